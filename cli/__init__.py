@@ -1,0 +1,1 @@
+"""The `danq` command line, installed as `danq_cli`."""

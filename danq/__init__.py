@@ -1,0 +1,1 @@
+"""Learn what DNA does from its sequence."""

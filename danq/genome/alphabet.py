@@ -1,0 +1,170 @@
+"""DNA letters to codes and back: A 0, C 1, G 2, T 3, anything else 4."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from danq.errors import InputError
+from danq.genome._jit import kernel
+from danq.typing import Codes
+
+N = 4
+LETTERS = "ACGTN"
+AMBIGUOUS = "NRYSWKMBDHV"
+
+SKIPPED = 64
+REFUSED = 128
+
+
+def _table(skipped: bytes = b"") -> Codes:
+    table = np.full(256, REFUSED, dtype=np.uint8)
+    letters = {"A": 0, "C": 1, "G": 2, "T": 3, "U": 3, **dict.fromkeys(AMBIGUOUS, N)}
+    for letter, code in letters.items():
+        table[ord(letter)] = table[ord(letter.lower())] = code
+    table[list(skipped)] = SKIPPED
+    return table
+
+
+LETTER_CODES = _table()
+LINE_CODES = _table(skipped=b"\r\n")
+
+
+def encode(sequence: str | bytes | bytearray | memoryview | Codes) -> Codes:
+    """Turn letters into codes.
+
+    Parameters
+    ----------
+    sequence
+        Text, bytes, or a uint8 array of ASCII. Case does not matter; U reads as T; the
+        IUPAC letters for several bases (N R Y S W K M B D H V) read as unknown.
+
+    Returns
+    -------
+    Codes
+        ``(L,)`` uint8.
+
+    Raises
+    ------
+    InputError
+        At the first letter that stands for no base, with its 1-based position.
+    """
+    letters = _as_bytes(sequence)
+    codes = np.empty(letters.size, dtype=np.uint8)
+    _, seen = translate(letters, LETTER_CODES, codes, 0)
+    if seen & REFUSED:
+        place = int(np.flatnonzero(codes & REFUSED)[0])
+        letter = ord(sequence[place]) if isinstance(sequence, str) else int(letters[place])
+        raise refused_letter(letter, place + 1)
+    return codes
+
+
+def decode(codes: Codes) -> str:
+    """Turn codes into the letters ``ACGTN``.
+
+    Parameters
+    ----------
+    codes
+        ``(L,)`` uint8; 4 becomes N.
+
+    Raises
+    ------
+    InputError
+        When a code is above 4.
+    """
+    codes = np.asarray(codes, dtype=np.uint8)
+    if codes.size and codes.max() > N:
+        raise InputError(f"a code of {codes.max()} is above {N}")
+    return np.frombuffer(LETTERS.encode(), dtype=np.uint8)[codes].tobytes().decode()
+
+
+def reverse_complement(codes: Codes) -> Codes:
+    """Read the other strand: codes reversed along the last axis, ``3 - code``, 4 stays 4.
+
+    Parameters
+    ----------
+    codes
+        ``(..., L)`` uint8.
+
+    Returns
+    -------
+    Codes
+        A new array of the same shape.
+    """
+    flat = np.ascontiguousarray(codes, dtype=np.uint8)
+    out = np.empty_like(flat)
+    length = flat.shape[-1]
+    if flat.size:
+        _reverse_complement(flat.reshape(-1, length), out.reshape(-1, length))
+    return out.reshape(np.shape(codes))
+
+
+def refused_letter(letter: int, position: int, **place: str | int | None) -> InputError:
+    """Make the error for a character that stands for no base, at a 1-based position."""
+    return InputError(
+        f"{chr(letter)!r} at position {position:,} is not a DNA letter",
+        remedy="Allowed are A C G T U, N and the IUPAC letters R Y S W K M B D H V, in any case",
+        **place,  # type: ignore[arg-type]
+    )
+
+
+def _as_bytes(sequence: str | bytes | bytearray | memoryview | Codes) -> Codes:
+    if isinstance(sequence, str):
+        # A letter outside Latin-1 becomes '?', so it is refused at the right position.
+        sequence = sequence.encode("latin-1", errors="replace")
+    if isinstance(sequence, np.ndarray):
+        if sequence.dtype != np.uint8 or sequence.ndim != 1:
+            raise InputError(
+                f"letters are {sequence.dtype} of shape {sequence.shape}, not one row of uint8"
+            )
+        return np.ascontiguousarray(sequence)
+    return np.frombuffer(sequence, dtype=np.uint8)
+
+
+@kernel
+def translate(letters, table, out, at):
+    """Write ``table[letter]`` of each letter to ``out`` from ``at`` on, but no SKIPPED.
+
+    Returns
+    -------
+    tuple of int
+        The place after the last code written, and all table values met, or-ed.
+    """
+    seen = np.uint8(0)
+    skipping = False
+    for letter in range(256):
+        skipping |= table[letter] == SKIPPED
+    if not skipping:
+        for i in range(letters.size):
+            code = table[letters[i]]
+            seen |= code
+            out[at + i] = code
+        return at + letters.size, seen
+    for i in range(letters.size):
+        code = table[letters[i]]
+        if code != SKIPPED:
+            seen |= code
+            out[at] = code
+            at += 1
+    return at, seen
+
+
+def _plain_translate(letters: Codes, table: Codes, out: Codes, at: int) -> tuple[int, int]:
+    """Twin of :func:`translate` in numpy."""
+    codes = table[letters]
+    codes = codes[codes != SKIPPED]
+    out[at : at + codes.size] = codes
+    return at + codes.size, int(np.bitwise_or.reduce(codes, initial=0))
+
+
+@kernel
+def _reverse_complement(codes, out):
+    last = codes.shape[1] - 1
+    for row in range(codes.shape[0]):
+        for i in range(last + 1):
+            code = codes[row, last - i]
+            out[row, i] = np.uint8(3) - code if code < 4 else code
+
+
+def _plain_reverse_complement(codes: Codes) -> Codes:
+    """Twin of :func:`reverse_complement` in numpy."""
+    return np.array([3, 2, 1, 0, 4], dtype=np.uint8)[codes[..., ::-1]]

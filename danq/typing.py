@@ -1,0 +1,57 @@
+"""Shape aliases and the one legend of letters.
+
+Letters mean the same in every signature of the package:
+
+====  ==================================================
+B     batch: windows, sequences or images handled at once
+L     bases of a window
+T     time steps a temporal layer sees
+F     features of one step
+K     tracks (or classes)
+====  ==================================================
+
+The aliases are jaxtyping annotations over numpy arrays, so importing them pulls in no
+tensor library. Signatures over tensors spell theirs out: ``Float[Tensor, "B T F"]``.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
+
+Codes: TypeAlias = UInt8[np.ndarray, "..."]
+"""DNA as uint8 codes of any shape: A 0, C 1, G 2, T 3, anything else 4."""
+
+CodeBatch: TypeAlias = UInt8[np.ndarray, "B L"]
+"""Windows of DNA as uint8 codes."""
+
+LabelBatch: TypeAlias = UInt8[np.ndarray, "B K"]
+"""Labels, 0 or 1, of windows for tracks."""
+
+Scores: TypeAlias = Float32[np.ndarray, "B K"]
+"""Scores or probabilities of windows for tracks."""
+
+PerTrack: TypeAlias = Float64[np.ndarray, "K"]
+"""One figure a track."""
+
+Matrix: TypeAlias = Float64[np.ndarray, "W 4"]
+"""One row a motif position, columns A, C, G, T; W is the motif's width."""
+
+IntRow: TypeAlias = Int64[np.ndarray, "..."]
+"""Positions, lengths, numbers of contigs: one row of int64."""
+
+BoolRow: TypeAlias = Bool[np.ndarray, "..."]
+"""One row of flags."""
+
+__all__ = [
+    "BoolRow",
+    "CodeBatch",
+    "Codes",
+    "IntRow",
+    "LabelBatch",
+    "Matrix",
+    "PerTrack",
+    "Scores",
+]

@@ -1,0 +1,33 @@
+"""Models by name, their numbers, start values and files."""
+
+from danq.models.architecture import Architecture, Stage, build_module
+from danq.models.file import Model, ModelSpec, load_model, read_spec, save_model, untrained
+from danq.models.initialise import (
+    first_layer,
+    initialise_danq,
+    initialise_jaspar,
+    set_base_rates,
+)
+from danq.models.presets import DEFAULT_PRESET, PRESETS, architecture, build
+from danq.models.summary import summary
+
+__all__ = [
+    "DEFAULT_PRESET",
+    "PRESETS",
+    "Architecture",
+    "Model",
+    "ModelSpec",
+    "Stage",
+    "architecture",
+    "build",
+    "build_module",
+    "first_layer",
+    "initialise_danq",
+    "initialise_jaspar",
+    "load_model",
+    "read_spec",
+    "save_model",
+    "set_base_rates",
+    "summary",
+    "untrained",
+]

@@ -1,0 +1,138 @@
+"""Convolution, ReLU and max-pool over symbol codes, fused, for the CPU.
+
+A filter bank of width W over one-hot symbols is a sum of W table rows. Two neighbouring taps
+share one row of a table over all 25 pairs of codes (4 symbols and "unknown"), so a position
+costs W / 2 row additions, and only the pooled maximum is written. Backward touches only the
+position that won each pool window.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from danq.jit import parallel_kernel
+
+SYMBOLS = 4
+CODES = 5
+PAIRS = CODES * CODES
+FILTER_BLOCK = 16
+
+
+def pair_table(weight: np.ndarray, unknown: float) -> np.ndarray:
+    """Sums of every two neighbouring taps for every pair of codes.
+
+    Parameters
+    ----------
+    weight
+        (F, 4, W) filters.
+    unknown
+        The value that each of the 4 one-hot channels has at an unknown symbol.
+
+    Returns
+    -------
+    (J * 25, F) rows, J = ceil(W / 2); row ``25 j + 5 a + b`` is what code ``a`` at tap ``2 j`` and
+    code ``b`` at tap ``2 j + 1`` add.
+    """
+    filters, _, width = weight.shape
+    pairs = (width + 1) // 2
+    taps = np.zeros((2 * pairs, CODES, filters), weight.dtype)
+    taps[:width, :SYMBOLS] = weight.transpose(2, 1, 0)
+    taps[:width, SYMBOLS] = unknown * weight.sum(axis=1).T
+    table = taps[0::2, :, None, :] + taps[1::2, None, :, :]
+    return np.ascontiguousarray(table.reshape(pairs * PAIRS, filters))
+
+
+def pair_codes(codes: np.ndarray) -> np.ndarray:
+    """(B, L) codes -> (B, L) index of the pair that starts at each position; 4 follows the end."""
+    pairs = codes * np.uint8(CODES)
+    pairs[:, :-1] += codes[:, 1:]
+    pairs[:, -1] += np.uint8(SYMBOLS)
+    return pairs
+
+
+@parallel_kernel
+def forward(pairs, table, bias, width, pool, rectify, out, winner):
+    """Fill ``out`` (B, T, F) with pooled activations and ``winner`` with their offsets.
+
+    ``winner`` (B, T, F) uint8 holds the offset inside the pool window of the first maximum, or
+    255 where ReLU stopped the signal; pass an array of size 0 to leave it out.
+    """
+    batch, steps, filters = out.shape
+    n_pairs = (width + 1) // 2
+    keep = winner.size > 0
+    for b in numba.prange(batch):
+        total = np.empty(filters, table.dtype)
+        best = np.empty(filters, table.dtype)
+        where = np.zeros(filters, np.uint8)
+        for t in range(steps):
+            for p in range(pool):
+                at = t * pool + p
+                for f in range(filters):
+                    total[f] = bias[f]
+                j = 0
+                while j + 4 <= n_pairs:
+                    r0 = np.uint64(j * PAIRS + pairs[b, at + 2 * j])
+                    r1 = np.uint64((j + 1) * PAIRS + pairs[b, at + 2 * j + 2])
+                    r2 = np.uint64((j + 2) * PAIRS + pairs[b, at + 2 * j + 4])
+                    r3 = np.uint64((j + 3) * PAIRS + pairs[b, at + 2 * j + 6])
+                    for f in range(filters):
+                        total[f] += (table[r0, f] + table[r1, f]) + (table[r2, f] + table[r3, f])
+                    j += 4
+                while j < n_pairs:
+                    r0 = np.uint64(j * PAIRS + pairs[b, at + 2 * j])
+                    for f in range(filters):
+                        total[f] += table[r0, f]
+                    j += 1
+                if p == 0:
+                    for f in range(filters):
+                        best[f] = total[f]
+                        where[f] = 0
+                elif keep:
+                    for f in range(filters):
+                        better = total[f] > best[f]
+                        best[f] = total[f] if better else best[f]
+                        where[f] = np.uint8(p) if better else where[f]
+                else:
+                    for f in range(filters):
+                        best[f] = max(best[f], total[f])
+            for f in range(filters):
+                dead = rectify and not best[f] > 0
+                out[b, t, f] = 0 if dead else best[f]
+                if keep:
+                    winner[b, t, f] = 255 if dead else where[f]
+
+
+@parallel_kernel
+def backward(pairs, winner, grad, width, pool, table_grad, bias_grad):
+    """Add to ``table_grad`` (F, J, 25) and ``bias_grad`` (F,) what ``grad`` (B, T, F) sends back.
+
+    Each thread owns a block of filters, so the sums do not depend on the number of threads.
+    """
+    batch, steps, filters = grad.shape
+    n_pairs = (width + 1) // 2
+    blocks = (filters + FILTER_BLOCK - 1) // FILTER_BLOCK
+    for block in numba.prange(blocks):
+        first = block * FILTER_BLOCK
+        last = min(filters, first + FILTER_BLOCK)
+        for b in range(batch):
+            for t in range(steps):
+                for f in range(first, last):
+                    offset = winner[b, t, f]
+                    if offset == 255:
+                        continue
+                    g = grad[b, t, f]
+                    bias_grad[f] += g
+                    at = t * pool + offset
+                    for j in range(n_pairs):
+                        table_grad[f, j, pairs[b, at + 2 * j]] += g
+
+
+def weight_grad(table_grad: np.ndarray, width: int, unknown: float) -> np.ndarray:
+    """(F, J, 25) gradient of the pair table -> (F, 4, W) gradient of the filters."""
+    filters, n_pairs, _ = table_grad.shape
+    by_code = table_grad.reshape(filters, n_pairs, CODES, CODES)
+    taps = np.stack([by_code.sum(axis=3), by_code.sum(axis=2)], axis=2)
+    taps = taps.reshape(filters, 2 * n_pairs, CODES)[:, :width]
+    grad = taps[..., :SYMBOLS] + unknown * taps[..., SYMBOLS:]
+    return np.ascontiguousarray(grad.transpose(0, 2, 1))

@@ -1,0 +1,106 @@
+"""Ways from all steps to one vector: ``(B, T, F) -> (B, G)``."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+
+class Flatten(nn.Module):
+    """All steps side by side, time-major: ``out[:, t * F + f] = x[:, t, f]``.
+
+    The number of steps is fixed; padded steps count as 0.
+    """
+
+    def __init__(self, in_features: int, steps: int) -> None:
+        super().__init__()
+        self.steps = steps
+        self.out_features = in_features * steps
+
+    def forward(
+        self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B G"]:
+        if x.shape[1] != self.steps:
+            raise ValueError(f"input has {x.shape[1]} steps, this layer was built for {self.steps}")
+        if mask is not None:
+            x = x * mask.unsqueeze(2)
+        return x.reshape(x.shape[0], -1)
+
+
+class Last(nn.Module):
+    """The last real step."""
+
+    def __init__(self, in_features: int) -> None:
+        super().__init__()
+        self.out_features = in_features
+
+    def forward(
+        self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B F"]:
+        if mask is None:
+            return x[:, -1]
+        last = (mask * torch.arange(mask.shape[1], device=mask.device)).argmax(dim=1)
+        return x[torch.arange(x.shape[0], device=x.device), last]
+
+
+class Mean(nn.Module):
+    """Mean over real steps."""
+
+    def __init__(self, in_features: int) -> None:
+        super().__init__()
+        self.out_features = in_features
+
+    def forward(
+        self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B F"]:
+        if mask is None:
+            return x.mean(dim=1)
+        weight = mask.unsqueeze(2).to(x.dtype)
+        return (x * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+
+
+class Max(nn.Module):
+    """Maximum over real steps, each feature for itself; 0 where a row has no real step."""
+
+    def __init__(self, in_features: int) -> None:
+        super().__init__()
+        self.out_features = in_features
+
+    def forward(
+        self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B F"]:
+        if mask is None:
+            return x.amax(dim=1)
+        hidden = x.masked_fill(~mask.unsqueeze(2), float("-inf")).amax(dim=1)
+        return torch.where(mask.any(dim=1, keepdim=True), hidden, torch.zeros_like(hidden))
+
+
+class AttentionPool(nn.Module):
+    """Weighted mean of the steps, the weights learnt from the steps themselves.
+
+    ``weight = softmax over real t of v . tanh(W x_t)`` (additive attention, Bahdanau et al., ICLR
+    2015).
+    """
+
+    def __init__(self, in_features: int, hidden: int = 128) -> None:
+        super().__init__()
+        self.score = nn.Sequential(
+            nn.Linear(in_features, hidden), nn.Tanh(), nn.Linear(hidden, 1, bias=False)
+        )
+        self.out_features = in_features
+
+    def weights(
+        self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T"]:
+        """Weights of the steps: at least 0, sum 1 over the real steps of a row."""
+        score = self.score(x).squeeze(2)
+        if mask is not None:
+            score = score.masked_fill(~mask, torch.finfo(score.dtype).min)
+        weight = score.softmax(dim=1)
+        return weight if mask is None else weight * mask
+
+    def forward(
+        self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B F"]:
+        return (self.weights(x, mask).unsqueeze(1) @ x).squeeze(1)

@@ -1,0 +1,71 @@
+"""Recurrent layers over time."""
+
+from __future__ import annotations
+
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+_KINDS = {"lstm": nn.LSTM, "gru": nn.GRU}
+
+
+class Recurrent(nn.Module):
+    """LSTM or GRU over all steps: ``(B, T, in_features) -> (B, T, F)``.
+
+    Parameters
+    ----------
+    in_features
+        Features of a step.
+    hidden
+        Units per direction.
+    kind
+        ``"lstm"`` or ``"gru"``.
+    bidirectional
+        Read both ways; ``F = 2 hidden`` with the forward units first, else ``F = hidden``.
+    layers
+        Number of stacked layers.
+    dropout
+        Dropout between stacked layers.
+
+    Notes
+    -----
+    LSTM: Hochreiter & Schmidhuber, Neural Computation 1997; GRU: Cho et al., EMNLP 2014.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden: int,
+        *,
+        kind: str = "lstm",
+        bidirectional: bool = True,
+        layers: int = 1,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if kind not in _KINDS:
+            raise ValueError(f"kind is '{kind}', not one of {', '.join(_KINDS)}")
+        self.kind = kind
+        self.rnn = _KINDS[kind](
+            in_features,
+            hidden,
+            num_layers=layers,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            batch_first=True,
+        )
+        self.out_features = hidden * (2 if bidirectional else 1)
+
+    def forward(
+        self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T G"]:
+        """Outputs of every step.
+
+        ``mask`` is True at real steps, which come first in each row; padded steps give 0 and
+        change no real one.
+        """
+        if mask is None:
+            return self.rnn(x)[0]
+        lengths = mask.sum(dim=1).cpu()
+        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        return pad_packed_sequence(self.rnn(packed)[0], True, total_length=x.shape[1])[0]

@@ -1,0 +1,111 @@
+"""The numbers of a sequence model, and the module they describe."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+from danq.core import (
+    AttentionPool,
+    CnnRnn,
+    ConvEncoder,
+    ConvStage,
+    Flatten,
+    Last,
+    Max,
+    Mean,
+    Mlp,
+    MultiLabel,
+    Recurrent,
+    SymbolConv,
+)
+from danq.errors import InputError
+
+_POOLINGS = {"last": Last, "mean": Mean, "max": Max, "attention": AttentionPool}
+
+
+class Stage(BaseModel):
+    """A further convolution after the motif filters: channels, width, max-pool, dropout."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channels: int = Field(gt=0)
+    width: int = Field(gt=0)
+    pool: int = Field(default=1, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+
+class Architecture(BaseModel):
+    """Every number that decides the shape of a sequence model.
+
+    Motif filters -> ReLU -> max-pool -> (further convolutions) -> dropout -> LSTM or GRU ->
+    dropout -> pooling -> dense layers -> one logit per track.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    filters: int = Field(gt=0)
+    width: int = Field(gt=0)
+    pool: int = Field(gt=0, le=255)
+    stages: tuple[Stage, ...] = ()
+    encoder_dropout: float = Field(default=0.2, ge=0, lt=1)
+    temporal: Literal["lstm", "gru", "none"] = "lstm"
+    hidden: int = Field(default=320, gt=0)
+    bidirectional: bool = True
+    layers: int = Field(default=1, gt=0)
+    temporal_dropout: float = Field(default=0.5, ge=0, lt=1)
+    pooling: Literal["flatten", "last", "mean", "max", "attention"] = "flatten"
+    dense: tuple[int, ...] = (925,)
+    dense_dropout: float = Field(default=0.0, ge=0, lt=1)
+    unknown: float = Field(default=0.0, ge=0, le=1)
+    """Value of each one-hot channel at N."""
+
+
+def build_module(architecture: Architecture, tracks: int, window: int) -> CnnRnn:
+    """Build an untrained module: ``(B, window)`` codes to ``(B, tracks)`` logits.
+
+    Raises
+    ------
+    InputError
+        When the window is too short for the convolutions and pools.
+    """
+    a = architecture
+    first = SymbolConv(a.filters, a.width, pool=a.pool, unknown=a.unknown)
+    encoder: SymbolConv | ConvEncoder = first
+    if a.stages:
+        channels = [a.filters, *(stage.channels for stage in a.stages)]
+        stages = [
+            ConvStage(1, before, s.channels, s.width, pool=s.pool, dropout=s.dropout)
+            for before, s in zip(channels, a.stages, strict=False)
+        ]
+        encoder = ConvEncoder(stages, first=first)
+    steps = encoder.steps(window)
+    if steps < 1:
+        raise InputError(
+            f"a window of {window} bp leaves no step after filters of {a.width} bp and pools",
+            remedy="Use a longer window, or a preset with narrower filters and pools",
+        )
+    temporal = None
+    if a.temporal != "none":
+        temporal = Recurrent(
+            encoder.out_features,
+            a.hidden,
+            kind=a.temporal,
+            bidirectional=a.bidirectional,
+            layers=a.layers,
+            dropout=a.temporal_dropout if a.layers > 1 else 0.0,
+        )
+    features = encoder.out_features if temporal is None else temporal.out_features
+    pooling: nn.Module
+    pooling = Flatten(features, steps) if a.pooling == "flatten" else _POOLINGS[a.pooling](features)
+    body = Mlp(int(pooling.out_features), a.dense, dropout=a.dense_dropout)  # type: ignore[arg-type]
+    return CnnRnn(
+        encoder,
+        temporal,
+        pooling,
+        MultiLabel(body, tracks),
+        encoder_dropout=a.encoder_dropout,
+        temporal_dropout=a.temporal_dropout,
+    )

@@ -1,0 +1,200 @@
+"""The model file: safetensors, with all that explains the weights in its header."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from danq.core import CnnRnn
+from danq.errors import InputError
+from danq.models.architecture import Architecture, build_module
+
+FORMAT_VERSION = 1
+HEADER_KEY = "danq"
+RUN_MODEL = "model.safetensors"
+
+
+class ModelSpec(BaseModel):
+    """What a model file says of its model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: int = FORMAT_VERSION
+    created_by: str = ""
+    preset: str
+    architecture: Architecture
+    tracks: tuple[str, ...] = Field(min_length=1)
+    groups: tuple[str, ...]
+    """Group of each track."""
+    window: int = Field(gt=0)
+    """Input length L in bases."""
+    bin: int = Field(gt=0)
+    """Width in bases of the middle part of the window that the labels speak of."""
+    data_digest: str = ""
+    """sha256 of the dataset the model was trained on."""
+    training: dict[str, Any] = {}
+    """Recipe and result of the training."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A module with what is needed to use it.
+
+    Attributes
+    ----------
+    module
+        Codes ``(B, window)`` to logits ``(B, K)``, in evaluation mode on the CPU.
+    spec
+        Tracks, window geometry and provenance.
+    path
+        The file it came from, or None.
+    digest
+        sha256 of that file, or "".
+    """
+
+    module: CnnRnn
+    spec: ModelSpec
+    path: Path | None = None
+    digest: str = ""
+    tracks: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tracks", self.spec.tracks)
+
+    @property
+    def window(self) -> int:
+        """Input length in bases."""
+        return self.spec.window
+
+
+def save_model(path: str | Path, module: CnnRnn, spec: ModelSpec) -> None:
+    """Write a model file, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be written.
+    """
+    path = Path(path)
+    weights = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        safetensors.torch.save_file(
+            weights, temporary, metadata={HEADER_KEY: spec.model_dump_json()}
+        )
+        os.replace(temporary, path)
+    except (OSError, safetensors.SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(
+            f"cannot write the model: {error}",
+            file=path,
+            remedy="Check the folder's permissions and the free space",
+        ) from error
+
+
+def read_spec(path: str | Path) -> ModelSpec:
+    """What a model file or run folder says of its model, without its weights.
+
+    Raises
+    ------
+    InputError
+        As `load_model`.
+    """
+    file = _model_file(Path(path))
+    try:
+        with safetensors.safe_open(file, framework="pt") as opened:  # type: ignore[attr-defined]
+            header = (opened.metadata() or {}).get(HEADER_KEY)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise InputError(
+            f"not a readable safetensors file ({error})",
+            file=file,
+            remedy="The file may be truncated: copy it again, or train anew",
+        ) from error
+    if header is None:
+        raise InputError(
+            "a safetensors file, but without danq's header",
+            file=file,
+            remedy="Give a model that 'danq train' wrote",
+        )
+    return _parse_spec(header, file)
+
+
+def load_model(path: str | Path) -> Model:
+    """Load a model file, or the best model of a run folder.
+
+    Raises
+    ------
+    InputError
+        When there is no such file, it is not a danq model, it was written by another format
+        version, or its weights do not fit its architecture.
+    """
+    file = _model_file(Path(path))
+    spec = read_spec(file)
+    module = build_module(spec.architecture, len(spec.tracks), spec.window)
+    try:
+        module.load_state_dict(safetensors.torch.load_file(file))
+    except RuntimeError as error:
+        raise InputError(f"weights do not fit the architecture: {error}", file=file) from error
+    return Model(module.eval(), spec, file, _sha256(file))
+
+
+def _parse_spec(header: str, file: Path) -> ModelSpec:
+    try:
+        fields = json.loads(header)
+        version = fields.get("format_version")
+        if version != FORMAT_VERSION:
+            raise InputError(
+                f"model format version {version}, this danq reads {FORMAT_VERSION}",
+                file=file,
+                remedy="Use the danq version that wrote it, or train anew",
+            )
+        return ModelSpec.model_validate(fields)
+    except (json.JSONDecodeError, AttributeError, ValidationError) as error:
+        raise InputError(f"damaged model header: {error}", file=file) from error
+
+
+def _model_file(path: Path) -> Path:
+    file = path / RUN_MODEL if path.is_dir() else path
+    if file.is_file():
+        return file
+    if path.is_dir():
+        raise InputError(
+            f"no {RUN_MODEL} in this folder",
+            file=path,
+            remedy="Give a run folder of 'danq train' or a model file",
+        )
+    raise InputError("no such model file or run folder", file=path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def untrained(
+    preset: str, architecture: Architecture, tracks: tuple[str, ...], window: int, bin: int
+) -> Model:
+    """A model with start values, for tests and for counting its parameters."""
+    from danq.models.initialise import initialise_danq
+
+    spec = ModelSpec(
+        preset=preset,
+        architecture=architecture,
+        tracks=tracks,
+        groups=("",) * len(tracks),
+        window=window,
+        bin=bin,
+    )
+    module = build_module(architecture, len(tracks), window)
+    with torch.no_grad():
+        initialise_danq(module)
+    return Model(module.eval(), spec)

@@ -1,0 +1,80 @@
+"""Named configurations with published or measured numbers."""
+
+from __future__ import annotations
+
+from danq.core import CnnRnn
+from danq.errors import InputError
+from danq.models.architecture import Architecture, Stage, build_module
+from danq.models.initialise import initialise_danq
+
+PRESETS: dict[str, Architecture] = {
+    # Quang & Xie, Nucleic Acids Research 2016.
+    "danq": Architecture(filters=320, width=26, pool=13, hidden=320, dense=(925,)),
+    "danq-jaspar": Architecture(filters=1024, width=30, pool=15, hidden=512, dense=(925,)),
+    # Zhou & Troyanskaya, Nature Methods 2015.
+    "deepsea": Architecture(
+        filters=320,
+        width=8,
+        pool=4,
+        stages=(Stage(channels=480, width=8, pool=4, dropout=0.2), Stage(channels=960, width=8)),
+        encoder_dropout=0.5,
+        temporal="none",
+        temporal_dropout=0.0,
+        dense=(925,),
+    ),
+    # Genomes of 10-100 Mb on a laptop; numbers chosen on yeast chrXV, see benchmarks/yeast.md.
+    "danq-small": Architecture(
+        filters=320, width=26, pool=13, hidden=64, dense=(512,), unknown=0.0
+    ),
+}
+
+DEFAULT_PRESET = "danq-small"
+
+
+def architecture(preset: str, **changes: object) -> Architecture:
+    """Numbers of a preset, some of them changed.
+
+    Raises
+    ------
+    InputError
+        When no preset has that name, or a changed number is not one of an architecture's.
+    """
+    if preset not in PRESETS:
+        raise InputError(
+            f"no preset is named '{preset}'", remedy=f"Choose one of {', '.join(PRESETS)}"
+        )
+    merged = PRESETS[preset].model_dump() | changes
+    try:
+        return Architecture.model_validate(merged)
+    except ValueError as error:
+        raise InputError(f"preset '{preset}' cannot take {changes}: {error}") from error
+
+
+def build(preset: str = DEFAULT_PRESET, *, tracks: int, window: int, **changes: object) -> CnnRnn:
+    """Build and initialise an untrained model.
+
+    Parameters
+    ----------
+    preset
+        One of `PRESETS`.
+    tracks
+        Number of tracks K.
+    window
+        Window length L in bases.
+    changes
+        Fields of `Architecture` that differ from the preset's.
+
+    Returns
+    -------
+    Module from codes ``(B, L)`` (uint8) or soft one-hot ``(B, 4, L)`` to logits ``(B, K)``.
+
+    Examples
+    --------
+    >>> import danq.models
+    >>> module = danq.models.build("danq", tracks=919, window=1000)
+    >>> sum(p.numel() for p in module.parameters())
+    46929039
+    """
+    module = build_module(architecture(preset, **changes), tracks, window)
+    initialise_danq(module)
+    return module

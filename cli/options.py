@@ -1,0 +1,281 @@
+"""Every option that more than one command takes, defined once with what parses it.
+
+Each name below makes a decorator: ``@options.device()``, or with something changed for
+one command, ``@options.genome(required=True)``. ``apply_all`` puts on several at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+Decorator = Callable[[F], F]
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+_SIZE = re.compile(r"(\d+(?:_\d{3})*|\d*\.\d+|\d+\.)([kKmMgG]?)")
+
+
+class Size(click.ParamType):
+    """A whole number that may be written with k, M or G (powers of 1000).
+
+    Parameters
+    ----------
+    minimum
+        Least value accepted.
+    """
+
+    name = "size"
+
+    def __init__(self, minimum: int = 1) -> None:
+        self.minimum = minimum
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = _SIZE.fullmatch(str(value).strip())
+        if match is None:
+            self.fail(f"'{value}' is not a size; write 2000, 2k, 1.5M or 3G.", param, ctx)
+        # In whole numbers throughout, so that 1.001k is 1001 and not 1000.9999999999999.
+        whole, _, fraction = match[1].replace("_", "").partition(".")
+        unit = _UNITS[match[2].lower()]
+        scaled = int(whole or 0) * unit * 10 ** len(fraction) + int(fraction or 0) * unit
+        number, rest = divmod(scaled, 10 ** len(fraction))
+        if rest:
+            self.fail(f"'{value}' is not a whole number.", param, ctx)
+        if number < self.minimum:
+            self.fail(f"{value} is below the least value, {self.minimum}.", param, ctx)
+        return number
+
+
+class Names(click.ParamType):
+    """A comma-separated list, such as ``chr8,chr9`` or ``chr1:1-50000,chr2``, as a tuple."""
+
+    name = "list"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        names = tuple(part.strip() for part in str(value).split(","))
+        if not all(names):
+            self.fail(f"'{value}' has an empty entry; write names as chr8,chr9.", param, ctx)
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            self.fail(f"'{value}' names {', '.join(repeated)} more than once.", param, ctx)
+        return names
+
+
+class Negatives(click.ParamType):
+    """``keep``, ``drop``, or a positive number: bins kept per bin with a positive track."""
+
+    name = "keep|drop|ratio"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | float:
+        if value in ("keep", "drop") or isinstance(value, float):
+            return value
+        try:
+            ratio = float(value)
+        except ValueError:
+            self.fail(f"'{value}' is neither keep, drop nor a number.", param, ctx)
+        if not 0 < ratio < float("inf"):
+            self.fail(f"{value} is not a positive number; use drop to keep none.", param, ctx)
+        return ratio
+
+
+def example(*lines: str) -> str:
+    """Epilog of a command's help: one line a call, shown as written."""
+    head = "Example:" if len(lines) == 1 else "Examples:"
+    return "\n".join(["\b", head, *(f"  {line}" for line in lines)])
+
+
+def apply_all(*decorators: Decorator) -> Decorator:
+    """Put on several options; help lists them in the order given."""
+
+    def decorate(function: F) -> F:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+def _option(*names: str, **settings: Any) -> Callable[..., Decorator]:
+    def make(**changes: Any) -> Decorator:
+        return click.option(*names, **{**settings, **changes})
+
+    return make
+
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_ANY = click.Path(exists=True, path_type=Path)
+_TARGET = click.Path(path_type=Path)
+
+# Running a model.
+device = _option(
+    "--device",
+    default="auto",
+    show_default=True,
+    metavar="DEVICE",
+    help="auto, cpu, cuda, cuda:N or mps.",
+)
+precision = _option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16"]),
+    default="auto",
+    show_default=True,
+    help="Arithmetic of the model; auto takes bf16 where the device is fast at it.",
+)
+batch_size = _option(
+    "--batch-size",
+    type=Size(),
+    default=None,
+    metavar="N",
+    help="Windows handled at once.  [default: chosen by danq]",
+)
+threads = _option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=None,
+    metavar="N",
+    help="CPU threads.  [default: all cores]",
+)
+strand = _option(
+    "--strand",
+    type=click.Choice(["both", "forward"]),
+    default="both",
+    show_default=True,
+    help="both averages the predictions of a window and of its reverse complement.",
+)
+
+# Files.
+genome = _option(
+    "--genome",
+    type=_FILE,
+    default=None,
+    metavar="FASTA",
+    help="Genome, plain or compressed FASTA.",
+)
+tracks = _option(
+    "--tracks",
+    type=_ANY,
+    multiple=True,
+    metavar="PATH",
+    help="Folder of peak files, a peak file (may be repeated), or a tab-separated sheet "
+    "with the columns name, path and, if wanted, group.",
+)
+chrom_map = _option(
+    "--chrom-map",
+    type=_FILE,
+    default=None,
+    metavar="FILE",
+    help="Two tab-separated columns: contig name in the peak files, name in the genome.",
+)
+out = _option("--out", type=_TARGET, required=True, metavar="PATH", help="Where to write.")
+overwrite = _option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+seed = _option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed of everything random.",
+)
+
+# From peaks to labelled windows.
+window = _option(
+    "--window",
+    type=Size(),
+    default=1000,
+    show_default=True,
+    metavar="BASES",
+    help="Bases that the model sees.",
+)
+bin_size = _option(
+    "--bin",
+    "bin_size",
+    type=Size(),
+    default=200,
+    show_default=True,
+    metavar="BASES",
+    help="Bases in the middle of the window that are labelled.",
+)
+stride = _option(
+    "--stride",
+    type=Size(),
+    default=None,
+    metavar="BASES",
+    help="Step from bin to bin.  [default: the bin]",
+)
+min_overlap = _option(
+    "--min-overlap",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.5,
+    show_default=True,
+    metavar="FRACTION",
+    help="Part of a bin that a track's peaks must cover for the bin to be positive.",
+)
+exclude = _option(
+    "--exclude",
+    type=_FILE,
+    default=None,
+    metavar="BED",
+    help="Regions that no window may touch.",
+)
+valid = _option(
+    "--valid",
+    type=Names(),
+    default=None,
+    metavar="LIST",
+    help="Validation contigs or regions: chr8,chr9:1-500000 (1-based, closed).",
+)
+test = _option(
+    "--test",
+    type=Names(),
+    default=None,
+    metavar="LIST",
+    help="Test contigs or regions, written as for --valid.",
+)
+skip_contigs = _option(
+    "--skip-contigs",
+    type=Names(),
+    default=(),
+    metavar="LIST",
+    help="Contigs left out altogether, such as chrM.",
+)
+negatives = _option(
+    "--negatives",
+    type=Negatives(),
+    default="keep",
+    show_default=True,
+    help="Bins without a positive track: keep, drop, or so many for each bin with one, "
+    "matched on GC content.",
+)
+
+
+def model_options() -> Decorator:
+    """The options of every command that runs a model."""
+    return apply_all(device(), precision(), batch_size(), threads(), strand())
+
+
+def window_options() -> Decorator:
+    """The options of every command that makes labelled windows from peaks."""
+    return apply_all(
+        window(),
+        bin_size(),
+        stride(),
+        min_overlap(),
+        exclude(),
+        valid(),
+        test(),
+        negatives(),
+        skip_contigs(),
+        chrom_map(),
+    )

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import subprocess
+import sys
+import types
+from collections.abc import Callable, Iterator
+
+import click
+import pytest
+
+from danq.errors import InputError
+from danq_cli import main as frame
+
+
+def every_command() -> Iterator[tuple[str, ...]]:
+    def walk(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        context = click.Context(group)
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
+            yield (*path, name)
+            if isinstance(command, click.Group):
+                yield from walk(command, (*path, name))
+
+    return walk(frame.root, ())
+
+
+COMMANDS = list(every_command())
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Put a function into the table of commands, as `danq probe`."""
+
+    def install(function: Callable[[], object]) -> None:
+        module = types.ModuleType("danq_cli.probe")
+        module.probe = click.command("probe")(function)  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "danq_cli.probe", module)
+        monkeypatch.setitem(frame.COMMANDS, "probe", ("danq_cli.probe", "Probe."))
+
+    return install
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_help_shows_an_example_of_the_command(path, capsys):
+    assert frame.run([*path, "--help"]) == 0
+    text = capsys.readouterr().out
+    _, marker, examples = text.partition("Example")
+    assert marker
+    assert f"danq {' '.join(path)}" in examples
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_option_has_help(path):
+    command: click.Command = frame.root
+    for name in path:
+        assert isinstance(command, click.Group)
+        found = command.get_command(click.Context(command), name)
+        assert found is not None
+        command = found
+    silent = [
+        option.name
+        for option in command.params
+        if isinstance(option, click.Option) and not option.help
+    ]
+    assert silent == []
+
+
+def test_help_lists_the_table_in_its_order(capsys):
+    assert frame.run(["--help"]) == 0
+    text = capsys.readouterr().out
+    places = [text.index(help_) for _, help_ in frame.COMMANDS.values()]
+    assert places == sorted(places)
+
+
+def test_version(capsys):
+    import danq
+
+    assert frame.run(["--version"]) == 0
+    assert capsys.readouterr().out == f"danq, version {danq.__version__}\n"
+
+
+def test_unknown_command_is_bad_input(capsys):
+    assert frame.run(["nonsense"]) == 2
+    assert "No such command 'nonsense'" in capsys.readouterr().err
+
+
+def test_input_error_prints_its_message_without_traceback(command, capsys):
+    def probe() -> None:
+        raise InputError("end 5 is not above start 9", file="a.bed", line=3, remedy="Swap them")
+
+    command(probe)
+    assert frame.run(["probe"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "danq: a.bed, line 3: end 5 is not above start 9. Swap them.\n"
+
+
+def test_bug_prints_its_traceback(command, capsys):
+    def probe() -> None:
+        raise ZeroDivisionError("by nought")
+
+    command(probe)
+    assert frame.run(["probe"]) == 1
+    err = capsys.readouterr().err
+    assert "Traceback" in err
+    assert "ZeroDivisionError: by nought" in err
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_refusal_of_the_machine_is_no_bug(command, capsys, code):
+    def probe() -> None:
+        raise OSError(code, os.strerror(code), "/mnt/out.tsv")
+
+    command(probe)
+    assert frame.run(["probe"]) == 2
+    assert capsys.readouterr().err == f"danq: {os.strerror(code)}: /mnt/out.tsv.\n"
+
+
+def test_other_os_errors_are_bugs(command, capsys):
+    def probe() -> None:
+        raise OSError("truncated")
+
+    command(probe)
+    assert frame.run(["probe"]) == 1
+    assert "OSError: truncated" in capsys.readouterr().err
+
+
+def test_notices_and_warnings_go_to_stderr(command, capsys):
+    def probe() -> None:
+        logging.getLogger("danq.genome").info("bridged 3 names")
+        logging.getLogger("danq").warning("2 contigs are unknown")
+        click.echo("answer")
+
+    command(probe)
+    assert frame.run(["probe"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "answer\n"
+    assert err == "bridged 3 names\nwarning: 2 contigs are unknown\n"
+
+
+def test_the_logger_is_left_as_it_was(command):
+    command(lambda: None)
+    logger = logging.getLogger("danq")
+    before = (list(logger.handlers), logger.level)
+    frame.run(["probe"])
+    assert (list(logger.handlers), logger.level) == before
+
+
+PROBE = """
+import sys, time, types
+import click
+from danq_cli import main as frame
+
+def probe():
+    print("started", flush=True)
+{body}
+
+module = types.ModuleType("danq_cli.probe")
+module.probe = click.command("probe")(probe)
+sys.modules["danq_cli.probe"] = module
+frame.COMMANDS["probe"] = ("danq_cli.probe", "Probe.")
+sys.argv = ["danq", "probe"]
+frame.main()
+"""
+
+
+def start(body: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROBE.format(body=body)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    return process
+
+
+def test_interrupt_exits_130_without_traceback():
+    with start("    time.sleep(60)") as process:
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err == "danq: interrupted\n"
+
+
+def test_closed_pipe_is_quiet():
+    with start("    for i in range(10**6): print(i)") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        err = process.stderr.read()
+    assert process.returncode == 141
+    assert err == ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from danq.errors import InputError
-from danq.genome._jit import kernel
+from danq.jit import kernel
 from danq.typing import Codes
 
 N = 4

@@ -28,8 +28,8 @@ def packed(texts: dict[str, str] = TEXTS) -> PackedGenome:
 
 def sliced(text: str, start: int, length: int, reverse: bool) -> str:
     """What a window reads, by slicing the padded text."""
-    pad = "N" * 100
-    window = (pad + text + pad)[100 + start : 100 + start + length]
+    pad = "N" * 200
+    window = (pad + text + pad)[200 + start : 200 + start + length]
     return str(Seq(window).reverse_complement()) if reverse else window
 
 

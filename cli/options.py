@@ -136,9 +136,10 @@ precision = _option(
 batch_size = _option(
     "--batch-size",
     type=Size(),
-    default=None,
+    default=512,
+    show_default=True,
     metavar="N",
-    help="Windows handled at once.  [default: chosen by danq]",
+    help="Windows handled at once.",
 )
 threads = _option(
     "--threads",

@@ -127,7 +127,7 @@ def test_model_options_have_quiet_defaults():
     assert seen == {
         "device": "auto",
         "precision": "auto",
-        "batch_size": None,
+        "batch_size": 512,
         "threads": None,
         "strand": "both",
     }

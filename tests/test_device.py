@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from danq import device as resolver
+from danq.device import (
+    autocast,
+    resolve_device,
+    resolve_precision,
+    resolve_threads,
+    set_threads,
+)
+from danq.errors import InputError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def cards(monkeypatch):
+    """Pretend that so many CUDA devices of one capability are there."""
+
+    def pretend(count: int, capability: tuple[int, int] = (9, 0)) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+
+    return pretend
+
+
+@pytest.fixture
+def flags(monkeypatch, tmp_path):
+    """Pretend that the processor has these flags."""
+
+    def pretend(words: str | None) -> None:
+        file = tmp_path / "cpuinfo"
+        if words is not None:
+            file.write_text(f"processor\t: 0\nflags\t\t: {words}\nbugs\t: none\n")
+        monkeypatch.setattr(resolver, "_CPUINFO", file)
+        resolver._cpu_flags.cache_clear()
+
+    yield pretend
+    resolver._cpu_flags.cache_clear()
+
+
+def test_auto_takes_the_first_card_or_the_cpu(cards):
+    cards(0)
+    assert resolve_device() == CPU
+    cards(2)
+    assert resolve_device("auto") == torch.device("cuda", 0)
+
+
+def test_named_devices(cards):
+    cards(2)
+    assert resolve_device("cpu") == CPU
+    assert resolve_device("cuda") == torch.device("cuda", 0)
+    assert resolve_device("CUDA:1") == torch.device("cuda", 1)
+    assert resolve_device(torch.device("cuda", 1)) == torch.device("cuda", 1)
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:0"])
+def test_a_card_that_is_not_there(cards, name):
+    cards(0)
+    with pytest.raises(InputError, match=f"'{name}' is not there: torch sees 0 CUDA devices"):
+        resolve_device(name)
+
+
+def test_a_card_beyond_the_last(cards):
+    cards(2)
+    with pytest.raises(InputError, match=r"'cuda:2'.*2 CUDA devices.*cuda:0 to cuda:1"):
+        resolve_device("cuda:2")
+
+
+def test_no_metal(monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(InputError, match="'mps' is not there"):
+        resolve_device("mps")
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "", "meta"])
+def test_words_that_name_no_device(name):
+    with pytest.raises(InputError, match=f"no device is named '{name}'"):
+        resolve_device(name)
+
+
+@pytest.mark.parametrize(
+    ("capability", "expected"), [((7, 5), "fp32"), ((8, 0), "bf16"), ((9, 0), "bf16")]
+)
+def test_auto_precision_on_cards(cards, capability, expected):
+    cards(1, capability)
+    assert resolve_precision("auto", torch.device("cuda", 0)) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("fpu avx2 avx512f", "fp32"),
+        ("fpu avx512f avx512_bf16", "bf16"),
+        ("fpu amx_tile amx_bf16", "bf16"),
+        (None, "fp32"),
+    ],
+)
+def test_auto_precision_on_cpus(flags, words, expected):
+    flags(words)
+    assert resolve_precision("auto", CPU) == expected
+
+
+def test_precision_by_name(flags):
+    flags("fpu")
+    assert resolve_precision("bf16", CPU) == "bf16"
+    assert resolve_precision("fp32", CPU) == "fp32"
+    with pytest.raises(InputError, match="precision is 'fp16'"):
+        resolve_precision("fp16", CPU)
+
+
+def test_autocast_computes_in_what_it_says():
+    a = torch.ones(2, 2)
+    with autocast(CPU, "bf16"):
+        assert (a @ a).dtype == torch.bfloat16
+    with autocast(CPU, "fp32"):
+        assert (a @ a).dtype == torch.float32
+
+
+def test_threads():
+    before = torch.get_num_threads()
+    try:
+        assert set_threads(1) == 1
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+    assert resolve_threads() >= 1
+    with pytest.raises(InputError, match="0 threads were asked for, below 1"):
+        resolve_threads(0)

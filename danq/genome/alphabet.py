@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from danq.errors import InputError
@@ -98,12 +100,21 @@ def reverse_complement(codes: Codes) -> Codes:
     return out.reshape(np.shape(codes))
 
 
-def refused_letter(letter: int, position: int, **place: str | int | None) -> InputError:
+def refused_letter(
+    letter: int,
+    position: int,
+    *,
+    file: str | Path | None = None,
+    line: int | None = None,
+    record: str | None = None,
+) -> InputError:
     """Make the error for a character that stands for no base, at a 1-based position."""
     return InputError(
         f"{chr(letter)!r} at position {position:,} is not a DNA letter",
+        file=file,
+        line=line,
+        record=record,
         remedy="Allowed are A C G T U, N and the IUPAC letters R Y S W K M B D H V, in any case",
-        **place,  # type: ignore[arg-type]
     )
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from danq.errors import InputError
-from danq.jit import kernel
 from danq.genome.alphabet import N
+from danq.jit import kernel
 from danq.typing import BoolRow, Codes, IntRow
 
 _BYTES = np.arange(256, dtype=np.uint8)[:, None]

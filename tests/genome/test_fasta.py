@@ -100,7 +100,7 @@ def test_stretches_equal_slices_over_block_borders(tmp_path, kind, name, monkeyp
 )
 def test_read_fasta_reads_any_layout(tmp_path, monkeypatch, records, end, block, last_end):
     monkeypatch.setattr(fasta, "BLOCK", block)
-    records = [["ACGT"], *([line for line in lines] for lines in records if "".join(lines))]
+    records = [["ACGT"], *(list(lines) for lines in records if "".join(lines))]
     text = end.join(f">r{i} x>y{end}{end.join(lines)}" for i, lines in enumerate(records))
     path = write(tmp_path / "any.fa", end + text + (end if last_end else ""))
     assert [(name, decode(codes)) for name, codes in read_fasta(path)] == [
@@ -177,7 +177,7 @@ def test_a_cache_that_cannot_be_made_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("DANQ_CACHE", str(tmp_path / "file" / "below"))
     path = write(tmp_path / "g.fa.gz", text_of(RECORDS), "gzip")
-    with pytest.raises(InputError, match="cache folder cannot be made.*DANQ_CACHE"):
+    with pytest.raises(InputError, match=r"cache folder cannot be made.*DANQ_CACHE"):
         Genome(path)
 
 

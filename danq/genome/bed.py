@@ -128,11 +128,11 @@ def _fast(body: bytes, width: int) -> pl.DataFrame | None:
             quote_char=None,
             comment_prefix="#",
             schema={**schema, **further},
-            columns=list(schema),
             truncate_ragged_lines=True,
         )
     except pl.exceptions.PolarsError:
         return None
+    table = table.select(list(schema))
     blank = pl.all_horizontal(pl.all().is_null())
     skipped = blank | (
         pl.col("start").is_null() & pl.col("chrom").str.contains(r"^(track|browser)\b")

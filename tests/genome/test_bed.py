@@ -53,15 +53,17 @@ def test_lines_that_are_no_intervals_are_skipped(tmp_path):
     assert read_bed(write(tmp_path / "a.bed", text)).rows() == [("chr1", 1, 2), ("track1", 3, 4)]
 
 
-@pytest.mark.parametrize(
-    "header", ["chrom\tstart\tend", "#chrom\tstart\tend", "CHR\tSTART\tEND\tx"]
-)
-def test_one_line_of_column_names_is_skipped(tmp_path, header):
-    assert read_bed(write(tmp_path / "a.bed", f"{header}\nchr1\t1\t2\n")).rows() == [("chr1", 1, 2)]
-    with pytest.raises(InputError, match="line 2: 'start' is not|line 3: 'chrom'|line 2: 'START'"):
-        read_bed(
-            write(tmp_path / "b.bed", f"chr1\t1\t2\n{header.lstrip('#')}\n".replace("CHR", "c"))
-        )
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("header", ["chrom\tstart\tend", "#c\tstart\tend", "CHR\tSTART\tEND\tx"])
+def test_one_line_of_column_names_is_skipped(tmp_path, header, end):
+    path = write(tmp_path / "a.bed", f"{header}{end}chr1\t1\t2{end}")
+    assert read_bed(path).rows() == [("chr1", 1, 2)]
+
+
+def test_a_second_line_of_column_names_is_refused(tmp_path):
+    path = write(tmp_path / "a.bed", "chrom\tstart\tend\nchr1\t1\t2\nchrom\tstart\tend\n")
+    with pytest.raises(InputError, match="line 3: 'start' is not a whole number"):
+        read_bed(path)
 
 
 def test_crlf_byte_order_mark_and_a_missing_last_line_end_do_no_harm(tmp_path):

@@ -1,0 +1,20 @@
+"""Training: recipes, seeded filters, the loop, checkpoints."""
+
+from danq.training.fit import Fit, TrainingDiverged
+from danq.training.recipe import RECIPES, Recipe, RunConfig, read_config
+from danq.training.seeds import Seed, apply_seeds, find_seeds
+from danq.training.train import TrainingResult, train
+
+__all__ = [
+    "RECIPES",
+    "Fit",
+    "Recipe",
+    "RunConfig",
+    "Seed",
+    "TrainingDiverged",
+    "TrainingResult",
+    "apply_seeds",
+    "find_seeds",
+    "read_config",
+    "train",
+]

@@ -1,0 +1,122 @@
+"""Counts of gapped k-mers in windows, per track."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numba
+import numpy as np
+from jaxtyping import Int32, UInt8
+
+from danq.jit import parallel_kernel
+
+HALF = 4
+"""Bases on either side of the gap."""
+
+
+@parallel_kernel
+def _count(codes, pointers, tracks, gaps, counts, totals):
+    windows, length = codes.shape
+    side = 4**HALF
+    for g in numba.prange(gaps.size):
+        gap = gaps[g]
+        span = 2 * HALF + gap
+        seen = np.full(side * side, -1, np.int64)
+        forward = np.empty(length, np.int64)
+        reverse = np.empty(length, np.int64)
+        for n in range(windows):
+            for i in range(length - HALF + 1):
+                a = 0
+                r = 0
+                known = True
+                for h in range(HALF):
+                    c = np.int64(codes[n, i + h])
+                    known = known and c < 4
+                    a = a * 4 + c
+                    r += (3 - c) * 4**h
+                forward[i] = a if known else -1
+                reverse[i] = r
+            for i in range(length - span + 1):
+                left = forward[i]
+                right = forward[i + HALF + gap]
+                if left < 0 or right < 0:
+                    continue
+                same = left * side + right
+                other = reverse[i + HALF + gap] * side + reverse[i]
+                word = min(same, other)
+                if seen[word] == n:
+                    continue
+                seen[word] = n
+                totals[g, word] += 1
+                for q in range(pointers[n], pointers[n + 1]):
+                    counts[g, tracks[q], word] += 1
+
+
+def count_gapped_kmers(
+    codes: UInt8[np.ndarray, "N L"],
+    labels: UInt8[np.ndarray, "N K"],
+    gaps: Sequence[int],
+) -> tuple[Int32[np.ndarray, "G K 65536"], Int32[np.ndarray, "G 65536"]]:
+    """In how many windows each gapped 8-mer occurs, both strands as one.
+
+    A gapped 8-mer is four bases, ``gap`` free ones, four bases. Of a word and its reverse
+    complement the one with the smaller number counts. Words with N do not count.
+
+    Parameters
+    ----------
+    codes
+        Windows.
+    labels
+        1 where a window is positive for a track.
+    gaps
+        Widths G of the gap.
+
+    Returns
+    -------
+    counts
+        Per gap, track and word, the positive windows that hold the word. Word
+        ``256 a + b`` is the half ``a``, the gap, the half ``b``, each read in base 4.
+    totals
+        Per gap and word, all windows that hold it.
+    """
+    rows, tracks = np.nonzero(labels)
+    pointers = np.searchsorted(rows, np.arange(len(codes) + 1))
+    words = 4 ** (2 * HALF)
+    counts = np.zeros((len(gaps), labels.shape[1], words), np.int32)
+    totals = np.zeros((len(gaps), words), np.int32)
+    _count(
+        np.ascontiguousarray(codes),
+        pointers.astype(np.int64),
+        tracks.astype(np.int32),
+        np.asarray(gaps, np.int64),
+        counts,
+        totals,
+    )
+    return counts, totals
+
+
+def _plain_count_gapped_kmers(codes, labels, gaps):
+    side = 4**HALF
+    counts = np.zeros((len(gaps), labels.shape[1], side * side), np.int32)
+    totals = np.zeros((len(gaps), side * side), np.int32)
+    weights = 4 ** np.arange(HALF - 1, -1, -1)
+    for g, gap in enumerate(gaps):
+        for row, label in zip(codes, labels, strict=True):
+            words = set()
+            for i in range(len(row) - 2 * HALF - gap + 1):
+                left, right = row[i : i + HALF], row[i + HALF + gap : i + 2 * HALF + gap]
+                if (left > 3).any() or (right > 3).any():
+                    continue
+                same = left @ weights * side + right @ weights
+                other = (3 - right[::-1]) @ weights * side + (3 - left[::-1]) @ weights
+                words.add(int(min(same, other)))
+            for word in words:
+                totals[g, word] += 1
+                counts[g, :, word] += label
+    return counts, totals
+
+
+def word_bases(word: int, gap: int) -> np.ndarray:
+    """Codes of a gapped word, 4 in the gap."""
+    digits = [word // 4**p % 4 for p in range(2 * HALF - 1, -1, -1)]
+    return np.array(digits[:HALF] + [4] * gap + digits[HALF:], np.uint8)

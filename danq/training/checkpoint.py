@@ -1,0 +1,130 @@
+"""The checkpoint that makes a resumed run equal to one that never stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from danq.errors import InputError
+
+LAST = "last.ckpt"
+
+
+@dataclass
+class Progress:
+    """Where a run stands.
+
+    Data order, augmentation and dropout are functions of the seed and of these numbers, so no
+    generator state is kept.
+    """
+
+    step: int = 0
+    """Optimiser steps done."""
+    epoch: int = 0
+    """Epochs finished."""
+    batch: int = 0
+    """Batches done of the epoch under way."""
+    loss_sum: float = 0.0
+    """Sum of the losses of those batches."""
+    seconds: float = 0.0
+    """Time spent, all interruptions left out."""
+    best: float | None = None
+    best_epoch: int = 0
+    finished: bool = False
+    history: list[dict[str, float]] = field(default_factory=list)
+    """One row of metrics per finished epoch."""
+
+
+def save_checkpoint(
+    folder: Path,
+    module: nn.Module,
+    average: nn.Module | None,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    identity: str,
+) -> None:
+    """Write ``last.ckpt`` (safetensors inside), whole or not at all.
+
+    Raises
+    ------
+    InputError
+        When it cannot be written; the checkpoint before it stays.
+    """
+    tensors = {f"module/{name}": value for name, value in module.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average/{name}": value for name, value in average.state_dict().items()}
+    for number, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{number}/{name}": value for name, value in state.items()}
+    path = folder / LAST
+    temporary = folder / f".{LAST}.{os.getpid()}.tmp"
+    header = {"identity": identity, "progress": json.dumps(asdict(progress))}
+    try:
+        safetensors.torch.save_file(
+            {name: value.cpu().contiguous() for name, value in tensors.items()}, temporary, header
+        )
+        os.replace(temporary, path)
+    except (OSError, safetensors.SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise InputError(
+            f"cannot write the checkpoint: {error}",
+            file=path,
+            remedy="Free some space, then go on with --resume; the checkpoint before it is kept",
+        ) from error
+
+
+def load_checkpoint(
+    folder: Path,
+    module: nn.Module,
+    average: nn.Module | None,
+    optimizer: torch.optim.Optimizer,
+    identity: str,
+) -> Progress:
+    """Restore what `save_checkpoint` kept, in place.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged, or belongs to a run with other data, model or recipe.
+    """
+    path = folder / LAST
+    try:
+        with safetensors.safe_open(path, framework="pt") as opened:  # type: ignore[attr-defined]
+            header = opened.metadata()
+        tensors = safetensors.torch.load_file(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise InputError(
+            f"cannot read the checkpoint: {error}", file=path, remedy="Train anew with --overwrite"
+        ) from error
+    if header["identity"] != identity:
+        raise InputError(
+            "the checkpoint belongs to a run with other data, model or recipe",
+            file=path,
+            remedy="Resume with the options of that run (see its config.toml), or use --overwrite",
+        )
+    module.load_state_dict(_part(tensors, "module"))
+    if average is not None:
+        average.load_state_dict(_part(tensors, "average"))
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in _part(tensors, "optimizer").items():
+        number, entry = name.split("/")
+        state.setdefault(int(number), {})[entry] = value
+    optimizer.load_state_dict(
+        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
+    )
+    return Progress(**json.loads(header["progress"]))
+
+
+def _part(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+    prefix = f"{part}/"
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,290 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+
+from danq.core import CnnRnn
+from danq.datasets.batches import Batches
+from danq.datasets.dataset import Dataset
+from danq.errors import DanqError
+from danq.evaluation.metrics import average_precision, roc_auc
+from danq.inference.forward import predict_dataset
+from danq.training.checkpoint import LAST, Progress, load_checkpoint, save_checkpoint
+from danq.training.journal import Journal
+from danq.training.optimise import build_optimizer, learning_rate
+from danq.training.recipe import Recipe
+
+CHECK_EVERY = 50
+"""Steps between two looks at the losses, which make a GPU wait."""
+
+
+class TrainingDiverged(DanqError):
+    """The loss or the gradient became NaN or infinite; the last good checkpoint is kept."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Figures of the validation split.
+
+    Attributes
+    ----------
+    loss
+        Mean binary cross-entropy over windows and tracks.
+    aupr, auroc
+        Macro means of average precision and of the area under the ROC curve, over the tracks
+        for which they are defined.
+    """
+
+    loss: float
+    aupr: float
+    auroc: float
+
+
+class Fit:
+    """One training run: what is trained, on what, how, and how far it has come.
+
+    Parameters
+    ----------
+    module
+        The initialised model; trained in place.
+    dataset
+        Labelled windows.
+    recipe
+        How to train.
+    folder
+        Run folder for ``last.ckpt``.
+    fabric
+        Device, precision and processes.
+    seed
+        Decides data order, augmentation and dropout.
+    identity
+        Names data, model and recipe; a checkpoint of another identity is refused.
+    checkpoint_steps, checkpoint_seconds
+        A checkpoint is written when either has passed since the last one, and at each epoch's
+        end.
+    """
+
+    def __init__(
+        self,
+        module: CnnRnn,
+        dataset: Dataset,
+        recipe: Recipe,
+        folder: Path,
+        fabric: Fabric,
+        *,
+        seed: int,
+        identity: str,
+        checkpoint_steps: int | None = None,
+        checkpoint_seconds: float = 300.0,
+    ) -> None:
+        self.dataset, self.recipe, self.folder = dataset, recipe, folder
+        self.fabric, self.seed, self.identity = fabric, seed, identity
+        self.checkpoint_steps = checkpoint_steps
+        self.checkpoint_seconds = checkpoint_seconds
+        self.precision = "bf16" if "bf16" in str(fabric._precision.precision) else "fp32"
+        self.progress = Progress()
+        self.valid = dataset.indices("valid")
+        self.valid_labels = dataset.labels(self.valid)
+        self.batches = Batches(
+            dataset,
+            dataset.indices("train"),
+            recipe.batch_size,
+            shuffle=True,
+            reverse_complement=recipe.reverse_complement,
+            max_shift=recipe.max_shift,
+            seed=seed,
+        )
+        self.steps = len(self.batches) * recipe.epochs
+        self.plain = module.to(fabric.device)
+        self.average = copy.deepcopy(self.plain).requires_grad_(False) if recipe.averaging else None
+        optimizer = build_optimizer(self.plain, recipe)
+        self.module, self.optimizer = fabric.setup(self.plain, optimizer)
+        self.waited = 0.0
+        self._pending: list[Tensor] = []
+        self._since_checkpoint = (0, time.monotonic())
+
+    @property
+    def best_module(self) -> CnnRnn:
+        """The weights that are validated and saved: the moving average, where there is one."""
+        return self.plain if self.average is None else self.average
+
+    def resume(self) -> None:
+        """Go on from ``last.ckpt``.
+
+        Raises
+        ------
+        InputError
+            As `load_checkpoint`.
+        """
+        self.progress = load_checkpoint(
+            self.folder, self.plain, self.average, self.optimizer, self.identity
+        )
+
+    def run(self, journal: Journal) -> Iterator[Validation]:
+        """Train to the end; yield after each epoch that is the best so far.
+
+        The caller saves the model at each yield, before the checkpoint that follows it.
+
+        Raises
+        ------
+        TrainingDiverged
+            When the loss or the gradient is not finite.
+        InputError
+            When a checkpoint cannot be written.
+        """
+        progress, recipe = self.progress, self.recipe
+        while not progress.finished:
+            self._epoch(journal)
+            figures = self.validate()
+            row = {
+                "epoch": progress.epoch + 1,
+                "step": progress.step,
+                "train_loss": progress.loss_sum / len(self.batches),
+                "valid_loss": figures.loss,
+                "valid_aupr": figures.aupr,
+                "valid_auroc": figures.auroc,
+            }
+            progress.history.append(row)
+            progress.epoch += 1
+            progress.batch, progress.loss_sum = 0, 0.0
+            value = figures.aupr if recipe.monitor == "aupr" else -figures.loss
+            if progress.best is None or value > progress.best:
+                progress.best, progress.best_epoch = value, progress.epoch
+                yield figures
+            stale = progress.epoch - progress.best_epoch
+            worn = 0 < recipe.patience <= stale
+            progress.finished = progress.epoch >= recipe.epochs or worn
+            journal.epoch(progress)
+            self.checkpoint()
+
+    def _epoch(self, journal: Journal) -> None:
+        progress = self.progress
+        self.module.train()
+        rank, world = self.fabric.global_rank, self.fabric.world_size
+        stream = self.batches.epoch(progress.epoch, start_batch=progress.batch)
+        started = time.perf_counter()
+        for codes, labels in self._timed(stream):
+            loss = self._step(codes[rank::world], labels[rank::world])
+            self._pending.append(loss)
+            progress.step += 1
+            progress.batch += 1
+            now = time.perf_counter()
+            progress.seconds += now - started
+            started = now
+            if len(self._pending) >= CHECK_EVERY or self._checkpoint_due():
+                self._look_at_losses()
+                journal.step(progress, len(self.batches), self.steps, self.recipe, self.waited)
+            if self._checkpoint_due():
+                self.checkpoint()
+        self._look_at_losses()
+
+    def _timed(self, stream: Iterator[tuple]) -> Iterator[tuple]:
+        while True:
+            before = time.perf_counter()
+            batch = next(stream, None)
+            self.waited += time.perf_counter() - before
+            if batch is None:
+                return
+            yield batch
+
+    def _step(self, codes: np.ndarray, labels: np.ndarray) -> Tensor:
+        progress, recipe, device = self.progress, self.recipe, self.fabric.device
+        # Dropout is a function of seed and step alone, so a resumed run repeats it.
+        torch.manual_seed(hash((self.seed, progress.step, self.fabric.global_rank)) & (2**63 - 1))
+        rate = learning_rate(recipe, progress.step, self.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        x = torch.from_numpy(codes).to(device, non_blocking=True)
+        y = torch.from_numpy(labels).to(device, non_blocking=True).float()
+        logits = self.module(x).float()
+        loss = F.binary_cross_entropy_with_logits(logits, y)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        limit = recipe.clip or math.inf
+        norm = nn.utils.clip_grad_norm_(self.plain.parameters(), limit)
+        self.optimizer.step()
+        if self.average is not None:
+            self._update_average()
+        # A gradient that is not finite spoils the weights one step before the loss shows it.
+        return loss.detach() + 0.0 * norm.detach()
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        assert self.average is not None
+        step = self.progress.step
+        decay = min(self.recipe.averaging, (step + 1) / (step + 10))
+        torch._foreach_lerp_(
+            list(self.average.parameters()), list(self.plain.parameters()), 1 - decay
+        )
+
+    def _look_at_losses(self) -> None:
+        if not self._pending:
+            return
+        losses = torch.stack(self._pending).double()
+        bad = (~losses.isfinite()).nonzero()
+        first = self.progress.step - len(self._pending)
+        self._pending.clear()
+        if len(bad):
+            raise TrainingDiverged(
+                f"loss or gradient is not finite at step {first + int(bad[0]) + 1} "
+                f"(epoch {self.progress.epoch + 1}). The last good checkpoint "
+                f"{self.folder / LAST} is kept. Train with a lower --lr, or --precision fp32."
+            )
+        # One by one: a sum's rounding must not depend on where the run was interrupted.
+        for loss in losses.tolist():
+            self.progress.loss_sum += loss
+
+    def _checkpoint_due(self) -> bool:
+        step, when = self._since_checkpoint
+        if self.checkpoint_steps is not None and self.progress.step - step >= self.checkpoint_steps:
+            return True
+        return time.monotonic() - when >= self.checkpoint_seconds
+
+    def checkpoint(self) -> None:
+        """Write ``last.ckpt`` (the first process alone).
+
+        Raises
+        ------
+        InputError
+            When it cannot be written.
+        """
+        if self.fabric.is_global_zero:
+            save_checkpoint(
+                self.folder,
+                self.plain,
+                self.average,
+                self.optimizer,
+                self.progress,
+                self.identity,
+            )
+        self._since_checkpoint = (self.progress.step, time.monotonic())
+
+    def validate(self) -> Validation:
+        """Figures of the validation split, both strands averaged."""
+        scores = predict_dataset(
+            self.best_module,
+            self.dataset,
+            self.valid,
+            device=str(self.fabric.device),
+            precision=self.precision,
+        )
+        clipped = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
+        y = self.valid_labels
+        loss = -np.mean(np.where(y == 1, np.log(clipped), np.log1p(-clipped)))
+        return Validation(
+            float(loss),
+            float(np.nanmean(average_precision(scores, y))),
+            float(np.nanmean(roc_auc(scores, y))),
+        )

@@ -1,0 +1,132 @@
+"""What a run tells: progress on the terminal, metrics.csv, TensorBoard, log.txt."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import os
+import sys
+from pathlib import Path
+from types import TracebackType
+
+from lightning.fabric.loggers import TensorBoardLogger
+from rich.console import Console
+from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingColumn
+
+from danq.training.checkpoint import Progress
+from danq.training.recipe import Recipe
+
+METRICS = "metrics.csv"
+LOG = "log.txt"
+log = logging.getLogger("danq")
+
+
+class Journal:
+    """Keeps a run's records; a context manager around the whole training.
+
+    Parameters
+    ----------
+    folder
+        Run folder.
+    active
+        False in all but the first of several processes, which then tell nothing.
+    tensorboard
+        Write TensorBoard event files too.
+    """
+
+    def __init__(self, folder: Path, *, active: bool = True, tensorboard: bool = True) -> None:
+        self.folder = folder
+        self.active = active
+        self.board = (
+            TensorBoardLogger(folder, name="tensorboard", version="")
+            if active and tensorboard
+            else None
+        )
+        self.bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[told]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not (active and sys.stderr.isatty()),
+        )
+        self.task = self.bar.add_task("training", total=None, told="")
+        self.file = logging.FileHandler(folder / LOG, encoding="utf-8") if active else None
+        self.rate: tuple[int, float] | None = None
+
+    def __enter__(self) -> Journal:
+        if self.file is not None:
+            self.file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+            log.addHandler(self.file)
+        self.bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.bar.stop()
+        if self.board is not None:
+            self.board.finalize("failed" if error else "success")
+        if self.file is not None:
+            if error is not None:
+                self.file.emit(
+                    log.makeRecord(log.name, logging.ERROR, "", 0, str(error), (), None)
+                )
+            log.removeHandler(self.file)
+            self.file.close()
+
+    def step(
+        self, progress: Progress, batches: int, steps: int, recipe: Recipe, waited: float
+    ) -> None:
+        """Show loss, speed and share of time spent waiting for data."""
+        if not self.active or not progress.batch:
+            return
+        before = self.rate or (0, 0.0)
+        self.rate = (progress.step, progress.seconds)
+        seconds = max(1e-9, progress.seconds - before[1])
+        speed = (progress.step - before[0]) * recipe.batch_size / seconds
+        last = progress.history[-1]["valid_aupr"] if progress.history else float("nan")
+        loss = progress.loss_sum / progress.batch
+        told = f"loss {loss:.4f}  valid AUPR {last:.4f}  {speed:,.0f} windows/s"
+        epoch = f"epoch {progress.epoch + 1}/{recipe.epochs}"
+        self.bar.update(
+            self.task, total=steps, completed=progress.step, told=told, description=epoch
+        )
+        if self.board is not None:
+            values = {"train_loss": loss, "windows_per_second": speed, "seconds_waited": waited}
+            self.board.log_metrics(values, progress.step)
+
+    def epoch(self, progress: Progress) -> None:
+        """Write metrics.csv anew from the history, and tell the last epoch's figures."""
+        if not self.active:
+            return
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(progress.history[0]))
+        writer.writeheader()
+        for row in progress.history:
+            writer.writerow({name: f"{value:.6g}" for name, value in row.items()})
+        temporary = self.folder / f".{METRICS}.{os.getpid()}.tmp"
+        temporary.write_text(text.getvalue(), encoding="utf-8")
+        os.replace(temporary, self.folder / METRICS)
+        row = progress.history[-1]
+        mark = "  best" if progress.best_epoch == progress.epoch else ""
+        log.info(
+            "epoch %d: train loss %.4f, valid loss %.4f, valid AUPR %.4f, valid AUROC %.4f, "
+            "%.0f s%s",
+            progress.epoch,
+            row["train_loss"],
+            row["valid_loss"],
+            row["valid_aupr"],
+            row["valid_auroc"],
+            progress.seconds,
+            mark,
+        )
+        if self.board is not None:
+            self.board.log_metrics(
+                {name: value for name, value in row.items() if name.startswith("valid")},
+                progress.step,
+            )

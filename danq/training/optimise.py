@@ -1,0 +1,66 @@
+"""Optimisers and learning-rate schedules."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+from danq.training.recipe import Recipe
+
+
+class KerasRmsprop(torch.optim.Optimizer):
+    """RMSprop as in the Keras of 2015: ``p -= lr * g / sqrt(a + eps)``, epsilon inside the root.
+
+    ``a`` is the moving mean of squared gradients with decay ``rho``. torch's own RMSprop adds
+    epsilon outside the root, which is another step size where gradients are small.
+    """
+
+    def __init__(self, params, lr: float, rho: float = 0.9, eps: float = 1e-6) -> None:  # noqa: ANN001
+        super().__init__(params, {"lr": lr, "rho": rho, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure=None) -> None:  # noqa: ANN001  # type: ignore[override]
+        """Take one step."""
+        for group in self.param_groups:
+            params = [p for p in group["params"] if p.grad is not None]
+            grads = [p.grad for p in params]
+            squares = []
+            for p in params:
+                if "square" not in self.state[p]:
+                    self.state[p]["square"] = torch.zeros_like(p)
+                squares.append(self.state[p]["square"])
+            torch._foreach_mul_(squares, group["rho"])
+            torch._foreach_addcmul_(squares, grads, grads, 1 - group["rho"])
+            roots = torch._foreach_sqrt(torch._foreach_add(squares, group["eps"]))
+            torch._foreach_addcdiv_(params, grads, roots, -group["lr"])
+
+
+def build_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """The recipe's optimiser over a module; biases and filters are not decayed."""
+    if recipe.optimizer == "rmsprop":
+        return KerasRmsprop(module.parameters(), lr=recipe.lr)
+    decayed = [p for p in module.parameters() if p.dim() == 2]
+    free = [p for p in module.parameters() if p.dim() != 2]
+    groups = [
+        {"params": decayed, "weight_decay": recipe.weight_decay},
+        {"params": free, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
+
+
+def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """Learning rate of a step (0-based) of ``steps``.
+
+    One cycle: a cosine climb from ``lr / 25`` to ``lr`` over the share ``warmup`` of all steps,
+    then a cosine fall to ``lr / 10,000`` (Smith & Topin, 2018).
+    """
+    if recipe.schedule == "constant":
+        return recipe.lr
+    peak = recipe.warmup * steps
+    if step < peak:
+        low, high, share = recipe.lr / 25, recipe.lr, step / peak
+    else:
+        low, high, share = recipe.lr, recipe.lr * 1e-4, (step - peak) / max(1, steps - 1 - peak)
+    return low + (high - low) * (1 - math.cos(math.pi * min(1.0, share))) / 2

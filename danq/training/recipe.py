@@ -1,0 +1,147 @@
+"""How to train: optimiser, schedule, augmentation, stopping."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from danq.errors import InputError
+from danq.models import DEFAULT_PRESET
+
+Monitor = Literal["aupr", "loss"]
+
+
+class Recipe(BaseModel):
+    """Every choice of a training run but the model's shape."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    optimizer: Literal["adamw", "rmsprop"] = "adamw"
+    lr: float = Field(default=2e-3, gt=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    schedule: Literal["one-cycle", "constant"] = "one-cycle"
+    warmup: float = Field(default=0.2, ge=0, lt=1)
+    """Share of all steps over which the one-cycle schedule climbs."""
+    batch_size: int = Field(default=256, gt=0)
+    epochs: int = Field(default=20, gt=0)
+    patience: int = Field(default=0, ge=0)
+    """Epochs without improvement after which training stops; 0 trains to the end."""
+    monitor: Monitor = "aupr"
+    """What decides the best epoch on the validation split: mean average precision, or loss."""
+    clip: float = Field(default=1.0, ge=0)
+    """Largest gradient norm; 0 for no limit."""
+    averaging: float = Field(default=0.998, ge=0, lt=1)
+    """Decay of the moving average of the weights that is validated and saved; 0 for none."""
+    reverse_complement: bool = True
+    """Show each training window as either strand, by chance."""
+    max_shift: int = Field(default=0, ge=0)
+    """Largest shift of a training window in bases, either way."""
+    base_rates: bool = True
+    """Start each track's output at the log odds of its base rate."""
+    seed_filters: str = "auto"
+    """"auto", "none", or a motif file (MEME or JASPAR)."""
+
+
+RECIPES: dict[str, Recipe] = {
+    "default": Recipe(),
+    # Quang & Xie, Nucleic Acids Research 2016.
+    "paper": Recipe(
+        optimizer="rmsprop",
+        lr=1e-3,
+        weight_decay=0.0,
+        schedule="constant",
+        batch_size=100,
+        epochs=60,
+        patience=5,
+        monitor="loss",
+        clip=0.0,
+        averaging=0.0,
+        reverse_complement=False,
+        base_rates=False,
+        seed_filters="none",
+    ),
+}
+
+
+class RunConfig(BaseModel):
+    """What a run configuration file (TOML) may say; every part may be left out.
+
+    ``[data]`` holds options of `danq.datasets.build_dataset`, ``[model]`` a ``preset`` and changed
+    numbers of its architecture, ``[training]`` a ``recipe`` and changed choices of it, ``[run]``
+    the ``seed``, ``precision``, ``devices`` and ``nodes``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: dict[str, Any] = {}
+    model: dict[str, Any] = {}
+    training: dict[str, Any] = {}
+    run: dict[str, Any] = {}
+
+    @property
+    def preset(self) -> str:
+        """Name of the model preset."""
+        return str(self.model.get("preset", DEFAULT_PRESET))
+
+    @property
+    def model_changes(self) -> dict[str, Any]:
+        """Numbers that differ from the preset's."""
+        return {name: value for name, value in self.model.items() if name != "preset"}
+
+    def recipe(self, **changes: Any) -> Recipe:
+        """The training recipe, with changes that are not None laid over it.
+
+        Raises
+        ------
+        InputError
+            When the recipe's name, a choice's name or its value is not known.
+        """
+        fields = {name: value for name, value in self.training.items() if name != "recipe"}
+        fields |= {name: value for name, value in changes.items() if value is not None}
+        return named_recipe(str(self.training.get("recipe", "default")), **fields)
+
+
+def named_recipe(name: str, **changes: Any) -> Recipe:
+    """A recipe of `RECIPES`, some choices changed.
+
+    Raises
+    ------
+    InputError
+        When no recipe has that name, or a change is not valid.
+    """
+    if name not in RECIPES:
+        raise InputError(f"no recipe is named '{name}'", remedy=f"Choose one of {list(RECIPES)}")
+    try:
+        return Recipe.model_validate(RECIPES[name].model_dump() | changes)
+    except ValidationError as error:
+        raise InputError(f"recipe '{name}' cannot take {changes}: {_told(error)}") from error
+
+
+def read_config(path: str | Path) -> RunConfig:
+    """Read a run configuration.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, not TOML, or holds a part that is not known.
+    """
+    path = Path(path)
+    try:
+        return RunConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InputError(f"cannot read it: {error.strerror}", file=path) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"not valid TOML: {error}", file=path) from error
+    except ValidationError as error:
+        raise InputError(
+            _told(error), file=path, remedy="Known parts are [data], [model], [training] and [run]"
+        ) from error
+
+
+def _told(error: ValidationError) -> str:
+    return "; ".join(
+        f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
+    )

@@ -1,0 +1,385 @@
+"""From labelled windows, or a genome and peak files, to a run folder with a trained model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import torch
+from lightning.fabric import Fabric
+
+import danq
+from danq.core import CnnRnn
+from danq.datasets.build import build_dataset
+from danq.datasets.dataset import Dataset
+from danq.device import resolve_device, resolve_precision, set_threads
+from danq.errors import InputError
+from danq.genome.motifs import Motif, read_motifs, write_meme
+from danq.inference.evaluate import evaluate as evaluate_model
+from danq.models import (
+    Architecture,
+    ModelSpec,
+    build_module,
+    initialise_danq,
+    initialise_jaspar,
+    load_model,
+    save_model,
+    set_base_rates,
+)
+from danq.models import architecture as preset_architecture
+from danq.models.file import RUN_MODEL
+from danq.training.checkpoint import LAST, Progress
+from danq.training.fit import Fit, Validation
+from danq.training.journal import METRICS, Journal, log
+from danq.training.recipe import Recipe, RunConfig, read_config
+from danq.training.seeds import SMALL_SET, apply_seeds, find_seeds
+
+CONFIG = "config.toml"
+SEEDS = "seeds.meme"
+DATASET = "dataset.h5"
+EVALUATION = "evaluation"
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training run came to.
+
+    Attributes
+    ----------
+    folder
+        The run folder; ``danq.load(folder)`` gives the best model.
+    best_epoch
+        Epoch (from 1) whose weights were kept.
+    epochs
+        Epochs trained.
+    seconds
+        Training time, validation left out.
+    waited
+        Share of that time spent waiting for data.
+    history
+        One row of metrics per epoch, as in ``metrics.csv``.
+    """
+
+    folder: Path
+    best_epoch: int
+    epochs: int
+    seconds: float
+    waited: float
+    history: list[dict[str, float]]
+
+
+def train(
+    data: str | Path | Dataset | None = None,
+    *,
+    out: str | Path,
+    genome: str | Path | None = None,
+    tracks: str | Path | Sequence[str | Path] | None = None,
+    data_options: Mapping[str, Any] | None = None,
+    config: str | Path | RunConfig | None = None,
+    model: str | None = None,
+    model_changes: Mapping[str, Any] | None = None,
+    recipe: str | None = None,
+    recipe_changes: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
+    devices: int = 1,
+    nodes: int = 1,
+    threads: int | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    evaluate: bool = True,
+    checkpoint_steps: int | None = None,
+) -> TrainingResult:
+    """Train a model.
+
+    Parameters
+    ----------
+    data
+        A dataset or its file; None builds one into the run folder from ``genome`` and
+        ``tracks`` with ``data_options``, which `danq.datasets.build_dataset` takes.
+    out
+        Run folder: ``model.safetensors`` (best), ``last.ckpt``, ``config.toml`` (resolved),
+        ``metrics.csv``, ``seeds.meme``, ``evaluation/``, ``tensorboard/``, ``log.txt``.
+    genome, tracks
+        FASTA, and peak files, their folder or their sheet.
+    config
+        A run configuration or its TOML file; what is given here goes before it.
+    model, model_changes
+        Name of a preset, and fields of `danq.models.Architecture` that differ from it.
+    recipe, recipe_changes
+        Name of a recipe ("default" or "paper"), and fields of `Recipe` that differ from it.
+    seed
+        Decides start values, data order, augmentation and dropout. On the CPU the same seed
+        and number of threads give the same weights, bit for bit.
+    device, precision, threads
+        As `danq.device` resolves them.
+    devices, nodes
+        Processes per node, and nodes (lightning's DDP).
+    resume
+        Go on from ``last.ckpt``; the result equals that of a run never stopped. A run folder
+        without a checkpoint is trained from the start, a finished one is left as it is.
+    overwrite
+        Replace a run folder that exists.
+    evaluate
+        Measure the best model on the test split, if there is one, into ``evaluation/``.
+    checkpoint_steps
+        Write a checkpoint every so many steps, besides every 5 minutes and at each epoch's end.
+
+    Raises
+    ------
+    InputError
+        When an input cannot be used, the run folder exists and neither ``resume`` nor
+        ``overwrite`` is set, the training or validation split is empty, or no validation track
+        has a positive window.
+    TrainingDiverged
+        When the loss is not finite; the last good checkpoint is kept.
+    """
+    settings = _settings(config, model, model_changes, recipe, recipe_changes)
+    set_threads(threads)
+    where = resolve_device(device)
+    arithmetic = resolve_precision(precision, where)
+    fabric = _fabric(where, arithmetic, devices, nodes)
+    folder = Path(out)
+    if fabric.is_global_zero:
+        _prepare_folder(folder, resume=resume, overwrite=overwrite)
+    fabric.barrier()
+    dataset = _dataset(data, folder, genome, tracks, dict(settings.data) | dict(data_options or {}))
+    _check(dataset)
+    numbers = preset_architecture(settings.preset, **settings.model_changes)
+    chosen = settings.recipe()
+    run = {"seed": seed, "precision": arithmetic, "devices": devices, "nodes": nodes}
+    if fabric.is_global_zero:
+        _write_config(folder, settings, numbers, chosen, run, dataset)
+    with Journal(folder, active=fabric.is_global_zero) as journal:
+        torch.manual_seed(seed)
+        module = build_module(numbers, len(dataset.tracks), dataset.window)
+        resuming = resume and (folder / LAST).is_file()
+        if not resuming:
+            _initialise(module, settings.preset, numbers, dataset, chosen, seed, folder, fabric)
+        spec = _spec(settings.preset, numbers, dataset, chosen, seed)
+        fit = Fit(
+            module,
+            dataset,
+            chosen,
+            folder,
+            fabric,
+            seed=seed,
+            identity=_identity(spec, run),
+            checkpoint_steps=checkpoint_steps,
+        )
+        if resuming:
+            fit.resume()
+            log.info("resuming at epoch %d, step %d", fit.progress.epoch + 1, fit.progress.step)
+        for best in fit.run(journal):
+            if fabric.is_global_zero:
+                kept = _with_result(spec, best, fit.progress)
+                save_model(folder / RUN_MODEL, fit.best_module, kept)
+    if fabric.is_global_zero and evaluate and len(dataset.indices("test")):
+        evaluate_model(
+            load_model(folder),
+            dataset,
+            split="test",
+            out=folder / EVALUATION,
+            device=str(fabric.device),
+            precision=arithmetic,
+            overwrite=True,
+        )
+    progress = fit.progress
+    return TrainingResult(
+        folder,
+        progress.best_epoch,
+        progress.epoch,
+        progress.seconds,
+        fit.waited / max(progress.seconds, 1e-9),
+        progress.history,
+    )
+
+
+def _settings(
+    config: str | Path | RunConfig | None,
+    model: str | None,
+    model_changes: Mapping[str, Any] | None,
+    recipe: str | None,
+    recipe_changes: Mapping[str, Any] | None,
+) -> RunConfig:
+    """One configuration out of a file and of what was said beside it."""
+    if config is None:
+        config = RunConfig()
+    elif not isinstance(config, RunConfig):
+        config = read_config(config)
+    changed = {k: v for k, v in (recipe_changes or {}).items() if v is not None}
+    return RunConfig(
+        data=config.data,
+        model=config.model | ({} if model is None else {"preset": model}) | dict(model_changes or {}),
+        training=config.training | ({} if recipe is None else {"recipe": recipe}) | changed,
+        run=config.run,
+    )
+
+
+def _fabric(device: torch.device, precision: str, devices: int, nodes: int) -> Fabric:
+    several = devices * nodes > 1
+    fabric = Fabric(
+        accelerator=device.type,
+        devices=[device.index] if device.type == "cuda" and not several else devices,
+        num_nodes=nodes,
+        strategy="ddp" if several else "auto",
+        precision="bf16-mixed" if precision == "bf16" else "32-true",
+    )
+    if several:
+        fabric.launch()
+    return fabric
+
+
+def _prepare_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
+    ours = (folder / CONFIG).is_file() or (folder / LAST).is_file()
+    try:
+        if folder.is_dir() and any(folder.iterdir()) and not (resume and ours):
+            if not (overwrite and ours):
+                raise InputError(
+                    "the run folder exists and is not empty",
+                    file=folder,
+                    remedy="Go on with --resume, replace it with --overwrite, or choose another"
+                    if ours
+                    else "It holds no run of danq: choose another folder",
+                )
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot use it as run folder: {error.strerror}",
+            file=folder,
+            remedy="Choose a folder that can be written to",
+        ) from error
+
+
+def _dataset(
+    data: str | Path | Dataset | None,
+    folder: Path,
+    genome: str | Path | None,
+    tracks: str | Path | Sequence[str | Path] | None,
+    options: dict[str, Any],
+) -> Dataset:
+    if isinstance(data, Dataset):
+        return data
+    if data is not None:
+        return Dataset.open(data)
+    genome = genome or options.pop("genome", None)
+    tracks = tracks or options.pop("tracks", None)
+    if genome is None or tracks is None:
+        raise InputError(
+            "there is nothing to train on",
+            remedy="Give a dataset file, or --genome and --tracks",
+        )
+    built = folder / DATASET
+    if not built.is_file():
+        build_dataset(built, genome, tracks, **options)
+    return Dataset.open(built)
+
+
+def _check(dataset: Dataset) -> None:
+    for split in ("train", "valid"):
+        if not dataset.positives(split).any():
+            raise InputError(
+                f"the {split} split has {len(dataset.indices(split))} windows and no positive one",
+                file=dataset.path,
+                remedy="Build the dataset with other --valid and --test chromosomes",
+            )
+
+
+def _initialise(
+    module: CnnRnn,
+    preset: str,
+    numbers: Architecture,
+    dataset: Dataset,
+    recipe: Recipe,
+    seed: int,
+    folder: Path,
+    fabric: Fabric,
+) -> None:
+    initialise_danq(module)
+    if recipe.base_rates:
+        windows = max(1, len(dataset.indices("train")))
+        set_base_rates(module, dataset.positives("train") / windows)
+    motifs = _seed_motifs(dataset, recipe, numbers, seed)
+    if not motifs:
+        return
+    if preset == "danq-jaspar":
+        used = initialise_jaspar(module, [motif.probabilities for motif in motifs], seed)
+    else:
+        used = apply_seeds(module, motifs, seed)
+    log.info("%d of %d filters start as %d motifs", used, numbers.filters, len(motifs))
+    if fabric.is_global_zero:
+        write_meme(folder / SEEDS, motifs)
+
+
+def _seed_motifs(
+    dataset: Dataset, recipe: Recipe, numbers: Architecture, seed: int
+) -> Sequence[Motif]:
+    if recipe.seed_filters == "none":
+        return ()
+    if recipe.seed_filters != "auto":
+        return read_motifs(recipe.seed_filters)
+    if len(dataset.indices("train")) > SMALL_SET:
+        log.info("filters are not seeded from the data: more than %s windows", f"{SMALL_SET:,}")
+        return ()
+    found = find_seeds(dataset, limit=numbers.filters // 2, seed=seed)
+    return [one.motif() for one in found]
+
+
+def _spec(
+    preset: str, numbers: Architecture, dataset: Dataset, recipe: Recipe, seed: int
+) -> ModelSpec:
+    return ModelSpec(
+        created_by=f"danq {danq.__version__}",
+        preset=preset,
+        architecture=numbers,
+        tracks=dataset.tracks,
+        groups=dataset.groups,
+        window=dataset.window,
+        bin=dataset.bin,
+        data_digest=dataset.digest,
+        training={"recipe": recipe.model_dump(), "seed": seed},
+    )
+
+
+def _with_result(spec: ModelSpec, figures: Validation, progress: Progress) -> ModelSpec:
+    result = {
+        "epoch": progress.best_epoch,
+        "valid_loss": figures.loss,
+        "valid_aupr": figures.aupr,
+        "valid_auroc": figures.auroc,
+    }
+    return spec.model_copy(update={"training": spec.training | result})
+
+
+def _identity(spec: ModelSpec, run: Mapping[str, Any]) -> str:
+    text = spec.model_dump_json() + json.dumps(run, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _write_config(
+    folder: Path,
+    settings: RunConfig,
+    numbers: Architecture,
+    recipe: Recipe,
+    run: Mapping[str, Any],
+    dataset: Dataset,
+) -> None:
+    told = {
+        "data": {name: str(v) if isinstance(v, Path) else v for name, v in settings.data.items()},
+        "model": {"preset": settings.preset} | numbers.model_dump(mode="json"),
+        "training": recipe.model_dump(mode="json"),
+        "run": dict(run),
+    }
+    text = f"# danq {danq.__version__}, dataset {dataset.path} sha256 {dataset.digest}\n"
+    (folder / CONFIG).write_text(text + tomli_w.dumps(told), encoding="utf-8")
+
+
+__all__ = ["METRICS", "TrainingResult", "train"]

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import safetensors.torch
+import torch
+
+from danq.errors import InputError
+from danq.models import Model, architecture, load_model, read_spec, save_model, summary, untrained
+from danq.models.file import FORMAT_VERSION
+
+
+@pytest.fixture
+def model() -> Model:
+    torch.manual_seed(0)
+    numbers = architecture("danq-small", filters=8, hidden=4, dense=(6,))
+    return untrained("danq-small", numbers, ("Reb1", "Abf1"), window=200, bin=100)
+
+
+def test_round_trip(model, tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_model(path, model.module, model.spec)
+    loaded = load_model(path)
+    codes = torch.randint(0, 5, (3, 200), dtype=torch.uint8)
+    assert torch.equal(loaded.module(codes), model.module(codes))
+    assert loaded.spec == model.spec
+    assert loaded.tracks == ("Reb1", "Abf1")
+    assert loaded.window == 200
+    assert len(loaded.digest) == 64
+    assert load_model(tmp_path).digest == loaded.digest
+    assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_summary_names_tracks_and_layers(model):
+    text = summary(model)
+    assert "Reb1, Abf1" in text
+    assert "SymbolConv" in text
+    assert "200 bp" in text
+
+
+def test_missing(tmp_path):
+    with pytest.raises(InputError, match="no such model file"):
+        load_model(tmp_path / "none")
+    with pytest.raises(InputError, match=r"no model\.safetensors in this folder"):
+        load_model(tmp_path)
+
+
+def test_truncated(model, tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_model(path, model.module, model.spec)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match="truncated"):
+        load_model(path)
+
+
+def test_other_files(model, tmp_path):
+    path = tmp_path / "other.safetensors"
+    path.write_text("not a model")
+    with pytest.raises(InputError, match="not a readable safetensors file"):
+        read_spec(path)
+    safetensors.torch.save_file({"a": torch.zeros(2)}, path)
+    with pytest.raises(InputError, match="without danq's header"):
+        read_spec(path)
+
+
+def test_other_version(model, tmp_path):
+    path = tmp_path / "model.safetensors"
+    header = json.loads(model.spec.model_dump_json()) | {"format_version": 99}
+    safetensors.torch.save_file(model.module.state_dict(), path, {"danq": json.dumps(header)})
+    with pytest.raises(InputError, match=f"version 99, this danq reads {FORMAT_VERSION}"):
+        load_model(path)
+
+
+def test_weights_of_another_shape(model, tmp_path):
+    path = tmp_path / "model.safetensors"
+    other = model.spec.model_copy(update={"window": 400})
+    save_model(path, model.module, other)
+    with pytest.raises(InputError, match="do not fit"):
+        load_model(path)
+
+
+def test_unwritable(model, tmp_path):
+    with pytest.raises(InputError, match="cannot write the model"):
+        save_model(tmp_path / "none" / "model.safetensors", model.module, model.spec)

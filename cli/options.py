@@ -228,21 +228,22 @@ exclude = _option(
     type=_FILE,
     default=None,
     metavar="BED",
-    help="Regions that no window may touch.",
+    help="Regions whose bins are left out.",
 )
 valid = _option(
     "--valid",
     type=Names(),
     default=None,
     metavar="LIST",
-    help="Validation contigs or regions: chr8,chr9:1-500000 (1-based, closed).",
+    help="Validation contigs or regions: chr8,chr9:1-500000 (1-based, closed).  "
+    "[default: about a tenth of the genome]",
 )
 test = _option(
     "--test",
     type=Names(),
     default=None,
     metavar="LIST",
-    help="Test contigs or regions, written as for --valid.",
+    help="Test contigs or regions, written as for --valid.  [default: about a tenth of the genome]",
 )
 skip_contigs = _option(
     "--skip-contigs",
@@ -259,6 +260,38 @@ negatives = _option(
     help="Bins without a positive track: keep, drop, or so many for each bin with one, "
     "matched on GC content.",
 )
+
+edge = _option(
+    "--edge",
+    type=click.Choice(["pad", "drop"]),
+    default="pad",
+    show_default=True,
+    help="Windows that run over an end of their contig: filled with N, or left out.",
+)
+max_n = _option(
+    "--max-n",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    metavar="FRACTION",
+    help="Largest part of a window that may be N.",
+)
+
+WINDOW_NAMES = {
+    "window": "window",
+    "bin_size": "bin",
+    "stride": "stride",
+    "min_overlap": "min_overlap",
+    "exclude": "exclude",
+    "valid": "valid",
+    "test": "test",
+    "negatives": "negatives",
+    "edge": "edge",
+    "max_n": "max_n",
+    "skip_contigs": "skip_contigs",
+    "chrom_map": "chrom_map",
+}
+"""Parameters of `window_options`, and their names in `danq.build_dataset`."""
 
 
 def model_options() -> Decorator:
@@ -277,6 +310,8 @@ def window_options() -> Decorator:
         valid(),
         test(),
         negatives(),
+        edge(),
+        max_n(),
         skip_contigs(),
         chrom_map(),
     )

@@ -16,9 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from danq.datasets import Dataset as Dataset
+    from danq.datasets import build_dataset as build_dataset
     from danq.errors import DanqError as DanqError
     from danq.errors import InputError as InputError
     from danq.genome import Genome as Genome
+    from danq.genome import read_motifs as read_motifs
+    from danq.genome import simulate as simulate
+    from danq.inference import evaluate as evaluate
+    from danq.inference import predict as predict
+    from danq.models import load_model as load
+    from danq.models import summary as summary
+    from danq.training import train as train
 
 __version__ = "0.1.0"
 
@@ -27,9 +35,31 @@ _HOME = {
     "Dataset": "danq.datasets:Dataset",
     "Genome": "danq.genome:Genome",
     "InputError": "danq.errors:InputError",
+    "build_dataset": "danq.datasets:build_dataset",
+    "evaluate": "danq.inference:evaluate",
+    "load": "danq.models:load_model",
+    "predict": "danq.inference:predict",
+    "read_motifs": "danq.genome:read_motifs",
+    "simulate": "danq.genome:simulate",
+    "summary": "danq.models:summary",
+    "train": "danq.training:train",
 }
 
-__all__ = ["__version__", *_HOME]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [
+    "DanqError",
+    "Dataset",
+    "Genome",
+    "InputError",
+    "__version__",
+    "build_dataset",
+    "evaluate",
+    "load",
+    "predict",
+    "read_motifs",
+    "simulate",
+    "summary",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

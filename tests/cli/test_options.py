@@ -147,6 +147,7 @@ def test_window_options_default_to_the_published_windows():
     assert seen["valid"] == ("chr8", "chr9")
     assert seen["skip_contigs"] == ()
     assert seen["negatives"] == "keep"
+    assert set(options.WINDOW_NAMES) == set(seen)
 
 
 def test_missing_file_is_named(tmp_path):

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from danq_cli import main as frame
+
+
+def test_summary_shows_tracks_window_and_parameters(tmp_path, capsys):
+    from danq.models import architecture, save_model, untrained
+
+    numbers = architecture("danq-small", filters=8, width=6, hidden=5, dense=[7])
+    model = untrained("danq-small", numbers, ("Abf1", "Reb1"), window=100, bin=20)
+    path = tmp_path / "model.safetensors"
+    save_model(path, model.module, model.spec)
+    parameters = sum(p.numel() for p in model.module.parameters())
+
+    assert frame.run(["summary", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "2: Abf1, Reb1" in text
+    assert "100 bp, labels speak of the middle 20 bp" in text
+    assert f"Total params: {parameters:,}" in text
+
+
+def test_a_file_that_is_no_model_is_refused(tmp_path, capsys):
+    path = tmp_path / "notes.txt"
+    path.write_text("not a model")
+    assert frame.run(["summary", str(path)]) == 2
+    err = capsys.readouterr().err
+    assert str(path) in err
+    assert "Traceback" not in err

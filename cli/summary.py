@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from danq_cli.options import example
+from .options import example
 
 
 @click.command(epilog=example("danq summary runs/yeast", "danq summary model.safetensors"))

@@ -8,8 +8,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from danq_cli import options
-from danq_cli.options import example
+from . import options
+from .options import example
 
 
 @click.command(

@@ -1,0 +1,212 @@
+"""Names of contigs: bridging two naming habits, maps, and regions that a person types."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from danq.errors import InputError
+from danq.genome.files import open_bytes
+
+log = logging.getLogger("danq")
+
+MITOCHONDRIAL = frozenset({"M", "MT", "MITO"})
+REGION = re.compile(r"([0-9][0-9,]*)-([0-9][0-9,]*)")
+
+
+def match_contigs(
+    names: Iterable[str],
+    genome: Iterable[str],
+    *,
+    source: str,
+    chrom_map: Mapping[str, str] | None = None,
+) -> dict[str, str | None]:
+    """Find the genome's name of each contig that another file names.
+
+    A name is looked up in ``chrom_map``, then as it is, then without regard to a ``chr``
+    prefix and to the spellings M, MT and Mito of the mitochondrion. A name that could be
+    bridged to two contigs of the genome is not bridged. One notice tells of names that
+    were bridged, one warning of names that the genome lacks.
+
+    Parameters
+    ----------
+    names
+        Names in the other file; repeats do no harm.
+    genome
+        The genome's names.
+    source
+        What the names come from, for messages: most often a path.
+    chrom_map
+        Names of the other file to names of the genome.
+
+    Returns
+    -------
+    dict
+        Each name to the genome's name, or to None where the genome lacks it.
+
+    Raises
+    ------
+    InputError
+        When there are names but the genome has none of them, or when ``chrom_map`` sends
+        one of them to a contig that the genome lacks.
+    """
+    theirs = list(dict.fromkeys(names))
+    ours = list(dict.fromkeys(genome))
+    known = set(ours)
+    counts = Counter(map(_bare, ours))
+    bridges = {_bare(name): name for name in ours if counts[_bare(name)] == 1}
+    matched: dict[str, str | None] = {}
+    bridged = []
+    for name in theirs:
+        if chrom_map is not None and name in chrom_map:
+            if chrom_map[name] not in known:
+                raise InputError(
+                    f"the name map sends '{name}' to '{chrom_map[name]}', "
+                    f"which the genome lacks; it has {_few(ours)}",
+                    file=source,
+                    remedy="Correct the second column of the map",
+                )
+            matched[name] = chrom_map[name]
+        elif name in known:
+            matched[name] = name
+        else:
+            matched[name] = bridges.get(_bare(name))
+            if matched[name] is not None:
+                bridged.append(f"{name} as {matched[name]}")
+    missing = [name for name in theirs if matched[name] is None]
+    if theirs and len(missing) == len(theirs):
+        raise InputError(
+            f"none of its contigs is in the genome: it has {_few(theirs)}, "
+            f"the genome has {_few(ours)}",
+            file=source,
+            remedy="Use files of one assembly, or give a map of two tab-separated columns, "
+            "its names and the genome's (--chrom-map)",
+        )
+    if bridged:
+        log.info("%s: contig names differ from the genome's: reading %s", source, _few(bridged))
+    if missing:
+        log.warning(
+            "%s: %d of %d contigs are not in the genome and are left out: %s",
+            source,
+            len(missing),
+            len(theirs),
+            _few(missing),
+        )
+    return matched
+
+
+def read_chrom_map(path: str | Path) -> dict[str, str]:
+    """Read a map of contig names.
+
+    Parameters
+    ----------
+    path
+        Two tab-separated columns, a name and the genome's name for it; blank lines and
+        lines that begin with ``#`` are skipped. Plain or gzip.
+
+    Returns
+    -------
+    dict
+        First column to second.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, empty or holds no pair; at a line without exactly two
+        names, and at a name met before.
+    """
+    path = Path(path)
+    with open_bytes(path) as handle:
+        text = handle.read().decode("utf-8", errors="replace")
+    names: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        fields = [field.strip() for field in line.split("\t")]
+        if len(fields) != 2 or not all(fields):
+            raise InputError(
+                f"the line has not exactly two tab-separated names ({line[:40]!r})",
+                file=path,
+                line=number,
+                remedy="Write a name, a tab and the genome's name",
+            )
+        if fields[0] in names:
+            raise InputError(
+                f"the name '{fields[0]}' came before, for '{names[fields[0]]}'",
+                file=path,
+                line=number,
+                remedy="Keep one of the two lines",
+            )
+        names[fields[0]] = fields[1]
+    if not names:
+        raise InputError("holds no pair of names", file=path, remedy="Write one pair a line")
+    return names
+
+
+def parse_region(text: str) -> tuple[str, int, int | None]:
+    """Read a region as a person types it: ``chr:start-end``, 1-based and closed, or ``chr``.
+
+    Parameters
+    ----------
+    text
+        Region; commas inside the numbers do no harm.
+
+    Returns
+    -------
+    chrom : str
+        Contig name.
+    start : int
+        0-based first position.
+    end : int or None
+        0-based position after the last one; None where only a contig was named.
+
+    Raises
+    ------
+    InputError
+        When there is no name, a part after the last colon that is not ``start-end``, a
+        start below 1 or an end below the start.
+
+    Examples
+    --------
+    >>> parse_region("chrIV:1,001-2,000")
+    ('chrIV', 1000, 2000)
+    >>> parse_region("chrIV")
+    ('chrIV', 0, None)
+    """
+    text = text.strip()
+    chrom, colon, place = text.rpartition(":")
+    if not colon:
+        chrom = text
+    if not chrom or any(letter.isspace() for letter in chrom):
+        raise _bad_region(text, "names no contig")
+    if not colon:
+        return chrom, 0, None
+    numbers = REGION.fullmatch(place)
+    if numbers is None:
+        raise _bad_region(text, f"has '{place}' after the colon, not start-end")
+    start, end = (int(number.replace(",", "")) for number in numbers.groups())
+    if start < 1:
+        raise _bad_region(text, f"starts at {start}, below 1")
+    if end < start:
+        raise _bad_region(text, f"ends at {end}, below its start, {start}")
+    return chrom, start - 1, end
+
+
+def _bare(name: str) -> str:
+    bare = name[3:] if name[:3].lower() == "chr" and len(name) > 3 else name
+    return "M" if bare.upper() in MITOCHONDRIAL else bare
+
+
+def _few(names: list[str], shown: int = 3) -> str:
+    rest = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + rest
+
+
+def _bad_region(text: str, problem: str) -> InputError:
+    return InputError(
+        f"the region '{text}' {problem}",
+        remedy="Write chr:start-end, 1-based with both ends included, or chr alone",
+    )

@@ -1,0 +1,20 @@
+"""Labelled windows: made from a genome and peaks, kept in one file, served in batches."""
+
+from __future__ import annotations
+
+from danq.datasets.batches import Batches
+from danq.datasets.build import build_dataset, label_genome
+from danq.datasets.dataset import Dataset
+from danq.datasets.summary import BuildSummary, summarise
+from danq.datasets.tracks import Track, find_tracks
+
+__all__ = [
+    "Batches",
+    "BuildSummary",
+    "Dataset",
+    "Track",
+    "build_dataset",
+    "find_tracks",
+    "label_genome",
+    "summarise",
+]

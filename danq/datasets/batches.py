@@ -1,0 +1,187 @@
+"""Batches of a dataset's windows, shuffled and augmented, ahead of who uses them."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from danq.datasets.dataset import Dataset
+from danq.errors import InputError
+from danq.typing import BoolRow, CodeBatch, IntRow, LabelBatch
+
+Batch = tuple[CodeBatch, LabelBatch]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which windows one epoch takes, in which order and how changed.
+
+    Attributes
+    ----------
+    order
+        ``(N,)`` int64 numbers of windows in the dataset.
+    reverse
+        ``(N,)`` True where the reverse complement is taken, or None for nowhere.
+    shift
+        ``(N,)`` int64 bases that each window is moved by, or None for nowhere.
+    """
+
+    order: IntRow
+    reverse: BoolRow | None
+    shift: IntRow | None
+
+
+class Batches:
+    """Batches of codes and labels.
+
+    Parameters
+    ----------
+    dataset
+        The labelled windows.
+    indices
+        ``(N,)`` numbers of the windows to use, such as ``dataset.indices("train")``.
+    batch_size
+        Windows in a batch; the last batch of an epoch may be smaller.
+    shuffle
+        Take the windows in a new random order in each epoch.
+    reverse_complement
+        Flip each window with probability one half, anew in each epoch.
+    max_shift
+        Move each window by a whole number of bases drawn from ``-max_shift`` to
+        ``max_shift``, anew in each epoch. Its label stays.
+    seed
+        With the epoch, determines order, flips and shifts.
+    prefetch
+        Batches made ahead by a thread of their own; 0 makes each when it is asked for.
+
+    Raises
+    ------
+    InputError
+        When there are no windows, a window number is out of range, or a number is below its
+        least value.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        indices: ArrayLike,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        reverse_complement: bool = False,
+        max_shift: int = 0,
+        seed: int = 0,
+        prefetch: int = 2,
+    ) -> None:
+        self.dataset = dataset
+        self.indices = np.array(indices, dtype=np.int64).reshape(-1)
+        for name, value, least in (
+            ("batch size", batch_size, 1),
+            ("number of windows", self.indices.size, 1),
+            ("largest shift", max_shift, 0),
+            ("seed", seed, 0),
+            ("number of batches to prefetch", prefetch, 0),
+        ):
+            if value < least:
+                raise InputError(f"a {name} of {value} is below {least}")
+        if not 0 <= self.indices.min() <= self.indices.max() < len(dataset):
+            raise InputError(f"a window number is outside 0 to {len(dataset) - 1}")
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.reverse_complement = reverse_complement
+        self.max_shift = max_shift
+        self.seed = seed
+        self.prefetch = prefetch
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return -(-self.indices.size // self.batch_size)
+
+    def plan(self, epoch: int) -> Plan:
+        """Draw order, flips and shifts of one epoch from the seed and the epoch alone."""
+        # Three streams, so that turning one augmentation on leaves the others as they were.
+        seeds = np.random.SeedSequence([self.seed, epoch]).spawn(3)
+        order, flips, moves = (np.random.default_rng(seed) for seed in seeds)
+        count = self.indices.size
+        return Plan(
+            order=self.indices[order.permutation(count)] if self.shuffle else self.indices,
+            reverse=flips.random(count) < 0.5 if self.reverse_complement else None,
+            shift=(
+                moves.integers(-self.max_shift, self.max_shift, count, endpoint=True)
+                if self.max_shift
+                else None
+            ),
+        )
+
+    def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[Batch]:
+        """Yield the batches of one epoch; the same seed and epoch give the same batches.
+
+        Parameters
+        ----------
+        epoch
+            Number of the epoch, from 0.
+        start_batch
+            Batches to leave out at the front, to go on where a stopped run was.
+
+        Yields
+        ------
+        codes : CodeBatch
+            ``(B, L)`` uint8.
+        labels : LabelBatch
+            ``(B, K)`` uint8, 0 or 1.
+        """
+        if epoch < 0 or start_batch < 0:
+            raise InputError(f"epoch {epoch}, batch {start_batch}: a number is below 0")
+        batches = self._make(self.plan(epoch), start_batch)
+        return _ahead(batches, self.prefetch) if self.prefetch else batches
+
+    def _make(self, plan: Plan, start_batch: int) -> Iterator[Batch]:
+        for number in range(start_batch, len(self)):
+            part = slice(number * self.batch_size, (number + 1) * self.batch_size)
+            rows = plan.order[part]
+            codes = self.dataset.codes(
+                rows,
+                None if plan.reverse is None else plan.reverse[part],
+                None if plan.shift is None else plan.shift[part],
+            )
+            yield codes, self.dataset.labels(rows)
+
+
+def _ahead(batches: Iterator[Batch], depth: int) -> Iterator[Batch]:
+    """Run an iterator in a thread that stays up to ``depth`` batches ahead."""
+    ready: queue.Queue[Batch | BaseException | None] = queue.Queue(depth)
+    stop = threading.Event()
+
+    def put(item: Batch | BaseException | None) -> None:
+        while not stop.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+                return
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        try:
+            for batch in batches:
+                put(batch)
+                if stop.is_set():
+                    return
+            put(None)
+        except BaseException as error:  # handed over to the thread that reads
+            put(error)
+
+    thread = threading.Thread(target=work, name="danq-batches", daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+        thread.join()

@@ -1,0 +1,356 @@
+"""Labelled windows in memory, and their file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import ArrayLike
+
+import danq
+from danq.datasets import schema
+from danq.datasets.bits import count_bits, read_bits
+from danq.datasets.output import replacing
+from danq.errors import InputError
+from danq.genome.packed import PackedGenome
+from danq.typing import CodeBatch, IntRow, LabelBatch
+
+ROWS_PER_CHUNK = 1 << 14
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Windows of a genome, their labels for every track, and their splits.
+
+    Everything is in memory: 2 bits a base of the genome, 1 bit a label.
+
+    Attributes
+    ----------
+    genome
+        The packed genome.
+    contig
+        ``(W,)`` uint32 contig number of each window, a place in ``genome.names``.
+    start
+        ``(W,)`` int64 0-based start of each window's bin on its contig.
+    split
+        ``(W,)`` uint8: 0 train, 1 valid, 2 test.
+    packed
+        ``(W, ceil(K / 8))`` uint8, track ``k`` in bit ``k % 8`` of byte ``k // 8``.
+    tracks, groups, sources
+        Name, group (may be empty) and peak file of each of the ``K`` tracks.
+    peaks
+        ``(K,)`` int64 number of peaks read for each track.
+    window
+        Bases ``L`` that a model sees, centred on the bin.
+    bin
+        Bases that the labels speak of.
+    stride
+        Bases from one training bin to the next.
+    min_overlap
+        Part of a bin that peaks must cover for the bin to be positive.
+    build
+        How the set was made: options, and how many bins each rule dropped.
+    path
+        The file it was read from or written to, if any.
+    """
+
+    genome: PackedGenome
+    contig: np.ndarray
+    start: IntRow
+    split: np.ndarray
+    packed: LabelBatch
+    tracks: tuple[str, ...]
+    groups: tuple[str, ...]
+    sources: tuple[str, ...]
+    peaks: IntRow
+    window: int
+    bin: int
+    stride: int
+    min_overlap: float
+    build: Mapping[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        windows, tracks = self.start.size, len(self.tracks)
+        if not self.contig.shape == self.start.shape == self.split.shape == (windows,):
+            raise self._mismatch("contig, start and split differ in length")
+        if self.packed.shape != (windows, (tracks + 7) // 8):
+            raise self._mismatch(
+                f"labels have shape {self.packed.shape}, "
+                f"but there are {windows} windows and {tracks} tracks"
+            )
+        if not len(self.groups) == len(self.sources) == self.peaks.size == tracks:
+            raise self._mismatch("names, groups, sources and peaks of tracks differ in number")
+        if windows and int(self.contig.max()) >= len(self.genome.names):
+            raise self._mismatch(f"contig number {self.contig.max()} is not in the genome")
+        if windows and int(self.split.max()) >= len(schema.SPLITS):
+            raise self._mismatch(f"split number {self.split.max()} is above 2")
+
+    def _mismatch(self, problem: str) -> InputError:
+        return InputError(problem, file=self.path)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Dataset:
+        """Read a dataset file whole.
+
+        Parameters
+        ----------
+        path
+            File made by :meth:`save`; ``docs/formats.md`` draws it.
+
+        Raises
+        ------
+        InputError
+            When the file is missing, not HDF5, truncated, another program's HDF5, of another
+            format version, or lacks or contradicts a part of itself.
+        """
+        path = Path(path)
+        with schema.open_file(path) as file:
+            try:
+                arrays: dict[str, Any] = {name: file[name][()] for name in schema.ARRAYS}  # pyright: ignore[reportIndexIssue]
+                texts = {name: tuple(file[name].asstr()[()]) for name in schema.TEXTS}  # pyright: ignore[reportAttributeAccessIssue]
+            except OSError as error:
+                raise InputError(
+                    f"HDF5 cannot read it ({error})", file=path, remedy="Copy or build it again"
+                ) from error
+            attributes: dict[str, Any] = dict(file.attrs)
+        dataset = cls(
+            genome=PackedGenome(
+                names=texts["genome/name"],
+                lengths=arrays["genome/length"],
+                bases=arrays["genome/bases"],
+                offsets=arrays["genome/offset"],
+                n_start=arrays["genome/n_start"],
+                n_end=arrays["genome/n_end"],
+            ),
+            contig=arrays["windows/contig"],
+            start=arrays["windows/start"],
+            split=arrays["windows/split"],
+            packed=arrays["labels"],
+            tracks=texts["tracks/name"],
+            groups=texts["tracks/group"],
+            sources=texts["tracks/source"],
+            peaks=arrays["tracks/peaks"],
+            window=int(attributes["window"]),
+            bin=int(attributes["bin"]),
+            stride=int(attributes["stride"]),
+            min_overlap=float(attributes["min_overlap"]),
+            build=json.loads(attributes["build"]),
+            path=path,
+        )
+        # Kept from the build: hashing a human-size set again would cost a second at each start.
+        dataset.__dict__["digest"] = str(attributes["digest"])
+        return dataset
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the dataset file, under a temporary name until it is whole.
+
+        Parameters
+        ----------
+        path
+            Where it shall lie.
+        overwrite
+            Whether a file that lies there may be replaced.
+
+        Raises
+        ------
+        InputError
+            When ``path`` exists and ``overwrite`` is false, or it cannot be written.
+        """
+        with replacing(path, overwrite) as temporary, h5py.File(temporary, "w") as file:
+            self._write(file)
+
+    def _write(self, file: h5py.File) -> None:
+        attributes: dict[str, Any] = {
+            "magic": schema.MAGIC,
+            "format_version": schema.FORMAT_VERSION,
+            "window": self.window,
+            "bin": self.bin,
+            "stride": self.stride,
+            "min_overlap": self.min_overlap,
+            "digest": self.digest,
+            "created_by": f"danq {danq.__version__}",
+            "build": json.dumps(self.build),
+        }
+        for name, value in attributes.items():
+            file.attrs[name] = value
+        genome = self.genome
+        for name, texts in zip(
+            schema.TEXTS, (genome.names, self.tracks, self.groups, self.sources), strict=True
+        ):
+            file.create_dataset(name, data=list(texts), dtype=h5py.string_dtype())
+        plain = {
+            "genome/length": genome.lengths,
+            "genome/bases": genome.bases,
+            "genome/offset": genome.offsets,
+            "genome/n_start": genome.n_start,
+            "genome/n_end": genome.n_end,
+            "tracks/peaks": self.peaks,
+        }
+        for name, array in plain.items():
+            file.create_dataset(name, data=array, dtype=schema.ARRAYS[name])
+        squeezed = {
+            "windows/contig": self.contig,
+            "windows/start": self.start,
+            "windows/split": self.split,
+            "labels": self.packed,
+        }
+        for name, array in squeezed.items():
+            rows = (min(ROWS_PER_CHUNK, max(1, array.shape[0])), *array.shape[1:])
+            file.create_dataset(
+                name,
+                data=array,
+                dtype=schema.ARRAYS[name],
+                chunks=rows,
+                compression="gzip",
+                compression_opts=1,
+                shuffle=array.itemsize > 1,
+            )
+
+    def __len__(self) -> int:
+        return self.start.size
+
+    def __repr__(self) -> str:
+        return (
+            f"Dataset({len(self):,} windows of {self.window} bases around {self.bin}, "
+            f"{len(self.tracks)} tracks)"
+        )
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 in hexadecimal over geometry, genome, windows, tracks and labels."""
+        header = (self.window, self.bin, self.stride, self.min_overlap, self.tracks, self.groups)
+        sha = hashlib.sha256(json.dumps([*header, self.genome.digest]).encode())
+        for array, dtype in (
+            (self.contig, "<u4"),
+            (self.start, "<i8"),
+            (self.split, "|u1"),
+            (self.packed, "|u1"),
+        ):
+            sha.update(np.ascontiguousarray(array, dtype=dtype).data)
+        return sha.hexdigest()
+
+    def indices(self, split: str) -> IntRow:
+        """Numbers of the windows of one split, in genome order.
+
+        Parameters
+        ----------
+        split
+            "train", "valid" or "test".
+
+        Returns
+        -------
+        IntRow
+            ``(n,)`` int64.
+
+        Raises
+        ------
+        InputError
+            When there is no split of that name.
+        """
+        return np.flatnonzero(self.split == split_number(split))
+
+    def codes(
+        self, indices: ArrayLike, reverse: ArrayLike | None = None, shift: ArrayLike | None = None
+    ) -> CodeBatch:
+        """Codes of windows.
+
+        Parameters
+        ----------
+        indices
+            ``(B,)`` numbers of windows.
+        reverse
+            ``(B,)`` True where the reverse complement is wanted.
+        shift
+            ``(B,)`` bases to move each window by, positive to the contig's end. A window
+            starts at its bin's start ``+ bin // 2 - window // 2 + shift``.
+
+        Returns
+        -------
+        CodeBatch
+            ``(B, L)`` uint8; 4 where a base is unknown or beyond the contig.
+
+        Raises
+        ------
+        InputError
+            When a window number is out of range.
+        """
+        rows = self._rows(indices)
+        starts = self.start[rows] + (self.bin // 2 - self.window // 2)
+        if shift is not None:
+            starts += np.asarray(shift, dtype=np.int64)
+        flips = None if reverse is None else np.asarray(reverse, dtype=np.bool_)
+        return self.genome.windows(self.contig[rows].astype(np.int64), starts, self.window, flips)
+
+    def labels(self, indices: ArrayLike) -> LabelBatch:
+        """Labels of windows.
+
+        Parameters
+        ----------
+        indices
+            ``(B,)`` numbers of windows.
+
+        Returns
+        -------
+        LabelBatch
+            ``(B, K)`` uint8, 0 or 1.
+
+        Raises
+        ------
+        InputError
+            When a window number is out of range.
+        """
+        rows = self._rows(indices)
+        out = np.empty((rows.size, len(self.tracks)), dtype=np.uint8)
+        read_bits(self.packed, rows, out)
+        return out
+
+    def positives(self, split: str) -> IntRow:
+        """Positive windows of each track in one split.
+
+        Returns
+        -------
+        IntRow
+            ``(K,)`` int64.
+
+        Raises
+        ------
+        InputError
+            When there is no split of that name.
+        """
+        return self._positives[split_number(split)].copy()
+
+    @cached_property
+    def _positives(self) -> IntRow:
+        counts = np.zeros((len(schema.SPLITS), 8 * self.packed.shape[1]), dtype=np.int64)
+        count_bits(np.ascontiguousarray(self.packed), self.split, counts)
+        return counts[:, : len(self.tracks)]
+
+    def _rows(self, indices: ArrayLike) -> IntRow:
+        rows = np.ascontiguousarray(indices, dtype=np.int64)
+        if rows.ndim != 1:
+            raise InputError(f"window numbers have shape {rows.shape}, not (B,)")
+        if rows.size and not 0 <= rows.min() <= rows.max() < len(self):
+            bad = rows[(rows < 0) | (rows >= len(self))][0]
+            raise InputError(f"window number {bad} is outside 0 to {len(self) - 1}")
+        return rows
+
+
+def split_number(split: str) -> int:
+    """Number of a split in the file.
+
+    Raises
+    ------
+    InputError
+        When there is no split of that name.
+    """
+    if split not in schema.SPLITS:
+        raise InputError(f"no split '{split}'", remedy=f"There are {', '.join(schema.SPLITS)}")
+    return schema.SPLITS.index(split)

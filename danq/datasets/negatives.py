@@ -1,0 +1,115 @@
+"""Choose bins without a positive track so that their GC content is that of the others."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from danq.datasets.grid import BLOCK, NEGATIVE, Grid
+from danq.genome.packed import PackedGenome
+from danq.jit import kernel
+from danq.typing import IntRow
+
+_log = logging.getLogger("danq")
+
+GC_STEPS = 50
+"""Classes of GC content: 2 % wide."""
+
+_PAIRS = (np.arange(256)[:, None] >> np.array([0, 2, 4, 6])) & 3
+GC_OF_BYTE = ((_PAIRS == 1) | (_PAIRS == 2)).sum(axis=1).astype(np.uint8)
+"""``(256,)`` uint8: G and C among the four bases of each packed byte."""
+
+
+def thin_negatives(
+    grid: Grid, genome: PackedGenome, positive: np.ndarray, negatives: str | float, seed: int
+) -> None:
+    """Drop bins without a positive track.
+
+    Parameters
+    ----------
+    grid
+        Bins with their splits; changed in place.
+    genome
+        The packed genome.
+    positive
+        ``(n,)`` bool, bins with at least one positive track.
+    negatives
+        "keep" keeps all. "drop" drops all, in every split, as DeepSEA's set does. A number
+        keeps that many for each training bin with a positive track, drawn without
+        replacement so that the GC content of the windows (in classes 2 % wide) is that of
+        the positive ones; where a class has too few, all of it is kept, with a warning.
+        Validation and test then keep theirs, so that figures are those of the genome.
+    seed
+        Determines the draw.
+    """
+    if negatives == "keep":
+        return
+    if negatives == "drop":
+        grid.fate[(grid.fate < 3) & ~positive] = NEGATIVE
+        return
+    train = np.flatnonzero(grid.fate == 0)
+    has = positive[train]
+    classes = gc_classes(grid, genome, train)
+    wanted = np.bincount(classes[has], minlength=GC_STEPS) * float(negatives)
+    # Rounding the running total keeps the sum right where many classes want half a bin.
+    wanted = np.diff(np.rint(np.cumsum(np.concatenate([[0.0], wanted])))).astype(np.int64)
+    rng = np.random.default_rng(seed)
+    short = 0
+    grid.fate[train[~has]] = NEGATIVE
+    for number in range(GC_STEPS):
+        available = train[~has & (classes == number)]
+        take = min(int(wanted[number]), available.size)
+        short += int(wanted[number]) - take
+        grid.fate[rng.choice(available, take, replace=False)] = 0
+    if short:
+        _log.warning(
+            "%d of %d negative bins are missing: no more are left with the GC content wanted.",
+            short,
+            wanted.sum(),
+        )
+
+
+def gc_classes(grid: Grid, genome: PackedGenome, bins: IntRow) -> np.ndarray:
+    """Class of GC content of the windows of bins, ``(n,)`` uint8 below ``GC_STEPS``.
+
+    The content is that of the known bases; a window without any is in class 0.
+    """
+    geometry = grid.geometry
+    numbers = np.array([genome.numbers[name] for name in grid.contigs], dtype=np.int64)
+    classes = np.empty(bins.size, dtype=np.uint8)
+    for low in range(0, bins.size, BLOCK):
+        part = bins[low : low + BLOCK]
+        contig, start = grid.places(part)
+        contig, start = numbers[contig], start - geometry.before
+        gc = np.empty(part.size, dtype=np.int64)
+        _count_gc(genome.bases, genome.offsets, genome.lengths, contig, start, geometry.window, gc)
+        known = geometry.window - genome.unknown(contig, start, geometry.window)
+        share = gc / np.maximum(known, 1)
+        classes[low : low + BLOCK] = np.minimum(share * GC_STEPS, GC_STEPS - 1)
+    return classes
+
+
+@kernel
+def _count_gc(bases, offsets, lengths, contig, start, length, out):
+    """Count G and C in windows; unknown bases are packed as A, so they do not count."""
+    for row in range(out.size):
+        low = max(start[row], 0)
+        high = min(start[row] + length, lengths[contig[row]])
+        offset = offsets[contig[row]]
+        total = 0
+        while low < high and low % 4:
+            total += GC_OF_BYTE[bases[offset + low // 4] & (3 << (2 * (low % 4)))]
+            low += 1
+        while high > low and high % 4:
+            high -= 1
+            total += GC_OF_BYTE[bases[offset + high // 4] & (3 << (2 * (high % 4)))]
+        for byte in range(offset + low // 4, offset + high // 4):
+            total += GC_OF_BYTE[bases[byte]]
+        out[row] = total
+
+
+def _plain_count_gc(genome: PackedGenome, contig: IntRow, start: IntRow, length: int) -> IntRow:
+    """Twin of the counting kernel over unpacked windows."""
+    codes = genome.windows(contig, start, length)
+    return ((codes == 1) | (codes == 2)).sum(axis=1)

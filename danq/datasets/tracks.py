@@ -1,0 +1,153 @@
+"""Find the peak files of tracks: in a folder, as files, or in a sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from danq.errors import InputError
+
+PEAK_ENDINGS = (".bed", ".narrowpeak", ".broadpeak")
+COLUMNS = ("name", "path", "group")
+
+
+@dataclass(frozen=True)
+class Track:
+    """One track: a name, the file with its peaks, and a group (may be empty)."""
+
+    name: str
+    path: Path
+    group: str = ""
+
+
+def find_tracks(source: str | Path | Sequence[str | Path]) -> list[Track]:
+    """List the tracks that one or several paths name.
+
+    Parameters
+    ----------
+    source
+        A folder (every file in it that ends with .bed, .narrowPeak or .broadPeak, plain or
+        .gz, by name), a peak file, a track sheet, or several of these. A sheet is any other
+        file: tab-separated columns ``name  path  [group]``, with or without a line that
+        names them; blank lines and lines that start with ``#`` are skipped, and paths are
+        relative to the sheet's folder. A peak file's track is named by the file, without
+        its endings.
+
+    Returns
+    -------
+    list of Track
+        In the order given.
+
+    Raises
+    ------
+    InputError
+        When a path is missing, a folder holds no peak files, a sheet is empty, is not text,
+        has a line with other than two or three columns or an empty name, names a file that
+        is missing, or when two tracks have one name.
+    """
+    paths = [source] if isinstance(source, str | Path) else list(source)
+    tracks: list[Track] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            tracks += _folder(path)
+        elif not path.exists():
+            raise InputError("no such file or folder", file=path, remedy="Check the path")
+        elif _stem(path) is not None:
+            tracks.append(Track(_stem(path) or path.name, path))
+        else:
+            tracks += _sheet(path)
+    if not tracks:
+        raise InputError("no tracks were given", remedy="Name a folder of peak files, or a sheet")
+    seen: dict[str, Track] = {}
+    for track in tracks:
+        if track.name in seen:
+            raise InputError(
+                f"two tracks are named '{track.name}': {seen[track.name].path} and {track.path}",
+                remedy="Rename one file, or give names in a track sheet",
+            )
+        seen[track.name] = track
+    return tracks
+
+
+def _stem(path: Path) -> str | None:
+    """Name without the endings of a peak file, or None where it has none."""
+    name = path.name
+    if name.lower().endswith((".gz", ".bgz")):
+        name = name[: name.rindex(".")]
+    return name[: name.rindex(".")] if name.lower().endswith(PEAK_ENDINGS) else None
+
+
+def _folder(folder: Path) -> list[Track]:
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
+    tracks = [Track(stem, path) for path in files if (stem := _stem(path))]
+    if not tracks:
+        raise InputError(
+            f"none of the {len(files)} files in this folder is a peak file",
+            file=folder,
+            remedy="Peak files end with .bed, .narrowPeak or .broadPeak, or these and .gz",
+        )
+    return tracks
+
+
+def _sheet(path: Path) -> list[Track]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            "neither a peak file by its name, nor a track sheet, which is plain text",
+            file=path,
+            remedy="End the name of a peak file with .bed, .narrowPeak or .broadPeak",
+        ) from error
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", file=path) from error
+    tracks: list[Track] = []
+    seen: dict[str, int] = {}
+    first = True
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        fields = [field.strip() for field in line.split("\t")]
+        if first and tuple(field.lower() for field in fields) in (COLUMNS, COLUMNS[:2]):
+            first = False
+            continue
+        first = False
+        track = _row(path, number, fields)
+        if track.name in seen:
+            raise InputError(
+                f"the track '{track.name}' stands on line {seen[track.name]} already",
+                file=path,
+                line=number,
+                remedy="Give each track a name of its own",
+            )
+        seen[track.name] = number
+        tracks.append(track)
+    if not tracks:
+        raise InputError(
+            "the track sheet has no tracks",
+            file=path,
+            remedy="Write one line a track: name, tab, path of its peak file",
+        )
+    return tracks
+
+
+def _row(path: Path, number: int, fields: list[str]) -> Track:
+    if len(fields) not in (2, 3) or not fields[0] or not fields[1]:
+        raise InputError(
+            f"{len(fields)} tab-separated column{'s' * (len(fields) != 1)} "
+            f"({', '.join(fields)[:80]}), not name, path and perhaps group",
+            file=path,
+            line=number,
+            remedy="Write name, tab, path, and if wanted tab, group; or, if this is a peak file, "
+            "end its name with .bed",
+        )
+    peaks = path.parent / Path(fields[1]).expanduser()
+    if not peaks.is_file():
+        raise InputError(
+            f"there is no file {peaks}",
+            file=path,
+            line=number,
+            record=fields[0],
+            remedy="Paths are relative to the sheet's folder",
+        )
+    return Track(fields[0], peaks, fields[2] if len(fields) == 3 else "")

@@ -226,9 +226,9 @@ min_overlap = _option(
 exclude = _option(
     "--exclude",
     type=_FILE,
-    default=None,
+    multiple=True,
     metavar="BED",
-    help="Regions whose bins are left out.",
+    help="Regions whose bins are left out; may be repeated.",
 )
 valid = _option(
     "--valid",

@@ -1,0 +1,107 @@
+"""`danq data`: make data sets of labelled windows, and look into them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options
+from .options import example
+
+if TYPE_CHECKING:
+    from danq.datasets import BuildSummary
+
+MOST_ROWS, END_ROWS = 100, 20
+"""Tracks that a table shows at once; of more, those with the most and the fewest positives."""
+
+
+@click.group(epilog=example("danq data build peaks.h5 --genome hg38.fa --tracks peaks/"))
+def data() -> None:
+    """Make data sets of labelled windows and look into them."""
+
+
+@data.command(
+    epilog=example(
+        "danq data build peaks.h5 --genome hg38.fa --tracks peaks/ --valid chr7 --test chr8,chr9",
+        "danq data build small.h5 --genome g.fa --tracks tracks.tsv --negatives 2 --window 500",
+    )
+)
+@click.argument("out", metavar="OUT.h5", type=click.Path(path_type=Path))
+@options.genome(required=True)
+@options.tracks(required=True)
+@options.window_options()
+@options.seed(help="Seed of the draw of negatives.")
+@options.overwrite()
+@click.option("--all", "every", is_flag=True, help="Show every track, however many there are.")
+def build(
+    out: Path, genome: Path, tracks: tuple[Path, ...], overwrite: bool, every: bool, **given: Any
+) -> None:
+    """Cut a genome into windows and label them from peak files.
+
+    A window is centred on a bin; the bin is positive for a track when peaks cover enough of it.
+    --valid and --test hold out contigs or regions; without them danq chooses about a tenth of
+    the genome for each, and says which.
+    """
+    from danq.datasets import build_dataset
+
+    library_names = {**options.WINDOW_NAMES, "seed": "seed"}
+    settings = {library_names[name]: value for name, value in given.items()}
+    _show(build_dataset(out, genome, tracks, overwrite=overwrite, **settings), every)
+
+
+@data.command(epilog=example("danq data info peaks.h5"))
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--all", "every", is_flag=True, help="Show every track, however many there are.")
+def info(file: Path, every: bool) -> None:
+    """Show what a data set holds: geometry, splits, and positives by track."""
+    from danq.datasets import Dataset, summarise
+
+    _show(summarise(Dataset.open(file)), every)
+
+
+def _show(summary: BuildSummary, every: bool) -> None:
+    from rich.console import Console
+
+    # A pipe has no width to keep to, and a cut-off track name is of no use to a script.
+    console = Console(highlight=False, soft_wrap=True)
+    windows = ", ".join(f"{count:,} {split}" for split, count in summary.windows.items())
+    click.echo(f"{summary.path}: {summary.size / 1e6:,.1f} MB")
+    click.echo(f"windows   {sum(summary.windows.values()):,} ({windows})")
+    click.echo(
+        f"geometry  {summary.window} bases around a bin of {summary.bin}, "
+        f"every {summary.stride}; positive when {summary.min_overlap:.0%} covered"
+    )
+    click.echo(f"genome    {summary.contigs:,} contigs, {summary.bases:,} bases")
+    for title, counts in (("bins", summary.dropped), ("peaks", summary.dropped_peaks)):
+        told = ", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count)
+        click.echo(f"{f'{title} dropped':<13} {told or 'none'}")
+    console.print(_table(summary, every))
+    if not every and len(summary.tracks) > MOST_ROWS:
+        click.echo(f"{len(summary.tracks):,} tracks; --all shows each")
+
+
+def _table(summary: BuildSummary, every: bool) -> Any:
+    from rich import box
+    from rich.table import Table
+
+    grouped = any(summary.groups)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("track", *(["group"] if grouped else [])):
+        table.add_column(title, no_wrap=True)
+    for title in ("peaks", *summary.windows):
+        table.add_column(title, justify="right", no_wrap=True)
+    order = list(range(len(summary.tracks)))
+    limit = every or len(order) <= MOST_ROWS
+    if not limit:
+        order.sort(key=lambda track: -int(summary.positives[track].sum()))
+    shown = order if limit else [*order[:END_ROWS], None, *order[-END_ROWS:]]
+    for track in shown:
+        if track is None:
+            table.add_row("...")
+            continue
+        group = [summary.groups[track]] if grouped else []
+        figures = (summary.peaks[track], *summary.positives[track])
+        table.add_row(summary.tracks[track], *group, *(f"{figure:,}" for figure in figures))
+    return table

@@ -22,7 +22,7 @@ class _LookupConv(torch.autograd.Function):
     """Fused convolution, ReLU and max-pool by table look-up on the CPU."""
 
     @staticmethod
-    def forward(ctx, codes, weight, bias, pool: int, rectify: bool, unknown: float):  # noqa: ANN001, ANN205
+    def forward(ctx, codes, weight, bias, pool: int, rectify: bool, unknown: float):
         width = weight.shape[2]
         batch, length = codes.shape
         filters = weight.shape[0]
@@ -38,7 +38,7 @@ class _LookupConv(torch.autograd.Function):
         return torch.from_numpy(out)
 
     @staticmethod
-    def backward(ctx, grad):  # noqa: ANN001, ANN205
+    def backward(ctx, grad):
         filters = grad.shape[2]
         n_pairs = (ctx.width + 1) // 2
         grad = grad.contiguous().numpy()

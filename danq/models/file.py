@@ -85,7 +85,9 @@ def save_model(path: str | Path, module: CnnRnn, spec: ModelSpec) -> None:
         When the file cannot be written.
     """
     path = Path(path)
-    weights = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    weights = {
+        name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()
+    }
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         safetensors.torch.save_file(

@@ -71,9 +71,7 @@ def set_base_rates(module: CnnRnn, rates: Float[np.ndarray, " K"]) -> None:
 
 
 @torch.no_grad()
-def initialise_jaspar(
-    module: CnnRnn, motifs: Sequence[Float[np.ndarray, "W 4"]], seed: int
-) -> int:
+def initialise_jaspar(module: CnnRnn, motifs: Sequence[Float[np.ndarray, "W 4"]], seed: int) -> int:
     """Start filters as motifs by DanQ-JASPAR's rule, in place.
 
     The weight of motif position i is ``frequency - 0.25``, the motif starts at a random tap in

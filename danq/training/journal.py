@@ -12,7 +12,8 @@ from types import TracebackType
 
 from lightning.fabric.loggers import TensorBoardLogger
 from rich.console import Console
-from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
 from danq.training.checkpoint import Progress
 from danq.training.recipe import Recipe
@@ -73,9 +74,7 @@ class Journal:
             self.board.finalize("failed" if error else "success")
         if self.file is not None:
             if error is not None:
-                self.file.emit(
-                    log.makeRecord(log.name, logging.ERROR, "", 0, str(error), (), None)
-                )
+                self.file.emit(log.makeRecord(log.name, logging.ERROR, "", 0, str(error), (), None))
             log.removeHandler(self.file)
             self.file.close()
 

@@ -17,11 +17,11 @@ class KerasRmsprop(torch.optim.Optimizer):
     epsilon outside the root, which is another step size where gradients are small.
     """
 
-    def __init__(self, params, lr: float, rho: float = 0.9, eps: float = 1e-6) -> None:  # noqa: ANN001
+    def __init__(self, params, lr: float, rho: float = 0.9, eps: float = 1e-6) -> None:
         super().__init__(params, {"lr": lr, "rho": rho, "eps": eps})
 
     @torch.no_grad()
-    def step(self, closure=None) -> None:  # noqa: ANN001  # type: ignore[override]
+    def step(self, closure=None) -> None:  # type: ignore[override]
         """Take one step."""
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]

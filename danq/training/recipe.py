@@ -12,6 +12,7 @@ from danq.errors import InputError
 from danq.models import DEFAULT_PRESET
 
 Monitor = Literal["aupr", "loss"]
+_PATHS = {"genome", "tracks", "exclude", "chrom_map"}
 
 
 class Recipe(BaseModel):
@@ -66,12 +67,24 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
+class RunSettings(BaseModel):
+    """Where and how a run computes: seed, arithmetic, processes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(default=0, ge=0)
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    devices: int = Field(default=1, gt=0)
+    nodes: int = Field(default=1, gt=0)
+
+
 class RunConfig(BaseModel):
     """What a run configuration file (TOML) may say; every part may be left out.
 
     ``[data]`` holds options of `danq.datasets.build_dataset`, ``[model]`` a ``preset`` and changed
     numbers of its architecture, ``[training]`` a ``recipe`` and changed choices of it, ``[run]``
-    the ``seed``, ``precision``, ``devices`` and ``nodes``.
+    the fields of `RunSettings`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,7 +92,7 @@ class RunConfig(BaseModel):
     data: dict[str, Any] = {}
     model: dict[str, Any] = {}
     training: dict[str, Any] = {}
-    run: dict[str, Any] = {}
+    run: RunSettings = RunSettings()
 
     @property
     def preset(self) -> str:
@@ -121,7 +134,7 @@ def named_recipe(name: str, **changes: Any) -> Recipe:
 
 
 def read_config(path: str | Path) -> RunConfig:
-    """Read a run configuration.
+    """Read a run configuration; relative paths in it start at its folder.
 
     Raises
     ------
@@ -130,7 +143,7 @@ def read_config(path: str | Path) -> RunConfig:
     """
     path = Path(path)
     try:
-        return RunConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        config = RunConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise InputError(f"cannot read it: {error.strerror}", file=path) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -139,9 +152,17 @@ def read_config(path: str | Path) -> RunConfig:
         raise InputError(
             _told(error), file=path, remedy="Known parts are [data], [model], [training] and [run]"
         ) from error
+    return config.model_copy(update={"data": _placed(config.data, path.parent)})
+
+
+def _placed(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Relative paths of a configuration are meant from the folder it lies in."""
+
+    def place(value: Any) -> Any:
+        return [place(one) for one in value] if isinstance(value, list) else str(folder / value)
+
+    return {name: place(v) if name in _PATHS else v for name, v in data.items()}
 
 
 def _told(error: ValidationError) -> str:
-    return "; ".join(
-        f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
-    )
+    return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())

@@ -121,7 +121,9 @@ def _enriched(codes: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> li
             g, word = np.unravel_index(place, z.shape)
             text = decode(word_bases(int(word), GAPS[g]))
             mine.append(
-                Seed(text, name, float(z[g, word]), int(observed[g, word]), float(expected[g, word]))
+                Seed(
+                    text, name, float(z[g, word]), int(observed[g, word]), float(expected[g, word])
+                )
             )
         found += _distinct(mine, PER_TRACK)
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ from danq.models.file import RUN_MODEL
 from danq.training.checkpoint import LAST, Progress
 from danq.training.fit import Fit, Validation
 from danq.training.journal import METRICS, Journal, log
-from danq.training.recipe import Recipe, RunConfig, read_config
+from danq.training.recipe import Recipe, RunConfig, RunSettings, read_config
 from danq.training.seeds import SMALL_SET, apply_seeds, find_seeds
 
 CONFIG = "config.toml"
@@ -86,11 +85,11 @@ def train(
     model_changes: Mapping[str, Any] | None = None,
     recipe: str | None = None,
     recipe_changes: Mapping[str, Any] | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    precision: str = "auto",
-    devices: int = 1,
-    nodes: int = 1,
+    seed: int | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    devices: int | None = None,
+    nodes: int | None = None,
     threads: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
@@ -116,12 +115,13 @@ def train(
     recipe, recipe_changes
         Name of a recipe ("default" or "paper"), and fields of `Recipe` that differ from it.
     seed
-        Decides start values, data order, augmentation and dropout. On the CPU the same seed
-        and number of threads give the same weights, bit for bit.
+        Decides start values, data order, augmentation and dropout; 0 unless ``config`` says
+        otherwise. On the CPU the same seed and number of threads give the same weights, bit for
+        bit.
     device, precision, threads
         As `danq.device` resolves them.
     devices, nodes
-        Processes per node, and nodes (lightning's DDP).
+        Processes per node, and nodes (lightning's DDP); 1 unless ``config`` says otherwise.
     resume
         Go on from ``last.ckpt``; the result equals that of a run never stopped. A run folder
         without a checkpoint is trained from the start, a finished one is left as it is.
@@ -142,10 +142,16 @@ def train(
         When the loss is not finite; the last good checkpoint is kept.
     """
     settings = _settings(config, model, model_changes, recipe, recipe_changes)
+    told = {"seed": seed, "device": device, "precision": precision}
+    told |= {"devices": devices, "nodes": nodes}
+    run = RunSettings.model_validate(
+        settings.run.model_dump() | {name: v for name, v in told.items() if v is not None}
+    )
     set_threads(threads)
-    where = resolve_device(device)
-    arithmetic = resolve_precision(precision, where)
-    fabric = _fabric(where, arithmetic, devices, nodes)
+    where = resolve_device(run.device)
+    # Resolved here, so that a resumed run computes as it began.
+    run = run.model_copy(update={"precision": resolve_precision(run.precision, where)})
+    fabric = _fabric(where, run)
     folder = Path(out)
     if fabric.is_global_zero:
         _prepare_folder(folder, resume=resume, overwrite=overwrite)
@@ -154,23 +160,22 @@ def train(
     _check(dataset)
     numbers = preset_architecture(settings.preset, **settings.model_changes)
     chosen = settings.recipe()
-    run = {"seed": seed, "precision": arithmetic, "devices": devices, "nodes": nodes}
     if fabric.is_global_zero:
         _write_config(folder, settings, numbers, chosen, run, dataset)
     with Journal(folder, active=fabric.is_global_zero) as journal:
-        torch.manual_seed(seed)
+        torch.manual_seed(run.seed)
         module = build_module(numbers, len(dataset.tracks), dataset.window)
         resuming = resume and (folder / LAST).is_file()
         if not resuming:
-            _initialise(module, settings.preset, numbers, dataset, chosen, seed, folder, fabric)
-        spec = _spec(settings.preset, numbers, dataset, chosen, seed)
+            _initialise(module, settings.preset, numbers, dataset, chosen, run.seed, folder, fabric)
+        spec = _spec(settings.preset, numbers, dataset, chosen, run.seed)
         fit = Fit(
             module,
             dataset,
             chosen,
             folder,
             fabric,
-            seed=seed,
+            seed=run.seed,
             identity=_identity(spec, run),
             checkpoint_steps=checkpoint_steps,
         )
@@ -188,7 +193,7 @@ def train(
             split="test",
             out=folder / EVALUATION,
             device=str(fabric.device),
-            precision=arithmetic,
+            precision=run.precision,
             overwrite=True,
         )
     progress = fit.progress
@@ -217,20 +222,22 @@ def _settings(
     changed = {k: v for k, v in (recipe_changes or {}).items() if v is not None}
     return RunConfig(
         data=config.data,
-        model=config.model | ({} if model is None else {"preset": model}) | dict(model_changes or {}),
+        model=config.model
+        | ({} if model is None else {"preset": model})
+        | dict(model_changes or {}),
         training=config.training | ({} if recipe is None else {"recipe": recipe}) | changed,
         run=config.run,
     )
 
 
-def _fabric(device: torch.device, precision: str, devices: int, nodes: int) -> Fabric:
-    several = devices * nodes > 1
+def _fabric(device: torch.device, run: RunSettings) -> Fabric:
+    several = run.devices * run.nodes > 1
     fabric = Fabric(
         accelerator=device.type,
-        devices=[device.index] if device.type == "cuda" and not several else devices,
-        num_nodes=nodes,
+        devices=[device.index] if device.type == "cuda" and not several else run.devices,
+        num_nodes=run.nodes,
         strategy="ddp" if several else "auto",
-        precision="bf16-mixed" if precision == "bf16" else "32-true",
+        precision="bf16-mixed" if run.precision == "bf16" else "32-true",
     )
     if several:
         fabric.launch()
@@ -359,8 +366,8 @@ def _with_result(spec: ModelSpec, figures: Validation, progress: Progress) -> Mo
     return spec.model_copy(update={"training": spec.training | result})
 
 
-def _identity(spec: ModelSpec, run: Mapping[str, Any]) -> str:
-    text = spec.model_dump_json() + json.dumps(run, sort_keys=True)
+def _identity(spec: ModelSpec, run: RunSettings) -> str:
+    text = spec.model_dump_json() + run.model_dump_json()
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -369,14 +376,14 @@ def _write_config(
     settings: RunConfig,
     numbers: Architecture,
     recipe: Recipe,
-    run: Mapping[str, Any],
+    run: RunSettings,
     dataset: Dataset,
 ) -> None:
     told = {
         "data": {name: str(v) if isinstance(v, Path) else v for name, v in settings.data.items()},
         "model": {"preset": settings.preset} | numbers.model_dump(mode="json"),
         "training": recipe.model_dump(mode="json"),
-        "run": dict(run),
+        "run": run.model_dump(),
     }
     text = f"# danq {danq.__version__}, dataset {dataset.path} sha256 {dataset.digest}\n"
     (folder / CONFIG).write_text(text + tomli_w.dumps(told), encoding="utf-8")

@@ -67,9 +67,7 @@ def predict_codes(
     """
     starts = range(0, len(codes), batch_size)
     blocks = (codes[start : start + batch_size] for start in starts)
-    done = list(
-        predict_blocks(module, blocks, strand=strand, device=device, precision=precision)
-    )
+    done = list(predict_blocks(module, blocks, strand=strand, device=device, precision=precision))
     if not done:
         return np.empty((0, int(module.head.out_features)), np.float32)  # type: ignore[union-attr]
     return np.concatenate(done)

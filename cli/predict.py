@@ -1,0 +1,94 @@
+"""`danq predict`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options
+from .options import example
+
+if TYPE_CHECKING:
+    from danq.inference.predict import Progress
+
+
+@click.command(
+    epilog=example(
+        "danq predict runs/yeast promoters.fa --out promoters.tsv",
+        "danq predict runs/yeast regions.bed --genome sacCer3.fa --out regions.parquet",
+        "danq predict runs/yeast sacCer3.fa --tile 50 --region chrIV --out chrIV-tracks/",
+        "danq predict runs/a runs/b promoters.fa --out both.tsv.gz",
+    )
+)
+@click.argument(
+    "models",
+    metavar="MODEL...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+)
+@click.argument(
+    "input", metavar="INPUT", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@options.out(
+    type=str,
+    help="What to write: .tsv, .tsv.gz, .h5 or .parquet; a name without an ending, or with a "
+    "slash at its end, is a folder with a bigWig for each track.",
+)
+@options.genome(help="Genome (FASTA) that a BED file speaks of.")
+@click.option(
+    "--tile",
+    type=options.Size(),
+    metavar="BASES",
+    help="INPUT is a genome: predict for every tile of so many bases.",
+)
+@click.option(
+    "--region",
+    metavar="REGION",
+    help="With --tile, a part of the genome: chrIV or chrIV:1-500000 (1-based, closed).",
+)
+@options.chrom_map()
+@click.option(
+    "--tracks",
+    type=options.Names(),
+    metavar="LIST",
+    help="Tracks to write, in that order: Reb1,Abf1.  [default: all]",
+)
+@options.model_options()
+@options.overwrite()
+def predict(models: tuple[Path, ...], input: Path, out: str, **given: Any) -> None:
+    """Predict the probability of every track on sequences, regions or a genome.
+
+    MODEL is a run folder or model file; several are averaged, and their spread is given. INPUT
+    is a FASTA (records longer than the window are tiled, shorter ones padded), a BED file with
+    --genome, or with --tile a genome.
+    """
+    from danq.inference.predict import predict as run
+
+    with _progress() as progress:
+        done = run(models, input, out, progress=progress, **given)
+    click.echo(f"{done.path}: {done.rows:,} rows, {len(done.columns):,} columns")
+
+
+@contextmanager
+def _progress() -> Iterator[Progress | None]:
+    """A bar on stderr, where a person watches."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("predicting"), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(rows: int, total: int | None) -> None:
+            bar.update(task, completed=rows, total=total)
+
+        yield show

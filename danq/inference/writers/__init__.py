@@ -1,0 +1,165 @@
+"""Outputs of predictions; the ending of the name picks the kind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from danq.datasets.output import check_target, replacing
+from danq.errors import InputError
+from danq.inference.writers.bigwig import BigWigWriter, is_ours
+from danq.inference.writers.hdf5 import Hdf5Writer
+from danq.inference.writers.layout import SPREAD, Layout, Values, Writer
+from danq.inference.writers.parquet import ParquetWriter
+from danq.inference.writers.tsv import TsvWriter
+
+Kind = Literal["tsv", "tsv.gz", "hdf5", "parquet", "bigwig"]
+
+_ENDINGS: dict[str, Kind] = {
+    ".tsv": "tsv",
+    ".tsv.gz": "tsv.gz",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".parquet": "parquet",
+    ".bw": "bigwig",
+    ".bigwig": "bigwig",
+}
+
+
+def output_kind(out: str | Path) -> Kind:
+    """Kind of output that a name asks for.
+
+    Parameters
+    ----------
+    out
+        ``.tsv``, ``.tsv.gz``, ``.h5`` or ``.hdf5``, ``.parquet``; or the name of a folder for
+        bigWig files: without an ending, with ``.bw`` or ``.bigwig``, with a slash at the end,
+        or of a folder that is there.
+
+    Raises
+    ------
+    InputError
+        When the ending is none of these.
+    """
+    text = str(out)
+    path = Path(out)
+    if text.endswith(("/", os.sep)) or path.is_dir():
+        return "bigwig"
+    for ending, kind in _ENDINGS.items():
+        if path.name.lower().endswith(ending) and len(path.name) > len(ending):
+            return kind
+    if not path.suffix and path.name:
+        return "bigwig"
+    raise InputError(
+        f"the ending of '{path.name}' names no kind of output",
+        file=out,
+        remedy=f"Use {', '.join(list(_ENDINGS)[:5])}, or a name without an ending for a folder "
+        "of bigWig files",
+    )
+
+
+def check_output(out: str | Path, *, overwrite: bool = False) -> Path:
+    """Refuse an output that may not or cannot be written, before any work is done.
+
+    Raises
+    ------
+    InputError
+        When the ending names no kind, something is there and ``overwrite`` is false, the
+        folder around it is missing or not writable, or a folder to be replaced holds files
+        that danq did not write.
+    """
+    path = Path(out)
+    if output_kind(out) != "bigwig" or not path.is_dir():
+        return check_target(path, overwrite)
+    if any(path.iterdir()) and not overwrite:
+        raise InputError(
+            "exists already and is not empty",
+            file=path,
+            remedy="Choose another name, or ask for overwriting it",
+        )
+    if not is_ours(path):
+        raise InputError(
+            "holds other files than bigWig files of danq, and would be replaced whole",
+            file=path,
+            remedy="Choose another folder",
+        )
+    return path
+
+
+@contextmanager
+def open_writer(out: str | Path, layout: Layout, *, overwrite: bool = False) -> Iterator[Writer]:
+    """Writer for an output that appears whole when the block ends well, or else not at all.
+
+    Parameters
+    ----------
+    out
+        As :func:`output_kind` takes it.
+    layout
+        Columns and provenance.
+    overwrite
+        Replace an output that is there.
+
+    Raises
+    ------
+    InputError
+        As :func:`check_output` and the writers; when the system refuses to write, as on a full
+        disk.
+    """
+    kind = output_kind(out)
+    path = check_output(out, overwrite=overwrite)
+    place = _replacing_folder(path) if kind == "bigwig" else replacing(path, overwrite)
+    with place as temporary, _make(kind, temporary, layout) as writer:
+        yield writer
+
+
+def _make(kind: Kind, path: Path, layout: Layout) -> Writer:
+    if kind == "hdf5":
+        return Hdf5Writer(path, layout)
+    if kind == "parquet":
+        return ParquetWriter(path, layout)
+    if kind == "bigwig":
+        return BigWigWriter(path, layout)
+    return TsvWriter(path, layout, zipped=kind == "tsv.gz")
+
+
+@contextmanager
+def _replacing_folder(target: Path) -> Iterator[Path]:
+    """`replacing` for a folder; the one that is there was checked to be replaceable."""
+    mark = secrets.token_hex(4)
+    temporary = target.with_name(f".{target.name}.{mark}.part")
+    old = target.with_name(f".{target.name}.{mark}.old")
+    try:
+        yield temporary
+        if target.exists():
+            target.rename(old)
+        temporary.rename(target)
+    except OSError as error:
+        full = error.errno in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        raise InputError(
+            f"cannot be written: {error.strerror or error}",
+            file=target,
+            remedy="Make room, or choose another disk" if full else "Choose another place",
+        ) from error
+    finally:
+        if old.exists() and not target.exists():
+            old.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+__all__ = [
+    "SPREAD",
+    "Kind",
+    "Layout",
+    "Values",
+    "Writer",
+    "check_output",
+    "open_writer",
+    "output_kind",
+]

@@ -1,0 +1,109 @@
+"""Predictions as HDF5."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from danq.inference.tiling import Rows
+from danq.inference.writers.layout import Layout, Values, Writer, os_errors
+
+MAGIC = "danq-predictions"
+FORMAT_VERSION = 1
+CHUNK_VALUES = 1 << 18
+
+
+class Hdf5Writer(Writer):
+    """One row a window in ``/predictions``, and in ``/spread`` for an ensemble.
+
+    Root attributes: ``magic``, ``format_version``, ``key`` and ``provenance`` (JSON).
+    ``/tracks/{name,group}``: ``(K,)`` text. ``/sequences/name``: ``(S,)`` text.
+    ``/rows/{sequence uint32, start int64, end int64}``: ``(N,)``, sequence numbers, 0-based
+    half-open stretches. ``/predictions`` and ``/spread``: ``(N, K)`` float32.
+
+    Parameters
+    ----------
+    path
+        File to make.
+    layout
+        Columns and provenance.
+    """
+
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self.layout = layout
+        self._numbers: dict[str, int] = {}
+        with os_errors(RuntimeError):
+            self._file = h5py.File(path, "w")
+        tracks = len(layout.tracks)
+        self._file.attrs.update(
+            magic=MAGIC,
+            format_version=FORMAT_VERSION,
+            key=layout.key,
+            provenance=json.dumps(dict(layout.provenance)),
+        )
+        text = h5py.string_dtype()
+        self._file.create_dataset("tracks/name", data=list(layout.tracks), dtype=text)
+        self._file.create_dataset("tracks/group", data=list(layout.groups), dtype=text)
+        self._names = self._growing("sequences/name", (), text)
+        self._sequence = self._growing("rows/sequence", (), np.dtype(np.uint32))
+        self._start = self._growing("rows/start", (), np.dtype(np.int64))
+        self._end = self._growing("rows/end", (), np.dtype(np.int64))
+        self._mean = self._growing("predictions", (tracks,), np.dtype(np.float32))
+        self._spread = None
+        if layout.spread:
+            self._spread = self._growing("spread", (tracks,), np.dtype(np.float32))
+
+    def _growing(self, name: str, width: tuple[int, ...], dtype: np.dtype) -> h5py.Dataset:
+        rows = max(1, CHUNK_VALUES // max(1, *width, 8))
+        zipped = {} if name == "sequences/name" else {"compression": "gzip", "compression_opts": 1}
+        return self._file.create_dataset(
+            name,
+            shape=(0, *width),
+            maxshape=(None, *width),
+            chunks=(rows, *width),
+            dtype=dtype,
+            shuffle=bool(zipped),
+            **zipped,
+        )
+
+    def write(self, rows: Rows, values: Values) -> None:
+        tracks = len(self.layout.tracks)
+        with os_errors(RuntimeError):
+            _append(self._sequence, self._number(rows.names))
+            _append(self._start, rows.start)
+            _append(self._end, rows.end)
+            _append(self._mean, values[:, :tracks])
+            if self._spread is not None:
+                _append(self._spread, values[:, tracks:])
+
+    def _number(self, names: list[str]) -> np.ndarray:
+        """Numbers of sequences, new ones being added to the file's list."""
+        new = [name for name in dict.fromkeys(names) if name not in self._numbers]
+        first = self._names.shape[0]
+        if new and self.layout.contigs is None:
+            # Records come one after the other: only the last may go on in the next block.
+            kept = {name: self._numbers[name] for name in names[:1] if name in self._numbers}
+            self._numbers = kept
+        self._numbers.update({name: first + place for place, name in enumerate(new)})
+        if new:
+            _append(self._names, np.array(new, dtype=object))
+        return np.array([self._numbers[name] for name in names], dtype=np.uint32)
+
+    def finish(self) -> None:
+        with os_errors(RuntimeError):
+            self._file.close()
+
+    def release(self) -> None:
+        # The error that led here is the one to tell; what closing adds is its echo.
+        with suppress(OSError, RuntimeError):
+            self._file.close()
+
+
+def _append(dataset: h5py.Dataset, values: np.ndarray) -> None:
+    size = dataset.shape[0]
+    dataset.resize(size + len(values), axis=0)
+    dataset[size:] = values

@@ -1,0 +1,148 @@
+"""What every kind of output holds, and what each writer must do."""
+
+from __future__ import annotations
+
+import errno
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import polars as pl
+from jaxtyping import Float32
+from numpy import ndarray
+
+from danq.errors import InputError
+from danq.inference.tiling import Rows
+
+SPREAD = "_sd"
+"""Ending of the column that holds a track's standard deviation over an ensemble."""
+
+Values = Float32[ndarray, "B C"]
+"""One row a window; a column a track, then one more a track where there is spread."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Columns of an output and where they come from.
+
+    Attributes
+    ----------
+    key
+        Heading of the first column: ``chrom`` or ``name``. ``start`` and ``end`` follow,
+        0-based half-open.
+    tracks
+        Track names.
+    groups
+        Group of each track.
+    spread
+        Whether each track has a second column with the standard deviation over the models.
+    provenance
+        What was computed from what, in words.
+    contigs
+        Lengths of the genome's contigs by name; None for loose records.
+
+    Raises
+    ------
+    InputError
+        When two columns would have one name.
+    """
+
+    key: str
+    tracks: tuple[str, ...]
+    groups: tuple[str, ...]
+    spread: bool = False
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    contigs: Mapping[str, int] | None = None
+
+    def __post_init__(self) -> None:
+        names = [self.key, "start", "end", *self.columns]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise InputError(
+                f"two columns of the output would be named '{repeated[0]}'",
+                remedy="Leave that track out by naming the tracks that you want",
+            )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the value columns."""
+        extra = tuple(f"{name}{SPREAD}" for name in self.tracks) if self.spread else ()
+        return (*self.tracks, *extra)
+
+    def frame(self, rows: Rows, values: Values) -> pl.DataFrame:
+        """Table of some rows: key, start, end, then the value columns as Float32."""
+        keys = pl.DataFrame(
+            {self.key: rows.names, "start": rows.start, "end": rows.end},
+            schema={self.key: pl.String, "start": pl.Int64, "end": pl.Int64},
+        )
+        schema = dict.fromkeys(self.columns, pl.Float32)
+        return keys.hstack(pl.from_numpy(values, schema=schema, orient="row"))
+
+
+class Writer(ABC):
+    """Takes rows in blocks and makes a file (or folder) of them.
+
+    A context manager: leaving it well completes the output, leaving it by an error lets go of
+    open files. Whoever opens a writer gives it a temporary place and moves or removes what
+    it made.
+    """
+
+    @abstractmethod
+    def write(self, rows: Rows, values: Values) -> None:
+        """Append rows.
+
+        Raises
+        ------
+        OSError
+            When the operating system refuses, as on a full disk.
+        """
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Complete the output after the last row."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Close whatever is open; called in the end however it ends."""
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self.finish()
+        finally:
+            self.release()
+
+
+_REASON = re.compile(r"os error (\d+)|errno = (\d+)")
+
+
+@contextmanager
+def os_errors(*kinds: type[BaseException]) -> Iterator[None]:
+    """Turn what a library raises when the system refuses to write into a proper OSError.
+
+    Parameters
+    ----------
+    kinds
+        Exceptions of the library; one whose text holds no error number is passed on as it
+        is, as are all others.
+    """
+    try:
+        yield
+    except (OSError, *kinds) as error:
+        match = _REASON.search(str(error))
+        number = getattr(error, "errno", None) or (match and int(match[1] or match[2]))
+        if not number:
+            raise
+        reason = errno.errorcode.get(number, str(number))
+        raise OSError(number, f"{reason}: {error}") from error

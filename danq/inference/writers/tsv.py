@@ -1,0 +1,59 @@
+"""Predictions as tab-separated text."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from danq.inference.tiling import Rows
+from danq.inference.writers.layout import Layout, Values, Writer, os_errors
+
+# Of 40 MB of predictions, level 1 makes files a tenth larger than level 6, 7 times as fast.
+GZIP_LEVEL = 1
+
+
+class TsvWriter(Writer):
+    """Comment lines with the provenance, a header line, then one line a row.
+
+    Numbers have the fewest digits that read back as the same float32, so that nothing is lost
+    against the binary outputs.
+
+    Parameters
+    ----------
+    path
+        File to make.
+    layout
+        Columns and provenance.
+    zipped
+        Write gzip.
+    """
+
+    def __init__(self, path: Path, layout: Layout, *, zipped: bool = False) -> None:
+        self.layout = layout
+        self._raw = path.open("wb")
+        self._file = self._raw
+        if zipped:
+            # Neither name nor time goes into the file: the same input gives the same bytes.
+            self._file = cast(
+                BinaryIO,
+                gzip.GzipFile(
+                    filename="", mode="wb", compresslevel=GZIP_LEVEL, fileobj=self._raw, mtime=0
+                ),
+            )
+        lines = [f"# {name}: {text}" for name, text in layout.provenance.items()]
+        lines.append("\t".join([layout.key, "start", "end", *layout.columns]))
+        self._file.write("".join(f"{line}\n" for line in lines).encode())
+
+    def write(self, rows: Rows, values: Values) -> None:
+        table = self.layout.frame(rows, values)
+        with os_errors():
+            table.write_csv(self._file, separator="\t", include_header=False, quote_style="never")
+
+    def finish(self) -> None:
+        self._file.close()
+        self._raw.close()
+
+    def release(self) -> None:
+        # Closing the gzip layer writes; on a full disk only the file below can be closed.
+        self._raw.close()

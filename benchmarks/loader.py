@@ -89,7 +89,9 @@ def main() -> None:
     if options.dataset:
         dataset = Dataset.open(options.dataset)
     else:
-        dataset = random_dataset(*((3 * 10**9, 2_200_000) if options.human else (10**8, 200_000)), 919)
+        dataset = random_dataset(
+            *((3 * 10**9, 2_200_000) if options.human else (10**8, 200_000)), 919
+        )
     print(dataset)
     for prefetch in (0, 2):
         windows, cpu, wall = measure(dataset, options.batch_size, prefetch)

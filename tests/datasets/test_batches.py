@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from danq.datasets import Batches, Dataset
+from danq.errors import InputError
+
+AUGMENTED = {"shuffle": True, "reverse_complement": True, "max_shift": 7, "seed": 5}
+
+
+def same(one, other) -> bool:
+    pairs = list(zip(list(one), list(other), strict=True))
+    return all(np.array_equal(a, b) for x, y in pairs for a, b in zip(x, y, strict=True))
+
+
+def test_plain_batches_are_the_windows_in_order(dataset: Dataset):
+    indices = dataset.indices("train")
+    batches = Batches(dataset, indices, 16)
+    got = list(batches.epoch(0))
+    assert len(batches) == len(got) == 4
+    assert [codes.shape[0] for codes, _ in got] == [16, 16, 16, 2]
+    np.testing.assert_array_equal(np.concatenate([c for c, _ in got]), dataset.codes(indices))
+    np.testing.assert_array_equal(np.concatenate([y for _, y in got]), dataset.labels(indices))
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 4])
+def test_an_epoch_depends_on_seed_and_epoch_alone(dataset: Dataset, prefetch: int):
+    batches = Batches(dataset, np.arange(90), 8, prefetch=prefetch, **AUGMENTED)
+    reference = Batches(dataset, np.arange(90), 8, prefetch=0, **AUGMENTED)
+    assert same(batches.epoch(3), reference.epoch(3))
+    assert same(batches.epoch(3), batches.epoch(3))
+    assert not same(batches.epoch(3), batches.epoch(4))
+    other = Batches(dataset, np.arange(90), 8, **{**AUGMENTED, "seed": 6})
+    assert not same(batches.epoch(3), other.epoch(3))
+
+
+def test_going_on_at_any_batch_gives_the_rest(dataset: Dataset):
+    batches = Batches(dataset, np.arange(90), 8, **AUGMENTED)
+    whole = list(batches.epoch(2))
+    for start in range(len(batches) + 1):
+        assert same(batches.epoch(2, start), whole[start:])
+
+
+def test_every_window_comes_once_with_its_own_labels(dataset: Dataset):
+    batches = Batches(dataset, np.arange(90), 8, **AUGMENTED)
+    plan = batches.plan(1)
+    np.testing.assert_array_equal(np.sort(plan.order), np.arange(90))
+    assert plan.reverse is not None
+    assert plan.shift is not None
+    assert 20 < plan.reverse.sum() < 70
+    assert set(plan.shift) == set(range(-7, 8))
+    labels = np.concatenate([y for _, y in batches.epoch(1)])
+    np.testing.assert_array_equal(labels, dataset.labels(plan.order))
+    codes = np.concatenate([c for c, _ in batches.epoch(1)])
+    np.testing.assert_array_equal(codes, dataset.codes(plan.order, plan.reverse, plan.shift))
+
+
+def test_one_augmentation_leaves_the_others_as_they_were(dataset: Dataset):
+    both = Batches(dataset, np.arange(90), 8, **AUGMENTED).plan(0)
+    still = Batches(dataset, np.arange(90), 8, **{**AUGMENTED, "max_shift": 0}).plan(0)
+    np.testing.assert_array_equal(both.order, still.order)
+    np.testing.assert_array_equal(both.reverse, still.reverse)
+
+
+def test_leaving_an_epoch_early_ends_its_thread(dataset: Dataset):
+    before = threading.active_count()
+    epoch = Batches(dataset, np.arange(90), 2, prefetch=2).epoch(0)
+    next(epoch)
+    assert threading.active_count() == before + 1
+    epoch.close()
+    assert threading.active_count() == before
+
+
+def test_an_error_in_the_thread_reaches_the_reader(dataset: Dataset, monkeypatch):
+    batches = Batches(dataset, np.arange(90), 8)
+    monkeypatch.setattr(Dataset, "labels", lambda self, rows: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        list(batches.epoch(0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 0}, "a batch size of 0 is below 1"),
+        ({"indices": []}, "a number of windows of 0 is below 1"),
+        ({"indices": [90]}, "a window number is outside 0 to 89"),
+        ({"max_shift": -1}, "a largest shift of -1 is below 0"),
+        ({"seed": -1}, "a seed of -1 is below 0"),
+        ({"prefetch": -1}, "batches to prefetch of -1"),
+    ],
+)
+def test_bad_numbers_are_refused(dataset: Dataset, changes, message: str):
+    with pytest.raises(InputError, match=message):
+        Batches(dataset, **{"indices": [0], "batch_size": 4, **changes})
+
+
+def test_a_negative_epoch_is_refused(dataset: Dataset):
+    with pytest.raises(InputError, match="epoch -1, batch 0"):
+        next(Batches(dataset, [0], 4).epoch(-1))

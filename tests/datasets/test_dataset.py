@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from danq.datasets import Dataset, schema
+from danq.errors import InputError
+
+FLIP = np.array([3, 2, 1, 0, 4], dtype=np.uint8)
+
+
+def plain_window(contigs: dict[str, np.ndarray], dataset: Dataset, index: int, shift: int = 0):
+    """Bases of a window by slicing a padded contig."""
+    codes = contigs[dataset.genome.names[dataset.contig[index]]]
+    padded = np.pad(codes, 2_000, constant_values=4)
+    start = dataset.start[index] + dataset.bin // 2 - dataset.window // 2 + shift + 2_000
+    return padded[start : start + dataset.window]
+
+
+def test_codes_are_centred_shifted_and_flipped(dataset: Dataset, contigs):
+    rng = np.random.default_rng(0)
+    indices = rng.permutation(90)
+    reverse, shift = rng.random(90) < 0.5, rng.integers(-40, 41, 90)
+    for got, index in zip(dataset.codes(indices), indices, strict=True):
+        np.testing.assert_array_equal(got, plain_window(contigs, dataset, index))
+    changed = dataset.codes(indices, reverse, shift)
+    assert changed.dtype == np.uint8
+    for row, index in enumerate(indices):
+        forward = plain_window(contigs, dataset, index, shift[row])
+        expected = FLIP[forward[::-1]] if reverse[row] else forward
+        np.testing.assert_array_equal(changed[row], expected)
+
+
+def test_labels_positives_and_indices(dataset: Dataset):
+    labels = np.unpackbits(dataset.packed, axis=1, count=11, bitorder="little")
+    np.testing.assert_array_equal(dataset.labels([5, 0, 5]), labels[[5, 0, 5]])
+    np.testing.assert_array_equal(dataset.indices("valid"), np.arange(50, 80))
+    np.testing.assert_array_equal(dataset.positives("test"), labels[80:].sum(axis=0))
+
+
+def test_save_and_open_keep_everything(dataset: Dataset, tmp_path: Path):
+    path = tmp_path / "set.h5"
+    dataset.save(path)
+    back = Dataset.open(path)
+    assert back.path == path
+    for name in ("contig", "start", "split", "packed", "peaks"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(dataset, name))
+    for name in ("tracks", "groups", "sources", "window", "bin", "stride", "min_overlap", "build"):
+        assert getattr(back, name) == getattr(dataset, name)
+    assert back.genome.digest == dataset.genome.digest
+    assert back.digest == dataset.digest == dataclasses.replace(back, path=None).digest
+    np.testing.assert_array_equal(back.codes(np.arange(90)), dataset.codes(np.arange(90)))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_file_is_as_its_schema_says(dataset: Dataset, tmp_path: Path):
+    dataset.save(tmp_path / "set.h5")
+    with h5py.File(tmp_path / "set.h5") as file:
+        assert file.attrs["magic"] == "danq-dataset"
+        assert file.attrs["format_version"] == 1
+        names: list[str] = []
+        file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
+        assert set(names) == {*schema.ARRAYS, *schema.TEXTS}
+        assert {name: file[name].dtype.str for name in schema.ARRAYS} == schema.ARRAYS
+        assert file["labels"].shape == (90, 2)
+
+
+@pytest.mark.parametrize("change", ["packed", "start", "window", "genome"])
+def test_the_digest_changes_with_the_content(dataset: Dataset, change: str):
+    other = {
+        "packed": dataset.packed ^ 1,
+        "start": dataset.start + 1,
+        "window": 501,
+        "genome": dataclasses.replace(dataset.genome, bases=dataset.genome.bases ^ 1),
+    }[change]
+    assert dataclasses.replace(dataset, **{change: other}).digest != dataset.digest
+
+
+def test_an_existing_file_is_replaced_only_on_request(dataset: Dataset, tmp_path: Path):
+    path = tmp_path / "set.h5"
+    path.write_text("mine")
+    with pytest.raises(InputError, match=r"set.h5: exists already"):
+        dataset.save(path)
+    assert path.read_text() == "mine"
+    dataset.save(path, overwrite=True)
+    assert len(Dataset.open(path)) == 90
+
+
+@pytest.fixture
+def saved(dataset: Dataset, tmp_path: Path) -> Path:
+    dataset.save(tmp_path / "set.h5")
+    return tmp_path / "set.h5"
+
+
+def test_a_missing_file_is_refused(tmp_path: Path):
+    with pytest.raises(InputError, match=r"gone.h5: no such file"):
+        Dataset.open(tmp_path / "gone.h5")
+
+
+@pytest.mark.parametrize("content", [b"", b"chr1\t0\t200\n", b"\x89HDF"])
+def test_a_file_that_is_not_hdf5_is_refused(tmp_path: Path, content: bytes):
+    (tmp_path / "set.h5").write_bytes(content)
+    with pytest.raises(InputError, match=r"set.h5: not an HDF5 file"):
+        Dataset.open(tmp_path / "set.h5")
+
+
+@pytest.mark.parametrize("part", [0.3, 0.9, 0.999])
+def test_a_truncated_file_is_refused(saved: Path, part: float):
+    whole = saved.read_bytes()
+    saved.write_bytes(whole[: int(part * len(whole))])
+    with pytest.raises(InputError, match=r"set.h5: the file is truncated"):
+        Dataset.open(saved)
+
+
+def test_damaged_labels_are_refused(saved: Path):
+    with h5py.File(saved) as file:
+        place = file["labels"].id.get_chunk_info(0)
+    whole = bytearray(saved.read_bytes())
+    whole[place.byte_offset : place.byte_offset + place.size] = b"\xff" * place.size
+    saved.write_bytes(whole)
+    with pytest.raises(InputError, match=r"set.h5: HDF5 cannot read it"):
+        Dataset.open(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda file: file.attrs.__delitem__("magic"), "without the attribute magic"),
+        (lambda file: file.attrs.__setitem__("magic", "cooler"), "without the attribute magic"),
+        (lambda file: file.attrs.__setitem__("format_version", 2), "format version 2, but this"),
+        (lambda file: file.attrs.__delitem__("window"), "the attribute window is missing"),
+        (lambda file: file.__delitem__("labels"), "/labels is missing"),
+        (lambda file: file.__delitem__("genome"), "/genome/length is missing"),
+        (lambda file: replace(file, "windows/split", np.zeros(90)), "/windows/split is float64"),
+        (lambda file: replace(file, "labels", np.zeros((90, 3), np.uint8)), r"shape \(90, 3\)"),
+        (lambda file: replace(file, "windows/start", np.zeros(89, np.int64)), "differ in length"),
+        (lambda file: replace(file, "windows/contig", np.full(90, 3, np.uint32)), "contig number"),
+        (lambda file: replace(file, "windows/split", np.full(90, 3, np.uint8)), "split number 3"),
+    ],
+)
+def test_another_or_incomplete_file_is_refused(saved: Path, change, message: str):
+    with h5py.File(saved, "r+") as file:
+        change(file)
+    with pytest.raises(InputError, match=message) as caught:
+        Dataset.open(saved)
+    assert caught.value.file == str(saved)
+
+
+def replace(file: h5py.File, name: str, array: np.ndarray) -> None:
+    del file[name]
+    file[name] = array
+
+
+@pytest.mark.parametrize("indices", [[-1], [90], [[0, 1]]])
+def test_window_numbers_out_of_range_are_refused(dataset: Dataset, indices):
+    with pytest.raises(InputError, match="window number"):
+        dataset.codes(indices)
+    with pytest.raises(InputError, match="window number"):
+        dataset.labels(indices)
+
+
+def test_an_unknown_split_is_refused(dataset: Dataset):
+    with pytest.raises(InputError, match="no split 'dev'. There are train, valid, test"):
+        dataset.indices("dev")
+    with pytest.raises(InputError, match="no split 'dev'"):
+        dataset.positives("dev")

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from danq.datasets import Track, find_tracks
+from danq.errors import InputError
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).write_text("one\t1\t2\n")
+
+
+def sheet(folder: Path, text: str) -> Path:
+    path = folder / "tracks.tsv"
+    path.write_text(text)
+    return path
+
+
+def test_a_folder_gives_its_peak_files_by_name(tmp_path: Path):
+    touch(tmp_path, "b.bed", "a.v2.narrowPeak", "c.BED.gz", "d.broadPeak.gz", "notes.txt", ".e.bed")
+    assert [track.name for track in find_tracks(tmp_path)] == ["a.v2", "b", "c", "d"]
+    assert find_tracks(tmp_path)[1] == Track("b", tmp_path / "b.bed")
+
+
+def test_files_folders_and_sheets_may_be_mixed(tmp_path: Path):
+    (tmp_path / "more").mkdir()
+    touch(tmp_path, "b.bed", "a.bed")
+    touch(tmp_path / "more", "z.bed", "y.bed")
+    table = sheet(tmp_path, "Gamma\tmore/z.bed\tTF\n")
+    tracks = find_tracks([tmp_path / "b.bed", tmp_path / "more", table])
+    assert [track.name for track in tracks] == ["b", "y", "z", "Gamma"]
+
+
+@pytest.mark.parametrize("header", ["", "name\tpath\tgroup\n", "# made by hand\n\nName\tPath\n"])
+def test_a_sheet_names_tracks_relative_to_itself(tmp_path: Path, header: str):
+    touch(tmp_path, "a.bed", "b.peaks")
+    table = sheet(tmp_path, f"{header}first\ta.bed\tTF\r\n\n#no\nsecond one\t{tmp_path}/b.peaks\n")
+    assert find_tracks(table) == [
+        Track("first", tmp_path / "a.bed", "TF"),
+        Track("second one", tmp_path / "b.peaks", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        ("name\tpath\nx\tmissing.bed\n", 2, "there is no file .*missing.bed"),
+        ("x\ta.bed\ny\ta.bed\nx\ta.bed\n", 3, "the track 'x' stands on line 1 already"),
+        ("x\n", 1, "1 tab-separated column .x., not name, path"),
+        ("x a.bed\n", 1, "1 tab-separated column .x a.bed., not name, path"),
+        ("x\ta.bed\tTF\textra\n", 1, "4 tab-separated columns"),
+        ("path\tname\n", 1, "there is no file"),
+        ("x\t\n", 1, "not name, path"),
+        ("", None, "the track sheet has no tracks"),
+        ("# nothing\nname\tpath\n", None, "the track sheet has no tracks"),
+    ],
+)
+def test_a_bad_sheet_is_refused(tmp_path: Path, text: str, line: int | None, message: str):
+    touch(tmp_path, "a.bed")
+    with pytest.raises(InputError, match=message) as caught:
+        find_tracks(sheet(tmp_path, text))
+    assert caught.value.line == line
+    assert caught.value.file == str(tmp_path / "tracks.tsv")
+
+
+def test_a_binary_sheet_is_refused(tmp_path: Path):
+    (tmp_path / "peaks.gz").write_bytes(b"\x1f\x8b\xff\xfe\x00\x80")
+    with pytest.raises(InputError, match="neither a peak file by its name, nor a track sheet"):
+        find_tracks(tmp_path / "peaks.gz")
+
+
+def test_a_folder_without_peak_files_is_refused(tmp_path: Path):
+    touch(tmp_path, "notes.txt")
+    with pytest.raises(InputError, match="none of the 1 files in this folder is a peak file"):
+        find_tracks(tmp_path)
+
+
+def test_a_missing_path_is_refused(tmp_path: Path):
+    with pytest.raises(InputError, match="gone.bed: no such file or folder"):
+        find_tracks(tmp_path / "gone.bed")
+    with pytest.raises(InputError, match="no tracks were given"):
+        find_tracks([])
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path):
+    touch(tmp_path, "a.bed", "a.narrowPeak")
+    with pytest.raises(InputError, match=r"two tracks are named 'a': .*a.bed and .*a.narrowPeak"):
+        find_tracks(tmp_path)

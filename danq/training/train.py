@@ -323,7 +323,7 @@ def _initialise(
         used = apply_seeds(module, motifs, seed)
     log.info("%d of %d filters start as %d motifs", used, numbers.filters, len(motifs))
     if fabric.is_global_zero:
-        write_meme(folder / SEEDS, motifs)
+        write_meme(folder / SEEDS, motifs, overwrite=True)
 
 
 def _seed_motifs(

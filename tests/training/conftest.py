@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from danq.datasets.dataset import Dataset
+from danq.genome.packed import PackedGenome
+
+MOTIF = np.array([2, 0, 3, 0, 0, 2, 1, 3], np.uint8)  # GATAAGCT
+
+
+def planted(bins: int = 900, bin_size: int = 100, window: int = 200, seed: int = 0) -> Dataset:
+    """Random contig; track "planted" is positive where the motif stands in the bin.
+
+    Track "noise" has labels by chance. The last two sixths are validation and test.
+    """
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 4, bins * bin_size).astype(np.uint8)
+    labels = np.zeros((bins, 2), np.uint8)
+    labels[:, 0] = rng.random(bins) < 0.15
+    labels[:, 1] = rng.random(bins) < 0.2
+    for number in np.flatnonzero(labels[:, 0]):
+        at = number * bin_size + int(rng.integers(20, bin_size - 20 - len(MOTIF)))
+        codes[at : at + len(MOTIF)] = MOTIF
+    split = np.zeros(bins, np.uint8)
+    split[bins * 4 // 6 :] = 1
+    split[bins * 5 // 6 :] = 2
+    return Dataset(
+        genome=PackedGenome.from_contigs([("c", codes)]),
+        contig=np.zeros(bins, np.uint32),
+        start=np.arange(bins, dtype=np.int64) * bin_size,
+        split=split,
+        packed=np.packbits(labels, axis=1, bitorder="little"),
+        tracks=("planted", "noise"),
+        groups=("", ""),
+        sources=("", ""),
+        peaks=labels.sum(axis=0).astype(np.int64),
+        window=window,
+        bin=bin_size,
+        stride=bin_size,
+        min_overlap=0.5,
+    )
+
+
+@pytest.fixture(scope="session")
+def planted_set() -> Dataset:
+    return planted()
+
+
+@pytest.fixture
+def tiny() -> dict[str, object]:
+    """Numbers of a model small enough to train in a second."""
+    return {"filters": 12, "width": 11, "pool": 10, "hidden": 6, "dense": (8,)}

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from danq.errors import InputError
+from danq.training.optimise import KerasRmsprop, learning_rate
+from danq.training.recipe import named_recipe, read_config
+
+
+def test_unknown_names_and_values():
+    with pytest.raises(InputError, match="no recipe is named 'fast'"):
+        named_recipe("fast")
+    with pytest.raises(InputError, match="lr: Input should be greater than 0"):
+        named_recipe("default", lr=-1)
+    with pytest.raises(InputError, match="lrr: Extra inputs"):
+        named_recipe("default", lrr=1)
+
+
+def test_config_file(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text(
+        '[model]\npreset = "danq"\nhidden = 64\n[training]\nrecipe = "paper"\nepochs = 3\n'
+    )
+    config = read_config(path)
+    assert config.preset == "danq"
+    assert config.model_changes == {"hidden": 64}
+    recipe = config.recipe(lr=None, batch_size=7)
+    assert (recipe.optimizer, recipe.epochs, recipe.batch_size) == ("rmsprop", 3, 7)
+
+
+def test_bad_config_files(tmp_path):
+    path = tmp_path / "run.toml"
+    with pytest.raises(InputError, match="cannot read it"):
+        read_config(path)
+    path.write_text("[model\n")
+    with pytest.raises(InputError, match=r"run\.toml: not valid TOML"):
+        read_config(path)
+    path.write_text("[modle]\npreset = 'danq'\n")
+    with pytest.raises(InputError, match=r"modle.*Known parts are"):
+        read_config(path)
+
+
+def test_one_cycle_climbs_then_falls():
+    recipe = named_recipe("default", lr=1.0, warmup=0.25)
+    rates = np.array([learning_rate(recipe, step, 101) for step in range(101)])
+    assert rates[0] == pytest.approx(1 / 25)
+    assert rates.max() == pytest.approx(1.0, abs=1e-3)
+    assert np.argmax(rates) in (25, 26)
+    assert (np.diff(rates[:25]) > 0).all()
+    assert (np.diff(rates[26:]) < 0).all()
+    assert rates[-1] == pytest.approx(1e-4)
+
+
+def test_keras_rmsprop_by_hand():
+    weight = torch.nn.Parameter(torch.tensor([2.0, -1.0]))
+    optimizer = KerasRmsprop([weight], lr=0.1)
+    value, square = np.array([2.0, -1.0]), np.zeros(2)
+    for _ in range(3):
+        optimizer.zero_grad()
+        (weight**2).sum().backward()
+        optimizer.step()
+        gradient = 2 * value
+        square = 0.9 * square + 0.1 * gradient**2
+        value = value - 0.1 * gradient / np.sqrt(square + 1e-6)
+    np.testing.assert_allclose(weight.detach().numpy(), value, rtol=1e-5)

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import csv
+import tomllib
+
+import pytest
+import torch
+
+import danq.training.fit as fit_module
+from danq.errors import InputError
+from danq.inference.forward import predict_dataset
+from danq.models import load_model
+from danq.training import TrainingDiverged, read_config, train
+
+
+def settings(tiny, **changes):
+    recipe = {"epochs": 2, "batch_size": 32, "seed_filters": "none"} | changes
+    return {
+        "model_changes": tiny,
+        "recipe_changes": recipe,
+        "threads": 1,
+        "device": "cpu",
+        "precision": "fp32",
+        "evaluate": False,
+    }
+
+
+def test_learns_a_planted_motif_and_no_noise(planted_set, tmp_path):
+    numbers = {"filters": 32, "width": 11, "pool": 10, "hidden": 8, "dense": (16,)}
+    result = train(
+        planted_set,
+        out=tmp_path / "run",
+        model_changes=numbers,
+        recipe_changes={"epochs": 12, "batch_size": 32, "lr": 1e-2, "averaging": 0.9},
+        threads=1,
+        device="cpu",
+    )
+    model = load_model(tmp_path / "run")
+    test = planted_set.indices("test")
+    scores = predict_dataset(model.module, planted_set, test, device="cpu", precision="fp32")
+    from sklearn.metrics import roc_auc_score
+
+    labels = planted_set.labels(test)
+    assert roc_auc_score(labels[:, 0], scores[:, 0]) > 0.9
+    assert roc_auc_score(labels[:, 1], scores[:, 1]) < 0.75
+    assert result.epochs == 12
+    assert (tmp_path / "run" / "seeds.meme").read_text().startswith("MEME version")
+    assert (tmp_path / "run" / "evaluation").is_dir()
+    assert model.spec.data_digest == planted_set.digest
+
+
+def test_run_folder(planted_set, tiny, tmp_path):
+    run = tmp_path / "run"
+    result = train(planted_set, out=run, **settings(tiny))
+    names = {p.name for p in run.iterdir()}
+    assert {"model.safetensors", "last.ckpt", "config.toml", "metrics.csv", "log.txt"} <= names
+    assert not [name for name in names if name.endswith(".tmp")]
+    rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert 0 < float(rows[1]["valid_aupr"]) <= 1
+    config = tomllib.loads((run / "config.toml").read_text())
+    assert config["model"]["hidden"] == 6
+    assert config["training"]["epochs"] == 2
+    assert read_config(run / "config.toml").recipe().batch_size == 32
+    best = max(rows, key=lambda row: float(row["valid_aupr"]))
+    assert result.best_epoch == int(best["epoch"])
+    assert load_model(run).spec.training["epoch"] == result.best_epoch
+
+
+def test_same_seed_same_weights_other_seed_others(planted_set, tiny, tmp_path):
+    def weights(name, seed):
+        train(planted_set, out=tmp_path / name, seed=seed, **settings(tiny))
+        return (tmp_path / name / "model.safetensors").read_bytes()
+
+    first = weights("a", 1)
+    assert weights("b", 1) == first
+    assert weights("c", 2) != first
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("recipe", ["default", "paper"])
+@pytest.mark.parametrize("kill_at", [1, 13, 19, 20, 37])
+def test_resumed_equals_uninterrupted(planted_set, tiny, tmp_path, monkeypatch, recipe, kill_at):
+    choices = settings(tiny) | {"recipe": recipe, "checkpoint_steps": 5}
+    train(planted_set, out=tmp_path / "whole", **choices)
+    step = fit_module.Fit._step
+
+    def dies(self, codes, labels):
+        if self.progress.step == kill_at:
+            raise Killed
+        return step(self, codes, labels)
+
+    monkeypatch.setattr(fit_module.Fit, "_step", dies)
+    with pytest.raises(Killed):
+        train(planted_set, out=tmp_path / "cut", **choices)
+    monkeypatch.undo()
+    train(planted_set, out=tmp_path / "cut", resume=True, **choices)
+    for name in ("model.safetensors", "metrics.csv"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_resume_of_a_finished_run_changes_nothing(planted_set, tiny, tmp_path):
+    train(planted_set, out=tmp_path / "run", **settings(tiny))
+    before = (tmp_path / "run" / "model.safetensors").read_bytes()
+    result = train(planted_set, out=tmp_path / "run", resume=True, **settings(tiny))
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
+    assert result.epochs == 2
+
+
+def test_resume_with_another_recipe_is_refused(planted_set, tiny, tmp_path):
+    train(planted_set, out=tmp_path / "run", **settings(tiny))
+    with pytest.raises(InputError, match="other data, model or recipe"):
+        train(planted_set, out=tmp_path / "run", resume=True, **settings(tiny, lr=0.5))
+
+
+def test_damaged_checkpoint(planted_set, tiny, tmp_path):
+    train(planted_set, out=tmp_path / "run", **settings(tiny))
+    path = tmp_path / "run" / "last.ckpt"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"last\.ckpt: cannot read the checkpoint"):
+        train(planted_set, out=tmp_path / "run", resume=True, **settings(tiny))
+
+
+def test_existing_folder_is_refused_and_replaced_on_request(planted_set, tiny, tmp_path):
+    run = tmp_path / "run"
+    train(planted_set, out=run, **settings(tiny))
+    with pytest.raises(InputError, match="exists and is not empty"):
+        train(planted_set, out=run, **settings(tiny))
+    train(planted_set, out=run, overwrite=True, **settings(tiny, epochs=1))
+    assert len((run / "metrics.csv").read_text().splitlines()) == 2
+    foreign = tmp_path / "photos"
+    foreign.mkdir()
+    (foreign / "cat.png").write_text("")
+    with pytest.raises(InputError, match="holds no run of danq"):
+        train(planted_set, out=foreign, overwrite=True, **settings(tiny))
+    assert (foreign / "cat.png").exists()
+
+
+def test_nan_loss_stops_says_the_step_and_keeps_the_checkpoint(
+    planted_set, tiny, tmp_path, monkeypatch
+):
+    step = fit_module.Fit._step
+
+    def spoilt(self, codes, labels):
+        if self.progress.step == 17:
+            with torch.no_grad():
+                self.plain.head.output.bias.fill_(float("nan"))
+        return step(self, codes, labels)
+
+    monkeypatch.setattr(fit_module.Fit, "_step", spoilt)
+    choices = settings(tiny) | {"checkpoint_steps": 5}
+    with pytest.raises(TrainingDiverged, match=r"not finite at step 18 \(epoch 1\)"):
+        train(planted_set, out=tmp_path / "run", **choices)
+    monkeypatch.undo()
+    assert "not finite at step 18" in (tmp_path / "run" / "log.txt").read_text()
+    train(planted_set, out=tmp_path / "run", resume=True, **choices)
+    train(planted_set, out=tmp_path / "whole", **choices)
+    whole = (tmp_path / "whole" / "model.safetensors").read_bytes()
+    assert (tmp_path / "run" / "model.safetensors").read_bytes() == whole
+
+
+def test_patience_stops_early(planted_set, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        fit_module.Fit, "validate", lambda self: fit_module.Validation(1.0, 0.5, 0.5)
+    )
+    result = train(planted_set, out=tmp_path / "run", **settings(tiny, epochs=9, patience=2))
+    assert result.epochs == 3
+    assert result.best_epoch == 1
+
+
+def test_disk_full_at_a_checkpoint(planted_set, tiny, tmp_path, monkeypatch):
+    import safetensors.torch
+
+    train(planted_set, out=tmp_path / "run", **settings(tiny, epochs=1))
+    before = (tmp_path / "run" / "last.ckpt").read_bytes()
+
+    def full(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(safetensors.torch, "save_file", full)
+    from danq.models import load_model as load
+    from danq.training.checkpoint import Progress, save_checkpoint
+
+    module = load(tmp_path / "run").module
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    with pytest.raises(InputError, match="No space left"):
+        save_checkpoint(tmp_path / "run", module, None, optimizer, Progress(), "x")
+    assert (tmp_path / "run" / "last.ckpt").read_bytes() == before
+
+
+def test_nothing_to_train_on(tmp_path):
+    with pytest.raises(InputError, match=r"nothing to train on.*--genome and --tracks"):
+        train(out=tmp_path / "run")
+
+
+def test_split_without_positives(planted_set, tiny, tmp_path):
+    from dataclasses import replace
+
+    labels = planted_set.packed.copy()
+    labels[planted_set.split == 1] = 0
+    with pytest.raises(InputError, match="the valid split has 150 windows and no positive"):
+        train(replace(planted_set, packed=labels), out=tmp_path / "run", **settings(tiny))

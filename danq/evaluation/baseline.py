@@ -1,0 +1,256 @@
+"""The linear model on k-mer counts that a network must beat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+
+import numba
+import numpy as np
+from jaxtyping import Float32, Float64, Int64, UInt16
+
+from danq.errors import InputError
+from danq.evaluation.metrics import rank
+from danq.jit import parallel_kernel
+from danq.typing import CodeBatch, LabelBatch, Scores
+
+K = 5
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""Ridge penalties tried, in units of the number of training windows."""
+_LIMIT = 6  # 2,080 words; 7 would need a dense 8,192 x 8,192 system
+_ROWS = 4096
+
+Batches = Iterable[tuple[CodeBatch, LabelBatch]]
+
+
+@cache
+def canonical_words(k: int) -> tuple[Int64[np.ndarray, "4**k"], tuple[str, ...]]:
+    """Number every k-mer so that a word and its reverse complement share one number.
+
+    Parameters
+    ----------
+    k
+        Bases of a word.
+
+    Returns
+    -------
+    column
+        Per word (its bases read in base 4, A 0 to T 3) its number.
+    names
+        Per number the alphabetically first word of the pair.
+
+    Raises
+    ------
+    InputError
+        When k is not between 1 and 6.
+    """
+    if not 1 <= k <= _LIMIT:
+        raise InputError(f"k-mers of {k} bases were asked for, not 1 to {_LIMIT}")
+    words = np.arange(4**k)
+    digits = words[:, None] // 4 ** np.arange(k - 1, -1, -1) % 4
+    other = (3 - digits) @ 4 ** np.arange(k)
+    first = np.minimum(words, other)
+    kept, column = np.unique(first, return_inverse=True)
+    names = tuple("".join("ACGT"[d] for d in digits[word]) for word in kept)
+    return column.astype(np.int64), names
+
+
+@parallel_kernel
+def _count(codes, column, k, counts):
+    rows, length = codes.shape
+    mask = (1 << (2 * k)) - 1
+    for n in numba.prange(rows):
+        word = 0
+        known = 0
+        for i in range(length):
+            code = np.int64(codes[n, i])
+            if code > 3:
+                known = 0
+                continue
+            word = ((word << 2) | code) & mask
+            known += 1
+            if known >= k:
+                counts[n, column[word]] += 1
+
+
+def count_kmers(codes: CodeBatch, k: int = K) -> UInt16[np.ndarray, "B W"]:
+    """Count each k-mer of each window, a word and its reverse complement as one.
+
+    Parameters
+    ----------
+    codes
+        Windows of at most 65,535 bases. Words that hold an N are not counted.
+    k
+        Bases of a word, 1 to 6.
+
+    Returns
+    -------
+    array
+        Columns in the order of `canonical_words`; 512 of them for k = 5.
+
+    Raises
+    ------
+    InputError
+        When k is outside its limits or the windows are too long to count.
+    """
+    column, names = canonical_words(k)
+    if codes.shape[1] > np.iinfo(np.uint16).max:
+        raise InputError(f"windows of {codes.shape[1]} bp are longer than 65,535 bp")
+    counts = np.zeros((len(codes), len(names)), np.uint16)
+    _count(np.ascontiguousarray(codes), column, k, counts)
+    return counts
+
+
+def _plain_count_kmers(codes: CodeBatch, k: int = K) -> UInt16[np.ndarray, "B W"]:
+    names = canonical_words(k)[1]
+    complement = str.maketrans("ACGT", "TGCA")
+    counts = np.zeros((len(codes), len(names)), np.uint16)
+    for row, codes_of_row in zip(counts, codes, strict=True):
+        text = "".join("ACGTN"[code] for code in codes_of_row)
+        for i in range(len(text) - k + 1):
+            word = text[i : i + k]
+            if "N" not in word:
+                row[names.index(min(word, word.translate(complement)[::-1]))] += 1
+    return counts
+
+
+@dataclass(frozen=True)
+class KmerBaseline:
+    """Ridge regression of all tracks on k-mer counts.
+
+    Attributes
+    ----------
+    k
+        Bases of a word.
+    weights
+        ``(W, K)`` per count, not standardised.
+    intercept
+        ``(K,)``.
+    penalty
+        The penalty chosen, in units of the number of training windows.
+    tried
+        Mean average precision on the validation windows, per penalty tried.
+    """
+
+    k: int
+    weights: Float32[np.ndarray, "W K"]
+    intercept: Float32[np.ndarray, "K"]
+    penalty: float
+    tried: dict[float, float]
+
+    def predict(self, codes: CodeBatch) -> Scores:
+        """Scores ``(B, K)`` of windows: they rank, but are no probabilities.
+
+        Raises
+        ------
+        InputError
+            As `count_kmers`.
+        """
+        out = np.empty((len(codes), len(self.intercept)), np.float32)
+        for start in range(0, len(codes), _ROWS):
+            counts = count_kmers(codes[start : start + _ROWS], self.k)
+            out[start : start + _ROWS] = counts.astype(np.float32) @ self.weights + self.intercept
+        return out
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """What the normal equations need, summed over the training windows."""
+
+    windows: int
+    mean: Float64[np.ndarray, "W"]
+    label_mean: Float64[np.ndarray, "K"]
+    scale: Float64[np.ndarray, "W"]
+    values: Float64[np.ndarray, "W"]
+    vectors: Float64[np.ndarray, "W W"]
+    projected: Float64[np.ndarray, "W K"]
+
+    def solve(self, alpha: float) -> tuple[np.ndarray, np.ndarray]:
+        """Weights per count and intercept under a penalty on standardised weights."""
+        standard = self.vectors @ (self.projected / (self.values + alpha)[:, None])
+        weights = standard / self.scale[:, None]
+        return weights, self.label_mean - self.mean @ weights
+
+
+def _accumulate(train: Batches, k: int) -> _Sums:
+    batches = iter(train)
+    first = next(batches, None)
+    if first is None:
+        raise InputError("there are no training windows to fit the k-mer baseline to")
+    words, tracks = len(canonical_words(k)[1]), first[1].shape[1]
+    gram, cross = np.zeros((words, words)), np.zeros((words, tracks))
+    sums, label_sums, windows = np.zeros(words), np.zeros(tracks), 0
+    for codes, labels in chain([first], batches):
+        # In float64 the sums of whole numbers are exact.
+        counts, hits = count_kmers(codes, k).astype(np.float64), labels.astype(np.float64)
+        gram += counts.T @ counts
+        cross += counts.T @ hits
+        sums += counts.sum(0)
+        label_sums += hits.sum(0)
+        windows += len(codes)
+    mean, label_mean = sums / windows, label_sums / windows
+    gram -= windows * np.outer(mean, mean)
+    cross -= windows * np.outer(mean, label_mean)
+    scale = np.sqrt(np.diag(gram).clip(0) / windows)
+    constant = scale < 1e-9
+    scale[constant] = 1.0
+    gram /= np.outer(scale, scale)
+    gram[constant], gram[:, constant], cross[constant] = 0, 0, 0
+    values, vectors = np.linalg.eigh(gram)
+    projected = vectors.T @ (cross / scale[:, None])
+    return _Sums(windows, mean, label_mean, scale, values.clip(0), vectors, projected)
+
+
+def fit_kmer_baseline(
+    train: Batches,
+    valid: Batches,
+    *,
+    k: int = K,
+    penalties: Sequence[float] = PENALTIES,
+) -> KmerBaseline:
+    """Fit ridge regression on standardised k-mer counts to all tracks at once.
+
+    The training windows are read once, batch by batch; the normal equations are solved
+    through one eigendecomposition for every penalty. The penalty with the best mean average
+    precision over the validation windows' tracks is kept, the strongest one among equals.
+
+    Parameters
+    ----------
+    train
+        Batches of codes ``(B, L)`` and labels ``(B, K)``.
+    valid
+        The same of the validation windows.
+    k
+        Bases of a word, 1 to 6.
+    penalties
+        Penalties to choose among, positive, in units of the number of training windows: the
+        penalty ``p`` is ``alpha = p N`` of scikit-learn's ``Ridge``.
+
+    Raises
+    ------
+    InputError
+        When k is outside its limits, no penalty is given or one is not positive, there are
+        no training or no validation windows.
+    """
+    if not penalties or min(penalties) <= 0:
+        raise InputError(f"ridge penalties {list(penalties)} are not positive numbers")
+    sums = _accumulate(train, k)
+    held = [(count_kmers(codes, k), np.asarray(labels, np.uint8)) for codes, labels in valid]
+    if not sum(len(labels) for _, labels in held):
+        raise InputError(
+            "there are no validation windows to choose the k-mer baseline's penalty on",
+            remedy="Build the data set with --valid",
+        )
+    labels = np.concatenate([part for _, part in held])
+    tried, fits = {}, {}
+    for penalty in sorted(penalties, reverse=True):
+        weights, intercept = (a.astype(np.float32) for a in sums.solve(penalty * sums.windows))
+        scores = np.concatenate([c.astype(np.float32) @ weights + intercept for c, _ in held])
+        precision = rank(scores, labels).aupr
+        known = precision[~np.isnan(precision)]
+        tried[penalty] = float(known.mean()) if known.size else 0.0
+        fits[penalty] = weights, intercept
+    best = max(tried, key=lambda penalty: tried[penalty])
+    return KmerBaseline(k, *fits[best], penalty=best, tried=tried)

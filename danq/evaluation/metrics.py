@@ -1,0 +1,176 @@
+"""AUROC and average precision of every track, in one pass over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from jaxtyping import Int64
+
+from danq.evaluation.checks import check_pair, refuse
+from danq.evaluation.sort import is_nan, ordered_bits, radix_sort
+from danq.jit import kernel, parallel_kernel
+from danq.typing import LabelBatch, PerTrack, Scores
+
+# 16 float32 fill a cache line: a block of so many tracks reads each line of scores once.
+_BLOCK = 16
+
+
+class Ranking(NamedTuple):
+    """How well scores rank the windows of each track.
+
+    Attributes
+    ----------
+    auroc
+        Area under the ROC curve; NaN where a track has no positive or no negative.
+    aupr
+        Average precision; NaN where a track has no positive.
+    positives
+        Windows labelled 1, per track.
+    """
+
+    auroc: PerTrack
+    aupr: PerTrack
+    positives: Int64[np.ndarray, "K"]
+
+
+@kernel
+def _walk(positive, negative):
+    """AUROC and average precision from both classes' keys, each sorted ascending.
+
+    Only thresholds at which a positive lies add to either figure, and there the counts of
+    windows above are whole numbers, so nothing is lost to rounding before the last sum.
+    """
+    i = positive.size - 1
+    j = negative.size - 1
+    found = 0
+    wins = 0  # twice the pairs ranked rightly, a tie being half a pair
+    precision = 0.0
+    while i >= 0:
+        value = positive[i]
+        while j >= 0 and negative[j] > value:
+            j -= 1
+        above = negative.size - 1 - j
+        while j >= 0 and negative[j] == value:
+            j -= 1
+        passed = negative.size - 1 - j
+        tied = 0
+        while i >= 0 and positive[i] == value:
+            i -= 1
+            tied += 1
+        found += tied
+        precision += tied * (found / (found + passed))
+        wins += tied * (2 * (j + 1) + passed - above)
+    aupr = precision / positive.size if positive.size else np.nan
+    pairs = positive.size * negative.size
+    auroc = wins / (2.0 * pairs) if pairs else np.nan
+    return auroc, aupr
+
+
+@parallel_kernel
+def _rank(bits, labels, block, auroc, aupr, positives, bad):
+    rows, tracks = bits.shape
+    blocks = (tracks + block - 1) // block
+    for g in numba.prange(blocks):
+        first = g * block
+        width = min(block, tracks - first)
+        # Positives fill a row from its start, negatives from its end.
+        keys = np.empty((width, rows), np.uint32)
+        scratch = np.empty(rows, np.uint32)
+        ups = np.zeros(width, np.int64)
+        downs = np.full(width, rows, np.int64)
+        for n in range(rows):
+            for b in range(width):
+                x = bits[n, first + b]
+                label = labels[n, first + b]
+                if is_nan(x) or label > 1:
+                    bad[first + b] = 1
+                key = np.uint32(ordered_bits(x))
+                if label:
+                    keys[b, ups[b]] = key
+                    ups[b] += 1
+                else:
+                    downs[b] -= 1
+                    keys[b, downs[b]] = key
+        for b in range(width):
+            count = ups[b]
+            row = keys[b]
+            up = radix_sort(row[:count], scratch[:count], 0)
+            down = radix_sort(row[count:], scratch[count:], 0)
+            auroc[first + b], aupr[first + b] = _walk(up, down)
+            positives[first + b] = count
+
+
+def rank(scores: Scores, labels: LabelBatch, names: Sequence[str] | None = None) -> Ranking:
+    """AUROC and average precision of every track.
+
+    The values are scikit-learn's ``roc_auc_score`` and ``average_precision_score``: equal
+    scores count as half a rightly ranked pair, and precision is taken at distinct scores
+    only. Infinite scores are allowed and rank as such. Beside the input about
+    ``68 N`` bytes a thread are needed.
+
+    Parameters
+    ----------
+    scores
+        ``(N, K)`` float32, the higher the likelier; probabilities or any monotone of them.
+    labels
+        ``(N, K)`` uint8, 0 or 1.
+    names
+        Track names for error messages.
+
+    Raises
+    ------
+    InputError
+        When the shapes differ or are not two-dimensional, the dtypes are others, a score is
+        NaN, or a label is neither 0 nor 1.
+    """
+    scores, labels = check_pair(scores, labels)
+    tracks = scores.shape[1]
+    result = Ranking(np.full(tracks, np.nan), np.full(tracks, np.nan), np.zeros(tracks, np.int64))
+    if not scores.size:
+        return result
+    bad = np.zeros(tracks, np.uint8)
+    block = max(1, min(_BLOCK, tracks // numba.get_num_threads()))
+    _rank(scores.view(np.uint32), labels, block, *result, bad)
+    refuse(bad, scores, labels, names)
+    return result
+
+
+def roc_auc(scores: Scores, labels: LabelBatch) -> PerTrack:
+    """Area under the ROC curve of every track, as `rank` gives it.
+
+    Raises
+    ------
+    InputError
+        As `rank`.
+    """
+    return rank(scores, labels).auroc
+
+
+def average_precision(scores: Scores, labels: LabelBatch) -> PerTrack:
+    """Average precision of every track, as `rank` gives it.
+
+    Raises
+    ------
+    InputError
+        As `rank`.
+    """
+    return rank(scores, labels).aupr
+
+
+def _plain_rank(scores: Scores, labels: LabelBatch) -> Ranking:
+    """`rank` in numpy, a track at a time."""
+    auroc, aupr = [], []
+    for score, label in zip(scores.T, labels.T, strict=True):
+        values = np.unique(score)[::-1]
+        found = np.array([np.sum(label[score >= v]) for v in values], float)
+        passed = np.array([np.sum(score >= v) for v in values]) - found
+        gained, lost = np.diff(found, prepend=0), np.diff(passed, prepend=0)
+        hits = int(label.sum())
+        misses = label.size - hits
+        aupr.append(np.sum(gained * found / (found + passed)) / hits if hits else np.nan)
+        pairs = np.sum(gained * (misses - passed + lost / 2))
+        auroc.append(pairs / (hits * misses) if hits and misses else np.nan)
+    return Ranking(np.array(auroc), np.array(aupr), labels.sum(0, np.int64))

@@ -1,0 +1,160 @@
+"""Per-track figures as one table, and their means and medians by group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from danq.errors import InputError
+from danq.evaluation.bootstrap import Bootstrap, Interval
+from danq.evaluation.metrics import Ranking
+
+ALL = "all"
+FIGURES = ("auroc", "aupr", "baseline_auroc", "baseline_aupr")
+COLUMNS = (
+    "track",
+    "group",
+    "positives",
+    "windows",
+    "base_rate",
+    "auroc",
+    "auroc_low",
+    "auroc_high",
+    "aupr",
+    "aupr_low",
+    "aupr_high",
+    "baseline_auroc",
+    "baseline_aupr",
+)
+
+
+def track_table(
+    tracks: Sequence[str],
+    groups: Sequence[str],
+    ranking: Ranking,
+    windows: int,
+    *,
+    bootstrap: Bootstrap | None = None,
+    baseline: Ranking | None = None,
+) -> pl.DataFrame:
+    """One row a track, in the order given.
+
+    Parameters
+    ----------
+    tracks, groups
+        Name and group of each track.
+    ranking
+        The model's figures.
+    windows
+        Number of windows they were measured on.
+    bootstrap
+        Gives the columns that end in ``_low`` and ``_high``; they are null without.
+    baseline
+        The linear model's figures on the same windows; null without.
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns ``COLUMNS``. A figure that is not defined, such as the AUPR of a track without
+        positives, is null.
+
+    Raises
+    ------
+    InputError
+        When the numbers of tracks differ.
+    """
+    counts = {len(tracks), len(groups), len(ranking.auroc)}
+    if baseline is not None:
+        counts.add(len(baseline.auroc))
+    if len(counts) > 1:
+        raise InputError(
+            f"{len(tracks)} track names, {len(groups)} groups and {len(ranking.auroc)} figures "
+            "do not belong together"
+        )
+    empty = np.full(len(tracks), np.nan)
+    ends = [empty] * 4
+    if bootstrap is not None:
+        (auroc, aupr) = bootstrap.per_track()
+        ends = [np.where(np.isnan(ranking.auroc), np.nan, end) for end in auroc]
+        ends += [np.where(np.isnan(ranking.aupr), np.nan, end) for end in aupr]
+    values = (
+        list(tracks),
+        list(groups),
+        ranking.positives,
+        np.full(len(tracks), windows, np.int64),
+        ranking.positives / windows if windows else empty,
+        ranking.auroc,
+        *ends[:2],
+        ranking.aupr,
+        *ends[2:],
+        empty if baseline is None else baseline.auroc,
+        empty if baseline is None else baseline.aupr,
+    )
+    texts = {"track": pl.String, "group": pl.String}
+    table = pl.DataFrame(dict(zip(COLUMNS, values, strict=True)), schema_overrides=texts)
+    return table.with_columns(pl.selectors.float().fill_nan(None))
+
+
+def group_table(table: pl.DataFrame, bootstrap: Bootstrap | None = None) -> pl.DataFrame:
+    """Means and medians over tracks: of all of them, then of each group.
+
+    Tracks without a positive are counted in ``without_positives`` and left out of every mean
+    and median. A single group, or none, gives the row of all tracks alone.
+
+    Parameters
+    ----------
+    table
+        As `track_table` makes it.
+    bootstrap
+        Gives the intervals of the means; they are null without.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``group`` (``"all"`` first), ``tracks`` counted, ``without_positives``,
+        ``auroc_mean``, ``auroc_mean_low``, ``auroc_mean_high``, ``auroc_median``, the same of
+        ``aupr``, ``baseline_auroc_mean``, ``baseline_auroc_median``, ``baseline_aupr_mean``,
+        ``baseline_aupr_median``, and ``below_baseline``: tracks whose AUPR is below the
+        linear model's.
+    """
+    names = table["group"].to_list()
+    groups = sorted(set(names))
+    rows = [_row(ALL, table, np.arange(table.height), bootstrap)]
+    if len(groups) > 1:
+        for group in groups:
+            chosen = np.array([i for i, name in enumerate(names) if name == group])
+            rows.append(_row(group or "(no group)", table[chosen], chosen, bootstrap))
+    floats = {name: pl.Float64 for name in rows[0] if name.startswith((*FIGURES,))}
+    return pl.DataFrame(rows, schema_overrides={**floats, "below_baseline": pl.Int64})
+
+
+def _row(
+    name: str, part: pl.DataFrame, tracks: np.ndarray, bootstrap: Bootstrap | None
+) -> dict[str, object]:
+    known = part.filter(pl.col("positives") > 0)
+    row: dict[str, object] = {
+        "group": name,
+        "tracks": known.height,
+        "without_positives": part.height - known.height,
+    }
+    measured = tracks[part["positives"].to_numpy() > 0]
+    ends: dict[str, Interval] = {}
+    if bootstrap is not None and measured.size:
+        ends = dict(zip(FIGURES[:2], bootstrap.macro("mean", measured), strict=True))
+    for figure in FIGURES:
+        row[f"{figure}_mean"] = known[figure].mean()
+        if not figure.startswith("baseline"):
+            interval = ends.get(figure, (None, None))
+            row[f"{figure}_mean_low"], row[f"{figure}_mean_high"] = interval
+        row[f"{figure}_median"] = known[figure].median()
+    compared = known.drop_nulls(["aupr", "baseline_aupr"])
+    below = int((compared["aupr"] < compared["baseline_aupr"]).sum())
+    row["below_baseline"] = below if compared.height else None
+    return row
+
+
+def without_positives(table: pl.DataFrame) -> list[str]:
+    """Names of the tracks that no window is positive for."""
+    return table.filter(pl.col("positives") == 0)["track"].to_list()

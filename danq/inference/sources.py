@@ -253,18 +253,12 @@ class FastaRecords(Source):
                 tally.count(codes, padded if long else 0)
                 yield from gather.add(Rows([name] * len(start), start, end), codes)
         yield from gather.rest()
+        window = f"the window of {self.window:,} bases"
         if tiled:
             LOG.info(
-                "%s records are longer than the window of %s bases: tiled every %s bases, %s rows",
-                f"{tiled:,}",
-                f"{self.window:,}",
-                f"{self.step:,}",
-                f"{tiles:,}",
+                f"records longer than {window}: {tiled:,}, tiled every {self.step:,} bases "
+                f"to {tiles:,} rows"
             )
         if short:
-            LOG.info(
-                "%s records are shorter than the window of %s bases: centred, padded with N",
-                f"{short:,}",
-                f"{self.window:,}",
-            )
+            LOG.info(f"records shorter than {window}, centred and padded with N: {short:,}")
         self.report(tally)

@@ -133,12 +133,12 @@ class Source(ABC):
     def report(self, tally: Tally) -> None:
         if tally.padded:
             LOG.info(
-                "%s of %s windows hang over an end of their sequence and were padded with N",
+                "windows that hang over an end of their sequence, padded with N: %s of %s",
                 f"{tally.padded:,}",
                 f"{tally.rows:,}",
             )
         if tally.unknown:
-            LOG.warning("%s windows hold no known base at all", f"{tally.unknown:,}")
+            LOG.warning("windows without any known base: %s", f"{tally.unknown:,}")
 
 
 class Gather:

@@ -54,7 +54,7 @@ def output_kind(out: str | Path) -> Kind:
     for ending, kind in _ENDINGS.items():
         if path.name.lower().endswith(ending) and len(path.name) > len(ending):
             return kind
-    if not path.suffix and path.name:
+    if not path.suffix and not path.name.startswith("."):
         return "bigwig"
     raise InputError(
         f"the ending of '{path.name}' names no kind of output",

@@ -8,6 +8,7 @@ import re
 import shutil
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -109,7 +110,9 @@ class BigWigWriter(Writer):
         (self.path / INDEX).write_text(json.dumps(index, indent=1) + "\n")
 
     def release(self) -> None:
-        self._scratch.close()
+        # The error that led here is the one to tell; what closing adds is its echo.
+        with suppress(OSError):
+            self._scratch.close()
 
     def _write_track(
         self, path: Path, column: int, blocks: list[Block], sizes: dict[str, int]

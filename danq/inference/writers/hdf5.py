@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 import h5py
 import numpy as np
 
 from danq.inference.tiling import Rows
-from danq.inference.writers.layout import Layout, Values, Writer, os_errors
+from danq.inference.writers.layout import Layout, Values, Writer
+
+T = TypeVar("T")
 
 MAGIC = "danq-predictions"
 FORMAT_VERSION = 1
@@ -36,8 +41,8 @@ class Hdf5Writer(Writer):
     def __init__(self, path: Path, layout: Layout) -> None:
         self.layout = layout
         self._numbers: dict[str, int] = {}
-        with os_errors(RuntimeError):
-            self._file = h5py.File(path, "w")
+        self._sink = _Sink(path)
+        self._file = h5py.File(self._sink, "w")
         tracks = len(layout.tracks)
         self._file.attrs.update(
             magic=MAGIC,
@@ -72,13 +77,13 @@ class Hdf5Writer(Writer):
 
     def write(self, rows: Rows, values: Values) -> None:
         tracks = len(self.layout.tracks)
-        with os_errors(RuntimeError):
-            _append(self._sequence, self._number(rows.names))
-            _append(self._start, rows.start)
-            _append(self._end, rows.end)
-            _append(self._mean, values[:, :tracks])
-            if self._spread is not None:
-                _append(self._spread, values[:, tracks:])
+        _append(self._sequence, self._number(rows.names))
+        _append(self._start, rows.start)
+        _append(self._end, rows.end)
+        _append(self._mean, values[:, :tracks])
+        if self._spread is not None:
+            _append(self._spread, values[:, tracks:])
+        self._sink.check()
 
     def _number(self, names: list[str]) -> np.ndarray:
         """Numbers of sequences, new ones being added to the file's list."""
@@ -94,13 +99,67 @@ class Hdf5Writer(Writer):
         return np.array([self._numbers[name] for name in names], dtype=np.uint32)
 
     def finish(self) -> None:
-        with os_errors(RuntimeError):
-            self._file.close()
+        self._file.close()
+        self._sink.close()
+        self._sink.check()
 
     def release(self) -> None:
-        # The error that led here is the one to tell; what closing adds is its echo.
-        with suppress(OSError, RuntimeError):
+        self._file.close()
+        self._sink.close()
+
+
+class _Sink:
+    """A file that never fails before HDF5, but keeps the first error for us.
+
+    HDF5 cannot get over a write that fails: the file can no longer be closed, and some time
+    later the process crashes. So after an error every write is a success that does nothing;
+    whoever writes asks with `check`, which raises the error.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w+b")
+        self._error: BaseException | None = None
+
+    def check(self) -> None:
+        """Raise the first error, if there was one."""
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        self._try(self._file.close, None)
+        # A failed close leaves no file open, but is not known to itself to be closed.
+        with suppress(OSError):
             self._file.close()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._try(lambda: self._file.seek(offset, whence), offset)
+
+    def tell(self) -> int:
+        return self._try(self._file.tell, 0)
+
+    def read(self, size: int = -1) -> bytes:
+        return self._try(lambda: self._file.read(size), b"")
+
+    def readinto(self, buffer: memoryview) -> int:
+        return self._try(lambda: self._file.readinto(buffer), len(buffer))
+
+    def write(self, data: memoryview) -> int:
+        return self._try(lambda: self._file.write(data), len(data))
+
+    def truncate(self, size: int) -> int:
+        return self._try(lambda: self._file.truncate(size), size)
+
+    def flush(self) -> None:
+        self._try(self._file.flush, None)
+
+    def _try(self, action: Callable[[], T], otherwise: T) -> T:
+        if self._error is not None:
+            return otherwise
+        try:
+            return action()
+        except BaseException as error:  # an interrupt must not pass through HDF5 either
+            self._error = error
+            return otherwise
 
 
 def _append(dataset: h5py.Dataset, values: np.ndarray) -> None:

@@ -124,7 +124,7 @@ class Writer(ABC):
             self.release()
 
 
-_REASON = re.compile(r"os error (\d+)|errno = (\d+)")
+_REASON = re.compile(r"(?:os error|Errno|errno =) (\d+)")
 
 
 @contextmanager
@@ -141,7 +141,7 @@ def os_errors(*kinds: type[BaseException]) -> Iterator[None]:
         yield
     except (OSError, *kinds) as error:
         match = _REASON.search(str(error))
-        number = getattr(error, "errno", None) or (match and int(match[1] or match[2]))
+        number = getattr(error, "errno", None) or (match and int(match[1]))
         if not number:
             raise
         reason = errno.errorcode.get(number, str(number))

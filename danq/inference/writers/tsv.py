@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -43,7 +44,11 @@ class TsvWriter(Writer):
             )
         lines = [f"# {name}: {text}" for name, text in layout.provenance.items()]
         lines.append("\t".join([layout.key, "start", "end", *layout.columns]))
-        self._file.write("".join(f"{line}\n" for line in lines).encode())
+        try:
+            self._file.write("".join(f"{line}\n" for line in lines).encode())
+        except BaseException:
+            self.release()
+            raise
 
     def write(self, rows: Rows, values: Values) -> None:
         table = self.layout.frame(rows, values)
@@ -55,5 +60,7 @@ class TsvWriter(Writer):
         self._raw.close()
 
     def release(self) -> None:
-        # Closing the gzip layer writes; on a full disk only the file below can be closed.
-        self._raw.close()
+        # The error that led here is the one to tell; what closing adds is its echo.
+        for file in (self._file, self._raw):
+            with suppress(OSError, ValueError):
+                file.close()

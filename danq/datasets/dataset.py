@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 import danq
 from danq.datasets import schema
 from danq.datasets.bits import count_bits, read_bits
+from danq.datasets.hdf5 import writing
 from danq.datasets.output import replacing
 from danq.errors import InputError
 from danq.genome.packed import PackedGenome
@@ -164,7 +165,7 @@ class Dataset:
         InputError
             When ``path`` exists and ``overwrite`` is false, or it cannot be written.
         """
-        with replacing(path, overwrite) as temporary, h5py.File(temporary, "w") as file:
+        with replacing(path, overwrite) as temporary, writing(temporary) as file:
             self._write(file)
 
     def _write(self, file: h5py.File) -> None:

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from danq.datasets import Dataset
+from danq_cli.main import run
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    letters = np.array(list("ACGT"))
+    (tmp_path / "g.fa").write_text(
+        "".join(f">chr{n}\n{''.join(letters[rng.integers(0, 4, 4_000)])}\n" for n in (1, 2, 3))
+    )
+    (tmp_path / "tracks").mkdir()
+    for name, text in {
+        "Abf1": "chr1\t400\t600\nchr2\t0\t200\nchr3\t0\t200\n",
+        "Reb1": "chr1\t1000\t1200\n",
+    }.items():
+        (tmp_path / "tracks" / f"{name}.bed").write_text(text)
+    (tmp_path / "one.bed").write_text("chr1\t0\t100\n")
+    (tmp_path / "two.bed").write_text("chr2\t3900\t4000\n")
+    return tmp_path
+
+
+def build(folder: Path, *more: str) -> int:
+    base = ["data", "build", f"{folder}/set.h5", "--genome", f"{folder}/g.fa"]
+    splits = ["--valid", "chr2", "--test", "chr3"]
+    return run([*base, "--tracks", f"{folder}/tracks", *splits, *more])
+
+
+def test_build_and_info_show_the_same_figures(folder: Path, capsys):
+    assert build(folder) == 0
+    built = capsys.readouterr()
+    assert "60 (20 train, 20 valid, 20 test)" in built.out
+    rows = [line.split() for line in built.out.splitlines()]
+    assert ["Abf1", "3", "1", "1", "1"] in rows
+    assert ["Reb1", "1", "1", "0", "0"] in rows
+    assert "warning: No positive window in valid: Reb1." in built.err
+    assert run(["data", "info", f"{folder}/set.h5"]) == 0
+    assert capsys.readouterr().out == built.out
+
+
+def test_every_option_reaches_the_library(folder: Path, capsys):
+    (folder / "map.tsv").write_text("1\tchr1\n")
+    options = {
+        "--window": "0.4k",
+        "--bin": "100",
+        "--stride": "50",
+        "--min-overlap": "0.4",
+        "--negatives": "1.5",
+        "--edge": "drop",
+        "--max-n": "0.25",
+        "--skip-contigs": "chr3",
+        "--chrom-map": f"{folder}/map.tsv",
+        "--seed": "9",
+        "--test": "chr2:1-2000",
+        "--valid": "chr2:2001-4000",
+    }
+    words = [word for pair in options.items() for word in pair]
+    exclude = ["--exclude", f"{folder}/one.bed", "--exclude", f"{folder}/two.bed"]
+    assert build(folder, *words, *exclude) == 0
+    dataset = Dataset.open(folder / "set.h5")
+    assert (dataset.window, dataset.bin, dataset.stride, dataset.min_overlap) == (400, 100, 50, 0.4)
+    assert dataset.genome.names == ("chr1", "chr2")
+    told = {name: value for name, value in dataset.build.items() if not name.startswith("dropped")}
+    assert told == {
+        "genome": "g.fa",
+        "valid": ["chr2:2,001-4,000"],
+        "test": ["chr2:1-2,000"],
+        "exclude": ["one.bed", "two.bed"],
+        "negatives": 1.5,
+        "edge": "drop",
+        "max_n": 0.25,
+        "skip_contigs": ["chr3"],
+        "seed": 9,
+    }
+
+
+def test_an_existing_output_is_refused_then_replaced(folder: Path, capsys):
+    assert build(folder) == 0
+    assert build(folder) == 2
+    assert "set.h5: exists already" in capsys.readouterr().err
+    assert build(folder, "--overwrite") == 0
+
+
+def test_of_many_tracks_the_table_shows_both_ends(folder: Path, capsys):
+    for number in range(110):
+        peaks = "".join(f"chr1\t{200 * i}\t{200 * i + 200}\n" for i in range(1 + number % 19))
+        (folder / "tracks" / f"more{number:03d}.bed").write_text(peaks)
+    assert build(folder) == 0
+    text = capsys.readouterr().out
+    assert text.count("more") == 38  # 20 with the most positives, and 18 beside Abf1, Reb1
+    assert "112 tracks; --all shows each" in text
+    assert run(["data", "info", "--all", f"{folder}/set.h5"]) == 0
+    assert capsys.readouterr().out.count("more") == 110
+
+
+def test_info_of_another_file_is_refused(folder: Path, capsys):
+    assert run(["data", "info", f"{folder}/g.fa"]) == 2
+    assert "not an HDF5 file" in capsys.readouterr().err

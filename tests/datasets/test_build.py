@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import errno
+import gzip
+import logging
+import resource
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from danq.datasets import Dataset, build_dataset, label_genome
+from danq.errors import InputError
+
+SPLITS = {"valid": "two", "test": "three"}
+
+
+def build(folder: Path, **changes) -> Dataset:
+    options = {"window": 400, "bin": 200, **SPLITS, **changes}
+    return label_genome(folder / "genome.fa", folder / "tracks", **options)
+
+
+def table(dataset: Dataset) -> dict[tuple[str, int], list[int]]:
+    labels = dataset.labels(np.arange(len(dataset)))
+    names = [dataset.genome.names[number] for number in dataset.contig]
+    return dict(zip(zip(names, dataset.start.tolist(), strict=True), labels.tolist(), strict=True))
+
+
+def test_windows_labels_and_splits_known_by_hand(folder: Path, contigs):
+    dataset = build(folder)
+    rows = table(dataset)
+    # Of bins of 'two', windows at 900, 1,100 and 1,300 have 300, 400 and 300 of 400 unknown.
+    assert len(rows) == 30 + (20 - 3) + 15
+    assert not {("two", 1_000), ("two", 1_200), ("two", 1_400)} & set(rows)
+    # alpha: one 190-410 covers [200, 400) whole and 10 bases on both sides.
+    positive = {place: labels for place, labels in rows.items() if any(labels)}
+    assert positive == {
+        ("one", 200): [1, 1],
+        ("one", 3_000): [1, 0],
+        ("two", 0): [1, 0],
+        ("two", 2_400): [0, 1],
+        ("three", 0): [1, 0],
+        ("three", 200): [1, 0],
+        ("three", 2_000): [0, 1],
+        ("three", 2_200): [0, 1],
+    }
+    assert dataset.tracks == ("alpha", "beta")
+    assert dataset.sources == ("alpha.bed", "beta.bed")
+    assert dataset.peaks.tolist() == [4, 3]
+    assert [dataset.positives(split).tolist() for split in ("train", "valid", "test")] == [
+        [2, 1],
+        [1, 1],
+        [2, 2],
+    ]
+    index = dataset.indices("valid")[4]
+    np.testing.assert_array_equal(dataset.codes([index])[0], contigs["two"][700:1_100])
+
+
+def test_dropped_bins_are_counted(folder: Path):
+    (folder / "black.bed").write_text("one\t0\t1\none\t5900\t9999\n")
+    (folder / "more.bed").write_text("two\t399\t401\n")
+    dataset = build(
+        folder,
+        exclude=[folder / "black.bed", folder / "more.bed"],
+        valid="one:2001-3000",
+        test="two",
+        skip_contigs=["three"],
+        edge="drop",
+    )
+    # 'one' has bins 0-5,800: 0 and 5,800 touch a stretch. Windows of 2,000-3,000 cover
+    # 1,900-3,100, so training bins 1,800 and 3,000 are too near.
+    assert dataset.build["dropped_bins"] == {
+        "skipped contig": 15,
+        "off stride": 0,
+        "excluded": 2 + 2,
+        "edge": 2,
+        "unknown bases": 3,
+        "near a held-out split": 2,
+        "negative": 0,
+    }
+    assert dataset.build["dropped_peaks"] == {"contig not in the genome": 0, "skipped contig": 2}
+    assert dataset.genome.names == ("one", "two")
+    assert [dataset.indices(split).size for split in ("train", "valid", "test")] == [21, 5, 13]
+
+
+def test_a_small_stride_gives_overlapping_training_bins_alone(folder: Path):
+    dataset = build(folder, stride=50)
+    assert np.unique(np.diff(dataset.start[dataset.indices("train")])).tolist() == [50]
+    assert np.all(dataset.start[dataset.split > 0] % 200 == 0)
+    # one 190-410 covers half of bins 100 (110 bases), 150, 200, 250 and 300 (110 bases).
+    rows = table(dataset)
+    alpha = [start for (name, start), labels in rows.items() if name == "one" and labels[0]]
+    assert [start for start in alpha if start < 1_000] == [100, 150, 200, 250, 300]
+    assert dataset.stride == 50
+
+
+def test_negatives_are_dropped_everywhere(folder: Path):
+    dataset = build(folder, negatives="drop")
+    assert len(dataset) == 8
+    assert dataset.labels(np.arange(8)).any(axis=1).all()
+
+
+def test_peaks_may_name_contigs_otherwise(folder: Path):
+    plain = build(folder)
+    track = folder / "tracks" / "alpha.bed"
+    track.write_text(track.read_text().replace("one", "chrA").replace("two", "chrB"))
+    (folder / "black.bed").write_text("chrB\t399\t401\n")
+    (folder / "map.tsv").write_text("chrA\tone\nchrB\ttwo\n")
+    with pytest.raises(InputError, match=r"alpha.bed|black.bed"):
+        build(folder, exclude=folder / "black.bed")
+    mapped = build(folder, exclude=folder / "black.bed", chrom_map=folder / "map.tsv")
+    assert mapped.build["dropped_bins"]["excluded"] == 2
+    gone = [("two", 200), ("two", 400)]
+    assert table(mapped) == {k: v for k, v in table(plain).items() if k not in gone}
+
+
+def test_peaks_on_contigs_the_genome_has_not_are_counted(folder: Path, caplog):
+    with (folder / "tracks" / "alpha.bed").open("a") as handle:
+        handle.write("plasmid\t5\t500\n")
+    with caplog.at_level(logging.WARNING, logger="danq"):
+        dataset = build(folder)
+    assert dataset.build["dropped_peaks"]["contig not in the genome"] == 1
+    assert "plasmid" in caplog.text
+
+
+def test_tracks_without_positives_are_told(folder: Path, caplog):
+    (folder / "tracks" / "empty.bed").write_text("one\t10\t20\n")
+    (folder / "tracks" / "zeta.bed").write_text("one\t200\t400\n")
+    with caplog.at_level(logging.WARNING, logger="danq"):
+        build(folder)
+    assert "No positive window in any split: empty." in caplog.text
+    assert "No positive window in test: zeta." in caplog.text
+
+
+def test_the_build_is_the_same_every_time(folder: Path):
+    assert build(folder, negatives=1.0).digest == build(folder, negatives=1.0).digest
+
+
+def test_build_writes_what_it_says(folder: Path):
+    out = folder / "set.h5"
+    summary = build_dataset(out, folder / "genome.fa", folder / "tracks", window=400, **SPLITS)
+    dataset = Dataset.open(out)
+    assert summary.digest == dataset.digest == build(folder).digest
+    assert summary.windows == {"train": 30, "valid": 17, "test": 15}
+    assert summary.positives.tolist() == [[2, 1, 2], [1, 1, 2]]
+    assert summary.size == out.stat().st_size
+    assert summary.without_positives == {"train": (), "valid": (), "test": ()}
+    with pytest.raises(InputError, match=r"set.h5: exists already"):
+        build_dataset(out, folder / "genome.fa", folder / "tracks")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"window": 100}, "a window of 100 bases is smaller than the bin of 200"),
+        ({"stride": 70}, "a stride of 70 bases neither divides"),
+        ({"min_overlap": 0}, "a minimum overlap of 0"),
+        ({"negatives": "some"}, "negatives are 'some', not keep, drop or a number"),
+        ({"negatives": 0.0}, "0.0 negatives for each positive bin is not above 0"),
+        ({"edge": "wrap"}, "edge is 'wrap', not pad or drop"),
+        ({"max_n": 1.5}, "a largest part of unknown bases of 1.5 is outside 0 to 1"),
+        ({"valid": "four"}, "the valid split names the contig 'four'"),
+        ({"valid": "three"}, r"three:1-3,050 \(valid\) and three:1-3,050 \(test\) overlap"),
+        ({"valid": "two:1-150"}, "the valid split is empty; bins dropped:.*near a held-out"),
+        ({"valid": "two:1001-1600"}, "the valid split is empty; bins dropped:.*unknown bases 3"),
+        ({"test": "one,three"}, "the train split is empty"),
+        ({"skip_contigs": ["four"]}, "contigs to skip are not in the genome: four"),
+        ({"skip_contigs": ["three"]}, "the test split names the contig 'three'.*skipped"),
+        ({"skip_contigs": ["one", "two", "three"]}, "every contig of the genome is skipped"),
+    ],
+)
+def test_bad_options_are_refused(folder: Path, changes, message: str):
+    with pytest.raises(InputError, match=message):
+        build(folder, **changes)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_peak_beyond_its_contig_is_refused_with_its_line(folder: Path, packed: bool):
+    path = folder / "tracks" / "beta.bed"
+    text = "# made by hand\n" + path.read_text() + "two\t3900\t4001\nthree\t9000\t9100\n"
+    if packed:
+        path.unlink()
+        path = path.with_name("beta.bed.gz")
+        path.write_bytes(gzip.compress(text.encode()))
+    else:
+        path.write_text(text)
+    with pytest.raises(InputError, match="ends beyond two, which has 4,000 bases") as caught:
+        build(folder)
+    assert (caught.value.file, caught.value.line) == (str(path), 5)
+
+
+def test_a_track_on_no_contig_of_the_genome_is_refused(folder: Path):
+    (folder / "tracks" / "other.bed").write_text("chrQ\t1\t500\n")
+    with pytest.raises(InputError, match=r"other.bed: none of its peaks.*chrQ, the genome one"):
+        build(folder)
+    with pytest.raises(InputError, match="none of its contigs is in the genome"):
+        label_genome(folder / "genome.fa", folder / "tracks" / "other.bed")
+
+
+def outputs(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.suffix in (".h5", ".part")}
+
+
+def attempt(folder: Path, out: Path) -> None:
+    build_dataset(out, folder / "genome.fa", folder / "tracks", window=400, **SPLITS)
+
+
+def test_an_output_that_cannot_be_written_is_refused_at_once(folder: Path, monkeypatch):
+    monkeypatch.setattr("danq.datasets.build.label_genome", lambda *_, **__: 1 // 0)
+    (folder / "locked").mkdir(mode=0o555)
+    for out, message in (
+        (folder / "locked" / "set.h5", "the folder .*locked is not writable"),
+        (folder / "gone" / "set.h5", "there is no folder .*gone"),
+        (folder / "tracks", "is a folder"),
+    ):
+        with pytest.raises(InputError, match=message):
+            attempt(folder, out)
+
+
+def test_a_full_disk_leaves_no_half_file(folder: Path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    (folder / "genome.fa.fai").unlink(missing_ok=True)
+    build(folder)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, hard))
+    try:
+        with pytest.raises(
+            InputError, match=r"set.h5: cannot be written: File too large"
+        ) as caught:
+            attempt(folder, folder / "set.h5")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.remedy == "Make room, or choose another disk"
+    assert outputs(folder) == set()
+    attempt(folder, folder / "set.h5")
+    assert outputs(folder) == {"set.h5"}
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT])
+def test_no_room_in_the_middle_keeps_the_old_file(folder: Path, monkeypatch, error: int):
+    (folder / "set.h5").write_text("old")
+    real = h5py.Group.create_dataset
+
+    def fail(group, name, *args, **options):
+        if name == "labels":
+            raise OSError(error, "Can't write data")
+        return real(group, name, *args, **options)
+
+    monkeypatch.setattr(h5py.Group, "create_dataset", fail)
+    with pytest.raises(InputError, match="cannot be written"):
+        build_dataset(
+            folder / "set.h5",
+            folder / "genome.fa",
+            folder / "tracks",
+            window=400,
+            overwrite=True,
+            **SPLITS,
+        )
+    assert outputs(folder) == {"set.h5"}
+    assert (folder / "set.h5").read_text() == "old"
+
+
+def test_an_interrupt_leaves_no_half_file(folder: Path, monkeypatch):
+    monkeypatch.setattr(
+        Dataset, "digest", property(lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+    )
+    with pytest.raises(KeyboardInterrupt):
+        attempt(folder, folder / "set.h5")
+    assert outputs(folder) == set()

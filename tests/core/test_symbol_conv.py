@@ -97,7 +97,7 @@ def test_soft_one_hot_of_codes_gives_the_same():
 
 
 def test_input_too_short():
-    with pytest.raises(ValueError, match="input of 10 symbols .* need \\(38\\)"):
+    with pytest.raises(ValueError, match=r"input of 10 symbols .* need \(38\)"):
         SymbolConv(4, 26, pool=13)(torch.zeros(1, 10, dtype=torch.uint8))
 
 

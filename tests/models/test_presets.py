@@ -81,7 +81,7 @@ def test_jaspar_rule_puts_frequencies_into_filters():
 
 
 def test_unknown_names_and_numbers():
-    with pytest.raises(InputError, match="no preset is named 'danqq'.*danq-small"):
+    with pytest.raises(InputError, match=r"no preset is named 'danqq'.*danq-small"):
         architecture("danqq")
     with pytest.raises(InputError, match="filterz"):
         architecture("danq", filterz=3)

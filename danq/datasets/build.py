@@ -169,7 +169,6 @@ def label_genome(
     assign_splits(grid, stretches)
     thin_negatives(grid, packed, _any_positive(grid, positives), negatives, seed)
     _refuse_empty(grid)
-    skipped = {name: size for name, size in reader.contigs.items() if name not in contigs}
     build = {
         "genome": reader.path.name,
         "valid": [str(stretch) for stretch in stretches if stretch.split == "valid"],
@@ -178,10 +177,19 @@ def label_genome(
         "negatives": negatives,
         "edge": edge,
         "max_n": max_n,
-        "skip_contigs": list(skipped),
+        "skip_contigs": list(skip_contigs),
         "seed": seed,
+        **_dropped(grid, positives, reader.contigs),
+    }
+    return _assemble(grid, packed, listed, positives, min_overlap, build)
+
+
+def _dropped(grid: Grid, positives: Positives, genome: Mapping[str, int]) -> dict[str, Any]:
+    """Bins that became no window and peaks passed over, by reason."""
+    skipped = [size for name, size in genome.items() if name not in grid.contigs]
+    return {
         "dropped_bins": {
-            "skipped contig": sum(bins_of(size, geometry) for size in skipped.values()),
+            "skipped contig": sum(bins_of(size, grid.geometry) for size in skipped),
             **grid.counts(),
         },
         "dropped_peaks": {
@@ -189,7 +197,6 @@ def label_genome(
             "skipped contig": positives.skipped,
         },
     }
-    return _assemble(grid, packed, listed, positives, min_overlap, build)
 
 
 def _assemble(

@@ -101,7 +101,7 @@ def by_contig(
         high = int(np.searchsorted(contig, contig[low], side="right"))
         rows = order[low:high]
         start = intervals.start[rows].astype(np.int64)
-        yield contigs[contig[low]], start, intervals.end[rows].astype(np.int64)
+        yield contigs[int(contig[low])], start, intervals.end[rows].astype(np.int64)
         low = high
 
 

@@ -20,7 +20,7 @@ from danq.inference.tiling import (
     Source,
     Tally,
     cut,
-    tile_starts,
+    tiles,
     window_starts,
 )
 from danq.typing import Codes
@@ -93,10 +93,7 @@ class GenomeTiles(Source):
             def read(start: int, end: int, name: str = name) -> Codes:
                 return self.genome.codes(name, start, end)
 
-            starts = tile_starts(low, high, self.step)
-            for at in range(0, len(starts), size):
-                start = starts[at : at + size]
-                end = np.minimum(start + self.step, high)
+            for start, end in tiles(low, high, self.step, size):
                 codes, padded = cut(
                     read, length, window_starts(start, end, self.window), self.window
                 )
@@ -233,21 +230,19 @@ class FastaRecords(Source):
 
     def chunks(self, size: int) -> Iterator[Chunk]:
         tally, gather = Tally(), Gather(size, self.window)
-        tiled = tiles = short = 0
+        tiled = rows = short = 0
         for name, record in read_fasta(self.path):
             length = record.size
             long = length > self.window
-            starts = tile_starts(0, length, self.step if long else length)
+            step = self.step if long else length
             tiled += long
-            tiles += len(starts) if long else 0
+            rows += -(-length // step) if long else 0
             short += length < self.window
 
             def read(low: int, high: int, record: Codes = record) -> Codes:
                 return record[low:high]
 
-            for at in range(0, len(starts), size):
-                start = starts[at : at + size]
-                end = np.minimum(start + (self.step if long else length), length)
+            for start, end in tiles(0, length, step, size):
                 firsts = window_starts(start, end, self.window)
                 codes, padded = cut(read, length, firsts, self.window)
                 tally.count(codes, padded if long else 0)
@@ -257,7 +252,7 @@ class FastaRecords(Source):
         if tiled:
             LOG.info(
                 f"records longer than {window}: {tiled:,}, tiled every {self.step:,} bases "
-                f"to {tiles:,} rows"
+                f"to {rows:,} rows"
             )
         if short:
             LOG.info(f"records shorter than {window}, centred and padded with N: {short:,}")

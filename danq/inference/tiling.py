@@ -53,9 +53,14 @@ class Tally:
         self.unknown += int((codes == 4).all(axis=1).sum())
 
 
-def tile_starts(start: int, end: int, step: int) -> IntRow:
-    """Starts of the tiles of a stretch; the last tile ends where the stretch does."""
-    return np.arange(start, end, step, dtype=np.int64)
+def tiles(start: int, end: int, step: int, size: int) -> Iterator[tuple[IntRow, IntRow]]:
+    """Starts and ends of the tiles of a stretch, up to ``size`` tiles at a time.
+
+    The last tile ends where the stretch does.
+    """
+    for low in range(start, end, step * size):
+        starts = np.arange(low, min(low + step * size, end), step, dtype=np.int64)
+        yield starts, np.minimum(starts + step, end)
 
 
 def window_starts(start: IntRow, end: IntRow, window: int) -> IntRow:

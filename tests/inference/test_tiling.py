@@ -13,7 +13,7 @@ from danq.errors import InputError
 from danq.genome.alphabet import decode, encode
 from danq.genome.fasta import Genome
 from danq.inference.sources import BedRows, FastaRecords, GenomeTiles
-from danq.inference.tiling import Gather, Rows, cut, tile_starts, window_starts
+from danq.inference.tiling import Gather, Rows, cut, tiles, window_starts
 
 
 def text_window(sequence: str, first: int, window: int) -> str:
@@ -72,7 +72,11 @@ def test_far_windows_are_read_apart():
 def test_windows_are_centred_as_labels_are():
     # A bin of 200 at 1000 in a window of 500: from 1000 + 100 - 250.
     assert window_starts(np.array([1000]), np.array([1200]), 500).tolist() == [850]
-    assert tile_starts(10, 35, 10).tolist() == [10, 20, 30]
+
+
+def test_tiles_of_a_stretch():
+    found = [(start.tolist(), end.tolist()) for start, end in tiles(10, 45, 10, 3)]
+    assert found == [([10, 20, 30], [20, 30, 40]), ([40], [45])]
 
 
 @given(pieces=st.lists(st.integers(0, 9), max_size=12), size=st.integers(1, 6))
@@ -97,10 +101,10 @@ def test_tiles_cover_the_genome_once(genome, sequences, caplog):
     with Genome(genome) as opened:
         rows, windows = everything(GenomeTiles(opened, 20, 8))
     for name, text in sequences.items():
-        tiles = [(start, end) for contig, start, end in rows if contig == name]
-        assert tiles[0][0] == 0
-        assert tiles[-1][1] == len(text)
-        assert all(a[1] == b[0] for a, b in itertools.pairwise(tiles))
+        places = [(start, end) for contig, start, end in rows if contig == name]
+        assert places[0][0] == 0
+        assert places[-1][1] == len(text)
+        assert all(a[1] == b[0] for a, b in itertools.pairwise(places))
     assert list(dict.fromkeys(name for name, *_ in rows)) == list(sequences)
     for (name, start, end), window in zip(rows, windows, strict=True):
         assert window == text_window(sequences[name], (start + end) // 2 - 10, 20)

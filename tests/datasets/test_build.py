@@ -10,8 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
-from danq.datasets import Dataset, build_dataset, label_genome
+from danq.datasets import Dataset, build_dataset, find_tracks, label_genome
 from danq.errors import InputError
+from danq.genome.fasta import Genome
 
 SPLITS = {"valid": "two", "test": "three"}
 
@@ -131,6 +132,18 @@ def test_tracks_without_positives_are_told(folder: Path, caplog):
         build(folder)
     assert "No positive window in any split: empty." in caplog.text
     assert "No positive window in test: zeta." in caplog.text
+
+
+def test_an_open_genome_a_sheet_and_tracks_do_as_well(folder: Path):
+    sheet = folder / "tracks.tsv"
+    sheet.write_text("name\tpath\tgroup\nfirst\ttracks/alpha.bed\tTF\nlast\ttracks/beta.bed\n")
+    with Genome(folder / "genome.fa") as genome:
+        from_sheet = label_genome(genome, sheet, window=400, **SPLITS)
+        from_tracks = label_genome(genome, find_tracks(sheet), window=400, **SPLITS)
+        assert genome.codes("one", 0, 4).size == 4  # still open: it is the caller's
+    assert (from_sheet.tracks, from_sheet.groups) == (("first", "last"), ("TF", ""))
+    assert from_sheet.digest == from_tracks.digest
+    np.testing.assert_array_equal(from_sheet.packed, build(folder).packed)
 
 
 def test_the_build_is_the_same_every_time(folder: Path):

@@ -79,6 +79,13 @@ def _own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("DANQ_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
+@pytest.fixture(autouse=True)
+def _same_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
 def random_sequence(length: int, seed: int) -> str:
     letters = np.random.default_rng(seed).choice(list("ACGTN"), length, p=[0.24] * 4 + [0.04])
     return "".join(letters)

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import polars as pl
+import pytest
+
+import danq
+from danq.models import ModelSpec, architecture, save_model
+from danq.models import build as build_model
+from danq_cli.main import run
+
+SHAPE = {"filters": 8, "width": 5, "pool": 4, "hidden": 4, "dense": (6,)}
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Write a small model with start values."""
+
+    def write(name: str = "model.safetensors", tracks=("Reb1", "Abf1"), window: int = 40):
+        path = tmp_path / name
+        spec = ModelSpec(
+            preset="danq-small",
+            architecture=architecture("danq-small", **SHAPE),
+            tracks=tracks,
+            groups=("",) * len(tracks),
+            window=window,
+            bin=10,
+        )
+        save_model(path, build_model(tracks=len(tracks), window=window, **SHAPE), spec)
+        return path
+
+    return write
+
+
+def test_a_command_writes_what_the_library_says(model, genome, tmp_path, capsys):
+    path, out = model(), tmp_path / "out.tsv"
+    assert run(["predict", str(path), str(genome), "--out", str(out), "--precision", "fp32"]) == 0
+    shown = capsys.readouterr()
+    assert f"{out}: " in shown.out
+    assert "longer than the window of 40 bases: 2, tiled every 10 bases" in shown.err
+    table = danq.predict(path, genome, precision="fp32")
+    assert table.equals(pl.read_csv(out, separator="\t", comment_prefix="#", schema=table.schema))
+
+
+def test_several_models_and_options(model, genome, tmp_path):
+    words = ["predict", str(model("a.safetensors")), str(model("b.safetensors")), str(genome)]
+    out = tmp_path / "tiles.parquet"
+    options = ["--tile", "20", "--region", "chrI:11-70", "--tracks", "Abf1", "--strand", "forward"]
+    assert run([*words, "--out", str(out), *options, "--batch-size", "2", "--threads", "1"]) == 0
+    table = pl.read_parquet(out)
+    assert table.columns == ["chrom", "start", "end", "Abf1", "Abf1_sd"]
+    assert table["start"].to_list() == [10, 30, 50]
+
+
+def test_a_folder_with_a_slash(model, genome, tmp_path):
+    words = ["predict", str(model()), str(genome), "--tile", "50"]
+    assert run([*words, "--out", f"{tmp_path}/run.v2/"]) == 0
+    assert (tmp_path / "run.v2" / "Reb1.bw").is_file()
+    assert run([*words, "--out", f"{tmp_path}/run.v2/"]) == 2
+    assert run([*words, "--out", f"{tmp_path}/run.v2/", "--overwrite"]) == 0
+
+
+def test_models_that_disagree(model, genome, tmp_path, capsys):
+    a, b = model("a.safetensors"), model("b.safetensors", window=60)
+    assert run(["predict", str(a), str(b), str(genome), "--out", f"{tmp_path}/o.tsv"]) == 2
+    shown = capsys.readouterr().err
+    assert "window 40 and 60" in shown
+    assert str(a) in shown
+    assert str(b) in shown
+    assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize(
+    "words", [["genome.fa"], ["missing", "genome.fa"], ["model.safetensors", "missing.fa"]]
+)
+def test_arguments_that_are_missing(model, genome, tmp_path, monkeypatch, words):
+    model()
+    monkeypatch.chdir(tmp_path)
+    assert run(["predict", *words, "--out", "out.tsv"]) == 2
+    assert not (tmp_path / "out.tsv").exists()
+
+
+def test_help_shows_an_example(capsys):
+    assert run(["predict", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "danq predict runs/yeast sacCer3.fa --tile 50 --region chrIV" in shown
+    assert "MODEL... INPUT" in shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["out.tsv.gz", "out.h5", "out.parquet", "tracks"])
+def test_an_interrupt_leaves_nothing(model, write_fasta, tmp_path, name):
+    genome = write_fasta({"chr1": "ACGTN" * 1_000_000})
+    words = ["predict", str(model()), str(genome), "--tile", "1", "--out", str(tmp_path / name)]
+    code = f"from danq_cli.main import run; raise SystemExit(run({words!r}))"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, env={**os.environ}
+    )
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob(f".{name}*")) and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, shown = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in shown
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [
+        "genome.fa",
+        "genome.fa.fai",
+        "model.safetensors",
+    ]

@@ -73,8 +73,8 @@ class Bootstrap(NamedTuple):
     def _interval(self, values: np.ndarray) -> Interval:
         tail = (1 - self.level) / 2
         low, high = np.full((2, values.shape[1]), np.nan)
-        if values.shape[0]:
-            known = ~np.isnan(values).all(0)
+        known = ~np.isnan(values).all(0)
+        if known.any():
             low[known], high[known] = np.nanquantile(values[:, known], [tail, 1 - tail], axis=0)
         return Interval(low, high)
 

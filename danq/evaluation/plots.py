@@ -12,7 +12,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from danq.evaluation.calibration import Calibration
 from danq.evaluation.curves import CurveGrid
@@ -95,7 +95,7 @@ def _draw_histogram(axes: Axes, values: np.ndarray) -> None:
     axes.axvline(float(np.median(values)), color=_MAIN, lw=2, label="median")
     axes.legend(loc="upper left", **_legend())
     axes.set(xlim=(floor, 1), ylabel="Tracks")
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def plot_calibration(calibration: Calibration, table: pl.DataFrame) -> Figure:
@@ -117,7 +117,7 @@ def plot_calibration(calibration: Calibration, table: pl.DataFrame) -> Figure:
     ]
     if few:
         for line, name, colour in zip(lines, table["track"], _COLOURS, strict=False):
-            axes.plot(*line.T, color=colour, lw=1.2, marker=".", label=name)
+            axes.plot(*line.T, color=colour, lw=1.2, marker=".", label=_short(name))
     else:
         crowd = LineCollection(lines, colors=_CROWD, lw=0.6, alpha=_faint(len(lines)))
         axes.add_collection(crowd)
@@ -223,7 +223,11 @@ def _draw_curves(
     if table.height <= NAMED:
         for k in order:
             axes.plot(
-                grid, curves[k], color=_COLOURS[k], lw=1.8, label=f"{values[k]:.3f}  {names[k]}"
+                grid,
+                curves[k],
+                color=_COLOURS[k],
+                lw=1.8,
+                label=f"{values[k]:.3f}  {_short(names[k])}",
             )
         return
     crowd = [np.stack([grid, curves[k]], 1) for k in order]
@@ -279,7 +283,9 @@ def _name_points(axes: Axes, points: pl.DataFrame, x: str, y: str) -> None:
 
 
 def _short(name: str, limit: int = 28) -> str:
-    return name if len(name) <= limit else f"{name[: limit - 1]}…"
+    """Name as matplotlib shall draw it: no formula, and not hidden from the legend."""
+    cut = name if len(name) <= limit else f"{name[: limit - 1]}…"
+    return (f" {cut}" if cut.startswith("_") else cut).replace("$", r"\$")
 
 
 def _plain_log(axis: Any) -> None:

@@ -1,0 +1,78 @@
+"""`danq simulate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from danq_cli import options
+from danq_cli.options import example
+
+
+@click.command(
+    epilog=example("danq simulate small/", "danq simulate small/ --size 1M --only CTCF,REST")
+)
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option(
+    "--size",
+    type=options.Size(),
+    default="4M",
+    show_default=True,
+    metavar="BASES",
+    help="Bases of the genome in all.",
+)
+@click.option(
+    "--contigs",
+    type=click.IntRange(min=3),
+    default=6,
+    show_default=True,
+    metavar="N",
+    help="Number of chromosomes; the last but one is meant for validation, the last for testing.",
+)
+@click.option(
+    "--only",
+    type=options.Names(),
+    default=None,
+    metavar="LIST",
+    help="Tracks to simulate, as CTCF,SP1.  [default: all that are known]",
+)
+@click.option(
+    "--variants",
+    type=options.Size(minimum=0),
+    default=400,
+    show_default=True,
+    metavar="N",
+    help="Variants with a known effect.",
+)
+@options.seed(default=1)
+@options.overwrite()
+def simulate(
+    out: Path,
+    size: int,
+    contigs: int,
+    only: tuple[str, ...] | None,
+    variants: int,
+    seed: int,
+    overwrite: bool,
+) -> None:
+    """Simulate a genome, peaks and variants whose truth is known, into the folder OUT.
+
+    OUT gets genome.fa, tracks/NAME.bed, variants.vcf and truth.json.
+    """
+    from danq.genome.simulate import simulate as run
+
+    truth = run(
+        out,
+        seed=seed,
+        genome_size=size,
+        contigs=contigs,
+        tracks=only,
+        variants=variants,
+        overwrite=overwrite,
+    )
+    click.echo(f"genome    {out / 'genome.fa'}")
+    click.echo(f"tracks    {out / 'tracks'} ({', '.join(truth.tracks)})")
+    click.echo(f"variants  {out / 'variants.vcf'}")
+    click.echo(f"truth     {out / 'truth.json'}")
+    click.echo(f"hold out  --valid {','.join(truth.valid)} --test {','.join(truth.test)}")

@@ -1,0 +1,1 @@
+"""The parts of the simulator: motifs and grammar, background, planting, truth, variants."""

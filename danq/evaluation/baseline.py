@@ -17,7 +17,7 @@ from danq.jit import parallel_kernel
 from danq.typing import CodeBatch, LabelBatch, Scores
 
 K = 5
-PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
 """Ridge penalties tried, in units of the number of training windows."""
 _LIMIT = 6  # 2,080 words; 7 would need a dense 8,192 x 8,192 system
 _ROWS = 4096

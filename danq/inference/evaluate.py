@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 import danq
+from danq.device import resolve_device, resolve_precision
 from danq.errors import InputError
 from danq.evaluation.baseline import KmerBaseline, fit_kmer_baseline
 from danq.evaluation.bootstrap import Bootstrap, window_blocks
@@ -177,13 +178,9 @@ def evaluate(
         cannot be written, ``bootstrap`` is 1 or negative, the model gives NaN, or one of the
         files cannot be read.
     """
-    if split not in SPLITS:
-        raise InputError(f"there is no split '{split}'", remedy=f"Choose {', '.join(SPLITS)}")
-    if bootstrap < 0 or bootstrap == 1:
-        raise InputError(
-            f"{bootstrap} bootstrap replicates were asked for", remedy="Give 0, or 2 and more"
-        )
+    _check_words(split, bootstrap)
     target = None if out is None else check_folder(out, overwrite)
+    where = resolve_device(device)
     model, dataset = _opened(model, dataset)
     check_match(model, dataset)
     indices = dataset.indices(split)
@@ -191,23 +188,11 @@ def evaluate(
         raise InputError(
             f"the {split} split is empty", file=dataset.path, remedy="Choose another split"
         )
-    scores = predict_dataset(
-        model.module,
-        dataset,
-        indices,
-        strand=strand,
-        batch_size=batch_size,
-        device=device,
-        precision=precision,
-    )
+    running: dict[str, Any] = {"strand": strand, "device": device, "precision": precision}
+    scores = predict_dataset(model.module, dataset, indices, batch_size=batch_size, **running)
     fitted, base = _fit_baseline(dataset, indices) if baseline else (None, None)
-    draw = None
-    blocks = window_blocks(dataset.contig[indices], dataset.start[indices])
     labels = dataset.labels(indices)
-    if bootstrap and blocks.max() > 0:
-        draw = redraw(scores, labels, blocks, replicates=bootstrap, seed=seed, names=dataset.tracks)
-    elif bootstrap:
-        _log.warning("one window alone gives no bootstrap interval")
+    draw = _redraw(dataset, indices, scores, labels, bootstrap, seed)
     about = {
         "created_by": f"danq {danq.__version__}",
         "model": None if model.path is None else str(model.path),
@@ -218,12 +203,26 @@ def evaluate(
         "split": split,
         "windows": len(indices),
         "strand": strand,
-        "precision": precision,
+        "device": str(where),
+        "precision": resolve_precision(precision, where),
         "bootstrap_replicates": bootstrap if draw else 0,
-        "bootstrap_blocks": int(blocks.max()) + 1,
         "bootstrap_seed": seed,
     }
-    return _report(dataset, scores, labels, draw, fitted, base, about, target, overwrite)
+    report = _report(dataset, scores, labels, draw, fitted, base, about)
+    if target is None:
+        return report
+    report = replace(report, folder=target)
+    write_folder(report, target, overwrite=overwrite)
+    return report
+
+
+def _check_words(split: str, bootstrap: int) -> None:
+    if split not in SPLITS:
+        raise InputError(f"there is no split '{split}'", remedy=f"Choose {', '.join(SPLITS)}")
+    if bootstrap < 0 or bootstrap == 1:
+        raise InputError(
+            f"{bootstrap} bootstrap replicates were asked for", remedy="Give 0, or 2 and more"
+        )
 
 
 def check_match(model: Model, dataset: Dataset) -> None:
@@ -291,6 +290,23 @@ def _fit_baseline(dataset: Dataset, indices: IntRow) -> tuple[KmerBaseline, Rank
     return fitted, rank(scores, dataset.labels(indices), dataset.tracks)
 
 
+def _redraw(
+    dataset: Dataset,
+    indices: IntRow,
+    scores: Scores,
+    labels: LabelBatch,
+    replicates: int,
+    seed: int,
+) -> Bootstrap | None:
+    if not replicates:
+        return None
+    blocks = window_blocks(dataset.contig[indices], dataset.start[indices])
+    if blocks.max() == 0:
+        _log.warning("one window alone gives no bootstrap interval")
+        return None
+    return redraw(scores, labels, blocks, replicates=replicates, seed=seed, names=dataset.tracks)
+
+
 def _report(
     dataset: Dataset,
     scores: Scores,
@@ -299,8 +315,6 @@ def _report(
     fitted: KmerBaseline | None,
     base: Ranking | None,
     about: dict[str, Any],
-    target: Path | None,
-    overwrite: bool,
 ) -> EvaluationReport:
     names = dataset.tracks
     table = track_table(
@@ -311,7 +325,7 @@ def _report(
         bootstrap=draw,
         baseline=base,
     )
-    report = EvaluationReport(
+    return EvaluationReport(
         table=table,
         groups=group_table(table, draw),
         curves=curve_grid(scores, labels, names=names),
@@ -319,11 +333,7 @@ def _report(
         without_positives=tuple(without_positives(table)),
         provenance=about,
         baseline=fitted,
-        folder=target,
     )
-    if target is not None:
-        write_folder(report, target, overwrite=overwrite)
-    return report
 
 
 def _first(names: tuple[str, ...]) -> str:

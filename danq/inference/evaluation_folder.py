@@ -37,7 +37,16 @@ FILES = frozenset(
 )
 """Every file that an evaluation may hold."""
 
-_SHOWN = ("created_by", "model", "model_digest", "dataset", "dataset_digest", "split", "strand")
+_SHOWN = (
+    "created_by",
+    "model",
+    "model_digest",
+    "dataset",
+    "dataset_digest",
+    "split",
+    "strand",
+    "precision",
+)
 
 
 def check_folder(out: str | Path, overwrite: bool = False) -> Path:
@@ -200,4 +209,5 @@ def _write_tsv(path: Path, table: pl.DataFrame, about: Mapping[str, Any]) -> Non
     with path.open("wb") as file:
         for name in _SHOWN:
             file.write(f"# {name}: {about[name] or '-'}\n".encode())
-        table.with_columns(pl.selectors.float().fill_nan(None)).write_csv(file, separator="\t")
+        plain = table.with_columns(pl.selectors.float().fill_nan(None))
+        plain.write_csv(file, separator="\t", quote_style="never")

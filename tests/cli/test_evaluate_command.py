@@ -1,0 +1,73 @@
+"""`danq evaluate` on files, with an untrained model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from danq.datasets.dataset import Dataset
+from danq.genome.packed import PackedGenome
+from danq.models import save_model
+from danq.models.architecture import Architecture
+from danq.models.file import untrained
+from danq_cli.main import run
+
+SMALL = Architecture(filters=4, width=6, pool=4, hidden=3, dense=(5,))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[str, str]:
+    rng = np.random.default_rng(0)
+    starts = np.arange(0, 1800, 20)
+    data = Dataset(
+        genome=PackedGenome.from_contigs([("chr1", rng.integers(0, 4, 2000).astype(np.uint8))]),
+        contig=np.zeros(starts.size, np.uint32),
+        start=starts,
+        split=(np.arange(starts.size) % 3).astype(np.uint8),
+        packed=rng.integers(0, 4, (starts.size, 1)).astype(np.uint8),
+        tracks=("Reb1", "Abf1"),
+        groups=("TF", "TF"),
+        sources=("", ""),
+        peaks=np.zeros(2, np.int64),
+        window=60,
+        bin=20,
+        stride=20,
+        min_overlap=0.5,
+    )
+    data.save(tmp_path / "data.h5")
+    model = untrained("test", SMALL, ("Reb1", "Abf1"), 60, 20)
+    save_model(tmp_path / "model.safetensors", model.module, model.spec)
+    return str(tmp_path / "model.safetensors"), str(tmp_path / "data.h5")
+
+
+def test_prints_the_means_and_writes_the_folder(files, tmp_path: Path, capsys):
+    out = tmp_path / "out"
+    words = ["evaluate", *files, "--out", str(out), "--bootstrap", "20", "--precision", "fp32"]
+    assert run(words) == 0
+    shown = capsys.readouterr().out
+    summary = json.loads((out / "summary.json").read_text())
+    assert f"AUPR   mean {summary['overall']['aupr_mean']:.4f} (" in shown
+    assert f"written to {out}" in shown
+    assert (summary["precision"], summary["bootstrap_replicates"]) == ("fp32", 20)
+    assert run(words) == 2
+    assert "exists already and is not empty" in capsys.readouterr().err
+    assert run([*words, "--overwrite"]) == 0
+
+
+def test_only_prints_without_a_folder(files, tmp_path: Path, capsys):
+    before = sorted(tmp_path.iterdir())
+    assert run(["evaluate", *files, "--split", "valid", "--bootstrap", "0"]) == 0
+    assert "30 windows of the valid split" in capsys.readouterr().out
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_model_of_another_window_is_refused(files, tmp_path: Path, capsys):
+    other = untrained("test", SMALL, ("Reb1", "Abf1"), 80, 20)
+    save_model(tmp_path / "other.safetensors", other.module, other.spec)
+    assert run(["evaluate", str(tmp_path / "other.safetensors"), files[1]]) == 2
+    error = capsys.readouterr().err
+    assert "the window of the dataset is 60 bp" in error
+    assert f"{tmp_path / 'other.safetensors'} is 80 bp" in error

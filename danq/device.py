@@ -130,7 +130,7 @@ def resolve_threads(count: int | None = None) -> int:
 
 
 def set_threads(count: int | None = None) -> int:
-    """Make torch's operators use that many threads, and say how many.
+    """Make torch's operators and danq's own kernels use that many threads, and say how many.
 
     Parameters
     ----------
@@ -142,10 +142,13 @@ def set_threads(count: int | None = None) -> int:
     InputError
         As :func:`resolve_threads`.
     """
+    import numba
     import torch
 
     threads = resolve_threads(count)
     torch.set_num_threads(threads)
+    # Both share one OpenMP pool, and each parallel kernel sets its size for those that follow.
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))  # pyright: ignore[reportAttributeAccessIssue]
     return threads
 
 

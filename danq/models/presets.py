@@ -23,9 +23,7 @@ PRESETS: dict[str, Architecture] = {
         dense=(925,),
     ),
     # Genomes of 10-100 Mb on a laptop; numbers chosen on yeast chrXV, see benchmarks/yeast.md.
-    "danq-small": Architecture(
-        filters=320, width=26, pool=13, hidden=64, dense=(512,), unknown=0.0
-    ),
+    "danq-small": Architecture(filters=512, width=26, pool=13, hidden=64, dense=(512,)),
 }
 
 DEFAULT_PRESET = "danq-small"

@@ -12,6 +12,8 @@ from danq.errors import InputError
 from danq.models import DEFAULT_PRESET
 
 Monitor = Literal["aupr", "loss"]
+WINDOWS_SHOWN = 900_000
+EPOCHS = (4, 40)
 _PATHS = {"genome", "tracks", "exclude", "chrom_map"}
 
 
@@ -21,13 +23,14 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     optimizer: Literal["adamw", "rmsprop"] = "adamw"
-    lr: float = Field(default=2e-3, gt=0)
+    lr: float = Field(default=4e-3, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
     warmup: float = Field(default=0.2, ge=0, lt=1)
     """Share of all steps over which the one-cycle schedule climbs."""
     batch_size: int = Field(default=256, gt=0)
-    epochs: int = Field(default=20, gt=0)
+    epochs: int = Field(default=0, ge=0)
+    """Passes over the training windows; 0 for as many as show 900,000 windows, 4 to 40."""
     patience: int = Field(default=0, ge=0)
     """Epochs without improvement after which training stops; 0 trains to the end."""
     monitor: Monitor = "aupr"
@@ -44,6 +47,16 @@ class Recipe(BaseModel):
     """Start each track's output at the log odds of its base rate."""
     seed_filters: str = "auto"
     """"auto", "none", or a motif file (MEME or JASPAR)."""
+
+
+    def settled(self, windows: int) -> Recipe:
+        """The recipe with its number of epochs decided for a training split of so many windows."""
+        if self.epochs:
+            return self
+        least, most = EPOCHS
+        return self.model_copy(
+            update={"epochs": min(most, max(least, round(WINDOWS_SHOWN / max(1, windows))))}
+        )
 
 
 RECIPES: dict[str, Recipe] = {

@@ -29,9 +29,11 @@ SMALL_SET = 1_000_000
 MIN_OBSERVED = 5
 MIN_FOLD = 1.8
 MIN_Z = 4.0
-PER_TRACK = 6
-SAME_BASES = 6
+PER_TRACK = 20
+SAME_BASES = 7
 """Words that agree in so many fixed bases are one seed."""
+SEEDED_SHARE = 0.9
+"""Most of the filters that may be seeded."""
 MATCH_WEIGHT = 0.6
 BIAS_SHARE = 0.61
 NOISE = 0.02
@@ -78,7 +80,7 @@ def find_seeds(dataset: Dataset, *, limit: int, seed: int = 0) -> list[Seed]:
     """Most enriched words of every track on the training split.
 
     Per track, words in the middle 250 bp are scored, both strands as one; a word needs 5
-    occurrences, 1.8-fold enrichment and z of 4. The best six that do not repeat one another are
+    occurrences, 1.8-fold enrichment and z of 4. The best twenty that do not repeat one another are
     taken, and over tracks, in the order of z, those that repeat none before.
 
     Parameters
@@ -115,7 +117,7 @@ def _enriched(codes: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> li
         z = (observed - expected) / np.sqrt(expected * (1 - share) + 1)
         z[(observed < MIN_OBSERVED) | (observed < MIN_FOLD * expected) | (z < MIN_Z)] = 0
         # Repeats are weeded out below; far more than are kept must be looked at.
-        best = np.argsort(-z, axis=None, kind="stable")[: 100 * PER_TRACK]
+        best = np.argsort(-z, axis=None, kind="stable")[: 20 * PER_TRACK]
         mine = []
         for place in best[z.ravel()[best] > 0]:
             g, word = np.unravel_index(place, z.shape)
@@ -170,7 +172,7 @@ def apply_seeds(module: CnnRnn, motifs: Sequence[Motif], seed: int = 0) -> int:
     Number of filters set.
     """
     layer = first_layer(module)
-    room = int(0.9 * layer.out_features)
+    room = int(SEEDED_SHARE * layer.out_features)
     noise = torch.Generator().manual_seed(seed)
     number = 0
     for motif in motifs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ from danq.training.checkpoint import LAST, Progress
 from danq.training.fit import Fit, Validation
 from danq.training.journal import METRICS, Journal, log
 from danq.training.recipe import Recipe, RunConfig, RunSettings, read_config
-from danq.training.seeds import SMALL_SET, apply_seeds, find_seeds
+from danq.training.seeds import SEEDED_SHARE, SMALL_SET, apply_seeds, find_seeds
 
 CONFIG = "config.toml"
 SEEDS = "seeds.meme"
@@ -159,7 +160,7 @@ def train(
     dataset = _dataset(data, folder, genome, tracks, dict(settings.data) | dict(data_options or {}))
     _check(dataset)
     numbers = preset_architecture(settings.preset, **settings.model_changes)
-    chosen = settings.recipe()
+    chosen = settings.recipe().settled(len(dataset.indices("train")))
     if fabric.is_global_zero:
         _write_config(folder, settings, numbers, chosen, run, dataset)
     with Journal(folder, active=fabric.is_global_zero) as journal:
@@ -231,6 +232,8 @@ def _settings(
 
 
 def _fabric(device: torch.device, run: RunSettings) -> Fabric:
+    # What it says at INFO stands in config.toml already.
+    logging.getLogger("lightning").setLevel(logging.WARNING)
     several = run.devices * run.nodes > 1
     fabric = Fabric(
         accelerator=device.type,
@@ -336,7 +339,7 @@ def _seed_motifs(
     if len(dataset.indices("train")) > SMALL_SET:
         log.info("filters are not seeded from the data: more than %s windows", f"{SMALL_SET:,}")
         return ()
-    found = find_seeds(dataset, limit=numbers.filters // 2, seed=seed)
+    found = find_seeds(dataset, limit=int(SEEDED_SHARE * numbers.filters / 2), seed=seed)
     return [one.motif() for one in found]
 
 

@@ -34,6 +34,7 @@ def test_learns_a_planted_motif_and_no_noise(planted_set, tmp_path):
         recipe_changes={"epochs": 12, "batch_size": 32, "lr": 1e-2, "averaging": 0.9},
         threads=1,
         device="cpu",
+        precision="fp32",
     )
     model = load_model(tmp_path / "run")
     test = planted_set.indices("test")

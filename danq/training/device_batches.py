@@ -1,0 +1,318 @@
+"""Batches gathered on the device that trains, from a genome and labels that live there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from danq.datasets.batches import Batches
+from danq.datasets.dataset import Dataset
+from danq.errors import InputError
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Int64, UInt8
+
+UNKNOWN = 4
+CHUNK = 1 << 20
+"""Windows looked at together when those that touch unknown bases are sought."""
+
+
+def device_bytes(dataset: Dataset) -> int:
+    """Bytes that a dataset takes on a device: 2 bits a base, 1 bit a label, 20 bytes a window."""
+    genome = dataset.genome
+    runs = genome.n_start.nbytes + genome.n_end.nbytes
+    tables = 16 * genome.lengths.size + runs
+    return genome.bases.nbytes + dataset.packed.nbytes + 12 * len(dataset) + tables
+
+
+class DeviceWindows:
+    """A dataset's genome and labels on a device, packed as in memory, and windows of them.
+
+    Parameters
+    ----------
+    dataset
+        The labelled windows.
+    device
+        Where they shall live.
+    reach
+        Largest shift, in bases either way, that windows will be asked for with.
+
+    Raises
+    ------
+    InputError
+        When the device has less free memory than the dataset takes, or ``reach`` is below 0.
+    """
+
+    def __init__(
+        self, dataset: Dataset, device: torch.device | str = "cpu", *, reach: int = 0
+    ) -> None:
+        self.dataset, self.device, self.reach = dataset, torch.device(device), reach
+        if reach < 0:
+            raise InputError(f"a largest shift of {reach} is below 0")
+        need, free = device_bytes(dataset), _free_memory(self.device)
+        if free is not None and need > free:
+            raise InputError(
+                f"the dataset takes {need / 1e9:.1f} GB on {self.device}, "
+                f"which has {free / 1e9:.1f} GB free",
+                file=dataset.path,
+                remedy="Keep the data in the computer's own memory, or use a larger device",
+            )
+        genome = dataset.genome
+        self._bases = self._put(genome.bases)
+        self._packed = self._put(dataset.packed)
+        self._offsets = self._put(genome.offsets.astype(np.int64))
+        self._lengths = self._put(genome.lengths.astype(np.int64))
+        self._n_start = self._put(genome.n_start.astype(np.int64))
+        self._n_end = self._put(genome.n_end.astype(np.int64))
+        self._contig = self._put(dataset.contig.astype(np.int32))
+        first = dataset.start + (dataset.bin // 2 - dataset.window // 2)
+        self._first = self._put(first.astype(np.int64))
+        self._ragged = self._find_ragged(first)
+        self._bits = torch.arange(8, dtype=torch.uint8, device=self.device)
+
+    def codes(
+        self, indices: ArrayLike, reverse: ArrayLike | None = None, shift: ArrayLike | None = None
+    ) -> UInt8[Tensor, "B L"]:
+        """What `Dataset.codes` gives, on the device.
+
+        Parameters
+        ----------
+        indices
+            ``(B,)`` numbers of windows.
+        reverse
+            ``(B,)`` True where the reverse complement is wanted.
+        shift
+            ``(B,)`` bases to move each window by, positive to the contig's end.
+
+        Raises
+        ------
+        InputError
+            When a window number is out of range or a shift is beyond ``reach``.
+        """
+        rows = self._rows(indices)
+        moves = None if shift is None else np.asarray(shift, dtype=np.int64)
+        if moves is not None and moves.size and np.abs(moves).max() > self.reach:
+            raise InputError(
+                f"a shift of {moves[np.abs(moves).argmax()]} is beyond the {self.reach} bases "
+                "that these windows were made for"
+            )
+        flips = None if reverse is None else self._put(np.asarray(reverse, dtype=np.bool_))
+        return self._codes(
+            self._put(rows),
+            flips,
+            None if moves is None else self._put(moves),
+            np.flatnonzero(self._ragged[rows]),
+        )
+
+    def labels(self, indices: ArrayLike) -> UInt8[Tensor, "B K"]:
+        """What `Dataset.labels` gives, on the device.
+
+        Raises
+        ------
+        InputError
+            When a window number is out of range.
+        """
+        return self._labels(self._put(self._rows(indices)))
+
+    def _codes(
+        self,
+        rows: Int64[Tensor, "B"],
+        reverse: Bool[Tensor, "B"] | None,
+        shift: Int64[Tensor, "B"] | None,
+        ragged: np.ndarray,
+    ) -> UInt8[Tensor, "B L"]:
+        """``ragged``: places in ``rows`` of windows that touch unknown bases, or may."""
+        contig = self._contig[rows].long()
+        first = self._first[rows] if shift is None else self._first[rows] + shift
+        codes = self._read(contig, first, reverse)
+        if ragged.size:
+            part = self._put(ragged)
+            flips = None if reverse is None else reverse[part]
+            codes[part] = self._hide(codes[part], contig[part], first[part], flips)
+        return codes
+
+    def _places(
+        self, first: Int64[Tensor, "B"], reverse: Bool[Tensor, "B"] | None
+    ) -> Int64[Tensor, "B L"]:
+        """Position on the contig of each base of the windows, read in their own direction."""
+        along = torch.arange(self.dataset.window, device=self.device)
+        if reverse is None:
+            return first[:, None] + along
+        last = self.dataset.window - 1
+        return first[:, None] + torch.where(reverse[:, None], last - along, along)
+
+    def _read(
+        self,
+        contig: Int64[Tensor, "B"],
+        first: Int64[Tensor, "B"],
+        reverse: Bool[Tensor, "B"] | None,
+    ) -> UInt8[Tensor, "B L"]:
+        """Bases as they are stored: right wherever a base is known."""
+        place = self._places(first + 4 * self._offsets[contig], reverse)
+        # Windows over an end of a contig read their neighbours here, which `_hide` covers.
+        byte = (place >> 2).clamp_(0, max(0, self._bases.numel() - 1))
+        two_bits = place.bitwise_and_(3).to(torch.uint8) << 1
+        codes = (self._bases[byte] >> two_bits) & 3
+        if reverse is not None:
+            codes ^= reverse[:, None].to(torch.uint8) * 3  # 3 - code, for codes 0 to 3
+        return codes
+
+    def _hide(
+        self,
+        codes: UInt8[Tensor, "B L"],
+        contig: Int64[Tensor, "B"],
+        first: Int64[Tensor, "B"],
+        reverse: Bool[Tensor, "B"] | None,
+    ) -> UInt8[Tensor, "B L"]:
+        """Set code 4 beyond the contig and inside runs of unknown bases."""
+        position = self._places(first, reverse)
+        hidden = (position < 0) | (position >= self._lengths[contig][:, None])
+        if self._n_end.numel():
+            place = position + 4 * self._offsets[contig][:, None]
+            run = torch.searchsorted(self._n_end, place, right=True)
+            start = self._n_start[run.clamp(max=self._n_end.numel() - 1)]
+            hidden |= (run < self._n_end.numel()) & (start <= place)
+        return codes.masked_fill_(hidden, UNKNOWN)
+
+    def _labels(self, rows: Int64[Tensor, "B"]) -> UInt8[Tensor, "B K"]:
+        spread = (self._packed[rows].unsqueeze(2) >> self._bits) & 1
+        return spread.flatten(1)[:, : len(self.dataset.tracks)].contiguous()
+
+    def _find_ragged(self, first: np.ndarray) -> np.ndarray:
+        """``(W,)`` True for windows that hold an unknown base at some shift within reach."""
+        dataset = self.dataset
+        found = np.empty(len(dataset), dtype=np.bool_)
+        for low in range(0, len(dataset), CHUNK):
+            part = slice(low, low + CHUNK)
+            contig = dataset.contig[part].astype(np.int64)
+            size = dataset.window + 2 * self.reach
+            found[part] = dataset.genome.unknown(contig, first[part] - self.reach, size) > 0
+        return found
+
+    def _rows(self, indices: ArrayLike) -> np.ndarray:
+        rows = np.asarray(indices, dtype=np.int64)
+        if rows.ndim != 1:
+            raise InputError(f"window numbers have shape {rows.shape}, not (B,)")
+        if rows.size and not 0 <= rows.min() <= rows.max() < len(self.dataset):
+            bad = rows[(rows < 0) | (rows >= len(self.dataset))][0]
+            raise InputError(f"window number {bad} is outside 0 to {len(self.dataset) - 1}")
+        return rows
+
+    def _put(self, array: np.ndarray) -> Tensor:
+        # A copy, for torch takes no read-only array without a warning.
+        array = array if array.flags.writeable else array.copy()
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+
+
+class DeviceBatches:
+    """The batches of `danq.datasets.Batches`, as tensors gathered on a device.
+
+    Same windows, order, flips and shifts for the same arguments and epoch, bit for bit; no base
+    and no label travels. One epoch's order does, 17 bytes a window at most.
+
+    Parameters
+    ----------
+    dataset, indices, batch_size, shuffle, reverse_complement, max_shift, seed
+        As for `danq.datasets.Batches`.
+    device
+        Where the data lives and the batches are made.
+    windows
+        The dataset on the device already, to share between splits; its ``reach`` must be
+        ``max_shift`` at least.
+
+    Raises
+    ------
+    InputError
+        As `danq.datasets.Batches` and `DeviceWindows`; and when ``windows`` is of another
+        dataset or made for smaller shifts.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        indices: ArrayLike,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        reverse_complement: bool = False,
+        max_shift: int = 0,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        windows: DeviceWindows | None = None,
+    ) -> None:
+        self._batches = Batches(
+            dataset,
+            indices,
+            batch_size,
+            shuffle=shuffle,
+            reverse_complement=reverse_complement,
+            max_shift=max_shift,
+            seed=seed,
+            prefetch=0,
+        )
+        if windows is None:
+            windows = DeviceWindows(dataset, device, reach=max_shift)
+        if windows.dataset is not dataset or windows.reach < max_shift:
+            raise InputError(
+                f"the windows on the device are of another dataset, or made for shifts of "
+                f"{windows.reach} where {max_shift} are asked for"
+            )
+        self.windows = windows
+
+    def __len__(self) -> int:
+        """Batches in an epoch."""
+        return len(self._batches)
+
+    def epoch(
+        self, epoch: int, start_batch: int = 0
+    ) -> Iterator[tuple[UInt8[Tensor, "B L"], UInt8[Tensor, "B K"]]]:
+        """Yield the batches of one epoch; the same seed and epoch give the same batches.
+
+        Parameters
+        ----------
+        epoch
+            Number of the epoch, from 0.
+        start_batch
+            Batches to leave out at the front, to go on where a stopped run was.
+
+        Yields
+        ------
+        codes
+            ``(B, L)`` uint8 on the device.
+        labels
+            ``(B, K)`` uint8, 0 or 1, on the device.
+
+        Raises
+        ------
+        InputError
+            When a number is below 0.
+        """
+        if epoch < 0 or start_batch < 0:
+            raise InputError(f"epoch {epoch}, batch {start_batch}: a number is below 0")
+        return self._make(epoch, start_batch)
+
+    def _make(self, epoch: int, start_batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        plan, windows, size = self._batches.plan(epoch), self.windows, self._batches.batch_size
+        order = windows._put(plan.order)
+        reverse = None if plan.reverse is None else windows._put(plan.reverse)
+        shift = None if plan.shift is None else windows._put(plan.shift)
+        ragged = windows._ragged[plan.order]
+        for number in range(start_batch, len(self)):
+            part = slice(number * size, (number + 1) * size)
+            codes = windows._codes(
+                order[part],
+                None if reverse is None else reverse[part],
+                None if shift is None else shift[part],
+                np.flatnonzero(ragged[part]),
+            )
+            yield codes, windows._labels(order[part])
+
+
+def _free_memory(device: torch.device) -> int | None:
+    """Free bytes of a CUDA device, None for any other."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None

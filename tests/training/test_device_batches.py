@@ -1,0 +1,141 @@
+"""Batches made on the device against those made on the host, on CPU tensors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from danq.datasets.batches import Batches
+from danq.datasets.dataset import Dataset
+from danq.errors import InputError
+from danq.genome.packed import PackedGenome
+from danq.training import device_batches
+from danq.training.device_batches import DeviceBatches, DeviceWindows, device_bytes
+
+AUGMENTED = {"shuffle": True, "reverse_complement": True, "max_shift": 9, "seed": 4}
+
+
+def patchy(
+    seed: int = 0, windows: int = 70, tracks: int = 19, *, n_share: float = 0.3, window: int = 121
+) -> Dataset:
+    """Contigs of odd lengths, one all unknown, unknown runs of any length, windows over edges."""
+    rng = np.random.default_rng(seed)
+    contigs = []
+    for name, size in (("a", 501), ("short", 30), ("bare", 222), ("b", 1003), ("c", 87)):
+        codes = rng.integers(0, 4, size, dtype=np.uint8)
+        if n_share and name == "bare":
+            codes[:] = 4
+        elif name != "c":
+            for start in rng.integers(0, size, int(n_share * size / 10)):
+                codes[start : start + int(rng.integers(1, 20))] = 4
+        contigs.append((name, codes))
+    genome = PackedGenome.from_contigs(contigs)
+    contig = rng.integers(0, len(contigs), windows).astype(np.uint32)
+    labels = (rng.random((windows, tracks)) < 0.3).astype(np.uint8)
+    return Dataset(
+        genome=genome,
+        contig=contig,
+        start=rng.integers(-20, genome.lengths[contig] + 20),
+        split=np.zeros(windows, np.uint8),
+        packed=np.packbits(labels, axis=1, bitorder="little"),
+        tracks=tuple(f"t{number}" for number in range(tracks)),
+        groups=("",) * tracks,
+        sources=("",) * tracks,
+        peaks=labels.sum(axis=0).astype(np.int64),
+        window=window,
+        bin=20,
+        stride=20,
+        min_overlap=0.5,
+    )
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_windows_equal_the_host_s_bit_for_bit(seed: int):
+    dataset = patchy(seed, tracks=1 + 7 * seed, n_share=(0.0, 0.3, 2.0)[seed % 3], window=60 + seed)
+    rng = np.random.default_rng(seed)
+    rows = rng.permutation(70)
+    reverse, shift = rng.random(70) < 0.5, rng.integers(-9, 10, 70)
+    windows = DeviceWindows(dataset, reach=9)
+    for flips in (None, reverse):
+        for moves in (None, shift):
+            got = windows.codes(rows, flips, moves)
+            assert got.dtype == torch.uint8
+            np.testing.assert_array_equal(got.numpy(), dataset.codes(rows, flips, moves))
+    labels = windows.labels(rows)
+    assert labels.dtype == torch.uint8
+    assert labels.is_contiguous()
+    np.testing.assert_array_equal(labels.numpy(), dataset.labels(rows))
+
+
+@pytest.mark.parametrize("options", [{}, AUGMENTED, {"reverse_complement": True}])
+def test_epochs_equal_the_host_s_from_any_batch(options):
+    dataset = patchy()
+    rows = np.arange(3, 70)
+    host = Batches(dataset, rows, 16, prefetch=0, **options)
+    device = DeviceBatches(dataset, rows, 16, **options)
+    assert len(device) == len(host) == 5
+    for epoch in (0, 3):
+        for start in (0, 2, 5):
+            pairs = list(zip(device.epoch(epoch, start), host.epoch(epoch, start), strict=True))
+            assert len(pairs) == 5 - start
+            for (codes, labels), (host_codes, host_labels) in pairs:
+                np.testing.assert_array_equal(codes.numpy(), host_codes)
+                np.testing.assert_array_equal(labels.numpy(), host_labels)
+
+
+def test_splits_share_what_is_on_the_device():
+    dataset = patchy()
+    windows = DeviceWindows(dataset, reach=9)
+    one = DeviceBatches(dataset, np.arange(10), 4, windows=windows, max_shift=9)
+    two = DeviceBatches(dataset, np.arange(10, 20), 4, windows=windows)
+    assert one.windows is two.windows
+    np.testing.assert_array_equal(next(two.epoch(0))[0].numpy(), dataset.codes(range(10, 14)))
+    with pytest.raises(InputError, match="made for shifts of 9 where 10 are asked for"):
+        DeviceBatches(dataset, [0], 4, windows=windows, max_shift=10)
+    with pytest.raises(InputError, match="of another dataset"):
+        DeviceBatches(patchy(1), [0], 4, windows=windows)
+
+
+def test_bad_numbers_are_refused():
+    windows = DeviceWindows(patchy(), reach=2)
+    with pytest.raises(InputError, match="window number 70 is outside 0 to 69"):
+        windows.codes([0, 70])
+    with pytest.raises(InputError, match="window number -1 is outside"):
+        windows.labels([-1])
+    with pytest.raises(InputError, match=r"shape \(1, 1\), not \(B,\)"):
+        windows.labels([[0]])
+    with pytest.raises(InputError, match="a shift of -3 is beyond the 2 bases"):
+        windows.codes([0, 1], shift=[1, -3])
+    with pytest.raises(InputError, match="a largest shift of -1 is below 0"):
+        DeviceWindows(patchy(), reach=-1)
+    with pytest.raises(InputError, match="a batch size of 0 is below 1"):
+        DeviceBatches(patchy(), [0], 0)
+    with pytest.raises(InputError, match="epoch 0, batch -1"):
+        DeviceBatches(patchy(), [0], 1).epoch(0, -1)
+
+
+def test_a_device_too_small_is_refused_before_anything_is_copied(monkeypatch):
+    dataset = patchy()
+    need = device_bytes(dataset)
+    monkeypatch.setattr(device_batches, "_free_memory", lambda _: need - 1)
+    with pytest.raises(InputError, match="GB on cpu, which has 0.0 GB free"):
+        DeviceWindows(dataset)
+    monkeypatch.setattr(device_batches, "_free_memory", lambda _: need)
+    DeviceWindows(dataset)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_windows_on_a_cuda_device_are_the_same():
+    dataset = patchy(windows=500)
+    rows = np.arange(500)
+    host = Batches(dataset, rows, 64, prefetch=0, **AUGMENTED)
+    device = DeviceBatches(dataset, rows, 64, device="cuda", **AUGMENTED)
+    for (codes, labels), (host_codes, host_labels) in zip(
+        device.epoch(1), host.epoch(1), strict=True
+    ):
+        assert codes.is_cuda
+        assert labels.is_cuda
+        np.testing.assert_array_equal(codes.cpu().numpy(), host_codes)
+        np.testing.assert_array_equal(labels.cpu().numpy(), host_labels)

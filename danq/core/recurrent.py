@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from danq.core._lstm import LstmLayer
 
 _KINDS = {"lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -26,6 +29,9 @@ class Recurrent(nn.Module):
         Number of stacked layers.
     dropout
         Dropout between stacked layers.
+
+    Training a single LSTM layer in float32 or bfloat16 on the CPU takes a fused scan whose values
+    and gradients equal torch's within rounding; everything else takes torch's own layer.
 
     Notes
     -----
@@ -65,7 +71,24 @@ class Recurrent(nn.Module):
         change no real one.
         """
         if mask is None:
-            return self.rnn(x)[0]
+            return self._fused(x) if self._trains_on_cpu(x) else self.rnn(x)[0]
         lengths = mask.sum(dim=1).cpu()
         packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
         return pad_packed_sequence(self.rnn(packed)[0], True, total_length=x.shape[1])[0]
+
+    def _trains_on_cpu(self, x: Tensor) -> bool:
+        """Where the fused layer is the faster one; torch's own is as fast at inference."""
+        return (
+            self.kind == "lstm"
+            and self.rnn.num_layers == 1
+            and x.device.type == "cpu"
+            and x.dtype in (torch.float32, torch.bfloat16)
+            and self.rnn.weight_hh_l0.dtype == torch.float32
+            and torch.is_grad_enabled()
+        )
+
+    def _fused(self, x: Tensor) -> Tensor:
+        half = (
+            torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+        )
+        return LstmLayer.apply(x, half, *self.rnn.parameters())  # type: ignore[no-any-return]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import logging
-import os
 import sys
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from danq.output import replacing
 from danq.training.checkpoint import Progress
 from danq.training.recipe import Recipe
 
@@ -54,12 +54,14 @@ class Journal:
         )
         self.task = self.bar.add_task("training", total=None, told="")
         self.file = logging.FileHandler(folder / LOG, encoding="utf-8") if active else None
+        self.level = log.level
         self.rate: tuple[int, float] | None = None
 
     def __enter__(self) -> Journal:
         if self.file is not None:
             self.file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
             log.addHandler(self.file)
+            log.setLevel(logging.INFO)
         self.bar.start()
         return self
 
@@ -76,6 +78,7 @@ class Journal:
             if error is not None:
                 self.file.emit(log.makeRecord(log.name, logging.ERROR, "", 0, str(error), (), None))
             log.removeHandler(self.file)
+            log.setLevel(self.level)
             self.file.close()
 
     def step(
@@ -108,9 +111,8 @@ class Journal:
         writer.writeheader()
         for row in progress.history:
             writer.writerow({name: f"{value:.6g}" for name, value in row.items()})
-        temporary = self.folder / f".{METRICS}.{os.getpid()}.tmp"
-        temporary.write_text(text.getvalue(), encoding="utf-8")
-        os.replace(temporary, self.folder / METRICS)
+        with replacing(self.folder / METRICS, overwrite=True) as temporary:
+            temporary.write_text(text.getvalue(), encoding="utf-8")
         row = progress.history[-1]
         mark = "  best" if progress.best_epoch == progress.epoch else ""
         log.info(

@@ -47,7 +47,8 @@ def test_recurrent_is_torchs_own():
     layer = Recurrent(5, 4)
     own = nn.LSTM(5, 4, bidirectional=True, batch_first=True)
     own.load_state_dict(layer.rnn.state_dict())
-    assert torch.equal(layer(x), own(x)[0])
+    with torch.no_grad():
+        assert torch.equal(layer(x), own(x)[0])
 
 
 @pytest.mark.parametrize("pool", [Last, Mean, Max, AttentionPool])
@@ -118,3 +119,44 @@ def test_cnn_rnn_composes_its_blocks():
 def test_recurrent_refuses_an_unknown_kind():
     with pytest.raises(ValueError, match="kind is 'rnn'"):
         Recurrent(2, 2, kind="rnn")
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+@pytest.mark.parametrize("shape", [(1, 1, 3, 2), (4, 9, 5, 7), (17, 30, 24, 33)])
+def test_fused_lstm_equals_torchs_own(shape, bidirectional):
+    rows, steps, features, hidden = shape
+    torch.manual_seed(1)
+    layer = Recurrent(features, hidden, bidirectional=bidirectional)
+    x = torch.randn(rows, steps, features, requires_grad=True)
+    upstream = torch.randn(rows, steps, layer.out_features)
+    inputs = [x, *layer.rnn.parameters()]
+    assert layer._trains_on_cpu(x)
+    wanted = torch.autograd.grad(layer.rnn(x)[0], inputs, upstream)
+    found = torch.autograd.grad(layer(x), inputs, upstream)
+    torch.testing.assert_close(layer(x), layer.rnn(x)[0], rtol=1e-5, atol=2e-6)
+    for a, b in zip(found, wanted, strict=True):
+        torch.testing.assert_close(a, b, rtol=2e-5, atol=2e-5)
+
+
+def test_fused_lstm_in_bfloat16_is_near_float32():
+    torch.manual_seed(1)
+    layer = Recurrent(12, 10)
+    x = torch.randn(8, 20, 12, requires_grad=True)
+    wanted = torch.autograd.grad(layer(x).sum(), layer.rnn.weight_ih_l0)[0]
+    with torch.autocast("cpu", torch.bfloat16):
+        half = layer(x)
+    assert half.dtype == torch.bfloat16
+    found = torch.autograd.grad(half.float().sum(), layer.rnn.weight_ih_l0)[0]
+    torch.testing.assert_close(found, wanted, rtol=0.02, atol=0.02 * float(wanted.abs().max()))
+
+
+def test_fused_lstm_saturates_as_torchs_own():
+    layer = Recurrent(2, 3)
+    x = torch.tensor([[[1e4, -1e4], [-50.0, 50.0], [0.0, 3.0]]])
+    torch.testing.assert_close(layer(x), layer.rnn(x)[0], rtol=1e-5, atol=2e-6)
+
+
+def test_double_precision_takes_torchs_own():
+    layer = Recurrent(2, 3).double()
+    x = torch.randn(2, 4, 2, dtype=torch.float64, requires_grad=True)
+    assert layer(x).dtype == torch.float64

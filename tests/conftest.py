@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,3 +18,19 @@ def shared_data() -> Path:
     if not (folder / "yeast").is_dir():
         pytest.skip(f"no real data at {folder}; set DANQ_SHARED_DATA")
     return folder
+
+
+@pytest.fixture
+def full_disk() -> Callable:
+    """Make the system refuse files above a size, as it does on a full disk."""
+
+    @contextmanager
+    def limit(size: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit

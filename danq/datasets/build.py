@@ -21,7 +21,6 @@ from danq.datasets.grid import (
     drop_poor_windows,
 )
 from danq.datasets.negatives import thin_negatives
-from danq.datasets.output import check_target
 from danq.datasets.peaks import IntervalReader, Positives, by_contig, find_positives
 from danq.datasets.schema import SPLITS
 from danq.datasets.splits import held_out
@@ -32,6 +31,7 @@ from danq.genome.contigs import read_chrom_map
 from danq.genome.fasta import Genome
 from danq.genome.labels import least_cover
 from danq.genome.packed import PackedGenome
+from danq.output import check_target
 
 _log = logging.getLogger("danq")
 

@@ -18,9 +18,9 @@ import danq
 from danq.datasets import schema
 from danq.datasets.bits import count_bits, read_bits
 from danq.datasets.hdf5 import writing
-from danq.datasets.output import replacing
 from danq.errors import InputError
 from danq.genome.packed import PackedGenome
+from danq.output import replacing
 from danq.typing import CodeBatch, IntRow, LabelBatch
 
 ROWS_PER_CHUNK = 1 << 14

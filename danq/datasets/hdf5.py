@@ -11,15 +11,26 @@ from typing import Any
 import h5py
 
 
-class _Guarded(io.FileIO):
-    """A file that remembers its first failure to write and drops what comes after.
+class GuardedFile(io.FileIO):
+    """A file that keeps its first failure and drops what is written after that.
 
-    HDF5 2.0.0 dies with a segmentation fault when it closes a file that it failed to write to.
-    Through this file it sees every write succeed; whoever uses it asks for ``failure``
-    afterwards.
+    HDF5 cannot get over a write that fails: 2.0.0 dies with a segmentation fault when it closes
+    the file. Through this file it sees every write succeed; whoever uses it asks with `check`.
+
+    Parameters
+    ----------
+    path
+        File to make; what lies there is lost.
     """
 
-    failure: OSError | None = None
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(str(path), "w+")
+        self.failure: BaseException | None = None
+
+    def check(self) -> None:
+        """Raise the first failure, if there was one."""
+        if self.failure is not None:
+            raise self.failure
 
     def write(self, data: Any, /) -> int:
         view = memoryview(data).cast("B")
@@ -27,22 +38,25 @@ class _Guarded(io.FileIO):
         try:
             while self.failure is None and done < len(view):
                 done += super().write(view[done:])
-        except OSError as error:
+        except BaseException as error:  # an interrupt must not pass through HDF5 either
             self.failure = error
         return len(view)
 
     def truncate(self, size: int | None = None, /) -> int:
         try:
             return super().truncate(size)
-        except OSError as error:
+        except BaseException as error:
             self.failure = self.failure or error
             return size or 0
 
     def readinto(self, buffer: Any, /) -> int:
         view = memoryview(buffer).cast("B")
         done = 0
-        while done < len(view) and (more := super().readinto(view[done:])):
-            done += more
+        try:
+            while done < len(view) and (more := super().readinto(view[done:])):
+                done += more
+        except BaseException as error:
+            self.failure = self.failure or error
         # What was dropped reads as zeros.
         view[done:] = bytes(len(view) - done)
         return len(view)
@@ -55,14 +69,14 @@ def writing(path: str | Path) -> Iterator[h5py.File]:
     Parameters
     ----------
     path
-        Where to write, most often a temporary name (:func:`danq.datasets.output.replacing`).
+        Where to write, most often a temporary name (:func:`danq.output.replacing`).
 
     Raises
     ------
     OSError
         At the end of the block, when anything in it could not be written, as on a full disk.
     """
-    with _Guarded(str(path), "w+") as raw:
+    with GuardedFile(path) as raw:
         try:
             with h5py.File(raw, "w") as file:
                 yield file
@@ -70,5 +84,4 @@ def writing(path: str | Path) -> Iterator[h5py.File]:
             if raw.failure is not None and error is not raw.failure:
                 raise raw.failure from error
             raise
-        if raw.failure is not None:
-            raise raw.failure
+        raw.check()

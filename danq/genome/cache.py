@@ -39,12 +39,3 @@ def stamped_name(path: Path, ending: str) -> str:
     state = resolved.stat()
     stamp = f"{resolved}\0{state.st_size}\0{state.st_mtime_ns}"
     return f"{path.name}.{hashlib.sha256(stamp.encode()).hexdigest()[:16]}{ending}"
-
-
-def writable(folder: Path) -> bool:
-    """Tell whether files may be made in a folder.
-
-    A folder without any write permission counts as read-only for root as well: whoever
-    took the permissions away wants nothing written there.
-    """
-    return bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK | os.X_OK)

@@ -7,17 +7,20 @@ import os
 import re
 import shutil
 import struct
-import tempfile
 import zlib
+from contextlib import ExitStack
 from pathlib import Path
 
 import pyfaidx
 
 from danq.errors import InputError
-from danq.genome.cache import cache_folder, stamped_name, writable
+from danq.genome.cache import cache_folder, stamped_name
 from danq.genome.files import GZIP_ENDINGS, damaged, is_gzip, open_bytes, truncated
+from danq.output import replacing, writable
 
 log = logging.getLogger("danq")
+
+ELSEWHERE = "Make room there, or name another folder in the environment variable DANQ_CACHE"
 
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
@@ -46,15 +49,12 @@ def readable_fasta(path: Path) -> Path:
     if target.exists():
         return target
     log.info("%s is gzip, which cannot be read in places: unpacking it to %s", path, target)
-    temporary = _temporary(target)
-    try:
-        with open_bytes(path) as source, temporary.open("wb") as out:
-            shutil.copyfileobj(source, out, 1 << 22)
-        temporary.replace(target)
-    except OSError as error:
-        raise _unwritable(target, error) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        replacing(target, overwrite=True, remedy=ELSEWHERE) as temporary,
+        open_bytes(path) as source,
+        temporary.open("wb") as out,
+    ):
+        shutil.copyfileobj(source, out, 1 << 22)
     return target
 
 
@@ -89,13 +89,18 @@ def open_index(path: Path) -> pyfaidx.Faidx:
             return _faidx(path, targets)
         except ValueError:
             log.info("%s is not a valid index of %s: building it anew", targets[0], path)
-    temporaries = [_temporary(target) for target in targets]
-    for temporary in temporaries:
-        temporary.unlink()
+    with ExitStack() as stack:
+        temporaries = [
+            stack.enter_context(replacing(target, overwrite=True, remedy=ELSEWHERE))
+            for target in targets
+        ]
+        return _indexed(path, temporaries)
+
+
+def _indexed(path: Path, index: list[Path]) -> pyfaidx.Faidx:
+    """Build an index, and say what is wrong with the file where that fails."""
     try:
-        index = _faidx(path, temporaries)
-        for temporary, target in zip(temporaries, targets, strict=True):
-            temporary.replace(target)
+        return _faidx(path, index)
     except (pyfaidx.FastaIndexingError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
     except (zlib.error, struct.error, RuntimeError) as error:
@@ -105,12 +110,6 @@ def open_index(path: Path) -> pyfaidx.Faidx:
         if name is None:
             raise damaged(path, error) from error
         raise duplicate_name(path, name[1]) from error
-    except OSError as error:
-        raise _unwritable(targets[0], error) from error
-    finally:
-        for temporary in temporaries:
-            temporary.unlink(missing_ok=True)
-    return index
 
 
 def duplicate_name(path: Path, name: str, line: int | None = None) -> InputError:
@@ -132,23 +131,6 @@ def _faidx(path: Path, index: list[Path]) -> pyfaidx.Faidx:
 def _fresh(path: Path, index: list[Path]) -> bool:
     written = path.stat().st_mtime
     return all(one.is_file() and one.stat().st_mtime >= written for one in index)
-
-
-def _temporary(target: Path) -> Path:
-    try:
-        number, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as error:
-        raise _unwritable(target, error) from error
-    os.close(number)
-    return Path(name)
-
-
-def _unwritable(target: Path, error: OSError) -> InputError:
-    return InputError(
-        f"cannot be written ({error.strerror or error})",
-        file=target,
-        remedy="Make room there, or name another folder in the environment variable DANQ_CACHE",
-    )
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
 import re
-import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from numpy.typing import ArrayLike
 from danq.errors import InputError
 from danq.genome.files import open_bytes
 from danq.genome.motif import LETTERS, UNIFORM, Motif, check_background, scan
+from danq.output import replacing
 
 __all__ = ["Motif", "check_background", "read_motifs", "scan", "write_meme"]
 
@@ -91,25 +90,16 @@ def write_meme(
         When there is no motif, the file exists already, it cannot be written, or the
         background is none.
     """
-    target = Path(path)
     if not motifs:
-        raise InputError("there is no motif to write", file=target)
-    if target.exists() and not overwrite:
-        raise InputError("exists already", file=target, remedy="Choose another name")
+        raise InputError("there is no motif to write", file=path)
     base = check_background(UNIFORM if background is None else background)
     parts = ["MEME version 4", "", "ALPHABET= ACGT", "", "strands: + -", ""]
     parts += ["Background letter frequencies"]
     parts += [" ".join(f"{letter} {p:.6f}" for letter, p in zip(LETTERS, base, strict=True)), ""]
     for motif in motifs:
         parts += _meme_lines(motif)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
-    try:
+    with replacing(path, overwrite) as temporary:
         temporary.write_text("\n".join(parts), encoding="utf-8")
-        os.replace(temporary, target)
-    except OSError as error:
-        raise InputError(f"cannot be written ({error.strerror})", file=target) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _meme(lines: Sequence[str], path: Path) -> Iterator[Motif]:

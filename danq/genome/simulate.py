@@ -11,11 +11,11 @@ import numpy as np
 from danq.errors import InputError
 from danq.genome.alphabet import LETTERS
 from danq.genome.simulation.background import background
-from danq.genome.simulation.folder import replacing_folder
 from danq.genome.simulation.model import BindingModel
 from danq.genome.simulation.planting import Planter
 from danq.genome.simulation.truth import KnownVariant, Truth, read_truth
 from danq.genome.simulation.variants import pick_variants, write_vcf
+from danq.output import replacing_folder
 from danq.typing import Codes
 
 __all__ = ["KnownVariant", "Truth", "read_truth", "simulate"]
@@ -79,7 +79,7 @@ def simulate(
     """
     _check(seed, genome_size, contigs, variants)
     model = BindingModel.of_tracks(tracks)
-    with replacing_folder(out, overwrite, mark=TRUTH) as folder:
+    with replacing_folder(out, overwrite, objection=_objection) as folder:
         # Streams of their own, so that more variants do not change the genome.
         planting, peaking, varying = (np.random.default_rng([seed, stream]) for stream in range(3))
         planter = Planter(model, planting)
@@ -115,6 +115,10 @@ def simulate(
         len(truth.variants),
     )
     return truth
+
+
+def _objection(folder: Path) -> str | None:
+    return None if (folder / TRUTH).is_file() else f"holds no {TRUTH}"
 
 
 def _check(seed: int, genome_size: int, contigs: int, variants: int) -> None:

@@ -21,8 +21,9 @@ from danq.evaluation.calibration import Calibration, calibration
 from danq.evaluation.curves import CurveGrid, curve_grid
 from danq.evaluation.metrics import Ranking, rank
 from danq.evaluation.table import group_table, track_table, without_positives
-from danq.inference.evaluation_folder import check_folder, write_folder
+from danq.inference.evaluation_folder import objection, write_folder
 from danq.inference.forward import BATCH_SIZE, Strand, predict_dataset
+from danq.output import check_folder
 from danq.typing import IntRow, LabelBatch, Scores
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def evaluate(
         files cannot be read.
     """
     _check_words(split, bootstrap)
-    target = None if out is None else check_folder(out, overwrite)
+    target = None if out is None else check_folder(out, overwrite, objection=objection)
     where = resolve_device(device)
     model, dataset = _opened(model, dataset)
     check_match(model, dataset)
@@ -240,7 +241,7 @@ def check_match(model: Model, dataset: Dataset) -> None:
             raise InputError(
                 f"the {name} of the dataset is {theirs} bp, that of {place} is {ours} bp",
                 file=dataset.path,
-                remedy=f"Build the data set with --{name} {ours}, or train a model on this one",
+                remedy=f"Build the data set with a {name} of {ours}, or train a model on this one",
             )
     if tuple(dataset.tracks) == tuple(spec.tracks):
         return

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import secrets
-import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from danq.datasets.output import check_target
-from danq.errors import InputError
+from danq.output import replacing_folder
 
 if TYPE_CHECKING:
     from danq.inference.evaluate import EvaluationReport
@@ -49,46 +44,10 @@ _SHOWN = (
 )
 
 
-def check_folder(out: str | Path, overwrite: bool = False) -> Path:
-    """Refuse a place where an evaluation may not or cannot be written.
-
-    Parameters
-    ----------
-    out
-        The folder to make. The one around it must be there; an empty folder is used as it is.
-    overwrite
-        Replace an evaluation that lies there.
-
-    Raises
-    ------
-    InputError
-        When something is there and ``overwrite`` is false; it holds files that are not of an
-        evaluation, which are never replaced; or the folder around it is missing or not
-        writable.
-    """
-    path = Path(out).absolute()
-    if not path.is_dir():
-        if path.exists():
-            raise InputError(
-                "is a file, not a folder", file=path, remedy="Give the folder another name"
-            )
-        return check_target(path)
-    found = {entry.name for entry in path.iterdir()}
-    if found and not overwrite:
-        raise InputError(
-            "exists already and is not empty",
-            file=path,
-            remedy="Choose another name, or ask for overwriting it",
-        )
-    strange = sorted(found - FILES)
-    if strange:
-        raise InputError(
-            f"holds '{strange[0]}', which is not of an evaluation, and would be replaced whole",
-            file=path,
-            remedy="Choose another folder",
-        )
-    check_target(path / SUMMARY, overwrite)
-    return path
+def objection(folder: Path) -> str | None:
+    """Say why a folder is none of an evaluation; None when it holds files of one alone."""
+    strange = sorted({entry.name for entry in folder.iterdir()} - FILES)
+    return f"holds '{strange[0]}', which is not of an evaluation" if strange else None
 
 
 def write_folder(report: EvaluationReport, out: Path, *, overwrite: bool = False) -> None:
@@ -106,32 +65,10 @@ def write_folder(report: EvaluationReport, out: Path, *, overwrite: bool = False
     Raises
     ------
     InputError
-        As `check_folder`; and when the system refuses to write, as on a full disk.
+        As `danq.output.check_folder`; and when the system refuses to write, as on a full disk.
     """
-    target = check_folder(out, overwrite)
-    mark = secrets.token_hex(4)
-    temporary = target.with_name(f".{target.name}.{mark}.part")
-    old = target.with_name(f".{target.name}.{mark}.old")
-    try:
-        temporary.mkdir()
-        _fill(temporary, report)
-        if target.exists():
-            target.rename(old)
-        temporary.rename(target)
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        raise InputError(
-            f"cannot be written: {error.strerror or error}",
-            file=target,
-            remedy="Make room, or choose another disk" if full else "Choose another place",
-        ) from error
-    finally:
-        if old.exists() and not target.exists():
-            with suppress(OSError):
-                old.rename(target)
-        if target.exists():
-            shutil.rmtree(old, ignore_errors=True)
-        shutil.rmtree(temporary, ignore_errors=True)
+    with replacing_folder(out, overwrite, objection=objection) as folder:
+        _fill(folder, report)
 
 
 def _fill(folder: Path, report: EvaluationReport) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from danq.core import CnnRnn
 from danq.errors import InputError
 from danq.models.architecture import Architecture, build_module
+from danq.output import os_errors, replacing
 
 FORMAT_VERSION = 1
 HEADER_KEY = "danq"
@@ -84,23 +84,15 @@ def save_model(path: str | Path, module: CnnRnn, spec: ModelSpec) -> None:
     InputError
         When the file cannot be written.
     """
-    path = Path(path)
     weights = {
         name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        safetensors.torch.save_file(
-            weights, temporary, metadata={HEADER_KEY: spec.model_dump_json()}
-        )
-        os.replace(temporary, path)
-    except (OSError, safetensors.SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(
-            f"cannot write the model: {error}",
-            file=path,
-            remedy="Check the folder's permissions and the free space",
-        ) from error
+    header = {HEADER_KEY: spec.model_dump_json()}
+    with (
+        replacing(path, overwrite=True) as temporary,
+        os_errors(safetensors.SafetensorError),
+    ):
+        safetensors.torch.save_file(weights, temporary, metadata=header)
 
 
 def read_spec(path: str | Path) -> ModelSpec:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from danq.errors import InputError
+from danq.output import os_errors, replacing
 
 LAST = "last.ckpt"
 
@@ -62,21 +62,14 @@ def save_checkpoint(
         tensors |= {f"average/{name}": value for name, value in average.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{number}/{name}": value for name, value in state.items()}
-    path = folder / LAST
-    temporary = folder / f".{LAST}.{os.getpid()}.tmp"
     header = {"identity": identity, "progress": json.dumps(asdict(progress))}
-    try:
-        safetensors.torch.save_file(
-            {name: value.cpu().contiguous() for name, value in tensors.items()}, temporary, header
-        )
-        os.replace(temporary, path)
-    except (OSError, safetensors.SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise InputError(
-            f"cannot write the checkpoint: {error}",
-            file=path,
-            remedy="Free some space, then go on with --resume; the checkpoint before it is kept",
-        ) from error
+    tensors = {name: value.cpu().contiguous() for name, value in tensors.items()}
+    remedy = "Free some space, then resume; the checkpoint before it is kept"
+    with (
+        replacing(folder / LAST, overwrite=True, remedy=remedy) as temporary,
+        os_errors(safetensors.SafetensorError),
+    ):
+        safetensors.torch.save_file(tensors, temporary, header)
 
 
 def load_checkpoint(
@@ -100,13 +93,15 @@ def load_checkpoint(
         tensors = safetensors.torch.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
         raise InputError(
-            f"cannot read the checkpoint: {error}", file=path, remedy="Train anew with --overwrite"
+            f"cannot read the checkpoint: {error}",
+            file=path,
+            remedy="Train anew, overwriting the run",
         ) from error
     if header["identity"] != identity:
         raise InputError(
             "the checkpoint belongs to a run with other data, model or recipe",
             file=path,
-            remedy="Resume with the options of that run (see its config.toml), or use --overwrite",
+            remedy="Resume with the options of that run (see its config.toml), or overwrite it",
         )
     module.load_state_dict(_part(tensors, "module"))
     if average is not None:

@@ -240,7 +240,7 @@ class Fit:
             raise TrainingDiverged(
                 f"loss or gradient is not finite at step {first + int(bad[0]) + 1} "
                 f"(epoch {self.progress.epoch + 1}). The last good checkpoint "
-                f"{self.folder / LAST} is kept. Train with a lower --lr, or --precision fp32."
+                f"{self.folder / LAST} is kept. Train with a lower learning rate (lr), or in fp32."
             )
         # One by one: a sum's rounding must not depend on where the run was interrupted.
         for loss in losses.tolist():

@@ -48,7 +48,6 @@ class Recipe(BaseModel):
     seed_filters: str = "auto"
     """"auto", "none", or a motif file (MEME or JASPAR)."""
 
-
     def settled(self, windows: int) -> Recipe:
         """The recipe with its number of epochs decided for a training split of so many windows."""
         if self.epochs:

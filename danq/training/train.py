@@ -34,6 +34,7 @@ from danq.models import (
 )
 from danq.models import architecture as preset_architecture
 from danq.models.file import RUN_MODEL
+from danq.output import check_folder, refusals, replacing
 from danq.training.checkpoint import LAST, Progress
 from danq.training.fit import Fit, Validation
 from danq.training.journal import METRICS, Journal, log
@@ -233,7 +234,8 @@ def _settings(
 
 def _fabric(device: torch.device, run: RunSettings) -> Fabric:
     # What it says at INFO stands in config.toml already.
-    logging.getLogger("lightning").setLevel(logging.WARNING)
+    for part in ("fabric", "pytorch"):
+        logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
     several = run.devices * run.nodes > 1
     fabric = Fabric(
         accelerator=device.type,
@@ -248,25 +250,24 @@ def _fabric(device: torch.device, run: RunSettings) -> Fabric:
 
 
 def _prepare_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
-    ours = (folder / CONFIG).is_file() or (folder / LAST).is_file()
-    try:
-        if folder.is_dir() and any(folder.iterdir()) and not (resume and ours):
-            if not (overwrite and ours):
-                raise InputError(
-                    "the run folder exists and is not empty",
-                    file=folder,
-                    remedy="Go on with --resume, replace it with --overwrite, or choose another"
-                    if ours
-                    else "It holds no run of danq: choose another folder",
-                )
+    if folder.is_dir() and (not any(folder.iterdir()) or (resume and not _objection(folder))):
+        return
+    check_folder(
+        folder,
+        overwrite,
+        objection=_objection,
+        parents=True,
+        remedy="Ask for resuming or overwriting that run, or choose another folder",
+    )
+    with refusals(folder):
+        if folder.exists():
             shutil.rmtree(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot use it as run folder: {error.strerror}",
-            file=folder,
-            remedy="Choose a folder that can be written to",
-        ) from error
+        folder.mkdir(parents=True)
+
+
+def _objection(folder: Path) -> str | None:
+    ours = (folder / CONFIG).is_file() or (folder / LAST).is_file()
+    return None if ours else "holds no run of danq"
 
 
 def _dataset(
@@ -285,7 +286,7 @@ def _dataset(
     if genome is None or tracks is None:
         raise InputError(
             "there is nothing to train on",
-            remedy="Give a dataset file, or --genome and --tracks",
+            remedy="Give a dataset file, or a genome and tracks",
         )
     built = folder / DATASET
     if not built.is_file():
@@ -299,7 +300,7 @@ def _check(dataset: Dataset) -> None:
             raise InputError(
                 f"the {split} split has {len(dataset.indices(split))} windows and no positive one",
                 file=dataset.path,
-                remedy="Build the dataset with other --valid and --test chromosomes",
+                remedy="Build the dataset with other validation and test chromosomes",
             )
 
 
@@ -389,7 +390,8 @@ def _write_config(
         "run": run.model_dump(),
     }
     text = f"# danq {danq.__version__}, dataset {dataset.path} sha256 {dataset.digest}\n"
-    (folder / CONFIG).write_text(text + tomli_w.dumps(told), encoding="utf-8")
+    with replacing(folder / CONFIG, overwrite=True) as temporary:
+        temporary.write_text(text + tomli_w.dumps(told), encoding="utf-8")
 
 
 __all__ = ["METRICS", "TrainingResult", "train"]

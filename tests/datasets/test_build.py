@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import gzip
 import logging
-import resource
 from pathlib import Path
 
 import h5py
@@ -231,18 +230,14 @@ def test_an_output_that_cannot_be_written_is_refused_at_once(folder: Path, monke
             attempt(folder, out)
 
 
-def test_a_full_disk_leaves_no_half_file(folder: Path):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+def test_a_full_disk_leaves_no_half_file(folder: Path, full_disk):
     (folder / "genome.fa.fai").unlink(missing_ok=True)
     build(folder)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, hard))
-    try:
-        with pytest.raises(
-            InputError, match=r"set.h5: cannot be written: File too large"
-        ) as caught:
-            attempt(folder, folder / "set.h5")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with (
+        full_disk(3_000),
+        pytest.raises(InputError, match=r"set.h5: cannot be written: File too large") as caught,
+    ):
+        attempt(folder, folder / "set.h5")
     assert caught.value.remedy == "Make room, or choose another disk"
     assert outputs(folder) == set()
     attempt(folder, folder / "set.h5")

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import resource
 from pathlib import Path
 
 import h5py
@@ -36,16 +35,11 @@ def test_what_lay_there_is_lost(tmp_path: Path):
 
 
 @pytest.mark.parametrize("part", [0, 1e-5, 0.01, 0.1, 0.5, 0.9, 0.99])
-def test_running_out_of_room_is_an_error(tmp_path: Path, part: float):
+def test_running_out_of_room_is_an_error(tmp_path: Path, part: float, full_disk):
     fill(tmp_path / "whole.h5")
     limit = int(part * (tmp_path / "whole.h5").stat().st_size)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        with pytest.raises(OSError, match="File too large") as caught:
-            fill(tmp_path / "set.h5")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with full_disk(limit), pytest.raises(OSError, match="File too large") as caught:
+        fill(tmp_path / "set.h5")
     assert caught.value.errno == errno.EFBIG
 
 

@@ -249,7 +249,7 @@ def test_bad_writing_is_refused_and_leaves_nothing(tmp_path):
     assert path.read_bytes() == before
     write_meme(path, [random_motif(4)], overwrite=True)
     assert read_motifs(path)[0].width == 4
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match="there is no folder"):
         write_meme(tmp_path / "nowhere" / "out.meme", [random_motif(3)])
     with pytest.raises(InputError, match="not four frequencies"):
         write_meme(tmp_path / "b.meme", [random_motif(3)], background=[0.5, 0.5, 0, 0])

@@ -16,7 +16,6 @@ from danq.genome.bed import check_bounds, read_bed
 from danq.genome.labels import positive_bins
 from danq.genome.simulate import Truth, read_truth, simulate
 from danq.genome.simulation.catalogue import RULES
-from danq.genome.simulation.folder import replacing_folder
 
 SIZE = 900_000
 VARIANTS = 100
@@ -278,23 +277,6 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
             small(locked / "a")
     finally:
         locked.chmod(0o755)
-
-
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_a_failure_half_way_leaves_the_old_folder_and_no_rest(tmp_path, error):
-    out = tmp_path / "a"
-    small(out)
-    before = (out / "truth.json").read_bytes()
-
-    def fail() -> None:
-        with replacing_folder(out, overwrite=True, mark="truth.json") as fresh:
-            (fresh / "genome.fa").write_text(">half")
-            raise error
-
-    with pytest.raises(InputError if isinstance(error, OSError) else KeyboardInterrupt):
-        fail()
-    assert (out / "truth.json").read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import resource
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -111,22 +109,6 @@ def write_fasta(tmp_path) -> Callable[..., Path]:
 @pytest.fixture
 def genome(write_fasta, sequences) -> Path:
     return write_fasta(sequences)
-
-
-@pytest.fixture
-def full_disk() -> Callable:
-    """Make the system refuse files above a size, as it does on a full disk."""
-
-    @contextmanager
-    def limit(size: int) -> Iterator[None]:
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-    return limit
 
 
 def plain_bigwig(path: Path) -> tuple[dict[str, int], list[tuple[str, int, int, np.float32]]]:

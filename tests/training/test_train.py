@@ -55,9 +55,10 @@ def test_run_folder(planted_set, tiny, tmp_path):
     result = train(planted_set, out=run, **settings(tiny))
     names = {p.name for p in run.iterdir()}
     assert {"model.safetensors", "last.ckpt", "config.toml", "metrics.csv", "log.txt"} <= names
-    assert not [name for name in names if name.endswith(".tmp")]
+    assert not [name for name in names if name.startswith(".")]
     rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert "epoch 2: train loss" in (run / "log.txt").read_text()
     assert 0 < float(rows[1]["valid_aupr"]) <= 1
     config = tomllib.loads((run / "config.toml").read_text())
     assert config["model"]["hidden"] == 6
@@ -128,7 +129,7 @@ def test_damaged_checkpoint(planted_set, tiny, tmp_path):
 def test_existing_folder_is_refused_and_replaced_on_request(planted_set, tiny, tmp_path):
     run = tmp_path / "run"
     train(planted_set, out=run, **settings(tiny))
-    with pytest.raises(InputError, match="exists and is not empty"):
+    with pytest.raises(InputError, match="exists already and is not empty"):
         train(planted_set, out=run, **settings(tiny))
     train(planted_set, out=run, overwrite=True, **settings(tiny, epochs=1))
     assert len((run / "metrics.csv").read_text().splitlines()) == 2
@@ -193,7 +194,7 @@ def test_disk_full_at_a_checkpoint(planted_set, tiny, tmp_path, monkeypatch):
 
 
 def test_nothing_to_train_on(tmp_path):
-    with pytest.raises(InputError, match=r"nothing to train on.*--genome and --tracks"):
+    with pytest.raises(InputError, match=r"nothing to train on.*a genome and tracks"):
         train(out=tmp_path / "run")
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from danq.datasets.output import check_target, replacing
 from danq.errors import InputError
-from danq.inference.writers.bigwig import BigWigWriter, is_ours
+from danq.inference.writers.bigwig import BigWigWriter, objection
 from danq.inference.writers.hdf5 import Hdf5Writer
 from danq.inference.writers.layout import SPREAD, Layout, Values, Writer
 from danq.inference.writers.parquet import ParquetWriter
 from danq.inference.writers.tsv import TsvWriter
+from danq.output import check_folder, check_target, replacing, replacing_folder
 
 Kind = Literal["tsv", "tsv.gz", "hdf5", "parquet", "bigwig"]
 
@@ -75,21 +72,9 @@ def check_output(out: str | Path, *, overwrite: bool = False) -> Path:
         that danq did not write.
     """
     path = Path(out)
-    if output_kind(out) != "bigwig" or not path.is_dir():
-        return check_target(path, overwrite)
-    if any(path.iterdir()) and not overwrite:
-        raise InputError(
-            "exists already and is not empty",
-            file=path,
-            remedy="Choose another name, or ask for overwriting it",
-        )
-    if not is_ours(path):
-        raise InputError(
-            "holds other files than bigWig files of danq, and would be replaced whole",
-            file=path,
-            remedy="Choose another folder",
-        )
-    return path
+    if output_kind(out) == "bigwig":
+        return check_folder(path, overwrite, objection=objection)
+    return check_target(path, overwrite)
 
 
 @contextmanager
@@ -112,8 +97,11 @@ def open_writer(out: str | Path, layout: Layout, *, overwrite: bool = False) -> 
         disk.
     """
     kind = output_kind(out)
-    path = check_output(out, overwrite=overwrite)
-    place = _replacing_folder(path) if kind == "bigwig" else replacing(path, overwrite)
+    place = (
+        replacing_folder(out, overwrite, objection=objection)
+        if kind == "bigwig"
+        else replacing(out, overwrite)
+    )
     with place as temporary, _make(kind, temporary, layout) as writer:
         yield writer
 
@@ -126,31 +114,6 @@ def _make(kind: Kind, path: Path, layout: Layout) -> Writer:
     if kind == "bigwig":
         return BigWigWriter(path, layout)
     return TsvWriter(path, layout, zipped=kind == "tsv.gz")
-
-
-@contextmanager
-def _replacing_folder(target: Path) -> Iterator[Path]:
-    """`replacing` for a folder; the one that is there was checked to be replaceable."""
-    mark = secrets.token_hex(4)
-    temporary = target.with_name(f".{target.name}.{mark}.part")
-    old = target.with_name(f".{target.name}.{mark}.old")
-    try:
-        yield temporary
-        if target.exists():
-            target.rename(old)
-        temporary.rename(target)
-    except OSError as error:
-        full = error.errno in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        raise InputError(
-            f"cannot be written: {error.strerror or error}",
-            file=target,
-            remedy="Make room, or choose another disk" if full else "Choose another place",
-        ) from error
-    finally:
-        if old.exists() and not target.exists():
-            old.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 __all__ = [

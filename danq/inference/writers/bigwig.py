@@ -17,7 +17,8 @@ import pybigtools
 
 from danq.errors import InputError
 from danq.inference.tiling import Rows
-from danq.inference.writers.layout import Layout, Values, Writer, os_errors
+from danq.inference.writers.layout import Layout, Values, Writer
+from danq.output import os_errors
 from danq.typing import IntRow
 
 ENDING = ".bw"
@@ -56,7 +57,7 @@ class BigWigWriter(Writer):
     Parameters
     ----------
     path
-        Folder to make.
+        Folder to fill; it is made if it is not there.
     layout
         Columns and provenance, with the contigs' lengths.
 
@@ -76,7 +77,7 @@ class BigWigWriter(Writer):
         self.layout, self.path = layout, path
         self.contigs = layout.contigs
         self.files = file_names(layout.columns)
-        self.path.mkdir()
+        self.path.mkdir(exist_ok=True)
         self._blocks: list[Block] = []
         self._scratch_path = self.path / ".values"
         self._scratch: BinaryIO = self._scratch_path.open("w+b")
@@ -189,10 +190,12 @@ def file_names(columns: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(files)
 
 
-def is_ours(folder: Path) -> bool:
-    """Tell whether a folder is empty or holds what this writer makes and nothing else."""
+def objection(folder: Path) -> str | None:
+    """Say why a folder is none of this writer's; None when it holds what that makes alone."""
     names = [entry.name for entry in folder.iterdir()]
-    return not names or (INDEX in names and all(n == INDEX or n.endswith(ENDING) for n in names))
+    if INDEX in names and all(name == INDEX or name.endswith(ENDING) for name in names):
+        return None
+    return "holds other files than bigWig files of danq"
 
 
 def _complete(path: Path) -> bool:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
 
 import h5py
 import numpy as np
 
+from danq.datasets.hdf5 import GuardedFile
 from danq.inference.tiling import Rows
 from danq.inference.writers.layout import Layout, Values, Writer
-
-T = TypeVar("T")
 
 MAGIC = "danq-predictions"
 FORMAT_VERSION = 1
@@ -41,7 +36,7 @@ class Hdf5Writer(Writer):
     def __init__(self, path: Path, layout: Layout) -> None:
         self.layout = layout
         self._numbers: dict[str, int] = {}
-        self._sink = _Sink(path)
+        self._sink = GuardedFile(path)
         self._file = h5py.File(self._sink, "w")
         tracks = len(layout.tracks)
         self._file.attrs.update(
@@ -106,60 +101,6 @@ class Hdf5Writer(Writer):
     def release(self) -> None:
         self._file.close()
         self._sink.close()
-
-
-class _Sink:
-    """A file that never fails before HDF5, but keeps the first error for us.
-
-    HDF5 cannot get over a write that fails: the file can no longer be closed, and some time
-    later the process crashes. So after an error every write is a success that does nothing;
-    whoever writes asks with `check`, which raises the error.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w+b")
-        self._error: BaseException | None = None
-
-    def check(self) -> None:
-        """Raise the first error, if there was one."""
-        if self._error is not None:
-            raise self._error
-
-    def close(self) -> None:
-        self._try(self._file.close, None)
-        # A failed close leaves no file open, but is not known to itself to be closed.
-        with suppress(OSError):
-            self._file.close()
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._try(lambda: self._file.seek(offset, whence), offset)
-
-    def tell(self) -> int:
-        return self._try(self._file.tell, 0)
-
-    def read(self, size: int = -1) -> bytes:
-        return self._try(lambda: self._file.read(size), b"")
-
-    def readinto(self, buffer: memoryview) -> int:
-        return self._try(lambda: self._file.readinto(buffer), len(buffer))
-
-    def write(self, data: memoryview) -> int:
-        return self._try(lambda: self._file.write(data), len(data))
-
-    def truncate(self, size: int) -> int:
-        return self._try(lambda: self._file.truncate(size), size)
-
-    def flush(self) -> None:
-        self._try(self._file.flush, None)
-
-    def _try(self, action: Callable[[], T], otherwise: T) -> T:
-        if self._error is not None:
-            return otherwise
-        try:
-            return action()
-        except BaseException as error:  # an interrupt must not pass through HDF5 either
-            self._error = error
-            return otherwise
 
 
 def _append(dataset: h5py.Dataset, values: np.ndarray) -> None:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -122,27 +119,3 @@ class Writer(ABC):
                 self.finish()
         finally:
             self.release()
-
-
-_REASON = re.compile(r"(?:os error|Errno|errno =) (\d+)")
-
-
-@contextmanager
-def os_errors(*kinds: type[BaseException]) -> Iterator[None]:
-    """Turn what a library raises when the system refuses to write into a proper OSError.
-
-    Parameters
-    ----------
-    kinds
-        Exceptions of the library; one whose text holds no error number is passed on as it
-        is, as are all others.
-    """
-    try:
-        yield
-    except (OSError, *kinds) as error:
-        match = _REASON.search(str(error))
-        number = getattr(error, "errno", None) or (match and int(match[1]))
-        if not number:
-            raise
-        reason = errno.errorcode.get(number, str(number))
-        raise OSError(number, f"{reason}: {error}") from error

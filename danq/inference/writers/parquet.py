@@ -11,7 +11,8 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from danq.inference.tiling import Rows
-from danq.inference.writers.layout import Layout, Values, Writer, os_errors
+from danq.inference.writers.layout import Layout, Values, Writer
+from danq.output import os_errors
 
 KEY = "danq"
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from danq.inference.tiling import Rows
-from danq.inference.writers.layout import Layout, Values, Writer, os_errors
+from danq.inference.writers.layout import Layout, Values, Writer
+from danq.output import os_errors
 
 # Of 40 MB of predictions, level 1 makes files a tenth larger than level 6, 7 times as fast.
 GZIP_LEVEL = 1

@@ -11,8 +11,9 @@ Examples
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from danq.lazy import lazy_names
 
 if TYPE_CHECKING:
     from danq.datasets import Dataset as Dataset
@@ -30,20 +31,23 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "DanqError": "danq.errors:DanqError",
-    "Dataset": "danq.datasets:Dataset",
-    "Genome": "danq.genome:Genome",
-    "InputError": "danq.errors:InputError",
-    "build_dataset": "danq.datasets:build_dataset",
-    "evaluate": "danq.inference:evaluate",
-    "load": "danq.models:load_model",
-    "predict": "danq.inference:predict",
-    "read_motifs": "danq.genome:read_motifs",
-    "simulate": "danq.genome:simulate",
-    "summary": "danq.models:summary",
-    "train": "danq.training:train",
-}
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "DanqError": "danq.errors:DanqError",
+        "Dataset": "danq.datasets:Dataset",
+        "Genome": "danq.genome:Genome",
+        "InputError": "danq.errors:InputError",
+        "build_dataset": "danq.datasets:build_dataset",
+        "evaluate": "danq.inference:evaluate",
+        "load": "danq.models:load_model",
+        "predict": "danq.inference:predict",
+        "read_motifs": "danq.genome:read_motifs",
+        "simulate": "danq.genome:simulate",
+        "summary": "danq.models:summary",
+        "train": "danq.training:train",
+    },
+)
 
 __all__ = [
     "DanqError",
@@ -60,16 +64,3 @@ __all__ = [
     "summary",
     "train",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'danq' has no attribute '{name}'")
-    module, _, attribute = _HOME[name].partition(":")
-    value = getattr(importlib.import_module(module), attribute)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import ast
 import configparser
+import importlib
 import re
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
 BASE = {"errors", "typing", "jit"}
-DATA = {*BASE, "genome", "datasets"}
-MODEL = {*BASE, "device", "core", "models"}
+FILES = {*BASE, "lazy", "output"}
+DATA = {*FILES, "genome", "datasets"}
+MODEL = {*FILES, "device", "core", "models"}
 ARROWS = {
     "errors": set(),
     "typing": set(),
     "jit": set(),
+    "lazy": set(),
+    "output": {"errors"},
     "device": {"errors"},
-    "genome": BASE,
-    "datasets": {*BASE, "genome"},
+    "genome": FILES,
+    "datasets": {*FILES, "genome"},
     "core": BASE,
-    "models": {*BASE, "device", "core"},
+    "models": {*FILES, "device", "core"},
     "evaluation": BASE,
     "inference": {*DATA, *MODEL, "evaluation"},
     "training": {*DATA, *MODEL, "evaluation", "inference"},
@@ -34,7 +39,7 @@ ARROWS = {
 }
 """Part of danq, and the other parts that it may import."""
 
-TORCH_FREE = {"errors", "typing", "jit", "genome", "datasets", "evaluation"}
+TORCH_FREE = {*FILES, "genome", "datasets", "evaluation"}
 NEVER = {"pickle", "cPickle", "dill", "cloudpickle", "yaml", "joblib", "shelve", "marshal"}
 HARMLESS = {"pickle.UnpicklingError"}  # what torch's safe loader raises at a damaged file
 
@@ -205,11 +210,27 @@ def test_torch_free_parts_load_no_torch(part: str):
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
-def test_every_public_name_resolves_and_is_listed():
-    import danq
+@pytest.mark.parametrize("name", ["danq", "danq.genome"])
+def test_every_public_name_resolves_and_is_listed(name: str):
+    package = importlib.import_module(name)
+    assert set(package.__all__) <= set(dir(package))
+    for public in package.__all__:
+        value = getattr(package, public)
+        assert value is not None
+        assert not isinstance(value, ModuleType)
+    with pytest.raises(AttributeError, match=f"'{name}' has no attribute 'nonsense'"):
+        package.nonsense  # noqa: B018
 
-    assert set(danq.__all__) <= set(dir(danq))
-    for name in danq.__all__:
-        assert getattr(danq, name) is not None
-    with pytest.raises(AttributeError, match="'danq' has no attribute 'nonsense'"):
-        danq.nonsense  # noqa: B018
+
+@pytest.mark.parametrize("module", ["danq.genome.simulate", "danq.genome.motifs"])
+def test_a_module_that_is_imported_first_hides_no_name(module: str):
+    code = f"import {module}, danq; assert all(map(callable, (danq.simulate, danq.read_motifs)))"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_packed_windows_load_no_readers_of_files():
+    code = "import sys, danq.genome.packed; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert {"Bio", "pyfaidx", "polars"} & set(done.stdout.split()) == set()

@@ -220,5 +220,6 @@ def _nothing_matches(intervals: Intervals, genome: Mapping[str, int]) -> InputEr
         f"none of its peaks is on a contig of the genome: it names {', '.join(own)}, "
         f"the genome {', '.join(list(genome)[:3])}",
         file=intervals.path,
-        remedy="Give the names' counterparts in a --chrom-map file of two columns",
+        remedy="Use files of one assembly, or give a contig map (chrom_map, --chrom-map) of two "
+        "tab-separated columns, its names and the genome's",
     )

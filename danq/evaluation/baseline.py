@@ -241,7 +241,7 @@ def fit_kmer_baseline(
     if not sum(len(labels) for _, labels in held):
         raise InputError(
             "there are no validation windows to choose the k-mer baseline's penalty on",
-            remedy="Build the data set with --valid",
+            remedy="Build the dataset with validation chromosomes",
         )
     labels = np.concatenate([part for _, part in held])
     tried, fits = {}, {}

@@ -82,8 +82,8 @@ def match_contigs(
             f"none of its contigs is in the genome: it has {_few(theirs)}, "
             f"the genome has {_few(ours)}",
             file=source,
-            remedy="Use files of one assembly, or give a map of two tab-separated columns, "
-            "its names and the genome's (--chrom-map)",
+            remedy="Use files of one assembly, or give a contig map (chrom_map, --chrom-map) of "
+            "two tab-separated columns, its names and the genome's",
         )
     if bridged:
         log.info("%s: contig names differ from the genome's: reading %s", source, _few(bridged))

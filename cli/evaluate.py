@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from danq_cli import options
+from . import options
 
 
 @click.command(

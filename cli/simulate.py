@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from danq_cli import options
-from danq_cli.options import example
+from . import options
+from .options import example
 
 
 @click.command(

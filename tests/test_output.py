@@ -36,6 +36,18 @@ def make_folder(path: Path, text: str = "new", *, overwrite: bool = False) -> No
         (fresh / MARK).write_text(text)
 
 
+def fail_at_a_file(path: Path, error: BaseException) -> None:
+    with replacing(path, overwrite=True) as temporary:
+        temporary.write_text("half")
+        raise error
+
+
+def fail_at_a_folder(path: Path, error: BaseException) -> None:
+    with replacing_folder(path, overwrite=True, objection=objection) as fresh:
+        (fresh / MARK).write_text("half")
+        raise error
+
+
 def test_a_file_is_written_and_replaced_on_request(tmp_path: Path):
     path = tmp_path / "a.txt"
     with replacing(path) as temporary:
@@ -79,20 +91,9 @@ def test_a_refusal_half_way_names_the_output_and_keeps_the_old(
 ):
     path = tmp_path / "a.txt"
     path.write_text("old")
-
-    def file() -> None:
-        with replacing(path, overwrite=True) as temporary:
-            temporary.write_text("half")
-            raise error
-
-    def folder() -> None:
-        with replacing_folder(out, overwrite=True, objection=objection) as fresh:
-            (fresh / MARK).write_text("half")
-            raise error
-
-    for write, place in ((file, path), (folder, out)):
+    for write, place in ((fail_at_a_file, path), (fail_at_a_folder, out)):
         with pytest.raises(InputError, match=f"cannot be written: .*{reason}") as caught:
-            write()
+            write(place, error)
         assert caught.value.file == str(place)
         assert caught.value.remedy is not None
         assert caught.value.remedy.startswith(remedy)
@@ -102,19 +103,9 @@ def test_a_refusal_half_way_names_the_output_and_keeps_the_old(
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ZeroDivisionError()])
 def test_other_errors_pass_and_leave_nothing(tmp_path: Path, out: Path, error: BaseException):
-    def file() -> None:
-        with replacing(tmp_path / "a.txt") as temporary:
-            temporary.write_text("half")
-            raise error
-
-    def folder() -> None:
-        with replacing_folder(out, overwrite=True, objection=objection) as fresh:
-            (fresh / MARK).write_text("half")
-            raise error
-
-    for write in (file, folder):
+    for write, place in ((fail_at_a_file, tmp_path / "a.txt"), (fail_at_a_folder, out)):
         with pytest.raises(type(error)):
-            write()
+            write(place, error)
     assert (out / MARK).read_text() == "old"
     assert names(tmp_path) == ["out"]
 

@@ -283,7 +283,7 @@ class Dataset:
         InputError
             When a window number is out of range.
         """
-        rows = self._rows(indices)
+        rows = self.numbers(indices)
         starts = self.start[rows] + (self.bin // 2 - self.window // 2)
         if shift is not None:
             starts += np.asarray(shift, dtype=np.int64)
@@ -308,7 +308,7 @@ class Dataset:
         InputError
             When a window number is out of range.
         """
-        rows = self._rows(indices)
+        rows = self.numbers(indices)
         out = np.empty((rows.size, len(self.tracks)), dtype=np.uint8)
         read_bits(self.packed, rows, out)
         return out
@@ -334,7 +334,19 @@ class Dataset:
         count_bits(np.ascontiguousarray(self.packed), self.split, counts)
         return counts[:, : len(self.tracks)]
 
-    def _rows(self, indices: ArrayLike) -> IntRow:
+    def numbers(self, indices: ArrayLike) -> IntRow:
+        """Window numbers as one row of int64.
+
+        Parameters
+        ----------
+        indices
+            ``(B,)`` numbers of windows.
+
+        Raises
+        ------
+        InputError
+            When they are not one row, or one is out of range.
+        """
         rows = np.ascontiguousarray(indices, dtype=np.int64)
         if rows.ndim != 1:
             raise InputError(f"window numbers have shape {rows.shape}, not (B,)")

@@ -94,7 +94,7 @@ class DeviceWindows:
         InputError
             When a window number is out of range or a shift is beyond ``reach``.
         """
-        rows = self._rows(indices)
+        rows = self.dataset.numbers(indices)
         moves = None if shift is None else np.asarray(shift, dtype=np.int64)
         if moves is not None and moves.size and np.abs(moves).max() > self.reach:
             raise InputError(
@@ -117,7 +117,7 @@ class DeviceWindows:
         InputError
             When a window number is out of range.
         """
-        return self._labels(self._put(self._rows(indices)))
+        return self._labels(self._put(self.dataset.numbers(indices)))
 
     def _codes(
         self,
@@ -193,15 +193,6 @@ class DeviceWindows:
             size = dataset.window + 2 * self.reach
             found[part] = dataset.genome.unknown(contig, first[part] - self.reach, size) > 0
         return found
-
-    def _rows(self, indices: ArrayLike) -> np.ndarray:
-        rows = np.asarray(indices, dtype=np.int64)
-        if rows.ndim != 1:
-            raise InputError(f"window numbers have shape {rows.shape}, not (B,)")
-        if rows.size and not 0 <= rows.min() <= rows.max() < len(self.dataset):
-            bad = rows[(rows < 0) | (rows >= len(self.dataset))][0]
-            raise InputError(f"window number {bad} is outside 0 to {len(self.dataset) - 1}")
-        return rows
 
     def _put(self, array: np.ndarray) -> Tensor:
         # A copy, for torch takes no read-only array without a warning.

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, UInt8
 
 from danq.genome.alphabet import decode
 from danq.genome.simulation.model import BindingModel
 from danq.genome.simulation.planting import Part, Site
 from danq.genome.simulation.truth import KnownVariant
-from danq.typing import CodeBatch, Codes
+from danq.typing import Codes
 
 SHARES = {
     "breaking": 0.4,
@@ -109,15 +109,48 @@ def effects(
 ) -> Float64[np.ndarray, "N K"]:
     """Change in log odds that the bin centred on each variant is positive.
 
-    The window starts ``window // 2`` bases before the variant. With the alternate allele it
-    starts at the same base, and bases to the right of it move in or out.
+    The windows are those of :func:`allele_windows`.
     """
     if not candidates:
         return np.zeros((0, len(model.tracks)))
-    windows = [list(_windows(model, contigs[one.contig], one)) for one in candidates]
-    both = np.array(windows, dtype=np.uint8)
+    both = np.stack(
+        [
+            allele_windows(contigs[one.contig], one.start, one.ref, one.alt, model.window)
+            for one in candidates
+        ]
+    )
     reference, alternate = (model.probability(both[:, side]) for side in (0, 1))
     return np.log(alternate / (1 - alternate)) - np.log(reference / (1 - reference))
+
+
+def allele_windows(
+    contig: Codes, start: int, ref: Codes, alt: Codes, window: int
+) -> UInt8[np.ndarray, "2 L"]:
+    """The window around a variant, with either allele.
+
+    It starts ``window // 2`` bases before the variant. With an alternate allele of another
+    length it starts at the same base, and bases to the right of the variant move in or out.
+
+    Parameters
+    ----------
+    contig
+        ``(L,)`` codes of the reference.
+    start
+        0-based position of the first base of ``ref``; the window must lie inside the contig.
+    ref, alt
+        Codes of the alleles.
+    window
+        Bases.
+
+    Returns
+    -------
+    ndarray
+        ``(2, window)``: with the reference allele, with the alternate one.
+    """
+    left = start - window // 2
+    before = contig[left:start]
+    after = contig[start + ref.size : left + window + ref.size]
+    return np.stack([np.concatenate([before, one, after])[:window] for one in (ref, alt)])
 
 
 def write_vcf(
@@ -158,14 +191,6 @@ def _fits(one: _Candidate, effect: np.ndarray, tracks: Sequence[str]) -> bool:
     if one.kind.startswith("neutral"):
         return float(np.abs(effect).max()) <= NEUTRAL
     return True
-
-
-def _windows(model: BindingModel, codes: Codes, one: _Candidate) -> Iterator[CodeBatch]:
-    left = one.start - model.window // 2
-    before = codes[left : one.start]
-    after = codes[one.start + one.ref.size : left + model.window + LONGEST + 1]
-    for allele in (one.ref, one.alt):
-        yield np.concatenate([before, allele, after])[: model.window]
 
 
 class _Draw:

@@ -1,0 +1,150 @@
+"""Effects of a simulation's variants: as a model predicts them, and as they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float32
+
+import danq
+from danq.genome.alphabet import encode
+from danq.genome.fasta import Genome
+from danq.genome.simulate import Truth
+from danq.genome.simulation.variants import allele_windows
+from danq.inference.forward import predict_codes
+from danq.models import Model
+from danq.output import replacing
+
+
+def score_variants(
+    model: Model,
+    truth: Truth,
+    genome: str | Path,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+) -> Float32[np.ndarray, "N K"]:
+    """Predicted effect of each variant of a truth: log odds with it, minus those without.
+
+    Parameters
+    ----------
+    model
+        A trained model, K tracks.
+    truth
+        Its N variants are scored, in windows that start half a window before them.
+    genome
+        FASTA of the reference.
+    device, precision
+        As `danq.device` resolves them.
+
+    Raises
+    ------
+    InputError
+        When the genome cannot be read or lacks a contig.
+    """
+    window = model.spec.window
+    if not truth.variants:
+        return np.zeros((0, len(model.spec.tracks)), dtype=np.float32)
+    with Genome(genome) as reference:
+        contigs = {one.contig: reference.codes(one.contig) for one in truth.variants}
+    pairs = [
+        allele_windows(contigs[one.contig], one.pos - 1, encode(one.ref), encode(one.alt), window)
+        for one in truth.variants
+    ]
+    codes = np.concatenate(pairs)
+    p = predict_codes(model.module, codes, device=device, precision=precision).astype(np.float64)
+    p = p.clip(1e-6, 1 - 1e-6)
+    logits = np.log(p / (1 - p))
+    return (logits[1::2] - logits[::2]).astype(np.float32)
+
+
+def compare_effects(
+    truth: Truth, tracks: Sequence[str], effects: Float32[np.ndarray, "N K"]
+) -> dict[str, float]:
+    """How well predicted effects of variants fit the known ones.
+
+    Parameters
+    ----------
+    truth
+        Holds the variants and what they do.
+    tracks
+        Names of the columns of ``effects``.
+    effects
+        Predicted effects, as :func:`score_variants` gives them.
+
+    Returns
+    -------
+    dict
+        ``changing``: variants made to break a motif or a blocker; ``correlation`` (Pearson) of
+        predicted with known effects over these, each on its own track; ``signs``: share of
+        them with the right sign; ``changing_size`` and ``neutral_size``: median size of the
+        predicted effect on the variant's track, or on all tracks for ``neutral`` ones. NaN
+        where there is none.
+    """
+    changing, known, sizes = [], [], []
+    for row, one in zip(effects, truth.variants, strict=True):
+        if one.kind in ("breaking", "releasing"):
+            changing.append(float(row[list(tracks).index(one.track)]))
+            known.append(one.effect[one.track])
+        elif one.kind.startswith("neutral"):
+            sizes.append(float(np.abs(row).mean()))
+    several = len(changing) > 1 and np.std(changing) > 0 and np.std(known) > 0
+    return {
+        "changing": len(changing),
+        "correlation": float(np.corrcoef(changing, known)[0, 1]) if several else math.nan,
+        "signs": float(np.mean(np.sign(changing) == np.sign(known))) if changing else math.nan,
+        "changing_size": float(np.median(np.abs(changing))) if changing else math.nan,
+        "neutral": len(sizes),
+        "neutral_size": float(np.median(sizes)) if sizes else math.nan,
+    }
+
+
+def write_effects(
+    path: Path,
+    truth: Truth,
+    tracks: Sequence[str],
+    effects: Float32[np.ndarray, "N K"],
+    overwrite: bool,
+) -> None:
+    """Write predicted and known effects side by side, one row a variant, as TSV.
+
+    Parameters
+    ----------
+    path
+        File to make.
+    truth
+        Holds the N variants and what they do.
+    tracks
+        Names of the K columns of ``effects``; the known effect is in the column
+        ``<track>_known``.
+    effects
+        Predicted effects, as :func:`score_variants` gives them.
+    overwrite
+        Whether a file that lies there may be replaced.
+
+    Raises
+    ------
+    InputError
+        When the file is there and may not be replaced, or cannot be written.
+    """
+    rows = [
+        {
+            "chrom": one.contig,
+            "pos": one.pos,
+            "id": one.id,
+            "ref": one.ref,
+            "alt": one.alt,
+            "kind": one.kind,
+            **{track: float(value) for track, value in zip(tracks, row, strict=True)},
+            **{f"{track}_known": one.effect[track] for track in tracks},
+        }
+        for one, row in zip(truth.variants, effects, strict=True)
+    ]
+    with replacing(path, overwrite) as temporary, temporary.open("wb") as handle:
+        handle.write(f"# created by danq {danq.__version__} (demo)\n".encode())
+        handle.write(b"# pos is 1-based; effects are natural log odds, alternate minus reference\n")
+        pl.DataFrame(rows).write_csv(handle, separator="\t", float_precision=4)

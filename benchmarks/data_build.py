@@ -114,7 +114,7 @@ def yeast(folder: Path, work: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--human", action="store_true", help="the whole human-size case")
     parser.add_argument("--scale", type=float, default=0.05, help="part of the human-size case")
     parser.add_argument("--yeast", type=Path, help="folder of the yeast data")

@@ -1,25 +1,24 @@
 """AUROC and average precision of all tracks against scikit-learn, in one run.
 
-Run ``python -m benchmarks.ranking``; ``--full`` takes 455,024 windows and 919 tracks.
-scikit-learn is timed on a few of the tracks and its time scaled up by their number.
+    python -m benchmarks.ranking [--quick]
+
+455,024 windows and 919 tracks, as in DeepSEA's test set. scikit-learn is timed on a few of the
+tracks and its time scaled up by their number.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import resource
 import statistics
-import time
-from collections.abc import Callable
-from typing import Any
 
-import numba
 import numpy as np
 import sklearn
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from benchmarks.rounds import Row, alternate, compare, peak_bytes
 from danq.evaluation.metrics import rank
+
+PART = "ranking"
+WINDOWS, TRACKS, COMPARED = 455_024, 919, 16
 
 
 def make(windows: int, tracks: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -38,71 +37,43 @@ def make(windows: int, tracks: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return scores, labels
 
 
-def seconds(call: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
-    result = call()
-    return time.perf_counter() - start, result
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--full", action="store_true", help="455,024 windows, 919 tracks")
-    parser.add_argument("--windows", type=int, default=50_000)
-    parser.add_argument("--tracks", type=int, default=128)
-    parser.add_argument("--compare", type=int, default=16, help="tracks given to scikit-learn")
-    parser.add_argument("--repeats", type=int, default=3)
-    chosen = parser.parse_args()
-    windows, tracks = (455_024, 919) if chosen.full else (chosen.windows, chosen.tracks)
+def measure(*, quick: bool = False, rounds: int = 3) -> list[Row]:
+    """Ratio of times, memory over the score matrix, and the largest difference."""
+    windows, tracks = (4_000, 12) if quick else (WINDOWS, TRACKS)
     scores, labels = make(windows, tracks, 1)
-    some = np.linspace(0, tracks - 1, min(chosen.compare, tracks)).astype(int)
+    some = np.linspace(0, tracks - 1, min(COMPARED, tracks)).astype(int)
 
     def theirs() -> np.ndarray:
-        return np.array(
-            [
-                (
-                    roc_auc_score(labels[:, k], scores[:, k]),
-                    average_precision_score(labels[:, k], scores[:, k]),
-                )
-                for k in some
-            ]
-        )
+        pairs = ((labels[:, k], scores[:, k]) for k in some)
+        return np.array([(roc_auc_score(y, x), average_precision_score(y, x)) for y, x in pairs])
 
-    rank(scores[:100], labels[:100])  # compile
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    ours, reference = [], []
-    for turn in range(chosen.repeats):
-        spent, ranking = seconds(lambda: rank(scores, labels))
-        ours.append(spent)
-        if turn == 0:
-            grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        spent, expected = seconds(theirs)
-        reference.append(spent * tracks / some.size)
-    got = np.stack([ranking.auroc[some], ranking.aupr[some]], 1)
-    held = scores.nbytes + labels.nbytes + grown * 1024
-    print(
-        json.dumps(
-            {
-                "windows": windows,
-                "tracks": tracks,
-                "threads": numba.get_num_threads(),
-                "danq_s": statistics.median(ours),
-                "danq_all_s": ours,
-                "sklearn_tracks_timed": int(some.size),
-                "sklearn_scaled_s": statistics.median(reference),
-                "sklearn_scaled_all_s": reference,
-                "ratio": statistics.median(reference) / statistics.median(ours),
-                "largest_difference": float(np.abs(got - expected).max()),
-                "memory_over_score_matrix": held / scores.nbytes,
-                "versions": {
-                    "numpy": np.__version__,
-                    "numba": numba.__version__,
-                    "scikit-learn": sklearn.__version__,
-                },
-            },
-            indent=2,
-        )
-    )
+    rank(scores[:100], labels[:100])  # compiles
+    ranking, grown = peak_bytes(lambda: rank(scores, labels))
+    off = float(np.abs(np.stack([ranking.auroc[some], ranking.aupr[some]], 1) - theirs()).max())
+    spent = alternate({"sklearn": theirs, "danq": lambda: rank(scores, labels)}, rounds, warm=0)
+    scaled = [seconds * tracks / some.size for seconds in spent["sklearn"]]
+    row = compare(PART, "AUROC + average precision", scaled, spent["danq"], target=20.0, goal=40.0)
+    row.details = {
+        "windows": windows,
+        "tracks": tracks,
+        "sklearn_tracks_timed": int(some.size),
+        "sklearn": sklearn.__version__,
+        "seconds_per_track": statistics.median(spent["danq"]) / tracks,
+    }
+    rows = [
+        row,
+        Row(PART, "largest difference", off, "", target=1e-12, at_most=True),
+    ]
+    held = Row(PART, "memory over the score matrix", target=3.0, at_most=True)
+    if grown is None:
+        held.note = "skipped: the peak of memory cannot be read on this system"
+    else:
+        held.value = (scores.nbytes + labels.nbytes + grown) / scores.nbytes
+        held.note = "scores, labels and what the call takes beside them"
+    return [*rows, held]
 
 
 if __name__ == "__main__":
-    main()
+    from benchmarks.command import main
+
+    main(measure, __doc__)

@@ -92,7 +92,8 @@ def save_model(path: str | Path, module: CnnRnn, spec: ModelSpec) -> None:
         replacing(path, overwrite=True) as temporary,
         os_errors(safetensors.SafetensorError),
     ):
-        safetensors.torch.save_file(weights, temporary, metadata=header)
+        # Not save_file, which makes files that only their owner may read.
+        temporary.write_bytes(safetensors.torch.save(weights, metadata=header))
 
 
 def read_spec(path: str | Path) -> ModelSpec:

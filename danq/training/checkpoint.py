@@ -69,7 +69,7 @@ def save_checkpoint(
         replacing(folder / LAST, overwrite=True, remedy=remedy) as temporary,
         os_errors(safetensors.SafetensorError),
     ):
-        safetensors.torch.save_file(tensors, temporary, header)
+        temporary.write_bytes(safetensors.torch.save(tensors, header))
 
 
 def load_checkpoint(

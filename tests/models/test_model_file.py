@@ -83,3 +83,10 @@ def test_weights_of_another_shape(model, tmp_path):
 def test_unwritable(model, tmp_path):
     with pytest.raises(InputError, match="there is no folder"):
         save_model(tmp_path / "none" / "model.safetensors", model.module, model.spec)
+
+
+def test_the_umask_decides_who_may_read(model, tmp_path):
+    save_model(tmp_path / "model.safetensors", model.module, model.spec)
+    (tmp_path / "plain").write_text("")
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1

@@ -23,7 +23,7 @@ CHUNK = 1 << 20
 
 
 def device_bytes(dataset: Dataset) -> int:
-    """Bytes that a dataset takes on a device: 2 bits a base, 1 bit a label, 20 bytes a window."""
+    """Bytes that a dataset takes on a device: 2 bits a base, 1 bit a label, 12 bytes a window."""
     genome = dataset.genome
     runs = genome.n_start.nbytes + genome.n_end.nbytes
     tables = 16 * genome.lengths.size + runs

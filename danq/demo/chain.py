@@ -27,7 +27,7 @@ from danq.training.train import train
 
 log = logging.getLogger("danq")
 
-# Three rounds of 13,000 windows: a fourth brings nothing on the validation contig.
+# Three rounds of 10,000 windows: a fourth brings nothing on the validation contig.
 RECIPE = {"epochs": 3, "batch_size": 128, "averaging": 0.98}
 REPLICATES = 200
 """Bootstrap draws of the evaluation."""
@@ -37,7 +37,7 @@ def demo(
     out: str | Path,
     *,
     seed: int = 1,
-    genome_size: int = 4_000_000,
+    genome_size: int = 3_000_000,
     variants: int = 400,
     model_changes: Mapping[str, Any] | None = None,
     recipe_changes: Mapping[str, Any] | None = None,

@@ -22,7 +22,7 @@ __all__ = ["KnownVariant", "Truth", "read_truth", "simulate"]
 
 GENOME, TRACKS, VARIANTS, TRUTH = "genome.fa", "tracks", "variants.vcf", "truth.json"
 LINE = 60
-UNKNOWN = 1000
+UNKNOWN = 300
 """Bases N at the start of each contig, as at the ends of real chromosomes."""
 LEAST_CONTIG = 10_000
 

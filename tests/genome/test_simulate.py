@@ -64,14 +64,14 @@ def test_genome_has_contigs_line_length_and_unknown_ends(folder, truth, genome):
     assert sum(truth.contigs.values()) == SIZE
     assert {len(line) for line in (folder / "genome.fa").read_text().splitlines()[1:100]} == {60}
     for codes in genome.values():
-        assert (codes[:1000] == 4).all()
-        assert (codes[1000:] < 4).all()
+        assert (codes[:300] == 4).all()
+        assert (codes[300:] < 4).all()
     assert truth.valid == ("chr2",)
     assert truth.test == ("chr3",)
 
 
 def test_background_has_a_mammals_composition(genome):
-    codes = np.concatenate([one[1000:] for one in genome.values()])
+    codes = np.concatenate([one[300:] for one in genome.values()])
     gc = np.isin(codes, [1, 2]).mean()
     assert 0.40 < gc < 0.47
     cpg = ((codes[:-1] == 1) & (codes[1:] == 2)).mean()

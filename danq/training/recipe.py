@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from danq.errors import InputError
-from danq.models import DEFAULT_PRESET
 
 Monitor = Literal["aupr", "loss"]
 WINDOWS_SHOWN = 900_000
 EPOCHS = (4, 40)
-_PATHS = {"genome", "tracks", "exclude", "chrom_map"}
 
 
 class Recipe(BaseModel):
@@ -79,56 +75,6 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-class RunSettings(BaseModel):
-    """Where and how a run computes: seed, arithmetic, processes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    seed: int = Field(default=0, ge=0)
-    device: str = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    devices: int = Field(default=1, gt=0)
-    nodes: int = Field(default=1, gt=0)
-
-
-class RunConfig(BaseModel):
-    """What a run configuration file (TOML) may say; every part may be left out.
-
-    ``[data]`` holds options of `danq.datasets.build_dataset`, ``[model]`` a ``preset`` and changed
-    numbers of its architecture, ``[training]`` a ``recipe`` and changed choices of it, ``[run]``
-    the fields of `RunSettings`.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    data: dict[str, Any] = {}
-    model: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-    run: RunSettings = RunSettings()
-
-    @property
-    def preset(self) -> str:
-        """Name of the model preset."""
-        return str(self.model.get("preset", DEFAULT_PRESET))
-
-    @property
-    def model_changes(self) -> dict[str, Any]:
-        """Numbers that differ from the preset's."""
-        return {name: value for name, value in self.model.items() if name != "preset"}
-
-    def recipe(self, **changes: Any) -> Recipe:
-        """The training recipe, with changes that are not None laid over it.
-
-        Raises
-        ------
-        InputError
-            When the recipe's name, a choice's name or its value is not known.
-        """
-        fields = {name: value for name, value in self.training.items() if name != "recipe"}
-        fields |= {name: value for name, value in changes.items() if value is not None}
-        return named_recipe(str(self.training.get("recipe", "default")), **fields)
-
-
 def named_recipe(name: str, **changes: Any) -> Recipe:
     """A recipe of `RECIPES`, some choices changed.
 
@@ -142,39 +88,8 @@ def named_recipe(name: str, **changes: Any) -> Recipe:
     try:
         return Recipe.model_validate(RECIPES[name].model_dump() | changes)
     except ValidationError as error:
-        raise InputError(f"recipe '{name}' cannot take {changes}: {_told(error)}") from error
+        raise InputError(f"recipe '{name}' cannot take {changes}: {told(error)}") from error
 
 
-def read_config(path: str | Path) -> RunConfig:
-    """Read a run configuration; relative paths in it start at its folder.
-
-    Raises
-    ------
-    InputError
-        When the file is missing, not TOML, or holds a part that is not known.
-    """
-    path = Path(path)
-    try:
-        config = RunConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise InputError(f"cannot read it: {error.strerror}", file=path) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"not valid TOML: {error}", file=path) from error
-    except ValidationError as error:
-        raise InputError(
-            _told(error), file=path, remedy="Known parts are [data], [model], [training] and [run]"
-        ) from error
-    return config.model_copy(update={"data": _placed(config.data, path.parent)})
-
-
-def _placed(data: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Relative paths of a configuration are meant from the folder it lies in."""
-
-    def place(value: Any) -> Any:
-        return [place(one) for one in value] if isinstance(value, list) else str(folder / value)
-
-    return {name: place(v) if name in _PATHS else v for name, v in data.items()}
-
-
-def _told(error: ValidationError) -> str:
+def told(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())

@@ -10,38 +10,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tomli_w
 import torch
 from lightning.fabric import Fabric
 
 import danq
-from danq.core import CnnRnn
 from danq.datasets.build import build_dataset
 from danq.datasets.dataset import Dataset
 from danq.device import resolve_device, resolve_precision, set_threads
 from danq.errors import InputError
-from danq.genome.motifs import Motif, read_motifs, write_meme
+from danq.genome.motifs import write_meme
 from danq.inference.evaluate import evaluate as evaluate_model
 from danq.models import (
     Architecture,
     ModelSpec,
     build_module,
-    initialise_danq,
-    initialise_jaspar,
     load_model,
     save_model,
-    set_base_rates,
 )
 from danq.models import architecture as preset_architecture
 from danq.models.file import RUN_MODEL
-from danq.output import check_folder, refusals, replacing
+from danq.output import check_folder, refusals
 from danq.training.checkpoint import LAST, Progress
+from danq.training.config import CONFIG, RunConfig, RunSettings, merged, write_config
 from danq.training.fit import Fit, Validation
-from danq.training.journal import METRICS, Journal, log
-from danq.training.recipe import Recipe, RunConfig, RunSettings, read_config
-from danq.training.seeds import SEEDED_SHARE, SMALL_SET, apply_seeds, find_seeds
+from danq.training.journal import Journal, log
+from danq.training.recipe import Recipe
+from danq.training.start import start
 
-CONFIG = "config.toml"
 SEEDS = "seeds.meme"
 DATASET = "dataset.h5"
 EVALUATION = "evaluation"
@@ -125,8 +120,9 @@ def train(
     devices, nodes
         Processes per node, and nodes (lightning's DDP); 1 unless ``config`` says otherwise.
     resume
-        Go on from ``last.ckpt``; the result equals that of a run never stopped. A run folder
-        without a checkpoint is trained from the start, a finished one is left as it is.
+        Go on from ``last.ckpt``, by the folder's own ``config.toml`` unless ``config`` is given;
+        the result equals that of a run never stopped. A run folder without a checkpoint is
+        trained from the start, a finished one is left as it is.
     overwrite
         Replace a run folder that exists.
     evaluate
@@ -143,33 +139,48 @@ def train(
     TrainingDiverged
         When the loss is not finite; the last good checkpoint is kept.
     """
-    settings = _settings(config, model, model_changes, recipe, recipe_changes)
-    told = {"seed": seed, "device": device, "precision": precision}
-    told |= {"devices": devices, "nodes": nodes}
-    run = RunSettings.model_validate(
-        settings.run.model_dump() | {name: v for name, v in told.items() if v is not None}
+    folder = Path(out)
+    if resume and config is None and (folder / CONFIG).is_file():
+        config = folder / CONFIG
+    settings = merged(
+        config,
+        model={"preset": model} | dict(model_changes or {}),
+        training={"recipe": recipe} | dict(recipe_changes or {}),
+        run={
+            "seed": seed,
+            "device": device,
+            "precision": precision,
+            "devices": devices,
+            "nodes": nodes,
+        },
     )
+    run = settings.run
     set_threads(threads)
     where = resolve_device(run.device)
     # Resolved here, so that a resumed run computes as it began.
     run = run.model_copy(update={"precision": resolve_precision(run.precision, where)})
     fabric = _fabric(where, run)
-    folder = Path(out)
     if fabric.is_global_zero:
         _prepare_folder(folder, resume=resume, overwrite=overwrite)
     fabric.barrier()
-    dataset = _dataset(data, folder, genome, tracks, dict(settings.data) | dict(data_options or {}))
+    given = dict(settings.data) | {"genome": genome, "tracks": tracks} | dict(data_options or {})
+    if data is not None:
+        given = {"file": Path(data)} if isinstance(data, str | Path) else {}
+    given = {name: value for name, value in given.items() if value is not None}
+    dataset = data if isinstance(data, Dataset) else _dataset(folder, given)
     _check(dataset)
     numbers = preset_architecture(settings.preset, **settings.model_changes)
     chosen = settings.recipe().settled(len(dataset.indices("train")))
-    if fabric.is_global_zero:
-        _write_config(folder, settings, numbers, chosen, run, dataset)
+    resuming = resume and (folder / LAST).is_file()
+    if fabric.is_global_zero and not resuming:
+        write_config(folder, given, dataset, settings.preset, numbers, chosen, run)
     with Journal(folder, active=fabric.is_global_zero) as journal:
         torch.manual_seed(run.seed)
         module = build_module(numbers, len(dataset.tracks), dataset.window)
-        resuming = resume and (folder / LAST).is_file()
         if not resuming:
-            _initialise(module, settings.preset, numbers, dataset, chosen, run.seed, folder, fabric)
+            motifs = start(module, settings.preset, dataset, chosen, run.seed)
+            if motifs and fabric.is_global_zero:
+                write_meme(folder / SEEDS, motifs, overwrite=True)
         spec = _spec(settings.preset, numbers, dataset, chosen, run.seed)
         fit = Fit(
             module,
@@ -206,29 +217,6 @@ def train(
         progress.seconds,
         fit.waited / max(progress.seconds, 1e-9),
         progress.history,
-    )
-
-
-def _settings(
-    config: str | Path | RunConfig | None,
-    model: str | None,
-    model_changes: Mapping[str, Any] | None,
-    recipe: str | None,
-    recipe_changes: Mapping[str, Any] | None,
-) -> RunConfig:
-    """One configuration out of a file and of what was said beside it."""
-    if config is None:
-        config = RunConfig()
-    elif not isinstance(config, RunConfig):
-        config = read_config(config)
-    changed = {k: v for k, v in (recipe_changes or {}).items() if v is not None}
-    return RunConfig(
-        data=config.data,
-        model=config.model
-        | ({} if model is None else {"preset": model})
-        | dict(model_changes or {}),
-        training=config.training | ({} if recipe is None else {"recipe": recipe}) | changed,
-        run=config.run,
     )
 
 
@@ -270,19 +258,11 @@ def _objection(folder: Path) -> str | None:
     return None if ours else "holds no run of danq"
 
 
-def _dataset(
-    data: str | Path | Dataset | None,
-    folder: Path,
-    genome: str | Path | None,
-    tracks: str | Path | Sequence[str | Path] | None,
-    options: dict[str, Any],
-) -> Dataset:
-    if isinstance(data, Dataset):
-        return data
-    if data is not None:
-        return Dataset.open(data)
-    genome = genome or options.pop("genome", None)
-    tracks = tracks or options.pop("tracks", None)
+def _dataset(folder: Path, given: dict[str, Any]) -> Dataset:
+    if "file" in given:
+        return Dataset.open(given["file"])
+    options = dict(given)
+    genome, tracks = options.pop("genome", None), options.pop("tracks", None)
     if genome is None or tracks is None:
         raise InputError(
             "there is nothing to train on",
@@ -302,46 +282,6 @@ def _check(dataset: Dataset) -> None:
                 file=dataset.path,
                 remedy="Build the dataset with other validation and test chromosomes",
             )
-
-
-def _initialise(
-    module: CnnRnn,
-    preset: str,
-    numbers: Architecture,
-    dataset: Dataset,
-    recipe: Recipe,
-    seed: int,
-    folder: Path,
-    fabric: Fabric,
-) -> None:
-    initialise_danq(module)
-    if recipe.base_rates:
-        windows = max(1, len(dataset.indices("train")))
-        set_base_rates(module, dataset.positives("train") / windows)
-    motifs = _seed_motifs(dataset, recipe, numbers, seed)
-    if not motifs:
-        return
-    if preset == "danq-jaspar":
-        used = initialise_jaspar(module, [motif.probabilities for motif in motifs], seed)
-    else:
-        used = apply_seeds(module, motifs, seed)
-    log.info("%d of %d filters start as %d motifs", used, numbers.filters, len(motifs))
-    if fabric.is_global_zero:
-        write_meme(folder / SEEDS, motifs, overwrite=True)
-
-
-def _seed_motifs(
-    dataset: Dataset, recipe: Recipe, numbers: Architecture, seed: int
-) -> Sequence[Motif]:
-    if recipe.seed_filters == "none":
-        return ()
-    if recipe.seed_filters != "auto":
-        return read_motifs(recipe.seed_filters)
-    if len(dataset.indices("train")) > SMALL_SET:
-        log.info("filters are not seeded from the data: more than %s windows", f"{SMALL_SET:,}")
-        return ()
-    found = find_seeds(dataset, limit=int(SEEDED_SHARE * numbers.filters / 2), seed=seed)
-    return [one.motif() for one in found]
 
 
 def _spec(
@@ -371,27 +311,6 @@ def _with_result(spec: ModelSpec, figures: Validation, progress: Progress) -> Mo
 
 
 def _identity(spec: ModelSpec, run: RunSettings) -> str:
-    text = spec.model_dump_json() + run.model_dump_json()
+    # The device may change on the way; what decides the numbers may not.
+    text = spec.model_dump_json() + run.model_dump_json(exclude={"device"})
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _write_config(
-    folder: Path,
-    settings: RunConfig,
-    numbers: Architecture,
-    recipe: Recipe,
-    run: RunSettings,
-    dataset: Dataset,
-) -> None:
-    told = {
-        "data": {name: str(v) if isinstance(v, Path) else v for name, v in settings.data.items()},
-        "model": {"preset": settings.preset} | numbers.model_dump(mode="json"),
-        "training": recipe.model_dump(mode="json"),
-        "run": run.model_dump(),
-    }
-    text = f"# danq {danq.__version__}, dataset {dataset.path} sha256 {dataset.digest}\n"
-    with replacing(folder / CONFIG, overwrite=True) as temporary:
-        temporary.write_text(text + tomli_w.dumps(told), encoding="utf-8")
-
-
-__all__ = ["METRICS", "TrainingResult", "train"]

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from danq.errors import InputError
+from danq.training.config import merged, read_config
 from danq.training.optimise import KerasRmsprop, learning_rate
-from danq.training.recipe import named_recipe, read_config
+from danq.training.recipe import named_recipe
 
 
 def test_unknown_names_and_values():
@@ -26,7 +27,7 @@ def test_config_file(tmp_path):
     config = read_config(path)
     assert config.preset == "danq"
     assert config.model_changes == {"hidden": 64}
-    recipe = config.recipe(lr=None, batch_size=7)
+    recipe = merged(config, model={}, training={"lr": None, "batch_size": 7}, run={}).recipe()
     assert (recipe.optimizer, recipe.epochs, recipe.batch_size) == ("rmsprop", 3, 7)
 
 

@@ -104,6 +104,19 @@ def test_resumed_equals_uninterrupted(planted_set, tiny, tmp_path, monkeypatch, 
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+def test_resume_needs_no_more_than_the_run_folder(planted_set, tiny, tmp_path, monkeypatch):
+    data = tmp_path / "data.h5"
+    planted_set.save(data)
+    train(data, out=tmp_path / "whole", seed=3, **settings(tiny))
+    monkeypatch.setattr(fit_module.Fit, "_step", lambda *_: (_ for _ in ()).throw(Killed))
+    with pytest.raises(Killed):
+        train(data, out=tmp_path / "cut", seed=3, **settings(tiny))
+    monkeypatch.undo()
+    train(out=tmp_path / "cut", resume=True, threads=1, evaluate=False)
+    cut, whole = (tmp_path / name / "model.safetensors" for name in ("cut", "whole"))
+    assert cut.read_bytes() == whole.read_bytes()
+
+
 def test_resume_of_a_finished_run_changes_nothing(planted_set, tiny, tmp_path):
     train(planted_set, out=tmp_path / "run", **settings(tiny))
     before = (tmp_path / "run" / "model.safetensors").read_bytes()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from danq.errors import DanqError
 from danq.evaluation.metrics import average_precision, roc_auc
 from danq.inference.forward import predict_dataset
 from danq.training.checkpoint import LAST, Progress, load_checkpoint, save_checkpoint
+from danq.training.device_batches import DeviceBatches, device_bytes
 from danq.training.journal import Journal
 from danq.training.optimise import build_optimizer, learning_rate
 from danq.training.recipe import Recipe
@@ -97,15 +99,7 @@ class Fit:
         self.progress = Progress()
         self.valid = dataset.indices("valid")
         self.valid_labels = dataset.labels(self.valid)
-        self.batches = Batches(
-            dataset,
-            dataset.indices("train"),
-            recipe.batch_size,
-            shuffle=True,
-            reverse_complement=recipe.reverse_complement,
-            max_shift=recipe.max_shift,
-            seed=seed,
-        )
+        self.batches = _batches(dataset, recipe, seed, fabric.device)
         self.steps = len(self.batches) * recipe.epochs
         self.plain = module.to(fabric.device)
         self.average = copy.deepcopy(self.plain).requires_grad_(False) if recipe.averaging else None
@@ -199,15 +193,15 @@ class Fit:
                 return
             yield batch
 
-    def _step(self, codes: np.ndarray, labels: np.ndarray) -> Tensor:
+    def _step(self, codes: np.ndarray | Tensor, labels: np.ndarray | Tensor) -> Tensor:
         progress, recipe, device = self.progress, self.recipe, self.fabric.device
         # Dropout is a function of seed and step alone, so a resumed run repeats it.
         torch.manual_seed(hash((self.seed, progress.step, self.fabric.global_rank)) & (2**63 - 1))
         rate = learning_rate(recipe, progress.step, self.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        x = torch.from_numpy(codes).to(device, non_blocking=True)
-        y = torch.from_numpy(labels).to(device, non_blocking=True).float()
+        x = torch.as_tensor(codes).to(device, non_blocking=True)
+        y = torch.as_tensor(labels).to(device, non_blocking=True).float()
         logits = self.module(x).float()
         loss = F.binary_cross_entropy_with_logits(logits, y)
         self.optimizer.zero_grad(set_to_none=True)
@@ -288,3 +282,20 @@ class Fit:
             float(np.nanmean(average_precision(scores, y))),
             float(np.nanmean(roc_auc(scores, y))),
         )
+
+
+def _batches(
+    dataset: Dataset, recipe: Recipe, seed: int, device: torch.device
+) -> Batches | DeviceBatches:
+    """Batches cut on a GPU that holds the dataset with room to spare, else on the CPU."""
+    choices: dict[str, Any] = {
+        "shuffle": True,
+        "reverse_complement": recipe.reverse_complement,
+        "max_shift": recipe.max_shift,
+        "seed": seed,
+    }
+    indices = dataset.indices("train")
+    fits = device.type == "cuda" and device_bytes(dataset) < torch.cuda.mem_get_info(device)[0] / 2
+    if fits:
+        return DeviceBatches(dataset, indices, recipe.batch_size, device=device, **choices)
+    return Batches(dataset, indices, recipe.batch_size, **choices)

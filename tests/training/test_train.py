@@ -218,3 +218,26 @@ def test_split_without_positives(planted_set, tiny, tmp_path):
     labels[planted_set.split == 1] = 0
     with pytest.raises(InputError, match="the valid split has 150 windows and no positive"):
         train(replace(planted_set, packed=labels), out=tmp_path / "run", **settings(tiny))
+
+
+def test_batches_of_a_device_train_to_the_same_weights(planted_set, tiny, tmp_path, monkeypatch):
+    from danq.training.device_batches import DeviceBatches
+
+    train(planted_set, out=tmp_path / "plain", **settings(tiny, max_shift=3))
+
+    def on_device(dataset, recipe, seed, device):
+        return DeviceBatches(
+            dataset,
+            dataset.indices("train"),
+            recipe.batch_size,
+            shuffle=True,
+            reverse_complement=True,
+            max_shift=3,
+            seed=seed,
+            device=device,
+        )
+
+    monkeypatch.setattr(fit_module, "_batches", on_device)
+    train(planted_set, out=tmp_path / "device", **settings(tiny, max_shift=3))
+    plain, device = (tmp_path / name / "model.safetensors" for name in ("plain", "device"))
+    assert device.read_bytes() == plain.read_bytes()

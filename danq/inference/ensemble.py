@@ -116,8 +116,8 @@ class Ensemble:
         """
         places, *streams = tee(chunks, 1 + len(self.models))
         with ExitStack() as stack:
-            # Each stream sets torch's inference mode at its first block and gives it back when
-            # it is closed, which must happen last in, first out: as the stack does it.
+            # A module may be there twice, and is as it was only when the streams are closed last
+            # in, first out: as the stack does it.
             results = [
                 stack.enter_context(
                     closing(

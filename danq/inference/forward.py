@@ -29,8 +29,7 @@ def evaluating(module: nn.Module, device: torch.device) -> Iterator[nn.Module]:
     home = next(iter(module.parameters()), torch.empty(0)).device
     module.eval().to(device)
     try:
-        with torch.inference_mode():
-            yield module
+        yield module
     finally:
         module.train(training).to(home)
 
@@ -88,7 +87,8 @@ def predict_blocks(
     kind = resolve_precision(precision, where)
     with evaluating(module, where):
         for codes in blocks:
-            with autocast(where, kind):
+            # Around the work alone: whoever takes the results may want gradients.
+            with torch.inference_mode(), autocast(where, kind):
                 out = _probabilities(module, codes, where)
                 if strand == "both":
                     out = (out + _probabilities(module, reverse_complement(codes), where)) / 2

@@ -67,3 +67,13 @@ def test_bf16_is_near(module, codes):
 def test_unknown_strand(module, codes):
     with pytest.raises(InputError, match="strand is 'minus'.*'both' or 'forward'"):
         run(module, codes, strand="minus")
+
+
+def test_the_consumer_of_a_stream_is_not_in_inference_mode(module, codes):
+    stream = predict_blocks(module, iter([codes, codes]), device="cpu", precision="fp32")
+    next(stream)
+    assert not torch.is_inference_mode_enabled()
+    module(torch.from_numpy(codes)).sum().backward()
+    assert module.encoder.weight.grad is not None
+    stream.close()
+    module.zero_grad()

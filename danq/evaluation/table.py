@@ -127,7 +127,8 @@ def group_table(table: pl.DataFrame, bootstrap: Bootstrap | None = None) -> pl.D
             chosen = np.array([i for i, name in enumerate(names) if name == group])
             rows.append(_row(group or "(no group)", table[chosen], chosen, bootstrap))
     floats = {name: pl.Float64 for name in rows[0] if name.startswith((*FIGURES,))}
-    return pl.DataFrame(rows, schema_overrides={**floats, "below_baseline": pl.Int64})
+    table = pl.DataFrame(rows, schema_overrides={**floats, "below_baseline": pl.Int64})
+    return table.with_columns(pl.selectors.float().fill_nan(None))
 
 
 def _row(

@@ -123,3 +123,13 @@ def test_plots_name_few_tracks_with_their_figures():
     line = axes.get_lines()[0]
     assert np.asarray(line.get_ydata()).min() == 1
     assert math.isclose(float(np.asarray(line.get_xdata())[-1]), 1)
+
+
+def test_a_mean_that_is_not_defined_has_null_ends():
+    labels = np.ones((40, 1), np.uint8)  # positives alone: no AUROC
+    scores = np.random.default_rng(0).random((40, 1)).astype(np.float32)
+    drawn = bootstrap(scores, labels, replicates=20)
+    table = track_table(("a",), ("",), rank(scores, labels), 40, bootstrap=drawn)
+    row = group_table(table, drawn).row(0, named=True)
+    assert (row["auroc_mean"], row["auroc_mean_low"], row["auroc_mean_high"]) == (None, None, None)
+    assert row["aupr_mean_low"] == 1.0

@@ -76,7 +76,8 @@ class Journal:
             self.board.finalize("failed" if error else "success")
         if self.file is not None:
             if error is not None:
-                self.file.emit(log.makeRecord(log.name, logging.ERROR, "", 0, str(error), (), None))
+                told = str(error) or type(error).__name__
+                self.file.emit(log.makeRecord(log.name, logging.ERROR, "", 0, told, (), None))
             log.removeHandler(self.file)
             log.setLevel(self.level)
             self.file.close()

@@ -107,10 +107,11 @@ def train(context: click.Context, **given: Any) -> None:
         threads=given["threads"],
         **_run_settings(context),
     )
-    click.echo(
-        f"{result.folder}: best of {result.epochs} epochs was {result.best_epoch}; "
-        f"trained for {result.seconds:.0f} s"
-    )
+    if result.rank == 0:
+        click.echo(
+            f"{result.folder}: best of {result.epochs} epochs was {result.best_epoch}; "
+            f"trained for {result.seconds:.0f} s"
+        )
 
 
 def _told(context: click.Context, names: dict[str, str]) -> dict[str, Any]:

@@ -170,7 +170,9 @@ class Fit:
         stream = self.batches.epoch(progress.epoch, start_batch=progress.batch)
         started = time.perf_counter()
         for codes, labels in self._timed(stream):
-            loss = self._step(codes[rank::world], labels[rank::world])
+            # The last batch may be too small to give every process a share.
+            share = slice(rank, None, world) if len(codes) >= world else slice(None)
+            loss = self._step(codes[share], labels[share])
             self._pending.append(loss)
             progress.step += 1
             progress.batch += 1

@@ -60,6 +60,8 @@ class TrainingResult:
         Share of that time spent waiting for data.
     history
         One row of metrics per epoch, as in ``metrics.csv``.
+    rank
+        Number of this process among those of a distributed run; the first is 0.
     """
 
     folder: Path
@@ -68,6 +70,7 @@ class TrainingResult:
     seconds: float
     waited: float
     history: list[dict[str, float]]
+    rank: int = 0
 
 
 def train(
@@ -160,6 +163,8 @@ def train(
     # Resolved here, so that a resumed run computes as it began.
     run = run.model_copy(update={"precision": resolve_precision(run.precision, where)})
     fabric = _fabric(where, run)
+    if not fabric.is_global_zero:
+        log.setLevel(logging.WARNING)
     if fabric.is_global_zero:
         _prepare_folder(folder, resume=resume, overwrite=overwrite)
     fabric.barrier()
@@ -217,6 +222,7 @@ def train(
         progress.seconds,
         fit.waited / max(progress.seconds, 1e-9),
         progress.history,
+        fabric.global_rank,
     )
 
 

@@ -31,8 +31,8 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "data/recipes/yeast/yeast.toml"
 TRACKS = 64
 # IUPAC consensus of the two general regulatory factors, both well known.
-CONSENSUS = {"Reb1": "TTACCCG", "Abf1": "RTCRNNNNNNACG"}
-IUPAC = {"A": "A", "C": "C", "G": "G", "T": "T", "R": "AG", "Y": "CT", "N": "ACGT"}
+CONSENSUS = {"Reb1": "RTTACCCGS", "Abf1": "RTCRYNNNNNACG"}
+IUPAC = {"A": "A", "C": "C", "G": "G", "T": "T", "R": "AG", "Y": "CT", "S": "CG", "N": "ACGT"}
 
 
 def write_sheet(yeast: Path, path: Path) -> None:

@@ -19,7 +19,13 @@ Objection = Callable[[Path], str | None]
 OVERWRITE = "Choose another name, or ask for overwriting it"
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.part")
 _NUMBER = re.compile(r"(?:os error|Errno|errno =) (\d+)")
+
+
+def is_leftover(path: Path) -> bool:
+    """Tell whether a process that was killed left this file or folder half written."""
+    return _LEFTOVER.fullmatch(path.name) is not None
 
 
 def writable(folder: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,7 +118,7 @@ class Batches:
             ),
         )
 
-    def epoch(self, epoch: int, start_batch: int = 0) -> Iterator[Batch]:
+    def epoch(self, epoch: int, start_batch: int = 0) -> Generator[Batch, None, None]:
         """Yield the batches of one epoch; the same seed and epoch give the same batches.
 
         Parameters
@@ -140,7 +140,7 @@ class Batches:
         batches = self._make(self.plan(epoch), start_batch)
         return _ahead(batches, self.prefetch) if self.prefetch else batches
 
-    def _make(self, plan: Plan, start_batch: int) -> Iterator[Batch]:
+    def _make(self, plan: Plan, start_batch: int) -> Generator[Batch, None, None]:
         for number in range(start_batch, len(self)):
             part = slice(number * self.batch_size, (number + 1) * self.batch_size)
             rows = plan.order[part]
@@ -152,7 +152,7 @@ class Batches:
             yield codes, self.dataset.labels(rows)
 
 
-def _ahead(batches: Iterator[Batch], depth: int) -> Iterator[Batch]:
+def _ahead(batches: Iterator[Batch], depth: int) -> Generator[Batch, None, None]:
     """Run an iterator in a thread that stays up to ``depth`` batches ahead."""
     ready: queue.Queue[Batch | BaseException | None] = queue.Queue(depth)
     stop = threading.Event()

@@ -34,7 +34,9 @@ class Progress:
     loss_sum: float = 0.0
     """Sum of the losses of those batches."""
     seconds: float = 0.0
-    """Time spent, all interruptions left out."""
+    """Time spent, all interruptions and validation left out."""
+    waited: float = 0.0
+    """Part of that time in which the next batch was not ready."""
     best: float | None = None
     best_epoch: int = 0
     finished: bool = False
@@ -89,7 +91,7 @@ def load_checkpoint(
     path = folder / LAST
     try:
         with safetensors.safe_open(path, framework="pt") as opened:  # type: ignore[attr-defined]
-            header = opened.metadata()
+            header = opened.metadata() or {}
         tensors = safetensors.torch.load_file(path)
     except (OSError, safetensors.SafetensorError) as error:
         raise InputError(
@@ -97,7 +99,7 @@ def load_checkpoint(
             file=path,
             remedy="Train anew, overwriting the run",
         ) from error
-    if header["identity"] != identity:
+    if header.get("identity") != identity:
         raise InputError(
             "the checkpoint belongs to a run with other data, model or recipe",
             file=path,

@@ -13,22 +13,24 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import danq
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError
-from danq.models import DEFAULT_PRESET, Architecture
+from danq.models import DEFAULT_PRESET, PRESETS, Architecture, architecture
 from danq.output import replacing
-from danq.training.recipe import Recipe, named_recipe, told
+from danq.training.recipe import DEFAULT_RECIPE, RECIPES, Recipe, named_recipe, told
 
 CONFIG = "config.toml"
 _PATHS = {"file", "genome", "tracks", "exclude", "chrom_map"}
 
 
 class RunSettings(BaseModel):
-    """Where and how a run computes: seed, arithmetic, processes."""
+    """Where and how a run computes: seed, arithmetic, threads, processes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seed: int = Field(default=0, ge=0)
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"
+    threads: int | None = Field(default=None, gt=0)
+    """CPU threads; None for all cores. Sums may be rounded otherwise with another number."""
     devices: int = Field(default=1, gt=0)
     nodes: int = Field(default=1, gt=0)
 
@@ -55,9 +57,20 @@ class RunConfig(BaseModel):
         return str(self.model.get("preset", DEFAULT_PRESET))
 
     @property
-    def model_changes(self) -> dict[str, Any]:
-        """Numbers that differ from the preset's."""
-        return {name: value for name, value in self.model.items() if name != "preset"}
+    def recipe_name(self) -> str:
+        """Name of the recipe."""
+        return str(self.training.get("recipe", DEFAULT_RECIPE))
+
+    def architecture(self) -> Architecture:
+        """Numbers of the model.
+
+        Raises
+        ------
+        InputError
+            When the preset's name, a number's name or its value is not known.
+        """
+        fields = {name: value for name, value in self.model.items() if name != "preset"}
+        return architecture(self.preset, **fields)
 
     def recipe(self) -> Recipe:
         """The training recipe.
@@ -68,7 +81,7 @@ class RunConfig(BaseModel):
             When the recipe's name, a choice's name or its value is not known.
         """
         fields = {name: value for name, value in self.training.items() if name != "recipe"}
-        return named_recipe(str(self.training.get("recipe", "default")), **fields)
+        return named_recipe(self.recipe_name, **fields)
 
 
 def read_config(path: str | Path) -> RunConfig:
@@ -90,16 +103,28 @@ def read_config(path: str | Path) -> RunConfig:
         raise InputError(
             told(error), file=path, remedy="Known parts are [data], [model], [training] and [run]"
         ) from error
-    return config.model_copy(update={"data": _placed(config.data, path.parent)})
+    return config.model_copy(update={"data": placed(config.data, path.parent)})
 
 
-def _placed(data: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Relative paths of a configuration are meant from the folder it lies in."""
+def placed(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The ``[data]`` part as TOML keeps it, its paths from the root.
 
-    def place(value: Any) -> Any:
-        return [place(one) for one in value] if isinstance(value, list) else str(folder / value)
+    Parameters
+    ----------
+    data
+        Dataset file, or options of `danq.datasets.build_dataset`; None says nothing.
+    folder
+        Where relative paths start.
+    """
 
-    return {name: place(v) if name in _PATHS else v for name, v in data.items()}
+    def place(name: str, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return [place(name, one) for one in value]
+        if name in _PATHS and isinstance(value, str | Path):
+            return str((folder / value).resolve())
+        return value
+
+    return {name: place(name, value) for name, value in data.items() if value is not None}
 
 
 def merged(
@@ -110,6 +135,9 @@ def merged(
     run: Mapping[str, Any],
 ) -> RunConfig:
     """One configuration out of a file and of what was said beside it; None says nothing.
+
+    Where another preset or recipe is named beside the file, those of the file's numbers stay that
+    differ from the preset or recipe that it names itself: a run's own ``config.toml`` holds all.
 
     Raises
     ------
@@ -125,42 +153,63 @@ def merged(
         settings = RunSettings.model_validate(config.run.model_dump() | said)
     except ValidationError as error:
         raise InputError(f"the run cannot take {said}: {told(error)}") from error
+    presets, recipes = (
+        {name: one.model_dump(mode="json") for name, one in known.items()}
+        for known in (PRESETS, RECIPES)
+    )
+    preset, recipe = presets.get(config.preset, {}), recipes.get(config.recipe_name, {})
     return RunConfig(
         data=config.data,
-        model=config.model | {k: v for k, v in model.items() if v is not None},
-        training=config.training | {k: v for k, v in training.items() if v is not None},
+        model=_overlaid(config.model, model, preset, "preset"),
+        training=_overlaid(config.training, training, recipe, "recipe"),
         run=settings,
     )
+
+
+def _overlaid(
+    table: Mapping[str, Any], said: Mapping[str, Any], usual: Mapping[str, Any], key: str
+) -> dict[str, Any]:
+    """A table of a file under what was said beside it; ``usual`` is what its own name means."""
+    said = {name: value for name, value in said.items() if value is not None}
+    if said.get(key, table.get(key)) != table.get(key):
+        table = {name: v for name, v in table.items() if name not in usual or v != usual[name]}
+    return {**table, **said}
 
 
 def write_config(
     folder: Path,
     data: Mapping[str, Any],
     dataset: Dataset,
-    preset: str,
-    numbers: Architecture,
-    recipe: Recipe,
+    settings: RunConfig,
     run: RunSettings,
 ) -> None:
     """Write ``config.toml`` of a run folder: every number resolved, ready for `read_config`.
+
+    Parameters
+    ----------
+    folder
+        Run folder.
+    data
+        Where the data set comes from, as `placed` gives it.
+    dataset
+        The labelled windows.
+    settings
+        Model and recipe.
+    run
+        Settings of the run, precision and threads resolved.
 
     Raises
     ------
     InputError
         When it cannot be written.
     """
+    recipe = settings.recipe().settled(len(dataset.indices("train")))
     tables = {
-        "data": {name: _plain(value) for name, value in data.items()},
-        "model": {"preset": preset} | numbers.model_dump(mode="json"),
-        "training": recipe.model_dump(mode="json"),
-        "run": run.model_dump(),
+        "data": dict(data),
+        "model": {"preset": settings.preset} | settings.architecture().model_dump(mode="json"),
+        "training": {"recipe": settings.recipe_name} | recipe.model_dump(mode="json"),
+        "run": run.model_dump(exclude_none=True),
     }
     text = f"# danq {danq.__version__}, dataset sha256 {dataset.digest}\n"
     with replacing(folder / CONFIG, overwrite=True) as temporary:
         temporary.write_text(text + tomli_w.dumps(tables), encoding="utf-8")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return str(value.resolve()) if isinstance(value, Path) else value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -261,7 +261,7 @@ class DeviceBatches:
 
     def epoch(
         self, epoch: int, start_batch: int = 0
-    ) -> Iterator[tuple[UInt8[Tensor, "B L"], UInt8[Tensor, "B K"]]]:
+    ) -> Generator[tuple[UInt8[Tensor, "B L"], UInt8[Tensor, "B K"]], None, None]:
         """Yield the batches of one epoch; the same seed and epoch give the same batches.
 
         Parameters
@@ -287,7 +287,7 @@ class DeviceBatches:
             raise InputError(f"epoch {epoch}, batch {start_batch}: a number is below 0")
         return self._make(epoch, start_batch)
 
-    def _make(self, epoch: int, start_batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _make(self, epoch: int, start_batch: int) -> Generator[tuple[Tensor, Tensor], None, None]:
         plan, windows, size = self._batches.plan(epoch), self.windows, self._batches.batch_size
         order = windows._put(plan.order)
         reverse = None if plan.reverse is None else windows._put(plan.reverse)

@@ -6,6 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,6 @@ class Fit:
         self.average = copy.deepcopy(self.plain).requires_grad_(False) if recipe.averaging else None
         optimizer = build_optimizer(self.plain, recipe)
         self.module, self.optimizer = fabric.setup(self.plain, optimizer)
-        self.waited = 0.0
         self._pending: list[Tensor] = []
         self._since_checkpoint = (0, time.monotonic())
 
@@ -167,37 +167,39 @@ class Fit:
         progress = self.progress
         self.module.train()
         rank, world = self.fabric.global_rank, self.fabric.world_size
-        stream = self.batches.epoch(progress.epoch, start_batch=progress.batch)
         started = time.perf_counter()
-        for codes, labels in self._timed(stream):
-            # The last batch may be too small to give every process a share.
-            share = slice(rank, None, world) if len(codes) >= world else slice(None)
-            loss = self._step(codes[share], labels[share])
-            self._pending.append(loss)
-            progress.step += 1
-            progress.batch += 1
-            now = time.perf_counter()
-            progress.seconds += now - started
-            started = now
-            if len(self._pending) >= CHECK_EVERY or self._checkpoint_due():
-                self._look_at_losses()
-                journal.step(progress, len(self.batches), self.steps, self.recipe, self.waited)
-            if self._checkpoint_due():
-                self.checkpoint()
+        # Closed at once when a step fails: an error that is kept would keep the stream's thread.
+        with closing(self.batches.epoch(progress.epoch, start_batch=progress.batch)) as stream:
+            for codes, labels in self._timed(stream):
+                # The last batch may be too small to give every process a share.
+                share = slice(rank, None, world) if len(codes) >= world else slice(None)
+                self._pending.append(self._step(codes[share], labels[share]))
+                progress.step += 1
+                progress.batch += 1
+                now = time.perf_counter()
+                progress.seconds += now - started
+                started = now
+                due = self._checkpoint_due()
+                if due or len(self._pending) >= CHECK_EVERY:
+                    self._look_at_losses()
+                    journal.step(progress, self.steps, self.recipe)
+                if due:
+                    self.checkpoint()
         self._look_at_losses()
 
     def _timed(self, stream: Iterator[tuple]) -> Iterator[tuple]:
         while True:
             before = time.perf_counter()
             batch = next(stream, None)
-            self.waited += time.perf_counter() - before
+            self.progress.waited += time.perf_counter() - before
             if batch is None:
                 return
             yield batch
 
     def _step(self, codes: np.ndarray | Tensor, labels: np.ndarray | Tensor) -> Tensor:
         progress, recipe, device = self.progress, self.recipe, self.fabric.device
-        # Dropout is a function of seed and step alone, so a resumed run repeats it.
+        # Dropout is a function of seed and step alone, so a resumed run repeats it. (The hash of
+        # numbers, unlike that of text, is the same in every process.)
         torch.manual_seed(hash((self.seed, progress.step, self.fabric.global_rank)) & (2**63 - 1))
         rate = learning_rate(recipe, progress.step, self.steps)
         for group in self.optimizer.param_groups:

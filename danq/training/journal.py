@@ -82,10 +82,8 @@ class Journal:
             log.setLevel(self.level)
             self.file.close()
 
-    def step(
-        self, progress: Progress, batches: int, steps: int, recipe: Recipe, waited: float
-    ) -> None:
-        """Show loss, speed and share of time spent waiting for data."""
+    def step(self, progress: Progress, steps: int, recipe: Recipe) -> None:
+        """Show loss and speed; TensorBoard gets the seconds spent waiting for data, too."""
         if not self.active or not progress.batch:
             return
         before = self.rate or (0, 0.0)
@@ -100,8 +98,8 @@ class Journal:
             self.task, total=steps, completed=progress.step, told=told, description=epoch
         )
         if self.board is not None:
-            values = {"train_loss": loss, "windows_per_second": speed, "seconds_waited": waited}
-            self.board.log_metrics(values, progress.step)
+            values = {"train_loss": loss, "windows_per_second": speed}
+            self.board.log_metrics(values | {"seconds_waited": progress.waited}, progress.step)
 
     def epoch(self, progress: Progress) -> None:
         """Write metrics.csv anew from the history, and tell the last epoch's figures."""

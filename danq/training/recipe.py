@@ -73,6 +73,7 @@ RECIPES: dict[str, Recipe] = {
         seed_filters="none",
     ),
 }
+DEFAULT_RECIPE = "default"
 
 
 def named_recipe(name: str, **changes: Any) -> Recipe:

@@ -48,6 +48,18 @@ def start(
     return motifs
 
 
+def check_motif_file(recipe: Recipe) -> None:
+    """Refuse a recipe whose motif file cannot be read, before anything else is done.
+
+    Raises
+    ------
+    InputError
+        As `read_motifs`.
+    """
+    if recipe.seed_filters not in ("none", "auto"):
+        read_motifs(recipe.seed_filters)
+
+
 def _seed_motifs(dataset: Dataset, recipe: Recipe, filters: int, seed: int) -> Sequence[Motif]:
     if recipe.seed_filters == "none":
         return ()

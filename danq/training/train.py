@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ import torch
 from lightning.fabric import Fabric
 
 import danq
-from danq.datasets.build import build_dataset
 from danq.datasets.dataset import Dataset
 from danq.device import resolve_device, resolve_precision, set_threads
 from danq.errors import InputError
@@ -27,18 +25,21 @@ from danq.models import (
     load_model,
     save_model,
 )
-from danq.models import architecture as preset_architecture
 from danq.models.file import RUN_MODEL
-from danq.output import check_folder, refusals
 from danq.training.checkpoint import LAST, Progress
-from danq.training.config import CONFIG, RunConfig, RunSettings, merged, write_config
+from danq.training.config import CONFIG, RunConfig, RunSettings, merged, placed, write_config
 from danq.training.fit import Fit, Validation
 from danq.training.journal import Journal, log
 from danq.training.recipe import Recipe
-from danq.training.start import start
+from danq.training.run_folder import (
+    DATASET,
+    check_run_folder,
+    find_windows,
+    prepare_run_folder,
+)
+from danq.training.start import check_motif_file, start
 
 SEEDS = "seeds.meme"
-DATASET = "dataset.h5"
 EVALUATION = "evaluation"
 
 
@@ -105,7 +106,8 @@ def train(
         ``tracks`` with ``data_options``, which `danq.datasets.build_dataset` takes.
     out
         Run folder: ``model.safetensors`` (best), ``last.ckpt``, ``config.toml`` (resolved),
-        ``metrics.csv``, ``seeds.meme``, ``evaluation/``, ``tensorboard/``, ``log.txt``.
+        ``metrics.csv``, ``seeds.meme``, ``evaluation/``, ``tensorboard/``, ``log.txt``, and
+        ``dataset.h5`` if it was built here.
     genome, tracks
         FASTA, and peak files, their folder or their sheet.
     config
@@ -119,7 +121,8 @@ def train(
         otherwise. On the CPU the same seed and number of threads give the same weights, bit for
         bit.
     device, precision, threads
-        As `danq.device` resolves them.
+        As `danq.device` resolves them. A resumed run takes the number of threads it began with
+        unless told otherwise.
     devices, nodes
         Processes per node, and nodes (lightning's DDP); 1 unless ``config`` says otherwise.
     resume
@@ -127,7 +130,7 @@ def train(
         the result equals that of a run never stopped. A run folder without a checkpoint is
         trained from the start, a finished one is left as it is.
     overwrite
-        Replace a run folder that exists.
+        Replace a run folder that exists. It is emptied only when all that was given can be used.
     evaluate
         Measure the best model on the test split, if there is one, into ``evaluation/``.
     checkpoint_steps
@@ -153,32 +156,32 @@ def train(
             "seed": seed,
             "device": device,
             "precision": precision,
+            "threads": threads,
             "devices": devices,
             "nodes": nodes,
         },
     )
-    run = settings.run
-    set_threads(threads)
-    where = resolve_device(run.device)
+    numbers = settings.architecture()
+    where = resolve_device(settings.run.device)
     # Resolved here, so that a resumed run computes as it began.
-    run = run.model_copy(update={"precision": resolve_precision(run.precision, where)})
+    resolved = {
+        "precision": resolve_precision(settings.run.precision, where),
+        "threads": set_threads(settings.run.threads),
+    }
+    run = settings.run.model_copy(update=resolved)
     fabric = _fabric(where, run)
     if not fabric.is_global_zero:
         log.setLevel(logging.WARNING)
-    if fabric.is_global_zero:
-        _prepare_folder(folder, resume=resume, overwrite=overwrite)
-    fabric.barrier()
-    given = dict(settings.data) | {"genome": genome, "tracks": tracks} | dict(data_options or {})
-    if data is not None:
-        given = {"file": Path(data)} if isinstance(data, str | Path) else {}
-    given = {name: value for name, value in given.items() if value is not None}
-    dataset = data if isinstance(data, Dataset) else _dataset(folder, given)
-    _check(dataset)
-    numbers = preset_architecture(settings.preset, **settings.model_changes)
-    chosen = settings.recipe().settled(len(dataset.indices("train")))
+    given = _given(settings, data, genome, tracks, data_options)
+    dataset = data if isinstance(data, Dataset) else None
     resuming = resume and (folder / LAST).is_file()
-    if fabric.is_global_zero and not resuming:
-        write_config(folder, given, dataset, settings.preset, numbers, chosen, run)
+    measured = False
+    if fabric.is_global_zero:
+        dataset = _enter(folder, dataset, given, settings, run, resume=resume, overwrite=overwrite)
+    fabric.barrier()
+    if dataset is None:
+        dataset = Dataset.open(given.get("file", folder / DATASET))
+    chosen = settings.recipe().settled(len(dataset.indices("train")))
     with Journal(folder, active=fabric.is_global_zero) as journal:
         torch.manual_seed(run.seed)
         module = build_module(numbers, len(dataset.tracks), dataset.window)
@@ -199,12 +202,13 @@ def train(
         )
         if resuming:
             fit.resume()
+            measured = fit.progress.finished and (folder / EVALUATION).is_dir()
             log.info("resuming at epoch %d, step %d", fit.progress.epoch + 1, fit.progress.step)
         for best in fit.run(journal):
             if fabric.is_global_zero:
                 kept = _with_result(spec, best, fit.progress)
                 save_model(folder / RUN_MODEL, fit.best_module, kept)
-    if fabric.is_global_zero and evaluate and len(dataset.indices("test")):
+    if fabric.is_global_zero and evaluate and not measured and len(dataset.indices("test")):
         evaluate_model(
             load_model(folder),
             dataset,
@@ -220,7 +224,7 @@ def train(
         progress.best_epoch,
         progress.epoch,
         progress.seconds,
-        fit.waited / max(progress.seconds, 1e-9),
+        progress.waited / max(progress.seconds, 1e-9),
         progress.history,
         fabric.global_rank,
     )
@@ -243,41 +247,46 @@ def _fabric(device: torch.device, run: RunSettings) -> Fabric:
     return fabric
 
 
-def _prepare_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
-    if folder.is_dir() and (not any(folder.iterdir()) or (resume and not _objection(folder))):
-        return
-    check_folder(
-        folder,
-        overwrite,
-        objection=_objection,
-        parents=True,
-        remedy="Ask for resuming or overwriting that run, or choose another folder",
-    )
-    with refusals(folder):
-        if folder.exists():
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True)
+def _enter(
+    folder: Path,
+    data: Dataset | None,
+    given: dict[str, Any],
+    settings: RunConfig,
+    run: RunSettings,
+    *,
+    resume: bool,
+    overwrite: bool,
+) -> Dataset:
+    """Make the run folder ready, once all that was given is known to be of use."""
+    check_run_folder(folder, resume=resume, overwrite=overwrite)
+    resuming = resume and (folder / LAST).is_file()
+    dataset = find_windows(folder, given, resume=resume) if data is None else data
+    _check(dataset)
+    if not resuming:
+        check_motif_file(settings.recipe())
+    prepare_run_folder(folder, dataset, resume=resume)
+    if not resuming:
+        write_config(folder, given, dataset, settings, run)
+    if data is None and dataset.path is None:
+        dataset.save(folder / DATASET)
+        return Dataset.open(folder / DATASET)
+    return dataset
 
 
-def _objection(folder: Path) -> str | None:
-    ours = (folder / CONFIG).is_file() or (folder / LAST).is_file()
-    return None if ours else "holds no run of danq"
-
-
-def _dataset(folder: Path, given: dict[str, Any]) -> Dataset:
-    if "file" in given:
-        return Dataset.open(given["file"])
-    options = dict(given)
-    genome, tracks = options.pop("genome", None), options.pop("tracks", None)
-    if genome is None or tracks is None:
-        raise InputError(
-            "there is nothing to train on",
-            remedy="Give a dataset file, or a genome and tracks",
-        )
-    built = folder / DATASET
-    if not built.is_file():
-        build_dataset(built, genome, tracks, **options)
-    return Dataset.open(built)
+def _given(
+    settings: RunConfig,
+    data: str | Path | Dataset | None,
+    genome: str | Path | None,
+    tracks: str | Path | Sequence[str | Path] | None,
+    options: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """What to train on: the configuration's word, under what was given beside it."""
+    if data is not None:
+        file = data.path if isinstance(data, Dataset) else data
+        return placed({"file": file}, Path.cwd())
+    said = placed({"genome": genome, "tracks": tracks, **(options or {})}, Path.cwd())
+    told = {name: v for name, v in settings.data.items() if name != "file" or "genome" not in said}
+    return {**told, **said}
 
 
 def _check(dataset: Dataset) -> None:
@@ -317,6 +326,6 @@ def _with_result(spec: ModelSpec, figures: Validation, progress: Progress) -> Mo
 
 
 def _identity(spec: ModelSpec, run: RunSettings) -> str:
-    # The device may change on the way; what decides the numbers may not.
-    text = spec.model_dump_json() + run.model_dump_json(exclude={"device"})
+    # Device and threads may change on the way, rounding a little; what decides more may not.
+    text = spec.model_dump_json() + run.model_dump_json(exclude={"device", "threads"})
     return hashlib.sha256(text.encode()).hexdigest()

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tomli_w
 import torch
 
 from danq.errors import InputError
+from danq.models import architecture
 from danq.training.config import merged, read_config
 from danq.training.optimise import KerasRmsprop, learning_rate
 from danq.training.recipe import named_recipe
@@ -26,7 +28,7 @@ def test_config_file(tmp_path):
     )
     config = read_config(path)
     assert config.preset == "danq"
-    assert config.model_changes == {"hidden": 64}
+    assert config.architecture() == architecture("danq", hidden=64)
     recipe = merged(config, model={}, training={"lr": None, "batch_size": 7}, run={}).recipe()
     assert (recipe.optimizer, recipe.epochs, recipe.batch_size) == ("rmsprop", 3, 7)
 
@@ -66,3 +68,15 @@ def test_keras_rmsprop_by_hand():
         square = 0.9 * square + 0.1 * gradient**2
         value = value - 0.1 * gradient / np.sqrt(square + 1e-6)
     np.testing.assert_allclose(weight.detach().numpy(), value, rtol=1e-5)
+
+
+def test_another_preset_or_recipe_beside_the_file_keeps_only_what_the_file_changed(tmp_path):
+    path = tmp_path / "config.toml"
+    numbers = architecture("danq-small", hidden=96).model_dump(mode="json")
+    choices = named_recipe("default", epochs=7).model_dump(mode="json")
+    path.write_text(tomli_w.dumps({"model": numbers, "training": choices}))
+    same = merged(path, model={"preset": "danq-small"}, training={"recipe": "default"}, run={})
+    assert same.architecture() == architecture("danq-small", hidden=96)
+    other = merged(path, model={"preset": "danq"}, training={"recipe": "paper", "lr": 0.5}, run={})
+    assert other.architecture() == architecture("danq", hidden=96)
+    assert other.recipe() == named_recipe("paper", epochs=7, lr=0.5)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class DanqError(Exception):
@@ -55,3 +59,8 @@ class InputError(DanqError, ValueError):
         )
         text = f"{place}: {problem}" if place else problem
         super().__init__(f"{text}. {remedy}." if remedy else f"{text}.")
+
+
+def told(error: ValidationError) -> str:
+    """What pydantic complains of, on one line: each field and what is wrong with it."""
+    return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())

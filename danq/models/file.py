@@ -14,7 +14,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from danq.core import CnnRnn
-from danq.errors import InputError
+from danq.errors import InputError, told
 from danq.models.architecture import Architecture, build_module
 from danq.output import os_errors, replacing
 
@@ -153,7 +153,9 @@ def _parse_spec(header: str, file: Path) -> ModelSpec:
                 remedy="Use the danq version that wrote it, or train anew",
             )
         return ModelSpec.model_validate(fields)
-    except (json.JSONDecodeError, AttributeError, ValidationError) as error:
+    except ValidationError as error:
+        raise InputError(f"damaged model header: {told(error)}", file=file) from error
+    except (json.JSONDecodeError, AttributeError) as error:
         raise InputError(f"damaged model header: {error}", file=file) from error
 
 

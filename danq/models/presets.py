@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pydantic import ValidationError
+
 from danq.core import CnnRnn
-from danq.errors import InputError
+from danq.errors import InputError, told
 from danq.models.architecture import Architecture, Stage, build_module
 from danq.models.initialise import initialise_danq
 
@@ -44,8 +46,8 @@ def architecture(preset: str, **changes: object) -> Architecture:
     merged = PRESETS[preset].model_dump() | changes
     try:
         return Architecture.model_validate(merged)
-    except ValueError as error:
-        raise InputError(f"preset '{preset}' cannot take {changes}: {error}") from error
+    except ValidationError as error:
+        raise InputError(f"preset '{preset}' cannot take {changes}: {told(error)}") from error
 
 
 def build(preset: str = DEFAULT_PRESET, *, tracks: int, window: int, **changes: object) -> CnnRnn:

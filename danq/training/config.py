@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import danq
 from danq.datasets.dataset import Dataset
-from danq.errors import InputError
+from danq.errors import InputError, told
 from danq.models import DEFAULT_PRESET, PRESETS, Architecture, architecture
 from danq.output import replacing
-from danq.training.recipe import DEFAULT_RECIPE, RECIPES, Recipe, named_recipe, told
+from danq.training.recipe import DEFAULT_RECIPE, RECIPES, Recipe, named_recipe
 
 CONFIG = "config.toml"
 _PATHS = {"file", "genome", "tracks", "exclude", "chrom_map"}

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from danq.errors import InputError
+from danq.errors import InputError, told
 
 Monitor = Literal["aupr", "loss"]
 WINDOWS_SHOWN = 900_000
@@ -90,7 +90,3 @@ def named_recipe(name: str, **changes: Any) -> Recipe:
         return Recipe.model_validate(RECIPES[name].model_dump() | changes)
     except ValidationError as error:
         raise InputError(f"recipe '{name}' cannot take {changes}: {told(error)}") from error
-
-
-def told(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())

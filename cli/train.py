@@ -15,7 +15,7 @@ from .options import example
 @click.command(
     epilog=example(
         "danq train yeast.h5 --out runs/yeast",
-        "danq train yeast.h5 --out runs/yeast --resume",
+        "danq train --out runs/yeast --resume",
         "danq train --genome sacCer3.fa --tracks peaks/ --window 500 \\",
         "    --valid chrXV --test chrIV --out runs/yeast",
     )
@@ -75,7 +75,8 @@ def train(context: click.Context, **given: Any) -> None:
     """Train a model on a data set, or straight from a genome and peaks.
 
     DATA is a file that `danq data build` wrote. Without it, --genome and --tracks name what to
-    build one from, into the run folder, with the options that `danq data build` takes.
+    build one from, into the run folder, with the options that `danq data build` takes. --resume
+    needs the run folder alone.
     """
     data_options = _told(context, options.WINDOW_NAMES)
     if given["data"] is not None:

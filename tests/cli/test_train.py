@@ -18,7 +18,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]
     def train(data: Any, **settings: Any) -> types.SimpleNamespace:
         calls.append((data, settings))
         return types.SimpleNamespace(
-            folder=settings["out"], best_epoch=3, epochs=5, seconds=61.4, waited=0.0
+            folder=settings["out"], best_epoch=3, epochs=5, seconds=61.4, waited=0.0, rank=0
         )
 
     library = types.ModuleType("danq.training")

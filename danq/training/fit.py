@@ -70,6 +70,8 @@ class Fit:
         Run folder for ``last.ckpt``.
     fabric
         Device, precision and processes.
+    precision
+        Arithmetic of the validation, "fp32" or "bf16": that of ``fabric``.
     seed
         Decides data order, augmentation and dropout.
     identity
@@ -87,6 +89,7 @@ class Fit:
         folder: Path,
         fabric: Fabric,
         *,
+        precision: str,
         seed: int,
         identity: str,
         checkpoint_steps: int | None = None,
@@ -96,7 +99,7 @@ class Fit:
         self.fabric, self.seed, self.identity = fabric, seed, identity
         self.checkpoint_steps = checkpoint_steps
         self.checkpoint_seconds = checkpoint_seconds
-        self.precision = "bf16" if "bf16" in str(fabric._precision.precision) else "fp32"
+        self.precision = precision
         self.progress = Progress()
         self.valid = dataset.indices("valid")
         self.valid_labels = dataset.labels(self.valid)

@@ -196,6 +196,7 @@ def train(
             chosen,
             folder,
             fabric,
+            precision=run.precision,
             seed=run.seed,
             identity=_identity(spec, run),
             checkpoint_steps=checkpoint_steps,

@@ -19,7 +19,7 @@ PARTS = {
     "evaluation": "figures and plots on held-out windows",
     "predictions.tsv.gz": "probabilities along the held-out contig",
     "variants.tsv": "effects of the variants, as predicted and as known",
-    "summary.json": "the figures below",
+    "summary.json": "the figures above",
 }
 """What the demo writes, and what is in it."""
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Precision = Literal["fp32", "bf16"]
 
+MOST_THREADS = 1024
+"""So many threads at most: OpenMP ends the whole process when it cannot start them all."""
+
 _DEVICE = re.compile(r"cpu|mps|cuda(?::(\d+))?")
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 _CPUINFO = Path("/proc/cpuinfo")
@@ -120,12 +123,17 @@ def resolve_threads(count: int | None = None) -> int:
     Raises
     ------
     InputError
-        When the number is below 1.
+        When the number is below 1 or above `MOST_THREADS`.
     """
     if count is None:
         return _own_cores()
     if count < 1:
         raise InputError(f"{count} threads were asked for, below 1")
+    if count > MOST_THREADS:
+        raise InputError(
+            f"{count} threads were asked for, above {MOST_THREADS}",
+            remedy=f"Ask for as many as there are cores, {_own_cores()} here",
+        )
     return count
 
 
@@ -146,9 +154,10 @@ def set_threads(count: int | None = None) -> int:
     import torch
 
     threads = resolve_threads(count)
-    torch.set_num_threads(threads)
     # Both share one OpenMP pool, and each parallel kernel sets its size for those that follow.
+    # torch comes last: numba's first call starts its own threads, and sets the pool to all cores.
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))  # pyright: ignore[reportAttributeAccessIssue]
+    torch.set_num_threads(threads)
     return threads
 
 

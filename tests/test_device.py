@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -121,6 +124,15 @@ def test_autocast_computes_in_what_it_says():
         assert (a @ a).dtype == torch.float32
 
 
+def test_threads_hold_where_torch_computed_before():
+    code = (
+        "import torch; from danq.device import set_threads; a = torch.ones(300, 300); a @ a;"
+        "set_threads(1); print(torch.get_num_threads())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+
+
 def test_threads():
     before = torch.get_num_threads()
     try:
@@ -131,3 +143,5 @@ def test_threads():
     assert resolve_threads() >= 1
     with pytest.raises(InputError, match="0 threads were asked for, below 1"):
         resolve_threads(0)
+    with pytest.raises(InputError, match="100000 threads were asked for, above 1024"):
+        set_threads(100_000)

@@ -38,7 +38,7 @@ def plot_precision_recall(curves: CurveGrid, table: pl.DataFrame) -> Figure:
     figure, (left, right) = _figure(2)
     _draw_curves(left, curves.grid, curves.precision, table, "aupr")
     left.set(xlabel="Recall", ylabel="Precision", title="Precision and recall")
-    left.legend(loc="upper right", **_legend())
+    left.legend(loc="best" if table.height <= NAMED else "upper right", **_legend())
     known = table.filter(pl.col("aupr").is_not_null())
     if known.height:
         low = min(known["base_rate"].min(), known["aupr"].min()) * 0.7  # type: ignore[operator, type-var]
@@ -266,6 +266,11 @@ def _name_points(axes: Axes, points: pl.DataFrame, x: str, y: str) -> None:
     order = np.argsort(heights)
     for before, after in pairwise(order):
         heights[after] = max(heights[after], heights[before] + step)
+    # What was pushed out at the top pushes the others down again.
+    highest = span.y1 - step / 2
+    for k in order[::-1]:
+        heights[k] = min(heights[k], highest)
+        highest = heights[k] - step
     for name, place, height in zip(points["track"], places, heights, strict=True):
         left = place[0] > span.x0 + 0.62 * span.width
         axes.annotate(

@@ -125,6 +125,19 @@ def test_plots_name_few_tracks_with_their_figures():
     assert math.isclose(float(np.asarray(line.get_xdata())[-1]), 1)
 
 
+def test_names_of_crowded_points_stay_inside_their_axes():
+    scores = np.linspace(1, 0, 40, dtype=np.float32)[:, None].repeat(8, 1)
+    labels = np.zeros((40, 8), np.uint8)
+    labels[:4] = 1
+    table = track_table([f"T{k}" for k in range(8)], [""] * 8, rank(scores, labels), 40)
+    figure = plot_precision_recall(curve_grid(scores, labels), table)
+    figure.draw_without_rendering()
+    axes = figure.axes[1]
+    heights = [name.get_window_extent() for name in axes.texts]
+    assert len(heights) == 8
+    assert all(axes.bbox.y0 < one.y0 and one.y1 < axes.bbox.y1 for one in heights)
+
+
 def test_a_mean_that_is_not_defined_has_null_ends():
     labels = np.ones((40, 1), np.uint8)  # positives alone: no AUROC
     scores = np.random.default_rng(0).random((40, 1)).astype(np.float32)

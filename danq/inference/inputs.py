@@ -77,6 +77,13 @@ def open_source(
     InputError
         When the options do not go together, or as the readers of the files do.
     """
+    loose = request.tile is not None or is_fasta(request.input)
+    if request.chrom_map is not None and loose:
+        raise InputError(
+            "a contig map was given, but only the contigs of a BED file are looked up in one",
+            file=request.chrom_map,
+            remedy="Leave the contig map out, or give a BED file",
+        )
     if request.tile is not None:
         if request.genome is not None:
             raise InputError(

@@ -62,6 +62,8 @@ class GenomeTiles(Source):
     ) -> None:
         if step < 1:
             raise InputError(f"a tile of {step} bases is below 1")
+        # A longer tile is cut at the end of its contig all the same.
+        step = min(step, max(genome.contigs.values()))
         self.genome, self.window, self.step = genome, window, step
         self.contigs = self.lengths = dict(genome.contigs)
         self.stretches = [(name, 0, length) for name, length in self.lengths.items()]

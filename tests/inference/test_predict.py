@@ -214,6 +214,8 @@ def test_bed_without_genome(toy, bed):
         ({"region": "chrI"}, "without a tile size"),
         ({"tile": 0}, "tile of 0 bases is below 1"),
         ({"tile": -3}, "tile of -3 bases is below 1"),
+        ({"chrom_map": "names.tsv"}, "names.tsv: a contig map was given, but only"),
+        ({"chrom_map": "names.tsv", "tile": 10}, "names.tsv: a contig map was given, but only"),
         ({"tile": 5, "region": "chrI:80-100"}, "which has 90 bases"),
         ({"tile": 5, "region": "chr9"}, "chr9"),
         ({"tile": 5, "region": "chrI:9-3"}, "ends at 3, below its start"),
@@ -233,6 +235,12 @@ def test_options_that_do_not_go(toy, genome, given, message):
         given["genome"] = genome
     with pytest.raises(InputError, match=message):
         predict(toy(), genome, **given)
+
+
+def test_a_tile_beyond_all_numbers_is_the_whole_contig(toy, genome):
+    whole = predict(toy(), genome, tile=10**20, **FP32)
+    assert whole.equals(predict(toy(), genome, tile=10**6, **FP32))
+    assert whole["start"].to_list() == [0] * whole.height
 
 
 def test_a_bed_file_cannot_be_tiled(toy, bed):

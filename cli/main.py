@@ -142,10 +142,26 @@ def run(args: Sequence[str]) -> int:
         where = f": {error.filename}" if error.filename else ""
         click.echo(f"danq: {error.strerror}{where}.", err=True)
         return EXIT_INPUT
-    except Exception:
+    except Exception as error:
+        if _out_of_memory(error):
+            told = str(error).partition("\n")[0].rstrip(".")
+            click.echo(
+                f"danq: the memory does not suffice: {told}. Take a smaller window or batch.",
+                err=True,
+            )
+            return EXIT_INPUT
         traceback.print_exc()
         return EXIT_BUG
     return 0
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out: of numpy's, torch's CPU allocator's or a GPU's telling."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )
 
 
 def _leave_pipe() -> int:

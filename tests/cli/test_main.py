@@ -120,6 +120,26 @@ def test_refusal_of_the_machine_is_no_bug(command, capsys, code):
     assert capsys.readouterr().err == f"danq: {os.strerror(code)}: /mnt/out.tsv.\n"
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 45.5 TiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 1 byte.\nBacktrace"),
+        type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory."),
+    ],
+)
+def test_want_of_memory_is_no_bug(command, capsys, error):
+    def probe() -> None:
+        raise error
+
+    command(probe)
+    assert frame.run(["probe"]) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"danq: the memory does not suffice: {str(error)[:20]}")
+    assert shown.endswith(". Take a smaller window or batch.\n")
+    assert shown.count("\n") == 1
+
+
 def test_other_os_errors_are_bugs(command, capsys):
     def probe() -> None:
         raise OSError("truncated")

@@ -112,7 +112,8 @@ def read_spec(path: str | Path) -> ModelSpec:
         raise InputError(
             f"not a readable safetensors file ({error})",
             file=file,
-            remedy="The file may be truncated: copy it again, or train anew",
+            remedy="Give a model that 'danq train' wrote; if this is one, it may be truncated: "
+            "copy it again, or train anew",
         ) from error
     if header is None:
         raise InputError(

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+# As `danq` itself does: two test runs at once must not spin each other to a standstill.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 

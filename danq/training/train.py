@@ -265,6 +265,8 @@ def _enter(
     _check(dataset)
     if not resuming:
         check_motif_file(settings.recipe())
+        with torch.device("meta"):  # without memory: whether the window suffices for the numbers
+            build_module(settings.architecture(), len(dataset.tracks), dataset.window)
     prepare_run_folder(folder, dataset, resume=resume)
     if not resuming:
         write_config(folder, given, dataset, settings, run)

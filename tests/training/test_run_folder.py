@@ -106,7 +106,16 @@ def test_nothing_is_lost_to_an_input_that_cannot_be_used(peaks, planted_set):
     Path("bad.bed").write_text("a\t5\t1\n")
     Path("bad.h5").write_bytes(b"no HDF5")
     bad_filters = SMALL | {"recipe_changes": {"seed_filters": "missing.meme"}}
+    too_wide = SMALL | {"model_changes": MODEL | {"width": 250}}
     for message, call in (
+        (
+            "leaves no step after filters of 250 bp",
+            lambda: train("data.h5", out="run", overwrite=True, **too_wide),
+        ),
+        (
+            "seed: Input should be less than",
+            lambda: train("data.h5", out="run", overwrite=True, seed=2**63, **SMALL),
+        ),
         ("not an HDF5 file", lambda: train("bad.h5", out="run", overwrite=True, **SMALL)),
         (
             "the end, 1, is not",

@@ -146,7 +146,7 @@ def run(args: Sequence[str]) -> int:
         if _out_of_memory(error):
             told = str(error).partition("\n")[0].rstrip(".")
             click.echo(
-                f"danq: the memory does not suffice: {told}. Take a smaller window or batch.",
+                f"danq: the memory does not suffice: {told}. Ask for less at once.",
                 err=True,
             )
             return EXIT_INPUT

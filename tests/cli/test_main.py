@@ -136,7 +136,7 @@ def test_want_of_memory_is_no_bug(command, capsys, error):
     assert frame.run(["probe"]) == 2
     shown = capsys.readouterr().err
     assert shown.startswith(f"danq: the memory does not suffice: {str(error)[:20]}")
-    assert shown.endswith(". Take a smaller window or batch.\n")
+    assert shown.endswith(". Ask for less at once.\n")
     assert shown.count("\n") == 1
 
 

@@ -42,12 +42,17 @@ def finish(process: subprocess.Popen) -> None:
     assert process.returncode == 0, errors.decode()
 
 
+def wait_for(run: Path, process: subprocess.Popen) -> None:
+    """Until the training has its run folder: what comes before is the interpreter's start."""
+    while not run.is_dir() and process.poll() is None:
+        time.sleep(0.01)
+
+
 def kill_after(data: Path, run: Path, seconds: float) -> bool:
     """Start a training, kill it so long after its run folder appeared; False if it was done."""
     process = start(data, run)
     try:
-        while not run.is_dir() and process.poll() is None:
-            time.sleep(0.01)
+        wait_for(run, process)
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -62,15 +67,17 @@ def kill_after(data: Path, run: Path, seconds: float) -> bool:
 def kill_and_resume(planted_set, folder: Path, kills: int, seed: int) -> None:
     data = folder / "data.h5"
     planted_set.save(data)
+    process = start(data, folder / "whole")
+    wait_for(folder / "whole", process)
     begun = time.monotonic()
-    finish(start(data, folder / "whole"))
+    finish(process)
     duration = time.monotonic() - begun
     wanted = (folder / "whole" / "model.safetensors").read_bytes()
     rng = np.random.default_rng(seed)
     killed = 0
     for number in range(10 * kills):
         run = folder / f"run{number}"
-        killed += kill_after(data, run, rng.uniform(0, 0.7 * duration))
+        killed += kill_after(data, run, rng.uniform(0, duration))
         finish(start(data, run))
         assert (run / "model.safetensors").read_bytes() == wanted, f"kill {number}"
         assert (run / "metrics.csv").read_bytes() == (folder / "whole/metrics.csv").read_bytes()

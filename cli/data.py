@@ -77,7 +77,10 @@ def _show(summary: BuildSummary, every: bool) -> None:
     for title, counts in (("bins", summary.dropped), ("peaks", summary.dropped_peaks)):
         told = ", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count)
         click.echo(f"{f'{title} dropped':<13} {told or 'none'}")
-    console.print(_table(summary, every))
+    # rich ends the program by itself when the reader of its output has gone.
+    with console.capture() as table:
+        console.print(_table(summary, every))
+    click.echo(table.get(), nl=False)
     if not every and len(summary.tracks) > MOST_ROWS:
         click.echo(f"{len(summary.tracks):,} tracks; --all shows each")
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -98,6 +101,21 @@ def test_of_many_tracks_the_table_shows_both_ends(folder: Path, capsys):
     assert "112 tracks; --all shows each" in text
     assert run(["data", "info", "--all", f"{folder}/set.h5"]) == 0
     assert capsys.readouterr().out.count("more") == 110
+
+
+def test_info_into_a_closed_pipe_is_quiet(folder: Path):
+    assert build(folder) == 0
+    read, write = os.pipe()
+    os.close(read)
+    code = "from danq_cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "data", "info", f"{folder}/set.h5"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_info_of_another_file_is_refused(folder: Path, capsys):

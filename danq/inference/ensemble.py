@@ -176,6 +176,11 @@ def _pick(model: Model, tracks: Sequence[str] | None) -> tuple[int, ...]:
     known = {name: number for number, name in enumerate(model.spec.tracks)}
     if tracks is None:
         return tuple(known.values())
+    if isinstance(tracks, str):
+        raise InputError(
+            f"the tracks are the text '{tracks}', not a list of names",
+            remedy=f"Write tracks=['{tracks}'] for a single one",
+        )
     for name in tracks:
         if name not in known:
             few = ", ".join(list(known)[:5])

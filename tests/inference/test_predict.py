@@ -224,6 +224,7 @@ def test_bed_without_genome(toy, bed):
         ({"tracks": ["G", "Z"]}, r"no track 'Z'.*It has 3: G, C, N"),
         ({"tracks": ["G", "G"]}, "named twice"),
         ({"tracks": []}, "are none"),
+        ({"tracks": "GC"}, r"the text 'GC', not a list.*\['GC'\]"),
         ({"threads": 0}, "0 threads"),
         ({"device": "cuda:99"}, "'cuda:99' is not there"),
         ({"precision": "fp8"}, "precision is 'fp8'"),

@@ -285,6 +285,11 @@ def _given(
 ) -> dict[str, Any]:
     """What to train on: the configuration's word, under what was given beside it."""
     if data is not None:
+        if genome is not None or tracks is not None or options:
+            raise InputError(
+                "a dataset was given, and a genome, tracks or data options besides",
+                remedy="Leave them out, or leave the dataset out and build one from them",
+            )
         file = data.path if isinstance(data, Dataset) else data
         return placed({"file": file}, Path.cwd())
     said = placed({"genome": genome, "tracks": tracks, **(options or {})}, Path.cwd())

@@ -116,6 +116,14 @@ def test_nothing_is_lost_to_an_input_that_cannot_be_used(peaks, planted_set):
             "seed: Input should be less than",
             lambda: train("data.h5", out="run", overwrite=True, seed=2**63, **SMALL),
         ),
+        (
+            "a dataset was given, and a genome",
+            lambda: train("data.h5", out="run", overwrite=True, genome="g.fa", **SMALL),
+        ),
+        (
+            "data options besides",
+            lambda: train("data.h5", out="run", overwrite=True, data_options=WINDOWS, **SMALL),
+        ),
         ("not an HDF5 file", lambda: train("bad.h5", out="run", overwrite=True, **SMALL)),
         (
             "the end, 1, is not",

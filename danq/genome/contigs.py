@@ -89,11 +89,15 @@ def match_contigs(
         log.info("%s: contig names differ from the genome's: reading %s", source, _few(bridged))
     if missing:
         log.warning(
-            "%s: %d of %d contigs are not in the genome and are left out: %s",
+            "%s: %d of %d contigs are not in the genome and are left out: %s%s",
             source,
             len(missing),
             len(theirs),
             _few(missing),
+            # Chromosomes numbered otherwise, and a shared chrM: most likely no accident.
+            "; if only their names differ, give a contig map (chrom_map, --chrom-map)"
+            if 2 * len(missing) > len(theirs)
+            else "",
         )
     return matched
 

@@ -47,8 +47,14 @@ def test_names_that_the_genome_lacks_are_counted(caplog):
     assert warning.levelno == logging.WARNING
     assert warning.getMessage() == (
         "a.bed: 4 of 5 contigs are not in the genome and are left out: "
-        "chrUn_1, chrUn_2, chrUn_3 and 1 more"
+        "chrUn_1, chrUn_2, chrUn_3 and 1 more; "
+        "if only their names differ, give a contig map (chrom_map, --chrom-map)"
     )
+    caplog.clear()
+    match_contigs(["chr1", "chr2", "chrUn"], ["chr1", "chr2"], source="a.bed")
+    assert caplog.messages == [
+        "a.bed: 1 of 3 contigs are not in the genome and are left out: chrUn"
+    ]
 
 
 def test_no_match_at_all_names_both_sides():

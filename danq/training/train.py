@@ -210,7 +210,7 @@ def train(
                 kept = _with_result(spec, best, fit.progress)
                 save_model(folder / RUN_MODEL, fit.best_module, kept)
     if fabric.is_global_zero and evaluate and not measured and len(dataset.indices("test")):
-        evaluate_model(
+        report = evaluate_model(
             load_model(folder),
             dataset,
             split="test",
@@ -218,6 +218,12 @@ def train(
             device=str(fabric.device),
             precision=run.precision,
             overwrite=True,
+        )
+        log.info(
+            "test split: mean AUPR %.4f, mean AUROC %.4f; by track in %s",
+            report.macro_aupr,
+            report.macro_auroc,
+            folder / EVALUATION,
         )
     progress = fit.progress
     return TrainingResult(

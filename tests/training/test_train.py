@@ -25,7 +25,8 @@ def settings(tiny, **changes):
     }
 
 
-def test_learns_a_planted_motif_and_no_noise(planted_set, tmp_path):
+def test_learns_a_planted_motif_and_no_noise(planted_set, tmp_path, caplog):
+    caplog.set_level("INFO", "danq")
     numbers = {"filters": 32, "width": 11, "pool": 10, "hidden": 8, "dense": (16,)}
     result = train(
         planted_set,
@@ -47,6 +48,7 @@ def test_learns_a_planted_motif_and_no_noise(planted_set, tmp_path):
     assert result.epochs == 12
     assert (tmp_path / "run" / "seeds.meme").read_text().startswith("MEME version")
     assert (tmp_path / "run" / "evaluation").is_dir()
+    assert "test split: mean AUPR 0." in caplog.text
     assert model.spec.data_digest == planted_set.digest
 
 

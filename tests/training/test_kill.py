@@ -67,6 +67,8 @@ def kill_after(data: Path, run: Path, seconds: float) -> bool:
 def kill_and_resume(planted_set, folder: Path, kills: int, seed: int) -> None:
     data = folder / "data.h5"
     planted_set.save(data)
+    # The first training may compile kernels, which would make most kills come too late.
+    finish(start(data, folder / "warm"))
     process = start(data, folder / "whole")
     wait_for(folder / "whole", process)
     begun = time.monotonic()

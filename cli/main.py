@@ -180,7 +180,7 @@ def main() -> None:
     """Entry point of the console script."""
     # OpenMP's threads spin for milliseconds while they wait. Where other programs want the cores
     # too, that made training steps a hundred times slower. This many turns, some 30 microseconds,
-    # are as fast on an idle machine (no turn at all is a third slower or more). Read when torch is loaded.
+    # are as fast on an idle machine (none at all is a third slower or more). torch reads it once.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     sys.exit(run(sys.argv[1:]))

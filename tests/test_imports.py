@@ -34,6 +34,7 @@ ARROWS = {
     "models": {*FILES, "device", "core"},
     "evaluation": BASE,
     "inference": {*DATA, *MODEL, "evaluation"},
+    "interpretation": {*DATA, *MODEL, "evaluation", "inference"},
     "training": {*DATA, *MODEL, "evaluation", "inference"},
     "demo": {*DATA, *MODEL, "evaluation", "inference", "training"},
 }

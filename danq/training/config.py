@@ -210,6 +210,17 @@ def write_config(
         "training": {"recipe": settings.recipe_name} | recipe.model_dump(mode="json"),
         "run": run.model_dump(exclude_none=True),
     }
-    text = f"# danq {danq.__version__}, dataset sha256 {dataset.digest}\n"
+    write_tables(folder, tables, dataset.digest)
+
+
+def write_tables(folder: Path, tables: Mapping[str, Any], digest: str) -> None:
+    """Write ``config.toml`` of a run folder, under a line with danq's version and the data's.
+
+    Raises
+    ------
+    InputError
+        When it cannot be written.
+    """
+    text = f"# danq {danq.__version__}, dataset sha256 {digest}\n"
     with replacing(folder / CONFIG, overwrite=True) as temporary:
         temporary.write_text(text + tomli_w.dumps(tables), encoding="utf-8")

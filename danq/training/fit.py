@@ -7,27 +7,22 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from danq.core import CnnRnn
-from danq.datasets.batches import Batches
-from danq.datasets.dataset import Dataset
 from danq.errors import DanqError
-from danq.evaluation.metrics import average_precision, roc_auc
-from danq.inference.forward import predict_dataset
 from danq.training.checkpoint import LAST, Progress, load_checkpoint, save_checkpoint
-from danq.training.device_batches import DeviceBatches, device_bytes
 from danq.training.journal import Journal
 from danq.training.optimise import build_optimizer, learning_rate
-from danq.training.recipe import Recipe
+from danq.training.problem import Figures, Problem
+from danq.training.recipe import BaseRecipe
+
+M = TypeVar("M", bound=nn.Module)
 
 CHECK_EVERY = 50
 """Steps between two looks at the losses, which make a GPU wait."""
@@ -37,33 +32,15 @@ class TrainingDiverged(DanqError):
     """The loss or the gradient became NaN or infinite; the last good checkpoint is kept."""
 
 
-@dataclass(frozen=True)
-class Validation:
-    """Figures of the validation split.
-
-    Attributes
-    ----------
-    loss
-        Mean binary cross-entropy over windows and tracks.
-    aupr, auroc
-        Macro means of average precision and of the area under the ROC curve, over the tracks
-        for which they are defined.
-    """
-
-    loss: float
-    aupr: float
-    auroc: float
-
-
-class Fit:
+class Fit(Generic[M]):
     """One training run: what is trained, on what, how, and how far it has come.
 
     Parameters
     ----------
     module
         The initialised model; trained in place.
-    dataset
-        Labelled windows.
+    problem
+        Batches, loss and validation.
     recipe
         How to train.
     folder
@@ -83,9 +60,9 @@ class Fit:
 
     def __init__(
         self,
-        module: CnnRnn,
-        dataset: Dataset,
-        recipe: Recipe,
+        module: M,
+        problem: Problem,
+        recipe: BaseRecipe,
         folder: Path,
         fabric: Fabric,
         *,
@@ -95,15 +72,13 @@ class Fit:
         checkpoint_steps: int | None = None,
         checkpoint_seconds: float = 300.0,
     ) -> None:
-        self.dataset, self.recipe, self.folder = dataset, recipe, folder
+        self.problem, self.recipe, self.folder = problem, recipe, folder
         self.fabric, self.seed, self.identity = fabric, seed, identity
         self.checkpoint_steps = checkpoint_steps
         self.checkpoint_seconds = checkpoint_seconds
         self.precision = precision
         self.progress = Progress()
-        self.valid = dataset.indices("valid")
-        self.valid_labels = dataset.labels(self.valid)
-        self.batches = _batches(dataset, recipe, seed, fabric.device)
+        self.batches = problem.batches(seed, fabric.device)
         self.steps = len(self.batches) * recipe.epochs
         self.plain = module.to(fabric.device)
         self.average = copy.deepcopy(self.plain).requires_grad_(False) if recipe.averaging else None
@@ -113,7 +88,7 @@ class Fit:
         self._since_checkpoint = (0, time.monotonic())
 
     @property
-    def best_module(self) -> CnnRnn:
+    def best_module(self) -> M:
         """The weights that are validated and saved: the moving average, where there is one."""
         return self.plain if self.average is None else self.average
 
@@ -129,7 +104,7 @@ class Fit:
             self.folder, self.plain, self.average, self.optimizer, self.identity
         )
 
-    def run(self, journal: Journal) -> Iterator[Validation]:
+    def run(self, journal: Journal) -> Iterator[Figures]:
         """Train to the end; yield after each epoch that is the best so far.
 
         The caller saves the model at each yield, before the checkpoint that follows it.
@@ -149,14 +124,11 @@ class Fit:
                 "epoch": progress.epoch + 1,
                 "step": progress.step,
                 "train_loss": progress.loss_sum / len(self.batches),
-                "valid_loss": figures.loss,
-                "valid_aupr": figures.aupr,
-                "valid_auroc": figures.auroc,
-            }
+            } | {f"valid_{name}": value for name, value in figures.items()}
             progress.history.append(row)
             progress.epoch += 1
             progress.batch, progress.loss_sum = 0, 0.0
-            value = figures.aupr if recipe.monitor == "aupr" else -figures.loss
+            value = figures[recipe.monitor] * (-1 if recipe.monitor == "loss" else 1)
             if progress.best is None or value > progress.best:
                 progress.best, progress.best_epoch = value, progress.epoch
                 yield figures
@@ -173,10 +145,10 @@ class Fit:
         started = time.perf_counter()
         # Closed at once when a step fails: an error that is kept would keep the stream's thread.
         with closing(self.batches.epoch(progress.epoch, start_batch=progress.batch)) as stream:
-            for codes, labels in self._timed(stream):
+            for batch in self._timed(stream):
                 # The last batch may be too small to give every process a share.
-                share = slice(rank, None, world) if len(codes) >= world else slice(None)
-                self._pending.append(self._step(codes[share], labels[share]))
+                share = slice(rank, None, world) if len(batch[0]) >= world else slice(None)
+                self._pending.append(self._step(*(part[share] for part in batch)))
                 progress.step += 1
                 progress.batch += 1
                 now = time.perf_counter()
@@ -199,7 +171,7 @@ class Fit:
                 return
             yield batch
 
-    def _step(self, codes: np.ndarray | Tensor, labels: np.ndarray | Tensor) -> Tensor:
+    def _step(self, *batch: np.ndarray | Tensor) -> Tensor:
         progress, recipe, device = self.progress, self.recipe, self.fabric.device
         # Dropout is a function of seed and step alone, so a resumed run repeats it. (The hash of
         # numbers, unlike that of text, is the same in every process.)
@@ -207,10 +179,8 @@ class Fit:
         rate = learning_rate(recipe, progress.step, self.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        x = torch.as_tensor(codes).to(device, non_blocking=True)
-        y = torch.as_tensor(labels).to(device, non_blocking=True).float()
-        logits = self.module(x).float()
-        loss = F.binary_cross_entropy_with_logits(logits, y)
+        parts = tuple(torch.as_tensor(part).to(device, non_blocking=True) for part in batch)
+        loss = self.problem.loss(self.module, parts)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         limit = recipe.clip or math.inf
@@ -229,6 +199,9 @@ class Fit:
         torch._foreach_lerp_(
             list(self.average.parameters()), list(self.plain.parameters()), 1 - decay
         )
+        # Running statistics are averages already.
+        for ours, theirs in zip(self.average.buffers(), self.plain.buffers(), strict=True):
+            ours.copy_(theirs)
 
     def _look_at_losses(self) -> None:
         if not self._pending:
@@ -272,37 +245,6 @@ class Fit:
             )
         self._since_checkpoint = (self.progress.step, time.monotonic())
 
-    def validate(self) -> Validation:
-        """Figures of the validation split, both strands averaged."""
-        scores = predict_dataset(
-            self.best_module,
-            self.dataset,
-            self.valid,
-            device=str(self.fabric.device),
-            precision=self.precision,
-        )
-        clipped = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
-        y = self.valid_labels
-        loss = -np.mean(np.where(y == 1, np.log(clipped), np.log1p(-clipped)))
-        return Validation(
-            float(loss),
-            float(np.nanmean(average_precision(scores, y))),
-            float(np.nanmean(roc_auc(scores, y))),
-        )
-
-
-def _batches(
-    dataset: Dataset, recipe: Recipe, seed: int, device: torch.device
-) -> Batches | DeviceBatches:
-    """Batches cut on a GPU that holds the dataset with room to spare, else on the CPU."""
-    choices: dict[str, Any] = {
-        "shuffle": True,
-        "reverse_complement": recipe.reverse_complement,
-        "max_shift": recipe.max_shift,
-        "seed": seed,
-    }
-    indices = dataset.indices("train")
-    fits = device.type == "cuda" and device_bytes(dataset) < torch.cuda.mem_get_info(device)[0] / 2
-    if fits:
-        return DeviceBatches(dataset, indices, recipe.batch_size, device=device, **choices)
-    return Batches(dataset, indices, recipe.batch_size, **choices)
+    def validate(self) -> Figures:
+        """Figures of the validation split."""
+        return self.problem.validate(self.best_module, self.fabric.device, self.precision)

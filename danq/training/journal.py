@@ -16,11 +16,14 @@ from rich.progress import Progress as Bar
 
 from danq.output import replacing
 from danq.training.checkpoint import Progress
-from danq.training.recipe import Recipe
+from danq.training.recipe import BaseRecipe
 
 METRICS = "metrics.csv"
 LOG = "log.txt"
 log = logging.getLogger("danq")
+
+_COUNTS = {"epoch", "step"}
+_SPELLED = {"aupr": "AUPR", "auroc": "AUROC"}
 
 
 class Journal:
@@ -34,10 +37,19 @@ class Journal:
         False in all but the first of several processes, which then tell nothing.
     tensorboard
         Write TensorBoard event files too.
+    unit
+        What a batch is made of, in the plural.
     """
 
-    def __init__(self, folder: Path, *, active: bool = True, tensorboard: bool = True) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        active: bool = True,
+        tensorboard: bool = True,
+        unit: str = "windows",
+    ) -> None:
+        self.folder, self.unit = folder, unit
         self.active = active
         self.board = (
             TensorBoardLogger(folder, name="tensorboard", version="")
@@ -82,7 +94,7 @@ class Journal:
             log.setLevel(self.level)
             self.file.close()
 
-    def step(self, progress: Progress, steps: int, recipe: Recipe) -> None:
+    def step(self, progress: Progress, steps: int, recipe: BaseRecipe) -> None:
         """Show loss and speed; TensorBoard gets the seconds spent waiting for data, too."""
         if not self.active or not progress.batch:
             return
@@ -90,15 +102,16 @@ class Journal:
         self.rate = (progress.step, progress.seconds)
         seconds = max(1e-9, progress.seconds - before[1])
         speed = (progress.step - before[0]) * recipe.batch_size / seconds
-        last = progress.history[-1]["valid_aupr"] if progress.history else float("nan")
+        name = f"valid_{recipe.monitor}"
+        last = progress.history[-1][name] if progress.history else float("nan")
         loss = progress.loss_sum / progress.batch
-        told = f"loss {loss:.4f}  valid AUPR {last:.4f}  {speed:,.0f} windows/s"
+        told = f"loss {loss:.4f}  {_words(name)} {last:.4f}  {speed:,.0f} {self.unit}/s"
         epoch = f"epoch {progress.epoch + 1}/{recipe.epochs}"
         self.bar.update(
             self.task, total=steps, completed=progress.step, told=told, description=epoch
         )
         if self.board is not None:
-            values = {"train_loss": loss, "windows_per_second": speed}
+            values = {"train_loss": loss, f"{self.unit}_per_second": speed}
             self.board.log_metrics(values | {"seconds_waited": progress.waited}, progress.step)
 
     def epoch(self, progress: Progress) -> None:
@@ -114,19 +127,16 @@ class Journal:
             temporary.write_text(text.getvalue(), encoding="utf-8")
         row = progress.history[-1]
         mark = "  best" if progress.best_epoch == progress.epoch else ""
-        log.info(
-            "epoch %d: train loss %.4f, valid loss %.4f, valid AUPR %.4f, valid AUROC %.4f, "
-            "%.0f s%s",
-            progress.epoch,
-            row["train_loss"],
-            row["valid_loss"],
-            row["valid_aupr"],
-            row["valid_auroc"],
-            progress.seconds,
-            mark,
-        )
+        figures = [f"{_words(name)} {row[name]:.4f}" for name in row if name not in _COUNTS]
+        told = ", ".join(figures)
+        log.info("epoch %d: %s, %.0f s%s", progress.epoch, told, progress.seconds, mark)
         if self.board is not None:
             self.board.log_metrics(
                 {name: value for name, value in row.items() if name.startswith("valid")},
                 progress.step,
             )
+
+
+def _words(name: str) -> str:
+    """A column of metrics.csv as a person says it: ``valid_aupr`` is "valid AUPR"."""
+    return " ".join(_SPELLED.get(word, word) for word in name.split("_"))

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from danq.training.recipe import Recipe
+from danq.training.recipe import BaseRecipe
 
 
 class KerasRmsprop(torch.optim.Optimizer):
@@ -37,7 +37,7 @@ class KerasRmsprop(torch.optim.Optimizer):
             torch._foreach_addcdiv_(params, grads, roots, -group["lr"])
 
 
-def build_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def build_optimizer(module: nn.Module, recipe: BaseRecipe) -> torch.optim.Optimizer:
     """The recipe's optimiser over a module; biases and filters are not decayed."""
     if recipe.optimizer == "rmsprop":
         return KerasRmsprop(module.parameters(), lr=recipe.lr)
@@ -50,7 +50,7 @@ def build_optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
 
 
-def learning_rate(recipe: Recipe, step: int, steps: int) -> float:
+def learning_rate(recipe: BaseRecipe, step: int, steps: int) -> float:
     """Learning rate of a step (0-based) of ``steps``.
 
     One cycle: a cosine climb from ``lr / 25`` to ``lr`` over the share ``warmup`` of all steps,

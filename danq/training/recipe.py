@@ -13,8 +13,8 @@ WINDOWS_SHOWN = 900_000
 EPOCHS = (4, 40)
 
 
-class Recipe(BaseModel):
-    """Every choice of a training run but the model's shape."""
+class BaseRecipe(BaseModel):
+    """What every training decides, whatever is trained: optimiser, schedule, stopping."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -26,15 +26,25 @@ class Recipe(BaseModel):
     """Share of all steps over which the one-cycle schedule climbs."""
     batch_size: int = Field(default=256, gt=0)
     epochs: int = Field(default=0, ge=0)
-    """Passes over the training windows; 0 for as many as show 900,000 windows, 4 to 40."""
+    """Passes over the training examples."""
     patience: int = Field(default=0, ge=0)
     """Epochs without improvement after which training stops; 0 trains to the end."""
-    monitor: Monitor = "aupr"
-    """What decides the best epoch on the validation split: mean average precision, or loss."""
+    monitor: str = "loss"
+    """The figure of the validation split that decides the best epoch: "loss" where it is least,
+    any other where it is greatest."""
     clip: float = Field(default=1.0, ge=0)
     """Largest gradient norm; 0 for no limit."""
     averaging: float = Field(default=0.998, ge=0, lt=1)
     """Decay of the moving average of the weights that is validated and saved; 0 for none."""
+
+
+class Recipe(BaseRecipe):
+    """Every choice of a sequence model's training but the model's shape."""
+
+    epochs: int = Field(default=0, ge=0)
+    """Passes over the training windows; 0 for as many as show 900,000 windows, 4 to 40."""
+    monitor: Monitor = "aupr"
+    """What decides the best epoch on the validation split: mean average precision, or loss."""
     reverse_complement: bool = True
     """Show each training window as either strand, by chance."""
     max_shift: int = Field(default=0, ge=0)

@@ -67,15 +67,23 @@ def find_windows(folder: Path, given: Mapping[str, Any], *, resume: bool) -> Dat
     return label_genome(**given)
 
 
-def prepare_run_folder(folder: Path, dataset: Dataset, *, resume: bool) -> None:
+def prepare_run_folder(folder: Path, path: Path | None, *, resume: bool) -> None:
     """Make the folder empty, or take out of a run that goes on what a killed process left.
+
+    Parameters
+    ----------
+    folder
+        Run folder.
+    path
+        Where the data set lies, if it lies anywhere.
+    resume
+        Go on with the run that lies there.
 
     Raises
     ------
     InputError
         When the data set lies in a folder that is to be emptied, or the system refuses.
     """
-    path = dataset.path
     if not resume and path is not None and folder.resolve() in path.resolve().parents:
         raise InputError(
             f"lies in the run folder {folder}, which would be emptied",

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric import Fabric
 
 import danq
 from danq.datasets.dataset import Dataset
@@ -28,8 +27,10 @@ from danq.models import (
 from danq.models.file import RUN_MODEL
 from danq.training.checkpoint import LAST, Progress
 from danq.training.config import CONFIG, RunConfig, RunSettings, merged, placed, write_config
-from danq.training.fit import Fit, Validation
+from danq.training.fabric import make_fabric
+from danq.training.fit import Fit
 from danq.training.journal import Journal, log
+from danq.training.problem import Figures
 from danq.training.recipe import Recipe
 from danq.training.run_folder import (
     DATASET,
@@ -38,6 +39,7 @@ from danq.training.run_folder import (
     prepare_run_folder,
 )
 from danq.training.start import check_motif_file, start
+from danq.training.windows import Windows
 
 SEEDS = "seeds.meme"
 EVALUATION = "evaluation"
@@ -169,7 +171,7 @@ def train(
         "threads": set_threads(settings.run.threads),
     }
     run = settings.run.model_copy(update=resolved)
-    fabric = _fabric(where, run)
+    fabric = make_fabric(where, run)
     if not fabric.is_global_zero:
         log.setLevel(logging.WARNING)
     given = _given(settings, data, genome, tracks, data_options)
@@ -192,7 +194,7 @@ def train(
         spec = _spec(settings.preset, numbers, dataset, chosen, run.seed)
         fit = Fit(
             module,
-            dataset,
+            Windows(dataset, chosen),
             chosen,
             folder,
             fabric,
@@ -237,23 +239,6 @@ def train(
     )
 
 
-def _fabric(device: torch.device, run: RunSettings) -> Fabric:
-    # What it says at INFO stands in config.toml already.
-    for part in ("fabric", "pytorch"):
-        logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
-    several = run.devices * run.nodes > 1
-    fabric = Fabric(
-        accelerator=device.type,
-        devices=[device.index] if device.type == "cuda" and not several else run.devices,
-        num_nodes=run.nodes,
-        strategy="ddp" if several else "auto",
-        precision="bf16-mixed" if run.precision == "bf16" else "32-true",
-    )
-    if several:
-        fabric.launch()
-    return fabric
-
-
 def _enter(
     folder: Path,
     data: Dataset | None,
@@ -273,7 +258,7 @@ def _enter(
         check_motif_file(settings.recipe())
         with torch.device("meta"):  # without memory: whether the window suffices for the numbers
             build_module(settings.architecture(), len(dataset.tracks), dataset.window)
-    prepare_run_folder(folder, dataset, resume=resume)
+    prepare_run_folder(folder, dataset.path, resume=resume)
     if not resuming:
         write_config(folder, given, dataset, settings, run)
     if data is None and dataset.path is None:
@@ -329,13 +314,9 @@ def _spec(
     )
 
 
-def _with_result(spec: ModelSpec, figures: Validation, progress: Progress) -> ModelSpec:
-    result = {
-        "epoch": progress.best_epoch,
-        "valid_loss": figures.loss,
-        "valid_aupr": figures.aupr,
-        "valid_auroc": figures.auroc,
-    }
+def _with_result(spec: ModelSpec, figures: Figures, progress: Progress) -> ModelSpec:
+    result = {"epoch": progress.best_epoch}
+    result |= {f"valid_{name}": value for name, value in figures.items()}
     return spec.model_copy(update={"training": spec.training | result})
 
 

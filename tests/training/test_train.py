@@ -11,6 +11,7 @@ from danq.errors import InputError
 from danq.inference.forward import predict_dataset
 from danq.models import load_model
 from danq.training import TrainingDiverged, read_config, train
+from danq.training.windows import Windows
 
 
 def settings(tiny, **changes):
@@ -180,9 +181,7 @@ def test_nan_loss_stops_says_the_step_and_keeps_the_checkpoint(
 
 
 def test_patience_stops_early(planted_set, tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        fit_module.Fit, "validate", lambda self: fit_module.Validation(1.0, 0.5, 0.5)
-    )
+    monkeypatch.setattr(Windows, "validate", lambda *_: {"loss": 1.0, "aupr": 0.5, "auroc": 0.5})
     result = train(planted_set, out=tmp_path / "run", **settings(tiny, epochs=9, patience=2))
     assert result.epochs == 3
     assert result.best_epoch == 1
@@ -227,11 +226,11 @@ def test_batches_of_a_device_train_to_the_same_weights(planted_set, tiny, tmp_pa
 
     train(planted_set, out=tmp_path / "plain", **settings(tiny, max_shift=3))
 
-    def on_device(dataset, recipe, seed, device):
+    def on_device(self, seed, device):
         return DeviceBatches(
-            dataset,
-            dataset.indices("train"),
-            recipe.batch_size,
+            self.dataset,
+            self.dataset.indices("train"),
+            self.recipe.batch_size,
             shuffle=True,
             reverse_complement=True,
             max_shift=3,
@@ -239,7 +238,7 @@ def test_batches_of_a_device_train_to_the_same_weights(planted_set, tiny, tmp_pa
             device=device,
         )
 
-    monkeypatch.setattr(fit_module, "_batches", on_device)
+    monkeypatch.setattr(Windows, "batches", on_device)
     train(planted_set, out=tmp_path / "device", **settings(tiny, max_shift=3))
     plain, device = (tmp_path / name / "model.safetensors" for name in ("plain", "device"))
     assert device.read_bytes() == plain.read_bytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import prod
 from pathlib import Path
 
 import h5py
@@ -48,36 +49,23 @@ class Hdf5Writer(Writer):
         text = h5py.string_dtype()
         self._file.create_dataset("tracks/name", data=list(layout.tracks), dtype=text)
         self._file.create_dataset("tracks/group", data=list(layout.groups), dtype=text)
-        self._names = self._growing("sequences/name", (), text)
-        self._sequence = self._growing("rows/sequence", (), np.dtype(np.uint32))
-        self._start = self._growing("rows/start", (), np.dtype(np.int64))
-        self._end = self._growing("rows/end", (), np.dtype(np.int64))
-        self._mean = self._growing("predictions", (tracks,), np.dtype(np.float32))
+        self._names = growing(self._file, "sequences/name", (), text)
+        self._sequence = growing(self._file, "rows/sequence", (), np.dtype(np.uint32))
+        self._start = growing(self._file, "rows/start", (), np.dtype(np.int64))
+        self._end = growing(self._file, "rows/end", (), np.dtype(np.int64))
+        self._mean = growing(self._file, "predictions", (tracks,), np.dtype(np.float32))
         self._spread = None
         if layout.spread:
-            self._spread = self._growing("spread", (tracks,), np.dtype(np.float32))
-
-    def _growing(self, name: str, width: tuple[int, ...], dtype: np.dtype) -> h5py.Dataset:
-        rows = max(1, CHUNK_VALUES // max(1, *width, 8))
-        zipped = {} if name == "sequences/name" else {"compression": "gzip", "compression_opts": 1}
-        return self._file.create_dataset(
-            name,
-            shape=(0, *width),
-            maxshape=(None, *width),
-            chunks=(rows, *width),
-            dtype=dtype,
-            shuffle=bool(zipped),
-            **zipped,
-        )
+            self._spread = growing(self._file, "spread", (tracks,), np.dtype(np.float32))
 
     def write(self, rows: Rows, values: Values) -> None:
         tracks = len(self.layout.tracks)
-        _append(self._sequence, self._number(rows.names))
-        _append(self._start, rows.start)
-        _append(self._end, rows.end)
-        _append(self._mean, values[:, :tracks])
+        append(self._sequence, self._number(rows.names))
+        append(self._start, rows.start)
+        append(self._end, rows.end)
+        append(self._mean, values[:, :tracks])
         if self._spread is not None:
-            _append(self._spread, values[:, tracks:])
+            append(self._spread, values[:, tracks:])
         self._sink.check()
 
     def _number(self, names: list[str]) -> np.ndarray:
@@ -90,7 +78,7 @@ class Hdf5Writer(Writer):
             self._numbers = kept
         self._numbers.update({name: first + place for place, name in enumerate(new)})
         if new:
-            _append(self._names, np.array(new, dtype=object))
+            append(self._names, np.array(new, dtype=object))
         return np.array([self._numbers[name] for name in names], dtype=np.uint32)
 
     def finish(self) -> None:
@@ -103,7 +91,24 @@ class Hdf5Writer(Writer):
         self._sink.close()
 
 
-def _append(dataset: h5py.Dataset, values: np.ndarray) -> None:
+def growing(file: h5py.File, name: str, width: tuple[int, ...], dtype: np.dtype) -> h5py.Dataset:
+    """An empty dataset for rows of a shape, to be lengthened by `append`; numbers are packed."""
+    rows = max(1, CHUNK_VALUES // max(1, prod(width), 8))
+    zipped = (
+        {} if dtype.kind == "O" else {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+    )
+    return file.create_dataset(
+        name,
+        shape=(0, *width),
+        maxshape=(None, *width),
+        chunks=(rows, *width),
+        dtype=dtype,
+        **zipped,
+    )
+
+
+def append(dataset: h5py.Dataset, values: np.ndarray) -> None:
+    """Put rows at the end of a dataset that `growing` made."""
     size = dataset.shape[0]
     dataset.resize(size + len(values), axis=0)
     dataset[size:] = values

@@ -55,7 +55,7 @@ class Layout:
     contigs: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
-        names = [self.key, "start", "end", *self.columns]
+        names = self.header
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise InputError(
@@ -68,6 +68,11 @@ class Layout:
         """Names of the value columns."""
         extra = tuple(f"{name}{SPREAD}" for name in self.tracks) if self.spread else ()
         return (*self.tracks, *extra)
+
+    @property
+    def header(self) -> tuple[str, ...]:
+        """Names of all columns of a table."""
+        return (self.key, "start", "end", *self.columns)
 
     def frame(self, rows: Rows, values: Values) -> pl.DataFrame:
         """Table of some rows: key, start, end, then the value columns as Float32."""

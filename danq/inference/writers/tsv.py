@@ -44,7 +44,7 @@ class TsvWriter(Writer):
                 ),
             )
         lines = [f"# {name}: {text}" for name, text in layout.provenance.items()]
-        lines.append("\t".join([layout.key, "start", "end", *layout.columns]))
+        lines.append("\t".join(layout.header))
         try:
             self._file.write("".join(f"{line}\n" for line in lines).encode())
         except BaseException:

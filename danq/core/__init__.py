@@ -1,27 +1,47 @@
 """The CNN-RNN core: blocks that know nothing of what they are used for.
 
-Shapes: ``B`` batch, ``L`` symbols, ``T`` steps, ``F`` features, ``K`` labels.
+Shapes: ``B`` batch, ``L`` symbols, ``T`` steps, ``F`` features, ``K`` labels, classes or outputs,
+``C H W`` channels, height and width of an image, ``N`` tokens, ``S`` symbols of an answer. Every
+mask is True at what is real.
 """
 
 from danq.core.cnn_rnn import CnnRnn
-from danq.core.conv import ConvEncoder, ConvStage
-from danq.core.heads import Mlp, MultiLabel
+from danq.core.conv import ConvEncoder, ConvStage, conv_encoder
+from danq.core.frame import ClipEncoder, FrameEncoder, without_classifier
+from danq.core.heads import Classes, DensePixel, Mlp, MultiLabel, PerStep, Vote
+from danq.core.masks import lengths_mask, masked_mean
 from danq.core.pooling import AttentionPool, Flatten, Last, Max, Mean
 from danq.core.recurrent import Recurrent
+from danq.core.sizes import features_of
+from danq.core.spatial import GlobalPool, clip_tokens, map_tokens
 from danq.core.symbol_conv import SymbolConv, one_hot
 
 __all__ = [
     "AttentionPool",
+    "Classes",
+    "ClipEncoder",
     "CnnRnn",
     "ConvEncoder",
     "ConvStage",
+    "DensePixel",
     "Flatten",
+    "FrameEncoder",
+    "GlobalPool",
     "Last",
     "Max",
     "Mean",
     "Mlp",
     "MultiLabel",
+    "PerStep",
     "Recurrent",
     "SymbolConv",
+    "Vote",
+    "clip_tokens",
+    "conv_encoder",
+    "features_of",
+    "lengths_mask",
+    "map_tokens",
+    "masked_mean",
     "one_hot",
+    "without_classifier",
 ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
+from danq.core.sizes import features_of
+
 
 class CnnRnn(nn.Module):
     """An encoder's steps, read by a temporal layer, pooled, and turned into logits.
@@ -12,23 +14,27 @@ class CnnRnn(nn.Module):
     Parameters
     ----------
     encoder
-        Input to ``(B, T, F)``.
+        Input to ``(B, T, F)``. One whose steps are its input's own, such as `FrameEncoder` or
+        `TokenEncoder`, says ``takes_mask`` and gets the mask.
     temporal
         ``(B, T, F) -> (B, T, G)``, or None for a purely convolutional model.
     pooling
-        ``(B, T, G) -> (B, H)``.
+        ``(B, T, G) -> (B, H)``, or None where the head reads every step, such as `PerStep`.
     head
-        ``(B, H)`` to logits.
+        ``(B, H)`` to logits, or None where a fusion of several such models follows. One that says
+        ``takes_mask`` gets the mask.
     encoder_dropout, temporal_dropout
         Dropout after the encoder and after the temporal layer.
     """
+
+    takes_mask = True
 
     def __init__(
         self,
         encoder: nn.Module,
         temporal: nn.Module | None,
-        pooling: nn.Module,
-        head: nn.Module,
+        pooling: nn.Module | None,
+        head: nn.Module | None,
         *,
         encoder_dropout: float = 0.0,
         temporal_dropout: float = 0.0,
@@ -41,17 +47,33 @@ class CnnRnn(nn.Module):
         self.pooling = pooling
         self.head = head
 
+    @property
+    def out_features(self) -> int:
+        """Width of the output."""
+        parts = (self.head, self.pooling, self.temporal, self.encoder)
+        return features_of(next(part for part in parts if part is not None))
+
     def forward(
         self, x: Shaped[Tensor, "B ..."], mask: Bool[Tensor, "B T"] | None = None
-    ) -> Float[Tensor, "B K"]:
+    ) -> Float[Tensor, "B ... K"]:
         """Logits of a batch; ``mask`` is True at real steps."""
-        return self.head(self.pooling(self.features(x, mask), mask))
+        y = self.features(x, mask)
+        if self.pooling is not None:
+            y = self.pooling(y, mask)
+        return y if self.head is None else with_mask(self.head, y, mask)
 
     def features(
         self, x: Shaped[Tensor, "B ..."], mask: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T G"]:
         """Output of the temporal layer, after its dropout, at every step."""
-        steps = self.encoder_dropout(self.encoder(x))
+        steps = self.encoder_dropout(with_mask(self.encoder, x, mask))
         if self.temporal is not None:
             steps = self.temporal(steps, mask)
         return self.temporal_dropout(steps)
+
+
+def with_mask(block: nn.Module, x: Tensor, mask: Bool[Tensor, "B T"] | None) -> Tensor:
+    """A block's output, the mask handed on where there is one and the block takes it."""
+    if mask is not None and getattr(block, "takes_mask", False):
+        return block(x, mask)
+    return block(x)

@@ -4,19 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _POOL = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
+_ACTIVATION = {"relu": F.relu, "tanh": torch.tanh, "identity": lambda x: x}
+
+Size = int | Sequence[int]
+"""One number for all dimensions, or one each."""
 
 
 class ConvStage(nn.Module):
-    """Convolution, ReLU, max-pool and dropout over ``dims`` spatial dimensions.
+    """Convolution, activation, max-pool and dropout over ``dims`` spatial dimensions.
 
     ``(B, in_channels, *spatial) -> (B, channels, *spatial')`` with, along each dimension,
     ``spatial' = (spatial - width + 1 + 2 padding) // pool``.
+
+    Parameters
+    ----------
+    dims
+        1, 2 or 3.
+    in_channels, channels
+        Channels read and given.
+    width, pool, padding
+        Of the filters, of the max-pool (also its stride), and zeros at each end; one number, or
+        one for each dimension.
+    dropout
+        After the pool.
+    norm
+        Batch normalisation before the activation (Ioffe & Szegedy, ICML 2015).
+    activation
+        ``"relu"``, ``"tanh"`` or ``"identity"``.
     """
 
     def __init__(
@@ -24,27 +46,34 @@ class ConvStage(nn.Module):
         dims: int,
         in_channels: int,
         channels: int,
-        width: int,
+        width: Size,
         *,
-        pool: int = 1,
-        padding: int = 0,
+        pool: Size = 1,
+        padding: Size = 0,
         dropout: float = 0.0,
+        norm: bool = False,
+        activation: str = "relu",
     ) -> None:
         super().__init__()
         if dims not in _CONV:
             raise ValueError(f"dims is {dims}, not 1, 2 or 3")
-        self.dims, self.width, self.pool, self.padding = dims, width, pool, padding
-        self.conv = _CONV[dims](in_channels, channels, width, padding=padding)
+        if activation not in _ACTIVATION:
+            raise ValueError(f"activation is '{activation}', not one of {', '.join(_ACTIVATION)}")
+        self.dims, self.activation = dims, activation
+        self.width, self.pool, self.padding = (_each(n, dims) for n in (width, pool, padding))
+        self.conv = _CONV[dims](in_channels, channels, self.width, padding=self.padding)
+        self.norm = _NORM[dims](channels) if norm else nn.Identity()
         self.dropout = nn.Dropout(dropout)
         self.out_features = channels
 
-    def size(self, length: int) -> int:
-        """Positions left along a dimension of ``length`` positions."""
-        return max(0, length - self.width + 1 + 2 * self.padding) // self.pool
+    def size(self, length: int, dim: int = 0) -> int:
+        """Positions left along spatial dimension ``dim`` of ``length`` positions."""
+        full = length - self.width[dim] + 1 + 2 * self.padding[dim]
+        return max(0, full) // self.pool[dim]
 
     def forward(self, x: Float[Tensor, "B C ..."]) -> Float[Tensor, "B D ..."]:
-        x = F.relu(self.conv(x))
-        if self.pool > 1:
+        x = _ACTIVATION[self.activation](self.norm(self.conv(x)))
+        if max(self.pool) > 1:
             x = _POOL[self.dims](x, self.pool)
         return self.dropout(x)
 
@@ -71,12 +100,12 @@ class ConvEncoder(nn.Module):
         self.dims = stages[-1].dims
         self.out_features = stages[-1].out_features
 
-    def steps(self, length: int) -> int:
-        """Positions left along one dimension of ``length`` positions."""
+    def steps(self, length: int, dim: int = 0) -> int:
+        """Positions left along spatial dimension ``dim`` of ``length`` positions."""
         if self.first is not None:
             length = self.first.steps(length)  # type: ignore[operator]
         for stage in self.stages:
-            length = stage.size(length)  # type: ignore[operator]
+            length = stage.size(length, dim)  # type: ignore[operator]
         return length
 
     def forward(self, x: Tensor) -> Tensor:
@@ -84,3 +113,49 @@ class ConvEncoder(nn.Module):
             x = self.first(x).transpose(1, 2)
         x = self.stages(x)
         return x.transpose(1, 2) if self.dims == 1 else x
+
+
+def conv_encoder(
+    dims: int,
+    in_channels: int,
+    channels: Sequence[int],
+    *,
+    width: Size = 3,
+    pool: Size = 2,
+    dropout: float = 0.0,
+    norm: bool = True,
+    activation: str = "relu",
+) -> ConvEncoder:
+    """Like stages one after another; padding keeps the size, each pool divides it.
+
+    Parameters
+    ----------
+    dims, in_channels, width, pool, dropout, norm, activation
+        As `ConvStage` takes them; widths are odd.
+    channels
+        Channels of each stage.
+    """
+    padding = tuple(n // 2 for n in _each(width, dims))
+    return ConvEncoder(
+        [
+            ConvStage(
+                dims,
+                before,
+                after,
+                width,
+                pool=pool,
+                padding=padding,
+                dropout=dropout,
+                norm=norm,
+                activation=activation,
+            )
+            for before, after in zip([in_channels, *channels], channels, strict=False)
+        ]
+    )
+
+
+def _each(value: Size, dims: int) -> tuple[int, ...]:
+    sizes = (value,) * dims if isinstance(value, int) else tuple(value)
+    if len(sizes) != dims:
+        raise ValueError(f"{len(sizes)} sizes {sizes} for {dims} dimensions")
+    return sizes

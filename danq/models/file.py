@@ -6,17 +6,21 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors
 import safetensors.torch
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import nn
 
 from danq.core import CnnRnn
 from danq.errors import InputError, told
 from danq.models.architecture import Architecture, build_module
 from danq.output import os_errors, replacing
+
+M = TypeVar("M", bound=nn.Module)
+S = TypeVar("S", bound=BaseModel)
 
 FORMAT_VERSION = 1
 HEADER_KEY = "danq"
@@ -76,8 +80,17 @@ class Model:
         return self.spec.window
 
 
-def save_model(path: str | Path, module: CnnRnn, spec: ModelSpec) -> None:
+def save_model(path: str | Path, module: nn.Module, spec: BaseModel) -> None:
     """Write a model file, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Where it shall lie; a file that lies there is replaced.
+    module
+        The model.
+    spec
+        What its header says: a `ModelSpec`, or another kind of model's.
 
     Raises
     ------
@@ -104,6 +117,29 @@ def read_spec(path: str | Path) -> ModelSpec:
     InputError
         As `load_model`.
     """
+    fields, file = read_header(path)
+    if "task" in fields:
+        raise InputError(
+            f"a model of the vision task '{fields['task']}', which reads no DNA",
+            file=file,
+            remedy="Use it with 'danq vision predict'",
+        )
+    return parse_spec(ModelSpec, fields, file)
+
+
+def read_header(path: str | Path) -> tuple[dict[str, Any], Path]:
+    """Fields of the header of any model file that danq wrote, and the file.
+
+    Parameters
+    ----------
+    path
+        A model file, or a run folder for its best model.
+
+    Raises
+    ------
+    InputError
+        When there is no such file, it is not a danq model, or it has another format version.
+    """
     file = _model_file(Path(path))
     try:
         with safetensors.safe_open(file, framework="pt") as opened:  # type: ignore[attr-defined]
@@ -121,7 +157,18 @@ def read_spec(path: str | Path) -> ModelSpec:
             file=file,
             remedy="Give a model that 'danq train' wrote",
         )
-    return _parse_spec(header, file)
+    try:
+        fields = json.loads(header)
+        version = fields.get("format_version")
+    except (json.JSONDecodeError, AttributeError) as error:
+        raise InputError(f"damaged model header: {error}", file=file) from error
+    if version != FORMAT_VERSION:
+        raise InputError(
+            f"model format version {version}, this danq reads {FORMAT_VERSION}",
+            file=file,
+            remedy="Use the danq version that wrote it, or train anew",
+        )
+    return fields, file
 
 
 def load_model(path: str | Path) -> Model:
@@ -136,28 +183,36 @@ def load_model(path: str | Path) -> Model:
     file = _model_file(Path(path))
     spec = read_spec(file)
     module = build_module(spec.architecture, len(spec.tracks), spec.window)
+    return Model(load_weights(module, file), spec, file, _sha256(file))
+
+
+def load_weights(module: M, file: Path) -> M:
+    """Put a file's weights into a module, in place, and set it to evaluation.
+
+    Raises
+    ------
+    InputError
+        When they do not fit.
+    """
     try:
         module.load_state_dict(safetensors.torch.load_file(file))
     except RuntimeError as error:
         raise InputError(f"weights do not fit the architecture: {error}", file=file) from error
-    return Model(module.eval(), spec, file, _sha256(file))
+    return module.eval()
 
 
-def _parse_spec(header: str, file: Path) -> ModelSpec:
+def parse_spec(kind: type[S], fields: dict[str, Any], file: Path) -> S:
+    """Fields of a header as a spec.
+
+    Raises
+    ------
+    InputError
+        When they are not those of such a model.
+    """
     try:
-        fields = json.loads(header)
-        version = fields.get("format_version")
-        if version != FORMAT_VERSION:
-            raise InputError(
-                f"model format version {version}, this danq reads {FORMAT_VERSION}",
-                file=file,
-                remedy="Use the danq version that wrote it, or train anew",
-            )
-        return ModelSpec.model_validate(fields)
+        return kind.model_validate(fields)
     except ValidationError as error:
         raise InputError(f"damaged model header: {told(error)}", file=file) from error
-    except (json.JSONDecodeError, AttributeError) as error:
-        raise InputError(f"damaged model header: {error}", file=file) from error
 
 
 def _model_file(path: Path) -> Path:

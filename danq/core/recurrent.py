@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from danq.core._lstm import LstmLayer
+from danq.core.hard_lstm import HardLstm
 
 _KINDS = {"lstm": nn.LSTM, "gru": nn.GRU}
 
@@ -29,6 +30,10 @@ class Recurrent(nn.Module):
         Number of stacked layers.
     dropout
         Dropout between stacked layers.
+    gates
+        ``"sigmoid"``, or ``"hard"`` for a single LSTM layer with `HardLstm`'s gates.
+    second_direction
+        ``"backward"``; with hard gates also ``"forward"``, as `HardLstm` takes it.
 
     Training a single LSTM layer in float32 or bfloat16 on the CPU takes a fused scan whose values
     and gradients equal torch's within rounding; everything else takes torch's own layer.
@@ -47,19 +52,32 @@ class Recurrent(nn.Module):
         bidirectional: bool = True,
         layers: int = 1,
         dropout: float = 0.0,
+        gates: str = "sigmoid",
+        second_direction: str = "backward",
     ) -> None:
         super().__init__()
         if kind not in _KINDS:
             raise ValueError(f"kind is '{kind}', not one of {', '.join(_KINDS)}")
-        self.kind = kind
-        self.rnn = _KINDS[kind](
-            in_features,
-            hidden,
-            num_layers=layers,
-            dropout=dropout,
-            bidirectional=bidirectional,
-            batch_first=True,
-        )
+        if gates not in ("sigmoid", "hard"):
+            raise ValueError(f"gates are '{gates}', not sigmoid or hard")
+        self.kind, self.gates = kind, gates
+        if gates == "hard":
+            if kind != "lstm" or layers != 1:
+                raise ValueError("hard gates are those of a single LSTM layer")
+            self.rnn: nn.LSTM | nn.GRU = HardLstm(
+                in_features, hidden, bidirectional=bidirectional, second_direction=second_direction
+            )
+        else:
+            if second_direction != "backward":
+                raise ValueError("only with hard gates may the second direction read forwards")
+            self.rnn = _KINDS[kind](
+                in_features,
+                hidden,
+                num_layers=layers,
+                dropout=dropout,
+                bidirectional=bidirectional,
+                batch_first=True,
+            )
         self.out_features = hidden * (2 if bidirectional else 1)
 
     def forward(
@@ -70,6 +88,8 @@ class Recurrent(nn.Module):
         ``mask`` is True at real steps, which come first in each row; padded steps give 0 and
         change no real one.
         """
+        if self.gates == "hard":
+            return self.rnn(x, mask)[0]
         if mask is None:
             return self._fused(x) if self._trains_on_cpu(x) else self.rnn(x)[0]
         lengths = mask.sum(dim=1).cpu()

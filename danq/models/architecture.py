@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
 
 from danq.core import (
@@ -61,6 +61,18 @@ class Architecture(BaseModel):
     dense_dropout: float = Field(default=0.0, ge=0, lt=1)
     unknown: float = Field(default=0.0, ge=0, le=1)
     """Value of each one-hot channel at N."""
+    gates: Literal["sigmoid", "hard"] = "sigmoid"
+    """The LSTM's gates; "hard" are those of models that were trained by old Keras."""
+    second_direction: Literal["backward", "forward"] = "backward"
+    """Which way the LSTM's second set of units reads; "forward" only with hard gates."""
+
+    @model_validator(mode="after")
+    def _check_gates(self) -> Architecture:
+        if self.gates == "hard" and (self.temporal != "lstm" or self.layers != 1):
+            raise ValueError("hard gates are those of a single LSTM layer")
+        if self.second_direction == "forward" and (self.gates != "hard" or not self.bidirectional):
+            raise ValueError("a second direction that reads forwards needs one, and hard gates")
+        return self
 
 
 def build_module(architecture: Architecture, tracks: int, window: int) -> CnnRnn:
@@ -96,6 +108,8 @@ def build_module(architecture: Architecture, tracks: int, window: int) -> CnnRnn
             bidirectional=a.bidirectional,
             layers=a.layers,
             dropout=a.temporal_dropout if a.layers > 1 else 0.0,
+            gates=a.gates,
+            second_direction=a.second_direction,
         )
     features = encoder.out_features if temporal is None else temporal.out_features
     pooling: nn.Module

@@ -1,0 +1,133 @@
+"""An LSTM with the piecewise linear gates of old Keras, which torch's LSTM cannot express."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from danq.core import _hard_kernels as kernels
+
+
+def hard_sigmoid(x: Tensor) -> Tensor:
+    """``clip(0.2 x + 0.5, 0, 1)``, Theano's; torch's own ``hardsigmoid`` has slope 1/6."""
+    return (0.2 * x + 0.5).clamp(0, 1)
+
+
+class HardLstm(nn.LSTM):
+    """One LSTM layer whose gates i, f, o are `hard_sigmoid`; g and the output keep tanh.
+
+    Parameters have torch's names, shapes and gate order (i, f, g, o).
+
+    Parameters
+    ----------
+    in_features
+        Features of a step.
+    hidden
+        Units per direction.
+    bidirectional
+        Whether there is a second set of units.
+    second_direction
+        Which way the second set of units reads: ``"backward"``, or ``"forward"`` as the first.
+
+    Notes
+    -----
+    In evaluation on the CPU, and without a mask, a step is one product and one fused pass over
+    the gates; elsewhere torch's operators do the same. The input product of all steps is always
+    one product.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        hidden: int,
+        *,
+        bidirectional: bool = True,
+        second_direction: str = "backward",
+    ) -> None:
+        if second_direction not in ("backward", "forward"):
+            raise ValueError(f"second_direction is '{second_direction}', not backward or forward")
+        super().__init__(in_features, hidden, bidirectional=bidirectional, batch_first=True)
+        self.second_direction = second_direction
+
+    def forward(  # type: ignore[override]
+        self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None
+    ) -> tuple[Float[Tensor, "B T G"], None]:
+        """Outputs of every step, and None where torch's LSTM has its last states.
+
+        ``mask`` is True at real steps; padded steps give 0 and change no real one.
+        """
+        kind = x.device.type
+        half = torch.is_autocast_enabled(kind)
+        dtype = torch.get_autocast_dtype(kind) if half else self.weight_hh_l0.dtype
+        scan = _scan_fused if mask is None and self._fuses(x) else _scan
+        parts = []
+        with torch.autocast(kind, enabled=False) if half else nullcontext():
+            x = x.to(dtype)
+            for number in range(2 if self.bidirectional else 1):
+                ending = "_reverse" if number else ""
+                weights = [getattr(self, f"{name}_l0{ending}") for name in _NAMES]
+                turned = number == 1 and self.second_direction == "backward"
+                order = range(x.shape[1])
+                parts.append(scan(x, weights, order[::-1] if turned else order, mask))
+        return torch.cat(parts, dim=2), None
+
+    def _fuses(self, x: Tensor) -> bool:
+        return (
+            x.device.type == "cpu"
+            and self.weight_hh_l0.dtype == torch.float32
+            and not torch.is_grad_enabled()
+            and not torch.jit.is_tracing()
+            and not torch.compiler.is_compiling()
+        )
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, second_direction={self.second_direction}"
+
+
+_NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+
+def _scan(x: Tensor, weights: list[Tensor], order: range, mask: Tensor | None) -> Tensor:
+    """One direction by torch's operators: (B, T, F) to (B, T, H), states in the weights' type."""
+    weight_ih, weight_hh, bias_ih, bias_hh = weights
+    # Unbound, because the gradient of one slice is as large as the whole.
+    products = (x @ weight_ih.to(x.dtype).t()).unbind(dim=1)
+    recurrent = weight_hh.to(x.dtype).t()
+    bias = bias_ih + bias_hh
+    hidden = cell = bias.new_zeros(x.shape[0], weight_hh.shape[1])
+    out: list[Tensor] = [hidden] * len(order)
+    for t in order:
+        row = products[t].to(bias.dtype) + (hidden.to(x.dtype) @ recurrent).to(bias.dtype) + bias
+        i, f, g, o = row.chunk(4, dim=1)
+        cell = hard_sigmoid(f) * cell + hard_sigmoid(i) * g.tanh()
+        hidden = hard_sigmoid(o) * cell.tanh()
+        if mask is not None:
+            real = mask[:, t : t + 1]
+            cell, hidden = cell * real, hidden * real
+        out[t] = hidden
+    return torch.stack(out, dim=1)
+
+
+def _scan_fused(x: Tensor, weights: list[Tensor], order: range, _: Tensor | None) -> Tensor:
+    """The same by a kernel, for float32 states on the CPU and without gradients."""
+    weight_ih, weight_hh, bias_ih, bias_hh = weights
+    batch, steps, features = x.shape
+    units = weight_hh.shape[1]
+    xs = x.transpose(0, 1).reshape(-1, features)
+    products = (xs @ weight_ih.to(x.dtype).t()).view(steps, batch, 4 * units)
+    recurrent = weight_hh.to(x.dtype).t().contiguous()
+    bias = (bias_ih + bias_hh).numpy()
+    hidden, cell = torch.zeros(batch, units), torch.zeros(batch, units)
+    out = torch.empty(batch, steps, units)
+    for t in order:
+        if x.dtype == torch.float32:
+            row = products[t].addmm_(hidden, recurrent)
+        else:
+            row = products[t].float()
+            row += hidden.to(x.dtype) @ recurrent
+        kernels.step(row.numpy(), bias, cell.numpy(), hidden.numpy())
+        out[:, t] = hidden
+    return out

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Any
 
+import numpy as np
 import polars as pl
 from jaxtyping import Float32
 from numpy import ndarray
@@ -21,8 +24,56 @@ Values = Float32[ndarray, "B C"]
 """One row a window; a column a track, then one more a track where there is spread."""
 
 
+class Table(ABC):
+    """What the writers of tables ask of a layout.
+
+    Attributes
+    ----------
+    provenance
+        What was computed from what, in words.
+    header
+        Names of all columns.
+    columns
+        Names of those with values, which are the last ones.
+    """
+
+    provenance: Mapping[str, str]
+
+    @property
+    @abstractmethod
+    def header(self) -> tuple[str, ...]: ...
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[str, ...]: ...
+
+    @abstractmethod
+    def frame(self, rows: Any, values: Values) -> pl.DataFrame:
+        """Table of some rows: what names them, then the values as Float32."""
+
+    @abstractmethod
+    def empty(self) -> pl.DataFrame:
+        """Table without rows."""
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Refuse a table two columns of which have one name.
+
+    Raises
+    ------
+    InputError
+        Naming the first such name.
+    """
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
+    if repeated:
+        raise InputError(
+            f"two columns of the output would be named '{repeated[0]}'",
+            remedy="Leave that track out by naming the tracks that you want",
+        )
+
+
 @dataclass(frozen=True)
-class Layout:
+class Layout(Table):
     """Columns of an output and where they come from.
 
     Attributes
@@ -55,13 +106,7 @@ class Layout:
     contigs: Mapping[str, int] | None = None
 
     def __post_init__(self) -> None:
-        names = self.header
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
-            raise InputError(
-                f"two columns of the output would be named '{repeated[0]}'",
-                remedy="Leave that track out by naming the tracks that you want",
-            )
+        check_names(self.header)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -83,6 +128,11 @@ class Layout:
         schema = dict.fromkeys(self.columns, pl.Float32)
         return keys.hstack(pl.from_numpy(values, schema=schema, orient="row"))
 
+    def empty(self) -> pl.DataFrame:
+        nowhere = np.empty(0, dtype=np.int64)
+        values = np.empty((0, len(self.columns)), dtype=np.float32)
+        return self.frame(Rows([], nowhere, nowhere), values)
+
 
 class Writer(ABC):
     """Takes rows in blocks and makes a file (or folder) of them.
@@ -93,8 +143,8 @@ class Writer(ABC):
     """
 
     @abstractmethod
-    def write(self, rows: Rows, values: Values) -> None:
-        """Append rows.
+    def write(self, rows: Any, values: Values) -> None:
+        """Append rows, which the layout puts in words.
 
         Raises
         ------

@@ -5,10 +5,9 @@ from __future__ import annotations
 import gzip
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
-from danq.inference.tiling import Rows
-from danq.inference.writers.layout import Layout, Values, Writer
+from danq.inference.writers.layout import Table, Values, Writer
 from danq.output import os_errors
 
 # Of 40 MB of predictions, level 1 makes files a tenth larger than level 6, 7 times as fast.
@@ -31,7 +30,7 @@ class TsvWriter(Writer):
         Write gzip.
     """
 
-    def __init__(self, path: Path, layout: Layout, *, zipped: bool = False) -> None:
+    def __init__(self, path: Path, layout: Table, *, zipped: bool = False) -> None:
         self.layout = layout
         self._raw = path.open("wb")
         self._file = self._raw
@@ -51,7 +50,7 @@ class TsvWriter(Writer):
             self.release()
             raise
 
-    def write(self, rows: Rows, values: Values) -> None:
+    def write(self, rows: Any, values: Values) -> None:
         table = self.layout.frame(rows, values)
         with os_errors():
             table.write_csv(self._file, separator="\t", include_header=False, quote_style="never")

@@ -15,6 +15,7 @@ from danq.core.recurrent import Recurrent
 from danq.core.sizes import features_of
 from danq.core.spatial import GlobalPool, clip_tokens, map_tokens
 from danq.core.symbol_conv import SymbolConv, one_hot
+from danq.core.tcn import Tcn, TcnBlock
 
 __all__ = [
     "AttentionPool",
@@ -35,6 +36,8 @@ __all__ = [
     "PerStep",
     "Recurrent",
     "SymbolConv",
+    "Tcn",
+    "TcnBlock",
     "Vote",
     "clip_tokens",
     "conv_encoder",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from danq.core.masks import silent
 from danq.core.sizes import features_of
 
 
@@ -82,8 +84,7 @@ class PerStep(nn.Module):
     def forward(
         self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T K"]:
-        y = self.output(self.body(x))
-        return y if mask is None else y.masked_fill(~mask.unsqueeze(2), 0.0)
+        return silent(self.output(self.body(x)), None if mask is None else mask.unsqueeze(2))
 
 
 class Vote(PerStep):
@@ -102,7 +103,7 @@ class Vote(PerStep):
     ) -> Float[Tensor, "B K"]:
         logs = self.output(self.body(x)).log_softmax(dim=2)
         if mask is None:
-            mask = logs.new_ones(logs.shape[:2]).bool()
+            return logs.logsumexp(dim=1) - math.log(logs.shape[1])
         steps = mask.sum(dim=1, keepdim=True).clamp(min=1)
         # A finite stand-in for the logarithm of 0: rows without a real step have to stay finite.
         return logs.masked_fill(~mask.unsqueeze(2), -1e4).logsumexp(dim=1) - steps.log()

@@ -19,3 +19,8 @@ def masked_mean(
     if mask is None:
         return values.mean()
     return values.masked_fill(~mask, 0.0).sum() / mask.sum().clamp(min=1)
+
+
+def silent(x: Float[Tensor, "B ..."], mask: Bool[Tensor, "B ..."] | None) -> Float[Tensor, "B ..."]:
+    """The same with 0 where a mask that broadcasts to it is False."""
+    return x if mask is None else x.masked_fill(~mask, 0.0)

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from danq.core import Tcn, lengths_mask
+
+LENGTHS = [20, 7, 1]
+
+
+def make(causal: bool = True, width: int = 3, channels=(6, 6, 4)) -> Tcn:
+    torch.manual_seed(0)
+    layer = Tcn(5, channels, width, causal=causal).double()
+    for block in layer.blocks:
+        for name, value in block.named_parameters():
+            if "weight" in name:
+                nn.init.normal_(value, 0.0, 0.5)
+    return layer
+
+
+def data() -> tuple[torch.Tensor, torch.Tensor]:
+    torch.manual_seed(1)
+    x = torch.randn(3, 20, 5, dtype=torch.float64)
+    return x, lengths_mask(torch.tensor(LENGTHS), 20)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_no_step_sees_a_later_one_by_perturbation(width):
+    x, _ = data()
+    layer = make(width=width)
+    before = layer(x)
+    for step in (0, 6, 19):
+        other = x.clone()
+        other[:, step] += 1
+        changed = (layer(other) != before).any(dim=2).any(dim=0)
+        assert not changed[:step].any()
+        assert changed[step]
+
+
+def test_what_a_step_sees_by_autograd():
+    layer = Tcn(2, [3, 3, 3], 3)
+    assert layer.receptive_field == 29
+    for parameter in layer.parameters():
+        nn.init.constant_(parameter, 0.1)
+    x = torch.ones(1, 60, 2, requires_grad=True)
+    (gradient,) = torch.autograd.grad(layer(x)[0, 45].sum(), x)
+    seen = gradient[0].abs().sum(dim=1).nonzero().flatten()
+    assert (int(seen.min()), int(seen.max())) == (45 - 28, 45)
+
+
+@pytest.mark.parametrize(("width", "earlier"), [(3, 6), (4, 8)])
+def test_without_causality_both_sides_are_seen(width, earlier):
+    layer = Tcn(2, [3, 3], width, causal=False)
+    for parameter in layer.parameters():
+        nn.init.constant_(parameter, 0.1)
+    x = torch.ones(1, 61, 2, requires_grad=True)
+    (gradient,) = torch.autograd.grad(layer(x)[0, 30].sum(), x)
+    seen = gradient[0].abs().sum(dim=1).nonzero().flatten()
+    assert len(seen) == layer.receptive_field
+    assert 30 - int(seen.min()) == earlier
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_padding_changes_nothing(causal):
+    x, mask = data()
+    layer = make(causal)
+    out = layer(x, mask)
+    assert out.shape == (3, 20, layer.out_features)
+    for row, length in enumerate(LENGTHS):
+        torch.testing.assert_close(out[row, :length], layer(x[row : row + 1, :length])[0])
+    assert not out[~mask].any()
+
+
+def test_one_block_by_numpy():
+    torch.manual_seed(0)
+    layer = Tcn(2, [3, 3], 2).double()
+    x = torch.randn(1, 9, 2, dtype=torch.float64)
+
+    def conv(steps: np.ndarray, part: nn.Module, dilation: int) -> np.ndarray:
+        g, v = part.parametrizations.weight.original0, part.parametrizations.weight.original1
+        v, g = v.detach().numpy(), g.detach().numpy()
+        weight = g * v / np.sqrt((v**2).sum(axis=(1, 2), keepdims=True))
+        out = np.tile(part.bias.detach().numpy(), (len(steps), 1))
+        for t in range(len(steps)):
+            for tap in range(2):
+                at = t - (1 - tap) * dilation
+                if at >= 0:
+                    out[t] += weight[:, :, tap] @ steps[at]
+        return np.maximum(out, 0)
+
+    y = x[0].numpy()
+    for dilation, block in zip((1, 2), layer.blocks, strict=True):
+        z = conv(conv(y, block.first, dilation), block.second, dilation)
+        if block.skip is not None:
+            skip = block.skip.weight[:, :, 0].detach().numpy()
+            y = y @ skip.T + block.skip.bias.detach().numpy()
+        y = np.maximum(z + y, 0)
+    np.testing.assert_allclose(layer(x)[0].detach().numpy(), y, atol=1e-12)
+
+
+def test_gradients():
+    layer = make(channels=(3, 2))
+    x = torch.randn(2, 6, 5, dtype=torch.float64, requires_grad=True)
+    mask = lengths_mask(torch.tensor([6, 4]), 6)
+    assert torch.autograd.gradcheck(lambda x: layer(x, mask), x)
+
+
+def test_bad_numbers():
+    with pytest.raises(ValueError, match="channels are \\[\\] and width is 3"):
+        Tcn(2, [], 3)

@@ -7,6 +7,8 @@ mask is True at what is real.
 
 from danq.core.cnn_rnn import CnnRnn
 from danq.core.conv import ConvEncoder, ConvStage, conv_encoder
+from danq.core.conv_rnn import ConvRecurrent
+from danq.core.forecast import EncoderForecaster, FrameForecaster
 from danq.core.frame import ClipEncoder, FrameEncoder, without_classifier
 from danq.core.heads import Classes, DensePixel, Mlp, MultiLabel, PerStep, Vote
 from danq.core.masks import lengths_mask, masked_mean
@@ -23,10 +25,13 @@ __all__ = [
     "ClipEncoder",
     "CnnRnn",
     "ConvEncoder",
+    "ConvRecurrent",
     "ConvStage",
     "DensePixel",
+    "EncoderForecaster",
     "Flatten",
     "FrameEncoder",
+    "FrameForecaster",
     "GlobalPool",
     "Last",
     "Max",

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from danq.genome import simulate as simulate
     from danq.inference import evaluate as evaluate
     from danq.inference import predict as predict
+    from danq.inference.mutate import mutate as mutate
     from danq.models import load_model as load
     from danq.models import summary as summary
     from danq.training import train as train
@@ -41,6 +42,7 @@ __getattr__, __dir__ = lazy_names(
         "build_dataset": "danq.datasets:build_dataset",
         "evaluate": "danq.inference:evaluate",
         "load": "danq.models:load_model",
+        "mutate": "danq.inference.mutate:mutate",
         "predict": "danq.inference:predict",
         "read_motifs": "danq.genome:read_motifs",
         "simulate": "danq.genome:simulate",
@@ -58,6 +60,7 @@ __all__ = [
     "build_dataset",
     "evaluate",
     "load",
+    "mutate",
     "predict",
     "read_motifs",
     "simulate",

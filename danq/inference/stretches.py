@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from danq.errors import InputError
 from danq.genome.alphabet import N
@@ -144,12 +143,8 @@ class Selection:
 
 
 @contextmanager
-def open_stretches(
-    selection: Selection, window: int
-) -> Iterator[tuple[Iterator[Stretch], int | None]]:
-    """Stretches that are selected, one after the other, and how many bases they have together.
-
-    The number is None for FASTA records, which are read one at a time.
+def open_stretches(selection: Selection, window: int) -> Iterator[list[Stretch]]:
+    """Stretches that are selected; bases of a genome are read when they are wanted.
 
     Raises
     ------
@@ -160,17 +155,19 @@ def open_stretches(
     _check(selection)
     if selection.genome is None:
         assert selection.input is not None
-        yield _records(selection.input), None
+        yield [stretch_of(codes, name) for name, codes in read_fasta(selection.input)]
         return
     with Genome(selection.genome) as genome:
+        places: list[tuple[str, int, int]]
         if selection.region is not None:
             region = parse_region(selection.region)
             places = GenomeTiles(genome, window, 1, region).stretches
         else:
             assert selection.input is not None
             table = BedRows(selection.input, genome, window, chrom_map=selection.chrom_map).table
-            places = list(table.select("contig", "start", "end").iter_rows())
-        yield (_on(genome, *place) for place in places), sum(end - at for _, at, end in places)
+            columns = (table[name].to_list() for name in ("contig", "start", "end"))
+            places = list(zip(*columns, strict=True))
+        yield [_on(genome, *place) for place in places]
 
 
 def _check(selection: Selection) -> None:
@@ -212,11 +209,6 @@ def _on(genome: Genome, name: str, start: int, end: int) -> Stretch:
     return Stretch(name, start, end, genome.contigs[name], read)
 
 
-def _records(path: str | Path) -> Iterator[Stretch]:
-    for name, codes in read_fasta(path):
-        yield stretch_of(codes, name)
-
-
 @dataclass
 class Tally:
     """What happened to the sequences on their way, for notices at the end."""
@@ -227,8 +219,10 @@ class Tally:
     tiled: int = 0
     padded: int = 0
 
-    def count(self, scene: Scene, *, first: bool, window: int) -> None:
-        """Add a scene; ``first`` for the first of its stretch."""
+    def count(self, scene: Scene) -> None:
+        """Add a scene."""
+        window = len(scene.codes)
+        first = scene.first + scene.low == scene.stretch.start
         self.sequences += first
         self.tiled += first and scene.stretch.size > window
         self.bases += scene.high - scene.low

@@ -55,6 +55,10 @@ class ChangeLayout(Layout):
         schema = dict.fromkeys(self.columns, pl.Float32)
         return keys.hstack(pl.from_numpy(values, schema=schema, orient="row"))
 
+    def empty(self) -> pl.DataFrame:
+        values = np.empty((0, len(self.columns)), dtype=np.float32)
+        return self.frame(ChangeRows([], np.empty(0, np.int64), [], []), values)
+
 
 class MutationWriter(ABC):
     """Takes effects scene by scene, and those of pairs after them."""
@@ -84,7 +88,7 @@ class MutationTable(MutationWriter):
             _LETTERS[base].tolist(),
         )
         parts = [part[place, base] for part in (effects.mean, effects.spread) if part is not None]
-        self._rows.write(rows, np.concatenate(parts, axis=1))  # type: ignore[arg-type]
+        self._rows.write(rows, np.concatenate(parts, axis=1))
 
     def write_pairs(self, effects: PairEffects) -> None:
         scene = effects.scene
@@ -97,7 +101,7 @@ class MutationTable(MutationWriter):
         ]
         rows = ChangeRows([scene.stretch.name] * len(ref), scene.first + place[:, 0] + 1, ref, alt)
         values = [part for part in effects.values if part is not None]
-        self._rows.write(rows, np.concatenate(values, axis=1))  # type: ignore[arg-type]
+        self._rows.write(rows, np.concatenate(values, axis=1))
 
 
 class MutationHdf5(MutationWriter):

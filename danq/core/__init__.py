@@ -10,6 +10,7 @@ from danq.core.conv import ConvEncoder, ConvStage, conv_encoder
 from danq.core.conv_rnn import ConvRecurrent
 from danq.core.forecast import EncoderForecaster, FrameForecaster
 from danq.core.frame import ClipEncoder, FrameEncoder, without_classifier
+from danq.core.fusion import Concat, LateFusion, Multiply, Streams
 from danq.core.heads import Classes, DensePixel, Mlp, MultiLabel, PerStep, Vote
 from danq.core.masks import lengths_mask, masked_mean
 from danq.core.pooling import AttentionPool, Flatten, Last, Max, Mean
@@ -24,6 +25,7 @@ __all__ = [
     "Classes",
     "ClipEncoder",
     "CnnRnn",
+    "Concat",
     "ConvEncoder",
     "ConvRecurrent",
     "ConvStage",
@@ -34,12 +36,15 @@ __all__ = [
     "FrameForecaster",
     "GlobalPool",
     "Last",
+    "LateFusion",
     "Max",
     "Mean",
     "Mlp",
     "MultiLabel",
+    "Multiply",
     "PerStep",
     "Recurrent",
+    "Streams",
     "SymbolConv",
     "Tcn",
     "TcnBlock",

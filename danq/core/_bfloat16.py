@@ -1,0 +1,75 @@
+"""bfloat16 in kernels: numba has no such type, so arrays hold its bits as uint16."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, overload
+from torch import Tensor
+
+_FLOAT = ir.FloatType()
+_HALF_BITS = ir.IntType(16)
+_BITS = ir.IntType(32)
+
+
+def as_array(x: Tensor) -> np.ndarray:
+    """A CPU tensor's memory: float32 as it is, bfloat16 as uint16 bits."""
+    if x.dtype == torch.bfloat16:
+        return x.detach().view(torch.uint16).numpy()
+    return x.detach().numpy()
+
+
+@intrinsic
+def _widen(_context, bits):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        wide = builder.shl(builder.zext(args[0], _BITS), ir.Constant(_BITS, 16))
+        return builder.bitcast(wide, _FLOAT)
+
+    return types.float32(types.uint16), generate
+
+
+@intrinsic
+def _narrow(_context, value):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        # Round to the nearest, ties to even: add half of the last place kept, and its own bit.
+        bits = builder.bitcast(args[0], _BITS)
+        kept = builder.lshr(bits, ir.Constant(_BITS, 16))
+        odd = builder.and_(kept, ir.Constant(_BITS, 1))
+        rounded = builder.add(builder.add(bits, ir.Constant(_BITS, 0x7FFF)), odd)
+        return builder.trunc(builder.lshr(rounded, ir.Constant(_BITS, 16)), _HALF_BITS)
+
+    return types.uint16(types.float32), generate
+
+
+def load(value):  # type: ignore[no-untyped-def]
+    """In a kernel: a float32 from what an `as_array` holds."""
+    raise NotImplementedError
+
+
+def store(array, row, column, value):  # type: ignore[no-untyped-def]
+    """In a kernel: a finite float32 into row and column of what `as_array` gave."""
+    raise NotImplementedError
+
+
+@overload(load, inline="always")
+def _load(value):  # type: ignore[no-untyped-def]
+    if value == types.uint16:
+        return lambda value: _widen(value)  # type: ignore[call-arg]
+    return lambda value: value
+
+
+@overload(store, inline="always")
+def _store(array, row, column, value):  # type: ignore[no-untyped-def]
+    if array.dtype == types.uint16:
+
+        def put(array, row, column, value):  # type: ignore[no-untyped-def]
+            array[row, column] = _narrow(value)  # type: ignore[call-arg]
+
+    else:
+
+        def put(array, row, column, value):  # type: ignore[no-untyped-def]
+            array[row, column] = value
+
+    return put

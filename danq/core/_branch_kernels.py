@@ -1,0 +1,60 @@
+"""One LSTM step of rows that follow a reference, fused."""
+
+from __future__ import annotations
+
+import numba
+
+from danq.core._bfloat16 import load, store
+from danq.core._lstm_kernels import _sigmoid, _tanh
+from danq.jit import parallel_kernel
+
+TILE = 8
+
+
+@parallel_kernel
+def lstm_step(
+    recurrent, products, source, bias, owner, cell, hidden, operand, change, first, width, gap
+):
+    """Move every row one step on, and say how far each is from its reference.
+
+    Of the N rows, the first R are references and row ``R + i`` follows reference ``owner[i]``.
+    ``recurrent`` (N, 4H) and ``products`` (S, 4H) hold the products of state and input, row
+    ``source[n]`` of the second belonging to row n; gates in the order i, f, g, o; ``bias`` (4H,).
+    ``cell`` and ``hidden`` (N, H) float32 change in place, ``operand`` (N, H) gets the hidden
+    state in the precision of the products. Columns ``first`` to ``first + H`` of ``change`` (N, .)
+    get a reference's hidden state, or a row's difference from it; ``gap`` (N - R,) the largest
+    difference of hidden or cell state. ``width`` is 4H.
+    """
+    rows = source.size
+    units = width // 4
+    references = rows - owner.size
+    tiles = (rows + TILE - 1) // TILE
+    for tile in numba.prange(tiles):
+        for n in range(tile * TILE, min(rows, (tile + 1) * TILE)):
+            s = source[n]
+            for u in range(units):
+                i = _sigmoid(load(recurrent[n, u]) + load(products[s, u]) + bias[u])
+                v = u + units
+                f = _sigmoid(load(recurrent[n, v]) + load(products[s, v]) + bias[v])
+                v = u + 2 * units
+                g = _tanh(load(recurrent[n, v]) + load(products[s, v]) + bias[v])
+                v = u + 3 * units
+                o = _sigmoid(load(recurrent[n, v]) + load(products[s, v]) + bias[v])
+                c = f * cell[n, u] + i * g
+                h = o * _tanh(c)
+                cell[n, u] = c
+                hidden[n, u] = h
+                store(operand, n, u, h)
+                if n < references:
+                    store(change, n, first + u, h)
+    tiles = (owner.size + TILE - 1) // TILE
+    for tile in numba.prange(tiles):
+        for i in range(tile * TILE, min(owner.size, (tile + 1) * TILE)):
+            n = references + i
+            r = owner[i]
+            far = cell[n, 0] * 0
+            for u in range(units):
+                d = hidden[n, u] - hidden[r, u]
+                store(change, n, first + u, d)
+                far = max(far, max(abs(d), abs(cell[n, u] - cell[r, u])))
+            gap[i] = far

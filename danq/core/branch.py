@@ -1,0 +1,267 @@
+"""A recurrent layer over references and over rows that leave them at some step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int
+from torch import Tensor, nn
+
+from danq.core import _branch_kernels as kernels
+from danq.core._bfloat16 import as_array
+
+
+class Steps(NamedTuple):
+    """Inputs of references and of their branches.
+
+    A branch equals its reference but in steps ``first`` to ``last``. It may have none of its own
+    (``last < first``).
+
+    Attributes
+    ----------
+    references
+        ``(R, T, F)`` inputs of the references.
+    own
+        ``(S, F)`` the branches' own inputs, branch after branch, step after step.
+    offset
+        ``(A,)`` row of ``own`` where a branch begins.
+    owner
+        ``(A,)`` reference of a branch.
+    first, last
+        ``(A,)`` first and last step of a branch's own, both included.
+    """
+
+    references: Float[Tensor, "R T F"]
+    own: Float[Tensor, "S F"]
+    offset: Int[np.ndarray, "A"]
+    owner: Int[np.ndarray, "A"]
+    first: Int[np.ndarray, "A"]
+    last: Int[np.ndarray, "A"]
+
+
+class Piece(NamedTuple):
+    """Outputs of some steps in a row, of the references and of the branches that are under way.
+
+    Attributes
+    ----------
+    times
+        Steps, in the order in which they were read.
+    references
+        ``(R, len(times) * H)`` their hidden states.
+    branches
+        ``(N, len(times) * H)`` differences of branches from their references.
+    which
+        ``(N,)`` numbers of these branches.
+    """
+
+    times: range
+    references: Float[Tensor, "R G"]
+    branches: Float[Tensor, "N G"]
+    which: Int[np.ndarray, "N"]
+
+
+def scan(
+    rnn: nn.LSTM | nn.GRU, steps: Steps, *, reverse: bool, dtype: torch.dtype, tolerance: float
+) -> Iterator[Piece]:
+    """Read one direction, each branch from its first own step on.
+
+    Up to there a branch has its reference's states, which the references' rows of the same batch
+    hold at that moment. Once the hidden and cell states of a branch are within ``tolerance`` of
+    its reference's, past its own steps, it is let go: its further differences count as 0.
+
+    Parameters
+    ----------
+    rnn
+        A layer with one stack.
+    steps
+        Inputs.
+    reverse
+        Read backwards, with the weights of the backward direction.
+    dtype
+        Of the products: float32 or bfloat16. States are float32.
+    tolerance
+        0 lets go of branches only where nothing is left of the difference.
+
+    Yields
+    ------
+    Piece
+        Of at most `PIECE` steps. Its tensors are overwritten by the next one.
+    """
+    references = steps.references
+    count, length, _ = references.shape
+    layer = _Layer(rnn, reverse, dtype)
+    products = layer.products(references, steps.own)
+    joins = length - 1 - steps.last if reverse else steps.first
+    queue = np.argsort(joins, kind="stable")
+    queue = queue[(steps.first <= steps.last)[queue]]
+    joins = joins[queue]
+    rows = _Rows(layer, count, len(queue), references.device)
+    for number, piece in enumerate(pieces(length, reverse=reverse)):
+        start = number * PIECE
+        for slot, time in enumerate(piece):
+            arrived = queue[rows.joined : int(np.searchsorted(joins, start + slot, "right"))]
+            rows.join(arrived, steps.owner[arrived], slot * layer.units)
+            source = _source(steps, rows.which, time, count)
+            layer.step(rows, products, source, slot, fresh=start + slot == 0)
+        done = count + len(rows.which)
+        width = len(piece) * layer.units
+        change = rows.change[:done, :width]
+        yield Piece(piece, change[:count], change[count:], rows.which)
+        own = steps.first if reverse else steps.last
+        ended = own[rows.which] >= piece[-1] if reverse else own[rows.which] <= piece[-1]
+        rows.keep(~(ended & (layer.gap(rows) <= tolerance)))
+
+
+PIECE = 5
+"""Steps that are handed on together; branches are let go between two pieces."""
+
+
+def pieces(length: int, *, reverse: bool) -> list[range]:
+    """The steps of a direction, in the order and in the pieces in which `scan` reads them."""
+    times = range(length - 1, -1, -1) if reverse else range(length)
+    return [times[start : start + PIECE] for start in range(0, length, PIECE)]
+
+
+def changes_alone(steps: Steps, dtype: torch.dtype) -> Iterator[Piece]:
+    """The same of a model without a temporal layer: its steps themselves, one by one."""
+    device = steps.references.device
+    for time in range(steps.references.shape[1]):
+        which = np.flatnonzero((steps.first <= time) & (time <= steps.last))
+        place = torch.from_numpy(steps.offset[which] + time - steps.first[which]).to(device)
+        owner = torch.from_numpy(steps.owner[which]).to(device)
+        known = steps.references[:, time]
+        own = steps.own[place] - known[owner]
+        yield Piece(range(time, time + 1), known.to(dtype), own.to(dtype), which)
+
+
+def _source(
+    steps: Steps, which: Int[np.ndarray, "N"], time: int, references: int
+) -> Int[np.ndarray, "M"]:
+    """Row of the products for every row at a step: references, then branches."""
+    first, last = steps.first[which], steps.last[which]
+    own = (first <= time) & (time <= last)
+    base = time * references
+    end = steps.references.shape[1] * references
+    branches = np.where(own, end + steps.offset[which] + time - first, base + steps.owner[which])
+    return np.concatenate([np.arange(base, base + references), branches])
+
+
+class _Rows:
+    """States of the references and of the branches that are under way."""
+
+    def __init__(self, layer: _Layer, references: int, branches: int, device: torch.device) -> None:
+        most, units = references + branches, layer.units
+        self.references, self.joined = references, 0
+        self.which = np.empty(0, np.int64)
+        self.owner = np.empty(0, np.int64)
+        self.gap = np.zeros(branches, np.float32)
+        self.cell = torch.zeros(most, units, device=device)
+        self.hidden = torch.zeros(most, units, device=device)
+        self.operand = torch.zeros(most, units, dtype=layer.dtype, device=device)
+        self.recurrent = torch.zeros(
+            most, layer.weight_hh.shape[0], dtype=layer.dtype, device=device
+        )
+        self.change = torch.zeros(most, PIECE * units, dtype=layer.dtype, device=device)
+
+    def join(self, which: np.ndarray, owner: np.ndarray, columns: int) -> None:
+        """Let branches begin in their references' states, after ``columns`` of this piece."""
+        self.joined += len(which)
+        start = self.references + len(self.which)
+        place = torch.from_numpy(owner).to(self.cell.device)
+        for state in (self.cell, self.hidden, self.operand):
+            state[start : start + len(which)] = state[place]
+        self.change[start : start + len(which), :columns] = 0
+        self.which = np.concatenate([self.which, which])
+        self.owner = np.concatenate([self.owner, owner])
+
+    def keep(self, wanted: np.ndarray) -> None:
+        """Let the other branches go."""
+        if wanted.all():
+            return
+        start, kept = self.references, np.flatnonzero(wanted)
+        place = torch.from_numpy(start + kept).to(self.cell.device)
+        for state in (self.cell, self.hidden, self.operand):
+            state[start : start + len(kept)] = state[place]
+        self.which, self.owner = self.which[kept], self.owner[kept]
+
+
+class _Layer:
+    """One direction of a recurrent layer, a step at a time."""
+
+    def __init__(self, rnn: nn.LSTM | nn.GRU, reverse: bool, dtype: torch.dtype) -> None:
+        end = "_l0_reverse" if reverse else "_l0"
+        self.lstm = isinstance(rnn, nn.LSTM)
+        self.fused = self.lstm and rnn.weight_hh_l0.device.type == "cpu"
+        self.units = rnn.hidden_size
+        self.dtype = dtype
+        self.weight_ih = getattr(rnn, f"weight_ih{end}").detach().to(dtype)
+        self.weight_hh = getattr(rnn, f"weight_hh{end}").detach().to(dtype)
+        zero = torch.zeros(len(self.weight_ih), device=self.weight_ih.device)
+        self.bias_ih = getattr(rnn, f"bias_ih{end}", zero).detach().float()
+        self.bias_hh = getattr(rnn, f"bias_hh{end}", zero).detach().float()
+
+    def products(self, references: Tensor, own: Tensor) -> Tensor:
+        """``(T * R + S, gates * H)`` input products: references step after step, then ``own``."""
+        count, length, features = references.shape
+        known = references.transpose(0, 1).reshape(length * count, features)
+        return torch.cat([known, own]).to(self.dtype) @ self.weight_ih.t()
+
+    def step(
+        self, rows: _Rows, products: Tensor, source: np.ndarray, slot: int, *, fresh: bool
+    ) -> None:
+        """Move all rows one step on; ``fresh`` says that every state is still 0."""
+        recurrent = rows.recurrent[: len(source)]
+        if fresh:
+            recurrent.zero_()
+        else:
+            torch.mm(rows.operand[: len(source)], self.weight_hh.t(), out=recurrent)
+        if self.fused:
+            kernels.lstm_step(
+                as_array(recurrent),
+                as_array(products),
+                source,
+                (self.bias_ih + self.bias_hh).numpy(),
+                rows.owner,
+                as_array(rows.cell),
+                as_array(rows.hidden),
+                as_array(rows.operand),
+                as_array(rows.change),
+                slot * self.units,
+                4 * self.units,
+                rows.gap,
+            )
+            return
+        self._step_anywhere(rows, products, source, slot)
+
+    def _step_anywhere(self, rows: _Rows, products: Tensor, source: np.ndarray, slot: int) -> None:
+        """The same in torch's operators, on any device, for LSTM and GRU."""
+        device, done, count = products.device, len(source), rows.references
+        ours = products[torch.from_numpy(source).to(device)].float() + self.bias_ih
+        theirs = rows.recurrent[:done].float() + self.bias_hh
+        hidden, cell = rows.hidden[:done], rows.cell[:done]
+        if self.lstm:
+            i, f, g, o = (ours + theirs).chunk(4, dim=1)
+            cell.copy_(torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g))
+            hidden.copy_(torch.sigmoid(o) * torch.tanh(cell))
+        else:
+            (r, z, n), (s, y, m) = ours.chunk(3, dim=1), theirs.chunk(3, dim=1)
+            z = torch.sigmoid(z + y)
+            new = torch.tanh(n + torch.sigmoid(r + s) * m)
+            hidden.copy_(new + z * (hidden - new))
+        rows.operand[:done] = hidden
+        change = rows.change[:done, slot * self.units : (slot + 1) * self.units]
+        owner = torch.from_numpy(rows.owner).to(device)
+        change[:count] = hidden[:count]
+        change[count:] = hidden[count:] - hidden[owner]
+
+    def gap(self, rows: _Rows) -> Float32[np.ndarray, "N"]:
+        """Largest difference of each branch's states from its reference's."""
+        if self.fused:
+            return rows.gap[: len(rows.which)]
+        start, done = rows.references, rows.references + len(rows.which)
+        owner = torch.from_numpy(rows.owner).to(rows.cell.device)
+        states = torch.cat([rows.hidden, rows.cell], dim=1)
+        return (states[start:done] - states[owner]).abs().amax(dim=1).cpu().numpy()

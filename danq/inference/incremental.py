@@ -1,0 +1,313 @@
+"""Logits of sequences that differ little from others, at a fraction of the work.
+
+A change of one base touches few steps of the encoder. A recurrent layer that reads forwards is as
+before up to the first of them, and one that reads backwards as before down to the last; the first
+dense layer is a sum over steps, so that a difference needs only the steps that differ. What
+references and alternates share is computed once. Nothing is approximated at tolerance 0.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numba
+import numpy as np
+import torch
+from jaxtyping import Float32, Int, UInt8
+from torch import Tensor, nn
+
+from danq.core import (
+    CnnRnn,
+    ConvEncoder,
+    ConvStage,
+    Flatten,
+    Mlp,
+    MultiLabel,
+    Recurrent,
+    SymbolConv,
+)
+from danq.core.branch import Piece, Steps, changes_alone, pieces, scan
+from danq.device import Precision, autocast, resolve_device, resolve_precision
+from danq.inference.forward import BATCH_SIZE
+from danq.jit import parallel_kernel
+
+DEFAULT_TOLERANCE = 1e-6
+"""Difference of states below which an alternate counts as its reference: float32 rounding."""
+
+PASS_VALUES = 48_000_000
+"""Input products that a pass holds at most: 196 MB in float32."""
+
+
+class Incremental:
+    """Logits of references, and of alternates that each differ from one of them.
+
+    It fits models of a convolution with pools, at most one recurrent layer (LSTM or GRU, one
+    direction or two), all steps flattened, and dense layers. Every other model is evaluated
+    plainly, window by window; `reason` then says why.
+
+    Parameters
+    ----------
+    module
+        Codes ``(B, L)`` to logits ``(B, K)``. Its weights are copied.
+    device, precision
+        As `danq.device.resolve_device` and `danq.device.resolve_precision` take them.
+    tolerance
+        An alternate whose hidden and cell states all come within this of its reference's, past
+        its last changed step, counts as equal from there on. 0 is exact.
+
+    Attributes
+    ----------
+    reason
+        Why the model is evaluated plainly; None where it is not.
+
+    Raises
+    ------
+    InputError
+        As the two resolvers.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        tolerance: float = DEFAULT_TOLERANCE,
+    ) -> None:
+        self.device = resolve_device(device)
+        self.precision: Precision = resolve_precision(precision, self.device)
+        self.tolerance = tolerance
+        self.reason = why_plain(module)
+        self._module = copy.deepcopy(module).eval().requires_grad_(False).to(self.device)
+        self._parts = None
+        if self.reason is None:
+            dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
+            self._parts = _Parts(self._module, dtype)  # type: ignore[arg-type]
+
+    def logits(
+        self,
+        reference: UInt8[np.ndarray, "R L"],
+        alternates: UInt8[np.ndarray, "A L"],
+        owner: Int[np.ndarray, "A"],
+    ) -> tuple[Float32[np.ndarray, "R K"], Float32[np.ndarray, "A K"]]:
+        """Logits of references and alternates, forward strand.
+
+        Parameters
+        ----------
+        reference
+            Windows.
+        alternates
+            Windows that each differ from a reference, in any way.
+        owner
+            Row of ``reference`` that an alternate differs from.
+
+        Returns
+        -------
+        tuple of np.ndarray
+            ``(R, K)`` of the references and ``(A, K)`` of the alternates.
+        """
+        owner = np.asarray(owner, np.int64)
+        with torch.inference_mode():
+            if self._parts is None:
+                return self._plain(reference), self._plain(alternates)
+            first, last = self._parts.changed_steps(reference, alternates, owner)
+            known = np.empty((len(reference), self._parts.tracks), np.float32)
+            out = np.empty((len(alternates), self._parts.tracks), np.float32)
+            for some, others in self._parts.passes(len(reference), owner, last - first + 1):
+                changes = _Changes(
+                    alternates[others], owner[others] - some.start, first[others], last[others]
+                )
+                known[some], out[others] = self._pass(reference[some], changes)
+            return known, out
+
+    def _plain(self, codes: UInt8[np.ndarray, "B L"]) -> Float32[np.ndarray, "B K"]:
+        """Logits of windows, each evaluated by itself."""
+        done = [np.empty((0, int(self._module.head.out_features)), np.float32)]  # type: ignore[union-attr]
+        with autocast(self.device, self.precision):
+            for start in range(0, len(codes), BATCH_SIZE):
+                batch = torch.from_numpy(np.ascontiguousarray(codes[start : start + BATCH_SIZE]))
+                done.append(self._module(batch.to(self.device)).float().cpu().numpy())
+        return np.concatenate(done)
+
+    def _pass(
+        self, reference: UInt8[np.ndarray, "R L"], changes: _Changes
+    ) -> tuple[Float32[np.ndarray, "R K"], Float32[np.ndarray, "A K"]]:
+        parts = self._parts
+        assert parts is not None
+        with autocast(self.device, self.precision):
+            steps = parts.encode(reference, changes)
+        sums = parts.first_layer(steps, self.tolerance)
+        with autocast(self.device, self.precision):
+            logits = parts.rest(sums).float().cpu().numpy()
+        known, out = logits[: len(reference)], logits[len(reference) :]
+        same = changes.last < changes.first
+        out[same] = known[changes.owner[same]]
+        return known, out
+
+
+class _Changes(NamedTuple):
+    """Alternates, their references, and the first and last step that differ."""
+
+    codes: UInt8[np.ndarray, "A L"]
+    owner: Int[np.ndarray, "A"]
+    first: Int[np.ndarray, "A"]
+    last: Int[np.ndarray, "A"]
+
+
+def why_plain(module: nn.Module) -> str | None:
+    """Why a model cannot be evaluated incrementally; None where it can."""
+    if not isinstance(module, CnnRnn):
+        return f"{type(module).__name__} is not a CnnRnn"
+    encoder = module.encoder
+    first = encoder.first if isinstance(encoder, ConvEncoder) else encoder
+    if not isinstance(first, SymbolConv):
+        return "its encoder does not begin with filters over symbols"
+    stages = list(encoder.stages) if isinstance(encoder, ConvEncoder) else []
+    if any(isinstance(stage, ConvStage) and max(stage.padding) for stage in stages):
+        return "its convolutions are padded"
+    if isinstance(module.temporal, Recurrent):
+        if type(module.temporal.rnn) not in (nn.LSTM, nn.GRU):
+            return f"its recurrent cell is a {type(module.temporal.rnn).__name__}"
+        if module.temporal.rnn.num_layers > 1:
+            return "its recurrent layers are stacked: a change reaches every step of the second"
+    elif module.temporal is not None:
+        return f"its temporal layer is a {type(module.temporal).__name__}"
+    if not isinstance(module.pooling, Flatten):
+        return f"its pooling is {type(module.pooling).__name__}, not Flatten"
+    if not isinstance(module.head, MultiLabel) or not isinstance(module.head.body, Mlp):
+        return f"its head is a {type(module.head).__name__}"
+    return None
+
+
+class _Parts:
+    """A model that can be evaluated incrementally, taken apart."""
+
+    def __init__(self, module: CnnRnn, dtype: torch.dtype) -> None:
+        assert isinstance(module.pooling, Flatten)
+        assert isinstance(module.head, MultiLabel)
+        assert isinstance(module.encoder, SymbolConv | ConvEncoder)
+        self.encoder = module.encoder
+        self.rnn = module.temporal.rnn if isinstance(module.temporal, Recurrent) else None
+        self.dtype = dtype
+        self.length = module.pooling.steps
+        self.tracks = module.head.out_features
+        layers = [*module.head.body, module.head.output]  # type: ignore[misc]
+        first = layers[0]
+        assert isinstance(first, nn.Linear)
+        self.rest_layers = nn.Sequential(*layers[1:])
+        self.bias = first.bias.float()
+        # (D, T, G), and of this, for each direction, the columns of the steps of a piece.
+        weight = first.weight.to(dtype).view(first.out_features, self.length, -1)
+        self.weights: dict[tuple[int, range], Tensor] = {}
+        if self.rnn is None:
+            for time in range(self.length):
+                self.weights[0, range(time, time + 1)] = weight[:, time]
+        else:
+            units = self.rnn.hidden_size
+            for direction in range(1 + self.rnn.bidirectional):
+                block = weight[:, :, direction * units : (direction + 1) * units]
+                for times in pieces(self.length, reverse=direction == 1):
+                    some = block[:, list(times)].reshape(first.out_features, -1)
+                    self.weights[direction, times] = some
+        self.field = _shortest(self.encoder, 1)
+        self.stride = _shortest(self.encoder, 2) - self.field
+        gates = first.out_features if self.rnn is None else 4 * self.rnn.hidden_size
+        self.most_steps = max(self.length, PASS_VALUES // gates)
+
+    def changed_steps(
+        self,
+        reference: UInt8[np.ndarray, "R L"],
+        alternates: UInt8[np.ndarray, "A L"],
+        owner: Int[np.ndarray, "A"],
+    ) -> tuple[Int[np.ndarray, "A"], Int[np.ndarray, "A"]]:
+        """First and last step of the encoder that a difference reaches; last < first for none."""
+        span = np.empty((2, len(alternates)), np.int64)
+        changed_span(reference, alternates, owner, span)
+        begin, end = span
+        # Step t reads the bases from t * stride to t * stride + field.
+        first = np.maximum(0, -((self.field - 1 - begin) // self.stride))
+        last = np.minimum(self.length - 1, (end - 1) // self.stride)
+        return first, np.where(end > begin, last, first - 1)
+
+    def passes(
+        self, references: int, owner: Int[np.ndarray, "A"], spans: Int[np.ndarray, "A"]
+    ) -> Iterator[tuple[slice, Int[np.ndarray, "N"]]]:
+        """References and alternates that are evaluated together, within the memory of a pass."""
+        order = np.argsort(owner, kind="stable")
+        most = self.most_steps // self.length
+        for start in range(0, references, most):
+            stop = min(references, start + most)
+            low, high = np.searchsorted(owner[order], [start, stop])
+            mine = order[low:high]
+            parts = np.cumsum(np.maximum(1, spans[mine])) // self.most_steps
+            cuts = np.flatnonzero(np.diff(parts)) + 1
+            for some in np.split(mine, cuts):
+                yield slice(start, stop), some
+
+    def encode(self, reference: UInt8[np.ndarray, "R L"], changes: _Changes) -> Steps:
+        """Steps of the references, and those of the alternates that differ."""
+        device = self.bias.device
+        known = self.encoder(torch.from_numpy(np.ascontiguousarray(reference)).to(device))
+        counts = np.maximum(0, changes.last - changes.first + 1)
+        offset = np.cumsum(counts) - counts
+        own = known.new_empty(int(counts.sum()), known.shape[2])
+        for count in np.unique(counts[counts > 0]):
+            rows = np.flatnonzero(counts == count)
+            bases = self.field + (int(count) - 1) * self.stride
+            at = changes.first[rows, None] * self.stride + np.arange(bases)
+            codes = torch.from_numpy(changes.codes[rows[:, None], at]).to(device)
+            places = (offset[rows, None] + np.arange(count)).ravel()
+            own[torch.from_numpy(places).to(device)] = self.encoder(codes).flatten(0, 1)
+        return Steps(known, own, offset, changes.owner, changes.first, changes.last)
+
+    def first_layer(self, steps: Steps, tolerance: float) -> Tensor:
+        """``(R + A, D)`` sums of the first dense layer, references first."""
+        count, device = len(steps.references), self.bias.device
+        sums = torch.zeros(count + len(steps.owner), len(self.bias), device=device)
+        sums[:count] = self.bias
+        for direction, piece in self.pieces_of(steps, tolerance):
+            weight = self.weights[direction, piece.times].t()
+            sums[:count] += piece.references @ weight
+            place = torch.from_numpy(count + piece.which).to(device)
+            sums.index_add_(0, place, (piece.branches @ weight).float())
+        sums[count:] += sums[torch.from_numpy(steps.owner).to(device)]
+        return sums
+
+    def pieces_of(self, steps: Steps, tolerance: float) -> Iterator[tuple[int, Piece]]:
+        """What the temporal layer gives, direction by direction."""
+        if self.rnn is None:
+            yield from ((0, piece) for piece in changes_alone(steps, self.dtype))
+            return
+        for direction in range(1 + self.rnn.bidirectional):
+            for piece in scan(
+                self.rnn, steps, reverse=direction == 1, dtype=self.dtype, tolerance=tolerance
+            ):
+                yield direction, piece
+
+    def rest(self, sums: Tensor) -> Tensor:
+        """Logits from the sums of the first dense layer."""
+        return self.rest_layers(sums)
+
+
+def _shortest(encoder: SymbolConv | ConvEncoder, steps: int) -> int:
+    """Bases of the shortest input that gives so many steps."""
+    return next(length for length in itertools.count(1) if encoder.steps(length) >= steps)
+
+
+@parallel_kernel
+def changed_span(reference, alternates, owner, span):
+    """Fill ``span`` (2, A) with the first base that differs and the one after the last."""
+    length = alternates.shape[1]
+    for a in numba.prange(len(alternates)):
+        known, other = reference[owner[a]], alternates[a]
+        begin = 0
+        while begin < length and known[begin] == other[begin]:
+            begin += 1
+        end = length
+        while end > begin and known[end - 1] == other[end - 1]:
+            end -= 1
+        span[0, a] = begin
+        span[1, a] = end

@@ -117,6 +117,30 @@ def read_windows(bases, offsets, lengths, n_start, n_end, contig, start, reverse
 
 
 @kernel
+def read_stretch(bases, offset, length, n_start, n_end, first, target):
+    """Fill ``target`` with the codes from ``first`` on; tell whether it leaves the contig.
+
+    ``offset`` is the contig's first byte, ``length`` its bases; what lies outside is 4.
+    """
+    low = min(max(first, 0), length)
+    high = min(max(first + target.size, low), length)
+    if low < high:
+        _read_forward(bases, offset, low, high, target, first)
+        origin = 4 * offset
+        run = np.searchsorted(n_end, origin + low, side="right")
+        while run < n_start.size and n_start[run] < origin + high:
+            run_low = max(n_start[run] - origin, low)
+            run_high = min(n_end[run] - origin, high)
+            target[run_low - first : run_high - first] = 4
+            run += 1
+    outside = high - low < target.size
+    if outside:
+        target[: low - first] = 4
+        target[max(high - first, 0) :] = 4
+    return outside
+
+
+@kernel
 def _read_forward(bases, offset, low, high, target, first):
     """Write position ``p`` of the contig to ``target[p - first]``."""
     position = low

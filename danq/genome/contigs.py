@@ -55,27 +55,13 @@ def match_contigs(
     """
     theirs = list(dict.fromkeys(names))
     ours = list(dict.fromkeys(genome))
-    known = set(ours)
-    counts = Counter(map(_bare, ours))
-    bridges = {_bare(name): name for name in ours if counts[_bare(name)] == 1}
-    matched: dict[str, str | None] = {}
-    bridged = []
-    for name in theirs:
-        if chrom_map is not None and name in chrom_map:
-            if chrom_map[name] not in known:
-                raise InputError(
-                    f"the name map sends '{name}' to '{chrom_map[name]}', "
-                    f"which the genome lacks; it has {_few(ours)}",
-                    file=source,
-                    remedy="Correct the second column of the map",
-                )
-            matched[name] = chrom_map[name]
-        elif name in known:
-            matched[name] = name
-        else:
-            matched[name] = bridges.get(_bare(name))
-            if matched[name] is not None:
-                bridged.append(f"{name} as {matched[name]}")
+    matched = bridge_contigs(theirs, ours, source=source, chrom_map=chrom_map)
+    mapped = chrom_map or {}
+    bridged = [
+        f"{name} as {found}"
+        for name, found in matched.items()
+        if found not in (None, name) and name not in mapped
+    ]
     missing = [name for name in theirs if matched[name] is None]
     if theirs and len(missing) == len(theirs):
         raise InputError(
@@ -99,6 +85,40 @@ def match_contigs(
             if 2 * len(missing) > len(theirs)
             else "",
         )
+    return matched
+
+
+def bridge_contigs(
+    names: Iterable[str],
+    genome: Iterable[str],
+    *,
+    source: str,
+    chrom_map: Mapping[str, str] | None = None,
+) -> dict[str, str | None]:
+    """Find names as :func:`match_contigs` does, without a notice and without asking for any.
+
+    Raises
+    ------
+    InputError
+        When ``chrom_map`` sends one of the names to a contig that the genome lacks.
+    """
+    ours = list(dict.fromkeys(genome))
+    known = set(ours)
+    counts = Counter(map(_bare, ours))
+    bridges = {_bare(name): name for name in ours if counts[_bare(name)] == 1}
+    matched: dict[str, str | None] = {}
+    for name in names:
+        if chrom_map is not None and name in chrom_map:
+            if chrom_map[name] not in known:
+                raise InputError(
+                    f"the name map sends '{name}' to '{chrom_map[name]}', "
+                    f"which the genome lacks; it has {_few(ours)}",
+                    file=source,
+                    remedy="Correct the second column of the map",
+                )
+            matched[name] = chrom_map[name]
+        else:
+            matched[name] = name if name in known else bridges.get(_bare(name))
     return matched
 
 

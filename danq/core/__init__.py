@@ -5,6 +5,7 @@ Shapes: ``B`` batch, ``L`` symbols, ``T`` steps, ``F`` features, ``K`` labels, c
 mask is True at what is real.
 """
 
+from danq.core.attention import AdditiveAttention, AttentionPool
 from danq.core.cnn_rnn import CnnRnn
 from danq.core.conv import ConvEncoder, ConvStage, conv_encoder
 from danq.core.conv_rnn import ConvRecurrent
@@ -13,7 +14,7 @@ from danq.core.frame import ClipEncoder, FrameEncoder, without_classifier
 from danq.core.fusion import Concat, LateFusion, Multiply, Streams
 from danq.core.heads import Classes, DensePixel, Mlp, MultiLabel, PerStep, Vote
 from danq.core.masks import lengths_mask, masked_mean
-from danq.core.pooling import AttentionPool, Flatten, Last, Max, Mean
+from danq.core.pooling import Flatten, Last, Max, Mean
 from danq.core.recurrent import Recurrent
 from danq.core.sizes import features_of
 from danq.core.spatial import GlobalPool, clip_tokens, map_tokens
@@ -21,6 +22,7 @@ from danq.core.symbol_conv import SymbolConv, one_hot
 from danq.core.tcn import Tcn, TcnBlock
 
 __all__ = [
+    "AdditiveAttention",
     "AttentionPool",
     "Classes",
     "ClipEncoder",

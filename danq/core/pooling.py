@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from danq.core.masks import silent
+
 
 class Flatten(nn.Module):
     """All steps side by side, time-major: ``out[:, t * F + f] = x[:, t, f]``.
@@ -23,9 +25,7 @@ class Flatten(nn.Module):
     ) -> Float[Tensor, "B G"]:
         if x.shape[1] != self.steps:
             raise ValueError(f"input has {x.shape[1]} steps, this layer was built for {self.steps}")
-        if mask is not None:
-            x = x * mask.unsqueeze(2)
-        return x.reshape(x.shape[0], -1)
+        return silent(x, None if mask is None else mask.unsqueeze(2)).reshape(x.shape[0], -1)
 
 
 class Last(nn.Module):
@@ -56,8 +56,8 @@ class Mean(nn.Module):
     ) -> Float[Tensor, "B F"]:
         if mask is None:
             return x.mean(dim=1)
-        weight = mask.unsqueeze(2).to(x.dtype)
-        return (x * weight).sum(dim=1) / weight.sum(dim=1).clamp(min=1)
+        real = mask.unsqueeze(2)
+        return silent(x, real).sum(dim=1) / real.sum(dim=1).clamp(min=1)
 
 
 class Max(nn.Module):
@@ -74,33 +74,3 @@ class Max(nn.Module):
             return x.amax(dim=1)
         hidden = x.masked_fill(~mask.unsqueeze(2), float("-inf")).amax(dim=1)
         return torch.where(mask.any(dim=1, keepdim=True), hidden, torch.zeros_like(hidden))
-
-
-class AttentionPool(nn.Module):
-    """Weighted mean of the steps, the weights learnt from the steps themselves.
-
-    ``weight = softmax over real t of v . tanh(W x_t)`` (additive attention, Bahdanau et al., ICLR
-    2015).
-    """
-
-    def __init__(self, in_features: int, hidden: int = 128) -> None:
-        super().__init__()
-        self.score = nn.Sequential(
-            nn.Linear(in_features, hidden), nn.Tanh(), nn.Linear(hidden, 1, bias=False)
-        )
-        self.out_features = in_features
-
-    def weights(
-        self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None
-    ) -> Float[Tensor, "B T"]:
-        """Weights of the steps: at least 0, sum 1 over the real steps of a row."""
-        score = self.score(x).squeeze(2)
-        if mask is not None:
-            score = score.masked_fill(~mask, torch.finfo(score.dtype).min)
-        weight = score.softmax(dim=1)
-        return weight if mask is None else weight * mask
-
-    def forward(
-        self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None
-    ) -> Float[Tensor, "B F"]:
-        return (self.weights(x, mask).unsqueeze(1) @ x).squeeze(1)

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 from torch import Tensor
-
-_FLOAT = ir.FloatType()
-_HALF_BITS = ir.IntType(16)
-_BITS = ir.IntType(32)
 
 
 def as_array(x: Tensor) -> np.ndarray:
@@ -24,8 +19,9 @@ def as_array(x: Tensor) -> np.ndarray:
 @intrinsic
 def _widen(_context, bits):  # type: ignore[no-untyped-def]
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        wide = builder.shl(builder.zext(args[0], _BITS), ir.Constant(_BITS, 16))
-        return builder.bitcast(wide, _FLOAT)
+        word = context.get_value_type(types.uint32)
+        wide = builder.shl(builder.zext(args[0], word), context.get_constant(types.uint32, 16))
+        return builder.bitcast(wide, context.get_value_type(types.float32))
 
     return types.float32(types.uint16), generate
 
@@ -34,11 +30,13 @@ def _widen(_context, bits):  # type: ignore[no-untyped-def]
 def _narrow(_context, value):  # type: ignore[no-untyped-def]
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
         # Round to the nearest, ties to even: add half of the last place kept, and its own bit.
-        bits = builder.bitcast(args[0], _BITS)
-        kept = builder.lshr(bits, ir.Constant(_BITS, 16))
-        odd = builder.and_(kept, ir.Constant(_BITS, 1))
-        rounded = builder.add(builder.add(bits, ir.Constant(_BITS, 0x7FFF)), odd)
-        return builder.trunc(builder.lshr(rounded, ir.Constant(_BITS, 16)), _HALF_BITS)
+        one, half, places = (
+            context.get_constant(types.uint32, number) for number in (1, 0x7FFF, 16)
+        )
+        bits = builder.bitcast(args[0], context.get_value_type(types.uint32))
+        odd = builder.and_(builder.lshr(bits, places), one)
+        rounded = builder.lshr(builder.add(builder.add(bits, half), odd), places)
+        return builder.trunc(rounded, context.get_value_type(types.uint16))
 
     return types.uint16(types.float32), generate
 

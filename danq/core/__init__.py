@@ -6,9 +6,11 @@ mask is True at what is real.
 """
 
 from danq.core.attention import AdditiveAttention, AttentionPool
+from danq.core.beam import Hypothesis, beam_search, greedy
 from danq.core.cnn_rnn import CnnRnn
 from danq.core.conv import ConvEncoder, ConvStage, conv_encoder
 from danq.core.conv_rnn import ConvRecurrent
+from danq.core.decoder import DecoderState, SequenceDecoder
 from danq.core.forecast import EncoderForecaster, FrameForecaster
 from danq.core.frame import ClipEncoder, FrameEncoder, without_classifier
 from danq.core.fusion import Concat, LateFusion, Multiply, Streams
@@ -31,12 +33,14 @@ __all__ = [
     "ConvEncoder",
     "ConvRecurrent",
     "ConvStage",
+    "DecoderState",
     "DensePixel",
     "EncoderForecaster",
     "Flatten",
     "FrameEncoder",
     "FrameForecaster",
     "GlobalPool",
+    "Hypothesis",
     "Last",
     "LateFusion",
     "Max",
@@ -46,14 +50,17 @@ __all__ = [
     "Multiply",
     "PerStep",
     "Recurrent",
+    "SequenceDecoder",
     "Streams",
     "SymbolConv",
     "Tcn",
     "TcnBlock",
     "Vote",
+    "beam_search",
     "clip_tokens",
     "conv_encoder",
     "features_of",
+    "greedy",
     "lengths_mask",
     "map_tokens",
     "masked_mean",

@@ -61,7 +61,8 @@ class HardLstm(nn.LSTM):
         """
         kind = x.device.type
         half = torch.is_autocast_enabled(kind)
-        dtype = torch.get_autocast_dtype(kind) if half else self.weight_hh_l0.dtype
+        own: Tensor = self.weight_hh_l0  # type: ignore[assignment]
+        dtype = torch.get_autocast_dtype(kind) if half else own.dtype
         scan = _scan_fused if mask is None and self._fuses(x) else _scan
         parts = []
         with torch.autocast(kind, enabled=False) if half else nullcontext():

@@ -155,6 +155,15 @@ strand = _option(
     show_default=True,
     help="both averages the predictions of a window and of its reverse complement.",
 )
+tolerance = _option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    default=1e-6,
+    show_default=True,
+    metavar="X",
+    help="An altered sequence whose hidden states come this near to the unaltered one's is taken "
+    "to be back on its course; 0 is exact.",
+)
 
 # Files.
 genome = _option(

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from . import options
 from .options import example
-
-if TYPE_CHECKING:
-    from danq.inference.predict import Progress
+from .progress import progress
 
 
 @click.command(
@@ -70,25 +65,6 @@ def predict(models: tuple[Path, ...], input: Path, out: str, **given: Any) -> No
     """
     from danq.inference.predict import predict as run
 
-    with _progress() as progress:
-        done = run(models, input, out, progress=progress, **given)
+    with progress("predicting") as show:
+        done = run(models, input, out, progress=show, **given)
     click.echo(f"{done.path}: {done.rows:,} rows, {len(done.columns):,} columns")
-
-
-@contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """A bar on stderr, where a person watches."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = TextColumn("predicting"), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-
-        def show(rows: int, total: int | None) -> None:
-            bar.update(task, completed=rows, total=total)
-
-        yield show

@@ -1,0 +1,38 @@
+"""A bar on stderr, for commands that count what they have done."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def progress(verb: str) -> Iterator[Callable[[int, int | None], None] | None]:
+    """Show how far a command is, where a person watches.
+
+    Parameters
+    ----------
+    verb
+        What it does, as "predicting".
+
+    Yields
+    ------
+    callable or None
+        To be called with what is done and what there is in all (None where unknown); None where
+        stderr is no terminal.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn(verb), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(done: int, total: int | None) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield show

@@ -24,6 +24,9 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "train": ("danq_cli.train", "Train a model on a data set, or on a genome and peaks."),
     "evaluate": ("danq_cli.evaluate", "Measure a model on held-out windows."),
     "predict": ("danq_cli.predict", "Predict on FASTA, BED or a tiled genome."),
+    "mutate": ("danq_cli.mutate", "Change every base of a sequence and see what it does."),
+    "motifs": ("danq_cli.motifs", "Turn filters into motifs and name what they resemble."),
+    "vision": ("danq_cli.vision", "Image, video and sequence tasks on the same core."),
     "summary": ("danq_cli.summary", "Show what a model file holds."),
 }
 """Command, the module that holds it under the same name, and its line in the help."""
@@ -62,7 +65,7 @@ class LazyGroup(click.Group):
         if cmd_name not in self.table:
             return None
         module, _ = self.table[cmd_name]
-        return getattr(importlib.import_module(module), cmd_name)
+        return getattr(importlib.import_module(module), cmd_name.replace("-", "_"))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

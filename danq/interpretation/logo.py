@@ -62,7 +62,8 @@ def draw_logo(
         rows = np.flatnonzero(values[:, code])
         if rows.size:
             path = _letters(LETTERS[code], start + rows, bottom[rows, code], values[rows, code])
-            axes.add_patch(PathPatch(path, facecolor=colour, linewidth=0))
+            # Not add_patch, which measures every curve though the limits are set below.
+            axes.add_artist(PathPatch(path, facecolor=colour, linewidth=0))
     low, high = values.clip(max=0).sum(1).min(), values.clip(min=0).sum(1).max()
     room = 0.04 * (high - low) or 1.0
     axes.set_xlim(start - 0.5, start + len(values) - 0.5)

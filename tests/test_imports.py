@@ -36,6 +36,7 @@ ARROWS = {
     "inference": {*DATA, *MODEL, "evaluation"},
     "interpretation": {*DATA, *MODEL, "evaluation", "inference"},
     "training": {*DATA, *MODEL, "evaluation", "inference"},
+    "vision": {*FILES, *MODEL, "evaluation", "inference", "training"},
     "demo": {*DATA, *MODEL, "evaluation", "inference", "training"},
 }
 """Part of danq, and the other parts that it may import."""
@@ -45,7 +46,7 @@ NEVER = {"pickle", "cPickle", "dill", "cloudpickle", "yaml", "joblib", "shelve",
 HARMLESS = {"pickle.UnpicklingError"}  # what torch's safe loader raises at a damaged file
 
 # Where the name that is imported is not the name that is installed.
-DISTRIBUTION = {"Bio": "biopython", "sklearn": "scikit-learn"}
+DISTRIBUTION = {"Bio": "biopython", "PIL": "pillow", "sklearn": "scikit-learn"}
 
 
 def sources(folder: str) -> list[Path]:

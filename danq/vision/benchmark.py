@@ -1,0 +1,178 @@
+"""Our figures beside their baselines, over several seeds."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import danq
+from danq.output import replacing
+from danq.training.problem import Figures
+from danq.vision.examples import Data
+from danq.vision.registry import load_tasks
+from danq.vision.run import train
+from danq.vision.task import Task
+
+
+@dataclass
+class Row:
+    """One system or baseline of a task.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    figures
+        Figures on the test split, one dictionary a seed.
+    seconds
+        Time of training or measuring, one number a seed.
+    parameters
+        Trained values; 0 for a baseline.
+    """
+
+    name: str
+    figures: list[Figures]
+    seconds: list[float]
+    parameters: int = 0
+
+    def means(self) -> Figures:
+        """Mean of each figure over the seeds."""
+        return {name: statistics.fmean(self.over_seeds(name)) for name in self.figures[0]}
+
+    def over_seeds(self, figure: str) -> list[float]:
+        """A figure's values, one a seed."""
+        return [figures[figure] for figures in self.figures]
+
+    def shown(self, figure: str) -> str:
+        """Mean and standard deviation over the seeds as text; empty where it was not measured."""
+        if figure not in self.figures[0]:
+            return ""
+        values = self.over_seeds(figure)
+        spread = f" ± {_short(statistics.stdev(values))}" if len(values) > 1 else ""
+        return _short(statistics.fmean(values)) + spread
+
+
+@dataclass
+class TaskReport:
+    """A task's rows, and its targets with whether each was met (None in the quick form)."""
+
+    task: str
+    about: str
+    shown: tuple[str, ...]
+    rows: list[Row]
+    targets: list[tuple[str, bool | None]]
+    quick: bool
+
+    def text(self) -> str:
+        """The report as a table for a person to read."""
+        head = ["", *self.shown, "parameters", "seconds"]
+        body = [
+            [
+                row.name,
+                *(row.shown(figure) for figure in self.shown),
+                f"{row.parameters:,}" if row.parameters else "",
+                f"{statistics.fmean(row.seconds):.1f}",
+            ]
+            for row in self.rows
+        ]
+        widths = [max(len(line[i]) for line in [head, *body]) for i in range(len(head))]
+        lines = [f"{self.task}: {self.about}"]
+        for line in [head, *body]:
+            cells = [line[0].ljust(widths[0])]
+            cells += [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
+            lines.append("  " + "  ".join(cells).rstrip())
+        words = {True: "met", False: "NOT met", None: "not judged in the quick form"}
+        lines += [f"  target: {text}: {words[met]}" for text, met in self.targets]
+        return "\n".join(lines) + "\n"
+
+
+def bench(
+    tasks: Iterable[str] = (),
+    *,
+    seeds: int = 3,
+    quick: bool = False,
+    device: str = "auto",
+    threads: int | None = None,
+    out: str | Path | None = None,
+    tell: Callable[[TaskReport], None] | None = None,
+) -> list[TaskReport]:
+    """Train every system of the tasks and measure it beside the baselines.
+
+    Parameters
+    ----------
+    tasks
+        Names; none for all.
+    seeds
+        Data, start values and order are drawn from each of the seeds 0, 1, ...
+    quick
+        Few examples and epochs, to see that all works; targets are not judged.
+    device, threads
+        As `danq.device` resolves them.
+    out
+        A JSON file for all figures of all seeds; None writes none.
+    tell
+        Is given each task's report as soon as it is done.
+
+    Raises
+    ------
+    InputError
+        When no task has that name, or the output cannot be written.
+    """
+    reports = []
+    for task in load_tasks(tasks):
+        reports.append(_bench_task(task, seeds, quick, device, threads))
+        if tell is not None:
+            tell(reports[-1])
+    if out is not None:
+        found = {"danq": danq.__version__, "tasks": [asdict(report) for report in reports]}
+        with replacing(out, overwrite=True) as temporary:
+            temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return reports
+
+
+def _bench_task(
+    task: Task, seeds: int, quick: bool, device: str, threads: int | None
+) -> TaskReport:
+    rows: dict[str, Row] = {}
+    for seed in range(seeds):
+        data = task.make(seed, task.quick_sizes if quick else task.sizes)
+        for system in task.systems:
+            row = rows.setdefault(system.name, Row(system.name, [], []))
+            _train(row, task, data, quick, seed, device, threads)
+        for name, measured in task.baselines(data, quick).items():
+            row = rows.setdefault(name, Row(name, [], []))
+            started = time.perf_counter()
+            row.figures.append(measured())
+            row.seconds.append(time.perf_counter() - started)
+    means = {name: row.means() for name, row in rows.items()}
+    targets = [(target.text, None if quick else target.met(means)) for target in task.targets]
+    return TaskReport(task.name, task.about, task.shown, list(rows.values()), targets, quick)
+
+
+def _train(
+    row: Row, task: Task, data: Data, quick: bool, seed: int, device: str, threads: int | None
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="danq-bench-") as folder:
+        result = train(
+            task,
+            out=Path(folder) / "run",
+            system=row.name,
+            data=data,
+            quick=quick,
+            seed=seed,
+            device=device,
+            threads=threads,
+            quiet=True,
+        )
+    row.figures.append(result.figures)
+    row.seconds.append(result.seconds)
+    row.parameters = result.parameters
+
+
+def _short(value: float) -> str:
+    return f"{value:.4f}" if value == 0 or abs(value) >= 0.001 else f"{value:.1e}"

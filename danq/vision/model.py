@@ -1,0 +1,78 @@
+"""The model file of a vision task."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from torch import nn
+
+from danq.errors import InputError
+from danq.models.file import FORMAT_VERSION, load_weights, parse_spec, read_header
+from danq.vision.registry import load_task
+
+
+class VisionSpec(BaseModel):
+    """What a vision model's file says of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: int = FORMAT_VERSION
+    created_by: str = ""
+    task: str
+    system: str
+    numbers: dict[str, Any]
+    """Every number that decides the module's shape."""
+    facts: dict[str, Any]
+    """Shapes, classes and vocabularies of the data it was trained on."""
+    data_digest: str = ""
+    training: dict[str, Any] = {}
+    """Recipe and result of the training."""
+
+
+@dataclass(frozen=True)
+class VisionModel:
+    """A module in evaluation mode on the CPU, and what is needed to use it."""
+
+    module: nn.Module
+    spec: VisionSpec
+    path: Path
+
+
+def build(spec: VisionSpec) -> nn.Module:
+    """The untrained module that a spec describes.
+
+    Raises
+    ------
+    InputError
+        When the task or the system is not known, or cannot take the numbers.
+    """
+    # As a file gives it back, so that no builder comes to lean on tuples.
+    numbers, facts = json.loads(json.dumps([spec.numbers, spec.facts]))
+    system = load_task(spec.task).system(spec.system)
+    try:
+        return system.build(facts, **numbers)
+    except (TypeError, ValueError, KeyError) as error:
+        raise InputError(
+            f"system '{system.name}' cannot take {numbers} on data with {sorted(facts)}: {error}"
+        ) from error
+
+
+def load_vision_model(path: str | Path) -> VisionModel:
+    """Load a vision model's file, or the best model of its run folder.
+
+    Raises
+    ------
+    InputError
+        When there is no such file, it holds no vision model, or its weights do not fit.
+    """
+    fields, file = read_header(path)
+    if "task" not in fields:
+        raise InputError(
+            "a sequence model, not one of a vision task", file=file, remedy="Use 'danq predict'"
+        )
+    spec = parse_spec(VisionSpec, fields, file)
+    return VisionModel(load_weights(build(spec), file), spec, file)

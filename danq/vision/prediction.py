@@ -1,0 +1,55 @@
+"""A vision model's word on the user's input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from danq.device import autocast, resolve_device, resolve_precision
+from danq.inference.forward import evaluating
+from danq.vision.model import load_vision_model
+from danq.vision.registry import load_task
+
+
+def predict(
+    model: str | Path,
+    source: str | Path,
+    *,
+    text: str | None = None,
+    out: str | Path | None = None,
+    device: str = "auto",
+    precision: str = "fp32",
+) -> list[str]:
+    """Predict on one input.
+
+    Parameters
+    ----------
+    model
+        A model file or run folder of `danq.vision.train`.
+    source
+        The input's file or folder; what it may be is the task's affair.
+    text
+        What belongs to it in words, such as a question.
+    out
+        Where files of the prediction go (frames, maps, sound); None writes none.
+    device, precision
+        As `danq.device` resolves them.
+
+    Returns
+    -------
+    Lines for a person to read: class names, captions, answers, or the files written.
+
+    Raises
+    ------
+    InputError
+        When the model or the input cannot be used, or the output exists already.
+    """
+    loaded = load_vision_model(model)
+    task, facts = load_task(loaded.spec.task), loaded.spec.facts
+    examples = task.read(Path(source), facts, text)
+    where = resolve_device(device)
+    kind = resolve_precision(precision, where)
+    place = None if out is None else Path(out)
+    with evaluating(loaded.module, where), torch.inference_mode(), autocast(where, kind):
+        return task.tell(loaded.module, examples, facts, where, place)

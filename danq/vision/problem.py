@@ -1,0 +1,43 @@
+"""A vision task as a problem to train on."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from danq.device import Precision, autocast, resolve_precision
+from danq.inference.forward import evaluating
+from danq.training.problem import Figures
+from danq.training.recipe import BaseRecipe
+from danq.vision.examples import Data, Examples, Shuffled, scaled
+from danq.vision.task import Task
+
+
+class TaskProblem:
+    """Examples of a task in memory, its loss and its figures."""
+
+    def __init__(self, task: Task, data: Data, recipe: BaseRecipe) -> None:
+        self.task, self.data, self.recipe = task, data, recipe
+        self.names = tuple(data.train.arrays)
+
+    def batches(self, seed: int, device: torch.device) -> Shuffled:
+        """The training split in batches, in a new order each epoch."""
+        return Shuffled(self.data.train, self.recipe.batch_size, seed)
+
+    def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
+        """The task's loss."""
+        return self.task.loss(module, scaled(dict(zip(self.names, batch, strict=True))))
+
+    def validate(self, module: nn.Module, device: torch.device, precision: str) -> Figures:
+        """The task's figures of the validation split."""
+        kind = resolve_precision(precision, device)
+        with evaluating(module, device), torch.inference_mode(), autocast(device, kind):
+            return self.task.validation(module, self.data.valid, device)
+
+
+def measure(
+    task: Task, module: nn.Module, examples: Examples, device: torch.device, precision: Precision
+) -> Figures:
+    """A task's figures of a module on examples."""
+    with evaluating(module, device), torch.inference_mode(), autocast(device, precision):
+        return task.figures(module, examples, device)

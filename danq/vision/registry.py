@@ -1,0 +1,45 @@
+"""All tasks by name, each imported when it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from danq.errors import InputError
+
+if TYPE_CHECKING:
+    from danq.vision.task import Task
+
+TASKS = {
+    "adding": "sequences:Adding",
+    "copy": "sequences:CopyMemory",
+    "digit-steps": "sequences:DigitSteps",
+    "direction": "direction:Direction",
+}
+"""Name of a task, its module in `danq.vision.tasks` and its class."""
+
+
+def load_task(name: str) -> Task:
+    """A task by its name.
+
+    Raises
+    ------
+    InputError
+        When there is none of that name.
+    """
+    if name not in TASKS:
+        raise InputError(f"no task is named '{name}'", remedy=f"Choose one of {', '.join(TASKS)}")
+    module, _, kind = TASKS[name].partition(":")
+    return getattr(importlib.import_module(f"danq.vision.tasks.{module}"), kind)()
+
+
+def load_tasks(names: Iterable[str] = ()) -> list[Task]:
+    """Tasks by their names, all of them where none is named.
+
+    Raises
+    ------
+    InputError
+        As `load_task`.
+    """
+    return [load_task(name) for name in tuple(names) or TASKS]

@@ -1,0 +1,1 @@
+"""One module a family of tasks: its data, its systems, its baselines."""

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from danq.errors import InputError
+from danq.models import load_model
+from danq.vision import (
+    TASKS,
+    bench,
+    list_systems,
+    load_vision_model,
+    make_data,
+    predict,
+    train,
+    write_data,
+)
+from danq.vision.examples import Data, Examples, Shuffled
+from danq.vision.model import build
+from danq.vision.registry import load_task
+from danq.vision.task import Sizes
+
+TINY = Sizes(24, 8, 8)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_maker_is_a_function_of_its_seed(name):
+    task = load_task(name)
+    first, again, other = (task.make(seed, TINY) for seed in (3, 3, 4))
+    assert first.digest == again.digest
+    assert first.digest != other.digest
+    assert [len(split) for split in (first.train, first.valid, first.test)] == [24, 8, 8]
+    assert first.facts == other.facts
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_every_system_gives_a_finite_loss_and_gradients(name):
+    task = load_task(name)
+    data = task.make(0, TINY)
+    batch = next(data.train.rounds(4, torch.device("cpu")))
+    for system in task.systems:
+        module = system.build(data.facts, **system.numbers)
+        loss = task.loss(module, batch)
+        loss.backward()
+        assert loss.isfinite()
+        assert any(p.grad is not None and p.grad.any() for p in module.parameters())
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_names_are_unique_and_figures_are_shown(name):
+    task = load_task(name)
+    assert task.name == name
+    assert len({system.name for system in task.systems}) == len(task.systems)
+    data = task.make(0, TINY)
+    module = build_first(task, data).eval()
+    with torch.inference_mode():
+        figures = task.figures(module, data.test, torch.device("cpu"))
+    assert set(figures) <= {*task.shown, "loss"} or set(task.shown) <= set(figures)
+    for measured in task.baselines(data, True).values():
+        assert set(measured()) & set(task.shown)
+
+
+def build_first(task, data):
+    system = task.systems[0]
+    return system.build(data.facts, **system.numbers)
+
+
+def test_batches_are_every_example_once_and_can_start_anywhere():
+    examples = Examples({"a": np.arange(10), "b": np.arange(10) * 2})
+    stream = Shuffled(examples, 4, seed=1)
+    whole = list(stream.epoch(3))
+    assert len(stream) == len(whole) == 3
+    assert sorted(np.concatenate([a for a, _ in whole])) == list(range(10))
+    assert all((b == 2 * a).all() for a, b in whole)
+    rest = list(stream.epoch(3, start_batch=2))
+    np.testing.assert_array_equal(rest[0][0], whole[2][0])
+    assert [list(a) for a, _ in stream.epoch(4)] != [list(a) for a, _ in whole]
+
+
+def test_fields_of_unequal_length_are_no_examples():
+    with pytest.raises(ValueError, match="differ in length"):
+        Examples({"a": np.zeros(2), "b": np.zeros(3)})
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("vision")
+    result = train(
+        "direction", out=folder / "run", system="c3d", quick=True, device="cpu", threads=1
+    )
+    return folder, result
+
+
+def test_a_quick_training_beats_chance_and_its_file_predicts(trained):
+    folder, result = trained
+    assert result.figures["accuracy"] > 0.6
+    clip = load_task("direction").make(9, TINY).test.rows(slice(0, 1))
+    np.save(folder / "clip.npy", clip["clip"][0])
+    (line,) = predict(folder / "run", folder / "clip.npy", device="cpu")
+    words = line.split()
+    model = load_vision_model(folder / "run")
+    assert words[0] in model.spec.facts["classes"]
+    with torch.inference_mode():
+        x = torch.from_numpy(clip["clip"]).float() / 255
+        probabilities = model.module(x).softmax(dim=1)[0]
+    assert words[0] == model.spec.facts["classes"][int(probabilities.argmax())]
+    assert float(words[1]) == pytest.approx(float(probabilities.max()), abs=1e-3)
+    names = {path.name for path in (folder / "run").iterdir()}
+    assert {"model.safetensors", "last.ckpt", "config.toml", "metrics.csv", "test.tsv"} <= names
+
+
+def test_model_file_says_how_it_was_made(trained):
+    folder, result = trained
+    spec = load_vision_model(folder / "run").spec
+    assert (spec.task, spec.system) == ("direction", "c3d")
+    assert spec.training["epoch"] == result.best_epoch
+    assert sum(p.numel() for p in build(spec).parameters()) == result.parameters
+    with pytest.raises(InputError, match=r"vision task 'direction'.*danq vision predict"):
+        load_model(folder / "run")
+
+
+class Killed(Exception):
+    pass
+
+
+def test_resumed_equals_uninterrupted(tmp_path, monkeypatch):
+    from danq.training.fit import Fit
+
+    data = load_task("direction").make(0, Sizes(96, 16, 16))
+    choices = {"data": data, "device": "cpu", "threads": 1, "quiet": True}
+    changes = {"epochs": 3, "batch_size": 32, "averaging": 0.9}
+    train("direction", out=tmp_path / "whole", recipe_changes=changes, **choices)
+    step = Fit._step
+
+    def dies(self, *batch):
+        if self.progress.step == 7:
+            raise Killed
+        return step(self, *batch)
+
+    monkeypatch.setattr(Fit, "_step", dies)
+    with pytest.raises(Killed):
+        train("direction", out=tmp_path / "cut", recipe_changes=changes, **choices)
+    monkeypatch.undo()
+    train("direction", out=tmp_path / "cut", recipe_changes=changes, resume=True, **choices)
+    cut, whole = (tmp_path / name / "model.safetensors" for name in ("cut", "whole"))
+    assert cut.read_bytes() == whole.read_bytes()
+
+
+def test_own_data_round_trip(tmp_path):
+    data = make_data("direction", 1, quick=True)
+    small = Data(
+        **{s: getattr(data, s).rows(slice(0, 20)) for s in ("train", "valid", "test")},
+        facts=data.facts,
+    )
+    write_data(tmp_path / "own", small)
+    choices = {"device": "cpu", "threads": 1, "quiet": True, "recipe_changes": {"epochs": 1}}
+    result = train("direction", out=tmp_path / "run", data=tmp_path / "own", **choices)
+    assert load_vision_model(result.folder).spec.data_digest == small.digest
+    (tmp_path / "own" / "valid" / "label.npy").unlink()
+    with pytest.raises(InputError, match=r"valid/label\.npy: cannot be read"):
+        train("direction", out=tmp_path / "run2", data=tmp_path / "own", **choices)
+    np.save(tmp_path / "own" / "valid" / "label.npy", np.zeros(20, np.float32))
+    with pytest.raises(InputError, match="1 dimensions of float32, not 1 of int64"):
+        train("direction", out=tmp_path / "run2", data=tmp_path / "own", **choices)
+
+
+def test_bench_gives_mean_and_spread_and_writes_json(tmp_path, monkeypatch):
+    import json
+
+    from danq.vision import benchmark
+
+    task = load_task("direction")
+    type_ = type(task)
+    monkeypatch.setattr(type_, "systems", task.systems[2:4])
+    monkeypatch.setattr(type_, "quick_sizes", Sizes(64, 16, 16))
+    (report,) = bench(
+        ["direction"], seeds=2, quick=True, device="cpu", threads=1, out=tmp_path / "b.json"
+    )
+    text = report.text()
+    assert "c3d" in text
+    assert "±" in text
+    assert "not judged in the quick form" in text
+    found = json.loads((tmp_path / "b.json").read_text())
+    assert [len(row["figures"]) for row in found["tasks"][0]["rows"]] == [2, 2]
+    row = benchmark.Row("x", [{"accuracy": 0.5}, {"accuracy": 0.7}], [1.0, 3.0])
+    assert row.means() == {"accuracy": pytest.approx(0.6)}
+    assert row.shown("accuracy") == "0.6000 ± 0.1414"
+
+
+def test_list_counts_parameters():
+    entries = {entry.system: entry for entry in list_systems(["direction"])}
+    filters = 27 * 16 + 27 * 16 * 32 + 27 * 32 * 64
+    biases_and_norms = 3 * (16 + 32 + 64)
+    assert entries["c3d"].parameters == filters + biases_and_norms + 64 * 4 + 4
+    assert all(dataclasses.asdict(entry)["paper"] for entry in entries.values())
+
+
+def test_unknown_names():
+    with pytest.raises(InputError, match=r"no task is named 'x'.*direction"):
+        load_task("x")
+    with pytest.raises(InputError, match=r"no system 'x'.*c3d"):
+        load_task("direction").system("x")
+
+
+def test_bad_choices(tmp_path):
+    with pytest.raises(InputError, match="the training cannot take"):
+        train("direction", out=tmp_path / "run", recipe_changes={"lr": -1})
+    with pytest.raises(InputError, match="no number named 'depth'"):
+        train("direction", out=tmp_path / "run", quick=True, numbers={"depth": 3})
+    assert not (tmp_path / "run").exists()

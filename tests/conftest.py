@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import os
 import resource
 from collections.abc import Callable, Iterator
@@ -21,6 +22,18 @@ def shared_data() -> Path:
     if not (folder / "yeast").is_dir():
         pytest.skip(f"no real data at {folder}; set DANQ_SHARED_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def write_trio() -> Callable[..., list[Path]]:
+    """Writes train.mat, valid.mat and test.mat of DeepSEA's layout."""
+    path = ROOT / "benchmarks" / "deepsea_trio.py"
+    spec = importlib.util.spec_from_file_location("deepsea_trio", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.write_trio
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from danq.datasets.batches import Batches
 from danq.datasets.build import build_dataset, label_genome
+from danq.datasets.convert import convert_dataset
 from danq.datasets.dataset import Dataset
 from danq.datasets.summary import BuildSummary, summarise
 from danq.datasets.tracks import Track, find_tracks
@@ -14,6 +15,7 @@ __all__ = [
     "Dataset",
     "Track",
     "build_dataset",
+    "convert_dataset",
     "find_tracks",
     "label_genome",
     "summarise",

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +16,7 @@ from danq.errors import InputError
 from danq.typing import BoolRow, CodeBatch, IntRow, LabelBatch
 
 Batch = tuple[CodeBatch, LabelBatch]
+Strands = bool | Literal["both"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Plan:
     Attributes
     ----------
     order
-        ``(N,)`` int64 numbers of windows in the dataset.
+        ``(N,)`` int64 numbers of windows in the dataset; ``(2 N,)``, and so below, where each
+        is taken as both strands.
     reverse
         ``(N,)`` True where the reverse complement is taken, or None for nowhere.
     shift
@@ -50,7 +53,8 @@ class Batches:
     shuffle
         Take the windows in a new random order in each epoch.
     reverse_complement
-        Flip each window with probability one half, anew in each epoch.
+        Flip each window with probability one half, anew in each epoch. ``"both"`` takes each
+        window twice in an epoch, once as it is and once flipped.
     max_shift
         Move each window by a whole number of bases drawn from ``-max_shift`` to
         ``max_shift``, anew in each epoch. Its label stays.
@@ -62,8 +66,8 @@ class Batches:
     Raises
     ------
     InputError
-        When there are no windows, a window number is out of range, or a number is below its
-        least value.
+        When there are no windows, a window number is out of range, a number is below its
+        least value, or loose sequences (`Dataset.loose`) shall be moved.
     """
 
     def __init__(
@@ -73,7 +77,7 @@ class Batches:
         batch_size: int,
         *,
         shuffle: bool = False,
-        reverse_complement: bool = False,
+        reverse_complement: Strands = False,
         max_shift: int = 0,
         seed: int = 0,
         prefetch: int = 2,
@@ -91,6 +95,13 @@ class Batches:
                 raise InputError(f"a {name} of {value} is below {least}")
         if not 0 <= self.indices.min() <= self.indices.max() < len(dataset):
             raise InputError(f"a window number is outside 0 to {len(dataset) - 1}")
+        if max_shift and dataset.loose:
+            raise InputError(
+                f"a largest shift of {max_shift}, but the windows are loose sequences, without "
+                "the bases around them",
+                file=dataset.path,
+                remedy="Leave the shift at 0",
+            )
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.reverse_complement = reverse_complement
@@ -100,17 +111,27 @@ class Batches:
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        return -(-self.indices.size // self.batch_size)
+        return -(-self._examples // self.batch_size)
+
+    @property
+    def _examples(self) -> int:
+        return self.indices.size * (2 if self.reverse_complement == "both" else 1)
 
     def plan(self, epoch: int) -> Plan:
         """Draw order, flips and shifts of one epoch from the seed and the epoch alone."""
         # Three streams, so that turning one augmentation on leaves the others as they were.
         seeds = np.random.SeedSequence([self.seed, epoch]).spawn(3)
         order, flips, moves = (np.random.default_rng(seed) for seed in seeds)
-        count = self.indices.size
+        count, single = self._examples, self.indices.size
+        place = order.permutation(count) if self.shuffle else np.arange(count)
+        reverse = None
+        if self.reverse_complement == "both":
+            reverse = place >= single
+        elif self.reverse_complement:
+            reverse = flips.random(count) < 0.5
         return Plan(
-            order=self.indices[order.permutation(count)] if self.shuffle else self.indices,
-            reverse=flips.random(count) < 0.5 if self.reverse_complement else None,
+            order=self.indices[place % single],
+            reverse=reverse,
             shift=(
                 moves.integers(-self.max_shift, self.max_shift, count, endpoint=True)
                 if self.max_shift

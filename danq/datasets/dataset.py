@@ -224,6 +224,11 @@ class Dataset:
             f"{len(self.tracks)} tracks)"
         )
 
+    @property
+    def loose(self) -> bool:
+        """Whether windows are loose sequences, whose neighbours on the contig are others."""
+        return bool(self.build.get("loose", False))
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 in hexadecimal over geometry, genome, windows, tracks and labels."""

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from danq.datasets.batches import Batches
+from danq.datasets.batches import Batches, Strands
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError
 
@@ -230,7 +230,7 @@ class DeviceBatches:
         batch_size: int,
         *,
         shuffle: bool = False,
-        reverse_complement: bool = False,
+        reverse_complement: Strands = False,
         max_shift: int = 0,
         seed: int = 0,
         device: torch.device | str = "cpu",

@@ -45,8 +45,9 @@ class Recipe(BaseRecipe):
     """Passes over the training windows; 0 for as many as show 900,000 windows, 4 to 40."""
     monitor: Monitor = "aupr"
     """What decides the best epoch on the validation split: mean average precision, or loss."""
-    reverse_complement: bool = True
-    """Show each training window as either strand, by chance."""
+    reverse_complement: bool | Literal["both"] = True
+    """Show each training window as either strand, by chance; "both" shows it as both in each
+    epoch."""
     max_shift: int = Field(default=0, ge=0)
     """Largest shift of a training window in bases, either way."""
     base_rates: bool = True
@@ -78,7 +79,7 @@ RECIPES: dict[str, Recipe] = {
         monitor="loss",
         clip=0.0,
         averaging=0.0,
-        reverse_complement=False,
+        reverse_complement="both",  # DeepSEA's files hold the reverse complements
         base_rates=False,
         seed_filters="none",
     ),

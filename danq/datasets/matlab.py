@@ -1,0 +1,235 @@
+"""Arrays of MATLAB v5 files (saved with -v6 or -v7), read as streams."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from danq.errors import InputError
+
+HEADER = 128
+_COMPRESSED, _MATRIX = 15, 14
+_TYPES = {
+    1: "i1",
+    2: "u1",
+    3: "i2",
+    4: "u2",
+    5: "i4",
+    6: "u4",
+    7: "f4",
+    9: "f8",
+    12: "i8",
+    13: "u8",
+}
+_NUMERIC = range(6, 16)
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One array of numbers in a file.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    shape
+        Its sizes as they lie in the file, slowest axis first: MATLAB's in reverse.
+    itemsize
+        Bytes of a value.
+    place, end
+        Where its element lies in the file.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    itemsize: int
+    place: int
+    end: int
+
+
+def is_matlab5(path: str | Path) -> bool:
+    """Tell whether a file is MATLAB v5 by its header (v7.3 is HDF5 and is not)."""
+    with Path(path).open("rb") as file:
+        head = file.read(HEADER)
+    return len(head) == HEADER and head[124:128] in (b"\x00\x01IM", b"\x01\x00MI")
+
+
+def list_variables(path: str | Path) -> list[Variable]:
+    """Names and shapes of the arrays of numbers in a file; what else it holds is passed over.
+
+    Parameters
+    ----------
+    path
+        A file that `is_matlab5` knows.
+
+    Raises
+    ------
+    InputError
+        When the file is cut off or damaged.
+    """
+    path = Path(path)
+    size = path.stat().st_size
+    found = []
+    with path.open("rb") as file:
+        order = _order(file)
+        at = HEADER
+        while at < size:
+            file.seek(at)
+            kind, count = _tag(file, order, path)
+            if at + 8 + count > size:
+                raise _damaged(path, f"the file is truncated: byte {at + 8 + count:,} of {size:,}")
+            end = at + 8 + count
+            if kind in (_COMPRESSED, _MATRIX):
+                element = _Element(path, at, end, order)
+                try:
+                    if element.numeric:
+                        size_of = element.start_values().itemsize
+                        found.append(Variable(element.name, element.shape, size_of, at, end))
+                finally:
+                    element.close()
+            at = end
+    return found
+
+
+class MatlabStream:
+    """The values of one array, from its first to its last; memory holds what is asked for.
+
+    Parameters
+    ----------
+    path
+        The file.
+    variable
+        As `list_variables` gives it.
+
+    Raises
+    ------
+    InputError
+        When the file is cut off or damaged; `take` as well.
+    """
+
+    def __init__(self, path: str | Path, variable: Variable) -> None:
+        with Path(path).open("rb") as file:
+            order = _order(file)
+        self._element = _Element(Path(path), variable.place, variable.end, order)
+        self.dtype = self._element.start_values()
+
+    def take(self, count: int) -> np.ndarray:
+        """The next ``count`` values, in the dtype that they are stored in."""
+        out = np.empty(count, self.dtype)
+        self._element.fill(out.view(np.uint8))
+        return out
+
+    def close(self) -> None:
+        """Close the file."""
+        self._element.close()
+
+
+class _Element:
+    """A matrix element, plain or compressed, from its header on."""
+
+    def __init__(self, path: Path, place: int, end: int, order: str) -> None:
+        self._path, self._order, self._end = path, order, end
+        self._file = path.open("rb")
+        self._inflate = None
+        self._held = b""
+        try:
+            self._file.seek(place)
+            if _tag(self._file, order, path)[0] == _COMPRESSED:
+                self._inflate = zlib.decompressobj()
+                if self._inner_tag()[0] != _MATRIX:
+                    raise _damaged(path, "a compressed element holds no array")
+            flags = np.frombuffer(self._part(), f"{order}u4")
+            self.numeric = flags.size > 0 and int(flags[0] & 0xFF) in _NUMERIC
+            sizes = np.frombuffer(self._part(), f"{order}i4")
+            self.shape = tuple(int(size) for size in sizes[::-1])
+            self.name = self._part().decode("ascii", "replace")
+        except BaseException:
+            self.close()
+            raise
+
+    def start_values(self) -> np.dtype:
+        """Read the tag of the values; what `fill` reads from then on are values."""
+        kind, count, small = self._inner_tag()
+        dtype = np.dtype(self._order + _TYPES.get(kind, "V1"))
+        wanted = int(np.prod(self.shape)) * dtype.itemsize
+        if dtype.kind == "V" or count != wanted:
+            raise _damaged(
+                self._path, f"'{self.name}' has {count:,} bytes of values, not {wanted:,}"
+            )
+        self._held = small + self._held
+        return dtype
+
+    def fill(self, out: np.ndarray) -> None:
+        """Fill an array of bytes with the bytes that follow."""
+        view, done = memoryview(out.data), 0
+        while done < len(view):
+            piece = self._piece(len(view) - done)
+            view[done : done + len(piece)] = piece
+            done += len(piece)
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _piece(self, most: int) -> bytes:
+        if self._held:
+            piece, self._held = self._held[:most], self._held[most:]
+            return piece
+        if self._inflate is None:
+            piece = self._file.read(min(most, _PIECE))
+        else:
+            piece = b""
+            try:
+                while not piece and not self._inflate.eof:
+                    rest = self._inflate.unconsumed_tail or self._file.read(_PIECE)
+                    piece = self._inflate.decompress(rest, most)
+                    if not rest:
+                        break
+            except zlib.error as error:
+                raise _damaged(self._path, f"it cannot be unpacked ({error})") from error
+        if not piece:
+            raise _damaged(self._path, "the file is truncated")
+        return piece
+
+    def _bytes(self, count: int) -> bytes:
+        out = np.empty(count, np.uint8)
+        self.fill(out)
+        return out.tobytes()
+
+    def _inner_tag(self) -> tuple[int, int, bytes]:
+        """Type, number of bytes, and the bytes themselves where the tag holds them."""
+        first, second = struct.unpack(f"{self._order}II", self._bytes(8))
+        if first >> 16:
+            data = struct.pack(f"{self._order}I", second)[: first >> 16]
+            return first & 0xFFFF, first >> 16, data
+        return first, second, b""
+
+    def _part(self) -> bytes:
+        """One small element of the header, and the bytes that pad it to eight."""
+        kind, count, data = self._inner_tag()
+        if data:
+            return data
+        if count > _PIECE:
+            raise _damaged(self._path, f"a header of {count:,} bytes, of type {kind}")
+        return self._bytes(-(-count // 8) * 8)[:count]
+
+
+def _order(file: BinaryIO) -> str:
+    file.seek(126)
+    return "<" if file.read(2) == b"IM" else ">"
+
+
+def _tag(file: BinaryIO, order: str, path: Path) -> tuple[int, int]:
+    data = file.read(8)
+    if len(data) < 8:
+        raise _damaged(path, "the file is truncated")
+    return struct.unpack(f"{order}II", data)
+
+
+def _damaged(path: Path, problem: str) -> InputError:
+    return InputError(problem, file=path, remedy="Copy or download it again")

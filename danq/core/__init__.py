@@ -11,13 +11,23 @@ from danq.core.cnn_rnn import CnnRnn
 from danq.core.conv import ConvEncoder, ConvStage, conv_encoder
 from danq.core.conv_rnn import ConvRecurrent
 from danq.core.decoder import DecoderState, SequenceDecoder
+from danq.core.embedding import Embedding
 from danq.core.forecast import EncoderForecaster, FrameForecaster
 from danq.core.frame import ClipEncoder, FrameEncoder, without_classifier
 from danq.core.fusion import Concat, LateFusion, Multiply, Streams
 from danq.core.heads import Classes, DensePixel, Mlp, MultiLabel, PerStep, Vote
+from danq.core.losses import (
+    contrastive_loss,
+    doubly_stochastic,
+    refinement_loss,
+    step_cross_entropy,
+    step_regression,
+    triplet_loss,
+)
 from danq.core.masks import lengths_mask, masked_mean
 from danq.core.pooling import Flatten, Last, Max, Mean
 from danq.core.recurrent import Recurrent
+from danq.core.refine import Refine
 from danq.core.sizes import features_of
 from danq.core.spatial import GlobalPool, clip_tokens, map_tokens
 from danq.core.symbol_conv import SymbolConv, one_hot
@@ -35,6 +45,7 @@ __all__ = [
     "ConvStage",
     "DecoderState",
     "DensePixel",
+    "Embedding",
     "EncoderForecaster",
     "Flatten",
     "FrameEncoder",
@@ -50,6 +61,7 @@ __all__ = [
     "Multiply",
     "PerStep",
     "Recurrent",
+    "Refine",
     "SequenceDecoder",
     "Streams",
     "SymbolConv",
@@ -58,12 +70,18 @@ __all__ = [
     "Vote",
     "beam_search",
     "clip_tokens",
+    "contrastive_loss",
     "conv_encoder",
+    "doubly_stochastic",
     "features_of",
     "greedy",
     "lengths_mask",
     "map_tokens",
     "masked_mean",
     "one_hot",
+    "refinement_loss",
+    "step_cross_entropy",
+    "step_regression",
+    "triplet_loss",
     "without_classifier",
 ]

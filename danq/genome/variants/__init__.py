@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from danq.genome.variants.block import REASONS, Reject, VariantBlock
+from danq.genome.variants.haplotypes import (
+    Haplotypes,
+    HaplotypeWindows,
+    haplotype_windows,
+    read_haplotypes,
+)
 from danq.genome.variants.read import RefMismatch, VariantReader, from_table, open_variants
 from danq.genome.variants.windows import (
     Anchor,
@@ -15,6 +21,8 @@ from danq.genome.variants.windows import (
 __all__ = [
     "REASONS",
     "Anchor",
+    "HaplotypeWindows",
+    "Haplotypes",
     "RefMismatch",
     "Reject",
     "VariantBlock",
@@ -22,7 +30,9 @@ __all__ = [
     "Windows",
     "anchored_windows",
     "from_table",
+    "haplotype_windows",
     "longest_allele",
     "open_variants",
+    "read_haplotypes",
     "window_center",
 ]

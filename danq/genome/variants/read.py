@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,21 +12,20 @@ import numpy as np
 
 from danq.errors import InputError
 from danq.genome.alphabet import decode
-from danq.genome.contigs import bridge_contigs, match_contigs
 from danq.genome.packed import PackedGenome
+from danq.genome.variants.bcf import header_of
 from danq.genome.variants.block import Reject, VariantBlock
+from danq.genome.variants.names import ContigNumbers
 from danq.genome.variants.normalise import (
-    BEYOND,
     MISMATCH,
-    NOT_ACGT,
     OK,
-    SAME,
-    UNKNOWN,
     Normalised,
     Ragged,
     normalise,
 )
-from danq.genome.variants.source import Records, Source, TableSource, header_of, open_source
+from danq.genome.variants.records import Records, TableSource
+from danq.genome.variants.reject import explain
+from danq.genome.variants.source import Source, open_source
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,10 +34,6 @@ if TYPE_CHECKING:
 RefMismatch = Literal["skip", "swap", "error"]
 MISMATCHES = ("skip", "swap", "error")
 BLOCK = 4096
-SHOWN = 20
-"""Bases of a long allele that a message shows."""
-
-log = logging.getLogger("danq")
 
 
 def open_variants(
@@ -166,16 +160,16 @@ class VariantReader:
         source: Source,
         genome: PackedGenome,
         *,
-        chrom_map: Mapping[str, str] | None,
-        ref_mismatch: RefMismatch,
-        longest: int | None,
-        block: int,
         stack: ExitStack,
+        chrom_map: Mapping[str, str] | None = None,
+        ref_mismatch: RefMismatch = "skip",
+        longest: int | None = None,
+        block: int = BLOCK,
         align: bool = True,
     ) -> None:
         self.genome, self.name = genome, source.name
         self._source, self._stack = source, stack
-        self._contigs = _Contigs(genome, source, chrom_map)
+        self._contigs = ContigNumbers(genome, source, chrom_map)
         self._ref_mismatch, self._longest = ref_mismatch, longest
         self._block, self._align = block, align
 
@@ -292,33 +286,22 @@ class VariantReader:
     def _reject(
         self, records: Records, row: int, ref: str, alt: str, done: Normalised, i: int
     ) -> Reject:
-        chrom, pos = records.chrom[row], records.pos[row]
-        found = int(done.found[i])
-        reason, detail = _textual(ref, alt) if found in (NOT_ACGT, SAME) else ("", "")
-        if found == UNKNOWN:
-            reason, detail = "unknown-contig", f"the genome has no '{chrom}'"
-        elif found == BEYOND:
-            length = int(self.genome.lengths[self._contigs.numbers([chrom])[0]])
-            reason = "beyond-contig"
-            detail = f"REF covers {pos} to {pos + len(ref) - 1}, {chrom} has {length} bases"
-        elif found == MISMATCH:
-            number = int(self._contigs.numbers([chrom])[0])
-            there = self.genome.codes(self.genome.names[number], pos - 1, pos - 1 + len(ref))
-            reason = "ref-mismatch"
-            detail = f"the file has {_few(ref.upper())}, the genome {_few(decode(there))}"
-            if self._ref_mismatch == "error":
-                raise InputError(
-                    f"REF differs at {chrom}:{pos}: {detail}",
-                    file=self.name,
-                    line=records.numbers[row] if records.numbers else None,
-                    record=None if records.numbers else str(records.first + row),
-                    remedy="Use the assembly that the variants were called on, or let such "
-                    "records be skipped or swapped (ref_mismatch, --ref-mismatch)",
-                )
-        elif found == OK:
-            reason = "too-long"
+        chrom, pos, found = records.chrom[row], records.pos[row], int(done.found[i])
+        if found == OK:
             size = max(done.ref_size[i], done.alt_size[i])
-            detail = f"{size} bases, the window permits {self._longest}"
+            reason, detail = "too-long", f"{size} bases, the window permits {self._longest}"
+        else:
+            contig = int(self._contigs.numbers([chrom])[0])
+            reason, detail = explain(self.genome, found, contig, chrom, pos, ref, alt)
+        if found == MISMATCH and self._ref_mismatch == "error":
+            raise InputError(
+                f"REF differs at {chrom}:{pos}: {detail}",
+                file=self.name,
+                line=records.numbers[row] if records.numbers else None,
+                record=None if records.numbers else str(records.first + row),
+                remedy="Use the assembly that the variants were called on, or let such "
+                "records be skipped or swapped (ref_mismatch, --ref-mismatch)",
+            )
         return Reject(records.first + row, chrom, pos, records.id[row], ref, alt, reason, detail)
 
 
@@ -333,50 +316,6 @@ class _Kept:
 
     def of_records(self, texts: list[str]) -> list[str]:
         return [texts[i] for i in self.rows]
-
-
-class _Contigs:
-    """Numbers of contigs by the names of an input, looked up when a name is first met."""
-
-    def __init__(
-        self, genome: PackedGenome, source: Source, chrom_map: Mapping[str, str] | None
-    ) -> None:
-        self.genome, self.source, self.chrom_map = genome, source, chrom_map
-        self.known: dict[str, int] = {}
-        self.bridged = False
-
-    def numbers(self, names: list[str]) -> np.ndarray:
-        """``(V,)`` number in the genome, -1 for none."""
-        new = dict.fromkeys(names).keys() - self.known.keys()
-        if new:
-            self._learn([name for name in dict.fromkeys(names) if name in new])
-        return np.fromiter(map(self.known.__getitem__, names), dtype=np.int64, count=len(names))
-
-    def check(self, last: bool = False) -> None:
-        """Refuse an input of which the genome has no contig."""
-        if self.known and max(self.known.values()) < 0 and (last or self.source.header.contigs):
-            names = [*self.known, *self.source.header.contigs]
-            ours, source = self.genome.names, self.source.name
-            found = bridge_contigs(names, ours, source=source, chrom_map=self.chrom_map)
-            if not any(found.values()):
-                match_contigs(names, ours, source=source, chrom_map=self.chrom_map)
-
-    def _learn(self, names: list[str]) -> None:
-        found = bridge_contigs(
-            names, self.genome.names, source=self.source.name, chrom_map=self.chrom_map
-        )
-        for name, ours in found.items():
-            self.known[name] = -1 if ours is None else self.genome.numbers[ours]
-            mapped = self.chrom_map is not None and name in self.chrom_map
-            if ours not in (None, name) and not mapped and not self.bridged:
-                self.bridged = True
-                log.info(
-                    "%s: contig names differ from the genome's: reading %s as %s, and so on",
-                    self.source.name,
-                    name,
-                    ours,
-                )
-        self.check()
 
 
 def _check(ref_mismatch: str, block: int, skip_records: int) -> None:
@@ -397,23 +336,3 @@ def _alleles(alts: list[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
     rows = np.repeat(np.arange(len(alts)), counts)
     first = np.repeat(np.cumsum(counts) - counts, counts)
     return rows, np.arange(rows.size) - first + 1, [alt for one in split for alt in one]
-
-
-def _textual(ref: str, alt: str) -> tuple[str, str]:
-    """Reason and detail where the letters alone say that there is nothing to score."""
-    if alt in (".", ""):
-        return "missing-alt", "no alternate allele"
-    if alt == "*":
-        return "star", "the allele is missing because of a deletion in another record"
-    if "[" in alt or "]" in alt or alt.startswith(".") or alt.endswith("."):
-        return "breakend", _few(alt)
-    if "<" in alt:
-        return "symbolic", _few(alt)
-    if ref.upper() == alt.upper() and not set(ref.upper()) - set("ACGT"):
-        return "same-as-ref", f"both are {_few(ref)}"
-    side, text = ("REF", ref) if not ref or set(ref.upper()) - set("ACGT") else ("ALT", alt)
-    return "not-acgt", f"{side} is {_few(text)!r}"
-
-
-def _few(text: str) -> str:
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}... ({len(text)} bases)"

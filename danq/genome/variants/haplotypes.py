@@ -1,0 +1,296 @@
+"""Windows on a sample's own haplotypes: phased neighbours go into both of a variant's windows."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from danq.genome.packed import PackedGenome
+from danq.genome.variants.block import VariantBlock
+from danq.genome.variants.compose import ALL_PHASES, Edits, compose_windows
+from danq.genome.variants.normalise import Ragged, normalise
+from danq.genome.variants.read import BLOCK, VariantReader
+from danq.genome.variants.source import open_source
+from danq.genome.variants.windows import Anchor, check_geometry
+from danq.jit import kernel
+from danq.typing import BoolRow, CodeBatch, Codes, IntRow
+
+UNPHASED = -1
+NOT_CARRIED = -1
+PLOIDY = 62
+"""Most haplotypes that bits of an int64 can tell apart."""
+
+log = logging.getLogger("danq")
+
+
+@dataclass(frozen=True, eq=False)
+class Haplotypes:
+    """The alleles that one sample carries.
+
+    Attributes
+    ----------
+    sample
+        Its name.
+    edits
+        The alleles, as they stand in the file but for the bases that REF and ALT share:
+        left-alignment could carry one past a neighbour.
+    unphased
+        How many of them are of unknown phase.
+    """
+
+    sample: str
+    edits: Edits
+    unphased: int
+
+
+class HaplotypeWindows(NamedTuple):
+    """Windows of V variant-alleles on a sample's haplotypes.
+
+    Attributes
+    ----------
+    reference, alternate
+        ``(V, L)`` uint8 codes without and with the allele.
+    padded
+        ``(V,)`` whether one of the two hangs over an end of the contig.
+    haplotype
+        ``(V,)`` haplotype that was taken, from 1 on: the first that carries the allele; 0
+        where the allele is of unknown phase, -1 where the sample does not carry it.
+    neighbours
+        ``(V,)`` other alleles that were put into the alternate window.
+    left_out
+        ``(V,)`` alleles inside the alternate window that were not: those whose phase with
+        this one is unknown, and those that overlap it or a nearer one.
+    """
+
+    reference: CodeBatch
+    alternate: CodeBatch
+    padded: BoolRow
+    haplotype: IntRow
+    neighbours: IntRow
+    left_out: IntRow
+
+
+def read_haplotypes(
+    path: str | Path,
+    genome: PackedGenome,
+    sample: str,
+    *,
+    chrom_map: Mapping[str, str] | None = None,
+) -> Haplotypes:
+    """Read the alleles that one sample carries, with their phase.
+
+    Alleles of a haploid or homozygous genotype lie on every haplotype. A heterozygous one
+    is phased where GT says ``|``; those with different phase sets (PS) are not phased with
+    each other. All of them are held in memory, about 60 bytes each.
+
+    Parameters
+    ----------
+    path
+        VCF or BCF, in any order. What :func:`danq.genome.variants.open_variants` rejects is
+        left out.
+    genome
+        The reference.
+    sample
+        Name of the sample.
+    chrom_map
+        As for :func:`danq.genome.variants.open_variants`.
+
+    Raises
+    ------
+    InputError
+        As :func:`danq.genome.variants.open_variants`, and when there is no such sample.
+    """
+    parts: list[_Carried] = []
+    with ExitStack() as stack:
+        source = stack.enter_context(open_source(path, sample))
+        reader = VariantReader(source, genome, stack=stack, chrom_map=chrom_map, align=False)
+        calls = _Calls()
+        for records, block in reader.records():
+            parts.append(calls.carried(block, records.genotype, records.phase_set))
+    edits = _sorted(parts, len(genome.names))
+    unphased = int((edits.phase == UNPHASED).sum())
+    log.info(
+        "%s: sample %s carries %s alleles, %s of them of unknown phase",
+        reader.name,
+        sample,
+        f"{edits.start.size:,}",
+        f"{unphased:,}",
+    )
+    return Haplotypes(sample, edits, unphased)
+
+
+def haplotype_windows(
+    genome: PackedGenome,
+    block: VariantBlock,
+    haplotypes: Haplotypes,
+    window: int,
+    *,
+    center: int | None = None,
+    anchor: Anchor = "left",
+) -> HaplotypeWindows:
+    """Windows of a block's variants on the haplotypes of a sample that carries them.
+
+    As :func:`danq.genome.variants.anchored_windows`, but both windows hold what else the
+    sample carries on the haplotype of this allele. What stands at ``center`` stays there;
+    neighbours are applied from it outwards. An allele that the sample does not carry is
+    scored on the reference alone, one of unknown phase with those neighbours that lie on
+    every haplotype.
+
+    Parameters
+    ----------
+    genome, block, window, center, anchor
+        As for :func:`danq.genome.variants.anchored_windows`.
+    haplotypes
+        Alleles of the sample, from :func:`read_haplotypes`.
+
+    Raises
+    ------
+    InputError
+        As :func:`danq.genome.variants.anchored_windows`.
+    """
+    at = check_geometry(block, window, center, anchor)
+    refs, alts = Ragged.of(block.ref), Ragged.of(block.alt)
+    raw = normalise(genome, block.contig, block.pos - 1, refs, alts, align=False)
+    edits = haplotypes.edits
+    own = np.empty(len(block), dtype=np.int64)
+    _find(edits, block.contig, raw.start, raw.ref_size, raw.skip, raw.alt_size, alts, own)
+    carried = own >= 0
+    haplotype = np.full(len(block), NOT_CARRIED, dtype=np.int64)
+    phase = np.full(len(block), ALL_PHASES, dtype=np.int64)
+    if carried.any():
+        entry = own[carried]
+        phased = edits.phase[entry] != UNPHASED
+        lowest = edits.carriers[entry] & -edits.carriers[entry]
+        haplotype[carried] = np.where(phased, np.log2(lowest).astype(np.int64) + 1, 0)
+        phase[carried] = np.where(phased, edits.phase[entry], ALL_PHASES)
+    reference, alternate, padded, applied, left_out = compose_windows(
+        genome,
+        block.contig,
+        block.start,
+        Ragged.of(block.ref_allele),
+        Ragged.of(block.alt_allele),
+        window,
+        at,
+        anchor == "right",
+        edits,
+        haplotype,
+        phase,
+        # Where left-alignment moved it, nothing may come between its two places.
+        raw.start + raw.ref_size,
+        own,
+    )
+    return HaplotypeWindows(reference, alternate, padded, haplotype, applied, left_out)
+
+
+class _Carried(NamedTuple):
+    contig: IntRow
+    start: IntRow
+    end: IntRow
+    carriers: IntRow
+    every: BoolRow
+    phase: IntRow
+    alt: list[str]
+
+
+class _Calls:
+    """What genotypes say of alleles, remembered by their text."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int, str], tuple[int, bool, int]] = {}
+        self._sets: dict[str, int] = {".": 0}
+
+    def carried(self, block: VariantBlock, genotypes: list[str], phase_sets: list[str]) -> _Carried:
+        """Those alleles of a block that the sample carries."""
+        calls = [
+            self._call(genotypes[record], int(allele), phase_sets[record])
+            for record, allele in zip(block.record - block.first, block.allele, strict=True)
+        ]
+        kept = np.array([i for i, call in enumerate(calls) if call[0]], dtype=np.int64)
+        sizes = np.array([len(block.ref_allele[i]) for i in kept], dtype=np.int64)
+        return _Carried(
+            block.contig[kept],
+            block.start[kept],
+            block.start[kept] + sizes,
+            np.array([calls[i][0] for i in kept], dtype=np.int64),
+            np.array([calls[i][1] for i in kept], dtype=np.bool_),
+            np.array([calls[i][2] for i in kept], dtype=np.int64),
+            [block.alt_allele[i] for i in kept],
+        )
+
+    def _call(self, genotype: str, allele: int, phase_set: str) -> tuple[int, bool, int]:
+        """Bits of the haplotypes that carry an allele, whether all do, and the phase set."""
+        key = genotype, allele, phase_set
+        if key not in self._known:
+            called = re.split(r"[/|]", genotype.lstrip("/|"))[:PLOIDY]
+            carriers = sum(1 << i for i, one in enumerate(called) if one == str(allele))
+            every = all(one == str(allele) for one in called)
+            if len(self._known) > BLOCK:
+                # Phase sets make ever new keys.
+                self._known.clear()
+            phase = self._sets.setdefault(phase_set, len(self._sets))
+            if not every and "/" in genotype.lstrip("/|"):
+                phase = UNPHASED
+            self._known[key] = carriers, every, phase
+        return self._known[key]
+
+
+@kernel
+def _find(edits, contig, start, ref_size, skip, alt_size, alt, own):
+    """Fill ``own`` with the place of each trimmed variant-allele among the edits, or -1."""
+    for row in range(contig.size):
+        own[row] = -1
+        low, high = edits.first[contig[row]], edits.first[contig[row] + 1]
+        first = alt.at[row] + skip[row]
+        edit = low + np.searchsorted(edits.start[low:high], start[row])
+        while edit < high and edits.start[edit] == start[row]:
+            begin, size = edits.at[edit], edits.at[edit + 1] - edits.at[edit]
+            same = edits.end[edit] - start[row] == ref_size[row] and size == alt_size[row]
+            for i in range(size if same else 0):
+                same &= edits.codes[begin + i] == alt.codes[first + i]
+            if same:
+                own[row] = edit
+                break
+            edit += 1
+
+
+def _sorted(parts: list[_Carried], contigs: int) -> Edits:
+    """Edits by contig, start, end; of equal ones the first."""
+    empty = np.zeros(0, dtype=np.int64)
+    contig, start, end, carriers, phase = (
+        np.concatenate([empty, *(getattr(part, name) for part in parts)])
+        for name in ("contig", "start", "end", "carriers", "phase")
+    )
+    every = np.concatenate([np.zeros(0, dtype=np.bool_), *(part.every for part in parts)])
+    texts = [text for part in parts for text in part.alt]
+    order = np.lexsort((end, start, contig))
+    kept: list[int] = []
+    seen: set[tuple[int, str]] = set()
+    place = None
+    for i in order.tolist():
+        if place != (contig[i], start[i]):
+            place = contig[i], start[i]
+            seen.clear()
+        edit = int(end[i]), texts[i]
+        if edit not in seen:
+            seen.add(edit)
+            kept.append(i)
+    alt = Ragged.of([texts[i] for i in kept])
+    codes: Codes = alt.codes
+    return Edits(
+        first=np.searchsorted(contig[kept], np.arange(contigs + 1)),
+        start=start[kept],
+        end=end[kept],
+        at=alt.at,
+        codes=codes,
+        carriers=carriers[kept],
+        every=every[kept],
+        phase=phase[kept],
+        longest=int((end - start).max(initial=0)),
+    )

@@ -10,8 +10,10 @@ from danq.core.beam import Hypothesis, beam_search, greedy
 from danq.core.cnn_rnn import CnnRnn
 from danq.core.conv import ConvEncoder, ConvStage, conv_encoder
 from danq.core.conv_rnn import ConvRecurrent
+from danq.core.ctc import ctc_beam, ctc_greedy, ctc_loss
 from danq.core.decoder import DecoderState, SequenceDecoder
 from danq.core.embedding import Embedding
+from danq.core.encoders import ColumnEncoder, FeatureEncoder, TokenEncoder
 from danq.core.forecast import EncoderForecaster, FrameForecaster
 from danq.core.frame import ClipEncoder, FrameEncoder, without_classifier
 from danq.core.fusion import Concat, LateFusion, Multiply, Streams
@@ -39,6 +41,7 @@ __all__ = [
     "Classes",
     "ClipEncoder",
     "CnnRnn",
+    "ColumnEncoder",
     "Concat",
     "ConvEncoder",
     "ConvRecurrent",
@@ -47,6 +50,7 @@ __all__ = [
     "DensePixel",
     "Embedding",
     "EncoderForecaster",
+    "FeatureEncoder",
     "Flatten",
     "FrameEncoder",
     "FrameForecaster",
@@ -67,11 +71,15 @@ __all__ = [
     "SymbolConv",
     "Tcn",
     "TcnBlock",
+    "TokenEncoder",
     "Vote",
     "beam_search",
     "clip_tokens",
     "contrastive_loss",
     "conv_encoder",
+    "ctc_beam",
+    "ctc_greedy",
+    "ctc_loss",
     "doubly_stochastic",
     "features_of",
     "greedy",

@@ -7,6 +7,7 @@ are merged and blanks dropped (Graves et al., ICML 2006).
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from itertools import groupby
 
 import torch
@@ -86,24 +87,22 @@ def ctc_beam(
 def _prefixes(logs: list[list[float]], width: int) -> list[tuple[tuple[int, ...], float]]:
     # A prefix carries two sums, of its paths that end in a blank and of those that end in its
     # last symbol: only the former may be followed by the same symbol anew.
-    beam = {(): (0.0, -math.inf)}
+    beam: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -math.inf)}
     for step in logs:
-        grown: dict[tuple[int, ...], tuple[float, float]] = {}
-
-        def add(prefix: tuple[int, ...], blank: float, symbol: float, into=grown) -> None:
-            if max(blank, symbol) > -math.inf:
-                before = into.get(prefix, (-math.inf, -math.inf))
-                into[prefix] = (_plus(before[0], blank), _plus(before[1], symbol))
-
-        for prefix, (blank, symbol) in beam.items():
-            both = _plus(blank, symbol)
-            add(prefix, both + step[BLANK], symbol + step[prefix[-1]] if prefix else -math.inf)
-            for other in range(1, len(step)):
-                twin = prefix[-1:] == (other,)
-                add((*prefix, other), -math.inf, (blank if twin else both) + step[other])
-        best = sorted(grown, key=lambda prefix: -_plus(*grown[prefix]))[:width]
-        beam = {prefix: grown[prefix] for prefix in best}
-    return [(prefix, _plus(*sums)) for prefix, sums in beam.items()]
+        blanks, lasts = (defaultdict[tuple[int, ...], float](lambda: -math.inf) for _ in range(2))
+        for prefix, (blank, last) in beam.items():
+            both = _plus(blank, last)
+            blanks[prefix] = both + step[BLANK]
+            if prefix:
+                lasts[prefix] = _plus(lasts[prefix], last + step[prefix[-1]])
+            for symbol in range(1, len(step)):
+                longer = (*prefix, symbol)
+                before = blank if prefix[-1:] == (symbol,) else both
+                lasts[longer] = _plus(lasts[longer], before + step[symbol])
+        sums = {prefix: (blanks[prefix], lasts[prefix]) for prefix in {**blanks, **lasts}}
+        best = sorted(sums, key=lambda prefix: -_plus(*sums[prefix]))[:width]
+        beam = {prefix: sums[prefix] for prefix in best if max(sums[prefix]) > -math.inf}
+    return [(prefix, _plus(*pair)) for prefix, pair in beam.items()]
 
 
 def _plus(a: float, b: float) -> float:

@@ -1,0 +1,197 @@
+"""Scores of background variants: what E-values and quantiles are read from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from jaxtyping import Float32, Float64
+from numba import prange
+
+from danq.datasets.hdf5 import writing
+from danq.errors import InputError
+from danq.genome.files import check_file
+from danq.jit import parallel_kernel
+from danq.output import replacing
+
+MAGIC = "danq-background"
+FORMAT_VERSION = 1
+SMALLEST = 1e-6
+"""E-value in place of 0, as in DeepSEA."""
+
+KEPT = 10_000
+"""Values that are kept of a track: all of them up to so many, else the largest half of so many,
+and the other half at even ranks below them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Background:
+    """Distribution over background variants of two scores, track by track.
+
+    Attributes
+    ----------
+    tracks
+        Names of K tracks.
+    count
+        Variant-alleles that it is made of.
+    rank
+        ``(M,)`` rank of the values that are kept, from 1 to ``count``, ascending.
+    product, logit
+        ``(K, M)`` absolute values at these ranks, ascending.
+    conditions
+        What a run must share with the background: models, strand, centre and the like.
+    provenance
+        What it was made from, in words.
+    """
+
+    tracks: tuple[str, ...]
+    count: int
+    rank: np.ndarray
+    product: Float32[np.ndarray, "K M"]
+    logit: Float32[np.ndarray, "K M"]
+    conditions: Mapping[str, str]
+    provenance: Mapping[str, str]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 in hexadecimal over the values."""
+        sha = hashlib.sha256(f"{self.count} {self.tracks}".encode())
+        for part in (self.rank, self.product, self.logit):
+            sha.update(np.ascontiguousarray(part).data)
+        return sha.hexdigest()
+
+    def evalues(self, product: Float32[np.ndarray, "V K"]) -> Float64[np.ndarray, "V K"]:
+        """Share of background variants with a larger product, at least 1e-6 (DeepSEA's E-value).
+
+        Where values were thinned, below the largest 5,000 of a track, a share may be too large
+        by at most 2e-4.
+        """
+        shares = _shares(self.product, np.append(0, self.rank) / self.count, np.abs(product))
+        return np.maximum(1 - shares, SMALLEST)
+
+    def quantiles(self, logit: Float32[np.ndarray, "V K"]) -> Float64[np.ndarray, "V K"]:
+        """Share of background variants whose logit is no larger in size, with the logit's sign."""
+        shares = _shares(self.logit, np.append(0, self.rank) / self.count, np.abs(logit))
+        return np.sign(logit) * shares
+
+    def pick(self, tracks: Sequence[str], conditions: Mapping[str, str], file: Path) -> Background:
+        """The part of it for some tracks, if it fits a run.
+
+        Raises
+        ------
+        InputError
+            When it was made with other models or in another way, or lacks a track.
+        """
+        for name, now in conditions.items():
+            was = self.conditions.get(name, "nothing")
+            if was != now:
+                raise InputError(
+                    f"the background was made with {name}: {was}; now it is {now}",
+                    file=file,
+                    remedy="Make a background with this model and these options (--background)",
+                )
+        missing = [track for track in tracks if track not in self.tracks]
+        if missing:
+            raise InputError(
+                f"the background has no track '{missing[0]}'",
+                file=file,
+                remedy="Make a background of all tracks",
+            )
+        rows = [self.tracks.index(track) for track in tracks]
+        return Background(
+            tuple(tracks),
+            self.count,
+            self.rank,
+            self.product[rows],
+            self.logit[rows],
+            self.conditions,
+            self.provenance,
+        )
+
+    def save(self, path: Path, *, overwrite: bool = False) -> None:
+        """Write the file, whole or not at all; docs/formats.md draws it.
+
+        Raises
+        ------
+        InputError
+            As `danq.output.replacing`.
+        """
+        with replacing(path, overwrite) as temporary, writing(temporary) as file:
+            file.attrs.update(
+                magic=MAGIC,
+                format_version=FORMAT_VERSION,
+                count=self.count,
+                conditions=json.dumps(dict(self.conditions)),
+                provenance=json.dumps(dict(self.provenance)),
+            )
+            text = h5py.string_dtype()
+            file.create_dataset("tracks/name", data=list(self.tracks), dtype=text)
+            file.create_dataset("rank", data=self.rank)
+            file.create_dataset("product", data=self.product)
+            file.create_dataset("logit", data=self.logit)
+
+
+def read_background(path: str | Path) -> Background:
+    """Read a background file.
+
+    Raises
+    ------
+    InputError
+        When there is no such file, it is not danq's, or it is damaged.
+    """
+    place = check_file(path)
+    remedy = "Give a file that 'danq variants --background' wrote"
+    try:
+        with h5py.File(place) as file:
+            about: dict[str, Any] = dict(file.attrs)
+            if about.get("magic") != MAGIC:
+                raise InputError("is no background of danq", file=place, remedy=remedy)
+            version = about.get("format_version")
+            if version != FORMAT_VERSION:
+                raise InputError(
+                    f"background format version {version}, this danq reads {FORMAT_VERSION}",
+                    file=place,
+                    remedy="Make it again",
+                )
+            return Background(
+                tuple(file["tracks/name"].asstr()[:]),  # type: ignore[union-attr]
+                int(about["count"]),
+                file["rank"][:],  # type: ignore[index]
+                file["product"][:],  # type: ignore[index]
+                file["logit"][:],  # type: ignore[index]
+                json.loads(about["conditions"]),
+                json.loads(about["provenance"]),
+            )
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"cannot be read as a background ({error})", file=place, remedy=remedy
+        ) from error
+
+
+def ranks(count: int, kept: int = KEPT) -> np.ndarray:
+    """Ranks from 1 to ``count`` at which values are kept: all, or the rule of `KEPT`."""
+    if count <= kept:
+        return np.arange(1, count + 1)
+    tail = kept // 2
+    even = np.linspace(1, count - tail, kept - tail).round().astype(np.int64)
+    return np.append(even, np.arange(count - tail + 1, count + 1))
+
+
+@parallel_kernel
+def _shares(known, shares, values):
+    """Share of a track's background that is no larger than each value, ``(V, K)``."""
+    out = np.empty(values.shape)
+    for track in prange(values.shape[1]):
+        for row in range(values.shape[0]):
+            at = np.searchsorted(known[track], values[row, track], side="right")
+            out[row, track] = shares[at]
+    return out

@@ -1,0 +1,174 @@
+"""From the logits of two alleles to the scores of a variant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int
+
+from danq.errors import InputError
+
+REF, ALT, DIFF, LOGIT, PRODUCT = SCORES = ("ref", "alt", "diff", "logit", "product")
+"""Scores of a variant-allele, one a track; `MEANING` says what they are."""
+
+MEANING = {
+    "ref": "probability with the reference allele",
+    "alt": "probability with the alternate allele",
+    "diff": "change in probability, alternate minus reference",
+    "logit": "change in log2 odds (bits), alternate minus reference",
+    "product": "absolute value of diff times logit, as in DeepSEA's E-value (bits)",
+    "evalue": "share of background variants with a larger product, at least 1e-6, as in DeepSEA",
+    "quantile": "share of background variants whose logit is no larger in size, with the sign of "
+    "this variant's logit (-1 to 1)",
+}
+"""What each score is, and its unit."""
+
+SIGNED = (DIFF, LOGIT, PRODUCT)
+"""Scores that are summed up over tracks."""
+
+SUMMARIES = {
+    "max": "value of the track with the largest absolute {}",
+    "l2": "square root of the sum over tracks of the squared {}",
+}
+"""What is said of a score over all tracks."""
+
+SIGNIFICANCE = "significance"
+"""DeepSEA's functional significance: the geometric mean of a variant's E-values over tracks."""
+
+CLIP = 1e-12
+"""DeepSEA's guard: log2 odds are log2(p / (1 - p + CLIP)), so at most 39.9."""
+
+_LARGEST = 500.0
+
+
+class Odds(NamedTuple):
+    """``(..., K)`` probabilities and log2 odds."""
+
+    probability: Float64[np.ndarray, "... K"]
+    bits: Float64[np.ndarray, "... K"]
+
+
+class Effects(NamedTuple):
+    """``(A, K)`` means over the views of a variant; the other scores follow from them."""
+
+    ref: Float64[np.ndarray, "A K"]
+    alt: Float64[np.ndarray, "A K"]
+    logit: Float64[np.ndarray, "A K"]
+
+    def score(self, name: str) -> Float64[np.ndarray, "A K"]:
+        """One of `SCORES`."""
+        if name in self._fields:
+            return getattr(self, name)
+        diff = self.alt - self.ref
+        return diff if name == DIFF else np.abs(diff * self.logit)
+
+    def mixed(self, other: Effects, rows: Int[np.ndarray, "M"]) -> Effects:
+        """Some rows replaced by their mean with those of another."""
+        done = Effects(*(mine.copy() for mine in self))
+        for mine, theirs in zip(done, other, strict=True):
+            mine[rows] = (mine[rows] + theirs) / 2
+        return done
+
+    def take(self, rows: Int[np.ndarray, "V"]) -> Effects:
+        """Rows by number; one may come several times."""
+        return Effects(*(mine[rows] for mine in self))
+
+
+class View(NamedTuple):
+    """Logits of one way to look at variants: a strand.
+
+    Attributes
+    ----------
+    reference
+        ``(R, K)``.
+    alternate
+        ``(A, K)``.
+    owner
+        ``(A,)`` row of ``reference`` that an alternate belongs to.
+    """
+
+    reference: Float32[np.ndarray, "R K"]
+    alternate: Float32[np.ndarray, "A K"]
+    owner: Int[np.ndarray, "A"]
+
+
+def odds(logits: Float32[np.ndarray, "... K"]) -> Odds:
+    """Probabilities, and log2 odds with DeepSEA's guard: log2(p / (1 - p + 1e-12)).
+
+    Worked out from the logits in float64, so that nothing is lost where p is near 1.
+
+    Parameters
+    ----------
+    logits
+        Natural log odds.
+    """
+    z = np.clip(logits, -_LARGEST, _LARGEST, dtype=np.float64)
+    e = np.exp(z)
+    probability = e / (1 + e)
+    # 1 / (1 - p) is 1 + e, so the guarded odds are e / (1 + CLIP (1 + e)).
+    e *= CLIP
+    e += 1 + CLIP
+    z -= np.log(e, out=e)
+    z /= np.log(2)
+    return Odds(probability, z)
+
+
+def effects(views: Iterable[View]) -> Effects:
+    """Scores of each view, averaged over the views.
+
+    As in DeepSEA, each strand's score is worked out before the mean is taken. ``product`` is
+    then made of the means, as DeepSEA's E-value is.
+
+    Parameters
+    ----------
+    views
+        One a strand, at least one.
+    """
+    total: Effects | None = None
+    count = 0
+    for view in views:
+        reference, alternate = odds(view.reference), odds(view.alternate)
+        alternate.bits.__isub__(reference.bits[view.owner])
+        one = Effects(reference.probability[view.owner], alternate.probability, alternate.bits)
+        count += 1
+        if total is None:
+            total = one
+            continue
+        for sum_, part in zip(total, one, strict=True):
+            sum_ += part
+    assert total is not None
+    for sum_ in total:
+        sum_ /= count
+    return total
+
+
+def summarise(
+    score: Float32[np.ndarray, "V K"],
+) -> tuple[Float32[np.ndarray, "V"], Float32[np.ndarray, "V"]]:
+    """Value of the track where a score is largest in size, and the score's L2 norm."""
+    place = np.abs(score).argmax(axis=1)
+    norm = np.sqrt(np.einsum("vk,vk->v", score, score, dtype=np.float64))
+    return score[np.arange(len(score)), place], norm.astype(np.float32)
+
+
+def check_scores(scores: Iterable[str] | None) -> tuple[str, ...]:
+    """The scores wanted, in the order of `SCORES`; None for all.
+
+    Raises
+    ------
+    InputError
+        When one is unknown, or there are none.
+    """
+    if scores is None:
+        return SCORES
+    if isinstance(scores, str):
+        scores = (scores,)
+    wanted = tuple(scores)
+    for name in wanted:
+        if name not in SCORES:
+            raise InputError(f"no score is named '{name}'", remedy=f"Choose {', '.join(SCORES)}")
+    if not wanted:
+        raise InputError("no score is wanted", remedy=f"Choose {', '.join(SCORES)}")
+    return tuple(name for name in SCORES if name in wanted)

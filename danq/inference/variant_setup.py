@@ -1,0 +1,199 @@
+"""From options to a run over variants."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import danq
+from danq.device import resolve_device, resolve_precision, set_threads
+from danq.errors import InputError
+from danq.genome.fasta import Genome
+from danq.genome.packed import PackedGenome
+from danq.genome.variants import RefMismatch
+from danq.inference.background import Background, read_background
+from danq.inference.ensemble import AnyModel, Ensemble
+from danq.inference.forward import BATCH_SIZE, Strand
+from danq.inference.incremental import DEFAULT_TOLERANCE, Incremental
+from danq.inference.inputs import Location
+from danq.inference.variant_input import VariantInput, Variants
+from danq.inference.variant_run import BLOCK_RECORDS, BLOCK_VALUES, VariantRun
+from danq.inference.variant_scorer import Scorer
+from danq.inference.writers.variant_layout import VariantLayout
+from danq.models import Model
+
+log = logging.getLogger("danq")
+
+
+@dataclass(frozen=True)
+class VariantOptions:
+    """How variants are scored; the words are those of `danq.score_variants`."""
+
+    tracks: Sequence[str] | None = None
+    strand: Strand = "both"
+    indel_anchor: str = "left"
+    center: int | None = None
+    ref_mismatch: RefMismatch = "skip"
+    chrom_map: Location | None = None
+    haplotypes: str | None = None
+    tolerance: float = DEFAULT_TOLERANCE
+    batch_size: int | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None and self.batch_size < 1:
+            raise InputError(f"a batch of {self.batch_size} windows is below 1")
+        if self.strand not in ("both", "forward"):
+            raise InputError(f"strand is '{self.strand}'", remedy="Choose 'both' or 'forward'")
+        if not 0 <= self.tolerance < float("inf"):
+            raise InputError(f"a tolerance of {self.tolerance} is below 0 or no number")
+
+
+def prepare(
+    models: AnyModel | Sequence[AnyModel],
+    variants: Variants,
+    genome: Location | PackedGenome | Genome,
+    scores: tuple[str, ...],
+    options: VariantOptions,
+    *,
+    calibrate: Location | None = None,
+    kind: str | None = None,
+) -> VariantRun:
+    """Load what a run needs and refuse what cannot work, before any variant is read.
+
+    Parameters
+    ----------
+    models, variants, genome, calibrate
+        As `danq.score_variants` takes them.
+    scores
+        Scores wanted, in order.
+    options
+        All else.
+    kind
+        Kind of output, or ``"background"``; None for a table in memory.
+
+    Raises
+    ------
+    InputError
+        As `danq.score_variants`.
+    """
+    where = resolve_device(options.device)
+    precision = resolve_precision(options.precision, where)
+    ensemble = Ensemble.load(models, options.tracks)
+    input = VariantInput(
+        variants,
+        ensemble.window,
+        center=options.center,
+        indel_anchor=options.indel_anchor,
+        ref_mismatch=options.ref_mismatch,
+        chrom_map=options.chrom_map,
+        haplotypes=options.haplotypes,
+    )
+    conditions = {
+        "models": model_digests(ensemble.models),
+        "strand": options.strand,
+        **input.conditions(),
+    }
+    background = None if calibrate is None else _background(calibrate, ensemble, conditions)
+    if options.threads is not None:
+        set_threads(options.threads)
+    reference = packed(genome)
+    how = {
+        "strand": options.strand,
+        "precision": f"{precision} on {where.type}",
+        "tolerance": f"{options.tolerance:g}",
+    }
+    words = {
+        "danq": danq.__version__,
+        **ensemble.provenance(),
+        "genome": genome_words(genome, reference),
+        **input.provenance(),
+        **how,
+        "coordinates": "pos is 1-based, as in VCF",
+    }
+    layout = VariantLayout(
+        tracks=ensemble.tracks,
+        groups=ensemble.groups,
+        scores=scores,
+        spread=ensemble.spread and kind != "background",
+        calibrated=background is not None,
+        provenance=words,
+    )
+    words |= {"scores": ", ".join(layout.per_track)}
+    if background is not None:
+        words |= {"background": f"{calibrate}, {background.count:,} variant-alleles"}
+    batch = BATCH_SIZE if options.batch_size is None else options.batch_size
+    block = max(1, min(BLOCK_RECORDS, BLOCK_VALUES // len(layout.columns)))
+    engines = [
+        Incremental(one.module, device=where, precision=precision, tolerance=options.tolerance)
+        for one in ensemble.models
+    ]
+    for reason in dict.fromkeys(one.reason for one in engines if one.reason is not None):
+        log.info("every window is evaluated by itself: %s", reason)
+    request = {
+        "danq": danq.__version__,
+        "kind of output": str(kind),
+        **conditions,
+        **input.identity(),
+        "genome": reference.digest,
+        **how,
+        "tracks": hashlib.sha256("\n".join(ensemble.tracks).encode()).hexdigest(),
+        "scores": ", ".join(layout.per_track),
+        "background": "none" if background is None else background.digest,
+        "batch size": str(batch),
+        "records of a block": str(block),
+    }
+    return VariantRun(
+        input,
+        reference,
+        Scorer(engines, ensemble.picked, options.strand == "both", batch, layout, background),
+        request,
+        block,
+        keep_lines=kind == "vcf",
+        by_column=kind == "background",
+    )
+
+
+def packed(genome: Location | PackedGenome | Genome) -> PackedGenome:
+    """A genome in memory, from wherever it is.
+
+    Raises
+    ------
+    InputError
+        As `danq.genome.fasta.Genome`.
+    """
+    if isinstance(genome, PackedGenome):
+        return genome
+    if isinstance(genome, Genome):
+        return genome.pack()
+    with Genome(genome) as opened:
+        return opened.pack()
+
+
+def genome_words(genome: Location | PackedGenome | Genome, content: PackedGenome) -> str:
+    """The genome in words: its file, and the digest of its content."""
+    name = genome.path if isinstance(genome, Genome) else genome
+    path = "" if isinstance(name, PackedGenome) else f"{name} "
+    return f"{path}sha256:{content.digest}"
+
+
+def model_digests(models: Sequence[Model]) -> str:
+    """What models are, in words: the digests of their files, or else of their weights."""
+    return ", ".join(model.digest or _weights_digest(model) for model in models)
+
+
+def _weights_digest(model: Model) -> str:
+    sha = hashlib.sha256()
+    for name, value in sorted(model.module.state_dict().items()):
+        sha.update(name.encode())
+        sha.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return sha.hexdigest()
+
+
+def _background(calibrate: Location, ensemble: Ensemble, conditions: dict[str, str]) -> Background:
+    return read_background(calibrate).pick(ensemble.tracks, conditions, Path(calibrate))

@@ -84,9 +84,10 @@ class MotifReport:
         ]
         if figures["known_motifs"]:
             lines.append(
-                f"{figures['filters_matched']:,} filters resemble {figures['motifs_matched']:,} of "
-                f"{figures['known_motifs']:,} known motifs (q <= {figures['q_limit']:g}); "
-                f"{figures['filters_matched_by_e']:,} with E < 0.01"
+                f"filters that resemble a known motif (q <= {figures['q_limit']:g}): "
+                f"{figures['filters_matched']:,}, with E < 0.01: "
+                f"{figures['filters_matched_by_e']:,}; motifs that they resemble most: "
+                f"{figures['motifs_matched']:,} of {figures['known_motifs']:,}"
             )
         return "\n".join(lines)
 

@@ -28,6 +28,17 @@ from .options import example
 @options.tracks()
 @click.option("--model", metavar="PRESET", help="danq-small, danq, danq-jaspar or deepsea.")
 @click.option(
+    "--temporal",
+    type=click.Choice(["lstm", "gru", "tcn", "none"]),
+    help="What reads the motifs' steps: a recurrent layer, a temporal convolutional network, or "
+    "nothing.  [default: the preset's]",
+)
+@click.option(
+    "--pooling",
+    type=click.Choice(["flatten", "last", "mean", "max", "attention"]),
+    help="How steps become one vector.  [default: the preset's]",
+)
+@click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="TOML",
@@ -97,6 +108,9 @@ def train(context: click.Context, **given: Any) -> None:
         data_options=data_options,
         config=given["config"],
         model=given["model"],
+        model_changes={
+            name: given[name] for name in ("temporal", "pooling") if given[name] is not None
+        },
         recipe=given["recipe"],
         recipe_changes={
             name: given[name]

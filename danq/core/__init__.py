@@ -33,7 +33,7 @@ from danq.core.refine import Refine
 from danq.core.sizes import features_of
 from danq.core.spatial import GlobalPool, clip_tokens, map_tokens
 from danq.core.symbol_conv import SymbolConv, one_hot
-from danq.core.tcn import Tcn, TcnBlock
+from danq.core.tcn import Tcn, TcnBlock, tcn_blocks
 
 __all__ = [
     "AdditiveAttention",
@@ -90,6 +90,7 @@ __all__ = [
     "refinement_loss",
     "step_cross_entropy",
     "step_regression",
+    "tcn_blocks",
     "triplet_loss",
     "without_classifier",
 ]

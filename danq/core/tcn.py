@@ -27,7 +27,7 @@ class TcnBlock(nn.Module):
     dilation
         Steps between two taps.
     causal
-        The taps end at the step itself; otherwise they stand around it.
+        The taps end at the step itself; otherwise, odd in number, they stand around it.
     dropout
         After each ReLU of the two.
     """
@@ -43,8 +43,10 @@ class TcnBlock(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        if not causal and width % 2 == 0:
+            raise ValueError(f"width is {width}, but filters around a step are odd")
         reach = (width - 1) * dilation
-        self.padding = (reach, 0) if causal else (reach // 2, reach - reach // 2)
+        self.padding = (reach, 0) if causal else (reach // 2, reach // 2)
         self.first, self.second = (
             nn.Conv1d(before, channels, width, dilation=dilation)
             for before in (in_channels, channels)
@@ -79,7 +81,7 @@ class Tcn(nn.Module):
     channels
         Features of each block; the last is F.
     width
-        Taps k of a filter.
+        Taps k of a filter; odd unless causal.
     causal
         Step t sees no later one; otherwise as many on either side.
     dropout
@@ -126,3 +128,28 @@ class Tcn(nn.Module):
         for block in self.blocks:
             y = block(y, across)
         return silent(y, across).transpose(1, 2)
+
+
+def tcn_blocks(steps: int, width: int, *, causal: bool = True) -> int:
+    """Fewest blocks by which every one of ``steps`` steps sees all that it may.
+
+    Parameters
+    ----------
+    steps
+        Steps of the sequence.
+    width
+        Taps of a filter, 2 or more; odd unless causal.
+    causal
+        As in `Tcn`: taps that all stand on one side reach twice as far to it.
+
+    Raises
+    ------
+    ValueError
+        When the filters are too narrow to see another step.
+    """
+    if width < 2:
+        raise ValueError(f"filters of width {width} see no other step")
+    reach, blocks = width - 1 if causal else (width - 1) // 2, 1
+    while 2 * reach * (2**blocks - 1) < steps - 1:
+        blocks += 1
+    return blocks

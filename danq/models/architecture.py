@@ -20,6 +20,8 @@ from danq.core import (
     MultiLabel,
     Recurrent,
     SymbolConv,
+    Tcn,
+    tcn_blocks,
 )
 from danq.errors import InputError
 
@@ -40,7 +42,7 @@ class Stage(BaseModel):
 class Architecture(BaseModel):
     """Every number that decides the shape of a sequence model.
 
-    Motif filters -> ReLU -> max-pool -> (further convolutions) -> dropout -> LSTM or GRU ->
+    Motif filters -> ReLU -> max-pool -> (further convolutions) -> dropout -> LSTM, GRU or TCN ->
     dropout -> pooling -> dense layers -> one logit per track.
     """
 
@@ -51,10 +53,17 @@ class Architecture(BaseModel):
     pool: int = Field(gt=0, le=255)
     stages: tuple[Stage, ...] = ()
     encoder_dropout: float = Field(default=0.2, ge=0, lt=1)
-    temporal: Literal["lstm", "gru", "none"] = "lstm"
+    temporal: Literal["lstm", "gru", "tcn", "none"] = "lstm"
     hidden: int = Field(default=320, gt=0)
+    """Units per direction of an LSTM or GRU, features of a TCN."""
     bidirectional: bool = True
+    """Read both ways; without, a step sees none to its right."""
     layers: int = Field(default=1, gt=0)
+    """Stacked layers of an LSTM or GRU."""
+    tcn_blocks: int = Field(default=0, ge=0)
+    """Blocks of a TCN; 0 for as few as let every step see every other."""
+    tcn_width: int = Field(default=3, gt=1)
+    """Taps of a TCN's filters; odd where it is bidirectional."""
     temporal_dropout: float = Field(default=0.5, ge=0, lt=1)
     pooling: Literal["flatten", "last", "mean", "max", "attention"] = "flatten"
     dense: tuple[int, ...] = (925,)
@@ -65,6 +74,12 @@ class Architecture(BaseModel):
     """The LSTM's gates; "hard" are those of models that were trained by old Keras."""
     second_direction: Literal["backward", "forward"] = "backward"
     """Which way the LSTM's second set of units reads; "forward" only with hard gates."""
+
+    @model_validator(mode="after")
+    def _check_tcn(self) -> Architecture:
+        if self.temporal == "tcn" and self.bidirectional and self.tcn_width % 2 == 0:
+            raise ValueError(f"tcn_width is {self.tcn_width}, but both ways need an odd one")
+        return self
 
     @model_validator(mode="after")
     def _check_gates(self) -> Architecture:
@@ -99,18 +114,7 @@ def build_module(architecture: Architecture, tracks: int, window: int) -> CnnRnn
             f"a window of {window} bp leaves no step after filters of {a.width} bp and pools",
             remedy="Use a longer window, or a preset with narrower filters and pools",
         )
-    temporal = None
-    if a.temporal != "none":
-        temporal = Recurrent(
-            encoder.out_features,
-            a.hidden,
-            kind=a.temporal,
-            bidirectional=a.bidirectional,
-            layers=a.layers,
-            dropout=a.temporal_dropout if a.layers > 1 else 0.0,
-            gates=a.gates,
-            second_direction=a.second_direction,
-        )
+    temporal = _temporal(a, encoder.out_features, steps)
     features = encoder.out_features if temporal is None else temporal.out_features
     pooling: nn.Module
     pooling = Flatten(features, steps) if a.pooling == "flatten" else _POOLINGS[a.pooling](features)
@@ -122,4 +126,22 @@ def build_module(architecture: Architecture, tracks: int, window: int) -> CnnRnn
         MultiLabel(body, tracks),
         encoder_dropout=a.encoder_dropout,
         temporal_dropout=a.temporal_dropout,
+    )
+
+
+def _temporal(a: Architecture, features: int, steps: int) -> Recurrent | Tcn | None:
+    if a.temporal == "none":
+        return None
+    if a.temporal == "tcn":
+        blocks = a.tcn_blocks or tcn_blocks(steps, a.tcn_width, causal=not a.bidirectional)
+        return Tcn(features, [a.hidden] * blocks, a.tcn_width, causal=not a.bidirectional)
+    return Recurrent(
+        features,
+        a.hidden,
+        kind=a.temporal,
+        bidirectional=a.bidirectional,
+        layers=a.layers,
+        dropout=a.temporal_dropout if a.layers > 1 else 0.0,
+        gates=a.gates,
+        second_direction=a.second_direction,
     )

@@ -43,9 +43,10 @@ def test_plain_call_leaves_every_choice_to_recipe_and_configuration(trained, dat
 
 
 def test_choices_reach_the_library(trained, dataset):
-    words = "--model danq --recipe paper --epochs 4 --batch-size 1k --lr 0.01 --seed-filters none"
+    shape = "--model danq --temporal tcn --pooling attention"
+    words = "--recipe paper --epochs 4 --batch-size 1k --lr 0.01 --seed-filters none"
     more = "--seed 7 --precision bf16 --device cpu --devices 2 --nodes 3 --threads 5 --resume"
-    command = ["train", str(dataset), "--out", "r", *words.split(), *more.split()]
+    command = ["train", str(dataset), "--out", "r", *f"{shape} {words} {more}".split()]
     assert frame.run(command) == 0
     settings = trained[0][1]
     assert settings["recipe_changes"] == {
@@ -54,6 +55,7 @@ def test_choices_reach_the_library(trained, dataset):
         "lr": 0.01,
         "seed_filters": "none",
     }
+    assert settings["model_changes"] == {"temporal": "tcn", "pooling": "attention"}
     wanted = {
         "model": "danq",
         "recipe": "paper",

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from danq.core import Tcn, lengths_mask
+from danq.core import Tcn, lengths_mask, tcn_blocks
 
 LENGTHS = [20, 7, 1]
 
@@ -50,16 +50,35 @@ def test_what_a_step_sees_by_autograd():
     assert (int(seen.min()), int(seen.max())) == (45 - 28, 45)
 
 
-@pytest.mark.parametrize(("width", "earlier"), [(3, 6), (4, 8)])
-def test_without_causality_both_sides_are_seen(width, earlier):
-    layer = Tcn(2, [3, 3], width, causal=False)
+def test_without_causality_both_sides_are_seen():
+    layer = Tcn(2, [3, 3], 3, causal=False)
     for parameter in layer.parameters():
         nn.init.constant_(parameter, 0.1)
     x = torch.ones(1, 61, 2, requires_grad=True)
     (gradient,) = torch.autograd.grad(layer(x)[0, 30].sum(), x)
     seen = gradient[0].abs().sum(dim=1).nonzero().flatten()
-    assert len(seen) == layer.receptive_field
-    assert 30 - int(seen.min()) == earlier
+    assert layer.receptive_field == 13
+    assert seen.tolist() == list(range(30 - 6, 30 + 6 + 1))
+
+
+@pytest.mark.parametrize(
+    ("causal", "width"), [(True, 2), (True, 3), (True, 4), (False, 3), (False, 5)]
+)
+def test_fewest_blocks_that_see_all_by_autograd(causal, width):
+    def sees_all(blocks: int, steps: int) -> bool:
+        layer = Tcn(1, [1] * blocks, width, causal=causal)
+        for parameter in layer.parameters():
+            nn.init.constant_(parameter, 0.3)
+        x = torch.ones(1, steps, 1, requires_grad=True)
+        ends = (steps - 1,) if causal else (0, steps - 1)
+        return all(
+            bool(torch.autograd.grad(layer(x)[0, end, 0], x)[0].abs().min() > 0) for end in ends
+        )
+
+    for steps in (1, 2, 9, 30):
+        blocks = tcn_blocks(steps, width, causal=causal)
+        assert sees_all(blocks, steps)
+        assert blocks == 1 or not sees_all(blocks - 1, steps)
 
 
 @pytest.mark.parametrize("causal", [True, False])
@@ -110,3 +129,7 @@ def test_gradients():
 def test_bad_numbers():
     with pytest.raises(ValueError, match="channels are \\[\\] and width is 3"):
         Tcn(2, [], 3)
+    with pytest.raises(ValueError, match="width is 4, but filters around a step are odd"):
+        Tcn(2, [3], 4, causal=False)
+    with pytest.raises(ValueError, match="width 1 see no other step"):
+        tcn_blocks(5, 1)

@@ -4,8 +4,19 @@ import numpy as np
 import pytest
 import torch
 
+from danq.core import Tcn
 from danq.errors import InputError
-from danq.models import PRESETS, architecture, build, initialise_jaspar, set_base_rates
+from danq.models import (
+    PRESETS,
+    architecture,
+    build,
+    initialise_jaspar,
+    load_model,
+    save_model,
+    set_base_rates,
+    summary,
+    untrained,
+)
 
 
 def parameters(module: torch.nn.Module) -> int:
@@ -51,6 +62,35 @@ def test_initial_values_follow_the_paper():
     torch.testing.assert_close(gate @ gate.T, 1.21 * torch.eye(320), rtol=1e-4, atol=1e-4)
     bias = (lstm.bias_ih_l0 + lstm.bias_hh_l0).chunk(4)
     assert [float(b.detach().mean()) for b in bias] == [0, 1, 0, 0]
+
+
+@pytest.mark.parametrize("temporal", ["lstm", "gru", "tcn", "none"])
+@pytest.mark.parametrize("pooling", ["flatten", "last", "mean", "max", "attention"])
+def test_any_temporal_layer_and_pooling(temporal, pooling, tmp_path):
+    numbers = {"filters": 6, "hidden": 4, "dense": (5,), "temporal": temporal, "pooling": pooling}
+    model = untrained("danq", architecture("danq", **numbers), ("a", "b"), window=200, bin=100)
+    codes = torch.randint(0, 5, (3, 200), dtype=torch.uint8)
+    out = model.module(codes)
+    assert out.shape == (3, 2)
+    assert out.isfinite().all()
+    save_model(tmp_path / "model.safetensors", model.module, model.spec)
+    assert torch.equal(load_model(tmp_path).module(codes), out)
+    assert "SymbolConv" in summary(model)
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_a_tcn_sees_as_far_as_the_window(bidirectional):
+    numbers = {"temporal": "tcn", "hidden": 4, "filters": 6, "bidirectional": bidirectional}
+    module = build("danq", tracks=1, window=1000, **numbers)
+    assert isinstance(module.temporal, Tcn)
+    assert module.temporal.out_features == 4
+    assert len(module.temporal.blocks) == (6 if bidirectional else 5)
+    assert module.temporal.receptive_field >= (2 * 75 - 1 if bidirectional else 75)
+    fewer = build("danq", tracks=1, window=1000, tcn_blocks=2, tcn_width=5, **numbers)
+    assert isinstance(fewer.temporal, Tcn)
+    assert fewer.temporal.receptive_field == 1 + 2 * 4 * 3
+    with pytest.raises(InputError, match="tcn_width is 4, but both ways need an odd one"):
+        architecture("danq", temporal="tcn", tcn_width=4)
 
 
 def test_base_rates_are_what_an_untaught_output_says():

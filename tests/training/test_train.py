@@ -53,6 +53,36 @@ def test_learns_a_planted_motif_and_no_noise(planted_set, tmp_path, caplog):
     assert model.spec.data_digest == planted_set.digest
 
 
+@pytest.mark.parametrize(
+    ("temporal", "pooling"), [("tcn", "attention"), ("gru", "flatten"), ("tcn", "flatten")]
+)
+def test_other_temporal_layers_learn_from_a_configuration(planted_set, tmp_path, temporal, pooling):
+    config = tmp_path / "run.toml"
+    config.write_text(
+        f'[model]\ntemporal = "{temporal}"\npooling = "{pooling}"\n'
+        "filters = 32\nwidth = 11\npool = 10\nhidden = 8\ndense = [16]\n"
+        '[training]\nepochs = 6\nbatch_size = 32\nlr = 1e-2\nseed_filters = "auto"\n'
+    )
+    run = tmp_path / "run"
+    train(
+        planted_set,
+        out=run,
+        config=config,
+        threads=1,
+        device="cpu",
+        precision="fp32",
+        evaluate=False,
+    )
+    model = load_model(run)
+    assert model.spec.architecture.temporal == temporal
+    assert tomllib.loads((run / "config.toml").read_text())["model"]["pooling"] == pooling
+    test = planted_set.indices("test")
+    scores = predict_dataset(model.module, planted_set, test, device="cpu", precision="fp32")
+    from sklearn.metrics import roc_auc_score
+
+    assert roc_auc_score(planted_set.labels(test)[:, 0], scores[:, 0]) > 0.85
+
+
 def test_run_folder(planted_set, tiny, tmp_path):
     run = tmp_path / "run"
     result = train(planted_set, out=run, **settings(tiny))

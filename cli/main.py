@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "train": ("danq_cli.train", "Train a model on a data set, or on a genome and peaks."),
     "evaluate": ("danq_cli.evaluate", "Measure a model on held-out windows."),
     "predict": ("danq_cli.predict", "Predict on FASTA, BED or a tiled genome."),
+    "variants": ("danq_cli.variants", "Score what variants do to every track."),
     "mutate": ("danq_cli.mutate", "Change every base of a sequence and see what it does."),
     "motifs": ("danq_cli.motifs", "Turn filters into motifs and name what they resemble."),
     "vision": ("danq_cli.vision", "Image, video and sequence tasks on the same core."),

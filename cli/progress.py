@@ -8,13 +8,17 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress(verb: str) -> Iterator[Callable[[int, int | None], None] | None]:
+def progress(
+    verb: str, *, unit: str | None = None
+) -> Iterator[Callable[[int, int | None], None] | None]:
     """Show how far a command is, where a person watches.
 
     Parameters
     ----------
     verb
         What it does, as "predicting".
+    unit
+        What is counted, as "variants", to show how many are done a second.
 
     Yields
     ------
@@ -26,9 +30,15 @@ def progress(verb: str) -> Iterator[Callable[[int, int | None], None] | None]:
         yield None
         return
     from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+    from rich.text import Text
 
-    columns = TextColumn(verb), MofNCompleteColumn(), TimeRemainingColumn()
+    class Speed(TextColumn):
+        def render(self, task: Task) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:,.0f} {unit}/s")
+
+    speed = [] if unit is None else [Speed("")]
+    columns = TextColumn(verb), MofNCompleteColumn(), *speed, TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from danq.genome import simulate as simulate
     from danq.inference import evaluate as evaluate
     from danq.inference import predict as predict
+    from danq.inference.make_background import make_background as make_background
     from danq.inference.mutate import mutate as mutate
+    from danq.inference.score_variants import score_variants as score_variants
     from danq.models import load_model as load
     from danq.models import summary as summary
     from danq.training import train as train
@@ -42,9 +44,11 @@ __getattr__, __dir__ = lazy_names(
         "build_dataset": "danq.datasets:build_dataset",
         "evaluate": "danq.inference:evaluate",
         "load": "danq.models:load_model",
+        "make_background": "danq.inference.make_background:make_background",
         "mutate": "danq.inference.mutate:mutate",
         "predict": "danq.inference:predict",
         "read_motifs": "danq.genome:read_motifs",
+        "score_variants": "danq.inference.score_variants:score_variants",
         "simulate": "danq.genome:simulate",
         "summary": "danq.models:summary",
         "train": "danq.training:train",
@@ -60,9 +64,11 @@ __all__ = [
     "build_dataset",
     "evaluate",
     "load",
+    "make_background",
     "mutate",
     "predict",
     "read_motifs",
+    "score_variants",
     "simulate",
     "summary",
     "train",

@@ -276,7 +276,7 @@ def score_variants(
         return done
     overwrite = overwrite or (resume and folder_of(target).exists())
     check_variant_output(target, kind, run.scorer.layout, overwrite=overwrite)
-    check_target(_rejected(target), overwrite)
+    check_target(rejects_of(target), overwrite)
     return _write(run, target, kind, progress, resume=resume, overwrite=overwrite)
 
 
@@ -310,10 +310,10 @@ def _write(
         tally, head = run.score(parts, progress, seconds)
         begun = time.perf_counter()
         _assemble(run, parts, out, kind, head, tally, overwrite=overwrite)
-        _write_rejects(run, parts, _rejected(out), tally, overwrite=overwrite)
+        write_rejects(run, parts, rejects_of(out), tally, overwrite=overwrite)
         parts.remove()
         seconds["write"] += time.perf_counter() - begun
-    return VariantSummary(out, _rejected(out), tally, run.scorer.layout.columns, seconds)
+    return VariantSummary(out, rejects_of(out), tally, run.scorer.layout.columns, seconds)
 
 
 def _assemble(
@@ -338,10 +338,16 @@ def _assemble(
             writer.write(keys, part.values)
 
 
-def _write_rejects(
+def write_rejects(
     run: VariantRun, parts: Parts, path: Path, tally: Tally, *, overwrite: bool
 ) -> None:
-    """Provenance, figures of the run, and a row for each variant-allele that has no score."""
+    """Write provenance, figures of the run, and a row for each variant-allele without scores.
+
+    Raises
+    ------
+    InputError
+        As `danq.output.replacing`.
+    """
     note = {"digest": digest_of(run.request), "counts": tally.to_counts()}
     with replacing(path, overwrite) as temporary, temporary.open("wb") as file:
         for name, text in run.scorer.layout.provenance.items():
@@ -356,7 +362,7 @@ def _write_rejects(
 
 def _finished(out: Path, kind: Kind, run: VariantRun) -> VariantSummary | None:
     """Summary of the same run, if it ended before; None where there is something to do."""
-    rejected = _rejected(out)
+    rejected = rejects_of(out)
     files = [file for file in variant_files(out, kind) if file.exists()]
     if folder_of(out).exists() or not files or not rejected.is_file():
         return None
@@ -372,5 +378,6 @@ def _finished(out: Path, kind: Kind, run: VariantRun) -> VariantSummary | None:
     return VariantSummary(out, rejected, tally, run.scorer.layout.columns, {})
 
 
-def _rejected(out: Path) -> Path:
+def rejects_of(out: Path) -> Path:
+    """Table of rejects that goes with an output."""
     return out.with_name(out.name + REJECTED)

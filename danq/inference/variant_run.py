@@ -107,6 +107,8 @@ class VariantRun:
         The reference.
     scorer
         Models and columns.
+    conditions
+        What scores must share to be held against each other.
     request
         What a run that goes on must share.
     block
@@ -120,6 +122,7 @@ class VariantRun:
     input: VariantInput
     genome: PackedGenome
     scorer: Scorer
+    conditions: Mapping[str, str]
     request: Mapping[str, str]
     block: int
     keep_lines: bool = False

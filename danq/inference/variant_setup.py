@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import danq
@@ -22,6 +22,8 @@ from danq.inference.inputs import Location
 from danq.inference.variant_input import VariantInput, Variants
 from danq.inference.variant_run import BLOCK_RECORDS, BLOCK_VALUES, VariantRun
 from danq.inference.variant_scorer import Scorer
+from danq.inference.variant_scores import MEANING
+from danq.inference.writers.layout import SPREAD
 from danq.inference.writers.variant_layout import VariantLayout
 from danq.models import Model
 
@@ -85,15 +87,7 @@ def prepare(
     where = resolve_device(options.device)
     precision = resolve_precision(options.precision, where)
     ensemble = Ensemble.load(models, options.tracks)
-    input = VariantInput(
-        variants,
-        ensemble.window,
-        center=options.center,
-        indel_anchor=options.indel_anchor,
-        ref_mismatch=options.ref_mismatch,
-        chrom_map=options.chrom_map,
-        haplotypes=options.haplotypes,
-    )
+    input = _input(variants, ensemble.window, options)
     conditions = {
         "models": model_digests(ensemble.models),
         "strand": options.strand,
@@ -114,19 +108,8 @@ def prepare(
         "genome": genome_words(genome, reference),
         **input.provenance(),
         **how,
-        "coordinates": "pos is 1-based, as in VCF",
     }
-    layout = VariantLayout(
-        tracks=ensemble.tracks,
-        groups=ensemble.groups,
-        scores=scores,
-        spread=ensemble.spread and kind != "background",
-        calibrated=background is not None,
-        provenance=words,
-    )
-    words |= {"scores": ", ".join(layout.per_track)}
-    if background is not None:
-        words |= {"background": f"{calibrate}, {background.count:,} variant-alleles"}
+    layout = _layout(ensemble, scores, words, kind, background)
     batch = BATCH_SIZE if options.batch_size is None else options.batch_size
     block = max(1, min(BLOCK_RECORDS, BLOCK_VALUES // len(layout.columns)))
     engines = [
@@ -152,11 +135,46 @@ def prepare(
         input,
         reference,
         Scorer(engines, ensemble.picked, options.strand == "both", batch, layout, background),
+        conditions,
         request,
         block,
         keep_lines=kind == "vcf",
         by_column=kind == "background",
     )
+
+
+def _input(variants: Variants, window: int, options: VariantOptions) -> VariantInput:
+    return VariantInput(
+        variants,
+        window,
+        center=options.center,
+        indel_anchor=options.indel_anchor,
+        ref_mismatch=options.ref_mismatch,
+        chrom_map=options.chrom_map,
+        haplotypes=options.haplotypes,
+    )
+
+
+def _layout(
+    ensemble: Ensemble,
+    scores: tuple[str, ...],
+    words: dict[str, str],
+    kind: str | None,
+    background: Background | None,
+) -> VariantLayout:
+    about = {**words, "coordinates": "pos is 1-based, as in VCF"}
+    if background is not None:
+        made = background.provenance.get("variants", "?")
+        about["background"] = f"{background.count:,} variant-alleles of {made}"
+    layout = VariantLayout(
+        tracks=ensemble.tracks,
+        groups=ensemble.groups,
+        scores=scores,
+        spread=ensemble.spread and kind not in ("background", "deepsea"),
+        calibrated=background is not None,
+    )
+    meanings = (f"{name} ({MEANING[name.removesuffix(SPREAD)]})" for name in layout.per_track)
+    return replace(layout, provenance=about | {"scores": "; ".join(meanings)})
 
 
 def packed(genome: Location | PackedGenome | Genome) -> PackedGenome:

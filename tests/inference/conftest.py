@@ -15,6 +15,8 @@ import pytest
 import torch
 from torch import nn
 
+from danq.models import Model, architecture, untrained
+
 WINDOW, BIN = 20, 8
 
 
@@ -109,6 +111,22 @@ def write_fasta(tmp_path) -> Callable[..., Path]:
 @pytest.fixture
 def genome(write_fasta, sequences) -> Path:
     return write_fasta(sequences)
+
+
+@pytest.fixture
+def small_model() -> Callable[..., Model]:
+    """Make a model of danq-small's kind that differs from window to window."""
+
+    def make(tracks=("Reb1", "Abf1", "Rap1"), window: int = 40, seed: int = 0) -> Model:
+        shape = {"filters": 8, "width": 5, "pool": 3, "hidden": 4, "dense": (6,)}
+        made = untrained("danq-small", architecture("danq-small", **shape), tracks, window, 10)
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for weights in made.module.parameters():
+                weights.normal_(0, 0.5, generator=generator)
+        return made
+
+    return make
 
 
 def plain_bigwig(path: Path) -> tuple[dict[str, int], list[tuple[str, int, int, np.float32]]]:

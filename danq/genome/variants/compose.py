@@ -178,15 +178,16 @@ def _fill_left(target, at, span, place, edits, view):
             here = edit
             edit -= 1
             start, end = edits.start[here], edits.end[here]
-            if here == own or end <= boundary - at:
+            if here == own:
                 continue
             goes = _goes(edits, here, haplotype, phase)
             if goes == 0:
                 continue
             if goes < 0 or end > boundary or (start == end and start == insertion):
-                left_out += 1
+                left_out += end > boundary - at
                 continue
-            found = here
+            # One that ends before the window still rules out those that overlap it.
+            found = here if end > boundary - at else -1
             break
         stop = boundary - at if found < 0 else edits.end[found]
         part = target[at - (boundary - stop) : at]

@@ -219,8 +219,8 @@ def _normalise(
             start[row] -= shift[row]
 
 
-def _plain_normalise(genome: dict[str, str], chrom: str, pos: int, ref: str, alt: str):
-    """Twin of the kernel for one allele that agrees with the genome, on text.
+def _plain_normalise(contig: str, pos: int, ref: str, alt: str) -> tuple[int, str, str]:
+    """Twin of the kernel for one allele that agrees with its contig, on text.
 
     Returns
     -------
@@ -232,7 +232,7 @@ def _plain_normalise(genome: dict[str, str], chrom: str, pos: int, ref: str, alt
         ref, alt = ref[:-1], alt[:-1]
         if not (ref and alt) and start > 0:
             start -= 1
-            ref, alt = genome[chrom][start] + ref, genome[chrom][start] + alt
+            ref, alt = contig[start] + ref, contig[start] + alt
     while ref and alt and ref[0] == alt[0]:
         ref, alt, start = ref[1:], alt[1:], start + 1
     return start, ref, alt

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
@@ -15,7 +15,7 @@ from danq.genome.alphabet import N, reverse_complement
 from danq.inference.ensemble import Engine, Ensemble
 from danq.inference.incremental import Incremental
 from danq.inference.stretches import Scene
-from danq.typing import Codes
+from danq.typing import CodeBatch, Codes
 
 LOG = logging.getLogger("danq")
 
@@ -28,10 +28,21 @@ UNITS: dict[Effect, str] = {
 BLOCK = 2048
 """Changed windows that are evaluated at once."""
 
+_BITS = np.float32(1 / np.log(2))
+
 
 class Changes(NamedTuple):
-    """Changes of a window, each of ``E`` bases: ``(M, E)`` places in it and new bases."""
+    """Changes of windows, each of ``E`` bases.
 
+    Attributes
+    ----------
+    window
+        ``(M,)`` which window is changed, ascending.
+    place, base
+        ``(M, E)`` places in it, and what comes there.
+    """
+
+    window: Int[np.ndarray, "M"]
     place: Int[np.ndarray, "M E"]
     base: UInt8[np.ndarray, "M E"]
 
@@ -42,8 +53,12 @@ class Values(NamedTuple):
     mean: Float32[np.ndarray, "M P"]
     spread: Float32[np.ndarray, "M P"] | None
 
+    def part(self, which: slice) -> Values:
+        """Some of them."""
+        return Values(self.mean[which], None if self.spread is None else self.spread[which])
 
-def single_changes(codes: Codes, low: int, high: int) -> Changes:
+
+def single_changes(codes: Codes, low: int, high: int, window: int = 0) -> Changes:
     """Every other base at every known base of a part of a window.
 
     Parameters
@@ -52,6 +67,8 @@ def single_changes(codes: Codes, low: int, high: int) -> Changes:
         ``(L,)`` codes of the window.
     low, high
         Part to change, half-open.
+    window
+        Number of the window.
 
     Returns
     -------
@@ -61,7 +78,8 @@ def single_changes(codes: Codes, low: int, high: int) -> Changes:
     place = np.repeat(np.arange(low, high), 4)
     base = np.tile(np.arange(4, dtype=np.uint8), high - low)
     kept = (codes[place] != N) & (codes[place] != base)
-    return Changes(place[kept, None], base[kept, None])
+    place, base = place[kept, None], base[kept, None]
+    return Changes(np.full(len(place), window), place, base)
 
 
 def pair_changes(codes: Codes, low: int, high: int) -> Iterator[Changes]:
@@ -72,16 +90,17 @@ def pair_changes(codes: Codes, low: int, high: int) -> Iterator[Changes]:
     Changes
         Of two bases each, by place and then base of the first, then of the second.
     """
-    single = single_changes(codes, low, high)
-    place, base = single.place[:, 0], single.base[:, 0]
+    _, place, base = single_changes(codes, low, high)
     for row in range(len(place)):
-        later = np.flatnonzero(place > place[row])
+        later = np.flatnonzero(place[:, 0] > place[row, 0])
         if later.size:
-            first = np.full(later.size, row)
-            yield Changes(
-                np.stack([place[first], place[later]], axis=1),
-                np.stack([base[first], base[later]], axis=1),
-            )
+            rows = np.stack([np.full(later.size, row), later], axis=1)
+            yield Changes(np.zeros(later.size, np.int64), place[rows, 0], base[rows, 0])
+
+
+def joined(changes: Sequence[Changes]) -> Changes:
+    """Several as one."""
+    return Changes(*(np.concatenate(part) for part in zip(*changes, strict=True)))
 
 
 class Judge:
@@ -142,62 +161,70 @@ class Judge:
             if reason is not None:
                 LOG.info(f"every changed window is evaluated in full: {reason}")
 
-    def judge(self, codes: Codes, changes: Changes) -> Values:
-        """Effects of changes of a window.
+    def judge(
+        self, codes: CodeBatch, changes: Changes
+    ) -> tuple[Values, Float32[np.ndarray, "R P"]]:
+        """Effects of changes of windows.
 
         Parameters
         ----------
         codes
-            ``(L,)`` codes of the window.
+            ``(R, L)`` codes of the windows.
         changes
             ``M`` of them.
+
+        Returns
+        -------
+        values : Values
+            Effects.
+        reference : np.ndarray
+            ``(R, P)`` probabilities of the unaltered windows, means over strands and models.
         """
-        parts = [self._block(codes, part) for part in self._cut(changes)]
+        reference = np.empty((len(codes), len(self.picked)), dtype=np.float32)
+        parts = []
+        done = 0
+        for at in range(0, max(len(changes.place), 1), self.block):
+            some = Changes(*(part[at : at + self.block] for part in changes))
+            last = at + self.block >= len(changes.place)
+            low = done if not len(some.window) else min(done, int(some.window[0]))
+            done = len(codes) if last else int(some.window[-1]) + 1
+            values, reference[low:done] = self._block(
+                codes[low:done], some._replace(window=some.window - low)
+            )
+            parts.append(values)
         known = np.concatenate(parts, axis=1)
         mean = known.mean(axis=0, dtype=np.float64).astype(np.float32)
         if len(known) == 1:
-            return Values(mean, None)
-        return Values(mean, known.std(axis=0, ddof=1, dtype=np.float64).astype(np.float32))
+            return Values(mean, None), reference
+        spread = known.std(axis=0, ddof=1, dtype=np.float64).astype(np.float32)
+        return Values(mean, spread), reference
 
-    def reference(self, codes: Codes) -> Float32[np.ndarray, "P"]:
-        """Probabilities of the unchanged window, means over strands and models."""
-        total = np.zeros(len(self.picked))
-        for member in self.members:
-            for window in self._readings(codes[None]):
-                logits, _ = member.logits(window, window, np.zeros(1, np.int64))
-                total += _sigmoid(logits[0, self.picked])
-        return (total / (len(self.members) * self.strands)).astype(np.float32)
-
-    def _cut(self, changes: Changes) -> Iterator[Changes]:
-        for at in range(0, max(len(changes.place), 1), self.block):
-            yield Changes(*(part[at : at + self.block] for part in changes))
-
-    def _block(self, codes: Codes, changes: Changes) -> Float32[np.ndarray, "models M P"]:
-        count = len(changes.place)
-        out = np.zeros((len(self.members), count, len(self.picked)), dtype=np.float32)
-        if not count:
-            return out
-        changed = np.repeat(codes[None], count, axis=0)
+    def _block(
+        self, codes: CodeBatch, changes: Changes
+    ) -> tuple[Float32[np.ndarray, "models M P"], Float32[np.ndarray, "R P"]]:
+        count = len(changes.window)
+        changed = codes[changes.window]
         changed[np.arange(count)[:, None], changes.place] = changes.base
-        owner = np.zeros(count, np.int64)
+        out = np.zeros((len(self.members), count, len(self.picked)), dtype=np.float32)
+        reference = np.zeros((len(codes), len(self.picked)))
         for member, mine in zip(self.members, out, strict=True):
-            for before, after in zip(
-                self._readings(codes[None]), self._readings(changed), strict=True
-            ):
-                known, new = member.logits(before, after, owner)
-                mine += self._difference(known[:, self.picked], new[:, self.picked])
-        return out / np.float32(self.strands)
+            for before, after in zip(self._readings(codes), self._readings(changed), strict=True):
+                known, new = member.logits(before, after, changes.window)
+                known, new = known[:, self.picked], new[:, self.picked]
+                probability = _sigmoid(known)
+                reference += probability
+                if self.effect == "logit":
+                    mine += (new - known[changes.window]) * _BITS
+                else:
+                    mine += (_sigmoid(new) - probability[changes.window]).astype(np.float32)
+        out /= np.float32(self.strands)
+        return out, (reference / (len(self.members) * self.strands)).astype(np.float32)
 
     def _readings(self, codes: Codes) -> Iterator[Codes]:
         """Windows as they are, then the other strand where it is wanted."""
         yield codes
         if self.strands == 2:
             yield reverse_complement(codes)
-
-    def _difference(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-        if self.effect == "logit":
-            return (after - before) / np.float32(np.log(2))
-        return (_sigmoid(after) - _sigmoid(before)).astype(np.float32)
 
 
 def _sigmoid(logits: np.ndarray) -> np.ndarray:
@@ -233,20 +260,39 @@ class BaseEffects:
         return self.scene.codes[self.scene.low : self.scene.high]
 
 
-def base_effects(judge: Judge, scene: Scene) -> BaseEffects:
-    """Effects of all single-base changes in a scene."""
-    changes = single_changes(scene.codes, scene.low, scene.high)
-    values = judge.judge(scene.codes, changes)
-    codes = scene.codes[scene.low : scene.high]
+def base_effects(judge: Judge, scenes: Iterable[Scene]) -> Iterator[BaseEffects]:
+    """Effects of all single-base changes in scenes, small ones being judged together."""
+    held: list[Scene] = []
+    count = 0
+    for scene in scenes:
+        held.append(scene)
+        count += 3 * (scene.high - scene.low)
+        if count >= judge.block:
+            yield from _judged_scenes(judge, held)
+            held, count = [], 0
+    if held:
+        yield from _judged_scenes(judge, held)
 
-    def spread_out(rows: np.ndarray) -> np.ndarray:
-        out = np.zeros((len(codes), 4, rows.shape[1]), dtype=np.float32)
-        out[codes == N] = np.nan
-        out[changes.place[:, 0] - scene.low, changes.base[:, 0]] = rows
-        return out
 
-    spread = None if values.spread is None else spread_out(values.spread)
-    return BaseEffects(scene, spread_out(values.mean), spread, judge.reference(scene.codes))
+def _judged_scenes(judge: Judge, scenes: list[Scene]) -> Iterator[BaseEffects]:
+    each = [
+        single_changes(scene.codes, scene.low, scene.high, row) for row, scene in enumerate(scenes)
+    ]
+    values, reference = judge.judge(np.stack([scene.codes for scene in scenes]), joined(each))
+    at = 0
+    for scene, changes, known in zip(scenes, each, reference, strict=True):
+        mine = values.part(slice(at, at + len(changes.window)))
+        at += len(changes.window)
+        mean = _by_base(scene, changes, mine.mean)
+        spread = None if mine.spread is None else _by_base(scene, changes, mine.spread)
+        yield BaseEffects(scene, mean, spread, known)
+
+
+def _by_base(scene: Scene, changes: Changes, values: np.ndarray) -> Float32[np.ndarray, "l 4 P"]:
+    out = np.zeros((scene.high - scene.low, 4, values.shape[1]), dtype=np.float32)
+    out[scene.codes[scene.low : scene.high] == N] = np.nan
+    out[changes.place[:, 0] - scene.low, changes.base[:, 0]] = values
+    return out
 
 
 @dataclass(frozen=True)
@@ -284,14 +330,14 @@ def pair_effects(judge: Judge, scene: Scene, low: int, high: int) -> Iterator[Pa
     count = 0
     for changes in pair_changes(scene.codes, low, high):
         held.append(changes)
-        count += len(changes.place)
+        count += len(changes.window)
         if count >= judge.block:
-            yield _judged(judge, scene, held)
+            yield _judged_pairs(judge, scene, joined(held))
             held, count = [], 0
     if held:
-        yield _judged(judge, scene, held)
+        yield _judged_pairs(judge, scene, joined(held))
 
 
-def _judged(judge: Judge, scene: Scene, held: list[Changes]) -> PairEffects:
-    changes = Changes(*(np.concatenate(part) for part in zip(*held, strict=True)))
-    return PairEffects(scene, changes, judge.judge(scene.codes, changes))
+def _judged_pairs(judge: Judge, scene: Scene, changes: Changes) -> PairEffects:
+    values, _ = judge.judge(scene.codes[None], changes)
+    return PairEffects(scene, changes, values)

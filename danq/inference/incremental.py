@@ -125,7 +125,9 @@ class Incremental:
 
     def _plain(self, codes: UInt8[np.ndarray, "B L"]) -> Float32[np.ndarray, "B K"]:
         """Logits of windows, each evaluated by itself."""
-        done = [np.empty((0, int(self._module.head.out_features)), np.float32)]  # type: ignore[union-attr]
+        if not len(codes):
+            return np.empty((0, int(self._module.head.out_features)), np.float32)  # type: ignore[union-attr]
+        done = []
         with autocast(self.device, self.precision):
             for start in range(0, len(codes), BATCH_SIZE):
                 batch = torch.from_numpy(np.ascontiguousarray(codes[start : start + BATCH_SIZE]))

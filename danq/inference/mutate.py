@@ -132,7 +132,7 @@ def mutate(
     ensemble = Ensemble.load(models, tracks)
     judge = _judge(ensemble, strand, device, precision, threads, effect, tolerance, batch_size)
     parts = scenes(stretch_of(codes), ensemble.window, ensemble.bin)
-    return np.concatenate([base_effects(judge, scene).mean for scene in parts])
+    return np.concatenate([effects.mean for effects in base_effects(judge, parts)])
 
 
 def mutate_file(
@@ -221,26 +221,30 @@ def mutate_file(
         with open_mutations(
             out, layout, effect, pairs=pairs is not None, overwrite=overwrite
         ) as writer:
-            for stretch in stretches:
-                for scene in scenes(stretch, ensemble.window, ensemble.bin):
-                    effects = base_effects(judge, scene)
-                    writer.write(effects)
-                    tally.count(scene)
-                    done += 3 * (scene.high - scene.low)
-                    changes += 3 * int((effects.codes != N).sum())
-                    if watch is not None:
-                        watch(effects)
+            parts = (
+                scene
+                for stretch in stretches
+                for scene in scenes(stretch, ensemble.window, ensemble.bin)
+            )
+            for effects in base_effects(judge, parts):
+                scene = effects.scene
+                writer.write(effects)
+                tally.count(scene)
+                done += 3 * (scene.high - scene.low)
+                changes += 3 * int((effects.codes != N).sum())
+                if watch is not None:
+                    watch(effects)
+                if progress is not None:
+                    progress(done, total)
+                if scene.stretch is not chosen or place is None:
+                    continue
+                low, high = (position - scene.first for position in place[1:])
+                for part in pair_effects(judge, scene, low, high):
+                    writer.write_pairs(part)
+                    done += len(part.changes.window)
+                    changes += len(part.changes.window)
                     if progress is not None:
                         progress(done, total)
-                    if stretch is not chosen or place is None:
-                        continue
-                    low, high = (position - scene.first for position in place[1:])
-                    for part in pair_effects(judge, scene, low, high):
-                        writer.write_pairs(part)
-                        done += len(part.changes.place)
-                        changes += len(part.changes.place)
-                        if progress is not None:
-                            progress(done, total)
     tally.report(ensemble.window, ensemble.bin)
     return Mutated(Path(out), len(stretches), changes, layout.columns)
 

@@ -93,7 +93,7 @@ class MutationTable(MutationWriter):
     def write_pairs(self, effects: PairEffects) -> None:
         scene = effects.scene
         text = decode(scene.codes)
-        place, base = effects.changes
+        _, place, base = effects.changes
         letters = _LETTERS[base].tolist()
         ref = [text[first : second + 1] for first, second in place.tolist()]
         alt = [
@@ -181,7 +181,7 @@ class MutationHdf5(MutationWriter):
         self._sink.check()
 
     def write_pairs(self, effects: PairEffects) -> None:
-        place, base = effects.changes
+        _, place, base = effects.changes
         append(self._data["pairs/window"], np.full(len(place), self._windows - 1))
         append(self._data["pairs/position"], effects.scene.first + place)
         append(self._data["pairs/base"], base)

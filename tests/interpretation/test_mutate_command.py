@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+import danq
+from danq.models import ModelSpec, architecture, save_model
+from danq.models import build as build_model
+from danq_cli.main import run
+
+SHAPE = {"filters": 8, "width": 5, "pool": 4, "hidden": 4, "dense": (6,)}
+TEXT = "GATTACACCCGTAGGCATTCAGGATCCATGGCAATTGCACGTTTGGCAACCGTACTTGACCATAGG"
+
+
+@pytest.fixture(autouse=True)
+def _same_threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A model, a genome, two records and a BED file; also the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DANQ_CACHE", str(tmp_path / "cache"))
+    tracks = ("Reb1", "Abf1", "Rap1", "Cbf1")
+    for name in ("m.safetensors", "n.safetensors"):
+        torch.manual_seed(len(name))
+        spec = ModelSpec(
+            preset="danq-small",
+            architecture=architecture("danq-small", **SHAPE),
+            tracks=tracks,
+            groups=("",) * 4,
+            window=40,
+            bin=10,
+        )
+        save_model(tmp_path / name, build_model(tracks=4, window=40, **SHAPE), spec)
+    (tmp_path / "g.fa").write_text(f">chrI\n{TEXT}\n")
+    (tmp_path / "two.fa").write_text(f">a\n{TEXT[:20]}\n>b\n{TEXT[5:20]}\n")
+    (tmp_path / "rows.bed").write_text("chrI\t3\t9\nchrI\t30\t44\n")
+    return tmp_path
+
+
+REGION = ["--region", "chrI:11-35", "--genome", "g.fa"]
+
+
+def test_a_command_writes_what_the_library_says(folder, capsys):
+    words = ["mutate", "m.safetensors", "two.fa", "--out", "a.tsv", "--precision", "fp32"]
+    assert run(words) == 0
+    assert "a.tsv: 105 changes of 2 sequences" in capsys.readouterr().out
+    table = pl.read_csv("a.tsv", separator="\t", comment_prefix="#")
+    assert table.columns == ["name", "pos", "ref", "alt", "Reb1", "Abf1", "Rap1", "Cbf1"]
+    effects = danq.mutate("m.safetensors", TEXT[:20], precision="fp32")
+    for name, pos, ref, alt, *values in table.filter(name="a").rows():
+        assert name == "a"
+        assert TEXT[pos - 1] == ref
+        ours = effects[pos - 1, "ACGT".index(alt)]
+        np.testing.assert_allclose(values, ours, rtol=0, atol=4e-6)
+
+
+def test_options_go_through(folder):
+    given = [*REGION, "--tracks", "Rap1", "--effect", "probability", "--strand", "forward"]
+    given += ["--pairs", "15-16", "--batch-size", "1k", "--threads", "1", "--tolerance", "0"]
+    words = ["mutate", "m.safetensors", "n.safetensors", *given, "--out", "a.tsv"]
+    assert run(words) == 0
+    head = (folder / "a.tsv").read_text().partition("chrom\t")[0]
+    for told in ("strand: forward", "tolerance: 0", "pairs: 15-16", "change in probability"):
+        assert told in head
+    table = pl.read_csv("a.tsv", separator="\t", comment_prefix="#")
+    assert table.columns == ["chrom", "pos", "ref", "alt", "Rap1", "Rap1_sd"]
+    assert table.height == 3 * 25 + 9
+    assert run(words) == 2
+    assert run([*words, "--overwrite"]) == 0
+
+
+def test_bed_rows(folder):
+    words = ["mutate", "m.safetensors", "rows.bed", "--genome", "g.fa", "--out", "a.parquet"]
+    assert run(words) == 0
+    assert pl.read_parquet("a.parquet").height == 3 * 20
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.svg", "a.pdf"])
+def test_a_picture(folder, capsys, name):
+    words = ["mutate", "m.safetensors", *REGION, "--out", "a.h5", "--plot", name]
+    assert run([*words, "--track", "Abf1", "--track", "Cbf1"]) == 0
+    assert name in capsys.readouterr().out
+    assert (folder / name).stat().st_size > 1000
+    assert run([*words, "--overwrite"]) == 0
+
+
+def test_a_picture_of_a_region_longer_than_the_window(folder):
+    words = ["mutate", "m.safetensors", "--region", "chrI", "--genome", "g.fa"]
+    assert run([*words, "--out", "a.tsv", "--plot", "a.png"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["m.safetensors"], "Give a model, and then"),
+        (["m.safetensors", "two.fa", "--region", "chrI:1-5", "--genome", "g.fa"], "two.fa"),
+        (["m.safetensors", "--region", "chrI:1-5"], "without its genome"),
+        (["m.safetensors", "missing.fa"], "missing.fa"),
+        (["m.safetensors", *REGION, "--plot", "a.gif"], "names no kind of picture"),
+        (["m.safetensors", *REGION, "--plot", "g.fa"], "exists already"),
+        (["m.safetensors", *REGION, "--track", "Reb1"], "no picture was asked for"),
+        (["m.safetensors", *REGION, "--plot", "a.png", "--track", "Gal4"], "'Gal4' is to be drawn"),
+        (
+            ["m.safetensors", *REGION, "--tracks", "Abf1", "--plot", "a.png", "--track", "Reb1"],
+            "not among those written",
+        ),
+        (
+            ["m.safetensors", *REGION, "--plot", "a.png", "--track", "Reb1", "--track", "Reb1"],
+            "one twice",
+        ),
+        (["m.safetensors", "two.fa", "--plot", "a.png"], "shows one sequence, and there are 2"),
+    ],
+)
+def test_what_is_refused(folder, capsys, words, told):
+    assert run(["mutate", *words, "--out", "a.tsv"]) == 2
+    shown = capsys.readouterr().err
+    assert told in shown
+    assert "Traceback" not in shown
+    assert not (folder / "a.tsv").exists()
+    assert not (folder / "a.png").exists()
+
+
+def test_help_shows_an_example(capsys):
+    assert run(["mutate", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "--out reb1.h5 --plot reb1.png --track Reb1" in shown
+    assert "MODEL... [INPUT]" in shown

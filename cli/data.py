@@ -9,6 +9,7 @@ import click
 
 from . import options
 from .options import example
+from .progress import progress
 
 if TYPE_CHECKING:
     from danq.datasets import BuildSummary
@@ -49,6 +50,62 @@ def build(
     library_names = {**options.WINDOW_NAMES, "seed": "seed"}
     settings = {library_names[name]: value for name, value in given.items()}
     _show(build_dataset(out, genome, tracks, overwrite=overwrite, **settings), every)
+
+
+@data.command(
+    epilog=example(
+        "danq data convert train.mat valid.mat test.mat deepsea.h5 --names names.txt",
+        "danq data convert train.npz valid.npz test.npz set.h5 --channels ACGT",
+    )
+)
+@click.argument(
+    "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.argument("out", metavar="OUT.h5", type=click.Path(path_type=Path))
+@click.option(
+    "--names",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Names of the tracks, one a line, and if wanted a tab and the group; or the table of "
+    "figures by DanQ's authors.  [default: numbers]",
+)
+@options.channels()
+@options.bin_size(help="Bases in the middle of a sequence that its labels speak of.")
+@options.overwrite()
+@click.option("--all", "every", is_flag=True, help="Show every track, however many there are.")
+def convert(
+    files: tuple[Path, ...],
+    out: Path,
+    names: Path | None,
+    channels: str | None,
+    bin_size: int,
+    overwrite: bool,
+    every: bool,
+) -> None:
+    """Turn DeepSEA's files, or other one-hot arrays, into a data set.
+
+    FILEs are MATLAB (v5 or v7.3), HDF5 or npz. Arrays with DeepSEA's names (trainxdata,
+    traindata, ...) tell their split; other files are training, validation and test in that
+    order. Where a file holds the reverse complement of every sequence, pairs are stored once.
+    """
+    from danq.datasets import convert_dataset
+
+    with progress("reading", unit="MB") as show:
+
+        def watch(done: int, total: int) -> None:
+            if show is not None:
+                show(done // 10**6, total // 10**6)
+
+        summary = convert_dataset(
+            files,
+            out,
+            names=names,
+            channels=channels,
+            bin=bin_size,
+            overwrite=overwrite,
+            progress=watch,
+        )
+    _show(summary, every)
 
 
 @data.command(epilog=example("danq data info peaks.h5"))

@@ -13,6 +13,7 @@ from . import options
     epilog=options.example(
         "danq evaluate runs/yeast yeast.h5 --out runs/yeast/test",
         "danq evaluate model.safetensors yeast.h5 --split valid --baseline",
+        "danq evaluate runs/deepsea deepsea.h5 --paper --out runs/deepsea/paper",
     )
 )
 @click.argument("model", type=click.Path(exists=True, path_type=Path))
@@ -35,6 +36,17 @@ from . import options
     help="Fit a linear model on 5-mer counts too, and put its figures beside the model's.",
 )
 @click.option(
+    "--paper",
+    is_flag=True,
+    help="Show the published figures of DeepSEA, DanQ and DanQ-JASPAR beside the model's.",
+)
+@click.option(
+    "--paper-table",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The authors' figures by track (their aucs.txt): --paper, and a scatter plot.",
+)
+@click.option(
     "--bootstrap",
     type=options.Size(minimum=0),
     default=1000,
@@ -51,6 +63,8 @@ def evaluate(
     out: Path | None,
     split: str,
     baseline: bool,
+    paper: bool,
+    paper_table: Path | None,
     bootstrap: int,
     seed: int,
     device: str,
@@ -77,6 +91,7 @@ def evaluate(
         out=out,
         strand=strand,  # type: ignore[arg-type]
         baseline=baseline,
+        paper=paper_table or paper,
         bootstrap=bootstrap,
         seed=seed,
         batch_size=batch_size,

@@ -188,6 +188,13 @@ chrom_map = _option(
     metavar="FILE",
     help="Two tab-separated columns: contig name in the peak files, name in the genome.",
 )
+channels = _option(
+    "--channels",
+    default=None,
+    metavar="ORDER",
+    help="Order of the channels of one-hot arrays, such as ACGT.  [default: AGCT for arrays with "
+    "DeepSEA's names]",
+)
 out = _option("--out", type=_TARGET, required=True, metavar="PATH", help="Where to write.")
 overwrite = _option("--overwrite", is_flag=True, help="Replace the output if it exists.")
 seed = _option(

@@ -18,6 +18,7 @@ from .progress import progress
         "danq predict runs/yeast regions.bed --genome sacCer3.fa --out regions.parquet",
         "danq predict runs/yeast sacCer3.fa --tile 50 --region chrIV --out chrIV-tracks/",
         "danq predict runs/a runs/b promoters.fa --out both.tsv.gz",
+        "danq predict runs/deepsea test.mat --out pred.h5 --format deepsea",
     )
 )
 @click.argument(
@@ -54,6 +55,14 @@ from .progress import progress
     metavar="LIST",
     help="Tracks to write, in that order: Reb1,Abf1.  [default: all]",
 )
+@options.channels()
+@click.option(
+    "--format",
+    type=click.Choice(["danq", "deepsea"]),
+    default="danq",
+    show_default=True,
+    help="deepsea writes HDF5 with pred (n, K), as DeepSEA's and DanQ's scripts do.",
+)
 @options.model_options()
 @options.overwrite()
 def predict(models: tuple[Path, ...], input: Path, out: str, **given: Any) -> None:
@@ -61,7 +70,8 @@ def predict(models: tuple[Path, ...], input: Path, out: str, **given: Any) -> No
 
     MODEL is a run folder or model file; several are averaged, and their spread is given. INPUT
     is a FASTA (records longer than the window are tiled, shorter ones padded), a BED file with
-    --genome, or with --tile a genome.
+    --genome, one-hot arrays (DeepSEA's .mat or HDF5 with testxdata; npz), or with --tile a
+    genome.
     """
     from danq.inference.predict import predict as run
 

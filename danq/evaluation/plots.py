@@ -159,11 +159,27 @@ def plot_baseline(table: pl.DataFrame) -> Figure:
     table
         As `danq.evaluation.table.track_table` makes it, with a baseline.
     """
+    return plot_against(table, "baseline", "the k-mer baseline")
+
+
+def plot_against(table: pl.DataFrame, prefix: str, name: str) -> Figure:
+    """The model's figures over those of another, a point a track.
+
+    Parameters
+    ----------
+    table
+        A row a track with the columns ``track``, ``group``, ``aupr`` and ``auroc``, and those of
+        the other with ``prefix`` and an underscore before them.
+    prefix
+        Such as ``"baseline"``.
+    name
+        The other's name.
+    """
     figure, panels = _figure(2)
     for axes, figure_name, label in zip(panels, ("aupr", "auroc"), ("AUPR", "AUROC"), strict=True):
-        base = f"baseline_{figure_name}"
+        base = f"{prefix}_{figure_name}"
         known = table.drop_nulls([figure_name, base])
-        axes.set(xlabel=f"{label} of the k-mer baseline", ylabel=f"{label} of the model")
+        axes.set(xlabel=f"{label} of {name}", ylabel=f"{label} of the model")
         if not known.height:
             axes.set_title(f"{label}: no track to compare")
             continue

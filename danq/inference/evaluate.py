@@ -20,6 +20,7 @@ from danq.evaluation.bootstrap import bootstrap as redraw
 from danq.evaluation.calibration import Calibration, calibration
 from danq.evaluation.curves import CurveGrid, curve_grid
 from danq.evaluation.metrics import Ranking, rank
+from danq.evaluation.published import TRACKS, Comparison, compare, read_paper
 from danq.evaluation.table import group_table, track_table, without_positives
 from danq.inference.evaluation_folder import objection, write_folder
 from danq.inference.forward import BATCH_SIZE, Strand, predict_dataset
@@ -58,6 +59,8 @@ class EvaluationReport:
         Model, dataset, split and settings, as they go into ``summary.json``.
     baseline
         The k-mer baseline, or None.
+    paper
+        The published figures beside ours, or None.
     folder
         Where it was written, or None.
     """
@@ -69,6 +72,7 @@ class EvaluationReport:
     without_positives: tuple[str, ...]
     provenance: dict[str, Any]
     baseline: KmerBaseline | None = field(default=None, repr=False)
+    paper: Comparison | None = field(default=None, repr=False)
     folder: Path | None = None
 
     @property
@@ -90,6 +94,7 @@ class EvaluationReport:
             "groups": self.groups.to_dicts()[1:],
             "tracks_without_positives": list(self.without_positives),
             "calibration_error": float(self.calibration.pooled().error()[0]),
+            "published": None if self.paper is None else self.paper.means.to_dicts(),
             "baseline": None
             if fitted is None
             else {
@@ -123,6 +128,8 @@ class EvaluationReport:
             more = len(self.without_positives) - 5
             tail = f" and {more:,} more" if more > 0 else ""
             lines.append(f"left out, without positives: {shown}{tail}")
+        if self.paper is not None:
+            lines += self.paper.describe()
         return "\n".join(lines)
 
 
@@ -134,6 +141,7 @@ def evaluate(
     out: str | Path | None = None,
     strand: Strand = "both",
     baseline: bool = False,
+    paper: bool | str | Path = False,
     bootstrap: int = REPLICATES,
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
@@ -159,6 +167,10 @@ def evaluate(
     baseline
         Also fit ridge regression on k-mer counts to the training split, choose its penalty
         on the validation split, and put its figures beside the model's.
+    paper
+        Put the figures that DeepSEA's and DanQ's authors published beside the model's; the path
+        of the authors' table (`danq.evaluation.published.read_paper`) does so by track, in
+        ``paper.tsv`` and ``paper.png``.
     bootstrap
         Bootstrap draws, of blocks of neighbouring windows, for the 95 % intervals; 0 for
         none.
@@ -176,12 +188,13 @@ def evaluate(
     InputError
         When the dataset's window, bin or tracks differ from the model's, the split does not
         exist or is empty, ``out`` exists (without ``overwrite``, or it is no evaluation) or
-        cannot be written, ``bootstrap`` is 1 or negative, the model gives NaN, or one of the
-        files cannot be read.
+        cannot be written, ``bootstrap`` is 1 or negative, the model gives NaN, one of the files
+        cannot be read, or the authors' table has other tracks.
     """
     _check_words(split, bootstrap)
     target = None if out is None else check_folder(out, overwrite, objection=objection)
     where = resolve_device(device)
+    theirs = None if isinstance(paper, bool) else read_paper(paper)
     model, dataset = _opened(model, dataset)
     check_match(model, dataset)
     indices = dataset.indices(split)
@@ -210,6 +223,10 @@ def evaluate(
         "bootstrap_seed": seed,
     }
     report = _report(dataset, scores, labels, draw, fitted, base, about)
+    if paper:
+        if len(dataset.tracks) != TRACKS or split != "test":
+            _log.warning("The published figures are of DeepSEA's test split and its 919 tracks.")
+        report = replace(report, paper=compare(report.table, report.groups, theirs))
     if target is None:
         return report
     report = replace(report, folder=target)

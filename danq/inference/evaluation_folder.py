@@ -28,6 +28,8 @@ FILES = frozenset(
         "roc.png",
         "calibration.png",
         "baseline.png",
+        "paper.tsv",
+        "paper.png",
     }
 )
 """Every file that an evaluation may hold."""
@@ -72,7 +74,7 @@ def write_folder(report: EvaluationReport, out: Path, *, overwrite: bool = False
 
 
 def _fill(folder: Path, report: EvaluationReport) -> None:
-    from danq.evaluation import plots
+    from danq.evaluation import plots, published
 
     about = report.provenance
     _write_tsv(folder / "metrics.tsv", report.table, about)
@@ -86,6 +88,15 @@ def _fill(folder: Path, report: EvaluationReport) -> None:
     plots.save(plots.plot_calibration(report.calibration, report.table), folder / "calibration.png")
     if report.baseline is not None:
         plots.save(plots.plot_baseline(report.table), folder / "baseline.png")
+    if report.paper is not None and report.paper.tracks is not None:
+        tracks = report.paper.tracks
+        _write_tsv(folder / "paper.tsv", tracks, about)
+        models = published.models_of(tracks)
+        model = "DanQ" if "DanQ" in models else models[0] if models else None
+        if model is not None:
+            prefix = published.column(model, "")[:-1]
+            figure = plots.plot_against(tracks, prefix, f"{model} as published")
+            plots.save(figure, folder / "paper.png")
     text = json.dumps({"format": FORMAT, "format_version": 1, **report.summary()}, indent=2)
     (folder / SUMMARY).write_text(text + "\n", encoding="utf-8")
 

@@ -7,10 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from danq.datasets.arrays import is_array_file, open_arrays
+from danq.datasets.sequences import check_channels, find_sequences
 from danq.errors import InputError
 from danq.genome.contigs import parse_region
 from danq.genome.fasta import Genome
 from danq.genome.files import open_bytes
+from danq.inference.array_rows import ArrayRows
 from danq.inference.sources import BedRows, FastaRecords, GenomeTiles
 from danq.inference.tiling import Source
 
@@ -26,7 +29,7 @@ class Request:
     Attributes
     ----------
     input
-        FASTA with loose records, BED, or with ``tile`` a genome's FASTA.
+        FASTA with loose records, BED, one-hot arrays, or with ``tile`` a genome's FASTA.
     genome
         Genome of a BED file.
     tile
@@ -35,6 +38,8 @@ class Request:
         Part of the genome to tile: ``chr:start-end`` (1-based, closed) or ``chr``.
     chrom_map
         Tab-separated file: contig name in the BED file, name in the genome.
+    channels
+        Order of the channels of one-hot arrays, such as ``"ACGT"``.
     """
 
     input: Location
@@ -42,6 +47,7 @@ class Request:
     tile: int | None = None
     region: str | None = None
     chrom_map: Location | None = None
+    channels: str | None = None
 
     def provenance(self) -> dict[str, str]:
         """The request in words, for the head of an output."""
@@ -51,6 +57,7 @@ class Request:
             "tile": self.tile,
             "region": self.region,
             "chrom map": self.chrom_map,
+            "channels": self.channels,
         }
         return {name: str(value) for name, value in parts.items() if value is not None}
 
@@ -77,6 +84,18 @@ def open_source(
     InputError
         When the options do not go together, or as the readers of the files do.
     """
+    if is_array_file(request.input):
+        _refuse_besides(request)
+        with open_arrays(request.input) as arrays:
+            path, channels = Path(request.input), check_channels(request.channels)
+            yield ArrayRows(find_sequences(arrays, path, window, channels))
+        return
+    if request.channels is not None:
+        raise InputError(
+            "an order of channels was given, but this holds no one-hot arrays",
+            file=request.input,
+            remedy="Leave the channels out",
+        )
     loose = request.tile is not None or is_fasta(request.input)
     if request.chrom_map is not None and loose:
         raise InputError(
@@ -123,6 +142,17 @@ def open_source(
         )
     with Genome(request.genome) as genome:
         yield BedRows(request.input, genome, window, chrom_map=request.chrom_map, ordered=ordered)
+
+
+def _refuse_besides(request: Request) -> None:
+    for name in ("tile", "genome", "region", "chrom_map"):
+        if getattr(request, name) is not None:
+            word = name.replace("_", " ")
+            raise InputError(
+                f"holds one-hot arrays, which go without a {word}",
+                file=request.input,
+                remedy=f"Leave the {word} out",
+            )
 
 
 def is_fasta(path: Location) -> bool:

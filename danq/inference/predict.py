@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import Literal, NamedTuple, overload
 
 import numpy as np
 import polars as pl
@@ -18,10 +18,12 @@ from danq.inference.forward import BATCH_SIZE, Strand
 from danq.inference.inputs import Location, Request, open_source
 from danq.inference.tiling import Rows, Source
 from danq.inference.writers import Layout, Values, check_output, open_writer, output_kind
+from danq.inference.writers.pred import check_pred, open_pred
 
 BLOCK_VALUES = 1 << 22
 """Values that are handed to a writer at once: 16 MB."""
 
+Format = Literal["danq", "deepsea"]
 Progress = Callable[[int, int | None], None]
 Stream = Iterable[tuple[Rows, Values]]
 
@@ -54,6 +56,7 @@ def predict(
     tile: int | None = None,
     region: str | None = None,
     chrom_map: Location | None = None,
+    channels: str | None = None,
     tracks: Sequence[str] | None = None,
     strand: Strand = "both",
     batch_size: int | None = None,
@@ -62,6 +65,7 @@ def predict(
     threads: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    format: Format = "danq",
 ) -> pl.DataFrame: ...
 
 
@@ -75,6 +79,7 @@ def predict(
     tile: int | None = None,
     region: str | None = None,
     chrom_map: Location | None = None,
+    channels: str | None = None,
     tracks: Sequence[str] | None = None,
     strand: Strand = "both",
     batch_size: int | None = None,
@@ -83,6 +88,7 @@ def predict(
     threads: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    format: Format = "danq",
 ) -> Written: ...
 
 
@@ -95,6 +101,7 @@ def predict(
     tile: int | None = None,
     region: str | None = None,
     chrom_map: Location | None = None,
+    channels: str | None = None,
     tracks: Sequence[str] | None = None,
     strand: Strand = "both",
     batch_size: int | None = None,
@@ -103,14 +110,17 @@ def predict(
     threads: int | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    format: Format = "danq",
 ) -> pl.DataFrame | Written:
     """Probability of every track, for every row of an input.
 
-    An input is one of three. **FASTA**: a record no longer than the model's window gives one row
+    An input is one of four. **FASTA**: a record no longer than the model's window gives one row
     that spans it; a longer one gives a row for each bin. **BED with its genome**: one row a
     record. **A genome with** ``tile``: one row for each tile of that many bases, over everything
-    or ``region``. In all of them the window is centred on the row's midpoint (it starts at
-    ``(start + end) // 2 - window // 2``), and bases beyond the end of a sequence are unknown.
+    or ``region``. **One-hot arrays** (DeepSEA's ``testxdata``, ``(n, 4, L)``, in HDF5 or a MATLAB
+    file; npz): one row a sequence. In all of them the window is centred on the row's midpoint
+    (it starts at ``(start + end) // 2 - window // 2``), and bases beyond the end of a sequence are
+    unknown.
     Rows stream through: memory does not grow with the input, but for one FASTA record and for
     the table of a BED file.
 
@@ -119,7 +129,7 @@ def predict(
     models
         Model file, run folder or loaded model; several make an ensemble.
     input
-        FASTA or BED, plain or compressed.
+        FASTA or BED, plain or compressed; or a file with one-hot arrays.
     out
         What to write, its kind told by its ending: ``.tsv``, ``.tsv.gz``, ``.h5`` or ``.hdf5``,
         ``.parquet``; a name without an ending (or with ``.bw``) is a folder for one bigWig a
@@ -133,6 +143,9 @@ def predict(
         ``chr``. Tiles start at the region's start.
     chrom_map
         Tab-separated file: contig name in the BED file, name in the genome.
+    channels
+        Order of the channels of one-hot arrays, such as ``"ACGT"``; None is DeepSEA's AGCT for
+        arrays with its names.
     tracks
         Names of the tracks wanted, in that order. None for all.
     strand
@@ -148,6 +161,8 @@ def predict(
         Replace an output that is there.
     progress
         Called with the rows done and the rows in all (None where unknown).
+    format
+        ``"deepsea"`` writes what DeepSEA's and DanQ's scripts do: HDF5 with ``pred``, ``(n, K)``.
 
     Returns
     -------
@@ -167,9 +182,13 @@ def predict(
     size = BATCH_SIZE if batch_size is None else batch_size
     if size < 1:
         raise InputError(f"a batch of {size} windows is below 1")
+    if format not in ("danq", "deepsea"):
+        raise InputError(f"there is no format '{format}'", remedy="Choose danq or deepsea")
+    if format == "deepsea":
+        check_pred(out)
     if out is not None:
         check_output(out, overwrite=overwrite)
-    request = Request(input, genome, tile, region, chrom_map)
+    request = Request(input, genome, tile, region, chrom_map, channels)
     where = resolve_device(device)
     engine = Engine(strand, str(where), resolve_precision(precision, where))
     ensemble = Ensemble.load(models, tracks)
@@ -184,7 +203,12 @@ def predict(
             if out is None:
                 return pl.concat([layout.frame(*block) for block in blocks])
             count = 0
-            with open_writer(out, layout, overwrite=overwrite) as writer:
+            opened = (
+                open_pred(out, len(layout.tracks), overwrite=overwrite)
+                if format == "deepsea"
+                else open_writer(out, layout, overwrite=overwrite)
+            )
+            with opened as writer:
                 for rows, values in blocks:
                     writer.write(rows, values)
                     count += len(values)

@@ -68,17 +68,21 @@ def test_windows_equal_the_host_s_bit_for_bit(seed: int):
     np.testing.assert_array_equal(labels.numpy(), dataset.labels(rows))
 
 
-@pytest.mark.parametrize("options", [{}, AUGMENTED, {"reverse_complement": True}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, AUGMENTED, {"reverse_complement": True}, {"reverse_complement": "both", "shuffle": True}],
+)
 def test_epochs_equal_the_host_s_from_any_batch(options):
     dataset = patchy()
     rows = np.arange(3, 70)
     host = Batches(dataset, rows, 16, prefetch=0, **options)
     device = DeviceBatches(dataset, rows, 16, **options)
-    assert len(device) == len(host) == 5
+    count = 9 if options.get("reverse_complement") == "both" else 5
+    assert len(device) == len(host) == count
     for epoch in (0, 3):
         for start in (0, 2, 5):
             pairs = list(zip(device.epoch(epoch, start), host.epoch(epoch, start), strict=True))
-            assert len(pairs) == 5 - start
+            assert len(pairs) == count - start
             for (codes, labels), (host_codes, host_labels) in pairs:
                 np.testing.assert_array_equal(codes.numpy(), host_codes)
                 np.testing.assert_array_equal(labels.numpy(), host_labels)

@@ -1,0 +1,94 @@
+"""From DeepSEA's files to figures beside the paper's, by the command line alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from danq_cli.main import run
+
+SMALL = """
+[model]
+preset = "danq"
+filters = 24
+hidden = 6
+dense = [12]
+[training]
+recipe = "paper"
+epochs = 2
+"""
+
+
+@pytest.fixture
+def trio(tmp_path: Path, write_trio: Callable[..., list[Path]]) -> list[str]:
+    files = write_trio(tmp_path / "trio", (160, 40, 60), tracks=5, length=200)
+    return [str(path) for path in files]
+
+
+def test_convert_train_evaluate_predict(trio, tmp_path: Path, capsys):
+    names = tmp_path / "names.tsv"
+    groups = ("DNase", "TF", "TF", "histone", "histone")
+    names.write_text("".join(f"c{k}|m|None\t{group}\n" for k, group in enumerate(groups)))
+    data, out = str(tmp_path / "set.h5"), str(tmp_path / "run")
+    assert run(["data", "convert", *trio, data, "--names", str(names)]) == 0
+    shown = capsys.readouterr()
+    assert "windows   130 (80 train, 20 valid, 30 test)" in shown.out
+    assert "each beside its reverse complement: 80 pairs stored once" in shown.err
+    (tmp_path / "small.toml").write_text(SMALL)
+    words = ["train", data, "--out", out, "--config", str(tmp_path / "small.toml")]
+    assert run([*words, "--precision", "fp32"]) == 0
+    config = (tmp_path / "run" / "config.toml").read_text()
+    assert 'reverse_complement = "both"' in config
+    assert 'optimizer = "rmsprop"' in config
+    capsys.readouterr()
+
+    head = "Cell Type\tTF/DNase/HistoneMark\tTreatment\tDanQ ROC AUC\tDanQ PR AUC\n"
+    aucs = tmp_path / "aucs.txt"
+    aucs.write_text(head + "".join(f"c{k}\tm\tNone\t0.6\t0.1\n" for k in range(5)))
+    folder = tmp_path / "paper"
+    words = ["evaluate", out, data, "--bootstrap", "0", "--out", str(folder)]
+    assert run([*words, "--paper-table", str(aucs), "--precision", "fp32"]) == 0
+    told = capsys.readouterr()
+    summary = json.loads((folder / "summary.json").read_text())
+    ours = summary["published"][0]["ours"]
+    assert ours == summary["overall"]["auroc_mean"]
+    assert f"{ours:.4f}       0.9326       0.9384       0.9417" in told.out
+    assert "better than DanQ by AUROC on" in told.out
+    assert "its 919 tracks" in told.err
+    assert (folder / "paper.png").stat().st_size > 10_000
+    rows = (folder / "paper.tsv").read_text().splitlines()
+    assert rows[-6].split("\t") == ["track", "group", "auroc", "aupr", "danq_auroc", "danq_aupr"]
+    assert run(["evaluate", out, data, "--bootstrap", "0", "--paper"]) == 0
+    assert "beside the published figures" in capsys.readouterr().out
+
+    words = ["predict", out, trio[2], "--out", str(tmp_path / "pred.h5"), "--format", "deepsea"]
+    assert run([*words, "--precision", "fp32"]) == 0
+    with h5py.File(tmp_path / "pred.h5") as file:
+        pred = np.asarray(file["pred"])
+    assert pred.shape == (60, 5)
+    # Both strands are averaged, so a sequence and its reverse complement agree.
+    np.testing.assert_allclose(pred[:30], pred[30:], atol=1e-6)
+
+
+def test_bad_files_are_told_without_a_traceback(trio, tmp_path: Path, capsys):
+    out = str(tmp_path / "set.h5")
+    assert run(["data", "convert", "no.mat", trio[1], "nor.mat", out]) == 2
+    assert "there are no such files: no.mat, nor.mat" in capsys.readouterr().err
+    assert run(["data", "convert", trio[0], trio[0], trio[2], out]) == 2
+    assert "holds the train split, and so does" in capsys.readouterr().err
+    assert run(["data", "convert", *trio, out, "--channels", "ACG", "--bin", "50"]) == 2
+    assert "'ACG' is no order of channels" in capsys.readouterr().err
+    assert not Path(out).exists()
+
+
+def test_channels_and_bin_reach_the_library(trio, tmp_path: Path, capsys):
+    out = str(tmp_path / "set.h5")
+    assert run(["data", "convert", *trio, out, "--channels", "TGCA", "--bin", "50"]) == 0
+    assert "200 bases around a bin of 50" in capsys.readouterr().out
+    assert run(["data", "info", out]) == 0
+    assert "200 bases around a bin of 50" in capsys.readouterr().out

@@ -193,9 +193,9 @@ class Judge:
             )
             parts.append(values)
         known = np.concatenate(parts, axis=1)
-        mean = known.mean(axis=0, dtype=np.float64).astype(np.float32)
         if len(known) == 1:
-            return Values(mean, None), reference
+            return Values(known[0], None), reference
+        mean = known.mean(axis=0, dtype=np.float64).astype(np.float32)
         spread = known.std(axis=0, ddof=1, dtype=np.float64).astype(np.float32)
         return Values(mean, spread), reference
 

@@ -91,12 +91,13 @@ class Hdf5Writer(Writer):
         self._sink.close()
 
 
-def growing(file: h5py.File, name: str, width: tuple[int, ...], dtype: np.dtype) -> h5py.Dataset:
-    """An empty dataset for rows of a shape, to be lengthened by `append`; numbers are packed."""
+def growing(
+    file: h5py.File, name: str, width: tuple[int, ...], dtype: np.dtype, *, packed: bool = True
+) -> h5py.Dataset:
+    """An empty dataset for rows of a shape, to be lengthened by `append`."""
     rows = max(1, CHUNK_VALUES // max(1, prod(width), 8))
-    zipped = (
-        {} if dtype.kind == "O" else {"compression": "gzip", "compression_opts": 1, "shuffle": True}
-    )
+    packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+    zipped = packing if packed and dtype.kind != "O" else {}
     return file.create_dataset(
         name,
         shape=(0, *width),

@@ -156,7 +156,11 @@ class MutationHdf5(MutationWriter):
             shapes["spread"] = shapes["effects"]
             if pairs:
                 shapes["pairs/spread"] = shapes["pairs/effects"]
-        self._data = {name: growing(self._file, name, *kind) for name, kind in shapes.items()}
+        # The digits of an effect are noise to a packer, which would take longer than a GPU.
+        self._data = {
+            name: growing(self._file, name, *kind, packed=kind[1].kind != "f")
+            for name, kind in shapes.items()
+        }
         self._sequences = self._windows = 0
 
     def write(self, effects: BaseEffects) -> None:

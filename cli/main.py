@@ -26,11 +26,17 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "predict": ("danq_cli.predict", "Predict on FASTA, BED or a tiled genome."),
     "variants": ("danq_cli.variants", "Score what variants do to every track."),
     "mutate": ("danq_cli.mutate", "Change every base of a sequence and see what it does."),
+    "classify-variants": (
+        "danq_cli.classify_variants",
+        "Tell functional variants from others by their effects.",
+    ),
     "motifs": ("danq_cli.motifs", "Turn filters into motifs and name what they resemble."),
     "vision": ("danq_cli.vision", "Image, video and sequence tasks on the same core."),
+    "import": ("danq_cli.import_weights", "Turn published or foreign weights into a model file."),
+    "export": ("danq_cli.export", "Write a model for ONNX, TorchScript or torch.export."),
     "summary": ("danq_cli.summary", "Show what a model file holds."),
 }
-"""Command, the module that holds it under the same name, and its line in the help."""
+"""Command, the module that holds it under the module's name, and its line in the help."""
 
 # What the machine refuses is no bug of ours: no room, no right to write, too many files.
 _REFUSALS = {
@@ -52,7 +58,7 @@ class LazyGroup(click.Group):
     Parameters
     ----------
     table
-        Command name to module and short help; the module has a click command of that name.
+        Command name to module and short help; the module has a click command of its own name.
     """
 
     def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
@@ -66,7 +72,7 @@ class LazyGroup(click.Group):
         if cmd_name not in self.table:
             return None
         module, _ = self.table[cmd_name]
-        return getattr(importlib.import_module(module), cmd_name.replace("-", "_"))
+        return getattr(importlib.import_module(module), module.rpartition(".")[2])
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from danq.inference.score_variants import score_variants as score_variants
     from danq.models import load_model as load
     from danq.models import summary as summary
+    from danq.models.export import export_model as export
+    from danq.models.weights import import_weights as import_weights
     from danq.training import train as train
 
 __version__ = "0.1.0"
@@ -43,6 +45,8 @@ __getattr__, __dir__ = lazy_names(
         "InputError": "danq.errors:InputError",
         "build_dataset": "danq.datasets:build_dataset",
         "evaluate": "danq.inference:evaluate",
+        "export": "danq.models.export:export_model",
+        "import_weights": "danq.models.weights:import_weights",
         "load": "danq.models:load_model",
         "make_background": "danq.inference.make_background:make_background",
         "mutate": "danq.inference.mutate:mutate",
@@ -63,6 +67,8 @@ __all__ = [
     "__version__",
     "build_dataset",
     "evaluate",
+    "export",
+    "import_weights",
     "load",
     "make_background",
     "mutate",

@@ -94,17 +94,18 @@ _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 def _scan(x: Tensor, weights: list[Tensor], order: range, mask: Tensor | None) -> Tensor:
     """One direction by torch's operators: (B, T, F) to (B, T, H), states in the weights' type."""
     weight_ih, weight_hh, bias_ih, bias_hh = weights
-    # Unbound, because the gradient of one slice is as large as the whole.
-    products = (x @ weight_ih.to(x.dtype).t()).unbind(dim=1)
-    recurrent = weight_hh.to(x.dtype).t()
+    units = weight_hh.shape[1]
     bias = bias_ih + bias_hh
-    hidden = cell = bias.new_zeros(x.shape[0], weight_hh.shape[1])
+    # Unbound, because the gradient of one slice is as large as the whole.
+    products = ((x @ weight_ih.to(x.dtype).t()).to(bias.dtype) + bias).unbind(dim=1)
+    recurrent = weight_hh.to(x.dtype).t()
+    hidden = cell = bias.new_zeros(x.shape[0], units)
     out: list[Tensor] = [hidden] * len(order)
     for t in order:
-        row = products[t].to(bias.dtype) + (hidden.to(x.dtype) @ recurrent).to(bias.dtype) + bias
-        i, f, g, o = row.chunk(4, dim=1)
-        cell = hard_sigmoid(f) * cell + hard_sigmoid(i) * g.tanh()
-        hidden = hard_sigmoid(o) * cell.tanh()
+        row = products[t] + (hidden.to(x.dtype) @ recurrent).to(bias.dtype)
+        i, f, _, o = hard_sigmoid(row).chunk(4, dim=1)
+        cell = f * cell + i * row[:, 2 * units : 3 * units].tanh()
+        hidden = o * cell.tanh()
         if mask is not None:
             real = mask[:, t : t + 1]
             cell, hidden = cell * real, hidden * real

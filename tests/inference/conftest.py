@@ -123,7 +123,7 @@ def small_model() -> Callable[..., Model]:
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for weights in made.module.parameters():
-                weights.normal_(0, 0.5, generator=generator)
+                weights.normal_(0, 0.3, generator=generator)
         return made
 
     return make

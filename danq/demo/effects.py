@@ -11,7 +11,6 @@ import polars as pl
 from jaxtyping import Float32
 
 import danq
-from danq.genome.alphabet import encode
 from danq.genome.fasta import Genome
 from danq.genome.simulate import Truth
 from danq.genome.simulation.variants import allele_windows
@@ -35,7 +34,7 @@ def score_variants(
     model
         A trained model, K tracks.
     truth
-        Its N variants are scored, in windows that start half a window before them.
+        Its N variants are scored, in windows in whose middle they stand.
     genome
         FASTA of the reference.
     device, precision
@@ -44,22 +43,19 @@ def score_variants(
     Raises
     ------
     InputError
-        When the genome cannot be read or lacks a contig.
+        When the genome cannot be read or a variant does not fit it.
     """
     window = model.spec.window
     if not truth.variants:
         return np.zeros((0, len(model.spec.tracks)), dtype=np.float32)
     with Genome(genome) as reference:
-        contigs = {one.contig: reference.codes(one.contig) for one in truth.variants}
-    pairs = [
-        allele_windows(contigs[one.contig], one.pos - 1, encode(one.ref), encode(one.alt), window)
-        for one in truth.variants
-    ]
-    codes = np.concatenate(pairs)
+        packed = reference.pack()
+    rows = [(one.contig, one.pos, one.ref, one.alt) for one in truth.variants]
+    codes = np.concatenate(allele_windows(packed, rows, window))
     p = predict_codes(model.module, codes, device=device, precision=precision).astype(np.float64)
     p = p.clip(1e-6, 1 - 1e-6)
     logits = np.log(p / (1 - p))
-    return (logits[1::2] - logits[::2]).astype(np.float32)
+    return (logits[len(rows) :] - logits[: len(rows)]).astype(np.float32)
 
 
 def compare_effects(

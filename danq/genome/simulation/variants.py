@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float64
 
+from danq.errors import InputError
 from danq.genome.alphabet import decode
+from danq.genome.packed import PackedGenome
 from danq.genome.simulation.model import BindingModel
 from danq.genome.simulation.planting import Part, Site
 from danq.genome.simulation.truth import KnownVariant
-from danq.typing import Codes
+from danq.genome.variants import anchored_windows, from_table
+from danq.typing import CodeBatch, Codes
 
 SHARES = {
     "breaking": 0.4,
@@ -113,44 +116,50 @@ def effects(
     """
     if not candidates:
         return np.zeros((0, len(model.tracks)))
-    both = np.stack(
-        [
-            allele_windows(contigs[one.contig], one.start, one.ref, one.alt, model.window)
-            for one in candidates
-        ]
-    )
-    reference, alternate = (model.probability(both[:, side]) for side in (0, 1))
+    rows = [(one.contig, one.start + 1, decode(one.ref), decode(one.alt)) for one in candidates]
+    genome = PackedGenome.from_contigs(contigs.items())
+    pair = allele_windows(genome, rows, model.window)
+    reference, alternate = (model.probability(codes) for codes in pair)
     return np.log(alternate / (1 - alternate)) - np.log(reference / (1 - reference))
 
 
 def allele_windows(
-    contig: Codes, start: int, ref: Codes, alt: Codes, window: int
-) -> UInt8[np.ndarray, "2 L"]:
-    """The window around a variant, with either allele.
+    genome: PackedGenome, rows: Sequence[tuple[str, int, str, str]], window: int
+) -> tuple[CodeBatch, CodeBatch]:
+    """Windows of variants, as :func:`danq.genome.variants.anchored_windows` cuts them.
 
-    It starts ``window // 2`` bases before the variant. With an alternate allele of another
-    length it starts at the same base, and bases to the right of the variant move in or out.
+    The variant stands at index ``window // 2``, in the middle of the bin that the true model
+    speaks of.
 
     Parameters
     ----------
-    contig
-        ``(L,)`` codes of the reference.
-    start
-        0-based position of the first base of ``ref``; the window must lie inside the contig.
-    ref, alt
-        Codes of the alleles.
+    genome
+        The reference.
+    rows
+        N of contig, 1-based position, REF and one ALT.
     window
-        Bases.
+        Bases L.
 
     Returns
     -------
-    ndarray
-        ``(2, window)``: with the reference allele, with the alternate one.
+    reference, alternate
+        ``(N, L)`` with either allele.
+
+    Raises
+    ------
+    InputError
+        When a variant does not fit the genome.
     """
-    left = start - window // 2
-    before = contig[left:start]
-    after = contig[start + ref.size : left + window + ref.size]
-    return np.stack([np.concatenate([before, one, after])[:window] for one in (ref, alt)])
+    parts = []
+    for block in from_table(rows, genome):
+        for reject in block.rejects:
+            raise InputError(
+                f"the variant {reject.chrom}:{reject.pos} {reject.ref}>{reject.alt} does not fit "
+                f"the genome ({reject.reason}: {reject.detail})"
+            )
+        parts.append(anchored_windows(genome, block, window, center=window // 2))
+    reference, alternate = (np.concatenate([part[side] for part in parts]) for side in (0, 1))
+    return reference, alternate
 
 
 def write_vcf(
@@ -251,12 +260,17 @@ class _Draw:
     def _insert_or_delete(self, contig: str, start: int, track: str) -> _Candidate:
         codes = self.contigs[contig]
         size = int(self.rng.integers(1, LONGEST + 1))
+        ref = alt = codes[start : start + 1]
         if self.rng.random() < 0.5:
-            ref = codes[start : start + 1 + size].copy()
-            return _Candidate(contig, start, ref, ref[:1], "indel", track)
-        ref = codes[start : start + 1].copy()
-        extra = self.rng.integers(0, 4, size).astype(np.uint8)
-        return _Candidate(contig, start, ref, np.concatenate([ref, extra]), "indel", track)
+            ref = codes[start : start + 1 + size]
+        else:
+            alt = np.concatenate([ref, self.rng.integers(0, 4, size).astype(np.uint8)])
+        # As far to the left as it goes, as a VCF should have it.
+        while ref[-1] == alt[-1]:
+            start -= 1
+            before = codes[start : start + 1]
+            ref, alt = (np.concatenate([before, one[:-1]]) for one in (ref, alt))
+        return _Candidate(contig, start, ref, alt, "indel", track)
 
     def _outside(self, kind: str) -> Iterator[_Candidate]:
         names = list(self.contigs)

@@ -211,6 +211,8 @@ class VariantReader:
         """Blocks, each with the records that it was made from."""
         while (records := self._source.read(self._block)) is not None:
             yield records, self._made(records)
+        # Closing it tells whether a pipe was cut short.
+        self.close()
         self._contigs.check(last=True)
 
     def _made(self, records: Records) -> VariantBlock:

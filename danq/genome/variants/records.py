@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from danq.errors import InputError
 
+DIGITS = 18
+"""Most digits of a position, so that it fits 64 bits."""
+
 
 class Records(NamedTuple):
     """Consecutive records, one text a record and column.
@@ -72,9 +75,8 @@ class TableSource:
                 )
         chrom, pos, ref, alt = (["" if v is None else str(v) for v in c] for c in _columns(taken))
         ids = [str(row[4]) if len(row) == 5 and row[4] is not None else "." for row in taken]
-        numbers = list(range(first, first + len(taken)))
-        places = whole_numbers(pos, self.name, numbers)
-        return Records(first, numbers, chrom, places, ids, ref, alt, [], [], [])
+        places = whole_numbers(pos, self.name, [], first)
+        return Records(first, [], chrom, places, ids, ref, alt, [], [], [])
 
 
 def find_sample(samples: list[str], sample: str, name: str) -> int:
@@ -89,18 +91,19 @@ def find_sample(samples: list[str], sample: str, name: str) -> int:
     return samples.index(sample)
 
 
-def whole_numbers(texts: list[str], name: str, numbers: list[int]) -> list[int]:
-    """Positions from text; an InputError with the line of the first that is none."""
+def whole_numbers(texts: list[str], name: str, lines: list[int], first: int) -> list[int]:
+    """Positions from text; an InputError at the first that is none, with its line or record."""
     joined = "".join(texts)
-    if not (joined.isascii() and joined.isdigit() and max(map(len, texts)) <= 18 and all(texts)):
-        for text, number in zip(texts, numbers, strict=True):
-            if not (text.isascii() and text.isdigit() and len(text) <= 18):
-                raise InputError(
-                    f"the position {text!r} is not a whole number",
-                    file=name,
-                    line=number,
-                    remedy="Positions count from 1",
-                )
+    fine = joined.isascii() and joined.isdigit() and max(map(len, texts)) <= DIGITS and all(texts)
+    for i, text in enumerate([] if fine else texts):
+        if not (text.isascii() and text.isdigit() and len(text) <= DIGITS):
+            raise InputError(
+                f"the position {text!r} is not a whole number",
+                file=name,
+                line=lines[i] if lines else None,
+                record=None if lines else str(first + i),
+                remedy="Positions count from 1",
+            )
     return [int(text) for text in texts]
 
 

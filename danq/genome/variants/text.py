@@ -59,7 +59,7 @@ class TextSource:
                 f"the line of column names lacks {', '.join(missing)}", file=name, remedy=REMEDY
             )
         self._places = [lowered.index(one) if one in lowered else -1 for one in COLUMNS]
-        samples = columns[FORMAT + 1 :] if meta else []
+        samples = columns[FORMAT + 1 :] if columns[FORMAT : FORMAT + 1] == ["FORMAT"] else []
         self.header = Header(meta, [one[1] for one in map(CONTIG.match, meta) if one], samples)
         self._sample = None if sample is None else FORMAT + 1 + find_sample(samples, sample, name)
 
@@ -71,7 +71,7 @@ class TextSource:
                 meta.append(line)
             elif line.strip():
                 columns = line.removeprefix("#").split("\t")
-                if columns[0].strip().lower() == "chrom" or not meta:
+                if "chrom" in line.lower() or not meta:
                     self._check_names(columns, number, line)
                     return meta, columns
                 break
@@ -82,9 +82,9 @@ class TextSource:
         )
 
     def _check_names(self, columns: list[str], number: int, line: str) -> None:
-        if columns[0].lower() == "chrom":
+        if "chrom" in map(str.lower, columns):
             return
-        spaces = len(columns) == 1 and columns[0].lower().split()[:1] == ["chrom"]
+        spaces = len(columns) == 1 and "chrom" in columns[0].lower().split()
         raise InputError(
             f"the column names are separated by spaces, not tabs ({line[:40]!r})"
             if spaces
@@ -130,7 +130,7 @@ class TextSource:
             first,
             numbers,
             chrom,
-            whole_numbers(pos, self.name, numbers),
+            whole_numbers(pos, self.name, numbers, first),
             id_,
             ref,
             alt,

@@ -18,10 +18,12 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from danq.core import CnnRnn
+from danq.core import CnnRnn, Recurrent
+from danq.core.hard_lstm import HardLstm
 from danq.errors import InputError
 from danq.models.file import Model, load_model
 from danq.models.initialise import first_layer
+from danq.models.onnx_lstm import OnnxHardLstm
 from danq.output import check_target, replacing
 
 TOLERANCE = 1e-5
@@ -164,9 +166,10 @@ def _batches(codes: UInt8[np.ndarray, "B L"]) -> Iterator[UInt8[np.ndarray, "B L
         yield codes[start : start + _BATCH]
 
 
-def _write_onnx(wrapped: nn.Module, codes: Tensor, about: str) -> bytes:
+def _write_onnx(wrapped: _Probabilities, codes: Tensor, about: str) -> bytes:
     with _onnx():
         import onnx
+    _use_operator(wrapped)
     stream = io.BytesIO()
     # The exporter that goes by tracing: it keeps an LSTM one operator, where the newer one makes a
     # loop of it, which runtimes are slow at.
@@ -185,6 +188,12 @@ def _write_onnx(wrapped: nn.Module, codes: Tensor, about: str) -> bytes:
     entry.key, entry.value = "danq", about
     onnx.checker.check_model(graph)
     return graph.SerializeToString()
+
+
+def _use_operator(wrapped: _Probabilities) -> None:
+    layer = wrapped.module.temporal
+    if isinstance(layer, Recurrent) and isinstance(layer.rnn, HardLstm):
+        layer.rnn = OnnxHardLstm(layer.rnn)  # type: ignore[assignment]
 
 
 def _run_onnx(path: Path) -> _Run:
@@ -208,7 +217,7 @@ def _onnx() -> Iterator[None]:
         ) from error
 
 
-def _write_torchscript(wrapped: nn.Module, codes: Tensor, about: str) -> bytes:
+def _write_torchscript(wrapped: _Probabilities, codes: Tensor, about: str) -> bytes:
     stream = io.BytesIO()
     traced = torch.jit.trace(wrapped, (codes,))
     torch.jit.save(traced, stream, _extra_files={_EXTRA: about})
@@ -220,7 +229,7 @@ def _run_torchscript(path: Path) -> _Run:
     return lambda codes: loaded(torch.from_numpy(codes)).numpy()
 
 
-def _write_torch_export(wrapped: nn.Module, codes: Tensor, about: str) -> bytes:
+def _write_torch_export(wrapped: _Probabilities, codes: Tensor, about: str) -> bytes:
     shapes = ({0: torch.export.Dim("batch")},)
     program = torch.export.export(wrapped, (codes,), dynamic_shapes=shapes)
     stream = io.BytesIO()
@@ -233,7 +242,7 @@ def _run_torch_export(path: Path) -> _Run:
     return lambda codes: program(torch.from_numpy(codes)).numpy()
 
 
-_FORMS: dict[str, tuple[Callable[[nn.Module, Tensor, str], bytes], Callable[[Path], _Run]]] = {
+_FORMS: dict[str, tuple[Callable[[_Probabilities, Tensor, str], bytes], Callable[[Path], _Run]]] = {
     "onnx": (_write_onnx, _run_onnx),
     "torchscript": (_write_torchscript, _run_torchscript),
     "torch-export": (_write_torch_export, _run_torch_export),

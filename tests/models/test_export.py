@@ -19,6 +19,8 @@ SMALL = {"filters": 8, "width": 9, "pool": 12, "hidden": 5, "dense": (7,)}
 KINDS = {
     "danq": {},
     "hard": {"gates": "hard", "second_direction": "forward", "unknown": 0.25},
+    "hard-back": {"gates": "hard"},
+    "hard-one": {"gates": "hard", "bidirectional": False},
     "gru": {"temporal": "gru", "layers": 2, "pooling": "attention"},
 }
 FILES = {"onnx": "m.onnx", "torchscript": "m.pt", "torch-export": "m.pt2"}
@@ -53,7 +55,12 @@ def run(path: Path, form: str, codes: np.ndarray) -> tuple[np.ndarray, str]:
 
 @pytest.mark.parametrize(
     ("kind", "form"),
-    [(kind, form) for kind in KINDS for form in FILES if kind != "gru" or form == "onnx"],
+    [
+        (kind, form)
+        for kind in KINDS
+        for form in FILES
+        if form == "onnx" or kind in ("danq", "hard")
+    ],
 )
 def test_the_exported_file_is_the_model(kind, form, tmp_path, caplog):
     caplog.set_level(logging.INFO, "danq")
@@ -76,11 +83,12 @@ def test_the_exported_file_is_the_model(kind, form, tmp_path, caplog):
     assert said["input"].startswith("codes, uint8 (B, 60)")
 
 
-def test_onnx_keeps_the_lstm_one_operator(tmp_path):
+@pytest.mark.parametrize(("kind", "operators"), [("danq", 1), ("hard", 2)])
+def test_onnx_keeps_the_lstm_an_operator(kind, operators, tmp_path):
     path = tmp_path / "m.onnx"
-    export.export_model(model_of("danq"), path, to="onnx")
+    export.export_model(model_of(kind), path, to="onnx")
     graph = onnx.load(str(path)).graph
-    assert [node.op_type for node in graph.node].count("LSTM") == 1
+    assert [node.op_type for node in graph.node].count("LSTM") == operators
     assert graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
     assert graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BASE = {"errors", "typing", "jit"}
 FILES = {*BASE, "lazy", "output"}
 DATA = {*FILES, "genome", "datasets"}
-MODEL = {*FILES, "device", "core", "models"}
+MODEL = {*FILES, "device", "memory", "core", "models"}
 ARROWS = {
     "errors": set(),
     "typing": set(),
@@ -28,6 +28,7 @@ ARROWS = {
     "lazy": set(),
     "output": {"errors"},
     "device": {"errors"},
+    "memory": set(),
     "genome": FILES,
     "datasets": {*FILES, "genome"},
     "core": BASE,

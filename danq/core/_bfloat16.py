@@ -46,8 +46,8 @@ def load(value):  # type: ignore[no-untyped-def]
     raise NotImplementedError
 
 
-def store(array, row, column, value):  # type: ignore[no-untyped-def]
-    """In a kernel: a finite float32 into row and column of what `as_array` gave."""
+def stored(value, array):  # type: ignore[no-untyped-def]
+    """In a kernel: a finite float32 as an element of ``array``, which `as_array` gave."""
     raise NotImplementedError
 
 
@@ -58,16 +58,8 @@ def _load(value):  # type: ignore[no-untyped-def]
     return lambda value: value
 
 
-@overload(store, inline="always")
-def _store(array, row, column, value):  # type: ignore[no-untyped-def]
+@overload(stored, inline="always")
+def _stored(value, array):  # type: ignore[no-untyped-def]
     if array.dtype == types.uint16:
-
-        def put(array, row, column, value):  # type: ignore[no-untyped-def]
-            array[row, column] = _narrow(value)  # type: ignore[call-arg]
-
-    else:
-
-        def put(array, row, column, value):  # type: ignore[no-untyped-def]
-            array[row, column] = value
-
-    return put
+        return lambda value, array: _narrow(value)  # type: ignore[call-arg]
+    return lambda value, array: value

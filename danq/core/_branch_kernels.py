@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numba
 
-from danq.core._bfloat16 import load, store
+from danq.core._bfloat16 import load, stored
 from danq.core._lstm_kernels import _sigmoid, _tanh
 from danq.jit import parallel_kernel
 
@@ -44,9 +44,9 @@ def lstm_step(
                 h = o * _tanh(c)
                 cell[n, u] = c
                 hidden[n, u] = h
-                store(operand, n, u, h)
+                operand[n, u] = stored(h, operand)
                 if n < references:
-                    store(change, n, first + u, h)
+                    change[n, first + u] = stored(h, change)
     tiles = (owner.size + TILE - 1) // TILE
     for tile in numba.prange(tiles):
         for i in range(tile * TILE, min(owner.size, (tile + 1) * TILE)):
@@ -55,6 +55,6 @@ def lstm_step(
             far = cell[n, 0] * 0
             for u in range(units):
                 d = hidden[n, u] - hidden[r, u]
-                store(change, n, first + u, d)
+                change[n, first + u] = stored(d, change)
                 far = max(far, max(abs(d), abs(cell[n, u] - cell[r, u])))
             gap[i] = far

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from danq.core import _lstm_kernels as kernels
+from danq.core._bfloat16 import as_array
 
 
 class LstmLayer(torch.autograd.Function):
@@ -32,8 +33,7 @@ class LstmLayer(torch.autograd.Function):
             out = torch.empty(batch, steps, directions * units, dtype=dtype)
             saved: list[Tensor] = []
             for d in range(directions):
-                target = out[:, :, d * units : (d + 1) * units]
-                saved += _scan(xs, parameters[4 * d : 4 * d + 4], d == 1, target)
+                saved += _scan(xs, parameters[4 * d : 4 * d + 4], d == 1, out, d * units)
             ctx.save_for_backward(xs, *parameters, *saved)
             ctx.directions = directions
         return out
@@ -48,11 +48,11 @@ class LstmLayer(torch.autograd.Function):
         grads: list[Tensor] = []
         x_grad = None
         with torch.autocast("cpu", enabled=False):
+            grad = grad.to(xs.dtype).contiguous()
             for d in range(ctx.directions):
                 weight_ih, weight_hh = parameters[4 * d : 4 * d + 2]
                 gates, cells, hiddens = saved[3 * d : 3 * d + 3]
-                part = grad[:, :, d * units : (d + 1) * units]
-                products = _scan_back(part, weight_hh, gates, cells, d == 1, xs.dtype)
+                products = _scan_back(grad, weight_hh, gates, cells, d == 1, d * units)
                 flat = products.view(steps * batch, 4 * units)
                 before = hiddens[:-1] if d == 0 else hiddens[1:]
                 bias = flat.sum(dim=0, dtype=torch.float32)
@@ -71,62 +71,71 @@ class LstmLayer(torch.autograd.Function):
 
 
 def _scan(
-    xs: Tensor, parameters: tuple[Tensor, ...] | list[Tensor], reverse: bool, out: Tensor
+    xs: Tensor,
+    parameters: tuple[Tensor, ...] | list[Tensor],
+    reverse: bool,
+    out: Tensor,
+    first: int,
 ) -> list[Tensor]:
-    """Gates (T, B, 4H), cells and hidden states (T + 1, B, H) of one direction; fills ``out``.
+    """Gates (T, B, 4H), cells and hidden states (T + 1, B, H) of one direction.
 
-    Forwards, the state before step t is at t and the one after it at t + 1; backwards, the state
-    before step t is at t + 1 and the one after it at t.
+    Fills the features of ``out`` (B, T, .) from ``first`` on. Forwards, the state before step t is
+    at t and the one after it at t + 1; backwards, the state before step t is at t + 1 and the one
+    after it at t.
     """
     weight_ih, weight_hh, bias_ih, bias_hh = parameters
     steps, batch, features = xs.shape
     units = weight_hh.shape[1]
-    products = (xs.view(-1, features) @ weight_ih.to(xs.dtype).t()).view(steps, batch, -1)
-    recurrent = weight_hh.to(xs.dtype).t().contiguous()
+    gates = (xs.view(-1, features) @ weight_ih.to(xs.dtype).t()).view(steps, batch, -1)
+    weight = weight_hh.to(xs.dtype).t().contiguous()
     bias = (bias_ih + bias_hh).detach().numpy()
-    gates = torch.empty(steps, batch, 4 * units)
-    cells = torch.zeros(steps + 1, batch, units)
-    hiddens = torch.zeros(steps + 1, batch, units, dtype=xs.dtype)
-    hidden = torch.empty(batch, units)
+    cells = torch.empty(steps + 1, batch, units)
+    hiddens = torch.empty(steps + 1, batch, units, dtype=xs.dtype)
+    cells[steps if reverse else 0] = 0
+    hiddens[steps if reverse else 0] = 0
+    recurrent = torch.empty(batch, 4 * units, dtype=xs.dtype)
+    columns = as_array(out.view(batch, -1))
     for t in reversed(range(steps)) if reverse else range(steps):
         before, after = (t + 1, t) if reverse else (t, t + 1)
-        row = gates[t].copy_(products[t])
-        row += hiddens[before] @ recurrent
+        torch.mm(hiddens[before], weight, out=recurrent)
         kernels.step_forward(
-            row.numpy(), bias, cells[before].numpy(), cells[after].numpy(), hidden.numpy()
+            as_array(gates[t]),
+            as_array(recurrent),
+            bias,
+            as_array(cells[before]),
+            as_array(cells[after]),
+            as_array(hiddens[after]),
+            columns,
+            t * out.shape[2] + first,
         )
-        hiddens[after].copy_(hidden)
-        out[:, t].copy_(hidden)
     return [gates, cells, hiddens]
 
 
 def _scan_back(
-    grad: Tensor,
-    weight_hh: Tensor,
-    gates: Tensor,
-    cells: Tensor,
-    reverse: bool,
-    dtype: torch.dtype,
+    grad: Tensor, weight_hh: Tensor, gates: Tensor, cells: Tensor, reverse: bool, first: int
 ) -> Tensor:
-    """Gradient (T, B, 4H) of the products of one direction."""
+    """Gradient (T, B, 4H) of the products of one direction.
+
+    ``grad`` (B, T, .) holds the gradient of the direction's output from feature ``first`` on.
+    """
     steps, batch, width = gates.shape
     units = width // 4
-    recurrent = weight_hh.to(dtype)
-    products = torch.empty(steps, batch, width, dtype=dtype)
-    single = torch.empty(batch, width)
-    hidden_grad = torch.zeros(batch, units)
+    weight = weight_hh.to(gates.dtype)
+    products = torch.empty_like(gates)
+    recurrent = torch.zeros(batch, units, dtype=gates.dtype)
     cell_grad = torch.zeros(batch, units)
+    columns = as_array(grad.view(batch, -1))
     for t in range(steps) if reverse else reversed(range(steps)):
         before, after = (t + 1, t) if reverse else (t, t + 1)
-        hidden_grad += grad[:, t]
         kernels.step_backward(
-            gates[t].numpy(),
-            cells[before].numpy(),
-            cells[after].numpy(),
-            hidden_grad.numpy(),
-            cell_grad.numpy(),
-            single.numpy(),
+            as_array(gates[t]),
+            as_array(cells[before]),
+            as_array(cells[after]),
+            columns,
+            t * grad.shape[2] + first,
+            as_array(recurrent),
+            as_array(cell_grad),
+            as_array(products[t]),
         )
-        products[t].copy_(single)
-        hidden_grad.copy_(products[t] @ recurrent)
+        torch.mm(products[t], weight, out=recurrent)
     return products

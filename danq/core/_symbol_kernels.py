@@ -15,8 +15,9 @@ from danq.jit import inlined_kernel, parallel_kernel
 
 SYMBOLS = 4
 CODES = 5
-PAIRS = CODES * CODES
-FILTER_BLOCK = 16
+PAIRS = CODES**2
+QUADS = CODES**4
+FILTER_BLOCK = 2
 
 
 def pair_table(weight: np.ndarray, unknown: float) -> np.ndarray:
@@ -138,18 +139,34 @@ def _row(pairs, j):
     return np.uint64(j * PAIRS + pairs[2 * j])
 
 
-@parallel_kernel
-def backward(pairs, winner, grad, width, pool, table_grad, bias_grad):
-    """Add to ``table_grad`` (F, J, 25) and ``bias_grad`` (F,) what ``grad`` (B, T, F) sends back.
+def quad_codes(codes: np.ndarray) -> np.ndarray:
+    """(B, L) codes -> (B, L) uint16 index of the four that start at each position; 4s follow the
+    end."""
+    length = codes.shape[1]
+    padded = np.full((len(codes), length + 3), SYMBOLS, np.uint16)
+    padded[:, :length] = codes
+    quads = padded[:, :length].copy()
+    for back in range(1, 4):
+        quads *= np.uint16(CODES)
+        quads += padded[:, back : back + length]
+    return quads
 
-    Each thread owns a block of filters, so the sums do not depend on the number of threads.
+
+@parallel_kernel
+def backward(quads, winner, grad, unknown, pool, weight_grad, bias_grad):
+    """Add to ``weight_grad`` (F, 4, W) and ``bias_grad`` (F,) what ``grad`` (B, T, F) sends back.
+
+    Each winner adds its gradient to one entry for every four taps, and the entries are shared out
+    among the taps at the end. Each thread owns a block of filters, small enough that its entries
+    stay in the first-level cache, so the sums do not depend on the number of threads.
     """
     batch, steps, filters = grad.shape
-    n_pairs = (width + 1) // 2
-    blocks = (filters + FILTER_BLOCK - 1) // FILTER_BLOCK
-    for block in numba.prange(blocks):
+    width = weight_grad.shape[2]
+    n_quads = (width + 3) // 4
+    for block in numba.prange((filters + FILTER_BLOCK - 1) // FILTER_BLOCK):
         first = block * FILTER_BLOCK
         last = min(filters, first + FILTER_BLOCK)
+        sums = np.zeros((FILTER_BLOCK, n_quads, QUADS), grad.dtype)
         for b in range(batch):
             for t in range(steps):
                 for f in range(first, last):
@@ -158,16 +175,29 @@ def backward(pairs, winner, grad, width, pool, table_grad, bias_grad):
                         continue
                     g = grad[b, t, f]
                     bias_grad[f] += g
-                    at = t * pool + offset
-                    for j in range(n_pairs):
-                        table_grad[f, j, pairs[b, at + 2 * j]] += g
+                    at = np.uint64(t * pool + offset)
+                    own = sums[f - first]
+                    for j in range(n_quads):
+                        own[j, np.uint64(quads[b, at + np.uint64(4 * j)])] += g
+        for f in range(first, last):
+            _share_out(sums[f - first], unknown, weight_grad[f])
 
 
-def weight_grad(table_grad: np.ndarray, width: int, unknown: float) -> np.ndarray:
-    """(F, J, 25) gradient of the pair table -> (F, 4, W) gradient of the filters."""
-    filters, n_pairs, _ = table_grad.shape
-    by_code = table_grad.reshape(filters, n_pairs, CODES, CODES)
-    taps = np.stack([by_code.sum(axis=3), by_code.sum(axis=2)], axis=2)
-    taps = taps.reshape(filters, 2 * n_pairs, CODES)[:, :width]
-    grad = taps[..., :SYMBOLS] + unknown * taps[..., SYMBOLS:]
-    return np.ascontiguousarray(grad.transpose(0, 2, 1))
+@inlined_kernel
+def _share_out(sums, unknown, weight_grad):
+    """Add (J, 625) sums of four codes to the (4, W) gradient of a filter."""
+    width = weight_grad.shape[1]
+    for j in range(len(sums)):
+        for quad in range(QUADS):
+            g = sums[j, quad]
+            rest = quad
+            for tap in range(4 * j + 3, 4 * j - 1, -1):
+                code = rest % CODES
+                rest //= CODES
+                if tap >= width:
+                    continue
+                if code < SYMBOLS:
+                    weight_grad[code, tap] += g
+                else:
+                    for symbol in range(SYMBOLS):
+                        weight_grad[symbol, tap] += unknown * g

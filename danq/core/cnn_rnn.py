@@ -5,6 +5,7 @@ from __future__ import annotations
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
+from danq.core.dropout import Dropout
 from danq.core.sizes import features_of
 
 
@@ -41,9 +42,9 @@ class CnnRnn(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        self.encoder_dropout = nn.Dropout(encoder_dropout)
+        self.encoder_dropout = Dropout(encoder_dropout)
         self.temporal = temporal
-        self.temporal_dropout = nn.Dropout(temporal_dropout)
+        self.temporal_dropout = Dropout(temporal_dropout)
         self.pooling = pooling
         self.head = head
 

@@ -33,19 +33,20 @@ class _LookupConv(torch.autograd.Function):
         train = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
         winner = np.empty(out.shape if train else (0, 0, 0), np.uint8)
         kernels.forward(pairs, table, bias.detach().numpy(), width, pool, rectify, out, winner)
-        ctx.pairs, ctx.winner = pairs, winner
+        # Of now: whoever gave the codes may write into them before backward.
+        ctx.quads = kernels.quad_codes(codes.numpy()) if train else None
+        ctx.winner = winner
         ctx.width, ctx.pool, ctx.unknown = width, pool, unknown
         return torch.from_numpy(out)
 
     @staticmethod
     def backward(ctx, grad):
         filters = grad.shape[2]
-        n_pairs = (ctx.width + 1) // 2
         grad = grad.contiguous().numpy()
-        table_grad = np.zeros((filters, n_pairs, kernels.PAIRS), grad.dtype)
+        weight_grad = np.zeros((filters, kernels.SYMBOLS, ctx.width), grad.dtype)
         bias_grad = np.zeros(filters, grad.dtype)
-        kernels.backward(ctx.pairs, ctx.winner, grad, ctx.width, ctx.pool, table_grad, bias_grad)
-        weight_grad = kernels.weight_grad(table_grad, ctx.width, ctx.unknown)
+        unknown = grad.dtype.type(ctx.unknown)
+        kernels.backward(ctx.quads, ctx.winner, grad, unknown, ctx.pool, weight_grad, bias_grad)
         return None, torch.from_numpy(weight_grad), torch.from_numpy(bias_grad), None, None, None
 
 

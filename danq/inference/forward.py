@@ -14,6 +14,7 @@ from torch import nn
 from danq.device import autocast, resolve_device, resolve_precision
 from danq.errors import InputError
 from danq.genome.alphabet import reverse_complement
+from danq.memory import kept_memory
 
 if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset
@@ -29,7 +30,8 @@ def evaluating(module: nn.Module, device: torch.device) -> Iterator[nn.Module]:
     home = next(iter(module.parameters()), torch.empty(0)).device
     module.eval().to(device)
     try:
-        yield module
+        with kept_memory():
+            yield module
     finally:
         module.train(training).to(home)
 

@@ -33,6 +33,7 @@ from danq.core.branch import Piece, Steps, changes_alone, pieces, scan
 from danq.device import Precision, autocast, resolve_device, resolve_precision
 from danq.inference.forward import BATCH_SIZE
 from danq.jit import parallel_kernel
+from danq.memory import kept_memory
 
 DEFAULT_TOLERANCE = 1e-6
 """Difference of states below which an alternate counts as its reference: float32 rounding."""
@@ -110,7 +111,7 @@ class Incremental:
             ``(R, K)`` of the references and ``(A, K)`` of the alternates.
         """
         owner = np.asarray(owner, np.int64)
-        with torch.inference_mode():
+        with kept_memory(), torch.inference_mode():
             if self._parts is None:
                 return self._plain(reference), self._plain(alternates)
             first, last = self._parts.changed_steps(reference, alternates, owner)
@@ -142,8 +143,8 @@ class Incremental:
         with autocast(self.device, self.precision):
             steps = parts.encode(reference, changes)
         sums = parts.first_layer(steps, self.tolerance)
-        with autocast(self.device, self.precision):
-            logits = parts.rest(sums).float().cpu().numpy()
+        # In float32 whatever the precision: the effects that are asked for are small differences.
+        logits = parts.rest(sums).cpu().numpy()
         known, out = logits[: len(reference)], logits[len(reference) :]
         same = changes.last < changes.first
         out[same] = known[changes.owner[same]]

@@ -17,6 +17,7 @@ from danq.device import resolve_device, resolve_precision, set_threads
 from danq.errors import InputError
 from danq.genome.motifs import write_meme
 from danq.inference.evaluate import evaluate as evaluate_model
+from danq.memory import kept_memory
 from danq.models import (
     Architecture,
     ModelSpec,
@@ -184,7 +185,7 @@ def train(
     if dataset is None:
         dataset = Dataset.open(given.get("file", folder / DATASET))
     chosen = settings.recipe().settled(len(dataset.indices("train")))
-    with Journal(folder, active=fabric.is_global_zero) as journal:
+    with kept_memory(), Journal(folder, active=fabric.is_global_zero) as journal:
         torch.manual_seed(run.seed)
         module = build_module(numbers, len(dataset.tracks), dataset.window)
         if not resuming:

@@ -1,0 +1,76 @@
+"""Dropout: shares, independence, gradients, and what decides the draw."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from danq.core.dropout import Dropout
+
+
+def mask(rows: int, columns: int, p: float, seed: int = 0) -> np.ndarray:
+    torch.manual_seed(seed)
+    return (Dropout(p)(torch.ones(rows, columns)) == 0).numpy()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("p", [0.2, 0.5, 0.9])
+def test_values_are_dropped_or_scaled_and_the_gradient_likewise(dtype, p):
+    x = torch.randn(64, 5, 37).to(dtype).requires_grad_()
+    y = Dropout(p)(x)
+    y.backward(torch.ones_like(y))
+    kept = y != 0
+    assert y.dtype == dtype
+    scale = torch.tensor(1 / (1 - p))
+    want = (x.float() * scale).to(dtype)
+    assert torch.equal(y[kept], want[kept])
+    assert x.grad is not None
+    assert torch.equal(x.grad, torch.where(kept, scale, 0.0).to(dtype))
+
+
+@pytest.mark.parametrize("p", [0.01, 0.2, 0.5, 0.97])
+def test_the_share_is_p(p):
+    dropped = int(mask(500, 2001, p).sum())
+    assert stats.binomtest(dropped, 500 * 2001, p).pvalue > 1e-4
+
+
+def test_places_are_independent():
+    dropped = mask(400, 1000, 0.5).astype(float) - 0.5
+    noise = 0.25 / np.sqrt(dropped.size)
+    for rows, columns in [(0, 1), (0, 2), (0, 16), (1, 0), (1, 1), (2, 0), (7, 3)]:
+        left = dropped[: 400 - rows, : 1000 - columns]
+        assert abs((left * dropped[rows:, columns:]).mean()) < 4.5 * noise
+    # Shares of rows and of columns scatter as those of a binomial, no more and no less.
+    for axis, n in ((0, 400), (1, 1000)):
+        spread = dropped.mean(axis=axis).var() * 4 * n
+        assert abs(spread - 1) < 0.25
+    again = mask(400, 1000, 0.5, seed=1).astype(float) - 0.5
+    assert abs((dropped * again).mean()) < 4.5 * noise
+
+
+def test_torchs_generator_decides_and_threads_do_not():
+    before = numba.get_num_threads()
+    one = mask(33, 100, 0.5, seed=3)
+    try:
+        numba.set_num_threads(1)
+        np.testing.assert_array_equal(mask(33, 100, 0.5, seed=3), one)
+    finally:
+        numba.set_num_threads(before)
+    assert (mask(33, 100, 0.5, seed=4) != one).any()
+    torch.manual_seed(3)
+    layer = Dropout(0.5)
+    first, second = layer(torch.ones(33, 100)), layer(torch.ones(33, 100))
+    assert not torch.equal(first, second)
+
+
+def test_what_torch_does_stays_torchs():
+    x = torch.randn(4, 6)
+    assert torch.equal(Dropout(0.5).eval()(x), x)
+    assert torch.equal(Dropout(0.0)(x), x)
+    assert not Dropout(1.0)(x).any()
+    wide = torch.ones(40, 50, dtype=torch.float64)
+    assert set(Dropout(0.5)(wide).unique().tolist()) == {0.0, 2.0}
+    assert Dropout(0.5)(torch.ones(0, 3)).shape == (0, 3)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from torch import nn
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
-from danq.core import FrameEncoder, Recurrent, Tcn, conv_encoder
+from danq.core import CnnRnn, FrameEncoder, Last, Recurrent, Tcn, conv_encoder
+from danq.vision.words import PAD
 
 
 def temporal(kind: str, features: int, **numbers: Any) -> Recurrent | Tcn:
@@ -25,6 +27,58 @@ def temporal(kind: str, features: int, **numbers: Any) -> Recurrent | Tcn:
     if kind == "tcn":
         return Tcn(features, **numbers)
     return Recurrent(features, kind=kind, **{"bidirectional": False, **numbers})
+
+
+class Words(nn.Module):
+    """A text read by a recurrent layer: ``(B, S)`` numbers of words -> ``(B, F)`` or ``(B, S, F)``.
+
+    Padding (number 0) is masked.
+
+    Parameters
+    ----------
+    vocabulary
+        Number of words.
+    embed
+        Width of a word's embedding.
+    hidden
+        Units of the recurrent layer, per direction.
+    kind
+        "lstm" or "gru".
+    bidirectional
+        Read both ways.
+    pooling
+        Takes the steps to one vector; None keeps them.
+    head
+        After the pooling.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        embed: int,
+        hidden: int,
+        *,
+        kind: str = "lstm",
+        bidirectional: bool = False,
+        pooling: Callable[[int], nn.Module] | None = Last,
+        head: Callable[[int], nn.Module] | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        rnn = Recurrent(embed, hidden, kind=kind, bidirectional=bidirectional)
+        width = rnn.out_features
+        self.body = CnnRnn(
+            nn.Embedding(vocabulary, embed, padding_idx=PAD),
+            rnn,
+            None if pooling is None else pooling(width),
+            None if head is None else head(width),
+            encoder_dropout=dropout,
+            temporal_dropout=dropout,
+        )
+        self.out_features = self.body.out_features
+
+    def forward(self, words: Int[Tensor, "B S"]) -> Float[Tensor, "B ... F"]:
+        return self.body(words, words != PAD)
 
 
 def image_cnn(shape: Sequence[int], channels: Sequence[int], features: int) -> nn.Sequential:

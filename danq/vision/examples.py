@@ -16,6 +16,35 @@ from torch import Tensor
 SPLITS = ("train", "valid", "test")
 
 
+class Shared:
+    """An array whose rows are rows of a table, which several of them may share.
+
+    Parameters
+    ----------
+    table
+        ``(M, ...)``, such as images.
+    index
+        ``(N,)`` row of the table for each example, such as a question's image.
+    """
+
+    def __init__(self, table: np.ndarray, index: np.ndarray) -> None:
+        self.table, self.index = table, index
+        self.dtype, self.ndim = table.dtype, table.ndim
+        self.shape = (len(index), *table.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        return self.table[self.index[rows]]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self.table[self.index], dtype)
+
+
+Field = np.ndarray | Shared
+
+
 @dataclass(frozen=True)
 class Examples:
     """Arrays of one length N, each a field of the examples.
@@ -25,7 +54,7 @@ class Examples:
     ``float32`` all other values. Clips are ``(N, T, C, H, W)``, images ``(N, C, H, W)``.
     """
 
-    arrays: Mapping[str, np.ndarray]
+    arrays: Mapping[str, Field]
 
     def __post_init__(self) -> None:
         lengths = {name: len(array) for name, array in self.arrays.items()}
@@ -36,7 +65,7 @@ class Examples:
         return len(next(iter(self.arrays.values())))
 
     def __getitem__(self, field: str) -> np.ndarray:
-        return self.arrays[field]
+        return np.asarray(self.arrays[field])
 
     def rows(self, chosen: slice | np.ndarray) -> Examples:
         """Some of the examples."""
@@ -78,7 +107,7 @@ class Data:
             examples: Examples = getattr(self, split)
             for name, array in sorted(examples.arrays.items()):
                 total.update(f"{split}/{name} {array.dtype} {array.shape}".encode())
-                total.update(np.ascontiguousarray(array).data)
+                total.update(np.ascontiguousarray(np.asarray(array)).data)
         return total.hexdigest()
 
 
@@ -97,4 +126,4 @@ class Shuffled:
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.examples))
         for number in range(start_batch, len(self)):
             rows = order[number * self.batch_size : (number + 1) * self.batch_size]
-            yield tuple(self.examples[name][rows] for name in self.names)
+            yield tuple(self.examples.arrays[name][rows] for name in self.names)

@@ -16,6 +16,12 @@ TASKS = {
     "copy": "sequences:CopyMemory",
     "digit-steps": "sequences:DigitSteps",
     "direction": "direction:Direction",
+    "slots": "slots:Slots",
+    "story": "story:StoryQuestions",
+    "frame-selection": "selection:FrameSelection",
+    "nowcasting": "nowcasting:Nowcasting",
+    "rain": "nowcasting:Rain",
+    "captions": "captions:Captions",
 }
 """Name of a task, its module in `danq.vision.tasks` and its class."""
 

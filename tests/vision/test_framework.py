@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from danq.errors import InputError
-from danq.models import load_model
+from danq.models import load_model, save_model
 from danq.vision import (
     TASKS,
     bench,
@@ -19,7 +19,7 @@ from danq.vision import (
     write_data,
 )
 from danq.vision.examples import Data, Examples, Shuffled
-from danq.vision.model import build
+from danq.vision.model import VisionSpec, build
 from danq.vision.registry import load_task
 from danq.vision.task import Sizes
 
@@ -37,7 +37,7 @@ def test_maker_is_a_function_of_its_seed(name):
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_every_system_gives_a_finite_loss_and_gradients(name):
+def test_every_system_trains_and_keeps_its_loss_through_the_model_file(name, tmp_path):
     task = load_task(name)
     data = task.make(0, TINY)
     batch = next(data.train.rounds(4, torch.device("cpu")))
@@ -47,6 +47,13 @@ def test_every_system_gives_a_finite_loss_and_gradients(name):
         loss.backward()
         assert loss.isfinite()
         assert any(p.grad is not None and p.grad.any() for p in module.parameters())
+        spec = VisionSpec(
+            task=name, system=system.name, numbers=dict(system.numbers), facts=data.facts
+        )
+        save_model(tmp_path / "model.safetensors", module, spec)
+        loaded = load_vision_model(tmp_path)
+        assert loaded.spec == spec
+        assert torch.equal(task.loss(loaded.module, batch), task.loss(module.eval(), batch))
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+import danq
+from danq.models import architecture, save_model, untrained
+from danq_cli.main import run
+
+TEXT = "".join(np.random.default_rng(3).choice(list("ACGT"), 300))
+FP32 = ["--device", "cpu", "--precision", "fp32"]
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch) -> tuple[str, str, list[str]]:
+    """Model, VCF, and the options that name genome and arithmetic."""
+    monkeypatch.setenv("DANQ_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    shape = {"filters": 8, "width": 5, "pool": 3, "hidden": 4, "dense": (6,)}
+    made = untrained("danq-small", architecture("danq-small", **shape), ("Reb1", "Abf1"), 40, 10)
+    for name, seed in (("model.safetensors", 0), ("other.safetensors", 1)):
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for weights in made.module.parameters():
+                weights.normal_(0, 0.3, generator=generator)
+        save_model(tmp_path / name, made.module, made.spec)
+    (tmp_path / "genome.fa").write_text(f">chr1\n{TEXT}\n")
+    lines = ["##fileformat=VCFv4.2", "##contig=<ID=chr1,length=300>"]
+    lines.append("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO")
+    for number, at in enumerate(range(20, 260, 20)):
+        alt = "<DEL>" if number == 4 else "ACGT"["ACGT".index(TEXT[at]) - 1]
+        lines.append(f"chr1\t{at + 1}\tv{number}\t{TEXT[at]}\t{alt}\t.\t.\t.")
+    (tmp_path / "in.vcf").write_text("\n".join(lines) + "\n")
+    return "model.safetensors", "in.vcf", ["--genome", "genome.fa", *FP32]
+
+
+def test_a_command_writes_what_the_library_says(files, capsys):
+    model, vcf, options = files
+    assert run(["variants", model, vcf, *options, "--out", "out.tsv"]) == 0
+    shown = capsys.readouterr().out
+    assert "out.tsv: 11 rows, 16 columns" in shown
+    assert "12 records, 12 alleles = 11 scored + 1 rejected (1 symbolic)" in shown
+    assert "out.tsv.rejected.tsv" in shown
+    table = danq.score_variants(model, vcf, "genome.fa", device="cpu", precision="fp32")
+    read = pl.read_csv("out.tsv", separator="\t", comment_prefix="#", schema=table.schema)
+    assert read.equals(table)
+
+
+def test_several_models_and_options(files):
+    model, vcf, options = files
+    more = ["--scores", "logit,diff", "--tracks", "Abf1", "--strand", "forward", "--center", "9"]
+    more += ["--indel-anchor", "both", "--tolerance", "0", "--batch-size", "4"]
+    words = ["variants", model, "other.safetensors", vcf, *options, *more]
+    assert run([*words, "--out", "out.parquet"]) == 0
+    names = ["Abf1_diff", "Abf1_logit", "Abf1_diff_sd", "Abf1_logit_sd"]
+    assert pl.read_parquet("out.parquet").columns[6:10] == names
+    assert run([*words, "--out", "out.parquet"]) == 2
+    assert run([*words, "--out", "out.parquet", "--overwrite"]) == 0
+
+
+def test_background_and_calibration(files, capsys):
+    model, vcf, options = files
+    assert run(["variants", model, "--background", vcf, *options, "--out", "common.h5"]) == 0
+    capsys.readouterr()
+    words = ["variants", model, vcf, *options, "--calibrate", "common.h5"]
+    assert run([*words, "--out", "in.vcf.out", "--format", "deepsea"]) == 0
+    found = {path.name for path in Path().glob("in.vcf.out.*")}
+    endings = ("ref", "alt", "diff", "logfoldchange", "evalue", "rejected.tsv")
+    assert found == {f"in.vcf.out.{ending}" for ending in endings}
+    options = [*options, "--scores", "ref", "--out", "other.h5"]
+    assert run(["variants", model, "--background", vcf, *options]) == 2
+    assert "--scores does not go with --background" in capsys.readouterr().err
+
+
+def test_standard_input(files, monkeypatch):
+    model, vcf, options = files
+
+    class Stdin:
+        buffer = io.BufferedReader(io.BytesIO(Path(vcf).read_bytes()))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sys, "stdin", Stdin)
+    assert run(["variants", model, "-", *options, "--out", "piped.vcf.gz"]) == 0
+    monkeypatch.undo()
+
+
+def test_what_cannot_be(files, capsys):
+    model, vcf, options = files
+    out = ["--out", "out.tsv"]
+    for words, message in (
+        ([vcf], "Give a model, and then the variants or --background"),
+        ([model, vcf, "--resume", "--overwrite"], "--overwrite throws it away"),
+        ([model, vcf, "--ref-mismatch", "ignore"], "'ignore' is not one of"),
+        ([model, vcf, "--scores", "lfc"], "no score is named 'lfc'"),
+        ([model, vcf, "--haplotypes", "me"], "has no sample 'me'"),
+        ([model, "missing.vcf"], "missing.vcf"),
+    ):
+        assert run(["variants", *words, *options, *out]) == 2
+        shown = capsys.readouterr().err
+        assert message in shown
+        assert "Traceback" not in shown
+    assert not Path("out.tsv").exists()
+    assert not Path("out.tsv.unfinished").exists()
+
+
+def test_resume_of_a_whole_run(files, capsys):
+    model, vcf, options = files
+    words = ["variants", model, vcf, *options, "--out", "out.h5", "--resume"]
+    assert run(words) == 0
+    first = capsys.readouterr()
+    assert "it begins anew" in first.err
+    assert run(words) == 0
+    second = capsys.readouterr()
+    assert "nothing is left to do" in second.err
+    assert second.out == first.out
+
+
+def test_help_shows_an_example(capsys):
+    assert run(["variants", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "danq variants runs/yeast strains.vcf.gz --genome sacCer3.fa --out effects.tsv" in shown
+    assert "MODEL... [VARIANTS]" in shown

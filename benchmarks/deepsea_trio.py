@@ -4,7 +4,7 @@
 which is HDF5), ``valid.mat`` and ``test.mat`` (MATLAB v5) with DeepSEA's names, shapes, dtypes and
 order of channels (A, G, C, T), and ``names.txt``. The second half of each file is the reverse
 complement of the first. Every track reads one of `MOTIFS` random motifs: it is positive where
-that motif was planted near the middle and chance does not hide it.
+that motif was planted, some times over, near the middle and chance does not hide it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import numpy as np
 import scipy.io
 
 TRACKS, LENGTH = 919, 1000
-MOTIFS, WIDTH, PLANTED = 24, 12, 3
+MOTIFS, WIDTH = 16, 12
+PLANTED, COPIES = 2, 4
 HEARD, NOISE = 0.8, 0.002
 SPLITS = ("train", "valid", "test")
 
@@ -42,13 +43,14 @@ def windows(
     low, high = length // 2 - min(100, length // 4), length // 2 + min(100, length // 4) - WIDTH
     every = np.arange(half)
     for _ in range(PLANTED):
-        chosen, at = rng.integers(0, MOTIFS, half), rng.integers(low, high, half)
-        flip = rng.random(half) < 0.5
-        word = words[chosen]
-        word[flip] = 3 - word[flip, ::-1]
-        channels[every[:, None], at[:, None] + np.arange(WIDTH)] = word
-        # A later one may lie over an earlier: what counts is the share that stays.
+        chosen = rng.integers(0, MOTIFS, half)
+        # Of two motifs at one place the later is there to be read: the rest are copies enough.
         planted[every, chosen] = True
+        for _ in range(COPIES):
+            word, at = words[chosen], rng.integers(low, high, half)
+            flip = rng.random(half) < 0.5
+            word[flip] = 3 - word[flip, ::-1]
+            channels[every[:, None], at[:, None] + np.arange(WIDTH)] = word
     labels = planted[:, np.arange(tracks) % MOTIFS] & (rng.random((half, tracks)) < HEARD)
     labels |= rng.random((half, tracks)) < NOISE
     both = np.concatenate([channels, 3 - channels[:, ::-1]])

@@ -92,3 +92,16 @@ def test_channels_and_bin_reach_the_library(trio, tmp_path: Path, capsys):
     assert "200 bases around a bin of 50" in capsys.readouterr().out
     assert run(["data", "info", out]) == 0
     assert "200 bases around a bin of 50" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_papers_recipe_learns_from_such_files(tmp_path: Path, write_trio):
+    files = write_trio(tmp_path / "trio", (6000, 800, 1600), tracks=64)
+    data, out = str(tmp_path / "set.h5"), str(tmp_path / "run")
+    assert run(["data", "convert", *map(str, files), data]) == 0
+    small = SMALL.replace("24", "48").replace("= 6", "= 16").replace("[12]", "[64]")
+    (tmp_path / "small.toml").write_text(small.replace("epochs = 2", "epochs = 14"))
+    assert run(["train", data, "--out", out, "--config", str(tmp_path / "small.toml")]) == 0
+    summary = json.loads((tmp_path / "run" / "evaluation" / "summary.json").read_text())
+    assert summary["overall"]["aupr_mean"] > 0.15
+    assert summary["overall"]["auroc_mean"] > 0.6

@@ -18,6 +18,7 @@ from danq.lazy import lazy_names
 if TYPE_CHECKING:
     from danq.datasets import Dataset as Dataset
     from danq.datasets import build_dataset as build_dataset
+    from danq.datasets import convert_dataset as convert_dataset
     from danq.errors import DanqError as DanqError
     from danq.errors import InputError as InputError
     from danq.genome import Genome as Genome
@@ -44,6 +45,7 @@ __getattr__, __dir__ = lazy_names(
         "Genome": "danq.genome:Genome",
         "InputError": "danq.errors:InputError",
         "build_dataset": "danq.datasets:build_dataset",
+        "convert_dataset": "danq.datasets:convert_dataset",
         "evaluate": "danq.inference:evaluate",
         "export": "danq.models.export:export_model",
         "import_weights": "danq.models.weights:import_weights",
@@ -66,6 +68,7 @@ __all__ = [
     "InputError",
     "__version__",
     "build_dataset",
+    "convert_dataset",
     "evaluate",
     "export",
     "import_weights",

@@ -47,7 +47,12 @@ NEVER = {"pickle", "cPickle", "dill", "cloudpickle", "yaml", "joblib", "shelve",
 HARMLESS = {"pickle.UnpicklingError"}  # what torch's safe loader raises at a damaged file
 
 # Where the name that is imported is not the name that is installed.
-DISTRIBUTION = {"Bio": "biopython", "PIL": "pillow", "sklearn": "scikit-learn"}
+DISTRIBUTION = {
+    "Bio": "biopython",
+    "PIL": "pillow",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+}
 
 
 def sources(folder: str) -> list[Path]:

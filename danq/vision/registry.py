@@ -22,6 +22,7 @@ TASKS = {
     "nowcasting": "nowcasting:Nowcasting",
     "rain": "nowcasting:Rain",
     "captions": "captions:Captions",
+    "vqa": "vqa:VisualQuestions",
 }
 """Name of a task, its module in `danq.vision.tasks` and its class."""
 

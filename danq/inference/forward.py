@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import nn
 
-from danq.device import autocast, resolve_device, resolve_precision
+from danq.device import Precision, autocast, resolve_device, resolve_precision
 from danq.errors import InputError
 from danq.genome.alphabet import reverse_complement
 from danq.memory import kept_memory
@@ -34,6 +34,22 @@ def evaluating(module: nn.Module, device: torch.device) -> Iterator[nn.Module]:
             yield module
     finally:
         module.train(training).to(home)
+
+
+@contextmanager
+def _narrowed(module: nn.Module, precision: Precision) -> Iterator[None]:
+    """In bf16, dense weights in bfloat16, which autocast would convert at every batch."""
+    layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
+    weights = [layer.weight for layer in layers]
+    try:
+        if precision == "bf16":
+            for layer in layers:
+                narrow = layer.weight.detach().to(torch.bfloat16)
+                layer.weight = nn.Parameter(narrow, requires_grad=False)
+        yield
+    finally:
+        for layer, weight in zip(layers, weights, strict=True):
+            layer.weight = weight
 
 
 def predict_codes(
@@ -87,7 +103,7 @@ def predict_blocks(
         raise InputError(f"strand is '{strand}'", remedy="Choose 'both' or 'forward'")
     where = resolve_device(device)
     kind = resolve_precision(precision, where)
-    with evaluating(module, where):
+    with evaluating(module, where), _narrowed(module, kind):
         for codes in blocks:
             # Around the work alone: whoever takes the results may want gradients.
             with torch.inference_mode(), autocast(where, kind):

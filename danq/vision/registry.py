@@ -23,6 +23,10 @@ TASKS = {
     "rain": "nowcasting:Rain",
     "captions": "captions:Captions",
     "vqa": "vqa:VisualQuestions",
+    "digits": "digits:Digits",
+    "motions": "gesture:BasicMotions",
+    "gunpoint": "gesture:GunPoint",
+    "tracking": "tracking:Tracking",
 }
 """Name of a task, its module in `danq.vision.tasks` and its class."""
 

@@ -48,7 +48,8 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=_FILE,
     multiple=False,
     metavar="FILE",
-    help="Text file with a track's name a line, and its group after a tab.",
+    help="A track's name a line, and if wanted a tab and its group; or DanQ's table of figures.  "
+    "[default: numbers]",
 )
 @options.window(
     default=None, show_default=False, help="Bases that the model sees.  [default: 1000]"

@@ -316,10 +316,10 @@ def test_options_that_do_not_go_together(tmp_path):
     refuse(file, tmp_path, "bin of 300 bases", bin=300)
     names = tmp_path / "names.txt"
     names.write_text("A\nB\n")
-    refuse(file, tmp_path, "2 tracks, but the model has 5", tracks=names)
+    refuse(file, tmp_path, "2 names for 5 tracks", tracks=names)
     names.write_text("A\n\tTF\n")
-    assert refuse(file, tmp_path, "no name before the tab", tracks=names).line == 2
-    refuse(file, tmp_path, "cannot be read", tracks=tmp_path / "none.txt")
+    assert refuse(file, tmp_path, "not a name and perhaps a group", tracks=names).line == 2
+    refuse(file, tmp_path, "cannot be read as text", tracks=tmp_path / "none.txt")
 
 
 def test_an_existing_output_is_kept(tmp_path):

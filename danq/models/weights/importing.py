@@ -17,8 +17,8 @@ from danq.models.file import Model, ModelSpec, load_model, save_model
 from danq.models.weights.foreign import Foreign, Source
 from danq.models.weights.keras import read_keras
 from danq.models.weights.mapping import Mapping, read_mapped, read_mapping
-from danq.models.weights.names import numbered, read_names
 from danq.models.weights.selene import read_selene_danq, read_selene_deepsea
+from danq.names import track_names
 from danq.output import check_target
 
 
@@ -77,8 +77,7 @@ def import_weights(
         For Keras: one of `BACKWARD`. None is ``"forward-twice"``, what the wrapper's surviving
         sources amount to (they reverse the batch), with a warning.
     tracks
-        Text file with a name for each track, see `danq.models.weights.names.read_names`; without
-        it tracks are called ``track1`` and so on.
+        File with a name for each track, see `danq.names.track_names`; None numbers them.
     window
         Input length in bases; None for 1000, or what the mapping says.
     bin
@@ -118,11 +117,9 @@ def import_weights(
         raise InputError(f"a bin of {bin} bases does not lie within a window of {window}")
     source = Source(path, window, _checked_bases(bases or usual.bases))
     foreign = _read(source, format, backward, table)
-    names, groups = numbered(foreign.tracks), ("",) * foreign.tracks
+    names, groups = track_names(tracks, foreign.tracks)
     if tracks is None:
         _LOG.info("tracks are called %s to %s; a file with their names helps", names[0], names[-1])
-    else:
-        names, groups = read_names(tracks, foreign.tracks)
     if keras:
         _LOG.info("the second LSTM direction is read as '%s'", backward)
     spec = ModelSpec(

@@ -1,4 +1,4 @@
-"""Names and groups of the tracks of a converted file."""
+"""Names and groups of tracks, for files whose tracks have none."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from danq.datasets import Dataset
 from danq.demo import PARTS, DemoReport, ceilings, demo
 from danq.demo.effects import compare_effects, score_variants
 from danq.errors import InputError
+from danq.genome.alphabet import reverse_complement
 from danq.genome.fasta import read_fasta
 from danq.genome.simulate import read_truth
 from danq.genome.simulation.truth import KnownVariant
@@ -97,8 +98,10 @@ def test_variants_file_has_the_prediction_for_each_allele(report):
     before = genome[one.contig][left : left + 500].copy()
     after = before.copy()
     after[250] = "ACGT".index(one.alt)
-    p = predict_codes(model.module, np.stack([before, after])).astype(float)
-    effect = np.log(p[1] / (1 - p[1])) - np.log(p[0] / (1 - p[0]))
+    pair = np.stack([before, after])
+    strands = (pair, reverse_complement(pair))
+    p = np.stack([predict_codes(model.module, x, strand="forward").astype(float) for x in strands])
+    effect = np.diff(np.log(p / (1 - p)), axis=1)[:, 0].mean(0)
     assert table.select(report.tracks).row(row) == pytest.approx(effect, abs=2e-3)
     known = table.select(f"{track}_known" for track in report.tracks).row(row)
     assert known == pytest.approx([one.effect[track] for track in report.tracks], abs=1e-3)

@@ -11,10 +11,9 @@ import polars as pl
 from jaxtyping import Float32
 
 import danq
-from danq.genome.fasta import Genome
+from danq.errors import InputError
 from danq.genome.simulate import Truth
-from danq.genome.simulation.variants import allele_windows
-from danq.inference.forward import predict_codes
+from danq.inference.score_variants import score_variants as score
 from danq.models import Model
 from danq.output import replacing
 
@@ -27,7 +26,7 @@ def score_variants(
     device: str = "auto",
     precision: str = "auto",
 ) -> Float32[np.ndarray, "N K"]:
-    """Predicted effect of each variant of a truth: log odds with it, minus those without.
+    """Predicted effect of each variant of a truth, as `danq.score_variants` finds it.
 
     Parameters
     ----------
@@ -40,22 +39,34 @@ def score_variants(
     device, precision
         As `danq.device` resolves them.
 
+    Returns
+    -------
+    ndarray
+        ``(N, K)`` change in natural log odds, alternate minus reference.
+
     Raises
     ------
     InputError
         When the genome cannot be read or a variant does not fit it.
     """
-    window = model.spec.window
-    if not truth.variants:
-        return np.zeros((0, len(model.spec.tracks)), dtype=np.float32)
-    with Genome(genome) as reference:
-        packed = reference.pack()
-    rows = [(one.contig, one.pos, one.ref, one.alt) for one in truth.variants]
-    codes = np.concatenate(allele_windows(packed, rows, window))
-    p = predict_codes(model.module, codes, device=device, precision=precision).astype(np.float64)
-    p = p.clip(1e-6, 1 - 1e-6)
-    logits = np.log(p / (1 - p))
-    return (logits[len(rows) :] - logits[: len(rows)]).astype(np.float32)
+    rows = [(one.contig, one.pos, one.ref, one.alt, one.id) for one in truth.variants]
+    table = score(
+        model,
+        rows,
+        genome,
+        scores=("logit",),
+        # Where the true model looks: in the middle of the bin that it speaks of.
+        center=model.spec.window // 2,
+        device=device,
+        precision=precision,
+    )
+    if table.height != len(rows):
+        raise InputError(
+            f"{len(rows) - table.height} of the {len(rows)} variants do not fit the genome",
+            file=genome,
+        )
+    bits = table.select(model.spec.tracks).to_numpy()
+    return (bits * math.log(2)).astype(np.float32)
 
 
 def compare_effects(

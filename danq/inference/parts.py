@@ -116,8 +116,11 @@ class Parts:
                 file.name.split(".")[1]: pl.read_ipc(file)
                 for file in sorted(self.folder.glob(f"{number:06d}.*.arrow"))
             }
-            values = np.load(self._file(number, VALUES, "npy"), mmap_mode="r")
-            yield Part(tables, values, counts)
+            yield Part(tables, self.values(number), counts)
+
+    def values(self, number: int) -> np.ndarray:
+        """``(V, C)`` values of a finished block, read where they are touched."""
+        return np.load(self._file(number, VALUES, "npy"), mmap_mode="r")
 
     def total(self, name: str) -> int:
         """Sum of a figure over the finished blocks."""

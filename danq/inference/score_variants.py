@@ -21,6 +21,7 @@ from danq.inference.forward import Strand
 from danq.inference.incremental import DEFAULT_TOLERANCE
 from danq.inference.inputs import Location
 from danq.inference.parts import Parts, digest_of, folder_of
+from danq.inference.repeats import Repeats
 from danq.inference.variant_input import Variants
 from danq.inference.variant_run import REJECT_COLUMNS, Progress, Tally, VariantRun
 from danq.inference.variant_scores import check_scores
@@ -284,9 +285,10 @@ def _table(run: VariantRun, progress: Progress | None) -> pl.DataFrame:
     layout = run.scorer.layout
     layout.check()
     tally, frames = Tally(), [layout.empty()]
+    repeats = Repeats(lambda block: frames[block + 1].select(layout.columns).to_numpy())
     total = run.input.records() if progress is not None else None
     with run.open() as reader:
-        for part in run.blocks(reader):
+        for part in run.blocks(reader, repeats):
             tally.add(Tally.of(part.counts))
             frames.append(layout.frame(part.tables["rows"], part.values))
             if progress is not None:

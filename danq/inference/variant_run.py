@@ -10,14 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from danq.errors import InputError
 from danq.genome.packed import PackedGenome
 from danq.genome.variants import Reject, VariantBlock, VariantReader
 from danq.inference.parts import Part, Parts, folder_of
+from danq.inference.repeats import Repeats, row_keys
 from danq.inference.variant_input import Scene, VariantInput
 from danq.inference.variant_scorer import Scorer
+from danq.inference.writers.layout import Values
 from danq.inference.writers.variant_layout import FLAGS, KEYS, NO_FLAG
 from danq.inference.writers.vcf import Head
 
@@ -28,6 +31,9 @@ BLOCK_RECORDS = 4096
 """Records of a block at most."""
 
 Progress = Callable[[int, int | None], None]
+
+WINDOWS = "windows"
+"""Column of a block's rows that tells its windows from others."""
 
 REJECT_COLUMNS = Reject._fields
 """Columns of the table of rejects."""
@@ -136,13 +142,15 @@ class VariantRun:
         ) as reader:
             yield reader
 
-    def blocks(self, reader: VariantReader, *, skip: int = 0) -> Iterator[Part]:
+    def blocks(self, reader: VariantReader, repeats: Repeats, *, skip: int = 0) -> Iterator[Part]:
         """Score block after block.
 
         Parameters
         ----------
         reader
             Of the input.
+        repeats
+            Rows of the blocks that are finished; takes in those that are made here.
         skip
             Blocks that are finished.
 
@@ -152,7 +160,8 @@ class VariantRun:
             As the reader.
         """
         for scene in self.input.scenes(reader, skip=skip):
-            values = self.scorer.values(scene.reference, scene.alternates)
+            keys = row_keys(scene.reference, scene.alternates)
+            values = self._values(scene, repeats, keys)
             block = scene.block
             flags = _flags(scene)
             tally = Tally(
@@ -162,7 +171,9 @@ class VariantRun:
                 Counter(reject.reason for reject in block.rejects),
                 Counter(word for text in flags for word in text.split(",") if word != NO_FLAG),
             )
-            tables = {"rows": _rows(block, flags), "rejects": _rejects(block.rejects)}
+            repeats.add(keys)
+            rows = _rows(block, flags).with_columns(pl.Series(WINDOWS, keys, dtype=pl.Binary))
+            tables = {"rows": rows, "rejects": _rejects(block.rejects)}
             if self.keep_lines:
                 lines = block.lines or []
                 numbers = range(block.first, block.first + block.records)
@@ -171,6 +182,18 @@ class VariantRun:
                     schema={"record": pl.Int64, "line": pl.String},
                 )
             yield Part(tables, values.T.copy().T if self.by_column else values, tally.to_counts())
+
+    def _values(self, scene: Scene, repeats: Repeats, keys: list[bytes]) -> Values:
+        found = repeats.find(keys)
+        if not found:
+            return self.scorer.values(scene.reference, scene.alternates)
+        fresh = np.setdiff1d(np.arange(len(keys)), list(found))
+        out = np.empty((len(keys), len(self.scorer.layout.columns)), dtype=np.float32)
+        alternates = [one[fresh] for one in scene.alternates]
+        out[fresh] = self.scorer.values(scene.reference[fresh], alternates)
+        for row, place in found.items():
+            out[row] = repeats.values(place)
+        return out
 
     def score(
         self, parts: Parts, progress: Progress | None, seconds: dict[str, float]
@@ -183,14 +206,15 @@ class VariantRun:
             As the reader, whose blocks are then of no use and are thrown away; and when the
             system refuses to write.
         """
-        tally = Tally()
-        for counts in parts.counts:
-            tally.add(Tally.of(counts))
+        tally, repeats = Tally(), Repeats(parts.values)
+        for part in parts:
+            tally.add(Tally.of(part.counts))
+            repeats.add(part.tables["rows"][WINDOWS].to_list())
         total = self.input.records() if progress is not None else None
         try:
             with self.open(tally.records) as reader:
                 head = Head(reader.header_lines, reader.samples)
-                blocks = self.blocks(reader, skip=len(parts.counts))
+                blocks = self.blocks(reader, repeats, skip=len(parts.counts))
                 begun = time.perf_counter()
                 while (part := next(blocks, None)) is not None:
                     scored = time.perf_counter()

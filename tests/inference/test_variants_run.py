@@ -12,7 +12,9 @@ import pytest
 import danq
 from danq.errors import InputError
 from danq.genome.fasta import Genome, read_fasta
+from danq.inference import repeats as repeats_module
 from danq.inference.predict import predict
+from danq.inference.repeats import Found, Repeats
 from danq.inference.score_variants import score_variants
 
 RUN = sys.modules["danq.inference.variant_setup"]
@@ -188,12 +190,38 @@ def test_batches_blocks_order_and_threads_do_not_matter(
     np.testing.assert_allclose(table.drop(*KEYS, "flags").to_numpy(), values[back], atol=1e-6)
 
 
-def test_duplicates_agree_bit_for_bit(small_model, contigs, fasta, tmp_path):
+@pytest.mark.parametrize("block", [4096, 7])
+@pytest.mark.parametrize("out", [None, "out.parquet"])
+def test_duplicates_agree_bit_for_bit(
+    small_model, contigs, fasta, tmp_path, monkeypatch, block, out
+):
+    monkeypatch.setattr(RUN, "BLOCK_RECORDS", block)
     rows = draw(contigs, 30)
     twice = write_vcf(tmp_path / "twice.vcf", contigs, [*rows, *reversed(rows), *rows])
-    table = score_variants(small_model(), twice, fasta, batch_size=11, **FP32)
+    options = {"batch_size": 11, **FP32}
+    if out is None:
+        table = score_variants(small_model(), twice, fasta, **options)
+    else:
+        score_variants(small_model(), twice, fasta, tmp_path / out, **options)
+        table = pl.read_parquet(tmp_path / out)
+    assert table.height == 3 * len(alleles(rows))
     several = table.drop("id").group_by([*table.columns[:2], "ref", "alt"])
     assert (several.n_unique().drop("chrom", "pos", "ref", "alt").to_numpy() == 1).all()
+
+
+def test_only_so_many_rows_are_remembered(monkeypatch):
+    monkeypatch.setattr(repeats_module, "REMEMBERED", 5)
+    blocks = [[b"a", b"b", b"a"], [b"c", b"a"], [b"d", b"e"], [b"f", b"g"], [b"a", b"h"]]
+    values = [np.full((len(keys), 1), number) for number, keys in enumerate(blocks)]
+    repeats = Repeats(values.__getitem__)
+    seen = []
+    for keys in blocks:
+        seen.append(repeats.find(keys))
+        repeats.add(keys)
+    assert seen == [{}, {1: Found(0, 2)}, {}, {}, {0: Found(1, 1)}]
+    found = {0: Found(4, 1), 2: Found(3, 1), 3: Found(4, 0)}
+    assert repeats.find([b"h", b"b", b"g", b"a", b"c"]) == found
+    assert repeats.values(Found(3, 1)).tolist() == [3]
 
 
 def test_flags(small_model, contigs, fasta):

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 import danq
 from danq.device import resolve_device, resolve_precision, set_threads
 from danq.errors import InputError, told
+from danq.memory import kept_memory
 from danq.models.file import RUN_MODEL, save_model
 from danq.output import replacing
 from danq.training.checkpoint import LAST, Progress
@@ -137,7 +138,7 @@ def train(
     tables |= {"training": recipe.model_dump(), "run": run.model_dump(exclude_none=True)}
     write_tables(folder, tables, data.digest)
     fabric = make_fabric(where, run)
-    with Journal(folder, active=not quiet, unit="examples") as journal:
+    with kept_memory(), Journal(folder, active=not quiet, unit="examples") as journal:
         fit = Fit(
             module,
             TaskProblem(work, data, recipe),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from danq import memory
 from danq.errors import InputError
 from danq.models import load_model, save_model
 from danq.vision import (
@@ -142,7 +143,10 @@ def test_resumed_equals_uninterrupted(tmp_path, monkeypatch):
     train("direction", out=tmp_path / "whole", recipe_changes=changes, **choices)
     step = Fit._step
 
+    held = set()
+
     def dies(self, *batch):
+        held.add(memory._depth > 0)
         if self.progress.step == 7:
             raise Killed
         return step(self, *batch)
@@ -150,6 +154,7 @@ def test_resumed_equals_uninterrupted(tmp_path, monkeypatch):
     monkeypatch.setattr(Fit, "_step", dies)
     with pytest.raises(Killed):
         train("direction", out=tmp_path / "cut", recipe_changes=changes, **choices)
+    assert held == {memory._glibc() is not None}
     monkeypatch.undo()
     train("direction", out=tmp_path / "cut", recipe_changes=changes, resume=True, **choices)
     cut, whole = (tmp_path / name / "model.safetensors" for name in ("cut", "whole"))

@@ -15,7 +15,17 @@ from benchmarks.command import options
 from benchmarks.rounds import machine, show, write
 from danq.device import set_threads
 
-PARTS = ("inference", "training_step", "conv", "ranking", "labels", "loader", "waiting")
+PARTS = (
+    "inference",
+    "training_step",
+    "conv",
+    "mutagenesis",
+    "variants",
+    "ranking",
+    "labels",
+    "loader",
+    "waiting",
+)
 """Modules with a ``measure``; ``waiting`` trains, so it comes last."""
 
 ONCE = {"waiting"}

@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from danq.core import CnnRnn, Flatten, Mlp, MultiLabel, Recurrent, SymbolConv
+from danq.models import Model, ModelSpec
+from danq.models.architecture import Architecture
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,26 @@ def danq_module(size: Size, *, dropout: bool = True) -> CnnRnn:
     head = MultiLabel(Mlp(pooling.out_features, (size.dense,)), size.tracks)
     drops = (0.2, 0.5) if dropout else (0.0, 0.0)
     return CnnRnn(first, rnn, pooling, head, encoder_dropout=drops[0], temporal_dropout=drops[1])
+
+
+def danq_model(size: Size, module: CnnRnn) -> Model:
+    """A module of `danq_module` as a model whose tracks have names."""
+    numbers = Architecture(
+        filters=size.filters,
+        width=size.width,
+        pool=size.pool,
+        hidden=size.hidden,
+        dense=(size.dense,),
+    )
+    spec = ModelSpec(
+        preset="danq",
+        architecture=numbers,
+        tracks=tuple(f"track{number}" for number in range(size.tracks)),
+        groups=("",) * size.tracks,
+        window=size.length,
+        bin=min(200, size.length),
+    )
+    return Model(module.eval(), spec)
 
 
 def matched(size: Size, *, dropout: bool = True, seed: int = 0) -> tuple[Yardstick, CnnRnn]:

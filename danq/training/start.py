@@ -41,9 +41,18 @@ def start(
     if not motifs:
         return ()
     if preset == "danq-jaspar":
+        each = 1
         used = initialise_jaspar(module, [motif.probabilities for motif in motifs], seed)
     else:
+        each = 2
         used = apply_seeds(module, motifs, seed)
+    if used < each * len(motifs):
+        log.warning(
+            "of %d motifs only the first %d have room among %d filters",
+            len(motifs),
+            used // each,
+            filters,
+        )
     log.info("%d of %d filters start as %d motifs", used, filters, len(motifs))
     return motifs
 

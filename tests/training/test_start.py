@@ -1,0 +1,77 @@
+"""DanQ-JASPAR's start values, from a motif file to filters."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from danq.genome.motif import Motif
+from danq.genome.motifs import write_meme
+from danq.models import build, first_layer, initialise_jaspar
+from danq.training.recipe import named_recipe
+from danq.training.start import start
+
+JASPAR = """>MA0001.1 word
+A  [ 0 10 0 0 4 10 ]
+C  [ 0 0 0 10 2 0 ]
+G  [ 10 0 0 0 2 0 ]
+T  [ 0 0 10 0 2 0 ]
+>MA0002.1 other
+A  [ 1 0 ]
+C  [ 1 0 ]
+G  [ 1 4 ]
+T  [ 1 0 ]
+"""
+
+
+def test_a_jaspar_file_becomes_filters(planted_set, tmp_path):
+    path = tmp_path / "some.jaspar"
+    path.write_text(JASPAR)
+    module = build("danq-jaspar", tracks=2, window=200, filters=8, hidden=4, dense=(4,))
+    recipe = named_recipe("paper", seed_filters=str(path))
+    assert len(start(module, "danq-jaspar", planted_set, recipe, seed=0)) == 2
+    layer = first_layer(module)
+    rows = np.array([[0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0], [0.4, 0.2, 0.2, 0.2]])
+    expected = torch.from_numpy((rows - 0.25).T).float()
+    weight = layer.weight.detach()
+    places = [
+        at for at in range(25) if torch.allclose(weight[0, :, at : at + 5], expected, atol=1e-6)
+    ]
+    assert len(places) == 1
+    assert 3 <= places[0] <= 27 - 6
+    outside = np.setdiff1d(np.arange(30), np.arange(places[0], places[0] + 6))
+    assert weight[0][:, outside].abs().max() <= 0.05
+    assert weight[0][:, outside].abs().min() > 0
+    assert (layer.bias[:2] < 0).all()
+    assert (layer.bias[:2] >= -1).all()
+    assert not layer.bias[2:].any()
+
+
+@pytest.mark.parametrize("width", [6, 21, 24])
+def test_every_start_of_the_rule_is_drawn(width):
+    """From tap 3 to tap 27 - W, both included, and nowhere else."""
+    module = build("danq-jaspar", tracks=1, window=100, hidden=2, dense=(2,))
+    motif = np.tile([1.0, 0, 0, 0], (width, 1))
+    assert initialise_jaspar(module, [motif] * 1024, seed=0) == 1024
+    layer = first_layer(module)
+    is_motif = (layer.weight[:, 0] == 0.75).numpy()
+    assert (is_motif.sum(axis=1) == width).all()
+    assert set(is_motif.argmax(axis=1)) == set(range(3, 28 - width))
+    bias = layer.bias.detach().numpy()
+    assert abs(bias.mean() + 0.5) < 0.05
+    assert bias.min() < -0.95
+    assert bias.max() > -0.05
+
+
+@pytest.mark.parametrize(("preset", "room"), [("danq-jaspar", 4), ("danq", 1)])
+def test_more_motifs_than_filters_are_told_of(planted_set, tmp_path, caplog, preset, room):
+    rows = np.random.default_rng(0).dirichlet(np.ones(4), (6, 8))
+    write_meme(tmp_path / "six.meme", [Motif(f"m{k}", one) for k, one in enumerate(rows)])
+    module = build(preset, tracks=2, window=200, filters=4, hidden=4, dense=(4,))
+    recipe = named_recipe("default", seed_filters=str(tmp_path / "six.meme"))
+    with caplog.at_level(logging.WARNING, logger="danq"):
+        start(module, preset, planted_set, recipe, seed=0)
+    assert f"of 6 motifs only the first {room} have room among 4 filters" in caplog.text

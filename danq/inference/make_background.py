@@ -23,6 +23,7 @@ from danq.inference.variant_input import Variants
 from danq.inference.variant_run import Progress, VariantRun
 from danq.inference.variant_scores import LOGIT, PRODUCT
 from danq.inference.variant_setup import VariantOptions, prepare
+from danq.memory import kept_memory
 from danq.output import check_target
 
 CHUNK_VALUES = 1 << 26
@@ -31,6 +32,7 @@ CHUNK_VALUES = 1 << 26
 log = logging.getLogger("danq")
 
 
+@kept_memory()
 def make_background(
     models: AnyModel | Sequence[AnyModel],
     variants: Variants,

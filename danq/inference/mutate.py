@@ -36,6 +36,7 @@ from danq.inference.stretches import (
     stretch_of,
 )
 from danq.inference.writers.mutations import ChangeLayout, mutation_kind, open_mutations
+from danq.memory import kept_memory
 from danq.output import check_target
 from danq.typing import Codes
 
@@ -65,6 +66,7 @@ class Mutated(NamedTuple):
     columns: tuple[str, ...]
 
 
+@kept_memory()
 def mutate(
     models: AnyModel | Sequence[AnyModel],
     sequence: str | Codes,
@@ -135,6 +137,7 @@ def mutate(
     return np.concatenate([effects.mean for effects in base_effects(judge, parts)])
 
 
+@kept_memory()
 def mutate_file(
     models: AnyModel | Sequence[AnyModel],
     out: Location,

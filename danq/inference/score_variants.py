@@ -35,6 +35,7 @@ from danq.inference.writers.variants import (
     variant_kind,
 )
 from danq.inference.writers.vcf import Head, Records
+from danq.memory import kept_memory
 from danq.output import check_target, replacing
 
 REJECTED = ".rejected.tsv"
@@ -136,6 +137,7 @@ def score_variants(
 ) -> VariantSummary: ...
 
 
+@kept_memory()
 def score_variants(
     models: AnyModel | Sequence[AnyModel],
     variants: Variants,

@@ -22,7 +22,8 @@ from danq.inference import predict_codes
 from danq.models import load_model
 
 SMALL = {"filters": 48, "width": 14, "hidden": 8, "dense": (16,)}
-OPTIONS = {"genome_size": 300_000, "variants": 40, "model_changes": SMALL, "threads": 1}
+FP32 = {"precision": "fp32"}
+OPTIONS = {"genome_size": 300_000, "variants": 40, "model_changes": SMALL, "threads": 1, **FP32}
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,8 @@ def test_ceiling_is_the_truth_as_scikit_learn_ranks_it(report):
 def test_aupr_is_that_of_the_saved_model(report):
     dataset = Dataset.open(report.folder / "dataset.h5")
     indices = dataset.indices("test")
-    scores = predict_codes(load_model(report.folder / "run").module, dataset.codes(indices))
+    module = load_model(report.folder / "run").module
+    scores = predict_codes(module, dataset.codes(indices), **FP32)
     labels = dataset.labels(indices)
     for k, track in enumerate(report.tracks):
         expected = average_precision_score(labels[:, k], scores[:, k])
@@ -100,9 +102,10 @@ def test_variants_file_has_the_prediction_for_each_allele(report):
     after[250] = "ACGT".index(one.alt)
     pair = np.stack([before, after])
     strands = (pair, reverse_complement(pair))
-    p = np.stack([predict_codes(model.module, x, strand="forward").astype(float) for x in strands])
+    found = [predict_codes(model.module, codes, strand="forward", **FP32) for codes in strands]
+    p = np.stack(found).astype(float)
     effect = np.diff(np.log(p / (1 - p)), axis=1)[:, 0].mean(0)
-    assert table.select(report.tracks).row(row) == pytest.approx(effect, abs=2e-3)
+    assert table.select(report.tracks).row(row) == pytest.approx(effect, abs=1e-4)
     known = table.select(f"{track}_known" for track in report.tracks).row(row)
     assert known == pytest.approx([one.effect[track] for track in report.tracks], abs=1e-3)
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from danq.inference.make_background import make_background as make_background
     from danq.inference.mutate import mutate as mutate
     from danq.inference.score_variants import score_variants as score_variants
+    from danq.interpretation import find_motifs as find_motifs
+    from danq.interpretation.classify_variants import classify_variants as classify_variants
     from danq.models import load_model as load
     from danq.models import summary as summary
     from danq.models.export import export_model as export
@@ -45,9 +47,11 @@ __getattr__, __dir__ = lazy_names(
         "Genome": "danq.genome:Genome",
         "InputError": "danq.errors:InputError",
         "build_dataset": "danq.datasets:build_dataset",
+        "classify_variants": "danq.interpretation.classify_variants:classify_variants",
         "convert_dataset": "danq.datasets:convert_dataset",
         "evaluate": "danq.inference:evaluate",
         "export": "danq.models.export:export_model",
+        "find_motifs": "danq.interpretation:find_motifs",
         "import_weights": "danq.models.weights:import_weights",
         "load": "danq.models:load_model",
         "make_background": "danq.inference.make_background:make_background",
@@ -68,9 +72,11 @@ __all__ = [
     "InputError",
     "__version__",
     "build_dataset",
+    "classify_variants",
     "convert_dataset",
     "evaluate",
     "export",
+    "find_motifs",
     "import_weights",
     "load",
     "make_background",

@@ -14,6 +14,7 @@ from . import options
         "danq evaluate runs/yeast yeast.h5 --out runs/yeast/test",
         "danq evaluate model.safetensors yeast.h5 --split valid --baseline",
         "danq evaluate runs/deepsea deepsea.h5 --paper --out runs/deepsea/paper",
+        "danq evaluate runs/yeast yeast.h5 --precision bf16 --precision-cost",
     )
 )
 @click.argument("model", type=click.Path(exists=True, path_type=Path))
@@ -47,6 +48,11 @@ from . import options
     help="The authors' figures by track (their aucs.txt): --paper, and a scatter plot.",
 )
 @click.option(
+    "--precision-cost",
+    is_flag=True,
+    help="In bf16, also run in fp32 and show what bf16 costs in AUPR and AUROC.",
+)
+@click.option(
     "--bootstrap",
     type=options.Size(minimum=0),
     default=1000,
@@ -65,6 +71,7 @@ def evaluate(
     baseline: bool,
     paper: bool,
     paper_table: Path | None,
+    precision_cost: bool,
     bootstrap: int,
     seed: int,
     device: str,
@@ -92,6 +99,7 @@ def evaluate(
         strand=strand,  # type: ignore[arg-type]
         baseline=baseline,
         paper=paper_table or paper,
+        precision_cost=precision_cost,
         bootstrap=bootstrap,
         seed=seed,
         batch_size=batch_size,

@@ -24,6 +24,7 @@ from danq.evaluation.published import TRACKS, Comparison, compare, read_paper
 from danq.evaluation.table import group_table, track_table, without_positives
 from danq.inference.evaluation_folder import objection, write_folder
 from danq.inference.forward import BATCH_SIZE, Strand, predict_dataset
+from danq.inference.precision_cost import PrecisionCost
 from danq.output import check_folder
 from danq.typing import IntRow, LabelBatch, Scores
 
@@ -61,6 +62,8 @@ class EvaluationReport:
         The k-mer baseline, or None.
     paper
         The published figures beside ours, or None.
+    precision_cost
+        The figures in bf16 beside those in fp32, or None.
     folder
         Where it was written, or None.
     """
@@ -73,6 +76,7 @@ class EvaluationReport:
     provenance: dict[str, Any]
     baseline: KmerBaseline | None = field(default=None, repr=False)
     paper: Comparison | None = field(default=None, repr=False)
+    precision_cost: PrecisionCost | None = None
     folder: Path | None = None
 
     @property
@@ -87,13 +91,14 @@ class EvaluationReport:
 
     def summary(self) -> dict[str, Any]:
         """Everything but the per-track table, ready for JSON."""
-        fitted = self.baseline
+        fitted, cost = self.baseline, self.precision_cost
         return {
             **self.provenance,
             "overall": self.groups.row(0, named=True),
             "groups": self.groups.to_dicts()[1:],
             "tracks_without_positives": list(self.without_positives),
             "calibration_error": float(self.calibration.pooled().error()[0]),
+            "precision_cost": None if cost is None else cost.row(),
             "published": None if self.paper is None else self.paper.means.to_dicts(),
             "baseline": None
             if fitted is None
@@ -128,6 +133,8 @@ class EvaluationReport:
             more = len(self.without_positives) - 5
             tail = f" and {more:,} more" if more > 0 else ""
             lines.append(f"left out, without positives: {shown}{tail}")
+        if self.precision_cost is not None:
+            lines += self.precision_cost.describe()
         if self.paper is not None:
             lines += self.paper.describe()
         return "\n".join(lines)
@@ -142,6 +149,7 @@ def evaluate(
     strand: Strand = "both",
     baseline: bool = False,
     paper: bool | str | Path = False,
+    precision_cost: bool = False,
     bootstrap: int = REPLICATES,
     seed: int = 0,
     batch_size: int = BATCH_SIZE,
@@ -171,6 +179,10 @@ def evaluate(
         Put the figures that DeepSEA's and DanQ's authors published beside the model's; the path
         of the authors' table (`danq.evaluation.published.read_paper`) does so by track, in
         ``paper.tsv`` and ``paper.png``.
+    precision_cost
+        Where the precision resolves to bf16, evaluate the same windows in fp32 too and say what
+        bf16 costs: mean AUPR and AUROC in both and the largest difference of a track. The other
+        figures stay those of bf16.
     bootstrap
         Bootstrap draws, of blocks of neighbouring windows, for the 95 % intervals; 0 for
         none.
@@ -202,8 +214,9 @@ def evaluate(
         raise InputError(
             f"the {split} split is empty", file=dataset.path, remedy="Choose another split"
         )
-    running: dict[str, Any] = {"strand": strand, "device": device, "precision": precision}
-    scores = predict_dataset(model.module, dataset, indices, batch_size=batch_size, **running)
+    used = resolve_precision(precision, where)
+    running: dict[str, Any] = {"strand": strand, "device": device, "batch_size": batch_size}
+    scores = predict_dataset(model.module, dataset, indices, precision=used, **running)
     fitted, base = _fit_baseline(dataset, indices) if baseline else (None, None)
     labels = dataset.labels(indices)
     draw = _redraw(dataset, indices, scores, labels, bootstrap, seed)
@@ -218,7 +231,7 @@ def evaluate(
         "windows": len(indices),
         "strand": strand,
         "device": str(where),
-        "precision": resolve_precision(precision, where),
+        "precision": used,
         "bootstrap_replicates": bootstrap if draw else 0,
         "bootstrap_seed": seed,
     }
@@ -227,6 +240,12 @@ def evaluate(
         if len(dataset.tracks) != TRACKS or split != "test":
             _log.warning("The published figures are of DeepSEA's test split and its 919 tracks.")
         report = replace(report, paper=compare(report.table, report.groups, theirs))
+    if precision_cost and used == "fp32":
+        _log.warning("The model ran in fp32, so there is no cost of bf16 to measure.")
+    elif precision_cost:
+        exact = predict_dataset(model.module, dataset, indices, precision="fp32", **running)
+        ranked = (rank(one, labels, dataset.tracks) for one in (exact, scores))
+        report = replace(report, precision_cost=PrecisionCost.between(*ranked, dataset.tracks))
     if target is None:
         return report
     report = replace(report, folder=target)

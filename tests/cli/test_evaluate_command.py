@@ -64,6 +64,12 @@ def test_only_prints_without_a_folder(files, tmp_path: Path, capsys):
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_what_bf16_costs_is_printed(files, capsys):
+    words = ["evaluate", *files, "--bootstrap", "0", "--precision", "bf16", "--precision-cost"]
+    assert run(words) == 0
+    assert capsys.readouterr().out.count("bf16 against fp32: mean AU") == 2
+
+
 def test_a_model_of_another_window_is_refused(files, tmp_path: Path, capsys):
     other = untrained("test", SMALL, ("Reb1", "Abf1"), 80, 20)
     save_model(tmp_path / "other.safetensors", other.module, other.spec)

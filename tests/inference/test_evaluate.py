@@ -20,6 +20,7 @@ from danq.genome.alphabet import encode
 from danq.genome.packed import PackedGenome
 from danq.inference import evaluation_folder
 from danq.inference.evaluate import evaluate
+from danq.inference.forward import predict_codes
 
 WINDOW, BIN = 20, 8
 TRACKS = ("G", "C", "N")
@@ -243,3 +244,38 @@ def test_the_module_comes_back_as_it_was(model, dataset):
     evaluate(model, dataset, bootstrap=0)
     assert model.module.training
     assert torch.is_grad_enabled()
+
+
+def test_the_cost_of_bf16_is_that_of_both_runs(dataset, small_model, tmp_path: Path):
+    made = small_model(TRACKS, WINDOW)
+    network = SimpleNamespace(
+        module=made.module, spec=made.spec.model_copy(update={"bin": BIN}), path=None, digest="d"
+    )
+    rows = np.flatnonzero(dataset.split == 2)
+    labels = dataset.labels(rows)[:, :2]
+    wanted = {}
+    for figure, oracle in (("aupr", average_precision_score), ("auroc", roc_auc_score)):
+        for precision in ("fp32", "bf16"):
+            scores = predict_codes(network.module, dataset.codes(rows), precision=precision)
+            wanted[figure, precision] = oracle(labels, scores[:, :2], average=None)
+    report = evaluate(
+        network, dataset, out=tmp_path / "out", precision="bf16", precision_cost=True, bootstrap=0
+    )
+    assert report.macro_aupr == pytest.approx(wanted["aupr", "bf16"].mean())
+    told = json.loads((tmp_path / "out" / "summary.json").read_text())["precision_cost"]
+    for figure, row in told.items():
+        apart = wanted[figure, "bf16"] - wanted[figure, "fp32"]
+        worst = int(np.abs(apart).argmax())
+        assert apart[worst] != 0
+        assert row["fp32"] == pytest.approx(wanted[figure, "fp32"].mean())
+        assert row["bf16"] == pytest.approx(wanted[figure, "bf16"].mean())
+        assert row["difference"] == pytest.approx(apart.mean())
+        assert row["largest_difference_of_a_track"] == pytest.approx(apart[worst])
+        assert row["track"] == TRACKS[worst]
+    assert f"bf16 against fp32: mean AUPR {told['aupr']['bf16']:.5f}" in report.describe()
+
+
+def test_in_fp32_there_is_no_cost_of_bf16(model, dataset, caplog):
+    report = evaluate(model, dataset, precision="fp32", precision_cost=True, bootstrap=0)
+    assert report.precision_cost is None
+    assert "there is no cost of bf16" in caplog.text

@@ -157,9 +157,9 @@ def _encoding(folder: Path, letters: int, rounds: int) -> list[Row]:
     right = decode(codes[:1000]) == sequence[:1000].decode().upper()
     same = all(np.array_equal(codes, read) for _, read in read_fasta(path))
     rows = [_rate("letters in memory to codes", letters, lambda: encode(sequence), rounds)]
-    rows[0].target = 1.0
     rows.append(_rate("FASTA file to codes", letters, lambda: list(read_fasta(path)), rounds))
     for row in rows:
+        row.target = 1.0
         row.details["codes_right"] = bool(right and same)
     return rows
 

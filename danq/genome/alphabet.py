@@ -168,6 +168,15 @@ def _plain_translate(letters: Codes, table: Codes, out: Codes, at: int) -> tuple
 
 
 @kernel
+def count_equal(letters, letter):
+    """Number of letters that are this one."""
+    count = 0
+    for i in range(letters.size):
+        count += letters[i] == letter
+    return count
+
+
+@kernel
 def _reverse_complement(codes, out):
     last = codes.shape[1] - 1
     for row in range(codes.shape[0]):

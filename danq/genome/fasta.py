@@ -13,13 +13,20 @@ from typing import BinaryIO
 import numpy as np
 
 from danq.errors import InputError
-from danq.genome.alphabet import LINE_CODES, REFUSED, SKIPPED, refused_letter, translate
+from danq.genome.alphabet import (
+    LINE_CODES,
+    REFUSED,
+    SKIPPED,
+    count_equal,
+    refused_letter,
+    translate,
+)
 from danq.genome.fai import duplicate_name, headless, nameless, open_index, readable_fasta
 from danq.genome.files import damaged, open_bytes
 from danq.genome.packed import PackedGenome, check_stretch
 from danq.typing import Codes
 
-BLOCK = 1 << 22
+BLOCK = 1 << 20
 NEWLINE, HEADER = b"\n>"
 
 
@@ -176,74 +183,95 @@ def read_fasta(path: str | Path) -> Iterator[tuple[str, Codes]]:
     """
     path = Path(path)
     seen: set[str] = set()
-    name: str | None = None
-    parts: list[Codes] = []
+    record: _Record | None = None
     with open_bytes(path) as handle:
-        for line, is_header, text in _segments(handle):
+        for line, is_header, text, more in _segments(handle, path.stat().st_size):
             if not is_header:
-                if name is not None:
-                    parts.append(_translated(text, path, name, line, sum(map(len, parts))))
-                elif text.strip():
-                    raise headless(path, line + _lines_before_text(text))
+                if record is not None:
+                    record.add(text, line, more)
+                elif bytes(text).strip():
+                    raise headless(path, line + _lines_before_text(bytes(text)))
                 continue
-            if name is not None:
-                yield name, _joined(parts, path, name)
-            name = _name(text, path, line)
-            if name in seen:
-                raise duplicate_name(path, name, line)
-            seen.add(name)
-            parts = []
-    if name is None:
+            if record is not None:
+                yield record.name, record.whole()
+            record = _Record(path, _name(bytes(text), path, line))
+            if record.name in seen:
+                raise duplicate_name(path, record.name, line)
+            seen.add(record.name)
+    if record is None:
         raise headless(path, None)
-    yield name, _joined(parts, path, name)
+    yield record.name, record.whole()
 
 
-def _segments(handle: BinaryIO) -> Iterator[tuple[int, bool, bytes]]:
+def _segments(handle: BinaryIO, size: int) -> Iterator[tuple[int, bool, Codes, int]]:
     """Cut a FASTA into header lines (whole, without ``>``) and pieces of sequence.
 
-    Each comes with the 1-based line on which it starts.
+    Each comes with the 1-based line on which it starts and, if a piece's record may go on behind
+    it, the bytes of the file that may belong to it. It holds until the next one is asked for.
     """
-    line, header, at_line_start = 1, None, True
-    while block := handle.read(BLOCK):
-        at = 0
-        while at < len(block):
+    line, at_line_start, passed = 1, True, 0
+    header: bytearray | None = None
+    buffer = bytearray(min(size, BLOCK))
+    letters = np.frombuffer(buffer, dtype=np.uint8)
+    while count := handle.readinto(buffer):  # type: ignore[attr-defined]
+        at, passed = 0, passed + count
+        while at < count:
             if header is not None:
-                end = block.find(b"\n", at)
-                header += block[at:] if end < 0 else block[at:end]
-                at = len(block) if end < 0 else end + 1
+                end = buffer.find(b"\n", at, count)
+                header += buffer[at : count if end < 0 else end]
+                at = count if end < 0 else end + 1
                 if end >= 0:
-                    yield line, True, header
+                    yield line, True, np.frombuffer(header, dtype=np.uint8), 0
                     line, header, at_line_start = line + 1, None, True
-            elif at_line_start and block[at] == HEADER:
-                header, at = b"", at + 1
+            elif at_line_start and buffer[at] == HEADER:
+                header, at = bytearray(), at + 1
             else:
-                end = block.find(b"\n>", at)
-                stop = len(block) if end < 0 else end + 1
-                piece = block[at:stop]
-                yield line, False, piece
-                line += piece.count(b"\n")
-                at_line_start, at = piece[-1] == NEWLINE, stop
+                stop = buffer.find(b">", at, count)
+                # Anywhere else than at the start of a line it is a wrong letter.
+                ends = stop > at and buffer[stop - 1] == NEWLINE
+                stop = stop if ends else count
+                piece = letters[at:stop]
+                yield line, False, piece, 0 if ends else max(0, size - passed)
+                line += count_equal(piece, NEWLINE)
+                at_line_start, at = buffer[stop - 1] == NEWLINE, stop
     if header is not None:
-        yield line, True, header
+        yield line, True, np.frombuffer(header, dtype=np.uint8), 0
 
 
-def _translated(text: bytes, path: Path, name: str, line: int, before: int) -> Codes:
-    letters = np.frombuffer(text, dtype=np.uint8)
-    codes = np.empty(letters.size, dtype=np.uint8)
-    count, seen = translate(letters, LINE_CODES, codes, 0)
-    if seen & REFUSED:
-        place = int(np.flatnonzero(LINE_CODES[letters] == REFUSED)[0])
-        position = before + int(np.count_nonzero(LINE_CODES[letters[:place]] != SKIPPED)) + 1
-        line += text.count(b"\n", 0, place)
-        raise refused_letter(text[place], position, file=path, line=line, record=name)
-    return codes[:count]
+class _Record:
+    """Codes of a record of unknown length, in one array that is made as large as it may get."""
 
+    def __init__(self, path: Path, name: str) -> None:
+        self.path, self.name = path, name
+        self._codes, self._length = np.empty(0, dtype=np.uint8), 0
 
-def _joined(parts: list[Codes], path: Path, name: str) -> Codes:
-    codes = parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.uint8), *parts])
-    if codes.size == 0:
-        raise _empty_record(path, name)
-    return codes
+    def add(self, letters: Codes, line: int, more: int) -> None:
+        """Append a piece that starts on a line; ``more`` bytes may follow."""
+        least = self._length + letters.size
+        if least > self._codes.size:
+            # In a compressed file more may follow than the file has bytes.
+            roomy = np.empty(max(least + more, 2 * self._length), dtype=np.uint8)
+            roomy[: self._length] = self._codes[: self._length]
+            self._codes = roomy
+        end, seen = translate(letters, LINE_CODES, self._codes, self._length)
+        if seen & REFUSED:
+            place = int(np.flatnonzero(LINE_CODES[letters] == REFUSED)[0])
+            before = int(np.count_nonzero(LINE_CODES[letters[:place]] != SKIPPED))
+            raise refused_letter(
+                int(letters[place]),
+                self._length + before + 1,
+                file=self.path,
+                line=line + count_equal(letters[:place], NEWLINE),
+                record=self.name,
+            )
+        self._length = end
+
+    def whole(self) -> Codes:
+        """The codes, without room for more."""
+        if not self._length:
+            raise _empty_record(self.path, self.name)
+        self._codes.resize(self._length, refcheck=False)
+        return self._codes
 
 
 def _name(header: bytes, path: Path, line: int) -> str:

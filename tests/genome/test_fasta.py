@@ -108,6 +108,16 @@ def test_read_fasta_reads_any_layout(tmp_path, monkeypatch, records, end, block,
     ]
 
 
+def test_a_record_may_be_longer_than_its_compressed_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(fasta, "BLOCK", 64)
+    records = {"a": "ACGTTGCA" * 4000, "b": "GG", "c": "T" * 5000}
+    path = write(tmp_path / "g.fa.gz", text_of(records), "gzip")
+    assert path.stat().st_size < 1000
+    read = dict(read_fasta(path))
+    assert {name: decode(codes) for name, codes in read.items()} == records
+    assert all(codes.base is None for codes in read.values())
+
+
 def test_index_is_the_one_that_pyfaidx_writes(tmp_path):
     ours = write(tmp_path / "ours.fa", text_of(RECORDS))
     theirs = write(tmp_path / "theirs.fa", text_of(RECORDS))
@@ -264,6 +274,14 @@ def test_a_wrong_letter_is_placed_over_block_borders(tmp_path, monkeypatch):
     path = write(tmp_path / "g.fa", text_of({"a": "ACGT" * 10 + "AX", "b": "A"}))
     message = "record 'a': 'X' at position 42 is not a DNA letter"
     both_refuse(path, message, f"line 6, {message}")
+
+
+@pytest.mark.parametrize("block", [1, 6, 7, 8, 9, 1 << 20])
+def test_a_header_within_a_line_is_a_wrong_letter(tmp_path, monkeypatch, block):
+    monkeypatch.setattr(fasta, "BLOCK", block)
+    path = write(tmp_path / "g.fa", ">a\nACG\nACG>b\nACGT\n")
+    with pytest.raises(InputError, match=r"line 3, record 'a': '>' at position 7 is not a DNA"):
+        list(read_fasta(path))
 
 
 def test_duplicate_names_are_refused(tmp_path):

@@ -244,8 +244,9 @@ def evaluate(
         _log.warning("The model ran in fp32, so there is no cost of bf16 to measure.")
     elif precision_cost:
         exact = predict_dataset(model.module, dataset, indices, precision="fp32", **running)
-        ranked = (rank(one, labels, dataset.tracks) for one in (exact, scores))
-        report = replace(report, precision_cost=PrecisionCost.between(*ranked, dataset.tracks))
+        names = dataset.tracks
+        cost = PrecisionCost.between(rank(exact, labels, names), rank(scores, labels, names), names)
+        report = replace(report, precision_cost=cost)
     if target is None:
         return report
     report = replace(report, folder=target)

@@ -95,7 +95,11 @@ from .progress import progress
     help="Background file: adds E-values, quantiles and DeepSEA's functional significance.",
 )
 @options.tolerance()
-@options.model_options()
+@options.device()
+@options.precision()
+@options.batch_size(default=2048, help="Windows, of references and alternates, handled at once.")
+@options.threads()
+@options.strand(help="both averages the scores on a window and on its reverse complement.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was killed.")
 @options.overwrite(help="Replace the output, and an unfinished run for it.")
 def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> None:

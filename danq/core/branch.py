@@ -63,8 +63,23 @@ class Piece(NamedTuple):
     which: Int[np.ndarray, "N"]
 
 
+def operand(steps: Steps, dtype: torch.dtype) -> Float[Tensor, "N F"]:
+    """All inputs as `scan` takes them: references step after step, then the branches' own."""
+    count, length, features = steps.references.shape
+    rows = count * length
+    both = steps.references.new_empty(rows + len(steps.own), features, dtype=dtype)
+    both[:rows].view(length, count, features).copy_(steps.references.transpose(0, 1))
+    both[rows:] = steps.own
+    return both
+
+
 def scan(
-    rnn: nn.LSTM | nn.GRU, steps: Steps, *, reverse: bool, dtype: torch.dtype, tolerance: float
+    rnn: nn.LSTM | nn.GRU,
+    steps: Steps,
+    inputs: Float[Tensor, "N F"],
+    *,
+    reverse: bool,
+    tolerance: float,
 ) -> Iterator[Piece]:
     """Read one direction, each branch from its first own step on.
 
@@ -77,11 +92,12 @@ def scan(
     rnn
         A layer with one stack.
     steps
-        Inputs.
+        References and branches.
+    inputs
+        What `operand` makes of them; products are taken in its precision, float32 or bfloat16.
+        States are float32.
     reverse
         Read backwards, with the weights of the backward direction.
-    dtype
-        Of the products: float32 or bfloat16. States are float32.
     tolerance
         0 lets go of branches only where nothing is left of the difference.
 
@@ -92,8 +108,8 @@ def scan(
     """
     references = steps.references
     count, length, _ = references.shape
-    layer = _Layer(rnn, reverse, dtype)
-    products = layer.products(references, steps.own)
+    layer = _Layer(rnn, reverse, inputs.dtype)
+    products = inputs @ layer.weight_ih.t()
     joins = length - 1 - steps.last if reverse else steps.first
     queue = np.argsort(joins, kind="stable")
     queue = queue[(steps.first <= steps.last)[queue]]
@@ -202,12 +218,6 @@ class _Layer:
         zero = torch.zeros(len(self.weight_ih), device=self.weight_ih.device)
         self.bias_ih = getattr(rnn, f"bias_ih{end}", zero).detach().float()
         self.bias_hh = getattr(rnn, f"bias_hh{end}", zero).detach().float()
-
-    def products(self, references: Tensor, own: Tensor) -> Tensor:
-        """``(T * R + S, gates * H)`` input products: references step after step, then ``own``."""
-        count, length, features = references.shape
-        known = references.transpose(0, 1).reshape(length * count, features)
-        return torch.cat([known, own]).to(self.dtype) @ self.weight_ih.t()
 
     def step(
         self, rows: _Rows, products: Tensor, source: np.ndarray, slot: int, *, fresh: bool

@@ -29,7 +29,7 @@ from danq.core import (
     Recurrent,
     SymbolConv,
 )
-from danq.core.branch import Piece, Steps, changes_alone, pieces, scan
+from danq.core.branch import Piece, Steps, changes_alone, operand, pieces, scan
 from danq.device import Precision, autocast, resolve_device, resolve_precision
 from danq.inference.forward import BATCH_SIZE
 from danq.jit import parallel_kernel
@@ -38,8 +38,8 @@ from danq.memory import kept_memory
 DEFAULT_TOLERANCE = 1e-6
 """Difference of states below which an alternate counts as its reference: float32 rounding."""
 
-PASS_VALUES = 48_000_000
-"""Input products that a pass holds at most: 196 MB in float32."""
+PASS_VALUES = 64_000_000
+"""Input products that a pass holds at most: 256 MB in float32."""
 
 
 class Incremental:
@@ -241,8 +241,9 @@ class _Parts:
         """References and alternates that are evaluated together, within the memory of a pass."""
         order = np.argsort(owner, kind="stable")
         most = self.most_steps // self.length
-        for start in range(0, references, most):
-            stop = min(references, start + most)
+        count = -(-references // most)
+        edges = np.linspace(0, references, count + 1).astype(int)
+        for start, stop in itertools.pairwise(edges):
             low, high = np.searchsorted(owner[order], [start, stop])
             mine = order[low:high]
             parts = np.cumsum(np.maximum(1, spans[mine])) // self.most_steps
@@ -284,10 +285,9 @@ class _Parts:
         if self.rnn is None:
             yield from ((0, piece) for piece in changes_alone(steps, self.dtype))
             return
+        inputs = operand(steps, self.dtype)
         for direction in range(1 + self.rnn.bidirectional):
-            for piece in scan(
-                self.rnn, steps, reverse=direction == 1, dtype=self.dtype, tolerance=tolerance
-            ):
+            for piece in scan(self.rnn, steps, inputs, reverse=direction == 1, tolerance=tolerance):
                 yield direction, piece
 
     def rest(self, sums: Tensor) -> Tensor:

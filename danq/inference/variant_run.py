@@ -24,8 +24,8 @@ from danq.inference.writers.layout import Values
 from danq.inference.writers.variant_layout import FLAGS, KEYS, NO_FLAG
 from danq.inference.writers.vcf import Head
 
-BLOCK_VALUES = 1 << 22
-"""Values of a block: 16 MB."""
+BLOCK_VALUES = 1 << 23
+"""Values of a block: 32 MB."""
 
 BLOCK_RECORDS = 4096
 """Records of a block at most."""

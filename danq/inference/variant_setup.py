@@ -16,7 +16,7 @@ from danq.genome.packed import PackedGenome
 from danq.genome.variants import RefMismatch
 from danq.inference.background import Background, read_background
 from danq.inference.ensemble import AnyModel, Ensemble
-from danq.inference.forward import BATCH_SIZE, Strand
+from danq.inference.forward import Strand
 from danq.inference.incremental import DEFAULT_TOLERANCE, Incremental
 from danq.inference.inputs import Location
 from danq.inference.variant_input import VariantInput, Variants
@@ -28,6 +28,10 @@ from danq.inference.writers.variant_layout import VariantLayout
 from danq.models import Model
 
 log = logging.getLogger("danq")
+
+
+BATCH_WINDOWS = 2048
+"""Windows, references and alternates together, that a model gets at once."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,7 @@ def prepare(
         **how,
     }
     layout = _layout(ensemble, scores, words, kind, background)
-    batch = BATCH_SIZE if options.batch_size is None else options.batch_size
+    batch = BATCH_WINDOWS if options.batch_size is None else options.batch_size
     block = max(1, min(BLOCK_RECORDS, BLOCK_VALUES // len(layout.columns)))
     engines = [
         Incremental(one.module, device=where, precision=precision, tolerance=options.tolerance)

@@ -182,12 +182,14 @@ def load_model(path: str | Path) -> Model:
     """
     file = _model_file(Path(path))
     spec = read_spec(file)
-    module = build_module(spec.architecture, len(spec.tracks), spec.window)
+    # Without start values: for a DanQ, drawing them takes longer than reading the file.
+    with torch.device("meta"):
+        module = build_module(spec.architecture, len(spec.tracks), spec.window)
     return Model(load_weights(module, file), spec, file, _sha256(file))
 
 
 def load_weights(module: M, file: Path) -> M:
-    """Put a file's weights into a module, in place, and set it to evaluation.
+    """Give a module a file's weights and set it to evaluation; it may be without memory yet.
 
     Raises
     ------
@@ -195,7 +197,7 @@ def load_weights(module: M, file: Path) -> M:
         When they do not fit.
     """
     try:
-        module.load_state_dict(safetensors.torch.load_file(file))
+        module.load_state_dict(safetensors.torch.load_file(file), assign=True)
     except RuntimeError as error:
         raise InputError(f"weights do not fit the architecture: {error}", file=file) from error
     return module.eval()

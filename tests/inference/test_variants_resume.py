@@ -116,7 +116,7 @@ def test_an_unfinished_run_is_not_lost_by_accident(setting, tmp_path):
         ({"scores": "logit"}, "begun with scores: ref, alt.*now it is logit"),
         ({"tracks": ["Reb1"]}, "begun with tracks: "),
         ({"tolerance": 0.0}, "begun with tolerance: 1e-06; now it is 0"),
-        ({"batch_size": 5}, "begun with batch size: 512; now it is 5"),
+        ({"batch_size": 5}, "begun with batch size: 2048; now it is 5"),
         ({"indel_anchor": "both"}, "begun with indel anchor: left; now it is both"),
         ({"center": 5}, "begun with window: 40 bases, the variant at index 19; now it is"),
         ({"ref_mismatch": "swap"}, "begun with ref mismatch: skip; now it is swap"),
@@ -176,6 +176,21 @@ def test_a_table_goes_on_too(setting, tmp_path):
         score_variants(model, rows, genome, tmp_path / "a.tsv", progress=stop_after(20), **FP32)
     score_variants(model, rows, genome, tmp_path / "a.tsv", resume=True, **FP32)
     assert (tmp_path / "a.tsv").read_bytes() == (tmp_path / "whole.tsv").read_bytes()
+
+
+def test_an_interrupt_tells_what_it_leaves(setting, tmp_path, caplog, monkeypatch):
+    out = tmp_path / "a.tsv"
+    with caplog.at_level("INFO", "danq"):
+        stopped(setting, out, 20)
+    assert "a.tsv.unfinished: finished blocks are kept" in caplog.text
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("danq.inference.variant_scorer.Scorer.values", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        score_variants(*setting, tmp_path / "b.tsv", **FP32)
+    assert not list(tmp_path.glob("b.tsv*"))
 
 
 def test_standard_input_cannot_go_on(setting, tmp_path):

@@ -52,7 +52,7 @@ class ParquetWriter(Writer):
             self._write(self.layout.empty())
         with os_errors(PolarsError):
             table = pl.scan_ipc(self._parts)
-            table.sink_parquet(self.path, compression="zstd", metadata=self._metadata)
+            table.sink_parquet(self.path, compression="lz4", metadata=self._metadata)
 
     def release(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)

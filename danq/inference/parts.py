@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -27,6 +28,9 @@ FORMAT_VERSION = 1
 JOURNAL = "journal.jsonl"
 ENDING = ".unfinished"
 VALUES = "values"
+
+
+log = logging.getLogger("danq")
 
 
 class Part(NamedTuple):
@@ -106,7 +110,14 @@ class Parts:
     def __enter__(self) -> Parts:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and self.folder.exists():
+            if self.counts:
+                log.info(
+                    "%s: finished blocks are kept, so that the run can be resumed", self.folder
+                )
+            else:
+                self.remove()
         with suppress(OSError):
             self._journal.close()
 

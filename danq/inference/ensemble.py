@@ -59,7 +59,8 @@ class Ensemble:
         Raises
         ------
         InputError
-            When there is no model, two members disagree, or a track is unknown or named twice.
+            When there is no model, two members are one model or disagree, or a track is unknown
+            or named twice.
         """
         several = [models] if isinstance(models, str | Path) or _is_model(models) else models
         loaded = tuple(
@@ -71,6 +72,7 @@ class Ensemble:
         first, *others = loaded
         for number, other in enumerate(others, start=2):
             _check_agreement(first, other, number)
+        _check_distinct(loaded)
         return cls(loaded, _pick(first, tracks))
 
     @property
@@ -170,6 +172,19 @@ def _check_agreement(first: Model, other: Model, number: int) -> None:
         f"{names} cannot predict together: {len(ours)} and {len(theirs)} tracks, {detail}",
         remedy="Give models that were trained on the same tracks",
     )
+
+
+def _check_distinct(models: Sequence[Model]) -> None:
+    """Refuse one model file twice, which would count double in every mean."""
+    seen: dict[str, int] = {}
+    for number, model in enumerate(models, start=1):
+        earlier = seen.setdefault(model.digest, number)
+        if model.digest and earlier != number:
+            first = _name(models[earlier - 1], earlier)
+            raise InputError(
+                f"{_name(model, number)} is the model of {first} again",
+                remedy="Give each model of an ensemble once",
+            )
 
 
 def _pick(model: Model, tracks: Sequence[str] | None) -> tuple[int, ...]:

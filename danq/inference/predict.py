@@ -168,7 +168,8 @@ def predict(
     -------
     pl.DataFrame or Written
         Without ``out``, the table: ``chrom`` (or ``name`` for FASTA), ``start``, ``end``
-        (0-based half-open), then one Float32 column a track, named by it; of an ensemble the
+        (0-based half-open), ``name`` if the BED file names its records (its score and strand are
+        not kept), then one Float32 column a track, named by it; of an ensemble the
         mean, with the sample standard deviation of each track in a column ``<track>_sd``
         after all means. With ``out``, what was written.
 
@@ -238,6 +239,7 @@ def _layout(ensemble: Ensemble, source: Source, request: Request, engine: Engine
         spread=ensemble.spread,
         provenance=provenance,
         contigs=source.contigs,
+        labelled=source.labelled,
     )
 
 
@@ -266,9 +268,11 @@ def _blocks(stream: Stream, columns: int) -> Iterator[tuple[Rows, Values]]:
 
 
 def _joined(batches: list[tuple[Rows, Values]]) -> tuple[Rows, Values]:
+    labels = [label for batch, _ in batches for label in batch.labels or ()]
     rows = Rows(
         [name for batch, _ in batches for name in batch.names],
         np.concatenate([batch.start for batch, _ in batches]),
         np.concatenate([batch.end for batch, _ in batches]),
+        labels if batches[0][0].labels is not None else None,
     )
     return rows, np.concatenate([values for _, values in batches])

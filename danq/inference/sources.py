@@ -106,7 +106,7 @@ class GenomeTiles(Source):
 
 
 class BedRows(Source):
-    """One row a record of a BED file, on a genome.
+    """One row a record of a BED file, on a genome; the record's name, if any, is the row's.
 
     Parameters
     ----------
@@ -142,7 +142,10 @@ class BedRows(Source):
     ) -> None:
         self.genome, self.window, self.path = genome, window, path
         self.contigs = self.lengths = dict(genome.contigs)
-        table = read_bed(path).select("chrom", "start", "end")
+        table = read_bed(path)
+        # Peak callers that have no names to give write dots.
+        self.labelled = "name" in table.columns and bool((table["name"] != ".").any())
+        table = table.select("chrom", "start", "end", *(["name"] if self.labelled else []))
         bridge = match_contigs(
             table["chrom"].unique(maintain_order=True).to_list(),
             genome.contigs,
@@ -164,7 +167,7 @@ class BedRows(Source):
         length = pl.col("contig").replace_strict(self.lengths, return_dtype=pl.Int64)
         beyond = table.filter(pl.col("end") > length)
         if beyond.height:
-            chrom, start, end, contig = beyond.row(0)
+            chrom, start, end, contig = beyond.select("chrom", "start", "end", "contig").row(0)
             raise InputError(
                 f"{beyond.height:,} records end beyond their contig; the first is "
                 f"{chrom}:{start}-{end} (0-based half-open), and {contig} has "
@@ -177,7 +180,7 @@ class BedRows(Source):
         before = pl.col("end").shift(1).over("contig")
         overlap = table.filter(pl.col("start") < before)
         if overlap.height:
-            chrom, start, end, _ = overlap.row(0)
+            chrom, start, end = overlap.select("chrom", "start", "end").row(0)
             raise InputError(
                 f"{overlap.height:,} records overlap the one before; the first is "
                 f"{chrom}:{start}-{end} (0-based half-open)",
@@ -205,7 +208,8 @@ class BedRows(Source):
                 codes[rows], over = cut(read, self.lengths[name], firsts[rows], self.window)
                 padded += over
             tally.count(codes, padded)
-            yield Chunk(Rows(part["chrom"].to_list(), start, end), codes)
+            labels = part["name"].to_list() if self.labelled else None
+            yield Chunk(Rows(part["chrom"].to_list(), start, end, labels), codes)
         self.report(tally)
 
 

@@ -24,11 +24,15 @@ FAR = 4096
 
 
 class Rows(NamedTuple):
-    """Rows of an output: ``(B,)`` sequence names and 0-based half-open stretches."""
+    """Rows of an output: ``(B,)`` sequence names and 0-based half-open stretches.
+
+    ``labels`` are what the input calls its rows, where the source is `Source.labelled`.
+    """
 
     names: list[str]
     start: IntRow
     end: IntRow
+    labels: list[str | None] | None = None
 
 
 class Chunk(NamedTuple):
@@ -118,12 +122,15 @@ class Source(ABC):
         Lengths of the genome's contigs by name; None where the input is loose records.
     total
         Number of rows; None where only the end of the file tells.
+    labelled
+        Whether rows have names of their own.
     """
 
     key: str
     window: int
     contigs: dict[str, int] | None = None
     total: int | None = None
+    labelled: bool = False
 
     @abstractmethod
     def chunks(self, size: int) -> Iterator[Chunk]:

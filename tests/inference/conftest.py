@@ -39,7 +39,7 @@ class Toy:
     window: int = WINDOW
     bin: int = BIN
     path: Path | None = None
-    digest: str = "0" * 64
+    digest: str = ""
 
     @property
     def spec(self) -> SimpleNamespace:

@@ -14,6 +14,7 @@ from danq.inference import predict as package_predict
 from danq.inference import predict_codes
 from danq.inference.ensemble import Ensemble
 from danq.inference.predict import Written, predict
+from danq.models import save_model
 
 # The package re-exports the function under the name of its module.
 MODULE = sys.modules["danq.inference.predict"]
@@ -61,6 +62,34 @@ def test_bed_rows(toy, sequences, genome, bed, expect):
         ("chrI", 0, 7),
     ]
     check(table, sequences, expect)
+
+
+def test_names_of_bed_records_are_kept(toy, genome, tmp_path):
+    named = tmp_path / "named.bed"
+    named.write_text("I\t30\t41\tMUC1, 5'\t7\t-\nIV\t190\t205\tb\t0\t+\nI\t0\t7\t.\t1\t.\n")
+    names = ["MUC1, 5'", "b", "."]
+    table = predict(toy(), named, genome=genome, batch_size=2, **FP32)
+    assert table.columns == ["chrom", "start", "end", "name", "G", "C", "N"]
+    assert table["name"].to_list() == names
+    for ending in ("tsv", "parquet", "h5", "bw"):
+        predict(toy(), named, tmp_path / f"a.{ending}", genome=genome, **FP32)
+    lines = (tmp_path / "a.tsv").read_text().splitlines()
+    assert [line.split("\t")[3] for line in lines if line[0] != "#"] == ["name", *names]
+    assert pl.read_parquet(tmp_path / "a.parquet").equals(table)
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert [name.decode() for name in file["rows/name"][()]] == names  # type: ignore[index]
+    named.write_text(named.read_text().replace("\tb\t", "\t.\t").replace("MUC1, 5'", "."))
+    columns = predict(toy(), named, genome=genome, **FP32).columns
+    assert columns == ["chrom", "start", "end", "G", "C", "N"]
+
+
+def test_a_model_given_twice_is_no_ensemble(small_model, genome, tmp_path):
+    made = small_model()
+    for name in ("a", "b"):
+        save_model(tmp_path / f"{name}.safetensors", made.module, made.spec)
+    message = r"b\.safetensors is the model of .*a\.safetensors"
+    with pytest.raises(InputError, match=message):
+        predict([tmp_path / "a.safetensors", tmp_path / "b.safetensors"], genome, **FP32)
 
 
 def test_tiles_of_a_region(toy, sequences, genome, expect):

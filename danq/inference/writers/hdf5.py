@@ -24,7 +24,8 @@ class Hdf5Writer(Writer):
     Root attributes: ``magic``, ``format_version``, ``key`` and ``provenance`` (JSON).
     ``/tracks/{name,group}``: ``(K,)`` text. ``/sequences/name``: ``(S,)`` text.
     ``/rows/{sequence uint32, start int64, end int64}``: ``(N,)``, sequence numbers, 0-based
-    half-open stretches. ``/predictions`` and ``/spread``: ``(N, K)`` float32.
+    half-open stretches; ``/rows/name`` text, where the input names its rows.
+    ``/predictions`` and ``/spread``: ``(N, K)`` float32.
 
     Parameters
     ----------
@@ -53,6 +54,7 @@ class Hdf5Writer(Writer):
         self._sequence = growing(self._file, "rows/sequence", (), np.dtype(np.uint32))
         self._start = growing(self._file, "rows/start", (), np.dtype(np.int64))
         self._end = growing(self._file, "rows/end", (), np.dtype(np.int64))
+        self._label = growing(self._file, "rows/name", (), text) if layout.labelled else None
         self._mean = growing(self._file, "predictions", (tracks,), np.dtype(np.float32))
         self._spread = None
         if layout.spread:
@@ -63,6 +65,10 @@ class Hdf5Writer(Writer):
         append(self._sequence, self._number(rows.names))
         append(self._start, rows.start)
         append(self._end, rows.end)
+        if self._label is not None:
+            append(
+                self._label, np.array([label or "" for label in rows.labels or ()], dtype=object)
+            )
         append(self._mean, values[:, :tracks])
         if self._spread is not None:
             append(self._spread, values[:, tracks:])

@@ -91,6 +91,8 @@ class Layout(Table):
         What was computed from what, in words.
     contigs
         Lengths of the genome's contigs by name; None for loose records.
+    labelled
+        Whether rows have names of their own, in a column ``name`` after ``end``.
 
     Raises
     ------
@@ -104,6 +106,7 @@ class Layout(Table):
     spread: bool = False
     provenance: Mapping[str, str] = field(default_factory=dict)
     contigs: Mapping[str, int] | None = None
+    labelled: bool = False
 
     def __post_init__(self) -> None:
         check_names(self.header)
@@ -117,21 +120,23 @@ class Layout(Table):
     @property
     def header(self) -> tuple[str, ...]:
         """Names of all columns of a table."""
-        return (self.key, "start", "end", *self.columns)
+        return (self.key, "start", "end", *(["name"] if self.labelled else []), *self.columns)
 
     def frame(self, rows: Rows, values: Values) -> pl.DataFrame:
-        """Table of some rows: key, start, end, then the value columns as Float32."""
+        """Table of some rows: key, start, end, maybe name, then the values as Float32."""
         keys = pl.DataFrame(
             {self.key: rows.names, "start": rows.start, "end": rows.end},
             schema={self.key: pl.String, "start": pl.Int64, "end": pl.Int64},
         )
+        if self.labelled:
+            keys = keys.with_columns(pl.Series("name", rows.labels, dtype=pl.String))
         schema = dict.fromkeys(self.columns, pl.Float32)
         return keys.hstack(pl.from_numpy(values, schema=schema, orient="row"))
 
     def empty(self) -> pl.DataFrame:
         nowhere = np.empty(0, dtype=np.int64)
         values = np.empty((0, len(self.columns)), dtype=np.float32)
-        return self.frame(Rows([], nowhere, nowhere), values)
+        return self.frame(Rows([], nowhere, nowhere, []), values)
 
 
 class Writer(ABC):

@@ -49,17 +49,15 @@ class Piece(NamedTuple):
     ----------
     times
         Steps, in the order in which they were read.
-    references
-        ``(R, len(times) * H)`` their hidden states.
-    branches
-        ``(N, len(times) * H)`` differences of branches from their references.
+    outputs
+        ``(R + N, len(times) * H)`` hidden states of the references, then differences of branches
+        from their references.
     which
         ``(N,)`` numbers of these branches.
     """
 
     times: range
-    references: Float[Tensor, "R G"]
-    branches: Float[Tensor, "N G"]
+    outputs: Float[Tensor, "M G"]
     which: Int[np.ndarray, "N"]
 
 
@@ -124,8 +122,7 @@ def scan(
             layer.step(rows, products, source, slot, fresh=start + slot == 0)
         done = count + len(rows.which)
         width = len(piece) * layer.units
-        change = rows.change[:done, :width]
-        yield Piece(piece, change[:count], change[count:], rows.which)
+        yield Piece(piece, rows.change[:done, :width], rows.which)
         own = steps.first if reverse else steps.last
         ended = own[rows.which] >= piece[-1] if reverse else own[rows.which] <= piece[-1]
         rows.keep(~(ended & (layer.gap(rows) <= tolerance)))
@@ -150,7 +147,7 @@ def changes_alone(steps: Steps, dtype: torch.dtype) -> Iterator[Piece]:
         owner = torch.from_numpy(steps.owner[which]).to(device)
         known = steps.references[:, time]
         own = steps.own[place] - known[owner]
-        yield Piece(range(time, time + 1), known.to(dtype), own.to(dtype), which)
+        yield Piece(range(time, time + 1), torch.cat([known, own]).to(dtype), which)
 
 
 def _source(

@@ -273,10 +273,10 @@ class _Parts:
         sums = torch.zeros(count + len(steps.owner), len(self.bias), device=device)
         sums[:count] = self.bias
         for direction, piece in self.pieces_of(steps, tolerance):
-            weight = self.weights[direction, piece.times].t()
-            sums[:count] += piece.references @ weight
+            part = piece.outputs @ self.weights[direction, piece.times].t()
+            sums[:count] += part[:count]
             place = torch.from_numpy(count + piece.which).to(device)
-            sums.index_add_(0, place, (piece.branches @ weight).float())
+            sums.index_add_(0, place, part[count:].float())
         sums[count:] += sums[torch.from_numpy(steps.owner).to(device)]
         return sums
 

@@ -30,6 +30,7 @@ from danq.core.masks import lengths_mask, masked_mean
 from danq.core.pooling import Flatten, Last, Max, Mean
 from danq.core.recurrent import Recurrent
 from danq.core.refine import Refine
+from danq.core.regions import RegionAlign
 from danq.core.sizes import features_of
 from danq.core.spatial import GlobalPool, clip_tokens, map_tokens
 from danq.core.symbol_conv import SymbolConv, one_hot
@@ -66,6 +67,7 @@ __all__ = [
     "PerStep",
     "Recurrent",
     "Refine",
+    "RegionAlign",
     "SequenceDecoder",
     "Streams",
     "SymbolConv",

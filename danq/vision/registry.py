@@ -27,6 +27,15 @@ TASKS = {
     "motions": "gesture:BasicMotions",
     "gunpoint": "gesture:GunPoint",
     "tracking": "tracking:Tracking",
+    "pose": "pose:Pose",
+    "gait": "gait:Gait",
+    "scene-labels": "labels:SceneLabels",
+    "text-lines": "text_lines:TextLines",
+    "sounds": "sounds:Sounds",
+    "audio-visual": "audio_visual:AudioVisual",
+    "relations": "relations:Relations",
+    "reports": "reports:Reports",
+    "regions": "regions:Regions",
 }
 """Name of a task, its module in `danq.vision.tasks` and its class."""
 

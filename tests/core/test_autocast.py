@@ -25,6 +25,7 @@ from danq.core import (
     Multiply,
     PerStep,
     Refine,
+    RegionAlign,
     SequenceDecoder,
     Tcn,
     TokenEncoder,
@@ -93,6 +94,10 @@ BLOCKS = {
     "refine": (
         lambda: Refine(conv_encoder(2, 5, [2], pool=1), 2, 2),
         lambda block: block(CLIP[:, 0]),
+    ),
+    "regions": (
+        lambda: conv_encoder(2, 3, [4]),
+        lambda block: RegionAlign(2)(block(CLIP[:, 0]), torch.tensor([[[0.1, 0.2, 0.9, 0.7]]] * B)),
     ),
     "embedding": (
         lambda: Embedding(Mlp(F, [4]), 3),

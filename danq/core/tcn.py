@@ -52,9 +52,8 @@ class TcnBlock(nn.Module):
             for before in (in_channels, channels)
         )
         self.skip = nn.Conv1d(in_channels, channels, 1) if in_channels != channels else None
-        for conv in (self.first, self.second, self.skip):
-            if conv is not None:
-                nn.init.normal_(conv.weight, 0.0, 0.01)
+        if self.skip is not None:
+            nn.init.normal_(self.skip.weight, 0.0, 0.01)
         weight_norm(self.first)
         weight_norm(self.second)
         self.dropout = nn.Dropout(dropout)
@@ -90,7 +89,8 @@ class Tcn(nn.Module):
     Notes
     -----
     Bai, Kolter & Koltun, "An empirical evaluation of generic convolutional and recurrent networks
-    for sequence modeling", 2018; start values as in their code, normal with deviation 0.01.
+    for sequence modeling", 2018. Start values are what their code comes to: it sets all weights to
+    normal with deviation 0.01, but those that are normalised return to torch's own at first use.
     """
 
     def __init__(

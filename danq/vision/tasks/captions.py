@@ -145,8 +145,8 @@ class Captions(Task):
             _MAP | {"attend": 0},
         ),
     )
-    recipe = recipe(epochs=16, lr=3e-3, batch_size=32)
-    sizes = Sizes(3000, 200, 500)
+    recipe = recipe(epochs=10, lr=3e-3, batch_size=32)
+    sizes = Sizes(6000, 200, 500)
     quick_sizes = Sizes(200, 32, 48)
     shown = ("exact", "bleu4", "exact_greedy")
     targets = (

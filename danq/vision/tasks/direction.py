@@ -104,6 +104,7 @@ class Direction(Classification):
             "pooled frame features: Yue-Hei Ng et al., CVPR 2015",
             frame_model,
             _FRAME | {"hidden": 0, "pooling": "mean"},
+            {"epochs": 3},
         ),
         System(
             "single-frame",
@@ -111,11 +112,12 @@ class Direction(Classification):
             "one frame alone",
             frame_model,
             _FRAME | {"hidden": 0, "pooling": "last"},
+            {"epochs": 3},
         ),
     )
-    recipe = recipe(epochs=12, lr=4e-3)
+    recipe = recipe(epochs=8, lr=3e-3)
     quick_recipe = {"epochs": 4}  # noqa: RUF012
-    sizes = Sizes(2000, 400, 1000)
+    sizes = Sizes(6000, 400, 1000)
     quick_sizes = Sizes(600, 100, 200)
     targets = (
         Target("CNN-LSTM at least 97 %", lambda m: m["cnn-lstm"]["accuracy"] >= 0.97),

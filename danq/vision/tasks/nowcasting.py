@@ -117,11 +117,11 @@ class Nowcasting(Task):
             f"patches -> ConvLSTM(state {width} x {width}) -> FrameForecaster",
             "Shi et al., NIPS 2015" if width > 1 else "Shi et al., states that do not spread",
             forecaster,
-            {"patch": 4, "hidden": [48], "width": 5, "state_width": width},
+            {"patch": 4, "hidden": [32], "width": 5, "state_width": width},
         )
         for width in (5, 1)
     )
-    recipe = recipe(epochs=8, lr=4e-3, batch_size=16)
+    recipe = recipe(epochs=6, lr=3e-3, batch_size=8)
     sizes = Sizes(1500, 100, 300)
     quick_sizes = Sizes(64, 16, 16)
     shown = ("mse",)
@@ -197,7 +197,7 @@ class Rain(Nowcasting):
     name = "rain"
     about = "drifting showers, 10 frames -> 10 frames; CSI and FAR of pixels above one half"
     systems = Nowcasting.systems[:1]
-    recipe = recipe(epochs=6, lr=4e-3, batch_size=16)
+    recipe = recipe(epochs=4, lr=3e-3, batch_size=8)
     shown = ("csi", "far", "mse")
     targets = (
         Target(

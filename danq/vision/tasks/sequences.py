@@ -72,13 +72,13 @@ class Adding(Task):
         last_step_model,
         "{} -> Last -> regression",
         {
-            "tcn": {"channels": [24] * 5, "width": 6},
+            "tcn": {"channels": [24] * 4, "width": 8},
             "gru": {"hidden": 48},
             "lstm": {"hidden": 48},
         },
     )
-    recipe = recipe(epochs=12, batch_size=64, lr=4e-3)
-    sizes = Sizes(10_000, 1000, 2000)
+    recipe = recipe(epochs=10, batch_size=32, lr=4e-3)
+    sizes = Sizes(8000, 500, 1000)
     quick_sizes = Sizes(500, 100, 200)
     shown = ("loss",)
     targets = (
@@ -132,8 +132,8 @@ class CopyMemory(Task):
             "lstm": {"embed": 10, "hidden": 48},
         },
     )
-    recipe = recipe(epochs=12, batch_size=64, lr=4e-3)
-    sizes = Sizes(10_000, 500, 1000)
+    recipe = recipe(epochs=4, batch_size=32, lr=4e-3)
+    sizes = Sizes(8000, 500, 1000)
     quick_sizes = Sizes(500, 100, 200)
     shown = ("recall", "loss")
     targets = (

@@ -133,7 +133,7 @@ class VisualQuestions(Classification):
             {"epochs": 2},
         ),
     )
-    recipe = recipe(epochs=4, lr=3e-3, batch_size=64)
+    recipe = recipe(epochs=6, lr=2e-3, batch_size=64)
     quick_recipe = {"epochs": 1}  # noqa: RUF012
     sizes = Sizes(36_000, 2_500, 9_673)
     quick_sizes = Sizes(1000, 100, 200)

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from danq.vision.registry import load_task
+from danq.vision.task import Sizes
+from danq_cli.main import run
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """The task "direction" with few examples and two systems."""
+    kind = type(load_task("direction"))
+    monkeypatch.setattr(kind, "quick_sizes", Sizes(96, 16, 16))
+    monkeypatch.setattr(kind, "systems", kind.systems[2:4])
+
+
+def test_list(capsys):
+    assert run(["vision", "list", "direction", "copy"]) == 0
+    text = capsys.readouterr().out
+    assert "direction: which way" in text
+    assert "Conv(3) -> Mean -> Classes" in text
+    assert "70,148" in text
+    assert "Bai, Kolter & Koltun" in text
+
+
+def test_train_predict_and_data(small, tmp_path, capsys):
+    folder = str(tmp_path / "run")
+    words = ["--quick", "--device", "cpu", "--threads", "1"]
+    assert run(["vision", "train", "direction", "--out", folder, "--epochs", "1", *words]) == 0
+    assert "was 1; test split: accuracy" in capsys.readouterr().out
+    clip = load_task("direction").make(0, Sizes(2, 2, 2)).test["clip"][0]
+    np.save(tmp_path / "clip.npy", clip)
+    assert run(["vision", "predict", folder, str(tmp_path / "clip.npy"), "--device", "cpu"]) == 0
+    assert capsys.readouterr().out.split()[0] in ("left", "right", "up", "down")
+    assert run(["vision", "train", "direction", "--out", folder, *words]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert run(["vision", "data", "direction", "--out", str(tmp_path / "d"), "--quick"]) == 0
+    assert (tmp_path / "d" / "valid" / "clip.npy").is_file()
+
+
+def test_bench(small, tmp_path, capsys):
+    out = tmp_path / "bench.json"
+    words = ["--quick", "--device", "cpu", "--threads", "1", "--out", str(out)]
+    assert run(["vision", "bench", "direction", *words]) == 0
+    text = capsys.readouterr().out
+    assert "accuracy" in text
+    assert "not judged in the quick form" in text
+    assert len(json.loads(out.read_text())["tasks"]) == 1
+
+
+def test_bad_words(tmp_path, capsys):
+    assert run(["vision", "train", "nonsense", "--out", str(tmp_path / "x")]) == 2
+    assert "no task is named 'nonsense'" in capsys.readouterr().err
+    assert run(["vision", "train", "copy", "--out", str(tmp_path / "x"), "--system", "cnn"]) == 2
+    assert "no system 'cnn'" in capsys.readouterr().err
+    words = ["vision", "train", "copy", "--out", str(tmp_path / "x"), "--resume", "--overwrite"]
+    assert run(words) == 2
+    assert not (tmp_path / "x").exists()

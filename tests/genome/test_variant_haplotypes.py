@@ -96,6 +96,32 @@ def test_phase_sets_are_not_phased_with_each_other(tmp_path):
     assert made.left_out.tolist() == [1, 1, 2]
 
 
+def test_a_phase_set_without_a_value_is_the_same_in_bcf(tmp_path):
+    pysam = pytest.importorskip("pysam")
+    rows = [
+        (12, "G", "T", "GT:PS", "0|1:."),
+        (13, "A", "C", "GT", "0|1"),
+        (14, "T", "A", "GT:PS", "0|1:14"),
+    ]
+    path = vcf(tmp_path / "a.vcf", rows)
+    kinds = "".join(
+        f'##FORMAT=<ID={name},Number=1,Type={kind},Description="{name}">\n'
+        for name, kind in (("GT", "String"), ("PS", "Integer"))
+    )
+    path.write_text(path.read_text().replace("#CHROM", f"{kinds}#CHROM"))
+    binary = tmp_path / "a.bcf"
+    with (
+        pysam.VariantFile(str(path)) as source,
+        pysam.VariantFile(str(binary), "wb", header=source.header) as sink,
+    ):
+        for record in source:
+            sink.write(record)
+    (_, text), (_, made) = only(path), only(binary)
+    assert made.neighbours.tolist() == text.neighbours.tolist() == [1, 1, 0]
+    assert made.left_out.tolist() == text.left_out.tolist() == [1, 1, 2]
+    np.testing.assert_array_equal(made.alternate, text.alternate)
+
+
 def test_overlapping_neighbours_are_left_out_the_nearer_one_stays(tmp_path):
     path = vcf(
         tmp_path / "a.vcf",

@@ -52,7 +52,8 @@ class BcfSource:
             indices = call.allele_indices or (None,)
             between = "|" if call.phased else "/"
             genotype.append(between.join("." if one is None else str(one) for one in indices))
-            phase_set.append(str(call["PS"]) if "PS" in record.format else ".")
+            known = call["PS"] if "PS" in record.format else None
+            phase_set.append("." if known is None else str(known))
         return Records(
             first,
             [],

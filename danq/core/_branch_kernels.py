@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numba
 
+from danq.core._activations import sigmoid, tanh
 from danq.core._bfloat16 import load, stored
-from danq.core._lstm_kernels import _sigmoid, _tanh
 from danq.jit import parallel_kernel
 
 TILE = 8
@@ -33,15 +33,15 @@ def lstm_step(
         for n in range(tile * TILE, min(rows, (tile + 1) * TILE)):
             s = source[n]
             for u in range(units):
-                i = _sigmoid(load(recurrent[n, u]) + load(products[s, u]) + bias[u])
+                i = sigmoid(load(recurrent[n, u]) + load(products[s, u]) + bias[u])
                 v = u + units
-                f = _sigmoid(load(recurrent[n, v]) + load(products[s, v]) + bias[v])
+                f = sigmoid(load(recurrent[n, v]) + load(products[s, v]) + bias[v])
                 v = u + 2 * units
-                g = _tanh(load(recurrent[n, v]) + load(products[s, v]) + bias[v])
+                g = tanh(load(recurrent[n, v]) + load(products[s, v]) + bias[v])
                 v = u + 3 * units
-                o = _sigmoid(load(recurrent[n, v]) + load(products[s, v]) + bias[v])
+                o = sigmoid(load(recurrent[n, v]) + load(products[s, v]) + bias[v])
                 c = f * cell[n, u] + i * g
-                h = o * _tanh(c)
+                h = o * tanh(c)
                 cell[n, u] = c
                 hidden[n, u] = h
                 operand[n, u] = stored(h, operand)

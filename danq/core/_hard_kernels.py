@@ -5,7 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from danq.core._lstm_kernels import _tanh
+from danq.core._activations import tanh
 from danq.jit import arithmetic_kernel, parallel_kernel
 
 _SLOPE = np.float32(0.2)
@@ -32,8 +32,8 @@ def step(gates, bias, cell, hidden):
         for u in range(units):
             i = _hard(row[u] + bias[u])
             f = _hard(row[units + u] + bias[units + u])
-            g = _tanh(row[2 * units + u] + bias[2 * units + u])
+            g = tanh(row[2 * units + u] + bias[2 * units + u])
             o = _hard(row[3 * units + u] + bias[3 * units + u])
             c = f * cell[b, u] + i * g
             cell[b, u] = c
-            hidden[b, u] = o * _tanh(c)
+            hidden[b, u] = o * tanh(c)

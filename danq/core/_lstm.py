@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from danq.core import _lstm_kernels as kernels
 from danq.core._bfloat16 import as_array
@@ -39,6 +40,7 @@ class LstmLayer(torch.autograd.Function):
         return out
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad: Tensor):  # type: ignore[override]
         xs, *rest = ctx.saved_tensors
         count = 4 * ctx.directions

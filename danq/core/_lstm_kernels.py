@@ -5,51 +5,11 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from danq.core._activations import sigmoid, tanh
 from danq.core._bfloat16 import load, stored
-from danq.jit import arithmetic_kernel, parallel_kernel
+from danq.jit import parallel_kernel
 
-# Rational approximation of tanh for float32, odd degree 13 over even degree 6 (from Eigen); beyond
-# the limit tanh is 1 in float32. Unlike libm's it is plain arithmetic, so loops over it vectorise.
-_LIMIT = np.float32(7.90531110763549805)
-_P = tuple(
-    np.float32(c)
-    for c in (
-        4.89352455891786e-03,
-        6.37261928875436e-04,
-        1.48572235717979e-05,
-        5.12229709037114e-08,
-        -8.60467152213735e-11,
-        2.00018790482477e-13,
-        -2.76076847742355e-16,
-    )
-)
-_Q = tuple(
-    np.float32(c)
-    for c in (
-        4.89352518554385e-03,
-        2.26843463243900e-03,
-        1.18534705686654e-04,
-        1.19825839466702e-06,
-    )
-)
-_P1, _P3, _P5, _P7, _P9, _P11, _P13 = _P
-_Q0, _Q2, _Q4, _Q6 = _Q
-_HALF = np.float32(0.5)
 _ONE = np.float32(1.0)
-
-
-@arithmetic_kernel
-def _tanh(x):
-    x = min(max(x, -_LIMIT), _LIMIT)
-    s = x * x
-    p = ((((((_P13 * s + _P11) * s + _P9) * s + _P7) * s + _P5) * s + _P3) * s + _P1) * x
-    q = ((_Q6 * s + _Q4) * s + _Q2) * s + _Q0
-    return p / q
-
-
-@arithmetic_kernel
-def _sigmoid(x):
-    return _HALF * _tanh(_HALF * x) + _HALF
 
 
 @parallel_kernel
@@ -69,15 +29,15 @@ def step_forward(gates, recurrent, bias, cell, next_cell, operand, out, first):
             gate, other, shift = gates[b, begin:end], recurrent[b, begin:end], bias[begin:end]
             if quarter == 2:
                 for u in range(units):
-                    gate[u] = stored(_tanh(load(gate[u]) + load(other[u]) + shift[u]), gate)
+                    gate[u] = stored(tanh(load(gate[u]) + load(other[u]) + shift[u]), gate)
             else:
                 for u in range(units):
-                    gate[u] = stored(_sigmoid(load(gate[u]) + load(other[u]) + shift[u]), gate)
+                    gate[u] = stored(sigmoid(load(gate[u]) + load(other[u]) + shift[u]), gate)
         i, f = gates[b, :units], gates[b, units : 2 * units]
         g, o = gates[b, 2 * units : 3 * units], gates[b, 3 * units :]
         for u in range(units):
             c = load(f[u]) * cell[b, u] + load(i[u]) * load(g[u])
-            h = load(o[u]) * _tanh(c)
+            h = load(o[u]) * tanh(c)
             next_cell[b, u] = c
             operand[b, u] = stored(h, operand)
             out[b, first + u] = stored(h, out)
@@ -97,7 +57,7 @@ def step_backward(gates, cell, next_cell, upstream, first, recurrent, cell_grad,
         for u in range(units):
             v, w, x = u + units, u + 2 * units, u + 3 * units
             i, f, g, o = load(gates[b, u]), load(gates[b, v]), load(gates[b, w]), load(gates[b, x])
-            t = _tanh(next_cell[b, u])
+            t = tanh(next_cell[b, u])
             dh = load(upstream[b, first + u]) + load(recurrent[b, u])
             dc = cell_grad[b, u] + dh * o * (_ONE - t * t)
             products[b, u] = stored(dc * g * i * (_ONE - i), products)

@@ -20,7 +20,7 @@ class _Drop(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad: Tensor):  # type: ignore[override]
-        return _drop(grad, ctx.p, ctx.seed), None, None
+        return _Drop.apply(grad, ctx.p, ctx.seed), None, None
 
 
 def _drop(x: Tensor, p: float, seed: int) -> Tensor:

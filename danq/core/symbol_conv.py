@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from danq.core import _symbol_kernels as kernels
 
@@ -40,6 +41,7 @@ class _LookupConv(torch.autograd.Function):
         return torch.from_numpy(out)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, grad):
         filters = grad.shape[2]
         grad = grad.contiguous().numpy()

@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
+from danq.core import Recurrent, SymbolConv
 from danq.core.dropout import Dropout
 
 
@@ -74,3 +75,21 @@ def test_what_torch_does_stays_torchs():
     wide = torch.ones(40, 50, dtype=torch.float64)
     assert set(Dropout(0.5)(wide).unique().tolist()) == {0.0, 2.0}
     assert Dropout(0.5)(torch.ones(0, 3)).shape == (0, 3)
+
+
+def test_a_gradient_of_a_gradient_passes_through():
+    x = torch.randn(6, 7).requires_grad_()
+    y = Dropout(0.5)(x * x)
+    (first,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), x)
+    assert torch.equal(second, torch.where(y != 0, 4.0, 0.0))
+
+
+def test_layers_that_cannot_be_differentiated_twice_say_so():
+    codes = torch.randint(0, 5, (2, 30), dtype=torch.uint8)
+    conv = SymbolConv(3, 4)
+    for layer, x in ((conv, codes), (Recurrent(3, 2), torch.randn(2, 5, 3))):
+        parameters = list(layer.parameters())
+        first = torch.autograd.grad((layer(x) ** 2).sum(), parameters, create_graph=True)
+        with pytest.raises(RuntimeError, match="once_differentiable"):
+            torch.stack([one.sum() for one in first]).sum().backward()

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 import danq
 from danq.device import resolve_device, resolve_precision, set_threads
 from danq.errors import InputError
@@ -205,15 +207,20 @@ def genome_words(genome: Location | PackedGenome | Genome, content: PackedGenome
 
 
 def model_digests(models: Sequence[Model]) -> str:
-    """What models are, in words: the digests of their files, or else of their weights."""
-    return ", ".join(model.digest or _weights_digest(model) for model in models)
+    """What models are, in words: SHA-256 of their weights as they are in memory.
+
+    A model may have been changed since it was loaded, so the digest of its file does not do.
+    """
+    return ", ".join(_weights_digest(model) for model in models)
 
 
 def _weights_digest(model: Model) -> str:
     sha = hashlib.sha256()
     for name, value in sorted(model.module.state_dict().items()):
-        sha.update(name.encode())
-        sha.update(value.detach().cpu().contiguous().numpy().tobytes())
+        sha.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
+        # Bytes by way of uint8, since numpy has no bfloat16.
+        plain = value.detach().cpu().contiguous().flatten().view(torch.uint8)
+        sha.update(plain.numpy().data)
     return sha.hexdigest()
 
 

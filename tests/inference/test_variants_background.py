@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import csv
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+import torch
+from torch import nn
 
 import danq
 from danq.errors import InputError
 from danq.inference.background import Background, ranks, read_background
 from danq.inference.make_background import make_background
 from danq.inference.score_variants import score_variants
+from danq.inference.variant_setup import model_digests
+from danq.models import load_model, save_model
 
 RUN = sys.modules["danq.inference.variant_setup"]
 FP32 = {"device": "cpu", "precision": "fp32"}
@@ -125,6 +130,32 @@ def test_a_background_of_another_model(small_model, fasta, common, tmp_path):
         score_variants(small_model(), common, fasta, calibrate=file, **FP32)
 
 
+def test_a_background_of_a_model_that_was_changed_in_memory(small_model, fasta, common, tmp_path):
+    made = small_model()
+    save_model(tmp_path / "m.safetensors", made.module, made.spec)
+    file = tmp_path / "common.h5"
+    make_background(tmp_path / "m.safetensors", common, fasta, file, **FP32)
+    model = load_model(tmp_path / "m.safetensors")
+    assert score_variants(model, common, fasta, calibrate=file, **FP32).height == len(common) - 1
+    with torch.no_grad():
+        next(model.module.parameters()).mul_(2)
+    with pytest.raises(InputError, match="the background was made with models"):
+        score_variants(model, common, fasta, calibrate=file, **FP32)
+
+
+def test_models_are_told_apart_by_more_than_their_bytes(small_model):
+    model = small_model()
+    (before,) = {model_digests([model]), model_digests([small_model()])}
+    model.module.to(torch.bfloat16)
+    assert model_digests([model]) != before
+    plain = nn.Linear(2, 3, bias=False)
+    turned = nn.Linear(3, 2, bias=False)
+    with torch.no_grad():
+        turned.weight.copy_(plain.weight.reshape(2, 3))
+    first, second = (replace(model, module=one) for one in (plain, turned))
+    assert model_digests([first]) != model_digests([second])
+
+
 def test_what_is_no_background(small_model, fasta, common, tmp_path):
     other = tmp_path / "scores.h5"
     score_variants(small_model(), common, fasta, other, **FP32)
@@ -163,7 +194,7 @@ def test_a_background_goes_on_where_it_stopped(small_model, fasta, common, tmp_p
     make_background(model, common, fasta, whole, **FP32)
     with pytest.raises(Stop):
         make_background(model, common, fasta, file, progress=stop, **FP32)
-    with pytest.raises(InputError, match="Ask for resuming that run"):
+    with pytest.raises(InputError, match=r"Go on with that run \(--resume\)"):
         make_background(model, common, fasta, file, **FP32)
     make_background(model, common, fasta, file, resume=True, **FP32)
     assert file.read_bytes() == whole.read_bytes()

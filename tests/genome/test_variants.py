@@ -167,6 +167,17 @@ def test_lines_are_kept_when_asked_for(tmp_path):
     assert only(tmp_path / "a.vcf").lines is None
 
 
+def test_bytes_that_are_no_utf8_are_told_of_and_never_given_back_otherwise(tmp_path, caplog):
+    path = vcf(tmp_path / "a.vcf", record(5, "T", "G", name="gr\u00fcn"), record(9, "A", "C"))
+    assert only(path, keep_lines=True).id[0] == "gr\u00fcn"
+    path.write_bytes(path.read_bytes().replace("\u00fc".encode(), b"\xfc") + b"# Z\xfcrich\n")
+    assert only(path).id[0] == "gr\ufffdn"
+    assert caplog.text.count("line 5: holds bytes that are no UTF-8") == 1
+    assert caplog.text.count("no UTF-8") == 1
+    with pytest.raises(InputError, match=r"line 5.*no UTF-8.*iconv"):
+        read(path, keep_lines=True)
+
+
 def test_every_kind_of_reject_has_its_reason_and_nothing_is_lost(tmp_path):
     path = vcf(
         tmp_path / "a.vcf",

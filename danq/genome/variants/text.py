@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -17,10 +18,14 @@ FORMAT = 8
 """Column that names the parts of genotypes; the first sample's comes next."""
 CONTIG = re.compile(r"##contig=<(?:.*,)?ID=([^,>]+)")
 BYTE_ORDER_MARK = "\ufeff"
+STRANGE = re.compile("[\udc80-\udcff]")
+"""What `surrogateescape` makes of a byte that is no UTF-8."""
 REMEDY = (
     "Give a VCF, a BCF, or a tab-separated table whose first line names the columns "
     "chrom, pos, ref, alt and perhaps id"
 )
+
+log = logging.getLogger("danq")
 
 
 class TextSource:
@@ -35,20 +40,26 @@ class TextSource:
     sample
         Sample whose genotypes are wanted, or None.
     keep_lines
-        Keep the records' lines.
+        Keep the records' lines; bytes that are no UTF-8 are then refused, since they could not be
+        given back. Otherwise they are read as U+FFFD, with one warning.
 
     Raises
     ------
     InputError
-        When there is no line of column names, it lacks a column, or there is no such sample.
+        When there is no line of column names, it lacks a column, or there is no such sample;
+        and, while it is read, at bytes that are no UTF-8 where lines are kept.
     """
 
     def __init__(
         self, handle: io.BufferedReader[Any], name: str, sample: str | None, keep_lines: bool
     ) -> None:
         self.name, self.keep_lines = name, keep_lines
-        text = io.TextIOWrapper(handle, encoding="utf-8", errors="replace", newline="\n")
-        self._lines = enumerate(text, start=1)
+        # surrogateescape keeps strange bytes apart from all that text can hold.
+        self._text = io.TextIOWrapper(
+            handle, encoding="utf-8", errors="surrogateescape", newline="\n"
+        )
+        self._lines = self._decoded()
+        self._warned = False
         self._record = 1
         meta, columns = self._read_header()
         self._width = len(columns)
@@ -62,6 +73,25 @@ class TextSource:
         samples = columns[FORMAT + 1 :] if columns[FORMAT : FORMAT + 1] == ["FORMAT"] else []
         self.header = Header(meta, [one[1] for one in map(CONTIG.match, meta) if one], samples)
         self._sample = None if sample is None else FORMAT + 1 + find_sample(samples, sample, name)
+
+    def _decoded(self) -> Iterator[tuple[int, str]]:
+        for number, line in enumerate(self._text, start=1):
+            yield number, line if line.isascii() else self._plain(number, line)
+
+    def _plain(self, number: int, line: str) -> str:
+        if not STRANGE.search(line):
+            return line
+        if self.keep_lines:
+            raise InputError(
+                "holds bytes that are no UTF-8, which an annotated VCF could not give back",
+                file=self.name,
+                line=number,
+                remedy="Convert it, for example with: iconv -f latin1 -t utf-8",
+            )
+        if not self._warned:
+            log.warning("%s, line %d: holds bytes that are no UTF-8", self.name, number)
+            self._warned = True
+        return STRANGE.sub("\N{REPLACEMENT CHARACTER}", line)
 
     def _read_header(self) -> tuple[list[str], list[str]]:
         meta: list[str] = []

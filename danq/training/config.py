@@ -19,6 +19,7 @@ from danq.training.recipe import DEFAULT_RECIPE, RECIPES, Recipe, named_recipe
 
 CONFIG = "config.toml"
 _PATHS = {"file", "genome", "tracks", "exclude", "chrom_map"}
+_NO_FILES = ("auto", "none")
 
 
 class RunSettings(BaseModel):
@@ -103,7 +104,12 @@ def read_config(path: str | Path) -> RunConfig:
         raise InputError(
             told(error), file=path, remedy="Known parts are [data], [model], [training] and [run]"
         ) from error
-    return config.model_copy(update={"data": placed(config.data, path.parent)})
+    return config.model_copy(
+        update={
+            "data": placed(config.data, path.parent),
+            "training": _with_motif_file(config.training, path.parent),
+        }
+    )
 
 
 def placed(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -125,6 +131,14 @@ def placed(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         return value
 
     return {name: place(name, value) for name, value in data.items() if value is not None}
+
+
+def _with_motif_file(training: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """The ``[training]`` part with its motif file, if it names one, from the root."""
+    file = training.get("seed_filters")
+    if not isinstance(file, str | Path) or file in _NO_FILES:
+        return dict(training)
+    return {**training, "seed_filters": str((folder / file).resolve())}
 
 
 def merged(
@@ -161,7 +175,9 @@ def merged(
     return RunConfig(
         data=config.data,
         model=_overlaid(config.model, model, preset, "preset"),
-        training=_overlaid(config.training, training, recipe, "recipe"),
+        training=_overlaid(
+            config.training, _with_motif_file(training, Path.cwd()), recipe, "recipe"
+        ),
         run=settings,
     )
 

@@ -16,7 +16,7 @@ EPOCHS = (4, 40)
 class BaseRecipe(BaseModel):
     """What every training decides, whatever is trained: optimiser, schedule, stopping."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     optimizer: Literal["adamw", "rmsprop"] = "adamw"
     lr: float = Field(default=4e-3, gt=0)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.fabric import Fabric
 
 import danq
 from danq.datasets.dataset import Dataset
@@ -164,7 +165,7 @@ def train(
             "nodes": nodes,
         },
     )
-    numbers = settings.architecture()
+    settings.architecture()  # refuses unknown numbers before anything is done
     where = resolve_device(settings.run.device)
     # Resolved here, so that a resumed run computes as it began.
     resolved = {
@@ -178,56 +179,20 @@ def train(
     given = _given(settings, data, genome, tracks, data_options)
     dataset = data if isinstance(data, Dataset) else None
     resuming = resume and (folder / LAST).is_file()
-    measured = False
     if fabric.is_global_zero:
         dataset = _enter(folder, dataset, given, settings, run, resume=resume, overwrite=overwrite)
     fabric.barrier()
     if dataset is None:
         dataset = Dataset.open(given.get("file", folder / DATASET))
-    chosen = settings.recipe().settled(len(dataset.indices("train")))
     with kept_memory(), Journal(folder, active=fabric.is_global_zero) as journal:
-        torch.manual_seed(run.seed)
-        module = build_module(numbers, len(dataset.tracks), dataset.window)
-        if not resuming:
-            motifs = start(module, settings.preset, dataset, chosen, run.seed)
-            if motifs and fabric.is_global_zero:
-                write_meme(folder / SEEDS, motifs, overwrite=True)
-        spec = _spec(settings.preset, numbers, dataset, chosen, run.seed)
-        fit = Fit(
-            module,
-            Windows(dataset, chosen),
-            chosen,
-            folder,
-            fabric,
-            precision=run.precision,
-            seed=run.seed,
-            identity=_identity(spec, run),
-            checkpoint_steps=checkpoint_steps,
-        )
-        if resuming:
-            fit.resume()
-            measured = fit.progress.finished and (folder / EVALUATION).is_dir()
-            log.info("resuming at epoch %d, step %d", fit.progress.epoch + 1, fit.progress.step)
+        fit, spec = _begin(folder, dataset, settings, run, fabric, resuming, checkpoint_steps)
+        measured = resuming and fit.progress.finished and (folder / EVALUATION).is_dir()
         for best in fit.run(journal):
             if fabric.is_global_zero:
                 kept = _with_result(spec, best, fit.progress)
                 save_model(folder / RUN_MODEL, fit.best_module, kept)
     if fabric.is_global_zero and evaluate and not measured and len(dataset.indices("test")):
-        report = evaluate_model(
-            load_model(folder),
-            dataset,
-            split="test",
-            out=folder / EVALUATION,
-            device=str(fabric.device),
-            precision=run.precision,
-            overwrite=True,
-        )
-        log.info(
-            "test split: mean AUPR %.4f, mean AUROC %.4f; by track in %s",
-            report.macro_aupr,
-            report.macro_auroc,
-            folder / EVALUATION,
-        )
+        _measure(folder, dataset, str(fabric.device), run.precision)
     progress = fit.progress
     return TrainingResult(
         folder,
@@ -237,6 +202,61 @@ def train(
         progress.waited / max(progress.seconds, 1e-9),
         progress.history,
         fabric.global_rank,
+    )
+
+
+def _begin(
+    folder: Path,
+    dataset: Dataset,
+    settings: RunConfig,
+    run: RunSettings,
+    fabric: Fabric,
+    resuming: bool,
+    checkpoint_steps: int | None,
+) -> tuple[Fit, ModelSpec]:
+    """The training, where it begins or where it was left, and what its model file shall say."""
+    numbers = settings.architecture()
+    chosen = settings.recipe().settled(len(dataset.indices("train")))
+    torch.manual_seed(run.seed)
+    module = build_module(numbers, len(dataset.tracks), dataset.window)
+    if not resuming:
+        motifs = start(module, settings.preset, dataset, chosen, run.seed)
+        if motifs and fabric.is_global_zero:
+            write_meme(folder / SEEDS, motifs, overwrite=True)
+    spec = _spec(settings.preset, numbers, dataset, chosen, run.seed)
+    fit = Fit(
+        module,
+        Windows(dataset, chosen),
+        chosen,
+        folder,
+        fabric,
+        precision=run.precision,
+        seed=run.seed,
+        identity=_identity(spec, run),
+        checkpoint_steps=checkpoint_steps,
+    )
+    if resuming:
+        fit.resume()
+        log.info("resuming at epoch %d, step %d", fit.progress.epoch + 1, fit.progress.step)
+    return fit, spec
+
+
+def _measure(folder: Path, dataset: Dataset, device: str, precision: str) -> None:
+    """Measure the best model on the test split, into the run folder."""
+    report = evaluate_model(
+        load_model(folder),
+        dataset,
+        split="test",
+        out=folder / EVALUATION,
+        device=device,
+        precision=precision,
+        overwrite=True,
+    )
+    log.info(
+        "test split: mean AUPR %.4f, mean AUROC %.4f; by track in %s",
+        report.macro_aupr,
+        report.macro_auroc,
+        folder / EVALUATION,
     )
 
 
@@ -283,7 +303,13 @@ def _given(
                 remedy="Leave them out, or leave the dataset out and build one from them",
             )
         file = data.path if isinstance(data, Dataset) else data
-        return placed({"file": file}, Path.cwd())
+        said = placed({"file": file}, Path.cwd())
+        if settings.data and settings.data != said:
+            log.warning(
+                "A dataset was given, so [data] of the configuration is not used: %s.",
+                ", ".join(f"{name} = {value}" for name, value in settings.data.items()),
+            )
+        return said
     said = placed({"genome": genome, "tracks": tracks, **(options or {})}, Path.cwd())
     told = {name: v for name, v in settings.data.items() if name != "file" or "genome" not in said}
     return {**told, **said}

@@ -21,6 +21,38 @@ def test_unknown_names_and_values():
         named_recipe("default", lrr=1)
 
 
+@pytest.mark.parametrize("name", ["lr", "weight_decay", "clip"])
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_numbers_are_finite(name, value):
+    with pytest.raises(InputError, match=f"{name}: Input should be a finite number"):
+        named_recipe("default", **{name: value})
+
+
+def test_no_epochs_means_as_many_as_show_enough_windows():
+    recipe = merged(None, model={}, training={"recipe": "paper", "epochs": 0}, run={}).recipe()
+    assert recipe.settled(100_000).epochs == 9
+    assert recipe.settled(10).epochs == 40
+    assert recipe.settled(10**7).epochs == 4
+    assert named_recipe("default", epochs=3).settled(10).epochs == 3
+
+
+def test_a_motif_file_is_sought_where_it_is_named(tmp_path, monkeypatch):
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    path = folder / "run.toml"
+    monkeypatch.chdir(tmp_path)
+
+    def file(text: str, **said: str) -> str:
+        path.write_text(f"[training]\nseed_filters = {text}\n")
+        return merged("deep/run.toml", model={}, training=said, run={}).recipe().seed_filters
+
+    assert file('"known.meme"') == str(folder / "known.meme")
+    assert file('"/known.meme"') == "/known.meme"
+    assert file('"none"') == "none"
+    assert file('"none"', seed_filters="known.meme") == str(tmp_path / "known.meme")
+    assert file('"known.meme"', seed_filters="auto") == "auto"
+
+
 def test_config_file(tmp_path):
     path = tmp_path / "run.toml"
     path.write_text(

@@ -99,6 +99,17 @@ def test_configuration_names_the_data(peaks):
     assert not Path("other").exists()
 
 
+def test_data_of_a_configuration_gives_way_with_a_word(planted_set, tmp_path, caplog):
+    (tmp_path / "run.toml").write_text('[data]\ngenome = "g.fa"\ntracks = "tracks"\n')
+    planted_set.save(tmp_path / "d.h5")
+    small = SMALL | {"recipe_changes": SMALL["recipe_changes"] | {"epochs": 1}}
+    train(tmp_path / "d.h5", out=tmp_path / "run", config=tmp_path / "run.toml", **small)
+    assert f"is not used: genome = {tmp_path / 'g.fa'}, tracks = " in caplog.text
+    caplog.clear()
+    train(tmp_path / "d.h5", out=tmp_path / "run", resume=True, **LAST)
+    assert "is not used" not in caplog.text
+
+
 def test_nothing_is_lost_to_an_input_that_cannot_be_used(peaks, planted_set):
     planted_set.save("data.h5")
     train("data.h5", out="run", **SMALL)

@@ -45,7 +45,13 @@ from .options import example
     help="Run configuration; what the command line says wins over it.",
 )
 @click.option("--recipe", metavar="NAME", help="How to train: default or paper.")
-@click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Passes over the data.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Passes over the data; 0 for as many as show 900,000 windows, 4 to 40.  "
+    "[default: the recipe's]",
+)
 @options.batch_size(
     default=None, show_default=False, help="Windows per step.  [default: the recipe's]"
 )
@@ -123,8 +129,9 @@ def train(context: click.Context, **given: Any) -> None:
         **_run_settings(context),
     )
     if result.rank == 0:
+        epochs = f"{result.epochs} epoch" + "s" * (result.epochs != 1)
         click.echo(
-            f"{result.folder}: best of {result.epochs} epochs was {result.best_epoch}; "
+            f"{result.folder}: best of {epochs} was {result.best_epoch}; "
             f"trained for {result.seconds:.0f} s"
         )
 

@@ -74,8 +74,9 @@ def train(task: str, epochs: int | None, batch_size: int | None, lr: float | Non
     changes = {name: value for name, value in changes.items() if value is not None}
     result = run(task, recipe_changes=changes, **given)
     figures = ", ".join(f"{name} {value:.4f}" for name, value in result.figures.items())
+    passes = f"{result.epochs} epoch" + "s" * (result.epochs != 1)
     click.echo(
-        f"{result.folder}: best of {result.epochs} epochs was {result.best_epoch}; "
+        f"{result.folder}: best of {passes} was {result.best_epoch}; "
         f"test split: {figures}; trained for {result.seconds:.0f} s"
     )
 

@@ -16,7 +16,7 @@ from danq.errors import InputError
 Objection = Callable[[Path], str | None]
 """Says why a folder is none that danq wrote, as "holds no truth.json"; None when it is one."""
 
-OVERWRITE = "Choose another name, or ask for overwriting it"
+OVERWRITE = "Choose another name, or replace it (--overwrite)"
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.part")

@@ -55,7 +55,7 @@ def test_a_file_is_written_and_replaced_on_request(tmp_path: Path):
         assert not path.exists()
         assert temporary.parent == tmp_path
     assert path.read_text() == "first"
-    with pytest.raises(InputError, match=r"a\.txt: exists already\. .*overwriting"):
+    with pytest.raises(InputError, match=r"a\.txt: exists already\. .*--overwrite"):
         check_target(path)
     with replacing(path, overwrite=True) as temporary:
         temporary.write_text("second")
@@ -140,7 +140,7 @@ def test_a_folder_is_made_filled_and_replaced_whole(tmp_path: Path, out: Path):
     (tmp_path / "empty").mkdir()
     make_folder(tmp_path / "empty")
     assert names(tmp_path / "new") == names(tmp_path / "empty") == [MARK]
-    with pytest.raises(InputError, match=r"exists already and is not empty\. .*overwriting"):
+    with pytest.raises(InputError, match=r"exists already and is not empty\. .*--overwrite"):
         make_folder(out)
     assert (out / MARK).read_text() == "old"
     (out / "stray.txt").write_text("")

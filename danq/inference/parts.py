@@ -93,7 +93,7 @@ class Parts:
             self.folder,
             resume or overwrite,
             objection=_objection,
-            remedy="Ask for resuming that run, or for overwriting it",
+            remedy="Go on with that run (--resume), or replace it (--overwrite)",
         )
         with refusals(self.folder):
             self.folder.mkdir(exist_ok=True)

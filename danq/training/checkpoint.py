@@ -97,7 +97,7 @@ def load_checkpoint(
         raise InputError(
             f"cannot read the checkpoint: {error}",
             file=path,
-            remedy="Train anew, overwriting the run",
+            remedy="Train anew (--overwrite)",
         ) from error
     if header.get("identity") != identity:
         raise InputError(

@@ -31,7 +31,8 @@ def check_run_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
         resume or overwrite,
         objection=_objection,
         parents=True,
-        remedy="Ask for resuming or overwriting that run, or choose another folder",
+        remedy="Go on with that run (--resume) or replace it (--overwrite), or choose another "
+        "folder",
     )
 
 

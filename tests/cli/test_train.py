@@ -42,6 +42,18 @@ def test_plain_call_leaves_every_choice_to_recipe_and_configuration(trained, dat
     assert capsys.readouterr().out == "runs/a: best of 5 epochs was 3; trained for 61 s\n"
 
 
+def test_one_epoch_is_said_as_one(trained, dataset, capsys, monkeypatch):
+    one = types.SimpleNamespace(folder="r", best_epoch=1, epochs=1, seconds=2.0, waited=0.0, rank=0)
+    monkeypatch.setattr(sys.modules["danq.training"], "train", lambda data, **_: one)
+    assert frame.run(["train", str(dataset), "--out", "r", "--epochs", "1"]) == 0
+    assert capsys.readouterr().out == "r: best of 1 epoch was 1; trained for 2 s\n"
+
+
+def test_epochs_may_be_left_to_the_size_of_the_data(trained, dataset):
+    assert frame.run(["train", str(dataset), "--out", "r", "--epochs", "0"]) == 0
+    assert trained[0][1]["recipe_changes"] == {"epochs": 0}
+
+
 def test_choices_reach_the_library(trained, dataset):
     shape = "--model danq --temporal tcn --pooling attention"
     words = "--recipe paper --epochs 4 --batch-size 1k --lr 0.01 --seed-filters none"
@@ -94,7 +106,7 @@ def test_peaks_bring_only_the_data_options_that_were_typed(trained, tmp_path):
         (["--window", "500"], "--window says how to build a data set, but DATA is one already"),
         (["--genome", "{dataset}"], "--genome says how to build a data set"),
         (["--resume", "--overwrite"], "--resume goes on with a run, --overwrite throws it away"),
-        (["--epochs", "0"], "0 is not in the range x>=1"),
+        (["--epochs", "-1"], "-1 is not in the range x>=0"),
         (["--lr", "0"], "0.0 is not in the range x>0"),
     ],
 )

@@ -101,7 +101,7 @@ def test_a_run_that_is_whole_is_left_as_it_is(setting, tmp_path, caplog):
 def test_an_unfinished_run_is_not_lost_by_accident(setting, tmp_path):
     out = tmp_path / "a.tsv"
     stopped(setting, out, 30)
-    with pytest.raises(InputError, match=r"a.tsv.unfinished.*Ask for resuming that run"):
+    with pytest.raises(InputError, match=r"a.tsv.unfinished.*Go on with that run \(--resume\)"):
         score_variants(*setting, out, **FP32)
     fresh = score_variants(*setting, out, overwrite=True, **FP32)
     assert fresh.tally.records == 249

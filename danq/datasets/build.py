@@ -115,7 +115,7 @@ def label_genome(
         Part of a bin that peaks must cover, above 0 and at most 1.
     exclude
         BED files, 0-based half-open; bins that share a base with them are dropped from every
-        split. Stretches beyond a contig's end are cut there.
+        split. Stretches beyond a contig's end are cut there, with a warning.
     valid, test
         Contigs or regions (``chr:start-end``, 1-based, closed), or None to choose
         (:func:`held_out`). Windows of one split never share a base with those of another:
@@ -308,9 +308,19 @@ def _exclude_files(
         reader = IntervalReader()
         intervals = reader.read(path)
         contig_of = reader.match(genome, source=str(path), chrom_map=chrom_map)
+        beyond = 0
         for contig, start, end in by_contig(intervals, contig_of, list(genome)):
+            beyond += int(np.count_nonzero(end > genome[contig]))
             if contig in grid.contigs:
                 drop_overlapping(grid, contig, start, end)
+        if beyond:
+            _log.warning(
+                "%s: %s of %s regions to leave out reach beyond their contig's end; is the file "
+                "of the same assembly?",
+                path,
+                f"{beyond:,}",
+                f"{len(intervals.start):,}",
+            )
 
 
 def _paths(source: Paths) -> list[Path]:

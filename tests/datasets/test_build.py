@@ -84,6 +84,17 @@ def test_dropped_bins_are_counted(folder: Path):
     assert [dataset.indices(split).size for split in ("train", "valid", "test")] == [21, 5, 13]
 
 
+def test_regions_to_leave_out_beyond_a_contig_are_told(folder: Path, caplog):
+    beyond = folder / "beyond.bed"
+    beyond.write_text("one\t0\t10\none\t5900\t99000\ntwo\t3900\t70000\n")
+    build(folder, exclude=beyond)
+    assert f"{beyond}: 2 of 3 regions to leave out reach beyond" in caplog.text
+    caplog.clear()
+    beyond.write_text("one\t0\t10\n")
+    build(folder, exclude=beyond)
+    assert caplog.text == ""
+
+
 def test_a_small_stride_gives_overlapping_training_bins_alone(folder: Path):
     dataset = build(folder, stride=50)
     assert np.unique(np.diff(dataset.start[dataset.indices("train")])).tolist() == [50]

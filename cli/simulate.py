@@ -43,7 +43,7 @@ from .options import example
     default=400,
     show_default=True,
     metavar="N",
-    help="Variants with a known effect.",
+    help="Variants with a known effect, at most one for 50 bases.",
 )
 @options.seed(default=1)
 @options.overwrite()

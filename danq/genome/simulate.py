@@ -25,6 +25,8 @@ LINE = 60
 UNKNOWN = 300
 """Bases N at the start of each contig, as at the ends of real chromosomes."""
 LEAST_CONTIG = 10_000
+BASES_A_VARIANT = 50
+"""At least so many bases of the genome for each variant."""
 
 log = logging.getLogger("danq")
 
@@ -62,7 +64,7 @@ def simulate(
     tracks
         Names of the tracks to simulate; None for all that are known.
     variants
-        Number of variants to look for.
+        Number of variants to look for, at most one for 50 bases.
     overwrite
         Replace an earlier simulation that lies there.
 
@@ -74,7 +76,7 @@ def simulate(
     Raises
     ------
     InputError
-        When a number is below its limit, a track is not known, something lies at ``out``
+        When a number is outside its limits, a track is not known, something lies at ``out``
         that may not be replaced, or it cannot be written.
     """
     _check(seed, genome_size, contigs, variants)
@@ -136,6 +138,12 @@ def _check(seed: int, genome_size: int, contigs: int, variants: int) -> None:
         )
     if variants < 0:
         raise InputError(f"{variants} variants are fewer than 0")
+    most = genome_size // BASES_A_VARIANT
+    if variants > most:
+        raise InputError(
+            f"{variants:,} variants are more than a genome of {genome_size:,} bases has room for",
+            remedy=f"Ask for at most {most:,}, or for a larger genome",
+        )
 
 
 def _write_fasta(path: Path, genome: Mapping[str, Codes]) -> None:

@@ -230,6 +230,10 @@ def test_truth_survives_its_file(tmp_path):
         ({"contigs": 2}, "2 contigs are fewer than 3"),
         ({"genome_size": 29_999}, "29,999 bases gives 3 contigs fewer than 10,000 each"),
         ({"variants": -1}, "-1 variants are fewer than 0"),
+        (
+            {"variants": 601, "genome_size": 30_000},
+            "601 variants are more than a genome of 30,000 bases has room for. Ask for at most 600",
+        ),
         ({"tracks": ["CTCF", "YY1"]}, "no track 'YY1' to simulate. Choose among ABF1, CTCF"),
         ({"tracks": []}, "are none, or one comes twice"),
         ({"tracks": ["CTCF", "CTCF"]}, "are none, or one comes twice"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -41,7 +43,7 @@ def summary(model: str | Path | Model) -> str:
         "trained on": spec.data_digest,
         **{f"training {name}": value for name, value in spec.training.items()},
     }
-    lines = [f"{name:<24}{value}" for name, value in facts.items() if value not in ("", None)]
+    lines = [_fact(name, value) for name, value in facts.items() if value not in ("", None)]
     codes = torch.zeros(1, spec.window, dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -52,4 +54,13 @@ def summary(model: str | Path | Model) -> str:
             row_settings=("var_names", "depth"),
             verbose=0,
         )
-    return "\n".join([*lines, "", str(layers)])
+    # torchinfo counts the products of its own layers alone, of which the first is none.
+    table = [line for line in str(layers).splitlines() if "mult-adds" not in line]
+    return "\n".join([*lines, "", *table])
+
+
+def _fact(name: str, value: Any) -> str:
+    if not isinstance(value, dict):
+        return f"{name:<24}{value}"
+    text = ", ".join(f"{key} {one}" for key, one in value.items())
+    return textwrap.fill(text, 90, initial_indent=f"{name:<24}", subsequent_indent=" " * 24)

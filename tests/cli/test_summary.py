@@ -8,8 +8,9 @@ def test_summary_shows_tracks_window_and_parameters(tmp_path, capsys):
 
     numbers = architecture("danq-small", filters=8, width=6, hidden=5, dense=[7])
     model = untrained("danq-small", numbers, ("Abf1", "Reb1"), window=100, bin=20)
+    training = {"recipe": {"optimizer": "adamw", "lr": 0.004, "patience": 0}, "seed": 3}
     path = tmp_path / "model.safetensors"
-    save_model(path, model.module, model.spec)
+    save_model(path, model.module, model.spec.model_copy(update={"training": training}))
     parameters = sum(p.numel() for p in model.module.parameters())
 
     assert frame.run(["summary", str(path)]) == 0
@@ -17,6 +18,8 @@ def test_summary_shows_tracks_window_and_parameters(tmp_path, capsys):
     assert "2: Abf1, Reb1" in text
     assert "100 bp, labels speak of the middle 20 bp" in text
     assert f"Total params: {parameters:,}" in text
+    assert "training recipe         optimizer adamw, lr 0.004, patience 0\n" in text
+    assert "Units" not in text
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path, capsys):

@@ -80,7 +80,7 @@ def impacts(count: int, rng: np.random.Generator) -> Impacts:
     struck = np.zeros((count, FRAMES), bool)
     kinds = list(MATERIALS.values())
     for number in range(count):
-        blows = np.sort(rng.choice([3, 6, 10, 14], rng.integers(1, 3), replace=False))
+        blows = np.sort(rng.choice([3, 7, 11, 15], rng.integers(1, 3), replace=False))
         speeds = rng.uniform(1.0, 3.0, len(blows))
         clips[number] = _film(kinds[material[number]], blows, speeds, rng)
         waves[number] = _sound(kinds[material[number]], blows, speeds, rng)

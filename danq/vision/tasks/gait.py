@@ -25,7 +25,7 @@ from danq.core import (
 from danq.training.problem import Figures
 from danq.vision.blocks import frame_cnn, image_cnn
 from danq.vision.examples import SPLITS, Data, Examples
-from danq.vision.task import Sizes, System, Target, Task, recipe
+from danq.vision.task import ROUND, Sizes, System, Target, Task, recipe
 from danq.vision.walkers import FRAMES, HEIGHT, WIDTH, joints, people, silhouettes
 
 WALKERS = 100
@@ -69,8 +69,12 @@ class Identifier(nn.Module):
         self.classes = Classes(Mlp(embedding, ()), walkers)
         self.contrastive = contrastive
 
-    def forward(self, clip: Float[Tensor, "B T C H W"]) -> Float[Tensor, "B E"]:
-        return self.body(clip)
+    def forward(
+        self, clip: Float[Tensor, "B T C H W"]
+    ) -> tuple[Float[Tensor, "B E"], Float[Tensor, "B K"]]:
+        """Points, and logits of the people."""
+        points = self.body(clip)
+        return points, self.classes(points)
 
 
 class EnergyImage(nn.Module):
@@ -178,17 +182,22 @@ class Gait(Task):
         return Data(facts={"shape": [FRAMES, 1, HEIGHT, WIDTH], "walkers": WALKERS}, **splits)
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-        assert isinstance(module, Identifier)
-        points, who = module(batch["clip"]).float(), batch["walker"]
-        identity = F.cross_entropy(module.classes(points), who)
-        return identity + _likeness(points, who, module.contrastive)
+        points, logits = self.call(module, batch)
+        identity = F.cross_entropy(logits.float(), batch["walker"])
+        return identity + _likeness(points.float(), batch["walker"], bool(module.contrastive))
+
+    def outputs(self, module: nn.Module, examples: Examples, device: torch.device) -> np.ndarray:
+        """Points of all examples."""
+        rounds = examples.rounds(ROUND, device)
+        points = [self.call(module, part)[0].float().cpu().numpy() for part in rounds]
+        return np.concatenate(points)
 
     def validation(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
         figures = self.figures(module, examples, device)
         # These people have no class of their own, so that the loss is that of likeness alone.
         points = torch.from_numpy(self.outputs(module, examples, device))
-        contrastive = isinstance(module, Identifier) and module.contrastive
-        loss = _likeness(points, torch.from_numpy(examples["walker"]), contrastive)
+        who = torch.from_numpy(examples["walker"])
+        loss = _likeness(points, who, bool(module.contrastive))
         return {"loss": float(loss)} | figures
 
     def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:

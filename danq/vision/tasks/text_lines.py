@@ -60,15 +60,13 @@ class CtcReader(nn.Module):
 
     def forward(
         self, image: Float[Tensor, "B C H W"], words: Int[Tensor, "B S"]
-    ) -> Float[Tensor, "B T K"]:
-        return self.head(self.body(image))
-
-    def loss(self, image: Tensor, words: Tensor) -> Tensor:
-        """CTC's, of the line without start and end."""
+    ) -> Float[Tensor, ""]:
+        """CTC's loss, of the line without start and end."""
         target = words[:, 1:].masked_fill(words[:, 1:] == END, PAD)
-        return ctc_loss(self(image, words).float(), target, target_mask=target != PAD)
+        logits = self.head(self.body(image)).float()
+        return ctc_loss(logits, target, target_mask=target != PAD)
 
-    def read(self, image: Tensor) -> list[tuple[int, ...]]:
+    def read(self, image: Float[Tensor, "B C H W"]) -> list[tuple[int, ...]]:
         """Symbols of each line."""
         return ctc_greedy(self.head(self.body(image)).float())
 
@@ -89,15 +87,12 @@ class AttentionReader(nn.Module):
 
     def forward(
         self, image: Float[Tensor, "B C H W"], words: Int[Tensor, "B S"]
-    ) -> Float[Tensor, "B S K"]:
-        return self.decoder(self.body(image), words)
-
-    def loss(self, image: Tensor, words: Tensor) -> Tensor:
+    ) -> Float[Tensor, ""]:
         """Cross-entropy of each symbol after those before it."""
-        logits, following = self(image, words[:, :-1]).float(), words[:, 1:]
+        logits, following = self.decoder(self.body(image), words[:, :-1]).float(), words[:, 1:]
         return step_cross_entropy(logits, following, following != PAD)
 
-    def read(self, image: Tensor) -> list[tuple[int, ...]]:
+    def read(self, image: Float[Tensor, "B C H W"]) -> list[tuple[int, ...]]:
         """Symbols of each line."""
         state = self.decoder.begin(self.body(image))
         found = greedy(self.decoder.step, state, start=START, end=END, limit=LENGTH)
@@ -164,8 +159,7 @@ class TextLines(Task):
         return Data(facts=facts, **splits)
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-        assert isinstance(module, CtcReader | AttentionReader)
-        return module.loss(batch["image"], batch["words"])
+        return self.call(module, batch)
 
     def validation(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
         return {"loss": self.mean_loss(module, examples, device)}

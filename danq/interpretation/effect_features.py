@@ -21,6 +21,9 @@ KEYS = ("chrom", "pos", "ref", "alt")
 SCORES = (LOGIT, DIFF)
 REMEDY = "Write it by 'danq variants' with both scores, logit and diff"
 
+UNKNOWN = ("", ".", "na", "nan", "n/a")
+"""What stands for an unknown number, in capitals or not."""
+
 _KEY_TYPES = {"chrom": pl.String, "pos": pl.Int64, "id": pl.String, "ref": pl.String}
 _TYPES = _KEY_TYPES | {"alt": pl.String}
 
@@ -58,19 +61,18 @@ class EffectFeatures:
         Parameters
         ----------
         table
-            Columns `KEYS`, once a variant, and numbers.
+            Columns `KEYS`, once a variant, and numbers; `UNKNOWN` where one is not known.
         path
             Its file, for messages.
 
         Raises
         ------
         InputError
-            When it has no column of numbers, a variant twice, or none of these variants.
+            When it has no column of numbers, a number that is infinite, a variant twice, or none
+            of these variants.
         """
         numbers = [name for name in table.columns if name not in _TYPES]
-        for name in numbers:
-            if not table[name].dtype.is_numeric():
-                raise InputError(f"column '{name}' holds other things than numbers", file=path)
+        table = table.with_columns(_numbers(table, name, path) for name in numbers)
         if not numbers:
             raise InputError(
                 "has no column of numbers", file=path, remedy=f"Give some beside {', '.join(KEYS)}"
@@ -85,7 +87,7 @@ class EffectFeatures:
                 file=path,
                 remedy="Name them as in the effects: contig, 1-based position and alleles",
             )
-        more = joined.select(pl.col(numbers).cast(pl.Float32).fill_null(np.nan)).to_numpy()
+        more = joined.select(pl.col(numbers).fill_null(np.nan)).to_numpy()
         values = np.concatenate([self.values, more.astype(np.float32)], axis=1)
         return replace(self, values=values, names=(*self.names, *numbers))
 
@@ -166,9 +168,41 @@ def refuse_repeats(table: pl.DataFrame, path: str | Path | None) -> None:
         raise InputError(
             f"{int(again.sum())} rows name a variant that another row names too",
             file=path,
-            record=" ".join(str(row[key]) for key in KEYS),
+            record=_named(row),
             remedy="Leave one row a variant",
         )
+
+
+def _numbers(table: pl.DataFrame, name: str, path: Path) -> pl.Series:
+    """A column as Float32, null where it is unknown."""
+    column = table[name]
+    if column.dtype == pl.String:
+        text = column.str.strip_chars()
+        text = text.set(text.str.to_lowercase().is_in(UNKNOWN), None)
+        column = text.cast(pl.Float32, strict=False)
+        strange = text.is_not_null() & column.is_null()
+    else:
+        strange = pl.repeat(
+            not (column.dtype.is_numeric() or column.dtype == pl.Null), len(column), eager=True
+        )
+        column = column.cast(pl.Float32, strict=False)
+    for wrong, what in (
+        (strange, f"column '{name}' holds other things than numbers"),
+        (column.is_infinite().fill_null(False), f"column '{name}' holds an infinite number"),
+    ):
+        if wrong.any():
+            row = table.row(int(wrong.arg_max() or 0), named=True)
+            raise InputError(
+                what,
+                file=path,
+                record=_named(row),
+                remedy="Write NA where a number is not known",
+            )
+    return column
+
+
+def _named(row: dict[str, object]) -> str:
+    return " ".join(str(row[key]) for key in KEYS)
 
 
 def _parse(path: Path, data: bytes) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from danq.errors import InputError
 from danq.inference.writers.variant_layout import VariantLayout
 from danq.inference.writers.variants import open_variant_writer, variant_kind
 from danq.interpretation.classify_variants import classify_variants
-from danq.interpretation.effect_features import read_effects
+from danq.interpretation.effect_features import read_effects, read_table
 from danq.interpretation.variant_classifier import cross_validate
 from danq_cli.main import run
 
@@ -164,6 +164,20 @@ def test_conservation_columns_are_features_and_may_have_gaps(tmp_path: Path):
     assert (plain.provenance["features"], better.provenance["features"]) == (6, 7)
 
 
+def test_unknown_conservation_may_be_written_in_any_usual_way(tmp_path: Path):
+    features = read_effects(write(tmp_path / "a.h5", variants(7), np.ones((7, 3))))
+    keys = variants(7).select("chrom", "pos", "ref", "alt")
+    words = ["NA", ".", "nan", "", "NaN", "n/a", "2.5"]
+    path = tmp_path / "extra.tsv"
+    keys.with_columns(x=pl.Series(words), y=pl.Series([""] * 7)).write_csv(
+        path, separator="\t", quote_style="never"
+    )
+    found = features.with_columns(read_table(path, "chrom"), path)
+    np.testing.assert_array_equal(found.values[:, -2], [np.nan] * 6 + [2.5])
+    assert np.isnan(found.values[:, -1]).all()
+    assert found.values.dtype == np.float32
+
+
 def test_labels_of_one_file_and_further_variants(tmp_path: Path, capsys):
     rng = np.random.default_rng(6)
     marks = np.arange(200) % 2
@@ -267,6 +281,8 @@ def test_bad_labels_are_refused(tmp_path: Path, text, problem):
     [
         ("chrom\tpos\tref\talt\n1\t1\tA\tC\n", "has no column of numbers"),
         ("chrom\tpos\tref\talt\tx\nchr1\t100\tA\tC\thigh\n", "'x' holds other things"),
+        ("chrom\tpos\tref\talt\tx\nchr1\t100\tA\tC\tinf\n", "chr1 100 A C': .*infinite"),
+        ("chrom\tpos\tref\talt\tx\nchr1\t100\tA\tC\t-9e99\n", "chr1 100 A C': .*infinite"),
         ("chrom\tpos\tref\talt\tx\nchr1\t101\tA\tC\t1\n", "holds none of the variants"),
         ("chrom\tpos\tref\tx\nchr1\t101\tA\t1\n", "has no column 'alt'"),
         ("chrom\tpos\tref\talt\tx\n" + "chr1\t100\tA\tC\t1\n" * 2, "2 rows name a variant"),

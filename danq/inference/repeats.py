@@ -38,19 +38,23 @@ class Repeats:
     def __init__(self, values: Callable[[int], np.ndarray]) -> None:
         self._values = lru_cache(maxsize=2)(values)
         self._places: dict[bytes, Found] = {}
-        self._blocks: deque[Sequence[bytes]] = deque()
-        self._count = 0
+        self._blocks: deque[tuple[int, Sequence[bytes]]] = deque()
+        self._count = self._rows = 0
 
     def add(self, keys: Sequence[bytes]) -> None:
         """Take in the next block's rows, known by `row_keys`."""
-        number = self._count
+        number, self._count = self._count, self._count + 1
+        if not keys:
+            return
         for place, key in enumerate(keys):
             self._places[key] = Found(number, place)
-        self._blocks.append(keys)
-        self._count += 1
-        while len(self._places) - len(self._blocks[0]) >= REMEMBERED:
-            oldest = self._count - len(self._blocks)
-            for key in self._blocks.popleft():
+        self._blocks.append((number, keys))
+        self._rows += len(keys)
+        # Rows are counted, not keys: an input that repeats itself has few keys and no end of rows.
+        while self._rows - len(self._blocks[0][1]) >= REMEMBERED:
+            oldest, gone = self._blocks.popleft()
+            self._rows -= len(gone)
+            for key in gone:
                 if self._places.get(key, Found(-1, 0)).block == oldest:
                     del self._places[key]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -222,6 +224,30 @@ def test_only_so_many_rows_are_remembered(monkeypatch):
     found = {0: Found(4, 1), 2: Found(3, 1), 3: Found(4, 0)}
     assert repeats.find([b"h", b"b", b"g", b"a", b"c"]) == found
     assert repeats.values(Found(3, 1)).tolist() == [3]
+
+
+def held(repeats: Repeats) -> int:
+    """Bytes of all that it refers to, each once."""
+    seen, todo = {}, [repeats]
+    while todo:
+        for one in gc.get_referents(todo.pop()):
+            if id(one) not in seen and isinstance(one, dict | deque | list | tuple | bytes):
+                seen[id(one)] = one
+                todo.append(one)
+    return sum(map(sys.getsizeof, seen.values()))
+
+
+@pytest.mark.parametrize("keys", [("a", "b", "c"), ("a", "a", "a"), ()])
+def test_an_input_that_repeats_itself_takes_no_more_memory(monkeypatch, keys):
+    monkeypatch.setattr(repeats_module, "REMEMBERED", 30)
+    repeats, sizes = Repeats(lambda number: np.zeros((3, 1))), []
+    for _ in range(4):
+        for _ in range(300):
+            repeats.add([key.encode() * 20 for key in keys])
+        sizes.append(held(repeats))
+    assert max(sizes) < 1.2 * sizes[0] + 500
+    found = repeats.find([b"a" * 20])
+    assert found == ({0: Found(1199, keys.count("a") - 1)} if keys else {})
 
 
 def test_flags(small_model, contigs, fasta):

@@ -1,7 +1,8 @@
 """Finished blocks of a long run, kept beside its output until that is whole.
 
 A run that was killed goes on after its last finished block. Each block is a few files, and counts
-once its line is in the journal; what a line does not vouch for is thrown away.
+once its line is in the journal; what a line does not vouch for is thrown away. Files are on the
+disk before their line is, and the line holds their digests.
 """
 
 from __future__ import annotations
@@ -10,21 +11,24 @@ import fcntl
 import hashlib
 import json
 import logging
+import os
 import shutil
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
+from danq.digest import sha256_of
 from danq.errors import InputError
 from danq.output import OVERWRITE, check_folder, os_errors, refusals
 
 MAGIC = "danq-parts"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 JOURNAL = "journal.jsonl"
 ENDING = ".unfinished"
 VALUES = "values"
@@ -95,11 +99,12 @@ class Parts:
             objection=_objection,
             remedy="Go on with that run (--resume), or replace it (--overwrite)",
         )
-        with refusals(self.folder):
-            self.folder.mkdir(exist_ok=True)
-            self._journal = (self.folder / JOURNAL).open("a+b")
+        self._removed = False
+        # What a block needs to be vouched for is done while the next one is scored.
+        self._worker = ThreadPoolExecutor(1)
+        self._vouching: Future[None] | None = None
+        self._journal = self._locked()
         try:
-            self._lock()
             if not resume:
                 self._clear()
             self._take_up()
@@ -111,15 +116,23 @@ class Parts:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and self.folder.exists():
-            if self.counts:
-                log.info(
-                    "%s: finished blocks are kept, so that the run can be resumed", self.folder
-                )
-            else:
-                self.remove()
-        with suppress(OSError):
-            self._journal.close()
+        try:
+            self._settle()
+        except InputError:
+            if kind is None:
+                raise
+        finally:
+            self._worker.shutdown()
+            if kind is not None and not self._removed:
+                self._leave()
+            with suppress(OSError):
+                self._journal.close()
+
+    def _leave(self) -> None:
+        if self.counts:
+            log.info("%s: finished blocks are kept, so that the run can be resumed", self.folder)
+        else:
+            self.remove()
 
     def __iter__(self) -> Iterator[Part]:
         for number, counts in enumerate(self.counts):
@@ -133,17 +146,16 @@ class Parts:
         """``(V, C)`` values of a finished block, read where they are touched."""
         return np.load(self._file(number, VALUES, "npy"), mmap_mode="r")
 
-    def total(self, name: str) -> int:
-        """Sum of a figure over the finished blocks."""
-        return sum(counts.get(name, 0) for counts in self.counts)
-
     def add(self, part: Part) -> None:
         """Write a block and then its line in the journal.
+
+        The line is written in the background, once the block is on the disk.
 
         Raises
         ------
         InputError
-            When the system refuses to write, as on a full disk.
+            When the system refuses to write, as on a full disk; perhaps at a later block, or at
+            the end of the ``with``.
         """
         number = len(self.counts)
         with refusals(self.folder):
@@ -151,24 +163,52 @@ class Parts:
                 with os_errors(PolarsError):
                     table.write_ipc(self._file(number, name, "arrow"))
             np.save(self._file(number, VALUES, "npy"), part.values)
-            sizes = {file.name: file.stat().st_size for file in self._files(number)}
-            self._note({"counts": dict(part.counts), "sizes": sizes})
+        self._settle()
         self.counts.append(dict(part.counts))
+        self._vouching = self._worker.submit(self._vouch, number, dict(part.counts))
 
     def remove(self) -> None:
         """Throw the folder away."""
-        self._journal.close()
+        with suppress(InputError):
+            self._settle()
+        # It stays locked until it is gone, so that nobody takes up what is being deleted.
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._removed = True
+        self._journal.close()
 
-    def _lock(self) -> None:
-        try:
-            fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(
-                "another process is writing this output",
-                file=self.folder,
-                remedy="Wait for it, or end it",
-            ) from error
+    def _vouch(self, number: int, counts: Mapping[str, int]) -> None:
+        with refusals(self.folder):
+            files = self._files(number)
+            digests = {file.name: sha256_of(file) for file in files}
+            for path in (*files, self.folder):
+                _sync(path)
+            self._note({"counts": counts, "files": digests})
+
+    def _settle(self) -> None:
+        """Wait until the journal vouches for all blocks."""
+        vouching, self._vouching = self._vouching, None
+        if vouching is not None:
+            vouching.result()
+
+    def _locked(self) -> BinaryIO:
+        """The journal, opened and locked."""
+        while True:
+            with refusals(self.folder):
+                self.folder.mkdir(exist_ok=True)
+                journal = (self.folder / JOURNAL).open("a+b")
+            try:
+                fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                journal.close()
+                raise InputError(
+                    "another process is writing this output",
+                    file=self.folder,
+                    remedy="Wait for it, or end it",
+                ) from error
+            if os.fstat(journal.fileno()).st_nlink:
+                return journal
+            # Another process was done with the folder, and removed it, before the lock was had.
+            journal.close()
 
     def _clear(self) -> None:
         self._journal.truncate(0)
@@ -189,8 +229,8 @@ class Parts:
         kept = len(whole[0])
         for line in whole[1:]:
             entry = _entry(line)
-            sizes = entry.get("sizes", {})
-            if not sizes or any(_size(self.folder / name) != sizes[name] for name in sizes):
+            files = entry.get("files", {})
+            if not files or any(_digest(self.folder / name) != files[name] for name in files):
                 break
             self.counts.append(entry["counts"])
             kept += len(line)
@@ -214,6 +254,7 @@ class Parts:
     def _note(self, entry: Mapping[str, object]) -> None:
         self._journal.write(json.dumps(entry).encode() + b"\n")
         self._journal.flush()
+        os.fsync(self._journal.fileno())
 
     def _file(self, number: int, name: str, ending: str) -> Path:
         return self.folder / f"{number:06d}.{name}.{ending}"
@@ -240,11 +281,20 @@ def _entry(line: bytes) -> dict[str, Any]:
     return entry if isinstance(entry, dict) else {}
 
 
-def _size(path: Path) -> int:
+def _sync(path: Path) -> None:
+    """Put a file, or the names in a folder, on the disk."""
+    number = os.open(path, os.O_RDONLY)
     try:
-        return path.stat().st_size
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _digest(path: Path) -> str:
+    try:
+        return sha256_of(path)
     except OSError:
-        return -1
+        return ""
 
 
 def _objection(folder: Path) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from danq.digest import sha256_of
 from danq.errors import InputError
 from danq.genome.contigs import read_chrom_map
 from danq.genome.files import check_file
@@ -258,7 +259,6 @@ def _digest(source: Variants) -> str:
     if isinstance(source, str | Path):
         if str(source) == STDIN or not check_file(source).is_file():
             return str(source)
-        with Path(source).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(source)
     rows = source.rows() if isinstance(source, pl.DataFrame) else source
     return hashlib.sha256(repr(rows).encode()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 
 from danq.core import CnnRnn
+from danq.digest import sha256_of
 from danq.errors import InputError, told
 from danq.models.architecture import Architecture, build_module
 from danq.output import os_errors, replacing
@@ -185,7 +185,7 @@ def load_model(path: str | Path) -> Model:
     # Without start values: for a DanQ, drawing them takes longer than reading the file.
     with torch.device("meta"):
         module = build_module(spec.architecture, len(spec.tracks), spec.window)
-    return Model(load_weights(module, file), spec, file, _sha256(file))
+    return Model(load_weights(module, file), spec, file, sha256_of(file))
 
 
 def load_weights(module: M, file: Path) -> M:
@@ -228,11 +228,6 @@ def _model_file(path: Path) -> Path:
             remedy="Give a run folder of 'danq train' or a model file",
         )
     raise InputError("no such model file or run folder", file=path)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def untrained(

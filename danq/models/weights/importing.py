@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 
 import danq
+from danq.digest import sha256_of
 from danq.errors import InputError
 from danq.models.architecture import build_module
 from danq.models.file import Model, ModelSpec, load_model, save_model
@@ -152,9 +152,11 @@ def _read(source: Source, format: str, backward: str | None, mapping: Mapping | 
 
 
 def _provenance(path: Path, format: str, backward: str | None) -> dict[str, str]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    said = {"imported_from": path.name, "imported_format": format, "imported_sha256": digest}
+    said = {
+        "imported_from": path.name,
+        "imported_format": format,
+        "imported_sha256": sha256_of(path),
+    }
     return said if backward is None else said | {"imported_backward": backward}
 
 

@@ -55,7 +55,7 @@ def test_bars_hide_half_of_a_frame():
 def test_rank_one_is_the_share_of_nearest_fellows():
     points = np.array([[0.0], [1.0], [5.0], [5.2], [9.0], [1.4]])
     who = np.array([0, 0, 1, 1, 2, 2])
-    view = np.array([30, 45, 30, 45, 30, 45])
+    view = np.array([0, 45, 0, 45, 0, 45])
     assert rank_one(points, who, view) == pytest.approx(2 / 3)
 
 

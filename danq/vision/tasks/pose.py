@@ -55,7 +55,7 @@ def poser(
     return CnnRnn(encoder, rnn, None, PerStep(Mlp(width, ()), 2 * len(facts["joints"])))
 
 
-_CNN = {"filters": [16, 32, 32], "features": 96}
+_CNN = {"filters": [8, 16, 32], "features": 96}
 
 
 class Pose(Task):

@@ -7,9 +7,13 @@ The same filters and the same windows; torch's layers get one-hot floats that ar
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.apart import Apart
 from benchmarks.rounds import Row, alternate, compare
 from benchmarks.yardstick import QUICK, Size, difference, one_hot, random_codes
 from danq.core import SymbolConv
@@ -21,9 +25,7 @@ def measure(*, quick: bool = False, rounds: int = 5) -> list[Row]:
     """Ratios of the forward pass, and of forward and backward, on one batch."""
     size = QUICK if quick else Size()
     torch.manual_seed(0)
-    plain = nn.Sequential(
-        nn.Conv1d(4, size.filters, size.width), nn.ReLU(), nn.MaxPool1d(size.pool)
-    )
+    plain = layers(size)
     ours = SymbolConv(size.filters, size.width, pool=size.pool)
     with torch.no_grad():
         for source, target in zip(plain.parameters(), ours.parameters(), strict=True):
@@ -36,9 +38,9 @@ def measure(*, quick: bool = False, rounds: int = 5) -> list[Row]:
     turned = upstream.transpose(1, 2).contiguous()
     spent = alternate(
         {
-            "plain": lambda: forward(plain, hot),
+            "plain": Apart(yardstick, size, codes, None),
             "ours": lambda: forward(ours, x),
-            "plain, back": lambda: backward(plain, hot, turned),
+            "plain, back": Apart(yardstick, size, codes, turned),
             "ours, back": lambda: backward(ours, x, upstream),
         },
         rounds,
@@ -50,6 +52,19 @@ def measure(*, quick: bool = False, rounds: int = 5) -> list[Row]:
     rows[0].details = {"largest_difference": off[0]}
     rows[1].details = {"largest_gradient_difference": off[1]}
     return rows
+
+
+def layers(size: Size) -> nn.Sequential:
+    """The yardstick's first layers."""
+    return nn.Sequential(nn.Conv1d(4, size.filters, size.width), nn.ReLU(), nn.MaxPool1d(size.pool))
+
+
+def yardstick(size: Size, codes: np.ndarray, upstream: Tensor | None) -> Callable[[], object]:
+    """A call of them, forward, or with a gradient forward and backward; one-hot input ready."""
+    plain, hot = layers(size), one_hot(codes)
+    if upstream is None:
+        return lambda: forward(plain, hot)
+    return lambda: backward(plain, hot, upstream)
 
 
 def forward(module: nn.Module, x: Tensor) -> Tensor:

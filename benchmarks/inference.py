@@ -8,9 +8,12 @@ yardstick reads one-hot floats that are ready; making them is not counted.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
+from benchmarks.apart import Apart
 from benchmarks.products import Limit
 from benchmarks.rounds import Row, alternate, compare, share
 from benchmarks.yardstick import QUICK, Size, Yardstick, matched, one_hot, random_codes
@@ -27,7 +30,6 @@ def measure(*, quick: bool = False, rounds: int = 5) -> list[Row]:
     plain, ours = matched(size)
     plain.eval()
     codes = random_codes(size, batches * size.batch)
-    hot = one_hot(codes)
     limits = {precision: Limit(size, precision, training=False) for precision in ASKED}
 
     def danq(precision: str) -> np.ndarray:
@@ -40,12 +42,12 @@ def measure(*, quick: bool = False, rounds: int = 5) -> list[Row]:
             precision=precision,
         )
 
-    expected = run(plain, hot, size.batch).numpy()
+    expected = run(plain, one_hot(codes), size.batch).numpy()
     off = {name: float(np.abs(danq(name) - expected).max()) for name in ASKED}
     spent = alternate(
         {
-            "yardstick": lambda: run(plain, hot, size.batch),
-            "yardstick bf16": lambda: run_bf16(plain, hot, size.batch),
+            "yardstick": Apart(yardstick, size, codes, "fp32"),
+            "yardstick bf16": Apart(yardstick, size, codes, "bf16"),
             **{name: lambda name=name: danq(name) for name in ASKED},
             **{f"{name} limit": limit for name, limit in limits.items()},
         },
@@ -86,6 +88,12 @@ def of_limit(limit: Limit, flop_per_window: int, windows: int, row: Row) -> dict
         "best_gflop_per_second": best,
         "percent_of_limit_at_the_best_rate": 100 * ideal / (row.ours or 1),
     }
+
+
+def yardstick(size: Size, codes: np.ndarray, precision: str) -> Callable[[], torch.Tensor]:
+    """A call of the yardstick on windows, batch by batch, its one-hot input ready."""
+    plain, hot = matched(size)[0].eval(), one_hot(codes)
+    return lambda: (run if precision == "fp32" else run_bf16)(plain, hot, size.batch)
 
 
 @torch.inference_mode()

@@ -12,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmarks.inference import run
+from benchmarks.apart import Apart
+from benchmarks.inference import run, yardstick
 from benchmarks.rounds import Row, alternate, compare
 from benchmarks.yardstick import QUICK, Size, danq_model, matched, one_hot, random_codes
 from danq.inference.forward import predict_codes
@@ -32,7 +33,6 @@ def measure(*, quick: bool = False, rounds: int = 5) -> list[Row]:
     model = danq_model(size, module)
     codes = random_codes(size, 1, unknown=0)
     windows = np.concatenate([codes, changes(codes[0])])
-    hot = one_hot(windows)
 
     def increments(precision: str) -> np.ndarray:
         return mutate(
@@ -42,13 +42,13 @@ def measure(*, quick: bool = False, rounds: int = 5) -> list[Row]:
     def each(precision: str) -> np.ndarray:
         return predict_codes(module, windows, strand="forward", device="cpu", precision=precision)
 
-    expected = run(plain, hot, size.batch)
+    expected = run(plain, one_hot(windows), size.batch)
     engine = Incremental(module, device="cpu", precision="fp32", tolerance=0.0)
     _, logits = engine.logits(codes, windows, np.zeros(len(windows), np.int64))
     off = float(np.abs(torch.logit(expected.double()).numpy() - logits).max())
     spent = alternate(
         {
-            "yardstick": lambda: run(plain, hot, size.batch),
+            "yardstick": Apart(yardstick, size, windows, "fp32"),
             **{f"plain {name}": lambda name=name: each(name) for name in YARDSTICK},
             **{name: lambda name=name: increments(name) for name in YARDSTICK},
         },

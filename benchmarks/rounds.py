@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.apart import Apart
+
 Call = Callable[[], Any]
 
 
@@ -56,7 +58,7 @@ def alternate(calls: Mapping[str, Call], rounds: int, warm: int = 1) -> dict[str
     """Seconds of each call in each round; every round runs each call once, in turn.
 
     What slows the machine for a while slows all calls of a round, so ratios within a round hold
-    where times do not. Every other round runs backwards.
+    where times do not. Every other round runs backwards. Calls that are apart are closed.
     """
     for _ in range(warm):
         for call in calls.values():
@@ -68,6 +70,9 @@ def alternate(calls: Mapping[str, Call], rounds: int, warm: int = 1) -> dict[str
             begun = time.perf_counter()
             calls[name]()
             spent[name].append(time.perf_counter() - begun)
+    for call in calls.values():
+        if isinstance(call, Apart):
+            call.close()
     return spent
 
 

@@ -32,7 +32,6 @@ MODELS: dict[str, dict[str, Any]] = {
     "TCN": {"temporal": "tcn", "hidden": 128},
     "none": {"temporal": "none"},
     "BiLSTM, attention": {"pooling": "attention"},
-    "none, attention": {"temporal": "none", "pooling": "attention"},
 }
 
 

@@ -107,18 +107,23 @@ def scan(
     references = steps.references
     count, length, _ = references.shape
     layer = _Layer(rnn, reverse, inputs.dtype)
-    products = inputs @ layer.weight_ih.t()
+    weight = layer.weight_ih.t()
+    products = inputs.new_empty(PIECE * count + len(steps.own), weight.shape[1])
+    torch.mm(inputs[length * count :], weight, out=products[PIECE * count :])
     joins = length - 1 - steps.last if reverse else steps.first
     queue = np.argsort(joins, kind="stable")
     queue = queue[(steps.first <= steps.last)[queue]]
     joins = joins[queue]
     rows = _Rows(layer, count, len(queue), references.device)
     for number, piece in enumerate(pieces(length, reverse=reverse)):
-        start = number * PIECE
+        start, low = number * PIECE, min(piece)
+        # Of these steps alone, so that what is read next is still in the cache.
+        some = inputs[low * count : (low + len(piece)) * count]
+        torch.mm(some, weight, out=products[: len(some)])
         for slot, time in enumerate(piece):
             arrived = queue[rows.joined : int(np.searchsorted(joins, start + slot, "right"))]
             rows.join(arrived, steps.owner[arrived], slot * layer.units)
-            source = _source(steps, rows.which, time, count)
+            source = _source(steps, rows.which, time, (time - low) * count)
             layer.step(rows, products, source, slot, fresh=start + slot == 0)
         done = count + len(rows.which)
         width = len(piece) * layer.units
@@ -151,15 +156,15 @@ def changes_alone(steps: Steps, dtype: torch.dtype) -> Iterator[Piece]:
 
 
 def _source(
-    steps: Steps, which: Int[np.ndarray, "N"], time: int, references: int
+    steps: Steps, which: Int[np.ndarray, "N"], time: int, base: int
 ) -> Int[np.ndarray, "M"]:
-    """Row of the products for every row at a step: references, then branches."""
+    """Row of the products for every row at a step: references, from ``base`` on, then branches."""
+    count = len(steps.references)
     first, last = steps.first[which], steps.last[which]
-    own = (first <= time) & (time <= last)
-    base = time * references
-    end = steps.references.shape[1] * references
-    branches = np.where(own, end + steps.offset[which] + time - first, base + steps.owner[which])
-    return np.concatenate([np.arange(base, base + references), branches])
+    own = PIECE * count + steps.offset[which] + time - first
+    mine = (first <= time) & (time <= last)
+    branches = np.where(mine, own, base + steps.owner[which])
+    return np.concatenate([np.arange(base, base + count), branches])
 
 
 class _Rows:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -303,6 +305,48 @@ def test_what_lies_there_is_left_alone(small_model, fasta, vcf, tmp_path, there)
     done = score_variants(small_model(), vcf, fasta, tmp_path / "a.vcf.gz", overwrite=True, **FP32)
     assert done.tally.rows > 0
     assert (tmp_path / there).read_bytes() != b"mine"
+
+
+def far_off(vcf: Path, path: Path) -> Path:
+    """The variants, and one where TBI does not reach."""
+    row = f"chr1\t{600_000_000}\tfar\tA\tC\t.\t.\t.\tGT\t0/1\n"
+    path.write_bytes(gzip.compress(gzip.decompress(vcf.read_bytes()) + row.encode()))
+    return path
+
+
+def test_contigs_that_are_too_long_for_tbi_get_csi(small_model, fasta, vcf, tmp_path):
+    pysam = pytest.importorskip("pysam")
+    model, out = small_model(), tmp_path / "a.vcf.gz"
+    tbi, csi = (tmp_path / f"a.vcf.gz.{ending}" for ending in ("tbi", "csi"))
+    far = far_off(vcf, tmp_path / "far.vcf.gz")
+    for given, there, gone in ((vcf, tbi, csi), (far, csi, tbi), (vcf, tbi, csi)):
+        score_variants(model, given, fasta, out, overwrite=out.exists(), **FP32)
+        assert there.exists()
+        assert not gone.exists()
+        assert gzip.decompress(there.read_bytes())[:4] == there.suffix[1:].upper().encode() + b"\1"
+        with pysam.VariantFile(str(out)) as file:
+            assert [record.id for record in file.fetch("chr1", 30, 50)] == ["v4", "v5", "v6"]
+            assert len(list(file.fetch("chr1", 599_999_000, 600_000_001))) == (given == far)
+    csi.write_text("mine")
+    out.unlink()
+    tbi.unlink()
+    with pytest.raises(InputError, match=r"a.vcf.gz.csi: exists already"):
+        score_variants(model, vcf, fasta, out, **FP32)
+
+
+def test_an_index_never_comes_before_its_vcf(small_model, fasta, vcf, tmp_path, monkeypatch):
+    pytest.importorskip("pysam")
+    out, replace = tmp_path / "a.vcf.gz", os.replace
+
+    def refused(source, target):
+        if Path(target) == out:
+            raise OSError(errno.EIO, "no")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refused)
+    with pytest.raises(InputError, match="cannot be written"):
+        score_variants(small_model(), vcf, fasta, out, **FP32)
+    assert leftovers(tmp_path) == {"a.vcf.gz.unfinished"}
 
 
 def test_a_full_disk_leaves_the_finished_blocks(small_model, fasta, vcf, tmp_path, full_disk):

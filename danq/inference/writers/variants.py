@@ -16,14 +16,15 @@ from danq.inference.writers.tsv import TsvWriter
 from danq.inference.writers.variant_hdf5 import VariantHdf5Writer
 from danq.inference.writers.variant_layout import VariantLayout
 from danq.inference.writers.vcf import Head, VcfWriter, info_names
-from danq.output import check_target, replacing
+from danq.output import check_target, refusals, replacing
 
 Kind = Literal["tsv", "tsv.gz", "hdf5", "parquet", "vcf", "deepsea"]
 
 FORMATS = ("tsv", "hdf5", "parquet", "vcf", "deepsea")
 """Words that pick a kind whatever the ending."""
 
-INDEX = ".tbi"
+INDEXES = (".tbi", ".csi")
+"""Endings of a VCF's index; CSI is for contigs that TBI cannot hold."""
 
 _VCF_ENDINGS = (".vcf.gz", ".vcf.bgz")
 
@@ -73,7 +74,7 @@ def variant_files(out: Path, kind: Kind) -> tuple[Path, ...]:
     if kind == "deepsea":
         return tuple(out.with_name(f"{out.name}.{ending}") for ending in FILES)
     if kind == "vcf":
-        return out, out.with_name(out.name + INDEX)
+        return out, *(out.with_name(out.name + ending) for ending in INDEXES)
     return (out,)
 
 
@@ -131,16 +132,11 @@ def open_variant_writer(
             }
             yield stack.enter_context(DeepSeaWriter(paths, layout))
             return
-        temporary = stack.enter_context(replacing(out, overwrite))
         if kind == "vcf":
-            index = temporary.with_name(temporary.name + INDEX)
-            try:
-                with VcfWriter(temporary, index, layout, head) as writer:
-                    yield writer
-                _move_index(index, out, overwrite)
-            finally:
-                index.unlink(missing_ok=True)
+            with _vcf_writer(out, layout, head, overwrite) as writer:
+                yield writer
             return
+        temporary = stack.enter_context(replacing(out, overwrite))
         if kind == "hdf5":
             writer = VariantHdf5Writer(temporary, layout, total)
         elif kind == "parquet":
@@ -150,10 +146,24 @@ def open_variant_writer(
         yield stack.enter_context(writer)
 
 
-def _move_index(index: Path, out: Path, overwrite: bool) -> None:
-    """Put the index beside the VCF; an old one goes where there is no new one."""
-    target = check_target(out.with_name(out.name + INDEX), overwrite)
-    if index.exists():
-        index.replace(target)
-    else:
-        target.unlink(missing_ok=True)
+@contextmanager
+def _vcf_writer(
+    out: Path, layout: VariantLayout, head: Head, overwrite: bool
+) -> Iterator[VcfWriter]:
+    """Writer of a VCF; its index is moved to its place once the VCF is in its own."""
+    indexes = [check_target(file, overwrite) for file in variant_files(out, "vcf")[1:]]
+    beside: list[Path] = []
+    try:
+        with replacing(out, overwrite) as temporary:
+            beside += variant_files(temporary, "vcf")[1:]
+            with VcfWriter(temporary, layout, head) as writer:
+                yield writer
+        with refusals(out):
+            for made, index in zip(beside, indexes, strict=True):
+                # An index of what lay there before would point to wrong places.
+                index.unlink(missing_ok=True)
+                if made.exists():
+                    made.replace(index)
+    finally:
+        for made in beside:
+            made.unlink(missing_ok=True)

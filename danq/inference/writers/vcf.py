@@ -46,14 +46,13 @@ class VcfWriter(Writer):
     """Every record of the input, rejected ones too, with one INFO field a column.
 
     Fields have one value an ALT, ``.`` where that was rejected. ``DANQ_flags`` joins flags with
-    ``&``. The file is bgzipped and, where it is sorted, indexed.
+    ``&``. The file is bgzipped and, where it is sorted, indexed:
+    its name and ``.tbi``, or ``.csi`` where a contig is too long for that.
 
     Parameters
     ----------
     path
         File to make.
-    index
-        Index to make.
     layout
         Columns and provenance.
     head
@@ -65,10 +64,10 @@ class VcfWriter(Writer):
         When the input is no VCF, or two columns would get one field.
     """
 
-    def __init__(self, path: Path, index: Path, layout: VariantLayout, head: Head) -> None:
+    def __init__(self, path: Path, layout: VariantLayout, head: Head) -> None:
         from pysam import BGZFile
 
-        self.path, self.index = path, index
+        self.path = path
         self.fields = info_names(layout.columns)
         lines = _header(layout, head, self.fields)
         self._sorted, self._last = True, ("", 0)
@@ -102,7 +101,7 @@ class VcfWriter(Writer):
     def _annotated(self, line: str, found: dict[int, list[str]]) -> str:
         columns = line.split("\t", len(COLUMNS))
         columns += [MISSING] * (len(COLUMNS) - len(columns))
-        self._note_place(columns[0], int(columns[1]))
+        self._note_place(columns[0], int(columns[1]), len(columns[3]))
         kept = [one for one in columns[7].split(";") if not one.startswith(PREFIX)]
         kept = [one for one in kept if one not in ("", MISSING)]
         if found:
@@ -114,14 +113,14 @@ class VcfWriter(Writer):
         columns[7] = ";".join(kept) or MISSING
         return "\t".join(columns) + "\n"
 
-    def _note_place(self, chrom: str, pos: int) -> None:
+    def _note_place(self, chrom: str, pos: int, size: int) -> None:
         last = self._last
         if chrom == last[0]:
             self._sorted &= pos >= last[1]
         else:
             self._sorted &= chrom not in self._contigs
             self._contigs.add(chrom)
-        self._furthest = max(self._furthest, pos)
+        self._furthest = max(self._furthest, pos + size)
         self._last = chrom, pos
 
     def finish(self) -> None:
@@ -134,14 +133,16 @@ class VcfWriter(Writer):
                 "the variants are not sorted, so their VCF gets no index; 'bcftools sort' sorts it"
             )
             return
+        far = self._furthest >= LONGEST_TBI
+        index = self.path.with_name(f"{self.path.name}.{'csi' if far else 'tbi'}")
         with os_errors():
             tabix_index(
                 str(self.path),
                 preset="vcf",
                 force=True,
                 keep_original=True,
-                index=str(self.index),
-                csi=self._furthest >= LONGEST_TBI,
+                index=str(index),
+                csi=far,
             )
 
     def release(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,12 @@ from danq.inference.forward import Strand
 from danq.inference.incremental import DEFAULT_TOLERANCE
 from danq.inference.inputs import Location
 from danq.inference.parts import Parts, folder_of
-from danq.inference.score_variants import VariantSummary, rejects_of, write_rejects
+from danq.inference.score_variants import (
+    VariantSummary,
+    finished_run,
+    rejects_of,
+    write_rejects,
+)
 from danq.inference.variant_input import Variants
 from danq.inference.variant_run import Progress, VariantRun
 from danq.inference.variant_scores import LOGIT, PRODUCT
@@ -90,6 +96,8 @@ precision, threads, overwrite, resume, progress
     run = prepare(models, variants, genome, (LOGIT, PRODUCT), options, kind="background")
     target = Path(out)
     run.check_resume(target, resume=resume, overwrite=overwrite)
+    if resume and (done := finished_run(target, (target,), run)) is not None:
+        return replace(done, columns=run.scorer.layout.tracks)
     overwrite = overwrite or (resume and folder_of(target).exists())
     check_target(target, overwrite)
     check_target(rejects_of(target), overwrite)
@@ -138,5 +146,6 @@ def _columns(
     width = max(1, CHUNK_VALUES // count)
     for first in range(0, len(layout.tracks), width):
         tracks = slice(first, min(first + width, len(layout.tracks)))
-        pieces = [layout.part(part.values, name)[:, tracks].T for part in parts]
+        blocks = map(parts.values, range(len(parts.counts)))
+        pieces = [layout.part(values, name)[:, tracks].T for values in blocks]
         yield tracks, np.concatenate(pieces, axis=1)

@@ -237,7 +237,8 @@ def score_variants(
     -------
     pl.DataFrame or VariantSummary
         Without ``out``, the table: ``chrom``, ``pos`` (1-based), ``id``, ``ref``, ``alt``,
-        ``flags`` (``padded``, ``moved``, ``swapped``, or ``.``), then Float32 columns
+        ``flags`` (``padded``, ``moved``, ``swapped``, ``neighbours``, ``left-out``, with commas
+        between, or ``.``), then Float32 columns
         ``<track>_<score>``, or ``<track>`` where there is one score. With ``out``, what was
         written.
 
@@ -274,8 +275,7 @@ def score_variants(
     assert kind is not None
     target = Path(out)
     run.check_resume(target, resume=resume, overwrite=overwrite)
-    if resume and (done := _finished(target, kind, run)) is not None:
-        log.info("%s: is whole, nothing is left to do", target)
+    if resume and (done := finished_run(target, variant_files(target, kind), run)) is not None:
         return done
     overwrite = overwrite or (resume and folder_of(target).exists())
     check_variant_output(target, kind, run.scorer.layout, overwrite=overwrite)
@@ -364,11 +364,22 @@ def write_rejects(
             table.write_csv(file, separator="\t", include_header=False, quote_style="never")
 
 
-def _finished(out: Path, kind: Kind, run: VariantRun) -> VariantSummary | None:
-    """Summary of the same run, if it ended before; None where there is something to do."""
+def finished_run(out: Path, files: Sequence[Path], run: VariantRun) -> VariantSummary | None:
+    """Summary of the same run, if it ended before; None where there is something to do.
+
+    Parameters
+    ----------
+    out
+        The output.
+    files
+        Files that it may consist of.
+    run
+        What is to be done.
+    """
     rejected = rejects_of(out)
-    files = [file for file in variant_files(out, kind) if file.exists()]
-    if folder_of(out).exists() or not files or not rejected.is_file():
+    if folder_of(out).exists() or not any(file.exists() for file in files):
+        return None
+    if not rejected.is_file():
         return None
     with rejected.open(encoding="utf-8") as lines:
         notes = [line.removeprefix(_RUN) for line in lines if line.startswith(_RUN)]
@@ -379,6 +390,7 @@ def _finished(out: Path, kind: Kind, run: VariantRun) -> VariantSummary | None:
         tally = Tally.of(note["counts"])
     except (IndexError, KeyError, TypeError, ValueError):
         return None
+    log.info("%s: is whole, nothing is left to do", out)
     return VariantSummary(out, rejected, tally, run.scorer.layout.columns, {})
 
 

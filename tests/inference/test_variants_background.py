@@ -180,7 +180,9 @@ def test_nothing_to_make_a_background_of(small_model, fasta, tmp_path):
     assert not list(tmp_path.glob("common*"))
 
 
-def test_a_background_goes_on_where_it_stopped(small_model, fasta, common, tmp_path, monkeypatch):
+def test_a_background_goes_on_where_it_stopped(
+    small_model, fasta, common, tmp_path, monkeypatch, caplog
+):
     monkeypatch.setattr(RUN, "BLOCK_RECORDS", 20)
 
     class Stop(Exception):
@@ -196,5 +198,13 @@ def test_a_background_goes_on_where_it_stopped(small_model, fasta, common, tmp_p
         make_background(model, common, fasta, file, progress=stop, **FP32)
     with pytest.raises(InputError, match=r"Go on with that run \(--resume\)"):
         make_background(model, common, fasta, file, **FP32)
-    make_background(model, common, fasta, file, resume=True, **FP32)
+    done = make_background(model, common, fasta, file, resume=True, **FP32)
     assert file.read_bytes() == whole.read_bytes()
+    before = file.stat().st_mtime_ns
+    with caplog.at_level("INFO", "danq"):
+        again = make_background(model, common, fasta, file, resume=True, **FP32)
+    assert "common.h5: is whole, nothing is left to do" in caplog.text
+    assert (again.tally, again.columns) == (done.tally, done.columns)
+    assert file.stat().st_mtime_ns == before
+    with pytest.raises(InputError, match="exists already"):
+        make_background(model, common, fasta, file, resume=True, strand="forward", **FP32)

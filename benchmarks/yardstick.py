@@ -7,6 +7,7 @@ floats and keeps to torch's own layers. ``matched`` gives both with the same wei
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,8 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from danq.core import CnnRnn, Flatten, Mlp, MultiLabel, Recurrent, SymbolConv
-from danq.models import Model, ModelSpec
-from danq.models.architecture import Architecture
+
+if TYPE_CHECKING:
+    from danq.models import Model
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,10 @@ def danq_module(size: Size, *, dropout: bool = True) -> CnnRnn:
 
 def danq_model(size: Size, module: CnnRnn) -> Model:
     """A module of `danq_module` as a model whose tracks have names."""
+    # Here alone, for danq.models needs more than a machine with a card may have.
+    from danq.models import Model, ModelSpec
+    from danq.models.architecture import Architecture
+
     numbers = Architecture(
         filters=size.filters,
         width=size.width,

@@ -28,6 +28,7 @@ from danq.genome.variants import (
     open_variants,
     window_center,
 )
+from danq.genome.variants.source import _piped
 
 TEXT = {
     "chr1": "ACGTTGCAACTGATCGGCTAAGTCCATGCA" * 4,
@@ -402,6 +403,34 @@ def test_truncated_bcf_is_refused(tmp_path, form, monkeypatch):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data[:-cut])))
         with pytest.raises(InputError, match=r"truncated|cannot be read as BCF"):
             read("-")
+
+
+class Failing(io.RawIOBase):
+    """Bytes, and then what is wrong with them."""
+
+    def __init__(self, error: Exception) -> None:
+        self.left, self.error = 3, error
+
+    def read(self, size: int = -1) -> bytes:
+        if not self.left:
+            raise self.error
+        self.left -= 1
+        return b"x" * 10
+
+
+@pytest.mark.parametrize("error", [InputError("cut short"), ValueError("cut short")])
+def test_what_is_wrong_with_piped_bytes_is_always_told(error):
+    for _ in range(50):
+        with (
+            pytest.raises(type(error), match="cut short"),
+            _piped(Failing(error)) as reader,  # type: ignore[arg-type]
+        ):
+            assert reader.read() == b"x" * 30
+
+
+def test_a_pipe_may_be_left_early():
+    with _piped(io.BufferedReader(io.BytesIO(bytes(1 << 20)))) as reader:  # type: ignore[arg-type]
+        assert reader.read(5) == bytes(5)
 
 
 def test_missing_files_and_bad_options_are_refused(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +32,19 @@ class BcfSource:
         meta = str(header).splitlines()[:-1]
         self.header = Header(meta, [str(name) for name in header.contigs], list(header.samples))
         if sample is not None:
-            find_sample(self.header.samples, sample, name)
+            try:
+                find_sample(self.header.samples, sample, name)
+            except InputError:
+                self.close()
+                raise
         if not keep_lines:
             self.file.subset_samples([] if sample is None else [sample])
         self._record = 1
+
+    def close(self) -> None:
+        """Close the file; what was wrong with it was told when it was read."""
+        with suppress(OSError, ValueError):
+            self.file.close()
 
     def skip(self, records: int) -> None:
         """Pass over records."""

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from danq.errors import InputError
 from danq.genome.variants.bcf import BcfSource
 from danq.genome.variants.records import TableSource
 from danq.genome.variants.stream import STDIN, name_of, open_stream
@@ -42,14 +41,19 @@ def open_source(
             yield BcfSource(str(path), name, sample, keep_lines)
             return
         with _piped(handle) as pipe:
-            yield BcfSource(pipe, name, sample, keep_lines)
+            source = BcfSource(pipe, name, sample, keep_lines)
+            try:
+                yield source
+            finally:
+                # htslib holds the pipe open by a number of its own.
+                source.close()
 
 
 @contextmanager
 def _piped(handle: io.BufferedReader[Any]) -> Iterator[Any]:
     """Pipe with the bytes of ``handle`` in it: htslib reads nothing but files and pipes."""
     end, begin = os.pipe()
-    failed: list[InputError] = []
+    failed: list[Exception] = []
 
     def pump() -> None:
         try:
@@ -57,16 +61,18 @@ def _piped(handle: io.BufferedReader[Any]) -> Iterator[Any]:
                 shutil.copyfileobj(handle, writer)
         except BrokenPipeError:
             pass
-        except InputError as error:
+        except Exception as error:
             failed.append(error)
 
     thread = threading.Thread(target=pump, daemon=True)
     thread.start()
-    with os.fdopen(end, "rb") as reader:
-        try:
-            yield reader
-        finally:
-            # What is wrong with the bytes says more than what htslib makes of them.
-            if failed:
-                raise failed[0]
-    thread.join()
+    reader = os.fdopen(end, "rb")
+    try:
+        yield reader
+    finally:
+        # A pump that still writes stops at the closed pipe.
+        reader.close()
+        thread.join()
+        # What is wrong with the bytes says more than what htslib makes of them.
+        if failed:
+            raise failed[0]

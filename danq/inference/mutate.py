@@ -163,7 +163,8 @@ def mutate_file(
     """Write the effect of every single-base change of regions or records.
 
     Each is judged as `mutate` judges a sequence, but windows on a genome are filled from it.
-    Memory does not grow with the length of what is changed.
+    Memory does not grow with the length of a region; records of a FASTA file and rows of a BED file
+    are all held.
 
     Parameters
     ----------

@@ -35,7 +35,8 @@ SUMMARIES = {
 """What is said of a score over all tracks."""
 
 SIGNIFICANCE = "significance"
-"""DeepSEA's functional significance: the geometric mean of a variant's E-values over tracks."""
+"""DeepSEA's functional significance: the geometric mean of a variant's E-values over tracks,
+without conservation."""
 
 CLIP = 1e-12
 """DeepSEA's guard: log2 odds are log2(p / (1 - p + CLIP)), so at most 39.9."""
@@ -63,17 +64,6 @@ class Effects(NamedTuple):
             return getattr(self, name)
         diff = self.alt - self.ref
         return diff if name == DIFF else np.abs(diff * self.logit)
-
-    def mixed(self, other: Effects, rows: Int[np.ndarray, "M"]) -> Effects:
-        """Some rows replaced by their mean with those of another."""
-        done = Effects(*(mine.copy() for mine in self))
-        for mine, theirs in zip(done, other, strict=True):
-            mine[rows] = (mine[rows] + theirs) / 2
-        return done
-
-    def take(self, rows: Int[np.ndarray, "V"]) -> Effects:
-        """Rows by number; one may come several times."""
-        return Effects(*(mine[rows] for mine in self))
 
 
 class View(NamedTuple):

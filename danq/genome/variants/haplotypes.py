@@ -88,7 +88,8 @@ def read_haplotypes(
 
     Alleles of a haploid or homozygous genotype lie on every haplotype. A heterozygous one
     is phased where GT says ``|``; those with different phase sets (PS) are not phased with
-    each other. All of them are held in memory, about 60 bytes each.
+    each other. All of them are held in memory, about 60 bytes each in the end,
+    more while they are read.
 
     Parameters
     ----------

@@ -147,9 +147,7 @@ def open_variant_writer(
 
 
 @contextmanager
-def _vcf_writer(
-    out: Path, layout: VariantLayout, head: Head, overwrite: bool
-) -> Iterator[VcfWriter]:
+def _vcf_writer(out: Path, layout: VariantLayout, head: Head, overwrite: bool) -> Iterator[Writer]:
     """Writer of a VCF; its index is moved to its place once the VCF is in its own."""
     indexes = [check_target(file, overwrite) for file in variant_files(out, "vcf")[1:]]
     beside: list[Path] = []

@@ -84,6 +84,6 @@ def _compare(fp32: PerTrack, bf16: PerTrack, names: Sequence[str]) -> FigureCost
     return FigureCost(
         float(fp32[known].mean()),
         float(bf16[known].mean()),
-        names[known[worst]],
+        names[int(known[worst])],
         float(apart[worst]),
     )

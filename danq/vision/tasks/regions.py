@@ -155,9 +155,9 @@ class Regions(Task):
         ),
     )
     recipe = recipe(epochs=12, lr=4e-3, batch_size=32)
-    quick_recipe = {"epochs": 3}  # noqa: RUF012
+    quick_recipe = {"epochs": 4}  # noqa: RUF012
     sizes = Sizes(1500, 100, 300)
-    quick_sizes = Sizes(128, 24, 32)
+    quick_sizes = Sizes(400, 32, 48)
     shown = ("exact",)
     targets = (
         Target("90 % true phrases", lambda m: m["densecap"]["exact"] >= 0.9),

@@ -172,8 +172,9 @@ class Reports(Task):
         ),
     )
     recipe = recipe(epochs=14, lr=4e-3, batch_size=32)
+    quick_recipe = {"epochs": 4}  # noqa: RUF012
     sizes = Sizes(1800, 100, 300)
-    quick_sizes = Sizes(128, 24, 32)
+    quick_sizes = Sizes(400, 32, 48)
     shown = ("bleu4", "exact", "tag_f1")
     targets = (
         Target("tag F1 at least .9", lambda m: m["two-level"]["tag_f1"] >= 0.9),

@@ -197,7 +197,9 @@ def load_weights(module: M, file: Path) -> M:
         When they do not fit.
     """
     try:
-        module.load_state_dict(safetensors.torch.load_file(file), assign=True)
+        # Copied, because the memory of a file is not aligned as torch aligns its own.
+        state = {name: value.clone() for name, value in safetensors.torch.load_file(file).items()}
+        module.load_state_dict(state, assign=True)
     except RuntimeError as error:
         raise InputError(f"weights do not fit the architecture: {error}", file=file) from error
     return module.eval()

@@ -27,8 +27,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DANQ_CACHE", str(tmp_path / "cache"))
     tracks = ("Reb1", "Abf1", "Rap1", "Cbf1")
-    for name in ("m.safetensors", "n.safetensors"):
-        torch.manual_seed(len(name))
+    for seed, name in enumerate(("m.safetensors", "n.safetensors")):
+        torch.manual_seed(seed)
         spec = ModelSpec(
             preset="danq-small",
             architecture=architecture("danq-small", **SHAPE),

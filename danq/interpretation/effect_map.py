@@ -237,7 +237,8 @@ def save_picture(figure: Figure, path: Path, ending: str) -> None:
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
         for axes in figure.axes:
-            axes.set_position(np.round(axes.get_position().bounds, 6))
+            left, bottom, width, height = np.round(axes.get_position().bounds, 6)
+            axes.set_position((left, bottom, width, height))
     kind = ending.lower().removeprefix(".")
     stamp = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     with rc_context({"svg.hashsalt": "danq"}):

@@ -23,8 +23,8 @@ from danq.genome.motif import IUPAC, LETTERS, Motif
 from danq.genome.motifs import read_motifs
 from danq.genome.simulation.truth import read_truth
 from danq.interpretation import MotifReport, find_motifs
-from danq.interpretation.filters import RULES
-from danq.interpretation.recovery import recovery
+from danq.interpretation.motifs.filters import RULES
+from danq.interpretation.motifs.recovery import recovery
 
 ROOT = Path(__file__).resolve().parents[1]
 COLLECTION = "motifs-human/jaspar_2024_consensus.meme.gz"

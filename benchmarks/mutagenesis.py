@@ -18,7 +18,7 @@ from benchmarks.rounds import Row, alternate, compare
 from benchmarks.yardstick import QUICK, Size, danq_model, matched, one_hot, random_codes
 from danq.inference.forward import predict_codes
 from danq.inference.incremental import Incremental
-from danq.inference.mutate import mutate
+from danq.inference.mutagenesis.mutate import mutate
 
 PART = "mutagenesis"
 YARDSTICK = {"fp32": 3.3, "bf16": 6.0}

@@ -25,7 +25,7 @@ import polars as pl
 from benchmarks.motifs import COLLECTION
 from benchmarks.yeast import CONFIG, ROOT, write_sheet
 from danq.datasets import build_dataset
-from danq.inference.evaluate import evaluate
+from danq.inference.evaluation.evaluate import evaluate
 from danq.models import PRESETS
 from danq.training import read_config, train
 

@@ -20,7 +20,7 @@ from benchmarks.rounds import alternate
 from benchmarks.training_step import STEPS, step
 from danq.datasets import Dataset
 from danq.device import resolve_device, resolve_precision, set_threads
-from danq.inference.evaluate import evaluate
+from danq.inference.evaluation.evaluate import evaluate
 from danq.models import load_model
 from danq.training import train
 from danq.training.config import RunConfig

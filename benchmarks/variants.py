@@ -23,7 +23,7 @@ from benchmarks.yardstick import QUICK, Size, danq_model, matched, random_codes
 from danq.genome.alphabet import decode
 from danq.inference.forward import predict_codes
 from danq.inference.incremental import Incremental
-from danq.inference.score_variants import score_variants
+from danq.inference.variants.score import score_variants
 from danq.models import save_model
 
 PART = "variants"

@@ -88,7 +88,7 @@ def evaluate(
     with a row a track, curves and plots. Tracks without positives are listed, not averaged.
     """
     from danq.device import set_threads
-    from danq.inference.evaluate import evaluate as measure
+    from danq.inference.evaluation.evaluate import evaluate as measure
 
     set_threads(threads)
     report = measure(

@@ -73,7 +73,7 @@ def predict(models: tuple[Path, ...], input: Path, out: str, **given: Any) -> No
     --genome, one-hot arrays (DeepSEA's .mat or HDF5 with testxdata; npz), or with --tile a
     genome.
     """
-    from danq.inference.predict import predict as run
+    from danq.inference.prediction.predict import predict as run
 
     with progress("predicting") as show:
         done = run(models, input, out, progress=show, **given)

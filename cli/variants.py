@@ -117,11 +117,11 @@ def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> 
         raise click.UsageError("Give a model, and then the variants or --background.")
     with progress("scoring", unit="variants") as show:
         if background is None:
-            from danq.inference.score_variants import score_variants
+            from danq.inference.variants.score import score_variants
 
             done = score_variants(models, str(source), progress=show, **given)
         else:
-            from danq.inference.make_background import make_background
+            from danq.inference.variants.make_background import make_background
 
             for name in ("format", "scores", "haplotypes", "calibrate"):
                 if given.pop(name) is not None:

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from danq.genome import simulate as simulate
     from danq.inference import evaluate as evaluate
     from danq.inference import predict as predict
-    from danq.inference.make_background import make_background as make_background
-    from danq.inference.mutate import mutate as mutate
-    from danq.inference.score_variants import score_variants as score_variants
+    from danq.inference.mutagenesis.mutate import mutate as mutate
+    from danq.inference.variants.make_background import make_background as make_background
+    from danq.inference.variants.score import score_variants as score_variants
     from danq.interpretation import find_motifs as find_motifs
-    from danq.interpretation.classify_variants import classify_variants as classify_variants
+    from danq.interpretation.functional.classify import classify_variants as classify_variants
     from danq.models import load_model as load
     from danq.models import summary as summary
     from danq.models.export import export_model as export
@@ -47,18 +47,18 @@ __getattr__, __dir__ = lazy_names(
         "Genome": "danq.genome:Genome",
         "InputError": "danq.errors:InputError",
         "build_dataset": "danq.datasets:build_dataset",
-        "classify_variants": "danq.interpretation.classify_variants:classify_variants",
+        "classify_variants": "danq.interpretation.functional.classify:classify_variants",
         "convert_dataset": "danq.datasets:convert_dataset",
         "evaluate": "danq.inference:evaluate",
         "export": "danq.models.export:export_model",
         "find_motifs": "danq.interpretation:find_motifs",
         "import_weights": "danq.models.weights:import_weights",
         "load": "danq.models:load_model",
-        "make_background": "danq.inference.make_background:make_background",
-        "mutate": "danq.inference.mutate:mutate",
+        "make_background": "danq.inference.variants.make_background:make_background",
+        "mutate": "danq.inference.mutagenesis.mutate:mutate",
         "predict": "danq.inference:predict",
         "read_motifs": "danq.genome:read_motifs",
-        "score_variants": "danq.inference.score_variants:score_variants",
+        "score_variants": "danq.inference.variants.score:score_variants",
         "simulate": "danq.genome:simulate",
         "summary": "danq.models:summary",
         "train": "danq.training:train",

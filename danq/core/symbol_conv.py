@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from danq.core import _symbol_kernels as kernels
+from danq.core.pair_sums import CODES, SYMBOLS, pair_codes, pair_table
 
 
 def one_hot(codes: UInt8[Tensor, "B L"], unknown: float) -> Float[Tensor, "B 4 L"]:
     """Codes 0-3 to one-hot channels; code 4 gives ``unknown`` in each of the four."""
-    table = torch.eye(kernels.CODES, kernels.SYMBOLS, device=codes.device)
-    table[kernels.SYMBOLS] = unknown
+    table = torch.eye(CODES, SYMBOLS, device=codes.device)
+    table[SYMBOLS] = unknown
     return F.embedding(codes.long(), table).transpose(1, 2)
 
 
@@ -28,8 +29,8 @@ class _LookupConv(torch.autograd.Function):
         batch, length = codes.shape
         filters = weight.shape[0]
         steps = (length - width + 1) // pool
-        pairs = kernels.pair_codes(codes.numpy())
-        table = kernels.pair_table(weight.detach().numpy(), unknown)
+        pairs = pair_codes(codes.numpy())
+        table = pair_table(weight.detach().numpy(), unknown)
         out = np.empty((batch, steps, filters), table.dtype)
         train = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
         winner = np.empty(out.shape if train else (0, 0, 0), np.uint8)
@@ -45,7 +46,7 @@ class _LookupConv(torch.autograd.Function):
     def backward(ctx, grad):
         filters = grad.shape[2]
         grad = grad.contiguous().numpy()
-        weight_grad = np.zeros((filters, kernels.SYMBOLS, ctx.width), grad.dtype)
+        weight_grad = np.zeros((filters, SYMBOLS, ctx.width), grad.dtype)
         bias_grad = np.zeros(filters, grad.dtype)
         unknown = grad.dtype.type(ctx.unknown)
         kernels.backward(ctx.quads, ctx.winner, grad, unknown, ctx.pool, weight_grad, bias_grad)
@@ -96,7 +97,7 @@ class SymbolConv(nn.Module):
         self.width, self.pool, self.unknown = width, pool, unknown
         self.activation = activation
         self.out_features = filters
-        self.weight = nn.Parameter(torch.empty(filters, kernels.SYMBOLS, width))
+        self.weight = nn.Parameter(torch.empty(filters, SYMBOLS, width))
         self.bias = nn.Parameter(torch.zeros(filters))
         nn.init.uniform_(self.weight, -0.05, 0.05)
 

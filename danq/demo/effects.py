@@ -13,7 +13,7 @@ from jaxtyping import Float32
 import danq
 from danq.errors import InputError
 from danq.genome.simulate import Truth
-from danq.inference.score_variants import score_variants as score
+from danq.inference.variants.score import score_variants as score
 from danq.models import Model
 from danq.output import replacing
 

@@ -1,8 +1,12 @@
-"""Run models: on windows, on files of sequences and regions, on whole genomes."""
+"""Run models: on windows, on files of sequences and regions, on whole genomes, on variants.
 
-from danq.inference.evaluate import EvaluationReport, evaluate
+``forward``, ``incremental`` and ``ensemble`` run models; each folder is one thing that is done
+with them, but for ``sources``, where windows come from, and ``writers``, which outputs share.
+"""
+
+from danq.inference.evaluation.evaluate import EvaluationReport, evaluate
 from danq.inference.forward import predict_blocks, predict_codes, predict_dataset
-from danq.inference.predict import Written, predict
+from danq.inference.prediction.predict import Written, predict
 
 __all__ = [
     "EvaluationReport",

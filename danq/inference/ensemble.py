@@ -13,7 +13,7 @@ import numpy as np
 
 from danq.errors import InputError
 from danq.inference.forward import Strand, predict_blocks
-from danq.inference.tiling import Chunk, Rows
+from danq.inference.sources.tiling import Chunk, Rows
 from danq.inference.writers.layout import Values
 from danq.models import Model, load_model
 

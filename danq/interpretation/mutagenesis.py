@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from danq.errors import InputError
-from danq.inference.effects import UNITS, BaseEffects
 from danq.inference.ensemble import AnyModel, Ensemble
-from danq.inference.inputs import Location
-from danq.inference.mutate import Mutated, mutate_file
-from danq.inference.stretches import Stretch
+from danq.inference.mutagenesis.effects import UNITS, BaseEffects
+from danq.inference.mutagenesis.mutate import Mutated, mutate_file
+from danq.inference.mutagenesis.stretches import Stretch
+from danq.inference.sources.request import Location
 from danq.interpretation.effect_map import MOST_TRACKS, check_ending, plot_effects, save_picture
 from danq.output import check_target, replacing
 
@@ -33,12 +33,12 @@ def mutate_and_plot(
     overwrite: bool = False,
     **given: Any,
 ) -> Mutated:
-    """`danq.inference.mutate.mutate_file`, with a picture of one sequence besides.
+    """`danq.inference.mutagenesis.mutate.mutate_file`, with a picture of one sequence besides.
 
     Parameters
     ----------
     models, out, overwrite, given
-        As `danq.inference.mutate.mutate_file` takes them.
+        As `danq.inference.mutagenesis.mutate.mutate_file` takes them.
     plot
         ``.png``, ``.svg`` or ``.pdf``; see `danq.interpretation.effect_map.plot_effects`.
     plot_tracks
@@ -47,9 +47,9 @@ def mutate_and_plot(
     Raises
     ------
     InputError
-        As `danq.inference.mutate.mutate_file`; when tracks to draw are named without a picture,
-        unknown or too many, there is more than one sequence to draw or one that is too long, or
-        the picture exists, has an unknown ending or cannot be written.
+        As `danq.inference.mutagenesis.mutate.mutate_file`; when tracks to draw are named without a
+        picture, unknown or too many, there is more than one sequence to draw or one that is too
+        long, or the picture exists, has an unknown ending or cannot be written.
     """
     if plot is None:
         if plot_tracks:

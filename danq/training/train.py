@@ -17,7 +17,7 @@ from danq.datasets.dataset import Dataset
 from danq.device import resolve_device, resolve_precision, set_threads
 from danq.errors import InputError
 from danq.genome.motifs import write_meme
-from danq.inference.evaluate import evaluate as evaluate_model
+from danq.inference.evaluation.evaluate import evaluate as evaluate_model
 from danq.memory import kept_memory
 from danq.models import (
     Architecture,

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from danq.datasets.hdf5 import GuardedFile
-from danq.inference.tiling import Rows
+from danq.inference.sources.tiling import Rows
 from danq.inference.writers.layout import Layout, Values, Writer
 
 MAGIC = "danq-predictions"

@@ -15,7 +15,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from danq.errors import InputError
-from danq.inference.tiling import Rows
+from danq.inference.sources.tiling import Rows
 
 SPREAD = "_sd"
 """Ending of the column that holds a track's standard deviation over an ensemble."""

@@ -1,0 +1,161 @@
+"""The folder that an evaluation is written to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from danq.output import replacing_folder
+
+if TYPE_CHECKING:
+    from danq.inference.evaluation.evaluate import EvaluationReport
+
+SUMMARY = "summary.json"
+FORMAT = "danq-evaluation"
+FILES = frozenset(
+    {
+        SUMMARY,
+        "metrics.tsv",
+        "groups.tsv",
+        "curves.tsv",
+        "calibration.tsv",
+        "precision_recall.png",
+        "roc.png",
+        "calibration.png",
+        "baseline.png",
+        "paper.tsv",
+        "paper.png",
+    }
+)
+"""Every file that an evaluation may hold."""
+
+_SHOWN = (
+    "created_by",
+    "model",
+    "model_digest",
+    "dataset",
+    "dataset_digest",
+    "split",
+    "strand",
+    "precision",
+)
+
+
+def objection(folder: Path) -> str | None:
+    """Say why a folder is none of an evaluation; None when it holds files of one alone."""
+    strange = sorted({entry.name for entry in folder.iterdir()} - FILES)
+    return f"holds '{strange[0]}', which is not of an evaluation" if strange else None
+
+
+def write_folder(report: EvaluationReport, out: Path, *, overwrite: bool = False) -> None:
+    """Write a report, under a temporary name until it is whole.
+
+    Parameters
+    ----------
+    report
+        What was measured.
+    out
+        Folder to make.
+    overwrite
+        Replace an evaluation that lies there.
+
+    Raises
+    ------
+    InputError
+        As `danq.output.check_folder`; and when the system refuses to write, as on a full disk.
+    """
+    with replacing_folder(out, overwrite, objection=objection) as folder:
+        _fill(folder, report)
+
+
+def _fill(folder: Path, report: EvaluationReport) -> None:
+    from danq.evaluation import plots, published
+
+    about = report.provenance
+    _write_tsv(folder / "metrics.tsv", report.table, about)
+    _write_tsv(folder / "groups.tsv", report.groups, about)
+    _write_tsv(folder / "curves.tsv", curve_rows(report), about)
+    _write_tsv(folder / "calibration.tsv", calibration_rows(report), about)
+    plots.save(
+        plots.plot_precision_recall(report.curves, report.table), folder / "precision_recall.png"
+    )
+    plots.save(plots.plot_roc(report.curves, report.table), folder / "roc.png")
+    plots.save(plots.plot_calibration(report.calibration, report.table), folder / "calibration.png")
+    if report.baseline is not None:
+        plots.save(plots.plot_baseline(report.table), folder / "baseline.png")
+    if report.paper is not None and report.paper.tracks is not None:
+        tracks = report.paper.tracks
+        _write_tsv(folder / "paper.tsv", tracks, about)
+        models = published.models_of(tracks)
+        model = "DanQ" if "DanQ" in models else models[0] if models else None
+        if model is not None:
+            prefix = published.column(model, "")[:-1]
+            figure = plots.plot_against(tracks, prefix, f"{model} as published")
+            plots.save(figure, folder / "paper.png")
+    text = json.dumps({"format": FORMAT, "format_version": 1, **report.summary()}, indent=2)
+    (folder / SUMMARY).write_text(text + "\n", encoding="utf-8")
+
+
+def curve_rows(report: EvaluationReport) -> pl.DataFrame:
+    """Points of the curves, a row a track and place.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``track``; ``x``, a recall and a false positive rate; ``precision`` at that recall;
+        ``true_positive_rate`` at that false positive rate.
+    """
+    curves, names = report.curves, report.table["track"].to_list()
+    points = curves.grid.size
+    table = pl.DataFrame(
+        {
+            "track": [name for name in names for _ in range(points)],
+            "x": np.tile(curves.grid, len(names)),
+            "precision": curves.precision.ravel(),
+            "true_positive_rate": curves.sensitivity.ravel(),
+        },
+        schema_overrides={"track": pl.String},
+    )
+    return table.with_columns(pl.selectors.float().round(6))
+
+
+def calibration_rows(report: EvaluationReport) -> pl.DataFrame:
+    """Bins of the calibration, all tracks pooled under the name ``all``, then each track.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``track``, ``low``, ``high``, ``windows``, ``predicted``, ``observed``; bins without
+        windows are left out.
+    """
+    pooled, single = report.calibration.pooled(), report.calibration
+    names = ["all", *report.table["track"].to_list()]
+    bins = single.edges.size - 1
+    parts = {
+        name: np.concatenate([getattr(pooled, name), getattr(single, name)]).ravel()
+        for name in ("windows", "predicted", "observed")
+    }
+    table = pl.DataFrame(
+        {
+            "track": [name for name in names for _ in range(bins)],
+            "low": np.tile(single.edges[:-1], len(names)),
+            "high": np.tile(single.edges[1:], len(names)),
+            **parts,
+        },
+        schema_overrides={"track": pl.String},
+    )
+    return table.filter(pl.col("windows") > 0).with_columns(pl.selectors.float().round_sig_figs(6))
+
+
+def _write_tsv(path: Path, table: pl.DataFrame, about: Mapping[str, Any]) -> None:
+    """Comment lines of provenance, one header line, one line a row; empty where undefined."""
+    with path.open("wb") as file:
+        for name in _SHOWN:
+            file.write(f"# {name}: {about[name] or '-'}\n".encode())
+        plain = table.with_columns(pl.selectors.float().fill_nan(None))
+        plain.write_csv(file, separator="\t", quote_style="never")

@@ -1,0 +1,1 @@
+"""Effects of every single-base change of a sequence, and of pairs of them."""

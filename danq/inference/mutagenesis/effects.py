@@ -1,0 +1,343 @@
+"""What changed bases do to predictions: single bases, and pairs of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+from jaxtyping import Float32, Int, UInt8
+
+from danq.errors import InputError
+from danq.genome.alphabet import N, reverse_complement
+from danq.inference.ensemble import Engine, Ensemble
+from danq.inference.incremental import Incremental
+from danq.inference.mutagenesis.stretches import Scene
+from danq.typing import CodeBatch, Codes
+
+LOG = logging.getLogger("danq")
+
+Effect = Literal["logit", "probability"]
+UNITS: dict[Effect, str] = {
+    "logit": "change in log2 odds (bits), altered minus unaltered",
+    "probability": "change in probability, altered minus unaltered",
+}
+
+BLOCK = 2048
+"""Changed windows that are evaluated at once."""
+
+_BITS = np.float32(1 / np.log(2))
+
+
+class Changes(NamedTuple):
+    """Changes of windows, each of ``E`` bases.
+
+    Attributes
+    ----------
+    window
+        ``(M,)`` which window is changed, ascending.
+    place, base
+        ``(M, E)`` places in it, and what comes there.
+    """
+
+    window: Int[np.ndarray, "M"]
+    place: Int[np.ndarray, "M E"]
+    base: UInt8[np.ndarray, "M E"]
+
+
+class Values(NamedTuple):
+    """Effects ``(M, P)``: means over models, and sample standard deviations of several."""
+
+    mean: Float32[np.ndarray, "M P"]
+    spread: Float32[np.ndarray, "M P"] | None
+
+    def part(self, which: slice) -> Values:
+        """Some of them."""
+        return Values(self.mean[which], None if self.spread is None else self.spread[which])
+
+
+def single_changes(codes: Codes, low: int, high: int, window: int = 0) -> Changes:
+    """Every other base at every known base of a part of a window.
+
+    Parameters
+    ----------
+    codes
+        ``(L,)`` codes of the window.
+    low, high
+        Part to change, half-open.
+    window
+        Number of the window.
+
+    Returns
+    -------
+    Changes
+        Of one base each, by place and then A, C, G, T.
+    """
+    place = np.repeat(np.arange(low, high), 4)
+    base = np.tile(np.arange(4, dtype=np.uint8), high - low)
+    kept = (codes[place] != N) & (codes[place] != base)
+    place, base = place[kept, None], base[kept, None]
+    return Changes(np.full(len(place), window), place, base)
+
+
+def pair_changes(codes: Codes, low: int, high: int) -> Iterator[Changes]:
+    """Every change of two known bases at once of a part of a window, for each first base.
+
+    Yields
+    ------
+    Changes
+        Of two bases each, by place and then base of the first, then of the second.
+    """
+    _, place, base = single_changes(codes, low, high)
+    for row in range(len(place)):
+        later = np.flatnonzero(place[:, 0] > place[row, 0])
+        if later.size:
+            rows = np.stack([np.full(later.size, row), later], axis=1)
+            yield Changes(np.zeros(later.size, np.int64), place[rows, 0], base[rows, 0])
+
+
+def joined(changes: Sequence[Changes]) -> Changes:
+    """Several as one."""
+    return Changes(*(np.concatenate(part) for part in zip(*changes, strict=True)))
+
+
+class Judge:
+    """Effects of changes on the predictions of an ensemble.
+
+    An effect is the prediction with the change minus the one without. On both strands, it is the
+    mean of the effects on the window and on its reverse complement; of several models, the mean
+    of theirs.
+
+    Parameters
+    ----------
+    ensemble
+        Models and tracks.
+    engine
+        How they are run.
+    effect
+        ``"logit"`` or ``"probability"``.
+    tolerance
+        As `danq.inference.incremental.Incremental` takes it.
+    block
+        Changed windows that are evaluated at once.
+
+    Raises
+    ------
+    InputError
+        When ``effect`` or the strand is none of its words, or ``block`` is below 1.
+    """
+
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        engine: Engine,
+        *,
+        effect: Effect,
+        tolerance: float,
+        block: int = BLOCK,
+    ) -> None:
+        if effect not in get_args(Effect):
+            raise InputError(f"effect is '{effect}'", remedy="Choose 'logit' or 'probability'")
+        if engine.strand not in ("both", "forward"):
+            raise InputError(f"strand is '{engine.strand}'", remedy="Choose 'both' or 'forward'")
+        if block < 1:
+            raise InputError(f"a batch of {block} windows is below 1")
+        self.effect: Effect = effect
+        self.block, self.engine = block, engine
+        self.picked = np.array(ensemble.picked)
+        self.strands = 2 if engine.strand == "both" else 1
+        self.members = [
+            Incremental(
+                model.module,
+                device=engine.device,
+                precision=engine.precision,
+                tolerance=tolerance,
+            )
+            for model in ensemble.models
+        ]
+        for reason in dict.fromkeys(member.reason for member in self.members):
+            if reason is not None:
+                LOG.info(f"every changed window is evaluated in full: {reason}")
+
+    def judge(
+        self, codes: CodeBatch, changes: Changes
+    ) -> tuple[Values, Float32[np.ndarray, "R P"]]:
+        """Effects of changes of windows.
+
+        Parameters
+        ----------
+        codes
+            ``(R, L)`` codes of the windows.
+        changes
+            ``M`` of them.
+
+        Returns
+        -------
+        values : Values
+            Effects.
+        reference : np.ndarray
+            ``(R, P)`` probabilities of the unaltered windows, means over strands and models.
+        """
+        reference = np.empty((len(codes), len(self.picked)), dtype=np.float32)
+        parts = []
+        done = 0
+        for at in range(0, max(len(changes.place), 1), self.block):
+            some = Changes(*(part[at : at + self.block] for part in changes))
+            last = at + self.block >= len(changes.place)
+            low = done if not len(some.window) else min(done, int(some.window[0]))
+            done = len(codes) if last else int(some.window[-1]) + 1
+            values, reference[low:done] = self._block(
+                codes[low:done], some._replace(window=some.window - low)
+            )
+            parts.append(values)
+        known = np.concatenate(parts, axis=1)
+        if len(known) == 1:
+            return Values(known[0], None), reference
+        mean = known.mean(axis=0, dtype=np.float64).astype(np.float32)
+        spread = known.std(axis=0, ddof=1, dtype=np.float64).astype(np.float32)
+        return Values(mean, spread), reference
+
+    def _block(
+        self, codes: CodeBatch, changes: Changes
+    ) -> tuple[Float32[np.ndarray, "models M P"], Float32[np.ndarray, "R P"]]:
+        count = len(changes.window)
+        changed = codes[changes.window]
+        changed[np.arange(count)[:, None], changes.place] = changes.base
+        out = np.zeros((len(self.members), count, len(self.picked)), dtype=np.float32)
+        reference = np.zeros((len(codes), len(self.picked)))
+        for member, mine in zip(self.members, out, strict=True):
+            for before, after in zip(self._readings(codes), self._readings(changed), strict=True):
+                known, new = member.logits(before, after, changes.window)
+                known, new = known[:, self.picked], new[:, self.picked]
+                probability = _sigmoid(known)
+                reference += probability
+                if self.effect == "logit":
+                    mine += (new - known[changes.window]) * _BITS
+                else:
+                    mine += (_sigmoid(new) - probability[changes.window]).astype(np.float32)
+        out /= np.float32(self.strands)
+        return out, (reference / (len(self.members) * self.strands)).astype(np.float32)
+
+    def _readings(self, codes: Codes) -> Iterator[Codes]:
+        """Windows as they are, then the other strand where it is wanted."""
+        yield codes
+        if self.strands == 2:
+            yield reverse_complement(codes)
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    # Unlike exp, tanh overflows nowhere.
+    return 0.5 + 0.5 * np.tanh(0.5 * logits.astype(np.float64))
+
+
+@dataclass(frozen=True)
+class BaseEffects:
+    """Effects of all single-base changes in a scene.
+
+    Attributes
+    ----------
+    scene
+        Window, and the ``l`` bases of it that were changed.
+    mean
+        ``(l, 4, P)``: effect of A, C, G, T in place of each base on each track; 0 for the base
+        that is there, NaN in all four where it is unknown.
+    spread
+        Sample standard deviations over several models, in the same shape.
+    reference
+        ``(P,)`` probabilities of the unchanged window.
+    """
+
+    scene: Scene
+    mean: Float32[np.ndarray, "l 4 P"]
+    spread: Float32[np.ndarray, "l 4 P"] | None
+    reference: Float32[np.ndarray, "P"]
+
+    @property
+    def codes(self) -> Codes:
+        """``(l,)`` codes of the bases that were changed."""
+        return self.scene.codes[self.scene.low : self.scene.high]
+
+
+def base_effects(judge: Judge, scenes: Iterable[Scene]) -> Iterator[BaseEffects]:
+    """Effects of all single-base changes in scenes, small ones being judged together."""
+    held: list[Scene] = []
+    count = 0
+    for scene in scenes:
+        held.append(scene)
+        count += 3 * (scene.high - scene.low)
+        if count >= judge.block:
+            yield from _judged_scenes(judge, held)
+            held, count = [], 0
+    if held:
+        yield from _judged_scenes(judge, held)
+
+
+def _judged_scenes(judge: Judge, scenes: list[Scene]) -> Iterator[BaseEffects]:
+    each = [
+        single_changes(scene.codes, scene.low, scene.high, row) for row, scene in enumerate(scenes)
+    ]
+    values, reference = judge.judge(np.stack([scene.codes for scene in scenes]), joined(each))
+    at = 0
+    for scene, changes, known in zip(scenes, each, reference, strict=True):
+        mine = values.part(slice(at, at + len(changes.window)))
+        at += len(changes.window)
+        mean = _by_base(scene, changes, mine.mean)
+        spread = None if mine.spread is None else _by_base(scene, changes, mine.spread)
+        yield BaseEffects(scene, mean, spread, known)
+
+
+def _by_base(scene: Scene, changes: Changes, values: np.ndarray) -> Float32[np.ndarray, "l 4 P"]:
+    out = np.zeros((scene.high - scene.low, 4, values.shape[1]), dtype=np.float32)
+    out[scene.codes[scene.low : scene.high] == N] = np.nan
+    out[changes.place[:, 0] - scene.low, changes.base[:, 0]] = values
+    return out
+
+
+@dataclass(frozen=True)
+class PairEffects:
+    """Effects of changing two bases of a scene at once.
+
+    Attributes
+    ----------
+    scene
+        The window.
+    changes
+        ``M`` changes of two bases.
+    values
+        Their effects, ``(M, P)``.
+    """
+
+    scene: Scene
+    changes: Changes
+    values: Values
+
+
+def pair_effects(judge: Judge, scene: Scene, low: int, high: int) -> Iterator[PairEffects]:
+    """Effects of changing two bases at once, in a part of a window, some at a time.
+
+    Parameters
+    ----------
+    judge
+        Models.
+    scene
+        The window.
+    low, high
+        Part of the window, half-open.
+    """
+    held: list[Changes] = []
+    count = 0
+    for changes in pair_changes(scene.codes, low, high):
+        held.append(changes)
+        count += len(changes.window)
+        if count >= judge.block:
+            yield _judged_pairs(judge, scene, joined(held))
+            held, count = [], 0
+    if held:
+        yield _judged_pairs(judge, scene, joined(held))
+
+
+def _judged_pairs(judge: Judge, scene: Scene, changes: Changes) -> PairEffects:
+    values, _ = judge.judge(scene.codes[None], changes)
+    return PairEffects(scene, changes, values)

@@ -1,0 +1,1 @@
+"""Where windows come from: FASTA records, BED rows, a tiled genome, one-hot arrays."""

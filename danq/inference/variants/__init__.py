@@ -1,0 +1,1 @@
+"""Effects of variants: their windows, scores, background, and runs that resume."""

@@ -1,0 +1,218 @@
+"""Windows of variants through models, each distinct window once, to values of an output."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from jaxtyping import Float32, Int
+
+from danq.genome.alphabet import reverse_complement
+from danq.inference.variants.allele_scores import (
+    PRODUCT,
+    SIGNED,
+    Effects,
+    View,
+    effects,
+    summarise,
+)
+from danq.inference.variants.background import Background
+from danq.inference.variants.writers.layout import VariantLayout
+from danq.inference.writers.layout import Values
+from danq.typing import CodeBatch
+
+log = logging.getLogger("danq")
+
+
+class PairEngine(Protocol):
+    """What `danq.inference.incremental.Incremental` does."""
+
+    def logits(
+        self, reference: CodeBatch, alternates: CodeBatch, owner: Int[np.ndarray, "A"]
+    ) -> tuple[Float32[np.ndarray, "R K"], Float32[np.ndarray, "A K"]]: ...
+
+
+class Distinct(NamedTuple):
+    """Windows without repeats.
+
+    Attributes
+    ----------
+    reference
+        ``(R, L)``.
+    alternate
+        ``(A, L)``, those of one reference beside each other.
+    owner
+        ``(A,)`` row of ``reference``, ascending.
+    place
+        ``(N,)`` row of ``alternate`` for each pair that was given.
+    """
+
+    reference: CodeBatch
+    alternate: CodeBatch
+    owner: Int[np.ndarray, "A"]
+    place: Int[np.ndarray, "N"]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """Values of an output for windows of variants.
+
+    Attributes
+    ----------
+    engines
+        One a model.
+    picked
+        Numbers of the tracks wanted.
+    both_strands
+        Whether the reverse complement is scored, too.
+    batch_size
+        Windows that an engine gets at once.
+    layout
+        Columns wanted.
+    background
+        Where E-values and quantiles come from.
+    """
+
+    engines: Sequence[PairEngine]
+    picked: tuple[int, ...]
+    both_strands: bool
+    batch_size: int
+    layout: VariantLayout
+    background: Background | None = None
+
+    def values(self, reference: CodeBatch, alternates: Sequence[CodeBatch]) -> Values:
+        """Values of V variant-alleles.
+
+        Rows with the same windows have the same values, bit for bit.
+
+        Parameters
+        ----------
+        reference
+            ``(V, L)`` windows.
+        alternates
+            ``(V, L)`` windows, once for each anchor; scores are averaged over them.
+
+        Returns
+        -------
+        Values
+            ``(V, C)`` as `danq.inference.variants.writers.layout.VariantLayout` has them.
+        """
+        windows = distinct(np.tile(reference, (len(alternates), 1)), np.concatenate(alternates))
+        places = windows.place.reshape(len(alternates), -1)
+        known = [self._effects(engine, windows) for engine in self.engines]
+        rows = [_mean_over_anchors(one, places) for one in known]
+        return self._columns(rows)
+
+    def _effects(self, engine: PairEngine, windows: Distinct) -> Effects:
+        return effects(self._views(engine, windows))
+
+    def _views(self, engine: PairEngine, windows: Distinct) -> Iterator[View]:
+        reference, alternate = windows.reference, windows.alternate
+        yield self._view(engine, reference, alternate, windows.owner)
+        if self.both_strands:
+            turned = reverse_complement(reference), reverse_complement(alternate)
+            yield self._view(engine, *turned, windows.owner)
+
+    def _view(
+        self,
+        engine: PairEngine,
+        reference: CodeBatch,
+        alternate: CodeBatch,
+        owner: Int[np.ndarray, "A"],
+    ) -> View:
+        results = []
+        for refs, alts in batches(owner, len(reference), self.batch_size):
+            done = engine.logits(reference[refs], alternate[alts], owner[alts] - refs.start)
+            results.append(tuple(part[:, self.picked] for part in done))
+        tracks = len(self.picked)
+        empty = np.empty((0, tracks), dtype=np.float32)
+        refs, alts = (
+            (np.concatenate([empty, *parts]) for parts in zip(*results, strict=True))
+            if (results)
+            else (empty, empty)
+        )
+        return View(refs, alts, owner)
+
+    def _columns(self, models: Sequence[Effects]) -> Values:
+        layout, tracks = self.layout, len(self.picked)
+        out = np.empty((len(models[0].ref), len(layout.columns)), dtype=np.float32)
+        for name in layout.scores:
+            each = np.stack([one.score(name) for one in models])
+            layout.part(out, name)[:] = each.mean(axis=0)
+            if layout.spread:
+                layout.part(out, f"{name}_sd")[:] = each.std(axis=0, ddof=1)
+        column = tracks * len(layout.per_track)
+        for name in layout.scores:
+            if name in SIGNED:
+                out[:, column], out[:, column + 1] = summarise(layout.part(out, name))
+                column += 2
+        if self.background is not None:
+            product, logit = (
+                np.mean([one.score(name) for one in models], axis=0).astype(np.float32)
+                for name in (PRODUCT, "logit")
+            )
+            evalues = self.background.evalues(product)
+            layout.part(out, "evalue")[:] = evalues
+            layout.part(out, "quantile")[:] = self.background.quantiles(logit)
+            out[:, column] = np.exp(np.log(evalues).mean(axis=1))
+        return out
+
+
+def distinct(reference: CodeBatch, alternate: CodeBatch) -> Distinct:
+    """Each reference once, and with it each of its alternates once.
+
+    Parameters
+    ----------
+    reference, alternate
+        ``(N, L)`` windows, a pair a row.
+    """
+    first, owner = _numbered(reference)
+    pairs, place = _numbered(np.concatenate([reference, alternate], axis=1))
+    owners = owner[pairs]
+    order = np.argsort(owners, kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(order.size)
+    return Distinct(reference[first], alternate[pairs[order]], owners[order], rank[place])
+
+
+def batches(
+    owner: Int[np.ndarray, "A"], references: int, size: int
+) -> Iterator[tuple[slice, slice]]:
+    """References and their alternates, about ``size`` windows at a time.
+
+    A reference stays with all of its alternates.
+
+    Parameters
+    ----------
+    owner
+        ``(A,)`` ascending.
+    references
+        How many there are, each with an alternate.
+    size
+        Most windows of a batch, unless a single reference has more alternates.
+    """
+    ends = np.searchsorted(owner, np.arange(references), side="right") + np.arange(
+        1, references + 1
+    )
+    start = 0
+    while start < references:
+        before = int(ends[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + size, side="right")))
+        yield slice(start, stop), slice(before - start, int(ends[stop - 1]) - stop)
+        start = stop
+
+
+def _numbered(rows: CodeBatch) -> tuple[Int[np.ndarray, "U"], Int[np.ndarray, "N"]]:
+    """Place of each distinct row, in order of appearance, and each row's number among them."""
+    seen: dict[bytes, int] = {}
+    number = np.fromiter(
+        (seen.setdefault(row.tobytes(), len(seen)) for row in rows), np.int64, count=len(rows)
+    )
+    return np.unique(number, return_index=True)[1], number
+
+
+def _mean_over_anchors(known: Effects, places: Int[np.ndarray, "N V"]) -> Effects:
+    return Effects(*(np.mean([part[place] for place in places], axis=0) for part in known))

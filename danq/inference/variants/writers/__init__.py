@@ -1,0 +1,1 @@
+"""Outputs of variant scores: tables, HDF5, annotated VCF, DeepSEA's files."""

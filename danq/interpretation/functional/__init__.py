@@ -1,0 +1,1 @@
+"""Functional variants told from others by what a model says of them."""

@@ -1,0 +1,1 @@
+"""Motifs that a model's first layer has learned: found, compared, drawn."""

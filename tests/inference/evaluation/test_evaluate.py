@@ -1,0 +1,281 @@
+"""Evaluation of a model whose answers are counts of letters."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from danq.datasets.dataset import Dataset
+from danq.errors import InputError
+from danq.evaluation.table import COLUMNS
+from danq.genome.alphabet import encode
+from danq.genome.packed import PackedGenome
+from danq.inference.evaluation import folder
+from danq.inference.evaluation.evaluate import evaluate
+from danq.inference.forward import predict_codes
+
+WINDOW, BIN = 20, 8
+TRACKS = ("G", "C", "N")
+TABLES = {"metrics.tsv", "groups.tsv", "curves.tsv", "calibration.tsv", "summary.json"}
+PLOTS = {"precision_recall.png", "roc.png", "calibration.png"}
+
+
+def text_of(sequences: dict[str, str], dataset: Dataset, index: int) -> str:
+    """The window of the dataset as letters, cut from the contig's text."""
+    contig = sequences[dataset.genome.names[int(dataset.contig[index])]]
+    first = int(dataset.start[index]) + BIN // 2 - WINDOW // 2
+    return "".join(contig[i] if 0 <= i < len(contig) else "N" for i in range(first, first + WINDOW))
+
+
+@pytest.fixture
+def dataset(sequences: dict[str, str]) -> Dataset:
+    """Bins of 8 bp on the three contigs; the model's track N has no positive test window."""
+    names = tuple(sequences)
+    contig, start = [], []
+    for number, name in enumerate(names):
+        for first in range(0, len(sequences[name]) - BIN + 1, 4):
+            contig.append(number)
+            start.append(first)
+    rng = np.random.default_rng(4)
+    split = np.arange(len(start)) % 3
+    labels = (rng.random((len(start), 3)) < 0.4).astype(np.uint8)
+    labels[split == 2, 2] = 0
+    return Dataset(
+        genome=PackedGenome.from_contigs((name, encode(sequences[name])) for name in names),
+        contig=np.array(contig, np.uint32),
+        start=np.array(start, np.int64),
+        split=split.astype(np.uint8),
+        packed=np.packbits(labels, axis=1, bitorder="little"),
+        tracks=TRACKS,
+        groups=("base", "base", "other"),
+        sources=("",) * 3,
+        peaks=np.zeros(3, np.int64),
+        window=WINDOW,
+        bin=BIN,
+        stride=4,
+        min_overlap=0.5,
+    )
+
+
+@pytest.fixture
+def model(toy):
+    made = toy(path=Path("model.safetensors"))
+    spec = SimpleNamespace(**vars(made.spec), preset="toy")
+    return SimpleNamespace(module=made.module, spec=spec, path=made.path, digest=made.digest)
+
+
+def with_spec(model: SimpleNamespace, **changes: object) -> SimpleNamespace:
+    spec = SimpleNamespace(**{**vars(model.spec), **changes})
+    return SimpleNamespace(**{**vars(model), "spec": spec})
+
+
+@pytest.mark.parametrize("strand", ["both", "forward"])
+def test_figures_are_those_of_the_counts(model, dataset, sequences, strand: str):
+    report = evaluate(model, dataset, strand=strand, bootstrap=0, batch_size=7, precision="fp32")
+    rows = np.flatnonzero(dataset.split == 2)
+    texts = [text_of(sequences, dataset, i) for i in rows]
+    labels = dataset.labels(rows)
+    for k, letter in enumerate("GC"):
+        scores = np.array([1 / (1 + np.exp(-0.25 * text.count(letter))) for text in texts])
+        if strand == "both":
+            other = np.array([1 / (1 + np.exp(-0.25 * text.count("CG"[k]))) for text in texts])
+            scores = np.round((scores + other) / 2, 7)
+        row = report.table.row(k, named=True)
+        assert row["auroc"] == pytest.approx(roc_auc_score(labels[:, k], scores), abs=1e-9)
+        wanted = average_precision_score(labels[:, k], scores)
+        assert row["aupr"] == pytest.approx(wanted, abs=1e-9)
+        assert row["positives"] == labels[:, k].sum()
+    assert report.without_positives == ("N",)
+    assert report.macro_aupr == pytest.approx(report.table["aupr"][:2].mean())
+    assert report.groups["group"].to_list() == ["all", "base", "other"]
+    assert report.provenance["windows"] == len(rows)
+    assert report.folder is None
+
+
+def test_a_perfect_model_is_perfect(model, dataset, sequences):
+    rows = np.arange(len(dataset))
+    counts = np.array([[text_of(sequences, dataset, i).count(c) for c in "GCN"] for i in rows])
+    labels = (counts > np.median(counts, axis=0)).astype(np.uint8)
+    perfect = Dataset(
+        **{
+            **{name: getattr(dataset, name) for name in dataset.__dataclass_fields__},
+            "packed": np.packbits(labels, axis=1, bitorder="little"),
+        }
+    )
+    report = evaluate(model, perfect, strand="forward", bootstrap=20, precision="fp32")
+    assert report.macro_aupr == 1
+    assert report.macro_auroc == 1
+    assert report.table["aupr_low"].to_list() == [1, 1, 1]
+    assert report.groups["aupr_mean_high"][0] == 1
+
+
+def test_the_folder_holds_tables_plots_and_provenance(model, dataset, tmp_path: Path):
+    out = tmp_path / "evaluation"
+    report = evaluate(model, dataset, out=out, baseline=True, bootstrap=50, precision="fp32")
+    assert {path.name for path in out.iterdir()} == TABLES | PLOTS | {"baseline.png"}
+    assert {path.name for path in tmp_path.iterdir()} >= {"evaluation"}
+    assert not list(tmp_path.glob(".*"))
+    lines = (out / "metrics.tsv").read_text().splitlines()
+    assert lines[1] == "# model: model.safetensors"
+    body = [line for line in lines if not line.startswith("#")]
+    assert body[0].split("\t") == list(COLUMNS)
+    assert len(body) == 1 + 3
+    table = pl.read_csv(out / "metrics.tsv", separator="\t", comment_prefix="#")
+    assert table["aupr"].to_list() == report.table["aupr"].to_list()
+    assert table.row(2, named=True)["auroc"] is None
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["overall"]["aupr_mean"] == report.macro_aupr
+    assert summary["tracks_without_positives"] == ["N"]
+    assert summary["dataset_digest"] == dataset.digest
+    assert summary["baseline"]["k"] == 5
+    curves = pl.read_csv(out / "curves.tsv", separator="\t", comment_prefix="#")
+    assert curves.height == 3 * 201
+    bins = pl.read_csv(out / "calibration.tsv", separator="\t", comment_prefix="#")
+    pooled = bins.filter(pl.col("track") == "all")
+    assert pooled["windows"].sum() == 3 * report.provenance["windows"]
+
+
+def test_the_report_reads_well(model, dataset):
+    report = evaluate(model, dataset, baseline=True, bootstrap=50, precision="fp32")
+    text = report.describe().splitlines()
+    windows = report.provenance["windows"]
+    assert text[0] == f"{windows} windows of the test split, 2 tracks with positives"
+    assert text[1].startswith(f"AUPR   mean {report.macro_aupr:.4f} (")
+    assert "k-mer baseline mean" in text[1]
+    assert text[-1] == "left out, without positives: N"
+
+
+def test_an_existing_output_is_refused_and_replaced_on_request(model, dataset, tmp_path: Path):
+    out = tmp_path / "out"
+    evaluate(model, dataset, out=out, bootstrap=0)
+    before = (out / "summary.json").read_text()
+    with pytest.raises(InputError, match="exists already and is not empty"):
+        evaluate(model, dataset, out=out, bootstrap=0)
+    evaluate(model, dataset, out=out, split="valid", bootstrap=0, overwrite=True)
+    assert (out / "summary.json").read_text() != before
+    (out / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"holds 'thesis\.txt', which is not of an evaluation"):
+        evaluate(model, dataset, out=out, bootstrap=0, overwrite=True)
+    assert (out / "thesis.txt").read_text() == "mine"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a file, not a folder"):
+        evaluate(model, dataset, out=tmp_path / "file", overwrite=True)
+    with pytest.raises(InputError, match="there is no folder"):
+        evaluate(model, dataset, out=tmp_path / "none" / "out")
+
+
+def test_an_empty_folder_is_used(model, dataset, tmp_path: Path):
+    evaluate(model, dataset, out=tmp_path / "new", bootstrap=0)
+    (tmp_path / "empty").mkdir()
+    evaluate(model, dataset, out=tmp_path / "empty", bootstrap=0)
+    assert {p.name for p in (tmp_path / "empty").iterdir()} == TABLES | PLOTS
+
+
+def test_a_full_disk_leaves_the_old_evaluation(model, dataset, tmp_path: Path, full_disk):
+    out = tmp_path / "out"
+    evaluate(model, dataset, out=out, bootstrap=0)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with full_disk(2000), pytest.raises(InputError, match=r"out: cannot be written"):
+        evaluate(model, dataset, out=out, split="valid", bootstrap=0, overwrite=True)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_an_interrupted_write_leaves_the_old_evaluation(
+    model, dataset, tmp_path: Path, monkeypatch
+):
+    out = tmp_path / "out"
+    evaluate(model, dataset, out=out, bootstrap=0)
+    before = (out / "summary.json").read_text()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(folder, "calibration_rows", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(model, dataset, out=out, split="valid", bootstrap=0, overwrite=True)
+    assert (out / "summary.json").read_text() == before
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_dataset_that_is_not_the_models_is_refused(model, dataset):
+    def refused(**changes: object):
+        return evaluate(with_spec(model, **changes), dataset, bootstrap=0)
+
+    with pytest.raises(
+        InputError, match=r"window of the dataset is 20 bp, that of model\.safetensors is 1000 bp"
+    ):
+        refused(window=1000)
+    with pytest.raises(InputError, match="bin of the dataset is 8 bp, .* is 200 bp"):
+        refused(bin=200)
+    with pytest.raises(InputError, match=r"has 3 tracks \(G, C, N\), .* has 2 \(G, C\)"):
+        refused(tracks=("G", "C"))
+    with pytest.raises(InputError, match=r"track 2 of the dataset is 'C', that of .* is 'T'"):
+        refused(tracks=("G", "T", "N"))
+
+
+def test_other_bad_input_is_refused(model, dataset):
+    with pytest.raises(InputError, match="there is no split 'holdout'"):
+        evaluate(model, dataset, split="holdout")
+    with pytest.raises(InputError, match="1 bootstrap replicates"):
+        evaluate(model, dataset, bootstrap=1)
+    dataset.split[dataset.split == 2] = 0
+    with pytest.raises(InputError, match="the test split is empty"):
+        evaluate(model, dataset)
+
+
+def test_a_model_that_gives_nan_is_refused(model, dataset, toy):
+    module = type(model.module)(float("nan"))
+    broken = SimpleNamespace(**{**vars(model), "module": module})
+    with pytest.raises(InputError, match="record 'G': the score of window 0 is NaN"):
+        evaluate(broken, dataset, bootstrap=0)
+
+
+def test_the_module_comes_back_as_it_was(model, dataset):
+    model.module.train()
+    evaluate(model, dataset, bootstrap=0)
+    assert model.module.training
+    assert torch.is_grad_enabled()
+
+
+def test_the_cost_of_bf16_is_that_of_both_runs(dataset, small_model, tmp_path: Path):
+    made = small_model(TRACKS, WINDOW)
+    network = SimpleNamespace(
+        module=made.module, spec=made.spec.model_copy(update={"bin": BIN}), path=None, digest="d"
+    )
+    rows = np.flatnonzero(dataset.split == 2)
+    labels = dataset.labels(rows)[:, :2]
+    wanted = {}
+    for figure, oracle in (("aupr", average_precision_score), ("auroc", roc_auc_score)):
+        for precision in ("fp32", "bf16"):
+            scores = predict_codes(network.module, dataset.codes(rows), precision=precision)
+            wanted[figure, precision] = oracle(labels, scores[:, :2], average=None)
+    report = evaluate(
+        network, dataset, out=tmp_path / "out", precision="bf16", precision_cost=True, bootstrap=0
+    )
+    assert report.macro_aupr == pytest.approx(wanted["aupr", "bf16"].mean())
+    told = json.loads((tmp_path / "out" / "summary.json").read_text())["precision_cost"]
+    for figure, row in told.items():
+        apart = wanted[figure, "bf16"] - wanted[figure, "fp32"]
+        worst = int(np.abs(apart).argmax())
+        assert apart[worst] != 0
+        assert row["fp32"] == pytest.approx(wanted[figure, "fp32"].mean())
+        assert row["bf16"] == pytest.approx(wanted[figure, "bf16"].mean())
+        assert row["difference"] == pytest.approx(apart.mean())
+        assert row["largest_difference_of_a_track"] == pytest.approx(apart[worst])
+        assert row["track"] == TRACKS[worst]
+    assert f"bf16 against fp32: mean AUPR {told['aupr']['bf16']:.5f}" in report.describe()
+
+
+def test_in_fp32_there_is_no_cost_of_bf16(model, dataset, caplog):
+    report = evaluate(model, dataset, precision="fp32", precision_cost=True, bootstrap=0)
+    assert report.precision_cost is None
+    assert "there is no cost of bf16" in caplog.text

@@ -1,0 +1,406 @@
+"""Every change predicted by itself, from text, against the effects that danq gives."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+
+import h5py
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+import danq
+from danq.errors import InputError
+from danq.inference.mutagenesis.mutate import Mutated, mutate, mutate_file
+from danq.models import ModelSpec, architecture
+from danq.models import build as build_model
+from danq.models.file import Model
+
+WINDOW, BIN = 40, 10
+SHAPE = {"filters": 12, "width": 5, "pool": 3, "hidden": 6, "dense": (7,)}
+EXACT = {"device": "cpu", "precision": "fp32", "tolerance": 0.0}
+BITS = 1 / math.log(2)
+
+
+def make(seed: int, tracks=("Reb1", "Abf1", "Rap1")) -> Model:
+    torch.manual_seed(seed)
+    module = build_model(tracks=len(tracks), window=WINDOW, **SHAPE)
+    with torch.no_grad():
+        for weight in module.parameters():
+            weight.mul_(2)
+    spec = ModelSpec(
+        preset="danq-small",
+        architecture=architecture("danq-small", **SHAPE),
+        tracks=tracks,
+        groups=("",) * len(tracks),
+        window=WINDOW,
+        bin=BIN,
+    )
+    return Model(module.eval(), spec)
+
+
+@pytest.fixture
+def model() -> Model:
+    return make(1)
+
+
+def logits(model: Model, windows: list[str]) -> np.ndarray:
+    codes = [["ACGTN".index(letter) for letter in window] for window in windows]
+    with torch.inference_mode():
+        return model.module(torch.tensor(codes, dtype=torch.uint8)).double().numpy()
+
+
+def other_strand(text: str) -> str:
+    return text[::-1].translate(str.maketrans("ACGT", "TGCA"))
+
+
+def effect(
+    model: Model, before: list[str], after: list[str], *, both=True, probability=False
+) -> np.ndarray:
+    out = []
+    for read in (str, other_strand) if both else (str,):
+        a, b = (logits(model, [read(text) for text in texts]) for texts in (before, after))
+        out.append(1 / (1 + np.exp(-b)) - 1 / (1 + np.exp(-a)) if probability else (b - a) * BITS)
+    return np.mean(out, axis=0)
+
+
+def window_of(text: str, position: int, start: int, end: int) -> tuple[str, int]:
+    """Window in which a base is judged, and the place of its first base."""
+    if end - start > WINDOW:
+        start += (position - start) // BIN * BIN
+        end = min(start + BIN, end)
+    first = (start + end) // 2 - WINDOW // 2
+    letters = (text[i] if 0 <= i < len(text) else "N" for i in range(first, first + WINDOW))
+    return "".join(letters), first
+
+
+def brute(model: Model, text: str, start=0, end=None, **given) -> np.ndarray:
+    """Every altered window evaluated in full; ``(bases, 4, tracks)``."""
+    end = len(text) if end is None else end
+    out = np.full((end - start, 4, len(model.tracks)), np.nan)
+    places, before, after = [], [], []
+    for position in range(start, end):
+        if text[position] == "N":
+            continue
+        window, first = window_of(text, position, start, end)
+        at = position - first
+        for base, letter in enumerate("ACGT"):
+            places.append((position - start, base))
+            before.append(window)
+            after.append(window[:at] + letter + window[at + 1 :])
+    out[tuple(np.transpose(places))] = effect(model, before, after, **given)
+    return out
+
+
+def close(ours: np.ndarray, wanted: np.ndarray, atol: float = 4e-6) -> None:
+    assert ours.dtype == np.float32
+    np.testing.assert_allclose(ours, wanted, rtol=0, atol=atol)
+
+
+TEXT = "GATTACANNCCGTAGGCATTCAGGATCCATGGCAATTGCACGTTTGGCAACCGTANTTGACCATAGGCATACCAGT"
+
+
+@pytest.mark.parametrize("length", [1, 7, 39, 40, 41, 75])
+def test_every_change_as_if_predicted_by_itself(model, length):
+    wanted = brute(model, TEXT[:length])
+    assert np.nanmax(np.abs(wanted)) > 0.01
+    close(mutate(model, TEXT[:length], **EXACT), wanted)
+
+
+@pytest.mark.parametrize("word", ["logit", "probability"])
+def test_one_strand_and_both_effects(model, word):
+    for strand in ("both", "forward"):
+        wanted = brute(model, TEXT[:40], both=strand == "both", probability=word == "probability")
+        close(mutate(model, TEXT[:40], strand=strand, effect=word, **EXACT), wanted)
+
+
+def test_the_default_tolerance_changes_little(model):
+    exact = mutate(model, TEXT, **EXACT)
+    np.testing.assert_allclose(mutate(model, TEXT, precision="fp32"), exact, rtol=0, atol=1e-4)
+
+
+def test_the_base_that_is_there_has_no_effect_and_unknown_ones_have_none_known(model):
+    effects = mutate(model, TEXT, **EXACT)
+    for row, letter in zip(effects, TEXT, strict=True):
+        if letter == "N":
+            assert np.isnan(row).all()
+        else:
+            assert np.isfinite(row).all()
+            assert (row["ACGT".index(letter)] == 0).all()
+
+
+def test_nothing_is_known(model, write_fasta, tmp_path, caplog):
+    assert np.isnan(mutate(model, "N" * 9)).all()
+    done = mutate_file(model, tmp_path / "a.tsv", input=write_fasta({"x": "N" * 9}), **EXACT)
+    assert done.changes == 0
+    assert "no base is known" in caplog.text
+    assert pl.read_csv(tmp_path / "a.tsv", separator="\t", comment_prefix="#").height == 0
+
+
+def test_the_other_strand_mirrors_the_effects(model):
+    text = TEXT[:WINDOW]
+    forth, back = mutate(model, text, **EXACT), mutate(model, other_strand(text), **EXACT)
+    np.testing.assert_allclose(back[::-1, ::-1], forth, rtol=0, atol=2e-6)
+
+
+def test_codes_are_as_good_as_letters(model):
+    codes = np.array(["ACGTN".index(letter) for letter in TEXT], dtype=np.uint8)
+    np.testing.assert_array_equal(mutate(model, codes, **EXACT), mutate(model, TEXT, **EXACT))
+    np.testing.assert_array_equal(
+        mutate(model, TEXT.lower(), **EXACT), mutate(model, TEXT, **EXACT)
+    )
+
+
+def test_batches_do_not_matter(model):
+    one = mutate(model, TEXT[:50], batch_size=7, **EXACT)
+    np.testing.assert_allclose(one, mutate(model, TEXT[:50], **EXACT), rtol=0, atol=2e-6)
+
+
+def test_tracks_are_picked_in_the_order_named(model):
+    wanted = mutate(model, TEXT[:20], **EXACT)[:, :, [2, 0]]
+    np.testing.assert_array_equal(
+        mutate(model, TEXT[:20], tracks=["Rap1", "Reb1"], **EXACT), wanted
+    )
+
+
+def test_a_model_that_fits_no_short_cut_is_evaluated_in_full(toy, caplog):
+    caplog.set_level("INFO", logger="danq")
+    effects = mutate(toy(), "ACGTTGCATT", strand="forward", **EXACT)
+    assert "in full: Counts is not a CnnRnn" in caplog.text
+    np.testing.assert_allclose(effects[0, :, 0], [0, 0, 0.25 * BITS, 0], atol=1e-6)
+    np.testing.assert_allclose(effects[1, :, 1], np.array([-1, 0, -1, -1]) * 0.25 * BITS, atol=1e-6)
+
+
+def test_the_package_offers_it():
+    assert danq.mutate is mutate
+
+
+@pytest.mark.parametrize(
+    ("sequence", "given", "problem"),
+    [
+        ("", {}, "the sequence is empty"),
+        ("ACXT", {}, "'X' at position 3 is not a DNA letter"),
+        (np.array([0, 5], np.uint8), {}, "a code of 5 is above 4"),
+        (np.zeros((2, 3), np.uint8), {}, "not one row of uint8"),
+        (np.zeros(3), {}, "codes are float64"),
+        ("ACGT", {"tracks": ["Gal4"]}, "no track 'Gal4'"),
+        ("ACGT", {"effect": "odds"}, "effect is 'odds'"),
+        ("ACGT", {"strand": "reverse"}, "strand is 'reverse'"),
+        ("ACGT", {"batch_size": 0}, "a batch of 0 windows"),
+    ],
+)
+def test_what_cannot_be_changed(model, sequence, given, problem):
+    with pytest.raises(InputError, match=problem):
+        mutate(model, sequence, **given)
+
+
+def read_effects(path) -> tuple[list, np.ndarray, dict]:
+    """Sequence, position and base of each row of an HDF5, its effects, and what else is there."""
+    with h5py.File(path) as file:
+        names = file["sequences/name"].asstr()[:]
+        window = file["bases/window"][:]
+        sequence = file["windows/sequence"][:][window]
+        keys = list(
+            zip(
+                names[sequence],
+                file["bases/position"][:].tolist(),
+                file["bases/base"][:].tolist(),
+                strict=True,
+            )
+        )
+        rest = {name: file[name][:] for name in ("spread", "windows/reference") if name in file}
+        return keys, file["effects"][:], rest | dict(file.attrs)
+
+
+@pytest.mark.parametrize(("start", "end"), [(60, 85), (0, 9), (190, 205), (30, 120), (0, 205)])
+def test_a_region_is_filled_from_its_genome(model, sequences, genome, tmp_path, start, end):
+    region = f"chrIV:{start + 1}-{end}"
+    done = mutate_file(model, tmp_path / "a.h5", region=region, genome=genome, **EXACT)
+    text = sequences["chrIV"]
+    known = sum(letter != "N" for letter in text[start:end])
+    assert done == Mutated(tmp_path / "a.h5", 1, 3 * known, ("Reb1", "Abf1", "Rap1"))
+    keys, effects, rest = read_effects(tmp_path / "a.h5")
+    assert keys == [("chrIV", at, "ACGTN".index(text[at])) for at in range(start, end)]
+    close(effects, brute(model, text, start, end))
+    window, _ = window_of(text, start, start, end)
+    both = [1 / (1 + np.exp(-logits(model, [read(window)])[0])) for read in (str, other_strand)]
+    np.testing.assert_allclose(rest["windows/reference"][0], np.mean(both, axis=0), atol=1e-6)
+
+
+def test_bed_rows_and_records(model, sequences, genome, tmp_path):
+    bed = tmp_path / "rows.bed"
+    bed.write_text("I\t30\t41\nchrIV\t100\t160\nI\t0\t7\nI\t3\t9\n")
+    mutate_file(model, tmp_path / "a.h5", input=bed, genome=genome, **EXACT)
+    keys, effects, _ = read_effects(tmp_path / "a.h5")
+    rows = [("chrI", 30, 41), ("chrIV", 100, 160), ("chrI", 0, 7), ("chrI", 3, 9)]
+    assert [key[:2] for key in keys] == [(n, at) for n, s, e in rows for at in range(s, e)]
+    close(effects, np.concatenate([brute(model, sequences[n], s, e) for n, s, e in rows]))
+    mutate_file(model, tmp_path / "b.h5", input=genome, **EXACT)
+    keys, effects, _ = read_effects(tmp_path / "b.h5")
+    close(effects, np.concatenate([brute(model, text) for text in sequences.values()]))
+    with h5py.File(tmp_path / "b.h5") as file:
+        assert file["sequences/end"][:].tolist() == [len(text) for text in sequences.values()]
+
+
+@pytest.mark.parametrize("models", [[1], [1, 2, 3]])
+def test_every_output_says_the_same(genome, tmp_path, models):
+    models = [make(seed) for seed in models]
+    given = {"region": "chrIV:11-40", "genome": genome, "pairs": "15-18", **EXACT}
+    for name in ("a.h5", "a.tsv", "a.tsv.gz", "a.parquet"):
+        mutate_file(models, tmp_path / name, **given)
+    table = pl.read_parquet(tmp_path / "a.parquet")
+    assert table.columns[:4] == ["chrom", "pos", "ref", "alt"]
+    assert table.schema["Reb1"] == pl.Float32
+    read = {"separator": "\t", "comment_prefix": "#", "schema": table.schema}
+    assert pl.read_csv(tmp_path / "a.tsv", **read).equals(table)
+    assert gzip.decompress((tmp_path / "a.tsv.gz").read_bytes()).startswith(b"# danq")
+    assert pl.read_csv(tmp_path / "a.tsv.gz", **read).equals(table)
+    keys, effects, rest = read_effects(tmp_path / "a.h5")
+    wide = effects if len(models) == 1 else np.concatenate([effects, rest["spread"]], axis=2)
+    single = [
+        (name, at + 1, "ACGT"[base], "ACGT"[other], *wide[row, other].tolist())
+        for row, (name, at, base) in enumerate(keys)
+        for other in range(4)
+        if base < 4 and other != base
+    ]
+    assert table[: len(single)].rows() == single
+    with h5py.File(tmp_path / "a.h5") as file:
+        parts = [file[name][:] for name in ("pairs/effects", "pairs/spread") if name in file]
+        np.testing.assert_array_equal(np.concatenate(parts, axis=1), table[len(single) :, 4:])
+
+
+def test_an_ensemble_gives_mean_and_spread(genome, tmp_path):
+    models = [make(seed) for seed in (1, 2, 3)]
+    mutate_file(models, tmp_path / "a.h5", region="chrI:1-12", genome=genome, **EXACT)
+    _, effects, rest = read_effects(tmp_path / "a.h5")
+    text = genome.read_text().split(">chrI\n")[1].split("\n")[0]
+    each = np.stack([brute(model, text, 0, 12) for model in models])
+    close(effects, each.mean(axis=0))
+    close(rest["spread"], each.std(axis=0, ddof=1))
+    np.testing.assert_array_equal(mutate(models, text[:12], **EXACT).shape, effects.shape)
+
+
+@pytest.mark.parametrize("where", ["17-20", "chrIV:17-20"])
+def test_pairs_are_changed_at_once(model, sequences, genome, tmp_path, where):
+    text = sequences["chrIV"]
+    given = {"region": "chrIV:11-30", "genome": genome, "pairs": where, "batch_size": 10, **EXACT}
+    done = mutate_file(model, tmp_path / "a.parquet", **given)
+    mutate_file(model, tmp_path / "a.h5", **given)
+    known = [at for at in range(16, 20) if text[at] != "N"]
+    table = pl.read_parquet(tmp_path / "a.parquet").tail(9 * len(known) * (len(known) - 1) // 2)
+    assert done.changes == 3 * sum(letter != "N" for letter in text[10:30]) + table.height
+    before, first = window_of(text, 10, 10, 30)
+    wanted = []
+    for i in known:
+        for a in "ACGT".replace(text[i], ""):
+            for j in (later for later in known if later > i):
+                for b in "ACGT".replace(text[j], ""):
+                    changed = list(before)
+                    changed[i - first], changed[j - first] = a, b
+                    (values,) = effect(model, [before], ["".join(changed)])
+                    ref = text[i : j + 1]
+                    wanted.append(("chrIV", i + 1, ref, a + ref[1:-1] + b, *values))
+    assert [row[:4] for row in table.rows()] == [row[:4] for row in wanted]
+    close(table[:, 4:].to_numpy(), np.array([row[4:] for row in wanted]))
+    with h5py.File(tmp_path / "a.h5") as file:
+        place, base = file["pairs/position"][:], file["pairs/base"][:]
+        for row, (_, pos, ref, alt, *_) in enumerate(wanted):
+            assert place[row].tolist() == [pos - 1, pos + len(ref) - 2]
+            assert "".join("ACGT"[code] for code in base[row]) == alt[0] + alt[-1]
+
+
+def test_provenance(genome, tmp_path, model):
+    from dataclasses import replace
+
+    named = replace(model, path=tmp_path / "m.safetensors", digest="ab12")
+    mutate_file(named, tmp_path / "a.tsv", region="chrI:5-9", genome=genome, pairs="6-8", **EXACT)
+    head = [line for line in (tmp_path / "a.tsv").read_text().splitlines() if line[0] == "#"]
+    assert f"# danq: {danq.__version__}" in head
+    assert f"# model: {tmp_path}/m.safetensors sha256:ab12" in head
+    assert "# region: chrI:5-9" in head
+    assert f"# genome: {genome}" in head
+    assert "# pairs: 6-8" in head
+    assert "# tolerance: 0" in head
+    assert "# values: change in log2 odds (bits), altered minus unaltered" in head
+    mutate_file(named, tmp_path / "a.h5", region="chrI:5-9", genome=genome, **EXACT)
+    _, _, attributes = read_effects(tmp_path / "a.h5")
+    assert attributes["magic"] == "danq-mutations"
+    assert attributes["effect"] == "logit"
+    assert attributes["key"] == "chrom"
+    assert json.loads(attributes["provenance"])["region"] == "chrI:5-9"
+
+
+def test_progress_counts_changes(model, genome, tmp_path):
+    seen = []
+    given = {"region": "chrIV:1-95", "genome": genome, **EXACT}
+    mutate_file(model, tmp_path / "a.tsv", progress=lambda *now: seen.append(now), **given)
+    assert seen == [(min(30 * (n + 1), 285), 285) for n in range(10)]
+
+
+def test_notices(model, genome, tmp_path, caplog):
+    caplog.set_level("INFO", logger="danq")
+    mutate_file(model, tmp_path / "a.tsv", region="chrIV", genome=genome, **EXACT)
+    assert "longer than the window of 40 bases: 1" in caplog.text
+    assert "hang over an end of their sequence, padded: 4" in caplog.text
+    assert "unknown bases, without effects: " in caplog.text
+
+
+REGION = {"region": "chrI:1-30"}
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({}, "exactly one of an input file and a region"),
+        ({"region": "chrI:1-30", "input": "genome.fa"}, "exactly one of"),
+        ({"region": "chrI:1-30", "genome": None}, "given without its genome"),
+        ({"region": "chrI:80-91"}, "chrI:80-91 .* is not inside the contig, which has 90 bases"),
+        ({"region": "chrX:1-5"}, "the genome has"),
+        ({"region": "chrI:9-5"}, "ends at 5, below its start"),
+        ({"region": "chrI:0-5"}, "below 1"),
+        ({"input": "genome.fa"}, "FASTA, which needs no genome"),
+        ({"input": "rows.bed", "genome": None}, "a BED file needs its genome"),
+        ({"input": "beyond.bed"}, "end beyond their contig"),
+        ({"input": "empty.bed"}, "holds no interval"),
+        ({"input": "empty.fa", "genome": None}, "without sequence|no sequence|empty"),
+        ({**REGION, "chrom_map": "rows.bed"}, "only the contigs of a BED file"),
+        ({**REGION, "pairs": "5"}, "the pairs '5' are not start-end"),
+        ({**REGION, "pairs": "5-5"}, "hold no two bases"),
+        ({**REGION, "pairs": "0-5"}, "hold no two bases"),
+        ({**REGION, "pairs": "25-31"}, "pairs 25-31 are not inside chrI:1-30"),
+        ({**REGION, "pairs": "chrM:2-5"}, "no sequence has that name"),
+        ({"input": "rows.bed", "pairs": "2-5"}, "in any of 2 sequences"),
+        ({"region": "chrI:1-41", "pairs": "2-5"}, "41 bases are more than the window of 40"),
+        ({**REGION, "tracks": ["Gal4"]}, "no track 'Gal4'"),
+        ({**REGION, "out": "a.txt"}, "names no kind of output"),
+        ({**REGION, "out": "folder"}, "names no kind of output for changed bases"),
+        ({**REGION, "out": "there.tsv"}, "exists already"),
+    ],
+)
+def test_what_is_refused(model, genome, tmp_path, monkeypatch, given, problem):
+    monkeypatch.chdir(tmp_path)
+    for name, text in {
+        "rows.bed": "chrI\t0\t9\nchrI\t20\t29\n",
+        "beyond.bed": "chrI\t85\t91\n",
+        "empty.bed": "#\n",
+        "empty.fa": ">x\n>y\nACGT\n",
+        "there.tsv": "old",
+    }.items():
+        (tmp_path / name).write_text(text)
+    before = {path.name for path in tmp_path.iterdir()} | {"genome.fa.fai"}
+    out = given.pop("out", "a.tsv") if "out" in (given := dict(given)) else "a.tsv"
+    with pytest.raises(InputError, match=problem):
+        mutate_file(model, out, **{"genome": genome, **given}, **EXACT)
+    assert {path.name for path in tmp_path.iterdir()} <= before
+    assert (tmp_path / "there.tsv").read_text() == "old"
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.tsv", "a.parquet"])
+def test_a_full_disk(model, genome, tmp_path, full_disk, name):
+    danq.Genome(genome).close()
+    with full_disk(2000), pytest.raises(InputError, match="cannot be written"):
+        mutate_file(model, tmp_path / name, region="chrIV", genome=genome, **EXACT)
+    assert {path.name for path in tmp_path.iterdir()} == {"genome.fa", "genome.fa.fai"}

@@ -1,0 +1,347 @@
+from __future__ import annotations
+
+import sys
+import tracemalloc
+
+import h5py
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from danq.errors import InputError
+from danq.inference import predict as package_predict
+from danq.inference import predict_codes
+from danq.inference.ensemble import Ensemble
+from danq.inference.prediction.predict import Written, predict
+from danq.models import save_model
+
+# The package re-exports the function under the name of its module.
+MODULE = sys.modules["danq.inference.prediction.predict"]
+FP32 = {"device": "cpu", "precision": "fp32"}
+
+
+def check(table: pl.DataFrame, sequences, expect, **answer) -> None:
+    assert table.columns[1:6] == ["start", "end", "G", "C", "N"]
+    for name, start, end, *values in table.iter_rows():
+        wanted = expect(sequences[name], start, end, **answer)
+        np.testing.assert_allclose(values, wanted, rtol=1e-6)
+
+
+@pytest.fixture
+def bed(tmp_path):
+    path = tmp_path / "rows.bed"
+    path.write_text("chrI\t30\t41\nchrIV\t190\t205\nchrI\t0\t7\n")
+    return path
+
+
+def test_a_fasta_gives_a_table(toy, sequences, genome, expect):
+    table = predict(toy(), genome, batch_size=4, **FP32)
+    assert table.schema["G"] == pl.Float32
+    assert table.columns[0] == "name"
+    assert table.height == sum(-(-len(text) // 8) for text in sequences.values())
+    check(table, sequences, expect)
+
+
+def test_the_package_offers_it():
+    import danq
+
+    assert danq.predict is package_predict is predict
+
+
+def test_forward_strand_only(toy, sequences, genome, expect):
+    table = predict(toy(), genome, tile=10, strand="forward", **FP32)
+    check(table, sequences, expect, both=False)
+
+
+def test_bed_rows(toy, sequences, genome, bed, expect):
+    table = predict(toy(), bed, genome=genome, **FP32)
+    assert table.select("chrom", "start", "end").rows() == [
+        ("chrI", 30, 41),
+        ("chrIV", 190, 205),
+        ("chrI", 0, 7),
+    ]
+    check(table, sequences, expect)
+
+
+def test_names_of_bed_records_are_kept(toy, genome, tmp_path):
+    named = tmp_path / "named.bed"
+    named.write_text("I\t30\t41\tMUC1, 5'\t7\t-\nIV\t190\t205\tb\t0\t+\nI\t0\t7\t.\t1\t.\n")
+    names = ["MUC1, 5'", "b", "."]
+    table = predict(toy(), named, genome=genome, batch_size=2, **FP32)
+    assert table.columns == ["chrom", "start", "end", "name", "G", "C", "N"]
+    assert table["name"].to_list() == names
+    for ending in ("tsv", "parquet", "h5", "bw"):
+        predict(toy(), named, tmp_path / f"a.{ending}", genome=genome, **FP32)
+    lines = (tmp_path / "a.tsv").read_text().splitlines()
+    assert [line.split("\t")[3] for line in lines if line[0] != "#"] == ["name", *names]
+    assert pl.read_parquet(tmp_path / "a.parquet").equals(table)
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert [name.decode() for name in file["rows/name"][()]] == names  # type: ignore[index]
+    named.write_text(named.read_text().replace("\tb\t", "\t.\t").replace("MUC1, 5'", "."))
+    columns = predict(toy(), named, genome=genome, **FP32).columns
+    assert columns == ["chrom", "start", "end", "G", "C", "N"]
+
+
+def test_a_model_given_twice_is_no_ensemble(small_model, genome, tmp_path):
+    made = small_model()
+    for name in ("a", "b"):
+        save_model(tmp_path / f"{name}.safetensors", made.module, made.spec)
+    message = r"b\.safetensors is the model of .*a\.safetensors"
+    with pytest.raises(InputError, match=message):
+        predict([tmp_path / "a.safetensors", tmp_path / "b.safetensors"], genome, **FP32)
+
+
+def test_tiles_of_a_region(toy, sequences, genome, expect):
+    table = predict(toy(), genome, tile=25, region="chrIV:11-100", **FP32)
+    assert table["start"].to_list() == [10, 35, 60, 85]
+    assert table["end"].to_list() == [35, 60, 85, 100]
+    check(table, sequences, expect)
+
+
+def test_every_output_says_the_same(toy, genome, tmp_path, read_bigwig, monkeypatch):
+    monkeypatch.setattr(MODULE, "BLOCK_VALUES", 30)
+    table = predict(toy(), genome, tile=9, **FP32)
+    values = table.select("G", "C", "N").to_numpy()
+    done = {}
+    for name in ("a.tsv", "a.tsv.gz", "a.h5", "a.parquet", "tracks/"):
+        done[name] = predict(toy(), genome, f"{tmp_path}/{name}", tile=9, batch_size=7, **FP32)
+        assert done[name] == Written(tmp_path / name, table.height, ("G", "C", "N"))
+    for name in ("a.tsv", "a.tsv.gz"):
+        read = pl.read_csv(tmp_path / name, separator="\t", comment_prefix="#", schema=table.schema)
+        assert read.equals(table)
+    assert pl.read_parquet(tmp_path / "a.parquet").equals(table)
+    with h5py.File(tmp_path / "a.h5") as file:
+        np.testing.assert_array_equal(file["predictions"][:], values)
+        assert file["tracks/group"].asstr()[0] == "group of G"
+    for track in ("G", "C", "N"):
+        _, entries = read_bigwig(tmp_path / "tracks" / f"{track}.bw")
+        assert entries == sorted(table.select("chrom", "start", "end", track).rows())
+
+
+def test_batches_do_not_matter(toy, genome):
+    tables = [predict(toy(), genome, tile=8, batch_size=size, **FP32) for size in (1, 5, 1000)]
+    assert tables[0].equals(tables[1])
+    assert tables[0].equals(tables[2])
+
+
+def test_bed_to_bigwig_is_sorted_and_named_as_the_genome(toy, genome, tmp_path, read_bigwig):
+    bed = tmp_path / "rows.bed"
+    bed.write_text("IV\t190\t205\nI\t30\t41\nIV\t5\t9\n")
+    table = predict(toy(), bed, genome=genome, **FP32)
+    predict(toy(), bed, tmp_path / "tracks", genome=genome, **FP32)
+    sizes, entries = read_bigwig(tmp_path / "tracks" / "G.bw")
+    assert entries == sorted(
+        (f"chr{name}", start, end, value)
+        for name, start, end, value in table.select("chrom", "start", "end", "G").rows()
+    )
+    assert set(sizes) >= {"chrI", "chrIV"}
+
+
+def test_provenance(toy, genome, tmp_path):
+    model = toy(path=tmp_path / "m.safetensors", digest="ab12")
+    predict(model, genome, tmp_path / "a.tsv", tile=50, region="chrI", **FP32)
+    head = [line for line in (tmp_path / "a.tsv").read_text().splitlines() if line[0] == "#"]
+    assert f"# model: {tmp_path}/m.safetensors sha256:ab12" in head
+    assert f"# input: {genome}" in head
+    assert "# region: chrI" in head
+    assert "# tile: 50" in head
+    assert "# strand: both" in head
+    assert "# precision: fp32 on cpu" in head
+    assert head[0].startswith("# danq: ")
+
+
+def test_an_ensemble(toy, sequences, genome, expect, tmp_path):
+    factors = (0.1, 0.25, -0.4)
+    models = [toy(path=tmp_path / f"{number}") for number in range(3)]
+    for model, factor in zip(models, factors, strict=True):
+        model.module.factor.data.fill_(factor)
+    table = predict(models, genome, tile=10, batch_size=6, **FP32)
+    assert table.columns == ["chrom", "start", "end", "G", "C", "N", "G_sd", "C_sd", "N_sd"]
+    for name, start, end, *values in table.iter_rows():
+        each = [expect(sequences[name], start, end, factor=factor) for factor in factors]
+        wanted = [*np.mean(each, axis=0), *np.std(each, axis=0, ddof=1)]
+        np.testing.assert_allclose(values, wanted, rtol=1e-4, atol=1e-6)
+    assert not torch.is_inference_mode_enabled()
+    predict(models, genome, tmp_path / "a.tsv", tile=10, **FP32)
+    head = (tmp_path / "a.tsv").read_text()
+    assert f"# model 3: {tmp_path}/2 sha256:" in head
+
+
+def test_models_are_given_back_as_they_were(toy, genome, tmp_path):
+    models = [toy(), toy()]
+    for model in models:
+        model.module.train()
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        predict(models, genome, tmp_path / "a.tsv", tile=10, batch_size=3, progress=stop, **FP32)
+    assert all(model.module.training for model in models)
+    assert not torch.is_inference_mode_enabled()
+    assert [entry.name for entry in tmp_path.iterdir() if "a.tsv" in entry.name] == []
+
+
+def test_picked_tracks(toy, genome):
+    whole = predict(toy(), genome, **FP32)
+    picked = predict(toy(), genome, tracks=["N", "G"], **FP32)
+    assert picked.equals(whole.select("name", "start", "end", "N", "G"))
+
+
+def test_progress(toy, genome):
+    seen = []
+    predict(toy(), genome, tile=10, batch_size=16, progress=lambda *pair: seen.append(pair), **FP32)
+    assert seen == [(16, 34), (32, 34), (34, 34)]
+
+
+def test_predict_codes_agrees(toy, genome):
+    from danq.genome.fasta import Genome
+
+    with Genome(genome) as opened:
+        codes = opened.codes("chrI", 14, 34)[None]
+    table = predict(toy(), genome, tile=10, region="chrI:20-29", **FP32)
+    direct = predict_codes(toy().module, codes, **FP32)
+    np.testing.assert_array_equal(table.select("G", "C", "N").to_numpy(), direct)
+
+
+def peak_memory(toy, fasta, out) -> int:
+    tracemalloc.start()
+    try:
+        predict(toy(), fasta, out, tile=2, batch_size=64, **FP32)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("ending", ["tsv", "h5", "bw"])
+def test_memory_does_not_grow_with_the_input(toy, write_fasta, tmp_path, monkeypatch, ending):
+    monkeypatch.setattr(MODULE, "BLOCK_VALUES", 3_000)
+    peaks = []
+    for number, size in enumerate((10_000, 10_000, 100_000)):
+        fasta = write_fasta({"chr1": "ACGTN" * (size // 5)}, f"{size}.fa")
+        peaks.append(peak_memory(toy, fasta, tmp_path / f"{number}.{ending}"))
+    # The first run also pays for imports and caches.
+    assert peaks[2] < 2 * peaks[1]
+
+
+def test_unknown_ending(toy, genome, tmp_path):
+    with pytest.raises(InputError, match=r"'a.csv' names no kind of output"):
+        predict(toy(), genome, tmp_path / "a.csv", **FP32)
+
+
+def test_bed_without_genome(toy, bed):
+    with pytest.raises(InputError, match="a BED file needs its genome"):
+        predict(toy(), bed, **FP32)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"tile": 10, "genome": True}, "is the input itself"),
+        ({"genome": True}, "needs no genome"),
+        ({"region": "chrI"}, "without a tile size"),
+        ({"tile": 0}, "tile of 0 bases is below 1"),
+        ({"tile": -3}, "tile of -3 bases is below 1"),
+        ({"chrom_map": "names.tsv"}, "names.tsv: a contig map was given, but only"),
+        ({"chrom_map": "names.tsv", "tile": 10}, "names.tsv: a contig map was given, but only"),
+        ({"tile": 5, "region": "chrI:80-100"}, "which has 90 bases"),
+        ({"tile": 5, "region": "chr9"}, "chr9"),
+        ({"tile": 5, "region": "chrI:9-3"}, "ends at 3, below its start"),
+        ({"batch_size": 0}, "batch of 0 windows"),
+        ({"strand": "minus"}, "strand is 'minus'"),
+        ({"tracks": ["G", "Z"]}, r"no track 'Z'.*It has 3: G, C, N"),
+        ({"tracks": ["G", "G"]}, "named twice"),
+        ({"tracks": []}, "are none"),
+        ({"tracks": "GC"}, r"the text 'GC', not a list.*\['GC'\]"),
+        ({"threads": 0}, "0 threads"),
+        ({"device": "cuda:99"}, "'cuda:99' is not there"),
+        ({"precision": "fp8"}, "precision is 'fp8'"),
+    ],
+)
+def test_options_that_do_not_go(toy, genome, given, message):
+    given = {**FP32, **given}
+    if given.get("genome"):
+        given["genome"] = genome
+    with pytest.raises(InputError, match=message):
+        predict(toy(), genome, **given)
+
+
+def test_a_tile_beyond_all_numbers_is_the_whole_contig(toy, genome):
+    whole = predict(toy(), genome, tile=10**20, **FP32)
+    assert whole.equals(predict(toy(), genome, tile=10**6, **FP32))
+    assert whole["start"].to_list() == [0] * whole.height
+
+
+def test_a_bed_file_cannot_be_tiled(toy, bed):
+    with pytest.raises(InputError, match="only a genome can be tiled"):
+        predict(toy(), bed, tile=5, **FP32)
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# only words\n"])
+@pytest.mark.parametrize("name", ["a.fa", "a.bed"])
+def test_an_empty_input(toy, genome, tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(InputError, match=str(path)):
+        predict(toy(), path, genome=genome, **FP32)
+
+
+def test_missing_files(toy, genome, bed, tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        predict(toy(), tmp_path / "missing.fa", **FP32)
+    with pytest.raises(InputError, match="no such file"):
+        predict(toy(), bed, genome=tmp_path / "missing.fa", **FP32)
+    with pytest.raises(InputError, match="no such model"):
+        predict(tmp_path / "missing", genome, **FP32)
+    with pytest.raises(InputError, match="no model was given"):
+        predict([], genome, **FP32)
+
+
+def test_a_bigwig_of_loose_records(toy, genome, tmp_path):
+    with pytest.raises(InputError, match="Tile a genome"):
+        predict(toy(), genome, tmp_path / "tracks", **FP32)
+    assert not (tmp_path / "tracks").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"window": 30}, "window 20 and 30"),
+        ({"bin": 4}, "bin 8 and 4"),
+        ({"tracks": ("G", "C", "X")}, "only one of them has 'N'"),
+        ({"tracks": ("C", "G", "N")}, "the tracks differ in order"),
+    ],
+)
+def test_models_that_disagree(toy, genome, tmp_path, change, message):
+    first, second = toy(path=tmp_path / "first"), toy(path=tmp_path / "second", **change)
+    with pytest.raises(InputError, match=message) as caught:
+        Ensemble.load([first, second])
+    assert str(first.path) in str(caught.value)
+    assert str(second.path) in str(caught.value)
+
+
+def test_an_input_that_breaks_off_leaves_nothing(toy, tmp_path):
+    path = tmp_path / "a.fa"
+    path.write_text(">a\n" + "ACGT" * 50 + "\n>b\nACGT!\n")
+    with pytest.raises(InputError, match="record 'b'"):
+        predict(toy(), path, tmp_path / "out.h5", batch_size=4, **FP32)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.fa"]
+
+
+def test_no_room_in_the_middle(toy, genome, tmp_path, full_disk, monkeypatch):
+    monkeypatch.setattr(MODULE, "BLOCK_VALUES", 300)
+    genome.with_name("genome.fa.fai").unlink(missing_ok=True)
+    predict(toy(), genome, tile=1, **FP32)
+    with full_disk(9_000), pytest.raises(InputError, match="cannot be written: File too large"):
+        predict(toy(), genome, tmp_path / "out.tsv", tile=1, **FP32)
+    assert [entry.name for entry in tmp_path.iterdir() if "out" in entry.name] == []
+
+
+def test_the_head_of_a_file_that_is_there_is_not_touched(toy, genome, tmp_path):
+    (tmp_path / "out.tsv").write_text("mine")
+    with pytest.raises(InputError, match="exists already"):
+        predict(toy(), genome, tmp_path / "out.tsv", **FP32)
+    assert (tmp_path / "out.tsv").read_text() == "mine"
+    predict(toy(), genome, tmp_path / "out.tsv", overwrite=True, **FP32)
+    assert (tmp_path / "out.tsv").read_text().startswith("# danq")

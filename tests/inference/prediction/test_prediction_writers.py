@@ -1,0 +1,360 @@
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+import polars as pl
+import pytest
+
+from danq.errors import InputError
+from danq.inference.prediction import bigwig as bigwig_module
+from danq.inference.prediction.output import check_output, open_writer
+from danq.inference.sources.tiling import Rows
+from danq.inference.writers import Layout, output_kind
+
+CONTIGS = {"chrIV": 10_000, "chrI": 5_000, "chr10": 400}
+TRACKS = ("Reb1", "Abf1")
+FILES = ["out.tsv", "out.tsv.gz", "out.h5", "out.hdf5", "out.parquet"]
+OUTPUTS = [*FILES, "folder"]
+
+
+def layout(**changes) -> Layout:
+    fields = {
+        "key": "chrom",
+        "tracks": TRACKS,
+        "groups": ("factor", ""),
+        "provenance": {"danq": "1.2.3", "model": "m.safetensors sha256:ab"},
+        "contigs": CONTIGS,
+    }
+    return Layout(**{**fields, **changes})
+
+
+def blocks(columns: int = 2) -> list[tuple[Rows, np.ndarray]]:
+    """Three blocks over contigs whose order is not that of their names."""
+    names = ["chrIV"] * 50 + ["chrI"] * 31 + ["chr10"] * 4
+    start = np.concatenate([np.arange(count) * 50 for count in (50, 31, 4)])
+    values = (np.random.default_rng(5).random((len(names), columns)) ** 9).astype(np.float32)
+    values[0, :] = [0, 1, 1e-12, 0.1][:columns]
+    return [
+        (Rows(names[part], start[part], start[part] + 50), values[part])
+        for part in (slice(0, 20), slice(20, 60), slice(60, 85))
+    ]
+
+
+def write(path, **changes) -> np.ndarray:
+    made = layout(**changes)
+    given = blocks(len(made.columns))
+    with open_writer(path, made) as writer:
+        for rows, values in given:
+            writer.write(rows, values)
+    return np.concatenate([values for _, values in given])
+
+
+def write_and_fail(path, error, **options) -> None:
+    there = path.exists()
+    with open_writer(path, layout(), **options) as writer:
+        writer.write(*blocks()[0])
+        assert path.exists() == there
+        raise error
+
+
+def all_rows() -> list[tuple[str, int, int]]:
+    return [
+        (name, int(start), int(end))
+        for rows, _ in blocks()
+        for name, start, end in zip(rows.names, rows.start, rows.end, strict=True)
+    ]
+
+
+def leftovers(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+@pytest.mark.parametrize("name", ["out.tsv", "out.tsv.gz"])
+def test_tsv_reads_back_exactly(tmp_path, name):
+    values = write(tmp_path / name)
+    data = (tmp_path / name).read_bytes()
+    lines = (gzip.decompress(data) if name.endswith("gz") else data).decode().splitlines()
+    assert lines[:2] == ["# danq: 1.2.3", "# model: m.safetensors sha256:ab"]
+    head, *rows = csv.reader(lines[2:], delimiter="\t")
+    assert head == ["chrom", "start", "end", *TRACKS]
+    assert [(row[0], int(row[1]), int(row[2])) for row in rows] == all_rows()
+    numbers = np.array([[np.float32(text) for text in row[3:]] for row in rows])
+    np.testing.assert_array_equal(numbers, values)
+
+
+def test_tsv_gz_is_the_same_twice(tmp_path):
+    write(tmp_path / "a.tsv.gz")
+    write(tmp_path / "b.tsv.gz")
+    assert (tmp_path / "a.tsv.gz").read_bytes() == (tmp_path / "b.tsv.gz").read_bytes()
+
+
+def test_spread_columns(tmp_path):
+    values = write(tmp_path / "out.tsv", spread=True)
+    table = pl.read_csv(tmp_path / "out.tsv", separator="\t", comment_prefix="#")
+    assert table.columns[3:] == ["Reb1", "Abf1", "Reb1_sd", "Abf1_sd"]
+    np.testing.assert_array_equal(table.to_numpy()[:, 3:].astype(np.float32), values)
+
+
+def hdf5_rows(file: h5py.File) -> list[tuple[str, int, int]]:
+    names = file["sequences/name"].asstr()[:]
+    numbers = file["rows/sequence"][:], file["rows/start"][:], file["rows/end"][:]
+    return [(names[n], int(start), int(end)) for n, start, end in zip(*numbers, strict=True)]
+
+
+@pytest.mark.parametrize("spread", [False, True])
+def test_hdf5(tmp_path, spread):
+    values = write(tmp_path / "out.h5", spread=spread)
+    with h5py.File(tmp_path / "out.h5") as file:
+        assert file.attrs["magic"] == "danq-predictions"
+        assert file.attrs["format_version"] == 1
+        assert file.attrs["key"] == "chrom"
+        assert json.loads(file.attrs["provenance"])["danq"] == "1.2.3"
+        assert file["tracks/name"].asstr()[:].tolist() == list(TRACKS)
+        assert file["tracks/group"].asstr()[:].tolist() == ["factor", ""]
+        assert file["sequences/name"].asstr()[:].tolist() == list(CONTIGS)
+        assert hdf5_rows(file) == all_rows()
+        assert file["predictions"].dtype == np.float32
+        np.testing.assert_array_equal(file["predictions"][:], values[:, :2])
+        assert ("spread" in file) == spread
+        if spread:
+            np.testing.assert_array_equal(file["spread"][:], values[:, 2:])
+
+
+def test_hdf5_of_records_goes_on_over_blocks(tmp_path):
+    """A record that goes on in the next block keeps its number; contigs may come again."""
+    names = [["a", "b", "b"], ["b", "c"], ["c", "c"], ["d"]]
+    with open_writer(tmp_path / "out.h5", layout(key="name", contigs=None)) as writer:
+        for part in names:
+            start = np.arange(len(part))
+            writer.write(Rows(part, start, start + 1), np.zeros((len(part), 2), np.float32))
+    with h5py.File(tmp_path / "out.h5") as file:
+        assert file["sequences/name"].asstr()[:].tolist() == ["a", "b", "c", "d"]
+        assert [row[0] for row in hdf5_rows(file)] == [name for part in names for name in part]
+
+
+def test_parquet(tmp_path):
+    values = write(tmp_path / "out.parquet")
+    table = pl.read_parquet(tmp_path / "out.parquet")
+    assert table.schema == {
+        "chrom": pl.String,
+        "start": pl.Int64,
+        "end": pl.Int64,
+        "Reb1": pl.Float32,
+        "Abf1": pl.Float32,
+    }
+    assert table.select("chrom", "start", "end").rows() == all_rows()
+    np.testing.assert_array_equal(table.select(TRACKS).to_numpy(), values)
+    provenance = json.loads(pl.read_parquet_metadata(tmp_path / "out.parquet")["danq"])
+    assert provenance == {"danq": "1.2.3", "model": "m.safetensors sha256:ab"}
+    assert leftovers(tmp_path) == ["out.parquet"]
+
+
+def test_parquet_without_rows(tmp_path):
+    with open_writer(tmp_path / "out.parquet", layout()):
+        pass
+    assert pl.read_parquet(tmp_path / "out.parquet").columns == ["chrom", "start", "end", *TRACKS]
+
+
+def test_bigwig_by_the_format_alone(tmp_path, read_bigwig):
+    values = write(tmp_path / "folder")
+    assert leftovers(tmp_path / "folder") == ["Abf1.bw", "Reb1.bw", "danq.json"]
+    index = json.loads((tmp_path / "folder" / "danq.json").read_text())
+    assert index["tracks"] == {"Reb1": "Reb1.bw", "Abf1": "Abf1.bw"}
+    assert index["provenance"]["danq"] == "1.2.3"
+    for column, track in enumerate(TRACKS):
+        sizes, entries = read_bigwig(tmp_path / "folder" / f"{track}.bw")
+        assert sizes == CONTIGS
+        wanted = [(*row, value) for row, value in zip(all_rows(), values[:, column], strict=True)]
+        assert entries == sorted(wanted)
+        assert list(sizes) == sorted(sizes)
+
+
+def test_bigwig_in_another_reader(tmp_path):
+    reader = pytest.importorskip("pyBigWig", reason="pyBigWig is not installed")
+    values = write(tmp_path / "folder")
+    by_row = dict(zip(all_rows(), values, strict=True))
+    for column, track in enumerate(TRACKS):
+        with reader.open(str(tmp_path / "folder" / f"{track}.bw")) as file:
+            assert file.isBigWig()
+            assert file.chroms() == CONTIGS
+            found = {
+                (contig, start, end): value
+                for contig in CONTIGS
+                for start, end, value in file.intervals(contig)
+            }
+            assert found == {row: value[column] for row, value in by_row.items()}
+            assert np.isnan(file.values("chrIV", 2499, 2501)[1])
+
+
+def test_bigwig_names_of_files(tmp_path):
+    write(tmp_path / "folder", tracks=("H3K4me3/rep 1", ".hidden"))
+    assert leftovers(tmp_path / "folder") == ["H3K4me3_rep_1.bw", "danq.json", "hidden.bw"]
+
+
+def test_bigwig_names_that_collide(tmp_path):
+    with pytest.raises(InputError, match=r"'a/b' and 'A b' would both be written to A_b.bw"):
+        write(tmp_path / "folder", tracks=("a/b", "A b"))
+    assert leftovers(tmp_path) == []
+
+
+def test_bigwig_of_loose_records(tmp_path):
+    with pytest.raises(InputError, match="bigWig output needs places on a genome"):
+        write(tmp_path / "folder", key="name", contigs=None)
+    assert leftovers(tmp_path) == []
+
+
+def test_an_error_inside_bigwig_is_not_lost(tmp_path, monkeypatch):
+    """The library swallows what its iterator raises."""
+
+    def broken(self, column, blocks):
+        yield "chrI", 0, 50, 0.5
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bigwig_module.BigWigWriter, "_entries", broken)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "folder")
+    assert leftovers(tmp_path) == []
+
+
+def test_columns_of_one_name():
+    with pytest.raises(InputError, match="two columns of the output would be named 'start'"):
+        layout(tracks=("start", "Reb1"))
+    with pytest.raises(InputError, match="'Reb1_sd'"):
+        layout(tracks=("Reb1", "Reb1_sd"), spread=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.tsv", "tsv"),
+        ("a.TSV.gz", "tsv.gz"),
+        ("a.b.h5", "hdf5"),
+        ("a.hdf5", "hdf5"),
+        ("a.parquet", "parquet"),
+        ("tracks", "bigwig"),
+        ("run.v2/", "bigwig"),
+        ("x.bw", "bigwig"),
+        ("x.bigWig", "bigwig"),
+    ],
+)
+def test_endings(name, kind):
+    assert output_kind(name) == kind
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.bed.gz", "a.gz", ".tsv", "a.vcf"])
+def test_unknown_endings(name):
+    with pytest.raises(InputError, match=r"names no kind of output.*\.tsv\.gz.*bigWig"):
+        output_kind(name)
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError("broken")])
+def test_nothing_is_left_after_an_error(tmp_path, name, error):
+    with pytest.raises((KeyboardInterrupt, ValueError)):
+        write_and_fail(tmp_path / name, error)
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_an_output_that_is_there(tmp_path, name):
+    write(tmp_path / name)
+    with pytest.raises(InputError, match="exists already"):
+        write(tmp_path / name)
+    before = leftovers(tmp_path)
+    with open_writer(tmp_path / name, layout(tracks=("new", "other")), overwrite=True) as writer:
+        writer.write(*blocks()[0])
+    assert leftovers(tmp_path) == before
+    if name == "folder":
+        assert leftovers(tmp_path / name) == ["danq.json", "new.bw", "other.bw"]
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_a_failed_overwrite_keeps_the_old(tmp_path, name):
+    write(tmp_path / name)
+    old = tmp_path / name / "Reb1.bw" if name == "folder" else tmp_path / name
+    data = old.read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        write_and_fail(tmp_path / name, KeyboardInterrupt, overwrite=True)
+    assert old.read_bytes() == data
+    assert leftovers(tmp_path) == [name]
+
+
+def test_an_empty_folder_may_be_filled(tmp_path):
+    (tmp_path / "folder").mkdir()
+    write(tmp_path / "folder")
+    assert (tmp_path / "folder" / "Reb1.bw").is_file()
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "thesis.txt").write_text("mine")
+    with pytest.raises(InputError, match="not empty"):
+        check_output(tmp_path / "folder")
+    with pytest.raises(InputError, match="holds other files"):
+        check_output(tmp_path / "folder", overwrite=True)
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_a_folder_that_is_missing_or_not_writable(tmp_path, name):
+    with pytest.raises(InputError, match="there is no folder"):
+        check_output(tmp_path / "missing" / name)
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    closed.chmod(0o555)
+    try:
+        with pytest.raises(InputError, match="not writable"):
+            check_output(closed / name)
+    finally:
+        closed.chmod(0o755)
+
+
+def write_many(path, times: int = 3) -> None:
+    with open_writer(path, layout(contigs={"chrI": 10**6})) as writer:
+        for _ in range(times):
+            writer.write(*many())
+
+
+def many(count: int = 6_000):
+    rng = np.random.default_rng(0)
+    start = np.arange(count) * 50
+    return Rows(["chrI"] * count, start, start + 50), rng.random((count, 2), dtype=np.float32)
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_a_full_disk(tmp_path, name, full_disk):
+    with (
+        full_disk(20_000),
+        pytest.raises(InputError, match="cannot be written: File too large.*Make room") as caught,
+    ):
+        write_many(tmp_path / name)
+    assert caught.value.file == str(tmp_path / name)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_disk_that_fills_while_a_bigwig_is_made(tmp_path, full_disk, monkeypatch):
+    whole = bigwig_module.BigWigWriter._write_track
+
+    def limited(self, *arguments):
+        with full_disk(20_000):
+            whole(self, *arguments)
+
+    monkeypatch.setattr(bigwig_module.BigWigWriter, "_write_track", limited)
+    with pytest.raises(InputError, match=r"Reb1.bw could not be completed.*Make room"):
+        write_many(tmp_path / "folder")
+    assert leftovers(tmp_path) == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
+def test_a_device_without_room(tmp_path, monkeypatch):
+    from danq.inference.writers import tsv
+
+    monkeypatch.setattr(tsv.Path, "open", lambda self, mode: io.FileIO("/dev/full", mode))
+    with pytest.raises(InputError, match="No space left on device.*Make room"):
+        write(tmp_path / "out.tsv")

@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+import gzip
+import itertools
+import logging
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from danq.errors import InputError
+from danq.genome.alphabet import decode, encode
+from danq.genome.fasta import Genome
+from danq.inference.sources.rows import BedRows, FastaRecords, GenomeTiles
+from danq.inference.sources.tiling import Gather, Rows, cut, tiles, window_starts
+
+
+def text_window(sequence: str, first: int, window: int) -> str:
+    return "".join(
+        sequence[i] if 0 <= i < len(sequence) else "N" for i in range(first, first + window)
+    )
+
+
+def everything(source, size: int = 7) -> tuple[list[tuple[str, int, int]], list[str]]:
+    """Rows and windows as text; checks that chunks are full but for the last."""
+    rows, windows, sizes = [], [], []
+    for chunk in source.chunks(size):
+        sizes.append(len(chunk.codes))
+        places = zip(chunk.rows.names, chunk.rows.start, chunk.rows.end, strict=True)
+        rows += [(name, int(start), int(end)) for name, start, end in places]
+        windows += [decode(codes) for codes in chunk.codes]
+    assert all(count == size for count in sizes[:-1])
+    assert source.total in (None, len(rows))
+    return rows, windows
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sequence=st.text("ACGTN", min_size=1, max_size=80),
+    starts=st.lists(st.integers(-40, 9_000), min_size=1, max_size=12),
+    window=st.integers(1, 30),
+)
+def test_cut_is_slicing_of_padded_text(sequence, starts, window):
+    codes = encode(sequence)
+    asked = []
+
+    def read(low, high):
+        assert 0 <= low < high <= len(sequence)
+        asked.append(high - low)
+        return codes[low:high]
+
+    starts = np.sort(np.array(starts, dtype=np.int64))
+    found, padded = cut(read, len(sequence), starts, window)
+    wanted = [text_window(sequence, int(first), window) for first in starts]
+    assert [decode(row) for row in found] == wanted
+    assert padded == sum(first < 0 or first + window > len(sequence) for first in starts)
+    assert sum(asked) <= len(sequence) * len(starts)
+
+
+def test_far_windows_are_read_apart():
+    asked = []
+
+    def read(low, high):
+        asked.append((low, high))
+        return np.zeros(high - low, np.uint8)
+
+    cut(read, 10**9, np.array([0, 100, 5 * 10**8]), 10)
+    assert asked == [(0, 110), (5 * 10**8, 5 * 10**8 + 10)]
+
+
+def test_windows_are_centred_as_labels_are():
+    # A bin of 200 at 1000 in a window of 500: from 1000 + 100 - 250.
+    assert window_starts(np.array([1000]), np.array([1200]), 500).tolist() == [850]
+
+
+def test_tiles_of_a_stretch():
+    found = [(start.tolist(), end.tolist()) for start, end in tiles(10, 45, 10, 3)]
+    assert found == [([10, 20, 30], [20, 30, 40]), ([40], [45])]
+
+
+@given(pieces=st.lists(st.integers(0, 9), max_size=12), size=st.integers(1, 6))
+def test_gather_keeps_every_row_in_order(pieces, size):
+    gather, chunks, number = Gather(size, 1), [], 0
+    for count in pieces:
+        start = np.arange(number, number + count)
+        rows = Rows([str(n) for n in start], start, start + 1)
+        chunks += gather.add(rows, (start % 200).astype(np.uint8)[:, None])
+        number += count
+    chunks += gather.rest()
+    assert [name for chunk in chunks for name in chunk.rows.names] == [
+        str(n) for n in range(number)
+    ]
+    flat = np.concatenate([np.empty(0), *(chunk.codes[:, 0] for chunk in chunks)])
+    assert flat.tolist() == [n % 200 for n in range(number)]
+    assert all(len(chunk.codes) == size for chunk in chunks[:-1])
+
+
+def test_tiles_cover_the_genome_once(genome, sequences, caplog):
+    caplog.set_level(logging.INFO, "danq")
+    with Genome(genome) as opened:
+        rows, windows = everything(GenomeTiles(opened, 20, 8))
+    for name, text in sequences.items():
+        places = [(start, end) for contig, start, end in rows if contig == name]
+        assert places[0][0] == 0
+        assert places[-1][1] == len(text)
+        assert all(a[1] == b[0] for a, b in itertools.pairwise(places))
+    assert list(dict.fromkeys(name for name, *_ in rows)) == list(sequences)
+    for (name, start, end), window in zip(rows, windows, strict=True):
+        assert window == text_window(sequences[name], (start + end) // 2 - 10, 20)
+    hanging = sum(
+        (start + end) // 2 < 10 or (start + end) // 2 + 10 > len(sequences[name])
+        for name, start, end in rows
+    )
+    assert f"padded with N: {hanging} of {len(rows)}\n" in caplog.text
+
+
+def test_tiles_of_a_region(genome, sequences):
+    with Genome(genome) as opened:
+        rows, windows = everything(GenomeTiles(opened, 20, 30, ("chrIV", 100, 185)))
+    assert rows == [("chrIV", 100, 130), ("chrIV", 130, 160), ("chrIV", 160, 185)]
+    # Bases around a region are those of the contig, not N.
+    assert windows[0] == sequences["chrIV"][105:125]
+
+
+def test_a_region_may_leave_out_the_prefix(genome):
+    with Genome(genome) as opened:
+        rows, _ = everything(GenomeTiles(opened, 20, 50, ("I", 0, None)))
+    assert rows == [("chrI", 0, 50), ("chrI", 50, 90)]
+
+
+@pytest.mark.parametrize("step", [0, -5])
+def test_a_tile_below_one_base(genome, step):
+    with Genome(genome) as opened, pytest.raises(InputError, match=f"tile of {step} bases"):
+        GenomeTiles(opened, 20, step)
+
+
+@pytest.mark.parametrize(("start", "end"), [(50, 91), (90, None), (200, 300)])
+def test_a_region_beyond_its_contig(genome, start, end):
+    with (
+        Genome(genome) as opened,
+        pytest.raises(InputError, match=f"chrI:{start + 1}-.*which has 90 bases.*chrI:1-90"),
+    ):
+        GenomeTiles(opened, 20, 8, ("chrI", start, end))
+
+
+def test_a_region_on_an_unknown_contig(genome):
+    with Genome(genome) as opened, pytest.raises(InputError, match="chr99"):
+        GenomeTiles(opened, 20, 8, ("chr99", 0, None))
+
+
+@pytest.fixture
+def bed(tmp_path):
+    def write(*rows: tuple[str, int, int]):
+        path = tmp_path / "rows.bed"
+        path.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
+        return path
+
+    return write
+
+
+def test_bed_rows_keep_order_and_names(genome, sequences, bed, caplog):
+    caplog.set_level(logging.INFO, "danq")
+    given = [("I", 30, 41), ("IV", 190, 205), ("MT", 0, 1), ("I", 5, 6), ("IV", 0, 205)]
+    with Genome(genome) as opened:
+        rows, windows = everything(BedRows(bed(*given), opened, 20), size=3)
+    assert rows == given
+    ours = {"I": "chrI", "IV": "chrIV", "MT": "chrM"}
+    for (name, start, end), window in zip(rows, windows, strict=True):
+        assert window == text_window(sequences[ours[name]], (start + end) // 2 - 10, 20)
+    # 197 + 10 > 205; 0 - 10 < 0; 5 - 10 < 0.
+    assert "padded with N: 3 of 5" in caplog.text
+
+
+def test_bed_rows_on_unknown_contigs_are_left_out_with_a_warning(genome, bed, caplog):
+    with Genome(genome) as opened:
+        rows, _ = everything(BedRows(bed(("chr9", 0, 5), ("chrI", 0, 5)), opened, 20))
+    assert rows == [("chrI", 0, 5)]
+    assert "chr9" in caplog.text
+
+
+def test_bed_rows_all_on_unknown_contigs(genome, bed):
+    with Genome(genome) as opened, pytest.raises(InputError, match=r"chr9.*chrIV"):
+        BedRows(bed(("chr9", 0, 5)), opened, 20)
+
+
+def test_a_chrom_map_bridges(genome, bed, tmp_path):
+    names = tmp_path / "map.tsv"
+    names.write_text("NC_001136\tchrIV\n")
+    with Genome(genome) as opened:
+        source = BedRows(bed(("NC_001136", 0, 5)), opened, 20, chrom_map=names)
+        assert everything(source)[0] == [("NC_001136", 0, 5)]
+
+
+def test_a_bed_row_beyond_its_contig(genome, bed):
+    with Genome(genome) as opened, pytest.raises(InputError) as caught:
+        BedRows(bed(("chrI", 0, 9), ("chrI", 80, 91)), opened, 20)
+    assert "chrI:80-91" in str(caught.value)
+    assert "90 bases" in str(caught.value)
+    assert "same assembly" in str(caught.value)
+
+
+def test_ordered_bed_rows(genome, bed):
+    given = [("IV", 50, 60), ("I", 9, 12), ("IV", 5, 9), ("I", 0, 9)]
+    with Genome(genome) as opened:
+        rows, _ = everything(BedRows(bed(*given), opened, 20, ordered=True))
+    assert rows == [("chrI", 0, 9), ("chrI", 9, 12), ("chrIV", 5, 9), ("chrIV", 50, 60)]
+
+
+def test_ordered_bed_rows_that_overlap(genome, bed):
+    with Genome(genome) as opened, pytest.raises(InputError, match=r"1 records.*chrI:8-12"):
+        BedRows(bed(("chrI", 8, 12), ("chrI", 0, 9)), opened, 20, ordered=True)
+
+
+def test_fasta_records(write_fasta, caplog):
+    caplog.set_level(logging.INFO, "danq")
+    records = {"short": "ACGTA", "exact": "ACGTG" * 4, "long": "AACCGGTTN" * 3, "odd": "GGG"}
+    rows, windows = everything(FastaRecords(write_fasta(records), 20, 8), size=4)
+    long = [("long", 0, 8), ("long", 8, 16), ("long", 16, 24), ("long", 24, 27)]
+    assert rows == [("short", 0, 5), ("exact", 0, 20), *long, ("odd", 0, 3)]
+    for (name, start, end), window in zip(rows, windows, strict=True):
+        assert window == text_window(records[name], (start + end) // 2 - 10, 20)
+    assert windows[1] == records["exact"]
+    assert windows[0] == "N" * 8 + "ACGTA" + "N" * 7
+    assert "longer than the window of 20 bases: 1, tiled every 8 bases to 4 rows" in caplog.text
+    assert "shorter than the window of 20 bases, centred and padded with N: 2" in caplog.text
+    assert "an end of their sequence, padded with N: 3 of 7" in caplog.text
+
+
+def test_a_gzip_fasta_streams(write_fasta, tmp_path):
+    path = tmp_path / "records.fa.gz"
+    path.write_bytes(gzip.compress(b">a\nACGT\n>b\nGG\n"))
+    assert everything(FastaRecords(path, 20, 8))[0] == [("a", 0, 4), ("b", 0, 2)]
+
+
+def test_windows_without_a_known_base_are_told(write_fasta, caplog):
+    everything(FastaRecords(write_fasta({"a": "NNNN", "b": "ANN"}), 20, 8))
+    assert "without any known base: 1" in caplog.text

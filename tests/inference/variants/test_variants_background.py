@@ -1,0 +1,210 @@
+"""E-values and quantiles against the background's scores sorted by hand."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import danq
+from danq.errors import InputError
+from danq.inference.variants.background import Background, ranks, read_background
+from danq.inference.variants.make_background import make_background
+from danq.inference.variants.prepare import model_digests
+from danq.inference.variants.score import score_variants
+from danq.models import load_model, save_model
+
+RUN = sys.modules["danq.inference.variants.prepare"]
+FP32 = {"device": "cpu", "precision": "fp32"}
+TEXT = "".join(np.random.default_rng(9).choice(list("ACGT"), 500))
+
+
+def snvs(places) -> list[tuple[str, int, str, str]]:
+    return [("chr1", at + 1, TEXT[at], "ACGT"["ACGT".index(TEXT[at]) - 1]) for at in places]
+
+
+@pytest.fixture
+def fasta(tmp_path) -> Path:
+    path = tmp_path / "genome.fa"
+    path.write_text(f">chr1\n{TEXT}\n")
+    return path
+
+
+@pytest.fixture
+def common() -> list[tuple[str, int, str, str]]:
+    return [*snvs(range(10, 400, 3)), ("chr1", 40, "A", "<DEL>")]
+
+
+def test_calibrated_scores_are_shares_of_the_background(
+    small_model, fasta, common, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(RUN, "BLOCK_RECORDS", 20)
+    model, file = small_model(), tmp_path / "common.h5"
+    made = make_background(model, common, fasta, file, **FP32)
+    assert (made.tally.rows, made.tally.rejects) == (len(common) - 1, {"symbolic": 1})
+    known = score_variants(model, common, fasta, **FP32)
+    mine = [*snvs(range(5, 480, 7)), *common[:5]]
+    table = score_variants(model, mine, fasta, calibrate=file, **FP32)
+    logs = []
+    for track in model.tracks:
+        product, logit = (known[f"{track}_{name}"].to_numpy() for name in ("product", "logit"))
+        evalue = np.array([(product > value).mean() for value in table[f"{track}_product"]])
+        np.testing.assert_allclose(table[f"{track}_evalue"], np.maximum(evalue, 1e-6), rtol=1e-6)
+        share = np.array([(np.abs(logit) <= abs(v)).mean() for v in table[f"{track}_logit"]])
+        signed = np.sign(table[f"{track}_logit"].to_numpy()) * share
+        np.testing.assert_allclose(table[f"{track}_quantile"], signed, rtol=1e-6)
+        logs.append(np.log(np.maximum(evalue, 1e-6)))
+    np.testing.assert_allclose(table["significance"], np.exp(np.mean(logs, axis=0)), rtol=1e-5)
+    assert table.select("Reb1_quantile").to_numpy().min() < 0
+    picked = score_variants(
+        model, mine, fasta, calibrate=file, tracks=["Rap1"], scores="ref", **FP32
+    )
+    assert picked["Rap1_evalue"].equals(table["Rap1_evalue"])
+    assert danq.make_background is make_background
+
+
+def test_deepsea_writes_evalues_too(small_model, fasta, common, tmp_path):
+    model, file = small_model(), tmp_path / "common.h5"
+    make_background(model, common, fasta, file, **FP32)
+    mine = snvs(range(5, 480, 7))
+    table = score_variants(model, mine, fasta, calibrate=file, **FP32)
+    out = tmp_path / "my.vcf.out"
+    score_variants(model, mine, fasta, out, calibrate=file, format="deepsea", **FP32)
+    with (tmp_path / "my.vcf.out.evalue").open(newline="") as lines:
+        _, *rows = csv.reader(lines)
+    values = table.select(f"{track}_evalue" for track in model.tracks).rows()
+    assert [row[6:] for row in rows] == [[f"{v:.4e}" for v in row] for row in values]
+
+
+def test_a_large_background_is_thinned_but_for_its_tail():
+    rng = np.random.default_rng(0)
+    values = np.sort(np.abs(rng.normal(size=100_000)).astype(np.float32))
+    kept = ranks(values.size)
+    assert kept.size == 10_000
+    assert kept[0] == 1
+    assert (np.diff(kept) > 0).all()
+    np.testing.assert_array_equal(kept[-5000:], np.arange(95_001, 100_001))
+    thin = values[kept - 1][None]
+    background = Background(("a",), values.size, kept, thin, thin, {}, {})
+    probes = np.append(np.abs(rng.normal(size=2000)), [0, 9]).astype(np.float32)[:, None]
+    above = (values[None] > probes).sum(1)
+    found = background.evalues(probes)[:, 0]
+    tail = above < 5000
+    np.testing.assert_allclose(found[tail], np.maximum(above[tail] / 1e5, 1e-6), rtol=1e-9)
+    np.testing.assert_allclose(found, above / 1e5, atol=2e-4)
+    assert (found >= above / 1e5 - 1e-12).all()
+
+
+def test_a_small_one_is_kept_whole():
+    np.testing.assert_array_equal(ranks(5), [1, 2, 3, 4, 5])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"strand": "forward"}, "made with strand: both; now it is forward"),
+        ({"center": 9}, "made with window: 40 bases, the variant at index 19; now it is"),
+        ({"indel_anchor": "both"}, "made with indel anchor: left; now it is both"),
+        ({"tracks": ["Abf1"]}, "the background has no track 'Abf1'"),
+    ],
+)
+def test_a_background_of_another_kind(small_model, fasta, common, tmp_path, options, message):
+    file = tmp_path / "common.h5"
+    make_background(small_model(), common, fasta, file, tracks=["Reb1", "Rap1"], **FP32)
+    options = {"tracks": ["Reb1"], **options}
+    with pytest.raises(InputError, match=message):
+        score_variants(small_model(), common, fasta, calibrate=file, **options, **FP32)
+
+
+def test_a_background_of_another_model(small_model, fasta, common, tmp_path):
+    file = tmp_path / "common.h5"
+    make_background(small_model(seed=1), common, fasta, file, **FP32)
+    with pytest.raises(InputError, match="the background was made with models"):
+        score_variants(small_model(), common, fasta, calibrate=file, **FP32)
+
+
+def test_a_background_of_a_model_that_was_changed_in_memory(small_model, fasta, common, tmp_path):
+    made = small_model()
+    save_model(tmp_path / "m.safetensors", made.module, made.spec)
+    file = tmp_path / "common.h5"
+    make_background(tmp_path / "m.safetensors", common, fasta, file, **FP32)
+    model = load_model(tmp_path / "m.safetensors")
+    assert score_variants(model, common, fasta, calibrate=file, **FP32).height == len(common) - 1
+    with torch.no_grad():
+        next(model.module.parameters()).mul_(2)
+    with pytest.raises(InputError, match="the background was made with models"):
+        score_variants(model, common, fasta, calibrate=file, **FP32)
+
+
+def test_models_are_told_apart_by_more_than_their_bytes(small_model):
+    model = small_model()
+    (before,) = {model_digests([model]), model_digests([small_model()])}
+    model.module.to(torch.bfloat16)
+    assert model_digests([model]) != before
+    plain = nn.Linear(2, 3, bias=False)
+    turned = nn.Linear(3, 2, bias=False)
+    with torch.no_grad():
+        turned.weight.copy_(plain.weight.reshape(2, 3))
+    first, second = (replace(model, module=one) for one in (plain, turned))
+    assert model_digests([first]) != model_digests([second])
+
+
+def test_what_is_no_background(small_model, fasta, common, tmp_path):
+    other = tmp_path / "scores.h5"
+    score_variants(small_model(), common, fasta, other, **FP32)
+    text = tmp_path / "text.h5"
+    text.write_text("no HDF5")
+    for file, message in ((other, "is no background of danq"), (text, "cannot be read as a")):
+        with pytest.raises(InputError, match=message):
+            read_background(file)
+    good = tmp_path / "common.h5"
+    make_background(small_model(), common, fasta, good, **FP32)
+    with h5py.File(good, "a") as file:
+        file.attrs["format_version"] = 7
+    with pytest.raises(InputError, match="background format version 7"):
+        read_background(good)
+
+
+def test_nothing_to_make_a_background_of(small_model, fasta, tmp_path):
+    file = tmp_path / "common.h5"
+    with pytest.raises(InputError, match=r"no background variant could be scored: 1 records"):
+        make_background(small_model(), [("chr1", 4, "A", "<DEL>")], fasta, file, **FP32)
+    assert not file.exists()
+    assert not list(tmp_path.glob("common*"))
+
+
+def test_a_background_goes_on_where_it_stopped(
+    small_model, fasta, common, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(RUN, "BLOCK_RECORDS", 20)
+
+    class Stop(Exception):
+        pass
+
+    def stop(done, total):
+        if done >= 60:
+            raise Stop
+
+    model, whole, file = small_model(), tmp_path / "whole.h5", tmp_path / "common.h5"
+    make_background(model, common, fasta, whole, **FP32)
+    with pytest.raises(Stop):
+        make_background(model, common, fasta, file, progress=stop, **FP32)
+    with pytest.raises(InputError, match=r"Go on with that run \(--resume\)"):
+        make_background(model, common, fasta, file, **FP32)
+    done = make_background(model, common, fasta, file, resume=True, **FP32)
+    assert file.read_bytes() == whole.read_bytes()
+    before = file.stat().st_mtime_ns
+    with caplog.at_level("INFO", "danq"):
+        again = make_background(model, common, fasta, file, resume=True, **FP32)
+    assert "common.h5: is whole, nothing is left to do" in caplog.text
+    assert (again.tally, again.columns) == (done.tally, done.columns)
+    assert file.stat().st_mtime_ns == before
+    with pytest.raises(InputError, match="exists already"):
+        make_background(model, common, fasta, file, resume=True, strand="forward", **FP32)

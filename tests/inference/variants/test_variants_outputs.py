@@ -1,0 +1,374 @@
+"""Every kind of output holds the same numbers, and accounts for every record."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import gzip
+import json
+import os
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import polars as pl
+import pytest
+
+from danq.errors import InputError
+from danq.inference.variants.score import score_variants
+from danq.inference.variants.writers.output import variant_kind
+
+RUN = sys.modules["danq.inference.variants.prepare"]
+FP32 = {"device": "cpu", "precision": "fp32"}
+KEYS = ["chrom", "pos", "id", "ref", "alt", "flags"]
+TEXT = "".join(np.random.default_rng(7).choice(list("ACGT"), 400))
+
+
+def other(base: str) -> str:
+    return "ACGT"["ACGT".index(base) - 1]
+
+
+def records() -> list[str]:
+    """Lines of a VCF; some ALT and some whole records cannot be scored."""
+    rows = []
+    for number, at in enumerate(range(5, 390, 7)):
+        ref = TEXT[at]
+        alts = {
+            0: [other(ref)],
+            1: [other(ref), "*", ref + "GA"],
+            2: ["<DEL>"],
+            3: [ref + "T[chr1:3["],
+            4: [ref + "TTT", other(other(ref))],
+            5: ["."],
+        }[number % 6]
+        if number % 13 == 12:
+            ref, alts = other(ref), [other(other(other(ref)))]
+        info = "." if number % 2 else f"DP={number};DANQ_old=1"
+        rows.append(f"chr1\t{at + 1}\tv{number}\t{ref}\t{','.join(alts)}\t.\tPASS\t{info}\tGT\t0/1")
+    return rows
+
+
+@pytest.fixture
+def fasta(tmp_path) -> Path:
+    path = tmp_path / "genome.fa"
+    path.write_text(f">chr1\n{TEXT}\n")
+    return path
+
+
+@pytest.fixture
+def vcf(tmp_path) -> Path:
+    head = [
+        "##fileformat=VCFv4.2",
+        '##INFO=<ID=DP,Number=1,Type=Integer,Description="Depth">',
+        '##INFO=<ID=DANQ_old,Number=1,Type=Float,Description="Of an earlier run">',
+        '##ALT=<ID=DEL,Description="Deletion">',
+        '##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">',
+        "##contig=<ID=chr1,length=400>",
+        "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tsample",
+    ]
+    path = tmp_path / "in.vcf.gz"
+    path.write_bytes(gzip.compress(("\n".join([*head, *records()]) + "\n").encode()))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _small_blocks(monkeypatch):
+    monkeypatch.setattr(RUN, "BLOCK_RECORDS", 11)
+
+
+def leftovers(folder: Path, *names: str) -> set[str]:
+    known = {"genome.fa", "genome.fa.fai", "in.vcf.gz", *names}
+    return {entry.name for entry in folder.iterdir()} - known
+
+
+def read_tsv(path: Path, schema) -> pl.DataFrame:
+    return pl.read_csv(path, separator="\t", comment_prefix="#", schema=schema)
+
+
+def read_hdf5(path: Path) -> pl.DataFrame:
+    with h5py.File(path) as file:
+        assert file.attrs["magic"] == "danq-variants"
+        assert file.attrs["format_version"] == 1
+        tracks = file["tracks/name"].asstr()[:].tolist()
+        about = file["variants"]
+        columns = {name: about[name].asstr()[:].tolist() for name in ("chrom", "id", "ref", "alt")}
+        columns["pos"] = about["pos"][:]
+        bits = dict(about["flags"].attrs)
+        columns["flags"] = [
+            ",".join(name for name, bit in bits.items() if flag & bit) or "."
+            for flag in about["flags"][:]
+        ]
+        for score in json.loads(file.attrs["provenance"])["scores"].split("; "):
+            name = score.split(" ")[0]
+            assert file[f"scores/{name}"].attrs["meaning"]
+            values = file[f"scores/{name}"][:]
+            columns |= {f"{track}_{name}": values[:, k] for k, track in enumerate(tracks)}
+        columns |= {name: file[f"summary/{name}"][:] for name in file["summary"]}
+    return pl.DataFrame(columns)
+
+
+def test_every_output_says_the_same(small_model, fasta, vcf, tmp_path):
+    model = small_model()
+    table = score_variants(model, vcf, fasta, **FP32)
+    for name in ("a.tsv", "a.tsv.gz", "a.h5", "a.parquet"):
+        done = score_variants(model, vcf, fasta, tmp_path / name, **FP32)
+        assert (done.path, done.tally.rows) == (tmp_path / name, table.height)
+        assert done.columns == tuple(table.columns[6:])
+    for name in ("a.tsv", "a.tsv.gz"):
+        assert read_tsv(tmp_path / name, table.schema).equals(table)
+    assert pl.read_parquet(tmp_path / "a.parquet").equals(table)
+    assert read_hdf5(tmp_path / "a.h5").select(table.columns).equals(table)
+    outputs = ["a.tsv", "a.tsv.gz", "a.h5", "a.parquet"]
+    assert leftovers(tmp_path, *outputs, *(f"{name}.rejected.tsv" for name in outputs)) == set()
+
+
+def test_provenance(small_model, fasta, vcf, tmp_path):
+    model = small_model()
+    score_variants(model, vcf, fasta, tmp_path / "a.tsv", scores="logit", **FP32)
+    head = [line for line in (tmp_path / "a.tsv").read_text().splitlines() if line[0] == "#"]
+    assert head[0].startswith("# danq: ")
+    assert f"# variants: {vcf}" in head
+    assert "# window: 40 bases, the variant at index 19" in head
+    assert "# strand: both" in head
+    assert "# precision: fp32 on cpu" in head
+    assert any(line.startswith(f"# genome: {fasta} sha256:") for line in head)
+    assert "# scores: logit (change in log2 odds (bits), alternate minus reference)" in head
+
+
+def test_every_record_is_accounted_for(small_model, fasta, vcf, tmp_path):
+    done = score_variants(small_model(), vcf, fasta, tmp_path / "a.tsv", **FP32)
+    lines = [line.split("\t") for line in records()]
+    alleles = [(n, alt) for n, line in enumerate(lines, 1) for alt in line[4].split(",")]
+    assert done.tally.records == len(lines)
+    assert done.tally.alleles == len(alleles)
+    assert done.tally.rows + sum(done.tally.rejects.values()) == len(alleles)
+    kinds = {"star": "*", "symbolic": "<DEL>", "missing-alt": "."}
+    mismatches = {n for n in range(len(lines)) if n % 13 == 12}
+    for kind, alt in kinds.items():
+        wanted = sum(a == alt and n - 1 not in mismatches for n, a in alleles)
+        assert done.tally.rejects[kind] == wanted
+    assert done.tally.rejects["ref-mismatch"] == len(mismatches)
+    text = done.describe()
+    assert f"{len(lines)} records, {len(alleles)} alleles = {done.tally.rows} scored + " in text
+    rows = [line for line in done.rejected.read_text().splitlines() if line[0] != "#"]
+    listed = list(csv.DictReader(rows, delimiter="\t"))
+    scored = read_tsv(tmp_path / "a.tsv", None)
+    every = {(row["id"], row["alt"]) for row in listed} | set(scored.select("id", "alt").rows())
+    assert every == {(lines[n - 1][2], alt) for n, alt in alleles}
+    assert len(listed) + scored.height == len(alleles)
+    mismatch = next(row for row in listed if row["reason"] == "ref-mismatch")
+    at = int(mismatch["pos"])
+    assert mismatch["detail"] == f"the file has {mismatch['ref']}, the genome {TEXT[at - 1]}"
+
+
+def test_annotated_vcf(small_model, fasta, vcf, tmp_path):
+    pysam = pytest.importorskip("pysam")
+    model, out = small_model(), tmp_path / "out.vcf.gz"
+    table = score_variants(model, vcf, fasta, **FP32)
+    score_variants(model, vcf, fasta, out, **FP32)
+    assert leftovers(tmp_path) == {"out.vcf.gz", "out.vcf.gz.tbi", "out.vcf.gz.rejected.tsv"}
+    by_key = {(row["pos"], row["alt"]): row for row in table.iter_rows(named=True)}
+    with pysam.VariantFile(str(out)) as file:
+        assert "bits" in file.header.info["DANQ_Reb1_logit"].description
+        assert "DANQ_old" not in file.header.info
+        assert list(file.header.samples) == ["sample"]
+        found = list(file)
+        near = [record.pos for record in file.fetch("chr1", 100, 200)]
+    assert near == [record.pos for record in found if 101 <= record.pos <= 200]
+    assert len(found) == len(records())
+    for record, line in zip(found, records(), strict=True):
+        columns = line.split("\t")
+        alts = columns[4].split(",")
+        assert (record.id, record.ref) == (columns[2], columns[3])
+        assert record.info.get("DP") == (int(columns[2][1:]) if "DP" in line else None)
+        assert "DANQ_old" not in record.info
+        if not any((record.pos, alt) in by_key for alt in alts):
+            assert not any(name.startswith("DANQ") for name in record.info)
+            continue
+        for column in table.columns[6:]:
+            wanted = [by_key.get((record.pos, alt), {}).get(column) for alt in alts]
+            values = record.info[f"DANQ_{column}"]
+            assert len(values) == len(wanted)
+            for one, value in zip(wanted, values, strict=True):
+                assert (one is None) == (value is None)
+                assert one is None or value == pytest.approx(one, rel=1e-5)
+        flags = [by_key.get((record.pos, alt), {"flags": "."})["flags"] for alt in alts]
+        assert [flag or "." for flag in record.info["DANQ_flags"]] == flags
+
+
+def test_an_unsorted_vcf_gets_no_index(small_model, fasta, tmp_path, caplog):
+    pysam = pytest.importorskip("pysam")
+    path, out = tmp_path / "unsorted.vcf", tmp_path / "out.vcf.gz"
+    head = "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=400>\n#CHROM\tPOS\tID\tREF\tALT\n"
+    rows = [f"chr1\t{at + 1}\t.\t{TEXT[at]}\t{other(TEXT[at])}" for at in (90, 30, 60)]
+    path.write_text(head + "\n".join(rows) + "\n")
+    score_variants(small_model(), path, fasta, out, scores="logit", **FP32)
+    assert "not sorted" in caplog.text
+    assert not (tmp_path / "out.vcf.gz.tbi").exists()
+    with pysam.VariantFile(str(out)) as file:
+        assert [record.pos for record in file] == [91, 31, 61]
+    path.write_text(head + "\n".join(sorted(rows)) + "\n")
+    score_variants(small_model(), path, fasta, out, scores="logit", overwrite=True, **FP32)
+    assert (tmp_path / "out.vcf.gz.tbi").exists()
+
+
+def test_a_table_gives_no_vcf(small_model, fasta, tmp_path):
+    rows = [("chr1", 4, TEXT[3], other(TEXT[3]))]
+    with pytest.raises(InputError, match="made of a VCF with its header alone"):
+        score_variants(small_model(), rows, fasta, tmp_path / "out.vcf.gz", **FP32)
+
+
+def test_tracks_that_would_share_a_field(small_model, fasta, vcf, tmp_path):
+    model = small_model(tracks=("a b", "a|b"))
+    with pytest.raises(InputError, match="'a b_ref' and 'a|b_ref' would both be the field"):
+        score_variants(model, vcf, fasta, tmp_path / "out.vcf.gz", **FP32)
+    score_variants(model, vcf, fasta, tmp_path / "out.tsv", **FP32)
+    twice = small_model(tracks=("a", "logit_max"))
+    with pytest.raises(InputError, match="two columns of the output would be named 'logit_max'"):
+        score_variants(twice, vcf, fasta, tmp_path / "twice.tsv", scores="logit", **FP32)
+
+
+def test_deepsea_files(small_model, fasta, vcf, tmp_path, caplog):
+    model = small_model(tracks=("8988T|DNase|None", "a,b", "Rap1"))
+    table = score_variants(model, vcf, fasta, **FP32)
+    out = tmp_path / "in.vcf.out"
+    with caplog.at_level("INFO", "danq"):
+        score_variants(model, vcf, fasta, out, format="deepsea", **FP32)
+    assert "evalue is not written" in caplog.text
+    files = {"ref": "ref", "alt": "alt", "diff": "diff", "logfoldchange": "logit"}
+    assert leftovers(tmp_path) == {f"in.vcf.out.{end}" for end in [*files, "rejected.tsv"]}
+    for ending, score in files.items():
+        with (tmp_path / f"in.vcf.out.{ending}").open(newline="") as file:
+            head, *rows = csv.reader(file)
+        assert head == ["", "chr", "pos", "name", "ref", "alt", *model.tracks]
+        assert [row[0] for row in rows] == [str(n) for n in range(table.height)]
+        keys = [(row[1], int(row[2]), *row[3:6]) for row in rows]
+        assert keys == table.select("chrom", "pos", "id", "ref", "alt").rows()
+        values = table.select(f"{track}_{score}" for track in model.tracks).rows()
+        assert [row[6:] for row in rows] == [[f"{v:.4e}" for v in row] for row in values]
+
+
+@pytest.mark.parametrize("name", ["out.tsv", "out.h5", "out.parquet", "out.vcf.gz"])
+@pytest.mark.parametrize("kind", ["none", "all rejected", "one"])
+def test_few_records(small_model, fasta, tmp_path, caplog, name, kind):
+    pytest.importorskip("pysam")
+    rows = {
+        "none": [],
+        "all rejected": ["chr1\t5\t.\tN\t<DEL>\t.\t.\t.", "chr1\t9\t.\tA\t.\t.\t.\t."],
+        "one": [f"chr1\t5\t.\t{TEXT[4]}\t{other(TEXT[4])}\t.\t.\t."],
+    }[kind]
+    path = tmp_path / "few.vcf"
+    head = ["##fileformat=VCFv4.2", "##contig=<ID=chr1,length=400>"]
+    head.append("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO")
+    path.write_text("\n".join([*head, *rows]) + "\n")
+    done = score_variants(small_model(), path, fasta, tmp_path / name, **FP32)
+    assert done.tally.rows == (1 if kind == "one" else 0)
+    assert done.tally.records == len(rows)
+    told = {"none": "holds no record", "all rejected": "none of the variants could be scored"}
+    assert told.get(kind, "") in caplog.text
+    if name == "out.parquet":
+        assert pl.read_parquet(tmp_path / name).height == done.tally.rows
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("out.vcf", "Let the name end with .vcf.gz"),
+        ("out.csv", "names no kind of output"),
+        ("out", "names no kind of output for variants"),
+        ("tracks.bw", "names no kind of output for variants"),
+        ("missing/out.tsv", "there is no folder"),
+    ],
+)
+def test_refused_names(small_model, fasta, vcf, tmp_path, name, message):
+    with pytest.raises(InputError, match=message):
+        score_variants(small_model(), vcf, fasta, tmp_path / name, **FP32)
+
+
+def test_formats():
+    assert variant_kind("a.tsv.gz", "tsv") == "tsv.gz"
+    assert variant_kind("a.txt", "tsv") == "tsv"
+    assert variant_kind("a.vcf.bgz") == "vcf"
+    with pytest.raises(InputError, match="no format is named 'csv'"):
+        variant_kind("a.csv", "csv")
+
+
+@pytest.mark.parametrize("there", ["a.vcf.gz", "a.vcf.gz.tbi", "a.vcf.gz.rejected.tsv"])
+def test_what_lies_there_is_left_alone(small_model, fasta, vcf, tmp_path, there):
+    pytest.importorskip("pysam")
+    (tmp_path / there).write_text("mine")
+    with pytest.raises(InputError, match="exists already"):
+        score_variants(small_model(), vcf, fasta, tmp_path / "a.vcf.gz", **FP32)
+    assert (tmp_path / there).read_text() == "mine"
+    assert leftovers(tmp_path) == {there}
+    done = score_variants(small_model(), vcf, fasta, tmp_path / "a.vcf.gz", overwrite=True, **FP32)
+    assert done.tally.rows > 0
+    assert (tmp_path / there).read_bytes() != b"mine"
+
+
+def far_off(vcf: Path, path: Path) -> Path:
+    """The variants, and one where TBI does not reach."""
+    row = f"chr1\t{600_000_000}\tfar\tA\tC\t.\t.\t.\tGT\t0/1\n"
+    path.write_bytes(gzip.compress(gzip.decompress(vcf.read_bytes()) + row.encode()))
+    return path
+
+
+def test_contigs_that_are_too_long_for_tbi_get_csi(small_model, fasta, vcf, tmp_path):
+    pysam = pytest.importorskip("pysam")
+    model, out = small_model(), tmp_path / "a.vcf.gz"
+    tbi, csi = (tmp_path / f"a.vcf.gz.{ending}" for ending in ("tbi", "csi"))
+    far = far_off(vcf, tmp_path / "far.vcf.gz")
+    for given, there, gone in ((vcf, tbi, csi), (far, csi, tbi), (vcf, tbi, csi)):
+        score_variants(model, given, fasta, out, overwrite=out.exists(), **FP32)
+        assert there.exists()
+        assert not gone.exists()
+        assert gzip.decompress(there.read_bytes())[:4] == there.suffix[1:].upper().encode() + b"\1"
+        with pysam.VariantFile(str(out)) as file:
+            assert [record.id for record in file.fetch("chr1", 30, 50)] == ["v4", "v5", "v6"]
+            assert len(list(file.fetch("chr1", 599_999_000, 600_000_001))) == (given == far)
+    csi.write_text("mine")
+    out.unlink()
+    tbi.unlink()
+    with pytest.raises(InputError, match=r"a.vcf.gz.csi: exists already"):
+        score_variants(model, vcf, fasta, out, **FP32)
+
+
+def test_an_index_never_comes_before_its_vcf(small_model, fasta, vcf, tmp_path, monkeypatch):
+    pytest.importorskip("pysam")
+    out, replace = tmp_path / "a.vcf.gz", os.replace
+
+    def refused(source, target):
+        if Path(target) == out:
+            raise OSError(errno.EIO, "no")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", refused)
+    with pytest.raises(InputError, match="cannot be written"):
+        score_variants(small_model(), vcf, fasta, out, **FP32)
+    assert leftovers(tmp_path) == {"a.vcf.gz.unfinished"}
+
+
+def test_a_full_disk_leaves_the_finished_blocks(small_model, fasta, vcf, tmp_path, full_disk):
+    out = tmp_path / "a.h5"
+    with full_disk(3000), pytest.raises(InputError, match="cannot be written"):
+        score_variants(small_model(), vcf, fasta, out, **FP32)
+    assert not out.exists()
+    score_variants(small_model(), vcf, fasta, out, resume=out.exists(), overwrite=True, **FP32)
+
+
+@pytest.mark.parametrize("spoil", ["truncated", "no header", "bad position"])
+def test_damaged_input_leaves_nothing(small_model, fasta, vcf, tmp_path, spoil):
+    text = gzip.decompress(vcf.read_bytes())
+    if spoil == "truncated":
+        vcf.write_bytes(vcf.read_bytes()[:-20])
+        message = "truncated"
+    elif spoil == "no header":
+        vcf.write_bytes(gzip.compress(b"\n".join(text.splitlines()[7:]) + b"\n"))
+        message = "begins neither as VCF nor with column names"
+    else:
+        vcf.write_bytes(gzip.compress(text.replace(b"chr1\t300", b"chr1\t3x0")))
+        message = "line .*3x0"
+    with pytest.raises(InputError, match=message):
+        score_variants(small_model(), vcf, fasta, tmp_path / "a.tsv", **FP32)
+    assert leftovers(tmp_path) == set()

@@ -1,0 +1,356 @@
+"""Runs that were killed and resumed end with the output of one left alone."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from danq.errors import InputError
+from danq.inference.variants.parts import Part, Parts, folder_of
+from danq.inference.variants.score import score_variants
+from danq.models import save_model
+
+RUN = sys.modules["danq.inference.variants.prepare"]
+FP32 = {"device": "cpu", "precision": "fp32"}
+TEXT = "".join(np.random.default_rng(8).choice(list("ACGT"), 3000))
+
+SCRIPT = """
+import sys
+from danq.inference.variants import prepare
+from danq.inference.variants.score import score_variants
+prepare.BLOCK_RECORDS = 10
+model, variants, genome, out = sys.argv[1:]
+score_variants(model, variants, genome, out, threads=1, device="cpu", precision="fp32", resume=True)
+"""
+
+
+@pytest.fixture
+def setting(tmp_path, small_model, monkeypatch) -> tuple[Path, Path, Path]:
+    """Model, variants and genome as files; blocks of ten records."""
+    monkeypatch.setattr(RUN, "BLOCK_RECORDS", 10)
+    made = small_model()
+    model, variants, genome = (tmp_path / name for name in ("m.safetensors", "in.vcf", "g.fa"))
+    save_model(model, made.module, made.spec)
+    genome.write_text(f">chr1\n{TEXT}\n")
+    lines = ["##fileformat=VCFv4.2", "##contig=<ID=chr1,length=3000>"]
+    lines.append("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO")
+    for number, at in enumerate(range(2, 2990, 12)):
+        ref = TEXT[at]
+        alt = ["<DEL>", f"{ref}GA,*", "ACGT"["ACGT".index(ref) - 1]][number % 3]
+        lines.append(f"chr1\t{at + 1}\tv{number}\t{ref}\t{alt}\t.\t.\t.")
+    variants.write_text("\n".join(lines) + "\n")
+    return model, variants, genome
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_after(records: int):
+    def progress(done: int, total: int | None) -> None:
+        if done >= records:
+            raise Stop
+
+    return progress
+
+
+def stopped(setting, out: Path, records: int, **options) -> None:
+    with pytest.raises(Stop):
+        score_variants(*setting, out, progress=stop_after(records), **options, **FP32)
+
+
+@pytest.mark.parametrize("name", ["a.tsv.gz", "a.h5", "a.parquet", "a.vcf.gz"])
+def test_a_run_that_stopped_goes_on(setting, tmp_path, name):
+    (tmp_path / "whole").mkdir()
+    whole, out = tmp_path / "whole" / name, tmp_path / name
+    score_variants(*setting, whole, **FP32)
+    stopped(setting, out, 70)
+    assert not out.exists()
+    assert sum(path.name.endswith(".npy") for path in folder_of(out).iterdir()) == 7
+    seen = []
+    score_variants(*setting, out, resume=True, progress=lambda *pair: seen.append(pair), **FP32)
+    assert seen[0] == (80, 249)
+    assert out.read_bytes() == whole.read_bytes()
+    for ending in (".rejected.tsv", ".tbi"):
+        mine, its = (path.with_name(path.name + ending) for path in (out, whole))
+        assert mine.exists() == its.exists()
+        assert not mine.exists() or mine.read_bytes() == its.read_bytes()
+    assert not folder_of(out).exists()
+
+
+def test_a_run_that_is_whole_is_left_as_it_is(setting, tmp_path, caplog):
+    out = tmp_path / "a.tsv"
+    done = score_variants(*setting, out, resume=True, **FP32)
+    before = out.stat().st_mtime_ns
+    with caplog.at_level("INFO", "danq"):
+        again = score_variants(*setting, out, resume=True, **FP32)
+    assert "is whole, nothing is left to do" in caplog.text
+    assert again.tally == done.tally
+    assert out.stat().st_mtime_ns == before
+    with pytest.raises(InputError, match="exists already"):
+        score_variants(*setting, out, resume=True, strand="forward", **FP32)
+
+
+def test_an_unfinished_run_is_not_lost_by_accident(setting, tmp_path):
+    out = tmp_path / "a.tsv"
+    stopped(setting, out, 30)
+    with pytest.raises(InputError, match=r"a.tsv.unfinished.*Go on with that run \(--resume\)"):
+        score_variants(*setting, out, **FP32)
+    fresh = score_variants(*setting, out, overwrite=True, **FP32)
+    assert fresh.tally.records == 249
+    with pytest.raises(InputError, match="resuming and overwriting were both asked for"):
+        score_variants(*setting, out, resume=True, overwrite=True, **FP32)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"strand": "forward"}, "begun with strand: both; now it is forward"),
+        ({"scores": "logit"}, "begun with scores: ref, alt.*now it is logit"),
+        ({"tracks": ["Reb1"]}, "begun with tracks: "),
+        ({"tolerance": 0.0}, "begun with tolerance: 1e-06; now it is 0"),
+        ({"batch_size": 5}, "begun with batch size: 2048; now it is 5"),
+        ({"indel_anchor": "both"}, "begun with indel anchor: left; now it is both"),
+        ({"center": 5}, "begun with window: 40 bases, the variant at index 19; now it is"),
+        ({"ref_mismatch": "swap"}, "begun with ref mismatch: skip; now it is swap"),
+    ],
+)
+def test_other_options_are_refused(setting, tmp_path, options, message):
+    out = tmp_path / "a.tsv"
+    stopped(setting, out, 30)
+    with pytest.raises(InputError, match=message):
+        score_variants(*setting, out, resume=True, **options, **FP32)
+    score_variants(*setting, out, resume=True, **FP32)
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_other_inputs_are_refused_and_moved_ones_are_not(setting, tmp_path, which, small_model):
+    out = tmp_path / "a.tsv"
+    stopped(setting, out, 30)
+    moved = setting[which].rename(tmp_path / f"moved{setting[which].suffix}")
+    given = [moved if n == which else path for n, path in enumerate(setting)]
+    content = moved.read_bytes()
+    if which == 0:
+        other = small_model(seed=9)
+        save_model(moved, other.module, other.spec)
+    else:
+        moved.write_bytes(content.replace(b"v7\t", b"w7\t").replace(TEXT[:9].encode(), b"A" * 9))
+    with pytest.raises(InputError, match="the run that lies here was begun with"):
+        score_variants(given[0], given[1], given[2], out, resume=True, **FP32)
+    moved.write_bytes(content)
+    assert score_variants(given[0], given[1], given[2], out, resume=True, **FP32).tally.records
+
+
+def test_what_the_journal_does_not_vouch_for_is_scored_again(setting, tmp_path):
+    whole, out = tmp_path / "whole.tsv", tmp_path / "a.tsv"
+    score_variants(*setting, whole, **FP32)
+    stopped(setting, out, 60)
+    folder = folder_of(out)
+    journal = folder / "journal.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    assert len(lines) == 7
+    # A line cut short, a file cut short, and files without a line.
+    journal.write_bytes(b"".join(lines[:6]) + lines[6][:20])
+    part = next(folder.glob("000003.values*"))
+    part.write_bytes(part.read_bytes()[:-1])
+    seen = []
+    score_variants(*setting, out, resume=True, progress=lambda *pair: seen.append(pair), **FP32)
+    assert seen[0][0] == 40
+    assert out.read_text() == whole.read_text()
+
+
+def test_a_block_that_was_altered_is_scored_again(setting, tmp_path):
+    whole, out = tmp_path / "whole.tsv", tmp_path / "a.tsv"
+    score_variants(*setting, whole, **FP32)
+    stopped(setting, out, 60)
+    part = next(folder_of(out).glob("000004.values*"))
+    content = bytearray(part.read_bytes())
+    content[-3] ^= 1
+    part.write_bytes(content)
+    seen = []
+    score_variants(*setting, out, resume=True, progress=lambda *pair: seen.append(pair), **FP32)
+    assert seen[0][0] == 50
+    assert out.read_text() == whole.read_text()
+
+
+def test_files_of_a_block_are_on_the_disk_before_the_journal_vouches_for_them(
+    tmp_path, monkeypatch
+):
+    synced = []
+    sync = os.fsync
+
+    def fsync(number: int) -> None:
+        synced.append((Path(os.readlink(f"/proc/self/fd/{number}")).name, journal.stat().st_size))
+        sync(number)
+
+    journal = folder_of(tmp_path / "a.tsv") / "journal.jsonl"
+    rows = pl.DataFrame({"a": [1]})
+    with Parts(tmp_path / "a.tsv", {}) as parts:
+        before = journal.stat().st_size
+        monkeypatch.setattr(os, "fsync", fsync)
+        parts.add(Part({"rows": rows}, np.zeros((1, 2), np.float32), {"rows": 1}))
+    after = journal.stat().st_size
+    assert after > before
+    names = ["000000.rows.arrow", "000000.values.npy", "a.tsv.unfinished", "journal.jsonl"]
+    assert [name for name, _ in synced] == names
+    assert [size for _, size in synced] == [before, before, before, after]
+
+
+def test_a_table_goes_on_too(setting, tmp_path):
+    rows = [
+        ("chr1", at + 1, TEXT[at], "ACGT"["ACGT".index(TEXT[at]) - 1]) for at in range(0, 500, 9)
+    ]
+    model, _, genome = setting
+    score_variants(model, rows, genome, tmp_path / "whole.tsv", **FP32)
+    with pytest.raises(Stop):
+        score_variants(model, rows, genome, tmp_path / "a.tsv", progress=stop_after(20), **FP32)
+    score_variants(model, rows, genome, tmp_path / "a.tsv", resume=True, **FP32)
+    assert (tmp_path / "a.tsv").read_bytes() == (tmp_path / "whole.tsv").read_bytes()
+
+
+def test_an_interrupt_tells_what_it_leaves(setting, tmp_path, caplog, monkeypatch):
+    out = tmp_path / "a.tsv"
+    with caplog.at_level("INFO", "danq"):
+        stopped(setting, out, 20)
+    assert "a.tsv.unfinished: finished blocks are kept" in caplog.text
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("danq.inference.variants.scorer.Scorer.values", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        score_variants(*setting, tmp_path / "b.tsv", **FP32)
+    assert not list(tmp_path.glob("b.tsv*"))
+
+
+def test_standard_input_cannot_go_on(setting, tmp_path):
+    with pytest.raises(InputError, match="standard input.*a run goes on from a file alone"):
+        score_variants(setting[0], "-", setting[2], tmp_path / "a.tsv", resume=True, **FP32)
+
+
+def test_two_processes_do_not_share_an_output(tmp_path):
+    out = tmp_path / "a.tsv"
+    with (
+        Parts(out, {"a": "b"}),
+        pytest.raises(InputError, match="another process is writing this output"),
+    ):
+        Parts(out, {"a": "b"}, resume=True)
+
+
+def test_a_folder_is_locked_until_it_is_gone(tmp_path, monkeypatch):
+    out = tmp_path / "a.tsv"
+    remove = shutil.rmtree
+
+    def rmtree(folder: Path, **options) -> None:
+        with pytest.raises(InputError, match="another process is writing this output"):
+            Parts(out, {"a": "b"}, resume=True)
+        remove(folder, **options)
+
+    with Parts(out, {"a": "b"}) as parts:
+        monkeypatch.setattr(shutil, "rmtree", rmtree)
+        parts.remove()
+    assert not folder_of(out).exists()
+
+
+def test_a_folder_that_was_removed_before_the_lock_was_had_is_made_again(tmp_path, monkeypatch):
+    out = tmp_path / "a.tsv"
+    lock, calls = fcntl.flock, []
+
+    def flock(*given) -> None:
+        if not calls:
+            shutil.rmtree(folder_of(out))
+        calls.append(given)
+        lock(*given)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with Parts(out, {"a": "b"}) as parts:
+        parts.add(Part({}, np.zeros((1, 2), np.float32), {"rows": 1}))
+    assert len(calls) == 2
+    with Parts(out, {"a": "b"}, resume=True) as parts:
+        assert parts.counts == [{"rows": 1}]
+
+
+def test_what_another_process_made_since_is_left_alone(tmp_path):
+    out = tmp_path / "a.tsv"
+    parts = Parts(out, {"a": "b"})
+    parts.remove()
+    other = Parts(out, {"c": "d"})
+    parts.__exit__(Stop, Stop(), None)
+    assert folder_of(out).exists()
+    other.remove()
+
+
+def test_a_strange_folder_is_not_touched(tmp_path):
+    out = tmp_path / "a.tsv"
+    folder_of(out).mkdir()
+    (folder_of(out) / "thesis.txt").write_text("x")
+    with pytest.raises(InputError, match="holds no unfinished run of danq"):
+        Parts(out, {}, overwrite=True)
+    (folder_of(out) / "journal.jsonl").write_text(json.dumps({"magic": "danq-parts"}) + "\n")
+    with pytest.raises(InputError, match="written by another version"):
+        Parts(out, {}, resume=True)
+
+
+def start(setting, out: Path) -> subprocess.Popen:
+    words = [sys.executable, "-c", SCRIPT, *map(str, setting), str(out)]
+    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def finish(process: subprocess.Popen) -> None:
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors.decode()
+
+
+def wait_for(folder: Path, process: subprocess.Popen) -> None:
+    while not folder.is_dir() and process.poll() is None:
+        time.sleep(0.002)
+
+
+def kill_and_resume(setting, folder: Path, kills: int, seed: int) -> None:
+    whole = folder / "whole.h5"
+    finish(start(setting, folder / "warm.h5"))
+    process = start(setting, whole)
+    wait_for(folder_of(whole), process)
+    begun = time.monotonic()
+    finish(process)
+    duration = time.monotonic() - begun
+    rng = np.random.default_rng(seed)
+    killed = 0
+    for number in range(10 * kills):
+        out = folder / f"run{number}.h5"
+        process = start(setting, out)
+        wait_for(folder_of(out), process)
+        try:
+            process.wait(rng.uniform(0, duration))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            killed += process.wait() == -signal.SIGKILL
+        assert process.stderr is not None
+        process.stderr.close()
+        finish(start(setting, out))
+        assert out.read_bytes() == whole.read_bytes(), f"kill {number}"
+        rejects = [Path(f"{path}.rejected.tsv").read_bytes() for path in (out, whole)]
+        assert rejects[0] == rejects[1]
+        if killed == kills:
+            return
+    raise AssertionError(f"only {killed} of {kills} kills came before the end")
+
+
+def test_killed_and_resumed(setting, tmp_path):
+    kill_and_resume(setting, tmp_path, kills=1, seed=0)
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_random_moments_and_resumed(setting, tmp_path):
+    kill_and_resume(setting, tmp_path, kills=20, seed=1)

@@ -1,0 +1,383 @@
+"""Whole runs against windows that are built on text and predicted one by one."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+import danq
+from danq.errors import InputError
+from danq.genome.fasta import Genome, read_fasta
+from danq.inference.prediction.predict import predict
+from danq.inference.variants import repeats as repeats_module
+from danq.inference.variants.repeats import Found, Repeats
+from danq.inference.variants.score import score_variants
+
+RUN = sys.modules["danq.inference.variants.prepare"]
+FP32 = {"device": "cpu", "precision": "fp32"}
+WINDOW = 40
+KEYS = ["chrom", "pos", "id", "ref", "alt"]
+COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
+
+
+def random_text(length: int, seed: int) -> str:
+    return "".join(np.random.default_rng(seed).choice(list("ACGT"), length))
+
+
+@pytest.fixture(scope="module")
+def contigs() -> dict[str, str]:
+    repeats = "ACACACACACAC" + "T" * 9 + "GATTAGATTAGATTA"
+    return {"chrB": random_text(150, 1) + repeats + random_text(150, 2), "chrA": random_text(90, 3)}
+
+
+@pytest.fixture(scope="module")
+def fasta(contigs, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("genome") / "genome.fa"
+    path.write_text("".join(f">{name}\n{text}\n" for name, text in contigs.items()))
+    return path
+
+
+def draw(contigs: dict[str, str], count: int, seed: int = 0) -> list[tuple[str, int, str, str]]:
+    """SNVs, MNVs, insertions and deletions, at the contigs' ends too; several ALT at times."""
+    rng = np.random.default_rng(seed)
+    names = list(contigs)
+    rows = []
+    while len(rows) < count:
+        name = names[rng.integers(len(names))]
+        text = contigs[name]
+        size = int(rng.integers(1, 5))
+        start = int(rng.integers(0, len(text) - size))
+        ref = text[start : start + size]
+        alts = {
+            "".join(rng.choice(list("ACGT"), rng.integers(1, 6))),
+            ref[0] + random_text(3, len(rows)),
+        }
+        alts = [alt for alt in sorted(alts) if alt != ref][: rng.integers(1, 3)]
+        rows.append((name, start + 1, ref, ",".join(alts)))
+    return rows
+
+
+def write_vcf(path: Path, contigs: dict[str, str], rows: list[tuple[str, int, str, str]]) -> Path:
+    lines = ["##fileformat=VCFv4.2", '##INFO=<ID=DP,Number=1,Type=Integer,Description="Depth">']
+    lines += [f"##contig=<ID={name},length={len(text)}>" for name, text in contigs.items()]
+    lines.append("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO")
+    for number, (chrom, pos, ref, alt) in enumerate(rows):
+        lines.append(f"{chrom}\t{pos}\tv{number}\t{ref}\t{alt}\t.\tPASS\tDP={number}")
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def vcf(contigs, tmp_path_factory) -> Path:
+    return write_vcf(tmp_path_factory.mktemp("vcf") / "in.vcf", contigs, draw(contigs, 60))
+
+
+def place(text: str, start: int, ref: str, alt: str) -> tuple[int, str, str]:
+    """0-based first base, and both alleles, left-aligned without anything in common."""
+    while ref and alt and ref[-1] == alt[-1]:
+        ref, alt = ref[:-1], alt[:-1]
+    while ref and alt and ref[0] == alt[0]:
+        start, ref, alt = start + 1, ref[1:], alt[1:]
+    while start > 0 and bool(ref) != bool(alt) and (ref or alt)[-1] == text[start - 1]:
+        base = text[start - 1]
+        start -= 1
+        ref, alt = (base + allele[:-1] if allele else "" for allele in (ref, alt))
+    return start, ref, alt
+
+
+def windows(text: str, start: int, ref: str, alt: str, center: int, right: bool) -> tuple[str, str]:
+    start, ref, alt = place(text, start, ref, alt)
+    low = start - (not (ref and alt)) - center
+    padded = "N" * WINDOW + text + "N" * WINDOW
+    changed = padded[: start + WINDOW] + alt + padded[start + WINDOW + len(ref) :]
+    shift = len(alt) - len(ref) if right else 0
+    first = low + WINDOW
+    return padded[first : first + WINDOW], changed[first + shift : first + shift + WINDOW]
+
+
+def expected(
+    model, contigs, rows, tmp_path, *, center: int, anchors=(False,), strand="both"
+) -> dict[str, np.ndarray]:
+    """Scores of single alleles, each window predicted as a FASTA record of its own."""
+    texts = []
+    for chrom, pos, ref, alt in rows:
+        for right in anchors:
+            pair = windows(contigs[chrom], pos - 1, ref, alt, center, right)
+            texts += [*pair, *(text[::-1].translate(COMPLEMENT) for text in pair)]
+    path = tmp_path / "windows.fa"
+    path.write_text("".join(f">w{n}\n{text}\n" for n, text in enumerate(texts)))
+    table = predict(model, path, strand="forward", **FP32)
+    p = table.select(model.tracks).to_numpy().astype(np.float64)
+    p = p.reshape(len(rows), len(anchors), 2, 2, -1)  # row, anchor, strand, allele, track
+    if strand == "forward":
+        p = p[:, :, :1]
+    ref, alt = p[..., 0, :], p[..., 1, :]
+    bits = np.log2(alt / (1 - alt + 1e-12)) - np.log2(ref / (1 - ref + 1e-12))
+    means = {"ref": ref, "alt": alt, "diff": alt - ref, "logit": bits}
+    done = {name: value.mean((1, 2)) for name, value in means.items()}
+    return done | {"product": np.abs(done["diff"] * done["logit"])}
+
+
+def alleles(rows) -> list[tuple[str, int, str, str]]:
+    return [(c, p, r, alt) for c, p, r, several in rows for alt in several.split(",")]
+
+
+@pytest.mark.parametrize(
+    ("options", "how"),
+    [
+        ({}, {}),
+        ({"strand": "forward"}, {"strand": "forward"}),
+        ({"indel_anchor": "both"}, {"anchors": (False, True)}),
+        ({"center": 7}, {"center": 7}),
+        ({"tolerance": 0.0}, {}),
+    ],
+)
+def test_every_row_is_what_prediction_of_its_windows_gives(
+    small_model, contigs, fasta, vcf, tmp_path, options, how
+):
+    model = small_model()
+    rows = alleles(draw(contigs, 60))
+    table = score_variants(model, vcf, fasta, **options, **FP32)
+    assert table.select("chrom", "pos", "ref", "alt").rows() == rows
+    wanted = expected(model, contigs, rows, tmp_path, **{"center": WINDOW // 2 - 1, **how})
+    for name, values in wanted.items():
+        found = table.select(f"{track}_{name}" for track in model.tracks).to_numpy()
+        np.testing.assert_allclose(found, values, atol=1e-5, err_msg=name)
+    assert np.abs(wanted["logit"]).max() > 0.3
+
+
+def test_the_package_offers_it():
+    assert danq.score_variants is score_variants
+
+
+def test_columns(small_model, fasta, vcf):
+    table = score_variants(small_model(), vcf, fasta, scores=["logit"], **FP32)
+    tracks = ["Reb1", "Abf1", "Rap1"]
+    assert table.columns == [*KEYS, "flags", *tracks, "logit_max", "logit_l2"]
+    assert table.schema["Reb1"] == pl.Float32
+    picked = score_variants(
+        small_model(), vcf, fasta, scores=["ref", "logit"], tracks=["Rap1", "Reb1"], **FP32
+    )
+    assert picked.columns[6:10] == ["Rap1_ref", "Reb1_ref", "Rap1_logit", "Reb1_logit"]
+    for track in ("Rap1", "Reb1"):
+        assert picked[f"{track}_logit"].equals(table[track])
+    magnitude = picked.select("Rap1_logit", "Reb1_logit").to_numpy()
+    np.testing.assert_allclose(picked["logit_l2"], np.linalg.norm(magnitude, axis=1), rtol=1e-6)
+
+
+def test_batches_blocks_order_and_threads_do_not_matter(
+    small_model, contigs, fasta, vcf, tmp_path, monkeypatch
+):
+    model = small_model()
+    rows = draw(contigs, 60)
+    base = score_variants(model, vcf, fasta, **FP32)
+    values = base.drop(*KEYS, "flags").to_numpy()
+    for options in ({"batch_size": 1}, {"batch_size": 7}, {"threads": 2}):
+        table = score_variants(model, vcf, fasta, **options, **FP32)
+        assert table.select(KEYS).equals(base.select(KEYS))
+        np.testing.assert_allclose(table.drop(*KEYS, "flags").to_numpy(), values, atol=1e-6)
+    monkeypatch.setattr(RUN, "BLOCK_RECORDS", 9)
+    order = np.random.default_rng(5).permutation(len(rows))
+    shuffled = write_vcf(tmp_path / "shuffled.vcf", contigs, [rows[i] for i in order])
+    table = score_variants(model, shuffled, fasta, **FP32)
+    assert table.select("chrom", "pos", "ref", "alt").rows() == alleles([rows[i] for i in order])
+    place_of = {row: n for n, row in enumerate(base.select("chrom", "pos", "ref", "alt").rows())}
+    back = [place_of[row] for row in table.select("chrom", "pos", "ref", "alt").rows()]
+    np.testing.assert_allclose(table.drop(*KEYS, "flags").to_numpy(), values[back], atol=1e-6)
+
+
+@pytest.mark.parametrize("block", [4096, 7])
+@pytest.mark.parametrize("out", [None, "out.parquet"])
+def test_duplicates_agree_bit_for_bit(
+    small_model, contigs, fasta, tmp_path, monkeypatch, block, out
+):
+    monkeypatch.setattr(RUN, "BLOCK_RECORDS", block)
+    rows = draw(contigs, 30)
+    twice = write_vcf(tmp_path / "twice.vcf", contigs, [*rows, *reversed(rows), *rows])
+    options = {"batch_size": 11, **FP32}
+    if out is None:
+        table = score_variants(small_model(), twice, fasta, **options)
+    else:
+        score_variants(small_model(), twice, fasta, tmp_path / out, **options)
+        table = pl.read_parquet(tmp_path / out)
+    assert table.height == 3 * len(alleles(rows))
+    several = table.drop("id").group_by([*table.columns[:2], "ref", "alt"])
+    assert (several.n_unique().drop("chrom", "pos", "ref", "alt").to_numpy() == 1).all()
+
+
+def test_only_so_many_rows_are_remembered(monkeypatch):
+    monkeypatch.setattr(repeats_module, "REMEMBERED", 5)
+    blocks = [[b"a", b"b", b"a"], [b"c", b"a"], [b"d", b"e"], [b"f", b"g"], [b"a", b"h"]]
+    values = [np.full((len(keys), 1), number) for number, keys in enumerate(blocks)]
+    repeats = Repeats(values.__getitem__)
+    seen = []
+    for keys in blocks:
+        seen.append(repeats.find(keys))
+        repeats.add(keys)
+    assert seen == [{}, {1: Found(0, 2)}, {}, {}, {0: Found(1, 1)}]
+    found = {0: Found(4, 1), 2: Found(3, 1), 3: Found(4, 0)}
+    assert repeats.find([b"h", b"b", b"g", b"a", b"c"]) == found
+    assert repeats.values(Found(3, 1)).tolist() == [3]
+
+
+def held(repeats: Repeats) -> int:
+    """Bytes of all that it refers to, each once."""
+    seen, todo = {}, [repeats]
+    while todo:
+        for one in gc.get_referents(todo.pop()):
+            if id(one) not in seen and isinstance(one, dict | deque | list | tuple | bytes):
+                seen[id(one)] = one
+                todo.append(one)
+    return sum(map(sys.getsizeof, seen.values()))
+
+
+@pytest.mark.parametrize("keys", [("a", "b", "c"), ("a", "a", "a"), ()])
+def test_an_input_that_repeats_itself_takes_no_more_memory(monkeypatch, keys):
+    monkeypatch.setattr(repeats_module, "REMEMBERED", 30)
+    repeats, sizes = Repeats(lambda number: np.zeros((3, 1))), []
+    for _ in range(4):
+        for _ in range(300):
+            repeats.add([key.encode() * 20 for key in keys])
+        sizes.append(held(repeats))
+    assert max(sizes) < 1.2 * sizes[0] + 500
+    found = repeats.find([b"a" * 20])
+    assert found == ({0: Found(1199, keys.count("a") - 1)} if keys else {})
+
+
+def test_flags(small_model, contigs, fasta):
+    text = contigs["chrB"]
+    run = text.index("T" * 9)
+    rows = [
+        ("chrB", 2, text[1], "ACGT"["ACGT".index(text[1]) - 1]),
+        ("chrB", run + 5, "T", "TT"),
+        ("chrB", 100, "ACGT"["ACGT".index(text[99]) - 1], text[99]),
+        ("chrB", 100, text[99], "ACGT"["ACGT".index(text[99]) - 1]),
+    ]
+    table = score_variants(small_model(), rows, fasta, ref_mismatch="swap", **FP32)
+    assert table["flags"].to_list() == ["padded", "moved", "swapped", "."]
+    swapped, plain = table[2], table[3]
+    assert swapped["ref"].item() == plain["ref"].item() == text[99]
+    assert swapped["Reb1_logit"].item() == plain["Reb1_logit"].item()
+
+
+def test_a_table_a_genome_in_memory_and_bcf_give_the_same(
+    small_model, contigs, fasta, vcf, tmp_path
+):
+    pysam = pytest.importorskip("pysam")
+    model = small_model()
+    base = score_variants(model, vcf, fasta, **FP32)
+    rows = [(*row, f"v{n}") for n, row in enumerate(draw(contigs, 60))]
+    with Genome(fasta) as genome:
+        assert score_variants(model, rows, genome, **FP32).equals(base)
+    frame = pl.DataFrame(rows, schema=["chrom", "pos", "ref", "alt", "id"], orient="row")
+    assert score_variants(model, frame, fasta, **FP32).equals(base)
+    bcf = tmp_path / "in.bcf"
+    source = pysam.VariantFile(str(vcf))
+    with source, pysam.VariantFile(str(bcf), "wb", header=source.header) as sink:
+        for record in source:
+            sink.write(record)
+    assert score_variants(model, bcf, fasta, **FP32).equals(base)
+    tsv = tmp_path / "in.tsv"
+    frame.write_csv(tsv, separator="\t")
+    assert score_variants(model, tsv, fasta, **FP32).equals(base)
+
+
+def test_an_ensemble(small_model, fasta, vcf):
+    models = [small_model(seed=seed) for seed in (0, 1, 2)]
+    each = [score_variants(model, vcf, fasta, scores="logit", **FP32) for model in models]
+    table = score_variants(models, vcf, fasta, scores="logit", **FP32)
+    for track in models[0].tracks:
+        values = np.stack([one[track].to_numpy() for one in each]).astype(np.float64)
+        np.testing.assert_allclose(table[f"{track}_logit"], values.mean(0), atol=1e-6)
+        spread = values.std(0, ddof=1)
+        np.testing.assert_allclose(table[f"{track}_logit_sd"], spread, atol=1e-6)
+
+
+def test_haplotypes_put_neighbours_into_both_windows(small_model, fasta, contigs, tmp_path):
+    text = contigs["chrB"]
+    first, second, far = 60, 66, 130
+    sites = [(at, text[at], "ACGT"["ACGT".index(text[at]) - 1]) for at in (first, second, far)]
+    lines = ["##fileformat=VCFv4.2", f"##contig=<ID=chrB,length={len(text)}>"]
+    lines.append('##FORMAT=<ID=GT,Number=1,Type=String,Description="Genotype">')
+    lines.append("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\tone\ttwo")
+    lines += [f"chrB\t{at + 1}\t.\t{r}\t{a}\t.\t.\t.\tGT\t0|1\t0/0" for at, r, a in sites]
+    path = tmp_path / "phased.vcf"
+    path.write_text("\n".join(lines) + "\n")
+    model = small_model()
+    alone = score_variants(model, path, fasta, haplotypes="two", **FP32)
+    assert alone.equals(score_variants(model, path, fasta, **FP32))
+    both = score_variants(model, path, fasta, haplotypes="one", **FP32)
+    assert both["flags"].to_list() == ["neighbours", "neighbours", "."]
+    assert both[2].drop("flags").equals(alone[2].drop("flags"))
+    other = text[:second] + sites[1][2] + text[second + 1 :]
+    row = ("chrB", first + 1, *sites[0][1:])
+    changed = expected(model, {"chrB": other}, [row], tmp_path, center=WINDOW // 2 - 1)
+    found = both.select(f"{track}_logit" for track in model.tracks).to_numpy()[0]
+    np.testing.assert_allclose(found, changed["logit"][0], atol=1e-5)
+    with pytest.raises(InputError, match="haplotypes are read from a file alone"):
+        score_variants(model, [("chrB", 3, "A", "C")], fasta, haplotypes="one", **FP32)
+    with pytest.raises(InputError, match="no sample 'three'; it has one, two"):
+        score_variants(model, path, fasta, haplotypes="three", **FP32)
+
+
+def test_progress_counts_records(small_model, fasta, vcf, monkeypatch):
+    monkeypatch.setattr(RUN, "BLOCK_RECORDS", 25)
+    seen = []
+    score_variants(small_model(), vcf, fasta, progress=lambda *pair: seen.append(pair), **FP32)
+    assert seen == [(25, 60), (50, 60), (60, 60)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scores": ["lfc"]}, "no score is named 'lfc'"),
+        ({"strand": "minus"}, "strand is 'minus'"),
+        ({"indel_anchor": "right"}, "indel_anchor is 'right'"),
+        ({"center": 39}, "centre of 39"),
+        ({"ref_mismatch": "ignore"}, "ref_mismatch is 'ignore'"),
+        ({"batch_size": 0}, "batch of 0 windows"),
+        ({"tolerance": -1.0}, "tolerance of -1.0"),
+        ({"tolerance": float("nan")}, "tolerance of nan"),
+        ({"tracks": ["Z"]}, "no track 'Z'"),
+        ({"device": "gpu"}, "no device is named 'gpu'"),
+        ({"chrom_map": "missing.tsv"}, "missing.tsv: no such file"),
+        ({"calibrate": "missing.h5"}, "missing.h5: no such file"),
+    ],
+)
+def test_refused_options(small_model, fasta, vcf, options, message):
+    with pytest.raises(InputError, match=message):
+        score_variants(small_model(), vcf, fasta, **{**FP32, **options})
+
+
+def test_a_genome_without_any_of_the_contigs(small_model, tmp_path, vcf):
+    other = tmp_path / "other.fa"
+    other.write_text(">scaffold_9\n" + "ACGT" * 30 + "\n")
+    with pytest.raises(InputError, match=r"chrB.*scaffold_9.*chrom_map"):
+        score_variants(small_model(), vcf, other, **FP32)
+
+
+def test_contig_names_are_bridged_or_mapped(small_model, fasta, contigs, tmp_path, caplog):
+    rows = draw(contigs, 20)
+    bare = [(name.removeprefix("chr"), *rest) for name, *rest in rows]
+    odd = [(f"contig{name}", *rest) for name, *rest in bare]
+    model = small_model()
+    base = score_variants(model, rows, fasta, **FP32)
+    with caplog.at_level("INFO", "danq"):
+        bridged = score_variants(model, bare, fasta, **FP32)
+    assert "contig names differ" in caplog.text
+    assert bridged.drop("chrom").equals(base.drop("chrom"))
+    assert bridged["chrom"].to_list() == [name.removeprefix("chr") for name in base["chrom"]]
+    mapping = tmp_path / "names.tsv"
+    mapping.write_text("contigA\tchrA\ncontigB\tchrB\n")
+    mapped = score_variants(model, odd, fasta, chrom_map=mapping, **FP32)
+    assert mapped.drop("chrom").equals(base.drop("chrom"))
+
+
+def test_read_back_of_the_fasta(contigs, fasta):
+    assert [name for name, _ in read_fasta(fasta)] == list(contigs)

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from danq.errors import InputError
+from danq.inference.variants.allele_scores import (
+    SCORES,
+    View,
+    check_scores,
+    effects,
+    odds,
+    summarise,
+)
+from danq.inference.variants.scorer import Scorer, batches, distinct
+from danq.inference.variants.writers.layout import VariantLayout
+
+
+def deepsea(ref: np.ndarray, alt: np.ndarray) -> dict[str, np.ndarray]:
+    """DeepSEA's formulas as its script has them, on probabilities."""
+    change = np.log2(alt / (1 - alt + 1e-12)) - np.log2(ref / (1 - ref + 1e-12))
+    return {"ref": ref, "alt": alt, "diff": alt - ref, "logit": change}
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x.astype(np.float64)))
+
+
+def test_scores_are_those_of_deepsea_averaged_over_strands():
+    rng = np.random.default_rng(0)
+    owner = np.array([0, 0, 1, 2, 2])
+    views = [
+        View(*(rng.normal(0, 4, (rows, 3)).astype(np.float32) for rows in (3, 5)), owner)
+        for _ in range(2)
+    ]
+    done = effects(views)
+    each = [deepsea(sigmoid(view.reference)[owner], sigmoid(view.alternate)) for view in views]
+    for name in ("ref", "alt", "diff", "logit"):
+        wanted = (each[0][name] + each[1][name]) / 2
+        np.testing.assert_allclose(done.score(name), wanted, rtol=1e-9, atol=1e-12)
+    product = np.abs(done.score("diff") * done.score("logit"))
+    np.testing.assert_array_equal(done.score("product"), product)
+
+
+@pytest.mark.parametrize("z", [-1e30, -200.0, -30.0, 0.0, 25.0, 28.0, 35.0, 80.0, 1e30])
+def test_log_odds_with_deepseas_guard_far_out(z):
+    found = odds(np.array([[z]], dtype=np.float32))
+    # In the limits: z / ln 2 far below, and log2(1 / 1e-12) far above.
+    p = 1 / (1 + math.exp(-z)) if abs(z) < 500 else float(z > 0)
+    rest = 1 / (1 + math.exp(z)) if abs(z) < 500 else float(z < 0)
+    bits = max(z, -500) / math.log(2) if z < 0 else math.log2(p / (rest + 1e-12))
+    assert found.probability[0, 0] == pytest.approx(p, abs=1e-15)
+    assert found.bits[0, 0] == pytest.approx(bits, rel=1e-9, abs=1e-9)
+
+
+def test_summaries():
+    score = np.array([[1, -3, 2], [0, 0, 0], [4, 4, -1]], dtype=np.float32)
+    largest, norm = summarise(score)
+    assert largest.tolist() == [-3, 0, 4]
+    np.testing.assert_allclose(norm, np.linalg.norm(score.astype(float), axis=1), rtol=1e-6)
+
+
+def test_scores_are_checked():
+    assert check_scores(None) == SCORES
+    assert check_scores(["logit", "ref"]) == ("ref", "logit")
+    assert check_scores("diff") == ("diff",)
+    with pytest.raises(InputError, match=r"no score is named 'lfc'. Choose ref, alt, diff"):
+        check_scores(["lfc"])
+    with pytest.raises(InputError, match="no score is wanted"):
+        check_scores([])
+
+
+def test_windows_come_once():
+    rng = np.random.default_rng(1)
+    pool = rng.integers(0, 4, (4, 6)).astype(np.uint8)
+    reference = pool[rng.integers(0, 2, 50)]
+    alternate = pool[rng.integers(0, 4, 50)]
+    done = distinct(reference, alternate)
+    assert len(np.unique(done.reference, axis=0)) == len(done.reference) == 2
+    np.testing.assert_array_equal(done.alternate[done.place], alternate)
+    np.testing.assert_array_equal(done.reference[done.owner][done.place], reference)
+    assert (np.diff(done.owner) >= 0).all()
+    pairs = np.concatenate([done.reference[done.owner], done.alternate], axis=1)
+    assert len(np.unique(pairs, axis=0)) == len(pairs)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 100])
+def test_batches_hold_everything_once(size):
+    owner = np.array([0, 1, 1, 1, 2, 3, 3, 4])
+    seen_refs, seen_alts = [], []
+    for refs, alts in batches(owner, 5, size):
+        inside = owner[alts]
+        assert set(inside) == set(range(refs.start, refs.stop))
+        windows = (refs.stop - refs.start) + (alts.stop - alts.start)
+        assert windows <= size or refs.stop - refs.start == 1
+        seen_refs += range(refs.start, refs.stop)
+        seen_alts += range(alts.start, alts.stop)
+    assert seen_refs == list(range(5))
+    assert seen_alts == list(range(8))
+
+
+class Counted:
+    """An engine whose logits are counts of letters, and that remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.windows = 0
+
+    def logits(self, reference, alternates, owner):
+        assert owner.min() == 0
+        assert owner.max() == len(reference) - 1
+        self.windows += len(reference) + len(alternates)
+        return tuple(
+            np.stack([(codes == letter).sum(1) for letter in (0, 1)], 1).astype(np.float32)
+            for codes in (reference, alternates)
+        )
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_every_distinct_window_is_evaluated_once(both):
+    rng = np.random.default_rng(2)
+    reference = np.repeat(rng.integers(0, 4, (5, 8)).astype(np.uint8), 4, axis=0)
+    alternate = reference.copy()
+    alternate[np.arange(20), 3] = np.tile([0, 1, 2, 2], 5)
+    engine = Counted()
+    layout = VariantLayout(("A", "C"), ("", ""), ("diff", "logit"))
+    values = Scorer([engine], (0, 1), both, 6, layout).values(reference, [alternate])
+    distinct_alternates = len({row.tobytes() for row in alternate})
+    assert engine.windows == (5 + distinct_alternates) * (2 if both else 1)
+    np.testing.assert_array_equal(values[2::4], values[3::4])
+    counts = [np.stack([(x == n).sum(1) for n in (0, 1)], 1) for x in (reference, alternate)]
+    if not both:
+        wanted = (counts[1] - counts[0]) / math.log(2)
+        np.testing.assert_allclose(layout.part(values, "logit"), wanted, atol=1e-5)
+
+
+def test_picked_tracks_and_two_anchors():
+    rng = np.random.default_rng(3)
+    reference, left, right = rng.integers(0, 4, (3, 7, 9)).astype(np.uint8)
+    layout = VariantLayout(("C",), ("",), SCORES)
+    scorer = Scorer([Counted()], (1,), False, 4, layout)
+    one, other = (scorer.values(reference, [alternate]) for alternate in (left, right))
+    both = scorer.values(reference, [left, right])
+    for name in ("ref", "alt", "diff", "logit"):
+        wanted = (layout.part(one, name) + layout.part(other, name)) / 2
+        np.testing.assert_allclose(layout.part(both, name), wanted, atol=1e-6)
+
+
+def test_an_ensemble_has_the_mean_and_spread_of_each_score():
+    class Half(Counted):
+        def logits(self, reference, alternates, owner):
+            return tuple(part / 2 for part in super().logits(reference, alternates, owner))
+
+    reference, alternate = np.random.default_rng(4).integers(0, 4, (2, 6, 9)).astype(np.uint8)
+    single = VariantLayout(("A", "C"), ("", ""), SCORES)
+    layout = VariantLayout(("A", "C"), ("", ""), SCORES, spread=True)
+    engines = [Counted(), Half()]
+    each = [Scorer([e], (0, 1), True, 9, single).values(reference, [alternate]) for e in engines]
+    values = Scorer(engines, (0, 1), True, 9, layout).values(reference, [alternate])
+    for name in SCORES:
+        parts = np.stack([single.part(one, name) for one in each]).astype(np.float64)
+        np.testing.assert_allclose(layout.part(values, name), parts.mean(0), atol=1e-6)
+        spread = layout.part(values, f"{name}_sd")
+        np.testing.assert_allclose(spread, parts.std(0, ddof=1), atol=1e-6)
+    largest, norm = summarise(layout.part(values, "logit"))
+    column = layout.columns.index("logit_max")
+    np.testing.assert_array_equal(values[:, column : column + 2], np.stack([largest, norm], 1))

@@ -30,6 +30,8 @@ class TcnBlock(nn.Module):
         The taps end at the step itself; otherwise, odd in number, they stand around it.
     dropout
         After each ReLU of the two.
+    start
+        Start values, as `Tcn` takes them.
     """
 
     def __init__(
@@ -41,8 +43,11 @@ class TcnBlock(nn.Module):
         dilation: int = 1,
         causal: bool = True,
         dropout: float = 0.0,
+        start: str = "paper",
     ) -> None:
         super().__init__()
+        if start not in ("paper", "he"):
+            raise ValueError(f"start is '{start}', not paper or he")
         if not causal and width % 2 == 0:
             raise ValueError(f"width is {width}, but filters around a step are odd")
         reach = (width - 1) * dilation
@@ -54,6 +59,9 @@ class TcnBlock(nn.Module):
         self.skip = nn.Conv1d(in_channels, channels, 1) if in_channels != channels else None
         if self.skip is not None:
             nn.init.normal_(self.skip.weight, 0.0, 0.01)
+        if start == "he":
+            for conv in (self.first, self.second, *([] if self.skip is None else [self.skip])):
+                nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
         weight_norm(self.first)
         weight_norm(self.second)
         self.dropout = nn.Dropout(dropout)
@@ -85,12 +93,17 @@ class Tcn(nn.Module):
         Step t sees no later one; otherwise as many on either side.
     dropout
         Within blocks.
+    start
+        ``"paper"`` for start values as the authors' code has them; ``"he"`` for those of He et al.,
+        ICCV 2015, which keep a signal's variance through the blocks, so that far steps are learned
+        from the first.
 
     Notes
     -----
     Bai, Kolter & Koltun, "An empirical evaluation of generic convolutional and recurrent networks
-    for sequence modeling", 2018. Start values are what their code comes to: it sets all weights to
-    normal with deviation 0.01, but those that are normalised return to torch's own at first use.
+    for sequence modeling", 2018. The paper's start values are what its code comes to: it sets all
+    weights to normal with deviation 0.01, but those that are normalised return to torch's own at
+    first use.
     """
 
     def __init__(
@@ -101,13 +114,16 @@ class Tcn(nn.Module):
         *,
         causal: bool = True,
         dropout: float = 0.0,
+        start: str = "paper",
     ) -> None:
         super().__init__()
         if not channels or width < 1:
             raise ValueError(f"channels are {list(channels)} and width is {width}, need 1 or more")
         self.width = width
         self.blocks = nn.ModuleList(
-            TcnBlock(before, after, width, dilation=2**i, causal=causal, dropout=dropout)
+            TcnBlock(
+                before, after, width, dilation=2**i, causal=causal, dropout=dropout, start=start
+            )
             for i, (before, after) in enumerate(
                 zip([in_features, *channels], channels, strict=False)
             )

@@ -16,35 +16,6 @@ from torch import Tensor
 SPLITS = ("train", "valid", "test")
 
 
-class Shared:
-    """An array whose rows are rows of a table, which several of them may share.
-
-    Parameters
-    ----------
-    table
-        ``(M, ...)``, such as images.
-    index
-        ``(N,)`` row of the table for each example, such as a question's image.
-    """
-
-    def __init__(self, table: np.ndarray, index: np.ndarray) -> None:
-        self.table, self.index = table, index
-        self.dtype, self.ndim = table.dtype, table.ndim
-        self.shape = (len(index), *table.shape[1:])
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
-        return self.table[self.index[rows]]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self.table[self.index], dtype)
-
-
-Field = np.ndarray | Shared
-
-
 @dataclass(frozen=True)
 class Examples:
     """Arrays of one length N, each a field of the examples.
@@ -54,7 +25,7 @@ class Examples:
     ``float32`` all other values. Clips are ``(N, T, C, H, W)``, images ``(N, C, H, W)``.
     """
 
-    arrays: Mapping[str, Field]
+    arrays: Mapping[str, np.ndarray]
 
     def __post_init__(self) -> None:
         lengths = {name: len(array) for name, array in self.arrays.items()}
@@ -65,7 +36,7 @@ class Examples:
         return len(next(iter(self.arrays.values())))
 
     def __getitem__(self, field: str) -> np.ndarray:
-        return np.asarray(self.arrays[field])
+        return self.arrays[field]
 
     def rows(self, chosen: slice | np.ndarray) -> Examples:
         """Some of the examples."""
@@ -107,7 +78,7 @@ class Data:
             examples: Examples = getattr(self, split)
             for name, array in sorted(examples.arrays.items()):
                 total.update(f"{split}/{name} {array.dtype} {array.shape}".encode())
-                total.update(np.ascontiguousarray(np.asarray(array)).data)
+                total.update(np.ascontiguousarray(array).data)
         return total.hexdigest()
 
 

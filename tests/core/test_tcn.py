@@ -126,7 +126,22 @@ def test_gradients():
     assert torch.autograd.gradcheck(lambda x: layer(x, mask), x)
 
 
+def test_he_start_keeps_a_signal_through_the_blocks():
+    x = torch.randn(4, 200, 16, generator=torch.Generator().manual_seed(0))
+    spread = {}
+    for start in ("paper", "he"):
+        torch.manual_seed(0)
+        layer = Tcn(16, [64] * 4, 4, start=start)
+        spread[start] = float(layer(x).detach().square().mean())
+        first = layer.blocks[1].first.weight
+        variance = 2 / (64 * 4) if start == "he" else 1 / (3 * 64 * 4)
+        assert float(first.detach().var()) == pytest.approx(variance, rel=0.1)
+    assert spread["paper"] < 0.1 < 1 < spread["he"]
+
+
 def test_bad_numbers():
+    with pytest.raises(ValueError, match="start is 'zero', not paper or he"):
+        Tcn(2, [3], 3, start="zero")
     with pytest.raises(ValueError, match="channels are \\[\\] and width is 3"):
         Tcn(2, [], 3)
     with pytest.raises(ValueError, match="width is 4, but filters around a step are odd"):

@@ -7,7 +7,6 @@ from danq.errors import InputError
 from danq.vision import read_clip
 from danq.vision.bleu import bleu
 from danq.vision.digits import digit_images
-from danq.vision.examples import Examples, Shared
 from danq.vision.registry import load_task
 from danq.vision.task import Sizes
 from danq.vision.tasks.captions import captioned_scenes
@@ -151,14 +150,6 @@ def test_words():
     assert row.tolist() == [1, 5, 3, 4, 2, 0]
     assert known.decode(row) == ["red", "<unk>", "blue"]
     assert known.encode(["red"] * 9, 4, ends=True).tolist() == [1, 5, 5, 2]
-
-
-def test_shared_rows_are_those_of_the_table():
-    table = np.arange(12, dtype=np.uint8).reshape(4, 3)
-    shared = Shared(table, np.array([3, 0, 0, 2, 1]))
-    examples = Examples({"image": shared, "label": np.arange(5)})
-    np.testing.assert_array_equal(examples["image"], table[[3, 0, 0, 2, 1]])
-    np.testing.assert_array_equal(examples.rows(np.array([0, 3]))["image"], table[np.array([3, 2])])
 
 
 def predicted(name, source, tmp_path, text=None, out=None):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from danq.errors import InputError
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     import torch
 
 Precision = Literal["fp32", "bf16"]
+Item = TypeVar("Item")
+Done = TypeVar("Done")
 
 MOST_THREADS = 1024
 """So many threads at most: OpenMP ends the whole process when it cannot start them all."""
@@ -159,6 +163,39 @@ def set_threads(count: int | None = None) -> int:
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))  # pyright: ignore[reportAttributeAccessIssue]
     torch.set_num_threads(threads)
     return threads
+
+
+def side_by_side(work: Callable[[Item], Done], items: Sequence[Item]) -> list[Done]:
+    """Do the same work on every item, several at a time, each on its share of the CPU's threads.
+
+    Products of a few hundred rows take less time one beside the other, each on a thread of its
+    own, than one after the other on all threads: nobody waits for another at the end of each.
+
+    Parameters
+    ----------
+    work
+        Is called in threads that start in torch's default modes (gradients on, no autocast).
+    items
+        What it is called with.
+
+    Returns
+    -------
+    list
+        What it gave, item by item.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    workers = min(threads, len(items))
+    if workers < 2:
+        return [work(item) for item in items]
+    try:
+        with ThreadPoolExecutor(
+            workers, initializer=set_threads, initargs=(threads // workers,)
+        ) as pool:
+            return list(pool.map(work, items))
+    finally:
+        set_threads(threads)
 
 
 def _own_cores() -> int:

@@ -7,5 +7,8 @@ import numba
 kernel = numba.njit(cache=True, nogil=True)
 inlined_kernel = numba.njit(cache=True, nogil=True, inline="always")
 parallel_kernel = numba.njit(cache=True, nogil=True, parallel=True)
-# Products may be fused with sums, which rounds once instead of twice; nothing else is relaxed.
-arithmetic_kernel = numba.njit(cache=True, nogil=True, inline="always", fastmath={"contract"})
+# Products may be fused with sums, which rounds once instead of twice; nothing else is relaxed. What
+# is inlined follows the kernel around it.
+parallel_arithmetic_kernel = numba.njit(
+    cache=True, nogil=True, parallel=True, fastmath={"contract"}
+)

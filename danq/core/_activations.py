@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from danq.jit import arithmetic_kernel
+from danq.jit import inlined_kernel
 
 # Rational approximation of tanh for float32, odd degree 13 over even degree 6 (from Eigen); beyond
 # the limit tanh is 1 in float32. Unlike libm's it is plain arithmetic, so loops over it vectorise.
@@ -35,15 +35,25 @@ _Q0, _Q2, _Q4, _Q6 = _Q
 _HALF = np.float32(0.5)
 
 
-@arithmetic_kernel
-def tanh(x):
+@inlined_kernel
+def tanh_fraction(x):
+    """Numerator, and denominator between 0.004 and 1, of tanh; (1 + n / d) / 2 at x / 2 is sigmoid.
+
+    Divisions are what costs most: whoever multiplies several can divide once.
+    """
     x = min(max(x, -_LIMIT), _LIMIT)
     s = x * x
     p = ((((((_P13 * s + _P11) * s + _P9) * s + _P7) * s + _P5) * s + _P3) * s + _P1) * x
     q = ((_Q6 * s + _Q4) * s + _Q2) * s + _Q0
+    return p, q
+
+
+@inlined_kernel
+def tanh(x):
+    p, q = tanh_fraction(x)
     return p / q
 
 
-@arithmetic_kernel
+@inlined_kernel
 def sigmoid(x):
     return _HALF * tanh(_HALF * x) + _HALF

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import numba
+import numpy as np
 
-from danq.core._activations import sigmoid, tanh
+from danq.core._activations import tanh_fraction
 from danq.core._bfloat16 import load, stored
-from danq.jit import parallel_kernel
+from danq.jit import parallel_arithmetic_kernel
 
 TILE = 8
+HALF = np.float32(0.5)
 
 
-@parallel_kernel
+@parallel_arithmetic_kernel
 def lstm_step(
     recurrent, products, source, bias, owner, cell, hidden, operand, change, first, width, gap
 ):
@@ -33,15 +35,20 @@ def lstm_step(
         for n in range(tile * TILE, min(rows, (tile + 1) * TILE)):
             s = source[n]
             for u in range(units):
-                i = sigmoid(load(recurrent[n, u]) + load(products[s, u]) + bias[u])
+                x = load(recurrent[n, u]) + load(products[s, u]) + bias[u]
+                i, i_ = tanh_fraction(HALF * x)
                 v = u + units
-                f = sigmoid(load(recurrent[n, v]) + load(products[s, v]) + bias[v])
+                x = load(recurrent[n, v]) + load(products[s, v]) + bias[v]
+                f, f_ = tanh_fraction(HALF * x)
                 v = u + 2 * units
-                g = tanh(load(recurrent[n, v]) + load(products[s, v]) + bias[v])
+                g, g_ = tanh_fraction(load(recurrent[n, v]) + load(products[s, v]) + bias[v])
                 v = u + 3 * units
-                o = sigmoid(load(recurrent[n, v]) + load(products[s, v]) + bias[v])
-                c = f * cell[n, u] + i * g
-                h = o * tanh(c)
+                x = load(recurrent[n, v]) + load(products[s, v]) + bias[v]
+                o, o_ = tanh_fraction(HALF * x)
+                kept, new = (f + f_) * cell[n, u], (i + i_) * g
+                c = HALF * (kept * (i_ * g_) + new * f_) / (f_ * (i_ * g_))
+                t, t_ = tanh_fraction(c)
+                h = HALF * ((o + o_) * t) / (o_ * t_)
                 cell[n, u] = c
                 hidden[n, u] = h
                 operand[n, u] = stored(h, operand)

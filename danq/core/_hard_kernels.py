@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from danq.core._activations import tanh
-from danq.jit import arithmetic_kernel, parallel_kernel
+from danq.jit import inlined_kernel, parallel_arithmetic_kernel
 
 _SLOPE = np.float32(0.2)
 _HALF = np.float32(0.5)
@@ -14,12 +14,12 @@ _ZERO = np.float32(0.0)
 _ONE = np.float32(1.0)
 
 
-@arithmetic_kernel
+@inlined_kernel
 def _hard(x):
     return min(max(_SLOPE * x + _HALF, _ZERO), _ONE)
 
 
-@parallel_kernel
+@parallel_arithmetic_kernel
 def step(gates, bias, cell, hidden):
     """One step of a batch.
 

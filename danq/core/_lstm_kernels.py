@@ -7,12 +7,12 @@ import numpy as np
 
 from danq.core._activations import sigmoid, tanh
 from danq.core._bfloat16 import load, stored
-from danq.jit import parallel_kernel
+from danq.jit import parallel_arithmetic_kernel
 
 _ONE = np.float32(1.0)
 
 
-@parallel_kernel
+@parallel_arithmetic_kernel
 def step_forward(gates, recurrent, bias, cell, next_cell, operand, out, first):
     """One step of a batch.
 
@@ -43,7 +43,7 @@ def step_forward(gates, recurrent, bias, cell, next_cell, operand, out, first):
             out[b, first + u] = stored(h, out)
 
 
-@parallel_kernel
+@parallel_arithmetic_kernel
 def step_backward(gates, cell, next_cell, upstream, first, recurrent, cell_grad, products):
     """One step back: from the gradient of the hidden state to that of the products.
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 import torch
-from jaxtyping import Float32, Int, UInt8
+from jaxtyping import Float32, Float64, Int, UInt8
 from torch import Tensor, nn
 
 from danq.core import (
@@ -30,7 +30,7 @@ from danq.core import (
     SymbolConv,
 )
 from danq.core.branch import Piece, Steps, changes_alone, operand, pieces, scan
-from danq.device import Precision, autocast, resolve_device, resolve_precision
+from danq.device import Precision, autocast, resolve_device, resolve_precision, side_by_side
 from danq.inference.forward import BATCH_SIZE
 from danq.jit import parallel_kernel
 from danq.memory import kept_memory
@@ -40,6 +40,10 @@ DEFAULT_TOLERANCE = 1e-6
 
 PASS_VALUES = 64_000_000
 """Input products that a pass holds at most: 256 MB in float32."""
+
+PASS_PRODUCTS = 210_000_000
+"""Multiplications of a step of a pass, about: enough to keep a thread busy, and few enough that
+its states stay in the cache."""
 
 
 class Incremental:
@@ -111,17 +115,26 @@ class Incremental:
             ``(R, K)`` of the references and ``(A, K)`` of the alternates.
         """
         owner = np.asarray(owner, np.int64)
-        with kept_memory(), torch.inference_mode():
+        with kept_memory():
             if self._parts is None:
                 return self._plain(reference), self._plain(alternates)
             first, last = self._parts.changed_steps(reference, alternates, owner)
             known = np.empty((len(reference), self._parts.tracks), np.float32)
             out = np.empty((len(alternates), self._parts.tracks), np.float32)
-            for some, others in self._parts.passes(len(reference), owner, last - first + 1):
+
+            def one_pass(part: tuple[slice, Int[np.ndarray, "N"]]) -> None:
+                some, others = part
                 changes = _Changes(
                     alternates[others], owner[others] - some.start, first[others], last[others]
                 )
                 known[some], out[others] = self._pass(reference[some], changes)
+
+            passes = list(self._parts.passes(len(reference), owner, last - first + 1))
+            if self.device.type == "cpu":
+                side_by_side(one_pass, passes)
+            else:
+                for part in passes:
+                    one_pass(part)
             return known, out
 
     def _plain(self, codes: UInt8[np.ndarray, "B L"]) -> Float32[np.ndarray, "B K"]:
@@ -129,7 +142,7 @@ class Incremental:
         if not len(codes):
             return np.empty((0, int(self._module.head.out_features)), np.float32)  # type: ignore[union-attr]
         done = []
-        with autocast(self.device, self.precision):
+        with torch.inference_mode(), autocast(self.device, self.precision):
             for start in range(0, len(codes), BATCH_SIZE):
                 batch = torch.from_numpy(np.ascontiguousarray(codes[start : start + BATCH_SIZE]))
                 done.append(self._module(batch.to(self.device)).float().cpu().numpy())
@@ -140,11 +153,12 @@ class Incremental:
     ) -> tuple[Float32[np.ndarray, "R K"], Float32[np.ndarray, "A K"]]:
         parts = self._parts
         assert parts is not None
-        with autocast(self.device, self.precision):
-            steps = parts.encode(reference, changes)
-        sums = parts.first_layer(steps, self.tolerance)
-        # In float32 whatever the precision: the effects that are asked for are small differences.
-        logits = parts.rest(sums).cpu().numpy()
+        with torch.inference_mode():
+            with autocast(self.device, self.precision):
+                steps = parts.encode(reference, changes)
+            sums = parts.first_layer(steps, self.tolerance)
+            # In float32 whatever the precision: the effects asked for are small differences.
+            logits = parts.rest(sums).cpu().numpy()
         known, out = logits[: len(reference)], logits[len(reference) :]
         same = changes.last < changes.first
         out[same] = known[changes.owner[same]]
@@ -219,6 +233,7 @@ class _Parts:
         self.stride = _shortest(self.encoder, 2) - self.field
         gates = first.out_features if self.rnn is None else 4 * self.rnn.hidden_size
         self.most_steps = max(self.length, PASS_VALUES // gates)
+        self.most_rows = max(2, PASS_PRODUCTS // (gates * gates // 4))
 
     def changed_steps(
         self,
@@ -238,18 +253,19 @@ class _Parts:
     def passes(
         self, references: int, owner: Int[np.ndarray, "A"], spans: Int[np.ndarray, "A"]
     ) -> Iterator[tuple[slice, Int[np.ndarray, "N"]]]:
-        """References and alternates that are evaluated together, within the memory of a pass."""
+        """References and alternates that are evaluated together.
+
+        A reference is evaluated in two passes only where one does not take all its alternates.
+        """
+        share = np.maximum(1 / self.most_rows, np.maximum(1, spans) / self.most_steps)
+        own = max(1 / self.most_rows, self.length / self.most_steps)
         order = np.argsort(owner, kind="stable")
-        most = self.most_steps // self.length
-        count = -(-references // most)
-        edges = np.linspace(0, references, count + 1).astype(int)
-        for start, stop in itertools.pairwise(edges):
-            low, high = np.searchsorted(owner[order], [start, stop])
-            mine = order[low:high]
-            parts = np.cumsum(np.maximum(1, spans[mine])) // self.most_steps
-            cuts = np.flatnonzero(np.diff(parts)) + 1
-            for some in np.split(mine, cuts):
-                yield slice(start, stop), some
+        starts = np.searchsorted(owner[order], np.arange(references + 1))
+        for some in _fills(own + np.bincount(owner, share, minlength=references)):
+            mine = order[starts[some.start] : starts[some.stop]]
+            alone = some.stop - some.start == 1
+            for part in _fills(share[mine]) if alone else [slice(None)]:
+                yield some, mine[part]
 
     def encode(self, reference: UInt8[np.ndarray, "R L"], changes: _Changes) -> Steps:
         """Steps of the references, and those of the alternates that differ."""
@@ -293,6 +309,19 @@ class _Parts:
     def rest(self, sums: Tensor) -> Tensor:
         """Logits from the sums of the first dense layer."""
         return self.rest_layers(sums)
+
+
+def _fills(shares: Float64[np.ndarray, "N"]) -> Iterator[slice]:
+    """Neighbours that fill one pass together; at least one pass, and one neighbour in each."""
+    ends = np.cumsum(shares)
+    start = 0
+    while True:
+        before = ends[start - 1] if start else 0.0
+        stop = max(start + 1, int(np.searchsorted(ends, before + 1, side="right")))
+        yield slice(start, stop)
+        start = stop
+        if start >= len(shares):
+            return
 
 
 def _shortest(encoder: SymbolConv | ConvEncoder, steps: int) -> int:

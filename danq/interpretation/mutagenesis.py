@@ -115,8 +115,8 @@ class _Picture:
             effects[:, :, picked],
             tracks=[self.tracks[track] for track in picked],
             unit=self.unit,
-            name=first.scene.stretch.name,
-            start=first.scene.stretch.start,
+            name=first.judged.stretch.name,
+            start=first.judged.stretch.start,
             reference=first.reference[picked] if len(self.seen) == 1 else None,
         )
         save_picture(figure, path, ending)

@@ -14,7 +14,8 @@ from danq.errors import InputError
 from danq.genome.alphabet import N, reverse_complement
 from danq.inference.ensemble import Engine, Ensemble
 from danq.inference.incremental import Incremental
-from danq.inference.mutagenesis.stretches import Scene
+from danq.inference.mutagenesis.stretches import JudgedWindow
+from danq.inference.odds import odds
 from danq.typing import CodeBatch, Codes
 
 LOG = logging.getLogger("danq")
@@ -27,8 +28,6 @@ UNITS: dict[Effect, str] = {
 
 BLOCK = 2048
 """Changed windows that are evaluated at once."""
-
-_BITS = np.float32(1 / np.log(2))
 
 
 class Changes(NamedTuple):
@@ -47,15 +46,15 @@ class Changes(NamedTuple):
     base: UInt8[np.ndarray, "M E"]
 
 
-class Values(NamedTuple):
+class EffectValues(NamedTuple):
     """Effects ``(M, P)``: means over models, and sample standard deviations of several."""
 
     mean: Float32[np.ndarray, "M P"]
     spread: Float32[np.ndarray, "M P"] | None
 
-    def part(self, which: slice) -> Values:
+    def part(self, which: slice) -> EffectValues:
         """Some of them."""
-        return Values(self.mean[which], None if self.spread is None else self.spread[which])
+        return EffectValues(self.mean[which], None if self.spread is None else self.spread[which])
 
 
 def single_changes(codes: Codes, low: int, high: int, window: int = 0) -> Changes:
@@ -163,7 +162,7 @@ class Judge:
 
     def judge(
         self, codes: CodeBatch, changes: Changes
-    ) -> tuple[Values, Float32[np.ndarray, "R P"]]:
+    ) -> tuple[EffectValues, Float32[np.ndarray, "R P"]]:
         """Effects of changes of windows.
 
         Parameters
@@ -175,7 +174,7 @@ class Judge:
 
         Returns
         -------
-        values : Values
+        values : EffectValues
             Effects.
         reference : np.ndarray
             ``(R, P)`` probabilities of the unaltered windows, means over strands and models.
@@ -194,10 +193,10 @@ class Judge:
             parts.append(values)
         known = np.concatenate(parts, axis=1)
         if len(known) == 1:
-            return Values(known[0], None), reference
+            return EffectValues(known[0], None), reference
         mean = known.mean(axis=0, dtype=np.float64).astype(np.float32)
         spread = known.std(axis=0, ddof=1, dtype=np.float64).astype(np.float32)
-        return Values(mean, spread), reference
+        return EffectValues(mean, spread), reference
 
     def _block(
         self, codes: CodeBatch, changes: Changes
@@ -209,14 +208,13 @@ class Judge:
         reference = np.zeros((len(codes), len(self.picked)))
         for member, mine in zip(self.members, out, strict=True):
             for before, after in zip(self._readings(codes), self._readings(changed), strict=True):
-                known, new = member.logits(before, after, changes.window)
-                known, new = known[:, self.picked], new[:, self.picked]
-                probability = _sigmoid(known)
-                reference += probability
+                logits = member.logits(before, after, changes.window)
+                known, new = (odds(part[:, self.picked]) for part in logits)
+                reference += known.probability
                 if self.effect == "logit":
-                    mine += (new - known[changes.window]) * _BITS
+                    mine += new.bits - known.bits[changes.window]
                 else:
-                    mine += (_sigmoid(new) - probability[changes.window]).astype(np.float32)
+                    mine += new.probability - known.probability[changes.window]
         out /= np.float32(self.strands)
         return out, (reference / (len(self.members) * self.strands)).astype(np.float32)
 
@@ -227,18 +225,13 @@ class Judge:
             yield reverse_complement(codes)
 
 
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    # Unlike exp, tanh overflows nowhere.
-    return 0.5 + 0.5 * np.tanh(0.5 * logits.astype(np.float64))
-
-
 @dataclass(frozen=True)
 class BaseEffects:
-    """Effects of all single-base changes in a scene.
+    """Effects of all single-base changes in a window.
 
     Attributes
     ----------
-    scene
+    judged
         Window, and the ``l`` bases of it that were changed.
     mean
         ``(l, 4, P)``: effect of A, C, G, T in place of each base on each track; 0 for the base
@@ -249,7 +242,7 @@ class BaseEffects:
         ``(P,)`` probabilities of the unchanged window.
     """
 
-    scene: Scene
+    judged: JudgedWindow
     mean: Float32[np.ndarray, "l 4 P"]
     spread: Float32[np.ndarray, "l 4 P"] | None
     reference: Float32[np.ndarray, "P"]
@@ -257,51 +250,54 @@ class BaseEffects:
     @property
     def codes(self) -> Codes:
         """``(l,)`` codes of the bases that were changed."""
-        return self.scene.codes[self.scene.low : self.scene.high]
+        return self.judged.codes[self.judged.low : self.judged.high]
 
 
-def base_effects(judge: Judge, scenes: Iterable[Scene]) -> Iterator[BaseEffects]:
-    """Effects of all single-base changes in scenes, small ones being judged together."""
-    held: list[Scene] = []
+def base_effects(judge: Judge, windows: Iterable[JudgedWindow]) -> Iterator[BaseEffects]:
+    """Effects of all single-base changes in windows; those with few are judged together."""
+    held: list[JudgedWindow] = []
     count = 0
-    for scene in scenes:
-        held.append(scene)
-        count += 3 * (scene.high - scene.low)
+    for judged in windows:
+        held.append(judged)
+        count += 3 * (judged.high - judged.low)
         if count >= judge.block:
-            yield from _judged_scenes(judge, held)
+            yield from _effects_of(judge, held)
             held, count = [], 0
     if held:
-        yield from _judged_scenes(judge, held)
+        yield from _effects_of(judge, held)
 
 
-def _judged_scenes(judge: Judge, scenes: list[Scene]) -> Iterator[BaseEffects]:
+def _effects_of(judge: Judge, windows: list[JudgedWindow]) -> Iterator[BaseEffects]:
     each = [
-        single_changes(scene.codes, scene.low, scene.high, row) for row, scene in enumerate(scenes)
+        single_changes(judged.codes, judged.low, judged.high, row)
+        for row, judged in enumerate(windows)
     ]
-    values, reference = judge.judge(np.stack([scene.codes for scene in scenes]), joined(each))
+    values, reference = judge.judge(np.stack([judged.codes for judged in windows]), joined(each))
     at = 0
-    for scene, changes, known in zip(scenes, each, reference, strict=True):
+    for judged, changes, known in zip(windows, each, reference, strict=True):
         mine = values.part(slice(at, at + len(changes.window)))
         at += len(changes.window)
-        mean = _by_base(scene, changes, mine.mean)
-        spread = None if mine.spread is None else _by_base(scene, changes, mine.spread)
-        yield BaseEffects(scene, mean, spread, known)
+        mean = _by_base(judged, changes, mine.mean)
+        spread = None if mine.spread is None else _by_base(judged, changes, mine.spread)
+        yield BaseEffects(judged, mean, spread, known)
 
 
-def _by_base(scene: Scene, changes: Changes, values: np.ndarray) -> Float32[np.ndarray, "l 4 P"]:
-    out = np.zeros((scene.high - scene.low, 4, values.shape[1]), dtype=np.float32)
-    out[scene.codes[scene.low : scene.high] == N] = np.nan
-    out[changes.place[:, 0] - scene.low, changes.base[:, 0]] = values
+def _by_base(
+    judged: JudgedWindow, changes: Changes, values: np.ndarray
+) -> Float32[np.ndarray, "l 4 P"]:
+    out = np.zeros((judged.high - judged.low, 4, values.shape[1]), dtype=np.float32)
+    out[judged.codes[judged.low : judged.high] == N] = np.nan
+    out[changes.place[:, 0] - judged.low, changes.base[:, 0]] = values
     return out
 
 
 @dataclass(frozen=True)
 class PairEffects:
-    """Effects of changing two bases of a scene at once.
+    """Effects of changing two bases of a window at once.
 
     Attributes
     ----------
-    scene
+    judged
         The window.
     changes
         ``M`` changes of two bases.
@@ -309,35 +305,35 @@ class PairEffects:
         Their effects, ``(M, P)``.
     """
 
-    scene: Scene
+    judged: JudgedWindow
     changes: Changes
-    values: Values
+    values: EffectValues
 
 
-def pair_effects(judge: Judge, scene: Scene, low: int, high: int) -> Iterator[PairEffects]:
+def pair_effects(judge: Judge, judged: JudgedWindow, low: int, high: int) -> Iterator[PairEffects]:
     """Effects of changing two bases at once, in a part of a window, some at a time.
 
     Parameters
     ----------
     judge
         Models.
-    scene
+    judged
         The window.
     low, high
         Part of the window, half-open.
     """
     held: list[Changes] = []
     count = 0
-    for changes in pair_changes(scene.codes, low, high):
+    for changes in pair_changes(judged.codes, low, high):
         held.append(changes)
         count += len(changes.window)
         if count >= judge.block:
-            yield _judged_pairs(judge, scene, joined(held))
+            yield _judged_pairs(judge, judged, joined(held))
             held, count = [], 0
     if held:
-        yield _judged_pairs(judge, scene, joined(held))
+        yield _judged_pairs(judge, judged, joined(held))
 
 
-def _judged_pairs(judge: Judge, scene: Scene, changes: Changes) -> PairEffects:
-    values, _ = judge.judge(scene.codes[None], changes)
-    return PairEffects(scene, changes, values)
+def _judged_pairs(judge: Judge, judged: JudgedWindow, changes: Changes) -> PairEffects:
+    values, _ = judge.judge(judged.codes[None], changes)
+    return PairEffects(judged, changes, values)

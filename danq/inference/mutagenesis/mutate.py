@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,12 +26,14 @@ from danq.inference.mutagenesis.effects import (
     base_effects,
     pair_effects,
 )
+from danq.inference.mutagenesis.pairs import parse_pairs
 from danq.inference.mutagenesis.stretches import (
+    JudgedWindow,
     Selection,
+    SequenceTally,
     Stretch,
-    Tally,
+    judged_windows,
     open_stretches,
-    scenes,
     stretch_of,
 )
 from danq.inference.mutagenesis.writers import ChangeLayout, mutation_kind, open_mutations
@@ -39,8 +41,6 @@ from danq.inference.sources.request import Location
 from danq.memory import kept_memory
 from danq.output import check_target
 from danq.typing import Codes
-
-_PAIRS = re.compile(r"(?:(?P<name>\S+):)?(?P<start>[0-9][0-9,]*)-(?P<end>[0-9][0-9,]*)")
 
 Progress = Callable[[int, int], None]
 
@@ -133,7 +133,7 @@ def mutate(
     codes = _codes(sequence)
     ensemble = Ensemble.load(models, tracks)
     judge = _judge(ensemble, strand, device, precision, threads, effect, tolerance, batch_size)
-    parts = scenes(stretch_of(codes), ensemble.window, ensemble.bin)
+    parts = judged_windows(stretch_of(codes), ensemble.window, ensemble.bin)
     return np.concatenate([effects.mean for effects in base_effects(judge, parts)])
 
 
@@ -190,7 +190,7 @@ def mutate_file(
     overwrite
         Replace an output that is there.
     watch
-        Called with the effects of each scene.
+        Called with the effects of each judged window.
     check
         Called with models and stretches before the work begins, to refuse them.
     progress
@@ -209,48 +209,54 @@ def mutate_file(
     """
     mutation_kind(out)
     check_target(out, overwrite)
-    place = None if pairs is None else _parse_pairs(pairs)
+    both = None if pairs is None else parse_pairs(pairs)
     selection = Selection(input, region, genome, chrom_map)
     ensemble = Ensemble.load(models, tracks)
     with open_stretches(selection, ensemble.window) as stretches:
-        chosen = None if place is None else _find_pairs(*place, stretches, ensemble.window)
+        chosen = None if both is None else both.stretch(stretches, ensemble.window)
         if check is not None:
             check(ensemble, stretches)
         judge = _judge(ensemble, strand, device, precision, threads, effect, tolerance, batch_size)
         words = selection.provenance() | ({} if pairs is None else {"pairs": pairs})
         layout = _layout(ensemble, words, selection.key, judge, tolerance)
-        tally = Tally()
-        total = 3 * sum(stretch.size for stretch in stretches) + _pair_count(place)
-        done = changes = 0
-        with open_mutations(
-            out, layout, effect, pairs=pairs is not None, overwrite=overwrite
-        ) as writer:
-            parts = (
-                scene
-                for stretch in stretches
-                for scene in scenes(stretch, ensemble.window, ensemble.bin)
-            )
-            for effects in base_effects(judge, parts):
-                scene = effects.scene
+        tally = SequenceTally()
+        count = _Count(3 * sum(one.size for one in stretches) + (both.changes if both else 0))
+        opened = open_mutations(out, layout, effect, pairs=both is not None, overwrite=overwrite)
+        with opened as writer:
+            for effects in base_effects(judge, _windows(stretches, ensemble)):
                 writer.write(effects)
-                tally.count(scene)
-                done += 3 * (scene.high - scene.low)
-                changes += 3 * int((effects.codes != N).sum())
+                tally.count(effects.judged)
+                count.add(3 * len(effects.codes), 3 * int((effects.codes != N).sum()), progress)
                 if watch is not None:
                     watch(effects)
-                if progress is not None:
-                    progress(done, total)
-                if scene.stretch is not chosen or place is None:
+                if both is None or effects.judged.stretch is not chosen:
                     continue
-                low, high = (position - scene.first for position in place[1:])
-                for part in pair_effects(judge, scene, low, high):
+                low, high = (at - effects.judged.first for at in (both.start, both.end))
+                for part in pair_effects(judge, effects.judged, low, high):
                     writer.write_pairs(part)
-                    done += len(part.changes.window)
-                    changes += len(part.changes.window)
-                    if progress is not None:
-                        progress(done, total)
+                    count.add(len(part.changes.window), len(part.changes.window), progress)
     tally.report(ensemble.window, ensemble.bin)
-    return Mutated(Path(out), len(stretches), changes, layout.columns)
+    return Mutated(Path(out), len(stretches), count.changes, layout.columns)
+
+
+@dataclass
+class _Count:
+    """Changes in all, those done, and those of known bases among them."""
+
+    total: int
+    done: int = 0
+    changes: int = 0
+
+    def add(self, done: int, changes: int, progress: Progress | None) -> None:
+        self.done += done
+        self.changes += changes
+        if progress is not None:
+            progress(self.done, self.total)
+
+
+def _windows(stretches: list[Stretch], ensemble: Ensemble) -> Iterator[JudgedWindow]:
+    for stretch in stretches:
+        yield from judged_windows(stretch, ensemble.window, ensemble.bin)
 
 
 def _codes(sequence: str | Codes) -> Codes:
@@ -310,57 +316,3 @@ def _layout(
             "values": values,
         },
     )
-
-
-def _parse_pairs(text: str) -> tuple[str | None, int, int]:
-    """Name or None, and a 0-based half-open part."""
-    match = _PAIRS.fullmatch(text.strip())
-    if match is None:
-        raise InputError(
-            f"the pairs '{text}' are not start-end",
-            remedy="Write start-end or NAME:start-end, 1-based with both ends included",
-        )
-    start, end = (int(match[part].replace(",", "")) for part in ("start", "end"))
-    if start < 1 or end <= start:
-        raise InputError(
-            f"the pairs {start}-{end} hold no two bases",
-            remedy="Write start-end, 1-based with both ends included, the end above the start",
-        )
-    return match["name"], start - 1, end
-
-
-def _pair_count(place: tuple[str | None, int, int] | None) -> int:
-    if place is None:
-        return 0
-    bases = place[2] - place[1]
-    return 9 * bases * (bases - 1) // 2
-
-
-def _find_pairs(
-    name: str | None, start: int, end: int, stretches: list[Stretch], window: int
-) -> Stretch:
-    """The first stretch that holds the pairs."""
-    if name is None and len(stretches) > 1:
-        raise InputError(
-            f"pairs {start + 1}-{end} could be in any of {len(stretches):,} sequences",
-            remedy="Put the sequence's name in front: NAME:start-end",
-        )
-    mine = [one for one in stretches if name in (None, one.name)]
-    if not mine:
-        raise InputError(
-            f"pairs are wanted in '{name}', and no sequence has that name",
-            remedy=f"The first sequence is {stretches[0].name}",
-        )
-    inside = [one for one in mine if one.start <= start and end <= one.end]
-    if not inside:
-        raise InputError(
-            f"pairs {start + 1}-{end} are not inside {mine[0].words} (1-based, closed)",
-            remedy="Count along the contig or record, as the output does",
-        )
-    if inside[0].size > window:
-        raise InputError(
-            f"pairs are wanted in {inside[0].words}, whose {inside[0].size:,} bases are more than "
-            f"the window of {window:,}",
-            remedy="Choose a region around them that is no longer than the window",
-        )
-    return inside[0]

@@ -58,7 +58,7 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Scene:
+class JudgedWindow:
     """One window and the bases in it that are to be changed.
 
     Attributes
@@ -80,7 +80,7 @@ class Scene:
     high: int
 
 
-def scenes(stretch: Stretch, window: int, step: int) -> Iterator[Scene]:
+def judged_windows(stretch: Stretch, window: int, step: int) -> Iterator[JudgedWindow]:
     """Windows in which the bases of a stretch are judged, in order.
 
     Parameters
@@ -97,7 +97,9 @@ def scenes(stretch: Stretch, window: int, step: int) -> Iterator[Scene]:
         firsts = window_starts(start, end, window)
         codes, _ = cut(stretch.read, stretch.length, firsts, window)
         for row, first in enumerate(firsts.tolist()):
-            yield Scene(stretch, codes[row], first, int(start[row]) - first, int(end[row]) - first)
+            yield JudgedWindow(
+                stretch, codes[row], first, int(start[row]) - first, int(end[row]) - first
+            )
 
 
 def stretch_of(codes: Codes, name: str = "sequence") -> Stretch:
@@ -210,7 +212,7 @@ def _on(genome: Genome, name: str, start: int, end: int) -> Stretch:
 
 
 @dataclass
-class Tally:
+class SequenceTally:
     """What happened to the sequences on their way, for notices at the end."""
 
     sequences: int = 0
@@ -219,15 +221,15 @@ class Tally:
     tiled: int = 0
     padded: int = 0
 
-    def count(self, scene: Scene) -> None:
-        """Add a scene."""
-        window = len(scene.codes)
-        first = scene.first + scene.low == scene.stretch.start
+    def count(self, judged: JudgedWindow) -> None:
+        """Add a window."""
+        window = len(judged.codes)
+        first = judged.first + judged.low == judged.stretch.start
         self.sequences += first
-        self.tiled += first and scene.stretch.size > window
-        self.bases += scene.high - scene.low
-        self.unknown += int((scene.codes[scene.low : scene.high] == N).sum())
-        self.padded += scene.first < 0 or scene.first + window > scene.stretch.length
+        self.tiled += first and judged.stretch.size > window
+        self.bases += judged.high - judged.low
+        self.unknown += int((judged.codes[judged.low : judged.high] == N).sum())
+        self.padded += judged.first < 0 or judged.first + window > judged.stretch.length
 
     def report(self, window: int, step: int) -> None:
         """Say what was not the usual."""

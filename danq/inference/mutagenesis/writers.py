@@ -61,15 +61,15 @@ class ChangeLayout(Layout):
 
 
 class MutationWriter(ABC):
-    """Takes effects scene by scene, and those of pairs after them."""
+    """Takes effects window by window, and those of pairs after them."""
 
     @abstractmethod
     def write(self, effects: BaseEffects) -> None:
-        """Append the single-base changes of a scene."""
+        """Append the single-base changes of a window."""
 
     @abstractmethod
     def write_pairs(self, effects: PairEffects) -> None:
-        """Append changes of two bases; of the scene that came last."""
+        """Append changes of two bases; of the window that came last."""
 
 
 class MutationTable(MutationWriter):
@@ -79,11 +79,11 @@ class MutationTable(MutationWriter):
         self._rows = rows
 
     def write(self, effects: BaseEffects) -> None:
-        scene, codes = effects.scene, effects.codes
+        judged, codes = effects.judged, effects.codes
         place, base = np.nonzero((codes[:, None] != np.arange(4)) & (codes[:, None] < 4))
         rows = ChangeRows(
-            [scene.stretch.name] * len(place),
-            scene.first + scene.low + place + 1,
+            [judged.stretch.name] * len(place),
+            judged.first + judged.low + place + 1,
             _LETTERS[codes[place]].tolist(),
             _LETTERS[base].tolist(),
         )
@@ -91,15 +91,17 @@ class MutationTable(MutationWriter):
         self._rows.write(rows, np.concatenate(parts, axis=1))
 
     def write_pairs(self, effects: PairEffects) -> None:
-        scene = effects.scene
-        text = decode(scene.codes)
+        judged = effects.judged
+        text = decode(judged.codes)
         _, place, base = effects.changes
         letters = _LETTERS[base].tolist()
         ref = [text[first : second + 1] for first, second in place.tolist()]
         alt = [
             before + old[1:-1] + after for (before, after), old in zip(letters, ref, strict=True)
         ]
-        rows = ChangeRows([scene.stretch.name] * len(ref), scene.first + place[:, 0] + 1, ref, alt)
+        rows = ChangeRows(
+            [judged.stretch.name] * len(ref), judged.first + place[:, 0] + 1, ref, alt
+        )
         values = [part for part in effects.values if part is not None]
         self._rows.write(rows, np.concatenate(values, axis=1))
 
@@ -164,18 +166,18 @@ class MutationHdf5(MutationWriter):
         self._sequences = self._windows = 0
 
     def write(self, effects: BaseEffects) -> None:
-        scene, stretch = effects.scene, effects.scene.stretch
-        if scene.first + scene.low == stretch.start:
+        judged, stretch = effects.judged, effects.judged.stretch
+        if judged.first + judged.low == stretch.start:
             self._append("sequences", name=stretch.name, start=stretch.start, end=stretch.end)
             self._sequences += 1
         self._append(
             "windows",
             sequence=self._sequences - 1,
-            start=scene.first,
+            start=judged.first,
             reference=effects.reference,
         )
         self._windows += 1
-        position = scene.first + np.arange(scene.low, scene.high)
+        position = judged.first + np.arange(judged.low, judged.high)
         append(self._data["bases/window"], np.full(len(position), self._windows - 1))
         append(self._data["bases/position"], position)
         append(self._data["bases/base"], effects.codes)
@@ -187,7 +189,7 @@ class MutationHdf5(MutationWriter):
     def write_pairs(self, effects: PairEffects) -> None:
         _, place, base = effects.changes
         append(self._data["pairs/window"], np.full(len(place), self._windows - 1))
-        append(self._data["pairs/position"], effects.scene.first + place)
+        append(self._data["pairs/position"], effects.judged.first + place)
         append(self._data["pairs/base"], base)
         append(self._data["pairs/effects"], effects.values.mean)
         if effects.values.spread is not None:

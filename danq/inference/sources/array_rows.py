@@ -8,7 +8,7 @@ import numpy as np
 
 from danq.datasets.sequences import Sequences, blocks
 from danq.genome.bits import UNPACKED
-from danq.inference.sources.tiling import Chunk, Rows, Source, Tally
+from danq.inference.sources.tiling import Chunk, Rows, Source, WindowTally
 
 
 class ArrayRows(Source):
@@ -27,7 +27,7 @@ class ArrayRows(Source):
         self.window, self.total = sequences.length, sequences.rows
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        tally = Tally()
+        tally = WindowTally()
         for first, last in blocks(self.sequences):
             bases = np.empty((last - first, self.sequences.slot), np.uint8)
             row, position = self.sequences.pack(first, last, bases)

@@ -18,7 +18,7 @@ from danq.inference.sources.tiling import (
     Gather,
     Rows,
     Source,
-    Tally,
+    WindowTally,
     cut,
     tiles,
     window_starts,
@@ -87,7 +87,7 @@ class GenomeTiles(Source):
         return found, start, stop
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        tally = Tally()
+        tally = WindowTally()
         gather = Gather(size, self.window)
         for name, low, high in self.stretches:
             length = self.genome.contigs[name]
@@ -190,7 +190,7 @@ class BedRows(Source):
             )
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        tally = Tally()
+        tally = WindowTally()
         for at in range(0, self.table.height, size):
             part = self.table[at : at + size]
             start, end = part["start"].to_numpy(), part["end"].to_numpy()
@@ -235,7 +235,7 @@ class FastaRecords(Source):
         self.path, self.window, self.step = path, window, step
 
     def chunks(self, size: int) -> Iterator[Chunk]:
-        tally, gather = Tally(), Gather(size, self.window)
+        tally, gather = WindowTally(), Gather(size, self.window)
         tiled = rows = short = 0
         for name, record in read_fasta(self.path):
             length = record.size

@@ -43,7 +43,7 @@ class Chunk(NamedTuple):
 
 
 @dataclass
-class Tally:
+class WindowTally:
     """What happened to the windows on their way, for a notice at the end."""
 
     rows: int = 0
@@ -142,7 +142,7 @@ class Source(ABC):
             As the readers of the files do.
         """
 
-    def report(self, tally: Tally) -> None:
+    def report(self, tally: WindowTally) -> None:
         if tally.padded:
             LOG.info(
                 "windows that hang over an end of their sequence, padded with N: %s of %s",

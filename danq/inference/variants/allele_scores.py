@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int
 
 from danq.errors import InputError
+from danq.inference.odds import odds
 
 REF, ALT, DIFF, LOGIT, PRODUCT = SCORES = ("ref", "alt", "diff", "logit", "product")
 """Scores of a variant-allele, one a track; `MEANING` says what they are."""
@@ -37,18 +38,6 @@ SUMMARIES = {
 SIGNIFICANCE = "significance"
 """DeepSEA's functional significance: the geometric mean of a variant's E-values over tracks,
 without conservation."""
-
-CLIP = 1e-12
-"""DeepSEA's guard: log2 odds are log2(p / (1 - p + CLIP)), so at most 39.9."""
-
-_LARGEST = 500.0
-
-
-class Odds(NamedTuple):
-    """``(..., K)`` probabilities and log2 odds."""
-
-    probability: Float64[np.ndarray, "... K"]
-    bits: Float64[np.ndarray, "... K"]
 
 
 class Effects(NamedTuple):
@@ -82,27 +71,6 @@ class View(NamedTuple):
     reference: Float32[np.ndarray, "R K"]
     alternate: Float32[np.ndarray, "A K"]
     owner: Int[np.ndarray, "A"]
-
-
-def odds(logits: Float32[np.ndarray, "... K"]) -> Odds:
-    """Probabilities, and log2 odds with DeepSEA's guard: log2(p / (1 - p + 1e-12)).
-
-    Worked out from the logits in float64, so that nothing is lost where p is near 1.
-
-    Parameters
-    ----------
-    logits
-        Natural log odds.
-    """
-    z = np.clip(logits, -_LARGEST, _LARGEST, dtype=np.float64)
-    e = np.exp(z)
-    probability = e / (1 + e)
-    # 1 / (1 - p) is 1 + e, so the guarded odds are e / (1 + CLIP (1 + e)).
-    e *= CLIP
-    e += 1 + CLIP
-    z -= np.log(e, out=e)
-    z /= np.log(2)
-    return Odds(probability, z)
 
 
 def effects(views: Iterable[View]) -> Effects:

@@ -41,7 +41,7 @@ Variants = Location | pl.DataFrame | Iterable[tuple]
 ANCHORS: dict[str, tuple[Anchor, ...]] = {"left": ("left",), "both": ("left", "right")}
 
 
-class Scene(NamedTuple):
+class AlleleWindows(NamedTuple):
     """A block of variants and its windows.
 
     Attributes
@@ -214,7 +214,7 @@ class VariantInput:
         with reader:
             yield reader
 
-    def scenes(self, reader: VariantReader, *, skip: int = 0) -> Iterator[Scene]:
+    def windows(self, reader: VariantReader, *, skip: int = 0) -> Iterator[AlleleWindows]:
         """Blocks with their windows.
 
         Parameters
@@ -242,7 +242,7 @@ class VariantInput:
                     }
                 made.append(done)
                 flags |= {name: flags.get(name, False) | flag for name, flag in found.items()}
-            yield Scene(block, made[0].reference, [one.alternate for one in made], flags)
+            yield AlleleWindows(block, made[0].reference, [one.alternate for one in made], flags)
 
     def _haplotypes(self, genome: PackedGenome) -> Haplotypes:
         assert self.haplotypes is not None

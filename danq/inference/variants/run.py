@@ -16,7 +16,7 @@ import polars as pl
 from danq.errors import InputError
 from danq.genome.packed import PackedGenome
 from danq.genome.variants import Reject, VariantBlock, VariantReader
-from danq.inference.variants.input import Scene, VariantInput
+from danq.inference.variants.input import AlleleWindows, VariantInput
 from danq.inference.variants.parts import Part, Parts, folder_of
 from danq.inference.variants.repeats import Repeats, row_keys
 from danq.inference.variants.scorer import Scorer
@@ -42,7 +42,7 @@ log = logging.getLogger("danq")
 
 
 @dataclass
-class Tally:
+class VariantTally:
     """What became of the records.
 
     Attributes
@@ -62,7 +62,7 @@ class Tally:
     flags: Counter[str] = field(default_factory=Counter)
 
     @classmethod
-    def of(cls, counts: Mapping[str, int]) -> Tally:
+    def of(cls, counts: Mapping[str, int]) -> VariantTally:
         """From figures as `to_counts` gives them."""
         done = cls(counts["records"], counts["alleles"], counts["rows"])
         for name, count in counts.items():
@@ -81,7 +81,7 @@ class Tally:
             **{f"flags:{name}": count for name, count in self.flags.items()},
         }
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: VariantTally) -> None:
         """Take in the figures of a block."""
         self.records += other.records
         self.alleles += other.alleles
@@ -159,12 +159,12 @@ class VariantRun:
         InputError
             As the reader.
         """
-        for scene in self.input.scenes(reader, skip=skip):
-            keys = row_keys(scene.reference, scene.alternates)
-            values = self._values(scene, repeats, keys)
-            block = scene.block
-            flags = _flags(scene)
-            tally = Tally(
+        for windows in self.input.windows(reader, skip=skip):
+            keys = row_keys(windows.reference, windows.alternates)
+            values = self._values(windows, repeats, keys)
+            block = windows.block
+            flags = _flags(windows)
+            tally = VariantTally(
                 block.records,
                 block.alleles,
                 len(block),
@@ -183,21 +183,21 @@ class VariantRun:
                 )
             yield Part(tables, values.T.copy().T if self.by_column else values, tally.to_counts())
 
-    def _values(self, scene: Scene, repeats: Repeats, keys: list[bytes]) -> Values:
+    def _values(self, windows: AlleleWindows, repeats: Repeats, keys: list[bytes]) -> Values:
         found = repeats.find(keys)
         if not found:
-            return self.scorer.values(scene.reference, scene.alternates)
+            return self.scorer.values(windows.reference, windows.alternates)
         fresh = np.setdiff1d(np.arange(len(keys)), list(found))
         out = np.empty((len(keys), len(self.scorer.layout.columns)), dtype=np.float32)
-        alternates = [one[fresh] for one in scene.alternates]
-        out[fresh] = self.scorer.values(scene.reference[fresh], alternates)
+        alternates = [one[fresh] for one in windows.alternates]
+        out[fresh] = self.scorer.values(windows.reference[fresh], alternates)
         for row, place in found.items():
             out[row] = repeats.values(place)
         return out
 
     def score(
         self, parts: Parts, progress: Progress | None, seconds: dict[str, float]
-    ) -> tuple[Tally, Head]:
+    ) -> tuple[VariantTally, Head]:
         """Score what is not finished yet, keeping each block, and count.
 
         Raises
@@ -206,9 +206,9 @@ class VariantRun:
             As the reader, whose blocks are then of no use and are thrown away; and when the
             system refuses to write.
         """
-        tally, repeats = Tally(), Repeats(parts.values)
+        tally, repeats = VariantTally(), Repeats(parts.values)
         for part in parts:
-            tally.add(Tally.of(part.counts))
+            tally.add(VariantTally.of(part.counts))
             repeats.add(part.tables["rows"][WINDOWS].to_list())
         total = self.input.records() if progress is not None else None
         try:
@@ -222,7 +222,7 @@ class VariantRun:
                     seconds["score"] += scored - begun
                     begun = time.perf_counter()
                     seconds["write"] += begun - scored
-                    tally.add(Tally.of(part.counts))
+                    tally.add(VariantTally.of(part.counts))
                     if progress is not None:
                         progress(tally.records, total)
         except InputError as error:
@@ -257,8 +257,8 @@ class VariantRun:
             log.info("%s: there is nothing to go on with, so it begins anew", out)
 
 
-def _flags(scene: Scene) -> list[str]:
-    columns = {name: scene.flags[name] for name in FLAGS if name in scene.flags}
+def _flags(windows: AlleleWindows) -> list[str]:
+    columns = {name: windows.flags[name] for name in FLAGS if name in windows.flags}
     words = [[name if flag else "" for flag in flags] for name, flags in columns.items()]
     return [",".join(filter(None, row)) or NO_FLAG for row in zip(*words, strict=True)]
 

@@ -25,7 +25,7 @@ from danq.inference.variants.input import Variants
 from danq.inference.variants.parts import Parts, digest_of, folder_of
 from danq.inference.variants.prepare import VariantOptions, prepare
 from danq.inference.variants.repeats import Repeats
-from danq.inference.variants.run import REJECT_COLUMNS, Progress, Tally, VariantRun
+from danq.inference.variants.run import REJECT_COLUMNS, Progress, VariantRun, VariantTally
 from danq.inference.variants.writers.deepsea import NEEDED
 from danq.inference.variants.writers.output import (
     Kind,
@@ -34,7 +34,7 @@ from danq.inference.variants.writers.output import (
     variant_files,
     variant_kind,
 )
-from danq.inference.variants.writers.vcf import Head, Records
+from danq.inference.variants.writers.vcf import Head, LinesAndRows
 from danq.memory import kept_memory
 from danq.output import check_target, replacing
 
@@ -57,7 +57,7 @@ class VariantSummary:
     rejected
         Table of the variant-alleles that were not scored, and why.
     tally
-        Records, variant-alleles, rows, rejects by reason and flags.
+        LinesAndRows, variant-alleles, rows, rejects by reason and flags.
     columns
         Names of the value columns.
     seconds
@@ -66,7 +66,7 @@ class VariantSummary:
 
     path: Path
     rejected: Path
-    tally: Tally
+    tally: VariantTally
     columns: tuple[str, ...]
     seconds: Mapping[str, float]
 
@@ -286,12 +286,12 @@ def score_variants(
 def _table(run: VariantRun, progress: Progress | None) -> pl.DataFrame:
     layout = run.scorer.layout
     layout.check()
-    tally, frames = Tally(), [layout.empty()]
+    tally, frames = VariantTally(), [layout.empty()]
     repeats = Repeats(lambda block: frames[block + 1].select(layout.columns).to_numpy())
     total = run.input.records() if progress is not None else None
     with run.open() as reader:
         for part in run.blocks(reader, repeats):
-            tally.add(Tally.of(part.counts))
+            tally.add(VariantTally.of(part.counts))
             frames.append(layout.frame(part.tables["rows"], part.values))
             if progress is not None:
                 progress(tally.records, total)
@@ -326,7 +326,7 @@ def _assemble(
     out: Path,
     kind: Kind,
     head: Head,
-    tally: Tally,
+    tally: VariantTally,
     *,
     overwrite: bool,
 ) -> None:
@@ -338,12 +338,12 @@ def _assemble(
     ) as writer:
         for part in parts:
             rows = part.tables["rows"]
-            keys = Records(rows, part.tables["lines"]) if kind == "vcf" else rows
+            keys = LinesAndRows(rows, part.tables["lines"]) if kind == "vcf" else rows
             writer.write(keys, part.values)
 
 
 def write_rejects(
-    run: VariantRun, parts: Parts, path: Path, tally: Tally, *, overwrite: bool
+    run: VariantRun, parts: Parts, path: Path, tally: VariantTally, *, overwrite: bool
 ) -> None:
     """Write provenance, figures of the run, and a row for each variant-allele without scores.
 
@@ -387,7 +387,7 @@ def finished_run(out: Path, files: Sequence[Path], run: VariantRun) -> VariantSu
         note = json.loads(notes[0])
         if note["digest"] != digest_of(run.request):
             return None
-        tally = Tally.of(note["counts"])
+        tally = VariantTally.of(note["counts"])
     except (IndexError, KeyError, TypeError, ValueError):
         return None
     log.info("%s: is whole, nothing is left to do", out)

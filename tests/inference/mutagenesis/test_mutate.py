@@ -117,6 +117,26 @@ def test_one_strand_and_both_effects(model, word):
         close(mutate(model, TEXT[:40], strand=strand, effect=word, **EXACT), wanted)
 
 
+@pytest.mark.parametrize("strand", ["both", "forward"])
+@pytest.mark.parametrize("scale", [1, 60])
+def test_a_change_is_the_variant_that_score_variants_scores(model, tmp_path, strand, scale):
+    with torch.no_grad():
+        list(model.module.parameters())[-1].mul_(scale).add_(scale / 2)
+    text, at = TEXT.replace("N", "C"), 33
+    genome = tmp_path / "genome.fa"
+    genome.write_text(f">chr1\n{text}\n")
+    rows = [("chr1", at + 1, text[at], letter) for letter in "ACGT" if letter != text[at]]
+    options = {**EXACT, "strand": strand}
+    table = danq.score_variants(model, rows, genome, scores="logit", center=17, **options)
+    effects = mutate(model, text[at - 17 : at - 17 + WINDOW], **options)[17]
+    known = [base for base in range(4) if "ACGT"[base] != text[at]]
+    scored = table.select(model.tracks).to_numpy()
+    close(effects[known], scored, atol=1e-6 * scale)
+    plain = logits(model, [text[at - 17 : at - 17 + WINDOW]])
+    # Of the larger logits the guard of log odds takes away a part that shows.
+    assert (plain.max() > 25) == (scale > 1)
+
+
 def test_the_default_tolerance_changes_little(model):
     exact = mutate(model, TEXT, **EXACT)
     np.testing.assert_allclose(mutate(model, TEXT, precision="fp32"), exact, rtol=0, atol=1e-4)

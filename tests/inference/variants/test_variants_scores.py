@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from danq.errors import InputError
+from danq.inference.odds import odds
 from danq.inference.variants.allele_scores import (
     SCORES,
     View,
     check_scores,
     effects,
-    odds,
     summarise,
 )
 from danq.inference.variants.scorer import Scorer, batches, distinct

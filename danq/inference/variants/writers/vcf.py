@@ -35,7 +35,7 @@ class Head(NamedTuple):
     samples: Sequence[str]
 
 
-class Records(NamedTuple):
+class LinesAndRows(NamedTuple):
     """Rows, and the table (``record``, ``line``) of all records that they come from."""
 
     rows: pl.DataFrame
@@ -77,7 +77,7 @@ class VcfWriter(Writer):
             self._file = BGZFile(str(path), "wb")  # type: ignore[call-arg]
             self._file.write("".join(f"{line}\n" for line in lines).encode())
 
-    def write(self, rows: Records, values: Values) -> None:
+    def write(self, rows: LinesAndRows, values: Values) -> None:
         texts = pl.from_numpy(values, orient="row").write_csv(include_header=False, separator="\t")
         per_row = zip(
             rows.rows["record"].to_list(),

@@ -1,0 +1,41 @@
+"""From logits to probabilities and log2 odds, in which effects are given."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+CLIP = 1e-12
+"""DeepSEA's guard: log2 odds are log2(p / (1 - p + CLIP)), so at most 39.9."""
+
+_LARGEST = 500.0
+
+
+class Odds(NamedTuple):
+    """``(..., K)`` probabilities and log2 odds."""
+
+    probability: Float64[np.ndarray, "... K"]
+    bits: Float64[np.ndarray, "... K"]
+
+
+def odds(logits: Float32[np.ndarray, "... K"]) -> Odds:
+    """Probabilities, and log2 odds with DeepSEA's guard: log2(p / (1 - p + 1e-12)).
+
+    Worked out from the logits in float64, so that nothing is lost where p is near 1.
+
+    Parameters
+    ----------
+    logits
+        Natural log odds.
+    """
+    z = np.clip(logits, -_LARGEST, _LARGEST, dtype=np.float64)
+    e = np.exp(z)
+    probability = e / (1 + e)
+    # 1 / (1 - p) is 1 + e, so the guarded odds are e / (1 + CLIP (1 + e)).
+    e *= CLIP
+    e += 1 + CLIP
+    z -= np.log(e, out=e)
+    z /= np.log(2)
+    return Odds(probability, z)

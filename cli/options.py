@@ -141,6 +141,14 @@ batch_size = _option(
     metavar="N",
     help="Windows handled at once.",
 )
+frozen_epochs = _option(
+    "--frozen-epochs",
+    type=click.IntRange(min=0),
+    default=None,
+    metavar="N",
+    help="Epochs at the start in which the convolutions keep the values they begin with.  "
+    "[default: 0]",
+)
 threads = _option(
     "--threads",
     type=click.IntRange(min=1),

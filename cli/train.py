@@ -64,6 +64,7 @@ from .options import example
     help="Start filters as words enriched in the training data (auto, on by default for small "
     "sets) or as the motifs of a MEME or JASPAR file.",
 )
+@options.frozen_epochs()
 @options.device()
 @options.precision()
 @options.threads()
@@ -120,7 +121,7 @@ def train(context: click.Context, **given: Any) -> None:
         recipe=given["recipe"],
         recipe_changes={
             name: given[name]
-            for name in ("epochs", "batch_size", "lr", "seed_filters")
+            for name in ("epochs", "batch_size", "lr", "seed_filters", "frozen_epochs")
             if given[name] is not None
         },
         resume=given["resume"],

@@ -54,6 +54,7 @@ def list_(tasks: tuple[str, ...]) -> None:
 @click.option(
     "--lr", type=click.FloatRange(min=0, min_open=True), metavar="RATE", help="Learning rate."
 )
+@options.frozen_epochs()
 @click.option("--quick", is_flag=True, help="Few examples and epochs.")
 @options.device()
 @options.precision(default="fp32")
@@ -61,7 +62,7 @@ def list_(tasks: tuple[str, ...]) -> None:
 @options.seed()
 @click.option("--resume", is_flag=True, help="Go on from the run folder's last checkpoint.")
 @options.overwrite(help="Replace the run folder if it exists.")
-def train(task: str, epochs: int | None, batch_size: int | None, lr: float | None, **given: Any):
+def train(task: str, **given: Any) -> None:
     """Train a system on TASK and measure it on held-out examples.
 
     Without --data the examples are made from --seed.
@@ -70,7 +71,7 @@ def train(task: str, epochs: int | None, batch_size: int | None, lr: float | Non
         raise click.UsageError("--resume goes on with a run, --overwrite throws it away.")
     from danq.vision import train as run
 
-    changes = {"epochs": epochs, "batch_size": batch_size, "lr": lr}
+    changes = {name: given.pop(name) for name in ("epochs", "batch_size", "lr", "frozen_epochs")}
     changes = {name: value for name, value in changes.items() if value is not None}
     result = run(task, recipe_changes=changes, **given)
     figures = ", ".join(f"{name} {value:.4f}" for name, value in result.figures.items())
@@ -139,8 +140,8 @@ def data(task: str, out: Path, seed: int, quick: bool) -> None:
 def bench(tasks: tuple[str, ...], quick: bool, seeds: int | None, **given: Any) -> None:
     """Train every system of the tasks, all by default, and show it beside its baselines.
 
-    Figures are mean and standard deviation over seeds; seconds are those of training, or of
-    measuring a baseline.
+    Figures are mean and standard deviation over seeds; seconds are processor time of training and
+    testing a system, or of measuring a baseline.
     """
     from danq.vision import bench as run
 

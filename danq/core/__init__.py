@@ -16,6 +16,7 @@ from danq.core.embedding import Embedding
 from danq.core.encoders import ColumnEncoder, FeatureEncoder, TokenEncoder
 from danq.core.forecast import EncoderForecaster, FrameForecaster
 from danq.core.frame import ClipEncoder, FrameEncoder, without_classifier
+from danq.core.freezing import Freezable, freezable
 from danq.core.fusion import Concat, LateFusion, Multiply, Streams
 from danq.core.heads import Classes, DensePixel, Mlp, MultiLabel, PerStep, Vote
 from danq.core.losses import (
@@ -55,6 +56,7 @@ __all__ = [
     "Flatten",
     "FrameEncoder",
     "FrameForecaster",
+    "Freezable",
     "GlobalPool",
     "Hypothesis",
     "Last",
@@ -84,6 +86,7 @@ __all__ = [
     "ctc_loss",
     "doubly_stochastic",
     "features_of",
+    "freezable",
     "greedy",
     "lengths_mask",
     "map_tokens",

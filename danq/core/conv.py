@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from danq.core.freezing import Freezable
+
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _POOL = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
@@ -78,7 +80,7 @@ class ConvStage(nn.Module):
         return self.dropout(x)
 
 
-class ConvEncoder(nn.Module):
+class ConvEncoder(Freezable):
     """Convolution stages after one another, then features last.
 
     In one dimension the positions become steps: ``(B, C, L) -> (B, T, F)``. In two or three the

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from danq.core.freezing import Freezable
 from danq.core.sizes import features_of
 
 
-class FrameEncoder(nn.Module):
+class FrameEncoder(Freezable):
     """One image network applied to every frame: ``(B, T, C, H, W) -> (B, T, F)``.
 
     A network that keeps a map, ``(B, C, H, W) -> (B, F, h, w)``, gives ``(B, T, F, h, w)``.
@@ -22,6 +22,8 @@ class FrameEncoder(nn.Module):
         F; None takes the backbone's ``out_features``.
     frozen
         Begin frozen, as `freeze` does.
+
+    A recipe's ``frozen_epochs`` holds the backbone still at first and trains it afterwards.
     """
 
     takes_mask = True
@@ -32,27 +34,8 @@ class FrameEncoder(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.out_features = features_of(backbone) if features is None else features
-        self.frozen = False
         if frozen:
             self.freeze()
-
-    def freeze(self) -> None:
-        """Keep the backbone as it is: no gradients, and statistics and dropout as in evaluation."""
-        self.frozen = True
-        self.backbone.requires_grad_(False)
-        self.backbone.eval()
-
-    def unfreeze(self) -> None:
-        """Train the backbone too."""
-        self.frozen = False
-        self.backbone.requires_grad_(True)
-        self.backbone.train(self.training)
-
-    def train(self, mode: bool = True) -> FrameEncoder:
-        super().train(mode)
-        if self.frozen:
-            self.backbone.eval()
-        return self
 
     def forward(
         self, x: Float[Tensor, "B T C H W"], mask: Bool[Tensor, "B T"] | None = None
@@ -60,16 +43,15 @@ class FrameEncoder(nn.Module):
         """Features of each frame; the backbone sees real frames only, padded ones give 0."""
         if x.dim() != 5:
             raise ValueError(f"clips have 5 dimensions (B, T, C, H, W), this input has {x.dim()}")
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            if mask is None:
-                return self.backbone(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-            real = self.backbone(x[mask])
+        if mask is None:
+            return self.backbone(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        real = self.backbone(x[mask])
         out = real.new_zeros(*mask.shape, *real.shape[1:])
         out[mask] = real
         return out
 
 
-class ClipEncoder(nn.Module):
+class ClipEncoder(Freezable):
     """A volume network applied to a clip: ``(B, T, C, H, W) -> (B, T', F)``.
 
     Parameters

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from danq.core import _symbol_kernels as kernels
+from danq.core.freezing import Freezable
 from danq.core.pair_sums import CODES, SYMBOLS, pair_codes, pair_table
 
 
@@ -53,7 +54,7 @@ class _LookupConv(torch.autograd.Function):
         return None, torch.from_numpy(weight_grad), torch.from_numpy(bias_grad), None, None, None
 
 
-class SymbolConv(nn.Module):
+class SymbolConv(Freezable):
     """Filters slid over symbols, then ReLU, then a max-pool: ``(B, L) -> (B, T, F)``.
 
     The convolution is "valid": a filter never hangs over an end, so

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from danq.errors import DanqError
 from danq.training.checkpoint import LAST, Progress, load_checkpoint, save_checkpoint
 from danq.training.journal import Journal
-from danq.training.optimise import build_optimizer, learning_rate
+from danq.training.optimise import build_optimizer, encoders, learning_rate
 from danq.training.problem import Figures, Problem
 from danq.training.recipe import BaseRecipe
 
@@ -82,8 +82,13 @@ class Fit(Generic[M]):
         self.steps = len(self.batches) * recipe.epochs
         self.plain = module.to(fabric.device)
         self.average = copy.deepcopy(self.plain).requires_grad_(False) if recipe.averaging else None
-        optimizer = build_optimizer(self.plain, recipe)
-        self.module, self.optimizer = fabric.setup(self.plain, optimizer)
+        self.encoders = encoders(self.plain, recipe)
+        self.optimizer = fabric.setup_optimizers(build_optimizer(self.plain, recipe))
+        self.held = recipe.frozen_epochs > 0
+        if self.held:
+            for part in self.encoders:
+                part.freeze()
+        self.module = fabric.setup_module(self.plain)
         self._pending: list[Tensor] = []
         self._since_checkpoint = (0, time.monotonic())
 
@@ -140,6 +145,8 @@ class Fit(Generic[M]):
 
     def _epoch(self, journal: Journal) -> None:
         progress = self.progress
+        if self.held and progress.epoch >= self.recipe.frozen_epochs:
+            self._let_go()
         self.module.train()
         rank, world = self.fabric.global_rank, self.fabric.world_size
         started = time.perf_counter()
@@ -162,6 +169,14 @@ class Fit(Generic[M]):
                     self.checkpoint()
         self._look_at_losses()
 
+    def _let_go(self) -> None:
+        """Train the encoders too."""
+        self.held = False
+        for part in self.encoders:
+            part.unfreeze()
+        # Several processes share the gradients that there were when the module was set up.
+        self.module = self.fabric.setup_module(self.plain)
+
     def _timed(self, stream: Iterator[tuple]) -> Iterator[tuple]:
         while True:
             before = time.perf_counter()
@@ -178,7 +193,7 @@ class Fit(Generic[M]):
         torch.manual_seed(hash((self.seed, progress.step, self.fabric.global_rank)) & (2**63 - 1))
         rate = learning_rate(recipe, progress.step, self.steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
         parts = tuple(torch.as_tensor(part).to(device, non_blocking=True) for part in batch)
         loss = self.problem.loss(self.module, parts)
         self.optimizer.zero_grad(set_to_none=True)

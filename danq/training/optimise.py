@@ -7,6 +7,8 @@ import math
 import torch
 from torch import nn
 
+from danq.core import Freezable, freezable
+from danq.errors import InputError
 from danq.training.recipe import BaseRecipe
 
 
@@ -25,6 +27,8 @@ class KerasRmsprop(torch.optim.Optimizer):
         """Take one step."""
         for group in self.param_groups:
             params = [p for p in group["params"] if p.grad is not None]
+            if not params:
+                continue
             grads = [p.grad for p in params]
             squares = []
             for p in params:
@@ -37,15 +41,45 @@ class KerasRmsprop(torch.optim.Optimizer):
             torch._foreach_addcdiv_(params, grads, roots, -group["lr"])
 
 
+def encoders(module: nn.Module, recipe: BaseRecipe) -> list[Freezable]:
+    """The convolutions that the recipe treats in a way of their own, if it does.
+
+    Raises
+    ------
+    InputError
+        When the module has none.
+    """
+    if not recipe.frozen_epochs and recipe.encoder_lr == 1:
+        return []
+    found = freezable(module)
+    if not found:
+        raise InputError(
+            "the model begins with no convolutions that could be frozen or slowed down",
+            remedy="Leave out frozen_epochs and encoder_lr",
+        )
+    return found
+
+
 def build_optimizer(module: nn.Module, recipe: BaseRecipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser over a module; biases and filters are not decayed."""
+    """The recipe's optimiser over a module; biases and filters are not decayed.
+
+    ``share`` of a group is what its learning rate is multiplied by.
+    """
+    ours = list(module.parameters())
+    slow = {p for part in encoders(module, recipe) for p in part.parameters()}
+    parts = [(1.0, [p for p in ours if p not in slow])]
+    if slow:
+        parts.append((recipe.encoder_lr, [p for p in ours if p in slow]))
     if recipe.optimizer == "rmsprop":
-        return KerasRmsprop(module.parameters(), lr=recipe.lr)
-    decayed = [p for p in module.parameters() if p.dim() == 2]
-    free = [p for p in module.parameters() if p.dim() != 2]
+        groups = [{"params": part, "share": share} for share, part in parts]
+        return KerasRmsprop(groups, lr=recipe.lr)
     groups = [
-        {"params": decayed, "weight_decay": recipe.weight_decay},
-        {"params": free, "weight_decay": 0.0},
+        {"params": [p for p in part if (p.dim() == 2) == flat], "share": share} | decay
+        for share, part in parts
+        for flat, decay in (
+            (True, {"weight_decay": recipe.weight_decay}),
+            (False, {"weight_decay": 0.0}),
+        )
     ]
     return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
 

@@ -34,6 +34,11 @@ class BaseRecipe(BaseModel):
     any other where it is greatest."""
     clip: float = Field(default=1.0, ge=0)
     """Largest gradient norm; 0 for no limit."""
+    frozen_epochs: int = Field(default=0, ge=0)
+    """Epochs at the start in which the encoders' convolutions are held still: their weights and
+    statistics do not move, and their dropout is off."""
+    encoder_lr: float = Field(default=1.0, gt=0)
+    """Learning rate of those convolutions as a share of ``lr``."""
     averaging: float = Field(default=0.998, ge=0, lt=1)
     """Decay of the moving average of the weights that is validated and saved; 0 for none."""
 

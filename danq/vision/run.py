@@ -23,6 +23,7 @@ from danq.training.config import RunSettings, write_tables
 from danq.training.fabric import make_fabric
 from danq.training.fit import Fit
 from danq.training.journal import Journal
+from danq.training.optimise import encoders
 from danq.training.problem import Figures
 from danq.training.recipe import BaseRecipe
 from danq.training.run_folder import check_run_folder, prepare_run_folder
@@ -133,6 +134,7 @@ def train(
     spec = _spec(work, chosen, numbers or {}, data, recipe, seed)
     torch.manual_seed(seed)
     module = build(spec)
+    encoders(module, recipe)  # refuses what cannot be frozen before anything is written
     prepare_run_folder(folder, None, resume=resume)
     tables = {"task": {"name": work.name, "system": chosen.name}, "model": spec.numbers}
     tables |= {"training": recipe.model_dump(), "run": run.model_dump(exclude_none=True)}

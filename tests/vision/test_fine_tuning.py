@@ -1,0 +1,133 @@
+"""A backbone built as torchvision builds its own: frozen at first, then fine-tuned."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from danq.core import Classes, CnnRnn, FrameEncoder, Last, Mlp, Recurrent, without_classifier
+from danq.errors import InputError
+from danq.training.fit import Fit
+from danq.vision import train
+from danq.vision.registry import load_task
+from danq.vision.task import Sizes, System
+
+CHANGES = {"epochs": 3, "batch_size": 32, "frozen_epochs": 1, "encoder_lr": 0.1}
+
+
+class SmallResnet(nn.Module):
+    """conv1, bn1, layer1, fc, as torchvision names the parts of a ResNet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 8, 3, stride=2, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(8)
+        self.layer1 = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU())
+        self.dropout = nn.Dropout(0.5)
+        self.fc = nn.Linear(8, 1000)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.bn1(self.conv1(x)).relu()
+        x = x + self.layer1(x)
+        return self.fc(self.dropout(x.mean(dim=(2, 3))))
+
+
+def tuned(facts, hidden: int) -> nn.Module:
+    encoder = FrameEncoder(*without_classifier(SmallResnet()))
+    rnn = Recurrent(encoder.out_features, hidden, bidirectional=False)
+    return CnnRnn(encoder, rnn, Last(hidden), Classes(Mlp(hidden, ()), len(facts["classes"])))
+
+
+@pytest.fixture
+def choices(monkeypatch):
+    """The task "direction" with that backbone, and how to train it."""
+    task = load_task("direction")
+    monkeypatch.setattr(
+        type(task),
+        "systems",
+        (System("tuned", "Frame -> LSTM -> Classes", "", tuned, {"hidden": 8}),),
+    )
+    data = task.make(0, Sizes(96, 16, 16))
+    return {"data": data, "device": "cpu", "threads": 1, "quiet": True, "recipe_changes": CHANGES}
+
+
+def watch(monkeypatch, die_at: int | None = None) -> list[dict[str, Tensor]]:
+    """States of the module before each step."""
+    states = []
+    step = Fit._step
+
+    def watched(self, *batch):
+        if self.progress.step == die_at:
+            raise KeyboardInterrupt
+        states.append({name: value.clone() for name, value in self.plain.state_dict().items()})
+        return step(self, *batch)
+
+    monkeypatch.setattr(Fit, "_step", watched)
+    return states
+
+
+def test_weights_and_statistics_of_the_backbone_wait_for_their_epoch(
+    choices, tmp_path, monkeypatch
+):
+    states = watch(monkeypatch)
+    train("direction", out=tmp_path / "run", **choices)
+    first, thawed, after = states[0], states[3], states[4]
+    backbone = [name for name in first if name.startswith("encoder.backbone.")]
+    assert {"encoder.backbone.bn1.running_mean", "encoder.backbone.conv1.weight"} <= set(backbone)
+    for name, value in first.items():
+        assert torch.equal(thawed[name], value) == (name in backbone), name
+    for name in backbone:
+        assert not torch.equal(after[name], first[name]), name
+
+
+@pytest.mark.parametrize("kill_at", [2, 3, 7])
+def test_resumed_equals_uninterrupted(choices, tmp_path, monkeypatch, kill_at):
+    train("direction", out=tmp_path / "whole", **choices)
+    with monkeypatch.context() as patched:
+        watch(patched, kill_at)
+        with pytest.raises(KeyboardInterrupt):
+            train("direction", out=tmp_path / "cut", **choices)
+    train("direction", out=tmp_path / "cut", resume=True, **choices)
+    cut, whole = (tmp_path / name / "model.safetensors" for name in ("cut", "whole"))
+    assert cut.read_bytes() == whole.read_bytes()
+
+
+def test_a_model_without_convolutions_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(InputError, match="no convolutions that could be frozen"):
+        train("adding", system="lstm", out=tmp_path / "run", quick=True, recipe_changes=CHANGES)
+    assert not (tmp_path / "run").exists()
+
+
+def test_torchvision_resnet_is_fine_tuned(choices, tmp_path, monkeypatch):
+    models = pytest.importorskip(
+        "torchvision.models", reason="torchvision is an extra (danq[backbones])"
+    )
+
+    class Rgb(nn.Module):
+        """Grey frames as torchvision's networks take them."""
+
+        def __init__(self, backbone: nn.Module) -> None:
+            super().__init__()
+            self.backbone = backbone
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.backbone(x.expand(-1, 3, -1, -1))
+
+    def resnet(facts, hidden: int) -> nn.Module:
+        backbone, features = without_classifier(models.resnet18())
+        encoder = FrameEncoder(Rgb(backbone), features)
+        rnn = Recurrent(features, hidden, bidirectional=False)
+        return CnnRnn(encoder, rnn, Last(hidden), Classes(Mlp(hidden, ()), len(facts["classes"])))
+
+    system = System("resnet", "Frame -> LSTM -> Classes", "", resnet, {"hidden": 8})
+    monkeypatch.setattr(type(load_task("direction")), "systems", (system,))
+    states = watch(monkeypatch)
+    few = load_task("direction").make(0, Sizes(12, 4, 4))
+    changes = CHANGES | {"epochs": 2, "batch_size": 6}
+    train("direction", out=tmp_path / "run", **choices | {"data": few, "recipe_changes": changes})
+    first, thawed, after = states[0], states[2], states[3]
+    backbone = [name for name in first if name.startswith("encoder.")]
+    assert len(backbone) == 120
+    assert all(torch.equal(thawed[name], first[name]) for name in backbone)
+    assert not torch.equal(after[backbone[0]], first[backbone[0]])

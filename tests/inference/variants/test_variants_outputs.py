@@ -349,14 +349,6 @@ def test_an_index_never_comes_before_its_vcf(small_model, fasta, vcf, tmp_path, 
     assert leftovers(tmp_path) == {"a.vcf.gz.unfinished"}
 
 
-def test_a_full_disk_leaves_the_finished_blocks(small_model, fasta, vcf, tmp_path, full_disk):
-    out = tmp_path / "a.h5"
-    with full_disk(3000), pytest.raises(InputError, match="cannot be written"):
-        score_variants(small_model(), vcf, fasta, out, **FP32)
-    assert not out.exists()
-    score_variants(small_model(), vcf, fasta, out, resume=out.exists(), overwrite=True, **FP32)
-
-
 @pytest.mark.parametrize("spoil", ["truncated", "no header", "bad position"])
 def test_damaged_input_leaves_nothing(small_model, fasta, vcf, tmp_path, spoil):
     text = gzip.decompress(vcf.read_bytes())

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
+import errno
 import json
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,13 +11,14 @@ import time
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 
 from danq.errors import InputError
-from danq.inference.variants.parts import Part, Parts, folder_of
+from danq.inference.variants.parts import folder_of
 from danq.inference.variants.score import score_variants
+from danq.inference.variants.writers.hdf5 import VariantHdf5Writer
 from danq.models import save_model
+from danq_cli.main import run
 
 RUN = sys.modules["danq.inference.variants.prepare"]
 FP32 = {"device": "cpu", "precision": "fp32"}
@@ -184,29 +183,6 @@ def test_a_block_that_was_altered_is_scored_again(setting, tmp_path):
     assert out.read_text() == whole.read_text()
 
 
-def test_files_of_a_block_are_on_the_disk_before_the_journal_vouches_for_them(
-    tmp_path, monkeypatch
-):
-    synced = []
-    sync = os.fsync
-
-    def fsync(number: int) -> None:
-        synced.append((Path(os.readlink(f"/proc/self/fd/{number}")).name, journal.stat().st_size))
-        sync(number)
-
-    journal = folder_of(tmp_path / "a.tsv") / "journal.jsonl"
-    rows = pl.DataFrame({"a": [1]})
-    with Parts(tmp_path / "a.tsv", {}) as parts:
-        before = journal.stat().st_size
-        monkeypatch.setattr(os, "fsync", fsync)
-        parts.add(Part({"rows": rows}, np.zeros((1, 2), np.float32), {"rows": 1}))
-    after = journal.stat().st_size
-    assert after > before
-    names = ["000000.rows.arrow", "000000.values.npy", "a.tsv.unfinished", "journal.jsonl"]
-    assert [name for name, _ in synced] == names
-    assert [size for _, size in synced] == [before, before, before, after]
-
-
 def test_a_table_goes_on_too(setting, tmp_path):
     rows = [
         ("chr1", at + 1, TEXT[at], "ACGT"["ACGT".index(TEXT[at]) - 1]) for at in range(0, 500, 9)
@@ -234,72 +210,71 @@ def test_an_interrupt_tells_what_it_leaves(setting, tmp_path, caplog, monkeypatc
     assert not list(tmp_path.glob("b.tsv*"))
 
 
-def test_standard_input_cannot_go_on(setting, tmp_path):
-    with pytest.raises(InputError, match="standard input.*a run goes on from a file alone"):
-        score_variants(setting[0], "-", setting[2], tmp_path / "a.tsv", resume=True, **FP32)
+def on_a_full_disk(setting, out: Path) -> int:
+    """What the command ends with."""
+    model, variants, genome = map(str, setting)
+    options = ["--device", "cpu", "--precision", "fp32", "--genome", genome, "--out", str(out)]
+    return run(["variants", model, variants, *options])
 
 
-def test_two_processes_do_not_share_an_output(tmp_path):
-    out = tmp_path / "a.tsv"
-    with (
-        Parts(out, {"a": "b"}),
-        pytest.raises(InputError, match="another process is writing this output"),
-    ):
-        Parts(out, {"a": "b"}, resume=True)
+def full() -> OSError:
+    return OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_a_folder_is_locked_until_it_is_gone(tmp_path, monkeypatch):
-    out = tmp_path / "a.tsv"
-    remove = shutil.rmtree
+def test_a_disk_that_is_full_at_the_second_block(setting, tmp_path, monkeypatch, capsys):
+    out, whole, save = tmp_path / "a.h5", tmp_path / "whole.h5", np.save
+    score_variants(*setting, whole, **FP32)
 
-    def rmtree(folder: Path, **options) -> None:
-        with pytest.raises(InputError, match="another process is writing this output"):
-            Parts(out, {"a": "b"}, resume=True)
-        remove(folder, **options)
+    def half(path: Path, values: np.ndarray) -> None:
+        if path.name.startswith("000001."):
+            path.write_bytes(b"\x93NUM")
+            raise full()
+        save(path, values)
 
-    with Parts(out, {"a": "b"}) as parts:
-        monkeypatch.setattr(shutil, "rmtree", rmtree)
-        parts.remove()
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "save", half)
+        assert on_a_full_disk(setting, out) == 2
+    shown = capsys.readouterr().err
+    assert "a.h5.unfinished: cannot be written: No space left on device. Make room" in shown
+    assert not out.exists()
+    journal = (folder_of(out) / "journal.jsonl").read_text().splitlines()
+    assert [json.loads(line).get("counts", {}).get("records") for line in journal] == [None, 10]
+    seen = []
+    score_variants(*setting, out, resume=True, progress=lambda *pair: seen.append(pair), **FP32)
+    assert seen[0][0] == 20
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_a_disk_that_is_full_when_the_output_is_put_together(
+    setting, tmp_path, monkeypatch, capsys
+):
+    out, whole, write = tmp_path / "a.h5", tmp_path / "whole.h5", VariantHdf5Writer.write
+    score_variants(*setting, whole, **FP32)
+    calls = []
+
+    def second(self, rows, values) -> None:
+        calls.append(len(rows))
+        if len(calls) == 2:
+            raise full()
+        write(self, rows, values)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(VariantHdf5Writer, "write", second)
+        assert on_a_full_disk(setting, out) == 2
+    assert "a.h5: cannot be written: No space left on device" in capsys.readouterr().err
+    journal = (folder_of(out) / "journal.jsonl").read_text().splitlines()
+    assert len(journal) == 26
+    assert not list(tmp_path.glob("*.part"))
+    assert not out.exists()
+    monkeypatch.setattr("danq.inference.variants.scorer.Scorer.values", None)
+    score_variants(*setting, out, resume=True, **FP32)
+    assert out.read_bytes() == whole.read_bytes()
     assert not folder_of(out).exists()
 
 
-def test_a_folder_that_was_removed_before_the_lock_was_had_is_made_again(tmp_path, monkeypatch):
-    out = tmp_path / "a.tsv"
-    lock, calls = fcntl.flock, []
-
-    def flock(*given) -> None:
-        if not calls:
-            shutil.rmtree(folder_of(out))
-        calls.append(given)
-        lock(*given)
-
-    monkeypatch.setattr(fcntl, "flock", flock)
-    with Parts(out, {"a": "b"}) as parts:
-        parts.add(Part({}, np.zeros((1, 2), np.float32), {"rows": 1}))
-    assert len(calls) == 2
-    with Parts(out, {"a": "b"}, resume=True) as parts:
-        assert parts.counts == [{"rows": 1}]
-
-
-def test_what_another_process_made_since_is_left_alone(tmp_path):
-    out = tmp_path / "a.tsv"
-    parts = Parts(out, {"a": "b"})
-    parts.remove()
-    other = Parts(out, {"c": "d"})
-    parts.__exit__(Stop, Stop(), None)
-    assert folder_of(out).exists()
-    other.remove()
-
-
-def test_a_strange_folder_is_not_touched(tmp_path):
-    out = tmp_path / "a.tsv"
-    folder_of(out).mkdir()
-    (folder_of(out) / "thesis.txt").write_text("x")
-    with pytest.raises(InputError, match="holds no unfinished run of danq"):
-        Parts(out, {}, overwrite=True)
-    (folder_of(out) / "journal.jsonl").write_text(json.dumps({"magic": "danq-parts"}) + "\n")
-    with pytest.raises(InputError, match="written by another version"):
-        Parts(out, {}, resume=True)
+def test_standard_input_cannot_go_on(setting, tmp_path):
+    with pytest.raises(InputError, match="standard input.*a run goes on from a file alone"):
+        score_variants(setting[0], "-", setting[2], tmp_path / "a.tsv", resume=True, **FP32)
 
 
 def start(setting, out: Path) -> subprocess.Popen:

@@ -97,7 +97,7 @@ from .progress import progress
 @options.tolerance()
 @options.device()
 @options.precision()
-@options.batch_size(default=2048, help="Windows, of references and alternates, handled at once.")
+@options.batch_size(default=8192, help="Windows, of references and alternates, handled at once.")
 @options.threads()
 @options.strand(help="both averages the scores on a window and on its reverse complement.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was killed.")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int
+from jaxtyping import Float32, Float64
 
 from danq.errors import InputError
 from danq.inference.odds import odds
@@ -56,21 +56,10 @@ class Effects(NamedTuple):
 
 
 class View(NamedTuple):
-    """Logits of one way to look at variants: a strand.
+    """``(A, K)`` logits of one way to look at variants: a strand, a place of the window."""
 
-    Attributes
-    ----------
-    reference
-        ``(R, K)``.
-    alternate
-        ``(A, K)``.
-    owner
-        ``(A,)`` row of ``reference`` that an alternate belongs to.
-    """
-
-    reference: Float32[np.ndarray, "R K"]
+    reference: Float32[np.ndarray, "A K"]
     alternate: Float32[np.ndarray, "A K"]
-    owner: Int[np.ndarray, "A"]
 
 
 def effects(views: Iterable[View]) -> Effects:
@@ -82,14 +71,14 @@ def effects(views: Iterable[View]) -> Effects:
     Parameters
     ----------
     views
-        One a strand, at least one.
+        At least one.
     """
     total: Effects | None = None
     count = 0
     for view in views:
         reference, alternate = odds(view.reference), odds(view.alternate)
-        alternate.bits.__isub__(reference.bits[view.owner])
-        one = Effects(reference.probability[view.owner], alternate.probability, alternate.bits)
+        alternate.bits.__isub__(reference.bits)
+        one = Effects(reference.probability, alternate.probability, alternate.bits)
         count += 1
         if total is None:
             total = one

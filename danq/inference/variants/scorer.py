@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Float32, Float64, Int
 
+from danq.device import side_by_side
 from danq.genome.alphabet import reverse_complement
 from danq.inference.variants.allele_scores import (
     PRODUCT,
@@ -24,7 +24,8 @@ from danq.inference.variants.writers.layout import VariantLayout
 from danq.inference.writers.layout import Values
 from danq.typing import CodeBatch
 
-log = logging.getLogger("danq")
+ROWS = 64
+"""Variant-alleles that are worked out at a time, so that their scores stay in the cache."""
 
 
 class PairEngine(Protocol):
@@ -54,6 +55,28 @@ class Distinct(NamedTuple):
     alternate: CodeBatch
     owner: Int[np.ndarray, "A"]
     place: Int[np.ndarray, "N"]
+
+
+class Logits(NamedTuple):
+    """Logits of one strand.
+
+    Attributes
+    ----------
+    reference
+        ``(R, K)``.
+    alternate
+        ``(A, K)``.
+    owner
+        ``(A,)`` row of ``reference`` that an alternate belongs to.
+    """
+
+    reference: Float32[np.ndarray, "R K"]
+    alternate: Float32[np.ndarray, "A K"]
+    owner: Int[np.ndarray, "A"]
+
+    def view(self, place: Int[np.ndarray, "V"]) -> View:
+        """Of some alternates, each beside its reference."""
+        return View(self.reference[self.owner[place]], self.alternate[place])
 
 
 @dataclass(frozen=True)
@@ -102,27 +125,30 @@ class Scorer:
         """
         windows = distinct(np.tile(reference, (len(alternates), 1)), np.concatenate(alternates))
         places = windows.place.reshape(len(alternates), -1)
-        known = [self._effects(engine, windows) for engine in self.engines]
-        rows = [_mean_over_anchors(one, places) for one in known]
-        return self._columns(rows)
+        models = [list(self._strands(engine, windows)) for engine in self.engines]
+        out = np.empty((len(reference), len(self.layout.columns)), dtype=np.float32)
 
-    def _effects(self, engine: PairEngine, windows: Distinct) -> Effects:
-        return effects(self._views(engine, windows))
+        def fill(rows: slice) -> None:
+            views = ([one.view(place[rows]) for one in each for place in places] for each in models)
+            self._fill(out[rows], [effects(each) for each in views])
 
-    def _views(self, engine: PairEngine, windows: Distinct) -> Iterator[View]:
+        side_by_side(fill, [slice(row, row + ROWS) for row in range(0, len(out), ROWS)])
+        return out
+
+    def _strands(self, engine: PairEngine, windows: Distinct) -> Iterator[Logits]:
         reference, alternate = windows.reference, windows.alternate
-        yield self._view(engine, reference, alternate, windows.owner)
+        yield self._logits(engine, reference, alternate, windows.owner)
         if self.both_strands:
             turned = reverse_complement(reference), reverse_complement(alternate)
-            yield self._view(engine, *turned, windows.owner)
+            yield self._logits(engine, *turned, windows.owner)
 
-    def _view(
+    def _logits(
         self,
         engine: PairEngine,
         reference: CodeBatch,
         alternate: CodeBatch,
         owner: Int[np.ndarray, "A"],
-    ) -> View:
+    ) -> Logits:
         results = []
         for refs, alts in batches(owner, len(reference), self.batch_size):
             done = engine.logits(reference[refs], alternate[alts], owner[alts] - refs.start)
@@ -134,16 +160,15 @@ class Scorer:
             if (results)
             else (empty, empty)
         )
-        return View(refs, alts, owner)
+        return Logits(refs, alts, owner)
 
-    def _columns(self, models: Sequence[Effects]) -> Values:
+    def _fill(self, out: Values, models: Sequence[Effects]) -> None:
         layout, tracks = self.layout, len(self.picked)
-        out = np.empty((len(models[0].ref), len(layout.columns)), dtype=np.float32)
         for name in layout.scores:
-            each = np.stack([one.score(name) for one in models])
-            layout.part(out, name)[:] = each.mean(axis=0)
+            each = [one.score(name) for one in models]
+            layout.part(out, name)[:] = _mean(each)
             if layout.spread:
-                layout.part(out, f"{name}_sd")[:] = each.std(axis=0, ddof=1)
+                layout.part(out, f"{name}_sd")[:] = np.std(each, axis=0, ddof=1)
         column = tracks * len(layout.per_track)
         for name in layout.scores:
             if name in SIGNED:
@@ -151,14 +176,13 @@ class Scorer:
                 column += 2
         if self.background is not None:
             product, logit = (
-                np.mean([one.score(name) for one in models], axis=0).astype(np.float32)
+                _mean([one.score(name) for one in models]).astype(np.float32)
                 for name in (PRODUCT, "logit")
             )
             evalues = self.background.evalues(product)
             layout.part(out, "evalue")[:] = evalues
             layout.part(out, "quantile")[:] = self.background.quantiles(logit)
             out[:, column] = np.exp(np.log(evalues).mean(axis=1))
-        return out
 
 
 def distinct(reference: CodeBatch, alternate: CodeBatch) -> Distinct:
@@ -214,5 +238,5 @@ def _numbered(rows: CodeBatch) -> tuple[Int[np.ndarray, "U"], Int[np.ndarray, "N
     return np.unique(number, return_index=True)[1], number
 
 
-def _mean_over_anchors(known: Effects, places: Int[np.ndarray, "N V"]) -> Effects:
-    return Effects(*(np.mean([part[place] for place in places], axis=0) for part in known))
+def _mean(each: Sequence[Float64[np.ndarray, "V K"]]) -> Float64[np.ndarray, "V K"]:
+    return each[0] if len(each) == 1 else np.mean(each, axis=0)

@@ -32,7 +32,7 @@ from danq.models import Model
 log = logging.getLogger("danq")
 
 
-BATCH_WINDOWS = 2048
+BATCH_WINDOWS = 8192
 """Windows, references and alternates together, that a model gets at once."""
 
 

@@ -119,7 +119,7 @@ def test_an_unfinished_run_is_not_lost_by_accident(setting, tmp_path):
         ({"scores": "logit"}, "begun with scores: ref, alt.*now it is logit"),
         ({"tracks": ["Reb1"]}, "begun with tracks: "),
         ({"tolerance": 0.0}, "begun with tolerance: 1e-06; now it is 0"),
-        ({"batch_size": 5}, "begun with batch size: 2048; now it is 5"),
+        ({"batch_size": 5}, "begun with batch size: 8192; now it is 5"),
         ({"indel_anchor": "both"}, "begun with indel anchor: left; now it is both"),
         ({"center": 5}, "begun with window: 40 bases, the variant at index 19; now it is"),
         ({"ref_mismatch": "swap"}, "begun with ref mismatch: skip; now it is swap"),

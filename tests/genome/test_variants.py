@@ -133,9 +133,10 @@ def test_every_form_of_input_gives_the_same_alleles(tmp_path, form):
     assert alleles(read(path)) == KNOWN
     assert alleles(read(path, block=1)) == KNOWN
     with open_variants(path, GENOME) as reader:
-        assert (reader.header is None) == (form == "tsv")
-        if reader.header is not None:
-            assert list(reader.header.contigs) == ["chr1", "chr2"]
+        lines = [line for line in reader.header_lines if line.startswith("##contig")]
+    assert [line.partition("ID=")[2][:4] for line in lines] == (
+        [] if form == "tsv" else ["chr1", "chr2"]
+    )
 
 
 @pytest.mark.parametrize("form", FORMS)

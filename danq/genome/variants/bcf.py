@@ -1,16 +1,13 @@
-"""Records of BCF, and headers as htslib has them."""
+"""Records of BCF."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from danq.errors import InputError
 from danq.genome.variants.records import Header, Records, find_sample
-
-if TYPE_CHECKING:
-    import pysam
 
 
 class BcfSource:
@@ -89,17 +86,3 @@ class BcfSource:
             file=self.name,
             remedy="Copy or make it again; 'bcftools view' checks it",
         )
-
-
-def header_of(header: Header) -> pysam.VariantHeader | None:
-    """Header as pysam has it; None for a table."""
-    if not header.meta:
-        return None
-    import pysam
-
-    made = pysam.VariantHeader()
-    for line in header.meta:
-        if not line.startswith("##fileformat"):
-            made.add_line(line)
-    made.add_samples(header.samples)
-    return made

@@ -13,7 +13,6 @@ import numpy as np
 from danq.errors import InputError
 from danq.genome.alphabet import decode
 from danq.genome.packed import PackedGenome
-from danq.genome.variants.bcf import header_of
 from danq.genome.variants.block import Reject, VariantBlock
 from danq.genome.variants.names import ContigNumbers
 from danq.genome.variants.normalise import (
@@ -29,7 +28,6 @@ from danq.genome.variants.source import Source, open_source
 
 if TYPE_CHECKING:
     import polars as pl
-    import pysam
 
 RefMismatch = Literal["skip", "swap", "error"]
 MISMATCHES = ("skip", "swap", "error")
@@ -187,11 +185,6 @@ class VariantReader:
     def close(self) -> None:
         """Close the input."""
         self._stack.close()
-
-    @property
-    def header(self) -> pysam.VariantHeader | None:
-        """Header of a VCF or BCF; None for a table."""
-        return header_of(self._source.header)
 
     @property
     def header_lines(self) -> list[str]:

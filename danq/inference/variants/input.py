@@ -31,7 +31,8 @@ from danq.genome.variants import (
     read_haplotypes,
     window_center,
 )
-from danq.genome.variants.stream import STDIN, name_of, open_stream
+from danq.genome.variants.count import count_records
+from danq.genome.variants.stream import STDIN, name_of
 from danq.inference.sources.request import Location
 from danq.typing import BoolRow, CodeBatch
 
@@ -168,15 +169,14 @@ class VariantInput:
             )
 
     def records(self) -> int | None:
-        """Records in all, for a progress bar; None where only reading to the end would tell."""
+        """Records in all, for a progress bar; None where only reading to the end would tell.
+
+        Of a large file, about so many: see `danq.genome.variants.count.count_records`.
+        """
         if not self.is_file:
             return len(self.source)  # type: ignore[arg-type]
-        if not Path(str(self.source)).is_file():
-            return None
-        with open_stream(str(self.source)) as handle:
-            if handle.peek(3)[:3] == b"BCF":
-                return None
-            return sum(not line.startswith(b"#") for line in handle)
+        path = Path(str(self.source))
+        return count_records(path) if path.is_file() else None
 
     @contextmanager
     def open(

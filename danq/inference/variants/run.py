@@ -224,7 +224,8 @@ class VariantRun:
                     seconds["write"] += begun - scored
                     tally.add(VariantTally.of(part.counts))
                     if progress is not None:
-                        progress(tally.records, total)
+                        # Of a large file the total is a guess.
+                        progress(tally.records, total and max(total, tally.records))
         except InputError as error:
             if error.file != str(parts.folder):
                 parts.remove()

@@ -231,7 +231,8 @@ def score_variants(
     resume
         Go on with an unfinished run of the same inputs and options.
     progress
-        Called with the records done and the records in all (None where unknown).
+        Called with the records done and the records in all: of a file above 4 MB a guess, None
+        where nothing can be said.
 
     Returns
     -------
@@ -294,7 +295,7 @@ def _table(run: VariantRun, progress: Progress | None) -> pl.DataFrame:
             tally.add(VariantTally.of(part.counts))
             frames.append(layout.frame(part.tables["rows"], part.values))
             if progress is not None:
-                progress(tally.records, total)
+                progress(tally.records, total and max(total, tally.records))
     if tally.rejects:
         log.warning("%s", tally.describe())
     return pl.concat(frames)

@@ -330,6 +330,35 @@ def test_tables_from_memory(tmp_path):
         list(from_table([("chr1", "x", "T", "G")], GENOME))
 
 
+def test_a_frame_of_pandas_is_one_of_polars(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    rows = [("chr1", 5, "T", "G,C", "a"), ("chr1", 9, "A", "C", None), ("chr1", 9, "A", None, "c")]
+    frame = pandas.DataFrame(rows, columns=["chrom", "pos", "ref", "alt", "id"], index=[7, 7, 2])
+    known = list(from_table(rows, GENOME))
+    for other in (frame, frame.convert_dtypes(), frame[["alt", "id", "pos", "ref", "chrom"]]):
+        (block,) = from_table(other, GENOME)
+        assert alleles([block]) == alleles(known)
+        assert (block.id, block.rejects) == (known[0].id, known[0].rejects)
+    with pytest.raises(InputError, match=r"lacks the columns pos, alt.*polars or pandas"):
+        from_table(frame.drop(columns=["pos", "alt"]), GENOME)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (pl.LazyFrame({"chrom": ["chr1"]}), "are a polars.*LazyFrame, not a table"),
+        ({"chrom": ["chr1"]}, "are a builtins.dict, not a table"),
+        (5, "are a builtins.int, not a table"),
+        ([("chr1", 5, "T", "G"), {"chrom": "chr1"}], "record '2': the row is {'chrom': 'chr1'}"),
+        (["chr1\t5\tT\tG"], "record '1': the row is 'chr1.*Give a data frame"),
+        ([7], "record '1': the row is 7"),
+    ],
+)
+def test_what_is_no_table(table, message):
+    with pytest.raises(InputError, match=message):
+        list(from_table(table, GENOME))
+
+
 BAD = {
     "chr1\tx\t.\tT\tG\t.\t.\t.\n": "line 5: the position 'x' is not a whole number",
     "chr1\t-5\t.\tT\tG\t.\t.\t.\n": "line 5: the position '-5' is not a whole number",

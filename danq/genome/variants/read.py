@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Literal
 
 import numpy as np
 
@@ -22,12 +22,10 @@ from danq.genome.variants.normalise import (
     Ragged,
     normalise,
 )
-from danq.genome.variants.records import Records, TableSource
+from danq.genome.variants.records import Records
 from danq.genome.variants.reject import explain
 from danq.genome.variants.source import Source, open_source
-
-if TYPE_CHECKING:
-    import polars as pl
+from danq.genome.variants.table import Frame, TableSource
 
 RefMismatch = Literal["skip", "swap", "error"]
 MISMATCHES = ("skip", "swap", "error")
@@ -111,7 +109,7 @@ def open_variants(
 
 
 def from_table(
-    rows: Iterable[tuple] | pl.DataFrame,
+    rows: Iterable[tuple] | Frame,
     genome: PackedGenome,
     *,
     chrom_map: Mapping[str, str] | None = None,
@@ -125,17 +123,11 @@ def from_table(
     ----------
     rows
         Tuples (chrom, pos, ref, alt) or (chrom, pos, ref, alt, id), ``pos`` 1-based and
-        several ALT separated by commas; or a data frame with columns of these names.
+        several ALT separated by commas; or a data frame of polars or pandas with columns of these
+        names.
     """
     _check(ref_mismatch, block, 0)
-    if hasattr(rows, "iter_rows"):
-        table: Any = rows
-        missing = [name for name in ("chrom", "pos", "ref", "alt") if name not in table.columns]
-        if missing:
-            raise InputError(f"the table lacks the columns {', '.join(missing)}")
-        wanted = ["chrom", "pos", "ref", "alt", *(["id"] if "id" in table.columns else [])]
-        rows = table.select(wanted).iter_rows()
-    source = TableSource(cast(Iterable[tuple], rows), "the table")
+    source = TableSource(rows, "the table")
     return VariantReader(
         source,
         genome,

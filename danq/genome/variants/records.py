@@ -1,9 +1,7 @@
-"""Records as columns of text, what a file says of itself, and rows in memory."""
+"""Records as columns of text, and what a file says of itself."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import islice
 from typing import NamedTuple
 
 from danq.errors import InputError
@@ -40,45 +38,6 @@ class Header(NamedTuple):
     samples: list[str]
 
 
-class TableSource:
-    """Rows in memory: (chrom, pos, ref, alt) or (chrom, pos, ref, alt, id), ``pos`` 1-based."""
-
-    header = Header([], [], [])
-
-    def __init__(self, rows: Iterable[tuple], name: str) -> None:
-        self.name = name
-        self._rows = iter(rows)
-        self._record = 1
-
-    def skip(self, records: int) -> None:
-        """Pass over records."""
-        self._record += sum(1 for _ in islice(self._rows, records))
-
-    def read(self, count: int) -> Records | None:
-        """Read at most ``count`` records; None after the last one.
-
-        Raises
-        ------
-        InputError
-            At a row that has not four or five values or a position that is no whole number.
-        """
-        taken = [tuple(row) for row in islice(self._rows, count)]
-        if not taken:
-            return None
-        first, self._record = self._record, self._record + len(taken)
-        for number, row in enumerate(taken, start=first):
-            if len(row) not in (4, 5):
-                raise InputError(
-                    f"the row has {len(row)} values, not chrom, pos, ref, alt and perhaps id",
-                    file=self.name,
-                    record=str(number),
-                )
-        chrom, pos, ref, alt = (["" if v is None else str(v) for v in c] for c in _columns(taken))
-        ids = [str(row[4]) if len(row) == 5 and row[4] is not None else "." for row in taken]
-        places = whole_numbers(pos, self.name, [], first)
-        return Records(first, [], chrom, places, ids, ref, alt, [], [], [])
-
-
 def find_sample(samples: list[str], sample: str, name: str) -> int:
     """Place of a sample among those of a file; an InputError where it is not there."""
     if sample not in samples:
@@ -105,7 +64,3 @@ def whole_numbers(texts: list[str], name: str, lines: list[int], first: int) -> 
                 remedy="Positions count from 1",
             )
     return [int(text) for text in texts]
-
-
-def _columns(rows: list[tuple]) -> list[list]:
-    return [[row[i] for row in rows] for i in range(4)]

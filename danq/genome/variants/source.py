@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from danq.genome.variants.bcf import BcfSource
-from danq.genome.variants.records import TableSource
 from danq.genome.variants.stream import STDIN, name_of, open_stream
+from danq.genome.variants.table import TableSource
 from danq.genome.variants.text import TextSource
 
 BCF_MAGIC = b"BCF\2"

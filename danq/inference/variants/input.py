@@ -33,11 +33,13 @@ from danq.genome.variants import (
 )
 from danq.genome.variants.count import count_records
 from danq.genome.variants.stream import STDIN, name_of
+from danq.genome.variants.table import Frame, table_rows
 from danq.inference.sources.request import Location
 from danq.typing import BoolRow, CodeBatch
 
-Variants = Location | pl.DataFrame | Iterable[tuple]
-"""A VCF, BCF or TSV file, ``-`` for standard input, or rows (chrom, pos, ref, alt[, id])."""
+Variants = Location | Frame | Iterable[tuple]
+"""A VCF, BCF or TSV file, ``-`` for standard input, a data frame of polars or pandas, or rows
+(chrom, pos, ref, alt[, id])."""
 
 ANCHORS: dict[str, tuple[Anchor, ...]] = {"left": ("left",), "both": ("left", "right")}
 
@@ -109,7 +111,7 @@ class VariantInput:
             self.check_repeatable("haplotypes are read")
         if not isinstance(self.source, str | Path | pl.DataFrame):
             # It is read several times.
-            object.__setattr__(self, "source", [tuple(row) for row in self.source])
+            object.__setattr__(self, "source", list(table_rows(self.source)))
 
     @property
     def is_file(self) -> bool:

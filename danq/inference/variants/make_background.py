@@ -23,7 +23,7 @@ from danq.inference.variants.input import Variants
 from danq.inference.variants.parts import Parts, folder_of
 from danq.inference.variants.prepare import VariantOptions, prepare
 from danq.inference.variants.run import Progress, VariantRun
-from danq.inference.variants.score import (
+from danq.inference.variants.summary import (
     VariantSummary,
     finished_run,
     rejects_of,

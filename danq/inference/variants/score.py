@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import overload
+from typing import TypedDict, Unpack, overload
 
 import polars as pl
 
@@ -22,10 +20,11 @@ from danq.inference.incremental import DEFAULT_TOLERANCE
 from danq.inference.sources.request import Location
 from danq.inference.variants.allele_scores import check_scores
 from danq.inference.variants.input import Variants
-from danq.inference.variants.parts import Parts, digest_of, folder_of
+from danq.inference.variants.parts import Parts, folder_of
 from danq.inference.variants.prepare import VariantOptions, prepare
 from danq.inference.variants.repeats import Repeats
-from danq.inference.variants.run import REJECT_COLUMNS, Progress, VariantRun, VariantTally
+from danq.inference.variants.run import Progress, VariantRun, VariantTally
+from danq.inference.variants.summary import VariantSummary, finished_run, rejects_of, write_rejects
 from danq.inference.variants.writers.deepsea import NEEDED
 from danq.inference.variants.writers.output import (
     Kind,
@@ -36,49 +35,32 @@ from danq.inference.variants.writers.output import (
 )
 from danq.inference.variants.writers.vcf import Head, LinesAndRows
 from danq.memory import kept_memory
-from danq.output import check_target, replacing
-
-REJECTED = ".rejected.tsv"
-"""Ending, after the output's own name, of the table of rejects."""
-
-_RUN = "# run: "
+from danq.output import check_target
 
 log = logging.getLogger("danq")
 
 
-@dataclass(frozen=True)
-class VariantSummary:
-    """What was scored and written.
+class ScoreOptions(TypedDict, total=False):
+    """Keywords of `score_variants`, which says what they mean."""
 
-    Attributes
-    ----------
-    path
-        The output.
-    rejected
-        Table of the variant-alleles that were not scored, and why.
-    tally
-        LinesAndRows, variant-alleles, rows, rejects by reason and flags.
-    columns
-        Names of the value columns.
-    seconds
-        Time spent on scoring (``score``) and on writing (``write``).
-    """
-
-    path: Path
-    rejected: Path
-    tally: VariantTally
-    columns: tuple[str, ...]
-    seconds: Mapping[str, float]
-
-    def describe(self) -> str:
-        """What was written, and one line that accounts for every record."""
-        lines = [
-            f"{self.path}: {self.tally.rows:,} rows, {len(self.columns):,} columns",
-            self.tally.describe(),
-        ]
-        if self.tally.rejects:
-            lines.append(f"{self.rejected}: what was rejected, and why")
-        return "\n".join(lines)
+    scores: Sequence[str] | None
+    tracks: Sequence[str] | None
+    strand: Strand
+    indel_anchor: str
+    center: int | None
+    ref_mismatch: RefMismatch
+    chrom_map: Location | None
+    haplotypes: str | None
+    calibrate: Location | None
+    format: str | None
+    tolerance: float
+    batch_size: int | None
+    device: str
+    precision: str
+    threads: int | None
+    overwrite: bool
+    resume: bool
+    progress: Progress | None
 
 
 @overload
@@ -87,25 +69,7 @@ def score_variants(
     variants: Variants,
     genome: Location | PackedGenome | Genome,
     out: None = None,
-    *,
-    scores: Sequence[str] | None = None,
-    tracks: Sequence[str] | None = None,
-    strand: Strand = "both",
-    indel_anchor: str = "left",
-    center: int | None = None,
-    ref_mismatch: RefMismatch = "skip",
-    chrom_map: Location | None = None,
-    haplotypes: str | None = None,
-    calibrate: Location | None = None,
-    format: str | None = None,
-    tolerance: float = DEFAULT_TOLERANCE,
-    batch_size: int | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    progress: Progress | None = None,
+    **options: Unpack[ScoreOptions],
 ) -> pl.DataFrame: ...
 
 
@@ -115,25 +79,7 @@ def score_variants(
     variants: Variants,
     genome: Location | PackedGenome | Genome,
     out: Location,
-    *,
-    scores: Sequence[str] | None = None,
-    tracks: Sequence[str] | None = None,
-    strand: Strand = "both",
-    indel_anchor: str = "left",
-    center: int | None = None,
-    ref_mismatch: RefMismatch = "skip",
-    chrom_map: Location | None = None,
-    haplotypes: str | None = None,
-    calibrate: Location | None = None,
-    format: str | None = None,
-    tolerance: float = DEFAULT_TOLERANCE,
-    batch_size: int | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    progress: Progress | None = None,
+    **options: Unpack[ScoreOptions],
 ) -> VariantSummary: ...
 
 
@@ -181,8 +127,8 @@ def score_variants(
         each score are given.
     variants
         VCF, BCF, or tab-separated table with a line of column names (chrom, pos, ref, alt and
-        perhaps id), plain or compressed, ``-`` for standard input; or such rows in memory.
-        Positions are 1-based.
+        perhaps id), plain or compressed, ``-`` for standard input; or from memory a data frame of
+        polars or pandas with these columns, or such rows. Positions are 1-based.
     genome
         FASTA of the reference, or the genome itself.
     out
@@ -250,6 +196,8 @@ def score_variants(
         the genome has none of the contigs, options do not go together, the background was made
         otherwise, the output exists or cannot be written, or the unfinished run is another's.
     """
+    if out is None:
+        _refuse_without_out(format=format, overwrite=overwrite, resume=resume)
     kind = None if out is None else variant_kind(out, format)
     wanted = check_scores(scores)
     if kind == "deepsea":
@@ -282,6 +230,15 @@ def score_variants(
     check_variant_output(target, kind, run.scorer.layout, overwrite=overwrite)
     check_target(rejects_of(target), overwrite)
     return _write(run, target, kind, progress, resume=resume, overwrite=overwrite)
+
+
+def _refuse_without_out(**given: object) -> None:
+    for name, value in given.items():
+        if value:
+            raise InputError(
+                f"'{name}' says something of an output, and there is none (out)",
+                remedy=f"Say what to write with out, or leave {name} out to get the table back",
+            )
 
 
 def _table(run: VariantRun, progress: Progress | None) -> pl.DataFrame:
@@ -341,60 +298,3 @@ def _assemble(
             rows = part.tables["rows"]
             keys = LinesAndRows(rows, part.tables["lines"]) if kind == "vcf" else rows
             writer.write(keys, part.values)
-
-
-def write_rejects(
-    run: VariantRun, parts: Parts, path: Path, tally: VariantTally, *, overwrite: bool
-) -> None:
-    """Write provenance, figures of the run, and a row for each variant-allele without scores.
-
-    Raises
-    ------
-    InputError
-        As `danq.output.replacing`.
-    """
-    note = {"digest": digest_of(run.request), "counts": tally.to_counts()}
-    with replacing(path, overwrite) as temporary, temporary.open("wb") as file:
-        for name, text in run.scorer.layout.provenance.items():
-            file.write(f"# {name}: {text}\n".encode())
-        file.write(f"# {tally.describe()}\n".encode())
-        file.write(f"{_RUN}{json.dumps(note)}\n".encode())
-        file.write("\t".join(REJECT_COLUMNS).encode() + b"\n")
-        for part in parts:
-            table = part.tables["rejects"]
-            table.write_csv(file, separator="\t", include_header=False, quote_style="never")
-
-
-def finished_run(out: Path, files: Sequence[Path], run: VariantRun) -> VariantSummary | None:
-    """Summary of the same run, if it ended before; None where there is something to do.
-
-    Parameters
-    ----------
-    out
-        The output.
-    files
-        Files that it may consist of.
-    run
-        What is to be done.
-    """
-    rejected = rejects_of(out)
-    if folder_of(out).exists() or not any(file.exists() for file in files):
-        return None
-    if not rejected.is_file():
-        return None
-    with rejected.open(encoding="utf-8") as lines:
-        notes = [line.removeprefix(_RUN) for line in lines if line.startswith(_RUN)]
-    try:
-        note = json.loads(notes[0])
-        if note["digest"] != digest_of(run.request):
-            return None
-        tally = VariantTally.of(note["counts"])
-    except (IndexError, KeyError, TypeError, ValueError):
-        return None
-    log.info("%s: is whole, nothing is left to do", out)
-    return VariantSummary(out, rejected, tally, run.scorer.layout.columns, {})
-
-
-def rejects_of(out: Path) -> Path:
-    """Table of rejects that goes with an output."""
-    return out.with_name(out.name + REJECTED)

@@ -277,6 +277,9 @@ def test_a_table_a_genome_in_memory_and_bcf_give_the_same(
         assert score_variants(model, rows, genome, **FP32).equals(base)
     frame = pl.DataFrame(rows, schema=["chrom", "pos", "ref", "alt", "id"], orient="row")
     assert score_variants(model, frame, fasta, **FP32).equals(base)
+    pandas = pytest.importorskip("pandas")
+    other = pandas.DataFrame(rows, columns=["chrom", "pos", "ref", "alt", "id"])
+    assert score_variants(model, other, fasta, **FP32).equals(base)
     bcf = tmp_path / "in.bcf"
     source = pysam.VariantFile(str(vcf))
     with source, pysam.VariantFile(str(bcf), "wb", header=source.header) as sink:
@@ -348,6 +351,9 @@ def test_progress_counts_records(small_model, fasta, vcf, monkeypatch):
         ({"device": "gpu"}, "no device is named 'gpu'"),
         ({"chrom_map": "missing.tsv"}, "missing.tsv: no such file"),
         ({"calibrate": "missing.h5"}, "missing.h5: no such file"),
+        ({"format": "tsv"}, "'format' says something of an output.*out.*leave format out"),
+        ({"resume": True}, "'resume' says something of an output"),
+        ({"overwrite": True}, "'overwrite' says something of an output"),
     ],
 )
 def test_refused_options(small_model, fasta, vcf, options, message):

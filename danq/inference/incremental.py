@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -261,10 +262,12 @@ class _Parts:
         own = max(1 / self.most_rows, self.length / self.most_steps)
         order = np.argsort(owner, kind="stable")
         starts = np.searchsorted(owner[order], np.arange(references + 1))
+        if not references:
+            return
         for some in _fills(own + np.bincount(owner, share, minlength=references)):
             mine = order[starts[some.start] : starts[some.stop]]
-            alone = some.stop - some.start == 1
-            for part in _fills(share[mine]) if alone else [slice(None)]:
+            split = some.stop - some.start == 1 and len(mine)
+            for part in _fills(share[mine]) if split else [slice(None)]:
                 yield some, mine[part]
 
     def encode(self, reference: UInt8[np.ndarray, "R L"], changes: _Changes) -> Steps:
@@ -312,16 +315,18 @@ class _Parts:
 
 
 def _fills(shares: Float64[np.ndarray, "N"]) -> Iterator[slice]:
-    """Neighbours that fill one pass together; at least one pass, and one neighbour in each."""
+    """Neighbours that fill a pass together, the same work in each, so that no thread stands idle.
+
+    One neighbour with more than its share has a pass of its own.
+    """
     ends = np.cumsum(shares)
-    start = 0
-    while True:
-        before = ends[start - 1] if start else 0.0
-        stop = max(start + 1, int(np.searchsorted(ends, before + 1, side="right")))
-        yield slice(start, stop)
-        start = stop
-        if start >= len(shares):
-            return
+    count = math.ceil(ends[-1])
+    if count > 1:
+        threads = torch.get_num_threads()
+        count = -(-count // threads) * threads
+    cuts = np.searchsorted(ends, ends[-1] * np.arange(1, count) / count, side="right")
+    edges = np.unique([0, *cuts, len(ends)])
+    yield from (slice(*pair) for pair in itertools.pairwise(edges))
 
 
 def _shortest(encoder: SymbolConv | ConvEncoder, steps: int) -> int:

@@ -8,27 +8,28 @@ import torch
 
 from danq.device import autocast, resolve_device, resolve_precision
 from danq.inference.forward import evaluating
+from danq.vision.examples import Examples
 from danq.vision.model import load_vision_model
 from danq.vision.registry import load_task
 
 
 def predict(
     model: str | Path,
-    source: str | Path,
+    source: str | Path | Examples,
     *,
     text: str | None = None,
     out: str | Path | None = None,
     device: str = "auto",
     precision: str = "fp32",
 ) -> list[str]:
-    """Predict on one input.
+    """Predict on one input, or on examples.
 
     Parameters
     ----------
     model
         A model file or run folder of `danq.vision.train`.
     source
-        The input's file or folder; what it may be is the task's affair.
+        The input's file or folder, which is read as the task says, or examples.
     text
         What belongs to it in words, such as a question.
     out
@@ -47,7 +48,7 @@ def predict(
     """
     loaded = load_vision_model(model)
     task, facts = load_task(loaded.spec.task), loaded.spec.facts
-    examples = task.read(Path(source), facts, text)
+    examples = source if isinstance(source, Examples) else task.read(Path(source), facts, text)
     where = resolve_device(device)
     kind = resolve_precision(precision, where)
     place = None if out is None else Path(out)

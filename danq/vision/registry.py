@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from danq.errors import InputError
 
 if TYPE_CHECKING:
     from danq.vision.task import Task
+
+T = TypeVar("T", bound="Task")
 
 TASKS = {
     "adding": "sequences:Adding",
@@ -40,6 +42,25 @@ TASKS = {
 """Name of a task, its module in `danq.vision.tasks` and its class."""
 
 
+_OWN: dict[str, type[Task]] = {}
+
+
+def register(task: type[T]) -> type[T]:
+    """Make a task of your own known by its name, for as long as the process runs.
+
+    A decorator. What was registered under that name before gives way.
+
+    Raises
+    ------
+    InputError
+        When a task of danq has that name.
+    """
+    if task.name in TASKS:
+        raise InputError(f"a task of danq is named '{task.name}'", remedy="Give yours another name")
+    _OWN[task.name] = task
+    return task
+
+
 def load_task(name: str) -> Task:
     """A task by its name.
 
@@ -48,8 +69,12 @@ def load_task(name: str) -> Task:
     InputError
         When there is none of that name.
     """
+    if name in _OWN:
+        return _OWN[name]()
     if name not in TASKS:
-        raise InputError(f"no task is named '{name}'", remedy=f"Choose one of {', '.join(TASKS)}")
+        raise InputError(
+            f"no task is named '{name}'", remedy=f"Choose one of {', '.join([*TASKS, *_OWN])}"
+        )
     module, _, kind = TASKS[name].partition(":")
     return getattr(importlib.import_module(f"danq.vision.tasks.{module}"), kind)()
 

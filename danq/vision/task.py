@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from danq.training.problem import Figures
 from danq.training.recipe import BaseRecipe
 from danq.vision.clips import fitted, read_clip
-from danq.vision.examples import Data, Examples
+from danq.vision.examples import SPLITS, Data, Examples
 
 ROUND = 256
 """Examples that are evaluated at once."""
@@ -70,6 +70,33 @@ class Target:
     met: Callable[[Means], bool]
 
 
+def draw_splits(
+    draw: Callable[[str, int, np.random.Generator], Mapping[str, np.ndarray]],
+    seed: int,
+    sizes: Sizes,
+    facts: Mapping[str, Any],
+) -> Data:
+    """Examples whose splits are drawn apart from one another.
+
+    Parameters
+    ----------
+    draw
+        ``draw(split, count, rng)`` gives the fields of ``count`` examples of "train", "valid" or
+        "test", drawn from ``rng`` alone.
+    seed
+        Decides what is drawn.
+    sizes
+        Numbers of examples.
+    facts
+        As in `Data`.
+    """
+    splits = {
+        split: Examples(draw(split, getattr(sizes, split), np.random.default_rng([seed, number])))
+        for number, split in enumerate(SPLITS)
+    }
+    return Data(facts=dict(facts), **splits)
+
+
 def recipe(**choices: Any) -> BaseRecipe:
     """A recipe for small models: AdamW, one cycle, no weight decay, no averaging."""
     usual = {"lr": 2e-3, "weight_decay": 0.0, "batch_size": 64, "averaging": 0.0}
@@ -110,7 +137,10 @@ class Task(ABC):
 
     @abstractmethod
     def make(self, seed: int, sizes: Sizes) -> Data:
-        """Make examples; the same seed and sizes give the same ones, byte for byte."""
+        """Make examples; the same seed and sizes give the same ones, byte for byte.
+
+        `draw_splits` keeps the splits' draws apart.
+        """
 
     @abstractmethod
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:

@@ -58,7 +58,8 @@ def test_the_encoder_moves_only_when_its_epochs_are_over(
     ("recipe", "kill_at"), [("default", 4), ("default", 10), ("default", 13), ("paper", 19)]
 )
 def test_resumed_equals_uninterrupted(planted_set, tiny, tmp_path, monkeypatch, recipe, kill_at):
-    choices = settings(tiny, encoder_lr=0.25) | {"recipe": recipe, "checkpoint_steps": 5}
+    choices = settings(tiny, encoder_lr=0.25)
+    choices.update(recipe=recipe, checkpoint_steps=5)
     train(planted_set, out=tmp_path / "whole", **choices)
     step = fit_module.Fit._step
 
@@ -105,7 +106,8 @@ def test_a_slower_encoder_takes_shorter_steps(planted_set, tiny, tmp_path, monke
             return step(self, *batch)
 
         step = fit_module.Fit._step
-        choices = settings(tiny, frozen_epochs=0, encoder_lr=share) | {"recipe": "paper"}
+        choices = settings(tiny, frozen_epochs=0, encoder_lr=share)
+        choices["recipe"] = "paper"
         with monkeypatch.context() as patched:
             patched.setattr(fit_module.Fit, "_step", watched)
             with pytest.raises(Killed):

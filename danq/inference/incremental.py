@@ -216,20 +216,24 @@ class _Parts:
         first = layers[0]
         assert isinstance(first, nn.Linear)
         self.rest_layers = nn.Sequential(*layers[1:])
-        self.bias = first.bias.float()
-        # (D, T, G), and of this, for each direction, the columns of the steps of a piece.
-        weight = first.weight.to(dtype).view(first.out_features, self.length, -1)
+        # Rounded up to a multiple of 16, products take a fifth less time; what is added is 0.
+        width = -(-first.out_features // 16) * 16
+        self.bias = nn.functional.pad(first.bias.float(), (0, width - first.out_features))
+        self.first_features = first.out_features
+        # (T, G, D), and of this, for each direction, the rows of the steps of a piece.
+        weight = first.weight.new_zeros(self.length, first.in_features // self.length, width)
+        weight[:, :, : first.out_features] = first.weight.t().view(*weight.shape[:2], -1)
+        weight = weight.to(dtype)
         self.weights: dict[tuple[int, range], Tensor] = {}
         if self.rnn is None:
             for time in range(self.length):
-                self.weights[0, range(time, time + 1)] = weight[:, time]
+                self.weights[0, range(time, time + 1)] = weight[time]
         else:
             units = self.rnn.hidden_size
             for direction in range(1 + self.rnn.bidirectional):
-                block = weight[:, :, direction * units : (direction + 1) * units]
+                block = weight[:, direction * units : (direction + 1) * units]
                 for times in pieces(self.length, reverse=direction == 1):
-                    some = block[:, list(times)].reshape(first.out_features, -1)
-                    self.weights[direction, times] = some
+                    self.weights[direction, times] = block[list(times)].flatten(0, 1)
         self.field = _shortest(self.encoder, 1)
         self.stride = _shortest(self.encoder, 2) - self.field
         gates = first.out_features if self.rnn is None else 4 * self.rnn.hidden_size
@@ -292,12 +296,12 @@ class _Parts:
         sums = torch.zeros(count + len(steps.owner), len(self.bias), device=device)
         sums[:count] = self.bias
         for direction, piece in self.pieces_of(steps, tolerance):
-            part = piece.outputs @ self.weights[direction, piece.times].t()
+            part = piece.outputs @ self.weights[direction, piece.times]
             sums[:count] += part[:count]
             place = torch.from_numpy(count + piece.which).to(device)
             sums.index_add_(0, place, part[count:].float())
         sums[count:] += sums[torch.from_numpy(steps.owner).to(device)]
-        return sums
+        return sums[:, : self.first_features]
 
     def pieces_of(self, steps: Steps, tolerance: float) -> Iterator[tuple[int, Piece]]:
         """What the temporal layer gives, direction by direction."""

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -253,6 +253,12 @@ def os_errors(*kinds: type[BaseException]) -> Iterator[None]:
             raise
         reason = errno.errorcode.get(number, str(number))
         raise OSError(number, f"{reason}: {error}") from error
+
+
+def comment_lines(about: Mapping[str, object]) -> bytes:
+    """Lines ``# name: value`` that head a table, with ``-`` where there is no value."""
+    words = {name: "-" if value is None or value == "" else value for name, value in about.items()}
+    return "".join(f"# {name}: {value}\n" for name, value in words.items()).encode()
 
 
 def _beside(target: Path, ending: str) -> Path:

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from danq.errors import InputError
-from danq.output import check_folder, check_target, os_errors, replacing, replacing_folder
+from danq.output import (
+    check_folder,
+    check_target,
+    comment_lines,
+    os_errors,
+    replacing,
+    replacing_folder,
+)
 
 MARK = "mark.json"
 
@@ -211,3 +218,16 @@ def test_an_error_of_a_library_without_a_number_is_passed_on():
         raise RuntimeError("broken")
     with pytest.raises(ValueError, match="os error 28"), os_errors(RuntimeError):
         raise ValueError("os error 28")
+
+
+def test_comment_lines():
+    about = {"model": "a.safetensors", "seed": 0, "baseline": None, "names": "", "rate": 0.5}
+    lines = comment_lines(about).decode().splitlines()
+    assert lines == [
+        "# model: a.safetensors",
+        "# seed: 0",
+        "# baseline: -",
+        "# names: -",
+        "# rate: 0.5",
+    ]
+    assert comment_lines({}) == b""

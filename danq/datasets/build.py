@@ -33,7 +33,7 @@ from danq.genome.labels import least_cover
 from danq.genome.packed import PackedGenome
 from danq.output import check_target
 
-_log = logging.getLogger("danq")
+log = logging.getLogger("danq")
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -247,7 +247,7 @@ def _warn_without_positives(tracks: Sequence[Track], counts: np.ndarray) -> None
         names = [track.name for track, flag in zip(tracks, empty, strict=True) if flag]
         if names:
             more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-            _log.warning("No positive window in %s: %s%s.", where, ", ".join(names[:10]), more)
+            log.warning("No positive window in %s: %s%s.", where, ", ".join(names[:10]), more)
 
 
 def _any_positive(grid: Grid, positives: Positives) -> np.ndarray:
@@ -314,7 +314,7 @@ def _exclude_files(
             if contig in grid.contigs:
                 drop_overlapping(grid, contig, start, end)
         if beyond:
-            _log.warning(
+            log.warning(
                 "%s: %s of %s regions to leave out reach beyond their contig's end; is the file "
                 "of the same assembly?",
                 path,

@@ -24,7 +24,7 @@ from danq.names import track_names
 from danq.output import check_target
 from danq.typing import Codes, IntRow, LabelBatch
 
-_log = logging.getLogger("danq")
+log = logging.getLogger("danq")
 
 BIN = 200
 Progress = Callable[[int, int], None]
@@ -207,7 +207,7 @@ class _Store:
             self._blank(bases, row, position)
         self.counts[part.split], self.paired[part.split] = finder.kept, paired
         self.runs.append(_runs(row + used, position, 4 * self.slot))
-        _log.info(
+        log.info(
             "%s: %s sequences%s.",
             part.path.name,
             f"{rows:,}",
@@ -312,4 +312,4 @@ def _refuse_mixed(parts: Sequence[Part], bin: int) -> None:
         )
     for split in SPLITS:
         if all(part.split != split for part in parts):
-            _log.warning("No file holds the %s split; the data set has no windows of it.", split)
+            log.warning("No file holds the %s split; the data set has no windows of it.", split)

@@ -11,7 +11,7 @@ from danq.genome.packed import PackedGenome
 from danq.jit import kernel
 from danq.typing import IntRow
 
-_log = logging.getLogger("danq")
+log = logging.getLogger("danq")
 
 GC_STEPS = 50
 """Classes of GC content: 2 % wide."""
@@ -63,7 +63,7 @@ def thin_negatives(
         short += int(wanted[number]) - take
         grid.fate[rng.choice(available, take, replace=False)] = 0
     if short:
-        _log.warning(
+        log.warning(
             "%d of %d negative bins are missing: no more are left with the GC content wanted.",
             short,
             wanted.sum(),

@@ -11,7 +11,7 @@ from danq.datasets.schema import SPLITS
 from danq.errors import InputError
 from danq.genome.contigs import parse_region
 
-_log = logging.getLogger("danq")
+log = logging.getLogger("danq")
 
 SHARE = 0.10
 """Part of the genome that each held-out split takes where the user names none."""
@@ -66,7 +66,7 @@ def held_out(
         if entries is None:
             chosen = _choose(split, contigs, stretches)
             listed = ",".join(_typed(stretch, contigs) for stretch in chosen)
-            _log.info("No %s contigs were named; taking %s.", split, listed)
+            log.info("No %s contigs were named; taking %s.", split, listed)
             stretches += chosen
     stretches.sort(key=lambda stretch: SPLITS.index(stretch.split))
     _refuse_overlap(stretches)

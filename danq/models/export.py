@@ -32,7 +32,7 @@ TOLERANCE = 1e-5
 CHECKED = 1000
 """Sequences that an exported file is run on before it is let through."""
 
-_LOG = logging.getLogger("danq")
+log = logging.getLogger("danq")
 _BATCH = 128
 _EXTRA = "danq.json"
 _Run = Callable[[UInt8[np.ndarray, "B L"]], Float[np.ndarray, "B K"]]
@@ -118,7 +118,7 @@ def export_model(
                 file=out,
                 remedy="Export it in another form",
             )
-    _LOG.info(
+    log.info(
         "run on %s sequences, N included: largest difference from the model %.1e",
         f"{CHECKED:,}",
         difference,

@@ -23,6 +23,7 @@ from danq.evaluation.metrics import Ranking, rank
 from danq.evaluation.published import TRACKS, Comparison, compare, read_paper
 from danq.evaluation.table import group_table, track_table, without_positives
 from danq.inference.evaluation.folder import objection, write_folder
+from danq.inference.evaluation.matching import open_matching
 from danq.inference.evaluation.precision_cost import PrecisionCost
 from danq.inference.forward import BATCH_SIZE, Strand, predict_dataset
 from danq.output import check_folder
@@ -36,7 +37,7 @@ SPLITS = ("train", "valid", "test")
 REPLICATES = 1000
 _ROWS = 4096
 
-_log = logging.getLogger("danq")
+log = logging.getLogger("danq")
 
 
 @dataclass(frozen=True)
@@ -207,8 +208,7 @@ def evaluate(
     target = None if out is None else check_folder(out, overwrite, objection=objection)
     where = resolve_device(device)
     theirs = None if isinstance(paper, bool) else read_paper(paper)
-    model, dataset = _opened(model, dataset)
-    check_match(model, dataset)
+    model, dataset = open_matching(model, dataset)
     indices = dataset.indices(split)
     if not len(indices):
         raise InputError(
@@ -238,10 +238,10 @@ def evaluate(
     report = _report(dataset, scores, labels, draw, fitted, base, about)
     if paper:
         if len(dataset.tracks) != TRACKS or split != "test":
-            _log.warning("The published figures are of DeepSEA's test split and its 919 tracks.")
+            log.warning("The published figures are of DeepSEA's test split and its 919 tracks.")
         report = replace(report, paper=compare(report.table, report.groups, theirs))
     if precision_cost and used == "fp32":
-        _log.warning("The model ran in fp32, so there is no cost of bf16 to measure.")
+        log.warning("The model ran in fp32, so there is no cost of bf16 to measure.")
     elif precision_cost:
         exact = predict_dataset(model.module, dataset, indices, precision="fp32", **running)
         names = dataset.tracks
@@ -263,57 +263,6 @@ def _check_words(split: str, bootstrap: int) -> None:
         )
 
 
-def check_match(model: Model, dataset: Dataset) -> None:
-    """Refuse a dataset whose windows or tracks are not the model's.
-
-    Raises
-    ------
-    InputError
-        When window, bin, number of tracks or the name of a track differs; both are named.
-    """
-    spec, place = model.spec, model.path or "the model"
-    for name in ("window", "bin"):
-        theirs, ours = getattr(dataset, name), getattr(spec, name)
-        if theirs != ours:
-            raise InputError(
-                f"the {name} of the dataset is {theirs} bp, that of {place} is {ours} bp",
-                file=dataset.path,
-                remedy=f"Build the data set with a {name} of {ours}, or train a model on this one",
-            )
-    if tuple(dataset.tracks) == tuple(spec.tracks):
-        return
-    remedy = "Give the data set that the model was trained on, or one of the same tracks in order"
-    if len(dataset.tracks) != len(spec.tracks):
-        raise InputError(
-            f"the dataset has {len(dataset.tracks)} tracks ({_first(dataset.tracks)}), "
-            f"{place} has {len(spec.tracks)} ({_first(spec.tracks)})",
-            file=dataset.path,
-            remedy=remedy,
-        )
-    k, theirs, ours = next(
-        (k, a, b)
-        for k, (a, b) in enumerate(zip(dataset.tracks, spec.tracks, strict=True))
-        if a != b
-    )
-    raise InputError(
-        f"track {k + 1} of the dataset is '{theirs}', that of {place} is '{ours}'",
-        file=dataset.path,
-        remedy=remedy,
-    )
-
-
-def _opened(model: Model | str | Path, dataset: Dataset | str | Path) -> tuple[Model, Dataset]:
-    if isinstance(model, str | Path):
-        from danq.models import load_model
-
-        model = load_model(model)
-    if isinstance(dataset, str | Path):
-        from danq.datasets.dataset import Dataset
-
-        dataset = Dataset.open(dataset)
-    return model, dataset
-
-
 def _batches(dataset: Dataset, indices: IntRow) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for start in range(0, len(indices), _ROWS):
         rows = indices[start : start + _ROWS]
@@ -322,7 +271,7 @@ def _batches(dataset: Dataset, indices: IntRow) -> Iterator[tuple[np.ndarray, np
 
 def _fit_baseline(dataset: Dataset, indices: IntRow) -> tuple[KmerBaseline, Ranking]:
     train, valid = dataset.indices("train"), dataset.indices("valid")
-    _log.info("fitting the k-mer baseline to %s training windows", f"{len(train):,}")
+    log.info("fitting the k-mer baseline to %s training windows", f"{len(train):,}")
     fitted = fit_kmer_baseline(_batches(dataset, train), _batches(dataset, valid))
     scores = np.concatenate([fitted.predict(codes) for codes, _ in _batches(dataset, indices)])
     return fitted, rank(scores, dataset.labels(indices), dataset.tracks)
@@ -340,7 +289,7 @@ def _redraw(
         return None
     blocks = window_blocks(dataset.contig[indices], dataset.start[indices])
     if blocks.max() == 0:
-        _log.warning("one window alone gives no bootstrap interval")
+        log.warning("one window alone gives no bootstrap interval")
         return None
     return redraw(scores, labels, blocks, replicates=replicates, seed=seed, names=dataset.tracks)
 
@@ -372,10 +321,6 @@ def _report(
         provenance=about,
         baseline=fitted,
     )
-
-
-def _first(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _number(value: float | None) -> float:

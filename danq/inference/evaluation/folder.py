@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from danq.output import replacing_folder
+from danq.output import comment_lines, replacing_folder
 
 if TYPE_CHECKING:
     from danq.inference.evaluation.evaluate import EvaluationReport
@@ -155,7 +155,6 @@ def calibration_rows(report: EvaluationReport) -> pl.DataFrame:
 def _write_tsv(path: Path, table: pl.DataFrame, about: Mapping[str, Any]) -> None:
     """Comment lines of provenance, one header line, one line a row; empty where undefined."""
     with path.open("wb") as file:
-        for name in _SHOWN:
-            file.write(f"# {name}: {about[name] or '-'}\n".encode())
+        file.write(comment_lines({name: about[name] for name in _SHOWN}))
         plain = table.with_columns(pl.selectors.float().fill_nan(None))
         plain.write_csv(file, separator="\t", quote_style="never")

@@ -18,7 +18,7 @@ from danq.inference.mutagenesis.stretches import JudgedWindow
 from danq.inference.odds import odds
 from danq.typing import CodeBatch, Codes
 
-LOG = logging.getLogger("danq")
+log = logging.getLogger("danq")
 
 Effect = Literal["logit", "probability"]
 UNITS: dict[Effect, str] = {
@@ -158,7 +158,7 @@ class Judge:
         ]
         for reason in dict.fromkeys(member.reason for member in self.members):
             if reason is not None:
-                LOG.info(f"every changed window is evaluated in full: {reason}")
+                log.info(f"every changed window is evaluated in full: {reason}")
 
     def judge(
         self, codes: CodeBatch, changes: Changes

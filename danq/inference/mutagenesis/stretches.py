@@ -21,7 +21,7 @@ from danq.inference.sources.rows import BedRows, GenomeTiles
 from danq.inference.sources.tiling import cut, tiles, window_starts
 from danq.typing import Codes
 
-LOG = logging.getLogger("danq")
+log = logging.getLogger("danq")
 
 
 @dataclass(frozen=True)
@@ -234,13 +234,13 @@ class SequenceTally:
     def report(self, window: int, step: int) -> None:
         """Say what was not the usual."""
         if self.tiled:
-            LOG.info(
+            log.info(
                 f"sequences longer than the window of {window:,} bases: {self.tiled:,}; each base "
                 f"is changed in the window around the {step}-base tile that holds it"
             )
         if self.padded:
-            LOG.info(f"windows that hang over an end of their sequence, padded: {self.padded:,}")
+            log.info(f"windows that hang over an end of their sequence, padded: {self.padded:,}")
         if self.unknown == self.bases:
-            LOG.warning("no base is known, so there was nothing to change")
+            log.warning("no base is known, so there was nothing to change")
         elif self.unknown:
-            LOG.info(f"unknown bases, without effects: {self.unknown:,} of {self.bases:,}")
+            log.info(f"unknown bases, without effects: {self.unknown:,} of {self.bases:,}")

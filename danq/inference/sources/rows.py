@@ -25,7 +25,7 @@ from danq.inference.sources.tiling import (
 )
 from danq.typing import Codes
 
-LOG = logging.getLogger("danq")
+log = logging.getLogger("danq")
 
 
 class GenomeTiles(Source):
@@ -256,10 +256,10 @@ class FastaRecords(Source):
         yield from gather.rest()
         window = f"the window of {self.window:,} bases"
         if tiled:
-            LOG.info(
+            log.info(
                 f"records longer than {window}: {tiled:,}, tiled every {self.step:,} bases "
                 f"to {rows:,} rows"
             )
         if short:
-            LOG.info(f"records shorter than {window}, centred and padded with N: {short:,}")
+            log.info(f"records shorter than {window}, centred and padded with N: {short:,}")
         self.report(tally)

@@ -17,7 +17,7 @@ import numpy as np
 
 from danq.typing import CodeBatch, Codes, IntRow
 
-LOG = logging.getLogger("danq")
+log = logging.getLogger("danq")
 
 FAR = 4096
 """Bases between two windows above which they are read apart."""
@@ -144,13 +144,13 @@ class Source(ABC):
 
     def report(self, tally: WindowTally) -> None:
         if tally.padded:
-            LOG.info(
+            log.info(
                 "windows that hang over an end of their sequence, padded with N: %s of %s",
                 f"{tally.padded:,}",
                 f"{tally.rows:,}",
             )
         if tally.unknown:
-            LOG.warning("windows without any known base: %s", f"{tally.unknown:,}")
+            log.warning("windows without any known base: %s", f"{tally.unknown:,}")
 
 
 class Gather:

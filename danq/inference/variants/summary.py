@@ -10,7 +10,7 @@ from pathlib import Path
 
 from danq.inference.variants.parts import Parts, digest_of, folder_of
 from danq.inference.variants.run import REJECT_COLUMNS, VariantRun, VariantTally
-from danq.output import replacing
+from danq.output import comment_lines, replacing
 
 REJECTED = ".rejected.tsv"
 """Ending, after the output's own name, of the table of rejects."""
@@ -67,8 +67,7 @@ def write_rejects(
     """
     note = {"digest": digest_of(run.request), "counts": tally.to_counts()}
     with replacing(path, overwrite) as temporary, temporary.open("wb") as file:
-        for name, text in run.scorer.layout.provenance.items():
-            file.write(f"# {name}: {text}\n".encode())
+        file.write(comment_lines(run.scorer.layout.provenance))
         file.write(f"# {tally.describe()}\n".encode())
         file.write(f"{_RUN}{json.dumps(note)}\n".encode())
         file.write("\t".join(REJECT_COLUMNS).encode() + b"\n")

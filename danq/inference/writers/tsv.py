@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from danq.inference.writers.layout import Table, Values, Writer
-from danq.output import os_errors
+from danq.output import comment_lines, os_errors
 
 # Of 40 MB of predictions, level 1 makes files a tenth larger than level 6, 7 times as fast.
 GZIP_LEVEL = 1
@@ -42,10 +42,9 @@ class TsvWriter(Writer):
                     filename="", mode="wb", compresslevel=GZIP_LEVEL, fileobj=self._raw, mtime=0
                 ),
             )
-        lines = [f"# {name}: {text}" for name, text in layout.provenance.items()]
-        lines.append("\t".join(layout.header))
+        header = "\t".join(layout.header)
         try:
-            self._file.write("".join(f"{line}\n" for line in lines).encode())
+            self._file.write(comment_lines(layout.provenance) + f"{header}\n".encode())
         except BaseException:
             self.release()
             raise

@@ -17,7 +17,7 @@ Groups = Literal["chrom", "none"]
 FOLDS = 10
 _WORTH_THREADS = 1_000_000
 
-_log = logging.getLogger("danq")
+log = logging.getLogger("danq")
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +128,7 @@ def cross_validate(
     auroc[undefined] = aupr[undefined] = np.nan
     lacking = int(np.isnan(auroc).sum())
     if lacking:
-        _log.warning(
+        log.warning(
             "%d of %d folds hold variants of one kind only and have no figures; "
             "the pooled figures count them",
             lacking,

@@ -30,11 +30,11 @@ from danq.interpretation.functional.features import (
     read_table,
     refuse_repeats,
 )
-from danq.output import check_target, replacing
+from danq.output import check_target, comment_lines, replacing
 
 LABEL = "label"
 
-_log = logging.getLogger("danq")
+log = logging.getLogger("danq")
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,7 +224,7 @@ def _with_labels(
     if not known.any():
         raise InputError(f"names none of the variants of {features.path}", file=path)
     if not known.all():
-        _log.info("variants without a label are left out: %s", f"{int((~known).sum()):,}")
+        log.info("variants without a label are left out: %s", f"{int((~known).sum()):,}")
     marks = joined[LABEL].drop_nulls().to_numpy().astype(np.uint8)
     return features.take(known), marks
 
@@ -271,8 +271,7 @@ def _fold_table(marks: UInt8[np.ndarray, " V"], result: CrossValidation) -> pl.D
 
 def _write(path: Path, table: pl.DataFrame, about: dict[str, Any]) -> None:
     with path.open("wb") as file:
-        for name, value in about.items():
-            file.write(f"# {name}: {'-' if value is None else value}\n".encode())
+        file.write(comment_lines(about))
         table.write_csv(file, separator="\t", quote_style="never")
 
 

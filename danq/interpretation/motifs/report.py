@@ -14,7 +14,7 @@ import polars as pl
 import danq
 from danq.errors import InputError
 from danq.genome.motifs import read_motifs, write_meme
-from danq.inference.evaluation.evaluate import check_match
+from danq.inference.evaluation.matching import open_matching
 from danq.inference.forward import Strand
 from danq.interpretation.motifs.filters import (
     BATCH_SIZE,
@@ -25,7 +25,7 @@ from danq.interpretation.motifs.filters import (
     filter_sites,
 )
 from danq.interpretation.motifs.table import Q_LIMIT, Known, Matched, motif_table
-from danq.output import check_folder, replacing_folder
+from danq.output import check_folder, comment_lines, replacing_folder
 
 if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset
@@ -37,7 +37,7 @@ FILES = frozenset(
 )
 """What the folder holds."""
 
-_log = logging.getLogger("danq")
+log = logging.getLogger("danq")
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,8 +144,7 @@ def find_motifs(
         raise InputError(f"a q-value of {q_limit:g} is not within 0 to 1")
     target = None if out is None else check_folder(out, overwrite, objection=objection)
     known = read_known(databases)
-    model, dataset = _opened(model, dataset)
-    check_match(model, dataset)
+    model, dataset = open_matching(model, dataset)
     from danq.models import first_layer
 
     indices = choose_windows(dataset, split, tracks)
@@ -153,7 +152,7 @@ def find_motifs(
     sites = filter_sites(first_layer(model.module), source, rule=rule)
     dead = int((sites.sites == 0).sum())
     if dead:
-        _log.info("%d filters never fire and have no motif", dead)
+        log.info("%d filters never fire and have no motif", dead)
     about = {
         "created_by": f"danq {danq.__version__}",
         "model": None if model.path is None else str(model.path),
@@ -195,18 +194,6 @@ def objection(folder: Path) -> str | None:
     return f"holds '{strange[0]}', which is none of danq's motifs" if strange else None
 
 
-def _opened(model: Model | str | Path, dataset: Dataset | str | Path) -> tuple[Model, Dataset]:
-    if isinstance(model, str | Path):
-        from danq.models import load_model
-
-        model = load_model(model)
-    if isinstance(dataset, str | Path):
-        from danq.datasets.dataset import Dataset
-
-        dataset = Dataset.open(dataset)
-    return model, dataset
-
-
 def _fill(folder: Path, report: MotifReport) -> None:
     from danq.interpretation.motifs.logos import logo_pngs
     from danq.interpretation.motifs.page import motif_page
@@ -229,7 +216,6 @@ def _fill(folder: Path, report: MotifReport) -> None:
 
 def _write_tsv(path: Path, table: pl.DataFrame, about: dict[str, Any]) -> None:
     with path.open("wb") as file:
-        for name, value in about.items():
-            file.write(f"# {name}: {'-' if value in (None, '') else value}\n".encode())
+        file.write(comment_lines(about))
         short = table.with_columns(pl.selectors.float().round_sig_figs(5))
         short.write_csv(file, separator="\t", quote_style="never")

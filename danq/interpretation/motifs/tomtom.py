@@ -17,7 +17,7 @@ MIN_OVERLAP = 5
 FEW_TARGETS = 50
 """Below so many targets p-values depend on which targets they are, as MEME's Tomtom warns."""
 
-_log = logging.getLogger("danq")
+log = logging.getLogger("danq")
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +85,7 @@ def tomtom(
     from memelite import tomtom as run
 
     if len(targets) < FEW_TARGETS:
-        _log.warning(
+        log.warning(
             "%d motifs are few to compare with: their columns are the background of the "
             "p-values. A whole collection gives better ones",
             len(targets),

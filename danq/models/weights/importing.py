@@ -42,7 +42,7 @@ BACKWARD = ("reversed", "reversed-output", "forward-twice")
 """Readings of the second LSTM direction, see `danq.models.weights.keras.read_keras`."""
 
 _PRESETS = {"keras-danq": "danq", "keras-danq-jaspar": "danq-jaspar"}
-_LOG = logging.getLogger("danq")
+log = logging.getLogger("danq")
 
 
 def import_weights(
@@ -119,9 +119,9 @@ def import_weights(
     foreign = _read(source, format, backward, table)
     names, groups = track_names(tracks, foreign.tracks)
     if tracks is None:
-        _LOG.info("tracks are called %s to %s; a file with their names helps", names[0], names[-1])
+        log.info("tracks are called %s to %s; a file with their names helps", names[0], names[-1])
     if keras:
-        _LOG.info("the second LSTM direction is read as '%s'", backward)
+        log.info("the second LSTM direction is read as '%s'", backward)
     spec = ModelSpec(
         created_by=f"danq {danq.__version__}",
         preset=foreign.preset,
@@ -169,7 +169,7 @@ def _checked_backward(format: str, backward: str | None) -> str | None:
             )
         return None
     if backward is None:
-        _LOG.warning(
+        log.warning(
             "nobody could check how the authors' backward LSTM read; 'forward-twice' is taken, as "
             "the surviving sources of its wrapper suggest. To be sure, evaluate all readings (%s) "
             "on DeepSEA's test set: the right one of DanQ gives 8988T DNase, the first track, "

@@ -19,7 +19,7 @@ from danq.models.weights.foreign import Array, Foreign, Source, arrays
 ZEROS = "zeros"
 """In place of a foreign name: the file has no such array, zeros stand for it."""
 
-_LOG = logging.getLogger("danq")
+log = logging.getLogger("danq")
 _OUTPUT = "head.output.weight"
 _FIRST_DENSE = "head.body.0.weight"
 
@@ -121,7 +121,7 @@ def read_mapped(source: Source, mapping: Mapping) -> Foreign:
         found.add(foreign)
     unused = sorted(set(tensors) - found)
     if unused:
-        _LOG.warning("arrays of the file that no name maps to: %s", ", ".join(unused))
+        log.warning("arrays of the file that no name maps to: %s", ", ".join(unused))
     first = "encoder.first.weight" if plan.stages else "encoder.weight"
     weights[first] = weights[first][:, source.channels]
     if mapping.flatten == "features":

@@ -15,7 +15,7 @@ from danq.models.weights.foreign import Array, Foreign, Source, arrays
 UNKNOWN = 0.25
 """What Selene puts into each channel at N."""
 
-_LOG = logging.getLogger("danq")
+log = logging.getLogger("danq")
 _LARGEST_NORM = 0.9  # of a filter or unit; Selene's DeepSEA scales down to it whenever it runs
 _DIRECTION = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
@@ -65,7 +65,7 @@ def read_selene_danq(source: Source) -> Foreign:
         "head.output.weight": output,
         "head.output.bias": state("classifier.3.bias", len(output)),
     }
-    _LOG.warning(
+    log.warning(
         "Selene's DanQ hands its LSTM the batch where the sequence should be, so that in Selene a "
         "prediction depends on its neighbours in the batch. Here the LSTM runs along the sequence: "
         "predictions differ from Selene's, and a model that was trained that way may be worse for "

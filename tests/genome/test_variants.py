@@ -4,7 +4,6 @@ import gzip
 import io
 import logging
 import os
-import subprocess
 import sys
 import threading
 from collections import Counter
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import pysam
 import pytest
 
@@ -28,7 +26,6 @@ from danq.genome.variants import (
     open_variants,
     window_center,
 )
-from danq.genome.variants.source import _piped
 
 TEXT = {
     "chr1": "ACGTTGCAACTGATCGGCTAAGTCCATGCA" * 4,
@@ -313,91 +310,6 @@ def test_duplicates_and_any_order_are_read_alike(tmp_path):
     np.testing.assert_array_equal(windows.alternate[0], windows.alternate[2])
 
 
-def test_tables_from_memory(tmp_path):
-    rows = [("chr1", 5, "T", "G,C", "a"), ("chr1", 9, "A", "C", None), ("chr1", 9, "A", None, "c")]
-    (block,) = from_table(rows, GENOME)
-    assert block.alt == ["G", "C", "C"]
-    assert block.id == ["a", "a", "."]
-    assert block.rejects[0].reason == "missing-alt"
-    frame = pl.DataFrame(rows, schema=["chrom", "pos", "ref", "alt", "id"], orient="row")
-    (other,) = from_table(frame.select("id", "alt", "ref", "pos", "chrom"), GENOME)
-    assert alleles([other]) == alleles([block])
-    with pytest.raises(InputError, match="lacks the columns alt"):
-        from_table(frame.drop("alt"), GENOME)
-    with pytest.raises(InputError, match="record '2': the row has 3 values"):
-        list(from_table([("chr1", 5, "T", "G"), ("chr1", 5, "T")], GENOME))
-    with pytest.raises(InputError, match="'x' is not a whole number"):
-        list(from_table([("chr1", "x", "T", "G")], GENOME))
-
-
-def test_a_frame_of_pandas_is_one_of_polars(tmp_path):
-    pandas = pytest.importorskip("pandas")
-    rows = [("chr1", 5, "T", "G,C", "a"), ("chr1", 9, "A", "C", None), ("chr1", 9, "A", None, "c")]
-    frame = pandas.DataFrame(rows, columns=["chrom", "pos", "ref", "alt", "id"], index=[7, 7, 2])
-    known = list(from_table(rows, GENOME))
-    for other in (frame, frame.convert_dtypes(), frame[["alt", "id", "pos", "ref", "chrom"]]):
-        (block,) = from_table(other, GENOME)
-        assert alleles([block]) == alleles(known)
-        assert (block.id, block.rejects) == (known[0].id, known[0].rejects)
-    with pytest.raises(InputError, match=r"lacks the columns pos, alt.*polars or pandas"):
-        from_table(frame.drop(columns=["pos", "alt"]), GENOME)
-
-
-@pytest.mark.parametrize(
-    ("table", "message"),
-    [
-        (pl.LazyFrame({"chrom": ["chr1"]}), "are a polars.*LazyFrame, not a table"),
-        ({"chrom": ["chr1"]}, "are a builtins.dict, not a table"),
-        (5, "are a builtins.int, not a table"),
-        ([("chr1", 5, "T", "G"), {"chrom": "chr1"}], "record '2': the row is {'chrom': 'chr1'}"),
-        (["chr1\t5\tT\tG"], "record '1': the row is 'chr1.*Give a data frame"),
-        ([7], "record '1': the row is 7"),
-    ],
-)
-def test_what_is_no_table(table, message):
-    with pytest.raises(InputError, match=message):
-        list(from_table(table, GENOME))
-
-
-BAD = {
-    "chr1\tx\t.\tT\tG\t.\t.\t.\n": "line 5: the position 'x' is not a whole number",
-    "chr1\t-5\t.\tT\tG\t.\t.\t.\n": "line 5: the position '-5' is not a whole number",
-    "chr1\t5.0\t.\tT\tG\t.\t.\t.\n": "line 5: the position '5.0' is not",
-    "chr1\t1_0\t.\tT\tG\t.\t.\t.\n": "line 5: the position '1_0' is not",
-    "chr1\t\t.\tT\tG\t.\t.\t.\n": "line 5: the position '' is not",
-    f"chr1\t{'9' * 20}\t.\tT\tG\t.\t.\t.\n": "line 5: the position '9999",
-    "chr1\t5\t.\tT\n": "line 5: the record has 4 columns, the header names 8",
-    "chr1\t5\t.\tT\tG\t.\n": "line 5: the record has 6 columns, the header names 8",
-    "chr1 5 . T G . . .\n": "line 5: the fields are separated by spaces",
-}
-
-
-@pytest.mark.parametrize("line", BAD)
-def test_broken_records_are_refused_with_their_line(tmp_path, line):
-    with pytest.raises(InputError, match=BAD[line]):
-        read(vcf(tmp_path / "a.vcf", line))
-
-
-HEADLESS = {
-    "chr1\t5\t.\tT\tG\t.\t.\t.\n": "line 1: begins neither as VCF nor with column names",
-    "##fileformat=VCFv4.2\nchr1\t5\t.\tT\tG\n": "the line of column names .#CHROM POS",
-    "##fileformat=VCFv4.2\n": "the line of column names .#CHROM POS",
-    "\x89PNG\n\x1a\n": "begins neither as VCF",
-    ">chr1\nACGT\n": "begins neither as VCF",
-    "chrom pos ref alt\nchr1 5 T G\n": "line 1: the column names are separated by spaces",
-    "chrom\tpos\tref\nchr1\t5\tT\n": "lacks alt",
-    "": "is empty",
-    "\n\n": "the line of column names",
-}
-
-
-@pytest.mark.parametrize("text", HEADLESS)
-def test_what_has_no_header_is_refused(tmp_path, text):
-    (tmp_path / "a.vcf").write_bytes(text.encode("latin-1"))
-    with pytest.raises(InputError, match=HEADLESS[text]):
-        read(tmp_path / "a.vcf")
-
-
 @pytest.mark.parametrize("cut", [28, 40, 5000])
 def test_truncated_bgzip_is_refused(tmp_path, cut, monkeypatch):
     records = [record(5, "T", "A", name=f"n{i * 7919 % 10007}") for i in range(30_000)]
@@ -433,34 +345,6 @@ def test_truncated_bcf_is_refused(tmp_path, form, monkeypatch):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data[:-cut])))
         with pytest.raises(InputError, match=r"truncated|cannot be read as BCF"):
             read("-")
-
-
-class Failing(io.RawIOBase):
-    """Bytes, and then what is wrong with them."""
-
-    def __init__(self, error: Exception) -> None:
-        self.left, self.error = 3, error
-
-    def read(self, size: int = -1) -> bytes:
-        if not self.left:
-            raise self.error
-        self.left -= 1
-        return b"x" * 10
-
-
-@pytest.mark.parametrize("error", [InputError("cut short"), ValueError("cut short")])
-def test_what_is_wrong_with_piped_bytes_is_always_told(error):
-    for _ in range(50):
-        with (
-            pytest.raises(type(error), match="cut short"),
-            _piped(Failing(error)) as reader,  # type: ignore[arg-type]
-        ):
-            assert reader.read() == b"x" * 30
-
-
-def test_a_pipe_may_be_left_early():
-    with _piped(io.BufferedReader(io.BytesIO(bytes(1 << 20)))) as reader:  # type: ignore[arg-type]
-        assert reader.read(5) == bytes(5)
 
 
 def test_missing_files_and_bad_options_are_refused(tmp_path):
@@ -504,17 +388,3 @@ def test_bad_windows_are_refused():
             anchored_windows(GENOME, block, 20, center=center)
     with pytest.raises(InputError, match="the anchor is 'both'"):
         anchored_windows(GENOME, block, 20, anchor="both")  # pyright: ignore[reportArgumentType]
-
-
-def test_reading_loads_no_tables_and_no_htslib(tmp_path):
-    path = vcf(tmp_path / "a.vcf", *SOME)
-    code = (
-        "import sys; from danq.genome.alphabet import encode; from danq.genome.packed import *;"
-        "from danq.genome.variants import open_variants;"
-        f"g = PackedGenome.from_contigs([('chr1', encode({TEXT['chr1']!r}))]);"
-        f"print(*map(len, open_variants({str(path)!r}, g))); print(*sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    first, modules = done.stdout.splitlines()
-    assert first == "5"
-    assert {"pysam", "polars", "pyfaidx", "torch"} & set(modules.split()) == set()

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from danq.errors import InputError
-from danq.inference.odds import odds
 from danq.inference.variants.allele_scores import (
     SCORES,
     View,
@@ -40,17 +39,6 @@ def test_scores_are_those_of_deepsea_averaged_over_strands():
         np.testing.assert_allclose(done.score(name), wanted, rtol=1e-9, atol=1e-12)
     product = np.abs(done.score("diff") * done.score("logit"))
     np.testing.assert_array_equal(done.score("product"), product)
-
-
-@pytest.mark.parametrize("z", [-1e30, -200.0, -30.0, 0.0, 25.0, 28.0, 35.0, 80.0, 1e30])
-def test_log_odds_with_deepseas_guard_far_out(z):
-    found = odds(np.array([[z]], dtype=np.float32))
-    # In the limits: z / ln 2 far below, and log2(1 / 1e-12) far above.
-    p = 1 / (1 + math.exp(-z)) if abs(z) < 500 else float(z > 0)
-    rest = 1 / (1 + math.exp(z)) if abs(z) < 500 else float(z < 0)
-    bits = max(z, -500) / math.log(2) if z < 0 else math.log2(p / (rest + 1e-12))
-    assert found.probability[0, 0] == pytest.approx(p, abs=1e-15)
-    assert found.bits[0, 0] == pytest.approx(bits, rel=1e-9, abs=1e-9)
 
 
 def test_summaries():

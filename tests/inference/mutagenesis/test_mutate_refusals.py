@@ -1,0 +1,75 @@
+"""What `mutate_file` refuses, and that it then leaves nothing behind."""
+
+from __future__ import annotations
+
+import pytest
+
+import danq
+from danq.errors import InputError
+from danq.inference.mutagenesis.mutate import mutate_file
+from danq.models import Model
+
+EXACT = {"device": "cpu", "precision": "fp32", "tolerance": 0.0}
+
+
+@pytest.fixture
+def model(small_model) -> Model:
+    return small_model()
+
+
+REGION = {"region": "chrI:1-30"}
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({}, "exactly one of an input file and a region"),
+        ({"region": "chrI:1-30", "input": "genome.fa"}, "exactly one of"),
+        ({"region": "chrI:1-30", "genome": None}, "given without its genome"),
+        ({"region": "chrI:80-91"}, "chrI:80-91 .* is not inside the contig, which has 90 bases"),
+        ({"region": "chrX:1-5"}, "the genome has"),
+        ({"region": "chrI:9-5"}, "ends at 5, below its start"),
+        ({"region": "chrI:0-5"}, "below 1"),
+        ({"input": "genome.fa"}, "FASTA, which needs no genome"),
+        ({"input": "rows.bed", "genome": None}, "a BED file needs its genome"),
+        ({"input": "beyond.bed"}, "end beyond their contig"),
+        ({"input": "empty.bed"}, "holds no interval"),
+        ({"input": "empty.fa", "genome": None}, "without sequence|no sequence|empty"),
+        ({**REGION, "chrom_map": "rows.bed"}, "only the contigs of a BED file"),
+        ({**REGION, "pairs": "5"}, "the pairs '5' are not start-end"),
+        ({**REGION, "pairs": "5-5"}, "hold no two bases"),
+        ({**REGION, "pairs": "0-5"}, "hold no two bases"),
+        ({**REGION, "pairs": "25-31"}, "pairs 25-31 are not inside chrI:1-30"),
+        ({**REGION, "pairs": "chrM:2-5"}, "no sequence has that name"),
+        ({"input": "rows.bed", "pairs": "2-5"}, "in any of 2 sequences"),
+        ({"region": "chrI:1-41", "pairs": "2-5"}, "41 bases are more than the window of 40"),
+        ({**REGION, "tracks": ["Gal4"]}, "no track 'Gal4'"),
+        ({**REGION, "out": "a.txt"}, "names no kind of output"),
+        ({**REGION, "out": "folder"}, "names no kind of output for changed bases"),
+        ({**REGION, "out": "there.tsv"}, "exists already"),
+    ],
+)
+def test_what_is_refused(model, genome, tmp_path, monkeypatch, given, problem):
+    monkeypatch.chdir(tmp_path)
+    for name, text in {
+        "rows.bed": "chrI\t0\t9\nchrI\t20\t29\n",
+        "beyond.bed": "chrI\t85\t91\n",
+        "empty.bed": "#\n",
+        "empty.fa": ">x\n>y\nACGT\n",
+        "there.tsv": "old",
+    }.items():
+        (tmp_path / name).write_text(text)
+    before = {path.name for path in tmp_path.iterdir()} | {"genome.fa.fai"}
+    out = given.pop("out", "a.tsv") if "out" in (given := dict(given)) else "a.tsv"
+    with pytest.raises(InputError, match=problem):
+        mutate_file(model, out, **{"genome": genome, **given}, **EXACT)
+    assert {path.name for path in tmp_path.iterdir()} <= before
+    assert (tmp_path / "there.tsv").read_text() == "old"
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.tsv", "a.parquet"])
+def test_a_full_disk(model, genome, tmp_path, full_disk, name):
+    danq.Genome(genome).close()
+    with full_disk(2000), pytest.raises(InputError, match="cannot be written"):
+        mutate_file(model, tmp_path / name, region="chrIV", genome=genome, **EXACT)
+    assert {path.name for path in tmp_path.iterdir()} == {"genome.fa", "genome.fa.fai"}

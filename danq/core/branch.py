@@ -22,24 +22,37 @@ class Steps(NamedTuple):
 
     Attributes
     ----------
+    inputs
+        ``(T R + S, F)``: those of the references, step after step, and then the branches' own,
+        branch after branch, each step after step. Float32 or bfloat16, in which products are taken.
     references
-        ``(R, T, F)`` inputs of the references.
-    own
-        ``(S, F)`` the branches' own inputs, branch after branch, step after step.
+        R.
+    length
+        T.
     offset
-        ``(A,)`` row of ``own`` where a branch begins.
+        ``(A,)`` number of a branch's first own input.
     owner
         ``(A,)`` reference of a branch.
     first, last
         ``(A,)`` first and last step of a branch's own, both included.
     """
 
-    references: Float[Tensor, "R T F"]
-    own: Float[Tensor, "S F"]
+    inputs: Float[Tensor, "N F"]
+    references: int
+    length: int
     offset: Int[np.ndarray, "A"]
     owner: Int[np.ndarray, "A"]
     first: Int[np.ndarray, "A"]
     last: Int[np.ndarray, "A"]
+
+    def at(self, time: int) -> Float[Tensor, "R F"]:
+        """The references' inputs at a step."""
+        return self.inputs[time * self.references : (time + 1) * self.references]
+
+    @property
+    def own(self) -> Float[Tensor, "S F"]:
+        """The branches' own inputs."""
+        return self.inputs[self.length * self.references :]
 
 
 class Piece(NamedTuple):
@@ -61,20 +74,9 @@ class Piece(NamedTuple):
     which: Int[np.ndarray, "N"]
 
 
-def operand(steps: Steps, dtype: torch.dtype) -> Float[Tensor, "N F"]:
-    """All inputs as `scan` takes them: references step after step, then the branches' own."""
-    count, length, features = steps.references.shape
-    rows = count * length
-    both = steps.references.new_empty(rows + len(steps.own), features, dtype=dtype)
-    both[:rows].view(length, count, features).copy_(steps.references.transpose(0, 1))
-    both[rows:] = steps.own
-    return both
-
-
 def scan(
     rnn: nn.LSTM | nn.GRU,
     steps: Steps,
-    inputs: Float[Tensor, "N F"],
     *,
     reverse: bool,
     tolerance: float,
@@ -90,10 +92,7 @@ def scan(
     rnn
         A layer with one stack.
     steps
-        References and branches.
-    inputs
-        What `operand` makes of them; products are taken in its precision, float32 or bfloat16.
-        States are float32.
+        References and branches. States are float32.
     reverse
         Read backwards, with the weights of the backward direction.
     tolerance
@@ -104,17 +103,16 @@ def scan(
     Piece
         Of at most `PIECE` steps. Its tensors are overwritten by the next one.
     """
-    references = steps.references
-    count, length, _ = references.shape
+    count, length, inputs = steps.references, steps.length, steps.inputs
     layer = _Layer(rnn, reverse, inputs.dtype)
     weight = layer.weight_ih.t()
     products = inputs.new_empty(PIECE * count + len(steps.own), weight.shape[1])
-    torch.mm(inputs[length * count :], weight, out=products[PIECE * count :])
+    torch.mm(steps.own, weight, out=products[PIECE * count :])
     joins = length - 1 - steps.last if reverse else steps.first
     queue = np.argsort(joins, kind="stable")
     queue = queue[(steps.first <= steps.last)[queue]]
     joins = joins[queue]
-    rows = _Rows(layer, count, len(queue), references.device)
+    rows = _Rows(layer, count, len(queue), inputs.device)
     for number, piece in enumerate(pieces(length, reverse=reverse)):
         start, low = number * PIECE, min(piece)
         # Of these steps alone, so that what is read next is still in the cache.
@@ -143,23 +141,24 @@ def pieces(length: int, *, reverse: bool) -> list[range]:
     return [times[start : start + PIECE] for start in range(0, length, PIECE)]
 
 
-def changes_alone(steps: Steps, dtype: torch.dtype) -> Iterator[Piece]:
+def changes_alone(steps: Steps) -> Iterator[Piece]:
     """The same of a model without a temporal layer: its steps themselves, one by one."""
-    device = steps.references.device
-    for time in range(steps.references.shape[1]):
+    device = steps.inputs.device
+    for time in range(steps.length):
         which = np.flatnonzero((steps.first <= time) & (time <= steps.last))
         place = torch.from_numpy(steps.offset[which] + time - steps.first[which]).to(device)
         owner = torch.from_numpy(steps.owner[which]).to(device)
-        known = steps.references[:, time]
-        own = steps.own[place] - known[owner]
-        yield Piece(range(time, time + 1), torch.cat([known, own]).to(dtype), which)
+        known = steps.at(time)
+        yield Piece(
+            range(time, time + 1), torch.cat([known, steps.own[place] - known[owner]]), which
+        )
 
 
 def _source(
     steps: Steps, which: Int[np.ndarray, "N"], time: int, base: int
 ) -> Int[np.ndarray, "M"]:
     """Row of the products for every row at a step: references, from ``base`` on, then branches."""
-    count = len(steps.references)
+    count = steps.references
     first, last = steps.first[which], steps.last[which]
     own = PIECE * count + steps.offset[which] + time - first
     mine = (first <= time) & (time <= last)

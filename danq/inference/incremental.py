@@ -30,7 +30,7 @@ from danq.core import (
     Recurrent,
     SymbolConv,
 )
-from danq.core.branch import Piece, Steps, changes_alone, operand, pieces, scan
+from danq.core.branch import Piece, Steps, changes_alone, pieces, scan
 from danq.device import Precision, autocast, resolve_device, resolve_precision, side_by_side
 from danq.inference.forward import BATCH_SIZE
 from danq.jit import parallel_kernel
@@ -45,6 +45,9 @@ PASS_VALUES = 64_000_000
 PASS_PRODUCTS = 210_000_000
 """Multiplications of a step of a pass, about: enough to keep a thread busy, and few enough that
 its states stay in the cache."""
+
+ENCODED_VALUES = 750_000
+"""Values of the encoder that are made at a time: 3 MB in float32."""
 
 
 class Incremental:
@@ -276,23 +279,39 @@ class _Parts:
 
     def encode(self, reference: UInt8[np.ndarray, "R L"], changes: _Changes) -> Steps:
         """Steps of the references, and those of the alternates that differ."""
-        device = self.bias.device
-        known = self.encoder(torch.from_numpy(np.ascontiguousarray(reference)).to(device))
+        device, length, known = self.bias.device, self.length, len(reference)
         counts = np.maximum(0, changes.last - changes.first + 1)
         offset = np.cumsum(counts) - counts
-        own = known.new_empty(int(counts.sum()), known.shape[2])
+        rows = known * length + int(counts.sum())
+        inputs = torch.empty(rows, self.encoder.out_features, dtype=self.dtype, device=device)
+        steps = Steps(inputs, known, length, offset, changes.owner, changes.first, changes.last)
+        by_step = inputs[: known * length].view(length, known, -1)
+        for some in self._batches(known, length):
+            codes = torch.from_numpy(np.ascontiguousarray(reference[some])).to(device)
+            by_step[:, some] = self.encoder(codes).transpose(0, 1)
         for count in np.unique(counts[counts > 0]):
-            rows = np.flatnonzero(counts == count)
+            alike = np.flatnonzero(counts == count)
             bases = self.field + (int(count) - 1) * self.stride
-            at = changes.first[rows, None] * self.stride + np.arange(bases)
-            codes = torch.from_numpy(changes.codes[rows[:, None], at]).to(device)
-            places = (offset[rows, None] + np.arange(count)).ravel()
-            own[torch.from_numpy(places).to(device)] = self.encoder(codes).flatten(0, 1)
-        return Steps(known, own, offset, changes.owner, changes.first, changes.last)
+            for some in self._batches(len(alike), int(count)):
+                which = alike[some]
+                at = changes.first[which, None] * self.stride + np.arange(bases)
+                codes = torch.from_numpy(changes.codes[which[:, None], at]).to(device)
+                places = (offset[which, None] + np.arange(count)).ravel()
+                own = self.encoder(codes).flatten(0, 1).to(self.dtype)
+                steps.own[torch.from_numpy(places).to(device)] = own
+        return steps
+
+    def _batches(self, windows: int, steps: int) -> Iterator[slice]:
+        """Windows that are encoded together: on a CPU so few that their steps stay in the cache."""
+        most = windows
+        if self.bias.device.type == "cpu":
+            most = max(1, ENCODED_VALUES // (steps * self.encoder.out_features))
+        for start in range(0, windows, max(1, most)):
+            yield slice(start, min(windows, start + most))
 
     def first_layer(self, steps: Steps, tolerance: float) -> Tensor:
         """``(R + A, D)`` sums of the first dense layer, references first."""
-        count, device = len(steps.references), self.bias.device
+        count, device = steps.references, self.bias.device
         sums = torch.zeros(count + len(steps.owner), len(self.bias), device=device)
         sums[:count] = self.bias
         for direction, piece in self.pieces_of(steps, tolerance):
@@ -306,11 +325,10 @@ class _Parts:
     def pieces_of(self, steps: Steps, tolerance: float) -> Iterator[tuple[int, Piece]]:
         """What the temporal layer gives, direction by direction."""
         if self.rnn is None:
-            yield from ((0, piece) for piece in changes_alone(steps, self.dtype))
+            yield from ((0, piece) for piece in changes_alone(steps))
             return
-        inputs = operand(steps, self.dtype)
         for direction in range(1 + self.rnn.bidirectional):
-            for piece in scan(self.rnn, steps, inputs, reverse=direction == 1, tolerance=tolerance):
+            for piece in scan(self.rnn, steps, reverse=direction == 1, tolerance=tolerance):
                 yield direction, piece
 
     def rest(self, sums: Tensor) -> Tensor:

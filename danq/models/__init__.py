@@ -1,7 +1,15 @@
 """Models by name, their numbers, start values and files."""
 
 from danq.models.architecture import Architecture, Stage, build_module
-from danq.models.file import Model, ModelSpec, load_model, read_spec, save_model, untrained
+from danq.models.file import (
+    Model,
+    ModelSpec,
+    is_vision_model,
+    load_model,
+    read_spec,
+    save_model,
+    untrained,
+)
 from danq.models.initialise import (
     first_layer,
     initialise_danq,
@@ -24,6 +32,7 @@ __all__ = [
     "first_layer",
     "initialise_danq",
     "initialise_jaspar",
+    "is_vision_model",
     "load_model",
     "read_spec",
     "save_model",

@@ -127,6 +127,17 @@ def read_spec(path: str | Path) -> ModelSpec:
     return parse_spec(ModelSpec, fields, file)
 
 
+def is_vision_model(path: str | Path) -> bool:
+    """Whether a model file or run folder holds a vision task's model, or else one that reads DNA.
+
+    Raises
+    ------
+    InputError
+        As `read_header`.
+    """
+    return "task" in read_header(path)[0]
+
+
 def read_header(path: str | Path) -> tuple[dict[str, Any], Path]:
     """Fields of the header of any model file that danq wrote, and the file.
 

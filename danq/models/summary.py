@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,6 @@ def summary(model: str | Path | Model) -> str:
         "trained on": spec.data_digest,
         **{f"training {name}": value for name, value in spec.training.items()},
     }
-    lines = [_fact(name, value) for name, value in facts.items() if value not in ("", None)]
     codes = torch.zeros(1, spec.window, dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -56,7 +56,12 @@ def summary(model: str | Path | Model) -> str:
         )
     # torchinfo counts the products of its own layers alone, of which the first is none.
     table = [line for line in str(layers).splitlines() if "mult-adds" not in line]
-    return "\n".join([*lines, "", *table])
+    return "\n".join([*fact_lines(facts), "", *table])
+
+
+def fact_lines(facts: Mapping[str, Any]) -> list[str]:
+    """What a model's file says of it, a line or more each; what is empty is left out."""
+    return [_fact(name, value) for name, value in facts.items() if value not in ("", None)]
 
 
 def _fact(name: str, value: Any) -> str:

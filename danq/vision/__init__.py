@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from danq.vision.registry import TASKS as TASKS
     from danq.vision.registry import register as register
     from danq.vision.run import train as train
+    from danq.vision.summary import summary as summary
     from danq.vision.task import Classification as Classification
     from danq.vision.task import Sizes as Sizes
     from danq.vision.task import System as System
@@ -54,6 +55,7 @@ __getattr__, __dir__ = lazy_names(
         "read_clip": "danq.vision.clips:read_clip",
         "recipe": "danq.vision.task:recipe",
         "register": "danq.vision.registry:register",
+        "summary": "danq.vision.summary:summary",
         "train": "danq.vision.run:train",
         "write_data": "danq.vision.folder:write_data",
     },
@@ -77,6 +79,7 @@ __all__ = [
     "read_clip",
     "recipe",
     "register",
+    "summary",
     "train",
     "write_data",
 ]

@@ -28,6 +28,8 @@ class VisionSpec(BaseModel):
     """Every number that decides the module's shape."""
     facts: dict[str, Any]
     """Shapes, classes and vocabularies of the data it was trained on."""
+    inputs: dict[str, tuple[str, tuple[int, ...]]] = {}
+    """Type and shape of each field of one of its examples."""
     data_digest: str = ""
     training: dict[str, Any] = {}
     """Recipe and result of the training."""

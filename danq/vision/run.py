@@ -200,6 +200,7 @@ def _spec(
         system=system.name,
         numbers={**system.numbers, **numbers},
         facts=data.facts,
+        inputs={n: (str(a.dtype), a.shape[1:]) for n, a in data.train.arrays.items()},
         data_digest=data.digest,
         training={"recipe": recipe.model_dump(), "seed": seed},
     )

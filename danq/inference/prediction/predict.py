@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Literal, NamedTuple, overload
+from typing import Literal, NamedTuple, TypedDict, Unpack, overload
 
 import numpy as np
 import polars as pl
@@ -47,26 +47,31 @@ class Written(NamedTuple):
     columns: tuple[str, ...]
 
 
+class PredictOptions(TypedDict, total=False):
+    """Keywords of `predict`, which says what they mean."""
+
+    genome: Location | None
+    tile: int | None
+    region: str | None
+    chrom_map: Location | None
+    channels: str | None
+    tracks: Sequence[str] | None
+    strand: Strand
+    batch_size: int | None
+    device: str
+    precision: str
+    threads: int | None
+    overwrite: bool
+    progress: Progress | None
+    format: Format
+
+
 @overload
 def predict(
     models: AnyModel | Sequence[AnyModel],
     input: Location,
     out: None = None,
-    *,
-    genome: Location | None = None,
-    tile: int | None = None,
-    region: str | None = None,
-    chrom_map: Location | None = None,
-    channels: str | None = None,
-    tracks: Sequence[str] | None = None,
-    strand: Strand = "both",
-    batch_size: int | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-    format: Format = "danq",
+    **options: Unpack[PredictOptions],
 ) -> pl.DataFrame: ...
 
 
@@ -75,21 +80,7 @@ def predict(
     models: AnyModel | Sequence[AnyModel],
     input: Location,
     out: Location,
-    *,
-    genome: Location | None = None,
-    tile: int | None = None,
-    region: str | None = None,
-    chrom_map: Location | None = None,
-    channels: str | None = None,
-    tracks: Sequence[str] | None = None,
-    strand: Strand = "both",
-    batch_size: int | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-    format: Format = "danq",
+    **options: Unpack[PredictOptions],
 ) -> Written: ...
 
 

@@ -1,10 +1,12 @@
 """The table of `docs/vision.md`, from what `danq vision bench --out` wrote.
 
-    for task in direction gait; do danq vision bench $task --threads 1 --out bench/$task.json; done
+    for seed in 0 1 2; do
+        danq vision bench gait --seeds 1 --seed $seed --threads 1 --out bench/gait$seed.json
+    done
     python -m benchmarks.vision bench/*.json
 
 One line a task: the main figure of the task's first system, then of its other systems and of the
-baselines, each target with whether it was met, and the seconds that all systems of all seeds took.
+baselines, each target with whether it was met, and the seconds that all systems of one seed took.
 """
 
 from __future__ import annotations
@@ -12,35 +14,61 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from danq.errors import InputError
 from danq.vision import TASKS
-from danq.vision.benchmark import Row, TaskReport
+from danq.vision.benchmark import Row, TaskReport, report_on
+from danq.vision.registry import load_task
 
-HEAD = ("task", "figure", "first system", "others and baselines", "target", "parameters", "seconds")
+HEAD = (
+    "task",
+    "figure",
+    "first system",
+    "others and baselines",
+    "target",
+    "parameters",
+    "seconds a seed",
+    "seeds",
+)
 
 
 def read(paths: Sequence[Path]) -> list[TaskReport]:
-    """Reports of all files, in the order in which `danq vision list` names the tasks.
+    """Reports of all files, one a task, in the order in which `danq vision list` names the tasks.
 
     Raises
     ------
     InputError
-        When a file is not of `danq vision bench`, or of its quick form.
+        When a file is not of `danq vision bench`, is of its quick form, or repeats a seed.
     """
-    reports = []
+    found: dict[str, TaskReport] = {}
     for path in paths:
-        try:
-            tasks = json.loads(path.read_text(encoding="utf-8"))["tasks"]
-            for task in tasks:
-                rows = [Row(**row) for row in task.pop("rows")]
-                reports.append(TaskReport(rows=rows, **task))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"not a file of danq vision bench: {error}", file=path) from error
-        if reports and reports[-1].quick:
-            raise InputError("figures of the quick form mean nothing", file=path)
-    return sorted(reports, key=lambda report: list(TASKS).index(report.task))
+        for report in _reports(path):
+            if report.quick:
+                raise InputError("figures of the quick form mean nothing", file=path)
+            known = found.setdefault(report.task, report)
+            if known is not report:
+                if set(known.seeds) & set(report.seeds):
+                    raise InputError(f"a seed of {report.task} that was read before", file=path)
+                found[report.task] = _joined(known, report)
+    return [found[task] for task in TASKS if task in found]
+
+
+def _reports(path: Path) -> list[TaskReport]:
+    try:
+        tasks = json.loads(path.read_text(encoding="utf-8"))["tasks"]
+        return [TaskReport(rows=[Row(**row) for row in task.pop("rows")], **task) for task in tasks]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"not a file of danq vision bench: {error}", file=path) from error
+
+
+def _joined(one: TaskReport, other: TaskReport) -> TaskReport:
+    rows = [
+        replace(a, figures=a.figures + b.figures, seconds=a.seconds + b.seconds)
+        for a, b in zip(one.rows, other.rows, strict=True)
+    ]
+    return report_on(load_task(one.task), rows, False, [*one.seeds, *other.seeds])
 
 
 def line(report: TaskReport) -> str:
@@ -58,7 +86,8 @@ def line(report: TaskReport) -> str:
         "; ".join(told),
         "; ".join(targets),
         f"{first.parameters:,}",
-        f"{sum(sum(row.seconds) for row in report.rows):.0f}",
+        f"{sum(sum(row.seconds) for row in report.rows) / len(report.seeds):.0f}",
+        str(len(report.seeds)),
     ]
     return f"| {' | '.join(cells)} |"
 

@@ -92,6 +92,8 @@ class SequenceDecoder(nn.Module):
         self.embedding = nn.Embedding(vocabulary, embedding)
         self.attention = attention
         self.cell = nn.LSTMCell(embedding + found, hidden)
+        # As in the code of Vinyals et al.: what is described has to outlast the first words.
+        nn.init.ones_(self.cell.bias_ih[hidden : 2 * hidden])
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(hidden + found, vocabulary)
         self.out_features = vocabulary

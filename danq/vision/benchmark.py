@@ -6,8 +6,8 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import danq
@@ -33,12 +33,20 @@ class Row:
         Processor time of training or measuring, one number a seed.
     parameters
         Trained values; 0 for a baseline.
+    losses
+        Loss of some training examples before and after the training, a pair a seed.
     """
 
     name: str
     figures: list[Figures]
     seconds: list[float]
     parameters: int = 0
+    losses: list[tuple[float, float]] = field(default_factory=list)
+
+    @property
+    def learned(self) -> bool:
+        """Whether its loss fell with every seed."""
+        return all(after < before for before, after in self.losses)
 
     def means(self) -> Figures:
         """Mean of each figure over the seeds."""
@@ -59,7 +67,8 @@ class Row:
 
 @dataclass
 class TaskReport:
-    """A task's rows, and its targets with whether each was met (None in the quick form)."""
+    """A task's rows over some seeds, and its targets with whether each was met (None in the quick
+    form)."""
 
     task: str
     about: str
@@ -67,6 +76,12 @@ class TaskReport:
     rows: list[Row]
     targets: list[tuple[str, bool | None]]
     quick: bool
+    seeds: list[int]
+
+    @property
+    def stuck(self) -> list[Row]:
+        """Systems whose training did not lower their loss."""
+        return [row for row in self.rows if not row.learned]
 
     def text(self) -> str:
         """The report as a table for a person to read."""
@@ -88,6 +103,7 @@ class TaskReport:
             lines.append("  " + "  ".join(cells).rstrip())
         words = {True: "met", False: "NOT met", None: "not judged in the quick form"}
         lines += [f"  target: {text}: {words[met]}" for text, met in self.targets]
+        lines += [f"  {row.name}: did NOT learn, its loss did not fall" for row in self.stuck]
         return "\n".join(lines) + "\n"
 
 
@@ -95,6 +111,7 @@ def bench(
     tasks: Iterable[str] = (),
     *,
     seeds: int = 3,
+    seed: int = 0,
     quick: bool = False,
     device: str = "auto",
     threads: int | None = None,
@@ -107,8 +124,8 @@ def bench(
     ----------
     tasks
         Names; none for all.
-    seeds
-        Data, start values and order are drawn from each of the seeds 0, 1, ...
+    seeds, seed
+        How many seeds, and the first of them; data, start values and order are drawn from each.
     quick
         Few examples and epochs, to see that all works; targets are not judged.
     device, threads
@@ -125,7 +142,7 @@ def bench(
     """
     reports = []
     for task in load_tasks(tasks):
-        reports.append(_bench_task(task, seeds, quick, device, threads))
+        reports.append(_bench_task(task, range(seed, seed + seeds), quick, device, threads))
         if tell is not None:
             tell(reports[-1])
     if out is not None:
@@ -135,11 +152,18 @@ def bench(
     return reports
 
 
+def report_on(task: Task, rows: Sequence[Row], quick: bool, seeds: Sequence[int]) -> TaskReport:
+    """The report on a task, its targets judged by the means of all seeds."""
+    means = {row.name: row.means() for row in rows}
+    targets = [(target.text, None if quick else target.met(means)) for target in task.targets]
+    return TaskReport(task.name, task.about, task.shown, [*rows], targets, quick, [*seeds])
+
+
 def _bench_task(
-    task: Task, seeds: int, quick: bool, device: str, threads: int | None
+    task: Task, seeds: Sequence[int], quick: bool, device: str, threads: int | None
 ) -> TaskReport:
     rows: dict[str, Row] = {}
-    for seed in range(seeds):
+    for seed in seeds:
         data = task.make(seed, task.quick_sizes if quick else task.sizes)
         for system in task.systems:
             row = rows.setdefault(system.name, Row(system.name, [], []))
@@ -150,9 +174,7 @@ def _bench_task(
             started = time.process_time()
             row.figures.append(measured())
             row.seconds.append(time.process_time() - started)
-    means = {name: row.means() for name, row in rows.items()}
-    targets = [(target.text, None if quick else target.met(means)) for target in task.targets]
-    return TaskReport(task.name, task.about, task.shown, list(rows.values()), targets, quick)
+    return report_on(task, list(rows.values()), quick, seeds)
 
 
 def _train(
@@ -174,6 +196,7 @@ def _train(
     row.figures.append(result.figures)
     row.seconds.append(time.process_time() - started)
     row.parameters = result.parameters
+    row.losses.append(result.losses)
 
 
 def _short(value: float) -> str:

@@ -204,9 +204,9 @@ def test_bench_gives_mean_and_spread_and_writes_json(tmp_path, monkeypatch):
 
 def test_list_counts_parameters():
     entries = {entry.system: entry for entry in list_systems(["direction"])}
-    filters = 27 * 16 + 27 * 16 * 32 + 27 * 32 * 64
-    biases_and_norms = 3 * (16 + 32 + 64)
-    assert entries["c3d"].parameters == filters + biases_and_norms + 64 * 4 + 4
+    filters = 27 * 8 + 27 * 8 * 16 + 27 * 16 * 32
+    biases_and_norms = 3 * (8 + 16 + 32)
+    assert entries["c3d"].parameters == filters + biases_and_norms + 32 * 4 + 4
     assert all(dataclasses.asdict(entry)["paper"] for entry in entries.values())
 
 

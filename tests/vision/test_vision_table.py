@@ -10,37 +10,49 @@ from danq.errors import InputError
 from danq.vision.benchmark import Row, TaskReport
 
 
-def written(path, task, *, quick=False):
+def written(path, task, seeds, *, quick=False):
+    names = ["cnn-lstm", "tcn", "1-NN Euclidean"]
     rows = [
-        Row("ours", [{"accuracy": 0.9}, {"accuracy": 0.92}], [10.0, 12.0], 1234),
-        Row("chance", [{"accuracy": 0.25}, {"accuracy": 0.25}], [0.5, 0.5]),
-        Row("other figure", [{"loss": 1.0}, {"loss": 1.0}], [0.0, 0.0]),
+        Row(
+            name, [{"accuracy": 0.9 - 0.1 * n - 0.02 * seed} for seed in seeds], [10.0] * len(seeds)
+        )
+        for n, name in enumerate(names)
     ]
-    targets: list[tuple[str, bool | None]] = [("at least .9", True), ("above 1", False)]
-    report = TaskReport(task, "about it", ("accuracy", "loss"), rows, targets, quick)
+    rows[0].parameters = 1234
+    targets: list[tuple[str, bool | None]] = [("above 1-NN Euclidean", True)]
+    report = TaskReport(task, "about it", ("accuracy",), rows, targets, quick, list(seeds))
     path.write_text(json.dumps({"danq": "1", "tasks": [asdict(report)]}))
     return path
 
 
 def test_a_line_says_figure_baselines_targets_and_cost(tmp_path):
-    files = [written(tmp_path / f"{task}.json", task) for task in ("gait", "adding")]
-    lines = table(read(files)).splitlines()
-    assert len(lines) == 4
-    assert [line.split(" | ")[0] for line in lines[2:]] == ["| adding", "| gait"]
-    cells = [cell.strip() for cell in lines[3].strip("|").split("|")]
-    assert cells[1:] == [
-        "accuracy",
-        "ours 0.9100 ± 0.0141",
-        "chance 0.2500",
-        "at least .9: **met**; above 1: **not met**",
-        "1,234",
-        "23",
+    files = [
+        written(tmp_path / "gunpoint.json", "gunpoint", [0, 1]),
+        written(tmp_path / "motions0.json", "motions", [0]),
+        written(tmp_path / "motions1.json", "motions", [1]),
     ]
+    lines = table(read(files)).splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    assert cells[0] == [
+        "motions",
+        "accuracy",
+        "cnn-lstm 0.8900 ± 0.0141",
+        "tcn 0.7900; 1-NN Euclidean 0.6900",
+        "above 1-NN Euclidean: **met**",
+        "1,234",
+        "30",
+        "2",
+    ]
+    assert cells[1] == ["gunpoint", *cells[0][1:]]
+    assert len(cells) == 2
 
 
 def test_files_that_are_no_benchmark(tmp_path):
+    file = written(tmp_path / "gait.json", "gait", [0])
+    with pytest.raises(InputError, match="a seed of gait that was read before"):
+        read([file, file])
     with pytest.raises(InputError, match="figures of the quick form"):
-        read([written(tmp_path / "quick.json", "gait", quick=True)])
+        read([written(tmp_path / "quick.json", "gait", [0], quick=True)])
     (tmp_path / "other.json").write_text("{}")
     with pytest.raises(InputError, match="not a file of danq vision bench"):
         read([tmp_path / "other.json"])

@@ -84,7 +84,12 @@ class Captioner(nn.Module):
         self.encoder = conv_encoder(2, 3, channels)
         features = channels[-1]
         self.place = nn.Parameter(torch.zeros(positions, features))
-        self.flat = None if attend else nn.Linear(features * positions, features)
+        # Normalised, the picture counts as much as a word from the first.
+        self.flat = (
+            None
+            if attend
+            else nn.Sequential(nn.Linear(features * positions, features), nn.LayerNorm(features))
+        )
         pool = AttentionPool(features, attend, query_features=hidden) if attend else None
         self.decoder = SequenceDecoder(
             features, vocabulary, embedding=embedding, hidden=hidden, attention=pool

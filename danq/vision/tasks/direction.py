@@ -96,7 +96,8 @@ class Direction(Classification):
             "Conv(3) -> Mean -> Classes",
             "Tran et al., ICCV 2015",
             volume_model,
-            {"channels": [16, 32, 64]},
+            {"channels": [8, 16, 32]},
+            {"epochs": 3},
         ),
         System(
             "frame-mean",
@@ -104,7 +105,7 @@ class Direction(Classification):
             "pooled frame features: Yue-Hei Ng et al., CVPR 2015",
             frame_model,
             _FRAME | {"hidden": 0, "pooling": "mean"},
-            {"epochs": 3},
+            {"epochs": 2},
         ),
         System(
             "single-frame",
@@ -112,12 +113,12 @@ class Direction(Classification):
             "one frame alone",
             frame_model,
             _FRAME | {"hidden": 0, "pooling": "last"},
-            {"epochs": 3},
+            {"epochs": 2},
         ),
     )
-    recipe = recipe(epochs=8, lr=3e-3)
+    recipe = recipe(epochs=8, lr=3e-3, batch_size=32)
     quick_recipe = {"epochs": 4}  # noqa: RUF012
-    sizes = Sizes(6000, 400, 1000)
+    sizes = Sizes(3000, 300, 1000)
     quick_sizes = Sizes(600, 100, 200)
     targets = (
         Target("CNN-LSTM at least 97 %", lambda m: m["cnn-lstm"]["accuracy"] >= 0.97),

@@ -119,7 +119,7 @@ class Nowcasting(Task):
             f"patches -> ConvLSTM(state {width} x {width}) -> FrameForecaster",
             "Shi et al., NIPS 2015" if width > 1 else "Shi et al., states that do not spread",
             forecaster,
-            {"patch": 2, "hidden": [16], "width": 5, "state_width": width},
+            {"patch": 4, "hidden": [24], "width": 5, "state_width": width},
         )
         for width in (5, 1)
     )

@@ -86,7 +86,10 @@ class RegionCaptioner(nn.Module):
         self.encoder = nn.Sequential(halved, kept)
         self.align = RegionAlign(size) if size else None
         cells = max(1, size)
-        self.dense = Mlp(channels[-1] * cells**2 + 4, (features,))
+        # Normalised, a region counts as much as a word from the first.
+        self.dense = nn.Sequential(
+            Mlp(channels[-1] * cells**2 + 4, (features,)), nn.LayerNorm(features)
+        )
         self.decoder = SequenceDecoder(features, vocabulary, embedding=embedding, hidden=hidden)
 
     def memory(

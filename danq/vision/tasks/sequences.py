@@ -27,10 +27,21 @@ BLANK, DELIMITER, COPIED = 0, 9, 10
 
 
 def _systems(
-    build: Callable[..., nn.Module], blocks: str, numbers: Mapping[str, Mapping[str, Any]]
+    build: Callable[..., nn.Module],
+    blocks: str,
+    numbers: Mapping[str, Mapping[str, Any]],
+    recipes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[System, ...]:
+    own = recipes or {}
     return tuple(
-        System(kind, blocks.format(KINDS[kind]), PAPER, build, {"kind": kind, **numbers[kind]})
+        System(
+            kind,
+            blocks.format(KINDS[kind]),
+            PAPER,
+            build,
+            {"kind": kind, **numbers[kind]},
+            own.get(kind, {}),
+        )
         for kind in KINDS
     )
 
@@ -72,12 +83,13 @@ class Adding(Task):
         last_step_model,
         "{} -> Last -> regression",
         {
-            "tcn": {"channels": [24] * 4, "width": 8},
+            "tcn": {"channels": [16] * 5, "width": 8, "start": "he"},
             "gru": {"hidden": 48},
             "lstm": {"hidden": 48},
         },
+        {"tcn": {"epochs": 6, "batch_size": 16, "lr": 4e-3}},
     )
-    recipe = recipe(epochs=10, batch_size=32, lr=4e-3)
+    recipe = recipe(epochs=4, batch_size=32, lr=1e-2)
     sizes = Sizes(8000, 500, 1000)
     quick_sizes = Sizes(500, 100, 200)
     shown = ("loss",)
@@ -131,6 +143,7 @@ class CopyMemory(Task):
             "gru": {"embed": 10, "hidden": 48},
             "lstm": {"embed": 10, "hidden": 48},
         },
+        {"tcn": {"epochs": 3}},
     )
     recipe = recipe(epochs=4, batch_size=32, lr=4e-3)
     sizes = Sizes(8000, 500, 1000)

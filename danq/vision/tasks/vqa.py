@@ -96,7 +96,10 @@ class MultipliedAnswer(Answer):
         features: int,
     ) -> None:
         super().__init__()
-        self.image = image_cnn(facts["shape"], channels, features)
+        # Normalised, as by Antol et al.: else the product falls back on the question alone.
+        self.image = nn.Sequential(
+            image_cnn(facts["shape"], channels, features), nn.BatchNorm1d(features)
+        )
         self.question = Words(len(facts["vocabulary"]), embed, hidden)
         self.fusion = Multiply([features, hidden], features)
         self.head = Classes(Mlp(features, (features,)), len(facts["classes"]))
@@ -147,7 +150,7 @@ class VisualQuestions(Classification):
             "{image}, {tokens -> LSTM} -> Multiply -> Classes",
             "Antol et al., ICCV 2015",
             MultipliedAnswer,
-            {"channels": [16, 32, 32], "embed": 32, "hidden": 64, "features": 64},
+            {"channels": [16, 32, 64], "embed": 32, "hidden": 64, "features": 256},
         ),
         System(
             "san",
@@ -165,7 +168,7 @@ class VisualQuestions(Classification):
             {"epochs": 2},
         ),
     )
-    recipe = recipe(epochs=12, lr=3e-3, batch_size=32)
+    recipe = recipe(epochs=16, lr=4e-3, batch_size=32)
     quick_recipe = {"epochs": 4}  # noqa: RUF012
     sizes = Sizes(3700, 300, 1000)
     quick_sizes = Sizes(200, 20, 40)

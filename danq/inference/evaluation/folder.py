@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from danq.output import comment_lines, replacing_folder
+from danq.inference.writers.tsv import write_table
+from danq.output import replacing_folder
 
 if TYPE_CHECKING:
     from danq.inference.evaluation.evaluate import EvaluationReport
@@ -153,8 +154,6 @@ def calibration_rows(report: EvaluationReport) -> pl.DataFrame:
 
 
 def _write_tsv(path: Path, table: pl.DataFrame, about: Mapping[str, Any]) -> None:
-    """Comment lines of provenance, one header line, one line a row; empty where undefined."""
-    with path.open("wb") as file:
-        file.write(comment_lines({name: about[name] for name in _SHOWN}))
-        plain = table.with_columns(pl.selectors.float().fill_nan(None))
-        plain.write_csv(file, separator="\t", quote_style="never")
+    """A table with those parts of the provenance that a reader wants; empty where undefined."""
+    plain = table.with_columns(pl.selectors.float().fill_nan(None))
+    write_table(path, plain, {name: about[name] for name in _SHOWN})

@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 
 import danq
 from danq.errors import InputError
+from danq.inference.writers.tsv import write_table
 from danq.interpretation.functional.classifier import (
     FOLDS,
     CrossValidation,
@@ -30,7 +31,7 @@ from danq.interpretation.functional.features import (
     read_table,
     refuse_repeats,
 )
-from danq.output import check_target, comment_lines, replacing
+from danq.output import check_target, replacing
 
 LABEL = "label"
 
@@ -156,13 +157,13 @@ def classify_variants(
     )
     with ExitStack() as stack:
         if out is not None:
-            _write(stack.enter_context(replacing(out, overwrite)), report.table, about)
+            write_table(stack.enter_context(replacing(out, overwrite)), report.table, about)
         if more is not None and apply is not None:
             model = fit(features.values, marks, seed)
             said = pl.Series("probability", functional_probability(model, more.values))
             about = {**about, "applied_to": str(apply[0])}
             path = stack.enter_context(replacing(apply[1], overwrite))
-            _write(path, more.variants.with_columns(said), about)
+            write_table(path, more.variants.with_columns(said), about)
     return report
 
 
@@ -267,12 +268,6 @@ def _fold_table(marks: UInt8[np.ndarray, " V"], result: CrossValidation) -> pl.D
             "aupr": result.aupr,
         }
     )
-
-
-def _write(path: Path, table: pl.DataFrame, about: dict[str, Any]) -> None:
-    with path.open("wb") as file:
-        file.write(comment_lines(about))
-        table.write_csv(file, separator="\t", quote_style="never")
 
 
 def _mean(values: pl.Series) -> str:

@@ -16,6 +16,7 @@ from danq.errors import InputError
 from danq.genome.motifs import read_motifs, write_meme
 from danq.inference.evaluation.matching import open_matching
 from danq.inference.forward import Strand
+from danq.inference.writers.tsv import write_table
 from danq.interpretation.motifs.filters import (
     BATCH_SIZE,
     BlockSource,
@@ -25,7 +26,7 @@ from danq.interpretation.motifs.filters import (
     filter_sites,
 )
 from danq.interpretation.motifs.table import Q_LIMIT, Known, Matched, motif_table
-from danq.output import check_folder, comment_lines, replacing_folder
+from danq.output import check_folder, replacing_folder
 
 if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset
@@ -215,7 +216,4 @@ def _fill(folder: Path, report: MotifReport) -> None:
 
 
 def _write_tsv(path: Path, table: pl.DataFrame, about: dict[str, Any]) -> None:
-    with path.open("wb") as file:
-        file.write(comment_lines(about))
-        short = table.with_columns(pl.selectors.float().round_sig_figs(5))
-        short.write_csv(file, separator="\t", quote_style="never")
+    write_table(path, table.with_columns(pl.selectors.float().round_sig_figs(5)), about)

@@ -69,11 +69,6 @@ class Parts:
     overwrite
         Throw away what is there.
 
-    Attributes
-    ----------
-    counts
-        Figures of the blocks that are finished.
-
     Raises
     ------
     InputError
@@ -91,7 +86,7 @@ class Parts:
         overwrite: bool = False,
     ) -> None:
         self.folder = folder_of(out)
-        self.counts: list[dict[str, int]] = []
+        self._counts: list[dict[str, int]] = []
         self._request = dict(request)
         check_folder(
             self.folder,
@@ -100,9 +95,9 @@ class Parts:
             remedy="Go on with that run (--resume), or replace it (--overwrite)",
         )
         self._removed = False
-        # What a block needs to be vouched for is done while the next one is scored.
+        # A block is written while the next one is scored.
         self._worker = ThreadPoolExecutor(1)
-        self._vouching: Future[None] | None = None
+        self._writing: Future[Mapping[str, int]] | None = None
         self._journal = self._locked()
         try:
             if not resume:
@@ -134,6 +129,12 @@ class Parts:
         else:
             self.remove()
 
+    @property
+    def counts(self) -> list[dict[str, int]]:
+        """Figures of the blocks that are finished."""
+        self._settle()
+        return self._counts
+
     def __iter__(self) -> Iterator[Part]:
         for number, counts in enumerate(self.counts):
             tables = {
@@ -144,28 +145,19 @@ class Parts:
 
     def values(self, number: int) -> np.ndarray:
         """``(V, C)`` values of a finished block, read where they are touched."""
+        self._settle()
         return np.load(self._file(number, VALUES, "npy"), mmap_mode="r")
 
     def add(self, part: Part) -> None:
-        """Write a block and then its line in the journal.
-
-        The line is written in the background, once the block is on the disk.
+        """Write a block and then its line in the journal, in the background.
 
         Raises
         ------
         InputError
-            When the system refuses to write, as on a full disk; perhaps at a later block, or at
-            the end of the ``with``.
+            When the system refused to write the block before this one, as on a full disk. Of the
+            last block, the next method that is called says so, or the end of the ``with``.
         """
-        number = len(self.counts)
-        with refusals(self.folder):
-            for name, table in part.tables.items():
-                with os_errors(PolarsError):
-                    table.write_ipc(self._file(number, name, "arrow"))
-            np.save(self._file(number, VALUES, "npy"), part.values)
-        self._settle()
-        self.counts.append(dict(part.counts))
-        self._vouching = self._worker.submit(self._vouch, number, dict(part.counts))
+        self._writing = self._worker.submit(self._write, len(self.counts), part)
 
     def remove(self) -> None:
         """Throw the folder away."""
@@ -176,19 +168,24 @@ class Parts:
         self._removed = True
         self._journal.close()
 
-    def _vouch(self, number: int, counts: Mapping[str, int]) -> None:
+    def _write(self, number: int, part: Part) -> Mapping[str, int]:
         with refusals(self.folder):
+            for name, table in part.tables.items():
+                with os_errors(PolarsError):
+                    table.write_ipc(self._file(number, name, "arrow"))
+            np.save(self._file(number, VALUES, "npy"), part.values)
             files = self._files(number)
             digests = {file.name: sha256_of(file) for file in files}
             for path in (*files, self.folder):
                 _sync(path)
-            self._note({"counts": counts, "files": digests})
+            self._note({"counts": dict(part.counts), "files": digests})
+        return dict(part.counts)
 
     def _settle(self) -> None:
         """Wait until the journal vouches for all blocks."""
-        vouching, self._vouching = self._vouching, None
-        if vouching is not None:
-            vouching.result()
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            self._counts.append(dict(writing.result()))
 
     def _locked(self) -> BinaryIO:
         """The journal, opened and locked."""
@@ -232,7 +229,7 @@ class Parts:
             files = entry.get("files", {})
             if not files or any(_digest(self.folder / name) != files[name] for name in files):
                 break
-            self.counts.append(entry["counts"])
+            self._counts.append(entry["counts"])
             kept += len(line)
         self._journal.truncate(kept)
 

@@ -19,6 +19,7 @@ from danq.core.frame import ClipEncoder, FrameEncoder, without_classifier
 from danq.core.freezing import Freezable, freezable
 from danq.core.fusion import Concat, LateFusion, Multiply, Streams
 from danq.core.heads import Classes, DensePixel, Mlp, MultiLabel, PerStep, Vote
+from danq.core.kernel_attention import KernelAttention
 from danq.core.losses import (
     contrastive_loss,
     doubly_stochastic,
@@ -59,6 +60,7 @@ __all__ = [
     "Freezable",
     "GlobalPool",
     "Hypothesis",
+    "KernelAttention",
     "Last",
     "LateFusion",
     "Max",

@@ -41,3 +41,11 @@ def measure(
     """A task's figures of a module on examples."""
     with evaluating(module, device), torch.inference_mode(), autocast(device, precision):
         return task.figures(module, examples, device)
+
+
+def mean_loss(
+    task: Task, module: nn.Module, examples: Examples, device: torch.device, precision: Precision
+) -> float:
+    """A task's loss of a module on examples."""
+    with evaluating(module, device), torch.inference_mode(), autocast(device, precision):
+        return task.mean_loss(module, examples, device)

@@ -30,9 +30,9 @@ from danq.training.run_folder import check_run_folder, prepare_run_folder
 from danq.vision.examples import Data
 from danq.vision.folder import read_data
 from danq.vision.model import VisionSpec, build, load_vision_model
-from danq.vision.problem import TaskProblem, measure
+from danq.vision.problem import TaskProblem, mean_loss, measure
 from danq.vision.registry import load_task
-from danq.vision.task import System, Task
+from danq.vision.task import ROUND, System, Task
 
 log = logging.getLogger("danq")
 
@@ -55,6 +55,8 @@ class VisionResult:
         Number of trained values.
     figures
         Figures of the best model on the test split.
+    losses
+        Mean loss of some training examples before the training and with the best model.
     """
 
     folder: Path
@@ -63,6 +65,7 @@ class VisionResult:
     seconds: float
     parameters: int
     figures: Figures
+    losses: tuple[float, float]
 
 
 def train(
@@ -135,6 +138,8 @@ def train(
     torch.manual_seed(seed)
     module = build(spec)
     encoders(module, recipe)  # refuses what cannot be frozen before anything is written
+    some = data.train.rows(slice(ROUND))
+    before = mean_loss(work, module, some, where, kind)
     prepare_run_folder(folder, None, resume=resume)
     tables = {"task": {"name": work.name, "system": chosen.name}, "model": spec.numbers}
     tables |= {"training": recipe.model_dump(), "run": run.model_dump(exclude_none=True)}
@@ -168,6 +173,7 @@ def train(
         fit.progress.seconds,
         sum(p.numel() for p in module.parameters()),
         figures,
+        (before, mean_loss(work, kept, some, where, kind)),
     )
 
 

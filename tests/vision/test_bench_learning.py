@@ -1,0 +1,45 @@
+"""A benchmark says, and its command's exit code says, when a system did not learn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import danq.vision.benchmark as benchmark
+from danq.vision.registry import load_task
+from danq.vision.run import VisionResult, train
+from danq.vision.task import Sizes
+from danq_cli.main import run
+
+WORDS = ["vision", "bench", "direction", "--quick", "--device", "cpu", "--threads", "1"]
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    task = load_task("direction")
+    monkeypatch.setattr(type(task), "quick_sizes", Sizes(32, 8, 8))
+    monkeypatch.setattr(type(task), "systems", task.systems[:2])
+
+
+@pytest.mark.parametrize(("after", "code"), [(1.38, 0), (1.39, 1), (1.40, 1), (float("nan"), 1)])
+def test_a_loss_that_does_not_fall_is_told(monkeypatch, capsys, after, code):
+    def trained(task, *, system, **_):
+        losses = (1.39, after if system == "cnn-lstm-vote" else 0.5)
+        return VisionResult(Path("x"), 1, 1, 0.1, 7, {"accuracy": 0.5}, losses)
+
+    monkeypatch.setattr(benchmark, "train", trained)
+    assert run(WORDS) == code
+    text = capsys.readouterr().out
+    assert ("cnn-lstm-vote: did NOT learn" in text) == bool(code)
+    assert "cnn-lstm: did NOT learn" not in text
+
+
+def test_a_training_gives_its_losses_before_and_after(tmp_path):
+    choices = {"quick": True, "device": "cpu", "threads": 1, "quiet": True}
+    before, after = train("adding", system="tcn", out=tmp_path / "run", **choices).losses
+    assert after < before
+    changes = {"lr": 1e-12, "epochs": 1}
+    other = train("adding", system="tcn", out=tmp_path / "not", recipe_changes=changes, **choices)
+    assert other.losses[0] == before
+    assert other.losses[1] == pytest.approx(before, rel=1e-4)

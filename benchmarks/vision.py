@@ -65,7 +65,12 @@ def _reports(path: Path) -> list[TaskReport]:
 
 def _joined(one: TaskReport, other: TaskReport) -> TaskReport:
     rows = [
-        replace(a, figures=a.figures + b.figures, seconds=a.seconds + b.seconds)
+        replace(
+            a,
+            figures=a.figures + b.figures,
+            seconds=a.seconds + b.seconds,
+            losses=a.losses + b.losses,
+        )
         for a, b in zip(one.rows, other.rows, strict=True)
     ]
     return report_on(load_task(one.task), rows, False, [*one.seeds, *other.seeds])

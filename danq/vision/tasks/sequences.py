@@ -83,11 +83,11 @@ class Adding(Task):
         last_step_model,
         "{} -> Last -> regression",
         {
-            "tcn": {"channels": [16] * 5, "width": 8, "start": "he"},
+            "tcn": {"channels": [24] * 5, "width": 8, "start": "he"},
             "gru": {"hidden": 48},
             "lstm": {"hidden": 48},
         },
-        {"tcn": {"epochs": 6, "batch_size": 16, "lr": 4e-3}},
+        {"tcn": {"epochs": 5, "batch_size": 16, "lr": 6e-3}},
     )
     recipe = recipe(epochs=4, batch_size=32, lr=1e-2)
     sizes = Sizes(8000, 500, 1000)

@@ -134,6 +134,11 @@ def test_imports_run_one_way(part: str):
     assert wrong == []
 
 
+def test_files_of_the_core_are_short():
+    lengths = {path.name: len(path.read_text().splitlines()) for path in sources("danq/core")}
+    assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
+
+
 def test_click_stays_in_the_command_line():
     assert complaints(sources("danq"), lambda _, name: name.split(".")[0] == "click") == []
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 import safetensors.torch
 import torch
 
@@ -15,7 +16,8 @@ from danq.models import load_model
 NUMBERS = "[model]\nfilters = 12\nwidth = 11\npool = 10\nhidden = 6\ndense = [8]\n"
 
 
-def test_two_processes_train_one_model(planted_set, tmp_path):
+@pytest.mark.parametrize("frozen", [0, 1])
+def test_two_processes_train_one_model(planted_set, tmp_path, frozen):
     planted_set.save(tmp_path / "data.h5")
     (tmp_path / "small.toml").write_text(
         NUMBERS + "encoder_dropout = 0.0\ntemporal_dropout = 0.0\n"
@@ -26,7 +28,7 @@ def test_two_processes_train_one_model(planted_set, tmp_path):
         command += ["--out", str(tmp_path / name), "--config", str(tmp_path / "small.toml")]
         command += ["--epochs", "2", "--batch-size", "100", "--devices", str(devices)]
         command += ["--device", "cpu", "--precision", "fp32", "--threads", "1"]
-        command += ["--seed-filters", "none"]
+        command += ["--seed-filters", "none", "--frozen-epochs", str(frozen)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import numpy as np
 import torch
@@ -83,7 +83,8 @@ class Fit(Generic[M]):
         self.plain = module.to(fabric.device)
         self.average = copy.deepcopy(self.plain).requires_grad_(False) if recipe.averaging else None
         self.encoders = encoders(self.plain, recipe)
-        self.optimizer = fabric.setup_optimizers(build_optimizer(self.plain, recipe))
+        wrapped = fabric.setup_optimizers(build_optimizer(self.plain, recipe))
+        self.optimizer = cast(torch.optim.Optimizer, wrapped)
         self.held = recipe.frozen_epochs > 0
         if self.held:
             for part in self.encoders:

@@ -155,11 +155,12 @@ class Regions(Task):
             "without RoIAlign",
             captioner,
             _NUMBERS | {"size": 0},
+            {"epochs": 4},
         ),
     )
-    recipe = recipe(epochs=12, lr=4e-3, batch_size=32)
+    recipe = recipe(epochs=12, lr=3e-3, batch_size=16)
     quick_recipe = {"epochs": 4}  # noqa: RUF012
-    sizes = Sizes(1500, 100, 300)
+    sizes = Sizes(3000, 100, 300)
     quick_sizes = Sizes(400, 32, 48)
     shown = ("exact",)
     targets = (

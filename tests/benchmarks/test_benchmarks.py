@@ -208,3 +208,17 @@ print(size.conv_flop, size.lstm_flop, size.dense_flop)
 """
     # 65, 246 and 90 MFLOP a window.
     assert [round(int(word) / 1e6) for word in run("-c", code).split()] == [65, 246, 91]
+
+
+def test_known_effects_are_ranked(tmp_path):
+    out = tmp_path / "demo"
+    words = ["--size", "300000", "--epochs", "1", "--threads", "1"]
+    printed = run("-m", "benchmarks.known_effects", str(out), *words)
+    figures = dict(re.findall(r"^(\S.*?) {2,}(-?\d\.\d+)$", printed, re.MULTILINE))
+    assert -1 <= float(figures["Spearman, all variants"]) <= 1
+    known = {name: float(value) for name, value in figures.items() if name.endswith("known")}
+    sizes = {name.split(", ")[1].split(" (")[0]: value for name, value in known.items()}
+    assert sizes["breaking"] > 0.2
+    assert sizes["neutral-outside"] < 0.01
+    # What is there already is judged as it is.
+    assert run("-m", "benchmarks.known_effects", str(out)) == printed.split("\n", 1)[1]

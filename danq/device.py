@@ -169,7 +169,8 @@ def side_by_side(work: Callable[[Item], Done], items: Sequence[Item]) -> list[Do
     """Do the same work on every item, several at a time, each on its share of the CPU's threads.
 
     Products of a few hundred rows take less time one beside the other, each on a thread of its
-    own, than one after the other on all threads: nobody waits for another at the end of each.
+    own, than one after the other on all threads: nobody waits for another at the end of each. They
+    are done one after the other where numba has but its own "workqueue" to start threads with.
 
     Parameters
     ----------
@@ -183,11 +184,16 @@ def side_by_side(work: Callable[[Item], Done], items: Sequence[Item]) -> list[Do
     list
         What it gave, item by item.
     """
+    import numba
     import torch
 
     threads = torch.get_num_threads()
     workers = min(threads, len(items))
     if workers < 2:
+        return [work(item) for item in items]
+    kernel_threads = numba.get_num_threads()
+    # It ends the whole process when two threads call a parallel kernel at once.
+    if numba.threading_layer() == "workqueue":
         return [work(item) for item in items]
     try:
         with ThreadPoolExecutor(
@@ -196,6 +202,7 @@ def side_by_side(work: Callable[[Item], Done], items: Sequence[Item]) -> list[Do
             return list(pool.map(work, items))
     finally:
         set_threads(threads)
+        numba.set_num_threads(kernel_threads)
 
 
 def _own_cores() -> int:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import numba
 import pytest
 import torch
 
@@ -13,6 +17,7 @@ from danq.device import (
     resolve_precision,
     resolve_threads,
     set_threads,
+    side_by_side,
 )
 from danq.errors import InputError
 
@@ -145,3 +150,74 @@ def test_threads():
         resolve_threads(0)
     with pytest.raises(InputError, match="100000 threads were asked for, above 1024"):
         set_threads(100_000)
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    set_threads(2)
+    yield
+    set_threads(before)
+
+
+def threads() -> tuple[int, int]:
+    return torch.get_num_threads(), numba.get_num_threads()
+
+
+def test_work_is_done_side_by_side_and_comes_back_in_order(two_threads):
+    both, before = threading.Barrier(2), threads()
+
+    def work(item: int) -> tuple[int, tuple[int, int]]:
+        if item < 2:
+            both.wait(timeout=60)  # until another thread has come as far
+        return item**2, threads()
+
+    assert side_by_side(work, range(9)) == [(item**2, (1, 1)) for item in range(9)]
+    assert threads() == before
+    assert side_by_side(work, [7]) == [(49, before)]
+    assert side_by_side(work, []) == []
+
+
+def test_an_error_of_one_item_is_raised_and_threads_are_as_before(two_threads):
+    done, before = [], threads()
+
+    def work(item: int) -> None:
+        if item == 1:
+            raise ZeroDivisionError(f"item {item}")
+        done.append(item)
+
+    with pytest.raises(ZeroDivisionError, match="item 1"):
+        side_by_side(work, range(1000))
+    assert threads() == before
+    assert len(done) < 999
+
+
+def test_side_by_side_within_a_thread_and_within_itself(two_threads):
+    def inner(item: int) -> list[int]:
+        return side_by_side(lambda other: 10 * item + other, range(3))
+
+    before = threads()
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(side_by_side, inner, range(2)).result() == [[0, 1, 2], [10, 11, 12]]
+    assert threads() == before
+
+
+@pytest.mark.parametrize("layer", ["workqueue", "default"])
+def test_parallel_kernels_side_by_side_do_not_end_the_process(layer):
+    code = """
+import numpy as np
+from danq.device import set_threads, side_by_side
+from danq.inference.incremental import changed_span
+set_threads(2)
+rows = np.zeros((400, 1000), np.uint8)
+owner = np.arange(400)
+def work(item):
+    span = np.empty((2, 400), np.int64)
+    changed_span(rows, rows, owner, span)
+    return int(span.sum())
+print(set(side_by_side(work, range(50))))
+"""
+    env = os.environ | {"NUMBA_THREADING_LAYER": layer, "NUMBA_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{{{2 * 400 * 1000}}}\n"

@@ -126,19 +126,19 @@ class Incremental:
             known = np.empty((len(reference), self._parts.tracks), np.float32)
             out = np.empty((len(alternates), self._parts.tracks), np.float32)
 
-            def one_pass(part: tuple[slice, Int[np.ndarray, "N"]]) -> None:
+            def one_pass(part: tuple[slice, Int[np.ndarray, "N"]]) -> tuple[np.ndarray, np.ndarray]:
                 some, others = part
                 changes = _Changes(
                     alternates[others], owner[others] - some.start, first[others], last[others]
                 )
-                known[some], out[others] = self._pass(reference[some], changes)
+                return self._pass(reference[some], changes)
 
             passes = list(self._parts.passes(len(reference), owner, last - first + 1))
-            if self.device.type == "cpu":
-                side_by_side(one_pass, passes)
-            else:
-                for part in passes:
-                    one_pass(part)
+            cpu = self.device.type == "cpu"
+            done = side_by_side(one_pass, passes) if cpu else map(one_pass, passes)
+            # In order: of a reference in two passes, last bits must not depend on who was first.
+            for (some, others), logits in zip(passes, done, strict=True):
+                known[some], out[others] = logits
             return known, out
 
     def _plain(self, codes: UInt8[np.ndarray, "B L"]) -> Float32[np.ndarray, "B K"]:
@@ -241,7 +241,9 @@ class _Parts:
         self.stride = _shortest(self.encoder, 2) - self.field
         gates = first.out_features if self.rnn is None else 4 * self.rnn.hidden_size
         self.most_steps = max(self.length, PASS_VALUES // gates)
-        self.most_rows = max(2, PASS_PRODUCTS // (gates * gates // 4))
+        cpu = self.bias.device.type == "cpu"
+        # Whatever is not a CPU has no such cache, and takes the more at once the better.
+        self.most_rows = max(2, 4 * PASS_PRODUCTS // gates**2 if cpu else self.most_steps)
 
     def changed_steps(
         self,
@@ -271,10 +273,11 @@ class _Parts:
         starts = np.searchsorted(owner[order], np.arange(references + 1))
         if not references:
             return
-        for some in _fills(own + np.bincount(owner, share, minlength=references)):
+        abreast = torch.get_num_threads() if self.bias.device.type == "cpu" else 1
+        for some in _fills(own + np.bincount(owner, share, minlength=references), abreast):
             mine = order[starts[some.start] : starts[some.stop]]
             split = some.stop - some.start == 1 and len(mine)
-            for part in _fills(share[mine]) if split else [slice(None)]:
+            for part in _fills(share[mine], abreast) if split else [slice(None)]:
                 yield some, mine[part]
 
     def encode(self, reference: UInt8[np.ndarray, "R L"], changes: _Changes) -> Steps:
@@ -336,18 +339,19 @@ class _Parts:
         return self.rest_layers(sums)
 
 
-def _fills(shares: Float64[np.ndarray, "N"]) -> Iterator[slice]:
+def _fills(shares: Float64[np.ndarray, "N"], abreast: int) -> Iterator[slice]:
     """Neighbours that fill a pass together, the same work in each, so that no thread stands idle.
 
-    One neighbour with more than its share has a pass of its own.
+    One that alone takes more than a pass stands by itself. ``abreast`` passes are worked on at a
+    time.
     """
     ends = np.cumsum(shares)
     count = math.ceil(ends[-1])
     if count > 1:
-        threads = torch.get_num_threads()
-        count = -(-count // threads) * threads
+        count = -(-count // abreast) * abreast
     cuts = np.searchsorted(ends, ends[-1] * np.arange(1, count) / count, side="right")
-    edges = np.unique([0, *cuts, len(ends)])
+    alone = np.flatnonzero(shares > 1)
+    edges = np.unique(np.concatenate([[0, len(ends)], cuts, alone, alone + 1]))
     yield from (slice(*pair) for pair in itertools.pairwise(edges))
 
 

@@ -137,6 +137,58 @@ def test_small_passes_change_nothing_but_rounding(monkeypatch):
         np.testing.assert_allclose(left, right, rtol=0, atol=2e-6)
 
 
+def test_passes_hold_every_alternate_once_and_none_is_overfull(monkeypatch):
+    engine = Incremental(model(), device="cpu", precision="fp32", tolerance=0)
+    parts = engine._parts
+    assert parts is not None
+    monkeypatch.setattr(parts, "most_rows", 10)
+    # One reference with many more alternates than a pass takes, between some with few.
+    owner = np.random.default_rng(1).permutation(
+        np.repeat(np.arange(9), [1, 2, 3, 95, 1, 0, 2, 4, 6])
+    )
+    passes = list(parts.passes(9, owner, np.ones(len(owner), np.int64)))
+    assert sorted(np.concatenate([others for _, others in passes])) == list(range(len(owner)))
+    for some, others in passes:
+        assert set(owner[others]) <= set(range(some.start, some.stop))
+        assert some.stop - some.start + len(others) <= 20
+    starts = {some.start for some, _ in passes}
+    assert starts | {some.stop for some, _ in passes} == starts | {9}
+
+
+def test_bits_do_not_depend_on_which_pass_is_done_first(monkeypatch):
+    known, _, _ = cases(2, 1, 1)
+    other = np.repeat(known, 60, axis=0)
+    place = np.arange(60)
+    other[place, place] = (other[place, place] + 1) % 4
+    engine = Incremental(model(), device="cpu", precision="fp32", tolerance=0)
+    monkeypatch.setattr(engine._parts, "most_rows", 7)
+    each = engine._pass
+    # A pass rounds as its own rows make it; here so much that it cannot be missed.
+    monkeypatch.setattr(
+        engine, "_pass", lambda codes, of: tuple(x + of.codes[0, :1] for x in each(codes, of))
+    )
+    found = []
+    for step in (1, -1):
+        monkeypatch.setattr(
+            "danq.inference.incremental.side_by_side",
+            lambda work, items, step=step: [work(item) for item in items[::step]][::step],
+        )
+        found.append(engine.logits(known, other, np.zeros(60, np.int64)))
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_one_track_without_any_layer_between():
+    torch.manual_seed(0)
+    numbers = {"filters": 4, "width": 9, "pool": 5, "temporal": "none", "dense": ()}
+    module = build_module(Architecture(**numbers), 1, WINDOW).eval()  # type: ignore[arg-type]
+    known, other, owner = cases(3, 2, 9)
+    engine = Incremental(module, device="cpu", precision="fp32", tolerance=0)
+    got = engine.logits(known, other, owner)
+    for values, codes in zip(got, (known, other), strict=True):
+        np.testing.assert_allclose(values, plain(module, codes), rtol=0, atol=3e-6)
+
+
 def test_an_alternate_equal_to_its_reference_has_its_bits():
     module = model()
     known, _, _ = cases(2, 5, 1)

@@ -31,7 +31,7 @@ class VariantSummary:
     rejected
         Table of the variant-alleles that were not scored, and why.
     tally
-        LinesAndRows, variant-alleles, rows, rejects by reason and flags.
+        Records, variant-alleles, rows, rejects by reason and flags.
     columns
         Names of the value columns.
     seconds

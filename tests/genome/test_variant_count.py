@@ -13,6 +13,7 @@ import pytest
 from danq.errors import InputError
 from danq.genome.variants import count as module
 from danq.genome.variants.count import count_records
+from danq.genome.variants.text import TextSource
 
 HEAD = b"##fileformat=VCFv4.2\n##contig=<ID=chr1>\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 
@@ -39,6 +40,16 @@ def test_a_small_file_is_counted(tmp_path, form, count):
     text = HEAD + lines(count)
     assert count_records(stored(tmp_path, text, form)) == count
     assert count_records(stored(tmp_path, text[:-1], form)) == count
+
+
+@pytest.mark.parametrize("head", ["chrom\tpos\tref\talt\n", "#chrom\tpos\tref\talt\n"])
+def test_a_table_is_counted_as_it_is_read(tmp_path, head):
+    path = tmp_path / "a.tsv"
+    path.write_text("\n" + head + "chr1\t1\tA\tC\n \n# a note\nchr1\t2\tC\tG\n\n")
+    handle = io.BufferedReader(io.BytesIO(path.read_bytes()))  # type: ignore[arg-type]
+    read = TextSource(handle, "a.tsv", None, False).read(9)
+    assert read is not None
+    assert count_records(path) == len(read.pos) == 2
 
 
 @pytest.mark.parametrize("form", ["plain", "gzip", "bgzip"])

@@ -59,10 +59,10 @@ def count_records(path: str | Path) -> int | None:
 
 
 class _Lines:
-    """Counts lines that are no header, and the bytes of those that are."""
+    """Counts records, and the bytes of all other lines."""
 
     def __init__(self) -> None:
-        self.begun = False
+        self.begun = self._named = False
         self.records = self.header_bytes = self.bytes = 0
         self._rest = b""
 
@@ -80,9 +80,14 @@ class _Lines:
         return self.records
 
     def _count(self, line: bytes) -> None:
-        header = line.startswith(b"#")
-        self.records += not header
-        self.header_bytes += header * (len(line) + 1)
+        if self._named:
+            other = line.startswith(b"#") or not line or line.isspace()
+        else:
+            # Column names come first, in a table without a '#'.
+            other = True
+            self._named = not (line.startswith(b"##") or not line or line.isspace())
+        self.records += not other
+        self.header_bytes += other * (len(line) + 1)
 
 
 def _text(file: BinaryIO) -> Iterator[bytes]:

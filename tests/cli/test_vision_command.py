@@ -23,7 +23,9 @@ def test_list(capsys):
     text = capsys.readouterr().out
     assert "direction: which way" in text
     assert "Conv(3) -> Mean -> Classes" in text
-    assert "70,148" in text
+    # Three convolutions of 3 x 3 x 3, each with biases and a batch normalisation; four classes.
+    convolutions = 27 * (1 * 8 + 8 * 16 + 16 * 32) + 3 * (8 + 16 + 32)
+    assert f"{convolutions + 32 * 4 + 4:,}" in text
     assert "Bai, Kolter & Koltun" in text
 
 

@@ -25,7 +25,7 @@ def lstm_step(
     ``cell`` and ``hidden`` (N, H) float32 change in place, ``operand`` (N, H) gets the hidden
     state in the precision of the products. Columns ``first`` to ``first + H`` of ``change`` (N, .)
     get a reference's hidden state, or a row's difference from it; ``gap`` (N - R,) the largest
-    difference of hidden or cell state. ``width`` is 4H.
+    difference of hidden or cell state, unless its size is 0. ``width`` is 4H.
     """
     rows = source.size
     units = width // 4
@@ -59,9 +59,11 @@ def lstm_step(
         for i in range(tile * TILE, min(owner.size, (tile + 1) * TILE)):
             n = references + i
             r = owner[i]
+            for u in range(units):
+                change[n, first + u] = stored(hidden[n, u] - hidden[r, u], change)
+            if gap.size == 0:
+                continue
             far = cell[n, 0] * 0
             for u in range(units):
-                d = hidden[n, u] - hidden[r, u]
-                change[n, first + u] = stored(d, change)
-                far = max(far, max(abs(d), abs(cell[n, u] - cell[r, u])))
+                far = max(far, max(abs(hidden[n, u] - hidden[r, u]), abs(cell[n, u] - cell[r, u])))
             gap[i] = far

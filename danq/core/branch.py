@@ -122,7 +122,8 @@ def scan(
             arrived = queue[rows.joined : int(np.searchsorted(joins, start + slot, "right"))]
             rows.join(arrived, steps.owner[arrived], slot * layer.units)
             source = _source(steps, rows.which, time, (time - low) * count)
-            layer.step(rows, products, source, slot, fresh=start + slot == 0)
+            fresh, last = start + slot == 0, slot == len(piece) - 1
+            layer.step(rows, products, source, slot, fresh=fresh, last=last)
         done = count + len(rows.which)
         width = len(piece) * layer.units
         yield Piece(piece, rows.change[:done, :width], rows.which)
@@ -219,11 +220,22 @@ class _Layer:
         zero = torch.zeros(len(self.weight_ih), device=self.weight_ih.device)
         self.bias_ih = getattr(rnn, f"bias_ih{end}", zero).detach().float()
         self.bias_hh = getattr(rnn, f"bias_hh{end}", zero).detach().float()
+        self.bias = (self.bias_ih + self.bias_hh).cpu().numpy()
 
     def step(
-        self, rows: _Rows, products: Tensor, source: np.ndarray, slot: int, *, fresh: bool
+        self,
+        rows: _Rows,
+        products: Tensor,
+        source: np.ndarray,
+        slot: int,
+        *,
+        fresh: bool,
+        last: bool,
     ) -> None:
-        """Move all rows one step on; ``fresh`` says that every state is still 0."""
+        """Move all rows one step on.
+
+        ``fresh`` says that every state is still 0, ``last`` that the gaps are asked for next.
+        """
         recurrent = rows.recurrent[: len(source)]
         if fresh:
             recurrent.zero_()
@@ -234,7 +246,7 @@ class _Layer:
                 as_array(recurrent),
                 as_array(products),
                 source,
-                (self.bias_ih + self.bias_hh).numpy(),
+                self.bias,
                 rows.owner,
                 as_array(rows.cell),
                 as_array(rows.hidden),
@@ -242,7 +254,7 @@ class _Layer:
                 as_array(rows.change),
                 slot * self.units,
                 4 * self.units,
-                rows.gap,
+                rows.gap if last else rows.gap[:0],
             )
             return
         self._step_anywhere(rows, products, source, slot)

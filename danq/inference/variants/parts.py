@@ -14,7 +14,7 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -111,14 +111,16 @@ class Parts:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        ended_well = kind is None
         try:
             self._settle()
         except InputError:
-            if kind is None:
+            if ended_well:
+                ended_well = False
                 raise
         finally:
             self._worker.shutdown()
-            if kind is not None and not self._removed:
+            if not (ended_well or self._removed):
                 self._leave()
             with suppress(OSError):
                 self._journal.close()
@@ -183,8 +185,10 @@ class Parts:
 
     def _settle(self) -> None:
         """Wait until the journal vouches for all blocks."""
-        writing, self._writing = self._writing, None
-        if writing is not None:
+        if (writing := self._writing) is not None:
+            # Whoever is interrupted here has still to wait for the block.
+            wait([writing])
+            self._writing = None
             self._counts.append(dict(writing.result()))
 
     def _locked(self) -> BinaryIO:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -13,6 +14,7 @@ import polars as pl
 import pytest
 
 from danq.errors import InputError
+from danq.inference.variants import parts as parts_module
 from danq.inference.variants.parts import Part, Parts, folder_of
 
 
@@ -41,6 +43,43 @@ def test_files_of_a_block_are_on_the_disk_before_the_journal_vouches_for_them(
     names = ["000000.rows.arrow", "000000.values.npy", "a.tsv.unfinished", "journal.jsonl"]
     assert [name for name, _ in synced] == names
     assert [size for _, size in synced] == [before, before, before, after]
+
+
+def add(out: Path, blocks: int) -> None:
+    with Parts(out, {}) as parts:
+        for _ in range(blocks):
+            parts.add(Part({}, np.zeros((1, 2), np.float32), {"rows": 1}))
+
+
+def test_an_interrupt_while_a_block_is_written_does_not_lose_it(tmp_path, monkeypatch, caplog):
+    waited = parts_module.wait
+
+    def interrupted(writing) -> None:
+        monkeypatch.setattr(parts_module, "wait", waited)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(parts_module, "wait", interrupted)
+    with caplog.at_level("INFO", "danq"), pytest.raises(KeyboardInterrupt):
+        add(tmp_path / "a.tsv", 2)
+    assert "finished blocks are kept" in caplog.text
+    with Parts(tmp_path / "a.tsv", {}, resume=True) as parts:
+        assert parts.counts == [{"rows": 1}]
+
+
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_a_disk_that_is_full_at_the_last_block(tmp_path, monkeypatch, caplog, blocks):
+    folder, save = folder_of(tmp_path / "a.tsv"), np.save
+
+    def full(path: Path, values: np.ndarray) -> None:
+        if path.name.startswith(f"00000{blocks - 1}."):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(path, values)
+
+    monkeypatch.setattr(np, "save", full)
+    told = pytest.raises(InputError, match="cannot be written: No space left on device")
+    with caplog.at_level("INFO", "danq"), told:
+        add(tmp_path / "a.tsv", blocks)
+    assert folder.exists() == ("finished blocks are kept" in caplog.text) == (blocks > 1)
 
 
 def test_two_processes_do_not_share_an_output(tmp_path):

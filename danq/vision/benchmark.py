@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import danq
-from danq.output import replacing
+from danq.output import check_target, replacing
 from danq.training.problem import Figures
 from danq.vision.examples import Data
 from danq.vision.registry import load_tasks
@@ -140,8 +140,10 @@ def bench(
     InputError
         When no task has that name, or the output cannot be written.
     """
-    reports = []
-    for task in load_tasks(tasks):
+    reports, chosen = [], load_tasks(tasks)
+    if out is not None:
+        check_target(out, overwrite=True)
+    for task in chosen:
         reports.append(_bench_task(task, range(seed, seed + seeds), quick, device, threads))
         if tell is not None:
             tell(reports[-1])

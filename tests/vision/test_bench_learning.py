@@ -35,6 +35,14 @@ def test_a_loss_that_does_not_fall_is_told(monkeypatch, capsys, after, code):
     assert "cnn-lstm: did NOT learn" not in text
 
 
+def test_an_output_that_cannot_be_written_is_refused_before_anything_is_trained(
+    monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(benchmark, "train", None)
+    assert run([*WORDS, "--out", str(tmp_path / "missing" / "b.json")]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+
+
 def test_a_training_gives_its_losses_before_and_after(tmp_path):
     choices = {"quick": True, "device": "cpu", "threads": 1, "quiet": True}
     before, after = train("adding", system="tcn", out=tmp_path / "run", **choices).losses

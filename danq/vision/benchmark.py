@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import tempfile
 import time
@@ -35,6 +36,8 @@ class Row:
         Trained values; 0 for a baseline.
     losses
         Loss of some training examples before and after the training, a pair a seed.
+    control
+        Whether it lacks what the task asks for, so that its loss need not fall.
     """
 
     name: str
@@ -42,10 +45,13 @@ class Row:
     seconds: list[float]
     parameters: int = 0
     losses: list[tuple[float, float]] = field(default_factory=list)
+    control: bool = False
 
     @property
     def learned(self) -> bool:
-        """Whether its loss fell with every seed."""
+        """Whether its loss fell with every seed; of a control, whether it stayed finite."""
+        if self.control:
+            return all(math.isfinite(after) for _, after in self.losses)
         return all(after < before for before, after in self.losses)
 
     def means(self) -> Figures:
@@ -168,7 +174,7 @@ def _bench_task(
     for seed in seeds:
         data = task.make(seed, task.quick_sizes if quick else task.sizes)
         for system in task.systems:
-            row = rows.setdefault(system.name, Row(system.name, [], []))
+            row = rows.setdefault(system.name, Row(system.name, [], [], control=system.control))
             _train(row, task, data, quick, seed, device, threads)
         for name, measured in task.baselines(data, quick).items():
             row = rows.setdefault(name, Row(name, [], []))

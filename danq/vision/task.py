@@ -52,6 +52,8 @@ class System:
         Every number that decides its shape.
     recipe
         Choices of the training that differ from the task's.
+    control
+        Whether it lacks what the task asks for, so that it need not learn.
     """
 
     name: str
@@ -60,6 +62,7 @@ class System:
     build: Callable[..., nn.Module]
     numbers: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    control: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,21 @@ def test_a_loss_that_does_not_fall_is_told(monkeypatch, capsys, after, code):
     text = capsys.readouterr().out
     assert ("cnn-lstm-vote: did NOT learn" in text) == bool(code)
     assert "cnn-lstm: did NOT learn" not in text
+
+
+def test_a_control_need_not_learn_but_stays_finite(monkeypatch, capsys):
+    task = load_task("direction")
+    systems = [replace(one, control=one.name == "cnn-lstm-vote") for one in task.systems[:2]]
+    monkeypatch.setattr(type(task), "systems", tuple(systems))
+    for after, code in ((1.40, 0), (float("nan"), 1)):
+
+        def trained(task, *, system, after=after, **_):
+            losses = (1.39, after if system == "cnn-lstm-vote" else 0.5)
+            return VisionResult(Path("x"), 1, 1, 0.1, 7, {"accuracy": 0.5}, losses)
+
+        monkeypatch.setattr(benchmark, "train", trained)
+        assert run(WORDS) == code
+        assert ("cnn-lstm-vote: did NOT learn" in capsys.readouterr().out) == bool(code)
 
 
 def test_an_output_that_cannot_be_written_is_refused_before_anything_is_trained(

@@ -57,7 +57,6 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--apply",
     type=(_FILE, click.Path(path_type=Path)),
-    default=None,
     metavar="EFFECTS OUT",
     help="Further variants that danq scored, and the TSV for what a model trained on all labelled "
     "ones says of them.",

@@ -144,7 +144,6 @@ batch_size = _option(
 frozen_epochs = _option(
     "--frozen-epochs",
     type=click.IntRange(min=0),
-    default=None,
     metavar="N",
     help="Epochs at the start in which the convolutions keep the values they begin with.  "
     "[default: 0]",
@@ -152,7 +151,6 @@ frozen_epochs = _option(
 threads = _option(
     "--threads",
     type=click.IntRange(min=1),
-    default=None,
     metavar="N",
     help="CPU threads.  [default: all cores]",
 )
@@ -177,7 +175,6 @@ tolerance = _option(
 genome = _option(
     "--genome",
     type=_FILE,
-    default=None,
     metavar="FASTA",
     help="Genome, plain or compressed FASTA.",
 )
@@ -192,13 +189,11 @@ tracks = _option(
 chrom_map = _option(
     "--chrom-map",
     type=_FILE,
-    default=None,
     metavar="FILE",
     help="Two tab-separated columns: contig name in the peak files, name in the genome.",
 )
 channels = _option(
     "--channels",
-    default=None,
     metavar="ORDER",
     help="Order of the channels of one-hot arrays, such as ACGT.  [default: AGCT for arrays with "
     "DeepSEA's names]",
@@ -235,7 +230,6 @@ bin_size = _option(
 stride = _option(
     "--stride",
     type=Size(),
-    default=None,
     metavar="BASES",
     help="Step from bin to bin.  [default: the bin]",
 )
@@ -257,7 +251,6 @@ exclude = _option(
 valid = _option(
     "--valid",
     type=Names(),
-    default=None,
     metavar="LIST",
     help="Validation contigs or regions: chr8,chr9:1-500000 (1-based, closed).  "
     "[default: about a tenth of the genome]",
@@ -265,7 +258,6 @@ valid = _option(
 test = _option(
     "--test",
     type=Names(),
-    default=None,
     metavar="LIST",
     help="Test contigs or regions, written as for --valid.  [default: about a tenth of the genome]",
 )

@@ -33,7 +33,6 @@ from .options import example
 @click.option(
     "--only",
     type=options.Names(),
-    default=None,
     metavar="LIST",
     help="Tracks to simulate, as CTCF,SP1.  [default: all that are known]",
 )

@@ -130,7 +130,6 @@ def data(task: str, out: Path, seed: int, quick: bool) -> None:
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
-    default=None,
     metavar="N",
     help="Repetitions.  [default: 3; 1 with --quick]",
 )

@@ -53,20 +53,30 @@ def test_help_shows_an_example_of_the_command(path, capsys):
     assert f"danq {' '.join(path)}" in examples
 
 
-@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
-def test_every_option_has_help(path):
+def options_of(path: tuple[str, ...]) -> tuple[click.Command, list[click.Option]]:
+    """A command and its options."""
     command: click.Command = frame.root
     for name in path:
         assert isinstance(command, click.Group)
         found = command.get_command(click.Context(command), name)
         assert found is not None
         command = found
-    silent = [
-        option.name
-        for option in command.params
-        if isinstance(option, click.Option) and not option.help
-    ]
-    assert silent == []
+    return command, [one for one in command.params if isinstance(one, click.Option)]
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_option_has_help(path):
+    assert [option.name for option in options_of(path)[1] if not option.help] == []
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_a_required_option_is_missed(path):
+    # click takes a default of None that is written down for a value.
+    command, options = options_of(path)
+    for option in options:
+        if option.required:
+            with pytest.raises(click.MissingParameter):
+                option.handle_parse_result(click.Context(command), {}, [])
 
 
 def test_help_lists_the_table_in_its_order(capsys):

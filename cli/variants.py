@@ -115,6 +115,10 @@ def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> 
     models, source = (paths, background) if background is not None else (paths[:-1], paths[-1])
     if not models:
         raise click.UsageError("Give a model, and then the variants or --background.")
+    if source.is_dir():
+        raise click.UsageError(
+            f"Give the variants after the models, or --background: {source} is a folder."
+        )
     with progress("scoring", unit="variants") as show:
         if background is None:
             from danq.inference.variants.score import score_variants

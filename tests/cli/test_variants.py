@@ -125,3 +125,11 @@ def test_help_shows_an_example(capsys):
     shown = capsys.readouterr().out
     assert "danq variants runs/yeast strains.vcf.gz --genome sacCer3.fa --out effects.tsv" in shown
     assert "MODEL... [VARIANTS]" in shown
+
+
+def test_a_folder_where_the_variants_should_be(tmp_path, capsys):
+    genome = tmp_path / "g.fa"
+    genome.write_text(">a\nACGT\n")
+    words = ["variants", str(tmp_path), str(tmp_path), "--genome", str(genome), "--out", "x.tsv"]
+    assert run(words) == 2
+    assert "Give the variants after the models" in capsys.readouterr().err

@@ -78,7 +78,8 @@ precision, threads, overwrite, resume, progress
     Raises
     ------
     InputError
-        As `danq.score_variants`; when no variant could be scored.
+        As `danq.score_variants`; when ``out`` does not end as HDF5 does; when no variant could be
+        scored.
     """
     options = VariantOptions(
         tracks=tracks,
@@ -93,8 +94,14 @@ precision, threads, overwrite, resume, progress
         precision=precision,
         threads=threads,
     )
-    run = prepare(models, variants, genome, (LOGIT, PRODUCT), options, kind="background")
     target = Path(out)
+    if target.suffix.lower() not in (".h5", ".hdf5"):
+        raise InputError(
+            f"a background is an HDF5 file, and the ending of '{target.name}' does not say so",
+            file=target,
+            remedy="Use .h5",
+        )
+    run = prepare(models, variants, genome, (LOGIT, PRODUCT), options, kind="background")
     run.check_resume(target, resume=resume, overwrite=overwrite)
     if resume and (done := finished_run(target, (target,), run)) is not None:
         return replace(done, columns=run.scorer.layout.tracks)

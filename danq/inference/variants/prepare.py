@@ -32,6 +32,9 @@ from danq.models import Model
 log = logging.getLogger("danq")
 
 
+FEW = 10_000
+"""Background variants below which E-values are too coarse to be told apart where it matters."""
+
 BATCH_WINDOWS = 8192
 """Windows, references and alternates together, that a model gets at once."""
 
@@ -225,4 +228,14 @@ def _weights_digest(model: Model) -> str:
 
 
 def _background(calibrate: Location, ensemble: Ensemble, conditions: dict[str, str]) -> Background:
-    return read_background(calibrate).pick(ensemble.tracks, conditions, Path(calibrate))
+    background = read_background(calibrate).pick(ensemble.tracks, conditions, Path(calibrate))
+    if background.count < FEW:
+        log.warning(
+            "%s: E-values from %d variants tell nothing apart below %.1g; a background wants %d "
+            "or more",
+            calibrate,
+            background.count,
+            1 / background.count,
+            FEW,
+        )
+    return background

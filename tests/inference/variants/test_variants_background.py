@@ -208,3 +208,16 @@ def test_a_background_goes_on_where_it_stopped(
     assert file.stat().st_mtime_ns == before
     with pytest.raises(InputError, match="exists already"):
         make_background(model, common, fasta, file, resume=True, strand="forward", **FP32)
+
+
+def test_a_background_that_does_not_end_as_hdf5_is_refused(small_model, fasta, common, tmp_path):
+    with pytest.raises(InputError, match=r"ending of 'a\.tsv' does not say so. Use \.h5"):
+        make_background(small_model(), common, fasta, tmp_path / "a.tsv", **FP32)
+    assert list(tmp_path.glob("a.tsv*")) == []
+
+
+def test_a_small_background_is_told(small_model, fasta, common, tmp_path, caplog):
+    model, file = small_model(), tmp_path / "common.h5"
+    made = make_background(model, common, fasta, file, **FP32)
+    score_variants(model, snvs([50]), fasta, calibrate=file, **FP32)
+    assert f"E-values from {made.tally.rows} variants" in caplog.text

@@ -90,11 +90,13 @@ class Shuffled:
         self.names = tuple(examples.arrays)
 
     def __len__(self) -> int:
-        return -(-len(self.examples) // self.batch_size)
+        # One example alone has no spread to be normalised by: it joins the batch before.
+        return max(1, -(-(len(self.examples) - 1) // self.batch_size))
 
     def epoch(self, epoch: int, start_batch: int = 0) -> Generator[tuple[Any, ...], None, None]:
         """Yield tuples of arrays in the order of ``names``."""
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.examples))
         for number in range(start_batch, len(self)):
-            rows = order[number * self.batch_size : (number + 1) * self.batch_size]
+            end = None if number + 1 == len(self) else (number + 1) * self.batch_size
+            rows = order[number * self.batch_size : end]
             yield tuple(self.examples.arrays[name][rows] for name in self.names)

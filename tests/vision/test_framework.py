@@ -88,6 +88,13 @@ def test_batches_are_every_example_once_and_can_start_anywhere():
     assert [list(a) for a, _ in stream.epoch(4)] != [list(a) for a, _ in whole]
 
 
+def test_no_example_is_left_alone_in_a_batch():
+    for count, sizes in ((9, [4, 5]), (8, [4, 4]), (10, [4, 4, 2]), (1, [1]), (4, [4])):
+        stream = Shuffled(Examples({"a": np.arange(count)}), 4, seed=0)
+        assert [len(a) for (a,) in stream.epoch(0)] == sizes
+        assert len(stream) == len(sizes)
+
+
 def test_fields_of_unequal_length_are_no_examples():
     with pytest.raises(ValueError, match="differ in length"):
         Examples({"a": np.zeros(2), "b": np.zeros(3)})

@@ -41,12 +41,12 @@ def seen_digits(
     """Digits that drift over a noisy field, a bar before a part of each; 2 to 6 frames."""
     count = len(digits)
     lengths = rng.integers(2, FRAMES + 1, count)
-    starts, moves = rng.integers(0, 9, (count, 2)), rng.integers(-1, 2, (count, 2))
-    bars = rng.integers(0, 5, count)
-    clips = rng.integers(0, 110, (count, FRAMES, 1, SIDE, SIDE), dtype=np.uint8)
+    starts, moves = rng.integers(2, 7, (count, 2)), rng.integers(-1, 2, (count, 2))
+    bars = rng.integers(0, 6, count)
+    clips = rng.integers(0, 80, (count, FRAMES, 1, SIDE, SIDE), dtype=np.uint8)
     for number, digit in enumerate(digits):
         shown = digit.copy()
-        part = slice(bars[number], bars[number] + 4)
+        part = slice(bars[number], bars[number] + 3)
         shown[part if number % 2 else slice(None), slice(None) if number % 2 else part] = 0
         for frame in range(lengths[number]):
             y, x = np.clip(starts[number] + frame * moves[number], 0, SIDE - 8)
@@ -138,7 +138,7 @@ def streams(
     return TwoStreams(Streams(parts, joined, Classes(dense, classes)))
 
 
-_NUMBERS = {"channels": [16, 32], "features": 48, "hidden": 64}
+_NUMBERS = {"channels": [16, 32, 48], "features": 48, "hidden": 64}
 _BOTH = {"names": ["clip", "sound"]}
 
 
@@ -189,7 +189,7 @@ class AudioVisual(Classification):
     )
     recipe = recipe(epochs=10, lr=4e-3, batch_size=48)
     quick_recipe = {"epochs": 4}  # noqa: RUF012
-    sizes = Sizes(2500, 300, 1000)
+    sizes = Sizes(4000, 300, 1000)
     quick_sizes = Sizes(400, 60, 120)
     targets = tuple(
         Target(

@@ -79,6 +79,7 @@ class Captioner(nn.Module):
         hidden: int,
         attend: int,
         positions: int,
+        width: int = 0,
     ) -> None:
         super().__init__()
         self.encoder = conv_encoder(2, 3, channels)
@@ -88,11 +89,15 @@ class Captioner(nn.Module):
         self.flat = (
             None
             if attend
-            else nn.Sequential(nn.Linear(features * positions, features), nn.LayerNorm(features))
+            else nn.Sequential(nn.Linear(features * positions, width), nn.LayerNorm(width))
         )
         pool = AttentionPool(features, attend, query_features=hidden) if attend else None
         self.decoder = SequenceDecoder(
-            features, vocabulary, embedding=embedding, hidden=hidden, attention=pool
+            features if attend else width,
+            vocabulary,
+            embedding=embedding,
+            hidden=hidden,
+            attention=pool,
         )
 
     def memory(self, image: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B M F"]:
@@ -147,10 +152,10 @@ class Captions(Task):
             "map -> dense -> SequenceDecoder, beam 3",
             "Vinyals et al., CVPR 2015 (im2txt)",
             captioner,
-            _MAP | {"attend": 0},
+            _MAP | {"attend": 0, "width": 128, "embedding": 96, "hidden": 160},
         ),
     )
-    recipe = recipe(epochs=10, lr=3e-3, batch_size=32)
+    recipe = recipe(epochs=10, lr=3e-3, batch_size=16)
     sizes = Sizes(6000, 200, 500)
     quick_sizes = Sizes(200, 32, 48)
     shown = ("exact", "bleu4", "exact_greedy")

@@ -106,6 +106,7 @@ class Direction(Classification):
             frame_model,
             _FRAME | {"hidden": 0, "pooling": "mean"},
             {"epochs": 2},
+            control=True,
         ),
         System(
             "single-frame",
@@ -114,11 +115,12 @@ class Direction(Classification):
             frame_model,
             _FRAME | {"hidden": 0, "pooling": "last"},
             {"epochs": 2},
+            control=True,
         ),
     )
-    recipe = recipe(epochs=8, lr=3e-3, batch_size=32)
+    recipe = recipe(epochs=8, lr=3e-3)
     quick_recipe = {"epochs": 4}  # noqa: RUF012
-    sizes = Sizes(3000, 300, 1000)
+    sizes = Sizes(6000, 400, 1000)
     quick_sizes = Sizes(600, 100, 200)
     targets = (
         Target("CNN-LSTM at least 97 %", lambda m: m["cnn-lstm"]["accuracy"] >= 0.97),

@@ -69,7 +69,9 @@ class Identifier(nn.Module):
     def __init__(self, body: nn.Module, embedding: int, walkers: int, contrastive: bool) -> None:
         super().__init__()
         self.body = body
-        self.classes = Classes(Mlp(embedding, ()), walkers)
+        # Scaled anew, so that logits are not held small by points that lie close together.
+        scaled = nn.BatchNorm1d(embedding)
+        self.classes = nn.Sequential(scaled, Classes(Mlp(embedding, ()), walkers))
         self.contrastive = contrastive
 
     def forward(

@@ -106,7 +106,10 @@ class PlainAnswer(nn.Module):
         self, facts: Mapping[str, Any], *, channels: Sequence[int], features: int, width: int
     ) -> None:
         super().__init__()
-        self.image = image_cnn(facts["shape"], channels, features)
+        # Normalised, the picture counts as much as the question from the first.
+        self.image = nn.Sequential(
+            image_cnn(facts["shape"], channels, features), nn.BatchNorm1d(features)
+        )
         self.question = Asked(width)
         self.head = Classes(Mlp(features + width, (features, features)), len(facts["classes"]))
 
@@ -135,7 +138,7 @@ class AttendedAnswer(nn.Module):
         first = conv_encoder(2, facts["shape"][0], channels[:pools])
         rest = conv_encoder(2, channels[pools - 1], channels[pools:], pool=1)
         self.image = nn.Sequential(first, rest)
-        self.token = Mlp(channels[-1] + 2, (width, width))
+        self.token = nn.Sequential(Mlp(channels[-1] + 2, (width, width)), nn.LayerNorm(width))
         self.question = Asked(width)
         self.pool = AttentionPool(width, attend, query_features=width, hops=hops)
         self.head = Classes(Mlp(2 * width, (width, width)), len(facts["classes"]))

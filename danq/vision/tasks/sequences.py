@@ -87,10 +87,10 @@ class Adding(Task):
             "gru": {"hidden": 48},
             "lstm": {"hidden": 48},
         },
-        {"tcn": {"epochs": 5, "batch_size": 16, "lr": 6e-3}},
+        {"tcn": {"batch_size": 16, "lr": 6e-3}},
     )
-    recipe = recipe(epochs=4, batch_size=32, lr=1e-2)
-    sizes = Sizes(8000, 500, 1000)
+    recipe = recipe(epochs=2, batch_size=32, lr=1e-2)
+    sizes = Sizes(20_000, 500, 1000)
     quick_sizes = Sizes(500, 100, 200)
     shown = ("loss",)
     targets = (

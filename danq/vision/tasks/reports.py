@@ -171,9 +171,9 @@ class Reports(Task):
             {"channels": [24, 48, 64], "embedding": 24, "hidden": 96, "attend": 48},
         ),
     )
-    recipe = recipe(epochs=14, lr=4e-3, batch_size=32)
+    recipe = recipe(epochs=12, lr=3e-3, batch_size=16)
     quick_recipe = {"epochs": 4}  # noqa: RUF012
-    sizes = Sizes(1800, 100, 300)
+    sizes = Sizes(3000, 100, 300)
     quick_sizes = Sizes(400, 32, 48)
     shown = ("bleu4", "exact", "tag_f1")
     targets = (

@@ -17,7 +17,7 @@ from danq.datasets.hdf5 import GuardedFile
 from danq.errors import InputError
 from danq.genome.alphabet import LETTERS, decode
 from danq.inference.mutagenesis.effects import BaseEffects, PairEffects
-from danq.inference.writers import Kind, output_kind
+from danq.inference.writers import Kind, kind_by_ending
 from danq.inference.writers.hdf5 import append, growing
 from danq.inference.writers.layout import Layout
 from danq.inference.writers.layout import Writer as RowWriter
@@ -222,8 +222,8 @@ def mutation_kind(out: str | Path) -> Kind:
     InputError
         When the ending is none of ``.tsv``, ``.tsv.gz``, ``.h5``, ``.hdf5`` and ``.parquet``.
     """
-    kind = output_kind(out)
-    if kind == "bigwig":
+    kind = kind_by_ending(Path(out).name)
+    if kind is None or kind == "bigwig":
         raise InputError(
             "names no kind of output for changed bases",
             file=out,

@@ -40,9 +40,9 @@ def output_kind(out: str | Path) -> Kind:
     path = Path(out)
     if text.endswith(("/", os.sep)) or path.is_dir():
         return "bigwig"
-    for ending, kind in _ENDINGS.items():
-        if path.name.lower().endswith(ending) and len(path.name) > len(ending):
-            return kind
+    kind = kind_by_ending(path.name)
+    if kind is not None:
+        return kind
     if not path.suffix and not path.name.startswith("."):
         return "bigwig"
     raise InputError(
@@ -51,3 +51,11 @@ def output_kind(out: str | Path) -> Kind:
         remedy=f"Use {', '.join(list(_ENDINGS)[:5])}, or a name without an ending for a folder "
         "of bigWig files",
     )
+
+
+def kind_by_ending(name: str) -> Kind | None:
+    """Kind of output that the ending of a name asks for; None where it asks for none."""
+    for ending, kind in _ENDINGS.items():
+        if name.lower().endswith(ending) and len(name) > len(ending):
+            return kind
+    return None

@@ -44,7 +44,7 @@ REGION = {"region": "chrI:1-30"}
         ({"input": "rows.bed", "pairs": "2-5"}, "in any of 2 sequences"),
         ({"region": "chrI:1-41", "pairs": "2-5"}, "41 bases are more than the window of 40"),
         ({**REGION, "tracks": ["Gal4"]}, "no track 'Gal4'"),
-        ({**REGION, "out": "a.txt"}, "names no kind of output"),
+        ({**REGION, "out": "a.txt"}, "names no kind of output for changed bases"),
         ({**REGION, "out": "folder"}, "names no kind of output for changed bases"),
         ({**REGION, "out": "there.tsv"}, "exists already"),
     ],

@@ -275,7 +275,7 @@ def test_few_records(small_model, fasta, tmp_path, caplog, name, kind):
     ("name", "message"),
     [
         ("out.vcf", "Let the name end with .vcf.gz"),
-        ("out.csv", "names no kind of output"),
+        ("out.csv", r"names no kind of output for variants.*\.vcf\.gz"),
         ("out", "names no kind of output for variants"),
         ("tracks.bw", "names no kind of output for variants"),
         ("missing/out.tsv", "there is no folder"),

@@ -12,7 +12,7 @@ from danq.inference.variants.writers.deepsea import FILES, DeepSeaWriter, deepse
 from danq.inference.variants.writers.hdf5 import VariantHdf5Writer
 from danq.inference.variants.writers.layout import VariantLayout
 from danq.inference.variants.writers.vcf import Head, VcfWriter, info_names
-from danq.inference.writers import output_kind
+from danq.inference.writers import kind_by_ending
 from danq.inference.writers.layout import Writer
 from danq.inference.writers.parquet import ParquetWriter
 from danq.inference.writers.tsv import TsvWriter
@@ -54,7 +54,7 @@ def variant_kind(out: str | Path, format: str | None = None) -> Kind:
                 file=out,
                 remedy="Let the name end with .vcf.gz",
             )
-        kind = None if str(out).endswith("/") or not Path(name).suffix else output_kind(out)
+        kind = None if str(out).endswith("/") else kind_by_ending(name)
         if kind is None or kind == "bigwig":
             raise InputError(
                 f"the ending of '{Path(out).name}' names no kind of output for variants",

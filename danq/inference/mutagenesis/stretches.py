@@ -181,20 +181,20 @@ def _check(selection: Selection) -> None:
     if selection.region is not None and selection.genome is None:
         raise InputError(
             f"region {selection.region} was given without its genome",
-            remedy="Name the genome's FASTA with the genome option",
+            remedy="Name the FASTA of the genome (--genome)",
         )
     fasta = selection.input is not None and is_fasta(selection.input)
     if fasta and selection.genome is not None:
         raise InputError(
             "is FASTA, which needs no genome besides",
             file=selection.input,
-            remedy="Leave the genome option out, or give a BED file or a region",
+            remedy="Leave the genome (--genome) out, or give a BED file or a region",
         )
     if selection.input is not None and not fasta and selection.genome is None:
         raise InputError(
             "is not FASTA (it does not begin with '>'), and a BED file needs its genome",
             file=selection.input,
-            remedy="Name the genome's FASTA with the genome option",
+            remedy="Name the FASTA of the genome (--genome)",
         )
     if selection.chrom_map is not None and (fasta or selection.region is not None):
         raise InputError(

@@ -108,7 +108,7 @@ def open_source(
             raise InputError(
                 "a tiled genome is the input itself, and a genome was given besides",
                 file=request.input,
-                remedy="Leave the genome option out",
+                remedy="Leave the genome (--genome) out",
             )
         if not is_fasta(request.input):
             raise InputError(
@@ -130,7 +130,7 @@ def open_source(
             raise InputError(
                 "is FASTA, which needs no genome besides",
                 file=request.input,
-                remedy="Leave the genome option out, or give a BED file",
+                remedy="Leave the genome (--genome) out, or give a BED file",
             )
         yield FastaRecords(request.input, window, step)
         return
@@ -138,7 +138,7 @@ def open_source(
         raise InputError(
             "is not FASTA (it does not begin with '>'), and a BED file needs its genome",
             file=request.input,
-            remedy="Name the genome's FASTA with the genome option",
+            remedy="Name the FASTA of the genome (--genome)",
         )
     with Genome(request.genome) as genome:
         yield BedRows(request.input, genome, window, chrom_map=request.chrom_map, ordered=ordered)

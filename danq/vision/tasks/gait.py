@@ -70,7 +70,7 @@ class Identifier(nn.Module):
         super().__init__()
         self.body = body
         # Scaled anew, so that logits are not held small by points that lie close together.
-        scaled = nn.BatchNorm1d(embedding)
+        scaled = nn.LayerNorm(embedding)
         self.classes = nn.Sequential(scaled, Classes(Mlp(embedding, ()), walkers))
         self.contrastive = contrastive
 

@@ -93,6 +93,7 @@ class FrameSelection(Classification):
     )
     recipe = recipe(epochs=12, lr=4e-3, batch_size=32)
     sizes = Sizes(2000, 300, 1000)
+    quick_recipe = {"epochs": 6}  # noqa: RUF012
     quick_sizes = Sizes(600, 100, 200)
     shown = ("accuracy", "mass")
     targets = (

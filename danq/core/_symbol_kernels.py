@@ -1,8 +1,7 @@
 """Convolution, ReLU and max-pool over symbol codes, fused, for the CPU.
 
 A position costs the row additions of `danq.core.pair_sums`, and only the pooled maximum is
-written. Backward touches only the
-position that won each pool window.
+written. Backward touches only the position that won each pool window.
 """
 
 from __future__ import annotations

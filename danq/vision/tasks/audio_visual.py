@@ -26,8 +26,8 @@ from danq.core import (
 )
 from danq.vision.blocks import frame_cnn
 from danq.vision.digits import draw_digits
-from danq.vision.examples import SPLITS, Data, Examples
-from danq.vision.task import Classification, Sizes, System, Target, recipe
+from danq.vision.examples import Data, Examples
+from danq.vision.task import Classification, Sizes, System, Target, draw_splits, recipe
 
 SIDE, FRAMES = 16, 6
 STEPS, BANDS = 20, 12
@@ -202,31 +202,28 @@ class AudioVisual(Classification):
     )
 
     def make(self, seed: int, sizes: Sizes) -> Data:
-        splits = {}
-        for number, split in enumerate(SPLITS):
-            rng = np.random.default_rng([seed, number])
-            digits, labels = draw_digits(split, getattr(sizes, split), rng)
+        def draw(split: str, count: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+            digits, labels = draw_digits(split, count, rng)
             clip, frames = seen_digits(digits, rng)
             sound, steps = spoken_digits(labels, rng)
             chance = rng.random(len(labels))
             present = np.stack([chance >= ABSENT, chance < 1 - ABSENT], axis=1)
-            splits[split] = Examples(
-                {
-                    "clip": clip * present[:, 0, None, None, None, None],
-                    "frames": frames,
-                    "sound": sound * present[:, 1, None, None].astype(np.float32),
-                    "steps": steps,
-                    "present": present,
-                    "label": labels,
-                }
-            )
+            return {
+                "clip": clip * present[:, 0, None, None, None, None],
+                "frames": frames,
+                "sound": sound * present[:, 1, None, None].astype(np.float32),
+                "steps": steps,
+                "present": present,
+                "label": labels,
+            }
+
         facts = {
             "shape": [FRAMES, 1, SIDE, SIDE],
             "steps": STEPS,
             "bands": BANDS,
             "classes": [str(k) for k in range(10)],
         }
-        return Data(facts=facts, **splits)
+        return draw_splits(draw, seed, sizes, facts)
 
     def read(self, source: Path, facts: Mapping[str, Any], text: str | None) -> Examples:
         """A clip alone; the sound counts as missing."""

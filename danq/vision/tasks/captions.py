@@ -23,9 +23,9 @@ from danq.core import (
 )
 from danq.training.problem import Figures
 from danq.vision.bleu import bleu
-from danq.vision.examples import SPLITS, Data, Examples
+from danq.vision.examples import Data, Examples
 from danq.vision.scenes import COLOURS, SHAPES, paint
-from danq.vision.task import ROUND, Sizes, System, Target, Task, recipe
+from danq.vision.task import ROUND, Sizes, System, Target, Task, draw_splits, recipe
 from danq.vision.words import END, PAD, START, Vocabulary
 
 SIDE, LENGTH, BEAM = 32, 12, 3
@@ -172,15 +172,18 @@ class Captions(Task):
 
     def make(self, seed: int, sizes: Sizes) -> Data:
         relations = " ".join(OPPOSITE).split()
-        known, splits = Vocabulary(sorted({"a", *COLOURS, *SHAPES, *relations})), {}
-        for number, split in enumerate(SPLITS):
-            rng = np.random.default_rng([seed, number])
-            images, texts = captioned_scenes(getattr(sizes, split), rng)
+        known = Vocabulary(sorted({"a", *COLOURS, *SHAPES, *relations}))
+
+        def draw(_: str, count: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+            images, texts = captioned_scenes(count, rng)
             rows = [[known.encode(t.split(), LENGTH, ends=True) for t in pair] for pair in texts]
             both = np.array(rows)
             said = both[np.arange(len(both)), rng.integers(2, size=len(both))]
-            splits[split] = Examples({"image": images, "words": said, "references": both})
-        return Data(facts={"shape": [3, SIDE, SIDE], "vocabulary": list(known.words)}, **splits)
+            return {"image": images, "words": said, "references": both}
+
+        return draw_splits(
+            draw, seed, sizes, {"shape": [3, SIDE, SIDE], "vocabulary": list(known.words)}
+        )
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         words = batch["words"]

@@ -12,8 +12,8 @@ from torch import nn
 from danq.core import Classes, ClipEncoder, CnnRnn, Last, Mean, Mlp, Recurrent, Vote, conv_encoder
 from danq.vision.blocks import frame_cnn
 from danq.vision.digits import draw_digits
-from danq.vision.examples import SPLITS, Data, Examples
-from danq.vision.task import Classification, Sizes, System, Target, recipe
+from danq.vision.examples import Data
+from danq.vision.task import Classification, Sizes, System, Target, draw_splits, recipe
 
 SIDE, FRAMES, SPEED = 16, 8, 2
 DIRECTIONS = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}
@@ -130,10 +130,9 @@ class Direction(Classification):
     )
 
     def make(self, seed: int, sizes: Sizes) -> Data:
-        splits = {}
-        for number, split in enumerate(SPLITS):
-            rng = np.random.default_rng([seed, number])
-            clip, label = moving_digits(split, getattr(sizes, split), rng)
-            splits[split] = Examples({"clip": clip, "label": label})
+        def draw(split: str, count: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+            clip, label = moving_digits(split, count, rng)
+            return {"clip": clip, "label": label}
+
         shape = [FRAMES, 1, SIDE, SIDE]
-        return Data(facts={"shape": shape, "classes": list(DIRECTIONS)}, **splits)
+        return draw_splits(draw, seed, sizes, {"shape": shape, "classes": list(DIRECTIONS)})

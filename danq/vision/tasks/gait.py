@@ -24,8 +24,8 @@ from danq.core import (
 )
 from danq.training.problem import Figures
 from danq.vision.blocks import frame_cnn, image_cnn
-from danq.vision.examples import SPLITS, Data, Examples
-from danq.vision.task import ROUND, Sizes, System, Target, Task, recipe
+from danq.vision.examples import Data, Examples
+from danq.vision.task import ROUND, Sizes, System, Target, Task, draw_splits, recipe
 from danq.vision.walkers import FRAMES, HEIGHT, WIDTH, joints, people, silhouettes
 
 WALKERS = 100
@@ -169,10 +169,7 @@ class Gait(Task):
     )
 
     def make(self, seed: int, sizes: Sizes) -> Data:
-        splits = {}
-        for number, split in enumerate(SPLITS):
-            rng = np.random.default_rng([seed, number])
-            count = getattr(sizes, split)
+        def draw(split: str, count: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
             if split == "train":
                 who, view = rng.integers(WALKERS, size=count), rng.choice(VIEWS, count)
                 traits = people(WALKERS, rng)
@@ -183,8 +180,11 @@ class Gait(Task):
                 asked = rng.choice(others, count) if split == "valid" else np.full(count, UNSEEN)
                 view = np.where(np.arange(count) % 2, asked, GALLERY)
                 traits = people(count // 2 + 1, rng)
-            splits[split] = walks(who, view, traits, rng)
-        return Data(facts={"shape": [FRAMES, 1, HEIGHT, WIDTH], "walkers": WALKERS}, **splits)
+            return walks(who, view, traits, rng).arrays
+
+        return draw_splits(
+            draw, seed, sizes, {"shape": [FRAMES, 1, HEIGHT, WIDTH], "walkers": WALKERS}
+        )
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         points, logits = self.call(module, batch)

@@ -15,8 +15,8 @@ from danq.core import DensePixel, Refine, conv_encoder, refinement_loss
 from danq.training.problem import Figures
 from danq.vision.clips import write_png
 from danq.vision.digits import draw_digits
-from danq.vision.examples import SPLITS, Data, Examples
-from danq.vision.task import Sizes, System, Target, Task, recipe
+from danq.vision.examples import Data, Examples
+from danq.vision.task import Sizes, System, Target, Task, draw_splits, recipe
 
 SIDE, DIGITS = 16, 3
 CLASSES = ("background", *(str(k) for k in range(10)))
@@ -109,12 +109,11 @@ class SceneLabels(Task):
     )
 
     def make(self, seed: int, sizes: Sizes) -> Data:
-        splits = {}
-        for number, split in enumerate(SPLITS):
-            rng = np.random.default_rng([seed, number])
-            image, label = composed_digits(split, getattr(sizes, split), rng)
-            splits[split] = Examples({"image": image, "label": label})
-        return Data(facts={"shape": [1, SIDE, SIDE], "classes": list(CLASSES)}, **splits)
+        def draw(split: str, count: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+            image, label = composed_digits(split, count, rng)
+            return {"image": image, "label": label}
+
+        return draw_splits(draw, seed, sizes, {"shape": [1, SIDE, SIDE], "classes": list(CLASSES)})
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         return refinement_loss(self.call(module, batch).float(), batch["label"])

@@ -16,8 +16,8 @@ from danq.core import ConvRecurrent, EncoderForecaster, FrameForecaster
 from danq.training.problem import Figures
 from danq.vision.clips import write_gif
 from danq.vision.digits import draw_digits
-from danq.vision.examples import SPLITS, Data, Examples
-from danq.vision.task import Sizes, System, Target, Task, recipe
+from danq.vision.examples import Data, Examples
+from danq.vision.task import Sizes, System, Target, Task, draw_splits, recipe
 
 SIDE, SEEN, AHEAD = 32, 10, 10
 RAIN = 0.5
@@ -140,12 +140,11 @@ class Nowcasting(Task):
         return bouncing_digits(split, count, rng)
 
     def make(self, seed: int, sizes: Sizes) -> Data:
-        splits = {}
-        for number, split in enumerate(SPLITS):
-            rng = np.random.default_rng([seed, number])
-            clips = self.clips(split, getattr(sizes, split), rng)
-            splits[split] = Examples({"clip": clips[:, :SEEN], "future": clips[:, SEEN:]})
-        return Data(facts={"shape": [SEEN, 1, SIDE, SIDE], "ahead": AHEAD}, **splits)
+        def draw(split: str, count: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+            clips = self.clips(split, count, rng)
+            return {"clip": clips[:, :SEEN], "future": clips[:, SEEN:]}
+
+        return draw_splits(draw, seed, sizes, {"shape": [SEEN, 1, SIDE, SIDE], "ahead": AHEAD})
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         logits = self.call(module, batch).float()

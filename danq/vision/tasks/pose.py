@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from danq.core import CnnRnn, Mlp, PerStep, step_regression
 from danq.training.problem import Figures
 from danq.vision.blocks import frame_cnn, temporal
-from danq.vision.examples import SPLITS, Data, Examples
-from danq.vision.task import Sizes, System, Target, Task, recipe
+from danq.vision.examples import Data, Examples
+from danq.vision.task import Sizes, System, Target, Task, draw_splits, recipe
 from danq.vision.walkers import FRAMES, HEIGHT, JOINTS, WIDTH, joints, people, silhouettes
 
 HIDDEN = 0.35
@@ -95,13 +95,14 @@ class Pose(Task):
     )
 
     def make(self, seed: int, sizes: Sizes) -> Data:
-        splits = {}
-        for number, split in enumerate(SPLITS):
-            rng = np.random.default_rng([seed, number])
-            clips, places = posed_walks(getattr(sizes, split), rng)
+        def draw(_: str, count: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+            clips, places = posed_walks(count, rng)
             values = ((places - _CENTRE) / UNIT).reshape(*places.shape[:2], -1)
-            splits[split] = Examples({"clip": clips, "joints": values.astype(np.float32)})
-        return Data(facts={"shape": [FRAMES, 1, HEIGHT, WIDTH], "joints": list(JOINTS)}, **splits)
+            return {"clip": clips, "joints": values.astype(np.float32)}
+
+        return draw_splits(
+            draw, seed, sizes, {"shape": [FRAMES, 1, HEIGHT, WIDTH], "joints": list(JOINTS)}
+        )
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         return step_regression(self.call(module, batch).float(), batch["joints"])

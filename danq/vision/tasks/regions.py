@@ -15,9 +15,9 @@ from danq.core import Mlp, RegionAlign, SequenceDecoder, conv_encoder, greedy, s
 from danq.errors import InputError
 from danq.training.problem import Figures
 from danq.vision.clips import fitted, read_clip
-from danq.vision.examples import SPLITS, Data, Examples
+from danq.vision.examples import Data, Examples
 from danq.vision.scenes import COLOURS, SHAPES, paint
-from danq.vision.task import ROUND, Sizes, System, Target, Task, recipe
+from danq.vision.task import ROUND, Sizes, System, Target, Task, draw_splits, recipe
 from danq.vision.words import END, PAD, START, Vocabulary
 
 SIDE, REGIONS, LENGTH = 40, 4, 7
@@ -173,13 +173,15 @@ class Regions(Task):
 
     def make(self, seed: int, sizes: Sizes) -> Data:
         known = Vocabulary(["a", "large", "small", *COLOURS, *SHAPES])
-        splits = {}
-        for number, split in enumerate(SPLITS):
-            rng = np.random.default_rng([seed, number])
-            images, boxes, phrases = described_regions(getattr(sizes, split), rng)
+
+        def draw(_: str, count: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+            images, boxes, phrases = described_regions(count, rng)
             words = [[known.encode(p.split(), LENGTH, ends=True) for p in row] for row in phrases]
-            splits[split] = Examples({"image": images, "boxes": boxes, "words": np.array(words)})
-        return Data(facts={"shape": [3, SIDE, SIDE], "vocabulary": list(known.words)}, **splits)
+            return {"image": images, "boxes": boxes, "words": np.array(words)}
+
+        return draw_splits(
+            draw, seed, sizes, {"shape": [3, SIDE, SIDE], "vocabulary": list(known.words)}
+        )
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         words = batch["words"]

@@ -16,9 +16,9 @@ from danq.errors import InputError
 from danq.training.problem import Figures
 from danq.vision.blocks import image_cnn
 from danq.vision.clips import fitted, read_clip
-from danq.vision.examples import SPLITS, Data, Examples
+from danq.vision.examples import Data, Examples
 from danq.vision.scenes import COLOURS, paint
-from danq.vision.task import ROUND, Classification, Sizes, System, Target, recipe
+from danq.vision.task import ROUND, Classification, Sizes, System, Target, draw_splits, recipe
 from danq.vision.words import split_words
 
 SIDE, APART = 32, 8
@@ -204,17 +204,16 @@ class Relations(Classification):
     )
 
     def make(self, seed: int, sizes: Sizes) -> Data:
-        splits = {}
-        for number, split in enumerate(SPLITS):
-            rng = np.random.default_rng([seed, number])
-            images, places, shapes = scenes(getattr(sizes, split), rng)
+        def draw(_: str, count: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+            images, places, shapes = scenes(count, rng)
             right = answers(places, shapes).reshape(len(images), -1)
             every = np.broadcast_to(np.arange(right.shape[1]), right.shape)
             drawn = rng.permuted(every, axis=1)[:, :ASKED]
             question = np.stack(np.divmod(drawn, len(NAMES)), axis=2)
             label = np.take_along_axis(right, drawn, axis=1)
-            splits[split] = Examples({"image": images, "question": question, "label": label})
-        return Data(facts={"shape": [3, SIDE, SIDE], "classes": list(ANSWERS)}, **splits)
+            return {"image": images, "question": question, "label": label}
+
+        return draw_splits(draw, seed, sizes, {"shape": [3, SIDE, SIDE], "classes": list(ANSWERS)})
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         return step_cross_entropy(self.call(module, batch).float(), batch["label"])

@@ -25,9 +25,9 @@ from danq.core import (
 )
 from danq.training.problem import Figures
 from danq.vision.bleu import bleu
-from danq.vision.examples import SPLITS, Data, Examples
+from danq.vision.examples import Data, Examples
 from danq.vision.scenes import COLOURS, SHAPES, paint
-from danq.vision.task import ROUND, Sizes, System, Target, Task, recipe
+from danq.vision.task import ROUND, Sizes, System, Target, Task, draw_splits, recipe
 from danq.vision.words import END, PAD, START, Vocabulary
 
 SIDE, SENTENCES, LENGTH = 32, 4, 11
@@ -187,19 +187,19 @@ class Reports(Task):
     def make(self, seed: int, sizes: Sizes) -> Data:
         fixed = ["there", "is", "a", "in", "the", "picture", "shows"]
         known = Vocabulary([*fixed, *COLOURS, *SHAPES, *" ".join([*PLACES, *NUMBERS]).split()])
-        splits = {}
-        for number, split in enumerate(SPLITS):
-            rng = np.random.default_rng([seed, number])
-            images, reports, tags = reported_scenes(getattr(sizes, split), rng)
+
+        def draw(_: str, count: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+            images, reports, tags = reported_scenes(count, rng)
             padded = [[*report, *[""] * SENTENCES][:SENTENCES] for report in reports]
             words = [[known.encode(s.split(), LENGTH, ends=True) for s in row] for row in padded]
-            splits[split] = Examples({"image": images, "words": np.array(words), "tags": tags})
+            return {"image": images, "words": np.array(words), "tags": tags}
+
         facts = {
             "shape": [3, SIDE, SIDE],
             "vocabulary": list(known.words),
             "tags": list(TAGS),
         }
-        return Data(facts=facts, **splits)
+        return draw_splits(draw, seed, sizes, facts)
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         words = batch["words"]

@@ -14,8 +14,8 @@ from danq.core import AttentionPool, Classes, CnnRnn, Mean, Mlp, Recurrent
 from danq.training.problem import Figures
 from danq.vision.blocks import frame_cnn
 from danq.vision.digits import draw_digits
-from danq.vision.examples import SPLITS, Data, Examples
-from danq.vision.task import ROUND, Classification, Sizes, System, Target, recipe
+from danq.vision.examples import Data, Examples
+from danq.vision.task import ROUND, Classification, Sizes, System, Target, draw_splits, recipe
 
 FRAMES = 16
 
@@ -102,13 +102,12 @@ class FrameSelection(Classification):
     )
 
     def make(self, seed: int, sizes: Sizes) -> Data:
-        splits = {}
-        for number, split in enumerate(SPLITS):
-            rng = np.random.default_rng([seed, number])
-            clip, label, place = hidden_digits(split, getattr(sizes, split), rng)
-            splits[split] = Examples({"clip": clip, "label": label, "place": place})
+        def draw(split: str, count: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+            clip, label, place = hidden_digits(split, count, rng)
+            return {"clip": clip, "label": label, "place": place}
+
         facts = {"shape": [FRAMES, 1, 8, 8], "classes": [str(k) for k in range(10)]}
-        return Data(facts=facts, **splits)
+        return draw_splits(draw, seed, sizes, facts)
 
     def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
         mass = 0.0

@@ -17,8 +17,8 @@ from danq.training.problem import Figures
 from danq.vision.blocks import temporal
 from danq.vision.clips import fitted, read_clip
 from danq.vision.digits import draw_digits
-from danq.vision.examples import SPLITS, Data, Examples
-from danq.vision.task import Classification, Sizes, System, Target, Task, recipe
+from danq.vision.examples import Data, Examples
+from danq.vision.task import Classification, Sizes, System, Target, Task, draw_splits, recipe
 
 PAPER = "Bai, Kolter & Koltun 2018"
 KINDS = {"tcn": "TCN", "gru": "GRU", "lstm": "LSTM"}
@@ -60,19 +60,6 @@ def every_step_model(facts: Mapping[str, Any], kind: str, embed: int, **numbers:
     return CnnRnn(encoder, layer, None, PerStep(Mlp(layer.out_features, ()), facts["symbols"]))
 
 
-def _split_data(
-    make: Callable[[str, int, np.random.Generator], dict[str, np.ndarray]],
-    seed: int,
-    sizes: Sizes,
-    facts: dict[str, Any],
-) -> Data:
-    splits = {
-        split: Examples(make(split, getattr(sizes, split), np.random.default_rng([seed, number])))
-        for number, split in enumerate(SPLITS)
-    }
-    return Data(facts=facts, **splits)
-
-
 class Adding(Task):
     """Sum of the two marked numbers among 200."""
 
@@ -110,7 +97,7 @@ class Adding(Task):
             total = (values * marks).sum(axis=1, dtype=np.float32)
             return {"steps": np.stack([values, marks], axis=2), "total": total}
 
-        return _split_data(draw, seed, sizes, {"features": 2, "classes": ["total"]})
+        return draw_splits(draw, seed, sizes, {"features": 2, "classes": ["total"]})
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         return F.mse_loss(self.call(module, batch).float().squeeze(1), batch["total"])
@@ -165,7 +152,7 @@ class CopyMemory(Task):
             answer[:, -COPIED:] = shown
             return {"symbols": symbols, "answer": answer}
 
-        return _split_data(draw, seed, sizes, {"symbols": DELIMITER + 1})
+        return draw_splits(draw, seed, sizes, {"symbols": DELIMITER + 1})
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         logits = self.call(module, batch).float()
@@ -224,7 +211,7 @@ class DigitSteps(Classification):
             return {"steps": images.reshape(count, 64, 1), "label": labels}
 
         facts = {"features": 1, "classes": [str(k) for k in range(10)]}
-        return _split_data(draw, seed, sizes, facts)
+        return draw_splits(draw, seed, sizes, facts)
 
     def read(self, source: Path, facts: Mapping[str, Any], text: str | None) -> Examples:
         image = fitted(read_clip(source), (1, 8, 8))

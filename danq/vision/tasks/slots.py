@@ -15,8 +15,8 @@ from danq.core import Mlp, PerStep, step_cross_entropy
 from danq.errors import InputError
 from danq.training.problem import Figures
 from danq.vision.blocks import Words
-from danq.vision.examples import SPLITS, Data, Examples
-from danq.vision.task import Sizes, System, Target, Task, recipe
+from danq.vision.examples import Data, Examples
+from danq.vision.task import Sizes, System, Target, Task, draw_splits, recipe
 from danq.vision.words import PAD, UNKNOWN, Vocabulary, split_words
 
 KNOWN = [
@@ -168,20 +168,21 @@ class Slots(Task):
     )
 
     def make(self, seed: int, sizes: Sizes) -> Data:
-        known, splits = vocabulary(), {}
-        for number, split in enumerate(SPLITS):
-            rng = np.random.default_rng([seed, number])
+        known = vocabulary()
+
+        def draw(split: str, count: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
             cities = UNSEEN if split == "test" else KNOWN
-            texts, labels = requests(getattr(sizes, split), cities, rng)
+            texts, labels = requests(count, cities, rng)
             words = np.stack([known.encode(text, LENGTH) for text in texts])
             target = np.zeros_like(words)
             for row, label in zip(target, labels, strict=True):
                 row[: len(label)] = [LABELS.index(one) for one in label]
             place = [LABELS.index(f"{mark}-{slot}") for mark in "BI" for slot in ("from", "to")]
             hidden = np.isin(target, place) & (rng.random(target.shape) < DROPPED)
-            splits[split] = Examples({"words": np.where(hidden, UNKNOWN, words), "labels": target})
+            return {"words": np.where(hidden, UNKNOWN, words), "labels": target}
+
         facts = {"vocabulary": list(known.words), "labels": list(LABELS), "length": LENGTH}
-        return Data(facts=facts, **splits)
+        return draw_splits(draw, seed, sizes, facts)
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         logits = self.call(module, batch).float()

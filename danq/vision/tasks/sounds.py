@@ -16,7 +16,7 @@ from danq.core import CnnRnn, FrameEncoder, Mlp, PerStep, step_regression
 from danq.output import replacing
 from danq.training.problem import Figures
 from danq.vision.blocks import image_cnn, temporal
-from danq.vision.examples import SPLITS, Data, Examples
+from danq.vision.examples import Data, Examples
 from danq.vision.impacts import (
     BANDS,
     FRAMES,
@@ -28,7 +28,7 @@ from danq.vision.impacts import (
     impacts,
     resound,
 )
-from danq.vision.task import Sizes, System, Target, Task, recipe
+from danq.vision.task import Sizes, System, Target, Task, draw_splits, recipe
 
 
 class Spacetime(nn.Module):
@@ -123,22 +123,20 @@ class Sounds(Task):
     )
 
     def make(self, seed: int, sizes: Sizes) -> Data:
-        splits = {}
-        for number, split in enumerate(SPLITS):
-            made = impacts(getattr(sizes, split), np.random.default_rng([seed, number]))
-            splits[split] = Examples(
-                {
-                    "clip": made.clips,
-                    "levels": envelopes(made.waves),
-                    "material": made.material.astype(np.int64),
-                }
-            )
+        def draw(_: str, count: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+            made = impacts(count, rng)
+            return {
+                "clip": made.clips,
+                "levels": envelopes(made.waves),
+                "material": made.material.astype(np.int64),
+            }
+
         facts = {
             "shape": [FRAMES, 3, SIDE, SIDE],
             "levels": STEPS * BANDS,
             "classes": list(MATERIALS),
         }
-        return Data(facts=facts, **splits)
+        return draw_splits(draw, seed, sizes, facts)
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         return step_regression(self.call(module, batch).float(), batch["levels"])

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from danq.core import AttentionPool, Classes, CnnRnn, Concat, Last, Mlp, Recurrent
 from danq.errors import InputError
 from danq.vision.blocks import Words
-from danq.vision.examples import SPLITS, Data, Examples
-from danq.vision.task import Classification, Sizes, System, Target, recipe
+from danq.vision.examples import Data, Examples
+from danq.vision.task import Classification, Sizes, System, Target, draw_splits, recipe
 from danq.vision.tasks.slots import read_lines
 from danq.vision.words import PAD, Vocabulary, split_words
 
@@ -148,18 +148,18 @@ class StoryQuestions(Classification):
     def make(self, seed: int, sizes: Sizes) -> Data:
         moves = " ".join(MOVES).split()
         known = Vocabulary(sorted({"where", "is", "the", *PEOPLE, *PLACES, *moves}))
-        splits = {}
-        for number, split in enumerate(SPLITS):
-            rng = np.random.default_rng([seed, number])
-            texts, questions, answers = stories(getattr(sizes, split), rng)
-            splits[split] = Examples(
-                {
-                    "story": np.stack([known.encode(text, STORY_LENGTH) for text in texts]),
-                    "question": np.stack([known.encode(q, QUESTION_LENGTH) for q in questions]),
-                    "label": np.array([PLACES.index(answer) for answer in answers]),
-                }
-            )
-        return Data(facts={"vocabulary": list(known.words), "classes": list(PLACES)}, **splits)
+
+        def draw(_: str, count: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+            texts, questions, answers = stories(count, rng)
+            return {
+                "story": np.stack([known.encode(text, STORY_LENGTH) for text in texts]),
+                "question": np.stack([known.encode(q, QUESTION_LENGTH) for q in questions]),
+                "label": np.array([PLACES.index(answer) for answer in answers]),
+            }
+
+        return draw_splits(
+            draw, seed, sizes, {"vocabulary": list(known.words), "classes": list(PLACES)}
+        )
 
     def read(self, source: Path, facts: Mapping[str, Any], text: str | None) -> Examples:
         if text is None:

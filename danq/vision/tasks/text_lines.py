@@ -28,8 +28,8 @@ from danq.core import (
 )
 from danq.training.problem import Figures
 from danq.vision.captcha_lines import HEIGHT, LONGEST, SYMBOLS, WIDTH, text_lines
-from danq.vision.examples import SPLITS, Data, Examples
-from danq.vision.task import ROUND, Sizes, System, Target, Task, recipe
+from danq.vision.examples import Data, Examples
+from danq.vision.task import ROUND, Sizes, System, Target, Task, draw_splits, recipe
 from danq.vision.words import END, PAD, START, Vocabulary
 
 LENGTH = LONGEST + 2
@@ -149,14 +149,15 @@ class TextLines(Task):
     )
 
     def make(self, seed: int, sizes: Sizes) -> Data:
-        known, splits = Vocabulary(SYMBOLS), {}
-        for number, split in enumerate(SPLITS):
-            rng = np.random.default_rng([seed, number])
-            images, texts = text_lines(getattr(sizes, split), rng)
+        known = Vocabulary(SYMBOLS)
+
+        def draw(_: str, count: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+            images, texts = text_lines(count, rng)
             words = np.stack([known.encode(list(text), LENGTH, ends=True) for text in texts])
-            splits[split] = Examples({"image": images, "words": words})
+            return {"image": images, "words": words}
+
         facts = {"shape": [1, HEIGHT, WIDTH], "vocabulary": list(known.words)}
-        return Data(facts=facts, **splits)
+        return draw_splits(draw, seed, sizes, facts)
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         return self.call(module, batch)

@@ -15,8 +15,8 @@ from danq.core import CnnRnn, FeatureEncoder, Mlp, PerStep, step_regression
 from danq.errors import InputError
 from danq.training.problem import Figures
 from danq.vision.blocks import temporal
-from danq.vision.examples import SPLITS, Data, Examples
-from danq.vision.task import Sizes, System, Target, Task, recipe
+from danq.vision.examples import Data, Examples
+from danq.vision.task import Sizes, System, Target, Task, draw_splits, recipe
 
 STEPS, ERROR, SEEN = 24, 0.03, 0.7
 """Frames of a track, deviation of a detected box, share of frames with a detection."""
@@ -134,12 +134,11 @@ class Tracking(Task):
     )
 
     def make(self, seed: int, sizes: Sizes) -> Data:
-        splits = {}
-        for number, split in enumerate(SPLITS):
-            rng = np.random.default_rng([seed, number])
-            boxes = tracks(getattr(sizes, split), rng)
-            splits[split] = Examples({"detections": detected(boxes, rng)[0], "boxes": boxes})
-        return Data(facts={"features": 5}, **splits)
+        def draw(_: str, count: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+            boxes = tracks(count, rng)
+            return {"detections": detected(boxes, rng)[0], "boxes": boxes}
+
+        return draw_splits(draw, seed, sizes, {"features": 5})
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         return step_regression(self.call(module, batch).float(), batch["boxes"])

@@ -13,12 +13,11 @@ import h5py
 import numpy as np
 import polars as pl
 
-from danq.datasets.hdf5 import GuardedFile
 from danq.errors import InputError
 from danq.genome.alphabet import LETTERS, decode
 from danq.inference.mutagenesis.effects import BaseEffects, PairEffects
 from danq.inference.writers import Kind, kind_by_ending
-from danq.inference.writers.hdf5 import append, growing
+from danq.inference.writers.hdf5 import GuardedHdf5, append, growing
 from danq.inference.writers.layout import Layout
 from danq.inference.writers.layout import Writer as RowWriter
 from danq.inference.writers.parquet import ParquetWriter
@@ -106,7 +105,7 @@ class MutationTable(MutationWriter):
         self._rows.write(rows, np.concatenate(values, axis=1))
 
 
-class MutationHdf5(MutationWriter):
+class MutationHdf5(GuardedHdf5, MutationWriter):
     """The tree that docs/formats.md draws.
 
     Parameters
@@ -122,8 +121,7 @@ class MutationHdf5(MutationWriter):
     """
 
     def __init__(self, path: Path, layout: ChangeLayout, effect: str, *, pairs: bool) -> None:
-        self._sink = GuardedFile(path)
-        self._file = h5py.File(self._sink, "w")
+        super().__init__(path)
         self._file.attrs.update(
             magic=MAGIC,
             format_version=FORMAT_VERSION,
@@ -201,17 +199,6 @@ class MutationHdf5(MutationWriter):
         for name, value in row.items():
             dataset = self._data[f"{group}/{name}"]
             append(dataset, np.array([value], dtype=object if isinstance(value, str) else None))
-
-    def finish(self) -> None:
-        """Complete the file after the last row."""
-        self._file.close()
-        self._sink.close()
-        self._sink.check()
-
-    def release(self) -> None:
-        """Close whatever is open."""
-        self._file.close()
-        self._sink.close()
 
 
 def mutation_kind(out: str | Path) -> Kind:

@@ -18,7 +18,31 @@ FORMAT_VERSION = 1
 CHUNK_VALUES = 1 << 18
 
 
-class Hdf5Writer(Writer):
+class GuardedHdf5:
+    """An HDF5 file to write, which tells of its first failure where it is asked for one.
+
+    Parameters
+    ----------
+    path
+        File to make.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._sink = GuardedFile(path)
+        self._file = h5py.File(self._sink, "w")
+
+    def finish(self) -> None:
+        """Complete the file after the last row."""
+        self.release()
+        self._sink.check()
+
+    def release(self) -> None:
+        """Close whatever is open."""
+        self._file.close()
+        self._sink.close()
+
+
+class Hdf5Writer(GuardedHdf5, Writer):
     """One row a window in ``/predictions``, and in ``/spread`` for an ensemble.
 
     Root attributes: ``magic``, ``format_version``, ``key`` and ``provenance`` (JSON).
@@ -38,8 +62,7 @@ class Hdf5Writer(Writer):
     def __init__(self, path: Path, layout: Layout) -> None:
         self.layout = layout
         self._numbers: dict[str, int] = {}
-        self._sink = GuardedFile(path)
-        self._file = h5py.File(self._sink, "w")
+        super().__init__(path)
         tracks = len(layout.tracks)
         self._file.attrs.update(
             magic=MAGIC,
@@ -86,15 +109,6 @@ class Hdf5Writer(Writer):
         if new:
             append(self._names, np.array(new, dtype=object))
         return np.array([self._numbers[name] for name in names], dtype=np.uint32)
-
-    def finish(self) -> None:
-        self._file.close()
-        self._sink.close()
-        self._sink.check()
-
-    def release(self) -> None:
-        self._file.close()
-        self._sink.close()
 
 
 def growing(

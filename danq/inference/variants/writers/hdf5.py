@@ -10,15 +10,15 @@ import h5py
 import numpy as np
 import polars as pl
 
-from danq.datasets.hdf5 import GuardedFile
 from danq.inference.variants.writers.layout import FLAGS, KEYS, NO_FLAG, VariantLayout
+from danq.inference.writers.hdf5 import GuardedHdf5
 from danq.inference.writers.layout import Values, Writer
 
 MAGIC = "danq-variants"
 FORMAT_VERSION = 1
 
 
-class VariantHdf5Writer(Writer):
+class VariantHdf5Writer(GuardedHdf5, Writer):
     """One row a variant-allele in a dataset for each score; docs/formats.md draws the tree.
 
     Scores lie row after row as they are, neither in chunks nor packed: their digits are noise to
@@ -37,8 +37,7 @@ class VariantHdf5Writer(Writer):
     def __init__(self, path: Path, layout: VariantLayout, total: int) -> None:
         self.layout = layout
         self._done = 0
-        self._sink = GuardedFile(path)
-        self._file = h5py.File(self._sink, "w")
+        super().__init__(path)
         text, tracks = h5py.string_dtype(), len(layout.tracks)
         self._file.attrs.update(
             magic=MAGIC,
@@ -87,15 +86,6 @@ class VariantHdf5Writer(Writer):
         for place, name in enumerate(summaries, start=first):
             self._sets[f"summary/{name}"][to] = values[:, place]
         self._sink.check()
-
-    def finish(self) -> None:
-        self._file.close()
-        self._sink.close()
-        self._sink.check()
-
-    def release(self) -> None:
-        self._file.close()
-        self._sink.close()
 
 
 def flag_bits(flags: pl.Series) -> np.ndarray:

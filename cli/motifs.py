@@ -42,12 +42,8 @@ from . import options
     show_default=True,
     help="Windows to read.",
 )
-@click.option(
-    "--track",
-    "tracks",
-    multiple=True,
-    metavar="NAME",
-    help="Read windows that are positive for this track; may be repeated.  [default: any track]",
+@options.track(
+    help="Read windows that are positive for this track; may be repeated.  [default: any track]"
 )
 @click.option(
     "--q-value",
@@ -69,7 +65,7 @@ def motifs(
     rule: str,
     databases: tuple[Path, ...],
     split: str,
-    tracks: tuple[str, ...],
+    tracks: tuple[str, ...] | None,
     q_limit: float,
     strand: str,
     batch_size: int,

@@ -16,7 +16,7 @@ from .progress import progress
     epilog=example(
         "danq mutate runs/yeast --region chrIV:1008588-1009087 --genome sacCer3.fa "
         "--out reb1.h5 --plot reb1.png --track Reb1",
-        "danq mutate runs/yeast promoters.fa --out promoters.tsv.gz --tracks Reb1,Abf1",
+        "danq mutate runs/yeast promoters.fa --out promoters.tsv.gz --track Reb1 --track Abf1",
         "danq mutate runs/yeast sites.bed --genome sacCer3.fa --out sites.h5 --effect probability",
     )
 )
@@ -48,24 +48,15 @@ from .progress import progress
     help="Change every two bases of this part at once, too: 1-based, closed, counted along the "
     "contig or record; NAME:START-END where there are several sequences.",
 )
-@click.option(
-    "--tracks",
-    type=options.Names(),
-    metavar="LIST",
-    help="Tracks to write, in that order: Reb1,Abf1.  [default: all]",
+@options.track(
+    help="Track to write and draw; may be repeated.  [default: all are written, and the three "
+    "with the largest effects drawn]"
 )
 @click.option(
     "--plot",
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Draw logo and heat map of one sequence: .png, .svg or .pdf.",
-)
-@click.option(
-    "--track",
-    "plot_tracks",
-    multiple=True,
-    metavar="NAME",
-    help="Track to draw; may be repeated.  [default: the three with the largest effects]",
 )
 @options.device()
 @options.precision()

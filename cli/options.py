@@ -186,6 +186,14 @@ tracks = _option(
     help="Folder of peak files, a peak file (may be repeated), or a tab-separated sheet "
     "with the columns name, path and, if wanted, group.",
 )
+track = _option(
+    "--track",
+    "tracks",
+    multiple=True,
+    metavar="NAME",
+    callback=lambda ctx, param, value: value or None,
+    help="Track to write; may be repeated, and tracks are written in that order.  [default: all]",
+)
 chrom_map = _option(
     "--chrom-map",
     type=_FILE,

@@ -49,12 +49,7 @@ from .progress import progress
     help="With --tile, a part of the genome: chrIV or chrIV:1-500000 (1-based, closed).",
 )
 @options.chrom_map()
-@click.option(
-    "--tracks",
-    type=options.Names(),
-    metavar="LIST",
-    help="Tracks to write, in that order: Reb1,Abf1.  [default: all]",
-)
+@options.track()
 @options.channels()
 @click.option(
     "--format",

@@ -11,7 +11,9 @@ from .options import example
 
 
 @click.command(
-    epilog=example("danq simulate small/", "danq simulate small/ --size 1M --only CTCF,REST")
+    epilog=example(
+        "danq simulate small/", "danq simulate small/ --size 1M --track CTCF --track REST"
+    )
 )
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
@@ -30,12 +32,7 @@ from .options import example
     metavar="N",
     help="Number of chromosomes; the last but one is meant for validation, the last for testing.",
 )
-@click.option(
-    "--only",
-    type=options.Names(),
-    metavar="LIST",
-    help="Tracks to simulate, as CTCF,SP1.  [default: all that are known]",
-)
+@options.track(help="Track to simulate; may be repeated.  [default: all that are known]")
 @click.option(
     "--variants",
     type=options.Size(minimum=0),
@@ -50,7 +47,7 @@ def simulate(
     out: Path,
     size: int,
     contigs: int,
-    only: tuple[str, ...] | None,
+    tracks: tuple[str, ...] | None,
     variants: int,
     seed: int,
     overwrite: bool,
@@ -66,7 +63,7 @@ def simulate(
         seed=seed,
         genome_size=size,
         contigs=contigs,
-        tracks=only,
+        tracks=tracks,
         variants=variants,
         overwrite=overwrite,
     )

@@ -15,7 +15,8 @@ from .options import example
     )
 )
 @click.argument("model", type=click.Path(exists=True, path_type=Path))
-def summary(model: Path) -> None:
+@click.option("--all", "every", is_flag=True, help="Name every track, however many there are.")
+def summary(model: Path, every: bool) -> None:
     """Show what a model file holds: tracks or task, provenance, layers and parameters.
 
     MODEL is a model file or a run folder, of a sequence model or of a vision task.
@@ -23,8 +24,10 @@ def summary(model: Path) -> None:
     from danq.models import is_vision_model
 
     if is_vision_model(model):
-        from danq.vision import summary as describe
+        from danq.vision import summary as describe_vision
+
+        click.echo(describe_vision(model))
     else:
         from danq.models import summary as describe
 
-    click.echo(describe(model))
+        click.echo(describe(model, every=every))

@@ -16,7 +16,7 @@ from .progress import progress
     epilog=example(
         "danq variants runs/yeast strains.vcf.gz --genome sacCer3.fa --out effects.tsv",
         "danq variants runs/yeast strains.vcf.gz --genome sacCer3.fa --out annotated.vcf.gz \\",
-        "    --tracks Reb1,Abf1 --scores logit",
+        "    --track Reb1 --track Abf1 --scores logit",
         "danq variants runs/yeast --background common.vcf.gz --genome sacCer3.fa --out common.h5",
         "danq variants runs/yeast hits.vcf --genome sacCer3.fa --calibrate common.h5 --out hits.h5",
     )
@@ -46,12 +46,7 @@ from .progress import progress
     help="Scores to write, of ref, alt (probabilities), diff (alt - ref), logit (change in log2 "
     "odds), product (|diff * logit|).  [default: all]",
 )
-@click.option(
-    "--tracks",
-    type=options.Names(),
-    metavar="LIST",
-    help="Tracks to write, in that order: Reb1,Abf1.  [default: all]",
-)
+@options.track()
 @click.option(
     "--ref-mismatch",
     type=click.Choice(["skip", "swap", "error"]),

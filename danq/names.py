@@ -1,8 +1,10 @@
-"""Names and groups of tracks, for files whose tracks have none."""
+"""Names of tracks: for files whose tracks have none, and to pick tracks by."""
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from danq.errors import InputError
@@ -12,6 +14,80 @@ PUBLISHED = (("DNase", 125), ("TF", 690), ("histone", 104))
 
 _HEADS = (["name"], ["name", "group"])
 _PAPER = ["cell type", "tf/dnase/histonemark", "treatment"]
+
+FEW = 8
+"""Names up to which a message lists them all."""
+
+NEAR = 3
+"""Near names that a message offers at most."""
+
+
+def pick_tracks(
+    wanted: Sequence[str],
+    known: Sequence[str],
+    *,
+    whose: str,
+    listing: str | None = None,
+    file: str | Path | None = None,
+) -> tuple[int, ...]:
+    """Numbers (from 0) of the tracks that are wanted, in the order wanted.
+
+    Parameters
+    ----------
+    wanted
+        Their names.
+    known
+        Names of all tracks.
+    whose
+        What has the tracks, as "the model".
+    listing
+        What shows all of their names, as "'danq summary MODEL --all'"; None where they are few
+        enough for a message.
+    file
+        File that has the tracks.
+
+    Raises
+    ------
+    InputError
+        When a name is not known (with the names nearest to it), none is given, one is given
+        twice, or ``wanted`` is a text.
+    """
+    if isinstance(wanted, str):
+        raise InputError(
+            f"the tracks are the text '{wanted}', not a list of names",
+            remedy=f"Write tracks=['{wanted}'] for a single one",
+        )
+    places = {name: number for number, name in enumerate(known)}
+    for name in wanted:
+        if name not in places:
+            raise InputError(
+                f"{whose} has no track '{name}'", file=file, remedy=_advice(name, known, listing)
+            )
+    if not wanted:
+        raise InputError("no track is named", remedy="Name one, or leave the choice out for all")
+    name, times = Counter(wanted).most_common(1)[0]
+    if times > 1:
+        raise InputError(f"track '{name}' is named twice", remedy="Name each track once")
+    return tuple(places[name] for name in wanted)
+
+
+def near_names(name: str, known: Sequence[str]) -> list[str]:
+    """The names most like one, the likest first: in spelling, then those that hold it."""
+    lowered: dict[str, list[str]] = {}
+    for one in known:
+        lowered.setdefault(one.casefold(), []).append(one)
+    sought = name.casefold()
+    like = difflib.get_close_matches(sought, lowered, n=NEAR)
+    holding = [one for one in lowered if sought and sought in one and one not in like]
+    return [one for key in (*like, *holding) for one in lowered[key]][:NEAR]
+
+
+def _advice(name: str, known: Sequence[str], listing: str | None) -> str:
+    near = [f"'{one}'" for one in near_names(name, known)]
+    rest = f"{listing} lists all {len(known):,}"
+    if listing is None or len(known) <= FEW:
+        rest = f"There {'is' if len(known) == 1 else 'are'} {', '.join(known)}"
+    return f"Did you mean {' or '.join(near)}? {rest}" if near else rest
 
 
 def track_names(path: str | Path | None, tracks: int) -> tuple[tuple[str, ...], tuple[str, ...]]:

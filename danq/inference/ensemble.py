@@ -16,6 +16,7 @@ from danq.inference.forward import Strand, predict_blocks
 from danq.inference.sources.tiling import Chunk, Rows
 from danq.inference.writers.layout import Values
 from danq.models import Model, load_model
+from danq.names import pick_tracks
 
 AnyModel = str | Path | Model
 
@@ -188,21 +189,8 @@ def _check_distinct(models: Sequence[Model]) -> None:
 
 
 def _pick(model: Model, tracks: Sequence[str] | None) -> tuple[int, ...]:
-    known = {name: number for number, name in enumerate(model.spec.tracks)}
+    known = model.spec.tracks
     if tracks is None:
-        return tuple(known.values())
-    if isinstance(tracks, str):
-        raise InputError(
-            f"the tracks are the text '{tracks}', not a list of names",
-            remedy=f"Write tracks=['{tracks}'] for a single one",
-        )
-    for name in tracks:
-        if name not in known:
-            few = ", ".join(list(known)[:5])
-            raise InputError(
-                f"the model has no track '{name}'",
-                remedy=f"It has {len(known):,}: {few}{', ...' if len(known) > 5 else ''}",
-            )
-    if not tracks or len(set(tracks)) != len(tracks):
-        raise InputError("the wanted tracks are none, or one is named twice")
-    return tuple(known[name] for name in tracks)
+        return tuple(range(len(known)))
+    listing = f"'danq summary {model.path or 'MODEL'} --all'"
+    return pick_tracks(tracks, known, whose="the model", listing=listing)

@@ -18,7 +18,7 @@ from danq.interpretation.effect_map import MOST_TRACKS, check_ending, plot_effec
 from danq.output import check_target, replacing
 
 PLOTTED = 3
-"""Tracks that are drawn unless they are named: those with the largest effects."""
+"""Tracks that are drawn unless a few are named: those with the largest effects."""
 
 LONGEST = 5000
 """Most bases in a picture."""
@@ -29,7 +29,7 @@ def mutate_and_plot(
     out: Location,
     *,
     plot: Location | None = None,
-    plot_tracks: Sequence[str] = (),
+    tracks: Sequence[str] | None = None,
     overwrite: bool = False,
     **given: Any,
 ) -> Mutated:
@@ -41,28 +41,31 @@ def mutate_and_plot(
         As `danq.inference.mutagenesis.mutate.mutate_file` takes them.
     plot
         ``.png``, ``.svg`` or ``.pdf``; see `danq.interpretation.effect_map.plot_effects`.
-    plot_tracks
-        Tracks to draw, among those that are written; none for the three with the largest effects.
+    tracks
+        Tracks to write and to draw, in that order. Where none or more than 12 are named, those
+        three are drawn that have the largest effects.
 
     Raises
     ------
     InputError
-        As `danq.inference.mutagenesis.mutate.mutate_file`; when tracks to draw are named without a
-        picture, unknown or too many, there is more than one sequence to draw or one that is too
-        long, or the picture exists, has an unknown ending or cannot be written.
+        As `danq.inference.mutagenesis.mutate.mutate_file`; when there is more than one sequence
+        to draw or one that is too long, or the picture exists, has an unknown ending or cannot be
+        written.
     """
     if plot is None:
-        if plot_tracks:
-            raise InputError(
-                "tracks to draw were named, but no picture was asked for",
-                remedy="Name the picture with the plot option",
-            )
-        return mutate_file(models, out, overwrite=overwrite, **given)
+        return mutate_file(models, out, tracks=tracks, overwrite=overwrite, **given)
     path = check_target(plot, overwrite)
     check_ending(path)
-    picture = _Picture(plot_tracks, given.get("effect", "logit"))
+    named = tracks is not None and len(tracks) <= MOST_TRACKS
+    picture = _Picture(named, given.get("effect", "logit"))
     done = mutate_file(
-        models, out, overwrite=overwrite, watch=picture.seen.append, check=picture.check, **given
+        models,
+        out,
+        tracks=tracks,
+        overwrite=overwrite,
+        watch=picture.seen.append,
+        check=picture.check,
+        **given,
     )
     with replacing(path, overwrite) as temporary:
         picture.save(temporary, path.suffix)
@@ -72,24 +75,13 @@ def mutate_and_plot(
 class _Picture:
     """Effects of the one sequence that is drawn."""
 
-    def __init__(self, wanted: Sequence[str], effect: str) -> None:
-        self.wanted, self.unit = tuple(wanted), UNITS[effect].partition(",")[0]  # type: ignore[index]
+    def __init__(self, every: bool, effect: str) -> None:
+        self.every, self.unit = every, UNITS[effect].partition(",")[0]  # type: ignore[index]
         self.seen: list[BaseEffects] = []
         self.tracks: tuple[str, ...] = ()
 
     def check(self, ensemble: Ensemble, stretches: list[Stretch]) -> None:
         self.tracks = ensemble.tracks
-        for name in self.wanted:
-            if name not in self.tracks:
-                few = ", ".join(self.tracks[:5]) + (", ..." if len(self.tracks) > 5 else "")
-                raise InputError(
-                    f"track '{name}' is to be drawn, but it is not among those written",
-                    remedy=f"There are {len(self.tracks):,}: {few}",
-                )
-        if len(set(self.wanted)) != len(self.wanted) or len(self.wanted) > MOST_TRACKS:
-            raise InputError(
-                f"{len(self.wanted)} tracks are to be drawn: one twice, or more than {MOST_TRACKS}"
-            )
         if len(stretches) != 1:
             raise InputError(
                 f"a picture shows one sequence, and there are {len(stretches):,}",
@@ -105,9 +97,8 @@ class _Picture:
     def save(self, path: Path, ending: str) -> None:
         effects = np.concatenate([one.mean for one in self.seen])
         first = self.seen[0]
-        if self.wanted:
-            picked = [self.tracks.index(name) for name in self.wanted]
-        else:
+        picked = list(range(len(self.tracks)))
+        if not self.every:
             size = np.nan_to_num(np.abs(effects)).max(axis=(0, 1))
             picked = np.argsort(-size, kind="stable")[:PLOTTED].tolist()
         figure = plot_effects(

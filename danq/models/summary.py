@@ -12,14 +12,19 @@ import torch
 
 from danq.models.file import Model, load_model
 
+SHOWN = 8
+"""Tracks that are named."""
 
-def summary(model: str | Path | Model) -> str:
+
+def summary(model: str | Path | Model, *, every: bool = False) -> str:
     """Describe a model as text.
 
     Parameters
     ----------
     model
         A model, a model file or a run folder.
+    every
+        Name every track, however many there are.
 
     Returns
     -------
@@ -35,7 +40,8 @@ def summary(model: str | Path | Model) -> str:
     if not isinstance(model, Model):
         model = load_model(model)
     spec = model.spec
-    tracks = ", ".join(spec.tracks[:8]) + (", ..." if len(spec.tracks) > 8 else "")
+    many = len(spec.tracks) > SHOWN and not every
+    tracks = ", ".join(spec.tracks[:SHOWN] if many else spec.tracks) + (", ..." if many else "")
     facts = {
         "preset": spec.preset,
         "window": f"{spec.window} bp, labels speak of the middle {spec.bin} bp",

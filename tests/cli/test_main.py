@@ -70,6 +70,15 @@ def test_every_option_has_help(path):
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_tracks_are_picked_by_one_option_and_read_from_files_by_another(path):
+    for option in options_of(path)[1]:
+        for name in set(option.opts) & {"--track", "--tracks"}:
+            files = isinstance(option.type, click.Path)
+            assert files == (name == "--tracks")
+            assert (option.name, option.multiple or files) == ("tracks", True)
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_a_required_option_is_missed(path):
     # click takes a default of None that is written down for a value.
     command, options = options_of(path)

@@ -22,6 +22,19 @@ def test_summary_shows_tracks_window_and_parameters(tmp_path, capsys):
     assert "Units" not in text
 
 
+def test_all_names_every_track(tmp_path, capsys):
+    from danq.models import architecture, save_model, untrained
+
+    numbers = architecture("danq-small", filters=8, width=6, hidden=5, dense=[7])
+    names = tuple(f"T{number}" for number in range(12))
+    model = untrained("danq-small", numbers, names, window=100, bin=20)
+    save_model(tmp_path / "model.safetensors", model.module, model.spec)
+    assert frame.run(["summary", str(tmp_path / "model.safetensors")]) == 0
+    assert "12: T0, T1, T2, T3, T4, T5, T6, T7, ...\n" in capsys.readouterr().out
+    assert frame.run(["summary", str(tmp_path / "model.safetensors"), "--all"]) == 0
+    assert f"12: {', '.join(names)}\n" in capsys.readouterr().out
+
+
 def test_a_file_that_is_no_model_is_refused(tmp_path, capsys):
     path = tmp_path / "notes.txt"
     path.write_text("not a model")

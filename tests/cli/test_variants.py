@@ -54,7 +54,7 @@ def test_a_command_writes_what_the_library_says(files, capsys):
 
 def test_several_models_and_options(files):
     model, vcf, options = files
-    more = ["--scores", "logit,diff", "--tracks", "Abf1", "--strand", "forward", "--center", "9"]
+    more = ["--scores", "logit,diff", "--track", "Abf1", "--strand", "forward", "--center", "9"]
     more += ["--indel-anchor", "both", "--tolerance", "0", "--batch-size", "4"]
     words = ["variants", model, "other.safetensors", vcf, *options, *more]
     assert run([*words, "--out", "out.parquet"]) == 0

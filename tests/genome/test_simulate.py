@@ -234,9 +234,9 @@ def test_truth_survives_its_file(tmp_path):
             {"variants": 601, "genome_size": 30_000},
             "601 variants are more than a genome of 30,000 bases has room for. Ask for at most 600",
         ),
-        ({"tracks": ["CTCF", "YY1"]}, "no track 'YY1' to simulate. Choose among ABF1, CTCF"),
-        ({"tracks": []}, "are none, or one comes twice"),
-        ({"tracks": ["CTCF", "CTCF"]}, "are none, or one comes twice"),
+        ({"tracks": ["CTCF", "YY1"]}, "simulation has no track 'YY1'. There are ABF1, CTCF"),
+        ({"tracks": []}, "no track is named"),
+        ({"tracks": ["CTCF", "CTCF"]}, "'CTCF' is named twice"),
     ],
 )
 def test_bad_numbers_are_refused_and_nothing_is_made(tmp_path, options, message):

@@ -62,7 +62,7 @@ def test_a_command_writes_what_the_library_says(folder, capsys):
 
 
 def test_options_go_through(folder):
-    given = [*REGION, "--tracks", "Rap1", "--effect", "probability", "--strand", "forward"]
+    given = [*REGION, "--track", "Rap1", "--effect", "probability", "--strand", "forward"]
     given += ["--pairs", "15-16", "--batch-size", "1k", "--threads", "1", "--tolerance", "0"]
     words = ["mutate", "m.safetensors", "n.safetensors", *given, "--out", "a.tsv"]
     assert run(words) == 0
@@ -91,6 +91,30 @@ def test_a_picture(folder, capsys, name):
     assert run([*words, "--overwrite"]) == 0
 
 
+def test_tracks_are_written_and_drawn_in_the_order_named(folder, monkeypatch):
+    from danq.interpretation import mutagenesis
+
+    drawn = []
+
+    def plot(*args, tracks, **given):
+        drawn.append(tuple(tracks))
+        return effects(*args, tracks=tracks, **given)
+
+    effects = mutagenesis.plot_effects
+    monkeypatch.setattr(mutagenesis, "plot_effects", plot)
+    words = ["mutate", "m.safetensors", *REGION, "--overwrite", "--out", "a.tsv", "--plot", "a.png"]
+    assert run([*words, "--track", "Cbf1", "--track", "Reb1"]) == 0
+    head = pl.read_csv("a.tsv", separator="\t", comment_prefix="#").columns
+    assert head[4:] == ["Cbf1", "Reb1"]
+    assert run(words) == 0
+    table = pl.read_csv("a.tsv", separator="\t", comment_prefix="#")
+    sizes = {name: float(table[name].abs().max()) for name in table.columns[4:]}
+    largest = tuple(sorted(sizes, key=lambda name: -sizes[name])[:3])
+    monkeypatch.setattr(mutagenesis, "MOST_TRACKS", 3)
+    assert run([*words, *(word for name in sizes for word in ("--track", name))]) == 0
+    assert drawn == [("Cbf1", "Reb1"), largest, largest]
+
+
 def test_a_picture_of_a_region_longer_than_the_window(folder):
     words = ["mutate", "m.safetensors", "--region", "chrI", "--genome", "g.fa"]
     assert run([*words, "--out", "a.tsv", "--plot", "a.png"]) == 0
@@ -105,15 +129,10 @@ def test_a_picture_of_a_region_longer_than_the_window(folder):
         (["m.safetensors", "missing.fa"], "missing.fa"),
         (["m.safetensors", *REGION, "--plot", "a.gif"], "names no kind of picture"),
         (["m.safetensors", *REGION, "--plot", "g.fa"], "exists already"),
-        (["m.safetensors", *REGION, "--track", "Reb1"], "no picture was asked for"),
-        (["m.safetensors", *REGION, "--plot", "a.png", "--track", "Gal4"], "'Gal4' is to be drawn"),
-        (
-            ["m.safetensors", *REGION, "--tracks", "Abf1", "--plot", "a.png", "--track", "Reb1"],
-            "not among those written",
-        ),
+        (["m.safetensors", *REGION, "--track", "Reb"], "no track 'Reb'. Did you mean 'Reb1'?"),
         (
             ["m.safetensors", *REGION, "--plot", "a.png", "--track", "Reb1", "--track", "Reb1"],
-            "one twice",
+            "'Reb1' is named twice",
         ),
         (["m.safetensors", "two.fa", "--plot", "a.png"], "shows one sequence, and there are 2"),
     ],

@@ -15,6 +15,7 @@ from danq.genome.simulation.binding import affinities, bound, positive_probabili
 from danq.genome.simulation.catalogue import LOOKALIKES, RULES, motif
 from danq.genome.simulation.peaks import PeakShape
 from danq.genome.simulation.rules import Rule
+from danq.names import pick_tracks
 from danq.typing import CodeBatch, Codes
 
 DRAWS = 4000
@@ -66,16 +67,10 @@ class BindingModel:
             When the catalogue has no such track, one is named twice, or none is named.
         """
         known = [rule.track for rule in RULES]
-        wanted = known if tracks is None else list(tracks)
-        for name in wanted:
-            if name not in known:
-                raise InputError(
-                    f"there is no track '{name}' to simulate",
-                    remedy=f"Choose among {', '.join(known)}",
-                )
-        if not wanted or len(set(wanted)) < len(wanted):
-            raise InputError(f"the tracks {wanted} are none, or one comes twice")
-        rules = tuple(rule for rule in RULES if rule.track in wanted)
+        wanted = range(len(known))
+        if tracks is not None:
+            wanted = pick_tracks(tracks, known, whose="the simulation")
+        rules = tuple(RULES[number] for number in sorted(wanted))
         names = sorted({*LOOKALIKES, *(name for rule in rules for name in rule.motifs)})
         motifs = tuple(motif(name) for name in names)
         empty = cls(motifs, np.zeros(len(motifs)), rules)

@@ -18,6 +18,7 @@ from danq.genome.alphabet import reverse_complement
 from danq.genome.motif import Motif
 from danq.inference.forward import Strand
 from danq.interpretation.motifs import _filter_kernels as kernels
+from danq.names import pick_tracks
 from danq.typing import CodeBatch, IntRow
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class BlockSource:
                 yield reverse_complement(codes)
 
 
-def choose_windows(dataset: Dataset, split: str, tracks: Sequence[str] = ()) -> IntRow:
+def choose_windows(dataset: Dataset, split: str, tracks: Sequence[str] | None = None) -> IntRow:
     """Windows of a split that are positive for a track.
 
     Parameters
@@ -174,22 +175,22 @@ def choose_windows(dataset: Dataset, split: str, tracks: Sequence[str] = ()) -> 
     split
         ``"train"``, ``"valid"`` or ``"test"``.
     tracks
-        Names; a window counts that is positive for any of them. None named means all tracks.
+        Names; a window counts that is positive for any of them. None for all tracks.
 
     Raises
     ------
     InputError
         When there is no such split or track, or no window is positive.
     """
-    for name in tracks:
-        if name not in dataset.tracks:
-            raise InputError(
-                f"there is no track '{name}'",
-                file=dataset.path,
-                remedy="'danq data info' lists the tracks",
+    chosen = list(range(len(dataset.tracks)))
+    if tracks is not None:
+        listing = f"'danq data info {dataset.path or 'DATA.h5'} --all'"
+        chosen = list(
+            pick_tracks(
+                tracks, dataset.tracks, whose="the data set", listing=listing, file=dataset.path
             )
+        )
     indices = dataset.indices(split)
-    chosen = [k for k, name in enumerate(dataset.tracks) if not tracks or name in tracks]
     parts = np.array_split(indices, max(1, len(indices) // 65536))
     positive = np.concatenate([dataset.labels(part)[:, chosen].any(axis=1) for part in parts])
     if not positive.any():

@@ -101,7 +101,7 @@ def find_motifs(
     rule: Rule = "argmax",
     databases: Sequence[str | Path] = (),
     split: str = "test",
-    tracks: Sequence[str] = (),
+    tracks: Sequence[str] | None = None,
     strand: Strand = "both",
     q_limit: float = Q_LIMIT,
     batch_size: int = BATCH_SIZE,
@@ -123,8 +123,7 @@ def find_motifs(
     databases
         Files of known motifs (MEME or JASPAR) to compare with.
     split, tracks
-        The windows of the split that are positive for one of the tracks (for any, when none is
-        named) are read.
+        The windows of the split that are positive for one of the tracks are read; None for any.
     strand
         ``"both"`` reads each window and its reverse complement, ``"forward"`` as it is.
     q_limit
@@ -161,7 +160,7 @@ def find_motifs(
         "dataset": None if dataset.path is None else str(dataset.path),
         "dataset_digest": dataset.digest,
         "split": split,
-        "tracks": ", ".join(tracks) or "any",
+        "tracks": "any" if tracks is None else ", ".join(tracks),
         "windows": len(indices),
         "sequences": sites.sequences,
         "strand": strand,

@@ -50,7 +50,7 @@ def test_a_command_writes_what_the_library_says(model, genome, tmp_path, capsys)
 def test_several_models_and_options(model, genome, tmp_path):
     words = ["predict", str(model("a.safetensors")), str(model("b.safetensors")), str(genome)]
     out = tmp_path / "tiles.parquet"
-    options = ["--tile", "20", "--region", "chrI:11-70", "--tracks", "Abf1", "--strand", "forward"]
+    options = ["--tile", "20", "--region", "chrI:11-70", "--track", "Abf1", "--strand", "forward"]
     assert run([*words, "--out", str(out), *options, "--batch-size", "2", "--threads", "1"]) == 0
     table = pl.read_parquet(out)
     assert table.columns == ["chrom", "start", "end", "Abf1", "Abf1_sd"]

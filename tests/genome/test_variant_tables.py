@@ -11,7 +11,7 @@ import pytest
 from danq.errors import InputError
 from danq.genome.alphabet import encode
 from danq.genome.packed import PackedGenome
-from danq.genome.variants import VariantBlock, from_table
+from danq.genome.variants import VariantBlock, from_table, open_variants
 
 TEXT = "ACGTTGCAACTGATCGGCTAAGTCCATGCA"
 GENOME = PackedGenome.from_contigs([("chr1", encode(TEXT))])
@@ -42,6 +42,20 @@ def test_tables_from_memory(tmp_path):
         list(from_table([("chr1", 5, "T", "G"), ("chr1", 5, "T")], GENOME))
     with pytest.raises(InputError, match="'x' is not a whole number"):
         list(from_table([("chr1", "x", "T", "G")], GENOME))
+
+
+def test_a_reference_allele_that_is_not_there_is_told_of(tmp_path):
+    rows = [("chr1", 5, "", "G"), ("chr1", 7, None, "."), ("chr1", 9, ".", "C")]
+    path = tmp_path / "a.tsv"
+    path.write_text("chrom\tpos\tref\talt\nchr1\t5\t\tG\nchr1\t7\t\t.\nchr1\t9\t.\tC\n")
+    for reader in (from_table(rows, GENOME), open_variants(path, GENOME)):
+        (block,) = reader
+        assert {one.reason for one in block.rejects} == {"missing-ref"}
+        assert [one.detail for one in block.rejects] == [
+            "REF is empty in the record at chr1:5",
+            "REF is empty in the record at chr1:7",
+            "REF is '.' in the record at chr1:9",
+        ]
 
 
 def test_a_frame_of_pandas_is_one_of_polars(tmp_path):

@@ -180,6 +180,7 @@ def test_bytes_that_are_no_utf8_are_told_of_and_never_given_back_otherwise(tmp_p
 def test_every_kind_of_reject_has_its_reason_and_nothing_is_lost(tmp_path):
     path = vcf(
         tmp_path / "a.vcf",
+        record(1, "", "C"),
         record(1, "A", "."),
         record(1, "A", "*,C"),
         record(2, "C", "<DEL>"),
@@ -203,26 +204,28 @@ def test_every_kind_of_reject_has_its_reason_and_nothing_is_lost(tmp_path):
     )
     block = only(path, longest=5)
     assert [one.reason for one in block.rejects] == [
+        "missing-ref",
         "missing-alt", "star", "symbolic", "symbolic", "breakend", "breakend", "breakend",
         "not-acgt", "not-acgt", "not-acgt", "same-as-ref", "unknown-contig", "beyond-contig",
         "beyond-contig", "beyond-contig", "ref-mismatch", "ref-mismatch", "ref-mismatch",
         "ref-mismatch", "too-long",
     ]  # fmt: skip
     assert {one.reason for one in block.rejects} == set(REASONS)
-    assert block.records == 20
+    assert block.records == 21
     assert len(block) == 3
-    assert block.alleles == 20 + 3 == len(block.rejects) + len(block)
+    assert block.alleles == 21 + 3 == len(block.rejects) + len(block)
     seen = Counter(block.record.tolist()) + Counter(one.record for one in block.rejects)
-    assert seen == {number: 1 + (number in (2, 10, 18)) for number in range(1, 21)}
+    assert seen == {number: 1 + (number in (3, 11, 19)) for number in range(1, 22)}
     by_record = {one.record: one for one in block.rejects}
-    assert by_record[16] == (
-        16, "chr1", 5, ".", "A", "C", "ref-mismatch", "the file has A, the genome T",
+    assert by_record[1].detail == "REF is empty in the record at chr1:1"
+    assert by_record[17] == (
+        17, "chr1", 5, ".", "A", "C", "ref-mismatch", "the file has A, the genome T",
     )  # fmt: skip
-    assert by_record[18].detail == "the file has TGA, the genome TGC"
-    assert by_record[19].detail == "the file has A, the genome N"
-    assert by_record[15].detail == "REF covers 119 to 121, chr1 has 120 bases"
-    assert by_record[9].detail == "REF is 'N'"
-    assert by_record[20].detail == "8 bases, the window permits 5"
+    assert by_record[19].detail == "the file has TGA, the genome TGC"
+    assert by_record[20].detail == "the file has A, the genome N"
+    assert by_record[16].detail == "REF covers 119 to 121, chr1 has 120 bases"
+    assert by_record[10].detail == "REF is 'N'"
+    assert by_record[21].detail == "8 bases, the window permits 5"
 
 
 def test_swapping_takes_alt_for_ref_where_the_genome_has_it(tmp_path):

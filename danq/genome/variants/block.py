@@ -8,6 +8,7 @@ from typing import NamedTuple
 from danq.typing import BoolRow, IntRow
 
 REASONS = {
+    "missing-ref": "REF is empty or '.'",
     "missing-alt": "ALT is '.' or empty",
     "star": "ALT is '*', which another record's deletion spans",
     "symbolic": "ALT is symbolic, as <DEL>",

@@ -27,6 +27,9 @@ def explain(
         As in the input, ``pos`` 1-based.
     """
     if found in (NOT_ACGT, SAME):
+        if ref in (".", ""):
+            what = repr(ref) if ref else "empty"
+            return "missing-ref", f"REF is {what} in the record at {chrom}:{pos}"
         return _textual(ref, alt)
     if found == UNKNOWN:
         return "unknown-contig", f"the genome has no '{chrom}'"
@@ -51,7 +54,7 @@ def _textual(ref: str, alt: str) -> tuple[str, str]:
         return "symbolic", _few(alt)
     if ref.upper() == alt.upper() and not set(ref.upper()) - set("ACGT"):
         return "same-as-ref", f"both are {_few(ref)}"
-    side, text = ("REF", ref) if not ref or set(ref.upper()) - set("ACGT") else ("ALT", alt)
+    side, text = ("REF", ref) if set(ref.upper()) - set("ACGT") else ("ALT", alt)
     return "not-acgt", f"{side} is {_few(text)!r}"
 
 

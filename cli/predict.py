@@ -72,4 +72,4 @@ def predict(models: tuple[Path, ...], input: Path, out: str, **given: Any) -> No
 
     with progress("predicting") as show:
         done = run(models, input, out, progress=show, **given)
-    click.echo(f"{done.path}: {done.rows:,} rows, {len(done.columns):,} columns")
+    click.echo(done.describe())

@@ -68,6 +68,7 @@ def test_convert_train_evaluate_predict(trio, tmp_path: Path, capsys):
 
     words = ["predict", out, trio[2], "--out", str(tmp_path / "pred.h5"), "--format", "deepsea"]
     assert run([*words, "--precision", "fp32"]) == 0
+    assert f"{tmp_path / 'pred.h5'}: 60 rows, 5 tracks\n" in capsys.readouterr().out
     with h5py.File(tmp_path / "pred.h5") as file:
         pred = np.asarray(file["pred"])
     assert pred.shape == (60, 5)

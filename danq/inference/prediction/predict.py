@@ -40,11 +40,24 @@ class Written(NamedTuple):
         Number of rows.
     columns
         Names of the value columns.
+    tracks
+        Names of the tracks.
     """
 
     path: Path
     rows: int
     columns: tuple[str, ...]
+    tracks: tuple[str, ...]
+
+    def describe(self) -> str:
+        """What was written, on one line."""
+        count = len(self.tracks)
+        spread = f" and {'its' if count == 1 else 'their'} spread"
+        return (
+            f"{self.path}: {self.rows:,} row{'s' * (self.rows != 1)}, "
+            f"{count:,} track{'s' * (count != 1)}"
+            f"{spread if len(self.columns) > count else ''}"
+        )
 
 
 class PredictOptions(TypedDict, total=False):
@@ -205,7 +218,8 @@ def predict(
                 for rows, values in blocks:
                     writer.write(rows, values)
                     count += len(values)
-            return Written(Path(out), count, layout.columns)
+            columns = layout.tracks if format == "deepsea" else layout.columns
+            return Written(Path(out), count, columns, layout.tracks)
 
 
 def _layout(ensemble: Ensemble, source: Source, request: Request, engine: Engine) -> Layout:

@@ -106,7 +106,7 @@ def test_every_output_says_the_same(toy, genome, tmp_path, read_bigwig, monkeypa
     done = {}
     for name in ("a.tsv", "a.tsv.gz", "a.h5", "a.parquet", "tracks/"):
         done[name] = predict(toy(), genome, f"{tmp_path}/{name}", tile=9, batch_size=7, **FP32)
-        assert done[name] == Written(tmp_path / name, table.height, ("G", "C", "N"))
+        assert done[name] == Written(tmp_path / name, table.height, *[("G", "C", "N")] * 2)
     for name in ("a.tsv", "a.tsv.gz"):
         read = pl.read_csv(tmp_path / name, separator="\t", comment_prefix="#", schema=table.schema)
         assert read.equals(table)

@@ -47,11 +47,12 @@ def test_a_command_writes_what_the_library_says(model, genome, tmp_path, capsys)
     assert table.equals(pl.read_csv(out, separator="\t", comment_prefix="#", schema=table.schema))
 
 
-def test_several_models_and_options(model, genome, tmp_path):
+def test_several_models_and_options(model, genome, tmp_path, capsys):
     words = ["predict", str(model("a.safetensors")), str(model("b.safetensors")), str(genome)]
     out = tmp_path / "tiles.parquet"
     options = ["--tile", "20", "--region", "chrI:11-70", "--track", "Abf1", "--strand", "forward"]
     assert run([*words, "--out", str(out), *options, "--batch-size", "2", "--threads", "1"]) == 0
+    assert capsys.readouterr().out == f"{out}: 3 rows, 1 track and its spread\n"
     table = pl.read_parquet(out)
     assert table.columns == ["chrom", "start", "end", "Abf1", "Abf1_sd"]
     assert table["start"].to_list() == [10, 30, 50]

@@ -135,6 +135,7 @@ def data(task: str, out: Path, seed: int, quick: bool) -> None:
 )
 @options.seed(help="The first seed.")
 @options.out(required=False, metavar="JSON", help="Write all figures of all seeds too.")
+@options.overwrite()
 @options.device()
 @options.threads()
 def bench(tasks: tuple[str, ...], quick: bool, seeds: int | None, **given: Any) -> None:

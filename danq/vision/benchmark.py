@@ -122,6 +122,7 @@ def bench(
     device: str = "auto",
     threads: int | None = None,
     out: str | Path | None = None,
+    overwrite: bool = False,
     tell: Callable[[TaskReport], None] | None = None,
 ) -> list[TaskReport]:
     """Train every system of the tasks and measure it beside the baselines.
@@ -138,24 +139,26 @@ def bench(
         As `danq.device` resolves them.
     out
         A JSON file for all figures of all seeds; None writes none.
+    overwrite
+        Replace that file if it exists.
     tell
         Is given each task's report as soon as it is done.
 
     Raises
     ------
     InputError
-        When no task has that name, or the output cannot be written.
+        When no task has that name, or the output exists or cannot be written.
     """
     reports, chosen = [], load_tasks(tasks)
     if out is not None:
-        check_target(out, overwrite=True)
+        check_target(out, overwrite)
     for task in chosen:
         reports.append(_bench_task(task, range(seed, seed + seeds), quick, device, threads))
         if tell is not None:
             tell(reports[-1])
     if out is not None:
         found = {"danq": danq.__version__, "tasks": [asdict(report) for report in reports]}
-        with replacing(out, overwrite=True) as temporary:
+        with replacing(out, overwrite) as temporary:
             temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return reports
 

@@ -52,6 +52,9 @@ def test_bench(small, tmp_path, capsys):
     assert "accuracy" in text
     assert "not judged in the quick form" in text
     assert len(json.loads(out.read_text())["tasks"]) == 1
+    out.write_text("old")
+    assert run(["vision", "bench", "direction", *words, "--overwrite"]) == 0
+    assert len(json.loads(out.read_text())["tasks"]) == 1
 
 
 def test_bad_words(tmp_path, capsys):

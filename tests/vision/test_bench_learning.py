@@ -57,6 +57,11 @@ def test_an_output_that_cannot_be_written_is_refused_before_anything_is_trained(
     monkeypatch.setattr(benchmark, "train", None)
     assert run([*WORDS, "--out", str(tmp_path / "missing" / "b.json")]) == 2
     assert "there is no folder" in capsys.readouterr().err
+    out = tmp_path / "b.json"
+    out.write_text("kept")
+    assert run([*WORDS, "--out", str(out)]) == 2
+    assert "b.json: exists already" in capsys.readouterr().err
+    assert out.read_text() == "kept"
 
 
 def test_a_training_gives_its_losses_before_and_after(tmp_path):

@@ -12,7 +12,7 @@ from torch import nn
 
 from danq.errors import InputError
 from danq.models.file import FORMAT_VERSION, load_weights, parse_spec, read_header
-from danq.vision.registry import load_task
+from danq.vision.registry import is_registered, load_task
 
 
 class VisionSpec(BaseModel):
@@ -69,7 +69,8 @@ def load_vision_model(path: str | Path) -> VisionModel:
     Raises
     ------
     InputError
-        When there is no such file, it holds no vision model, or its weights do not fit.
+        When there is no such file, it holds no vision model, its task is not registered, or its
+        weights do not fit.
     """
     fields, file = read_header(path)
     if "task" not in fields:
@@ -77,4 +78,11 @@ def load_vision_model(path: str | Path) -> VisionModel:
             "a sequence model, not one of a vision task", file=file, remedy="Use 'danq predict'"
         )
     spec = parse_spec(VisionSpec, fields, file)
+    if not is_registered(spec.task):
+        raise InputError(
+            f"a model of the task '{spec.task}', which is not registered here",
+            file=file,
+            remedy="Import the module that registers it (@danq.vision.register) and predict from "
+            "Python: the command line knows the tasks of 'danq vision list' alone",
+        )
     return VisionModel(load_weights(build(spec), file), spec, file)

@@ -79,6 +79,13 @@ def load_task(name: str) -> Task:
     return getattr(importlib.import_module(f"danq.vision.tasks.{module}"), kind)()
 
 
+def is_registered(task: str | Task) -> bool:
+    """Tell whether a name is a task's, or a task is what its name stands for."""
+    if isinstance(task, str):
+        return task in TASKS or task in _OWN
+    return is_registered(task.name) and type(load_task(task.name)) is type(task)
+
+
 def load_tasks(names: Iterable[str] = ()) -> list[Task]:
     """Tasks by their names, all of them where none is named.
 

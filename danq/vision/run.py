@@ -31,7 +31,7 @@ from danq.vision.examples import Data
 from danq.vision.folder import read_data
 from danq.vision.model import VisionSpec, build, load_vision_model
 from danq.vision.problem import TaskProblem, mean_loss, measure
-from danq.vision.registry import load_task
+from danq.vision.registry import is_registered, load_task
 from danq.vision.task import ROUND, System, Task
 
 log = logging.getLogger("danq")
@@ -90,7 +90,7 @@ def train(
     Parameters
     ----------
     task
-        A task or its name.
+        A registered task or its name.
     out
         Run folder: ``model.safetensors`` (best), ``last.ckpt``, ``config.toml``,
         ``metrics.csv``, ``test.tsv``, ``tensorboard/``, ``log.txt``.
@@ -123,7 +123,7 @@ def train(
     TrainingDiverged
         When the loss is not finite.
     """
-    work = load_task(task) if isinstance(task, str) else task
+    work = load_task(task) if isinstance(task, str) else _registered(task)
     chosen = work.system(system)
     recipe = _recipe(work, chosen, recipe_changes or {}, quick)
     folder = Path(out)
@@ -175,6 +175,19 @@ def train(
         figures,
         (before, mean_loss(work, kept, some, where, kind)),
     )
+
+
+def _registered(task: Task) -> Task:
+    if not is_registered(task):
+        name, kind = task.name, type(task).__name__
+        raise InputError(
+            f"the task '{name}' is not registered"
+            if not is_registered(name)
+            else f"'{name}' is the name of another task than this {kind}",
+            remedy=f"Put @danq.vision.register before class {kind}, under a name of its own: the "
+            "model file holds the name alone",
+        )
+    return task
 
 
 def _recipe(task: Task, system: System, changes: Mapping[str, Any], quick: bool) -> BaseRecipe:

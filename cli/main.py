@@ -6,10 +6,12 @@ import errno
 import importlib
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import click
@@ -49,7 +51,11 @@ _REFUSALS = {
     errno.ENAMETOOLONG,
 }
 
-EXIT_BUG, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_PIPE = 1, 2, 130, 141
+EXIT_BUG, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_PIPE, EXIT_TERMINATED = 1, 2, 130, 141, 143
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: the command ends as at Ctrl-C, and leaves no half file."""
 
 
 class LazyGroup(click.Group):
@@ -126,7 +132,7 @@ def run(args: Sequence[str]) -> int:
     -------
     int
         0 done; 2 something given cannot be used (message on stderr); 1 a bug (traceback on
-        stderr); 130 interrupted; 141 the reader of standard output went away.
+        stderr); 130 interrupted; 141 the reader of standard output went away; 143 terminated.
     """
     try:
         with _notices(), root.make_context("danq", list(args)) as context:
@@ -140,6 +146,9 @@ def run(args: Sequence[str]) -> int:
     except DanqError as error:
         click.echo(f"danq: {error}", err=True)
         return EXIT_INPUT
+    except Terminated:
+        click.echo("danq: terminated", err=True)
+        return EXIT_TERMINATED
     except (KeyboardInterrupt, click.Abort):
         click.echo("danq: interrupted", err=True)
         return EXIT_INTERRUPTED
@@ -186,8 +195,17 @@ def _leave_pipe() -> int:
     return EXIT_PIPE
 
 
+def _terminate(number: int, frame: FrameType | None) -> None:
+    # A second one must not cut the tidying short.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated
+
+
 def main() -> None:
     """Entry point of the console script."""
+    # Whoever started danq may have chosen to ignore it.
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
     # OpenMP's threads spin for milliseconds while they wait. Where other programs want the cores
     # too, that made training steps a hundred times slower. This many turns, some 30 microseconds,
     # are as fast on an idle machine (none at all is a third slower or more). torch reads it once.

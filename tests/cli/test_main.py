@@ -227,6 +227,83 @@ def test_interrupt_exits_130_without_traceback():
     assert err == "danq: interrupted\n"
 
 
+HALF_WRITTEN = """
+    from danq.output import replacing, replacing_folder
+    with replacing({folder!r} + "/a.tsv") as file, \\
+            replacing_folder({folder!r} + "/b", objection=lambda _: None) as folder:
+        file.write_text("half")
+        (folder / "c").write_text("half")
+        print("written", flush=True)
+        time.sleep(60)
+"""
+
+UNFINISHED = """
+    import numpy as np
+    from pathlib import Path
+    from danq.inference.variants.parts import Part, Parts
+    with Parts(Path({folder!r}) / "a.tsv", {{}}) as parts:
+        parts.add(Part({{}}, np.zeros((1, 2), np.float32), {{"rows": 1}}))
+        print("written", flush=True)
+        time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "told"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+@pytest.mark.parametrize(
+    ("body", "left"),
+    [(HALF_WRITTEN, []), (UNFINISHED, ["000000.values.npy", "a.tsv.unfinished", "journal.jsonl"])],
+    ids=["half written", "resumable"],
+)
+def test_signals_leave_only_what_can_be_resumed(tmp_path, number, code, told, body, left):
+    with start(body.format(folder=str(tmp_path))) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "written\n"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert err.splitlines()[-1] == f"danq: {told}"
+    assert "Traceback" not in err
+    assert ("blocks are kept, so that the run can be resumed" in err) == bool(left)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == left
+
+
+def test_a_second_sigterm_does_not_cut_the_tidying_short(tmp_path):
+    done = tmp_path / "tidied"
+    body = f"""
+    try:
+        print("working", flush=True)
+        time.sleep(60)
+    finally:
+        print("tidying", flush=True)
+        time.sleep(0.5)
+        open({str(done)!r}, "w").close()
+    """
+    with start(body) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "working\n"
+        process.terminate()
+        assert process.stdout.readline() == "tidying\n"
+        process.terminate()
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (143, "danq: terminated\n")
+    assert done.exists()
+
+
+def test_sigterm_that_was_ignored_from_the_start_stays_so():
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        process = start("    time.sleep(1)")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    with process:
+        process.terminate()
+        _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (0, "")
+
+
 def test_closed_pipe_is_quiet():
     with start("    for i in range(10**6): print(i)") as process:
         assert process.stdout is not None

@@ -95,21 +95,22 @@ def test_help_shows_an_example(capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["out.tsv.gz", "out.h5", "out.parquet", "tracks"])
-def test_an_interrupt_leaves_nothing(model, write_fasta, tmp_path, name):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_leaves_nothing(model, write_fasta, tmp_path, name, number, code):
     genome = write_fasta({"chr1": "ACGTN" * 1_000_000})
     words = ["predict", str(model()), str(genome), "--tile", "1", "--out", str(tmp_path / name)]
-    code = f"from danq_cli.main import run; raise SystemExit(run({words!r}))"
+    script = f"import sys; from danq_cli.main import main; sys.argv[1:] = {words!r}; main()"
     process = subprocess.Popen(
-        [sys.executable, "-c", code], stderr=subprocess.PIPE, env={**os.environ}
+        [sys.executable, "-c", script], stderr=subprocess.PIPE, env={**os.environ}
     )
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob(f".{name}*")) and time.monotonic() < deadline:
         assert process.poll() is None
         time.sleep(0.05)
     time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, shown = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == code
     assert b"Traceback" not in shown
     assert sorted(entry.name for entry in tmp_path.iterdir()) == [
         "genome.fa",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from danq.errors import InputError
 from danq.vision import read_clip
@@ -11,7 +12,13 @@ from danq.vision.registry import load_task
 from danq.vision.task import Sizes
 from danq.vision.tasks.captions import captioned_scenes
 from danq.vision.tasks.direction import DIRECTIONS, moving_digits
-from danq.vision.tasks.nowcasting import advected, bouncing_digits, drifting_fields, rain_scores
+from danq.vision.tasks.nowcasting import (
+    LIFE,
+    advected,
+    bouncing_digits,
+    drifting_fields,
+    rain_scores,
+)
 from danq.vision.tasks.selection import hidden_digits
 from danq.vision.tasks.slots import span_f1, spans
 from danq.vision.tasks.story import MOVES, PLACES, stories
@@ -56,7 +63,7 @@ def test_digits_bounce_within_the_field_at_even_speed():
 
 
 def test_flow_carries_a_drifting_field_on_better_than_standing_still():
-    clips = drifting_fields(6, np.random.default_rng(1))[:, :, 0] / 255
+    clips = drifting_fields(6, np.random.default_rng(1), np.inf)[:, :, 0] / 255
     errors = np.array(
         [
             [np.mean((found - clip[10:14]) ** 2) for found in (advected(clip[:10], 4), clip[9:10])]
@@ -64,6 +71,34 @@ def test_flow_carries_a_drifting_field_on_better_than_standing_still():
         ]
     )
     assert errors.mean(axis=0)[0] < 0.5 * errors.mean(axis=0)[1]
+
+
+def test_showers_rise_and_fall_where_they_would_only_drift():
+    clips, again, drifting = (
+        drifting_fields(300, np.random.default_rng(2), life) for life in (LIFE, LIFE, np.inf)
+    )
+    np.testing.assert_array_equal(clips, again)
+    np.testing.assert_array_equal(clips[:, 0], drifting[:, 0])
+    # Turned by an angle, the field is correlated by its cosine with one that was not: from the
+    # correlation r of two Gaussian fields, that of their signs is 2 asin(r) / pi.
+    for frame in (5, 10, 15, 19):
+        wet, would = (one[:, frame] > 0 for one in (clips, drifting))
+        agree = 2 * (wet == would).mean() - 1
+        assert agree == pytest.approx(2 / np.pi * np.arcsin(np.cos(np.pi * frame / LIFE)), abs=0.05)
+    shares = (clips > 127).mean(axis=(0, 2, 3, 4))
+    assert shares == pytest.approx(np.full(20, 0.16), abs=0.02)
+
+
+def test_rain_weighs_more_than_none_in_the_loss():
+    task = load_task("rain")
+    future = torch.tensor([0.9, 0.9, 0.1, 0.1]).reshape(1, 4, 1, 1, 1)
+    batch = {"clip": torch.zeros(1, 10, 1, 1, 1), "future": future}
+    logits = torch.tensor([2.0, -1.0, 0.5, -2.0])
+    p = logits.sigmoid().numpy()
+    right = future.flatten().numpy()
+    terms = -right * np.log(p) - (1 - right) * np.log(1 - p)
+    loss = task.loss(lambda _: logits.reshape(1, 4, 1, 1, 1), batch)  # type: ignore[arg-type]
+    assert float(loss) == pytest.approx(float(np.mean(terms * [3, 3, 1, 1])), rel=1e-5)
 
 
 def test_rain_scores_by_hand():
@@ -153,8 +188,6 @@ def test_words():
 
 
 def predicted(name, source, tmp_path, text=None, out=None):
-    import torch
-
     task = load_task(name)
     facts = task.make(0, TINY).facts
     torch.manual_seed(0)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from danq.core.pair_sums import CODES, SYMBOLS, add_rows
+from danq.core._best_place import best_place
+from danq.core.pair_sums import BLOCK, CODES, SYMBOLS
 from danq.jit import inlined_kernel, parallel_kernel
 
 QUADS = CODES**4
@@ -17,39 +18,27 @@ FILTER_BLOCK = 2
 
 
 @parallel_kernel
-def forward(pairs, table, bias, width, pool, rectify, out, winner):
+def forward(pairs, table, bias, n_pairs, pool, rectify, out, winner):
     """Fill ``out`` (B, T, F) with pooled activations and ``winner`` with their offsets.
 
-    ``winner`` (B, T, F) uint8 holds the offset inside the pool window of the first maximum, or
-    255 where ReLU stopped the signal; pass an array of size 0 to leave it out.
+    ``table`` and ``bias`` are those of a `danq.core.pair_sums.PairTable` of filters ``n_pairs``
+    wide. ``winner`` (B, T, F) uint8 holds the offset inside the pool window of the first maximum,
+    or 255 where ReLU stopped the signal; pass an array of size 0 to leave it out.
     """
     batch, steps, filters = out.shape
-    n_pairs = (width + 1) // 2
-    keep = winner.size > 0
     for b in numba.prange(batch):
-        total = np.empty(filters, table.dtype)
-        best = np.empty(filters, table.dtype)
-        where = np.zeros(filters, np.uint8)
-        for t in range(steps):
-            for p in range(pool):
-                add_rows(pairs[b, t * pool + p :], table, bias, n_pairs, total)
-                if p == 0:
-                    for f in range(filters):
-                        best[f] = total[f]
-                        where[f] = 0
-                elif keep:
-                    for f in range(filters):
-                        better = total[f] > best[f]
-                        best[f] = total[f] if better else best[f]
-                        where[f] = np.uint8(p) if better else where[f]
-                else:
-                    for f in range(filters):
-                        best[f] = max(best[f], total[f])
-            for f in range(filters):
-                dead = rectify and not best[f] > 0
-                out[b, t, f] = 0 if dead else best[f]
-                if keep:
-                    winner[b, t, f] = 255 if dead else where[f]
+        best = np.empty(BLOCK, table.dtype)
+        where = np.empty(BLOCK, np.int32)
+        for block in range(len(table)):
+            first = block * BLOCK
+            for t in range(steps):
+                best[:] = 0 if rectify else -np.inf
+                best_place(pairs, b, t * pool, table, bias, block, n_pairs, pool, best, where)
+                for f in range(min(BLOCK, filters - first)):
+                    out[b, t, first + f] = best[f]
+                if winner.size > 0:
+                    for f in range(min(BLOCK, filters - first)):
+                        winner[b, t, first + f] = np.uint8(where[f])
 
 
 def quad_codes(codes: np.ndarray) -> np.ndarray:

@@ -31,11 +31,11 @@ class _LookupConv(torch.autograd.Function):
         filters = weight.shape[0]
         steps = (length - width + 1) // pool
         pairs = pair_codes(codes.numpy())
-        table = pair_table(weight.detach().numpy(), unknown)
-        out = np.empty((batch, steps, filters), table.dtype)
+        table = pair_table(weight.detach().numpy(), bias.detach().numpy(), unknown)
+        out = np.empty((batch, steps, filters), table.rows.dtype)
         train = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
         winner = np.empty(out.shape if train else (0, 0, 0), np.uint8)
-        kernels.forward(pairs, table, bias.detach().numpy(), width, pool, rectify, out, winner)
+        kernels.forward(pairs, *table, (width + 1) // 2, pool, rectify, out, winner)
         # Of now: whoever gave the codes may write into them before backward.
         ctx.quads = kernels.quad_codes(codes.numpy()) if train else None
         ctx.winner = winner

@@ -12,7 +12,7 @@ import copy
 import itertools
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numba
 import numpy as np
@@ -35,6 +35,8 @@ from danq.device import Precision, autocast, resolve_device, resolve_precision, 
 from danq.inference.forward import BATCH_SIZE
 from danq.jit import parallel_kernel
 from danq.memory import kept_memory
+
+M = TypeVar("M", bound=nn.Module)
 
 DEFAULT_TOLERANCE = 1e-6
 """Difference of states below which an alternate counts as its reference: float32 rounding."""
@@ -90,11 +92,12 @@ class Incremental:
         self.precision: Precision = resolve_precision(precision, self.device)
         self.tolerance = tolerance
         self.reason = why_plain(module)
-        self._module = copy.deepcopy(module).eval().requires_grad_(False).to(self.device)
-        self._parts = None
+        self._module = self._parts = None
         if self.reason is None:
             dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
-            self._parts = _Parts(self._module, dtype)  # type: ignore[arg-type]
+            self._parts = _Parts(module, dtype, self.device)  # type: ignore[arg-type]
+        else:
+            self._module = _copied(module, self.device)
 
     def logits(
         self,
@@ -143,6 +146,7 @@ class Incremental:
 
     def _plain(self, codes: UInt8[np.ndarray, "B L"]) -> Float32[np.ndarray, "B K"]:
         """Logits of windows, each evaluated by itself."""
+        assert self._module is not None
         if not len(codes):
             return np.empty((0, int(self._module.head.out_features)), np.float32)  # type: ignore[union-attr]
         done = []
@@ -204,46 +208,59 @@ def why_plain(module: nn.Module) -> str | None:
 
 
 class _Parts:
-    """A model that can be evaluated incrementally, taken apart."""
+    """A model that can be evaluated incrementally, taken apart and copied to a device."""
 
-    def __init__(self, module: CnnRnn, dtype: torch.dtype) -> None:
+    def __init__(self, module: CnnRnn, dtype: torch.dtype, device: torch.device) -> None:
         assert isinstance(module.pooling, Flatten)
         assert isinstance(module.head, MultiLabel)
         assert isinstance(module.encoder, SymbolConv | ConvEncoder)
-        self.encoder = module.encoder
-        self.rnn = module.temporal.rnn if isinstance(module.temporal, Recurrent) else None
-        self.dtype = dtype
+        self.encoder = _copied(module.encoder, device)
+        self.rnn: nn.LSTM | nn.GRU | None = None
+        if isinstance(module.temporal, Recurrent):
+            self.rnn = _copied(module.temporal.rnn, device)  # type: ignore[arg-type]
+        self.dtype, self.device = dtype, device
         self.length = module.pooling.steps
         self.tracks = module.head.out_features
         layers = [*module.head.body, module.head.output]  # type: ignore[misc]
         first = layers[0]
         assert isinstance(first, nn.Linear)
-        self.rest_layers = nn.Sequential(*layers[1:])
+        self.rest_layers = _copied(nn.Sequential(*layers[1:]), device)
         # Rounded up to a multiple of 16, products take a fifth less time; what is added is 0.
         width = -(-first.out_features // 16) * 16
-        self.bias = nn.functional.pad(first.bias.float(), (0, width - first.out_features))
+        bias = nn.functional.pad(first.bias.detach().float(), (0, width - first.out_features))
+        self.bias = bias.to(device)
         self.first_features = first.out_features
-        # (T, G, D), and of this, for each direction, the rows of the steps of a piece.
-        weight = first.weight.new_zeros(self.length, first.in_features // self.length, width)
-        weight[:, :, : first.out_features] = first.weight.t().view(*weight.shape[:2], -1)
-        weight = weight.to(dtype)
+        # Of each direction, what the steps of a piece are multiplied with, (D, steps * H).
         self.weights: dict[tuple[int, range], Tensor] = {}
+        features = first.in_features // self.length
         if self.rnn is None:
             for time in range(self.length):
-                self.weights[0, range(time, time + 1)] = weight[time]
+                self._take(first, 0, range(time, time + 1), slice(0, features))
         else:
             units = self.rnn.hidden_size
             for direction in range(1 + self.rnn.bidirectional):
-                block = weight[:, direction * units : (direction + 1) * units]
+                own = slice(direction * units, (direction + 1) * units)
                 for times in pieces(self.length, reverse=direction == 1):
-                    self.weights[direction, times] = block[list(times)].flatten(0, 1)
+                    self._take(first, direction, times, own)
         self.field = _shortest(self.encoder, 1)
         self.stride = _shortest(self.encoder, 2) - self.field
         gates = first.out_features if self.rnn is None else 4 * self.rnn.hidden_size
         self.most_steps = max(self.length, PASS_VALUES // gates)
-        cpu = self.bias.device.type == "cpu"
+        cpu = self.device.type == "cpu"
         # Whatever is not a CPU has no such cache, and takes the more at once the better.
         self.most_rows = max(2, 4 * PASS_PRODUCTS // gates**2 if cpu else self.most_steps)
+
+    def _take(self, first: nn.Linear, direction: int, times: range, own: slice) -> None:
+        """Copy the part of the first dense layer that reads ``own`` features of some steps.
+
+        Part by part, since a second copy of the largest layer takes longer than to load it.
+        """
+        steps = first.weight.detach().view(first.out_features, self.length, -1)[:, :, own]
+        units = own.stop - own.start
+        part = torch.zeros(len(self.bias), len(times) * units, dtype=self.dtype, device=self.device)
+        for slot, time in enumerate(times):
+            part[: len(steps), slot * units : (slot + 1) * units] = steps[:, time]
+        self.weights[direction, times] = part
 
     def changed_steps(
         self,
@@ -273,7 +290,7 @@ class _Parts:
         starts = np.searchsorted(owner[order], np.arange(references + 1))
         if not references:
             return
-        abreast = torch.get_num_threads() if self.bias.device.type == "cpu" else 1
+        abreast = torch.get_num_threads() if self.device.type == "cpu" else 1
         for some in _fills(own + np.bincount(owner, share, minlength=references), abreast):
             mine = order[starts[some.start] : starts[some.stop]]
             split = some.stop - some.start == 1 and len(mine)
@@ -282,7 +299,7 @@ class _Parts:
 
     def encode(self, reference: UInt8[np.ndarray, "R L"], changes: _Changes) -> Steps:
         """Steps of the references, and those of the alternates that differ."""
-        device, length, known = self.bias.device, self.length, len(reference)
+        device, length, known = self.device, self.length, len(reference)
         counts = np.maximum(0, changes.last - changes.first + 1)
         offset = np.cumsum(counts) - counts
         rows = known * length + int(counts.sum())
@@ -307,18 +324,18 @@ class _Parts:
     def _batches(self, windows: int, steps: int) -> Iterator[slice]:
         """Windows that are encoded together: on a CPU so few that their steps stay in the cache."""
         most = windows
-        if self.bias.device.type == "cpu":
+        if self.device.type == "cpu":
             most = max(1, ENCODED_VALUES // (steps * self.encoder.out_features))
         for start in range(0, windows, max(1, most)):
             yield slice(start, min(windows, start + most))
 
     def first_layer(self, steps: Steps, tolerance: float) -> Tensor:
         """``(R + A, D)`` sums of the first dense layer, references first."""
-        count, device = steps.references, self.bias.device
+        count, device = steps.references, self.device
         sums = torch.zeros(count + len(steps.owner), len(self.bias), device=device)
         sums[:count] = self.bias
         for direction, piece in self.pieces_of(steps, tolerance):
-            part = piece.outputs @ self.weights[direction, piece.times]
+            part = piece.outputs @ self.weights[direction, piece.times].t()
             sums[:count] += part[:count]
             place = torch.from_numpy(count + piece.which).to(device)
             sums.index_add_(0, place, part[count:].float())
@@ -337,6 +354,10 @@ class _Parts:
     def rest(self, sums: Tensor) -> Tensor:
         """Logits from the sums of the first dense layer."""
         return self.rest_layers(sums)
+
+
+def _copied(module: M, device: torch.device) -> M:
+    return copy.deepcopy(module).eval().requires_grad_(False).to(device)
 
 
 def _fills(shares: Float64[np.ndarray, "N"], abreast: int) -> Iterator[slice]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -196,7 +197,10 @@ def load_model(path: str | Path) -> Model:
     # Without start values: for a DanQ, drawing them takes longer than reading the file.
     with torch.device("meta"):
         module = build_module(spec.architecture, len(spec.tracks), spec.window)
-    return Model(load_weights(module, file), spec, file, sha256_of(file))
+    with ThreadPoolExecutor(1) as beside:
+        digest = beside.submit(sha256_of, file)
+        weights = load_weights(module, file)
+    return Model(weights, spec, file, digest.result())
 
 
 def load_weights(module: M, file: Path) -> M:

@@ -63,20 +63,21 @@ class Logits(NamedTuple):
     Attributes
     ----------
     reference
-        ``(R, K)``.
+        ``(R, T)``, all tracks of the model.
     alternate
-        ``(A, K)``.
+        ``(A, T)``.
     owner
         ``(A,)`` row of ``reference`` that an alternate belongs to.
     """
 
-    reference: Float32[np.ndarray, "R K"]
-    alternate: Float32[np.ndarray, "A K"]
+    reference: Float32[np.ndarray, "R T"]
+    alternate: Float32[np.ndarray, "A T"]
     owner: Int[np.ndarray, "A"]
 
-    def view(self, place: Int[np.ndarray, "V"]) -> View:
-        """Of some alternates, each beside its reference."""
-        return View(self.reference[self.owner[place]], self.alternate[place])
+    def view(self, place: Int[np.ndarray, "V"], picked: tuple[int, ...]) -> View:
+        """Of some alternates and tracks, each beside its reference."""
+        reference, alternate = self.reference[self.owner[place]], self.alternate[place]
+        return View(reference[:, picked], alternate[:, picked])
 
 
 @dataclass(frozen=True)
@@ -123,13 +124,18 @@ class Scorer:
         Values
             ``(V, C)`` as `danq.inference.variants.writers.layout.VariantLayout` has them.
         """
+        out = np.empty((len(reference), len(self.layout.columns)), dtype=np.float32)
+        if not len(reference):
+            return out
         windows = distinct(np.tile(reference, (len(alternates), 1)), np.concatenate(alternates))
         places = windows.place.reshape(len(alternates), -1)
         models = [list(self._strands(engine, windows)) for engine in self.engines]
-        out = np.empty((len(reference), len(self.layout.columns)), dtype=np.float32)
 
         def fill(rows: slice) -> None:
-            views = ([one.view(place[rows]) for one in each for place in places] for each in models)
+            views = (
+                [one.view(place[rows], self.picked) for one in each for place in places]
+                for each in models
+            )
             self._fill(out[rows], [effects(each) for each in views])
 
         side_by_side(fill, [slice(row, row + ROWS) for row in range(0, len(out), ROWS)])
@@ -149,17 +155,12 @@ class Scorer:
         alternate: CodeBatch,
         owner: Int[np.ndarray, "A"],
     ) -> Logits:
-        results = []
-        for refs, alts in batches(owner, len(reference), self.batch_size):
-            done = engine.logits(reference[refs], alternate[alts], owner[alts] - refs.start)
-            results.append(tuple(part[:, self.picked] for part in done))
-        tracks = len(self.picked)
-        empty = np.empty((0, tracks), dtype=np.float32)
-        refs, alts = (
-            (np.concatenate([empty, *parts]) for parts in zip(*results, strict=True))
-            if (results)
-            else (empty, empty)
-        )
+        done = [
+            engine.logits(reference[refs], alternate[alts], owner[alts] - refs.start)
+            for refs, alts in batches(owner, len(reference), self.batch_size)
+        ]
+        # As a rule there is but one batch: a copy would be of all logits.
+        refs, alts = done[0] if len(done) == 1 else map(np.concatenate, zip(*done, strict=True))
         return Logits(refs, alts, owner)
 
     def _fill(self, out: Values, models: Sequence[Effects]) -> None:

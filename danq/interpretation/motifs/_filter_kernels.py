@@ -5,7 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from danq.core.pair_sums import add_rows
+from danq.core._best_place import best_place
+from danq.core.pair_sums import BLOCK
 from danq.jit import parallel_kernel
 
 
@@ -13,24 +14,21 @@ from danq.jit import parallel_kernel
 def best_places(pairs, table, bias, width, value, place):
     """Fill ``value`` (B, F) with each filter's largest score and ``place`` with where it begins.
 
-    Of equal scores the leftmost counts. ``pairs`` (B, L) and ``table`` are those of
+    Of equal scores the leftmost counts. ``pairs`` (B, L), ``table`` and ``bias`` are those of
     `danq.core.pair_sums`.
     """
     batch, filters = value.shape
     places = pairs.shape[1] - width + 1
     n_pairs = (width + 1) // 2
     for b in numba.prange(batch):
-        total = np.empty(filters, table.dtype)
-        best = np.full(filters, -np.inf, table.dtype)
-        where = np.zeros(filters, np.int32)
-        for p in range(places):
-            add_rows(pairs[b, p:], table, bias, n_pairs, total)
-            for f in range(filters):
-                better = total[f] > best[f]
-                best[f] = total[f] if better else best[f]
-                where[f] = np.int32(p) if better else where[f]
-        value[b] = best
-        place[b] = where
+        best = np.empty(BLOCK, table.dtype)
+        where = np.empty(BLOCK, np.int32)
+        for block in range(len(table)):
+            best[:] = -np.inf
+            best_place(pairs, b, 0, table, bias, block, n_pairs, places, best, where)
+            for f in range(block * BLOCK, min(filters, (block + 1) * BLOCK)):
+                value[b, f] = best[f - block * BLOCK]
+                place[b, f] = where[f - block * BLOCK]
 
 
 @parallel_kernel
@@ -57,12 +55,16 @@ def add_above(codes, pairs, table, bias, floor, counts, sites):
     places = pairs.shape[1] - width + 1
     n_pairs = (width + 1) // 2
     for s in numba.prange(shares):
-        total = np.empty(filters, table.dtype)
+        total = np.empty(BLOCK, table.dtype)
+        where = np.empty(BLOCK, np.int32)
         for b in range(s, pairs.shape[0], shares):
-            for p in range(places):
-                add_rows(pairs[b, p:], table, bias, n_pairs, total)
-                for f in range(filters):
-                    if total[f] > floor[f]:
-                        sites[s, f] += 1
-                        for w in range(width):
-                            counts[s, f, w, codes[b, p + w]] += 1
+            for block in range(len(table)):
+                first = block * BLOCK
+                for p in range(places):
+                    total[:] = -np.inf
+                    best_place(pairs, b, p, table, bias, block, n_pairs, 1, total, where)
+                    for f in range(first, min(filters, first + BLOCK)):
+                        if total[f - first] > floor[f]:
+                            sites[s, f] += 1
+                            for w in range(width):
+                                counts[s, f, w, codes[b, p + w]] += 1

@@ -111,7 +111,7 @@ def filter_sites(
         raise InputError(f"there is no rule '{rule}'", remedy=f"Choose {' or '.join(RULES)}")
     weight, bias = _numpy(layer.weight), _numpy(layer.bias)
     filters, _, width = weight.shape
-    table = pair_table(weight, layer.unknown)
+    table = pair_table(weight, bias, layer.unknown)
     counts = np.zeros((filters, width, CODES), np.int64)
     sites, active = np.zeros(filters, np.int64), np.zeros(filters, np.int64)
     maximum = np.full(filters, -np.inf, np.float32)
@@ -119,7 +119,7 @@ def filter_sites(
     for codes in _checked(blocks, width):
         value = np.empty((len(codes), filters), np.float32)
         place = np.empty(value.shape, np.int32)
-        kernels.best_places(pair_codes(codes), table, bias, width, value, place)
+        kernels.best_places(pair_codes(codes), *table, width, value, place)
         maximum = np.maximum(maximum, value.max(axis=0))
         active += (value > 0).sum(axis=0)
         sequences += len(codes)
@@ -130,7 +130,7 @@ def filter_sites(
         shares = numba.get_num_threads()
         some = np.zeros((shares, *counts.shape), np.int64), np.zeros((shares, filters), np.int64)
         for codes in _checked(blocks, width):
-            kernels.add_above(codes, pair_codes(codes), table, bias, floor, *some)
+            kernels.add_above(codes, pair_codes(codes), *table, floor, *some)
         counts, sites = some[0].sum(axis=0), some[1].sum(axis=0)
     return FilterSites(counts[..., :4], sites, maximum, active, sequences, rule)
 

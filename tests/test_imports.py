@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 BASE = {"errors", "typing", "jit"}
-FILES = {*BASE, "digest", "lazy", "names", "output"}
+FILES = {*BASE, "differences", "digest", "lazy", "names", "output"}
 DATA = {*FILES, "genome", "datasets"}
 MODEL = {*FILES, "device", "memory", "core", "models"}
 ARROWS = {
@@ -26,6 +26,7 @@ ARROWS = {
     "typing": set(),
     "jit": set(),
     "lazy": set(),
+    "differences": set(),
     "digest": set(),
     "names": {"errors"},
     "output": {"errors"},

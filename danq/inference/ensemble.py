@@ -101,6 +101,11 @@ class Ensemble:
         """Whether there is more than one model."""
         return len(self.models) > 1
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Path of each member, or its number."""
+        return tuple(_name(model, number) for number, model in self._numbered())
+
     def provenance(self) -> dict[str, str]:
         """Path and digest of each member, for the head of an output."""
         words = [f"{_name(model, n)} sha256:{model.digest}" for n, model in self._numbered()]

@@ -16,6 +16,7 @@ from jaxtyping import Float32, Float64
 from numba import prange
 
 from danq.datasets.hdf5 import writing
+from danq.differences import difference
 from danq.errors import InputError
 from danq.genome.files import check_file
 from danq.jit import parallel_kernel
@@ -81,22 +82,43 @@ class Background:
         shares = _shares(self.logit, np.append(0, self.rank) / self.count, np.abs(logit))
         return np.sign(logit) * shares
 
-    def pick(self, tracks: Sequence[str], conditions: Mapping[str, str], file: Path) -> Background:
+    def pick(
+        self,
+        tracks: Sequence[str],
+        conditions: Mapping[str, str],
+        file: Path,
+        models: Sequence[str],
+    ) -> Background:
         """The part of it for some tracks, if it fits a run.
+
+        Parameters
+        ----------
+        tracks
+            Their names.
+        conditions
+            What the run must share with the background.
+        file
+            File of the background.
+        models
+            What the models of the run are called.
 
         Raises
         ------
         InputError
             When it was made with other models or in another way, or lacks a track.
         """
-        for name, now in conditions.items():
-            was = self.conditions.get(name, "nothing")
-            if was != now:
-                raise InputError(
-                    f"the background was made with {name}: {was}; now it is {now}",
-                    file=file,
-                    remedy="Make a background with this model and these options (--background)",
-                )
+        told = difference(
+            {name: self.conditions.get(name, "nothing") for name in conditions},
+            conditions,
+            {"models": models},
+            begun="the background was made",
+        )
+        if told is not None:
+            raise InputError(
+                told,
+                file=file,
+                remedy="Make a background with this model and these options (--background)",
+            )
         missing = [track for track in tracks if track not in self.tracks]
         if missing:
             raise InputError(

@@ -147,6 +147,13 @@ class VariantInput:
             names["chrom map"] = _digest(self.chrom_map)
         return names
 
+    def files(self) -> dict[str, tuple[str, ...]]:
+        """What in `identity` are digests of contents, and how those are called."""
+        return {
+            "variants": (str(self.source) if self.is_file else "the table",),
+            "chrom map": () if self.chrom_map is None else (str(self.chrom_map),),
+        }
+
     def check_repeatable(self, what: str) -> None:
         """Refuse an input that is no file: it cannot be read twice, and has no genotypes.
 

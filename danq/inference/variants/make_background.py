@@ -109,7 +109,7 @@ precision, threads, overwrite, resume, progress
     check_target(target, overwrite)
     check_target(rejects_of(target), overwrite)
     seconds = {"score": 0.0, "write": 0.0}
-    with Parts(target, run.request, resume=resume, overwrite=overwrite) as parts:
+    with Parts(target, run.request, files=run.files, resume=resume, overwrite=overwrite) as parts:
         tally, _ = run.score(parts, progress, seconds)
         if tally.rows == 0:
             parts.remove()

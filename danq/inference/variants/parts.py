@@ -13,7 +13,7 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
@@ -23,12 +23,13 @@ import numpy as np
 import polars as pl
 from polars.exceptions import PolarsError
 
+from danq.differences import difference
 from danq.digest import sha256_of
 from danq.errors import InputError
 from danq.output import OVERWRITE, check_folder, os_errors, refusals
 
 MAGIC = "danq-parts"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 JOURNAL = "journal.jsonl"
 ENDING = ".unfinished"
 VALUES = "values"
@@ -64,6 +65,9 @@ class Parts:
         The output that the blocks are for; the folder is named after it.
     request
         Everything that the blocks depend on, in words: a run goes on only with the same.
+    files
+        What in it are digests of files, and their names, for
+        `danq.differences.difference`.
     resume
         Go on with what is there.
     overwrite
@@ -82,12 +86,13 @@ class Parts:
         out: Path,
         request: Mapping[str, str],
         *,
+        files: Mapping[str, Sequence[str]] | None = None,
         resume: bool = False,
         overwrite: bool = False,
     ) -> None:
         self.folder = folder_of(out)
         self._counts: list[dict[str, int]] = []
-        self._request = dict(request)
+        self._request, self._files_named = dict(request), files or {}
         check_folder(
             self.folder,
             resume or overwrite,
@@ -243,14 +248,13 @@ class Parts:
             raise InputError(
                 "was written by another version of danq", file=self.folder, remedy=OVERWRITE
             )
-        for name in {**before, **self._request}:
-            was, now = before.get(name, "nothing"), self._request.get(name, "nothing")
-            if was != now:
-                raise InputError(
-                    f"the run that lies here was begun with {name}: {was}; now it is {now}",
-                    file=self.folder,
-                    remedy="Resume with the options and inputs of that run, or overwrite it",
-                )
+        told = difference(before, self._request, self._files_named, begun="the run began")
+        if told is not None:
+            raise InputError(
+                told,
+                file=self.folder,
+                remedy="Resume with that run's options and inputs, or replace it (--overwrite)",
+            )
 
     def _note(self, entry: Mapping[str, object]) -> None:
         self._journal.write(json.dumps(entry).encode() + b"\n")

@@ -134,11 +134,17 @@ def prepare(
         **input.identity(),
         "genome": reference.digest,
         **how,
-        "tracks": hashlib.sha256("\n".join(ensemble.tracks).encode()).hexdigest(),
+        "tracks": ", ".join(ensemble.tracks),
         "scores": ", ".join(layout.per_track),
-        "background": "none" if background is None else background.digest,
+        **({} if background is None else {"background": background.digest}),
         "batch size": str(batch),
         "records of a block": str(block),
+    }
+    files = {
+        "models": ensemble.names,
+        "genome": (genome_file(genome) or "the one given",),
+        "background": () if calibrate is None else (str(calibrate),),
+        **input.files(),
     }
     return VariantRun(
         input,
@@ -146,6 +152,7 @@ def prepare(
         Scorer(engines, ensemble.picked, options.strand == "both", batch, layout, background),
         conditions,
         request,
+        files,
         block,
         keep_lines=kind == "vcf",
         by_column=kind == "background",
@@ -202,11 +209,16 @@ def packed(genome: Location | PackedGenome | Genome) -> PackedGenome:
         return opened.pack()
 
 
+def genome_file(genome: Location | PackedGenome | Genome) -> str | None:
+    """The file of a genome; None where it is in memory alone."""
+    name = genome.path if isinstance(genome, Genome) else genome
+    return None if isinstance(name, PackedGenome) else str(name)
+
+
 def genome_words(genome: Location | PackedGenome | Genome, content: PackedGenome) -> str:
     """The genome in words: its file, and the digest of its content."""
-    name = genome.path if isinstance(genome, Genome) else genome
-    path = "" if isinstance(name, PackedGenome) else f"{name} "
-    return f"{path}sha256:{content.digest}"
+    name = genome_file(genome)
+    return f"{'' if name is None else f'{name} '}sha256:{content.digest}"
 
 
 def model_digests(models: Sequence[Model]) -> str:
@@ -228,7 +240,9 @@ def _weights_digest(model: Model) -> str:
 
 
 def _background(calibrate: Location, ensemble: Ensemble, conditions: dict[str, str]) -> Background:
-    background = read_background(calibrate).pick(ensemble.tracks, conditions, Path(calibrate))
+    background = read_background(calibrate).pick(
+        ensemble.tracks, conditions, Path(calibrate), ensemble.names
+    )
     if background.count < FEW:
         log.warning(
             "%s: E-values from %d variants tell nothing apart below %.1g; a background wants %d "

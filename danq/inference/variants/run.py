@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,8 +115,9 @@ class VariantRun:
         Models and columns.
     conditions
         What scores must share to be held against each other.
-    request
-        What a run that goes on must share.
+    request, files
+        What a run that goes on must share, and what in it are digests of files, as
+        `danq.differences.difference` takes them.
     block
         Records of a block.
     keep_lines
@@ -130,6 +131,7 @@ class VariantRun:
     scorer: Scorer
     conditions: Mapping[str, str]
     request: Mapping[str, str]
+    files: Mapping[str, Sequence[str]]
     block: int
     keep_lines: bool = False
     by_column: bool = False

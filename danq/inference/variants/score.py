@@ -268,7 +268,7 @@ def _write(
     overwrite: bool,
 ) -> VariantSummary:
     seconds = {"score": 0.0, "write": 0.0}
-    with Parts(out, run.request, resume=resume, overwrite=overwrite) as parts:
+    with Parts(out, run.request, files=run.files, resume=resume, overwrite=overwrite) as parts:
         tally, head = run.score(parts, progress, seconds)
         begun = time.perf_counter()
         _assemble(run, parts, out, kind, head, tally, overwrite=overwrite)

@@ -115,14 +115,17 @@ def test_an_unfinished_run_is_not_lost_by_accident(setting, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"strand": "forward"}, "begun with strand: both; now it is forward"),
-        ({"scores": "logit"}, "begun with scores: ref, alt.*now it is logit"),
-        ({"tracks": ["Reb1"]}, "begun with tracks: "),
-        ({"tolerance": 0.0}, "begun with tolerance: 1e-06; now it is 0"),
-        ({"batch_size": 5}, "begun with batch size: 8192; now it is 5"),
-        ({"indel_anchor": "both"}, "begun with indel anchor: left; now it is both"),
-        ({"center": 5}, "begun with window: 40 bases, the variant at index 19; now it is"),
-        ({"ref_mismatch": "swap"}, "begun with ref mismatch: skip; now it is swap"),
+        ({"strand": "forward"}, "began with strand: both; now it is forward"),
+        ({"scores": "logit"}, "began with scores: ref, alt.*now it is logit"),
+        (
+            {"tracks": ["Reb1"]},
+            "began with tracks: Reb1, .*; now it is Reb1. Resume with that run's options",
+        ),
+        ({"tolerance": 0.0}, "began with tolerance: 1e-06; now it is 0"),
+        ({"batch_size": 5}, "began with batch size: 8192; now it is 5"),
+        ({"indel_anchor": "both"}, "began with indel anchor: left; now it is both"),
+        ({"center": 5}, "began with window: 40 bases, the variant at index 19; now it is"),
+        ({"ref_mismatch": "swap"}, "began with ref mismatch: skip; now it is swap"),
     ],
 )
 def test_other_options_are_refused(setting, tmp_path, options, message):
@@ -145,8 +148,10 @@ def test_other_inputs_are_refused_and_moved_ones_are_not(setting, tmp_path, whic
         save_model(moved, other.module, other.spec)
     else:
         moved.write_bytes(content.replace(b"v7\t", b"w7\t").replace(TEXT[:9].encode(), b"A" * 9))
-    with pytest.raises(InputError, match="the run that lies here was begun with"):
+    name = ("model", "set of variants", "genome")[which]
+    with pytest.raises(InputError) as caught:
         score_variants(given[0], given[1], given[2], out, resume=True, **FP32)
+    assert caught.value.problem == f"{moved} is not the {name} that the run began with"
     moved.write_bytes(content)
     assert score_variants(given[0], given[1], given[2], out, resume=True, **FP32).tally.records
 

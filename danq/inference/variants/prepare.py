@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -97,14 +98,21 @@ def prepare(
     precision = resolve_precision(options.precision, where)
     ensemble = Ensemble.load(models, options.tracks)
     input = _input(variants, ensemble.window, options)
+    if options.threads is not None:
+        set_threads(options.threads)
+    # Both read all weights, and take as long as to load them.
+    with ThreadPoolExecutor(1) as beside:
+        digests = beside.submit(model_digests, ensemble.models)
+        engines = [
+            Incremental(one.module, device=where, precision=precision, tolerance=options.tolerance)
+            for one in ensemble.models
+        ]
     conditions = {
-        "models": model_digests(ensemble.models),
+        "models": digests.result(),
         "strand": options.strand,
         **input.conditions(),
     }
     background = None if calibrate is None else _background(calibrate, ensemble, conditions)
-    if options.threads is not None:
-        set_threads(options.threads)
     reference = packed(genome)
     how = {
         "strand": options.strand,
@@ -121,10 +129,6 @@ def prepare(
     layout = _layout(ensemble, scores, words, kind, background)
     batch = BATCH_WINDOWS if options.batch_size is None else options.batch_size
     block = max(1, min(BLOCK_RECORDS, BLOCK_VALUES // len(layout.columns)))
-    engines = [
-        Incremental(one.module, device=where, precision=precision, tolerance=options.tolerance)
-        for one in ensemble.models
-    ]
     for reason in dict.fromkeys(one.reason for one in engines if one.reason is not None):
         log.info("every window is evaluated by itself: %s", reason)
     request = {
@@ -144,7 +148,6 @@ def prepare(
         "models": ensemble.names,
         "genome": (genome_file(genome) or "the one given",),
         "background": () if calibrate is None else (str(calibrate),),
-        **input.files(),
     }
     return VariantRun(
         input,
@@ -152,7 +155,7 @@ def prepare(
         Scorer(engines, ensemble.picked, options.strand == "both", batch, layout, background),
         conditions,
         request,
-        files,
+        {**files, **input.files()},
         block,
         keep_lines=kind == "vcf",
         by_column=kind == "background",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 LONG = 160
 """Characters above which two lists are told by what only one of them has."""
@@ -40,6 +41,17 @@ def difference(
                 return _files(name, was, given, files[name], begun)
             return _setting(name, was or "nothing", given or "nothing", begun)
     return None
+
+
+def in_words(**tables: Mapping[str, Any]) -> dict[str, str]:
+    """Settings for `difference`: every entry of each table, named by table and entry."""
+    return {
+        f"{table} {name}": ", ".join(map(str, value))
+        if isinstance(value, list | tuple)
+        else str(value)
+        for table, entries in tables.items()
+        for name, value in entries.items()
+    }
 
 
 def _files(name: str, was: str | None, given: str | None, called: Sequence[str], begun: str) -> str:

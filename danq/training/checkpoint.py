@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from danq.differences import difference
 from danq.errors import InputError
 from danq.output import os_errors, replacing
 
@@ -50,7 +52,7 @@ def save_checkpoint(
     average: nn.Module | None,
     optimizer: torch.optim.Optimizer,
     progress: Progress,
-    identity: str,
+    identity: Mapping[str, str],
 ) -> None:
     """Write ``last.ckpt`` (safetensors inside), whole or not at all.
 
@@ -64,7 +66,7 @@ def save_checkpoint(
         tensors |= {f"average/{name}": value for name, value in average.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{number}/{name}": value for name, value in state.items()}
-    header = {"identity": identity, "progress": json.dumps(asdict(progress))}
+    header = {"identity": json.dumps(dict(identity)), "progress": json.dumps(asdict(progress))}
     tensors = {name: value.cpu().contiguous() for name, value in tensors.items()}
     remedy = "Free some space, then resume; the checkpoint before it is kept"
     with (
@@ -79,9 +81,17 @@ def load_checkpoint(
     module: nn.Module,
     average: nn.Module | None,
     optimizer: torch.optim.Optimizer,
-    identity: str,
+    identity: Mapping[str, str],
+    files: Mapping[str, Sequence[str]],
 ) -> Progress:
     """Restore what `save_checkpoint` kept, in place.
+
+    Parameters
+    ----------
+    folder, module, average, optimizer
+        As `save_checkpoint` took them.
+    identity, files
+        What the run depends on, as `danq.differences.difference` takes it.
 
     Raises
     ------
@@ -99,12 +109,7 @@ def load_checkpoint(
             file=path,
             remedy="Train anew (--overwrite)",
         ) from error
-    if header.get("identity") != identity:
-        raise InputError(
-            "the checkpoint belongs to a run with other data, model or recipe",
-            file=path,
-            remedy="Resume with the options of that run (see its config.toml), or overwrite it",
-        )
+    _check(path, header.get("identity", ""), identity, files)
     module.load_state_dict(_part(tensors, "module"))
     if average is not None:
         average.load_state_dict(_part(tensors, "average"))
@@ -116,6 +121,29 @@ def load_checkpoint(
         {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
     )
     return Progress(**json.loads(header["progress"]))
+
+
+def _check(
+    path: Path, before: str, identity: Mapping[str, str], files: Mapping[str, Sequence[str]]
+) -> None:
+    try:
+        begun = json.loads(before)
+    except ValueError:
+        begun = None
+    if not isinstance(begun, dict):
+        raise InputError(
+            "the checkpoint was written by another version of danq",
+            file=path,
+            remedy="Train anew (--overwrite)",
+        )
+    told = difference(begun, identity, files, begun="the run began")
+    if told is not None:
+        raise InputError(
+            told,
+            file=path,
+            remedy="Resume with the data and options of that run (see its config.toml), or replace "
+            "it (--overwrite)",
+        )
 
 
 def _part(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Generic, TypeVar, cast
@@ -52,7 +52,7 @@ class Fit(Generic[M]):
     seed
         Decides data order, augmentation and dropout.
     identity
-        Names data, model and recipe; a checkpoint of another identity is refused.
+        Data, model and recipe in words; a checkpoint of another identity is refused.
     checkpoint_steps, checkpoint_seconds
         A checkpoint is written when either has passed since the last one, and at each epoch's
         end.
@@ -68,7 +68,7 @@ class Fit(Generic[M]):
         *,
         precision: str,
         seed: int,
-        identity: str,
+        identity: Mapping[str, str],
         checkpoint_steps: int | None = None,
         checkpoint_seconds: float = 300.0,
     ) -> None:
@@ -98,8 +98,13 @@ class Fit(Generic[M]):
         """The weights that are validated and saved: the moving average, where there is one."""
         return self.plain if self.average is None else self.average
 
-    def resume(self) -> None:
+    def resume(self, files: Mapping[str, Sequence[str]]) -> None:
         """Go on from ``last.ckpt``.
+
+        Parameters
+        ----------
+        files
+            What in the identity are digests of files, and how those are called.
 
         Raises
         ------
@@ -107,7 +112,7 @@ class Fit(Generic[M]):
             As `load_checkpoint`.
         """
         self.progress = load_checkpoint(
-            self.folder, self.plain, self.average, self.optimizer, self.identity
+            self.folder, self.plain, self.average, self.optimizer, self.identity, files
         )
 
     def run(self, journal: Journal) -> Iterator[Figures]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from lightning.fabric import Fabric
 import danq
 from danq.datasets.dataset import Dataset
 from danq.device import resolve_device, resolve_precision, set_threads
+from danq.differences import in_words
 from danq.errors import InputError
 from danq.genome.motifs import write_meme
 from danq.inference.evaluation.evaluate import evaluate as evaluate_model
@@ -236,7 +236,7 @@ def _begin(
         checkpoint_steps=checkpoint_steps,
     )
     if resuming:
-        fit.resume()
+        fit.resume({"data": (str(dataset.path or "the data set"),)})
         log.info("resuming at epoch %d, step %d", fit.progress.epoch + 1, fit.progress.step)
     return fit, spec
 
@@ -347,7 +347,14 @@ def _with_result(spec: ModelSpec, figures: Figures, progress: Progress) -> Model
     return spec.model_copy(update={"training": spec.training | result})
 
 
-def _identity(spec: ModelSpec, run: RunSettings) -> str:
+def _identity(spec: ModelSpec, run: RunSettings) -> dict[str, str]:
     # Device and threads may change on the way, rounding a little; what decides more may not.
-    text = spec.model_dump_json() + run.model_dump_json(exclude={"device", "threads"})
-    return hashlib.sha256(text.encode()).hexdigest()
+    return {
+        "danq": danq.__version__,
+        "data": spec.data_digest,
+        **in_words(
+            model={"preset": spec.preset, **spec.architecture.model_dump(mode="json")},
+            training=spec.training["recipe"],
+            run=run.model_dump(exclude={"device", "threads"}),
+        ),
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pydantic import ValidationError
 
 import danq
 from danq.device import resolve_device, resolve_precision, set_threads
+from danq.differences import in_words
 from danq.errors import InputError, told
 from danq.memory import kept_memory
 from danq.models.file import RUN_MODEL, save_model
@@ -131,6 +131,8 @@ def train(
     where = resolve_device(device)
     kind = resolve_precision(precision, where)
     run = RunSettings(seed=seed, device=device, precision=kind, threads=set_threads(threads))
+    source = "what was given" if isinstance(data, Data) else str(data or "what the task makes now")
+    resuming = resume and (folder / LAST).is_file()
     if not isinstance(data, Data):
         sizes = work.quick_sizes if quick else work.sizes
         data = work.make(seed, sizes) if data is None else read_data(data, work)
@@ -143,7 +145,8 @@ def train(
     prepare_run_folder(folder, None, resume=resume)
     tables = {"task": {"name": work.name, "system": chosen.name}, "model": spec.numbers}
     tables |= {"training": recipe.model_dump(), "run": run.model_dump(exclude_none=True)}
-    write_tables(folder, tables, data.digest)
+    if not resuming:
+        write_tables(folder, tables, data.digest)
     fabric = make_fabric(where, run)
     with kept_memory(), Journal(folder, active=not quiet, unit="examples") as journal:
         fit = Fit(
@@ -156,8 +159,8 @@ def train(
             seed=seed,
             identity=_identity(spec, run),
         )
-        if resume and (folder / LAST).is_file():
-            fit.resume()
+        if resuming:
+            fit.resume({"data": (source,)})
         for best in fit.run(journal):
             save_model(folder / RUN_MODEL, fit.best_module, _with_result(spec, best, fit.progress))
     kept = load_vision_model(folder).module
@@ -231,6 +234,15 @@ def _with_result(spec: VisionSpec, figures: Figures, progress: Progress) -> Visi
     return spec.model_copy(update={"training": spec.training | result})
 
 
-def _identity(spec: VisionSpec, run: RunSettings) -> str:
-    text = spec.model_dump_json() + run.model_dump_json(exclude={"device", "threads"})
-    return hashlib.sha256(text.encode()).hexdigest()
+def _identity(spec: VisionSpec, run: RunSettings) -> dict[str, str]:
+    return {
+        "danq": danq.__version__,
+        "task": spec.task,
+        "system": spec.system,
+        **in_words(
+            model=spec.numbers,
+            training=spec.training["recipe"],
+            run=run.model_dump(exclude={"device", "threads"}),
+        ),
+        "data": spec.data_digest,
+    }

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import csv
 import tomllib
+from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 import danq.training.fit as fit_module
 from danq.errors import InputError
@@ -159,9 +161,34 @@ def test_resume_of_a_finished_run_changes_nothing(planted_set, tiny, tmp_path):
 
 
 def test_resume_with_another_recipe_is_refused(planted_set, tiny, tmp_path):
-    train(planted_set, out=tmp_path / "run", **settings(tiny))
-    with pytest.raises(InputError, match="other data, model or recipe"):
-        train(planted_set, out=tmp_path / "run", resume=True, **settings(tiny, lr=0.5))
+    data, run = tmp_path / "d.h5", tmp_path / "run"
+    planted_set.save(data)
+    train(data, out=run, **settings(tiny))
+    before = (run / "config.toml").read_bytes()
+    wider = {**tiny, "filters": 13}
+    for given, told in (
+        (settings(tiny, lr=0.5), "training lr: 0.004; now it is 0.5"),
+        (settings(wider), "model filters: 12; now it is 13"),
+        (settings(tiny) | {"seed": 3}, "run seed: 0; now it is 3"),
+    ):
+        with pytest.raises(InputError) as caught:
+            train(data, out=run, resume=True, **given)
+        assert caught.value.problem == f"the run began with {told}"
+        assert caught.value.file == str(run / "last.ckpt")
+        assert str(caught.value).endswith("(see its config.toml), or replace it (--overwrite).")
+    replace(planted_set, split=planted_set.split[::-1].copy()).save(data, overwrite=True)
+    with pytest.raises(InputError) as caught:
+        train(data, out=run, resume=True, **settings(tiny))
+    assert caught.value.problem == f"{data} is not the data that the run began with"
+    assert (run / "config.toml").read_bytes() == before
+
+
+def test_a_checkpoint_without_words_is_refused(planted_set, tiny, tmp_path):
+    train(planted_set, out=tmp_path / "run", **settings(tiny, epochs=1))
+    path = tmp_path / "run" / "last.ckpt"
+    save_file(load_file(path), path, {"identity": "12ab"})
+    with pytest.raises(InputError, match=r"last\.ckpt: the checkpoint was written by another vers"):
+        train(planted_set, out=tmp_path / "run", resume=True, **settings(tiny, epochs=1))
 
 
 def test_damaged_checkpoint(planted_set, tiny, tmp_path):
@@ -233,7 +260,7 @@ def test_disk_full_at_a_checkpoint(planted_set, tiny, tmp_path, monkeypatch):
     module = load(tmp_path / "run").module
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     with pytest.raises(InputError, match="No space left"):
-        save_checkpoint(tmp_path / "run", module, None, optimizer, Progress(), "x")
+        save_checkpoint(tmp_path / "run", module, None, optimizer, Progress(), {"x": "1"})
     assert (tmp_path / "run" / "last.ckpt").read_bytes() == before
 
 

@@ -166,6 +166,22 @@ def test_resumed_equals_uninterrupted(tmp_path, monkeypatch):
     train("direction", out=tmp_path / "cut", recipe_changes=changes, resume=True, **choices)
     cut, whole = (tmp_path / name / "model.safetensors" for name in ("cut", "whole"))
     assert cut.read_bytes() == whole.read_bytes()
+    config = (tmp_path / "cut" / "config.toml").read_bytes()
+    other = choices | {"data": load_task("direction").make(1, Sizes(96, 16, 16))}
+    for given, told in (
+        (choices | {"recipe_changes": changes | {"epochs": 4}}, "training epochs: 3; now it is 4"),
+        (choices | {"recipe_changes": changes, "seed": 1}, "run seed: 0; now it is 1"),
+        (choices | {"recipe_changes": changes, "system": "c3d"}, "system: cnn-lstm; now it is c3d"),
+        (other | {"recipe_changes": changes}, None),
+    ):
+        with pytest.raises(InputError) as caught:
+            train("direction", out=tmp_path / "cut", resume=True, **given)
+        assert caught.value.problem == (
+            f"the run began with {told}"
+            if told
+            else "what was given is not the data that the run began with"
+        )
+    assert (tmp_path / "cut" / "config.toml").read_bytes() == config
 
 
 def test_own_data_round_trip(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 
 from danq.core._activations import tanh_fraction
 from danq.core._bfloat16 import load, stored
-from danq.jit import parallel_arithmetic_kernel
+from danq.jit import parallel_arithmetic_kernel, parallel_kernel
 
 TILE = 8
 HALF = np.float32(0.5)
@@ -67,3 +67,14 @@ def lstm_step(
             for u in range(units):
                 far = max(far, max(abs(hidden[n, u] - hidden[r, u]), abs(cell[n, u] - cell[r, u])))
             gap[i] = far
+
+
+@parallel_kernel
+def add_rows(sums, place, part):
+    """Add row n of ``part`` (N, D) to row ``place[n]`` of ``sums`` (M, D), each named once."""
+    rows, width = part.shape
+    for tile in numba.prange((rows + TILE - 1) // TILE):
+        for n in range(tile * TILE, min(rows, (tile + 1) * TILE)):
+            to = place[n]
+            for d in range(width):
+                sums[to, d] += load(part[n, d])

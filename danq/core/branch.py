@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from danq.core import _branch_kernels as kernels
 from danq.core._bfloat16 import as_array
+from danq.core.packed import Packed
 
 
 class Steps(NamedTuple):
@@ -103,25 +104,21 @@ def scan(
     Piece
         Of at most `PIECE` steps. Its tensors are overwritten by the next one.
     """
-    count, length, inputs = steps.references, steps.length, steps.inputs
-    layer = _Layer(rnn, reverse, inputs.dtype)
-    weight = layer.weight_ih.t()
-    products = inputs.new_empty(PIECE * count + len(steps.own), weight.shape[1])
-    torch.mm(steps.own, weight, out=products[PIECE * count :])
+    count, length = steps.references, steps.length
+    layer = _Layer(rnn, reverse, steps.inputs.dtype)
+    inputs = _Inputs(steps, layer.weight_ih)
     joins = length - 1 - steps.last if reverse else steps.first
     queue = np.argsort(joins, kind="stable")
     queue = queue[(steps.first <= steps.last)[queue]]
     joins = joins[queue]
-    rows = _Rows(layer, count, len(queue), inputs.device)
+    rows = _Rows(layer, count, len(queue), steps.inputs.device)
     for number, piece in enumerate(pieces(length, reverse=reverse)):
         start, low = number * PIECE, min(piece)
-        # Of these steps alone, so that what is read next is still in the cache.
-        some = inputs[low * count : (low + len(piece)) * count]
-        torch.mm(some, weight, out=products[: len(some)])
+        products = inputs.products(piece)
         for slot, time in enumerate(piece):
             arrived = queue[rows.joined : int(np.searchsorted(joins, start + slot, "right"))]
             rows.join(arrived, steps.owner[arrived], slot * layer.units)
-            source = _source(steps, rows.which, time, (time - low) * count)
+            source = inputs.source(rows, time, (time - low) * count)
             fresh, last = start + slot == 0, slot == len(piece) - 1
             layer.step(rows, products, source, slot, fresh=fresh, last=last)
         done = count + len(rows.which)
@@ -142,6 +139,16 @@ def pieces(length: int, *, reverse: bool) -> list[range]:
     return [times[start : start + PIECE] for start in range(0, length, PIECE)]
 
 
+def add_rows(
+    sums: Float32[Tensor, "M D"], place: Int[np.ndarray, "N"], part: Float[Tensor, "N D"]
+) -> None:
+    """Add ``part`` to the rows ``place`` of ``sums``, each named once."""
+    if sums.device.type == "cpu":
+        kernels.add_rows(as_array(sums), place, as_array(part))
+    else:
+        sums.index_add_(0, torch.from_numpy(place).to(sums.device), part.float())
+
+
 def changes_alone(steps: Steps) -> Iterator[Piece]:
     """The same of a model without a temporal layer: its steps themselves, one by one."""
     device = steps.inputs.device
@@ -155,16 +162,37 @@ def changes_alone(steps: Steps) -> Iterator[Piece]:
         )
 
 
-def _source(
-    steps: Steps, which: Int[np.ndarray, "N"], time: int, base: int
-) -> Int[np.ndarray, "M"]:
-    """Row of the products for every row at a step: references, from ``base`` on, then branches."""
-    count = steps.references
-    first, last = steps.first[which], steps.last[which]
-    own = PIECE * count + steps.offset[which] + time - first
-    mine = (first <= time) & (time <= last)
-    branches = np.where(mine, own, base + steps.owner[which])
-    return np.concatenate([np.arange(base, base + count), branches])
+class _Inputs:
+    """Products of the inputs, of one piece at a time so that they are still in the cache."""
+
+    def __init__(self, steps: Steps, weight: Packed) -> None:
+        self._steps, self._weight = steps, weight
+        spans = np.maximum(0, steps.last - steps.first + 1)
+        # Step of each of the branches' own inputs, and the row of its product.
+        self._time = np.arange(len(steps.own)) + np.repeat(steps.first - steps.offset, spans)
+        self._row = np.zeros(len(steps.own), np.int64)
+
+    def products(self, piece: range) -> Tensor:
+        """Those of the references, step after step, and then the branches' own."""
+        steps, count, low = self._steps, self._steps.references, min(piece)
+        inputs = steps.inputs[low * count : (low + len(piece)) * count]
+        own = np.flatnonzero((low <= self._time) & (self._time <= max(piece)))
+        if len(own):
+            self._row[own] = len(inputs) + np.arange(len(own))
+            place = torch.from_numpy(own).to(inputs.device)
+            inputs = torch.cat([inputs, steps.own[place]])
+        return self._weight(inputs)
+
+    def source(self, rows: _Rows, time: int, base: int) -> Int[np.ndarray, "M"]:
+        """Row of the products for every row at a step; those of references begin at ``base``."""
+        steps, count, which = self._steps, self._steps.references, rows.which
+        source = np.concatenate([np.arange(count), rows.owner])
+        source += base
+        mine = np.flatnonzero((steps.first[which] <= time) & (time <= steps.last[which]))
+        if len(mine):
+            own = which[mine]
+            source[count + mine] = self._row[steps.offset[own] + time - steps.first[own]]
+        return source
 
 
 class _Rows:
@@ -179,13 +207,14 @@ class _Rows:
         self.cell = torch.zeros(most, units, device=device)
         self.hidden = torch.zeros(most, units, device=device)
         self.operand = torch.zeros(most, units, dtype=layer.dtype, device=device)
-        self.recurrent = torch.zeros(
-            most, layer.weight_hh.shape[0], dtype=layer.dtype, device=device
-        )
         self.change = torch.zeros(most, PIECE * units, dtype=layer.dtype, device=device)
+        states = (self.cell, self.hidden, self.operand, self.change)
+        self.arrays = [as_array(state) for state in states] if layer.fused else []
 
     def join(self, which: np.ndarray, owner: np.ndarray, columns: int) -> None:
         """Let branches begin in their references' states, after ``columns`` of this piece."""
+        if not len(which):
+            return
         self.joined += len(which)
         start = self.references + len(self.which)
         place = torch.from_numpy(owner).to(self.cell.device)
@@ -215,9 +244,10 @@ class _Layer:
         self.fused = self.lstm and rnn.weight_hh_l0.device.type == "cpu"
         self.units = rnn.hidden_size
         self.dtype = dtype
-        self.weight_ih = getattr(rnn, f"weight_ih{end}").detach().to(dtype)
-        self.weight_hh = getattr(rnn, f"weight_hh{end}").detach().to(dtype)
-        zero = torch.zeros(len(self.weight_ih), device=self.weight_ih.device)
+        inner, outer = (getattr(rnn, f"weight_{of}{end}").detach().to(dtype) for of in ("hh", "ih"))
+        self.weight_hh, self.weight_ih = Packed(inner), Packed(outer)
+        self.gates = len(inner)
+        zero = torch.zeros(self.gates, device=inner.device)
         self.bias_ih = getattr(rnn, f"bias_ih{end}", zero).detach().float()
         self.bias_hh = getattr(rnn, f"bias_hh{end}", zero).detach().float()
         self.bias = (self.bias_ih + self.bias_hh).cpu().numpy()
@@ -236,34 +266,36 @@ class _Layer:
 
         ``fresh`` says that every state is still 0, ``last`` that the gaps are asked for next.
         """
-        recurrent = rows.recurrent[: len(source)]
         if fresh:
-            recurrent.zero_()
+            recurrent = products.new_zeros(len(source), self.gates)
         else:
-            torch.mm(rows.operand[: len(source)], self.weight_hh.t(), out=recurrent)
+            recurrent = self.weight_hh(rows.operand[: len(source)])
         if self.fused:
+            cell, hidden, operand, change = rows.arrays
             kernels.lstm_step(
                 as_array(recurrent),
                 as_array(products),
                 source,
                 self.bias,
                 rows.owner,
-                as_array(rows.cell),
-                as_array(rows.hidden),
-                as_array(rows.operand),
-                as_array(rows.change),
+                cell,
+                hidden,
+                operand,
+                change,
                 slot * self.units,
-                4 * self.units,
+                self.gates,
                 rows.gap if last else rows.gap[:0],
             )
             return
-        self._step_anywhere(rows, products, source, slot)
+        self._step_anywhere(rows, recurrent, products, source, slot)
 
-    def _step_anywhere(self, rows: _Rows, products: Tensor, source: np.ndarray, slot: int) -> None:
+    def _step_anywhere(
+        self, rows: _Rows, recurrent: Tensor, products: Tensor, source: np.ndarray, slot: int
+    ) -> None:
         """The same in torch's operators, on any device, for LSTM and GRU."""
         device, done, count = products.device, len(source), rows.references
         ours = products[torch.from_numpy(source).to(device)].float() + self.bias_ih
-        theirs = rows.recurrent[:done].float() + self.bias_hh
+        theirs = recurrent.float() + self.bias_hh
         hidden, cell = rows.hidden[:done], rows.cell[:done]
         if self.lstm:
             i, f, g, o = (ours + theirs).chunk(4, dim=1)

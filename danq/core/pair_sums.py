@@ -8,10 +8,12 @@ first-level cache while the block is slid along a sequence.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
+CACHE_LINE = 64
 SYMBOLS = 4
 CODES = 5
 PAIRS = CODES**2
@@ -56,10 +58,19 @@ def pair_table(weight: np.ndarray, bias: np.ndarray, unknown: float) -> PairTabl
     own = padded.reshape(blocks, BLOCK, SYMBOLS, width).transpose(0, 3, 2, 1)
     taps[:, :width, :SYMBOLS] = own
     taps[:, :width, SYMBOLS] = unknown * own.sum(axis=2)
-    rows = taps[:, 0::2, :, None, :] + taps[:, 1::2, None, :, :]
+    rows = _aligned((blocks, pairs, CODES, CODES, BLOCK), weight.dtype)
+    np.add(taps[:, 0::2, :, None, :], taps[:, 1::2, None, :, :], out=rows)
     biases = np.zeros(blocks * BLOCK, bias.dtype)
     biases[:filters] = bias
     return PairTable(rows.reshape(blocks, pairs * PAIRS, BLOCK), biases.reshape(blocks, BLOCK))
+
+
+def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """An array that begins where a line of the cache begins, or else every row would take two."""
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + CACHE_LINE, np.uint8)
+    start = -memory.ctypes.data % CACHE_LINE
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 def pair_codes(codes: np.ndarray) -> np.ndarray:

@@ -30,7 +30,8 @@ from danq.core import (
     Recurrent,
     SymbolConv,
 )
-from danq.core.branch import Piece, Steps, changes_alone, pieces, scan
+from danq.core.branch import Piece, Steps, add_rows, changes_alone, pieces, scan
+from danq.core.packed import Packed
 from danq.device import Precision, autocast, resolve_device, resolve_precision, side_by_side
 from danq.inference.forward import BATCH_SIZE
 from danq.jit import parallel_kernel
@@ -231,7 +232,7 @@ class _Parts:
         self.bias = bias.to(device)
         self.first_features = first.out_features
         # Of each direction, what the steps of a piece are multiplied with, (D, steps * H).
-        self.weights: dict[tuple[int, range], Tensor] = {}
+        self.weights: dict[tuple[int, range], Packed] = {}
         features = first.in_features // self.length
         if self.rnn is None:
             for time in range(self.length):
@@ -260,7 +261,7 @@ class _Parts:
         part = torch.zeros(len(self.bias), len(times) * units, dtype=self.dtype, device=self.device)
         for slot, time in enumerate(times):
             part[: len(steps), slot * units : (slot + 1) * units] = steps[:, time]
-        self.weights[direction, times] = part
+        self.weights[direction, times] = Packed(part)
 
     def changed_steps(
         self,
@@ -335,10 +336,8 @@ class _Parts:
         sums = torch.zeros(count + len(steps.owner), len(self.bias), device=device)
         sums[:count] = self.bias
         for direction, piece in self.pieces_of(steps, tolerance):
-            part = piece.outputs @ self.weights[direction, piece.times].t()
-            sums[:count] += part[:count]
-            place = torch.from_numpy(count + piece.which).to(device)
-            sums.index_add_(0, place, part[count:].float())
+            part = self.weights[direction, piece.times](piece.outputs)
+            add_rows(sums, np.concatenate([np.arange(count), count + piece.which]), part)
         sums[count:] += sums[torch.from_numpy(steps.owner).to(device)]
         return sums[:, : self.first_features]
 

@@ -24,12 +24,13 @@ _TITLES = {
     "q": "q",
     "e": "E",
     "strand": "Strand",
+    "correlation": "Correlation",
     "matches": "Matches",
 }
 _STYLES = dict.fromkeys(("filter", "match", "collection", "strand"), "text") | {
     "consensus": "text mono"
 }
-_OF_MATCHES = {"match", "collection", "q", "e", "strand", "matches"}
+_OF_MATCHES = {"match", "collection", "q", "e", "strand", "correlation", "matches"}
 
 
 def motif_page(

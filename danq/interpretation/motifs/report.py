@@ -25,7 +25,7 @@ from danq.interpretation.motifs.filters import (
     choose_windows,
     filter_sites,
 )
-from danq.interpretation.motifs.table import Q_LIMIT, Known, Matched, motif_table
+from danq.interpretation.motifs.table import CLOSE, Q_LIMIT, Known, Matched, motif_table
 from danq.output import check_folder, replacing_folder
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class MotifReport:
             "filters_with_sites": table.height,
             "filters_matched": int(table["match"].is_not_null().sum()),
             "filters_matched_by_e": int((table["e"] < 0.01).sum()),
+            "filters_matched_closely": int((table["correlation"] >= CLOSE).sum()),
             "motifs_matched": int(table["match"].n_unique() - bool(table["match"].null_count())),
             "median_bits": table["bits"].median(),
         }
@@ -89,6 +90,11 @@ class MotifReport:
                 f"{figures['filters_matched']:,}, with E < 0.01: "
                 f"{figures['filters_matched_by_e']:,}; motifs that they resemble most: "
                 f"{figures['motifs_matched']:,} of {figures['known_motifs']:,}"
+            )
+        if figures["filters_matched_closely"] < figures["filters_matched"]:
+            lines.append(
+                f"of these filters {figures['filters_matched_closely']:,} correlate with their "
+                f"motif by {CLOSE:g} or more; the others may be vague motifs that match by chance"
             )
         return "\n".join(lines)
 

@@ -16,6 +16,9 @@ from danq.interpretation.motifs.tomtom import MIN_OVERLAP, Comparison, tomtom
 Q_LIMIT = 0.01
 """False discovery rate up to which a match is called."""
 
+CLOSE = 0.7
+"""Correlation from which a match is close; below it vague motifs match by chance."""
+
 
 @dataclass(frozen=True)
 class Known:
@@ -77,9 +80,16 @@ def motif_table(
         ``maximum``, its largest activation; ``bits``, the information of all its taps;
         ``consensus`` and first tap ``start`` (0-based) of its core; and of the best match, null
         where none passes: ``match``, ``collection``, ``p``, ``e`` (p times the number of known
-        motifs), ``q``, ``strand`` of the known motif, and ``matches``, how many pass.
+        motifs), ``q``, ``strand`` of the known motif, ``correlation``, and ``matches``, how many
+        pass.
         ``matches``: ``filter``, ``motif``, ``collection``, ``p``, ``e``, ``q``, ``strand``,
-        ``offset`` (position of the known motif at which the core begins), ``overlap``.
+        ``offset`` (position of the known motif at which the core begins), ``overlap``,
+        ``correlation`` (Pearson's, of the base frequencies of both in the overlap).
+
+    Notes
+    -----
+    Tomtom's distance is small where both motifs are vague, so a long known motif with few bits a
+    position has small q-values for many a vague filter. Their correlation is low all the same.
     """
     numbers = [int(number) for number in np.flatnonzero(sites.sites)]
     motifs = [sites.motif(number) for number in numbers]
@@ -109,6 +119,8 @@ def _matches(wide: Sequence[Motif], known: Known, found: Comparison, limit: floa
     order = np.lexsort((target, found.p[query, target], query))
     query, target = query[order], target[order]
     at = query, target
+    places = zip(query, target, found.offset[at], found.overlap[at], found.reverse[at], strict=True)
+    alike = [correlation(wide[k], known.motifs[t], *place) for k, t, *place in places]
     return pl.DataFrame(
         {
             "filter": [wide[k].name for k in query],
@@ -120,23 +132,43 @@ def _matches(wide: Sequence[Motif], known: Known, found: Comparison, limit: floa
             "strand": np.where(found.reverse[at], "-", "+"),
             "offset": found.offset[at],
             "overlap": found.overlap[at],
+            "correlation": alike,
         },
         schema=_no_matches().schema,
     )
 
 
+def correlation(query: Motif, target: Motif, offset: int, overlap: int, reverse: bool) -> float:
+    """Pearson's correlation of the base frequencies of two motifs where they overlap.
+
+    0 where either has the same frequency of all bases throughout.
+
+    Parameters
+    ----------
+    query, target
+        The motifs.
+    offset, overlap, reverse
+        How they lie, as in `danq.interpretation.motifs.tomtom.Comparison`.
+    """
+    known = target.reverse_complement() if reverse else target
+    ours = query.probabilities[max(0, -offset) :][:overlap].ravel()
+    theirs = known.probabilities[max(0, offset) :][:overlap].ravel()
+    ours, theirs = ours - ours.mean(), theirs - theirs.mean()
+    size = float(np.linalg.norm(ours) * np.linalg.norm(theirs))
+    return float(ours @ theirs) / size if size > 0 else 0.0
+
+
 def _no_matches() -> pl.DataFrame:
     texts = dict.fromkeys(("filter", "motif", "collection"), pl.String)
     floats = dict.fromkeys(("p", "e", "q"), pl.Float64)
-    return pl.DataFrame(
-        schema={**texts, **floats, "strand": pl.String, "offset": pl.Int64, "overlap": pl.Int64}
-    )
+    places = {"strand": pl.String, "offset": pl.Int64, "overlap": pl.Int64}
+    return pl.DataFrame(schema={**texts, **floats, **places, "correlation": pl.Float64})
 
 
 def _with_best(table: pl.DataFrame, matches: pl.DataFrame) -> pl.DataFrame:
     best = matches.group_by("filter", maintain_order=True).agg(
         pl.col("motif").first().alias("match"),
-        pl.col("collection", "p", "e", "q", "strand").first(),
+        pl.col("collection", "p", "e", "q", "strand", "correlation").first(),
         pl.len().cast(pl.Int64).alias("matches"),
     )
     joined = table.join(best, on="filter", how="left", maintain_order="left")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -85,12 +86,18 @@ def test_the_folder_holds_what_the_filters_see(planted_set, told_model, database
     assert table["strand"].to_list() == ["+", "-"]
     assert (table["q"] < 1e-3).all()
     assert table["bits"].min() > 16  # type: ignore[operator]
+    assert table["correlation"].min() > 0.9  # type: ignore[operator]
     matches = pl.read_csv(out / "matches.tsv", separator="\t", comment_prefix="#")
     best = matches.filter(pl.col("motif") == "GATA<&>1")
     assert best.select("offset", "overlap").rows() == [(0, 8), (0, 8)]
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["filters"], summary["filters_with_sites"]) == (3, 2)
     assert (summary["filters_matched"], summary["rule"]) == (2, "argmax")
+    assert summary["filters_matched_closely"] == 2
+    assert "vague" not in report.describe()
+    table = report.matched.table.with_columns(correlation=pl.Series([0.95, 0.4]))
+    weak = replace(report, matched=replace(report.matched, table=table)).describe()
+    assert "of these filters 1 correlate with their motif by 0.7 or more; the others may" in weak
     positive = planted_set.labels(planted_set.indices("test"))[:, 0].sum()
     assert summary["sequences"] == 2 * positive
     # Each window that is positive holds the word once on one strand.

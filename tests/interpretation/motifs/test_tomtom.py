@@ -6,11 +6,12 @@ import logging
 
 import numpy as np
 import pytest
-from scipy.stats import false_discovery_control
+from scipy.stats import false_discovery_control, pearsonr
 
 from danq.errors import InputError
 from danq.genome.motif import Motif
 from danq.genome.simulation.catalogue import CONSENSUS, motif
+from danq.interpretation.motifs.table import CLOSE, correlation
 from danq.interpretation.motifs.tomtom import false_discovery_rates, tomtom
 
 NAMES = tuple(CONSENSUS)
@@ -78,6 +79,48 @@ def test_few_targets_are_warned_of(targets, caplog):
 def test_q_values_are_scipys(shape):
     p = np.random.default_rng(2).beta(0.4, 2, shape)
     np.testing.assert_allclose(false_discovery_rates(p), false_discovery_control(p, axis=-1))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_correlation_is_scipys_over_the_overlap(targets, reverse):
+    rest = targets[NAMES.index("REST")]
+    query = Motif("part", np.vstack([np.full((3, 4), 0.25), rest.probabilities[:9]]))
+    if reverse:
+        query = query.reverse_complement()
+    found = tomtom([query], targets)
+    for number, target in enumerate(targets):
+        offset, overlap = int(found.offset[0, number]), int(found.overlap[0, number])
+        flipped = bool(found.reverse[0, number])
+        known = target.reverse_complement() if flipped else target
+        pairs = [
+            (query.probabilities[k], known.probabilities[k + offset])
+            for k in range(query.width)
+            if 0 <= k + offset < target.width
+        ]
+        assert len(pairs) == overlap
+        ours, theirs = (np.concatenate(one) for one in zip(*pairs, strict=True))
+        found_here = correlation(query, target, offset, overlap, flipped)
+        assert found_here == pytest.approx(pearsonr(ours, theirs)[0], abs=1e-12)
+    even = Motif("even", np.full((6, 4), 0.25))
+    assert correlation(even, rest, 0, 6, False) == 0
+
+
+def test_vague_motifs_match_by_chance_and_correlation_tells(targets):
+    rng = np.random.default_rng(3)
+    vague = Motif("vague", rng.dirichlet([4, 1.2, 1.6, 3], 20))
+    queries = [Motif(f"q{k}", rng.dirichlet([5, 2.5, 2.5, 4], 22)) for k in range(60)]
+    real = [targets[NAMES.index(name)] for name in ("REST", "CTCF", "NRF1")]
+    found = tomtom([*queries, *real], [*targets, vague])
+    by_chance = np.flatnonzero(found.q[: len(queries), -1] <= 0.01)
+    assert len(by_chance) > len(queries) / 4
+    for row, target, one in [
+        *((k, len(targets), vague) for k in by_chance),
+        *((len(queries) + k, targets.index(one), one) for k, one in enumerate(real)),
+    ]:
+        query = [*queries, *real][row]
+        place = found.offset[row, target], found.overlap[row, target], found.reverse[row, target]
+        alike = correlation(query, one, *place)
+        assert (alike >= CLOSE) == (row >= len(queries))
 
 
 def test_nothing_to_compare_is_refused(targets):

@@ -51,8 +51,7 @@ class ChangeLayout(Layout):
             {self.key: rows.names, "pos": rows.pos, "ref": rows.ref, "alt": rows.alt},
             schema={self.key: pl.String, "pos": pl.Int64, "ref": pl.String, "alt": pl.String},
         )
-        schema = dict.fromkeys(self.columns, pl.Float32)
-        return keys.hstack(pl.from_numpy(values, schema=schema, orient="row"))
+        return self.with_values(keys, values)
 
     def empty(self) -> pl.DataFrame:
         values = np.empty((0, len(self.columns)), dtype=np.float32)

@@ -55,6 +55,12 @@ class Table(ABC):
     def empty(self) -> pl.DataFrame:
         """Table without rows."""
 
+    def with_values(self, keys: pl.DataFrame, values: Values) -> pl.DataFrame:
+        """Columns that name rows, and those of their values as Float32 beside them."""
+        # By way of one column of rows: where columns are many, one by one they take thrice as long.
+        rows = pl.Series("values", np.asarray(values, np.float32)).arr
+        return keys.hstack(rows.to_struct(fields=self.columns).struct.unnest())
+
 
 def check_names(names: Sequence[str]) -> None:
     """Refuse a table two columns of which have one name.
@@ -130,8 +136,7 @@ class Layout(Table):
         )
         if self.labelled:
             keys = keys.with_columns(pl.Series("name", rows.labels, dtype=pl.String))
-        schema = dict.fromkeys(self.columns, pl.Float32)
-        return keys.hstack(pl.from_numpy(values, schema=schema, orient="row"))
+        return self.with_values(keys, values)
 
     def empty(self) -> pl.DataFrame:
         nowhere = np.empty(0, dtype=np.int64)

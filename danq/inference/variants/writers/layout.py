@@ -126,8 +126,7 @@ class VariantLayout(Table):
 
     def frame(self, rows: pl.DataFrame, values: Values) -> pl.DataFrame:
         """Table of some rows: what names them (without record and allele), then the values."""
-        schema = dict.fromkeys(self.columns, pl.Float32)
-        return rows.select(_SHOWN).hstack(pl.from_numpy(values, schema=schema, orient="row"))
+        return self.with_values(rows.select(_SHOWN), values)
 
     def empty(self) -> pl.DataFrame:
         values = np.empty((0, len(self.columns)), dtype=np.float32)

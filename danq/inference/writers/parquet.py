@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import json
-import shutil
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from queue import Full, Queue
 from typing import Any
 
 import polars as pl
 from polars.exceptions import PolarsError
+from polars.io.plugins import register_io_source
 
 from danq.inference.writers.layout import Table, Values, Writer
 from danq.output import os_errors
 
 KEY = "danq"
 
+GROUP_VALUES = 1 << 25
+"""Values of a row group, which polars holds in memory: 128 MB."""
+
+_PATIENCE = 0.1
+"""Seconds after which whoever waits to hand a block over looks whether it is still awaited."""
+
 
 class ParquetWriter(Writer):
     """Columns as in the TSV, numbers as Float32; the provenance is JSON under ``danq``.
 
-    Polars has no writer that takes rows bit by bit. So each block becomes a file of its own in a
-    folder beside the output, and in the end they are streamed into one.
+    Polars has no writer that is given one block after the other, but one that asks for them. It
+    works in a thread of its own, to which blocks are handed over.
 
     Parameters
     ----------
@@ -32,27 +41,43 @@ class ParquetWriter(Writer):
 
     def __init__(self, path: Path, layout: Table) -> None:
         self.layout, self.path = layout, path
-        self._folder = path.with_name(f"{path.name}.parts")
-        self._folder.mkdir()
-        self._parts: list[Path] = []
-        self._metadata = {KEY: json.dumps(dict(layout.provenance))}
+        self._blocks: Queue[pl.DataFrame | None] = Queue(1)
+        worker = ThreadPoolExecutor(1)
+        self._written: Future[None] = worker.submit(self._write)
+        worker.shutdown(wait=False)
 
     def write(self, rows: Any, values: Values) -> None:
-        self._write(self.layout.frame(rows, values))
-
-    def _write(self, table: pl.DataFrame) -> None:
-        # In polars' own format, which takes a tenth of Parquet's time where columns are many.
-        part = self._folder / f"{len(self._parts):08d}.arrow"
-        with os_errors(PolarsError):
-            table.write_ipc(part)
-        self._parts.append(part)
+        self._hand_over(self.layout.frame(rows, values))
 
     def finish(self) -> None:
-        if not self._parts:
-            self._write(self.layout.empty())
+        self._hand_over(None)
         with os_errors(PolarsError):
-            table = pl.scan_ipc(self._parts)
-            table.sink_parquet(self.path, compression="lz4", metadata=self._metadata)
+            self._written.result()
 
     def release(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._hand_over(None)
+        self._written.exception()
+
+    def _hand_over(self, block: pl.DataFrame | None) -> None:
+        while not self._written.done():
+            try:
+                return self._blocks.put(block, timeout=_PATIENCE)
+            except Full:
+                continue
+        if block is not None:
+            with os_errors(PolarsError):
+                self._written.result()
+
+    def _write(self) -> None:
+        empty = self.layout.empty()
+
+        def blocks(*_: object) -> Iterator[pl.DataFrame]:
+            while (block := self._blocks.get()) is not None:
+                yield block
+
+        register_io_source(blocks, schema=empty.schema).sink_parquet(
+            self.path,
+            compression="lz4",
+            row_group_size=max(1, GROUP_VALUES // len(empty.columns)),
+            metadata={KEY: json.dumps(dict(self.layout.provenance))},
+        )

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import io
 import json
 import os
+import threading
 from pathlib import Path
 
 import h5py
@@ -16,7 +18,7 @@ from danq.errors import InputError
 from danq.inference.prediction import bigwig as bigwig_module
 from danq.inference.prediction.output import check_output, open_writer
 from danq.inference.sources.tiling import Rows
-from danq.inference.writers import Layout, output_kind
+from danq.inference.writers import Layout, ParquetWriter, output_kind
 
 CONTIGS = {"chrIV": 10_000, "chrI": 5_000, "chr10": 400}
 TRACKS = ("Reb1", "Abf1")
@@ -358,3 +360,37 @@ def test_a_device_without_room(tmp_path, monkeypatch):
     monkeypatch.setattr(tsv.Path, "open", lambda self, mode: io.FileIO("/dev/full", mode))
     with pytest.raises(InputError, match="No space left on device.*Make room"):
         write(tmp_path / "out.tsv")
+
+
+def hand_over(path, given, error: BaseException | None = None) -> None:
+    with ParquetWriter(path, layout()) as writer:
+        for rows, values in given:
+            writer.write(rows, values)
+        if error is not None:
+            raise error
+
+
+def test_parquet_that_can_no_longer_be_written(tmp_path):
+    with pytest.raises(OSError, match="ENOENT") as caught:
+        hand_over(tmp_path / "gone" / "out.parquet", 1000 * blocks())
+    assert caught.value.errno == errno.ENOENT
+
+
+def test_parquet_in_several_row_groups(tmp_path, monkeypatch):
+    path, made = tmp_path / "out.parquet", layout()
+    one = tmp_path / "one.parquet"
+    write(one)
+    monkeypatch.setattr("danq.inference.writers.parquet.GROUP_VALUES", 30)
+    values = write(path)
+    assert path.stat().st_size > 1.5 * one.stat().st_size
+    assert pl.read_parquet(path).equals(pl.read_parquet(one))
+    assert np.array_equal(pl.read_parquet(path)[list(made.columns)].to_numpy(), values)
+
+
+def test_parquet_of_a_run_that_stops_halfway(tmp_path):
+    before = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt):
+        hand_over(tmp_path / "out.parquet", blocks(), KeyboardInterrupt())
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=10)
+        assert not thread.is_alive()

@@ -2,12 +2,13 @@
 
     python -m benchmarks.start_values --out runs --seeds 1 2 3 [--epochs N] [--motifs FILE]
 
-Three starts of one model, danq-small's numbers throughout: "random" values; "words", the enriched
-words of the training data that danq takes by itself; "motifs", a collection's motifs by
-DanQ-JASPAR's rule. The default collection is the consensus of JASPAR 2024 that DANQ_SHARED_DATA
-holds: human, where the genome is yeast's, so it measures the rule and not the factors. Data and
-splits are those of benchmarks.yeast; its data set in --out is used if it is there. A run folder
-that exists is resumed.
+Four starts of one model, danq-small's numbers throughout: "random" values; "words", the enriched
+words of the training data that danq takes by itself; "motifs", a collection's motifs by DanQ-
+JASPAR's rule; "factors", by the same rule the consensus sequences of yeast's factors that
+benchmarks.motifs asks after. The default collection is the consensus of JASPAR 2024 that
+DANQ_SHARED_DATA holds: human, so that it measures the rule and not the factors. Data and splits are
+those of benchmarks.yeast; its data set in --out is used if it is there. A run folder that exists is
+resumed.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.motifs import COLLECTION
+from benchmarks.motifs import COLLECTION, YEAST, consensus_motif
 from benchmarks.yeast import CONFIG, ROOT, write_sheet
 from danq.datasets import build_dataset
+from danq.genome.motifs import write_meme
 from danq.inference.evaluation.evaluate import evaluate
 from danq.models import PRESETS
 from danq.training import read_config, train
@@ -32,17 +34,22 @@ from danq.training import read_config, train
 SINGLE = ("Reb1", "Abf1", "Sua7")
 
 
-def arms(motifs: Path) -> dict[str, dict[str, Any]]:
+def arms(motifs: Path, factors: Path) -> dict[str, dict[str, Any]]:
     """Name of a start, and what `danq.train` is given for it."""
     numbers = PRESETS["danq-small"].model_dump()
+
+    def by_rule(file: Path) -> dict[str, Any]:
+        return {
+            "model": "danq-jaspar",
+            "model_changes": numbers,
+            "recipe_changes": {"seed_filters": str(file)},
+        }
+
     return {
         "random": {"model": "danq-small", "recipe_changes": {"seed_filters": "none"}},
         "words": {"model": "danq-small", "recipe_changes": {"seed_filters": "auto"}},
-        "motifs": {
-            "model": "danq-jaspar",
-            "model_changes": numbers,
-            "recipe_changes": {"seed_filters": str(motifs)},
-        },
+        "motifs": by_rule(motifs),
+        "factors": by_rule(factors),
     }
 
 
@@ -83,13 +90,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=shared)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--motifs", type=Path, help="MEME or JASPAR file")
-    parser.add_argument("--starts", nargs="+", default=["random", "words", "motifs"])
+    parser.add_argument("--starts", nargs="+", default=["random", "words", "motifs", "factors"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--epochs", type=int, default=0, help="0 for the recipe's own")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     data = dataset_file(args.data / "yeast", args.out)
-    chosen = arms((args.motifs or args.data / COLLECTION).resolve())
+    factors = args.out / "factors.meme"
+    write_meme(factors, [consensus_motif(*item) for item in YEAST.items()], overwrite=True)
+    chosen = arms((args.motifs or args.data / COLLECTION).resolve(), factors.resolve())
     figures: dict[str, dict[str, Any]] = {}
     for seed in args.seeds:
         for name in args.starts:

@@ -3,8 +3,8 @@
     python -m benchmarks.start_values --out runs --seeds 1 2 3 [--epochs N] [--motifs FILE]
 
 Four starts of one model, danq-small's numbers throughout: "random" values; "words", the enriched
-words of the training data that danq takes by itself; "motifs", a collection's motifs by DanQ-
-JASPAR's rule; "factors", by the same rule the consensus sequences of yeast's factors that
+words of the training data that danq takes by itself; "motifs", a collection's motifs by
+DanQ-JASPAR's rule; "factors", by the same rule the consensus sequences of yeast's factors that
 benchmarks.motifs asks after. The default collection is the consensus of JASPAR 2024 that
 DANQ_SHARED_DATA holds: human, so that it measures the rule and not the factors. Data and splits are
 those of benchmarks.yeast; its data set in --out is used if it is there. A run folder that exists is

@@ -74,7 +74,7 @@ class Adding(Task):
             "gru": {"hidden": 48},
             "lstm": {"hidden": 48},
         },
-        {"tcn": {"batch_size": 16, "lr": 6e-3}},
+        {"tcn": {"batch_size": 16, "lr": 4e-3, "epochs": 3}},
     )
     recipe = recipe(epochs=2, batch_size=32, lr=1e-2)
     sizes = Sizes(20_000, 500, 1000)

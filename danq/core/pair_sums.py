@@ -75,7 +75,8 @@ def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 def pair_codes(codes: np.ndarray) -> np.ndarray:
     """(B, L) codes -> (B, L) index of the pair that starts at each position; 4 follows the end."""
-    pairs = codes * np.uint8(CODES)
+    # In rows whatever the order of the codes: `best_place` counts on it.
+    pairs = np.multiply(codes, np.uint8(CODES), order="C")
     pairs[:, :-1] += codes[:, 1:]
     pairs[:, -1] += np.uint8(SYMBOLS)
     return pairs

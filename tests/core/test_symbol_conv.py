@@ -90,6 +90,17 @@ def test_batch_size_and_threads_change_nothing():
         numba.set_num_threads(before)
 
 
+def test_codes_that_lie_column_after_column():
+    layer = make(33, 7, 3, "relu", 0.25, seed=4)
+    codes = random_codes(6, 40, 0.1, seed=4)
+    columns = codes.t().contiguous().t()
+    assert not columns.is_contiguous()
+    wanted, found = layer(codes), layer(columns)
+    assert torch.equal(found, wanted)
+    grads = [torch.autograd.grad(out.sum(), (layer.weight, layer.bias)) for out in (wanted, found)]
+    assert all(map(torch.equal, *grads))
+
+
 def test_soft_one_hot_of_codes_gives_the_same():
     layer = make(8, 5, 2, "relu", 0.25, 3)
     codes = random_codes(4, 50, 0.1, 3)

@@ -6,15 +6,14 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from queue import Full, Queue
+from queue import Empty, Full, Queue
 from typing import Any
 
 import polars as pl
-from polars.exceptions import PolarsError
 from polars.io.plugins import register_io_source
 
+from danq.datasets.hdf5 import GuardedFile
 from danq.inference.writers.layout import Table, Values, Writer
-from danq.output import os_errors
 
 KEY = "danq"
 
@@ -22,14 +21,15 @@ GROUP_VALUES = 1 << 25
 """Values of a row group, which polars holds in memory: 128 MB."""
 
 _PATIENCE = 0.1
-"""Seconds after which whoever waits to hand a block over looks whether it is still awaited."""
+"""Seconds after which whoever waits for the other thread looks whether that still goes on."""
 
 
 class ParquetWriter(Writer):
     """Columns as in the TSV, numbers as Float32; the provenance is JSON under ``danq``.
 
     Polars has no writer that is given one block after the other, but one that asks for them. It
-    works in a thread of its own, to which blocks are handed over.
+    works in a thread of its own, to which blocks are handed over. When a write fails, polars goes
+    on asking to the end; so it writes through a file that tells of the failure at the next block.
 
     Parameters
     ----------
@@ -40,8 +40,10 @@ class ParquetWriter(Writer):
     """
 
     def __init__(self, path: Path, layout: Table) -> None:
-        self.layout, self.path = layout, path
+        self.layout = layout
+        self._sink = GuardedFile(path)
         self._blocks: Queue[pl.DataFrame | None] = Queue(1)
+        self._over = False
         worker = ThreadPoolExecutor(1)
         self._written: Future[None] = worker.submit(self._write)
         worker.shutdown(wait=False)
@@ -51,32 +53,40 @@ class ParquetWriter(Writer):
 
     def finish(self) -> None:
         self._hand_over(None)
-        with os_errors(PolarsError):
-            self._written.result()
+        self._written.result()
+        self._sink.check()
 
     def release(self) -> None:
-        self._hand_over(None)
-        self._written.exception()
+        # Seen by the thread even if whoever waits for it here is interrupted.
+        self._over = True
+        try:
+            self._written.exception()
+        finally:
+            self._sink.close()
 
     def _hand_over(self, block: pl.DataFrame | None) -> None:
         while not self._written.done():
+            self._sink.check()
             try:
                 return self._blocks.put(block, timeout=_PATIENCE)
             except Full:
                 continue
-        if block is not None:
-            with os_errors(PolarsError):
-                self._written.result()
+        self._written.result()
+
+    def _taken(self) -> Iterator[pl.DataFrame]:
+        while not self._over:
+            try:
+                block = self._blocks.get(timeout=_PATIENCE)
+            except Empty:
+                continue
+            if block is None:
+                return
+            yield block
 
     def _write(self) -> None:
         empty = self.layout.empty()
-
-        def blocks(*_: object) -> Iterator[pl.DataFrame]:
-            while (block := self._blocks.get()) is not None:
-                yield block
-
-        register_io_source(blocks, schema=empty.schema).sink_parquet(
-            self.path,
+        register_io_source(lambda *_: self._taken(), schema=empty.schema).sink_parquet(
+            self._sink,
             compression="lz4",
             row_group_size=max(1, GROUP_VALUES // len(empty.columns)),
             metadata={KEY: json.dumps(dict(self.layout.provenance))},

@@ -8,6 +8,7 @@ import json
 import os
 import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import h5py
 import numpy as np
@@ -370,10 +371,13 @@ def hand_over(path, given, error: BaseException | None = None) -> None:
             raise error
 
 
-def test_parquet_that_can_no_longer_be_written(tmp_path):
-    with pytest.raises(OSError, match="ENOENT") as caught:
-        hand_over(tmp_path / "gone" / "out.parquet", 1000 * blocks())
-    assert caught.value.errno == errno.ENOENT
+def test_parquet_tells_of_a_full_disk_at_once(monkeypatch):
+    monkeypatch.setattr("danq.inference.writers.parquet.GROUP_VALUES", 30)
+    given = iter(10_000 * blocks())
+    with pytest.raises(OSError, match="No space left") as caught:
+        hand_over(Path("/dev/full"), given)
+    assert caught.value.errno == errno.ENOSPC
+    assert len(list(given)) > 1000
 
 
 def test_parquet_in_several_row_groups(tmp_path, monkeypatch):
@@ -387,8 +391,12 @@ def test_parquet_in_several_row_groups(tmp_path, monkeypatch):
     assert np.array_equal(pl.read_parquet(path)[list(made.columns)].to_numpy(), values)
 
 
-def test_parquet_of_a_run_that_stops_halfway(tmp_path):
+@pytest.mark.parametrize("again", [False, True])
+def test_parquet_of_a_run_that_stops_halfway(tmp_path, monkeypatch, again):
     before = set(threading.enumerate())
+    if again:
+        interrupted = Mock(side_effect=KeyboardInterrupt)
+        monkeypatch.setattr("danq.inference.writers.parquet.Future.exception", interrupted)
     with pytest.raises(KeyboardInterrupt):
         hand_over(tmp_path / "out.parquet", blocks(), KeyboardInterrupt())
     for thread in set(threading.enumerate()) - before:

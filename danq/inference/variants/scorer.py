@@ -63,21 +63,20 @@ class Logits(NamedTuple):
     Attributes
     ----------
     reference
-        ``(R, T)``, all tracks of the model.
+        ``(R, K)``, of the tracks wanted.
     alternate
-        ``(A, T)``.
+        ``(A, K)``.
     owner
         ``(A,)`` row of ``reference`` that an alternate belongs to.
     """
 
-    reference: Float32[np.ndarray, "R T"]
-    alternate: Float32[np.ndarray, "A T"]
+    reference: Float32[np.ndarray, "R K"]
+    alternate: Float32[np.ndarray, "A K"]
     owner: Int[np.ndarray, "A"]
 
-    def view(self, place: Int[np.ndarray, "V"], picked: tuple[int, ...]) -> View:
-        """Of some alternates and tracks, each beside its reference."""
-        reference, alternate = self.reference[self.owner[place]], self.alternate[place]
-        return View(reference[:, picked], alternate[:, picked])
+    def view(self, place: Int[np.ndarray, "V"]) -> View:
+        """Of some alternates, each beside its reference."""
+        return View(self.reference[self.owner[place]], self.alternate[place])
 
 
 @dataclass(frozen=True)
@@ -132,10 +131,7 @@ class Scorer:
         models = [list(self._strands(engine, windows)) for engine in self.engines]
 
         def fill(rows: slice) -> None:
-            views = (
-                [one.view(place[rows], self.picked) for one in each for place in places]
-                for each in models
-            )
+            views = ([one.view(place[rows]) for one in each for place in places] for each in models)
             self._fill(out[rows], [effects(each) for each in views])
 
         side_by_side(fill, [slice(row, row + ROWS) for row in range(0, len(out), ROWS)])
@@ -156,12 +152,22 @@ class Scorer:
         owner: Int[np.ndarray, "A"],
     ) -> Logits:
         done = [
-            engine.logits(reference[refs], alternate[alts], owner[alts] - refs.start)
+            tuple(
+                self._wanted(part)
+                for part in engine.logits(
+                    reference[refs], alternate[alts], owner[alts] - refs.start
+                )
+            )
             for refs, alts in batches(owner, len(reference), self.batch_size)
         ]
         # As a rule there is but one batch: a copy would be of all logits.
         refs, alts = done[0] if len(done) == 1 else map(np.concatenate, zip(*done, strict=True))
         return Logits(refs, alts, owner)
+
+    def _wanted(self, logits: Float32[np.ndarray, "N T"]) -> Float32[np.ndarray, "N K"]:
+        """Those of the tracks wanted; where these are all, no copy."""
+        every = self.picked == tuple(range(logits.shape[1]))
+        return logits if every else logits.take(self.picked, axis=1)
 
     def _fill(self, out: Values, models: Sequence[Effects]) -> None:
         layout, tracks = self.layout, len(self.picked)

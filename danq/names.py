@@ -83,7 +83,7 @@ def near_names(name: str, known: Sequence[str]) -> list[str]:
 
 
 def _advice(name: str, known: Sequence[str], listing: str | None) -> str:
-    near = [f"'{one}'" for one in near_names(name, known)]
+    near = [f"'{one}'" for one in near_names(str(name), known)]
     rest = f"{listing} lists all {len(known):,}"
     if listing is None or len(known) <= FEW:
         rest = f"There {'is' if len(known) == 1 else 'are'} {', '.join(known)}"

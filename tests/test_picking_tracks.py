@@ -39,6 +39,7 @@ def test_names_that_hold_the_word_are_near():
     [
         (["Reb"], "the model has no track 'Reb'. Did you mean 'Reb1'? There are Reb1, Abf1."),
         (["Gal4"], "the model has no track 'Gal4'. There are Reb1, Abf1."),
+        ([1], "the model has no track '1'. Did you mean 'Reb1' or 'Abf1'? There are Reb1, Abf1."),
         (["Abf1", "Reb1", "Abf1"], "track 'Abf1' is named twice. Name each track once."),
         ([], "no track is named. Name one, or leave the choice out for all."),
         ("Abf1", "the tracks are the text 'Abf1', not a list of names. Write tracks=['Abf1'] "),

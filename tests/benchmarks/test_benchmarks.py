@@ -16,7 +16,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-PRESENT = {"torch", "lightning", "numba", "numpy", "h5py", "click"}
+# llvmlite is a part of numba.
+PRESENT = {"torch", "lightning", "numba", "llvmlite", "numpy", "h5py", "click"}
 MODULE = {"biopython": "Bio", "scikit-learn": "sklearn"}
 
 

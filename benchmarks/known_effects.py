@@ -1,6 +1,6 @@
 """How well a model's effects of variants follow those that the simulator knows.
 
-    python -m benchmarks.known_effects OUT [--size 16000000] [--epochs 6]
+    python -m benchmarks.known_effects OUT [--size 32000000] [--epochs 5]
 
 Trains ``danq-small`` as ``danq demo`` does, but on a larger genome and for longer, into the folder
 OUT, and ranks its variants: by the change of probability on the track that each was made for, or
@@ -33,8 +33,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("out", type=Path)
-    parser.add_argument("--size", type=int, default=16_000_000, help="bases of the genome")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--size", type=int, default=32_000_000, help="bases of the genome")
+    parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int)
     given = parser.parse_args(argv)

@@ -75,14 +75,8 @@ class Piece(NamedTuple):
     which: Int[np.ndarray, "N"]
 
 
-def scan(
-    rnn: nn.LSTM | nn.GRU,
-    steps: Steps,
-    *,
-    reverse: bool,
-    tolerance: float,
-) -> Iterator[Piece]:
-    """Read one direction, each branch from its first own step on.
+def scan(layer: Direction, steps: Steps, *, tolerance: float) -> Iterator[Piece]:
+    """Read in one direction, each branch from its first own step on.
 
     Up to there a branch has its reference's states, which the references' rows of the same batch
     hold at that moment. Once the hidden and cell states of a branch are within ``tolerance`` of
@@ -90,12 +84,10 @@ def scan(
 
     Parameters
     ----------
-    rnn
-        A layer with one stack.
+    layer
+        The direction, in the precision of the inputs.
     steps
         References and branches. States are float32.
-    reverse
-        Read backwards, with the weights of the backward direction.
     tolerance
         0 lets go of branches only where nothing is left of the difference.
 
@@ -104,8 +96,7 @@ def scan(
     Piece
         Of at most `PIECE` steps. Its tensors are overwritten by the next one.
     """
-    count, length = steps.references, steps.length
-    layer = _Layer(rnn, reverse, steps.inputs.dtype)
+    count, length, reverse = steps.references, steps.length, layer.reverse
     inputs = _Inputs(steps, layer.weight_ih)
     joins = length - 1 - steps.last if reverse else steps.first
     queue = np.argsort(joins, kind="stable")
@@ -198,7 +189,9 @@ class _Inputs:
 class _Rows:
     """States of the references and of the branches that are under way."""
 
-    def __init__(self, layer: _Layer, references: int, branches: int, device: torch.device) -> None:
+    def __init__(
+        self, layer: Direction, references: int, branches: int, device: torch.device
+    ) -> None:
         most, units = references + branches, layer.units
         self.references, self.joined = references, 0
         self.which = np.empty(0, np.int64)
@@ -235,12 +228,22 @@ class _Rows:
         self.which, self.owner = self.which[kept], self.owner[kept]
 
 
-class _Layer:
-    """One direction of a recurrent layer, a step at a time."""
+class Direction:
+    """One direction of a recurrent layer, its weights laid out for many scans.
+
+    Parameters
+    ----------
+    rnn
+        A layer with one stack.
+    reverse
+        Read backwards, with the weights of the backward direction.
+    dtype
+        In which products are taken, float32 or bfloat16.
+    """
 
     def __init__(self, rnn: nn.LSTM | nn.GRU, reverse: bool, dtype: torch.dtype) -> None:
         end = "_l0_reverse" if reverse else "_l0"
-        self.lstm = isinstance(rnn, nn.LSTM)
+        self.reverse, self.lstm = reverse, isinstance(rnn, nn.LSTM)
         self.fused = self.lstm and rnn.weight_hh_l0.device.type == "cpu"
         self.units = rnn.hidden_size
         self.dtype = dtype

@@ -30,7 +30,7 @@ from danq.core import (
     Recurrent,
     SymbolConv,
 )
-from danq.core.branch import Piece, Steps, add_rows, changes_alone, pieces, scan
+from danq.core.branch import Direction, Piece, Steps, add_rows, changes_alone, pieces, scan
 from danq.core.packed import Packed
 from danq.device import Precision, autocast, resolve_device, resolve_precision, side_by_side
 from danq.inference.forward import BATCH_SIZE
@@ -216,9 +216,11 @@ class _Parts:
         assert isinstance(module.head, MultiLabel)
         assert isinstance(module.encoder, SymbolConv | ConvEncoder)
         self.encoder = _copied(module.encoder, device)
-        self.rnn: nn.LSTM | nn.GRU | None = None
+        self.directions: list[Direction] = []
         if isinstance(module.temporal, Recurrent):
-            self.rnn = _copied(module.temporal.rnn, device)  # type: ignore[arg-type]
+            rnn: nn.LSTM | nn.GRU = _copied(module.temporal.rnn, device)  # type: ignore[assignment]
+            sides = (False, True)[: 1 + rnn.bidirectional]
+            self.directions = [Direction(rnn, reverse, dtype) for reverse in sides]
         self.dtype, self.device = dtype, device
         self.length = module.pooling.steps
         self.tracks = module.head.out_features
@@ -234,18 +236,16 @@ class _Parts:
         # Of each direction, what the steps of a piece are multiplied with, (D, steps * H).
         self.weights: dict[tuple[int, range], Packed] = {}
         features = first.in_features // self.length
-        if self.rnn is None:
+        if not self.directions:
             for time in range(self.length):
                 self._take(first, 0, range(time, time + 1), slice(0, features))
-        else:
-            units = self.rnn.hidden_size
-            for direction in range(1 + self.rnn.bidirectional):
-                own = slice(direction * units, (direction + 1) * units)
-                for times in pieces(self.length, reverse=direction == 1):
-                    self._take(first, direction, times, own)
+        for number, direction in enumerate(self.directions):
+            own = slice(number * direction.units, (number + 1) * direction.units)
+            for times in pieces(self.length, reverse=direction.reverse):
+                self._take(first, number, times, own)
         self.field = _shortest(self.encoder, 1)
         self.stride = _shortest(self.encoder, 2) - self.field
-        gates = first.out_features if self.rnn is None else 4 * self.rnn.hidden_size
+        gates = 4 * self.directions[0].units if self.directions else first.out_features
         self.most_steps = max(self.length, PASS_VALUES // gates)
         cpu = self.device.type == "cpu"
         # Whatever is not a CPU has no such cache, and takes the more at once the better.
@@ -343,12 +343,11 @@ class _Parts:
 
     def pieces_of(self, steps: Steps, tolerance: float) -> Iterator[tuple[int, Piece]]:
         """What the temporal layer gives, direction by direction."""
-        if self.rnn is None:
+        if not self.directions:
             yield from ((0, piece) for piece in changes_alone(steps))
-            return
-        for direction in range(1 + self.rnn.bidirectional):
-            for piece in scan(self.rnn, steps, reverse=direction == 1, tolerance=tolerance):
-                yield direction, piece
+        for number, direction in enumerate(self.directions):
+            for piece in scan(direction, steps, tolerance=tolerance):
+                yield number, piece
 
     def rest(self, sums: Tensor) -> Tensor:
         """Logits from the sums of the first dense layer."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from danq.core import CnnRnn
-from danq.core.branch import _Layer
+from danq.core.branch import Direction
 from danq.inference.incremental import Incremental, why_plain
 from danq.models.architecture import Architecture, Stage, build_module
 
@@ -101,13 +101,13 @@ def test_torch_operators_and_the_kernel_agree(monkeypatch):
     known, other, owner = cases(3, 4, 30)
     fused = Incremental(module, device="cpu", precision="fp32", tolerance=0)
     one = fused.logits(known, other, owner)
-    setup = _Layer.__init__
+    setup = Direction.__init__
 
     def unfused(self, *given):
         setup(self, *given)
         self.fused = False
 
-    monkeypatch.setattr(_Layer, "__init__", unfused)
+    monkeypatch.setattr(Direction, "__init__", unfused)
     for tolerance in (0.0, 1e-6):
         engine = Incremental(module, device="cpu", precision="fp32", tolerance=tolerance)
         for left, right in zip(one, engine.logits(known, other, owner), strict=True):

@@ -1,6 +1,6 @@
 """A call in a process of its own.
 
-danq keeps freed memory while it works (`danq.memory`), and what lies free in its process
+danq keeps freed memory while it works (`danq._memory`), and what lies free in its process
 afterwards would serve torch's layers too. The yardstick runs apart, and has what a script that
 never saw danq has.
 """

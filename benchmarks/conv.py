@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from benchmarks.apart import Apart
 from benchmarks.rounds import Row, alternate, compare
 from benchmarks.yardstick import QUICK, Size, difference, one_hot, random_codes
-from danq.core import SymbolConv
+from danq.core import OneHotConv
 
 PART = "conv + ReLU + pool"
 
@@ -26,7 +26,7 @@ def measure(*, quick: bool = False, rounds: int = 5) -> list[Row]:
     size = QUICK if quick else Size()
     torch.manual_seed(0)
     plain = layers(size)
-    ours = SymbolConv(size.filters, size.width, pool=size.pool)
+    ours = OneHotConv(size.filters, size.width, pool=size.pool)
     with torch.no_grad():
         for source, target in zip(plain.parameters(), ours.parameters(), strict=True):
             target.copy_(source)

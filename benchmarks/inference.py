@@ -17,7 +17,7 @@ from benchmarks.apart import Apart
 from benchmarks.products import Limit
 from benchmarks.rounds import Row, alternate, compare, share
 from benchmarks.yardstick import QUICK, Size, Yardstick, matched, one_hot, random_codes
-from danq.inference.forward import predict_codes
+from danq.inference.engine.forward import predict_codes
 
 PART = "inference"
 ASKED = {"fp32": (1.45, None), "bf16": (2.6, 3.2)}

@@ -20,9 +20,9 @@ from scipy import stats
 import danq
 from danq.demo.chain import demo
 from danq.genome.fasta import Genome
-from danq.genome.simulation.truth import Truth, read_truth
-from danq.genome.simulation.variants import allele_windows
 from danq.models import Model, load_model
+from danq.simulation.simulated_variants import allele_windows
+from danq.simulation.truth import Truth, read_truth
 
 CHANGING = ("breaking", "releasing")
 

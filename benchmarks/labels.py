@@ -21,8 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.rounds import Row, alternate, compare, skipped
-from danq.datasets.bits import set_bits
 from danq.datasets.grid import Geometry, Grid
+from danq.datasets.label_bits import set_bits
 from danq.datasets.peaks import find_positives
 from danq.datasets.tracks import Track, find_tracks
 from danq.genome.alphabet import decode, encode

@@ -20,11 +20,11 @@ import numpy as np
 import polars as pl
 
 from danq.genome.motif import IUPAC, LETTERS, Motif
-from danq.genome.motifs import read_motifs
-from danq.genome.simulation.truth import read_truth
+from danq.genome.motif_files import read_motifs
 from danq.interpretation import MotifReport, find_motifs
 from danq.interpretation.motifs.filters import RULES
 from danq.interpretation.motifs.recovery import recovery
+from danq.simulation.truth import read_truth
 
 ROOT = Path(__file__).resolve().parents[1]
 COLLECTION = "motifs-human/jaspar_2024_consensus.meme.gz"

@@ -16,8 +16,8 @@ from benchmarks.apart import Apart
 from benchmarks.inference import run, yardstick
 from benchmarks.rounds import Row, alternate, compare
 from benchmarks.yardstick import QUICK, Size, danq_model, matched, one_hot, random_codes
-from danq.inference.forward import predict_codes
-from danq.inference.incremental import Incremental
+from danq.inference.engine.forward import predict_codes
+from danq.inference.engine.incremental import Incremental
 from danq.inference.mutagenesis.mutate import mutate
 
 PART = "mutagenesis"

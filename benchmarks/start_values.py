@@ -26,7 +26,7 @@ import polars as pl
 from benchmarks.motifs import COLLECTION, YEAST, consensus_motif
 from benchmarks.yeast import CONFIG, ROOT, write_sheet
 from danq.datasets import build_dataset
-from danq.genome.motifs import write_meme
+from danq.genome.motif_files import write_meme
 from danq.inference.evaluation.evaluate import evaluate
 from danq.models import PRESETS
 from danq.training import read_config, train

@@ -19,11 +19,11 @@ import torch
 
 from benchmarks.mutagenesis import changes
 from benchmarks.rounds import alternate, machine
+from danq._memory import kept_memory
 from danq.datasets import Dataset
 from danq.device import set_threads
-from danq.inference.forward import predict_codes
-from danq.inference.incremental import DEFAULT_TOLERANCE, Incremental
-from danq.memory import kept_memory
+from danq.inference.engine.forward import predict_codes
+from danq.inference.engine.incremental import DEFAULT_TOLERANCE, Incremental
 from danq.models import load_model
 
 TOLERANCES = (0.0, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)

@@ -2,7 +2,7 @@
 
     python -m benchmarks.training_step [--quick]
 
-A call takes a few steps in a row, danq's under `danq.memory.kept_memory` as `danq train` does.
+A call takes a few steps in a row, danq's under `danq._memory.kept_memory` as `danq train` does.
 
 Both take the same fused AdamW with the same settings, so the ratio owes nothing to the optimiser.
 The yardstick computes in eager float32 on one-hot floats that are ready.
@@ -23,9 +23,9 @@ from benchmarks.inference import of_limit
 from benchmarks.products import Limit
 from benchmarks.rounds import Row, alternate, compare, share
 from benchmarks.yardstick import QUICK, Size, difference, matched, one_hot, random_codes
+from danq._memory import kept_memory
 from danq.core import CnnRnn
 from danq.device import Precision, autocast
-from danq.memory import kept_memory
 
 PART = "training step"
 ASKED: dict[Precision, tuple[float, float]] = {"fp32": (1.7, 2.0), "bf16": (3.2, 4.0)}

@@ -21,8 +21,8 @@ import numpy as np
 from benchmarks.rounds import Row, alternate, compare
 from benchmarks.yardstick import QUICK, Size, danq_model, matched, random_codes
 from danq.genome.alphabet import decode
-from danq.inference.forward import predict_codes
-from danq.inference.incremental import Incremental
+from danq.inference.engine.forward import predict_codes
+from danq.inference.engine.incremental import Incremental
 from danq.inference.variants.score import score_variants
 from danq.models import save_model
 

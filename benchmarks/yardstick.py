@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from danq.core import CnnRnn, Flatten, Mlp, MultiLabel, Recurrent, SymbolConv
+from danq.core import CnnRnn, Flatten, Mlp, MultiLabel, OneHotConv, Recurrent
 
 if TYPE_CHECKING:
     from danq.models import Model
@@ -84,7 +84,7 @@ class Yardstick(nn.Module):
 
 def danq_module(size: Size, *, dropout: bool = True) -> CnnRnn:
     """The same out of danq's blocks: codes ``(B, L)`` to logits ``(B, K)``."""
-    first = SymbolConv(size.filters, size.width, pool=size.pool)
+    first = OneHotConv(size.filters, size.width, pool=size.pool)
     rnn = Recurrent(size.filters, size.hidden)
     pooling = Flatten(rnn.out_features, size.steps)
     head = MultiLabel(Mlp(pooling.out_features, (size.dense,)), size.tracks)

@@ -22,7 +22,7 @@ import torch
 import danq
 from danq.datasets import Dataset, build_dataset
 from danq.evaluation.metrics import average_precision
-from danq.genome.motifs import Motif, scan
+from danq.genome.motif_files import Motif, scan
 from danq.inference.evaluation.evaluate import evaluate
 from danq.models import load_model
 from danq.training import read_config, train

@@ -73,7 +73,7 @@ def mutate(paths: tuple[Path, ...], region: str | None, **given: Any) -> None:
     --region there is none. A sequence that fits into the model's window is judged in one window
     centred on it; each base of a longer one in the window around the tile that holds it.
     """
-    from danq.interpretation.mutagenesis import mutate_and_plot
+    from danq.interpretation.mutagenesis_plot import mutate_and_plot
 
     models, input = (paths, None) if region is not None else (paths[:-1], paths[-1])
     if not models:

@@ -56,7 +56,7 @@ def simulate(
 
     OUT gets genome.fa, tracks/NAME.bed, variants.vcf and truth.json.
     """
-    from danq.genome.simulate import simulate as run
+    from danq.simulation.simulator import simulate as run
 
     truth = run(
         out,

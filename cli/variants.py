@@ -120,7 +120,7 @@ def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> 
 
             done = score_variants(models, str(source), progress=show, **given)
         else:
-            from danq.inference.variants.make_background import make_background
+            from danq.inference.variants.write_background import make_background
 
             for name in ("format", "scores", "haplotypes", "calibrate"):
                 if given.pop(name) is not None:

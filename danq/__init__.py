@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from danq.lazy import lazy_names
+from danq._lazy import lazy_names
+from danq._version import __version__
 
 if TYPE_CHECKING:
     from danq.datasets import Dataset as Dataset
@@ -23,21 +24,21 @@ if TYPE_CHECKING:
     from danq.errors import InputError as InputError
     from danq.genome import Genome as Genome
     from danq.genome import read_motifs as read_motifs
-    from danq.genome import simulate as simulate
     from danq.inference import evaluate as evaluate
     from danq.inference import predict as predict
     from danq.inference.mutagenesis.mutate import mutate as mutate
-    from danq.inference.variants.make_background import make_background as make_background
     from danq.inference.variants.score import score_variants as score_variants
+    from danq.inference.variants.write_background import make_background as make_background
     from danq.interpretation import find_motifs as find_motifs
-    from danq.interpretation.functional.classify import classify_variants as classify_variants
+    from danq.interpretation.functional.classify_variants import (
+        classify_variants as classify_variants,
+    )
     from danq.models import load_model as load
-    from danq.models import summary as summary
+    from danq.models import model_summary as summary
     from danq.models.export import export_model as export
     from danq.models.weights import import_weights as import_weights
+    from danq.simulation import simulator as simulate
     from danq.training import train as train
-
-__version__ = "0.1.0"
 
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -47,19 +48,19 @@ __getattr__, __dir__ = lazy_names(
         "Genome": "danq.genome:Genome",
         "InputError": "danq.errors:InputError",
         "build_dataset": "danq.datasets:build_dataset",
-        "classify_variants": "danq.interpretation.functional.classify:classify_variants",
+        "classify_variants": "danq.interpretation.functional.classify_variants:classify_variants",
         "convert_dataset": "danq.datasets:convert_dataset",
         "evaluate": "danq.inference:evaluate",
         "export": "danq.models.export:export_model",
         "find_motifs": "danq.interpretation:find_motifs",
         "import_weights": "danq.models.weights:import_weights",
         "load": "danq.models:load_model",
-        "make_background": "danq.inference.variants.make_background:make_background",
+        "make_background": "danq.inference.variants.write_background:make_background",
         "mutate": "danq.inference.mutagenesis.mutate:mutate",
         "predict": "danq.inference:predict",
         "read_motifs": "danq.genome:read_motifs",
         "score_variants": "danq.inference.variants.score:score_variants",
-        "simulate": "danq.genome:simulate",
+        "simulate": "danq.simulation:simulate",
         "summary": "danq.models:summary",
         "train": "danq.training:train",
     },

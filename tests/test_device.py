@@ -207,7 +207,7 @@ def test_parallel_kernels_side_by_side_do_not_end_the_process(layer):
     code = """
 import numpy as np
 from danq.device import set_threads, side_by_side
-from danq.inference.incremental import changed_span
+from danq.inference.engine.incremental import changed_span
 set_threads(2)
 rows = np.zeros((400, 1000), np.uint8)
 owner = np.arange(400)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from danq.differences import difference
+from danq.provenance import difference
 
 FILES = {"models": ("a.st", "b.st"), "variants": ("in.vcf",), "chrom map": (), "background": ()}
 LISTS = [f"K562|TF{number:03}|None" for number in range(40)]

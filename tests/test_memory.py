@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from danq.memory import _glibc, kept_memory
+from danq._memory import _glibc, kept_memory
 
 PAGE = resource.getpagesize()
 BYTES = 96 << 20

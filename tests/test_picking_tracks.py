@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from danq.errors import InputError
-from danq.names import near_names, pick_tracks
+from danq.track_names import near_names, pick_tracks
 
 CELLS = tuple(
     f"{cell}|{mark}|None"

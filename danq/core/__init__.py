@@ -29,13 +29,13 @@ from danq.core.losses import (
     triplet_loss,
 )
 from danq.core.masks import lengths_mask, masked_mean
+from danq.core.one_hot_conv import OneHotConv, one_hot
 from danq.core.pooling import Flatten, Last, Max, Mean
 from danq.core.recurrent import Recurrent
 from danq.core.refine import Refine
 from danq.core.regions import RegionAlign
 from danq.core.sizes import features_of
 from danq.core.spatial import GlobalPool, clip_tokens, map_tokens
-from danq.core.symbol_conv import SymbolConv, one_hot
 from danq.core.tcn import Tcn, TcnBlock, tcn_blocks
 
 __all__ = [
@@ -68,13 +68,13 @@ __all__ = [
     "Mlp",
     "MultiLabel",
     "Multiply",
+    "OneHotConv",
     "PerStep",
     "Recurrent",
     "Refine",
     "RegionAlign",
     "SequenceDecoder",
     "Streams",
-    "SymbolConv",
     "Tcn",
     "TcnBlock",
     "TokenEncoder",

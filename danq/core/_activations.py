@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from danq.jit import inlined_kernel
+from danq._jit import inlined_kernel
 
 # Rational approximation of tanh for float32, odd degree 13 over even degree 6 (from Eigen); beyond
 # the limit tanh is 1 in float32. Unlike libm's it is plain arithmetic, so loops over it vectorise.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from danq._jit import inlined_kernel, parallel_kernel
 from danq.core._bfloat16 import load, stored
-from danq.jit import inlined_kernel, parallel_kernel
 
 _SHIFT = np.uint32(16)
 _TURN = np.uint32(15)

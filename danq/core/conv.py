@@ -91,7 +91,7 @@ class ConvEncoder(Freezable):
     stages
         `ConvStage` modules whose channels fit one another.
     first
-        A module that gives ``(B, T, F)`` from the input, such as `SymbolConv`, before the stages
+        A module that gives ``(B, T, F)`` from the input, such as `OneHotConv`, before the stages
         (one dimension only).
     """
 

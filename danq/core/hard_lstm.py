@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from danq.core import _hard_kernels as kernels
+from danq.core import _hard_lstm_kernels as kernels
 
 
 def hard_sigmoid(x: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ BLOCK = 32
 
 
 class PairTable(NamedTuple):
-    """What `danq.core._best_place.best_place` adds up.
+    """What `danq.core._best_position.best_place` adds up.
 
     Attributes
     ----------

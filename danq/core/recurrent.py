@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from danq.core._lstm import LstmLayer
+from danq.core._training_lstm import LstmLayer
 from danq.core.hard_lstm import HardLstm
 
 _KINDS = {"lstm": nn.LSTM, "gru": nn.GRU}

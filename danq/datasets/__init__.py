@@ -6,7 +6,7 @@ from danq.datasets.batches import Batches
 from danq.datasets.build import build_dataset, label_genome
 from danq.datasets.convert import convert_dataset
 from danq.datasets.dataset import Dataset
-from danq.datasets.summary import BuildSummary, summarise
+from danq.datasets.dataset_info import BuildSummary, summarise
 from danq.datasets.tracks import Track, find_tracks
 
 __all__ = [

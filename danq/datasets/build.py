@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from danq.datasets.bits import set_bits
 from danq.datasets.dataset import Dataset
+from danq.datasets.dataset_info import BuildSummary, summarise
 from danq.datasets.grid import (
     Geometry,
     Grid,
@@ -20,11 +20,11 @@ from danq.datasets.grid import (
     drop_overlapping,
     drop_poor_windows,
 )
+from danq.datasets.label_bits import set_bits
 from danq.datasets.negatives import thin_negatives
 from danq.datasets.peaks import IntervalReader, Positives, by_contig, find_positives
 from danq.datasets.schema import SPLITS
 from danq.datasets.splits import held_out
-from danq.datasets.summary import BuildSummary, summarise
 from danq.datasets.tracks import Track, find_tracks
 from danq.errors import InputError
 from danq.genome.contigs import read_chrom_map

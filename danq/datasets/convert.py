@@ -14,14 +14,14 @@ import numpy as np
 
 from danq.datasets.arrays import open_arrays
 from danq.datasets.dataset import Dataset
+from danq.datasets.dataset_info import BuildSummary, summarise
 from danq.datasets.pairs import PairFinder
 from danq.datasets.schema import SPLITS
 from danq.datasets.sequences import Labels, Sequences, blocks, check_channels, find_pairs
-from danq.datasets.summary import BuildSummary, summarise
 from danq.errors import InputError
 from danq.genome.packed import PackedGenome
-from danq.names import track_names
 from danq.output import check_target
+from danq.track_names import track_names
 from danq.typing import Codes, IntRow, LabelBatch
 
 log = logging.getLogger("danq")
@@ -103,7 +103,7 @@ def read_arrays(
         ``(L, 4, n)``, one-hot or flags, with no channel set (or all 0.25) where a base is
         unknown; labels are ``(n, K)``, or ``(K, n)`` where rows come last.
     names
-        File with the names of the tracks (:func:`danq.names.track_names`).
+        File with the names of the tracks (:func:`danq.track_names.track_names`).
     channels
         Order of the channels, such as ``"ACGT"``. None is DeepSEA's AGCT for arrays with its
         names.

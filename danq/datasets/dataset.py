@@ -14,10 +14,10 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike
 
-import danq
+from danq._version import __version__
 from danq.datasets import schema
-from danq.datasets.bits import count_bits, read_bits
 from danq.datasets.hdf5 import writing
+from danq.datasets.label_bits import count_bits, read_bits
 from danq.errors import InputError
 from danq.genome.packed import PackedGenome
 from danq.output import replacing
@@ -177,7 +177,7 @@ class Dataset:
             "stride": self.stride,
             "min_overlap": self.min_overlap,
             "digest": self.digest,
-            "created_by": f"danq {danq.__version__}",
+            "created_by": f"danq {__version__}",
             "build": json.dumps(self.build),
         }
         for name, value in attributes.items():

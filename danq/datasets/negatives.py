@@ -6,9 +6,9 @@ import logging
 
 import numpy as np
 
+from danq._jit import kernel
 from danq.datasets.grid import BLOCK, NEGATIVE, Grid
 from danq.genome.packed import PackedGenome
-from danq.jit import kernel
 from danq.typing import IntRow
 
 log = logging.getLogger("danq")

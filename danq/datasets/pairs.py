@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from danq.genome.bits import UNPACKED
-from danq.jit import kernel
+from danq._jit import kernel
+from danq.genome.two_bit import UNPACKED
 from danq.typing import Codes, IntRow, LabelBatch
 
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from danq.datasets.arrays import Array
-from danq.datasets.onehot import not_one_hot, pack_labels, pack_slab, strange_base
+from danq.datasets.pack_one_hot import not_one_hot, pack_labels, pack_slab, strange_base
 from danq.errors import InputError
 from danq.typing import Codes, IntRow, LabelBatch
 

@@ -18,11 +18,11 @@ from danq.datasets.dataset import Dataset
 from danq.demo.effects import compare_effects, score_variants, write_effects
 from danq.demo.report import PARTS, DemoReport
 from danq.evaluation.metrics import average_precision
-from danq.genome.simulate import Truth, simulate
 from danq.inference.evaluation.evaluate import evaluate
 from danq.inference.prediction.predict import predict
 from danq.models import load_model
 from danq.output import check_folder, replacing
+from danq.simulation.simulator import Truth, simulate
 from danq.training.train import train
 
 log = logging.getLogger("danq")

@@ -10,12 +10,12 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32
 
-import danq
+from danq._version import __version__
 from danq.errors import InputError
-from danq.genome.simulate import Truth
 from danq.inference.variants.score import score_variants as score
 from danq.models import Model
 from danq.output import replacing
+from danq.simulation.simulator import Truth
 
 
 def score_variants(
@@ -152,6 +152,6 @@ def write_effects(
         for one, row in zip(truth.variants, effects, strict=True)
     ]
     with replacing(path, overwrite) as temporary, temporary.open("wb") as handle:
-        handle.write(f"# created by danq {danq.__version__} (demo)\n".encode())
+        handle.write(f"# created by danq {__version__} (demo)\n".encode())
         handle.write(b"# pos is 1-based; effects are natural log odds, alternate minus reference\n")
         pl.DataFrame(rows).write_csv(handle, separator="\t", float_precision=4)

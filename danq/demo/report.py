@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-import danq
+from danq._version import __version__
 
 PARTS = {
     "simulation": "genome, peaks, variants and their truth",
@@ -103,7 +103,7 @@ class DemoReport:
 
         means = {"aupr": self.mean_aupr, "ceiling": self.mean_ceiling, "share": self.share}
         return {
-            "created_by": f"danq {danq.__version__}",
+            "created_by": f"danq {__version__}",
             "held_out_mean": plain(means),
             "aupr": plain(self.aupr),
             "ceiling": plain(self.ceiling),

@@ -11,9 +11,9 @@ import numba
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, UInt16
 
+from danq._jit import parallel_kernel
 from danq.errors import InputError
 from danq.evaluation.metrics import rank
-from danq.jit import parallel_kernel
 from danq.typing import CodeBatch, LabelBatch, Scores
 
 K = 5

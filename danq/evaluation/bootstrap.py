@@ -9,10 +9,10 @@ import numba
 import numpy as np
 from jaxtyping import Float64, Int64, UInt8
 
+from danq._jit import kernel, parallel_kernel
 from danq.errors import InputError
 from danq.evaluation.checks import check_pair, refuse
 from danq.evaluation.sort import is_nan, ordered_bits, radix_sort
-from danq.jit import kernel, parallel_kernel
 from danq.typing import IntRow, LabelBatch, PerTrack, Scores
 
 BLOCKS = 200

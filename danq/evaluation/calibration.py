@@ -9,9 +9,9 @@ import numba
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from danq._jit import parallel_kernel
 from danq.errors import InputError
 from danq.evaluation.checks import check_pair, refuse
-from danq.jit import parallel_kernel
 from danq.typing import LabelBatch, Scores
 
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, UInt8
 
+from danq._jit import kernel
 from danq.errors import InputError
 from danq.evaluation.checks import check_pair, refuse
 from danq.evaluation.sort import is_nan, ordered_bits, radix_sort
-from danq.jit import kernel
 from danq.typing import LabelBatch, Scores
 
 GRID = 201

@@ -9,9 +9,9 @@ import numba
 import numpy as np
 from jaxtyping import Int64
 
+from danq._jit import kernel, parallel_kernel
 from danq.evaluation.checks import check_pair, refuse
 from danq.evaluation.sort import is_nan, ordered_bits, radix_sort
-from danq.jit import kernel, parallel_kernel
 from danq.typing import LabelBatch, PerTrack, Scores
 
 # 16 float32 fill a cache line: a block of so many tracks reads each line of scores once.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from danq.jit import kernel
+from danq._jit import kernel
 
 # Three digits of 11, 11 and 10 bits: their counters stay in the first-level cache.
 _DIGIT = 11

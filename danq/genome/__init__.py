@@ -1,23 +1,23 @@
-"""Files of biology as arrays: genomes, intervals, motifs; and genomes simulated from a truth."""
+"""Parsers of FASTA, BED, VCF and motif files, and the genome in memory."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from danq._lazy import lazy_names
 
 # Tables, FASTA indices and motif files load libraries that packed windows can do without.
 from danq.genome.alphabet import decode, encode, reverse_complement
 from danq.genome.motif import Motif, scan
 from danq.genome.packed import PackedGenome
 from danq.genome.shuffle import dinucleotide_shuffle
-from danq.genome.simulate import Truth, read_truth, simulate
-from danq.lazy import lazy_names
 
 if TYPE_CHECKING:
     from danq.genome.bed import read_bed as read_bed
     from danq.genome.fasta import Genome as Genome
     from danq.genome.fasta import read_fasta as read_fasta
-    from danq.genome.motifs import read_motifs as read_motifs
-    from danq.genome.motifs import write_meme as write_meme
+    from danq.genome.motif_files import read_motifs as read_motifs
+    from danq.genome.motif_files import write_meme as write_meme
 
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -25,8 +25,8 @@ __getattr__, __dir__ = lazy_names(
         "Genome": "danq.genome.fasta:Genome",
         "read_bed": "danq.genome.bed:read_bed",
         "read_fasta": "danq.genome.fasta:read_fasta",
-        "read_motifs": "danq.genome.motifs:read_motifs",
-        "write_meme": "danq.genome.motifs:write_meme",
+        "read_motifs": "danq.genome.motif_files:read_motifs",
+        "write_meme": "danq.genome.motif_files:write_meme",
     },
 )
 
@@ -34,16 +34,13 @@ __all__ = [
     "Genome",
     "Motif",
     "PackedGenome",
-    "Truth",
     "decode",
     "dinucleotide_shuffle",
     "encode",
     "read_bed",
     "read_fasta",
     "read_motifs",
-    "read_truth",
     "reverse_complement",
     "scan",
-    "simulate",
     "write_meme",
 ]

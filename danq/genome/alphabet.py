@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from danq._jit import kernel
 from danq.errors import InputError
-from danq.jit import kernel
 from danq.typing import Codes
 
 N = 4

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 from jaxtyping import Int32, UInt8
 
-from danq.jit import parallel_kernel
+from danq._jit import parallel_kernel
 
 HALF = 4
 """Bases on either side of the gap."""

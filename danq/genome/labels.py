@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
+from danq._jit import kernel
 from danq.errors import InputError
-from danq.jit import kernel
 from danq.typing import BoolRow, IntRow
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from numpy.typing import ArrayLike
 
+from danq._jit import kernel
 from danq.errors import InputError
-from danq.jit import kernel
 from danq.typing import CodeBatch, Matrix
 
 UNIFORM = (0.25, 0.25, 0.25, 0.25)

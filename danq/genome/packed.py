@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from danq.errors import InputError
-from danq.genome.bits import pack, read_windows
+from danq.genome.two_bit import pack, read_windows
 from danq.typing import BoolRow, Codes, IntRow
 
 

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from danq._jit import kernel
 from danq.errors import InputError
 from danq.genome.alphabet import N
-from danq.jit import kernel
 from danq.typing import Codes
 
 SYMBOLS = N + 1

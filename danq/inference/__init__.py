@@ -4,8 +4,8 @@
 with them, but for ``sources``, where windows come from, and ``writers``, which outputs share.
 """
 
+from danq.inference.engine.forward import predict_blocks, predict_codes, predict_dataset
 from danq.inference.evaluation.evaluate import EvaluationReport, evaluate
-from danq.inference.forward import predict_blocks, predict_codes, predict_dataset
 from danq.inference.prediction.predict import Written, predict
 
 __all__ = [

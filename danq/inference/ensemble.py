@@ -12,17 +12,17 @@ from typing import NamedTuple
 import numpy as np
 
 from danq.errors import InputError
-from danq.inference.forward import Strand, predict_blocks
+from danq.inference.engine.forward import Strand, predict_blocks
 from danq.inference.sources.tiling import Chunk, Rows
 from danq.inference.writers.layout import Values
 from danq.models import Model, load_model
-from danq.names import pick_tracks
+from danq.track_names import pick_tracks
 
 AnyModel = str | Path | Model
 
 
 class Engine(NamedTuple):
-    """How models are run; the words that `danq.inference.forward` takes."""
+    """How models are run; the words that `danq.inference.engine.forward` takes."""
 
     strand: Strand
     device: str

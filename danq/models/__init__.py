@@ -1,7 +1,13 @@
 """Models by name, their numbers, start values and files."""
 
 from danq.models.architecture import Architecture, Stage, build_module
-from danq.models.file import (
+from danq.models.initialise import (
+    first_layer,
+    initialise_danq,
+    initialise_jaspar,
+    set_base_rates,
+)
+from danq.models.model_file import (
     Model,
     ModelSpec,
     is_vision_model,
@@ -10,14 +16,8 @@ from danq.models.file import (
     save_model,
     untrained,
 )
-from danq.models.initialise import (
-    first_layer,
-    initialise_danq,
-    initialise_jaspar,
-    set_base_rates,
-)
+from danq.models.model_summary import summary
 from danq.models.presets import DEFAULT_PRESET, PRESETS, architecture, build
-from danq.models.summary import summary
 
 __all__ = [
     "DEFAULT_PRESET",

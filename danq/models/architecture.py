@@ -18,8 +18,8 @@ from danq.core import (
     Mean,
     Mlp,
     MultiLabel,
+    OneHotConv,
     Recurrent,
-    SymbolConv,
     Tcn,
     tcn_blocks,
 )
@@ -99,8 +99,8 @@ def build_module(architecture: Architecture, tracks: int, window: int) -> CnnRnn
         When the window is too short for the convolutions and pools.
     """
     a = architecture
-    first = SymbolConv(a.filters, a.width, pool=a.pool, unknown=a.unknown)
-    encoder: SymbolConv | ConvEncoder = first
+    first = OneHotConv(a.filters, a.width, pool=a.pool, unknown=a.unknown)
+    encoder: OneHotConv | ConvEncoder = first
     if a.stages:
         channels = [a.filters, *(stage.channels for stage in a.stages)]
         stages = [

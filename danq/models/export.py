@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from danq.core import CnnRnn, Recurrent
 from danq.core.hard_lstm import HardLstm
 from danq.errors import InputError
-from danq.models.file import Model, load_model
 from danq.models.initialise import first_layer
+from danq.models.model_file import Model, load_model
 from danq.models.onnx_lstm import OnnxHardLstm
 from danq.output import check_target, replacing
 

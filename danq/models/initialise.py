@@ -9,15 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import nn
 
-from danq.core import CnnRnn, ConvEncoder, Recurrent, SymbolConv
+from danq.core import CnnRnn, ConvEncoder, OneHotConv, Recurrent
 
 
-def first_layer(module: CnnRnn) -> SymbolConv:
+def first_layer(module: CnnRnn) -> OneHotConv:
     """The motif filters of a sequence model."""
     encoder = module.encoder
     layer = encoder.first if isinstance(encoder, ConvEncoder) else encoder
-    if not isinstance(layer, SymbolConv):
-        raise TypeError(f"the first layer is a {type(layer).__name__}, not a SymbolConv")
+    if not isinstance(layer, OneHotConv):
+        raise TypeError(f"the first layer is a {type(layer).__name__}, not a OneHotConv")
     return layer
 
 
@@ -33,7 +33,7 @@ def initialise_danq(module: CnnRnn) -> None:
     Rules of the code of Quang & Xie (Nucleic Acids Research 2016).
     """
     for part in module.modules():
-        if isinstance(part, SymbolConv):
+        if isinstance(part, OneHotConv):
             nn.init.uniform_(part.weight, -0.05, 0.05)
             nn.init.zeros_(part.bias)
         elif isinstance(part, nn.Linear):

@@ -12,9 +12,9 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from danq.differences import difference
 from danq.errors import InputError
 from danq.output import os_errors, replacing
+from danq.provenance import difference
 
 LAST = "last.ckpt"
 
@@ -91,7 +91,7 @@ def load_checkpoint(
     folder, module, average, optimizer
         As `save_checkpoint` took them.
     identity, files
-        What the run depends on, as `danq.differences.difference` takes it.
+        What the run depends on, as `danq.provenance.difference` takes it.
 
     Raises
     ------

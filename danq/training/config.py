@@ -10,7 +10,7 @@ from typing import Any, Literal
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-import danq
+from danq._version import __version__
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError, told
 from danq.models import DEFAULT_PRESET, PRESETS, Architecture, architecture
@@ -237,6 +237,6 @@ def write_tables(folder: Path, tables: Mapping[str, Any], digest: str) -> None:
     InputError
         When it cannot be written.
     """
-    text = f"# danq {danq.__version__}, dataset sha256 {digest}\n"
+    text = f"# danq {__version__}, dataset sha256 {digest}\n"
     with replacing(folder / CONFIG, overwrite=True) as temporary:
         temporary.write_text(text + tomli_w.dumps(tables), encoding="utf-8")

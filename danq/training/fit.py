@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from danq.errors import DanqError
 from danq.training.checkpoint import LAST, Progress, load_checkpoint, save_checkpoint
-from danq.training.journal import Journal
-from danq.training.optimise import build_optimizer, encoders, learning_rate
+from danq.training.optimizer import build_optimizer, encoders, learning_rate
 from danq.training.problem import Figures, Problem
 from danq.training.recipe import BaseRecipe
+from danq.training.run_log import Journal
 
 M = TypeVar("M", bound=nn.Module)
 

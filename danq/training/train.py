@@ -11,14 +11,13 @@ from typing import Any
 import torch
 from lightning.fabric import Fabric
 
-import danq
+from danq._memory import kept_memory
+from danq._version import __version__
 from danq.datasets.dataset import Dataset
 from danq.device import resolve_device, resolve_precision, set_threads
-from danq.differences import in_words
 from danq.errors import InputError
-from danq.genome.motifs import write_meme
+from danq.genome.motif_files import write_meme
 from danq.inference.evaluation.evaluate import evaluate as evaluate_model
-from danq.memory import kept_memory
 from danq.models import (
     Architecture,
     ModelSpec,
@@ -26,12 +25,13 @@ from danq.models import (
     load_model,
     save_model,
 )
-from danq.models.file import RUN_MODEL
+from danq.models.model_file import RUN_MODEL
+from danq.provenance import in_words
 from danq.training.checkpoint import LAST, Progress
 from danq.training.config import CONFIG, RunConfig, RunSettings, merged, placed, write_config
 from danq.training.fabric import make_fabric
 from danq.training.fit import Fit
-from danq.training.journal import Journal, log
+from danq.training.initial_weights import check_motif_file, start
 from danq.training.problem import Figures
 from danq.training.recipe import Recipe
 from danq.training.run_folder import (
@@ -40,8 +40,8 @@ from danq.training.run_folder import (
     find_windows,
     prepare_run_folder,
 )
-from danq.training.start import check_motif_file, start
-from danq.training.windows import Windows
+from danq.training.run_log import Journal, log
+from danq.training.window_problem import Windows
 
 SEEDS = "seeds.meme"
 EVALUATION = "evaluation"
@@ -329,7 +329,7 @@ def _spec(
     preset: str, numbers: Architecture, dataset: Dataset, recipe: Recipe, seed: int
 ) -> ModelSpec:
     return ModelSpec(
-        created_by=f"danq {danq.__version__}",
+        created_by=f"danq {__version__}",
         preset=preset,
         architecture=numbers,
         tracks=dataset.tracks,
@@ -350,7 +350,7 @@ def _with_result(spec: ModelSpec, figures: Figures, progress: Progress) -> Model
 def _identity(spec: ModelSpec, run: RunSettings) -> dict[str, str]:
     # Device and threads may change on the way, rounding a little; what decides more may not.
     return {
-        "danq": danq.__version__,
+        "danq": __version__,
         "data": spec.data_digest,
         **in_words(
             model={"preset": spec.preset, **spec.architecture.model_dump(mode="json")},

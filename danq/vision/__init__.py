@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from danq.lazy import lazy_names
+from danq._lazy import lazy_names
 
 if TYPE_CHECKING:
     from danq.vision.benchmark import bench as bench
@@ -21,12 +21,9 @@ if TYPE_CHECKING:
     from danq.vision.folder import make_data as make_data
     from danq.vision.folder import write_data as write_data
     from danq.vision.listing import list_systems as list_systems
-    from danq.vision.model import load_vision_model as load_vision_model
     from danq.vision.prediction import predict as predict
     from danq.vision.registry import TASKS as TASKS
     from danq.vision.registry import register as register
-    from danq.vision.run import train as train
-    from danq.vision.summary import summary as summary
     from danq.vision.task import Classification as Classification
     from danq.vision.task import Sizes as Sizes
     from danq.vision.task import System as System
@@ -34,6 +31,9 @@ if TYPE_CHECKING:
     from danq.vision.task import Task as Task
     from danq.vision.task import draw_splits as draw_splits
     from danq.vision.task import recipe as recipe
+    from danq.vision.training_run import train as train
+    from danq.vision.vision_model_file import load_vision_model as load_vision_model
+    from danq.vision.vision_summary import summary as summary
 
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -49,14 +49,14 @@ __getattr__, __dir__ = lazy_names(
         "bench": "danq.vision.benchmark:bench",
         "draw_splits": "danq.vision.task:draw_splits",
         "list_systems": "danq.vision.listing:list_systems",
-        "load_vision_model": "danq.vision.model:load_vision_model",
+        "load_vision_model": "danq.vision.vision_model_file:load_vision_model",
         "make_data": "danq.vision.folder:make_data",
         "predict": "danq.vision.prediction:predict",
         "read_clip": "danq.vision.clips:read_clip",
         "recipe": "danq.vision.task:recipe",
         "register": "danq.vision.registry:register",
-        "summary": "danq.vision.summary:summary",
-        "train": "danq.vision.run:train",
+        "summary": "danq.vision.vision_summary:summary",
+        "train": "danq.vision.training_run:train",
         "write_data": "danq.vision.folder:write_data",
     },
 )

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import danq
+from danq._version import __version__
 from danq.output import check_target, replacing
 from danq.training.problem import Figures
 from danq.vision.examples import Data
 from danq.vision.registry import load_tasks
-from danq.vision.run import train
 from danq.vision.task import Task
+from danq.vision.training_run import train
 
 
 @dataclass
@@ -157,7 +157,7 @@ def bench(
         if tell is not None:
             tell(reports[-1])
     if out is not None:
-        found = {"danq": danq.__version__, "tasks": [asdict(report) for report in reports]}
+        found = {"danq": __version__, "tasks": [asdict(report) for report in reports]}
         with replacing(out, overwrite) as temporary:
             temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return reports

@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 
 from danq.device import autocast, resolve_device, resolve_precision
-from danq.inference.forward import evaluating
+from danq.inference.engine.forward import evaluating
 from danq.vision.examples import Examples
-from danq.vision.model import load_vision_model
 from danq.vision.registry import load_task
+from danq.vision.vision_model_file import load_vision_model
 
 
 def predict(

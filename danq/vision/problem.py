@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from danq.device import Precision, autocast, resolve_precision
-from danq.inference.forward import evaluating
+from danq.inference.engine.forward import evaluating
 from danq.training.problem import Figures
 from danq.training.recipe import BaseRecipe
 from danq.vision.examples import Data, Examples, Shuffled, scaled

@@ -12,7 +12,7 @@ from danq.datasets.dataset import Dataset
 from danq.genome.packed import PackedGenome
 from danq.models import save_model
 from danq.models.architecture import Architecture
-from danq.models.file import untrained
+from danq.models.model_file import untrained
 from danq_cli.main import run
 
 SMALL = Architecture(filters=4, width=6, pool=4, hidden=3, dense=(5,))

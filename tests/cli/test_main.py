@@ -240,7 +240,7 @@ HALF_WRITTEN = """
 UNFINISHED = """
     import numpy as np
     from pathlib import Path
-    from danq.inference.variants.parts import Part, Parts
+    from danq.inference.variants.finished_blocks import Part, Parts
     with Parts(Path({folder!r}) / "a.tsv", {{}}) as parts:
         parts.add(Part({{}}, np.zeros((1, 2), np.float32), {{"rows": 1}}))
         print("written", flush=True)

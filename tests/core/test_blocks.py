@@ -15,8 +15,8 @@ from danq.core import (
     Mean,
     Mlp,
     MultiLabel,
+    OneHotConv,
     Recurrent,
-    SymbolConv,
 )
 
 LENGTHS = [7, 3, 1]
@@ -105,7 +105,7 @@ def test_conv_stage_refuses_four_dimensions():
 
 def test_cnn_rnn_composes_its_blocks():
     torch.manual_seed(0)
-    encoder = SymbolConv(6, 5, pool=3)
+    encoder = OneHotConv(6, 5, pool=3)
     temporal = Recurrent(6, 4)
     pooling = Flatten(8, encoder.steps(40))
     head = MultiLabel(Mlp(pooling.out_features, [10]), 3)

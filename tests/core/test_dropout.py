@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from danq.core import Recurrent, SymbolConv
+from danq.core import OneHotConv, Recurrent
 from danq.core.dropout import Dropout
 
 
@@ -87,7 +87,7 @@ def test_a_gradient_of_a_gradient_passes_through():
 
 def test_layers_that_cannot_be_differentiated_twice_say_so():
     codes = torch.randint(0, 5, (2, 30), dtype=torch.uint8)
-    conv = SymbolConv(3, 4)
+    conv = OneHotConv(3, 4)
     for layer, x in ((conv, codes), (Recurrent(3, 2), torch.randn(2, 5, 3))):
         parameters = list(layer.parameters())
         first = torch.autograd.grad((layer(x) ** 2).sum(), parameters, create_graph=True)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from danq.datasets import bits
+from danq.datasets import label_bits as bits
 
 
 @pytest.mark.parametrize("tracks", [1, 7, 8, 9, 64, 919])

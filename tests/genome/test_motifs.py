@@ -12,7 +12,7 @@ from Bio.Seq import Seq
 from danq.errors import InputError
 from danq.genome import motif as kernels
 from danq.genome.alphabet import decode
-from danq.genome.motifs import Motif, read_motifs, scan, write_meme
+from danq.genome.motif_files import Motif, read_motifs, scan, write_meme
 
 JASPAR = """>MA0001.1 AGL3
 A  [ 0  3 79 40 66 48 65 11 65  0 ]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from danq.errors import InputError
 from danq.genome.alphabet import decode, encode
-from danq.genome.bits import _plain_pack, _plain_read_windows, pack
 from danq.genome.packed import PackedGenome, check_stretch
+from danq.genome.two_bit import _plain_pack, _plain_read_windows, pack
 
 TEXTS = {
     "one": "ACGTTGCANNNACGATTTACCCGGGATNA",

@@ -10,7 +10,7 @@ from danq.datasets.dataset import Dataset
 from danq.genome.packed import PackedGenome
 from danq.models import Model, first_layer
 from danq.models.architecture import Architecture
-from danq.models.file import untrained
+from danq.models.model_file import untrained
 
 MOTIF = np.array([2, 0, 3, 0, 0, 2, 1, 3], np.uint8)  # GATAAGCT
 

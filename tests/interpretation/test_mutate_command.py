@@ -92,7 +92,7 @@ def test_a_picture(folder, capsys, name):
 
 
 def test_tracks_are_written_and_drawn_in_the_order_named(folder, monkeypatch):
-    from danq.interpretation import mutagenesis
+    from danq.interpretation import mutagenesis_plot as mutagenesis
 
     drawn = []
 

@@ -8,7 +8,7 @@ import torch
 
 from danq.errors import InputError
 from danq.models import Model, architecture, load_model, read_spec, save_model, summary, untrained
-from danq.models.file import FORMAT_VERSION
+from danq.models.model_file import FORMAT_VERSION
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_round_trip(model, tmp_path):
 def test_summary_names_tracks_and_layers(model):
     text = summary(model)
     assert "Reb1, Abf1" in text
-    assert "SymbolConv" in text
+    assert "OneHotConv" in text
     assert "200 bp" in text
 
 

@@ -75,7 +75,7 @@ def test_any_temporal_layer_and_pooling(temporal, pooling, tmp_path):
     assert out.isfinite().all()
     save_model(tmp_path / "model.safetensors", model.module, model.spec)
     assert torch.equal(load_model(tmp_path).module(codes), out)
-    assert "SymbolConv" in summary(model)
+    assert "OneHotConv" in summary(model)
 
 
 @pytest.mark.parametrize("bidirectional", [True, False])

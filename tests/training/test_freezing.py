@@ -12,7 +12,7 @@ import danq.training.fit as fit_module
 from danq.core import CnnRnn, FrameEncoder, Mean, conv_encoder, freezable
 from danq.errors import InputError
 from danq.training import train
-from danq.training.optimise import build_optimizer
+from danq.training.optimizer import build_optimizer
 from danq.training.recipe import BaseRecipe, named_recipe
 
 

@@ -8,7 +8,7 @@ import torch
 from danq.errors import InputError
 from danq.models import architecture
 from danq.training.config import merged, read_config
-from danq.training.optimise import KerasRmsprop, learning_rate
+from danq.training.optimizer import KerasRmsprop, learning_rate
 from danq.training.recipe import named_recipe
 
 

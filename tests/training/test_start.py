@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from danq.genome.motif import Motif
-from danq.genome.motifs import write_meme
+from danq.genome.motif_files import write_meme
 from danq.models import build, first_layer, initialise_jaspar
+from danq.training.initial_weights import start
 from danq.training.recipe import named_recipe
-from danq.training.start import start
 
 JASPAR = """>MA0001.1 word
 A  [ 0 10 0 0 4 10 ]

@@ -10,10 +10,10 @@ from safetensors.torch import load_file, save_file
 
 import danq.training.fit as fit_module
 from danq.errors import InputError
-from danq.inference.forward import predict_dataset
+from danq.inference.engine.forward import predict_dataset
 from danq.models import load_model
 from danq.training import TrainingDiverged, read_config, train
-from danq.training.windows import Windows
+from danq.training.window_problem import Windows
 
 
 def settings(tiny, **changes):

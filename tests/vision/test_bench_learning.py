@@ -9,8 +9,8 @@ import pytest
 
 import danq.vision.benchmark as benchmark
 from danq.vision.registry import load_task
-from danq.vision.run import VisionResult, train
 from danq.vision.task import Sizes
+from danq.vision.training_run import VisionResult, train
 from danq_cli.main import run
 
 WORDS = ["vision", "bench", "direction", "--quick", "--device", "cpu", "--threads", "1"]

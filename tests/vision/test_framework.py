@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from danq import memory
+from danq import _memory as memory
 from danq.errors import InputError
 from danq.models import load_model, save_model
 from danq.vision import (
@@ -20,9 +20,9 @@ from danq.vision import (
     write_data,
 )
 from danq.vision.examples import Data, Examples, Shuffled
-from danq.vision.model import VisionSpec, build
 from danq.vision.registry import load_task
 from danq.vision.task import Sizes
+from danq.vision.vision_model_file import VisionSpec, build
 
 TINY = Sizes(24, 8, 8)
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from danq.vision import Sizes, load_vision_model, summary, train
-from danq.vision.model import VisionModel, VisionSpec, build
 from danq.vision.registry import load_task
+from danq.vision.vision_model_file import VisionModel, VisionSpec, build
 from danq_cli.main import run
 
 

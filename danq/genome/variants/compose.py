@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from danq.genome.bits import read_stretch
+from danq._jit import kernel
 from danq.genome.packed import PackedGenome
+from danq.genome.two_bit import read_stretch
 from danq.genome.variants.normalise import Ragged
-from danq.jit import kernel
 from danq.typing import BoolRow, CodeBatch, Codes, IntRow
 
 ALL_PHASES = -2

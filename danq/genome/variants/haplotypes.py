@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from danq._jit import kernel
 from danq.genome.packed import PackedGenome
 from danq.genome.variants.block import VariantBlock
 from danq.genome.variants.compose import ALL_PHASES, Edits, compose_windows
@@ -19,7 +20,6 @@ from danq.genome.variants.normalise import Ragged, normalise
 from danq.genome.variants.read import BLOCK, VariantReader
 from danq.genome.variants.source import open_source
 from danq.genome.variants.windows import Anchor, check_geometry
-from danq.jit import kernel
 from danq.typing import BoolRow, CodeBatch, Codes, IntRow
 
 UNPHASED = -1

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from danq._jit import kernel
 from danq.genome.packed import PackedGenome
-from danq.jit import kernel
 from danq.typing import BoolRow, Codes, IntRow
 
 OK, NOT_ACGT, SAME, UNKNOWN, BEYOND, MISMATCH = range(6)

@@ -14,7 +14,7 @@ from danq.errors import InputError
 from danq.genome.alphabet import decode
 from danq.genome.packed import PackedGenome
 from danq.genome.variants.block import Reject, VariantBlock
-from danq.genome.variants.names import ContigNumbers
+from danq.genome.variants.contig_numbers import ContigNumbers
 from danq.genome.variants.normalise import (
     MISMATCH,
     OK,
@@ -23,7 +23,7 @@ from danq.genome.variants.normalise import (
     normalise,
 )
 from danq.genome.variants.records import Records
-from danq.genome.variants.reject import explain
+from danq.genome.variants.reject_reasons import explain
 from danq.genome.variants.source import Source, open_source
 from danq.genome.variants.table import Frame, TableSource
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-import danq
+from danq._version import __version__
 from danq.device import resolve_device, resolve_precision
 from danq.errors import InputError
 from danq.evaluation.baseline import KmerBaseline, fit_kmer_baseline
@@ -22,10 +22,10 @@ from danq.evaluation.curves import CurveGrid, curve_grid
 from danq.evaluation.metrics import Ranking, rank
 from danq.evaluation.published import TRACKS, Comparison, compare, read_paper
 from danq.evaluation.table import group_table, track_table, without_positives
-from danq.inference.evaluation.folder import objection, write_folder
+from danq.inference.engine.forward import BATCH_SIZE, Strand, predict_dataset
+from danq.inference.evaluation.evaluation_folder import objection, write_folder
 from danq.inference.evaluation.matching import open_matching
 from danq.inference.evaluation.precision_cost import PrecisionCost
-from danq.inference.forward import BATCH_SIZE, Strand, predict_dataset
 from danq.output import check_folder
 from danq.typing import IntRow, LabelBatch, Scores
 
@@ -221,7 +221,7 @@ def evaluate(
     labels = dataset.labels(indices)
     draw = _redraw(dataset, indices, scores, labels, bootstrap, seed)
     about = {
-        "created_by": f"danq {danq.__version__}",
+        "created_by": f"danq {__version__}",
         "model": None if model.path is None else str(model.path),
         "model_digest": model.digest,
         "preset": model.spec.preset,

@@ -12,9 +12,9 @@ from jaxtyping import Float32, Int, UInt8
 
 from danq.errors import InputError
 from danq.genome.alphabet import N, reverse_complement
+from danq.inference.engine.incremental import Incremental
 from danq.inference.ensemble import Engine, Ensemble
-from danq.inference.incremental import Incremental
-from danq.inference.mutagenesis.stretches import JudgedWindow
+from danq.inference.mutagenesis.targets import JudgedWindow
 from danq.inference.odds import odds
 from danq.typing import CodeBatch, Codes
 
@@ -118,7 +118,7 @@ class Judge:
     effect
         ``"logit"`` or ``"probability"``.
     tolerance
-        As `danq.inference.incremental.Incremental` takes it.
+        As `danq.inference.engine.incremental.Incremental` takes it.
     block
         Changed windows that are evaluated at once.
 

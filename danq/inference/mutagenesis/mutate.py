@@ -10,13 +10,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
-import danq
+from danq._memory import kept_memory
+from danq._version import __version__
 from danq.device import resolve_device, resolve_precision, set_threads
 from danq.errors import InputError
 from danq.genome.alphabet import N, encode
+from danq.inference.engine.forward import Strand
+from danq.inference.engine.incremental import DEFAULT_TOLERANCE
 from danq.inference.ensemble import AnyModel, Engine, Ensemble
-from danq.inference.forward import Strand
-from danq.inference.incremental import DEFAULT_TOLERANCE
 from danq.inference.mutagenesis.effects import (
     BLOCK,
     UNITS,
@@ -27,7 +28,7 @@ from danq.inference.mutagenesis.effects import (
     pair_effects,
 )
 from danq.inference.mutagenesis.pairs import parse_pairs
-from danq.inference.mutagenesis.stretches import (
+from danq.inference.mutagenesis.targets import (
     JudgedWindow,
     Selection,
     SequenceTally,
@@ -36,9 +37,8 @@ from danq.inference.mutagenesis.stretches import (
     open_stretches,
     stretch_of,
 )
-from danq.inference.mutagenesis.writers import ChangeLayout, mutation_kind, open_mutations
-from danq.inference.sources.request import Location
-from danq.memory import kept_memory
+from danq.inference.sources.open_source import Location
+from danq.inference.writers.mutation_writers import ChangeLayout, mutation_kind, open_mutations
 from danq.output import check_target
 from danq.typing import Codes
 
@@ -104,7 +104,7 @@ def mutate(
         ``"both"`` averages the effects on a window and on its reverse complement; ``"forward"``
         reads the window as it is.
     tolerance
-        As `danq.inference.incremental.Incremental` takes it; 0 is exact.
+        As `danq.inference.engine.incremental.Incremental` takes it; 0 is exact.
     batch_size
         Changed windows at a time. None takes danq's own.
     device, precision
@@ -304,7 +304,7 @@ def _layout(
         groups=ensemble.groups,
         spread=ensemble.spread,
         provenance={
-            "danq": danq.__version__,
+            "danq": __version__,
             **ensemble.provenance(),
             **words,
             "window": f"{ensemble.window} bases, centred on the sequence, or on each tile of "

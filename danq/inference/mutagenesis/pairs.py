@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from danq.errors import InputError
-from danq.inference.mutagenesis.stretches import Stretch
+from danq.inference.mutagenesis.targets import Stretch
 
 _WORDS = re.compile(r"(?:(?P<name>\S+):)?(?P<start>[0-9][0-9,]*)-(?P<end>[0-9][0-9,]*)")
 

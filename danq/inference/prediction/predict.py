@@ -10,16 +10,16 @@ from typing import Literal, NamedTuple, TypedDict, Unpack, overload
 import numpy as np
 import polars as pl
 
-import danq
+from danq._version import __version__
 from danq.device import resolve_device, resolve_precision, set_threads
 from danq.errors import InputError
+from danq.inference.engine.forward import BATCH_SIZE, Strand
 from danq.inference.ensemble import AnyModel, Engine, Ensemble
-from danq.inference.forward import BATCH_SIZE, Strand
-from danq.inference.prediction.deepsea import check_pred, open_pred
-from danq.inference.prediction.output import check_output, open_writer
-from danq.inference.sources.request import Location, Request, open_source
+from danq.inference.sources.open_source import Location, Request, open_source
 from danq.inference.sources.tiling import Rows, Source
 from danq.inference.writers import Layout, Values, output_kind
+from danq.inference.writers.deepsea_pred import check_pred, open_pred
+from danq.inference.writers.open_writer import check_output, open_writer
 
 BLOCK_VALUES = 1 << 22
 """Values that are handed to a writer at once: 16 MB."""
@@ -224,7 +224,7 @@ def predict(
 
 def _layout(ensemble: Ensemble, source: Source, request: Request, engine: Engine) -> Layout:
     provenance = {
-        "danq": danq.__version__,
+        "danq": __version__,
         **ensemble.provenance(),
         **request.provenance(),
         "window": f"{ensemble.window} bases, centred on the middle of each row",

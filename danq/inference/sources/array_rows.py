@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from danq.datasets.sequences import Sequences, blocks
-from danq.genome.bits import UNPACKED
+from danq.genome.two_bit import UNPACKED
 from danq.inference.sources.tiling import Chunk, Rows, Source, WindowTally
 
 

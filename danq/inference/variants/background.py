@@ -15,12 +15,12 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from numba import prange
 
+from danq._jit import parallel_kernel
 from danq.datasets.hdf5 import writing
-from danq.differences import difference
 from danq.errors import InputError
 from danq.genome.files import check_file
-from danq.jit import parallel_kernel
 from danq.output import replacing
+from danq.provenance import difference
 
 MAGIC = "danq-background"
 FORMAT_VERSION = 1

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from danq.digest import sha256_of
 from danq.errors import InputError
 from danq.genome.contigs import read_chrom_map
 from danq.genome.files import check_file
@@ -34,7 +33,8 @@ from danq.genome.variants import (
 from danq.genome.variants.count import count_records
 from danq.genome.variants.stream import STDIN, name_of
 from danq.genome.variants.table import Frame, table_rows
-from danq.inference.sources.request import Location
+from danq.inference.sources.open_source import Location
+from danq.provenance import sha256_of
 from danq.typing import BoolRow, CodeBatch
 
 Variants = Location | Frame | Iterable[tuple]
@@ -56,7 +56,7 @@ class AlleleWindows(NamedTuple):
     alternates
         ``(V, L)`` for each anchor.
     flags
-        ``(V,)`` each, by name as in `danq.inference.variants.writers.layout.FLAGS`.
+        ``(V,)`` each, by name as in `danq.inference.writers.variant_layout.FLAGS`.
     """
 
     block: VariantBlock

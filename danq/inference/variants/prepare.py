@@ -11,23 +11,23 @@ from pathlib import Path
 
 import torch
 
-import danq
+from danq._version import __version__
 from danq.device import resolve_device, resolve_precision, set_threads
 from danq.errors import InputError
 from danq.genome.fasta import Genome
 from danq.genome.packed import PackedGenome
 from danq.genome.variants import RefMismatch
+from danq.inference.engine.forward import Strand
+from danq.inference.engine.incremental import DEFAULT_TOLERANCE, Incremental
 from danq.inference.ensemble import AnyModel, Ensemble
-from danq.inference.forward import Strand
-from danq.inference.incremental import DEFAULT_TOLERANCE, Incremental
-from danq.inference.sources.request import Location
+from danq.inference.sources.open_source import Location
 from danq.inference.variants.allele_scores import MEANING
 from danq.inference.variants.background import Background, read_background
 from danq.inference.variants.input import VariantInput, Variants
 from danq.inference.variants.run import BLOCK_RECORDS, BLOCK_VALUES, VariantRun
 from danq.inference.variants.scorer import Scorer
-from danq.inference.variants.writers.layout import VariantLayout
 from danq.inference.writers.layout import SPREAD
+from danq.inference.writers.variant_layout import VariantLayout
 from danq.models import Model
 
 log = logging.getLogger("danq")
@@ -120,7 +120,7 @@ def prepare(
         "tolerance": f"{options.tolerance:g}",
     }
     words = {
-        "danq": danq.__version__,
+        "danq": __version__,
         **ensemble.provenance(),
         "genome": genome_words(genome, reference),
         **input.provenance(),
@@ -132,7 +132,7 @@ def prepare(
     for reason in dict.fromkeys(one.reason for one in engines if one.reason is not None):
         log.info("every window is evaluated by itself: %s", reason)
     request = {
-        "danq": danq.__version__,
+        "danq": __version__,
         "kind of output": str(kind),
         **conditions,
         **input.identity(),

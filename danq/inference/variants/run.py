@@ -16,13 +16,13 @@ import polars as pl
 from danq.errors import InputError
 from danq.genome.packed import PackedGenome
 from danq.genome.variants import Reject, VariantBlock, VariantReader
+from danq.inference.variants.finished_blocks import Part, Parts, folder_of
 from danq.inference.variants.input import AlleleWindows, VariantInput
-from danq.inference.variants.parts import Part, Parts, folder_of
 from danq.inference.variants.repeats import Repeats, row_keys
 from danq.inference.variants.scorer import Scorer
-from danq.inference.variants.writers.layout import FLAGS, KEYS, NO_FLAG
-from danq.inference.variants.writers.vcf import Head
 from danq.inference.writers.layout import Values
+from danq.inference.writers.variant_layout import FLAGS, KEYS, NO_FLAG
+from danq.inference.writers.variant_vcf import Head
 
 BLOCK_VALUES = 1 << 23
 """Values of a block: 32 MB."""
@@ -52,7 +52,7 @@ class VariantTally:
     rejects
         Variant-alleles that were not, by reason.
     flags
-        Rows by `danq.inference.variants.writers.layout.FLAGS`.
+        Rows by `danq.inference.writers.variant_layout.FLAGS`.
     """
 
     records: int = 0
@@ -117,7 +117,7 @@ class VariantRun:
         What scores must share to be held against each other.
     request, files
         What a run that goes on must share, and what in it are digests of files, as
-        `danq.differences.difference` takes them.
+        `danq.provenance.difference` takes them.
     block
         Records of a block.
     keep_lines

@@ -10,31 +10,36 @@ from typing import TypedDict, Unpack, overload
 
 import polars as pl
 
+from danq._memory import kept_memory
 from danq.errors import InputError
 from danq.genome.fasta import Genome
 from danq.genome.packed import PackedGenome
 from danq.genome.variants import RefMismatch
+from danq.inference.engine.forward import Strand
+from danq.inference.engine.incremental import DEFAULT_TOLERANCE
 from danq.inference.ensemble import AnyModel
-from danq.inference.forward import Strand
-from danq.inference.incremental import DEFAULT_TOLERANCE
-from danq.inference.sources.request import Location
+from danq.inference.sources.open_source import Location
 from danq.inference.variants.allele_scores import check_scores
+from danq.inference.variants.finished_blocks import Parts, folder_of
 from danq.inference.variants.input import Variants
-from danq.inference.variants.parts import Parts, folder_of
 from danq.inference.variants.prepare import VariantOptions, prepare
 from danq.inference.variants.repeats import Repeats
 from danq.inference.variants.run import Progress, VariantRun, VariantTally
-from danq.inference.variants.summary import VariantSummary, finished_run, rejects_of, write_rejects
-from danq.inference.variants.writers.deepsea import NEEDED
-from danq.inference.variants.writers.output import (
+from danq.inference.variants.run_summary import (
+    VariantSummary,
+    finished_run,
+    rejects_of,
+    write_rejects,
+)
+from danq.inference.writers.deepsea_csv import NEEDED
+from danq.inference.writers.open_variant_writer import (
     Kind,
     check_variant_output,
     open_variant_writer,
     variant_files,
     variant_kind,
 )
-from danq.inference.variants.writers.vcf import Head, LinesAndRows
-from danq.memory import kept_memory
+from danq.inference.writers.variant_vcf import Head, LinesAndRows
 from danq.output import check_target
 
 log = logging.getLogger("danq")
@@ -165,7 +170,7 @@ def score_variants(
         CSV files ``<out>.ref``, ``.alt``, ``.diff``, ``.logfoldchange`` and, where it is
         calibrated, ``.evalue``.
     tolerance
-        As `danq.inference.incremental.Incremental` takes it; 0 is exact.
+        As `danq.inference.engine.incremental.Incremental` takes it; 0 is exact.
     batch_size
         Windows at a time. None takes danq's own.
     device, precision

@@ -20,8 +20,8 @@ from danq.inference.variants.allele_scores import (
     summarise,
 )
 from danq.inference.variants.background import Background
-from danq.inference.variants.writers.layout import VariantLayout
 from danq.inference.writers.layout import Values
+from danq.inference.writers.variant_layout import VariantLayout
 from danq.typing import CodeBatch
 
 ROWS = 64
@@ -29,7 +29,7 @@ ROWS = 64
 
 
 class PairEngine(Protocol):
-    """What `danq.inference.incremental.Incremental` does."""
+    """What `danq.inference.engine.incremental.Incremental` does."""
 
     def logits(
         self, reference: CodeBatch, alternates: CodeBatch, owner: Int[np.ndarray, "A"]
@@ -121,7 +121,7 @@ class Scorer:
         Returns
         -------
         Values
-            ``(V, C)`` as `danq.inference.variants.writers.layout.VariantLayout` has them.
+            ``(V, C)`` as `danq.inference.writers.variant_layout.VariantLayout` has them.
         """
         out = np.empty((len(reference), len(self.layout.columns)), dtype=np.float32)
         if not len(reference):

@@ -1,7 +1,7 @@
 """Tables, HDF5 and Parquet, for whatever layout names their columns."""
 
+from danq.inference.writers.formats import Kind, kind_by_ending, output_kind
 from danq.inference.writers.hdf5 import Hdf5Writer
-from danq.inference.writers.kinds import Kind, kind_by_ending, output_kind
 from danq.inference.writers.layout import SPREAD, Layout, Table, Values, Writer
 from danq.inference.writers.parquet import ParquetWriter
 from danq.inference.writers.tsv import TsvWriter

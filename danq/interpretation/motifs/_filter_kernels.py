@@ -5,9 +5,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from danq.core._best_place import best_place
+from danq._jit import parallel_kernel
+from danq.core._best_position import best_place
 from danq.core.pair_sums import BLOCK
-from danq.jit import parallel_kernel
 
 
 @parallel_kernel

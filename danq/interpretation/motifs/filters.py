@@ -11,14 +11,14 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
-from danq.core import SymbolConv
+from danq.core import OneHotConv
 from danq.core.pair_sums import CODES, pair_codes, pair_table
 from danq.errors import InputError
 from danq.genome.alphabet import reverse_complement
 from danq.genome.motif import Motif
-from danq.inference.forward import Strand
+from danq.inference.engine.forward import Strand
 from danq.interpretation.motifs import _filter_kernels as kernels
-from danq.names import pick_tracks
+from danq.track_names import pick_tracks
 from danq.typing import CodeBatch, IntRow
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class FilterSites:
 
 
 def filter_sites(
-    layer: SymbolConv,
+    layer: OneHotConv,
     blocks: Sequence[CodeBatch] | BlockSource,
     *,
     rule: Rule = "argmax",

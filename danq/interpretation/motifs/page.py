@@ -41,7 +41,7 @@ def motif_page(
     Parameters
     ----------
     table
-        As `danq.interpretation.motifs.table.motif_table` makes it.
+        As `danq.interpretation.motifs.motif_table.motif_table` makes it.
     logos
         Name of a filter to its logo as PNG; held inside the page.
     about

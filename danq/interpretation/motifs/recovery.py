@@ -11,7 +11,7 @@ from danq.errors import InputError
 from danq.genome.motif import Motif
 from danq.interpretation.motifs.filters import FilterSites
 from danq.interpretation.motifs.information import trimmed
-from danq.interpretation.motifs.table import Q_LIMIT
+from danq.interpretation.motifs.motif_table import Q_LIMIT
 from danq.interpretation.motifs.tomtom import MIN_OVERLAP, tomtom
 
 DECOYS = 9

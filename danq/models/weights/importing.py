@@ -9,17 +9,17 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-import danq
-from danq.digest import sha256_of
+from danq._version import __version__
 from danq.errors import InputError
 from danq.models.architecture import build_module
-from danq.models.file import Model, ModelSpec, load_model, save_model
+from danq.models.model_file import Model, ModelSpec, load_model, save_model
 from danq.models.weights.foreign import Foreign, Source
 from danq.models.weights.keras import read_keras
 from danq.models.weights.mapping import Mapping, read_mapped, read_mapping
 from danq.models.weights.selene import read_selene_danq, read_selene_deepsea
-from danq.names import track_names
 from danq.output import check_target
+from danq.provenance import sha256_of
+from danq.track_names import track_names
 
 
 class _Defaults(NamedTuple):
@@ -77,7 +77,7 @@ def import_weights(
         For Keras: one of `BACKWARD`. None is ``"forward-twice"``, what the wrapper's surviving
         sources amount to (they reverse the batch), with a warning.
     tracks
-        File with a name for each track, see `danq.names.track_names`; None numbers them.
+        File with a name for each track, see `danq.track_names.track_names`; None numbers them.
     window
         Input length in bases; None for 1000, or what the mapping says.
     bin
@@ -123,7 +123,7 @@ def import_weights(
     if keras:
         log.info("the second LSTM direction is read as '%s'", backward)
     spec = ModelSpec(
-        created_by=f"danq {danq.__version__}",
+        created_by=f"danq {__version__}",
         preset=foreign.preset,
         architecture=foreign.architecture,
         tracks=names,

@@ -18,9 +18,9 @@ from danq.errors import InputError
 from danq.evaluation.table import COLUMNS
 from danq.genome.alphabet import encode
 from danq.genome.packed import PackedGenome
-from danq.inference.evaluation import folder
+from danq.inference.engine.forward import predict_codes
+from danq.inference.evaluation import evaluation_folder as folder
 from danq.inference.evaluation.evaluate import evaluate
-from danq.inference.forward import predict_codes
 
 WINDOW, BIN = 20, 8
 TRACKS = ("G", "C", "N")

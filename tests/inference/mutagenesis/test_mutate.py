@@ -17,7 +17,7 @@ from danq.errors import InputError
 from danq.inference.mutagenesis.mutate import Mutated, mutate, mutate_file
 from danq.models import ModelSpec, architecture
 from danq.models import build as build_model
-from danq.models.file import Model
+from danq.models.model_file import Model
 
 WINDOW, BIN = 40, 10
 SHAPE = {"filters": 12, "width": 5, "pool": 3, "hidden": 6, "dense": (7,)}

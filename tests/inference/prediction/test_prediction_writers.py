@@ -16,10 +16,10 @@ import polars as pl
 import pytest
 
 from danq.errors import InputError
-from danq.inference.prediction import bigwig as bigwig_module
-from danq.inference.prediction.output import check_output, open_writer
 from danq.inference.sources.tiling import Rows
 from danq.inference.writers import Layout, ParquetWriter, output_kind
+from danq.inference.writers import bigwig as bigwig_module
+from danq.inference.writers.open_writer import check_output, open_writer
 
 CONTIGS = {"chrIV": 10_000, "chrI": 5_000, "chr10": 400}
 TRACKS = ("Reb1", "Abf1")

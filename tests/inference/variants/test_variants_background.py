@@ -16,9 +16,9 @@ from torch import nn
 import danq
 from danq.errors import InputError
 from danq.inference.variants.background import Background, ranks, read_background
-from danq.inference.variants.make_background import make_background
 from danq.inference.variants.prepare import model_digests
 from danq.inference.variants.score import score_variants
+from danq.inference.variants.write_background import make_background
 from danq.models import load_model, save_model
 
 RUN = sys.modules["danq.inference.variants.prepare"]

@@ -17,7 +17,7 @@ import pytest
 
 from danq.errors import InputError
 from danq.inference.variants.score import score_variants
-from danq.inference.variants.writers.output import variant_kind
+from danq.inference.writers.open_variant_writer import variant_kind
 
 RUN = sys.modules["danq.inference.variants.prepare"]
 FP32 = {"device": "cpu", "precision": "fp32"}

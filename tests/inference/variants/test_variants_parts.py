@@ -14,8 +14,8 @@ import polars as pl
 import pytest
 
 from danq.errors import InputError
-from danq.inference.variants import parts as parts_module
-from danq.inference.variants.parts import Part, Parts, folder_of
+from danq.inference.variants import finished_blocks as parts_module
+from danq.inference.variants.finished_blocks import Part, Parts, folder_of
 
 
 class Stop(Exception):

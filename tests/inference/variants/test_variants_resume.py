@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from danq.errors import InputError
-from danq.inference.variants.parts import folder_of
+from danq.inference.variants.finished_blocks import folder_of
 from danq.inference.variants.score import score_variants
-from danq.inference.variants.writers.hdf5 import VariantHdf5Writer
+from danq.inference.writers.variant_hdf5 import VariantHdf5Writer
 from danq.models import save_model
 from danq_cli.main import run
 

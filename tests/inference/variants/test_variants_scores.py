@@ -14,7 +14,7 @@ from danq.inference.variants.allele_scores import (
     summarise,
 )
 from danq.inference.variants.scorer import Scorer, batches, distinct
-from danq.inference.variants.writers.layout import VariantLayout
+from danq.inference.writers.variant_layout import VariantLayout
 
 
 def deepsea(ref: np.ndarray, alt: np.ndarray) -> dict[str, np.ndarray]:

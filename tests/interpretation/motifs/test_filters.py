@@ -6,24 +6,24 @@ import numpy as np
 import pytest
 import torch
 
-from danq.core import SymbolConv
+from danq.core import OneHotConv
 from danq.errors import InputError
 from danq.interpretation.motifs.filters import RULES, BlockSource, choose_windows, filter_sites
 
 MOTIF = np.array([2, 0, 3, 0, 0, 2, 1, 3], np.uint8)  # GATAAGCT
 
 
-def whole_number_layer(filters: int, width: int, unknown: float, seed: int) -> SymbolConv:
+def whole_number_layer(filters: int, width: int, unknown: float, seed: int) -> OneHotConv:
     """Weights in quarters: sums are exact in float32, in whatever order."""
     rng = np.random.default_rng(seed)
-    layer = SymbolConv(filters, width, pool=3, unknown=unknown)
+    layer = OneHotConv(filters, width, pool=3, unknown=unknown)
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(rng.integers(-4, 5, (filters, 4, width)) / 4))
         layer.bias.copy_(torch.from_numpy(rng.integers(-6, 2, filters) / 4))
     return layer
 
 
-def every_activation(layer: SymbolConv, codes: np.ndarray) -> np.ndarray:
+def every_activation(layer: OneHotConv, codes: np.ndarray) -> np.ndarray:
     """``(B, P, F)``, one place after the other, from the definition of a convolution."""
     channels = np.vstack([np.eye(4), np.full(4, layer.unknown)])
     weight, bias = layer.weight.detach().numpy(), layer.bias.detach().numpy()
@@ -31,7 +31,7 @@ def every_activation(layer: SymbolConv, codes: np.ndarray) -> np.ndarray:
     return np.einsum("bpwc,fcw->bpf", channels[views], weight) + bias
 
 
-def plain_sites(layer: SymbolConv, codes: np.ndarray, rule: str) -> list[list[np.ndarray]]:
+def plain_sites(layer: OneHotConv, codes: np.ndarray, rule: str) -> list[list[np.ndarray]]:
     scores = every_activation(layer, codes)
     views = np.lib.stride_tricks.sliding_window_view(codes, layer.width, axis=1)
     out = []
@@ -67,9 +67,9 @@ def test_sites_are_those_of_the_definition(rule, width, unknown):
     assert found.sequences == 37
 
 
-def motif_layer(width: int) -> SymbolConv:
+def motif_layer(width: int) -> OneHotConv:
     """Filter 0 answers to a full match of GATAAGCT at taps 2 to 9, filter 1 never."""
-    layer = SymbolConv(2, width, pool=4)
+    layer = OneHotConv(2, width, pool=4)
     with torch.no_grad():
         layer.weight.zero_()
         layer.weight[0, torch.from_numpy(MOTIF).long(), torch.arange(2, 10)] = 1.0

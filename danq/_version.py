@@ -1,0 +1,3 @@
+"""Version of danq."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,139 @@
+"""The first layer of a sequence model: motif filters over symbols."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from danq.core import _one_hot_conv_kernels as kernels
+from danq.core.freezing import Freezable
+from danq.core.pair_sums import CODES, SYMBOLS, pair_codes, pair_table
+
+
+def one_hot(codes: UInt8[Tensor, "B L"], unknown: float) -> Float[Tensor, "B 4 L"]:
+    """Codes 0-3 to one-hot channels; code 4 gives ``unknown`` in each of the four."""
+    table = torch.eye(CODES, SYMBOLS, device=codes.device)
+    table[SYMBOLS] = unknown
+    return F.embedding(codes.long(), table).transpose(1, 2)
+
+
+class _LookupConv(torch.autograd.Function):
+    """Fused convolution, ReLU and max-pool by table look-up on the CPU."""
+
+    @staticmethod
+    def forward(ctx, codes, weight, bias, pool: int, rectify: bool, unknown: float):
+        width = weight.shape[2]
+        batch, length = codes.shape
+        filters = weight.shape[0]
+        steps = (length - width + 1) // pool
+        pairs = pair_codes(codes.numpy())
+        table = pair_table(weight.detach().numpy(), bias.detach().numpy(), unknown)
+        out = np.empty((batch, steps, filters), table.rows.dtype)
+        train = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
+        winner = np.empty(out.shape if train else (0, 0, 0), np.uint8)
+        kernels.forward(pairs, *table, (width + 1) // 2, pool, rectify, out, winner)
+        # Of now: whoever gave the codes may write into them before backward.
+        ctx.quads = kernels.quad_codes(codes.numpy()) if train else None
+        ctx.winner = winner
+        ctx.width, ctx.pool, ctx.unknown = width, pool, unknown
+        return torch.from_numpy(out)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        filters = grad.shape[2]
+        grad = grad.contiguous().numpy()
+        weight_grad = np.zeros((filters, SYMBOLS, ctx.width), grad.dtype)
+        bias_grad = np.zeros(filters, grad.dtype)
+        unknown = grad.dtype.type(ctx.unknown)
+        kernels.backward(ctx.quads, ctx.winner, grad, unknown, ctx.pool, weight_grad, bias_grad)
+        return None, torch.from_numpy(weight_grad), torch.from_numpy(bias_grad), None, None, None
+
+
+class OneHotConv(Freezable):
+    """Filters slid over symbols, then ReLU, then a max-pool: ``(B, L) -> (B, T, F)``.
+
+    The convolution is "valid": a filter never hangs over an end, so
+    ``T = (L - width + 1) // pool``. Pool windows that the end cuts short are dropped.
+
+    Codes on the CPU take a fused table look-up whose values and gradients equal the plain
+    layers' within float32 rounding; every other input takes the plain layers.
+
+    Parameters
+    ----------
+    filters
+        Number of filters F.
+    width
+        Width of a filter in symbols.
+    pool
+        Width and stride of the max-pool in positions, 1 for none; at most 255.
+    activation
+        ``"relu"`` or ``"identity"``.
+    unknown
+        The value that each of the four channels has at code 4 ("N"): 0 hides it, 0.25 spreads it.
+
+    Notes
+    -----
+    First layer of DanQ (Quang & Xie, Nucleic Acids Research 2016).
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        width: int,
+        *,
+        pool: int = 1,
+        activation: str = "relu",
+        unknown: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if activation not in ("relu", "identity"):
+            raise ValueError(f"activation is '{activation}', not 'relu' or 'identity'")
+        if not 1 <= pool <= 255:
+            raise ValueError(f"pool is {pool}, not within 1..255")
+        self.width, self.pool, self.unknown = width, pool, unknown
+        self.activation = activation
+        self.out_features = filters
+        self.weight = nn.Parameter(torch.empty(filters, SYMBOLS, width))
+        self.bias = nn.Parameter(torch.zeros(filters))
+        nn.init.uniform_(self.weight, -0.05, 0.05)
+
+    def steps(self, length: int) -> int:
+        """Number of time steps T that an input of ``length`` symbols gives."""
+        return max(0, length - self.width + 1) // self.pool
+
+    def forward(self, x: UInt8[Tensor, "B L"] | Float[Tensor, "B 4 L"]) -> Float[Tensor, "B T F"]:
+        """Codes, or soft one-hot channels, to pooled activations.
+
+        Raises
+        ------
+        ValueError
+            When the input is shorter than a filter and one pool window.
+        """
+        if self.steps(x.shape[-1]) < 1:
+            raise ValueError(
+                f"input of {x.shape[-1]} symbols is shorter than filter width {self.width} "
+                f"and pool {self.pool} together need ({self.width + self.pool - 1})"
+            )
+        if x.dim() == 2 and x.device.type == "cpu" and not torch.compiler.is_compiling():
+            rectify = self.activation == "relu"
+            return _LookupConv.apply(x, self.weight, self.bias, self.pool, rectify, self.unknown)  # type: ignore[no-any-return]
+        return self.plain(x)
+
+    def plain(self, x: UInt8[Tensor, "B L"] | Float[Tensor, "B 4 L"]) -> Float[Tensor, "B T F"]:
+        """The same by torch's own layers, on any device and for soft one-hot input."""
+        channels = one_hot(x, self.unknown) if x.dim() == 2 else x
+        y = F.conv1d(channels.to(self.weight.dtype), self.weight, self.bias)
+        y = F.relu(y) if self.activation == "relu" else y
+        y = F.max_pool1d(y, self.pool) if self.pool > 1 else y
+        return y.transpose(1, 2)
+
+    def extra_repr(self) -> str:
+        return (
+            f"filters={self.out_features}, width={self.width}, pool={self.pool}, "
+            f"activation={self.activation}, unknown={self.unknown}"
+        )

@@ -1,1 +1,0 @@
-"""The parts of the simulator: motifs and grammar, background, planting, truth, variants."""

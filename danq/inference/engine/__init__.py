@@ -1,0 +1,1 @@
+"""How models run: batches of windows, and variants as differences from their reference."""

@@ -1,0 +1,312 @@
+"""Finished blocks of a long run, kept beside its output until that is whole.
+
+A run that was killed goes on after its last finished block. Each block is a few files, and counts
+once its line is in the journal; what a line does not vouch for is thrown away. Files are on the
+disk before their line is, and the line holds their digests.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+import polars as pl
+from polars.exceptions import PolarsError
+
+from danq.errors import InputError
+from danq.output import OVERWRITE, check_folder, os_errors, refusals
+from danq.provenance import difference, sha256_of
+
+MAGIC = "danq-parts"
+FORMAT_VERSION = 3
+JOURNAL = "journal.jsonl"
+ENDING = ".unfinished"
+VALUES = "values"
+
+
+log = logging.getLogger("danq")
+
+
+class Part(NamedTuple):
+    """One finished block.
+
+    Attributes
+    ----------
+    tables
+        Tables by name, with whatever else names and explains the rows.
+    values
+        ``(V, C)`` float32.
+    counts
+        Figures of the block.
+    """
+
+    tables: Mapping[str, pl.DataFrame]
+    values: np.ndarray
+    counts: Mapping[str, int]
+
+
+class Parts:
+    """The folder of finished blocks; a context manager that holds it for one process.
+
+    Parameters
+    ----------
+    out
+        The output that the blocks are for; the folder is named after it.
+    request
+        Everything that the blocks depend on, in words: a run goes on only with the same.
+    files
+        What in it are digests of files, and their names, for
+        `danq.provenance.difference`.
+    resume
+        Go on with what is there.
+    overwrite
+        Throw away what is there.
+
+    Raises
+    ------
+    InputError
+        When blocks of another request are there, or blocks at all and neither ``resume`` nor
+        ``overwrite`` was asked for; when another process is at them; when the folder cannot be
+        written, or is not danq's.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        request: Mapping[str, str],
+        *,
+        files: Mapping[str, Sequence[str]] | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+    ) -> None:
+        self.folder = folder_of(out)
+        self._counts: list[dict[str, int]] = []
+        self._request, self._files_named = dict(request), files or {}
+        check_folder(
+            self.folder,
+            resume or overwrite,
+            objection=_objection,
+            remedy="Go on with that run (--resume), or replace it (--overwrite)",
+        )
+        self._removed = False
+        # A block is written while the next one is scored.
+        self._worker = ThreadPoolExecutor(1)
+        self._writing: Future[Mapping[str, int]] | None = None
+        self._journal = self._locked()
+        try:
+            if not resume:
+                self._clear()
+            self._take_up()
+        except BaseException:
+            self._journal.close()
+            raise
+
+    def __enter__(self) -> Parts:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        ended_well = kind is None
+        try:
+            self._settle()
+        except InputError:
+            if ended_well:
+                ended_well = False
+                raise
+        finally:
+            self._worker.shutdown()
+            if not (ended_well or self._removed):
+                self._leave()
+            with suppress(OSError):
+                self._journal.close()
+
+    def _leave(self) -> None:
+        if self.counts:
+            log.info("%s: finished blocks are kept, so that the run can be resumed", self.folder)
+        else:
+            self.remove()
+
+    @property
+    def counts(self) -> list[dict[str, int]]:
+        """Figures of the blocks that are finished."""
+        self._settle()
+        return self._counts
+
+    def __iter__(self) -> Iterator[Part]:
+        for number, counts in enumerate(self.counts):
+            tables = {
+                file.name.split(".")[1]: pl.read_ipc(file)
+                for file in sorted(self.folder.glob(f"{number:06d}.*.arrow"))
+            }
+            yield Part(tables, self.values(number), counts)
+
+    def values(self, number: int) -> np.ndarray:
+        """``(V, C)`` values of a finished block, read where they are touched."""
+        self._settle()
+        return np.load(self._file(number, VALUES, "npy"), mmap_mode="r")
+
+    def add(self, part: Part) -> None:
+        """Write a block and then its line in the journal, in the background.
+
+        Raises
+        ------
+        InputError
+            When the system refused to write the block before this one, as on a full disk. Of the
+            last block, the next method that is called says so, or the end of the ``with``.
+        """
+        self._writing = self._worker.submit(self._write, len(self.counts), part)
+
+    def remove(self) -> None:
+        """Throw the folder away."""
+        with suppress(InputError):
+            self._settle()
+        # It stays locked until it is gone, so that nobody takes up what is being deleted.
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._removed = True
+        self._journal.close()
+
+    def _write(self, number: int, part: Part) -> Mapping[str, int]:
+        with refusals(self.folder):
+            for name, table in part.tables.items():
+                with os_errors(PolarsError):
+                    table.write_ipc(self._file(number, name, "arrow"))
+            np.save(self._file(number, VALUES, "npy"), part.values)
+            files = self._files(number)
+            digests = {file.name: sha256_of(file) for file in files}
+            for path in (*files, self.folder):
+                _sync(path)
+            self._note({"counts": dict(part.counts), "files": digests})
+        return dict(part.counts)
+
+    def _settle(self) -> None:
+        """Wait until the journal vouches for all blocks."""
+        if (writing := self._writing) is not None:
+            # Whoever is interrupted here has still to wait for the block.
+            wait([writing])
+            self._writing = None
+            self._counts.append(dict(writing.result()))
+
+    def _locked(self) -> BinaryIO:
+        """The journal, opened and locked."""
+        while True:
+            with refusals(self.folder):
+                self.folder.mkdir(exist_ok=True)
+                journal = (self.folder / JOURNAL).open("a+b")
+            try:
+                fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                journal.close()
+                raise InputError(
+                    "another process is writing this output",
+                    file=self.folder,
+                    remedy="Wait for it, or end it",
+                ) from error
+            if os.fstat(journal.fileno()).st_nlink:
+                return journal
+            # Another process was done with the folder, and removed it, before the lock was had.
+            journal.close()
+
+    def _clear(self) -> None:
+        self._journal.truncate(0)
+        for file in self.folder.iterdir():
+            if file.name != JOURNAL:
+                file.unlink()
+
+    def _take_up(self) -> None:
+        self._journal.seek(0)
+        whole = [line for line in self._journal if line.endswith(b"\n")]
+        if not whole:
+            self._journal.truncate(0)
+            head = {"magic": MAGIC, "format_version": FORMAT_VERSION, "request": self._request}
+            with refusals(self.folder):
+                self._note(head)
+            return
+        self._check(_entry(whole[0]))
+        kept = len(whole[0])
+        for line in whole[1:]:
+            entry = _entry(line)
+            files = entry.get("files", {})
+            if not files or any(_digest(self.folder / name) != files[name] for name in files):
+                break
+            self._counts.append(entry["counts"])
+            kept += len(line)
+        self._journal.truncate(kept)
+
+    def _check(self, head: Mapping[str, object]) -> None:
+        before = head.get("request")
+        if head.get("format_version") != FORMAT_VERSION or not isinstance(before, dict):
+            raise InputError(
+                "was written by another version of danq", file=self.folder, remedy=OVERWRITE
+            )
+        told = difference(before, self._request, self._files_named, begun="the run began")
+        if told is not None:
+            raise InputError(
+                told,
+                file=self.folder,
+                remedy="Resume with that run's options and inputs, or replace it (--overwrite)",
+            )
+
+    def _note(self, entry: Mapping[str, object]) -> None:
+        self._journal.write(json.dumps(entry).encode() + b"\n")
+        self._journal.flush()
+        os.fsync(self._journal.fileno())
+
+    def _file(self, number: int, name: str, ending: str) -> Path:
+        return self.folder / f"{number:06d}.{name}.{ending}"
+
+    def _files(self, number: int) -> list[Path]:
+        return sorted(self.folder.glob(f"{number:06d}.*"))
+
+
+def folder_of(out: Path) -> Path:
+    """Folder that holds the finished blocks of an output while it is not whole."""
+    return out.with_name(out.name + ENDING)
+
+
+def digest_of(request: Mapping[str, str]) -> str:
+    """SHA-256 of a request, in hexadecimal."""
+    return hashlib.sha256(json.dumps(dict(request), sort_keys=True).encode()).hexdigest()
+
+
+def _entry(line: bytes) -> dict[str, Any]:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return {}
+    return entry if isinstance(entry, dict) else {}
+
+
+def _sync(path: Path) -> None:
+    """Put a file, or the names in a folder, on the disk."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _digest(path: Path) -> str:
+    try:
+        return sha256_of(path)
+    except OSError:
+        return ""
+
+
+def _objection(folder: Path) -> str | None:
+    try:
+        with (folder / JOURNAL).open("rb") as journal:
+            line = journal.readline()
+    except OSError:
+        return "holds no unfinished run of danq"
+    # A run that was killed at once may not have come to write its first line.
+    ours = not line.endswith(b"\n") or MAGIC.encode() in line
+    return None if ours else "holds no unfinished run of danq"

@@ -1,1 +1,0 @@
-"""Outputs of variant scores: tables, HDF5, annotated VCF, DeepSEA's files."""

@@ -1,0 +1,80 @@
+"""Variant effects as DeepSEA's own scripts write them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from contextlib import ExitStack
+from pathlib import Path
+
+import polars as pl
+
+from danq.inference.writers.layout import Values, Writer
+from danq.inference.writers.variant_layout import VariantLayout
+
+FILES = {
+    "ref": "ref",
+    "alt": "alt",
+    "logfoldchange": "logit",
+    "diff": "diff",
+    "evalue": "evalue",
+}
+"""Ending of a file, and the score in it."""
+
+NEEDED = ("ref", "alt", "diff", "logit", "product")
+"""Scores that are worked out for it; the last is what E-values are made of."""
+
+
+def deepsea_files(layout: VariantLayout) -> dict[str, str]:
+    """Endings of the files that a layout has the scores for, and the score in each."""
+    return {ending: score for ending, score in FILES.items() if score in layout.per_track}
+
+
+class DeepSeaWriter(Writer):
+    """CSV files ``ref``, ``alt``, ``logfoldchange``, ``diff`` and, calibrated, ``evalue``.
+
+    An unnamed column that counts rows from 0, then chr, pos (1-based), name, ref, alt, then one
+    column a track with numbers as ``%.4e``.
+
+    Parameters
+    ----------
+    paths
+        File to make for each ending.
+    layout
+        Columns.
+    """
+
+    def __init__(self, paths: dict[str, Path], layout: VariantLayout) -> None:
+        self.layout = layout
+        self._count = 0
+        self._open = ExitStack()
+        self._files = {
+            ending: self._open.enter_context(path.open("w", encoding="utf-8", newline=""))
+            for ending, path in paths.items()
+        }
+        for file in self._files.values():
+            csv.writer(file, lineterminator="\n").writerow(
+                ["", "chr", "pos", "name", "ref", "alt", *layout.tracks]
+            )
+
+    def write(self, rows: pl.DataFrame, values: Values) -> None:
+        text = io.StringIO()
+        names = rows.select("chrom", "pos", "id", "ref", "alt").iter_rows()
+        csv.writer(text, lineterminator="\n").writerows(
+            [number, *name] for number, name in enumerate(names, start=self._count)
+        )
+        heads = text.getvalue().splitlines()
+        self._count += rows.height
+        line = ",%.4e" * len(self.layout.tracks)
+        scores = deepsea_files(self.layout)
+        for ending, file in self._files.items():
+            part = self.layout.part(values, scores[ending]).tolist()
+            file.writelines(
+                f"{head}{line % tuple(row)}\n" for head, row in zip(heads, part, strict=True)
+            )
+
+    def finish(self) -> None:
+        self._open.close()
+
+    def release(self) -> None:
+        self._open.close()

@@ -1,0 +1,267 @@
+"""The model file: safetensors, with all that explains the weights in its header."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import safetensors
+import safetensors.torch
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import nn
+
+from danq.core import CnnRnn
+from danq.errors import InputError, told
+from danq.models.architecture import Architecture, build_module
+from danq.output import os_errors, replacing
+from danq.provenance import sha256_of
+
+M = TypeVar("M", bound=nn.Module)
+S = TypeVar("S", bound=BaseModel)
+
+FORMAT_VERSION = 1
+HEADER_KEY = "danq"
+RUN_MODEL = "model.safetensors"
+
+
+class ModelSpec(BaseModel):
+    """What a model file says of its model."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format_version: int = FORMAT_VERSION
+    created_by: str = ""
+    preset: str
+    architecture: Architecture
+    tracks: tuple[str, ...] = Field(min_length=1)
+    groups: tuple[str, ...]
+    """Group of each track."""
+    window: int = Field(gt=0)
+    """Input length L in bases."""
+    bin: int = Field(gt=0)
+    """Width in bases of the middle part of the window that the labels speak of."""
+    data_digest: str = ""
+    """sha256 of the dataset the model was trained on."""
+    training: dict[str, Any] = {}
+    """Recipe and result of the training."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A module with what is needed to use it.
+
+    Attributes
+    ----------
+    module
+        Codes ``(B, window)`` to logits ``(B, K)``, in evaluation mode on the CPU.
+    spec
+        Tracks, window geometry and provenance.
+    path
+        The file it came from, or None.
+    digest
+        sha256 of that file, or "".
+    """
+
+    module: CnnRnn
+    spec: ModelSpec
+    path: Path | None = None
+    digest: str = ""
+    tracks: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tracks", self.spec.tracks)
+
+    @property
+    def window(self) -> int:
+        """Input length in bases."""
+        return self.spec.window
+
+
+def save_model(path: str | Path, module: nn.Module, spec: BaseModel) -> None:
+    """Write a model file, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Where it shall lie; a file that lies there is replaced.
+    module
+        The model.
+    spec
+        What its header says: a `ModelSpec`, or another kind of model's.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be written.
+    """
+    weights = {
+        name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()
+    }
+    header = {HEADER_KEY: spec.model_dump_json()}
+    with (
+        replacing(path, overwrite=True) as temporary,
+        os_errors(safetensors.SafetensorError),
+    ):
+        # Not save_file, which makes files that only their owner may read.
+        temporary.write_bytes(safetensors.torch.save(weights, metadata=header))
+
+
+def read_spec(path: str | Path) -> ModelSpec:
+    """What a model file or run folder says of its model, without its weights.
+
+    Raises
+    ------
+    InputError
+        As `load_model`.
+    """
+    fields, file = read_header(path)
+    if "task" in fields:
+        raise InputError(
+            f"a model of the vision task '{fields['task']}', which reads no DNA",
+            file=file,
+            remedy="Use it with 'danq vision predict'",
+        )
+    return parse_spec(ModelSpec, fields, file)
+
+
+def is_vision_model(path: str | Path) -> bool:
+    """Whether a model file or run folder holds a vision task's model, or else one that reads DNA.
+
+    Raises
+    ------
+    InputError
+        As `read_header`.
+    """
+    return "task" in read_header(path)[0]
+
+
+def read_header(path: str | Path) -> tuple[dict[str, Any], Path]:
+    """Fields of the header of any model file that danq wrote, and the file.
+
+    Parameters
+    ----------
+    path
+        A model file, or a run folder for its best model.
+
+    Raises
+    ------
+    InputError
+        When there is no such file, it is not a danq model, or it has another format version.
+    """
+    file = _model_file(Path(path))
+    try:
+        with safetensors.safe_open(file, framework="pt") as opened:  # type: ignore[attr-defined]
+            header = (opened.metadata() or {}).get(HEADER_KEY)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise InputError(
+            f"not a readable safetensors file ({error})",
+            file=file,
+            remedy="Give a model that 'danq train' wrote; if this is one, it may be truncated: "
+            "copy it again, or train anew",
+        ) from error
+    if header is None:
+        raise InputError(
+            "a safetensors file, but without danq's header",
+            file=file,
+            remedy="Give a model that 'danq train' wrote",
+        )
+    try:
+        fields = json.loads(header)
+        version = fields.get("format_version")
+    except (json.JSONDecodeError, AttributeError) as error:
+        raise InputError(f"damaged model header: {error}", file=file) from error
+    if version != FORMAT_VERSION:
+        raise InputError(
+            f"model format version {version}, this danq reads {FORMAT_VERSION}",
+            file=file,
+            remedy="Use the danq version that wrote it, or train anew",
+        )
+    return fields, file
+
+
+def load_model(path: str | Path) -> Model:
+    """Load a model file, or the best model of a run folder.
+
+    Raises
+    ------
+    InputError
+        When there is no such file, it is not a danq model, it was written by another format
+        version, or its weights do not fit its architecture.
+    """
+    file = _model_file(Path(path))
+    spec = read_spec(file)
+    # Without start values: for a DanQ, drawing them takes longer than reading the file.
+    with torch.device("meta"):
+        module = build_module(spec.architecture, len(spec.tracks), spec.window)
+    with ThreadPoolExecutor(1) as beside:
+        digest = beside.submit(sha256_of, file)
+        weights = load_weights(module, file)
+    return Model(weights, spec, file, digest.result())
+
+
+def load_weights(module: M, file: Path) -> M:
+    """Give a module a file's weights and set it to evaluation; it may be without memory yet.
+
+    Raises
+    ------
+    InputError
+        When they do not fit.
+    """
+    try:
+        # Copied, because the memory of a file is not aligned as torch aligns its own.
+        state = {name: value.clone() for name, value in safetensors.torch.load_file(file).items()}
+        module.load_state_dict(state, assign=True)
+    except RuntimeError as error:
+        raise InputError(f"weights do not fit the architecture: {error}", file=file) from error
+    return module.eval()
+
+
+def parse_spec(kind: type[S], fields: dict[str, Any], file: Path) -> S:
+    """Fields of a header as a spec.
+
+    Raises
+    ------
+    InputError
+        When they are not those of such a model.
+    """
+    try:
+        return kind.model_validate(fields)
+    except ValidationError as error:
+        raise InputError(f"damaged model header: {told(error)}", file=file) from error
+
+
+def _model_file(path: Path) -> Path:
+    file = path / RUN_MODEL if path.is_dir() else path
+    if file.is_file():
+        return file
+    if path.is_dir():
+        raise InputError(
+            f"no {RUN_MODEL} in this folder",
+            file=path,
+            remedy="Give a run folder of 'danq train' or a model file",
+        )
+    raise InputError("no such model file or run folder", file=path)
+
+
+def untrained(
+    preset: str, architecture: Architecture, tracks: tuple[str, ...], window: int, bin: int
+) -> Model:
+    """A model with start values, for tests and for counting its parameters."""
+    from danq.models.initialise import initialise_danq
+
+    spec = ModelSpec(
+        preset=preset,
+        architecture=architecture,
+        tracks=tracks,
+        groups=("",) * len(tracks),
+        window=window,
+        bin=bin,
+    )
+    module = build_module(architecture, len(tracks), window)
+    with torch.no_grad():
+        initialise_danq(module)
+    return Model(module.eval(), spec)

@@ -1,0 +1,77 @@
+"""Labelled windows of a genome as a problem to train on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from danq.datasets.batches import Batches
+from danq.datasets.dataset import Dataset
+from danq.evaluation.metrics import average_precision, roc_auc
+from danq.inference.engine.forward import predict_dataset
+from danq.training.device_batches import DeviceBatches, device_bytes
+from danq.training.problem import Figures
+from danq.training.recipe import Recipe
+
+
+class Windows:
+    """Codes of windows against the labels of their bins: binary cross-entropy over all tracks.
+
+    Parameters
+    ----------
+    dataset
+        Labelled windows.
+    recipe
+        How to cut and change them.
+    """
+
+    def __init__(self, dataset: Dataset, recipe: Recipe) -> None:
+        self.dataset, self.recipe = dataset, recipe
+        self.valid = dataset.indices("valid")
+        self.valid_labels = dataset.labels(self.valid)
+
+    def batches(self, seed: int, device: torch.device) -> Batches | DeviceBatches:
+        """Batches cut on a GPU that holds the dataset with room to spare, else on the CPU."""
+        recipe = self.recipe
+        choices: dict[str, Any] = {
+            "shuffle": True,
+            "reverse_complement": recipe.reverse_complement,
+            "max_shift": recipe.max_shift,
+            "seed": seed,
+        }
+        dataset, indices = self.dataset, self.dataset.indices("train")
+        if device.type == "cuda":
+            fits = device_bytes(dataset) < torch.cuda.mem_get_info(device)[0] / 2
+            if fits:
+                return DeviceBatches(dataset, indices, recipe.batch_size, device=device, **choices)
+        return Batches(dataset, indices, recipe.batch_size, **choices)
+
+    def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
+        """Mean binary cross-entropy over windows and tracks."""
+        codes, labels = batch
+        return F.binary_cross_entropy_with_logits(module(codes).float(), labels.float())
+
+    def validate(self, module: nn.Module, device: torch.device, precision: str) -> Figures:
+        """Figures of the validation split, both strands averaged.
+
+        Returns
+        -------
+        ``loss``, the mean binary cross-entropy over windows and tracks; ``aupr`` and ``auroc``,
+        macro means of average precision and of the area under the ROC curve over the tracks for
+        which they are defined.
+        """
+        scores = predict_dataset(
+            module, self.dataset, self.valid, device=str(device), precision=precision
+        )
+        clipped = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
+        y = self.valid_labels
+        loss = -np.mean(np.where(y == 1, np.log(clipped), np.log1p(-clipped)))
+        return {
+            "loss": float(loss),
+            "aupr": float(np.nanmean(average_precision(scores, y))),
+            "auroc": float(np.nanmean(roc_auc(scores, y))),
+        }

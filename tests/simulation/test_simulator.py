@@ -1,0 +1,311 @@
+from __future__ import annotations
+
+import filecmp
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+from Bio import SeqIO
+from sklearn.metrics import average_precision_score
+
+from danq.errors import InputError
+from danq.genome.alphabet import encode, reverse_complement
+from danq.genome.bed import check_bounds, read_bed
+from danq.genome.labels import positive_bins
+from danq.simulation.factors import RULES
+from danq.simulation.simulator import Truth, read_truth, simulate
+
+SIZE = 900_000
+VARIANTS = 100
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("simulation") / "sim"
+    simulate(out, seed=3, genome_size=SIZE, contigs=3, variants=VARIANTS)
+    return out
+
+
+@pytest.fixture(scope="module")
+def truth(folder) -> Truth:
+    return read_truth(folder)
+
+
+@pytest.fixture(scope="module")
+def genome(folder) -> dict[str, np.ndarray]:
+    """The genome as Biopython reads it."""
+    with (folder / "genome.fa").open() as handle:
+        return {one.id: encode(str(one.seq)) for one in SeqIO.parse(handle, "fasta")}
+
+
+def labels(folder: Path, truth: Truth, contig: str) -> np.ndarray:
+    count = truth.contigs[contig] // truth.model.bin
+    columns = []
+    for track in truth.tracks:
+        bed = read_bed(folder / "tracks" / f"{track}.bed")
+        bed = bed.filter(bed["chrom"] == contig)
+        columns.append(positive_bins(bed["start"], bed["end"], count, truth.model.bin, 0.5))
+    return np.stack(columns, axis=1)
+
+
+def windows(truth: Truth, codes: np.ndarray) -> np.ndarray:
+    """Windows centred on the bins of a contig, unknown beyond its ends."""
+    half = truth.model.window // 2
+    padded = np.concatenate([np.full(half, 4), codes, np.full(half, 4)]).astype(np.uint8)
+    centres = np.arange(codes.size // truth.model.bin) * truth.model.bin + truth.model.bin // 2
+    return np.stack([padded[centre : centre + truth.model.window] for centre in centres])
+
+
+def test_genome_has_contigs_line_length_and_unknown_ends(folder, truth, genome):
+    assert {name: codes.size for name, codes in genome.items()} == truth.contigs
+    assert list(genome) == ["chr1", "chr2", "chr3"]
+    assert sum(truth.contigs.values()) == SIZE
+    assert {len(line) for line in (folder / "genome.fa").read_text().splitlines()[1:100]} == {60}
+    for codes in genome.values():
+        assert (codes[:300] == 4).all()
+        assert (codes[300:] < 4).all()
+    assert truth.valid == ("chr2",)
+    assert truth.test == ("chr3",)
+
+
+def test_background_has_a_mammals_composition(genome):
+    codes = np.concatenate([one[300:] for one in genome.values()])
+    gc = np.isin(codes, [1, 2]).mean()
+    assert 0.40 < gc < 0.47
+    cpg = ((codes[:-1] == 1) & (codes[1:] == 2)).mean()
+    expected = (codes == 1).mean() * (codes == 2).mean()
+    assert cpg < 0.6 * expected
+
+
+def test_truth_is_calibrated_and_is_the_best_score(folder, truth, genome):
+    """Labels follow the truth's probability, and planted sites rank first."""
+    known = np.concatenate([truth.probability(windows(truth, one)) for one in genome.values()])
+    seen = np.concatenate([labels(folder, truth, name) for name in genome])
+    for k in range(len(truth.tracks)):
+        assert seen[:, k].sum() == pytest.approx(known[:, k].sum(), rel=0.2)
+        assert average_precision_score(seen[:, k], known[:, k]) > 0.7
+    for low, high in ((0, 0.01), (0.1, 0.4), (0.4, 0.7), (0.7, 0.9), (0.9, 1)):
+        inside = (known >= low) & (known < high)
+        spread = np.sqrt((known * (1 - known))[inside].sum()) / inside.sum()
+        assert seen[inside].mean() == pytest.approx(known[inside].mean(), abs=4 * spread + 0.01)
+
+
+def test_peaks_are_valid_bed_with_jitter(folder, truth):
+    for track in truth.tracks:
+        bed = read_bed(folder / "tracks" / f"{track}.bed")
+        check_bounds(bed, truth.contigs, folder)
+        width = (bed["end"] - bed["start"]).to_numpy()
+        assert len(bed) > 80
+        assert width.max() <= truth.model.peaks.most
+        assert np.unique(width).size > 20
+        assert (bed["score"] == 0).sum() > 0
+        for contig in truth.contigs:
+            assert bed.filter(bed["chrom"] == contig)["start"].is_sorted()
+
+
+def test_planted_parts_lie_where_the_truth_says(truth, genome):
+    kinds = {site.kind for site in truth.sites}
+    assert {"element", "shuffled", "lookalike", "lone-anchor", "lone-partner"} <= kinds
+    assert {"wrong-gap", "wrong-side", "blocked"} <= kinds
+    model = truth.model
+    for site in truth.sites:
+        for part in site.parts:
+            codes = genome[site.contig][part.start : part.end]
+            number = model.names.index(part.motif)
+            both = np.stack([codes, reverse_complement(codes)])
+            assert model.affinity(number, both).max() >= 0.5
+    starts = {name: [s.start for s in truth.sites if s.contig == name] for name in genome}
+    assert all(one == sorted(one) for one in starts.values())
+
+
+def test_elements_have_peaks_and_decoys_have_none(folder, truth, genome):
+    chances = {name: truth.model.site_probability(codes) for name, codes in genome.items()}
+    means = {}
+    for kind in ("element", "lone-anchor", "wrong-gap", "wrong-side", "blocked", "shuffled"):
+        values = [
+            chances[site.contig][truth.tracks.index(site.track), site.start : site.end].max()
+            for site in truth.sites
+            if site.kind == kind
+        ]
+        means[kind] = np.mean(values)
+    element = means.pop("element")
+    assert element > 0.7
+    assert max(means.values()) < 0.25
+
+
+def apply(codes: np.ndarray, pos: int, ref: str, alt: str) -> np.ndarray:
+    """The contig with a variant in it."""
+    assert np.array_equal(codes[pos - 1 : pos - 1 + len(ref)], encode(ref))
+    return np.concatenate([codes[: pos - 1], encode(alt), codes[pos - 1 + len(ref) :]])
+
+
+def test_vcf_is_read_by_htslib_and_fits_genome_and_truth(folder, truth, genome):
+    pysam = pytest.importorskip("pysam")
+    with pysam.VariantFile(str(folder / "variants.vcf")) as vcf:
+        assert {name: one.length for name, one in vcf.header.contigs.items()} == truth.contigs
+        records = [(r.chrom, r.pos, r.id, r.ref, r.alts, r.info["KIND"]) for r in vcf]
+    assert records == [
+        (one.contig, one.pos, one.id, one.ref, (one.alt,), one.kind) for one in truth.variants
+    ]
+    assert len({record[:2] for record in records}) == len(records) >= 0.8 * VARIANTS
+    assert records == sorted(records, key=lambda record: record[:2])
+
+
+def test_effects_of_variants_follow_from_the_sequence(truth, genome):
+    half = truth.model.window // 2
+    for one in truth.variants:
+        left = one.pos - 1 - half
+        changed = apply(genome[one.contig], one.pos, one.ref, one.alt)
+        pair = np.stack([codes[left : left + 2 * half] for codes in (genome[one.contig], changed)])
+        p = truth.probability(pair)
+        effect = np.log(p[1] / (1 - p[1])) - np.log(p[0] / (1 - p[0]))
+        assert effect == pytest.approx([one.effect[track] for track in truth.tracks], abs=1e-3)
+
+
+def test_variants_do_what_their_kind_says(truth):
+    by_kind: dict[str, list] = {}
+    for one in truth.variants:
+        by_kind.setdefault(one.kind, []).append(one)
+    assert set(by_kind) == {"breaking", "releasing", "neutral-inside", "neutral-outside", "indel"}
+    assert all(one.effect[one.track] <= -1 for one in by_kind["breaking"])
+    assert all(one.effect[one.track] >= 1 for one in by_kind["releasing"])
+    for kind in ("neutral-inside", "neutral-outside"):
+        assert all(max(map(abs, one.effect.values())) <= 0.05 for one in by_kind[kind])
+    planted = [(site.contig, site.start, site.end) for site in truth.sites]
+    for one in by_kind["neutral-outside"]:
+        assert not any(c == one.contig and s < one.pos <= e for c, s, e in planted)
+    sizes = [len(one.alt) - len(one.ref) for one in by_kind["indel"]]
+    assert min(sizes) < 0 < max(sizes)
+    assert all(one.ref[0] == one.alt[0] for one in by_kind["indel"])
+    assert all(len(one.ref) == len(one.alt) == 1 for one in by_kind["breaking"])
+    assert len({one.track for one in by_kind["breaking"]}) == len(truth.tracks)
+
+
+def small(out: Path, **changes) -> Truth:
+    options = {"seed": 1, "genome_size": 60_000, "contigs": 3, "variants": 20}
+    return simulate(out, **{**options, **changes})
+
+
+def test_the_same_seed_gives_the_same_files_and_another_others(tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        small(tmp_path / name, seed=seed)
+    files = [str(p.relative_to(tmp_path / "a")) for p in (tmp_path / "a").rglob("*") if p.is_file()]
+    assert len(files) == 3 + len(RULES)
+    match, mismatch, errors = filecmp.cmpfiles(tmp_path / "a", tmp_path / "b", files, shallow=False)
+    assert (sorted(match), mismatch, errors) == (sorted(files), [], [])
+    _, mismatch, _ = filecmp.cmpfiles(tmp_path / "a", tmp_path / "c", files, shallow=False)
+    assert {"genome.fa", "variants.vcf", "truth.json"} <= set(mismatch)
+
+
+def test_more_variants_leave_genome_and_peaks_as_they_are(tmp_path):
+    small(tmp_path / "a")
+    small(tmp_path / "b", variants=0)
+    for name in ("genome.fa", "tracks/CTCF.bed"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert read_truth(tmp_path / "b").variants == ()
+
+
+def test_tracks_may_be_chosen(tmp_path):
+    truth = small(tmp_path / "a", tracks=["SP1", "CTCF"])
+    assert truth.tracks == ("CTCF", "SP1")
+    assert sorted(p.name for p in (tmp_path / "a" / "tracks").iterdir()) == ["CTCF.bed", "SP1.bed"]
+    assert "REST" in truth.model.names
+
+
+def test_truth_survives_its_file(tmp_path):
+    made = small(tmp_path / "a")
+    back = read_truth(tmp_path / "a" / "truth.json")
+    assert (back.sites, back.variants, back.contigs) == (made.sites, made.variants, made.contigs)
+    assert (back.seed, back.valid, back.test) == (made.seed, made.valid, made.test)
+    codes = np.random.default_rng(0).integers(0, 4, (4, 500)).astype(np.uint8)
+    assert back.probability(codes) == pytest.approx(made.probability(codes), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seed": -1}, "a seed of -1 is below 0"),
+        ({"contigs": 2}, "2 contigs are fewer than 3"),
+        ({"genome_size": 29_999}, "29,999 bases gives 3 contigs fewer than 10,000 each"),
+        ({"variants": -1}, "-1 variants are fewer than 0"),
+        (
+            {"variants": 601, "genome_size": 30_000},
+            "601 variants are more than a genome of 30,000 bases has room for. Ask for at most 600",
+        ),
+        ({"tracks": ["CTCF", "YY1"]}, "simulation has no track 'YY1'. There are ABF1, CTCF"),
+        ({"tracks": []}, "no track is named"),
+        ({"tracks": ["CTCF", "CTCF"]}, "'CTCF' is named twice"),
+    ],
+)
+def test_bad_numbers_are_refused_and_nothing_is_made(tmp_path, options, message):
+    with pytest.raises(InputError, match=message):
+        small(tmp_path / "a", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_lies_there_is_refused_or_replaced_whole(tmp_path):
+    out = tmp_path / "a"
+    small(out)
+    (out / "stray.txt").write_text("x")
+    before = (out / "genome.fa").read_bytes()
+    with pytest.raises(InputError, match="exists already"):
+        small(out, seed=9)
+    assert (out / "genome.fa").read_bytes() == before
+    small(out, seed=9, overwrite=True)
+    assert (out / "genome.fa").read_bytes() != before
+    assert not (out / "stray.txt").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_folder_of_something_else_is_never_replaced(tmp_path):
+    out = tmp_path / "thesis"
+    out.mkdir()
+    (out / "chapter1.txt").write_text("x")
+    with pytest.raises(InputError, match=r"holds no truth\.json"):
+        small(out, overwrite=True)
+    assert [p.name for p in out.iterdir()] == ["chapter1.txt"]
+    with pytest.raises(InputError, match="is a file, not a folder"):
+        small(out / "chapter1.txt", overwrite=True)
+
+
+def test_a_place_that_cannot_be_written_is_refused(tmp_path):
+    with pytest.raises(InputError, match="there is no folder"):
+        small(tmp_path / "no" / "where")
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    locked.chmod(0o555)
+    try:
+        with pytest.raises(InputError, match="is not writable"):
+            small(locked / "a")
+    finally:
+        locked.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("not json", "is no truth of a simulation"),
+        ("[]", "is no truth of a simulation"),
+        ('{"magic": "danq-truth", "format_version": 99}', "format version 99, not 1"),
+        ('{"magic": "danq-truth", "format_version": 1}', "lacks or spoils a part"),
+    ],
+)
+def test_a_file_that_is_no_truth_is_refused(tmp_path, text, message):
+    path = tmp_path / "truth.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_truth(path)
+
+
+def test_a_missing_truth_is_refused(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        read_truth(tmp_path)
+
+
+def test_what_was_made_is_told(tmp_path, caplog):
+    with caplog.at_level(logging.INFO, logger="danq"):
+        small(tmp_path / "a")
+    assert "simulated 60,000 bases" in caplog.text
+    assert json.loads((tmp_path / "a" / "truth.json").read_text())["seed"] == 1

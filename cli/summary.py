@@ -24,10 +24,10 @@ def summary(model: Path, every: bool) -> None:
     from danq.models import is_vision_model
 
     if is_vision_model(model):
-        from danq.vision import vision_summary as describe_vision
+        from danq.vision import summary as describe_vision
 
         click.echo(describe_vision(model))
     else:
-        from danq.models import model_summary as describe
+        from danq.models import summary as describe
 
         click.echo(describe(model, every=every))

@@ -18,6 +18,7 @@ from danq.models.model_file import (
 )
 from danq.models.model_summary import summary
 from danq.models.presets import DEFAULT_PRESET, PRESETS, architecture, build
+from danq.models.run_options import RunOptions
 
 __all__ = [
     "DEFAULT_PRESET",
@@ -25,6 +26,7 @@ __all__ = [
     "Architecture",
     "Model",
     "ModelSpec",
+    "RunOptions",
     "Stage",
     "architecture",
     "build",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from torch import nn
 from danq.core import CnnRnn
 from danq.errors import InputError, told
 from danq.models.architecture import Architecture, build_module
+from danq.models.run_options import RunOptions
 from danq.output import os_errors, replacing
 from danq.provenance import sha256_of
 
@@ -63,13 +65,16 @@ class Model:
     path
         The file it came from, or None.
     digest
-        sha256 of that file, or "".
+        SHA-256 of that file, or "".
+    options
+        How the model runs.
     """
 
     module: CnnRnn
     spec: ModelSpec
     path: Path | None = None
     digest: str = ""
+    options: RunOptions = field(default_factory=RunOptions)
     tracks: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -79,6 +84,22 @@ class Model:
     def window(self) -> int:
         """Input length in bases."""
         return self.spec.window
+
+    def with_options(self, **changes: Any) -> Model:
+        """The same model with other settings of `RunOptions`.
+
+        Weights are shared with this model.
+
+        Raises
+        ------
+        InputError
+            When a setting does not exist or a value is not allowed.
+
+        Examples
+        --------
+        >>> forward = model.with_options(strand="forward", batch_size=64)  # doctest: +SKIP
+        """
+        return replace(self, options=_changed(self.options, changes))
 
 
 def save_model(path: str | Path, module: nn.Module, spec: BaseModel) -> None:
@@ -183,8 +204,16 @@ def read_header(path: str | Path) -> tuple[dict[str, Any], Path]:
     return fields, file
 
 
-def load_model(path: str | Path) -> Model:
-    """Load a model file, or the best model of a run folder.
+def load_model(path: str | Path, **options: Any) -> Model:
+    """Load a model file, or the best model of a run directory.
+
+    Parameters
+    ----------
+    path
+        Model file or run directory.
+    options
+        How the model runs: ``device``, ``precision``, ``batch_size``, ``threads``, ``strand``,
+        ``tolerance``; see `RunOptions`.
 
     Raises
     ------
@@ -192,6 +221,7 @@ def load_model(path: str | Path) -> Model:
         When there is no such file, it is not a danq model, it was written by another format
         version, or its weights do not fit its architecture.
     """
+    settings = _changed(RunOptions(), options)
     file = _model_file(Path(path))
     spec = read_spec(file)
     # Without start values: for a DanQ, drawing them takes longer than reading the file.
@@ -200,7 +230,7 @@ def load_model(path: str | Path) -> Model:
     with ThreadPoolExecutor(1) as beside:
         digest = beside.submit(sha256_of, file)
         weights = load_weights(module, file)
-    return Model(weights, spec, file, digest.result())
+    return Model(weights, spec, file, digest.result(), settings)
 
 
 def load_weights(module: M, file: Path) -> M:
@@ -232,6 +262,16 @@ def parse_spec(kind: type[S], fields: dict[str, Any], file: Path) -> S:
         return kind.model_validate(fields)
     except ValidationError as error:
         raise InputError(f"damaged model header: {told(error)}", file=file) from error
+
+
+def _changed(options: RunOptions, changes: dict[str, Any]) -> RunOptions:
+    known = [one.name for one in dataclasses.fields(RunOptions)]
+    for name in changes:
+        if name not in known:
+            raise InputError(
+                f"a model has no option '{name}'", remedy=f"Choose from {', '.join(known)}"
+            )
+    return replace(options, **changes)
 
 
 def _model_file(path: Path) -> Path:

@@ -1,0 +1,80 @@
+"""How a loaded model runs: device, precision, batch size, threads, strand, tolerance."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+from danq.device import Precision, resolve_device, resolve_precision, resolve_threads
+from danq.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+Strand = Literal["both", "forward"]
+
+DEFAULT_TOLERANCE = 1e-6
+"""Difference of hidden states below which a variant equals its reference: float32 rounding."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Settings of inference that belong to a loaded model.
+
+    Attributes
+    ----------
+    device
+        ``"auto"`` (the first CUDA device, else the CPU), ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or
+        ``"mps"``.
+    precision
+        ``"fp32"``, ``"bf16"`` or ``"auto"``: bf16 where the device has fast bfloat16 arithmetic.
+    batch_size
+        Windows per batch. None selects the default of each function.
+    threads
+        CPU threads. None leaves torch's setting unchanged.
+    strand
+        ``"both"`` averages the predictions for a window and for its reverse complement;
+        ``"forward"`` uses the window as given.
+    tolerance
+        For variants and mutagenesis: a change stops propagating once its hidden states are within
+        this distance of the reference's. 0 is exact.
+
+    Raises
+    ------
+    InputError
+        When a value is not allowed or the device is not available.
+    """
+
+    device: str = "auto"
+    precision: str = "auto"
+    batch_size: int | None = None
+    threads: int | None = None
+    strand: Strand = "both"
+    tolerance: float = DEFAULT_TOLERANCE
+
+    def __post_init__(self) -> None:
+        resolve_precision(self.precision, resolve_device(self.device))
+        if self.batch_size is not None and self.batch_size < 1:
+            raise InputError(
+                f"batch_size is {self.batch_size}, the minimum is 1", remedy="Use 1 or more"
+            )
+        if self.threads is not None:
+            resolve_threads(self.threads)
+        if self.strand not in get_args(Strand):
+            raise InputError(f"strand is '{self.strand}'", remedy="Choose 'both' or 'forward'")
+        if not 0 <= self.tolerance < math.inf:
+            raise InputError(
+                f"tolerance is {self.tolerance}, the minimum is 0",
+                remedy="Use a finite number of 0 or more",
+            )
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device that ``device`` stands for on this machine."""
+        return resolve_device(self.device)
+
+    @property
+    def resolved_precision(self) -> Precision:
+        """The precision that ``precision`` stands for on this device."""
+        return resolve_precision(self.precision, self.torch_device)

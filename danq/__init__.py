@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         classify_variants as classify_variants,
     )
     from danq.models import load_model as load
-    from danq.models import model_summary as summary
+    from danq.models import summary as summary
     from danq.models.export import export_model as export
     from danq.models.weights import import_weights as import_weights
     from danq.simulation import simulator as simulate

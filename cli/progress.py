@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from danq.typing import Progress
 
 
 @contextmanager
-def progress(
-    verb: str, *, unit: str | None = None
-) -> Iterator[Callable[[int, int | None], None] | None]:
+def progress(verb: str, *, unit: str | None = None) -> Iterator[Progress | None]:
     """Show how far a command is, where a person watches.
 
     Parameters
@@ -30,7 +32,8 @@ def progress(
         yield None
         return
     from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, Task, TextColumn, TimeRemainingColumn
+    from rich.progress import MofNCompleteColumn, Task, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
     from rich.text import Text
 
     class Speed(TextColumn):
@@ -39,7 +42,7 @@ def progress(
 
     speed = [] if unit is None else [Speed("")]
     columns = TextColumn(verb), MofNCompleteColumn(), *speed, TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
 
         def show(done: int, total: int | None) -> None:

@@ -16,10 +16,18 @@ tensor library. Signatures over tensors spell theirs out: ``Float[Tensor, "B T F
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8
+
+Location: TypeAlias = str | Path
+"""The path of a file or folder."""
+
+Progress: TypeAlias = Callable[[int, int | None], None]
+"""Called with the number of items that are done and their total, None where it is unknown."""
 
 Codes: TypeAlias = UInt8[np.ndarray, "..."]
 """DNA as uint8 codes of any shape: A 0, C 1, G 2, T 3, anything else 4."""
@@ -34,16 +42,16 @@ Scores: TypeAlias = Float32[np.ndarray, "B K"]
 """Scores or probabilities of windows for tracks."""
 
 PerTrack: TypeAlias = Float64[np.ndarray, "K"]
-"""One figure a track."""
+"""One value per track."""
 
 Matrix: TypeAlias = Float64[np.ndarray, "W 4"]
-"""One row a motif position, columns A, C, G, T; W is the motif's width."""
+"""One row per motif position, columns A, C, G, T; W is the motif's width."""
 
 IntRow: TypeAlias = Int64[np.ndarray, "..."]
-"""Positions, lengths, numbers of contigs: one row of int64."""
+"""One-dimensional int64 array, such as positions, lengths or contig indices."""
 
 BoolRow: TypeAlias = Bool[np.ndarray, "..."]
-"""One row of flags."""
+"""One-dimensional array of flags."""
 
 __all__ = [
     "BoolRow",
@@ -51,7 +59,9 @@ __all__ = [
     "Codes",
     "IntRow",
     "LabelBatch",
+    "Location",
     "Matrix",
     "PerTrack",
+    "Progress",
     "Scores",
 ]

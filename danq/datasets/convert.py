@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
@@ -22,12 +22,11 @@ from danq.errors import InputError
 from danq.genome.packed import PackedGenome
 from danq.output import check_target
 from danq.track_names import track_names
-from danq.typing import Codes, IntRow, LabelBatch
+from danq.typing import Codes, IntRow, LabelBatch, Progress
 
 log = logging.getLogger("danq")
 
 BIN = 200
-Progress = Callable[[int, int], None]
 
 
 class Part(NamedTuple):

@@ -13,9 +13,9 @@ from danq.inference.ensemble import AnyModel, Ensemble
 from danq.inference.mutagenesis.effects import UNITS, BaseEffects
 from danq.inference.mutagenesis.mutate import Mutated, mutate_file
 from danq.inference.mutagenesis.targets import Stretch
-from danq.inference.sources.open_source import Location
 from danq.interpretation.effect_map import MOST_TRACKS, check_ending, plot_effects, save_picture
 from danq.output import check_target, replacing
+from danq.typing import Location
 
 PLOTTED = 3
 """Tracks that are drawn unless a few are named: those with the largest effects."""

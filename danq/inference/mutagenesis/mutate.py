@@ -37,12 +37,9 @@ from danq.inference.mutagenesis.targets import (
     open_stretches,
     stretch_of,
 )
-from danq.inference.sources.open_source import Location
 from danq.inference.writers.mutation_writers import ChangeLayout, mutation_kind, open_mutations
 from danq.output import check_target
-from danq.typing import Codes
-
-Progress = Callable[[int, int], None]
+from danq.typing import Codes, Location, Progress
 
 
 class Mutated(NamedTuple):

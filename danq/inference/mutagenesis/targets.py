@@ -16,10 +16,10 @@ from danq.errors import InputError
 from danq.genome.alphabet import N
 from danq.genome.contigs import parse_region
 from danq.genome.fasta import Genome, read_fasta
-from danq.inference.sources.open_source import Location, is_fasta
+from danq.inference.sources.open_source import is_fasta
 from danq.inference.sources.rows import BedRows, GenomeTiles
 from danq.inference.sources.tiling import cut, tiles, window_starts
-from danq.typing import Codes
+from danq.typing import Codes, Location
 
 log = logging.getLogger("danq")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Literal, NamedTuple, TypedDict, Unpack, overload
@@ -15,17 +15,17 @@ from danq.device import resolve_device, resolve_precision, set_threads
 from danq.errors import InputError
 from danq.inference.engine.forward import BATCH_SIZE, Strand
 from danq.inference.ensemble import AnyModel, Engine, Ensemble
-from danq.inference.sources.open_source import Location, Request, open_source
+from danq.inference.sources.open_source import Request, open_source
 from danq.inference.sources.tiling import Rows, Source
 from danq.inference.writers import Layout, Values, output_kind
 from danq.inference.writers.deepsea_pred import check_pred, open_pred
 from danq.inference.writers.open_writer import check_output, open_writer
+from danq.typing import Location, Progress
 
 BLOCK_VALUES = 1 << 22
 """Values that are handed to a writer at once: 16 MB."""
 
 Format = Literal["danq", "deepsea"]
-Progress = Callable[[int, int | None], None]
 Stream = Iterable[tuple[Rows, Values]]
 
 

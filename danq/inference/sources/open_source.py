@@ -16,8 +16,7 @@ from danq.genome.files import open_bytes
 from danq.inference.sources.array_rows import ArrayRows
 from danq.inference.sources.rows import BedRows, FastaRecords, GenomeTiles
 from danq.inference.sources.tiling import Source
-
-Location = str | Path
+from danq.typing import Location
 
 _SNIFFED = 1 << 16
 

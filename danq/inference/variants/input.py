@@ -33,9 +33,8 @@ from danq.genome.variants import (
 from danq.genome.variants.count import count_records
 from danq.genome.variants.stream import STDIN, name_of
 from danq.genome.variants.table import Frame, table_rows
-from danq.inference.sources.open_source import Location
 from danq.provenance import sha256_of
-from danq.typing import BoolRow, CodeBatch
+from danq.typing import BoolRow, CodeBatch, Location
 
 Variants = Location | Frame | Iterable[tuple]
 """A VCF, BCF or TSV file, ``-`` for standard input, a data frame of polars or pandas, or rows

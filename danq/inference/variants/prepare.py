@@ -20,7 +20,6 @@ from danq.genome.variants import RefMismatch
 from danq.inference.engine.forward import Strand
 from danq.inference.engine.incremental import DEFAULT_TOLERANCE, Incremental
 from danq.inference.ensemble import AnyModel, Ensemble
-from danq.inference.sources.open_source import Location
 from danq.inference.variants.allele_scores import MEANING
 from danq.inference.variants.background import Background, read_background
 from danq.inference.variants.input import VariantInput, Variants
@@ -29,6 +28,7 @@ from danq.inference.variants.scorer import Scorer
 from danq.inference.writers.layout import SPREAD
 from danq.inference.writers.variant_layout import VariantLayout
 from danq.models import Model
+from danq.typing import Location
 
 log = logging.getLogger("danq")
 

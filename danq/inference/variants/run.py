@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,14 +23,13 @@ from danq.inference.variants.scorer import Scorer
 from danq.inference.writers.layout import Values
 from danq.inference.writers.variant_layout import FLAGS, KEYS, NO_FLAG
 from danq.inference.writers.variant_vcf import Head
+from danq.typing import Progress
 
 BLOCK_VALUES = 1 << 23
 """Values of a block: 32 MB."""
 
 BLOCK_RECORDS = 4096
 """Records of a block at most."""
-
-Progress = Callable[[int, int | None], None]
 
 WINDOWS = "windows"
 """Column of a block's rows that tells its windows from others."""

@@ -18,13 +18,12 @@ from danq.genome.variants import RefMismatch
 from danq.inference.engine.forward import Strand
 from danq.inference.engine.incremental import DEFAULT_TOLERANCE
 from danq.inference.ensemble import AnyModel
-from danq.inference.sources.open_source import Location
 from danq.inference.variants.allele_scores import check_scores
 from danq.inference.variants.finished_blocks import Parts, folder_of
 from danq.inference.variants.input import Variants
 from danq.inference.variants.prepare import VariantOptions, prepare
 from danq.inference.variants.repeats import Repeats
-from danq.inference.variants.run import Progress, VariantRun, VariantTally
+from danq.inference.variants.run import VariantRun, VariantTally
 from danq.inference.variants.run_summary import (
     VariantSummary,
     finished_run,
@@ -41,6 +40,7 @@ from danq.inference.writers.open_variant_writer import (
 )
 from danq.inference.writers.variant_vcf import Head, LinesAndRows
 from danq.output import check_target
+from danq.typing import Location, Progress
 
 log = logging.getLogger("danq")
 

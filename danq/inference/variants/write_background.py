@@ -17,13 +17,12 @@ from danq.genome.variants import RefMismatch
 from danq.inference.engine.forward import Strand
 from danq.inference.engine.incremental import DEFAULT_TOLERANCE
 from danq.inference.ensemble import AnyModel
-from danq.inference.sources.open_source import Location
 from danq.inference.variants.allele_scores import LOGIT, PRODUCT
 from danq.inference.variants.background import Background, ranks
 from danq.inference.variants.finished_blocks import Parts, folder_of
 from danq.inference.variants.input import Variants
 from danq.inference.variants.prepare import VariantOptions, prepare
-from danq.inference.variants.run import Progress, VariantRun
+from danq.inference.variants.run import VariantRun
 from danq.inference.variants.run_summary import (
     VariantSummary,
     finished_run,
@@ -31,6 +30,7 @@ from danq.inference.variants.run_summary import (
     write_rejects,
 )
 from danq.output import check_target
+from danq.typing import Location, Progress
 
 CHUNK_VALUES = 1 << 26
 """Values that are sorted at once: 256 MB."""

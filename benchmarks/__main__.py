@@ -11,24 +11,24 @@ from __future__ import annotations
 import importlib
 import time
 
-from benchmarks.command import options
-from benchmarks.rounds import machine, show, write
+from benchmarks.harness.command import options
+from benchmarks.harness.timing import machine, show, write
 from danq.device import set_threads
 
 PARTS = (
     "inference",
     "training_step",
-    "conv",
+    "convolution",
     "mutagenesis",
     "variants",
-    "ranking",
+    "ranking_metrics",
     "labels",
-    "loader",
-    "waiting",
+    "batch_loading",
+    "data_wait",
 )
-"""Modules with a ``measure``; ``waiting`` trains, so it comes last."""
+"""Modules with a ``measure``; ``data_wait`` trains, so it comes last."""
 
-ONCE = {"waiting"}
+ONCE = {"data_wait"}
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     for name in PARTS:
         if name in chosen.only:
             begun = time.perf_counter()
-            measure = importlib.import_module(f"benchmarks.{name}").measure
+            measure = importlib.import_module(f"benchmarks.speed.{name}").measure
             rounds = 1 if name in ONCE else chosen.rounds
             part = measure(quick=chosen.quick, rounds=rounds)
             rows += part

@@ -27,7 +27,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def write_trio() -> Callable[..., list[Path]]:
     """Writes train.mat, valid.mat and test.mat of DeepSEA's layout."""
-    path = ROOT / "benchmarks" / "deepsea_trio.py"
+    path = ROOT / "benchmarks" / "studies" / "deepsea_trio.py"
     spec = importlib.util.spec_from_file_location("deepsea_trio", path)
     assert spec is not None
     assert spec.loader is not None

@@ -24,7 +24,7 @@ PRESETS: dict[str, Architecture] = {
         temporal_dropout=0.0,
         dense=(925,),
     ),
-    # Genomes of 10-100 Mb on a laptop; numbers chosen on yeast chrXV, see benchmarks/yeast.md.
+    # For genomes of 10-100 Mb; chosen on yeast chrXV, see benchmarks/studies/yeast.md.
     "danq-small": Architecture(filters=512, width=26, pool=13, hidden=64, dense=(512,)),
 }
 

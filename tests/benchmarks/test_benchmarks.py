@@ -45,7 +45,7 @@ class Without:
         return None if absent else self.finder.find_spec(name, path, target)
 
 sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
-runpy.run_module("benchmarks.gpu", run_name="__main__", alter_sys=True)
+runpy.run_module("benchmarks.speed.gpu", run_name="__main__", alter_sys=True)
 """
 
 
@@ -141,11 +141,18 @@ def test_without_real_data_the_training_is_skipped_with_a_line(report: dict):
 
 @pytest.mark.slow
 def test_the_share_of_waiting_is_measured_on_yeast(shared_data: Path, tmp_path: Path):
-    out = tmp_path / "waiting.json"
+    out = str(tmp_path / "wait.json")
     run(
-        "-m", "benchmarks", "--quick", "--only", "waiting", "--out", str(out), data=str(shared_data)
+        "-m",
+        "benchmarks",
+        "--quick",
+        "--only",
+        "data_wait",
+        "--out",
+        str(out),
+        data=str(shared_data),
     )
-    (row,) = json.loads(out.read_text())["rows"]
+    (row,) = json.loads(Path(out).read_text())["rows"]
     assert row["details"]["windows"] == 1_024
     assert 0 <= row["value"] <= 100
 
@@ -179,7 +186,7 @@ def test_the_gpu_benchmark_runs_with_little_more_than_torch(tmp_path: Path):
 def test_the_gpu_benchmark_goes_on_after_a_failure():
     code = """
 import sys; sys.argv = ["gpu", "--device", "cpu", "--quick", "--epoch-windows", "0"]
-import benchmarks.gpu as gpu
+import benchmarks.speed.gpu as gpu
 whole = gpu.measure
 def measure(work, variant, *rest):
     if variant == "eager bf16":
@@ -196,9 +203,9 @@ gpu.main()
 
 def test_the_model_measured_is_danq_at_its_published_size():
     code = """
-from benchmarks.card import parameters
-from benchmarks.products import products
-from benchmarks.yardstick import Size, Yardstick, danq_module
+from benchmarks.speed.device_peaks import parameters
+from benchmarks.speed.matrix_products import products
+from benchmarks.harness.reference_model import Size, Yardstick, danq_module
 size = Size()
 for model in (Yardstick(size), danq_module(size)):
     assert sum(p.numel() for p in model.parameters()) == parameters(size) == 46_929_039
@@ -214,7 +221,7 @@ print(size.conv_flop, size.lstm_flop, size.dense_flop)
 def test_known_effects_are_ranked(tmp_path):
     out = tmp_path / "demo"
     words = ["--size", "300000", "--epochs", "1", "--threads", "1"]
-    printed = run("-m", "benchmarks.known_effects", str(out), *words)
+    printed = run("-m", "benchmarks.studies.known_effects", str(out), *words)
     figures = dict(re.findall(r"^(\S.*?) {2,}(-?\d\.\d+)$", printed, re.MULTILINE))
     assert -1 <= float(figures["Spearman, all variants"]) <= 1
     known = {name: float(value) for name, value in figures.items() if name.endswith("known")}
@@ -222,4 +229,4 @@ def test_known_effects_are_ranked(tmp_path):
     assert sizes["breaking"] > 0.2
     assert sizes["neutral-outside"] < 0.01
     # What is there already is judged as it is.
-    assert run("-m", "benchmarks.known_effects", str(out)) == printed.split("\n", 1)[1]
+    assert run("-m", "benchmarks.studies.known_effects", str(out)) == printed.split("\n", 1)[1]

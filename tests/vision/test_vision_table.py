@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from benchmarks.vision import read, table
+from benchmarks.studies.vision import read, table
 from danq.errors import InputError
 from danq.vision.benchmark import Row, TaskReport
 

@@ -1,13 +1,13 @@
 """What filters that start as known motifs buy on yeast, beside words of the data and chance.
 
-    python -m benchmarks.start_values --out runs --seeds 1 2 3 [--epochs N] [--motifs FILE]
+    python -m benchmarks.studies.initial_filters --out runs --seeds 1 2 3 [--epochs N]
 
 Four starts of one model, danq-small's numbers throughout: "random" values; "words", the enriched
 words of the training data that danq takes by itself; "motifs", a collection's motifs by
 DanQ-JASPAR's rule; "factors", by the same rule the consensus sequences of yeast's factors that
-benchmarks.motifs asks after. The default collection is the consensus of JASPAR 2024 that
+benchmarks.studies.motifs asks after. The default collection is the consensus of JASPAR 2024 that
 DANQ_SHARED_DATA holds: human, so that it measures the rule and not the factors. Data and splits are
-those of benchmarks.yeast; its data set in --out is used if it is there. A run folder that exists is
+those of studies.yeast; its data set in --out is used if it is there. A run folder that exists is
 resumed.
 """
 
@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from benchmarks.motifs import COLLECTION, YEAST, consensus_motif
-from benchmarks.yeast import CONFIG, ROOT, write_sheet
+from benchmarks.studies.motifs import COLLECTION, YEAST, consensus_motif
+from benchmarks.studies.yeast import CONFIG, ROOT, write_sheet
 from danq.datasets import build_dataset
 from danq.genome.motif_files import write_meme
 from danq.inference.evaluation.evaluate import evaluate
@@ -54,7 +54,7 @@ def arms(motifs: Path, factors: Path) -> dict[str, dict[str, Any]]:
 
 
 def dataset_file(yeast: Path, out: Path) -> Path:
-    """The data set of benchmarks.yeast, built if it is not there."""
+    """The data set of benchmarks.studies.yeast, built if it is not there."""
     data, sheet = out / "yeast.h5", out / "tracks.tsv"
     if not data.exists():
         write_sheet(yeast, sheet)

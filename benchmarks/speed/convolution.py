@@ -1,6 +1,6 @@
 """Convolution, ReLU and max-pool: danq's look-up over codes against torch's layers.
 
-    python -m benchmarks.conv [--quick]
+    python -m benchmarks.speed.convolution [--quick]
 
 The same filters and the same windows; torch's layers get one-hot floats that are ready.
 """
@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.apart import Apart
-from benchmarks.rounds import Row, alternate, compare
-from benchmarks.yardstick import QUICK, Size, difference, one_hot, random_codes
+from benchmarks.harness.reference_model import QUICK, Size, difference, one_hot, random_codes
+from benchmarks.harness.subprocess_call import Apart
+from benchmarks.harness.timing import Row, alternate, compare
 from danq.core import OneHotConv
 
 PART = "conv + ReLU + pool"
@@ -95,6 +95,6 @@ def agreement(
 
 
 if __name__ == "__main__":
-    from benchmarks.command import main
+    from benchmarks.harness.command import main
 
     main(measure, __doc__)

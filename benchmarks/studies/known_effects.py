@@ -1,6 +1,6 @@
 """How well a model's effects of variants follow those that the simulator knows.
 
-    python -m benchmarks.known_effects OUT [--size 32000000] [--epochs 5]
+    python -m benchmarks.studies.known_effects OUT [--size 32000000] [--epochs 5]
 
 Trains ``danq-small`` as ``danq demo`` does, but on a larger genome and for longer, into the folder
 OUT, and ranks its variants: by the change of probability on the track that each was made for, or

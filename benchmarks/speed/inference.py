@@ -1,6 +1,6 @@
 """Forward passes of DanQ: danq in fp32 and bf16 against the yardstick, and against the limit.
 
-    python -m benchmarks.inference [--quick]
+    python -m benchmarks.speed.inference [--quick]
 
 danq reads codes and gives probabilities in numpy, through `danq.inference.predict_codes`. The
 yardstick reads one-hot floats that are ready; making them is not counted.
@@ -13,10 +13,17 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from benchmarks.apart import Apart
-from benchmarks.products import Limit
-from benchmarks.rounds import Row, alternate, compare, share
-from benchmarks.yardstick import QUICK, Size, Yardstick, matched, one_hot, random_codes
+from benchmarks.harness.reference_model import (
+    QUICK,
+    Size,
+    Yardstick,
+    matched,
+    one_hot,
+    random_codes,
+)
+from benchmarks.harness.subprocess_call import Apart
+from benchmarks.harness.timing import Row, alternate, compare, share
+from benchmarks.speed.matrix_products import Limit
 from danq.inference.engine.forward import predict_codes
 
 PART = "inference"
@@ -110,6 +117,6 @@ def run_bf16(model: Yardstick, hot: torch.Tensor, batch: int) -> torch.Tensor:
 
 
 if __name__ == "__main__":
-    from benchmarks.command import main
+    from benchmarks.harness.command import main
 
     main(measure, __doc__)

@@ -1,6 +1,6 @@
 """The share of its time that a training on yeast spends waiting for data.
 
-    python -m benchmarks.waiting [--quick]
+    python -m benchmarks.speed.data_wait [--quick]
 
 danq-small by the default recipe on a part of the real yeast set, one epoch. The data folder is
 named by DANQ_SHARED_DATA; without it there is nothing to measure.
@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.rounds import Row, skipped
-from benchmarks.yeast import CONFIG, ROOT, write_sheet
+from benchmarks.harness.timing import Row, skipped
+from benchmarks.studies.yeast import CONFIG, ROOT, write_sheet
 from danq.datasets import Dataset, build_dataset
 from danq.training import read_config, train
 
@@ -88,6 +88,6 @@ def _dataset(yeast: Path, work: Path, windows: int) -> Dataset:
 
 
 if __name__ == "__main__":
-    from benchmarks.command import main
+    from benchmarks.harness.command import main
 
     main(measure, __doc__)

@@ -1,6 +1,6 @@
 """AUROC and average precision of all tracks against scikit-learn, in one run.
 
-    python -m benchmarks.ranking [--quick]
+    python -m benchmarks.speed.ranking_metrics [--quick]
 
 455,024 windows and 919 tracks, as in DeepSEA's test set. scikit-learn is timed on a few of the
 tracks and its time scaled up by their number.
@@ -14,7 +14,7 @@ import numpy as np
 import sklearn
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from benchmarks.rounds import Row, alternate, compare, peak_bytes
+from benchmarks.harness.timing import Row, alternate, compare, peak_bytes
 from danq.evaluation.metrics import rank
 
 PART = "ranking"
@@ -74,6 +74,6 @@ def measure(*, quick: bool = False, rounds: int = 3) -> list[Row]:
 
 
 if __name__ == "__main__":
-    from benchmarks.command import main
+    from benchmarks.harness.command import main
 
     main(measure, __doc__)

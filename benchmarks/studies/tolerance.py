@@ -1,6 +1,6 @@
 """What a tolerance gives and costs in mutagenesis, on a trained model.
 
-    python -m benchmarks.tolerance runs/yeast/seed1 runs/yeast/yeast.h5 [--windows 8] [--out F.json]
+    python -m benchmarks.studies.tolerance runs/seed1 runs/yeast.h5 [--out F.json]
 
 Every single-base change of some test windows, one strand, fp32, at tolerance 0 and at rising ones,
 in turn. The error is the largest difference of a probability from that at tolerance 0, over all
@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.mutagenesis import changes
-from benchmarks.rounds import alternate, machine
+from benchmarks.harness.timing import alternate, machine
+from benchmarks.speed.mutagenesis import changes
 from danq._memory import kept_memory
 from danq.datasets import Dataset
 from danq.device import set_threads

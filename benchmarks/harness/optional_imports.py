@@ -1,6 +1,6 @@
 """Use a few modules of danq on a machine that lacks most of the libraries danq asks for.
 
-A machine with a card often has torch and little else. What `benchmarks.gpu` needs of danq computes
+A machine with a card often has torch and little else. What `speed.gpu` needs of danq computes
 with torch, numba and h5py alone, but the packages it lies in import more when they are entered,
 and shapes in signatures are jaxtyping's. Importing this module first makes room for that; where
 everything is installed it changes nothing.

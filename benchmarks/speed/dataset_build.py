@@ -1,8 +1,8 @@
 """Time, memory and size of building a data set.
 
-    python benchmarks/data_build.py --yeast FOLDER      real: 64 tracks of yeast ChIP-exo
-    python benchmarks/data_build.py [--scale 0.05]      simulated, a part of the human-size case
-    python benchmarks/data_build.py --human             simulated: 3 Gb, 919 tracks x 50,000 peaks
+    python -m benchmarks.speed.dataset_build --yeast FOLDER      real: 64 tracks of yeast ChIP-exo
+    python -m benchmarks.speed.dataset_build [--scale 0.05]      simulated, scaled human size
+    python -m benchmarks.speed.dataset_build --human             simulated human size
 
 The simulated case plants peaks in clusters, as regulatory DNA has them: of 15 million bins of
 200 bases about 2.2 million have a positive track, and bins without one are dropped. The
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-RECIPE = Path(__file__).resolve().parents[1] / "data/recipes/yeast"
+RECIPE = Path(__file__).resolve().parents[2] / "data/recipes/yeast"
 CONTIGS = 24
 TRACKS, PEAKS = 919, 50_000
 GENOME = 3_000_000_000

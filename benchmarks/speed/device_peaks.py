@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.yardstick import Size
+from benchmarks.harness.reference_model import Size
 
 
 def synchronize(device: torch.device) -> None:

@@ -1,6 +1,6 @@
 """Variant effects: `danq variants` on 10,000 SNVs against danq's plain engine.
 
-    python -m benchmarks.variants [--quick]
+    python -m benchmarks.speed.variants [--quick]
 
 SNVs on a random genome, one strand, tolerance 0, all tracks and scores to HDF5 or Parquet. The
 plain engine evaluates the reference and the alternate window of a fifth of the SNVs, scaled up.
@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.rounds import Row, alternate, compare
-from benchmarks.yardstick import QUICK, Size, danq_model, matched, random_codes
+from benchmarks.harness.reference_model import QUICK, Size, danq_model, matched, random_codes
+from benchmarks.harness.timing import Row, alternate, compare
 from danq.genome.alphabet import decode
 from danq.inference.engine.forward import predict_codes
 from danq.inference.engine.incremental import Incremental
@@ -148,6 +148,6 @@ def write_inputs(folder: Path, count: int, window: int, seed: int = 0) -> None:
 
 
 if __name__ == "__main__":
-    from benchmarks.command import main
+    from benchmarks.harness.command import main
 
     main(measure, __doc__)

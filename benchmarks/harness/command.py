@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.rounds import Row, machine, show, write
+from benchmarks.harness.timing import Row, machine, show, write
 from danq.device import set_threads
 
 

@@ -1,6 +1,6 @@
 """Train danq-small by its default recipe on yeast, and judge it on a chromosome held out.
 
-    python -m benchmarks.yeast --out /tmp/yeast --seeds 1 2 3
+    python -m benchmarks.studies.yeast --out /tmp/yeast --seeds 1 2 3
 
 The 64 ChIP-exo tracks with the most positive 200-bp bins; chrXV chooses, chrIV judges. The data
 folder is named by DANQ_SHARED_DATA. A seed whose run folder exists is resumed.
@@ -27,7 +27,7 @@ from danq.inference.evaluation.evaluate import evaluate
 from danq.models import load_model
 from danq.training import read_config, train
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "data/recipes/yeast/yeast.toml"
 TRACKS = 64
 # IUPAC consensus of the two general regulatory factors, both well known.

@@ -1,6 +1,6 @@
 """How many windows a second and core the loader delivers: codes and labels, augmented.
 
-    python -m benchmarks.loader [--quick] [--human] [--dataset FILE.h5] [--batch-size N]
+    python -m benchmarks.speed.batch_loading [--quick] [--human] [--dataset FILE.h5]
 
 Without a file it makes a set in memory: random bases and random sparse labels, 1,000-base
 windows and 919 tracks, 100 Mb of genome and 200,000 windows; ``--human`` takes 3 Gb and
@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.rounds import Row, show
-from benchmarks.synthetic import random_dataset
+from benchmarks.harness.synthetic_data import random_dataset
+from benchmarks.harness.timing import Row, show
 from danq.datasets import Batches, Dataset
 
 PART = "loader"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmarks.yardstick import Size
+from benchmarks.harness.reference_model import Size
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 

@@ -1,10 +1,10 @@
 """Which motifs trained models have learned: those planted by the simulator, and yeast's known ones.
 
-    python -m benchmarks.motifs demo danq-demo
-    python -m benchmarks.motifs yeast runs/seed1 runs/yeast.h5
+    python -m benchmarks.studies.motifs demo danq-demo
+    python -m benchmarks.studies.motifs yeast runs/seed1 runs/yeast.h5
 
 The first holds the filters of a demo (`danq demo`) against the simulation's truth, the second
-those of a yeast model (`python -m benchmarks.yeast`) against consensus sequences of known factors.
+those of a yeast model (`benchmarks.studies.yeast`) against consensus sequences of known factors.
 Among the targets stand shuffled motifs and, from the folder that DANQ_SHARED_DATA names, if it is
 there, human ones.
 """
@@ -26,7 +26,7 @@ from danq.interpretation.motifs.filters import RULES
 from danq.interpretation.motifs.recovery import recovery
 from danq.simulation.truth import read_truth
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 COLLECTION = "motifs-human/jaspar_2024_consensus.meme.gz"
 YEAST = {
     "Reb1": "RTTACCCGS",

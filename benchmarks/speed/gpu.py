@@ -1,6 +1,6 @@
 """DanQ on a GPU: plain PyTorch in eager fp32 and bf16 against danq, and one epoch with its data.
 
-    python -m benchmarks.gpu [--out FILE.json] [--device cuda] [--quick]
+    python -m benchmarks.speed.gpu [--out FILE.json] [--device cuda] [--quick]
 
 Runs unattended; it needs torch, lightning, numba, h5py and click. A measurement that fails (too
 little memory, say) becomes a line that says so, and the others go on. All models have the same
@@ -22,11 +22,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.bare import REPLACED  # before anything of danq
-from benchmarks.card import abilities, least_bytes, parameters, repeat, synchronize
-from benchmarks.rounds import machine, write
-from benchmarks.synthetic import random_dataset
-from benchmarks.yardstick import QUICK, Size, danq_module, matched, one_hot, random_codes
+from benchmarks.harness.optional_imports import REPLACED  # before anything of danq
+from benchmarks.harness.reference_model import (
+    QUICK,
+    Size,
+    danq_module,
+    matched,
+    one_hot,
+    random_codes,
+)
+from benchmarks.harness.synthetic_data import random_dataset
+from benchmarks.harness.timing import machine, write
+from benchmarks.speed.device_peaks import abilities, least_bytes, parameters, repeat, synchronize
 from danq.datasets.batches import Batches
 from danq.datasets.dataset import Dataset
 from danq.device import Precision, autocast, resolve_device, set_threads

@@ -3,7 +3,7 @@
     for seed in 0 1 2; do
         danq vision bench gait --seeds 1 --seed $seed --threads 1 --out bench/gait$seed.json
     done
-    python -m benchmarks.vision bench/*.json
+    python -m benchmarks.studies.vision bench/*.json
 
 One line a task: the main figure of the task's first system, then of its other systems and of the
 baselines, each target with whether it was met, and the seconds that all systems of one seed took.

@@ -1,6 +1,6 @@
 """Labels of bins against bedtools, and letters of FASTA to codes.
 
-    python -m benchmarks.labels [--quick]
+    python -m benchmarks.speed.labels [--quick]
 
 Labels: from peak files on disk to one bit a bin and track. bedtools does the same work with
 ``bedtools coverage -sorted``: the bases of each bin that a track's peaks cover. Its text is thrown
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.rounds import Row, alternate, compare, skipped
+from benchmarks.harness.timing import Row, alternate, compare, skipped
 from danq.datasets.grid import Geometry, Grid
 from danq.datasets.label_bits import set_bits
 from danq.datasets.peaks import find_positives
@@ -175,6 +175,6 @@ def _rate(name: str, letters: int, call, rounds: int) -> Row:
 
 
 if __name__ == "__main__":
-    from benchmarks.command import main
+    from benchmarks.harness.command import main
 
     main(measure, __doc__)

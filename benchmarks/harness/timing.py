@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.apart import Apart
+from benchmarks.harness.subprocess_call import Apart
 
 Call = Callable[[], Any]
 

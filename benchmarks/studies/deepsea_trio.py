@@ -1,6 +1,6 @@
 """Three files of DeepSEA's layout, at any size, from which something can be learnt.
 
-``python -m benchmarks.deepsea_trio OUT --rows 40000 800 4000`` writes ``train.mat`` (MATLAB v7.3,
+``python -m benchmarks.studies.deepsea_trio OUT --rows 40000 800 4000`` writes ``train.mat`` (v7.3,
 which is HDF5), ``valid.mat`` and ``test.mat`` (MATLAB v5) with DeepSEA's names, shapes, dtypes and
 order of channels (A, G, C, T), and ``names.txt``. The second half of each file is the reverse
 complement of the first. Every track reads one of `MOTIFS` random motifs: it is positive where

@@ -1,6 +1,6 @@
 """Saturation mutagenesis of one sequence: exact increments against every window by itself.
 
-    python -m benchmarks.mutagenesis [--quick]
+    python -m benchmarks.speed.mutagenesis [--quick]
 
 All single-base changes of 1000 bases, 3,001 windows with the unchanged one, one strand. The
 yardstick and danq's plain engine evaluate every window; danq's mutagenesis computes once what the
@@ -12,10 +12,17 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from benchmarks.apart import Apart
-from benchmarks.inference import run, yardstick
-from benchmarks.rounds import Row, alternate, compare
-from benchmarks.yardstick import QUICK, Size, danq_model, matched, one_hot, random_codes
+from benchmarks.harness.reference_model import (
+    QUICK,
+    Size,
+    danq_model,
+    matched,
+    one_hot,
+    random_codes,
+)
+from benchmarks.harness.subprocess_call import Apart
+from benchmarks.harness.timing import Row, alternate, compare
+from benchmarks.speed.inference import run, yardstick
 from danq.inference.engine.forward import predict_codes
 from danq.inference.engine.incremental import Incremental
 from danq.inference.mutagenesis.mutate import mutate
@@ -75,6 +82,6 @@ def changes(codes: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    from benchmarks.command import main
+    from benchmarks.harness.command import main
 
     main(measure, __doc__)

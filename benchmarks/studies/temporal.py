@@ -1,8 +1,8 @@
 """Is a recurrent layer still worth it? danq-small on yeast with other layers in its place.
 
-    python -m benchmarks.temporal --out runs/temporal --data runs/yeast.h5 [--epochs 2]
+    python -m benchmarks.studies.temporal --out runs/temporal --data runs/yeast.h5 [--epochs 2]
 
-The data set is the one that `python -m benchmarks.yeast` builds. Every model has the same filters
+The data set is the one that `benchmarks.studies.yeast` builds. Every model has the same filters
 and the same dense layers and sees the same windows in the same order, at the default recipe, for
 so many epochs. Accuracy is that of chrIV; the speed of a training step is timed in turn afterwards.
 """
@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.rounds import alternate
-from benchmarks.training_step import STEPS, step
+from benchmarks.harness.timing import alternate
+from benchmarks.speed.training_step import STEPS, step
 from danq.datasets import Dataset
 from danq.device import resolve_device, resolve_precision, set_threads
 from danq.inference.evaluation.evaluate import evaluate

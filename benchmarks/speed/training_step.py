@@ -1,6 +1,6 @@
 """A training step of DanQ: forward, loss, backward and optimiser step, against the yardstick.
 
-    python -m benchmarks.training_step [--quick]
+    python -m benchmarks.speed.training_step [--quick]
 
 A call takes a few steps in a row, danq's under `danq._memory.kept_memory` as `danq train` does.
 
@@ -18,11 +18,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.apart import Apart
-from benchmarks.inference import of_limit
-from benchmarks.products import Limit
-from benchmarks.rounds import Row, alternate, compare, share
-from benchmarks.yardstick import QUICK, Size, difference, matched, one_hot, random_codes
+from benchmarks.harness.reference_model import (
+    QUICK,
+    Size,
+    difference,
+    matched,
+    one_hot,
+    random_codes,
+)
+from benchmarks.harness.subprocess_call import Apart
+from benchmarks.harness.timing import Row, alternate, compare, share
+from benchmarks.speed.inference import of_limit
+from benchmarks.speed.matrix_products import Limit
 from danq._memory import kept_memory
 from danq.core import CnnRnn
 from danq.device import Precision, autocast
@@ -123,6 +130,6 @@ def agreement(size: Size, precision: Precision) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    from benchmarks.command import main
+    from benchmarks.harness.command import main
 
     main(measure, __doc__)

@@ -14,12 +14,12 @@ from danq.datasets import Dataset
 from danq.demo import PARTS, DemoReport, ceilings, demo
 from danq.demo.effects import compare_effects, score_variants
 from danq.errors import InputError
-from danq.genome.alphabet import reverse_complement
 from danq.genome.fasta import read_fasta
+from danq.genome.nucleotide_codes import reverse_complement
 from danq.inference import predict_codes
 from danq.models import load_model
+from danq.simulation.ground_truth import KnownVariant
 from danq.simulation.simulator import read_truth
-from danq.simulation.truth import KnownVariant
 
 SMALL = {"filters": 48, "width": 14, "hidden": 8, "dense": (16,)}
 FP32 = {"precision": "fp32"}

@@ -247,7 +247,7 @@ def test_a_module_that_is_imported_first_hides_no_name(module: str):
 
 
 def test_packed_windows_load_no_readers_of_files():
-    code = "import sys, danq.genome.packed; print(*sys.modules)"
+    code = "import sys, danq.genome.packed_genome; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )

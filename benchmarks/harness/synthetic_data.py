@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from danq.datasets.dataset import Dataset
-from danq.genome.packed import PackedGenome
+from danq.genome.packed_genome import PackedGenome
 
 CONTIGS = 10
 

@@ -21,13 +21,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.harness.timing import Row, alternate, compare, skipped
-from danq.datasets.grid import Geometry, Grid
+from danq.datasets.bin_grid import Geometry, Grid
 from danq.datasets.label_bits import set_bits
-from danq.datasets.peaks import find_positives
-from danq.datasets.tracks import Track, find_tracks
-from danq.genome.alphabet import decode, encode
+from danq.datasets.peak_labels import find_positives
+from danq.datasets.track_files import Track, find_tracks
+from danq.genome.bin_coverage import least_cover
 from danq.genome.fasta import read_fasta
-from danq.genome.labels import least_cover
+from danq.genome.nucleotide_codes import decode, encode
 
 PART, NAME = "labels", "peak files to labels, against bedtools"
 BIN, OVERLAP = 200, 0.5

@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.harness.reference_model import QUICK, Size, danq_model, matched, random_codes
 from benchmarks.harness.timing import Row, alternate, compare
-from danq.genome.alphabet import decode
+from danq.genome.nucleotide_codes import decode
 from danq.inference.engine.forward import predict_codes
 from danq.inference.engine.incremental import Incremental
 from danq.inference.variants.score import score_variants

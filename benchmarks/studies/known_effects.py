@@ -21,8 +21,8 @@ import danq
 from danq.demo.chain import demo
 from danq.genome.fasta import Genome
 from danq.models import Model, load_model
+from danq.simulation.ground_truth import Truth, read_truth
 from danq.simulation.simulated_variants import allele_windows
-from danq.simulation.truth import Truth, read_truth
 
 CHANGING = ("breaking", "releasing")
 

@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from danq.genome.motif import IUPAC, LETTERS, Motif
 from danq.genome.motif_files import read_motifs
+from danq.genome.motif_matrix import IUPAC, LETTERS, Motif
 from danq.interpretation import MotifReport, find_motifs
 from danq.interpretation.motifs.filters import RULES
 from danq.interpretation.motifs.recovery import recovery
-from danq.simulation.truth import read_truth
+from danq.simulation.ground_truth import read_truth
 
 ROOT = Path(__file__).resolve().parents[2]
 COLLECTION = "motifs-human/jaspar_2024_consensus.meme.gz"

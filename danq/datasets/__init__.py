@@ -6,8 +6,8 @@ from danq.datasets.batches import Batches
 from danq.datasets.build import build_dataset, label_genome
 from danq.datasets.convert import convert_dataset
 from danq.datasets.dataset import Dataset
-from danq.datasets.dataset_info import BuildSummary, summarise
-from danq.datasets.tracks import Track, find_tracks
+from danq.datasets.dataset_summary import BuildSummary, summarise
+from danq.datasets.track_files import Track, find_tracks
 
 __all__ = [
     "Batches",

@@ -10,9 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from danq.datasets.dataset import Dataset
-from danq.datasets.dataset_info import BuildSummary, summarise
-from danq.datasets.grid import (
+from danq.datasets.bin_grid import (
     Geometry,
     Grid,
     assign_splits,
@@ -20,17 +18,19 @@ from danq.datasets.grid import (
     drop_overlapping,
     drop_poor_windows,
 )
+from danq.datasets.dataset import Dataset
+from danq.datasets.dataset_format import SPLITS
+from danq.datasets.dataset_summary import BuildSummary, summarise
 from danq.datasets.label_bits import set_bits
 from danq.datasets.negatives import thin_negatives
-from danq.datasets.peaks import IntervalReader, Positives, by_contig, find_positives
-from danq.datasets.schema import SPLITS
+from danq.datasets.peak_labels import IntervalReader, Positives, by_contig, find_positives
 from danq.datasets.splits import held_out
-from danq.datasets.tracks import Track, find_tracks
+from danq.datasets.track_files import Track, find_tracks
 from danq.errors import InputError
-from danq.genome.contigs import read_chrom_map
+from danq.genome.bin_coverage import least_cover
+from danq.genome.contig_names import read_chrom_map
 from danq.genome.fasta import Genome
-from danq.genome.labels import least_cover
-from danq.genome.packed import PackedGenome
+from danq.genome.packed_genome import PackedGenome
 from danq.output import check_target
 
 log = logging.getLogger("danq")

@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from danq.datasets.arrays import open_arrays
+from danq.datasets.array_files import open_arrays
 from danq.datasets.dataset import Dataset
-from danq.datasets.dataset_info import BuildSummary, summarise
-from danq.datasets.pairs import PairFinder
-from danq.datasets.schema import SPLITS
-from danq.datasets.sequences import Labels, Sequences, blocks, check_channels, find_pairs
+from danq.datasets.dataset_format import SPLITS
+from danq.datasets.dataset_summary import BuildSummary, summarise
+from danq.datasets.one_hot_arrays import Labels, Sequences, blocks, check_channels, find_pairs
+from danq.datasets.reverse_complement_pairs import PairFinder
 from danq.errors import InputError
-from danq.genome.packed import PackedGenome
+from danq.genome.packed_genome import PackedGenome
 from danq.output import check_target
 from danq.track_names import track_names
 from danq.typing import Codes, IntRow, LabelBatch, Progress

@@ -15,11 +15,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from danq._version import __version__
-from danq.datasets import schema
-from danq.datasets.hdf5 import writing
+from danq.datasets.dataset_format import (
+    ARRAYS,
+    FORMAT_VERSION,
+    MAGIC,
+    SPLITS,
+    TEXTS,
+    open_file,
+)
+from danq.datasets.hdf5_writer import writing
 from danq.datasets.label_bits import count_bits, read_bits
 from danq.errors import InputError
-from danq.genome.packed import PackedGenome
+from danq.genome.packed_genome import PackedGenome
 from danq.output import replacing
 from danq.typing import CodeBatch, IntRow, LabelBatch
 
@@ -91,7 +98,7 @@ class Dataset:
             raise self._mismatch("names, groups, sources and peaks of tracks differ in number")
         if windows and int(self.contig.max()) >= len(self.genome.names):
             raise self._mismatch(f"contig number {self.contig.max()} is not in the genome")
-        if windows and int(self.split.max()) >= len(schema.SPLITS):
+        if windows and int(self.split.max()) >= len(SPLITS):
             raise self._mismatch(f"split number {self.split.max()} is above 2")
 
     def _mismatch(self, problem: str) -> InputError:
@@ -113,10 +120,10 @@ class Dataset:
             format version, or lacks or contradicts a part of itself.
         """
         path = Path(path)
-        with schema.open_file(path) as file:
+        with open_file(path) as file:
             try:
-                arrays: dict[str, Any] = {name: file[name][()] for name in schema.ARRAYS}  # pyright: ignore[reportIndexIssue]
-                texts = {name: tuple(file[name].asstr()[()]) for name in schema.TEXTS}  # pyright: ignore[reportAttributeAccessIssue]
+                arrays: dict[str, Any] = {name: file[name][()] for name in ARRAYS}  # pyright: ignore[reportIndexIssue]
+                texts = {name: tuple(file[name].asstr()[()]) for name in TEXTS}  # pyright: ignore[reportAttributeAccessIssue]
             except OSError as error:
                 raise InputError(
                     f"HDF5 cannot read it ({error})", file=path, remedy="Copy or build it again"
@@ -170,8 +177,8 @@ class Dataset:
 
     def _write(self, file: h5py.File) -> None:
         attributes: dict[str, Any] = {
-            "magic": schema.MAGIC,
-            "format_version": schema.FORMAT_VERSION,
+            "magic": MAGIC,
+            "format_version": FORMAT_VERSION,
             "window": self.window,
             "bin": self.bin,
             "stride": self.stride,
@@ -184,7 +191,9 @@ class Dataset:
             file.attrs[name] = value
         genome = self.genome
         for name, texts in zip(
-            schema.TEXTS, (genome.names, self.tracks, self.groups, self.sources), strict=True
+            TEXTS,
+            (genome.names, self.tracks, self.groups, self.sources),
+            strict=True,
         ):
             file.create_dataset(name, data=list(texts), dtype=h5py.string_dtype())
         plain = {
@@ -196,7 +205,7 @@ class Dataset:
             "tracks/peaks": self.peaks,
         }
         for name, array in plain.items():
-            file.create_dataset(name, data=array, dtype=schema.ARRAYS[name])
+            file.create_dataset(name, data=array, dtype=ARRAYS[name])
         squeezed = {
             "windows/contig": self.contig,
             "windows/start": self.start,
@@ -208,7 +217,7 @@ class Dataset:
             file.create_dataset(
                 name,
                 data=array,
-                dtype=schema.ARRAYS[name],
+                dtype=ARRAYS[name],
                 chunks=rows,
                 compression="gzip",
                 compression_opts=1,
@@ -335,7 +344,7 @@ class Dataset:
 
     @cached_property
     def _positives(self) -> IntRow:
-        counts = np.zeros((len(schema.SPLITS), 8 * self.packed.shape[1]), dtype=np.int64)
+        counts = np.zeros((len(SPLITS), 8 * self.packed.shape[1]), dtype=np.int64)
         count_bits(np.ascontiguousarray(self.packed), self.split, counts)
         return counts[:, : len(self.tracks)]
 
@@ -369,6 +378,6 @@ def split_number(split: str) -> int:
     InputError
         When there is no split of that name.
     """
-    if split not in schema.SPLITS:
-        raise InputError(f"no split '{split}'", remedy=f"There are {', '.join(schema.SPLITS)}")
-    return schema.SPLITS.index(split)
+    if split not in SPLITS:
+        raise InputError(f"no split '{split}'", remedy=f"There are {', '.join(SPLITS)}")
+    return SPLITS.index(split)

@@ -7,8 +7,8 @@ import logging
 import numpy as np
 
 from danq._jit import kernel
-from danq.datasets.grid import BLOCK, NEGATIVE, Grid
-from danq.genome.packed import PackedGenome
+from danq.datasets.bin_grid import BLOCK, NEGATIVE, Grid
+from danq.genome.packed_genome import PackedGenome
 from danq.typing import IntRow
 
 log = logging.getLogger("danq")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from danq._jit import kernel
-from danq.datasets.arrays import Array
+from danq.datasets.array_files import Array
 from danq.errors import InputError
 from danq.typing import Codes, IntRow, LabelBatch
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from danq.datasets.schema import SPLITS
+from danq.datasets.dataset_format import SPLITS
 from danq.errors import InputError
-from danq.genome.contigs import parse_region
+from danq.genome.regions import parse_region
 
 log = logging.getLogger("danq")
 

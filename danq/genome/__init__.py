@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from danq._lazy import lazy_names
+from danq.genome.motif_matrix import Motif, scan
 
 # Tables, FASTA indices and motif files load libraries that packed windows can do without.
-from danq.genome.alphabet import decode, encode, reverse_complement
-from danq.genome.motif import Motif, scan
-from danq.genome.packed import PackedGenome
+from danq.genome.nucleotide_codes import decode, encode, reverse_complement
+from danq.genome.packed_genome import PackedGenome
 from danq.genome.shuffle import dinucleotide_shuffle
 
 if TYPE_CHECKING:

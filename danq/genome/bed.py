@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from danq.errors import InputError
-from danq.genome.files import open_bytes
+from danq.genome.input_files import open_bytes
 
 COLUMNS = {
     "chrom": pl.String,
@@ -83,7 +83,7 @@ def check_bounds(bed: pl.DataFrame, lengths: Mapping[str, int], path: str | Path
         Table of :func:`read_bed`, whole or filtered, 0-based half-open.
     lengths
         Length in bases of each contig, under the names of ``bed``. Intervals on other
-        contigs are not checked: :func:`danq.genome.contigs.match_contigs` is for those.
+        contigs are not checked: :func:`danq.genome.contig_names.match_contigs` is for those.
     path
         File that ``bed`` came from, for the error.
 

@@ -13,7 +13,9 @@ from typing import BinaryIO
 import numpy as np
 
 from danq.errors import InputError
-from danq.genome.alphabet import (
+from danq.genome.fasta_index import duplicate_name, headless, nameless, open_index, readable_fasta
+from danq.genome.input_files import damaged, open_bytes
+from danq.genome.nucleotide_codes import (
     LINE_CODES,
     REFUSED,
     SKIPPED,
@@ -21,9 +23,8 @@ from danq.genome.alphabet import (
     refused_letter,
     translate,
 )
-from danq.genome.fai import duplicate_name, headless, nameless, open_index, readable_fasta
-from danq.genome.files import damaged, open_bytes
-from danq.genome.packed import PackedGenome, check_stretch
+from danq.genome.packed_genome import PackedGenome
+from danq.genome.regions import check_interval
 from danq.typing import Codes
 
 BLOCK = 1 << 20
@@ -108,7 +109,7 @@ class Genome:
             When the genome has no such contig, the stretch leaves it, a letter stands for
             no base, or the file does not fit its index.
         """
-        check_stretch(self.contigs, contig, start, end)
+        check_interval(self.contigs, contig, start, end)
         stop = self.contigs[contig] if end is None else end
         codes = np.empty(stop - start, dtype=np.uint8)
         for low in range(start, stop, BLOCK):

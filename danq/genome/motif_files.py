@@ -13,8 +13,8 @@ from Bio import motifs as bio
 from numpy.typing import ArrayLike
 
 from danq.errors import InputError
-from danq.genome.files import open_bytes
-from danq.genome.motif import LETTERS, UNIFORM, Motif, check_background, scan
+from danq.genome.input_files import open_bytes
+from danq.genome.motif_matrix import LETTERS, UNIFORM, Motif, check_background, scan
 from danq.output import replacing
 
 __all__ = ["Motif", "check_background", "read_motifs", "scan", "write_meme"]

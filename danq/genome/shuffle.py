@@ -8,7 +8,7 @@ import numpy as np
 
 from danq._jit import kernel
 from danq.errors import InputError
-from danq.genome.alphabet import N
+from danq.genome.nucleotide_codes import N
 from danq.typing import Codes
 
 SYMBOLS = N + 1

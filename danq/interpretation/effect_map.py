@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from danq.errors import InputError
-from danq.genome.alphabet import N
+from danq.genome.nucleotide_codes import N
 from danq.interpretation.logo import draw_logo
 from danq.typing import Codes
 

@@ -14,7 +14,7 @@ from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 
 from danq.errors import InputError
-from danq.genome.alphabet import LETTERS
+from danq.genome.nucleotide_codes import LETTERS
 
 # Okabe & Ito, https://jfly.uni-koeln.de/color (2008): apart for every kind of colour vision.
 COLOURS = ("#009e73", "#0072b2", "#e69f00", "#d55e00")

@@ -10,12 +10,12 @@ import numpy as np
 from jaxtyping import Float64
 
 from danq.errors import InputError
-from danq.genome.alphabet import decode
-from danq.genome.packed import PackedGenome
+from danq.genome.nucleotide_codes import decode
+from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import anchored_windows, from_table
-from danq.simulation.model import BindingModel
-from danq.simulation.planting import Part, Site
-from danq.simulation.truth import KnownVariant
+from danq.simulation.binding_model import BindingModel
+from danq.simulation.ground_truth import KnownVariant
+from danq.simulation.plant_motifs import Part, Site
 from danq.typing import CodeBatch, Codes
 
 SHARES = {

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from danq.errors import InputError
-from danq.genome.alphabet import LETTERS
+from danq.genome.nucleotide_codes import LETTERS
 from danq.output import replacing_folder
 from danq.simulation.background_sequence import background
-from danq.simulation.model import BindingModel
-from danq.simulation.planting import Planter
+from danq.simulation.binding_model import BindingModel
+from danq.simulation.ground_truth import KnownVariant, Truth, read_truth
+from danq.simulation.plant_motifs import Planter
 from danq.simulation.simulated_variants import pick_variants, write_vcf
-from danq.simulation.truth import KnownVariant, Truth, read_truth
 from danq.typing import Codes
 
 __all__ = ["KnownVariant", "Truth", "read_truth", "simulate"]

@@ -15,9 +15,9 @@ import torch
 
 from danq.core import CnnRnn
 from danq.datasets.dataset import Dataset
-from danq.genome.alphabet import decode, reverse_complement
-from danq.genome.kmers import count_gapped_kmers, word_bases
+from danq.genome.gapped_kmers import count_gapped_kmers, word_bases
 from danq.genome.motif_files import Motif
+from danq.genome.nucleotide_codes import decode, reverse_complement
 from danq.models import first_layer
 
 GAPS = range(9)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from danq.datasets.dataset import Dataset
-from danq.genome.packed import PackedGenome
+from danq.genome.packed_genome import PackedGenome
 from danq.models import save_model
 from danq.models.architecture import Architecture
 from danq.models.model_file import untrained

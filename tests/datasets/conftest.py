@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from danq.datasets import Dataset
-from danq.genome.alphabet import decode
-from danq.genome.packed import PackedGenome
+from danq.genome.nucleotide_codes import decode
+from danq.genome.packed_genome import PackedGenome
 
 LENGTHS = {"one": 6_100, "two": 4_000, "three": 3_050}
 

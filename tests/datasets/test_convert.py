@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from danq.datasets import Batches, Dataset, convert_dataset, sequences
+from danq.datasets import Batches, Dataset, convert_dataset, one_hot_arrays
 from danq.datasets.convert import read_arrays
 from danq.errors import InputError
 
@@ -75,8 +75,8 @@ def test_a_trio_holds_what_scipy_and_h5py_read(tmp_path: Path, write_trio, compr
 @pytest.mark.parametrize("rows", [5, 16384])
 def test_blocks_and_slabs_change_nothing(trio, tmp_path, monkeypatch, rows: int, most: int):
     whole = read_arrays(trio).digest
-    monkeypatch.setattr(sequences, "ROWS", rows)
-    monkeypatch.setattr(sequences, "SLAB", most)
+    monkeypatch.setattr(one_hot_arrays, "ROWS", rows)
+    monkeypatch.setattr(one_hot_arrays, "SLAB", most)
     assert read_arrays(trio).digest == whole
 
 

@@ -7,7 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
-from danq.datasets import Dataset, schema
+from danq.datasets import Dataset
+from danq.datasets import dataset_format as layout
 from danq.errors import InputError
 
 FLIP = np.array([3, 2, 1, 0, 4], dtype=np.uint8)
@@ -64,8 +65,8 @@ def test_the_file_is_as_its_schema_says(dataset: Dataset, tmp_path: Path):
         assert file.attrs["format_version"] == 1
         names: list[str] = []
         file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
-        assert set(names) == {*schema.ARRAYS, *schema.TEXTS}
-        assert {name: file[name].dtype.str for name in schema.ARRAYS} == schema.ARRAYS
+        assert set(names) == {*layout.ARRAYS, *layout.TEXTS}
+        assert {name: file[name].dtype.str for name in layout.ARRAYS} == layout.ARRAYS
         assert file["labels"].shape == (90, 2)
 
 

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 
-from danq.datasets import grid as g
+from danq.datasets import bin_grid as g
 from danq.datasets.negatives import (
     GC_STEPS,
     _count_gc,
@@ -13,7 +13,7 @@ from danq.datasets.negatives import (
     gc_classes,
     thin_negatives,
 )
-from danq.genome.packed import PackedGenome
+from danq.genome.packed_genome import PackedGenome
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from danq.errors import InputError
 from danq.genome import fasta
-from danq.genome.alphabet import decode, encode
 from danq.genome.fasta import Genome, read_fasta
+from danq.genome.nucleotide_codes import decode, encode
 
 RECORDS = {
     "chr1": "ACGTNNRYacgtuTTGACCAGATTACA" * 5,

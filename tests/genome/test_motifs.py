@@ -10,9 +10,9 @@ from Bio import motifs as bio
 from Bio.Seq import Seq
 
 from danq.errors import InputError
-from danq.genome import motif as kernels
-from danq.genome.alphabet import decode
+from danq.genome import motif_matrix as kernels
 from danq.genome.motif_files import Motif, read_motifs, scan, write_meme
+from danq.genome.nucleotide_codes import decode
 
 JASPAR = """>MA0001.1 AGL3
 A  [ 0  3 79 40 66 48 65 11 65  0 ]

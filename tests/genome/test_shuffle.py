@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from danq.errors import InputError
-from danq.genome.alphabet import decode, encode
+from danq.genome.nucleotide_codes import decode, encode
 from danq.genome.shuffle import _plain_shuffle, dinucleotide_shuffle
 
 

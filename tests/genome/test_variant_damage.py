@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from danq.errors import InputError
-from danq.genome.alphabet import encode
-from danq.genome.packed import PackedGenome
+from danq.genome.nucleotide_codes import encode
+from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import open_variants
-from danq.genome.variants.source import _piped
+from danq.genome.variants.open_variant_file import _piped
 
 GENOME = PackedGenome.from_contigs([("chr1", encode("ACGTTGCAACTGATCGGCTAAGTCCATGCA"))])
 HEAD = (

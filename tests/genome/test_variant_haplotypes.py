@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from danq.errors import InputError
-from danq.genome.alphabet import decode, encode
-from danq.genome.packed import PackedGenome
+from danq.genome.nucleotide_codes import decode, encode
+from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import (
     anchored_windows,
     from_table,

@@ -15,8 +15,8 @@ import pysam
 import pytest
 
 from danq.errors import InputError
-from danq.genome.alphabet import decode, encode
-from danq.genome.packed import PackedGenome
+from danq.genome.nucleotide_codes import decode, encode
+from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import (
     REASONS,
     VariantBlock,

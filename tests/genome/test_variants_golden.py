@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from danq.genome.alphabet import decode, encode
 from danq.genome.fasta import Genome
-from danq.genome.packed import PackedGenome
+from danq.genome.nucleotide_codes import decode, encode
+from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import (
     VariantBlock,
     anchored_windows,

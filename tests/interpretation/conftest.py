@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from danq.datasets.dataset import Dataset
-from danq.genome.packed import PackedGenome
+from danq.genome.packed_genome import PackedGenome
 from danq.models import Model, first_layer
 from danq.models.architecture import Architecture
 from danq.models.model_file import untrained

@@ -8,12 +8,12 @@ from Bio import motifs as bio
 from Bio.Seq import Seq
 
 from danq.errors import InputError
-from danq.genome.alphabet import encode, reverse_complement
-from danq.simulation import binding
+from danq.genome.nucleotide_codes import encode, reverse_complement
+from danq.simulation import binding_kernels
 from danq.simulation.background_sequence import BULK, ENTER, ISLAND, LEAVE, _plain_walk, background
-from danq.simulation.factors import CONSENSUS, RULES, motif
-from danq.simulation.model import BindingModel
-from danq.simulation.peaks import PeakShape
+from danq.simulation.binding_model import BindingModel
+from danq.simulation.factor_catalogue import CONSENSUS, RULES, motif
+from danq.simulation.peak_shape import PeakShape
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +74,12 @@ def test_affinities_are_a_sigmoid_of_biopythons_scores(model):
     )
     text = "ATTGATGCGCATGCGCACCAGTTTGCGCATGCGCGATCTGCGCACGCGCA"
     out = np.zeros((len(model.motifs), 2, len(text)), dtype=np.float32)
-    binding.affinities(
+    binding_kernels.affinities(
         encode(text), model.scores, model.widths, model.thresholds, model.temperature, out
     )
     for strand, oracle in enumerate((pssm, pssm.reverse_complement())):
         expected = 1 / (1 + np.exp(model.thresholds[number] - oracle.calculate(Seq(text))))
-        expected[expected < binding.FLOOR] = 0
+        expected[expected < binding_kernels.FLOOR] = 0
         assert out[number, strand, : expected.size] == pytest.approx(expected, abs=1e-4)
     assert out[number].max() > 0.9
 
@@ -93,10 +93,10 @@ def test_bound_kernel_and_plain_twin_agree(model):
     rules = np.stack([rule.row(model.names) for rule in (*model.rules, *upstream)])
     occupancy = np.append(occupancy, [0.9] * len(upstream))
     out = np.zeros((len(rules), 400), dtype=np.float32)
-    binding.bound(affinity, model.widths, rules, occupancy, out)
+    binding_kernels.bound(affinity, model.widths, rules, occupancy, out)
     assert (out > 0).sum() > 50
     assert out == pytest.approx(
-        binding._plain_bound(affinity, model.widths, rules, occupancy), abs=1e-5
+        binding_kernels._plain_bound(affinity, model.widths, rules, occupancy), abs=1e-5
     )
 
 

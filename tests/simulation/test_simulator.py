@@ -11,10 +11,10 @@ from Bio import SeqIO
 from sklearn.metrics import average_precision_score
 
 from danq.errors import InputError
-from danq.genome.alphabet import encode, reverse_complement
 from danq.genome.bed import check_bounds, read_bed
-from danq.genome.labels import positive_bins
-from danq.simulation.factors import RULES
+from danq.genome.bin_coverage import positive_bins
+from danq.genome.nucleotide_codes import encode, reverse_complement
+from danq.simulation.factor_catalogue import RULES
 from danq.simulation.simulator import Truth, read_truth, simulate
 
 SIZE = 900_000

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from danq.datasets.dataset import Dataset
-from danq.genome.packed import PackedGenome
+from danq.genome.packed_genome import PackedGenome
 
 MOTIF = np.array([2, 0, 3, 0, 0, 2, 1, 3], np.uint8)  # GATAAGCT
 

@@ -9,7 +9,7 @@ import torch
 from danq.datasets.batches import Batches
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError
-from danq.genome.packed import PackedGenome
+from danq.genome.packed_genome import PackedGenome
 from danq.training import device_batches
 from danq.training.device_batches import DeviceBatches, DeviceWindows, device_bytes
 

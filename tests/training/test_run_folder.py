@@ -12,7 +12,7 @@ import torch
 
 import danq.training.fit as fit_module
 from danq.errors import InputError
-from danq.genome.alphabet import decode
+from danq.genome.nucleotide_codes import decode
 from danq.training import read_config, train
 
 MODEL = {"filters": 12, "width": 11, "pool": 10, "hidden": 6, "dense": (8,)}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from danq.genome.motif import Motif
 from danq.genome.motif_files import write_meme
+from danq.genome.motif_matrix import Motif
 from danq.models import build, first_layer, initialise_jaspar
 from danq.training.initial_weights import start
 from danq.training.recipe import named_recipe

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from danq.genome.variants.block import REASONS, Reject, VariantBlock
+from danq.genome.variants.allele_windows import (
+    Anchor,
+    Windows,
+    anchored_windows,
+    longest_allele,
+    window_center,
+)
 from danq.genome.variants.haplotypes import (
     Haplotypes,
     HaplotypeWindows,
     haplotype_windows,
     read_haplotypes,
 )
-from danq.genome.variants.read import RefMismatch, VariantReader, from_table, open_variants
-from danq.genome.variants.windows import (
-    Anchor,
-    Windows,
-    anchored_windows,
-    longest_allele,
-    window_center,
+from danq.genome.variants.reject_reasons import REASONS, Reject
+from danq.genome.variants.variant_block import VariantBlock
+from danq.genome.variants.variant_reader import (
+    RefMismatch,
+    VariantReader,
+    from_table,
+    open_variants,
 )
 
 __all__ = [

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from danq.genome.contigs import bridge_contigs, match_contigs
-from danq.genome.packed import PackedGenome
-from danq.genome.variants.source import Source
+from danq.genome.contig_names import bridge_contigs, match_contigs
+from danq.genome.packed_genome import PackedGenome
+from danq.genome.variants.open_variant_file import Source
 from danq.typing import IntRow
 
 log = logging.getLogger("danq")

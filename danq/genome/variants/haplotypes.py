@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 
 from danq._jit import kernel
-from danq.genome.packed import PackedGenome
-from danq.genome.variants.block import VariantBlock
-from danq.genome.variants.compose import ALL_PHASES, Edits, compose_windows
+from danq.genome.packed_genome import PackedGenome
+from danq.genome.variants.allele_windows import Anchor, check_geometry
 from danq.genome.variants.normalise import Ragged, normalise
-from danq.genome.variants.read import BLOCK, VariantReader
-from danq.genome.variants.source import open_source
-from danq.genome.variants.windows import Anchor, check_geometry
+from danq.genome.variants.open_variant_file import open_source
+from danq.genome.variants.variant_block import VariantBlock
+from danq.genome.variants.variant_reader import BLOCK, VariantReader
+from danq.genome.variants.window_kernel import ALL_PHASES, Edits, compose_windows
 from danq.typing import BoolRow, CodeBatch, Codes, IntRow
 
 UNPHASED = -1

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from danq._jit import kernel
-from danq.genome.packed import PackedGenome
+from danq.genome.packed_genome import PackedGenome
 from danq.typing import BoolRow, Codes, IntRow
 
 OK, NOT_ACGT, SAME, UNKNOWN, BEYOND, MISMATCH = range(6)

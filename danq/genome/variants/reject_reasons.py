@@ -1,13 +1,56 @@
-"""Say why a variant-allele gets no row."""
+"""The reasons for which an ALT allele is rejected, and the text that explains each."""
 
 from __future__ import annotations
 
-from danq.genome.alphabet import decode
-from danq.genome.packed import PackedGenome
+from typing import NamedTuple
+
+from danq.genome.nucleotide_codes import decode
+from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants.normalise import BEYOND, MISMATCH, NOT_ACGT, SAME, UNKNOWN
 
 SHOWN = 20
 """Bases of a long allele that a message shows."""
+
+
+REASONS = {
+    "missing-ref": "REF is empty or '.'",
+    "missing-alt": "ALT is '.' or empty",
+    "star": "ALT is '*', which another record's deletion spans",
+    "symbolic": "ALT is symbolic, as <DEL>",
+    "breakend": "ALT is a breakend",
+    "not-acgt": "an allele holds other letters than A, C, G, T",
+    "same-as-ref": "ALT is REF",
+    "unknown-contig": "the genome has no such contig",
+    "beyond-contig": "REF does not lie inside the contig",
+    "ref-mismatch": "REF is not what the genome has there",
+    "too-long": "an allele is longer than a window can show with both its flanks",
+}
+"""Kinds of reject, in the order in which they are looked for."""
+
+
+class Reject(NamedTuple):
+    """A variant-allele that gets no row.
+
+    Attributes
+    ----------
+    record
+        1-based number of its record in the input.
+    chrom, pos, id, ref, alt
+        As in the input; ``pos`` is 1-based.
+    reason
+        A key of `REASONS`.
+    detail
+        What it is in this case, as both bases of a mismatch.
+    """
+
+    record: int
+    chrom: str
+    pos: int
+    id: str
+    ref: str
+    alt: str
+    reason: str
+    detail: str
 
 
 def explain(

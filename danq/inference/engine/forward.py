@@ -14,7 +14,7 @@ from torch import nn
 from danq._memory import kept_memory
 from danq.device import Precision, autocast, resolve_device, resolve_precision
 from danq.errors import InputError
-from danq.genome.alphabet import reverse_complement
+from danq.genome.nucleotide_codes import reverse_complement
 
 if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset

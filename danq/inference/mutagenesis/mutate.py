@@ -14,7 +14,7 @@ from danq._memory import kept_memory
 from danq._version import __version__
 from danq.device import resolve_device, resolve_precision, set_threads
 from danq.errors import InputError
-from danq.genome.alphabet import N, encode
+from danq.genome.nucleotide_codes import N, encode
 from danq.inference.engine.forward import Strand
 from danq.inference.engine.incremental import DEFAULT_TOLERANCE
 from danq.inference.ensemble import AnyModel, Engine, Ensemble

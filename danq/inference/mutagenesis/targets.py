@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from danq.errors import InputError
-from danq.genome.alphabet import N
-from danq.genome.contigs import parse_region
 from danq.genome.fasta import Genome, read_fasta
+from danq.genome.nucleotide_codes import N
+from danq.genome.regions import parse_region
 from danq.inference.sources.open_source import is_fasta
 from danq.inference.sources.rows import BedRows, GenomeTiles
 from danq.inference.sources.tiling import cut, tiles, window_starts

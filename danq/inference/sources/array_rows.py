@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from danq.datasets.sequences import Sequences, blocks
-from danq.genome.two_bit import UNPACKED
+from danq.datasets.one_hot_arrays import Sequences, blocks
+from danq.genome.two_bit_packing import UNPACKED
 from danq.inference.sources.tiling import Chunk, Rows, Source, WindowTally
 
 

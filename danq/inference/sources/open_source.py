@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from danq.datasets.arrays import is_array_file, open_arrays
-from danq.datasets.sequences import check_channels, find_sequences
+from danq.datasets.array_files import is_array_file, open_arrays
+from danq.datasets.one_hot_arrays import check_channels, find_sequences
 from danq.errors import InputError
-from danq.genome.contigs import parse_region
 from danq.genome.fasta import Genome
-from danq.genome.files import open_bytes
+from danq.genome.input_files import open_bytes
+from danq.genome.regions import parse_region
 from danq.inference.sources.array_rows import ArrayRows
 from danq.inference.sources.rows import BedRows, FastaRecords, GenomeTiles
 from danq.inference.sources.tiling import Source

@@ -11,7 +11,7 @@ import polars as pl
 
 from danq.errors import InputError
 from danq.genome.bed import read_bed
-from danq.genome.contigs import match_contigs, read_chrom_map
+from danq.genome.contig_names import match_contigs, read_chrom_map
 from danq.genome.fasta import Genome, read_fasta
 from danq.inference.sources.tiling import (
     Chunk,

@@ -16,9 +16,9 @@ from jaxtyping import Float32, Float64
 from numba import prange
 
 from danq._jit import parallel_kernel
-from danq.datasets.hdf5 import writing
+from danq.datasets.hdf5_writer import writing
 from danq.errors import InputError
-from danq.genome.files import check_file
+from danq.genome.input_files import check_file
 from danq.output import replacing
 from danq.provenance import difference
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from danq.errors import InputError
-from danq.genome.contigs import read_chrom_map
-from danq.genome.files import check_file
-from danq.genome.packed import PackedGenome
+from danq.genome.contig_names import read_chrom_map
+from danq.genome.input_files import check_file
+from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import (
     Anchor,
     Haplotypes,
@@ -30,9 +30,9 @@ from danq.genome.variants import (
     read_haplotypes,
     window_center,
 )
-from danq.genome.variants.count import count_records
-from danq.genome.variants.stream import STDIN, name_of
-from danq.genome.variants.table import Frame, table_rows
+from danq.genome.variants.count_records import count_records
+from danq.genome.variants.read_data_frame import Frame, table_rows
+from danq.genome.variants.uncompressed_stream import STDIN, name_of
 from danq.provenance import sha256_of
 from danq.typing import BoolRow, CodeBatch, Location
 
@@ -179,7 +179,7 @@ class VariantInput:
     def records(self) -> int | None:
         """Records in all, for a progress bar; None where only reading to the end would tell.
 
-        Of a large file, about so many: see `danq.genome.variants.count.count_records`.
+        Of a large file, about so many: see `danq.genome.variants.count_records.count_records`.
         """
         if not self.is_file:
             return len(self.source)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from danq._version import __version__
 from danq.device import resolve_device, resolve_precision, set_threads
 from danq.errors import InputError
 from danq.genome.fasta import Genome
-from danq.genome.packed import PackedGenome
+from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import RefMismatch
 from danq.inference.engine.forward import Strand
 from danq.inference.engine.incremental import DEFAULT_TOLERANCE, Incremental

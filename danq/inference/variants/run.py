@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from danq.errors import InputError
-from danq.genome.packed import PackedGenome
+from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import Reject, VariantBlock, VariantReader
 from danq.inference.variants.finished_blocks import Part, Parts, folder_of
 from danq.inference.variants.input import AlleleWindows, VariantInput

@@ -13,7 +13,7 @@ import polars as pl
 from danq._memory import kept_memory
 from danq.errors import InputError
 from danq.genome.fasta import Genome
-from danq.genome.packed import PackedGenome
+from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import RefMismatch
 from danq.inference.engine.forward import Strand
 from danq.inference.engine.incremental import DEFAULT_TOLERANCE

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int
 
 from danq.device import side_by_side
-from danq.genome.alphabet import reverse_complement
+from danq.genome.nucleotide_codes import reverse_complement
 from danq.inference.variants.allele_scores import (
     PRODUCT,
     SIGNED,

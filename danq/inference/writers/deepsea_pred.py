@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from danq.datasets.hdf5 import writing
+from danq.datasets.hdf5_writer import writing
 from danq.errors import InputError
 from danq.inference.sources.tiling import Rows
 from danq.inference.writers.layout import Values

@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from danq.datasets.hdf5 import GuardedFile
+from danq.datasets.hdf5_writer import GuardedFile
 from danq.inference.sources.tiling import Rows
 from danq.inference.writers.layout import Layout, Values, Writer
 

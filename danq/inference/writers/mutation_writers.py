@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from danq.errors import InputError
-from danq.genome.alphabet import LETTERS, decode
+from danq.genome.nucleotide_codes import LETTERS, decode
 from danq.inference.mutagenesis.effects import BaseEffects, PairEffects
 from danq.inference.writers import Kind, kind_by_ending
 from danq.inference.writers.hdf5 import GuardedHdf5, append, growing

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from danq.datasets.hdf5 import GuardedFile
+from danq.datasets.hdf5_writer import GuardedFile
 from danq.inference.writers.layout import Table, Values, Writer
 
 KEY = "danq"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from danq.genome.motif import Motif
+from danq.genome.motif_matrix import Motif
 from danq.interpretation.logo import draw_logo
 from danq.interpretation.motifs.information import core, letter_heights
 

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
-from danq.genome.motif import UNIFORM, Motif, check_background
+from danq.genome.motif_matrix import UNIFORM, Motif, check_background
 from danq.typing import Matrix
 
 EDGE_BITS = 0.25

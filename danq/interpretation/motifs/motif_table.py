@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
-from danq.genome.motif import Motif
+from danq.genome.motif_matrix import Motif
 from danq.interpretation.motifs.filters import FilterSites
 from danq.interpretation.motifs.information import core, information, trimmed
 from danq.interpretation.motifs.tomtom import MIN_OVERLAP, Comparison, tomtom

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from danq.errors import InputError
-from danq.genome.motif import Motif
+from danq.genome.motif_matrix import Motif
 from danq.interpretation.motifs.filters import FilterSites
 from danq.interpretation.motifs.information import trimmed
 from danq.interpretation.motifs.motif_table import Q_LIMIT

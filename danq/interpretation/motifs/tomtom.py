@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from danq.errors import InputError
-from danq.genome.motif import Motif
+from danq.genome.motif_matrix import Motif
 
 MIN_OVERLAP = 5
 FEW_TARGETS = 50

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from danq.errors import InputError
-from danq.genome.alphabet import reverse_complement
+from danq.genome.nucleotide_codes import reverse_complement
 from danq.inference.engine.forward import predict_blocks, predict_codes
 from danq.models import build
 

@@ -16,8 +16,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError
 from danq.evaluation.table import COLUMNS
-from danq.genome.alphabet import encode
-from danq.genome.packed import PackedGenome
+from danq.genome.nucleotide_codes import encode
+from danq.genome.packed_genome import PackedGenome
 from danq.inference.engine.forward import predict_codes
 from danq.inference.evaluation import evaluation_folder as folder
 from danq.inference.evaluation.evaluate import evaluate

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from danq.errors import InputError
-from danq.genome.alphabet import decode, encode
 from danq.genome.fasta import Genome
+from danq.genome.nucleotide_codes import decode, encode
 from danq.inference.sources.rows import BedRows, FastaRecords, GenomeTiles
 from danq.inference.sources.tiling import Gather, Rows, cut, tiles, window_starts
 

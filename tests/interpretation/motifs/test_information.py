@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from Bio import motifs as bio
 
-from danq.genome.motif import Motif
+from danq.genome.motif_matrix import Motif
 from danq.interpretation.motifs.information import core, information, letter_heights, trimmed
 
 

@@ -14,13 +14,13 @@ import pytest
 from Bio import motifs as bio
 
 from danq.errors import InputError
-from danq.genome.motif import Motif
 from danq.genome.motif_files import write_meme
+from danq.genome.motif_matrix import Motif
 from danq.interpretation import find_motifs
 from danq.interpretation.motifs.filter_logos import logo_pngs
 from danq.interpretation.motifs.recovery import recovery
 from danq.models import save_model
-from danq.simulation.factors import CONSENSUS, motif
+from danq.simulation.factor_catalogue import CONSENSUS, motif
 from danq_cli.main import run
 
 MOTIF = np.eye(4)[[2, 0, 3, 0, 0, 2, 1, 3]]  # GATAAGCT

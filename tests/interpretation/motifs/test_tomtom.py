@@ -9,10 +9,10 @@ import pytest
 from scipy.stats import false_discovery_control, pearsonr
 
 from danq.errors import InputError
-from danq.genome.motif import Motif
+from danq.genome.motif_matrix import Motif
 from danq.interpretation.motifs.motif_table import CLOSE, correlation
 from danq.interpretation.motifs.tomtom import false_discovery_rates, tomtom
-from danq.simulation.factors import CONSENSUS, motif
+from danq.simulation.factor_catalogue import CONSENSUS, motif
 
 NAMES = tuple(CONSENSUS)
 

@@ -1,0 +1,240 @@
+"""Arrays of HDF5, MATLAB and npz files, read in slabs and never whole."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO
+
+import h5py
+import numpy as np
+
+from danq.datasets.matlab_files import MatlabStream, Variable, is_matlab5, list_variables
+from danq.errors import InputError
+
+_NUMERIC = "biuf"
+
+
+class Array(ABC):
+    """An array of numbers in a file.
+
+    Attributes
+    ----------
+    path
+        The file.
+    name
+        Name of the array in it.
+    shape
+        Sizes as they lie in the file, slowest axis first. MATLAB's are in reverse: what MATLAB
+        calls ``(n, 4, L)`` is ``(L, 4, n)`` here, as h5py shows it too.
+    chunk
+        Sizes of the pieces that the file keeps it in; ones where it lies in one piece.
+    itemsize
+        Bytes of a value.
+    matlab
+        Whether MATLAB wrote it.
+    anywhere
+        Whether any part can be read. Of others, slabs are read in order.
+    """
+
+    path: Path
+    name: str
+    shape: tuple[int, ...]
+    chunk: tuple[int, ...]
+    itemsize: int
+    matlab: bool = False
+    anywhere: bool = False
+
+    @abstractmethod
+    def read(self, lead: slice, last: slice | None = None) -> np.ndarray:
+        """Part of the array.
+
+        Parameters
+        ----------
+        lead
+            Part of the slowest axis; of an array that is not read anywhere, the part that
+            follows the one before, the first of all beginning at 0.
+        last
+            Part of the fastest axis, where ``anywhere``; None for all of it.
+
+        Raises
+        ------
+        InputError
+            When the file is cut off or damaged.
+        """
+
+    def close(self) -> None:  # noqa: B027
+        """Let go of what reading needs."""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.shape}"
+
+
+class Hdf5Array(Array):
+    """A dataset of an HDF5 file."""
+
+    anywhere = True
+
+    def __init__(self, path: Path, name: str, dataset: h5py.Dataset, matlab: bool) -> None:
+        self.path, self.name, self._dataset = path, name, dataset
+        self.shape = dataset.shape
+        self.chunk = dataset.chunks or (1,) * len(self.shape)
+        self.itemsize = dataset.dtype.itemsize
+        self.matlab = matlab or "MATLAB_class" in dataset.attrs
+
+    def read(self, lead: slice, last: slice | None = None) -> np.ndarray:
+        try:
+            if last is None:
+                return self._dataset[lead]
+            return self._dataset[(lead, ..., last)]
+        except OSError as error:
+            raise damaged(self.path, f"HDF5 cannot read '{self.name}' ({error})") from error
+
+
+class MatlabArray(Array):
+    """An array of a MATLAB v5 file."""
+
+    matlab = True
+
+    def __init__(self, path: Path, variable: Variable) -> None:
+        self.path, self.name, self.shape = path, variable.name, variable.shape
+        self.chunk = (1,) * len(self.shape)
+        self.itemsize = variable.itemsize
+        self._variable = variable
+        self._stream: MatlabStream | None = None
+
+    def read(self, lead: slice, last: slice | None = None) -> np.ndarray:
+        if not lead.start:
+            self.close()
+            self._stream = MatlabStream(self.path, self._variable)
+        assert self._stream is not None
+        rest = self.shape[1:]
+        count = min(lead.stop, self.shape[0]) - lead.start
+        return self._stream.take(count * math.prod(rest)).reshape(count, *rest)
+
+    def close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+
+class NpzArray(Array):
+    """An array of an npz file, squeezed or not."""
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile, member: str) -> None:
+        self.path, self.name = path, member.removesuffix(".npy")
+        self._archive, self._member = archive, member
+        self._file: IO[bytes] | None = None
+        self.shape, self.dtype = self._start()
+        self.close()
+        self.chunk = (1,) * len(self.shape)
+        self.itemsize = self.dtype.itemsize
+
+    def read(self, lead: slice, last: slice | None = None) -> np.ndarray:
+        try:
+            if not lead.start:
+                self.close()
+                self._start()
+            assert self._file is not None
+            rest = self.shape[1:]
+            count = min(lead.stop, self.shape[0]) - lead.start
+            data = self._file.read(count * math.prod(rest) * self.itemsize)
+            return np.frombuffer(data, self.dtype).reshape(count, *rest)
+        except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
+            raise damaged(self.path, f"'{self.name}' cannot be read ({error})") from error
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _start(self) -> tuple[tuple[int, ...], np.dtype]:
+        self._file = file = self._archive.open(self._member)
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
+        shape, fortran, dtype = read(file)
+        return (shape[::-1] if fortran else shape), dtype
+
+
+@contextmanager
+def open_arrays(path: str | Path) -> Iterator[dict[str, Array]]:
+    """The arrays of numbers in a file, by name.
+
+    Parameters
+    ----------
+    path
+        HDF5 (MATLAB v7.3 as well), MATLAB v5, or npz.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, none of these, cut off or damaged.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError("no such file", file=path, remedy="Check the path")
+    with ExitStack() as stack:
+        if h5py.is_hdf5(path):
+            arrays = _hdf5(path, stack)
+        elif is_matlab5(path):
+            arrays = [MatlabArray(path, variable) for variable in list_variables(path)]
+        elif zipfile.is_zipfile(path):
+            arrays = _npz(path, stack)
+        else:
+            raise InputError(
+                "neither HDF5, MATLAB v5 or v7.3, nor npz, or cut off",
+                file=path,
+                remedy="Copy it again; save MATLAB files with -v7 or -v7.3",
+            )
+        for array in arrays:
+            stack.callback(array.close)
+        yield {array.name: array for array in arrays}
+
+
+def is_array_file(path: str | Path) -> bool:
+    """Tell whether `open_arrays` knows a file."""
+    return Path(path).is_file() and bool(
+        h5py.is_hdf5(path) or is_matlab5(path) or str(path).endswith(".npz")
+    )
+
+
+def _hdf5(path: Path, stack: ExitStack) -> list[Array]:
+    try:
+        file = stack.enter_context(h5py.File(path, "r"))
+    except OSError as error:
+        cut = "truncated" in str(error)
+        problem = "the file is truncated" if cut else f"HDF5 cannot open it ({error})"
+        raise damaged(path, problem) from error
+    found: list[Array] = []
+    with path.open("rb") as raw:
+        matlab = raw.read(10) == b"MATLAB 7.3"
+
+    def visit(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and item.dtype.kind in _NUMERIC and item.shape:
+            found.append(Hdf5Array(path, name, item, matlab))
+
+    file.visititems(visit)
+    return found
+
+
+def _npz(path: Path, stack: ExitStack) -> list[Array]:
+    try:
+        archive = stack.enter_context(zipfile.ZipFile(path))
+        members = [name for name in archive.namelist() if name.endswith(".npy")]
+        arrays = [NpzArray(path, archive, name) for name in members]
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
+        raise damaged(path, f"not a whole npz file ({error})") from error
+    return [array for array in arrays if array.dtype.kind in _NUMERIC and array.shape]
+
+
+def damaged(path: Path, problem: str) -> InputError:
+    """The error for a file that cannot be read to its end."""
+    return InputError(problem, file=path, remedy="Copy or download it again")

@@ -1,0 +1,97 @@
+"""What a dataset holds, in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from danq.datasets.dataset import Dataset
+from danq.datasets.dataset_format import SPLITS
+from danq.typing import IntRow
+
+
+@dataclass(frozen=True, eq=False)
+class BuildSummary:
+    """Figures of a dataset.
+
+    Attributes
+    ----------
+    path
+        Its file, if any.
+    size
+        Bytes of that file, 0 without one.
+    window, bin, stride, min_overlap
+        Geometry, in bases; part of a bin that peaks must cover.
+    contigs, bases
+        Contigs of the packed genome, and their bases.
+    tracks, groups
+        Name and group of each track.
+    peaks
+        ``(K,)`` peaks read for each track.
+    windows
+        Windows of each split by its name.
+    positives
+        ``(K, 3)`` positive windows of each track in train, valid and test.
+    dropped
+        Bins that became no window, by reason; a bin counts under the first that applies.
+    dropped_peaks
+        Peaks passed over, by reason.
+    digest
+        SHA-256 of the content.
+    """
+
+    path: Path | None
+    size: int
+    window: int
+    bin: int
+    stride: int
+    min_overlap: float
+    contigs: int
+    bases: int
+    tracks: tuple[str, ...]
+    groups: tuple[str, ...]
+    peaks: IntRow
+    windows: Mapping[str, int]
+    positives: IntRow
+    digest: str
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    dropped_peaks: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def without_positives(self) -> dict[str, tuple[str, ...]]:
+        """Tracks that have no positive window, by split."""
+        return {
+            split: tuple(
+                track
+                for track, count in zip(self.tracks, self.positives[:, number], strict=True)
+                if count == 0
+            )
+            for number, split in enumerate(SPLITS)
+        }
+
+
+def summarise(dataset: Dataset) -> BuildSummary:
+    """Count what a dataset holds."""
+    path = dataset.path
+    per_split = np.bincount(dataset.split, minlength=len(SPLITS)).tolist()
+    return BuildSummary(
+        path=path,
+        size=path.stat().st_size if path is not None and path.exists() else 0,
+        window=dataset.window,
+        bin=dataset.bin,
+        stride=dataset.stride,
+        min_overlap=dataset.min_overlap,
+        contigs=len(dataset.genome.names),
+        bases=int(dataset.genome.lengths.sum()),
+        tracks=dataset.tracks,
+        groups=dataset.groups,
+        peaks=dataset.peaks,
+        windows=dict(zip(SPLITS, per_split, strict=True)),
+        positives=np.stack([dataset.positives(split) for split in SPLITS], axis=1),
+        digest=dataset.digest,
+        dropped=dict(dataset.build.get("dropped_bins", {})),
+        dropped_peaks=dict(dataset.build.get("dropped_peaks", {})),
+    )

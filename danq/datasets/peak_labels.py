@@ -1,0 +1,225 @@
+"""From the peak files of many tracks to the bins that are positive for each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from danq.datasets.bin_grid import Grid
+from danq.datasets.track_files import Track
+from danq.errors import InputError
+from danq.genome.bed import check_bounds, read_bed
+from danq.genome.bin_coverage import positive_indices
+from danq.genome.contig_names import match_contigs
+from danq.typing import IntRow
+
+
+@dataclass(eq=False)
+class Intervals:
+    """Intervals of one file: 0-based half-open, contigs by number in a shared list of names."""
+
+    path: Path
+    names: Mapping[str, int]
+    name: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+
+
+@dataclass
+class IntervalReader:
+    """Reads interval files and gathers the contig names that they use.
+
+    Names are matched with the genome's once, over all files, so that the user gets one
+    notice instead of one a file.
+    """
+
+    names: dict[str, int] = field(default_factory=dict)
+
+    def read(self, path: Path) -> Intervals:
+        """Read one BED file.
+
+        Raises
+        ------
+        InputError
+            When the file cannot be read as BED.
+        """
+        table = read_bed(path)
+        own = table["chrom"].unique(maintain_order=True).to_list()
+        numbers = [self.names.setdefault(name, len(self.names)) for name in own]
+        chrom = table["chrom"].replace_strict(own, numbers, return_dtype=pl.Int32)
+        return Intervals(
+            path, self.names, chrom.to_numpy(), _small(table["start"]), _small(table["end"])
+        )
+
+    def match(
+        self, contigs: Mapping[str, int], *, source: str, chrom_map: Mapping[str, str] | None
+    ) -> IntRow:
+        """Number of each name's contig in the genome, -1 where it has none.
+
+        Raises
+        ------
+        InputError
+            When no name at all is one of the genome's.
+        """
+        found = match_contigs(list(self.names), list(contigs), source=source, chrom_map=chrom_map)
+        places = {name: number for number, name in enumerate(contigs)}
+        return np.array(
+            [-1 if found[name] is None else places[str(found[name])] for name in self.names],
+            dtype=np.int64,
+        )
+
+
+def _small(column: pl.Series) -> np.ndarray:
+    """Positions in the smallest unsigned integers; hundreds of tracks are held at once."""
+    values = column.to_numpy()
+    return values.astype(np.min_scalar_type(int(values.max(initial=0))))
+
+
+def by_contig(
+    intervals: Intervals, contig_of: IntRow, contigs: Sequence[str]
+) -> Iterator[tuple[str, IntRow, IntRow]]:
+    """Starts and ends of a file's intervals, contig by contig, each sorted by start.
+
+    Parameters
+    ----------
+    intervals
+        What was read.
+    contig_of
+        Contig number of each name, -1 for intervals to pass over.
+    contigs
+        Contig names.
+    """
+    contig = contig_of[intervals.name]
+    order = np.lexsort((intervals.start, contig))
+    contig = contig[order]
+    low = int(np.searchsorted(contig, 0))
+    while low < contig.size:
+        high = int(np.searchsorted(contig, contig[low], side="right"))
+        rows = order[low:high]
+        start = intervals.start[rows].astype(np.int64)
+        yield contigs[int(contig[low])], start, intervals.end[rows].astype(np.int64)
+        low = high
+
+
+def refuse_beyond(intervals: Intervals, contig_of: IntRow, contigs: Mapping[str, int]) -> None:
+    """Refuse intervals that end beyond their contig; -1 in ``contig_of`` is not checked.
+
+    Raises
+    ------
+    InputError
+        At the first one, with its line.
+    """
+    lengths = np.array([*contigs.values(), np.iinfo(np.int64).max], dtype=np.int64)
+    contig = contig_of[intervals.name]
+    if not np.any(intervals.end > lengths[contig]):
+        return
+    own = list(intervals.names)
+    here = np.flatnonzero(contig_of >= 0)
+    check_bounds(
+        read_bed(intervals.path),
+        {own[name]: int(lengths[contig_of[name]]) for name in here},
+        intervals.path,
+    )
+
+
+@dataclass(eq=False)
+class Positives:
+    """Positive bins of every track.
+
+    Attributes
+    ----------
+    bins
+        For each track, ``(n,)`` uint32 numbers of bins of the grid, increasing.
+    peaks
+        ``(K,)`` int64 peaks in each track's file.
+    unknown, skipped
+        Peaks on contigs that the genome has not, and on skipped contigs.
+    """
+
+    bins: list[np.ndarray]
+    peaks: IntRow
+    unknown: int
+    skipped: int
+
+
+def find_positives(
+    tracks: Sequence[Track],
+    grid: Grid,
+    genome: Mapping[str, int],
+    min_overlap: float,
+    chrom_map: Mapping[str, str] | None,
+) -> Positives:
+    """Read the tracks and find the bins that are positive for each.
+
+    Parameters
+    ----------
+    tracks
+        The tracks.
+    grid
+        The bins; its contigs are those of the genome that are not skipped.
+    genome
+        Length of every contig of the genome by name, skipped ones included.
+    min_overlap
+        Part of a bin that the union of a track's peaks must cover.
+    chrom_map
+        Contig names in the peak files to the genome's.
+
+    Raises
+    ------
+    InputError
+        When a file cannot be read as BED, has a peak beyond the end of its contig, or has
+        peaks on no contig of the genome.
+    """
+    reader = IntervalReader()
+    files: list[Intervals | None] = [reader.read(track.path) for track in tracks]
+    contig_of = reader.match(genome, source=_source(tracks), chrom_map=chrom_map)
+    used = np.array([name in grid.contigs for name in genome], dtype=bool)
+    peaks = np.zeros(len(tracks), dtype=np.int64)
+    bins: list[np.ndarray] = []
+    unknown = skipped = 0
+    for number, intervals in enumerate(files):
+        assert intervals is not None
+        contig = contig_of[intervals.name]
+        if contig.size and contig.max() < 0:
+            raise _nothing_matches(intervals, genome)
+        refuse_beyond(intervals, contig_of, genome)
+        peaks[number] = contig.size
+        unknown += int(np.count_nonzero(contig < 0))
+        skipped += int(np.count_nonzero(~used[contig[contig >= 0]]))
+        bins.append(_positives(intervals, contig_of, list(genome), grid, min_overlap))
+        files[number] = None
+    return Positives(bins, peaks, unknown, skipped)
+
+
+def _positives(
+    intervals: Intervals, contig_of: IntRow, names: list[str], grid: Grid, min_overlap: float
+) -> np.ndarray:
+    geometry = grid.geometry
+    parts = [np.zeros(0, dtype=np.uint32)]
+    for contig, start, end in by_contig(intervals, contig_of, names):
+        if contig in grid.contigs:
+            found = positive_indices(
+                start, end, grid.size(contig), geometry.bin, min_overlap, geometry.step
+            )
+            parts.append(found + np.uint32(grid.first[contig]))
+    return np.concatenate(parts)
+
+
+def _source(tracks: Sequence[Track]) -> str:
+    return str(tracks[0].path) if len(tracks) == 1 else f"the peaks of {len(tracks)} tracks"
+
+
+def _nothing_matches(intervals: Intervals, genome: Mapping[str, int]) -> InputError:
+    names = list(intervals.names)
+    own = [names[number] for number in np.unique(intervals.name)[:3]]
+    return InputError(
+        f"none of its peaks is on a contig of the genome: it names {', '.join(own)}, "
+        f"the genome {', '.join(list(genome)[:3])}",
+        file=intervals.path,
+        remedy="Use files of one assembly, or give a contig map (chrom_map, --chrom-map) of two "
+        "tab-separated columns, its names and the genome's",
+    )

@@ -1,0 +1,178 @@
+"""Names of contigs: bridging two naming habits, maps, and regions that a person types."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from danq.errors import InputError
+from danq.genome.input_files import open_bytes
+
+log = logging.getLogger("danq")
+
+MITOCHONDRIAL = frozenset({"M", "MT", "MITO"})
+
+
+def match_contigs(
+    names: Iterable[str],
+    genome: Iterable[str],
+    *,
+    source: str,
+    chrom_map: Mapping[str, str] | None = None,
+) -> dict[str, str | None]:
+    """Find the genome's name of each contig that another file names.
+
+    A name is looked up in ``chrom_map``, then as it is, then without regard to a ``chr``
+    prefix and to the spellings M, MT and Mito of the mitochondrion. A name that could be
+    bridged to two contigs of the genome is not bridged. One notice tells of names that
+    were bridged, one warning of names that the genome lacks.
+
+    Parameters
+    ----------
+    names
+        Names in the other file; repeats do no harm.
+    genome
+        The genome's names.
+    source
+        What the names come from, for messages: most often a path.
+    chrom_map
+        Names of the other file to names of the genome.
+
+    Returns
+    -------
+    dict
+        Each name to the genome's name, or to None where the genome lacks it.
+
+    Raises
+    ------
+    InputError
+        When there are names but the genome has none of them, or when ``chrom_map`` sends
+        one of them to a contig that the genome lacks.
+    """
+    theirs = list(dict.fromkeys(names))
+    ours = list(dict.fromkeys(genome))
+    matched = bridge_contigs(theirs, ours, source=source, chrom_map=chrom_map)
+    mapped = chrom_map or {}
+    bridged = [
+        f"{name} as {found}"
+        for name, found in matched.items()
+        if found not in (None, name) and name not in mapped
+    ]
+    missing = [name for name in theirs if matched[name] is None]
+    if theirs and len(missing) == len(theirs):
+        raise InputError(
+            f"none of its contigs is in the genome: it has {_few(theirs)}, "
+            f"the genome has {_few(ours)}",
+            file=source,
+            remedy="Use files of one assembly, or give a contig map (chrom_map, --chrom-map) of "
+            "two tab-separated columns, its names and the genome's",
+        )
+    if bridged:
+        log.info("%s: contig names differ from the genome's: reading %s", source, _few(bridged))
+    if missing:
+        log.warning(
+            "%s: %d of %d contigs are not in the genome and are left out: %s%s",
+            source,
+            len(missing),
+            len(theirs),
+            _few(missing),
+            # Chromosomes numbered otherwise, and a shared chrM: most likely no accident.
+            "; if only their names differ, give a contig map (chrom_map, --chrom-map)"
+            if 2 * len(missing) > len(theirs)
+            else "",
+        )
+    return matched
+
+
+def bridge_contigs(
+    names: Iterable[str],
+    genome: Iterable[str],
+    *,
+    source: str,
+    chrom_map: Mapping[str, str] | None = None,
+) -> dict[str, str | None]:
+    """Find names as :func:`match_contigs` does, without a notice and without asking for any.
+
+    Raises
+    ------
+    InputError
+        When ``chrom_map`` sends one of the names to a contig that the genome lacks.
+    """
+    ours = list(dict.fromkeys(genome))
+    known = set(ours)
+    counts = Counter(map(_bare, ours))
+    bridges = {_bare(name): name for name in ours if counts[_bare(name)] == 1}
+    matched: dict[str, str | None] = {}
+    for name in names:
+        if chrom_map is not None and name in chrom_map:
+            if chrom_map[name] not in known:
+                raise InputError(
+                    f"the name map sends '{name}' to '{chrom_map[name]}', "
+                    f"which the genome lacks; it has {_few(ours)}",
+                    file=source,
+                    remedy="Correct the second column of the map",
+                )
+            matched[name] = chrom_map[name]
+        else:
+            matched[name] = name if name in known else bridges.get(_bare(name))
+    return matched
+
+
+def read_chrom_map(path: str | Path) -> dict[str, str]:
+    """Read a map of contig names.
+
+    Parameters
+    ----------
+    path
+        Two tab-separated columns, a name and the genome's name for it; blank lines and
+        lines that begin with ``#`` are skipped. Plain or gzip.
+
+    Returns
+    -------
+    dict
+        First column to second.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, empty or holds no pair; at a line without exactly two
+        names, and at a name met before.
+    """
+    path = Path(path)
+    with open_bytes(path) as handle:
+        text = handle.read().decode("utf-8", errors="replace")
+    names: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        fields = [field.strip() for field in line.split("\t")]
+        if len(fields) != 2 or not all(fields):
+            raise InputError(
+                f"the line has not exactly two tab-separated names ({line[:40]!r})",
+                file=path,
+                line=number,
+                remedy="Write a name, a tab and the genome's name",
+            )
+        if fields[0] in names:
+            raise InputError(
+                f"the name '{fields[0]}' came before, for '{names[fields[0]]}'",
+                file=path,
+                line=number,
+                remedy="Keep one of the two lines",
+            )
+        names[fields[0]] = fields[1]
+    if not names:
+        raise InputError("holds no pair of names", file=path, remedy="Write one pair a line")
+    return names
+
+
+def _bare(name: str) -> str:
+    bare = name[3:] if name[:3].lower() == "chr" and len(name) > 3 else name
+    return "M" if bare.upper() in MITOCHONDRIAL else bare
+
+
+def _few(names: list[str], shown: int = 3) -> str:
+    rest = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + rest

@@ -1,0 +1,172 @@
+"""Open a FASTA for random access: unpack, index and index placement."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+import struct
+import zlib
+from contextlib import ExitStack
+from pathlib import Path
+
+import pyfaidx
+
+from danq.errors import InputError
+from danq.genome.cache_folder import cache_folder, stamped_name
+from danq.genome.input_files import GZIP_ENDINGS, damaged, is_gzip, open_bytes, truncated
+from danq.output import replacing, writable
+
+log = logging.getLogger("danq")
+
+ELSEWHERE = "Make room there, or name another folder in the environment variable DANQ_CACHE"
+
+BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+
+
+def readable_fasta(path: Path) -> Path:
+    """Return a file that allows random access and holds this FASTA.
+
+    A plain or bgzip file is its own; a gzip file is unpacked once into the cache.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, empty, a folder, or a truncated or damaged gzip; or when
+        the cache cannot be written.
+    """
+    if not is_gzip(path):
+        return path
+    if is_bgzip(path):
+        with path.open("rb") as handle:
+            handle.seek(-min(len(BGZF_END), path.stat().st_size), os.SEEK_END)
+            if handle.read() != BGZF_END:
+                raise truncated(path)
+        if path.name.lower().endswith(GZIP_ENDINGS):
+            return path
+    target = cache_folder("fasta") / stamped_name(path, ".fa")
+    if target.exists():
+        return target
+    log.info("%s is gzip, which cannot be read in places: unpacking it to %s", path, target)
+    with (
+        replacing(target, overwrite=True, remedy=ELSEWHERE) as temporary,
+        open_bytes(path) as source,
+        temporary.open("wb") as out,
+    ):
+        shutil.copyfileobj(source, out, 1 << 22)
+    return target
+
+
+def is_bgzip(path: Path) -> bool:
+    """Tell a bgzip file, which can be read in places, from a plain gzip file."""
+    with path.open("rb") as handle:
+        head = handle.read(18)
+    return head[:4] == BGZF_END[:4] and head[12:14] == b"BC"
+
+
+def open_index(path: Path) -> pyfaidx.Faidx:
+    """Open a plain or bgzip FASTA through its index, building that where needed.
+
+    The index lies beside the file (``.fai``, with ``.gzi`` for bgzip) or, where that
+    folder is read-only, in the cache. One older than the file is built anew.
+
+    Raises
+    ------
+    InputError
+        When the file has no header or a nameless one, text before the first header, lines
+        of unequal length within a record, a name twice, or a damaged gzip block; or when
+        the index cannot be written.
+    """
+    endings = (".fai", ".gzi") if is_gzip(path) else (".fai",)
+    beside = [path.with_name(path.name + ending) for ending in endings]
+    if _fresh(path, beside) or writable(path.parent):
+        targets = beside
+    else:
+        targets = [cache_folder("index") / stamped_name(path, ending) for ending in endings]
+    if _fresh(path, targets):
+        try:
+            return _faidx(path, targets)
+        except ValueError:
+            log.info("%s is not a valid index of %s: building it anew", targets[0], path)
+    with ExitStack() as stack:
+        temporaries = [
+            stack.enter_context(replacing(target, overwrite=True, remedy=ELSEWHERE))
+            for target in targets
+        ]
+        return _indexed(path, temporaries)
+
+
+def _indexed(path: Path, index: list[Path]) -> pyfaidx.Faidx:
+    """Build an index, and say what is wrong with the file where that fails."""
+    try:
+        return _faidx(path, index)
+    except (pyfaidx.FastaIndexingError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error) from error
+    except (zlib.error, struct.error, RuntimeError) as error:
+        raise damaged(path, error) from error
+    except ValueError as error:
+        name = re.search(r'Duplicate key "(.*)"', str(error))
+        if name is None:
+            raise damaged(path, error) from error
+        raise duplicate_name(path, name[1]) from error
+
+
+def duplicate_name(path: Path, name: str, line: int | None = None) -> InputError:
+    """Make the error for a name that two records of a FASTA share."""
+    return InputError(
+        "the name is that of an earlier record too",
+        file=path,
+        line=line,
+        record=name,
+        remedy="Names end at the first blank; give every record one of its own",
+    )
+
+
+def _faidx(path: Path, index: list[Path]) -> pyfaidx.Faidx:
+    gzi = str(index[1]) if len(index) > 1 else None
+    return pyfaidx.Faidx(str(path), indexname=str(index[0]), as_raw=True, gzi_indexname=gzi)
+
+
+def _fresh(path: Path, index: list[Path]) -> bool:
+    written = path.stat().st_mtime
+    return all(one.is_file() and one.stat().st_mtime >= written for one in index)
+
+
+def _unreadable(path: Path, error: Exception) -> InputError:
+    text = str(error)
+    line = re.search(r"at line (\d+)", text)
+    number = int(line[1]) if line else None
+    record = re.search(r"found in >(\S+) at line", text)
+    if record:
+        return InputError(
+            "the lines of this record differ in length",
+            file=path,
+            line=number,
+            record=record[1],
+            remedy="Only a record's last line may be shorter; rewrap the file, "
+            "for example with 'seqkit seq -w 60'",
+        )
+    if "Bad sequence name" in text:
+        return nameless(path, None)
+    return headless(path, number)
+
+
+def headless(path: Path, line: int | None) -> InputError:
+    """Make the error for a file without a FASTA header, or with text before the first."""
+    return InputError(
+        "is not FASTA: a record starts with a line '>name'",
+        file=path,
+        line=line,
+        remedy="Check that it is a FASTA file of DNA",
+    )
+
+
+def nameless(path: Path, line: int | None) -> InputError:
+    """Make the error for a header line without a name."""
+    return InputError(
+        "a header line has no name after '>'",
+        file=path,
+        line=line,
+        remedy="Give every record a name",
+    )

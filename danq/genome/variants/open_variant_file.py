@@ -1,0 +1,78 @@
+"""Open VCF, BCF and tables, whichever it is, from files, pipes and standard input."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from danq.genome.variants.read_bcf import BcfSource
+from danq.genome.variants.read_data_frame import TableSource
+from danq.genome.variants.read_vcf import TextSource
+from danq.genome.variants.uncompressed_stream import STDIN, name_of, open_stream
+
+BCF_MAGIC = b"BCF\2"
+
+Source = TextSource | BcfSource | TableSource
+
+
+@contextmanager
+def open_source(
+    path: str | Path, sample: str | None = None, keep_lines: bool = False
+) -> Iterator[TextSource | BcfSource]:
+    """Open a VCF, a BCF or a table; plain, gzip or bgzip; ``-`` is standard input.
+
+    Raises
+    ------
+    InputError
+        As :func:`danq.genome.variants.uncompressed_stream.open_stream` and the sources.
+    """
+    name = name_of(path)
+    with open_stream(path) as handle:
+        if handle.peek(len(BCF_MAGIC))[: len(BCF_MAGIC)] != BCF_MAGIC:
+            yield TextSource(handle, name, sample, keep_lines)
+            return
+        if str(path) != STDIN and Path(path).is_file():
+            yield BcfSource(str(path), name, sample, keep_lines)
+            return
+        with _piped(handle) as pipe:
+            source = BcfSource(pipe, name, sample, keep_lines)
+            try:
+                yield source
+            finally:
+                # htslib holds the pipe open by a number of its own.
+                source.close()
+
+
+@contextmanager
+def _piped(handle: io.BufferedReader[Any]) -> Iterator[Any]:
+    """Pipe with the bytes of ``handle`` in it: htslib reads nothing but files and pipes."""
+    end, begin = os.pipe()
+    failed: list[Exception] = []
+
+    def pump() -> None:
+        try:
+            with os.fdopen(begin, "wb") as writer:
+                shutil.copyfileobj(handle, writer)
+        except BrokenPipeError:
+            pass
+        except Exception as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=pump, daemon=True)
+    thread.start()
+    reader = os.fdopen(end, "rb")
+    try:
+        yield reader
+    finally:
+        # A pump that still writes stops at the closed pipe.
+        reader.close()
+        thread.join()
+        # What is wrong with the bytes says more than what htslib makes of them.
+        if failed:
+            raise failed[0]

@@ -1,0 +1,88 @@
+"""Records of BCF."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+from danq.errors import InputError
+from danq.genome.variants.raw_records import Header, Records, find_sample
+
+
+class BcfSource:
+    """BCF, read by htslib through pysam.
+
+    As :class:`danq.genome.variants.read_vcf.TextSource`, from the path of a file or an open pipe.
+    """
+
+    def __init__(self, file: Any, name: str, sample: str | None, keep_lines: bool) -> None:
+        import pysam
+
+        self.name, self.sample, self.keep_lines = name, sample, keep_lines
+        pysam.set_verbosity(0)
+        try:
+            self.file = pysam.VariantFile(file)
+        except (OSError, ValueError) as error:
+            raise self._damaged(error) from error
+        header = self.file.header
+        meta = str(header).splitlines()[:-1]
+        self.header = Header(meta, [str(name) for name in header.contigs], list(header.samples))
+        if sample is not None:
+            try:
+                find_sample(self.header.samples, sample, name)
+            except InputError:
+                self.close()
+                raise
+        if not keep_lines:
+            self.file.subset_samples([] if sample is None else [sample])
+        self._record = 1
+
+    def close(self) -> None:
+        """Close the file; what was wrong with it was told when it was read."""
+        with suppress(OSError, ValueError):
+            self.file.close()
+
+    def skip(self, records: int) -> None:
+        """Pass over records."""
+        self._record += len(self._take(records))
+
+    def read(self, count: int) -> Records | None:
+        """Read at most ``count`` records; None after the last one."""
+        taken = self._take(count)
+        if not taken:
+            return None
+        first, self._record = self._record, self._record + len(taken)
+        genotype, phase_set = [], []
+        for record in taken if self.sample is not None else []:
+            call = record.samples[self.sample]
+            indices = call.allele_indices or (None,)
+            between = "|" if call.phased else "/"
+            genotype.append(between.join("." if one is None else str(one) for one in indices))
+            known = call["PS"] if "PS" in record.format else None
+            phase_set.append("." if known is None else str(known))
+        return Records(
+            first,
+            [],
+            [record.chrom for record in taken],
+            [record.pos for record in taken],
+            [record.id or "." for record in taken],
+            [record.ref or "" for record in taken],
+            [",".join(record.alts or (".",)) for record in taken],
+            genotype,
+            phase_set,
+            [str(record).rstrip("\n") for record in taken] if self.keep_lines else [],
+        )
+
+    def _take(self, count: int) -> list[Any]:
+        try:
+            return list(islice(self.file, count))
+        except (OSError, ValueError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> InputError:
+        return InputError(
+            f"cannot be read as BCF ({error})",
+            file=self.name,
+            remedy="Copy or make it again; 'bcftools view' checks it",
+        )

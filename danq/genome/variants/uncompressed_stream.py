@@ -1,0 +1,123 @@
+"""Uncompressed bytes of a file, a pipe or standard input, noticing when they are cut short."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from danq.errors import InputError
+from danq.genome.input_files import GZIP_MAGIC, check_file, damaged, is_gzip, truncated
+
+STDIN = "-"
+BUFFER = 1 << 18
+BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+"""Empty block that ends every BGZF file (SAM specification, section 4.1.2)."""
+
+
+def name_of(path: str | Path) -> str:
+    """How messages call an input."""
+    return "standard input" if str(path) == STDIN else str(path)
+
+
+@contextmanager
+def open_stream(path: str | Path) -> Iterator[io.BufferedReader[Any]]:
+    """Open plain, gzip or bgzip input for reading its uncompressed bytes from first to last.
+
+    Parameters
+    ----------
+    path
+        File, named pipe or ``-`` for standard input.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, a folder, empty or may not be read; when a gzip stream is
+        damaged or cut short; and when the block that ends every BGZF file is missing, for
+        files at once and for pipes after the last byte.
+    """
+    raw = _raw(path)
+    try:
+        tail = _Tail(raw)
+        handle: io.BufferedReader[Any] = io.BufferedReader(tail, BUFFER)
+        begin = handle.peek(14)
+        if not begin:
+            raise InputError("is empty (0 bytes)", file=name_of(path), remedy="Check the input")
+        if begin[:2] != GZIP_MAGIC:
+            yield handle
+            return
+        bgzf = len(begin) > 13 and begin[3] & 4 and begin[12:14] == b"BC"
+        if bgzf and raw.seekable() and str(path) != STDIN:
+            _check_end(raw, path)
+        unzipped: io.BufferedReader[Any] = io.BufferedReader(_Unzip(handle, name_of(path)), BUFFER)
+        yield unzipped
+        if bgzf and not unzipped.peek(1) and tail.last != BGZF_END:
+            raise truncated(Path(name_of(path)))
+    finally:
+        if str(path) != STDIN:
+            raw.close()
+
+
+def _raw(path: str | Path) -> BinaryIO:
+    if str(path) == STDIN:
+        return sys.stdin.buffer
+    if check_file(path).is_file():
+        is_gzip(path)
+    try:
+        return open(path, "rb", buffering=0)
+    except OSError as error:
+        raise InputError(
+            f"cannot be opened ({error.strerror})", file=path, remedy="Check its permissions"
+        ) from error
+
+
+def _check_end(raw: BinaryIO, path: str | Path) -> None:
+    place = raw.tell()
+    size = raw.seek(0, os.SEEK_END)
+    raw.seek(max(0, size - len(BGZF_END)))
+    end = raw.read(len(BGZF_END))
+    raw.seek(place)
+    if end != BGZF_END:
+        raise truncated(Path(path))
+
+
+class _Tail(io.RawIOBase):
+    """Reads from another file and remembers the last bytes."""
+
+    def __init__(self, raw: BinaryIO) -> None:
+        self.raw = raw
+        self.last = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        data = self.raw.read(len(buffer))
+        buffer[: len(data)] = data
+        self.last = (self.last + data[-len(BGZF_END) :])[-len(BGZF_END) :]
+        return len(data)
+
+
+class _Unzip(io.RawIOBase):
+    """Uncompressed bytes of a gzip stream, with errors that name the input."""
+
+    def __init__(self, handle: io.BufferedReader[Any], name: str) -> None:
+        self.zipped = gzip.GzipFile(fileobj=handle, mode="rb")
+        self.name = name
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
+        try:
+            return self.zipped.readinto(buffer)
+        except EOFError as error:
+            raise truncated(Path(self.name)) from error
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise damaged(Path(self.name), error) from error

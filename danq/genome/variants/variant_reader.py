@@ -1,0 +1,325 @@
+"""Read variants of VCF, BCF or tables, checked against a genome and normalised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+import numpy as np
+
+from danq.errors import InputError
+from danq.genome.nucleotide_codes import decode
+from danq.genome.packed_genome import PackedGenome
+from danq.genome.variants.contig_numbers import ContigNumbers
+from danq.genome.variants.normalise import (
+    MISMATCH,
+    OK,
+    Normalised,
+    Ragged,
+    normalise,
+)
+from danq.genome.variants.open_variant_file import Source, open_source
+from danq.genome.variants.raw_records import Records
+from danq.genome.variants.read_data_frame import Frame, TableSource
+from danq.genome.variants.reject_reasons import Reject, explain
+from danq.genome.variants.variant_block import VariantBlock
+
+RefMismatch = Literal["skip", "swap", "error"]
+MISMATCHES = ("skip", "swap", "error")
+BLOCK = 4096
+
+
+def open_variants(
+    path: str | Path,
+    genome: PackedGenome,
+    *,
+    chrom_map: Mapping[str, str] | None = None,
+    ref_mismatch: RefMismatch = "skip",
+    longest: int | None = None,
+    block: int = BLOCK,
+    skip_records: int = 0,
+    keep_lines: bool = False,
+) -> VariantReader:
+    """Open variants of a VCF, a BCF or a table for reading block by block.
+
+    Parameters
+    ----------
+    path
+        VCF or BCF, or a tab-separated table whose first line names the columns ``chrom``,
+        ``pos`` (1-based), ``ref``, ``alt`` and perhaps ``id``; others are left alone. Plain,
+        gzip or bgzip; a file, a named pipe, or ``-`` for standard input. In any order.
+    genome
+        The reference.
+    chrom_map
+        Names of the file's contigs to names of the genome's, as
+        :func:`danq.genome.contig_names.read_chrom_map` gives it. Without it ``chr1`` and ``1``
+        are bridged, with a notice.
+    ref_mismatch
+        What to do where REF is not what the genome has: "skip" rejects, "swap" exchanges
+        REF and ALT where the genome has ALT and rejects otherwise, "error" stops.
+    longest
+        Bases of a normalised allele above which it is rejected, most often
+        :func:`danq.genome.variants.longest_allele`; None for no limit.
+    block
+        Records a block.
+    skip_records
+        Records at the beginning to pass over; numbers of records count them.
+    keep_lines
+        Keep each record as text in ``VariantBlock.lines``.
+
+    Returns
+    -------
+    VariantReader
+        A context manager and an iterator of :class:`VariantBlock`.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, empty, truncated or damaged, or neither VCF, BCF nor such
+        a table; and, while it is read, at a record with too few columns or a position that
+        is no whole number, at the first REF that differs under "error", and when the genome
+        has none of the file's contigs.
+
+    Examples
+    --------
+    >>> with open_variants("common.vcf.gz", genome) as reader:  # doctest: +SKIP
+    ...     for block in reader:
+    ...         ref, alt, padded = anchored_windows(genome, block, 1000)
+    """
+    _check(ref_mismatch, block, skip_records)
+    stack = ExitStack()
+    source = stack.enter_context(open_source(path, keep_lines=keep_lines))
+    try:
+        source.skip(skip_records)
+    except BaseException:
+        stack.close()
+        raise
+    return VariantReader(
+        source,
+        genome,
+        chrom_map=chrom_map,
+        ref_mismatch=ref_mismatch,
+        longest=longest,
+        block=block,
+        stack=stack,
+    )
+
+
+def from_table(
+    rows: Iterable[tuple] | Frame,
+    genome: PackedGenome,
+    *,
+    chrom_map: Mapping[str, str] | None = None,
+    ref_mismatch: RefMismatch = "skip",
+    longest: int | None = None,
+    block: int = BLOCK,
+) -> VariantReader:
+    """Variants from memory; all else as :func:`open_variants`.
+
+    Parameters
+    ----------
+    rows
+        Tuples (chrom, pos, ref, alt) or (chrom, pos, ref, alt, id), ``pos`` 1-based and
+        several ALT separated by commas; or a data frame of polars or pandas with columns of these
+        names.
+    """
+    _check(ref_mismatch, block, 0)
+    source = TableSource(rows, "the table")
+    return VariantReader(
+        source,
+        genome,
+        chrom_map=chrom_map,
+        ref_mismatch=ref_mismatch,
+        longest=longest,
+        block=block,
+        stack=ExitStack(),
+    )
+
+
+class VariantReader:
+    """Iterator of :class:`VariantBlock`; close it, or use it in a ``with``.
+
+    Made by :func:`open_variants` and :func:`from_table`.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        genome: PackedGenome,
+        *,
+        stack: ExitStack,
+        chrom_map: Mapping[str, str] | None = None,
+        ref_mismatch: RefMismatch = "skip",
+        longest: int | None = None,
+        block: int = BLOCK,
+        align: bool = True,
+    ) -> None:
+        self.genome, self.name = genome, source.name
+        self._source, self._stack = source, stack
+        self._contigs = ContigNumbers(genome, source, chrom_map)
+        self._ref_mismatch, self._longest = ref_mismatch, longest
+        self._block, self._align = block, align
+
+    def __enter__(self) -> VariantReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the input."""
+        self._stack.close()
+
+    @property
+    def header_lines(self) -> list[str]:
+        """Header lines of a VCF or BCF that begin with ``##``; none for a table."""
+        return self._source.header.meta
+
+    @property
+    def samples(self) -> list[str]:
+        """Names of the samples."""
+        return self._source.header.samples
+
+    def __iter__(self) -> Iterator[VariantBlock]:
+        for _, block in self.records():
+            yield block
+
+    def records(self) -> Iterator[tuple[Records, VariantBlock]]:
+        """Blocks, each with the records that it was made from."""
+        while (records := self._source.read(self._block)) is not None:
+            yield records, self._made(records)
+        # Closing it tells whether a pipe was cut short.
+        self.close()
+        self._contigs.check(last=True)
+
+    def _made(self, records: Records) -> VariantBlock:
+        rows, allele, alt = _alleles(records.alt)
+        ref = [records.ref[row] for row in rows] if len(alt) > len(records.ref) else records.ref
+        numbers = self._contigs.numbers(records.chrom)
+        pos = np.array(records.pos, dtype=np.int64)
+        done = normalise(
+            self.genome,
+            numbers[rows],
+            pos[rows] - 1,
+            Ragged.of(ref),
+            Ragged.of(alt),
+            swap=self._ref_mismatch == "swap",
+            align=self._align,
+        )
+        ok = done.found == OK
+        if self._longest is not None:
+            ok &= np.maximum(done.ref_size, done.alt_size) <= self._longest
+        rejects = [
+            self._reject(records, int(rows[i]), ref[i], alt[i], done, int(i))
+            for i in np.flatnonzero(~ok)
+        ]
+        kept = np.flatnonzero(ok)
+        names = _Kept(kept.tolist(), rows[kept].tolist())
+        refs, alts = names.of_alleles(ref), names.of_alleles(alt)
+        for i in np.flatnonzero(done.swapped[kept]):
+            refs[i], alts[i] = alts[i], refs[i]
+        ref_allele, alt_allele = self._normalised(refs, alts, done, kept, numbers[rows[kept]])
+        vcf_start = done.start - ((done.ref_size == 0) | (done.alt_size == 0))
+        return VariantBlock(
+            first=records.first,
+            records=len(records.chrom),
+            record=rows[kept] + records.first,
+            allele=allele[kept],
+            chrom=names.of_records(records.chrom),
+            pos=pos[rows[kept]],
+            id=names.of_records(records.id),
+            ref=refs,
+            alt=alts,
+            contig=numbers[rows[kept]],
+            start=done.start[kept],
+            ref_allele=ref_allele,
+            alt_allele=alt_allele,
+            moved=(np.maximum(vcf_start, 0) < pos[rows] - 1)[kept],
+            swapped=done.swapped[kept],
+            rejects=rejects,
+            lines=records.lines or None,
+        )
+
+    def _normalised(
+        self, ref: list[str], alt: list[str], done: Normalised, kept: np.ndarray, contig: np.ndarray
+    ) -> tuple[list[str], list[str]]:
+        """Texts of the normalised alleles."""
+        refs, alts = [one.upper() for one in ref], [one.upper() for one in alt]
+        skip, start, shift = done.skip[kept], done.start[kept], done.shift[kept]
+        sizes = done.ref_size[kept], done.alt_size[kept]
+        cut = np.zeros(len(ref), dtype=np.bool_)
+        for texts, size in zip((refs, alts), sizes, strict=True):
+            cut |= size != np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+        for i in np.flatnonzero(cut | (shift > 0)):
+            for texts, size in zip((refs, alts), sizes, strict=True):
+                text = texts[i][skip[i] : skip[i] + size[i]]
+                if text and shift[i]:
+                    # Bases that it passed come in on the left, as many leave on the right.
+                    low = int(start[i])
+                    into = min(int(shift[i]), len(text))
+                    name = self.genome.names[contig[i]]
+                    text = decode(self.genome.codes(name, low, low + into)) + text[:-into]
+                texts[i] = text
+        return refs, alts
+
+    def _reject(
+        self, records: Records, row: int, ref: str, alt: str, done: Normalised, i: int
+    ) -> Reject:
+        chrom, pos, found = records.chrom[row], records.pos[row], int(done.found[i])
+        if found == OK:
+            size = max(done.ref_size[i], done.alt_size[i])
+            reason, detail = "too-long", f"{size} bases, the window permits {self._longest}"
+        else:
+            contig = int(self._contigs.numbers([chrom])[0])
+            reason, detail = explain(self.genome, found, contig, chrom, pos, ref, alt)
+        if found == MISMATCH and self._ref_mismatch == "error":
+            raise InputError(
+                f"REF differs at {chrom}:{pos}: {detail}",
+                file=self.name,
+                line=records.numbers[row] if records.numbers else None,
+                record=None if records.numbers else str(records.first + row),
+                remedy="Use the assembly that the variants were called on, or let such "
+                "records be skipped or swapped (ref_mismatch, --ref-mismatch)",
+            )
+        return Reject(records.first + row, chrom, pos, records.id[row], ref, alt, reason, detail)
+
+
+class _Kept:
+    """Picks what stays: rows among all alleles, and their records."""
+
+    def __init__(self, kept: list[int], rows: list[int]) -> None:
+        self.kept, self.rows = kept, rows
+
+    def of_alleles(self, texts: list[str]) -> list[str]:
+        return [texts[i] for i in self.kept]
+
+    def of_records(self, texts: list[str]) -> list[str]:
+        return [texts[i] for i in self.rows]
+
+
+def _check(ref_mismatch: str, block: int, skip_records: int) -> None:
+    if ref_mismatch not in MISMATCHES:
+        raise InputError(f"ref_mismatch is '{ref_mismatch}', not skip, swap or error")
+    if block < 1:
+        raise InputError(f"a block of {block} records is below 1")
+    if skip_records < 0:
+        raise InputError(f"{skip_records} records to skip are below 0")
+
+
+def _alleles(alts: list[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Row of the record, number of the ALT (1-based) and text of each variant-allele."""
+    if not any("," in alt for alt in alts):
+        return np.arange(len(alts)), np.ones(len(alts), dtype=np.int64), alts
+    split = [alt.split(",") for alt in alts]
+    counts = np.array([len(one) for one in split])
+    rows = np.repeat(np.arange(len(alts)), counts)
+    first = np.repeat(np.cumsum(counts) - counts, counts)
+    return rows, np.arange(rows.size) - first + 1, [alt for one in split for alt in one]

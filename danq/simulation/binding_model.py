@@ -1,0 +1,198 @@
+"""The true model: sequence in, probability of a positive bin out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from danq.errors import InputError
+from danq.genome.motif_matrix import Motif
+from danq.simulation.binding_kernels import affinities, bound, positive_probability
+from danq.simulation.binding_rules import Rule
+from danq.simulation.factor_catalogue import LOOKALIKES, RULES, motif
+from danq.simulation.peak_shape import PeakShape
+from danq.track_names import pick_tracks
+from danq.typing import CodeBatch, Codes
+
+DRAWS = 4000
+PASSING = 0.75
+"""A motif's threshold is the score that this share of its own sites reach."""
+
+
+@dataclass(frozen=True, eq=False)
+class BindingModel:
+    """Which sequence each factor binds, and what peaks come of it.
+
+    Attributes
+    ----------
+    motifs
+        Every motif that a rule names, and lookalikes that none does.
+    thresholds
+        ``(M,)`` score in bits at which a motif's affinity is one half.
+    rules
+        One a track, K in all.
+    peaks
+        Shapes of peaks.
+    background
+        ``(4,)`` base frequencies that motifs are scored against.
+    temperature
+        Bits by which a score must change for the odds of binding to change e-fold.
+    window, bin
+        Bases of the windows and of the bins in their middle that the model speaks of.
+    min_overlap
+        Part of a bin that peaks must cover for it to be positive.
+    """
+
+    motifs: tuple[Motif, ...]
+    thresholds: Float64[np.ndarray, "M"]
+    rules: tuple[Rule, ...]
+    peaks: PeakShape = field(default_factory=PeakShape)
+    background: tuple[float, ...] = (0.29, 0.21, 0.21, 0.29)
+    temperature: float = 1.0
+    window: int = 500
+    bin: int = 200
+    min_overlap: float = 0.5
+
+    @classmethod
+    def of_tracks(cls, tracks: Sequence[str] | None = None) -> BindingModel:
+        """The catalogue's model of some tracks, in the catalogue's order.
+
+        Raises
+        ------
+        InputError
+            When the catalogue has no such track, one is named twice, or none is named.
+        """
+        known = [rule.track for rule in RULES]
+        wanted = range(len(known))
+        if tracks is not None:
+            wanted = pick_tracks(tracks, known, whose="the simulation")
+        rules = tuple(RULES[number] for number in sorted(wanted))
+        names = sorted({*LOOKALIKES, *(name for rule in rules for name in rule.motifs)})
+        motifs = tuple(motif(name) for name in names)
+        empty = cls(motifs, np.zeros(len(motifs)), rules)
+        # The seed is the catalogue's own: what a factor binds must not depend on the genome.
+        rng = np.random.default_rng(0)
+        levels = [
+            np.quantile(empty.score(m, empty.draw_sites(m, DRAWS, rng)), 1 - PASSING)
+            for m in range(len(motifs))
+        ]
+        return cls(motifs, np.round(levels, 3), rules)
+
+    @property
+    def tracks(self) -> tuple[str, ...]:
+        """Names of the tracks, K."""
+        return tuple(rule.track for rule in self.rules)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the motifs, M."""
+        return tuple(one.name for one in self.motifs)
+
+    @cached_property
+    def noise(self) -> float:
+        """Probability that peaks by chance make a bin positive."""
+        return float(-np.expm1(-self.peaks.noise * 1e-6 * self.cover.sum()))
+
+    @cached_property
+    def cover(self) -> Float64[np.ndarray, "D"]:
+        """As :meth:`PeakShape.cover`, for this model's bins."""
+        return self.peaks.cover(self.bin, self.min_overlap)
+
+    def draw_sites(self, number: int, count: int, rng: np.random.Generator) -> CodeBatch:
+        """Sequences ``(count, W)`` drawn from the frequencies of motif ``number``."""
+        steps = self.motifs[number].probabilities.cumsum(axis=1)
+        draws = rng.random((count, len(steps), 1))
+        return (draws >= steps[None, :, :3]).sum(axis=2).astype(np.uint8)
+
+    def score(self, number: int, sites: CodeBatch) -> Float64[np.ndarray, "B"]:
+        """Score in bits of whole sites of motif ``number``, as they stand."""
+        table = self.scores[number]
+        return table[np.arange(sites.shape[1]), sites].sum(axis=1)
+
+    def affinity(self, number: int, sites: CodeBatch) -> Float64[np.ndarray, "B"]:
+        """Affinity from 0 to 1 of whole sites of motif ``number``, as they stand."""
+        excess = (self.score(number, sites) - self.thresholds[number]) / self.temperature
+        return 1 / (1 + np.exp(-excess))
+
+    def site_probability(self, codes: Codes) -> Float32[np.ndarray, "K L"]:
+        """Probability of a peak for a site at each place of one sequence.
+
+        Parameters
+        ----------
+        codes
+            ``(L,)`` uint8.
+
+        Returns
+        -------
+        ndarray
+            ``(K, L)``; the place is the leftmost base of the anchor's match, 0-based.
+        """
+        affinity = np.zeros((len(self.motifs), 2, codes.size), dtype=np.float32)
+        out = np.zeros((len(self.rules), codes.size), dtype=np.float32)
+        affinities(codes, self.scores, self.widths, self.thresholds, self.temperature, affinity)
+        bound(affinity, self.widths, self.numbers, self._occupancy, out)
+        return out
+
+    def probability(self, codes: CodeBatch) -> Float64[np.ndarray, "B K"]:
+        """Probability that the bin in the middle of each window is positive.
+
+        It knows the sequence of the window and nothing else: peaks of bound sites, each by
+        itself (that two peaks only together cover enough of a bin is left out), and peaks by
+        chance.
+
+        Parameters
+        ----------
+        codes
+            ``(B, L)`` uint8, the bin's centre at index ``L // 2``. With L of ``window``
+            nothing that matters lies outside.
+
+        Raises
+        ------
+        InputError
+            When ``codes`` is not ``(B, L)`` with L of at least ``bin``.
+        """
+        codes = np.ascontiguousarray(codes, dtype=np.uint8)
+        if codes.ndim != 2 or codes.shape[1] < self.bin:
+            raise InputError(
+                f"codes of shape {codes.shape} are not windows (B, L) of at least {self.bin} bases"
+            )
+        out = np.empty((len(codes), len(self.rules)), dtype=np.float64)
+        positive_probability(
+            codes,
+            self.scores,
+            self.widths,
+            self.thresholds,
+            self.temperature,
+            self.numbers,
+            self._occupancy,
+            self.cover,
+            self.noise,
+            out,
+        )
+        return out
+
+    @cached_property
+    def scores(self) -> Float64[np.ndarray, "M W 4"]:
+        """Log odds of all motifs in bits, narrow ones filled up with 0."""
+        out = np.zeros((len(self.motifs), max(one.width for one in self.motifs), 4))
+        for table, one in zip(out, self.motifs, strict=True):
+            table[: one.width] = one.log_odds(self.background)
+        return out
+
+    @cached_property
+    def widths(self) -> np.ndarray:
+        """``(M,)`` bases of each motif."""
+        return np.array([one.width for one in self.motifs], dtype=np.int64)
+
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """``(K, 7)`` rules as the kernels take them."""
+        return np.stack([rule.row(self.names) for rule in self.rules])
+
+    @cached_property
+    def _occupancy(self) -> np.ndarray:
+        return np.array([rule.occupancy for rule in self.rules])

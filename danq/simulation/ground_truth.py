@@ -1,0 +1,202 @@
+"""What a simulation knows: its model, what it planted, and what its variants do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from danq.errors import InputError
+from danq.genome.motif_matrix import Motif
+from danq.simulation.binding_model import BindingModel
+from danq.simulation.binding_rules import Rule
+from danq.simulation.peak_shape import PeakShape
+from danq.simulation.plant_motifs import Part, Site
+from danq.typing import CodeBatch
+
+MAGIC, VERSION = "danq-truth", 1
+
+
+@dataclass(frozen=True)
+class KnownVariant:
+    """A variant and what it does.
+
+    Attributes
+    ----------
+    id
+        Its ID in the VCF.
+    contig
+        Name.
+    pos
+        1-based position of the first base of ``ref``, as in the VCF.
+    ref, alt
+        Alleles.
+    kind
+        "breaking" (lowers a track), "releasing" (raises one by breaking a blocker),
+        "neutral-inside" (in a planted motif, without effect), "neutral-outside", "indel".
+    track
+        Track that it was made for; empty for the neutral ones outside.
+    effect
+        Per track, log odds that the bin centred on ``pos`` is positive with the alternate
+        allele, minus those with the reference allele (natural logarithm).
+    """
+
+    id: str
+    contig: str
+    pos: int
+    ref: str
+    alt: str
+    kind: str
+    track: str
+    effect: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Everything about a simulated genome.
+
+    Attributes
+    ----------
+    seed
+        It decides everything.
+    model
+        The true model, from sequence to probability.
+    contigs
+        Name to length in bases.
+    valid, test
+        Contigs to hold out.
+    sites
+        What was planted. Matches that the background holds by chance bind just as well.
+    variants
+        What the VCF holds, in its order.
+    """
+
+    seed: int
+    model: BindingModel
+    contigs: Mapping[str, int]
+    valid: tuple[str, ...]
+    test: tuple[str, ...]
+    sites: tuple[Site, ...]
+    variants: tuple[KnownVariant, ...]
+
+    @property
+    def tracks(self) -> tuple[str, ...]:
+        """Names of the tracks K, in alphabetical order as the peak files are."""
+        return self.model.tracks
+
+    def probability(self, codes: CodeBatch) -> Float64[np.ndarray, "B K"]:
+        """Probability that the bin in the middle of each window is positive.
+
+        As :meth:`danq.simulation.binding_model.BindingModel.probability`. Used as a score on
+        held-out windows, it gives the ceiling that no model can pass but by luck.
+        """
+        return self.model.probability(codes)
+
+    def save(self, path: str | Path) -> None:
+        """Write truth.json. An existing file is replaced."""
+        Path(path).write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain lists, numbers and text; floats keep all their digits."""
+        model = self.model
+        return {
+            "magic": MAGIC,
+            "format_version": VERSION,
+            "seed": self.seed,
+            "contigs": dict(self.contigs),
+            "valid": list(self.valid),
+            "test": list(self.test),
+            "geometry": {
+                "window": model.window,
+                "bin": model.bin,
+                "min_overlap": model.min_overlap,
+            },
+            "background": list(model.background),
+            "temperature": model.temperature,
+            "peaks": asdict(model.peaks),
+            "motifs": [
+                {
+                    "name": motif.name,
+                    "consensus": motif.consensus,
+                    "threshold": float(threshold),
+                    "probabilities": motif.probabilities.tolist(),
+                }
+                for motif, threshold in zip(model.motifs, model.thresholds, strict=True)
+            ],
+            "grammar": [asdict(rule) for rule in model.rules],
+            "sites": [asdict(site) for site in self.sites],
+            "variants": [asdict(variant) for variant in self.variants],
+        }
+
+
+def read_truth(path: str | Path) -> Truth:
+    """Read a truth.json.
+
+    Parameters
+    ----------
+    path
+        The file, or the folder that it is in.
+
+    Raises
+    ------
+    InputError
+        When it is missing, not such a file, or of another version.
+    """
+    path = Path(path)
+    path = path / "truth.json" if path.is_dir() else path
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", file=path) from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise _foreign(path) from error
+    if not isinstance(data, dict) or data.get("magic") != MAGIC:
+        raise _foreign(path)
+    if data.get("format_version") != VERSION:
+        raise InputError(
+            f"is of format version {data.get('format_version')}, not {VERSION}",
+            file=path,
+            remedy="Simulate it again with this version of danq",
+        )
+    try:
+        return _from_dict(data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"lacks or spoils a part ({error})", file=path, remedy="Simulate it again"
+        ) from error
+
+
+def _from_dict(data: dict[str, Any]) -> Truth:
+    model = BindingModel(
+        motifs=tuple(Motif(one["name"], np.array(one["probabilities"])) for one in data["motifs"]),
+        thresholds=np.array([one["threshold"] for one in data["motifs"]], dtype=np.float64),
+        rules=tuple(Rule(**{**one, "gap": tuple(one["gap"])}) for one in data["grammar"]),
+        peaks=PeakShape(**data["peaks"]),
+        background=tuple(data["background"]),
+        temperature=data["temperature"],
+        **data["geometry"],
+    )
+    sites = (
+        Site(**{**one, "parts": tuple(Part(**part) for part in one["parts"])})
+        for one in data["sites"]
+    )
+    return Truth(
+        seed=data["seed"],
+        model=model,
+        contigs=data["contigs"],
+        valid=tuple(data["valid"]),
+        test=tuple(data["test"]),
+        sites=tuple(sites),
+        variants=tuple(KnownVariant(**one) for one in data["variants"]),
+    )
+
+
+def _foreign(path: Path) -> InputError:
+    return InputError(
+        "is no truth of a simulation", file=path, remedy="It is made by 'danq simulate'"
+    )

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from danq.datasets.hdf5_writer import writing
+
+
+def fill(path: Path) -> None:
+    with writing(path) as file:
+        file.attrs["magic"] = "probe"
+        file.create_dataset("plain", data=np.arange(20_000))
+        file.create_dataset(
+            "squeezed", data=np.arange(50_000) % 7, chunks=(1_000,), compression="gzip"
+        )
+
+
+def test_the_file_is_ordinary_hdf5(tmp_path: Path):
+    fill(tmp_path / "set.h5")
+    with h5py.File(tmp_path / "set.h5") as file:
+        assert file.attrs["magic"] == "probe"
+        np.testing.assert_array_equal(file["plain"][()], np.arange(20_000))
+        np.testing.assert_array_equal(file["squeezed"][()], np.arange(50_000) % 7)
+
+
+def test_what_lay_there_is_lost(tmp_path: Path):
+    (tmp_path / "set.h5").write_bytes(b"old" * 1_000_000)
+    fill(tmp_path / "set.h5")
+    with h5py.File(tmp_path / "set.h5") as file:
+        assert set(file) == {"plain", "squeezed"}
+
+
+@pytest.mark.parametrize("part", [0, 1e-5, 0.01, 0.1, 0.5, 0.9, 0.99])
+def test_running_out_of_room_is_an_error(tmp_path: Path, part: float, full_disk):
+    fill(tmp_path / "whole.h5")
+    limit = int(part * (tmp_path / "whole.h5").stat().st_size)
+    with full_disk(limit), pytest.raises(OSError, match="File too large") as caught:
+        fill(tmp_path / "set.h5")
+    assert caught.value.errno == errno.EFBIG
+
+
+def test_an_error_in_the_block_is_passed_on(tmp_path: Path):
+    with pytest.raises(ZeroDivisionError), writing(tmp_path / "set.h5") as file:
+        file.attrs["magic"] = 1 // 0

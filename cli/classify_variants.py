@@ -70,7 +70,7 @@ def classify_variants(effects: tuple[Path, ...], **given: Any) -> None:
     changes on every track and are judged on the variants held out. No model is kept: --apply
     trains and uses it in one go.
     """
-    from danq.interpretation.functional.classify_variants import classify_variants as run
+    from danq.interpretation import classify_variants as run
 
     report = run(effects, **given)
     click.echo(report.describe())

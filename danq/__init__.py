@@ -29,10 +29,8 @@ if TYPE_CHECKING:
     from danq.inference.mutagenesis.mutate import mutate as mutate
     from danq.inference.variants.score import score_variants as score_variants
     from danq.inference.variants.write_background import make_background as make_background
+    from danq.interpretation import classify_variants as classify_variants
     from danq.interpretation import find_motifs as find_motifs
-    from danq.interpretation.functional.classify_variants import (
-        classify_variants as classify_variants,
-    )
     from danq.models import load_model as load
     from danq.models import summary as summary
     from danq.models.export import export_model as export
@@ -48,7 +46,7 @@ __getattr__, __dir__ = lazy_names(
         "Genome": "danq.genome:Genome",
         "InputError": "danq.errors:InputError",
         "build_dataset": "danq.datasets:build_dataset",
-        "classify_variants": "danq.interpretation.functional.classify_variants:classify_variants",
+        "classify_variants": "danq.interpretation:classify_variants",
         "convert_dataset": "danq.datasets:convert_dataset",
         "evaluate": "danq.inference:evaluate",
         "export": "danq.models.export:export_model",

@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score
 
 from danq.datasets import Dataset
 from danq.demo import PARTS, DemoReport, ceilings, demo
-from danq.demo.effects import compare_effects, score_variants
+from danq.demo.variant_effects import compare_effects, score_variants
 from danq.errors import InputError
 from danq.genome.fasta import read_fasta
 from danq.genome.nucleotide_codes import reverse_complement

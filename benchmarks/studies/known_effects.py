@@ -18,7 +18,7 @@ import numpy as np
 from scipy import stats
 
 import danq
-from danq.demo.chain import demo
+from danq.demo.run_demo import demo
 from danq.genome.fasta import Genome
 from danq.models import Model, load_model
 from danq.simulation.ground_truth import Truth, read_truth

@@ -22,8 +22,8 @@ import polars as pl
 from danq.genome.motif_files import read_motifs
 from danq.genome.motif_matrix import IUPAC, LETTERS, Motif
 from danq.interpretation import MotifReport, find_motifs
-from danq.interpretation.motifs.filters import RULES
-from danq.interpretation.motifs.recovery import recovery
+from danq.interpretation.motifs.filter_sites import RULES
+from danq.interpretation.motifs.motif_recovery import recovery
 from danq.simulation.ground_truth import read_truth
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,7 +1,19 @@
-"""What a model has learned, as pictures and motifs."""
+"""Interpretation of models: filters as motifs, mutation plots, classification of variants."""
 
-from danq.interpretation.logo import draw_logo
-from danq.interpretation.motifs.filters import FilterSites, filter_sites
+from danq.interpretation.motifs.filter_sites import FilterSites, filter_sites
 from danq.interpretation.motifs.find_motifs import MotifReport, find_motifs
+from danq.interpretation.sequence_logo import draw_logo
+from danq.interpretation.variant_classification.classify_variants import (
+    ClassificationReport,
+    classify_variants,
+)
 
-__all__ = ["FilterSites", "MotifReport", "draw_logo", "filter_sites", "find_motifs"]
+__all__ = [
+    "ClassificationReport",
+    "FilterSites",
+    "MotifReport",
+    "classify_variants",
+    "draw_logo",
+    "filter_sites",
+    "find_motifs",
+]

@@ -13,7 +13,12 @@ from danq.inference.ensemble import AnyModel, Ensemble
 from danq.inference.mutagenesis.effects import UNITS, BaseEffects
 from danq.inference.mutagenesis.mutate import Mutated, mutate_file
 from danq.inference.mutagenesis.targets import Stretch
-from danq.interpretation.effect_map import MOST_TRACKS, check_ending, plot_effects, save_picture
+from danq.interpretation.mutation_heat_map import (
+    MOST_TRACKS,
+    check_ending,
+    plot_effects,
+    save_picture,
+)
 from danq.output import check_target, replacing
 from danq.typing import Location
 
@@ -40,7 +45,7 @@ def mutate_and_plot(
     models, out, overwrite, given
         As `danq.inference.mutagenesis.mutate.mutate_file` takes them.
     plot
-        ``.png``, ``.svg`` or ``.pdf``; see `danq.interpretation.effect_map.plot_effects`.
+        ``.png``, ``.svg`` or ``.pdf``; see `danq.interpretation.mutation_heat_map.plot_effects`.
     tracks
         Tracks to write and to draw, in that order. Where none or more than 12 are named, those
         three are drawn that have the largest effects.

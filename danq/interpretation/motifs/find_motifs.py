@@ -17,7 +17,7 @@ from danq.genome.motif_files import read_motifs, write_meme
 from danq.inference.engine.forward import Strand
 from danq.inference.evaluation.matching import open_matching
 from danq.inference.writers.tsv import write_table
-from danq.interpretation.motifs.filters import (
+from danq.interpretation.motifs.filter_sites import (
     BATCH_SIZE,
     BlockSource,
     FilterSites,
@@ -125,7 +125,7 @@ def find_motifs(
         Folder to write: ``filters.meme``, ``filters.tsv``, ``matches.tsv``, ``motifs.html`` (one
         page that needs no other file), ``summary.json`` and ``logos/``. Nothing where None.
     rule
-        Which sites make a motif, see `danq.interpretation.motifs.filters.filter_sites`.
+        Which sites make a motif, see `danq.interpretation.motifs.filter_sites.filter_sites`.
     databases
         Files of known motifs (MEME or JASPAR) to compare with.
     split, tracks
@@ -201,8 +201,8 @@ def objection(folder: Path) -> str | None:
 
 
 def _fill(folder: Path, report: MotifReport) -> None:
-    from danq.interpretation.motifs.filter_logos import logo_pngs
-    from danq.interpretation.motifs.page import motif_page
+    from danq.interpretation.motifs.filter_logo_images import logo_pngs
+    from danq.interpretation.motifs.motif_page import motif_page
 
     motifs = report.sites.motifs()
     if motifs:

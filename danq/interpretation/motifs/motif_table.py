@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from danq.genome.motif_matrix import Motif
-from danq.interpretation.motifs.filters import FilterSites
-from danq.interpretation.motifs.information import core, information, trimmed
+from danq.interpretation.motifs.filter_sites import FilterSites
+from danq.interpretation.motifs.information_content import core, information, trimmed
 from danq.interpretation.motifs.tomtom import MIN_OVERLAP, Comparison, tomtom
 
 Q_LIMIT = 0.01
@@ -62,12 +62,12 @@ def motif_table(
     """Describe every filter that has sites, and find what it resembles.
 
     Compared is a filter's core, the motif without weak ends
-    (`danq.interpretation.motifs.information`), if it has at least 5 positions.
+    (`danq.interpretation.motifs.information_content`), if it has at least 5 positions.
 
     Parameters
     ----------
     sites
-        As `danq.interpretation.motifs.filters.filter_sites` collects them.
+        As `danq.interpretation.motifs.filter_sites.filter_sites` collects them.
     known
         Motifs to compare with, or None.
     q_limit

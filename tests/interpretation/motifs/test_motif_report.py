@@ -17,8 +17,8 @@ from danq.errors import InputError
 from danq.genome.motif_files import write_meme
 from danq.genome.motif_matrix import Motif
 from danq.interpretation import find_motifs
-from danq.interpretation.motifs.filter_logos import logo_pngs
-from danq.interpretation.motifs.recovery import recovery
+from danq.interpretation.motifs.filter_logo_images import logo_pngs
+from danq.interpretation.motifs.motif_recovery import recovery
 from danq.models import save_model
 from danq.simulation.factor_catalogue import CONSENSUS, motif
 from danq_cli.main import run

@@ -15,8 +15,8 @@ import numpy as np
 
 from danq.datasets.build import build_dataset
 from danq.datasets.dataset import Dataset
-from danq.demo.effects import compare_effects, score_variants, write_effects
-from danq.demo.report import PARTS, DemoReport
+from danq.demo.demo_report import PARTS, DemoReport
+from danq.demo.variant_effects import compare_effects, score_variants, write_effects
 from danq.evaluation.metrics import average_precision
 from danq.inference.evaluation.evaluate import evaluate
 from danq.inference.prediction.predict import predict

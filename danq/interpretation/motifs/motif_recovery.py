@@ -9,8 +9,8 @@ import polars as pl
 
 from danq.errors import InputError
 from danq.genome.motif_matrix import Motif
-from danq.interpretation.motifs.filters import FilterSites
-from danq.interpretation.motifs.information import trimmed
+from danq.interpretation.motifs.filter_sites import FilterSites
+from danq.interpretation.motifs.information_content import trimmed
 from danq.interpretation.motifs.motif_table import Q_LIMIT
 from danq.interpretation.motifs.tomtom import MIN_OVERLAP, tomtom
 

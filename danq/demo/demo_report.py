@@ -43,7 +43,7 @@ class DemoReport:
     variants
         Kind of variants to their number, the correlation of predicted with known effects, and
         the share of signs that agree; see
-        `danq.demo.effects.compare_effects`.
+        `danq.demo.variant_effects.compare_effects`.
     seconds
         Step to seconds that it took.
     """

@@ -12,9 +12,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from danq.errors import InputError
 from danq.inference.writers.open_variant_writer import open_variant_writer, variant_kind
 from danq.inference.writers.variant_layout import VariantLayout
-from danq.interpretation.functional.boosted_trees import cross_validate
-from danq.interpretation.functional.classify_variants import classify_variants
-from danq.interpretation.functional.effect_features import read_effects, read_table
+from danq.interpretation.variant_classification.boosted_trees import cross_validate
+from danq.interpretation.variant_classification.classify_variants import classify_variants
+from danq.interpretation.variant_classification.effect_features import read_effects, read_table
 from danq_cli.main import run
 
 TRACKS = ("Reb1", "Abf1_x", "DNase")

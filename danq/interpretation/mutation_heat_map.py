@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from danq.errors import InputError
 from danq.genome.nucleotide_codes import N
-from danq.interpretation.logo import draw_logo
+from danq.interpretation.sequence_logo import draw_logo
 from danq.typing import Codes
 
 MOST_TRACKS = 12

@@ -80,7 +80,7 @@ def motif_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    template = environment.get_template("page.html")
+    template = environment.get_template("motif_page.html")
     return template.render(columns=columns, rows=rows, about=about, summary=summary)
 
 

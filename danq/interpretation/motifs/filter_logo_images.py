@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from danq.genome.motif_matrix import Motif
-from danq.interpretation.logo import draw_logo
-from danq.interpretation.motifs.information import core, letter_heights
+from danq.interpretation.motifs.information_content import core, letter_heights
+from danq.interpretation.sequence_logo import draw_logo
 
 _WIDTH, _HEIGHT, _DPI = 3.4, 0.75, 80
 _MUTED = "#777777"

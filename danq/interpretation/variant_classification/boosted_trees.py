@@ -84,7 +84,7 @@ def cross_validate(
     Parameters
     ----------
     values
-        ``(V, F)`` features, see `danq.interpretation.functional.effect_features`.
+        ``(V, F)`` features, see `danq.interpretation.variant_classification.effect_features`.
     labels
         ``(V,)`` 1 for a functional variant, 0 for another.
     chroms

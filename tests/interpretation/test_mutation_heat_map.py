@@ -6,7 +6,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure, SubFigure
 
 from danq.errors import InputError
-from danq.interpretation.effect_map import plot_effects, save_picture
+from danq.interpretation.mutation_heat_map import plot_effects, save_picture
 
 UNIT = "change in log2 odds (bits)"
 

@@ -8,7 +8,7 @@ import torch
 
 from danq.core import OneHotConv
 from danq.errors import InputError
-from danq.interpretation.motifs.filters import RULES, BlockSource, choose_windows, filter_sites
+from danq.interpretation.motifs.filter_sites import RULES, BlockSource, choose_windows, filter_sites
 
 MOTIF = np.array([2, 0, 3, 0, 0, 2, 1, 3], np.uint8)  # GATAAGCT
 

@@ -5,7 +5,12 @@ import pytest
 from Bio import motifs as bio
 
 from danq.genome.motif_matrix import Motif
-from danq.interpretation.motifs.information import core, information, letter_heights, trimmed
+from danq.interpretation.motifs.information_content import (
+    core,
+    information,
+    letter_heights,
+    trimmed,
+)
 
 
 def test_closed_forms():

@@ -16,7 +16,7 @@ from jaxtyping import UInt8
 from danq._version import __version__
 from danq.errors import InputError
 from danq.inference.writers.tsv import write_table
-from danq.interpretation.functional.boosted_trees import (
+from danq.interpretation.variant_classification.boosted_trees import (
     FOLDS,
     CrossValidation,
     Groups,
@@ -24,7 +24,7 @@ from danq.interpretation.functional.boosted_trees import (
     fit,
     functional_probability,
 )
-from danq.interpretation.functional.effect_features import (
+from danq.interpretation.variant_classification.effect_features import (
     KEYS,
     EffectFeatures,
     read_effects,
@@ -110,7 +110,7 @@ def classify_variants(
         TSVs with ``chrom``, ``pos``, ``ref``, ``alt`` and columns of numbers, each a feature, such
         as conservation scores. Variants that one lacks count as unknown there.
     folds, groups, seed
-        As `danq.interpretation.functional.boosted_trees.cross_validate` takes them.
+        As `danq.interpretation.variant_classification.boosted_trees.cross_validate` takes them.
     apply
         File of further scored variants, and the TSV to write with the probability that each is
         functional, by a model trained on all labelled ones.

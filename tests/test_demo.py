@@ -18,6 +18,7 @@ from danq.genome.fasta import read_fasta
 from danq.genome.nucleotide_codes import reverse_complement
 from danq.inference import predict_codes
 from danq.models import load_model
+from danq.models.run_options import RunOptions
 from danq.simulation.ground_truth import KnownVariant
 from danq.simulation.simulator import read_truth
 
@@ -69,7 +70,7 @@ def test_aupr_is_that_of_the_saved_model(report):
     dataset = Dataset.open(report.folder / "dataset.h5")
     indices = dataset.indices("test")
     module = load_model(report.folder / "run").module
-    scores = predict_codes(module, dataset.codes(indices), **FP32)
+    scores = predict_codes(module, dataset.codes(indices), RunOptions(**FP32))
     labels = dataset.labels(indices)
     for k, track in enumerate(report.tracks):
         expected = average_precision_score(labels[:, k], scores[:, k])
@@ -102,7 +103,10 @@ def test_variants_file_has_the_prediction_for_each_allele(report):
     after[250] = "ACGT".index(one.alt)
     pair = np.stack([before, after])
     strands = (pair, reverse_complement(pair))
-    found = [predict_codes(model.module, codes, strand="forward", **FP32) for codes in strands]
+    found = [
+        predict_codes(model.module, codes, RunOptions(strand="forward", **FP32))
+        for codes in strands
+    ]
     p = np.stack(found).astype(float)
     effect = np.diff(np.log(p / (1 - p)), axis=1)[:, 0].mean(0)
     assert table.select(report.tracks).row(row) == pytest.approx(effect, abs=1e-4)

@@ -25,6 +25,7 @@ from benchmarks.harness.subprocess_call import Apart
 from benchmarks.harness.timing import Row, alternate, compare, share
 from benchmarks.speed.matrix_products import Limit
 from danq.inference.engine.forward import predict_codes
+from danq.models.run_options import RunOptions
 
 PART = "inference"
 ASKED = {"fp32": (1.45, None), "bf16": (2.6, 3.2)}
@@ -43,10 +44,7 @@ def measure(*, quick: bool = False, rounds: int = 5) -> list[Row]:
         return predict_codes(
             ours,
             codes,
-            strand="forward",
-            batch_size=size.batch,
-            device="cpu",
-            precision=precision,
+            RunOptions("cpu", precision, batch_size=size.batch, strand="forward"),
         )
 
     expected = run(plain, one_hot(codes), size.batch).numpy()

@@ -26,6 +26,7 @@ from benchmarks.speed.inference import run, yardstick
 from danq.inference.engine.forward import predict_codes
 from danq.inference.engine.incremental import Incremental
 from danq.inference.mutagenesis.mutate import mutate
+from danq.models.run_options import RunOptions
 
 PART = "mutagenesis"
 YARDSTICK = {"fp32": 3.3, "bf16": 6.0}
@@ -47,10 +48,10 @@ def measure(*, quick: bool = False, rounds: int = 5) -> list[Row]:
         )
 
     def each(precision: str) -> np.ndarray:
-        return predict_codes(module, windows, strand="forward", device="cpu", precision=precision)
+        return predict_codes(module, windows, RunOptions("cpu", precision, strand="forward"))
 
     expected = run(plain, one_hot(windows), size.batch)
-    engine = Incremental(module, device="cpu", precision="fp32", tolerance=0.0)
+    engine = Incremental(module, RunOptions("cpu", "fp32", tolerance=0.0))
     _, logits = engine.logits(codes, windows, np.zeros(len(windows), np.int64))
     off = float(np.abs(torch.logit(expected.double()).numpy() - logits).max())
     spent = alternate(

@@ -25,6 +25,7 @@ from danq.inference.engine.forward import predict_codes
 from danq.inference.engine.incremental import Incremental
 from danq.inference.variants.score import score_variants
 from danq.models import save_model
+from danq.models.run_options import RunOptions
 
 PART = "variants"
 PLAIN = {"fp32": 1.25, "bf16": None}
@@ -65,7 +66,7 @@ def measure(*, quick: bool = False, rounds: int = 3) -> list[Row]:
                 writing[ending].append(100 * done.seconds["write"] / spent["all"])
 
         def each(precision: str) -> None:
-            predict_codes(module, windows, strand="forward", device="cpu", precision=precision)
+            predict_codes(module, windows, RunOptions("cpu", precision, strand="forward"))
 
         spent = alternate(
             {

@@ -23,8 +23,9 @@ from danq._memory import kept_memory
 from danq.datasets import Dataset
 from danq.device import set_threads
 from danq.inference.engine.forward import predict_codes
-from danq.inference.engine.incremental import DEFAULT_TOLERANCE, Incremental
+from danq.inference.engine.incremental import Incremental
 from danq.models import load_model
+from danq.models.run_options import DEFAULT_TOLERANCE, RunOptions
 
 TOLERANCES = (0.0, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 
@@ -63,7 +64,7 @@ def measure(module: torch.nn.Module, codes: np.ndarray, rounds: int) -> list[dic
     windows = np.concatenate([changes(window) for window in codes])
     owner = np.repeat(np.arange(len(codes)), len(windows) // len(codes))
     engines = {
-        tolerance: Incremental(module, device="cpu", precision="fp32", tolerance=tolerance)
+        tolerance: Incremental(module, RunOptions("cpu", "fp32", tolerance=tolerance))
         for tolerance in TOLERANCES
     }
 
@@ -75,7 +76,7 @@ def measure(module: torch.nn.Module, codes: np.ndarray, rounds: int) -> list[dic
     errors = {one: np.abs(probabilities(one) - exact) for one in TOLERANCES}
 
     def plain() -> np.ndarray:
-        return predict_codes(module, windows, strand="forward", device="cpu", precision="fp32")
+        return predict_codes(module, windows, RunOptions("cpu", "fp32", strand="forward"))
 
     spent = alternate(
         {"plain": plain} | {str(one): partial(probabilities, one) for one in TOLERANCES}, rounds

@@ -7,26 +7,17 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import tee
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from danq.errors import InputError
-from danq.inference.engine.forward import Strand, predict_blocks
+from danq.inference.engine.forward import predict_blocks
 from danq.inference.sources.tiling import Chunk, Rows
 from danq.inference.writers.layout import Values
-from danq.models import Model, load_model
+from danq.models import Model, RunOptions, load_model
 from danq.track_names import pick_tracks
 
 AnyModel = str | Path | Model
-
-
-class Engine(NamedTuple):
-    """How models are run; the words that `danq.inference.engine.forward` takes."""
-
-    strand: Strand
-    device: str
-    precision: str
 
 
 @dataclass(frozen=True)
@@ -114,7 +105,7 @@ class Ensemble:
         return {f"model {number}": text for number, text in enumerate(words, start=1)}
 
     def predict(
-        self, chunks: Iterator[Chunk], engine: Engine
+        self, chunks: Iterator[Chunk], options: RunOptions
     ) -> Generator[tuple[Rows, Values], None, None]:
         """Rows and values of a stream of windows.
 
@@ -130,7 +121,7 @@ class Ensemble:
                 stack.enter_context(
                     closing(
                         predict_blocks(  # type: ignore[type-var]
-                            model.module, (chunk.codes for chunk in stream), **engine._asdict()
+                            model.module, (chunk.codes for chunk in stream), options
                         )
                     )
                 )

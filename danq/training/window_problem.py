@@ -13,6 +13,7 @@ from danq.datasets.batches import Batches
 from danq.datasets.dataset import Dataset
 from danq.evaluation.metrics import average_precision, roc_auc
 from danq.inference.engine.forward import predict_dataset
+from danq.models.run_options import RunOptions
 from danq.training.device_batches import DeviceBatches, device_bytes
 from danq.training.problem import Figures
 from danq.training.recipe import Recipe
@@ -64,9 +65,8 @@ class Windows:
         macro means of average precision and of the area under the ROC curve over the tracks for
         which they are defined.
         """
-        scores = predict_dataset(
-            module, self.dataset, self.valid, device=str(device), precision=precision
-        )
+        options = RunOptions(device=str(device), precision=precision)
+        scores = predict_dataset(module, self.dataset, self.valid, options)
         clipped = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
         y = self.valid_labels
         loss = -np.mean(np.where(y == 1, np.log(clipped), np.log1p(-clipped)))

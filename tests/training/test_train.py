@@ -12,6 +12,7 @@ import danq.training.fit as fit_module
 from danq.errors import InputError
 from danq.inference.engine.forward import predict_dataset
 from danq.models import load_model
+from danq.models.run_options import RunOptions
 from danq.training import TrainingDiverged, read_config, train
 from danq.training.window_problem import Windows
 
@@ -42,7 +43,7 @@ def test_learns_a_planted_motif_and_no_noise(planted_set, tmp_path, caplog):
     )
     model = load_model(tmp_path / "run")
     test = planted_set.indices("test")
-    scores = predict_dataset(model.module, planted_set, test, device="cpu", precision="fp32")
+    scores = predict_dataset(model.module, planted_set, test, RunOptions("cpu", "fp32"))
     from sklearn.metrics import roc_auc_score
 
     labels = planted_set.labels(test)
@@ -79,7 +80,7 @@ def test_other_temporal_layers_learn_from_a_configuration(planted_set, tmp_path,
     assert model.spec.architecture.temporal == temporal
     assert tomllib.loads((run / "config.toml").read_text())["model"]["pooling"] == pooling
     test = planted_set.indices("test")
-    scores = predict_dataset(model.module, planted_set, test, device="cpu", precision="fp32")
+    scores = predict_dataset(model.module, planted_set, test, RunOptions("cpu", "fp32"))
     from sklearn.metrics import roc_auc_score
 
     assert roc_auc_score(planted_set.labels(test)[:, 0], scores[:, 0]) > 0.85

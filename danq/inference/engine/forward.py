@@ -1,10 +1,10 @@
-"""Codes to probabilities: the plain engine under every command that runs a model."""
+"""Probabilities of whole windows, batch after batch."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,15 +12,15 @@ from jaxtyping import Float32, UInt8
 from torch import nn
 
 from danq._memory import kept_memory
-from danq.device import Precision, autocast, resolve_device, resolve_precision
-from danq.errors import InputError
+from danq.device import Precision, autocast, set_threads
 from danq.genome.nucleotide_codes import reverse_complement
+from danq.models.run_options import RunOptions
 
 if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset
 
-Strand = Literal["both", "forward"]
 BATCH_SIZE = 512
+"""Windows per batch where the options name no batch size."""
 
 
 @contextmanager
@@ -53,38 +53,22 @@ def _narrowed(module: nn.Module, precision: Precision) -> Iterator[None]:
 
 
 def predict_codes(
-    module: nn.Module,
-    codes: UInt8[np.ndarray, "B L"],
-    *,
-    strand: Strand = "both",
-    batch_size: int = BATCH_SIZE,
-    device: str = "auto",
-    precision: str = "auto",
+    module: nn.Module, codes: UInt8[np.ndarray, "B L"], options: RunOptions | None = None
 ) -> Float32[np.ndarray, "B K"]:
-    """Probabilities of every track for every window.
+    """Probabilities of all tracks for all windows.
 
     Parameters
     ----------
     module
-        Codes ``(B, L)`` to logits ``(B, K)``.
+        Maps codes ``(B, L)`` to logits ``(B, K)``.
     codes
         Windows; any number of them.
-    strand
-        ``"both"`` averages the probabilities of a window and of its reverse complement, as
-        DanQ's authors did; ``"forward"`` reads the window as it is.
-    batch_size
-        Windows at a time.
-    device, precision
-        As `danq.device.resolve_device` and `danq.device.resolve_precision` take them.
-
-    Raises
-    ------
-    InputError
-        When ``strand`` is neither word, or as the two resolvers.
+    options
+        How the model runs; None selects the defaults. ``tolerance`` does not apply.
     """
-    starts = range(0, len(codes), batch_size)
-    blocks = (codes[start : start + batch_size] for start in starts)
-    done = list(predict_blocks(module, blocks, strand=strand, device=device, precision=precision))
+    options = options or RunOptions()
+    blocks = (codes[batch] for batch in _batches(len(codes), options))
+    done = list(predict_blocks(module, blocks, options))
     if not done:
         return np.empty((0, int(module.head.out_features)), np.float32)  # type: ignore[union-attr]
     return np.concatenate(done)
@@ -93,24 +77,45 @@ def predict_codes(
 def predict_blocks(
     module: nn.Module,
     blocks: Iterable[UInt8[np.ndarray, "B L"]],
-    *,
-    strand: Strand = "both",
-    device: str = "auto",
-    precision: str = "auto",
+    options: RunOptions | None = None,
 ) -> Iterator[Float32[np.ndarray, "B K"]]:
-    """`predict_codes` for a stream of batches, one result a batch."""
-    if strand not in ("both", "forward"):
-        raise InputError(f"strand is '{strand}'", remedy="Choose 'both' or 'forward'")
-    where = resolve_device(device)
-    kind = resolve_precision(precision, where)
-    with evaluating(module, where), _narrowed(module, kind):
+    """`predict_codes` for a stream of batches: yields one result per batch.
+
+    ``batch_size`` does not apply.
+    """
+    options = options or RunOptions()
+    device, precision = options.torch_device, options.resolved_precision
+    if options.threads is not None:
+        set_threads(options.threads)
+    with evaluating(module, device), _narrowed(module, precision):
         for codes in blocks:
-            # Around the work alone: whoever takes the results may want gradients.
-            with torch.inference_mode(), autocast(where, kind):
-                out = _probabilities(module, codes, where)
-                if strand == "both":
-                    out = (out + _probabilities(module, reverse_complement(codes), where)) / 2
+            # Not around the yield: the consumer of the stream may need gradients.
+            with torch.inference_mode(), autocast(device, precision):
+                out = _probabilities(module, codes, device)
+                if options.strand == "both":
+                    out = (out + _probabilities(module, reverse_complement(codes), device)) / 2
             yield out.cpu().numpy()
+
+
+def predict_dataset(
+    module: nn.Module,
+    dataset: Dataset,
+    indices: np.ndarray,
+    options: RunOptions | None = None,
+) -> Float32[np.ndarray, "N K"]:
+    """`predict_codes` for windows of a dataset, in the order of ``indices``."""
+    options = options or RunOptions()
+    out = np.empty((len(indices), len(dataset.tracks)), np.float32)
+    batches = _batches(len(indices), options)
+    blocks = (dataset.codes(indices[batch]) for batch in batches)
+    for batch, result in zip(batches, predict_blocks(module, blocks, options), strict=True):
+        out[batch] = result
+    return out
+
+
+def _batches(windows: int, options: RunOptions) -> list[slice]:
+    size = BATCH_SIZE if options.batch_size is None else options.batch_size
+    return [slice(start, start + size) for start in range(0, windows, size)]
 
 
 def _probabilities(
@@ -118,23 +123,3 @@ def _probabilities(
 ) -> torch.Tensor:
     batch = torch.from_numpy(np.ascontiguousarray(codes)).to(device, non_blocking=True)
     return torch.sigmoid(module(batch).float())
-
-
-def predict_dataset(
-    module: nn.Module,
-    dataset: Dataset,
-    indices: np.ndarray,
-    *,
-    strand: Strand = "both",
-    batch_size: int = BATCH_SIZE,
-    device: str = "auto",
-    precision: str = "auto",
-) -> Float32[np.ndarray, "N K"]:
-    """Probabilities for windows of a dataset, in the order of ``indices``."""
-    out = np.empty((len(indices), len(dataset.tracks)), np.float32)
-    starts = range(0, len(indices), batch_size)
-    blocks = (dataset.codes(indices[start : start + batch_size]) for start in starts)
-    results = predict_blocks(module, blocks, strand=strand, device=device, precision=precision)
-    for start, result in zip(starts, results, strict=True):
-        out[start : start + batch_size] = result
-    return out

@@ -32,7 +32,7 @@ from danq.core import (
     OneHotConv,
     Recurrent,
 )
-from danq.device import Precision, autocast, resolve_device, resolve_precision, side_by_side
+from danq.device import autocast, set_threads, side_by_side
 from danq.inference.engine.forward import BATCH_SIZE
 from danq.inference.engine.packed_matrix import Packed
 from danq.inference.engine.recurrent_scan import (
@@ -44,11 +44,9 @@ from danq.inference.engine.recurrent_scan import (
     pieces,
     scan,
 )
+from danq.models.run_options import RunOptions
 
 M = TypeVar("M", bound=nn.Module)
-
-DEFAULT_TOLERANCE = 1e-6
-"""Difference of states below which an alternate counts as its reference: float32 rounding."""
 
 PASS_VALUES = 64_000_000
 """Input products that a pass holds at most: 256 MB in float32."""
@@ -72,34 +70,29 @@ class Incremental:
     ----------
     module
         Codes ``(B, L)`` to logits ``(B, K)``. Its weights are copied.
-    device, precision
-        As `danq.device.resolve_device` and `danq.device.resolve_precision` take them.
-    tolerance
-        An alternate whose hidden and cell states all come within this of its reference's, past
-        its last changed step, counts as equal from there on. 0 is exact.
+    options
+        How the model runs; None selects the defaults. Past its last changed step, an alternate
+        whose hidden and cell states all differ by at most ``tolerance`` from its reference's
+        counts as equal to it; 0 is exact. ``strand`` and ``batch_size`` do not apply: the caller
+        decides which windows, and how many, `logits` gets.
 
     Attributes
     ----------
     reason
         Why the model is evaluated plainly; None where it is not.
 
-    Raises
-    ------
-    InputError
-        As the two resolvers.
     """
 
     def __init__(
         self,
         module: nn.Module,
-        *,
-        device: str | torch.device = "auto",
-        precision: str = "auto",
-        tolerance: float = DEFAULT_TOLERANCE,
+        options: RunOptions | None = None,
     ) -> None:
-        self.device = resolve_device(device)
-        self.precision: Precision = resolve_precision(precision, self.device)
-        self.tolerance = tolerance
+        options = options or RunOptions()
+        self.device, self.precision = options.torch_device, options.resolved_precision
+        self.tolerance = options.tolerance
+        if options.threads is not None:
+            set_threads(options.threads)
         self.reason = why_plain(module)
         self._module = self._parts = None
         if self.reason is None:

@@ -22,10 +22,11 @@ from danq.evaluation.curves import CurveGrid, curve_grid
 from danq.evaluation.metrics import Ranking, rank
 from danq.evaluation.published import TRACKS, Comparison, compare, read_paper
 from danq.evaluation.table import group_table, track_table, without_positives
-from danq.inference.engine.forward import BATCH_SIZE, Strand, predict_dataset
+from danq.inference.engine.forward import BATCH_SIZE, predict_dataset
 from danq.inference.evaluation.evaluation_folder import objection, write_folder
 from danq.inference.evaluation.matching import open_matching
 from danq.inference.evaluation.precision_cost import PrecisionCost
+from danq.models.run_options import RunOptions, Strand
 from danq.output import check_folder
 from danq.typing import IntRow, LabelBatch, Scores
 
@@ -215,8 +216,8 @@ def evaluate(
             f"the {split} split is empty", file=dataset.path, remedy="Choose another split"
         )
     used = resolve_precision(precision, where)
-    running: dict[str, Any] = {"strand": strand, "device": device, "batch_size": batch_size}
-    scores = predict_dataset(model.module, dataset, indices, precision=used, **running)
+    options = RunOptions(device=str(where), precision=used, strand=strand, batch_size=batch_size)
+    scores = predict_dataset(model.module, dataset, indices, options)
     fitted, base = _fit_baseline(dataset, indices) if baseline else (None, None)
     labels = dataset.labels(indices)
     draw = _redraw(dataset, indices, scores, labels, bootstrap, seed)
@@ -243,7 +244,7 @@ def evaluate(
     if precision_cost and used == "fp32":
         log.warning("The model ran in fp32, so there is no cost of bf16 to measure.")
     elif precision_cost:
-        exact = predict_dataset(model.module, dataset, indices, precision="fp32", **running)
+        exact = predict_dataset(model.module, dataset, indices, replace(options, precision="fp32"))
         names = dataset.tracks
         cost = PrecisionCost.between(rank(exact, labels, names), rank(scores, labels, names), names)
         report = replace(report, precision_cost=cost)

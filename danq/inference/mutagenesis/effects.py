@@ -13,9 +13,10 @@ from jaxtyping import Float32, Int, UInt8
 from danq.errors import InputError
 from danq.genome.nucleotide_codes import N, reverse_complement
 from danq.inference.engine.incremental import Incremental
-from danq.inference.ensemble import Engine, Ensemble
+from danq.inference.ensemble import Ensemble
 from danq.inference.mutagenesis.targets import JudgedWindow
 from danq.inference.odds import odds
+from danq.models.run_options import RunOptions
 from danq.typing import CodeBatch, Codes
 
 log = logging.getLogger("danq")
@@ -117,45 +118,32 @@ class Judge:
         How they are run.
     effect
         ``"logit"`` or ``"probability"``.
-    tolerance
-        As `danq.inference.engine.incremental.Incremental` takes it.
     block
         Changed windows that are evaluated at once.
 
     Raises
     ------
     InputError
-        When ``effect`` or the strand is none of its words, or ``block`` is below 1.
+        When ``effect`` is none of its words, or ``block`` is below 1.
     """
 
     def __init__(
         self,
         ensemble: Ensemble,
-        engine: Engine,
+        engine: RunOptions,
         *,
         effect: Effect,
-        tolerance: float,
         block: int = BLOCK,
     ) -> None:
         if effect not in get_args(Effect):
             raise InputError(f"effect is '{effect}'", remedy="Choose 'logit' or 'probability'")
-        if engine.strand not in ("both", "forward"):
-            raise InputError(f"strand is '{engine.strand}'", remedy="Choose 'both' or 'forward'")
         if block < 1:
             raise InputError(f"a batch of {block} windows is below 1")
         self.effect: Effect = effect
         self.block, self.engine = block, engine
         self.picked = np.array(ensemble.picked)
         self.strands = 2 if engine.strand == "both" else 1
-        self.members = [
-            Incremental(
-                model.module,
-                device=engine.device,
-                precision=engine.precision,
-                tolerance=tolerance,
-            )
-            for model in ensemble.models
-        ]
+        self.members = [Incremental(model.module, engine) for model in ensemble.models]
         for reason in dict.fromkeys(member.reason for member in self.members):
             if reason is not None:
                 log.info(f"every changed window is evaluated in full: {reason}")

@@ -15,9 +15,7 @@ from danq._version import __version__
 from danq.device import resolve_device, resolve_precision, set_threads
 from danq.errors import InputError
 from danq.genome.nucleotide_codes import N, encode
-from danq.inference.engine.forward import Strand
-from danq.inference.engine.incremental import DEFAULT_TOLERANCE
-from danq.inference.ensemble import AnyModel, Engine, Ensemble
+from danq.inference.ensemble import AnyModel, Ensemble
 from danq.inference.mutagenesis.effects import (
     BLOCK,
     UNITS,
@@ -38,6 +36,7 @@ from danq.inference.mutagenesis.targets import (
     stretch_of,
 )
 from danq.inference.writers.mutation_writers import ChangeLayout, mutation_kind, open_mutations
+from danq.models.run_options import DEFAULT_TOLERANCE, RunOptions, Strand
 from danq.output import check_target
 from danq.typing import Codes, Location, Progress
 
@@ -101,7 +100,7 @@ def mutate(
         ``"both"`` averages the effects on a window and on its reverse complement; ``"forward"``
         reads the window as it is.
     tolerance
-        As `danq.inference.engine.incremental.Incremental` takes it; 0 is exact.
+        As `danq.models.RunOptions` takes it; 0 is exact.
     batch_size
         Changed windows at a time. None takes danq's own.
     device, precision
@@ -215,7 +214,7 @@ def mutate_file(
             check(ensemble, stretches)
         judge = _judge(ensemble, strand, device, precision, threads, effect, tolerance, batch_size)
         words = selection.provenance() | ({} if pairs is None else {"pairs": pairs})
-        layout = _layout(ensemble, words, selection.key, judge, tolerance)
+        layout = _layout(ensemble, words, selection.key, judge)
         tally = SequenceTally()
         count = _Count(3 * sum(one.size for one in stretches) + (both.changes if both else 0))
         opened = open_mutations(out, layout, effect, pairs=both is not None, overwrite=overwrite)
@@ -278,16 +277,16 @@ def _judge(
     batch_size: int | None,
 ) -> Judge:
     where = resolve_device(device)
-    engine = Engine(strand, str(where), resolve_precision(precision, where))
+    engine = RunOptions(
+        str(where), resolve_precision(precision, where), strand=strand, tolerance=tolerance
+    )
     if threads is not None:
         set_threads(threads)
     block = BLOCK if batch_size is None else batch_size
-    return Judge(ensemble, engine, effect=effect, tolerance=tolerance, block=block)
+    return Judge(ensemble, engine, effect=effect, block=block)
 
 
-def _layout(
-    ensemble: Ensemble, words: dict[str, str], key: str, judge: Judge, tolerance: float
-) -> ChangeLayout:
+def _layout(ensemble: Ensemble, words: dict[str, str], key: str, judge: Judge) -> ChangeLayout:
     engine = judge.engine
     values = UNITS[judge.effect]
     if ensemble.spread:
@@ -308,7 +307,7 @@ def _layout(
             f"{ensemble.bin} bases of a longer one",
             "strand": engine.strand,
             "precision": f"{engine.precision} on {engine.device}",
-            "tolerance": f"{tolerance:g}",
+            "tolerance": f"{engine.tolerance:g}",
             "coordinates": "pos is 1-based; position, start and end in HDF5 are 0-based, half-open",
             "values": values,
         },

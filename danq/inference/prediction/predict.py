@@ -13,13 +13,14 @@ import polars as pl
 from danq._version import __version__
 from danq.device import resolve_device, resolve_precision, set_threads
 from danq.errors import InputError
-from danq.inference.engine.forward import BATCH_SIZE, Strand
-from danq.inference.ensemble import AnyModel, Engine, Ensemble
+from danq.inference.engine.forward import BATCH_SIZE
+from danq.inference.ensemble import AnyModel, Ensemble
 from danq.inference.sources.open_source import Request, open_source
 from danq.inference.sources.tiling import Rows, Source
 from danq.inference.writers import Layout, Values, output_kind
 from danq.inference.writers.deepsea_pred import check_pred, open_pred
 from danq.inference.writers.open_writer import check_output, open_writer
+from danq.models.run_options import RunOptions, Strand
 from danq.typing import Location, Progress
 
 BLOCK_VALUES = 1 << 22
@@ -196,7 +197,7 @@ def predict(
         check_output(out, overwrite=overwrite)
     request = Request(input, genome, tile, region, chrom_map, channels)
     where = resolve_device(device)
-    engine = Engine(strand, str(where), resolve_precision(precision, where))
+    engine = RunOptions(str(where), resolve_precision(precision, where), strand=strand)
     ensemble = Ensemble.load(models, tracks)
     if threads is not None:
         set_threads(threads)
@@ -222,7 +223,7 @@ def predict(
             return Written(Path(out), count, columns, layout.tracks)
 
 
-def _layout(ensemble: Ensemble, source: Source, request: Request, engine: Engine) -> Layout:
+def _layout(ensemble: Ensemble, source: Source, request: Request, engine: RunOptions) -> Layout:
     provenance = {
         "danq": __version__,
         **ensemble.provenance(),

@@ -17,8 +17,7 @@ from danq.errors import InputError
 from danq.genome.fasta import Genome
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import RefMismatch
-from danq.inference.engine.forward import Strand
-from danq.inference.engine.incremental import DEFAULT_TOLERANCE, Incremental
+from danq.inference.engine.incremental import Incremental
 from danq.inference.ensemble import AnyModel, Ensemble
 from danq.inference.variants.allele_scores import MEANING
 from danq.inference.variants.background import Background, read_background
@@ -28,6 +27,7 @@ from danq.inference.variants.scorer import Scorer
 from danq.inference.writers.layout import SPREAD
 from danq.inference.writers.variant_layout import VariantLayout
 from danq.models import Model
+from danq.models.run_options import DEFAULT_TOLERANCE, RunOptions, Strand
 from danq.typing import Location
 
 log = logging.getLogger("danq")
@@ -103,10 +103,8 @@ def prepare(
     # Both read all weights, and take as long as to load them.
     with ThreadPoolExecutor(1) as beside:
         digests = beside.submit(model_digests, ensemble.models)
-        engines = [
-            Incremental(one.module, device=where, precision=precision, tolerance=options.tolerance)
-            for one in ensemble.models
-        ]
+        run = RunOptions(str(where), precision, tolerance=options.tolerance)
+        engines = [Incremental(one.module, run) for one in ensemble.models]
     conditions = {
         "models": digests.result(),
         "strand": options.strand,

@@ -15,8 +15,6 @@ from danq.errors import InputError
 from danq.genome.fasta import Genome
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import RefMismatch
-from danq.inference.engine.forward import Strand
-from danq.inference.engine.incremental import DEFAULT_TOLERANCE
 from danq.inference.ensemble import AnyModel
 from danq.inference.variants.allele_scores import check_scores
 from danq.inference.variants.finished_blocks import Parts, folder_of
@@ -39,6 +37,7 @@ from danq.inference.writers.open_variant_writer import (
     variant_kind,
 )
 from danq.inference.writers.variant_vcf import Head, LinesAndRows
+from danq.models.run_options import DEFAULT_TOLERANCE, Strand
 from danq.output import check_target
 from danq.typing import Location, Progress
 
@@ -170,7 +169,7 @@ def score_variants(
         CSV files ``<out>.ref``, ``.alt``, ``.diff``, ``.logfoldchange`` and, where it is
         calibrated, ``.evalue``.
     tolerance
-        As `danq.inference.engine.incremental.Incremental` takes it; 0 is exact.
+        As `danq.models.RunOptions` takes it; 0 is exact.
     batch_size
         Windows at a time. None takes danq's own.
     device, precision

@@ -14,8 +14,6 @@ from danq.errors import InputError
 from danq.genome.fasta import Genome
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import RefMismatch
-from danq.inference.engine.forward import Strand
-from danq.inference.engine.incremental import DEFAULT_TOLERANCE
 from danq.inference.ensemble import AnyModel
 from danq.inference.variants.allele_scores import LOGIT, PRODUCT
 from danq.inference.variants.background import Background, ranks
@@ -29,6 +27,7 @@ from danq.inference.variants.run_summary import (
     rejects_of,
     write_rejects,
 )
+from danq.models.run_options import DEFAULT_TOLERANCE, Strand
 from danq.output import check_target
 from danq.typing import Location, Progress
 

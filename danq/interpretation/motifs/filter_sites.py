@@ -16,8 +16,8 @@ from danq.core.pair_sums import CODES, pair_codes, pair_table
 from danq.errors import InputError
 from danq.genome.motif_matrix import Motif
 from danq.genome.nucleotide_codes import reverse_complement
-from danq.inference.engine.forward import Strand
 from danq.interpretation.motifs import _filter_kernels as kernels
+from danq.models.run_options import Strand
 from danq.track_names import pick_tracks
 from danq.typing import CodeBatch, IntRow
 

@@ -14,7 +14,6 @@ import polars as pl
 from danq._version import __version__
 from danq.errors import InputError
 from danq.genome.motif_files import read_motifs, write_meme
-from danq.inference.engine.forward import Strand
 from danq.inference.evaluation.matching import open_matching
 from danq.inference.writers.tsv import write_table
 from danq.interpretation.motifs.filter_sites import (
@@ -26,6 +25,7 @@ from danq.interpretation.motifs.filter_sites import (
     filter_sites,
 )
 from danq.interpretation.motifs.motif_table import CLOSE, Q_LIMIT, Known, Matched, motif_table
+from danq.models.run_options import Strand
 from danq.output import check_folder, replacing_folder
 
 if TYPE_CHECKING:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,9 @@ import torch
 from danq.errors import InputError
 from danq.genome.nucleotide_codes import reverse_complement
 from danq.inference.engine.forward import predict_blocks, predict_codes
-from danq.models import build
+from danq.models import RunOptions, build
+
+FP32 = RunOptions("cpu", "fp32")
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +26,7 @@ def codes():
 
 
 def run(module, codes, **changes):
-    return predict_codes(module, codes, **({"device": "cpu", "precision": "fp32"} | changes))
+    return predict_codes(module, codes, replace(FP32, **changes))
 
 
 def test_forward_strand_is_the_modules_sigmoid(module, codes):
@@ -49,7 +53,7 @@ def test_module_is_given_back_as_it_was(module, codes):
     module.train()
     run(module, codes)
     assert module.training
-    stream = predict_blocks(module, iter([codes]), device="cpu", precision="fp32")
+    stream = predict_blocks(module, iter([codes]), FP32)
     next(stream)
     stream.close()
     assert module.training
@@ -69,8 +73,14 @@ def test_unknown_strand(module, codes):
         run(module, codes, strand="minus")
 
 
+@pytest.mark.parametrize("size", [0, -1])
+def test_batch_sizes_below_1(module, codes, size):
+    with pytest.raises(InputError, match=f"batch_size is {size}, the minimum is 1"):
+        run(module, codes, batch_size=size)
+
+
 def test_the_consumer_of_a_stream_is_not_in_inference_mode(module, codes):
-    stream = predict_blocks(module, iter([codes, codes]), device="cpu", precision="fp32")
+    stream = predict_blocks(module, iter([codes, codes]), FP32)
     next(stream)
     assert not torch.is_inference_mode_enabled()
     module(torch.from_numpy(codes)).sum().backward()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,9 +15,11 @@ from danq.core import CnnRnn
 from danq.inference.engine.incremental import Incremental, why_plain
 from danq.inference.engine.recurrent_scan import Direction
 from danq.models.architecture import Architecture, Stage, build_module
+from danq.models.run_options import RunOptions
 
 WINDOW = 160
 TRACKS = 3
+EXACT = RunOptions("cpu", "fp32", tolerance=0)
 
 RNN = st.fixed_dictionaries(
     {
@@ -74,7 +78,7 @@ def cases(seed: int, references: int, alternates: int) -> tuple[np.ndarray, ...]
 def test_logits_are_those_of_every_window_by_itself(numbers, references, alternates, seed):
     module = model(seed, **numbers)
     known, other, owner = cases(seed, references, alternates)
-    engine = Incremental(module, device="cpu", precision="fp32", tolerance=0)
+    engine = Incremental(module, EXACT)
     assert engine.reason is None
     got = engine.logits(known, other, owner)
     for values, codes in zip(got, (known, other), strict=True):
@@ -91,7 +95,7 @@ def test_every_single_base_change_of_a_window(kind):
     place, shift = np.repeat(np.arange(WINDOW), 3), np.tile([1, 2, 3], WINDOW)
     other = np.repeat(codes, 3 * WINDOW, axis=0)
     other[np.arange(len(other)), place] = (other[np.arange(len(other)), place] + shift) % 4
-    engine = Incremental(module, device="cpu", precision="fp32", tolerance=0)
+    engine = Incremental(module, EXACT)
     _, got = engine.logits(codes, other, np.zeros(len(other), np.int64))
     np.testing.assert_allclose(got, plain(module, other), rtol=0, atol=2e-6)
 
@@ -99,7 +103,7 @@ def test_every_single_base_change_of_a_window(kind):
 def test_torch_operators_and_the_kernel_agree(monkeypatch):
     module = model()
     known, other, owner = cases(3, 4, 30)
-    fused = Incremental(module, device="cpu", precision="fp32", tolerance=0)
+    fused = Incremental(module, EXACT)
     one = fused.logits(known, other, owner)
     setup = Direction.__init__
 
@@ -109,7 +113,7 @@ def test_torch_operators_and_the_kernel_agree(monkeypatch):
 
     monkeypatch.setattr(Direction, "__init__", unfused)
     for tolerance in (0.0, 1e-6):
-        engine = Incremental(module, device="cpu", precision="fp32", tolerance=tolerance)
+        engine = Incremental(module, replace(EXACT, tolerance=tolerance))
         for left, right in zip(one, engine.logits(known, other, owner), strict=True):
             np.testing.assert_allclose(left, right, rtol=0, atol=5e-6)
 
@@ -117,7 +121,7 @@ def test_torch_operators_and_the_kernel_agree(monkeypatch):
 def test_bfloat16_effects_are_within_its_rounding():
     module = model(hidden=32, filters=32, dense=(16,))
     known, other, owner = cases(5, 6, 60)
-    engine = Incremental(module, device="cpu", precision="bf16", tolerance=0)
+    engine = Incremental(module, replace(EXACT, precision="bf16"))
     reference, alternate = engine.logits(known, other, owner)
     want = plain(module, other) - plain(module, known)[owner]
     assert np.abs(want).max() > 0.5
@@ -127,9 +131,9 @@ def test_bfloat16_effects_are_within_its_rounding():
 def test_small_passes_change_nothing_but_rounding(monkeypatch):
     module = model()
     known, other, owner = cases(7, 9, 50)
-    want = Incremental(module, device="cpu", precision="fp32", tolerance=0)
+    want = Incremental(module, EXACT)
     monkeypatch.setattr("danq.inference.engine.incremental.PASS_VALUES", 32 * 100)
-    small = Incremental(module, device="cpu", precision="fp32", tolerance=0)
+    small = Incremental(module, EXACT)
     assert small._parts is not None
     assert len(list(small._parts.passes(9, owner, np.ones(50, np.int64)))) > 2
     got = small.logits(known, other, owner)
@@ -138,7 +142,7 @@ def test_small_passes_change_nothing_but_rounding(monkeypatch):
 
 
 def test_passes_hold_every_alternate_once_and_none_is_overfull(monkeypatch):
-    engine = Incremental(model(), device="cpu", precision="fp32", tolerance=0)
+    engine = Incremental(model(), EXACT)
     parts = engine._parts
     assert parts is not None
     monkeypatch.setattr(parts, "most_rows", 10)
@@ -160,7 +164,7 @@ def test_bits_do_not_depend_on_which_pass_is_done_first(monkeypatch):
     other = np.repeat(known, 60, axis=0)
     place = np.arange(60)
     other[place, place] = (other[place, place] + 1) % 4
-    engine = Incremental(model(), device="cpu", precision="fp32", tolerance=0)
+    engine = Incremental(model(), EXACT)
     monkeypatch.setattr(engine._parts, "most_rows", 7)
     each = engine._pass
     # A pass rounds as its own rows make it; here so much that it cannot be missed.
@@ -183,7 +187,7 @@ def test_one_track_without_any_layer_between():
     numbers = {"filters": 4, "width": 9, "pool": 5, "temporal": "none", "dense": ()}
     module = build_module(Architecture(**numbers), 1, WINDOW).eval()  # type: ignore[arg-type]
     known, other, owner = cases(3, 2, 9)
-    engine = Incremental(module, device="cpu", precision="fp32", tolerance=0)
+    engine = Incremental(module, EXACT)
     got = engine.logits(known, other, owner)
     for values, codes in zip(got, (known, other), strict=True):
         np.testing.assert_allclose(values, plain(module, codes), rtol=0, atol=3e-6)
@@ -192,7 +196,7 @@ def test_one_track_without_any_layer_between():
 def test_an_alternate_equal_to_its_reference_has_its_bits():
     module = model()
     known, _, _ = cases(2, 5, 1)
-    engine = Incremental(module, device="cpu", precision="fp32", tolerance=0)
+    engine = Incremental(module, EXACT)
     one, other = engine.logits(known, known[[4, 0]], np.array([4, 0]))
     np.testing.assert_array_equal(other, one[[4, 0]])
 
@@ -203,7 +207,7 @@ def test_a_tolerance_bounds_the_states_that_are_let_go():
     want = plain(module, other)
     errors = []
     for tolerance in (0.0, 1e-6, 1e-2):
-        engine = Incremental(module, device="cpu", precision="fp32", tolerance=tolerance)
+        engine = Incremental(module, replace(EXACT, tolerance=tolerance))
         errors.append(np.abs(engine.logits(known, other, owner)[1] - want).max())
     assert errors[0] < 3e-6
     assert errors[1] < 2e-5
@@ -221,7 +225,7 @@ def test_a_tolerance_bounds_the_states_that_are_let_go():
 def test_a_model_that_does_not_fit_is_evaluated_plainly_and_says_why(numbers, words):
     module = model(**numbers)
     known, other, owner = cases(4, 3, 20)
-    engine = Incremental(module, device="cpu", precision="fp32")
+    engine = Incremental(module, RunOptions("cpu", "fp32"))
     assert engine.reason is not None
     assert words in engine.reason
     one, two = engine.logits(known, other, owner)
@@ -236,7 +240,7 @@ def test_a_foreign_module_is_named():
 def test_the_module_stays_as_it_was():
     module = model().train()
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    Incremental(module, device="cpu").logits(*cases(1, 1, 2))
+    Incremental(module, RunOptions("cpu")).logits(*cases(1, 1, 2))
     assert module.training
     assert all(p.requires_grad for p in module.parameters())
     for name, value in module.state_dict().items():

@@ -21,6 +21,7 @@ from danq.genome.packed_genome import PackedGenome
 from danq.inference.engine.forward import predict_codes
 from danq.inference.evaluation import evaluation_folder as folder
 from danq.inference.evaluation.evaluate import evaluate
+from danq.models.run_options import RunOptions
 
 WINDOW, BIN = 20, 8
 TRACKS = ("G", "C", "N")
@@ -256,7 +257,9 @@ def test_the_cost_of_bf16_is_that_of_both_runs(dataset, small_model, tmp_path: P
     wanted = {}
     for figure, oracle in (("aupr", average_precision_score), ("auroc", roc_auc_score)):
         for precision in ("fp32", "bf16"):
-            scores = predict_codes(network.module, dataset.codes(rows), precision=precision)
+            scores = predict_codes(
+                network.module, dataset.codes(rows), RunOptions(precision=precision)
+            )
             wanted[figure, precision] = oracle(labels, scores[:, :2], average=None)
     report = evaluate(
         network, dataset, out=tmp_path / "out", precision="bf16", precision_cost=True, bootstrap=0

@@ -15,6 +15,7 @@ from danq.inference import predict_codes
 from danq.inference.ensemble import Ensemble
 from danq.inference.prediction.predict import Written, predict
 from danq.models import save_model
+from danq.models.run_options import RunOptions
 
 # The package re-exports the function under the name of its module.
 MODULE = sys.modules["danq.inference.prediction.predict"]
@@ -201,7 +202,7 @@ def test_predict_codes_agrees(toy, genome):
     with Genome(genome) as opened:
         codes = opened.codes("chrI", 14, 34)[None]
     table = predict(toy(), genome, tile=10, region="chrI:20-29", **FP32)
-    direct = predict_codes(toy().module, codes, **FP32)
+    direct = predict_codes(toy().module, codes, RunOptions(**FP32))
     np.testing.assert_array_equal(table.select("G", "C", "N").to_numpy(), direct)
 
 

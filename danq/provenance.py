@@ -1,19 +1,124 @@
-"""Checksums of files, and the differences between the settings of two runs, as text."""
+"""What a result was computed from: the header of an output, and what a resumed run must share."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+Setting = str | Sequence[str]
 
 LONG = 160
-"""Characters above which two lists are told by what only one of them has."""
+"""Characters above which two lists are not printed; only their differences are."""
 
 FEW = 3
 """Entries of a list that are named."""
 
-_NOUNS = {"models": "model", "variants": "set of variants"}
+
+class Inputs(NamedTuple):
+    """Files, or tables in memory, that play one role in a run.
+
+    Attributes
+    ----------
+    names
+        Path of each, or a phrase such as "the table", for messages.
+    checksums
+        Checksum of the content of each, in the same order.
+    """
+
+    names: Sequence[str]
+    checksums: Sequence[str]
+
+    def describe(self) -> str:
+        """Name and checksum of each, for the header of an output."""
+        pairs = zip(self.names, self.checksums, strict=True)
+        return ", ".join(f"{name} sha256:{checksum}" for name, checksum in pairs)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What a result was computed from, and how.
+
+    `header` is for people: it goes into the outputs. `settings` and `inputs` together are the
+    identity of a run: `identity` is stored beside unfinished work, and a later run may resume that
+    work only where `difference` finds none. ``a | b`` joins two objects; entries of ``b`` replace
+    those of ``a``.
+
+    Attributes
+    ----------
+    header
+        Text by field name, in the order in which outputs show it.
+    settings
+        Text, or a list of texts, by name of the setting.
+    inputs
+        Input files by the noun for one of them ("model", "chromosome map"). A message adds "s"
+        for several.
+    """
+
+    header: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    inputs: Mapping[str, Inputs] = field(default_factory=dict)
+
+    @classmethod
+    def shown(cls, settings: Mapping[str, str]) -> Provenance:
+        """Settings that also appear in the header, under the same names."""
+        return cls(header=settings, settings=settings)
+
+    def __or__(self, other: Provenance) -> Provenance:
+        return Provenance(
+            {**self.header, **other.header},
+            {**self.settings, **other.settings},
+            {**self.inputs, **other.inputs},
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """What a resumed run must share, as JSON can store it; checksums without names."""
+        return {
+            "settings": {name: _plain(value) for name, value in self.settings.items()},
+            "inputs": {noun: list(files.checksums) for noun, files in self.inputs.items()},
+        }
+
+    def checksum(self) -> str:
+        """SHA-256 of the identity, in hexadecimal."""
+        return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()
+
+    def difference(self, before: Mapping[str, Any], *, began: str = "the run began") -> str | None:
+        """Describe the first difference from an earlier run; None where the two agree.
+
+        Inputs are compared by checksum and described by name.
+
+        Parameters
+        ----------
+        before
+            `identity` of the earlier run.
+        began
+            How the message refers to the earlier run: "the run began", "the background was made".
+        """
+        now = self.identity()
+        old, new = before["inputs"], now["inputs"]
+        for noun in {**new, **old}:
+            if old.get(noun, []) != new.get(noun, []):
+                files = self.inputs.get(noun, Inputs((), ()))
+                return _input_difference(noun, old.get(noun, []), files, began)
+        old, new = before["settings"], now["settings"]
+        for name in {**new, **old}:
+            if old.get(name) != new.get(name):
+                return _setting_difference(name, old.get(name), new.get(name), began)
+        return None
+
+
+def settings_of(**tables: Mapping[str, Any]) -> dict[str, Setting]:
+    """Settings of a `Provenance` from tables of values, named by table and entry ("model lr")."""
+    return {
+        f"{table} {name}": [str(one) for one in value]
+        if isinstance(value, list | tuple)
+        else str(value)
+        for table, entries in tables.items()
+        for name, value in entries.items()
+    }
 
 
 def sha256_of(path: str | Path) -> str:
@@ -22,10 +127,56 @@ def sha256_of(path: str | Path) -> str:
     Raises
     ------
     OSError
-        When it cannot be read.
+        When the file cannot be read.
     """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _plain(value: Setting) -> str | list[str]:
+    return value if isinstance(value, str) else list(value)
+
+
+def _input_difference(noun: str, before: Sequence[str], now: Inputs, began: str) -> str:
+    if not now.checksums:
+        return f"{began} with a {noun}; now there is none"
+    if not before:
+        return f"{began} without a {noun}; now there is {', '.join(now.names)}"
+    old, new = len(before), len(now.checksums)
+    if old != new:
+        plural = "s" * (old != 1)
+        return f"{began} with {old} {noun}{plural}; now there {'is' if new == 1 else 'are'} {new}"
+    entries = zip(now.names, before, now.checksums, strict=True)
+    changed = [name for name, was, given in entries if was != given]
+    return f"{changed[0]} is not the {noun} that {began} with"
+
+
+def _setting_difference(
+    name: str, before: str | list[str] | None, now: str | list[str] | None, began: str
+) -> str:
+    if before is None:
+        return f"{began} without {name}; now it is {_short(_entries(now))}"
+    if now is None:
+        return f"{began} with {name}: {_short(_entries(before))}; now it is not set"
+    old, new = _entries(before), _entries(now)
+    if sum(map(len, (*old, *new))) <= LONG:
+        return f"{began} with {name}: {', '.join(old)}; now it is {', '.join(new)}"
+    missing, added = set(old) - set(new), set(new) - set(old)
+    changes = [
+        f"{word} {_short([entry for entry in entries if entry in changed])}"
+        for word, entries, changed in (("without", old, missing), ("with", new, added))
+        if changed
+    ]
+    return f"{began} with other {name}; now they are {' and '.join(changes) or 'in another order'}"
+
+
+def _entries(value: str | list[str] | None) -> list[str]:
+    return [value or ""] if isinstance(value, str) or value is None else value
+
+
+def _short(entries: Sequence[str]) -> str:
+    more = f" and {len(entries) - FEW:,} more" if len(entries) > FEW else ""
+    return ", ".join(entries[:FEW]) + more
 
 
 def difference(
@@ -35,68 +186,17 @@ def difference(
     *,
     begun: str,
 ) -> str | None:
-    """The first thing in which two settings differ, as a phrase; None where they agree.
+    """Describe the first difference of two tables of text; None where they agree.
 
-    Parameters
-    ----------
-    before, now
-        Settings by name, in words. A file stands there as a digest of its content, several of
-        them with ``", "`` between.
-    files
-        Names of the settings that are files, and what those of ``now`` are called, in the same
-        order; none where there is none now. Their digests are never told.
-    begun
-        What was begun, as "the run began".
+    `Provenance.difference` does this for a whole run.
     """
-    for name in {**now, **before}:
-        was, given = before.get(name), now.get(name)
-        if was != given:
-            if name in files:
-                return _files(name, was, given, files[name], begun)
-            return _setting(name, was or "nothing", given or "nothing", begun)
-    return None
-
-
-def in_words(**tables: Mapping[str, Any]) -> dict[str, str]:
-    """Settings for `difference`: every entry of each table, named by table and entry."""
-    return {
-        f"{table} {name}": ", ".join(map(str, value))
-        if isinstance(value, list | tuple)
-        else str(value)
-        for table, entries in tables.items()
-        for name, value in entries.items()
+    nouns = {"models": "model", "variants": "set of variants"}
+    inputs = {
+        nouns.get(name, name): Inputs(names, now[name].split(", ") if name in now else [])
+        for name, names in files.items()
     }
-
-
-def _files(name: str, was: str | None, given: str | None, called: Sequence[str], begun: str) -> str:
-    noun = _NOUNS.get(name, name)
-    if given is None:
-        return f"{begun} with a {noun}; now there is none"
-    if was is None:
-        return f"{begun} without a {noun}; now there is {', '.join(called)}"
-    old, new = was.split(", "), given.split(", ")
-    if len(old) != len(new):
-        verb = "is" if len(new) == 1 else "are"
-        plural = "s" * (len(old) != 1)
-        return f"{begun} with {len(old)} {noun}{plural}; now there {verb} {len(new)}"
-    other = [one for one, a, b in zip(called, old, new, strict=True) if a != b]
-    return f"{other[0]} is not the {noun} that {begun} with"
-
-
-def _setting(name: str, was: str, given: str, begun: str) -> str:
-    if len(was) + len(given) <= LONG:
-        return f"{begun} with {name}: {was}; now it is {given}"
-    old, new = was.split(", "), given.split(", ")
-    gone = [one for one in old if one not in set(new)]
-    come = [one for one in new if one not in set(old)]
-    told = [
-        f"{words} {_shown(entries)}"
-        for words, entries in (("without", gone), ("with", come))
-        if entries
-    ]
-    return f"{begun} with other {name}; now they are {' and '.join(told) or 'in another order'}"
-
-
-def _shown(entries: Sequence[str]) -> str:
-    more = f" and {len(entries) - FEW:,} more" if len(entries) > FEW else ""
-    return ", ".join(entries[:FEW]) + more
+    old = {nouns.get(n, n): before[n].split(", ") for n in files if n in before}
+    settings = {n: v.split(", ") for n, v in now.items() if n not in files}
+    then = {n: v.split(", ") for n, v in before.items() if n not in files}
+    run = Provenance(settings=settings, inputs=inputs)
+    return run.difference({"settings": then, "inputs": old}, began=begun)

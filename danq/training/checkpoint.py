@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -14,9 +13,10 @@ from torch import Tensor, nn
 
 from danq.errors import InputError
 from danq.output import os_errors, replacing
-from danq.provenance import difference
+from danq.provenance import Provenance
 
 LAST = "last.ckpt"
+FORMAT_VERSION = 2
 
 
 @dataclass
@@ -52,7 +52,7 @@ def save_checkpoint(
     average: nn.Module | None,
     optimizer: torch.optim.Optimizer,
     progress: Progress,
-    identity: Mapping[str, str],
+    provenance: Provenance,
 ) -> None:
     """Write ``last.ckpt`` (safetensors inside), whole or not at all.
 
@@ -66,7 +66,11 @@ def save_checkpoint(
         tensors |= {f"average/{name}": value for name, value in average.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{number}/{name}": value for name, value in state.items()}
-    header = {"identity": json.dumps(dict(identity)), "progress": json.dumps(asdict(progress))}
+    header = {
+        "format_version": str(FORMAT_VERSION),
+        "identity": json.dumps(provenance.identity()),
+        "progress": json.dumps(asdict(progress)),
+    }
     tensors = {name: value.cpu().contiguous() for name, value in tensors.items()}
     remedy = "Free some space, then resume; the checkpoint before it is kept"
     with (
@@ -81,8 +85,7 @@ def load_checkpoint(
     module: nn.Module,
     average: nn.Module | None,
     optimizer: torch.optim.Optimizer,
-    identity: Mapping[str, str],
-    files: Mapping[str, Sequence[str]],
+    provenance: Provenance,
 ) -> Progress:
     """Restore what `save_checkpoint` kept, in place.
 
@@ -90,8 +93,8 @@ def load_checkpoint(
     ----------
     folder, module, average, optimizer
         As `save_checkpoint` took them.
-    identity, files
-        What the run depends on, as `danq.provenance.difference` takes it.
+    provenance
+        What the run depends on.
 
     Raises
     ------
@@ -109,7 +112,7 @@ def load_checkpoint(
             file=path,
             remedy="Train anew (--overwrite)",
         ) from error
-    _check(path, header.get("identity", ""), identity, files)
+    _check(path, header, provenance)
     module.load_state_dict(_part(tensors, "module"))
     if average is not None:
         average.load_state_dict(_part(tensors, "average"))
@@ -123,26 +126,21 @@ def load_checkpoint(
     return Progress(**json.loads(header["progress"]))
 
 
-def _check(
-    path: Path, before: str, identity: Mapping[str, str], files: Mapping[str, Sequence[str]]
-) -> None:
-    try:
-        begun = json.loads(before)
-    except ValueError:
-        begun = None
-    if not isinstance(begun, dict):
+def _check(path: Path, header: dict[str, str], provenance: Provenance) -> None:
+    version = header.get("format_version", "1")
+    if version != str(FORMAT_VERSION):
         raise InputError(
-            "the checkpoint was written by another version of danq",
+            f"checkpoint format version {version}, this danq reads version {FORMAT_VERSION}",
             file=path,
-            remedy="Train anew (--overwrite)",
+            remedy="Train the model again into a new run directory, or overwrite this one",
         )
-    told = difference(begun, identity, files, begun="the run began")
-    if told is not None:
+    difference = provenance.difference(json.loads(header["identity"]))
+    if difference is not None:
         raise InputError(
-            told,
+            difference,
             file=path,
-            remedy="Resume with the data and options of that run (see its config.toml), or replace "
-            "it (--overwrite)",
+            remedy="Resume with the data and settings of that run (see its config.toml), or "
+            "overwrite it",
         )
 
 

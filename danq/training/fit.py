@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Generic, TypeVar, cast
@@ -16,9 +16,10 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from danq.errors import DanqError
+from danq.provenance import Provenance
 from danq.training.checkpoint import LAST, Progress, load_checkpoint, save_checkpoint
 from danq.training.optimizer import build_optimizer, encoders, learning_rate
-from danq.training.problem import Figures, Problem
+from danq.training.problem import Metrics, Problem
 from danq.training.recipe import BaseRecipe
 from danq.training.run_log import Journal
 
@@ -51,8 +52,8 @@ class Fit(Generic[M]):
         Arithmetic of the validation, "fp32" or "bf16": that of ``fabric``.
     seed
         Decides data order, augmentation and dropout.
-    identity
-        Data, model and recipe in words; a checkpoint of another identity is refused.
+    provenance
+        Data, model and settings; a checkpoint of another run is refused.
     checkpoint_steps, checkpoint_seconds
         A checkpoint is written when either has passed since the last one, and at each epoch's
         end.
@@ -68,12 +69,12 @@ class Fit(Generic[M]):
         *,
         precision: str,
         seed: int,
-        identity: Mapping[str, str],
+        provenance: Provenance,
         checkpoint_steps: int | None = None,
         checkpoint_seconds: float = 300.0,
     ) -> None:
         self.problem, self.recipe, self.folder = problem, recipe, folder
-        self.fabric, self.seed, self.identity = fabric, seed, identity
+        self.fabric, self.seed, self.provenance = fabric, seed, provenance
         self.checkpoint_steps = checkpoint_steps
         self.checkpoint_seconds = checkpoint_seconds
         self.precision = precision
@@ -98,13 +99,8 @@ class Fit(Generic[M]):
         """The weights that are validated and saved: the moving average, where there is one."""
         return self.plain if self.average is None else self.average
 
-    def resume(self, files: Mapping[str, Sequence[str]]) -> None:
-        """Go on from ``last.ckpt``.
-
-        Parameters
-        ----------
-        files
-            What in the identity are digests of files, and how those are called.
+    def resume(self) -> None:
+        """Continue from ``last.ckpt``.
 
         Raises
         ------
@@ -112,10 +108,10 @@ class Fit(Generic[M]):
             As `load_checkpoint`.
         """
         self.progress = load_checkpoint(
-            self.folder, self.plain, self.average, self.optimizer, self.identity, files
+            self.folder, self.plain, self.average, self.optimizer, self.provenance
         )
 
-    def run(self, journal: Journal) -> Iterator[Figures]:
+    def run(self, journal: Journal) -> Iterator[Metrics]:
         """Train to the end; yield after each epoch that is the best so far.
 
         The caller saves the model at each yield, before the checkpoint that follows it.
@@ -262,10 +258,10 @@ class Fit(Generic[M]):
                 self.average,
                 self.optimizer,
                 self.progress,
-                self.identity,
+                self.provenance,
             )
         self._since_checkpoint = (self.progress.step, time.monotonic())
 
-    def validate(self) -> Figures:
+    def validate(self) -> Metrics:
         """Figures of the validation split."""
         return self.problem.validate(self.best_module, self.fabric.device, self.precision)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-Figures = dict[str, float]
+Metrics = dict[str, float]
 """Name of a figure and its value; "loss" is the better the smaller, all others the greater."""
 
 
@@ -38,6 +38,6 @@ class Problem(Protocol):
         """Mean loss of a batch on the device; one call of ``module``, which may be wrapped."""
         ...
 
-    def validate(self, module: nn.Module, device: torch.device, precision: str) -> Figures:
+    def validate(self, module: nn.Module, device: torch.device, precision: str) -> Metrics:
         """Figures of the validation split: "loss" and what else there is."""
         ...

@@ -26,13 +26,13 @@ from danq.models import (
     save_model,
 )
 from danq.models.model_file import RUN_MODEL
-from danq.provenance import in_words
+from danq.provenance import Inputs, Provenance, settings_of
 from danq.training.checkpoint import LAST, Progress
 from danq.training.config import CONFIG, RunConfig, RunSettings, merged, placed, write_config
 from danq.training.fabric import make_fabric
 from danq.training.fit import Fit
 from danq.training.initial_weights import check_motif_file, start
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.training.recipe import Recipe
 from danq.training.run_folder import (
     DATASET,
@@ -232,11 +232,11 @@ def _begin(
         fabric,
         precision=run.precision,
         seed=run.seed,
-        identity=_identity(spec, run),
+        provenance=_provenance(spec, run, dataset),
         checkpoint_steps=checkpoint_steps,
     )
     if resuming:
-        fit.resume({"data": (str(dataset.path or "the data set"),)})
+        fit.resume()
         log.info("resuming at epoch %d, step %d", fit.progress.epoch + 1, fit.progress.step)
     return fit, spec
 
@@ -341,20 +341,21 @@ def _spec(
     )
 
 
-def _with_result(spec: ModelSpec, figures: Figures, progress: Progress) -> ModelSpec:
+def _with_result(spec: ModelSpec, figures: Metrics, progress: Progress) -> ModelSpec:
     result = {"epoch": progress.best_epoch}
     result |= {f"valid_{name}": value for name, value in figures.items()}
     return spec.model_copy(update={"training": spec.training | result})
 
 
-def _identity(spec: ModelSpec, run: RunSettings) -> dict[str, str]:
-    # Device and threads may change on the way, rounding a little; what decides more may not.
-    return {
-        "danq": __version__,
-        "data": spec.data_digest,
-        **in_words(
-            model={"preset": spec.preset, **spec.architecture.model_dump(mode="json")},
-            training=spec.training["recipe"],
-            run=run.model_dump(exclude={"device", "threads"}),
-        ),
-    }
+def _provenance(spec: ModelSpec, run: RunSettings, dataset: Dataset) -> Provenance:
+    # Device and threads may change when a run resumes: they change results by rounding alone.
+    settings = settings_of(
+        model={"preset": spec.preset, **spec.architecture.model_dump(mode="json")},
+        training=spec.training["recipe"],
+        run=run.model_dump(exclude={"device", "threads"}),
+    )
+    name = str(dataset.path or "the dataset")
+    return Provenance(
+        settings={"danq": __version__, **settings},
+        inputs={"dataset": Inputs((name,), (spec.data_digest,))},
+    )

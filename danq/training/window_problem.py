@@ -15,7 +15,7 @@ from danq.evaluation.metrics import average_precision, roc_auc
 from danq.inference.engine.forward import predict_dataset
 from danq.models.run_options import RunOptions
 from danq.training.device_batches import DeviceBatches, device_bytes
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.training.recipe import Recipe
 
 
@@ -56,7 +56,7 @@ class Windows:
         codes, labels = batch
         return F.binary_cross_entropy_with_logits(module(codes).float(), labels.float())
 
-    def validate(self, module: nn.Module, device: torch.device, precision: str) -> Figures:
+    def validate(self, module: nn.Module, device: torch.device, precision: str) -> Metrics:
         """Figures of the validation split, both strands averaged.
 
         Returns

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from danq._version import __version__
 from danq.output import check_target, replacing
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.vision.examples import Data
 from danq.vision.registry import load_tasks
 from danq.vision.task import Task
@@ -41,7 +41,7 @@ class Row:
     """
 
     name: str
-    figures: list[Figures]
+    figures: list[Metrics]
     seconds: list[float]
     parameters: int = 0
     losses: list[tuple[float, float]] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Row:
             return all(math.isfinite(after) for _, after in self.losses)
         return all(after < before for before, after in self.losses)
 
-    def means(self) -> Figures:
+    def means(self) -> Metrics:
         """Mean of each figure over the seeds."""
         return {name: statistics.fmean(self.over_seeds(name)) for name in self.figures[0]}
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from danq.device import Precision, autocast, resolve_precision
 from danq.inference.engine.forward import evaluating
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.training.recipe import BaseRecipe
 from danq.vision.examples import Data, Examples, Shuffled, scaled
 from danq.vision.task import Task
@@ -28,7 +28,7 @@ class TaskProblem:
         """The task's loss."""
         return self.task.loss(module, scaled(dict(zip(self.names, batch, strict=True))))
 
-    def validate(self, module: nn.Module, device: torch.device, precision: str) -> Figures:
+    def validate(self, module: nn.Module, device: torch.device, precision: str) -> Metrics:
         """The task's figures of the validation split."""
         kind = resolve_precision(precision, device)
         with evaluating(module, device), torch.inference_mode(), autocast(device, kind):
@@ -37,7 +37,7 @@ class TaskProblem:
 
 def measure(
     task: Task, module: nn.Module, examples: Examples, device: torch.device, precision: Precision
-) -> Figures:
+) -> Metrics:
     """A task's figures of a module on examples."""
     with evaluating(module, device), torch.inference_mode(), autocast(device, precision):
         return task.figures(module, examples, device)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.training.recipe import BaseRecipe
 from danq.vision.clips import fitted, read_clip
 from danq.vision.examples import SPLITS, Data, Examples
@@ -150,14 +150,14 @@ class Task(ABC):
         """Mean loss of a batch; one call of ``module``."""
 
     @abstractmethod
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         """Figures of a module in evaluation mode; the greater the better, but for "loss"."""
 
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Figures]]:
+    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
         """Rows that need no training of ours: name, and what measures it on the test split."""
         return {}
 
-    def validation(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def validation(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         """Figures at each epoch's end; a task whose figures are costly gives the loss alone."""
         return {"loss": self.mean_loss(module, examples, device)} | self.figures(
             module, examples, device
@@ -241,7 +241,7 @@ class Classification(Task):
         """Cross-entropy."""
         return F.cross_entropy(self.call(module, batch).float(), batch["label"])
 
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         """Share of examples that are classified rightly."""
         chosen = self.outputs(module, examples, device).argmax(axis=1)
         return {"accuracy": float((chosen == examples["label"]).mean())}

@@ -17,13 +17,13 @@ from danq.device import resolve_device, resolve_precision, set_threads
 from danq.errors import InputError, told
 from danq.models.model_file import RUN_MODEL, save_model
 from danq.output import replacing
-from danq.provenance import in_words
+from danq.provenance import Inputs, Provenance, settings_of
 from danq.training.checkpoint import LAST, Progress
 from danq.training.config import RunSettings, write_tables
 from danq.training.fabric import make_fabric
 from danq.training.fit import Fit
 from danq.training.optimizer import encoders
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.training.recipe import BaseRecipe
 from danq.training.run_folder import check_run_folder, prepare_run_folder
 from danq.training.run_log import Journal
@@ -64,7 +64,7 @@ class VisionResult:
     epochs: int
     seconds: float
     parameters: int
-    figures: Figures
+    figures: Metrics
     losses: tuple[float, float]
 
 
@@ -157,10 +157,10 @@ def train(
             fabric,
             precision=kind,
             seed=seed,
-            identity=_identity(spec, run),
+            provenance=_provenance(spec, run, source),
         )
         if resuming:
-            fit.resume({"data": (source,)})
+            fit.resume()
         for best in fit.run(journal):
             save_model(folder / RUN_MODEL, fit.best_module, _with_result(spec, best, fit.progress))
     kept = load_vision_model(folder).module
@@ -228,21 +228,19 @@ def _spec(
     )
 
 
-def _with_result(spec: VisionSpec, figures: Figures, progress: Progress) -> VisionSpec:
+def _with_result(spec: VisionSpec, figures: Metrics, progress: Progress) -> VisionSpec:
     result: dict[str, Any] = {"epoch": progress.best_epoch}
     result |= {f"valid_{name}": value for name, value in figures.items()}
     return spec.model_copy(update={"training": spec.training | result})
 
 
-def _identity(spec: VisionSpec, run: RunSettings) -> dict[str, str]:
-    return {
-        "danq": __version__,
-        "task": spec.task,
-        "system": spec.system,
-        **in_words(
-            model=spec.numbers,
-            training=spec.training["recipe"],
-            run=run.model_dump(exclude={"device", "threads"}),
-        ),
-        "data": spec.data_digest,
-    }
+def _provenance(spec: VisionSpec, run: RunSettings, source: str) -> Provenance:
+    settings = settings_of(
+        model=spec.numbers,
+        training=spec.training["recipe"],
+        run=run.model_dump(exclude={"device", "threads"}),
+    )
+    return Provenance(
+        settings={"danq": __version__, "task": spec.task, "system": spec.system, **settings},
+        inputs={"dataset": Inputs((source,), (spec.data_digest,))},
+    )

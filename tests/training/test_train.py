@@ -176,11 +176,11 @@ def test_resume_with_another_recipe_is_refused(planted_set, tiny, tmp_path):
             train(data, out=run, resume=True, **given)
         assert caught.value.problem == f"the run began with {told}"
         assert caught.value.file == str(run / "last.ckpt")
-        assert str(caught.value).endswith("(see its config.toml), or replace it (--overwrite).")
+        assert str(caught.value).endswith("(see its config.toml), or overwrite it.")
     replace(planted_set, split=planted_set.split[::-1].copy()).save(data, overwrite=True)
     with pytest.raises(InputError) as caught:
         train(data, out=run, resume=True, **settings(tiny))
-    assert caught.value.problem == f"{data} is not the data that the run began with"
+    assert caught.value.problem == f"{data} is not the dataset that the run began with"
     assert (run / "config.toml").read_bytes() == before
 
 
@@ -256,12 +256,13 @@ def test_disk_full_at_a_checkpoint(planted_set, tiny, tmp_path, monkeypatch):
 
     monkeypatch.setattr(safetensors.torch, "save", full)
     from danq.models import load_model as load
+    from danq.provenance import Provenance
     from danq.training.checkpoint import Progress, save_checkpoint
 
     module = load(tmp_path / "run").module
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     with pytest.raises(InputError, match="No space left"):
-        save_checkpoint(tmp_path / "run", module, None, optimizer, Progress(), {"x": "1"})
+        save_checkpoint(tmp_path / "run", module, None, optimizer, Progress(), Provenance(settings={"x": "1"}))
     assert (tmp_path / "run" / "last.ckpt").read_bytes() == before
 
 

@@ -179,7 +179,7 @@ def test_resumed_equals_uninterrupted(tmp_path, monkeypatch):
         assert caught.value.problem == (
             f"the run began with {told}"
             if told
-            else "what was given is not the data that the run began with"
+            else "what was given is not the dataset that the run began with"
         )
     assert (tmp_path / "cut" / "config.toml").read_bytes() == config
 

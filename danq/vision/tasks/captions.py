@@ -22,7 +22,7 @@ from danq.core import (
     map_tokens,
     step_cross_entropy,
 )
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.vision.bleu import bleu
 from danq.vision.examples import Data, Examples
 from danq.vision.scenes import COLOURS, SHAPES, paint
@@ -198,10 +198,10 @@ class Captions(Task):
         logits = module(batch["image"], words[:, :-1]).float()
         return step_cross_entropy(logits, words[:, 1:], words[:, 1:] != PAD)
 
-    def validation(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def validation(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         return {"loss": self.mean_loss(module, examples, device)}
 
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         found: dict[int, list[tuple[int, ...]]] = {1: [], BEAM: []}
         for part in examples.rounds(ROUND, device):
             for width, rows in found.items():
@@ -211,7 +211,7 @@ class Captions(Task):
 
     def judged(
         self, found: Sequence[Sequence[int]], references: Int64[np.ndarray, "N 2 S"]
-    ) -> Figures:
+    ) -> Metrics:
         """Share of captions that are one of their references, and BLEU-4."""
         texts = [[str(n) for n in row] for row in found]
         known = [
@@ -221,8 +221,8 @@ class Captions(Task):
         exact = [text in pair for text, pair in zip(texts, known, strict=True)]
         return {"exact": float(np.mean(exact)), "bleu4": bleu(texts, known)}
 
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Figures]]:
-        def nearest() -> Figures:
+    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
+        def nearest() -> Metrics:
             train, test = (
                 split["image"].reshape(len(split), -1).astype(np.float32)
                 for split in (data.train, data.test)

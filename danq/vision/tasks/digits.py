@@ -9,7 +9,7 @@ import numpy as np
 from torch import nn
 
 from danq.core import Classes, CnnRnn, ColumnEncoder, Last, Mlp, Recurrent, conv_encoder
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.vision.blocks import image_cnn
 from danq.vision.deep_forest import DeepForest
 from danq.vision.examples import Data, Examples
@@ -87,7 +87,7 @@ class Digits(Classification):
             facts={"shape": [1, 8, 8], "classes": [str(k) for k in range(10)]},
         )
 
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Figures]]:
+    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
         parts = [
             (split["image"].reshape(len(split), -1) / 255.0, split["label"])
             for split in (data.train, data.valid, data.test)
@@ -96,11 +96,11 @@ class Digits(Classification):
         test, right = parts[2]
         trees = 20 if quick else 100
 
-        def cascade() -> Figures:
+        def cascade() -> Metrics:
             forest = DeepForest(trees=trees).fit(known, labels)
             return _accuracy(forest.probabilities(test).argmax(axis=1), right)
 
-        def forest() -> Figures:
+        def forest() -> Metrics:
             from sklearn.ensemble import RandomForestClassifier
 
             single = RandomForestClassifier(4 * trees, random_state=0).fit(known, labels)
@@ -109,5 +109,5 @@ class Digits(Classification):
         return {"deep forest": cascade, "random forest": forest}
 
 
-def _accuracy(found: np.ndarray, right: np.ndarray) -> Figures:
+def _accuracy(found: np.ndarray, right: np.ndarray) -> Metrics:
     return {"accuracy": float((found == right).mean())}

@@ -22,7 +22,7 @@ from danq.core import (
     contrastive_loss,
     triplet_loss,
 )
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.vision.blocks import frame_cnn, image_cnn
 from danq.vision.examples import Data, Examples
 from danq.vision.task import ROUND, Sizes, System, Target, Task, draw_splits, recipe
@@ -197,7 +197,7 @@ class Gait(Task):
         points = [self.call(module, part)[0].float().cpu().numpy() for part in rounds]
         return np.concatenate(points)
 
-    def validation(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def validation(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         figures = self.figures(module, examples, device)
         # These people have no class of their own, so that the loss is that of likeness alone.
         points = torch.from_numpy(self.outputs(module, examples, device))
@@ -205,12 +205,12 @@ class Gait(Task):
         loss = _likeness(points, who, bool(module.contrastive))
         return {"loss": float(loss)} | figures
 
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         points = self.outputs(module, examples, device)
         return {"rank1": rank_one(points, examples["walker"], examples["view"])}
 
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Figures]]:
-        def energy() -> Figures:
+    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
+        def energy() -> Metrics:
             test = data.test
             points = (test["clip"].mean(axis=1) / 255).reshape(len(test), -1)
             return {"rank1": rank_one(points, test["walker"], test["view"])}

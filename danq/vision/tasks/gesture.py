@@ -12,7 +12,7 @@ from torch import nn
 
 from danq.core import Classes, CnnRnn, Mean, Mlp, conv_encoder
 from danq.errors import InputError
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.vision.blocks import temporal
 from danq.vision.examples import Data, Examples
 from danq.vision.task import Classification, Sizes, System, Target, recipe
@@ -118,8 +118,8 @@ class BasicMotions(Classification):
         test_split = _examples(test[: sizes.test], test_labels[: sizes.test])
         return Data(facts=facts, test=test_split, **splits)
 
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Figures]]:
-        def euclidean() -> Figures:
+    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
+        def euclidean() -> Metrics:
             known = [data.train, data.valid]
             series, labels = (
                 np.concatenate([part[field] for part in known]) for field in ("series", "label")

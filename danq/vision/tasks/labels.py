@@ -12,7 +12,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor, nn
 
 from danq.core import DensePixel, Refine, conv_encoder, refinement_loss
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.vision.clips import write_png
 from danq.vision.digits import draw_digits
 from danq.vision.examples import Data, Examples
@@ -124,13 +124,13 @@ class SceneLabels(Task):
         """The likeliest class of each pixel after the last step."""
         return self.outputs(module, examples, device)[:, -1].argmax(axis=1)
 
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         return _judged(self.maps(module, examples, device), examples["label"])
 
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Figures]]:
+    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
         test = data.test
 
-        def grey() -> Figures:
+        def grey() -> Metrics:
             """The most frequent class of each grey value."""
             count = len(CLASSES)
             pairs = data.train["image"].ravel().astype(np.int64) * count
@@ -157,5 +157,5 @@ class SceneLabels(Task):
         return lines
 
 
-def _judged(found: np.ndarray, right: np.ndarray) -> Figures:
+def _judged(found: np.ndarray, right: np.ndarray) -> Metrics:
     return {"miou": mean_iou(found, right), "pixels": float((found == right).mean())}

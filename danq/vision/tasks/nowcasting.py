@@ -13,7 +13,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from danq.core import ConvRecurrent, EncoderForecaster, FrameForecaster
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.vision.clips import write_gif
 from danq.vision.digits import draw_digits
 from danq.vision.examples import Data, Examples
@@ -95,7 +95,7 @@ def squared_error(found: Float[np.ndarray, "..."], right: UInt8[np.ndarray, "...
     return float(np.mean((found - right.astype(np.float32) / 255) ** 2))
 
 
-def rain_scores(found: np.ndarray, right: np.ndarray) -> Figures:
+def rain_scores(found: np.ndarray, right: np.ndarray) -> Metrics:
     """Critical success index and false alarm rate of pixels above `RAIN`."""
     said, fell = found > RAIN, right > RAIN * 255
     hits, alarms = float((said & fell).sum()), float((said & ~fell).sum())
@@ -161,22 +161,22 @@ class Nowcasting(Task):
         logits = self.call(module, batch).float()
         return F.binary_cross_entropy_with_logits(logits, batch["future"])
 
-    def judged(self, found: np.ndarray, right: np.ndarray) -> Figures:
+    def judged(self, found: np.ndarray, right: np.ndarray) -> Metrics:
         """Figures of forecast frames in [0, 1] against the true ones."""
         return {"mse": squared_error(found, right)}
 
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         logits = torch.from_numpy(self.outputs(module, examples, device))
         return self.judged(logits.sigmoid().numpy(), examples["future"])
 
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Figures]]:
+    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
         right = data.test["future"]
         seen = data.test["clip"].astype(np.float32) / 255
 
-        def repeated(frame: np.ndarray) -> Figures:
+        def repeated(frame: np.ndarray) -> Metrics:
             return self.judged(np.broadcast_to(frame, right.shape), right)
 
-        def flow() -> Figures:
+        def flow() -> Metrics:
             found = np.stack([advected(clip[:, 0], right.shape[1]) for clip in seen])
             return self.judged(found[:, :, None], right)
 
@@ -235,7 +235,7 @@ class Rain(Nowcasting):
         weight = torch.where(future > RAIN, RAIN_WEIGHT, 1.0)
         return F.binary_cross_entropy_with_logits(logits, future, weight)
 
-    def judged(self, found: np.ndarray, right: np.ndarray) -> Figures:
+    def judged(self, found: np.ndarray, right: np.ndarray) -> Metrics:
         return super().judged(found, right) | rain_scores(found, right)
 
 

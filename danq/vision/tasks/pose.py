@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from danq.core import CnnRnn, Mlp, PerStep, step_regression
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.vision.blocks import frame_cnn, temporal
 from danq.vision.examples import Data, Examples
 from danq.vision.task import Sizes, System, Target, Task, draw_splits, recipe
@@ -107,10 +107,10 @@ class Pose(Task):
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         return step_regression(self.call(module, batch).float(), batch["joints"])
 
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         return _judged(self.outputs(module, examples, device), examples["joints"])
 
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Figures]]:
+    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
         right = data.test["joints"]
         mean = data.train["joints"].mean(axis=(0, 1))
         return {"mean pose": lambda: _judged(np.broadcast_to(mean, right.shape), right)}
@@ -134,6 +134,6 @@ def _pixels(values: Float[np.ndarray, "... J2"]) -> Float[np.ndarray, "... J 2"]
     return values.reshape(*values.shape[:-1], -1, 2) * UNIT + _CENTRE
 
 
-def _judged(found: np.ndarray, right: np.ndarray) -> Figures:
+def _judged(found: np.ndarray, right: np.ndarray) -> Metrics:
     gaps = np.linalg.norm(_pixels(found) - _pixels(right), axis=-1)
     return {"pixels": float(gaps.mean()), "near": float((gaps < NEAR).mean())}

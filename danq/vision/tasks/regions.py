@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from danq.core import Mlp, RegionAlign, SequenceDecoder, conv_encoder, greedy, step_cross_entropy
 from danq.errors import InputError
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.vision.clips import fitted, read_clip
 from danq.vision.examples import Data, Examples
 from danq.vision.scenes import COLOURS, SHAPES, paint
@@ -189,14 +189,14 @@ class Regions(Task):
         following = words[..., 1:].flatten(0, 1)
         return step_cross_entropy(logits.flatten(0, 1), following, following != PAD)
 
-    def validation(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def validation(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         return {"loss": self.mean_loss(module, examples, device)}
 
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         return _judged(_phrases(module, examples, device), examples)
 
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Figures]]:
-        def nearest() -> Figures:
+    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
+        def nearest() -> Metrics:
             known, asked = (_crops(split) for split in (data.train, data.test))
             squares = (known**2).sum(axis=1)
             near = (squares - 2 * asked @ known.T).argmin(axis=1)
@@ -246,6 +246,6 @@ def _crops(examples: Examples, cells: int = 8) -> Float[np.ndarray, "M D"]:
     return crops.flatten(0, 1).flatten(1).numpy()
 
 
-def _judged(found: Sequence[tuple[int, ...]], examples: Examples) -> Figures:
+def _judged(found: Sequence[tuple[int, ...]], examples: Examples) -> Metrics:
     right = [_bare(row) for row in examples["words"].reshape(-1, LENGTH)]
     return {"exact": float(np.mean([a == b for a, b in zip(found, right, strict=True)]))}

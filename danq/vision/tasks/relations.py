@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from danq.core import AttentionPool, Classes, Mlp, conv_encoder, map_tokens, step_cross_entropy
 from danq.errors import InputError
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.vision.blocks import image_cnn
 from danq.vision.clips import fitted, read_clip
 from danq.vision.examples import Data, Examples
@@ -218,11 +218,11 @@ class Relations(Classification):
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         return step_cross_entropy(self.call(module, batch).float(), batch["label"])
 
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         return _judged(self.outputs(module, examples, device).argmax(axis=2), examples)
 
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Figures]]:
-        def usual() -> Figures:
+    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
+        def usual() -> Metrics:
             known, asked = (split["question"][..., 0] for split in (data.train, data.test))
             best = [
                 np.bincount(data.train["label"][known == kind]).argmax()
@@ -254,7 +254,7 @@ class Relations(Classification):
         return ["  ".join(f"{facts['classes'][k]} {row[k]:.3f}" for k in best)]
 
 
-def _judged(found: Int64[np.ndarray, "N Q"], examples: Examples) -> Figures:
+def _judged(found: Int64[np.ndarray, "N Q"], examples: Examples) -> Metrics:
     right = found == examples["label"]
     relational = examples["question"][..., 0] >= RELATIONAL
     return {

@@ -23,7 +23,7 @@ from danq.core import (
     map_tokens,
     step_cross_entropy,
 )
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.vision.bleu import bleu
 from danq.vision.examples import Data, Examples
 from danq.vision.scenes import COLOURS, SHAPES, paint
@@ -212,10 +212,10 @@ class Reports(Task):
         )
         return said + tagged.sum(dim=1).mean() / 4
 
-    def validation(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def validation(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         return {"loss": self.mean_loss(module, examples, device)}
 
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         rows: list[list[int]] = []
         tags = []
         for part in examples.rounds(ROUND, device):
@@ -224,8 +224,8 @@ class Reports(Task):
             tags.append((logits > 0).cpu().numpy())
         return _judged(rows, np.concatenate(tags), examples)
 
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Figures]]:
-        def nearest() -> Figures:
+    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
+        def nearest() -> Metrics:
             train, test = (
                 split["image"].reshape(len(split), -1).astype(np.float32)
                 for split in (data.train, data.test)
@@ -258,7 +258,7 @@ def _bare(words: Int64[np.ndarray, "N Z S"]) -> list[list[int]]:
 
 def _judged(
     found: Sequence[Sequence[int]], tags: Bool[np.ndarray, "N G"], examples: Examples
-) -> Figures:
+) -> Metrics:
     right = _bare(examples["words"])
     texts, known = ([[str(n) for n in row] for row in rows] for rows in (found, right))
     held = examples["tags"]

@@ -11,7 +11,7 @@ from jaxtyping import Int64, UInt8
 from torch import nn
 
 from danq.core import AttentionPool, Classes, CnnRnn, Mean, Mlp, Recurrent
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.vision.blocks import frame_cnn
 from danq.vision.digits import draw_digits
 from danq.vision.examples import Data, Examples
@@ -109,7 +109,7 @@ class FrameSelection(Classification):
         facts = {"shape": [FRAMES, 1, 8, 8], "classes": [str(k) for k in range(10)]}
         return draw_splits(draw, seed, sizes, facts)
 
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         mass = 0.0
         for part in examples.rounds(ROUND, device):
             weights = looks(module, part["clip"]).float()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from danq.core import Classes, CnnRnn, Last, Mlp, PerStep
 from danq.errors import InputError
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.vision.blocks import temporal
 from danq.vision.clips import fitted, read_clip
 from danq.vision.digits import draw_digits
@@ -102,10 +102,10 @@ class Adding(Task):
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         return F.mse_loss(self.call(module, batch).float().squeeze(1), batch["total"])
 
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         return {"loss": self.mean_loss(module, examples, device)}
 
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Figures]]:
+    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
         total = data.test["total"]
         return {"always 1": lambda: {"loss": float(((total - 1) ** 2).mean())}}
 
@@ -158,14 +158,14 @@ class CopyMemory(Task):
         logits = self.call(module, batch).float()
         return F.cross_entropy(logits.flatten(0, 1), batch["answer"].flatten())
 
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         chosen = self.outputs(module, examples, device)[:, -COPIED:].argmax(axis=2)
         return {
             "loss": self.mean_loss(module, examples, device),
             "recall": float((chosen == examples["answer"][:, -COPIED:]).mean()),
         }
 
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Figures]]:
+    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
         steps = data.test["answer"].shape[1]
         loss = COPIED * float(np.log(DELIMITER - 1)) / steps
         return {"no memory": lambda: {"loss": loss, "recall": 1 / (DELIMITER - 1)}}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from danq.core import Mlp, PerStep, step_cross_entropy
 from danq.errors import InputError
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.vision.blocks import Words
 from danq.vision.examples import Data, Examples
 from danq.vision.task import Sizes, System, Target, Task, draw_splits, recipe
@@ -188,12 +188,12 @@ class Slots(Task):
         logits = self.call(module, batch).float()
         return step_cross_entropy(logits, batch["labels"], batch["words"] != PAD)
 
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         chosen = self.outputs(module, examples, device).argmax(axis=2)
         return {"f1": span_f1(_names(chosen, examples), _names(examples["labels"], examples))}
 
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Figures]]:
-        def word_alone() -> Figures:
+    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
+        def word_alone() -> Metrics:
             counts: dict[int, Counter[int]] = defaultdict(Counter)
             train, test = data.train, data.test
             for word, label in zip(train["words"].ravel(), train["labels"].ravel(), strict=True):

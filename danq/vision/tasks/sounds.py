@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from danq.core import CnnRnn, FrameEncoder, Mlp, PerStep, step_regression
 from danq.output import replacing
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.vision.blocks import image_cnn, temporal
 from danq.vision.examples import Data, Examples
 from danq.vision.impacts import (
@@ -141,13 +141,13 @@ class Sounds(Task):
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         return step_regression(self.call(module, batch).float(), batch["levels"])
 
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         return _judged(self.outputs(module, examples, device), examples)
 
-    def validation(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def validation(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         return {"loss": self.mean_loss(module, examples, device)}
 
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Figures]]:
+    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
         right = data.test["levels"]
         mean = data.train["levels"].mean(axis=0)
         return {
@@ -171,7 +171,7 @@ class Sounds(Task):
         return lines
 
 
-def _judged(found: Float[np.ndarray, "N T K"], examples: Examples) -> Figures:
+def _judged(found: Float[np.ndarray, "N T K"], examples: Examples) -> Metrics:
     """Squared error, and how often the first blow's nearest sound is of the right material."""
     told = [(resound(levels)[1] or [-1])[0] for levels in found]
     return {

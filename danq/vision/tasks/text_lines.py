@@ -26,7 +26,7 @@ from danq.core import (
     greedy,
     step_cross_entropy,
 )
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.vision.captcha_lines import HEIGHT, LONGEST, SYMBOLS, WIDTH, text_lines
 from danq.vision.examples import Data, Examples
 from danq.vision.task import ROUND, Sizes, System, Target, Task, draw_splits, recipe
@@ -162,14 +162,14 @@ class TextLines(Task):
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         return self.call(module, batch)
 
-    def validation(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def validation(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         return {"loss": self.mean_loss(module, examples, device)}
 
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         return _judged(_lines(module, examples, device), _texts(examples["words"]))
 
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Figures]]:
-        def cuts() -> Figures:
+    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
+        def cuts() -> Metrics:
             """Each line cut into as many equal parts as it has symbols, each part looked up."""
             known, names = _parts(data.train)
             asked, _ = _parts(data.test)
@@ -214,7 +214,7 @@ def _parts(examples: Examples) -> tuple[Float[np.ndarray, "M D"], np.ndarray]:
     return np.array(cuts, np.float32), np.array(names)
 
 
-def _judged(found: Sequence[str], right: Sequence[str]) -> Figures:
+def _judged(found: Sequence[str], right: Sequence[str]) -> Metrics:
     pairs = list(zip(found, right, strict=True))
     wrong = sum(edits(one, other) for one, other in pairs)
     return {

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from danq.core import CnnRnn, FeatureEncoder, Mlp, PerStep, step_regression
 from danq.errors import InputError
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.vision.blocks import temporal
 from danq.vision.examples import Data, Examples
 from danq.vision.task import Sizes, System, Target, Task, draw_splits, recipe
@@ -143,10 +143,10 @@ class Tracking(Task):
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         return step_regression(self.call(module, batch).float(), batch["boxes"])
 
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         return _judged(self.outputs(module, examples, device), examples["boxes"])
 
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Figures]]:
+    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
         seen, right = data.test["detections"], data.test["boxes"]
         return {
             "last box": lambda: _judged(last_box(seen), right),
@@ -173,7 +173,7 @@ _REMEDY = (
 )
 
 
-def _judged(found: Boxes, right: Boxes) -> Figures:
+def _judged(found: Boxes, right: Boxes) -> Metrics:
     return {
         "overlap": float(overlap(found, right).mean()),
         "mse": float(np.mean((found - right) ** 2)),

@@ -22,7 +22,7 @@ from danq.core import (
     step_cross_entropy,
 )
 from danq.errors import InputError
-from danq.training.problem import Figures
+from danq.training.problem import Metrics
 from danq.vision.blocks import Words, image_cnn
 from danq.vision.clips import fitted, read_clip
 from danq.vision.examples import Data, Examples
@@ -204,11 +204,11 @@ class VisualQuestions(Classification):
         logits = self.call(module, batch).float()
         return step_cross_entropy(logits, batch["label"], batch["asked"])
 
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Figures:
+    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
         return _judged(self.outputs(module, examples, device).argmax(axis=2), examples)
 
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Figures]]:
-        def majority() -> Figures:
+    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
+        def majority() -> Metrics:
             usual = np.bincount(data.train["label"][data.train["asked"]]).argmax()
             return _judged(np.full_like(data.test["label"], usual), data.test)
 
@@ -252,7 +252,7 @@ def _examples(
     return Examples({"image": image, "question": question, "asked": asked, "label": label})
 
 
-def _judged(found: Int64[np.ndarray, "..."], examples: Examples) -> Figures:
+def _judged(found: Int64[np.ndarray, "..."], examples: Examples) -> Metrics:
     return {"accuracy": float((found == examples["label"])[examples["asked"]].mean())}
 
 

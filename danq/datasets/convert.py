@@ -217,7 +217,7 @@ class _Store:
 
     @staticmethod
     def _places(finder: PairFinder, row: IntRow, position: IntRow) -> tuple[IntRow, IntRow]:
-        place = finder.place[row].astype(np.int64)
+        place = finder.index[row].astype(np.int64)
         return place[place >= 0], position[place >= 0]
 
     @staticmethod

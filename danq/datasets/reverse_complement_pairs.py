@@ -1,27 +1,54 @@
-"""Sequences that a file holds on both strands, found by their content and kept once."""
+"""Find pairs of a sequence and its reverse complement in a file, to store each pair once."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from jaxtyping import UInt64
 
 from danq._jit import kernel
 from danq.genome.two_bit_packing import UNPACKED
-from danq.typing import Codes, IntRow, LabelBatch
+from danq.typing import BoolRow, Codes, IntRow, LabelBatch
 
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _PRIME = np.uint64(0x100000001B3)
 
 
-class PairFinder:
-    """Finds the rows whose reverse complement, with the same labels, came before.
+class _HashTable(NamedTuple):
+    """Open-addressing table of kept rows by their content.
 
-    Of each pair the first row is kept. Bases and labels are compared one by one; that the same
-    bases are unknown is known by a hash of 64 bits.
+    Attributes
+    ----------
+    words
+        ``(L, 5)`` random word of each position and code.
+    keys
+        ``(n,)`` hash of each kept row.
+    paired
+        ``(n,)`` whether the reverse complement of a kept row was found.
+    slots
+        Kept row in each slot, or -1; a power of two in size.
+    shift
+        Bits that a hash is shifted to the right to get its slot.
+    """
+
+    words: UInt64[np.ndarray, "L 5"]
+    keys: UInt64[np.ndarray, "n"]
+    paired: BoolRow
+    slots: np.ndarray
+    shift: np.uint64
+
+
+class PairFinder:
+    """Finds rows whose reverse complement, with the same labels, came earlier.
+
+    The first row of each pair is kept. Known bases and labels are compared exactly, unknown
+    bases by a hash of 64 bits.
 
     Parameters
     ----------
     bases
-        ``(n, S)`` uint8, room for all rows at two bits a base.
+        ``(n, S)`` uint8, room for all rows at two bits per base.
     labels
         ``(n, bytes)`` uint8, room for their labels.
     length
@@ -30,81 +57,70 @@ class PairFinder:
     Attributes
     ----------
     kept
-        Rows kept so far; they lie at the front of ``bases`` and ``labels``.
-    place
-        ``(n,)`` int32: where a row was kept, or ``-1 - place`` of its partner.
+        Rows kept so far; they are the first rows of ``bases`` and ``labels``.
+    index
+        ``(n,)`` int32: index of a kept row, or ``-1 - index`` of its kept partner.
     """
 
     def __init__(self, bases: Codes, labels: LabelBatch, length: int) -> None:
         rows = len(bases)
         self.bases, self.labels, self.length = bases, labels, length
         self.kept = self.seen = 0
-        self.place = np.empty(rows, np.int32)
-        self._keys = np.empty(rows, np.uint64)
-        self._taken = np.zeros(rows, np.bool_)
+        self.index = np.empty(rows, np.int32)
         bits = max(4, int(2 * rows).bit_length())
-        self._slots = np.full(1 << bits, -1, np.int32)
-        self._shift = np.uint64(64 - bits)
-        random = np.random.default_rng(0)
-        self._words = random.integers(0, 1 << 64, (length, 5), np.uint64)
+        self._table = _HashTable(
+            words=np.random.default_rng(0).integers(0, 1 << 64, (length, 5), np.uint64),
+            keys=np.empty(rows, np.uint64),
+            paired=np.zeros(rows, np.bool_),
+            slots=np.full(1 << bits, -1, np.int32),
+            shift=np.uint64(64 - bits),
+        )
 
     def add(self, count: int, row: IntRow, position: IntRow) -> None:
-        """Take the next rows, which lie behind those kept.
+        """Take the next rows, which are stored after the kept ones.
 
         Parameters
         ----------
         count
-            Rows.
+            Number of rows.
         row, position
-            Their unknown bases in order; rows count from the first of these.
+            Their unknown bases in order; the first of these rows is 0.
         """
-        self.kept = _match(
-            self.bases,
-            self.labels,
-            self.length,
-            self.kept,
-            self.seen,
-            count,
-            row,
-            position,
-            self._words,
-            self._keys,
-            self._taken,
-            self._slots,
-            self._shift,
-            self.place,
-        )
+        index = self.index[self.seen : self.seen + count]
+        unknown = row, position
+        self.kept = _match(self.bases, self.labels, self.kept, unknown, self._table, index)
         self.seen += count
 
     @property
     def complete(self) -> bool:
         """Whether every row so far has a partner."""
-        return bool(self._taken[: self.kept].all())
+        return bool(self._table.paired[: self.kept].all())
 
     def restore(self) -> None:
-        """Put every row back to where it was."""
-        _restore(self.bases, self.labels, self.length, self.seen, self.place)
+        """Put every row back to its original index."""
+        _restore(self.bases, self.labels, self.length, self.seen, self.index)
         self.kept = self.seen
 
 
 @kernel
-def _match(
-    bases, labels, length, kept, seen, count, row, position, words, keys, taken, slots, shift, place
-):
-    """Number of rows kept, after ``count`` more that lie from ``kept`` on."""
+def _match(bases, labels, kept, unknown, table, index):
+    """Take the rows that follow the ``kept`` ones; fill ``index``, return the rows kept now."""
+    words, keys, paired, slots, shift = table
+    row, position = unknown
+    length = words.shape[0]
     codes = np.empty(4 * bases.shape[1], np.uint8)
     mask = slots.size - 1
-    unknown = 0
+    next_unknown = 0
     first = kept
-    for number in range(count):
+    for number in range(index.size):
         source = first + number
         for byte in range(bases.shape[1]):
             value = bases[source, byte]
             for k in range(4):
                 codes[4 * byte + k] = UNPACKED[value, k]
-        while unknown < row.size and row[unknown] == number:
-            codes[position[unknown]] = 4
-            unknown += 1
+        while next_unknown < row.size and row[next_unknown] == number:
+            codes[position[next_unknown]] = 4
+            next_unknown += 1
         forward = np.uint64(0)
         reverse = np.uint64(0)
         for i in range(length):
@@ -122,7 +138,7 @@ def _match(
             other = slots[slot]
             if (
                 keys[other] == reverse
-                and not taken[other]
+                and not paired[other]
                 and _opposite(bases, codes, length, other)
                 and _equal(labels, source, other)
             ):
@@ -130,19 +146,19 @@ def _match(
                 break
             slot = (slot + 1) & mask
         if partner >= 0:
-            taken[partner] = True
-            place[seen + number] = -1 - partner
+            paired[partner] = True
+            index[number] = -1 - partner
             continue
         slot = np.int64((forward * _SPREAD) >> shift)
         while slots[slot] >= 0:
             other = slots[slot]
-            if taken[other] and keys[other] == forward:
+            if paired[other] and keys[other] == forward:
                 break
             slot = (slot + 1) & mask
         slots[slot] = kept
         keys[kept] = forward
-        taken[kept] = False
-        place[seen + number] = kept
+        paired[kept] = False
+        index[number] = kept
         if kept != source:
             bases[kept] = bases[source]
             labels[kept] = labels[source]
@@ -152,7 +168,7 @@ def _match(
 
 @kernel
 def _opposite(bases, codes, length, other):
-    """Whether row ``other`` is the reverse complement of ``codes``, unknown bases apart."""
+    """Whether row ``other`` is the reverse complement of ``codes`` at all known bases."""
     for i in range(length):
         code = codes[length - 1 - i]
         if code < 4 and UNPACKED[bases[other, i // 4], i % 4] != 3 - code:
@@ -169,17 +185,17 @@ def _equal(labels, one, other):
 
 
 @kernel
-def _restore(bases, labels, length, rows, place):
-    """From the last row to the first, so that nothing is written over that is still needed."""
+def _restore(bases, labels, length, rows, index):
+    """Undo :func:`_match`, from the last row to the first: no row is overwritten too early."""
     held = np.empty(bases.shape[1], np.uint8)
     for row in range(rows - 1, -1, -1):
-        if place[row] >= 0:
-            source = place[row]
+        if index[row] >= 0:
+            source = index[row]
             if source != row:
                 bases[row] = bases[source]
                 labels[row] = labels[source]
             continue
-        source = -1 - place[row]
+        source = -1 - index[row]
         held[:] = 0
         for i in range(length):
             j = length - 1 - i

@@ -11,7 +11,7 @@ import numpy as np
 
 from danq.errors import InputError
 from danq.genome.regions import check_interval
-from danq.genome.two_bit_packing import pack, read_windows
+from danq.genome.two_bit_packing import PackedArrays, pack, read_windows
 from danq.typing import BoolRow, Codes, IntRow
 
 
@@ -86,6 +86,11 @@ class PackedGenome:
         return dict(zip(self.names, self.lengths.tolist(), strict=True))
 
     @cached_property
+    def arrays(self) -> PackedArrays:
+        """The arrays, as the kernels take them."""
+        return PackedArrays(self.bases, self.offsets, self.lengths, self.n_start, self.n_end)
+
+    @cached_property
     def numbers(self) -> dict[str, int]:
         """Number of each contig (its place in ``names``), by name."""
         return {name: number for number, name in enumerate(self.names)}
@@ -158,8 +163,7 @@ class PackedGenome:
                 f"out is {out.dtype} of shape {out.shape}, "
                 f"not C-contiguous uint8 of shape {(rows.size, length)}"
             )
-        runs = self.n_start, self.n_end
-        read_windows(self.bases, self.offsets, self.lengths, *runs, rows, starts, flips, out)
+        read_windows(self.arrays, rows, starts, flips, out)
         return out
 
     def unknown(self, contig: IntRow, start: IntRow, length: int) -> IntRow:

@@ -1,17 +1,29 @@
-"""Kernels that pack codes at two bits a base and read windows of them back."""
+"""Kernels that pack codes at two bits per base, and read windows back as codes."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
 from danq._jit import kernel
 from danq.errors import InputError
 from danq.genome.nucleotide_codes import N
-from danq.typing import BoolRow, Codes, IntRow
+from danq.typing import BoolRow, CodeBatch, Codes, IntRow
 
 _BYTES = np.arange(256, dtype=np.uint8)[:, None]
 UNPACKED: Codes = (_BYTES >> np.array([0, 2, 4, 6], dtype=np.uint8)) & 3
 UNPACKED_REVERSE: Codes = np.ascontiguousarray(3 - UNPACKED[:, ::-1])
+
+
+class PackedArrays(NamedTuple):
+    """The arrays of :class:`danq.genome.packed_genome.PackedGenome`, as the kernels take them."""
+
+    bases: Codes
+    offsets: IntRow
+    lengths: IntRow
+    n_start: IntRow
+    n_end: IntRow
 
 
 def pack(codes: Codes, *, record: str | None = None) -> tuple[Codes, IntRow, IntRow]:
@@ -34,7 +46,7 @@ def pack(codes: Codes, *, record: str | None = None) -> tuple[Codes, IntRow, Int
     Raises
     ------
     InputError
-        When a code is above 4 or the array is not one row of uint8.
+        When a code is above 4 or the array is not one-dimensional uint8.
     """
     if codes.ndim != 1 or codes.dtype != np.uint8:
         raise InputError(f"codes are {codes.dtype} of shape {codes.shape}, not (L,) uint8")
@@ -73,7 +85,7 @@ def _pack(codes, bases):
 
 @kernel
 def _find_runs(codes, edges):
-    """Fill ``edges`` with start, end, start, end... of the unknown runs."""
+    """Fill ``edges`` with start, end, start, end... of the runs of unknown bases."""
     count = 0
     inside = False
     for i in range(codes.size):
@@ -86,8 +98,9 @@ def _find_runs(codes, edges):
 
 
 @kernel
-def read_windows(bases, offsets, lengths, n_start, n_end, contig, start, reverse, out):
-    """Fill ``out``; :meth:`danq.genome.packed_genome.PackedGenome.windows` says with what."""
+def read_windows(genome, contig, start, reverse, out):
+    """Fill ``out`` ``(B, L)`` as :meth:`danq.genome.packed_genome.PackedGenome.windows` does."""
+    bases, offsets, lengths, n_start, n_end = genome
     length = out.shape[1]
     for row in range(out.shape[0]):
         size = lengths[contig[row]]
@@ -117,11 +130,18 @@ def read_windows(bases, offsets, lengths, n_start, n_end, contig, start, reverse
 
 
 @kernel
-def read_stretch(bases, offset, length, n_start, n_end, first, target):
-    """Fill ``target`` with the codes from ``first`` on; tell whether it leaves the contig.
+def read_interval(genome, contig, first, target):
+    """Fill ``target`` with the codes of a contig from position ``first`` on.
 
-    ``offset`` is the contig's first byte, ``length`` its bases; what lies outside is 4.
+    Bases outside the contig are 4.
+
+    Returns
+    -------
+    bool
+        Whether the interval extends past an end of the contig.
     """
+    bases, offsets, lengths, n_start, n_end = genome
+    offset, length = offsets[contig], lengths[contig]
     low = min(max(first, 0), length)
     high = min(max(first + target.size, low), length)
     if low < high:
@@ -183,7 +203,7 @@ def _read_reverse(bases, offset, low, high, target, last):
 
 
 def _plain_pack(codes: Codes) -> tuple[Codes, IntRow, IntRow]:
-    """Twin of :func:`pack` in numpy."""
+    """Plain twin of :func:`pack` in numpy."""
     padded = np.zeros((codes.size + 3) // 4 * 4, dtype=np.uint8)
     padded[: codes.size] = np.where(codes > 3, 0, codes)
     quads = padded.reshape(-1, 4) << np.array([0, 2, 4, 6], dtype=np.uint8)
@@ -193,24 +213,16 @@ def _plain_pack(codes: Codes) -> tuple[Codes, IntRow, IntRow]:
 
 
 def _plain_read_windows(
-    bases: Codes,
-    offsets: IntRow,
-    lengths: IntRow,
-    n_start: IntRow,
-    n_end: IntRow,
-    contig: IntRow,
-    start: IntRow,
-    reverse: BoolRow,
-    out: Codes,
+    genome: PackedArrays, contig: IntRow, start: IntRow, reverse: BoolRow, out: CodeBatch
 ) -> None:
-    """Twin of :func:`read_windows` in numpy, one base at a time."""
+    """Plain twin of :func:`read_windows` in numpy, one base at a time."""
     position = start[:, None] + np.arange(out.shape[1])
-    known = (position >= 0) & (position < lengths[contig][:, None])
-    place = 4 * offsets[contig][:, None] + position
-    for run_start, run_end in zip(n_start, n_end, strict=True):
-        known &= ~((place >= run_start) & (place < run_end))
+    known = (position >= 0) & (position < genome.lengths[contig][:, None])
+    base = 4 * genome.offsets[contig][:, None] + position
+    for run_start, run_end in zip(genome.n_start, genome.n_end, strict=True):
+        known &= ~((base >= run_start) & (base < run_end))
     row, column = np.nonzero(known)
-    at = place[known]
+    at = base[known]
     out[:] = N
-    out[row, column] = (bases[at // 4] >> (2 * (at % 4)).astype(np.uint8)) & 3
+    out[row, column] = (genome.bases[at // 4] >> (2 * (at % 4)).astype(np.uint8)) & 3
     out[reverse] = np.array([3, 2, 1, 0, 4], dtype=np.uint8)[out[reverse, ::-1]]

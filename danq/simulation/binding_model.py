@@ -11,7 +11,7 @@ from jaxtyping import Float32, Float64
 
 from danq.errors import InputError
 from danq.genome.motif_matrix import Motif
-from danq.simulation.binding_kernels import affinities, bound, positive_probability
+from danq.simulation.binding_kernels import Binding, affinities, bound, positive_probability
 from danq.simulation.binding_rules import Rule
 from danq.simulation.factor_catalogue import LOOKALIKES, RULES, motif
 from danq.simulation.peak_shape import PeakShape
@@ -133,8 +133,8 @@ class BindingModel:
         """
         affinity = np.zeros((len(self.motifs), 2, codes.size), dtype=np.float32)
         out = np.zeros((len(self.rules), codes.size), dtype=np.float32)
-        affinities(codes, self.scores, self.widths, self.thresholds, self.temperature, affinity)
-        bound(affinity, self.widths, self.numbers, self._occupancy, out)
+        affinities(codes, self.binding, affinity)
+        bound(affinity, self.binding, out)
         return out
 
     def probability(self, codes: CodeBatch) -> Float64[np.ndarray, "B K"]:
@@ -161,18 +161,7 @@ class BindingModel:
                 f"codes of shape {codes.shape} are not windows (B, L) of at least {self.bin} bases"
             )
         out = np.empty((len(codes), len(self.rules)), dtype=np.float64)
-        positive_probability(
-            codes,
-            self.scores,
-            self.widths,
-            self.thresholds,
-            self.temperature,
-            self.numbers,
-            self._occupancy,
-            self.cover,
-            self.noise,
-            out,
-        )
+        positive_probability(codes, self.binding, self.cover, self.noise, out)
         return out
 
     @cached_property
@@ -184,15 +173,13 @@ class BindingModel:
         return out
 
     @cached_property
-    def widths(self) -> np.ndarray:
-        """``(M,)`` bases of each motif."""
-        return np.array([one.width for one in self.motifs], dtype=np.int64)
-
-    @cached_property
-    def numbers(self) -> np.ndarray:
-        """``(K, 7)`` rules as the kernels take them."""
-        return np.stack([rule.row(self.names) for rule in self.rules])
-
-    @cached_property
-    def _occupancy(self) -> np.ndarray:
-        return np.array([rule.occupancy for rule in self.rules])
+    def binding(self) -> Binding:
+        """Motifs and rules, as the kernels take them."""
+        return Binding(
+            scores=self.scores,
+            widths=np.array([one.width for one in self.motifs], dtype=np.int64),
+            thresholds=self.thresholds,
+            temperature=float(self.temperature),
+            rules=np.stack([rule.row(self.names) for rule in self.rules]),
+            occupancy=np.array([rule.occupancy for rule in self.rules]),
+        )

@@ -83,8 +83,7 @@ def test_windows_equal_slices_of_the_text(data, length):
         sliced(texts[str(number)], first, length, flip) for number, first, flip in places
     ]
     plain = np.empty_like(windows)
-    layout = genome.bases, genome.offsets, genome.lengths, genome.n_start, genome.n_end
-    _plain_read_windows(*layout, contig, start, reverse, plain)
+    _plain_read_windows(genome.arrays, contig, start, reverse, plain)
     assert np.array_equal(windows, plain)
     assert np.array_equal(genome.unknown(contig, start, length), (windows == 4).sum(axis=1))
 

@@ -74,9 +74,7 @@ def test_affinities_are_a_sigmoid_of_biopythons_scores(model):
     )
     text = "ATTGATGCGCATGCGCACCAGTTTGCGCATGCGCGATCTGCGCACGCGCA"
     out = np.zeros((len(model.motifs), 2, len(text)), dtype=np.float32)
-    binding_kernels.affinities(
-        encode(text), model.scores, model.widths, model.thresholds, model.temperature, out
-    )
+    binding_kernels.affinities(encode(text), model.binding, out)
     for strand, oracle in enumerate((pssm, pssm.reverse_complement())):
         expected = 1 / (1 + np.exp(model.thresholds[number] - oracle.calculate(Seq(text))))
         expected[expected < binding_kernels.FLOOR] = 0
@@ -93,11 +91,10 @@ def test_bound_kernel_and_plain_twin_agree(model):
     rules = np.stack([rule.row(model.names) for rule in (*model.rules, *upstream)])
     occupancy = np.append(occupancy, [0.9] * len(upstream))
     out = np.zeros((len(rules), 400), dtype=np.float32)
-    binding_kernels.bound(affinity, model.widths, rules, occupancy, out)
+    binding = model.binding._replace(rules=rules, occupancy=occupancy)
+    binding_kernels.bound(affinity, binding, out)
     assert (out > 0).sum() > 50
-    assert out == pytest.approx(
-        binding_kernels._plain_bound(affinity, model.widths, rules, occupancy), abs=1e-5
-    )
+    assert out == pytest.approx(binding_kernels._plain_bound(affinity, binding), abs=1e-5)
 
 
 def place(model: BindingModel, *parts: tuple[str, int, bool]) -> np.ndarray:

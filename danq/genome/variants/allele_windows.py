@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-import numpy as np
-
 from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
-from danq.genome.variants.normalise import Ragged
 from danq.genome.variants.variant_block import VariantBlock
-from danq.genome.variants.window_kernel import NO_EDITS, compose_windows
+from danq.genome.variants.window_kernel import Alleles, Frame, Neighbours, compose_windows
 from danq.typing import BoolRow, CodeBatch
 
 Anchor = Literal["left", "right"]
@@ -101,28 +98,19 @@ def anchored_windows(
         As :func:`window_center`; at an allele above :func:`longest_allele`; when ``anchor``
         is neither.
     """
-    at = check_geometry(block, window, center, anchor)
-    carried = np.full(len(block), -1, dtype=np.int64)
-    nothing = np.zeros(len(block), dtype=np.int64)
-    reference, alternate, padded, _, _ = compose_windows(
-        genome,
-        block.contig,
-        block.start,
-        Ragged.of(block.ref_allele),
-        Ragged.of(block.alt_allele),
-        window,
-        at,
-        anchor == "right",
-        NO_EDITS,
-        carried,
-        nothing,
-        nothing,
-    )
-    return Windows(reference, alternate, padded)
+    frame = checked_frame(block, window, center, anchor)
+    done = compose_windows(genome, Alleles.of(block), frame, Neighbours.none(len(block)))
+    return Windows(done.reference, done.alternate, done.padded)
 
 
-def check_geometry(block: VariantBlock, window: int, center: int | None, anchor: str) -> int:
-    """Centre that applies; raises as :func:`anchored_windows` says."""
+def checked_frame(block: VariantBlock, window: int, center: int | None, anchor: str) -> Frame:
+    """Place windows on their variants.
+
+    Raises
+    ------
+    InputError
+        As :func:`anchored_windows`.
+    """
     if anchor not in ANCHORS:
         raise InputError(f"the anchor is '{anchor}', not left or right")
     at = window_center(window, center)
@@ -136,4 +124,4 @@ def check_geometry(block: VariantBlock, window: int, center: int | None, anchor:
                 remedy="Have such alleles rejected (longest=longest_allele(window)), or take a "
                 "longer window",
             )
-    return at
+    return Frame(window, at, anchor == "right")

@@ -14,12 +14,18 @@ import numpy as np
 
 from danq._jit import kernel
 from danq.genome.packed_genome import PackedGenome
-from danq.genome.variants.allele_windows import Anchor, check_geometry
+from danq.genome.variants.allele_windows import Anchor, checked_frame
 from danq.genome.variants.normalise import Ragged, normalise
 from danq.genome.variants.open_variant_file import open_source
 from danq.genome.variants.variant_block import VariantBlock
 from danq.genome.variants.variant_reader import BLOCK, VariantReader
-from danq.genome.variants.window_kernel import ALL_PHASES, Edits, compose_windows
+from danq.genome.variants.window_kernel import (
+    ALL_PHASES,
+    Alleles,
+    Edits,
+    Neighbours,
+    compose_windows,
+)
 from danq.typing import BoolRow, CodeBatch, Codes, IntRow
 
 UNPHASED = -1
@@ -156,12 +162,12 @@ def haplotype_windows(
     InputError
         As :func:`danq.genome.variants.anchored_windows`.
     """
-    at = check_geometry(block, window, center, anchor)
+    frame = checked_frame(block, window, center, anchor)
     refs, alts = Ragged.of(block.ref), Ragged.of(block.alt)
     raw = normalise(genome, block.contig, block.pos - 1, refs, alts, align=False)
     edits = haplotypes.edits
     own = np.empty(len(block), dtype=np.int64)
-    _find(edits, block.contig, raw.start, raw.ref_size, raw.skip, raw.alt_size, alts, own)
+    _find(edits, block.contig, raw, alts, own)
     carried = own >= 0
     haplotype = np.full(len(block), NOT_CARRIED, dtype=np.int64)
     phase = np.full(len(block), ALL_PHASES, dtype=np.int64)
@@ -171,23 +177,10 @@ def haplotype_windows(
         lowest = edits.carriers[entry] & -edits.carriers[entry]
         haplotype[carried] = np.where(phased, np.log2(lowest).astype(np.int64) + 1, 0)
         phase[carried] = np.where(phased, edits.phase[entry], ALL_PHASES)
-    reference, alternate, padded, applied, left_out = compose_windows(
-        genome,
-        block.contig,
-        block.start,
-        Ragged.of(block.ref_allele),
-        Ragged.of(block.alt_allele),
-        window,
-        at,
-        anchor == "right",
-        edits,
-        haplotype,
-        phase,
-        # Where left-alignment moved it, nothing may come between its two places.
-        raw.start + raw.ref_size,
-        own,
-    )
-    return HaplotypeWindows(reference, alternate, padded, haplotype, applied, left_out)
+    # No neighbour may come between the positions before and after left-alignment.
+    neighbours = Neighbours(edits, haplotype, phase, raw.start + raw.ref_size, own)
+    done = compose_windows(genome, Alleles.of(block), frame, neighbours)
+    return HaplotypeWindows(*done[:3], haplotype, done.applied, done.left_out)
 
 
 class _Carried(NamedTuple):
@@ -243,16 +236,17 @@ class _Calls:
 
 
 @kernel
-def _find(edits, contig, start, ref_size, skip, alt_size, alt, own):
-    """Fill ``own`` with the place of each trimmed variant-allele among the edits, or -1."""
+def _find(edits, contig, trimmed, alt, own):
+    """Fill ``own`` with the index of each trimmed ALT allele among the edits, or -1."""
     for row in range(contig.size):
         own[row] = -1
         low, high = edits.first[contig[row]], edits.first[contig[row] + 1]
-        first = alt.at[row] + skip[row]
-        edit = low + np.searchsorted(edits.start[low:high], start[row])
-        while edit < high and edits.start[edit] == start[row]:
+        first = alt.at[row] + trimmed.skip[row]
+        start, ref_size = trimmed.start[row], trimmed.ref_size[row]
+        edit = low + np.searchsorted(edits.start[low:high], start)
+        while edit < high and edits.start[edit] == start:
             begin, size = edits.at[edit], edits.at[edit + 1] - edits.at[edit]
-            same = edits.end[edit] - start[row] == ref_size[row] and size == alt_size[row]
+            same = edits.end[edit] - start == ref_size and size == trimmed.alt_size[row]
             for i in range(size if same else 0):
                 same &= edits.codes[begin + i] == alt.codes[first + i]
             if same:

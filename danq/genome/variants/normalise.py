@@ -1,4 +1,4 @@
-"""Check alleles against the genome, trim them and align them to the left."""
+"""Check alleles against the genome, trim them and left-align them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from danq.genome.packed_genome import PackedGenome
 from danq.typing import BoolRow, Codes, IntRow
 
 OK, NOT_ACGT, SAME, UNKNOWN, BEYOND, MISMATCH = range(6)
-"""What a check found."""
+"""Results of checking an ALT allele against the genome."""
 
 CODES = np.full(256, 4, dtype=np.uint8)
 for _code, _letter in enumerate("ACGT"):
@@ -19,15 +19,15 @@ for _code, _letter in enumerate("ACGT"):
 
 
 class Ragged(NamedTuple):
-    """Alleles end to end: allele ``i`` is ``codes[at[i]:at[i + 1]]``, 4 for no ACGT."""
+    """Alleles end to end: allele ``i`` is ``codes[at[i]:at[i + 1]]``; 4 is any other letter."""
 
     codes: Codes
     at: IntRow
 
     @classmethod
     def of(cls, alleles: list[str]) -> Ragged:
-        """Join alleles; any case."""
-        # One byte a letter, whatever the letter.
+        """Join alleles in upper or lower case."""
+        # Latin-1 has one byte per letter; letters outside it become '?'.
         text = "".join(alleles).encode("latin-1", errors="replace")
         at = np.zeros(len(alleles) + 1, dtype=np.int64)
         np.cumsum(np.fromiter(map(len, alleles), dtype=np.int64, count=len(alleles)), out=at[1:])
@@ -35,22 +35,22 @@ class Ragged(NamedTuple):
 
 
 class Normalised(NamedTuple):
-    """What :func:`normalise` finds, one a row.
+    """Result of :func:`normalise`, one element per ALT allele.
 
     Attributes
     ----------
     found
-        ``(V,)`` int8, OK or what is wrong. The others mean nothing where it is not OK.
+        ``(V,)`` int8, OK or the problem. The other arrays are valid only where it is OK.
     swapped
         ``(V,)`` whether the roles of REF and ALT were exchanged.
     start
         ``(V,)`` 0-based position of the first base of the normalised reference allele.
     skip
-        ``(V,)`` bases that were cut off the left end of both alleles.
+        ``(V,)`` bases trimmed off the left end of both alleles.
     ref_size, alt_size
-        ``(V,)`` bases that are left.
+        ``(V,)`` bases of the trimmed alleles.
     shift
-        ``(V,)`` bases by which the allele then moved to the left.
+        ``(V,)`` bases by which left-alignment then moved the allele.
     """
 
     found: np.ndarray
@@ -72,7 +72,7 @@ def normalise(
     swap: bool = False,
     align: bool = True,
 ) -> Normalised:
-    """Check variant-alleles against a genome and normalise those that agree with it.
+    """Check ALT alleles against a genome and normalise those whose REF matches it.
 
     Trimming and left-alignment follow Tan, Abecasis and Kang 2015 (Bioinformatics 31, 2202),
     as ``bcftools norm`` does.
@@ -88,42 +88,41 @@ def normalise(
     ref, alt
         Alleles, V each.
     swap
-        Take ALT for REF where the genome has ALT and not REF.
+        Exchange REF and ALT where the genome has ALT and not REF.
     align
-        Align to the left; False trims only.
+        Left-align; False trims only.
     """
     rows = pos.size
     found = np.empty(rows, dtype=np.int8)
     swapped = np.zeros(rows, dtype=np.bool_)
     start, skip, ref_size, alt_size, shift = np.zeros((5, rows), dtype=np.int64)
-    arrays = genome.bases, genome.offsets, genome.lengths, genome.n_start, genome.n_end
-    out = found, swapped, start, skip, ref_size, alt_size, shift
-    _normalise(*arrays, contig, pos, *ref, *alt, swap, align, *out)
-    return Normalised(*out)
+    out = Normalised(found, swapped, start, skip, ref_size, alt_size, shift)
+    _normalise(genome.arrays, contig, pos, ref, alt, swap, align, out)
+    return out
 
 
 @kernel
-def _base(bases, offset, n_start, n_end, position):
-    """Code at a position of the contig that starts at byte ``offset``; it must be inside."""
-    place = 4 * offset + position
-    run = np.searchsorted(n_end, place, side="right")
-    if run < n_start.size and n_start[run] <= place:
+def _base(genome, contig, position):
+    """Code at a position of a contig; the position must be inside."""
+    base = 4 * genome.offsets[contig] + position
+    run = np.searchsorted(genome.n_end, base, side="right")
+    if run < genome.n_start.size and genome.n_start[run] <= base:
         return 4
-    return (bases[offset + position // 4] >> (2 * (position % 4))) & 3
+    return (genome.bases[base // 4] >> (2 * (base % 4))) & 3
 
 
 @kernel
-def _agrees(bases, offset, length, n_start, n_end, position, codes):
+def _agrees(genome, contig, position, codes):
     """Whether the genome has these codes at a position."""
-    if position < 0 or position + codes.size > length:
+    if position < 0 or position + codes.size > genome.lengths[contig]:
         return False
+    first = 4 * genome.offsets[contig] + position
     for i in range(codes.size):
-        at = position + i
-        if (bases[offset + at // 4] >> (2 * (at % 4))) & 3 != codes[i]:
+        base = first + i
+        if (genome.bases[base // 4] >> (2 * (base % 4))) & 3 != codes[i]:
             return False
-    low = 4 * offset + position
-    run = np.searchsorted(n_end, low, side="right")
-    return run >= n_start.size or n_start[run] >= low + codes.size
+    run = np.searchsorted(genome.n_end, first, side="right")
+    return run >= genome.n_start.size or genome.n_start[run] >= first + codes.size
 
 
 @kernel
@@ -143,7 +142,7 @@ def _no_acgt(codes):
 
 
 @kernel
-def _shift(bases, offset, n_start, n_end, start, allele):
+def _shift(genome, contig, start, allele):
     """Bases by which an insertion or deletion at ``start`` can move to the left."""
     size = allele.size
     moved = 0
@@ -151,81 +150,61 @@ def _shift(bases, offset, n_start, n_end, start, allele):
         if moved < size:
             last = allele[size - 1 - moved]
         else:
-            last = _base(bases, offset, n_start, n_end, start - moved + size - 1)
-        if last != _base(bases, offset, n_start, n_end, start - moved - 1):
+            last = _base(genome, contig, start - moved + size - 1)
+        if last != _base(genome, contig, start - moved - 1):
             break
         moved += 1
     return moved
 
 
 @kernel
-def _normalise(
-    bases,
-    offsets,
-    lengths,
-    n_start,
-    n_end,
-    contig,
-    pos,
-    ref_codes,
-    ref_at,
-    alt_codes,
-    alt_at,
-    swap,
-    align,
-    found,
-    swapped,
-    start,
-    skip,
-    ref_size,
-    alt_size,
-    shift,
-):
+def _normalise(genome, contig, pos, refs, alts, swap, align, out):
+    """Fill ``out``, the arrays of a :class:`Normalised`."""
     for row in range(pos.size):
-        ref = ref_codes[ref_at[row] : ref_at[row + 1]]
-        alt = alt_codes[alt_at[row] : alt_at[row + 1]]
-        at = pos[row]
+        ref = refs.codes[refs.at[row] : refs.at[row + 1]]
+        alt = alts.codes[alts.at[row] : alts.at[row + 1]]
+        number, at = contig[row], pos[row]
         if _no_acgt(ref) or _no_acgt(alt):
-            found[row] = NOT_ACGT
+            out.found[row] = NOT_ACGT
             continue
         if _same(ref, alt):
-            found[row] = SAME
+            out.found[row] = SAME
             continue
-        if contig[row] < 0:
-            found[row] = UNKNOWN
+        if number < 0:
+            out.found[row] = UNKNOWN
             continue
-        offset, length = offsets[contig[row]], lengths[contig[row]]
-        if at < 0 or at + ref.size > length:
-            found[row] = BEYOND
+        if at < 0 or at + ref.size > genome.lengths[number]:
+            out.found[row] = BEYOND
             continue
-        if not _agrees(bases, offset, length, n_start, n_end, at, ref):
-            if not (swap and _agrees(bases, offset, length, n_start, n_end, at, alt)):
-                found[row] = MISMATCH
+        if not _agrees(genome, number, at, ref):
+            if not (swap and _agrees(genome, number, at, alt)):
+                out.found[row] = MISMATCH
                 continue
-            swapped[row] = True
+            out.swapped[row] = True
             ref, alt = alt, ref
-        found[row] = OK
+        out.found[row] = OK
         r, a, first = ref.size, alt.size, 0
         while r > 0 and a > 0 and ref[r - 1] == alt[a - 1]:
             r -= 1
             a -= 1
         while first < r and first < a and ref[first] == alt[first]:
             first += 1
-        start[row], skip[row] = at + first, first
-        ref_size[row], alt_size[row] = r - first, a - first
+        start = at + first
         if align and (r == first) != (a == first):
             allele = ref[first:r] if a == first else alt[first:a]
-            shift[row] = _shift(bases, offset, n_start, n_end, start[row], allele)
-            start[row] -= shift[row]
+            out.shift[row] = _shift(genome, number, start, allele)
+            start -= out.shift[row]
+        out.start[row], out.skip[row] = start, first
+        out.ref_size[row], out.alt_size[row] = r - first, a - first
 
 
 def _plain_normalise(contig: str, pos: int, ref: str, alt: str) -> tuple[int, str, str]:
-    """Twin of the kernel for one allele that agrees with its contig, on text.
+    """Plain twin of the kernel for one allele that matches its contig, on text.
 
     Returns
     -------
     tuple
-        0-based start, and both alleles without the base that VCF puts before an indel.
+        0-based start, and both alleles without the base that VCF adds before an indel.
     """
     start = pos
     while ref and alt and ref[-1] == alt[-1]:

@@ -1,4 +1,4 @@
-"""The kernel that writes a window from a variant outwards, other edits included."""
+"""The kernel that writes the windows of ALT alleles, from the variant outwards."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import numpy as np
 
 from danq._jit import kernel
 from danq.genome.packed_genome import PackedGenome
-from danq.genome.two_bit_packing import read_stretch
+from danq.genome.two_bit_packing import read_interval
 from danq.genome.variants.normalise import Ragged
+from danq.genome.variants.variant_block import VariantBlock
 from danq.typing import BoolRow, CodeBatch, Codes, IntRow
 
 ALL_PHASES = -2
-"""Phase set of a row that goes with no phased edit, only with those on every haplotype."""
+"""Phase set of a row whose neighbours are only the edits on every haplotype."""
 
 
 class Edits(NamedTuple):
@@ -22,20 +23,20 @@ class Edits(NamedTuple):
     Attributes
     ----------
     first
-        ``(C + 1,)`` place of each contig's first edit; the edits of contig ``c`` end where
-        those of ``c + 1`` begin.
+        ``(C + 1,)`` index of each contig's first edit; the edits of contig ``c`` end where
+        those of ``c + 1`` start.
     start, end
         ``(E,)`` bases of the genome that are replaced, 0-based half-open.
     at, codes
-        Edit ``e`` puts ``codes[at[e]:at[e + 1]]`` there.
+        Edit ``e`` replaces them by ``codes[at[e]:at[e + 1]]``.
     carriers
-        ``(E,)`` bit ``h - 1`` tells whether haplotype ``h`` carries it.
+        ``(E,)`` bit ``h - 1`` is set where haplotype ``h`` carries it.
     every
         ``(E,)`` whether all haplotypes carry it.
     phase
         ``(E,)`` phase set; edits of one phase set have the same haplotype 1. -1: unphased.
     longest
-        Most bases that an edit replaces.
+        Largest number of bases that an edit replaces.
     """
 
     first: IntRow
@@ -59,103 +60,143 @@ def _none() -> Edits:
 NO_EDITS = _none()
 
 
-def compose_windows(
-    genome: PackedGenome,
-    contig: IntRow,
-    start: IntRow,
-    ref: Ragged,
-    alt: Ragged,
-    window: int,
-    center: int,
-    right: bool,
-    edits: Edits,
-    haplotype: IntRow,
-    phase: IntRow,
-    own_end: IntRow,
-    own: IntRow | None = None,
-) -> tuple[CodeBatch, CodeBatch, BoolRow, IntRow, IntRow]:
-    """Write both windows of V variant-alleles.
+class Alleles(NamedTuple):
+    """Normalised ALT alleles, V in all.
 
-    Parameters
+    Attributes
     ----------
-    genome
-        The reference.
-    contig, start, ref, alt
-        Normalised variant-alleles, ``start`` 0-based.
+    contig, start
+        ``(V,)`` contig number, and 0-based position of the first base of the reference allele.
+    ref, alt
+        Trimmed and left-aligned alleles.
+    """
+
+    contig: IntRow
+    start: IntRow
+    ref: Ragged
+    alt: Ragged
+
+    @classmethod
+    def of(cls, block: VariantBlock) -> Alleles:
+        """The alleles of a block."""
+        ref, alt = Ragged.of(block.ref_allele), Ragged.of(block.alt_allele)
+        return cls(block.contig, block.start, ref, alt)
+
+
+class Frame(NamedTuple):
+    """How a window is placed on its variant.
+
+    Attributes
+    ----------
     window, center
         Bases L, and the index of the base that VCF calls POS.
     right
-        Keep the base after the alternate allele in its place, not the one before.
-    edits
-        What else the sample carries.
-    haplotype, phase
-        ``(V,)`` haplotype that a row takes its neighbours from: -1 none at all, 0 only those
-        on every haplotype, else from 1 on; and the phase set that it is in.
-    own_end
-        ``(V,)`` base before which no neighbour may begin on the right of a row.
-    own
-        ``(V,)`` place of the row's own allele among the edits, or -1; None for -1.
+        Whether the base after the alternate allele keeps its index, instead of the base before.
+    """
 
-    Returns
-    -------
+    window: int
+    center: int
+    right: bool
+
+
+class Neighbours(NamedTuple):
+    """Which other alleles of a sample belong into the windows of V ALT alleles.
+
+    Attributes
+    ----------
+    edits
+        All alleles that the sample carries.
+    haplotype, phase
+        ``(V,)`` haplotype whose edits are applied: -1 none, 0 only those on every haplotype,
+        otherwise from 1; and the phase set of the allele.
+    own_end
+        ``(V,)`` position before which no neighbour on the right of the allele may start.
+    own
+        ``(V,)`` index of the allele itself among the edits, or -1.
+    """
+
+    edits: Edits
+    haplotype: IntRow
+    phase: IntRow
+    own_end: IntRow
+    own: IntRow
+
+    @classmethod
+    def none(cls, rows: int) -> Neighbours:
+        """No neighbours: every window holds its own allele alone."""
+        zeros, absent = np.zeros(rows, dtype=np.int64), np.full(rows, -1, dtype=np.int64)
+        return cls(NO_EDITS, absent, zeros, zeros, absent)
+
+
+class ComposedWindows(NamedTuple):
+    """Windows of V ALT alleles.
+
+    Attributes
+    ----------
     reference, alternate
         ``(V, L)`` codes.
     padded
-        ``(V,)`` whether one of them leaves the contig.
+        ``(V,)`` whether either window extends past an end of the contig.
     applied, left_out
-        ``(V,)`` neighbours in the alternate window, and those that could not be applied.
+        ``(V,)`` neighbours in the alternate window, and neighbours that could not be applied.
     """
-    rows = contig.size
-    reference, alternate = np.empty((2, rows, window), dtype=np.uint8)
+
+    reference: CodeBatch
+    alternate: CodeBatch
+    padded: BoolRow
+    applied: IntRow
+    left_out: IntRow
+
+
+def compose_windows(
+    genome: PackedGenome, alleles: Alleles, frame: Frame, neighbours: Neighbours
+) -> ComposedWindows:
+    """Write the reference and the alternate window of each ALT allele."""
+    rows = alleles.contig.size
+    reference, alternate = np.empty((2, rows, frame.window), dtype=np.uint8)
     padded = np.zeros(rows, dtype=np.bool_)
     applied, left_out = np.zeros((2, rows), dtype=np.int64)
-    mine = np.full(rows, -1, dtype=np.int64) if own is None else own
-    arrays = genome.bases, genome.offsets, genome.lengths, genome.n_start, genome.n_end
-    row_arrays = contig, start, haplotype, phase, own_end, mine
-    out = reference, alternate, padded, applied, left_out
-    _compose(arrays, row_arrays, ref, alt, center, right, edits, out)
+    out = ComposedWindows(reference, alternate, padded, applied, left_out)
+    _compose(genome.arrays, alleles, frame, neighbours, out)
     return out
 
 
 @kernel
-def _compose(arrays, row_arrays, ref, alt, center, right, edits, out):
-    bases, offsets, lengths, n_start, n_end = arrays
-    contig, start, haplotype, phase, own_end, own = row_arrays
-    reference, alternate, padded, applied, left_out = out
-    for row in range(contig.size):
-        number = contig[row]
-        place = bases, offsets[number], lengths[number], n_start, n_end
+def _compose(genome, alleles, frame, neighbours, out):
+    edits = neighbours.edits
+    for row in range(alleles.contig.size):
+        contig, start = alleles.contig[row], alleles.start[row]
+        ref = alleles.ref.codes[alleles.ref.at[row] : alleles.ref.at[row + 1]]
+        alt = alleles.alt.codes[alleles.alt.at[row] : alleles.alt.at[row + 1]]
+        end = start + ref.size
+        haplotype = neighbours.haplotype[row]
         low, high, near = 0, 0, 0
-        size = ref.at[row + 1] - ref.at[row]
-        end = start[row] + size
-        if haplotype[row] >= 0:
-            low, high = edits.first[number], edits.first[number + 1]
-            near = low + np.searchsorted(edits.start[low:high], start[row])
-            while near < high and edits.start[near] == start[row] and edits.end[near] < end:
+        if haplotype >= 0:
+            low, high = edits.first[contig], edits.first[contig + 1]
+            near = low + np.searchsorted(edits.start[low:high], start)
+            while near < high and edits.start[near] == start and edits.end[near] < end:
                 near += 1
-        view = low, near, high, haplotype[row], phase[row], own[row]
-        ref_codes = ref.codes[ref.at[row] : ref.at[row + 1]]
-        alt_codes = alt.codes[alt.at[row] : alt.at[row + 1]]
-        first = center + (ref_codes.size == 0 or alt_codes.size == 0)
-        span = start[row], end, max(end, own_end[row])
+        view = low, near, high, haplotype, neighbours.phase[row], neighbours.own[row]
+        first = frame.center + (ref.size == 0 or alt.size == 0)
+        span = start, end, max(end, neighbours.own_end[row])
         for side in range(2):
-            codes = ref_codes if side == 0 else alt_codes
-            target = reference[row] if side == 0 else alternate[row]
+            codes = ref if side == 0 else alt
+            target = out.reference[row] if side == 0 else out.alternate[row]
             at = first
-            if right and side == 1:
-                at = first + size - codes.size
+            if frame.right and side == 1:
+                at = first + ref.size - codes.size
             target[at : at + codes.size] = codes
-            left = _fill_left(target, at, span, place, edits, view)
-            right_ = _fill_right(target, at + codes.size, span, place, edits, view)
-            padded[row] |= left[0] or right_[0]
+            left = _fill_left(target, at, span, genome, contig, edits, view)
+            right = _fill_right(target, at + codes.size, span, genome, contig, edits, view)
+            out.padded[row] |= left[0] or right[0]
             if side == 1:
-                applied[row] = left[1] + right_[1]
-                left_out[row] = left[2] + right_[2]
+                out.applied[row] = left[1] + right[1]
+                out.left_out[row] = left[2] + right[2]
 
 
 @kernel
-def _goes(edits, edit, haplotype, phase):
-    """1 when an edit lies on a row's haplotype, 0 when it does not, -1 when nobody knows."""
+def _is_carried(edits, edit, haplotype, phase):
+    """1 when an edit is on a row's haplotype, 0 when it is not, -1 when this is unknown."""
     if edits.every[edit]:
         return 1
     if haplotype < 1 or edits.phase[edit] < 0 or edits.phase[edit] != phase:
@@ -164,9 +205,8 @@ def _goes(edits, edit, haplotype, phase):
 
 
 @kernel
-def _fill_left(target, at, span, place, edits, view):
-    """Write ``target[:at]``, going left from the variant."""
-    bases, offset, length, n_start, n_end = place
+def _fill_left(target, at, span, genome, contig, edits, view):
+    """Write ``target[:at]``, leftwards from the variant."""
     low, near, _, haplotype, phase, own = view
     boundary = span[0]
     insertion = span[0] if span[0] == span[1] else -1
@@ -180,18 +220,18 @@ def _fill_left(target, at, span, place, edits, view):
             start, end = edits.start[here], edits.end[here]
             if here == own:
                 continue
-            goes = _goes(edits, here, haplotype, phase)
-            if goes == 0:
+            carried = _is_carried(edits, here, haplotype, phase)
+            if carried == 0:
                 continue
-            if goes < 0 or end > boundary or (start == end and start == insertion):
+            if carried < 0 or end > boundary or (start == end and start == insertion):
                 left_out += end > boundary - at
                 continue
-            # One that ends before the window still rules out those that overlap it.
+            # An edit that ends before the window still excludes those that overlap it.
             found = here if end > boundary - at else -1
             break
         stop = boundary - at if found < 0 else edits.end[found]
         part = target[at - (boundary - stop) : at]
-        outside |= read_stretch(bases, offset, length, n_start, n_end, stop, part)
+        outside |= read_interval(genome, contig, stop, part)
         at -= boundary - stop
         if found >= 0:
             codes = edits.codes[edits.at[found] : edits.at[found + 1]]
@@ -206,9 +246,8 @@ def _fill_left(target, at, span, place, edits, view):
 
 
 @kernel
-def _fill_right(target, at, span, place, edits, view):
-    """Write ``target[at:]``, going right from the variant."""
-    bases, offset, length, n_start, n_end = place
+def _fill_right(target, at, span, genome, contig, edits, view):
+    """Write ``target[at:]``, rightwards from the variant."""
     _, near, high, haplotype, phase, own = view
     boundary, free = span[1], span[2]
     insertion = span[0] if span[0] == span[1] else -1
@@ -222,17 +261,17 @@ def _fill_right(target, at, span, place, edits, view):
             start, end = edits.start[here], edits.end[here]
             if here == own:
                 continue
-            goes = _goes(edits, here, haplotype, phase)
-            if goes == 0:
+            carried = _is_carried(edits, here, haplotype, phase)
+            if carried == 0:
                 continue
-            if goes < 0 or start < free or (start == end and start == insertion):
+            if carried < 0 or start < free or (start == end and start == insertion):
                 left_out += 1
                 continue
             found = here
             break
         stop = boundary + target.size - at if found < 0 else edits.start[found]
         part = target[at : at + stop - boundary]
-        outside |= read_stretch(bases, offset, length, n_start, n_end, boundary, part)
+        outside |= read_interval(genome, contig, boundary, part)
         at += stop - boundary
         if found >= 0:
             codes = edits.codes[edits.at[found] : edits.at[found + 1]]

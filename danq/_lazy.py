@@ -1,4 +1,4 @@
-"""Names of a package that are imported from where they live when they are first touched."""
+"""Names of a package that are imported when they are first used."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ def lazy_names(
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """Make a package's ``__getattr__`` and ``__dir__`` (PEP 562).
 
-    A name must not be that of a module of the package: whoever imports the module would get it
-    in place of the name.
+    A name must differ from the package's modules: importing a module replaces the package's
+    attribute of the same name.
 
     Parameters
     ----------
     package
         The package's ``__name__``.
     home
-        Name, and where it lives, as ``danq.genome.bed:read_bed``.
+        Maps each name to its module and attribute, such as ``danq.genome.bed:read_bed``.
 
     Returns
     -------
     getattr
         Raises AttributeError for a name that is not in ``home``.
     dir
-        Lists what is loaded and what can be.
+        Lists the names that are loaded and those that can be.
     """
 
     def load(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""One error hierarchy for the whole package."""
+"""The errors that danq raises on purpose."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ if TYPE_CHECKING:
 
 
 class DanqError(Exception):
-    """Base of every error that danq raises on purpose."""
+    """Base class of every error that danq raises on purpose."""
 
 
 class InputError(DanqError, ValueError):
-    """Something the user gave cannot be used.
+    """An input that cannot be used.
 
-    The message reads ``FILE, line N: PROBLEM. REMEDY``. The parts stay available as
-    attributes, so that callers and tests need not parse text.
+    The message reads ``FILE, line N: PROBLEM. REMEDY``. Each part is also an attribute.
 
     Parameters
     ----------
     problem
-        What is wrong, with the offending value and the limit it breaks, as a phrase
-        without a final full stop.
+        What is wrong, with the invalid value and the limit, as a phrase without a final full
+        stop.
     file
-        The file it is in.
+        The file that has the problem.
     line
         1-based line of that file.
     record
-        Name of the record (FASTA entry, track, variant) when a line says less.
+        Name of the record (FASTA entry, track, variant), where it locates the problem better
+        than a line.
     remedy
-        What the user can do about it, as a sentence without a final full stop.
+        What the user can do about it, as a sentence without the final full stop.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class InputError(DanqError, ValueError):
         self.line = line
         self.record = record
         self.remedy = remedy
-        place = ", ".join(
+        location = ", ".join(
             part
             for part in (
                 self.file,
@@ -57,10 +57,10 @@ class InputError(DanqError, ValueError):
             )
             if part
         )
-        text = f"{place}: {problem}" if place else problem
+        text = f"{location}: {problem}" if location else problem
         super().__init__(f"{text}. {remedy}." if remedy else f"{text}.")
 
 
-def told(error: ValidationError) -> str:
-    """What pydantic complains of, on one line: each field and what is wrong with it."""
+def describe_validation_error(error: ValidationError) -> str:
+    """Each invalid field of a pydantic model and what is wrong with it, on one line."""
     return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())

@@ -1,4 +1,7 @@
-"""Write an output under a temporary name beside its place, then rename it."""
+"""Output files and folders that are written whole or not at all.
+
+An output is written under a temporary name in the same folder, then renamed.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from danq.errors import InputError
+from danq.typing import Location
 
 Objection = Callable[[Path], str | None]
-"""Says why a folder is none that danq wrote, as "holds no truth.json"; None when it is one."""
+"""Returns why danq cannot have written a folder, such as "holds no truth.json", or None."""
 
-OVERWRITE = "Choose another name, or replace it (--overwrite)"
+OVERWRITE = "Choose another name, or allow overwriting (overwrite)"
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.part")
@@ -24,82 +28,81 @@ _NUMBER = re.compile(r"(?:os error|Errno|errno =) (\d+)")
 
 
 def is_leftover(path: Path) -> bool:
-    """Tell whether a process that was killed left this file or folder half written."""
+    """Whether this is the temporary file or folder of a process that was killed."""
     return _LEFTOVER.fullmatch(path.name) is not None
 
 
 def writable(folder: Path) -> bool:
-    """Tell whether files may be made in a folder.
+    """Whether files may be created in a folder.
 
-    A folder without any write permission counts as read-only for root as well: whoever
-    took the permissions away wants nothing written there.
+    A folder without any write permission counts as read-only for root too.
     """
     return bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK | os.X_OK)
 
 
 def check_target(
-    path: str | Path, overwrite: bool = False, *, remedy: str = "Choose another folder"
+    path: Location, overwrite: bool = False, *, remedy: str = "Choose another folder"
 ) -> Path:
-    """Refuse a place where a file may not or cannot be written.
+    """Check that an output file can be written.
 
     Parameters
     ----------
     path
-        Where the file shall lie.
+        The output file.
     overwrite
-        Whether a file that lies there may be replaced.
+        Whether an existing file may be replaced.
     remedy
-        What to do when the folder around it is not writable.
+        What to do when the parent folder is not writable.
 
     Raises
     ------
     InputError
-        When something lies there already and ``overwrite`` is false, it is a folder, or the
-        folder around it is missing or not writable.
+        When the file exists and ``overwrite`` is false, the path is a folder, or the parent
+        folder is missing or not writable.
     """
     path = Path(path)
     if path.is_dir():
         raise InputError("is a folder", file=path, remedy="Name a file")
     if path.exists() and not overwrite:
         raise InputError("exists already", file=path, remedy=OVERWRITE)
-    _check_around(path.parent, path, remedy)
+    _check_parent(path.parent, path, remedy)
     return path
 
 
 def check_folder(
-    path: str | Path,
+    path: Location,
     overwrite: bool = False,
     *,
     objection: Objection,
     parents: bool = False,
     remedy: str = OVERWRITE,
 ) -> Path:
-    """Refuse a place where a folder of results may not or cannot be written.
+    """Check that an output folder can be written.
 
     Parameters
     ----------
     path
-        Where the folder shall lie. An empty one that is there is no hindrance.
+        The output folder. It may exist if it is empty.
     overwrite
-        Whether a folder that lies there may be replaced.
+        Whether an existing folder may be replaced.
     objection
-        Asked of a folder that lies there: only those that danq wrote are ever replaced.
+        Called with an existing folder that is not empty. A folder that danq did not write is
+        never replaced.
     parents
-        Whether the folders above it may be missing.
+        Whether the parent folders may be missing.
     remedy
-        What to do when a folder of danq's lies there and ``overwrite`` is false.
+        What to do when danq wrote the existing folder and ``overwrite`` is false.
 
     Returns
     -------
     Path
-        Where the folder shall lie, from the root.
+        The absolute path of the folder.
 
     Raises
     ------
     InputError
-        When a file lies there; a folder lies there that is not empty and ``overwrite`` is
-        false, or that danq did not write; or it or the folder around it is missing or not
-        writable.
+        When the path is a file; the folder is not empty and ``overwrite`` is false or danq did
+        not write it; or the folder or its parent is missing or not writable.
     """
     path = Path(path)
     if path.exists() and not path.is_dir():
@@ -107,55 +110,55 @@ def check_folder(
             "is a file, not a folder", file=path, remedy="Give the folder another name"
         )
     if path.is_dir():
-        _check_around(path, path, "Choose another folder")
-        strange = objection(path) if any(path.iterdir()) else None
+        _check_parent(path, path, "Choose another folder")
+        foreign = objection(path) if any(path.iterdir()) else None
         if any(path.iterdir()) and not overwrite:
             raise InputError(
                 "exists already and is not empty",
                 file=path,
-                remedy="Choose another name" if strange else remedy,
+                remedy="Choose another name" if foreign else remedy,
             )
-        if strange:
+        if foreign:
             raise InputError(
-                f"{strange}, so it is not replaced",
+                f"{foreign}, so it is not replaced",
                 file=path,
                 remedy="Choose another folder, or remove this one yourself",
             )
-    place = path.absolute()
-    around = place.parent
-    while parents and not around.exists():
-        around = around.parent
-    _check_around(around, path, "Choose another folder")
-    return place
+    absolute = path.absolute()
+    parent = absolute.parent
+    while parents and not parent.exists():
+        parent = parent.parent
+    _check_parent(parent, path, "Choose another folder")
+    return absolute
 
 
 @contextmanager
 def replacing(
-    path: str | Path, overwrite: bool = False, *, remedy: str | None = None
+    path: Location, overwrite: bool = False, *, remedy: str | None = None
 ) -> Iterator[Path]:
-    """Give a temporary name beside ``path``; rename it to ``path`` when the block ends well.
+    """Yield a temporary file name, and rename that file to ``path`` when the block succeeds.
 
-    When the block raises, the temporary file is removed and ``path`` is as it was.
+    When the block raises, the temporary file is removed and ``path`` is unchanged.
 
     Parameters
     ----------
     path
-        Where the file shall lie.
+        The output file.
     overwrite
-        Whether a file that lies there may be replaced.
+        Whether an existing file may be replaced.
     remedy
-        What to do when it cannot be written; None for the usual advice.
+        What to do when it cannot be written; None for the default advice.
 
     Raises
     ------
     InputError
-        As `check_target`; and when the operating system refuses to write, as on a full disk.
+        As `check_target`; and when the operating system cannot write, for example on a full disk.
     """
     advice = {} if remedy is None else {"remedy": remedy}
     target = check_target(path, overwrite, **advice)
-    temporary = _beside(target, "part")
+    temporary = _temporary(target, "part")
     try:
-        with refusals(target, **advice):
+        with write_errors(target, **advice):
             yield temporary
             check_target(target, overwrite, **advice)
             os.replace(temporary, target)
@@ -165,27 +168,27 @@ def replacing(
 
 @contextmanager
 def replacing_folder(
-    path: str | Path, overwrite: bool = False, *, objection: Objection
+    path: Location, overwrite: bool = False, *, objection: Objection
 ) -> Iterator[Path]:
-    """Give a new folder beside ``path``; rename it to ``path`` when the block ends well.
+    """Yield a new temporary folder, and rename it to ``path`` when the block succeeds.
 
-    When the block raises, the new folder is removed and ``path`` is as it was.
+    When the block raises, the new folder is removed and ``path`` is unchanged.
 
     Parameters
     ----------
     path, overwrite, objection
-        As for `check_folder`. A folder that is replaced is replaced whole.
+        As in `check_folder`. All files of an existing folder are replaced.
 
     Raises
     ------
     InputError
-        As `check_folder`; and when the operating system refuses to write, as on a full disk.
+        As `check_folder`; and when the operating system cannot write, for example on a full disk.
     """
-    # Where a link leads to, so that the link stays.
+    # The target of a link, so that the link is kept.
     target = check_folder(path, overwrite, objection=objection).resolve()
-    fresh, old = _beside(target, "part"), _beside(target, "old")
+    fresh, old = _temporary(target, "part"), _temporary(target, "old")
     try:
-        with refusals(Path(path)):
+        with write_errors(Path(path)):
             fresh.mkdir()
             yield fresh
             check_folder(path, overwrite, objection=objection)
@@ -202,15 +205,15 @@ def replacing_folder(
 
 
 @contextmanager
-def refusals(target: Path, *, remedy: str | None = None) -> Iterator[None]:
-    """Turn a refusal of the operating system to write into an error that names the output.
+def write_errors(target: Path, *, remedy: str | None = None) -> Iterator[None]:
+    """Turn an OSError while writing into an error that names the output.
 
     Parameters
     ----------
     target
-        What is being written.
+        The output.
     remedy
-        What to do; None for the usual advice.
+        What to do; None for the default advice.
 
     Raises
     ------
@@ -220,29 +223,29 @@ def refusals(target: Path, *, remedy: str | None = None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # Libraries that lose the number lose it when the disk is full.
+        # Some libraries drop the error number when the disk is full.
         full = error.errno is None or error.errno in _FULL
-        usual = "Make room, or choose another disk" if full else "Choose another place"
+        default = "Make room, or choose another disk" if full else "Choose another folder"
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise InputError(
-            f"cannot be written: {reason}", file=target, remedy=remedy or usual
+            f"cannot be written: {reason}", file=target, remedy=remedy or default
         ) from error
 
 
 @contextmanager
 def os_errors(*kinds: type[BaseException]) -> Iterator[None]:
-    """Turn what a library raises when the system refuses to write into a proper OSError.
+    """Turn a library's exception about a failed write into an OSError with its error number.
 
     Parameters
     ----------
     kinds
-        Exceptions of the library; one whose text holds no error number is passed on as it
-        is, as are all others.
+        Exceptions of the library. Those without an error number in their text are raised
+        unchanged.
 
     Raises
     ------
     OSError
-        With the number and its name.
+        With the error number and its name.
     """
     try:
         yield
@@ -256,17 +259,17 @@ def os_errors(*kinds: type[BaseException]) -> Iterator[None]:
 
 
 def comment_lines(about: Mapping[str, object]) -> bytes:
-    """Lines ``# name: value`` that head a table, with ``-`` where there is no value."""
-    words = {name: "-" if value is None or value == "" else value for name, value in about.items()}
-    return "".join(f"# {name}: {value}\n" for name, value in words.items()).encode()
+    """Header lines ``# name: value`` of a table, with ``-`` for a missing value."""
+    texts = {name: "-" if value is None or value == "" else value for name, value in about.items()}
+    return "".join(f"# {name}: {value}\n" for name, value in texts.items()).encode()
 
 
-def _beside(target: Path, ending: str) -> Path:
+def _temporary(target: Path, ending: str) -> Path:
     return target.with_name(f".{target.name}.{secrets.token_hex(4)}.{ending}")
 
 
-def _check_around(folder: Path, path: Path, remedy: str) -> None:
+def _check_parent(folder: Path, path: Path, remedy: str) -> None:
     if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}", file=path, remedy="Make it first")
+        raise InputError(f"there is no folder {folder}", file=path, remedy="Create it first")
     if not writable(folder):
         raise InputError(f"the folder {folder} is not writable", file=path, remedy=remedy)

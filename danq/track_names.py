@@ -1,4 +1,4 @@
-"""Names of tracks: for files whose tracks have none, and to pick tracks by."""
+"""Names and groups of tracks from a file, and the selection of tracks by name."""
 
 from __future__ import annotations
 
@@ -8,118 +8,119 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from danq.errors import InputError
+from danq.typing import Location
 
-PUBLISHED = (("DNase", 125), ("TF", 690), ("histone", 104))
-"""Groups of DeepSEA's 919 tracks, in the order that they were published in."""
+PUBLISHED_GROUPS = (("DNase", 125), ("TF", 690), ("histone", 104))
+"""Groups of DeepSEA's 919 tracks and their sizes, in the published order."""
 
-_HEADS = (["name"], ["name", "group"])
-_PAPER = ["cell type", "tf/dnase/histonemark", "treatment"]
+_HEADERS = (["name"], ["name", "group"])
+_PAPER_HEADER = ["cell type", "tf/dnase/histonemark", "treatment"]
 
-FEW = 8
-"""Names up to which a message lists them all."""
+MAX_LISTED = 8
+"""A message lists all track names when there are at most this many."""
 
-NEAR = 3
-"""Near names that a message offers at most."""
+MAX_SIMILAR = 3
+"""A message suggests at most this many similar names."""
 
 
-def pick_tracks(
-    wanted: Sequence[str],
+def select_tracks(
+    names: Sequence[str],
     known: Sequence[str],
     *,
-    whose: str,
+    owner: str,
     listing: str | None = None,
-    file: str | Path | None = None,
+    file: Location | None = None,
 ) -> tuple[int, ...]:
-    """Numbers (from 0) of the tracks that are wanted, in the order wanted.
+    """Indices of tracks, in the order of the requested names.
 
     Parameters
     ----------
-    wanted
-        Their names.
+    names
+        Names of the requested tracks.
     known
         Names of all tracks.
-    whose
-        What has the tracks, as "the model".
+    owner
+        What has the tracks, such as "the model"; for messages.
     listing
-        What shows all of their names, as "'danq summary MODEL --all'"; None where they are few
-        enough for a message.
+        Where all names are listed, such as "the summary of the model"; for messages. None lists
+        them in the message.
     file
-        File that has the tracks.
+        The file that has the tracks.
 
     Raises
     ------
     InputError
-        When a name is not known (with the names nearest to it), none is given, one is given
-        twice, or ``wanted`` is a text.
+        When a name is unknown (the message suggests similar names), no name is given, a name is
+        given twice, or ``names`` is a string.
     """
-    if isinstance(wanted, str):
+    if isinstance(names, str):
         raise InputError(
-            f"the tracks are the text '{wanted}', not a list of names",
-            remedy=f"Write tracks=['{wanted}'] for a single one",
+            f"the tracks are the string '{names}', not a list of names",
+            remedy=f"Write tracks=['{names}'] for a single track",
         )
-    places = {name: number for number, name in enumerate(known)}
-    for name in wanted:
-        if name not in places:
+    indices = {name: index for index, name in enumerate(known)}
+    for name in names:
+        if name not in indices:
             raise InputError(
-                f"{whose} has no track '{name}'", file=file, remedy=_advice(name, known, listing)
+                f"{owner} has no track '{name}'", file=file, remedy=_advice(name, known, listing)
             )
-    if not wanted:
-        raise InputError("no track is named", remedy="Name one, or leave the choice out for all")
-    name, times = Counter(wanted).most_common(1)[0]
+    if not names:
+        raise InputError("no track is named", remedy="Name one, or omit the tracks to use all")
+    name, times = Counter(names).most_common(1)[0]
     if times > 1:
         raise InputError(f"track '{name}' is named twice", remedy="Name each track once")
-    return tuple(places[name] for name in wanted)
+    return tuple(indices[name] for name in names)
 
 
-def near_names(name: str, known: Sequence[str]) -> list[str]:
-    """The names most like one, the likest first: in spelling, then those that hold it."""
+def similar_names(name: str, known: Sequence[str]) -> list[str]:
+    """Known names that are spelt like a name, the closest first, then those that contain it."""
     lowered: dict[str, list[str]] = {}
     for one in known:
         lowered.setdefault(one.casefold(), []).append(one)
-    sought = name.casefold()
-    like = difflib.get_close_matches(sought, lowered, n=NEAR)
-    holding = [one for one in lowered if sought and sought in one and one not in like]
-    return [one for key in (*like, *holding) for one in lowered[key]][:NEAR]
+    query = name.casefold()
+    close = difflib.get_close_matches(query, lowered, n=MAX_SIMILAR)
+    containing = [one for one in lowered if query and query in one and one not in close]
+    return [one for key in (*close, *containing) for one in lowered[key]][:MAX_SIMILAR]
 
 
 def _advice(name: str, known: Sequence[str], listing: str | None) -> str:
-    near = [f"'{one}'" for one in near_names(str(name), known)]
-    rest = f"{listing} lists all {len(known):,}"
-    if listing is None or len(known) <= FEW:
-        rest = f"There {'is' if len(known) == 1 else 'are'} {', '.join(known)}"
-    return f"Did you mean {' or '.join(near)}? {rest}" if near else rest
+    similar = [f"'{one}'" for one in similar_names(str(name), known)]
+    rest = f"All {len(known):,} names are in {listing}"
+    if listing is None or len(known) <= MAX_LISTED:
+        rest = f"The tracks are {', '.join(known)}"
+    return f"Did you mean {' or '.join(similar)}? {rest}" if similar else rest
 
 
-def track_names(path: str | Path | None, tracks: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names and groups of so many tracks.
+def track_names(path: Location | None, tracks: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names and groups of the tracks of a file that stores none.
 
     Parameters
     ----------
     path
-        Text with a line a track: its name, or tab-separated name and group, with or without a
-        line that heads them. Or the table of figures that DanQ's authors published (``Cell
-        Type``, ``TF/DNase/HistoneMark``, ``Treatment``, then figures): names are then
-        ``cell|mark|treatment``. Blank lines and lines that begin with ``#`` are skipped. None
-        numbers the tracks.
+        Text file with one name per line, optionally followed by a tab and a group; a header
+        ``name`` or ``name<TAB>group`` is allowed. Or the table of metrics that DanQ's authors
+        published (columns ``Cell Type``, ``TF/DNase/HistoneMark``, ``Treatment``, then metrics):
+        a track is then named ``cell|mark|treatment``. Empty lines and lines that start with ``#``
+        are skipped. None numbers the tracks.
     tracks
-        Tracks ``K``.
+        Number of tracks ``K``.
 
     Returns
     -------
     names, groups
-        A name that several tracks have gets ``#`` and the track's number, from 1: only 844 of
-        DeepSEA's 919 names are unique. Where the file gives no groups, 919 tracks are taken for
-        DeepSEA's; others have none.
+        A name that several tracks share gets the suffix ``#`` and the number of the track,
+        counted from 1: only 844 of DeepSEA's 919 names are unique. Without groups in the file,
+        919 tracks get DeepSEA's groups; other tracks get none.
 
     Raises
     ------
     InputError
-        When the file cannot be read, does not have so many names, an empty one, or a line of
+        When the file cannot be read, has another number of names or an empty name, or a line has
         other columns.
     """
     groups: tuple[str, ...] = ("",) * tracks
-    if tracks == sum(count for _, count in PUBLISHED):
-        groups = tuple(name for name, count in PUBLISHED for _ in range(count))
+    if tracks == sum(count for _, count in PUBLISHED_GROUPS):
+        groups = tuple(name for name, count in PUBLISHED_GROUPS for _ in range(count))
     if path is None:
         width = len(str(tracks))
         return tuple(f"track{number:0{width}}" for number in range(1, tracks + 1)), groups
@@ -128,7 +129,7 @@ def track_names(path: str | Path | None, tracks: int) -> tuple[tuple[str, ...], 
         raise InputError(
             f"{len(rows):,} names for {tracks:,} tracks",
             file=path,
-            remedy="Write one line a track, in the order of the labels",
+            remedy="Write one line per track, in the order of the labels",
         )
     if any(group for _, group in rows):
         groups = tuple(group for _, group in rows)
@@ -141,24 +142,24 @@ def _read(path: Path) -> list[tuple[str, str]]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot be read as text: {error}", file=path) from error
     rows: list[tuple[str, str]] = []
-    head: list[str] | None = None
+    header: list[str] | None = None
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.startswith("#"):
             continue
         fields = [field.strip() for field in line.split("\t")]
-        if head is None:
-            head = [field.lower() for field in fields]
-            if head in _HEADS or head[:3] == _PAPER:
+        if header is None:
+            header = [field.lower() for field in fields]
+            if header in _HEADERS or header[:3] == _PAPER_HEADER:
                 continue
-            head = []
-        if head[:3] == _PAPER:
+            header = []
+        if header[:3] == _PAPER_HEADER:
             fields = ["|".join(fields[:3])]
         if len(fields) > 2 or not fields[0]:
             raise InputError(
-                f"{len(fields)} columns, not a name and perhaps a group",
+                f"{len(fields)} columns, not a name and an optional group",
                 file=path,
                 line=number,
-                remedy="Write the name, and if wanted a tab and the group",
+                remedy="Write the name, then optionally a tab and the group",
             )
         rows.append((fields[0], fields[1] if len(fields) == 2 else ""))
     return rows
@@ -170,7 +171,7 @@ def _unique(names: list[str], path: Path) -> tuple[str, ...]:
         f"{name}#{number}" if count[name] > 1 else name
         for number, name in enumerate(names, start=1)
     )
-    twice = [name for name, times in Counter(unique).items() if times > 1]
-    if twice:
-        raise InputError(f"two tracks would be named '{twice[0]}'", file=path)
+    repeated = [name for name, times in Counter(unique).items() if times > 1]
+    if repeated:
+        raise InputError(f"two tracks would be named '{repeated[0]}'", file=path)
     return unique

@@ -1,17 +1,17 @@
-"""Shape aliases and the one legend of letters.
+"""Type aliases, and the letters that stand for array dimensions.
 
-Letters mean the same in every signature of the package:
+Each letter has one meaning in every signature of the package:
 
 ====  ==================================================
-B     batch: windows, sequences or images handled at once
+B     batch: windows, sequences or images processed together
 L     bases of a window
-T     time steps a temporal layer sees
+T     time steps of a temporal layer
 F     features of one step
 K     tracks (or classes)
 ====  ==================================================
 
-The aliases are jaxtyping annotations over numpy arrays, so importing them pulls in no
-tensor library. Signatures over tensors spell theirs out: ``Float[Tensor, "B T F"]``.
+The array aliases are jaxtyping annotations of numpy arrays: importing them loads no tensor
+library. Signatures with tensors write the dimensions out: ``Float[Tensor, "B T F"]``.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def test_a_file_is_written_and_replaced_on_request(tmp_path: Path):
         assert not path.exists()
         assert temporary.parent == tmp_path
     assert path.read_text() == "first"
-    with pytest.raises(InputError, match=r"a\.txt: exists already\. .*--overwrite"):
+    with pytest.raises(InputError, match=r"a\.txt: exists already\. .*allow overwriting"):
         check_target(path)
     with replacing(path, overwrite=True) as temporary:
         temporary.write_text("second")
@@ -90,7 +90,7 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path):
         (OSError(errno.ENOSPC, "x"), "No space left on device", "Make room"),
         (OSError(errno.EDQUOT, "x"), "quota exceeded", "Make room"),
         (OSError("cut short"), "cut short", "Make room"),
-        (PermissionError(errno.EACCES, "x"), "Permission denied", "Choose another place"),
+        (PermissionError(errno.EACCES, "x"), "Permission denied", "Choose another folder"),
     ],
 )
 def test_a_refusal_half_way_names_the_output_and_keeps_the_old(
@@ -147,7 +147,7 @@ def test_a_folder_is_made_filled_and_replaced_whole(tmp_path: Path, out: Path):
     (tmp_path / "empty").mkdir()
     make_folder(tmp_path / "empty")
     assert names(tmp_path / "new") == names(tmp_path / "empty") == [MARK]
-    with pytest.raises(InputError, match=r"exists already and is not empty\. .*--overwrite"):
+    with pytest.raises(InputError, match=r"exists already and is not empty\. .*allow overwriting"):
         make_folder(out)
     assert (out / MARK).read_text() == "old"
     (out / "stray.txt").write_text("")
@@ -185,7 +185,7 @@ def test_places_that_cannot_be_written_are_refused(tmp_path: Path, out: Path):
     with pytest.raises(InputError, match="out: is a folder"):
         check_target(out, overwrite=True)
     for check in (check_target, lambda path: check_folder(path, objection=objection)):
-        with pytest.raises(InputError, match="there is no folder .*gone.*Make it first"):
+        with pytest.raises(InputError, match="there is no folder .*gone.*Create it first"):
             check(tmp_path / "gone" / "a")
     place = check_folder(tmp_path / "gone" / "a", objection=objection, parents=True)
     assert place == tmp_path / "gone" / "a"

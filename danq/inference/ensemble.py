@@ -15,7 +15,7 @@ from danq.inference.engine.forward import predict_blocks
 from danq.inference.sources.tiling import Chunk, Rows
 from danq.inference.writers.layout import Values
 from danq.models import Model, RunOptions, load_model
-from danq.track_names import pick_tracks
+from danq.track_names import select_tracks
 
 AnyModel = str | Path | Model
 
@@ -188,5 +188,4 @@ def _pick(model: Model, tracks: Sequence[str] | None) -> tuple[int, ...]:
     known = model.spec.tracks
     if tracks is None:
         return tuple(range(len(known)))
-    listing = f"'danq summary {model.path or 'MODEL'} --all'"
-    return pick_tracks(tracks, known, whose="the model", listing=listing)
+    return select_tracks(tracks, known, owner="the model", listing="the model's summary")

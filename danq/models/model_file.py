@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 
 from danq.core import CnnRnn
-from danq.errors import InputError, told
+from danq.errors import InputError, describe_validation_error
 from danq.models.architecture import Architecture, build_module
 from danq.models.run_options import RunOptions
 from danq.output import os_errors, replacing
@@ -261,7 +261,9 @@ def parse_spec(kind: type[S], fields: dict[str, Any], file: Path) -> S:
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        raise InputError(f"damaged model header: {told(error)}", file=file) from error
+        raise InputError(
+            f"damaged model header: {describe_validation_error(error)}", file=file
+        ) from error
 
 
 def _changed(options: RunOptions, changes: dict[str, Any]) -> RunOptions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from danq.core import CnnRnn
-from danq.errors import InputError, told
+from danq.errors import InputError, describe_validation_error
 from danq.models.architecture import Architecture, Stage, build_module
 from danq.models.initialise import initialise_danq
 
@@ -47,7 +47,9 @@ def architecture(preset: str, **changes: object) -> Architecture:
     try:
         return Architecture.model_validate(merged)
     except ValidationError as error:
-        raise InputError(f"preset '{preset}' cannot take {changes}: {told(error)}") from error
+        raise InputError(
+            f"preset '{preset}' cannot take {changes}: {describe_validation_error(error)}"
+        ) from error
 
 
 def build(preset: str = DEFAULT_PRESET, *, tracks: int, window: int, **changes: object) -> CnnRnn:

@@ -15,7 +15,7 @@ from danq.simulation.binding_kernels import Binding, affinities, bound, positive
 from danq.simulation.binding_rules import Rule
 from danq.simulation.factor_catalogue import LOOKALIKES, RULES, motif
 from danq.simulation.peak_shape import PeakShape
-from danq.track_names import pick_tracks
+from danq.track_names import select_tracks
 from danq.typing import CodeBatch, Codes
 
 DRAWS = 4000
@@ -69,7 +69,7 @@ class BindingModel:
         known = [rule.track for rule in RULES]
         wanted = range(len(known))
         if tracks is not None:
-            wanted = pick_tracks(tracks, known, whose="the simulation")
+            wanted = select_tracks(tracks, known, owner="the simulation")
         rules = tuple(RULES[number] for number in sorted(wanted))
         names = sorted({*LOOKALIKES, *(name for rule in rules for name in rule.motifs)})
         motifs = tuple(motif(name) for name in names)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from danq._version import __version__
 from danq.datasets.dataset import Dataset
-from danq.errors import InputError, told
+from danq.errors import InputError, describe_validation_error
 from danq.models import DEFAULT_PRESET, PRESETS, Architecture, architecture
 from danq.output import replacing
 from danq.training.recipe import DEFAULT_RECIPE, RECIPES, Recipe, named_recipe
@@ -102,7 +102,9 @@ def read_config(path: str | Path) -> RunConfig:
         raise InputError(f"not valid TOML: {error}", file=path) from error
     except ValidationError as error:
         raise InputError(
-            told(error), file=path, remedy="Known parts are [data], [model], [training] and [run]"
+            describe_validation_error(error),
+            file=path,
+            remedy="Known parts are [data], [model], [training] and [run]",
         ) from error
     return config.model_copy(
         update={
@@ -166,7 +168,9 @@ def merged(
     try:
         settings = RunSettings.model_validate(config.run.model_dump() | said)
     except ValidationError as error:
-        raise InputError(f"the run cannot take {said}: {told(error)}") from error
+        raise InputError(
+            f"the run cannot take {said}: {describe_validation_error(error)}"
+        ) from error
     presets, recipes = (
         {name: one.model_dump(mode="json") for name, one in known.items()}
         for known in (PRESETS, RECIPES)

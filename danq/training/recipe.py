@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from danq.errors import InputError, told
+from danq.errors import InputError, describe_validation_error
 
 Monitor = Literal["aupr", "loss"]
 WINDOWS_SHOWN = 900_000
@@ -105,4 +105,6 @@ def named_recipe(name: str, **changes: Any) -> Recipe:
     try:
         return Recipe.model_validate(RECIPES[name].model_dump() | changes)
     except ValidationError as error:
-        raise InputError(f"recipe '{name}' cannot take {changes}: {told(error)}") from error
+        raise InputError(
+            f"recipe '{name}' cannot take {changes}: {describe_validation_error(error)}"
+        ) from error

@@ -11,7 +11,7 @@ from typing import Any
 from danq.datasets.build import label_genome
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError
-from danq.output import check_folder, is_leftover, refusals
+from danq.output import check_folder, is_leftover, write_errors
 from danq.training.checkpoint import LAST
 from danq.training.config import CONFIG, read_config
 
@@ -91,7 +91,7 @@ def prepare_run_folder(folder: Path, path: Path | None, *, resume: bool) -> None
             file=path,
             remedy="Move it, or choose another run folder",
         )
-    with refusals(folder):
+    with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for entry in folder.iterdir():
             if resume and not is_leftover(entry):

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from danq._memory import kept_memory
 from danq._version import __version__
 from danq.device import resolve_device, resolve_precision, set_threads
-from danq.errors import InputError, told
+from danq.errors import InputError, describe_validation_error
 from danq.models.model_file import RUN_MODEL, save_model
 from danq.output import replacing
 from danq.provenance import Inputs, Provenance, settings_of
@@ -199,7 +199,9 @@ def _recipe(task: Task, system: System, changes: Mapping[str, Any], quick: bool)
     try:
         return BaseRecipe.model_validate(choices | dict(changes))
     except ValidationError as error:
-        raise InputError(f"the training cannot take {dict(changes)}: {told(error)}") from error
+        raise InputError(
+            f"the training cannot take {dict(changes)}: {describe_validation_error(error)}"
+        ) from error
 
 
 def _spec(

@@ -318,7 +318,7 @@ def test_options_that_do_not_go_together(tmp_path):
     names.write_text("A\nB\n")
     refuse(file, tmp_path, "2 names for 5 tracks", tracks=names)
     names.write_text("A\n\tTF\n")
-    assert refuse(file, tmp_path, "not a name and perhaps a group", tracks=names).line == 2
+    assert refuse(file, tmp_path, "not a name and an optional group", tracks=names).line == 2
     refuse(file, tmp_path, "cannot be read as text", tracks=tmp_path / "none.txt")
 
 

@@ -234,7 +234,7 @@ def test_truth_survives_its_file(tmp_path):
             {"variants": 601, "genome_size": 30_000},
             "601 variants are more than a genome of 30,000 bases has room for. Ask for at most 600",
         ),
-        ({"tracks": ["CTCF", "YY1"]}, "simulation has no track 'YY1'. There are ABF1, CTCF"),
+        ({"tracks": ["CTCF", "YY1"]}, "simulation has no track 'YY1'. The tracks are ABF1, CTCF"),
         ({"tracks": []}, "no track is named"),
         ({"tracks": ["CTCF", "CTCF"]}, "'CTCF' is named twice"),
     ],

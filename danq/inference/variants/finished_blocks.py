@@ -24,7 +24,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from danq.errors import InputError
-from danq.output import OVERWRITE, check_folder, os_errors, refusals
+from danq.output import OVERWRITE, check_folder, os_errors, write_errors
 from danq.provenance import difference, sha256_of
 
 MAGIC = "danq-parts"
@@ -175,7 +175,7 @@ class Parts:
         self._journal.close()
 
     def _write(self, number: int, part: Part) -> Mapping[str, int]:
-        with refusals(self.folder):
+        with write_errors(self.folder):
             for name, table in part.tables.items():
                 with os_errors(PolarsError):
                     table.write_ipc(self._file(number, name, "arrow"))
@@ -198,7 +198,7 @@ class Parts:
     def _locked(self) -> BinaryIO:
         """The journal, opened and locked."""
         while True:
-            with refusals(self.folder):
+            with write_errors(self.folder):
                 self.folder.mkdir(exist_ok=True)
                 journal = (self.folder / JOURNAL).open("a+b")
             try:
@@ -227,7 +227,7 @@ class Parts:
         if not whole:
             self._journal.truncate(0)
             head = {"magic": MAGIC, "format_version": FORMAT_VERSION, "request": self._request}
-            with refusals(self.folder):
+            with write_errors(self.folder):
                 self._note(head)
             return
         self._check(_entry(whole[0]))

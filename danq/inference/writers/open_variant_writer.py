@@ -16,7 +16,7 @@ from danq.inference.writers.tsv import TsvWriter
 from danq.inference.writers.variant_hdf5 import VariantHdf5Writer
 from danq.inference.writers.variant_layout import VariantLayout
 from danq.inference.writers.variant_vcf import Head, VcfWriter, info_names
-from danq.output import check_target, refusals, replacing
+from danq.output import check_target, replacing, write_errors
 
 Kind = Literal["tsv", "tsv.gz", "hdf5", "parquet", "vcf", "deepsea"]
 
@@ -156,7 +156,7 @@ def _vcf_writer(out: Path, layout: VariantLayout, head: Head, overwrite: bool) -
             beside += variant_files(temporary, "vcf")[1:]
             with VcfWriter(temporary, layout, head) as writer:
                 yield writer
-        with refusals(out):
+        with write_errors(out):
             for made, index in zip(beside, indexes, strict=True):
                 # An index of what lay there before would point to wrong places.
                 index.unlink(missing_ok=True)

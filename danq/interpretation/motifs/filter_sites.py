@@ -18,7 +18,7 @@ from danq.genome.motif_matrix import Motif
 from danq.genome.nucleotide_codes import reverse_complement
 from danq.interpretation.motifs import _filter_kernels as kernels
 from danq.models.run_options import Strand
-from danq.track_names import pick_tracks
+from danq.track_names import select_tracks
 from danq.typing import CodeBatch, IntRow
 
 if TYPE_CHECKING:
@@ -184,10 +184,13 @@ def choose_windows(dataset: Dataset, split: str, tracks: Sequence[str] | None = 
     """
     chosen = list(range(len(dataset.tracks)))
     if tracks is not None:
-        listing = f"'danq data info {dataset.path or 'DATA.h5'} --all'"
         chosen = list(
-            pick_tracks(
-                tracks, dataset.tracks, whose="the data set", listing=listing, file=dataset.path
+            select_tracks(
+                tracks,
+                dataset.tracks,
+                owner="the dataset",
+                listing="its summary",
+                file=dataset.path,
             )
         )
     indices = dataset.indices(split)

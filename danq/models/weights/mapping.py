@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from danq.errors import InputError, told
+from danq.errors import InputError, describe_validation_error
 from danq.models.architecture import Architecture, build_module
 from danq.models.presets import architecture
 from danq.models.weights.checkpoint import read_tensors
@@ -71,7 +71,9 @@ def read_mapping(path: str | Path) -> Mapping:
     try:
         return Mapping.model_validate(fields)
     except ValidationError as error:
-        raise InputError(told(error), file=path, remedy="See docs/formats.md, Mappings") from error
+        raise InputError(
+            describe_validation_error(error), file=path, remedy="See docs/formats.md, Mappings"
+        ) from error
 
 
 def read_mapped(source: Source, mapping: Mapping) -> Foreign:

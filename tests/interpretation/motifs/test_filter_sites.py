@@ -124,7 +124,7 @@ def test_windows_are_those_with_a_positive_track(planted_set):
         choose_windows(planted_set, "test", ["planted"]), indices[labels[:, 0] == 1]
     )
     np.testing.assert_array_equal(choose_windows(planted_set, "test"), indices[labels.any(axis=1)])
-    with pytest.raises(InputError, match="the data set has no track 'Reb1'"):
+    with pytest.raises(InputError, match="the dataset has no track 'Reb1'"):
         choose_windows(planted_set, "test", ["Reb1"])
     with pytest.raises(InputError, match="no split 'tset'"):
         choose_windows(planted_set, "tset")

@@ -14,10 +14,10 @@ from danq.inference.mutagenesis.effects import UNITS, BaseEffects
 from danq.inference.mutagenesis.mutate import Mutated, mutate_file
 from danq.inference.mutagenesis.targets import Stretch
 from danq.interpretation.mutation_heat_map import (
-    MOST_TRACKS,
-    check_ending,
+    MAX_TRACKS,
+    check_plot_format,
     plot_effects,
-    save_picture,
+    save_plot,
 )
 from danq.output import check_target, replacing
 from danq.typing import Location
@@ -60,8 +60,8 @@ def mutate_and_plot(
     if plot is None:
         return mutate_file(models, out, tracks=tracks, overwrite=overwrite, **given)
     path = check_target(plot, overwrite)
-    check_ending(path)
-    named = tracks is not None and len(tracks) <= MOST_TRACKS
+    check_plot_format(path)
+    named = tracks is not None and len(tracks) <= MAX_TRACKS
     picture = _Picture(named, given.get("effect", "logit"))
     done = mutate_file(
         models,
@@ -115,4 +115,4 @@ class _Picture:
             start=first.judged.stretch.start,
             reference=first.reference[picked] if len(self.seen) == 1 else None,
         )
-        save_picture(figure, path, ending)
+        save_plot(figure, path, ending)

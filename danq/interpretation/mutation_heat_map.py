@@ -1,4 +1,4 @@
-"""Pictures of saturation mutagenesis: a logo of what counts over a heat map of every change."""
+"""Plots of in silico mutagenesis: a sequence logo over a heat map of every single-base change."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -18,14 +19,19 @@ from danq.genome.nucleotide_codes import N
 from danq.interpretation.sequence_logo import draw_logo
 from danq.typing import Codes
 
-MOST_TRACKS = 12
-LETTERS_AT_ONCE = 100
-"""Up to so many bases are drawn as letters; of more, an overview and the part that counts most."""
+MAX_TRACKS = 12
+MAX_LETTERS = 100
+"""Longest sequence drawn as one logo. A longer one gets an overview and an enlarged region."""
 
-ENDINGS = (".png", ".svg", ".pdf")
+EXTENSIONS = (".png", ".svg", ".pdf")
 
 _WIDTH = 13.0
-_INK, _MUTED, _ABSENT, _PART = "#222222", "#777777", "#d9d9d9", "#f4e3c1"
+_COLOUR_BAR_WIDTH = 0.12
+_GAP = 0.15
+"""Relative height of the space between two tracks."""
+_DARK, _GREY, _UNKNOWN, _HIGHLIGHT = "#222222", "#777777", "#d9d9d9", "#f4e3c1"
+_SHORT_PANELS, _LONG_PANELS = (1.3, 1.0), (0.9, 0.7, 1.3, 1.0)
+"""Relative heights of a track's panels: logo and heat map, with two overviews above if long."""
 
 
 def plot_effects(
@@ -38,124 +44,129 @@ def plot_effects(
     start: int = 0,
     reference: Float32[np.ndarray, "K"] | None = None,
 ) -> Figure:
-    """Logo and heat map of the effect of every single-base change, for each track.
+    """Draw a logo and a heat map of the effects of every single-base change, for each track.
 
-    The logo has at each base the letter that is there, as high as the mean effect of the three
-    changes away from it, with the sign turned: a letter stands up where changes lower the
-    prediction. The heat map has the effect of each change, red where it raises the prediction and
-    blue where it lowers it, on a scale of its own for each track that is white at 0; a dot marks
-    the base that is there, and unknown bases are grey. Of a sequence of more than 100 bases there
-    is an overview, and the 100 bases that count most are drawn large below it.
+    The logo shows the reference base at each position. Its height is minus the mean effect of the
+    three changes, so a letter points up where changes lower the prediction. The heat map shows
+    the effect of each change: red raises the prediction, blue lowers it, white is 0. Each track
+    has its own colour scale. Dots mark the reference base, unknown bases are grey. For a sequence
+    longer than 100 bases the plot has an overview, and below it the 100 bases with the largest
+    effects. The panels of all tracks are aligned.
 
     Parameters
     ----------
     codes
         ``(L,)`` bases of the sequence.
     effects
-        As `danq.mutate` gives them.
+        Effects as returned by `danq.mutate`.
     tracks
         ``K`` names, at most 12.
     unit
         Unit of the effects, such as ``"change in log2 odds"``.
     name
-        Contig or record.
+        Name of the contig or record.
     start
-        0-based position of the first base there; the axis counts from 1.
+        0-based position of the first base. The axis labels are 1-based.
     reference
-        ``(K,)`` probabilities of the unaltered sequence, for the titles.
+        ``(K,)`` predicted probabilities of the unchanged sequence, shown in the titles.
 
     Raises
     ------
     InputError
-        When there are no tracks or too many, or shapes do not fit.
+        When there are no tracks or more than 12, or when the shapes do not match.
     """
-    if not 1 <= len(tracks) <= MOST_TRACKS:
+    if not 1 <= len(tracks) <= MAX_TRACKS:
         raise InputError(
-            f"{len(tracks)} tracks in one picture, outside 1 to {MOST_TRACKS}",
-            remedy="Name those that you want to see",
+            f"{len(tracks)} tracks for one plot, allowed are 1 to {MAX_TRACKS}",
+            remedy="Select fewer tracks",
         )
     if effects.shape != (len(codes), 4, len(tracks)) or not len(codes):
         raise InputError(
             f"effects have shape {effects.shape}, not ({len(codes)}, 4, {len(tracks)})"
         )
-    long = len(codes) > LETTERS_AT_ONCE
+    long = len(codes) > MAX_LETTERS
     width = _WIDTH if long else float(np.clip(2.6 + 0.15 * len(codes), 6.0, _WIDTH))
     height = (5.6 if long else 3.0) * len(tracks) + 0.5
     figure = Figure(figsize=(width, height), layout="constrained")
     end = start + len(codes)
-    figure.suptitle(f"{_plain(name)}:{start + 1:,}-{end:,}", fontsize=12, color=_INK)
-    parts = np.atleast_1d(np.asarray(figure.subfigures(len(tracks), 1, hspace=0.04)))
-    for track, part in enumerate(parts):
-        title = _plain(tracks[track])
+    figure.suptitle(f"{_literal(name)}:{start + 1:,}-{end:,}", fontsize=12, color=_DARK)
+    heights = _LONG_PANELS if long else _SHORT_PANELS
+    stride = len(heights) + 1
+    # One grid for all tracks: constrained layout aligns only axes of the same grid.
+    grid = figure.add_gridspec(
+        stride * len(tracks) - 1,
+        2,
+        height_ratios=((*heights, _GAP) * len(tracks))[:-1],
+        width_ratios=(width, _COLOUR_BAR_WIDTH),
+    )
+    tick_spacing = 0.07 * len(f"{end:,}") + 0.15
+    n_ticks = int(np.clip((width - 1.8) / tick_spacing, 2, 10))
+    for track, track_name in enumerate(tracks):
+        title = _literal(track_name)
         if reference is not None:
             title += f"   (predicted probability {reference[track]:.3g})"
-        part.suptitle(title, fontsize=11, fontweight="bold", color=_INK)
-        _draw_track(part, codes, effects[:, :, track], start, unit, name)
+        rows = range(stride * track, stride * track + len(heights))
+        panels = [figure.add_subplot(grid[row, 0]) for row in rows]
+        panels[0].set_title(title, fontsize=11, fontweight="bold", color=_DARK)
+        mesh = _draw_track(panels, codes, effects[:, :, track], start)
+        for axes in panels:
+            _style(axes, n_ticks)
+        panels[-1].set_xlabel(f"Position on {_literal(name)} (1-based)")
+        # Beside the lower two panels: across more, constrained layout would widen every gap.
+        bar = figure.colorbar(mesh, cax=figure.add_subplot(grid[rows[-2] : rows[-1] + 1, 1]))
+        bar.set_label(unit[:1].upper() + unit[1:], fontsize=9)
+        bar.ax.tick_params(labelsize=8)
+        bar.outline.set_visible(False)  # type: ignore[operator]
     return figure
 
 
-def _draw_track(
-    figure: Figure, codes: Codes, effects: np.ndarray, start: int, unit: str, name: str
-) -> None:
+def _draw_track(panels: Sequence[Axes], codes: Codes, effects: np.ndarray, start: int) -> QuadMesh:
     limit = float(np.nanmax(np.abs(effects))) if (codes != N).any() else 0.0
     limit = limit or 1.0
     importance = _importance(effects)
-    if len(codes) <= LETTERS_AT_ONCE:
-        logo, heat = figure.subplots(2, height_ratios=(1.3, 1), sharex=True)
-        panels = [(logo, heat, 0, len(codes))]
-    else:
-        over, wide, logo, heat = figure.subplots(4, height_ratios=(0.9, 0.7, 1.3, 1))
-        low = _strongest(importance)
-        _draw_overview(over, importance, start, low)
-        panels = [(None, wide, 0, len(codes)), (logo, heat, low, low + LETTERS_AT_ONCE)]
-        over.set_xlim(start + 0.5, start + len(codes) + 0.5)
-        over.tick_params(labelbottom=False)
-    image = None
-    for logo, heat, low, high in panels:
-        image = _draw_heat(heat, codes[low:high], effects[low:high], start + low, limit)
-        if logo is not None:
-            _draw_letters(logo, codes[low:high], importance[low:high], start + low)
-    heat = panels[-1][1]
-    heat.set_xlabel(f"Position on {_plain(name)} (1-based)")
-    assert image is not None
-    bar = figure.colorbar(image, ax=figure.axes, fraction=0.03, pad=0.01, aspect=28)
-    bar.set_label(unit[:1].upper() + unit[1:], fontsize=9)
-    bar.ax.tick_params(labelsize=8)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    low, high = 0, len(codes)
+    if len(panels) == len(_LONG_PANELS):
+        overview, overview_heat, *panels = panels
+        low = _most_important(importance)
+        high = low + MAX_LETTERS
+        _draw_overview(overview, importance, start, low)
+        _draw_heat_map(overview_heat, codes, effects, start, limit)
+    logo, heat = panels
+    _draw_letters(logo, codes[low:high], importance[low:high], start + low)
+    return _draw_heat_map(heat, codes[low:high], effects[low:high], start + low, limit)
 
 
 def _importance(effects: np.ndarray) -> np.ndarray:
-    """``(L,)`` mean effect of the three changes away from a base, sign turned; 0 where unknown."""
+    """``(L,)`` minus the mean effect of the three changes of a base; 0 where the base is N."""
     return np.nan_to_num(-effects.sum(axis=1) / 3)
 
 
-def _strongest(importance: np.ndarray) -> int:
-    """Start of the 100 bases with the largest sum of sizes."""
+def _most_important(importance: np.ndarray) -> int:
+    """Start of the 100 bases with the largest sum of absolute importance."""
     total = np.concatenate([[0], np.cumsum(np.abs(importance))])
-    return int(np.argmax(total[LETTERS_AT_ONCE:] - total[:-LETTERS_AT_ONCE]))
+    return int(np.argmax(total[MAX_LETTERS:] - total[:-MAX_LETTERS]))
 
 
 def _draw_overview(axes: Axes, importance: np.ndarray, start: int, low: int) -> None:
-    at = start + 1 + np.arange(len(importance))
-    axes.axvspan(
-        start + low + 0.5, start + low + LETTERS_AT_ONCE + 0.5, color=_PART, lw=0, zorder=0
-    )
-    axes.axhline(0, color=_MUTED, lw=0.6)
-    axes.vlines(at, 0, importance, color=_INK, lw=max(0.5, 700 / len(importance) * 0.8))
+    x = start + 1 + np.arange(len(importance))
+    high = low + MAX_LETTERS
+    axes.axvspan(start + low + 0.5, start + high + 0.5, color=_HIGHLIGHT, lw=0, zorder=0)
+    axes.axhline(0, color=_GREY, lw=0.6)
+    axes.vlines(x, 0, importance, color=_DARK, lw=max(0.5, 700 / len(importance) * 0.8))
+    axes.set_xlim(x[0] - 0.5, x[-1] + 0.5)
     axes.set_ylabel("Importance", fontsize=9)
-    right = low + LETTERS_AT_ONCE
-    after = right < 0.8 * len(importance)
+    label_right = high < 0.8 * len(importance)
     axes.text(
-        start + (right + 0.5 if after else low + 0.5),
+        start + (high + 0.5 if label_right else low + 0.5),
         0.97,
         " enlarged below ",
         transform=axes.get_xaxis_transform(),
-        ha="left" if after else "right",
+        ha="left" if label_right else "right",
         va="top",
         fontsize=8,
-        color=_MUTED,
+        color=_GREY,
     )
-    _tidy(axes)
+    axes.tick_params(labelbottom=False)
 
 
 def _draw_letters(axes: Axes, codes: Codes, importance: np.ndarray, start: int) -> None:
@@ -163,75 +174,73 @@ def _draw_letters(axes: Axes, codes: Codes, importance: np.ndarray, start: int) 
     known = np.flatnonzero(codes != N)
     heights[known, codes[known]] = importance[known]
     draw_logo(axes, heights, start=start + 1)
-    axes.axhline(0, color=_MUTED, lw=0.6, zorder=0)
+    axes.axhline(0, color=_GREY, lw=0.6, zorder=0)
     axes.set_ylabel("Importance\n(−mean effect)", fontsize=9)
     axes.tick_params(labelbottom=False)
-    _tidy(axes)
 
 
-def _draw_heat(axes: Axes, codes: Codes, effects: np.ndarray, start: int, limit: float):
+def _draw_heat_map(
+    axes: Axes, codes: Codes, effects: np.ndarray, start: int, limit: float
+) -> QuadMesh:
     edges = start + 0.5 + np.arange(len(codes) + 1)
-    image = axes.pcolormesh(
+    mesh = axes.pcolormesh(
         edges,
         np.arange(5) - 0.5,
         np.ma.masked_invalid(effects.T),
-        cmap=_colours(),
+        cmap=_colour_map(),
         vmin=-limit,
         vmax=limit,
         linewidth=0,
         antialiased=False,
-        rasterized=len(codes) > LETTERS_AT_ONCE,
+        rasterized=len(codes) > MAX_LETTERS,
     )
-    if len(codes) <= LETTERS_AT_ONCE:
+    if len(codes) <= MAX_LETTERS:
         known = np.flatnonzero(codes != N)
-        axes.plot(start + 1 + known, codes[known], ".", color=_INK, ms=2.5, lw=0)
+        axes.plot(start + 1 + known, codes[known], ".", color=_DARK, ms=2.5, lw=0)
     axes.set_yticks(range(4), list("ACGT"))
     axes.invert_yaxis()
     axes.set_xlim(edges[0], edges[-1])
-    _tidy(axes)
-    return image
+    return mesh
 
 
-def _colours() -> Colormap:
-    from matplotlib import colormaps
-
-    # Red and blue of ColorBrewer: told apart with every kind of colour vision.
-    return colormaps["RdBu_r"].with_extremes(bad=_ABSENT)
+def _colour_map() -> Colormap:
+    # ColorBrewer's red and blue are distinguishable with every kind of colour vision.
+    return colormaps["RdBu_r"].with_extremes(bad=_UNKNOWN)
 
 
-def _tidy(axes: Axes) -> None:
+def _style(axes: Axes, n_ticks: int) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(n_ticks, integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
 
 
-def _plain(name: str) -> str:
-    """Name as matplotlib shall draw it: no formula."""
+def _literal(name: str) -> str:
+    """Escape a name so that matplotlib does not read it as a formula."""
     return name.replace("$", r"\$")
 
 
-def check_ending(path: Path) -> None:
-    """Refuse a picture of an unknown kind.
+def check_plot_format(path: Path) -> None:
+    """Check that the extension of a plot's file name is supported.
 
     Raises
     ------
     InputError
-        When the ending is none of ``.png``, ``.svg`` and ``.pdf``.
+        When the extension is not ``.png``, ``.svg`` or ``.pdf``.
     """
-    if path.suffix.lower() not in ENDINGS:
+    if path.suffix.lower() not in EXTENSIONS:
         raise InputError(
-            f"the ending of '{path.name}' names no kind of picture",
+            f"'{path.name}' does not end in a supported plot format",
             file=path,
-            remedy=f"Use {', '.join(ENDINGS)}",
+            remedy=f"Use {', '.join(EXTENSIONS)}",
         )
 
 
-def save_picture(figure: Figure, path: Path, ending: str) -> None:
-    """Write a figure in the format of an ending, the same bytes each time.
+def save_plot(figure: Figure, path: Path, extension: str) -> None:
+    """Write a plot in the format of an extension. The same plot gives the same bytes.
 
-    The date of writing stays out, and the layout is rounded: its solver's last bits vary from
-    call to call, and an SVG names its parts after them.
+    The file holds no date. Positions are rounded because the last bits of the layout solver vary
+    between calls and SVG derives the names of its elements from them.
     """
     if figure.get_layout_engine() is not None:
         figure.draw_without_rendering()
@@ -239,7 +248,7 @@ def save_picture(figure: Figure, path: Path, ending: str) -> None:
         for axes in figure.axes:
             left, bottom, width, height = np.round(axes.get_position().bounds, 6)
             axes.set_position((left, bottom, width, height))
-    kind = ending.lower().removeprefix(".")
-    stamp = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+    kind = extension.lower().removeprefix(".")
+    dates = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     with rc_context({"svg.hashsalt": "danq"}):
-        figure.savefig(path, format=kind, dpi=150, metadata=stamp)
+        figure.savefig(path, format=kind, dpi=150, metadata=dates)

@@ -110,7 +110,7 @@ def test_tracks_are_written_and_drawn_in_the_order_named(folder, monkeypatch):
     table = pl.read_csv("a.tsv", separator="\t", comment_prefix="#")
     sizes = {name: float(table[name].abs().max()) for name in table.columns[4:]}
     largest = tuple(sorted(sizes, key=lambda name: -sizes[name])[:3])
-    monkeypatch.setattr(mutagenesis, "MOST_TRACKS", 3)
+    monkeypatch.setattr(mutagenesis, "MAX_TRACKS", 3)
     assert run([*words, *(word for name in sizes for word in ("--track", name))]) == 0
     assert drawn == [("Cbf1", "Reb1"), largest, largest]
 
@@ -127,7 +127,7 @@ def test_a_picture_of_a_region_longer_than_the_window(folder):
         (["m.safetensors", "two.fa", "--region", "chrI:1-5", "--genome", "g.fa"], "two.fa"),
         (["m.safetensors", "--region", "chrI:1-5"], "without its genome"),
         (["m.safetensors", "missing.fa"], "missing.fa"),
-        (["m.safetensors", *REGION, "--plot", "a.gif"], "names no kind of picture"),
+        (["m.safetensors", *REGION, "--plot", "a.gif"], "does not end in a supported plot format"),
         (["m.safetensors", *REGION, "--plot", "g.fa"], "exists already"),
         (["m.safetensors", *REGION, "--track", "Reb"], "no track 'Reb'. Did you mean 'Reb1'?"),
         (

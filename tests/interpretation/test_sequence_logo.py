@@ -24,7 +24,7 @@ def drawn(heights, **given):
     return axes, boxes
 
 
-def test_letters_are_piled_from_zero_the_highest_on_top():
+def test_letters_are_stacked_from_zero_with_the_largest_on_top():
     axes, boxes = drawn([[0.5, 0.0, 1.0, 0.25], [-1.0, 2.0, -0.5, 0.0]], start=7)
     assert boxes["T", 7] == pytest.approx((0, 0.25))
     assert boxes["A", 7] == pytest.approx((0.25, 0.75))
@@ -38,13 +38,13 @@ def test_letters_are_piled_from_zero_the_highest_on_top():
     assert axes.get_ylim()[1] > 2
 
 
-def test_what_is_not_known_is_not_drawn():
+def test_letters_of_height_nan_or_zero_are_left_out():
     axes, boxes = drawn([[np.nan] * 4, [0.0] * 4])
     assert boxes == {}
     assert axes.get_ylim() == (0, 1)
 
 
 @pytest.mark.parametrize("shape", [(0, 4), (3, 5), (4,)])
-def test_numbers_of_another_shape(shape):
+def test_heights_of_another_shape_are_refused(shape):
     with pytest.raises(InputError, match="not \\(L, 4\\)"):
         draw_logo(Figure().subplots(), np.zeros(shape))

@@ -13,11 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from danq.errors import InputError
-from danq.genome.fasta import Genome, read_fasta
+from danq.genome.fasta import Genome
 from danq.genome.nucleotide_codes import N
-from danq.genome.regions import parse_region
-from danq.inference.sources.open_source import is_fasta
-from danq.inference.sources.rows import BedRows, GenomeTiles
+from danq.inference.sources import Records, Regions, source_from_options
 from danq.inference.sources.tiling import cut, tiles, window_starts
 from danq.typing import Codes, Location
 
@@ -154,54 +152,18 @@ def open_stretches(selection: Selection, window: int) -> Iterator[list[Stretch]]
         When the parts of the selection do not go together, a region or BED row leaves its
         contig, or as the readers of the files do.
     """
-    _check(selection)
-    if selection.genome is None:
-        assert selection.input is not None
-        yield [stretch_of(codes, name) for name, codes in read_fasta(selection.input)]
+    source = source_from_options(
+        selection.input, selection.genome, region=selection.region, chrom_map=selection.chrom_map
+    )
+    if isinstance(source, Records):
+        yield [stretch_of(codes, name) for name, codes in source.records()]
         return
-    with Genome(selection.genome) as genome:
-        places: list[tuple[str, int, int]]
-        if selection.region is not None:
-            region = parse_region(selection.region)
-            places = GenomeTiles(genome, window, 1, region).stretches
-        else:
-            assert selection.input is not None
-            table = BedRows(selection.input, genome, window, chrom_map=selection.chrom_map).table
-            columns = (table[name].to_list() for name in ("contig", "start", "end"))
-            places = list(zip(*columns, strict=True))
-        yield [_on(genome, *place) for place in places]
-
-
-def _check(selection: Selection) -> None:
-    if (selection.input is None) == (selection.region is None):
-        raise InputError(
-            "exactly one of an input file and a region is to be given",
-            remedy="Give a region with its genome, a BED file with its genome, or a FASTA file",
-        )
-    if selection.region is not None and selection.genome is None:
-        raise InputError(
-            f"region {selection.region} was given without its genome",
-            remedy="Name the FASTA of the genome (--genome)",
-        )
-    fasta = selection.input is not None and is_fasta(selection.input)
-    if fasta and selection.genome is not None:
-        raise InputError(
-            "is FASTA, which needs no genome besides",
-            file=selection.input,
-            remedy="Leave the genome (--genome) out, or give a BED file or a region",
-        )
-    if selection.input is not None and not fasta and selection.genome is None:
-        raise InputError(
-            "is not FASTA (it does not begin with '>'), and a BED file needs its genome",
-            file=selection.input,
-            remedy="Name the FASTA of the genome (--genome)",
-        )
-    if selection.chrom_map is not None and (fasta or selection.region is not None):
-        raise InputError(
-            "a contig map was given, but only the contigs of a BED file are looked up in one",
-            file=selection.chrom_map,
-            remedy="Leave the contig map out, or give a BED file",
-        )
+    if not isinstance(source, Regions):
+        raise InputError("one-hot arrays cannot be changed", file=selection.input)
+    with Genome(source.genome) as genome:
+        table = source.table(genome)
+        columns = (table[name].to_list() for name in ("contig", "start", "end"))
+        yield [_on(genome, *place) for place in zip(*columns, strict=True)]
 
 
 def _on(genome: Genome, name: str, start: int, end: int) -> Stretch:

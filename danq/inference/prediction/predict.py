@@ -15,8 +15,8 @@ from danq.device import resolve_device, resolve_precision, set_threads
 from danq.errors import InputError
 from danq.inference.engine.forward import BATCH_SIZE
 from danq.inference.ensemble import AnyModel, Ensemble
-from danq.inference.sources.open_source import Request, open_source
-from danq.inference.sources.tiling import Rows, Source
+from danq.inference.sources import Source, source_from_options
+from danq.inference.sources.tiling import Rows, RowStream
 from danq.inference.writers import Layout, Values, output_kind
 from danq.inference.writers.deepsea_pred import check_pred, open_pred
 from danq.inference.writers.open_writer import check_output, open_writer
@@ -195,18 +195,20 @@ def predict(
         check_pred(out)
     if out is not None:
         check_output(out, overwrite=overwrite)
-    request = Request(input, genome, tile, region, chrom_map, channels)
+    source = source_from_options(
+        input, genome, tile=tile, region=region, chrom_map=chrom_map, channels=channels
+    )
     where = resolve_device(device)
     engine = RunOptions(str(where), resolve_precision(precision, where), strand=strand)
     ensemble = Ensemble.load(models, tracks)
     if threads is not None:
         set_threads(threads)
     bigwig = out is not None and output_kind(out) == "bigwig"
-    with open_source(request, ensemble.window, ensemble.bin, ordered=bigwig) as source:
-        layout = _layout(ensemble, source, request, engine)
-        stream = ensemble.predict(source.chunks(size), engine)
+    with source.open(ensemble.window, ensemble.bin, ordered=bigwig) as rows:
+        layout = _layout(ensemble, rows, source, engine)
+        stream = ensemble.predict(rows.chunks(size), engine)
         with closing(stream):
-            blocks = _blocks(_watched(stream, source, progress), len(layout.columns))
+            blocks = _blocks(_watched(stream, rows.total, progress), len(layout.columns))
             if out is None:
                 return pl.concat([layout.frame(*block) for block in blocks])
             count = 0
@@ -216,18 +218,18 @@ def predict(
                 else open_writer(out, layout, overwrite=overwrite)
             )
             with opened as writer:
-                for rows, values in blocks:
-                    writer.write(rows, values)
+                for part, values in blocks:
+                    writer.write(part, values)
                     count += len(values)
             columns = layout.tracks if format == "deepsea" else layout.columns
             return Written(Path(out), count, columns, layout.tracks)
 
 
-def _layout(ensemble: Ensemble, source: Source, request: Request, engine: RunOptions) -> Layout:
+def _layout(ensemble: Ensemble, rows: RowStream, source: Source, engine: RunOptions) -> Layout:
     provenance = {
         "danq": __version__,
         **ensemble.provenance(),
-        **request.provenance(),
+        **source.provenance(),
         "window": f"{ensemble.window} bases, centred on the middle of each row",
         "strand": engine.strand,
         "precision": f"{engine.precision} on {engine.device}",
@@ -240,23 +242,23 @@ def _layout(ensemble: Ensemble, source: Source, request: Request, engine: RunOpt
             "deviations (_sd)"
         )
     return Layout(
-        key=source.key,
+        key=rows.key,
         tracks=ensemble.tracks,
         groups=ensemble.groups,
         spread=ensemble.spread,
         provenance=provenance,
-        contigs=source.contigs,
-        labelled=source.labelled,
+        contigs=rows.contigs,
+        labelled=rows.labelled,
     )
 
 
-def _watched(stream: Stream, source: Source, progress: Progress | None) -> Stream:
+def _watched(stream: Stream, total: int | None, progress: Progress | None) -> Stream:
     done = 0
     for rows, values in stream:
         yield rows, values
         done += len(values)
         if progress is not None:
-            progress(done, source.total)
+            progress(done, total)
 
 
 def _blocks(stream: Stream, columns: int) -> Iterator[tuple[Rows, Values]]:

@@ -1,1 +1,25 @@
-"""Where windows come from: FASTA records, BED rows, a tiled genome, one-hot arrays."""
+"""Inputs of predictions: FASTA records, regions, a tiled genome, arrays, sequences in memory."""
+
+from danq.inference.sources.open_source import as_source, open_source, source_from_options
+from danq.inference.sources.source_types import (
+    FastaFile,
+    OneHotFile,
+    Records,
+    Regions,
+    Sequences,
+    Source,
+    Tiles,
+)
+
+__all__ = [
+    "FastaFile",
+    "OneHotFile",
+    "Records",
+    "Regions",
+    "Sequences",
+    "Source",
+    "Tiles",
+    "as_source",
+    "open_source",
+    "source_from_options",
+]

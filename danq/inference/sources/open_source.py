@@ -1,161 +1,204 @@
-"""Tell what a user gave to predict on, and open it."""
+"""Recognise an input to predict on, and open it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
-from danq.datasets.array_files import is_array_file, open_arrays
-from danq.datasets.one_hot_arrays import check_channels, find_sequences
+from danq.datasets.array_files import is_array_file
 from danq.errors import InputError
-from danq.genome.fasta import Genome
 from danq.genome.input_files import open_bytes
-from danq.genome.regions import parse_region
-from danq.inference.sources.array_rows import ArrayRows
-from danq.inference.sources.rows import BedRows, FastaRecords, GenomeTiles
-from danq.inference.sources.tiling import Source
+from danq.inference.sources.in_memory import read_sequences
+from danq.inference.sources.source_types import (
+    FastaFile,
+    OneHotFile,
+    Regions,
+    Source,
+    Tiles,
+)
+from danq.inference.sources.tiling import RowStream
 from danq.typing import Location
 
 _SNIFFED = 1 << 16
 
 
-@dataclass(frozen=True)
-class Request:
-    """What to predict on.
-
-    Attributes
-    ----------
-    input
-        FASTA with loose records, BED, one-hot arrays, or with ``tile`` a genome's FASTA.
-    genome
-        Genome of a BED file.
-    tile
-        Bases of a tile.
-    region
-        Part of the genome to tile: ``chr:start-end`` (1-based, closed) or ``chr``.
-    chrom_map
-        Tab-separated file: contig name in the BED file, name in the genome.
-    channels
-        Order of the channels of one-hot arrays, such as ``"ACGT"``.
-    """
-
-    input: Location
-    genome: Location | None = None
-    tile: int | None = None
-    region: str | None = None
-    chrom_map: Location | None = None
-    channels: str | None = None
-
-    def provenance(self) -> dict[str, str]:
-        """The request in words, for the head of an output."""
-        parts = {
-            "input": self.input,
-            "genome": self.genome,
-            "tile": self.tile,
-            "region": self.region,
-            "chrom map": self.chrom_map,
-            "channels": self.channels,
-        }
-        return {name: str(value) for name, value in parts.items() if value is not None}
-
-
-@contextmanager
-def open_source(
-    request: Request, window: int, step: int, *, ordered: bool = False
-) -> Iterator[Source]:
-    """Open what a request names.
+def as_source(X: Any) -> Source:
+    """The source that an argument of `danq.predict` or `danq.mutate` stands for.
 
     Parameters
     ----------
-    request
-        What to predict on.
-    window
-        Bases of the model's window.
-    step
-        Bases between the tiles of a long FASTA record: the model's bin.
-    ordered
-        Rows must come sorted and without overlap, as bigWig wants them.
+    X
+        A source: `Regions`, `Tiles`, `OneHotFile`, `FastaFile` or `Sequences`; a `pathlib.Path`
+        to a FASTA file or a file of one-hot arrays, recognised by its content; or sequences in
+        memory, as `danq.inference.sources.in_memory.read_sequences` takes them. A `str` is
+        always a sequence.
 
     Raises
     ------
     InputError
-        When the options do not go together, or as the readers of the files do.
+        When a file is missing, empty, or neither of the two; or as
+        `danq.inference.sources.in_memory.read_sequences`.
     """
-    if is_array_file(request.input):
-        _refuse_besides(request)
-        with open_arrays(request.input) as arrays:
-            path, channels = Path(request.input), check_channels(request.channels)
-            yield ArrayRows(find_sequences(arrays, path, window, channels))
-        return
-    if request.channels is not None:
+    if isinstance(X, Source):
+        return X
+    if not isinstance(X, Path):
+        return read_sequences(X)
+    if is_array_file(X):
+        return OneHotFile(X)
+    if is_fasta(X):
+        return FastaFile(X)
+    raise InputError(
+        "is not FASTA (it does not begin with '>')",
+        file=X,
+        remedy=f"For a BED file, give danq.Regions(pathlib.Path({str(X)!r}), genome)",
+    )
+
+
+def open_source(
+    X: Any, window: int, step: int, *, ordered: bool = False
+) -> AbstractContextManager[RowStream]:
+    """Open what `as_source` takes.
+
+    Parameters
+    ----------
+    X
+        What to predict on.
+    window
+        Bases of the model's window.
+    step
+        Bases between the tiles of a long sequence: the model's bin.
+    ordered
+        Sort the rows and refuse those that overlap, as bigWig requires.
+
+    Raises
+    ------
+    InputError
+        As `as_source` and the readers of the files.
+    """
+    return as_source(X).open(window, step, ordered=ordered)
+
+
+def source_from_options(
+    input: Location | None,
+    genome: Location | None = None,
+    *,
+    tile: int | None = None,
+    region: str | None = None,
+    chrom_map: Location | None = None,
+    channels: str | None = None,
+) -> Source:
+    """The source that options of a command describe together.
+
+    Parameters
+    ----------
+    input
+        FASTA, BED, file of one-hot arrays, or with ``tile`` the FASTA of a genome; None with
+        ``region`` and ``genome`` is that region.
+    genome
+        FASTA of the genome of a BED file or region.
+    tile
+        Bases of a tile.
+    region
+        Part of the genome: ``chr:start-end`` (1-based, closed) or ``chr``.
+    chrom_map
+        Tab-separated file: contig name in the BED file, name in the genome.
+    channels
+        Order of the channels of one-hot arrays, such as ``"ACGT"``.
+
+    Raises
+    ------
+    InputError
+        When the options do not go together, or a file is missing or empty.
+    """
+    if input is None:
+        return _typed_region(region, genome, chrom_map)
+    path = Path(input)
+    if is_array_file(path):
+        others = {"tile": tile, "genome": genome, "region": region, "chrom map": chrom_map}
+        for name, value in others.items():
+            if value is not None:
+                raise InputError(
+                    f"holds one-hot arrays, which go without a {name}",
+                    file=path,
+                    remedy=f"Leave the {name} out",
+                )
+        return OneHotFile(path, channels)
+    fasta = is_fasta(path)
+    if channels is not None:
         raise InputError(
             "an order of channels was given, but this holds no one-hot arrays",
-            file=request.input,
+            file=path,
             remedy="Leave the channels out",
         )
-    loose = request.tile is not None or is_fasta(request.input)
-    if request.chrom_map is not None and loose:
+    if chrom_map is not None and (fasta or tile is not None):
+        raise _unused_map(chrom_map)
+    if region is not None and tile is None:
         raise InputError(
-            "a contig map was given, but only the contigs of a BED file are looked up in one",
-            file=request.chrom_map,
-            remedy="Leave the contig map out, or give a BED file",
+            f"region {region} was given with an input file, but without a tile size",
+            file=path,
+            remedy="Give the tile size, which is the distance between predictions, or leave the "
+            "input file out",
         )
-    if request.tile is not None:
-        if request.genome is not None:
-            raise InputError(
-                "a tiled genome is the input itself, and a genome was given besides",
-                file=request.input,
-                remedy="Leave the genome (--genome) out",
-            )
-        if not is_fasta(request.input):
+    if genome is not None and tile is not None:
+        raise InputError(
+            "a tiled genome is the input itself, but another genome was given",
+            file=path,
+            remedy="Leave the genome out",
+        )
+    if genome is not None and fasta:
+        raise InputError(
+            "is FASTA, which needs no genome",
+            file=path,
+            remedy="Leave the genome out, or give a BED file or a region",
+        )
+    if tile is not None:
+        if not fasta:
             raise InputError(
                 "only a genome can be tiled, and this is not FASTA",
-                file=request.input,
-                remedy="Leave the tile option out to get one row for each record",
+                file=path,
+                remedy="Leave the tile size out to get one row for each record",
             )
-        region = None if request.region is None else parse_region(request.region)
-        with Genome(request.input) as genome:
-            yield GenomeTiles(genome, window, request.tile, region)
-        return
-    if request.region is not None:
-        raise InputError(
-            f"region {request.region} was given without a tile size",
-            remedy=f"Say how far apart the predictions shall be, such as a tile of {step}",
-        )
-    if is_fasta(request.input):
-        if request.genome is not None:
-            raise InputError(
-                "is FASTA, which needs no genome besides",
-                file=request.input,
-                remedy="Leave the genome (--genome) out, or give a BED file",
-            )
-        yield FastaRecords(request.input, window, step)
-        return
-    if request.genome is None:
+        return Tiles(path, tile, region)
+    if fasta:
+        return FastaFile(path)
+    if genome is None:
         raise InputError(
             "is not FASTA (it does not begin with '>'), and a BED file needs its genome",
-            file=request.input,
-            remedy="Name the FASTA of the genome (--genome)",
+            file=path,
+            remedy="Give the FASTA of the genome as well",
         )
-    with Genome(request.genome) as genome:
-        yield BedRows(request.input, genome, window, chrom_map=request.chrom_map, ordered=ordered)
+    return Regions(path, genome, chrom_map)
 
 
-def _refuse_besides(request: Request) -> None:
-    for name in ("tile", "genome", "region", "chrom_map"):
-        if getattr(request, name) is not None:
-            word = name.replace("_", " ")
-            raise InputError(
-                f"holds one-hot arrays, which go without a {word}",
-                file=request.input,
-                remedy=f"Leave the {word} out",
-            )
+def _typed_region(
+    region: str | None, genome: Location | None, chrom_map: Location | None
+) -> Regions:
+    if region is None:
+        raise InputError(
+            "exactly one of an input file and a region must be given",
+            remedy="Give a region with its genome, a BED file with its genome, or a FASTA file",
+        )
+    if genome is None:
+        raise InputError(
+            f"region {region} was given without its genome",
+            remedy="Give the FASTA of the genome as well",
+        )
+    if chrom_map is not None:
+        raise _unused_map(chrom_map)
+    return Regions(region, genome)
+
+
+def _unused_map(chrom_map: Location) -> InputError:
+    return InputError(
+        "a contig map was given, but only the contigs of a BED file are looked up in it",
+        file=chrom_map,
+        remedy="Leave the contig map out, or give a BED file",
+    )
 
 
 def is_fasta(path: Location) -> bool:
-    """Tell from its first letter whether a plain or compressed file is FASTA.
+    """Whether the first letter of a plain or compressed file is that of a FASTA.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""Rows of an output to windows of DNA: one rule for FASTA, BED and tiled genomes.
+"""Cut windows of DNA from sequences: one rule for FASTA, BED and tiled genomes.
 
-A row is a stretch of a sequence, 0-based half-open. Its window is centred on the row's
-midpoint: it starts at ``(start + end) // 2 - window // 2``. Where a window hangs over an
-end of its sequence, the missing bases are unknown (code 4).
+A row is an interval of a sequence, 0-based half-open. Its window is centred on the row's
+midpoint: it starts at ``(start + end) // 2 - window // 2``. Bases of a window beyond an end of
+its sequence are unknown (code 4).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from danq.typing import CodeBatch, Codes, IntRow
 log = logging.getLogger("danq")
 
 FAR = 4096
-"""Bases between two windows above which they are read apart."""
+"""Windows that are further apart than this many bases are read separately."""
 
 
 class Rows(NamedTuple):
-    """Rows of an output: ``(B,)`` sequence names and 0-based half-open stretches.
+    """Rows of an output: ``(B,)`` sequence names and 0-based half-open intervals.
 
-    ``labels`` are what the input calls its rows, where the source is `Source.labelled`.
+    ``labels`` are the names of the rows in the input, if the stream is `RowStream.labelled`.
     """
 
     names: list[str]
@@ -44,23 +44,34 @@ class Chunk(NamedTuple):
 
 @dataclass
 class WindowTally:
-    """What happened to the windows on their way, for a notice at the end."""
+    """Counts of padded and unknown windows, for the messages at the end."""
 
     rows: int = 0
     padded: int = 0
     unknown: int = 0
 
     def count(self, codes: CodeBatch, padded: int) -> None:
-        """Add a batch of windows, ``padded`` of which hang over an end."""
+        """Add a batch of windows, ``padded`` of which extend beyond an end."""
         self.rows += len(codes)
         self.padded += padded
         self.unknown += int((codes == 4).all(axis=1).sum())
 
+    def report(self) -> None:
+        """Log the counts that are not 0."""
+        if self.padded:
+            log.info(
+                "windows that extend beyond an end of their sequence, padded with N: %s of %s",
+                f"{self.padded:,}",
+                f"{self.rows:,}",
+            )
+        if self.unknown:
+            log.warning("windows without any known base: %s", f"{self.unknown:,}")
+
 
 def tiles(start: int, end: int, step: int, size: int) -> Iterator[tuple[IntRow, IntRow]]:
-    """Starts and ends of the tiles of a stretch, up to ``size`` tiles at a time.
+    """Starts and ends of the tiles of a region, up to ``size`` tiles at a time.
 
-    The last tile ends where the stretch does.
+    The last tile ends where the region ends.
     """
     for low in range(start, end, step * size):
         starts = np.arange(low, min(low + step * size, end), step, dtype=np.int64)
@@ -80,12 +91,12 @@ def cut(
     Parameters
     ----------
     read
-        Gives the codes of a stretch inside the sequence, 0-based half-open.
+        Returns the codes of an interval inside the sequence, 0-based half-open.
     length
         Bases of the sequence.
     starts
-        ``(B,)`` first positions, ascending; windows may hang over both ends. Windows that lie
-        near each other are read at once.
+        ``(B,)`` first positions, ascending; windows may extend beyond both ends. Windows that
+        are near each other are read together.
     window
         Bases of a window.
 
@@ -94,36 +105,36 @@ def cut(
     codes
         ``(B, window)`` uint8; 4 outside the sequence.
     padded
-        How many windows hang over an end.
+        Number of windows that extend beyond an end.
     """
     out = np.empty((len(starts), window), dtype=np.uint8)
     breaks = np.flatnonzero(np.diff(starts) > window + FAR) + 1
     for part in np.split(np.arange(len(starts)), breaks):
         first, last = int(starts[part[0]]), int(starts[part[-1]]) + window
         low, high = min(max(first, 0), length), max(min(last, length), 0)
-        stretch = np.full(last - first, 4, dtype=np.uint8)
+        segment = np.full(last - first, 4, dtype=np.uint8)
         if low < high:
-            stretch[low - first : high - first] = read(low, high)
-        views = np.lib.stride_tricks.sliding_window_view(stretch, window)
+            segment[low - first : high - first] = read(low, high)
+        views = np.lib.stride_tricks.sliding_window_view(segment, window)
         out[part[0] : part[-1] + 1] = views[starts[part] - first]
     return out, int(((starts < 0) | (starts + window > length)).sum())
 
 
-class Source(ABC):
-    """Rows to predict on and their windows, streamed.
+class RowStream(ABC):
+    """Rows to predict on, with their windows, read in chunks.
 
     Attributes
     ----------
     key
-        Heading of the column with sequence names: ``chrom`` or ``name``.
+        Name of the column with sequence names: ``chrom`` or ``name``.
     window
         Bases of a window.
     contigs
-        Lengths of the genome's contigs by name; None where the input is loose records.
+        Lengths of the genome's contigs by name; None if the rows are not on a genome.
     total
-        Number of rows; None where only the end of the file tells.
+        Number of rows; None if it is not known before the end.
     labelled
-        Whether rows have names of their own.
+        Whether rows have names in the input.
     """
 
     key: str
@@ -142,19 +153,9 @@ class Source(ABC):
             As the readers of the files do.
         """
 
-    def report(self, tally: WindowTally) -> None:
-        if tally.padded:
-            log.info(
-                "windows that hang over an end of their sequence, padded with N: %s of %s",
-                f"{tally.padded:,}",
-                f"{tally.rows:,}",
-            )
-        if tally.unknown:
-            log.warning("windows without any known base: %s", f"{tally.unknown:,}")
 
-
-class Gather:
-    """Put small pieces together to chunks of one size; only the last is smaller."""
+class Chunker:
+    """Join small batches into chunks of one size; only the last chunk is smaller."""
 
     def __init__(self, size: int, window: int) -> None:
         self.size, self.window = size, window
@@ -166,21 +167,21 @@ class Gather:
         self._codes = np.empty((self.size, self.window), dtype=np.uint8)
 
     def add(self, rows: Rows, codes: CodeBatch) -> Iterator[Chunk]:
-        """Take a piece and give the chunks that it fills."""
+        """Add a batch and yield the chunks that it completes."""
         at = 0
         while at < len(codes):
             have = len(self._names)
-            take = slice(at, at + self.size - have)
-            names = rows.names[take]
-            self._codes[have : have + len(names)] = codes[take]
+            part = slice(at, at + self.size - have)
+            names = rows.names[part]
+            self._codes[have : have + len(names)] = codes[part]
             self._names += names
-            self._bounds.append((rows.start[take], rows.end[take]))
+            self._bounds.append((rows.start[part], rows.end[part]))
             at += len(names)
             if len(self._names) == self.size:
-                yield from self.rest()
+                yield from self.flush()
 
-    def rest(self) -> Iterator[Chunk]:
-        """Give what is left."""
+    def flush(self) -> Iterator[Chunk]:
+        """Yield the rows that are left, if any."""
         if not self._names:
             return
         start, end = (np.concatenate(part) for part in zip(*self._bounds, strict=True))

@@ -241,7 +241,7 @@ def test_bed_without_genome(toy, bed):
     [
         ({"tile": 10, "genome": True}, "is the input itself"),
         ({"genome": True}, "needs no genome"),
-        ({"region": "chrI"}, "without a tile size"),
+        ({"region": "chrI"}, "chrI was given with an input file, but without a tile size"),
         ({"tile": 0}, "tile of 0 bases is below 1"),
         ({"tile": -3}, "tile of -3 bases is below 1"),
         ({"chrom_map": "names.tsv"}, "names.tsv: a contig map was given, but only"),

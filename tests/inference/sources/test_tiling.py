@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from danq.errors import InputError
 from danq.genome.fasta import Genome
 from danq.genome.nucleotide_codes import decode, encode
-from danq.inference.sources.rows import BedRows, FastaRecords, GenomeTiles
-from danq.inference.sources.tiling import Gather, Rows, cut, tiles, window_starts
+from danq.inference.sources import FastaFile, Regions, Tiles
+from danq.inference.sources.row_streams import GenomeTiles
+from danq.inference.sources.tiling import Chunker, Rows, cut, tiles, window_starts
 
 
 def text_window(sequence: str, first: int, window: int) -> str:
@@ -22,16 +23,19 @@ def text_window(sequence: str, first: int, window: int) -> str:
     )
 
 
-def everything(source, size: int = 7) -> tuple[list[tuple[str, int, int]], list[str]]:
+def everything(
+    source, size: int = 7, *, ordered: bool = False
+) -> tuple[list[tuple[str, int, int]], list[str]]:
     """Rows and windows as text; checks that chunks are full but for the last."""
     rows, windows, sizes = [], [], []
-    for chunk in source.chunks(size):
-        sizes.append(len(chunk.codes))
-        places = zip(chunk.rows.names, chunk.rows.start, chunk.rows.end, strict=True)
-        rows += [(name, int(start), int(end)) for name, start, end in places]
-        windows += [decode(codes) for codes in chunk.codes]
-    assert all(count == size for count in sizes[:-1])
-    assert source.total in (None, len(rows))
+    with source.open(20, 8, ordered=ordered) as stream:
+        for chunk in stream.chunks(size):
+            sizes.append(len(chunk.codes))
+            regions = zip(chunk.rows.names, chunk.rows.start, chunk.rows.end, strict=True)
+            rows += [(name, int(start), int(end)) for name, start, end in regions]
+            windows += [decode(codes) for codes in chunk.codes]
+        assert all(count == size for count in sizes[:-1])
+        assert stream.total in (None, len(rows))
     return rows, windows
 
 
@@ -80,14 +84,14 @@ def test_tiles_of_a_stretch():
 
 
 @given(pieces=st.lists(st.integers(0, 9), max_size=12), size=st.integers(1, 6))
-def test_gather_keeps_every_row_in_order(pieces, size):
-    gather, chunks, number = Gather(size, 1), [], 0
+def test_chunker_keeps_every_row_in_order(pieces, size):
+    chunker, chunks, number = Chunker(size, 1), [], 0
     for count in pieces:
         start = np.arange(number, number + count)
         rows = Rows([str(n) for n in start], start, start + 1)
-        chunks += gather.add(rows, (start % 200).astype(np.uint8)[:, None])
+        chunks += chunker.add(rows, (start % 200).astype(np.uint8)[:, None])
         number += count
-    chunks += gather.rest()
+    chunks += chunker.flush()
     assert [name for chunk in chunks for name in chunk.rows.names] == [
         str(n) for n in range(number)
     ]
@@ -98,8 +102,7 @@ def test_gather_keeps_every_row_in_order(pieces, size):
 
 def test_tiles_cover_the_genome_once(genome, sequences, caplog):
     caplog.set_level(logging.INFO, "danq")
-    with Genome(genome) as opened:
-        rows, windows = everything(GenomeTiles(opened, 20, 8))
+    rows, windows = everything(Tiles(genome, 8))
     for name, text in sequences.items():
         places = [(start, end) for contig, start, end in rows if contig == name]
         assert places[0][0] == 0
@@ -116,16 +119,14 @@ def test_tiles_cover_the_genome_once(genome, sequences, caplog):
 
 
 def test_tiles_of_a_region(genome, sequences):
-    with Genome(genome) as opened:
-        rows, windows = everything(GenomeTiles(opened, 20, 30, ("chrIV", 100, 185)))
+    rows, windows = everything(Tiles(genome, 30, "chrIV:101-185"))
     assert rows == [("chrIV", 100, 130), ("chrIV", 130, 160), ("chrIV", 160, 185)]
     # Bases around a region are those of the contig, not N.
     assert windows[0] == sequences["chrIV"][105:125]
 
 
 def test_a_region_may_leave_out_the_prefix(genome):
-    with Genome(genome) as opened:
-        rows, _ = everything(GenomeTiles(opened, 20, 50, ("I", 0, None)))
+    rows, _ = everything(Tiles(genome, 50, "I"))
     assert rows == [("chrI", 0, 50), ("chrI", 50, 90)]
 
 
@@ -135,18 +136,17 @@ def test_a_tile_below_one_base(genome, step):
         GenomeTiles(opened, 20, step)
 
 
-@pytest.mark.parametrize(("start", "end"), [(50, 91), (90, None), (200, 300)])
-def test_a_region_beyond_its_contig(genome, start, end):
-    with (
-        Genome(genome) as opened,
-        pytest.raises(InputError, match=f"chrI:{start + 1}-.*which has 90 bases.*chrI:1-90"),
-    ):
-        GenomeTiles(opened, 20, 8, ("chrI", start, end))
+@pytest.mark.parametrize(("start", "end"), [(51, 91), (91, 91), (201, 300)])
+@pytest.mark.parametrize("source", [lambda g, r: Tiles(g, 8, r), lambda g, r: Regions(r, g)])
+def test_a_region_beyond_its_contig(genome, source, start, end):
+    with pytest.raises(InputError, match=f"chrI:{start}-{end}.*which has 90 bases.*chrI:1-90"):
+        everything(source(genome, f"chrI:{start}-{end}"))
 
 
-def test_a_region_on_an_unknown_contig(genome):
-    with Genome(genome) as opened, pytest.raises(InputError, match="chr99"):
-        GenomeTiles(opened, 20, 8, ("chr99", 0, None))
+@pytest.mark.parametrize("source", [lambda g, r: Tiles(g, 8, r), lambda g, r: Regions(r, g)])
+def test_a_region_on_an_unknown_contig(genome, source):
+    with pytest.raises(InputError, match=r"no contig 'chr99': the genome has chrIV, chrI, chrM.*pathlib.Path\('chr99'\)"):
+        everything(source(genome, "chr99"))
 
 
 @pytest.fixture
@@ -162,8 +162,7 @@ def bed(tmp_path):
 def test_bed_rows_keep_order_and_names(genome, sequences, bed, caplog):
     caplog.set_level(logging.INFO, "danq")
     given = [("I", 30, 41), ("IV", 190, 205), ("MT", 0, 1), ("I", 5, 6), ("IV", 0, 205)]
-    with Genome(genome) as opened:
-        rows, windows = everything(BedRows(bed(*given), opened, 20), size=3)
+    rows, windows = everything(Regions(bed(*given), genome), size=3)
     assert rows == given
     ours = {"I": "chrI", "IV": "chrIV", "MT": "chrM"}
     for (name, start, end), window in zip(rows, windows, strict=True):
@@ -173,28 +172,27 @@ def test_bed_rows_keep_order_and_names(genome, sequences, bed, caplog):
 
 
 def test_bed_rows_on_unknown_contigs_are_left_out_with_a_warning(genome, bed, caplog):
-    with Genome(genome) as opened:
-        rows, _ = everything(BedRows(bed(("chr9", 0, 5), ("chrI", 0, 5)), opened, 20))
+    rows, _ = everything(Regions(bed(("chr9", 0, 5), ("chrI", 0, 5)), genome))
     assert rows == [("chrI", 0, 5)]
     assert "chr9" in caplog.text
 
 
 def test_bed_rows_all_on_unknown_contigs(genome, bed):
-    with Genome(genome) as opened, pytest.raises(InputError, match=r"chr9.*chrIV"):
-        BedRows(bed(("chr9", 0, 5)), opened, 20)
+    with pytest.raises(InputError, match=r"chr9.*chrIV"):
+        everything(Regions(bed(("chr9", 0, 5)), genome))
 
 
 def test_a_chrom_map_bridges(genome, bed, tmp_path):
     names = tmp_path / "map.tsv"
     names.write_text("NC_001136\tchrIV\n")
-    with Genome(genome) as opened:
-        source = BedRows(bed(("NC_001136", 0, 5)), opened, 20, chrom_map=names)
-        assert everything(source)[0] == [("NC_001136", 0, 5)]
+    source = Regions(bed(("NC_001136", 0, 5)), genome, names)
+    assert everything(source)[0] == [("NC_001136", 0, 5)]
+    assert everything(Regions("NC_001136:1-5", genome, names))[0] == [("chrIV", 0, 5)]
 
 
 def test_a_bed_row_beyond_its_contig(genome, bed):
-    with Genome(genome) as opened, pytest.raises(InputError) as caught:
-        BedRows(bed(("chrI", 0, 9), ("chrI", 80, 91)), opened, 20)
+    with pytest.raises(InputError) as caught:
+        everything(Regions(bed(("chrI", 0, 9), ("chrI", 80, 91)), genome))
     assert "chrI:80-91" in str(caught.value)
     assert "90 bases" in str(caught.value)
     assert "same assembly" in str(caught.value)
@@ -202,20 +200,30 @@ def test_a_bed_row_beyond_its_contig(genome, bed):
 
 def test_ordered_bed_rows(genome, bed):
     given = [("IV", 50, 60), ("I", 9, 12), ("IV", 5, 9), ("I", 0, 9)]
-    with Genome(genome) as opened:
-        rows, _ = everything(BedRows(bed(*given), opened, 20, ordered=True))
+    rows, _ = everything(Regions(bed(*given), genome), ordered=True)
     assert rows == [("chrI", 0, 9), ("chrI", 9, 12), ("chrIV", 5, 9), ("chrIV", 50, 60)]
 
 
 def test_ordered_bed_rows_that_overlap(genome, bed):
-    with Genome(genome) as opened, pytest.raises(InputError, match=r"1 records.*chrI:8-12"):
-        BedRows(bed(("chrI", 8, 12), ("chrI", 0, 9)), opened, 20, ordered=True)
+    with pytest.raises(InputError, match=r"1 records.*chrI:8-12"):
+        everything(Regions(bed(("chrI", 8, 12), ("chrI", 0, 9)), genome), ordered=True)
+
+
+def test_regions_as_text(genome, sequences):
+    typed = ["chrIV:11-30", "I", "chrIV:1-4"]
+    rows, windows = everything(Regions(typed, genome))
+    assert rows == [("chrIV", 10, 30), ("chrI", 0, 90), ("chrIV", 0, 4)]
+    assert windows[0] == sequences["chrIV"][10:30]
+    assert everything(Regions("chrIV:11-30", genome))[0] == rows[:1]
+    assert everything(Regions(typed, genome), ordered=True)[0] == [rows[1], rows[2], rows[0]]
+    with pytest.raises(InputError, match="1 records overlap"):
+        everything(Regions(["chrI:1-9", "chrI:9-12"], genome), ordered=True)
 
 
 def test_fasta_records(write_fasta, caplog):
     caplog.set_level(logging.INFO, "danq")
     records = {"short": "ACGTA", "exact": "ACGTG" * 4, "long": "AACCGGTTN" * 3, "odd": "GGG"}
-    rows, windows = everything(FastaRecords(write_fasta(records), 20, 8), size=4)
+    rows, windows = everything(FastaFile(write_fasta(records)), size=4)
     long = [("long", 0, 8), ("long", 8, 16), ("long", 16, 24), ("long", 24, 27)]
     assert rows == [("short", 0, 5), ("exact", 0, 20), *long, ("odd", 0, 3)]
     for (name, start, end), window in zip(rows, windows, strict=True):
@@ -230,9 +238,9 @@ def test_fasta_records(write_fasta, caplog):
 def test_a_gzip_fasta_streams(write_fasta, tmp_path):
     path = tmp_path / "records.fa.gz"
     path.write_bytes(gzip.compress(b">a\nACGT\n>b\nGG\n"))
-    assert everything(FastaRecords(path, 20, 8))[0] == [("a", 0, 4), ("b", 0, 2)]
+    assert everything(FastaFile(path))[0] == [("a", 0, 4), ("b", 0, 2)]
 
 
-def test_windows_without_a_known_base_are_told(write_fasta, caplog):
-    everything(FastaRecords(write_fasta({"a": "NNNN", "b": "ANN"}), 20, 8))
+def test_windows_without_a_known_base_are_reported(write_fasta, caplog):
+    everything(FastaFile(write_fasta({"a": "NNNN", "b": "ANN"})))
     assert "without any known base: 1" in caplog.text

@@ -1,0 +1,145 @@
+"""Find regions on a genome: the records of a BED file, or regions that a person types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from danq.errors import InputError
+from danq.genome.bed import read_bed
+from danq.genome.contig_names import bridge_contigs, match_contigs
+from danq.genome.fasta import Genome
+from danq.genome.regions import parse_region
+
+SCHEMA = {"chrom": pl.String, "start": pl.Int64, "end": pl.Int64, "contig": pl.String}
+
+
+def region_table(
+    regions: Path | str | Sequence[str],
+    genome: Genome,
+    chrom_map: Mapping[str, str] | None = None,
+    *,
+    ordered: bool = False,
+) -> pl.DataFrame:
+    """Regions with the contigs of a genome that they are on.
+
+    Parameters
+    ----------
+    regions
+        BED file, or one or several regions as `danq.genome.contigs.parse_region` reads them.
+    genome
+        Open genome.
+    chrom_map
+        Contig names of the regions to names of the genome.
+    ordered
+        Sort the rows by contig and position, name contigs as the genome does and refuse rows
+        that overlap, as bigWig requires. Otherwise rows keep their order, and those of a BED
+        file the contig names of the file.
+
+    Returns
+    -------
+    pl.DataFrame
+        ``chrom``, ``start``, ``end`` (0-based half-open), ``contig`` (name in the genome), and
+        ``name`` if a BED file names its records.
+
+    Raises
+    ------
+    InputError
+        As the readers of the files do; when a region is not inside a contig of the genome, no
+        record of a BED file is on a contig of the genome, or rows overlap that must not.
+    """
+    if isinstance(regions, Path):
+        table = _bed_table(regions, genome, chrom_map)
+    else:
+        typed = [regions] if isinstance(regions, str) else regions
+        rows = [(*region, region[0]) for region in find_regions(typed, genome, chrom_map)]
+        table = pl.DataFrame(rows, schema=SCHEMA, orient="row")
+    if ordered:
+        table = table.sort("contig", "start").with_columns(chrom="contig")
+        _check_overlap(table, regions if isinstance(regions, Path) else None)
+    return table
+
+
+def find_regions(
+    texts: Sequence[str], genome: Genome, chrom_map: Mapping[str, str] | None = None
+) -> list[tuple[str, int, int]]:
+    """Contig of the genome, start and end (0-based half-open) of regions that a person types.
+
+    Raises
+    ------
+    InputError
+        When a text is not a region, or the genome has no such contig or region.
+    """
+    parsed = [parse_region(text) for text in texts]
+    names = [name for name, _, _ in parsed]
+    bridge = bridge_contigs(names, genome.contigs, source="the region", chrom_map=chrom_map)
+    for text, name in zip(texts, names, strict=True):
+        if bridge[name] is None:
+            few = ", ".join([*list(genome.contigs)[:3], *["..."] * (len(genome.contigs) > 3)])
+            raise InputError(
+                f"no contig '{name}': the genome has {few}",
+                file=genome.path,
+                remedy=f"Check the region; if it is a BED file, pass pathlib.Path({text!r})",
+            )
+    # Logs the contigs that the genome spells differently.
+    matched = match_contigs(names, genome.contigs, source="the region", chrom_map=chrom_map)
+    return [_inside(genome, matched[name] or name, start, end) for name, start, end in parsed]
+
+
+def _inside(genome: Genome, contig: str, start: int, end: int | None) -> tuple[str, int, int]:
+    length = genome.contigs[contig]
+    stop = length if end is None else end
+    if not 0 <= start < stop <= length:
+        raise InputError(
+            f"region {contig}:{start + 1}-{stop} (1-based, closed) is not inside the contig, "
+            f"which has {length:,} bases",
+            file=genome.path,
+            remedy=f"Choose a region within {contig}:1-{length}",
+        )
+    return contig, start, stop
+
+
+def _bed_table(path: Path, genome: Genome, chrom_map: Mapping[str, str] | None) -> pl.DataFrame:
+    table = read_bed(path)
+    # Peak callers write dots where they have no names.
+    labelled = "name" in table.columns and bool((table["name"] != ".").any())
+    matched = match_contigs(
+        table["chrom"].unique(maintain_order=True).to_list(),
+        genome.contigs,
+        source=str(path),
+        chrom_map=chrom_map,
+    )
+    known = {name: contig for name, contig in matched.items() if contig is not None}
+    table = (
+        table.select("chrom", "start", "end", *(["name"] if labelled else []))
+        .filter(pl.col("chrom").is_in(list(known)))
+        .with_columns(contig=pl.col("chrom").replace_strict(known, return_dtype=pl.String))
+    )
+    length = pl.col("contig").replace_strict(genome.contigs, return_dtype=pl.Int64)
+    beyond = table.filter(pl.col("end") > length)
+    if beyond.height:
+        chrom, start, end, contig = beyond.select("chrom", "start", "end", "contig").row(0)
+        raise InputError(
+            f"{beyond.height:,} records end beyond their contig; the first is "
+            f"{chrom}:{start}-{end} (0-based half-open), and {contig} has "
+            f"{genome.contigs[contig]:,} bases",
+            file=path,
+            remedy="Check that the file and the genome are of the same assembly",
+        )
+    return table
+
+
+def _check_overlap(table: pl.DataFrame, path: Path | None) -> None:
+    before = pl.col("end").shift(1).over("contig")
+    overlap = table.filter(pl.col("start") < before)
+    if overlap.height:
+        chrom, start, end = overlap.select("chrom", "start", "end").row(0)
+        raise InputError(
+            f"{overlap.height:,} records overlap the one before; the first is "
+            f"{chrom}:{start}-{end} (0-based half-open)",
+            file=path,
+            remedy="bigWig stores one value a base: merge the records, or choose another format "
+            "of output",
+        )

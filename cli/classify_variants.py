@@ -15,26 +15,26 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command(
     name="classify-variants",
     epilog=options.example(
-        "danq classify-variants gwas.h5 common.h5 --out judged.tsv",
-        "danq classify-variants scored.parquet --labels labels.tsv --out judged.tsv \\",
-        "    --conservation phylop.tsv --apply new.h5 new.tsv",
+        "danq classify-variants gwas.h5 common.h5 --out classes.tsv",
+        "danq classify-variants scored.parquet --labels labels.tsv --out classes.tsv \\",
+        "    --conservation phylop.tsv --apply new.h5 new-classes.tsv",
     ),
 )
 @click.argument("effects", metavar="FUNCTIONAL [OTHER]", nargs=-1, required=True, type=_FILE)
-@options.out(metavar="FILE", help="TSV: a row a variant, with its fold and probability.")
+@options.out(metavar="FILE", help="Output TSV: one row per variant, with its fold and probability.")
 @click.option(
     "--labels",
     type=_FILE,
     metavar="FILE",
-    help="With one file of effects: TSV with the columns label (1 functional, 0 other) and chrom, "
-    "pos, ref, alt, or id.",
+    help="With one input file: TSV with the column label (1 functional, 0 other), and chrom, pos, "
+    "ref and alt, or id.",
 )
 @click.option(
     "--conservation",
     type=_FILE,
     multiple=True,
     metavar="FILE",
-    help="TSV with chrom, pos, ref, alt and columns of numbers, each a further feature; may be "
+    help="TSV with chrom, pos, ref, alt and numeric columns, each used as a feature; may be "
     "repeated.",
 )
 @click.option(
@@ -43,35 +43,47 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     default=10,
     show_default=True,
     metavar="N",
-    help="Parts, each of which is held out once.",
+    help="Number of cross-validation folds.",
 )
 @click.option(
     "--groups",
     type=click.Choice(["chrom", "none"]),
     default="chrom",
     show_default=True,
-    help="chrom keeps the variants of a contig in one fold; none draws each by itself, as was "
-    "published.",
+    help="chrom: keep the variants of a contig in one fold. none: assign variants to folds at "
+    "random, as DeepSEA and DanQ did.",
 )
 @options.seed()
 @click.option(
     "--apply",
     type=(_FILE, click.Path(path_type=Path)),
     metavar="EFFECTS OUT",
-    help="Further variants that danq scored, and the TSV for what a model trained on all labelled "
-    "ones says of them.",
+    help="Train on all labelled variants, predict for those of EFFECTS (output of danq variants), "
+    "and write the TSV OUT.",
 )
 @options.overwrite()
-def classify_variants(effects: tuple[Path, ...], **given: Any) -> None:
-    """Tell functional variants from others by their predicted effects.
+def classify_variants(
+    effects: tuple[Path, ...],
+    out: Path,
+    apply: tuple[Path, Path] | None,
+    overwrite: bool,
+    **settings: Any,
+) -> None:
+    """Train and cross-validate a classifier of functional variants.
 
-    FUNCTIONAL and OTHER are outputs of 'danq variants' (.h5, .parquet, .tsv) with the scores logit
-    and diff; or one file of both kinds with --labels. Boosted trees learn from the size of the
-    changes on every track and are judged on the variants held out. No model is kept: --apply
-    trains and uses it in one go.
+    FUNCTIONAL and OTHER are outputs of 'danq variants' (.h5, .parquet, .tsv) that contain the
+    scores logit and diff. Give either both files, or one file with variants of both classes and
+    --labels. The features are the absolute effects on every track. The classifier is not saved:
+    --apply trains and predicts in the same run.
     """
     from danq.interpretation import classify_variants as run
+    from danq.interpretation import write_variant_classes
+    from danq.output import check_target
 
-    report = run(effects, **given)
+    applied_to, applied_out = apply or (None, None)
+    for path in filter(None, (out, applied_out)):
+        check_target(path, overwrite)
+    report = run(effects, apply=applied_to, **settings)
+    write_variant_classes(report, out, applied=applied_out, overwrite=overwrite)
     click.echo(report.describe())
-    click.echo(f"written to {given['out']}")
+    click.echo(f"written to {out}")

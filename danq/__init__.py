@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from danq.inference.variants.write_background import make_background as make_background
     from danq.interpretation import classify_variants as classify_variants
     from danq.interpretation import find_motifs as find_motifs
+    from danq.interpretation import write_variant_classes as write_variant_classes
     from danq.models import load_model as load
     from danq.models import summary as summary
     from danq.models.export import export_model as export
@@ -61,6 +62,7 @@ __getattr__, __dir__ = lazy_names(
         "simulate": "danq.simulation:simulate",
         "summary": "danq.models:summary",
         "train": "danq.training:train",
+        "write_variant_classes": "danq.interpretation:write_variant_classes",
     },
 )
 
@@ -86,4 +88,5 @@ __all__ = [
     "simulate",
     "summary",
     "train",
+    "write_variant_classes",
 ]

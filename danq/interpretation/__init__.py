@@ -6,6 +6,7 @@ from danq.interpretation.sequence_logo import draw_logo
 from danq.interpretation.variant_classification.classify_variants import (
     ClassificationReport,
     classify_variants,
+    write_variant_classes,
 )
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "draw_logo",
     "filter_sites",
     "find_motifs",
+    "write_variant_classes",
 ]

@@ -1,1 +1,1 @@
-"""Functional variants told from others by what a model says of them."""
+"""Classification of functional variants by the effects that a model predicts for them."""

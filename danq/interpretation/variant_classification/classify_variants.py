@@ -1,4 +1,4 @@
-"""From scored variants of two kinds to a judgement of how well the scores tell them apart."""
+"""Train and cross-validate a classifier of functional variants on predicted variant effects."""
 
 from __future__ import annotations
 
@@ -17,21 +17,24 @@ from danq._version import __version__
 from danq.errors import InputError
 from danq.inference.writers.tsv import write_table
 from danq.interpretation.variant_classification.boosted_trees import (
+    fit_trees,
+    functional_probability,
+)
+from danq.interpretation.variant_classification.cross_validation import (
     FOLDS,
     CrossValidation,
     Groups,
     cross_validate,
-    fit,
-    functional_probability,
 )
 from danq.interpretation.variant_classification.effect_features import (
     KEYS,
     EffectFeatures,
+    check_unique,
     read_effects,
     read_table,
-    refuse_repeats,
 )
 from danq.output import check_target, replacing
+from danq.typing import Location
 
 LABEL = "label"
 
@@ -40,109 +43,106 @@ log = logging.getLogger("danq")
 
 @dataclass(frozen=True, eq=False)
 class ClassificationReport:
-    """How well functional variants are told from others.
+    """Result of `classify_variants`.
 
     Attributes
     ----------
-    table
-        A row a variant: ``chrom``, ``pos``, ``id``, ``ref``, ``alt``, ``label``, the ``fold`` that
-        held it out, and the ``probability`` that it is functional.
+    variants
+        One row per labelled variant: ``chrom``, ``pos`` (1-based), ``id``, ``ref``, ``alt``,
+        ``label``, the ``fold`` in which it was held out, and the ``probability`` that it is
+        functional.
     folds
-        A row a fold: ``fold``, ``variants``, ``functional``, ``auroc``, ``aupr``.
+        One row per fold: ``fold``, ``variants``, ``functional``, ``auroc``, ``aupr``.
     result
-        The figures behind it.
+        The cross-validation.
+    applied
+        ``chrom``, ``pos``, ``id``, ``ref``, ``alt`` and ``probability`` of the further variants,
+        or None.
     provenance
         Files and settings.
     """
 
-    table: pl.DataFrame = field(repr=False)
+    variants: pl.DataFrame = field(repr=False)
     folds: pl.DataFrame
     result: CrossValidation = field(repr=False)
+    applied: pl.DataFrame | None = field(repr=False)
     provenance: dict[str, Any]
 
     def describe(self) -> str:
-        """Figures fold by fold, their means, and the pooled ones."""
+        """Metrics of each fold, their means, and the pooled metrics, as text."""
         lines = ["fold  variants  functional   AUROC    AUPR"]
         for row in self.folds.iter_rows(named=True):
             lines.append(
                 f"{row['fold']:4}  {row['variants']:8,}  {row['functional']:10,}  "
-                f"{_shown(row['auroc'])}  {_shown(row['aupr'])}"
+                f"{_format(row['auroc'])}  {_format(row['aupr'])}"
             )
-        spread = [_mean(self.folds[name]) for name in ("auroc", "aupr")]
+        auroc, aupr = (_mean_and_sd(self.folds[name]) for name in ("auroc", "aupr"))
         lines += [
             "",
-            f"mean over folds: AUROC {spread[0]}, AUPR {spread[1]}; base rate "
-            f"{self.result.base_rate:.4f}",
-            f"all variants at once: AUROC {self.result.pooled_auroc:.4f}, "
+            f"mean over folds: AUROC {auroc}, AUPR {aupr}; base rate {self.result.base_rate:.4f}",
+            f"all folds pooled: AUROC {self.result.pooled_auroc:.4f}, "
             f"AUPR {self.result.pooled_aupr:.4f}",
         ]
         return "\n".join(lines)
 
 
 def classify_variants(
-    effects: str | Path | Sequence[str | Path],
-    out: str | Path | None = None,
+    effects: Location | Sequence[Location],
     *,
-    labels: str | Path | None = None,
-    conservation: Sequence[str | Path] = (),
+    labels: Location | None = None,
+    conservation: Sequence[Location] = (),
     folds: int = FOLDS,
     groups: Groups = "chrom",
     seed: int = 0,
-    apply: tuple[str | Path, str | Path] | None = None,
-    overwrite: bool = False,
+    apply: Location | None = None,
 ) -> ClassificationReport:
-    """Cross-validate a classifier of functional variants on their predicted effects.
+    """Train and cross-validate a classifier of functional variants on their predicted effects.
 
-    No model is kept: it would have to be pickled, and trains in seconds. What it says of further
-    variants is asked for together with its training, by ``apply``.
+    The classifier itself is not kept, because scikit-learn stores models as pickles only. It trains
+    in seconds; ``apply`` predicts for further variants in the same call.
 
     Parameters
     ----------
     effects
-        Two files of `danq variants`, the functional variants and the others; or one of both, with
-        ``labels``.
-    out
-        TSV to write: a row a variant with its label, fold and probability. Nothing where None.
+        Two outputs of `danq.write_variant_scores`, one of functional and one of other variants;
+        or one output with both, and ``labels``.
     labels
-        TSV with a column ``label`` (1 functional, 0 other), and ``chrom``, ``pos``, ``ref`` and
-        ``alt``, or ``id``. Variants that it does not name are left out.
+        TSV with a column ``label`` (1 functional, 0 other), and either ``chrom``, ``pos``,
+        ``ref`` and ``alt``, or ``id``. Variants without a label are left out.
     conservation
-        TSVs with ``chrom``, ``pos``, ``ref``, ``alt`` and columns of numbers, each a feature, such
-        as conservation scores. Variants that one lacks count as unknown there.
+        TSVs with ``chrom``, ``pos``, ``ref``, ``alt`` and numeric columns, such as conservation
+        scores. Each column is a feature; it is unknown for variants that the file lacks.
     folds, groups, seed
-        As `danq.interpretation.variant_classification.boosted_trees.cross_validate` takes them.
+        As in `danq.interpretation.variant_classification.cross_validation.cross_validate`.
     apply
-        File of further scored variants, and the TSV to write with the probability that each is
-        functional, by a model trained on all labelled ones.
-    overwrite
-        Replace files that exist.
+        Output of `danq.write_variant_scores` with further variants. The report holds the
+        probability that each is functional, from a classifier trained on all labelled variants.
 
     Raises
     ------
     InputError
-        When a file cannot be read, is of other tracks, names a variant twice or the same one as
-        functional and not; when a label is neither 0 nor 1; as `cross_validate`; and when an
-        output exists or cannot be written.
+        When a file cannot be read, has other tracks, or names a variant twice; when a variant is
+        both functional and not, or a label is neither 0 nor 1; and as `cross_validate`.
     """
     paths = [effects] if isinstance(effects, str | Path) else list(effects)
-    targets = [
-        target for target in (out, None if apply is None else apply[1]) if target is not None
-    ]
-    for target in targets:
-        check_target(target, overwrite)
-    features, marks = _labelled(paths, labels)
+    features, label = _labelled(paths, labels)
     extra = [(Path(path), read_table(path, *KEYS)) for path in conservation]
-    more = None
+    unlabelled = None
     if apply is not None:
-        more = read_effects(apply[0])
-        _same_tracks(features, more, paths[0])
-        more = _with_extra(more, extra)
-    features = _with_extra(features, extra)
+        unlabelled = read_effects(apply)
+        _check_same_tracks(features, unlabelled, paths[0])
+        unlabelled = _add_columns(unlabelled, extra)
+    features = _add_columns(features, extra)
     result = cross_validate(
-        features.values, marks, features.variants["chrom"].to_list(),
+        features.values, label, features.variants["chrom"].to_list(),
         folds=folds, groups=groups, seed=seed,
     )  # fmt: skip
-    about = {
+    applied = None
+    if unlabelled is not None:
+        trees = fit_trees(features.values, label, seed)
+        probability = functional_probability(trees, unlabelled.values)
+        applied = unlabelled.variants.with_columns(pl.Series("probability", probability))
+    provenance = {
         "created_by": f"danq {__version__}",
         "effects": ", ".join(map(str, paths)),
         "labels": None if labels is None else str(labels),
@@ -151,54 +151,93 @@ def classify_variants(
         "folds": folds,
         "groups": groups,
         "seed": seed,
+        "applied_to": None if apply is None else str(apply),
     }
-    report = ClassificationReport(
-        _table(features, marks, result), _fold_table(marks, result), result, about
+    variants = features.variants.with_columns(
+        pl.Series(LABEL, label),
+        pl.Series("fold", result.fold),
+        pl.Series("probability", result.probability),
     )
+    return ClassificationReport(variants, _fold_table(label, result), result, applied, provenance)
+
+
+def write_variant_classes(
+    report: ClassificationReport,
+    out: Location,
+    *,
+    applied: Location | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write the variants of a report as TSV, with the provenance in comment lines.
+
+    Parameters
+    ----------
+    report
+        Result of `classify_variants`.
+    out
+        File for ``report.variants``.
+    applied
+        File for ``report.applied``. None does not write it.
+    overwrite
+        Whether to replace existing files.
+
+    Raises
+    ------
+    InputError
+        When ``applied`` is given and the report has no such variants; when an output exists and
+        ``overwrite`` is false, or cannot be written.
+    """
+    if applied is not None and report.applied is None:
+        raise InputError(
+            "the classifier was not applied to further variants",
+            file=Path(applied),
+            remedy="Pass their file to classify_variants as apply",
+        )
+    tables = [(out, report.variants), (applied, report.applied)]
+    for path, _ in tables:
+        if path is not None:
+            check_target(path, overwrite)
     with ExitStack() as stack:
-        if out is not None:
-            write_table(stack.enter_context(replacing(out, overwrite)), report.table, about)
-        if more is not None and apply is not None:
-            model = fit(features.values, marks, seed)
-            said = pl.Series("probability", functional_probability(model, more.values))
-            about = {**about, "applied_to": str(apply[0])}
-            path = stack.enter_context(replacing(apply[1], overwrite))
-            write_table(path, more.variants.with_columns(said), about)
-    return report
+        for path, table in tables:
+            if path is not None and table is not None:
+                temporary = stack.enter_context(replacing(path, overwrite))
+                write_table(temporary, table, report.provenance)
 
 
 def _labelled(
-    paths: Sequence[str | Path], labels: str | Path | None
+    paths: Sequence[Location], labels: Location | None
 ) -> tuple[EffectFeatures, UInt8[np.ndarray, " V"]]:
+    """Features and labels of all labelled variants."""
     if len(paths) != (2 if labels is None else 1):
         raise InputError(
-            f"{len(paths)} files of effects {'without' if labels is None else 'with'} labels",
-            remedy="Give the functional variants and the others, or one file and labels",
+            f"{len(paths)} file{'' if len(paths) == 1 else 's'} of variant effects "
+            f"{'without' if labels is None else 'with'} labels",
+            remedy="Give one file for functional and one for other variants, or one file and "
+            "labels",
         )
-    parts = [read_effects(path) for path in paths]
+    tables = [read_effects(path) for path in paths]
+    for table, path in zip(tables, paths, strict=True):
+        check_unique(table.variants, path)
     if labels is not None:
-        refuse_repeats(parts[0].variants, paths[0])
-        return _with_labels(parts[0], Path(labels))
-    functional, other = parts
-    _same_tracks(functional, other, paths[0])
-    both = pl.concat([functional.variants, other.variants])
+        return _join_labels(tables[0], Path(labels))
+    functional, other = tables
+    _check_same_tracks(functional, other, paths[0])
     common = functional.variants.join(other.variants, on=KEYS, how="semi")
     if common.height:
         row = common.row(0, named=True)
         raise InputError(
-            f"{common.height} variants are in {paths[0]} too",
+            f"{common.height} variants are also in {paths[0]}",
             file=paths[1],
             record=" ".join(str(row[key]) for key in KEYS),
-            remedy="A variant is functional or not: take it out of one file",
+            remedy="Remove each from one of the two files",
         )
-    for part, path in zip(parts, paths, strict=True):
-        refuse_repeats(part.variants, path)
-    marks = np.repeat(np.array([1, 0], np.uint8), [len(part.values) for part in parts])
+    label = np.repeat(np.array([1, 0], np.uint8), [len(table.values) for table in tables])
+    variants = pl.concat([functional.variants, other.variants])
     values = np.concatenate([functional.values, other.values])
-    return EffectFeatures(both, values, functional.names), marks
+    return EffectFeatures(variants, values, functional.names), label
 
 
-def _with_labels(
+def _join_labels(
     features: EffectFeatures, path: Path
 ) -> tuple[EffectFeatures, UInt8[np.ndarray, " V"]]:
     table = read_table(path, LABEL)
@@ -207,39 +246,41 @@ def _with_labels(
         raise InputError(
             f"has neither the columns {', '.join(KEYS)} nor id",
             file=path,
-            remedy="Name the variants",
+            remedy="Add columns that identify the variants",
         )
     values = table[LABEL].cast(pl.String)
     bad = ~values.is_in(["0", "1"]).fill_null(False)
     if bad.any():
+        row = int(bad.arg_max() or 0)
         raise InputError(
-            f"a label is '{values[int(bad.arg_max() or 0)]}', not 0 or 1",
+            f"a label is '{values[row]}', not 0 or 1",
             file=path,
-            record=str(table[keys[-1]][int(bad.arg_max() or 0)]),
+            record=str(table[keys[-1]][row]),
         )
     if table.select(keys).is_duplicated().any():
-        raise InputError("labels a variant twice", file=path, remedy="Leave one row a variant")
+        raise InputError(
+            "labels a variant twice", file=path, remedy="Keep one row for each variant"
+        )
     small = table.select(*keys, pl.col(LABEL).cast(pl.Int8))
     joined = features.variants.join(small, on=keys, how="left", maintain_order="left")
-    known = joined[LABEL].is_not_null().to_numpy()
-    if not known.any():
-        raise InputError(f"names none of the variants of {features.path}", file=path)
-    if not known.all():
-        log.info("variants without a label are left out: %s", f"{int((~known).sum()):,}")
-    marks = joined[LABEL].drop_nulls().to_numpy().astype(np.uint8)
-    return features.take(known), marks
+    labelled = joined[LABEL].is_not_null().to_numpy()
+    if not labelled.any():
+        raise InputError(f"has none of the variants of {features.path}", file=path)
+    if not labelled.all():
+        log.info("left out %s variants without a label", f"{int((~labelled).sum()):,}")
+    return features.take(labelled), joined[LABEL].drop_nulls().to_numpy().astype(np.uint8)
 
 
-def _same_tracks(ours: EffectFeatures, theirs: EffectFeatures, path: str | Path) -> None:
-    if ours.names != theirs.names:
+def _check_same_tracks(first: EffectFeatures, second: EffectFeatures, path: Location) -> None:
+    if first.names != second.names:
         raise InputError(
-            f"its tracks are not those of {path}",
-            file=theirs.path,
+            f"its tracks differ from those of {path}",
+            file=second.path,
             remedy="Score both with the same models and tracks",
         )
 
 
-def _with_extra(
+def _add_columns(
     features: EffectFeatures, extra: Sequence[tuple[Path, pl.DataFrame]]
 ) -> EffectFeatures:
     for path, table in extra:
@@ -247,33 +288,23 @@ def _with_extra(
     return features
 
 
-def _table(
-    features: EffectFeatures, marks: UInt8[np.ndarray, " V"], result: CrossValidation
-) -> pl.DataFrame:
-    return features.variants.with_columns(
-        pl.Series(LABEL, marks),
-        pl.Series("fold", result.fold),
-        pl.Series("probability", result.probability),
-    )
-
-
-def _fold_table(marks: UInt8[np.ndarray, " V"], result: CrossValidation) -> pl.DataFrame:
+def _fold_table(label: UInt8[np.ndarray, " V"], result: CrossValidation) -> pl.DataFrame:
     numbers = np.arange(1, len(result.auroc) + 1)
     return pl.DataFrame(
         {
             "fold": numbers,
             "variants": [int((result.fold == number).sum()) for number in numbers],
-            "functional": [int(marks[result.fold == number].sum()) for number in numbers],
+            "functional": [int(label[result.fold == number].sum()) for number in numbers],
             "auroc": result.auroc,
             "aupr": result.aupr,
         }
     )
 
 
-def _mean(values: pl.Series) -> str:
+def _mean_and_sd(values: pl.Series) -> str:
     known = values.drop_nans()
     return f"{known.mean():.4f} (sd {known.std() or 0:.4f})" if len(known) else "-"
 
 
-def _shown(value: float) -> str:
+def _format(value: float) -> str:
     return "     -" if np.isnan(value) else f"{value:.4f}"

@@ -1,4 +1,4 @@
-"""Variant effects as features: what `danq variants` wrote, and columns that others computed."""
+"""Features of variants: predicted effects from files, and columns such as conservation."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from danq.inference.variants.allele_scores import DIFF, LOGIT
 from danq.inference.writers.variant_hdf5 import FORMAT_VERSION, MAGIC
 
 KEYS = ("chrom", "pos", "ref", "alt")
-"""What tells one variant from another; ``pos`` is 1-based, as in a VCF."""
+"""Columns that identify a variant; ``pos`` is 1-based, as in a VCF."""
 
 SCORES = (LOGIT, DIFF)
-REMEDY = "Write it by 'danq variants' with both scores, logit and diff"
+REMEDY = "Give variants that danq scored with the scores logit and diff"
 
 UNKNOWN = ("", ".", "na", "nan", "n/a")
-"""What stands for an unknown number, in capitals or not."""
+"""Texts that mean an unknown value, in upper or lower case."""
 
 _KEY_TYPES = {"chrom": pl.String, "pos": pl.Int64, "id": pl.String, "ref": pl.String}
 _TYPES = _KEY_TYPES | {"alt": pl.String}
@@ -35,14 +35,14 @@ class EffectFeatures:
     Attributes
     ----------
     variants
-        V rows: ``chrom``, ``pos`` (1-based), ``id``, ``ref``, ``alt``.
+        V rows with the columns ``chrom``, ``pos`` (1-based), ``id``, ``ref`` and ``alt``.
     values
-        ``(V, F)`` absolute values of the change in log2 odds on each track, then of the change in
-        probability; then further columns as they are, NaN where one is unknown.
+        ``(V, F)`` absolute change in log2 odds of each track, then absolute change in probability
+        of each track, then further columns unchanged, NaN where unknown.
     names
         Names of the F features.
     path
-        The file they came from.
+        File that the features were read from.
     """
 
     variants: pl.DataFrame
@@ -51,49 +51,49 @@ class EffectFeatures:
     path: Path | None = None
 
     def take(self, rows: np.ndarray) -> EffectFeatures:
-        """Some rows, by number or by flags."""
-        chosen = np.flatnonzero(rows) if rows.dtype == bool else rows
-        return replace(self, variants=self.variants[chosen], values=self.values[chosen])
+        """Select variants by a boolean mask or by indices."""
+        indices = np.flatnonzero(rows) if rows.dtype == bool else rows
+        return replace(self, variants=self.variants[indices], values=self.values[indices])
 
     def with_columns(self, table: pl.DataFrame, path: Path) -> EffectFeatures:
-        """Append the numeric columns of a table that names the same variants.
+        """Append the numeric columns of another table of variants.
 
         Parameters
         ----------
         table
-            Columns `KEYS`, once a variant, and numbers; `UNKNOWN` where one is not known.
+            Columns `KEYS`, one row per variant, and numeric columns with `UNKNOWN` for unknown
+            values. Variants that it lacks get NaN.
         path
-            Its file, for messages.
+            File of the table, for messages.
 
         Raises
         ------
         InputError
-            When it has no column of numbers, a number that is infinite, a variant twice, or none
-            of these variants.
+            When the table has no numeric column, an infinite value, a variant twice, or none of
+            the variants of these features.
         """
-        numbers = [name for name in table.columns if name not in _TYPES]
-        table = table.with_columns(_numbers(table, name, path) for name in numbers)
-        if not numbers:
+        new = [name for name in table.columns if name not in _TYPES]
+        table = table.with_columns(_to_float(table, name, path) for name in new)
+        if not new:
             raise InputError(
-                "has no column of numbers", file=path, remedy=f"Give some beside {', '.join(KEYS)}"
+                "has no numeric column", file=path, remedy=f"Add one beside {', '.join(KEYS)}"
             )
-        refuse_repeats(table, path)
-        marked = table.with_columns(pl.lit(True).alias("_known"))
+        check_unique(table, path)
+        marked = table.with_columns(pl.lit(True).alias("_found"))
         joined = self.variants.join(marked, on=KEYS, how="left", maintain_order="left")
-        known = joined["_known"].is_not_null()
-        if not known.any():
+        if not joined["_found"].is_not_null().any():
             raise InputError(
-                "holds none of the variants",
+                "has none of the variants",
                 file=path,
-                remedy="Name them as in the effects: contig, 1-based position and alleles",
+                remedy="Use the contig names, 1-based positions and alleles of the scored variants",
             )
-        more = joined.select(pl.col(numbers).fill_null(np.nan)).to_numpy()
-        values = np.concatenate([self.values, more.astype(np.float32)], axis=1)
-        return replace(self, values=values, names=(*self.names, *numbers))
+        columns = joined.select(pl.col(new).fill_null(np.nan)).to_numpy()
+        values = np.concatenate([self.values, columns.astype(np.float32)], axis=1)
+        return replace(self, values=values, names=(*self.names, *new))
 
 
 def read_effects(path: str | Path) -> EffectFeatures:
-    """Read the features of the variants that `danq variants` scored.
+    """Read the features of variants from an output of `danq.write_variant_scores`.
 
     Parameters
     ----------
@@ -103,18 +103,18 @@ def read_effects(path: str | Path) -> EffectFeatures:
     Raises
     ------
     InputError
-        When the file is missing, of no such kind or version, or damaged; when it lacks a score;
-        or when a value is not finite.
+        When the file is missing, damaged, or of another format or version; when it lacks a score;
+        or when a score is not finite.
     """
     path = check_file(path)
     with path.open("rb") as handle:
-        head = handle.read(4)
+        magic = handle.read(4)
     if h5py.is_hdf5(path):
         features = _from_hdf5(path)
-    elif head == b"PAR1":
-        features = _from_table(path, parquet=True)
+    elif magic == b"PAR1":
+        features = _from_table(path, _read_parquet(path))
     else:
-        features = _from_table(path, parquet=False)
+        features = _from_table(path, read_table(path))
     bad = np.asarray(~np.isfinite(features.values).all(axis=1))
     if bad.any():
         raise InputError(
@@ -126,19 +126,19 @@ def read_effects(path: str | Path) -> EffectFeatures:
 
 
 def read_table(path: str | Path, *needed: str) -> pl.DataFrame:
-    """Read a tab-separated table (plain or gzip) of variants; ``#`` begins a comment line.
+    """Read a tab-separated table of variants (plain or gzip). Lines with ``#`` are comments.
 
     Parameters
     ----------
     path
-        The file, with a header line.
+        File with a header line.
     needed
-        Columns that it must have.
+        Columns that the table must have.
 
     Raises
     ------
     InputError
-        When it is missing, empty or damaged, or lacks a column.
+        When the file is missing, empty or damaged, or lacks a column.
     """
     path = Path(path)
     with open_bytes(path) as handle:
@@ -149,66 +149,63 @@ def read_table(path: str | Path, *needed: str) -> pl.DataFrame:
             raise InputError(
                 f"has no column '{name}'",
                 file=path,
-                remedy=f"It needs a header line and the columns {', '.join(needed)}",
+                remedy=f"Add a header line with the columns {', '.join(needed)}",
             )
     return table
 
 
-def refuse_repeats(table: pl.DataFrame, path: str | Path | None) -> None:
-    """Refuse a table that names a variant more than once.
+def check_unique(table: pl.DataFrame, path: str | Path | None) -> None:
+    """Check that a table names each variant once.
 
     Raises
     ------
     InputError
-        Naming the first one.
+        When a variant occurs twice. The message names the first one.
     """
-    again = table.select(KEYS).is_duplicated()
-    if again.any():
-        row = table.row(int(again.arg_max() or 0), named=True)
+    repeated = table.select(KEYS).is_duplicated()
+    if repeated.any():
+        row = table.row(int(repeated.arg_max() or 0), named=True)
         raise InputError(
-            f"{int(again.sum())} rows name a variant that another row names too",
+            f"{int(repeated.sum())} rows name a variant that another row also names",
             file=path,
-            record=_named(row),
-            remedy="Leave one row a variant",
+            record=_describe(row),
+            remedy="Keep one row for each variant",
         )
 
 
-def _numbers(table: pl.DataFrame, name: str, path: Path) -> pl.Series:
-    """A column as Float32, null where it is unknown."""
+def _to_float(table: pl.DataFrame, name: str, path: Path) -> pl.Series:
+    """Convert a column to Float32, null where it is unknown."""
     column = table[name]
     if column.dtype == pl.String:
         text = column.str.strip_chars()
         text = text.set(text.str.to_lowercase().is_in(UNKNOWN), None)
         column = text.cast(pl.Float32, strict=False)
-        strange = text.is_not_null() & column.is_null()
+        invalid = text.is_not_null() & column.is_null()
     else:
-        strange = pl.repeat(
+        invalid = pl.repeat(
             not (column.dtype.is_numeric() or column.dtype == pl.Null), len(column), eager=True
         )
         column = column.cast(pl.Float32, strict=False)
-    for wrong, what in (
-        (strange, f"column '{name}' holds other things than numbers"),
-        (column.is_infinite().fill_null(False), f"column '{name}' holds an infinite number"),
+    for bad, problem in (
+        (invalid, f"column '{name}' has a value that is not a number"),
+        (column.is_infinite().fill_null(False), f"column '{name}' has an infinite value"),
     ):
-        if wrong.any():
-            row = table.row(int(wrong.arg_max() or 0), named=True)
+        if bad.any():
+            row = table.row(int(bad.arg_max() or 0), named=True)
             raise InputError(
-                what,
-                file=path,
-                record=_named(row),
-                remedy="Write NA where a number is not known",
+                problem, file=path, record=_describe(row), remedy="Use NA for unknown values"
             )
     return column
 
 
-def _named(row: dict[str, object]) -> str:
+def _describe(row: dict[str, object]) -> str:
     return " ".join(str(row[key]) for key in KEYS)
 
 
 def _parse(path: Path, data: bytes) -> pl.DataFrame:
-    first = next((line for line in data.splitlines() if line and not line.startswith(b"#")), b"")
+    header = next((line for line in data.splitlines() if line and not line.startswith(b"#")), b"")
     types = {}
-    for name in first.decode("utf-8", "replace").split("\t"):
+    for name in header.decode("utf-8", "replace").split("\t"):
         types[name] = _TYPES.get(name, pl.Float32 if _track_of(name) else None)
     try:
         return pl.read_csv(
@@ -230,14 +227,14 @@ def _track_of(column: str) -> str | None:
     return track if track and score in SCORES else None
 
 
-def _from_table(path: Path, *, parquet: bool) -> EffectFeatures:
-    if parquet:
-        try:
-            table = pl.read_parquet(path)
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise InputError(f"cannot be read as Parquet ({error})", file=path) from error
-    else:
-        table = read_table(path)
+def _read_parquet(path: Path) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(f"cannot be read as Parquet ({error})", file=path) from error
+
+
+def _from_table(path: Path, table: pl.DataFrame) -> EffectFeatures:
     tracks = [
         name.removesuffix(f"_{LOGIT}")
         for name in table.columns
@@ -245,8 +242,7 @@ def _from_table(path: Path, *, parquet: bool) -> EffectFeatures:
     ]
     if not tracks or not set(_TYPES) <= set(table.columns):
         raise InputError(
-            "is no table of variant effects with the columns chrom, pos, id, ref, alt, TRACK_logit "
-            "and TRACK_diff",
+            "lacks columns of variant effects (chrom, pos, id, ref, alt, TRACK_logit, TRACK_diff)",
             file=path,
             remedy=REMEDY,
         )
@@ -259,11 +255,12 @@ def _from_hdf5(path: Path) -> EffectFeatures:
     try:
         with h5py.File(path, "r") as file:
             if file.attrs.get("magic") != MAGIC:
-                raise InputError("holds no variant effects", file=path, remedy=REMEDY)
+                raise InputError("does not hold variant effects", file=path, remedy=REMEDY)
             if file.attrs["format_version"] != FORMAT_VERSION:
                 raise InputError(
-                    f"is of format version {file.attrs['format_version']}, not {FORMAT_VERSION}",
+                    f"has format version {file.attrs['format_version']}, not {FORMAT_VERSION}",
                     file=path,
+                    remedy="Score the variants again",
                 )
             missing = [score for score in SCORES if f"scores/{score}" not in file]
             if missing:
@@ -277,13 +274,13 @@ def _from_hdf5(path: Path) -> EffectFeatures:
             tracks = file["tracks/name"].asstr()[:].tolist()  # type: ignore[union-attr]
             rows = file["variants/pos"].shape[0]  # type: ignore[union-attr]
             values = np.empty((rows, len(SCORES) * len(tracks)), np.float32)
-            for place, score in enumerate(SCORES):
-                part = slice(place * len(tracks), (place + 1) * len(tracks))
-                values[:, part] = file[f"scores/{score}"][:]  # type: ignore[index]
+            for number, score in enumerate(SCORES):
+                columns_of_score = slice(number * len(tracks), (number + 1) * len(tracks))
+                values[:, columns_of_score] = file[f"scores/{score}"][:]  # type: ignore[index]
     except (OSError, KeyError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"damaged or cut short ({error})", file=path) from error
+        raise InputError(f"is damaged or truncated ({error})", file=path) from error
     np.abs(values, out=values)
     names = tuple(f"{track}_{score}" for score in SCORES for track in tracks)
     return EffectFeatures(pl.DataFrame(columns, schema=_TYPES), values, names, path)

@@ -1,4 +1,4 @@
-"""Classifying variants: features with a known signal, with none, and files of every kind."""
+"""Classification of variants: features with and without a signal, and files of every format."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from danq.errors import InputError
 from danq.inference.writers.open_variant_writer import open_variant_writer, variant_kind
 from danq.inference.writers.variant_layout import VariantLayout
-from danq.interpretation.variant_classification.boosted_trees import cross_validate
-from danq.interpretation.variant_classification.classify_variants import classify_variants
+from danq.interpretation.variant_classification.classify_variants import (
+    classify_variants,
+    write_variant_classes,
+)
+from danq.interpretation.variant_classification.cross_validation import cross_validate
 from danq.interpretation.variant_classification.effect_features import read_effects, read_table
 from danq_cli.main import run
 
@@ -39,7 +42,7 @@ def variants(count: int, first: int = 1) -> pl.DataFrame:
 def write(
     path: Path, rows: pl.DataFrame, logit: np.ndarray, scores=("diff", "logit"), tracks=TRACKS
 ) -> Path:
-    """An output of `danq variants`, by its own writers; diff is a tenth of logit."""
+    """An output of `danq variants`, made by its own writers; diff is a tenth of logit."""
     layout = VariantLayout(tracks=tracks, groups=("",) * len(tracks), scores=tuple(scores))
     by_name = {"diff": logit / 10, "logit": logit, "alt": np.abs(logit)}
     extra = np.zeros((len(logit), len(layout.summaries)))
@@ -58,8 +61,8 @@ def write(
     return path
 
 
-def two_kinds(folder: Path, shift: float, count: int = 150) -> list[Path]:
-    """Functional variants, whose effects on Reb1 are larger by ``shift``, and others."""
+def functional_and_other(folder: Path, shift: float, count: int = 150) -> list[Path]:
+    """Functional variants, whose effects on Reb1 are larger by ``shift``, and other variants."""
     rng = np.random.default_rng(0)
     strong = rng.normal(0, 1, (count, 3))
     strong[:, 0] += shift * rng.choice([-1, 1], count)
@@ -71,7 +74,7 @@ def two_kinds(folder: Path, shift: float, count: int = 150) -> list[Path]:
 
 
 @pytest.mark.parametrize("name", ["a.h5", "a.tsv", "a.tsv.gz", "a.parquet"])
-def test_every_kind_of_output_gives_the_same_features(tmp_path: Path, name):
+def test_every_output_format_gives_the_same_features(tmp_path: Path, name):
     logit = np.random.default_rng(1).normal(0, 2, (12, 3)).astype(np.float32)
     path = write(tmp_path / name, variants(12), logit, ("alt", "diff", "logit"))
     features = read_effects(path)
@@ -82,8 +85,9 @@ def test_every_kind_of_output_gives_the_same_features(tmp_path: Path, name):
     assert features.variants.row(1) == ("chr2", 200, "rs2", "A", "GT")
 
 
-def test_a_signal_is_found_and_each_variant_is_held_out_once(tmp_path: Path):
-    report = classify_variants(two_kinds(tmp_path, 4.0), tmp_path / "out.tsv", folds=5)
+def test_a_signal_is_learned_and_each_variant_is_held_out_once(tmp_path: Path):
+    report = classify_variants(functional_and_other(tmp_path, 4.0), folds=5)
+    write_variant_classes(report, tmp_path / "out.tsv")
     assert report.result.pooled_auroc > 0.95
     table = pl.read_csv(tmp_path / "out.tsv", separator="\t", comment_prefix="#")
     assert table.height == 300
@@ -101,7 +105,7 @@ def test_a_signal_is_found_and_each_variant_is_held_out_once(tmp_path: Path):
 
 
 def test_the_sign_of_a_change_does_not_matter(tmp_path: Path):
-    """Functional effects of both signs lie around the others' and are told apart by size."""
+    """Functional effects have both signs and differ from the others in size only."""
     rng = np.random.default_rng(3)
     strong = 3 * rng.choice([-1, 1], (100, 3)) + rng.normal(0, 0.1, (100, 3))
     paths = [
@@ -112,41 +116,41 @@ def test_the_sign_of_a_change_does_not_matter(tmp_path: Path):
 
 
 @pytest.mark.parametrize("groups", ["chrom", "none"])
-def test_without_a_signal_chance_is_reported(groups):
+def test_without_a_signal_the_metrics_are_those_of_chance(groups):
     rng = np.random.default_rng(2)
     values = rng.normal(0, 1, (1200, 4)).astype(np.float32)
     labels = (rng.random(1200) < 0.3).astype(np.uint8)
     found = cross_validate(
         values, labels, [f"chr{n}" for n in rng.integers(0, 20, 1200)], folds=3, groups=groups
     )
-    # Over seeds the AUROC of 1,200 variants without a signal has mean .50 and deviation .03.
+    # Over seeds the AUROC of 1,200 variants without a signal has mean .50 and sd .03.
     assert abs(found.pooled_auroc - 0.5) < 0.09
     assert abs(found.pooled_aupr - found.base_rate) < 0.08
     assert abs(np.mean(found.auroc) - 0.5) < 0.09
 
 
-def test_a_group_effect_does_not_leak_through_groups():
-    """Features that only tell the contig predict labels of the same contig, not of others."""
+def test_groups_by_contig_prevent_leakage():
+    """Features that identify the contig predict labels on the same contig only."""
     rng = np.random.default_rng(5)
     contig = np.repeat(np.arange(30), 20)
     labels = np.repeat(rng.permutation([0, 1] * 15), 20).astype(np.uint8)
     values = np.stack([np.repeat(rng.normal(0, 1, 30), 20) for _ in range(4)], 1).astype(np.float32)
     chroms = [f"chr{n}" for n in contig]
-    apart = cross_validate(values, labels, chroms, folds=5, groups="none")
-    together = cross_validate(values, labels, chroms, folds=5, groups="chrom")
-    assert apart.pooled_auroc > 0.99
-    assert together.pooled_auroc < 0.8
+    ungrouped = cross_validate(values, labels, chroms, folds=5, groups="none")
+    grouped = cross_validate(values, labels, chroms, folds=5, groups="chrom")
+    assert ungrouped.pooled_auroc > 0.99
+    assert grouped.pooled_auroc < 0.8
 
 
-def test_the_seed_decides_everything(tmp_path: Path):
-    paths = two_kinds(tmp_path, 1.0)
+def test_the_same_seed_gives_the_same_result(tmp_path: Path):
+    paths = functional_and_other(tmp_path, 1.0)
     same = [classify_variants(paths, folds=3, seed=7).result.probability for _ in range(2)]
     np.testing.assert_array_equal(*same)
     other = classify_variants(paths, folds=3, seed=8).result.fold
     assert (other != classify_variants(paths, folds=3, seed=7).result.fold).any()
 
 
-def test_conservation_columns_are_features_and_may_have_gaps(tmp_path: Path):
+def test_conservation_columns_are_features_and_may_have_missing_values(tmp_path: Path):
     rng = np.random.default_rng(4)
     rows = pl.concat([variants(150), variants(150, 1000)])
     paths = [
@@ -164,7 +168,7 @@ def test_conservation_columns_are_features_and_may_have_gaps(tmp_path: Path):
     assert (plain.provenance["features"], better.provenance["features"]) == (6, 7)
 
 
-def test_unknown_conservation_may_be_written_in_any_usual_way(tmp_path: Path):
+def test_unknown_conservation_may_be_written_in_every_usual_way(tmp_path: Path):
     features = read_effects(write(tmp_path / "a.h5", variants(7), np.ones((7, 3))))
     keys = variants(7).select("chrom", "pos", "ref", "alt")
     words = ["NA", ".", "nan", "", "NaN", "n/a", "2.5"]
@@ -178,7 +182,7 @@ def test_unknown_conservation_may_be_written_in_any_usual_way(tmp_path: Path):
     assert found.values.dtype == np.float32
 
 
-def test_labels_of_one_file_and_further_variants(tmp_path: Path, capsys):
+def test_labels_for_one_file_and_further_variants(tmp_path: Path, capsys):
     rng = np.random.default_rng(6)
     marks = np.arange(200) % 2
     effects = rng.normal(0, 0.5, (200, 3)) + 4 * marks[:, None]
@@ -188,13 +192,13 @@ def test_labels_of_one_file_and_further_variants(tmp_path: Path, capsys):
     )
     labels = tmp_path / "labels.tsv"
     lines = [f"rs{n}\t{mark}" for n, mark in zip(range(1, 181), marks, strict=False)]
-    labels.write_text("# where they come from\nid\tlabel\n" + "\n".join(lines) + "\n")
+    labels.write_text("# comment\nid\tlabel\n" + "\n".join(lines) + "\n")
     out, applied = tmp_path / "out.tsv", tmp_path / "applied.tsv"
     words = ["classify-variants", str(scored), "--labels", str(labels), "--out", str(out)]
     words += ["--folds", "3", "--groups", "none", "--apply", str(new), str(applied)]
     assert run(words) == 0
     shown = capsys.readouterr()
-    assert "variants without a label are left out: 20" in shown.err
+    assert "left out 20 variants without a label" in shown.err
     assert "AUROC 1.0000" in shown.out
     assert pl.read_csv(out, separator="\t", comment_prefix="#").height == 180
     table = pl.read_csv(applied, separator="\t", comment_prefix="#")
@@ -209,21 +213,21 @@ def test_labels_of_one_file_and_further_variants(tmp_path: Path, capsys):
 def test_bad_files_are_refused(tmp_path: Path):
     good = write(tmp_path / "good.h5", variants(30), np.ones((30, 3)))
     one = write(tmp_path / "one.tsv", variants(9), np.ones((9, 3)), ("logit",))
-    with pytest.raises(InputError, match="no table of variant effects.*both scores"):
+    with pytest.raises(InputError, match="lacks columns of variant effects.*scores logit and diff"):
         read_effects(one)
     half = write(tmp_path / "half.h5", variants(9), np.ones((9, 3)), ("logit",))
     with pytest.raises(InputError, match="lacks the score diff"):
         read_effects(half)
-    spoilt = np.ones((9, 3))
-    spoilt[3, 1] = np.nan
-    nan = write(tmp_path / "nan.tsv", variants(9), spoilt)
+    with_nan = np.ones((9, 3))
+    with_nan[3, 1] = np.nan
+    nan = write(tmp_path / "nan.tsv", variants(9), with_nan)
     with pytest.raises(InputError, match="1 of 9 variants .* not a finite number") as caught:
         read_effects(nan)
     assert caught.value.record == "rs4"
-    cut = tmp_path / "cut.h5"
-    cut.write_bytes(good.read_bytes()[:-4000])
-    with pytest.raises(InputError, match="damaged or cut short"):
-        read_effects(cut)
+    truncated = tmp_path / "cut.h5"
+    truncated.write_bytes(good.read_bytes()[:-4000])
+    with pytest.raises(InputError, match="is damaged or truncated"):
+        read_effects(truncated)
     for name, text in (("empty.tsv", ""), ("text.tsv", "hello\n"), ("cut.parquet", "PAR1xxx")):
         (tmp_path / name).write_text(text)
         with pytest.raises(InputError):
@@ -232,27 +236,27 @@ def test_bad_files_are_refused(tmp_path: Path):
         read_effects(tmp_path / "none.h5")
 
 
-def test_variants_that_contradict_each_other_are_refused(tmp_path: Path):
+def test_conflicting_variants_are_refused(tmp_path: Path):
     a = write(tmp_path / "a.h5", variants(30), np.ones((30, 3)))
     b = write(tmp_path / "b.h5", variants(30, 29), np.ones((30, 3)))
-    with pytest.raises(InputError, match="2 variants are in") as caught:
+    with pytest.raises(InputError, match="2 variants are also in") as caught:
         classify_variants([a, b])
     assert caught.value.record == "chr5 2900 A C"
     twice = write(tmp_path / "twice.h5", variants(30)[[0, *range(30)]], np.ones((31, 3)))
     other = write(tmp_path / "other.h5", variants(30, 500), np.ones((30, 3)))
     with pytest.raises(InputError, match="2 rows name a variant"):
         classify_variants([other, twice])
-    foreign = write(tmp_path / "f.h5", variants(30, 500), np.ones((30, 2)), tracks=("x", "y"))
-    with pytest.raises(InputError, match="its tracks are not those of"):
-        classify_variants([a, foreign])
+    other_tracks = write(tmp_path / "f.h5", variants(30, 500), np.ones((30, 2)), tracks=("x", "y"))
+    with pytest.raises(InputError, match="its tracks differ from those of"):
+        classify_variants([a, other_tracks])
 
 
-def test_settings_that_cannot_work_are_refused(tmp_path: Path):
+def test_settings_with_too_few_variants_are_refused(tmp_path: Path):
     a = write(tmp_path / "a.h5", variants(30), np.ones((30, 3)))
     b = write(tmp_path / "b.h5", variants(30, 100), np.ones((30, 3)))
-    with pytest.raises(InputError, match="6 contigs cannot make 10 folds.*at most 6"):
+    with pytest.raises(InputError, match="on 6 contigs, too few for 10 folds.*at most 6"):
         classify_variants([a, b])
-    with pytest.raises(InputError, match="1 files of effects without labels"):
+    with pytest.raises(InputError, match="1 file of variant effects without labels"):
         classify_variants(a)
     few = write(tmp_path / "few.h5", variants(6, 500)[[0]], np.ones((1, 3)))
     with pytest.raises(InputError, match="1 other variants are too few for 3 folds"):
@@ -266,7 +270,7 @@ def test_settings_that_cannot_work_are_refused(tmp_path: Path):
         ("id\tlabel\nrs1\t1\nrs1\t0\n", "labels a variant twice"),
         ("id\tmark\nrs1\t1\n", "has no column 'label'"),
         ("name\tlabel\nrs1\t1\n", "has neither the columns chrom, pos, ref, alt nor id"),
-        ("id\tlabel\nrs9999\t1\n", "names none of the variants"),
+        ("id\tlabel\nrs9999\t1\n", "has none of the variants of"),
     ],
 )
 def test_bad_labels_are_refused(tmp_path: Path, text, problem):
@@ -279,17 +283,33 @@ def test_bad_labels_are_refused(tmp_path: Path, text, problem):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("chrom\tpos\tref\talt\n1\t1\tA\tC\n", "has no column of numbers"),
-        ("chrom\tpos\tref\talt\tx\nchr1\t100\tA\tC\thigh\n", "'x' holds other things"),
+        ("chrom\tpos\tref\talt\n1\t1\tA\tC\n", "has no numeric column"),
+        (
+            "chrom\tpos\tref\talt\tx\nchr1\t100\tA\tC\thigh\n",
+            "'x' has a value that is not a number",
+        ),
         ("chrom\tpos\tref\talt\tx\nchr1\t100\tA\tC\tinf\n", "chr1 100 A C': .*infinite"),
         ("chrom\tpos\tref\talt\tx\nchr1\t100\tA\tC\t-9e99\n", "chr1 100 A C': .*infinite"),
-        ("chrom\tpos\tref\talt\tx\nchr1\t101\tA\tC\t1\n", "holds none of the variants"),
+        ("chrom\tpos\tref\talt\tx\nchr1\t101\tA\tC\t1\n", "has none of the variants"),
         ("chrom\tpos\tref\tx\nchr1\t101\tA\t1\n", "has no column 'alt'"),
         ("chrom\tpos\tref\talt\tx\n" + "chr1\t100\tA\tC\t1\n" * 2, "2 rows name a variant"),
     ],
 )
 def test_bad_conservation_is_refused(tmp_path: Path, text, problem):
-    paths = two_kinds(tmp_path, 1.0, 20)
+    paths = functional_and_other(tmp_path, 1.0, 20)
     (tmp_path / "extra.tsv").write_text(text)
     with pytest.raises(InputError, match=problem):
         classify_variants(paths, folds=2, conservation=[tmp_path / "extra.tsv"])
+
+
+def test_the_command_has_the_defaults_of_the_function():
+    import inspect
+
+    from danq_cli.classify_variants import classify_variants as command
+
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(classify_variants).parameters.items()
+        if name in ("folds", "groups", "seed")
+    }
+    assert {one.name: one.default for one in command.params if one.name in defaults} == defaults

@@ -1,9 +1,9 @@
-"""Every figure of speed on the CPU, side by side, in one run.
+"""Measure danq's speed on the CPU.
 
-    python -m benchmarks [--out FILE.json] [--only PART ...] [--quick]
+    python -m benchmarks [--only NAME ...] [--quick] [--out FILE.json]
 
-Default sizes: DanQ with 919 tracks, 1000 bp, batch 256, 2 threads. ``--quick`` takes small sizes
-and seconds; its figures mean nothing.
+The default is DanQ with 919 tracks, 1000 bp, batches of 256 and 2 threads. ``--quick`` uses small
+sizes and takes seconds; its values do not describe danq's speed.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from __future__ import annotations
 import importlib
 import time
 
-from benchmarks.harness.command import options
-from benchmarks.harness.timing import machine, show, write
+from benchmarks.harness.arguments import make_parser
+from benchmarks.harness.machine import machine
+from benchmarks.harness.report import table, write_json
+from benchmarks.harness.timing import Measurement
 from danq.device import set_threads
 
-PARTS = (
+BENCHMARKS = (
     "inference",
     "training_step",
     "convolution",
@@ -26,40 +28,47 @@ PARTS = (
     "batch_loading",
     "data_wait",
 )
-"""Modules with a ``measure``; ``data_wait`` trains, so it comes last."""
-
-ONCE = {"data_wait"}
+"""Modules of `benchmarks.speed` with a function ``measure``."""
 
 
 def main() -> None:
-    parser = options(__doc__)
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
-    chosen = parser.parse_args()
-    set_threads(chosen.threads)
+    """Run the selected benchmarks, print their tables and write the JSON file."""
+    parser = make_parser(__doc__, "quick", "repeats", "threads", "out")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=BENCHMARKS,
+        default=BENCHMARKS,
+        metavar="NAME",
+        help=f"benchmarks to run, of {', '.join(BENCHMARKS)}",
+    )
+    args = parser.parse_args()
+    set_threads(args.threads)
     about = machine()
-    print(about["processor"], f"{chosen.threads} threads", about["versions"], sep=", ")
-    if chosen.quick:
-        print("Small sizes: the figures say that everything runs, not how fast.")
-    rows, seconds = [], {}
-    for name in PARTS:
-        if name in chosen.only:
-            begun = time.perf_counter()
-            measure = importlib.import_module(f"benchmarks.speed.{name}").measure
-            rounds = 1 if name in ONCE else chosen.rounds
-            part = measure(quick=chosen.quick, rounds=rounds)
-            rows += part
-            seconds[name] = time.perf_counter() - begun
-            print(f"\n{show(part)}", flush=True)
-    if chosen.out:
-        write(
-            chosen.out,
-            rows,
-            machine=about,
-            load_average_after=machine()["load_average"],
-            quick=chosen.quick,
-            rounds=chosen.rounds,
-            seconds=seconds,
-        )
+    print(about["processor"], f"{args.threads} threads", about["versions"], sep=", ")
+    if args.quick:
+        print("Small sizes: this run checks that everything works and does not measure speed.")
+    measurements: list[Measurement] = []
+    seconds: dict[str, float] = {}
+    for name in (name for name in BENCHMARKS if name in args.only):
+        start = time.perf_counter()
+        measure = importlib.import_module(f"benchmarks.speed.{name}").measure
+        rows = measure(quick=args.quick, repeats=args.repeats)
+        for row in rows:
+            row.benchmark = name
+        measurements += rows
+        seconds[name] = time.perf_counter() - start
+        print(f"\n{table(rows)}", flush=True)
+    write_json(
+        args.out,
+        {
+            "load_average_before": about["load_average"],
+            "quick": args.quick,
+            "repeats": args.repeats,
+            "seconds": seconds,
+            "measurements": measurements,
+        },
+    )
 
 
 if __name__ == "__main__":

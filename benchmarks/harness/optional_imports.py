@@ -1,9 +1,9 @@
-"""Use a few modules of danq on a machine that lacks most of the libraries danq asks for.
+"""Import some modules of danq where most of its dependencies are missing.
 
-A machine with a card often has torch and little else. What `speed.gpu` needs of danq computes
-with torch, numba and h5py alone, but the packages it lies in import more when they are entered,
-and shapes in signatures are jaxtyping's. Importing this module first makes room for that; where
-everything is installed it changes nothing.
+A machine with a GPU often has torch and few other libraries. The modules of danq that
+`benchmarks.speed.gpu` imports compute with torch, numba and h5py only, but the ``__init__`` of
+their packages imports more, and their signatures use jaxtyping. Importing this module first
+replaces both where the import fails.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ PACKAGES = ("danq.datasets", "danq.training")
 
 
 class _Shape:
-    """Stands for a jaxtyping annotation: ``Float[Tensor, "B T"]`` is ``Tensor``."""
+    """Replaces a jaxtyping annotation: ``Float[Tensor, "B T"]`` becomes ``Tensor``."""
 
     def __class_getitem__(cls, parts: tuple[Any, str]) -> Any:
         return parts[0]
 
 
-def _shapes() -> ModuleType:
+def _jaxtyping() -> ModuleType:
     def find(name: str) -> type[_Shape]:
-        if name.startswith("_"):  # such as __file__, which inspect asks every module for
+        if name.startswith("_"):  # inspect requests __file__ of every module
             raise AttributeError(name)
         return _Shape
 
@@ -37,8 +37,8 @@ def _shapes() -> ModuleType:
     return module
 
 
-def _without_front(name: str) -> ModuleType:
-    """A package whose modules can be imported, its own ``__init__`` left out."""
+def _without_init(name: str) -> ModuleType:
+    """A package whose modules can be imported but whose ``__init__`` does not run."""
     spec = importlib.util.find_spec(name)
     assert spec is not None
     assert spec.submodule_search_locations is not None
@@ -48,13 +48,13 @@ def _without_front(name: str) -> ModuleType:
     return package
 
 
-def make_room() -> list[str]:
-    """Put stand-ins where imports fail for want of a library; names of what was replaced."""
+def replace_missing() -> list[str]:
+    """Replace modules whose import fails because a library is missing, and return their names."""
     replaced = []
     try:
         importlib.import_module("jaxtyping")
     except ModuleNotFoundError:
-        sys.modules["jaxtyping"] = _shapes()
+        sys.modules["jaxtyping"] = _jaxtyping()
         replaced.append("jaxtyping")
     for name in PACKAGES:
         try:
@@ -62,9 +62,9 @@ def make_room() -> list[str]:
         except ModuleNotFoundError as error:
             if (error.name or "").startswith("danq"):
                 raise
-            sys.modules[name] = _without_front(name)
+            sys.modules[name] = _without_init(name)
             replaced.append(name)
     return replaced
 
 
-REPLACED = make_room()
+REPLACED = replace_missing()

@@ -1,7 +1,7 @@
-"""The straightforward DanQ in plain PyTorch that danq is measured against, and the same in danq.
+"""DanQ in plain PyTorch, as the reference, and the same model made of danq's blocks.
 
-The yardstick is written from the paper alone and shares no code with danq: it reads one-hot
-floats and keeps to torch's own layers. ``matched`` gives both with the same weights.
+The reference model follows the paper and shares no code with danq. It reads one-hot floats and
+uses torch's own layers.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Size:
-    """Numbers of a DanQ and of a batch; the defaults are the paper's, batch apart."""
+class ModelSize:
+    """Hyperparameters and batch size; the defaults are the paper's, except for the batch."""
 
     tracks: int = 919
     length: int = 1000
@@ -35,17 +35,17 @@ class Size:
 
     @property
     def steps(self) -> int:
-        """Time steps that the LSTM reads."""
+        """Time steps of the LSTM."""
         return (self.length - self.width + 1) // self.pool
 
     @property
     def conv_flop(self) -> int:
-        """Operations of the convolution, forward, one window; a product and a sum are two."""
+        """Operations of the convolution for one window, forward."""
         return 2 * (self.length - self.width + 1) * self.filters * 4 * self.width
 
     @property
     def lstm_flop(self) -> int:
-        """Operations of the LSTM's products, both directions."""
+        """Operations of the LSTM's matrix products, both directions."""
         return 2 * 2 * self.steps * 4 * self.hidden * (self.filters + self.hidden)
 
     @property
@@ -55,17 +55,25 @@ class Size:
 
     @property
     def flop(self) -> int:
-        """All of them; a training step takes three times as many."""
+        """All operations; a training step takes three times as many."""
         return self.conv_flop + self.lstm_flop + self.dense_flop
 
+    @property
+    def parameters(self) -> int:
+        """Number of parameters; torch's LSTM has two biases."""
+        conv = self.filters * (4 * self.width + 1)
+        lstm = 8 * self.hidden * (self.filters + self.hidden + 2)
+        dense = self.dense * (self.steps * 2 * self.hidden + 1)
+        return conv + lstm + dense + self.tracks * (self.dense + 1)
 
-QUICK = Size(tracks=11, length=200, filters=24, width=11, pool=7, hidden=16, dense=20, batch=6)
+
+QUICK = ModelSize(tracks=11, length=200, filters=24, width=11, pool=7, hidden=16, dense=20, batch=6)
 
 
-class Yardstick(nn.Module):
+class ReferenceModel(nn.Module):
     """DanQ (Quang & Xie, 2016): one-hot ``(B, 4, L)`` to logits ``(B, K)``."""
 
-    def __init__(self, size: Size, *, dropout: bool = True) -> None:
+    def __init__(self, size: ModelSize, *, dropout: bool = True) -> None:
         super().__init__()
         self.conv = nn.Conv1d(4, size.filters, size.width)
         self.pool = nn.MaxPool1d(size.pool)
@@ -82,23 +90,23 @@ class Yardstick(nn.Module):
         return self.output(torch.relu(self.dense(x)))
 
 
-def danq_module(size: Size, *, dropout: bool = True) -> CnnRnn:
-    """The same out of danq's blocks: codes ``(B, L)`` to logits ``(B, K)``."""
+def danq_module(size: ModelSize, *, dropout: bool = True) -> CnnRnn:
+    """The same model from danq's blocks: codes ``(B, L)`` to logits ``(B, K)``."""
     first = OneHotConv(size.filters, size.width, pool=size.pool)
     rnn = Recurrent(size.filters, size.hidden)
     pooling = Flatten(rnn.out_features, size.steps)
     head = MultiLabel(Mlp(pooling.out_features, (size.dense,)), size.tracks)
-    drops = (0.2, 0.5) if dropout else (0.0, 0.0)
-    return CnnRnn(first, rnn, pooling, head, encoder_dropout=drops[0], temporal_dropout=drops[1])
+    rates = (0.2, 0.5) if dropout else (0.0, 0.0)
+    return CnnRnn(first, rnn, pooling, head, encoder_dropout=rates[0], temporal_dropout=rates[1])
 
 
-def danq_model(size: Size, module: CnnRnn) -> Model:
-    """A module of `danq_module` as a model whose tracks have names."""
-    # Here alone, for danq.models needs more than a machine with a card may have.
+def danq_model(size: ModelSize, module: CnnRnn) -> Model:
+    """A module of `danq_module` as a model with named tracks."""
+    # Imported here because a machine with a GPU may lack what danq.models needs.
     from danq.models import Model, ModelSpec
     from danq.models.architecture import Architecture
 
-    numbers = Architecture(
+    architecture = Architecture(
         filters=size.filters,
         width=size.width,
         pool=size.pool,
@@ -107,7 +115,7 @@ def danq_model(size: Size, module: CnnRnn) -> Model:
     )
     spec = ModelSpec(
         preset="danq",
-        architecture=numbers,
+        architecture=architecture,
         tracks=tuple(f"track{number}" for number in range(size.tracks)),
         groups=("",) * size.tracks,
         window=size.length,
@@ -116,25 +124,25 @@ def danq_model(size: Size, module: CnnRnn) -> Model:
     return Model(module.eval(), spec)
 
 
-def matched(size: Size, *, dropout: bool = True, seed: int = 0) -> tuple[Yardstick, CnnRnn]:
+def matched_models(
+    size: ModelSize, *, dropout: bool = True, seed: int = 0
+) -> tuple[ReferenceModel, CnnRnn]:
     """Both models with the same random weights."""
     torch.manual_seed(seed)
-    plain, ours = Yardstick(size, dropout=dropout), danq_module(size, dropout=dropout)
-    pairs = list(zip(_weights(plain), ours.parameters(), strict=True))
-    with torch.no_grad():
-        for source, target in pairs:
-            target.copy_(source)
-    return plain, ours
+    reference, danq = ReferenceModel(size, dropout=dropout), danq_module(size, dropout=dropout)
+    copy_weights(reference, danq)
+    return reference, danq
 
 
-def _weights(plain: Yardstick) -> list[nn.Parameter]:
-    """The yardstick's parameters in the order of danq's: layers as they come, weight, bias."""
-    layers = (plain.conv, plain.lstm, plain.dense, plain.output)
-    return [parameter for layer in layers for parameter in layer.parameters()]
+@torch.no_grad()
+def copy_weights(source: nn.Module, target: nn.Module) -> None:
+    """Copy parameters between modules whose parameters have the same order and shapes."""
+    for one, other in zip(source.parameters(), target.parameters(), strict=True):
+        other.copy_(one)
 
 
-def random_codes(size: Size, windows: int, seed: int = 0, unknown: float = 0.01) -> np.ndarray:
-    """``(windows, L)`` uint8 codes, a share of them unknown."""
+def random_codes(size: ModelSize, windows: int, seed: int = 0, unknown: float = 0.01) -> np.ndarray:
+    """``(windows, L)`` uint8 codes, of which the fraction ``unknown`` is N."""
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 4, (windows, size.length), dtype=np.uint8)
     codes[rng.random(codes.shape, dtype=np.float32) < unknown] = 4
@@ -142,7 +150,7 @@ def random_codes(size: Size, windows: int, seed: int = 0, unknown: float = 0.01)
 
 
 def one_hot(codes: np.ndarray) -> Tensor:
-    """``(B, 4, L)`` float32; an unknown base is four zeros."""
+    """``(B, 4, L)`` float32; N is four zeros."""
     rows = F.one_hot(torch.from_numpy(codes).long(), 5)[..., :4]
     return rows.permute(0, 2, 1).float().contiguous()
 
@@ -150,3 +158,17 @@ def one_hot(codes: np.ndarray) -> Tensor:
 def difference(one: Tensor, other: Tensor) -> float:
     """Largest absolute difference."""
     return float((one.detach().float() - other.detach().float()).abs().max())
+
+
+def gradient_difference(reference: nn.Module, module: nn.Module) -> float:
+    """Largest difference of a gradient, divided by the reference's largest gradient.
+
+    The division is by the largest gradient of the same parameter.
+    """
+    worst = 0.0
+    for one, other in zip(reference.parameters(), module.parameters(), strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        scale = float(one.grad.abs().max()) or 1.0
+        worst = max(worst, difference(one.grad, other.grad) / scale)
+    return worst

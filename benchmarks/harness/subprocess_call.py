@@ -1,8 +1,7 @@
-"""A call in a process of its own.
+"""Make a call repeatedly in another process.
 
-danq keeps freed memory while it works (`danq._memory`), and what lies free in its process
-afterwards would serve torch's layers too. The yardstick runs apart, and has what a script that
-never saw danq has.
+danq keeps freed memory while it computes (`danq._memory`), and torch's layers in the same process
+would profit from it. The reference model therefore runs in a separate process.
 """
 
 from __future__ import annotations
@@ -17,45 +16,45 @@ import torch
 from danq.device import set_threads
 
 
-class Apart:
-    """A call that is built and made in another process.
+class SubprocessCall:
+    """A call that runs in another process.
 
     Parameters
     ----------
     build
-        Function of a module, to be found there by its name, that returns the call.
+        Function of a module that returns the call.
     arguments
-        What it is given.
+        Arguments of ``build``.
     """
 
     def __init__(self, build: Callable[..., Callable[[], Any]], *arguments: Any) -> None:
         context = multiprocessing.get_context("spawn")
-        self._end, other = context.Pipe()
+        self._connection, other = context.Pipe()
         self._process = context.Process(
             target=_serve, args=(other, build, arguments, torch.get_num_threads()), daemon=True
         )
         self._process.start()
         other.close()
-        self._end.recv()
+        self._connection.recv()
 
     def __call__(self) -> None:
-        """Make the call, and wait for its end."""
-        self._end.send(True)
-        self._end.recv()
+        """Make the call and wait until it returns."""
+        self._connection.send(True)
+        self._connection.recv()
 
     def close(self) -> None:
         """End the process."""
-        self._end.send(False)
+        self._connection.send(False)
         self._process.join()
-        self._end.close()
+        self._connection.close()
 
 
 def _serve(
-    end: Connection, build: Callable[..., Callable[[], Any]], arguments: tuple, threads: int
+    connection: Connection, build: Callable[..., Callable[[], Any]], arguments: tuple, threads: int
 ) -> None:
     set_threads(threads)
     call = build(*arguments)
-    end.send("ready")
-    while end.recv():
+    connection.send("ready")
+    while connection.recv():
         call()
-        end.send("done")
+        connection.send("done")

@@ -1,6 +1,9 @@
-"""Random labelled windows in memory, of any size."""
+"""Random labelled windows and peak files."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +16,7 @@ CONTIGS = 10
 def random_dataset(
     bases: int, windows: int, tracks: int, *, window: int = 1000, bin_size: int = 200, seed: int = 0
 ) -> Dataset:
-    """Random genome of ten contigs, random windows, about 2 % of labels positive."""
+    """Random windows of a random genome; about 2 % of the labels are positive."""
     rng = np.random.default_rng(seed)
     length = bases // CONTIGS // 4 * 4
     edge = np.arange(CONTIGS) * length + min(1000, length // 10)
@@ -28,9 +31,9 @@ def random_dataset(
     size = (tracks + 7) // 8
     packed = np.zeros((windows, size), dtype=np.uint8)
     for row in range(0, windows, 1 << 16):
-        part = packed[row : row + (1 << 16)]
-        hit = rng.random(part.shape, dtype=np.float32) < 0.15
-        part[hit] = 1 << rng.integers(0, 8, int(hit.sum()), dtype=np.uint8)
+        block = packed[row : row + (1 << 16)]
+        positive = rng.random(block.shape, dtype=np.float32) < 0.15
+        block[positive] = 1 << rng.integers(0, 8, int(positive.sum()), dtype=np.uint8)
     packed[:, -1] &= (1 << (tracks - 8 * (size - 1))) - 1
     return Dataset(
         genome=genome,
@@ -47,3 +50,12 @@ def random_dataset(
         stride=bin_size,
         min_overlap=0.5,
     )
+
+
+def write_peaks(
+    path: Path, names: Sequence[str], contig: np.ndarray, start: np.ndarray, end: np.ndarray
+) -> None:
+    """Write sorted peaks as BED; ``contig`` holds indices of ``names``."""
+    order = np.lexsort((start, contig))
+    rows = zip(contig[order].tolist(), start[order].tolist(), end[order].tolist(), strict=True)
+    path.write_text("".join(f"{names[c]}\t{low}\t{high}\n" for c, low, high in rows))

@@ -1,93 +1,58 @@
-"""The share of its time that a training on yeast spends waiting for data.
+"""Share of the training time on yeast that is spent waiting for data.
 
-    python -m benchmarks.speed.data_wait [--quick]
-
-danq-small by the default recipe on a part of the real yeast set, one epoch. The data folder is
-named by DANQ_SHARED_DATA; without it there is nothing to measure.
+danq-small trains with the default recipe on a subset of the yeast data set for one epoch.
+DANQ_SHARED_DATA gives the folder of the data; without it this benchmark is skipped.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import os
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness.timing import Row, skipped
-from benchmarks.studies.yeast import CONFIG, ROOT, write_sheet
-from danq.datasets import Dataset, build_dataset
-from danq.training import read_config, train
+from benchmarks.harness.timing import Measurement, summarise
+from benchmarks.harness.yeast_data import CONFIG, YEAST, yeast_dataset
+from danq.datasets import Dataset
+from danq.training import train
 
-PART, NAME = "training on yeast", "time spent waiting for data"
+METRIC = "training on yeast, time spent waiting for data"
 
 
-def measure(*, quick: bool = False, rounds: int = 1) -> list[Row]:
-    """Per cent of the training's time, validation left out, of ``rounds`` trainings."""
-    folder = Path(os.environ.get("DANQ_SHARED_DATA", ROOT.parent / "shared/data"))
-    if not (folder / "yeast").is_dir():
-        return [skipped(PART, NAME, "DANQ_SHARED_DATA names no folder with yeast data")]
-    with tempfile.TemporaryDirectory() as name:
-        work = Path(name)
-        dataset = _dataset(folder / "yeast", work, 1_024 if quick else 51_200)
-        changes = {"epochs": 1, **({"seed_filters": "none"} if quick else {})}
-        results = [
-            train(
-                dataset,
-                out=work / f"run{number}",
-                config=CONFIG,
-                recipe_changes=changes,
-                seed=number,
-                device="cpu",
-                evaluate=False,
-            )
-            for number in range(rounds)
+def measure(*, quick: bool = False, repeats: int = 1) -> list[Measurement]:
+    """Percentage of the time of one training run, validation excluded."""
+    if not YEAST.is_dir():
+        return [
+            Measurement(METRIC, note="skipped: DANQ_SHARED_DATA names no folder with yeast data")
         ]
-    shares = sorted(100 * result.waited for result in results)
-    row = Row(
-        PART,
-        NAME,
-        shares[len(shares) // 2],
-        "%",
-        low=shares[0],
-        high=shares[-1],
-        target=3.0,
-        at_most=True,
-    )
-    row.details = {
-        "windows": len(dataset.indices("train")),
-        "seconds": [result.seconds for result in results],
-    }
-    return [row]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        dataset = subset(Dataset.open(yeast_dataset(folder)), 1_024 if quick else 51_200)
+        result = train(
+            dataset,
+            out=folder / "run",
+            config=CONFIG,
+            recipe_changes={"epochs": 1, **({"seed_filters": "none"} if quick else {})},
+            device="cpu",
+            evaluate=False,
+        )
+    details = {"windows": len(dataset.indices("train")), "seconds": result.seconds}
+    return [
+        summarise(METRIC, [100 * result.waited], "%", target=3.0, at_most=True, details=details)
+    ]
 
 
-def _dataset(yeast: Path, work: Path, windows: int) -> Dataset:
-    """The benchmark's yeast set with ``windows`` training windows and an eighth for validation."""
-    write_sheet(yeast, work / "tracks.tsv")
-    build_dataset(
-        work / "yeast.h5",
-        yeast / "genome/sacCer3.fa.gz",
-        work / "tracks.tsv",
-        **read_config(CONFIG).data,
-    )
-    whole = Dataset.open(work / "yeast.h5")
+def subset(dataset: Dataset, windows: int) -> Dataset:
+    """Random training windows, and an eighth as many validation windows."""
     rng = np.random.default_rng(0)
     counts = {"train": windows, "valid": windows // 8}
-    parts = [
-        rng.permutation(whole.indices(split))[:count] for split, count in sorted(counts.items())
-    ]
+    parts = [rng.permutation(dataset.indices(split))[:count] for split, count in counts.items()]
     rows = np.sort(np.concatenate(parts))
     return dataclasses.replace(
-        whole,
-        contig=whole.contig[rows],
-        start=whole.start[rows],
-        split=whole.split[rows],
-        packed=np.ascontiguousarray(whole.packed[rows]),
+        dataset,
+        contig=dataset.contig[rows],
+        start=dataset.start[rows],
+        split=dataset.split[rows],
+        packed=np.ascontiguousarray(dataset.packed[rows]),
     )
-
-
-if __name__ == "__main__":
-    from benchmarks.harness.command import main
-
-    main(measure, __doc__)

@@ -1,20 +1,18 @@
-"""DanQ on a GPU: plain PyTorch in eager fp32 and bf16 against danq, and one epoch with its data.
+"""DanQ on a GPU: the reference model in fp32 and bf16 against danq, and one training epoch.
 
     python -m benchmarks.speed.gpu [--out FILE.json] [--device cuda] [--quick]
 
-Runs unattended; it needs torch, lightning, numba, h5py and click. A measurement that fails (too
-little memory, say) becomes a line that says so, and the others go on. All models have the same
-weights; the plain ones read one-hot floats that lie on the device, danq reads codes.
+It needs torch, lightning, numba, h5py and click. A measurement that fails, for example because
+memory is too small, is reported in its row, and the next one starts. All models have the same
+weights. The reference model reads one-hot floats on the device; danq reads codes.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,83 +20,93 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.harness.optional_imports import REPLACED  # before anything of danq
+from benchmarks.harness.arguments import make_parser
+from benchmarks.harness.optional_imports import REPLACED  # before any module of danq
 from benchmarks.harness.reference_model import (
     QUICK,
-    Size,
+    ModelSize,
     danq_module,
-    matched,
+    matched_models,
     one_hot,
     random_codes,
 )
+from benchmarks.harness.report import write_json
 from benchmarks.harness.synthetic_data import random_dataset
-from benchmarks.harness.timing import machine, write
-from benchmarks.speed.device_peaks import abilities, least_bytes, parameters, repeat, synchronize
+from benchmarks.speed.device_peaks import device_peaks, mean_seconds, minimum_traffic, synchronize
 from danq.datasets.batches import Batches
 from danq.datasets.dataset import Dataset
 from danq.device import Precision, autocast, resolve_device, set_threads
 from danq.training.device_batches import DeviceBatches, device_bytes
 
 BATCHES = (100, 1024, 4096)
-PLAIN: dict[str, Precision] = {"eager fp32": "fp32", "eager bf16": "bf16"}
-EPOCH_WINDOWS, EPOCH_BASES = 4_400_000, 3_000_000_000
-BATCH_OF_EPOCH = 4096
-COMPARED = 64
+REFERENCE: dict[str, Precision] = {"reference fp32": "fp32", "reference bf16": "bf16"}
+EPOCH_WINDOWS, EPOCH_BASES, EPOCH_BATCH = 4_400_000, 3_000_000_000, 4096
+COMPARED_WINDOWS = 64
 
 
 @dataclasses.dataclass
-class Line:
-    """One line of the table.
+class GpuMeasurement:
+    """One row of the table.
 
     Attributes
     ----------
-    work
+    task
         "inference" or "training".
-    variant
-        Which model, in which arithmetic.
+    model
+        Model and precision.
     batch
-        Windows in a batch.
+        Windows per batch.
     windows_per_second
-        The figure; None where ``failed`` says why there is none.
-    matrix_share, memory_share
-        Parts of the bf16 matrix rate and of the copy rate that this run measured. Memory counts
-        the bytes that must cross it at the least.
-    against_bf16
-        Times the eager bf16 model's speed.
+        Speed; None if ``failed`` gives a reason.
+    matrix_fraction, memory_fraction
+        Fractions of the bf16 matrix rate and of the copy rate that this run measured. The memory
+        traffic is the minimum that any implementation needs.
+    speedup_over_bf16
+        Ratio to the speed of the reference model in bf16.
     """
 
-    work: str
-    variant: str
+    task: str
+    model: str
     batch: int
     windows_per_second: float | None = None
-    matrix_share: float | None = None
-    memory_share: float | None = None
-    against_bf16: float | None = None
+    matrix_fraction: float | None = None
+    memory_fraction: float | None = None
+    speedup_over_bf16: float | None = None
     failed: str = ""
 
+    def __str__(self) -> str:
+        start = f"{self.task:<10} {self.model:<14} {self.batch:>6}"
+        if self.windows_per_second is None:
+            return f"{start}  failed: {self.failed}"
+        ratio = "" if self.speedup_over_bf16 is None else f"{self.speedup_over_bf16:8.2f} x"
+        return (
+            f"{start} {self.windows_per_second:>12,.0f} {100 * (self.matrix_fraction or 0):>8.1f} %"
+            f" {100 * (self.memory_fraction or 0):>8.1f} % {ratio}"
+        )
 
-def variants(device: torch.device, also: list[str]) -> list[str]:
-    """Names of what is measured; compiled and graphed models need a CUDA device."""
-    extra = [f"danq {name}" for name in also] if device.type == "cuda" else []
-    return [*PLAIN, "danq", *extra]
+
+HEADER = (
+    f"{'':10} {'':14} {'batch':>6} {'windows/s':>12} {'of matrix':>10} {'of memory':>10}"
+    f" {'to reference bf16':>10}"
+)
 
 
-def model(variant: str, size: Size, x: Tensor, *, training: bool) -> tuple[nn.Module, Precision]:
-    """A variant on the device of its input ``x``, and the arithmetic it computes in."""
-    plain, ours = matched(size)
-    module: nn.Module = plain if variant in PLAIN else ours
+def build_model(name: str, size: ModelSize, x: Tensor, *, training: bool) -> nn.Module:
+    """A model on the device of its input ``x``."""
+    reference, danq = matched_models(size)
+    module: nn.Module = reference if name in REFERENCE else danq
     module.to(x.device).train(training)
-    if variant == "danq compiled":
-        module = torch.compile(module)  # pyright: ignore[reportAssignmentType]
-    if variant == "danq graph":
-        # Graphs must not refer to weights that autocast keeps only as long as its block.
+    if name == "danq compiled":
+        return torch.compile(module)  # pyright: ignore[reportReturnType]
+    if name == "danq graph":
+        # A CUDA graph must not use weights that autocast's cache frees at the end of its block.
         with torch.autocast(x.device.type, dtype=torch.bfloat16, cache_enabled=False):
-            module = torch.cuda.make_graphed_callables(module, (x,))  # pyright: ignore
-    return module, PLAIN.get(variant, "bf16")
+            return torch.cuda.make_graphed_callables(module, (x,))  # pyright: ignore
+    return module
 
 
-def forward(module: nn.Module, x: Tensor, precision: Precision) -> Callable[[], Tensor]:
-    """A call that gives the probabilities of one batch."""
+def predict_call(module: nn.Module, x: Tensor, precision: Precision) -> Callable[[], Tensor]:
+    """A call that returns the probabilities of one batch."""
 
     @torch.inference_mode()
     def call() -> Tensor:
@@ -108,15 +116,14 @@ def forward(module: nn.Module, x: Tensor, precision: Precision) -> Callable[[], 
     return call
 
 
-def optimizer_of(module: nn.Module, *, fused: bool) -> torch.optim.Optimizer:
-    """AdamW; the plain models take torch's default kind, danq the fused one."""
-    return torch.optim.AdamW(module.parameters(), lr=1e-4, fused=fused or None)
-
-
-def step(
-    module: nn.Module, optimizer: torch.optim.Optimizer, precision: Precision
+def train_call(
+    module: nn.Module, precision: Precision, *, fused: bool = True
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """A call that trains on one batch of inputs and uint8 labels; it gives the loss."""
+    """A call that trains on one batch of inputs and uint8 labels, and returns the loss.
+
+    The optimiser is AdamW: fused for danq, torch's default implementation for the reference model.
+    """
+    optimizer = torch.optim.AdamW(module.parameters(), lr=1e-4, fused=fused or None)
 
     def call(x: Tensor, labels: Tensor) -> Tensor:
         optimizer.zero_grad(set_to_none=True)
@@ -130,200 +137,180 @@ def step(
     return call
 
 
-def inputs(variant: str, size: Size, batch: int, device: torch.device) -> Tensor:
-    """One batch as a variant reads it: one-hot floats, or codes."""
-    codes = random_codes(size, batch)
-    return (one_hot(codes) if variant in PLAIN else torch.from_numpy(codes)).to(device)
-
-
 def measure(
-    work: str, variant: str, size: Size, batch: int, device: torch.device, seconds: float
+    task: str, name: str, size: ModelSize, batch: int, device: torch.device, seconds: float
 ) -> float:
-    """Windows a second."""
-    training = work == "training"
-    x = inputs(variant, size, batch, device)
-    module, precision = model(variant, size, x, training=training)
+    """Windows per second."""
+    training = task == "training"
+    codes = random_codes(size, batch)
+    x = (one_hot(codes) if name in REFERENCE else torch.from_numpy(codes)).to(device)
+    module = build_model(name, size, x, training=training)
+    precision = REFERENCE.get(name, "bf16")
     if not training:
-        return batch / repeat(forward(module, x, precision), device, seconds)
+        return batch / mean_seconds(predict_call(module, x, precision), device, seconds)
     labels = (torch.rand(batch, size.tracks, device=device) < 0.02).to(torch.uint8)
-    fused = variant not in PLAIN
-    train = step(module, optimizer_of(module, fused=fused), precision)
-    return batch / repeat(lambda: train(x, labels), device, seconds)
+    train = train_call(module, precision, fused=name not in REFERENCE)
+    return batch / mean_seconds(lambda: train(x, labels), device, seconds)
 
 
-def table(
-    size: Size,
+def measure_all(
+    size: ModelSize,
     batches: tuple[int, ...],
     device: torch.device,
-    card: dict[str, Any],
-    also: list[str],
+    peaks: dict[str, Any],
+    models: list[str],
     seconds: float,
-) -> Iterator[Line]:
-    """Every variant, batch and kind of work, each line as it is done."""
-    for work in ("inference", "training"):
-        for batch in batches:
-            eager_bf16 = None
-            for variant in variants(device, also):
-                line = Line(work, variant, batch)
-                try:
-                    speed = measure(work, variant, size, batch, device, seconds)
-                except RuntimeError as error:  # torch's own, out of memory among them
-                    line.failed = str(error).splitlines()[0][:120]
-                    yield line
-                    continue
-                finally:
-                    if device.type == "cuda":
-                        torch.cuda.empty_cache()
-                training = work == "training"
-                itemsize = 4 if PLAIN.get(variant) == "fp32" else 2
-                eager_bf16 = speed if variant == "eager bf16" else eager_bf16
-                line.windows_per_second = speed
-                flop = size.flop * (3 if training else 1)
-                line.matrix_share = speed * flop / card["bf16_tflops"] / 1e12
-                moved = least_bytes(size, batch, itemsize, training=training)
-                line.memory_share = speed / batch * moved / card["copy_gbytes"] / 1e9
-                line.against_bf16 = speed / eager_bf16 if eager_bf16 else None
-                yield line
+) -> Iterator[GpuMeasurement]:
+    """Measure every task, batch size and model."""
+    for task, batch in ((task, batch) for task in ("inference", "training") for batch in batches):
+        training = task == "training"
+        bf16 = None
+        for name in models:
+            row = GpuMeasurement(task, name, batch)
+            try:
+                speed = measure(task, name, size, batch, device, seconds)
+            except RuntimeError as error:  # for example, out of memory
+                row.failed = str(error).splitlines()[0][:120]
+                yield row
+                continue
+            finally:
+                if device.type == "cuda":
+                    torch.cuda.empty_cache()
+            bf16 = speed if name == "reference bf16" else bf16
+            itemsize = 4 if REFERENCE.get(name) == "fp32" else 2
+            traffic = minimum_traffic(size, batch, itemsize, training=training)
+            flop = size.flop * (3 if training else 1)
+            row.windows_per_second = speed
+            row.matrix_fraction = speed * flop / peaks["bf16_tflops"] / 1e12
+            row.memory_fraction = speed / batch * traffic / peaks["copy_gbytes"] / 1e9
+            row.speedup_over_bf16 = speed / bf16 if bf16 else None
+            yield row
 
 
-def agreement(size: Size, device: torch.device) -> dict[str, float]:
-    """Largest difference of danq's probabilities from the eager fp32 model's, by arithmetic."""
-    codes = random_codes(size, COMPARED, seed=1)
-    plain, ours = matched(size)
+def differences_from_reference(size: ModelSize, device: torch.device) -> dict[str, float]:
+    """Largest difference of danq's probabilities from the reference model's in fp32."""
+    codes = random_codes(size, COMPARED_WINDOWS, seed=1)
     hot, x = one_hot(codes).to(device), torch.from_numpy(codes).to(device)
-    plain.to(device).eval()
-    ours.to(device).eval()
-    expected = forward(plain, hot, "fp32")()
+    reference, danq = (module.to(device).eval() for module in matched_models(size))
+    expected = predict_call(reference, hot, "fp32")()
     precisions: tuple[Precision, ...] = ("fp32", "bf16")
-    return {name: float((forward(ours, x, name)() - expected).abs().max()) for name in precisions}
+    return {
+        name: float((predict_call(danq, x, name)() - expected).abs().max()) for name in precisions
+    }
 
 
-def epoch(dataset: Dataset, size: Size, batch: int, device: torch.device) -> dict[str, Any]:
-    """Train on every window once, data gathered on the device; and the feeding by itself."""
-    begun = time.perf_counter()
-    indices = np.arange(len(dataset))
-    feed = DeviceBatches(
-        dataset,
-        indices,
-        batch,
-        shuffle=True,
-        reverse_complement=True,
-        max_shift=20,
-        seed=1,
-        device=device,
-    )
-    synchronize(device)
-    told: dict[str, Any] = {
+def measure_epoch(
+    dataset: Dataset, size: ModelSize, batch: int, device: torch.device
+) -> dict[str, Any]:
+    """Time of one training epoch with batches from the device, and of these batches alone."""
+    result: dict[str, Any] = {
         "windows": len(dataset),
         "batch": batch,
         "gbytes_on_device": device_bytes(dataset) / 1e9,
-        "upload_s": time.perf_counter() - begun,
     }
-    begun = time.perf_counter()
-    for _ in feed.epoch(1):
-        pass
-    synchronize(device)
-    told["feeding_alone_s"] = time.perf_counter() - begun
-    module = danq_module(size).to(device).train()
-    optimizer = optimizer_of(module, fused=True)
-    train = step(module, optimizer, "bf16")
-    for codes, labels in _first(feed.epoch(2), 3):
+
+    @contextlib.contextmanager
+    def timed(name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        synchronize(device)
+        result[name] = time.perf_counter() - start
+
+    with timed("upload_seconds"):
+        batches = DeviceBatches(
+            dataset,
+            np.arange(len(dataset)),
+            batch,
+            shuffle=True,
+            reverse_complement=True,
+            max_shift=20,
+            seed=1,
+            device=device,
+        )
+    with timed("batches_seconds"):
+        for _ in batches.epoch(1):
+            pass
+    train = train_call(danq_module(size).to(device).train(), "bf16")
+    for codes, labels in _first(batches.epoch(2), 3):
         train(codes, labels)
     synchronize(device)
-    begun, loss = time.perf_counter(), None
-    for codes, labels in feed.epoch(0):
-        loss = train(codes, labels)
-    synchronize(device)
-    told["epoch_s"] = time.perf_counter() - begun
-    told["last_loss"] = None if loss is None else float(loss)
-    told["host_fed"] = host_fed(dataset, batch, device)
-    return told
+    loss = None
+    with timed("epoch_seconds"):
+        for codes, labels in batches.epoch(0):
+            loss = train(codes, labels)
+    result["last_loss"] = None if loss is None else float(loss)
+    result["host_windows_per_second"] = host_rate(dataset, batch, device)
+    return result
 
 
-def host_fed(dataset: Dataset, batch: int, device: torch.device) -> dict[str, float]:
-    """Windows a second that the host's loader brings to the device through pinned memory."""
+def host_rate(dataset: Dataset, batch: int, device: torch.device) -> float:
+    """Windows per second that the host's batch loader copies to the device."""
     loader = Batches(
         dataset, np.arange(len(dataset)), batch, shuffle=True, reverse_complement=True, max_shift=20
     )
-    begun, windows = None, 0
+    start, windows = None, 0
     for codes, labels in _first(loader.epoch(0), 200):
         for array in (codes, labels):
             tensor = torch.from_numpy(array)
             tensor = tensor.pin_memory() if device.type == "cuda" else tensor
             tensor.to(device, non_blocking=True)
-        if begun is None:  # the first batch waits for kernels to compile
-            begun = time.perf_counter()
+        if start is None:  # the first batch includes compilation
+            start = time.perf_counter()
             continue
         windows += len(codes)
     synchronize(device)
-    seconds = time.perf_counter() - (begun or 0.0)
-    return {"windows_per_second": windows / seconds if windows else 0.0}
+    seconds = time.perf_counter() - (start or 0.0)
+    return windows / seconds if windows else 0.0
 
 
 def _first(batches: Iterator[Any], count: int) -> Iterator[Any]:
-    """The first few batches; the thread behind them ends."""
+    """The first batches of an epoch; then its thread is closed."""
     with contextlib.closing(batches) as opened:  # pyright: ignore[reportArgumentType]
         for _, batch in zip(range(count), opened, strict=False):
             yield batch
 
 
-def show(line: Line) -> str:
-    """A line of the table as text."""
-    start = f"{line.work:<10} {line.variant:<14} {line.batch:>6}"
-    if line.windows_per_second is None:
-        return f"{start}  failed: {line.failed}"
-    against = "" if line.against_bf16 is None else f"{line.against_bf16:8.2f} x"
-    return (
-        f"{start} {line.windows_per_second:>12,.0f} {100 * (line.matrix_share or 0):>8.1f} %"
-        f" {100 * (line.memory_share or 0):>8.1f} % {against}"
-    )
-
-
-def options() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--quick", action="store_true", help="small sizes: seconds, no figures")
-    parser.add_argument("--seconds", type=float, default=2.0, help="time for each measurement")
-    parser.add_argument(
-        "--also", nargs="*", choices=("compiled", "graph"), default=[], help="more forms of danq"
-    )
-    parser.add_argument("--epoch-windows", type=int, default=EPOCH_WINDOWS, help="0 for no epoch")
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--out", type=Path, help="JSON file to write")
-    return parser
-
-
 def main() -> None:
-    chosen = options().parse_args()
-    set_threads(chosen.threads)
-    device = resolve_device(chosen.device)
-    size, batches = (QUICK, (4, 8)) if chosen.quick else (Size(), BATCHES)
-    card = abilities(device, quick=chosen.quick)
-    told: dict[str, Any] = {"machine": machine(), "card": card, "quick": chosen.quick}
-    told["parameters"] = parameters(size)
-    told["stood_in_for"] = REPLACED
-    told["largest_difference"] = agreement(size, device)
-    print(
-        f"{card['name']}: {card['bf16_tflops']:,.3g} TFLOP/s in bf16, "
-        f"{card['copy_gbytes']:,.3g} GB/s; torch {card['torch']}\n"
-        f"{'':10} {'':14} {'batch':>6} {'windows/s':>12} {'of matrix':>10} {'of memory':>10}"
-        f" {'to eager bf16':>10}"
+    """Measure the device and the models, print the table and write the JSON file."""
+    parser = make_parser(__doc__, "quick", "threads", "out", threads=None)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--seconds", type=float, default=2.0, help="time of each measurement")
+    parser.add_argument(
+        "--also", nargs="*", choices=("compiled", "graph"), default=[], help="further danq models"
     )
-    lines = []
-    seconds = 0.05 if chosen.quick else chosen.seconds
-    for line in table(size, batches, device, card, chosen.also, seconds):
-        print(show(line), flush=True)
-        lines.append(line)
-    windows = min(chosen.epoch_windows, 400) if chosen.quick else chosen.epoch_windows
+    parser.add_argument("--epoch-windows", type=int, default=EPOCH_WINDOWS, help="0: no epoch")
+    args = parser.parse_args()
+    set_threads(args.threads)
+    device = resolve_device(args.device)
+    size, batches = (QUICK, (4, 8)) if args.quick else (ModelSize(), BATCHES)
+    peaks = device_peaks(device, quick=args.quick)
+    content: dict[str, Any] = {
+        "device": peaks,
+        "quick": args.quick,
+        "parameters": size.parameters,
+        "replaced_imports": REPLACED,
+        "largest_difference": differences_from_reference(size, device),
+    }
+    print(
+        f"{peaks['name']}: {peaks['bf16_tflops']:,.3g} TFLOP/s in bf16, "
+        f"{peaks['copy_gbytes']:,.3g} GB/s; torch {peaks['torch']}\n{HEADER}"
+    )
+    also = args.also if device.type == "cuda" else []
+    models = [*REFERENCE, "danq", *(f"danq {name}" for name in also)]
+    content["measurements"] = []
+    for row in measure_all(
+        size, batches, device, peaks, models, 0.05 if args.quick else args.seconds
+    ):
+        print(row, flush=True)
+        content["measurements"].append(row)
+    windows = min(args.epoch_windows, 400) if args.quick else args.epoch_windows
     if windows:
-        bases = 100_000 if chosen.quick else EPOCH_BASES
+        bases = 100_000 if args.quick else EPOCH_BASES
         dataset = random_dataset(bases, windows, size.tracks, window=size.length)
-        told["epoch"] = epoch(dataset, size, 64 if chosen.quick else BATCH_OF_EPOCH, device)
-        print(", ".join(f"{name} {value}" for name, value in told["epoch"].items()))
-    if chosen.out:
-        write(chosen.out, [], **told, lines=[dataclasses.asdict(line) for line in lines])
+        batch = 64 if args.quick else EPOCH_BATCH
+        content["epoch"] = measure_epoch(dataset, size, batch, device)
+        print(", ".join(f"{name} {value}" for name, value in content["epoch"].items()))
+    write_json(args.out, content)
 
 
 if __name__ == "__main__":

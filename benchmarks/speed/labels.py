@@ -1,11 +1,9 @@
-"""Labels of bins against bedtools, and letters of FASTA to codes.
+"""Labels of bins against bedtools, and FASTA letters to codes.
 
-    python -m benchmarks.speed.labels [--quick]
-
-Labels: from peak files on disk to one bit a bin and track. bedtools does the same work with
-``bedtools coverage -sorted``: the bases of each bin that a track's peaks cover. Its text is thrown
-away, so comparing the cover with half a bin costs it nothing. It is timed on a few of the tracks
-and its time scaled up by their number.
+danq turns peak files into one bit per bin and track. bedtools does the same work with
+``bedtools coverage -sorted``, which counts the bases of each bin that a track's peaks cover. Its
+output is discarded, so comparing the coverage with half a bin takes no time. bedtools is timed on a
+few tracks, and its time is scaled up to all of them.
 """
 
 from __future__ import annotations
@@ -14,13 +12,14 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness.timing import Row, alternate, compare, skipped
+from benchmarks.harness.synthetic_data import write_peaks
+from benchmarks.harness.timing import Measurement, speedup, summarise, time_alternately
 from danq.datasets.bin_grid import Geometry, Grid
 from danq.datasets.label_bits import set_bits
 from danq.datasets.peak_labels import find_positives
@@ -29,19 +28,19 @@ from danq.genome.bin_coverage import least_cover
 from danq.genome.fasta import read_fasta
 from danq.genome.nucleotide_codes import decode, encode
 
-PART, NAME = "labels", "peak files to labels, against bedtools"
+METRIC = "peak files to labels, against bedtools"
 BIN, OVERLAP = 200, 0.5
 
 
 @dataclass(frozen=True)
-class Case:
-    """A genome's contigs and how many peaks lie on it."""
+class PeakSet:
+    """Size of a genome and of its simulated peaks."""
 
     contigs: int
     length: int
     tracks: int
     peaks: int
-    compared: int
+    bedtools_tracks: int
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -49,59 +48,65 @@ class Case:
         return {f"chr{number + 1}": self.length for number in range(self.contigs)}
 
 
-# A tenth of a human genome with a tenth of the peaks of a track of DeepSEA's set.
-FULL = Case(contigs=12, length=25_000_000, tracks=64, peaks=5_000, compared=3)
-SMALL = Case(contigs=3, length=100_050, tracks=5, peaks=120, compared=2)
+# A tenth of a human genome with a tenth of the peaks of a track of DeepSEA's data set.
+FULL = PeakSet(contigs=12, length=25_000_000, tracks=64, peaks=5_000, bedtools_tracks=3)
+SMALL = PeakSet(contigs=3, length=100_050, tracks=5, peaks=120, bedtools_tracks=2)
 
 
-def measure(*, quick: bool = False, rounds: int = 3) -> list[Row]:
-    """Labels against bedtools, then GB a CPU second of turning letters into codes."""
+def measure(*, quick: bool = False, repeats: int = 3) -> list[Measurement]:
+    """Speed-up over bedtools, and GB of letters encoded per CPU second."""
     with tempfile.TemporaryDirectory() as name:
         return [
-            _labels(Path(name), SMALL if quick else FULL, rounds),
-            *_encoding(Path(name), 10**6 if quick else 2 * 10**8, rounds),
+            _labels(Path(name), SMALL if quick else FULL, repeats),
+            *_encoding(Path(name), 10**6 if quick else 2 * 10**8, repeats),
         ]
 
 
-def _labels(folder: Path, case: Case, rounds: int) -> Row:
+def _labels(folder: Path, peak_set: PeakSet, repeats: int) -> Measurement:
     if shutil.which("bedtools") is None:
-        return skipped(PART, NAME, "bedtools is not installed")
-    _write(folder, case)
-    listed = find_tracks(folder / "tracks")
-    some = listed[:: max(1, len(listed) // case.compared)][: case.compared]
-    labels = danq_labels(case, listed)
-    wrong = 0
+        return Measurement(METRIC, note="skipped: bedtools is not installed")
+    _write_files(folder, peak_set)
+    tracks = find_tracks(folder / "tracks")
+    count = peak_set.bedtools_tracks
+    some = tracks[:: max(1, len(tracks) // count)][:count]
+    labels = danq_labels(peak_set, tracks)
+    different = 0
     for track in some:
-        expected = _cover(folder, track) >= least_cover(BIN, OVERLAP)
-        number = listed.index(track)
-        got = labels[:, number // 8] >> (number % 8) & 1
-        wrong += int(np.count_nonzero(expected != got))
+        expected = _coverage(folder, track) >= least_cover(BIN, OVERLAP)
+        index = tracks.index(track)
+        own = labels[:, index // 8] >> (index % 8) & 1
+        different += int(np.count_nonzero(expected != own))
 
     def bedtools() -> None:
         for track in some:
-            _coverage(folder, track, subprocess.DEVNULL)
+            _bedtools(folder, track, subprocess.DEVNULL)
 
-    spent = alternate(
-        {"bedtools": bedtools, "danq": lambda: danq_labels(case, listed)}, rounds, warm=0
+    seconds = time_alternately(
+        {"bedtools": bedtools, "danq": lambda: danq_labels(peak_set, tracks)},
+        repeats,
+        warm_up=False,
     )
-    scaled = [seconds * len(listed) / len(some) for seconds in spent["bedtools"]]
-    row = compare(PART, NAME, scaled, spent["danq"], target=20.0)
     version = subprocess.run(["bedtools", "--version"], capture_output=True, text=True, check=True)
-    row.details = {
-        "bins": labels.shape[0],
-        "tracks": len(listed),
-        "peaks_per_track": case.peaks,
-        "bedtools": version.stdout.strip(),
-        "bedtools_tracks_timed": len(some),
-        "labels_that_differ": wrong,
-    }
-    return row
+    return speedup(
+        METRIC,
+        [one * len(tracks) / len(some) for one in seconds["bedtools"]],
+        seconds["danq"],
+        target=20.0,
+        details={
+            "bins": labels.shape[0],
+            "tracks": len(tracks),
+            "peaks_per_track": peak_set.peaks,
+            "bedtools": version.stdout.strip(),
+            "bedtools_tracks_timed": len(some),
+            "different_labels": different,
+        },
+    )
 
 
-def danq_labels(case: Case, tracks: Sequence[Track]) -> np.ndarray:
-    """``(bins, ceil(K / 8))`` uint8 labels of every bin, read from the tracks' files."""
-    grid = Grid.over(case.sizes, Geometry(1000, BIN))
-    positives = find_positives(tracks, grid, case.sizes, OVERLAP, None)
+def danq_labels(peak_set: PeakSet, tracks: Sequence[Track]) -> np.ndarray:
+    """``(bins, ceil(K / 8))`` uint8 labels of every bin, read from the peak files."""
+    grid = Grid.over(peak_set.sizes, Geometry(1000, BIN))
+    positives = find_positives(tracks, grid, peak_set.sizes, OVERLAP, None)
     packed = np.zeros((grid.fate.size, (len(tracks) + 7) // 8), dtype=np.uint8)
     split, counts = np.zeros(grid.fate.size, dtype=np.uint8), np.zeros(1, dtype=np.int64)
     for number, bins in enumerate(positives.bins):
@@ -109,72 +114,60 @@ def danq_labels(case: Case, tracks: Sequence[Track]) -> np.ndarray:
     return packed
 
 
-def _write(folder: Path, case: Case, seed: int = 0) -> None:
-    """Sorted peaks of every track, all bins, and the contigs' lengths."""
+def _write_files(folder: Path, peak_set: PeakSet, seed: int = 0) -> None:
+    """Write the peaks of every track, all bins, and the contigs' lengths."""
     rng = np.random.default_rng(seed)
-    names = sorted(case.sizes)
+    length, names = peak_set.length, sorted(peak_set.sizes)
     (folder / "tracks").mkdir()
-    (folder / "genome.txt").write_text("".join(f"{name}\t{case.length}\n" for name in names))
-    with (folder / "bins.bed").open("w") as handle:
-        for name in names:
-            starts = range(0, case.length - BIN + 1, BIN)
-            handle.write("".join(f"{name}\t{start}\t{start + BIN}\n" for start in starts))
-    for track in range(case.tracks):
-        contig = np.sort(rng.integers(0, len(names), case.peaks))
-        start = rng.integers(0, case.length - 400, case.peaks)
-        end = start + rng.integers(150, 400, case.peaks)
-        order = np.lexsort((start, contig))
-        rows = zip(contig[order], start[order], end[order], strict=True)
-        text = "".join(f"{names[c]}\t{low}\t{high}\n" for c, low, high in rows)
-        (folder / "tracks" / f"track{track:03d}.bed").write_text(text)
+    (folder / "genome.txt").write_text("".join(f"{name}\t{length}\n" for name in names))
+    starts = np.arange(0, length - BIN + 1, BIN)
+    contig, start = np.repeat(np.arange(len(names)), len(starts)), np.tile(starts, len(names))
+    write_peaks(folder / "bins.bed", names, contig, start, start + BIN)
+    for track in range(peak_set.tracks):
+        contig = rng.integers(0, len(names), peak_set.peaks)
+        start = rng.integers(0, length - 400, peak_set.peaks)
+        end = start + rng.integers(150, 400, peak_set.peaks)
+        write_peaks(folder / "tracks" / f"track{track:03d}.bed", names, contig, start, end)
 
 
-def _coverage(folder: Path, track: Track, out: int) -> bytes:
+def _bedtools(folder: Path, track: Track, out: int) -> bytes:
     bins, contigs = str(folder / "bins.bed"), str(folder / "genome.txt")
     command = ["bedtools", "coverage", "-sorted", "-g", contigs, "-a", bins, "-b", str(track.path)]
     return subprocess.run(command, stdout=out, check=True).stdout
 
 
-def _cover(folder: Path, track: Track) -> np.ndarray:
-    """Bases covered in each bin, by bedtools, contigs in the order of their numbers."""
+def _coverage(folder: Path, track: Track) -> np.ndarray:
+    """Covered bases of each bin according to bedtools, contigs ordered by number."""
     cover: dict[str, list[int]] = {}
-    for line in _coverage(folder, track, subprocess.PIPE).splitlines():
+    for line in _bedtools(folder, track, subprocess.PIPE).splitlines():
         fields = line.split(b"\t")
         cover.setdefault(fields[0].decode(), []).append(int(fields[4]))
     return np.concatenate([cover[name] for name in sorted(cover, key=lambda name: int(name[3:]))])
 
 
-def _encoding(folder: Path, letters: int, rounds: int) -> list[Row]:
-    """One thread; CPU seconds, so that other programs do not count."""
+def _encoding(folder: Path, letters: int, repeats: int) -> list[Measurement]:
+    """Rates of one thread in CPU seconds, on which other programs have no influence."""
     rng = np.random.default_rng(0)
     text = np.frombuffer(b"ACGTacgtN", dtype=np.uint8)[rng.integers(0, 9, letters)]
     sequence = text.tobytes()
     path = folder / "letters.fa"
-    lines = [sequence[at : at + 60] for at in range(0, letters, 60)]
+    lines = (sequence[at : at + 60] for at in range(0, letters, 60))
     path.write_bytes(b">one\n" + b"\n".join(lines) + b"\n")
-    del lines
     codes = encode(sequence)
-    right = decode(codes[:1000]) == sequence[:1000].decode().upper()
-    same = all(np.array_equal(codes, read) for _, read in read_fasta(path))
-    rows = [_rate("letters in memory to codes", letters, lambda: encode(sequence), rounds)]
-    rows.append(_rate("FASTA file to codes", letters, lambda: list(read_fasta(path)), rounds))
-    for row in rows:
-        row.target = 1.0
-        row.details["codes_right"] = bool(right and same)
+    correct = decode(codes[:1000]) == sequence[:1000].decode().upper() and all(
+        np.array_equal(codes, read) for _, read in read_fasta(path)
+    )
+    calls: dict[str, Callable[[], object]] = {
+        "letters in memory to codes": lambda: encode(sequence),
+        "FASTA file to codes": lambda: list(read_fasta(path)),
+    }
+    rows = []
+    for metric, call in calls.items():
+        rates = []
+        for _ in range(repeats):
+            start = time.process_time()
+            call()
+            rates.append(letters / max(1e-9, time.process_time() - start) / 1e9)
+        details = {"correct_codes": correct}
+        rows.append(summarise(metric, rates, "GB/s per core", target=1.0, details=details))
     return rows
-
-
-def _rate(name: str, letters: int, call, rounds: int) -> Row:
-    rates = []
-    for _ in range(rounds):
-        begun = time.process_time()
-        call()
-        rates.append(letters / max(1e-9, time.process_time() - begun) / 1e9)
-    rates.sort()
-    return Row(PART, name, rates[len(rates) // 2], "GB/s a core", low=rates[0], high=rates[-1])
-
-
-if __name__ == "__main__":
-    from benchmarks.harness.command import main
-
-    main(measure, __doc__)

@@ -1,9 +1,7 @@
-"""AUROC and average precision of all tracks against scikit-learn, in one run.
+"""AUROC and average precision of all tracks against scikit-learn.
 
-    python -m benchmarks.speed.ranking_metrics [--quick]
-
-455,024 windows and 919 tracks, as in DeepSEA's test set. scikit-learn is timed on a few of the
-tracks and its time scaled up by their number.
+The scores have the size of DeepSEA's test set: 455,024 windows and 919 tracks. scikit-learn is
+timed on a few tracks, and its time is scaled up to all of them.
 """
 
 from __future__ import annotations
@@ -14,15 +12,18 @@ import numpy as np
 import sklearn
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from benchmarks.harness.timing import Row, alternate, compare, peak_bytes
+from benchmarks.harness.peak_memory import peak_bytes
+from benchmarks.harness.timing import Measurement, speedup, time_alternately
 from danq.evaluation.metrics import rank
 
-PART = "ranking"
-WINDOWS, TRACKS, COMPARED = 455_024, 919, 16
+WINDOWS, TRACKS, SKLEARN_TRACKS = 455_024, 919, 16
 
 
-def make(windows: int, tracks: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Scores like a model's (bf16-like ties in every other track) and labels of 0.5-10 %."""
+def random_scores(windows: int, tracks: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and labels; 0.5-10 % of labels are positive.
+
+    Every other track is rounded to bfloat16, so that scores are tied as in a model's output.
+    """
     rng = np.random.default_rng(seed)
     scores = np.empty((windows, tracks), np.float32)
     labels = np.empty((windows, tracks), np.uint8)
@@ -37,43 +38,46 @@ def make(windows: int, tracks: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return scores, labels
 
 
-def measure(*, quick: bool = False, rounds: int = 3) -> list[Row]:
-    """Ratio of times, memory over the score matrix, and the largest difference."""
+def measure(*, quick: bool = False, repeats: int = 3) -> list[Measurement]:
+    """Speed-up, largest difference, and memory relative to the score matrix."""
     windows, tracks = (4_000, 12) if quick else (WINDOWS, TRACKS)
-    scores, labels = make(windows, tracks, 1)
-    some = np.linspace(0, tracks - 1, min(COMPARED, tracks)).astype(int)
+    scores, labels = random_scores(windows, tracks, 1)
+    some = np.linspace(0, tracks - 1, min(SKLEARN_TRACKS, tracks)).astype(int)
 
-    def theirs() -> np.ndarray:
+    def scikit_learn() -> np.ndarray:
         pairs = ((labels[:, k], scores[:, k]) for k in some)
         return np.array([(roc_auc_score(y, x), average_precision_score(y, x)) for y, x in pairs])
 
     rank(scores[:100], labels[:100])  # compiles
-    ranking, grown = peak_bytes(lambda: rank(scores, labels))
-    off = float(np.abs(np.stack([ranking.auroc[some], ranking.aupr[some]], 1) - theirs()).max())
-    spent = alternate({"sklearn": theirs, "danq": lambda: rank(scores, labels)}, rounds, warm=0)
-    scaled = [seconds * tracks / some.size for seconds in spent["sklearn"]]
-    row = compare(PART, "AUROC + average precision", scaled, spent["danq"], target=20.0, goal=40.0)
-    row.details = {
-        "windows": windows,
-        "tracks": tracks,
-        "sklearn_tracks_timed": int(some.size),
-        "sklearn": sklearn.__version__,
-        "seconds_per_track": statistics.median(spent["danq"]) / tracks,
-    }
-    rows = [
-        row,
-        Row(PART, "largest difference", off, "", target=1e-12, at_most=True),
-    ]
-    held = Row(PART, "memory over the score matrix", target=3.0, at_most=True)
-    if grown is None:
-        held.note = "skipped: the peak of memory cannot be read on this system"
+    ranking, growth = peak_bytes(lambda: rank(scores, labels))
+    own = np.stack([ranking.auroc[some], ranking.aupr[some]], 1)
+    largest = float(np.abs(own - scikit_learn()).max())
+    seconds = time_alternately(
+        {"scikit-learn": scikit_learn, "danq": lambda: rank(scores, labels)},
+        repeats,
+        warm_up=False,
+    )
+    memory = Measurement("memory relative to score matrix", target=3.0, at_most=True)
+    if growth is None:
+        memory.note = "skipped: this system does not report the peak memory"
     else:
-        held.value = (scores.nbytes + labels.nbytes + grown) / scores.nbytes
-        held.note = "scores, labels and what the call takes beside them"
-    return [*rows, held]
-
-
-if __name__ == "__main__":
-    from benchmarks.harness.command import main
-
-    main(measure, __doc__)
+        memory.value = (scores.nbytes + labels.nbytes + growth) / scores.nbytes
+        memory.note = "scores, labels and working memory"
+    return [
+        speedup(
+            "AUROC and average precision",
+            [one * tracks / some.size for one in seconds["scikit-learn"]],
+            seconds["danq"],
+            target=20.0,
+            goal=40.0,
+            details={
+                "windows": windows,
+                "tracks": tracks,
+                "sklearn_tracks_timed": int(some.size),
+                "sklearn": sklearn.__version__,
+                "seconds_per_track": statistics.median(seconds["danq"]) / tracks,
+            },
+        ),
+        Measurement("largest difference", largest, "", target=1e-12, at_most=True),
+        memory,
+    ]

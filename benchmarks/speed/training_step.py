@@ -1,11 +1,8 @@
-"""A training step of DanQ: forward, loss, backward and optimiser step, against the yardstick.
+"""Training step: forward, loss, backward and optimiser, against the reference model.
 
-    python -m benchmarks.speed.training_step [--quick]
-
-A call takes a few steps in a row, danq's under `danq._memory.kept_memory` as `danq train` does.
-
-Both take the same fused AdamW with the same settings, so the ratio owes nothing to the optimiser.
-The yardstick computes in eager float32 on one-hot floats that are ready.
+Each call takes a few steps. danq's run with kept memory (`danq._memory.kept_memory`), as in
+training. Both models use the same fused AdamW. The reference model reads one-hot floats, whose
+preparation is not timed.
 """
 
 from __future__ import annotations
@@ -20,76 +17,59 @@ from torch import Tensor, nn
 
 from benchmarks.harness.reference_model import (
     QUICK,
-    Size,
+    ModelSize,
     difference,
-    matched,
+    gradient_difference,
+    matched_models,
     one_hot,
     random_codes,
 )
-from benchmarks.harness.subprocess_call import Apart
-from benchmarks.harness.timing import Row, alternate, compare, share
-from benchmarks.speed.inference import of_limit
-from benchmarks.speed.matrix_products import Limit
+from benchmarks.harness.subprocess_call import SubprocessCall
+from benchmarks.harness.timing import Measurement
+from benchmarks.speed.matrix_products import Targets, measure_precisions
 from danq._memory import kept_memory
 from danq.core import CnnRnn
 from danq.device import Precision, autocast
 
-PART = "training step"
-ASKED: dict[Precision, tuple[float, float]] = {"fp32": (1.7, 2.0), "bf16": (3.2, 4.0)}
+TARGETS: dict[Precision, Targets] = {
+    "fp32": Targets(1.7, goal=2.0),
+    "bf16": Targets(3.2, goal=4.0),
+}
 STEPS = 4
-CPU = torch.device("cpu")
 
 
-def measure(*, quick: bool = False, rounds: int = 5) -> list[Row]:
-    """Ratios and shares of the limit of one step on one batch."""
-    size = QUICK if quick else Size()
+def measure(*, quick: bool = False, repeats: int = 5) -> list[Measurement]:
+    """Speed-up and percentage of the limit for steps on one batch."""
+    size = QUICK if quick else ModelSize()
     codes = random_codes(size, size.batch)
     labels = (torch.rand(size.batch, size.tracks) < 0.02).float()
-    off = {name: agreement(size, name) for name in ASKED}
-    x = torch.from_numpy(codes)
-    limits = {name: Limit(size, name, training=True) for name in ASKED}
-    ours, other = matched(size)[1], matched(size)[1]
-    calls: dict[str, Callable[[], object]] = {
-        "yardstick": Apart(yardstick, size, codes, labels, "fp32"),
-        "yardstick bf16": Apart(yardstick, size, codes, labels, "bf16"),
-        "fp32": step(ours, x, labels, "fp32"),
-        "bf16": step(other, x, labels, "bf16"),
-        **{f"{name} limit": limit for name, limit in limits.items()},
+    differences = {name: differences_from_reference(size, name) for name in TARGETS}
+    calls = {
+        **{
+            f"reference {name}": SubprocessCall(reference_steps, size, codes, labels, name)
+            for name in TARGETS
+        },
+        **{
+            name: training_steps(matched_models(size)[1], torch.from_numpy(codes), labels, name)
+            for name in TARGETS
+        },
     }
-    spent = {
-        name: [one / (1 if name.endswith("limit") else STEPS) for one in times]
-        for name, times in alternate(calls, rounds).items()
-    }
-    rows = []
-    for name, (target, goal) in ASKED.items():
-        row = compare(PART, name, spent["yardstick"], spent[name], target=target, goal=goal)
-        row.details = {
-            "windows_per_second": size.batch / (row.ours or 1),
-            **off[name],
-            "all_s": spent[name],
-            "yardstick_all_s": spent["yardstick"],
-        }
-        rows.append(row)
-        row = share(PART, f"{name}, of the limit", spent[f"{name} limit"], spent[name])
-        work = 3 * (size.lstm_flop + size.dense_flop)
-        row.details = of_limit(limits[name], work, size.batch, row)
-        rows.append(row)
-    against = "bf16 against the yardstick under bf16 autocast"
-    rows.append(compare(PART, against, spent["yardstick bf16"], spent["bf16"]))
-    return rows
+    return measure_precisions(
+        size, calls, TARGETS, differences, batches=STEPS, training=True, repeats=repeats
+    )
 
 
-def yardstick(
-    size: Size, codes: np.ndarray, labels: Tensor, precision: Precision
-) -> Callable[[], object]:
-    """Steps of the yardstick, its one-hot input ready."""
-    return step(matched(size)[0], one_hot(codes), labels, precision)
+def reference_steps(
+    size: ModelSize, codes: np.ndarray, labels: Tensor, precision: Precision
+) -> Callable[[], None]:
+    """Training steps of the reference model on one-hot windows that are ready."""
+    return training_steps(matched_models(size)[0], one_hot(codes), labels, precision)
 
 
-def step(
+def training_steps(
     module: nn.Module, x: Tensor, labels: Tensor, precision: Precision
-) -> Callable[[], object]:
-    """A call that takes `STEPS` steps of training on one batch."""
+) -> Callable[[], None]:
+    """A call that takes `STEPS` training steps on one batch."""
     module.train()
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-4, weight_decay=1e-2, fused=True)
 
@@ -97,39 +77,31 @@ def step(
         with kept_memory() if isinstance(module, CnnRnn) else nullcontext():
             for _ in range(STEPS):
                 optimizer.zero_grad(set_to_none=True)
-                with autocast(x.device, precision):
-                    logits = module(x)
-                F.binary_cross_entropy_with_logits(logits.float(), labels).backward()
+                loss_of(module, x, labels, precision).backward()
                 optimizer.step()
 
     return call
 
 
-def agreement(size: Size, precision: Precision) -> dict[str, float]:
-    """Largest differences of loss and gradients from the yardstick's, dropout off.
+def loss_of(module: nn.Module, x: Tensor, labels: Tensor, precision: Precision) -> Tensor:
+    """Binary cross-entropy, its model computed in a precision."""
+    with autocast(x.device, precision):
+        logits = module(x)
+    return F.binary_cross_entropy_with_logits(logits.float(), labels)
 
-    Gradients are compared parameter by parameter, each difference divided by the yardstick's
-    largest gradient of that parameter.
-    """
-    plain, ours = matched(size, dropout=False)
+
+def differences_from_reference(size: ModelSize, precision: Precision) -> dict[str, float]:
+    """Largest differences of loss and gradients from the reference model's, without dropout."""
+    reference, module = matched_models(size, dropout=False)
     codes = random_codes(size, size.batch)
     labels = (torch.rand(size.batch, size.tracks) < 0.02).float()
-    loss = F.binary_cross_entropy_with_logits(plain(one_hot(codes)), labels)
-    loss.backward()
-    with autocast(CPU, precision):
-        logits = ours(torch.from_numpy(codes))
-    own = F.binary_cross_entropy_with_logits(logits.float(), labels)
-    own.backward()
-    worst = 0.0
-    for one, other in zip(plain.parameters(), ours.parameters(), strict=True):
-        assert one.grad is not None
-        assert other.grad is not None
-        scale = float(one.grad.abs().max()) or 1.0
-        worst = max(worst, difference(one.grad, other.grad) / scale)
-    return {"loss_difference": difference(loss, own), "largest_gradient_difference": worst}
-
-
-if __name__ == "__main__":
-    from benchmarks.harness.command import main
-
-    main(measure, __doc__)
+    losses = (
+        loss_of(reference, one_hot(codes), labels, "fp32"),
+        loss_of(module, torch.from_numpy(codes), labels, precision),
+    )
+    for loss in losses:
+        loss.backward()
+    return {
+        "loss_difference": difference(*losses),
+        "largest_gradient_difference": gradient_difference(reference, module),
+    }

@@ -1,11 +1,8 @@
-"""Variant effects: `danq variants` on 10,000 SNVs against danq's plain engine.
+"""Variant effects: `danq.score_variants` on 10,000 SNVs against full evaluation.
 
-    python -m benchmarks.speed.variants [--quick]
-
-SNVs on a random genome, one strand, tolerance 0, all tracks and scores to HDF5 or Parquet. The
-plain engine evaluates the reference and the alternate window of a fifth of the SNVs, scaled up.
-"Writing" is the share of a run's time in which output is written; "besides the model" all that is
-not spent in the model: loading it, reading, windows, scores and writing.
+The SNVs are in a random genome. They are scored on one strand at tolerance 0; all tracks and
+scores are written to HDF5 or Parquet. The full evaluation predicts the reference and alternate
+windows of a fifth of the SNVs, and its time is scaled up.
 """
 
 from __future__ import annotations
@@ -18,8 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness.reference_model import QUICK, Size, danq_model, matched, random_codes
-from benchmarks.harness.timing import Row, alternate, compare
+from benchmarks.harness.reference_model import (
+    QUICK,
+    ModelSize,
+    danq_model,
+    matched_models,
+    random_codes,
+)
+from benchmarks.harness.timing import Measurement, speedup, summarise, time_alternately
+from danq.device import Precision
 from danq.genome.nucleotide_codes import decode
 from danq.inference.engine.forward import predict_codes
 from danq.inference.engine.incremental import Incremental
@@ -27,34 +31,32 @@ from danq.inference.variants.score import score_variants
 from danq.models import save_model
 from danq.models.run_options import RunOptions
 
-PART = "variants"
-PLAIN = {"fp32": 1.25, "bf16": None}
+FULL_TARGETS: dict[Precision, float | None] = {"fp32": 1.25, "bf16": None}
 SELENE = 141.0
-"""Variants a second of Selene 0.6.0, one strand, 919 tracks, on a machine of this kind."""
-OVER_SELENE = {"fp32": 2.3, "bf16": 4.5}
-SHARE = 5
+"""Variants per second of Selene 0.6.0, one strand, 919 tracks, on a similar machine."""
+SELENE_TARGETS: dict[Precision, float] = {"fp32": 2.3, "bf16": 4.5}
+FRACTION = 5
 
 
-def measure(*, quick: bool = False, rounds: int = 3) -> list[Row]:
-    """Ratios to the plain engine, variants a second, and the share of time besides the model."""
-    size, count = (QUICK, 40) if quick else (Size(), 10_000)
-    module = matched(size, dropout=False)[1]
-    windows = random_codes(size, 2 * count // SHARE, unknown=0)
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder)
-        model = out / "model.safetensors"
-        save_model(model, module, danq_model(size, module).spec)
-        write_inputs(out, count, size.length)
-        besides: dict[str, list[float]] = {"h5": [], "parquet": []}
-        writing: dict[str, list[float]] = {"h5": [], "parquet": []}
+def measure(*, quick: bool = False, repeats: int = 3) -> list[Measurement]:
+    """Speed-up over full evaluation and Selene, and the time spent outside the model."""
+    size, count = (QUICK, 40) if quick else (ModelSize(), 10_000)
+    module = matched_models(size, dropout=False)[1]
+    windows = random_codes(size, 2 * count // FRACTION, unknown=0)
+    outside_model: dict[str, list[float]] = {"HDF5": [], "Parquet": []}
+    writing: dict[str, list[float]] = {"HDF5": [], "Parquet": []}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        save_model(folder / "model.safetensors", module, danq_model(size, module).spec)
+        write_snvs(folder, count, size.length)
 
-        def score(precision: str, ending: str) -> None:
-            with timed() as spent:
-                done = score_variants(
-                    model,
-                    out / "snvs.vcf",
-                    out / "genome.fa",
-                    out / f"scores-{precision}.{ending}",
+        def score(precision: Precision, kind: str) -> None:
+            with model_time() as seconds:
+                summary = score_variants(
+                    folder / "model.safetensors",
+                    folder / "snvs.vcf",
+                    folder / "genome.fa",
+                    folder / f"scores-{precision}.{'h5' if kind == 'HDF5' else 'parquet'}",
                     strand="forward",
                     tolerance=0.0,
                     device="cpu",
@@ -62,93 +64,83 @@ def measure(*, quick: bool = False, rounds: int = 3) -> list[Row]:
                     overwrite=True,
                 )
             if precision == "bf16":
-                besides[ending].append(100 * (1 - spent["model"] / spent["all"]))
-                writing[ending].append(100 * done.seconds["write"] / spent["all"])
+                outside_model[kind].append(100 * (1 - seconds["model"] / seconds["all"]))
+                writing[kind].append(100 * summary.seconds["write"] / seconds["all"])
 
-        def each(precision: str) -> None:
+        def full(precision: Precision) -> None:
             predict_codes(module, windows, RunOptions("cpu", precision, strand="forward"))
 
-        spent = alternate(
+        seconds = time_alternately(
             {
-                **{f"plain {name}": lambda name=name: each(name) for name in PLAIN},
-                **{name: lambda name=name: score(name, "h5") for name in PLAIN},
-                "parquet": lambda: score("bf16", "parquet"),
+                **{f"full {name}": lambda name=name: full(name) for name in FULL_TARGETS},
+                **{name: lambda name=name: score(name, "HDF5") for name in FULL_TARGETS},
+                "Parquet": lambda: score("bf16", "Parquet"),
             },
-            min(rounds, 3),
+            min(repeats, 3),
         )
     rows = []
-    for name, target in PLAIN.items():
-        plain = [SHARE * one for one in spent[f"plain {name}"]]
-        against = f"{name}, against the plain engine in {name}"
-        rows.append(compare(PART, against, plain, spent[name], target=target))
-        rows[-1].details = {"all_s": spent[name], "plain_all_s": plain}
-        speeds = [count / one for one in spent[name]]
-        middle = float(np.median(speeds))
-        rows.append(
-            Row(
-                PART,
-                f"{name}, against Selene's {SELENE:.0f} variants/s",
-                middle / SELENE,
-                low=min(speeds) / SELENE,
-                high=max(speeds) / SELENE,
-                target=OVER_SELENE[name],
-                details={"variants_per_second": middle},
-            )
-        )
-    for what, figures, target in (("writing", writing, 15.0), ("besides the model", besides, None)):
-        for ending, shares in figures.items():
-            rows.append(
-                Row(
-                    PART,
-                    f"bf16 to {ending}, {what}",
-                    float(np.median(shares)),
-                    "%",
-                    low=min(shares),
-                    high=max(shares),
-                    target=target,
-                    at_most=True,
-                )
-            )
+    for name, target in FULL_TARGETS.items():
+        own = seconds[name]
+        scaled = [FRACTION * one for one in seconds[f"full {name}"]]
+        speeds = [count / one for one in own]
+        rows += [
+            speedup(
+                f"{name} against full evaluation in {name}",
+                scaled,
+                own,
+                target=target,
+                details={"all_seconds": own, "full_evaluation_seconds": scaled},
+            ),
+            summarise(
+                f"{name} against Selene's {SELENE:.0f} variants/s",
+                [speed / SELENE for speed in speeds],
+                "x",
+                target=SELENE_TARGETS[name],
+                details={"variants_per_second": float(np.median(speeds))},
+            ),
+        ]
+    for what, shares, target in (
+        ("writing", writing, 15.0),
+        ("time outside the model", outside_model, None),
+    ):
+        rows += [
+            summarise(f"bf16 to {kind}, {what}", values, "%", target=target, at_most=True)
+            for kind, values in shares.items()
+        ]
     return rows
 
 
 @contextmanager
-def timed() -> Iterator[dict[str, float]]:
-    """Seconds of what is done inside, and those of them that are spent in the model."""
-    spent = {"model": 0.0, "all": 0.0}
+def model_time() -> Iterator[dict[str, float]]:
+    """Seconds spent in this context ("all") and in the model ("model")."""
+    seconds = {"model": 0.0, "all": 0.0}
     logits = Incremental.logits
 
-    def watched(self, *given):  # type: ignore[no-untyped-def]
-        begun = time.perf_counter()
-        done = logits(self, *given)
-        spent["model"] += time.perf_counter() - begun
-        return done
+    def timed_logits(self, *arguments):  # type: ignore[no-untyped-def]
+        start = time.perf_counter()
+        result = logits(self, *arguments)
+        seconds["model"] += time.perf_counter() - start
+        return result
 
-    Incremental.logits = watched  # type: ignore[method-assign]
-    begun = time.perf_counter()
+    Incremental.logits = timed_logits  # type: ignore[method-assign]
+    start = time.perf_counter()
     try:
-        yield spent
+        yield seconds
     finally:
-        spent["all"] = time.perf_counter() - begun
+        seconds["all"] = time.perf_counter() - start
         Incremental.logits = logits  # type: ignore[method-assign]
 
 
-def write_inputs(folder: Path, count: int, window: int, seed: int = 0) -> None:
-    """A random genome of one contig, and SNVs in order, none near an end."""
+def write_snvs(folder: Path, count: int, window: int, seed: int = 0) -> None:
+    """Write a random genome with one contig, and sorted SNVs away from its ends."""
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 4, 100 * count + 4 * window, dtype=np.uint8)
     (folder / "genome.fa").write_text(f">chr1\n{decode(codes)}\n")
-    places = np.sort(rng.choice(len(codes) - 4 * window, count, replace=False)) + 2 * window
-    shift = rng.integers(1, 4, count)
+    positions = np.sort(rng.choice(len(codes) - 4 * window, count, replace=False)) + 2 * window
+    alternates = (codes[positions] + rng.integers(1, 4, count)) % 4
     with (folder / "snvs.vcf").open("w") as file:
         file.write(f"##fileformat=VCFv4.2\n##contig=<ID=chr1,length={len(codes)}>\n")
         file.write("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
-        for place, step in zip(places, shift, strict=True):
-            ref, alt = "ACGT"[codes[place]], "ACGT"[(codes[place] + step) % 4]
-            file.write(f"chr1\t{place + 1}\t.\t{ref}\t{alt}\t.\t.\t.\n")
-
-
-if __name__ == "__main__":
-    from benchmarks.harness.command import main
-
-    main(measure, __doc__)
+        for position, alternate in zip(positions, alternates, strict=True):
+            ref, alt = "ACGT"[codes[position]], "ACGT"[alternate]
+            file.write(f"chr1\t{position + 1}\t.\t{ref}\t{alt}\t.\t.\t.\n")

@@ -1,28 +1,27 @@
-"""Is a recurrent layer still worth it? danq-small on yeast with other layers in its place.
+"""Replace the LSTM of danq-small by other layers and compare them on yeast.
 
     python -m benchmarks.studies.temporal --out runs/temporal --data runs/yeast.h5 [--epochs 2]
 
-The data set is the one that `benchmarks.studies.yeast` builds. Every model has the same filters
-and the same dense layers and sees the same windows in the same order, at the default recipe, for
-so many epochs. Accuracy is that of chrIV; the speed of a training step is timed in turn afterwards.
+`benchmarks.studies.yeast` builds the data set. All models have the same filters and dense layers
+and see the same windows in the same order for the same number of epochs, with the default recipe.
+The metrics are those of chrIV. The speed of a training step is timed alternately afterwards.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.harness.timing import alternate
-from benchmarks.speed.training_step import STEPS, step
+from benchmarks.harness.arguments import make_parser
+from benchmarks.harness.report import markdown_table, write_json
+from benchmarks.harness.timing import time_alternately
+from benchmarks.speed.training_step import STEPS, training_steps
+from benchmarks.studies.train_and_evaluate import train_and_evaluate
 from danq.datasets import Dataset
 from danq.device import resolve_device, resolve_precision, set_threads
-from danq.inference.evaluation.evaluate import evaluate
 from danq.models import load_model
-from danq.training import train
 from danq.training.config import RunConfig
 
 BATCH = 256
@@ -35,67 +34,60 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 
 
-def learn(data: Path, out: Path, numbers: dict[str, Any], epochs: int, seed: int) -> dict[str, Any]:
-    """Train one model, or go on with it, and judge it on the test split."""
-    config = RunConfig(
-        model={"preset": "danq-small", **numbers}, training={"epochs": epochs, "patience": 0}
-    )
-    train(data, out=out, config=config, seed=seed, resume=True, evaluate=False)
-    model = load_model(out)
-    report = evaluate(
-        model, Dataset.open(data), split="test", out=out / "evaluation", overwrite=True
-    )
-    return {
-        "aupr": report.macro_aupr,
-        "auroc": report.macro_auroc,
-        "parameters": sum(p.numel() for p in model.module.parameters()),
-    }
+def run_name(name: str) -> str:
+    """Name of a model's run directory."""
+    return name.lower().replace(", ", "-")
 
 
-def speeds(data: Path, out: Path, rounds: int) -> dict[str, float]:
-    """Windows a second in training, every model in turn on the same batch."""
+def speeds(data: Path, out: Path, repeats: int) -> dict[str, float]:
+    """Windows per second of a training step of each model on the same batch."""
     dataset = Dataset.open(data)
     some = dataset.indices("train")[:BATCH]
     codes = torch.from_numpy(dataset.codes(some))
     labels = torch.from_numpy(dataset.labels(some)).float()
     precision = resolve_precision("auto", resolve_device("cpu"))
     calls = {
-        name: step(load_model(out / slug(name)).module, codes, labels, precision) for name in MODELS
+        name: training_steps(load_model(out / run_name(name)).module, codes, labels, precision)
+        for name in MODELS
     }
-    spent = alternate(calls, rounds)
-    return {name: BATCH * STEPS / sorted(times)[rounds // 2] for name, times in spent.items()}
-
-
-def slug(name: str) -> str:
-    """Folder of a model."""
-    return name.lower().replace(", ", "-")
+    seconds = time_alternately(calls, repeats)
+    return {name: BATCH * STEPS / sorted(one)[repeats // 2] for name, one in seconds.items()}
 
 
 def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    """Train, evaluate and time every model, and print the table."""
+    parser = make_parser(__doc__, "repeats")
+    parser.add_argument("--data", type=Path, required=True, help="data set")
+    parser.add_argument("--out", type=Path, required=True, help="folder for models")
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    figures: dict[str, Any] = {}
-    for name, numbers in MODELS.items():
-        figures[name] = learn(args.data, args.out / slug(name), numbers, args.epochs, args.seed)
-        print(name, figures[name], flush=True)
-    set_threads(None)
-    for name, speed in speeds(args.data, args.out, args.rounds).items():
-        figures[name]["windows_per_second"] = round(speed)
-    (args.out / "temporal.json").write_text(json.dumps(figures, indent=1))
-    print("| layer | mean AUPR | mean AUROC | parameters | windows/s, training |")
-    print("|---|---|---|---|---|")
-    for name, row in figures.items():
-        print(
-            f"| {name} | {row['aupr']:.3f} | {row['auroc']:.3f} | {row['parameters']:,} | "
-            f"{row['windows_per_second']:,} |"
+    metrics: dict[str, Any] = {}
+    for name, changes in MODELS.items():
+        config = RunConfig(
+            model={"preset": "danq-small", **changes},
+            training={"epochs": args.epochs, "patience": 0},
         )
+        folder = args.out / run_name(name)
+        metrics[name], _ = train_and_evaluate(args.data, folder, config, args.seed)
+        print(name, metrics[name], flush=True)
+    set_threads(None)
+    for name, speed in speeds(args.data, args.out, args.repeats).items():
+        metrics[name]["windows_per_second"] = round(speed)
+    write_json(args.out / "temporal.json", metrics)
+    rows = [
+        [
+            name,
+            f"{row['aupr']:.3f}",
+            f"{row['auroc']:.3f}",
+            f"{row['parameters']:,}",
+            f"{row['windows_per_second']:,}",
+        ]
+        for name, row in metrics.items()
+    ]
+    header = ["layer", "mean AUPR", "mean AUROC", "parameters", "windows/s, training"]
+    print(markdown_table(header, rows))
 
 
 if __name__ == "__main__":

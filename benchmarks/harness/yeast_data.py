@@ -1,0 +1,48 @@
+"""The yeast data set of the benchmarks: 64 ChIP-exo tracks in 500-bp windows.
+
+The environment variable DANQ_SHARED_DATA gives the folder of the source files.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from danq.datasets import build_dataset
+from danq.training import read_config
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED_DATA = Path(os.environ.get("DANQ_SHARED_DATA", ROOT.parent / "shared/data"))
+YEAST = SHARED_DATA / "yeast"
+CONFIG = ROOT / "data/recipes/yeast/yeast.toml"
+TRACKS = 64
+
+
+def build_arguments(folder: Path, config: Path = CONFIG) -> dict[str, Any]:
+    """Arguments of `danq.build_dataset` for ``yeast.h5`` in a folder; writes the track sheet.
+
+    The data set holds the tracks with the most positive 200-bp bins.
+    """
+    table = pl.read_csv(YEAST / "peaks/tracks.tsv", separator="\t")
+    names = table.sort("n_pos_200bp_bins", descending=True)["track"].head(TRACKS)
+    rows = [f"{name}\t{YEAST / 'peaks/w200' / name}.bed.gz\n" for name in names]
+    sheet = folder / "tracks.tsv"
+    sheet.write_text("name\tpath\n" + "".join(rows))
+    return {
+        "out": folder / "yeast.h5",
+        "genome": YEAST / "genome/sacCer3.fa.gz",
+        "tracks": sheet,
+        "exclude": YEAST / "annotation/rossi2021/ChExMix_Peak_Filter_List_190612.bed.gz",
+        **read_config(config).data,
+    }
+
+
+def yeast_dataset(folder: Path, config: Path = CONFIG) -> Path:
+    """Path of ``yeast.h5`` in a folder; the file is built if it does not exist."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "yeast.h5").exists():
+        build_dataset(**build_arguments(folder, config))
+    return folder / "yeast.h5"

@@ -1,24 +1,23 @@
-"""The CNN-RNN core: blocks that know nothing of what they are used for.
+"""The CNN-RNN core: blocks that are independent of any task.
 
 Shapes: ``B`` batch, ``L`` symbols, ``T`` steps, ``F`` features, ``K`` labels, classes or outputs,
-``C H W`` channels, height and width of an image, ``N`` tokens, ``S`` symbols of an answer. Every
-mask is True at what is real.
+``C H W`` channels, height and width of an image, ``N`` tokens, ``S`` symbols of a generated
+sequence. A mask is True at real positions and False at padding.
 """
 
 from danq.core.attention import AdditiveAttention, AttentionPool
-from danq.core.beam import Hypothesis, beam_search, greedy
+from danq.core.block_interface import features_of
 from danq.core.cnn_rnn import CnnRnn
-from danq.core.conv import ConvEncoder, ConvStage, conv_encoder
-from danq.core.conv_rnn import ConvRecurrent
+from danq.core.column_encoder import ColumnEncoder
+from danq.core.conv_recurrent import ConvRecurrent
+from danq.core.convolutional_encoder import ConvEncoder, ConvStage, conv_encoder
 from danq.core.ctc import ctc_beam, ctc_greedy, ctc_loss
-from danq.core.decoder import DecoderState, SequenceDecoder
-from danq.core.embedding import Embedding
-from danq.core.encoders import ColumnEncoder, FeatureEncoder, TokenEncoder
-from danq.core.forecast import EncoderForecaster, FrameForecaster
-from danq.core.frame import ClipEncoder, FrameEncoder, without_classifier
+from danq.core.feature_encoder import FeatureEncoder
+from danq.core.frame_forecaster import EncoderForecaster, FrameForecaster
 from danq.core.freezing import Freezable, freezable
 from danq.core.fusion import Concat, LateFusion, Multiply, Streams
-from danq.core.heads import Classes, DensePixel, Mlp, MultiLabel, PerStep, Vote
+from danq.core.greedy_and_beam_search import Hypothesis, beam_search, greedy
+from danq.core.heads import Classes, DensePixel, Embedding, Mlp, MultiLabel, PerStep, Vote
 from danq.core.kernel_attention import KernelAttention
 from danq.core.losses import (
     contrastive_loss,
@@ -28,15 +27,17 @@ from danq.core.losses import (
     step_regression,
     triplet_loss,
 )
+from danq.core.map_pooling import GlobalPool, clip_tokens, map_tokens
 from danq.core.masks import lengths_mask, masked_mean
 from danq.core.one_hot_conv import OneHotConv, one_hot
 from danq.core.pooling import Flatten, Last, Max, Mean
 from danq.core.recurrent import Recurrent
-from danq.core.refine import Refine
-from danq.core.regions import RegionAlign
-from danq.core.sizes import features_of
-from danq.core.spatial import GlobalPool, clip_tokens, map_tokens
+from danq.core.refinement import Refine
+from danq.core.region_align import RegionAlign
+from danq.core.sequence_decoder import DecoderState, SequenceDecoder
 from danq.core.tcn import Tcn, TcnBlock, tcn_blocks
+from danq.core.token_encoder import TokenEncoder
+from danq.core.video_encoders import ClipEncoder, FrameEncoder, without_classifier
 
 __all__ = [
     "AdditiveAttention",

@@ -1,7 +1,7 @@
-"""Where along a sequence the filters of a block score best, in vector registers.
+"""The best position of each filter of a block along a sequence, in vector registers.
 
-numba's own loops over so few filters would test at every place whether arrays overlap, so the
-instructions are spelled out here.
+For so few filters, loops that numba compiles would test at every position whether arrays overlap.
+This module therefore writes the LLVM instructions itself.
 """
 
 from __future__ import annotations
@@ -14,37 +14,39 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from danq.core.pair_sums import BLOCK, PAIRS
+from danq.core.filter_lookup import BLOCK, PAIRS
 
 LANES = 16
 _PARTS = range(BLOCK // LANES)
 
 
-def _typed(_context, pairs, row, start, table, bias, block, n_pairs, places, best, where):  # type: ignore[no-untyped-def]
-    """In a kernel: the largest score of each filter over some neighbouring places.
+def _typed(_context, pairs, row, start, table, block, count, best):  # type: ignore[no-untyped-def]
+    """In a kernel: the largest score of each filter over consecutive positions.
 
-    ``best_place(pairs, row, start, table, bias, block, n_pairs, places, best, where)`` slides block
-    number ``block`` of ``table`` and ``bias`` (`danq.core.pair_sums.PairTable`), ``n_pairs`` = J
-    pairs wide, over ``places`` >= 1 places of row ``row`` of ``pairs`` (B, L), from ``start`` on.
-    ``best`` (BLOCK,) holds what has to be surpassed and gets the largest score; ``where``
-    (BLOCK,) int32 gets the number of the first place that has it, and -1 where none surpasses.
-    Arrays are contiguous.
+    ``best_position(pairs, row, start, table, block, count, best)`` slides block ``block`` of
+    ``table`` (`danq.core.filter_lookup.PairTable`, or a tuple of its arrays) over ``count`` >= 1
+    positions of row ``row`` of ``pairs`` (B, L), from position ``start``. ``best`` is a pair of
+    arrays ``(scores, positions)``: scores (BLOCK,) holds the scores to exceed and receives the
+    largest ones; positions (BLOCK,) int32 receives the index of the first position with the largest
+    score, or -1 where no score exceeds the initial one. Arrays are contiguous.
     """
-    whole = types.intp
-    given = (pairs, whole, whole, table, bias, whole, whole, whole, best, where)
-    return types.void(*given), _instructions
+    index = types.intp
+    return types.void(pairs, index, index, table, index, index, best), _instructions
 
 
 def _instructions(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    pairs, row, start, table, bias, block, n_pairs, places, best, where = args
-    number = context.get_value_type(signature.args[8].dtype)
+    pairs, row, start, table, block, count, best = args
+    pairs_type, _, _, table_type, _, _, best_type = signature.args
+    (rows_type, bias_type), (scores_type, positions_type) = table_type, best_type
+    table_rows, bias = cgutils.unpack_tuple(builder, table)
+    scores, positions = cgutils.unpack_tuple(builder, best)
+    number = context.get_value_type(scores_type.dtype)
     index, word = row.type, ir.IntType(32)
     zero, one = ir.Constant(index, 0), ir.Constant(index, 1)
-    vector, places_vector = ir.VectorType(number, LANES), ir.VectorType(word, LANES)
+    vector, index_vector = ir.VectorType(number, LANES), ir.VectorType(word, LANES)
     align = context.get_abi_sizeof(number)
 
-    def pointer(which: int, array: Any, *indices: Any) -> Any:
-        kind = signature.args[which]
+    def pointer(kind: Any, array: Any, *indices: Any) -> Any:
         made = context.make_array(kind)(context, builder, array)
         return cgutils.get_item_pointer(context, builder, kind, made, list(indices))
 
@@ -55,63 +57,66 @@ def _instructions(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     def load(address: Any) -> list[Any]:
         return [builder.load(part, align=align) for part in parts(address, vector)]
 
-    codes = pointer(0, pairs, row, start)
-    first = pointer(3, table, block, zero, zero)
-    biases = load(pointer(4, bias, block, zero))
-    best_at, where_at = pointer(8, best, zero), pointer(9, where, zero)
-    before = load(best_at)
+    shape = context.make_array(rows_type)(context, builder, table_rows).shape
+    n_pairs = builder.sdiv(cgutils.unpack_tuple(builder, shape)[1], ir.Constant(index, PAIRS))
+    codes = pointer(pairs_type, pairs, row, start)
+    first = pointer(rows_type, table_rows, block, zero, zero)
+    biases = load(pointer(bias_type, bias, block, zero))
+    scores_at = pointer(scores_type, scores, zero)
+    positions_at = pointer(positions_type, positions, zero)
+    before = load(scores_at)
     entry = builder.block
-    at_place, at_pair, ended, done = (
-        builder.append_basic_block(name) for name in ("place", "pair", "ended", "done")
+    at_position, at_pair, compare, done = (
+        builder.append_basic_block(name) for name in ("position", "pair", "compare", "done")
     )
-    builder.branch(at_place)
+    builder.branch(at_position)
 
-    builder.position_at_end(at_place)
-    place = builder.phi(index)
+    builder.position_at_end(at_position)
+    position = builder.phi(index)
     largest = [builder.phi(vector) for _ in _PARTS]
-    found = [builder.phi(places_vector) for _ in _PARTS]
-    place.add_incoming(zero, entry)
+    found = [builder.phi(index_vector) for _ in _PARTS]
+    position.add_incoming(zero, entry)
     for part in _PARTS:
         largest[part].add_incoming(before[part], entry)
-        found[part].add_incoming(ir.Constant(places_vector, [-1] * LANES), entry)
+        found[part].add_incoming(ir.Constant(index_vector, [-1] * LANES), entry)
     builder.branch(at_pair)
 
     builder.position_at_end(at_pair)
     pair, rows = builder.phi(index), builder.phi(first.type)
     sums = [builder.phi(vector) for _ in _PARTS]
-    pair.add_incoming(zero, at_place)
-    rows.add_incoming(first, at_place)
-    # A pair is two taps.
-    code = builder.load(builder.gep(codes, [builder.add(place, builder.shl(pair, one))]))
+    pair.add_incoming(zero, at_position)
+    rows.add_incoming(first, at_position)
+    # A pair covers two taps.
+    code = builder.load(builder.gep(codes, [builder.add(position, builder.shl(pair, one))]))
     offset = builder.mul(builder.zext(code, index), ir.Constant(index, BLOCK))
     added = load(builder.gep(rows, [offset]))
     totals = [builder.fadd(sums[part], added[part]) for part in _PARTS]
     for part in _PARTS:
-        sums[part].add_incoming(biases[part], at_place)
+        sums[part].add_incoming(biases[part], at_position)
         sums[part].add_incoming(totals[part], at_pair)
     next_pair = builder.add(pair, one)
     pair.add_incoming(next_pair, at_pair)
     rows.add_incoming(builder.gep(rows, [ir.Constant(index, PAIRS * BLOCK)]), at_pair)
-    builder.cbranch(builder.icmp_signed("<", next_pair, n_pairs), at_pair, ended)
+    builder.cbranch(builder.icmp_signed("<", next_pair, n_pairs), at_pair, compare)
 
-    builder.position_at_end(ended)
-    here = ir.Constant(places_vector, ir.Undefined)
-    here = builder.insert_element(here, builder.trunc(place, word), ir.Constant(word, 0))
-    spread = ir.Constant(places_vector, [0] * LANES)
-    here = builder.shuffle_vector(here, here, spread)
+    builder.position_at_end(compare)
+    here = ir.Constant(index_vector, ir.Undefined)
+    here = builder.insert_element(here, builder.trunc(position, word), ir.Constant(word, 0))
+    here = builder.shuffle_vector(here, here, ir.Constant(index_vector, [0] * LANES))
     for part in _PARTS:
         better = builder.fcmp_ordered(">", totals[part], largest[part])
-        largest[part].add_incoming(builder.select(better, totals[part], largest[part]), ended)
-        found[part].add_incoming(builder.select(better, here, found[part]), ended)
-    next_place = builder.add(place, one)
-    place.add_incoming(next_place, ended)
-    builder.cbranch(builder.icmp_signed("<", next_place, places), at_place, done)
+        largest[part].add_incoming(builder.select(better, totals[part], largest[part]), compare)
+        found[part].add_incoming(builder.select(better, here, found[part]), compare)
+    next_position = builder.add(position, one)
+    position.add_incoming(next_position, compare)
+    builder.cbranch(builder.icmp_signed("<", next_position, count), at_position, done)
 
     builder.position_at_end(done)
     for part in _PARTS:
-        builder.store(largest[part].incomings[1][0], parts(best_at, vector)[part], align=align)
-        builder.store(found[part].incomings[1][0], parts(where_at, places_vector)[part], align=4)
+        score, at = largest[part].incomings[1][0], found[part].incomings[1][0]
+        builder.store(score, parts(scores_at, vector)[part], align=align)
+        builder.store(at, parts(positions_at, index_vector)[part], align=4)
     return context.get_dummy_value()
 
 
-best_place: Callable[..., None] = intrinsic(_typed)
+best_position: Callable[..., None] = intrinsic(_typed)

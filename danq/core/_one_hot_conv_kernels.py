@@ -1,7 +1,7 @@
-"""Convolution, ReLU and max-pool over symbol codes, fused, for the CPU.
+"""Fused convolution, ReLU and max-pool over symbol codes, for the CPU.
 
-A position costs the row additions of `danq.core.pair_sums`, and only the pooled maximum is
-written. Backward touches only the position that won each pool window.
+Forward adds rows of `danq.core.filter_lookup.PairTable` and writes only the pooled maximum.
+Backward visits only the position of the maximum of each pool window.
 """
 
 from __future__ import annotations
@@ -10,30 +10,30 @@ import numba
 import numpy as np
 
 from danq._jit import inlined_kernel, parallel_kernel
-from danq.core._best_position import best_place
-from danq.core.pair_sums import BLOCK, CODES, SYMBOLS
+from danq.core._best_position import best_position
+from danq.core.filter_lookup import BLOCK, CODES, SYMBOLS
 
 QUADS = CODES**4
 FILTER_BLOCK = 2
 
 
 @parallel_kernel
-def forward(pairs, table, bias, n_pairs, pool, rectify, out, winner):
+def forward(pairs, table, pool, rectify, out, winner):
     """Fill ``out`` (B, T, F) with pooled activations and ``winner`` with their offsets.
 
-    ``table`` and ``bias`` are those of a `danq.core.pair_sums.PairTable` of filters ``n_pairs``
-    wide. ``winner`` (B, T, F) uint8 holds the offset inside the pool window of the first maximum,
-    or 255 where ReLU stopped the signal; pass an array of size 0 to leave it out.
+    ``table`` is the `danq.core.filter_lookup.PairTable` of the filters. ``winner`` (B, T, F) uint8
+    receives the offset of the first maximum in the pool window, or 255 where ReLU gives 0; an array
+    of size 0 leaves it out.
     """
     batch, steps, filters = out.shape
     for b in numba.prange(batch):
-        best = np.empty(BLOCK, table.dtype)
+        best = np.empty(BLOCK, out.dtype)
         where = np.empty(BLOCK, np.int32)
-        for block in range(len(table)):
+        for block in range(len(table.rows)):
             first = block * BLOCK
             for t in range(steps):
                 best[:] = 0 if rectify else -np.inf
-                best_place(pairs, b, t * pool, table, bias, block, n_pairs, pool, best, where)
+                best_position(pairs, b, t * pool, table, block, pool, (best, where))
                 for f in range(min(BLOCK, filters - first)):
                     out[b, t, first + f] = best[f]
                 if winner.size > 0:
@@ -42,7 +42,7 @@ def forward(pairs, table, bias, n_pairs, pool, rectify, out, winner):
 
 
 def quad_codes(codes: np.ndarray) -> np.ndarray:
-    """(B, L) codes -> (B, L) uint16 index of the four that start at each position; 4s follow the
+    """(B, L) codes to the (B, L) uint16 index of the four codes from each position; 4s follow the
     end."""
     length = codes.shape[1]
     padded = np.full((len(codes), length + 3), SYMBOLS, np.uint16)
@@ -56,11 +56,11 @@ def quad_codes(codes: np.ndarray) -> np.ndarray:
 
 @parallel_kernel
 def backward(quads, winner, grad, unknown, pool, weight_grad, bias_grad):
-    """Add to ``weight_grad`` (F, 4, W) and ``bias_grad`` (F,) what ``grad`` (B, T, F) sends back.
+    """Add the gradients for ``grad`` (B, T, F) to ``weight_grad`` (F, 4, W) and ``bias_grad`` (F,).
 
-    Each winner adds its gradient to one entry for every four taps, and the entries are shared out
-    among the taps at the end. Each thread owns a block of filters, small enough that its entries
-    stay in the first-level cache, so the sums do not depend on the number of threads.
+    Each winner adds its gradient to one sum per four taps; at the end the sums are added to the
+    taps. A thread works on one block of filters, so the result does not depend on the number of
+    threads. A block is small enough for the first-level cache.
     """
     batch, steps, filters = grad.shape
     width = weight_grad.shape[2]
@@ -78,16 +78,16 @@ def backward(quads, winner, grad, unknown, pool, weight_grad, bias_grad):
                     g = grad[b, t, f]
                     bias_grad[f] += g
                     at = np.uint64(t * pool + offset)
-                    own = sums[f - first]
+                    filter_sums = sums[f - first]
                     for j in range(n_quads):
-                        own[j, np.uint64(quads[b, at + np.uint64(4 * j)])] += g
+                        filter_sums[j, np.uint64(quads[b, at + np.uint64(4 * j)])] += g
         for f in range(first, last):
-            _share_out(sums[f - first], unknown, weight_grad[f])
+            _add_to_taps(sums[f - first], unknown, weight_grad[f])
 
 
 @inlined_kernel
-def _share_out(sums, unknown, weight_grad):
-    """Add (J, 625) sums of four codes to the (4, W) gradient of a filter."""
+def _add_to_taps(sums, unknown, weight_grad):
+    """Add the sums (J, 625) per four codes to the gradient (4, W) of a filter."""
     width = weight_grad.shape[1]
     for j in range(len(sums)):
         for quad in range(QUADS):

@@ -6,14 +6,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from danq.core.masks import silent
+from danq.core.masks import zero_padding
 
 
 class AdditiveAttention(nn.Module):
-    """Weights of tokens, learnt from tokens and query: ``(B, N, F) -> (B, queries, N)``.
+    """Attention weights of tokens: ``(B, N, F) -> (B, queries, N)``.
 
-    ``weight = softmax over real n of v . tanh(W x_n + U q)``, with one v for each learnt query.
-    With ``gate``, ``tanh(...)`` is multiplied by ``sigmoid(G x_n)`` first.
+    ``weight = softmax over real n of v . tanh(W x_n + U q)``, with a vector v for each learnt
+    query. With ``gate``, ``tanh(...)`` is multiplied by ``sigmoid(G x_n)`` first.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class AdditiveAttention(nn.Module):
         mask: Bool[Tensor, "B N"] | None = None,
         query: Float[Tensor, "B Q"] | None = None,
     ) -> Float[Tensor, "B queries N"]:
-        """At least 0, and of sum 1 over the real tokens of a row; 0 at padded ones."""
+        """Weights that sum to 1 over the real tokens of a row; 0 at padding."""
         inner = self.token(x)
         if self.query is not None and query is not None:
             inner = inner + self.query(query).unsqueeze(1)
@@ -48,16 +48,18 @@ class AdditiveAttention(nn.Module):
         if mask is None:
             return score.softmax(dim=2)
         real = mask.unsqueeze(1)
-        # The lowest finite score: a row without a real token has to stay finite.
-        return silent(score.masked_fill(~real, torch.finfo(score.dtype).min).softmax(dim=2), real)
+        # The lowest finite score, so that a row without a real token stays finite.
+        return zero_padding(
+            score.masked_fill(~real, torch.finfo(score.dtype).min).softmax(dim=2), real
+        )
 
 
 class AttentionPool(nn.Module):
     """Weighted mean of steps or tokens: ``(B, N, F) -> (B, queries * F)``.
 
-    The tokens are the steps of a sequence, the positions of a map (`map_tokens`) or those of all
-    frames of a clip (`clip_tokens`). Without a query the weights are learnt from the tokens alone;
-    with one, a decoder's state or a question asks for what it needs.
+    The tokens are the steps of a sequence, the positions of a map (`map_tokens`) or the positions
+    of all frames of a clip (`clip_tokens`). The weights depend on the tokens and, if given, on a
+    query such as a decoder's state or an encoded question.
 
     Parameters
     ----------
@@ -66,14 +68,15 @@ class AttentionPool(nn.Module):
     hidden
         Units of the scoring layer.
     queries
-        Learnt ways of looking, whose means stand side by side.
+        Number of learnt queries; their weighted means are concatenated.
     query_features
-        Width of the query that `forward` takes, 0 for none; one left out counts as zeros.
+        Width of the query that `forward` takes, 0 for none. A query of None counts as zeros.
     hops
-        Rounds, each with its own weights. The mean that a round finds is added to the query of the
-        next, so that the query is as wide as a token, and the result is the sum of the means.
+        Number of attention layers, each with its own weights. The weighted mean of a hop is added
+        to the query of the next, so the query is as wide as a token. The result is the sum of the
+        means.
     gate
-        Gated scores, which let a token be judged irrelevant on its own.
+        Gate the scores, so that each token can be scored as irrelevant independently.
 
     Notes
     -----
@@ -114,20 +117,20 @@ class AttentionPool(nn.Module):
         mask: Bool[Tensor, "B N"] | None = None,
         query: Float[Tensor, "B Q"] | None = None,
     ) -> tuple[Float[Tensor, "B G"], Float[Tensor, "B queries N"]]:
-        """What was found, and the last hop's weights: of sum 1 over the real tokens of a row."""
+        """The result, and the last hop's weights, which sum to 1 over the real tokens of a row."""
         if query is not None and query.shape[-1] != self.query_features:
             raise ValueError(
                 f"the query has {query.shape[-1]} features, this layer was built for "
                 f"{self.query_features}"
             )
-        x = silent(x, None if mask is None else mask.unsqueeze(2))
+        x = zero_padding(x, None if mask is None else mask.unsqueeze(2))
         first, *others = self.hops
         weights = first(x, mask, query)
-        found = (weights @ x).flatten(1)
+        result = (weights @ x).flatten(1)
         for hop in others:
-            weights = hop(x, mask, found if query is None else query + found)
-            found = found + (weights @ x).flatten(1)
-        return found, weights
+            weights = hop(x, mask, result if query is None else query + result)
+            result = result + (weights @ x).flatten(1)
+        return result, weights
 
     def weights(
         self,
@@ -135,7 +138,7 @@ class AttentionPool(nn.Module):
         mask: Bool[Tensor, "B N"] | None = None,
         query: Float[Tensor, "B Q"] | None = None,
     ) -> Float[Tensor, "B N"]:
-        """Weights of the tokens in the last hop, the mean over learnt queries."""
+        """Weights of the tokens in the last hop, averaged over learnt queries."""
         return self.attend(x, mask, query)[1].mean(dim=1)
 
     def forward(

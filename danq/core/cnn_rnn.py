@@ -5,25 +5,25 @@ from __future__ import annotations
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 
+from danq.core.block_interface import features_of, with_mask
 from danq.core.dropout import Dropout
-from danq.core.sizes import features_of
 
 
 class CnnRnn(nn.Module):
-    """An encoder's steps, read by a temporal layer, pooled, and turned into logits.
+    """Encoder, temporal layer, pooling and head in sequence.
 
     Parameters
     ----------
     encoder
-        Input to ``(B, T, F)``. One whose steps are its input's own, such as `FrameEncoder` or
-        `TokenEncoder`, says ``takes_mask`` and gets the mask.
+        Input to ``(B, T, F)``. An encoder whose steps are those of its input, such as
+        `FrameEncoder` or `TokenEncoder`, sets ``takes_mask`` and gets the mask.
     temporal
         ``(B, T, F) -> (B, T, G)``, or None for a purely convolutional model.
     pooling
-        ``(B, T, G) -> (B, H)``, or None where the head reads every step, such as `PerStep`.
+        ``(B, T, G) -> (B, H)``, or None where the head reads every step, as `PerStep` does.
     head
-        ``(B, H)`` to logits, or None where a fusion of several such models follows. One that says
-        ``takes_mask`` gets the mask.
+        ``(B, H)`` to logits, or None where a fusion of several such models follows. A head that
+        sets ``takes_mask`` gets the mask.
     encoder_dropout, temporal_dropout
         Dropout after the encoder and after the temporal layer.
     """
@@ -50,7 +50,7 @@ class CnnRnn(nn.Module):
 
     @property
     def out_features(self) -> int:
-        """Width of the output."""
+        """Number of output features."""
         parts = (self.head, self.pooling, self.temporal, self.encoder)
         return features_of(next(part for part in parts if part is not None))
 
@@ -71,10 +71,3 @@ class CnnRnn(nn.Module):
         if self.temporal is not None:
             steps = self.temporal(steps, mask)
         return self.temporal_dropout(steps)
-
-
-def with_mask(block: nn.Module, x: Tensor, mask: Bool[Tensor, "B T"] | None) -> Tensor:
-    """A block's output, the mask handed on where there is one and the block takes it."""
-    if mask is not None and getattr(block, "takes_mask", False):
-        return block(x, mask)
-    return block(x)

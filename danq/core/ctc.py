@@ -1,7 +1,7 @@
-"""Connectionist temporal classification: symbols of steps to a shorter sequence.
+"""Connectionist temporal classification (CTC): one output per step to a shorter sequence.
 
-Output 0 is the blank. A path of one output a step reads as the sequence that is left when repeats
-are merged and blanks dropped (Graves et al., ICML 2006).
+Output 0 is the blank. A path has one output per step; merging its repeats and then removing its
+blanks gives its sequence (Graves et al., ICML 2006).
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def ctc_loss(
     mask: Bool[Tensor, "B T"] | None = None,
     target_mask: Bool[Tensor, "B S"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Minus the log probability of the targets, a symbol, the mean over rows.
+    """Negative log probability of the targets per symbol, averaged over rows.
 
     Parameters
     ----------
     logits
-        Of blank and symbols at each step.
+        Logits of the blank and the symbols at each step.
     target
         Symbols 1 to K - 1.
     mask, target_mask
@@ -38,8 +38,8 @@ def ctc_loss(
     Raises
     ------
     ValueError
-        When a row has too few steps for its target: one for each symbol, and one more between two
-        that are alike.
+        When a row has too few steps for its target. A target needs a step per symbol, and one more
+        between two equal symbols.
     """
     rows, steps = logits.shape[:2]
     real = target.new_ones(target.shape).bool() if target_mask is None else target_mask
@@ -61,7 +61,7 @@ def ctc_loss(
 def ctc_greedy(
     logits: Float[Tensor, "B T K"], mask: Bool[Tensor, "B T"] | None = None
 ) -> list[tuple[int, ...]]:
-    """The sequence that the likeliest path of each row reads as."""
+    """The sequence of the most probable path of each row."""
     best, lengths = logits.argmax(dim=2).tolist(), _lengths(logits, mask)
     return [
         tuple(symbol for symbol, _ in groupby(path[:n]) if symbol != BLANK)
@@ -73,20 +73,20 @@ def ctc_greedy(
 def ctc_beam(
     logits: Float[Tensor, "B T K"], mask: Bool[Tensor, "B T"] | None = None, *, width: int = 10
 ) -> list[list[tuple[tuple[int, ...], float]]]:
-    """The likeliest sequences of each row, over all their paths, by prefix beam search.
+    """The most probable sequences of each row, each summed over its paths, by prefix beam search.
 
     Returns
     -------
-    For each row at most ``width`` pairs of a sequence and its log probability, best first; a beam
-    that holds all prefixes gives them exactly.
+    For each row at most ``width`` pairs of a sequence and its log probability, best first. They are
+    exact when the beam holds all prefixes.
     """
     logs, lengths = logits.double().log_softmax(dim=2).tolist(), _lengths(logits, mask)
     return [_prefixes(row[:n], width) for row, n in zip(logs, lengths, strict=True)]
 
 
 def _prefixes(logs: list[list[float]], width: int) -> list[tuple[tuple[int, ...], float]]:
-    # A prefix carries two sums, of its paths that end in a blank and of those that end in its
-    # last symbol: only the former may be followed by the same symbol anew.
+    # Each prefix has two sums: of its paths that end in a blank and of those that end in its last
+    # symbol. Only the former can repeat that symbol.
     beam: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -math.inf)}
     for step in logs:
         blanks, lasts = (defaultdict[tuple[int, ...], float](lambda: -math.inf) for _ in range(2))
@@ -106,7 +106,7 @@ def _prefixes(logs: list[list[float]], width: int) -> list[tuple[tuple[int, ...]
 
 
 def _plus(a: float, b: float) -> float:
-    """Logarithm of the sum of two numbers given as logarithms."""
+    """Logarithm of the sum of two numbers, given and returned as logarithms."""
     high, low = max(a, b), min(a, b)
     return high if low == -math.inf else high + math.log1p(math.exp(low - high))
 

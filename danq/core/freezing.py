@@ -1,4 +1,4 @@
-"""Blocks that can be held still while others are trained."""
+"""Blocks that can be frozen while others are trained."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from torch import nn
 
 
 class Freezable(nn.Module):
-    """A block that training may leave as it is, for a time or to the end."""
+    """A block whose training can be switched off and on."""
 
     frozen = False
 
     def freeze(self) -> None:
-        """Hold still: no gradients, and statistics and dropout as in evaluation."""
+        """Stop training: no gradients; normalisation and dropout as in evaluation."""
         self.frozen = True
         self.requires_grad_(False)
         self.train(self.training)
 
     def unfreeze(self) -> None:
-        """Train this block too."""
+        """Resume training."""
         self.frozen = False
         self.requires_grad_(True)
         self.train(self.training)
@@ -33,7 +33,7 @@ class Freezable(nn.Module):
 
 
 def freezable(module: nn.Module) -> list[Freezable]:
-    """The blocks of a module that can be held still, those within another left out."""
+    """The outermost `Freezable` blocks of a module."""
     if isinstance(module, Freezable):
         return [module]
     return [found for part in module.children() for found in freezable(part)]

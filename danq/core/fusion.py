@@ -1,4 +1,4 @@
-"""Several streams into one."""
+"""Fusion of several input streams into one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from danq.core.cnn_rnn import with_mask
-from danq.core.masks import silent
-from danq.core.sizes import features_of
+from danq.core.block_interface import features_of, with_mask
+from danq.core.masks import zero_padding
 
 
 class Concat(nn.Module):
-    """Streams side by side: ``S x (B, F_s) -> (B, sum of F_s)``; an absent stream counts as 0."""
+    """Concatenated streams: ``S x (B, F_s) -> (B, sum of F_s)``; an absent stream is 0."""
 
     def __init__(self, features: Sequence[int]) -> None:
         super().__init__()
@@ -26,18 +25,18 @@ class Concat(nn.Module):
         present: Bool[Tensor, "B S"] | None = None,
     ) -> Float[Tensor, "B G"]:
         return torch.cat(
-            [silent(x, _of(present, number)) for number, x in enumerate(streams)], dim=1
+            [zero_padding(x, _column(present, number)) for number, x in enumerate(streams)], dim=1
         )
 
 
 class Multiply(nn.Module):
-    """Product of the streams, each by a dense layer and tanh first: ``S x (B, F_s) -> (B, G)``.
+    """Product of the streams after a dense layer and tanh each: ``S x (B, F_s) -> (B, G)``.
 
-    An absent stream counts as 1.
+    An absent stream is 1.
 
     Notes
     -----
-    How Antol et al. (ICCV 2015) join an image and a question.
+    Antol et al. (ICCV 2015) combine an image and a question in this way.
     """
 
     def __init__(self, features: Sequence[int], out_features: int) -> None:
@@ -52,7 +51,7 @@ class Multiply(nn.Module):
     ) -> Float[Tensor, "B G"]:
         product = torch.ones((), device=streams[0].device, dtype=streams[0].dtype)
         for number, (dense, x) in enumerate(zip(self.dense, streams, strict=True)):
-            factor, here = dense(x).tanh(), _of(present, number)
+            factor, here = dense(x).tanh(), _column(present, number)
             product = product * (factor if here is None else factor.masked_fill(~here, 1.0))
         return product
 
@@ -60,22 +59,22 @@ class Multiply(nn.Module):
 class LateFusion(nn.Module):
     """Weighted mean of the streams' class probabilities: ``S x (B, K) logits -> (B, K)``.
 
-    The result is the logarithm of a probability, which is its own logit. Absent streams are left
-    out and the weights of the others grow in proportion; a row without a stream gets equal
-    probabilities.
+    The result is the logarithm of the probabilities, which are valid logits: their softmax gives
+    the probabilities. Absent streams are left out and the weights of the others are rescaled to sum
+    to 1. A row without any stream gets equal probabilities.
 
     Parameters
     ----------
     classes
         Number of classes K.
     weights
-        One number above 0 a stream; they are divided by their sum.
+        One positive number per stream; they are divided by their sum.
     learn
-        Train the weights, from those given, instead of keeping them.
+        Train the weights, starting at the given ones.
 
     Notes
     -----
-    The fixed weights of Fan et al. (ICMI 2016) are one instance.
+    Fan et al. (ICMI 2016) use fixed weights.
     """
 
     logs: Tensor
@@ -92,7 +91,7 @@ class LateFusion(nn.Module):
         self.out_features = classes
 
     def weights(self) -> Float[Tensor, " S"]:
-        """The weights in use; their sum is 1."""
+        """The current weights, which sum to 1."""
         return self.logs.softmax(dim=0)
 
     def forward(
@@ -104,22 +103,22 @@ class LateFusion(nn.Module):
         weights = self.logs.expand(logs.shape[:2])
         if present is not None:
             weights = weights.masked_fill(~present, -1e4)
-            logs = silent(logs, present.unsqueeze(2))
+            logs = zero_padding(logs, present.unsqueeze(2))
         return (logs + weights.log_softmax(dim=1).unsqueeze(2)).logsumexp(dim=1).log_softmax(dim=1)
 
 
 class Streams(nn.Module):
-    """Several models of several inputs, joined: the multimodal CNN-RNN.
+    """Several models of several inputs, fused: the multimodal CNN-RNN.
 
     Parameters
     ----------
     streams
         A model of each input, by name: ``(B, ...) -> (B, F_s)``, or logits for `LateFusion`. A
-        stream that says ``takes_mask``, such as `CnnRnn`, gets its input's mask.
+        stream that sets ``takes_mask``, such as `CnnRnn`, gets its input's mask.
     fusion
-        ``Concat``, ``Multiply`` or ``LateFusion`` over the streams in that order.
+        `Concat`, `Multiply` or `LateFusion` of the streams in this order.
     head
-        After the fusion; None for nothing.
+        Head after the fusion, or None.
     """
 
     def __init__(
@@ -143,9 +142,9 @@ class Streams(nn.Module):
         inputs
             A batch for each stream.
         masks
-            True at real steps, for the inputs that have any padded.
+            Masks, True at real steps, of the inputs that have padding.
         present
-            True where a row has that stream, in the order of the streams; None means all.
+            True where a row has a stream, in the order of the streams; None means all.
         """
         if inputs.keys() != self.streams.keys():
             raise ValueError(f"inputs are {list(inputs)}, streams are {list(self.streams)}")
@@ -158,5 +157,5 @@ class Streams(nn.Module):
         return fused if self.head is None else self.head(fused)
 
 
-def _of(present: Bool[Tensor, "B S"] | None, number: int) -> Bool[Tensor, "B 1"] | None:
+def _column(present: Bool[Tensor, "B S"] | None, number: int) -> Bool[Tensor, "B 1"] | None:
     return None if present is None else present[:, number : number + 1]

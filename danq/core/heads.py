@@ -1,4 +1,4 @@
-"""From features to logits."""
+"""Heads: features to logits, values or embeddings."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from danq.core.masks import silent
-from danq.core.sizes import features_of
+from danq.core.block_interface import features_of
+from danq.core.masks import zero_padding
 
 
 class Mlp(nn.Sequential):
     """Dense layers, each with ReLU and dropout: ``(B, in_features) -> (B, hidden[-1])``.
 
-    Without a layer it gives its input.
+    Without layers the output is the input.
     """
 
     def __init__(self, in_features: int, hidden: Sequence[int], *, dropout: float = 0.0) -> None:
@@ -36,7 +36,7 @@ class MultiLabel(nn.Module):
     Parameters
     ----------
     body
-        Module with ``out_features``, such as `Mlp`, that comes before the last dense layer.
+        Module with ``out_features`` before the last dense layer, such as `Mlp`.
     labels
         Number of labels K.
     """
@@ -52,25 +52,25 @@ class MultiLabel(nn.Module):
 
 
 class Classes(MultiLabel):
-    """One logit per class, of which one is right: ``(B, F) -> (B, K)``.
+    """One logit per class of mutually exclusive classes: ``(B, F) -> (B, K)``.
 
-    Their softmax gives the probabilities, so that cross-entropy is the loss. Parameters are those
-    of `MultiLabel`.
+    Softmax gives the probabilities; the loss is cross-entropy. The parameters are those of
+    `MultiLabel`.
     """
 
 
 class PerStep(nn.Module):
     """The same dense layers at every step: ``(B, T, F) -> (B, T, K)``; padded steps give 0.
 
-    What the K outputs mean is the loss's affair: classes of a step (`step_cross_entropy`), symbols
-    and a blank (`ctc_loss`), values (`step_regression`).
+    The loss defines the meaning of the K outputs: classes of a step (`step_cross_entropy`), symbols
+    and a blank (`ctc_loss`), or values (`step_regression`).
 
     Parameters
     ----------
     body
         Module with ``out_features`` that reads the last dimension, such as `Mlp`.
     outputs
-        Number of outputs K of a step.
+        Number of outputs K per step.
     """
 
     takes_mask = True
@@ -84,18 +84,18 @@ class PerStep(nn.Module):
     def forward(
         self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T K"]:
-        return silent(self.output(self.body(x)), None if mask is None else mask.unsqueeze(2))
+        return zero_padding(self.output(self.body(x)), None if mask is None else mask.unsqueeze(2))
 
 
 class Vote(PerStep):
-    """The steps' class probabilities, averaged over real steps: ``(B, T, F) -> (B, K)``.
+    """Class probabilities of the steps, averaged over real steps: ``(B, T, F) -> (B, K)``.
 
-    The result is the logarithm of a probability, which is its own logit: softmax leaves it as it
-    is, and cross-entropy takes it. Parameters are those of `PerStep`.
+    The result is the logarithm of the probabilities, which are valid logits: their softmax gives
+    the probabilities. The parameters are those of `PerStep`.
 
     Notes
     -----
-    How LRCN joins the frames of a video (Donahue et al., CVPR 2015).
+    LRCN combines the frames of a video in this way (Donahue et al., CVPR 2015).
     """
 
     def forward(
@@ -105,15 +105,15 @@ class Vote(PerStep):
         if mask is None:
             return logs.logsumexp(dim=1) - math.log(logs.shape[1])
         steps = mask.sum(dim=1, keepdim=True).clamp(min=1)
-        # A finite stand-in for the logarithm of 0: rows without a real step have to stay finite.
+        # A finite value in place of log 0, so that rows without a real step stay finite.
         return logs.masked_fill(~mask.unsqueeze(2), -1e4).logsumexp(dim=1) - steps.log()
 
 
 class DensePixel(nn.Module):
     """K logits at every pixel: ``(..., F, h, w) -> (..., K, scale h, scale w)``.
 
-    A 1 x 1 convolution, then bilinear interpolation where ``scale`` is above 1. Images and clips
-    go alike.
+    A 1 x 1 convolution, then bilinear interpolation if ``scale`` is above 1. The input is a batch
+    of images or of clips.
     """
 
     def __init__(self, in_features: int, outputs: int, *, scale: int = 1) -> None:
@@ -127,3 +127,31 @@ class DensePixel(nn.Module):
         if self.scale > 1:
             y = nn.functional.interpolate(y, scale_factor=self.scale, mode="bilinear")
         return y.unflatten(0, x.shape[:-3])
+
+
+class Embedding(nn.Module):
+    """An embedding whose distances measure similarity: ``(B, F) -> (B, E)``.
+
+    Parameters
+    ----------
+    body
+        Module with ``out_features`` before the last dense layer, such as `Mlp`.
+    size
+        Number of coordinates E.
+    normalise
+        Scale each embedding to length 1.
+
+    The losses are `triplet_loss` and `contrastive_loss`. For an additional identity loss, add a
+    `Classes` head on the embedding.
+    """
+
+    def __init__(self, body: nn.Module, size: int, *, normalise: bool = True) -> None:
+        super().__init__()
+        self.body = body
+        self.output = nn.Linear(features_of(body), size)
+        self.normalise = normalise
+        self.out_features = size
+
+    def forward(self, x: Float[Tensor, "B F"]) -> Float[Tensor, "B E"]:
+        y = self.output(self.body(x))
+        return nn.functional.normalize(y, dim=1) if self.normalise else y

@@ -1,4 +1,4 @@
-"""Attention by a kernel that a question makes."""
+"""Attention to a map by a convolution kernel computed from a query."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 
 class KernelAttention(nn.Module):
-    """A map weighted by where a question's kernel answers: ``(B, F, h, w) -> (B, F, h, w)``.
+    """A map weighted by a query: ``(B, F, h, w) -> (B, F, h, w)``.
 
-    The query becomes a convolution kernel, ``k = sigmoid(W q + b)``, of F channels. Convolved with
-    the map and brought to a softmax over its positions, it says how much each position matters.
+    The query q gives a convolution kernel of F channels, ``k = sigmoid(W q + b)``. The softmax over
+    positions of the map convolved with this kernel gives the weights.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class KernelAttention(nn.Module):
     query_features
         Width of the query.
     width
-        Of the kernel in positions, odd.
+        Width of the kernel in positions, odd.
 
     Notes
     -----
@@ -30,7 +30,7 @@ class KernelAttention(nn.Module):
     def __init__(self, in_features: int, query_features: int, *, width: int = 3) -> None:
         super().__init__()
         if width % 2 == 0:
-            raise ValueError(f"width is {width}, which has no middle")
+            raise ValueError(f"width is {width}, not odd")
         self.width = width
         self.kernel = nn.Linear(query_features, in_features * width * width)
         self.out_features = in_features
@@ -38,10 +38,10 @@ class KernelAttention(nn.Module):
     def weights(
         self, maps: Float[Tensor, "B F h w"], query: Float[Tensor, "B Q"]
     ) -> Float[Tensor, "B h w"]:
-        """Weights of the positions: above 0, and of sum 1 over each map."""
+        """Weights of the positions: positive, and 1 in sum over each map."""
         rows, features, height, width = maps.shape
         kernels = self.kernel(query).sigmoid().view(rows, features, self.width, self.width)
-        # One group a row, so that each map meets the kernel of its own question.
+        # One group per row, so that each map is convolved with its own kernel.
         flat = maps.reshape(1, rows * features, height, width)
         scores = F.conv2d(flat, kernels, padding=self.width // 2, groups=rows)
         return scores.view(rows, height * width).softmax(dim=1).view(rows, height, width)

@@ -1,4 +1,4 @@
-"""Losses that torch does not have, or not with masks."""
+"""Losses that torch lacks, or has without masks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from danq.core.masks import masked_mean, silent
+from danq.core.masks import masked_mean, zero_padding
 
 
 def step_cross_entropy(
@@ -15,7 +15,7 @@ def step_cross_entropy(
     target: Int[Tensor, "B T"],
     mask: Bool[Tensor, "B T"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of classes, the mean over all real steps."""
+    """Cross-entropy of classes, averaged over all real steps."""
     safe = target if mask is None else target.masked_fill(~mask, 0)
     return masked_mean(F.cross_entropy(logits.transpose(1, 2), safe, reduction="none"), mask)
 
@@ -25,18 +25,18 @@ def step_regression(
     target: Float[Tensor, "B T K"],
     mask: Bool[Tensor, "B T"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Squared error, the mean over outputs and all real steps."""
-    # Silent before the square: what padding holds may not reach the gradient either.
-    error = silent(values - target, None if mask is None else mask.unsqueeze(2))
+    """Squared error, averaged over outputs and all real steps."""
+    # Padding is set to 0 before the square, so that it reaches no gradient either.
+    error = zero_padding(values - target, None if mask is None else mask.unsqueeze(2))
     return masked_mean(error.square().mean(dim=2), mask)
 
 
 def refinement_loss(
     logits: Float[Tensor, "B S K H W"], target: Int[Tensor, "B H W"], *, ignore: int = -100
 ) -> Float[Tensor, ""]:
-    """Cross-entropy of label maps, the mean over pixels and refinement steps.
+    """Cross-entropy of label maps, averaged over pixels and refinement steps.
 
-    ``ignore`` is the label of pixels that do not count.
+    Pixels with the label ``ignore`` do not count.
     """
     every = target.unsqueeze(1).expand(-1, logits.shape[1], -1, -1)
     return F.cross_entropy(logits.flatten(0, 1), every.flatten(0, 1), ignore_index=ignore)
@@ -49,10 +49,11 @@ def contrastive_loss(
     *,
     margin: float = 2.0,
 ) -> Float[Tensor, ""]:
-    """Draw pairs of one kind together, push others ``margin`` apart.
+    """Contrastive loss of pairs of embeddings.
 
-    ``d ** 2 / 2`` for the former, ``max(0, margin - d) ** 2 / 2`` for the latter, the mean over
-    pairs (Hadsell, Chopra & LeCun, CVPR 2006; margin 2 in McLaughlin et al., CVPR 2016).
+    A pair at distance d costs ``d ** 2 / 2`` if it is of the same kind and
+    ``max(0, margin - d) ** 2 / 2`` otherwise; the loss is the mean over pairs (Hadsell, Chopra &
+    LeCun, CVPR 2006; margin 2 in McLaughlin et al., CVPR 2016).
     """
     distance = _length(first - second)
     apart = (margin - distance).clamp(min=0)
@@ -62,10 +63,11 @@ def contrastive_loss(
 def triplet_loss(
     points: Float[Tensor, "B E"], labels: Int[Tensor, " B"], *, margin: float = 0.2
 ) -> Float[Tensor, ""]:
-    """Each point nearer to its farthest fellow than to its nearest stranger, by ``margin``.
+    """Triplet loss of embeddings ("batch hard").
 
-    The mean of ``max(0, margin + farthest - nearest)`` over points that have both a fellow and a
-    stranger in the batch ("batch hard", Hermans, Beyer & Leibe, 2017).
+    The mean of ``max(0, margin + farthest - nearest)`` over points: ``farthest`` is the distance to
+    the farthest point of the same label, ``nearest`` the distance to the nearest point of another
+    label. Points without both in the batch do not count (Hermans, Beyer & Leibe, 2017).
 
     Raises
     ------
@@ -74,13 +76,13 @@ def triplet_loss(
     """
     distance = _length(points.unsqueeze(1) - points.unsqueeze(0))
     same = labels.unsqueeze(1) == labels
-    fellow = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-    usable = fellow.any(dim=1) & ~same.all(dim=1)
+    other_same = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    usable = other_same.any(dim=1) & ~same.all(dim=1)
     if not usable.any():
         raise ValueError(
             f"a batch of {len(labels)} points with {len(labels.unique())} labels has no triplet"
         )
-    farthest = distance.masked_fill(~fellow, float("-inf")).amax(dim=1)
+    farthest = distance.masked_fill(~other_same, float("-inf")).amax(dim=1)
     nearest = distance.masked_fill(same, float("inf")).amin(dim=1)
     return (margin + farthest[usable] - nearest[usable]).clamp(min=0).mean()
 
@@ -90,7 +92,7 @@ def doubly_stochastic(
     mask: Bool[Tensor, "B N"] | None = None,
     steps: Bool[Tensor, "B S"] | None = None,
 ) -> Float[Tensor, ""]:
-    """How unevenly attention passed over the tokens: mean of ``(1 - sum over steps) ** 2``.
+    """Penalty of attention that covers the tokens unevenly: mean of ``(1 - sum over steps) ** 2``.
 
     Parameters
     ----------
@@ -101,7 +103,7 @@ def doubly_stochastic(
 
     Notes
     -----
-    Xu et al., "Show, attend and tell", ICML 2015.
+    Xu et al., "Show, Attend and Tell", ICML 2015.
     """
     if steps is not None:
         weights = weights.masked_fill(~steps.unsqueeze(2), 0.0)
@@ -109,6 +111,6 @@ def doubly_stochastic(
 
 
 def _length(x: Float[Tensor, "... E"]) -> Float[Tensor, "..."]:
-    # The root has no gradient at 0, where a point meets itself or its twin.
+    # The square root has no gradient at 0, the distance of equal points.
     squares = x.square().sum(dim=-1)
     return torch.where(squares > 0, squares.clamp(min=torch.finfo(x.dtype).tiny).sqrt(), 0.0)

@@ -1,4 +1,4 @@
-"""Masks: True at what is real, False at what fills up a batch."""
+"""Masks of padded batches: True at real positions, False at padding."""
 
 from __future__ import annotations
 
@@ -8,19 +8,21 @@ from torch import Tensor
 
 
 def lengths_mask(lengths: Int[Tensor, " B"], steps: int) -> Bool[Tensor, "B T"]:
-    """Mask of rows whose first ``lengths`` of ``steps`` steps are real."""
+    """Mask whose row ``i`` is True at the first ``lengths[i]`` of ``steps`` steps."""
     return torch.arange(steps, device=lengths.device) < lengths.unsqueeze(1)
 
 
 def masked_mean(
     values: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"] | None = None
 ) -> Float[Tensor, ""]:
-    """Mean over all real steps of all rows, each counted once; 0 where none is real."""
+    """Mean over all real steps of all rows; 0 without a real step."""
     if mask is None:
         return values.mean()
     return values.masked_fill(~mask, 0.0).sum() / mask.sum().clamp(min=1)
 
 
-def silent(x: Float[Tensor, "B ..."], mask: Bool[Tensor, "B ..."] | None) -> Float[Tensor, "B ..."]:
-    """The same with 0 where a mask that broadcasts to it is False."""
+def zero_padding(
+    x: Float[Tensor, "B ..."], mask: Bool[Tensor, "B ..."] | None
+) -> Float[Tensor, "B ..."]:
+    """``x`` with 0 where the mask, which broadcasts to it, is False."""
     return x if mask is None else x.masked_fill(~mask, 0.0)

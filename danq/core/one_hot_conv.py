@@ -1,4 +1,4 @@
-"""The first layer of a sequence model: motif filters over symbols."""
+"""The first layer of a sequence model: motif filters over integer codes, with N as code 4."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from danq.core import _one_hot_conv_kernels as kernels
+from danq.core.filter_lookup import CODES, SYMBOLS, pair_codes, pair_table
 from danq.core.freezing import Freezable
-from danq.core.pair_sums import CODES, SYMBOLS, pair_codes, pair_table
 
 
 def one_hot(codes: UInt8[Tensor, "B L"], unknown: float) -> Float[Tensor, "B 4 L"]:
-    """Codes 0-3 to one-hot channels; code 4 gives ``unknown`` in each of the four."""
+    """One-hot channels of codes 0-3; code 4 ("N") gives ``unknown`` in all four channels."""
     table = torch.eye(CODES, SYMBOLS, device=codes.device)
     table[SYMBOLS] = unknown
     return F.embedding(codes.long(), table).transpose(1, 2)
 
 
 class _LookupConv(torch.autograd.Function):
-    """Fused convolution, ReLU and max-pool by table look-up on the CPU."""
+    """Fused convolution, ReLU and max-pool by table look-up, on the CPU."""
 
     @staticmethod
     def forward(ctx, codes, weight, bias, pool: int, rectify: bool, unknown: float):
@@ -35,8 +35,8 @@ class _LookupConv(torch.autograd.Function):
         out = np.empty((batch, steps, filters), table.rows.dtype)
         train = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
         winner = np.empty(out.shape if train else (0, 0, 0), np.uint8)
-        kernels.forward(pairs, *table, (width + 1) // 2, pool, rectify, out, winner)
-        # Of now: whoever gave the codes may write into them before backward.
+        kernels.forward(pairs, table, pool, rectify, out, winner)
+        # Computed now, because the caller may change the codes before backward.
         ctx.quads = kernels.quad_codes(codes.numpy()) if train else None
         ctx.winner = winner
         ctx.width, ctx.pool, ctx.unknown = width, pool, unknown
@@ -55,13 +55,15 @@ class _LookupConv(torch.autograd.Function):
 
 
 class OneHotConv(Freezable):
-    """Filters slid over symbols, then ReLU, then a max-pool: ``(B, L) -> (B, T, F)``.
+    """Convolution of one-hot symbols, ReLU and max-pool: ``(B, L) -> (B, T, F)``.
 
-    The convolution is "valid": a filter never hangs over an end, so
-    ``T = (L - width + 1) // pool``. Pool windows that the end cuts short are dropped.
+    The input is integer codes: 0 to 3 for the four symbols (A, C, G, T) and 4 for an unknown symbol
+    (N). A known symbol is 1 in its channel and 0 in the others; code 4 is ``unknown`` in all four
+    channels. No one-hot tensor is stored on the CPU: there the layer adds rows of a look-up table
+    (`danq.core.filter_lookup`), with values and gradients equal to torch's layers within float32
+    rounding. Codes on other devices and inputs with soft one-hot channels use torch's layers.
 
-    Codes on the CPU take a fused table look-up whose values and gradients equal the plain
-    layers' within float32 rounding; every other input takes the plain layers.
+    There is no padding: ``T = (L - width + 1) // pool``. An incomplete last pool window is dropped.
 
     Parameters
     ----------
@@ -74,7 +76,8 @@ class OneHotConv(Freezable):
     activation
         ``"relu"`` or ``"identity"``.
     unknown
-        The value that each of the four channels has at code 4 ("N"): 0 hides it, 0.25 spreads it.
+        Value of each of the four channels at code 4 (N): 0 ignores the position, 0.25 is the
+        average of the four symbols.
 
     Notes
     -----
@@ -103,11 +106,11 @@ class OneHotConv(Freezable):
         nn.init.uniform_(self.weight, -0.05, 0.05)
 
     def steps(self, length: int) -> int:
-        """Number of time steps T that an input of ``length`` symbols gives."""
+        """Number of steps T for an input of ``length`` symbols."""
         return max(0, length - self.width + 1) // self.pool
 
     def forward(self, x: UInt8[Tensor, "B L"] | Float[Tensor, "B 4 L"]) -> Float[Tensor, "B T F"]:
-        """Codes, or soft one-hot channels, to pooled activations.
+        """Pooled activations of codes or of soft one-hot channels.
 
         Raises
         ------
@@ -125,7 +128,7 @@ class OneHotConv(Freezable):
         return self.plain(x)
 
     def plain(self, x: UInt8[Tensor, "B L"] | Float[Tensor, "B 4 L"]) -> Float[Tensor, "B T F"]:
-        """The same by torch's own layers, on any device and for soft one-hot input."""
+        """`forward` with torch's layers, on any device and for soft one-hot channels."""
         channels = one_hot(x, self.unknown) if x.dim() == 2 else x
         y = F.conv1d(channels.to(self.weight.dtype), self.weight, self.bias)
         y = F.relu(y) if self.activation == "relu" else y

@@ -1,4 +1,4 @@
-"""Ways from all steps to one vector: ``(B, T, F) -> (B, G)``."""
+"""Pooling of all steps into one vector: ``(B, T, F) -> (B, G)``."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from danq.core.masks import silent
+from danq.core.masks import zero_padding
 
 
 class Flatten(nn.Module):
-    """All steps side by side, time-major: ``out[:, t * F + f] = x[:, t, f]``.
+    """All steps concatenated: ``out[:, t * F + f] = x[:, t, f]``.
 
-    The number of steps is fixed; padded steps count as 0.
+    The number of steps is fixed; padded steps are 0.
     """
 
     def __init__(self, in_features: int, steps: int) -> None:
@@ -25,7 +25,7 @@ class Flatten(nn.Module):
     ) -> Float[Tensor, "B G"]:
         if x.shape[1] != self.steps:
             raise ValueError(f"input has {x.shape[1]} steps, this layer was built for {self.steps}")
-        return silent(x, None if mask is None else mask.unsqueeze(2)).reshape(x.shape[0], -1)
+        return zero_padding(x, None if mask is None else mask.unsqueeze(2)).reshape(x.shape[0], -1)
 
 
 class Last(nn.Module):
@@ -57,11 +57,11 @@ class Mean(nn.Module):
         if mask is None:
             return x.mean(dim=1)
         real = mask.unsqueeze(2)
-        return silent(x, real).sum(dim=1) / real.sum(dim=1).clamp(min=1)
+        return zero_padding(x, real).sum(dim=1) / real.sum(dim=1).clamp(min=1)
 
 
 class Max(nn.Module):
-    """Maximum over real steps, each feature for itself; 0 where a row has no real step."""
+    """Maximum of each feature over real steps; 0 in a row without a real step."""
 
     def __init__(self, in_features: int) -> None:
         super().__init__()

@@ -9,29 +9,29 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from danq.core.masks import silent
+from danq.core.masks import zero_padding
 
 
 class TcnBlock(nn.Module):
     """Two dilated convolutions and a residual: ``(B, F, T) -> (B, channels, T)``.
 
-    Each convolution is weight-normalised and followed by ReLU and dropout; the input, by a 1 x 1
-    convolution where its width differs, is added before a last ReLU.
+    Each convolution is weight-normalised and followed by ReLU and dropout. Then the input is added,
+    through a 1 x 1 convolution if its width differs, and a last ReLU is applied.
 
     Parameters
     ----------
     in_channels, channels
-        Features read and given.
+        Input and output features.
     width
-        Taps of a filter.
+        Number of taps of a filter.
     dilation
         Steps between two taps.
     causal
-        The taps end at the step itself; otherwise, odd in number, they stand around it.
+        The last tap is at the step itself. Otherwise the taps are centred on it and odd in number.
     dropout
-        After each ReLU of the two.
+        Dropout after each convolution.
     start
-        Start values, as `Tcn` takes them.
+        Initial weights, as in `Tcn`.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class TcnBlock(nn.Module):
         if start not in ("paper", "he"):
             raise ValueError(f"start is '{start}', not paper or he")
         if not causal and width % 2 == 0:
-            raise ValueError(f"width is {width}, but filters around a step are odd")
+            raise ValueError(f"width is {width}, not odd, which centred filters need")
         reach = (width - 1) * dilation
         self.padding = (reach, 0) if causal else (reach // 2, reach // 2)
         self.first, self.second = (
@@ -72,38 +72,40 @@ class TcnBlock(nn.Module):
     ) -> Float[Tensor, "B G T"]:
         y = x
         for conv in (self.first, self.second):
-            y = self.dropout(F.relu(conv(F.pad(silent(y, mask), self.padding))))
+            y = self.dropout(F.relu(conv(F.pad(zero_padding(y, mask), self.padding))))
         return F.relu(y + (x if self.skip is None else self.skip(x)))
 
 
 class Tcn(nn.Module):
     """Residual dilated convolutions over all steps: ``(B, T, in_features) -> (B, T, F)``.
 
-    Block i dilates by ``2 ** i``, so that the steps seen grow exponentially with the blocks.
+    Block i has dilation ``2 ** i``, so the receptive field grows exponentially with the number of
+    blocks.
 
     Parameters
     ----------
     in_features
-        Features of a step.
+        Input features of a step.
     channels
         Features of each block; the last is F.
     width
-        Taps k of a filter; odd unless causal.
+        Number of taps k of a filter; odd unless causal.
     causal
-        Step t sees no later one; otherwise as many on either side.
+        An output depends on no later step. Otherwise it depends on as many later as earlier
+        steps.
     dropout
-        Within blocks.
+        Dropout within blocks.
     start
-        ``"paper"`` for start values as the authors' code has them; ``"he"`` for those of He et al.,
-        ICCV 2015, which keep a signal's variance through the blocks, so that far steps are learned
-        from the first.
+        Initial weights: ``"paper"`` as in the authors' code, or ``"he"`` as in He et al., ICCV
+        2015, which keep the variance of the signal through the blocks and so help to learn distant
+        dependencies.
 
     Notes
     -----
     Bai, Kolter & Koltun, "An empirical evaluation of generic convolutional and recurrent networks
-    for sequence modeling", 2018. The paper's start values are what its code comes to: it sets all
-    weights to normal with deviation 0.01, but those that are normalised return to torch's own at
-    first use.
+    for sequence modeling", 2018. The authors' code draws all weights from a normal distribution of
+    standard deviation 0.01, but the weight-normalised ones return to torch's default initial values
+    at their first use. ``"paper"`` does the same.
     """
 
     def __init__(
@@ -118,7 +120,9 @@ class Tcn(nn.Module):
     ) -> None:
         super().__init__()
         if not channels or width < 1:
-            raise ValueError(f"channels are {list(channels)} and width is {width}, need 1 or more")
+            raise ValueError(
+                f"channels are {list(channels)} and width is {width}; both need 1 or more"
+            )
         self.width = width
         self.blocks = nn.ModuleList(
             TcnBlock(
@@ -132,39 +136,39 @@ class Tcn(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """Input steps that one output step sees: ``1 + 2 (k - 1) (2 ** n - 1)`` for n blocks."""
+        """Input steps that affect an output step: ``1 + 2 (k - 1) (2 ** n - 1)`` for n blocks."""
         return 1 + 2 * (self.width - 1) * (2 ** len(self.blocks) - 1)
 
     def forward(
         self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T G"]:
-        """Outputs of every step; padded steps give 0 and change no real one."""
+        """Outputs of every step; 0 at padded steps, which affect no real step."""
         y = x.transpose(1, 2)
         across = None if mask is None else mask.unsqueeze(1)
         for block in self.blocks:
             y = block(y, across)
-        return silent(y, across).transpose(1, 2)
+        return zero_padding(y, across).transpose(1, 2)
 
 
 def tcn_blocks(steps: int, width: int, *, causal: bool = True) -> int:
-    """Fewest blocks by which every one of ``steps`` steps sees all that it may.
+    """Smallest number of blocks whose receptive field covers a sequence.
 
     Parameters
     ----------
     steps
-        Steps of the sequence.
+        Length of the sequence in steps.
     width
-        Taps of a filter, 2 or more; odd unless causal.
+        Number of taps of a filter, 2 or more; odd unless causal.
     causal
-        As in `Tcn`: taps that all stand on one side reach twice as far to it.
+        As in `Tcn`; causal filters reach twice as far back as centred ones.
 
     Raises
     ------
     ValueError
-        When the filters are too narrow to see another step.
+        When ``width`` is below 2.
     """
     if width < 2:
-        raise ValueError(f"filters of width {width} see no other step")
+        raise ValueError(f"width is {width}, the minimum is 2")
     reach, blocks = width - 1 if causal else (width - 1) // 2, 1
     while 2 * reach * (2**blocks - 1) < steps - 1:
         blocks += 1

@@ -45,5 +45,5 @@ def test_weights_sum_to_one_and_reach_the_question():
 
 
 def test_a_kernel_has_a_middle():
-    with pytest.raises(ValueError, match="width is 4, which has no middle"):
+    with pytest.raises(ValueError, match="width is 4, not odd"):
         KernelAttention(4, 7, width=4)

@@ -144,7 +144,7 @@ def test_bad_numbers():
         Tcn(2, [3], 3, start="zero")
     with pytest.raises(ValueError, match="channels are \\[\\] and width is 3"):
         Tcn(2, [], 3)
-    with pytest.raises(ValueError, match="width is 4, but filters around a step are odd"):
+    with pytest.raises(ValueError, match="width is 4, not odd"):
         Tcn(2, [3], 4, causal=False)
-    with pytest.raises(ValueError, match="width 1 see no other step"):
+    with pytest.raises(ValueError, match="width is 1, the minimum is 2"):
         tcn_blocks(5, 1)

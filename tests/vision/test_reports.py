@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from danq.core.beam import Hypothesis
+from danq.core.greedy_and_beam_search import Hypothesis
 from danq.vision.registry import load_task
 from danq.vision.scenes import COLOURS
 from danq.vision.task import Sizes

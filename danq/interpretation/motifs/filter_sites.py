@@ -12,7 +12,7 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from danq.core import OneHotConv
-from danq.core.pair_sums import CODES, pair_codes, pair_table
+from danq.core.filter_lookup import CODES, pair_codes, pair_table
 from danq.errors import InputError
 from danq.genome.motif_matrix import Motif
 from danq.genome.nucleotide_codes import reverse_complement
@@ -118,19 +118,19 @@ def filter_sites(
     sequences = 0
     for codes in _checked(blocks, width):
         value = np.empty((len(codes), filters), np.float32)
-        place = np.empty(value.shape, np.int32)
-        kernels.best_places(pair_codes(codes), *table, width, value, place)
+        position = np.empty(value.shape, np.int32)
+        kernels.best_positions(pair_codes(codes), table, width, value, position)
         maximum = np.maximum(maximum, value.max(axis=0))
         active += (value > 0).sum(axis=0)
         sequences += len(codes)
         if rule == "argmax":
-            kernels.add_best(codes, value, place, counts, sites)
+            kernels.add_best(codes, value, position, counts, sites)
     if rule == "half-max":
         floor = np.where(maximum > 0, maximum / 2, np.inf).astype(np.float32)
         shares = numba.get_num_threads()
         some = np.zeros((shares, *counts.shape), np.int64), np.zeros((shares, filters), np.int64)
         for codes in _checked(blocks, width):
-            kernels.add_above(codes, pair_codes(codes), *table, floor, *some)
+            kernels.add_above(codes, pair_codes(codes), table, floor, *some)
         counts, sites = some[0].sum(axis=0), some[1].sum(axis=0)
     return FilterSites(counts[..., :4], sites, maximum, active, sequences, rule)
 

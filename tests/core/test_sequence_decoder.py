@@ -126,7 +126,7 @@ class Table:
     def __len__(self) -> int:
         return len(self.last)
 
-    def pick(self, rows: torch.Tensor) -> Table:
+    def select(self, rows: torch.Tensor) -> Table:
         return Table(self.last[rows])
 
 

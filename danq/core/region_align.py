@@ -1,4 +1,4 @@
-"""Regions of a map, each brought to one size."""
+"""Regions of a map, resampled to one size."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from torch import Tensor, nn
 
 
 class RegionAlign(nn.Module):
-    """What a map holds within boxes: ``(B, F, h, w), (B, R, 4) -> (B, R, F, size, size)``.
+    """Features of boxes in a map: ``(B, F, h, w), (B, R, 4) -> (B, R, F, size, size)``.
 
-    Each box is divided into ``size`` x ``size`` cells; a cell is the mean of ``samples`` x
-    ``samples`` points at even distances in it, each interpolated between the four positions around
-    it. Beyond the map's outermost positions their values hold.
+    Each box is divided into ``size`` x ``size`` cells. A cell is the mean of ``samples`` x
+    ``samples`` evenly spaced points, each interpolated bilinearly. Points outside the map take the
+    value at its border.
 
     Parameters
     ----------
     size
-        Cells along each side.
+        Cells along each side of a box.
     samples
         Points along each side of a cell.
 
-    Boxes are ``(x0, y0, x1, y1)`` in shares of the image's width and height, so that they fit maps
-    of any scale; the map's positions are squares that cover the image, their values at the centres.
+    Boxes are ``(x0, y0, x1, y1)`` as fractions of the image's width and height, so they fit maps of
+    any scale. The positions of a map are squares that cover the image; values are at their centres.
 
     Notes
     -----
-    RoIAlign of He et al., "Mask R-CNN", ICCV 2017; torchvision's ``roi_align(aligned=True)`` for
-    boxes within the image.
+    RoIAlign of He et al., "Mask R-CNN", ICCV 2017. Equals ``roi_align(aligned=True)`` of
+    torchvision for boxes within the image.
     """
 
     def __init__(self, size: int, *, samples: int = 2) -> None:
         super().__init__()
         if size < 1 or samples < 1:
-            raise ValueError(f"size is {size} and samples is {samples}, need 1 or more")
+            raise ValueError(f"size is {size} and samples is {samples}; both must be 1 or more")
         self.size, self.samples = size, samples
 
     def forward(
@@ -52,12 +52,12 @@ class RegionAlign(nn.Module):
             ],
             dim=-1,
         )
-        # One tall grid a row, so that no map is copied for each of its boxes.
-        found = F.grid_sample(
+        # The boxes of a row share one tall grid, so that its map is not copied for each box.
+        values = F.grid_sample(
             maps.to(grid.dtype),
             (2 * grid - 1).flatten(1, 2),
             padding_mode="border",
             align_corners=False,
         )
-        found = found.unflatten(2, (count, points)).transpose(1, 2)
-        return F.avg_pool2d(found.flatten(0, 1), self.samples).unflatten(0, (rows, count))
+        values = values.unflatten(2, (count, points)).transpose(1, 2)
+        return F.avg_pool2d(values.flatten(0, 1), self.samples).unflatten(0, (rows, count))

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from danq.core.masks import silent
+from danq.core.masks import zero_padding
 
 State: TypeAlias = tuple[Tensor, ...]
 """State of a layer, maps ``(B, F, H, W)``: h and c of a ConvLSTM, h of a ConvGRU."""
@@ -18,10 +18,10 @@ _GATES = {"lstm": 4, "gru": 3}
 
 
 class ConvCell(nn.Module):
-    """One layer: gates from a convolution of the input plus one of the state.
+    """One layer: its gates are a convolution of the input plus a convolution of the state.
 
-    Gates stand in torch's order (i, f, g, o; r, z, n), so that on 1 x 1 maps the layer is
-    ``nn.LSTM`` or ``nn.GRU`` with the same weights.
+    Gates are in torch's order (i, f, g, o; r, z, n): on 1 x 1 maps the layer equals ``nn.LSTM`` or
+    ``nn.GRU`` with the same weights.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class ConvCell(nn.Module):
             nn.init.ones_(self.input.bias[hidden : 2 * hidden])  # type: ignore[index]
 
     def begin(self, x: Float[Tensor, "... H W"], rows: int) -> State:
-        """State of zeros on maps as large as ``x``."""
+        """Zero state of maps as large as ``x``."""
         zeros = x.new_zeros(rows, self.hidden, *x.shape[-2:])
         return (zeros, zeros) if self.kind == "lstm" else (zeros,)
 
@@ -66,13 +66,14 @@ class ConvRecurrent(nn.Module):
     hidden
         Channels of each layer's state; the last is F.
     width, state_width
-        Odd widths of the convolutions of input and state; ``state_width`` None is ``width``.
+        Odd widths of the convolutions of input and state; a ``state_width`` of None is
+        ``width``.
     kind
         ``"lstm"`` or ``"gru"``.
 
     Notes
     -----
-    ConvLSTM: Shi et al., NIPS 2015, without the peepholes of its cell; forget-gate bias begins
+    ConvLSTM: Shi et al., NIPS 2015, without peephole connections; the forget-gate bias starts
     at 1. ConvGRU: Ballas et al., ICLR 2016.
     """
 
@@ -101,7 +102,7 @@ class ConvRecurrent(nn.Module):
     def forward(
         self, x: Float[Tensor, "B T C H W"], mask: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T F H W"]:
-        """States h of the last layer at every step; padded steps give 0 and change no real one."""
+        """States h of the last layer at every step; 0 at padding, which affects no real step."""
         return self.run(x, mask)[0]
 
     def run(
@@ -112,7 +113,7 @@ class ConvRecurrent(nn.Module):
     ) -> tuple[Float[Tensor, "B T F H W"], list[State]]:
         """Outputs of every step, and each layer's state after a row's last real step.
 
-        ``states`` are those to begin with, zeros if None.
+        ``states`` are the initial states, zeros if None.
         """
         if x.dim() != 5 or x.shape[2] != self.in_channels:
             raise ValueError(
@@ -122,7 +123,7 @@ class ConvRecurrent(nn.Module):
         for number, cell in enumerate(self.cells):
             assert isinstance(cell, ConvCell)
             state = cell.begin(x, x.shape[0]) if states is None else states[number]
-            # The input's convolution waits for no state: all steps at once.
+            # The convolution of the input needs no state, so it runs on all steps at once.
             projected = cell.input(x.flatten(0, 1)).unflatten(0, x.shape[:2])
             outputs: list[Tensor] = []
             for step in range(x.shape[1]):
@@ -131,10 +132,10 @@ class ConvRecurrent(nn.Module):
                 outputs.append(state[0])
             x = torch.stack(outputs, dim=1)
             finals.append(state)
-        return silent(x, None if mask is None else mask[:, :, None, None, None]), finals
+        return zero_padding(x, None if mask is None else mask[:, :, None, None, None]), finals
 
     def step(self, x: Float[Tensor, "B C H W"], states: Sequence[State]) -> list[State]:
-        """States of all layers after one more frame."""
+        """States of all layers after another frame."""
         after: list[State] = []
         for cell, state in zip(self.cells, states, strict=True):
             assert isinstance(cell, ConvCell)

@@ -1,4 +1,4 @@
-"""Sequences from a decoder that gives one symbol at a time: greedy and beam search."""
+"""Greedy and beam search for the sequences of a decoder that gives one symbol per step."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from torch import Tensor
 
 
 class Rows(Protocol):
-    """What a decoder remembers of several rows."""
+    """State of a decoder for several rows."""
 
     @property
     def device(self) -> torch.device: ...
 
     def __len__(self) -> int: ...
 
-    def pick(self: S, rows: Int[Tensor, " M"]) -> S:
-        """The rows of those numbers, in that order."""
+    def select(self: S, rows: Int[Tensor, " M"]) -> S:
+        """The rows at these indices, in their order."""
         ...
 
 
 S = TypeVar("S", bound=Rows)
 Step = Callable[[Int[Tensor, " N"], S], tuple[Float[Tensor, "N V"], S]]
-"""The last symbol and the state of each row -> logits of the next symbol, and the next state."""
+"""Takes the last symbol and the state of each row; returns the next symbol's logits and state."""
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A sequence that a search found.
+    """A sequence found by a search.
 
     Attributes
     ----------
     symbols
-        Without start and end.
+        Symbols without start and end.
     score
-        Logarithm of its probability, end included, over ``length ** alpha``.
+        Log probability of the sequence with its end symbol, divided by ``length ** alpha``.
     ended
-        Whether it came to the end symbol before the limit.
+        Whether the end symbol was reached within the limit.
     """
 
     symbols: tuple[int, ...]
@@ -50,16 +50,16 @@ class Hypothesis:
 
 @torch.no_grad()
 def greedy(step: Step[S], state: S, *, start: int, end: int, limit: int) -> list[Hypothesis]:
-    """The likeliest symbol at each step, for each row of a state.
+    """Take the most probable symbol at each step, for each row of a state.
 
     Parameters
     ----------
     step, state
-        The decoder, and its state before the first symbol.
+        The decoder and its state before the first symbol.
     start, end
-        Symbols that begin and end a sequence.
+        The start and end symbols.
     limit
-        Symbols at most, the end included.
+        Largest number of symbols, with the end symbol.
     """
     last = torch.full((len(state),), start, device=state.device)
     score = torch.zeros(len(state), dtype=torch.float64, device=state.device)
@@ -90,21 +90,21 @@ def beam_search(
     width: int,
     alpha: float = 0.0,
 ) -> list[list[Hypothesis]]:
-    """The best sequences that a beam of ``width`` finds, for each row of a state.
+    """Find the best sequences with a beam of ``width`` prefixes, for each row of a state.
 
-    After each symbol the ``width`` best prefixes of a row go on. One that has ended keeps its place
-    for as long as it is among them. Width 1 is `greedy`; a width of all prefixes there are is an
-    exhaustive search.
+    After each symbol the ``width`` best prefixes of a row are kept; a prefix that has ended is kept
+    while it is among them. Width 1 equals `greedy`. A width of at least the number of possible
+    prefixes is an exhaustive search.
 
     Parameters
     ----------
     step, state, start, end, limit
         As in `greedy`.
     width
-        Prefixes kept a row.
+        Number of prefixes kept per row.
     alpha
-        Prefixes are compared by score over ``length ** alpha``, the end counted: 0 favours short
-        sequences, 1 is the mean of a symbol.
+        Prefixes are ranked by log probability divided by ``length ** alpha``; the length counts
+        the end symbol. 0 favours short sequences; 1 ranks by the mean per symbol.
 
     Returns
     -------
@@ -112,11 +112,11 @@ def beam_search(
     """
     rows, device = len(state), state.device
     offset = width * torch.arange(rows, device=device).unsqueeze(1)
-    state = state.pick(torch.arange(rows, device=device).repeat_interleave(width))
+    state = state.select(torch.arange(rows, device=device).repeat_interleave(width))
     symbols = torch.full((rows, width, 1), start, device=device)
     length = torch.zeros(rows, width, dtype=torch.long, device=device)
     ended = torch.zeros(rows, width, dtype=torch.bool, device=device)
-    # All prefixes are the same at first: one of them counts.
+    # All prefixes of a row are equal at first, so only one has a finite score.
     score = torch.full((rows, width), float("-inf"), dtype=torch.float64, device=device)
     score[:, 0] = 0.0
     for _ in range(limit):
@@ -132,7 +132,7 @@ def beam_search(
         length, ended = length.gather(1, parent), ended.gather(1, parent) | (symbol == end)
         before = symbols.gather(1, parent.unsqueeze(2).expand_as(symbols))
         symbols = torch.cat([before, symbol.unsqueeze(2)], dim=2)
-        state = state.pick((parent + offset).flatten())
+        state = state.select((parent + offset).flatten())
         if ended.all():
             break
     score = score / length**alpha

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -14,14 +13,13 @@ from danq.core.freezing import Freezable
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _NORM = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _POOL = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
-_ACTIVATION = {"relu": F.relu, "tanh": torch.tanh, "identity": lambda x: x}
 
 Size = int | Sequence[int]
-"""One number for all dimensions, or one each."""
+"""One number for all dimensions, or one per dimension."""
 
 
 class ConvStage(nn.Module):
-    """Convolution, activation, max-pool and dropout over ``dims`` spatial dimensions.
+    """Convolution, ReLU, max-pool and dropout over ``dims`` spatial dimensions.
 
     ``(B, in_channels, *spatial) -> (B, channels, *spatial')`` with, along each dimension,
     ``spatial' = (spatial - width + 1 + 2 padding) // pool``.
@@ -29,18 +27,16 @@ class ConvStage(nn.Module):
     Parameters
     ----------
     dims
-        1, 2 or 3.
+        Number of spatial dimensions: 1, 2 or 3.
     in_channels, channels
-        Channels read and given.
+        Input and output channels.
     width, pool, padding
-        Of the filters, of the max-pool (also its stride), and zeros at each end; one number, or
-        one for each dimension.
+        Width of the filters, width and stride of the max-pool, and zeros added at each end; one
+        number, or one per dimension.
     dropout
-        After the pool.
+        Dropout after the pool.
     norm
-        Batch normalisation before the activation (Ioffe & Szegedy, ICML 2015).
-    activation
-        ``"relu"``, ``"tanh"`` or ``"identity"``.
+        Batch normalisation before the ReLU (Ioffe & Szegedy, ICML 2015).
     """
 
     def __init__(
@@ -54,14 +50,11 @@ class ConvStage(nn.Module):
         padding: Size = 0,
         dropout: float = 0.0,
         norm: bool = False,
-        activation: str = "relu",
     ) -> None:
         super().__init__()
         if dims not in _CONV:
             raise ValueError(f"dims is {dims}, not 1, 2 or 3")
-        if activation not in _ACTIVATION:
-            raise ValueError(f"activation is '{activation}', not one of {', '.join(_ACTIVATION)}")
-        self.dims, self.activation = dims, activation
+        self.dims = dims
         self.width, self.pool, self.padding = (_each(n, dims) for n in (width, pool, padding))
         self.conv = _CONV[dims](in_channels, channels, self.width, padding=self.padding)
         self.norm = _NORM[dims](channels) if norm else nn.Identity()
@@ -69,29 +62,29 @@ class ConvStage(nn.Module):
         self.out_features = channels
 
     def size(self, length: int, dim: int = 0) -> int:
-        """Positions left along spatial dimension ``dim`` of ``length`` positions."""
+        """Output positions along spatial dimension ``dim`` for ``length`` input positions."""
         full = length - self.width[dim] + 1 + 2 * self.padding[dim]
         return max(0, full) // self.pool[dim]
 
     def forward(self, x: Float[Tensor, "B C ..."]) -> Float[Tensor, "B D ..."]:
-        x = _ACTIVATION[self.activation](self.norm(self.conv(x)))
+        x = F.relu(self.norm(self.conv(x)))
         if max(self.pool) > 1:
             x = _POOL[self.dims](x, self.pool)
         return self.dropout(x)
 
 
 class ConvEncoder(Freezable):
-    """Convolution stages after one another, then features last.
+    """Convolution stages in sequence.
 
-    In one dimension the positions become steps: ``(B, C, L) -> (B, T, F)``. In two or three the
-    stages' map stays as it is: ``(B, C, *spatial) -> (B, F, *spatial')``.
+    In one dimension the positions become steps: ``(B, C, L) -> (B, T, F)``. In two or three
+    dimensions the output is a map: ``(B, C, *spatial) -> (B, F, *spatial')``.
 
     Parameters
     ----------
     stages
-        `ConvStage` modules whose channels fit one another.
+        `ConvStage` modules; each reads the channels of the one before.
     first
-        A module that gives ``(B, T, F)`` from the input, such as `OneHotConv`, before the stages
+        A module before the stages that turns the input into ``(B, T, F)``, such as `OneHotConv`
         (one dimension only).
     """
 
@@ -103,7 +96,7 @@ class ConvEncoder(Freezable):
         self.out_features = stages[-1].out_features
 
     def steps(self, length: int, dim: int = 0) -> int:
-        """Positions left along spatial dimension ``dim`` of ``length`` positions."""
+        """Output positions along spatial dimension ``dim`` for ``length`` input positions."""
         if self.first is not None:
             length = self.first.steps(length)  # type: ignore[operator]
         for stage in self.stages:
@@ -126,14 +119,13 @@ def conv_encoder(
     pool: Size = 2,
     dropout: float = 0.0,
     norm: bool = True,
-    activation: str = "relu",
 ) -> ConvEncoder:
-    """Like stages one after another; padding keeps the size, each pool divides it.
+    """Build an encoder of equal stages; convolutions keep the size, each pool divides it.
 
     Parameters
     ----------
-    dims, in_channels, width, pool, dropout, norm, activation
-        As `ConvStage` takes them; widths are odd.
+    dims, in_channels, width, pool, dropout, norm
+        As in `ConvStage`; widths are odd.
     channels
         Channels of each stage.
     """
@@ -149,7 +141,6 @@ def conv_encoder(
                 padding=padding,
                 dropout=dropout,
                 norm=norm,
-                activation=activation,
             )
             for before, after in zip([in_channels, *channels], channels, strict=False)
         ]

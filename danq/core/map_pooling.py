@@ -1,29 +1,29 @@
-"""From maps to tokens and vectors."""
+"""Maps as tokens, and pooling over all positions of a map."""
 
 from __future__ import annotations
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from danq.core.sizes import features_of
+from danq.core.block_interface import features_of
 
 
 def map_tokens(maps: Float[Tensor, "B F ..."]) -> Float[Tensor, "B N F"]:
-    """Positions of a map of any dimensions as tokens, the last dimension fastest."""
+    """Positions of a map as tokens; the last dimension varies fastest."""
     return maps.flatten(2).transpose(1, 2)
 
 
 def clip_tokens(
     maps: Float[Tensor, "B T F H W"], mask: Bool[Tensor, "B T"] | None = None
 ) -> tuple[Float[Tensor, "B N F"], Bool[Tensor, "B N"] | None]:
-    """Positions of all frames' maps as ``N = T H W`` tokens, and their mask."""
+    """Positions of the maps of all frames as ``N = T H W`` tokens, and their mask."""
     rows, steps, features, height, width = maps.shape
     tokens = maps.permute(0, 1, 3, 4, 2).reshape(rows, steps * height * width, features)
     return tokens, None if mask is None else mask.repeat_interleave(height * width, dim=1)
 
 
 class GlobalPool(nn.Module):
-    """An encoder's map pooled over all its positions: ``(B, C, *spatial) -> (B, F)``.
+    """Output map of an encoder, pooled over all positions: ``(B, C, *spatial) -> (B, F)``.
 
     Parameters
     ----------

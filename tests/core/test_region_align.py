@@ -58,5 +58,5 @@ def test_the_whole_map_at_its_own_size_is_itself():
 
 
 def test_sizes_below_one_are_refused():
-    with pytest.raises(ValueError, match="need 1 or more"):
+    with pytest.raises(ValueError, match="both must be 1 or more"):
         RegionAlign(0)

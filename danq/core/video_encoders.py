@@ -1,29 +1,29 @@
-"""Encoders of clips: a network for images at every frame, or a network for volumes at once."""
+"""Encoders of video clips: a 2-D network on every frame, or a 3-D network on the clip."""
 
 from __future__ import annotations
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from danq.core.block_interface import features_of
 from danq.core.freezing import Freezable
-from danq.core.sizes import features_of
 
 
 class FrameEncoder(Freezable):
-    """One image network applied to every frame: ``(B, T, C, H, W) -> (B, T, F)``.
+    """An image network applied to every frame: ``(B, T, C, H, W) -> (B, T, F)``.
 
-    A network that keeps a map, ``(B, C, H, W) -> (B, F, h, w)``, gives ``(B, T, F, h, w)``.
+    A network that returns maps, ``(B, C, H, W) -> (B, F, h, w)``, gives ``(B, T, F, h, w)``.
 
     Parameters
     ----------
     backbone
         Any module from ``(B, C, H, W)`` to ``(B, F)`` or ``(B, F, h, w)``.
     features
-        F; None takes the backbone's ``out_features``.
+        Number of features F; None reads ``out_features`` of the backbone.
     frozen
-        Begin frozen, as `freeze` does.
+        Start frozen, see `Freezable`.
 
-    A recipe's ``frozen_epochs`` holds the backbone still at first and trains it afterwards.
+    The setting ``frozen_epochs`` of a recipe freezes the backbone for the first epochs.
     """
 
     takes_mask = True
@@ -40,7 +40,7 @@ class FrameEncoder(Freezable):
     def forward(
         self, x: Float[Tensor, "B T C H W"], mask: Bool[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T F ..."]:
-        """Features of each frame; the backbone sees real frames only, padded ones give 0."""
+        """Features of each frame. The backbone reads only real frames; padded frames give 0."""
         if x.dim() != 5:
             raise ValueError(f"clips have 5 dimensions (B, T, C, H, W), this input has {x.dim()}")
         if mask is None:
@@ -52,17 +52,19 @@ class FrameEncoder(Freezable):
 
 
 class ClipEncoder(Freezable):
-    """A volume network applied to a clip: ``(B, T, C, H, W) -> (B, T', F)``.
+    """A 3-D network applied to a clip: ``(B, T, C, H, W) -> (B, T', F)``.
 
     Parameters
     ----------
     body
-        Module over ``(B, C, T, H, W)``, the layout of 3-D convolutions. A map ``(B, F, T', h, w)``
-        is averaged over its area, a vector ``(B, F)`` becomes the one step.
+        Module that reads ``(B, C, T, H, W)``, the layout of 3-D convolutions. An output map
+        ``(B, F, T', h, w)`` is averaged over h and w; an output ``(B, F)`` becomes the only
+        step.
     features
-        F; None takes the body's ``out_features``.
+        Number of features F; None reads ``out_features`` of the body.
 
-    Clips of a batch are equally long: a volume network mixes frames, so padding would change it.
+    All clips of a batch have the same length: padding would change the output, because the network
+    mixes frames.
     """
 
     def __init__(self, body: nn.Module, features: int | None = None) -> None:
@@ -78,16 +80,16 @@ class ClipEncoder(Freezable):
 
 
 def without_classifier(backbone: nn.Module) -> tuple[nn.Module, int]:
-    """Take the last dense layer off a classifier, as those of torchvision are built.
+    """Remove the last dense layer of a classifier, such as one of torchvision.
 
     Returns
     -------
-    The same module, and the number of features that it now gives.
+    The same module, and the number of its output features.
 
     Raises
     ------
     ValueError
-        When it has no dense layer.
+        When the module has no dense layer.
 
     Examples
     --------
@@ -95,7 +97,7 @@ def without_classifier(backbone: nn.Module) -> tuple[nn.Module, int]:
     """
     dense = [(name, part) for name, part in backbone.named_modules() if isinstance(part, nn.Linear)]
     if not dense or not dense[-1][0]:
-        raise ValueError(f"{type(backbone).__name__} holds no dense layer to take off")
+        raise ValueError(f"{type(backbone).__name__} has no dense layer to remove")
     name, last = dense[-1]
     backbone.set_submodule(name, nn.Identity())
     return backbone, last.in_features

@@ -1,4 +1,4 @@
-"""From features to a sequence of symbols."""
+"""An LSTM decoder from features to a sequence of symbols."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from danq.core.pooling import Mean
 
 @dataclass(frozen=True)
 class DecoderState:
-    """What a `SequenceDecoder` knows after some symbols.
+    """State of a `SequenceDecoder` after some symbols.
 
     Attributes
     ----------
     h, c
-        The LSTM's state, ``(N, hidden)``.
+        State of the LSTM, ``(N, hidden)``.
     memory, mask
-        What is described, ``(N, M, F)``, and its real tokens.
+        Tokens that the sequence describes, ``(N, M, F)``, and the mask of real tokens.
     weights
-        Attention of the step that led here, ``(N, M)``; None without attention.
+        Attention of the last step, ``(N, M)``; None without attention.
     """
 
     h: Float[Tensor, "N H"]
@@ -39,35 +39,36 @@ class DecoderState:
     def __len__(self) -> int:
         return len(self.h)
 
-    def pick(self, rows: Int[Tensor, " K"]) -> DecoderState:
-        """The rows of those numbers, in that order."""
+    def select(self, rows: Int[Tensor, " K"]) -> DecoderState:
+        """The rows at these indices, in their order."""
         parts = (self.h, self.c, self.memory, self.mask, self.weights)
         return DecoderState(*(None if x is None else x[rows] for x in parts))  # type: ignore[arg-type]
 
 
 class SequenceDecoder(nn.Module):
-    """An LSTM that writes symbols about a memory of tokens ``(B, M, F)``.
+    """An LSTM that generates symbols from a memory of tokens ``(B, M, F)``.
 
-    The memory's mean is the first input, as if it were a word; a memory of one token is that token.
-    With attention each step also reads what its state asks of the memory, and so does its output.
+    The first input is a linear map of the memory's mean. With attention, each step and its output
+    also read the weighted mean of the memory, with the state as the query.
 
     Parameters
     ----------
     memory_features
         Features F of a token of the memory.
     vocabulary
-        Number of symbols V, start and end among them.
+        Number of symbols V, with the start and end symbols.
     embedding, hidden
-        Width of a symbol's embedding, and units of the LSTM.
+        Width of the symbol embedding and units of the LSTM.
     attention
-        A pool over the memory whose ``query_features`` is ``hidden``; None for none.
+        A pool over the memory whose ``query_features`` is ``hidden``, or None.
     dropout
-        On the embeddings and before the output.
+        Dropout on the embeddings and before the output.
 
     Notes
     -----
-    Without attention the captioner of Vinyals et al. (CVPR 2015), with it a form of that of Xu et
-    al. (ICML 2015). `danq.core.greedy` and `danq.core.beam_search` take ``step`` and ``begin``.
+    Without attention this is the captioner of Vinyals et al. (CVPR 2015), with attention a form of
+    that of Xu et al. (ICML 2015). `danq.core.greedy` and `danq.core.beam_search` use ``begin`` and
+    ``step``.
     """
 
     def __init__(
@@ -86,22 +87,22 @@ class SequenceDecoder(nn.Module):
                 f"attention takes a query of {attention.query_features} features, "
                 f"the state has {hidden}"
             )
-        found = 0 if attention is None else attention.out_features
+        context = 0 if attention is None else attention.out_features
         self.mean = Mean(memory_features)
         self.summary = nn.Linear(memory_features, embedding)
         self.embedding = nn.Embedding(vocabulary, embedding)
         self.attention = attention
-        self.cell = nn.LSTMCell(embedding + found, hidden)
-        # As in the code of Vinyals et al.: what is described has to outlast the first words.
+        self.cell = nn.LSTMCell(embedding + context, hidden)
+        # As in the code of Vinyals et al.: the memory has to last beyond the first symbols.
         nn.init.ones_(self.cell.bias_ih[hidden : 2 * hidden])
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(hidden + found, vocabulary)
+        self.output = nn.Linear(hidden + context, vocabulary)
         self.out_features = vocabulary
 
     def begin(
         self, memory: Float[Tensor, "B M F"], mask: Bool[Tensor, "B M"] | None = None
     ) -> DecoderState:
-        """State before the start symbol; ``mask`` is True at real tokens of the memory."""
+        """State before the start symbol; ``mask`` is True at the real tokens of the memory."""
         if memory.dim() != 3 or memory.shape[2] != self.summary.in_features:
             raise ValueError(
                 f"memory of shape {tuple(memory.shape)} is not (B, M, {self.summary.in_features})"
@@ -113,7 +114,7 @@ class SequenceDecoder(nn.Module):
     def step(
         self, symbols: Int[Tensor, " N"], state: DecoderState
     ) -> tuple[Float[Tensor, "N V"], DecoderState]:
-        """Logits of the symbol after ``symbols``, and the state that knows them."""
+        """Logits of the symbol after ``symbols``, and the state after them."""
         seen, state = self._advance(self.dropout(self.embedding(symbols)), state)
         return self.output(self.dropout(seen)), state
 
@@ -123,7 +124,7 @@ class SequenceDecoder(nn.Module):
         symbols: Int[Tensor, "B S"],
         mask: Bool[Tensor, "B M"] | None = None,
     ) -> Float[Tensor, "B S V"]:
-        """Logits of the symbol after each of ``symbols``, which begin with the start symbol."""
+        """Logits of the symbol after each of ``symbols``, which start with the start symbol."""
         return self.attend(memory, symbols, mask)[0]
 
     def attend(
@@ -132,7 +133,7 @@ class SequenceDecoder(nn.Module):
         symbols: Int[Tensor, "B S"],
         mask: Bool[Tensor, "B M"] | None = None,
     ) -> tuple[Float[Tensor, "B S V"], Float[Tensor, "B S M"] | None]:
-        """As `forward`, and the attention of each step (None without attention)."""
+        """The logits of `forward` and the attention of each step (None without attention)."""
         state = self.begin(memory, mask)
         logits: list[Tensor] = []
         weights: list[Tensor] = []
@@ -146,11 +147,11 @@ class SequenceDecoder(nn.Module):
     def _advance(
         self, x: Float[Tensor, "N E"], state: DecoderState
     ) -> tuple[Float[Tensor, "N G"], DecoderState]:
-        """One step of the LSTM: what the output reads, and the next state."""
+        """One step of the LSTM: the input of the output layer, and the next state."""
         if self.attention is None:
             h, c = self.cell(x, (state.h, state.c))
             return h, replace(state, h=h, c=c)
-        found, weights = self.attention.attend(state.memory, state.mask, state.h)
-        h, c = self.cell(torch.cat([x, found], dim=1), (state.h, state.c))
+        context, weights = self.attention.attend(state.memory, state.mask, state.h)
+        h, c = self.cell(torch.cat([x, context], dim=1), (state.h, state.c))
         after = replace(state, h=h, c=c, weights=weights.mean(dim=1))
-        return torch.cat([h, found], dim=1), after
+        return torch.cat([h, context], dim=1), after

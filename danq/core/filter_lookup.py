@@ -1,9 +1,9 @@
-"""Scores of a filter bank at a position of a sequence of codes, as sums of table rows.
+"""Look-up table of filters: the scores at a position of a code sequence as a sum of table rows.
 
-A filter bank of width W over one-hot symbols is a sum of W table rows. Two neighbouring taps
-share one row of a table over all 25 pairs of codes (4 symbols and "unknown"), so a position
-costs W / 2 row additions. The rows of a block of filters lie together, so that they stay in the
-first-level cache while the block is slid along a sequence.
+The score of a filter of width W over one-hot symbols is a sum of W table entries. The table holds
+the sums of two adjacent taps for all 25 pairs of codes (4 symbols and "unknown"), so a position
+costs W / 2 row additions. The rows of a block of filters are contiguous and stay in the first-level
+cache while the block is slid along a sequence.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ CODES = 5
 PAIRS = CODES**2
 
 BLOCK = 32
-"""Filters of a block: 13 rows of 26-bp filters for all pairs of symbols take 27 kB in float32."""
+"""Filters per block. With width 26, the rows of pairs of known symbols take 27 kB in float32."""
 
 
 class PairTable(NamedTuple):
-    """What `danq.core._best_position.best_place` adds up.
+    """Table of the scores that pairs of codes add to each filter.
 
     Attributes
     ----------
     rows
-        ``(N, J * 25, BLOCK)`` for N blocks and J = ceil(W / 2); row ``25 j + 5 a + b`` is what code
-        ``a`` at tap ``2 j`` and code ``b`` at tap ``2 j + 1`` add. Past the last filter 0.
+        ``(N, J * 25, BLOCK)`` for N blocks and J = ceil(W / 2). Row ``25 j + 5 a + b`` holds the
+        scores of code ``a`` at tap ``2 j`` with code ``b`` at tap ``2 j + 1``; 0 after the last
+        filter.
     bias
         ``(N, BLOCK)``.
     """
@@ -39,7 +40,7 @@ class PairTable(NamedTuple):
 
 
 def pair_table(weight: np.ndarray, bias: np.ndarray, unknown: float) -> PairTable:
-    """Sums of every two neighbouring taps for every pair of codes.
+    """Sums of every two adjacent taps for every pair of codes.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def pair_table(weight: np.ndarray, bias: np.ndarray, unknown: float) -> PairTabl
     bias
         (F,).
     unknown
-        The value that each of the 4 one-hot channels has at an unknown symbol.
+        Value of each of the 4 one-hot channels at an unknown symbol (code 4).
     """
     filters, _, width = weight.shape
     pairs, blocks = (width + 1) // 2, -(-filters // BLOCK)
@@ -66,7 +67,7 @@ def pair_table(weight: np.ndarray, bias: np.ndarray, unknown: float) -> PairTabl
 
 
 def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """An array that begins where a line of the cache begins, or else every row would take two."""
+    """An array aligned to cache lines; otherwise each row would take a line more."""
     size = math.prod(shape) * dtype.itemsize
     memory = np.empty(size + CACHE_LINE, np.uint8)
     start = -memory.ctypes.data % CACHE_LINE
@@ -74,8 +75,8 @@ def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 def pair_codes(codes: np.ndarray) -> np.ndarray:
-    """(B, L) codes -> (B, L) index of the pair that starts at each position; 4 follows the end."""
-    # In rows whatever the order of the codes: `best_place` counts on it.
+    """(B, L) codes to the (B, L) index of the pair from each position; a 4 follows the end."""
+    # In C order for any order of the codes, because `best_position` needs it.
     pairs = np.multiply(codes, np.uint8(CODES), order="C")
     pairs[:, :-1] += codes[:, 1:]
     pairs[:, -1] += np.uint8(SYMBOLS)

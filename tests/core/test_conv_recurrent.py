@@ -130,7 +130,7 @@ def test_bad_numbers_and_shapes():
         ConvRecurrent(1, [2], 4)
     with pytest.raises(ValueError, match=r"is not \(B, T, 2, H, W\)"):
         ConvRecurrent(2, [2], 3)(torch.zeros(1, 4, 3, 5, 5))
-    with pytest.raises(ValueError, match="read 1 channels cannot be fed 3"):
+    with pytest.raises(ValueError, match="feedback of 3 channels does not fit layers that read 1"):
         FrameForecaster(ConvRecurrent(1, [2], 3), 3, feedback=True)
     with pytest.raises(ValueError, match=r"states of \(2,\) channels do not fit \(3,\)"):
         EncoderForecaster(

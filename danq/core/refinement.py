@@ -1,4 +1,4 @@
-"""A network that reads its own last answer."""
+"""Iterative refinement: a network that reads its own previous output."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from torch import Tensor, nn
 
 
 class Refine(nn.Module):
-    """Label maps refined step by step: ``(B, C, H, W) -> (B, S, K, H, W)`` logits of each step.
+    """Label maps refined in several steps: ``(B, C, H, W) -> (B, S, K, H, W)`` logits per step.
 
-    The same network reads, at every step, the image and its own class probabilities of the step
-    before (zeros at first). The recurrence runs over refinement, not time; the loss is taken at
-    every step.
+    At every step the same network reads the image and its own class probabilities of the previous
+    step (zeros at the first). The loss counts every step.
 
     Parameters
     ----------
     network
-        ``(B, C + K, H, W) -> (B, K, H, W)``, such as a 2-D `ConvEncoder` that keeps its size and
-        a `DensePixel`.
+        ``(B, C + K, H, W) -> (B, K, H, W)``, such as a 2-D `ConvEncoder` that keeps the size,
+        followed by a `DensePixel`.
     classes
         Number of classes K.
     steps
-        Steps S unless told otherwise; they share their weights, so that more cost no parameter.
+        Default number of steps S. All steps share the same weights.
 
     Notes
     -----

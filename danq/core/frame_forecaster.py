@@ -1,4 +1,4 @@
-"""Frames that follow: an encoder's states unrolled into the future."""
+"""Forecasts of the next frames of a clip."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from danq.core.conv_rnn import ConvRecurrent, State
+from danq.core.conv_recurrent import ConvRecurrent, State
 
 
 class FrameForecaster(nn.Module):
-    """Unroll states of maps: states -> ``(B, S, channels, H, W)`` logits of S frames.
+    """Forecast frames from the states of maps: states to ``(B, S, channels, H, W)`` logits.
 
-    At each step every layer's state goes through one 1 x 1 convolution.
+    At each step a 1 x 1 convolution reads the states of all layers.
 
     Parameters
     ----------
     recurrent
-        Layers that take over the states; of the same sizes as those that gave them.
+        Layers that continue from the states; their sizes equal those of the encoder's layers.
     channels
         Channels of a frame.
     feedback
-        Read the sigmoid of the frame before, which needs ``recurrent.in_channels == channels``;
-        otherwise the layers see zeros and live on their states alone.
+        Feed the sigmoid of the previous frame to the layers, which needs
+        ``recurrent.in_channels == channels``. Otherwise their input is zeros.
 
     Notes
     -----
@@ -36,7 +36,8 @@ class FrameForecaster(nn.Module):
         super().__init__()
         if feedback and recurrent.in_channels != channels:
             raise ValueError(
-                f"layers that read {recurrent.in_channels} channels cannot be fed {channels}"
+                f"feedback of {channels} channels does not fit layers that read "
+                f"{recurrent.in_channels}"
             )
         self.recurrent, self.feedback = recurrent, feedback
         self.output = nn.Conv2d(sum(recurrent.hidden), channels, 1)
@@ -48,7 +49,7 @@ class FrameForecaster(nn.Module):
         steps: int,
         last: Float[Tensor, "B C H W"] | None = None,
     ) -> Float[Tensor, "B S C H W"]:
-        """Logits of ``steps`` frames; ``last`` is the frame before them, zeros if None."""
+        """Logits of ``steps`` frames; ``last`` is the frame before the first, zeros if None."""
         h = states[0][0]
         frame = h.new_zeros(h.shape[0], self.recurrent.in_channels, *h.shape[2:])
         if self.feedback and last is not None:
@@ -63,22 +64,22 @@ class FrameForecaster(nn.Module):
 
 
 class EncoderForecaster(nn.Module):
-    """Read frames, forecast those that follow: ``(B, T, C, H, W) -> (B, S, C, H, W)`` logits.
+    """Read frames and forecast the next ones: ``(B, T, C, H, W) -> (B, S, C, H, W)`` logits.
 
     Parameters
     ----------
     encoder, forecaster
         Layers over frames of ``patch * patch * C`` channels.
     steps
-        Frames S to forecast unless told otherwise.
+        Default number of frames S to forecast.
     patch
-        Squares of that many pixels a side become channels of one position, so that maps shrink
-        by it.
+        Squares of ``patch`` x ``patch`` pixels become channels of one position, which divides the
+        size of the maps by ``patch``.
 
     Notes
     -----
-    ConvLSTM of Shi et al., NIPS 2015: patches of 4, states 128, 64, 64, width 5. Pixels lie within
-    0 and 1; the loss is binary cross-entropy.
+    ConvLSTM of Shi et al., NIPS 2015: patches of 4, states of 128, 64 and 64 channels, width 5.
+    Pixels are between 0 and 1; the loss is binary cross-entropy.
     """
 
     def __init__(

@@ -129,7 +129,7 @@ def test_without_classifier():
     assert encoder(x).shape == (3, 4, 7)
     inner = nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(192, 9), nn.Linear(9, 5)))
     assert FrameEncoder(*without_classifier(inner))(x).shape == (3, 4, 9)
-    with pytest.raises(ValueError, match="Flatten holds no dense layer"):
+    with pytest.raises(ValueError, match="Flatten has no dense layer"):
         without_classifier(nn.Flatten())
 
 
@@ -151,6 +151,6 @@ def test_bad_shapes_and_blocks():
         FrameEncoder(frames())(torch.zeros(2, 3, 8, 8))
     with pytest.raises(ValueError, match="5 dimensions"):
         ClipEncoder(conv_encoder(3, 3, [4]))(torch.zeros(2, 3, 8, 8))
-    with pytest.raises(ValueError, match="ReLU does not say its out_features"):
+    with pytest.raises(ValueError, match="ReLU has no integer out_features"):
         FrameEncoder(nn.ReLU())
     assert features_of(nn.Linear(2, 3)) == 3

@@ -1,4 +1,4 @@
-"""Models that predict together."""
+"""Ensembles: models whose predictions are averaged."""
 
 from __future__ import annotations
 
@@ -10,62 +10,71 @@ from pathlib import Path
 
 import numpy as np
 
+from danq.device import set_threads
 from danq.errors import InputError
 from danq.inference.engine.forward import predict_blocks
 from danq.inference.sources.tiling import Chunk, Rows
 from danq.inference.writers.layout import Values
-from danq.models import Model, RunOptions, load_model
-from danq.track_names import select_tracks
+from danq.models import Model, RunOptions
+from danq.track_names import pick_tracks
 
-AnyModel = str | Path | Model
+Models = Model | Sequence[Model]
+"""A loaded model, or several whose predictions are averaged."""
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """One model, or several that agree on tracks, window and bin.
+    """One model, or several that agree on tracks, window, bin and options.
 
     Attributes
     ----------
     models
         The members.
-    picked
-        ``(P,)`` numbers of the tracks wanted, in the order wanted.
+    track_indices
+        ``(P,)`` indices of the selected tracks, in the requested order.
     """
 
     models: tuple[Model, ...]
-    picked: tuple[int, ...]
+    track_indices: tuple[int, ...]
 
     @classmethod
-    def load(
-        cls, models: AnyModel | Sequence[AnyModel], tracks: Sequence[str] | None = None
-    ) -> Ensemble:
-        """Load models and pick tracks.
+    def of(cls, models: Models, tracks: Sequence[str] | None = None) -> Ensemble:
+        """Check models and select tracks.
 
         Parameters
         ----------
         models
-            A model file, run folder or model, or several.
+            A loaded model, or several.
         tracks
-            Names of the tracks wanted, in that order; None for all.
+            Names of the selected tracks, in that order. None selects all.
 
         Raises
         ------
         InputError
-            When there is no model, two members are one model or disagree, or a track is unknown
-            or named twice.
+            When there is no model, a model is a path and not loaded, two members are the same
+            model or disagree, or a track is unknown or repeated.
         """
-        several = [models] if isinstance(models, str | Path) or _is_model(models) else models
-        loaded = tuple(
-            load_model(model) if isinstance(model, str | Path) else model
-            for model in several  # type: ignore[union-attr]
-        )
-        if not loaded:
-            raise InputError("no model was given")
-        first, *others = loaded
+        members = tuple(models) if isinstance(models, list | tuple) else (models,)
+        if not members:
+            raise InputError("no model was given", remedy="Load one with danq.load")
+        for one in members:
+            if isinstance(one, str | Path):
+                raise InputError(
+                    f"the model is a path ('{one}') and is not loaded",
+                    remedy=f"Use danq.load('{one}')",
+                )
+        first, *others = members
         for number, other in enumerate(others, start=2):
             _check_agreement(first, other, number)
-        _check_distinct(loaded)
-        return cls(loaded, _pick(first, tracks))
+        _check_distinct(members)
+        if first.options.threads is not None:
+            set_threads(first.options.threads)
+        return cls(members, _track_indices(first, tracks))
+
+    @property
+    def options(self) -> RunOptions:
+        """How the members run."""
+        return self.models[0].options
 
     @property
     def window(self) -> int:
@@ -74,18 +83,18 @@ class Ensemble:
 
     @property
     def bin(self) -> int:
-        """Bases in the middle of the window that the predictions speak of."""
+        """Bases in the middle of the window that a prediction is for."""
         return self.models[0].spec.bin
 
     @property
     def tracks(self) -> tuple[str, ...]:
-        """Names of the picked tracks."""
-        return tuple(self.models[0].spec.tracks[number] for number in self.picked)
+        """Names of the selected tracks."""
+        return tuple(self.models[0].spec.tracks[number] for number in self.track_indices)
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """Groups of the picked tracks."""
-        return tuple(self.models[0].spec.groups[number] for number in self.picked)
+        """Groups of the selected tracks."""
+        return tuple(self.models[0].spec.groups[number] for number in self.track_indices)
 
     @property
     def spread(self) -> bool:
@@ -98,53 +107,57 @@ class Ensemble:
         return tuple(_name(model, number) for number, model in self._numbered())
 
     def provenance(self) -> dict[str, str]:
-        """Path and digest of each member, for the head of an output."""
-        words = [f"{_name(model, n)} sha256:{model.digest}" for n, model in self._numbered()]
+        """Path and checksum of each member, as text for the header of an output."""
+        texts = [f"{_name(model, n)} sha256:{model.digest}" for n, model in self._numbered()]
         if not self.spread:
-            return {"model": words[0]}
-        return {f"model {number}": text for number, text in enumerate(words, start=1)}
+            return {"model": texts[0]}
+        return {f"model {number}": text for number, text in enumerate(texts, start=1)}
 
-    def predict(
-        self, chunks: Iterator[Chunk], options: RunOptions
-    ) -> Generator[tuple[Rows, Values], None, None]:
-        """Rows and values of a stream of windows.
+    def running(self) -> dict[str, str]:
+        """Strand, precision and device, as text for the header of an output."""
+        options = self.options
+        return {
+            "strand": options.strand,
+            "precision": f"{options.resolved_precision} on {options.torch_device}",
+        }
 
-        Values are ``(B, P)`` probabilities of the picked tracks; of several models, the mean,
-        followed by ``(B, P)`` sample standard deviations (divided by the number of models less
-        one).
+    def predict(self, chunks: Iterator[Chunk]) -> Generator[tuple[Rows, Values], None, None]:
+        """Predict a stream of windows.
+
+        Yields
+        ------
+        rows, values
+            ``(B, P)`` probabilities of the selected tracks. For several models the mean, followed
+            by the ``(B, P)`` sample standard deviations.
         """
-        places, *streams = tee(chunks, 1 + len(self.models))
+        inputs, *streams = tee(chunks, 1 + len(self.models))
         with ExitStack() as stack:
-            # A module may be there twice, and is as it was only when the streams are closed last
-            # in, first out: as the stack does it.
+            # One module may occur twice. Its state is restored only when the streams close in
+            # reverse order, as ExitStack does.
             results = [
                 stack.enter_context(
                     closing(
                         predict_blocks(  # type: ignore[type-var]
-                            model.module, (chunk.codes for chunk in stream), options
+                            model.module, (chunk.codes for chunk in stream), self.options
                         )
                     )
                 )
                 for model, stream in zip(self.models, streams, strict=True)
             ]
-            for place in places:
-                values = np.stack([next(result)[:, self.picked] for result in results])
-                yield place.rows, _summarise(values)
+            for chunk in inputs:
+                values = np.stack([next(result)[:, self.track_indices] for result in results])
+                yield chunk.rows, _mean_and_spread(values)
 
     def _numbered(self) -> Iterator[tuple[int, Model]]:
         return iter(enumerate(self.models, start=1))
 
 
-def _summarise(values: np.ndarray) -> Values:
+def _mean_and_spread(values: np.ndarray) -> Values:
     if len(values) == 1:
         return values[0]
     mean = values.mean(axis=0, dtype=np.float64)
     spread = values.std(axis=0, ddof=1, dtype=np.float64)
     return np.concatenate([mean, spread], axis=1).astype(np.float32)
-
-
-def _is_model(value: object) -> bool:
-    return hasattr(value, "module") and hasattr(value, "spec")
 
 
 def _name(model: Model, number: int) -> str:
@@ -153,39 +166,45 @@ def _name(model: Model, number: int) -> str:
 
 def _check_agreement(first: Model, other: Model, number: int) -> None:
     names = f"{_name(first, 1)} and {_name(other, number)}"
+    if first.options != other.options:
+        raise InputError(
+            f"{names} have different run options: {first.options} and {other.options}",
+            remedy="Use model.with_options to give them the same options",
+        )
     for what in ("window", "bin"):
         ours, theirs = getattr(first.spec, what), getattr(other.spec, what)
         if ours != theirs:
             raise InputError(
                 f"{names} cannot predict together: {what} {ours} and {theirs}",
-                remedy="Give models of one kind, or predict with each by itself",
+                remedy="Use models with the same window and bin, or predict with each separately",
             )
     if first.spec.tracks == other.spec.tracks:
         return
     ours, theirs = first.spec.tracks, other.spec.tracks
     only = sorted(set(ours) ^ set(theirs))
-    detail = f"only one of them has '{only[0]}'" if only else "the tracks differ in order"
+    detail = f"only one of them has '{only[0]}'" if only else "the order of the tracks differs"
     raise InputError(
         f"{names} cannot predict together: {len(ours)} and {len(theirs)} tracks, {detail}",
-        remedy="Give models that were trained on the same tracks",
+        remedy="Use models that were trained on the same tracks",
     )
 
 
 def _check_distinct(models: Sequence[Model]) -> None:
-    """Refuse one model file twice, which would count double in every mean."""
+    """Raise when one model file occurs twice: it would count double in every mean."""
     seen: dict[str, int] = {}
     for number, model in enumerate(models, start=1):
         earlier = seen.setdefault(model.digest, number)
         if model.digest and earlier != number:
             first = _name(models[earlier - 1], earlier)
             raise InputError(
-                f"{_name(model, number)} is the model of {first} again",
-                remedy="Give each model of an ensemble once",
+                f"{_name(model, number)} is the same model as {first}",
+                remedy="List each model of an ensemble once",
             )
 
 
-def _pick(model: Model, tracks: Sequence[str] | None) -> tuple[int, ...]:
+def _track_indices(model: Model, tracks: Sequence[str] | None) -> tuple[int, ...]:
     known = model.spec.tracks
     if tracks is None:
         return tuple(range(len(known)))
-    return select_tracks(tracks, known, owner="the model", listing="the model's summary")
+    listing = f"danq.summary({str(model.path or 'MODEL')!r}, every=True)"
+    return pick_tracks(tracks, known, whose="the model", listing=listing)

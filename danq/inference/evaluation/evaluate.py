@@ -1,4 +1,4 @@
-"""Measure a model on held-out windows."""
+"""Evaluate a model on one split of a dataset."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ import numpy as np
 import polars as pl
 
 from danq._version import __version__
-from danq.device import resolve_device, resolve_precision
+from danq.device import set_threads
 from danq.errors import InputError
 from danq.evaluation.baseline import KmerBaseline, fit_kmer_baseline
 from danq.evaluation.bootstrap import Bootstrap, window_blocks
-from danq.evaluation.bootstrap import bootstrap as redraw
+from danq.evaluation.bootstrap import bootstrap as resample
 from danq.evaluation.calibration import Calibration, calibration
 from danq.evaluation.curves import CurveGrid, curve_grid
 from danq.evaluation.metrics import Ranking, rank
 from danq.evaluation.published import TRACKS, Comparison, compare, read_paper
 from danq.evaluation.table import group_table, track_table, without_positives
-from danq.inference.engine.forward import BATCH_SIZE, predict_dataset
+from danq.inference.engine.forward import predict_dataset
 from danq.inference.evaluation.evaluation_folder import objection, write_folder
 from danq.inference.evaluation.matching import open_matching
 from danq.inference.evaluation.precision_cost import PrecisionCost
-from danq.models.run_options import RunOptions, Strand
 from danq.output import check_folder
 from danq.typing import IntRow, LabelBatch, Scores
 
@@ -43,31 +42,31 @@ log = logging.getLogger("danq")
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """How well a model ranks the windows of one split.
+    """Metrics of a model on one split.
 
     Attributes
     ----------
     table
-        One row a track, see `danq.evaluation.table.track_table`.
+        One row per track, see `danq.evaluation.table.track_table`.
     groups
-        Means and medians, of all tracks and of each group, see
+        Means and medians over all tracks and over each group, see
         `danq.evaluation.table.group_table`.
     curves
         Precision-recall and ROC curves of all tracks.
     calibration
-        Predicted against observed frequencies.
+        Predicted and observed frequencies.
     without_positives
-        Tracks that no window of the split is positive for: listed, not averaged.
+        Tracks without a positive window in the split. They are excluded from means.
     provenance
-        Model, dataset, split and settings, as they go into ``summary.json``.
+        Model, dataset, split and settings, as in ``summary.json``.
     baseline
         The k-mer baseline, or None.
     paper
-        The published figures beside ours, or None.
+        The published metrics next to the model's, or None.
     precision_cost
-        The figures in bf16 beside those in fp32, or None.
+        The metrics in bf16 and in fp32, or None.
     folder
-        Where it was written, or None.
+        Directory of the written report, or None.
     """
 
     table: pl.DataFrame
@@ -92,7 +91,7 @@ class EvaluationReport:
         return _number(self.groups["auroc_mean"][0])
 
     def summary(self) -> dict[str, Any]:
-        """Everything but the per-track table, ready for JSON."""
+        """Everything except the per-track table, as JSON types."""
         fitted, cost = self.baseline, self.precision_cost
         return {
             **self.provenance,
@@ -113,28 +112,28 @@ class EvaluationReport:
         }
 
     def describe(self) -> str:
-        """A few lines for a person to read."""
-        about, row = self.provenance, self.groups.row(0, named=True)
+        """The main metrics as a few lines of text."""
+        split, row = self.provenance, self.groups.row(0, named=True)
         lines = [
-            f"{about['windows']:,} windows of the {about['split']} split, "
+            f"{split['windows']:,} windows of the {split['split']} split, "
             f"{row['tracks']:,} tracks with positives"
         ]
-        for figure, name in (("aupr", "AUPR"), ("auroc", "AUROC")):
-            text = f"{name:5}  mean {_show(row[f'{figure}_mean'])}"
-            low, high = row[f"{figure}_mean_low"], row[f"{figure}_mean_high"]
+        for metric, name in (("aupr", "AUPR"), ("auroc", "AUROC")):
+            text = f"{name:5}  mean {_show(row[f'{metric}_mean'])}"
+            low, high = row[f"{metric}_mean_low"], row[f"{metric}_mean_high"]
             if low is not None and high is not None:
                 text += f" ({_show(low)} to {_show(high)})"
-            text += f", median {_show(row[f'{figure}_median'])}"
+            text += f", median {_show(row[f'{metric}_median'])}"
             if self.baseline is not None:
-                text += f"; k-mer baseline mean {_show(row[f'baseline_{figure}_mean'])}"
+                text += f"; k-mer baseline mean {_show(row[f'baseline_{metric}_mean'])}"
             lines.append(text)
         if row["below_baseline"] is not None:
-            lines.append(f"AUPR is below the baseline's on {row['below_baseline']:,} tracks")
+            lines.append(f"AUPR is below the baseline on {row['below_baseline']:,} tracks")
         if self.without_positives:
             shown = ", ".join(self.without_positives[:5])
             more = len(self.without_positives) - 5
             tail = f" and {more:,} more" if more > 0 else ""
-            lines.append(f"left out, without positives: {shown}{tail}")
+            lines.append(f"excluded, without positives: {shown}{tail}")
         if self.precision_cost is not None:
             lines += self.precision_cost.describe()
         if self.paper is not None:
@@ -143,124 +142,152 @@ class EvaluationReport:
 
 
 def evaluate(
-    model: Model | str | Path,
+    model: Model,
     dataset: Dataset | str | Path,
     *,
     split: str = "test",
-    out: str | Path | None = None,
-    strand: Strand = "both",
     baseline: bool = False,
     paper: bool | str | Path = False,
     precision_cost: bool = False,
     bootstrap: int = REPLICATES,
     seed: int = 0,
-    batch_size: int = BATCH_SIZE,
-    device: str = "auto",
-    precision: str = "auto",
-    overwrite: bool = False,
 ) -> EvaluationReport:
-    """Measure a model on one split of a dataset.
+    """Evaluate a model on one split of a dataset.
 
     Parameters
     ----------
     model
-        A model, or the path of a model file or run folder.
+        A loaded model. Its options select strand, device, precision, batch size and threads.
     dataset
-        A dataset, or the path of its file. Its window, bin and tracks must be the model's.
+        A dataset, or the path of its file, with the window, bin and tracks of the model.
     split
         ``"train"``, ``"valid"`` or ``"test"``.
-    out
-        Folder to write: ``metrics.tsv`` (a row a track), ``groups.tsv``, ``summary.json``,
-        ``curves.tsv``, ``calibration.tsv`` and plots as PNG. Nothing is written where None.
-    strand
-        ``"both"`` averages the predictions for a window and its reverse complement.
     baseline
-        Also fit ridge regression on k-mer counts to the training split, choose its penalty
-        on the validation split, and put its figures beside the model's.
+        Also fit ridge regression on k-mer counts to the training split, select its penalty on
+        the validation split, and report its metrics next to the model's.
     paper
-        Put the figures that DeepSEA's and DanQ's authors published beside the model's; the path
-        of the authors' table (`danq.evaluation.published.read_paper`) does so by track, in
-        ``paper.tsv`` and ``paper.png``.
+        Report the metrics that DeepSEA's and DanQ's authors published next to the model's. With
+        the path of the authors' table (`danq.evaluation.published.read_paper`), metrics are
+        compared per track.
     precision_cost
-        Where the precision resolves to bf16, evaluate the same windows in fp32 too and say what
-        bf16 costs: mean AUPR and AUROC in both and the largest difference of a track. The other
-        figures stay those of bf16.
+        If the precision resolves to bf16, also evaluate in fp32 and report the difference: mean
+        AUPR and AUROC in both, and the largest difference of a track. All other metrics are
+        those of bf16.
     bootstrap
-        Bootstrap draws, of blocks of neighbouring windows, for the 95 % intervals; 0 for
-        none.
+        Replicates of the block bootstrap (neighbouring windows form a block) for 95 % confidence
+        intervals; 0 computes none.
     seed
-        Seed of the draws.
-    batch_size
-        Windows at a time.
-    device, precision
-        As `danq.device.resolve_device` and `danq.device.resolve_precision` take them.
-    overwrite
-        Replace an evaluation that lies at ``out``.
+        Random seed of the bootstrap.
 
     Raises
     ------
     InputError
         When the dataset's window, bin or tracks differ from the model's, the split does not
-        exist or is empty, ``out`` exists (without ``overwrite``, or it is no evaluation) or
-        cannot be written, ``bootstrap`` is 1 or negative, the model gives NaN, one of the files
-        cannot be read, or the authors' table has other tracks.
+        exist or is empty, ``bootstrap`` is 1 or negative, the model predicts NaN, a file cannot
+        be read, or the authors' table has other tracks.
     """
-    _check_words(split, bootstrap)
-    target = None if out is None else check_folder(out, overwrite, objection=objection)
-    where = resolve_device(device)
-    theirs = None if isinstance(paper, bool) else read_paper(paper)
+    _check_choices(split, bootstrap)
+    published = None if isinstance(paper, bool) else read_paper(paper)
     model, dataset = open_matching(model, dataset)
+    options = model.options
+    if options.threads is not None:
+        set_threads(options.threads)
     indices = dataset.indices(split)
     if not len(indices):
         raise InputError(
             f"the {split} split is empty", file=dataset.path, remedy="Choose another split"
         )
-    used = resolve_precision(precision, where)
-    options = RunOptions(device=str(where), precision=used, strand=strand, batch_size=batch_size)
+    precision = options.resolved_precision
     scores = predict_dataset(model.module, dataset, indices, options)
     fitted, base = _fit_baseline(dataset, indices) if baseline else (None, None)
     labels = dataset.labels(indices)
-    draw = _redraw(dataset, indices, scores, labels, bootstrap, seed)
-    about = {
+    replicates = _bootstrap(dataset, indices, scores, labels, bootstrap, seed)
+    provenance = {
         "created_by": f"danq {__version__}",
         "model": None if model.path is None else str(model.path),
-        "model_digest": model.digest,
+        "model_sha256": model.digest,
         "preset": model.spec.preset,
         "dataset": None if dataset.path is None else str(dataset.path),
-        "dataset_digest": dataset.digest,
+        "dataset_sha256": dataset.digest,
         "split": split,
         "windows": len(indices),
-        "strand": strand,
-        "device": str(where),
-        "precision": used,
-        "bootstrap_replicates": bootstrap if draw else 0,
+        "strand": options.strand,
+        "device": str(options.torch_device),
+        "precision": precision,
+        "bootstrap_replicates": bootstrap if replicates else 0,
         "bootstrap_seed": seed,
     }
-    report = _report(dataset, scores, labels, draw, fitted, base, about)
+    report = _report(dataset, scores, labels, replicates, fitted, base, provenance)
     if paper:
         if len(dataset.tracks) != TRACKS or split != "test":
-            log.warning("The published figures are of DeepSEA's test split and its 919 tracks.")
-        report = replace(report, paper=compare(report.table, report.groups, theirs))
-    if precision_cost and used == "fp32":
-        log.warning("The model ran in fp32, so there is no cost of bf16 to measure.")
+            log.warning("The published metrics are for DeepSEA's test split and its 919 tracks.")
+        report = replace(report, paper=compare(report.table, report.groups, published))
+    if precision_cost and precision == "fp32":
+        log.warning("The model ran in fp32, so the cost of bf16 is not measured.")
     elif precision_cost:
-        exact = predict_dataset(model.module, dataset, indices, replace(options, precision="fp32"))
+        exact = predict_dataset(
+            model.module, dataset, indices, replace(options, precision="fp32")
+        )
         names = dataset.tracks
         cost = PrecisionCost.between(rank(exact, labels, names), rank(scores, labels, names), names)
         report = replace(report, precision_cost=cost)
-    if target is None:
-        return report
+    return report
+
+
+def write_evaluation(
+    model: Model,
+    dataset: Dataset | str | Path,
+    out: str | Path,
+    *,
+    split: str = "test",
+    baseline: bool = False,
+    paper: bool | str | Path = False,
+    precision_cost: bool = False,
+    bootstrap: int = REPLICATES,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> EvaluationReport:
+    """Evaluate a model on one split of a dataset and write the report.
+
+    Parameters
+    ----------
+    model, dataset, split, baseline, paper, precision_cost, bootstrap, seed
+        As for `danq.evaluate`.
+    out
+        Directory to write: ``metrics.tsv`` (one row per track), ``groups.tsv``, ``summary.json``,
+        ``curves.tsv``, ``calibration.tsv``, plots as PNG, and ``paper.tsv`` with the authors'
+        table.
+    overwrite
+        Replace an evaluation at ``out``.
+
+    Raises
+    ------
+    InputError
+        As `danq.evaluate`; when ``out`` exists (without ``overwrite``, or it is not an
+        evaluation) or cannot be written.
+    """
+    target = check_folder(out, overwrite, objection=objection)
+    report = evaluate(
+        model,
+        dataset,
+        split=split,
+        baseline=baseline,
+        paper=paper,
+        precision_cost=precision_cost,
+        bootstrap=bootstrap,
+        seed=seed,
+    )
     report = replace(report, folder=target)
     write_folder(report, target, overwrite=overwrite)
     return report
 
 
-def _check_words(split: str, bootstrap: int) -> None:
+def _check_choices(split: str, bootstrap: int) -> None:
     if split not in SPLITS:
         raise InputError(f"there is no split '{split}'", remedy=f"Choose {', '.join(SPLITS)}")
     if bootstrap < 0 or bootstrap == 1:
         raise InputError(
-            f"{bootstrap} bootstrap replicates were asked for", remedy="Give 0, or 2 and more"
+            f"bootstrap is {bootstrap}, the minimum is 2", remedy="Use 2 or more, or 0 for none"
         )
 
 
@@ -278,7 +305,7 @@ def _fit_baseline(dataset: Dataset, indices: IntRow) -> tuple[KmerBaseline, Rank
     return fitted, rank(scores, dataset.labels(indices), dataset.tracks)
 
 
-def _redraw(
+def _bootstrap(
     dataset: Dataset,
     indices: IntRow,
     scores: Scores,
@@ -290,19 +317,19 @@ def _redraw(
         return None
     blocks = window_blocks(dataset.contig[indices], dataset.start[indices])
     if blocks.max() == 0:
-        log.warning("one window alone gives no bootstrap interval")
+        log.warning("a bootstrap interval needs more than one window")
         return None
-    return redraw(scores, labels, blocks, replicates=replicates, seed=seed, names=dataset.tracks)
+    return resample(scores, labels, blocks, replicates=replicates, seed=seed, names=dataset.tracks)
 
 
 def _report(
     dataset: Dataset,
     scores: Scores,
     labels: LabelBatch,
-    draw: Bootstrap | None,
+    replicates: Bootstrap | None,
     fitted: KmerBaseline | None,
     base: Ranking | None,
-    about: dict[str, Any],
+    provenance: dict[str, Any],
 ) -> EvaluationReport:
     names = dataset.tracks
     table = track_table(
@@ -310,16 +337,16 @@ def _report(
         dataset.groups,
         rank(scores, labels, names),
         len(scores),
-        bootstrap=draw,
+        bootstrap=replicates,
         baseline=base,
     )
     return EvaluationReport(
         table=table,
-        groups=group_table(table, draw),
+        groups=group_table(table, replicates),
         curves=curve_grid(scores, labels, names=names),
         calibration=calibration(scores, labels, names=names),
         without_positives=tuple(without_positives(table)),
-        provenance=about,
+        provenance=provenance,
         baseline=fitted,
     )
 

@@ -38,9 +38,9 @@ FILES = frozenset(
 _SHOWN = (
     "created_by",
     "model",
-    "model_digest",
+    "model_sha256",
     "dataset",
-    "dataset_digest",
+    "dataset_sha256",
     "split",
     "strand",
     "precision",
@@ -98,7 +98,7 @@ def _fill(folder: Path, report: EvaluationReport) -> None:
             prefix = published.column(model, "")[:-1]
             figure = plots.plot_against(tracks, prefix, f"{model} as published")
             plots.save(figure, folder / "paper.png")
-    text = json.dumps({"format": FORMAT, "format_version": 1, **report.summary()}, indent=2)
+    text = json.dumps({"format": FORMAT, "format_version": 2, **report.summary()}, indent=2)
     (folder / SUMMARY).write_text(text + "\n", encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""A model and a data set that go together."""
+"""Check that a dataset matches a model."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ if TYPE_CHECKING:
     from danq.models import Model
 
 
-def open_matching(
-    model: Model | str | Path, dataset: Dataset | str | Path
-) -> tuple[Model, Dataset]:
-    """Open a model and a data set, and refuse them where they do not match.
+def open_matching(model: Model, dataset: Dataset | str | Path) -> tuple[Model, Dataset]:
+    """Open a dataset and check that it matches a loaded model.
 
     Raises
     ------
     InputError
-        As `check_match`; when a file is missing or damaged.
+        As `check_match`; when the file is missing or damaged, or the model is not loaded.
     """
     if isinstance(model, str | Path):
-        from danq.models import load_model
-
-        model = load_model(model)
+        raise InputError(
+            f"the model is a path ('{model}') and is not loaded",
+            remedy=f"Use danq.load('{model}')",
+        )
     if isinstance(dataset, str | Path):
         from danq.datasets.dataset import Dataset
 
@@ -35,29 +34,29 @@ def open_matching(
 
 
 def check_match(model: Model, dataset: Dataset) -> None:
-    """Refuse a dataset whose windows or tracks are not the model's.
+    """Check that a dataset has the windows and tracks of a model.
 
     Raises
     ------
     InputError
-        When window, bin, number of tracks or the name of a track differs; both are named.
+        When the window, the bin, the number of tracks or the name of a track differs.
     """
-    spec, place = model.spec, model.path or "the model"
+    spec, owner = model.spec, model.path or "the model"
     for name in ("window", "bin"):
         theirs, ours = getattr(dataset, name), getattr(spec, name)
         if theirs != ours:
             raise InputError(
-                f"the {name} of the dataset is {theirs} bp, that of {place} is {ours} bp",
+                f"the {name} of the dataset is {theirs} bp, that of {owner} is {ours} bp",
                 file=dataset.path,
-                remedy=f"Build the data set with a {name} of {ours}, or train a model on this one",
+                remedy=f"Build a dataset with a {name} of {ours}, or train a model on this one",
             )
     if tuple(dataset.tracks) == tuple(spec.tracks):
         return
-    remedy = "Give the data set that the model was trained on, or one of the same tracks in order"
+    remedy = "Use the dataset that the model was trained on, or one with the same tracks in order"
     if len(dataset.tracks) != len(spec.tracks):
         raise InputError(
             f"the dataset has {len(dataset.tracks)} tracks ({_first(dataset.tracks)}), "
-            f"{place} has {len(spec.tracks)} ({_first(spec.tracks)})",
+            f"{owner} has {len(spec.tracks)} ({_first(spec.tracks)})",
             file=dataset.path,
             remedy=remedy,
         )
@@ -67,7 +66,7 @@ def check_match(model: Model, dataset: Dataset) -> None:
         if a != b
     )
     raise InputError(
-        f"track {k + 1} of the dataset is '{theirs}', that of {place} is '{ours}'",
+        f"track {k + 1} of the dataset is '{theirs}', that of {owner} is '{ours}'",
         file=dataset.path,
         remedy=remedy,
     )

@@ -1,4 +1,4 @@
-"""What changed bases do to predictions: single bases, and pairs of them."""
+"""Effects of substitutions on predictions: single bases, and pairs of bases."""
 
 from __future__ import annotations
 
@@ -11,39 +11,38 @@ import numpy as np
 from jaxtyping import Float32, Int, UInt8
 
 from danq.errors import InputError
-from danq.genome.nucleotide_codes import N, reverse_complement
+from danq.genome.alphabet import N, reverse_complement
 from danq.inference.engine.incremental import Incremental
 from danq.inference.ensemble import Ensemble
-from danq.inference.mutagenesis.targets import JudgedWindow
+from danq.inference.mutagenesis.targets import TargetWindow
 from danq.inference.odds import odds
-from danq.models.run_options import RunOptions
 from danq.typing import CodeBatch, Codes
 
 log = logging.getLogger("danq")
 
 Effect = Literal["logit", "probability"]
 UNITS: dict[Effect, str] = {
-    "logit": "change in log2 odds (bits), altered minus unaltered",
-    "probability": "change in probability, altered minus unaltered",
+    "logit": "change in log2 odds (bits), mutant minus reference",
+    "probability": "change in probability, mutant minus reference",
 }
 
 BLOCK = 2048
-"""Changed windows that are evaluated at once."""
+"""Mutated windows per batch."""
 
 
-class Changes(NamedTuple):
-    """Changes of windows, each of ``E`` bases.
+class Substitutions(NamedTuple):
+    """Substitutions in windows, each of ``E`` bases.
 
     Attributes
     ----------
     window
-        ``(M,)`` which window is changed, ascending.
-    place, base
-        ``(M, E)`` places in it, and what comes there.
+        ``(M,)`` index of the window, ascending.
+    position, base
+        ``(M, E)`` positions in the window, and the new bases.
     """
 
     window: Int[np.ndarray, "M"]
-    place: Int[np.ndarray, "M E"]
+    position: Int[np.ndarray, "M E"]
     base: UInt8[np.ndarray, "M E"]
 
 
@@ -53,161 +52,151 @@ class EffectValues(NamedTuple):
     mean: Float32[np.ndarray, "M P"]
     spread: Float32[np.ndarray, "M P"] | None
 
-    def part(self, which: slice) -> EffectValues:
-        """Some of them."""
-        return EffectValues(self.mean[which], None if self.spread is None else self.spread[which])
+    def rows(self, selected: slice) -> EffectValues:
+        """The effects of some substitutions."""
+        spread = None if self.spread is None else self.spread[selected]
+        return EffectValues(self.mean[selected], spread)
 
 
-def single_changes(codes: Codes, low: int, high: int, window: int = 0) -> Changes:
-    """Every other base at every known base of a part of a window.
+def single_substitutions(codes: Codes, low: int, high: int, window: int = 0) -> Substitutions:
+    """The three substitutions of each base of an interval; bases N have none.
 
     Parameters
     ----------
     codes
         ``(L,)`` codes of the window.
     low, high
-        Part to change, half-open.
+        Interval of the window, half-open.
     window
-        Number of the window.
+        Index of the window.
 
     Returns
     -------
-    Changes
-        Of one base each, by place and then A, C, G, T.
+    Substitutions
+        One base each, sorted by position and new base.
     """
-    place = np.repeat(np.arange(low, high), 4)
+    position = np.repeat(np.arange(low, high), 4)
     base = np.tile(np.arange(4, dtype=np.uint8), high - low)
-    kept = (codes[place] != N) & (codes[place] != base)
-    place, base = place[kept, None], base[kept, None]
-    return Changes(np.full(len(place), window), place, base)
+    kept = (codes[position] != N) & (codes[position] != base)
+    position, base = position[kept, None], base[kept, None]
+    return Substitutions(np.full(len(position), window), position, base)
 
 
-def pair_changes(codes: Codes, low: int, high: int) -> Iterator[Changes]:
-    """Every change of two known bases at once of a part of a window, for each first base.
+def pair_substitutions(codes: Codes, low: int, high: int) -> Iterator[Substitutions]:
+    """All substitutions of two bases of an interval, one array per substitution of the first.
 
     Yields
     ------
-    Changes
-        Of two bases each, by place and then base of the first, then of the second.
+    Substitutions
+        Two bases each, sorted by the first position and base, then the second.
     """
-    _, place, base = single_changes(codes, low, high)
-    for row in range(len(place)):
-        later = np.flatnonzero(place[:, 0] > place[row, 0])
+    _, position, base = single_substitutions(codes, low, high)
+    for row in range(len(position)):
+        later = np.flatnonzero(position[:, 0] > position[row, 0])
         if later.size:
             rows = np.stack([np.full(later.size, row), later], axis=1)
-            yield Changes(np.zeros(later.size, np.int64), place[rows, 0], base[rows, 0])
+            first = np.zeros(later.size, np.int64)
+            yield Substitutions(first, position[rows, 0], base[rows, 0])
 
 
-def joined(changes: Sequence[Changes]) -> Changes:
-    """Several as one."""
-    return Changes(*(np.concatenate(part) for part in zip(*changes, strict=True)))
+def joined(substitutions: Sequence[Substitutions]) -> Substitutions:
+    """Concatenate substitutions."""
+    return Substitutions(*map(np.concatenate, zip(*substitutions, strict=True)))
 
 
-class Judge:
-    """Effects of changes on the predictions of an ensemble.
+class EffectScorer:
+    """Effects of mutations on the predictions of an ensemble.
 
-    An effect is the prediction with the change minus the one without. On both strands, it is the
-    mean of the effects on the window and on its reverse complement; of several models, the mean
-    of theirs.
+    An effect is the prediction for the mutant minus the prediction for the reference. On both
+    strands, it is the mean of the effects on the window and on its reverse complement; for several
+    models, the mean over models.
 
     Parameters
     ----------
     ensemble
         Models and tracks.
-    engine
-        How they are run.
     effect
         ``"logit"`` or ``"probability"``.
-    block
-        Changed windows that are evaluated at once.
 
     Raises
     ------
     InputError
-        When ``effect`` is none of its words, or ``block`` is below 1.
+        When ``effect`` has another value.
     """
 
-    def __init__(
-        self,
-        ensemble: Ensemble,
-        engine: RunOptions,
-        *,
-        effect: Effect,
-        block: int = BLOCK,
-    ) -> None:
+    def __init__(self, ensemble: Ensemble, effect: Effect) -> None:
         if effect not in get_args(Effect):
             raise InputError(f"effect is '{effect}'", remedy="Choose 'logit' or 'probability'")
-        if block < 1:
-            raise InputError(f"a batch of {block} windows is below 1")
+        options = ensemble.options
         self.effect: Effect = effect
-        self.block, self.engine = block, engine
-        self.picked = np.array(ensemble.picked)
-        self.strands = 2 if engine.strand == "both" else 1
-        self.members = [Incremental(model.module, engine) for model in ensemble.models]
+        self.block = BLOCK if options.batch_size is None else options.batch_size
+        self.track_indices = np.array(ensemble.track_indices)
+        self.strands = 2 if options.strand == "both" else 1
+        self.members = [Incremental(model.module, options) for model in ensemble.models]
         for reason in dict.fromkeys(member.reason for member in self.members):
             if reason is not None:
-                log.info(f"every changed window is evaluated in full: {reason}")
+                log.info(f"each mutated window is evaluated in full: {reason}")
 
-    def judge(
-        self, codes: CodeBatch, changes: Changes
+    def score(
+        self, codes: CodeBatch, substitutions: Substitutions
     ) -> tuple[EffectValues, Float32[np.ndarray, "R P"]]:
-        """Effects of changes of windows.
+        """Effects of substitutions in windows.
 
         Parameters
         ----------
         codes
-            ``(R, L)`` codes of the windows.
-        changes
-            ``M`` of them.
+            ``(R, L)`` codes of the reference windows.
+        substitutions
+            ``M`` substitutions.
 
         Returns
         -------
         values : EffectValues
             Effects.
         reference : np.ndarray
-            ``(R, P)`` probabilities of the unaltered windows, means over strands and models.
+            ``(R, P)`` probabilities of the reference windows, means over strands and models.
         """
-        reference = np.empty((len(codes), len(self.picked)), dtype=np.float32)
-        parts = []
+        reference = np.empty((len(codes), len(self.track_indices)), dtype=np.float32)
+        blocks = []
         done = 0
-        for at in range(0, max(len(changes.place), 1), self.block):
-            some = Changes(*(part[at : at + self.block] for part in changes))
-            last = at + self.block >= len(changes.place)
+        for at in range(0, max(len(substitutions.position), 1), self.block):
+            some = Substitutions(*(part[at : at + self.block] for part in substitutions))
+            last = at + self.block >= len(substitutions.position)
             low = done if not len(some.window) else min(done, int(some.window[0]))
             done = len(codes) if last else int(some.window[-1]) + 1
             values, reference[low:done] = self._block(
                 codes[low:done], some._replace(window=some.window - low)
             )
-            parts.append(values)
-        known = np.concatenate(parts, axis=1)
-        if len(known) == 1:
-            return EffectValues(known[0], None), reference
-        mean = known.mean(axis=0, dtype=np.float64).astype(np.float32)
-        spread = known.std(axis=0, ddof=1, dtype=np.float64).astype(np.float32)
+            blocks.append(values)
+        effects = np.concatenate(blocks, axis=1)
+        if len(effects) == 1:
+            return EffectValues(effects[0], None), reference
+        mean = effects.mean(axis=0, dtype=np.float64).astype(np.float32)
+        spread = effects.std(axis=0, ddof=1, dtype=np.float64).astype(np.float32)
         return EffectValues(mean, spread), reference
 
     def _block(
-        self, codes: CodeBatch, changes: Changes
+        self, codes: CodeBatch, substitutions: Substitutions
     ) -> tuple[Float32[np.ndarray, "models M P"], Float32[np.ndarray, "R P"]]:
-        count = len(changes.window)
-        changed = codes[changes.window]
-        changed[np.arange(count)[:, None], changes.place] = changes.base
-        out = np.zeros((len(self.members), count, len(self.picked)), dtype=np.float32)
-        reference = np.zeros((len(codes), len(self.picked)))
-        for member, mine in zip(self.members, out, strict=True):
-            for before, after in zip(self._readings(codes), self._readings(changed), strict=True):
-                logits = member.logits(before, after, changes.window)
-                known, new = (odds(part[:, self.picked]) for part in logits)
-                reference += known.probability
+        owner, count = substitutions.window, len(substitutions.window)
+        mutant = codes[owner]
+        mutant[np.arange(count)[:, None], substitutions.position] = substitutions.base
+        out = np.zeros((len(self.members), count, len(self.track_indices)), dtype=np.float32)
+        reference = np.zeros((len(codes), len(self.track_indices)))
+        for member, sums in zip(self.members, out, strict=True):
+            for before, after in zip(self._strands(codes), self._strands(mutant), strict=True):
+                logits = member.logits(before, after, owner)
+                old, new = (odds(part[:, self.track_indices]) for part in logits)
+                reference += old.probability
                 if self.effect == "logit":
-                    mine += new.bits - known.bits[changes.window]
+                    sums += new.bits - old.bits[owner]
                 else:
-                    mine += new.probability - known.probability[changes.window]
+                    sums += new.probability - old.probability[owner]
         out /= np.float32(self.strands)
         return out, (reference / (len(self.members) * self.strands)).astype(np.float32)
 
-    def _readings(self, codes: Codes) -> Iterator[Codes]:
-        """Windows as they are, then the other strand where it is wanted."""
+    def _strands(self, codes: Codes) -> Iterator[Codes]:
+        """The windows, then their reverse complements if both strands are scored."""
         yield codes
         if self.strands == 2:
             yield reverse_complement(codes)
@@ -215,113 +204,117 @@ class Judge:
 
 @dataclass(frozen=True)
 class BaseEffects:
-    """Effects of all single-base changes in a window.
+    """Effects of all single-base substitutions of one window.
 
     Attributes
     ----------
-    judged
-        Window, and the ``l`` bases of it that were changed.
+    window
+        The window, with the ``l`` bases of it that are mutated.
     mean
-        ``(l, 4, P)``: effect of A, C, G, T in place of each base on each track; 0 for the base
-        that is there, NaN in all four where it is unknown.
+        ``(l, 4, P)``: effect of A, C, G, T at each base on each track; 0 for the base that is
+        there, NaN for a base N.
     spread
-        Sample standard deviations over several models, in the same shape.
+        Sample standard deviations over several models, with the same shape.
     reference
-        ``(P,)`` probabilities of the unchanged window.
+        ``(P,)`` probabilities of the reference window.
     """
 
-    judged: JudgedWindow
+    window: TargetWindow
     mean: Float32[np.ndarray, "l 4 P"]
     spread: Float32[np.ndarray, "l 4 P"] | None
     reference: Float32[np.ndarray, "P"]
 
     @property
     def codes(self) -> Codes:
-        """``(l,)`` codes of the bases that were changed."""
-        return self.judged.codes[self.judged.low : self.judged.high]
+        """``(l,)`` codes of the mutated bases."""
+        return self.window.codes[self.window.low : self.window.high]
 
 
-def base_effects(judge: Judge, windows: Iterable[JudgedWindow]) -> Iterator[BaseEffects]:
-    """Effects of all single-base changes in windows; those with few are judged together."""
-    held: list[JudgedWindow] = []
+def base_effects(scorer: EffectScorer, windows: Iterable[TargetWindow]) -> Iterator[BaseEffects]:
+    """Effects of all single-base substitutions; windows with few bases share a batch."""
+    held: list[TargetWindow] = []
     count = 0
-    for judged in windows:
-        held.append(judged)
-        count += 3 * (judged.high - judged.low)
-        if count >= judge.block:
-            yield from _effects_of(judge, held)
+    for window in windows:
+        held.append(window)
+        count += 3 * (window.high - window.low)
+        if count >= scorer.block:
+            yield from _effects_of(scorer, held)
             held, count = [], 0
     if held:
-        yield from _effects_of(judge, held)
+        yield from _effects_of(scorer, held)
 
 
-def _effects_of(judge: Judge, windows: list[JudgedWindow]) -> Iterator[BaseEffects]:
+def _effects_of(scorer: EffectScorer, windows: list[TargetWindow]) -> Iterator[BaseEffects]:
     each = [
-        single_changes(judged.codes, judged.low, judged.high, row)
-        for row, judged in enumerate(windows)
+        single_substitutions(window.codes, window.low, window.high, row)
+        for row, window in enumerate(windows)
     ]
-    values, reference = judge.judge(np.stack([judged.codes for judged in windows]), joined(each))
+    values, reference = scorer.score(np.stack([window.codes for window in windows]), joined(each))
     at = 0
-    for judged, changes, known in zip(windows, each, reference, strict=True):
-        mine = values.part(slice(at, at + len(changes.window)))
-        at += len(changes.window)
-        mean = _by_base(judged, changes, mine.mean)
-        spread = None if mine.spread is None else _by_base(judged, changes, mine.spread)
-        yield BaseEffects(judged, mean, spread, known)
+    for window, substitutions, known in zip(windows, each, reference, strict=True):
+        own = values.rows(slice(at, at + len(substitutions.window)))
+        at += len(substitutions.window)
+        mean = _by_base(window, substitutions, own.mean)
+        spread = None if own.spread is None else _by_base(window, substitutions, own.spread)
+        yield BaseEffects(window, mean, spread, known)
 
 
 def _by_base(
-    judged: JudgedWindow, changes: Changes, values: np.ndarray
+    window: TargetWindow, substitutions: Substitutions, values: np.ndarray
 ) -> Float32[np.ndarray, "l 4 P"]:
-    out = np.zeros((judged.high - judged.low, 4, values.shape[1]), dtype=np.float32)
-    out[judged.codes[judged.low : judged.high] == N] = np.nan
-    out[changes.place[:, 0] - judged.low, changes.base[:, 0]] = values
+    out = np.zeros((window.high - window.low, 4, values.shape[1]), dtype=np.float32)
+    out[window.codes[window.low : window.high] == N] = np.nan
+    out[substitutions.position[:, 0] - window.low, substitutions.base[:, 0]] = values
     return out
 
 
 @dataclass(frozen=True)
 class PairEffects:
-    """Effects of changing two bases of a window at once.
+    """Effects of substitutions of two bases of a window.
 
     Attributes
     ----------
-    judged
+    window
         The window.
-    changes
-        ``M`` changes of two bases.
+    substitutions
+        ``M`` substitutions of two bases.
     values
         Their effects, ``(M, P)``.
     """
 
-    judged: JudgedWindow
-    changes: Changes
+    window: TargetWindow
+    substitutions: Substitutions
     values: EffectValues
 
 
-def pair_effects(judge: Judge, judged: JudgedWindow, low: int, high: int) -> Iterator[PairEffects]:
-    """Effects of changing two bases at once, in a part of a window, some at a time.
+def pair_effects(
+    scorer: EffectScorer, window: TargetWindow, low: int, high: int
+) -> Iterator[PairEffects]:
+    """Effects of all substitutions of two bases of an interval, a batch at a time.
 
     Parameters
     ----------
-    judge
+    scorer
         Models.
-    judged
+    window
         The window.
     low, high
-        Part of the window, half-open.
+        Interval of the window, half-open.
     """
-    held: list[Changes] = []
+    held: list[Substitutions] = []
     count = 0
-    for changes in pair_changes(judged.codes, low, high):
-        held.append(changes)
-        count += len(changes.window)
-        if count >= judge.block:
-            yield _judged_pairs(judge, judged, joined(held))
+    for substitutions in pair_substitutions(window.codes, low, high):
+        held.append(substitutions)
+        count += len(substitutions.window)
+        if count >= scorer.block:
+            yield _pairs_of(scorer, window, joined(held))
             held, count = [], 0
     if held:
-        yield _judged_pairs(judge, judged, joined(held))
+        yield _pairs_of(scorer, window, joined(held))
 
 
-def _judged_pairs(judge: Judge, judged: JudgedWindow, changes: Changes) -> PairEffects:
-    values, _ = judge.judge(judged.codes[None], changes)
-    return PairEffects(judged, changes, values)
+def _pairs_of(
+    scorer: EffectScorer, window: TargetWindow, substitutions: Substitutions
+) -> PairEffects:
+    values, _ = scorer.score(window.codes[None], substitutions)
+    return PairEffects(window, substitutions, values)

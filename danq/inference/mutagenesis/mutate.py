@@ -1,314 +1,310 @@
-"""Saturation mutagenesis: what every single-base change does to the predictions."""
+"""In silico saturation mutagenesis: the effect of every single-base substitution."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from jaxtyping import Float32
+import polars as pl
 
 from danq._memory import kept_memory
 from danq._version import __version__
-from danq.device import resolve_device, resolve_precision, set_threads
-from danq.errors import InputError
-from danq.genome.nucleotide_codes import N, encode
-from danq.inference.ensemble import AnyModel, Ensemble
+from danq.genome.alphabet import LETTERS, N
+from danq.inference.ensemble import Ensemble, Models
 from danq.inference.mutagenesis.effects import (
-    BLOCK,
     UNITS,
     BaseEffects,
     Effect,
-    Judge,
+    EffectScorer,
     base_effects,
     pair_effects,
 )
-from danq.inference.mutagenesis.pairs import parse_pairs
+from danq.inference.mutagenesis.pairs import PairRegion, parse_pairs
 from danq.inference.mutagenesis.targets import (
-    JudgedWindow,
-    Selection,
     SequenceTally,
-    Stretch,
-    judged_windows,
-    open_stretches,
-    stretch_of,
+    Target,
+    TargetWindow,
+    open_targets,
+    target_windows,
 )
+from danq.inference.result import Result
+from danq.inference.sources import Source, as_source
 from danq.inference.writers.mutation_writers import ChangeLayout, mutation_kind, open_mutations
-from danq.models.run_options import DEFAULT_TOLERANCE, RunOptions, Strand
 from danq.output import check_target
-from danq.typing import Codes, Location, Progress
+from danq.typing import Location, Progress
+
+_LETTERS = np.array([*LETTERS, "N"], dtype=object)
 
 
-class Mutated(NamedTuple):
-    """What was written.
+class WrittenMutations(NamedTuple):
+    """Effects of mutations in a file.
 
     Attributes
     ----------
     path
         The file.
     sequences
-        Regions or records whose bases were changed.
-    changes
-        Single-base changes, and changes of two bases.
+        Regions or records that were mutated.
+    substitutions
+        Substitutions of one base, and of two bases.
     columns
         Names of the value columns.
     """
 
     path: Path
     sequences: int
-    changes: int
+    substitutions: int
     columns: tuple[str, ...]
+
+    def describe(self) -> str:
+        """Path, substitutions and sequences on one line."""
+        return (
+            f"{self.path}: {self.substitutions:,} substitutions in {self.sequences:,} "
+            f"sequence{'s' * (self.sequences != 1)}"
+        )
+
+
+class MutationObserver(Protocol):
+    """Receives the effects while `write_mutations` writes them, for a plot."""
+
+    def begin(self, ensemble: Ensemble, targets: list[Target]) -> None:
+        """Check models and targets before any window is scored."""
+
+    def window(self, effects: BaseEffects) -> None:
+        """Receive the effects of one window."""
 
 
 @kept_memory()
 def mutate(
-    models: AnyModel | Sequence[AnyModel],
-    sequence: str | Codes,
+    model: Models,
+    source: Any,
     *,
     effect: Effect = "logit",
     tracks: Sequence[str] | None = None,
-    strand: Strand = "both",
-    tolerance: float = DEFAULT_TOLERANCE,
-    batch_size: int | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
-) -> Float32[np.ndarray, "L 4 K"]:
-    """Effect of every single-base change of a sequence on every track.
+    progress: Progress | None = None,
+) -> Result:
+    """Effect of every single-base substitution on every track (in silico mutagenesis).
 
-    A sequence no longer than the model's window stands in the middle of one window (it starts at
-    ``L // 2 - window // 2`` before the sequence), filled with unknown bases, and every effect is
-    that on the prediction for this window. A longer one is cut into tiles of the model's bin, as
-    `danq.predict` cuts it, and an effect is that on the prediction for the tile that holds the
-    base, read from the window centred on that tile.
+    A sequence no longer than the model's window is scored in one window centred on it, padded
+    with N. A longer one is split into tiles of the model's bin, as `danq.predict` does; the effect
+    of a base is that on the prediction for its tile, in the window centred on the tile. Windows on
+    a genome are filled with its bases.
 
     Parameters
     ----------
-    models
-        Model file, run folder or loaded model; of several, the mean effect is given.
-    sequence
-        Letters, or ``(L,)`` codes (A 0, C 1, G 2, T 3, unknown 4).
+    model
+        A loaded model; for several, the mean effect and its sample standard deviation are
+        reported.
+    source
+        Sequences in memory or in a FASTA file, as for `danq.predict`; or `danq.Regions`.
     effect
-        ``"logit"``: change in log2 odds (bits), the logits' difference over ln 2, as
-        `danq.score_variants` gives it; ``"probability"``: change in probability. Both are
-        altered minus unaltered.
+        ``"logit"``: change in log2 odds (bits), as in `danq.score_variants`;
+        ``"probability"``: change in probability. Both are mutant minus reference.
     tracks
-        Names of the tracks wanted, in that order. None for all.
-    strand
-        ``"both"`` averages the effects on a window and on its reverse complement; ``"forward"``
-        reads the window as it is.
-    tolerance
-        As `danq.models.RunOptions` takes it; 0 is exact.
-    batch_size
-        Changed windows at a time. None takes danq's own.
-    device, precision
-        As `danq.device.resolve_device` and `danq.device.resolve_precision` take them.
-    threads
-        CPU threads of torch. None leaves them as they are.
+        Names of the selected tracks, in that order. None selects all.
+    progress
+        Called with the number of substitutions done and the total.
 
     Returns
     -------
-    np.ndarray
-        ``(L, 4, K)``: effect of A, C, G, T in place of each base; 0 for the base that is there,
-        NaN in all four where the base is unknown, since there is nothing to change from.
+    Result
+        ``values`` are ``(N, 4, C)``: one row per base, the effect of A, C, G and T at that base;
+        0 for the base that is there, NaN for a base N. For one sequence N is its length.
 
     Raises
     ------
     InputError
-        When the sequence is empty or holds what is no base, a model is missing or damaged, the
-        models disagree, a track is unknown, an option is none of its words, or the device is not
-        there.
+        When a sequence is empty or has letters outside the IUPAC codes, a file is missing or
+        damaged, the models disagree, a track is unknown, or a region extends past its contig.
 
     Examples
     --------
-    >>> effects = danq.mutate("runs/yeast", "ACGT" * 125)  # doctest: +SKIP
-    >>> strongest = np.abs(effects).max(axis=(0, 1))  # doctest: +SKIP
+    >>> model = danq.load("runs/yeast")  # doctest: +SKIP
+    >>> effects = danq.mutate(model, "ACGT" * 125)  # doctest: +SKIP
+    >>> strongest = np.abs(effects.values).max(axis=(0, 1))  # doctest: +SKIP
     """
-    codes = _codes(sequence)
-    ensemble = Ensemble.load(models, tracks)
-    judge = _judge(ensemble, strand, device, precision, threads, effect, tolerance, batch_size)
-    parts = judged_windows(stretch_of(codes), ensemble.window, ensemble.bin)
-    return np.concatenate([effects.mean for effects in base_effects(judge, parts)])
+    job = _Job.of(model, as_source(source), effect, tracks)
+    with open_targets(job.source) as targets:
+        counter = _Counter(3 * sum(one.size for one in targets))
+        done = []
+        for effects in base_effects(job.scorer, job.windows(targets)):
+            done.append(effects)
+            counter.add(3 * len(effects.codes), 0, progress)
+    layout = job.layout({})
+    values = [np.empty((0, 4, len(layout.columns)), np.float32)]
+    values += [
+        one.mean if one.spread is None else np.concatenate([one.mean, one.spread], axis=2)
+        for one in done
+    ]
+    return Result(
+        values=np.concatenate(values),
+        columns=layout.columns,
+        tracks=layout.tracks,
+        rows=_base_rows(layout.key, done),
+        provenance=layout.provenance,
+    )
 
 
 @kept_memory()
-def mutate_file(
-    models: AnyModel | Sequence[AnyModel],
+def write_mutations(
+    model: Models,
+    source: Any,
     out: Location,
     *,
-    input: Location | None = None,
-    region: str | None = None,
-    genome: Location | None = None,
-    chrom_map: Location | None = None,
-    pairs: str | None = None,
     effect: Effect = "logit",
     tracks: Sequence[str] | None = None,
-    strand: Strand = "both",
-    tolerance: float = DEFAULT_TOLERANCE,
-    batch_size: int | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
+    pairs: str | None = None,
     overwrite: bool = False,
-    watch: Callable[[BaseEffects], None] | None = None,
-    check: Callable[[Ensemble, list[Stretch]], None] | None = None,
+    observer: MutationObserver | None = None,
     progress: Progress | None = None,
-) -> Mutated:
-    """Write the effect of every single-base change of regions or records.
+) -> WrittenMutations:
+    """Write the effect of every single-base substitution to a file.
 
-    Each is judged as `mutate` judges a sequence, but windows on a genome are filled from it.
-    Memory does not grow with the length of a region; records of a FASTA file and rows of a BED file
-    are all held.
+    As `danq.mutate`. Memory does not grow with the length of a region; the records of a FASTA file
+    and the rows of a BED file are held in memory.
 
     Parameters
     ----------
-    models, effect, tracks, strand, tolerance, batch_size, device, precision, threads
-        As `mutate` takes them.
+    model, source, effect, tracks, progress
+        As for `danq.mutate`.
     out
         ``.h5`` or ``.hdf5``, ``.tsv``, ``.tsv.gz`` or ``.parquet``; see docs/formats.md.
-    input
-        FASTA, whose records are changed whole and have nothing around them; or BED, whose rows
-        are regions of ``genome``.
-    region
-        In place of ``input``, a region of ``genome``: ``chr:start-end`` (1-based, closed, as in
-        samtools) or ``chr``.
-    genome
-        FASTA of the genome.
-    chrom_map
-        Tab-separated file: contig name in the BED file, name in the genome.
     pairs
-        Part of a sequence in which every two bases are changed at once as well: ``start-end``
-        (1-based, closed, counted along the contig or record as the output counts), with
-        ``NAME:`` in front where there are several sequences. The sequence must not be longer
-        than the window.
+        Also mutate all pairs of bases of an interval: ``start-end`` (1-based, closed, on the
+        contig or record, as in the output), or ``NAME:start-end`` if there are several sequences.
+        The sequence must not be longer than the window.
     overwrite
-        Replace an output that is there.
-    watch
-        Called with the effects of each judged window.
-    check
-        Called with models and stretches before the work begins, to refuse them.
-    progress
-        Called with the changes done and the changes in all.
-
-    Returns
-    -------
-    Mutated
+        Replace an existing output.
+    observer
+        Receives the effects of each window.
 
     Raises
     ------
     InputError
-        As `mutate`; when a file is missing or damaged, what is selected does not go together or
-        leaves its contig, the pairs lie in no sequence or in one that is too long, or the output
-        exists, has an unknown ending or cannot be written.
+        As `danq.mutate`; when the pairs are in no sequence or in one that is too long, or the
+        output exists, has an unknown extension or cannot be written.
     """
     mutation_kind(out)
     check_target(out, overwrite)
-    both = None if pairs is None else parse_pairs(pairs)
-    selection = Selection(input, region, genome, chrom_map)
-    ensemble = Ensemble.load(models, tracks)
-    with open_stretches(selection, ensemble.window) as stretches:
-        chosen = None if both is None else both.stretch(stretches, ensemble.window)
-        if check is not None:
-            check(ensemble, stretches)
-        judge = _judge(ensemble, strand, device, precision, threads, effect, tolerance, batch_size)
-        words = selection.provenance() | ({} if pairs is None else {"pairs": pairs})
-        layout = _layout(ensemble, words, selection.key, judge)
+    interval = None if pairs is None else parse_pairs(pairs)
+    job = _Job.of(model, as_source(source), effect, tracks)
+    with open_targets(job.source) as targets:
+        chosen = None if interval is None else interval.target(targets, job.ensemble.window)
+        if observer is not None:
+            observer.begin(job.ensemble, targets)
+        layout = job.layout({} if pairs is None else {"pairs": pairs})
         tally = SequenceTally()
-        count = _Count(3 * sum(one.size for one in stretches) + (both.changes if both else 0))
-        opened = open_mutations(out, layout, effect, pairs=both is not None, overwrite=overwrite)
+        counter = _Counter(
+            3 * sum(one.size for one in targets) + (interval.substitutions if interval else 0)
+        )
+        opened = open_mutations(
+            out, layout, effect, pairs=interval is not None, overwrite=overwrite
+        )
         with opened as writer:
-            for effects in base_effects(judge, _windows(stretches, ensemble)):
+            for effects in base_effects(job.scorer, job.windows(targets)):
                 writer.write(effects)
-                tally.count(effects.judged)
-                count.add(3 * len(effects.codes), 3 * int((effects.codes != N).sum()), progress)
-                if watch is not None:
-                    watch(effects)
-                if both is None or effects.judged.stretch is not chosen:
-                    continue
-                low, high = (at - effects.judged.first for at in (both.start, both.end))
-                for part in pair_effects(judge, effects.judged, low, high):
-                    writer.write_pairs(part)
-                    count.add(len(part.changes.window), len(part.changes.window), progress)
-    tally.report(ensemble.window, ensemble.bin)
-    return Mutated(Path(out), len(stretches), count.changes, layout.columns)
+                tally.count(effects.window)
+                counter.add(3 * len(effects.codes), 3 * int((effects.codes != N).sum()), progress)
+                if observer is not None:
+                    observer.window(effects)
+                if interval is not None and effects.window.target is chosen:
+                    _write_pairs(job.scorer, effects.window, interval, writer, counter, progress)
+    tally.report(job.ensemble.window, job.ensemble.bin)
+    return WrittenMutations(Path(out), len(targets), counter.substitutions, layout.columns)
+
+
+def _write_pairs(
+    scorer: EffectScorer,
+    window: TargetWindow,
+    interval: PairRegion,
+    writer: Any,
+    counter: _Counter,
+    progress: Progress | None,
+) -> None:
+    low, high = interval.start - window.first, interval.end - window.first
+    for part in pair_effects(scorer, window, low, high):
+        writer.write_pairs(part)
+        count = len(part.substitutions.window)
+        counter.add(count, count, progress)
 
 
 @dataclass
-class _Count:
-    """Changes in all, those done, and those of known bases among them."""
+class _Counter:
+    """Substitutions in total, those done, and those of bases other than N among them."""
 
     total: int
     done: int = 0
-    changes: int = 0
+    substitutions: int = 0
 
-    def add(self, done: int, changes: int, progress: Progress | None) -> None:
+    def add(self, done: int, substitutions: int, progress: Progress | None) -> None:
         self.done += done
-        self.changes += changes
+        self.substitutions += substitutions
         if progress is not None:
             progress(self.done, self.total)
 
 
-def _windows(stretches: list[Stretch], ensemble: Ensemble) -> Iterator[JudgedWindow]:
-    for stretch in stretches:
-        yield from judged_windows(stretch, ensemble.window, ensemble.bin)
+@dataclass(frozen=True)
+class _Job:
+    """What to mutate, and with which models."""
 
+    ensemble: Ensemble
+    source: Source
+    scorer: EffectScorer
 
-def _codes(sequence: str | Codes) -> Codes:
-    codes = encode(sequence) if isinstance(sequence, str) else np.asarray(sequence)
-    if codes.dtype != np.uint8 or codes.ndim != 1:
-        raise InputError(f"codes are {codes.dtype} of shape {codes.shape}, not one row of uint8")
-    if not codes.size:
-        raise InputError("the sequence is empty", remedy="Give one base or more")
-    if codes.max() > N:
-        raise InputError(f"a code of {codes.max()} is above {N}")
-    return codes
+    @classmethod
+    def of(
+        cls, model: Models, source: Source, effect: Effect, tracks: Sequence[str] | None
+    ) -> _Job:
+        ensemble = Ensemble.of(model, tracks)
+        return cls(ensemble, source, EffectScorer(ensemble, effect))
 
+    def windows(self, targets: list[Target]) -> Iterator[TargetWindow]:
+        for target in targets:
+            yield from target_windows(target, self.ensemble.window, self.ensemble.bin)
 
-def _judge(
-    ensemble: Ensemble,
-    strand: Strand,
-    device: str,
-    precision: str,
-    threads: int | None,
-    effect: Effect,
-    tolerance: float,
-    batch_size: int | None,
-) -> Judge:
-    where = resolve_device(device)
-    engine = RunOptions(
-        str(where), resolve_precision(precision, where), strand=strand, tolerance=tolerance
-    )
-    if threads is not None:
-        set_threads(threads)
-    block = BLOCK if batch_size is None else batch_size
-    return Judge(ensemble, engine, effect=effect, block=block)
-
-
-def _layout(ensemble: Ensemble, words: dict[str, str], key: str, judge: Judge) -> ChangeLayout:
-    engine = judge.engine
-    values = UNITS[judge.effect]
-    if ensemble.spread:
-        values = (
-            f"mean {values}, over {len(ensemble.models)} models, then sample standard deviations "
-            "(_sd)"
+    def layout(self, more: dict[str, str]) -> ChangeLayout:
+        ensemble, values = self.ensemble, UNITS[self.scorer.effect]
+        if ensemble.spread:
+            values = (
+                f"mean {values}, over {len(ensemble.models)} models, then sample standard "
+                "deviations (_sd)"
+            )
+        return ChangeLayout(
+            key=self.source.key,
+            tracks=ensemble.tracks,
+            groups=ensemble.groups,
+            spread=ensemble.spread,
+            provenance={
+                "danq": __version__,
+                **ensemble.provenance(),
+                **self.source.provenance(),
+                **more,
+                "window": f"{ensemble.window} bases, centred on the sequence, or on each tile of "
+                f"{ensemble.bin} bases of a longer one",
+                **ensemble.running(),
+                "tolerance": f"{ensemble.options.tolerance:g}",
+                "coordinates": "pos is 1-based; position, start and end in HDF5 are 0-based, "
+                "half-open",
+                "values": values,
+            },
         )
-    return ChangeLayout(
-        key=key,
-        tracks=ensemble.tracks,
-        groups=ensemble.groups,
-        spread=ensemble.spread,
-        provenance={
-            "danq": __version__,
-            **ensemble.provenance(),
-            **words,
-            "window": f"{ensemble.window} bases, centred on the sequence, or on each tile of "
-            f"{ensemble.bin} bases of a longer one",
-            "strand": engine.strand,
-            "precision": f"{engine.precision} on {engine.device}",
-            "tolerance": f"{engine.tolerance:g}",
-            "coordinates": "pos is 1-based; position, start and end in HDF5 are 0-based, half-open",
-            "values": values,
+
+
+def _base_rows(key: str, done: list[BaseEffects]) -> pl.DataFrame:
+    names = [one.window.target.name for one in done for _ in range(len(one.codes))]
+    position = [
+        one.window.first + np.arange(one.window.low, one.window.high) + 1 for one in done
+    ]
+    codes = [one.codes for one in done]
+    empty = np.empty(0, np.int64)
+    return pl.DataFrame(
+        {
+            key: names,
+            "pos": np.concatenate([empty, *position]),
+            "ref": _LETTERS[np.concatenate([empty, *codes])].tolist(),
         },
+        schema={key: pl.String, "pos": pl.Int64, "ref": pl.String},
     )

@@ -1,4 +1,4 @@
-"""The part of a sequence in which every two bases are changed at once."""
+"""The interval of a sequence in which pairs of bases are mutated."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from danq.errors import InputError
-from danq.inference.mutagenesis.targets import Stretch
+from danq.inference.mutagenesis.targets import Target
 
-_WORDS = re.compile(r"(?:(?P<name>\S+):)?(?P<start>[0-9][0-9,]*)-(?P<end>[0-9][0-9,]*)")
+_PATTERN = re.compile(r"(?:(?P<name>\S+):)?(?P<start>[0-9][0-9,]*)-(?P<end>[0-9][0-9,]*)")
 
 
 class PairRegion(NamedTuple):
-    """Bases to change two at a time.
+    """Interval whose pairs of bases are mutated.
 
     Attributes
     ----------
     name
-        Contig or record; None where there is only one.
+        Contig or record; None if there is only one.
     start, end
-        0-based half-open, counted along the contig or record.
+        0-based, half-open, on the contig or record.
     """
 
     name: str | None
@@ -28,54 +28,53 @@ class PairRegion(NamedTuple):
     end: int
 
     @property
-    def changes(self) -> int:
-        """Changes of two bases, if all bases are known."""
+    def substitutions(self) -> int:
+        """Number of substitutions of two bases, if no base is N."""
         bases = self.end - self.start
         return 9 * bases * (bases - 1) // 2
 
-    def stretch(self, stretches: Sequence[Stretch], window: int) -> Stretch:
-        """The first stretch that holds it.
+    def target(self, targets: Sequence[Target], window: int) -> Target:
+        """The first target that contains the interval.
 
         Parameters
         ----------
-        stretches
-            Bases that are changed.
+        targets
+            Bases that are mutated.
         window
-            Bases of the model's window.
+            Window length of the model in bases.
 
         Raises
         ------
         InputError
-            When it lies in none of them, could lie in several, or lies in one that is longer than
-            the window.
+            When no target contains it, several could, or the target is longer than the window.
         """
-        if self.name is None and len(stretches) > 1:
+        if self.name is None and len(targets) > 1:
             raise InputError(
-                f"pairs {self._words} could be in any of {len(stretches):,} sequences",
-                remedy="Put the sequence's name in front: NAME:start-end",
+                f"pairs {self._text} could be in any of {len(targets):,} sequences",
+                remedy="Add the name of the sequence: NAME:start-end",
             )
-        mine = [one for one in stretches if self.name in (None, one.name)]
+        mine = [one for one in targets if self.name in (None, one.name)]
         if not mine:
             raise InputError(
-                f"pairs are wanted in '{self.name}', and no sequence has that name",
-                remedy=f"The first sequence is {stretches[0].name}",
+                f"pairs are requested in '{self.name}', and no sequence has that name",
+                remedy=f"The first sequence is {targets[0].name}",
             )
         inside = [one for one in mine if one.start <= self.start and self.end <= one.end]
         if not inside:
             raise InputError(
-                f"pairs {self._words} are not inside {mine[0].words} (1-based, closed)",
-                remedy="Count along the contig or record, as the output does",
+                f"pairs {self._text} are not inside {mine[0].text} (1-based, closed)",
+                remedy="Use positions on the contig or record, as in the output",
             )
         if inside[0].size > window:
             raise InputError(
-                f"pairs are wanted in {inside[0].words}, whose {inside[0].size:,} bases are more "
-                f"than the window of {window:,}",
-                remedy="Choose a region around them that is no longer than the window",
+                f"pairs are requested in {inside[0].text}, which has {inside[0].size:,} bases; the "
+                f"maximum is the window of {window:,}",
+                remedy="Choose a region around them no longer than the window",
             )
         return inside[0]
 
     @property
-    def _words(self) -> str:
+    def _text(self) -> str:
         return f"{self.start + 1}-{self.end}"
 
 
@@ -85,18 +84,18 @@ def parse_pairs(text: str) -> PairRegion:
     Raises
     ------
     InputError
-        When the text is neither, or holds no two bases.
+        When the text has another form, or the interval has fewer than two bases.
     """
-    match = _WORDS.fullmatch(text.strip())
+    match = _PATTERN.fullmatch(text.strip())
     if match is None:
         raise InputError(
-            f"the pairs '{text}' are not start-end",
+            f"pairs is '{text}', not start-end",
             remedy="Write start-end or NAME:start-end, 1-based with both ends included",
         )
     start, end = (int(match[part].replace(",", "")) for part in ("start", "end"))
     if start < 1 or end <= start:
         raise InputError(
-            f"the pairs {start}-{end} hold no two bases",
+            f"pairs is {start}-{end}, which has fewer than two bases",
             remedy="Write start-end, 1-based with both ends included, the end above the start",
         )
     return PairRegion(match["name"], start - 1, end)

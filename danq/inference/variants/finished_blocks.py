@@ -24,11 +24,11 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from danq.errors import InputError
-from danq.output import OVERWRITE, check_folder, os_errors, write_errors
+from danq.output import OVERWRITE, check_folder, os_errors, refusals
 from danq.provenance import difference, sha256_of
 
 MAGIC = "danq-parts"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 JOURNAL = "journal.jsonl"
 ENDING = ".unfinished"
 VALUES = "values"
@@ -37,7 +37,7 @@ VALUES = "values"
 log = logging.getLogger("danq")
 
 
-class Part(NamedTuple):
+class FinishedBlock(NamedTuple):
     """One finished block.
 
     Attributes
@@ -55,14 +55,14 @@ class Part(NamedTuple):
     counts: Mapping[str, int]
 
 
-class Parts:
+class FinishedBlocks:
     """The folder of finished blocks; a context manager that holds it for one process.
 
     Parameters
     ----------
     out
         The output that the blocks are for; the folder is named after it.
-    request
+    identity
         Everything that the blocks depend on, in words: a run goes on only with the same.
     files
         What in it are digests of files, and their names, for
@@ -83,7 +83,7 @@ class Parts:
     def __init__(
         self,
         out: Path,
-        request: Mapping[str, str],
+        identity: Mapping[str, str],
         *,
         files: Mapping[str, Sequence[str]] | None = None,
         resume: bool = False,
@@ -91,12 +91,12 @@ class Parts:
     ) -> None:
         self.folder = folder_of(out)
         self._counts: list[dict[str, int]] = []
-        self._request, self._files_named = dict(request), files or {}
+        self._identity, self._files_named = dict(identity), files or {}
         check_folder(
             self.folder,
             resume or overwrite,
             objection=_objection,
-            remedy="Go on with that run (--resume), or replace it (--overwrite)",
+            remedy="Continue that run (resume) or discard it (overwrite)",
         )
         self._removed = False
         # A block is written while the next one is scored.
@@ -111,7 +111,7 @@ class Parts:
             self._journal.close()
             raise
 
-    def __enter__(self) -> Parts:
+    def __enter__(self) -> FinishedBlocks:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -141,20 +141,20 @@ class Parts:
         self._settle()
         return self._counts
 
-    def __iter__(self) -> Iterator[Part]:
+    def __iter__(self) -> Iterator[FinishedBlock]:
         for number, counts in enumerate(self.counts):
             tables = {
                 file.name.split(".")[1]: pl.read_ipc(file)
                 for file in sorted(self.folder.glob(f"{number:06d}.*.arrow"))
             }
-            yield Part(tables, self.values(number), counts)
+            yield FinishedBlock(tables, self.values(number), counts)
 
     def values(self, number: int) -> np.ndarray:
         """``(V, C)`` values of a finished block, read where they are touched."""
         self._settle()
         return np.load(self._file(number, VALUES, "npy"), mmap_mode="r")
 
-    def add(self, part: Part) -> None:
+    def add(self, block: FinishedBlock) -> None:
         """Write a block and then its line in the journal, in the background.
 
         Raises
@@ -163,7 +163,7 @@ class Parts:
             When the system refused to write the block before this one, as on a full disk. Of the
             last block, the next method that is called says so, or the end of the ``with``.
         """
-        self._writing = self._worker.submit(self._write, len(self.counts), part)
+        self._writing = self._worker.submit(self._write, len(self.counts), block)
 
     def remove(self) -> None:
         """Throw the folder away."""
@@ -174,18 +174,18 @@ class Parts:
         self._removed = True
         self._journal.close()
 
-    def _write(self, number: int, part: Part) -> Mapping[str, int]:
-        with write_errors(self.folder):
-            for name, table in part.tables.items():
+    def _write(self, number: int, block: FinishedBlock) -> Mapping[str, int]:
+        with refusals(self.folder):
+            for name, table in block.tables.items():
                 with os_errors(PolarsError):
                     table.write_ipc(self._file(number, name, "arrow"))
-            np.save(self._file(number, VALUES, "npy"), part.values)
+            np.save(self._file(number, VALUES, "npy"), block.values)
             files = self._files(number)
             digests = {file.name: sha256_of(file) for file in files}
             for path in (*files, self.folder):
                 _sync(path)
-            self._note({"counts": dict(part.counts), "files": digests})
-        return dict(part.counts)
+            self._note({"counts": dict(block.counts), "files": digests})
+        return dict(block.counts)
 
     def _settle(self) -> None:
         """Wait until the journal vouches for all blocks."""
@@ -198,7 +198,7 @@ class Parts:
     def _locked(self) -> BinaryIO:
         """The journal, opened and locked."""
         while True:
-            with write_errors(self.folder):
+            with refusals(self.folder):
                 self.folder.mkdir(exist_ok=True)
                 journal = (self.folder / JOURNAL).open("a+b")
             try:
@@ -226,8 +226,8 @@ class Parts:
         whole = [line for line in self._journal if line.endswith(b"\n")]
         if not whole:
             self._journal.truncate(0)
-            head = {"magic": MAGIC, "format_version": FORMAT_VERSION, "request": self._request}
-            with write_errors(self.folder):
+            head = {"magic": MAGIC, "format_version": FORMAT_VERSION, "identity": self._identity}
+            with refusals(self.folder):
                 self._note(head)
             return
         self._check(_entry(whole[0]))
@@ -242,17 +242,17 @@ class Parts:
         self._journal.truncate(kept)
 
     def _check(self, head: Mapping[str, object]) -> None:
-        before = head.get("request")
+        before = head.get("identity")
         if head.get("format_version") != FORMAT_VERSION or not isinstance(before, dict):
             raise InputError(
                 "was written by another version of danq", file=self.folder, remedy=OVERWRITE
             )
-        told = difference(before, self._request, self._files_named, begun="the run began")
+        told = difference(before, self._identity, self._files_named, begun="the run began")
         if told is not None:
             raise InputError(
                 told,
                 file=self.folder,
-                remedy="Resume with that run's options and inputs, or replace it (--overwrite)",
+                remedy="Use the settings and inputs of that run, or discard it (overwrite)",
             )
 
     def _note(self, entry: Mapping[str, object]) -> None:
@@ -272,9 +272,9 @@ def folder_of(out: Path) -> Path:
     return out.with_name(out.name + ENDING)
 
 
-def digest_of(request: Mapping[str, str]) -> str:
+def checksum_of(identity: Mapping[str, str]) -> str:
     """SHA-256 of a request, in hexadecimal."""
-    return hashlib.sha256(json.dumps(dict(request), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(dict(identity), sort_keys=True).encode()).hexdigest()
 
 
 def _entry(line: bytes) -> dict[str, Any]:

@@ -16,8 +16,8 @@ import polars as pl
 from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import Reject, VariantBlock, VariantReader
-from danq.inference.variants.finished_blocks import Part, Parts, folder_of
-from danq.inference.variants.input import AlleleWindows, VariantInput
+from danq.inference.variants.finished_blocks import FinishedBlock, FinishedBlocks, folder_of
+from danq.inference.variants.variant_input import AlleleWindows, VariantInput
 from danq.inference.variants.repeats import Repeats, row_keys
 from danq.inference.variants.scorer import Scorer
 from danq.inference.writers.layout import Values
@@ -129,7 +129,7 @@ class VariantRun:
     genome: PackedGenome
     scorer: Scorer
     conditions: Mapping[str, str]
-    request: Mapping[str, str]
+    identity: Mapping[str, str]
     files: Mapping[str, Sequence[str]]
     block: int
     keep_lines: bool = False
@@ -143,7 +143,7 @@ class VariantRun:
         ) as reader:
             yield reader
 
-    def blocks(self, reader: VariantReader, repeats: Repeats, *, skip: int = 0) -> Iterator[Part]:
+    def blocks(self, reader: VariantReader, repeats: Repeats, *, skip: int = 0) -> Iterator[FinishedBlock]:
         """Score block after block.
 
         Parameters
@@ -182,7 +182,7 @@ class VariantRun:
                     {"record": numbers[: len(lines)], "line": lines},
                     schema={"record": pl.Int64, "line": pl.String},
                 )
-            yield Part(tables, values.T.copy().T if self.by_column else values, tally.to_counts())
+            yield FinishedBlock(tables, values.T.copy().T if self.by_column else values, tally.to_counts())
 
     def _values(self, windows: AlleleWindows, repeats: Repeats, keys: list[bytes]) -> Values:
         found = repeats.find(keys)
@@ -197,7 +197,7 @@ class VariantRun:
         return out
 
     def score(
-        self, parts: Parts, progress: Progress | None, seconds: dict[str, float]
+        self, finished: FinishedBlocks, progress: Progress | None, seconds: dict[str, float]
     ) -> tuple[VariantTally, Head]:
         """Score what is not finished yet, keeping each block, and count.
 
@@ -207,56 +207,61 @@ class VariantRun:
             As the reader, whose blocks are then of no use and are thrown away; and when the
             system refuses to write.
         """
-        tally, repeats = VariantTally(), Repeats(parts.values)
-        for part in parts:
-            tally.add(VariantTally.of(part.counts))
-            repeats.add(part.tables["rows"][WINDOWS].to_list())
+        tally, repeats = VariantTally(), Repeats(finished.values)
+        for block in finished:
+            tally.add(VariantTally.of(block.counts))
+            repeats.add(block.tables["rows"][WINDOWS].to_list())
         total = self.input.records() if progress is not None else None
         try:
             with self.open(tally.records) as reader:
                 head = Head(reader.header_lines, reader.samples)
-                blocks = self.blocks(reader, repeats, skip=len(parts.counts))
+                blocks = self.blocks(reader, repeats, skip=len(finished.counts))
                 begun = time.perf_counter()
-                while (part := next(blocks, None)) is not None:
+                while (block := next(blocks, None)) is not None:
                     scored = time.perf_counter()
-                    parts.add(part)
+                    finished.add(block)
                     seconds["score"] += scored - begun
                     begun = time.perf_counter()
                     seconds["write"] += begun - scored
-                    tally.add(VariantTally.of(part.counts))
+                    tally.add(VariantTally.of(block.counts))
                     if progress is not None:
                         # Of a large file the total is a guess.
                         progress(tally.records, total and max(total, tally.records))
         except InputError as error:
-            if error.file != str(parts.folder):
-                parts.remove()
+            if error.file != str(finished.folder):
+                finished.remove()
             raise
         if tally.records == 0:
-            log.warning("%s: holds no record", self.input.provenance()["variants"])
+            log.warning("%s: contains no record", self.input.variants.name)
         elif tally.rows == 0:
             log.warning("none of the variants could be scored")
         return tally, head
 
     def check_resume(self, out: Path, *, resume: bool, overwrite: bool) -> None:
-        """Refuse to go on where that cannot be.
+        """Check that the run can be resumed.
 
         Raises
         ------
         InputError
-            When overwriting was asked for, too, or the input cannot be read a second time.
+            When ``overwrite`` is set, too, or the input cannot be read a second time.
         """
         if not resume:
             return
         if overwrite:
             raise InputError(
-                "resuming and overwriting were both asked for",
+                "resume and overwrite are both set",
                 file=out,
-                remedy="Resuming goes on with an unfinished run, overwriting throws it away",
+                remedy="Use resume to continue an unfinished run, overwrite to discard it",
             )
-        if self.input.is_file:
-            self.input.check_repeatable("a run goes on")
+        if self.input.variants.is_file:
+            self.input.variants.check_file("only a run on a file can be resumed")
         if not folder_of(out).exists() and not out.exists():
-            log.info("%s: there is nothing to go on with, so it begins anew", out)
+            log.info("%s: no unfinished run was found; starting a new one", out)
+
+
+def no_rejects() -> pl.DataFrame:
+    """Table of rejects without rows."""
+    return _rejects([])
 
 
 def _flags(windows: AlleleWindows) -> list[str]:

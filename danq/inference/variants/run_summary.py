@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from danq.inference.variants.finished_blocks import Parts, digest_of, folder_of
+from danq.inference.variants.finished_blocks import FinishedBlocks, checksum_of, folder_of
 from danq.inference.variants.run import REJECT_COLUMNS, VariantRun, VariantTally
 from danq.output import comment_lines, replacing
 
@@ -56,7 +56,7 @@ class VariantSummary:
 
 
 def write_rejects(
-    run: VariantRun, parts: Parts, path: Path, tally: VariantTally, *, overwrite: bool
+    run: VariantRun, blocks: FinishedBlocks, path: Path, tally: VariantTally, *, overwrite: bool
 ) -> None:
     """Write provenance, figures of the run, and a row for each variant-allele without scores.
 
@@ -65,14 +65,14 @@ def write_rejects(
     InputError
         As `danq.output.replacing`.
     """
-    note = {"digest": digest_of(run.request), "counts": tally.to_counts()}
+    note = {"sha256": checksum_of(run.identity), "counts": tally.to_counts()}
     with replacing(path, overwrite) as temporary, temporary.open("wb") as file:
         file.write(comment_lines(run.scorer.layout.provenance))
         file.write(f"# {tally.describe()}\n".encode())
         file.write(f"{_RUN}{json.dumps(note)}\n".encode())
         file.write("\t".join(REJECT_COLUMNS).encode() + b"\n")
-        for part in parts:
-            table = part.tables["rejects"]
+        for block in blocks:
+            table = block.tables["rejects"]
             table.write_csv(file, separator="\t", include_header=False, quote_style="never")
 
 
@@ -97,7 +97,7 @@ def finished_run(out: Path, files: Sequence[Path], run: VariantRun) -> VariantSu
         notes = [line.removeprefix(_RUN) for line in lines if line.startswith(_RUN)]
     try:
         note = json.loads(notes[0])
-        if note["digest"] != digest_of(run.request):
+        if note["sha256"] != checksum_of(run.identity):
             return None
         tally = VariantTally.of(note["counts"])
     except (IndexError, KeyError, TypeError, ValueError):

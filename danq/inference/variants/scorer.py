@@ -87,8 +87,8 @@ class Scorer:
     ----------
     engines
         One a model.
-    picked
-        Numbers of the tracks wanted.
+    track_indices
+        Indices of the selected tracks.
     both_strands
         Whether the reverse complement is scored, too.
     batch_size
@@ -100,7 +100,7 @@ class Scorer:
     """
 
     engines: Sequence[PairEngine]
-    picked: tuple[int, ...]
+    track_indices: tuple[int, ...]
     both_strands: bool
     batch_size: int
     layout: VariantLayout
@@ -166,11 +166,11 @@ class Scorer:
 
     def _wanted(self, logits: Float32[np.ndarray, "N T"]) -> Float32[np.ndarray, "N K"]:
         """Those of the tracks wanted; where these are all, no copy."""
-        every = self.picked == tuple(range(logits.shape[1]))
-        return logits if every else logits.take(self.picked, axis=1)
+        every = self.track_indices == tuple(range(logits.shape[1]))
+        return logits if every else logits.take(self.track_indices, axis=1)
 
     def _fill(self, out: Values, models: Sequence[Effects]) -> None:
-        layout, tracks = self.layout, len(self.picked)
+        layout, tracks = self.layout, len(self.track_indices)
         for name in layout.scores:
             each = [one.score(name) for one in models]
             layout.part(out, name)[:] = _mean(each)

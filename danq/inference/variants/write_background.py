@@ -1,8 +1,7 @@
-"""Score background variants once, for the E-values and quantiles of others."""
+"""Write the background distribution that E-values and quantiles are read from."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,96 +10,72 @@ import numpy as np
 
 from danq._memory import kept_memory
 from danq.errors import InputError
-from danq.genome.fasta import Genome
-from danq.genome.packed_genome import PackedGenome
-from danq.genome.variants import RefMismatch
-from danq.inference.ensemble import AnyModel
+from danq.inference.ensemble import Models
+from danq.inference.sources.open_source import Location
 from danq.inference.variants.allele_scores import LOGIT, PRODUCT
 from danq.inference.variants.background import Background, ranks
-from danq.inference.variants.finished_blocks import Parts, folder_of
-from danq.inference.variants.input import Variants
-from danq.inference.variants.prepare import VariantOptions, prepare
-from danq.inference.variants.run import VariantRun
+from danq.inference.variants.finished_blocks import FinishedBlocks, folder_of
+from danq.inference.variants.prepare import AnyGenome, prepare
+from danq.inference.variants.run import Progress, VariantRun
 from danq.inference.variants.run_summary import (
     VariantSummary,
     finished_run,
     rejects_of,
     write_rejects,
 )
-from danq.models.run_options import DEFAULT_TOLERANCE, Strand
+from danq.inference.variants.variant_input import Variants, VariantTable, as_variants
 from danq.output import check_target
-from danq.typing import Location, Progress
 
 CHUNK_VALUES = 1 << 26
-"""Values that are sorted at once: 256 MB."""
-
-log = logging.getLogger("danq")
-
+"""Values per sort: 256 MB."""
 
 @kept_memory()
-def make_background(
-    models: AnyModel | Sequence[AnyModel],
-    variants: Variants,
-    genome: Location | PackedGenome | Genome,
+def write_background(
+    model: Models,
+    variants: Variants | Location | VariantTable,
+    genome: AnyGenome,
     out: Location,
     *,
     tracks: Sequence[str] | None = None,
-    strand: Strand = "both",
-    indel_anchor: str = "left",
-    center: int | None = None,
-    ref_mismatch: RefMismatch = "skip",
-    chrom_map: Location | None = None,
-    tolerance: float = DEFAULT_TOLERANCE,
-    batch_size: int | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
 ) -> VariantSummary:
-    """Score background variants, most often common ones, and keep how their scores spread.
+    """Score background variants, usually common ones, and write the distribution of their scores.
 
-    `danq.score_variants` takes the file as ``calibrate``, with the same models, strand, centre
-    and anchor. Values lie on the disk until they are sorted, 8 bytes a variant and track.
+    `danq.score_variants` takes the file as ``calibrate``, with the same models, strand, center
+    and indel anchor. Scores are stored on disk until they are sorted, 8 bytes per variant and
+    track.
 
     Parameters
     ----------
-    models, variants, genome
-        As `danq.score_variants` takes them.
+    model, variants, genome, tracks, progress
+        As for `danq.score_variants`. Haplotypes are not supported.
     out
-        HDF5 file to make; beside it ``<out>.rejected.tsv`` lists what was not scored.
-    tracks, strand, indel_anchor, center, ref_mismatch, chrom_map, tolerance, batch_size, device, \
-precision, threads, overwrite, resume, progress
-        As `danq.score_variants` takes them.
+        HDF5 file. ``<out>.rejected.tsv`` lists the alleles without scores.
+    overwrite, resume
+        As for `danq.write_variant_scores`.
 
     Raises
     ------
     InputError
-        As `danq.score_variants`; when ``out`` does not end as HDF5 does; when no variant could be
-        scored.
+        As `danq.write_variant_scores`; when the extension of ``out`` is not that of HDF5,
+        haplotypes are requested, or no variant could be scored.
     """
-    options = VariantOptions(
-        tracks=tracks,
-        strand=strand,
-        indel_anchor=indel_anchor,
-        center=center,
-        ref_mismatch=ref_mismatch,
-        chrom_map=chrom_map,
-        tolerance=tolerance,
-        batch_size=batch_size,
-        device=device,
-        precision=precision,
-        threads=threads,
-    )
     target = Path(out)
     if target.suffix.lower() not in (".h5", ".hdf5"):
         raise InputError(
-            f"a background is an HDF5 file, and the ending of '{target.name}' does not say so",
+            f"a background is an HDF5 file, and '{target.name}' has another extension",
             file=target,
             remedy="Use .h5",
         )
-    run = prepare(models, variants, genome, (LOGIT, PRODUCT), options, kind="background")
+    source = as_variants(variants)
+    if source.haplotypes is not None:
+        raise InputError(
+            f"haplotypes of sample '{source.haplotypes}' are requested for a background",
+            remedy="Make backgrounds without haplotypes",
+        )
+    run = prepare(model, source, genome, (LOGIT, PRODUCT), tracks=tracks, output="background")
     run.check_resume(target, resume=resume, overwrite=overwrite)
     if resume and (done := finished_run(target, (target,), run)) is not None:
         return replace(done, columns=run.scorer.layout.tracks)
@@ -108,22 +83,24 @@ precision, threads, overwrite, resume, progress
     check_target(target, overwrite)
     check_target(rejects_of(target), overwrite)
     seconds = {"score": 0.0, "write": 0.0}
-    with Parts(target, run.request, files=run.files, resume=resume, overwrite=overwrite) as parts:
-        tally, _ = run.score(parts, progress, seconds)
+    with FinishedBlocks(
+        target, run.identity, files=run.files, resume=resume, overwrite=overwrite
+    ) as blocks:
+        tally, _ = run.score(blocks, progress, seconds)
         if tally.rows == 0:
-            parts.remove()
+            blocks.remove()
             raise InputError(
                 f"no background variant could be scored: {tally.describe()}",
-                file=run.input.provenance()["variants"],
-                remedy="Check that the variants and the genome are of the same assembly",
+                file=run.input.variants.name,
+                remedy="Check that the variants and the genome are from the same assembly",
             )
-        _collect(run, parts, tally.rows).save(target, overwrite=overwrite)
-        write_rejects(run, parts, rejects_of(target), tally, overwrite=overwrite)
-        parts.remove()
+        _collect(run, blocks, tally.rows).save(target, overwrite=overwrite)
+        write_rejects(run, blocks, rejects_of(target), tally, overwrite=overwrite)
+        blocks.remove()
     return VariantSummary(target, rejects_of(target), tally, run.scorer.layout.tracks, seconds)
 
 
-def _collect(run: VariantRun, parts: Parts, count: int) -> Background:
+def _collect(run: VariantRun, blocks: FinishedBlocks, count: int) -> Background:
     layout = run.scorer.layout
     kept = ranks(count)
     known = {
@@ -131,7 +108,7 @@ def _collect(run: VariantRun, parts: Parts, count: int) -> Background:
         for name in (PRODUCT, LOGIT)
     }
     for name, out in known.items():
-        for tracks, values in _columns(run, parts, name, count):
+        for tracks, values in _columns(run, blocks, name, count):
             out[tracks] = np.sort(np.abs(values), axis=1)[:, kept - 1]
     return Background(
         layout.tracks,
@@ -145,13 +122,13 @@ def _collect(run: VariantRun, parts: Parts, count: int) -> Background:
 
 
 def _columns(
-    run: VariantRun, parts: Parts, name: str, count: int
+    run: VariantRun, blocks: FinishedBlocks, name: str, count: int
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """All values of a score, some tracks at a time, ``(tracks, count)``."""
+    """All values of a score, ``(tracks, count)``, a few tracks at a time."""
     layout = run.scorer.layout
     width = max(1, CHUNK_VALUES // count)
     for first in range(0, len(layout.tracks), width):
         tracks = slice(first, min(first + width, len(layout.tracks)))
-        blocks = map(parts.values, range(len(parts.counts)))
-        pieces = [layout.part(values, name)[:, tracks].T for values in blocks]
-        yield tracks, np.concatenate(pieces, axis=1)
+        each = map(blocks.values, range(len(blocks.counts)))
+        columns = [layout.part(values, name)[:, tracks].T for values in each]
+        yield tracks, np.concatenate(columns, axis=1)

@@ -124,9 +124,13 @@ class VariantLayout(Table):
             )
         return tuple(words)
 
+    def keys(self, rows: pl.DataFrame | None = None) -> pl.DataFrame:
+        """The columns of some rows that name them, without record and allele; None: no rows."""
+        return (pl.DataFrame(schema=KEYS) if rows is None else rows).select(_SHOWN)
+
     def frame(self, rows: pl.DataFrame, values: Values) -> pl.DataFrame:
         """Table of some rows: what names them (without record and allele), then the values."""
-        return self.with_values(rows.select(_SHOWN), values)
+        return self.with_values(self.keys(rows), values)
 
     def empty(self) -> pl.DataFrame:
         values = np.empty((0, len(self.columns)), dtype=np.float32)

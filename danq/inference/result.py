@@ -1,0 +1,128 @@
+"""What `danq.predict`, `danq.score_variants` and `danq.mutate` return."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float32
+
+from danq.errors import InputError
+from danq.genome.alphabet import LETTERS
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Values in memory, with the rows and tracks that they belong to.
+
+    Attributes
+    ----------
+    values
+        ``(N, C)`` float32. `danq.mutate` has ``(N, 4, C)``: one row per base of the sequences, and
+        the effect of A, C, G and T at that base; 0 for the base that is there, NaN for a base N.
+    columns
+        Names of the C value columns: the tracks, with ``_sd`` for the sample standard deviation
+        of an ensemble; `danq.score_variants` has ``<track>_<score>``.
+    tracks
+        Names of the K tracks.
+    rows
+        One row per row of ``values``. `danq.predict`: ``chrom`` or ``name``, ``start``, ``end``
+        (0-based, half-open) and perhaps ``name``. `danq.score_variants`: ``chrom``, ``pos``
+        (1-based), ``id``, ``ref``, ``alt``, ``flags``. `danq.mutate`: ``chrom`` or ``name``,
+        ``pos`` (1-based), ``ref``.
+    provenance
+        Text fields: models, inputs and settings.
+    rejected
+        `danq.score_variants`: the variant alleles without scores, with the reason of each.
+        Without rows for the other functions.
+    """
+
+    values: Float32[np.ndarray, "N ..."]
+    columns: tuple[str, ...]
+    tracks: tuple[str, ...]
+    rows: pl.DataFrame
+    provenance: Mapping[str, str] = field(default_factory=dict, repr=False)
+    rejected: pl.DataFrame = field(default_factory=pl.DataFrame, repr=False)
+
+    def __len__(self) -> int:
+        """Number of rows N."""
+        return len(self.values)
+
+    @property
+    def names(self) -> list[str]:
+        """Name of each row.
+
+        The name of the sequence or BED record where there is one; else ``chrom:start-end``
+        (1-based, closed), and for variants ``chrom:pos:ref>alt``.
+        """
+        rows = self.rows
+        if "alt" in rows.columns:
+            return rows.select(pl.format("{}:{}:{}>{}", "chrom", "pos", "ref", "alt"))[
+                :, 0
+            ].to_list()
+        if "name" in rows.columns:
+            return rows["name"].to_list()
+        if "pos" in rows.columns:
+            return rows.select(pl.format("{}:{}", "chrom", "pos"))[:, 0].to_list()
+        start = pl.col("start") + 1
+        return rows.select(pl.format("{}:{}-{}", "chrom", start, "end"))[:, 0].to_list()
+
+    def track(self, name: str) -> Float32[np.ndarray, "N ..."]:
+        """Values of one column.
+
+        Raises
+        ------
+        InputError
+            When there is no such column.
+        """
+        if name not in self.columns:
+            raise InputError(
+                f"the result has no column '{name}'",
+                remedy=f"Its columns are {_few(self.columns)}",
+            )
+        return self.values[..., self.columns.index(name)]
+
+    def to_polars(self) -> pl.DataFrame:
+        """The result as a polars data frame: ``rows``, then one Float32 column per value column.
+
+        For `danq.mutate`, one row per substitution: ``rows``, the mutant base ``alt``, and its
+        effects. Bases N have no row.
+        """
+        rows, values = self.rows, self.values
+        if values.ndim == 3:
+            alternate = np.array(list(LETTERS), dtype=object)
+            rows = rows[np.repeat(np.arange(len(rows)), 4)].with_columns(
+                pl.Series("alt", np.tile(alternate, len(rows)), dtype=pl.String)
+            )
+            values = values.reshape(-1, values.shape[2])
+            changed = ((rows["alt"] != rows["ref"]) & (rows["ref"] != "N")).to_numpy()
+            rows, values = rows.filter(pl.Series(changed)), values[changed]
+        columns = [
+            pl.Series(name, np.ascontiguousarray(values[:, i]), dtype=pl.Float32)
+            for i, name in enumerate(self.columns)
+        ]
+        return rows.hstack(columns)
+
+    def to_pandas(self) -> Any:
+        """The same table as a pandas data frame.
+
+        Raises
+        ------
+        InputError
+            When pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise InputError(
+                "pandas is not installed", remedy="Install it, or use to_polars()"
+            ) from error
+        table = self.to_polars()
+        return pandas.DataFrame({name: table[name].to_numpy() for name in table.columns})
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

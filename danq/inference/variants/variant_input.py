@@ -1,0 +1,328 @@
+"""Which variants to score, and how their alleles become windows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import polars as pl
+
+from danq.errors import InputError
+from danq.genome.contigs import read_chrom_map
+from danq.genome.files import check_file
+from danq.genome.packed import PackedGenome
+from danq.genome.variants import (
+    Anchor,
+    Haplotypes,
+    RefMismatch,
+    VariantBlock,
+    VariantReader,
+    anchored_windows,
+    from_table,
+    haplotype_windows,
+    longest_allele,
+    open_variants,
+    read_haplotypes,
+    window_center,
+)
+from danq.genome.variants.count import count_records
+from danq.genome.variants.stream import STDIN, name_of
+from danq.genome.variants.table import Frame, table_rows
+from danq.inference.sources.open_source import Location
+from danq.provenance import sha256_of
+from danq.typing import BoolRow, CodeBatch
+
+VariantTable = Frame | Iterable[tuple]
+"""A data frame of polars or pandas, or rows (chrom, pos, ref, alt[, id])."""
+
+ANCHORS: dict[str, tuple[Anchor, ...]] = {"left": ("left",), "both": ("left", "right")}
+
+
+@dataclass(frozen=True)
+class Variants:
+    """Variants to score, and how their alleles become windows.
+
+    `danq.score_variants` accepts the source alone where the defaults suit.
+
+    Attributes
+    ----------
+    source
+        VCF, BCF, or tab-separated table with a header line (chrom, pos, ref, alt and optionally
+        id), plain or compressed; ``-`` for standard input; or a data frame of polars or pandas
+        with these columns, or such rows. Positions are 1-based.
+    chrom_map
+        Tab-separated file with two columns: contig name in the source, name in the genome.
+    ref_mismatch
+        If REF does not match the genome: ``"skip"`` rejects the allele, ``"swap"`` exchanges REF
+        and ALT where the genome has ALT (and sets the flag ``swapped``), ``"error"`` raises.
+    haplotypes
+        A sample of the VCF: windows then also carry the sample's other variants on the same
+        haplotype.
+    indel_anchor
+        ``"left"``: the alternate window of an indel starts at the same base as the reference
+        window and is extended on the right. ``"both"`` also scores the window that keeps the base
+        after the allele, extended on the left, and averages.
+    center
+        0-based position of the variant in the window; None for ``window // 2 - 1``, as DeepSEA.
+
+    Raises
+    ------
+    InputError
+        When ``indel_anchor`` or ``ref_mismatch`` has another value, or haplotypes are requested
+        for a source that is not a file.
+    """
+
+    source: Location | VariantTable
+    chrom_map: Location | None = None
+    ref_mismatch: RefMismatch = "skip"
+    haplotypes: str | None = None
+    indel_anchor: str = "left"
+    center: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.indel_anchor not in ANCHORS:
+            raise InputError(
+                f"indel_anchor is '{self.indel_anchor}'", remedy="Choose 'left' or 'both'"
+            )
+        if self.ref_mismatch not in get_args(RefMismatch):
+            raise InputError(
+                f"ref_mismatch is '{self.ref_mismatch}'",
+                remedy=f"Choose from {', '.join(get_args(RefMismatch))}",
+            )
+        if not isinstance(self.source, str | Path | pl.DataFrame):
+            # A run reads the source several times.
+            object.__setattr__(self, "source", list(table_rows(self.source)))
+        if self.haplotypes is not None:
+            self.check_file("haplotypes need the genotypes of a file")
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the source is a path or standard input."""
+        return isinstance(self.source, str | Path)
+
+    @property
+    def name(self) -> str:
+        """The source as text."""
+        return str(self.source) if self.is_file else "a table"
+
+    def check_file(self, reason: str) -> None:
+        """Raise unless the source is a regular file, which can be read again.
+
+        Parameters
+        ----------
+        reason
+            Why a file is needed, as the beginning of the message.
+
+        Raises
+        ------
+        InputError
+            For standard input, pipes and tables in memory.
+        """
+        if not self.is_file:
+            raise InputError(
+                f"{reason}, and the variants are a table in memory",
+                remedy="Save the variants to a file first",
+            )
+        path = Path(str(self.source))
+        if str(path) == STDIN or (path.exists() and not path.is_file()):
+            raise InputError(
+                f"{reason}, and the variants are a stream",
+                file=name_of(path),
+                remedy="Save the variants to a file first",
+            )
+
+    def checksum(self) -> str:
+        """SHA-256 of a file's bytes or a table's values; the name of a stream."""
+        if self.is_file:
+            path = str(self.source)
+            if path == STDIN or not check_file(path).is_file():
+                return path
+            return sha256_of(path)
+        source = self.source
+        rows = source.rows() if isinstance(source, pl.DataFrame) else source
+        return hashlib.sha256(repr(rows).encode()).hexdigest()
+
+
+def as_variants(variants: Variants | Location | VariantTable) -> Variants:
+    """A source alone, with the defaults of `Variants`."""
+    return variants if isinstance(variants, Variants) else Variants(variants)
+
+
+class AlleleWindows(NamedTuple):
+    """A block of variants and its windows.
+
+    Attributes
+    ----------
+    block
+        V variant alleles and their rejects.
+    reference
+        ``(V, L)``.
+    alternates
+        ``(V, L)`` for each anchor.
+    flags
+        ``(V,)`` each, by the names in `danq.inference.writers.variant_layout.FLAGS`.
+    """
+
+    block: VariantBlock
+    reference: CodeBatch
+    alternates: Sequence[CodeBatch]
+    flags: Mapping[str, BoolRow]
+
+
+@dataclass(frozen=True)
+class VariantInput:
+    """Variants, cut into windows of a model's length.
+
+    Attributes
+    ----------
+    variants
+        The variants.
+    window
+        Window length in bases.
+
+    Raises
+    ------
+    InputError
+        When the variant's position in the window is outside of it.
+    """
+
+    variants: Variants
+    window: int
+
+    def __post_init__(self) -> None:
+        window_center(self.window, self.variants.center)
+
+    @property
+    def center(self) -> int:
+        """0-based position of the variant in the window."""
+        return window_center(self.window, self.variants.center)
+
+    def conditions(self) -> dict[str, str]:
+        """How windows are made, as text."""
+        return {
+            "window": f"{self.window} bases, the variant at index {self.center}",
+            "indel anchor": self.variants.indel_anchor,
+        }
+
+    def provenance(self) -> dict[str, str]:
+        """The input as text, for the header of an output."""
+        source = self.variants
+        texts = {
+            "variants": source.name,
+            **self.conditions(),
+            "ref mismatch": source.ref_mismatch,
+        }
+        if source.chrom_map is not None:
+            texts["chrom map"] = str(source.chrom_map)
+        if source.haplotypes is not None:
+            texts["haplotypes"] = f"of sample {source.haplotypes}"
+        return texts
+
+    def identity(self) -> dict[str, str]:
+        """What a resumed run must share: like `provenance`, with checksums in place of names."""
+        texts = self.provenance()
+        texts["variants"] = self.variants.checksum()
+        if self.variants.chrom_map is not None:
+            texts["chrom map"] = sha256_of(check_file(self.variants.chrom_map))
+        return texts
+
+    def files(self) -> dict[str, tuple[str, ...]]:
+        """Fields of `identity` that are checksums, with the names of their files."""
+        chrom_map = self.variants.chrom_map
+        return {
+            "variants": (self.variants.name if self.variants.is_file else "the table",),
+            "chrom map": () if chrom_map is None else (str(chrom_map),),
+        }
+
+    def records(self) -> int | None:
+        """Number of records, for a progress bar; None where only a full read would give it.
+
+        For a large file this is an estimate: see `danq.genome.variants.count.count_records`.
+        """
+        if not self.variants.is_file:
+            return len(self.variants.source)  # type: ignore[arg-type]
+        path = Path(str(self.variants.source))
+        return count_records(path) if path.is_file() else None
+
+    @contextmanager
+    def open(
+        self, genome: PackedGenome, *, block: int, skip: int = 0, keep_lines: bool = False
+    ) -> Iterator[VariantReader]:
+        """Reader of the variants.
+
+        Parameters
+        ----------
+        genome
+            The reference genome.
+        block
+            Records per block.
+        skip
+            Records to skip at the beginning; a multiple of ``block``.
+        keep_lines
+            Keep each record as text.
+
+        Raises
+        ------
+        InputError
+            As `danq.genome.variants.open_variants`.
+        """
+        source = self.variants
+        options: dict[str, Any] = {
+            "chrom_map": self._chrom_map(),
+            "ref_mismatch": source.ref_mismatch,
+            "longest": longest_allele(self.window, self.center),
+            "block": block,
+        }
+        if source.is_file:
+            more = {"skip_records": skip, "keep_lines": keep_lines}
+            reader = open_variants(str(source.source), genome, **options, **more)
+        else:
+            reader = from_table(source.source, genome, **options)  # type: ignore[arg-type]
+        with reader:
+            yield reader
+
+    def windows(self, reader: VariantReader, *, skip: int = 0) -> Iterator[AlleleWindows]:
+        """Blocks with their windows.
+
+        Parameters
+        ----------
+        reader
+            From :meth:`open`.
+        skip
+            Blocks to skip at the beginning, of a table.
+        """
+        source = self.variants
+        sample = None if source.haplotypes is None else self._haplotypes(reader.genome)
+        for block in islice(reader, 0 if source.is_file else skip, None):
+            made = []
+            flags = {"moved": block.moved, "swapped": block.swapped}
+            for anchor in ANCHORS[source.indel_anchor]:
+                where = {"center": self.center, "anchor": anchor}
+                if sample is None:
+                    done = anchored_windows(reader.genome, block, self.window, **where)
+                    found = {"padded": done.padded}
+                else:
+                    done = haplotype_windows(reader.genome, block, sample, self.window, **where)
+                    found = {
+                        "padded": done.padded,
+                        "neighbours": done.neighbours > 0,
+                        "left-out": done.left_out > 0,
+                    }
+                made.append(done)
+                flags |= {name: flags.get(name, False) | flag for name, flag in found.items()}
+            yield AlleleWindows(block, made[0].reference, [one.alternate for one in made], flags)
+
+    def _haplotypes(self, genome: PackedGenome) -> Haplotypes:
+        sample = self.variants.haplotypes
+        assert sample is not None
+        path = str(self.variants.source)
+        return read_haplotypes(path, genome, sample, chrom_map=self._chrom_map())
+
+    def _chrom_map(self) -> dict[str, str] | None:
+        path = self.variants.chrom_map
+        return None if path is None else read_chrom_map(path)

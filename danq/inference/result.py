@@ -11,7 +11,7 @@ import polars as pl
 from jaxtyping import Float32
 
 from danq.errors import InputError
-from danq.genome.alphabet import LETTERS
+from danq.genome.nucleotide_codes import LETTERS
 
 
 @dataclass(frozen=True, eq=False)

@@ -225,9 +225,7 @@ def evaluate(
     if precision_cost and precision == "fp32":
         log.warning("The model ran in fp32, so the cost of bf16 is not measured.")
     elif precision_cost:
-        exact = predict_dataset(
-            model.module, dataset, indices, replace(options, precision="fp32")
-        )
+        exact = predict_dataset(model.module, dataset, indices, replace(options, precision="fp32"))
         names = dataset.tracks
         cost = PrecisionCost.between(rank(exact, labels, names), rank(scores, labels, names), names)
         report = replace(report, precision_cost=cost)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Int, UInt8
 
 from danq.errors import InputError
-from danq.genome.alphabet import N, reverse_complement
+from danq.genome.nucleotide_codes import N, reverse_complement
 from danq.inference.engine.incremental import Incremental
 from danq.inference.ensemble import Ensemble
 from danq.inference.mutagenesis.targets import TargetWindow

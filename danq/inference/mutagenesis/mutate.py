@@ -12,7 +12,7 @@ import polars as pl
 
 from danq._memory import kept_memory
 from danq._version import __version__
-from danq.genome.alphabet import LETTERS, N
+from danq.genome.nucleotide_codes import LETTERS, N
 from danq.inference.ensemble import Ensemble, Models
 from danq.inference.mutagenesis.effects import (
     UNITS,
@@ -295,9 +295,7 @@ class _Job:
 
 def _base_rows(key: str, done: list[BaseEffects]) -> pl.DataFrame:
     names = [one.window.target.name for one in done for _ in range(len(one.codes))]
-    position = [
-        one.window.first + np.arange(one.window.low, one.window.high) + 1 for one in done
-    ]
+    position = [one.window.first + np.arange(one.window.low, one.window.high) + 1 for one in done]
     codes = [one.codes for one in done]
     empty = np.empty(0, np.int64)
     return pl.DataFrame(

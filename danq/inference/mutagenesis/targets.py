@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from danq.errors import InputError
-from danq.genome.alphabet import N
 from danq.genome.fasta import Genome
+from danq.genome.nucleotide_codes import N
 from danq.inference.sources import Records, Regions, Source
 from danq.inference.sources.tiling import cut, tiles, window_starts
 from danq.typing import Codes
@@ -162,7 +162,9 @@ class SequenceTally:
                 f"is scored in the window centred on its {step}-base tile"
             )
         if self.padded:
-            log.info(f"windows that extend past an end of their sequence, padded with N: {self.padded:,}")
+            log.info(
+                f"windows that extend past an end of their sequence, padded with N: {self.padded:,}"
+            )
         if self.unknown == self.bases:
             log.warning("every base is N, so there is nothing to mutate")
         elif self.unknown:

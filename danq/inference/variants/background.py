@@ -20,10 +20,10 @@ from danq.datasets.hdf5_writer import writing
 from danq.errors import InputError
 from danq.genome.input_files import check_file
 from danq.output import replacing
-from danq.provenance import difference
+from danq.provenance import Provenance
 
 MAGIC = "danq-background"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SMALLEST = 1e-6
 """E-value in place of 0, as in DeepSEA."""
 
@@ -47,9 +47,10 @@ class Background:
     product, logit
         ``(K, M)`` absolute values at these ranks, ascending.
     conditions
-        What a run must share with the background: models, strand, centre and the like.
+        `danq.provenance.Provenance.identity` of what a run must share with the background:
+        models, strand, window, indel anchor.
     provenance
-        What it was made from, in words.
+        What it was made from, as text.
     """
 
     tracks: tuple[str, ...]
@@ -57,7 +58,7 @@ class Background:
     rank: np.ndarray
     product: Float32[np.ndarray, "K M"]
     logit: Float32[np.ndarray, "K M"]
-    conditions: Mapping[str, str]
+    conditions: Mapping[str, Any]
     provenance: Mapping[str, str]
 
     @cached_property
@@ -82,42 +83,29 @@ class Background:
         shares = _shares(self.logit, np.append(0, self.rank) / self.count, np.abs(logit))
         return np.sign(logit) * shares
 
-    def pick(
-        self,
-        tracks: Sequence[str],
-        conditions: Mapping[str, str],
-        file: Path,
-        models: Sequence[str],
-    ) -> Background:
-        """The part of it for some tracks, if it fits a run.
+    def select(self, tracks: Sequence[str], conditions: Provenance, file: Path) -> Background:
+        """The background of some tracks, if it matches a run.
 
         Parameters
         ----------
         tracks
-            Their names.
+            Names of the tracks.
         conditions
             What the run must share with the background.
         file
             File of the background.
-        models
-            What the models of the run are called.
 
         Raises
         ------
         InputError
-            When it was made with other models or in another way, or lacks a track.
+            When it was made with other models or settings, or lacks a track.
         """
-        told = difference(
-            {name: self.conditions.get(name, "nothing") for name in conditions},
-            conditions,
-            {"models": models},
-            begun="the background was made",
-        )
-        if told is not None:
+        changed = conditions.difference(self.conditions, began="the background was made")
+        if changed is not None:
             raise InputError(
-                told,
+                changed,
                 file=file,
-                remedy="Make a background with this model and these options (--background)",
+                remedy="Make a background with this model and these settings",
             )
         missing = [track for track in tracks if track not in self.tracks]
         if missing:

@@ -8,12 +8,11 @@ disk before their line is, and the line holds their digests.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
@@ -25,7 +24,7 @@ from polars.exceptions import PolarsError
 
 from danq.errors import InputError
 from danq.output import OVERWRITE, check_folder, os_errors, refusals
-from danq.provenance import difference, sha256_of
+from danq.provenance import Provenance, sha256_of
 
 MAGIC = "danq-parts"
 FORMAT_VERSION = 4
@@ -62,11 +61,8 @@ class FinishedBlocks:
     ----------
     out
         The output that the blocks are for; the folder is named after it.
-    identity
-        Everything that the blocks depend on, in words: a run goes on only with the same.
-    files
-        What in it are digests of files, and their names, for
-        `danq.provenance.difference`.
+    provenance
+        What the blocks depend on: a run is resumed only if its provenance agrees.
     resume
         Go on with what is there.
     overwrite
@@ -83,15 +79,14 @@ class FinishedBlocks:
     def __init__(
         self,
         out: Path,
-        identity: Mapping[str, str],
+        provenance: Provenance,
         *,
-        files: Mapping[str, Sequence[str]] | None = None,
         resume: bool = False,
         overwrite: bool = False,
     ) -> None:
         self.folder = folder_of(out)
         self._counts: list[dict[str, int]] = []
-        self._identity, self._files_named = dict(identity), files or {}
+        self._provenance = provenance
         check_folder(
             self.folder,
             resume or overwrite,
@@ -226,7 +221,11 @@ class FinishedBlocks:
         whole = [line for line in self._journal if line.endswith(b"\n")]
         if not whole:
             self._journal.truncate(0)
-            head = {"magic": MAGIC, "format_version": FORMAT_VERSION, "identity": self._identity}
+            head = {
+                "magic": MAGIC,
+                "format_version": FORMAT_VERSION,
+                "identity": self._provenance.identity(),
+            }
             with refusals(self.folder):
                 self._note(head)
             return
@@ -247,10 +246,10 @@ class FinishedBlocks:
             raise InputError(
                 "was written by another version of danq", file=self.folder, remedy=OVERWRITE
             )
-        told = difference(before, self._identity, self._files_named, begun="the run began")
-        if told is not None:
+        changed = self._provenance.difference(before)
+        if changed is not None:
             raise InputError(
-                told,
+                changed,
                 file=self.folder,
                 remedy="Use the settings and inputs of that run, or discard it (overwrite)",
             )
@@ -270,11 +269,6 @@ class FinishedBlocks:
 def folder_of(out: Path) -> Path:
     """Folder that holds the finished blocks of an output while it is not whole."""
     return out.with_name(out.name + ENDING)
-
-
-def checksum_of(identity: Mapping[str, str]) -> str:
-    """SHA-256 of a request, in hexadecimal."""
-    return hashlib.sha256(json.dumps(dict(identity), sort_keys=True).encode()).hexdigest()
 
 
 def _entry(line: bytes) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +13,9 @@ import torch
 
 from danq._version import __version__
 from danq.genome.fasta import Genome
-from danq.genome.packed import PackedGenome
+from danq.genome.packed_genome import PackedGenome
 from danq.inference.engine.incremental import Incremental
 from danq.inference.ensemble import Ensemble, Models
-from danq.inference.sources.open_source import Location
 from danq.inference.variants.allele_scores import MEANING
 from danq.inference.variants.background import Background, read_background
 from danq.inference.variants.run import BLOCK_RECORDS, BLOCK_VALUES, VariantRun
@@ -25,6 +24,8 @@ from danq.inference.variants.variant_input import VariantInput, Variants, Varian
 from danq.inference.writers.layout import SPREAD
 from danq.inference.writers.variant_layout import VariantLayout
 from danq.models import Model
+from danq.provenance import Inputs, Provenance
+from danq.typing import Location
 
 log = logging.getLogger("danq")
 
@@ -74,47 +75,48 @@ def prepare(
         engines = [Incremental(one.module, options) for one in ensemble.models]
     for reason in dict.fromkeys(one.reason for one in engines if one.reason is not None):
         log.info("each window is evaluated in full: %s", reason)
-    conditions = {
-        "models": weights.result(),
-        "strand": options.strand,
-        **input.conditions(),
-    }
+    conditions = input.conditions() | Provenance(
+        settings={"strand": options.strand},
+        inputs={"model": Inputs(ensemble.names, weights.result())},
+    )
     background = None if calibrate is None else _background(calibrate, ensemble, conditions)
     reference = packed(genome)
-    running = {
-        "strand": options.strand,
-        "precision": f"{options.resolved_precision} on {options.torch_device.type}",
-        "tolerance": f"{options.tolerance:g}",
-    }
-    header = {
-        "danq": __version__,
-        **ensemble.provenance(),
-        "genome": genome_text(genome, reference),
-        **input.provenance(),
-        **running,
-    }
-    layout = _layout(ensemble, scores, header, output, background)
+    genome_input = Inputs([genome_file(genome) or "the genome in memory"], [reference.digest])
+    provenance = (
+        Provenance(
+            header={
+                "danq": __version__,
+                **ensemble.provenance(),
+                "genome": genome_text(genome, reference),
+            },
+            settings={"danq": __version__},
+            inputs={"genome": genome_input},
+        )
+        | conditions
+        | input.provenance()
+        | Provenance.shown(
+            {
+                "strand": options.strand,
+                "precision": f"{options.resolved_precision} on {options.torch_device.type}",
+                "tolerance": f"{options.tolerance:g}",
+            }
+        )
+    )
+    layout = _layout(ensemble, scores, provenance.header, output, background)
     batch = BATCH_WINDOWS if options.batch_size is None else options.batch_size
     block = max(1, min(BLOCK_RECORDS, BLOCK_VALUES // len(layout.columns)))
-    identity = {
-        "danq": __version__,
-        "kind of output": str(output),
-        **conditions,
-        **input.identity(),
-        "genome": reference.digest,
-        **running,
-        "tracks": ", ".join(ensemble.tracks),
-        "scores": ", ".join(layout.per_track),
-        **({} if background is None else {"background": background.digest}),
-        "batch size": str(batch),
-        "records of a block": str(block),
-    }
-    files = {
-        "models": ensemble.names,
-        "genome": (genome_file(genome) or "the genome in memory",),
-        "background": () if calibrate is None else (str(calibrate),),
-        **input.files(),
-    }
+    provenance |= Provenance(
+        settings={
+            "output format": str(output),
+            "tracks": ensemble.tracks,
+            "scores": layout.per_track,
+            "batch size": str(batch),
+            "records of a block": str(block),
+        },
+        inputs={}
+        if background is None
+        else {"background": Inputs([str(calibrate)], [background.digest])},
+    )
     scorer = Scorer(
         engines,
         ensemble.track_indices,
@@ -128,8 +130,7 @@ def prepare(
         reference,
         scorer,
         conditions,
-        identity,
-        files,
+        provenance,
         block,
         keep_lines=output == "vcf",
         by_column=output == "background",
@@ -139,7 +140,7 @@ def prepare(
 def _layout(
     ensemble: Ensemble,
     scores: tuple[str, ...],
-    header: dict[str, str],
+    header: Mapping[str, str],
     output: str | None,
     background: Background | None,
 ) -> VariantLayout:
@@ -186,12 +187,12 @@ def genome_text(genome: AnyGenome, content: PackedGenome) -> str:
     return f"{'' if name is None else f'{name} '}sha256:{content.digest}"
 
 
-def weights_checksums(models: Sequence[Model]) -> str:
-    """SHA-256 of the weights of each model in memory, as text.
+def weights_checksums(models: Sequence[Model]) -> list[str]:
+    """SHA-256 of the weights of each model in memory.
 
     The checksum of the file does not suffice: a model may have changed since it was loaded.
     """
-    return ", ".join(_weights_checksum(model) for model in models)
+    return [_weights_checksum(model) for model in models]
 
 
 def _weights_checksum(model: Model) -> str:
@@ -204,10 +205,8 @@ def _weights_checksum(model: Model) -> str:
     return sha.hexdigest()
 
 
-def _background(calibrate: Location, ensemble: Ensemble, conditions: dict[str, str]) -> Background:
-    background = read_background(calibrate).pick(
-        ensemble.tracks, conditions, Path(calibrate), ensemble.names
-    )
+def _background(calibrate: Location, ensemble: Ensemble, conditions: Provenance) -> Background:
+    background = read_background(calibrate).select(ensemble.tracks, conditions, Path(calibrate))
     if background.count < FEW_BACKGROUND:
         log.warning(
             "%s: %d background variants resolve no E-value below %.1g; use %d or more",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,12 +17,13 @@ from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import Reject, VariantBlock, VariantReader
 from danq.inference.variants.finished_blocks import FinishedBlock, FinishedBlocks, folder_of
-from danq.inference.variants.variant_input import AlleleWindows, VariantInput
 from danq.inference.variants.repeats import Repeats, row_keys
 from danq.inference.variants.scorer import Scorer
+from danq.inference.variants.variant_input import AlleleWindows, VariantInput
 from danq.inference.writers.layout import Values
 from danq.inference.writers.variant_layout import FLAGS, KEYS, NO_FLAG
 from danq.inference.writers.variant_vcf import Head
+from danq.provenance import Provenance
 from danq.typing import Progress
 
 BLOCK_VALUES = 1 << 23
@@ -113,10 +114,9 @@ class VariantRun:
     scorer
         Models and columns.
     conditions
-        What scores must share to be held against each other.
-    request, files
-        What a run that goes on must share, and what in it are digests of files, as
-        `danq.provenance.difference` takes them.
+        What scores must share to be compared.
+    provenance
+        Header of the output, and what a resumed run must share.
     block
         Records of a block.
     keep_lines
@@ -128,9 +128,8 @@ class VariantRun:
     input: VariantInput
     genome: PackedGenome
     scorer: Scorer
-    conditions: Mapping[str, str]
-    identity: Mapping[str, str]
-    files: Mapping[str, Sequence[str]]
+    conditions: Provenance
+    provenance: Provenance
     block: int
     keep_lines: bool = False
     by_column: bool = False
@@ -143,7 +142,9 @@ class VariantRun:
         ) as reader:
             yield reader
 
-    def blocks(self, reader: VariantReader, repeats: Repeats, *, skip: int = 0) -> Iterator[FinishedBlock]:
+    def blocks(
+        self, reader: VariantReader, repeats: Repeats, *, skip: int = 0
+    ) -> Iterator[FinishedBlock]:
         """Score block after block.
 
         Parameters
@@ -182,7 +183,9 @@ class VariantRun:
                     {"record": numbers[: len(lines)], "line": lines},
                     schema={"record": pl.Int64, "line": pl.String},
                 )
-            yield FinishedBlock(tables, values.T.copy().T if self.by_column else values, tally.to_counts())
+            yield FinishedBlock(
+                tables, values.T.copy().T if self.by_column else values, tally.to_counts()
+            )
 
     def _values(self, windows: AlleleWindows, repeats: Repeats, keys: list[bytes]) -> Values:
         found = repeats.find(keys)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from danq.inference.variants.finished_blocks import FinishedBlocks, checksum_of, folder_of
+from danq.inference.variants.finished_blocks import FinishedBlocks, folder_of
 from danq.inference.variants.run import REJECT_COLUMNS, VariantRun, VariantTally
 from danq.output import comment_lines, replacing
 
@@ -65,7 +65,7 @@ def write_rejects(
     InputError
         As `danq.output.replacing`.
     """
-    note = {"sha256": checksum_of(run.identity), "counts": tally.to_counts()}
+    note = {"sha256": run.provenance.checksum(), "counts": tally.to_counts()}
     with replacing(path, overwrite) as temporary, temporary.open("wb") as file:
         file.write(comment_lines(run.scorer.layout.provenance))
         file.write(f"# {tally.describe()}\n".encode())
@@ -97,7 +97,7 @@ def finished_run(out: Path, files: Sequence[Path], run: VariantRun) -> VariantSu
         notes = [line.removeprefix(_RUN) for line in lines if line.startswith(_RUN)]
     try:
         note = json.loads(notes[0])
-        if note["sha256"] != checksum_of(run.identity):
+        if note["sha256"] != run.provenance.checksum():
             return None
         tally = VariantTally.of(note["counts"])
     except (IndexError, KeyError, TypeError, ValueError):

@@ -14,12 +14,11 @@ from danq._memory import kept_memory
 from danq.errors import InputError
 from danq.inference.ensemble import Models
 from danq.inference.result import Result
-from danq.inference.sources.open_source import Location
 from danq.inference.variants.allele_scores import check_scores
 from danq.inference.variants.finished_blocks import FinishedBlocks, folder_of
 from danq.inference.variants.prepare import AnyGenome, prepare
 from danq.inference.variants.repeats import Repeats
-from danq.inference.variants.run import Progress, VariantRun, VariantTally, no_rejects
+from danq.inference.variants.run import VariantRun, VariantTally, no_rejects
 from danq.inference.variants.run_summary import (
     VariantSummary,
     finished_run,
@@ -37,6 +36,7 @@ from danq.inference.writers.open_variant_writer import (
 )
 from danq.inference.writers.variant_vcf import Head, LinesAndRows
 from danq.output import check_target
+from danq.typing import Location, Progress
 
 log = logging.getLogger("danq")
 
@@ -103,9 +103,7 @@ def score_variants(
     >>> model = danq.load("runs/yeast")  # doctest: +SKIP
     >>> danq.score_variants(model, "strains.vcf.gz", "sacCer3.fa").to_polars()  # doctest: +SKIP
     """
-    run = prepare(
-        model, variants, genome, check_scores(scores), tracks=tracks, calibrate=calibrate
-    )
+    run = prepare(model, variants, genome, check_scores(scores), tracks=tracks, calibrate=calibrate)
     layout = run.scorer.layout
     layout.check()
     tally, rejects = VariantTally(), [no_rejects()]
@@ -196,9 +194,7 @@ def write_variant_scores(
     check_variant_output(target, kind, run.scorer.layout, overwrite=overwrite)
     check_target(rejects_of(target), overwrite)
     seconds = {"score": 0.0, "write": 0.0}
-    with FinishedBlocks(
-        target, run.identity, files=run.files, resume=resume, overwrite=overwrite
-    ) as blocks:
+    with FinishedBlocks(target, run.provenance, resume=resume, overwrite=overwrite) as blocks:
         tally, head = run.score(blocks, progress, seconds)
         begun = time.perf_counter()
         _assemble(run, blocks, target, kind, head, tally, overwrite=overwrite)

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, get_args
 import polars as pl
 
 from danq.errors import InputError
-from danq.genome.contigs import read_chrom_map
-from danq.genome.files import check_file
-from danq.genome.packed import PackedGenome
+from danq.genome.contig_names import read_chrom_map
+from danq.genome.input_files import check_file
+from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import (
     Anchor,
     Haplotypes,
@@ -30,12 +30,11 @@ from danq.genome.variants import (
     read_haplotypes,
     window_center,
 )
-from danq.genome.variants.count import count_records
-from danq.genome.variants.stream import STDIN, name_of
-from danq.genome.variants.table import Frame, table_rows
-from danq.inference.sources.open_source import Location
-from danq.provenance import sha256_of
-from danq.typing import BoolRow, CodeBatch
+from danq.genome.variants.count_records import count_records
+from danq.genome.variants.read_data_frame import Frame, table_rows
+from danq.genome.variants.uncompressed_stream import STDIN, name_of
+from danq.provenance import Inputs, Provenance, sha256_of
+from danq.typing import BoolRow, CodeBatch, Location
 
 VariantTable = Frame | Iterable[tuple]
 """A data frame of polars or pandas, or rows (chrom, pos, ref, alt[, id])."""
@@ -202,42 +201,28 @@ class VariantInput:
         """0-based position of the variant in the window."""
         return window_center(self.window, self.variants.center)
 
-    def conditions(self) -> dict[str, str]:
-        """How windows are made, as text."""
-        return {
-            "window": f"{self.window} bases, the variant at index {self.center}",
-            "indel anchor": self.variants.indel_anchor,
-        }
+    def conditions(self) -> Provenance:
+        """How windows are made: what scores must share to be compared."""
+        return Provenance.shown(
+            {
+                "window": f"{self.window} bases, the variant at index {self.center}",
+                "indel anchor": self.variants.indel_anchor,
+            }
+        )
 
-    def provenance(self) -> dict[str, str]:
-        """The input as text, for the header of an output."""
+    def provenance(self) -> Provenance:
+        """The variants, and how their windows are made."""
         source = self.variants
-        texts = {
-            "variants": source.name,
-            **self.conditions(),
-            "ref mismatch": source.ref_mismatch,
-        }
+        inputs = {"set of variants": Inputs([source.name], [source.checksum()])}
+        shown = {"ref mismatch": source.ref_mismatch}
+        files = {"variants": source.name}
         if source.chrom_map is not None:
-            texts["chrom map"] = str(source.chrom_map)
+            path = check_file(source.chrom_map)
+            inputs["contig map"] = Inputs([str(path)], [sha256_of(path)])
+            files["chrom map"] = str(path)
         if source.haplotypes is not None:
-            texts["haplotypes"] = f"of sample {source.haplotypes}"
-        return texts
-
-    def identity(self) -> dict[str, str]:
-        """What a resumed run must share: like `provenance`, with checksums in place of names."""
-        texts = self.provenance()
-        texts["variants"] = self.variants.checksum()
-        if self.variants.chrom_map is not None:
-            texts["chrom map"] = sha256_of(check_file(self.variants.chrom_map))
-        return texts
-
-    def files(self) -> dict[str, tuple[str, ...]]:
-        """Fields of `identity` that are checksums, with the names of their files."""
-        chrom_map = self.variants.chrom_map
-        return {
-            "variants": (self.variants.name if self.variants.is_file else "the table",),
-            "chrom map": () if chrom_map is None else (str(chrom_map),),
-        }
+            shown["haplotypes"] = f"of sample {source.haplotypes}"
+        return Provenance(header=files, inputs=inputs) | self.conditions() | Provenance.shown(shown)
 
     def records(self) -> int | None:
         """Number of records, for a progress bar; None where only a full read would give it.

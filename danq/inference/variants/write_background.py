@@ -11,12 +11,11 @@ import numpy as np
 from danq._memory import kept_memory
 from danq.errors import InputError
 from danq.inference.ensemble import Models
-from danq.inference.sources.open_source import Location
 from danq.inference.variants.allele_scores import LOGIT, PRODUCT
 from danq.inference.variants.background import Background, ranks
 from danq.inference.variants.finished_blocks import FinishedBlocks, folder_of
 from danq.inference.variants.prepare import AnyGenome, prepare
-from danq.inference.variants.run import Progress, VariantRun
+from danq.inference.variants.run import VariantRun
 from danq.inference.variants.run_summary import (
     VariantSummary,
     finished_run,
@@ -25,9 +24,11 @@ from danq.inference.variants.run_summary import (
 )
 from danq.inference.variants.variant_input import Variants, VariantTable, as_variants
 from danq.output import check_target
+from danq.typing import Location, Progress
 
 CHUNK_VALUES = 1 << 26
 """Values per sort: 256 MB."""
+
 
 @kept_memory()
 def write_background(
@@ -83,9 +84,7 @@ def write_background(
     check_target(target, overwrite)
     check_target(rejects_of(target), overwrite)
     seconds = {"score": 0.0, "write": 0.0}
-    with FinishedBlocks(
-        target, run.identity, files=run.files, resume=resume, overwrite=overwrite
-    ) as blocks:
+    with FinishedBlocks(target, run.provenance, resume=resume, overwrite=overwrite) as blocks:
         tally, _ = run.score(blocks, progress, seconds)
         if tally.rows == 0:
             blocks.remove()
@@ -116,7 +115,7 @@ def _collect(run: VariantRun, blocks: FinishedBlocks, count: int) -> Background:
         kept,
         known[PRODUCT],
         known[LOGIT],
-        run.conditions,
+        run.conditions.identity(),
         layout.provenance,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,35 +23,35 @@ from . import options
 @options.out(
     required=False,
     metavar="DIR",
-    help="Folder for tables and plots.  [default: only print the means]",
+    help="Directory for tables and plots.  [default: print the means only]",
 )
 @click.option(
     "--split",
     type=click.Choice(["train", "valid", "test"]),
     default="test",
     show_default=True,
-    help="Windows to measure on.",
+    help="Split to evaluate on.",
 )
 @click.option(
     "--baseline",
     is_flag=True,
-    help="Fit a linear model on 5-mer counts too, and put its figures beside the model's.",
+    help="Also fit a linear model on 5-mer counts and report its metrics next to the model's.",
 )
 @click.option(
     "--paper",
     is_flag=True,
-    help="Show the published figures of DeepSEA, DanQ and DanQ-JASPAR beside the model's.",
+    help="Report the published metrics of DeepSEA, DanQ and DanQ-JASPAR next to the model's.",
 )
 @click.option(
     "--paper-table",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="The authors' figures by track (their aucs.txt): --paper, and a scatter plot.",
+    help="Per-track published metrics (DanQ's aucs.txt); implies --paper and adds a scatter plot.",
 )
 @click.option(
     "--precision-cost",
     is_flag=True,
-    help="In bf16, also run in fp32 and show what bf16 costs in AUPR and AUROC.",
+    help="In bf16, also evaluate in fp32 and report the difference in AUPR and AUROC.",
 )
 @click.option(
     "--bootstrap",
@@ -58,55 +59,33 @@ from . import options
     default=1000,
     show_default=True,
     metavar="N",
-    help="Draws of blocks of neighbouring windows for 95 % intervals; 0 for none.",
+    help="Block-bootstrap replicates for 95 % confidence intervals; 0 computes none.",
 )
 @options.seed()
-@options.model_options()
+@options.run_options()
 @options.overwrite()
 def evaluate(
     model: Path,
     data: Path,
     out: Path | None,
-    split: str,
-    baseline: bool,
     paper: bool,
     paper_table: Path | None,
-    precision_cost: bool,
-    bootstrap: int,
-    seed: int,
-    device: str,
-    precision: str,
-    batch_size: int,
-    threads: int | None,
-    strand: str,
     overwrite: bool,
+    **given: Any,
 ) -> None:
-    """Measure a model on held-out windows.
+    """Evaluate a model on held-out windows.
 
-    MODEL is a model file or a run folder, DATA.h5 a data set of the same window and tracks.
-    Prints mean and median AUPR (average precision) and AUROC over tracks; --out keeps a table
-    with a row a track, curves and plots. Tracks without positives are listed, not averaged.
+    MODEL is a model file or a run directory. DATA.h5 is a dataset with the same window length,
+    bin and tracks. Prints mean and median AUPR (average precision) and AUROC over tracks; --out
+    writes a table with one row per track, curves and plots. Tracks without positives are listed
+    and excluded from the means.
     """
-    from danq.device import set_threads
-    from danq.inference.evaluation.evaluate import evaluate as measure
+    from danq.inference.evaluation import evaluate as verbs
 
-    set_threads(threads)
-    report = measure(
-        model,
-        data,
-        split=split,
-        out=out,
-        strand=strand,  # type: ignore[arg-type]
-        baseline=baseline,
-        paper=paper_table or paper,
-        precision_cost=precision_cost,
-        bootstrap=bootstrap,
-        seed=seed,
-        batch_size=batch_size,
-        device=device,
-        precision=precision,
-        overwrite=overwrite,
-    )
-    click.echo(report.describe())
-    if report.folder is not None:
-        click.echo(f"written to {report.folder}")
+    (loaded,) = options.load_models([model], given)
+    settings = {"paper": paper_table or paper, **given}
+    if out is None:
+        click.echo(verbs.evaluate(loaded, data, **settings).describe())
+        return
+    report = verbs.write_evaluation(loaded, data, out, overwrite=overwrite, **settings)
+    click.echo(f"{report.describe()}\nwritten to {report.folder}")

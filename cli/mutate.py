@@ -27,60 +27,65 @@ from .progress import progress
     required=True,
     type=click.Path(exists=True, path_type=Path),
 )
-@options.out(help="What to write: .h5, .tsv, .tsv.gz or .parquet.")
+@options.out(help="Output file; the extension selects the format: .h5, .tsv, .tsv.gz, .parquet.")
 @click.option(
     "--region",
     metavar="REGION",
-    help="In place of INPUT, a region of --genome: chrIV:1001-1500 (1-based, closed).",
+    help="Mutate a region of --genome, chrIV:1001-1500 (1-based, closed); omit INPUT.",
 )
 @options.genome(help="Genome (FASTA) of the region or BED file.")
-@options.chrom_map()
+@options.chrom_map(help="TSV with two columns: contig name in the BED file, name in the genome.")
 @click.option(
     "--effect",
     type=click.Choice(["logit", "probability"]),
     default="logit",
     show_default=True,
-    help="What is compared: log2 odds (bits) or probabilities, altered minus unaltered.",
+    help="Compare log2 odds (bits) or probabilities, mutant minus reference.",
 )
 @click.option(
     "--pairs",
     metavar="START-END",
-    help="Change every two bases of this part at once, too: 1-based, closed, counted along the "
-    "contig or record; NAME:START-END where there are several sequences.",
+    help="Also mutate all pairs of positions in this interval (1-based, closed, on the contig or "
+    "record); NAME:START-END if there are several sequences.",
 )
 @options.track(
-    help="Track to write and draw; may be repeated.  [default: all are written, and the three "
-    "with the largest effects drawn]"
+    help="Track to write and plot (repeatable).  [default: write all, plot the three with the "
+    "largest effects]"
 )
 @click.option(
     "--plot",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Draw logo and heat map of one sequence: .png, .svg or .pdf.",
+    help="Plot a sequence logo and a heat map of one sequence: .png, .svg or .pdf.",
 )
-@options.device()
-@options.precision()
-@options.batch_size(default=2048, help="Altered windows handled at once.")
+@options.run_options(batch_size={"help": "Batch size (mutated windows).  [default: 2048]"})
 @options.tolerance()
-@options.threads()
-@options.strand(help="both averages the effects on a window and on its reverse complement.")
 @options.overwrite()
-def mutate(paths: tuple[Path, ...], region: str | None, **given: Any) -> None:
-    """Find what every single-base change of a sequence does to every track.
+def mutate(
+    paths: tuple[Path, ...],
+    region: str | None,
+    genome: Path | None,
+    chrom_map: Path | None,
+    **given: Any,
+) -> None:
+    """Predict the effect of every single-base substitution (in silico mutagenesis).
 
-    MODEL is a run folder or model file; of several, effects are averaged, and their spread is
-    given. INPUT is a FASTA, whose records are changed whole, or a BED file with --genome; with
-    --region there is none. A sequence that fits into the model's window is judged in one window
-    centred on it; each base of a longer one in the window around the tile that holds it.
+    MODEL is a run directory or model file; for several, the mean effect and the sample standard
+    deviation are reported. INPUT is a FASTA (every base of each record is mutated) or a BED file
+    with --genome; omit it with --region. A sequence no longer than the window is scored in one
+    window centred on it. A longer one is split into tiles of the model's bin, and each base is
+    scored in the window centred on its tile.
     """
+    from danq.inference.sources import source_from_options
     from danq.interpretation.mutagenesis_plot import mutate_and_plot
 
     models, input = (paths, None) if region is not None else (paths[:-1], paths[-1])
     if not models:
-        raise click.UsageError("Give a model, and then a FASTA or BED file or --region.")
+        raise click.UsageError("Give a model, then a FASTA or BED file or --region.")
+    source = source_from_options(input, genome, region=region, chrom_map=chrom_map)
+    loaded = options.load_models(models, given)
     with progress("mutating") as show:
-        done = mutate_and_plot(models, input=input, region=region, progress=show, **given)
-    sequences = f"{done.sequences:,} sequence{'' if done.sequences == 1 else 's'}"
-    click.echo(f"{done.path}: {done.changes:,} changes of {sequences}")
+        written = mutate_and_plot(loaded, source, progress=show, **given)
+    click.echo(written.describe())
     if given["plot"] is not None:
         click.echo(f"{given['plot']}")

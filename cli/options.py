@@ -1,13 +1,13 @@
-"""Every option that more than one command takes, defined once with what parses it.
+"""Options that several commands share, each defined once with its parser.
 
-Each name below makes a decorator: ``@options.device()``, or with something changed for
-one command, ``@options.genome(required=True)``. ``apply_all`` puts on several at once.
+Each name below makes a decorator: ``@options.device()``, or with changes for one command,
+``@options.genome(required=True)``. ``apply_all`` applies several.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,12 +21,12 @@ _SIZE = re.compile(r"(\d+(?:_\d{3})*|\d*\.\d+|\d+\.)([kKmMgG]?)")
 
 
 class Size(click.ParamType):
-    """A whole number that may be written with k, M or G (powers of 1000).
+    """A whole number, optionally with k, M or G (powers of 1000).
 
     Parameters
     ----------
     minimum
-        Least value accepted.
+        Smallest allowed value.
     """
 
     name = "size"
@@ -48,7 +48,7 @@ class Size(click.ParamType):
         if rest:
             self.fail(f"'{value}' is not a whole number.", param, ctx)
         if number < self.minimum:
-            self.fail(f"{value} is below the least value, {self.minimum}.", param, ctx)
+            self.fail(f"{value} is below the minimum, {self.minimum}.", param, ctx)
         return number
 
 
@@ -91,13 +91,13 @@ class Negatives(click.ParamType):
 
 
 def example(*lines: str) -> str:
-    """Epilog of a command's help: one line a call, shown as written."""
+    """Epilog of a command's help: one line per call, printed as written."""
     head = "Example:" if len(lines) == 1 else "Examples:"
     return "\n".join(["\b", head, *(f"  {line}" for line in lines)])
 
 
 def apply_all(*decorators: Decorator) -> Decorator:
-    """Put on several options; help lists them in the order given."""
+    """Apply several options; help lists them in this order."""
 
     def decorate(function: F) -> F:
         for decorator in reversed(decorators):
@@ -118,35 +118,28 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _ANY = click.Path(exists=True, path_type=Path)
 _TARGET = click.Path(path_type=Path)
 
-# Running a model.
+# Running a model. None stands for the library's default, so that it is written once.
 device = _option(
     "--device",
-    default="auto",
-    show_default=True,
     metavar="DEVICE",
-    help="auto, cpu, cuda, cuda:N or mps.",
+    help="Device: auto, cpu, cuda, cuda:N or mps.  [default: auto]",
 )
 precision = _option(
     "--precision",
     type=click.Choice(["auto", "fp32", "bf16"]),
-    default="auto",
-    show_default=True,
-    help="Arithmetic of the model; auto takes bf16 where the device is fast at it.",
+    help="Numeric precision; auto uses bf16 if the hardware supports it well.  [default: auto]",
 )
 batch_size = _option(
     "--batch-size",
     type=Size(),
-    default=512,
-    show_default=True,
     metavar="N",
-    help="Windows handled at once.",
+    help="Batch size (windows).  [default: 512]",
 )
 frozen_epochs = _option(
     "--frozen-epochs",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Epochs at the start in which the convolutions keep the values they begin with.  "
-    "[default: 0]",
+    help="Freeze the convolutions for the first N epochs.  [default: 0]",
 )
 threads = _option(
     "--threads",
@@ -157,18 +150,14 @@ threads = _option(
 strand = _option(
     "--strand",
     type=click.Choice(["both", "forward"]),
-    default="both",
-    show_default=True,
-    help="both averages the predictions of a window and of its reverse complement.",
+    help="both: average over the forward and the reverse-complement strand.  [default: both]",
 )
 tolerance = _option(
     "--tolerance",
     type=click.FloatRange(min=0),
-    default=1e-6,
-    show_default=True,
     metavar="X",
-    help="An altered sequence whose hidden states come this near to the unaltered one's is taken "
-    "to be back on its course; 0 is exact.",
+    help="Stop propagating a change once its hidden states are within X of the reference's; "
+    "0 is exact.  [default: 1e-06]",
 )
 
 # Files.
@@ -183,8 +172,8 @@ tracks = _option(
     type=_ANY,
     multiple=True,
     metavar="PATH",
-    help="Folder of peak files, a peak file (may be repeated), or a tab-separated sheet "
-    "with the columns name, path and, if wanted, group.",
+    help="Directory of peak files, a peak file (repeatable), or a sample sheet (TSV with the "
+    "columns name, path and optionally group).",
 )
 track = _option(
     "--track",
@@ -192,29 +181,29 @@ track = _option(
     multiple=True,
     metavar="NAME",
     callback=lambda ctx, param, value: value or None,
-    help="Track to write; may be repeated, and tracks are written in that order.  [default: all]",
+    help="Track to write (repeatable); tracks are written in that order.  [default: all]",
 )
 chrom_map = _option(
     "--chrom-map",
     type=_FILE,
     metavar="FILE",
-    help="Two tab-separated columns: contig name in the peak files, name in the genome.",
+    help="TSV with two columns: contig name in the peak files, name in the genome.",
 )
 channels = _option(
     "--channels",
     metavar="ORDER",
-    help="Order of the channels of one-hot arrays, such as ACGT.  [default: AGCT for arrays with "
+    help="Channel order of one-hot arrays, such as ACGT.  [default: AGCT for arrays with "
     "DeepSEA's names]",
 )
-out = _option("--out", type=_TARGET, required=True, metavar="PATH", help="Where to write.")
-overwrite = _option("--overwrite", is_flag=True, help="Replace the output if it exists.")
+out = _option("--out", type=_TARGET, required=True, metavar="PATH", help="Output path.")
+overwrite = _option("--overwrite", is_flag=True, help="Replace an existing output.")
 seed = _option(
     "--seed",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
     metavar="N",
-    help="Seed of everything random.",
+    help="Random seed.",
 )
 
 # From peaks to labelled windows.
@@ -224,7 +213,7 @@ window = _option(
     default=1000,
     show_default=True,
     metavar="BASES",
-    help="Bases that the model sees.",
+    help="Window length of the model in bp.",
 )
 bin_size = _option(
     "--bin",
@@ -233,13 +222,13 @@ bin_size = _option(
     default=200,
     show_default=True,
     metavar="BASES",
-    help="Bases in the middle of the window that are labelled.",
+    help="Length of the labelled bin in the middle of the window, in bp.",
 )
 stride = _option(
     "--stride",
     type=Size(),
     metavar="BASES",
-    help="Step from bin to bin.  [default: the bin]",
+    help="Distance between the starts of two bins, in bp.  [default: the bin size]",
 )
 min_overlap = _option(
     "--min-overlap",
@@ -247,14 +236,14 @@ min_overlap = _option(
     default=0.5,
     show_default=True,
     metavar="FRACTION",
-    help="Part of a bin that a track's peaks must cover for the bin to be positive.",
+    help="Minimum fraction of a bin that the peaks of a track cover in a positive bin.",
 )
 exclude = _option(
     "--exclude",
     type=_FILE,
     multiple=True,
     metavar="BED",
-    help="Regions whose bins are left out; may be repeated.",
+    help="BED file of regions to exclude (repeatable).",
 )
 valid = _option(
     "--valid",
@@ -267,22 +256,22 @@ test = _option(
     "--test",
     type=Names(),
     metavar="LIST",
-    help="Test contigs or regions, written as for --valid.  [default: about a tenth of the genome]",
+    help="Test contigs or regions, as for --valid.  [default: about a tenth of the genome]",
 )
 skip_contigs = _option(
     "--skip-contigs",
     type=Names(),
     default=(),
     metavar="LIST",
-    help="Contigs left out altogether, such as chrM.",
+    help="Contigs to exclude, such as chrM.",
 )
 negatives = _option(
     "--negatives",
     type=Negatives(),
     default="keep",
     show_default=True,
-    help="Bins without a positive track: keep, drop, or so many for each bin with one, "
-    "matched on GC content.",
+    help="Negative training bins: keep all, drop all, or sample RATIO per positive bin, matched "
+    "on GC content. Validation and test bins are not affected.",
 )
 
 edge = _option(
@@ -290,7 +279,7 @@ edge = _option(
     type=click.Choice(["pad", "drop"]),
     default="pad",
     show_default=True,
-    help="Windows that run over an end of their contig: filled with N, or left out.",
+    help="Windows that extend past an end of their contig: pad with N, or drop.",
 )
 max_n = _option(
     "--max-n",
@@ -298,7 +287,7 @@ max_n = _option(
     default=0.5,
     show_default=True,
     metavar="FRACTION",
-    help="Largest part of a window that may be N.",
+    help="Maximum fraction of N in a window.",
 )
 
 WINDOW_NAMES = {
@@ -315,16 +304,36 @@ WINDOW_NAMES = {
     "skip_contigs": "skip_contigs",
     "chrom_map": "chrom_map",
 }
-"""Parameters of `window_options`, and their names in `danq.build_dataset`."""
+"""Parameters of `window_options`, with their names in `danq.build_dataset`."""
 
 
-def model_options() -> Decorator:
-    """The options of every command that runs a model."""
-    return apply_all(device(), precision(), batch_size(), threads(), strand())
+RUN_NAMES = ("device", "precision", "batch_size", "threads", "strand", "tolerance")
+"""Parameters that belong to a loaded model."""
+
+
+def run_options(**changes: dict[str, Any]) -> Decorator:
+    """The options of every command that runs a model; ``changes`` by parameter name."""
+    options = {
+        "device": device,
+        "precision": precision,
+        "batch_size": batch_size,
+        "threads": threads,
+        "strand": strand,
+    }
+    return apply_all(*(make(**changes.get(name, {})) for name, make in options.items()))
+
+
+def load_models(paths: Sequence[Path], given: dict[str, Any]) -> list[Any]:
+    """Load models with the run options among the parameters of a command, which are taken out."""
+    from danq.models import load_model
+
+    options = {name: given.pop(name) for name in RUN_NAMES if name in given}
+    options = {name: value for name, value in options.items() if value is not None}
+    return [load_model(path, **options) for path in paths]
 
 
 def window_options() -> Decorator:
-    """The options of every command that makes labelled windows from peaks."""
+    """The options of every command that labels windows with peaks."""
     return apply_all(
         window(),
         bin_size(),

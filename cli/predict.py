@@ -33,43 +33,56 @@ from .progress import progress
 )
 @options.out(
     type=str,
-    help="What to write: .tsv, .tsv.gz, .h5 or .parquet; a name without an ending, or with a "
-    "slash at its end, is a folder with a bigWig for each track.",
+    help="Output; the extension selects the format: .tsv, .tsv.gz, .h5 or .parquet. A name "
+    "without extension, or one that ends with a slash, is a directory with one bigWig per track.",
 )
-@options.genome(help="Genome (FASTA) that a BED file speaks of.")
+@options.genome(help="Genome (FASTA) of a BED file.")
 @click.option(
     "--tile",
     type=options.Size(),
     metavar="BASES",
-    help="INPUT is a genome: predict for every tile of so many bases.",
+    help="Treat INPUT as a genome and predict for tiles of this size in bp.",
 )
 @click.option(
     "--region",
     metavar="REGION",
-    help="With --tile, a part of the genome: chrIV or chrIV:1-500000 (1-based, closed).",
+    help="With --tile, predict on one region: chrIV or chrIV:1-500000 (1-based, closed).",
 )
-@options.chrom_map()
+@options.chrom_map(help="TSV with two columns: contig name in the BED file, name in the genome.")
 @options.track()
 @options.channels()
 @click.option(
     "--format",
-    type=click.Choice(["danq", "deepsea"]),
-    default="danq",
-    show_default=True,
-    help="deepsea writes HDF5 with pred (n, K), as DeepSEA's and DanQ's scripts do.",
+    type=click.Choice(["deepsea"]),
+    help="deepsea: write HDF5 with pred (n, K), as DeepSEA's and DanQ's scripts do.",
 )
-@options.model_options()
+@options.run_options()
 @options.overwrite()
-def predict(models: tuple[Path, ...], input: Path, out: str, **given: Any) -> None:
-    """Predict the probability of every track on sequences, regions or a genome.
+def predict(
+    models: tuple[Path, ...],
+    input: Path,
+    out: str,
+    genome: Path | None,
+    tile: int | None,
+    region: str | None,
+    chrom_map: Path | None,
+    channels: str | None,
+    **given: Any,
+) -> None:
+    """Predict the probability of a peak for every track.
 
-    MODEL is a run folder or model file; several are averaged, and their spread is given. INPUT
-    is a FASTA (records longer than the window are tiled, shorter ones padded), a BED file with
-    --genome, one-hot arrays (DeepSEA's .mat or HDF5 with testxdata; npz), or with --tile a
-    genome.
+    MODEL is a run directory or model file; for several, the mean and the sample standard deviation
+    are reported. INPUT is a FASTA (records longer than the window are tiled, shorter ones padded
+    with N), a BED file with --genome, one-hot arrays (DeepSEA's .mat or HDF5 with testxdata; npz),
+    or with --tile a genome.
     """
-    from danq.inference.prediction.predict import predict as run
+    from danq.inference.prediction.predict import write_predictions
+    from danq.inference.sources import source_from_options
 
+    source = source_from_options(
+        input, genome, tile=tile, region=region, chrom_map=chrom_map, channels=channels
+    )
+    loaded = options.load_models(models, given)
     with progress("predicting") as show:
-        done = run(models, input, out, progress=show, **given)
-    click.echo(done.describe())
+        written = write_predictions(loaded, source, out, progress=show, **given)
+    click.echo(written.describe())

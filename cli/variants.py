@@ -30,100 +30,96 @@ from .progress import progress
 )
 @options.genome(required=True, help="Reference genome, plain or compressed FASTA.")
 @options.out(
-    help="What to write: .tsv, .tsv.gz, .h5 or .parquet; .vcf.gz for the input with INFO fields. "
-    "PATH.rejected.tsv lists what was not scored, and why."
+    help="Output; the extension selects the format: .tsv, .tsv.gz, .h5, .parquet, or .vcf.gz for "
+    "the input with INFO fields. PATH.rejected.tsv lists the alleles without scores."
 )
 @click.option(
     "--format",
     type=click.Choice(["tsv", "hdf5", "parquet", "vcf", "deepsea"]),
-    help="Kind of output whatever the ending; deepsea writes DeepSEA's CSV files PATH.ref, "
+    help="Output format; overrides the extension. deepsea writes DeepSEA's CSV files PATH.ref, "
     "PATH.alt and so on.",
 )
 @click.option(
     "--scores",
     type=options.Names(),
     metavar="LIST",
-    help="Scores to write, of ref, alt (probabilities), diff (alt - ref), logit (change in log2 "
-    "odds), product (|diff * logit|).  [default: all]",
+    help="Comma-separated scores: ref, alt (probabilities), diff (alt - ref), logit (change in "
+    "log2 odds), product (|diff * logit|).  [default: all]",
 )
 @options.track()
 @click.option(
     "--ref-mismatch",
     type=click.Choice(["skip", "swap", "error"]),
-    default="skip",
-    show_default=True,
-    help="Where REF is not what the genome has: reject it, exchange REF and ALT if the genome has "
-    "ALT, or stop.",
+    help="If REF does not match the genome: reject the allele, exchange REF and ALT if the genome "
+    "has ALT, or stop.  [default: skip]",
 )
 @click.option(
     "--indel-anchor",
     type=click.Choice(["left", "both"]),
-    default="left",
-    show_default=True,
-    help="Windows of insertions and deletions keep the base before them in its place; both "
-    "averages with windows that keep the base after them.",
+    help="Indels: align the reference and alternate windows on the base before the indel; both: "
+    "average the scores of left- and right-anchored windows.  [default: left]",
 )
 @click.option(
     "--center",
     type=click.IntRange(min=1),
     metavar="INDEX",
-    help="Where a window holds its variant, counted from 0.  [default: half the window, less 1]",
+    help="0-based position of the variant in the window.  [default: window/2 - 1]",
 )
 @click.option(
     "--haplotypes",
     metavar="SAMPLE",
-    help="Put into the windows what else this sample of the VCF has on the variant's haplotype.",
+    help="Also apply the other variants of SAMPLE on the same haplotype.",
 )
-@options.chrom_map(
-    help="Two tab-separated columns: contig name of the variants, name in the genome."
-)
+@options.chrom_map(help="TSV with two columns: contig name in the VCF, name in the genome.")
 @click.option(
     "--background",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="VCF",
-    help="In place of VARIANTS: write a background file (.h5) of these, most often common ones.",
+    help="Score these variants (usually common ones) instead of VARIANTS and write a background "
+    "file (.h5).",
 )
 @click.option(
     "--calibrate",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Background file: adds E-values, quantiles and DeepSEA's functional significance.",
+    help="Background file: add E-values, quantiles and DeepSEA's functional significance.",
 )
+@options.run_options(batch_size={"help": "Batch size (reference and alternate windows).  "
+    "[default: 8192]"})
 @options.tolerance()
-@options.device()
-@options.precision()
-@options.batch_size(default=8192, help="Windows, of references and alternates, handled at once.")
-@options.threads()
-@options.strand(help="both averages the scores on a window and on its reverse complement.")
-@click.option("--resume", is_flag=True, help="Go on with a run that was killed.")
-@options.overwrite(help="Replace the output, and an unfinished run for it.")
+@click.option("--resume", is_flag=True, help="Resume an interrupted run.")
+@options.overwrite(help="Replace an existing output and discard an unfinished run.")
 def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> None:
-    """Score what variants do to every track.
+    """Predict the effect of variants on every track.
 
-    MODEL is a run folder or model file; of several, scores are averaged, and their spread is
-    given. VARIANTS is a VCF, a BCF or a tab-separated table (chrom, pos, ref, alt, id), plain or
-    compressed, or - for standard input. Every ALT is a row or a reject with its reason. Finished
-    blocks lie in PATH.unfinished until all is done, so that --resume can go on.
+    MODEL is a run directory or model file; for several, the mean and the sample standard deviation
+    of each score are reported. VARIANTS is a VCF, a BCF or a tab-separated table (chrom, pos, ref,
+    alt, id), plain or compressed, or - for standard input. Each ALT allele is written as one row
+    or listed as rejected with a reason. Completed blocks are stored in PATH.unfinished, so that
+    --resume can continue an interrupted run.
     """
+    from danq.inference.variants.score import write_variant_scores
+    from danq.inference.variants.variant_input import Variants
+    from danq.inference.variants.write_background import write_background
+
     if given["resume"] and given["overwrite"]:
-        raise click.UsageError("--resume goes on with a run, --overwrite throws it away.")
+        raise click.UsageError("--resume continues a run, --overwrite discards it; choose one.")
     models, source = (paths, background) if background is not None else (paths[:-1], paths[-1])
     if not models:
-        raise click.UsageError("Give a model, and then the variants or --background.")
+        raise click.UsageError("Give a model, then the variants or --background.")
     if source.is_dir():
         raise click.UsageError(
-            f"Give the variants after the models, or --background: {source} is a folder."
+            f"Give the variants after the models, or --background: {source} is a directory."
         )
+    if background is not None:
+        for name in ("format", "scores", "haplotypes", "calibrate"):
+            if given.pop(name) is not None:
+                raise click.UsageError(f"--{name} does not apply to --background.")
+    names = ("chrom_map", "ref_mismatch", "haplotypes", "indel_anchor", "center")
+    settings = {name: given.pop(name) for name in names if name in given}
+    settings = {name: value for name, value in settings.items() if value is not None}
+    write = write_variant_scores if background is None else write_background
+    loaded = options.load_models(models, given)
     with progress("scoring", unit="variants") as show:
-        if background is None:
-            from danq.inference.variants.score import score_variants
-
-            done = score_variants(models, str(source), progress=show, **given)
-        else:
-            from danq.inference.variants.write_background import make_background
-
-            for name in ("format", "scores", "haplotypes", "calibrate"):
-                if given.pop(name) is not None:
-                    raise click.UsageError(f"--{name} does not go with --background.")
-            done = make_background(models, str(source), progress=show, **given)
-    click.echo(done.describe())
+        written = write(loaded, Variants(str(source), **settings), progress=show, **given)
+    click.echo(written.describe())

@@ -84,8 +84,9 @@ from .progress import progress
     metavar="FILE",
     help="Background file: add E-values, quantiles and DeepSEA's functional significance.",
 )
-@options.run_options(batch_size={"help": "Batch size (reference and alternate windows).  "
-    "[default: 8192]"})
+@options.run_options(
+    batch_size={"help": "Batch size (reference and alternate windows).  [default: 8192]"}
+)
 @options.tolerance()
 @click.option("--resume", is_flag=True, help="Resume an interrupted run.")
 @options.overwrite(help="Replace an existing output and discard an unfinished run.")

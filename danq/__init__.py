@@ -1,12 +1,14 @@
-"""Learn what DNA does from its sequence.
+"""Predict regulatory features from DNA sequence: train, evaluate and apply DanQ models.
 
-The names below are imported from where they live when they are first touched, so that
-``import danq`` costs next to nothing and loads no tensor library.
+The names below are imported on first access, so that ``import danq`` is fast and loads no tensor
+library. A function either returns its result (``predict``) or writes it to a file
+(``write_predictions``).
 
 Examples
 --------
 >>> import danq
->>> model = danq.load("run/model.safetensors")  # doctest: +SKIP
+>>> model = danq.load("runs/yeast", device="cpu")  # doctest: +SKIP
+>>> danq.predict(model, "ACGT" * 125).to_polars()  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -24,19 +26,29 @@ if TYPE_CHECKING:
     from danq.errors import InputError as InputError
     from danq.genome import Genome as Genome
     from danq.genome import read_motifs as read_motifs
+    from danq.inference import OneHotFile as OneHotFile
+    from danq.inference import Regions as Regions
+    from danq.inference import Result as Result
+    from danq.inference import Tiles as Tiles
+    from danq.inference import Variants as Variants
     from danq.inference import evaluate as evaluate
+    from danq.inference import mutate as mutate
     from danq.inference import predict as predict
-    from danq.inference.mutagenesis.mutate import mutate as mutate
-    from danq.inference.variants.score import score_variants as score_variants
-    from danq.inference.variants.write_background import make_background as make_background
+    from danq.inference import score_variants as score_variants
+    from danq.inference import write_background as write_background
+    from danq.inference import write_evaluation as write_evaluation
+    from danq.inference import write_mutations as write_mutations
+    from danq.inference import write_predictions as write_predictions
+    from danq.inference import write_variant_scores as write_variant_scores
     from danq.interpretation import classify_variants as classify_variants
     from danq.interpretation import find_motifs as find_motifs
     from danq.interpretation import write_variant_classes as write_variant_classes
+    from danq.models import Model as Model
     from danq.models import load_model as load
     from danq.models import summary as summary
     from danq.models.export import export_model as export
     from danq.models.weights import import_weights as import_weights
-    from danq.simulation import simulator as simulate
+    from danq.simulation import simulate as simulate
     from danq.training import train as train
 
 __getattr__, __dir__ = lazy_names(
@@ -46,6 +58,12 @@ __getattr__, __dir__ = lazy_names(
         "Dataset": "danq.datasets:Dataset",
         "Genome": "danq.genome:Genome",
         "InputError": "danq.errors:InputError",
+        "Model": "danq.models:Model",
+        "OneHotFile": "danq.inference:OneHotFile",
+        "Regions": "danq.inference:Regions",
+        "Result": "danq.inference:Result",
+        "Tiles": "danq.inference:Tiles",
+        "Variants": "danq.inference:Variants",
         "build_dataset": "danq.datasets:build_dataset",
         "classify_variants": "danq.interpretation:classify_variants",
         "convert_dataset": "danq.datasets:convert_dataset",
@@ -54,15 +72,19 @@ __getattr__, __dir__ = lazy_names(
         "find_motifs": "danq.interpretation:find_motifs",
         "import_weights": "danq.models.weights:import_weights",
         "load": "danq.models:load_model",
-        "make_background": "danq.inference.variants.write_background:make_background",
-        "mutate": "danq.inference.mutagenesis.mutate:mutate",
+        "mutate": "danq.inference:mutate",
         "predict": "danq.inference:predict",
         "read_motifs": "danq.genome:read_motifs",
-        "score_variants": "danq.inference.variants.score:score_variants",
+        "score_variants": "danq.inference:score_variants",
         "simulate": "danq.simulation:simulate",
         "summary": "danq.models:summary",
         "train": "danq.training:train",
+        "write_background": "danq.inference:write_background",
+        "write_evaluation": "danq.inference:write_evaluation",
+        "write_mutations": "danq.inference:write_mutations",
+        "write_predictions": "danq.inference:write_predictions",
         "write_variant_classes": "danq.interpretation:write_variant_classes",
+        "write_variant_scores": "danq.inference:write_variant_scores",
     },
 )
 
@@ -71,6 +93,12 @@ __all__ = [
     "Dataset",
     "Genome",
     "InputError",
+    "Model",
+    "OneHotFile",
+    "Regions",
+    "Result",
+    "Tiles",
+    "Variants",
     "__version__",
     "build_dataset",
     "classify_variants",
@@ -80,7 +108,6 @@ __all__ = [
     "find_motifs",
     "import_weights",
     "load",
-    "make_background",
     "mutate",
     "predict",
     "read_motifs",
@@ -88,5 +115,10 @@ __all__ = [
     "simulate",
     "summary",
     "train",
+    "write_background",
+    "write_evaluation",
+    "write_mutations",
+    "write_predictions",
     "write_variant_classes",
+    "write_variant_scores",
 ]

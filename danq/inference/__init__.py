@@ -1,19 +1,42 @@
-"""Run models: on windows, on files of sequences and regions, on whole genomes, on variants.
+"""Inference: predictions, variant effects, mutagenesis and evaluation with trained models.
 
-``forward``, ``incremental`` and ``ensemble`` run models; each folder is one thing that is done
-with them, but for ``sources``, where windows come from, and ``writers``, which outputs share.
+``engine`` runs models on windows. ``sources`` reads what to predict on, ``writers`` writes the
+results. ``prediction``, ``variants``, ``mutagenesis`` and ``evaluation`` hold the public functions.
 """
 
 from danq.inference.engine.forward import predict_blocks, predict_codes, predict_dataset
-from danq.inference.evaluation.evaluate import EvaluationReport, evaluate
-from danq.inference.prediction.predict import Written, predict
+from danq.inference.ensemble import Ensemble
+from danq.inference.evaluation.evaluate import EvaluationReport, evaluate, write_evaluation
+from danq.inference.mutagenesis.mutate import WrittenMutations, mutate, write_mutations
+from danq.inference.prediction.predict import WrittenPredictions, predict, write_predictions
+from danq.inference.result import Result
+from danq.inference.sources import OneHotFile, Regions, Tiles
+from danq.inference.variants.run_summary import VariantSummary
+from danq.inference.variants.score import score_variants, write_variant_scores
+from danq.inference.variants.variant_input import Variants
+from danq.inference.variants.write_background import write_background
 
 __all__ = [
+    "Ensemble",
     "EvaluationReport",
-    "Written",
+    "OneHotFile",
+    "Regions",
+    "Result",
+    "Tiles",
+    "VariantSummary",
+    "Variants",
+    "WrittenMutations",
+    "WrittenPredictions",
     "evaluate",
+    "mutate",
     "predict",
     "predict_blocks",
     "predict_codes",
     "predict_dataset",
+    "score_variants",
+    "write_background",
+    "write_evaluation",
+    "write_mutations",
+    "write_predictions",
+    "write_variant_scores",
 ]

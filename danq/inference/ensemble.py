@@ -16,7 +16,7 @@ from danq.inference.engine.forward import predict_blocks
 from danq.inference.sources.tiling import Chunk, Rows
 from danq.inference.writers.layout import Values
 from danq.models import Model, RunOptions
-from danq.track_names import pick_tracks
+from danq.track_names import select_tracks
 
 Models = Model | Sequence[Model]
 """A loaded model, or several whose predictions are averaged."""
@@ -54,7 +54,9 @@ class Ensemble:
             When there is no model, a model is a path and not loaded, two members are the same
             model or disagree, or a track is unknown or repeated.
         """
-        members = tuple(models) if isinstance(models, list | tuple) else (models,)
+        members: tuple[Model, ...] = (
+            tuple(models) if isinstance(models, list | tuple) else (models,)  # type: ignore[arg-type]
+        )
         if not members:
             raise InputError("no model was given", remedy="Load one with danq.load")
         for one in members:
@@ -206,5 +208,4 @@ def _track_indices(model: Model, tracks: Sequence[str] | None) -> tuple[int, ...
     known = model.spec.tracks
     if tracks is None:
         return tuple(range(len(known)))
-    listing = f"danq.summary({str(model.path or 'MODEL')!r}, every=True)"
-    return pick_tracks(tracks, known, whose="the model", listing=listing)
+    return select_tracks(tracks, known, owner="the model", listing="the model's summary")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,8 +14,8 @@ from danq._version import __version__
 from danq.inference.engine.forward import BATCH_SIZE
 from danq.inference.ensemble import Ensemble, Models
 from danq.inference.result import Result
-from danq.inference.sources import as_source, open_source
-from danq.inference.sources.tiling import Rows, Source
+from danq.inference.sources import Source, as_source
+from danq.inference.sources.tiling import Rows, RowStream
 from danq.inference.writers import Layout, Values
 from danq.inference.writers.open_writer import check_output, open_writer
 from danq.typing import Location, Progress
@@ -104,7 +104,7 @@ def predict(
     """
     source = as_source(source)
     ensemble = Ensemble.of(model, tracks)
-    with open_source(source, ensemble.window, ensemble.bin) as opened:
+    with source.open(ensemble.window, ensemble.bin) as opened:
         layout = _layout(ensemble, opened, source)
         with closing(_stream(ensemble, opened, progress)) as stream:
             blocks = list(stream)
@@ -157,7 +157,7 @@ def write_predictions(
     kind = check_output(out, format, overwrite=overwrite)
     ensemble = Ensemble.of(model, tracks)
     ordered = kind == "bigwig"
-    with open_source(source, ensemble.window, ensemble.bin, ordered=ordered) as opened:
+    with source.open(ensemble.window, ensemble.bin, ordered=ordered) as opened:
         layout = _layout(ensemble, opened, source)
         count = 0
         with (
@@ -171,7 +171,7 @@ def write_predictions(
     return WrittenPredictions(Path(out), count, columns, layout.tracks)
 
 
-def _layout(ensemble: Ensemble, opened: Source, source: Any) -> Layout:
+def _layout(ensemble: Ensemble, opened: RowStream, source: Source) -> Layout:
     provenance = {
         "danq": __version__,
         **ensemble.provenance(),
@@ -198,8 +198,8 @@ def _layout(ensemble: Ensemble, opened: Source, source: Any) -> Layout:
 
 
 def _stream(
-    ensemble: Ensemble, source: Source, progress: Progress | None
-) -> Iterator[tuple[Rows, Values]]:
+    ensemble: Ensemble, source: RowStream, progress: Progress | None
+) -> Generator[tuple[Rows, Values], None, None]:
     size = ensemble.options.batch_size
     chunks = source.chunks(BATCH_SIZE if size is None else size)
     done = 0

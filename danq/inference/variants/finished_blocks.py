@@ -23,7 +23,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from danq.errors import InputError
-from danq.output import OVERWRITE, check_folder, os_errors, refusals
+from danq.output import OVERWRITE, check_folder, os_errors, write_errors
 from danq.provenance import Provenance, sha256_of
 
 MAGIC = "danq-parts"
@@ -170,7 +170,7 @@ class FinishedBlocks:
         self._journal.close()
 
     def _write(self, number: int, block: FinishedBlock) -> Mapping[str, int]:
-        with refusals(self.folder):
+        with write_errors(self.folder):
             for name, table in block.tables.items():
                 with os_errors(PolarsError):
                     table.write_ipc(self._file(number, name, "arrow"))
@@ -193,7 +193,7 @@ class FinishedBlocks:
     def _locked(self) -> BinaryIO:
         """The journal, opened and locked."""
         while True:
-            with refusals(self.folder):
+            with write_errors(self.folder):
                 self.folder.mkdir(exist_ok=True)
                 journal = (self.folder / JOURNAL).open("a+b")
             try:
@@ -226,7 +226,7 @@ class FinishedBlocks:
                 "format_version": FORMAT_VERSION,
                 "identity": self._provenance.identity(),
             }
-            with refusals(self.folder):
+            with write_errors(self.folder):
                 self._note(head)
             return
         self._check(_entry(whole[0]))

@@ -128,20 +128,25 @@ class Layout(Table):
         """Names of all columns of a table."""
         return (self.key, "start", "end", *(["name"] if self.labelled else []), *self.columns)
 
-    def frame(self, rows: Rows, values: Values) -> pl.DataFrame:
-        """Table of some rows: key, start, end, maybe name, then the values as Float32."""
+    def keys(self, rows: Rows | None = None) -> pl.DataFrame:
+        """The columns of some rows that name them; None: no rows."""
+        if rows is None:
+            nowhere = np.empty(0, dtype=np.int64)
+            rows = Rows([], nowhere, nowhere, [])
         keys = pl.DataFrame(
             {self.key: rows.names, "start": rows.start, "end": rows.end},
             schema={self.key: pl.String, "start": pl.Int64, "end": pl.Int64},
         )
         if self.labelled:
             keys = keys.with_columns(pl.Series("name", rows.labels, dtype=pl.String))
-        return self.with_values(keys, values)
+        return keys
+
+    def frame(self, rows: Rows | None, values: Values) -> pl.DataFrame:
+        """Table of some rows: key, start, end, maybe name, then the values as Float32."""
+        return self.with_values(self.keys(rows), values)
 
     def empty(self) -> pl.DataFrame:
-        nowhere = np.empty(0, dtype=np.int64)
-        values = np.empty((0, len(self.columns)), dtype=np.float32)
-        return self.frame(Rows([], nowhere, nowhere, []), values)
+        return self.frame(None, np.empty((0, len(self.columns)), dtype=np.float32))
 
 
 class Writer(ABC):

@@ -77,11 +77,11 @@ class MutationTable(MutationWriter):
         self._rows = rows
 
     def write(self, effects: BaseEffects) -> None:
-        judged, codes = effects.judged, effects.codes
+        window, codes = effects.window, effects.codes
         place, base = np.nonzero((codes[:, None] != np.arange(4)) & (codes[:, None] < 4))
         rows = ChangeRows(
-            [judged.stretch.name] * len(place),
-            judged.first + judged.low + place + 1,
+            [window.target.name] * len(place),
+            window.first + window.low + place + 1,
             _LETTERS[codes[place]].tolist(),
             _LETTERS[base].tolist(),
         )
@@ -89,17 +89,15 @@ class MutationTable(MutationWriter):
         self._rows.write(rows, np.concatenate(parts, axis=1))
 
     def write_pairs(self, effects: PairEffects) -> None:
-        judged = effects.judged
-        text = decode(judged.codes)
-        _, place, base = effects.changes
+        window = effects.window
+        text = decode(window.codes)
+        _, place, base = effects.substitutions
         letters = _LETTERS[base].tolist()
         ref = [text[first : second + 1] for first, second in place.tolist()]
         alt = [
             before + old[1:-1] + after for (before, after), old in zip(letters, ref, strict=True)
         ]
-        rows = ChangeRows(
-            [judged.stretch.name] * len(ref), judged.first + place[:, 0] + 1, ref, alt
-        )
+        rows = ChangeRows([window.target.name] * len(ref), window.first + place[:, 0] + 1, ref, alt)
         values = [part for part in effects.values if part is not None]
         self._rows.write(rows, np.concatenate(values, axis=1))
 
@@ -163,18 +161,18 @@ class MutationHdf5(GuardedHdf5, MutationWriter):
         self._sequences = self._windows = 0
 
     def write(self, effects: BaseEffects) -> None:
-        judged, stretch = effects.judged, effects.judged.stretch
-        if judged.first + judged.low == stretch.start:
-            self._append("sequences", name=stretch.name, start=stretch.start, end=stretch.end)
+        window, target = effects.window, effects.window.target
+        if window.first + window.low == target.start:
+            self._append("sequences", name=target.name, start=target.start, end=target.end)
             self._sequences += 1
         self._append(
             "windows",
             sequence=self._sequences - 1,
-            start=judged.first,
+            start=window.first,
             reference=effects.reference,
         )
         self._windows += 1
-        position = judged.first + np.arange(judged.low, judged.high)
+        position = window.first + np.arange(window.low, window.high)
         append(self._data["bases/window"], np.full(len(position), self._windows - 1))
         append(self._data["bases/position"], position)
         append(self._data["bases/base"], effects.codes)
@@ -184,9 +182,9 @@ class MutationHdf5(GuardedHdf5, MutationWriter):
         self._sink.check()
 
     def write_pairs(self, effects: PairEffects) -> None:
-        _, place, base = effects.changes
+        _, place, base = effects.substitutions
         append(self._data["pairs/window"], np.full(len(place), self._windows - 1))
-        append(self._data["pairs/position"], effects.judged.first + place)
+        append(self._data["pairs/position"], effects.window.first + place)
         append(self._data["pairs/base"], base)
         append(self._data["pairs/effects"], effects.values.mean)
         if effects.values.spread is not None:

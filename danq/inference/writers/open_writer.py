@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
+from danq.errors import InputError
 from danq.inference.writers import (
     Hdf5Writer,
     Kind,
@@ -16,51 +18,80 @@ from danq.inference.writers import (
     output_kind,
 )
 from danq.inference.writers.bigwig import BigWigWriter, objection
+from danq.inference.writers.deepsea_pred import PredWriter, check_pred, open_pred
 from danq.output import check_folder, check_target, replacing, replacing_folder
 
 
-def check_output(out: str | Path, *, overwrite: bool = False) -> Path:
-    """Refuse an output that may not or cannot be written, before any work is done.
-
-    Raises
-    ------
-    InputError
-        When the ending names no kind, something is there and ``overwrite`` is false, the
-        folder around it is missing or not writable, or a folder to be replaced holds files
-        that danq did not write.
-    """
-    path = Path(out)
-    if output_kind(out) == "bigwig":
-        return check_folder(path, overwrite, objection=objection)
-    return check_target(path, overwrite)
-
-
-@contextmanager
-def open_writer(out: str | Path, layout: Layout, *, overwrite: bool = False) -> Iterator[Writer]:
-    """Writer for an output that appears whole when the block ends well, or else not at all.
+def check_output(
+    out: str | Path, format: str | None = None, *, overwrite: bool = False
+) -> Kind | Literal["deepsea"]:
+    """Check that an output can be written, before any work is done, and select its format.
 
     Parameters
     ----------
     out
         As `danq.inference.writers.output_kind` takes it.
-    layout
-        Columns and provenance.
+    format
+        ``"deepsea"`` for the HDF5 files of DeepSEA's and DanQ's scripts; None follows the
+        extension.
     overwrite
-        Replace an output that is there.
+        Whether an existing output may be replaced.
 
     Raises
     ------
     InputError
-        As :func:`check_output` and the writers; when the system refuses to write, as on a full
-        disk.
+        When the extension or format is unknown, something exists and ``overwrite`` is false, the
+        directory around it is missing or not writable, or a directory to be replaced holds files
+        that danq did not write.
     """
+    path = Path(out)
+    if format == "deepsea":
+        check_pred(out)
+        check_target(path, overwrite)
+        return "deepsea"
+    if format is not None:
+        raise InputError(f"format is '{format}'", remedy="Choose 'deepsea', or omit it")
     kind = output_kind(out)
-    place = (
+    if kind == "bigwig":
+        check_folder(path, overwrite, objection=objection)
+    else:
+        check_target(path, overwrite)
+    return kind
+
+
+@contextmanager
+def open_writer(
+    out: str | Path, kind: Kind | Literal["deepsea"], layout: Layout, *, overwrite: bool = False
+) -> Iterator[Writer | PredWriter]:
+    """Writer for an output that appears only when it is complete.
+
+    Parameters
+    ----------
+    out
+        Output path.
+    kind
+        Format, as `check_output` returns it.
+    layout
+        Columns and provenance.
+    overwrite
+        Replace an existing output.
+
+    Raises
+    ------
+    InputError
+        As `check_output` and the writers; when the operating system cannot write, for example on
+        a full disk.
+    """
+    if kind == "deepsea":
+        with open_pred(out, len(layout.tracks), overwrite=overwrite) as writer:
+            yield writer
+        return
+    target = (
         replacing_folder(out, overwrite, objection=objection)
         if kind == "bigwig"
         else replacing(out, overwrite)
     )
-    with place as temporary, _make(kind, temporary, layout) as writer:
+    with target as temporary, _make(kind, temporary, layout) as writer:
         yield writer
 
 

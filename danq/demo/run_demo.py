@@ -18,8 +18,9 @@ from danq.datasets.dataset import Dataset
 from danq.demo.demo_report import PARTS, DemoReport
 from danq.demo.variant_effects import compare_effects, score_variants, write_effects
 from danq.evaluation.metrics import average_precision
-from danq.inference.evaluation.evaluate import evaluate
-from danq.inference.prediction.predict import predict
+from danq.inference.evaluation.evaluate import write_evaluation
+from danq.inference.prediction.predict import write_predictions
+from danq.inference.sources import Tiles
 from danq.models import load_model
 from danq.output import check_folder, replacing
 from danq.simulation.simulator import Truth, simulate
@@ -164,31 +165,27 @@ def _judge(
     seconds: dict[str, float],
 ) -> DemoReport:
     """Use the trained model in every way, and hold it against the truth."""
-    model = load_model(folder / "run")
+    model = load_model(folder / "run", **running)
     fasta = folder / "simulation" / "genome.fa"
     with _timed("evaluate", seconds):
-        measured = evaluate(
+        measured = write_evaluation(
             model,
             dataset,
-            out=folder / "evaluation",
+            folder / "evaluation",
             bootstrap=REPLICATES,
             seed=seed,
             overwrite=overwrite,
-            **running,
         )
         ceiling = ceilings(truth, dataset)
     with _timed("predict", seconds):
-        predict(
+        write_predictions(
             model,
-            fasta,
+            Tiles(fasta, truth.model.bin, truth.test[0]),
             folder / "predictions.tsv.gz",
-            tile=truth.model.bin,
-            region=truth.test[0],
             overwrite=overwrite,
-            **running,
         )
     with _timed("score variants", seconds):
-        effects = score_variants(model, truth, fasta, **running)
+        effects = score_variants(model, truth, fasta)
         write_effects(folder / "variants.tsv", truth, model.spec.tracks, effects, overwrite)
     found = zip(measured.table["track"], measured.table["aupr"], strict=True)
     rates = dataset.labels(dataset.indices("test")).mean(axis=0)

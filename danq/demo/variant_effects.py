@@ -13,6 +13,7 @@ from jaxtyping import Float32
 from danq._version import __version__
 from danq.errors import InputError
 from danq.inference.variants.score import score_variants as score
+from danq.inference.variants.variant_input import Variants
 from danq.models import Model
 from danq.output import replacing
 from danq.simulation.simulator import Truth
@@ -22,9 +23,6 @@ def score_variants(
     model: Model,
     truth: Truth,
     genome: str | Path,
-    *,
-    device: str = "auto",
-    precision: str = "auto",
 ) -> Float32[np.ndarray, "N K"]:
     """Predicted effect of each variant of a truth, as `danq.score_variants` finds it.
 
@@ -36,8 +34,6 @@ def score_variants(
         Its N variants are scored, in windows in whose middle they stand.
     genome
         FASTA of the reference.
-    device, precision
-        As `danq.device` resolves them.
 
     Returns
     -------
@@ -50,22 +46,15 @@ def score_variants(
         When the genome cannot be read or a variant does not fit it.
     """
     rows = [(one.contig, one.pos, one.ref, one.alt, one.id) for one in truth.variants]
-    table = score(
-        model,
-        rows,
-        genome,
-        scores=("logit",),
-        # Where the true model looks: in the middle of the bin that it speaks of.
-        center=model.spec.window // 2,
-        device=device,
-        precision=precision,
-    )
-    if table.height != len(rows):
+    # The true model is centred on the bin.
+    variants = Variants(rows, center=model.spec.window // 2)
+    scores = score(model, variants, genome, scores=("logit",))
+    if len(scores) != len(rows):
         raise InputError(
-            f"{len(rows) - table.height} of the {len(rows)} variants do not fit the genome",
+            f"{len(rows) - len(scores)} of the {len(rows)} variants do not fit the genome",
             file=genome,
         )
-    bits = table.select(model.spec.tracks).to_numpy()
+    bits = scores.values[:, : len(model.tracks)]
     return (bits * math.log(2)).astype(np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Saturation mutagenesis of a region into a file and a picture."""
+"""Mutate a sequence, write the effects and plot them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from danq.errors import InputError
-from danq.inference.ensemble import AnyModel, Ensemble
-from danq.inference.mutagenesis.effects import UNITS, BaseEffects
-from danq.inference.mutagenesis.mutate import Mutated, mutate_file
-from danq.inference.mutagenesis.targets import Stretch
+from danq.inference.ensemble import Ensemble, Models
+from danq.inference.mutagenesis.effects import UNITS, BaseEffects, Effect
+from danq.inference.mutagenesis.mutate import WrittenMutations, write_mutations
+from danq.inference.mutagenesis.targets import Target
 from danq.interpretation.mutation_heat_map import (
     MAX_TRACKS,
     check_plot_format,
@@ -23,96 +23,93 @@ from danq.output import check_target, replacing
 from danq.typing import Location
 
 PLOTTED = 3
-"""Tracks that are drawn unless a few are named: those with the largest effects."""
+"""Tracks plotted by default: those with the largest effects."""
 
-LONGEST = 5000
-"""Most bases in a picture."""
+MAX_BASES = 5000
+"""Maximum number of bases in a plot."""
 
 
 def mutate_and_plot(
-    models: AnyModel | Sequence[AnyModel],
+    model: Models,
+    source: Any,
     out: Location,
     *,
     plot: Location | None = None,
+    effect: Effect = "logit",
     tracks: Sequence[str] | None = None,
     overwrite: bool = False,
-    **given: Any,
-) -> Mutated:
-    """`danq.inference.mutagenesis.mutate.mutate_file`, with a picture of one sequence besides.
+    **options: Any,
+) -> WrittenMutations:
+    """Write the effects of all substitutions, and optionally plot those of one sequence.
 
     Parameters
     ----------
-    models, out, overwrite, given
-        As `danq.inference.mutagenesis.mutate.mutate_file` takes them.
+    model, source, out, effect, overwrite, options
+        As for `danq.write_mutations`.
     plot
         ``.png``, ``.svg`` or ``.pdf``; see `danq.interpretation.mutation_heat_map.plot_effects`.
     tracks
-        Tracks to write and to draw, in that order. Where none or more than 12 are named, those
-        three are drawn that have the largest effects.
+        Tracks to write and to plot, in that order. With None, or more than 12, the three tracks
+        with the largest effects are plotted.
 
     Raises
     ------
     InputError
-        As `danq.inference.mutagenesis.mutate.mutate_file`; when there is more than one sequence
-        to draw or one that is too long, or the picture exists, has an unknown ending or cannot be
-        written.
+        As `danq.write_mutations`; when there is more than one sequence to plot or one that is too
+        long, or the plot exists, has an unknown extension or cannot be written.
     """
+    settings = {"effect": effect, "tracks": tracks, "overwrite": overwrite, **options}
     if plot is None:
-        return mutate_file(models, out, tracks=tracks, overwrite=overwrite, **given)
+        return write_mutations(model, source, out, **settings)
     path = check_target(plot, overwrite)
     check_plot_format(path)
-    named = tracks is not None and len(tracks) <= MAX_TRACKS
-    picture = _Picture(named, given.get("effect", "logit"))
-    done = mutate_file(
-        models,
-        out,
-        tracks=tracks,
-        overwrite=overwrite,
-        watch=picture.seen.append,
-        check=picture.check,
-        **given,
-    )
+    observer = _Plot(tracks is not None and len(tracks) <= MAX_TRACKS, effect)
+    done = write_mutations(model, source, out, observer=observer, **settings)
     with replacing(path, overwrite) as temporary:
-        picture.save(temporary, path.suffix)
+        observer.save(temporary, path.suffix)
     return done
 
 
-class _Picture:
-    """Effects of the one sequence that is drawn."""
+class _Plot:
+    """Collects the effects of the one sequence that is plotted."""
 
-    def __init__(self, every: bool, effect: str) -> None:
-        self.every, self.unit = every, UNITS[effect].partition(",")[0]  # type: ignore[index]
-        self.seen: list[BaseEffects] = []
+    def __init__(self, all_tracks: bool, effect: Effect) -> None:
+        self.all_tracks = all_tracks
+        self.unit = UNITS[effect].partition(",")[0]
+        self.effects: list[BaseEffects] = []
         self.tracks: tuple[str, ...] = ()
 
-    def check(self, ensemble: Ensemble, stretches: list[Stretch]) -> None:
+    def begin(self, ensemble: Ensemble, targets: list[Target]) -> None:
         self.tracks = ensemble.tracks
-        if len(stretches) != 1:
+        if len(targets) != 1:
             raise InputError(
-                f"a picture shows one sequence, and there are {len(stretches):,}",
-                remedy="Give one region or record, or leave the picture out",
+                f"a plot shows one sequence, and there are {len(targets):,}",
+                remedy="Select one region or record, or omit the plot",
             )
-        if stretches[0].size > LONGEST:
+        if targets[0].size > MAX_BASES:
             raise InputError(
-                f"a picture shows at most {LONGEST:,} bases, and {stretches[0].words} has "
-                f"{stretches[0].size:,}",
-                remedy="Choose a smaller region, or leave the picture out",
+                f"a plot shows at most {MAX_BASES:,} bases, and {targets[0].text} has "
+                f"{targets[0].size:,}",
+                remedy="Choose a smaller region, or omit the plot",
             )
 
-    def save(self, path: Path, ending: str) -> None:
-        effects = np.concatenate([one.mean for one in self.seen])
-        first = self.seen[0]
-        picked = list(range(len(self.tracks)))
-        if not self.every:
+    def window(self, effects: BaseEffects) -> None:
+        self.effects.append(effects)
+
+    def save(self, path: Path, extension: str) -> None:
+        effects = np.concatenate([one.mean for one in self.effects])
+        first = self.effects[0]
+        shown = list(range(len(self.tracks)))
+        if not self.all_tracks:
             size = np.nan_to_num(np.abs(effects)).max(axis=(0, 1))
-            picked = np.argsort(-size, kind="stable")[:PLOTTED].tolist()
+            shown = np.argsort(-size, kind="stable")[:PLOTTED].tolist()
         figure = plot_effects(
-            np.concatenate([one.codes for one in self.seen]),
-            effects[:, :, picked],
-            tracks=[self.tracks[track] for track in picked],
+            np.concatenate([one.codes for one in self.effects]),
+            effects[:, :, shown],
+            tracks=[self.tracks[track] for track in shown],
             unit=self.unit,
-            name=first.judged.stretch.name,
-            start=first.judged.stretch.start,
-            reference=first.reference[picked] if len(self.seen) == 1 else None,
+            name=first.window.target.name,
+            start=first.window.target.start,
+            reference=first.reference[shown] if len(self.effects) == 1 else None,
         )
-        save_plot(figure, path, ending)
+        save_plot(figure, path, extension)

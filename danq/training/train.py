@@ -17,7 +17,7 @@ from danq.datasets.dataset import Dataset
 from danq.device import resolve_device, resolve_precision, set_threads
 from danq.errors import InputError
 from danq.genome.motif_files import write_meme
-from danq.inference.evaluation.evaluate import evaluate as evaluate_model
+from danq.inference.evaluation.evaluate import write_evaluation
 from danq.models import (
     Architecture,
     ModelSpec,
@@ -243,13 +243,10 @@ def _begin(
 
 def _measure(folder: Path, dataset: Dataset, device: str, precision: str) -> None:
     """Measure the best model on the test split, into the run folder."""
-    report = evaluate_model(
-        load_model(folder),
+    report = write_evaluation(
+        load_model(folder, device=device, precision=precision),
         dataset,
-        split="test",
-        out=folder / EVALUATION,
-        device=device,
-        precision=precision,
+        folder / EVALUATION,
         overwrite=True,
     )
     log.info(

@@ -150,8 +150,10 @@ def find_motifs(
         raise InputError(f"a q-value of {q_limit:g} is not within 0 to 1")
     target = None if out is None else check_folder(out, overwrite, objection=objection)
     known = read_known(databases)
-    model, dataset = open_matching(model, dataset)
-    from danq.models import first_layer
+    from danq.models import first_layer, load_model
+
+    loaded = load_model(model) if isinstance(model, str | Path) else model
+    model, dataset = open_matching(loaded, dataset)
 
     indices = choose_windows(dataset, split, tracks)
     source = BlockSource(dataset, indices, strand, batch_size)

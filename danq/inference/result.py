@@ -11,7 +11,6 @@ import polars as pl
 from jaxtyping import Float32
 
 from danq.errors import InputError
-from danq.genome.nucleotide_codes import LETTERS
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +92,7 @@ class Result:
         """
         rows, values = self.rows, self.values
         if values.ndim == 3:
-            alternate = np.array(list(LETTERS), dtype=object)
+            alternate = np.array(list("ACGT"), dtype=object)
             rows = rows[np.repeat(np.arange(len(rows)), 4)].with_columns(
                 pl.Series("alt", np.tile(alternate, len(rows)), dtype=pl.String)
             )

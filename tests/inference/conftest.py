@@ -6,7 +6,7 @@ import math
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +15,8 @@ import pytest
 import torch
 from torch import nn
 
-from danq.models import Model, architecture, untrained
+from danq.inference import Variants
+from danq.models import Model, RunOptions, architecture, untrained
 
 WINDOW, BIN = 20, 8
 
@@ -40,6 +41,10 @@ class Toy:
     bin: int = BIN
     path: Path | None = None
     digest: str = ""
+    options: RunOptions = field(default_factory=lambda: RunOptions("cpu", "fp32"))
+
+    def with_options(self, **changes) -> Toy:
+        return replace(self, options=replace(self.options, **changes))
 
     @property
     def spec(self) -> SimpleNamespace:
@@ -124,9 +129,24 @@ def small_model() -> Callable[..., Model]:
         with torch.no_grad():
             for weights in made.module.parameters():
                 weights.normal_(0, 0.3, generator=generator)
-        return made
+        return made.with_options(device="cpu", precision="fp32")
 
     return make
+
+
+@pytest.fixture
+def by_owner() -> Callable[[dict], tuple[dict, dict, dict]]:
+    """Split options into those of the model, of the variants, and of the function."""
+
+    def split(options: dict) -> tuple[dict, dict, dict]:
+        model, variants = ({one.name for one in fields(kind)} for kind in (RunOptions, Variants))
+        return (
+            {name: value for name, value in options.items() if name in model},
+            {name: value for name, value in options.items() if name in variants},
+            {name: value for name, value in options.items() if name not in model | variants},
+        )
+
+    return split
 
 
 def plain_bigwig(path: Path) -> tuple[dict[str, int], list[tuple[str, int, int, np.float32]]]:

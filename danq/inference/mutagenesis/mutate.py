@@ -36,7 +36,7 @@ from danq.inference.writers.mutation_writers import ChangeLayout, mutation_kind,
 from danq.output import check_target
 from danq.typing import Location, Progress
 
-_LETTERS = np.array([*LETTERS, "N"], dtype=object)
+_LETTERS = np.array(list(LETTERS), dtype=object)
 
 
 class WrittenMutations(NamedTuple):

@@ -18,9 +18,9 @@ from danq.errors import InputError
 from danq.evaluation.table import COLUMNS
 from danq.genome.nucleotide_codes import encode
 from danq.genome.packed_genome import PackedGenome
+from danq.inference import evaluate, write_evaluation
 from danq.inference.engine.forward import predict_codes
 from danq.inference.evaluation import evaluation_folder as folder
-from danq.inference.evaluation.evaluate import evaluate
 from danq.models.run_options import RunOptions
 
 WINDOW, BIN = 20, 8
@@ -80,7 +80,9 @@ def with_spec(model: SimpleNamespace, **changes: object) -> SimpleNamespace:
 
 @pytest.mark.parametrize("strand", ["both", "forward"])
 def test_figures_are_those_of_the_counts(model, dataset, sequences, strand: str):
-    report = evaluate(model, dataset, strand=strand, bootstrap=0, batch_size=7, precision="fp32")
+    report = evaluate(
+        model.with_options(strand=strand, batch_size=7, precision="fp32"), dataset, bootstrap=0
+    )
     rows = np.flatnonzero(dataset.split == 2)
     texts = [text_of(sequences, dataset, i) for i in rows]
     labels = dataset.labels(rows)
@@ -111,7 +113,7 @@ def test_a_perfect_model_is_perfect(model, dataset, sequences):
             "packed": np.packbits(labels, axis=1, bitorder="little"),
         }
     )
-    report = evaluate(model, perfect, strand="forward", bootstrap=20, precision="fp32")
+    report = evaluate(model.with_options(strand="forward", precision="fp32"), perfect, bootstrap=20)
     assert report.macro_aupr == 1
     assert report.macro_auroc == 1
     assert report.table["aupr_low"].to_list() == [1, 1, 1]
@@ -120,7 +122,9 @@ def test_a_perfect_model_is_perfect(model, dataset, sequences):
 
 def test_the_folder_holds_tables_plots_and_provenance(model, dataset, tmp_path: Path):
     out = tmp_path / "evaluation"
-    report = evaluate(model, dataset, out=out, baseline=True, bootstrap=50, precision="fp32")
+    report = write_evaluation(
+        model.with_options(precision="fp32"), dataset, out, baseline=True, bootstrap=50
+    )
     assert {path.name for path in out.iterdir()} == TABLES | PLOTS | {"baseline.png"}
     assert {path.name for path in tmp_path.iterdir()} >= {"evaluation"}
     assert not list(tmp_path.glob(".*"))
@@ -145,7 +149,7 @@ def test_the_folder_holds_tables_plots_and_provenance(model, dataset, tmp_path: 
 
 
 def test_the_report_reads_well(model, dataset):
-    report = evaluate(model, dataset, baseline=True, bootstrap=50, precision="fp32")
+    report = evaluate(model.with_options(precision="fp32"), dataset, baseline=True, bootstrap=50)
     text = report.describe().splitlines()
     windows = report.provenance["windows"]
     assert text[0] == f"{windows} windows of the test split, 2 tracks with positives"
@@ -156,36 +160,36 @@ def test_the_report_reads_well(model, dataset):
 
 def test_an_existing_output_is_refused_and_replaced_on_request(model, dataset, tmp_path: Path):
     out = tmp_path / "out"
-    evaluate(model, dataset, out=out, bootstrap=0)
+    write_evaluation(model, dataset, out, bootstrap=0)
     before = (out / "summary.json").read_text()
     with pytest.raises(InputError, match="exists already and is not empty"):
-        evaluate(model, dataset, out=out, bootstrap=0)
-    evaluate(model, dataset, out=out, split="valid", bootstrap=0, overwrite=True)
+        write_evaluation(model, dataset, out, bootstrap=0)
+    write_evaluation(model, dataset, out, split="valid", bootstrap=0, overwrite=True)
     assert (out / "summary.json").read_text() != before
     (out / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match=r"holds 'thesis\.txt', which is not of an evaluation"):
-        evaluate(model, dataset, out=out, bootstrap=0, overwrite=True)
+        write_evaluation(model, dataset, out, bootstrap=0, overwrite=True)
     assert (out / "thesis.txt").read_text() == "mine"
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file, not a folder"):
-        evaluate(model, dataset, out=tmp_path / "file", overwrite=True)
+        write_evaluation(model, dataset, tmp_path / "file", overwrite=True)
     with pytest.raises(InputError, match="there is no folder"):
-        evaluate(model, dataset, out=tmp_path / "none" / "out")
+        write_evaluation(model, dataset, tmp_path / "none" / "out")
 
 
 def test_an_empty_folder_is_used(model, dataset, tmp_path: Path):
-    evaluate(model, dataset, out=tmp_path / "new", bootstrap=0)
+    write_evaluation(model, dataset, tmp_path / "new", bootstrap=0)
     (tmp_path / "empty").mkdir()
-    evaluate(model, dataset, out=tmp_path / "empty", bootstrap=0)
+    write_evaluation(model, dataset, tmp_path / "empty", bootstrap=0)
     assert {p.name for p in (tmp_path / "empty").iterdir()} == TABLES | PLOTS
 
 
 def test_a_full_disk_leaves_the_old_evaluation(model, dataset, tmp_path: Path, full_disk):
     out = tmp_path / "out"
-    evaluate(model, dataset, out=out, bootstrap=0)
+    write_evaluation(model, dataset, out, bootstrap=0)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     with full_disk(2000), pytest.raises(InputError, match=r"out: cannot be written"):
-        evaluate(model, dataset, out=out, split="valid", bootstrap=0, overwrite=True)
+        write_evaluation(model, dataset, out, split="valid", bootstrap=0, overwrite=True)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert os.listdir(tmp_path) == ["out"]
 
@@ -194,7 +198,7 @@ def test_an_interrupted_write_leaves_the_old_evaluation(
     model, dataset, tmp_path: Path, monkeypatch
 ):
     out = tmp_path / "out"
-    evaluate(model, dataset, out=out, bootstrap=0)
+    write_evaluation(model, dataset, out, bootstrap=0)
     before = (out / "summary.json").read_text()
 
     def interrupted(*_: object) -> None:
@@ -202,7 +206,7 @@ def test_an_interrupted_write_leaves_the_old_evaluation(
 
     monkeypatch.setattr(folder, "calibration_rows", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        evaluate(model, dataset, out=out, split="valid", bootstrap=0, overwrite=True)
+        write_evaluation(model, dataset, out, split="valid", bootstrap=0, overwrite=True)
     assert (out / "summary.json").read_text() == before
     assert os.listdir(tmp_path) == ["out"]
 
@@ -261,8 +265,12 @@ def test_the_cost_of_bf16_is_that_of_both_runs(dataset, small_model, tmp_path: P
                 network.module, dataset.codes(rows), RunOptions(precision=precision)
             )
             wanted[figure, precision] = oracle(labels, scores[:, :2], average=None)
-    report = evaluate(
-        network, dataset, out=tmp_path / "out", precision="bf16", precision_cost=True, bootstrap=0
+    report = write_evaluation(
+        network.with_options(precision="bf16"),
+        dataset,
+        tmp_path / "out",
+        precision_cost=True,
+        bootstrap=0,
     )
     assert report.macro_aupr == pytest.approx(wanted["aupr", "bf16"].mean())
     told = json.loads((tmp_path / "out" / "summary.json").read_text())["precision_cost"]
@@ -279,6 +287,8 @@ def test_the_cost_of_bf16_is_that_of_both_runs(dataset, small_model, tmp_path: P
 
 
 def test_in_fp32_there_is_no_cost_of_bf16(model, dataset, caplog):
-    report = evaluate(model, dataset, precision="fp32", precision_cost=True, bootstrap=0)
+    report = evaluate(
+        model.with_options(precision="fp32"), dataset, precision_cost=True, bootstrap=0
+    )
     assert report.precision_cost is None
     assert "there is no cost of bf16" in caplog.text

@@ -14,7 +14,8 @@ import torch
 
 import danq
 from danq.errors import InputError
-from danq.inference.mutagenesis.mutate import Mutated, mutate, mutate_file
+from danq.inference import Regions, mutate, write_mutations
+from danq.inference.sources import source_from_options
 from danq.models import ModelSpec, architecture
 from danq.models import build as build_model
 from danq.models.model_file import Model
@@ -107,23 +108,28 @@ TEXT = "GATTACANNCCGTAGGCATTCAGGATCCATGGCAATTGCACGTTTGGCAACCGTANTTGACCATAGGCATAC
 def test_every_change_as_if_predicted_by_itself(model, length):
     wanted = brute(model, TEXT[:length])
     assert np.nanmax(np.abs(wanted)) > 0.01
-    close(mutate(model, TEXT[:length], **EXACT), wanted)
+    close(mutate(model, TEXT[:length], **EXACT).values, wanted)
 
 
 @pytest.mark.parametrize("word", ["logit", "probability"])
 def test_one_strand_and_both_effects(model, word):
     for strand in ("both", "forward"):
         wanted = brute(model, TEXT[:40], both=strand == "both", probability=word == "probability")
-        close(mutate(model, TEXT[:40], strand=strand, effect=word, **EXACT), wanted)
+        close(
+            mutate(model.with_options(strand=strand), TEXT[:40], effect=word, **EXACT).values,
+            wanted,
+        )
 
 
 def test_the_default_tolerance_changes_little(model):
-    exact = mutate(model, TEXT, **EXACT)
-    np.testing.assert_allclose(mutate(model, TEXT, precision="fp32"), exact, rtol=0, atol=1e-4)
+    exact = mutate(model, TEXT, **EXACT).values
+    np.testing.assert_allclose(
+        mutate(model.with_options(precision="fp32"), TEXT).values, exact, rtol=0, atol=1e-4
+    )
 
 
 def test_the_base_that_is_there_has_no_effect_and_unknown_ones_have_none_known(model):
-    effects = mutate(model, TEXT, **EXACT)
+    effects = mutate(model, TEXT, **EXACT).values
     for row, letter in zip(effects, TEXT, strict=True):
         if letter == "N":
             assert np.isnan(row).all()
@@ -133,8 +139,8 @@ def test_the_base_that_is_there_has_no_effect_and_unknown_ones_have_none_known(m
 
 
 def test_nothing_is_known(model, write_fasta, tmp_path, caplog):
-    assert np.isnan(mutate(model, "N" * 9)).all()
-    done = mutate_file(model, tmp_path / "a.tsv", input=write_fasta({"x": "N" * 9}), **EXACT)
+    assert np.isnan(mutate(model, "N" * 9).values).all()
+    done = write_mutations(model, write_fasta({"x": "N" * 9}), tmp_path / "a.tsv", **EXACT)
     assert done.changes == 0
     assert "no base is known" in caplog.text
     assert pl.read_csv(tmp_path / "a.tsv", separator="\t", comment_prefix="#").height == 0
@@ -142,33 +148,38 @@ def test_nothing_is_known(model, write_fasta, tmp_path, caplog):
 
 def test_the_other_strand_mirrors_the_effects(model):
     text = TEXT[:WINDOW]
-    forth, back = mutate(model, text, **EXACT), mutate(model, other_strand(text), **EXACT)
+    forth, back = (
+        mutate(model, text, **EXACT).values,
+        mutate(model, other_strand(text), **EXACT).values,
+    )
     np.testing.assert_allclose(back[::-1, ::-1], forth, rtol=0, atol=2e-6)
 
 
 def test_codes_are_as_good_as_letters(model):
     codes = np.array(["ACGTN".index(letter) for letter in TEXT], dtype=np.uint8)
-    np.testing.assert_array_equal(mutate(model, codes, **EXACT), mutate(model, TEXT, **EXACT))
     np.testing.assert_array_equal(
-        mutate(model, TEXT.lower(), **EXACT), mutate(model, TEXT, **EXACT)
+        mutate(model, codes, **EXACT).values, mutate(model, TEXT, **EXACT).values
+    )
+    np.testing.assert_array_equal(
+        mutate(model, TEXT.lower(), **EXACT).values, mutate(model, TEXT, **EXACT).values
     )
 
 
 def test_batches_do_not_matter(model):
-    one = mutate(model, TEXT[:50], batch_size=7, **EXACT)
-    np.testing.assert_allclose(one, mutate(model, TEXT[:50], **EXACT), rtol=0, atol=2e-6)
+    one = mutate(model.with_options(batch_size=7), TEXT[:50], **EXACT).values
+    np.testing.assert_allclose(one, mutate(model, TEXT[:50], **EXACT).values, rtol=0, atol=2e-6)
 
 
 def test_tracks_are_picked_in_the_order_named(model):
-    wanted = mutate(model, TEXT[:20], **EXACT)[:, :, [2, 0]]
+    wanted = mutate(model, TEXT[:20], **EXACT).values[:, :, [2, 0]]
     np.testing.assert_array_equal(
-        mutate(model, TEXT[:20], tracks=["Rap1", "Reb1"], **EXACT), wanted
+        mutate(model, TEXT[:20], tracks=["Rap1", "Reb1"], **EXACT).values, wanted
     )
 
 
 def test_a_model_that_fits_no_short_cut_is_evaluated_in_full(toy, caplog):
     caplog.set_level("INFO", logger="danq")
-    effects = mutate(toy(), "ACGTTGCATT", strand="forward", **EXACT)
+    effects = mutate(toy().with_options(strand="forward"), "ACGTTGCATT", **EXACT).values
     assert "in full: Counts is not a CnnRnn" in caplog.text
     np.testing.assert_allclose(effects[0, :, 0], [0, 0, 0.25 * BITS, 0], atol=1e-6)
     np.testing.assert_allclose(effects[1, :, 1], np.array([-1, 0, -1, -1]) * 0.25 * BITS, atol=1e-6)
@@ -194,7 +205,7 @@ def test_the_package_offers_it():
 )
 def test_what_cannot_be_changed(model, sequence, given, problem):
     with pytest.raises(InputError, match=problem):
-        mutate(model, sequence, **given)
+        mutate(model, sequence, **given).values
 
 
 def read_effects(path) -> tuple[list, np.ndarray, dict]:
@@ -218,7 +229,7 @@ def read_effects(path) -> tuple[list, np.ndarray, dict]:
 @pytest.mark.parametrize(("start", "end"), [(60, 85), (0, 9), (190, 205), (30, 120), (0, 205)])
 def test_a_region_is_filled_from_its_genome(model, sequences, genome, tmp_path, start, end):
     region = f"chrIV:{start + 1}-{end}"
-    done = mutate_file(model, tmp_path / "a.h5", region=region, genome=genome, **EXACT)
+    done = write_mutations(model, Regions(region, genome), tmp_path / "a.h5", **EXACT)
     text = sequences["chrIV"]
     known = sum(letter != "N" for letter in text[start:end])
     assert done == Mutated(tmp_path / "a.h5", 1, 3 * known, ("Reb1", "Abf1", "Rap1"))
@@ -233,12 +244,12 @@ def test_a_region_is_filled_from_its_genome(model, sequences, genome, tmp_path, 
 def test_bed_rows_and_records(model, sequences, genome, tmp_path):
     bed = tmp_path / "rows.bed"
     bed.write_text("I\t30\t41\nchrIV\t100\t160\nI\t0\t7\nI\t3\t9\n")
-    mutate_file(model, tmp_path / "a.h5", input=bed, genome=genome, **EXACT)
+    write_mutations(model, Regions(bed, genome), tmp_path / "a.h5", **EXACT)
     keys, effects, _ = read_effects(tmp_path / "a.h5")
     rows = [("chrI", 30, 41), ("chrIV", 100, 160), ("chrI", 0, 7), ("chrI", 3, 9)]
     assert [key[:2] for key in keys] == [(n, at) for n, s, e in rows for at in range(s, e)]
     close(effects, np.concatenate([brute(model, sequences[n], s, e) for n, s, e in rows]))
-    mutate_file(model, tmp_path / "b.h5", input=genome, **EXACT)
+    write_mutations(model, genome, tmp_path / "b.h5", **EXACT)
     keys, effects, _ = read_effects(tmp_path / "b.h5")
     close(effects, np.concatenate([brute(model, text) for text in sequences.values()]))
     with h5py.File(tmp_path / "b.h5") as file:
@@ -250,7 +261,7 @@ def test_every_output_says_the_same(genome, tmp_path, models):
     models = [make(seed) for seed in models]
     given = {"region": "chrIV:11-40", "genome": genome, "pairs": "15-18", **EXACT}
     for name in ("a.h5", "a.tsv", "a.tsv.gz", "a.parquet"):
-        mutate_file(models, tmp_path / name, **given)
+        write_mutations(models, source_from_options(None), tmp_path / name, **given)
     table = pl.read_parquet(tmp_path / "a.parquet")
     assert table.columns[:4] == ["chrom", "pos", "ref", "alt"]
     assert table.schema["Reb1"] == pl.Float32
@@ -274,21 +285,21 @@ def test_every_output_says_the_same(genome, tmp_path, models):
 
 def test_an_ensemble_gives_mean_and_spread(genome, tmp_path):
     models = [make(seed) for seed in (1, 2, 3)]
-    mutate_file(models, tmp_path / "a.h5", region="chrI:1-12", genome=genome, **EXACT)
+    write_mutations(models, Regions("chrI:1-12", genome), tmp_path / "a.h5", **EXACT)
     _, effects, rest = read_effects(tmp_path / "a.h5")
     text = genome.read_text().split(">chrI\n")[1].split("\n")[0]
     each = np.stack([brute(model, text, 0, 12) for model in models])
     close(effects, each.mean(axis=0))
     close(rest["spread"], each.std(axis=0, ddof=1))
-    np.testing.assert_array_equal(mutate(models, text[:12], **EXACT).shape, effects.shape)
+    np.testing.assert_array_equal(mutate(models, text[:12], **EXACT).values.shape, effects.shape)
 
 
 @pytest.mark.parametrize("where", ["17-20", "chrIV:17-20"])
 def test_pairs_are_changed_at_once(model, sequences, genome, tmp_path, where):
     text = sequences["chrIV"]
     given = {"region": "chrIV:11-30", "genome": genome, "pairs": where, "batch_size": 10, **EXACT}
-    done = mutate_file(model, tmp_path / "a.parquet", **given)
-    mutate_file(model, tmp_path / "a.h5", **given)
+    done = write_mutations(model, source_from_options(None), tmp_path / "a.parquet", **given)
+    write_mutations(model, source_from_options(None), tmp_path / "a.h5", **given)
     known = [at for at in range(16, 20) if text[at] != "N"]
     table = pl.read_parquet(tmp_path / "a.parquet").tail(9 * len(known) * (len(known) - 1) // 2)
     assert done.changes == 3 * sum(letter != "N" for letter in text[10:30]) + table.height
@@ -316,7 +327,7 @@ def test_provenance(genome, tmp_path, model):
     from dataclasses import replace
 
     named = replace(model, path=tmp_path / "m.safetensors", digest="ab12")
-    mutate_file(named, tmp_path / "a.tsv", region="chrI:5-9", genome=genome, pairs="6-8", **EXACT)
+    write_mutations(named, Regions("chrI:5-9", genome), tmp_path / "a.tsv", pairs="6-8", **EXACT)
     head = [line for line in (tmp_path / "a.tsv").read_text().splitlines() if line[0] == "#"]
     assert f"# danq: {danq.__version__}" in head
     assert f"# model: {tmp_path}/m.safetensors sha256:ab12" in head
@@ -325,7 +336,7 @@ def test_provenance(genome, tmp_path, model):
     assert "# pairs: 6-8" in head
     assert "# tolerance: 0" in head
     assert "# values: change in log2 odds (bits), altered minus unaltered" in head
-    mutate_file(named, tmp_path / "a.h5", region="chrI:5-9", genome=genome, **EXACT)
+    write_mutations(named, Regions("chrI:5-9", genome), tmp_path / "a.h5", **EXACT)
     _, _, attributes = read_effects(tmp_path / "a.h5")
     assert attributes["magic"] == "danq-mutations"
     assert attributes["effect"] == "logit"
@@ -336,13 +347,19 @@ def test_provenance(genome, tmp_path, model):
 def test_progress_counts_changes(model, genome, tmp_path):
     seen = []
     given = {"region": "chrIV:1-95", "genome": genome, **EXACT}
-    mutate_file(model, tmp_path / "a.tsv", progress=lambda *now: seen.append(now), **given)
+    write_mutations(
+        model,
+        source_from_options(None),
+        tmp_path / "a.tsv",
+        progress=lambda *now: seen.append(now),
+        **given,
+    )
     assert seen == [(min(30 * (n + 1), 285), 285) for n in range(10)]
 
 
 def test_notices(model, genome, tmp_path, caplog):
     caplog.set_level("INFO", logger="danq")
-    mutate_file(model, tmp_path / "a.tsv", region="chrIV", genome=genome, **EXACT)
+    write_mutations(model, Regions("chrIV", genome), tmp_path / "a.tsv", **EXACT)
     assert "longer than the window of 40 bases: 1" in caplog.text
     assert "hang over an end of their sequence, padded: 4" in caplog.text
     assert "unknown bases, without effects: " in caplog.text

@@ -6,7 +6,8 @@ import pytest
 
 import danq
 from danq.errors import InputError
-from danq.inference.mutagenesis.mutate import mutate_file
+from danq.inference import Regions, write_mutations
+from danq.inference.sources import source_from_options
 from danq.models import Model
 
 EXACT = {"device": "cpu", "precision": "fp32", "tolerance": 0.0}
@@ -62,7 +63,9 @@ def test_what_is_refused(model, genome, tmp_path, monkeypatch, given, problem):
     before = {path.name for path in tmp_path.iterdir()} | {"genome.fa.fai"}
     out = given.pop("out", "a.tsv") if "out" in (given := dict(given)) else "a.tsv"
     with pytest.raises(InputError, match=problem):
-        mutate_file(model, out, **{"genome": genome, **given}, **EXACT)
+        write_mutations(
+            model, source_from_options(None), out, **{"genome": genome, **given}, **EXACT
+        )
     assert {path.name for path in tmp_path.iterdir()} <= before
     assert (tmp_path / "there.tsv").read_text() == "old"
 
@@ -71,5 +74,5 @@ def test_what_is_refused(model, genome, tmp_path, monkeypatch, given, problem):
 def test_a_full_disk(model, genome, tmp_path, full_disk, name):
     danq.Genome(genome).close()
     with full_disk(2000), pytest.raises(InputError, match="cannot be written"):
-        mutate_file(model, tmp_path / name, region="chrIV", genome=genome, **EXACT)
+        write_mutations(model, Regions("chrIV", genome), tmp_path / name, **EXACT)
     assert {path.name for path in tmp_path.iterdir()} == {"genome.fa", "genome.fa.fai"}

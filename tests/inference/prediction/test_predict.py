@@ -10,16 +10,13 @@ import pytest
 import torch
 
 from danq.errors import InputError
-from danq.inference import predict as package_predict
-from danq.inference import predict_codes
+from danq.inference import Regions, Tiles, predict, predict_codes, write_predictions
 from danq.inference.ensemble import Ensemble
-from danq.inference.prediction.predict import Written, predict
 from danq.models import save_model
 from danq.models.run_options import RunOptions
 
 # The package re-exports the function under the name of its module.
 MODULE = sys.modules["danq.inference.prediction.predict"]
-FP32 = {"device": "cpu", "precision": "fp32"}
 
 
 def check(table: pl.DataFrame, sequences, expect, **answer) -> None:
@@ -37,7 +34,7 @@ def bed(tmp_path):
 
 
 def test_a_fasta_gives_a_table(toy, sequences, genome, expect):
-    table = predict(toy(), genome, batch_size=4, **FP32)
+    table = predict(toy().with_options(batch_size=4), genome).to_polars()
     assert table.schema["G"] == pl.Float32
     assert table.columns[0] == "name"
     assert table.height == sum(-(-len(text) // 8) for text in sequences.values())
@@ -51,12 +48,12 @@ def test_the_package_offers_it():
 
 
 def test_forward_strand_only(toy, sequences, genome, expect):
-    table = predict(toy(), genome, tile=10, strand="forward", **FP32)
+    table = predict(toy().with_options(strand="forward"), Tiles(genome, 10)).to_polars()
     check(table, sequences, expect, both=False)
 
 
 def test_bed_rows(toy, sequences, genome, bed, expect):
-    table = predict(toy(), bed, genome=genome, **FP32)
+    table = predict(toy(), Regions(bed, genome)).to_polars()
     assert table.select("chrom", "start", "end").rows() == [
         ("chrI", 30, 41),
         ("chrIV", 190, 205),
@@ -69,18 +66,18 @@ def test_names_of_bed_records_are_kept(toy, genome, tmp_path):
     named = tmp_path / "named.bed"
     named.write_text("I\t30\t41\tMUC1, 5'\t7\t-\nIV\t190\t205\tb\t0\t+\nI\t0\t7\t.\t1\t.\n")
     names = ["MUC1, 5'", "b", "."]
-    table = predict(toy(), named, genome=genome, batch_size=2, **FP32)
+    table = predict(toy().with_options(batch_size=2), Regions(named, genome)).to_polars()
     assert table.columns == ["chrom", "start", "end", "name", "G", "C", "N"]
     assert table["name"].to_list() == names
     for ending in ("tsv", "parquet", "h5", "bw"):
-        predict(toy(), named, tmp_path / f"a.{ending}", genome=genome, **FP32)
+        write_predictions(toy(), Regions(named, genome), tmp_path / f"a.{ending}")
     lines = (tmp_path / "a.tsv").read_text().splitlines()
     assert [line.split("\t")[3] for line in lines if line[0] != "#"] == ["name", *names]
     assert pl.read_parquet(tmp_path / "a.parquet").equals(table)
     with h5py.File(tmp_path / "a.h5") as file:
         assert [name.decode() for name in file["rows/name"][()]] == names  # type: ignore[index]
     named.write_text(named.read_text().replace("\tb\t", "\t.\t").replace("MUC1, 5'", "."))
-    columns = predict(toy(), named, genome=genome, **FP32).columns
+    columns = predict(toy(), Regions(named, genome)).to_polars().columns
     assert columns == ["chrom", "start", "end", "G", "C", "N"]
 
 
@@ -90,11 +87,11 @@ def test_a_model_given_twice_is_no_ensemble(small_model, genome, tmp_path):
         save_model(tmp_path / f"{name}.safetensors", made.module, made.spec)
     message = r"b\.safetensors is the model of .*a\.safetensors"
     with pytest.raises(InputError, match=message):
-        predict([tmp_path / "a.safetensors", tmp_path / "b.safetensors"], genome, **FP32)
+        predict([tmp_path / "a.safetensors", tmp_path / "b.safetensors"], genome).to_polars()
 
 
 def test_tiles_of_a_region(toy, sequences, genome, expect):
-    table = predict(toy(), genome, tile=25, region="chrIV:11-100", **FP32)
+    table = predict(toy(), Tiles(genome, 25, "chrIV:11-100")).to_polars()
     assert table["start"].to_list() == [10, 35, 60, 85]
     assert table["end"].to_list() == [35, 60, 85, 100]
     check(table, sequences, expect)
@@ -102,11 +99,13 @@ def test_tiles_of_a_region(toy, sequences, genome, expect):
 
 def test_every_output_says_the_same(toy, genome, tmp_path, read_bigwig, monkeypatch):
     monkeypatch.setattr(MODULE, "BLOCK_VALUES", 30)
-    table = predict(toy(), genome, tile=9, **FP32)
+    table = predict(toy(), Tiles(genome, 9)).to_polars()
     values = table.select("G", "C", "N").to_numpy()
     done = {}
     for name in ("a.tsv", "a.tsv.gz", "a.h5", "a.parquet", "tracks/"):
-        done[name] = predict(toy(), genome, f"{tmp_path}/{name}", tile=9, batch_size=7, **FP32)
+        done[name] = write_predictions(
+            toy().with_options(batch_size=7), Tiles(genome, 9), f"{tmp_path}/{name}"
+        )
         assert done[name] == Written(tmp_path / name, table.height, *[("G", "C", "N")] * 2)
     for name in ("a.tsv", "a.tsv.gz"):
         read = pl.read_csv(tmp_path / name, separator="\t", comment_prefix="#", schema=table.schema)
@@ -121,7 +120,10 @@ def test_every_output_says_the_same(toy, genome, tmp_path, read_bigwig, monkeypa
 
 
 def test_batches_do_not_matter(toy, genome):
-    tables = [predict(toy(), genome, tile=8, batch_size=size, **FP32) for size in (1, 5, 1000)]
+    tables = [
+        predict(toy().with_options(batch_size=size), Tiles(genome, 8)).to_polars()
+        for size in (1, 5, 1000)
+    ]
     assert tables[0].equals(tables[1])
     assert tables[0].equals(tables[2])
 
@@ -129,8 +131,8 @@ def test_batches_do_not_matter(toy, genome):
 def test_bed_to_bigwig_is_sorted_and_named_as_the_genome(toy, genome, tmp_path, read_bigwig):
     bed = tmp_path / "rows.bed"
     bed.write_text("IV\t190\t205\nI\t30\t41\nIV\t5\t9\n")
-    table = predict(toy(), bed, genome=genome, **FP32)
-    predict(toy(), bed, tmp_path / "tracks", genome=genome, **FP32)
+    table = predict(toy(), Regions(bed, genome)).to_polars()
+    write_predictions(toy(), Regions(bed, genome), tmp_path / "tracks")
     sizes, entries = read_bigwig(tmp_path / "tracks" / "G.bw")
     assert entries == sorted(
         (f"chr{name}", start, end, value)
@@ -141,7 +143,7 @@ def test_bed_to_bigwig_is_sorted_and_named_as_the_genome(toy, genome, tmp_path, 
 
 def test_provenance(toy, genome, tmp_path):
     model = toy(path=tmp_path / "m.safetensors", digest="ab12")
-    predict(model, genome, tmp_path / "a.tsv", tile=50, region="chrI", **FP32)
+    write_predictions(model, Tiles(genome, 50, "chrI"), tmp_path / "a.tsv")
     head = [line for line in (tmp_path / "a.tsv").read_text().splitlines() if line[0] == "#"]
     assert f"# model: {tmp_path}/m.safetensors sha256:ab12" in head
     assert f"# input: {genome}" in head
@@ -157,14 +159,16 @@ def test_an_ensemble(toy, sequences, genome, expect, tmp_path):
     models = [toy(path=tmp_path / f"{number}") for number in range(3)]
     for model, factor in zip(models, factors, strict=True):
         model.module.factor.data.fill_(factor)
-    table = predict(models, genome, tile=10, batch_size=6, **FP32)
+    table = predict(
+        [one.with_options(batch_size=6) for one in models], Tiles(genome, 10)
+    ).to_polars()
     assert table.columns == ["chrom", "start", "end", "G", "C", "N", "G_sd", "C_sd", "N_sd"]
     for name, start, end, *values in table.iter_rows():
         each = [expect(sequences[name], start, end, factor=factor) for factor in factors]
         wanted = [*np.mean(each, axis=0), *np.std(each, axis=0, ddof=1)]
         np.testing.assert_allclose(values, wanted, rtol=1e-4, atol=1e-6)
     assert not torch.is_inference_mode_enabled()
-    predict(models, genome, tmp_path / "a.tsv", tile=10, **FP32)
+    write_predictions(models, Tiles(genome, 10), tmp_path / "a.tsv")
     head = (tmp_path / "a.tsv").read_text()
     assert f"# model 3: {tmp_path}/2 sha256:" in head
 
@@ -178,21 +182,30 @@ def test_models_are_given_back_as_they_were(toy, genome, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        predict(models, genome, tmp_path / "a.tsv", tile=10, batch_size=3, progress=stop, **FP32)
+        write_predictions(
+            [one.with_options(batch_size=3) for one in models],
+            Tiles(genome, 10),
+            tmp_path / "a.tsv",
+            progress=stop,
+        )
     assert all(model.module.training for model in models)
     assert not torch.is_inference_mode_enabled()
     assert [entry.name for entry in tmp_path.iterdir() if "a.tsv" in entry.name] == []
 
 
 def test_picked_tracks(toy, genome):
-    whole = predict(toy(), genome, **FP32)
-    picked = predict(toy(), genome, tracks=["N", "G"], **FP32)
+    whole = predict(toy(), genome).to_polars()
+    picked = predict(toy(), genome, tracks=["N", "G"]).to_polars()
     assert picked.equals(whole.select("name", "start", "end", "N", "G"))
 
 
 def test_progress(toy, genome):
     seen = []
-    predict(toy(), genome, tile=10, batch_size=16, progress=lambda *pair: seen.append(pair), **FP32)
+    predict(
+        toy().with_options(batch_size=16),
+        Tiles(genome, 10),
+        progress=lambda *pair: seen.append(pair),
+    ).to_polars()
     assert seen == [(16, 34), (32, 34), (34, 34)]
 
 
@@ -201,7 +214,7 @@ def test_predict_codes_agrees(toy, genome):
 
     with Genome(genome) as opened:
         codes = opened.codes("chrI", 14, 34)[None]
-    table = predict(toy(), genome, tile=10, region="chrI:20-29", **FP32)
+    table = predict(toy(), Tiles(genome, 10, "chrI:20-29")).to_polars()
     direct = predict_codes(toy().module, codes, RunOptions(**FP32))
     np.testing.assert_array_equal(table.select("G", "C", "N").to_numpy(), direct)
 
@@ -209,7 +222,7 @@ def test_predict_codes_agrees(toy, genome):
 def peak_memory(toy, fasta, out) -> int:
     tracemalloc.start()
     try:
-        predict(toy(), fasta, out, tile=2, batch_size=64, **FP32)
+        write_predictions(toy().with_options(batch_size=64), Tiles(fasta, 2), out)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -228,12 +241,12 @@ def test_memory_does_not_grow_with_the_input(toy, write_fasta, tmp_path, monkeyp
 
 def test_unknown_ending(toy, genome, tmp_path):
     with pytest.raises(InputError, match=r"'a.csv' names no kind of output"):
-        predict(toy(), genome, tmp_path / "a.csv", **FP32)
+        write_predictions(toy(), genome, tmp_path / "a.csv")
 
 
 def test_bed_without_genome(toy, bed):
     with pytest.raises(InputError, match="a BED file needs its genome"):
-        predict(toy(), bed, **FP32)
+        predict(toy(), bed).to_polars()
 
 
 @pytest.mark.parametrize(
@@ -265,18 +278,18 @@ def test_options_that_do_not_go(toy, genome, given, message):
     if given.get("genome"):
         given["genome"] = genome
     with pytest.raises(InputError, match=message):
-        predict(toy(), genome, **given)
+        predict(toy(), genome, **given).to_polars()
 
 
 def test_a_tile_beyond_all_numbers_is_the_whole_contig(toy, genome):
-    whole = predict(toy(), genome, tile=10**20, **FP32)
-    assert whole.equals(predict(toy(), genome, tile=10**6, **FP32))
+    whole = predict(toy(), Tiles(genome, 10**20)).to_polars()
+    assert whole.equals(predict(toy(), Tiles(genome, 10**6)).to_polars())
     assert whole["start"].to_list() == [0] * whole.height
 
 
 def test_a_bed_file_cannot_be_tiled(toy, bed):
     with pytest.raises(InputError, match="only a genome can be tiled"):
-        predict(toy(), bed, tile=5, **FP32)
+        predict(toy(), Tiles(bed, 5)).to_polars()
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# only words\n"])
@@ -285,23 +298,23 @@ def test_an_empty_input(toy, genome, tmp_path, name, text):
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(InputError, match=str(path)):
-        predict(toy(), path, genome=genome, **FP32)
+        predict(toy(), Regions(path, genome)).to_polars()
 
 
 def test_missing_files(toy, genome, bed, tmp_path):
     with pytest.raises(InputError, match="no such file"):
-        predict(toy(), tmp_path / "missing.fa", **FP32)
+        predict(toy(), tmp_path / "missing.fa").to_polars()
     with pytest.raises(InputError, match="no such file"):
-        predict(toy(), bed, genome=tmp_path / "missing.fa", **FP32)
+        predict(toy(), Regions(bed, tmp_path / "missing.fa")).to_polars()
     with pytest.raises(InputError, match="no such model"):
-        predict(tmp_path / "missing", genome, **FP32)
+        predict(tmp_path / "missing", genome).to_polars()
     with pytest.raises(InputError, match="no model was given"):
-        predict([], genome, **FP32)
+        predict([], genome).to_polars()
 
 
 def test_a_bigwig_of_loose_records(toy, genome, tmp_path):
     with pytest.raises(InputError, match="Tile a genome"):
-        predict(toy(), genome, tmp_path / "tracks", **FP32)
+        write_predictions(toy(), genome, tmp_path / "tracks")
     assert not (tmp_path / "tracks").exists()
 
 
@@ -326,23 +339,23 @@ def test_an_input_that_breaks_off_leaves_nothing(toy, tmp_path):
     path = tmp_path / "a.fa"
     path.write_text(">a\n" + "ACGT" * 50 + "\n>b\nACGT!\n")
     with pytest.raises(InputError, match="record 'b'"):
-        predict(toy(), path, tmp_path / "out.h5", batch_size=4, **FP32)
+        write_predictions(toy().with_options(batch_size=4), path, tmp_path / "out.h5")
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.fa"]
 
 
 def test_no_room_in_the_middle(toy, genome, tmp_path, full_disk, monkeypatch):
     monkeypatch.setattr(MODULE, "BLOCK_VALUES", 300)
     genome.with_name("genome.fa.fai").unlink(missing_ok=True)
-    predict(toy(), genome, tile=1, **FP32)
+    predict(toy(), Tiles(genome, 1)).to_polars()
     with full_disk(9_000), pytest.raises(InputError, match="cannot be written: File too large"):
-        predict(toy(), genome, tmp_path / "out.tsv", tile=1, **FP32)
+        write_predictions(toy(), Tiles(genome, 1), tmp_path / "out.tsv")
     assert [entry.name for entry in tmp_path.iterdir() if "out" in entry.name] == []
 
 
 def test_the_head_of_a_file_that_is_there_is_not_touched(toy, genome, tmp_path):
     (tmp_path / "out.tsv").write_text("mine")
     with pytest.raises(InputError, match="exists already"):
-        predict(toy(), genome, tmp_path / "out.tsv", **FP32)
+        write_predictions(toy(), genome, tmp_path / "out.tsv")
     assert (tmp_path / "out.tsv").read_text() == "mine"
-    predict(toy(), genome, tmp_path / "out.tsv", overwrite=True, **FP32)
+    write_predictions(toy(), genome, tmp_path / "out.tsv", overwrite=True)
     assert (tmp_path / "out.tsv").read_text().startswith("# danq")

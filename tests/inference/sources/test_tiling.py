@@ -145,7 +145,10 @@ def test_a_region_beyond_its_contig(genome, source, start, end):
 
 @pytest.mark.parametrize("source", [lambda g, r: Tiles(g, 8, r), lambda g, r: Regions(r, g)])
 def test_a_region_on_an_unknown_contig(genome, source):
-    with pytest.raises(InputError, match=r"no contig 'chr99': the genome has chrIV, chrI, chrM.*pathlib.Path\('chr99'\)"):
+    with pytest.raises(
+        InputError,
+        match=r"no contig 'chr99': the genome has chrIV, chrI, chrM.*pathlib.Path\('chr99'\)",
+    ):
         everything(source(genome, "chr99"))
 
 

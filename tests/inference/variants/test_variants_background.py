@@ -15,14 +15,12 @@ from torch import nn
 
 import danq
 from danq.errors import InputError
+from danq.inference import score_variants, write_background, write_variant_scores
 from danq.inference.variants.background import Background, ranks, read_background
-from danq.inference.variants.prepare import model_digests
-from danq.inference.variants.score import score_variants
-from danq.inference.variants.write_background import make_background
+from danq.inference.variants.prepare import weights_checksums
 from danq.models import load_model, save_model
 
 RUN = sys.modules["danq.inference.variants.prepare"]
-FP32 = {"device": "cpu", "precision": "fp32"}
 TEXT = "".join(np.random.default_rng(9).choice(list("ACGT"), 500))
 
 
@@ -47,11 +45,11 @@ def test_calibrated_scores_are_shares_of_the_background(
 ):
     monkeypatch.setattr(RUN, "BLOCK_RECORDS", 20)
     model, file = small_model(), tmp_path / "common.h5"
-    made = make_background(model, common, fasta, file, **FP32)
+    made = write_background(model, common, fasta, file)
     assert (made.tally.rows, made.tally.rejects) == (len(common) - 1, {"symbolic": 1})
-    known = score_variants(model, common, fasta, **FP32)
+    known = score_variants(model, common, fasta).to_polars()
     mine = [*snvs(range(5, 480, 7)), *common[:5]]
-    table = score_variants(model, mine, fasta, calibrate=file, **FP32)
+    table = score_variants(model, mine, fasta, calibrate=file).to_polars()
     logs = []
     for track in model.tracks:
         product, logit = (known[f"{track}_{name}"].to_numpy() for name in ("product", "logit"))
@@ -64,19 +62,19 @@ def test_calibrated_scores_are_shares_of_the_background(
     np.testing.assert_allclose(table["significance"], np.exp(np.mean(logs, axis=0)), rtol=1e-5)
     assert table.select("Reb1_quantile").to_numpy().min() < 0
     picked = score_variants(
-        model, mine, fasta, calibrate=file, tracks=["Rap1"], scores="ref", **FP32
-    )
+        model, mine, fasta, calibrate=file, tracks=["Rap1"], scores="ref"
+    ).to_polars()
     assert picked["Rap1_evalue"].equals(table["Rap1_evalue"])
     assert danq.make_background is make_background
 
 
 def test_deepsea_writes_evalues_too(small_model, fasta, common, tmp_path):
     model, file = small_model(), tmp_path / "common.h5"
-    make_background(model, common, fasta, file, **FP32)
+    write_background(model, common, fasta, file)
     mine = snvs(range(5, 480, 7))
-    table = score_variants(model, mine, fasta, calibrate=file, **FP32)
+    table = score_variants(model, mine, fasta, calibrate=file).to_polars()
     out = tmp_path / "my.vcf.out"
-    score_variants(model, mine, fasta, out, calibrate=file, format="deepsea", **FP32)
+    write_variant_scores(model, mine, fasta, out, calibrate=file, format="deepsea")
     with (tmp_path / "my.vcf.out.evalue").open(newline="") as lines:
         _, *rows = csv.reader(lines)
     values = table.select(f"{track}_evalue" for track in model.tracks).rows()
@@ -117,60 +115,62 @@ def test_a_small_one_is_kept_whole():
 )
 def test_a_background_of_another_kind(small_model, fasta, common, tmp_path, options, message):
     file = tmp_path / "common.h5"
-    make_background(small_model(), common, fasta, file, tracks=["Reb1", "Rap1"], **FP32)
+    write_background(small_model(), common, fasta, file, tracks=["Reb1", "Rap1"])
     options = {"tracks": ["Reb1"], **options}
     with pytest.raises(InputError, match=message):
-        score_variants(small_model(), common, fasta, calibrate=file, **options, **FP32)
+        score_variants(small_model(), common, fasta, calibrate=file, **options).to_polars()
 
 
 def test_a_background_of_another_model(small_model, fasta, common, tmp_path):
     file = tmp_path / "common.h5"
-    make_background(small_model(seed=1), common, fasta, file, **FP32)
+    write_background(small_model(seed=1), common, fasta, file)
     with pytest.raises(
         InputError,
         match=r"^.*common\.h5: model 1 is not the model that the background was made with\. Make",
     ):
-        score_variants(small_model(), common, fasta, calibrate=file, **FP32)
+        score_variants(small_model(), common, fasta, calibrate=file).to_polars()
 
 
 def test_a_background_of_a_model_that_was_changed_in_memory(small_model, fasta, common, tmp_path):
     made = small_model()
     save_model(tmp_path / "m.safetensors", made.module, made.spec)
     file = tmp_path / "common.h5"
-    make_background(tmp_path / "m.safetensors", common, fasta, file, **FP32)
+    write_background(tmp_path / "m.safetensors", common, fasta, file)
     model = load_model(tmp_path / "m.safetensors")
-    assert score_variants(model, common, fasta, calibrate=file, **FP32).height == len(common) - 1
+    assert (
+        score_variants(model, common, fasta, calibrate=file).to_polars().height == len(common) - 1
+    )
     with torch.no_grad():
         next(model.module.parameters()).mul_(2)
     with pytest.raises(
         InputError, match="m.safetensors is not the model that the background was made"
     ):
-        score_variants(model, common, fasta, calibrate=file, **FP32)
+        score_variants(model, common, fasta, calibrate=file).to_polars()
 
 
 def test_models_are_told_apart_by_more_than_their_bytes(small_model):
     model = small_model()
-    (before,) = {model_digests([model]), model_digests([small_model()])}
+    (before,) = {weights_checksums([model]), weights_checksums([small_model()])}
     model.module.to(torch.bfloat16)
-    assert model_digests([model]) != before
+    assert weights_checksums([model]) != before
     plain = nn.Linear(2, 3, bias=False)
     turned = nn.Linear(3, 2, bias=False)
     with torch.no_grad():
         turned.weight.copy_(plain.weight.reshape(2, 3))
     first, second = (replace(model, module=one) for one in (plain, turned))
-    assert model_digests([first]) != model_digests([second])
+    assert weights_checksums([first]) != weights_checksums([second])
 
 
 def test_what_is_no_background(small_model, fasta, common, tmp_path):
     other = tmp_path / "scores.h5"
-    score_variants(small_model(), common, fasta, other, **FP32)
+    write_variant_scores(small_model(), common, fasta, other)
     text = tmp_path / "text.h5"
     text.write_text("no HDF5")
     for file, message in ((other, "is no background of danq"), (text, "cannot be read as a")):
         with pytest.raises(InputError, match=message):
             read_background(file)
     good = tmp_path / "common.h5"
-    make_background(small_model(), common, fasta, good, **FP32)
+    write_background(small_model(), common, fasta, good)
     with h5py.File(good, "a") as file:
         file.attrs["format_version"] = 7
     with pytest.raises(InputError, match="background format version 7"):
@@ -180,7 +180,7 @@ def test_what_is_no_background(small_model, fasta, common, tmp_path):
 def test_nothing_to_make_a_background_of(small_model, fasta, tmp_path):
     file = tmp_path / "common.h5"
     with pytest.raises(InputError, match=r"no background variant could be scored: 1 records"):
-        make_background(small_model(), [("chr1", 4, "A", "<DEL>")], fasta, file, **FP32)
+        write_background(small_model(), [("chr1", 4, "A", "<DEL>")], fasta, file)
     assert not file.exists()
     assert not list(tmp_path.glob("common*"))
 
@@ -198,31 +198,31 @@ def test_a_background_goes_on_where_it_stopped(
             raise Stop
 
     model, whole, file = small_model(), tmp_path / "whole.h5", tmp_path / "common.h5"
-    make_background(model, common, fasta, whole, **FP32)
+    write_background(model, common, fasta, whole)
     with pytest.raises(Stop):
-        make_background(model, common, fasta, file, progress=stop, **FP32)
+        write_background(model, common, fasta, file, progress=stop)
     with pytest.raises(InputError, match=r"Go on with that run \(--resume\)"):
-        make_background(model, common, fasta, file, **FP32)
-    done = make_background(model, common, fasta, file, resume=True, **FP32)
+        write_background(model, common, fasta, file)
+    done = write_background(model, common, fasta, file, resume=True)
     assert file.read_bytes() == whole.read_bytes()
     before = file.stat().st_mtime_ns
     with caplog.at_level("INFO", "danq"):
-        again = make_background(model, common, fasta, file, resume=True, **FP32)
+        again = write_background(model, common, fasta, file, resume=True)
     assert "common.h5: is whole, nothing is left to do" in caplog.text
     assert (again.tally, again.columns) == (done.tally, done.columns)
     assert file.stat().st_mtime_ns == before
     with pytest.raises(InputError, match="exists already"):
-        make_background(model, common, fasta, file, resume=True, strand="forward", **FP32)
+        write_background(model.with_options(strand="forward"), common, fasta, file, resume=True)
 
 
 def test_a_background_that_does_not_end_as_hdf5_is_refused(small_model, fasta, common, tmp_path):
     with pytest.raises(InputError, match=r"ending of 'a\.tsv' does not say so. Use \.h5"):
-        make_background(small_model(), common, fasta, tmp_path / "a.tsv", **FP32)
+        write_background(small_model(), common, fasta, tmp_path / "a.tsv")
     assert list(tmp_path.glob("a.tsv*")) == []
 
 
 def test_a_small_background_is_told(small_model, fasta, common, tmp_path, caplog):
     model, file = small_model(), tmp_path / "common.h5"
-    made = make_background(model, common, fasta, file, **FP32)
-    score_variants(model, snvs([50]), fasta, calibrate=file, **FP32)
+    made = write_background(model, common, fasta, file)
+    score_variants(model, snvs([50]), fasta, calibrate=file).to_polars()
     assert f"E-values from {made.tally.rows} variants" in caplog.text

@@ -16,11 +16,10 @@ import polars as pl
 import pytest
 
 from danq.errors import InputError
-from danq.inference.variants.score import score_variants
+from danq.inference import score_variants, write_variant_scores
 from danq.inference.writers.open_variant_writer import variant_kind
 
 RUN = sys.modules["danq.inference.variants.prepare"]
-FP32 = {"device": "cpu", "precision": "fp32"}
 KEYS = ["chrom", "pos", "id", "ref", "alt", "flags"]
 TEXT = "".join(np.random.default_rng(7).choice(list("ACGT"), 400))
 
@@ -110,9 +109,9 @@ def read_hdf5(path: Path) -> pl.DataFrame:
 
 def test_every_output_says_the_same(small_model, fasta, vcf, tmp_path):
     model = small_model()
-    table = score_variants(model, vcf, fasta, **FP32)
+    table = score_variants(model, vcf, fasta).to_polars()
     for name in ("a.tsv", "a.tsv.gz", "a.h5", "a.parquet"):
-        done = score_variants(model, vcf, fasta, tmp_path / name, **FP32)
+        done = write_variant_scores(model, vcf, fasta, tmp_path / name)
         assert (done.path, done.tally.rows) == (tmp_path / name, table.height)
         assert done.columns == tuple(table.columns[6:])
     for name in ("a.tsv", "a.tsv.gz"):
@@ -125,7 +124,7 @@ def test_every_output_says_the_same(small_model, fasta, vcf, tmp_path):
 
 def test_provenance(small_model, fasta, vcf, tmp_path):
     model = small_model()
-    score_variants(model, vcf, fasta, tmp_path / "a.tsv", scores="logit", **FP32)
+    write_variant_scores(model, vcf, fasta, tmp_path / "a.tsv", scores="logit")
     head = [line for line in (tmp_path / "a.tsv").read_text().splitlines() if line[0] == "#"]
     assert head[0].startswith("# danq: ")
     assert f"# variants: {vcf}" in head
@@ -137,7 +136,7 @@ def test_provenance(small_model, fasta, vcf, tmp_path):
 
 
 def test_every_record_is_accounted_for(small_model, fasta, vcf, tmp_path):
-    done = score_variants(small_model(), vcf, fasta, tmp_path / "a.tsv", **FP32)
+    done = write_variant_scores(small_model(), vcf, fasta, tmp_path / "a.tsv")
     lines = [line.split("\t") for line in records()]
     alleles = [(n, alt) for n, line in enumerate(lines, 1) for alt in line[4].split(",")]
     assert done.tally.records == len(lines)
@@ -165,8 +164,8 @@ def test_every_record_is_accounted_for(small_model, fasta, vcf, tmp_path):
 def test_annotated_vcf(small_model, fasta, vcf, tmp_path):
     pysam = pytest.importorskip("pysam")
     model, out = small_model(), tmp_path / "out.vcf.gz"
-    table = score_variants(model, vcf, fasta, **FP32)
-    score_variants(model, vcf, fasta, out, **FP32)
+    table = score_variants(model, vcf, fasta).to_polars()
+    write_variant_scores(model, vcf, fasta, out)
     assert leftovers(tmp_path) == {"out.vcf.gz", "out.vcf.gz.tbi", "out.vcf.gz.rejected.tsv"}
     by_key = {(row["pos"], row["alt"]): row for row in table.iter_rows(named=True)}
     with pysam.VariantFile(str(out)) as file:
@@ -203,38 +202,38 @@ def test_an_unsorted_vcf_gets_no_index(small_model, fasta, tmp_path, caplog):
     head = "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=400>\n#CHROM\tPOS\tID\tREF\tALT\n"
     rows = [f"chr1\t{at + 1}\t.\t{TEXT[at]}\t{other(TEXT[at])}" for at in (90, 30, 60)]
     path.write_text(head + "\n".join(rows) + "\n")
-    score_variants(small_model(), path, fasta, out, scores="logit", **FP32)
+    write_variant_scores(small_model(), path, fasta, out, scores="logit")
     assert "not sorted" in caplog.text
     assert not (tmp_path / "out.vcf.gz.tbi").exists()
     with pysam.VariantFile(str(out)) as file:
         assert [record.pos for record in file] == [91, 31, 61]
     path.write_text(head + "\n".join(sorted(rows)) + "\n")
-    score_variants(small_model(), path, fasta, out, scores="logit", overwrite=True, **FP32)
+    write_variant_scores(small_model(), path, fasta, out, scores="logit", overwrite=True)
     assert (tmp_path / "out.vcf.gz.tbi").exists()
 
 
 def test_a_table_gives_no_vcf(small_model, fasta, tmp_path):
     rows = [("chr1", 4, TEXT[3], other(TEXT[3]))]
     with pytest.raises(InputError, match="made of a VCF with its header alone"):
-        score_variants(small_model(), rows, fasta, tmp_path / "out.vcf.gz", **FP32)
+        write_variant_scores(small_model(), rows, fasta, tmp_path / "out.vcf.gz")
 
 
 def test_tracks_that_would_share_a_field(small_model, fasta, vcf, tmp_path):
     model = small_model(tracks=("a b", "a|b"))
     with pytest.raises(InputError, match="'a b_ref' and 'a|b_ref' would both be the field"):
-        score_variants(model, vcf, fasta, tmp_path / "out.vcf.gz", **FP32)
-    score_variants(model, vcf, fasta, tmp_path / "out.tsv", **FP32)
+        write_variant_scores(model, vcf, fasta, tmp_path / "out.vcf.gz")
+    write_variant_scores(model, vcf, fasta, tmp_path / "out.tsv")
     twice = small_model(tracks=("a", "logit_max"))
     with pytest.raises(InputError, match="two columns of the output would be named 'logit_max'"):
-        score_variants(twice, vcf, fasta, tmp_path / "twice.tsv", scores="logit", **FP32)
+        write_variant_scores(twice, vcf, fasta, tmp_path / "twice.tsv", scores="logit")
 
 
 def test_deepsea_files(small_model, fasta, vcf, tmp_path, caplog):
     model = small_model(tracks=("8988T|DNase|None", "a,b", "Rap1"))
-    table = score_variants(model, vcf, fasta, **FP32)
+    table = score_variants(model, vcf, fasta).to_polars()
     out = tmp_path / "in.vcf.out"
     with caplog.at_level("INFO", "danq"):
-        score_variants(model, vcf, fasta, out, format="deepsea", **FP32)
+        write_variant_scores(model, vcf, fasta, out, format="deepsea")
     assert "evalue is not written" in caplog.text
     files = {"ref": "ref", "alt": "alt", "diff": "diff", "logfoldchange": "logit"}
     assert leftovers(tmp_path) == {f"in.vcf.out.{end}" for end in [*files, "rejected.tsv"]}
@@ -262,7 +261,7 @@ def test_few_records(small_model, fasta, tmp_path, caplog, name, kind):
     head = ["##fileformat=VCFv4.2", "##contig=<ID=chr1,length=400>"]
     head.append("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO")
     path.write_text("\n".join([*head, *rows]) + "\n")
-    done = score_variants(small_model(), path, fasta, tmp_path / name, **FP32)
+    done = write_variant_scores(small_model(), path, fasta, tmp_path / name)
     assert done.tally.rows == (1 if kind == "one" else 0)
     assert done.tally.records == len(rows)
     told = {"none": "holds no record", "all rejected": "none of the variants could be scored"}
@@ -283,7 +282,7 @@ def test_few_records(small_model, fasta, tmp_path, caplog, name, kind):
 )
 def test_refused_names(small_model, fasta, vcf, tmp_path, name, message):
     with pytest.raises(InputError, match=message):
-        score_variants(small_model(), vcf, fasta, tmp_path / name, **FP32)
+        write_variant_scores(small_model(), vcf, fasta, tmp_path / name)
 
 
 def test_formats():
@@ -299,10 +298,10 @@ def test_what_lies_there_is_left_alone(small_model, fasta, vcf, tmp_path, there)
     pytest.importorskip("pysam")
     (tmp_path / there).write_text("mine")
     with pytest.raises(InputError, match="exists already"):
-        score_variants(small_model(), vcf, fasta, tmp_path / "a.vcf.gz", **FP32)
+        write_variant_scores(small_model(), vcf, fasta, tmp_path / "a.vcf.gz")
     assert (tmp_path / there).read_text() == "mine"
     assert leftovers(tmp_path) == {there}
-    done = score_variants(small_model(), vcf, fasta, tmp_path / "a.vcf.gz", overwrite=True, **FP32)
+    done = write_variant_scores(small_model(), vcf, fasta, tmp_path / "a.vcf.gz", overwrite=True)
     assert done.tally.rows > 0
     assert (tmp_path / there).read_bytes() != b"mine"
 
@@ -320,7 +319,7 @@ def test_contigs_that_are_too_long_for_tbi_get_csi(small_model, fasta, vcf, tmp_
     tbi, csi = (tmp_path / f"a.vcf.gz.{ending}" for ending in ("tbi", "csi"))
     far = far_off(vcf, tmp_path / "far.vcf.gz")
     for given, there, gone in ((vcf, tbi, csi), (far, csi, tbi), (vcf, tbi, csi)):
-        score_variants(model, given, fasta, out, overwrite=out.exists(), **FP32)
+        write_variant_scores(model, given, fasta, out, overwrite=out.exists())
         assert there.exists()
         assert not gone.exists()
         assert gzip.decompress(there.read_bytes())[:4] == there.suffix[1:].upper().encode() + b"\1"
@@ -331,7 +330,7 @@ def test_contigs_that_are_too_long_for_tbi_get_csi(small_model, fasta, vcf, tmp_
     out.unlink()
     tbi.unlink()
     with pytest.raises(InputError, match=r"a.vcf.gz.csi: exists already"):
-        score_variants(model, vcf, fasta, out, **FP32)
+        write_variant_scores(model, vcf, fasta, out)
 
 
 def test_an_index_never_comes_before_its_vcf(small_model, fasta, vcf, tmp_path, monkeypatch):
@@ -345,7 +344,7 @@ def test_an_index_never_comes_before_its_vcf(small_model, fasta, vcf, tmp_path, 
 
     monkeypatch.setattr(os, "replace", refused)
     with pytest.raises(InputError, match="cannot be written"):
-        score_variants(small_model(), vcf, fasta, out, **FP32)
+        write_variant_scores(small_model(), vcf, fasta, out)
     assert leftovers(tmp_path) == {"a.vcf.gz.unfinished"}
 
 
@@ -362,5 +361,5 @@ def test_damaged_input_leaves_nothing(small_model, fasta, vcf, tmp_path, spoil):
         vcf.write_bytes(gzip.compress(text.replace(b"chr1\t300", b"chr1\t3x0")))
         message = "line .*3x0"
     with pytest.raises(InputError, match=message):
-        score_variants(small_model(), vcf, fasta, tmp_path / "a.tsv", **FP32)
+        write_variant_scores(small_model(), vcf, fasta, tmp_path / "a.tsv")
     assert leftovers(tmp_path) == set()

@@ -14,20 +14,18 @@ import numpy as np
 import pytest
 
 from danq.errors import InputError
+from danq.inference import write_variant_scores
 from danq.inference.variants.finished_blocks import folder_of
-from danq.inference.variants.score import score_variants
 from danq.inference.writers.variant_hdf5 import VariantHdf5Writer
 from danq.models import save_model
 from danq_cli.main import run
 
 RUN = sys.modules["danq.inference.variants.prepare"]
-FP32 = {"device": "cpu", "precision": "fp32"}
 TEXT = "".join(np.random.default_rng(8).choice(list("ACGT"), 3000))
 
 SCRIPT = """
 import sys
 from danq.inference.variants import prepare
-from danq.inference.variants.score import score_variants
 prepare.BLOCK_RECORDS = 10
 model, variants, genome, out = sys.argv[1:]
 score_variants(model, variants, genome, out, threads=1, device="cpu", precision="fp32", resume=True)
@@ -66,19 +64,19 @@ def stop_after(records: int):
 
 def stopped(setting, out: Path, records: int, **options) -> None:
     with pytest.raises(Stop):
-        score_variants(*setting, out, progress=stop_after(records), **options, **FP32)
+        write_variant_scores(*setting, out, progress=stop_after(records), **options)
 
 
 @pytest.mark.parametrize("name", ["a.tsv.gz", "a.h5", "a.parquet", "a.vcf.gz"])
 def test_a_run_that_stopped_goes_on(setting, tmp_path, name):
     (tmp_path / "whole").mkdir()
     whole, out = tmp_path / "whole" / name, tmp_path / name
-    score_variants(*setting, whole, **FP32)
+    write_variant_scores(*setting, whole)
     stopped(setting, out, 70)
     assert not out.exists()
     assert sum(path.name.endswith(".npy") for path in folder_of(out).iterdir()) == 7
     seen = []
-    score_variants(*setting, out, resume=True, progress=lambda *pair: seen.append(pair), **FP32)
+    write_variant_scores(*setting, out, resume=True, progress=lambda *pair: seen.append(pair))
     assert seen[0] == (80, 249)
     assert out.read_bytes() == whole.read_bytes()
     for ending in (".rejected.tsv", ".tbi"):
@@ -90,26 +88,28 @@ def test_a_run_that_stopped_goes_on(setting, tmp_path, name):
 
 def test_a_run_that_is_whole_is_left_as_it_is(setting, tmp_path, caplog):
     out = tmp_path / "a.tsv"
-    done = score_variants(*setting, out, resume=True, **FP32)
+    done = write_variant_scores(*setting, out, resume=True)
     before = out.stat().st_mtime_ns
     with caplog.at_level("INFO", "danq"):
-        again = score_variants(*setting, out, resume=True, **FP32)
+        again = write_variant_scores(*setting, out, resume=True)
     assert "is whole, nothing is left to do" in caplog.text
     assert again.tally == done.tally
     assert out.stat().st_mtime_ns == before
     with pytest.raises(InputError, match="exists already"):
-        score_variants(*setting, out, resume=True, strand="forward", **FP32)
+        write_variant_scores(
+            setting[0].with_options(strand="forward"), setting[1], setting[2], out, resume=True
+        )
 
 
 def test_an_unfinished_run_is_not_lost_by_accident(setting, tmp_path):
     out = tmp_path / "a.tsv"
     stopped(setting, out, 30)
     with pytest.raises(InputError, match=r"a.tsv.unfinished.*Go on with that run \(--resume\)"):
-        score_variants(*setting, out, **FP32)
-    fresh = score_variants(*setting, out, overwrite=True, **FP32)
+        write_variant_scores(*setting, out)
+    fresh = write_variant_scores(*setting, out, overwrite=True)
     assert fresh.tally.records == 249
     with pytest.raises(InputError, match="resuming and overwriting were both asked for"):
-        score_variants(*setting, out, resume=True, overwrite=True, **FP32)
+        write_variant_scores(*setting, out, resume=True, overwrite=True)
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_other_options_are_refused(setting, tmp_path, options, message):
     out = tmp_path / "a.tsv"
     stopped(setting, out, 30)
     with pytest.raises(InputError, match=message):
-        score_variants(*setting, out, resume=True, **options, **FP32)
-    score_variants(*setting, out, resume=True, **FP32)
+        write_variant_scores(*setting, out, resume=True, **options)
+    write_variant_scores(*setting, out, resume=True)
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])
@@ -150,15 +150,15 @@ def test_other_inputs_are_refused_and_moved_ones_are_not(setting, tmp_path, whic
         moved.write_bytes(content.replace(b"v7\t", b"w7\t").replace(TEXT[:9].encode(), b"A" * 9))
     name = ("model", "set of variants", "genome")[which]
     with pytest.raises(InputError) as caught:
-        score_variants(given[0], given[1], given[2], out, resume=True, **FP32)
+        write_variant_scores(given[0], given[1], given[2], out, resume=True)
     assert caught.value.problem == f"{moved} is not the {name} that the run began with"
     moved.write_bytes(content)
-    assert score_variants(given[0], given[1], given[2], out, resume=True, **FP32).tally.records
+    assert write_variant_scores(given[0], given[1], given[2], out, resume=True).tally.records
 
 
 def test_what_the_journal_does_not_vouch_for_is_scored_again(setting, tmp_path):
     whole, out = tmp_path / "whole.tsv", tmp_path / "a.tsv"
-    score_variants(*setting, whole, **FP32)
+    write_variant_scores(*setting, whole)
     stopped(setting, out, 60)
     folder = folder_of(out)
     journal = folder / "journal.jsonl"
@@ -169,21 +169,21 @@ def test_what_the_journal_does_not_vouch_for_is_scored_again(setting, tmp_path):
     part = next(folder.glob("000003.values*"))
     part.write_bytes(part.read_bytes()[:-1])
     seen = []
-    score_variants(*setting, out, resume=True, progress=lambda *pair: seen.append(pair), **FP32)
+    write_variant_scores(*setting, out, resume=True, progress=lambda *pair: seen.append(pair))
     assert seen[0][0] == 40
     assert out.read_text() == whole.read_text()
 
 
 def test_a_block_that_was_altered_is_scored_again(setting, tmp_path):
     whole, out = tmp_path / "whole.tsv", tmp_path / "a.tsv"
-    score_variants(*setting, whole, **FP32)
+    write_variant_scores(*setting, whole)
     stopped(setting, out, 60)
     part = next(folder_of(out).glob("000004.values*"))
     content = bytearray(part.read_bytes())
     content[-3] ^= 1
     part.write_bytes(content)
     seen = []
-    score_variants(*setting, out, resume=True, progress=lambda *pair: seen.append(pair), **FP32)
+    write_variant_scores(*setting, out, resume=True, progress=lambda *pair: seen.append(pair))
     assert seen[0][0] == 50
     assert out.read_text() == whole.read_text()
 
@@ -193,10 +193,10 @@ def test_a_table_goes_on_too(setting, tmp_path):
         ("chr1", at + 1, TEXT[at], "ACGT"["ACGT".index(TEXT[at]) - 1]) for at in range(0, 500, 9)
     ]
     model, _, genome = setting
-    score_variants(model, rows, genome, tmp_path / "whole.tsv", **FP32)
+    write_variant_scores(model, rows, genome, tmp_path / "whole.tsv")
     with pytest.raises(Stop):
-        score_variants(model, rows, genome, tmp_path / "a.tsv", progress=stop_after(20), **FP32)
-    score_variants(model, rows, genome, tmp_path / "a.tsv", resume=True, **FP32)
+        write_variant_scores(model, rows, genome, tmp_path / "a.tsv", progress=stop_after(20))
+    write_variant_scores(model, rows, genome, tmp_path / "a.tsv", resume=True)
     assert (tmp_path / "a.tsv").read_bytes() == (tmp_path / "whole.tsv").read_bytes()
 
 
@@ -211,7 +211,7 @@ def test_an_interrupt_tells_what_it_leaves(setting, tmp_path, caplog, monkeypatc
 
     monkeypatch.setattr("danq.inference.variants.scorer.Scorer.values", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        score_variants(*setting, tmp_path / "b.tsv", **FP32)
+        write_variant_scores(*setting, tmp_path / "b.tsv")
     assert not list(tmp_path.glob("b.tsv*"))
 
 
@@ -228,7 +228,7 @@ def full() -> OSError:
 
 def test_a_disk_that_is_full_at_the_second_block(setting, tmp_path, monkeypatch, capsys):
     out, whole, save = tmp_path / "a.h5", tmp_path / "whole.h5", np.save
-    score_variants(*setting, whole, **FP32)
+    write_variant_scores(*setting, whole)
 
     def half(path: Path, values: np.ndarray) -> None:
         if path.name.startswith("000001."):
@@ -245,7 +245,7 @@ def test_a_disk_that_is_full_at_the_second_block(setting, tmp_path, monkeypatch,
     journal = (folder_of(out) / "journal.jsonl").read_text().splitlines()
     assert [json.loads(line).get("counts", {}).get("records") for line in journal] == [None, 10]
     seen = []
-    score_variants(*setting, out, resume=True, progress=lambda *pair: seen.append(pair), **FP32)
+    write_variant_scores(*setting, out, resume=True, progress=lambda *pair: seen.append(pair))
     assert seen[0][0] == 20
     assert out.read_bytes() == whole.read_bytes()
 
@@ -254,7 +254,7 @@ def test_a_disk_that_is_full_when_the_output_is_put_together(
     setting, tmp_path, monkeypatch, capsys
 ):
     out, whole, write = tmp_path / "a.h5", tmp_path / "whole.h5", VariantHdf5Writer.write
-    score_variants(*setting, whole, **FP32)
+    write_variant_scores(*setting, whole)
     calls = []
 
     def second(self, rows, values) -> None:
@@ -272,14 +272,14 @@ def test_a_disk_that_is_full_when_the_output_is_put_together(
     assert not list(tmp_path.glob("*.part"))
     assert not out.exists()
     monkeypatch.setattr("danq.inference.variants.scorer.Scorer.values", None)
-    score_variants(*setting, out, resume=True, **FP32)
+    write_variant_scores(*setting, out, resume=True)
     assert out.read_bytes() == whole.read_bytes()
     assert not folder_of(out).exists()
 
 
 def test_standard_input_cannot_go_on(setting, tmp_path):
     with pytest.raises(InputError, match="standard input.*a run goes on from a file alone"):
-        score_variants(setting[0], "-", setting[2], tmp_path / "a.tsv", resume=True, **FP32)
+        write_variant_scores(setting[0], "-", setting[2], tmp_path / "a.tsv", resume=True)
 
 
 def start(setting, out: Path) -> subprocess.Popen:

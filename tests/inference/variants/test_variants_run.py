@@ -14,13 +14,11 @@ import pytest
 import danq
 from danq.errors import InputError
 from danq.genome.fasta import Genome, read_fasta
-from danq.inference.prediction.predict import predict
+from danq.inference import Variants, predict, score_variants, write_variant_scores
 from danq.inference.variants import repeats as repeats_module
 from danq.inference.variants.repeats import Found, Repeats
-from danq.inference.variants.score import score_variants
 
 RUN = sys.modules["danq.inference.variants.prepare"]
-FP32 = {"device": "cpu", "precision": "fp32"}
 WINDOW = 40
 KEYS = ["chrom", "pos", "id", "ref", "alt"]
 COMPLEMENT = str.maketrans("ACGTN", "TGCAN")
@@ -112,7 +110,7 @@ def expected(
             texts += [*pair, *(text[::-1].translate(COMPLEMENT) for text in pair)]
     path = tmp_path / "windows.fa"
     path.write_text("".join(f">w{n}\n{text}\n" for n, text in enumerate(texts)))
-    table = predict(model, path, strand="forward", **FP32)
+    table = predict(model.with_options(strand="forward"), path).to_polars()
     p = table.select(model.tracks).to_numpy().astype(np.float64)
     p = p.reshape(len(rows), len(anchors), 2, 2, -1)  # row, anchor, strand, allele, track
     if strand == "forward":
@@ -143,7 +141,7 @@ def test_every_row_is_what_prediction_of_its_windows_gives(
 ):
     model = small_model()
     rows = alleles(draw(contigs, 60))
-    table = score_variants(model, vcf, fasta, **options, **FP32)
+    table = score_variants(model, vcf, fasta, **options).to_polars()
     assert table.select("chrom", "pos", "ref", "alt").rows() == rows
     wanted = expected(model, contigs, rows, tmp_path, **{"center": WINDOW // 2 - 1, **how})
     for name, values in wanted.items():
@@ -157,13 +155,13 @@ def test_the_package_offers_it():
 
 
 def test_columns(small_model, fasta, vcf):
-    table = score_variants(small_model(), vcf, fasta, scores=["logit"], **FP32)
+    table = score_variants(small_model(), vcf, fasta, scores=["logit"]).to_polars()
     tracks = ["Reb1", "Abf1", "Rap1"]
     assert table.columns == [*KEYS, "flags", *tracks, "logit_max", "logit_l2"]
     assert table.schema["Reb1"] == pl.Float32
     picked = score_variants(
-        small_model(), vcf, fasta, scores=["ref", "logit"], tracks=["Rap1", "Reb1"], **FP32
-    )
+        small_model(), vcf, fasta, scores=["ref", "logit"], tracks=["Rap1", "Reb1"]
+    ).to_polars()
     assert picked.columns[6:10] == ["Rap1_ref", "Reb1_ref", "Rap1_logit", "Reb1_logit"]
     for track in ("Rap1", "Reb1"):
         assert picked[f"{track}_logit"].equals(table[track])
@@ -176,16 +174,16 @@ def test_batches_blocks_order_and_threads_do_not_matter(
 ):
     model = small_model()
     rows = draw(contigs, 60)
-    base = score_variants(model, vcf, fasta, **FP32)
+    base = score_variants(model, vcf, fasta).to_polars()
     values = base.drop(*KEYS, "flags").to_numpy()
     for options in ({"batch_size": 1}, {"batch_size": 7}, {"threads": 2}):
-        table = score_variants(model, vcf, fasta, **options, **FP32)
+        table = score_variants(model, vcf, fasta, **options).to_polars()
         assert table.select(KEYS).equals(base.select(KEYS))
         np.testing.assert_allclose(table.drop(*KEYS, "flags").to_numpy(), values, atol=1e-6)
     monkeypatch.setattr(RUN, "BLOCK_RECORDS", 9)
     order = np.random.default_rng(5).permutation(len(rows))
     shuffled = write_vcf(tmp_path / "shuffled.vcf", contigs, [rows[i] for i in order])
-    table = score_variants(model, shuffled, fasta, **FP32)
+    table = score_variants(model, shuffled, fasta).to_polars()
     assert table.select("chrom", "pos", "ref", "alt").rows() == alleles([rows[i] for i in order])
     place_of = {row: n for n, row in enumerate(base.select("chrom", "pos", "ref", "alt").rows())}
     back = [place_of[row] for row in table.select("chrom", "pos", "ref", "alt").rows()]
@@ -202,9 +200,9 @@ def test_duplicates_agree_bit_for_bit(
     twice = write_vcf(tmp_path / "twice.vcf", contigs, [*rows, *reversed(rows), *rows])
     options = {"batch_size": 11, **FP32}
     if out is None:
-        table = score_variants(small_model(), twice, fasta, **options)
+        table = score_variants(small_model(), twice, fasta, **options).to_polars()
     else:
-        score_variants(small_model(), twice, fasta, tmp_path / out, **options)
+        write_variant_scores(small_model(), twice, fasta, tmp_path / out, **options)
         table = pl.read_parquet(tmp_path / out)
     assert table.height == 3 * len(alleles(rows))
     several = table.drop("id").group_by([*table.columns[:2], "ref", "alt"])
@@ -259,7 +257,7 @@ def test_flags(small_model, contigs, fasta):
         ("chrB", 100, "ACGT"["ACGT".index(text[99]) - 1], text[99]),
         ("chrB", 100, text[99], "ACGT"["ACGT".index(text[99]) - 1]),
     ]
-    table = score_variants(small_model(), rows, fasta, ref_mismatch="swap", **FP32)
+    table = score_variants(small_model(), Variants(rows, ref_mismatch="swap"), fasta).to_polars()
     assert table["flags"].to_list() == ["padded", "moved", "swapped", "."]
     swapped, plain = table[2], table[3]
     assert swapped["ref"].item() == plain["ref"].item() == text[99]
@@ -271,30 +269,30 @@ def test_a_table_a_genome_in_memory_and_bcf_give_the_same(
 ):
     pysam = pytest.importorskip("pysam")
     model = small_model()
-    base = score_variants(model, vcf, fasta, **FP32)
+    base = score_variants(model, vcf, fasta).to_polars()
     rows = [(*row, f"v{n}") for n, row in enumerate(draw(contigs, 60))]
     with Genome(fasta) as genome:
-        assert score_variants(model, rows, genome, **FP32).equals(base)
+        assert score_variants(model, rows, genome).to_polars().equals(base)
     frame = pl.DataFrame(rows, schema=["chrom", "pos", "ref", "alt", "id"], orient="row")
-    assert score_variants(model, frame, fasta, **FP32).equals(base)
+    assert score_variants(model, frame, fasta).to_polars().equals(base)
     pandas = pytest.importorskip("pandas")
     other = pandas.DataFrame(rows, columns=["chrom", "pos", "ref", "alt", "id"])
-    assert score_variants(model, other, fasta, **FP32).equals(base)
+    assert score_variants(model, other, fasta).to_polars().equals(base)
     bcf = tmp_path / "in.bcf"
     source = pysam.VariantFile(str(vcf))
     with source, pysam.VariantFile(str(bcf), "wb", header=source.header) as sink:
         for record in source:
             sink.write(record)
-    assert score_variants(model, bcf, fasta, **FP32).equals(base)
+    assert score_variants(model, bcf, fasta).to_polars().equals(base)
     tsv = tmp_path / "in.tsv"
     frame.write_csv(tsv, separator="\t")
-    assert score_variants(model, tsv, fasta, **FP32).equals(base)
+    assert score_variants(model, tsv, fasta).to_polars().equals(base)
 
 
 def test_an_ensemble(small_model, fasta, vcf):
     models = [small_model(seed=seed) for seed in (0, 1, 2)]
-    each = [score_variants(model, vcf, fasta, scores="logit", **FP32) for model in models]
-    table = score_variants(models, vcf, fasta, scores="logit", **FP32)
+    each = [score_variants(model, vcf, fasta, scores="logit").to_polars() for model in models]
+    table = score_variants(models, vcf, fasta, scores="logit").to_polars()
     for track in models[0].tracks:
         values = np.stack([one[track].to_numpy() for one in each]).astype(np.float64)
         np.testing.assert_allclose(table[f"{track}_logit"], values.mean(0), atol=1e-6)
@@ -313,9 +311,9 @@ def test_haplotypes_put_neighbours_into_both_windows(small_model, fasta, contigs
     path = tmp_path / "phased.vcf"
     path.write_text("\n".join(lines) + "\n")
     model = small_model()
-    alone = score_variants(model, path, fasta, haplotypes="two", **FP32)
-    assert alone.equals(score_variants(model, path, fasta, **FP32))
-    both = score_variants(model, path, fasta, haplotypes="one", **FP32)
+    alone = score_variants(model, Variants(path, haplotypes="two"), fasta).to_polars()
+    assert alone.equals(score_variants(model, path, fasta).to_polars())
+    both = score_variants(model, Variants(path, haplotypes="one"), fasta).to_polars()
     assert both["flags"].to_list() == ["neighbours", "neighbours", "."]
     assert both[2].drop("flags").equals(alone[2].drop("flags"))
     other = text[:second] + sites[1][2] + text[second + 1 :]
@@ -324,15 +322,17 @@ def test_haplotypes_put_neighbours_into_both_windows(small_model, fasta, contigs
     found = both.select(f"{track}_logit" for track in model.tracks).to_numpy()[0]
     np.testing.assert_allclose(found, changed["logit"][0], atol=1e-5)
     with pytest.raises(InputError, match="haplotypes are read from a file alone"):
-        score_variants(model, [("chrB", 3, "A", "C")], fasta, haplotypes="one", **FP32)
+        score_variants(
+            model, Variants([("chrB", 3, "A", "C")], haplotypes="one"), fasta
+        ).to_polars()
     with pytest.raises(InputError, match="no sample 'three'; it has one, two"):
-        score_variants(model, path, fasta, haplotypes="three", **FP32)
+        score_variants(model, Variants(path, haplotypes="three"), fasta).to_polars()
 
 
 def test_progress_counts_records(small_model, fasta, vcf, monkeypatch):
     monkeypatch.setattr(RUN, "BLOCK_RECORDS", 25)
     seen = []
-    score_variants(small_model(), vcf, fasta, progress=lambda *pair: seen.append(pair), **FP32)
+    score_variants(small_model(), vcf, fasta, progress=lambda *pair: seen.append(pair)).to_polars()
     assert seen == [(25, 60), (50, 60), (60, 60)]
 
 
@@ -358,14 +358,14 @@ def test_progress_counts_records(small_model, fasta, vcf, monkeypatch):
 )
 def test_refused_options(small_model, fasta, vcf, options, message):
     with pytest.raises(InputError, match=message):
-        score_variants(small_model(), vcf, fasta, **{**FP32, **options})
+        score_variants(small_model(), vcf, fasta, **{**FP32, **options}).to_polars()
 
 
 def test_a_genome_without_any_of_the_contigs(small_model, tmp_path, vcf):
     other = tmp_path / "other.fa"
     other.write_text(">scaffold_9\n" + "ACGT" * 30 + "\n")
     with pytest.raises(InputError, match=r"chrB.*scaffold_9.*chrom_map"):
-        score_variants(small_model(), vcf, other, **FP32)
+        score_variants(small_model(), vcf, other).to_polars()
 
 
 def test_contig_names_are_bridged_or_mapped(small_model, fasta, contigs, tmp_path, caplog):
@@ -373,15 +373,15 @@ def test_contig_names_are_bridged_or_mapped(small_model, fasta, contigs, tmp_pat
     bare = [(name.removeprefix("chr"), *rest) for name, *rest in rows]
     odd = [(f"contig{name}", *rest) for name, *rest in bare]
     model = small_model()
-    base = score_variants(model, rows, fasta, **FP32)
+    base = score_variants(model, rows, fasta).to_polars()
     with caplog.at_level("INFO", "danq"):
-        bridged = score_variants(model, bare, fasta, **FP32)
+        bridged = score_variants(model, bare, fasta).to_polars()
     assert "contig names differ" in caplog.text
     assert bridged.drop("chrom").equals(base.drop("chrom"))
     assert bridged["chrom"].to_list() == [name.removeprefix("chr") for name in base["chrom"]]
     mapping = tmp_path / "names.tsv"
     mapping.write_text("contigA\tchrA\ncontigB\tchrB\n")
-    mapped = score_variants(model, odd, fasta, chrom_map=mapping, **FP32)
+    mapped = score_variants(model, Variants(odd, chrom_map=mapping), fasta).to_polars()
     assert mapped.drop("chrom").equals(base.drop("chrom"))
 
 

@@ -45,11 +45,12 @@ def build(
     --valid and --test hold out contigs or regions; without them danq chooses about a tenth of
     the genome for each, and says which.
     """
-    from danq.datasets import build_dataset
+    from danq.datasets.build import build_dataset
+    from danq.datasets.label_options import label_arguments
 
     library_names = {**options.WINDOW_NAMES, "seed": "seed"}
-    settings = {library_names[name]: value for name, value in given.items()}
-    _show(build_dataset(out, genome, tracks, overwrite=overwrite, **settings), every)
+    arguments = label_arguments({library_names[name]: value for name, value in given.items()})
+    _show(build_dataset(out, genome, tracks, overwrite=overwrite, **arguments), every)
 
 
 @data.command(

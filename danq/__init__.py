@@ -20,6 +20,7 @@ from danq._version import __version__
 
 if TYPE_CHECKING:
     from danq.datasets import Dataset as Dataset
+    from danq.datasets import LabelOptions as LabelOptions
     from danq.datasets import build_dataset as build_dataset
     from danq.datasets import convert_dataset as convert_dataset
     from danq.errors import DanqError as DanqError
@@ -58,6 +59,7 @@ __getattr__, __dir__ = lazy_names(
         "Dataset": "danq.datasets:Dataset",
         "Genome": "danq.genome:Genome",
         "InputError": "danq.errors:InputError",
+        "LabelOptions": "danq.datasets:LabelOptions",
         "Model": "danq.models:Model",
         "OneHotFile": "danq.inference:OneHotFile",
         "Regions": "danq.inference:Regions",
@@ -93,6 +95,7 @@ __all__ = [
     "Dataset",
     "Genome",
     "InputError",
+    "LabelOptions",
     "Model",
     "OneHotFile",
     "Regions",

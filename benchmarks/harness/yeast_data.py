@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from danq.datasets import build_dataset
+from danq.datasets.label_options import label_arguments
 from danq.training import read_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +23,7 @@ TRACKS = 64
 
 
 def build_arguments(folder: Path, config: Path = CONFIG) -> dict[str, Any]:
-    """Arguments of `danq.build_dataset` for ``yeast.h5`` in a folder; writes the track sheet.
+    """Flat arguments of `danq.build_dataset` (`label_arguments`) for ``yeast.h5`` in a folder; writes the track sheet.
 
     The data set holds the tracks with the most positive 200-bp bins.
     """
@@ -44,5 +45,6 @@ def yeast_dataset(folder: Path, config: Path = CONFIG) -> Path:
     """Path of ``yeast.h5`` in a folder; the file is built if it does not exist."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "yeast.h5").exists():
-        build_dataset(**build_arguments(folder, config))
+        arguments = build_arguments(folder, config)
+        build_dataset(arguments.pop("out"), **label_arguments(arguments))
     return folder / "yeast.h5"

@@ -34,7 +34,9 @@ BUILD = """
 import json, resource, sys, time
 start = time.perf_counter()
 from danq.datasets import build_dataset
-summary = build_dataset(**json.loads(sys.argv[1]))
+from danq.datasets.label_options import label_arguments
+arguments = json.loads(sys.argv[1])
+summary = build_dataset(arguments.pop("out"), **label_arguments(arguments))
 print(json.dumps({
     "seconds": time.perf_counter() - start,
     "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

@@ -9,7 +9,6 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from danq.core.dropout import TorchDropout
 from danq.core.masks import zero_padding
 
 
@@ -65,7 +64,7 @@ class TcnBlock(nn.Module):
                 nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
         weight_norm(self.first)
         weight_norm(self.second)
-        self.dropout = TorchDropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.out_features = channels
 
     def forward(

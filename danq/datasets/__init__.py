@@ -7,12 +7,14 @@ from danq.datasets.build import build_dataset, label_genome
 from danq.datasets.convert import convert_dataset
 from danq.datasets.dataset import Dataset
 from danq.datasets.dataset_summary import BuildSummary, summarise
+from danq.datasets.label_options import LabelOptions
 from danq.datasets.track_files import Track, find_tracks
 
 __all__ = [
     "Batches",
     "BuildSummary",
     "Dataset",
+    "LabelOptions",
     "Track",
     "build_dataset",
     "convert_dataset",

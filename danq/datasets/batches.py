@@ -67,7 +67,7 @@ class Batches:
     ------
     InputError
         When there are no windows, a window number is out of range, a number is below its
-        least value, or loose sequences (`Dataset.loose`) shall be moved.
+        least value, or ``max_shift`` is not 0 for standalone sequences (`Dataset.standalone`).
     """
 
     def __init__(
@@ -95,12 +95,12 @@ class Batches:
                 raise InputError(f"a {name} of {value} is below {least}")
         if not 0 <= self.indices.min() <= self.indices.max() < len(dataset):
             raise InputError(f"a window number is outside 0 to {len(dataset) - 1}")
-        if max_shift and dataset.loose:
+        if max_shift and dataset.standalone:
             raise InputError(
-                f"a largest shift of {max_shift}, but the windows are loose sequences, without "
-                "the bases around them",
+                f"max_shift is {max_shift}, but the windows are standalone sequences, without the "
+                "bases around them",
                 file=dataset.path,
-                remedy="Leave the shift at 0",
+                remedy="Set max_shift to 0",
             )
         self.batch_size = batch_size
         self.shuffle = shuffle

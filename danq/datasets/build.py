@@ -1,4 +1,4 @@
-"""From a genome and peak files to labelled windows."""
+"""Make labelled windows from a genome and peak files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from danq.datasets.bin_grid import (
-    Geometry,
     Grid,
     assign_splits,
     bins_of,
@@ -22,12 +21,12 @@ from danq.datasets.dataset import Dataset
 from danq.datasets.dataset_format import SPLITS
 from danq.datasets.dataset_summary import BuildSummary, summarise
 from danq.datasets.label_bits import set_bits
+from danq.datasets.label_options import LabelOptions, Paths
 from danq.datasets.negatives import thin_negatives
 from danq.datasets.peak_labels import IntervalReader, Positives, by_contig, find_positives
 from danq.datasets.splits import held_out
 from danq.datasets.track_files import Track, find_tracks
 from danq.errors import InputError
-from danq.genome.bin_coverage import least_cover
 from danq.genome.contig_names import read_chrom_map
 from danq.genome.fasta import Genome
 from danq.genome.packed_genome import PackedGenome
@@ -35,32 +34,33 @@ from danq.output import check_target
 
 log = logging.getLogger("danq")
 
-Paths = str | Path | Sequence[str | Path]
-
 
 def build_dataset(
     out: str | Path,
     genome: str | Path | Genome,
     tracks: Paths | Sequence[Track],
     *,
+    window: int = 1000,
+    valid: str | Sequence[str] | None = None,
+    test: str | Sequence[str] | None = None,
+    options: LabelOptions | None = None,
     overwrite: bool = False,
-    **options: Any,
 ) -> BuildSummary:
-    """Make a dataset file from a genome and peak files.
+    """Write a dataset file made from a genome and peak files.
 
     Parameters
     ----------
     out
-        The HDF5 file to write; ``docs/formats.md`` draws it.
-    genome, tracks, **options
+        The HDF5 file to write; ``docs/formats.md`` describes it.
+    genome, tracks, window, valid, test, options
         As for :func:`label_genome`.
     overwrite
-        Whether a file that lies at ``out`` may be replaced.
+        Whether to replace an existing file.
 
     Returns
     -------
     BuildSummary
-        Windows, positives by track and split, and what was dropped and why.
+        Windows, positives per track and split, and what was dropped and why.
 
     Raises
     ------
@@ -70,10 +70,12 @@ def build_dataset(
 
     Examples
     --------
-    >>> build_dataset("yeast.h5", "sacCer3.fa", "peaks/", window=500)  # doctest: +SKIP
+    >>> build_dataset(  # doctest: +SKIP
+    ...     "yeast.h5", "sacCer3.fa", "peaks/", window=500, valid="chrXV", test="chrIV"
+    ... )
     """
     path = check_target(out, overwrite)
-    dataset = label_genome(genome, tracks, **options)
+    dataset = label_genome(genome, tracks, window=window, valid=valid, test=test, options=options)
     dataset.save(path, overwrite=overwrite)
     return summarise(dataclasses.replace(dataset, path=path))
 
@@ -83,24 +85,15 @@ def label_genome(
     tracks: Paths | Sequence[Track],
     *,
     window: int = 1000,
-    bin: int = 200,
-    stride: int | None = None,
-    min_overlap: float = 0.5,
-    exclude: Paths | None = None,
     valid: str | Sequence[str] | None = None,
     test: str | Sequence[str] | None = None,
-    negatives: str | float = "keep",
-    edge: str = "pad",
-    max_n: float = 0.5,
-    chrom_map: str | Path | Mapping[str, str] | None = None,
-    skip_contigs: Sequence[str] = (),
-    seed: int = 0,
+    options: LabelOptions | None = None,
 ) -> Dataset:
     """Make labelled windows, in memory, from a genome and peak files.
 
-    Whole bins tile each contig from its first base; the last bases that fill no bin have no
-    window. A bin is positive for a track when the union of the track's peaks covers at least
-    ``min_overlap`` of it, and its window is centred on it.
+    Whole bins tile each contig from its first base; the last bases that do not fill a bin have
+    no window. A bin is positive for a track when the union of the track's peaks covers at least
+    ``min_overlap`` of it. Its window is centred on it.
 
     Parameters
     ----------
@@ -108,33 +101,15 @@ def label_genome(
         FASTA file, or an open genome.
     tracks
         Folder of peak files, peak files, a track sheet (:func:`find_tracks`), or tracks.
-    window, bin, stride
-        Sizes in bases (:class:`Geometry`). Bins of validation and test always abut, whatever
-        the stride.
-    min_overlap
-        Part of a bin that peaks must cover, above 0 and at most 1.
-    exclude
-        BED files, 0-based half-open; bins that share a base with them are dropped from every
-        split. Stretches beyond a contig's end are cut there, with a warning.
+    window
+        Bases of a window.
     valid, test
-        Contigs or regions (``chr:start-end``, 1-based, closed), or None to choose
-        (:func:`held_out`). Windows of one split never share a base with those of another:
-        training windows that would are dropped, and validation windows beside test.
-    negatives
-        Bins without a positive track: "keep", "drop" (in every split), or a number kept for
-        each positive one in training, matched on GC (:func:`thin_negatives`).
-    edge
-        Windows that run over an end of their contig: "pad" keeps them, unknown bases taking
-        the place of what is missing; "drop" drops them.
-    max_n
-        Largest part of a window, 0 to 1, that may be unknown; padding counts.
-    chrom_map
-        Contig names in peak and exclude files to the genome's, or a file of two tab-separated
-        columns.
-    skip_contigs
-        Contigs left out altogether; they are not in the packed genome either.
-    seed
-        Determines which negatives are drawn.
+        Contigs or regions (``chr:start-end``, 1-based, closed) of the validation and test
+        split; None chooses them (:func:`held_out`). Windows of two splits never share a base:
+        training windows next to a held-out region are dropped, and validation windows next to
+        a test region.
+    options
+        Bins, filters, negatives and contig names; None takes the defaults.
 
     Returns
     -------
@@ -144,48 +119,49 @@ def label_genome(
     Raises
     ------
     InputError
-        When a file cannot be read; a number is outside its limits; a contig named by an
-        option is unknown; no contig of a peak file is in the genome; a peak ends beyond its
-        contig (with file and line); the held-out stretches overlap; or a split is empty.
+        When a file cannot be read; a value is outside its limits; an argument names an unknown
+        contig; no contig of a peak file is in the genome; a peak ends beyond its contig (with
+        file and line); the held-out regions overlap; or a split is empty.
     """
-    geometry = Geometry(window, bin, stride)
-    least_cover(bin, min_overlap)
-    _check_options(negatives, edge, max_n)
+    options = options or LabelOptions()
+    geometry = options.geometry(window)
     listed = _tracks(tracks)
-    mapping = read_chrom_map(chrom_map) if isinstance(chrom_map, str | Path) else chrom_map
+    chrom_map = options.chrom_map
+    if isinstance(chrom_map, str | Path):
+        chrom_map = read_chrom_map(chrom_map)
     reader = genome if isinstance(genome, Genome) else Genome(genome)
     try:
-        contigs = _used_contigs(reader, skip_contigs)
-        stretches = held_out(valid, test, contigs)
+        contigs = _used_contigs(reader, options.skip_contigs)
+        regions = held_out(valid, test, contigs)
         grid = Grid.over(contigs, geometry)
-        positives = find_positives(listed, grid, reader.contigs, min_overlap, mapping)
-        excluded = [] if exclude is None else _paths(exclude)
-        _exclude_files(grid, excluded, reader.contigs, mapping)
+        positives = find_positives(listed, grid, reader.contigs, options.min_overlap, chrom_map)
+        _exclude_files(grid, options.excluded, reader.contigs, chrom_map)
         packed = PackedGenome.from_contigs((name, reader.codes(name)) for name in contigs)
     finally:
         if reader is not genome:
             reader.close()
-    drop_poor_windows(grid, packed, edge, max_n)
-    assign_splits(grid, stretches)
-    thin_negatives(grid, packed, _any_positive(grid, positives), negatives, seed)
+    drop_poor_windows(grid, packed, options.edge, options.max_n)
+    assign_splits(grid, regions)
+    positive = _any_positive(grid, positives)
+    thin_negatives(grid, packed, positive, options.negatives, options.seed)
     _refuse_empty(grid)
     build = {
         "genome": reader.path.name,
-        "valid": [str(stretch) for stretch in stretches if stretch.split == "valid"],
-        "test": [str(stretch) for stretch in stretches if stretch.split == "test"],
-        "exclude": [path.name for path in excluded],
-        "negatives": negatives,
-        "edge": edge,
-        "max_n": max_n,
-        "skip_contigs": list(skip_contigs),
-        "seed": seed,
+        "valid": [str(region) for region in regions if region.split == "valid"],
+        "test": [str(region) for region in regions if region.split == "test"],
+        "exclude": [path.name for path in options.excluded],
+        "negatives": options.negatives,
+        "edge": options.edge,
+        "max_n": options.max_n,
+        "skip_contigs": list(options.skip_contigs),
+        "seed": options.seed,
         **_dropped(grid, positives, reader.contigs),
     }
-    return _assemble(grid, packed, listed, positives, min_overlap, build)
+    return _assemble(grid, packed, listed, positives, options.min_overlap, build)
 
 
 def _dropped(grid: Grid, positives: Positives, genome: Mapping[str, int]) -> dict[str, Any]:
-    """Bins that became no window and peaks passed over, by reason."""
+    """Dropped bins and dropped peaks, by reason."""
     skipped = [size for name, size in genome.items() if name not in grid.contigs]
     return {
         "dropped_bins": {
@@ -207,7 +183,7 @@ def _assemble(
     min_overlap: float,
     build: Mapping[str, Any],
 ) -> Dataset:
-    """Give the bins that have a split their rows and pack their labels."""
+    """Make a row of each bin that has a split, and pack its labels."""
     kept = np.flatnonzero(grid.fate < len(SPLITS))
     contig, start = grid.places(kept)
     split = grid.fate[kept]
@@ -264,23 +240,8 @@ def _refuse_empty(grid: Grid) -> None:
             dropped = ", ".join(f"{name} {count:,}" for name, count in grid.counts().items())
             raise InputError(
                 f"the {split} split is empty; bins dropped: {dropped}",
-                remedy="Name other contigs or regions for the splits, or loosen what drops bins",
+                remedy="Choose other contigs or regions, or relax the options that drop bins",
             )
-
-
-def _check_options(negatives: str | float, edge: str, max_n: float) -> None:
-    if isinstance(negatives, str):
-        if negatives not in ("keep", "drop"):
-            raise InputError(f"negatives are '{negatives}', not keep, drop or a number")
-    elif not 0 < negatives < float("inf"):
-        raise InputError(
-            f"{negatives} negatives for each positive bin is not above 0",
-            remedy="Use drop to keep none",
-        )
-    if edge not in ("pad", "drop"):
-        raise InputError(f"edge is '{edge}', not pad or drop")
-    if not 0 <= max_n <= 1:
-        raise InputError(f"a largest part of unknown bases of {max_n:g} is outside 0 to 1")
 
 
 def _used_contigs(genome: Genome, skip: Iterable[str]) -> dict[str, int]:
@@ -315,16 +276,12 @@ def _exclude_files(
                 drop_overlapping(grid, contig, start, end)
         if beyond:
             log.warning(
-                "%s: %s of %s regions to leave out reach beyond their contig's end; is the file "
-                "of the same assembly?",
+                "%s: %s of %s excluded regions extend past the end of their contig; check that the "
+                "file is of the same assembly",
                 path,
                 f"{beyond:,}",
                 f"{len(intervals.start):,}",
             )
-
-
-def _paths(source: Paths) -> list[Path]:
-    return [Path(source)] if isinstance(source, str | Path) else [Path(path) for path in source]
 
 
 def _tracks(source: Paths | Sequence[Track]) -> list[Track]:

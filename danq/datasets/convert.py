@@ -148,7 +148,7 @@ def read_arrays(
         "converted": [part.path.name for part in parts],
         "channels": {part.split: part.sequences.order for part in parts},
         "strand_pairs_stored_once": store.paired,
-        "loose": True,
+        "standalone": True,
     }
     return store.dataset(tracks, groups, bin, build)
 

@@ -154,7 +154,7 @@ class Dataset:
             path=path,
         )
         # Kept from the build: hashing a human-size set again would cost a second at each start.
-        dataset.__dict__["digest"] = str(attributes["digest"])
+        dataset.__dict__["sha256"] = str(attributes["sha256"])
         return dataset
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
@@ -183,7 +183,7 @@ class Dataset:
             "bin": self.bin,
             "stride": self.stride,
             "min_overlap": self.min_overlap,
-            "digest": self.digest,
+            "sha256": self.sha256,
             "created_by": f"danq {__version__}",
             "build": json.dumps(self.build),
         }
@@ -234,15 +234,15 @@ class Dataset:
         )
 
     @property
-    def loose(self) -> bool:
-        """Whether windows are loose sequences, whose neighbours on the contig are others."""
-        return bool(self.build.get("loose", False))
+    def standalone(self) -> bool:
+        """Whether windows are standalone sequences, without the bases around them."""
+        return bool(self.build.get("standalone", False))
 
     @cached_property
-    def digest(self) -> str:
+    def sha256(self) -> str:
         """SHA-256 in hexadecimal over geometry, genome, windows, tracks and labels."""
         header = (self.window, self.bin, self.stride, self.min_overlap, self.tracks, self.groups)
-        sha = hashlib.sha256(json.dumps([*header, self.genome.digest]).encode())
+        sha = hashlib.sha256(json.dumps([*header, self.genome.sha256]).encode())
         for array, dtype in (
             (self.contig, "<u4"),
             (self.start, "<i8"),

@@ -1,4 +1,4 @@
-"""The dataset file: its names, dtypes and version, and the check that a file is one."""
+"""The format of dataset files: names, dtypes and version, and the check of a file."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import h5py
 from danq.errors import InputError
 
 MAGIC = "danq-dataset"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 SPLITS = ("train", "valid", "test")
-"""Names of the splits; a window's number in ``/windows/split`` is the place here."""
+"""Names of the splits; ``/windows/split`` holds the index in this tuple."""
 
 ARRAYS = {
     "genome/length": "<i8",
@@ -36,15 +36,15 @@ ATTRIBUTES = (
     "bin",
     "stride",
     "min_overlap",
-    "digest",
+    "sha256",
     "created_by",
     "build",
 )
-"""Root attributes beside ``magic`` and ``format_version``."""
+"""Root attributes besides ``magic`` and ``format_version``."""
 
 
 def open_file(path: Path) -> h5py.File:
-    """Open a dataset file for reading, or say why it is none.
+    """Open a dataset file for reading, after checking it.
 
     Parameters
     ----------
@@ -54,16 +54,20 @@ def open_file(path: Path) -> h5py.File:
     Raises
     ------
     InputError
-        When the file is missing, is no HDF5, is cut off, is another program's HDF5, is of
-        another version of this format, or lacks a part.
+        When the file is missing, is not HDF5, is truncated, is another program's HDF5, is of
+        another version of this format, or is incomplete.
     """
     if not path.exists():
-        raise InputError("no such file", file=path, remedy="Make one with danq data build")
+        raise InputError(
+            "no such file",
+            file=path,
+            remedy="Make one with danq.build_dataset",
+        )
     if path.is_dir() or not h5py.is_hdf5(path):
         raise InputError(
-            "not an HDF5 file, so not a danq data set",
+            "is not an HDF5 file, so not a danq dataset",
             file=path,
-            remedy="Make one with danq data build",
+            remedy="Make one with danq.build_dataset",
         )
     try:
         file = h5py.File(path, "r")
@@ -72,7 +76,7 @@ def open_file(path: Path) -> h5py.File:
         raise InputError(
             "the file is truncated" if cut else f"HDF5 cannot open it ({error})",
             file=path,
-            remedy="Copy it again or build it again",
+            remedy="Copy it again, or build it again",
         ) from error
     try:
         check(file, path)
@@ -83,27 +87,28 @@ def open_file(path: Path) -> h5py.File:
 
 
 def check(file: h5py.File, path: Path) -> None:
-    """Refuse a file that is not a whole dataset of this version.
+    """Refuse a file that is not a complete dataset of this version.
 
     Raises
     ------
     InputError
-        When the magic or version differs, or an attribute or array is missing, or of another
-        dtype.
+        When the magic or version differs, an attribute or array is missing, or an array has
+        another dtype.
     """
     magic = file.attrs.get("magic")
     if magic != MAGIC:
         raise InputError(
-            f"an HDF5 file without the attribute magic = '{MAGIC}', so not a danq data set",
+            f"is an HDF5 file without the attribute magic = '{MAGIC}', so not a danq dataset",
             file=path,
-            remedy="Make one with danq data build",
+            remedy="Make one with danq.build_dataset",
         )
     version = file.attrs.get("format_version")
     if version != FORMAT_VERSION:
         raise InputError(
-            f"format version {version}, but this danq reads version {FORMAT_VERSION}",
+            f"is of format version {version}, but this version of danq reads version "
+            f"{FORMAT_VERSION}",
             file=path,
-            remedy="Build the data set again with this danq, or install the danq that made it",
+            remedy="Build the dataset again, or install the version of danq that wrote it",
         )
     for name in ATTRIBUTES:
         if name not in file.attrs:

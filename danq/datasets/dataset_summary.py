@@ -39,7 +39,7 @@ class BuildSummary:
         Bins that became no window, by reason; a bin counts under the first that applies.
     dropped_peaks
         Peaks passed over, by reason.
-    digest
+    sha256
         SHA-256 of the content.
     """
 
@@ -56,7 +56,7 @@ class BuildSummary:
     peaks: IntRow
     windows: Mapping[str, int]
     positives: IntRow
-    digest: str
+    sha256: str
     dropped: Mapping[str, int] = field(default_factory=dict)
     dropped_peaks: Mapping[str, int] = field(default_factory=dict)
 
@@ -91,7 +91,7 @@ def summarise(dataset: Dataset) -> BuildSummary:
         peaks=dataset.peaks,
         windows=dict(zip(SPLITS, per_split, strict=True)),
         positives=np.stack([dataset.positives(split) for split in SPLITS], axis=1),
-        digest=dataset.digest,
+        sha256=dataset.sha256,
         dropped=dict(dataset.build.get("dropped_bins", {})),
         dropped_peaks=dict(dataset.build.get("dropped_peaks", {})),
     )

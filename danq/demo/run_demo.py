@@ -15,6 +15,7 @@ import numpy as np
 
 from danq.datasets.build import build_dataset
 from danq.datasets.dataset import Dataset
+from danq.datasets.label_options import LabelOptions
 from danq.demo.demo_report import PARTS, DemoReport
 from danq.demo.variant_effects import compare_effects, score_variants, write_effects
 from danq.evaluation.metrics import average_precision
@@ -146,10 +147,9 @@ def _build(folder: Path, truth: Truth, overwrite: bool) -> Dataset:
         folder / "simulation" / "genome.fa",
         folder / "simulation" / "tracks",
         window=model.window,
-        bin=model.bin,
-        min_overlap=model.min_overlap,
         valid=truth.valid,
         test=truth.test,
+        options=LabelOptions(bin=model.bin, min_overlap=model.min_overlap),
         overwrite=overwrite,
     )
     return Dataset.open(folder / "dataset.h5")

@@ -96,7 +96,7 @@ class PackedGenome:
         return {name: number for number, name in enumerate(self.names)}
 
     @cached_property
-    def digest(self) -> str:
+    def sha256(self) -> str:
         """SHA-256 in hexadecimal over names, lengths, bases and runs."""
         sha = hashlib.sha256("\n".join(self.names).encode())
         for array, dtype in (

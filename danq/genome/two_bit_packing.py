@@ -130,18 +130,16 @@ def read_windows(genome, contig, start, reverse, out):
 
 
 @kernel
-def read_interval(genome, contig, first, target):
+def read_interval(bases, offset, length, n_start, n_end, first, target):
     """Fill ``target`` with the codes of a contig from position ``first`` on.
 
-    Bases outside the contig are 4.
+    The contig starts at byte ``offset`` and has ``length`` bases; outside it, codes are 4.
 
     Returns
     -------
     bool
         Whether the interval extends past an end of the contig.
     """
-    bases, offsets, lengths, n_start, n_end = genome
-    offset, length = offsets[contig], lengths[contig]
     low = min(max(first, 0), length)
     high = min(max(first + target.size, low), length)
     if low < high:

@@ -230,7 +230,7 @@ def write_config(
         "training": {"recipe": settings.recipe_name} | recipe.model_dump(mode="json"),
         "run": run.model_dump(exclude_none=True),
     }
-    write_tables(folder, tables, dataset.digest)
+    write_tables(folder, tables, dataset.sha256)
 
 
 def write_tables(folder: Path, tables: Mapping[str, Any], digest: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from danq.datasets.build import label_genome
 from danq.datasets.dataset import Dataset
+from danq.datasets.label_options import label_arguments
 from danq.errors import InputError
 from danq.output import check_folder, is_leftover, write_errors
 from danq.training.checkpoint import LAST
@@ -54,9 +54,10 @@ def find_windows(folder: Path, given: Mapping[str, Any], *, resume: bool) -> Dat
         When nothing or two things to train on were given, an option is not known or differs from
         that of the data set to resume with, and as `Dataset.open` and `label_genome`.
     """
-    _check_names(given)
     if "file" in given:
+        _check_file_alone(given)
         return Dataset.open(given["file"])
+    arguments = label_arguments(given)
     if "genome" not in given or "tracks" not in given:
         raise InputError(
             "there is nothing to train on",
@@ -65,7 +66,7 @@ def find_windows(folder: Path, given: Mapping[str, Any], *, resume: bool) -> Dat
     if resume and (folder / DATASET).is_file():
         _check_same(folder, given)
         return Dataset.open(folder / DATASET)
-    return label_genome(**given)
+    return label_genome(**arguments)
 
 
 def prepare_run_folder(folder: Path, path: Path | None, *, resume: bool) -> None:
@@ -107,19 +108,11 @@ def _objection(folder: Path) -> str | None:
     return None if ours or all(map(is_leftover, folder.iterdir())) else "holds no run of danq"
 
 
-def _check_names(given: Mapping[str, Any]) -> None:
-    options = inspect.signature(label_genome).parameters
+def _check_file_alone(given: Mapping[str, Any]) -> None:
     for name in given:
-        if name == "file":
-            continue
-        if name not in options:
+        if name != "file":
             raise InputError(
-                f"'{name}' is no option of a data set",
-                remedy=f"There are file, {', '.join(options)}",
-            )
-        if "file" in given:
-            raise InputError(
-                f"a data set file was given, and '{name}', which says how to build one",
+                f"a dataset file was given, but so was '{name}', an option to build a dataset",
                 file=given["file"],
                 remedy="Leave one of the two out",
             )

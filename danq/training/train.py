@@ -333,7 +333,7 @@ def _spec(
         groups=dataset.groups,
         window=dataset.window,
         bin=dataset.bin,
-        data_digest=dataset.digest,
+        data_digest=dataset.sha256,
         training={"recipe": recipe.model_dump(), "seed": seed},
     )
 

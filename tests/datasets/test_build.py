@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from danq.datasets import Dataset, build_dataset, find_tracks, label_genome
+from danq.datasets.label_options import label_arguments
 from danq.errors import InputError
 from danq.genome.fasta import Genome
 
@@ -17,8 +18,8 @@ SPLITS = {"valid": "two", "test": "three"}
 
 
 def build(folder: Path, **changes) -> Dataset:
-    options = {"window": 400, "bin": 200, **SPLITS, **changes}
-    return label_genome(folder / "genome.fa", folder / "tracks", **options)
+    arguments = label_arguments({"window": 400, "bin": 200, **SPLITS, **changes})
+    return label_genome(folder / "genome.fa", folder / "tracks", **arguments)
 
 
 def table(dataset: Dataset) -> dict[tuple[str, int], list[int]]:
@@ -68,7 +69,7 @@ def test_dropped_bins_are_counted(folder: Path):
         skip_contigs=["three"],
         edge="drop",
     )
-    # 'one' has bins 0-5,800: 0 and 5,800 touch a stretch. Windows of 2,000-3,000 cover
+    # 'one' has bins 0-5,800: 0 and 5,800 touch an excluded region. Windows of 2,000-3,000 cover
     # 1,900-3,100, so training bins 1,800 and 3,000 are too near.
     assert dataset.build["dropped_bins"] == {
         "skipped contig": 15,
@@ -84,11 +85,11 @@ def test_dropped_bins_are_counted(folder: Path):
     assert [dataset.indices(split).size for split in ("train", "valid", "test")] == [21, 5, 13]
 
 
-def test_regions_to_leave_out_beyond_a_contig_are_told(folder: Path, caplog):
+def test_excluded_regions_beyond_a_contig_are_reported(folder: Path, caplog):
     beyond = folder / "beyond.bed"
     beyond.write_text("one\t0\t10\none\t5900\t99000\ntwo\t3900\t70000\n")
     build(folder, exclude=beyond)
-    assert f"{beyond}: 2 of 3 regions to leave out reach beyond" in caplog.text
+    assert f"{beyond}: 2 of 3 excluded regions extend past" in caplog.text
     caplog.clear()
     beyond.write_text("one\t0\t10\n")
     build(folder, exclude=beyond)
@@ -112,7 +113,7 @@ def test_negatives_are_dropped_everywhere(folder: Path):
     assert dataset.labels(np.arange(8)).any(axis=1).all()
 
 
-def test_peaks_may_name_contigs_otherwise(folder: Path):
+def test_peak_files_may_use_other_contig_names(folder: Path):
     plain = build(folder)
     track = folder / "tracks" / "alpha.bed"
     track.write_text(track.read_text().replace("one", "chrA").replace("two", "chrB"))
@@ -135,7 +136,7 @@ def test_peaks_on_contigs_the_genome_has_not_are_counted(folder: Path, caplog):
     assert "plasmid" in caplog.text
 
 
-def test_tracks_without_positives_are_told(folder: Path, caplog):
+def test_tracks_without_positives_are_reported(folder: Path, caplog):
     (folder / "tracks" / "empty.bed").write_text("one\t10\t20\n")
     (folder / "tracks" / "zeta.bed").write_text("one\t200\t400\n")
     with caplog.at_level(logging.WARNING, logger="danq"):
@@ -144,27 +145,27 @@ def test_tracks_without_positives_are_told(folder: Path, caplog):
     assert "No positive window in test: zeta." in caplog.text
 
 
-def test_an_open_genome_a_sheet_and_tracks_do_as_well(folder: Path):
+def test_an_open_genome_a_sheet_and_a_list_of_tracks_are_accepted(folder: Path):
     sheet = folder / "tracks.tsv"
     sheet.write_text("name\tpath\tgroup\nfirst\ttracks/alpha.bed\tTF\nlast\ttracks/beta.bed\n")
     with Genome(folder / "genome.fa") as genome:
         from_sheet = label_genome(genome, sheet, window=400, **SPLITS)
         from_tracks = label_genome(genome, find_tracks(sheet), window=400, **SPLITS)
-        assert genome.codes("one", 0, 4).size == 4  # still open: it is the caller's
+        assert genome.codes("one", 0, 4).size == 4  # still open
     assert (from_sheet.tracks, from_sheet.groups) == (("first", "last"), ("TF", ""))
-    assert from_sheet.digest == from_tracks.digest
+    assert from_sheet.sha256 == from_tracks.sha256
     np.testing.assert_array_equal(from_sheet.packed, build(folder).packed)
 
 
 def test_the_build_is_the_same_every_time(folder: Path):
-    assert build(folder, negatives=1.0).digest == build(folder, negatives=1.0).digest
+    assert build(folder, negatives=1.0).sha256 == build(folder, negatives=1.0).sha256
 
 
-def test_build_writes_what_it_says(folder: Path):
+def test_the_file_holds_what_the_summary_reports(folder: Path):
     out = folder / "set.h5"
     summary = build_dataset(out, folder / "genome.fa", folder / "tracks", window=400, **SPLITS)
     dataset = Dataset.open(out)
-    assert summary.digest == dataset.digest == build(folder).digest
+    assert summary.sha256 == dataset.sha256 == build(folder).sha256
     assert summary.windows == {"train": 30, "valid": 17, "test": 15}
     assert summary.positives.tolist() == [[2, 1, 2], [1, 1, 2]]
     assert summary.size == out.stat().st_size
@@ -179,10 +180,10 @@ def test_build_writes_what_it_says(folder: Path):
         ({"window": 100}, "a window of 100 bases is smaller than the bin of 200"),
         ({"stride": 70}, "a stride of 70 bases neither divides"),
         ({"min_overlap": 0}, "a minimum overlap of 0"),
-        ({"negatives": "some"}, "negatives are 'some', not keep, drop or a number"),
-        ({"negatives": 0.0}, "0.0 negatives for each positive bin is not above 0"),
+        ({"negatives": "some"}, "negatives is 'some', not keep, drop or a number"),
+        ({"negatives": 0.0}, "0.0 negatives per positive bin is not above 0"),
         ({"edge": "wrap"}, "edge is 'wrap', not pad or drop"),
-        ({"max_n": 1.5}, "a largest part of unknown bases of 1.5 is outside 0 to 1"),
+        ({"max_n": 1.5}, "max_n is 1.5, not from 0 to 1"),
         ({"valid": "four"}, "the valid split names the contig 'four'"),
         ({"valid": "three"}, r"three:1-3,050 \(valid\) and three:1-3,050 \(test\) overlap"),
         ({"valid": "two:1-150"}, "the valid split is empty; bins dropped:.*near a held-out"),
@@ -211,6 +212,11 @@ def test_a_peak_beyond_its_contig_is_refused_with_its_line(folder: Path, packed:
     with pytest.raises(InputError, match="ends beyond two, which has 4,000 bases") as caught:
         build(folder)
     assert (caught.value.file, caught.value.line) == (str(path), 5)
+
+
+def test_an_unknown_option_is_refused(folder: Path):
+    with pytest.raises(InputError, match="'windows' is not an option of a dataset"):
+        build(folder, windows=500)
 
 
 def test_a_track_on_no_contig_of_the_genome_is_refused(folder: Path):
@@ -281,7 +287,7 @@ def test_no_room_in_the_middle_keeps_the_old_file(folder: Path, monkeypatch, err
 
 def test_an_interrupt_leaves_no_half_file(folder: Path, monkeypatch):
     monkeypatch.setattr(
-        Dataset, "digest", property(lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+        Dataset, "sha256", property(lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
     )
     with pytest.raises(KeyboardInterrupt):
         attempt(folder, folder / "set.h5")

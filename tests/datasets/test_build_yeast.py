@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from danq.datasets import Dataset, build_dataset
+from danq.datasets import Dataset, LabelOptions, build_dataset
 from danq.genome.fasta import read_fasta
 
 RECIPE = Path(__file__).resolve().parents[2] / "data/recipes/yeast"
@@ -35,9 +35,11 @@ def yeast(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Datase
             window=500,
             valid="chrXV",
             test="chrIV",
-            skip_contigs=["chrM"],
-            exclude=folder / BLACKLIST,
-            chrom_map=RECIPE / "chrom_map.tsv",
+            options=LabelOptions(
+                skip_contigs=["chrM"],
+                exclude=folder / BLACKLIST,
+                chrom_map=RECIPE / "chrom_map.tsv",
+            ),
         )
     return Dataset.open(out)
 

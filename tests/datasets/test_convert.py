@@ -61,26 +61,26 @@ def test_a_trio_holds_what_scipy_and_h5py_read(tmp_path: Path, write_trio, compr
     summary = convert_dataset(files, tmp_path / "out.h5", names=tmp_path / "trio/names.txt")
     assert summary.windows == {"train": 32, "valid": 8, "test": 16}
     dataset = Dataset.open(tmp_path / "out.h5")
-    assert (dataset.window, dataset.bin, dataset.loose) == (LENGTH, 200, True)
+    assert (dataset.window, dataset.bin, dataset.standalone) == (LENGTH, 200, True)
     for split, path, rows in zip(SPLITS, files, ROWS, strict=True):
         codes, labels = plain(path, split)
         np.testing.assert_array_equal(opposite(codes[: rows // 2]), codes[rows // 2 :])
         check(dataset, split, codes[: rows // 2], labels[: rows // 2])
         flipped = dataset.codes(dataset.indices(split), reverse=np.ones(rows // 2, bool))
         np.testing.assert_array_equal(flipped, codes[rows // 2 :])
-    assert dataset.digest == read_arrays(files, names=tmp_path / "trio/names.txt").digest
+    assert dataset.sha256 == read_arrays(files, names=tmp_path / "trio/names.txt").sha256
 
 
 @pytest.mark.parametrize("most", [1 << 10, 1 << 26])
 @pytest.mark.parametrize("rows", [5, 16384])
 def test_blocks_and_slabs_change_nothing(trio, tmp_path, monkeypatch, rows: int, most: int):
-    whole = read_arrays(trio).digest
+    whole = read_arrays(trio).sha256
     monkeypatch.setattr(one_hot_arrays, "ROWS", rows)
     monkeypatch.setattr(one_hot_arrays, "SLAB", most)
-    assert read_arrays(trio).digest == whole
+    assert read_arrays(trio).sha256 == whole
 
 
-def loose(rows: int, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def standalone(rows: int, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Codes with unknown stretches, and labels."""
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 4, (rows, length), np.uint8)
@@ -103,7 +103,7 @@ def write(folder: Path, codes: np.ndarray, labels: np.ndarray) -> Path:
 
 
 def test_pairs_anywhere_are_stored_once(tmp_path: Path):
-    codes, labels = loose(60, 41, 0)
+    codes, labels = standalone(60, 41, 0)
     codes[40:50] = codes[:10]  # repeated sequences with other labels
     both, twice = np.concatenate([codes, opposite(codes)]), np.concatenate([labels, labels])
     order = np.random.default_rng(1).permutation(120)
@@ -117,7 +117,7 @@ def test_pairs_anywhere_are_stored_once(tmp_path: Path):
 
 @pytest.mark.parametrize("length", [40, 41, 43])
 def test_without_its_partner_every_row_stays_where_it_was(tmp_path: Path, length: int):
-    codes, labels = loose(60, length, 2)
+    codes, labels = standalone(60, length, 2)
     codes[30:59] = opposite(codes[1:30])
     labels[30:59] = labels[1:30]
     path = write(tmp_path, codes, labels)
@@ -128,7 +128,7 @@ def test_without_its_partner_every_row_stays_where_it_was(tmp_path: Path, length
 
 
 def test_other_labels_make_no_pair(tmp_path: Path):
-    codes, labels = loose(30, 24, 4)
+    codes, labels = standalone(30, 24, 4)
     other = labels.copy()
     other[7, 3] ^= 1
     both = np.concatenate([codes, opposite(codes)])
@@ -140,7 +140,7 @@ def test_other_labels_make_no_pair(tmp_path: Path):
 @pytest.mark.parametrize("order", ["ACGT", "AGCT", "TGCA"])
 @pytest.mark.parametrize("dtype", [np.uint8, bool, np.int64, np.float32, np.float64])
 def test_layouts_orders_and_dtypes(tmp_path: Path, order: str, dtype):
-    codes, labels = loose(21, 30, 5)
+    codes, labels = standalone(21, 30, 5)
     x = hot(codes, order).astype(dtype)
     if x.dtype.kind == "f":
         x[codes[:, None, :].repeat(4, axis=1) == 4] = 0.25
@@ -157,7 +157,7 @@ def test_layouts_orders_and_dtypes(tmp_path: Path, order: str, dtype):
 
 
 def test_channels_last(tmp_path: Path):
-    codes, labels = loose(21, 30, 6)
+    codes, labels = standalone(21, 30, 6)
     np.savez(tmp_path / "a.npz", x=hot(codes).transpose(0, 2, 1), y=labels)
     dataset = read_arrays([tmp_path / "a.npz"] * 3, channels="ACGT", bin=10)
     check(dataset, "test", codes, labels)
@@ -167,12 +167,12 @@ def test_one_file_of_deepseas_names_is_known_by_them(trio, caplog):
     dataset = read_arrays(trio[2:])
     assert len(dataset) == len(dataset.indices("test")) == 16
     assert "No file holds the train split" in caplog.text
-    assert read_arrays(trio[::-1]).digest == read_arrays(trio).digest
+    assert read_arrays(trio[::-1]).sha256 == read_arrays(trio).sha256
 
 
 def test_double_values_big_end_first(tmp_path: Path):
     """A v5 file as a big-endian machine would write it, put together by hand."""
-    codes, labels = loose(6, 9, 7)
+    codes, labels = standalone(6, 9, 7)
 
     def element(kind: int, data: bytes) -> bytes:
         return struct.pack(">II", kind, len(data)) + data + bytes(-len(data) % 8)
@@ -226,7 +226,7 @@ def test_windows_train_and_never_reach_into_others(trio):
     assert pairs == [(row, strand) for row in rows.tolist() for strand in (False, True)]
     codes = np.concatenate([codes for codes, _ in batches.epoch(0)])
     np.testing.assert_array_equal(codes, dataset.codes(plan.order, plan.reverse))
-    with pytest.raises(InputError, match="a largest shift of 3, but the windows are loose"):
+    with pytest.raises(InputError, match="max_shift is 3, but the windows are standalone"):
         Batches(dataset, rows, 10, max_shift=3)
 
 

@@ -52,8 +52,8 @@ def test_save_and_open_keep_everything(dataset: Dataset, tmp_path: Path):
         np.testing.assert_array_equal(getattr(back, name), getattr(dataset, name))
     for name in ("tracks", "groups", "sources", "window", "bin", "stride", "min_overlap", "build"):
         assert getattr(back, name) == getattr(dataset, name)
-    assert back.genome.digest == dataset.genome.digest
-    assert back.digest == dataset.digest == dataclasses.replace(back, path=None).digest
+    assert back.genome.sha256 == dataset.genome.sha256
+    assert back.sha256 == dataset.sha256 == dataclasses.replace(back, path=None).sha256
     np.testing.assert_array_equal(back.codes(np.arange(90)), dataset.codes(np.arange(90)))
     assert list(tmp_path.iterdir()) == [path]
 
@@ -62,7 +62,7 @@ def test_the_file_is_as_its_schema_says(dataset: Dataset, tmp_path: Path):
     dataset.save(tmp_path / "set.h5")
     with h5py.File(tmp_path / "set.h5") as file:
         assert file.attrs["magic"] == "danq-dataset"
-        assert file.attrs["format_version"] == 1
+        assert file.attrs["format_version"] == 2
         names: list[str] = []
         file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
         assert set(names) == {*layout.ARRAYS, *layout.TEXTS}
@@ -78,7 +78,7 @@ def test_the_digest_changes_with_the_content(dataset: Dataset, change: str):
         "window": 501,
         "genome": dataclasses.replace(dataset.genome, bases=dataset.genome.bases ^ 1),
     }[change]
-    assert dataclasses.replace(dataset, **{change: other}).digest != dataset.digest
+    assert dataclasses.replace(dataset, **{change: other}).sha256 != dataset.sha256
 
 
 def test_an_existing_file_is_replaced_only_on_request(dataset: Dataset, tmp_path: Path):
@@ -105,7 +105,7 @@ def test_a_missing_file_is_refused(tmp_path: Path):
 @pytest.mark.parametrize("content", [b"", b"chr1\t0\t200\n", b"\x89HDF"])
 def test_a_file_that_is_not_hdf5_is_refused(tmp_path: Path, content: bytes):
     (tmp_path / "set.h5").write_bytes(content)
-    with pytest.raises(InputError, match=r"set.h5: not an HDF5 file"):
+    with pytest.raises(InputError, match=r"set.h5: is not an HDF5 file"):
         Dataset.open(tmp_path / "set.h5")
 
 
@@ -132,7 +132,10 @@ def test_damaged_labels_are_refused(saved: Path):
     [
         (lambda file: file.attrs.__delitem__("magic"), "without the attribute magic"),
         (lambda file: file.attrs.__setitem__("magic", "cooler"), "without the attribute magic"),
-        (lambda file: file.attrs.__setitem__("format_version", 2), "format version 2, but this"),
+        (
+            lambda file: file.attrs.__setitem__("format_version", 1),
+            "is of format version 1, but this version of danq reads version 2",
+        ),
         (lambda file: file.attrs.__delitem__("window"), "the attribute window is missing"),
         (lambda file: file.__delitem__("labels"), "/labels is missing"),
         (lambda file: file.__delitem__("genome"), "/genome/length is missing"),

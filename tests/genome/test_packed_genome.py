@@ -148,13 +148,13 @@ def test_wrong_contigs_are_refused():
 
 def test_digest_follows_the_content():
     genome = packed()
-    assert genome.digest == packed().digest
-    assert len(genome.digest) == 64
+    assert genome.sha256 == packed().sha256
+    assert len(genome.sha256) == 64
     renamed = dataclasses.replace(genome, names=("1", *genome.names[1:]))
     changed = {**TEXTS, "two": "A" + TEXTS["two"][1:]}
     masked = packed({"a": "AAAA"}), packed({"a": "ANAA"})
-    digests = {genome.digest, renamed.digest, packed(changed).digest}
-    digests |= {one.digest for one in masked}
+    digests = {genome.sha256, renamed.sha256, packed(changed).sha256}
+    digests |= {one.sha256 for one in masked}
     assert len(digests) == 5
 
 

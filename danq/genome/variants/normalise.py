@@ -102,27 +102,27 @@ def normalise(
 
 
 @kernel
-def _base(genome, contig, position):
-    """Code at a position of a contig; the position must be inside."""
-    base = 4 * genome.offsets[contig] + position
-    run = np.searchsorted(genome.n_end, base, side="right")
-    if run < genome.n_start.size and genome.n_start[run] <= base:
+def _base(bases, offset, n_start, n_end, position):
+    """Code at a position inside the contig that starts at byte ``offset``."""
+    base = 4 * offset + position
+    run = np.searchsorted(n_end, base, side="right")
+    if run < n_start.size and n_start[run] <= base:
         return 4
-    return (genome.bases[base // 4] >> (2 * (base % 4))) & 3
+    return (bases[offset + position // 4] >> (2 * (position % 4))) & 3
 
 
 @kernel
-def _agrees(genome, contig, position, codes):
+def _agrees(bases, offset, length, n_start, n_end, position, codes):
     """Whether the genome has these codes at a position."""
-    if position < 0 or position + codes.size > genome.lengths[contig]:
+    if position < 0 or position + codes.size > length:
         return False
-    first = 4 * genome.offsets[contig] + position
     for i in range(codes.size):
-        base = first + i
-        if (genome.bases[base // 4] >> (2 * (base % 4))) & 3 != codes[i]:
+        at = position + i
+        if (bases[offset + at // 4] >> (2 * (at % 4))) & 3 != codes[i]:
             return False
-    run = np.searchsorted(genome.n_end, first, side="right")
-    return run >= genome.n_start.size or genome.n_start[run] >= first + codes.size
+    low = 4 * offset + position
+    run = np.searchsorted(n_end, low, side="right")
+    return run >= n_start.size or n_start[run] >= low + codes.size
 
 
 @kernel
@@ -142,7 +142,7 @@ def _no_acgt(codes):
 
 
 @kernel
-def _shift(genome, contig, start, allele):
+def _shift(bases, offset, n_start, n_end, start, allele):
     """Bases by which an insertion or deletion at ``start`` can move to the left."""
     size = allele.size
     moved = 0
@@ -150,8 +150,8 @@ def _shift(genome, contig, start, allele):
         if moved < size:
             last = allele[size - 1 - moved]
         else:
-            last = _base(genome, contig, start - moved + size - 1)
-        if last != _base(genome, contig, start - moved - 1):
+            last = _base(bases, offset, n_start, n_end, start - moved + size - 1)
+        if last != _base(bases, offset, n_start, n_end, start - moved - 1):
             break
         moved += 1
     return moved
@@ -160,42 +160,46 @@ def _shift(genome, contig, start, allele):
 @kernel
 def _normalise(genome, contig, pos, refs, alts, swap, align, out):
     """Fill ``out``, the arrays of a :class:`Normalised`."""
+    bases, offsets, lengths, n_start, n_end = genome
+    found, swapped, start, skip, ref_size, alt_size, shift = out
+    ref_codes, ref_at = refs
+    alt_codes, alt_at = alts
     for row in range(pos.size):
-        ref = refs.codes[refs.at[row] : refs.at[row + 1]]
-        alt = alts.codes[alts.at[row] : alts.at[row + 1]]
+        ref = ref_codes[ref_at[row] : ref_at[row + 1]]
+        alt = alt_codes[alt_at[row] : alt_at[row + 1]]
         number, at = contig[row], pos[row]
         if _no_acgt(ref) or _no_acgt(alt):
-            out.found[row] = NOT_ACGT
+            found[row] = NOT_ACGT
             continue
         if _same(ref, alt):
-            out.found[row] = SAME
+            found[row] = SAME
             continue
         if number < 0:
-            out.found[row] = UNKNOWN
+            found[row] = UNKNOWN
             continue
-        if at < 0 or at + ref.size > genome.lengths[number]:
-            out.found[row] = BEYOND
+        offset, length = offsets[number], lengths[number]
+        if at < 0 or at + ref.size > length:
+            found[row] = BEYOND
             continue
-        if not _agrees(genome, number, at, ref):
-            if not (swap and _agrees(genome, number, at, alt)):
-                out.found[row] = MISMATCH
+        if not _agrees(bases, offset, length, n_start, n_end, at, ref):
+            if not (swap and _agrees(bases, offset, length, n_start, n_end, at, alt)):
+                found[row] = MISMATCH
                 continue
-            out.swapped[row] = True
+            swapped[row] = True
             ref, alt = alt, ref
-        out.found[row] = OK
+        found[row] = OK
         r, a, first = ref.size, alt.size, 0
         while r > 0 and a > 0 and ref[r - 1] == alt[a - 1]:
             r -= 1
             a -= 1
         while first < r and first < a and ref[first] == alt[first]:
             first += 1
-        start = at + first
+        start[row], skip[row] = at + first, first
+        ref_size[row], alt_size[row] = r - first, a - first
         if align and (r == first) != (a == first):
             allele = ref[first:r] if a == first else alt[first:a]
-            out.shift[row] = _shift(genome, number, start, allele)
-            start -= out.shift[row]
-        out.start[row], out.skip[row] = start, first
-        out.ref_size[row], out.alt_size[row] = r - first, a - first
+            shift[row] = _shift(bases, offset, n_start, n_end, start[row], allele)
+            start[row] -= shift[row]
 
 
 def _plain_normalise(contig: str, pos: int, ref: str, alt: str) -> tuple[int, str, str]:

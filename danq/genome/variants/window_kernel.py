@@ -163,35 +163,38 @@ def compose_windows(
 
 @kernel
 def _compose(genome, alleles, frame, neighbours, out):
-    edits = neighbours.edits
-    for row in range(alleles.contig.size):
-        contig, start = alleles.contig[row], alleles.start[row]
-        ref = alleles.ref.codes[alleles.ref.at[row] : alleles.ref.at[row + 1]]
-        alt = alleles.alt.codes[alleles.alt.at[row] : alleles.alt.at[row + 1]]
+    bases, offsets, lengths, n_start, n_end = genome
+    contigs, starts, refs, alts = alleles
+    edits, haplotypes, phases, own_ends, own = neighbours
+    reference, alternate, padded, applied, left_out = out
+    for row in range(contigs.size):
+        contig, start = contigs[row], starts[row]
+        contig_arrays = bases, offsets[contig], lengths[contig], n_start, n_end
+        ref = refs.codes[refs.at[row] : refs.at[row + 1]]
+        alt = alts.codes[alts.at[row] : alts.at[row + 1]]
         end = start + ref.size
-        haplotype = neighbours.haplotype[row]
         low, high, near = 0, 0, 0
-        if haplotype >= 0:
+        if haplotypes[row] >= 0:
             low, high = edits.first[contig], edits.first[contig + 1]
             near = low + np.searchsorted(edits.start[low:high], start)
             while near < high and edits.start[near] == start and edits.end[near] < end:
                 near += 1
-        view = low, near, high, haplotype, neighbours.phase[row], neighbours.own[row]
+        view = low, near, high, haplotypes[row], phases[row], own[row]
         first = frame.center + (ref.size == 0 or alt.size == 0)
-        span = start, end, max(end, neighbours.own_end[row])
+        span = start, end, max(end, own_ends[row])
         for side in range(2):
             codes = ref if side == 0 else alt
-            target = out.reference[row] if side == 0 else out.alternate[row]
+            target = reference[row] if side == 0 else alternate[row]
             at = first
             if frame.right and side == 1:
                 at = first + ref.size - codes.size
             target[at : at + codes.size] = codes
-            left = _fill_left(target, at, span, genome, contig, edits, view)
-            right = _fill_right(target, at + codes.size, span, genome, contig, edits, view)
-            out.padded[row] |= left[0] or right[0]
+            left = _fill_left(target, at, span, contig_arrays, edits, view)
+            right = _fill_right(target, at + codes.size, span, contig_arrays, edits, view)
+            padded[row] |= left[0] or right[0]
             if side == 1:
-                out.applied[row] = left[1] + right[1]
-                out.left_out[row] = left[2] + right[2]
+                applied[row] = left[1] + right[1]
+                left_out[row] = left[2] + right[2]
 
 
 @kernel
@@ -205,8 +208,9 @@ def _is_carried(edits, edit, haplotype, phase):
 
 
 @kernel
-def _fill_left(target, at, span, genome, contig, edits, view):
+def _fill_left(target, at, span, contig_arrays, edits, view):
     """Write ``target[:at]``, leftwards from the variant."""
+    bases, offset, length, n_start, n_end = contig_arrays
     low, near, _, haplotype, phase, own = view
     boundary = span[0]
     insertion = span[0] if span[0] == span[1] else -1
@@ -231,7 +235,7 @@ def _fill_left(target, at, span, genome, contig, edits, view):
             break
         stop = boundary - at if found < 0 else edits.end[found]
         part = target[at - (boundary - stop) : at]
-        outside |= read_interval(genome, contig, stop, part)
+        outside |= read_interval(bases, offset, length, n_start, n_end, stop, part)
         at -= boundary - stop
         if found >= 0:
             codes = edits.codes[edits.at[found] : edits.at[found + 1]]
@@ -246,8 +250,9 @@ def _fill_left(target, at, span, genome, contig, edits, view):
 
 
 @kernel
-def _fill_right(target, at, span, genome, contig, edits, view):
+def _fill_right(target, at, span, contig_arrays, edits, view):
     """Write ``target[at:]``, rightwards from the variant."""
+    bases, offset, length, n_start, n_end = contig_arrays
     _, near, high, haplotype, phase, own = view
     boundary, free = span[1], span[2]
     insertion = span[0] if span[0] == span[1] else -1
@@ -271,7 +276,7 @@ def _fill_right(target, at, span, genome, contig, edits, view):
             break
         stop = boundary + target.size - at if found < 0 else edits.start[found]
         part = target[at : at + stop - boundary]
-        outside |= read_interval(genome, contig, boundary, part)
+        outside |= read_interval(bases, offset, length, n_start, n_end, boundary, part)
         at += stop - boundary
         if found >= 0:
             codes = edits.codes[edits.at[found] : edits.at[found + 1]]

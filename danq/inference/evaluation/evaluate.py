@@ -208,7 +208,7 @@ def evaluate(
         "model_sha256": model.digest,
         "preset": model.spec.preset,
         "dataset": None if dataset.path is None else str(dataset.path),
-        "dataset_sha256": dataset.digest,
+        "dataset_sha256": dataset.sha256,
         "split": split,
         "windows": len(indices),
         "strand": options.strand,

@@ -81,7 +81,7 @@ def prepare(
     )
     background = None if calibrate is None else _background(calibrate, ensemble, conditions)
     reference = packed(genome)
-    genome_input = Inputs([genome_file(genome) or "the genome in memory"], [reference.digest])
+    genome_input = Inputs([genome_file(genome) or "the genome in memory"], [reference.sha256])
     provenance = (
         Provenance(
             header={

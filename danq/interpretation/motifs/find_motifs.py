@@ -166,7 +166,7 @@ def find_motifs(
         "model": None if model.path is None else str(model.path),
         "model_digest": model.digest,
         "dataset": None if dataset.path is None else str(dataset.path),
-        "dataset_digest": dataset.digest,
+        "dataset_digest": dataset.sha256,
         "split": split,
         "tracks": "any" if tracks is None else ", ".join(tracks),
         "windows": len(indices),

@@ -139,7 +139,7 @@ def test_the_folder_holds_tables_plots_and_provenance(model, dataset, tmp_path: 
     summary = json.loads((out / "summary.json").read_text())
     assert summary["overall"]["aupr_mean"] == report.macro_aupr
     assert summary["tracks_without_positives"] == ["N"]
-    assert summary["dataset_digest"] == dataset.digest
+    assert summary["dataset_digest"] == dataset.sha256
     assert summary["baseline"]["k"] == 5
     curves = pl.read_csv(out / "curves.tsv", separator="\t", comment_prefix="#")
     assert curves.height == 3 * 201

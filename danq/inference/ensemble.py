@@ -110,7 +110,7 @@ class Ensemble:
 
     def provenance(self) -> dict[str, str]:
         """Path and checksum of each member, as text for the header of an output."""
-        texts = [f"{_name(model, n)} sha256:{model.digest}" for n, model in self._numbered()]
+        texts = [f"{_name(model, n)} sha256:{model.sha256}" for n, model in self._numbered()]
         if not self.spread:
             return {"model": texts[0]}
         return {f"model {number}": text for number, text in enumerate(texts, start=1)}
@@ -195,8 +195,8 @@ def _check_distinct(models: Sequence[Model]) -> None:
     """Raise when one model file occurs twice: it would count double in every mean."""
     seen: dict[str, int] = {}
     for number, model in enumerate(models, start=1):
-        earlier = seen.setdefault(model.digest, number)
-        if model.digest and earlier != number:
+        earlier = seen.setdefault(model.sha256, number)
+        if model.sha256 and earlier != number:
             first = _name(models[earlier - 1], earlier)
             raise InputError(
                 f"{_name(model, number)} is the same model as {first}",

@@ -131,7 +131,7 @@ def _about(model: Model) -> str:
         {
             "input": f"codes, uint8 (B, {model.window}): A 0, C 1, G 2, T 3, anything else 4",
             "output": f"probabilities, float32 (B, {len(model.tracks)}), of the strand given",
-            "digest": model.digest,
+            "sha256": model.sha256,
             "model": model.spec.model_dump(mode="json"),
         }
     )

@@ -25,7 +25,7 @@ from danq.provenance import sha256_of
 M = TypeVar("M", bound=nn.Module)
 S = TypeVar("S", bound=BaseModel)
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 HEADER_KEY = "danq"
 RUN_MODEL = "model.safetensors"
 
@@ -46,7 +46,7 @@ class ModelSpec(BaseModel):
     """Input length L in bases."""
     bin: int = Field(gt=0)
     """Width in bases of the middle part of the window that the labels speak of."""
-    data_digest: str = ""
+    data_sha256: str = ""
     """sha256 of the dataset the model was trained on."""
     training: dict[str, Any] = {}
     """Recipe and result of the training."""
@@ -64,7 +64,7 @@ class Model:
         Tracks, window geometry and provenance.
     path
         The file it came from, or None.
-    digest
+    sha256
         SHA-256 of that file, or "".
     options
         How the model runs.
@@ -73,7 +73,7 @@ class Model:
     module: CnnRnn
     spec: ModelSpec
     path: Path | None = None
-    digest: str = ""
+    sha256: str = ""
     options: RunOptions = field(default_factory=RunOptions)
     tracks: tuple[str, ...] = field(init=False)
 
@@ -197,7 +197,7 @@ def read_header(path: str | Path) -> tuple[dict[str, Any], Path]:
         raise InputError(f"damaged model header: {error}", file=file) from error
     if version != FORMAT_VERSION:
         raise InputError(
-            f"model format version {version}, this danq reads {FORMAT_VERSION}",
+            f"model format version {version}, but this danq reads version {FORMAT_VERSION}",
             file=file,
             remedy="Use the danq version that wrote it, or train anew",
         )
@@ -228,9 +228,9 @@ def load_model(path: str | Path, **options: Any) -> Model:
     with torch.device("meta"):
         module = build_module(spec.architecture, len(spec.tracks), spec.window)
     with ThreadPoolExecutor(1) as beside:
-        digest = beside.submit(sha256_of, file)
+        sha256 = beside.submit(sha256_of, file)
         weights = load_weights(module, file)
-    return Model(weights, spec, file, digest.result(), settings)
+    return Model(weights, spec, file, sha256.result(), settings)
 
 
 def load_weights(module: M, file: Path) -> M:

@@ -47,7 +47,7 @@ def summary(model: str | Path | Model, *, every: bool = False) -> str:
         "window": f"{spec.window} bp, labels speak of the middle {spec.bin} bp",
         "tracks": f"{len(spec.tracks)}: {tracks}",
         "written by": spec.created_by,
-        "trained on": spec.data_digest,
+        "trained on": spec.data_sha256,
         **{f"training {name}": value for name, value in spec.training.items()},
     }
     codes = torch.zeros(1, spec.window, dtype=torch.uint8)

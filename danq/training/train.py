@@ -333,7 +333,7 @@ def _spec(
         groups=dataset.groups,
         window=dataset.window,
         bin=dataset.bin,
-        data_digest=dataset.sha256,
+        data_sha256=dataset.sha256,
         training={"recipe": recipe.model_dump(), "seed": seed},
     )
 
@@ -354,5 +354,5 @@ def _provenance(spec: ModelSpec, run: RunSettings, dataset: Dataset) -> Provenan
     name = str(dataset.path or "the dataset")
     return Provenance(
         settings={"danq": __version__, **settings},
-        inputs={"dataset": Inputs((name,), (spec.data_digest,))},
+        inputs={"dataset": Inputs((name,), (spec.data_sha256,))},
     )

@@ -143,7 +143,7 @@ def train(
     some = data.train.rows(slice(ROUND))
     before = mean_loss(work, module, some, where, kind)
     prepare_run_folder(folder, None, resume=resume)
-    tables = {"task": {"name": work.name, "system": chosen.name}, "model": spec.numbers}
+    tables = {"task": {"name": work.name, "system": chosen.name}, "model": spec.hyperparameters}
     tables |= {"training": recipe.model_dump(), "run": run.model_dump(exclude_none=True)}
     if not resuming:
         write_tables(folder, tables, data.digest)
@@ -222,10 +222,10 @@ def _spec(
         created_by=f"danq {__version__}",
         task=task.name,
         system=system.name,
-        numbers={**system.numbers, **numbers},
+        hyperparameters={**system.numbers, **numbers},
         facts=data.facts,
         inputs={n: (str(a.dtype), a.shape[1:]) for n, a in data.train.arrays.items()},
-        data_digest=data.digest,
+        data_sha256=data.digest,
         training={"recipe": recipe.model_dump(), "seed": seed},
     )
 
@@ -238,11 +238,11 @@ def _with_result(spec: VisionSpec, figures: Metrics, progress: Progress) -> Visi
 
 def _provenance(spec: VisionSpec, run: RunSettings, source: str) -> Provenance:
     settings = settings_of(
-        model=spec.numbers,
+        model=spec.hyperparameters,
         training=spec.training["recipe"],
         run=run.model_dump(exclude={"device", "threads"}),
     )
     return Provenance(
         settings={"danq": __version__, "task": spec.task, "system": spec.system, **settings},
-        inputs={"dataset": Inputs((source,), (spec.data_digest,))},
+        inputs={"dataset": Inputs((source,), (spec.data_sha256,))},
     )

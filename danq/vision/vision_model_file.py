@@ -24,13 +24,13 @@ class VisionSpec(BaseModel):
     created_by: str = ""
     task: str
     system: str
-    numbers: dict[str, Any]
-    """Every number that decides the module's shape."""
+    hyperparameters: dict[str, Any]
+    """Hyperparameters of the system, which determine the shape of the module."""
     facts: dict[str, Any]
     """Shapes, classes and vocabularies of the data it was trained on."""
     inputs: dict[str, tuple[str, tuple[int, ...]]] = {}
     """Type and shape of each field of one of its examples."""
-    data_digest: str = ""
+    data_sha256: str = ""
     training: dict[str, Any] = {}
     """Recipe and result of the training."""
 
@@ -53,7 +53,7 @@ def build(spec: VisionSpec) -> nn.Module:
         When the task or the system is not known, or cannot take the numbers.
     """
     # As a file gives it back, so that no builder comes to lean on tuples.
-    numbers, facts = json.loads(json.dumps([spec.numbers, spec.facts]))
+    numbers, facts = json.loads(json.dumps([spec.hyperparameters, spec.facts]))
     system = load_task(spec.task).system(spec.system)
     try:
         return system.build(facts, **numbers)

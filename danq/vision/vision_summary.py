@@ -44,11 +44,11 @@ def summary(model: str | Path | VisionModel) -> str:
         "task": f"{spec.task}: {task.about}",
         "system": f"{spec.system}: {system.configuration}",
         "paper": system.paper,
-        "numbers": spec.numbers,
+        "hyperparameters": spec.hyperparameters,
         **{name: _short(value) for name, value in spec.facts.items()},
         **{f"field {name}": f"{kind} {list(shape)}" for name, (kind, shape) in spec.inputs.items()},
         "written by": spec.created_by,
-        "trained on": spec.data_digest,
+        "trained on": spec.data_sha256,
         **{f"training {name}": value for name, value in spec.training.items()},
     }
     return "\n".join([*fact_lines(facts), "", *_layers(model.module, task, spec)])

@@ -40,7 +40,7 @@ class Toy:
     window: int = WINDOW
     bin: int = BIN
     path: Path | None = None
-    digest: str = ""
+    sha256: str = ""
     options: RunOptions = field(default_factory=lambda: RunOptions("cpu", "fp32"))
 
     def with_options(self, **changes) -> Toy:

@@ -98,7 +98,7 @@ def test_a_model_file_is_taken(tmp_path):
     save_model(tmp_path / "model.safetensors", model.module, model.spec)
     done = export.export_model(tmp_path, tmp_path / "m.onnx", to="onnx")
     said = onnx.load(str(done.path)).metadata_props[0].value
-    assert len(json.loads(said)["digest"]) == 64
+    assert len(json.loads(said)["sha256"]) == 64
 
 
 @pytest.mark.parametrize("form", FILES)

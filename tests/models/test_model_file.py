@@ -27,8 +27,8 @@ def test_round_trip(model, tmp_path):
     assert loaded.spec == model.spec
     assert loaded.tracks == ("Reb1", "Abf1")
     assert loaded.window == 200
-    assert len(loaded.digest) == 64
-    assert load_model(tmp_path).digest == loaded.digest
+    assert len(loaded.sha256) == 64
+    assert load_model(tmp_path).sha256 == loaded.sha256
     assert [p.name for p in tmp_path.iterdir()] == ["model.safetensors"]
 
 
@@ -64,12 +64,16 @@ def test_other_files(model, tmp_path):
         read_spec(path)
 
 
-def test_other_version(model, tmp_path):
+@pytest.mark.parametrize("version", [1, 99])
+def test_files_of_another_format_version_are_refused(version, model, tmp_path):
     path = tmp_path / "model.safetensors"
-    header = json.loads(model.spec.model_dump_json()) | {"format_version": 99}
+    header = json.loads(model.spec.model_dump_json()) | {"format_version": version}
+    if version == 1:
+        header["data_sha256"] = header.pop("data_sha256")
     safetensors.torch.save_file(model.module.state_dict(), path, {"danq": json.dumps(header)})
-    with pytest.raises(InputError, match=f"version 99, this danq reads {FORMAT_VERSION}"):
+    with pytest.raises(InputError, match=f"version {version}, but this danq reads version 2"):
         load_model(path)
+    assert FORMAT_VERSION == 2
 
 
 def test_weights_of_another_shape(model, tmp_path):

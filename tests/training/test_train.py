@@ -53,7 +53,7 @@ def test_learns_a_planted_motif_and_no_noise(planted_set, tmp_path, caplog):
     assert (tmp_path / "run" / "seeds.meme").read_text().startswith("MEME version")
     assert (tmp_path / "run" / "evaluation").is_dir()
     assert "test split: mean AUPR 0." in caplog.text
-    assert model.spec.data_digest == planted_set.sha256
+    assert model.spec.data_sha256 == planted_set.sha256
 
 
 @pytest.mark.parametrize(

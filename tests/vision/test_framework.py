@@ -49,7 +49,7 @@ def test_every_system_trains_and_keeps_its_loss_through_the_model_file(name, tmp
         assert loss.isfinite()
         assert any(p.grad is not None and p.grad.any() for p in module.parameters())
         spec = VisionSpec(
-            task=name, system=system.name, numbers=dict(system.numbers), facts=data.facts
+            task=name, system=system.name, hyperparameters=dict(system.numbers), facts=data.facts
         )
         save_model(tmp_path / "model.safetensors", module, spec)
         loaded = load_vision_model(tmp_path)
@@ -193,7 +193,7 @@ def test_own_data_round_trip(tmp_path):
     write_data(tmp_path / "own", small)
     choices = {"device": "cpu", "threads": 1, "quiet": True, "recipe_changes": {"epochs": 1}}
     result = train("direction", out=tmp_path / "run", data=tmp_path / "own", **choices)
-    assert load_vision_model(result.folder).spec.data_digest == small.digest
+    assert load_vision_model(result.folder).spec.data_sha256 == small.digest
     (tmp_path / "own" / "valid" / "label.npy").unlink()
     with pytest.raises(InputError, match=r"valid/label\.npy: cannot be read"):
         train("direction", out=tmp_path / "run2", data=tmp_path / "own", **choices)

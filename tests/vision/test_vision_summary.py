@@ -38,7 +38,7 @@ def test_a_model_file_says_task_blocks_shapes_and_parameters(task, shape, tmp_pa
 def test_a_file_without_its_fields_shows_layers_without_shapes(tmp_path):
     facts = load_task("direction").make(0, Sizes(2, 2, 2)).facts
     numbers = {"channels": [4], "features": 6, "hidden": 0, "pooling": "mean"}
-    spec = VisionSpec(task="direction", system="frame-mean", numbers=numbers, facts=facts)
+    spec = VisionSpec(task="direction", system="frame-mean", hyperparameters=numbers, facts=facts)
     text = summary(VisionModel(build(spec).eval(), spec, tmp_path))
     assert "encoder: FrameEncoder" in text
     assert "[2, " not in text

@@ -205,7 +205,7 @@ def evaluate(
     provenance = {
         "created_by": f"danq {__version__}",
         "model": None if model.path is None else str(model.path),
-        "model_sha256": model.digest,
+        "model_sha256": model.sha256,
         "preset": model.spec.preset,
         "dataset": None if dataset.path is None else str(dataset.path),
         "dataset_sha256": dataset.sha256,

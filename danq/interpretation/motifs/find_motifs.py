@@ -164,9 +164,9 @@ def find_motifs(
     about = {
         "created_by": f"danq {__version__}",
         "model": None if model.path is None else str(model.path),
-        "model_digest": model.digest,
+        "model_sha256": model.sha256,
         "dataset": None if dataset.path is None else str(dataset.path),
-        "dataset_digest": dataset.sha256,
+        "dataset_sha256": dataset.sha256,
         "split": split,
         "tracks": "any" if tracks is None else ", ".join(tracks),
         "windows": len(indices),
@@ -218,7 +218,7 @@ def _fill(folder: Path, report: MotifReport) -> None:
         (folder / "logos" / f"{name}.png").write_bytes(image)
     page = motif_page(report.matched.table, logos, report.provenance, report.describe())
     (folder / "motifs.html").write_text(page, encoding="utf-8")
-    text = json.dumps({"format": FORMAT, "format_version": 1, **report.summary()}, indent=2)
+    text = json.dumps({"format": FORMAT, "format_version": 2, **report.summary()}, indent=2)
     (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
 
 

@@ -70,7 +70,7 @@ def dataset(sequences: dict[str, str]) -> Dataset:
 def model(toy):
     made = toy(path=Path("model.safetensors"))
     spec = SimpleNamespace(**vars(made.spec), preset="toy")
-    return SimpleNamespace(module=made.module, spec=spec, path=made.path, digest=made.digest)
+    return SimpleNamespace(module=made.module, spec=spec, path=made.path, sha256=made.sha256)
 
 
 def with_spec(model: SimpleNamespace, **changes: object) -> SimpleNamespace:
@@ -139,7 +139,7 @@ def test_the_folder_holds_tables_plots_and_provenance(model, dataset, tmp_path: 
     summary = json.loads((out / "summary.json").read_text())
     assert summary["overall"]["aupr_mean"] == report.macro_aupr
     assert summary["tracks_without_positives"] == ["N"]
-    assert summary["dataset_digest"] == dataset.sha256
+    assert summary["dataset_sha256"] == dataset.sha256
     assert summary["baseline"]["k"] == 5
     curves = pl.read_csv(out / "curves.tsv", separator="\t", comment_prefix="#")
     assert curves.height == 3 * 201
@@ -254,7 +254,7 @@ def test_the_module_comes_back_as_it_was(model, dataset):
 def test_the_cost_of_bf16_is_that_of_both_runs(dataset, small_model, tmp_path: Path):
     made = small_model(TRACKS, WINDOW)
     network = SimpleNamespace(
-        module=made.module, spec=made.spec.model_copy(update={"bin": BIN}), path=None, digest="d"
+        module=made.module, spec=made.spec.model_copy(update={"bin": BIN}), path=None, sha256="d"
     )
     rows = np.flatnonzero(dataset.split == 2)
     labels = dataset.labels(rows)[:, :2]

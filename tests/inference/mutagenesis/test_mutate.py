@@ -326,7 +326,7 @@ def test_pairs_are_changed_at_once(model, sequences, genome, tmp_path, where):
 def test_provenance(genome, tmp_path, model):
     from dataclasses import replace
 
-    named = replace(model, path=tmp_path / "m.safetensors", digest="ab12")
+    named = replace(model, path=tmp_path / "m.safetensors", sha256="ab12")
     write_mutations(named, Regions("chrI:5-9", genome), tmp_path / "a.tsv", pairs="6-8", **EXACT)
     head = [line for line in (tmp_path / "a.tsv").read_text().splitlines() if line[0] == "#"]
     assert f"# danq: {danq.__version__}" in head

@@ -142,7 +142,7 @@ def test_bed_to_bigwig_is_sorted_and_named_as_the_genome(toy, genome, tmp_path, 
 
 
 def test_provenance(toy, genome, tmp_path):
-    model = toy(path=tmp_path / "m.safetensors", digest="ab12")
+    model = toy(path=tmp_path / "m.safetensors", sha256="ab12")
     write_predictions(model, Tiles(genome, 50, "chrI"), tmp_path / "a.tsv")
     head = [line for line in (tmp_path / "a.tsv").read_text().splitlines() if line[0] == "#"]
     assert f"# model: {tmp_path}/m.safetensors sha256:ab12" in head

@@ -1,4 +1,4 @@
-"""Dropout whose mask is a function of a seed and a place, so that nothing of it is kept."""
+"""Dropout masks as a function of a random seed and of positions; no mask is stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from danq._jit import inlined_kernel, parallel_kernel
 from danq.core._bfloat16 import load, stored
 
 _SHIFT = np.uint32(16)
-_TURN = np.uint32(15)
+_SECOND_SHIFT = np.uint32(15)
 _FIRST = np.uint32(0x21F0AAAD)
 _SECOND = np.uint32(0x735A2D97)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -17,24 +17,26 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 @inlined_kernel
 def _mixed(x):
-    """A permutation of the 32-bit numbers in which each bit of x flips each bit about half the
-    time (two rounds of xor-shift and multiply, constants found by search: Wellons, 2018)."""
-    # numba widens whole numbers as it goes; 32 bits keep the loop in the vector unit.
+    """Permute the 32-bit integers; each bit of x flips each bit of the result half the time.
+
+    Two times xor-shift and multiply; Wellons (2018) found the constants by search.
+    """
+    # numba widens integers; casts back to 32 bits keep the loop in vector registers.
     x = np.uint32(np.uint32(x ^ (x >> _SHIFT)) * _FIRST)
-    x = np.uint32(np.uint32(x ^ (x >> _TURN)) * _SECOND)
-    return np.uint32(x ^ (x >> _TURN))
+    x = np.uint32(np.uint32(x ^ (x >> _SECOND_SHIFT)) * _SECOND)
+    return np.uint32(x ^ (x >> _SECOND_SHIFT))
 
 
 @parallel_kernel
-def drop(x, out, seed, threshold, scale):
-    """Fill ``out`` with ``x`` (N, M), times ``scale`` where a number drawn for the place is at
-    least ``threshold`` (of 2**32), and 0 elsewhere.
+def drop(x, out, row_index, seed, threshold, scale):
+    """Fill ``out`` with ``x`` (N, M) times ``scale``, or with 0.
 
-    Each row draws from its own two keys, which come from ``seed`` and the row's number.
+    Each value has a random number below 2**32; the value is set to 0 where that number is below
+    ``threshold``. The numbers of row n are derived from ``seed``, ``row_index[n]`` and the column.
     """
     rows, columns = x.shape
     for n in numba.prange(rows):
-        key = np.uint64(seed) + np.uint64(n + 1) * _GOLDEN
+        key = np.uint64(seed) + np.uint64(row_index[n] + 1) * _GOLDEN
         low = _mixed(np.uint32(key) ^ _mixed(np.uint32(key >> np.uint64(32))))
         high = _mixed(np.uint32(low + _FIRST))
         for m in range(columns):

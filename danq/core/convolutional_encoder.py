@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from danq.core.dropout import TorchDropout
 from danq.core.freezing import Freezable
 
 _CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -58,7 +59,7 @@ class ConvStage(nn.Module):
         self.width, self.pool, self.padding = (_each(n, dims) for n in (width, pool, padding))
         self.conv = _CONV[dims](in_channels, channels, self.width, padding=self.padding)
         self.norm = _NORM[dims](channels) if norm else nn.Identity()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = TorchDropout(dropout)
         self.out_features = channels
 
     def size(self, length: int, dim: int = 0) -> int:

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from danq.core.block_interface import features_of
+from danq.core.dropout import TorchDropout
 from danq.core.masks import zero_padding
 
 
@@ -24,7 +25,7 @@ class Mlp(nn.Sequential):
         for size in hidden:
             layers += [nn.Linear(features, size), nn.ReLU()]
             if dropout:
-                layers.append(nn.Dropout(dropout))
+                layers.append(TorchDropout(dropout))
             features = size
         super().__init__(*layers)
         self.out_features = features

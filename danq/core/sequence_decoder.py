@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from danq.core.attention import AttentionPool
+from danq.core.dropout import TorchDropout
 from danq.core.pooling import Mean
 
 
@@ -95,7 +96,7 @@ class SequenceDecoder(nn.Module):
         self.cell = nn.LSTMCell(embedding + context, hidden)
         # As in the code of Vinyals et al.: the memory has to last beyond the first symbols.
         nn.init.ones_(self.cell.bias_ih[hidden : 2 * hidden])
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = TorchDropout(dropout)
         self.output = nn.Linear(hidden + context, vocabulary)
         self.out_features = vocabulary
 

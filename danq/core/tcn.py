@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from danq.core.dropout import TorchDropout
 from danq.core.masks import zero_padding
 
 
@@ -64,7 +65,7 @@ class TcnBlock(nn.Module):
                 nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
         weight_norm(self.first)
         weight_norm(self.second)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = TorchDropout(dropout)
         self.out_features = channels
 
     def forward(

@@ -15,6 +15,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
+from danq.core.dropout import share_of_batch
 from danq.errors import DanqError
 from danq.provenance import Provenance
 from danq.training.checkpoint import LAST, Progress, load_checkpoint, save_checkpoint
@@ -156,8 +157,10 @@ class Fit(Generic[M]):
         with closing(self.batches.epoch(progress.epoch, start_batch=progress.batch)) as stream:
             for batch in self._timed(stream):
                 # The last batch may be too small to give every process a share.
-                share = slice(rank, None, world) if len(batch[0]) >= world else slice(None)
-                self._pending.append(self._step(*(part[share] for part in batch)))
+                size = len(batch[0])
+                share = slice(rank, None, world) if size >= world else slice(None)
+                with share_of_batch(range(size)[share], size):
+                    self._pending.append(self._step(*(part[share] for part in batch)))
                 progress.step += 1
                 progress.batch += 1
                 now = time.perf_counter()
@@ -190,9 +193,9 @@ class Fit(Generic[M]):
 
     def _step(self, *batch: np.ndarray | Tensor) -> Tensor:
         progress, recipe, device = self.progress, self.recipe, self.fabric.device
-        # Dropout is a function of seed and step alone, so a resumed run repeats it. (The hash of
-        # numbers, unlike that of text, is the same in every process.)
-        torch.manual_seed(hash((self.seed, progress.step, self.fabric.global_rank)) & (2**63 - 1))
+        # Dropout depends on seed and step alone: a resumed run repeats it, and all processes draw
+        # from one random seed. (The hash of integers is the same in every process.)
+        torch.manual_seed(hash((self.seed, progress.step, 0)) & (2**63 - 1))
         rate = learning_rate(recipe, progress.step, self.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["share"]

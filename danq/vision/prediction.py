@@ -52,5 +52,5 @@ def predict(
     where = resolve_device(device)
     kind = resolve_precision(precision, where)
     place = None if out is None else Path(out)
-    with evaluating(loaded.module, where), torch.inference_mode(), autocast(where, kind):
-        return task.tell(loaded.module, examples, facts, where, place)
+    with evaluating(loaded.module, where) as ready, torch.inference_mode(), autocast(where, kind):
+        return task.tell(ready, examples, facts, where, place)

@@ -31,21 +31,21 @@ class TaskProblem:
     def validate(self, module: nn.Module, device: torch.device, precision: str) -> Metrics:
         """The task's figures of the validation split."""
         kind = resolve_precision(precision, device)
-        with evaluating(module, device), torch.inference_mode(), autocast(device, kind):
-            return self.task.validation(module, self.data.valid, device)
+        with evaluating(module, device) as ready, torch.inference_mode(), autocast(device, kind):
+            return self.task.validation(ready, self.data.valid, device)
 
 
 def measure(
     task: Task, module: nn.Module, examples: Examples, device: torch.device, precision: Precision
 ) -> Metrics:
     """A task's figures of a module on examples."""
-    with evaluating(module, device), torch.inference_mode(), autocast(device, precision):
-        return task.figures(module, examples, device)
+    with evaluating(module, device) as ready, torch.inference_mode(), autocast(device, precision):
+        return task.figures(ready, examples, device)
 
 
 def mean_loss(
     task: Task, module: nn.Module, examples: Examples, device: torch.device, precision: Precision
 ) -> float:
     """A task's loss of a module on examples."""
-    with evaluating(module, device), torch.inference_mode(), autocast(device, precision):
-        return task.mean_loss(module, examples, device)
+    with evaluating(module, device) as ready, torch.inference_mode(), autocast(device, precision):
+        return task.mean_loss(ready, examples, device)

@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 
 from danq.core import OneHotConv, Recurrent
-from danq.core.dropout import Dropout
+from danq.core.dropout import Dropout, TorchDropout, share_of_batch
 
 
 def mask(rows: int, columns: int, p: float, seed: int = 0) -> np.ndarray:
@@ -93,3 +93,51 @@ def test_layers_that_cannot_be_differentiated_twice_say_so():
         first = torch.autograd.grad((layer(x) ** 2).sum(), parameters, create_graph=True)
         with pytest.raises(RuntimeError, match="once_differentiable"):
             torch.stack([one.sum() for one in first]).sum().backward()
+
+
+def by_share(layer, x: torch.Tensor, world: int) -> torch.Tensor:
+    """Outputs for a batch whose examples are computed in shares, one after the other."""
+    out = torch.empty_like(x)
+    for rank in range(world):
+        torch.manual_seed(5)
+        with share_of_batch(range(len(x))[rank::world], len(x)):
+            out[rank::world] = layer(x[rank::world])
+    return out
+
+
+@pytest.mark.parametrize("kind", [Dropout, TorchDropout])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_shares_of_a_batch_have_its_masks(kind, dtype, world):
+    x = torch.ones(11, 3, 130, dtype=dtype)
+    for layout in (x, x.transpose(1, 2)):
+        torch.manual_seed(5)
+        whole = kind(0.5)(layout)
+        assert torch.equal(by_share(kind(0.5), layout, world), whole)
+
+
+@pytest.mark.parametrize("kind", [Dropout, TorchDropout])
+def test_examples_of_several_rows(kind):
+    frames = torch.ones(6, 4, 50)
+
+    def layer(x: torch.Tensor) -> torch.Tensor:
+        return kind(0.5)(x.flatten(0, 1)).view_as(x)
+
+    torch.manual_seed(5)
+    whole = layer(frames)
+    assert torch.equal(by_share(layer, frames, 2), whole)
+
+
+@pytest.mark.parametrize("kind", [Dropout, TorchDropout])
+def test_rows_that_are_no_multiple_of_the_examples(kind):
+    with share_of_batch(range(1, 8, 2), 8):
+        assert set(kind(0.5)(torch.ones(5, 70)).unique().tolist()) == {0.0, 2.0}
+
+
+def test_the_gradient_of_a_share_has_the_mask_of_its_outputs():
+    x = torch.randn(4, 30).requires_grad_()
+    with share_of_batch(range(1, 8, 2), 8):
+        y = Dropout(0.5)(x)
+    y.sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad, torch.where(y != 0, 2.0, 0.0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -25,20 +27,31 @@ BATCH_SIZE = 512
 
 @contextmanager
 def evaluating(module: nn.Module, device: torch.device) -> Iterator[nn.Module]:
-    """The module on a device in evaluation mode, given back as it was."""
-    training = module.training
-    home = next(iter(module.parameters()), torch.empty(0)).device
-    module.eval().to(device)
+    """A module on a device, in evaluation mode.
+
+    Yields
+    ------
+    nn.Module
+        The module itself where it is on the device. It gets back its training modes at the end.
+        Otherwise a copy; then nothing of the module changes.
+    """
+    device = torch.empty(0, device=device).device  # with its index
+    tensors = itertools.chain(module.parameters(), module.buffers())
+    if any(tensor.device != device for tensor in tensors):
+        module = copy.deepcopy(module).to(device)
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
     try:
         with kept_memory():
             yield module
     finally:
-        module.train(training).to(home)
+        for part, training in modes:
+            part.training = training
 
 
 @contextmanager
 def _narrowed(module: nn.Module, precision: Precision) -> Iterator[None]:
-    """In bf16, dense weights in bfloat16, which autocast would convert at every batch."""
+    """In bf16, convert dense weights to bfloat16 once; autocast would do so for every batch."""
     layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
     weights = [layer.weight for layer in layers]
     try:
@@ -87,13 +100,13 @@ def predict_blocks(
     device, precision = options.torch_device, options.resolved_precision
     if options.threads is not None:
         set_threads(options.threads)
-    with evaluating(module, device), _narrowed(module, precision):
+    with evaluating(module, device) as ready, _narrowed(ready, precision):
         for codes in blocks:
             # Not around the yield: the consumer of the stream may need gradients.
             with torch.inference_mode(), autocast(device, precision):
-                out = _probabilities(module, codes, device)
+                out = _probabilities(ready, codes, device)
                 if options.strand == "both":
-                    out = (out + _probabilities(module, reverse_complement(codes), device)) / 2
+                    out = (out + _probabilities(ready, reverse_complement(codes), device)) / 2
             yield out.cpu().numpy()
 
 

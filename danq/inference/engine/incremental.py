@@ -32,7 +32,7 @@ from danq.core import (
     OneHotConv,
     Recurrent,
 )
-from danq.device import autocast, set_threads, side_by_side
+from danq.device import Precision, autocast, set_threads, side_by_side
 from danq.inference.engine.forward import BATCH_SIZE
 from danq.inference.engine.packed_matrix import Packed
 from danq.inference.engine.recurrent_scan import (
@@ -89,7 +89,8 @@ class Incremental:
         options: RunOptions | None = None,
     ) -> None:
         options = options or RunOptions()
-        self.device, self.precision = options.torch_device, options.resolved_precision
+        self.device = options.torch_device
+        self.precision: Precision = options.resolved_precision
         self.tolerance = options.tolerance
         if options.threads is not None:
             set_threads(options.threads)

@@ -9,6 +9,7 @@ import numpy as np
 from torch import nn
 
 from danq.core import Classes, CnnRnn, ColumnEncoder, Last, Mlp, Recurrent, conv_encoder
+from danq.core.dropout import TorchDropout
 from danq.training.problem import Metrics
 from danq.vision.blocks import image_cnn
 from danq.vision.deep_forest import DeepForest
@@ -20,7 +21,7 @@ def picture_model(facts: Mapping[str, Any], channels: Sequence[int], features: i
     """Image CNN -> classes."""
     body = image_cnn(facts["shape"], channels, features)
     dense = Mlp(features, (), dropout=0.3)
-    return nn.Sequential(body, nn.Dropout(0.3), Classes(dense, len(facts["classes"])))
+    return nn.Sequential(body, TorchDropout(0.3), Classes(dense, len(facts["classes"])))
 
 
 def column_model(facts: Mapping[str, Any], channels: Sequence[int], hidden: int) -> nn.Module:

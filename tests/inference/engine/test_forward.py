@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from danq.errors import InputError
 from danq.genome.nucleotide_codes import reverse_complement
-from danq.inference.engine.forward import predict_blocks, predict_codes
+from danq.inference.engine.forward import evaluating, predict_blocks, predict_codes
 from danq.models import RunOptions, build
 
 FP32 = RunOptions("cpu", "fp32")
@@ -49,15 +50,32 @@ def test_batch_size_changes_nothing_beyond_rounding(module, codes):
         np.testing.assert_allclose(run(module, codes, batch_size=size), whole, atol=1e-6)
 
 
-def test_module_is_given_back_as_it_was(module, codes):
+def test_training_modes_are_restored_one_by_one(module, codes):
     module.train()
+    module.encoder.eval()
+    before = [part.training for part in module.modules()]
+    assert len(set(before)) == 2
     run(module, codes)
-    assert module.training
+    assert [part.training for part in module.modules()] == before
     stream = predict_blocks(module, iter([codes]), FP32)
     next(stream)
+    assert not any(part.training for part in module.modules())
     stream.close()
-    assert module.training
+    assert [part.training for part in module.modules()] == before
     module.eval()
+
+
+def test_a_module_on_other_devices_stays_there():
+    module = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3).to("meta"))
+    before = dict(module.named_parameters()) | dict(module.named_buffers())
+    devices = {name: tensor.device for name, tensor in before.items()}
+    with evaluating(module, torch.device("meta")) as ready:
+        assert {tensor.device.type for tensor in ready.state_dict().values()} == {"meta"}
+        assert not ready.training
+    after = dict(module.named_parameters()) | dict(module.named_buffers())
+    assert all(after[name] is tensor for name, tensor in before.items())
+    assert {name: tensor.device for name, tensor in after.items()} == devices
+    assert module.training
 
 
 def test_no_windows(module):

@@ -1,0 +1,95 @@
+"""Dropout masks do not depend on the number of processes; two of them are emulated in one."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+
+from danq.core import Mlp, Recurrent
+from danq.core.dropout import Dropout
+from danq.provenance import Provenance
+from danq.training.fit import Fit
+from danq.training.recipe import Recipe
+from danq.training.run_log import Journal
+
+BATCHES = (10, 7, 1)
+"""Examples of each batch; the last one gives only one of two processes a share."""
+
+
+class OneOfSeveral(Fabric):
+    """The fabric of one process of several, without the others."""
+
+    def __init__(self, rank: int, world: int) -> None:
+        super().__init__(accelerator="cpu", devices=1)
+        self.rank, self.world = rank, world
+
+    @property
+    def global_rank(self) -> int:
+        return self.rank
+
+    @property
+    def world_size(self) -> int:
+        return self.world
+
+
+class Examples:
+    """Batches of random steps, and the mean output as the loss."""
+
+    def __len__(self) -> int:
+        return len(BATCHES)
+
+    def epoch(self, epoch: int, start_batch: int = 0):
+        generator = torch.Generator().manual_seed(1)
+        yield from ((torch.randn(size, 4, 6, generator=generator),) for size in BATCHES)
+
+    def batches(self, seed: int, device: torch.device) -> Examples:
+        return self
+
+    def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
+        return module(*batch).mean()
+
+
+def outputs(tmp_path, rank: int, world: int) -> list[Tensor]:
+    """Outputs of one process in every step, with weights that hardly change."""
+    torch.manual_seed(0)
+    last = Mlp(20, (8,), dropout=0.5)
+    module = nn.Sequential(Dropout(0.4), Recurrent(6, 5, bidirectional=False), nn.Flatten(), last)
+    recipe = Recipe(epochs=1, batch_size=10, lr=1e-12)
+    fit = Fit(
+        module,
+        Examples(),  # type: ignore[arg-type]
+        recipe,
+        tmp_path,
+        OneOfSeveral(rank, world),
+        precision="fp32",
+        seed=3,
+        provenance=Provenance(),
+    )
+    found: list[Tensor] = []
+    module.register_forward_hook(lambda _, __, out: found.append(out.detach()))
+    with Journal(tmp_path, active=False) as journal:
+        fit._epoch(journal)
+    return found
+
+
+def test_two_processes_draw_the_masks_of_one(tmp_path):
+    alone = outputs(tmp_path, 0, 1)
+    shares = [outputs(tmp_path, rank, 2) for rank in range(2)]
+    for size, whole, one, two in zip(BATCHES, alone, *shares, strict=True):
+        assert (whole == 0).any()
+        if size == 1:
+            one, two = one[:1], two[:0]
+        together = torch.empty(size, 8)
+        together[::2], together[1::2] = one, two
+        torch.testing.assert_close(together, whole)
+    for left, right in itertools.combinations(shares[0], 2):
+        assert not torch.equal(left[:1], right[:1])
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_the_last_batch_of_one_example_goes_to_every_process(tmp_path, rank):
+    torch.testing.assert_close(outputs(tmp_path, rank, 2)[2], outputs(tmp_path, 0, 1)[2])

@@ -23,7 +23,9 @@ TRACKS = 64
 
 
 def build_arguments(folder: Path, config: Path = CONFIG) -> dict[str, Any]:
-    """Flat arguments of `danq.build_dataset` (`label_arguments`) for ``yeast.h5`` in a folder; writes the track sheet.
+    """Table of arguments to build ``yeast.h5`` in a folder, for `label_arguments`.
+
+    Writes the track sheet.
 
     The data set holds the tracks with the most positive 200-bp bins.
     """

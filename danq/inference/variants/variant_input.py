@@ -227,7 +227,7 @@ class VariantInput:
     def records(self) -> int | None:
         """Number of records, for a progress bar; None where only a full read would give it.
 
-        For a large file this is an estimate: see `danq.genome.variants.count_records.count_records`.
+        For a large file this is an estimate (`danq.genome.variants.count_records`).
         """
         if not self.variants.is_file:
             return len(self.variants.source)  # type: ignore[arg-type]

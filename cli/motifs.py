@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,14 +19,14 @@ from . import options
 )
 @click.argument("model", type=click.Path(exists=True, path_type=Path))
 @click.argument("data", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@options.out(metavar="DIR", help="Folder for motifs, tables, logos and the page.")
+@options.out(metavar="DIR", help="Output directory: MEME file, tables, logos and a web page.")
 @click.option(
     "--rule",
     type=click.Choice(["argmax", "half-max"]),
     default="argmax",
     show_default=True,
-    help="Sites that make a motif: where a filter fires most in each sequence (DanQ), or "
-    "wherever it fires above half of its maximum (Basset).",
+    help="Sites of a filter. argmax: the subsequence with the maximum activation in each sequence "
+    "(DanQ). half-max: every subsequence above half of the filter's maximum activation (Basset).",
 )
 @click.option(
     "--database",
@@ -40,21 +41,21 @@ from . import options
     type=click.Choice(["train", "valid", "test"]),
     default="test",
     show_default=True,
-    help="Windows to read.",
+    help="Split whose windows are used.",
 )
 @options.track(
-    help="Read windows that are positive for this track; may be repeated.  [default: any track]"
+    help="Use the windows that are positive for this track; may be repeated.  [default: any track]"
 )
 @click.option(
     "--q-value",
-    "q_limit",
+    "max_q",
     type=click.FloatRange(0, 1, min_open=True),
     default=0.01,
     show_default=True,
     metavar="Q",
-    help="False discovery rate up to which a match is called.",
+    help="Maximum q-value of a match.",
 )
-@options.strand(help="both reads each window and its reverse complement.")
+@options.strand(help="both: use each window and its reverse complement.")
 @options.batch_size()
 @options.threads()
 @options.overwrite()
@@ -62,38 +63,21 @@ def motifs(
     model: Path,
     data: Path,
     out: Path,
-    rule: str,
-    databases: tuple[Path, ...],
-    split: str,
-    tracks: tuple[str, ...] | None,
-    q_limit: float,
-    strand: str,
-    batch_size: int,
-    threads: int | None,
     overwrite: bool,
+    **given: Any,
 ) -> None:
-    """Turn the filters of a model into motifs, and name what they resemble.
+    """Extract motifs from first-layer filters and match them with known motifs.
 
-    MODEL is a model file or a run folder, DATA.h5 a data set of the same window and tracks; its
-    positive windows are read. Writes a MEME file, tables, logos, and motifs.html, a page whose
-    table sorts by a click. Known motifs are matched by Tomtom (q-values over each file given).
+    MODEL is a model file or a run directory. DATA.h5 is a dataset with the same window length and
+    tracks; its positive windows are used. Writes a MEME file, tables, logos, and motifs.html, a
+    page with a sortable table. Known motifs are matched by Tomtom, with one q-value correction
+    over all files.
     """
-    from danq.device import set_threads
-    from danq.interpretation import find_motifs
+    from danq.interpretation import check_motif_folder, find_motifs, write_motifs
 
-    set_threads(threads)
-    report = find_motifs(
-        model,
-        data,
-        out=out,
-        rule=rule,  # type: ignore[arg-type]
-        databases=databases,
-        split=split,
-        tracks=tracks,
-        strand=strand,  # type: ignore[arg-type]
-        q_limit=q_limit,
-        batch_size=batch_size,
-        overwrite=overwrite,
-    )
+    check_motif_folder(out, overwrite)
+    (loaded,) = options.load_models([model], given)
+    report = find_motifs(loaded, data, **given)
+    write_motifs(report, out, overwrite=overwrite)
     click.echo(report.describe())
-    click.echo(f"written to {report.folder}; open motifs.html in a browser")
+    click.echo(f"written to {out}; open motifs.html in a browser")

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from danq.inference import write_variant_scores as write_variant_scores
     from danq.interpretation import classify_variants as classify_variants
     from danq.interpretation import find_motifs as find_motifs
+    from danq.interpretation import write_motifs as write_motifs
     from danq.interpretation import write_variant_classes as write_variant_classes
     from danq.models import Model as Model
     from danq.models import load_model as load
@@ -83,6 +84,7 @@ __getattr__, __dir__ = lazy_names(
         "train": "danq.training:train",
         "write_background": "danq.inference:write_background",
         "write_evaluation": "danq.inference:write_evaluation",
+        "write_motifs": "danq.interpretation:write_motifs",
         "write_mutations": "danq.inference:write_mutations",
         "write_predictions": "danq.inference:write_predictions",
         "write_variant_classes": "danq.interpretation:write_variant_classes",
@@ -120,6 +122,7 @@ __all__ = [
     "train",
     "write_background",
     "write_evaluation",
+    "write_motifs",
     "write_mutations",
     "write_predictions",
     "write_variant_classes",

@@ -22,7 +22,8 @@ from danq.genome.motif_files import read_motifs
 from danq.genome.motif_matrix import IUPAC, LETTERS, Motif
 from danq.interpretation import MotifReport, find_motifs
 from danq.interpretation.motifs.filter_sites import RULES
-from danq.interpretation.motifs.motif_recovery import recovery
+from danq.interpretation.motifs.motif_recovery import motif_recovery
+from danq.models import load_model
 from danq.simulation.ground_truth import read_truth
 
 COLLECTION = SHARED_DATA / "motifs-human/jaspar_2024_consensus.meme.gz"
@@ -70,7 +71,7 @@ def demo_table(folder: Path, report: MotifReport) -> pl.DataFrame:
     """Recovery of the demo's planted motifs, and whether each has an effect on a track."""
     truth = read_truth(folder / "simulation")
     effective = {name for rule in truth.model.rules for name in rule.motifs}
-    table = recovery(report.sites, truth.model.motifs, background=human_motifs())
+    table = motif_recovery(report.sites, truth.model.motifs, background=human_motifs())
     return table.with_columns(pl.col("motif").is_in(sorted(effective)).alias("has_effect"))
 
 
@@ -88,7 +89,9 @@ def main() -> None:
     pl.Config.set_tbl_width_chars(140).set_tbl_cols(-1)
     for rule in RULES:
         if args.command == "demo":
-            report = find_motifs(args.folder / "run", args.folder / "dataset.h5", rule=rule)
+            report = find_motifs(
+                load_model(args.folder / "run"), args.folder / "dataset.h5", rule=rule
+            )
             table = demo_table(args.folder, report)
             effective = table.filter("has_effect")
             summary = (
@@ -96,12 +99,12 @@ def main() -> None:
                 f"track, {table['found'].sum()} of all {table.height} planted motifs"
             )
         else:
-            report = find_motifs(args.model, args.data, rule=rule)
+            report = find_motifs(load_model(args.model), args.data, rule=rule)
             known = [consensus_motif(*item) for item in YEAST_FACTORS.items()]
-            table = recovery(report.sites, known, background=human_motifs())
+            table = motif_recovery(report.sites, known, background=human_motifs())
             summary = f"{table['found'].sum()} of {table.height} known motifs"
-        shown = table.drop("p").with_columns(
-            pl.col("e", "q").map_elements("{:.1e}".format, pl.String)
+        shown = table.drop("p_value").with_columns(
+            pl.col("e_value", "q_value").map_elements("{:.1e}".format, pl.String)
         )
         print(f"\n{rule}: {summary} at q <= 0.01", shown, sep="\n")
 

@@ -1,4 +1,4 @@
-"""Windows with a planted motif, and a model that was told of it."""
+"""Windows with a planted motif, and a model whose filters detect it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MOTIF = np.array([2, 0, 3, 0, 0, 2, 1, 3], np.uint8)  # GATAAGCT
 
 @pytest.fixture(scope="session")
 def planted_set() -> Dataset:
-    """Random contig; track "planted" is positive where GATAAGCT stands in the bin.
+    """Random contig; track "planted" is positive where the bin contains GATAAGCT.
 
-    Track "noise" has labels by chance. Every third window is of the test split.
+    Track "noise" has random labels. Every third window belongs to the test split.
     """
     rng = np.random.default_rng(0)
     bins, size = 600, 60
@@ -46,14 +46,14 @@ def planted_set() -> Dataset:
 
 
 @pytest.fixture
-def told_model() -> Model:
-    """Filter 0 knows the motif, filter 1 its reverse complement; filter 2 never fires."""
-    numbers = Architecture(filters=3, width=12, pool=5, hidden=3, dense=(4,))
-    model = untrained("test", numbers, ("planted", "noise"), 100, 60)
+def motif_model() -> Model:
+    """Filter 0 detects the motif, filter 1 its reverse complement; filter 2 is never active."""
+    architecture = Architecture(filters=3, width=12, pool=5, hidden=3, dense=(4,))
+    model = untrained("test", architecture, ("planted", "noise"), 100, 60)
     layer = first_layer(model.module)
     with torch.no_grad():
         layer.weight.zero_()
-        for number, word in enumerate((MOTIF, 3 - MOTIF[::-1])):
-            layer.weight[number, torch.from_numpy(word.copy()).long(), torch.arange(2, 10)] = 1.0
+        for index, sequence in enumerate((MOTIF, 3 - MOTIF[::-1])):
+            layer.weight[index, torch.from_numpy(sequence.copy()).long(), torch.arange(2, 10)] = 1.0
         layer.bias.copy_(torch.tensor([-7.0, -7.0, -1.0]))
     return model

@@ -47,10 +47,10 @@ def folder(tmp_path, monkeypatch):
 REGION = ["--region", "chrI:11-35", "--genome", "g.fa"]
 
 
-def test_a_command_writes_what_the_library_says(folder, capsys):
+def test_the_command_writes_what_the_library_returns(folder, capsys):
     words = ["mutate", "m.safetensors", "two.fa", "--out", "a.tsv", "--precision", "fp32"]
     assert run(words) == 0
-    assert "a.tsv: 105 changes of 2 sequences" in capsys.readouterr().out
+    assert "a.tsv: 105 substitutions in 2 sequences" in capsys.readouterr().out
     table = pl.read_csv("a.tsv", separator="\t", comment_prefix="#")
     assert table.columns == ["name", "pos", "ref", "alt", "Reb1", "Abf1", "Rap1", "Cbf1"]
     effects = danq.mutate("m.safetensors", TEXT[:20], precision="fp32")
@@ -61,14 +61,14 @@ def test_a_command_writes_what_the_library_says(folder, capsys):
         np.testing.assert_allclose(values, ours, rtol=0, atol=4e-6)
 
 
-def test_options_go_through(folder):
+def test_options_reach_the_library(folder):
     given = [*REGION, "--track", "Rap1", "--effect", "probability", "--strand", "forward"]
     given += ["--pairs", "15-16", "--batch-size", "1k", "--threads", "1", "--tolerance", "0"]
     words = ["mutate", "m.safetensors", "n.safetensors", *given, "--out", "a.tsv"]
     assert run(words) == 0
     head = (folder / "a.tsv").read_text().partition("chrom\t")[0]
-    for told in ("strand: forward", "tolerance: 0", "pairs: 15-16", "change in probability"):
-        assert told in head
+    for text in ("strand: forward", "tolerance: 0", "pairs: 15-16", "change in probability"):
+        assert text in head
     table = pl.read_csv("a.tsv", separator="\t", comment_prefix="#")
     assert table.columns == ["chrom", "pos", "ref", "alt", "Rap1", "Rap1_sd"]
     assert table.height == 3 * 25 + 9
@@ -83,7 +83,7 @@ def test_bed_rows(folder):
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.svg", "a.pdf"])
-def test_a_picture(folder, capsys, name):
+def test_a_plot(folder, capsys, name):
     words = ["mutate", "m.safetensors", *REGION, "--out", "a.h5", "--plot", name]
     assert run([*words, "--track", "Abf1", "--track", "Cbf1"]) == 0
     assert name in capsys.readouterr().out
@@ -91,7 +91,7 @@ def test_a_picture(folder, capsys, name):
     assert run([*words, "--overwrite"]) == 0
 
 
-def test_tracks_are_written_and_drawn_in_the_order_named(folder, monkeypatch):
+def test_tracks_are_written_and_plotted_in_the_requested_order(folder, monkeypatch):
     from danq.interpretation import mutagenesis_plot as mutagenesis
 
     drawn = []
@@ -115,15 +115,15 @@ def test_tracks_are_written_and_drawn_in_the_order_named(folder, monkeypatch):
     assert drawn == [("Cbf1", "Reb1"), largest, largest]
 
 
-def test_a_picture_of_a_region_longer_than_the_window(folder):
+def test_a_plot_of_a_region_longer_than_the_window(folder):
     words = ["mutate", "m.safetensors", "--region", "chrI", "--genome", "g.fa"]
     assert run([*words, "--out", "a.tsv", "--plot", "a.png"]) == 0
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
-        (["m.safetensors"], "Give a model, and then"),
+        (["m.safetensors"], "Give a model, then a FASTA"),
         (["m.safetensors", "two.fa", "--region", "chrI:1-5", "--genome", "g.fa"], "two.fa"),
         (["m.safetensors", "--region", "chrI:1-5"], "without its genome"),
         (["m.safetensors", "missing.fa"], "missing.fa"),
@@ -137,10 +137,10 @@ def test_a_picture_of_a_region_longer_than_the_window(folder):
         (["m.safetensors", "two.fa", "--plot", "a.png"], "shows one sequence, and there are 2"),
     ],
 )
-def test_what_is_refused(folder, capsys, words, told):
+def test_invalid_arguments_are_refused(folder, capsys, words, message):
     assert run(["mutate", *words, "--out", "a.tsv"]) == 2
     shown = capsys.readouterr().err
-    assert told in shown
+    assert message in shown
     assert "Traceback" not in shown
     assert not (folder / "a.tsv").exists()
     assert not (folder / "a.png").exists()

@@ -1,1 +1,1 @@
-"""Motifs that a model's first layer has learned: found, compared, drawn."""
+"""Motifs of the filters of a model's first layer."""

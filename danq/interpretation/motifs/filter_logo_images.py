@@ -1,4 +1,4 @@
-"""Logos of filters, each over the known motif that it resembles most."""
+"""PNG images of the logos of filters, each above the known motif that matches best."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from danq.interpretation.motifs.information_content import core, letter_heights
 from danq.interpretation.sequence_logo import draw_logo
 
 _WIDTH, _HEIGHT, _DPI = 3.4, 0.75, 80
-_MUTED = "#777777"
+_GREY = "#777777"
 
 Pair = tuple[Motif, tuple[Motif, int] | None]
-"""All taps of a filter; the known motif on the strand that matches, and the position of the
-filter's core at which it begins, or None."""
+"""Motif of a filter, and its best match or None, as in
+`danq.interpretation.motifs.motif_table.MotifTable.best`."""
 
 
 def logo_pngs(pairs: Iterable[Pair]) -> Iterator[bytes]:
-    """Draw each filter's logo in bits as PNG, and below it the known motif as it lies."""
-    # Axes cost more than what is drawn on them, so all logos of one kind share theirs.
-    kept = {rows: _figure(rows) for rows in (1, 2)}
+    """Draw the logo of each filter in bits, and below it the aligned known motif, as PNG."""
+    # Creating axes takes longer than drawing a logo, so all logos share two figures.
+    figures = {rows: _figure(rows) for rows in (1, 2)}
     for motif, match in pairs:
-        shown = [(motif, 0)]
+        logos = [(motif, 0)]
         if match is not None:
-            shown.append((match[0], core(motif.probabilities).start + match[1]))
-        figure, panels = kept[len(shown)]
-        low = min(start for _, start in shown)
-        high = max(start + one.width for one, start in shown)
-        for axes, (logo, start) in zip(panels, shown, strict=True):
+            logos.append((match[0], core(motif.probabilities).start + match[1]))
+        figure, panels = figures[len(logos)]
+        low = min(start for _, start in logos)
+        high = max(start + logo.width for logo, start in logos)
+        for axes, (logo, start) in zip(panels, logos, strict=True):
             for patch in list(axes.patches):
                 patch.remove()
             draw_logo(axes, letter_heights(logo.probabilities), start=start)
@@ -44,11 +44,11 @@ def logo_pngs(pairs: Iterable[Pair]) -> Iterator[bytes]:
 def _figure(rows: int) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(_WIDTH, _HEIGHT * rows))
     panels = []
-    for number in reversed(range(rows)):
-        axes = figure.add_axes((0.05, (number + 0.08) / rows, 0.94, 0.84 / rows))
+    for row in reversed(range(rows)):
+        axes = figure.add_axes((0.05, (row + 0.08) / rows, 0.94, 0.84 / rows))
         axes.set(yticks=(0, 2), xticks=())
         axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color(_MUTED)
-        axes.tick_params(labelsize=6, colors=_MUTED, length=2)
+        axes.spines[["left", "bottom"]].set_color(_GREY)
+        axes.tick_params(labelsize=6, colors=_GREY, length=2)
         panels.append(axes)
     return figure, panels

@@ -1,10 +1,10 @@
-"""Filters of the first layer as motifs: what they see where they fire."""
+"""Sites of the first layer's filters: the subsequences that activate each filter."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numba
 import numpy as np
@@ -25,28 +25,29 @@ if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset
 
 Rule = Literal["argmax", "half-max"]
-RULES: tuple[Rule, ...] = ("argmax", "half-max")
+RULES: tuple[Rule, ...] = get_args(Rule)
 BATCH_SIZE = 512
 
 
 @dataclass(frozen=True, eq=False)
 class FilterSites:
-    """Bases at the sites of each filter.
+    """Counts of bases at the sites of each filter.
 
     Attributes
     ----------
     counts
-        ``(F, W, 4)`` sites that have A, C, G, T at each tap; unknown bases count for none.
+        ``(F, W, 4)`` number of sites with A, C, G and T at each filter position. Unknown bases
+        are not counted.
     sites
-        ``(F,)`` sites of each filter.
+        ``(F,)`` number of sites of each filter.
     maximum
-        ``(F,)`` largest activation before ReLU over all sequences, -inf where there is none.
+        ``(F,)`` maximum activation before the ReLU over all sequences; -inf without sequences.
     active
-        ``(F,)`` sequences in which the filter fires: its activation is above 0 somewhere.
+        ``(F,)`` number of sequences with an activation above 0.
     sequences
-        Sequences read; both strands of a window are two.
+        Number of sequences. A window and its reverse complement are two sequences.
     rule
-        Which sites were taken.
+        Rule that selected the sites.
     """
 
     counts: Int64[np.ndarray, "F W 4"]
@@ -56,59 +57,53 @@ class FilterSites:
     sequences: int
     rule: Rule
 
-    def motif(self, number: int) -> Motif:
+    def motif(self, index: int) -> Motif:
         """Base frequencies at the sites of one filter, named ``filter_NNN``.
 
-        Each tap is divided by the known bases seen at it; one that saw none is 1/4 each.
+        A filter position with unknown bases only gets a frequency of 1/4 for each base.
         """
-        counts = self.counts[number]
+        counts = self.counts[index]
         totals = counts.sum(axis=1, keepdims=True)
         rows = np.where(totals > 0, counts / np.maximum(totals, 1), 0.25)
-        return Motif(self.name(number), rows, int(self.sites[number]))
+        width = len(str(len(self.sites) - 1))
+        return Motif(f"filter_{index:0{width}d}", rows, int(self.sites[index]))
 
-    def name(self, number: int) -> str:
-        """Name of a filter: its 0-based number, as wide as the largest."""
-        return f"filter_{number:0{len(str(len(self.sites) - 1))}d}"
-
-    def motifs(self, least_sites: int = 1) -> list[Motif]:
-        """Motifs of all filters that have so many sites, in their order."""
-        wanted = np.flatnonzero(self.sites >= max(1, least_sites))
-        return [self.motif(int(number)) for number in wanted]
+    def motifs(self) -> list[Motif]:
+        """Motifs of all filters that have sites."""
+        return [self.motif(int(index)) for index in np.flatnonzero(self.sites)]
 
 
-def filter_sites(
+def find_filter_sites(
     layer: OneHotConv,
-    blocks: Sequence[CodeBatch] | BlockSource,
+    batches: Sequence[CodeBatch] | WindowBatches,
     *,
     rule: Rule = "argmax",
 ) -> FilterSites:
-    """Collect the sites of every filter in a stream of sequences.
+    """Collect the sites of every filter in a set of sequences.
 
     Parameters
     ----------
     layer
-        The motif filters; read on the CPU, in float32.
-    blocks
-        Batches ``(B, L)`` of codes. The rule "half-max" goes over them twice.
+        The first layer of a model. It is applied on the CPU in float32.
+    batches
+        Batches ``(B, L)`` of codes. The rule ``"half-max"`` reads them twice.
     rule
-        ``"argmax"``: the place of each sequence where the filter's activation is largest (the
-        leftmost of equals), if it is above 0, as the authors of DanQ did. ``"half-max"``:
-        every place where the activation is above half of the filter's largest over all
-        sequences, as the authors of Basset did.
+        ``"argmax"``: the subsequence with the maximum activation in each sequence (the leftmost of
+        equals), if that is above 0, as in DanQ. ``"half-max"``: every subsequence with an
+        activation above half of the filter's maximum over all sequences, as in Basset.
 
     Raises
     ------
     InputError
-        When the rule is neither, or a sequence is shorter than a filter.
+        When the rule does not exist or a sequence is shorter than a filter.
 
     Notes
     -----
     Quang & Xie, Nucleic Acids Research 44:e107 (2016); Kelley, Snoek & Rinn, Genome Research
-    26:990 (2016). Activations are those before the max-pool. A filter that fires nowhere has no
-    sites.
+    26:990 (2016). Activations are those before max-pooling.
     """
     if rule not in RULES:
-        raise InputError(f"there is no rule '{rule}'", remedy=f"Choose {' or '.join(RULES)}")
+        raise InputError(f"the rule is '{rule}'", remedy=f"Choose {' or '.join(RULES)}")
     weight, bias = _numpy(layer.weight), _numpy(layer.bias)
     filters, _, width = weight.shape
     table = pair_table(weight, bias, layer.unknown)
@@ -116,40 +111,43 @@ def filter_sites(
     sites, active = np.zeros(filters, np.int64), np.zeros(filters, np.int64)
     maximum = np.full(filters, -np.inf, np.float32)
     sequences = 0
-    for codes in _checked(blocks, width):
+    for codes in _checked(batches, width):
         value = np.empty((len(codes), filters), np.float32)
         position = np.empty(value.shape, np.int32)
-        kernels.best_positions(pair_codes(codes), table, width, value, position)
+        kernels.best_sites(pair_codes(codes), table, width, value, position)
         maximum = np.maximum(maximum, value.max(axis=0))
         active += (value > 0).sum(axis=0)
         sequences += len(codes)
         if rule == "argmax":
-            kernels.add_best(codes, value, position, counts, sites)
+            kernels.count_best_sites(codes, value, position, counts, sites)
     if rule == "half-max":
-        floor = np.where(maximum > 0, maximum / 2, np.inf).astype(np.float32)
+        threshold = np.where(maximum > 0, maximum / 2, np.inf).astype(np.float32)
         shares = numba.get_num_threads()
-        some = np.zeros((shares, *counts.shape), np.int64), np.zeros((shares, filters), np.int64)
-        for codes in _checked(blocks, width):
-            kernels.add_above(codes, pair_codes(codes), table, floor, *some)
-        counts, sites = some[0].sum(axis=0), some[1].sum(axis=0)
+        counts_by_share = np.zeros((shares, *counts.shape), np.int64)
+        sites_by_share = np.zeros((shares, filters), np.int64)
+        for codes in _checked(batches, width):
+            kernels.count_sites_above(
+                codes, pair_codes(codes), table, threshold, counts_by_share, sites_by_share
+            )
+        counts, sites = counts_by_share.sum(axis=0), sites_by_share.sum(axis=0)
     return FilterSites(counts[..., :4], sites, maximum, active, sequences, rule)
 
 
 @dataclass(frozen=True)
-class BlockSource:
-    """Batches of a dataset's windows that can be gone over more than once.
+class WindowBatches:
+    """Batches of windows of a dataset. They can be iterated several times.
 
     Attributes
     ----------
     dataset
-        The windows.
+        The dataset.
     indices
-        ``(N,)`` numbers of those to read.
+        ``(N,)`` indices of the windows.
     strand
-        ``"both"`` gives each batch and then its reverse complement, as the test set of DanQ's
-        authors holds both; ``"forward"`` the windows as they are.
+        ``"both"`` yields each batch and then its reverse complement, as in the test set of DanQ.
+        ``"forward"`` yields the windows as they are.
     batch_size
-        Windows in a batch.
+        Number of windows in a batch.
     """
 
     dataset: Dataset
@@ -165,8 +163,8 @@ class BlockSource:
                 yield reverse_complement(codes)
 
 
-def choose_windows(dataset: Dataset, split: str, tracks: Sequence[str] | None = None) -> IntRow:
-    """Windows of a split that are positive for a track.
+def positive_windows(dataset: Dataset, split: str, tracks: Sequence[str] | None = None) -> IntRow:
+    """Indices of the windows of a split that are positive for at least one track.
 
     Parameters
     ----------
@@ -175,27 +173,27 @@ def choose_windows(dataset: Dataset, split: str, tracks: Sequence[str] | None = 
     split
         ``"train"``, ``"valid"`` or ``"test"``.
     tracks
-        Names; a window counts that is positive for any of them. None for all tracks.
+        Names of the tracks. None uses all tracks.
 
     Raises
     ------
     InputError
-        When there is no such split or track, or no window is positive.
+        When the split or a track does not exist, or no window is positive.
     """
-    chosen = list(range(len(dataset.tracks)))
+    columns = list(range(len(dataset.tracks)))
     if tracks is not None:
-        chosen = list(
+        columns = list(
             select_tracks(
                 tracks,
                 dataset.tracks,
                 owner="the dataset",
-                listing="its summary",
+                listing="the summary of the dataset",
                 file=dataset.path,
             )
         )
     indices = dataset.indices(split)
     parts = np.array_split(indices, max(1, len(indices) // 65536))
-    positive = np.concatenate([dataset.labels(part)[:, chosen].any(axis=1) for part in parts])
+    positive = np.concatenate([dataset.labels(part)[:, columns].any(axis=1) for part in parts])
     if not positive.any():
         which = ", ".join(tracks) if tracks else "any track"
         raise InputError(
@@ -210,11 +208,11 @@ def _numpy(parameter: Tensor) -> np.ndarray:
     return np.ascontiguousarray(parameter.detach().float().cpu().numpy())
 
 
-def _checked(blocks: Iterable[CodeBatch], width: int) -> Iterator[CodeBatch]:
-    for codes in blocks:
+def _checked(batches: Iterable[CodeBatch], width: int) -> Iterator[CodeBatch]:
+    for codes in batches:
         if codes.ndim != 2 or codes.shape[1] < width:
             raise InputError(
-                f"sequences of shape {codes.shape} are shorter than filters of {width}"
+                f"sequences of shape {codes.shape} are shorter than filters of width {width}"
             )
         if len(codes):
             yield np.ascontiguousarray(codes, np.uint8)

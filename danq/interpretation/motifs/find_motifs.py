@@ -1,167 +1,159 @@
-"""The motifs of a model's filters: extracted, compared, drawn and written."""
+"""Find the motifs of the filters of a model's first layer, and the known motifs that match them."""
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from danq._version import __version__
+from danq.device import set_threads
 from danq.errors import InputError
-from danq.genome.motif_files import read_motifs, write_meme
+from danq.genome.motif_files import read_motifs
 from danq.inference.evaluation.matching import open_matching
-from danq.inference.writers.tsv import write_table
 from danq.interpretation.motifs.filter_sites import (
     BATCH_SIZE,
-    BlockSource,
     FilterSites,
     Rule,
-    choose_windows,
-    filter_sites,
+    WindowBatches,
+    find_filter_sites,
+    positive_windows,
 )
-from danq.interpretation.motifs.motif_table import CLOSE, Q_LIMIT, Known, Matched, motif_table
-from danq.models.run_options import Strand
-from danq.output import check_folder, replacing_folder
+from danq.interpretation.motifs.motif_table import (
+    MAX_Q,
+    MIN_CORRELATION,
+    KnownMotifs,
+    MotifTable,
+    motif_table,
+)
+from danq.typing import Location
 
 if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset
     from danq.models import Model
 
-FORMAT = "danq-motifs"
-FILES = frozenset(
-    {"filters.meme", "filters.tsv", "matches.tsv", "motifs.html", "summary.json", "logos"}
-)
-"""What the folder holds."""
+MAX_E = 0.01
+"""E-value below which the summary counts a match as strong."""
 
 log = logging.getLogger("danq")
 
 
 @dataclass(frozen=True, eq=False)
 class MotifReport:
-    """Motifs of a model's filters.
+    """Result of `find_motifs`.
 
     Attributes
     ----------
     sites
-        What each filter sees where it fires.
-    matched
-        The table of filters, and their matches.
+        Sites of each filter.
+    table
+        Motifs of the filters and their matches.
     provenance
-        Model, dataset and settings, as they go into ``summary.json``.
-    folder
-        Where it was written, or None.
+        Model, dataset and settings, as in ``summary.json``.
     """
 
     sites: FilterSites = field(repr=False)
-    matched: Matched = field(repr=False)
+    table: MotifTable = field(repr=False)
     provenance: dict[str, Any]
-    folder: Path | None = None
 
     def summary(self) -> dict[str, Any]:
-        """Figures, ready for JSON."""
-        table = self.matched.table
+        """Provenance and counts of filters and matches, as in ``summary.json``."""
+        filters = self.table.filters
         return {
             **self.provenance,
             "filters": len(self.sites.sites),
-            "filters_with_sites": table.height,
-            "filters_matched": int(table["match"].is_not_null().sum()),
-            "filters_matched_by_e": int((table["e"] < 0.01).sum()),
-            "filters_matched_closely": int((table["correlation"] >= CLOSE).sum()),
-            "motifs_matched": int(table["match"].n_unique() - bool(table["match"].null_count())),
-            "median_bits": table["bits"].median(),
+            "filters_with_sites": filters.height,
+            "filters_matched": int(filters["best_match"].is_not_null().sum()),
+            "filters_matched_by_e_value": int((filters["e_value"] < MAX_E).sum()),
+            "filters_correlated": int((filters["correlation"] >= MIN_CORRELATION).sum()),
+            "motifs_matched": filters["best_match"].drop_nulls().n_unique(),
+            "median_information_content": filters["information_content"].median(),
         }
 
     def describe(self) -> str:
-        """A few lines for a person to read."""
-        figures = self.summary()
+        """The summary as text."""
+        summary = self.summary()
+        matched, correlated = summary["filters_matched"], summary["filters_correlated"]
         lines = [
-            f"{figures['filters_with_sites']:,} of {figures['filters']:,} filters fire in "
-            f"{figures['sequences']:,} sequences; their motifs hold "
-            f"{figures['median_bits'] or 0:.1f} bits in the median"
+            f"{summary['filters_with_sites']:,} of {summary['filters']:,} filters have sites in "
+            f"{summary['sequences']:,} sequences; median information content "
+            f"{summary['median_information_content'] or 0:.1f} bits"
         ]
-        if figures["known_motifs"]:
+        if summary["known_motifs"]:
             lines.append(
-                f"filters that resemble a known motif (q <= {figures['q_limit']:g}): "
-                f"{figures['filters_matched']:,}, with E < 0.01: "
-                f"{figures['filters_matched_by_e']:,}; motifs that they resemble most: "
-                f"{figures['motifs_matched']:,} of {figures['known_motifs']:,}"
+                f"filters that match a known motif (q <= {summary['max_q']:g}): {matched:,} "
+                f"({summary['filters_matched_by_e_value']:,} with E < {MAX_E:g}); known motifs "
+                f"that are the best match of a filter: {summary['motifs_matched']:,} of "
+                f"{summary['known_motifs']:,}"
             )
-        if figures["filters_matched_closely"] < figures["filters_matched"]:
+        if correlated < matched:
             lines.append(
-                f"of these filters {figures['filters_matched_closely']:,} correlate with their "
-                f"motif by {CLOSE:g} or more; the others may be vague motifs that match by chance"
+                f"best matches with a correlation of {MIN_CORRELATION:g} or more: {correlated:,} "
+                f"of {matched:,}; the others may be spurious, because motifs of low information "
+                "match many others"
             )
         return "\n".join(lines)
 
 
 def find_motifs(
-    model: Model | str | Path,
-    dataset: Dataset | str | Path,
+    model: Model,
+    dataset: Dataset | Location,
     *,
-    out: str | Path | None = None,
     rule: Rule = "argmax",
-    databases: Sequence[str | Path] = (),
+    databases: Sequence[Location] = (),
     split: str = "test",
     tracks: Sequence[str] | None = None,
-    strand: Strand = "both",
-    q_limit: float = Q_LIMIT,
-    batch_size: int = BATCH_SIZE,
-    overwrite: bool = False,
+    max_q: float = MAX_Q,
 ) -> MotifReport:
-    """Turn the filters of a model's first layer into motifs, and name what they resemble.
+    """Derive a motif from the sites of each first-layer filter, and match it with known motifs.
+
+    The windows of ``split`` that are positive for at least one of ``tracks`` are used. With
+    ``strand="both"`` in the options of the model, their reverse complements are used as well.
 
     Parameters
     ----------
     model
-        A model, or the path of a model file or run folder.
+        A loaded model. Its options ``strand``, ``batch_size`` and ``threads`` apply; filters are
+        always applied on the CPU in float32.
     dataset
-        A dataset of the model's window, bin and tracks, or the path of its file.
-    out
-        Folder to write: ``filters.meme``, ``filters.tsv``, ``matches.tsv``, ``motifs.html`` (one
-        page that needs no other file), ``summary.json`` and ``logos/``. Nothing where None.
+        A dataset with the window, bin and tracks of the model, or its file.
     rule
-        Which sites make a motif, see `danq.interpretation.motifs.filter_sites.filter_sites`.
+        Rule that selects the sites, see
+        `danq.interpretation.motifs.filter_sites.find_filter_sites`.
     databases
-        Files of known motifs (MEME or JASPAR) to compare with.
-    split, tracks
-        The windows of the split that are positive for one of the tracks are read; None for any.
-    strand
-        ``"both"`` reads each window and its reverse complement, ``"forward"`` as it is.
-    q_limit
-        Largest q-value of a match.
-    batch_size
-        Windows at a time.
-    overwrite
-        Replace what an earlier call wrote at ``out``.
+        Files of known motifs (MEME or JASPAR).
+    split
+        ``"train"``, ``"valid"`` or ``"test"``.
+    tracks
+        Names of tracks. None uses all tracks.
+    max_q
+        Maximum q-value of a match.
 
     Raises
     ------
     InputError
-        When the dataset is not the model's, the split has no positive window, a file of motifs
-        cannot be read, ``rule`` or ``q_limit`` is none, or ``out`` exists (without ``overwrite``,
-        or it holds something else) or cannot be written.
+        When the dataset does not match the model, the split has no positive window, a motif file
+        cannot be read, the rule does not exist, or ``max_q`` is not in (0, 1].
     """
-    if not 0 < q_limit <= 1:
-        raise InputError(f"a q-value of {q_limit:g} is not within 0 to 1")
-    target = None if out is None else check_folder(out, overwrite, objection=objection)
-    known = read_known(databases)
-    from danq.models import first_layer, load_model
+    if not 0 < max_q <= 1:
+        raise InputError(f"max_q is {max_q:g}, outside (0, 1]", remedy="Use a q-value such as 0.01")
+    known = _read_known_motifs(databases)
+    model, dataset = open_matching(model, dataset)
+    from danq.models import first_layer
 
-    loaded = load_model(model) if isinstance(model, str | Path) else model
-    model, dataset = open_matching(loaded, dataset)
-
-    indices = choose_windows(dataset, split, tracks)
-    source = BlockSource(dataset, indices, strand, batch_size)
-    sites = filter_sites(first_layer(model.module), source, rule=rule)
-    dead = int((sites.sites == 0).sum())
-    if dead:
-        log.info("%d filters never fire and have no motif", dead)
-    about = {
+    if model.options.threads is not None:
+        set_threads(model.options.threads)
+    indices = positive_windows(dataset, split, tracks)
+    batches = WindowBatches(
+        dataset, indices, model.options.strand, model.options.batch_size or BATCH_SIZE
+    )
+    sites = find_filter_sites(first_layer(model.module), batches, rule=rule)
+    without_sites = int((sites.sites == 0).sum())
+    if without_sites:
+        log.info("%d filters have no sites and no motif", without_sites)
+    provenance = {
         "created_by": f"danq {__version__}",
         "model": None if model.path is None else str(model.path),
         "model_sha256": model.sha256,
@@ -171,56 +163,19 @@ def find_motifs(
         "tracks": "any" if tracks is None else ", ".join(tracks),
         "windows": len(indices),
         "sequences": sites.sequences,
-        "strand": strand,
+        "strand": model.options.strand,
         "rule": rule,
         "databases": ", ".join(map(str, databases)) or None,
         "known_motifs": len(known.motifs),
-        "q_limit": q_limit,
+        "max_q": max_q,
     }
-    report = MotifReport(sites, motif_table(sites, known, q_limit), about, target)
-    if target is not None:
-        with replacing_folder(target, overwrite, objection=objection) as folder:
-            _fill(folder, report)
-    return report
+    return MotifReport(sites, motif_table(sites, known, max_q), provenance)
 
 
-def read_known(databases: Sequence[str | Path]) -> Known:
-    """Motifs of several files; a collection's name is that of its file up to the first dot.
-
-    Raises
-    ------
-    InputError
-        As `danq.genome.motif_files.read_motifs`.
-    """
-    read = [(Path(path).name.split(".")[0], one) for path in databases for one in read_motifs(path)]
-    return Known(tuple(one for _, one in read), tuple(name for name, _ in read))
-
-
-def objection(folder: Path) -> str | None:
-    """Say why a folder is none of `find_motifs`; None when it holds such files alone."""
-    strange = sorted({entry.name for entry in folder.iterdir()} - FILES)
-    return f"holds '{strange[0]}', which is none of danq's motifs" if strange else None
-
-
-def _fill(folder: Path, report: MotifReport) -> None:
-    from danq.interpretation.motifs.filter_logo_images import logo_pngs
-    from danq.interpretation.motifs.motif_page import motif_page
-
-    motifs = report.sites.motifs()
-    if motifs:
-        write_meme(folder / "filters.meme", motifs)
-    _write_tsv(folder / "filters.tsv", report.matched.table, report.provenance)
-    _write_tsv(folder / "matches.tsv", report.matched.matches, report.provenance)
-    pairs = [(one, report.matched.aligned.get(one.name)) for one in motifs]
-    logos = dict(zip((one.name for one in motifs), logo_pngs(pairs), strict=True))
-    (folder / "logos").mkdir()
-    for name, image in logos.items():
-        (folder / "logos" / f"{name}.png").write_bytes(image)
-    page = motif_page(report.matched.table, logos, report.provenance, report.describe())
-    (folder / "motifs.html").write_text(page, encoding="utf-8")
-    text = json.dumps({"format": FORMAT, "format_version": 2, **report.summary()}, indent=2)
-    (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
-
-
-def _write_tsv(path: Path, table: pl.DataFrame, about: dict[str, Any]) -> None:
-    write_table(path, table.with_columns(pl.selectors.float().round_sig_figs(5)), about)
+def _read_known_motifs(databases: Sequence[Location]) -> KnownMotifs:
+    """Motifs of several files. The collection is the file name up to the first dot."""
+    motifs, collections = [], []
+    for path in databases:
+        motifs += read_motifs(path)
+        collections += [Path(path).name.split(".")[0]] * (len(motifs) - len(collections))
+    return KnownMotifs(tuple(motifs), tuple(collections))

@@ -1,4 +1,4 @@
-"""Information content of base frequencies, and the informative part of a motif."""
+"""Information content of base frequencies, and the informative core of a motif."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from numpy.typing import ArrayLike
 from danq.genome.motif_matrix import UNIFORM, Motif, check_background
 from danq.typing import Matrix
 
-EDGE_BITS = 0.25
-"""Positions at either end with less information than this are no part of a motif's core."""
+MIN_EDGE_BITS = 0.25
+"""Minimum information content of the first and the last position of a core."""
 
 
-def information(
+def information_content(
     probabilities: Matrix, background: ArrayLike = UNIFORM
 ) -> Float64[np.ndarray, " W"]:
-    """Relative entropy of each position to a background, in bits.
+    """Relative entropy of each position with respect to a background, in bits.
 
-    ``sum_b p_b log2(p_b / q_b)``: 0 for the background itself, 2 for a certain base over the
-    uniform background. No correction for few sites is made, as the authors of DanQ made none
-    (Tomtom's ``-no-ssc``).
+    ``sum_b p_b log2(p_b / q_b)``: 0 for the background itself, 2 for a single base and the uniform
+    background. No small-sample correction is applied, as in DanQ (Tomtom's ``-no-ssc``).
 
     Parameters
     ----------
@@ -40,25 +39,27 @@ def information(
 
 
 def letter_heights(probabilities: Matrix) -> Matrix:
-    """Heights of the letters of a logo, in bits: frequency times the position's information.
+    """Letter heights of a sequence logo in bits: frequency times information content.
 
     Notes
     -----
-    Schneider & Stephens, Nucleic Acids Research 18:6097 (1990), without their correction.
+    Schneider & Stephens, Nucleic Acids Research 18:6097 (1990), without small-sample correction.
     """
-    return probabilities * information(probabilities)[:, None]
+    return probabilities * information_content(probabilities)[:, None]
 
 
-def core(probabilities: Matrix, edge_bits: float = EDGE_BITS) -> slice:
-    """The stretch from the first to the last position with at least ``edge_bits``.
+def core(probabilities: Matrix, min_bits: float = MIN_EDGE_BITS) -> slice:
+    """Positions from the first to the last one with at least ``min_bits``.
 
-    Empty where no position has so many.
+    The slice is empty when there is no such position.
     """
-    strong = np.flatnonzero(information(probabilities) >= edge_bits)
-    return slice(int(strong[0]), int(strong[-1]) + 1) if strong.size else slice(0, 0)
+    informative = np.flatnonzero(information_content(probabilities) >= min_bits)
+    if not informative.size:
+        return slice(0, 0)
+    return slice(int(informative[0]), int(informative[-1]) + 1)
 
 
-def trimmed(motif: Motif, edge_bits: float = EDGE_BITS) -> Motif | None:
-    """A motif without its weak ends; None where nothing is left."""
-    rows = motif.probabilities[core(motif.probabilities, edge_bits)]
+def trim(motif: Motif) -> Motif | None:
+    """Remove the uninformative ends of a motif. None when no position is informative."""
+    rows = motif.probabilities[core(motif.probabilities)]
     return Motif(motif.name, rows, motif.nsites, motif.comment) if len(rows) else None

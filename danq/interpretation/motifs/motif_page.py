@@ -1,4 +1,4 @@
-"""Motifs of all filters as one web page that needs no other file."""
+"""The motifs of all filters as one web page that needs no other file."""
 
 from __future__ import annotations
 
@@ -15,63 +15,70 @@ _TEMPLATES = Path(__file__).parent
 _TITLES = {
     "filter": "Filter",
     "sites": "Sites",
-    "active": "Active",
-    "maximum": "Largest activation",
-    "bits": "Bits",
+    "active_fraction": "Active sequences",
+    "max_activation": "Maximum activation",
+    "information_content": "Information content (bits)",
     "consensus": "Consensus",
-    "match": "Resembles",
+    "best_match": "Best match",
     "collection": "Collection",
-    "q": "q",
-    "e": "E",
+    "q_value": "q-value",
+    "e_value": "E-value",
     "strand": "Strand",
     "correlation": "Correlation",
     "matches": "Matches",
 }
-_STYLES = dict.fromkeys(("filter", "match", "collection", "strand"), "text") | {
+_MATCH_COLUMNS = {
+    "best_match", "collection", "q_value", "e_value", "strand", "correlation", "matches",
+}  # fmt: skip
+_STYLES = dict.fromkeys(("filter", "best_match", "collection", "strand"), "text") | {
     "consensus": "text mono"
 }
-_OF_MATCHES = {"match", "collection", "q", "e", "strand", "correlation", "matches"}
 
 
 def motif_page(
-    table: pl.DataFrame, logos: Mapping[str, bytes], about: Mapping[str, Any], summary: str
+    filters: pl.DataFrame,
+    logos: Mapping[str, bytes],
+    provenance: Mapping[str, Any],
+    summary: str,
 ) -> str:
-    """HTML of a table, the best matches first, that sorts by a click on a column's head.
+    """HTML page with a table of the filters that is sorted by clicking on a column header.
 
     Parameters
     ----------
-    table
-        As `danq.interpretation.motifs.motif_table.motif_table` makes it.
+    filters
+        ``filters`` of `danq.interpretation.motifs.motif_table.MotifTable`. The page shows the
+        filters with the smallest q-values first.
     logos
-        Name of a filter to its logo as PNG; held inside the page.
-    about
-        Provenance: name to value.
+        PNG of the logo of each filter, by name. The page contains the images.
+    provenance
+        Names and values shown under "How this page was made".
     summary
-        A few lines above the table.
+        Lines of text above the table.
     """
     hidden = set()
-    if table["match"].null_count() == table.height:
-        hidden = _OF_MATCHES
-    elif table["collection"].drop_nulls().n_unique() == 1:
+    if filters["best_match"].null_count() == filters.height:
+        hidden = _MATCH_COLUMNS
+    elif filters["collection"].drop_nulls().n_unique() == 1:
         hidden = {"collection"}
     columns = [
         {
             "name": name,
             "title": title,
             "style": _STYLES.get(name, "number"),
-            "rising": name in ("q", "e"),
-            "sorted": name == "q",
+            "ascending": name in ("q_value", "e_value"),
+            "sorted": name == "q_value",
         }
         for name, title in _TITLES.items()
         if name not in hidden
     ]
+    in_order = filters.sort("q_value", nulls_last=True, maintain_order=True)
     rows = [
         {
             "logo": base64.b64encode(logos[row["filter"]]).decode("ascii"),
             "name": row["filter"],
-            "cells": [_cell(name["name"], row[name["name"]]) for name in columns],
+            "cells": [_cell(column["name"], row[column["name"]]) for column in columns],
         }
-        for row in table.sort("q", nulls_last=True, maintain_order=True).iter_rows(named=True)
+        for row in in_order.iter_rows(named=True)
     ]
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
@@ -81,17 +88,17 @@ def motif_page(
         lstrip_blocks=True,
     )
     template = environment.get_template("motif_page.html")
-    return template.render(columns=columns, rows=rows, about=about, summary=summary)
+    return template.render(columns=columns, rows=rows, provenance=provenance, summary=summary)
 
 
-def _cell(name: str, value: Any) -> dict[str, Any]:
-    """What a cell shows, and what it is sorted by."""
+def _cell(column: str, value: Any) -> dict[str, Any]:
+    """Text of a cell, and the key that it is sorted by."""
     if value is None:
-        return {"shown": "", "key": ""}
-    if name in ("q", "e"):
-        return {"shown": f"{value:.1e}", "key": f"{value:.6e}"}
-    if name == "active":
-        return {"shown": f"{value:.1%}", "key": value}
+        return {"text": "", "key": ""}
+    if column in ("q_value", "e_value"):
+        return {"text": f"{value:.1e}", "key": f"{value:.6e}"}
+    if column == "active_fraction":
+        return {"text": f"{value:.1%}", "key": value}
     if isinstance(value, float):
-        return {"shown": f"{value:.2f}", "key": value}
-    return {"shown": f"{value:,}" if isinstance(value, int) else value, "key": value}
+        return {"text": f"{value:.2f}", "key": value}
+    return {"text": f"{value:,}" if isinstance(value, int) else value, "key": value}

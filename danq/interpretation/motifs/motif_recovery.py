@@ -1,4 +1,4 @@
-"""Which motifs that are known to be there a model's filters have found."""
+"""Recovery of known motifs: which of them have a filter with a matching motif."""
 
 from __future__ import annotations
 
@@ -10,80 +10,80 @@ import polars as pl
 from danq.errors import InputError
 from danq.genome.motif_matrix import Motif
 from danq.interpretation.motifs.filter_sites import FilterSites
-from danq.interpretation.motifs.information_content import trimmed
-from danq.interpretation.motifs.motif_table import Q_LIMIT
+from danq.interpretation.motifs.information_content import trim
+from danq.interpretation.motifs.motif_table import MAX_Q
 from danq.interpretation.motifs.tomtom import MIN_OVERLAP, tomtom
 
-DECOYS = 9
-"""Decoys a motif: its own positions in another order."""
+SHUFFLED = 9
+"""Shuffled motifs per known motif: its positions in random order."""
 
 
-def recovery(
+def motif_recovery(
     sites: FilterSites,
     known: Sequence[Motif],
     *,
     background: Sequence[Motif] = (),
-    q_limit: float = Q_LIMIT,
+    max_q: float = MAX_Q,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """Look for the filter that resembles each known motif most.
+    """Find the filter that matches each known motif best.
 
-    Every filter is compared with the known motifs among others: those of ``background``, and of
-    each known motif nine decoys with its positions shuffled, which have the same bases and no
-    meaning. The q-values are over all of these.
+    The filters are compared with the known motifs, the ``background`` motifs, and nine shuffled
+    motifs per known motif. q-values account for all of these.
 
     Parameters
     ----------
     sites
-        What the filters see where they fire.
+        Sites of the filters.
     known
-        Motifs that ought to be found.
+        Motifs that the model is expected to have learned.
     background
         Further motifs, such as a whole collection.
-    q_limit
-        Largest q-value of a match.
+    max_q
+        Maximum q-value of a match.
     seed
-        Order of the decoys' positions.
+        Random seed of the shuffled motifs.
 
     Returns
     -------
     polars.DataFrame
-        A row a known motif: ``motif``, ``filter`` (the one with the smallest p), its core's
-        ``consensus``, ``p``, ``e``, ``q``, ``filters`` (how many pass ``q_limit``), ``best_of``
-        (those among them that resemble no other target more) and ``found``.
+        One row per known motif: ``motif``, ``filter`` (the one with the smallest p-value), the
+        ``consensus`` of its core, ``p_value``, ``e_value``, ``q_value``, ``filters`` (number of
+        matching filters), ``best_of`` (number of matching filters whose best match this motif is)
+        and ``found`` (whether any filter matches).
 
     Raises
     ------
     InputError
-        When there is no known motif, or no filter has a motif wide enough to compare.
+        When there is no known motif, or no filter has a motif of at least 5 positions.
     """
-    cores = [trimmed(motif) for motif in sites.motifs()]
-    wide = [one for one in cores if one is not None and one.width >= MIN_OVERLAP]
-    if not known or not wide:
-        raise InputError(f"{len(wide)} motifs of filters cannot be compared with {len(known)}")
+    cores = [trim(motif) for motif in sites.motifs()]
+    queries = [one for one in cores if one is not None and one.width >= MIN_OVERLAP]
+    if not known or not queries:
+        raise InputError(f"{len(queries)} filter motifs cannot be compared with {len(known)}")
     rng = np.random.default_rng(seed)
-    decoys = [
+    shuffled = [
         Motif(f"{one.name}_shuffled_{number}", rng.permutation(one.probabilities))
         for one in known
-        for number in range(DECOYS)
+        for number in range(SHUFFLED)
     ]
-    found = tomtom(wide, [*known, *background, *decoys])
-    passed = found.q <= q_limit
-    winner = found.p.argmin(axis=1)
+    comparison = tomtom(queries, [*known, *background, *shuffled])
+    matches = comparison.q_value <= max_q
+    best_target = comparison.p_value.argmin(axis=1)
     rows = []
-    for place, motif in enumerate(known):
-        best = int(found.p[:, place].argmin())
+    for target, motif in enumerate(known):
+        best = int(comparison.p_value[:, target].argmin())
         rows.append(
             {
                 "motif": motif.name,
-                "filter": wide[best].name,
-                "consensus": wide[best].consensus,
-                "p": float(found.p[best, place]),
-                "e": float(found.e[best, place]),
-                "q": float(found.q[best, place]),
-                "filters": int(passed[:, place].sum()),
-                "best_of": int((passed[:, place] & (winner == place)).sum()),
-                "found": bool(passed[:, place].any()),
+                "filter": queries[best].name,
+                "consensus": queries[best].consensus,
+                "p_value": float(comparison.p_value[best, target]),
+                "e_value": float(comparison.e_value[best, target]),
+                "q_value": float(comparison.q_value[best, target]),
+                "filters": int(matches[:, target].sum()),
+                "best_of": int((matches[:, target] & (best_target == target)).sum()),
+                "found": bool(matches[:, target].any()),
             }
         )
     return pl.DataFrame(rows)

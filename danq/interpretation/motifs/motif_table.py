@@ -1,4 +1,4 @@
-"""What is known of each filter's motif, one row a filter."""
+"""Table of the motifs of all filters, and their matches with known motifs."""
 
 from __future__ import annotations
 
@@ -10,26 +10,39 @@ import polars as pl
 
 from danq.genome.motif_matrix import Motif
 from danq.interpretation.motifs.filter_sites import FilterSites
-from danq.interpretation.motifs.information_content import core, information, trimmed
+from danq.interpretation.motifs.information_content import core, information_content, trim
 from danq.interpretation.motifs.tomtom import MIN_OVERLAP, Comparison, tomtom
 
-Q_LIMIT = 0.01
-"""False discovery rate up to which a match is called."""
+MAX_Q = 0.01
+"""Default maximum q-value of a match."""
 
-CLOSE = 0.7
-"""Correlation from which a match is close; below it vague motifs match by chance."""
+MIN_CORRELATION = 0.7
+"""Below this correlation a match may be spurious: motifs of low information match many others."""
+
+MATCH_COLUMNS = {
+    "filter": pl.String,
+    "motif": pl.String,
+    "collection": pl.String,
+    "p_value": pl.Float64,
+    "e_value": pl.Float64,
+    "q_value": pl.Float64,
+    "strand": pl.String,
+    "offset": pl.Int64,
+    "overlap": pl.Int64,
+    "correlation": pl.Float64,
+}
 
 
 @dataclass(frozen=True)
-class Known:
-    """Motifs to compare with.
+class KnownMotifs:
+    """Known motifs that filters are compared with.
 
     Attributes
     ----------
     motifs
-        All of them.
+        The motifs.
     collections
-        Name of the collection of each, such as the file it came from.
+        Name of the collection of each motif, such as the name of its file.
     """
 
     motifs: tuple[Motif, ...] = ()
@@ -37,151 +50,160 @@ class Known:
 
 
 @dataclass(frozen=True, eq=False)
-class Matched:
-    """Filters and the known motifs they resemble.
+class MotifTable:
+    """Motifs of the filters and their matches with known motifs.
 
     Attributes
     ----------
-    table
-        A row a filter that has sites, see `motif_table`.
+    filters
+        One row per filter with sites, see `motif_table`.
     matches
-        A row a match of a filter with a known motif, the best first, see `motif_table`.
-    aligned
-        Name of a filter with a match to its best target as it lies: motif, the position of
-        the filter's core at which that motif's first position lies.
+        One row per match of a filter with a known motif, see `motif_table`.
+    best
+        For each filter with a match: the best known motif, on the matching strand, and the
+        position of the filter's core that is aligned with its first position.
     """
 
-    table: pl.DataFrame
+    filters: pl.DataFrame
     matches: pl.DataFrame
-    aligned: dict[str, tuple[Motif, int]] = field(default_factory=dict, repr=False)
+    best: dict[str, tuple[Motif, int]] = field(default_factory=dict, repr=False)
 
 
 def motif_table(
-    sites: FilterSites, known: Known | None = None, q_limit: float = Q_LIMIT
-) -> Matched:
-    """Describe every filter that has sites, and find what it resembles.
+    sites: FilterSites, known: KnownMotifs | None = None, max_q: float = MAX_Q
+) -> MotifTable:
+    """Describe the motif of every filter with sites, and find matching known motifs.
 
-    Compared is a filter's core, the motif without weak ends
-    (`danq.interpretation.motifs.information_content`), if it has at least 5 positions.
+    The comparison uses the core of a filter's motif, which excludes uninformative ends (see
+    `danq.interpretation.motifs.information_content`). Cores of fewer than 5 positions have no
+    matches.
 
     Parameters
     ----------
     sites
-        As `danq.interpretation.motifs.filter_sites.filter_sites` collects them.
+        Result of `danq.interpretation.motifs.filter_sites.find_filter_sites`.
     known
         Motifs to compare with, or None.
-    q_limit
-        Largest q-value of a match.
+    max_q
+        Maximum q-value of a match.
 
     Returns
     -------
-    Matched
-        ``table``: ``filter``; ``sites``; ``active``, the share of sequences in which it fires;
-        ``maximum``, its largest activation; ``bits``, the information of all its taps;
-        ``consensus`` and first tap ``start`` (0-based) of its core; and of the best match, null
-        where none passes: ``match``, ``collection``, ``p``, ``e`` (p times the number of known
-        motifs), ``q``, ``strand`` of the known motif, ``correlation``, and ``matches``, how many
-        pass.
-        ``matches``: ``filter``, ``motif``, ``collection``, ``p``, ``e``, ``q``, ``strand``,
-        ``offset`` (position of the known motif at which the core begins), ``overlap``,
-        ``correlation`` (Pearson's, of the base frequencies of both in the overlap).
+    MotifTable
+        ``filters`` has the columns ``filter``; ``sites``; ``active_fraction``, the fraction of
+        sequences that activate the filter; ``max_activation``; ``information_content`` of all
+        positions, in bits; ``consensus`` and the 0-based first position ``core_start`` of the
+        core. For the best match, or null: ``best_match``, ``collection``, ``p_value``,
+        ``e_value`` (p-value times the number of known motifs), ``q_value``, ``strand`` of the
+        known motif and ``correlation``; and the number of ``matches``.
+        ``matches`` has the columns ``filter``, ``motif``, ``collection``, ``p_value``,
+        ``e_value``, ``q_value``, ``strand``, ``offset`` (position of the known motif that is
+        aligned with the start of the core), ``overlap`` and ``correlation`` (Pearson's, of the
+        base frequencies at the aligned positions). The best match of a filter comes first.
 
     Notes
     -----
-    Tomtom's distance is small where both motifs are vague, so a long known motif with few bits a
-    position has small q-values for many a vague filter. Their correlation is low all the same.
+    Tomtom's distance between two motifs of low information is small, so a long known motif with
+    few bits per position has small q-values for many filters. The correlation is low in this case.
     """
-    numbers = [int(number) for number in np.flatnonzero(sites.sites)]
-    motifs = [sites.motif(number) for number in numbers]
-    cores = [trimmed(motif) for motif in motifs]
-    table = pl.DataFrame(
+    indices = [int(index) for index in np.flatnonzero(sites.sites)]
+    motifs = [sites.motif(index) for index in indices]
+    cores = [trim(motif) for motif in motifs]
+    filters = pl.DataFrame(
         {
             "filter": [motif.name for motif in motifs],
-            "sites": sites.sites[numbers],
-            "active": sites.active[numbers] / max(1, sites.sequences),
-            "maximum": sites.maximum[numbers],
-            "bits": [float(information(motif.probabilities).sum()) for motif in motifs],
+            "sites": sites.sites[indices],
+            "active_fraction": sites.active[indices] / max(1, sites.sequences),
+            "max_activation": sites.maximum[indices],
+            "information_content": [
+                float(information_content(motif.probabilities).sum()) for motif in motifs
+            ],
             "consensus": ["" if one is None else one.consensus for one in cores],
-            "start": [core(motif.probabilities).start for motif in motifs],
+            "core_start": [core(motif.probabilities).start for motif in motifs],
         },
-        schema_overrides={"filter": pl.String, "consensus": pl.String, "bits": pl.Float64},
+        schema_overrides={
+            "filter": pl.String,
+            "consensus": pl.String,
+            "information_content": pl.Float64,
+        },
     )
-    wide = [one for one in cores if one is not None and one.width >= MIN_OVERLAP]
-    if known is None or not known.motifs or not wide:
-        return Matched(_with_best(table, _no_matches()), _no_matches())
-    found = tomtom(wide, known.motifs)
-    matches = _matches(wide, known, found, q_limit)
-    return Matched(_with_best(table, matches), matches, _aligned(wide, known, found, q_limit))
+    queries = [one for one in cores if one is not None and one.width >= MIN_OVERLAP]
+    if known is None or not known.motifs or not queries:
+        matches = pl.DataFrame(schema=MATCH_COLUMNS)
+        return MotifTable(_join_best(filters, matches), matches)
+    comparison = tomtom(queries, known.motifs)
+    matches = _matches(queries, known, comparison, max_q)
+    best = _best_matches(queries, known, comparison, max_q)
+    return MotifTable(_join_best(filters, matches), matches, best)
 
 
-def _matches(wide: Sequence[Motif], known: Known, found: Comparison, limit: float) -> pl.DataFrame:
-    query, target = np.nonzero(found.q <= limit)
-    order = np.lexsort((target, found.p[query, target], query))
+def _matches(
+    queries: Sequence[Motif], known: KnownMotifs, comparison: Comparison, max_q: float
+) -> pl.DataFrame:
+    query, target = np.nonzero(comparison.q_value <= max_q)
+    order = np.lexsort((target, comparison.p_value[query, target], query))
     query, target = query[order], target[order]
-    at = query, target
-    places = zip(query, target, found.offset[at], found.overlap[at], found.reverse[at], strict=True)
-    alike = [correlation(wide[k], known.motifs[t], *place) for k, t, *place in places]
+    pairs = query, target
+    offset, overlap = comparison.offset[pairs], comparison.overlap[pairs]
+    reverse = comparison.reverse[pairs]
+    alignments = zip(query, target, offset, overlap, reverse, strict=True)
     return pl.DataFrame(
         {
-            "filter": [wide[k].name for k in query],
+            "filter": [queries[k].name for k in query],
             "motif": [known.motifs[k].name for k in target],
             "collection": [known.collections[k] for k in target],
-            "p": found.p[at],
-            "e": found.e[at],
-            "q": found.q[at],
-            "strand": np.where(found.reverse[at], "-", "+"),
-            "offset": found.offset[at],
-            "overlap": found.overlap[at],
-            "correlation": alike,
+            "p_value": comparison.p_value[pairs],
+            "e_value": comparison.e_value[pairs],
+            "q_value": comparison.q_value[pairs],
+            "strand": np.where(reverse, "-", "+"),
+            "offset": offset,
+            "overlap": overlap,
+            "correlation": [
+                correlation(queries[q], known.motifs[t], *alignment)
+                for q, t, *alignment in alignments
+            ],
         },
-        schema=_no_matches().schema,
+        schema=MATCH_COLUMNS,
     )
 
 
 def correlation(query: Motif, target: Motif, offset: int, overlap: int, reverse: bool) -> float:
-    """Pearson's correlation of the base frequencies of two motifs where they overlap.
+    """Pearson's correlation of the base frequencies of two motifs at their aligned positions.
 
-    0 where either has the same frequency of all bases throughout.
+    It is 0 when all frequencies of a motif are equal.
 
     Parameters
     ----------
     query, target
         The motifs.
     offset, overlap, reverse
-        How they lie, as in `danq.interpretation.motifs.tomtom.Comparison`.
+        Their alignment, as in `danq.interpretation.motifs.tomtom.Comparison`.
     """
     known = target.reverse_complement() if reverse else target
-    ours = query.probabilities[max(0, -offset) :][:overlap].ravel()
-    theirs = known.probabilities[max(0, offset) :][:overlap].ravel()
-    ours, theirs = ours - ours.mean(), theirs - theirs.mean()
-    size = float(np.linalg.norm(ours) * np.linalg.norm(theirs))
-    return float(ours @ theirs) / size if size > 0 else 0.0
+    x = query.probabilities[max(0, -offset) :][:overlap].ravel()
+    y = known.probabilities[max(0, offset) :][:overlap].ravel()
+    x, y = x - x.mean(), y - y.mean()
+    norm = float(np.linalg.norm(x) * np.linalg.norm(y))
+    return float(x @ y) / norm if norm > 0 else 0.0
 
 
-def _no_matches() -> pl.DataFrame:
-    texts = dict.fromkeys(("filter", "motif", "collection"), pl.String)
-    floats = dict.fromkeys(("p", "e", "q"), pl.Float64)
-    places = {"strand": pl.String, "offset": pl.Int64, "overlap": pl.Int64}
-    return pl.DataFrame(schema={**texts, **floats, **places, "correlation": pl.Float64})
-
-
-def _with_best(table: pl.DataFrame, matches: pl.DataFrame) -> pl.DataFrame:
+def _join_best(filters: pl.DataFrame, matches: pl.DataFrame) -> pl.DataFrame:
     best = matches.group_by("filter", maintain_order=True).agg(
-        pl.col("motif").first().alias("match"),
-        pl.col("collection", "p", "e", "q", "strand", "correlation").first(),
+        pl.col("motif").first().alias("best_match"),
+        pl.col("collection", "p_value", "e_value", "q_value", "strand", "correlation").first(),
         pl.len().cast(pl.Int64).alias("matches"),
     )
-    joined = table.join(best, on="filter", how="left", maintain_order="left")
+    joined = filters.join(best, on="filter", how="left", maintain_order="left")
     return joined.with_columns(pl.col("matches").fill_null(0))
 
 
-def _aligned(
-    wide: Sequence[Motif], known: Known, found: Comparison, limit: float
+def _best_matches(
+    queries: Sequence[Motif], known: KnownMotifs, comparison: Comparison, max_q: float
 ) -> dict[str, tuple[Motif, int]]:
-    out = {}
-    for k in np.flatnonzero((found.q <= limit).any(axis=1)).tolist():
-        best = int(found.p[k].argmin())
-        motif = known.motifs[best]
-        motif = motif.reverse_complement() if found.reverse[k, best] else motif
-        out[wide[k].name] = (motif, -int(found.offset[k, best]))
-    return out
+    best = {}
+    for query in np.flatnonzero((comparison.q_value <= max_q).any(axis=1)).tolist():
+        target = int(comparison.p_value[query].argmin())
+        motif = known.motifs[target]
+        motif = motif.reverse_complement() if comparison.reverse[query, target] else motif
+        best[queries[query].name] = (motif, -int(comparison.offset[query, target]))
+    return best

@@ -1,4 +1,4 @@
-"""`danq motifs` on a model whose filters are known, and what it writes."""
+"""`danq motifs` on a model whose filters are known, and its output."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from Bio import motifs as bio
 from danq.errors import InputError
 from danq.genome.motif_files import write_meme
 from danq.genome.motif_matrix import Motif
-from danq.interpretation import find_motifs
+from danq.interpretation import find_motifs, write_motifs
 from danq.interpretation.motifs.filter_logo_images import logo_pngs
-from danq.interpretation.motifs.motif_recovery import recovery
+from danq.interpretation.motifs.motif_recovery import motif_recovery
 from danq.models import save_model
 from danq.simulation.factor_catalogue import CONSENSUS, motif
 from danq_cli.main import run
@@ -27,17 +27,17 @@ MOTIF = np.eye(4)[[2, 0, 3, 0, 0, 2, 1, 3]]  # GATAAGCT
 
 
 class Page(HTMLParser):
-    """Text of the cells, row by row, and every address that the page names."""
+    """Text of the cells, row by row, and all URLs of the page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.rows: list[list[str]] = []
-        self.addresses: list[str] = []
+        self.urls: list[str] = []
         self._in_cell = False
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
-        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+        self.urls += [value or "" for name, value in attrs if name in ("src", "href")]
         if tag == "tr":
             self.rows.append([])
         if tag in ("td", "th"):
@@ -54,38 +54,41 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def database(tmp_path: Path) -> Path:
-    """The planted motif among others; its name asks for escaping in HTML."""
+    """The planted motif among others; its name needs escaping in HTML."""
     path = tmp_path / "known.v1.meme"
     others = [motif(name) for name in CONSENSUS]
     write_meme(path, [*others, Motif("GATA<&>1", MOTIF)])
     return path
 
 
-def test_the_folder_holds_what_the_filters_see(planted_set, told_model, database, tmp_path: Path):
+def test_the_directory_describes_the_sites_of_the_filters(
+    planted_set, motif_model, database, tmp_path: Path
+):
     out = tmp_path / "out"
-    report = find_motifs(told_model, planted_set, out=out, databases=[database], tracks=["planted"])
+    report = find_motifs(motif_model, planted_set, databases=[database], tracks=["planted"])
+    write_motifs(report, out)
     assert {path.name for path in out.iterdir()} == {
         "filters.meme", "filters.tsv", "matches.tsv", "motifs.html", "summary.json", "logos",
     }  # fmt: skip
     with (out / "filters.meme").open() as handle:
         read = list(bio.parse(handle, "minimal"))
     assert [one.name for one in read] == ["filter_0", "filter_1"]
-    words = ["GATAAGCT", "AGCTTATC"]
-    for one, word, number in zip(read, words, (0, 1), strict=True):
-        assert str(one.consensus)[2:10] == word
+    consensus = ["GATAAGCT", "AGCTTATC"]
+    for one, expected, number in zip(read, consensus, (0, 1), strict=True):
+        assert str(one.consensus)[2:10] == expected
         assert one.num_occurrences == report.sites.sites[number]
         rows = np.array([one.counts[base] for base in "ACGT"]).T / one.num_occurrences
         whole = report.sites.motif(number).probabilities
         np.testing.assert_allclose(rows, whole, atol=1 / one.num_occurrences)
     table = pl.read_csv(out / "filters.tsv", separator="\t", comment_prefix="#")
     assert table["filter"].to_list() == ["filter_0", "filter_1"]
-    assert table["consensus"].to_list() == words
-    assert table["start"].to_list() == [2, 2]
-    assert table["match"].to_list() == ["GATA<&>1"] * 2
+    assert table["consensus"].to_list() == consensus
+    assert table["core_start"].to_list() == [2, 2]
+    assert table["best_match"].to_list() == ["GATA<&>1"] * 2
     assert table["collection"].to_list() == ["known"] * 2
     assert table["strand"].to_list() == ["+", "-"]
-    assert (table["q"] < 1e-3).all()
-    assert table["bits"].min() > 16  # type: ignore[operator]
+    assert (table["q_value"] < 1e-3).all()
+    assert table["information_content"].min() > 16  # type: ignore[operator]
     assert table["correlation"].min() > 0.9  # type: ignore[operator]
     matches = pl.read_csv(out / "matches.tsv", separator="\t", comment_prefix="#")
     best = matches.filter(pl.col("motif") == "GATA<&>1")
@@ -93,89 +96,92 @@ def test_the_folder_holds_what_the_filters_see(planted_set, told_model, database
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["filters"], summary["filters_with_sites"]) == (3, 2)
     assert (summary["filters_matched"], summary["rule"]) == (2, "argmax")
-    assert summary["filters_matched_closely"] == 2
-    assert "vague" not in report.describe()
-    table = report.matched.table.with_columns(correlation=pl.Series([0.95, 0.4]))
-    weak = replace(report, matched=replace(report.matched, table=table)).describe()
-    assert "of these filters 1 correlate with their motif by 0.7 or more; the others may" in weak
+    assert summary["filters_correlated"] == 2
+    assert "spurious" not in report.describe()
+    table = report.table.filters.with_columns(correlation=pl.Series([0.95, 0.4]))
+    weak = replace(report, table=replace(report.table, filters=table)).describe()
+    assert "best matches with a correlation of 0.7 or more: 1 of 2; the others may be" in weak
     positive = planted_set.labels(planted_set.indices("test"))[:, 0].sum()
     assert summary["sequences"] == 2 * positive
-    # Each window that is positive holds the word once on one strand.
+    # Each positive window contains the motif on one strand.
     assert (report.sites.sites[:2] >= positive).all()
 
 
-def test_the_page_needs_no_other_file_and_shows_the_table(
-    planted_set, told_model, database, tmp_path: Path
+def test_the_page_needs_no_other_file_and_shows_the_filters(
+    planted_set, motif_model, database, tmp_path: Path
 ):
-    find_motifs(told_model, planted_set, out=tmp_path / "out", databases=[database])
+    report = find_motifs(motif_model, planted_set, databases=[database])
+    write_motifs(report, tmp_path / "out")
     text = (tmp_path / "out" / "motifs.html").read_text()
     page = Page(text)
-    assert len(page.addresses) == 2
+    assert len(page.urls) == 2
     head, *rows = page.rows
-    for address, row in zip(page.addresses, rows, strict=True):
-        kind, _, data = address.partition(",")
+    for url, row in zip(page.urls, rows, strict=True):
+        kind, _, data = url.partition(",")
         assert kind == "data:image/png;base64"
         logo = (tmp_path / "out" / "logos" / f"{row[0]}.png").read_bytes()
         assert base64.b64decode(data) == logo
         assert logo.startswith(b"\x89PNG")
     cells = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
     first = cells["filter_0"]
-    assert (first["Resembles"], first["Strand"]) == ("GATA<&>1", "+")
+    assert (first["Best match"], first["Strand"]) == ("GATA<&>1", "+")
     assert first["Consensus"] == "GATAAGCT"
     assert cells["filter_1"]["Strand"] == "-"
     assert "GATA&lt;&amp;&gt;1" in text
-    assert "Collection" not in head  # there is but one
+    assert "Collection" not in head  # there is only one
 
 
-def test_without_known_motifs_nothing_is_compared(planted_set, told_model, tmp_path: Path):
-    report = find_motifs(told_model, planted_set, out=tmp_path / "out", rule="half-max")
-    assert report.matched.matches.is_empty()
-    assert report.matched.table["match"].null_count() == 2
-    assert "Resembles" not in Page((tmp_path / "out" / "motifs.html").read_text()).rows[0]
-    assert "2 of 3 filters fire" in report.describe()
+def test_without_known_motifs_nothing_is_compared(planted_set, motif_model, tmp_path: Path):
+    report = find_motifs(motif_model, planted_set, rule="half-max")
+    write_motifs(report, tmp_path / "out")
+    assert report.table.matches.is_empty()
+    assert report.table.filters["best_match"].null_count() == 2
+    assert "Best match" not in Page((tmp_path / "out" / "motifs.html").read_text()).rows[0]
+    assert "2 of 3 filters have sites" in report.describe()
 
 
-def test_filters_that_never_fire_leave_an_empty_table(planted_set, told_model, tmp_path: Path):
+def test_filters_without_sites_leave_an_empty_table(planted_set, motif_model, tmp_path: Path):
     from danq.models import first_layer
 
-    first_layer(told_model.module).bias.data.fill_(-100.0)
-    report = find_motifs(told_model, planted_set, out=tmp_path / "out")
-    assert report.matched.table.is_empty()
+    first_layer(motif_model.module).bias.data.fill_(-100.0)
+    report = find_motifs(motif_model, planted_set)
+    write_motifs(report, tmp_path / "out")
+    assert report.table.filters.is_empty()
     assert not (tmp_path / "out" / "filters.meme").exists()
-    assert "0 of 3 filters fire" in report.describe()
+    assert "0 of 3 filters have sites" in report.describe()
 
 
-def test_logos_differ_and_are_the_same_each_time():
+def test_logos_differ_and_are_reproducible():
     pairs = [(motif("REST"), None), (motif("SP1"), None), (motif("REST"), (motif("CTCF"), -3))]
     once, again = list(logo_pngs(pairs)), list(logo_pngs(reversed(pairs)))
     assert once == again[::-1]
     assert len(set(once)) == 3
 
 
-def test_recovery_tells_motifs_that_are_there_from_those_that_are_not(planted_set, told_model):
-    sites = find_motifs(told_model, planted_set).sites
+def test_recovery_finds_the_planted_motif_and_no_other(planted_set, motif_model):
+    sites = find_motifs(motif_model, planted_set).sites
     known = [Motif("planted", MOTIF), motif("CTCF")]
-    table = recovery(sites, known, background=[motif(name) for name in CONSENSUS])
+    table = motif_recovery(sites, known, background=[motif(name) for name in CONSENSUS])
     assert table["found"].to_list() == [True, False]
     assert table["filters"].to_list() == [2, 0]
     assert table["best_of"].to_list() == [2, 0]
     assert table["consensus"][0] in ("GATAAGCT", "AGCTTATC")
-    with pytest.raises(InputError, match="2 motifs of filters cannot be compared with 0"):
-        recovery(sites, [])
+    with pytest.raises(InputError, match="2 filter motifs cannot be compared with 0"):
+        motif_recovery(sites, [])
 
 
-def test_the_command_writes_once_and_overwrites_on_demand(
-    planted_set, told_model, database, tmp_path: Path, capsys
+def test_the_command_replaces_its_own_output_only(
+    planted_set, motif_model, database, tmp_path: Path, capsys
 ):
     planted_set.save(tmp_path / "data.h5")
-    save_model(tmp_path / "model.safetensors", told_model.module, told_model.spec)
+    save_model(tmp_path / "model.safetensors", motif_model.module, motif_model.spec)
     out = tmp_path / "out"
     words = ["motifs", str(tmp_path / "model.safetensors"), str(tmp_path / "data.h5")]
     words += ["--out", str(out), "--database", str(database), "--track", "planted"]
     words += ["--threads", "1", "--strand", "forward"]
     assert run(words) == 0
     shown = capsys.readouterr().out
-    assert "a known motif (q <= 0.01): 1, with E < 0.01: 1;" in shown
+    assert "filters that match a known motif (q <= 0.01): 1 (1 with E < 0.01);" in shown
     assert "1 of 14" in shown
     assert f"written to {out}" in shown
     assert "# tracks: planted" in (out / "filters.tsv").read_text()
@@ -184,19 +190,18 @@ def test_the_command_writes_once_and_overwrites_on_demand(
     assert run([*words, "--overwrite"]) == 0
     (out / "mine.txt").write_text("mine")
     assert run([*words, "--overwrite"]) == 2
-    assert "holds 'mine.txt', which is none of danq's motifs" in capsys.readouterr().err
+    assert "holds 'mine.txt', which is not part of a motif report" in capsys.readouterr().err
 
 
-def test_what_cannot_be_used_is_refused(planted_set, told_model, tmp_path: Path):
+def test_invalid_input_is_refused(planted_set, motif_model, tmp_path: Path):
     from dataclasses import replace
 
-    with pytest.raises(InputError, match="q-value of 0 is not within"):
-        find_motifs(told_model, planted_set, q_limit=0)
+    with pytest.raises(InputError, match=r"max_q is 0, outside \(0, 1\]"):
+        find_motifs(motif_model, planted_set, max_q=0)
     other = replace(planted_set, tracks=("planted", "other"))
     with pytest.raises(InputError, match="track 2 of the dataset is 'other'"):
-        find_motifs(told_model, other)
+        find_motifs(motif_model, other)
     wrong = tmp_path / "known.meme"
     wrong.write_text("no motif\n")
     with pytest.raises(InputError, match="neither a MEME nor a JASPAR file"):
-        find_motifs(told_model, planted_set, databases=[wrong])
-    assert not (tmp_path / "out").exists()
+        find_motifs(motif_model, planted_set, databases=[wrong])

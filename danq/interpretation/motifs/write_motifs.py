@@ -1,0 +1,84 @@
+"""Write the motifs of filters as a directory: MEME file, tables, logos and a web page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from danq.genome.motif_files import write_meme
+from danq.inference.writers.tsv import write_table
+from danq.interpretation.motifs.filter_logo_images import logo_pngs
+from danq.interpretation.motifs.find_motifs import MotifReport
+from danq.interpretation.motifs.motif_page import motif_page
+from danq.output import check_folder, replacing_folder
+from danq.typing import Location
+
+FORMAT = "danq-motifs"
+FORMAT_VERSION = 2
+FILES = frozenset(
+    {"filters.meme", "filters.tsv", "matches.tsv", "motifs.html", "summary.json", "logos"}
+)
+"""Entries of the directory."""
+
+
+def write_motifs(report: MotifReport, out: Location, *, overwrite: bool = False) -> None:
+    """Write a motif report as a directory.
+
+    The directory holds ``filters.meme`` (unless no filter has sites), ``filters.tsv``,
+    ``matches.tsv``, ``motifs.html`` (one page that needs no other file), ``summary.json`` and
+    ``logos/``.
+
+    Parameters
+    ----------
+    report
+        Result of `danq.find_motifs`.
+    out
+        Directory to write.
+    overwrite
+        Whether to replace a directory that an earlier call wrote.
+
+    Raises
+    ------
+    InputError
+        As `check_motif_folder`, or when the directory cannot be written.
+    """
+    motifs = report.sites.motifs()
+    with replacing_folder(out, overwrite, objection=_objection) as folder:
+        if motifs:
+            write_meme(folder / "filters.meme", motifs)
+        _write_tsv(folder / "filters.tsv", report.table.filters, report.provenance)
+        _write_tsv(folder / "matches.tsv", report.table.matches, report.provenance)
+        pairs = [(one, report.table.best.get(one.name)) for one in motifs]
+        logos = dict(zip((one.name for one in motifs), logo_pngs(pairs), strict=True))
+        (folder / "logos").mkdir()
+        for name, image in logos.items():
+            (folder / "logos" / f"{name}.png").write_bytes(image)
+        page = motif_page(report.table.filters, logos, report.provenance, report.describe())
+        (folder / "motifs.html").write_text(page, encoding="utf-8")
+        summary = {"format": FORMAT, "format_version": FORMAT_VERSION, **report.summary()}
+        text = json.dumps(summary, indent=2)
+        (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
+
+
+def check_motif_folder(out: Location, overwrite: bool = False) -> None:
+    """Check, before a long computation, that `write_motifs` can write a directory.
+
+    Raises
+    ------
+    InputError
+        When the directory exists and ``overwrite`` is false, when it holds files that
+        `write_motifs` did not write, or when the parent directory is not writable.
+    """
+    check_folder(out, overwrite, objection=_objection)
+
+
+def _objection(folder: Path) -> str | None:
+    other = sorted({entry.name for entry in folder.iterdir()} - FILES)
+    return f"holds '{other[0]}', which is not part of a motif report" if other else None
+
+
+def _write_tsv(path: Path, table: pl.DataFrame, provenance: dict[str, Any]) -> None:
+    write_table(path, table.with_columns(pl.selectors.float().round_sig_figs(5)), provenance)

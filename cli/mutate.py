@@ -77,7 +77,7 @@ def mutate(
     scored in the window centred on its tile.
     """
     from danq.inference.sources import source_from_options
-    from danq.interpretation.mutagenesis_plot import mutate_and_plot
+    from danq.interpretation.mutate_and_plot import write_mutations_and_plot
 
     models, input = (paths, None) if region is not None else (paths[:-1], paths[-1])
     if not models:
@@ -85,7 +85,7 @@ def mutate(
     source = source_from_options(input, genome, region=region, chrom_map=chrom_map)
     loaded = options.load_models(models, given)
     with progress("mutating") as show:
-        written = mutate_and_plot(loaded, source, progress=show, **given)
+        written = write_mutations_and_plot(loaded, source, progress=show, **given)
     click.echo(written.describe())
     if given["plot"] is not None:
         click.echo(f"{given['plot']}")

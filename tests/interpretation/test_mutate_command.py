@@ -53,7 +53,8 @@ def test_the_command_writes_what_the_library_returns(folder, capsys):
     assert "a.tsv: 105 substitutions in 2 sequences" in capsys.readouterr().out
     table = pl.read_csv("a.tsv", separator="\t", comment_prefix="#")
     assert table.columns == ["name", "pos", "ref", "alt", "Reb1", "Abf1", "Rap1", "Cbf1"]
-    effects = danq.mutate("m.safetensors", TEXT[:20], precision="fp32")
+    model = danq.load("m.safetensors", precision="fp32")
+    effects = danq.mutate(model, TEXT[:20]).values
     for name, pos, ref, alt, *values in table.filter(name="a").rows():
         assert name == "a"
         assert TEXT[pos - 1] == ref
@@ -92,16 +93,16 @@ def test_a_plot(folder, capsys, name):
 
 
 def test_tracks_are_written_and_plotted_in_the_requested_order(folder, monkeypatch):
-    from danq.interpretation import mutagenesis_plot as mutagenesis
+    from danq.interpretation import mutate_and_plot as module
 
-    drawn = []
+    plotted = []
 
     def plot(*args, tracks, **given):
-        drawn.append(tuple(tracks))
+        plotted.append(tuple(tracks))
         return effects(*args, tracks=tracks, **given)
 
-    effects = mutagenesis.plot_effects
-    monkeypatch.setattr(mutagenesis, "plot_effects", plot)
+    effects = module.plot_effects
+    monkeypatch.setattr(module, "plot_effects", plot)
     words = ["mutate", "m.safetensors", *REGION, "--overwrite", "--out", "a.tsv", "--plot", "a.png"]
     assert run([*words, "--track", "Cbf1", "--track", "Reb1"]) == 0
     head = pl.read_csv("a.tsv", separator="\t", comment_prefix="#").columns
@@ -110,9 +111,9 @@ def test_tracks_are_written_and_plotted_in_the_requested_order(folder, monkeypat
     table = pl.read_csv("a.tsv", separator="\t", comment_prefix="#")
     sizes = {name: float(table[name].abs().max()) for name in table.columns[4:]}
     largest = tuple(sorted(sizes, key=lambda name: -sizes[name])[:3])
-    monkeypatch.setattr(mutagenesis, "MAX_TRACKS", 3)
+    monkeypatch.setattr(module, "MAX_TRACKS", 3)
     assert run([*words, *(word for name in sizes for word in ("--track", name))]) == 0
-    assert drawn == [("Cbf1", "Reb1"), largest, largest]
+    assert plotted == [("Cbf1", "Reb1"), largest, largest]
 
 
 def test_a_plot_of_a_region_longer_than_the_window(folder):

@@ -1,4 +1,4 @@
-"""Mutate a sequence, write the effects and plot them."""
+"""Write the effects of all substitutions, and plot those of one sequence."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from danq.interpretation.mutation_heat_map import (
 from danq.output import check_target, replacing
 from danq.typing import Location
 
-PLOTTED = 3
-"""Tracks plotted by default: those with the largest effects."""
+DEFAULT_TRACKS = 3
+"""Number of tracks plotted by default: those with the largest effects."""
 
 MAX_BASES = 5000
 """Maximum number of bases in a plot."""
 
 
-def mutate_and_plot(
+def write_mutations_and_plot(
     model: Models,
     source: Any,
     out: Location,
@@ -45,9 +45,10 @@ def mutate_and_plot(
     Parameters
     ----------
     model, source, out, effect, overwrite, options
-        As for `danq.write_mutations`.
+        As in `danq.write_mutations`.
     plot
         ``.png``, ``.svg`` or ``.pdf``; see `danq.interpretation.mutation_heat_map.plot_effects`.
+        None writes the effects only.
     tracks
         Tracks to write and to plot, in that order. With None, or more than 12, the three tracks
         with the largest effects are plotted.
@@ -56,7 +57,7 @@ def mutate_and_plot(
     ------
     InputError
         As `danq.write_mutations`; when there is more than one sequence to plot or one that is too
-        long, or the plot exists, has an unknown extension or cannot be written.
+        long; when the plot exists, has an unknown extension or cannot be written.
     """
     settings = {"effect": effect, "tracks": tracks, "overwrite": overwrite, **options}
     if plot is None:
@@ -71,7 +72,7 @@ def mutate_and_plot(
 
 
 class _Plot:
-    """Collects the effects of the one sequence that is plotted."""
+    """Collects the effects on one sequence while they are written, and plots them."""
 
     def __init__(self, all_tracks: bool, effect: Effect) -> None:
         self.all_tracks = all_tracks
@@ -102,7 +103,7 @@ class _Plot:
         shown = list(range(len(self.tracks)))
         if not self.all_tracks:
             size = np.nan_to_num(np.abs(effects)).max(axis=(0, 1))
-            shown = np.argsort(-size, kind="stable")[:PLOTTED].tolist()
+            shown = np.argsort(-size, kind="stable")[:DEFAULT_TRACKS].tolist()
         figure = plot_effects(
             np.concatenate([one.codes for one in self.effects]),
             effects[:, :, shown],

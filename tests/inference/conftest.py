@@ -49,7 +49,9 @@ class Toy:
     @property
     def spec(self) -> SimpleNamespace:
         groups = tuple(f"group of {name}" for name in self.tracks)
-        return SimpleNamespace(tracks=self.tracks, groups=groups, window=self.window, bin=self.bin)
+        return SimpleNamespace(
+            tracks=self.tracks, groups=groups, window=self.window, bin=self.bin, preset="toy"
+        )
 
 
 def sigmoid(x: float) -> float:

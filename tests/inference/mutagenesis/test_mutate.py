@@ -14,15 +14,13 @@ import torch
 
 import danq
 from danq.errors import InputError
-from danq.inference import Regions, mutate, write_mutations
-from danq.inference.sources import source_from_options
-from danq.models import ModelSpec, architecture
+from danq.inference import Regions, Tiles, WrittenMutations, mutate, write_mutations
+from danq.models import Model, ModelSpec, RunOptions, architecture
 from danq.models import build as build_model
-from danq.models.model_file import Model
+from danq.models.run_options import DEFAULT_TOLERANCE
 
 WINDOW, BIN = 40, 10
 SHAPE = {"filters": 12, "width": 5, "pool": 3, "hidden": 6, "dense": (7,)}
-EXACT = {"device": "cpu", "precision": "fp32", "tolerance": 0.0}
 BITS = 1 / math.log(2)
 
 
@@ -40,7 +38,8 @@ def make(seed: int, tracks=("Reb1", "Abf1", "Rap1")) -> Model:
         window=WINDOW,
         bin=BIN,
     )
-    return Model(module.eval(), spec)
+    exact = RunOptions("cpu", "fp32", tolerance=0.0)
+    return Model(module.eval(), spec, options=exact)
 
 
 @pytest.fixture
@@ -108,7 +107,7 @@ TEXT = "GATTACANNCCGTAGGCATTCAGGATCCATGGCAATTGCACGTTTGGCAACCGTANTTGACCATAGGCATAC
 def test_every_change_as_if_predicted_by_itself(model, length):
     wanted = brute(model, TEXT[:length])
     assert np.nanmax(np.abs(wanted)) > 0.01
-    close(mutate(model, TEXT[:length], **EXACT).values, wanted)
+    close(mutate(model, TEXT[:length]).values, wanted)
 
 
 @pytest.mark.parametrize("word", ["logit", "probability"])
@@ -116,20 +115,23 @@ def test_one_strand_and_both_effects(model, word):
     for strand in ("both", "forward"):
         wanted = brute(model, TEXT[:40], both=strand == "both", probability=word == "probability")
         close(
-            mutate(model.with_options(strand=strand), TEXT[:40], effect=word, **EXACT).values,
+            mutate(model.with_options(strand=strand), TEXT[:40], effect=word).values,
             wanted,
         )
 
 
 def test_the_default_tolerance_changes_little(model):
-    exact = mutate(model, TEXT, **EXACT).values
+    exact = mutate(model, TEXT).values
     np.testing.assert_allclose(
-        mutate(model.with_options(precision="fp32"), TEXT).values, exact, rtol=0, atol=1e-4
+        mutate(model.with_options(tolerance=DEFAULT_TOLERANCE), TEXT).values,
+        exact,
+        rtol=0,
+        atol=1e-4,
     )
 
 
 def test_the_base_that_is_there_has_no_effect_and_unknown_ones_have_none_known(model):
-    effects = mutate(model, TEXT, **EXACT).values
+    effects = mutate(model, TEXT).values
     for row, letter in zip(effects, TEXT, strict=True):
         if letter == "N":
             assert np.isnan(row).all()
@@ -140,46 +142,40 @@ def test_the_base_that_is_there_has_no_effect_and_unknown_ones_have_none_known(m
 
 def test_nothing_is_known(model, write_fasta, tmp_path, caplog):
     assert np.isnan(mutate(model, "N" * 9).values).all()
-    done = write_mutations(model, write_fasta({"x": "N" * 9}), tmp_path / "a.tsv", **EXACT)
-    assert done.changes == 0
-    assert "no base is known" in caplog.text
+    done = write_mutations(model, write_fasta({"x": "N" * 9}), tmp_path / "a.tsv")
+    assert done.substitutions == 0
+    assert "every base is N" in caplog.text
     assert pl.read_csv(tmp_path / "a.tsv", separator="\t", comment_prefix="#").height == 0
 
 
 def test_the_other_strand_mirrors_the_effects(model):
     text = TEXT[:WINDOW]
     forth, back = (
-        mutate(model, text, **EXACT).values,
-        mutate(model, other_strand(text), **EXACT).values,
+        mutate(model, text).values,
+        mutate(model, other_strand(text)).values,
     )
     np.testing.assert_allclose(back[::-1, ::-1], forth, rtol=0, atol=2e-6)
 
 
 def test_codes_are_as_good_as_letters(model):
     codes = np.array(["ACGTN".index(letter) for letter in TEXT], dtype=np.uint8)
-    np.testing.assert_array_equal(
-        mutate(model, codes, **EXACT).values, mutate(model, TEXT, **EXACT).values
-    )
-    np.testing.assert_array_equal(
-        mutate(model, TEXT.lower(), **EXACT).values, mutate(model, TEXT, **EXACT).values
-    )
+    np.testing.assert_array_equal(mutate(model, codes).values, mutate(model, TEXT).values)
+    np.testing.assert_array_equal(mutate(model, TEXT.lower()).values, mutate(model, TEXT).values)
 
 
 def test_batches_do_not_matter(model):
-    one = mutate(model.with_options(batch_size=7), TEXT[:50], **EXACT).values
-    np.testing.assert_allclose(one, mutate(model, TEXT[:50], **EXACT).values, rtol=0, atol=2e-6)
+    one = mutate(model.with_options(batch_size=7), TEXT[:50]).values
+    np.testing.assert_allclose(one, mutate(model, TEXT[:50]).values, rtol=0, atol=2e-6)
 
 
 def test_tracks_are_picked_in_the_order_named(model):
-    wanted = mutate(model, TEXT[:20], **EXACT).values[:, :, [2, 0]]
-    np.testing.assert_array_equal(
-        mutate(model, TEXT[:20], tracks=["Rap1", "Reb1"], **EXACT).values, wanted
-    )
+    wanted = mutate(model, TEXT[:20]).values[:, :, [2, 0]]
+    np.testing.assert_array_equal(mutate(model, TEXT[:20], tracks=["Rap1", "Reb1"]).values, wanted)
 
 
 def test_a_model_that_fits_no_short_cut_is_evaluated_in_full(toy, caplog):
     caplog.set_level("INFO", logger="danq")
-    effects = mutate(toy().with_options(strand="forward"), "ACGTTGCATT", **EXACT).values
+    effects = mutate(toy().with_options(strand="forward"), "ACGTTGCATT").values
     assert "in full: Counts is not a CnnRnn" in caplog.text
     np.testing.assert_allclose(effects[0, :, 0], [0, 0, 0.25 * BITS, 0], atol=1e-6)
     np.testing.assert_allclose(effects[1, :, 1], np.array([-1, 0, -1, -1]) * 0.25 * BITS, atol=1e-6)
@@ -194,18 +190,43 @@ def test_the_package_offers_it():
     [
         ("", {}, "the sequence is empty"),
         ("ACXT", {}, "'X' at position 3 is not a DNA letter"),
-        (np.array([0, 5], np.uint8), {}, "a code of 5 is above 4"),
-        (np.zeros((2, 3), np.uint8), {}, "not one row of uint8"),
-        (np.zeros(3), {}, "codes are float64"),
+        (np.array([0, 5], np.uint8), {}, "code 5 at position 2"),
+        (np.zeros(3), {}, "float64"),
         ("ACGT", {"tracks": ["Gal4"]}, "no track 'Gal4'"),
         ("ACGT", {"effect": "odds"}, "effect is 'odds'"),
-        ("ACGT", {"strand": "reverse"}, "strand is 'reverse'"),
-        ("ACGT", {"batch_size": 0}, "a batch of 0 windows"),
     ],
 )
-def test_what_cannot_be_changed(model, sequence, given, problem):
+def test_input_that_cannot_be_mutated(model, sequence, given, problem):
     with pytest.raises(InputError, match=problem):
-        mutate(model, sequence, **given).values
+        mutate(model, sequence, **given)
+
+
+def test_a_tiled_genome_cannot_be_mutated(model, genome):
+    with pytest.raises(InputError, match="Tiles cannot be mutated"):
+        mutate(model, Tiles(genome, 10))
+
+
+def test_sequences_and_regions_in_memory_are_those_of_the_files(model, sequences, genome):
+    known = dict(sequences)
+    each = [mutate(model, text).values for text in known.values()]
+    done = mutate(model, known)
+    np.testing.assert_allclose(done.values, np.concatenate(each), rtol=0, atol=2e-6)
+    assert done.rows["ref"].to_list() == list("".join(known.values()))
+    assert done.names[:2] == ["chrIV", "chrIV"]
+    assert done.rows["pos"][:2].to_list() == [1, 2]
+    region = mutate(model, Regions("chrIV:11-40", genome))
+    close(region.values, brute(model, sequences["chrIV"], 10, 40))
+    assert region.names[0] == "chrIV:11"
+
+
+def test_a_data_frame_has_a_row_per_substitution(model):
+    done = mutate(model, "ACNT")
+    table = done.to_polars()
+    assert table.columns == ["name", "pos", "ref", "alt", "Reb1", "Abf1", "Rap1"]
+    rows = [(p, r, a) for p, r in ((1, "A"), (2, "C"), (4, "T")) for a in "ACGT" if a != r]
+    assert table.select("pos", "ref", "alt").rows() == rows
+    expected = [done.values[p - 1, "ACGT".index(a), 1] for p, _, a in rows]
+    assert table["Abf1"].to_list() == expected
 
 
 def read_effects(path) -> tuple[list, np.ndarray, dict]:
@@ -229,10 +250,10 @@ def read_effects(path) -> tuple[list, np.ndarray, dict]:
 @pytest.mark.parametrize(("start", "end"), [(60, 85), (0, 9), (190, 205), (30, 120), (0, 205)])
 def test_a_region_is_filled_from_its_genome(model, sequences, genome, tmp_path, start, end):
     region = f"chrIV:{start + 1}-{end}"
-    done = write_mutations(model, Regions(region, genome), tmp_path / "a.h5", **EXACT)
+    done = write_mutations(model, Regions(region, genome), tmp_path / "a.h5")
     text = sequences["chrIV"]
     known = sum(letter != "N" for letter in text[start:end])
-    assert done == Mutated(tmp_path / "a.h5", 1, 3 * known, ("Reb1", "Abf1", "Rap1"))
+    assert done == WrittenMutations(tmp_path / "a.h5", 1, 3 * known, ("Reb1", "Abf1", "Rap1"))
     keys, effects, rest = read_effects(tmp_path / "a.h5")
     assert keys == [("chrIV", at, "ACGTN".index(text[at])) for at in range(start, end)]
     close(effects, brute(model, text, start, end))
@@ -244,12 +265,12 @@ def test_a_region_is_filled_from_its_genome(model, sequences, genome, tmp_path, 
 def test_bed_rows_and_records(model, sequences, genome, tmp_path):
     bed = tmp_path / "rows.bed"
     bed.write_text("I\t30\t41\nchrIV\t100\t160\nI\t0\t7\nI\t3\t9\n")
-    write_mutations(model, Regions(bed, genome), tmp_path / "a.h5", **EXACT)
+    write_mutations(model, Regions(bed, genome), tmp_path / "a.h5")
     keys, effects, _ = read_effects(tmp_path / "a.h5")
     rows = [("chrI", 30, 41), ("chrIV", 100, 160), ("chrI", 0, 7), ("chrI", 3, 9)]
     assert [key[:2] for key in keys] == [(n, at) for n, s, e in rows for at in range(s, e)]
     close(effects, np.concatenate([brute(model, sequences[n], s, e) for n, s, e in rows]))
-    write_mutations(model, genome, tmp_path / "b.h5", **EXACT)
+    write_mutations(model, genome, tmp_path / "b.h5")
     keys, effects, _ = read_effects(tmp_path / "b.h5")
     close(effects, np.concatenate([brute(model, text) for text in sequences.values()]))
     with h5py.File(tmp_path / "b.h5") as file:
@@ -259,9 +280,9 @@ def test_bed_rows_and_records(model, sequences, genome, tmp_path):
 @pytest.mark.parametrize("models", [[1], [1, 2, 3]])
 def test_every_output_says_the_same(genome, tmp_path, models):
     models = [make(seed) for seed in models]
-    given = {"region": "chrIV:11-40", "genome": genome, "pairs": "15-18", **EXACT}
+    source = Regions("chrIV:11-40", genome)
     for name in ("a.h5", "a.tsv", "a.tsv.gz", "a.parquet"):
-        write_mutations(models, source_from_options(None), tmp_path / name, **given)
+        write_mutations(models, source, tmp_path / name, pairs="15-18")
     table = pl.read_parquet(tmp_path / "a.parquet")
     assert table.columns[:4] == ["chrom", "pos", "ref", "alt"]
     assert table.schema["Reb1"] == pl.Float32
@@ -285,24 +306,26 @@ def test_every_output_says_the_same(genome, tmp_path, models):
 
 def test_an_ensemble_gives_mean_and_spread(genome, tmp_path):
     models = [make(seed) for seed in (1, 2, 3)]
-    write_mutations(models, Regions("chrI:1-12", genome), tmp_path / "a.h5", **EXACT)
+    write_mutations(models, Regions("chrI:1-12", genome), tmp_path / "a.h5")
     _, effects, rest = read_effects(tmp_path / "a.h5")
     text = genome.read_text().split(">chrI\n")[1].split("\n")[0]
     each = np.stack([brute(model, text, 0, 12) for model in models])
     close(effects, each.mean(axis=0))
     close(rest["spread"], each.std(axis=0, ddof=1))
-    np.testing.assert_array_equal(mutate(models, text[:12], **EXACT).values.shape, effects.shape)
+    done = mutate(models, Regions("chrI:1-12", genome))
+    np.testing.assert_array_equal(done.values, np.concatenate([effects, rest["spread"]], axis=2))
+    assert done.columns == ("Reb1", "Abf1", "Rap1", "Reb1_sd", "Abf1_sd", "Rap1_sd")
 
 
 @pytest.mark.parametrize("where", ["17-20", "chrIV:17-20"])
 def test_pairs_are_changed_at_once(model, sequences, genome, tmp_path, where):
     text = sequences["chrIV"]
-    given = {"region": "chrIV:11-30", "genome": genome, "pairs": where, "batch_size": 10, **EXACT}
-    done = write_mutations(model, source_from_options(None), tmp_path / "a.parquet", **given)
-    write_mutations(model, source_from_options(None), tmp_path / "a.h5", **given)
+    source, small = Regions("chrIV:11-30", genome), model.with_options(batch_size=10)
+    done = write_mutations(small, source, tmp_path / "a.parquet", pairs=where)
+    write_mutations(small, source, tmp_path / "a.h5", pairs=where)
     known = [at for at in range(16, 20) if text[at] != "N"]
     table = pl.read_parquet(tmp_path / "a.parquet").tail(9 * len(known) * (len(known) - 1) // 2)
-    assert done.changes == 3 * sum(letter != "N" for letter in text[10:30]) + table.height
+    assert done.substitutions == 3 * sum(letter != "N" for letter in text[10:30]) + table.height
     before, first = window_of(text, 10, 10, 30)
     wanted = []
     for i in known:
@@ -327,7 +350,7 @@ def test_provenance(genome, tmp_path, model):
     from dataclasses import replace
 
     named = replace(model, path=tmp_path / "m.safetensors", sha256="ab12")
-    write_mutations(named, Regions("chrI:5-9", genome), tmp_path / "a.tsv", pairs="6-8", **EXACT)
+    write_mutations(named, Regions("chrI:5-9", genome), tmp_path / "a.tsv", pairs="6-8")
     head = [line for line in (tmp_path / "a.tsv").read_text().splitlines() if line[0] == "#"]
     assert f"# danq: {danq.__version__}" in head
     assert f"# model: {tmp_path}/m.safetensors sha256:ab12" in head
@@ -335,8 +358,8 @@ def test_provenance(genome, tmp_path, model):
     assert f"# genome: {genome}" in head
     assert "# pairs: 6-8" in head
     assert "# tolerance: 0" in head
-    assert "# values: change in log2 odds (bits), altered minus unaltered" in head
-    write_mutations(named, Regions("chrI:5-9", genome), tmp_path / "a.h5", **EXACT)
+    assert "# values: change in log2 odds (bits), mutant minus reference" in head
+    write_mutations(named, Regions("chrI:5-9", genome), tmp_path / "a.h5")
     _, _, attributes = read_effects(tmp_path / "a.h5")
     assert attributes["magic"] == "danq-mutations"
     assert attributes["effect"] == "logit"
@@ -346,20 +369,14 @@ def test_provenance(genome, tmp_path, model):
 
 def test_progress_counts_changes(model, genome, tmp_path):
     seen = []
-    given = {"region": "chrIV:1-95", "genome": genome, **EXACT}
-    write_mutations(
-        model,
-        source_from_options(None),
-        tmp_path / "a.tsv",
-        progress=lambda *now: seen.append(now),
-        **given,
-    )
+    source = Regions("chrIV:1-95", genome)
+    write_mutations(model, source, tmp_path / "a.tsv", progress=lambda *now: seen.append(now))
     assert seen == [(min(30 * (n + 1), 285), 285) for n in range(10)]
 
 
 def test_notices(model, genome, tmp_path, caplog):
     caplog.set_level("INFO", logger="danq")
-    write_mutations(model, Regions("chrIV", genome), tmp_path / "a.tsv", **EXACT)
+    write_mutations(model, Regions("chrIV", genome), tmp_path / "a.tsv")
     assert "longer than the window of 40 bases: 1" in caplog.text
-    assert "hang over an end of their sequence, padded: 4" in caplog.text
+    assert "extend past an end of their sequence, padded with N: 4" in caplog.text
     assert "unknown bases, without effects: " in caplog.text

@@ -1,4 +1,4 @@
-"""What `mutate_file` refuses, and that it then leaves nothing behind."""
+"""Bad input of `write_mutations` raises and leaves no file behind."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from danq.errors import InputError
 from danq.inference import Regions, write_mutations
 from danq.inference.sources import source_from_options
 from danq.models import Model
-
-EXACT = {"device": "cpu", "precision": "fp32", "tolerance": 0.0}
 
 
 @pytest.fixture
@@ -31,19 +29,19 @@ REGION = {"region": "chrI:1-30"}
         ({"region": "chrX:1-5"}, "the genome has"),
         ({"region": "chrI:9-5"}, "ends at 5, below its start"),
         ({"region": "chrI:0-5"}, "below 1"),
-        ({"input": "genome.fa"}, "FASTA, which needs no genome"),
+        ({"input": "genome.fa"}, "FASTA, which needs no"),
         ({"input": "rows.bed", "genome": None}, "a BED file needs its genome"),
         ({"input": "beyond.bed"}, "end beyond their contig"),
         ({"input": "empty.bed"}, "holds no interval"),
         ({"input": "empty.fa", "genome": None}, "without sequence|no sequence|empty"),
         ({**REGION, "chrom_map": "rows.bed"}, "only the contigs of a BED file"),
-        ({**REGION, "pairs": "5"}, "the pairs '5' are not start-end"),
-        ({**REGION, "pairs": "5-5"}, "hold no two bases"),
-        ({**REGION, "pairs": "0-5"}, "hold no two bases"),
+        ({**REGION, "pairs": "5"}, "pairs is '5', not start-end"),
+        ({**REGION, "pairs": "5-5"}, "fewer than two bases"),
+        ({**REGION, "pairs": "0-5"}, "fewer than two bases"),
         ({**REGION, "pairs": "25-31"}, "pairs 25-31 are not inside chrI:1-30"),
         ({**REGION, "pairs": "chrM:2-5"}, "no sequence has that name"),
         ({"input": "rows.bed", "pairs": "2-5"}, "in any of 2 sequences"),
-        ({"region": "chrI:1-41", "pairs": "2-5"}, "41 bases are more than the window of 40"),
+        ({"region": "chrI:1-41", "pairs": "2-5"}, "41 bases; the maximum is the window of 40"),
         ({**REGION, "tracks": ["Gal4"]}, "no track 'Gal4'"),
         ({**REGION, "out": "a.txt"}, "names no kind of output for changed bases"),
         ({**REGION, "out": "folder"}, "names no kind of output for changed bases"),
@@ -61,10 +59,12 @@ def test_what_is_refused(model, genome, tmp_path, monkeypatch, given, problem):
     }.items():
         (tmp_path / name).write_text(text)
     before = {path.name for path in tmp_path.iterdir()} | {"genome.fa.fai"}
-    out = given.pop("out", "a.tsv") if "out" in (given := dict(given)) else "a.tsv"
+    source = {"genome": genome, **given}
+    written = {name: source.pop(name) for name in ("pairs", "tracks") if name in source}
+    out = source.pop("out", "a.tsv")
     with pytest.raises(InputError, match=problem):
         write_mutations(
-            model, source_from_options(None), out, **{"genome": genome, **given}, **EXACT
+            model, source_from_options(source.pop("input", None), **source), out, **written
         )
     assert {path.name for path in tmp_path.iterdir()} <= before
     assert (tmp_path / "there.tsv").read_text() == "old"
@@ -74,5 +74,5 @@ def test_what_is_refused(model, genome, tmp_path, monkeypatch, given, problem):
 def test_a_full_disk(model, genome, tmp_path, full_disk, name):
     danq.Genome(genome).close()
     with full_disk(2000), pytest.raises(InputError, match="cannot be written"):
-        write_mutations(model, Regions("chrIV", genome), tmp_path / name, **EXACT)
+        write_mutations(model, Regions("chrIV", genome), tmp_path / name)
     assert {path.name for path in tmp_path.iterdir()} == {"genome.fa", "genome.fa.fai"}

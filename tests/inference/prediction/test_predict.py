@@ -10,9 +10,18 @@ import pytest
 import torch
 
 from danq.errors import InputError
-from danq.inference import Regions, Tiles, predict, predict_codes, write_predictions
+from danq.inference import (
+    OneHotFile,
+    Regions,
+    Tiles,
+    WrittenPredictions,
+    predict,
+    predict_codes,
+    write_predictions,
+)
 from danq.inference.ensemble import Ensemble
-from danq.models import save_model
+from danq.inference.sources import source_from_options
+from danq.models import load_model, save_model
 from danq.models.run_options import RunOptions
 
 # The package re-exports the function under the name of its module.
@@ -44,7 +53,7 @@ def test_a_fasta_gives_a_table(toy, sequences, genome, expect):
 def test_the_package_offers_it():
     import danq
 
-    assert danq.predict is package_predict is predict
+    assert danq.predict is predict
 
 
 def test_forward_strand_only(toy, sequences, genome, expect):
@@ -85,9 +94,10 @@ def test_a_model_given_twice_is_no_ensemble(small_model, genome, tmp_path):
     made = small_model()
     for name in ("a", "b"):
         save_model(tmp_path / f"{name}.safetensors", made.module, made.spec)
-    message = r"b\.safetensors is the model of .*a\.safetensors"
+    models = [load_model(tmp_path / f"{name}.safetensors") for name in ("a", "b")]
+    message = r"b\.safetensors is the same model as .*a\.safetensors"
     with pytest.raises(InputError, match=message):
-        predict([tmp_path / "a.safetensors", tmp_path / "b.safetensors"], genome).to_polars()
+        predict(models, genome)
 
 
 def test_tiles_of_a_region(toy, sequences, genome, expect):
@@ -106,7 +116,9 @@ def test_every_output_says_the_same(toy, genome, tmp_path, read_bigwig, monkeypa
         done[name] = write_predictions(
             toy().with_options(batch_size=7), Tiles(genome, 9), f"{tmp_path}/{name}"
         )
-        assert done[name] == Written(tmp_path / name, table.height, *[("G", "C", "N")] * 2)
+        assert done[name] == WrittenPredictions(
+            tmp_path / name, table.height, *[("G", "C", "N")] * 2
+        )
     for name in ("a.tsv", "a.tsv.gz"):
         read = pl.read_csv(tmp_path / name, separator="\t", comment_prefix="#", schema=table.schema)
         assert read.equals(table)
@@ -215,7 +227,7 @@ def test_predict_codes_agrees(toy, genome):
     with Genome(genome) as opened:
         codes = opened.codes("chrI", 14, 34)[None]
     table = predict(toy(), Tiles(genome, 10, "chrI:20-29")).to_polars()
-    direct = predict_codes(toy().module, codes, RunOptions(**FP32))
+    direct = predict_codes(toy().module, codes, RunOptions("cpu", "fp32"))
     np.testing.assert_array_equal(table.select("G", "C", "N").to_numpy(), direct)
 
 
@@ -245,40 +257,82 @@ def test_unknown_ending(toy, genome, tmp_path):
 
 
 def test_bed_without_genome(toy, bed):
+    with pytest.raises(InputError, match=r"is not FASTA.*danq\.Regions"):
+        predict(toy(), bed)
     with pytest.raises(InputError, match="a BED file needs its genome"):
-        predict(toy(), bed).to_polars()
+        source_from_options(bed)
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("source", "message"),
     [
-        ({"tile": 10, "genome": True}, "is the input itself"),
-        ({"genome": True}, "needs no genome"),
-        ({"region": "chrI"}, "chrI was given with an input file, but without a tile size"),
-        ({"tile": 0}, "tile of 0 bases is below 1"),
-        ({"tile": -3}, "tile of -3 bases is below 1"),
-        ({"chrom_map": "names.tsv"}, "names.tsv: a contig map was given, but only"),
-        ({"chrom_map": "names.tsv", "tile": 10}, "names.tsv: a contig map was given, but only"),
-        ({"tile": 5, "region": "chrI:80-100"}, "which has 90 bases"),
-        ({"tile": 5, "region": "chr9"}, "chr9"),
-        ({"tile": 5, "region": "chrI:9-3"}, "ends at 3, below its start"),
-        ({"batch_size": 0}, "batch of 0 windows"),
-        ({"strand": "minus"}, "strand is 'minus'"),
-        ({"tracks": ["G", "Z"]}, r"no track 'Z'.*The tracks are G, C, N"),
-        ({"tracks": ["G", "G"]}, "named twice"),
-        ({"tracks": []}, "no track is named"),
-        ({"tracks": "GC"}, r"the string 'GC', not a list.*\['GC'\]"),
-        ({"threads": 0}, "0 threads"),
-        ({"device": "cuda:99"}, "'cuda:99' is not there"),
-        ({"precision": "fp8"}, "precision is 'fp8'"),
+        (lambda genome: Tiles(genome, 0), "tile of 0 bases is below 1"),
+        (lambda genome: Tiles(genome, -3), "tile of -3 bases is below 1"),
+        (lambda genome: Tiles(genome, 5, "chrI:80-100"), "which has 90 bases"),
+        (lambda genome: Tiles(genome, 5, "chr9"), "chr9"),
+        (lambda genome: Tiles(genome, 5, "chrI:9-3"), "ends at 3, below its start"),
+        (lambda genome: OneHotFile(genome), "genome.fa"),
+        (lambda genome: source_from_options(genome, genome, tile=10), "the input itself"),
+        (lambda genome: source_from_options(genome, genome), "needs no genome"),
+        (lambda genome: source_from_options(genome, region="chrI"), "chrI.*tile size"),
+        (
+            lambda genome: source_from_options(genome, chrom_map="names.tsv"),
+            "names.tsv: a contig map was given, but",
+        ),
+        (
+            lambda genome: source_from_options(genome, chrom_map="names.tsv", tile=10),
+            "names.tsv: a contig map was given, but",
+        ),
     ],
 )
-def test_options_that_do_not_go(toy, genome, given, message):
-    given = {**FP32, **given}
-    if given.get("genome"):
-        given["genome"] = genome
+def test_sources_that_cannot_be_read(toy, genome, source, message):
     with pytest.raises(InputError, match=message):
-        predict(toy(), genome, **given).to_polars()
+        predict(toy(), source(genome))
+
+
+@pytest.mark.parametrize(
+    ("tracks", "message"),
+    [
+        (["G", "Z"], r"no track 'Z'.*G, C, N"),
+        (["G", "G"], "twice"),
+        ([], "no track"),
+        ("GC", r"the string 'GC', not a list.*\['GC'\]"),
+    ],
+)
+def test_tracks_that_cannot_be_selected(toy, genome, tracks, message):
+    with pytest.raises(InputError, match=message):
+        predict(toy(), genome, tracks=tracks)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"batch_size": -1}, "batch_size is -1"),
+        ({"strand": "minus"}, "strand is 'minus'"),
+        ({"threads": 0}, "0"),
+        ({"device": "cuda:99"}, "'cuda:99'"),
+        ({"precision": "fp8"}, "precision is 'fp8'"),
+        ({"tolerance": -1.0}, "tolerance is -1"),
+        ({"tolerance": float("nan")}, "tolerance is nan"),
+        ({"stand": "both"}, "no option 'stand'.*strand"),
+    ],
+)
+def test_run_options_that_are_not_allowed(small_model, options, message):
+    with pytest.raises(InputError, match=message):
+        small_model().with_options(**options)
+
+
+def test_a_path_is_not_a_model(genome):
+    for path in ("runs/yeast", genome):
+        with pytest.raises(InputError, match=r"is not loaded\. Use danq\.load"):
+            predict(path, "ACGT")
+
+
+def test_models_of_an_ensemble_share_their_options(small_model, genome):
+    models = [small_model(seed=seed) for seed in (0, 1)]
+    with pytest.raises(InputError, match="different run options"):
+        predict([models[0], models[1].with_options(strand="forward")], genome)
 
 
 def test_a_tile_beyond_all_numbers_is_the_whole_contig(toy, genome):
@@ -289,7 +343,9 @@ def test_a_tile_beyond_all_numbers_is_the_whole_contig(toy, genome):
 
 def test_a_bed_file_cannot_be_tiled(toy, bed):
     with pytest.raises(InputError, match="only a genome can be tiled"):
-        predict(toy(), Tiles(bed, 5)).to_polars()
+        source_from_options(bed, tile=5)
+    with pytest.raises(InputError, match="rows.bed"):
+        predict(toy(), Tiles(bed, 5))
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# only words\n"])
@@ -307,7 +363,7 @@ def test_missing_files(toy, genome, bed, tmp_path):
     with pytest.raises(InputError, match="no such file"):
         predict(toy(), Regions(bed, tmp_path / "missing.fa")).to_polars()
     with pytest.raises(InputError, match="no such model"):
-        predict(tmp_path / "missing", genome).to_polars()
+        load_model(tmp_path / "missing")
     with pytest.raises(InputError, match="no model was given"):
         predict([], genome).to_polars()
 
@@ -324,13 +380,13 @@ def test_a_bigwig_of_loose_records(toy, genome, tmp_path):
         ({"window": 30}, "window 20 and 30"),
         ({"bin": 4}, "bin 8 and 4"),
         ({"tracks": ("G", "C", "X")}, "only one of them has 'N'"),
-        ({"tracks": ("C", "G", "N")}, "the tracks differ in order"),
+        ({"tracks": ("C", "G", "N")}, "the order of the tracks differs"),
     ],
 )
 def test_models_that_disagree(toy, genome, tmp_path, change, message):
     first, second = toy(path=tmp_path / "first"), toy(path=tmp_path / "second", **change)
     with pytest.raises(InputError, match=message) as caught:
-        Ensemble.load([first, second])
+        Ensemble.of([first, second])
     assert str(first.path) in str(caught.value)
     assert str(second.path) in str(caught.value)
 

@@ -43,7 +43,7 @@ def test_a_command_writes_what_the_library_says(model, genome, tmp_path, capsys)
     shown = capsys.readouterr()
     assert f"{out}: " in shown.out
     assert "longer than the window of 40 bases: 2, tiled every 10 bases" in shown.err
-    table = danq.predict(path, genome, precision="fp32")
+    table = danq.predict(danq.load(path, precision="fp32"), genome).to_polars()
     assert table.equals(pl.read_csv(out, separator="\t", comment_prefix="#", schema=table.schema))
 
 
@@ -52,7 +52,7 @@ def test_several_models_and_options(model, genome, tmp_path, capsys):
     out = tmp_path / "tiles.parquet"
     options = ["--tile", "20", "--region", "chrI:11-70", "--track", "Abf1", "--strand", "forward"]
     assert run([*words, "--out", str(out), *options, "--batch-size", "2", "--threads", "1"]) == 0
-    assert capsys.readouterr().out == f"{out}: 3 rows, 1 track and its spread\n"
+    assert capsys.readouterr().out == f"{out}: 3 rows, 1 track and standard deviations\n"
     table = pl.read_parquet(out)
     assert table.columns == ["chrom", "start", "end", "Abf1", "Abf1_sd"]
     assert table["start"].to_list() == [10, 30, 50]

@@ -379,4 +379,4 @@ def test_notices(model, genome, tmp_path, caplog):
     write_mutations(model, Regions("chrIV", genome), tmp_path / "a.tsv")
     assert "longer than the window of 40 bases: 1" in caplog.text
     assert "extend past an end of their sequence, padded with N: 4" in caplog.text
-    assert "unknown bases, without effects: " in caplog.text
+    assert "bases N, without effects: " in caplog.text

@@ -264,7 +264,7 @@ def test_few_records(small_model, fasta, tmp_path, caplog, name, kind):
     done = write_variant_scores(small_model(), path, fasta, tmp_path / name)
     assert done.tally.rows == (1 if kind == "one" else 0)
     assert done.tally.records == len(rows)
-    told = {"none": "holds no record", "all rejected": "none of the variants could be scored"}
+    told = {"none": "contains no record", "all rejected": "none of the variants could be scored"}
     assert told.get(kind, "") in caplog.text
     if name == "out.parquet":
         assert pl.read_parquet(tmp_path / name).height == done.tally.rows

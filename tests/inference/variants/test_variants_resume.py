@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from danq.errors import InputError
-from danq.inference import write_variant_scores
+from danq.inference import Variants, write_variant_scores
 from danq.inference.variants.finished_blocks import folder_of
 from danq.inference.writers.variant_hdf5 import VariantHdf5Writer
-from danq.models import save_model
+from danq.models import load_model, save_model
 from danq_cli.main import run
 
 RUN = sys.modules["danq.inference.variants.prepare"]
@@ -28,7 +28,9 @@ import sys
 from danq.inference.variants import prepare
 prepare.BLOCK_RECORDS = 10
 model, variants, genome, out = sys.argv[1:]
-score_variants(model, variants, genome, out, threads=1, device="cpu", precision="fp32", resume=True)
+import danq
+model = danq.load(model, threads=1, device="cpu", precision="fp32")
+danq.write_variant_scores(model, variants, genome, out, resume=True)
 """
 
 
@@ -50,6 +52,16 @@ def setting(tmp_path, small_model, monkeypatch) -> tuple[Path, Path, Path]:
     return model, variants, genome
 
 
+def score(
+    setting, out: Path | str, model: dict | None = None, variants: dict | None = None, **options
+):
+    path, source, genome = setting
+    loaded = load_model(path, device="cpu", precision="fp32", **(model or {}))
+    return write_variant_scores(
+        loaded, Variants(source, **(variants or {})), genome, out, **options
+    )
+
+
 class Stop(Exception):
     pass
 
@@ -64,19 +76,19 @@ def stop_after(records: int):
 
 def stopped(setting, out: Path, records: int, **options) -> None:
     with pytest.raises(Stop):
-        write_variant_scores(*setting, out, progress=stop_after(records), **options)
+        score(setting, out, progress=stop_after(records), **options)
 
 
 @pytest.mark.parametrize("name", ["a.tsv.gz", "a.h5", "a.parquet", "a.vcf.gz"])
 def test_a_run_that_stopped_goes_on(setting, tmp_path, name):
     (tmp_path / "whole").mkdir()
     whole, out = tmp_path / "whole" / name, tmp_path / name
-    write_variant_scores(*setting, whole)
+    score(setting, whole)
     stopped(setting, out, 70)
     assert not out.exists()
     assert sum(path.name.endswith(".npy") for path in folder_of(out).iterdir()) == 7
     seen = []
-    write_variant_scores(*setting, out, resume=True, progress=lambda *pair: seen.append(pair))
+    score(setting, out, resume=True, progress=lambda *pair: seen.append(pair))
     assert seen[0] == (80, 249)
     assert out.read_bytes() == whole.read_bytes()
     for ending in (".rejected.tsv", ".tbi"):
@@ -88,28 +100,26 @@ def test_a_run_that_stopped_goes_on(setting, tmp_path, name):
 
 def test_a_run_that_is_whole_is_left_as_it_is(setting, tmp_path, caplog):
     out = tmp_path / "a.tsv"
-    done = write_variant_scores(*setting, out, resume=True)
+    done = score(setting, out, resume=True)
     before = out.stat().st_mtime_ns
     with caplog.at_level("INFO", "danq"):
-        again = write_variant_scores(*setting, out, resume=True)
+        again = score(setting, out, resume=True)
     assert "is whole, nothing is left to do" in caplog.text
     assert again.tally == done.tally
     assert out.stat().st_mtime_ns == before
     with pytest.raises(InputError, match="exists already"):
-        write_variant_scores(
-            setting[0].with_options(strand="forward"), setting[1], setting[2], out, resume=True
-        )
+        score(setting, out, model={"strand": "forward"}, resume=True)
 
 
 def test_an_unfinished_run_is_not_lost_by_accident(setting, tmp_path):
     out = tmp_path / "a.tsv"
     stopped(setting, out, 30)
-    with pytest.raises(InputError, match=r"a.tsv.unfinished.*Go on with that run \(--resume\)"):
-        write_variant_scores(*setting, out)
-    fresh = write_variant_scores(*setting, out, overwrite=True)
+    with pytest.raises(InputError, match=r"a.tsv.unfinished.*Continue that run \(resume\)"):
+        score(setting, out)
+    fresh = score(setting, out, overwrite=True)
     assert fresh.tally.records == 249
-    with pytest.raises(InputError, match="resuming and overwriting were both asked for"):
-        write_variant_scores(*setting, out, resume=True, overwrite=True)
+    with pytest.raises(InputError, match="resume and overwrite are both set"):
+        score(setting, out, resume=True, overwrite=True)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +129,7 @@ def test_an_unfinished_run_is_not_lost_by_accident(setting, tmp_path):
         ({"scores": "logit"}, "began with scores: ref, alt.*now it is logit"),
         (
             {"tracks": ["Reb1"]},
-            "began with tracks: Reb1, .*; now it is Reb1. Resume with that run's options",
+            "began with tracks: Reb1, .*; now it is Reb1. Use the settings and inputs of that run",
         ),
         ({"tolerance": 0.0}, "began with tolerance: 1e-06; now it is 0"),
         ({"batch_size": 5}, "began with batch size: 8192; now it is 5"),
@@ -128,12 +138,12 @@ def test_an_unfinished_run_is_not_lost_by_accident(setting, tmp_path):
         ({"ref_mismatch": "swap"}, "began with ref mismatch: skip; now it is swap"),
     ],
 )
-def test_other_options_are_refused(setting, tmp_path, options, message):
+def test_other_options_are_refused(setting, tmp_path, by_owner, options, message):
     out = tmp_path / "a.tsv"
     stopped(setting, out, 30)
     with pytest.raises(InputError, match=message):
-        write_variant_scores(*setting, out, resume=True, **options)
-    write_variant_scores(*setting, out, resume=True)
+        score(setting, out, *by_owner(options)[:2], resume=True, **by_owner(options)[2])
+    score(setting, out, resume=True)
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])
@@ -150,15 +160,15 @@ def test_other_inputs_are_refused_and_moved_ones_are_not(setting, tmp_path, whic
         moved.write_bytes(content.replace(b"v7\t", b"w7\t").replace(TEXT[:9].encode(), b"A" * 9))
     name = ("model", "set of variants", "genome")[which]
     with pytest.raises(InputError) as caught:
-        write_variant_scores(given[0], given[1], given[2], out, resume=True)
+        score(given, out, resume=True)
     assert caught.value.problem == f"{moved} is not the {name} that the run began with"
     moved.write_bytes(content)
-    assert write_variant_scores(given[0], given[1], given[2], out, resume=True).tally.records
+    assert score(given, out, resume=True).tally.records
 
 
 def test_what_the_journal_does_not_vouch_for_is_scored_again(setting, tmp_path):
     whole, out = tmp_path / "whole.tsv", tmp_path / "a.tsv"
-    write_variant_scores(*setting, whole)
+    score(setting, whole)
     stopped(setting, out, 60)
     folder = folder_of(out)
     journal = folder / "journal.jsonl"
@@ -169,21 +179,21 @@ def test_what_the_journal_does_not_vouch_for_is_scored_again(setting, tmp_path):
     part = next(folder.glob("000003.values*"))
     part.write_bytes(part.read_bytes()[:-1])
     seen = []
-    write_variant_scores(*setting, out, resume=True, progress=lambda *pair: seen.append(pair))
+    score(setting, out, resume=True, progress=lambda *pair: seen.append(pair))
     assert seen[0][0] == 40
     assert out.read_text() == whole.read_text()
 
 
 def test_a_block_that_was_altered_is_scored_again(setting, tmp_path):
     whole, out = tmp_path / "whole.tsv", tmp_path / "a.tsv"
-    write_variant_scores(*setting, whole)
+    score(setting, whole)
     stopped(setting, out, 60)
     part = next(folder_of(out).glob("000004.values*"))
     content = bytearray(part.read_bytes())
     content[-3] ^= 1
     part.write_bytes(content)
     seen = []
-    write_variant_scores(*setting, out, resume=True, progress=lambda *pair: seen.append(pair))
+    score(setting, out, resume=True, progress=lambda *pair: seen.append(pair))
     assert seen[0][0] == 50
     assert out.read_text() == whole.read_text()
 
@@ -192,11 +202,11 @@ def test_a_table_goes_on_too(setting, tmp_path):
     rows = [
         ("chr1", at + 1, TEXT[at], "ACGT"["ACGT".index(TEXT[at]) - 1]) for at in range(0, 500, 9)
     ]
-    model, _, genome = setting
-    write_variant_scores(model, rows, genome, tmp_path / "whole.tsv")
+    setting = (setting[0], rows, setting[2])
+    score(setting, tmp_path / "whole.tsv")
     with pytest.raises(Stop):
-        write_variant_scores(model, rows, genome, tmp_path / "a.tsv", progress=stop_after(20))
-    write_variant_scores(model, rows, genome, tmp_path / "a.tsv", resume=True)
+        score(setting, tmp_path / "a.tsv", progress=stop_after(20))
+    score(setting, tmp_path / "a.tsv", resume=True)
     assert (tmp_path / "a.tsv").read_bytes() == (tmp_path / "whole.tsv").read_bytes()
 
 
@@ -211,7 +221,7 @@ def test_an_interrupt_tells_what_it_leaves(setting, tmp_path, caplog, monkeypatc
 
     monkeypatch.setattr("danq.inference.variants.scorer.Scorer.values", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_variant_scores(*setting, tmp_path / "b.tsv")
+        score(setting, tmp_path / "b.tsv")
     assert not list(tmp_path.glob("b.tsv*"))
 
 
@@ -228,7 +238,7 @@ def full() -> OSError:
 
 def test_a_disk_that_is_full_at_the_second_block(setting, tmp_path, monkeypatch, capsys):
     out, whole, save = tmp_path / "a.h5", tmp_path / "whole.h5", np.save
-    write_variant_scores(*setting, whole)
+    score(setting, whole)
 
     def half(path: Path, values: np.ndarray) -> None:
         if path.name.startswith("000001."):
@@ -245,7 +255,7 @@ def test_a_disk_that_is_full_at_the_second_block(setting, tmp_path, monkeypatch,
     journal = (folder_of(out) / "journal.jsonl").read_text().splitlines()
     assert [json.loads(line).get("counts", {}).get("records") for line in journal] == [None, 10]
     seen = []
-    write_variant_scores(*setting, out, resume=True, progress=lambda *pair: seen.append(pair))
+    score(setting, out, resume=True, progress=lambda *pair: seen.append(pair))
     assert seen[0][0] == 20
     assert out.read_bytes() == whole.read_bytes()
 
@@ -254,7 +264,7 @@ def test_a_disk_that_is_full_when_the_output_is_put_together(
     setting, tmp_path, monkeypatch, capsys
 ):
     out, whole, write = tmp_path / "a.h5", tmp_path / "whole.h5", VariantHdf5Writer.write
-    write_variant_scores(*setting, whole)
+    score(setting, whole)
     calls = []
 
     def second(self, rows, values) -> None:
@@ -272,14 +282,14 @@ def test_a_disk_that_is_full_when_the_output_is_put_together(
     assert not list(tmp_path.glob("*.part"))
     assert not out.exists()
     monkeypatch.setattr("danq.inference.variants.scorer.Scorer.values", None)
-    write_variant_scores(*setting, out, resume=True)
+    score(setting, out, resume=True)
     assert out.read_bytes() == whole.read_bytes()
     assert not folder_of(out).exists()
 
 
 def test_standard_input_cannot_go_on(setting, tmp_path):
-    with pytest.raises(InputError, match="standard input.*a run goes on from a file alone"):
-        write_variant_scores(setting[0], "-", setting[2], tmp_path / "a.tsv", resume=True)
+    with pytest.raises(InputError, match="standard input: only a run on a file can be resumed"):
+        score((setting[0], "-", setting[2]), tmp_path / "a.tsv", resume=True)
 
 
 def start(setting, out: Path) -> subprocess.Popen:

@@ -1,4 +1,4 @@
-"""The folder of finished blocks, by itself."""
+"""The directory of finished blocks, in isolation."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ import polars as pl
 import pytest
 
 from danq.errors import InputError
-from danq.inference.variants import finished_blocks as parts_module
-from danq.inference.variants.finished_blocks import Part, Parts, folder_of
+from danq.inference.variants import finished_blocks as module
+from danq.inference.variants.finished_blocks import FinishedBlock, FinishedBlocks, folder_of
+from danq.provenance import Provenance
+
+ONE, OTHER = (Provenance(settings={"strand": strand}) for strand in ("both", "forward"))
 
 
 class Stop(Exception):
@@ -34,10 +37,10 @@ def test_files_of_a_block_are_on_the_disk_before_the_journal_vouches_for_them(
 
     journal = folder_of(tmp_path / "a.tsv") / "journal.jsonl"
     rows = pl.DataFrame({"a": [1]})
-    with Parts(tmp_path / "a.tsv", {}) as parts:
+    with FinishedBlocks(tmp_path / "a.tsv", ONE) as finished:
         before = journal.stat().st_size
         monkeypatch.setattr(os, "fsync", fsync)
-        parts.add(Part({"rows": rows}, np.zeros((1, 2), np.float32), {"rows": 1}))
+        finished.add(FinishedBlock({"rows": rows}, np.zeros((1, 2), np.float32), {"rows": 1}))
     after = journal.stat().st_size
     assert after > before
     names = ["000000.rows.arrow", "000000.values.npy", "a.tsv.unfinished", "journal.jsonl"]
@@ -46,24 +49,24 @@ def test_files_of_a_block_are_on_the_disk_before_the_journal_vouches_for_them(
 
 
 def add(out: Path, blocks: int) -> None:
-    with Parts(out, {}) as parts:
+    with FinishedBlocks(out, ONE) as finished:
         for _ in range(blocks):
-            parts.add(Part({}, np.zeros((1, 2), np.float32), {"rows": 1}))
+            finished.add(FinishedBlock({}, np.zeros((1, 2), np.float32), {"rows": 1}))
 
 
 def test_an_interrupt_while_a_block_is_written_does_not_lose_it(tmp_path, monkeypatch, caplog):
-    waited = parts_module.wait
+    waited = module.wait
 
     def interrupted(writing) -> None:
-        monkeypatch.setattr(parts_module, "wait", waited)
+        monkeypatch.setattr(module, "wait", waited)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(parts_module, "wait", interrupted)
+    monkeypatch.setattr(module, "wait", interrupted)
     with caplog.at_level("INFO", "danq"), pytest.raises(KeyboardInterrupt):
         add(tmp_path / "a.tsv", 2)
     assert "finished blocks are kept" in caplog.text
-    with Parts(tmp_path / "a.tsv", {}, resume=True) as parts:
-        assert parts.counts == [{"rows": 1}]
+    with FinishedBlocks(tmp_path / "a.tsv", ONE, resume=True) as finished:
+        assert finished.counts == [{"rows": 1}]
 
 
 @pytest.mark.parametrize("blocks", [1, 2])
@@ -85,10 +88,10 @@ def test_a_disk_that_is_full_at_the_last_block(tmp_path, monkeypatch, caplog, bl
 def test_two_processes_do_not_share_an_output(tmp_path):
     out = tmp_path / "a.tsv"
     with (
-        Parts(out, {"a": "b"}),
+        FinishedBlocks(out, ONE),
         pytest.raises(InputError, match="another process is writing this output"),
     ):
-        Parts(out, {"a": "b"}, resume=True)
+        FinishedBlocks(out, ONE, resume=True)
 
 
 def test_a_folder_is_locked_until_it_is_gone(tmp_path, monkeypatch):
@@ -97,12 +100,12 @@ def test_a_folder_is_locked_until_it_is_gone(tmp_path, monkeypatch):
 
     def rmtree(folder: Path, **options) -> None:
         with pytest.raises(InputError, match="another process is writing this output"):
-            Parts(out, {"a": "b"}, resume=True)
+            FinishedBlocks(out, ONE, resume=True)
         remove(folder, **options)
 
-    with Parts(out, {"a": "b"}) as parts:
+    with FinishedBlocks(out, ONE) as finished:
         monkeypatch.setattr(shutil, "rmtree", rmtree)
-        parts.remove()
+        finished.remove()
     assert not folder_of(out).exists()
 
 
@@ -117,19 +120,19 @@ def test_a_folder_that_was_removed_before_the_lock_was_had_is_made_again(tmp_pat
         lock(*given)
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    with Parts(out, {"a": "b"}) as parts:
-        parts.add(Part({}, np.zeros((1, 2), np.float32), {"rows": 1}))
+    with FinishedBlocks(out, ONE) as finished:
+        finished.add(FinishedBlock({}, np.zeros((1, 2), np.float32), {"rows": 1}))
     assert len(calls) == 2
-    with Parts(out, {"a": "b"}, resume=True) as parts:
-        assert parts.counts == [{"rows": 1}]
+    with FinishedBlocks(out, ONE, resume=True) as finished:
+        assert finished.counts == [{"rows": 1}]
 
 
 def test_what_another_process_made_since_is_left_alone(tmp_path):
     out = tmp_path / "a.tsv"
-    parts = Parts(out, {"a": "b"})
-    parts.remove()
-    other = Parts(out, {"c": "d"})
-    parts.__exit__(Stop, Stop(), None)
+    finished = FinishedBlocks(out, ONE)
+    finished.remove()
+    other = FinishedBlocks(out, OTHER)
+    finished.__exit__(Stop, Stop(), None)
     assert folder_of(out).exists()
     other.remove()
 
@@ -139,7 +142,7 @@ def test_a_strange_folder_is_not_touched(tmp_path):
     folder_of(out).mkdir()
     (folder_of(out) / "thesis.txt").write_text("x")
     with pytest.raises(InputError, match="holds no unfinished run of danq"):
-        Parts(out, {}, overwrite=True)
+        FinishedBlocks(out, ONE, overwrite=True)
     (folder_of(out) / "journal.jsonl").write_text(json.dumps({"magic": "danq-parts"}) + "\n")
     with pytest.raises(InputError, match="written by another version"):
-        Parts(out, {}, resume=True)
+        FinishedBlocks(out, ONE, resume=True)

@@ -62,7 +62,7 @@ class Background:
     provenance: Mapping[str, str]
 
     @cached_property
-    def digest(self) -> str:
+    def sha256(self) -> str:
         """SHA-256 in hexadecimal over the values."""
         sha = hashlib.sha256(f"{self.count} {self.tracks}".encode())
         for part in (self.rank, self.product, self.logit):

@@ -115,7 +115,7 @@ def prepare(
         },
         inputs={}
         if background is None
-        else {"background": Inputs([str(calibrate)], [background.digest])},
+        else {"background": Inputs([str(calibrate)], [background.sha256])},
     )
     scorer = Scorer(
         engines,
@@ -184,7 +184,7 @@ def genome_file(genome: AnyGenome) -> str | None:
 def genome_text(genome: AnyGenome, content: PackedGenome) -> str:
     """The genome as text: its file, and the checksum of its content."""
     name = genome_file(genome)
-    return f"{'' if name is None else f'{name} '}sha256:{content.digest}"
+    return f"{'' if name is None else f'{name} '}sha256:{content.sha256}"
 
 
 def weights_checksums(models: Sequence[Model]) -> list[str]:

@@ -2,83 +2,99 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import options
 from .options import example
 
+if TYPE_CHECKING:
+    from danq.vision import TaskReport
+
 
 @click.group(epilog=example("danq vision list", "danq vision bench direction --quick"))
 def vision() -> None:
-    """Train, use and measure the image and video systems built from the same core."""
+    """Train and evaluate image, video and sequence models, and predict with them."""
 
 
 @vision.command("list", epilog=example("danq vision list", "danq vision list direction"))
 @click.argument("tasks", nargs=-1, metavar="[TASK]...")
 def list_(tasks: tuple[str, ...]) -> None:
-    """Show every system: its task, blocks, parameters and paper."""
-    from danq.vision import list_systems
+    """List tasks and their models: blocks, number of parameters, paper."""
+    from danq.vision import list_models
 
-    for _, entries in groupby(list_systems(tasks), key=lambda entry: entry.task):
-        systems = list(entries)
-        click.echo(f"{systems[0].task}: {systems[0].about}")
-        widths = [max(len(getattr(s, f)) for s in systems) for f in ("system", "configuration")]
-        for one in systems:
-            name, blocks = one.system.ljust(widths[0]), one.configuration.ljust(widths[1])
+    for _, entries in groupby(list_models(tasks), key=lambda entry: entry.task):
+        models = list(entries)
+        click.echo(f"{models[0].task}: {models[0].about}")
+        widths = [max(len(getattr(m, f)) for m in models) for f in ("model", "configuration")]
+        for one in models:
+            name, blocks = one.model.ljust(widths[0]), one.configuration.ljust(widths[1])
             click.echo(f"  {name}  {blocks}  {one.parameters:>9,}  {one.paper}")
 
 
 @vision.command(
     epilog=example(
         "danq vision train direction --out runs/direction",
-        "danq vision train direction --system c3d --epochs 5 --out runs/c3d",
+        "danq vision train direction --model c3d --epochs 5 --out runs/c3d",
     )
 )
 @click.argument("task")
-@options.out(metavar="RUN", help="Run folder to write.")
-@click.option("--system", metavar="NAME", help="One of the task's systems.  [default: its first]")
+@options.out(metavar="RUN", help="Run directory to write.")
+@click.option(
+    "--model", metavar="NAME", help="Select a model of the task.  [default: its first model]"
+)
 @click.option(
     "--data",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Your own examples, laid out as 'danq vision data' writes them.",
-)
-@click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="Passes over the data.")
-@options.batch_size(
-    default=None, show_default=False, help="Examples per step.  [default: the task's]"
+    help="Train on your own examples, in the layout of 'danq vision data'.",
 )
 @click.option(
-    "--lr", type=click.FloatRange(min=0, min_open=True), metavar="RATE", help="Learning rate."
+    "--epochs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Set the number of passes over the data.  [default: the model's]",
+)
+@options.batch_size(
+    default=None, show_default=False, help="Set the examples per step.  [default: the model's]"
+)
+@click.option(
+    "--lr",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="RATE",
+    help="Set the learning rate.  [default: the model's]",
 )
 @options.frozen_epochs()
-@click.option("--quick", is_flag=True, help="Few examples and epochs.")
+@click.option("--quick", is_flag=True, help="Use few examples and epochs.")
 @options.device()
 @options.precision(default="fp32")
 @options.threads()
 @options.seed()
-@click.option("--resume", is_flag=True, help="Go on from the run folder's last checkpoint.")
-@options.overwrite(help="Replace the run folder if it exists.")
+@click.option("--resume", is_flag=True, help="Resume from the last checkpoint of the run.")
+@options.overwrite(help="Replace the run directory if it exists.")
 def train(task: str, **given: Any) -> None:
-    """Train a system on TASK and measure it on held-out examples.
+    """Train a model on TASK and evaluate it on the test split.
 
-    Without --data the examples are made from --seed.
+    Without --data, examples are generated from --seed.
     """
     if given["resume"] and given["overwrite"]:
-        raise click.UsageError("--resume goes on with a run, --overwrite throws it away.")
+        raise click.UsageError(
+            "--resume continues a run, --overwrite deletes it. Give one of them."
+        )
     from danq.vision import train as run
 
     changes = {name: given.pop(name) for name in ("epochs", "batch_size", "lr", "frozen_epochs")}
     changes = {name: value for name, value in changes.items() if value is not None}
     result = run(task, recipe_changes=changes, **given)
-    figures = ", ".join(f"{name} {value:.4f}" for name, value in result.figures.items())
-    passes = f"{result.epochs} epoch" + "s" * (result.epochs != 1)
+    metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
+    epochs = f"{result.epochs} epoch" + "s" * (result.epochs != 1)
     click.echo(
-        f"{result.folder}: best of {passes} was {result.best_epoch}; "
-        f"test split: {figures}; trained for {result.seconds:.0f} s"
+        f"{result.folder}: best epoch {result.best_epoch} of {epochs}; "
+        f"test split: {metrics}; trained for {result.seconds:.0f} s"
     )
 
 
@@ -90,16 +106,18 @@ def train(task: str, **given: Any) -> None:
 )
 @click.argument("model", type=click.Path(exists=True, path_type=Path))
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
-@click.option("--text", metavar="WORDS", help="What belongs to the input, such as a question.")
-@options.out(required=False, help="Where files go that a prediction consists of.")
+@click.option(
+    "--text", metavar="TEXT", help="Add text to the input, such as a question about an image."
+)
+@options.out(required=False, help="Write the predicted frames, map or audio to this file.")
 @options.device()
 @options.precision(default="fp32")
 def predict(model: Path, source: Path, **given: Any) -> None:
-    """Predict with MODEL, a run folder or model file, on INPUT.
+    """Predict with MODEL, a run directory or model file, for INPUT.
 
-    INPUT is what the task reads: a clip (GIF, folder of frames, .npy, .mp4), an image, a text
-    file, numbers (.npy). Classes, captions and answers are printed; frames, maps and sound are
-    written to --out.
+    INPUT is a clip (GIF, folder of frames, .npy, .mp4), an image, a text file or an array (.npy),
+    as the task requires. Classes, captions and answers are printed; frames, label maps and audio
+    are written to --out.
     """
     from danq.vision import predict as run
 
@@ -111,12 +129,12 @@ def predict(model: Path, source: Path, **given: Any) -> None:
 @click.argument("task")
 @options.out(metavar="FOLDER", help="Folder to write.")
 @options.seed()
-@click.option("--quick", is_flag=True, help="Few examples.")
+@click.option("--quick", is_flag=True, help="Write few examples.")
 def data(task: str, out: Path, seed: int, quick: bool) -> None:
-    """Write the examples of TASK: train/, valid/, test/ with an .npy file a field; facts.json."""
-    from danq.vision import make_data, write_data
+    """Write the examples of TASK as .npy files, one per field, and metadata.json."""
+    from danq.vision import make_dataset, write_dataset
 
-    click.echo(str(write_data(out, make_data(task, seed, quick=quick))))
+    click.echo(str(write_dataset(out, make_dataset(task, seed, quick=quick))))
 
 
 @vision.command(
@@ -126,33 +144,42 @@ def data(task: str, out: Path, seed: int, quick: bool) -> None:
     )
 )
 @click.argument("tasks", nargs=-1, metavar="[TASK]...")
-@click.option("--quick", is_flag=True, help="Few examples and epochs, to see that all works.")
+@click.option("--quick", is_flag=True, help="Use few examples and epochs, as a smoke test.")
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Repetitions.  [default: 3; 1 with --quick]",
+    help="Set the number of random seeds.  [default: 3; 1 with --quick]",
 )
-@options.seed(help="The first seed.")
-@options.out(required=False, metavar="JSON", help="Write all figures of all seeds too.")
+@options.seed(help="Set the first random seed.")
+@options.out(required=False, metavar="JSON", help="Write the metrics of every seed as JSON.")
 @options.overwrite()
 @options.device()
 @options.threads()
-def bench(tasks: tuple[str, ...], quick: bool, seeds: int | None, **given: Any) -> None:
-    """Train every system of the tasks, all by default, and show it beside its baselines.
+def bench(
+    tasks: tuple[str, ...],
+    quick: bool,
+    seeds: int | None,
+    out: Path | None,
+    overwrite: bool,
+    **given: Any,
+) -> None:
+    """Benchmark all models and baselines of the tasks, of all tasks by default.
 
-    Figures are mean and standard deviation over seeds; seconds are processor time of training and
-    testing a system, or of measuring a baseline. Exits with 1 where a training did not lower its
-    loss.
+    The table shows mean and sample standard deviation of the metrics over the seeds; seconds are
+    CPU time. The exit code is 1 if a training loss did not decrease.
     """
     from danq.vision import bench as run
+    from danq.vision import write_reports
 
-    reports = run(
-        tasks,
-        quick=quick,
-        seeds=seeds or (1 if quick else 3),
-        tell=lambda report: click.echo(report.text()),
-        **given,
-    )
-    if any(report.stuck for report in reports):
+    reports = _printed(run(tasks, quick=quick, seeds=seeds or (1 if quick else 3), **given))
+    done = [*reports] if out is None else write_reports(out, reports, overwrite=overwrite)
+    if any(report.failed for report in done):
         raise click.exceptions.Exit(1)
+
+
+def _printed(reports: Iterable[TaskReport]) -> Iterator[TaskReport]:
+    """Print each report when it is ready."""
+    for report in reports:
+        click.echo(report.text())
+        yield report

@@ -5,8 +5,8 @@
     done
     python -m benchmarks.studies.vision bench/*.json
 
-One line a task: the main figure of the task's first system, then of its other systems and of the
-baselines, each target with whether it was met, and the seconds that all systems of one seed took.
+One line a task: the main metric of the task's first model, then of its other models and of the
+baselines, each target with whether it was met, and the seconds that all models of one seed took.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pathlib import Path
 from danq.errors import InputError
 from danq.vision import TASKS
 from danq.vision.benchmark import Row, TaskReport, report_on
-from danq.vision.registry import load_task
+from danq.vision.task_registry import load_task
 
 HEAD = (
     "task",
-    "figure",
-    "first system",
+    "metric",
+    "first model",
     "others and baselines",
     "target",
     "parameters",
@@ -46,7 +46,7 @@ def read(paths: Sequence[Path]) -> list[TaskReport]:
     for path in paths:
         for report in _reports(path):
             if report.quick:
-                raise InputError("figures of the quick form mean nothing", file=path)
+                raise InputError("metrics of the quick form mean nothing", file=path)
             known = found.setdefault(report.task, report)
             if known is not report:
                 if set(known.seeds) & set(report.seeds):
@@ -67,7 +67,7 @@ def _joined(one: TaskReport, other: TaskReport) -> TaskReport:
     rows = [
         replace(
             a,
-            figures=a.figures + b.figures,
+            metrics=a.metrics + b.metrics,
             seconds=a.seconds + b.seconds,
             losses=a.losses + b.losses,
         )
@@ -78,16 +78,16 @@ def _joined(one: TaskReport, other: TaskReport) -> TaskReport:
 
 def line(report: TaskReport) -> str:
     """A task's line of the table."""
-    figure = report.shown[0]
+    metric = report.reported_metrics[0]
     first, *others = report.rows
     told = [
-        f"{row.name} {row.shown(figure).split(' ± ')[0]}" for row in others if row.shown(figure)
+        f"{row.name} {row.mean_and_deviation(metric).split(' ± ')[0]}" for row in others if row.mean_and_deviation(metric)
     ]
     targets = [f"{text}: **{'met' if met else 'not met'}**" for text, met in report.targets]
     cells = [
         report.task,
-        figure,
-        f"{first.name} {first.shown(figure)}",
+        metric,
+        f"{first.name} {first.mean_and_deviation(metric)}",
         "; ".join(told),
         "; ".join(targets),
         f"{first.parameters:,}",

@@ -14,72 +14,87 @@ from typing import TYPE_CHECKING
 from danq._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from danq.vision.base_tasks import Classification as Classification
+    from danq.vision.base_tasks import StepRegression as StepRegression
+    from danq.vision.benchmark import TaskReport as TaskReport
     from danq.vision.benchmark import bench as bench
-    from danq.vision.clips import read_clip as read_clip
-    from danq.vision.examples import Data as Data
-    from danq.vision.examples import Examples as Examples
-    from danq.vision.folder import make_data as make_data
-    from danq.vision.folder import write_data as write_data
-    from danq.vision.listing import list_systems as list_systems
+    from danq.vision.benchmark import write_reports as write_reports
+    from danq.vision.clip_files import read_clip as read_clip
+    from danq.vision.dataset import Dataset as Dataset
+    from danq.vision.dataset import Examples as Examples
+    from danq.vision.dataset import layout as layout
+    from danq.vision.dataset_folder import make_dataset as make_dataset
+    from danq.vision.dataset_folder import read_dataset as read_dataset
+    from danq.vision.dataset_folder import write_dataset as write_dataset
+    from danq.vision.model_list import list_models as list_models
     from danq.vision.prediction import predict as predict
-    from danq.vision.registry import TASKS as TASKS
-    from danq.vision.registry import register as register
-    from danq.vision.task import Classification as Classification
+    from danq.vision.task import ModelDefinition as ModelDefinition
     from danq.vision.task import Sizes as Sizes
-    from danq.vision.task import System as System
     from danq.vision.task import Target as Target
     from danq.vision.task import Task as Task
-    from danq.vision.task import draw_splits as draw_splits
     from danq.vision.task import recipe as recipe
+    from danq.vision.task_registry import TASKS as TASKS
+    from danq.vision.task_registry import register as register
     from danq.vision.training_run import train as train
+    from danq.vision.vision_model_file import VisionModel as VisionModel
     from danq.vision.vision_model_file import load_vision_model as load_vision_model
     from danq.vision.vision_summary import summary as summary
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "Classification": "danq.vision.task:Classification",
-        "Data": "danq.vision.examples:Data",
-        "Examples": "danq.vision.examples:Examples",
+        "Classification": "danq.vision.base_tasks:Classification",
+        "Dataset": "danq.vision.dataset:Dataset",
+        "Examples": "danq.vision.dataset:Examples",
+        "ModelDefinition": "danq.vision.task:ModelDefinition",
         "Sizes": "danq.vision.task:Sizes",
-        "System": "danq.vision.task:System",
-        "TASKS": "danq.vision.registry:TASKS",
+        "StepRegression": "danq.vision.base_tasks:StepRegression",
+        "TASKS": "danq.vision.task_registry:TASKS",
         "Target": "danq.vision.task:Target",
         "Task": "danq.vision.task:Task",
+        "TaskReport": "danq.vision.benchmark:TaskReport",
+        "VisionModel": "danq.vision.vision_model_file:VisionModel",
         "bench": "danq.vision.benchmark:bench",
-        "draw_splits": "danq.vision.task:draw_splits",
-        "list_systems": "danq.vision.listing:list_systems",
+        "layout": "danq.vision.dataset:layout",
+        "list_models": "danq.vision.model_list:list_models",
         "load_vision_model": "danq.vision.vision_model_file:load_vision_model",
-        "make_data": "danq.vision.folder:make_data",
+        "make_dataset": "danq.vision.dataset_folder:make_dataset",
         "predict": "danq.vision.prediction:predict",
-        "read_clip": "danq.vision.clips:read_clip",
+        "read_clip": "danq.vision.clip_files:read_clip",
+        "read_dataset": "danq.vision.dataset_folder:read_dataset",
         "recipe": "danq.vision.task:recipe",
-        "register": "danq.vision.registry:register",
+        "register": "danq.vision.task_registry:register",
         "summary": "danq.vision.vision_summary:summary",
         "train": "danq.vision.training_run:train",
-        "write_data": "danq.vision.folder:write_data",
+        "write_dataset": "danq.vision.dataset_folder:write_dataset",
+        "write_reports": "danq.vision.benchmark:write_reports",
     },
 )
 
 __all__ = [
     "TASKS",
     "Classification",
-    "Data",
+    "Dataset",
     "Examples",
+    "ModelDefinition",
     "Sizes",
-    "System",
+    "StepRegression",
     "Target",
     "Task",
+    "TaskReport",
+    "VisionModel",
     "bench",
-    "draw_splits",
-    "list_systems",
+    "layout",
+    "list_models",
     "load_vision_model",
-    "make_data",
+    "make_dataset",
     "predict",
     "read_clip",
+    "read_dataset",
     "recipe",
     "register",
     "summary",
     "train",
-    "write_data",
+    "write_dataset",
+    "write_reports",
 ]

@@ -1,4 +1,4 @@
-"""Our figures beside their baselines, over several seeds."""
+"""Metrics of a task's models and baselines over several random seeds."""
 
 from __future__ import annotations
 
@@ -7,41 +7,40 @@ import math
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from danq._version import __version__
 from danq.output import check_target, replacing
 from danq.training.problem import Metrics
-from danq.vision.examples import Data
-from danq.vision.registry import load_tasks
 from danq.vision.task import Task
+from danq.vision.task_registry import load_tasks
 from danq.vision.training_run import train
 
 
 @dataclass
 class Row:
-    """One system or baseline of a task.
+    """A model or baseline of a task.
 
     Attributes
     ----------
     name
         Its name.
-    figures
-        Figures on the test split, one dictionary a seed.
+    metrics
+        Metrics on the test split, one dictionary per seed.
     seconds
-        Processor time of training or measuring, one number a seed.
+        Processor time of training and evaluation, one value per seed.
     parameters
-        Trained values; 0 for a baseline.
+        Number of trained values; 0 for a baseline.
     losses
-        Loss of some training examples before and after the training, a pair a seed.
+        Loss of some training examples before and after training, one pair per seed.
     control
-        Whether it lacks what the task asks for, so that its loss need not fall.
+        Whether it is a negative control, whose loss need not decrease.
     """
 
     name: str
-    figures: list[Metrics]
+    metrics: list[Metrics]
     seconds: list[float]
     parameters: int = 0
     losses: list[tuple[float, float]] = field(default_factory=list)
@@ -49,53 +48,55 @@ class Row:
 
     @property
     def learned(self) -> bool:
-        """Whether its loss fell with every seed; of a control, whether it stayed finite."""
+        """Whether the loss decreased with every seed; for a control, whether it is finite."""
         if self.control:
             return all(math.isfinite(after) for _, after in self.losses)
         return all(after < before for before, after in self.losses)
 
     def means(self) -> Metrics:
-        """Mean of each figure over the seeds."""
-        return {name: statistics.fmean(self.over_seeds(name)) for name in self.figures[0]}
+        """Mean of each metric over the seeds."""
+        return {name: statistics.fmean(self.over_seeds(name)) for name in self.metrics[0]}
 
-    def over_seeds(self, figure: str) -> list[float]:
-        """A figure's values, one a seed."""
-        return [figures[figure] for figures in self.figures]
+    def over_seeds(self, metric: str) -> list[float]:
+        """Values of a metric, one per seed."""
+        return [metrics[metric] for metrics in self.metrics]
 
-    def shown(self, figure: str) -> str:
-        """Mean and standard deviation over the seeds as text; empty where it was not measured."""
-        if figure not in self.figures[0]:
+    def mean_and_deviation(self, metric: str) -> str:
+        """Mean and sample standard deviation over the seeds as text; empty without the metric."""
+        if metric not in self.metrics[0]:
             return ""
-        values = self.over_seeds(figure)
+        values = self.over_seeds(metric)
         spread = f" ± {_short(statistics.stdev(values))}" if len(values) > 1 else ""
         return _short(statistics.fmean(values)) + spread
 
 
 @dataclass
 class TaskReport:
-    """A task's rows over some seeds, and its targets with whether each was met (None in the quick
-    form)."""
+    """Rows of a task over some seeds, and its targets with whether each is met.
+
+    In the quick form targets are not evaluated (None).
+    """
 
     task: str
     about: str
-    shown: tuple[str, ...]
+    reported_metrics: tuple[str, ...]
     rows: list[Row]
     targets: list[tuple[str, bool | None]]
     quick: bool
     seeds: list[int]
 
     @property
-    def stuck(self) -> list[Row]:
-        """Systems whose training did not lower their loss."""
+    def failed(self) -> list[Row]:
+        """Models whose loss did not decrease."""
         return [row for row in self.rows if not row.learned]
 
     def text(self) -> str:
         """The report as a table for a person to read."""
-        head = ["", *self.shown, "parameters", "seconds"]
+        head = ["", *self.reported_metrics, "parameters", "seconds"]
         body = [
             [
                 row.name,
-                *(row.shown(figure) for figure in self.shown),
+                *(row.mean_and_deviation(metric) for metric in self.reported_metrics),
                 f"{row.parameters:,}" if row.parameters else "",
                 f"{statistics.fmean(row.seconds):.1f}",
             ]
@@ -107,9 +108,9 @@ class TaskReport:
             cells = [line[0].ljust(widths[0])]
             cells += [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
             lines.append("  " + "  ".join(cells).rstrip())
-        words = {True: "met", False: "NOT met", None: "not judged in the quick form"}
-        lines += [f"  target: {text}: {words[met]}" for text, met in self.targets]
-        lines += [f"  {row.name}: did NOT learn, its loss did not fall" for row in self.stuck]
+        results = {True: "met", False: "NOT met", None: "not evaluated in the quick form"}
+        lines += [f"  target: {text}: {results[met]}" for text, met in self.targets]
+        lines += [f"  {row.name}: did NOT learn, its loss did not decrease" for row in self.failed]
         return "\n".join(lines) + "\n"
 
 
@@ -121,53 +122,62 @@ def bench(
     quick: bool = False,
     device: str = "auto",
     threads: int | None = None,
-    out: str | Path | None = None,
-    overwrite: bool = False,
-    tell: Callable[[TaskReport], None] | None = None,
-) -> list[TaskReport]:
-    """Train every system of the tasks and measure it beside the baselines.
+) -> Iterator[TaskReport]:
+    """Train every model of the tasks and evaluate it and the baselines.
 
     Parameters
     ----------
     tasks
-        Names; none for all.
+        Names; all tasks if there are none.
     seeds, seed
-        How many seeds, and the first of them; data, start values and order are drawn from each.
+        Number of random seeds, and the first one. Each seed gives other examples, initial
+        weights and batches.
     quick
-        Few examples and epochs, to see that all works; targets are not judged.
+        Few examples and epochs, as a test; targets are not evaluated.
     device, threads
         As `danq.device` resolves them.
-    out
-        A JSON file for all figures of all seeds; None writes none.
-    overwrite
-        Replace that file if it exists.
-    tell
-        Is given each task's report as soon as it is done.
+
+    Returns
+    -------
+    An iterator over the reports. A task's models are trained when its report is requested.
 
     Raises
     ------
     InputError
-        When no task has that name, or the output exists or cannot be written.
+        When no task has that name.
     """
-    reports, chosen = [], load_tasks(tasks)
-    if out is not None:
-        check_target(out, overwrite)
-    for task in chosen:
-        reports.append(_bench_task(task, range(seed, seed + seeds), quick, device, threads))
-        if tell is not None:
-            tell(reports[-1])
-    if out is not None:
-        found = {"danq": __version__, "tasks": [asdict(report) for report in reports]}
-        with replacing(out, overwrite) as temporary:
-            temporary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    return reports
+    return (
+        _bench_task(task, range(seed, seed + seeds), quick, device, threads)
+        for task in load_tasks(tasks)
+    )
+
+
+def write_reports(
+    path: str | Path, reports: Iterable[TaskReport], *, overwrite: bool = False
+) -> list[TaskReport]:
+    """Write the metrics of all seeds as JSON, and return the reports.
+
+    The file is checked before the first report of an iterator is computed.
+
+    Raises
+    ------
+    InputError
+        When the file exists and ``overwrite`` is not set, or cannot be written.
+    """
+    check_target(path, overwrite)
+    done = list(reports)
+    content = {"danq": __version__, "tasks": [asdict(report) for report in done]}
+    with replacing(path, overwrite) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return done
 
 
 def report_on(task: Task, rows: Sequence[Row], quick: bool, seeds: Sequence[int]) -> TaskReport:
-    """The report on a task, its targets judged by the means of all seeds."""
+    """Make the report of a task; its targets are evaluated on the means over all seeds."""
     means = {row.name: row.means() for row in rows}
     targets = [(target.text, None if quick else target.met(means)) for target in task.targets]
-    return TaskReport(task.name, task.about, task.shown, [*rows], targets, quick, [*seeds])
+    names = task.reported_metrics
+    return TaskReport(task.name, task.about, names, [*rows], targets, quick, [*seeds])
 
 
 def _bench_task(
@@ -176,38 +186,32 @@ def _bench_task(
     rows: dict[str, Row] = {}
     for seed in seeds:
         data = task.make(seed, task.quick_sizes if quick else task.sizes)
-        for system in task.systems:
-            row = rows.setdefault(system.name, Row(system.name, [], [], control=system.control))
-            _train(row, task, data, quick, seed, device, threads)
-        for name, measured in task.baselines(data, quick).items():
-            row = rows.setdefault(name, Row(name, [], []))
-            # Other programs of the machine do not count in a processor's time.
+        for model in task.models:
+            row = rows.setdefault(model.name, Row(model.name, [], [], control=model.control))
+            # Processor time leaves out other programs on the machine.
             started = time.process_time()
-            row.figures.append(measured())
+            with tempfile.TemporaryDirectory(prefix="danq-bench-") as folder:
+                result = train(
+                    task,
+                    out=Path(folder) / "run",
+                    model=model.name,
+                    data=data,
+                    quick=quick,
+                    seed=seed,
+                    device=device,
+                    threads=threads,
+                    quiet=True,
+                )
+            row.seconds.append(time.process_time() - started)
+            row.metrics.append(result.metrics)
+            row.parameters = result.parameters
+            row.losses.append(result.losses)
+        for name, evaluate in task.baselines(data, quick).items():
+            row = rows.setdefault(name, Row(name, [], []))
+            started = time.process_time()
+            row.metrics.append(evaluate())
             row.seconds.append(time.process_time() - started)
     return report_on(task, list(rows.values()), quick, seeds)
-
-
-def _train(
-    row: Row, task: Task, data: Data, quick: bool, seed: int, device: str, threads: int | None
-) -> None:
-    started = time.process_time()
-    with tempfile.TemporaryDirectory(prefix="danq-bench-") as folder:
-        result = train(
-            task,
-            out=Path(folder) / "run",
-            system=row.name,
-            data=data,
-            quick=quick,
-            seed=seed,
-            device=device,
-            threads=threads,
-            quiet=True,
-        )
-    row.figures.append(result.figures)
-    row.seconds.append(time.process_time() - started)
-    row.parameters = result.parameters
-    row.losses.append(result.losses)
 
 
 def _short(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Deep forest: a cascade of random forests, a baseline that is no network."""
+"""Deep forest: a cascade of random forests, a baseline without neural networks."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ Features = Float[np.ndarray, "N D"]
 
 
 class DeepForest:
-    """Levels of forests, each reading the features and the class vectors of the level before.
+    """Levels of forests that read the features and the class vectors of the level before.
 
-    A level has two random forests and two completely random ones (each node splits a feature drawn
-    by chance). The class vectors that the next level learns from are out of fold, so that no
-    forest has seen the example it judges. Levels are added until the accuracy of those vectors no
-    longer rises.
+    A level has two random forests and two completely random forests, in which each node splits a
+    random feature. The class vectors that the next level learns from are out of fold: no forest
+    predicts an example of its own training set. Levels are added while the accuracy of these
+    vectors increases.
 
     Parameters
     ----------
     trees
-        Trees of a forest.
+        Trees per forest.
     folds
-        Parts of the training set, each judged by forests of the others.
+        Number of folds of the cross-validation.
     levels
-        Levels at most.
+        Largest number of levels.
     seed
-        Of the parts and of all trees.
+        Random seed of the folds and of all trees.
 
     Notes
     -----
@@ -38,27 +38,27 @@ class DeepForest:
     def __init__(self, *, trees: int = 100, folds: int = 5, levels: int = 8, seed: int = 0) -> None:
         self.trees, self.folds, self.levels, self.seed = trees, folds, levels, seed
         self.cascade: list[list[list[Any]]] = []
-        """Level, forest of the level, its fold: a fitted forest of scikit-learn."""
+        """Fitted forests of scikit-learn, by level, forest of the level and fold."""
         self.classes = 0
 
     def fit(self, features: Features, labels: Int64[np.ndarray, " N"]) -> DeepForest:
-        """Learn from examples whose labels are 0, 1, ... up to one less than the classes."""
+        """Fit to examples with labels 0 to K - 1."""
         from sklearn.model_selection import KFold
 
         self.classes, self.cascade = int(labels.max()) + 1, []
-        seen, best = features, 0.0
+        inputs, best = features, 0.0
         for level in range(self.levels):
-            parts = list(
-                KFold(self.folds, shuffle=True, random_state=self.seed + level).split(seen)
+            splits = list(
+                KFold(self.folds, shuffle=True, random_state=self.seed + level).split(inputs)
             )
             fitted, vectors = [], []
             for number, make in enumerate(_FORESTS):
-                vector = np.zeros((len(seen), self.classes))
+                vector = np.zeros((len(inputs), self.classes))
                 folds = []
-                for train, held in parts:
+                for train, held in splits:
                     forest = make(self.trees, self.seed + 100 * level + number)
-                    folds.append(forest.fit(seen[train], labels[train]))
-                    vector[held] = self._vector(folds[-1], seen[held])
+                    folds.append(forest.fit(inputs[train], labels[train]))
+                    vector[held] = self._vector(folds[-1], inputs[held])
                 fitted.append(folds)
                 vectors.append(vector)
             accuracy = float((np.mean(vectors, axis=0).argmax(axis=1) == labels).mean())
@@ -66,23 +66,24 @@ class DeepForest:
                 break
             best = accuracy
             self.cascade.append(fitted)
-            seen = np.concatenate([features, *vectors], axis=1)
+            inputs = np.concatenate([features, *vectors], axis=1)
         return self
 
     def probabilities(self, features: Features) -> Float[np.ndarray, "N K"]:
         """Class probabilities: the mean over the forests of the last level."""
-        seen, vectors = features, [np.zeros((len(features), self.classes))]
+        inputs, vectors = features, [np.zeros((len(features), self.classes))]
         for level in self.cascade:
             vectors = [
-                np.mean([self._vector(forest, seen) for forest in folds], axis=0) for folds in level
+                np.mean([self._vector(forest, inputs) for forest in folds], axis=0)
+                for folds in level
             ]
-            seen = np.concatenate([features, *vectors], axis=1)
+            inputs = np.concatenate([features, *vectors], axis=1)
         return np.mean(vectors, axis=0)
 
     def _vector(self, forest: Any, features: Features) -> Float[np.ndarray, "N K"]:
-        found = np.zeros((len(features), self.classes))
-        found[:, forest.classes_] = forest.predict_proba(features)
-        return found
+        vector = np.zeros((len(features), self.classes))
+        vector[:, forest.classes_] = forest.predict_proba(features)
+        return vector
 
 
 def _random(trees: int, seed: int) -> Any:

@@ -1,4 +1,4 @@
-"""A vision model's word on the user's input."""
+"""Prediction with the model of a vision task."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 
 from danq.device import autocast, resolve_device, resolve_precision
 from danq.inference.engine.forward import evaluating
-from danq.vision.examples import Examples
-from danq.vision.registry import load_task
+from danq.vision.dataset import Examples
+from danq.vision.task_registry import load_task
 from danq.vision.vision_model_file import load_vision_model
 
 
@@ -22,18 +22,18 @@ def predict(
     device: str = "auto",
     precision: str = "fp32",
 ) -> list[str]:
-    """Predict on one input, or on examples.
+    """Predict for one input file, or for examples.
 
     Parameters
     ----------
     model
-        A model file or run folder of `danq.vision.train`.
+        A model file or run directory of `danq.vision.train`.
     source
-        The input's file or folder, which is read as the task says, or examples.
+        A clip, an image, a text file or an array, as the task requires; or examples.
     text
-        What belongs to it in words, such as a question.
+        Text that accompanies the input, such as a question.
     out
-        Where files of the prediction go (frames, maps, sound); None writes none.
+        File for the frames, map or sound of a prediction; None writes none.
     device, precision
         As `danq.device` resolves them.
 
@@ -44,13 +44,16 @@ def predict(
     Raises
     ------
     InputError
-        When the model or the input cannot be used, or the output exists already.
+        When the model or the input cannot be used, or the output exists.
     """
     loaded = load_vision_model(model)
-    task, facts = load_task(loaded.spec.task), loaded.spec.facts
-    examples = source if isinstance(source, Examples) else task.read(Path(source), facts, text)
-    where = resolve_device(device)
-    kind = resolve_precision(precision, where)
-    place = None if out is None else Path(out)
-    with evaluating(loaded.module, where) as ready, torch.inference_mode(), autocast(where, kind):
-        return task.tell(ready, examples, facts, where, place)
+    task, metadata = load_task(loaded.spec.task), loaded.spec.metadata
+    if isinstance(source, Examples):
+        examples = source
+    else:
+        examples = task.read_input(Path(source), metadata, text)
+    target = resolve_device(device)
+    kind = resolve_precision(precision, target)
+    path = None if out is None else Path(out)
+    with evaluating(loaded.module, target) as ready, torch.inference_mode(), autocast(target, kind):
+        return task.predict(ready, examples, metadata, path)

@@ -9,38 +9,38 @@ from danq.device import Precision, autocast, resolve_precision
 from danq.inference.engine.forward import evaluating
 from danq.training.problem import Metrics
 from danq.training.recipe import BaseRecipe
-from danq.vision.examples import Data, Examples, Shuffled, scaled
+from danq.vision.dataset import Dataset, Examples, ShuffledBatches, scaled
 from danq.vision.task import Task
 
 
 class TaskProblem:
-    """Examples of a task in memory, its loss and its figures."""
+    """Examples of a task in memory, its loss and its metrics."""
 
-    def __init__(self, task: Task, data: Data, recipe: BaseRecipe) -> None:
+    def __init__(self, task: Task, data: Dataset, recipe: BaseRecipe) -> None:
         self.task, self.data, self.recipe = task, data, recipe
         self.names = tuple(data.train.arrays)
 
-    def batches(self, seed: int, device: torch.device) -> Shuffled:
+    def batches(self, seed: int, device: torch.device) -> ShuffledBatches:
         """The training split in batches, in a new order each epoch."""
-        return Shuffled(self.data.train, self.recipe.batch_size, seed)
+        return ShuffledBatches(self.data.train, self.recipe.batch_size, seed)
 
     def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
         """The task's loss."""
         return self.task.loss(module, scaled(dict(zip(self.names, batch, strict=True))))
 
     def validate(self, module: nn.Module, device: torch.device, precision: str) -> Metrics:
-        """The task's figures of the validation split."""
+        """The task's metrics of the validation split."""
         kind = resolve_precision(precision, device)
         with evaluating(module, device) as ready, torch.inference_mode(), autocast(device, kind):
-            return self.task.validation(ready, self.data.valid, device)
+            return self.task.validation(ready, self.data.valid)
 
 
 def measure(
     task: Task, module: nn.Module, examples: Examples, device: torch.device, precision: Precision
 ) -> Metrics:
-    """A task's figures of a module on examples."""
+    """A task's metrics of a module on examples."""
     with evaluating(module, device) as ready, torch.inference_mode(), autocast(device, precision):
-        return task.figures(ready, examples, device)
+        return task.metrics(ready, examples)
 
 
 def mean_loss(
@@ -48,4 +48,4 @@ def mean_loss(
 ) -> float:
     """A task's loss of a module on examples."""
     with evaluating(module, device) as ready, torch.inference_mode(), autocast(device, precision):
-        return task.mean_loss(ready, examples, device)
+        return task.mean_loss(ready, examples)

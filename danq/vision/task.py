@@ -1,28 +1,35 @@
-"""What a task of vision is, and what a system that solves it is."""
+"""The base class of all tasks, and the definition of a model that solves one."""
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from danq.errors import InputError
 from danq.training.problem import Metrics
 from danq.training.recipe import BaseRecipe
-from danq.vision.clips import fitted, read_clip
-from danq.vision.examples import SPLITS, Data, Examples
-
-ROUND = 256
-"""Examples that are evaluated at once."""
+from danq.vision.clip_files import fitted, read_clip
+from danq.vision.dataset import (
+    EVALUATION_BATCH,
+    SPLITS,
+    Dataset,
+    Examples,
+    Fields,
+    Metadata,
+    evaluation_batches,
+)
 
 Means = Mapping[str, Mapping[str, float]]
-"""Row of a benchmark, name of a figure, its mean over the seeds."""
+"""Row of a benchmark, name of a metric, its mean over the random seeds."""
+Baselines = Mapping[str, Callable[[], Metrics]]
+"""Name of a baseline, and a function that returns its metrics on the test split."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +42,8 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class System:
-    """One way to solve a task.
+class ModelDefinition:
+    """One of the models that a task can train.
 
     Attributes
     ----------
@@ -45,219 +52,226 @@ class System:
     configuration
         The blocks, from input to output.
     paper
-        Where it was published.
+        Its publication.
     build
-        ``build(facts, **numbers)`` gives the untrained module; ``facts`` are those of the data.
-    numbers
-        Every number that decides its shape.
+        ``build(metadata, **hyperparameters)`` returns the untrained module; ``metadata`` is that
+        of the dataset.
+    hyperparameters
+        All values that determine the module's shape.
     recipe
-        Choices of the training that differ from the task's.
+        Settings of the training that differ from the task's.
     control
-        Whether it lacks what the task asks for, so that it need not learn.
+        Whether it is a negative control, whose loss need not decrease.
     """
 
     name: str
     configuration: str
     paper: str
     build: Callable[..., nn.Module]
-    numbers: Mapping[str, Any] = field(default_factory=dict)
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     control: bool = False
 
 
 @dataclass(frozen=True)
 class Target:
-    """What good looks like: ``met`` judges the means of a benchmark's rows."""
+    """An aim of a task's benchmark: ``met`` tests the mean metrics of the benchmark's rows."""
 
     text: str
     met: Callable[[Means], bool]
 
 
-def draw_splits(
-    draw: Callable[[str, int, np.random.Generator], Mapping[str, np.ndarray]],
-    seed: int,
-    sizes: Sizes,
-    facts: Mapping[str, Any],
-) -> Data:
-    """Examples whose splits are drawn apart from one another.
-
-    Parameters
-    ----------
-    draw
-        ``draw(split, count, rng)`` gives the fields of ``count`` examples of "train", "valid" or
-        "test", drawn from ``rng`` alone.
-    seed
-        Decides what is drawn.
-    sizes
-        Numbers of examples.
-    facts
-        As in `Data`.
-    """
-    splits = {
-        split: Examples(draw(split, getattr(sizes, split), np.random.default_rng([seed, number])))
-        for number, split in enumerate(SPLITS)
-    }
-    return Data(facts=dict(facts), **splits)
+def above(metric: str, rows: Sequence[str], others: Sequence[str]) -> Callable[[Means], bool]:
+    """Make a test of whether every row has a greater mean of a metric than all other rows."""
+    return lambda means: min(means[r][metric] for r in rows) > max(means[o][metric] for o in others)
 
 
-def recipe(**choices: Any) -> BaseRecipe:
-    """A recipe for small models: AdamW, one cycle, no weight decay, no averaging."""
-    usual = {"lr": 2e-3, "weight_decay": 0.0, "batch_size": 64, "averaging": 0.0}
-    return BaseRecipe.model_validate(usual | choices)
+def below(metric: str, rows: Sequence[str], others: Sequence[str]) -> Callable[[Means], bool]:
+    """Make a test of whether every row has a lower mean of a metric than all other rows."""
+    return above(metric, others, rows)
+
+
+def recipe(**changes: Any) -> BaseRecipe:
+    """Make a recipe for small models: AdamW, one cycle, no weight decay, no weight averaging."""
+    defaults = {"lr": 2e-3, "weight_decay": 0.0, "batch_size": 64, "averaging": 0.0}
+    return BaseRecipe.model_validate(defaults | changes)
 
 
 class Task(ABC):
-    """A task: its data, its loss, its figures, and the systems that solve it.
+    """A task: its examples, loss, metrics and models.
+
+    The first line of the docstring of a subclass describes the task.
 
     Attributes
     ----------
-    name, about
-        Name on the command line, and one line that says what is asked.
+    name
+        Name on the command line.
+    fields
+        Type and axes of each field of an example, made by `layout`.
     inputs
-        Fields of the examples that a module takes, in order.
-    systems
-        The first is the one that is trained unless another is asked for.
-    recipe, quick_recipe
-        How systems are trained, and what differs in the quick form.
+        Fields that a module takes, in order.
+    models
+        The first is the default.
+    recipe, quick_epochs
+        Settings of the training, and the number of epochs in the quick form.
     sizes, quick_sizes
-        Numbers of examples, and those of the quick form.
-    shown
-        Figures that a benchmark's table shows, the main one first.
+        Numbers of examples, in full and in the quick form.
+    reported_metrics
+        Metrics in the benchmark's table, the main one first.
     targets
-        What a benchmark in full form is held against.
+        Aims of a benchmark in full form.
+    slow_metrics
+        Whether validation computes the loss alone, because the metrics take long.
     """
 
     name: ClassVar[str]
-    about: ClassVar[str]
+    fields: ClassVar[Mapping[str, str]]
     inputs: ClassVar[tuple[str, ...]]
-    systems: ClassVar[tuple[System, ...]]
+    models: ClassVar[tuple[ModelDefinition, ...]]
     recipe: ClassVar[BaseRecipe]
-    quick_recipe: ClassVar[Mapping[str, Any]] = {"epochs": 2}
+    quick_epochs: ClassVar[int] = 2
     sizes: ClassVar[Sizes]
     quick_sizes: ClassVar[Sizes]
-    shown: ClassVar[tuple[str, ...]]
+    reported_metrics: ClassVar[tuple[str, ...]]
     targets: ClassVar[tuple[Target, ...]] = ()
+    slow_metrics: ClassVar[bool] = False
+
+    @property
+    def about(self) -> str:
+        """Description of the task: the first line of its docstring."""
+        return (inspect.getdoc(type(self)) or self.name).splitlines()[0].rstrip(".")
 
     @abstractmethod
-    def make(self, seed: int, sizes: Sizes) -> Data:
-        """Make examples; the same seed and sizes give the same ones, byte for byte.
+    def metadata(self) -> dict[str, Any]:
+        """Return shapes, class names and vocabularies as JSON values.
 
-        `draw_splits` keeps the splits' draws apart.
+        They are the same for all random seeds and numbers of examples, and need no examples.
         """
+
+    def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
+        """Draw ``count`` examples of "train", "valid" or "test" from ``rng`` alone.
+
+        A task with a fixed set of examples overrides `make` instead.
+        """
+        raise NotImplementedError(f"{type(self).__name__} defines neither 'draw' nor 'make'")
+
+    def make(self, seed: int, sizes: Sizes) -> Dataset:
+        """Make examples; the same random seed and sizes give the same bytes."""
+        splits = {
+            split: Examples(
+                self.draw(split, getattr(sizes, split), np.random.default_rng([seed, number]))
+            )
+            for number, split in enumerate(SPLITS)
+        }
+        return Dataset(metadata=self.metadata(), **splits)
 
     @abstractmethod
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-        """Mean loss of a batch; one call of ``module``."""
-
-    @abstractmethod
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
-        """Figures of a module in evaluation mode; the greater the better, but for "loss"."""
-
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
-        """Rows that need no training of ours: name, and what measures it on the test split."""
-        return {}
-
-    def validation(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
-        """Figures at each epoch's end; a task whose figures are costly gives the loss alone."""
-        return {"loss": self.mean_loss(module, examples, device)} | self.figures(
-            module, examples, device
-        )
+        """Mean loss of a batch, from one call of ``module``."""
 
     def call(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Any:
         """Output of a module for a batch."""
         return module(*(batch[name] for name in self.inputs))
 
-    def outputs(self, module: nn.Module, examples: Examples, device: torch.device) -> np.ndarray:
-        """Outputs for all examples, one after the other."""
-        rounds = examples.rounds(ROUND, device)
-        return np.concatenate([self.call(module, part).float().cpu().numpy() for part in rounds])
+    def outputs(self, module: nn.Module, examples: Examples) -> Any:
+        """Outputs for all examples, concatenated."""
+        batches = evaluation_batches(module, examples)
+        return np.concatenate([self.call(module, part).float().cpu().numpy() for part in batches])
 
-    def mean_loss(self, module: nn.Module, examples: Examples, device: torch.device) -> float:
+    def decode(self, outputs: Any) -> Any:
+        """Predictions, as `score` takes them, from the outputs of a module."""
+        return outputs
+
+    @abstractmethod
+    def score(self, predictions: Any, examples: Examples) -> Metrics:
+        """Metrics of predictions; all but "loss" are better when greater."""
+
+    def metrics(self, module: nn.Module, examples: Examples) -> Metrics:
+        """Metrics of a module in evaluation mode."""
+        return self.score(self.decode(self.outputs(module, examples)), examples)
+
+    def validation(self, module: nn.Module, examples: Examples) -> Metrics:
+        """Metrics at the end of each epoch."""
+        loss = {"loss": self.mean_loss(module, examples)}
+        return loss if self.slow_metrics else loss | self.metrics(module, examples)
+
+    def mean_loss(self, module: nn.Module, examples: Examples) -> float:
         """Mean loss over all examples."""
         total = 0.0
-        for start, part in enumerate(examples.rounds(ROUND, device)):
-            count = min(ROUND, len(examples) - start * ROUND)
+        for number, part in enumerate(evaluation_batches(module, examples)):
+            count = min(EVALUATION_BATCH, len(examples) - number * EVALUATION_BATCH)
             total += float(self.loss(module, part)) * count
         return total / len(examples)
 
-    def read(self, source: Path, facts: Mapping[str, Any], text: str | None) -> Examples:
-        """The user's input as examples.
+    def baselines(self, data: Dataset, quick: bool) -> Baselines:
+        """Baselines, which need no training by danq."""
+        return {}
+
+    def read_input(self, source: Path, metadata: Metadata, text: str | None) -> Examples:
+        """Read one input as examples: an image or clip, resized to the model's shape.
 
         Parameters
         ----------
         source
             A file or folder.
-        facts
-            Those of the data that the model was trained on.
+        metadata
+            That of the model's training data.
         text
-            What was said beside it, such as a question.
+            Text that accompanies the input, such as a question.
 
         Raises
         ------
         InputError
             When it cannot be read.
         """
-        shape = facts["shape"]
-        return Examples({self.inputs[0]: fitted(read_clip(source), shape)[None]})
+        return Examples({self.inputs[0]: fitted(read_clip(source), metadata["shape"])[None]})
+
+    def predict(
+        self, module: nn.Module, examples: Examples, metadata: Metadata, out: Path | None = None
+    ) -> list[str]:
+        """Predict for examples.
+
+        Parameters
+        ----------
+        module
+            The model, in evaluation mode.
+        examples
+            The input.
+        metadata
+            That of the model's training data.
+        out
+            Where frames, maps or sound are written.
+
+        Returns
+        -------
+        Lines for a person to read.
+        """
+        outputs = self.outputs(module, examples)
+        lines = self.describe(outputs, examples, metadata)
+        return lines if out is None else [*lines, *self.write_output(out, outputs)]
 
     @abstractmethod
-    def tell(
-        self,
-        module: nn.Module,
-        examples: Examples,
-        facts: Mapping[str, Any],
-        device: torch.device,
-        out: Path | None,
-    ) -> list[str]:
-        """Predict: lines for a person to read, and files under ``out`` where there is need."""
+    def describe(self, outputs: Any, examples: Examples, metadata: Metadata) -> list[str]:
+        """Describe the outputs of a module in lines for a person to read."""
 
-    def system(self, name: str | None) -> System:
-        """A system by its name; None for the first.
+    def write_output(self, out: Path, outputs: Any) -> list[str]:
+        """Write the frames, map or sound of the first example; return lines about the file."""
+        return []
+
+    def model(self, name: str | None) -> ModelDefinition:
+        """Look up a model by its name; None is the first.
 
         Raises
         ------
         InputError
-            When there is none of that name.
+            When the task has no model of that name.
         """
-        from danq.errors import InputError
-
-        known = {system.name: system for system in self.systems}
+        known = {model.name: model for model in self.models}
         if name is None:
-            return self.systems[0]
+            return self.models[0]
         if name not in known:
             raise InputError(
-                f"task '{self.name}' has no system '{name}'",
+                f"task '{self.name}' has no model '{name}'",
                 remedy=f"Choose one of {', '.join(known)}",
             )
         return known[name]
-
-
-class Classification(Task):
-    """A task whose answer is one of ``facts["classes"]``, kept in the field ``label``."""
-
-    shown: ClassVar[tuple[str, ...]] = ("accuracy",)
-
-    def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-        """Cross-entropy."""
-        return F.cross_entropy(self.call(module, batch).float(), batch["label"])
-
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
-        """Share of examples that are classified rightly."""
-        chosen = self.outputs(module, examples, device).argmax(axis=1)
-        return {"accuracy": float((chosen == examples["label"]).mean())}
-
-    def tell(
-        self,
-        module: nn.Module,
-        examples: Examples,
-        facts: Mapping[str, Any],
-        device: torch.device,
-        out: Path | None,
-    ) -> list[str]:
-        """The three likeliest classes and their probabilities."""
-        logits = torch.from_numpy(self.outputs(module, examples, device))
-        lines = []
-        for row in logits.softmax(dim=1):
-            best = row.argsort(descending=True)[:3].tolist()
-            lines.append("  ".join(f"{facts['classes'][k]} {row[k]:.3f}" for k in best))
-        return lines

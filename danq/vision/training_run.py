@@ -27,11 +27,11 @@ from danq.training.problem import Metrics
 from danq.training.recipe import BaseRecipe
 from danq.training.run_folder import check_run_folder, prepare_run_folder
 from danq.training.run_log import Journal
-from danq.vision.examples import Data
-from danq.vision.folder import read_data
+from danq.vision.dataset import EVALUATION_BATCH, Dataset
+from danq.vision.dataset_folder import read_dataset
 from danq.vision.problem import TaskProblem, mean_loss, measure
-from danq.vision.registry import is_registered, load_task
-from danq.vision.task import ROUND, System, Task
+from danq.vision.task import ModelDefinition, Task
+from danq.vision.task_registry import is_registered, load_task
 from danq.vision.vision_model_file import VisionSpec, build, load_vision_model
 
 log = logging.getLogger("danq")
@@ -53,8 +53,8 @@ class VisionResult:
         Training time, validation left out.
     parameters
         Number of trained values.
-    figures
-        Figures of the best model on the test split.
+    metrics
+        Metrics of the best model on the test split.
     losses
         Mean loss of some training examples before the training and with the best model.
     """
@@ -64,7 +64,7 @@ class VisionResult:
     epochs: int
     seconds: float
     parameters: int
-    figures: Metrics
+    metrics: Metrics
     losses: tuple[float, float]
 
 
@@ -72,9 +72,9 @@ def train(
     task: str | Task,
     *,
     out: str | Path,
-    system: str | None = None,
-    numbers: Mapping[str, Any] | None = None,
-    data: str | Path | Data | None = None,
+    model: str | None = None,
+    hyperparameters: Mapping[str, Any] | None = None,
+    data: str | Path | Dataset | None = None,
     recipe_changes: Mapping[str, Any] | None = None,
     quick: bool = False,
     seed: int = 0,
@@ -85,7 +85,7 @@ def train(
     overwrite: bool = False,
     quiet: bool = False,
 ) -> VisionResult:
-    """Train a system on a task.
+    """Train a model on a task.
 
     Parameters
     ----------
@@ -94,14 +94,14 @@ def train(
     out
         Run folder: ``model.safetensors`` (best), ``last.ckpt``, ``config.toml``,
         ``metrics.csv``, ``test.tsv``, ``tensorboard/``, ``log.txt``.
-    system
-        Name of a system; None for the task's first.
-    numbers
-        Numbers of the system that differ from its usual ones.
+    model
+        Name of a model; None for the task's first.
+    hyperparameters
+        Hyperparameters that differ from the definition of the model.
     data
-        A folder as `danq.vision.folder.read_data` reads it; None makes the examples.
+        A folder as `danq.vision.dataset_folder.read_dataset` reads it; None makes the examples.
     recipe_changes
-        Choices of the training that differ from the system's.
+        Choices of the training that differ from the model's.
     quick
         Few examples and epochs.
     seed
@@ -124,29 +124,31 @@ def train(
         When the loss is not finite.
     """
     work = load_task(task) if isinstance(task, str) else _registered(task)
-    chosen = work.system(system)
+    chosen = work.model(model)
     recipe = _recipe(work, chosen, recipe_changes or {}, quick)
     folder = Path(out)
     check_run_folder(folder, resume=resume, overwrite=overwrite)
     where = resolve_device(device)
     kind = resolve_precision(precision, where)
     run = RunSettings(seed=seed, device=device, precision=kind, threads=set_threads(threads))
-    source = "what was given" if isinstance(data, Data) else str(data or "what the task makes now")
+    source = (
+        "what was given" if isinstance(data, Dataset) else str(data or "what the task makes now")
+    )
     resuming = resume and (folder / LAST).is_file()
-    if not isinstance(data, Data):
+    if not isinstance(data, Dataset):
         sizes = work.quick_sizes if quick else work.sizes
-        data = work.make(seed, sizes) if data is None else read_data(data, work)
-    spec = _spec(work, chosen, numbers or {}, data, recipe, seed)
+        data = work.make(seed, sizes) if data is None else read_dataset(data, work)
+    spec = _spec(work, chosen, hyperparameters or {}, data, recipe, seed)
     torch.manual_seed(seed)
     module = build(spec)
     encoders(module, recipe)  # refuses what cannot be frozen before anything is written
-    some = data.train.rows(slice(ROUND))
+    some = data.train.rows(slice(EVALUATION_BATCH))
     before = mean_loss(work, module, some, where, kind)
     prepare_run_folder(folder, None, resume=resume)
-    tables = {"task": {"name": work.name, "system": chosen.name}, "model": spec.hyperparameters}
+    tables = {"task": {"name": work.name, "model": chosen.name}, "model": spec.hyperparameters}
     tables |= {"training": recipe.model_dump(), "run": run.model_dump(exclude_none=True)}
     if not resuming:
-        write_tables(folder, tables, data.digest)
+        write_tables(folder, tables, data.sha256)
     fabric = make_fabric(where, run)
     with kept_memory(), Journal(folder, active=not quiet, unit="examples") as journal:
         fit = Fit(
@@ -164,18 +166,18 @@ def train(
         for best in fit.run(journal):
             save_model(folder / RUN_MODEL, fit.best_module, _with_result(spec, best, fit.progress))
     kept = load_vision_model(folder).module
-    figures = measure(work, kept, data.test, where, kind)
+    metrics = measure(work, kept, data.test, where, kind)
     with replacing(folder / FIGURES, overwrite=True) as temporary:
-        temporary.write_text("".join(f"{name}\t{v:.6g}\n" for name, v in figures.items()))
+        temporary.write_text("".join(f"{name}\t{v:.6g}\n" for name, v in metrics.items()))
     if not quiet:
-        log.info("test split: %s", ", ".join(f"{n} {v:.4f}" for n, v in figures.items()))
+        log.info("test split: %s", ", ".join(f"{n} {v:.4f}" for n, v in metrics.items()))
     return VisionResult(
         folder,
         fit.progress.best_epoch,
         fit.progress.epoch,
         fit.progress.seconds,
         sum(p.numel() for p in module.parameters()),
-        figures,
+        metrics,
         (before, mean_loss(work, kept, some, where, kind)),
     )
 
@@ -193,9 +195,11 @@ def _registered(task: Task) -> Task:
     return task
 
 
-def _recipe(task: Task, system: System, changes: Mapping[str, Any], quick: bool) -> BaseRecipe:
-    choices = task.recipe.model_dump() | dict(system.recipe)
-    choices |= dict(task.quick_recipe) if quick else {}
+def _recipe(
+    task: Task, model: ModelDefinition, changes: Mapping[str, Any], quick: bool
+) -> BaseRecipe:
+    choices = task.recipe.model_dump() | dict(model.recipe)
+    choices |= {"epochs": task.quick_epochs} if quick else {}
     try:
         return BaseRecipe.model_validate(choices | dict(changes))
     except ValidationError as error:
@@ -206,33 +210,33 @@ def _recipe(task: Task, system: System, changes: Mapping[str, Any], quick: bool)
 
 def _spec(
     task: Task,
-    system: System,
-    numbers: Mapping[str, Any],
-    data: Data,
+    model: ModelDefinition,
+    hyperparameters: Mapping[str, Any],
+    data: Dataset,
     recipe: BaseRecipe,
     seed: int,
 ) -> VisionSpec:
-    unknown = sorted(set(numbers) - set(system.numbers))
+    unknown = sorted(set(hyperparameters) - set(model.hyperparameters))
     if unknown:
         raise InputError(
-            f"system '{system.name}' has no number named '{unknown[0]}'",
-            remedy=f"There are {', '.join(system.numbers) or 'none'}",
+            f"model '{model.name}' has no hyperparameter '{unknown[0]}'",
+            remedy=f"There are {', '.join(model.hyperparameters) or 'none'}",
         )
     return VisionSpec(
         created_by=f"danq {__version__}",
         task=task.name,
-        system=system.name,
-        hyperparameters={**system.numbers, **numbers},
-        facts=data.facts,
+        model=model.name,
+        hyperparameters={**model.hyperparameters, **hyperparameters},
+        metadata=data.metadata,
         inputs={n: (str(a.dtype), a.shape[1:]) for n, a in data.train.arrays.items()},
-        data_sha256=data.digest,
+        data_sha256=data.sha256,
         training={"recipe": recipe.model_dump(), "seed": seed},
     )
 
 
-def _with_result(spec: VisionSpec, figures: Metrics, progress: Progress) -> VisionSpec:
+def _with_result(spec: VisionSpec, metrics: Metrics, progress: Progress) -> VisionSpec:
     result: dict[str, Any] = {"epoch": progress.best_epoch}
-    result |= {f"valid_{name}": value for name, value in figures.items()}
+    result |= {f"valid_{name}": value for name, value in metrics.items()}
     return spec.model_copy(update={"training": spec.training | result})
 
 
@@ -243,6 +247,6 @@ def _provenance(spec: VisionSpec, run: RunSettings, source: str) -> Provenance:
         run=run.model_dump(exclude={"device", "threads"}),
     )
     return Provenance(
-        settings={"danq": __version__, "task": spec.task, "system": spec.system, **settings},
+        settings={"danq": __version__, "task": spec.task, "model": spec.model, **settings},
         inputs={"dataset": Inputs((source,), (spec.data_sha256,))},
     )

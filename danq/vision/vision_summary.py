@@ -1,4 +1,4 @@
-"""A vision model in words: task, blocks, classes, shapes, parameters, provenance."""
+"""Summary of a vision model: task, blocks, classes, shapes, parameters, provenance."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import torch
 from torch import Tensor, nn
 
 from danq.models.model_summary import fact_lines
-from danq.vision.examples import scaled
-from danq.vision.registry import load_task
+from danq.vision.dataset import scaled
 from danq.vision.task import Task
+from danq.vision.task_registry import load_task
 from danq.vision.vision_model_file import VisionModel, VisionSpec, load_vision_model
 
-SHOWN, DEPTH = 12, 3
+LISTED, DEPTH = 12, 3
 
 
 def summary(model: str | Path | VisionModel) -> str:
-    """Describe a model as text.
+    """Describe a vision model as text.
 
     Parameters
     ----------
     model
-        A model, a model file or a run folder.
+        A model, a model file or a run directory.
 
     Returns
     -------
-    What it is for and where it comes from, then one row per layer with its output shape for two
-    examples and its parameters.
+    Task, model and provenance, then one row per layer with its output shape for two examples and
+    its number of parameters.
 
     Raises
     ------
@@ -39,37 +39,37 @@ def summary(model: str | Path | VisionModel) -> str:
         model = load_vision_model(model)
     spec = model.spec
     task = load_task(spec.task)
-    system = task.system(spec.system)
-    facts = {
+    definition = task.model(spec.model)
+    entries = {
         "task": f"{spec.task}: {task.about}",
-        "system": f"{spec.system}: {system.configuration}",
-        "paper": system.paper,
+        "model": f"{spec.model}: {definition.configuration}",
+        "paper": definition.paper,
         "hyperparameters": spec.hyperparameters,
-        **{name: _short(value) for name, value in spec.facts.items()},
+        **{name: _short(value) for name, value in spec.metadata.items()},
         **{f"field {name}": f"{kind} {list(shape)}" for name, (kind, shape) in spec.inputs.items()},
         "written by": spec.created_by,
         "trained on": spec.data_sha256,
         **{f"training {name}": value for name, value in spec.training.items()},
     }
-    return "\n".join([*fact_lines(facts), "", *_layers(model.module, task, spec)])
+    return "\n".join([*fact_lines(entries), "", *_layers(model.module, task, spec)])
 
 
 def _layers(module: nn.Module, task: Task, spec: VisionSpec) -> list[str]:
-    """A row per layer, three deep: its kind, the shape of its first output, its parameters."""
+    """One row per layer, down to depth 3: type, shape of its first output, parameters."""
     shapes: dict[nn.Module, str] = {}
 
-    def keep(layer: nn.Module, _: Any, output: Any) -> None:
+    def record(layer: nn.Module, _: Any, output: Any) -> None:
         first = output[0] if isinstance(output, tuple) else output
         shapes.setdefault(layer, str(list(first.shape)) if isinstance(first, Tensor) else "")
 
-    # Ones: a real step, a word and not padding, a length that is none of 0.
+    # Ones are real steps, words other than padding, and lengths above 0.
     batch = scaled(
         {
             name: torch.ones(2, *shape, dtype=getattr(torch, kind))
             for name, (kind, shape) in spec.inputs.items()
         }
     )
-    hooks = [layer.register_forward_hook(keep) for layer in module.modules()]
+    hooks = [layer.register_forward_hook(record) for layer in module.modules()]
     try:
         with torch.inference_mode():
             if batch:
@@ -84,8 +84,8 @@ def _layers(module: nn.Module, task: Task, spec: VisionSpec) -> list[str]:
             title = f"{'  ' * len(path)}{path[-1]}: " if path else ""
             rows.append((title + type(layer).__name__, shapes.get(layer, ""), _count(layer)))
     rows.append(("total", "", _count(module)))
-    wide = [max(len(row[i]) for row in rows) for i in range(3)]
-    return [f"{a:<{wide[0]}}  {b:<{wide[1]}}  {c:>{wide[2]}}" for a, b, c in rows]
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    return [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}" for a, b, c in rows]
 
 
 def _count(layer: nn.Module) -> str:
@@ -95,5 +95,5 @@ def _count(layer: nn.Module) -> str:
 def _short(value: Any) -> Any:
     if not isinstance(value, list):
         return value
-    names = ", ".join(str(one) for one in value[:SHOWN]) + (", ..." if len(value) > SHOWN else "")
+    names = ", ".join(map(str, value[:LISTED])) + (", ..." if len(value) > LISTED else "")
     return f"{len(value)}: {names}" if value and isinstance(value[0], str) else names

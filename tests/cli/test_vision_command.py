@@ -5,23 +5,23 @@ import json
 import numpy as np
 import pytest
 
-from danq.vision.registry import load_task
+from danq.vision.task_registry import load_task
 from danq.vision.task import Sizes
 from danq_cli.main import run
 
 
 @pytest.fixture
 def small(monkeypatch):
-    """The task "direction" with few examples and two systems."""
+    """The task "direction" with few examples and two models."""
     kind = type(load_task("direction"))
     monkeypatch.setattr(kind, "quick_sizes", Sizes(96, 16, 16))
-    monkeypatch.setattr(kind, "systems", kind.systems[2:4])
+    monkeypatch.setattr(kind, "models", kind.models[2:4])
 
 
 def test_list(capsys):
     assert run(["vision", "list", "direction", "copy"]) == 0
     text = capsys.readouterr().out
-    assert "direction: which way" in text
+    assert "direction: Direction of a digit" in text
     assert "Conv(3) -> Mean -> Classes" in text
     # Three convolutions of 3 x 3 x 3, each with biases and a batch normalisation; four classes.
     convolutions = 27 * (1 * 8 + 8 * 16 + 16 * 32) + 3 * (8 + 16 + 32)
@@ -33,7 +33,7 @@ def test_train_predict_and_data(small, tmp_path, capsys):
     folder = str(tmp_path / "run")
     words = ["--quick", "--device", "cpu", "--threads", "1"]
     assert run(["vision", "train", "direction", "--out", folder, "--epochs", "1", *words]) == 0
-    assert "was 1; test split: accuracy" in capsys.readouterr().out
+    assert "best epoch 1 of 1 epoch; test split: accuracy" in capsys.readouterr().out
     clip = load_task("direction").make(0, Sizes(2, 2, 2)).test["clip"][0]
     np.save(tmp_path / "clip.npy", clip)
     assert run(["vision", "predict", folder, str(tmp_path / "clip.npy"), "--device", "cpu"]) == 0
@@ -50,18 +50,18 @@ def test_bench(small, tmp_path, capsys):
     assert run(["vision", "bench", "direction", *words]) == 0
     text = capsys.readouterr().out
     assert "accuracy" in text
-    assert "not judged in the quick form" in text
+    assert "not evaluated in the quick form" in text
     assert len(json.loads(out.read_text())["tasks"]) == 1
     out.write_text("old")
     assert run(["vision", "bench", "direction", *words, "--overwrite"]) == 0
     assert len(json.loads(out.read_text())["tasks"]) == 1
 
 
-def test_bad_words(tmp_path, capsys):
+def test_invalid_names_are_refused(tmp_path, capsys):
     assert run(["vision", "train", "nonsense", "--out", str(tmp_path / "x")]) == 2
     assert "no task is named 'nonsense'" in capsys.readouterr().err
-    assert run(["vision", "train", "copy", "--out", str(tmp_path / "x"), "--system", "cnn"]) == 2
-    assert "no system 'cnn'" in capsys.readouterr().err
+    assert run(["vision", "train", "copy", "--out", str(tmp_path / "x"), "--model", "cnn"]) == 2
+    assert "no model 'cnn'" in capsys.readouterr().err
     words = ["vision", "train", "copy", "--out", str(tmp_path / "x"), "--resume", "--overwrite"]
     assert run(words) == 2
     assert not (tmp_path / "x").exists()

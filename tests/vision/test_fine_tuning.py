@@ -10,8 +10,8 @@ from danq.core import Classes, CnnRnn, FrameEncoder, Last, Mlp, Recurrent, witho
 from danq.errors import InputError
 from danq.training.fit import Fit
 from danq.vision import train
-from danq.vision.registry import load_task
-from danq.vision.task import Sizes, System
+from danq.vision.task import ModelDefinition, Sizes
+from danq.vision.task_registry import load_task
 
 CHANGES = {"epochs": 3, "batch_size": 32, "frozen_epochs": 1, "encoder_lr": 0.1}
 
@@ -33,10 +33,10 @@ class SmallResnet(nn.Module):
         return self.fc(self.dropout(x.mean(dim=(2, 3))))
 
 
-def tuned(facts, hidden: int) -> nn.Module:
+def tuned(metadata, hidden: int) -> nn.Module:
     encoder = FrameEncoder(*without_classifier(SmallResnet()))
     rnn = Recurrent(encoder.out_features, hidden, bidirectional=False)
-    return CnnRnn(encoder, rnn, Last(hidden), Classes(Mlp(hidden, ()), len(facts["classes"])))
+    return CnnRnn(encoder, rnn, Last(hidden), Classes(Mlp(hidden, ()), len(metadata["classes"])))
 
 
 @pytest.fixture
@@ -45,8 +45,8 @@ def choices(monkeypatch):
     task = load_task("direction")
     monkeypatch.setattr(
         type(task),
-        "systems",
-        (System("tuned", "Frame -> LSTM -> Classes", "", tuned, {"hidden": 8}),),
+        "models",
+        (ModelDefinition("tuned", "Frame -> LSTM -> Classes", "", tuned, {"hidden": 8}),),
     )
     data = task.make(0, Sizes(96, 16, 16))
     return {"data": data, "device": "cpu", "threads": 1, "quiet": True, "recipe_changes": CHANGES}
@@ -95,7 +95,7 @@ def test_resumed_equals_uninterrupted(choices, tmp_path, monkeypatch, kill_at):
 
 def test_a_model_without_convolutions_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(InputError, match="no convolutions that could be frozen"):
-        train("adding", system="lstm", out=tmp_path / "run", quick=True, recipe_changes=CHANGES)
+        train("adding", model="lstm", out=tmp_path / "run", quick=True, recipe_changes=CHANGES)
     assert not (tmp_path / "run").exists()
 
 
@@ -114,14 +114,16 @@ def test_torchvision_resnet_is_fine_tuned(choices, tmp_path, monkeypatch):
         def forward(self, x: Tensor) -> Tensor:
             return self.backbone(x.expand(-1, 3, -1, -1))
 
-    def resnet(facts, hidden: int) -> nn.Module:
+    def resnet(metadata, hidden: int) -> nn.Module:
         backbone, features = without_classifier(models.resnet18())
         encoder = FrameEncoder(Rgb(backbone), features)
         rnn = Recurrent(features, hidden, bidirectional=False)
-        return CnnRnn(encoder, rnn, Last(hidden), Classes(Mlp(hidden, ()), len(facts["classes"])))
+        return CnnRnn(
+            encoder, rnn, Last(hidden), Classes(Mlp(hidden, ()), len(metadata["classes"]))
+        )
 
-    system = System("resnet", "Frame -> LSTM -> Classes", "", resnet, {"hidden": 8})
-    monkeypatch.setattr(type(load_task("direction")), "systems", (system,))
+    model = ModelDefinition("resnet", "Frame -> LSTM -> Classes", "", resnet, {"hidden": 8})
+    monkeypatch.setattr(type(load_task("direction")), "models", (model,))
     states = watch(monkeypatch)
     few = load_task("direction").make(0, Sizes(12, 4, 4))
     changes = CHANGES | {"epochs": 2, "batch_size": 6}

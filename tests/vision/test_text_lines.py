@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from danq.vision.captcha_lines import text_lines
-from danq.vision.registry import load_task
+from danq.vision.generators.captcha_images import text_lines
 from danq.vision.task import Sizes
-from danq.vision.tasks.text_lines import CtcReader, edits
+from danq.vision.task_registry import load_task
+from danq.vision.tasks.text_lines import CtcReader, edit_distance
 
 
 def levenshtein(a, b):
@@ -24,14 +24,14 @@ def levenshtein(a, b):
     return gap(len(a), len(b))
 
 
-def test_edits_equal_the_recursion():
+def test_edit_distance_equals_the_recursion():
     rng = np.random.default_rng(0)
     for _ in range(50):
         a, b = ("".join(rng.choice(list("123"), rng.integers(0, 6))) for _ in range(2))
-        assert edits(a, b) == levenshtein(a, b)
+        assert edit_distance(a, b) == levenshtein(a, b)
 
 
-def test_lines_are_drawn_from_the_seed_and_the_package_is_left_as_it_was():
+def test_lines_depend_on_the_seed_and_the_package_is_restored():
     first, texts = text_lines(3, np.random.default_rng(1))
     again, _ = text_lines(3, np.random.default_rng(1))
     np.testing.assert_array_equal(first, again)
@@ -39,25 +39,25 @@ def test_lines_are_drawn_from_the_seed_and_the_package_is_left_as_it_was():
     assert captcha.image.secrets is secrets
 
 
-def test_ctc_reads_what_its_best_path_says():
+def test_ctc_transcribes_its_best_path():
     task = load_task("text-lines")
     data = task.make(0, Sizes(4, 4, 4))
-    assert len(data.facts["vocabulary"]) == 4 + 10
-    module = task.system("crnn").build(data.facts, **task.system("crnn").numbers)
+    assert len(data.metadata["vocabulary"]) == 4 + 10
+    module = task.model("crnn").build(data.metadata, **task.model("crnn").hyperparameters)
     path = torch.full((1, 20, 14), -9.0)
     for step, symbol in enumerate([0, 5, 5, 0, 5, 7, 0, 0, *[0] * 12]):
         path[0, step, symbol] = 9.0
     module.head = torch.nn.Module()
     module.head.forward = lambda _: path
     assert isinstance(module, CtcReader)
-    assert module.read(torch.zeros(1, 1, 30, 80)) == [(5, 5, 7)]
+    assert module.transcribe(torch.zeros(1, 1, 30, 80)) == [(5, 5, 7)]
 
 
 @pytest.mark.parametrize("name", ["crnn", "attention"])
-def test_an_untrained_reader_reads_whole_lines(name):
+def test_an_untrained_model_transcribes_every_line(name):
     task = load_task("text-lines")
     data = task.make(0, Sizes(4, 4, 4))
-    module = task.system(name).build(data.facts, **task.system(name).numbers).eval()
+    module = task.model(name).build(data.metadata, **task.model(name).hyperparameters).eval()
     with torch.inference_mode():
-        lines = task.tell(module, data.test, data.facts, torch.device("cpu"), None)
+        lines = task.predict(module, data.test, data.metadata)
     assert len(lines) == 4

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from danq.errors import InputError
-from danq.vision.registry import load_task
-from danq.vision.tasks.tracking import detected, last_box, overlap, straight_on, tracks
+from danq.vision.task_registry import load_task
+from danq.vision.tasks.tracking import detected, last_box, linear_motion, overlap, tracks
 
 
 def covered(box, other, points=400):
@@ -29,22 +29,22 @@ def test_overlap_equals_counting():
     assert overlap(apart, apart + np.array([0.5, 0, 0, 0])) == 0
 
 
-def test_things_stay_within_the_frame():
+def test_boxes_stay_within_the_frame():
     boxes = tracks(200, np.random.default_rng(0))
     assert (boxes[..., :2] - boxes[..., 2:] / 2 > -1e-6).all()
     assert (boxes[..., :2] + boxes[..., 2:] / 2 < 1 + 1e-6).all()
 
 
-def test_baselines_carry_the_last_detection_on():
+def test_baselines_extend_the_last_detection():
     features = np.zeros((1, 5, 5), np.float32)
     features[0, 0] = [0.1, 0.5, 0.2, 0.2, 1]
     features[0, 2] = [0.3, 0.5, 0.2, 0.3, 1]
     assert last_box(features)[0, :, 0] == pytest.approx([0.1, 0.1, 0.3, 0.3, 0.3])
-    assert straight_on(features)[0, :, 0] == pytest.approx([0.1, 0.1, 0.3, 0.4, 0.5])
+    assert linear_motion(features)[0, :, 0] == pytest.approx([0.1, 0.1, 0.3, 0.4, 0.5])
     assert last_box(features)[0, 4, 3] == pytest.approx(0.3)
 
 
-def test_detections_are_noisy_boxes_or_nothing():
+def test_detections_are_noisy_boxes_or_zeros():
     boxes = tracks(300, np.random.default_rng(0))
     features, seen = detected(boxes, np.random.default_rng(1))
     assert not features[~seen].any()
@@ -53,14 +53,14 @@ def test_detections_are_noisy_boxes_or_nothing():
     assert errors.std() == pytest.approx(0.03 * np.sqrt(1 + 1.4**2 / 12), rel=0.05)
 
 
-def test_tracks_of_the_user_are_read(tmp_path):
+def test_detections_are_read_from_a_file(tmp_path):
     task = load_task("tracking")
-    facts = {"features": 5}
+    metadata = {"features": 5}
     (tmp_path / "a.tsv").write_text("0.1\t0.2\t0.1\t0.1\t1\n0\t0\t0\t0\t0\n")
-    assert task.read(tmp_path / "a.tsv", facts, None)["detections"].shape == (1, 2, 5)
+    assert task.read_input(tmp_path / "a.tsv", metadata, None)["detections"].shape == (1, 2, 5)
     (tmp_path / "b.tsv").write_text("0.1\t0.2\n")
-    with pytest.raises(InputError, match="not 5 numbers a line"):
-        task.read(tmp_path / "b.tsv", facts, None)
+    with pytest.raises(InputError, match="2 numbers per line, expected 5"):
+        task.read_input(tmp_path / "b.tsv", metadata, None)
     (tmp_path / "c.tsv").write_text("box\n")
     with pytest.raises(InputError, match="cannot be read"):
-        task.read(tmp_path / "c.tsv", facts, None)
+        task.read_input(tmp_path / "c.tsv", metadata, None)

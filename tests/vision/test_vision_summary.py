@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from danq.vision import Sizes, load_vision_model, summary, train
-from danq.vision.registry import load_task
+from danq.vision.task_registry import load_task
 from danq.vision.vision_model_file import VisionModel, VisionSpec, build
 from danq_cli.main import run
 
@@ -31,14 +31,16 @@ def test_a_model_file_says_task_blocks_shapes_and_parameters(task, shape, tmp_pa
         assert f"field {name:<17} {array.dtype} {list(array.shape[1:])}" in text
     assert text.rstrip().endswith(f"{result.parameters:,}")
     assert not any(layer._forward_hooks for layer in model.module.modules())
-    if "classes" in few.facts:
-        assert f"{len(few.facts['classes'])}: {few.facts['classes'][0]}, " in text
+    if "classes" in few.metadata:
+        assert f"{len(few.metadata['classes'])}: {few.metadata['classes'][0]}, " in text
 
 
 def test_a_file_without_its_fields_shows_layers_without_shapes(tmp_path):
-    facts = load_task("direction").make(0, Sizes(2, 2, 2)).facts
+    metadata = load_task("direction").make(0, Sizes(2, 2, 2)).metadata
     numbers = {"channels": [4], "features": 6, "hidden": 0, "pooling": "mean"}
-    spec = VisionSpec(task="direction", system="frame-mean", hyperparameters=numbers, facts=facts)
+    spec = VisionSpec(
+        task="direction", model="frame-mean", hyperparameters=numbers, metadata=metadata
+    )
     text = summary(VisionModel(build(spec).eval(), spec, tmp_path))
     assert "encoder: FrameEncoder" in text
     assert "[2, " not in text

@@ -25,7 +25,7 @@ def written(path, task, seeds, *, quick=False):
     return path
 
 
-def test_a_line_says_figure_baselines_targets_and_cost(tmp_path):
+def test_a_line_has_metrics_targets_and_cost(tmp_path):
     files = [
         written(tmp_path / "gunpoint.json", "gunpoint", [0, 1]),
         written(tmp_path / "motions0.json", "motions", [0]),
@@ -47,11 +47,11 @@ def test_a_line_says_figure_baselines_targets_and_cost(tmp_path):
     assert len(cells) == 2
 
 
-def test_files_that_are_no_benchmark(tmp_path):
+def test_files_of_another_kind_are_refused(tmp_path):
     file = written(tmp_path / "gait.json", "gait", [0])
     with pytest.raises(InputError, match="a seed of gait that was read before"):
         read([file, file])
-    with pytest.raises(InputError, match="figures of the quick form"):
+    with pytest.raises(InputError, match="metrics of the quick form"):
         read([written(tmp_path / "quick.json", "gait", [0], quick=True)])
     (tmp_path / "other.json").write_text("{}")
     with pytest.raises(InputError, match="not a file of danq vision bench"):

@@ -1,4 +1,4 @@
-"""The example of docs/worked_example.md runs as it stands there."""
+"""The code of docs/worked_example.md runs and learns."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ import pytest
 
 from danq.errors import InputError
 from danq.vision import load_vision_model, register
-from danq.vision import registry as known
+from danq.vision import task_registry as known
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "worked_example.md"
 
 
-def test_it_is_short_and_learns_what_neither_stream_could(tmp_path, monkeypatch, capsys):
+def test_the_example_is_short_and_uses_both_streams(tmp_path, monkeypatch, capsys):
     (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     assert len(code.splitlines()) < 60
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(known, "_OWN", {})
+    monkeypatch.setattr(known, "_REGISTERED", {})
     space: dict = {"__name__": "example"}
     exec(compile(code, str(PAGE), "exec"), space)
 
-    # By design the film alone is right in one case of three, the voice alone in one of four.
-    assert space["result"].figures["accuracy"] > 0.5
+    # The video determines one of three commands, the voice one of four.
+    assert space["result"].metrics["accuracy"] > 0.5
     model = load_vision_model("runs/commands")
     assert model.spec.task == "commands"
-    told = capsys.readouterr().out.splitlines()[1:]
-    assert len(told) == 3
-    names = [line.split("  ")[0].rsplit(" ", 1)[0] for line in told]
-    assert set(names) <= set(model.spec.facts["classes"])
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert len(lines) == 3
+    names = [line.split("  ")[0].rsplit(" ", 1)[0] for line in lines]
+    assert set(names) <= set(model.spec.metadata["classes"])
     with pytest.raises(InputError, match="no task is named 'nonsense'.*commands"):
         known.load_task("nonsense")
 
 
-def test_names_of_danqs_own_tasks_are_taken():
+def test_names_of_danq_tasks_are_refused():
     class Other(type(known.load_task("direction"))):
-        about = "another"
+        """Has the name of a task of danq."""
 
-    with pytest.raises(InputError, match="a task of danq is named 'direction'"):
+    with pytest.raises(InputError, match="danq has a task named 'direction'"):
         register(Other)

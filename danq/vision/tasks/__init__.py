@@ -1,1 +1,1 @@
-"""One module a family of tasks: its data, its systems, its baselines."""
+"""One module per family of tasks: its examples, models and baselines."""

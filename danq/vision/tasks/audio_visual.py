@@ -1,8 +1,8 @@
-"""Which digit is it, seen and heard? Two streams, each cut short, disturbed or missing."""
+"""Class of a digit from video and sound, each of which may be short, noisy or missing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,34 +24,40 @@ from danq.core import (
     Streams,
     conv_encoder,
 )
-from danq.vision.blocks import frame_cnn
-from danq.vision.digits import draw_digits
-from danq.vision.examples import Data, Examples
-from danq.vision.task import Classification, Sizes, System, Target, draw_splits, recipe
+from danq.vision.base_tasks import DIGIT_CLASSES, Classification
+from danq.vision.dataset import Examples, Fields, Metadata, layout
+from danq.vision.generators.digit_images import draw_digits
+from danq.vision.model_blocks import frame_cnn
+from danq.vision.task import ModelDefinition, Sizes, Target, above, recipe
 
 SIDE, FRAMES = 16, 6
 STEPS, BANDS = 20, 12
 ABSENT = 0.12
-"""Share of examples that lack the picture, and of those that lack the sound."""
+"""Share of examples without video, and share of examples without sound."""
 
 
-def seen_digits(
+def moving_digits_with_bars(
     digits: UInt8[np.ndarray, "N 8 8"], rng: np.random.Generator
 ) -> tuple[UInt8[np.ndarray, "N T 1 H W"], Bool[np.ndarray, "N T"]]:
-    """Digits that drift over a noisy field, a bar before a part of each; 2 to 6 frames."""
+    """Draw clips of 2 to 6 frames: a digit that drifts over noise, partly hidden by a bar.
+
+    Returns
+    -------
+    Clips, and a mask of their real frames.
+    """
     count = len(digits)
     lengths = rng.integers(2, FRAMES + 1, count)
     starts, moves = rng.integers(2, 7, (count, 2)), rng.integers(-1, 2, (count, 2))
     bars = rng.integers(0, 6, count)
     clips = rng.integers(0, 80, (count, FRAMES, 1, SIDE, SIDE), dtype=np.uint8)
     for number, digit in enumerate(digits):
-        shown = digit.copy()
+        visible = digit.copy()
         part = slice(bars[number], bars[number] + 3)
-        shown[part if number % 2 else slice(None), slice(None) if number % 2 else part] = 0
+        visible[part if number % 2 else slice(None), slice(None) if number % 2 else part] = 0
         for frame in range(lengths[number]):
             y, x = np.clip(starts[number] + frame * moves[number], 0, SIDE - 8)
             window = clips[number, frame, 0, y : y + 8, x : x + 8]
-            np.maximum(window, shown, out=window)
+            np.maximum(window, visible, out=window)
     mask = np.arange(FRAMES) < lengths[:, None]
     clips[~mask] = 0
     return clips, mask
@@ -60,33 +66,40 @@ def seen_digits(
 def spoken_digits(
     labels: Int64[np.ndarray, " N"], rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, "N T D"], Bool[np.ndarray, "N T"]]:
-    """Band levels of words: two formants that glide as the digit's word does, at a speaker's pitch
-    and pace, in noise; the end of a word may be cut off."""
-    # One pronunciation for all: start, middle and end of two formants, as numbers of bands.
+    """Draw band levels of spoken digits.
+
+    A word is two formants that change with time, at a random pitch and pace, in noise; its end
+    may be cut off.
+
+    Returns
+    -------
+    Levels, and a mask of their real steps.
+    """
+    # The same pronunciation for all: start, middle and end of two formants, in bands.
     words = np.random.default_rng(1).uniform(1, BANDS - 2, (10, 2, 3))
-    # Words begin alike in pairs, as "four" and "five" do.
+    # Pairs of words have the same start, such as "four" and "five".
     words[1::2, :, 0] = words[::2, :, 0]
     count = len(labels)
     pace = rng.uniform(0.8, 1.25, (count, 1))
-    place = np.clip(np.arange(STEPS) / (STEPS - 1) * pace, 0, 1) * 2
+    time = np.clip(np.arange(STEPS) / (STEPS - 1) * pace, 0, 1) * 2
     pitch = rng.normal(0, 0.5, (count, 1, 1))
     corners = words[labels] + pitch
-    weights = np.clip(1 - np.abs(place[:, None] - np.arange(3)[:, None]), 0, None)
+    weights = np.clip(1 - np.abs(time[:, None] - np.arange(3)[:, None]), 0, None)
     formants = np.einsum("nfc,nct->nft", corners, weights)
-    gaps = formants[..., None] - np.arange(BANDS)
-    levels = np.exp(-(gaps**2) / 1.5).sum(axis=1) * rng.uniform(0.6, 1.4, (count, 1, 1))
+    distances = formants[..., None] - np.arange(BANDS)
+    levels = np.exp(-(distances**2) / 1.5).sum(axis=1) * rng.uniform(0.6, 1.4, (count, 1, 1))
     levels += rng.normal(0, 0.55, levels.shape)
     mask = np.arange(STEPS) < rng.integers(STEPS // 3, STEPS + 1, count)[:, None]
     return np.where(mask[..., None], levels, 0).astype(np.float32), mask
 
 
 class TwoStreams(nn.Module):
-    """`Streams` of those inputs that have a model."""
+    """`Streams` of the inputs that have an encoder."""
 
     def __init__(self, streams: Streams) -> None:
         super().__init__()
         self.streams = streams
-        self.chosen = [("clip", "sound").index(_input(name)) for name in streams.streams]
+        self.selected = [("clip", "sound").index(_input(name)) for name in streams.streams]
 
     def forward(
         self,
@@ -96,15 +109,15 @@ class TwoStreams(nn.Module):
         steps: Bool[Tensor, "B S"],
         present: Bool[Tensor, "B 2"],
     ) -> Float[Tensor, "B K"]:
-        given = {"clip": (clip, frames), "sound": (sound, steps)}
+        both = {"clip": (clip, frames), "sound": (sound, steps)}
         names = list(self.streams.streams)
-        inputs = {name: given[_input(name)][0] for name in names}
-        masks = {name: given[_input(name)][1] for name in names}
-        return self.streams(inputs, masks, present[:, self.chosen])
+        inputs = {name: both[_input(name)][0] for name in names}
+        masks = {name: both[_input(name)][1] for name in names}
+        return self.streams(inputs, masks, present[:, self.selected])
 
 
 def streams(
-    facts: Mapping[str, Any],
+    metadata: Metadata,
     names: Sequence[str],
     fusion: str,
     channels: Sequence[int],
@@ -112,17 +125,17 @@ def streams(
     hidden: int,
     weights: Sequence[float] = (),
 ) -> nn.Module:
-    """Streams by their names (clip, clip volume, sound), joined by "concat" or "late"."""
-    classes = len(facts["classes"])
+    """Make streams by their names (clip, clip volume, sound), with "concat" or "late" fusion."""
+    classes = len(metadata["classes"])
 
     def stream(name: str) -> CnnRnn:
         if name == "clip volume":
-            body = ClipEncoder(conv_encoder(3, facts["shape"][1], channels, pool=(1, 2, 2)))
+            body = ClipEncoder(conv_encoder(3, metadata["shape"][1], channels, pool=(1, 2, 2)))
             return CnnRnn(body, None, Mean(channels[-1]), head(channels[-1]))
         if name == "clip":
-            encoder: nn.Module = frame_cnn(facts["shape"], channels, features)
+            encoder: nn.Module = frame_cnn(metadata["shape"], channels, features)
         else:
-            encoder = FeatureEncoder(facts["bands"], (features,))
+            encoder = FeatureEncoder(metadata["bands"], (features,))
         rnn = Recurrent(features, hidden, bidirectional=False)
         return CnnRnn(encoder, rnn, Last(hidden), head(hidden))
 
@@ -138,105 +151,106 @@ def streams(
     return TwoStreams(Streams(parts, joined, Classes(dense, classes)))
 
 
-_NUMBERS = {"channels": [16, 32, 48], "features": 48, "hidden": 64}
+_HYPERPARAMETERS = {"channels": [16, 32, 48], "features": 48, "hidden": 64}
 _BOTH = {"names": ["clip", "sound"]}
 
 
 class AudioVisual(Classification):
-    """Ten digits from a film and a spoken word."""
+    """A moving digit and its spoken name, each short, noisy or missing; 10 classes."""
 
     name = "audio-visual"
-    about = "a moving digit and its spoken name, each cut short, disturbed or missing; 10 classes"
+    fields = layout(
+        clip="uint8 T C H W",
+        frames="bool T",
+        sound="float32 S D",
+        steps="bool S",
+        present="bool D",
+        label="int64",
+    )
     inputs = ("clip", "frames", "sound", "steps", "present")
-    systems = (
-        System(
+    models = (
+        ModelDefinition(
             "concat",
             "{Frame -> LSTM}, {features -> LSTM} -> Concat -> Classes",
             "Ngiam et al., ICML 2011 (bimodal deep learning)",
             streams,
-            _NUMBERS | _BOTH | {"fusion": "concat"},
+            _HYPERPARAMETERS | _BOTH | {"fusion": "concat"},
         ),
-        System(
+        ModelDefinition(
             "late",
             "{Frame -> LSTM}, {features -> LSTM} -> LateFusion",
             "Fan et al., ICMI 2016, two streams",
             streams,
-            _NUMBERS | _BOTH | {"fusion": "late"},
+            _HYPERPARAMETERS | _BOTH | {"fusion": "late"},
         ),
-        System(
+        ModelDefinition(
             "emotiw",
             "{Frame -> LSTM}, {Conv(3)}, {features -> LSTM} -> LateFusion(.25, .23, .52)",
             "Fan et al., ICMI 2016",
             streams,
-            _NUMBERS
+            _HYPERPARAMETERS
             | {"names": ["clip", "clip volume", "sound"], "fusion": "late"}
             | {"weights": [0.25, 0.23, 0.52]},
         ),
-        System(
-            "clip-alone",
+        ModelDefinition(
+            "clip-only",
             "Frame -> LSTM -> Classes",
-            "the film alone",
+            "video only",
             streams,
-            _NUMBERS | {"names": ["clip"], "fusion": "concat"},
+            _HYPERPARAMETERS | {"names": ["clip"], "fusion": "concat"},
         ),
-        System(
-            "sound-alone",
+        ModelDefinition(
+            "sound-only",
             "features -> LSTM -> Classes",
-            "the word alone",
+            "sound only",
             streams,
-            _NUMBERS | {"names": ["sound"], "fusion": "concat"},
+            _HYPERPARAMETERS | {"names": ["sound"], "fusion": "concat"},
         ),
     )
     recipe = recipe(epochs=10, lr=4e-3, batch_size=48)
-    quick_recipe = {"epochs": 4}  # noqa: RUF012
+    quick_epochs = 4
     sizes = Sizes(4000, 300, 1000)
     quick_sizes = Sizes(400, 60, 120)
     targets = tuple(
         Target(
-            f"{name} above the best stream",
-            lambda m, name=name: (
-                m[name]["accuracy"] > max(m["clip-alone"]["accuracy"], m["sound-alone"]["accuracy"])
-            ),
+            f"{name} above the best stream", above("accuracy", [name], ["clip-only", "sound-only"])
         )
         for name in ("concat", "late", "emotiw")
     )
 
-    def make(self, seed: int, sizes: Sizes) -> Data:
-        def draw(split: str, count: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
-            digits, labels = draw_digits(split, count, rng)
-            clip, frames = seen_digits(digits, rng)
-            sound, steps = spoken_digits(labels, rng)
-            chance = rng.random(len(labels))
-            present = np.stack([chance >= ABSENT, chance < 1 - ABSENT], axis=1)
-            return {
-                "clip": clip * present[:, 0, None, None, None, None],
-                "frames": frames,
-                "sound": sound * present[:, 1, None, None].astype(np.float32),
-                "steps": steps,
-                "present": present,
-                "label": labels,
-            }
-
-        facts = {
+    def metadata(self) -> dict[str, Any]:
+        return {
             "shape": [FRAMES, 1, SIDE, SIDE],
             "steps": STEPS,
             "bands": BANDS,
-            "classes": [str(k) for k in range(10)],
+            "classes": list(DIGIT_CLASSES),
         }
-        return draw_splits(draw, seed, sizes, facts)
 
-    def read(self, source: Path, facts: Mapping[str, Any], text: str | None) -> Examples:
-        """A clip alone; the sound counts as missing."""
-        clip = super().read(source, facts, text)["clip"]
-        return Examples(
-            {
-                "clip": clip,
-                "frames": np.ones((1, clip.shape[1]), bool),
-                "sound": np.zeros((1, facts["steps"], facts["bands"]), np.float32),
-                "steps": np.ones((1, facts["steps"]), bool),
-                "present": np.array([[True, False]]),
-            }
-        )
+    def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
+        digits, labels = draw_digits(split, count, rng)
+        clip, frames = moving_digits_with_bars(digits, rng)
+        sound, steps = spoken_digits(labels, rng)
+        chance = rng.random(len(labels))
+        present = np.stack([chance >= ABSENT, chance < 1 - ABSENT], axis=1)
+        return {
+            "clip": clip * present[:, 0, None, None, None, None],
+            "frames": frames,
+            "sound": sound * present[:, 1, None, None].astype(np.float32),
+            "steps": steps,
+            "present": present,
+            "label": labels,
+        }
+
+    def read_input(self, source: Path, metadata: Metadata, text: str | None) -> Examples:
+        """Read a clip; the sound is marked as missing."""
+        clip = super().read_input(source, metadata, text)["clip"]
+        steps, bands = metadata["steps"], metadata["bands"]
+        sound = {
+            "sound": np.zeros((1, steps, bands), np.float32),
+            "steps": np.ones((1, steps), bool),
+        }
+        frames, present = np.ones((1, clip.shape[1]), bool), np.array([[True, False]])
+        return Examples({"clip": clip, "frames": frames, "present": present} | sound)
 
 
 def _input(stream: str) -> str:

@@ -1,9 +1,8 @@
-"""Who walks there? People whom the model has never seen, from a side it has never seen."""
+"""Identification of people by their gait; training has neither the people nor the view."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,53 +22,57 @@ from danq.core import (
     triplet_loss,
 )
 from danq.training.problem import Metrics
-from danq.vision.blocks import frame_cnn, image_cnn
-from danq.vision.examples import Data, Examples
-from danq.vision.task import ROUND, Sizes, System, Target, Task, draw_splits, recipe
-from danq.vision.walkers import FRAMES, HEIGHT, WIDTH, joints, people, silhouettes
+from danq.vision.base_tasks import number_lines
+from danq.vision.dataset import Dataset, Examples, Fields, Metadata, evaluation_batches, layout
+from danq.vision.generators.walker_videos import FRAMES, HEIGHT, WIDTH, joints, people, silhouettes
+from danq.vision.model_blocks import frame_cnn, image_cnn
+from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, recipe
 
 WALKERS = 100
-"""People of the training split."""
+"""People in the training split."""
 VIEWS = (0, 15, 30, 60, 75, 90)
-"""Degrees that training and validation show: 0 from the side, 90 from the front."""
+"""View angles of training and validation in degrees: 0 from the side, 90 from the front."""
 UNSEEN = 45
+"""View angle of the test split."""
 GALLERY = 0
-"""View of the people that are known by name."""
+"""View angle of the clips of known people."""
+
+Points = Float[np.ndarray, "N E"]
 
 
 def walks(
     who: np.ndarray, view: np.ndarray, traits: Mapping[str, np.ndarray], rng: np.random.Generator
-) -> Examples:
-    """One clip each of some people, at chance speed, phase, distance and clothing, with specks.
+) -> Fields:
+    """Draw clips with random speed, phase, distance and clothing, and noisy pixels.
 
     Parameters
     ----------
     who, view
-        Number of the person, and degrees, of each clip.
+        Index of the person and view angle in degrees, for each clip.
     traits
-        Of all people.
+        Traits of all people.
     """
     count = len(who)
     pace = rng.uniform(0.075, 0.095, (count, 1))
     phase = rng.random((count, 1)) + pace * np.arange(FRAMES)
     own = {name: values[who] for name, values in traits.items()}
-    places = joints(own, phase, np.radians(view + rng.normal(0, 2, count)))
+    positions = joints(own, phase, np.radians(view + rng.normal(0, 2, count)))
     near = rng.uniform(0.9, 1.0, (count, 1, 1, 1))
     feet = np.array([WIDTH / 2, HEIGHT - 3])
-    places = feet + near * (places - feet) + rng.uniform(-1, 1, (count, 1, 1, 2))
-    clips = silhouettes(places, own["build"] * rng.uniform(0.85, 1.25, count))
+    positions = feet + near * (positions - feet) + rng.uniform(-1, 1, (count, 1, 1, 2))
+    clips = silhouettes(positions, own["build"] * rng.uniform(0.85, 1.25, count))
     specks = rng.random(clips.shape) < 0.02
     clips = np.where(specks, 255 - clips, clips)
-    return Examples({"clip": clips, "walker": who.astype(np.int64), "view": view.astype(np.int64)})
+    return {"clip": clips, "walker": who.astype(np.int64), "view": view.astype(np.int64)}
 
 
 class Identifier(nn.Module):
-    """A body's embedding of clips, and the people of the training split told from it."""
+    """Embeddings of clips by ``body``, and logits of the people in the training split."""
 
     def __init__(self, body: nn.Module, embedding: int, walkers: int, contrastive: bool) -> None:
         super().__init__()
         self.body = body
-        # Scaled anew, so that logits are not held small by points that lie close together.
+        # Points may be close together; normalised, they still allow large logits.
         scaled = nn.LayerNorm(embedding)
         self.classes = nn.Sequential(scaled, Classes(Mlp(embedding, ()), walkers))
         self.contrastive = contrastive
@@ -77,7 +80,7 @@ class Identifier(nn.Module):
     def forward(
         self, clip: Float[Tensor, "B T C H W"]
     ) -> tuple[Float[Tensor, "B E"], Float[Tensor, "B K"]]:
-        """Points, and logits of the people."""
+        """Embeddings, and logits of the people."""
         points = self.body(clip)
         return points, self.classes(points)
 
@@ -90,7 +93,7 @@ class EnergyImage(nn.Module):
 
 
 def identifier(
-    facts: Mapping[str, Any],
+    metadata: Metadata,
     channels: Sequence[int],
     features: int,
     hidden: int,
@@ -99,56 +102,54 @@ def identifier(
     contrastive: bool = False,
     energy: bool = False,
 ) -> nn.Module:
-    """Frames -> recurrent layer -> mean, or the energy image -> CNN; then an embedding."""
+    """Frames, recurrent layer, mean; or energy image, CNN; then an embedding."""
     if energy:
-        cnn = image_cnn(facts["shape"], channels, features)
+        cnn = image_cnn(metadata["shape"], channels, features)
         head = Embedding(Mlp(features, ()), embedding)
         return Identifier(
-            nn.Sequential(EnergyImage(), cnn, head), embedding, facts["walkers"], contrastive
+            nn.Sequential(EnergyImage(), cnn, head), embedding, metadata["walkers"], contrastive
         )
-    frames = frame_cnn(facts["shape"], channels, features)
+    frames = frame_cnn(metadata["shape"], channels, features)
     rnn = Recurrent(features, hidden, kind="gru", bidirectional=False)
-    # On a sphere of radius 1 no two points are 2 or more apart but opposite ones.
+    # On the unit sphere only opposite points have a distance of 2, the contrastive margin.
     head = Embedding(Mlp(hidden, ()), embedding, normalise=not contrastive)
     body = CnnRnn(frames, rnn, Mean(hidden), head)
-    return Identifier(body, embedding, facts["walkers"], contrastive)
+    return Identifier(body, embedding, metadata["walkers"], contrastive)
 
 
-def rank_one(
-    points: Float[np.ndarray, "N E"], who: np.ndarray, view: np.ndarray, gallery: int = GALLERY
-) -> float:
-    """Share of clips of other views whose nearest clip of the gallery's view is of that person."""
+def rank_one(points: Points, who: np.ndarray, view: np.ndarray, gallery: int = GALLERY) -> float:
+    """Share of clips of other views whose nearest clip in the gallery shows the same person."""
     known = view == gallery
     gaps = points[~known][:, None] - points[known]
-    found = who[known][(gaps**2).sum(axis=2).argmin(axis=1)]
-    return float((found == who[~known]).mean())
+    nearest = who[known][(gaps**2).sum(axis=2).argmin(axis=1)]
+    return float((nearest == who[~known]).mean())
 
 
 _CNN = {"channels": [8, 16, 32], "features": 96, "hidden": 96, "embedding": 48}
 
 
 class Gait(Task):
-    """The nearest of known people to each clip, all unseen in training, as is the view."""
+    """People by their gait, with people and a view that training does not have; rank-1."""
 
     name = "gait"
-    about = "people by their walk, all unseen in training, from an unseen view; rank-1"
+    fields = layout(clip="uint8 T C H W", walker="int64", view="int64")
     inputs = ("clip",)
-    systems = (
-        System(
+    models = (
+        ModelDefinition(
             "gait-rnn",
             "Frame -> GRU -> Mean -> Embedding (triplet + identity)",
             "Feng et al., ICPR 2016; triplets of Hermans et al. 2017",
             identifier,
             _CNN,
         ),
-        System(
+        ModelDefinition(
             "siamese",
             "Frame -> GRU -> Mean -> Embedding (contrastive + identity)",
             "McLaughlin et al., CVPR 2016",
             identifier,
             _CNN | {"contrastive": True},
         ),
-        System(
+        ModelDefinition(
             "gei-cnn",
             "mean over T -> Conv(2) -> Embedding (triplet + identity)",
             "energy image of Han & Bhanu, TPAMI 2006",
@@ -157,85 +158,70 @@ class Gait(Task):
         ),
     )
     recipe = recipe(epochs=12, lr=3e-3, batch_size=100, monitor="rank1")
-    quick_recipe = {"epochs": 3}  # noqa: RUF012
+    quick_epochs = 3
     sizes = Sizes(2400, 200, 200)
     quick_sizes = Sizes(300, 40, 80)
-    shown = ("rank1",)
-    targets = (
-        Target(
-            "rank-1 above GEI + 1-NN",
-            lambda m: m["gait-rnn"]["rank1"] > m["GEI, 1-NN"]["rank1"],
-        ),
-    )
+    reported_metrics = ("rank1",)
+    targets = (Target("rank-1 above GEI + 1-NN", above("rank1", ["gait-rnn"], ["GEI, 1-NN"])),)
 
-    def make(self, seed: int, sizes: Sizes) -> Data:
-        def draw(split: str, count: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
-            if split == "train":
-                who, view = rng.integers(WALKERS, size=count), rng.choice(VIEWS, count)
-                traits = people(WALKERS, rng)
-            else:
-                # Each person once in the gallery and once from another side.
-                who = np.arange(count) // 2
-                others = [angle for angle in VIEWS if angle != GALLERY]
-                asked = rng.choice(others, count) if split == "valid" else np.full(count, UNSEEN)
-                view = np.where(np.arange(count) % 2, asked, GALLERY)
-                traits = people(count // 2 + 1, rng)
-            return walks(who, view, traits, rng).arrays
+    def metadata(self) -> dict[str, Any]:
+        return {"shape": [FRAMES, 1, HEIGHT, WIDTH], "walkers": WALKERS}
 
-        return draw_splits(
-            draw, seed, sizes, {"shape": [FRAMES, 1, HEIGHT, WIDTH], "walkers": WALKERS}
-        )
+    def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
+        if split == "train":
+            who, view = rng.integers(WALKERS, size=count), rng.choice(VIEWS, count)
+            traits = people(WALKERS, rng)
+        else:
+            # Each person once in the gallery and once from another angle.
+            who = np.arange(count) // 2
+            others = [angle for angle in VIEWS if angle != GALLERY]
+            query = rng.choice(others, count) if split == "valid" else np.full(count, UNSEEN)
+            view = np.where(np.arange(count) % 2, query, GALLERY)
+            traits = people(count // 2 + 1, rng)
+        return walks(who, view, traits, rng)
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         points, logits = self.call(module, batch)
         identity = F.cross_entropy(logits.float(), batch["walker"])
-        return identity + _likeness(points.float(), batch["walker"], bool(module.contrastive))
+        return identity + _similarity_loss(
+            points.float(), batch["walker"], bool(module.contrastive)
+        )
 
-    def outputs(self, module: nn.Module, examples: Examples, device: torch.device) -> np.ndarray:
-        """Points of all examples."""
-        rounds = examples.rounds(ROUND, device)
-        points = [self.call(module, part)[0].float().cpu().numpy() for part in rounds]
-        return np.concatenate(points)
+    def outputs(self, module: nn.Module, examples: Examples) -> Points:
+        """Embeddings of all examples."""
+        batches = evaluation_batches(module, examples)
+        return np.concatenate(
+            [self.call(module, part)[0].float().cpu().numpy() for part in batches]
+        )
 
-    def validation(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
-        figures = self.figures(module, examples, device)
-        # These people have no class of their own, so that the loss is that of likeness alone.
-        points = torch.from_numpy(self.outputs(module, examples, device))
+    def score(self, predictions: Points, examples: Examples) -> Metrics:
+        return {"rank1": rank_one(predictions, examples["walker"], examples["view"])}
+
+    def validation(self, module: nn.Module, examples: Examples) -> Metrics:
+        # The model has no classes for these people, so the loss leaves out the identity term.
+        points = self.outputs(module, examples)
         who = torch.from_numpy(examples["walker"])
-        loss = _likeness(points, who, bool(module.contrastive))
-        return {"loss": float(loss)} | figures
+        loss = _similarity_loss(torch.from_numpy(points), who, bool(module.contrastive))
+        return {"loss": float(loss)} | self.score(points, examples)
 
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
-        points = self.outputs(module, examples, device)
-        return {"rank1": rank_one(points, examples["walker"], examples["view"])}
-
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
+    def baselines(self, data: Dataset, quick: bool) -> Baselines:
         def energy() -> Metrics:
             test = data.test
-            points = (test["clip"].mean(axis=1) / 255).reshape(len(test), -1)
-            return {"rank1": rank_one(points, test["walker"], test["view"])}
+            return self.score((test["clip"].mean(axis=1) / 255).reshape(len(test), -1), test)
 
         return {"GEI, 1-NN": energy}
 
-    def tell(
-        self,
-        module: nn.Module,
-        examples: Examples,
-        facts: Mapping[str, Any],
-        device: torch.device,
-        out: Path | None,
-    ) -> list[str]:
-        points = self.outputs(module, examples, device)
-        return ["\t".join(f"{value:.4f}" for value in point) for point in points]
+    def describe(self, outputs: Points, examples: Examples, metadata: Metadata) -> list[str]:
+        return number_lines(outputs)
 
 
-def _likeness(points: Tensor, who: Tensor, contrastive: bool) -> Tensor:
-    """Triplet loss, or the contrastive one of all pairs; 0 where the batch has no such thing."""
+def _similarity_loss(points: Tensor, who: Tensor, contrastive: bool) -> Tensor:
+    """Triplet loss, or the contrastive loss of all pairs; 0 for a batch that has neither."""
     same = who.unsqueeze(1) == who
     if contrastive:
         first, second = torch.triu_indices(len(who), len(who), 1, device=who.device)
         pair = same[first, second]
-        # Pairs of one person are rare, and would hardly count beside all the others.
+        # Pairs of one person are rare; both kinds of pairs get the same weight.
         kinds = [kind for kind in (pair, ~pair) if kind.any()]
         losses = [
             contrastive_loss(points[first[kind]], points[second[kind]], pair[kind])

@@ -1,13 +1,13 @@
-"""What does the line say? Digits read from a picture, by CTC or by a decoder that looks."""
+"""Recognition of lines of digits, by CTC or by a decoder with attention."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -27,62 +27,63 @@ from danq.core import (
     step_cross_entropy,
 )
 from danq.training.problem import Metrics
-from danq.vision.captcha_lines import HEIGHT, LONGEST, SYMBOLS, WIDTH, text_lines
-from danq.vision.examples import Data, Examples
-from danq.vision.task import ROUND, Sizes, System, Target, Task, draw_splits, recipe
-from danq.vision.words import END, PAD, START, Vocabulary
+from danq.vision.base_tasks import nearest_rows
+from danq.vision.dataset import Dataset, Examples, Fields, Metadata, evaluation_batches, layout
+from danq.vision.generators.captcha_images import HEIGHT, LONGEST, SYMBOLS, WIDTH, text_lines
+from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, recipe
+from danq.vision.vocabulary import END, PAD, START, Vocabulary
 
 LENGTH = LONGEST + 2
-"""Symbols of a line with start and end."""
+"""Symbols of a line, start and end included."""
 
 
-def line_reader(facts: Mapping[str, Any], channels: Sequence[int], hidden: int) -> CnnRnn:
-    """Convolutions, pooled thrice in height and twice in width; columns -> BiLSTM."""
+def line_reader(metadata: Metadata, channels: Sequence[int], hidden: int) -> CnnRnn:
+    """Convolutions with three pools in height and two in width; columns; BiLSTM."""
     pools = [(2, 2), (2, 2), (2, 1)]
     stages = [
         ConvStage(2, before, after, 3, padding=1, pool=pool, norm=True)
         for before, after, pool in zip(
-            [facts["shape"][0], *channels], channels, pools, strict=False
+            [metadata["shape"][0], *channels], channels, pools, strict=False
         )
     ]
-    encoder = ColumnEncoder(ConvEncoder(stages), facts["shape"][1])
+    encoder = ColumnEncoder(ConvEncoder(stages), metadata["shape"][1])
     return CnnRnn(encoder, Recurrent(encoder.out_features, hidden), None, None)
 
 
 class CtcReader(nn.Module):
-    """Columns -> BiLSTM -> at each column a symbol or the blank."""
+    """Columns, BiLSTM, a symbol or the blank at each column."""
 
-    def __init__(self, facts: Mapping[str, Any], **numbers: Any) -> None:
+    def __init__(self, metadata: Metadata, **hyperparameters: Any) -> None:
         super().__init__()
-        self.body = line_reader(facts, **numbers)
-        # The blank takes the place of padding, 0.
-        self.head = PerStep(Mlp(self.body.out_features, ()), len(facts["vocabulary"]))
+        self.body = line_reader(metadata, **hyperparameters)
+        # The index of the blank is that of padding, 0.
+        self.head = PerStep(Mlp(self.body.out_features, ()), len(metadata["vocabulary"]))
 
     def forward(
         self, image: Float[Tensor, "B C H W"], words: Int[Tensor, "B S"]
     ) -> Float[Tensor, ""]:
-        """CTC's loss, of the line without start and end."""
+        """CTC loss of the line without start and end symbols."""
         target = words[:, 1:].masked_fill(words[:, 1:] == END, PAD)
         logits = self.head(self.body(image)).float()
         return ctc_loss(logits, target, target_mask=target != PAD)
 
-    def read(self, image: Float[Tensor, "B C H W"]) -> list[tuple[int, ...]]:
+    def transcribe(self, image: Float[Tensor, "B C H W"]) -> list[tuple[int, ...]]:
         """Symbols of each line."""
         return ctc_greedy(self.head(self.body(image)).float())
 
 
 class AttentionReader(nn.Module):
-    """Columns -> BiLSTM -> a decoder that looks at the columns."""
+    """Columns, BiLSTM, a decoder with attention to the columns."""
 
     def __init__(
-        self, facts: Mapping[str, Any], *, embedding: int, state: int, attend: int, **numbers: Any
+        self, metadata: Metadata, *, embedding: int, state: int, attend: int, **hyperparameters: Any
     ) -> None:
         super().__init__()
-        self.body = line_reader(facts, **numbers)
+        self.body = line_reader(metadata, **hyperparameters)
         features = self.body.out_features
         pool = AttentionPool(features, attend, query_features=state)
         self.decoder = SequenceDecoder(
-            features, len(facts["vocabulary"]), embedding=embedding, hidden=state, attention=pool
+            features, len(metadata["vocabulary"]), embedding=embedding, hidden=state, attention=pool
         )
 
     def forward(
@@ -92,19 +93,19 @@ class AttentionReader(nn.Module):
         logits, following = self.decoder(self.body(image), words[:, :-1]).float(), words[:, 1:]
         return step_cross_entropy(logits, following, following != PAD)
 
-    def read(self, image: Float[Tensor, "B C H W"]) -> list[tuple[int, ...]]:
+    def transcribe(self, image: Float[Tensor, "B C H W"]) -> list[tuple[int, ...]]:
         """Symbols of each line."""
         state = self.decoder.begin(self.body(image))
-        found = greedy(self.decoder.step, state, start=START, end=END, limit=LENGTH)
-        return [one.symbols for one in found]
+        lines = greedy(self.decoder.step, state, start=START, end=END, limit=LENGTH)
+        return [line.symbols for line in lines]
 
 
-def edits(found: str, right: str) -> int:
-    """Symbols to change, add or drop to come from one line to the other (Levenshtein 1966)."""
-    row = list(range(len(right) + 1))
-    for i, one in enumerate(found, 1):
+def edit_distance(first: str, second: str) -> int:
+    """Least number of symbols to change, insert or delete (Levenshtein 1966)."""
+    row = list(range(len(second) + 1))
+    for i, one in enumerate(first, 1):
         before, row[0] = row[0], i
-        for j, other in enumerate(right, 1):
+        for j, other in enumerate(second, 1):
             before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (one != other))
     return row[-1]
 
@@ -113,20 +114,21 @@ _BODY = {"channels": [16, 32, 48], "hidden": 64}
 
 
 class TextLines(Task):
-    """Three to five digits in a distorted line."""
+    """Lines of 3 to 5 digits of the captcha package; share of lines without an error."""
 
     name = "text-lines"
-    about = "lines of 3 to 5 digits of the captcha package; share of lines without an error"
+    fields = layout(image="uint8 C H W", words="int64 S")
     inputs = ("image", "words")
-    systems = (
-        System(
+    slow_metrics = True
+    models = (
+        ModelDefinition(
             "crnn",
             "Column -> BiLSTM -> CTC",
             "Shi et al., TPAMI 2017; CTC of Graves et al., ICML 2006",
             CtcReader,
             _BODY,
         ),
-        System(
+        ModelDefinition(
             "attention",
             "Column -> BiLSTM -> SequenceDecoder(attend)",
             "Deng et al. 2016",
@@ -137,64 +139,57 @@ class TextLines(Task):
     recipe = recipe(epochs=12, lr=4e-3, batch_size=32)
     sizes = Sizes(3000, 200, 500)
     quick_sizes = Sizes(96, 16, 32)
-    shown = ("lines", "symbols")
+    reported_metrics = ("lines", "symbols")
     targets = (
         Target("CTC: 90 % of lines without an error", lambda m: m["crnn"]["lines"] >= 0.9),
         Target(
-            "both above equal cuts and 1-NN",
-            lambda m: (
-                min(m["crnn"]["lines"], m["attention"]["lines"]) > m["equal cuts, 1-NN"]["lines"]
-            ),
+            "both above equal cuts with 1-NN",
+            above("lines", ["crnn", "attention"], ["equal cuts, 1-NN"]),
         ),
     )
 
-    def make(self, seed: int, sizes: Sizes) -> Data:
-        known = Vocabulary(SYMBOLS)
+    def metadata(self) -> dict[str, Any]:
+        return {"shape": [1, HEIGHT, WIDTH], "vocabulary": list(Vocabulary(SYMBOLS).words)}
 
-        def draw(_: str, count: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
-            images, texts = text_lines(count, rng)
-            words = np.stack([known.encode(list(text), LENGTH, ends=True) for text in texts])
-            return {"image": images, "words": words}
-
-        facts = {"shape": [1, HEIGHT, WIDTH], "vocabulary": list(known.words)}
-        return draw_splits(draw, seed, sizes, facts)
+    def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
+        images, texts = text_lines(count, rng)
+        return {"image": images, "words": Vocabulary(SYMBOLS).encode_all(texts, LENGTH, ends=True)}
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         return self.call(module, batch)
 
-    def validation(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
-        return {"loss": self.mean_loss(module, examples, device)}
+    def outputs(self, module: nn.Module, examples: Examples) -> list[str]:
+        """Text of each line."""
+        assert isinstance(module, CtcReader | AttentionReader)
+        batches = evaluation_batches(module, examples)
+        return _texts([row for part in batches for row in module.transcribe(part["image"])])
 
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
-        return _judged(_lines(module, examples, device), _texts(examples["words"]))
+    def score(self, predictions: Sequence[str], examples: Examples) -> Metrics:
+        pairs = list(zip(predictions, _texts(examples["words"]), strict=True))
+        wrong = sum(edit_distance(one, other) for one, other in pairs)
+        return {
+            "lines": float(np.mean([one == other for one, other in pairs])),
+            "symbols": 1 - wrong / sum(len(text) for _, text in pairs),
+        }
 
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
+    def baselines(self, data: Dataset, quick: bool) -> Baselines:
         def cuts() -> Metrics:
-            """Each line cut into as many equal parts as it has symbols, each part looked up."""
-            known, names = _parts(data.train)
-            asked, _ = _parts(data.test)
-            squares = (known**2).sum(axis=1)
-            found = names[(squares - 2 * asked @ known.T).argmin(axis=1)]
-            right = _texts(data.test["words"])
-            ends = np.cumsum([0, *map(len, right)])
-            lines = ["".join(found[a:b]) for a, b in pairwise(ends)]
-            return _judged(lines, right)
+            """Each line cut into as many equal parts as it has symbols, and the nearest parts."""
+            known, symbols = _parts(data.train)
+            queries, _ = _parts(data.test)
+            nearest = symbols[nearest_rows(known, queries)]
+            ends = np.cumsum([0, *map(len, _texts(data.test["words"]))])
+            return self.score(["".join(nearest[a:b]) for a, b in pairwise(ends)], data.test)
 
         return {"equal cuts, 1-NN": cuts}
 
-    def read(self, source, facts, text) -> Examples:
-        image = super().read(source, facts, text)["image"]
-        # Users' lines are dark on light, as the package's pictures are before they are turned.
-        return Examples({"image": 255 - image, "words": np.zeros((1, LENGTH), np.int64)})
+    def read_input(self, source: Path, metadata: Metadata, text: str | None) -> Examples:
+        image = super().read_input(source, metadata, text)["image"]
+        # A user's text is dark on light; training images are inverted.
+        return Examples({"image": 255 - image})
 
-    def tell(self, module, examples, facts, device, out) -> list[str]:
-        return _lines(module, examples, device)
-
-
-def _lines(module: nn.Module, examples: Examples, device: torch.device) -> list[str]:
-    assert isinstance(module, CtcReader | AttentionReader)
-    rows = [row for part in examples.rounds(ROUND, device) for row in module.read(part["image"])]
-    return _texts(rows)
+    def describe(self, outputs: list[str], examples: Examples, metadata: Metadata) -> list[str]:
+        return outputs
 
 
 def _texts(rows: Sequence[Sequence[int]] | np.ndarray) -> list[str]:
@@ -203,21 +198,12 @@ def _texts(rows: Sequence[Sequence[int]] | np.ndarray) -> list[str]:
 
 
 def _parts(examples: Examples) -> tuple[Float[np.ndarray, "M D"], np.ndarray]:
-    """Equal cuts of all lines, brought to one width, and their symbols."""
-    cuts, names = [], []
+    """Equal parts of all lines, resized to one width, and their symbols."""
+    parts, symbols = [], []
     for image, text in zip(examples["image"][:, 0], _texts(examples["words"]), strict=True):
         ends = np.linspace(0, image.shape[1], len(text) + 1)
         for start, stop, symbol in zip(ends[:-1], ends[1:], text, strict=True):
             columns = np.linspace(start, stop - 1, 12).round().astype(int)
-            cuts.append(image[:, columns].ravel())
-            names.append(symbol)
-    return np.array(cuts, np.float32), np.array(names)
-
-
-def _judged(found: Sequence[str], right: Sequence[str]) -> Metrics:
-    pairs = list(zip(found, right, strict=True))
-    wrong = sum(edits(one, other) for one, other in pairs)
-    return {
-        "lines": float(np.mean([one == other for one, other in pairs])),
-        "symbols": 1 - wrong / sum(map(len, right)),
-    }
+            parts.append(image[:, columns].ravel())
+            symbols.append(symbol)
+    return np.array(parts, np.float32), np.array(symbols)

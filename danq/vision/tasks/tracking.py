@@ -1,32 +1,33 @@
-"""Where is it now? Boxes of a moving thing from a detector that errs and misses."""
+"""Boxes of a moving object from noisy detections with gaps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import nn
 
-from danq.core import CnnRnn, FeatureEncoder, Mlp, PerStep, step_regression
-from danq.errors import InputError
+from danq.core import CnnRnn, FeatureEncoder, Mlp, PerStep
 from danq.training.problem import Metrics
-from danq.vision.blocks import temporal
-from danq.vision.examples import Data, Examples
-from danq.vision.task import Sizes, System, Target, Task, draw_splits, recipe
+from danq.vision.base_tasks import StepRegression, number_lines
+from danq.vision.dataset import Dataset, Examples, Fields, Metadata, layout
+from danq.vision.input_files import read_table
+from danq.vision.model_blocks import temporal
+from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, above, below, recipe
 
 STEPS, ERROR, SEEN = 24, 0.03, 0.7
-"""Frames of a track, deviation of a detected box, share of frames with a detection."""
+"""Frames of a track, standard deviation of a detected box, share of frames with a detection."""
 
 Boxes = Float[np.ndarray, "N T 4"]
 
 
 def tracks(count: int, rng: np.random.Generator) -> Boxes:
-    """Boxes (centre x, centre y, width, height; the frame is the unit square) of things that
-    move smoothly, bounce off the walls, and grow or shrink."""
+    """Draw boxes of objects that move smoothly, bounce off the edges, and grow or shrink.
+
+    A box is centre x, centre y, width and height; the frame is the unit square.
+    """
     time = np.arange(STEPS)
     start, speed = rng.random((count, 2, 1)), rng.uniform(-0.06, 0.06, (count, 2, 1))
     bend = rng.uniform(-0.0015, 0.0015, (count, 2, 1))
@@ -34,7 +35,7 @@ def tracks(count: int, rng: np.random.Generator) -> Boxes:
     size = rng.uniform(0.12, 0.3, (count, 2, 1))
     size = size * (1 + rng.uniform(-0.015, 0.015, (count, 1, 1)) * time)
     room = 1 - size
-    # A path between two mirrors is a straight one folded.
+    # Reflection folds the straight path.
     centre = size / 2 + room * (1 - np.abs(path % 2 - 1))
     return np.concatenate([centre, size], axis=1).transpose(0, 2, 1).astype(np.float32)
 
@@ -42,76 +43,77 @@ def tracks(count: int, rng: np.random.Generator) -> Boxes:
 def detected(
     boxes: Boxes, rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, "N T 5"], Bool[np.ndarray, "N T"]]:
-    """What a detector gives: noisy boxes and its confidence, all 0 where it misses the thing.
+    """Simulate a detector: noisy boxes and a confidence, all 0 in frames without a detection.
 
     Returns
     -------
-    Box and confidence at each frame, and which frames have a detection; the first one has.
+    Box and confidence in each frame, and which frames have a detection; the first frame has one.
     """
     seen = rng.random(boxes.shape[:2]) < SEEN
     seen[:, 0] = True
-    # A less certain box is a worse one.
+    # A box with less confidence has more noise.
     doubt = rng.uniform(0.3, 1.7, (*boxes.shape[:2], 1))
     noisy = boxes + rng.normal(size=boxes.shape) * ERROR * doubt
-    found = np.concatenate([noisy, 2 - doubt], axis=2) * seen[..., None]
-    return found.astype(np.float32), seen
+    features = np.concatenate([noisy, 2 - doubt], axis=2) * seen[..., None]
+    return features.astype(np.float32), seen
 
 
-def overlap(found: Boxes, right: Boxes) -> Float[np.ndarray, "N T"]:
-    """Intersection over union of boxes in pairs."""
+def overlap(predicted: Boxes, true: Boxes) -> Float[np.ndarray, "N T"]:
+    """Intersection over union of pairs of boxes."""
     sides = []
     for axis in (0, 1):
-        halves = [np.maximum(boxes[..., axis + 2], 0) / 2 for boxes in (found, right)]
-        low = np.maximum(found[..., axis] - halves[0], right[..., axis] - halves[1])
-        high = np.minimum(found[..., axis] + halves[0], right[..., axis] + halves[1])
+        halves = [np.maximum(boxes[..., axis + 2], 0) / 2 for boxes in (predicted, true)]
+        low = np.maximum(predicted[..., axis] - halves[0], true[..., axis] - halves[1])
+        high = np.minimum(predicted[..., axis] + halves[0], true[..., axis] + halves[1])
         sides.append((high - low).clip(min=0))
     both = sides[0] * sides[1]
-    areas = sum(np.maximum(boxes[..., 2:], 0).prod(axis=-1) for boxes in (found, right))
+    areas = sum(np.maximum(boxes[..., 2:], 0).prod(axis=-1) for boxes in (predicted, true))
     return both / np.maximum(areas - both, 1e-9)
 
 
 def last_box(features: Float[np.ndarray, "N T 5"]) -> Boxes:
-    """The latest detection at each frame."""
+    """The last detection up to each frame."""
     seen = features[..., 4] > 0
     latest = np.maximum.accumulate(np.where(seen, np.arange(seen.shape[1]), 0), axis=1)
     return np.take_along_axis(features[..., :4], latest[..., None], axis=1)
 
 
-def straight_on(features: Float[np.ndarray, "N T 5"]) -> Boxes:
-    """The latest detection, moved on as far as the two latest differ for each frame since."""
-    found = last_box(features)
-    for row, boxes in zip(features, found, strict=True):
+def linear_motion(features: Float[np.ndarray, "N T 5"]) -> Boxes:
+    """The last detection, moved on with the velocity between the last two detections."""
+    predicted = last_box(features)
+    for row, boxes in zip(features, predicted, strict=True):
         known = np.flatnonzero(row[:, 4] > 0)
         for frame in range(len(row)):
             last = known[known <= frame][-2:]
             if len(last) == 2:
                 step = (row[last[1], :2] - row[last[0], :2]) / (last[1] - last[0])
                 boxes[frame, :2] += step * (frame - last[1])
-    return found
+    return predicted
 
 
-def tracker(facts: Mapping[str, Any], dense: int, kind: str, **numbers: Any) -> nn.Module:
-    """Features of each frame -> recurrent layer -> a box at every step."""
-    rnn = temporal(kind, dense, **numbers)
+def tracker(metadata: Metadata, dense: int, kind: str, **hyperparameters: Any) -> nn.Module:
+    """Features of each frame, recurrent layer, a box at every step."""
+    rnn = temporal(kind, dense, **hyperparameters)
     head = PerStep(Mlp(rnn.out_features, ()), 4)
-    return CnnRnn(FeatureEncoder(facts["features"], (dense,)), rnn, None, head)
+    return CnnRnn(FeatureEncoder(metadata["features"], (dense,)), rnn, None, head)
 
 
-class Tracking(Task):
-    """The true box at each frame, from detections up to it."""
+class Tracking(StepRegression):
+    """Boxes of a moving object from noisy detections with gaps; mean overlap."""
 
     name = "tracking"
-    about = "boxes of a moving thing from noisy detections with gaps; mean overlap"
+    fields = layout(detections="float32 T D", boxes="float32 T D")
     inputs = ("detections",)
-    systems = (
-        System(
+    target = "boxes"
+    models = (
+        ModelDefinition(
             "rolo",
             "box features -> LSTM -> PerStep regression",
             "ROLO: Ning et al., ISCAS 2017",
             tracker,
             {"dense": 32, "kind": "lstm", "hidden": 64},
         ),
-        System(
+        ModelDefinition(
             "tcn",
             "box features -> Tcn -> PerStep regression",
             "Bai et al. 2018",
@@ -120,61 +122,44 @@ class Tracking(Task):
         ),
     )
     recipe = recipe(epochs=25, lr=6e-3)
-    quick_recipe = {"epochs": 6}  # noqa: RUF012
+    quick_epochs = 6
     sizes = Sizes(4000, 300, 1000)
     quick_sizes = Sizes(600, 100, 200)
-    shown = ("overlap", "mse")
+    reported_metrics = ("overlap", "mse")
     targets = (
-        Target(
-            "squared error below the last box", lambda m: m["rolo"]["mse"] < m["last box"]["mse"]
-        ),
-        Target(
-            "overlap above the last box", lambda m: m["rolo"]["overlap"] > m["last box"]["overlap"]
-        ),
+        Target("squared error below the last box", below("mse", ["rolo"], ["last box"])),
+        Target("overlap above the last box", above("overlap", ["rolo"], ["last box"])),
     )
 
-    def make(self, seed: int, sizes: Sizes) -> Data:
-        def draw(_: str, count: int, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
-            boxes = tracks(count, rng)
-            return {"detections": detected(boxes, rng)[0], "boxes": boxes}
+    def metadata(self) -> dict[str, Any]:
+        return {"features": 5}
 
-        return draw_splits(draw, seed, sizes, {"features": 5})
+    def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
+        boxes = tracks(count, rng)
+        return {"detections": detected(boxes, rng)[0], "boxes": boxes}
 
-    def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
-        return step_regression(self.call(module, batch).float(), batch["boxes"])
-
-    def figures(self, module: nn.Module, examples: Examples, device: torch.device) -> Metrics:
-        return _judged(self.outputs(module, examples, device), examples["boxes"])
-
-    def baselines(self, data: Data, quick: bool) -> Mapping[str, Callable[[], Metrics]]:
-        seen, right = data.test["detections"], data.test["boxes"]
+    def score(self, predictions: Boxes, examples: Examples) -> Metrics:
+        boxes = examples["boxes"]
         return {
-            "last box": lambda: _judged(last_box(seen), right),
-            "straight on": lambda: _judged(straight_on(seen), right),
+            "overlap": float(overlap(predictions, boxes).mean()),
+            "mse": float(np.mean((predictions - boxes) ** 2)),
         }
 
-    def read(self, source: Path, facts: Mapping[str, Any], text: str | None) -> Examples:
-        try:
-            rows = np.loadtxt(source, delimiter="\t", ndmin=2, dtype=np.float32)
-        except (OSError, ValueError) as error:
-            raise InputError(f"cannot be read: {error}", file=source, remedy=_REMEDY) from error
-        if rows.shape[1:] != (facts["features"],) or not np.isfinite(rows).all():
-            raise InputError("not 5 numbers a line", file=source, remedy=_REMEDY)
+    def baselines(self, data: Dataset, quick: bool) -> Baselines:
+        detections = data.test["detections"]
+        return {
+            "last box": lambda: self.score(last_box(detections), data.test),
+            "linear motion": lambda: self.score(linear_motion(detections), data.test),
+        }
+
+    def read_input(self, source: Path, metadata: Metadata, text: str | None) -> Examples:
+        rows = read_table(
+            source,
+            metadata["features"],
+            "Give a tab-separated file with one frame per line: centre x, centre y, width, height "
+            "(as shares of the frame), confidence (0 to 2); five zeros without a detection",
+        )
         return Examples({"detections": rows[None]})
 
-    def tell(self, module, examples, facts, device, out) -> list[str]:
-        boxes = self.outputs(module, examples, device)[0]
-        return ["\t".join(f"{value:.4f}" for value in box) for box in boxes]
-
-
-_REMEDY = (
-    "Give a tab-separated file, a frame a line: centre x, centre y, width, height (shares of the "
-    "frame), confidence (0 to 2); five zeros where nothing was detected"
-)
-
-
-def _judged(found: Boxes, right: Boxes) -> Metrics:
-    return {
-        "overlap": float(overlap(found, right).mean()),
-        "mse": float(np.mean((found - right) ** 2)),
-    }
+    def describe(self, outputs: Boxes, examples: Examples, metadata: Metadata) -> list[str]:
+        return number_lines(outputs[0])

@@ -1,0 +1,1 @@
+"""Generators of the images, videos and sounds that several tasks use."""

@@ -1,0 +1,208 @@
+"""Videos and sounds of a stick that hits an object, and the envelopes of the sounds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from jaxtyping import Bool, Float, Int64, UInt8
+
+from danq.vision.generators.shape_images import shape_mask
+
+RATE, FPS, FRAMES, SIDE = 8100, 30, 20, 16
+"""Samples per second, frames per second, frames per clip, pixels per side."""
+STEPS = 3
+"""Steps of the envelope per frame: 90 Hz, as in Owens et al."""
+BANDS = 10
+COMPRESSION = 0.3
+REACH = 8
+"""Frames after which the sound of an impact has decayed."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """Material of an object.
+
+    Attributes
+    ----------
+    modes
+        Resonance frequencies in Hz.
+    decay
+        Seconds in which the lowest mode decays to 1 / e; higher modes decay faster.
+    colour
+        Mean RGB colour of objects.
+    grain
+        Standard deviation of pixels around the colour.
+    """
+
+    modes: tuple[float, ...]
+    decay: float
+    colour: tuple[int, int, int]
+    grain: float
+
+
+MATERIALS = {
+    "metal": Material((620, 1490, 2310, 3350), 0.12, (150, 155, 170), 4),
+    "wood": Material((310, 680, 1120), 0.025, (150, 110, 70), 18),
+    "glass": Material((1750, 2640, 3420), 0.05, (165, 190, 190), 2),
+    "drum": Material((120, 195, 270), 0.07, (190, 175, 150), 8),
+}
+
+
+@dataclass(frozen=True)
+class Impacts:
+    """Clips of a stick that hits an object, and their sounds.
+
+    Attributes
+    ----------
+    clips
+        ``(N, T, 3, H, W)``.
+    waves
+        ``(N, samples)`` in [-1, 1].
+    material
+        Index of the material in `MATERIALS`.
+    hits
+        ``(N, T)``, True in frames in which the stick hits the object.
+    """
+
+    clips: UInt8[np.ndarray, "N T 3 H W"]
+    waves: Float[np.ndarray, "N L"]
+    material: Int64[np.ndarray, " N"]
+    hits: Bool[np.ndarray, "N T"]
+
+
+def impacts(count: int, rng: np.random.Generator) -> Impacts:
+    """Draw clips with one or two hard or soft impacts on an object of one material."""
+    material = rng.integers(len(MATERIALS), size=count)
+    clips = np.empty((count, FRAMES, 3, SIDE, SIDE), np.uint8)
+    waves = np.zeros((count, FRAMES * RATE // FPS))
+    hits = np.zeros((count, FRAMES), bool)
+    kinds = list(MATERIALS.values())
+    for number in range(count):
+        times = np.sort(rng.choice([3, 7, 11, 15], rng.integers(1, 3), replace=False))
+        speeds = rng.uniform(1.0, 3.0, len(times))
+        clips[number] = _frames(kinds[material[number]], times, speeds, rng)
+        waves[number] = _sound(kinds[material[number]], times, speeds, rng)
+        hits[number, times] = True
+    return Impacts(clips, waves, material, hits)
+
+
+def envelopes(waves: Float[np.ndarray, "N L"]) -> Float[np.ndarray, "N T K"]:
+    """Loudness of the bands of a sound, ``STEPS`` times ``BANDS`` values per frame.
+
+    Bands have even distances on the ERB scale of hearing, and steps are 1/90 s. The root mean
+    square of each step and band is raised to the power 0.3.
+    """
+    spectrum = np.fft.rfft(waves, axis=1)
+    frequency = np.fft.rfftfreq(waves.shape[1], 1 / RATE)
+    scale = 21.4 * np.log10(1 + 0.00437 * frequency)
+    centres = np.linspace(scale[-1] / (BANDS + 1), scale[-1], BANDS + 1)[:-1]
+    width = centres[1] - centres[0]
+    levels = []
+    for centre in centres:
+        share = np.clip(1 - np.abs(scale - centre) / width, 0, None) ** 0.5
+        band = np.fft.irfft(spectrum * share, waves.shape[1], axis=1)
+        steps = band.reshape(len(waves), -1, RATE // FPS // STEPS)
+        levels.append(np.sqrt((steps**2).mean(axis=2)))
+    compressed = np.stack(levels, axis=2) ** COMPRESSION
+    return compressed.reshape(len(waves), -1, STEPS * BANDS).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class SoundBank:
+    """Levels, waveform and material of single impacts in the ``REACH`` frames after each."""
+
+    levels: Float[np.ndarray, "M R K"]
+    waves: Float[np.ndarray, "M S"]
+    material: Int64[np.ndarray, " M"]
+
+    def nearest(self, levels: Float[np.ndarray, "R K"]) -> int:
+        """Index of the impact with the nearest levels; there may be fewer than `REACH` frames."""
+        return int(((self.levels[:, : len(levels)] - levels) ** 2).sum(axis=(1, 2)).argmin())
+
+
+@cache
+def sound_bank() -> SoundBank:
+    """Make a fixed set of impacts."""
+    rng = np.random.default_rng(90)
+    kinds = np.repeat(np.arange(len(MATERIALS)), 60)
+    length = FRAMES * RATE // FPS
+    waves = np.zeros((len(kinds), length))
+    for row, kind in zip(waves, kinds, strict=True):
+        row[:] = _sound(
+            list(MATERIALS.values())[kind], np.array([2]), rng.uniform(1.0, 3.0, 1), rng
+        )
+    samples = slice(2 * RATE // FPS, (2 + REACH) * RATE // FPS)
+    return SoundBank(envelopes(waves)[:, 2 : 2 + REACH], waves[:, samples], kinds)
+
+
+def onsets(levels: Float[np.ndarray, "T K"]) -> list[int]:
+    """Frames in which the loudness increases abruptly."""
+    loudness = levels.mean(axis=1)
+    increase = np.diff(loudness, prepend=loudness[:1])
+    least = max(0.05, 0.35 * float(increase.max()))
+    before, after = np.roll(increase, 1), np.roll(increase, -1)
+    before[0], after[-1] = 0, 0
+    peaks = (increase >= least) & (increase >= before) & (increase > after)
+    return np.flatnonzero(peaks).tolist()
+
+
+def synthesise(levels: Float[np.ndarray, "T K"]) -> tuple[Float[np.ndarray, " L"], list[int]]:
+    """Make a waveform for levels, with the nearest sound of the bank at each onset.
+
+    Returns
+    -------
+    The waveform, and the material of each impact.
+    """
+    bank, size = sound_bank(), RATE // FPS
+    wave = np.zeros(len(levels) * size)
+    starts = onsets(levels)
+    materials = []
+    for start, stop in zip(starts, [*starts[1:], len(levels)][: len(starts)], strict=True):
+        number = bank.nearest(levels[start : min(stop, start + REACH)])
+        count = min(bank.waves.shape[1], len(wave) - start * size)
+        wave[start * size : start * size + count] += bank.waves[number, :count]
+        materials.append(int(bank.material[number]))
+    return wave.clip(-1, 1), materials
+
+
+def _frames(
+    kind: Material, times: np.ndarray, speeds: np.ndarray, rng: np.random.Generator
+) -> UInt8[np.ndarray, "T 3 H W"]:
+    """Frames of a stick that moves down to an object and up again."""
+    colour = np.array(kind.colour) + rng.normal(0, 8, 3)
+    texture = colour[:, None, None] + rng.normal(0, kind.grain, (1, SIDE, SIDE))
+    background = rng.integers(10, 50, 3)[:, None, None]
+    shape = rng.choice(["circle", "square"])
+    clip = np.empty((FRAMES, 3, SIDE, SIDE), np.uint8)
+    tip = rng.uniform(5, 11)
+    for frame in range(FRAMES):
+        distance = np.abs(frame - times) * speeds
+        nearest = int(distance.argmin())
+        shift = speeds[nearest] / 3 if times[nearest] == frame else 0.0
+        mask = shape_mask(str(shape), SIDE, 11.5 + shift, 7.5, 4.0)
+        image = np.where(mask, texture, background)
+        end = int(np.clip(8 - distance[nearest], 0, 8))
+        image[:, :end, int(tip)] = 255
+        clip[frame] = image.clip(0, 255)
+    return clip
+
+
+def _sound(
+    kind: Material, times: np.ndarray, speeds: np.ndarray, rng: np.random.Generator
+) -> Float[np.ndarray, " L"]:
+    """Damped sines and a click after each impact, and weak noise."""
+    time = np.arange(FRAMES * RATE // FPS) / RATE
+    wave = rng.normal(0, 1e-4, len(time))
+    pitch = np.array(kind.modes) * rng.uniform(0.9, 1.1)
+    strength = rng.uniform(0.5, 1.0, len(pitch)) / np.arange(1, len(pitch) + 1) ** 0.5
+    decay = kind.decay * (pitch[0] / pitch) ** 0.5
+    for impact, speed in zip(times, speeds, strict=True):
+        since = time - impact / FPS
+        after = since[since >= 0]
+        ring = strength[:, None] * np.sin(2 * np.pi * pitch[:, None] * after)
+        tone = (ring * np.exp(-after / decay[:, None])).sum(axis=0)
+        click = rng.normal(0, 0.3, len(after)) * np.exp(-after / 0.003)
+        wave[since >= 0] += 0.08 * speed * (tone + click)
+    return wave

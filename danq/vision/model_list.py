@@ -1,0 +1,45 @@
+"""The list of all tasks and their models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+
+from danq.vision.task_registry import load_tasks
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """A model of a task: its blocks, number of parameters and paper."""
+
+    task: str
+    about: str
+    model: str
+    configuration: str
+    parameters: int
+    paper: str
+
+
+def list_models(tasks: Iterable[str] = ()) -> list[ModelInfo]:
+    """Describe every model of the tasks; of all tasks if none is named.
+
+    Raises
+    ------
+    InputError
+        When no task has that name.
+    """
+    entries = []
+    for task in load_tasks(tasks):
+        metadata = task.metadata()
+        for model in task.models:
+            with torch.device("meta"):
+                module = model.build(metadata, **model.hyperparameters)
+            count = sum(p.numel() for p in module.parameters())
+            entries.append(
+                ModelInfo(
+                    task.name, task.about, model.name, model.configuration, count, model.paper
+                )
+            )
+    return entries

@@ -1,0 +1,97 @@
+"""All tasks by name; a task is imported when it is first used."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, TypeVar
+
+from danq.errors import InputError
+
+if TYPE_CHECKING:
+    from danq.vision.task import Task
+
+T = TypeVar("T", bound="Task")
+
+TASKS = {
+    "adding": "long_sequences:Adding",
+    "copy": "long_sequences:CopyMemory",
+    "digit-steps": "long_sequences:DigitSteps",
+    "direction": "motion_direction:Direction",
+    "slots": "slot_filling:Slots",
+    "story": "story_questions:StoryQuestions",
+    "frame-selection": "frame_selection:FrameSelection",
+    "nowcasting": "nowcasting:Nowcasting",
+    "rain": "nowcasting:Rain",
+    "captions": "image_captions:ImageCaptions",
+    "vqa": "visual_questions:VisualQuestions",
+    "digits": "digit_classification:Digits",
+    "motions": "motion_series:BasicMotions",
+    "gunpoint": "motion_series:GunPoint",
+    "tracking": "tracking:Tracking",
+    "pose": "pose:Pose",
+    "gait": "gait:Gait",
+    "scene-labels": "scene_labels:SceneLabels",
+    "text-lines": "text_lines:TextLines",
+    "sounds": "impact_sounds:Sounds",
+    "audio-visual": "audio_visual:AudioVisual",
+    "relations": "relation_questions:Relations",
+    "reports": "image_reports:Reports",
+    "regions": "region_captions:Regions",
+}
+"""Name of each task, its module in `danq.vision.tasks` and its class."""
+
+_REGISTERED: dict[str, type[Task]] = {}
+
+
+def register(task: type[T]) -> type[T]:
+    """Class decorator: register a task under its name until the process ends.
+
+    It replaces a task that was registered under that name before.
+
+    Raises
+    ------
+    InputError
+        When a task of danq has that name.
+    """
+    if task.name in TASKS:
+        raise InputError(
+            f"danq has a task named '{task.name}'", remedy="Give your task another name"
+        )
+    _REGISTERED[task.name] = task
+    return task
+
+
+def load_task(name: str) -> Task:
+    """Load a task by its name.
+
+    Raises
+    ------
+    InputError
+        When no task has that name.
+    """
+    if name in _REGISTERED:
+        return _REGISTERED[name]()
+    if name not in TASKS:
+        known = ", ".join([*TASKS, *_REGISTERED])
+        raise InputError(f"no task is named '{name}'", remedy=f"Choose one of {known}")
+    module, _, kind = TASKS[name].partition(":")
+    return getattr(importlib.import_module(f"danq.vision.tasks.{module}"), kind)()
+
+
+def load_tasks(names: Iterable[str] = ()) -> list[Task]:
+    """Load tasks by their names; all tasks of danq if none is named.
+
+    Raises
+    ------
+    InputError
+        As `load_task`.
+    """
+    return [load_task(name) for name in tuple(names) or TASKS]
+
+
+def is_registered(task: str | Task) -> bool:
+    """Whether a name belongs to a task, or a task is the one that its name belongs to."""
+    if isinstance(task, str):
+        return task in TASKS or task in _REGISTERED
+    return is_registered(task.name) and type(load_task(task.name)) is type(task)

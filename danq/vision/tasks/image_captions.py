@@ -1,0 +1,228 @@
+"""Captions of images: two shapes and their relation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor, nn
+
+from danq.core import (
+    AttentionPool,
+    Hypothesis,
+    Mlp,
+    SequenceDecoder,
+    beam_search,
+    conv_encoder,
+    greedy,
+    map_tokens,
+    step_cross_entropy,
+)
+from danq.training.problem import Metrics
+from danq.vision.base_tasks import nearest_images
+from danq.vision.bleu import bleu
+from danq.vision.dataset import Dataset, Examples, Fields, Metadata, evaluation_batches, layout
+from danq.vision.generators.shape_images import COLOURS, SHAPES, paint
+from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, recipe
+from danq.vision.vocabulary import END, PAD, START, Vocabulary, without_special
+
+SIDE, LENGTH, BEAM = 32, 12, 3
+OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+
+
+Captions = Sequence[tuple[int, ...]]
+VOCABULARY = Vocabulary(sorted({"a", *COLOURS, *SHAPES, *" ".join(OPPOSITE).split()}))
+
+
+def captioned_scenes(
+    count: int, rng: np.random.Generator
+) -> tuple[UInt8[np.ndarray, "N 3 H W"], list[tuple[str, str]]]:
+    """Draw images of two shapes, and two captions of each, one for either order of the shapes."""
+    images = np.full((count, 3, SIDE, SIDE), 20, np.uint8)
+    images += rng.integers(0, 20, images.shape, dtype=np.uint8)
+    texts = []
+    colours = list(COLOURS)
+    for image in images:
+        objects = [
+            (SHAPES[rng.integers(len(SHAPES))], colours[rng.integers(len(colours))])
+            for _ in range(2)
+        ]
+        relation = list(OPPOSITE)[rng.integers(4)]
+        along, across = rng.integers(7, 10, 2), rng.integers(8, SIDE - 8, 1).repeat(2)
+        across = across + rng.integers(-1, 2, 2)
+        ends = np.array([along[0], SIDE - 1 - along[1]])
+        if relation in ("right of", "below"):
+            ends = ends[::-1]
+        for number, (shape, colour) in enumerate(objects):
+            centre = (across[number], ends[number])
+            y, x = centre if "of" in relation else centre[::-1]
+            paint(image, shape, colour, y, x, rng.uniform(4, 6))
+        first, second = (f"a {colour} {shape}" for shape, colour in objects)
+        texts.append((f"{first} {relation} {second}", f"{second} {OPPOSITE[relation]} {first}"))
+    return images, texts
+
+
+class Captioner(nn.Module):
+    """Image encoder and decoder, with attention over the map or with one vector of it.
+
+    Without attention (``attend`` 0) each position of the map passes dense layers before the mean
+    over all positions. Batch normalisation scales the mean, which differs little between images.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        *,
+        channels: Sequence[int],
+        embedding: int,
+        hidden: int,
+        attend: int,
+        positions: int,
+        width: int = 0,
+    ) -> None:
+        super().__init__()
+        self.encoder = conv_encoder(2, 3, channels)
+        features = channels[-1]
+        self.position = nn.Parameter(torch.zeros(positions, features))
+        self.point = None if attend else Mlp(features, (width, width))
+        self.norm = None if attend else nn.BatchNorm1d(width)
+        if not attend:
+            # The mean keeps positions only if their values differ before it.
+            nn.init.normal_(self.position)
+        pool = AttentionPool(features, attend, query_features=hidden) if attend else None
+        self.decoder = SequenceDecoder(
+            features if attend else width,
+            vocabulary,
+            embedding=embedding,
+            hidden=hidden,
+            attention=pool,
+        )
+
+    def memory(self, image: Float[Tensor, "B 3 H W"]) -> Float[Tensor, "B M F"]:
+        """Input of the decoder: the positions of the map, or one vector."""
+        tokens = map_tokens(self.encoder(image)) + self.position
+        if self.point is None or self.norm is None:
+            return tokens
+        return self.norm(self.point(tokens).mean(dim=1)).unsqueeze(1)
+
+    def forward(
+        self, image: Float[Tensor, "B 3 H W"], words: Int[Tensor, "B S"]
+    ) -> Float[Tensor, "B S V"]:
+        return self.decoder(self.memory(image), words)
+
+
+def captioner(metadata: Metadata, channels: Sequence[int], **hyperparameters: Any) -> nn.Module:
+    """Make a `Captioner` for the images and vocabulary of a dataset."""
+    positions = (metadata["shape"][1] >> len(channels)) * (metadata["shape"][2] >> len(channels))
+    return Captioner(
+        len(metadata["vocabulary"]), channels=channels, positions=positions, **hyperparameters
+    )
+
+
+def write(module: nn.Module, image: Float[Tensor, "B 3 H W"], *, width: int) -> list[Hypothesis]:
+    """The best caption of each image by beam search; ``width`` 1 is greedy search."""
+    assert isinstance(module, Captioner)
+    decoder = module.decoder
+    state = decoder.begin(module.memory(image))
+    if width == 1:
+        return greedy(decoder.step, state, start=START, end=END, limit=LENGTH)
+    found = beam_search(
+        decoder.step, state, start=START, end=END, limit=LENGTH, width=width, alpha=0.7
+    )
+    return [rows[0] for rows in found]
+
+
+_MAP = {"channels": [16, 32, 64], "embedding": 32, "hidden": 96}
+
+
+class ImageCaptions(Task):
+    """Captions of two coloured shapes; share of correct captions, BLEU-4."""
+
+    name = "captions"
+    fields = layout(image="uint8 C H W", words="int64 S", references="int64 R S")
+    inputs = ("image", "words")
+    slow_metrics = True
+    models = (
+        ModelDefinition(
+            "show-attend-tell",
+            "map -> SequenceDecoder(attend), beam 3",
+            "Xu et al., ICML 2015",
+            captioner,
+            _MAP | {"attend": 64},
+        ),
+        ModelDefinition(
+            "nic",
+            "map -> Mlp -> Mean -> SequenceDecoder, beam 3",
+            "Vinyals et al., CVPR 2015 (im2txt)",
+            captioner,
+            _MAP | {"attend": 0, "width": 256, "embedding": 96, "hidden": 160},
+            {"lr": 2e-3, "epochs": 12},
+        ),
+    )
+    recipe = recipe(epochs=20, lr=3e-3, batch_size=16)
+    sizes = Sizes(6000, 200, 500)
+    quick_sizes = Sizes(200, 32, 48)
+    reported_metrics = ("exact", "bleu4", "exact_greedy")
+    targets = (
+        Target(
+            "attention: 95 % correct captions", lambda m: m["show-attend-tell"]["exact"] >= 0.95
+        ),
+        Target(
+            "both above the caption of the nearest image",
+            above("exact", ["nic", "show-attend-tell"], ["nearest image"]),
+        ),
+    )
+
+    def metadata(self) -> dict[str, Any]:
+        return {"shape": [3, SIDE, SIDE], "vocabulary": list(VOCABULARY.words)}
+
+    def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
+        images, texts = captioned_scenes(count, rng)
+        references = np.stack(
+            [
+                VOCABULARY.encode_all([text.split() for text in pair], LENGTH, ends=True)
+                for pair in texts
+            ]
+        )
+        words = references[np.arange(count), rng.integers(2, size=count)]
+        return {"image": images, "words": words, "references": references}
+
+    def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+        words = batch["words"]
+        logits = module(batch["image"], words[:, :-1]).float()
+        return step_cross_entropy(logits, words[:, 1:], words[:, 1:] != PAD)
+
+    def outputs(self, module: nn.Module, examples: Examples) -> Captions:
+        """Captions by beam search."""
+        return self._captions(module, examples, BEAM)
+
+    def score(self, predictions: Captions, examples: Examples) -> Metrics:
+        """Share of captions that equal one of their references, and BLEU-4."""
+        references = [
+            [without_special(caption) for caption in pair] for pair in examples["references"]
+        ]
+        exact = [caption in pair for caption, pair in zip(predictions, references, strict=True)]
+        return {"exact": float(np.mean(exact)), "bleu4": bleu(predictions, references)}
+
+    def metrics(self, module: nn.Module, examples: Examples) -> Metrics:
+        by_greedy_search = self.score(self._captions(module, examples, 1), examples)
+        return super().metrics(module, examples) | {"exact_greedy": by_greedy_search["exact"]}
+
+    def baselines(self, data: Dataset, quick: bool) -> Baselines:
+        def nearest() -> Metrics:
+            words = data.train["words"][nearest_images(data.train, data.test)]
+            return self.score([without_special(row) for row in words], data.test)
+
+        return {"nearest image": nearest}
+
+    def describe(self, outputs: Captions, examples: Examples, metadata: Metadata) -> list[str]:
+        known = Vocabulary(metadata["vocabulary"])
+        return [" ".join(known.decode(caption)) for caption in outputs]
+
+    def _captions(self, module: nn.Module, examples: Examples, width: int) -> Captions:
+        batches = evaluation_batches(module, examples)
+        found = [one for part in batches for one in write(module, part["image"], width=width)]
+        return [hypothesis.symbols for hypothesis in found]

@@ -1,0 +1,247 @@
+"""Questions about images: the data of the `easy-vqa` package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Int64, UInt8
+from torch import Tensor, nn
+
+from danq.core import (
+    AttentionPool,
+    Classes,
+    Mlp,
+    Multiply,
+    conv_encoder,
+    map_tokens,
+    step_cross_entropy,
+)
+from danq.errors import InputError
+from danq.training.problem import Metrics
+from danq.vision.base_tasks import Classification
+from danq.vision.clip_files import fitted, read_clip
+from danq.vision.dataset import Dataset, Examples, Metadata, layout
+from danq.vision.model_blocks import TextEncoder, image_cnn
+from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, recipe
+from danq.vision.vocabulary import Vocabulary, split_words
+
+SIDE, LENGTH = 32, 12
+MOST = 21
+"""Largest number of questions about one image."""
+
+
+@cache
+def questions(split: str) -> tuple[list[list[str]], list[str], list[int]]:
+    """Words, answer and image number of each question of "train" or "test".
+
+    Raises
+    ------
+    InputError
+        When the package is not installed.
+    """
+    package = _package()
+    texts, answers, numbers = getattr(package, f"get_{split}_questions")()
+    return [split_words(text) for text in texts], list(answers), [int(n) for n in numbers]
+
+
+def images(split: str, numbers: Sequence[int]) -> UInt8[np.ndarray, "M 3 H W"]:
+    """Images by their numbers, resized from 64 to 32 pixels per side."""
+    paths = getattr(_package(), f"get_{split}_image_paths")()
+    shape = (1, 3, SIDE, SIDE)
+    return np.stack([fitted(read_clip(paths[number]), shape)[0] for number in numbers])
+
+
+class Answer(nn.Module):
+    """Answers to all questions about each image, which is encoded once."""
+
+    head: nn.Module
+
+    def forward(
+        self,
+        image: Float[Tensor, "B 3 H W"],
+        question: Int[Tensor, "B Q S"],
+        asked: Bool[Tensor, "B Q"],
+    ) -> Float[Tensor, "B Q K"]:
+        """Logits of the answers; zeros without a question."""
+        rows = asked.nonzero()[:, 0]
+        logits = self.head(self.fused(image, rows, question[asked]))
+        answers = logits.new_zeros(*asked.shape, logits.shape[1])
+        answers[asked] = logits
+        return answers
+
+    def fused(
+        self, image: Float[Tensor, "B 3 H W"], rows: Int[Tensor, " M"], question: Int[Tensor, "M S"]
+    ) -> Float[Tensor, "M F"]:
+        """A vector for each question; ``rows`` are the rows of its image."""
+        raise NotImplementedError
+
+
+class MultipliedAnswer(Answer):
+    """Product of one vector of the image and one of the question; classes."""
+
+    def __init__(
+        self, metadata: Metadata, *, channels: Sequence[int], embed: int, hidden: int, features: int
+    ) -> None:
+        super().__init__()
+        # As in Antol et al.; without the normalisation the model ignores the image.
+        self.image = nn.Sequential(
+            image_cnn(metadata["shape"], channels, features), nn.BatchNorm1d(features)
+        )
+        self.question = TextEncoder(len(metadata["vocabulary"]), embed, hidden)
+        self.fusion = Multiply([features, hidden], features)
+        self.head = Classes(Mlp(features, (features,)), len(metadata["classes"]))
+
+    def fused(self, image: Tensor, rows: Tensor, question: Tensor) -> Tensor:
+        return self.fusion([self.image(image)[rows], self.question(question)])
+
+
+class StackedAnswer(Answer):
+    """Stacked attention from the question to the positions of the image's map."""
+
+    def __init__(
+        self, metadata: Metadata, *, channels: Sequence[int], embed: int, hops: int
+    ) -> None:
+        super().__init__()
+        width = channels[-1]
+        self.image = conv_encoder(2, metadata["shape"][0], channels)
+        self.question = TextEncoder(len(metadata["vocabulary"]), embed, width)
+        self.pool = AttentionPool(width, width, query_features=width, hops=hops)
+        self.head = Classes(Mlp(width, (width,)), len(metadata["classes"]))
+
+    def fused(self, image: Tensor, rows: Tensor, question: Tensor) -> Tensor:
+        words = self.question(question)
+        return words + self.pool(map_tokens(self.image(image))[rows], None, words)
+
+
+class QuestionOnly(Answer):
+    """The question without the image."""
+
+    def __init__(self, metadata: Metadata, *, embed: int, hidden: int) -> None:
+        super().__init__()
+        self.question = TextEncoder(len(metadata["vocabulary"]), embed, hidden)
+        self.head = Classes(Mlp(hidden, ()), len(metadata["classes"]))
+
+    def fused(self, image: Tensor, rows: Tensor, question: Tensor) -> Tensor:
+        return self.question(question)
+
+
+class VisualQuestions(Classification):
+    """easy-vqa: 48,248 questions about 5,000 images, 13 answers."""
+
+    name = "vqa"
+    fields = layout(image="uint8 C H W", question="int64 Q S", asked="bool Q", label="int64 Q")
+    inputs = ("image", "question", "asked")
+    models = (
+        ModelDefinition(
+            "vqa",
+            "{image}, {tokens -> LSTM} -> Multiply -> Classes",
+            "Antol et al., ICCV 2015",
+            MultipliedAnswer,
+            {"channels": [16, 32, 64], "embed": 32, "hidden": 64, "features": 256},
+        ),
+        ModelDefinition(
+            "san",
+            "{map}, {tokens -> LSTM} -> AttentionPool(query, hops=2) -> Classes",
+            "Yang et al., CVPR 2016",
+            StackedAnswer,
+            {"channels": [16, 32, 64], "embed": 32, "hops": 2},
+        ),
+        ModelDefinition(
+            "question-only",
+            "tokens -> LSTM -> Classes",
+            "without the image",
+            QuestionOnly,
+            {"embed": 32, "hidden": 64},
+            {"epochs": 2},
+        ),
+    )
+    recipe = recipe(epochs=16, lr=4e-3, batch_size=32)
+    quick_epochs = 4
+    sizes = Sizes(3700, 300, 1000)
+    quick_sizes = Sizes(200, 20, 40)
+    targets = (
+        Target("at least 95 % (peer project: 87.6 %)", lambda m: m["vqa"]["accuracy"] >= 0.95),
+        Target("attention at least 95 %", lambda m: m["san"]["accuracy"] >= 0.95),
+        Target("question only near 67 %", lambda m: m["question-only"]["accuracy"] <= 0.70),
+    )
+
+    def metadata(self) -> dict[str, Any]:
+        words, answers, _ = questions("train")
+        known = Vocabulary(sorted({word for one in words for word in one}))
+        return {
+            "shape": [3, SIDE, SIDE],
+            "vocabulary": list(known.words),
+            "classes": sorted(set(answers)),
+        }
+
+    def make(self, seed: int, sizes: Sizes) -> Dataset:
+        metadata = self.metadata()
+        rng = np.random.default_rng(seed)
+        train, test = (rng.permutation(np.unique(questions(part)[2])) for part in ("train", "test"))
+        return Dataset(
+            train=_examples("train", train[: sizes.train], metadata),
+            valid=_examples("train", train[len(train) - sizes.valid :], metadata),
+            test=_examples("test", test[: sizes.test], metadata),
+            metadata=metadata,
+        )
+
+    def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+        logits = self.call(module, batch).float()
+        return step_cross_entropy(logits, batch["label"], batch["asked"])
+
+    def score(self, predictions: np.ndarray, examples: Examples) -> Metrics:
+        """Share of questions whose predicted answer is correct."""
+        correct = (predictions == examples["label"])[examples["asked"]]
+        return {"accuracy": float(correct.mean())}
+
+    def baselines(self, data: Dataset, quick: bool) -> Baselines:
+        def majority() -> Metrics:
+            answer = np.bincount(data.train["label"][data.train["asked"]]).argmax()
+            return self.score(np.full_like(data.test["label"], answer), data.test)
+
+        return {"most frequent answer": majority}
+
+    def read_input(self, source: Path, metadata: Metadata, text: str | None) -> Examples:
+        if text is None:
+            raise InputError(
+                "an image without a question",
+                remedy='Give a question as text: "what colour is it?"',
+            )
+        image = super().read_input(source, metadata, text)["image"]
+        words = Vocabulary(metadata["vocabulary"]).encode(split_words(text), LENGTH)
+        return Examples(
+            {"image": image, "question": words[None, None], "asked": np.ones((1, 1), bool)}
+        )
+
+    def describe(self, outputs: np.ndarray, examples: Examples, metadata: Metadata) -> list[str]:
+        return super().describe(outputs[examples["asked"]], examples, metadata)
+
+
+def _examples(split: str, numbers: Int64[np.ndarray, " N"], metadata: Metadata) -> Examples:
+    known, classes = Vocabulary(metadata["vocabulary"]), metadata["classes"]
+    row_of = {int(number): row for row, number in enumerate(numbers)}
+    question = np.zeros((len(numbers), MOST, LENGTH), np.int64)
+    label = np.zeros((len(numbers), MOST), np.int64)
+    asked = np.zeros((len(numbers), MOST), bool)
+    for words, answer, image in zip(*questions(split), strict=True):
+        if image in row_of:
+            index = row_of[image], int(asked[row_of[image]].sum())
+            question[index] = known.encode(words, LENGTH)
+            label[index], asked[index] = classes.index(answer), True
+    image = images(split, numbers.tolist())
+    return Examples({"image": image, "question": question, "asked": asked, "label": label})
+
+
+def _package():
+    try:
+        import easy_vqa
+    except ImportError as error:
+        raise InputError(
+            "the questions are in the package easy-vqa, which is not installed",
+            remedy="Install it with pip install 'danq[vision]'",
+        ) from error
+    return easy_vqa

@@ -1,4 +1,4 @@
-"""Parsers of FASTA, BED, VCF and motif files, and the genome in memory."""
+"""Readers of FASTA, BED, VCF and motif files, and the genome in memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from danq._lazy import lazy_names
 from danq.genome.motif_matrix import Motif, scan
 
-# Tables, FASTA indices and motif files load libraries that packed windows can do without.
+# The lazy names need libraries for tables, FASTA indices and motif files.
 from danq.genome.nucleotide_codes import decode, encode, reverse_complement
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.shuffle import dinucleotide_shuffle

@@ -1,4 +1,4 @@
-"""BED files to tables of intervals."""
+"""Read BED files as tables of intervals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ COLUMNS = {
     "score": pl.String,
     "strand": pl.String,
 }
-SKIPPED_WORDS = (b"#", b"track", b"browser")
+SKIPPED_LINES = (b"#", b"track", b"browser")
 HEADER = re.compile(
     rb"[^\t]*\t[a-z_. ]*(start|begin|from)[a-z_. ]*\t[a-z_. ]*(end|stop|to)[a-z_. ]*(\t|\r?$)",
     re.IGNORECASE,
@@ -31,7 +31,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 def read_bed(path: str | Path) -> pl.DataFrame:
     """Read the intervals of a BED file (BED3 to BED12, narrowPeak, broadPeak).
 
-    Blank lines, lines that begin with ``#``, ``track`` or ``browser``, and one line of
+    Blank lines, lines that start with ``#``, ``track`` or ``browser``, and one line of
     column names before the first interval are skipped. Lines may end in CRLF.
 
     Parameters
@@ -42,17 +42,17 @@ def read_bed(path: str | Path) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        One row an interval in the order of the file: ``chrom`` (String), ``start`` and
-        ``end`` (Int64, 0-based half-open); then, as far as the first interval has them,
-        ``name`` (String), ``score`` (Float64, null where it is no number) and ``strand``
-        (String). Further columns are left out.
+        One row per interval in the order of the file: ``chrom`` (String), ``start`` and
+        ``end`` (Int64, 0-based half-open); then ``name`` (String), ``score`` (Float64, null
+        where it is not a number) and ``strand`` (String) if the first interval has them.
+        Further columns are not read.
 
     Raises
     ------
     InputError
         When the file is missing, a folder, empty, a truncated or damaged gzip, or holds no
-        interval; and at the first line with fewer than three columns, spaces for tabs, no
-        chromosome, a start or end that is no whole number, a negative start, or an end
+        interval; and at the first line with fewer than three columns, spaces instead of tabs,
+        no chromosome, a start or end that is not a whole number, a negative start, or an end
         that is not above the start.
     """
     path = Path(path)
@@ -82,8 +82,8 @@ def check_bounds(bed: pl.DataFrame, lengths: Mapping[str, int], path: str | Path
     bed
         Table of :func:`read_bed`, whole or filtered, 0-based half-open.
     lengths
-        Length in bases of each contig, under the names of ``bed``. Intervals on other
-        contigs are not checked: :func:`danq.genome.contig_names.match_contigs` is for those.
+        Length in bases of each contig, by its name in ``bed``. Intervals on other contigs are
+        not checked.
     path
         File that ``bed`` came from, for the error.
 
@@ -112,12 +112,12 @@ def check_bounds(bed: pl.DataFrame, lengths: Mapping[str, int], path: str | Path
         f"which has {length:,} bases",
         file=path,
         line=_line_of(Path(path), chrom, start, end),
-        remedy="Check that peaks and genome are of the same assembly",
+        remedy="Check that the intervals and the genome are of the same assembly",
     )
 
 
 def _fast(body: bytes, width: int) -> pl.DataFrame | None:
-    """Parse with polars; None where any line needs a closer look."""
+    """Parse with polars; None where a line must be checked on its own."""
     schema = dict(list(COLUMNS.items())[:width])
     further = {f"column_{number}": pl.String for number in range(len(schema), width)}
     try:
@@ -148,7 +148,7 @@ def _fast(body: bytes, width: int) -> pl.DataFrame | None:
 
 
 def _plain_table(data: bytes, columns: list[str], path: Path) -> pl.DataFrame:
-    """Twin of :func:`_fast`: every line by itself, with an error for the first bad one."""
+    """Plain twin of :func:`_fast`, line by line, with an error for the first bad line."""
     rows = []
     for number, _, line in _interval_lines(data):
         fields = _fields(line, number, path)
@@ -175,12 +175,12 @@ def _fields(line: bytes, number: int, path: Path) -> list[str]:
                 f"the fields are separated by spaces, not tabs ({text[:40]!r})",
                 file=path,
                 line=number,
-                remedy="Put tabs there, for example with: tr -s ' ' '\\t'",
+                remedy="Convert the spaces to tabs, for example with: tr -s ' ' '\\t'",
             )
         columns = f"{len(fields)} column" + "s" * (len(fields) > 1)
         raise _bad(path, number, f"the line has {columns}, not at least 3 ({text[:40]!r})")
     if not fields[0]:
-        raise _bad(path, number, f"the line names no chromosome ({text[:40]!r})")
+        raise _bad(path, number, f"the line has no chromosome name ({text[:40]!r})")
     return fields
 
 
@@ -195,13 +195,13 @@ def _bad(path: Path, line: int, problem: str) -> InputError:
         problem,
         file=path,
         line=line,
-        remedy="BED has tab-separated columns chromosome, start, end, "
-        "0-based, the end not included and above the start",
+        remedy="The columns of BED are chromosome, start and end, separated by tabs; start and end "
+        "are 0-based and half-open",
     )
 
 
 def _interval_lines(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield 1-based number, offset and text of each line that should be an interval."""
+    """Yield 1-based number, offset and text of each line that must be an interval."""
     at, number, before_first = 0, 0, True
     while at < len(data):
         end = data.find(b"\n", at)
@@ -218,12 +218,12 @@ def _interval_lines(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 def _is_skipped(line: bytes) -> bool:
     if line.startswith(b"#"):
         return True
-    return line.startswith((b"track", b"browser")) and line.split(None, 1)[0] in SKIPPED_WORDS
+    return line.startswith((b"track", b"browser")) and line.split(None, 1)[0] in SKIPPED_LINES
 
 
 def _line_of(path: Path, chrom: str, start: int, end: int) -> int | None:
-    """Find the first line with this interval; where names were changed, by place alone."""
-    by_place = None
+    """Find the first line with this interval, or with its start and end on a renamed contig."""
+    by_position = None
     with open_bytes(path) as handle:
         data = handle.read().removeprefix(BYTE_ORDER_MARK)
     for number, _, line in _interval_lines(data):
@@ -231,5 +231,5 @@ def _line_of(path: Path, chrom: str, start: int, end: int) -> int | None:
         if [int(field) for field in fields[1:3]] == [start, end]:
             if fields[0] == chrom.encode():
                 return number
-            by_place = by_place or number
-    return by_place
+            by_position = by_position or number
+    return by_position

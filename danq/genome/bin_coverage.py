@@ -1,4 +1,4 @@
-"""Which bins of a contig a track's peaks cover far enough to be positive."""
+"""Find the positive bins of a contig: those that a track's peaks cover by a minimum fraction."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def least_cover(bin_size: int, min_overlap: float) -> int:
     bin_size
         Bases of a bin.
     min_overlap
-        Part of the bin, above 0 and at most 1.
+        Fraction of the bin, above 0 and at most 1.
 
     Returns
     -------
@@ -36,10 +36,10 @@ def least_cover(bin_size: int, min_overlap: float) -> int:
         raise InputError(f"a bin of {bin_size} bases is below 1")
     if not 0 < min_overlap <= 1:
         raise InputError(
-            f"a minimum overlap of {min_overlap:g} is not above 0 and at most 1",
-            remedy="Give the part of a bin that peaks must cover, such as 0.5",
+            f"min_overlap is {min_overlap:g}, not above 0 and at most 1",
+            remedy="Give the fraction of a bin that peaks must cover, such as 0.5",
         )
-    # 0.3 * 10 is 3.0000000000000004 in some orders of arithmetic; a bin must not pay for that.
+    # 0.3 * 10 may be 3.0000000000000004; rounding must not raise the limit to 4.
     return max(1, math.ceil(min_overlap * bin_size - 1e-9))
 
 
@@ -52,7 +52,7 @@ def positive_indices(
     stride: int | None = None,
     offset: int = 0,
 ) -> np.ndarray:
-    """Numbers of the positive bins of one track on one contig.
+    """Indices of the positive bins of one track on one contig.
 
     Bin ``i`` covers ``[offset + i * stride, offset + i * stride + bin_size)``. It is positive
     when the union of the peaks covers at least ``min_overlap`` of its bases.
@@ -62,11 +62,11 @@ def positive_indices(
     start, end
         ``(P,)`` peaks on the contig, 0-based half-open, in any order; they may overlap.
     n_bins
-        Number of bins; what peaks cover beyond the last bin does not matter.
+        Number of bins; peaks beyond the last bin are ignored.
     bin_size
         Bases of a bin.
     min_overlap
-        Part of a bin that must be covered, above 0 and at most 1.
+        Fraction of a bin that peaks must cover, above 0 and at most 1.
     stride
         Bases from one bin's start to the next; None means ``bin_size``.
     offset
@@ -80,7 +80,7 @@ def positive_indices(
     Raises
     ------
     InputError
-        When a peak ends before it starts, the two rows differ in length, a size is below 1,
+        When a peak ends before it starts, the two arrays differ in length, a size is below 1,
         or ``min_overlap`` is outside its limits.
     """
     need = least_cover(bin_size, min_overlap)
@@ -112,7 +112,7 @@ def positive_bins(
     stride: int | None = None,
     offset: int = 0,
 ) -> BoolRow:
-    """Say of each bin whether it is positive; parameters as in :func:`positive_indices`.
+    """Whether each bin is positive; parameters as for :func:`positive_indices`.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def positive_bins(
 
 @kernel
 def _sweep(start, end, n_bins, bin_size, stride, offset, need, found):
-    """Write the numbers of positive bins to ``found``; peaks are sorted by start."""
+    """Write the indices of positive bins to ``found``; peaks are sorted by start."""
     low = np.empty(start.size, dtype=np.int64)
     high = np.empty(start.size, dtype=np.int64)
     size = 0
@@ -170,7 +170,7 @@ def _sweep(start, end, n_bins, bin_size, stride, offset, need, found):
 def _plain_positive_bins(
     start: IntRow, end: IntRow, n_bins: int, bin_size: int, need: int, stride: int, offset: int
 ) -> BoolRow:
-    """Twin of :func:`positive_bins` that paints every base."""
+    """Plain twin of :func:`positive_bins` that marks every covered base."""
     covered = np.zeros(max(0, offset) + (n_bins + 1) * stride + bin_size, dtype=np.bool_)
     for low, high in zip(start, end, strict=True):
         covered[max(0, low) : max(0, high)] = True

@@ -1,4 +1,4 @@
-"""Names of contigs: bridging two naming habits, maps, and regions that a person types."""
+"""Match the contig names of two files (``chr1`` and ``1``), and read maps of contig names."""
 
 from __future__ import annotations
 
@@ -22,40 +22,40 @@ def match_contigs(
     source: str,
     chrom_map: Mapping[str, str] | None = None,
 ) -> dict[str, str | None]:
-    """Find the genome's name of each contig that another file names.
+    """Find the genome's name for each contig name of another file.
 
-    A name is looked up in ``chrom_map``, then as it is, then without regard to a ``chr``
-    prefix and to the spellings M, MT and Mito of the mitochondrion. A name that could be
-    bridged to two contigs of the genome is not bridged. One notice tells of names that
-    were bridged, one warning of names that the genome lacks.
+    A name is looked up in ``chrom_map``, then unchanged, then without a ``chr`` prefix and
+    with M, MT and Mito as the same name. A name that fits two contigs of the genome this way
+    is not matched. One message lists names that were matched this way, and one warning lists
+    names that the genome does not have.
 
     Parameters
     ----------
     names
-        Names in the other file; repeats do no harm.
+        Names in the other file; they may repeat.
     genome
         The genome's names.
     source
-        What the names come from, for messages: most often a path.
+        Origin of the names for messages, usually a path.
     chrom_map
         Names of the other file to names of the genome.
 
     Returns
     -------
     dict
-        Each name to the genome's name, or to None where the genome lacks it.
+        Each name to the genome's name, or to None where the genome does not have it.
 
     Raises
     ------
     InputError
-        When there are names but the genome has none of them, or when ``chrom_map`` sends
-        one of them to a contig that the genome lacks.
+        When the genome has none of the names, or when ``chrom_map`` maps one of them to a
+        contig that the genome does not have.
     """
     theirs = list(dict.fromkeys(names))
     ours = list(dict.fromkeys(genome))
-    matched = bridge_contigs(theirs, ours, source=source, chrom_map=chrom_map)
+    matched = find_contigs(theirs, ours, source=source, chrom_map=chrom_map)
     mapped = chrom_map or {}
-    bridged = [
+    renamed = [
         f"{name} as {found}"
         for name, found in matched.items()
         if found not in (None, name) and name not in mapped
@@ -66,57 +66,57 @@ def match_contigs(
             f"none of its contigs is in the genome: it has {_few(theirs)}, "
             f"the genome has {_few(ours)}",
             file=source,
-            remedy="Use files of one assembly, or give a contig map (chrom_map, --chrom-map) of "
-            "two tab-separated columns, its names and the genome's",
+            remedy="Use files of one assembly, or give a map of contig names (chrom_map): two "
+            "tab-separated columns, the name in the file and the name in the genome",
         )
-    if bridged:
-        log.info("%s: contig names differ from the genome's: reading %s", source, _few(bridged))
+    if renamed:
+        log.info("%s: contig names differ from the genome's; matched %s", source, _few(renamed))
     if missing:
         log.warning(
-            "%s: %d of %d contigs are not in the genome and are left out: %s%s",
+            "%s: %d of %d contigs are not in the genome and are skipped: %s%s",
             source,
             len(missing),
             len(theirs),
             _few(missing),
-            # Chromosomes numbered otherwise, and a shared chrM: most likely no accident.
-            "; if only their names differ, give a contig map (chrom_map, --chrom-map)"
+            # Files that share only chrM most likely name their chromosomes differently.
+            "; if only their names differ, give a map of contig names (chrom_map)"
             if 2 * len(missing) > len(theirs)
             else "",
         )
     return matched
 
 
-def bridge_contigs(
+def find_contigs(
     names: Iterable[str],
     genome: Iterable[str],
     *,
     source: str,
     chrom_map: Mapping[str, str] | None = None,
 ) -> dict[str, str | None]:
-    """Find names as :func:`match_contigs` does, without a notice and without asking for any.
+    """Match names as :func:`match_contigs` does, without messages; none need match.
 
     Raises
     ------
     InputError
-        When ``chrom_map`` sends one of the names to a contig that the genome lacks.
+        When ``chrom_map`` maps one of the names to a contig that the genome does not have.
     """
     ours = list(dict.fromkeys(genome))
     known = set(ours)
     counts = Counter(map(_bare, ours))
-    bridges = {_bare(name): name for name in ours if counts[_bare(name)] == 1}
+    aliases = {_bare(name): name for name in ours if counts[_bare(name)] == 1}
     matched: dict[str, str | None] = {}
     for name in names:
         if chrom_map is not None and name in chrom_map:
             if chrom_map[name] not in known:
                 raise InputError(
-                    f"the name map sends '{name}' to '{chrom_map[name]}', "
-                    f"which the genome lacks; it has {_few(ours)}",
+                    f"the map of contig names maps '{name}' to '{chrom_map[name]}', "
+                    f"which is not in the genome; it has {_few(ours)}",
                     file=source,
                     remedy="Correct the second column of the map",
                 )
             matched[name] = chrom_map[name]
         else:
-            matched[name] = name if name in known else bridges.get(_bare(name))
+            matched[name] = name if name in known else aliases.get(_bare(name))
     return matched
 
 
@@ -127,7 +127,7 @@ def read_chrom_map(path: str | Path) -> dict[str, str]:
     ----------
     path
         Two tab-separated columns, a name and the genome's name for it; blank lines and
-        lines that begin with ``#`` are skipped. Plain or gzip.
+        lines that start with ``#`` are skipped. Plain or gzip.
 
     Returns
     -------
@@ -137,8 +137,8 @@ def read_chrom_map(path: str | Path) -> dict[str, str]:
     Raises
     ------
     InputError
-        When the file is missing, empty or holds no pair; at a line without exactly two
-        names, and at a name met before.
+        When the file is missing, empty or holds no pair of names; at a line without exactly
+        two names, and at a repeated name.
     """
     path = Path(path)
     with open_bytes(path) as handle:
@@ -150,21 +150,21 @@ def read_chrom_map(path: str | Path) -> dict[str, str]:
         fields = [field.strip() for field in line.split("\t")]
         if len(fields) != 2 or not all(fields):
             raise InputError(
-                f"the line has not exactly two tab-separated names ({line[:40]!r})",
+                f"the line does not have exactly two tab-separated names ({line[:40]!r})",
                 file=path,
                 line=number,
                 remedy="Write a name, a tab and the genome's name",
             )
         if fields[0] in names:
             raise InputError(
-                f"the name '{fields[0]}' came before, for '{names[fields[0]]}'",
+                f"the name '{fields[0]}' repeats; it was mapped to '{names[fields[0]]}' before",
                 file=path,
                 line=number,
                 remedy="Keep one of the two lines",
             )
         names[fields[0]] = fields[1]
     if not names:
-        raise InputError("holds no pair of names", file=path, remedy="Write one pair a line")
+        raise InputError("holds no pair of names", file=path, remedy="Write one pair per line")
     return names
 
 

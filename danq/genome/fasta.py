@@ -1,4 +1,4 @@
-"""FASTA files to codes: a genome by place, or records one after the other."""
+"""Read FASTA files as codes: a genome by position, or records in order."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ NEWLINE, HEADER = b"\n>"
 
 
 class Genome:
-    """A FASTA file, read in places through its index.
+    """A FASTA file with random access through its index.
 
-    Plain and bgzip files are read as they are; a gzip file is unpacked once into the
-    cache, with a notice. The index is kept beside the file, or in the cache where that
-    folder is read-only; one older than the file is built anew.
+    A gzip file is unpacked once into the cache, with a message; plain and bgzip files are read
+    directly. The index is stored next to the file, or in the cache if that folder is read-only.
+    An index older than the file is rebuilt.
 
     Parameters
     ----------
     path
-        FASTA file; all lines of a record but its last must be of one length.
+        FASTA file; all lines of a record except the last must have the same length.
 
     Raises
     ------
@@ -84,30 +84,30 @@ class Genome:
         return f"Genome('{self.path}', {len(self.contigs)} contigs)"
 
     def close(self) -> None:
-        """Close the file; reading after that is an error."""
+        """Close the file."""
         self._index.close()
 
     def codes(self, contig: str, start: int = 0, end: int | None = None) -> Codes:
-        """Codes of one stretch of a contig.
+        """Codes of an interval of a contig.
 
         Parameters
         ----------
         contig
             Name in ``contigs``.
         start, end
-            Stretch, 0-based half-open, inside the contig. An ``end`` of None is the
+            Interval, 0-based half-open, inside the contig. An ``end`` of None is the
             contig's end.
 
         Returns
         -------
         Codes
-            ``(end - start,)`` uint8: A 0, C 1, G 2, T 3, unknown 4.
+            ``(end - start,)`` uint8: A 0, C 1, G 2, T 3, N 4.
 
         Raises
         ------
         InputError
-            When the genome has no such contig, the stretch leaves it, a letter stands for
-            no base, or the file does not fit its index.
+            When the genome has no such contig, the interval is not inside it, a character is
+            not a DNA letter, or the file does not match its index.
         """
         check_interval(self.contigs, contig, start, end)
         stop = self.contigs[contig] if end is None else end
@@ -118,12 +118,12 @@ class Genome:
         return codes
 
     def pack(self) -> PackedGenome:
-        """Read the whole genome at two bits a base, one contig at a time.
+        """Read the whole genome at two bits per base, one contig at a time.
 
         Raises
         ------
         InputError
-            When a letter stands for no base or the file does not fit its index.
+            When a character is not a DNA letter or the file does not match its index.
         """
         return PackedGenome.from_contigs((name, self.codes(name)) for name in self.contigs)
 
@@ -133,20 +133,20 @@ class Genome:
         count, seen = translate(letters, LINE_CODES, codes, 0)
         if count != high - low or (seen & REFUSED and HEADER in letters):
             raise InputError(
-                f"the index says that bases {low + 1:,} to {high:,} are here, but they are not",
+                f"bases {low + 1:,} to {high:,} are not where the index says",
                 file=self._index.indexname,
                 record=contig,
-                remedy="The index belongs to another file; delete it, and it is made again",
+                remedy="Delete the index, which belongs to another file; it is built again",
             )
         if seen & REFUSED:
             letters = letters[LINE_CODES[letters] != SKIPPED]
-            place = int(np.flatnonzero(codes[:count] & REFUSED)[0])
-            position = low + place + 1
-            raise refused_letter(int(letters[place]), position, file=self.path, record=contig)
+            index = int(np.flatnonzero(codes[:count] & REFUSED)[0])
+            position = low + index + 1
+            raise refused_letter(int(letters[index]), position, file=self.path, record=contig)
         return codes[:count]
 
     def _letters(self, contig: str, low: int, high: int) -> Codes:
-        """Bytes of the file that hold a stretch, maybe with line ends among them."""
+        """Bytes of the file that hold an interval; they may include line ends."""
         if self._bgzip:
             try:
                 text = str(self._index.from_file(contig, low + 1, high))
@@ -161,7 +161,7 @@ class Genome:
 
 
 def read_fasta(path: str | Path) -> Iterator[tuple[str, Codes]]:
-    """Read the records of a FASTA one after the other, without an index.
+    """Read the records of a FASTA in order, without an index.
 
     Parameters
     ----------
@@ -173,14 +173,14 @@ def read_fasta(path: str | Path) -> Iterator[tuple[str, Codes]]:
     name : str
         The header up to its first blank.
     codes : Codes
-        ``(L,)`` uint8: A 0, C 1, G 2, T 3, unknown 4.
+        ``(L,)`` uint8: A 0, C 1, G 2, T 3, N 4.
 
     Raises
     ------
     InputError
         When the file is missing, a folder, empty, a truncated or damaged gzip, or holds no
-        record; at text before the first header, a header without a name, a name met
-        before, a record without sequence, and a letter that stands for no base.
+        record; at text before the first header, a header without a name, a repeated name, a
+        record without sequence, and a character that is not a DNA letter.
     """
     path = Path(path)
     seen: set[str] = set()
@@ -207,8 +207,9 @@ def read_fasta(path: str | Path) -> Iterator[tuple[str, Codes]]:
 def _segments(handle: BinaryIO, size: int) -> Iterator[tuple[int, bool, Codes, int]]:
     """Cut a FASTA into header lines (whole, without ``>``) and pieces of sequence.
 
-    Each comes with the 1-based line on which it starts and, if a piece's record may go on behind
-    it, the bytes of the file that may belong to it. It holds until the next one is asked for.
+    Yields the 1-based line on which each starts, whether it is a header, its letters, and the
+    largest number of bytes that may still follow of its record. The letters are valid until the
+    next piece is read.
     """
     line, at_line_start, passed = 1, True, 0
     header: bytearray | None = None
@@ -228,7 +229,7 @@ def _segments(handle: BinaryIO, size: int) -> Iterator[tuple[int, bool, Codes, i
                 header, at = bytearray(), at + 1
             else:
                 stop = buffer.find(b">", at, count)
-                # Anywhere else than at the start of a line it is a wrong letter.
+                # A '>' that does not start a line is an invalid letter.
                 ends = stop > at and buffer[stop - 1] == NEWLINE
                 stop = stop if ends else count
                 piece = letters[at:stop]
@@ -256,19 +257,19 @@ class _Record:
             self._codes = roomy
         end, seen = translate(letters, LINE_CODES, self._codes, self._length)
         if seen & REFUSED:
-            place = int(np.flatnonzero(LINE_CODES[letters] == REFUSED)[0])
-            before = int(np.count_nonzero(LINE_CODES[letters[:place]] != SKIPPED))
+            index = int(np.flatnonzero(LINE_CODES[letters] == REFUSED)[0])
+            before = int(np.count_nonzero(LINE_CODES[letters[:index]] != SKIPPED))
             raise refused_letter(
-                int(letters[place]),
+                int(letters[index]),
                 self._length + before + 1,
                 file=self.path,
-                line=line + count_equal(letters[:place], NEWLINE),
+                line=line + count_equal(letters[:index], NEWLINE),
                 record=self.name,
             )
         self._length = end
 
     def whole(self) -> Codes:
-        """The codes, without room for more."""
+        """The codes of the complete record."""
         if not self._length:
             raise _empty_record(self.path, self.name)
         self._codes.resize(self._length, refcheck=False)
@@ -291,5 +292,5 @@ def _empty_record(path: Path, name: str) -> InputError:
         "the record has no sequence",
         file=path,
         record=name,
-        remedy="Take it out of the file, or copy the file again if it was cut short",
+        remedy="Remove it from the file, or copy the file again if it is truncated",
     )

@@ -1,4 +1,4 @@
-"""Open a FASTA for random access: unpack, index and index placement."""
+"""Index a FASTA file for random access, and unpack plain gzip first."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from danq.output import replacing, writable
 
 log = logging.getLogger("danq")
 
-ELSEWHERE = "Make room there, or name another folder in the environment variable DANQ_CACHE"
+ELSEWHERE = "Free some space, or set the environment variable DANQ_CACHE to another folder"
 
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
 
 def readable_fasta(path: Path) -> Path:
-    """Return a file that allows random access and holds this FASTA.
+    """Return a file with this FASTA that allows random access.
 
-    A plain or bgzip file is its own; a gzip file is unpacked once into the cache.
+    This is the file itself if it is plain or bgzip. A gzip file is unpacked once into the cache.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def readable_fasta(path: Path) -> Path:
     target = cache_folder("fasta") / stamped_name(path, ".fa")
     if target.exists():
         return target
-    log.info("%s is gzip, which cannot be read in places: unpacking it to %s", path, target)
+    log.info("%s is gzip, which allows no random access: unpacking it to %s", path, target)
     with (
         replacing(target, overwrite=True, remedy=ELSEWHERE) as temporary,
         open_bytes(path) as source,
@@ -59,24 +59,24 @@ def readable_fasta(path: Path) -> Path:
 
 
 def is_bgzip(path: Path) -> bool:
-    """Tell a bgzip file, which can be read in places, from a plain gzip file."""
+    """Whether a gzip file is bgzip, which allows random access."""
     with path.open("rb") as handle:
         head = handle.read(18)
     return head[:4] == BGZF_END[:4] and head[12:14] == b"BC"
 
 
 def open_index(path: Path) -> pyfaidx.Faidx:
-    """Open a plain or bgzip FASTA through its index, building that where needed.
+    """Open a plain or bgzip FASTA with its index, which is built if needed.
 
-    The index lies beside the file (``.fai``, with ``.gzi`` for bgzip) or, where that
-    folder is read-only, in the cache. One older than the file is built anew.
+    The index is stored next to the file (``.fai``, with ``.gzi`` for bgzip), or in the cache if
+    that folder is read-only. An index older than the file is rebuilt.
 
     Raises
     ------
     InputError
-        When the file has no header or a nameless one, text before the first header, lines
-        of unequal length within a record, a name twice, or a damaged gzip block; or when
-        the index cannot be written.
+        When the file has no header, a header without a name, text before the first header,
+        lines of unequal length within a record, a repeated name, or a damaged gzip block; or
+        when the index cannot be written.
     """
     endings = (".fai", ".gzi") if is_gzip(path) else (".fai",)
     beside = [path.with_name(path.name + ending) for ending in endings]
@@ -88,7 +88,7 @@ def open_index(path: Path) -> pyfaidx.Faidx:
         try:
             return _faidx(path, targets)
         except ValueError:
-            log.info("%s is not a valid index of %s: building it anew", targets[0], path)
+            log.info("%s is not a valid index of %s: rebuilding it", targets[0], path)
     with ExitStack() as stack:
         temporaries = [
             stack.enter_context(replacing(target, overwrite=True, remedy=ELSEWHERE))
@@ -98,7 +98,7 @@ def open_index(path: Path) -> pyfaidx.Faidx:
 
 
 def _indexed(path: Path, index: list[Path]) -> pyfaidx.Faidx:
-    """Build an index, and say what is wrong with the file where that fails."""
+    """Build an index; an error describes the problem of the file."""
     try:
         return _faidx(path, index)
     except (pyfaidx.FastaIndexingError, UnicodeDecodeError) as error:
@@ -113,13 +113,13 @@ def _indexed(path: Path, index: list[Path]) -> pyfaidx.Faidx:
 
 
 def duplicate_name(path: Path, name: str, line: int | None = None) -> InputError:
-    """Make the error for a name that two records of a FASTA share."""
+    """Make the error for two records of a FASTA with the same name."""
     return InputError(
-        "the name is that of an earlier record too",
+        "an earlier record has the same name",
         file=path,
         line=line,
         record=name,
-        remedy="Names end at the first blank; give every record one of its own",
+        remedy="Names end at the first blank; give every record a unique name",
     )
 
 
@@ -155,7 +155,7 @@ def _unreadable(path: Path, error: Exception) -> InputError:
 def headless(path: Path, line: int | None) -> InputError:
     """Make the error for a file without a FASTA header, or with text before the first."""
     return InputError(
-        "is not FASTA: a record starts with a line '>name'",
+        "is not FASTA: no line '>name' before the sequence",
         file=path,
         line=line,
         remedy="Check that it is a FASTA file of DNA",

@@ -1,4 +1,4 @@
-"""Counts of gapped k-mers in windows, per track."""
+"""Count gapped k-mers in windows, per track."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def _count(codes, pointers, tracks, gaps, counts, totals):
                     continue
                 same = left * side + right
                 other = reverse[i + HALF + gap] * side + reverse[i]
-                word = min(same, other)
-                if seen[word] == n:
+                kmer = min(same, other)
+                if seen[kmer] == n:
                     continue
-                seen[word] = n
-                totals[g, word] += 1
+                seen[kmer] = n
+                totals[g, kmer] += 1
                 for q in range(pointers[n], pointers[n + 1]):
-                    counts[g, tracks[q], word] += 1
+                    counts[g, tracks[q], kmer] += 1
 
 
 def count_gapped_kmers(
@@ -57,10 +57,10 @@ def count_gapped_kmers(
     labels: UInt8[np.ndarray, "N K"],
     gaps: Sequence[int],
 ) -> tuple[Int32[np.ndarray, "G K 65536"], Int32[np.ndarray, "G 65536"]]:
-    """In how many windows each gapped 8-mer occurs, both strands as one.
+    """Count the windows that contain each gapped 8-mer, on either strand.
 
-    A gapped 8-mer is four bases, ``gap`` free ones, four bases. Of a word and its reverse
-    complement the one with the smaller number counts. Words with N do not count.
+    A gapped 8-mer is four bases, ``gap`` arbitrary bases, and four bases. An 8-mer and its
+    reverse complement are counted together, under the smaller index. 8-mers with N are skipped.
 
     Parameters
     ----------
@@ -74,16 +74,16 @@ def count_gapped_kmers(
     Returns
     -------
     counts
-        Per gap, track and word, the positive windows that hold the word. Word
-        ``256 a + b`` is the half ``a``, the gap, the half ``b``, each read in base 4.
+        Positive windows with the 8-mer, per gap, track and 8-mer. The index of an 8-mer is
+        ``256 a + b``, where ``a`` and ``b`` are its halves as numbers in base 4.
     totals
-        Per gap and word, all windows that hold it.
+        All windows with the 8-mer, per gap and 8-mer.
     """
     rows, tracks = np.nonzero(labels)
     pointers = np.searchsorted(rows, np.arange(len(codes) + 1))
-    words = 4 ** (2 * HALF)
-    counts = np.zeros((len(gaps), labels.shape[1], words), np.int32)
-    totals = np.zeros((len(gaps), words), np.int32)
+    kmers = 4 ** (2 * HALF)
+    counts = np.zeros((len(gaps), labels.shape[1], kmers), np.int32)
+    totals = np.zeros((len(gaps), kmers), np.int32)
     _count(
         np.ascontiguousarray(codes),
         pointers.astype(np.int64),
@@ -102,21 +102,21 @@ def _plain_count_gapped_kmers(codes, labels, gaps):
     weights = 4 ** np.arange(HALF - 1, -1, -1)
     for g, gap in enumerate(gaps):
         for row, label in zip(codes, labels, strict=True):
-            words = set()
+            kmers = set()
             for i in range(len(row) - 2 * HALF - gap + 1):
                 left, right = row[i : i + HALF], row[i + HALF + gap : i + 2 * HALF + gap]
                 if (left > 3).any() or (right > 3).any():
                     continue
                 same = left @ weights * side + right @ weights
                 other = (3 - right[::-1]) @ weights * side + (3 - left[::-1]) @ weights
-                words.add(int(min(same, other)))
-            for word in words:
-                totals[g, word] += 1
-                counts[g, :, word] += label
+                kmers.add(int(min(same, other)))
+            for kmer in kmers:
+                totals[g, kmer] += 1
+                counts[g, :, kmer] += label
     return counts, totals
 
 
-def word_bases(word: int, gap: int) -> np.ndarray:
-    """Codes of a gapped word, 4 in the gap."""
-    digits = [word // 4**p % 4 for p in range(2 * HALF - 1, -1, -1)]
+def kmer_bases(kmer: int, gap: int) -> np.ndarray:
+    """Codes of a gapped 8-mer by its index; 4 in the gap."""
+    digits = [kmer // 4**p % 4 for p in range(2 * HALF - 1, -1, -1)]
     return np.array(digits[:HALF] + [4] * gap + digits[HALF:], np.uint8)

@@ -1,4 +1,4 @@
-"""Open what a user names: plain or gzip, with errors that name the file."""
+"""Check and open input files, plain or gzip, with errors that name the file."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ GZIP_ENDINGS = (".gz", ".bgz")
 
 
 def check_file(path: str | Path) -> Path:
-    """Return the path if it names a file that is there and not empty.
+    """Return the path of a file that exists and is not empty.
 
     Raises
     ------
     InputError
-        When there is no such file, it is a folder, it is empty, or the folders above it
-        may not be searched.
+        When there is no such file, it is a folder, it is empty, or its folder must not be
+        read.
     """
     path = Path(path)
     try:
@@ -32,14 +32,16 @@ def check_file(path: str | Path) -> Path:
         problem = "no such file" if missing else f"cannot be read ({error.strerror})"
         raise InputError(problem, file=path, remedy="Check the path") from error
     if path.is_dir():
-        raise InputError("is a folder, not a file", file=path, remedy="Name the file in it")
+        raise InputError(
+            "is a folder, not a file", file=path, remedy="Give the path of a file in it"
+        )
     if size == 0 and path.is_file():
         raise InputError("is empty (0 bytes)", file=path, remedy="Copy or download it again")
     return path
 
 
 def is_gzip(path: str | Path) -> bool:
-    """Tell from the first two bytes whether a file is gzip (bgzip is gzip, too).
+    """Whether a file is gzip by its first two bytes; bgzip is gzip, too.
 
     Raises
     ------
@@ -52,9 +54,9 @@ def is_gzip(path: str | Path) -> bool:
         zipped = handle.read(2) == GZIP_MAGIC
     if not zipped and path.name.lower().endswith(GZIP_ENDINGS):
         raise InputError(
-            f"is named {path.suffix} but is not gzip",
+            f"has the extension {path.suffix} but is not gzip",
             file=path,
-            remedy="Take the ending off its name, or compress it with gzip or bgzip",
+            remedy="Rename it, or compress it with gzip or bgzip",
         )
     return zipped
 
@@ -94,7 +96,7 @@ def truncated(path: Path) -> InputError:
 
 
 def damaged(path: Path, error: Exception) -> InputError:
-    """Make the error for a gzip file with wrong bytes in it."""
+    """Make the error for a damaged gzip file."""
     return InputError(
         f"the gzip stream is damaged ({error})",
         file=path,

@@ -1,4 +1,4 @@
-"""Files of motifs: MEME and JASPAR in, MEME out."""
+"""Read motif files (MEME, JASPAR) and write MEME files."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from danq.output import replacing
 
 __all__ = ["Motif", "check_background", "read_motifs", "scan", "write_meme"]
 
-# Biopython turns the frequencies of a MEME file into whole counts of ``nsites``, which for a file
-# with nsites= 1 leaves nothing; so it is told of this many sites, and the true number put back.
+# Biopython rounds the frequencies of a MEME file to counts out of ``nsites``, which loses them when
+# nsites= 1. It gets this number of sites instead, and the true number is restored afterwards.
 FINE = 10**9
 
 
@@ -35,15 +35,15 @@ def read_motifs(path: str | Path) -> list[Motif]:
     Returns
     -------
     list of Motif
-        In the order of the file. From JASPAR, the name is the identifier and, if it has
-        one, the name, joined by a blank.
+        In the order of the file. The name of a JASPAR motif is its identifier, followed by a
+        blank and its name if it has one.
 
     Raises
     ------
     InputError
         When the file is missing, a folder, empty, a truncated or damaged gzip, not text, of
-        neither format or holds no motif; when a matrix is not one of DNA, has a number
-        missing or one that is none, or its rows do not sum to 1.
+        neither format or holds no motif; when a matrix is not of DNA, has missing or invalid
+        numbers, or its rows do not sum to 1.
     """
     path = Path(path)
     with open_bytes(path) as handle:
@@ -76,19 +76,19 @@ def write_meme(
     Parameters
     ----------
     path
-        File to make.
+        File to write.
     motifs
-        At least one. A comment becomes a line ``# key=value ...`` below the motif's name.
+        At least one motif. A comment becomes a line ``# key=value ...`` below the motif's name.
     background
         Frequencies of A, C, G, T; None means 0.25 each.
     overwrite
-        Whether a file that lies there may be replaced.
+        Whether to replace an existing file.
 
     Raises
     ------
     InputError
         When there is no motif, the file exists already, it cannot be written, or the
-        background is none.
+        background is not four frequencies.
     """
     if not motifs:
         raise InputError("there is no motif to write", file=path)
@@ -103,7 +103,7 @@ def write_meme(
 
 
 def _meme(lines: Sequence[str], path: Path) -> Iterator[Motif]:
-    """Give Biopython the file with fine counts, and put back what it drops."""
+    """Parse with Biopython, and restore the numbers of sites and the comments that it drops."""
     text: list[str] = []
     sites: list[int | None] = []
     comments: list[dict[str, str]] = []
@@ -131,13 +131,13 @@ def _meme(lines: Sequence[str], path: Path) -> Iterator[Motif]:
     except (ValueError, IndexError, UnboundLocalError) as error:
         raise _unreadable(path, error) from error
     if len(record) != len(starts):
-        raise InputError(f"{len(starts)} motifs are named, {len(record)} have a matrix", file=path)
+        raise InputError(f"has {len(starts)} motif names but {len(record)} matrices", file=path)
     for motif, line, nsites, comment in zip(record, starts, sites, comments, strict=True):
         yield _motif(motif, motif.name, path, line, nsites, comment or None)
 
 
 def _rows(lines: Sequence[str], header: int, path: Path) -> int:
-    """Count the rows of the matrix after line ``header`` (1-based), checking each."""
+    """Check and count the rows of the matrix after line ``header`` (1-based)."""
     stated = re.search(r"\bw=\s*([0-9]+)", lines[header - 1])
     count = 0
     for number in range(header, len(lines)):
@@ -154,16 +154,16 @@ def _rows(lines: Sequence[str], header: int, path: Path) -> int:
         count += 1
     if stated and int(stated[1]) != count:
         raise InputError(
-            f"the matrix has {count} rows, but w= {stated[1]} is stated",
+            f"the matrix has {count} rows, but its header has w= {stated[1]}",
             file=path,
             line=header,
-            remedy="The file may be cut short; download it again",
+            remedy="The file may be truncated; download it again",
         )
     return count
 
 
 def _missing_head(head: str) -> list[str]:
-    """Lines that MEME's format leaves to choice but Biopython asks for, where they are missing."""
+    """Header lines that are optional in MEME but required by Biopython."""
     extra = []
     if "Background letter frequencies" not in head:
         if "ALPHABET" not in head:
@@ -180,10 +180,10 @@ def _jaspar(lines: Sequence[str], path: Path) -> Iterator[Motif]:
         if len(rows) != 4 or len(widths) != 1:
             problem = f"{len(rows)} rows" if len(rows) != 4 else "rows of unequal length"
             raise InputError(
-                f"the motif has {problem}, not 4 of one length (A, C, G, T)",
+                f"the motif has {problem}, not 4 rows of equal length (A, C, G, T)",
                 file=path,
                 line=start + 1,
-                remedy="Give counts in the form of JASPAR, one row a base, or a MEME file",
+                remedy="Give counts in JASPAR format, one row per base, or a MEME file",
             )
     try:
         record = bio.parse(io.StringIO("\n".join(lines) + "\n"), "jaspar")
@@ -232,7 +232,7 @@ def _unknown(path: Path) -> InputError:
     return InputError(
         "is neither a MEME nor a JASPAR file",
         file=path,
-        remedy="A MEME file has a line 'MEME version', a JASPAR file begins with '>'",
+        remedy="A MEME file has a line 'MEME version', a JASPAR file starts with '>'",
     )
 
 

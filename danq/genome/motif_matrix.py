@@ -1,4 +1,4 @@
-"""A motif: base frequencies by position, and scores of its matches."""
+"""A motif as a matrix of base frequencies, and scores of its matches."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from danq.typing import CodeBatch, Matrix
 UNIFORM = (0.25, 0.25, 0.25, 0.25)
 LETTERS = "ACGT"
 SLACK = 0.02
-"""How far frequencies may sum from 1: files round them."""
+"""Largest deviation of a sum of frequencies from 1: files hold rounded values."""
 
-# A position's frequent bases -> the letter that stands for them.
+# The frequent bases of a position -> their IUPAC code.
 IUPAC = {
     "A": "A",
     "C": "C",
@@ -39,23 +39,23 @@ IUPAC = {
 
 @dataclass(frozen=True, eq=False)
 class Motif:
-    """What a factor binds, as base frequencies by position.
+    """The motif of a factor, as base frequencies per position.
 
     Attributes
     ----------
     name
-        Its name; white space in it becomes ``_`` in a file.
+        Name; white space becomes ``_`` in a file.
     probabilities
         ``(W, 4)`` frequencies of A, C, G, T; each row sums to 1.
     nsites
-        Number of sites that the frequencies were counted from, where it is known.
+        Number of sites from which the frequencies were counted, if known.
     comment
-        Further facts, such as where the motif comes from; kept in files of :func:`write_meme`.
+        Further entries, such as the origin of the motif; :func:`write_meme` writes them.
 
     Raises
     ------
     InputError
-        When the frequencies are not a ``(W, 4)`` table of rows that sum to 1, W at least 1.
+        When the frequencies are not ``(W, 4)`` with W of at least 1 and rows that sum to 1.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Motif:
                 f"the frequencies at position {at + 1} ({row}) sum to {sums[at]:.4g}, not to 1, "
                 "or are negative",
                 record=self.name,
-                remedy="Give one row a position, in the order A, C, G, T",
+                remedy="Give one row per position, in the order A, C, G, T",
             )
         object.__setattr__(self, "probabilities", table / sums[:, None])
 
@@ -90,7 +90,7 @@ class Motif:
 
     @property
     def consensus(self) -> str:
-        """One IUPAC letter a position: the bases at least half as frequent as the commonest."""
+        """One IUPAC code per position, for the bases at least half as frequent as the top one."""
         letters = []
         for row in self.probabilities:
             bases = "".join(
@@ -100,7 +100,7 @@ class Motif:
         return "".join(letters)
 
     def reverse_complement(self) -> Motif:
-        """The same motif read on the other strand."""
+        """The motif on the other strand."""
         return Motif(self.name, self.probabilities[::-1, ::-1].copy(), self.nsites, self.comment)
 
     def log_odds(
@@ -114,10 +114,10 @@ class Motif:
         Parameters
         ----------
         background
-            Frequencies of A, C, G, T to compare with, above 0, summing to 1.
+            Background frequencies of A, C, G, T, above 0, that sum to 1.
         pseudocount
-            Weight of the background, as a share of the motif's own sites; 0 gives -inf for a
-            base that never occurs.
+            Weight of the background relative to the motif; 0 gives -inf for a base that never
+            occurs.
 
         Raises
         ------
@@ -134,12 +134,12 @@ class Motif:
 
 
 def check_background(background: ArrayLike) -> Float64[np.ndarray, "4"]:
-    """Four base frequencies as an array.
+    """Check four base frequencies and return them as an array.
 
     Raises
     ------
     InputError
-        When they are not four, not above 0, or do not sum to 1.
+        When they are not four frequencies above 0 that sum to 1.
     """
     base = np.asarray(background, dtype=np.float64)
     if base.shape != (4,) or not (base > 0).all() or abs(base.sum() - 1) > SLACK:
@@ -151,12 +151,12 @@ def check_background(background: ArrayLike) -> Float64[np.ndarray, "4"]:
 
 
 def scan(codes: CodeBatch, log_odds: Float64[np.ndarray, "W 4"]) -> Float32[np.ndarray, "B P"]:
-    """Score a motif at every place, on the better of both strands.
+    """Score a motif at every position; the larger score of both strands is returned.
 
     Parameters
     ----------
     codes
-        ``(B, L)`` windows; A 0, C 1, G 2, T 3, unknown 4.
+        ``(B, L)`` windows; A 0, C 1, G 2, T 3, N 4.
     log_odds
         ``(W, 4)`` scores of :meth:`Motif.log_odds`.
 
@@ -164,7 +164,7 @@ def scan(codes: CodeBatch, log_odds: Float64[np.ndarray, "W 4"]) -> Float32[np.n
     -------
     ndarray
         ``(B, L - W + 1)``: the larger of the sums of the motif and of its reverse complement
-        over the W bases from each place on; -inf where one of them is unknown. No columns
+        over the W bases that start at each position; -inf where one of them is N. No columns
         when L is below W.
 
     Raises
@@ -201,7 +201,7 @@ def _scan(codes, table, out):
 
 
 def _plain_scan(codes: CodeBatch, table: np.ndarray) -> np.ndarray:
-    """Twin of :func:`scan` in numpy."""
+    """Plain twin of :func:`scan` in numpy."""
     width = len(table)
     scores = []
     for strand in (table, table[::-1, ::-1]):

@@ -1,4 +1,7 @@
-"""DNA letters to codes and back: A 0, C 1, G 2, T 3, anything else 4."""
+"""Encode DNA letters as integers and decode them: A 0, C 1, G 2, T (U) 3, N and ambiguity codes 4.
+
+N stays 4 in every array of codes. The first layer of a model turns it into a column of zeros.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +35,13 @@ LINE_CODES = _table(skipped=b"\r\n")
 
 
 def encode(sequence: str | bytes | bytearray | memoryview | Codes) -> Codes:
-    """Turn letters into codes.
+    """Encode letters.
 
     Parameters
     ----------
     sequence
-        Text, bytes, or a uint8 array of ASCII. Case does not matter; U reads as T; the
-        IUPAC letters for several bases (N R Y S W K M B D H V) read as unknown.
+        Text, bytes, or a uint8 array of ASCII, in upper or lower case. U is treated as T, the
+        IUPAC ambiguity codes (R Y S W K M B D H V) as N.
 
     Returns
     -------
@@ -48,20 +51,20 @@ def encode(sequence: str | bytes | bytearray | memoryview | Codes) -> Codes:
     Raises
     ------
     InputError
-        At the first letter that stands for no base, with its 1-based position.
+        At the first character that is not a DNA letter, with its 1-based position.
     """
     letters = _as_bytes(sequence)
     codes = np.empty(letters.size, dtype=np.uint8)
     _, seen = translate(letters, LETTER_CODES, codes, 0)
     if seen & REFUSED:
-        place = int(np.flatnonzero(codes & REFUSED)[0])
-        letter = ord(sequence[place]) if isinstance(sequence, str) else int(letters[place])
-        raise refused_letter(letter, place + 1)
+        index = int(np.flatnonzero(codes & REFUSED)[0])
+        letter = ord(sequence[index]) if isinstance(sequence, str) else int(letters[index])
+        raise refused_letter(letter, index + 1)
     return codes
 
 
 def decode(codes: Codes) -> str:
-    """Turn codes into the letters ``ACGTN``.
+    """Decode codes to the letters ``ACGTN``.
 
     Parameters
     ----------
@@ -80,7 +83,7 @@ def decode(codes: Codes) -> str:
 
 
 def reverse_complement(codes: Codes) -> Codes:
-    """Read the other strand: codes reversed along the last axis, ``3 - code``, 4 stays 4.
+    """Reverse complement: codes reversed along the last axis, ``3 - code``; 4 stays 4.
 
     Parameters
     ----------
@@ -108,13 +111,14 @@ def refused_letter(
     line: int | None = None,
     record: str | None = None,
 ) -> InputError:
-    """Make the error for a character that stands for no base, at a 1-based position."""
+    """Make the error for a character that is not a DNA letter, at a 1-based position."""
     return InputError(
         f"{chr(letter)!r} at position {position:,} is not a DNA letter",
         file=file,
         line=line,
         record=record,
-        remedy="Allowed are A C G T U, N and the IUPAC letters R Y S W K M B D H V, in any case",
+        remedy="Allowed are A C G T U N and the IUPAC codes R Y S W K M B D H V, in upper or lower "
+        "case",
     )
 
 
@@ -125,7 +129,7 @@ def _as_bytes(sequence: str | bytes | bytearray | memoryview | Codes) -> Codes:
     if isinstance(sequence, np.ndarray):
         if sequence.dtype != np.uint8 or sequence.ndim != 1:
             raise InputError(
-                f"letters are {sequence.dtype} of shape {sequence.shape}, not one row of uint8"
+                f"letters are {sequence.dtype} of shape {sequence.shape}, not (L,) uint8"
             )
         return np.ascontiguousarray(sequence)
     return np.frombuffer(sequence, dtype=np.uint8)
@@ -133,12 +137,12 @@ def _as_bytes(sequence: str | bytes | bytearray | memoryview | Codes) -> Codes:
 
 @kernel
 def translate(letters, table, out, at):
-    """Write ``table[letter]`` of each letter to ``out`` from ``at`` on, but no SKIPPED.
+    """Write ``table[letter]`` of each letter to ``out`` from index ``at``, except SKIPPED.
 
     Returns
     -------
     tuple of int
-        The place after the last code written, and all table values met, or-ed.
+        The index after the last code written, and the bitwise OR of all table values met.
     """
     seen = np.uint8(0)
     skipping = False
@@ -160,7 +164,7 @@ def translate(letters, table, out, at):
 
 
 def _plain_translate(letters: Codes, table: Codes, out: Codes, at: int) -> tuple[int, int]:
-    """Twin of :func:`translate` in numpy."""
+    """Plain twin of :func:`translate` in numpy."""
     codes = table[letters]
     codes = codes[codes != SKIPPED]
     out[at : at + codes.size] = codes
@@ -169,7 +173,7 @@ def _plain_translate(letters: Codes, table: Codes, out: Codes, at: int) -> tuple
 
 @kernel
 def count_equal(letters, letter):
-    """Number of letters that are this one."""
+    """Count the occurrences of a letter."""
     count = 0
     for i in range(letters.size):
         count += letters[i] == letter
@@ -186,5 +190,5 @@ def _reverse_complement(codes, out):
 
 
 def _plain_reverse_complement(codes: Codes) -> Codes:
-    """Twin of :func:`reverse_complement` in numpy."""
+    """Plain twin of :func:`reverse_complement` in numpy."""
     return np.array([3, 2, 1, 0, 4], dtype=np.uint8)[codes[..., ::-1]]

@@ -1,4 +1,4 @@
-"""A genome in memory at two bits a base, and windows of it as codes."""
+"""A genome in memory at two bits per base, and its windows as codes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from danq.typing import BoolRow, Codes, IntRow
 
 @dataclass(frozen=True, eq=False)
 class PackedGenome:
-    """Every contig of a genome at two bits a base, plus the runs of unknown bases.
+    """Every contig of a genome at two bits per base, plus the runs of N.
 
     Attributes
     ----------
@@ -26,14 +26,14 @@ class PackedGenome:
     lengths
         ``(C,)`` bases of each contig.
     bases
-        Base ``i`` of a contig lies in bits ``2 * (i % 4)`` and up of byte
-        ``offset + i // 4``; each contig starts on a byte of its own. A is 0, C 1, G 2,
-        T 3; an unknown base is stored as 0 and lies inside a run.
+        Base ``i`` of a contig is stored in bits ``2 * (i % 4)`` and ``2 * (i % 4) + 1`` of byte
+        ``offset + i // 4``; each contig starts at a new byte. A is 0, C 1, G 2, T 3; N is
+        stored as 0 and is inside a run.
     offsets
         ``(C,)`` byte at which each contig starts.
     n_start, n_end
-        ``(R,)`` runs of unknown bases, 0-based half-open, sorted, in global coordinates:
-        ``4 * offset + position``. A run never crosses from one contig into the next.
+        ``(R,)`` runs of N, 0-based half-open, sorted, in global coordinates:
+        ``4 * offset + position``. A run never extends from one contig into the next.
     """
 
     names: tuple[str, ...]
@@ -45,17 +45,17 @@ class PackedGenome:
 
     @classmethod
     def from_contigs(cls, contigs: Iterable[tuple[str, Codes]]) -> PackedGenome:
-        """Pack contigs one after the other, holding one of them unpacked at a time.
+        """Pack contigs in order, with one of them unpacked at a time.
 
         Parameters
         ----------
         contigs
-            Pairs of a name and its ``(L,)`` uint8 codes (A 0, C 1, G 2, T 3, unknown 4).
+            Pairs of a name and its ``(L,)`` uint8 codes (A 0, C 1, G 2, T 3, N 4).
 
         Raises
         ------
         InputError
-            When a name comes twice, or a code is above 4.
+            When a name repeats, or a code is above 4.
         """
         buffer = bytearray()
         names: dict[str, int] = {}
@@ -63,7 +63,7 @@ class PackedGenome:
         runs: list[tuple[IntRow, IntRow]] = []
         for name, codes in contigs:
             if name in names:
-                raise InputError("a contig of this name came before", record=name)
+                raise InputError("an earlier contig has the same name", record=name)
             offset = len(buffer)
             packed, start, end = pack(codes, record=name)
             buffer += packed.data
@@ -92,7 +92,7 @@ class PackedGenome:
 
     @cached_property
     def numbers(self) -> dict[str, int]:
-        """Number of each contig (its place in ``names``), by name."""
+        """Number of each contig (its index in ``names``), by name."""
         return {name: number for number, name in enumerate(self.names)}
 
     @cached_property
@@ -122,32 +122,31 @@ class PackedGenome:
         Parameters
         ----------
         contig
-            ``(B,)`` contig numbers, places in ``names``.
+            ``(B,)`` contig numbers, indices in ``names``.
         start
             ``(B,)`` 0-based first position of each window on its contig; a window may
-            hang over either end of the contig or lie outside it.
+            extend past either end of the contig or be outside it.
         length
             Bases ``L`` of every window.
         reverse
-            ``(B,)`` True where the window is wanted reverse-complemented. None reads the
-            forward strand throughout.
+            ``(B,)`` True where the window is reverse-complemented. None returns the forward
+            strand of all windows.
         out
-            ``(B, L)`` uint8, C-contiguous: written to instead of a new array.
+            ``(B, L)`` uint8, C-contiguous, to write to; None makes a new array.
 
         Returns
         -------
         Codes
-            ``(B, L)`` uint8; 4 where a base is unknown or outside its contig.
+            ``(B, L)`` uint8; 4 where a base is N or outside its contig.
 
         Raises
         ------
         InputError
-            When a contig number is not one of this genome's, or a shape differs from
-            those above.
+            When a contig number is out of range, or an array has another shape.
         """
         rows, starts = self._rows(contig, start)
         if length < 0:
-            raise InputError(f"a window of {length} bases was asked for, below 0")
+            raise InputError(f"a window of {length} bases is below 0")
         if reverse is None:
             flips = np.zeros(rows.size, dtype=np.bool_)
         else:
@@ -167,7 +166,7 @@ class PackedGenome:
         return out
 
     def unknown(self, contig: IntRow, start: IntRow, length: int) -> IntRow:
-        """Count bases of windows that are unknown or outside their contig.
+        """Count bases of windows that are N or outside their contig.
 
         Parameters
         ----------
@@ -182,7 +181,7 @@ class PackedGenome:
         Raises
         ------
         InputError
-            When a contig number is not one of this genome's.
+            When a contig number is out of range.
         """
         rows, starts = self._rows(contig, start)
         low = np.clip(starts, 0, self.lengths[rows])
@@ -191,14 +190,14 @@ class PackedGenome:
         return length - (high - low) + self._before(base + high) - self._before(base + low)
 
     def codes(self, name: str, start: int = 0, end: int | None = None) -> Codes:
-        """Codes of one stretch of a contig, 0-based half-open.
+        """Codes of an interval of a contig, 0-based half-open.
 
         Parameters
         ----------
         name
             Contig name.
         start, end
-            Stretch; an ``end`` of None is the contig's end.
+            Interval; an ``end`` of None is the contig's end.
 
         Returns
         -------
@@ -208,7 +207,7 @@ class PackedGenome:
         Raises
         ------
         InputError
-            When the genome has no such contig or the stretch leaves it.
+            When the genome has no such contig or the interval is not inside it.
         """
         check_interval(self.contigs, name, start, end)
         stop = self.contigs[name] if end is None else end
@@ -234,7 +233,7 @@ class PackedGenome:
         return np.concatenate([[0], np.cumsum(self.n_end - self.n_start)])
 
     def _before(self, position: IntRow) -> IntRow:
-        """Unknown bases below each global position."""
+        """Number of N below each global position."""
         if self.n_start.size == 0:
             return np.zeros_like(position)
         run = np.searchsorted(self.n_start, position, side="right")

@@ -10,12 +10,12 @@ BOUNDS = re.compile(r"([0-9][0-9,]*)-([0-9][0-9,]*)")
 
 
 def parse_region(text: str) -> tuple[str, int, int | None]:
-    """Read a region as a person types it: ``chr:start-end``, 1-based and closed, or ``chr``.
+    """Parse a region as typed by a user: ``chr:start-end``, 1-based and closed, or ``chr``.
 
     Parameters
     ----------
     text
-        Region; commas inside the numbers do no harm.
+        Region; the numbers may contain commas.
 
     Returns
     -------
@@ -24,13 +24,13 @@ def parse_region(text: str) -> tuple[str, int, int | None]:
     start : int
         0-based first position.
     end : int or None
-        0-based position after the last one; None where only a contig was named.
+        0-based position after the last one; None for a whole contig.
 
     Raises
     ------
     InputError
-        When there is no name, a part after the last colon that is not ``start-end``, a
-        start below 1 or an end below the start.
+        When there is no contig name, the text after the last colon is not ``start-end``, the
+        start is below 1 or the end is below the start.
 
     Examples
     --------
@@ -40,16 +40,16 @@ def parse_region(text: str) -> tuple[str, int, int | None]:
     ('chrIV', 0, None)
     """
     text = text.strip()
-    chrom, colon, place = text.rpartition(":")
+    chrom, colon, bounds = text.rpartition(":")
     if not colon:
         chrom = text
     if not chrom or any(letter.isspace() for letter in chrom):
-        raise _bad_region(text, "names no contig")
+        raise _bad_region(text, "has no contig name")
     if not colon:
         return chrom, 0, None
-    numbers = BOUNDS.fullmatch(place)
+    numbers = BOUNDS.fullmatch(bounds)
     if numbers is None:
-        raise _bad_region(text, f"has '{place}' after the colon, not start-end")
+        raise _bad_region(text, f"has '{bounds}' after the colon, not start-end")
     start, end = (int(number.replace(",", "")) for number in numbers.groups())
     if start < 1:
         raise _bad_region(text, f"starts at {start}, below 1")
@@ -69,7 +69,7 @@ def check_interval(contigs: dict[str, int], name: str, start: int, end: int | No
     """
     if name not in contigs:
         few = ", ".join(list(contigs)[:5])
-        raise InputError(f"no contig '{name}' in the genome, which has {few}")
+        raise InputError(f"no contig '{name}': the genome has {few}")
     stop = contigs[name] if end is None else end
     if not 0 <= start <= stop <= contigs[name]:
         raise InputError(

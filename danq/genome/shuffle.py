@@ -1,4 +1,4 @@
-"""Shuffle a sequence and keep how often each pair of neighbouring letters occurs."""
+"""Shuffle a sequence without changing its dinucleotide counts."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ SYMBOLS = N + 1
 def dinucleotide_shuffle(codes: Codes, seed: int | np.random.Generator) -> Codes:
     """Shuffle a sequence with exactly the same dinucleotides.
 
-    Every sequence with the same counts of the 25 pairs (unknown bases are a fifth letter)
-    and the same first letter is equally probable; the last letter is the same, too. The
-    sequence is read as a path through a graph of letters, and a random Eulerian path of
-    that graph is drawn [1]_, its last exits by a loop-erased random walk [2]_.
+    Every sequence with the same first letter and the same counts of the 25 pairs of
+    neighbouring letters (N is a fifth letter) is equally probable; the last letter is the same,
+    too. A sequence is a path through a graph of letters. The result is a random Eulerian path
+    of that graph [1]_; the last exits are drawn by a loop-erased random walk [2]_.
 
     Parameters
     ----------
     codes
-        ``(L,)`` uint8: A 0, C 1, G 2, T 3, unknown 4.
+        ``(L,)`` uint8: A 0, C 1, G 2, T 3, N 4.
     seed
-        Seed, at least 0, or a generator to draw from.
+        Random seed, at least 0, or a generator.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def dinucleotide_shuffle(codes: Codes, seed: int | np.random.Generator) -> Codes
     Raises
     ------
     InputError
-        When the array is not one row of uint8, a code is above 4 or the seed is negative.
+        When the array is not ``(L,)`` uint8, a code is above 4 or the seed is negative.
 
     References
     ----------
@@ -88,10 +88,10 @@ def _shuffle(codes, generator, out):
 
 @kernel
 def _draw_last_exits(followers, starts, last, generator):
-    """Put at the end of each letter's followers the one by which it is left for good.
+    """Move the last exit of each letter to the end of its followers.
 
-    These exits form a spanning tree towards the last letter, drawn uniformly among the
-    trees of the graph's edges; without one the path could get stuck.
+    The last exits form a spanning tree towards the last letter, drawn uniformly from all such
+    trees. Without it the path could end too early.
     """
     reached = np.zeros(SYMBOLS, dtype=np.bool_)
     reached[last] = True
@@ -115,7 +115,7 @@ def _draw_last_exits(followers, starts, last, generator):
 
 
 def _plain_shuffle(codes: Codes, generator: np.random.Generator) -> Codes:
-    """Twin of :func:`_shuffle` in lists; the same draws, so the same sequence."""
+    """Plain twin of :func:`_shuffle` with lists; the same draws give the same sequence."""
     letters = codes.tolist()
     followers: list[list[int]] = [[] for _ in range(SYMBOLS)]
     for before, after in pairwise(letters):
@@ -133,9 +133,9 @@ def _plain_shuffle(codes: Codes, generator: np.random.Generator) -> Codes:
         while letter not in reached:
             reached.add(letter)
             letter = followers[letter][exits[letter]]
-    for letter, place in exits.items():
+    for letter, index in exits.items():
         row = followers[letter]
-        row[place], row[-1] = row[-1], row[place]
+        row[index], row[-1] = row[-1], row[index]
     for letter, row in enumerate(followers):
         for i in range(len(row) - (letter != letters[-1]) - 1, 0, -1):
             j = int(generator.random() * (i + 1))

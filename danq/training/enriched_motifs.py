@@ -15,7 +15,7 @@ import torch
 
 from danq.core import CnnRnn
 from danq.datasets.dataset import Dataset
-from danq.genome.gapped_kmers import count_gapped_kmers, word_bases
+from danq.genome.gapped_kmers import count_gapped_kmers, kmer_bases
 from danq.genome.motif_files import Motif
 from danq.genome.nucleotide_codes import decode, reverse_complement
 from danq.models import first_layer
@@ -121,7 +121,7 @@ def _enriched(codes: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> li
         mine = []
         for place in best[z.ravel()[best] > 0]:
             g, word = np.unravel_index(place, z.shape)
-            text = decode(word_bases(int(word), GAPS[g]))
+            text = decode(kmer_bases(int(word), GAPS[g]))
             mine.append(
                 Seed(
                     text, name, float(z[g, word]), int(observed[g, word]), float(expected[g, word])

@@ -179,7 +179,7 @@ def test_the_file_holds_what_the_summary_reports(folder: Path):
     [
         ({"window": 100}, "a window of 100 bases is smaller than the bin of 200"),
         ({"stride": 70}, "a stride of 70 bases neither divides"),
-        ({"min_overlap": 0}, "a minimum overlap of 0"),
+        ({"min_overlap": 0}, "min_overlap is 0"),
         ({"negatives": "some"}, "negatives is 'some', not keep, drop or a number"),
         ({"negatives": 0.0}, "0.0 negatives per positive bin is not above 0"),
         ({"edge": "wrap"}, "edge is 'wrap', not pad or drop"),

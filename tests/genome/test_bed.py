@@ -87,7 +87,7 @@ BAD = [
     ("chr1 1 4", r"the fields are separated by spaces, not tabs \('chr1 1 4'\)"),
     ("chr1\t4", r"the line has 2 columns, not at least 3"),
     ("chr1", r"the line has 1 column, not at least 3"),
-    ("\t1\t4", "the line names no chromosome"),
+    ("\t1\t4", "the line has no chromosome name"),
     ("chr1\t1\t2\r\rchr", "is not a whole number"),
 ]
 
@@ -133,7 +133,7 @@ def test_a_broken_gzip_is_refused(tmp_path):
         with pytest.raises(InputError, match="gzip stream ends too early"):
             read_bed(path)
     path.write_bytes(b"chr1\t1\t2\n")
-    with pytest.raises(InputError, match=r"is named \.gz but is not gzip"):
+    with pytest.raises(InputError, match=r"has the extension \.gz but is not gzip"):
         read_bed(path)
 
 

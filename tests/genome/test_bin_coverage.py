@@ -95,8 +95,8 @@ def test_least_cover_rounds_up(bin_size: int, min_overlap: float, bases: int):
         (([10], [5], 3, 200, 0.5), "10-5 ends before it starts"),
         (([1, 2], [5], 3, 200, 0.5), "starts have shape"),
         (([1], [5], 3, 0, 0.5), "a bin of 0 bases is below 1"),
-        (([1], [5], 3, 200, 0.0), "a minimum overlap of 0 is not above 0"),
-        (([1], [5], 3, 200, 1.5), "a minimum overlap of 1.5"),
+        (([1], [5], 3, 200, 0.0), "min_overlap is 0, not above 0"),
+        (([1], [5], 3, 200, 1.5), "min_overlap is 1.5"),
         (([1], [5], 3, 200, 0.5, 0), "a stride of 0 bases is below 1"),
     ],
 )

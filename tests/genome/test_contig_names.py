@@ -23,13 +23,13 @@ def test_names_are_bridged(names, genome, expected):
     assert match_contigs(names, genome, source="a.bed") == expected
 
 
-def test_bridging_gives_one_notice(caplog):
+def test_matching_other_names_gives_one_message(caplog):
     with caplog.at_level(logging.INFO, logger="danq"):
         match_contigs(["chr1", "chr2", "chrM"], ["1", "2", "MT"], source="a.bed")
     (notice,) = caplog.records
     assert notice.levelno == logging.INFO
     assert notice.getMessage() == (
-        "a.bed: contig names differ from the genome's: reading chr1 as 1, chr2 as 2, chrM as MT"
+        "a.bed: contig names differ from the genome's; matched chr1 as 1, chr2 as 2, chrM as MT"
     )
 
 
@@ -39,28 +39,26 @@ def test_equal_names_give_no_notice(caplog):
     assert not caplog.records
 
 
-def test_names_that_the_genome_lacks_are_counted(caplog):
+def test_names_missing_from_the_genome_are_counted(caplog):
     names = ["chr1", "chrUn_1", "chrUn_2", "chrUn_3", "chrUn_4"]
     matched = match_contigs(names, ["chr1"], source="a.bed")
     assert matched == {"chr1": "chr1", **dict.fromkeys(names[1:])}
     (warning,) = caplog.records
     assert warning.levelno == logging.WARNING
     assert warning.getMessage() == (
-        "a.bed: 4 of 5 contigs are not in the genome and are left out: "
+        "a.bed: 4 of 5 contigs are not in the genome and are skipped: "
         "chrUn_1, chrUn_2, chrUn_3 and 1 more; "
-        "if only their names differ, give a contig map (chrom_map, --chrom-map)"
+        "if only their names differ, give a map of contig names (chrom_map)"
     )
     caplog.clear()
     match_contigs(["chr1", "chr2", "chrUn"], ["chr1", "chr2"], source="a.bed")
-    assert caplog.messages == [
-        "a.bed: 1 of 3 contigs are not in the genome and are left out: chrUn"
-    ]
+    assert caplog.messages == ["a.bed: 1 of 3 contigs are not in the genome and are skipped: chrUn"]
 
 
-def test_no_match_at_all_names_both_sides():
+def test_no_match_at_all_lists_the_names_of_both_files():
     message = (
         "none of its contigs is in the genome: it has NC_1, NC_2, NC_3 and 1 more, "
-        "the genome has chrI, chrII.*contig map.*--chrom-map"
+        "the genome has chrI, chrII.*map of contig names .chrom_map."
     )
     with pytest.raises(InputError, match=message) as caught:
         match_contigs(["NC_1", "NC_2", "NC_3", "NC_4"], ["chrI", "chrII"], source="a.bed")
@@ -73,12 +71,12 @@ def test_a_name_with_two_candidates_is_not_bridged():
     assert match_contigs(["1", "chr1"], genome, source="x") == {"1": "1", "chr1": "chr1"}
 
 
-def test_a_map_goes_first():
+def test_a_map_has_priority():
     chrom_map = {"NC_1": "chrI", "chrII": "chrI"}
     matched = match_contigs(["NC_1", "chrII"], ["chrI", "chrII"], source="x", chrom_map=chrom_map)
     assert matched == {"NC_1": "chrI", "chrII": "chrI"}
     with pytest.raises(
-        InputError, match="sends 'NC_1' to 'chrI', which the genome lacks; it has chr1"
+        InputError, match="maps 'NC_1' to 'chrI', which is not in the genome; it has chr1"
     ):
         match_contigs(["NC_1"], ["chr1"], source="x", chrom_map=chrom_map)
 
@@ -92,10 +90,10 @@ def test_a_map_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("NC_1 chrI\n", r"line 1: the line has not exactly two tab-separated names"),
-        ("#\nNC_1\tchrI\tx\n", "line 2: the line has not exactly two"),
-        ("NC_1\t\n", "line 1: the line has not exactly two"),
-        ("a\tb\na\tc\n", "line 2: the name 'a' came before, for 'b'"),
+        ("NC_1 chrI\n", r"line 1: the line does not have exactly two tab-separated names"),
+        ("#\nNC_1\tchrI\tx\n", "line 2: the line does not have exactly two"),
+        ("NC_1\t\n", "line 1: the line does not have exactly two"),
+        ("a\tb\na\tc\n", "line 2: the name 'a' repeats; it was mapped to 'b'"),
         ("# nothing\n", "holds no pair of names"),
         ("", "is empty"),
     ],

@@ -148,7 +148,7 @@ def test_an_index_of_nonsense_is_built_anew(tmp_path):
 def test_an_index_of_another_file_is_noticed(tmp_path):
     path = write(tmp_path / "g.fa", text_of(RECORDS))
     (tmp_path / "g.fa.fai").write_text("chr1\t150\t16\t10\t11\n")
-    with Genome(path) as genome, pytest.raises(InputError, match="index belongs to another"):
+    with Genome(path) as genome, pytest.raises(InputError, match="index, which belongs to another"):
         genome.codes("chr1")
 
 
@@ -187,7 +187,7 @@ def test_a_cache_that_cannot_be_made_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("DANQ_CACHE", str(tmp_path / "file" / "below"))
     path = write(tmp_path / "g.fa.gz", text_of(RECORDS), "gzip")
-    with pytest.raises(InputError, match=r"cache folder cannot be made.*DANQ_CACHE"):
+    with pytest.raises(InputError, match=r"cache folder cannot be created.*DANQ_CACHE"):
         Genome(path)
 
 
@@ -213,7 +213,7 @@ def test_an_empty_file_is_refused(tmp_path, name):
 
 
 def test_a_file_that_is_not_gzip_is_refused(tmp_path):
-    both_refuse(write(tmp_path / "g.fa.gz", ">a\nACGT\n"), "is named .gz but is not gzip")
+    both_refuse(write(tmp_path / "g.fa.gz", ">a\nACGT\n"), "has the extension .gz but is not gzip")
 
 
 def test_a_truncated_gzip_is_refused(tmp_path, cache):
@@ -258,7 +258,7 @@ def test_a_damaged_bgzip_is_refused(tmp_path):
 
 def test_text_without_a_header_is_refused(tmp_path):
     path = write(tmp_path / "g.fa", "\nACGT\nACGT\n")
-    both_refuse(path, r"line 2: is not FASTA: a record starts with a line '>name'")
+    both_refuse(path, r"line 2: is not FASTA: no line '>name' before the sequence")
     both_refuse(write(tmp_path / "blank.fa", "\n\n"), "is not FASTA")
     both_refuse(write(tmp_path / "binary.fa", bytes(range(128, 256))), "is not FASTA")
 
@@ -286,7 +286,7 @@ def test_a_header_within_a_line_is_a_wrong_letter(tmp_path, monkeypatch, block):
 
 def test_duplicate_names_are_refused(tmp_path):
     path = write(tmp_path / "g.fa", ">a one\nACGT\n>b\nAC\n>a two\nAC\n")
-    message = "record 'a': the name is that of an earlier record too"
+    message = "record 'a': an earlier record has the same name"
     both_refuse(path, message, f"line 5, {message}")
     assert [p.name for p in tmp_path.iterdir()] == ["g.fa"]
 
@@ -312,7 +312,7 @@ def test_a_stretch_outside_the_contig_is_refused(tmp_path):
     with Genome(write(tmp_path / "g.fa", text_of(RECORDS))) as genome:
         with pytest.raises(InputError, match=r"chrM:30-41 .* which has 40 bases"):
             genome.codes("chrM", 30, 41)
-        with pytest.raises(InputError, match="no contig 'chrX' in the genome, which has chr1"):
+        with pytest.raises(InputError, match="no contig 'chrX': the genome has chr1"):
             genome.codes("chrX")
 
 

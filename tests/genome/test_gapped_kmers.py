@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from danq.genome.gapped_kmers import _plain_count_gapped_kmers, count_gapped_kmers, word_bases
+from danq.genome.gapped_kmers import _plain_count_gapped_kmers, count_gapped_kmers, kmer_bases
 from danq.genome.nucleotide_codes import decode, encode
 
 
@@ -42,7 +42,7 @@ def test_counts_equal_a_regular_expressions():
 
 
 def named(word: int) -> str:
-    return decode(word_bases(int(word), 3))
+    return decode(kmer_bases(int(word), 3))
 
 
 def test_a_word_counts_once_a_window_and_both_strands_are_one():

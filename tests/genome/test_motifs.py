@@ -209,7 +209,10 @@ BAD = [
         r"line 10, .*\(0.7 0.1 0.1 0.9\) sum to 1.8",
     ),
     (MEME.replace("0.7 0.1 0.1 0.1", "0.9 0.1 0.1 -0.1"), "or are negative"),
-    (MEME.replace("0.7 0.1 0.1 0.1\n", "")[:-1], "line 11: the matrix has 1 rows, but w= 2"),
+    (
+        MEME.replace("0.7 0.1 0.1 0.1\n", "")[:-1],
+        "line 11: the matrix has 1 rows, but its header has w= 2",
+    ),
     (MEME.replace("ALPHABET= ACGT", "ALPHABET= ACDEFGHIKLMNPQRSTVWY"), "cannot be read as motifs"),
     (MEME[: MEME.rindex("letter-prob")], "cannot be read as motifs|have a matrix"),
     (">a b\n1 2\n3 4\n5 6\n", "line 1: the motif has 3 rows, not 4"),

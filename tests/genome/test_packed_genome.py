@@ -106,7 +106,7 @@ def test_codes_reads_a_stretch():
 @pytest.mark.parametrize(
     ("name", "start", "end", "message"),
     [
-        ("three", 0, 1, "no contig 'three' in the genome, which has one, none"),
+        ("three", 0, 1, "no contig 'three': the genome has one, none"),
         ("one", -1, 3, r"one:-1-3 \(0-based half-open\) is not inside the contig, which has 29"),
         ("one", 5, 30, "one:5-30 .* which has 29"),
         ("one", 5, 4, "one:5-4"),
@@ -138,7 +138,7 @@ def test_wrong_arguments_of_windows_are_refused():
 
 def test_wrong_contigs_are_refused():
     codes = encode("ACGT")
-    with pytest.raises(InputError, match="record 'a': a contig of this name came before"):
+    with pytest.raises(InputError, match="record 'a': an earlier contig has the same name"):
         PackedGenome.from_contigs([("a", codes), ("a", codes)])
     with pytest.raises(InputError, match="record 'a': a code of 5 is above 4"):
         PackedGenome.from_contigs([("a", codes + np.uint8(2))])

@@ -22,9 +22,9 @@ def test_regions_become_zero_based_and_half_open(text, expected):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "names no contig"),
-        (":1-5", "names no contig"),
-        ("chr 1:1-5", "names no contig"),
+        ("", "has no contig name"),
+        (":1-5", "has no contig name"),
+        ("chr 1:1-5", "has no contig name"),
         ("chr1:0-5", "starts at 0, below 1"),
         ("chr1:6-5", "ends at 5, below its start, 6"),
         ("chr1:5", "has '5' after the colon, not start-end"),

@@ -273,14 +273,14 @@ def test_names_of_contigs_are_bridged_with_one_notice(tmp_path, caplog):
 def test_a_map_of_names_is_used(tmp_path):
     path = vcf(tmp_path / "a.vcf", record(5, "T", "A", "NC_1"), head=BARE)
     assert only(path, chrom_map={"NC_1": "chr1"}).contig.tolist() == [0]
-    with pytest.raises(InputError, match="the name map sends 'NC_1' to 'chr9'"):
+    with pytest.raises(InputError, match="the map of contig names maps 'NC_1' to 'chr9'"):
         read(path, chrom_map={"NC_1": "chr9"})
 
 
 @pytest.mark.parametrize("head", [BARE, HEAD.replace("ID=chr", "ID=Z")])
 def test_an_input_of_other_contigs_is_refused(tmp_path, head):
     path = vcf(tmp_path / "a.vcf", *[record(5, "T", "A", f"Z{i}") for i in range(4)], head=head)
-    with pytest.raises(InputError, match="it has Z0, Z1, Z2.*the genome has chr1, chr2.*chrom-map"):
+    with pytest.raises(InputError, match="it has Z0, Z1, Z2.*the genome has chr1, chr2.*chrom_map"):
         read(path)
 
 

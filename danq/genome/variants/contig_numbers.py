@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from danq.genome.contig_names import bridge_contigs, match_contigs
+from danq.genome.contig_names import find_contigs, match_contigs
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants.open_variant_file import Source
 from danq.typing import IntRow
@@ -37,12 +37,12 @@ class ContigNumbers:
         if self.known and max(self.known.values()) < 0 and (last or self.source.header.contigs):
             names = [*self.known, *self.source.header.contigs]
             ours, source = self.genome.names, self.source.name
-            found = bridge_contigs(names, ours, source=source, chrom_map=self.chrom_map)
+            found = find_contigs(names, ours, source=source, chrom_map=self.chrom_map)
             if not any(found.values()):
                 match_contigs(names, ours, source=source, chrom_map=self.chrom_map)
 
     def _learn(self, names: list[str]) -> None:
-        found = bridge_contigs(
+        found = find_contigs(
             names, self.genome.names, source=self.source.name, chrom_map=self.chrom_map
         )
         for name, ours in found.items():

@@ -9,7 +9,7 @@ import polars as pl
 
 from danq.errors import InputError
 from danq.genome.bed import read_bed
-from danq.genome.contig_names import bridge_contigs, match_contigs
+from danq.genome.contig_names import find_contigs, match_contigs
 from danq.genome.fasta import Genome
 from danq.genome.regions import parse_region
 
@@ -74,7 +74,7 @@ def find_regions(
     """
     parsed = [parse_region(text) for text in texts]
     names = [name for name, _, _ in parsed]
-    bridge = bridge_contigs(names, genome.contigs, source="the region", chrom_map=chrom_map)
+    bridge = find_contigs(names, genome.contigs, source="the region", chrom_map=chrom_map)
     for text, name in zip(texts, names, strict=True):
         if bridge[name] is None:
             few = ", ".join([*list(genome.contigs)[:3], *["..."] * (len(genome.contigs) > 3)])

@@ -240,9 +240,10 @@ HALF_WRITTEN = """
 UNFINISHED = """
     import numpy as np
     from pathlib import Path
-    from danq.inference.variants.finished_blocks import Part, Parts
-    with Parts(Path({folder!r}) / "a.tsv", {{}}) as parts:
-        parts.add(Part({{}}, np.zeros((1, 2), np.float32), {{"rows": 1}}))
+    from danq.inference.variants.finished_blocks import FinishedBlock, FinishedBlocks
+    from danq.provenance import Provenance
+    with FinishedBlocks(Path({folder!r}) / "a.tsv", Provenance()) as blocks:
+        blocks.add(FinishedBlock({{}}, np.zeros((1, 2), np.float32), {{"rows": 1}}))
         print("written", flush=True)
         time.sleep(60)
 """

@@ -6,6 +6,8 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from danq.inference.engine.forward import BATCH_SIZE
+from danq.models import RunOptions
 from danq_cli import options
 
 
@@ -44,7 +46,7 @@ def test_size_gives_back_what_was_written(number):
         (".", "'.' is not a size"),
         ("1.5", "'1.5' is not a whole number"),
         ("1.0005k", "'1.0005k' is not a whole number"),
-        ("0", "0 is below the least value, 1"),
+        ("0", "0 is below the minimum, 1"),
     ],
 )
 def test_size_says_what_is_wrong(text, message):
@@ -95,11 +97,11 @@ def test_negatives_say_what_is_wrong(text, message):
     assert message in caught.value.message
 
 
-def test_model_options_reach_the_command_as_values():
+def test_run_options_reach_the_command_as_values():
     seen = {}
 
     @click.command
-    @options.model_options()
+    @options.run_options()
     def probe(**values):
         seen.update(values)
 
@@ -115,22 +117,38 @@ def test_model_options_reach_the_command_as_values():
     }
 
 
-def test_model_options_have_quiet_defaults():
+def test_run_options_have_quiet_defaults():
     seen = {}
 
     @click.command
-    @options.model_options()
+    @options.run_options()
     def probe(**values):
         seen.update(values)
 
     assert CliRunner().invoke(probe, []).exit_code == 0
-    assert seen == {
-        "device": "auto",
-        "precision": "auto",
-        "batch_size": 512,
-        "threads": None,
-        "strand": "both",
-    }
+    names = ("device", "precision", "batch_size", "threads", "strand")
+    assert seen == dict.fromkeys(names)
+
+
+def test_run_options_are_the_defaults_that_help_names():
+    """Help repeats the defaults of `RunOptions` as text, because importing it loads torch."""
+    defaults = RunOptions()
+    for make, value in (
+        (options.device, defaults.device),
+        (options.precision, defaults.precision),
+        (options.strand, defaults.strand),
+        (options.tolerance, defaults.tolerance),
+        (options.batch_size, BATCH_SIZE),
+    ):
+
+        @click.command
+        @make()
+        def probe(**values):
+            pass
+
+        assert f"[default: {value}]" in " ".join(
+            CliRunner().invoke(probe, ["--help"]).output.split()
+        )
 
 
 def test_window_options_default_to_the_published_windows():

@@ -47,7 +47,8 @@ def test_a_command_writes_what_the_library_says(files, capsys):
     assert "out.tsv: 11 rows, 16 columns" in shown
     assert "12 records, 12 alleles = 11 scored + 1 rejected (1 symbolic)" in shown
     assert "out.tsv.rejected.tsv" in shown
-    table = danq.score_variants(model, vcf, "genome.fa", device="cpu", precision="fp32")
+    loaded = danq.load(model, device="cpu", precision="fp32")
+    table = danq.score_variants(loaded, vcf, "genome.fa").to_polars()
     read = pl.read_csv("out.tsv", separator="\t", comment_prefix="#", schema=table.schema)
     assert read.equals(table)
 
@@ -75,7 +76,7 @@ def test_background_and_calibration(files, capsys):
     assert found == {f"in.vcf.out.{ending}" for ending in endings}
     options = [*options, "--scores", "ref", "--out", "other.h5"]
     assert run(["variants", model, "--background", vcf, *options]) == 2
-    assert "--scores does not go with --background" in capsys.readouterr().err
+    assert "--scores does not apply to --background" in capsys.readouterr().err
 
 
 def test_standard_input(files, monkeypatch):
@@ -93,8 +94,8 @@ def test_what_cannot_be(files, capsys):
     model, vcf, options = files
     out = ["--out", "out.tsv"]
     for words, message in (
-        ([vcf], "Give a model, and then the variants or --background"),
-        ([model, vcf, "--resume", "--overwrite"], "--overwrite throws it away"),
+        ([vcf], "Give a model, then the variants or --background"),
+        ([model, vcf, "--resume", "--overwrite"], "--overwrite discards it"),
         ([model, vcf, "--ref-mismatch", "ignore"], "'ignore' is not one of"),
         ([model, vcf, "--scores", "lfc"], "no score is named 'lfc'"),
         ([model, vcf, "--haplotypes", "me"], "has no sample 'me'"),
@@ -113,7 +114,7 @@ def test_resume_of_a_whole_run(files, capsys):
     words = ["variants", model, vcf, *options, "--out", "out.h5", "--resume"]
     assert run(words) == 0
     first = capsys.readouterr()
-    assert "it begins anew" in first.err
+    assert "starting a new one" in first.err
     assert run(words) == 0
     second = capsys.readouterr()
     assert "nothing is left to do" in second.err

@@ -21,16 +21,17 @@ from .options import example
     "--to",
     type=click.Choice(["onnx", "torchscript", "torch-export"]),
     required=True,
-    help="Form of the file.",
+    help="Format of the file.",
 )
 @options.out()
 @options.overwrite()
 def export(model: Path, to: str, out: Path, overwrite: bool) -> None:
-    """Write a model in the form of another runtime, run the file, and compare.
+    """Export a model to ONNX, TorchScript or torch.export.
 
-    MODEL is a model file or a run folder. The file takes codes (uint8, any number of windows; A 0,
-    C 1, G 2, T 3, anything else 4) and gives probabilities of the strand given. It is let through
-    only when 1,000 sequences, N included, give the model's own probabilities to 1e-5.
+    MODEL is a model file or a run directory. Input of the exported model are codes (uint8, any
+    number of windows; A 0, C 1, G 2, T 3, any other base 4), output are probabilities of the given
+    strand. The file is written only if its probabilities equal the model's within 1e-5 on 1,000
+    sequences, some with N.
     """
     from danq.models.export import export_model
 

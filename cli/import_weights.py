@@ -29,52 +29,57 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
         ["keras-danq", "keras-danq-jaspar", "selene-danq", "selene-deepsea", "torch"]
     ),
     required=True,
-    help="Whose weights they are; torch is any torch or safetensors file with a mapping.",
+    help="Origin of the weights; torch is any torch or safetensors file with a mapping.",
 )
 @click.option(
     "--mapping",
     type=_FILE,
     metavar="TOML",
-    help="For torch: the architecture, and which array is which.",
+    help="For torch: file with the architecture and the names of the arrays.",
 )
 @click.option(
     "--backward",
     type=click.Choice(["reversed", "reversed-output", "forward-twice"]),
-    help="For Keras: how the second LSTM read. reversed: from last step to first; reversed-output: "
-    "so too, its outputs left in that order; forward-twice: from first to last.  "
+    help="For Keras: order of the second LSTM. reversed: last step to first; reversed-output: "
+    "also keeps its outputs in that order; forward-twice: first step to last.  "
     "[default: forward-twice, with a warning]",
 )
 @options.tracks(
     type=_FILE,
     multiple=False,
     metavar="FILE",
-    help="A track's name a line, and if wanted a tab and its group; or DanQ's table of figures.  "
-    "[default: numbers]",
+    help="File with a track name per line, optionally a tab and a group; or the metrics table of "
+    "DanQ's authors.  [default: numbered tracks]",
 )
-@options.window(
-    default=None, show_default=False, help="Bases that the model sees.  [default: 1000]"
-)
+@options.window(default=None, show_default=False, help="Input length in bases.  [default: 1000]")
 @options.bin_size(
     default=None,
     show_default=False,
-    help="Bases in the middle of the window that the labels speak of.  [default: 200]",
+    help="Bases in the middle of the window that the labels describe.  [default: 200]",
 )
 @click.option(
     "--bases",
     metavar="ORDER",
-    help="Order of the input channels.  [default: AGCT for Keras, ACGT for Selene]",
+    help="Bases in the order of the input channels.  [default: AGCT for Keras, ACGT for Selene]",
 )
 @options.out(help="Model file to write (.safetensors).")
 @options.overwrite()
-def import_weights(weights: Path, out: Path, bin_size: int | None, **given: Any) -> None:
-    """Turn WEIGHTS of a published or foreign model into a model file of danq.
+def import_weights(
+    weights: Path,
+    out: Path,
+    window: int | None,
+    bin_size: int | None,
+    bases: str | None,
+    **given: Any,
+) -> None:
+    """Import the WEIGHTS of a published model, or of another torch model, as a danq model file.
 
-    Nothing is ever unpickled. The model file is one like any other: danq predict, evaluate and
-    variants take it.
+    All commands accept the model file. No object in WEIGHTS is unpickled.
     """
-    from danq.models.weights import import_weights as run
+    from danq.models.weight_import import InputLayout
+    from danq.models.weight_import import import_weights as run
 
-    model = run(weights, out, bin=bin_size, **given)
+    model = run(weights, out, layout=InputLayout(window, bin_size, bases), **given)
     spec = model.spec
     click.echo(
         f"{out}: {spec.preset}, {len(spec.tracks):,} tracks, window {spec.window:,} bp, "

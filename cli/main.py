@@ -34,8 +34,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "motifs": ("danq_cli.motifs", "Turn filters into motifs and name what they resemble."),
     "vision": ("danq_cli.vision", "Image, video and sequence tasks on the same core."),
-    "import": ("danq_cli.import_weights", "Turn published or foreign weights into a model file."),
-    "export": ("danq_cli.export", "Write a model for ONNX, TorchScript or torch.export."),
+    "import": (
+        "danq_cli.import_weights",
+        "Import weights of published or other torch models.",
+    ),
+    "export": ("danq_cli.export", "Export to ONNX, TorchScript or torch.export."),
     "summary": ("danq_cli.summary", "Show what a model file holds."),
 }
 """Command, the module that holds it under the module's name, and its line in the help."""

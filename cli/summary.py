@@ -15,11 +15,11 @@ from .options import example
     )
 )
 @click.argument("model", type=click.Path(exists=True, path_type=Path))
-@click.option("--all", "every", is_flag=True, help="Name every track, however many there are.")
+@click.option("--all", "every", is_flag=True, help="List all tracks.")
 def summary(model: Path, every: bool) -> None:
-    """Show what a model file holds: tracks or task, provenance, layers and parameters.
+    """Show the tracks or task, provenance, layers and parameters of a model.
 
-    MODEL is a model file or a run folder, of a sequence model or of a vision task.
+    MODEL is a model file or a run directory of a sequence model or of a vision task.
     """
     from danq.models import is_vision_model
 

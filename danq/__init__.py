@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from danq.models import load_model as load
     from danq.models import summary as summary
     from danq.models.export import export_model as export
-    from danq.models.weights import import_weights as import_weights
+    from danq.models.weight_import import import_weights as import_weights
     from danq.simulation import simulate as simulate
     from danq.training import train as train
 
@@ -73,7 +73,7 @@ __getattr__, __dir__ = lazy_names(
         "evaluate": "danq.inference:evaluate",
         "export": "danq.models.export:export_model",
         "find_motifs": "danq.interpretation:find_motifs",
-        "import_weights": "danq.models.weights:import_weights",
+        "import_weights": "danq.models.weight_import:import_weights",
         "load": "danq.models:load_model",
         "mutate": "danq.inference:mutate",
         "predict": "danq.inference:predict",

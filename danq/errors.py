@@ -63,4 +63,11 @@ class InputError(DanqError, ValueError):
 
 def describe_validation_error(error: ValidationError) -> str:
     """Each invalid field of a pydantic model and what is wrong with it, on one line."""
-    return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+    return "; ".join(
+        ": ".join(filter(None, [".".join(map(str, item["loc"])), _plain(item["msg"])]))
+        for item in error.errors()
+    )
+
+
+def _plain(message: str) -> str:
+    return message.removeprefix("Value error, ")

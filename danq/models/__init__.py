@@ -1,7 +1,7 @@
-"""Models by name, their numbers, start values and files."""
+"""Presets, architectures, initial weights and model files of sequence models."""
 
 from danq.models.architecture import Architecture, Stage, build_module
-from danq.models.initialise import (
+from danq.models.initialisation import (
     first_layer,
     initialise_danq,
     initialise_jaspar,

@@ -1,4 +1,4 @@
-"""The numbers of a sequence model, and the module they describe."""
+"""Hyperparameters of a sequence model, and the module that they define."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _POOLINGS = {"last": Last, "mean": Mean, "max": Max, "attention": AttentionPool}
 
 
 class Stage(BaseModel):
-    """A further convolution after the motif filters: channels, width, max-pool, dropout."""
+    """A convolution after the motif filters: channels, width, max-pool, dropout."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,7 +40,7 @@ class Stage(BaseModel):
 
 
 class Architecture(BaseModel):
-    """Every number that decides the shape of a sequence model.
+    """Hyperparameters that define a sequence model.
 
     Motif filters -> ReLU -> max-pool -> (further convolutions) -> dropout -> LSTM, GRU or TCN ->
     dropout -> pooling -> dense layers -> one logit per track.
@@ -57,41 +57,41 @@ class Architecture(BaseModel):
     hidden: int = Field(default=320, gt=0)
     """Units per direction of an LSTM or GRU, features of a TCN."""
     bidirectional: bool = True
-    """Read both ways; without, a step sees none to its right."""
+    """Read in both directions. Otherwise a step does not depend on later ones."""
     layers: int = Field(default=1, gt=0)
-    """Stacked layers of an LSTM or GRU."""
+    """Number of stacked LSTM or GRU layers."""
     tcn_blocks: int = Field(default=0, ge=0)
-    """Blocks of a TCN; 0 for as few as let every step see every other."""
+    """Blocks of a TCN; 0 for the smallest number whose receptive field covers the window."""
     tcn_width: int = Field(default=3, gt=1)
-    """Taps of a TCN's filters; odd where it is bidirectional."""
+    """Number of taps of a TCN's filters; odd if bidirectional."""
     temporal_dropout: float = Field(default=0.5, ge=0, lt=1)
     pooling: Literal["flatten", "last", "mean", "max", "attention"] = "flatten"
     dense: tuple[int, ...] = (925,)
     dense_dropout: float = Field(default=0.0, ge=0, lt=1)
     unknown: float = Field(default=0.0, ge=0, le=1)
-    """Value of each one-hot channel at N."""
+    """Value of each of the four one-hot channels at N."""
     gates: Literal["sigmoid", "hard"] = "sigmoid"
-    """The LSTM's gates; "hard" are those of models that were trained by old Keras."""
+    """Gates of the LSTM. "hard" is the hard sigmoid of models trained with Keras 0.2."""
     second_direction: Literal["backward", "forward"] = "backward"
-    """Which way the LSTM's second set of units reads; "forward" only with hard gates."""
+    """Direction of the LSTM's second set of units; "forward" needs hard gates."""
 
     @model_validator(mode="after")
     def _check_tcn(self) -> Architecture:
         if self.temporal == "tcn" and self.bidirectional and self.tcn_width % 2 == 0:
-            raise ValueError(f"tcn_width is {self.tcn_width}, but both ways need an odd one")
+            raise ValueError(f"tcn_width is {self.tcn_width}; a bidirectional TCN needs an odd one")
         return self
 
     @model_validator(mode="after")
     def _check_gates(self) -> Architecture:
         if self.gates == "hard" and (self.temporal != "lstm" or self.layers != 1):
-            raise ValueError("hard gates are those of a single LSTM layer")
+            raise ValueError("hard gates need temporal 'lstm' and one layer")
         if self.second_direction == "forward" and (self.gates != "hard" or not self.bidirectional):
-            raise ValueError("a second direction that reads forwards needs one, and hard gates")
+            raise ValueError("second_direction 'forward' needs hard gates and a bidirectional LSTM")
         return self
 
 
 def build_module(architecture: Architecture, tracks: int, window: int) -> CnnRnn:
-    """Build an untrained module: ``(B, window)`` codes to ``(B, tracks)`` logits.
+    """Build an untrained module from ``(B, window)`` codes to ``(B, tracks)`` logits.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def build_module(architecture: Architecture, tracks: int, window: int) -> CnnRnn
     steps = encoder.steps(window)
     if steps < 1:
         raise InputError(
-            f"a window of {window} bp leaves no step after filters of {a.width} bp and pools",
+            f"a window of {window} bp is too short for filters of {a.width} bp and pools",
             remedy="Use a longer window, or a preset with narrower filters and pools",
         )
     temporal = _temporal(a, encoder.out_features, steps)

@@ -1,4 +1,4 @@
-"""A model for other runtimes: ONNX, TorchScript, torch.export."""
+"""Export of a model to ONNX, TorchScript or torch.export."""
 
 from __future__ import annotations
 
@@ -21,16 +21,17 @@ from torch import Tensor, nn
 from danq.core import CnnRnn, Recurrent
 from danq.core.hard_lstm import HardLstm
 from danq.errors import InputError
-from danq.models.initialise import first_layer
+from danq.models.initialisation import first_layer
 from danq.models.model_file import Model, load_model
 from danq.models.onnx_lstm import OnnxHardLstm
 from danq.output import check_target, replacing
+from danq.typing import Location
 
 TOLERANCE = 1e-5
 """Largest difference in probability between an exported file and the model."""
 
 CHECKED = 1000
-"""Sequences that an exported file is run on before it is let through."""
+"""Number of sequences on which an exported file is compared with the model."""
 
 log = logging.getLogger("danq")
 _BATCH = 128
@@ -39,14 +40,14 @@ _Run = Callable[[UInt8[np.ndarray, "B L"]], Float[np.ndarray, "B K"]]
 
 
 class Exported(NamedTuple):
-    """A file for another runtime.
+    """An exported model.
 
     Attributes
     ----------
     path
-        Where it lies.
+        The file.
     difference
-        Largest difference of its probabilities from the model's, over `CHECKED` sequences.
+        Largest difference of its probabilities from the model's over `CHECKED` sequences.
     """
 
     path: Path
@@ -54,7 +55,7 @@ class Exported(NamedTuple):
 
 
 class _Probabilities(nn.Module):
-    """Codes to probabilities in operators that every runtime has."""
+    """Codes to probabilities with operators that every runtime has."""
 
     def __init__(self, module: CnnRnn) -> None:
         super().__init__()
@@ -69,43 +70,45 @@ class _Probabilities(nn.Module):
 
 
 def export_model(
-    model: Model | str | Path, out: str | Path, *, to: str, overwrite: bool = False
+    model: Model | Location, out: Location, *, to: str, overwrite: bool = False
 ) -> Exported:
-    """Write a model in the form of another runtime, and run the file to see that it is the same.
+    """Export a model to the format of another runtime, and compare the file with the model.
 
-    Input ``codes`` (B, window) uint8, A 0, C 1, G 2, T 3, anything else 4, with any B; output
-    ``probabilities`` (B, K) float32 for the strand given (``danq predict`` averages them over a
-    window and its reverse complement by default). The file holds, as JSON, the model's header
-    and what input and output mean: ONNX under ``danq`` in its metadata, the others as extra file
-    ``danq.json``.
+    The exported model has the input ``codes`` (B, window), uint8 with A 0, C 1, G 2, T 3 and any
+    other base 4, for any B. Its output is ``probabilities`` (B, K), float32, for the given strand;
+    `danq.predict` by default averages them over a window and its reverse complement. The file also
+    holds the model's header and a description of input and output as JSON: in the metadata of ONNX
+    under ``danq``, in other formats as the extra file ``danq.json``.
 
     Parameters
     ----------
     model
-        A model, or the path of a model file or run folder.
+        A model, or the path of a model file or run directory.
     out
-        File to write.
+        The output file.
     to
         ``"onnx"`` (opset 17), ``"torchscript"`` or ``"torch-export"``.
     overwrite
-        Whether a file that lies there may be replaced.
+        Whether an existing file may be replaced.
 
     Raises
     ------
     InputError
-        When there is no such form, the model cannot be read, ``out`` cannot be written, ONNX's
-        libraries are not installed, or the file's outputs differ from the model's by more than
-        `TOLERANCE`; then nothing is written.
+        When the format does not exist, the model cannot be read, ``out`` cannot be written, the
+        libraries of ONNX are not installed, or the probabilities differ from the model's by more
+        than `TOLERANCE`. Then no file is written.
     """
-    if to not in _FORMS:
-        raise InputError(f"no form is named '{to}'", remedy=f"Choose {', '.join(_FORMS)}")
+    if to not in _EXPORTERS:
+        raise InputError(
+            f"no export format is named '{to}'", remedy=f"Choose {', '.join(_EXPORTERS)}"
+        )
     check_target(out, overwrite)
     model = model if isinstance(model, Model) else load_model(model)
-    write, start = _FORMS[to]
+    write, start = _EXPORTERS[to]
     wrapped = _Probabilities(model.module)
     codes = _sequences(model.window)
     with replacing(out, overwrite) as temporary, torch.no_grad():
-        # What the exporters and loaders say of themselves is of no use to those who call this.
+        # Warnings of the exporters and loaders do not help the caller.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             temporary.write_bytes(write(wrapped, torch.from_numpy(codes[:2]), _about(model)))
@@ -116,10 +119,10 @@ def export_model(
                 f"the exported file's probabilities differ from the model's by {difference:.1e}, "
                 f"above {TOLERANCE:.0e}",
                 file=out,
-                remedy="Export it in another form",
+                remedy="Use another export format",
             )
     log.info(
-        "run on %s sequences, N included: largest difference from the model %.1e",
+        "compared %s sequences, some with N: largest difference from the model %.1e",
         f"{CHECKED:,}",
         difference,
     )
@@ -129,8 +132,8 @@ def export_model(
 def _about(model: Model) -> str:
     return json.dumps(
         {
-            "input": f"codes, uint8 (B, {model.window}): A 0, C 1, G 2, T 3, anything else 4",
-            "output": f"probabilities, float32 (B, {len(model.tracks)}), of the strand given",
+            "input": f"codes, uint8 (B, {model.window}): A 0, C 1, G 2, T 3, any other base 4",
+            "output": f"probabilities, float32 (B, {len(model.tracks)}), of the given strand",
             "sha256": model.sha256,
             "model": model.spec.model_dump(mode="json"),
         }
@@ -138,7 +141,7 @@ def _about(model: Model) -> str:
 
 
 def _sequences(window: int) -> UInt8[np.ndarray, "B L"]:
-    """Random sequences: some with a few N, some with a run of them, one with nothing else."""
+    """Random sequences: some with single N, some with a run of N, one with only N."""
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 4, (CHECKED, window)).astype(np.uint8)
     few = codes[: CHECKED // 4]
@@ -171,8 +174,7 @@ def _write_onnx(wrapped: _Probabilities, codes: Tensor, about: str) -> bytes:
         import onnx
     _use_operator(wrapped)
     stream = io.BytesIO()
-    # The exporter that goes by tracing: it keeps an LSTM one operator, where the newer one makes a
-    # loop of it, which runtimes are slow at.
+    # The tracing exporter keeps an LSTM as one operator; the newer one unrolls it into a slow loop.
     torch.onnx.export(
         wrapped,
         (codes,),
@@ -242,10 +244,11 @@ def _run_torch_export(path: Path) -> _Run:
     return lambda codes: program(torch.from_numpy(codes)).numpy()
 
 
-_FORMS: dict[str, tuple[Callable[[_Probabilities, Tensor, str], bytes], Callable[[Path], _Run]]] = {
+_Export = Callable[[_Probabilities, Tensor, str], bytes]
+_EXPORTERS: dict[str, tuple[_Export, Callable[[Path], _Run]]] = {
     "onnx": (_write_onnx, _run_onnx),
     "torchscript": (_write_torchscript, _run_torchscript),
     "torch-export": (_write_torch_export, _run_torch_export),
 }
-FORMS = tuple(_FORMS)
-"""What a model can be exported to."""
+FORMATS = tuple(_EXPORTERS)
+"""Names of the export formats."""

@@ -1,4 +1,4 @@
-"""The model file: safetensors, with all that explains the weights in its header."""
+"""The model file: safetensors with the architecture, tracks and provenance in its header."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from danq.models.architecture import Architecture, build_module
 from danq.models.run_options import RunOptions
 from danq.output import os_errors, replacing
 from danq.provenance import sha256_of
+from danq.typing import Location
 
 M = TypeVar("M", bound=nn.Module)
 S = TypeVar("S", bound=BaseModel)
@@ -31,7 +32,7 @@ RUN_MODEL = "model.safetensors"
 
 
 class ModelSpec(BaseModel):
-    """What a model file says of its model."""
+    """Header of a model file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,16 +46,16 @@ class ModelSpec(BaseModel):
     window: int = Field(gt=0)
     """Input length L in bases."""
     bin: int = Field(gt=0)
-    """Width in bases of the middle part of the window that the labels speak of."""
+    """Bases in the middle of the window that the labels describe."""
     data_sha256: str = ""
-    """sha256 of the dataset the model was trained on."""
+    """SHA-256 checksum of the training dataset."""
     training: dict[str, Any] = {}
-    """Recipe and result of the training."""
+    """Recipe and results of training."""
 
 
 @dataclass(frozen=True)
 class Model:
-    """A module with what is needed to use it.
+    """A module with its header and the options of its use.
 
     Attributes
     ----------
@@ -63,9 +64,9 @@ class Model:
     spec
         Tracks, window geometry and provenance.
     path
-        The file it came from, or None.
+        The file that the model was loaded from, or None.
     sha256
-        SHA-256 of that file, or "".
+        SHA-256 checksum of that file, or "".
     options
         How the model runs.
     """
@@ -102,17 +103,17 @@ class Model:
         return replace(self, options=_changed(self.options, changes))
 
 
-def save_model(path: str | Path, module: nn.Module, spec: BaseModel) -> None:
-    """Write a model file, whole or not at all.
+def save_model(path: Location, module: nn.Module, spec: BaseModel) -> None:
+    """Write a model file. A failed write leaves no partial file.
 
     Parameters
     ----------
     path
-        Where it shall lie; a file that lies there is replaced.
+        The output file; an existing one is replaced.
     module
         The model.
     spec
-        What its header says: a `ModelSpec`, or another kind of model's.
+        Header: a `ModelSpec`, or that of another kind of model.
 
     Raises
     ------
@@ -127,12 +128,12 @@ def save_model(path: str | Path, module: nn.Module, spec: BaseModel) -> None:
         replacing(path, overwrite=True) as temporary,
         os_errors(safetensors.SafetensorError),
     ):
-        # Not save_file, which makes files that only their owner may read.
+        # save_file would create a file that only its owner can read.
         temporary.write_bytes(safetensors.torch.save(weights, metadata=header))
 
 
-def read_spec(path: str | Path) -> ModelSpec:
-    """What a model file or run folder says of its model, without its weights.
+def read_spec(path: Location) -> ModelSpec:
+    """Read the header of a model file, or of the best model of a run directory.
 
     Raises
     ------
@@ -142,15 +143,15 @@ def read_spec(path: str | Path) -> ModelSpec:
     fields, file = read_header(path)
     if "task" in fields:
         raise InputError(
-            f"a model of the vision task '{fields['task']}', which reads no DNA",
+            f"a model of the vision task '{fields['task']}', not a sequence model",
             file=file,
-            remedy="Use it with 'danq vision predict'",
+            remedy="Use the functions of danq.vision",
         )
     return parse_spec(ModelSpec, fields, file)
 
 
-def is_vision_model(path: str | Path) -> bool:
-    """Whether a model file or run folder holds a vision task's model, or else one that reads DNA.
+def is_vision_model(path: Location) -> bool:
+    """Whether a model file or run directory holds the model of a vision task.
 
     Raises
     ------
@@ -160,18 +161,22 @@ def is_vision_model(path: str | Path) -> bool:
     return "task" in read_header(path)[0]
 
 
-def read_header(path: str | Path) -> tuple[dict[str, Any], Path]:
-    """Fields of the header of any model file that danq wrote, and the file.
+def read_header(path: Location) -> tuple[dict[str, Any], Path]:
+    """Read the header of any model file of danq.
 
     Parameters
     ----------
     path
-        A model file, or a run folder for its best model.
+        A model file, or a run directory for its best model.
+
+    Returns
+    -------
+    The fields of the header, and the path of the file.
 
     Raises
     ------
     InputError
-        When there is no such file, it is not a danq model, or it has another format version.
+        When there is no such file, it is not a danq model, or its format version is not supported.
     """
     file = _model_file(Path(path))
     try:
@@ -181,14 +186,13 @@ def read_header(path: str | Path) -> tuple[dict[str, Any], Path]:
         raise InputError(
             f"not a readable safetensors file ({error})",
             file=file,
-            remedy="Give a model that 'danq train' wrote; if this is one, it may be truncated: "
-            "copy it again, or train anew",
+            remedy="Give a model file of danq. If this is one, it may be truncated: copy it again",
         ) from error
     if header is None:
         raise InputError(
-            "a safetensors file, but without danq's header",
+            "a safetensors file without the header of danq",
             file=file,
-            remedy="Give a model that 'danq train' wrote",
+            remedy="Give a model file of danq",
         )
     try:
         fields = json.loads(header)
@@ -199,12 +203,12 @@ def read_header(path: str | Path) -> tuple[dict[str, Any], Path]:
         raise InputError(
             f"model format version {version}, but this danq reads version {FORMAT_VERSION}",
             file=file,
-            remedy="Use the danq version that wrote it, or train anew",
+            remedy="Use the version of danq that wrote it, or train the model again",
         )
     return fields, file
 
 
-def load_model(path: str | Path, **options: Any) -> Model:
+def load_model(path: Location, **options: Any) -> Model:
     """Load a model file, or the best model of a run directory.
 
     Parameters
@@ -218,13 +222,13 @@ def load_model(path: str | Path, **options: Any) -> Model:
     Raises
     ------
     InputError
-        When there is no such file, it is not a danq model, it was written by another format
-        version, or its weights do not fit its architecture.
+        When there is no such file, it is not a danq model, its format version is not supported, or
+        its weights do not fit its architecture.
     """
     settings = _changed(RunOptions(), options)
     file = _model_file(Path(path))
     spec = read_spec(file)
-    # Without start values: for a DanQ, drawing them takes longer than reading the file.
+    # Without memory: to initialise the weights of DanQ takes longer than to read the file.
     with torch.device("meta"):
         module = build_module(spec.architecture, len(spec.tracks), spec.window)
     with ThreadPoolExecutor(1) as beside:
@@ -234,7 +238,7 @@ def load_model(path: str | Path, **options: Any) -> Model:
 
 
 def load_weights(module: M, file: Path) -> M:
-    """Give a module a file's weights and set it to evaluation; it may be without memory yet.
+    """Load weights into a module, which may be on the meta device, and set evaluation mode.
 
     Raises
     ------
@@ -242,7 +246,7 @@ def load_weights(module: M, file: Path) -> M:
         When they do not fit.
     """
     try:
-        # Copied, because the memory of a file is not aligned as torch aligns its own.
+        # Copied, because the memory of a file is not aligned as torch aligns tensors.
         state = {name: value.clone() for name, value in safetensors.torch.load_file(file).items()}
         module.load_state_dict(state, assign=True)
     except RuntimeError as error:
@@ -251,12 +255,12 @@ def load_weights(module: M, file: Path) -> M:
 
 
 def parse_spec(kind: type[S], fields: dict[str, Any], file: Path) -> S:
-    """Fields of a header as a spec.
+    """Validate the fields of a header.
 
     Raises
     ------
     InputError
-        When they are not those of such a model.
+        When they are not the fields of this kind of model.
     """
     try:
         return kind.model_validate(fields)
@@ -284,16 +288,16 @@ def _model_file(path: Path) -> Path:
         raise InputError(
             f"no {RUN_MODEL} in this folder",
             file=path,
-            remedy="Give a run folder of 'danq train' or a model file",
+            remedy="Give a run directory or a model file",
         )
-    raise InputError("no such model file or run folder", file=path)
+    raise InputError("no such model file or run directory", file=path)
 
 
 def untrained(
     preset: str, architecture: Architecture, tracks: tuple[str, ...], window: int, bin: int
 ) -> Model:
-    """A model with start values, for tests and for counting its parameters."""
-    from danq.models.initialise import initialise_danq
+    """A model with initial weights, for tests and for counting its parameters."""
+    from danq.models.initialisation import initialise_danq
 
     spec = ModelSpec(
         preset=preset,

@@ -1,30 +1,30 @@
-"""A model in words: layers, shapes, parameters, provenance."""
+"""Text summary of a model: provenance, layers, shapes and parameters."""
 
 from __future__ import annotations
 
 import textwrap
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from danq.models.model_file import Model, load_model
+from danq.typing import Location
 
 SHOWN = 8
-"""Tracks that are named."""
+"""Number of tracks that are listed by default."""
 
 
-def summary(model: str | Path | Model, *, every: bool = False) -> str:
+def summary(model: Location | Model, *, every: bool = False) -> str:
     """Describe a model as text.
 
     Parameters
     ----------
     model
-        A model, a model file or a run folder.
+        A model, or the path of a model file or run directory.
     every
-        Name every track, however many there are.
+        List all tracks.
 
     Returns
     -------
@@ -44,7 +44,7 @@ def summary(model: str | Path | Model, *, every: bool = False) -> str:
     tracks = ", ".join(spec.tracks[:SHOWN] if many else spec.tracks) + (", ..." if many else "")
     facts = {
         "preset": spec.preset,
-        "window": f"{spec.window} bp, labels speak of the middle {spec.bin} bp",
+        "window": f"{spec.window} bp, labels describe the middle {spec.bin} bp",
         "tracks": f"{len(spec.tracks)}: {tracks}",
         "written by": spec.created_by,
         "trained on": spec.data_sha256,
@@ -60,13 +60,13 @@ def summary(model: str | Path | Model, *, every: bool = False) -> str:
             row_settings=("var_names", "depth"),
             verbose=0,
         )
-    # torchinfo counts the products of its own layers alone, of which the first is none.
+    # torchinfo counts products only in torch's layers, and the first layer is not one.
     table = [line for line in str(layers).splitlines() if "mult-adds" not in line]
     return "\n".join([*fact_lines(facts), "", *table])
 
 
 def fact_lines(facts: Mapping[str, Any]) -> list[str]:
-    """What a model's file says of it, a line or more each; what is empty is left out."""
+    """Lines with the name and value of each fact; empty values are omitted."""
     return [_fact(name, value) for name, value in facts.items() if value not in ("", None)]
 
 

@@ -1,4 +1,4 @@
-"""The LSTM with hard gates as ONNX's own operator."""
+"""The LSTM with hard gates as ONNX's LSTM operator."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from danq.core.hard_lstm import HardLstm
 
 
 class OnnxHardLstm(nn.Module):
-    """Stands for a `HardLstm` while ONNX is traced; it gives shapes, not values.
+    """Replaces a `HardLstm` while torch traces the model for ONNX; computes shapes, not values.
 
-    One ``LSTM`` operator a direction, where tracing the layer itself would write out every step.
+    The result has one ``LSTM`` operator per direction; tracing the layer would unroll all steps.
     """
 
     def __init__(self, layer: HardLstm) -> None:
@@ -42,7 +42,7 @@ class OnnxHardLstm(nn.Module):
 
 
 def _reordered(value: Tensor) -> Tensor:
-    """Gates from torch's i, f, g, o to ONNX's i, o, f, g."""
+    """Reorder the gates from torch's i, f, g, o to ONNX's i, o, f, g."""
     i, f, g, o = value.chunk(4)
     return torch.cat([i, o, f, g])
 

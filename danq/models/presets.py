@@ -1,4 +1,4 @@
-"""Named configurations with published or measured numbers."""
+"""Presets: architectures with published or tuned hyperparameters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from danq.core import CnnRnn
 from danq.errors import InputError, describe_validation_error
 from danq.models.architecture import Architecture, Stage, build_module
-from danq.models.initialise import initialise_danq
+from danq.models.initialisation import initialise_danq
 
 PRESETS: dict[str, Architecture] = {
     # Quang & Xie, Nucleic Acids Research 2016.
@@ -32,12 +32,12 @@ DEFAULT_PRESET = "danq-small"
 
 
 def architecture(preset: str, **changes: object) -> Architecture:
-    """Numbers of a preset, some of them changed.
+    """Architecture of a preset, with changed hyperparameters.
 
     Raises
     ------
     InputError
-        When no preset has that name, or a changed number is not one of an architecture's.
+        When the preset or a hyperparameter does not exist, or a value is not allowed.
     """
     if preset not in PRESETS:
         raise InputError(
@@ -58,17 +58,18 @@ def build(preset: str = DEFAULT_PRESET, *, tracks: int, window: int, **changes: 
     Parameters
     ----------
     preset
-        One of `PRESETS`.
+        Name of the preset, one of `PRESETS`.
     tracks
         Number of tracks K.
     window
         Window length L in bases.
     changes
-        Fields of `Architecture` that differ from the preset's.
+        Hyperparameters (fields of `Architecture`) that differ from the preset's.
 
     Returns
     -------
-    Module from codes ``(B, L)`` (uint8) or soft one-hot ``(B, 4, L)`` to logits ``(B, K)``.
+    Module from codes ``(B, L)`` (uint8) or soft one-hot channels ``(B, 4, L)`` to logits
+    ``(B, K)``.
 
     Examples
     --------

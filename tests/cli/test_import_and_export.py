@@ -36,13 +36,13 @@ def test_import_then_export(tmp_path, capsys):
     assert frame.run(["export", str(out), "--to", "onnx", "--out", str(onnx)]) == 0
     captured = capsys.readouterr()
     assert "differs from the model by at most" in captured.out
-    assert "run on 1,000 sequences" in captured.err
+    assert "compared 1,000 sequences" in captured.err
     assert frame.run(["export", str(out), "--to", "onnx", "--out", str(onnx)]) == 2
     assert "exists already" in capsys.readouterr().err
     assert onnx.stat().st_size > 1000
 
 
-def test_what_cannot_be_imported_is_told(tmp_path, capsys):
+def test_import_reports_files_it_cannot_read(tmp_path, capsys):
     weights = tmp_path / "w.hdf5"
     weights.write_text("no HDF5")
     words = ["import", str(weights), "--out", str(tmp_path / "m.safetensors")]

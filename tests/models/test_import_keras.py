@@ -13,10 +13,11 @@ import torch
 
 import danq
 from danq.errors import InputError
-from danq.models.weights import BACKWARD, import_weights
+from danq.models.weight_import import BACKWARD, InputLayout, import_weights
 
 POOL = {"keras-danq": 13, "keras-danq-jaspar": 15}
 OUTPUT = {"keras-danq": 8, "keras-danq-jaspar": 7}
+SMALL = InputLayout(window=150, bin=50)
 
 
 @dataclass
@@ -147,7 +148,7 @@ def test_predictions_are_those_of_the_independent_forward(format, backward, tmp_
     keras = small(format, backward=backward)
     file = keras.write(tmp_path / "weights.hdf5")
     model = import_weights(
-        file, tmp_path / "m.safetensors", format=format, backward=backward, window=150, bin=50
+        file, tmp_path / "m.safetensors", format=format, backward=backward, layout=SMALL
     )
     codes = sequences(20, 150)
     right = keras.predict(codes)
@@ -156,7 +157,9 @@ def test_predictions_are_those_of_the_independent_forward(format, backward, tmp_
     with torch.enable_grad():  # by torch's operators instead of the fused pass
         slow = model.module(torch.from_numpy(codes)).sigmoid().detach().numpy()
     np.testing.assert_allclose(slow, right, atol=1e-5, rtol=0)
-    again = danq.predict(model, write_fasta(codes, tmp_path / "x.fa"), tmp_path / "out.tsv")
+    again = danq.write_predictions(
+        model, write_fasta(codes, tmp_path / "x.fa"), tmp_path / "out.tsv"
+    )
     assert again.rows == 20
 
 
@@ -189,8 +192,7 @@ def test_each_trap_would_show(overlooked, tmp_path):
         tmp_path / "m.safetensors",
         format="keras-danq",
         backward="forward-twice",
-        window=150,
-        bin=50,
+        layout=SMALL,
     )
     assert np.abs(ours(model, codes) - right).max() < 1e-5
     assert np.abs(right - wrong).max() > 1e-2
@@ -226,7 +228,7 @@ def test_what_the_model_file_says(tmp_path, caplog):
     names = tmp_path / "names.txt"
     names.write_text("# cell|mark|treatment\nA\tDNase\nB\tTF\n\nA\tTF\nC\nD\n")
     model = import_weights(
-        file, tmp_path / "m.safetensors", format="keras-danq", tracks=names, window=150, bin=50
+        file, tmp_path / "m.safetensors", format="keras-danq", tracks=names, layout=SMALL
     )
     assert model.tracks == ("A#1", "B", "A#3", "C", "D")
     assert model.spec.groups == ("DNase", "TF", "TF", "", "")
@@ -238,7 +240,7 @@ def test_what_the_model_file_says(tmp_path, caplog):
 
 
 def refuse(file: Path, tmp_path: Path, match: str, **changes) -> InputError:
-    options = {"format": "keras-danq", "backward": "reversed", "window": 150, "bin": 50}
+    options = {"format": "keras-danq", "backward": "reversed", "layout": SMALL}
     with pytest.raises(InputError, match=match) as caught:
         import_weights(file, tmp_path / "m.safetensors", **{**options, **changes})
     assert not (tmp_path / "m.safetensors").exists()
@@ -286,7 +288,7 @@ def test_layers_that_do_not_fit(tmp_path):
 def test_the_other_model(tmp_path):
     file = small("keras-danq").write(tmp_path / "w.hdf5")
     refuse(file, tmp_path, "leaves 9 steps", format="keras-danq-jaspar")
-    refuse(file, tmp_path, "a window of 1,000 bases leaves 76 steps", window=1000)
+    refuse(file, tmp_path, "a window of 1,000 bases leaves 76 steps", layout=InputLayout(1000, 50))
 
 
 def test_files_of_another_kind(tmp_path):
@@ -308,12 +310,17 @@ def test_files_of_another_kind(tmp_path):
 def test_options_that_do_not_go_together(tmp_path):
     file = small("keras-danq").write(tmp_path / "w.hdf5")
     refuse(file, tmp_path, "no format is named 'keras'", format="keras")
-    refuse(file, tmp_path, "no reading is named 'sideways'", backward="sideways")
+    refuse(
+        file,
+        tmp_path,
+        "backward LSTM is named 'sideways'",
+        backward="sideways",
+    )
     refuse(file, tmp_path, "mapping was given", mapping=tmp_path / "m.toml")
     refuse(file, tmp_path, "needs a mapping", format="torch", backward=None)
-    refuse(file, tmp_path, "only the files of Keras", format="selene-danq")
-    refuse(file, tmp_path, "channels are given as 'ACGU'", bases="ACGU")
-    refuse(file, tmp_path, "bin of 300 bases", bin=300)
+    refuse(file, tmp_path, "only Keras files", format="selene-danq")
+    refuse(file, tmp_path, "channel order is 'ACGU'", layout=SMALL._replace(bases="ACGU"))
+    refuse(file, tmp_path, "bin of 300 bases", layout=InputLayout(150, 300))
     names = tmp_path / "names.txt"
     names.write_text("A\nB\n")
     refuse(file, tmp_path, "2 names for 5 tracks", tracks=names)
@@ -326,7 +333,7 @@ def test_an_existing_output_is_kept(tmp_path):
     file = small("keras-danq").write(tmp_path / "w.hdf5")
     out = tmp_path / "m.safetensors"
     out.write_text("mine")
-    options = {"format": "keras-danq", "backward": "reversed", "window": 150, "bin": 50}
+    options = {"format": "keras-danq", "backward": "reversed", "layout": SMALL}
     with pytest.raises(InputError, match="exists already"):
         import_weights(file, out, **options)
     assert out.read_text() == "mine"

@@ -17,10 +17,10 @@ from torch import nn
 
 import danq
 from danq.errors import InputError
-from danq.models.weights import import_weights
+from danq.models.weight_import import InputLayout, import_weights
 
 WINDOW = 200
-OPTIONS: dict[str, Any] = {"window": WINDOW, "bin": 50}
+OPTIONS: dict[str, Any] = {"layout": InputLayout(WINDOW, 50)}
 
 
 class SeleneDanQ(nn.Module):
@@ -136,8 +136,8 @@ def test_selene_danq_is_the_module_in_its_corrected_layout(prefix, tmp_path, cap
         as_it_runs = module(encoded(codes), corrected=False)
     torch.testing.assert_close(ours(model, codes), right, atol=1e-5, rtol=0)
     assert (right - as_it_runs).abs().max() > 0.01
-    assert "depends on its neighbours in the batch" in caplog.text
-    assert [r.levelname for r in caplog.records if "neighbours" in r.message] == ["WARNING"]
+    assert "depend on the other sequences of the batch" in caplog.text
+    assert [r.levelname for r in caplog.records if "other sequences" in r.message] == ["WARNING"]
     assert model.spec.architecture.unknown == 0.25
 
 
@@ -147,7 +147,10 @@ def test_selene_deepsea_is_the_module(normal, bases, tmp_path):
     module = shaken(SeleneDeepSEA(normal))
     file = checkpoint(tmp_path / "best_model.pth.tar", module)
     model = import_weights(
-        file, tmp_path / "m.safetensors", format="selene-deepsea", bases=bases, **OPTIONS
+        file,
+        tmp_path / "m.safetensors",
+        format="selene-deepsea",
+        layout=InputLayout(WINDOW, 50, bases),
     )
     codes = windows()
     with torch.no_grad():
@@ -168,11 +171,16 @@ def test_checkpoints_that_do_not_fit(tmp_path):
     file = tmp_path / "c.pth.tar"
     module = shaken(SeleneDanQ())
     checkpoint(file, module)
-    refuse(file, tmp_path, "lacks classifier.0.bias", format="selene-deepsea")
-    refuse(file, tmp_path, "a window of 1,000 bases leaves 75 steps of 10", window=1000)
+    refuse(file, tmp_path, "lacks arrays classifier.0.bias", format="selene-deepsea")
+    refuse(
+        file,
+        tmp_path,
+        "a window of 1,000 bases leaves 75 steps of 10",
+        layout=InputLayout(1000, 50),
+    )
     state = module.state_dict()
     torch.save({**state, "extra": torch.zeros(2)}, file)
-    refuse(file, tmp_path, "has besides extra")
+    refuse(file, tmp_path, "has additional arrays extra")
     torch.save({**state, "nnet.0.bias": torch.zeros(5)}, file)
     refuse(file, tmp_path, r"nnet.0.bias.*shape is \(5,\), not \(6\)")
     torch.save({**state, "nnet.0.bias": torch.zeros(6, dtype=torch.int64)}, file)
@@ -180,7 +188,7 @@ def test_checkpoints_that_do_not_fit(tmp_path):
     torch.save({**state, "classifier.3.bias": torch.full((4,), math.inf)}, file)
     refuse(file, tmp_path, "NaN or an infinite number")
     checkpoint(file, shaken(SeleneDeepSEA(True)))
-    refuse(file, tmp_path, "lacks bdlstm")
+    refuse(file, tmp_path, "lacks arrays bdlstm")
 
 
 class Spy:
@@ -201,11 +209,11 @@ def test_nothing_is_ever_unpickled(tmp_path):
     file = tmp_path / "c.pth.tar"
     state = shaken(SeleneDanQ()).state_dict()
     torch.save({"state_dict": state, "arch": Spy()}, file)
-    refuse(file, tmp_path, "holds objects besides tensors, which are not loaded")
+    refuse(file, tmp_path, "holds objects other than tensors, which are not loaded")
     torch.save(shaken(SeleneDanQ()), file)
-    refuse(file, tmp_path, "holds objects besides tensors")
+    refuse(file, tmp_path, "holds objects other than tensors")
     file.write_bytes(pickle.dumps(Spy(), protocol=2))
-    refuse(file, tmp_path, "holds objects besides tensors|not a readable file of torch")
+    refuse(file, tmp_path, "holds objects other than tensors|not a readable torch file")
     assert Spy.calls == 0
 
 
@@ -213,17 +221,17 @@ def test_files_that_are_no_checkpoint(tmp_path):
     file = tmp_path / "c.pth.tar"
     checkpoint(file, shaken(SeleneDanQ()))
     file.write_bytes(file.read_bytes()[:-2000])
-    refuse(file, tmp_path, "not a readable file of torch.*truncated")
+    refuse(file, tmp_path, "not a readable torch file.*truncated")
     file.write_text("nothing of the kind")
     refuse(file, tmp_path, "c.pth.tar: ")
     file.write_bytes(b"")
-    refuse(file, tmp_path, "not a readable file of torch")
+    refuse(file, tmp_path, "not a readable torch file")
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("a.txt", "a")
-    refuse(file, tmp_path, "not a readable file of torch")
+    refuse(file, tmp_path, "not a readable torch file")
     for other in ([1, 2], {"a": 1}, torch.zeros(3)):
         torch.save(other, file)
-        refuse(file, tmp_path, "holds no tensors by name")
+        refuse(file, tmp_path, "has no named tensors")
     plain = tmp_path / "c.safetensors"
     plain.write_bytes(b"short")
     refuse(plain, tmp_path, "not a readable safetensors file")
@@ -301,7 +309,9 @@ def test_a_mapped_state_is_the_module(ending, other, tmp_path, caplog):
         right = other(encoded(codes, "AGCT", 0.0))
     torch.testing.assert_close(ours(model, codes), right, atol=1e-5, rtol=0)
     assert (model.window, model.spec.bin, model.tracks) == (130, 40, ("track1", "track2", "track3"))
-    assert ("no name maps to: left" in caplog.text) == (ending == ".safetensors")
+    assert ("does not use these arrays of the file: left" in caplog.text) == (
+        ending == ".safetensors"
+    )
 
 
 @pytest.mark.parametrize(
@@ -314,9 +324,13 @@ def test_a_mapped_state_is_the_module(ending, other, tmp_path, caplog):
         ("hidden = 5", "hidden = 6", r"reader.weight_ih_l0.*shape is \(15, 6\), not \(18, 6\)"),
         ("pool = 6", "pool = 7", r"hidden.0.weight.*shape"),
         ('"encoder.weight"', '"encoder.weigth"', "names 'encoder.weigth', which this architecture"),
-        ('= "filters.bias"', '= "filters.b"', "come from 'filters.b', which the file lacks"),
+        (
+            '= "filters.bias"',
+            '= "filters.b"',
+            "array 'filters.b', mapped to 'encoder.*', is missing",
+        ),
         ('= "tracks.weight"', '= "tracks.w"', "'head.output.weight' .* is not mapped"),
-        ('"AGCT"', '"AGCC"', "channels are given as 'AGCC'"),
+        ('"AGCT"', '"AGCC"', "channel order is 'AGCC'"),
         ("dense = [9, 8]", 'dense = [9, 8]\npooling = "mean"', "hidden.0.weight.*shape"),
     ],
 )

@@ -57,10 +57,12 @@ def test_truncated(model, tmp_path):
 def test_other_files(model, tmp_path):
     path = tmp_path / "other.safetensors"
     path.write_text("not a model")
-    with pytest.raises(InputError, match="not a readable safetensors file.*'danq train' wrote"):
+    with pytest.raises(
+        InputError, match="not a readable safetensors file.*Give a model file of danq"
+    ):
         read_spec(path)
     safetensors.torch.save_file({"a": torch.zeros(2)}, path)
-    with pytest.raises(InputError, match="without danq's header"):
+    with pytest.raises(InputError, match="without the header of danq"):
         read_spec(path)
 
 

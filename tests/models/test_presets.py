@@ -89,7 +89,7 @@ def test_a_tcn_sees_as_far_as_the_window(bidirectional):
     fewer = build("danq", tracks=1, window=1000, tcn_blocks=2, tcn_width=5, **numbers)
     assert isinstance(fewer.temporal, Tcn)
     assert fewer.temporal.receptive_field == 1 + 2 * 4 * 3
-    with pytest.raises(InputError, match="tcn_width is 4, but both ways need an odd one"):
+    with pytest.raises(InputError, match="tcn_width is 4; a bidirectional TCN needs an odd one"):
         architecture("danq", temporal="tcn", tcn_width=4)
 
 

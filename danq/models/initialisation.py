@@ -1,4 +1,4 @@
-"""Starting values: the papers' rules, and filters that begin as motifs."""
+"""Initial weights: the rules of the papers, and filters that start as motifs."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def first_layer(module: CnnRnn) -> OneHotConv:
 
 @torch.no_grad()
 def initialise_danq(module: CnnRnn) -> None:
-    """Start values of DanQ's authors, in place.
+    """Initialise weights as DanQ's authors did, in place.
 
-    Filters uniform in +-0.05; dense and recurrent input weights Glorot uniform; recurrent weights
-    orthogonal with gain 1.1, each gate for itself; forget-gate bias 1, every other bias 0.
+    Filters are uniform in +-0.05, dense and recurrent input weights Glorot uniform, recurrent
+    weights of each gate orthogonal with gain 1.1. The forget-gate bias is 1, all others are 0.
 
     Notes
     -----
-    Rules of the code of Quang & Xie (Nucleic Acids Research 2016).
+    From the code of Quang & Xie (Nucleic Acids Research 2016).
     """
     for part in module.modules():
         if isinstance(part, OneHotConv):
@@ -61,9 +61,9 @@ def _initialise_recurrent(layer: Recurrent) -> None:
 
 @torch.no_grad()
 def set_base_rates(module: CnnRnn, rates: Float[np.ndarray, " K"]) -> None:
-    """Start each track's output at the log odds of its base rate.
+    """Set the bias of each track's output to the log odds of its base rate.
 
-    Rates are clipped to [1e-4, 1 - 1e-4], so that a track without positives stays finite.
+    Rates are clipped to [1e-4, 1 - 1e-4], so that log odds are finite.
     """
     clipped = np.clip(rates, 1e-4, 1 - 1e-4)
     bias = torch.from_numpy(np.log(clipped / (1 - clipped)).astype(np.float32))
@@ -72,24 +72,25 @@ def set_base_rates(module: CnnRnn, rates: Float[np.ndarray, " K"]) -> None:
 
 @torch.no_grad()
 def initialise_jaspar(module: CnnRnn, motifs: Sequence[Float[np.ndarray, "W 4"]], seed: int) -> int:
-    """Start filters as motifs by DanQ-JASPAR's rule, in place.
+    """Set filters to motifs as in DanQ-JASPAR, in place.
 
-    The weight of motif position i is ``frequency - 0.25``, the motif starts at a random tap in
-    ``[3, width - 3 - W]`` (0 where it leaves no such room), the other taps keep their random
-    start, and the bias is uniform in [-1, 0]. Motifs wider than a filter give their middle part.
+    The weights of a motif position are ``frequency - 0.25``. The motif starts at a random tap in
+    ``[3, width - 3 - W]``, or is centred if it is too wide for that. Other taps keep their weights,
+    and the bias is uniform in [-1, 0]. Of a motif wider than the filter, the middle is used.
 
     Parameters
     ----------
     module
         An initialised model.
     motifs
-        Base frequencies (W, 4) in the order A, C, G, T; more motifs than filters are cut off.
+        Base frequencies (W, 4) in the order A, C, G, T. Motifs beyond the number of filters are
+        ignored.
     seed
-        Seed of the random starts.
+        Random seed.
 
     Returns
     -------
-    Number of filters set.
+    Number of filters that were set.
     """
     layer = first_layer(module)
     rng = np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""Any torch state that fits an architecture of danq's, by a table of names."""
+"""Torch weights of any model that fits an architecture of danq, by a table of array names."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from danq.errors import InputError, describe_validation_error
 from danq.models.architecture import Architecture, build_module
 from danq.models.presets import architecture
-from danq.models.weights.checkpoint import read_tensors
-from danq.models.weights.foreign import Array, Foreign, Source, arrays
+from danq.models.weight_import.torch_tensors import read_tensors
+from danq.models.weight_import.weight_file import Array, ImportedWeights, WeightFile, to_arrays
+from danq.typing import Location
 
 ZEROS = "zeros"
-"""In place of a foreign name: the file has no such array, zeros stand for it."""
+"""Value in the table of an array that the file lacks and that is filled with zeros."""
 
 log = logging.getLogger("danq")
 _OUTPUT = "head.output.weight"
@@ -25,42 +26,42 @@ _FIRST_DENSE = "head.body.0.weight"
 
 
 class Mapping(BaseModel):
-    """A mapping file (TOML)."""
+    """Contents of a mapping file (TOML)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     preset: str = "danq"
-    """Preset that the numbers start from."""
+    """Preset with the default hyperparameters."""
     window: int = Field(gt=0)
     bin: int = Field(default=200, gt=0)
     bases: str = "ACGT"
-    """The bases in the order of the input channels."""
+    """The four bases in the order of the input channels."""
     flatten: Literal["steps", "features"] = "steps"
-    """What changes slowest among the inputs of the first dense layer."""
+    """The slowest-varying dimension of the first dense layer's inputs."""
     architecture: dict[str, object] = {}
-    """Numbers that differ from the preset's, as `danq.models.Architecture` names them."""
+    """Hyperparameters that differ from the preset's, named as in `danq.models.Architecture`."""
     weights: dict[str, str] = {}
-    """danq's name of an array, and the file's; names that are the same may be left out."""
+    """Maps danq's name of an array to the file's; equal names can be omitted."""
 
     @property
-    def numbers(self) -> Architecture:
-        """The architecture.
+    def full_architecture(self) -> Architecture:
+        """The preset with the changed hyperparameters.
 
         Raises
         ------
         InputError
-            When there is no such preset or number.
+            When the preset or a hyperparameter does not exist.
         """
         return architecture(self.preset, **self.architecture)
 
 
-def read_mapping(path: str | Path) -> Mapping:
+def read_mapping(path: Location) -> Mapping:
     """Read a mapping file.
 
     Raises
     ------
     InputError
-        When it is missing, no TOML, or holds something that a mapping does not know.
+        When it is missing, is not valid TOML, or has an unknown field.
     """
     try:
         fields = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -76,64 +77,65 @@ def read_mapping(path: str | Path) -> Mapping:
         ) from error
 
 
-def read_mapped(source: Source, mapping: Mapping) -> Foreign:
-    """Read a torch or safetensors file by a mapping.
+def read_mapped(source: WeightFile, mapping: Mapping) -> ImportedWeights:
+    """Read a torch or safetensors file with a mapping.
 
     Parameters
     ----------
     source
         The file.
     mapping
-        Architecture, and which array is which.
+        Architecture and names of the arrays.
 
     Raises
     ------
     InputError
-        As `danq.models.weights.checkpoint.read_tensors`; when the mapping names an array that
-        danq's module or the file lacks, leaves one out, or a type or shape does not fit.
+        As `danq.models.weight_import.torch_tensors.read_tensors`; when an array of the mapping is
+        missing in danq's module or in the file, an array of the module is missing in the mapping,
+        or a type or shape does not fit.
     """
-    tensors = arrays(read_tensors(source.path))
-    plan = mapping.numbers
+    tensors = to_arrays(read_tensors(source.path))
+    plan = mapping.full_architecture
     output = tensors.get(mapping.weights.get(_OUTPUT, _OUTPUT))
     if output is None or output.ndim != 2:
-        raise source.wrong(
+        raise source.error(
             f"'{_OUTPUT}' (K, features) is not mapped to an array of the file",
             f"The file has {', '.join(sorted(tensors))}",
         )
     module = build_module(plan, len(output), source.window)
-    wanted = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    strange = sorted(set(mapping.weights) - set(wanted))
-    if strange:
-        raise source.wrong(
-            f"the mapping names '{strange[0]}', which this architecture does not have",
-            f"It has {', '.join(wanted)}",
+    expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    unknown = sorted(set(mapping.weights) - set(expected))
+    if unknown:
+        raise source.error(
+            f"the mapping names '{unknown[0]}', which this architecture does not have",
+            f"It has {', '.join(expected)}",
         )
     found, weights = set(), {}
-    for name, shape in wanted.items():
+    for name, shape in expected.items():
         foreign = mapping.weights.get(name, name)
         if foreign == ZEROS:
             weights[name] = np.zeros(shape)
             continue
         if foreign not in tensors:
-            raise source.wrong(
-                f"'{name}' is to come from '{foreign}', which the file lacks",
-                f"It has {', '.join(sorted(tensors))}",
+            raise source.error(
+                f"array '{foreign}', mapped to '{name}', is missing",
+                f"The file has {', '.join(sorted(tensors))}",
             )
         weights[name] = source.check(foreign, tensors[foreign], shape)
         found.add(foreign)
     unused = sorted(set(tensors) - found)
     if unused:
-        log.warning("arrays of the file that no name maps to: %s", ", ".join(unused))
+        log.warning("the mapping does not use these arrays of the file: %s", ", ".join(unused))
     first = "encoder.first.weight" if plan.stages else "encoder.weight"
     weights[first] = weights[first][:, source.channels]
     if mapping.flatten == "features":
         weights[_FIRST_DENSE] = _by_steps(source, plan, weights.get(_FIRST_DENSE), module)
-    return Foreign(mapping.preset, plan, len(output), weights, source.window)
+    return ImportedWeights(mapping.preset, plan, len(output), weights, source.window)
 
 
-def _by_steps(source: Source, plan: Architecture, weight: Array | None, module) -> Array:
-    """A dense layer over features-major inputs as one over steps-major ones."""
+def _by_steps(source: WeightFile, plan: Architecture, weight: Array | None, module) -> Array:
+    """Reorder the weights of a dense layer from features-major to steps-major inputs."""
     if plan.pooling != "flatten" or weight is None:
-        raise source.wrong("'flatten' is given, but the architecture flattens no steps", None)
+        raise source.error("'flatten' is set, but the architecture does not flatten steps", None)
     steps = module.pooling.steps
     return weight.reshape(len(weight), -1, steps).transpose(0, 2, 1).reshape(len(weight), -1)

@@ -1,4 +1,4 @@
-"""Weights that DanQ's authors saved with Keras 0.2."""
+"""Weights of DanQ and DanQ-JASPAR that the authors saved with Keras 0.2."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ from jaxtyping import Float
 
 from danq.errors import InputError
 from danq.models.presets import architecture
-from danq.models.weights.foreign import Array, Foreign, Source
+from danq.models.weight_import.weight_file import Array, ImportedWeights, WeightFile
 
 DROPOUT = (0.2, 0.5)
-"""Dropout before the LSTM and after it."""
+"""Dropout before and after the LSTM."""
 
 _COUNTS = (2, 24, 2, 2)
 _PARTS = "convolution, bidirectional LSTM, dense layer, dense layer"
-_OLD = "Give weights that 'save_weights' of Keras 0.2 wrote"
+_OLD = "Give a file written by 'save_weights' of Keras 0.2"
 
 
-def read_keras(source: Source, preset: str, backward: str) -> Foreign:
-    """Read DanQ's or DanQ-JASPAR's HDF5 file of Keras 0.2.
+def read_keras(source: WeightFile, preset: str, backward: str) -> ImportedWeights:
+    """Read the Keras 0.2 HDF5 file of DanQ or DanQ-JASPAR.
 
     Parameters
     ----------
     source
-        The file. Sizes are read off its arrays, so retrained models with other filters, units or
-        tracks are taken as well.
+        The file. Its arrays define the sizes, so retrained models with other numbers of filters,
+        units or tracks can be read.
     preset
         ``"danq"`` or ``"danq-jaspar"``, which pool 13 and 15 positions.
     backward
-        How the second set of LSTM units worked: ``"reversed"`` read the steps from the last to the
-        first and gave its outputs back in their places; ``"reversed-output"`` read so too and left
-        its outputs in the order it made them (as a Keras layer with ``go_backwards``);
-        ``"forward-twice"`` read from first to last, as the first set does.
+        Convention of the second set of LSTM units: ``"reversed"`` reads the steps from last to
+        first and puts its outputs in the order of the steps; ``"reversed-output"`` reads from last
+        to first and keeps its outputs in that order (as a Keras layer with ``go_backwards``);
+        ``"forward-twice"`` reads from first to last, as the first set does.
 
     Returns
     -------
-    Foreign
-        Theano's kernel flip and the authors' order of bases undone; input products scaled by what
-        dropout kept (0.8 and 0.5), because that Keras scaled at prediction time; gates from
-        i, c, f, o to i, f, g, o; hard-sigmoid gates.
+    ImportedWeights
+        Weights without Theano's kernel flip, in danq's order of bases and of gates (i, c, f, o to
+        i, f, g, o), with hard-sigmoid gates. The input products are scaled by the fractions that
+        dropout keeps (0.8 and 0.5), because Keras 0.2 scales at prediction.
 
     Raises
     ------
     InputError
-        When the file is no HDF5, is truncated, is of another Keras, or an array is missing or has
-        another type or shape.
+        When the file is not HDF5, is truncated, is of another version of Keras, or an array is
+        missing or has another type or shape.
 
     Notes
     -----
@@ -63,7 +63,7 @@ def read_keras(source: Source, preset: str, backward: str) -> Foreign:
     w1 = source.check(*dense[0], (None, None))
     units = w1.shape[1]
     w2 = source.check(*output[0], (units, None))
-    numbers: dict[str, Any] = {
+    changes: dict[str, Any] = {
         "filters": filters,
         "width": width,
         "hidden": hidden,
@@ -73,9 +73,9 @@ def read_keras(source: Source, preset: str, backward: str) -> Foreign:
         "gates": "hard",
         "second_direction": "forward" if backward == "forward-twice" else "backward",
     }
-    plan = architecture(preset, **numbers)
+    plan = architecture(preset, **changes)
     steps = max(0, source.window - width + 1) // plan.pool
-    source.steps(dense[0][0], w1.shape[0], 2 * hidden, steps)
+    source.check_steps(dense[0][0], w1.shape[0], 2 * hidden, steps)
     kept = (1 - DROPOUT[1]) * w1.T.reshape(units, steps, 2, hidden)
     if backward == "reversed-output":
         kept[:, :, 1] = kept[:, ::-1, 1].copy()
@@ -89,16 +89,16 @@ def read_keras(source: Source, preset: str, backward: str) -> Foreign:
         "head.output.weight": w2.T,
         "head.output.bias": source.check(*output[1], (w2.shape[1],)),
     }
-    return Foreign(preset, plan, w2.shape[1], weights, source.window)
+    return ImportedWeights(preset, plan, w2.shape[1], weights, source.window)
 
 
 _Named = tuple[str, Array]
 
 
 def _direction(
-    source: Source, named: list[_Named], features: int, hidden: int, ending: str
+    source: WeightFile, named: list[_Named], features: int, hidden: int, ending: str
 ) -> dict[str, Float[Array, "..."]]:
-    """One direction's twelve arrays, W, U and b for i, c, f, o, in torch's form."""
+    """The twelve arrays of a direction (W, U and b of i, c, f, o) in torch's layout."""
     shapes = ((features, hidden), (hidden, hidden), (hidden,))
     checked = [source.check(*item, shapes[n % 3]) for n, item in enumerate(named)]
     i, c, f, o = (checked[at : at + 3] for at in range(0, 12, 3))
@@ -111,56 +111,56 @@ def _direction(
     }
 
 
-def _layers(source: Source) -> list[list[_Named]]:
-    """Named arrays of the layers that have any."""
+def _layers(source: WeightFile) -> list[list[_Named]]:
+    """Named arrays of each layer that has any."""
     try:
         with h5py.File(source.path, "r") as file:
             layers = [_arrays(source, group) for group in _groups(source, file)]
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise source.wrong(
+        raise source.error(
             f"not a readable HDF5 file ({error})",
-            "If it should be one, it may be truncated: copy it again",
+            "It may be truncated: copy it again",
         ) from error
     layers = [layer for layer in layers if layer]
     found = tuple(len(layer) for layer in layers)
     if found != _COUNTS:
-        raise source.wrong(
+        raise source.error(
             f"its layers hold {', '.join(map(str, found)) or 'no'} arrays, "
             f"not {', '.join(map(str, _COUNTS))} ({_PARTS})",
-            "Check that the file holds DanQ",
+            "Check that the file holds DanQ or DanQ-JASPAR",
         )
     return layers
 
 
-def _groups(source: Source, file: h5py.File) -> Iterable[h5py.Group]:
+def _groups(source: WeightFile, file: h5py.File) -> Iterable[h5py.Group]:
     if "nb_layers" not in file.attrs:
         newer = "layer_names" in file.attrs or "model_weights" in file
         kind = "weights of a newer Keras" if newer else "an HDF5 file without Keras's 'nb_layers'"
-        raise source.wrong(f"{kind}, not of Keras 0.2", _OLD)
+        raise source.error(f"{kind}, not of Keras 0.2", _OLD)
     for number in range(_count(source, file, "nb_layers")):
         name = f"layer_{number}"
         if not isinstance(file.get(name), h5py.Group):
-            raise source.wrong("a group is missing", _OLD, name=name)
+            raise source.error("a group is missing", _OLD, name=name)
         yield file[name]  # type: ignore[misc]
 
 
-def _arrays(source: Source, group: h5py.Group) -> list[_Named]:
+def _arrays(source: WeightFile, group: h5py.Group) -> list[_Named]:
     found = []
     for number in range(_count(source, group, "nb_params")):
         name = f"{group.name}/param_{number}".lstrip("/")
         item = group.get(f"param_{number}")
         if not isinstance(item, h5py.Dataset):
-            raise source.wrong("an array is missing", _OLD, name=name)
+            raise source.error("an array is missing", _OLD, name=name)
         if item.dtype.kind != "f":
-            raise source.wrong(f"holds {item.dtype}, not floating-point numbers", name=name)
+            raise source.error(f"holds {item.dtype}, not floating-point numbers", name=name)
         found.append((name, item[()]))
     return found
 
 
-def _count(source: Source, group: h5py.Group, attribute: str) -> int:
+def _count(source: WeightFile, group: h5py.Group, attribute: str) -> int:
     value = group.attrs.get(attribute)
     if not isinstance(value, int | np.integer) or not 0 <= value <= 1000:
-        raise source.wrong(f"'{attribute}' is {value}, not a small number", _OLD, name=group.name)
+        raise source.error(f"'{attribute}' is {value}, not a small number", _OLD, name=group.name)
     return int(value)

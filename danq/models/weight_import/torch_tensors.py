@@ -1,4 +1,4 @@
-"""Tensors from files of torch, without running what those files may hold."""
+"""Tensors of torch and safetensors files, read without executing code of the file."""
 
 from __future__ import annotations
 
@@ -13,14 +13,11 @@ from torch import Tensor
 
 from danq.errors import InputError
 
-_REMEDY = (
-    "Save the tensors alone where the model was made, with torch.save(model.state_dict(), FILE) "
-    "or as safetensors"
-)
+_REMEDY = "Save only the tensors: torch.save(model.state_dict(), FILE), or a safetensors file"
 
 
 class _Ignored:
-    """Stands for a numpy type, of which nothing is needed."""
+    """Replaces a numpy type, which is not needed."""
 
     def __init__(self, *_: object) -> None: ...
 
@@ -28,7 +25,7 @@ class _Ignored:
 
 
 def _number(*_: object) -> None:
-    """Stands for a numpy number, such as the loss that Selene keeps beside the weights."""
+    """Replaces a numpy number, such as the loss in a checkpoint of Selene."""
 
 
 _HARMLESS = [
@@ -44,15 +41,15 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Parameters
     ----------
     path
-        A file of ``torch.save`` (a state dict, or a checkpoint with one under ``state_dict``), read
-        by torch's restricted loader, which builds tensors and plain containers and nothing else;
-        or a safetensors file. Prefixes that wrappers add to every name (``module.``, ``model.``)
-        are taken off.
+        A safetensors file, or a file of ``torch.save`` with a state dict or a checkpoint that has
+        one under ``state_dict``. Torch's restricted loader reads it and builds only tensors and
+        plain containers. Prefixes of all names that wrappers add (``module.``, ``model.``) are
+        removed.
 
     Raises
     ------
     InputError
-        When the file is neither, is damaged, holds other objects, or holds no tensors by name.
+        When the file is of another kind or damaged, holds other objects, or has no named tensors.
     """
     if path.suffix == ".safetensors":
         try:
@@ -64,19 +61,19 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             found = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise InputError(
-            f"holds objects besides tensors, which are not loaded ({_short(error)})",
+            f"holds objects other than tensors, which are not loaded ({_short(error)})",
             file=path,
             remedy=_REMEDY,
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
         raise InputError(
-            f"not a readable file of torch ({_short(error)})",
+            f"not a readable torch file ({_short(error)})",
             file=path,
-            remedy="If it should be one, it may be truncated: copy it again",
+            remedy="It may be truncated: copy it again",
         ) from error
     state = found.get("state_dict", found) if isinstance(found, Mapping) else None
     if not isinstance(state, Mapping) or not any(isinstance(v, Tensor) for v in state.values()):
-        raise InputError("holds no tensors by name", file=path, remedy=_REMEDY)
+        raise InputError("has no named tensors", file=path, remedy=_REMEDY)
     tensors = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
     return _without_prefixes(tensors)
 

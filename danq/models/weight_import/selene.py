@@ -1,4 +1,4 @@
-"""Checkpoints of Selene's DanQ and DeepSEA."""
+"""Checkpoints of DanQ and DeepSEA as Selene implements them."""
 
 from __future__ import annotations
 
@@ -9,33 +9,34 @@ from jaxtyping import Float
 
 from danq.models.architecture import Stage
 from danq.models.presets import architecture
-from danq.models.weights.checkpoint import read_tensors
-from danq.models.weights.foreign import Array, Foreign, Source, arrays
+from danq.models.weight_import.torch_tensors import read_tensors
+from danq.models.weight_import.weight_file import Array, ImportedWeights, WeightFile, to_arrays
 
 UNKNOWN = 0.25
-"""What Selene puts into each channel at N."""
+"""Selene's value of each channel at N."""
 
 log = logging.getLogger("danq")
-_LARGEST_NORM = 0.9  # of a filter or unit; Selene's DeepSEA scales down to it whenever it runs
+# Largest norm of a filter or unit; Selene's DeepSEA scales weights down to it in every pass.
+_LARGEST_NORM = 0.9
 _DIRECTION = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 
 
-def read_selene_danq(source: Source) -> Foreign:
+def read_selene_danq(source: WeightFile) -> ImportedWeights:
     """Read a checkpoint of Selene's ``models/danQ.py``.
 
-    Warns that Selene's module hands ``(T, B, F)`` to a layer that expects ``(B, T, F)``, so that
-    its LSTM runs along the batch; the weights are read as if it ran along the sequence.
+    Logs a warning: Selene's module passes ``(T, B, F)`` to a layer that expects ``(B, T, F)``, so
+    its LSTM runs along the batch. The imported model runs it along the sequence.
 
     Parameters
     ----------
     source
-        The file. Sizes are read off its tensors.
+        The file. Its tensors define the sizes.
 
     Raises
     ------
     InputError
-        As `danq.models.weights.checkpoint.read_tensors`; when a tensor is missing, unknown, or has
-        another type or shape.
+        As `danq.models.weight_import.torch_tensors.read_tensors`; when a tensor is missing or
+        unknown, or has another type or shape.
     """
     names = ["nnet.0.weight", "nnet.0.bias"]
     lstm = [f"bdlstm.0.{name}{ending}" for ending in ("", "_reverse") for name in _DIRECTION]
@@ -48,10 +49,10 @@ def read_selene_danq(source: Source) -> Foreign:
     dense = state("classifier.1.weight", None, None)
     units = len(dense)
     output = state("classifier.3.weight", None, units)
-    numbers = {"filters": filters, "width": width, "hidden": hidden, "dense": (units,)}
-    plan = architecture("danq", **numbers, unknown=UNKNOWN)
+    sizes = {"filters": filters, "width": width, "hidden": hidden, "dense": (units,)}
+    plan = architecture("danq", **sizes, unknown=UNKNOWN)
     steps = max(0, source.window - width + 1) // plan.pool
-    source.steps("classifier.1.weight", dense.shape[1], 2 * hidden, steps)
+    source.check_steps("classifier.1.weight", dense.shape[1], 2 * hidden, steps)
     shapes = ((4 * hidden, filters), (4 * hidden, hidden), (4 * hidden,), (4 * hidden,))
     weights = {
         "encoder.weight": conv[:, source.channels],
@@ -66,24 +67,24 @@ def read_selene_danq(source: Source) -> Foreign:
         "head.output.bias": state("classifier.3.bias", len(output)),
     }
     log.warning(
-        "Selene's DanQ hands its LSTM the batch where the sequence should be, so that in Selene a "
-        "prediction depends on its neighbours in the batch. Here the LSTM runs along the sequence: "
-        "predictions differ from Selene's, and a model that was trained that way may be worse for "
-        "it. Measure it with 'danq evaluate'"
+        "Selene's DanQ runs its LSTM along the batch instead of the sequence, so its predictions "
+        "depend on the other sequences of the batch. Here the LSTM runs along the sequence: "
+        "predictions differ from Selene's, and the model may be less accurate. Evaluate it on a "
+        "test set"
     )
-    return Foreign("danq", plan, len(output), weights, source.window)
+    return ImportedWeights("danq", plan, len(output), weights, source.window)
 
 
-def read_selene_deepsea(source: Source) -> Foreign:
+def read_selene_deepsea(source: WeightFile) -> ImportedWeights:
     """Read a checkpoint of Selene's ``models/deepsea.py``.
 
-    Both versions of that file are known: with batch normalisation, which is folded into the layer
-    after it together with the limit of 0.9 on the norm of filters and units; and without either.
+    Reads both versions of that model: one without and one with batch normalisation. Batch
+    normalisation and the limit of 0.9 on the norm of filters and units are folded into the weights.
 
     Parameters
     ----------
     source
-        The file. Sizes are read off its tensors.
+        The file. Its tensors define the sizes.
 
     Raises
     ------
@@ -94,7 +95,7 @@ def read_selene_deepsea(source: Source) -> Foreign:
     -----
     Zhou & Troyanskaya (Nature Methods 2015).
     """
-    tensors = arrays(read_tensors(source.path))
+    tensors = to_arrays(read_tensors(source.path))
     normal = "conv_net.9.weight" in tensors
     convs = ("conv_net.0", "conv_net.4", "conv_net.9" if normal else "conv_net.8")
     linears = ("classifier.0", "classifier.3" if normal else "classifier.2")
@@ -130,7 +131,7 @@ def read_selene_deepsea(source: Source) -> Foreign:
     steps = source.window
     for (weight, _), pool in zip(layers[:3], (4, 4, 1), strict=True):
         steps = max(0, steps - weight.shape[2] + 1) // pool
-    source.steps(f"{linears[0]}.weight", first.shape[1], third, steps)
+    source.check_steps(f"{linears[0]}.weight", first.shape[1], third, steps)
     if normal:
         layers = [(_limited(weight), bias) for weight, bias in layers]
         for number, name in enumerate(norms):
@@ -140,17 +141,17 @@ def read_selene_deepsea(source: Source) -> Foreign:
     names = ["encoder.first", "encoder.stages.0.conv", "encoder.stages.1.conv"]
     names += ["head.body.0", "head.output"]
     layers[0] = layers[0][0][:, source.channels], layers[0][1]
-    # Selene flattens channel by channel, danq step by step.
+    # Selene flattens channels first, danq steps first.
     dense = layers[3][0].reshape(-1, third, steps).transpose(0, 2, 1).reshape(len(first), -1)
     layers[3] = dense, layers[3][1]
     weights = {}
     for name, (weight, bias) in zip(names, layers, strict=True):
         weights |= {f"{name}.weight": weight, f"{name}.bias": bias}
-    return Foreign("deepsea", plan, len(last), weights, source.window)
+    return ImportedWeights("deepsea", plan, len(last), weights, source.window)
 
 
 def _limited(weight: Float[Array, "F ..."]) -> Float[Array, "F ..."]:
-    """Rows scaled down to the largest norm, as torch's ``renorm_(2, 0, 0.9)``."""
+    """Scale rows down to the largest norm, as torch's ``renorm_(2, 0, 0.9)`` does."""
     norms = np.sqrt((weight.reshape(len(weight), -1) ** 2).sum(axis=1))
     scale = np.where(norms > _LARGEST_NORM, _LARGEST_NORM / (norms + 1e-7), 1.0)
     return weight * scale.reshape(-1, *[1] * (weight.ndim - 1))
@@ -162,7 +163,7 @@ def _affine(
     mean: Float[Array, " F"],
     variance: Float[Array, " F"],
 ) -> tuple[Float[Array, " F"], Float[Array, " F"]]:
-    """Batch normalisation in evaluation as ``scale x + shift``."""
+    """Scale and shift of batch normalisation in evaluation: ``scale x + shift``."""
     scale = weight / np.sqrt(variance + 1e-5)
     return scale, bias - mean * scale
 
@@ -173,30 +174,29 @@ def _folded(
     scale: Float[Array, " F"],
     shift: Float[Array, " F"],
 ) -> tuple[Float[Array, "G ..."], Float[Array, " G"]]:
-    """A layer that reads ``scale x + shift`` as one that reads x; its inputs are F channels."""
+    """Fold ``scale x + shift`` of the F input channels into the weights of a layer."""
     grouped = weight.reshape(len(weight), len(scale), -1)
     bias = bias + (grouped * shift[:, None]).sum(axis=(1, 2))
     return (grouped * scale[:, None]).reshape(weight.shape), bias
 
 
 class _Checked:
-    """Tensors of a checkpoint, which must be those that are expected."""
+    """Tensors of a checkpoint, checked to be exactly the expected ones."""
 
     def __init__(
-        self, source: Source, names: list[str], tensors: dict[str, Array] | None = None
+        self, source: WeightFile, names: list[str], tensors: dict[str, Array] | None = None
     ) -> None:
         self.source = source
-        self.tensors = arrays(read_tensors(source.path)) if tensors is None else tensors
+        self.tensors = to_arrays(read_tensors(source.path)) if tensors is None else tensors
         counted = {name for name in self.tensors if name.endswith("num_batches_tracked")}
-        for what, some in (
-            ("lacks", set(names) - set(self.tensors)),
-            ("has besides", set(self.tensors) - set(names) - counted),
+        for problem, some in (
+            ("lacks arrays", set(names) - set(self.tensors)),
+            ("has additional arrays", set(self.tensors) - set(names) - counted),
         ):
             if some:
-                raise source.wrong(
-                    f"{what} {', '.join(sorted(some)[:4])}{', ...' if len(some) > 4 else ''}",
-                    "Give a checkpoint of the model that the format names, or import it with a "
-                    "mapping (format torch)",
+                raise source.error(
+                    f"{problem} {', '.join(sorted(some)[:4])}{', ...' if len(some) > 4 else ''}",
+                    "Give a checkpoint of this model, or use a mapping (format torch)",
                 )
 
     def __call__(self, name: str, *shape: int | None) -> Float[Array, "..."]:

@@ -40,9 +40,8 @@ def measure(*, quick: bool = False, repeats: int = 5) -> list[Measurement]:
     windows = np.concatenate([codes, single_base_changes(codes[0])])
 
     def incremental(precision: Precision) -> object:
-        return mutate(
-            model, codes[0], strand="forward", tolerance=0.0, device="cpu", precision=precision
-        )
+        options = {"device": "cpu", "strand": "forward", "tolerance": 0.0}
+        return mutate(model.with_options(precision=precision, **options), codes)
 
     def full(precision: Precision) -> np.ndarray:
         return predict_codes(module, windows, RunOptions("cpu", precision, strand="forward"))

@@ -1,4 +1,4 @@
-"""Variant effects: `danq.score_variants` on 10,000 SNVs against full evaluation.
+"""Variant effects: `danq.write_variant_scores` on 10,000 SNVs against full evaluation.
 
 The SNVs are in a random genome. They are scored on one strand at tolerance 0; all tracks and
 scores are written to HDF5 or Parquet. The full evaluation predicts the reference and alternate
@@ -27,8 +27,8 @@ from danq.device import Precision
 from danq.genome.nucleotide_codes import decode
 from danq.inference.engine.forward import predict_codes
 from danq.inference.engine.incremental import Incremental
-from danq.inference.variants.score import score_variants
-from danq.models import save_model
+from danq.inference.variants.score import write_variant_scores
+from danq.models import load_model, save_model
 from danq.models.run_options import RunOptions
 
 FULL_TARGETS: dict[Precision, float | None] = {"fp32": 1.25, "bf16": None}
@@ -52,15 +52,12 @@ def measure(*, quick: bool = False, repeats: int = 3) -> list[Measurement]:
 
         def score(precision: Precision, kind: str) -> None:
             with model_time() as seconds:
-                summary = score_variants(
-                    folder / "model.safetensors",
+                options = {"device": "cpu", "strand": "forward", "tolerance": 0.0}
+                summary = write_variant_scores(
+                    load_model(folder / "model.safetensors", precision=precision, **options),
                     folder / "snvs.vcf",
                     folder / "genome.fa",
                     folder / f"scores-{precision}.{'h5' if kind == 'HDF5' else 'parquet'}",
-                    strand="forward",
-                    tolerance=0.0,
-                    device="cpu",
-                    precision=precision,
                     overwrite=True,
                 )
             if precision == "bf16":

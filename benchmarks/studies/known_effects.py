@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-import danq
 from benchmarks.harness.arguments import make_parser
 from danq.demo.run_demo import demo
 from danq.genome.fasta import Genome
+from danq.inference.variants.score import score_variants
+from danq.inference.variants.variant_input import Variants
 from danq.models import Model, load_model
 from danq.simulation.ground_truth import Truth, read_truth
 from danq.simulation.simulated_variants import allele_windows
@@ -59,13 +60,12 @@ def effects(model: Model, truth: Truth, fasta: Path) -> tuple[np.ndarray, np.nda
     with Genome(fasta) as genome:
         windows = allele_windows(genome.pack(), rows, truth.model.window)
     reference, alternate = (truth.model.probability(codes) for codes in windows)
-    table = danq.score_variants(
-        model,
-        [(*row, one.id) for row, one in zip(rows, truth.variants, strict=True)],
+    ids = [(*row, one.id) for row, one in zip(rows, truth.variants, strict=True)]
+    result = score_variants(
+        model.with_options(precision="fp32"),
+        Variants(ids, center=model.window // 2),
         fasta,
         scores=("diff",),
-        center=model.spec.window // 2,
-        precision="fp32",
     )
     tracks = list(truth.tracks)
 
@@ -75,7 +75,7 @@ def effects(model: Model, truth: Truth, fasta: Path) -> tuple[np.ndarray, np.nda
             [row[tracks.index(one.track)] if one.track else row.mean() for row, one in pairs]
         )
 
-    return own_track(alternate - reference), own_track(table.select(tracks).to_numpy())
+    return own_track(alternate - reference), own_track(result.to_polars().select(tracks).to_numpy())
 
 
 def compare(truth: Truth, known: np.ndarray, predicted: np.ndarray) -> dict[str, float]:

@@ -33,14 +33,7 @@ def train_and_evaluate(
     train(data, out=folder, config=config, seed=seed, resume=True, evaluate=False)
     seconds = time.perf_counter() - start
     model = load_model(folder)
-    report = evaluate(
-        model,
-        Dataset.open(data),
-        split="test",
-        out=folder / "evaluation",
-        baseline=baseline,
-        overwrite=True,
-    )
+    report = evaluate(model, Dataset.open(data), split="test", baseline=baseline)
     aupr = dict(zip(report.table["track"], report.table["aupr"], strict=True))
     metrics = {
         "aupr": report.macro_aupr,

@@ -220,3 +220,14 @@ def test_known_effects_are_compared(tmp_path):
     assert sizes["neutral-outside"] < 0.01
     # The second run evaluates the model of the first.
     assert run("-m", "benchmarks.studies.known_effects", str(out)) == printed.split("\n", 1)[1]
+
+
+def test_two_checkouts_are_timed_against_each_other(tmp_path):
+    out = tmp_path / "compare.json"
+    words = ["--quick", "--pairs", "1", "--only", "mutagenesis", "--threads", "1"]
+    printed = run("-m", "benchmarks.compare", str(ROOT), str(ROOT), *words, "--out", str(out))
+    (row,) = json.loads(out.read_text())["measurements"]
+    assert row["benchmark"] == "mutagenesis"
+    assert row["value"] == row["baseline_seconds"] / row["seconds"] > 0
+    assert row["details"]["old_seconds"] == [row["baseline_seconds"]]
+    assert "mutagenesis" in printed

@@ -16,6 +16,7 @@ from danq.genome.fasta import Genome
 from danq.genome.packed_genome import PackedGenome
 from danq.inference.engine.incremental import Incremental
 from danq.inference.ensemble import Ensemble, Models
+from danq.inference.sources.in_memory import read_sequences
 from danq.inference.variants.allele_scores import MEANING
 from danq.inference.variants.background import Background, read_background
 from danq.inference.variants.run import BLOCK_RECORDS, BLOCK_VALUES, VariantRun
@@ -36,8 +37,8 @@ FEW_BACKGROUND = 10_000
 BATCH_WINDOWS = 8192
 """Reference and alternate windows per batch."""
 
-AnyGenome = Location | PackedGenome | Genome
-"""FASTA file of the reference genome, or the genome itself."""
+AnyGenome = Location | PackedGenome | Genome | Mapping[str, str]
+"""FASTA file of the reference genome, the genome itself, or sequences by contig name."""
 
 
 def prepare(
@@ -165,12 +166,14 @@ def packed(genome: AnyGenome) -> PackedGenome:
     Raises
     ------
     InputError
-        As `danq.genome.fasta.Genome`.
+        As `danq.genome.fasta.Genome`; when a sequence has letters outside the IUPAC codes.
     """
     if isinstance(genome, PackedGenome):
         return genome
     if isinstance(genome, Genome):
         return genome.pack()
+    if isinstance(genome, Mapping):
+        return PackedGenome.from_contigs(read_sequences(genome).records())
     with Genome(genome) as opened:
         return opened.pack()
 
@@ -178,7 +181,7 @@ def packed(genome: AnyGenome) -> PackedGenome:
 def genome_file(genome: AnyGenome) -> str | None:
     """The file of a genome; None for a genome in memory."""
     name = genome.path if isinstance(genome, Genome) else genome
-    return None if isinstance(name, PackedGenome) else str(name)
+    return None if isinstance(name, PackedGenome | Mapping) else str(name)
 
 
 def genome_text(genome: AnyGenome, content: PackedGenome) -> str:

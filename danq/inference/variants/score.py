@@ -68,7 +68,7 @@ def score_variants(
         VCF, BCF or table (a path, or ``-`` for standard input), a data frame, rows (chrom, pos,
         ref, alt[, id]), or `danq.Variants` for other settings than the defaults.
     genome
-        FASTA of the reference genome, or the genome itself.
+        FASTA of the reference genome, the genome itself, or a dict of contig name to sequence.
     scores
         Any of ``ref`` and ``alt`` (probabilities), ``diff`` (alt - ref), ``logit`` (change in log2
         odds, bits; probabilities are clipped as in DeepSEA) and ``product``

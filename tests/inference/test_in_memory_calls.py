@@ -1,0 +1,125 @@
+"""`predict`, `mutate` and `score_variants` on inputs in memory, and what they return."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+import danq
+from danq.errors import InputError
+
+TEXTS = {"a": "ACGTTGCANN" * 4, "b": "TTTTACGTAC" * 4}
+
+
+def codes() -> np.ndarray:
+    return np.array([["ACGTN".index(x) for x in text] for text in TEXTS.values()], np.uint8)
+
+
+def one_hot() -> np.ndarray:
+    return np.concatenate([np.eye(4), np.zeros((1, 4))])[codes()].transpose(0, 2, 1)
+
+
+def pandas_frame():
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    return pandas.DataFrame({"name": list(TEXTS), "sequence": list(TEXTS.values())})
+
+
+FORMS: dict[str, Callable] = {
+    "list": lambda: list(TEXTS.values()),
+    "tuple": lambda: tuple(TEXTS.values()),
+    "dict": lambda: TEXTS,
+    "polars": lambda: pl.DataFrame({"name": list(TEXTS), "sequence": list(TEXTS.values())}),
+    "pandas": pandas_frame,
+    "codes": codes,
+    "int64 codes": lambda: codes().astype(np.int64),
+    "torch codes": lambda: torch.from_numpy(codes()),
+    "one-hot": one_hot,
+    "bool one-hot": lambda: one_hot().astype(bool),
+    "torch one-hot": lambda: torch.from_numpy(one_hot()).float(),
+}
+NAMED = {"dict", "polars", "pandas"}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("verb", [danq.predict, danq.mutate])
+def test_every_form_gives_the_same_values(small_model, form, verb):
+    model = small_model()
+    each = [verb(model, text) for text in TEXTS.values()]
+    done = verb(model, FORMS[form]())
+    expected = np.concatenate([one.values for one in each])
+    np.testing.assert_allclose(done.values, expected, rtol=0, atol=2e-6)
+    names = list(TEXTS) if form in NAMED else ["1", "2"]
+    assert list(dict.fromkeys(done.names)) == names
+    assert done.tracks == ("Reb1", "Abf1", "Rap1")
+
+
+def test_a_string_is_one_sequence(small_model):
+    done = danq.predict(small_model(), TEXTS["a"])
+    assert len(done) == 1
+    assert done.names == ["sequence"]
+    assert done.rows.columns == ["name", "start", "end"]
+
+
+def test_lengths_follow_the_rules_of_fasta(small_model, tmp_path):
+    texts = {"short": "ACGTACG", "long": "ACGTTGCATT" * 9}
+    fasta = tmp_path / "a.fa"
+    fasta.write_text("".join(f">{name}\n{text}\n" for name, text in texts.items()))
+    model = small_model()
+    memory, file = danq.predict(model, texts), danq.predict(model, fasta)
+    assert memory.to_polars().equals(file.to_polars())
+    assert memory.names == ["short", *["long"] * 9]
+
+
+def test_a_genome_and_variants_in_memory(small_model, tmp_path):
+    text = "".join(np.random.default_rng(3).choice(list("ACGT"), 200))
+    fasta = tmp_path / "g.fa"
+    fasta.write_text(f">chr1\n{text}\n")
+    other = "ACGT"["ACGT".index(text[99]) - 1]
+    rows = [("chr1", 100, text[99], other), ("chr1", 100, text[99], "N")]
+    model = small_model()
+    memory = danq.score_variants(model, rows, {"chr1": text})
+    assert memory.to_polars().equals(danq.score_variants(model, rows, fasta).to_polars())
+    assert memory.names == [f"chr1:100:{text[99]}>{other}"]
+    assert memory.rejected["reason"].to_list() == ["not-acgt"]
+    frame = pl.DataFrame(rows, schema=["chrom", "pos", "ref", "alt"], orient="row")
+    again = danq.score_variants(model, frame, danq.Genome(fasta))
+    assert again.to_polars().equals(memory.to_polars())
+
+
+def test_a_name_of_a_file_is_not_a_sequence(small_model):
+    for verb in (danq.predict, danq.mutate):
+        with pytest.raises(InputError, match=r"pathlib\.Path\('promoters\.fa'\)"):
+            verb(small_model(), "promoters.fa")
+
+
+def test_data_frames_hold_rows_and_values(small_model):
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    done = danq.predict(small_model(), TEXTS)
+    table, frame = done.to_polars(), done.to_pandas()
+    assert list(frame.columns) == table.columns == ["name", "start", "end", "Reb1", "Abf1", "Rap1"]
+    for name in table.columns:
+        assert frame[name].to_list() == table[name].to_list()
+    np.testing.assert_array_equal(done.track("Abf1"), done.values[:, 1])
+    with pytest.raises(InputError, match="no column 'Gal4'.*Reb1, Abf1, Rap1"):
+        done.track("Gal4")
+
+
+def test_without_pandas_there_is_a_remedy(small_model, monkeypatch):
+    done = danq.predict(small_model(), TEXTS)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(InputError, match=r"pandas is not installed.*to_polars"):
+        done.to_pandas()
+
+
+def test_an_ensemble_has_means_then_standard_deviations(small_model):
+    models = [small_model(seed=seed) for seed in (0, 1, 2)]
+    each = np.stack([danq.predict(model, TEXTS).values for model in models])
+    done = danq.predict(models, TEXTS)
+    assert done.columns == ("Reb1", "Abf1", "Rap1", "Reb1_sd", "Abf1_sd", "Rap1_sd")
+    np.testing.assert_allclose(done.values[:, :3], each.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(done.values[:, 3:], each.std(0, ddof=1), rtol=1e-4, atol=1e-7)

@@ -1,4 +1,4 @@
-"""Where a model runs, in which arithmetic, on how many threads: the one resolver."""
+"""Resolve the device, precision and threads of a model."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 Precision = Literal["fp32", "bf16"]
 Item = TypeVar("Item")
-Done = TypeVar("Done")
+Result = TypeVar("Result")
 
-MOST_THREADS = 1024
-"""So many threads at most: OpenMP ends the whole process when it cannot start them all."""
+MAX_THREADS = 1024
+"""Maximum number of threads; OpenMP ends the process when it cannot start all threads."""
 
 _DEVICE = re.compile(r"cpu|mps|cuda(?::(\d+))?")
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
@@ -29,23 +29,23 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 def resolve_device(name: str | torch.device = "auto") -> torch.device:
-    """Turn a word into a device that is there.
+    """Find the device of a name, and check that this machine has it.
 
     Parameters
     ----------
     name
         ``auto`` (the first CUDA device, else the CPU), ``cpu``, ``cuda``, ``cuda:N`` or
-        ``mps``; or a device, which is checked in the same way.
+        ``mps``; or a device.
 
     Returns
     -------
     torch.device
-        ``cuda`` comes back with its number.
+        ``cuda`` becomes ``cuda:0``.
 
     Raises
     ------
     InputError
-        When the word is none of these, or this machine has no such device.
+        When the name is none of these, or this machine has no such device.
     """
     import torch
 
@@ -62,21 +62,21 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
         number = int(match[1] or 0)
         if number >= count:
             found = f"torch sees {count} CUDA device{'' if count == 1 else 's'}"
-            least = f"cuda:0 to cuda:{count - 1}, or " if count else ""
+            choices = f"cuda:0 to cuda:{count - 1}, or " if count else ""
             raise InputError(
-                f"device '{name}' is not there: {found}", remedy=f"Choose {least}auto or cpu"
+                f"device '{name}' is not available: {found}", remedy=f"Choose {choices}auto or cpu"
             )
         return torch.device("cuda", number)
     if word == "mps" and not torch.backends.mps.is_available():
         raise InputError(
-            "device 'mps' is not there: this is no Mac with Metal, or torch lacks it",
+            "device 'mps' is not available: it requires a Mac with Metal and a torch build for it",
             remedy="Choose auto or cpu",
         )
     return torch.device(word)
 
 
 def resolve_precision(name: str, device: torch.device) -> Precision:
-    """Turn a word into the arithmetic that suits a device.
+    """Find the precision of a name on a device.
 
     Parameters
     ----------
@@ -85,12 +85,12 @@ def resolve_precision(name: str, device: torch.device) -> Precision:
         bf16 on CUDA devices of capability 8.0 and up and on CPUs with AVX512-BF16 or AMX,
         fp32 elsewhere.
     device
-        Where the model is to run.
+        Where the model runs.
 
     Raises
     ------
     InputError
-        When the word is none of these.
+        When the name is none of these.
     """
     if name == "fp32":
         return "fp32"
@@ -102,13 +102,7 @@ def resolve_precision(name: str, device: torch.device) -> Precision:
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
-    """Context in which a model computes in a precision; in fp32 it changes nothing.
-
-    Parameters
-    ----------
-    device, precision
-        As the two resolvers give them.
-    """
+    """Context in which a model on a device computes in a precision; fp32 changes nothing."""
     import torch
 
     if precision == "fp32":
@@ -117,7 +111,7 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
 
 
 def resolve_threads(count: int | None = None) -> int:
-    """Threads to compute with on the CPU.
+    """Number of CPU threads.
 
     Parameters
     ----------
@@ -127,62 +121,67 @@ def resolve_threads(count: int | None = None) -> int:
     Raises
     ------
     InputError
-        When the number is below 1 or above `MOST_THREADS`.
+        When the number is below 1 or above `MAX_THREADS`.
     """
     if count is None:
         return _own_cores()
     if count < 1:
-        raise InputError(f"{count} threads were asked for, below 1")
-    if count > MOST_THREADS:
+        raise InputError(f"threads is {count}, the minimum is 1", remedy="Use 1 or more")
+    if count > MAX_THREADS:
         raise InputError(
-            f"{count} threads were asked for, above {MOST_THREADS}",
-            remedy=f"Ask for as many as there are cores, {_own_cores()} here",
+            f"threads is {count}, the maximum is {MAX_THREADS}",
+            remedy=f"Use the number of cores, {_own_cores()} here",
         )
     return count
 
 
 def set_threads(count: int | None = None) -> int:
-    """Make torch's operators and danq's own kernels use that many threads, and say how many.
+    """Set the number of threads of torch's operators and danq's kernels, for the whole process.
 
     Parameters
     ----------
     count
-        As :func:`resolve_threads` takes it.
+        A number, or None for all cores that this process may run on.
+
+    Returns
+    -------
+    int
+        The number that is set.
 
     Raises
     ------
     InputError
-        As :func:`resolve_threads`.
+        When the number is below 1 or above `MAX_THREADS`.
     """
     import numba
     import torch
 
     threads = resolve_threads(count)
-    # Both share one OpenMP pool, and each parallel kernel sets its size for those that follow.
-    # torch comes last: numba's first call starts its own threads, and sets the pool to all cores.
+    # Both use one OpenMP pool, and a parallel kernel sets its size for all later calls. torch comes
+    # last because numba's first call starts its threads and sets the pool to all cores.
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))  # pyright: ignore[reportAttributeAccessIssue]
     torch.set_num_threads(threads)
     return threads
 
 
-def side_by_side(work: Callable[[Item], Done], items: Sequence[Item]) -> list[Done]:
-    """Do the same work on every item, several at a time, each on its share of the CPU's threads.
+def map_in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Call a function on every item, several at a time, each with its share of the CPU threads.
 
-    Products of a few hundred rows take less time one beside the other, each on a thread of its
-    own, than one after the other on all threads: nobody waits for another at the end of each. They
-    are done one after the other where numba has but its own "workqueue" to start threads with.
+    Products of a few hundred rows take less time when several run at once, each on one thread,
+    than one after the other on all threads, which wait for each other after every product. Where
+    numba has only its own threading layer "workqueue", the calls run one after the other.
 
     Parameters
     ----------
-    work
-        Is called in threads that start in torch's default modes (gradients on, no autocast).
+    function
+        Called in threads that start in torch's default modes (gradients on, no autocast).
     items
-        What it is called with.
+        Its arguments.
 
     Returns
     -------
     list
-        What it gave, item by item.
+        The results, in the order of the items.
     """
     import numba
     import torch
@@ -190,16 +189,16 @@ def side_by_side(work: Callable[[Item], Done], items: Sequence[Item]) -> list[Do
     threads = torch.get_num_threads()
     workers = min(threads, len(items))
     if workers < 2:
-        return [work(item) for item in items]
+        return [function(item) for item in items]
     kernel_threads = numba.get_num_threads()
-    # It ends the whole process when two threads call a parallel kernel at once.
+    # "workqueue" ends the process when two threads call a parallel kernel at the same time.
     if numba.threading_layer() == "workqueue":
-        return [work(item) for item in items]
+        return [function(item) for item in items]
     try:
         with ThreadPoolExecutor(
             workers, initializer=set_threads, initargs=(threads // workers,)
         ) as pool:
-            return list(pool.map(work, items))
+            return list(pool.map(function, items))
     finally:
         set_threads(threads)
         numba.set_num_threads(kernel_threads)
@@ -208,7 +207,7 @@ def side_by_side(work: Callable[[Item], Done], items: Sequence[Item]) -> list[Do
 def _own_cores() -> int:
     try:
         return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
+    except AttributeError:  # not available on this system
         return os.cpu_count() or 1
 
 

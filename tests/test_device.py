@@ -13,11 +13,11 @@ import torch
 from danq import device as resolver
 from danq.device import (
     autocast,
+    map_in_threads,
     resolve_device,
     resolve_precision,
     resolve_threads,
     set_threads,
-    side_by_side,
 )
 from danq.errors import InputError
 
@@ -25,8 +25,8 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def cards(monkeypatch):
-    """Pretend that so many CUDA devices of one capability are there."""
+def gpus(monkeypatch):
+    """Emulate a number of CUDA devices of one capability."""
 
     def pretend(count: int, capability: tuple[int, int] = (9, 0)) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
@@ -38,7 +38,7 @@ def cards(monkeypatch):
 
 @pytest.fixture
 def flags(monkeypatch, tmp_path):
-    """Pretend that the processor has these flags."""
+    """Emulate a processor with these flags."""
 
     def pretend(words: str | None) -> None:
         file = tmp_path / "cpuinfo"
@@ -51,15 +51,15 @@ def flags(monkeypatch, tmp_path):
     resolver._cpu_flags.cache_clear()
 
 
-def test_auto_takes_the_first_card_or_the_cpu(cards):
-    cards(0)
+def test_auto_selects_the_first_gpu_or_the_cpu(gpus):
+    gpus(0)
     assert resolve_device() == CPU
-    cards(2)
+    gpus(2)
     assert resolve_device("auto") == torch.device("cuda", 0)
 
 
-def test_named_devices(cards):
-    cards(2)
+def test_named_devices(gpus):
+    gpus(2)
     assert resolve_device("cpu") == CPU
     assert resolve_device("cuda") == torch.device("cuda", 0)
     assert resolve_device("CUDA:1") == torch.device("cuda", 1)
@@ -67,26 +67,26 @@ def test_named_devices(cards):
 
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:0"])
-def test_a_card_that_is_not_there(cards, name):
-    cards(0)
-    with pytest.raises(InputError, match=f"'{name}' is not there: torch sees 0 CUDA devices"):
+def test_a_gpu_that_is_not_available(gpus, name):
+    gpus(0)
+    with pytest.raises(InputError, match=f"'{name}' is not available: torch sees 0 CUDA devices"):
         resolve_device(name)
 
 
-def test_a_card_beyond_the_last(cards):
-    cards(2)
+def test_a_gpu_beyond_the_last(gpus):
+    gpus(2)
     with pytest.raises(InputError, match=r"'cuda:2'.*2 CUDA devices.*cuda:0 to cuda:1"):
         resolve_device("cuda:2")
 
 
 def test_no_metal(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(InputError, match="'mps' is not there"):
+    with pytest.raises(InputError, match="'mps' is not available"):
         resolve_device("mps")
 
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "", "meta"])
-def test_words_that_name_no_device(name):
+def test_names_of_no_device(name):
     with pytest.raises(InputError, match=f"no device is named '{name}'"):
         resolve_device(name)
 
@@ -94,8 +94,8 @@ def test_words_that_name_no_device(name):
 @pytest.mark.parametrize(
     ("capability", "expected"), [((7, 5), "fp32"), ((8, 0), "bf16"), ((9, 0), "bf16")]
 )
-def test_auto_precision_on_cards(cards, capability, expected):
-    cards(1, capability)
+def test_auto_precision_on_gpus(gpus, capability, expected):
+    gpus(1, capability)
     assert resolve_precision("auto", torch.device("cuda", 0)) == expected
 
 
@@ -121,7 +121,7 @@ def test_precision_by_name(flags):
         resolve_precision("fp16", CPU)
 
 
-def test_autocast_computes_in_what_it_says():
+def test_autocast_computes_in_the_given_precision():
     a = torch.ones(2, 2)
     with autocast(CPU, "bf16"):
         assert (a @ a).dtype == torch.bfloat16
@@ -129,7 +129,7 @@ def test_autocast_computes_in_what_it_says():
         assert (a @ a).dtype == torch.float32
 
 
-def test_threads_hold_where_torch_computed_before():
+def test_threads_are_set_after_torch_has_computed():
     code = (
         "import torch; from danq.device import set_threads; a = torch.ones(300, 300); a @ a;"
         "set_threads(1); print(torch.get_num_threads())"
@@ -146,9 +146,9 @@ def test_threads():
     finally:
         torch.set_num_threads(before)
     assert resolve_threads() >= 1
-    with pytest.raises(InputError, match="0 threads were asked for, below 1"):
+    with pytest.raises(InputError, match="threads is 0, the minimum is 1"):
         resolve_threads(0)
-    with pytest.raises(InputError, match="100000 threads were asked for, above 1024"):
+    with pytest.raises(InputError, match="threads is 100000, the maximum is 1024"):
         set_threads(100_000)
 
 
@@ -164,21 +164,21 @@ def threads() -> tuple[int, int]:
     return torch.get_num_threads(), numba.get_num_threads()
 
 
-def test_work_is_done_side_by_side_and_comes_back_in_order(two_threads):
+def test_calls_run_in_threads_and_results_keep_their_order(two_threads):
     both, before = threading.Barrier(2), threads()
 
     def work(item: int) -> tuple[int, tuple[int, int]]:
         if item < 2:
-            both.wait(timeout=60)  # until another thread has come as far
+            both.wait(timeout=60)  # until another thread is here too
         return item**2, threads()
 
-    assert side_by_side(work, range(9)) == [(item**2, (1, 1)) for item in range(9)]
+    assert map_in_threads(work, range(9)) == [(item**2, (1, 1)) for item in range(9)]
     assert threads() == before
-    assert side_by_side(work, [7]) == [(49, before)]
-    assert side_by_side(work, []) == []
+    assert map_in_threads(work, [7]) == [(49, before)]
+    assert map_in_threads(work, []) == []
 
 
-def test_an_error_of_one_item_is_raised_and_threads_are_as_before(two_threads):
+def test_an_error_of_one_item_is_raised_and_the_threads_are_restored(two_threads):
     done, before = [], threads()
 
     def work(item: int) -> None:
@@ -187,35 +187,35 @@ def test_an_error_of_one_item_is_raised_and_threads_are_as_before(two_threads):
         done.append(item)
 
     with pytest.raises(ZeroDivisionError, match="item 1"):
-        side_by_side(work, range(1000))
+        map_in_threads(work, range(1000))
     assert threads() == before
     assert len(done) < 999
 
 
-def test_side_by_side_within_a_thread_and_within_itself(two_threads):
+def test_nested_calls(two_threads):
     def inner(item: int) -> list[int]:
-        return side_by_side(lambda other: 10 * item + other, range(3))
+        return map_in_threads(lambda other: 10 * item + other, range(3))
 
     before = threads()
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(side_by_side, inner, range(2)).result() == [[0, 1, 2], [10, 11, 12]]
+        assert pool.submit(map_in_threads, inner, range(2)).result() == [[0, 1, 2], [10, 11, 12]]
     assert threads() == before
 
 
 @pytest.mark.parametrize("layer", ["workqueue", "default"])
-def test_parallel_kernels_side_by_side_do_not_end_the_process(layer):
+def test_parallel_kernels_in_threads_do_not_end_the_process(layer):
     code = """
 import numpy as np
-from danq.device import set_threads, side_by_side
-from danq.inference.engine.incremental import changed_span
+from danq.device import set_threads, map_in_threads
+from danq.inference.engine.pass_planning import changed_bases
 set_threads(2)
 rows = np.zeros((400, 1000), np.uint8)
 owner = np.arange(400)
 def work(item):
     span = np.empty((2, 400), np.int64)
-    changed_span(rows, rows, owner, span)
+    changed_bases(rows, rows, owner, span)
     return int(span.sum())
-print(set(side_by_side(work, range(50))))
+print(set(map_in_threads(work, range(50))))
 """
     env = os.environ | {"NUMBA_THREADING_LAYER": layer, "NUMBA_NUM_THREADS": "2"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)

@@ -1,6 +1,8 @@
-"""One LSTM step of rows that follow a reference, fused."""
+"""Fused kernels of the scan over references and alternates."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -13,27 +15,45 @@ TILE = 8
 HALF = np.float32(0.5)
 
 
-@parallel_arithmetic_kernel
-def lstm_step(
-    recurrent, products, source, bias, owner, cell, hidden, operand, change, first, width, gap
-):
-    """Move every row one step on, and say how far each is from its reference.
+class StateArrays(NamedTuple):
+    """States of R references, followed by those of the active alternates; bfloat16 as uint16.
 
-    Of the N rows, the first R are references and row ``R + i`` follows reference ``owner[i]``.
-    ``recurrent`` (N, 4H) and ``products`` (S, 4H) hold the products of state and input, row
-    ``source[n]`` of the second belonging to row n; gates in the order i, f, g, o; ``bias`` (4H,).
-    ``cell`` and ``hidden`` (N, H) float32 change in place, ``operand`` (N, H) gets the hidden
-    state in the precision of the products. Columns ``first`` to ``first + H`` of ``change`` (N, .)
-    get a reference's hidden state, or a row's difference from it; ``gap`` (N - R,) the largest
-    difference of hidden or cell state, unless its size is 0. ``width`` is 4H.
+    Attributes
+    ----------
+    cell, hidden
+        ``(M, H)`` float32.
+    operand
+        ``(M, H)`` the hidden states in the precision of the products.
+    change
+        ``(M, S H)`` for each of the S steps of a segment, the hidden states of references and the
+        differences of alternates from their references.
     """
-    rows = source.size
-    units = width // 4
-    references = rows - owner.size
+
+    cell: np.ndarray
+    hidden: np.ndarray
+    operand: np.ndarray
+    change: np.ndarray
+
+
+@parallel_arithmetic_kernel
+def lstm_step(recurrent, products, product_of, bias, reference_of, states, column, gap):
+    """Advance references and alternates by one step.
+
+    Row R + i of the N rows of ``recurrent`` is an alternate of reference ``reference_of[i]``.
+    ``recurrent`` (N, 4H) holds the products of the states. Row ``product_of[n]`` of ``products``
+    holds the products of the input of row n. Gates are in the order i, f, g, o; ``bias`` (4H,).
+    ``states``, a `StateArrays`, changes in place: columns ``column`` to ``column + H`` of its
+    ``change`` are filled. ``gap`` (N - R,), unless it is empty, gets the largest difference of an
+    alternate's hidden and cell states from those of its reference.
+    """
+    cell, hidden, operand, change = states
+    rows = product_of.size
+    units = cell.shape[1]
+    references = rows - reference_of.size
     tiles = (rows + TILE - 1) // TILE
     for tile in numba.prange(tiles):
         for n in range(tile * TILE, min(rows, (tile + 1) * TILE)):
-            s = source[n]
+            s = product_of[n]
             for u in range(units):
                 x = load(recurrent[n, u]) + load(products[s, u]) + bias[u]
                 i, i_ = tanh_fraction(HALF * x)
@@ -53,28 +73,29 @@ def lstm_step(
                 hidden[n, u] = h
                 operand[n, u] = stored(h, operand)
                 if n < references:
-                    change[n, first + u] = stored(h, change)
-    tiles = (owner.size + TILE - 1) // TILE
+                    change[n, column + u] = stored(h, change)
+    tiles = (reference_of.size + TILE - 1) // TILE
     for tile in numba.prange(tiles):
-        for i in range(tile * TILE, min(owner.size, (tile + 1) * TILE)):
+        for i in range(tile * TILE, min(reference_of.size, (tile + 1) * TILE)):
             n = references + i
-            r = owner[i]
+            r = reference_of[i]
             for u in range(units):
-                change[n, first + u] = stored(hidden[n, u] - hidden[r, u], change)
+                change[n, column + u] = stored(hidden[n, u] - hidden[r, u], change)
             if gap.size == 0:
                 continue
-            far = cell[n, 0] * 0
+            largest = cell[n, 0] * 0
             for u in range(units):
-                far = max(far, max(abs(hidden[n, u] - hidden[r, u]), abs(cell[n, u] - cell[r, u])))
-            gap[i] = far
+                distance = max(abs(hidden[n, u] - hidden[r, u]), abs(cell[n, u] - cell[r, u]))
+                largest = max(largest, distance)
+            gap[i] = largest
 
 
 @parallel_kernel
-def add_rows(sums, place, part):
-    """Add row n of ``part`` (N, D) to row ``place[n]`` of ``sums`` (M, D), each named once."""
-    rows, width = part.shape
+def add_rows(sums, row_of, values):
+    """Add row n of ``values`` (N, D) to row ``row_of[n]`` of ``sums`` (M, D); no row twice."""
+    rows, width = values.shape
     for tile in numba.prange((rows + TILE - 1) // TILE):
         for n in range(tile * TILE, min(rows, (tile + 1) * TILE)):
-            to = place[n]
+            to = row_of[n]
             for d in range(width):
-                sums[to, d] += load(part[n, d])
+                sums[to, d] += load(values[n, d])

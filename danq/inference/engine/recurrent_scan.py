@@ -1,4 +1,4 @@
-"""A recurrent layer over references and over rows that leave them at some step."""
+"""A recurrent layer over references and the alternates that diverge from them at some step."""
 
 from __future__ import annotations
 
@@ -12,233 +12,252 @@ from torch import Tensor, nn
 
 from danq.core._bfloat16 import as_array
 from danq.inference.engine import _scan_kernels as kernels
-from danq.inference.engine.packed_matrix import Packed
+from danq.inference.engine.packed_matrix import PackedMatrix
+
+SEGMENT_STEPS = 5
+"""Steps whose outputs are passed on together; alternates leave the scan between two segments."""
 
 
-class Steps(NamedTuple):
-    """Inputs of references and of their branches.
+class StepInputs(NamedTuple):
+    """Inputs of the recurrent layer for references and alternates.
 
-    A branch equals its reference but in steps ``first`` to ``last``. It may have none of its own
-    (``last < first``).
+    The inputs of an alternate equal those of its reference except in steps ``first`` to ``last``;
+    in none where ``last < first``.
 
     Attributes
     ----------
-    inputs
-        ``(T R + S, F)``: those of the references, step after step, and then the branches' own,
-        branch after branch, each step after step. Float32 or bfloat16, in which products are taken.
+    values
+        ``(T R + S, F)``, float32 or bfloat16, the precision of the products: the inputs of all
+        references, ordered by step, then the changed inputs of all alternates, ordered by
+        alternate and step.
     references
-        R.
+        R, number of references.
     length
-        T.
+        T, number of steps.
     offset
-        ``(A,)`` number of a branch's first own input.
-    owner
-        ``(A,)`` reference of a branch.
+        ``(A,)`` index of an alternate's first changed input among the changed inputs.
+    reference_of
+        ``(A,)`` index of an alternate's reference.
     first, last
-        ``(A,)`` first and last step of a branch's own, both included.
+        ``(A,)`` first and last changed step of an alternate, both included.
     """
 
-    inputs: Float[Tensor, "N F"]
+    values: Float[Tensor, "N F"]
     references: int
     length: int
     offset: Int[np.ndarray, "A"]
-    owner: Int[np.ndarray, "A"]
+    reference_of: Int[np.ndarray, "A"]
     first: Int[np.ndarray, "A"]
     last: Int[np.ndarray, "A"]
 
-    def at(self, time: int) -> Float[Tensor, "R F"]:
-        """The references' inputs at a step."""
-        return self.inputs[time * self.references : (time + 1) * self.references]
+    def of_references(self, step: int) -> Float[Tensor, "R F"]:
+        """Inputs of the references at a step."""
+        return self.values[step * self.references : (step + 1) * self.references]
 
     @property
-    def own(self) -> Float[Tensor, "S F"]:
-        """The branches' own inputs."""
-        return self.inputs[self.length * self.references :]
+    def changed(self) -> Float[Tensor, "S F"]:
+        """Changed inputs of the alternates."""
+        return self.values[self.length * self.references :]
 
 
-class Piece(NamedTuple):
-    """Outputs of some steps in a row, of the references and of the branches that are under way.
+class Segment(NamedTuple):
+    """Outputs of consecutive steps, for the references and the active alternates.
 
     Attributes
     ----------
-    times
-        Steps, in the order in which they were read.
+    steps
+        Indices of the steps, in the order of reading.
     outputs
-        ``(R + N, len(times) * H)`` hidden states of the references, then differences of branches
-        from their references.
-    which
-        ``(N,)`` numbers of these branches.
+        ``(R + N, len(steps) * H)`` hidden states of the references, then differences of the
+        alternates from their references.
+    alternates
+        ``(N,)`` indices of these alternates.
     """
 
-    times: range
+    steps: range
     outputs: Float[Tensor, "M G"]
-    which: Int[np.ndarray, "N"]
+    alternates: Int[np.ndarray, "N"]
 
 
-def scan(layer: Direction, steps: Steps, *, tolerance: float) -> Iterator[Piece]:
-    """Read in one direction, each branch from its first own step on.
+def segments(length: int, *, reverse: bool) -> list[range]:
+    """Divide the steps of a direction into segments, in the order of reading."""
+    steps = range(length - 1, -1, -1) if reverse else range(length)
+    return [steps[start : start + SEGMENT_STEPS] for start in range(0, length, SEGMENT_STEPS)]
 
-    Up to there a branch has its reference's states, which the references' rows of the same batch
-    hold at that moment. Once the hidden and cell states of a branch are within ``tolerance`` of
-    its reference's, past its own steps, it is let go: its further differences count as 0.
+
+def scan(
+    direction: RecurrentDirection, inputs: StepInputs, *, tolerance: float
+) -> Iterator[Segment]:
+    """Run one direction, each alternate from its first changed step on.
+
+    Before that step, an alternate has the states of its reference, which are in the same batch.
+    After its last changed step, an alternate leaves the scan once its hidden and cell states are
+    within ``tolerance`` of its reference's; its later differences count as 0.
 
     Parameters
     ----------
-    layer
-        The direction, in the precision of the inputs.
-    steps
-        References and branches. States are float32.
+    direction
+        Weights, in the precision of the inputs.
+    inputs
+        References and alternates. States are float32.
     tolerance
-        0 lets go of branches only where nothing is left of the difference.
+        With 0, alternates leave only where no difference remains.
 
     Yields
     ------
-    Piece
-        Of at most `PIECE` steps. Its tensors are overwritten by the next one.
+    Segment
+        Of at most `SEGMENT_STEPS` steps. The next one overwrites its tensors.
     """
-    count, length, reverse = steps.references, steps.length, layer.reverse
-    inputs = _Inputs(steps, layer.weight_ih)
-    joins = length - 1 - steps.last if reverse else steps.first
-    queue = np.argsort(joins, kind="stable")
-    queue = queue[(steps.first <= steps.last)[queue]]
-    joins = joins[queue]
-    rows = _Rows(layer, count, len(queue), steps.inputs.device)
-    for number, piece in enumerate(pieces(length, reverse=reverse)):
-        start, low = number * PIECE, min(piece)
-        products = inputs.products(piece)
-        for slot, time in enumerate(piece):
-            arrived = queue[rows.joined : int(np.searchsorted(joins, start + slot, "right"))]
-            rows.join(arrived, steps.owner[arrived], slot * layer.units)
-            source = inputs.source(rows, time, (time - low) * count)
-            fresh, last = start + slot == 0, slot == len(piece) - 1
-            layer.step(rows, products, source, slot, fresh=fresh, last=last)
-        done = count + len(rows.which)
-        width = len(piece) * layer.units
-        yield Piece(piece, rows.change[:done, :width], rows.which)
-        own = steps.first if reverse else steps.last
-        ended = own[rows.which] >= piece[-1] if reverse else own[rows.which] <= piece[-1]
-        rows.keep(~(ended & (layer.gap(rows) <= tolerance)))
+    count, length, reverse = inputs.references, inputs.length, direction.reverse
+    products = _InputProducts(inputs, direction.weight_ih)
+    starts = length - 1 - inputs.last if reverse else inputs.first
+    waiting = np.argsort(starts, kind="stable")
+    waiting = waiting[(inputs.first <= inputs.last)[waiting]]
+    starts = starts[waiting]
+    states = _States(direction, count, len(waiting), inputs.values.device)
+    done = 0
+    for segment in segments(length, reverse=reverse):
+        computed = products.compute(segment)
+        for slot, step in enumerate(segment):
+            joined = int(np.searchsorted(starts, done + slot, "right"))
+            new = waiting[states.joined : joined]
+            states.join(new, inputs.reference_of[new], slot * direction.units)
+            product_of = products.rows(states, step, (step - min(segment)) * count)
+            zero_states, with_gap = done + slot == 0, slot == len(segment) - 1
+            direction.step(
+                states, computed, product_of, slot, zero_states=zero_states, with_gap=with_gap
+            )
+        done += len(segment)
+        active = count + len(states.alternates)
+        width = len(segment) * direction.units
+        yield Segment(segment, states.change[:active, :width], states.alternates)
+        final = (inputs.first if reverse else inputs.last)[states.alternates]
+        unchanged_from_here = final >= segment[-1] if reverse else final <= segment[-1]
+        states.keep(~(unchanged_from_here & (direction.gap(states) <= tolerance)))
 
 
-PIECE = 5
-"""Steps that are handed on together; branches are let go between two pieces."""
-
-
-def pieces(length: int, *, reverse: bool) -> list[range]:
-    """The steps of a direction, in the order and in the pieces in which `scan` reads them."""
-    times = range(length - 1, -1, -1) if reverse else range(length)
-    return [times[start : start + PIECE] for start in range(0, length, PIECE)]
+def changes_without_recurrence(inputs: StepInputs) -> Iterator[Segment]:
+    """`scan` for a model without a recurrent layer: one segment per step, of the inputs."""
+    device = inputs.values.device
+    for step in range(inputs.length):
+        alternates = np.flatnonzero((inputs.first <= step) & (step <= inputs.last))
+        index = torch.from_numpy(inputs.offset[alternates] + step - inputs.first[alternates])
+        reference_of = torch.from_numpy(inputs.reference_of[alternates]).to(device)
+        known = inputs.of_references(step)
+        change = inputs.changed[index.to(device)] - known[reference_of]
+        yield Segment(range(step, step + 1), torch.cat([known, change]), alternates)
 
 
 def add_rows(
-    sums: Float32[Tensor, "M D"], place: Int[np.ndarray, "N"], part: Float[Tensor, "N D"]
+    sums: Float32[Tensor, "M D"], row_of: Int[np.ndarray, "N"], values: Float[Tensor, "N D"]
 ) -> None:
-    """Add ``part`` to the rows ``place`` of ``sums``, each named once."""
+    """Add row n of ``values`` to row ``row_of[n]`` of ``sums``; no row twice."""
     if sums.device.type == "cpu":
-        kernels.add_rows(as_array(sums), place, as_array(part))
+        kernels.add_rows(as_array(sums), row_of, as_array(values))
     else:
-        sums.index_add_(0, torch.from_numpy(place).to(sums.device), part.float())
+        sums.index_add_(0, torch.from_numpy(row_of).to(sums.device), values.float())
 
 
-def changes_alone(steps: Steps) -> Iterator[Piece]:
-    """The same of a model without a temporal layer: its steps themselves, one by one."""
-    device = steps.inputs.device
-    for time in range(steps.length):
-        which = np.flatnonzero((steps.first <= time) & (time <= steps.last))
-        place = torch.from_numpy(steps.offset[which] + time - steps.first[which]).to(device)
-        owner = torch.from_numpy(steps.owner[which]).to(device)
-        known = steps.at(time)
-        yield Piece(
-            range(time, time + 1), torch.cat([known, steps.own[place] - known[owner]]), which
+class _InputProducts:
+    """Products of the inputs, of one segment at a time, so that they are still in the cache."""
+
+    def __init__(self, inputs: StepInputs, weight: PackedMatrix) -> None:
+        self._inputs, self._weight = inputs, weight
+        counts = np.maximum(0, inputs.last - inputs.first + 1)
+        # Step of each changed input, and the row of its product.
+        self._step = np.arange(len(inputs.changed)) + np.repeat(
+            inputs.first - inputs.offset, counts
         )
+        self._row = np.zeros(len(inputs.changed), np.int64)
+
+    def compute(self, segment: range) -> Float[Tensor, "P G"]:
+        """Products of the references, ordered by step, then of the changed inputs."""
+        inputs, count, low = self._inputs, self._inputs.references, min(segment)
+        values = inputs.values[low * count : (low + len(segment)) * count]
+        changed = np.flatnonzero((low <= self._step) & (self._step <= max(segment)))
+        if len(changed):
+            self._row[changed] = len(values) + np.arange(len(changed))
+            index = torch.from_numpy(changed).to(values.device)
+            values = torch.cat([values, inputs.changed[index]])
+        return self._weight(values)
+
+    def rows(self, states: _States, step: int, base: int) -> Int[np.ndarray, "M"]:
+        """Row of the products for every row of states at a step.
+
+        ``base`` is the row of the first reference at that step.
+        """
+        inputs, count, alternates = self._inputs, self._inputs.references, states.alternates
+        rows = np.concatenate([np.arange(count), states.reference_of])
+        rows += base
+        first, last = inputs.first[alternates], inputs.last[alternates]
+        changed = np.flatnonzero((first <= step) & (step <= last))
+        if len(changed):
+            which = alternates[changed]
+            rows[count + changed] = self._row[inputs.offset[which] + step - first[changed]]
+        return rows
 
 
-class _Inputs:
-    """Products of the inputs, of one piece at a time so that they are still in the cache."""
-
-    def __init__(self, steps: Steps, weight: Packed) -> None:
-        self._steps, self._weight = steps, weight
-        spans = np.maximum(0, steps.last - steps.first + 1)
-        # Step of each of the branches' own inputs, and the row of its product.
-        self._time = np.arange(len(steps.own)) + np.repeat(steps.first - steps.offset, spans)
-        self._row = np.zeros(len(steps.own), np.int64)
-
-    def products(self, piece: range) -> Tensor:
-        """Those of the references, step after step, and then the branches' own."""
-        steps, count, low = self._steps, self._steps.references, min(piece)
-        inputs = steps.inputs[low * count : (low + len(piece)) * count]
-        own = np.flatnonzero((low <= self._time) & (self._time <= max(piece)))
-        if len(own):
-            self._row[own] = len(inputs) + np.arange(len(own))
-            place = torch.from_numpy(own).to(inputs.device)
-            inputs = torch.cat([inputs, steps.own[place]])
-        return self._weight(inputs)
-
-    def source(self, rows: _Rows, time: int, base: int) -> Int[np.ndarray, "M"]:
-        """Row of the products for every row at a step; those of references begin at ``base``."""
-        steps, count, which = self._steps, self._steps.references, rows.which
-        source = np.concatenate([np.arange(count), rows.owner])
-        source += base
-        mine = np.flatnonzero((steps.first[which] <= time) & (time <= steps.last[which]))
-        if len(mine):
-            own = which[mine]
-            source[count + mine] = self._row[steps.offset[own] + time - steps.first[own]]
-        return source
-
-
-class _Rows:
-    """States of the references and of the branches that are under way."""
+class _States:
+    """States of the references, followed by those of the active alternates."""
 
     def __init__(
-        self, layer: Direction, references: int, branches: int, device: torch.device
+        self,
+        direction: RecurrentDirection,
+        references: int,
+        alternates: int,
+        device: torch.device,
     ) -> None:
-        most, units = references + branches, layer.units
+        rows, units, dtype = references + alternates, direction.units, direction.dtype
         self.references, self.joined = references, 0
-        self.which = np.empty(0, np.int64)
-        self.owner = np.empty(0, np.int64)
-        self.gap = np.zeros(branches, np.float32)
-        self.cell = torch.zeros(most, units, device=device)
-        self.hidden = torch.zeros(most, units, device=device)
-        self.operand = torch.zeros(most, units, dtype=layer.dtype, device=device)
-        self.change = torch.zeros(most, PIECE * units, dtype=layer.dtype, device=device)
-        states = (self.cell, self.hidden, self.operand, self.change)
-        self.arrays = [as_array(state) for state in states] if layer.fused else []
+        self.alternates = np.empty(0, np.int64)
+        self.reference_of = np.empty(0, np.int64)
+        self.gap = np.zeros(alternates, np.float32)
+        self.cell = torch.zeros(rows, units, device=device)
+        self.hidden = torch.zeros(rows, units, device=device)
+        self.operand = torch.zeros(rows, units, dtype=dtype, device=device)
+        self.change = torch.zeros(rows, SEGMENT_STEPS * units, dtype=dtype, device=device)
+        if direction.fused:
+            states = (self.cell, self.hidden, self.operand, self.change)
+            self.arrays = kernels.StateArrays(*map(as_array, states))
 
-    def join(self, which: np.ndarray, owner: np.ndarray, columns: int) -> None:
-        """Let branches begin in their references' states, after ``columns`` of this piece."""
-        if not len(which):
+    def join(self, alternates: np.ndarray, reference_of: np.ndarray, columns: int) -> None:
+        """Start alternates in the states of their references.
+
+        Their differences in the first ``columns`` columns of this segment are 0.
+        """
+        if not len(alternates):
             return
-        self.joined += len(which)
-        start = self.references + len(self.which)
-        place = torch.from_numpy(owner).to(self.cell.device)
+        self.joined += len(alternates)
+        start = self.references + len(self.alternates)
+        index = torch.from_numpy(reference_of).to(self.cell.device)
         for state in (self.cell, self.hidden, self.operand):
-            state[start : start + len(which)] = state[place]
-        self.change[start : start + len(which), :columns] = 0
-        self.which = np.concatenate([self.which, which])
-        self.owner = np.concatenate([self.owner, owner])
+            state[start : start + len(alternates)] = state[index]
+        self.change[start : start + len(alternates), :columns] = 0
+        self.alternates = np.concatenate([self.alternates, alternates])
+        self.reference_of = np.concatenate([self.reference_of, reference_of])
 
-    def keep(self, wanted: np.ndarray) -> None:
-        """Let the other branches go."""
-        if wanted.all():
+    def keep(self, kept: np.ndarray) -> None:
+        """Remove the other alternates."""
+        if kept.all():
             return
-        start, kept = self.references, np.flatnonzero(wanted)
-        place = torch.from_numpy(start + kept).to(self.cell.device)
+        start, rows = self.references, np.flatnonzero(kept)
+        index = torch.from_numpy(start + rows).to(self.cell.device)
         for state in (self.cell, self.hidden, self.operand):
-            state[start : start + len(kept)] = state[place]
-        self.which, self.owner = self.which[kept], self.owner[kept]
+            state[start : start + len(rows)] = state[index]
+        self.alternates, self.reference_of = self.alternates[rows], self.reference_of[rows]
 
 
-class Direction:
-    """One direction of a recurrent layer, its weights laid out for many scans.
+class RecurrentDirection:
+    """One direction of a recurrent layer, with weights packed once for many scans.
 
     Parameters
     ----------
     rnn
-        A layer with one stack.
+        A recurrent layer that is not stacked.
     reverse
         Read backwards, with the weights of the backward direction.
     dtype
-        In which products are taken, float32 or bfloat16.
+        Precision of the products, float32 or bfloat16.
     """
 
     def __init__(self, rnn: nn.LSTM | nn.GRU, reverse: bool, dtype: torch.dtype) -> None:
@@ -248,7 +267,7 @@ class Direction:
         self.units = rnn.hidden_size
         self.dtype = dtype
         inner, outer = (getattr(rnn, f"weight_{of}{end}").detach().to(dtype) for of in ("hh", "ih"))
-        self.weight_hh, self.weight_ih = Packed(inner), Packed(outer)
+        self.weight_hh, self.weight_ih = PackedMatrix(inner), PackedMatrix(outer)
         self.gates = len(inner)
         zero = torch.zeros(self.gates, device=inner.device)
         self.bias_ih = getattr(rnn, f"bias_ih{end}", zero).detach().float()
@@ -257,49 +276,62 @@ class Direction:
 
     def step(
         self,
-        rows: _Rows,
-        products: Tensor,
-        source: np.ndarray,
+        states: _States,
+        products: Float[Tensor, "P G"],
+        product_of: Int[np.ndarray, "M"],
         slot: int,
         *,
-        fresh: bool,
-        last: bool,
+        zero_states: bool,
+        with_gap: bool,
     ) -> None:
-        """Move all rows one step on.
+        """Advance all rows by one step.
 
-        ``fresh`` says that every state is still 0, ``last`` that the gaps are asked for next.
+        Parameters
+        ----------
+        states
+            References and active alternates; changed in place.
+        products
+            Products of the inputs.
+        product_of
+            Row of ``products`` for every row of states.
+        slot
+            Index of the step in its segment.
+        zero_states
+            Whether all states are still 0.
+        with_gap
+            Whether `gap` is called next.
         """
-        if fresh:
-            recurrent = products.new_zeros(len(source), self.gates)
+        if zero_states:
+            recurrent = products.new_zeros(len(product_of), self.gates)
         else:
-            recurrent = self.weight_hh(rows.operand[: len(source)])
-        if self.fused:
-            cell, hidden, operand, change = rows.arrays
-            kernels.lstm_step(
-                as_array(recurrent),
-                as_array(products),
-                source,
-                self.bias,
-                rows.owner,
-                cell,
-                hidden,
-                operand,
-                change,
-                slot * self.units,
-                self.gates,
-                rows.gap if last else rows.gap[:0],
-            )
+            recurrent = self.weight_hh(states.operand[: len(product_of)])
+        if not self.fused:
+            self._step_in_torch(states, recurrent, products, product_of, slot)
             return
-        self._step_anywhere(rows, recurrent, products, source, slot)
+        kernels.lstm_step(
+            as_array(recurrent),
+            as_array(products),
+            product_of,
+            self.bias,
+            states.reference_of,
+            states.arrays,
+            slot * self.units,
+            states.gap if with_gap else states.gap[:0],
+        )
 
-    def _step_anywhere(
-        self, rows: _Rows, recurrent: Tensor, products: Tensor, source: np.ndarray, slot: int
+    def _step_in_torch(
+        self,
+        states: _States,
+        recurrent: Tensor,
+        products: Tensor,
+        product_of: np.ndarray,
+        slot: int,
     ) -> None:
-        """The same in torch's operators, on any device, for LSTM and GRU."""
-        device, done, count = products.device, len(source), rows.references
-        ours = products[torch.from_numpy(source).to(device)].float() + self.bias_ih
+        """The same with torch's operators, on any device, for LSTM and GRU."""
+        device, rows, count = products.device, len(product_of), states.references
+        ours = products[torch.from_numpy(product_of).to(device)].float() + self.bias_ih
         theirs = recurrent.float() + self.bias_hh
-        hidden, cell = rows.hidden[:done], rows.cell[:done]
+        hidden, cell = states.hidden[:rows], states.cell[:rows]
         if self.lstm:
             i, f, g, o = (ours + theirs).chunk(4, dim=1)
             cell.copy_(torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g))
@@ -309,17 +341,17 @@ class Direction:
             z = torch.sigmoid(z + y)
             new = torch.tanh(n + torch.sigmoid(r + s) * m)
             hidden.copy_(new + z * (hidden - new))
-        rows.operand[:done] = hidden
-        change = rows.change[:done, slot * self.units : (slot + 1) * self.units]
-        owner = torch.from_numpy(rows.owner).to(device)
+        states.operand[:rows] = hidden
+        change = states.change[:rows, slot * self.units : (slot + 1) * self.units]
+        reference_of = torch.from_numpy(states.reference_of).to(device)
         change[:count] = hidden[:count]
-        change[count:] = hidden[count:] - hidden[owner]
+        change[count:] = hidden[count:] - hidden[reference_of]
 
-    def gap(self, rows: _Rows) -> Float32[np.ndarray, "N"]:
-        """Largest difference of each branch's states from its reference's."""
+    def gap(self, states: _States) -> Float32[np.ndarray, "N"]:
+        """Largest difference of each alternate's states from those of its reference."""
         if self.fused:
-            return rows.gap[: len(rows.which)]
-        start, done = rows.references, rows.references + len(rows.which)
-        owner = torch.from_numpy(rows.owner).to(rows.cell.device)
-        states = torch.cat([rows.hidden, rows.cell], dim=1)
-        return (states[start:done] - states[owner]).abs().amax(dim=1).cpu().numpy()
+            return states.gap[: len(states.alternates)]
+        start, stop = states.references, states.references + len(states.alternates)
+        reference_of = torch.from_numpy(states.reference_of).to(states.cell.device)
+        both = torch.cat([states.hidden, states.cell], dim=1)
+        return (both[start:stop] - both[reference_of]).abs().amax(dim=1).cpu().numpy()

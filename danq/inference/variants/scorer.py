@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from jaxtyping import Float32, Float64, Int
 
-from danq.device import side_by_side
+from danq.device import map_in_threads
 from danq.genome.nucleotide_codes import reverse_complement
 from danq.inference.variants.allele_scores import (
     PRODUCT,
@@ -32,7 +32,7 @@ class PairEngine(Protocol):
     """What `danq.inference.engine.incremental.Incremental` does."""
 
     def logits(
-        self, reference: CodeBatch, alternates: CodeBatch, owner: Int[np.ndarray, "A"]
+        self, reference: CodeBatch, alternates: CodeBatch, reference_of: Int[np.ndarray, "A"]
     ) -> tuple[Float32[np.ndarray, "R K"], Float32[np.ndarray, "A K"]]: ...
 
 
@@ -134,7 +134,7 @@ class Scorer:
             views = ([one.view(place[rows]) for one in each for place in places] for each in models)
             self._fill(out[rows], [effects(each) for each in views])
 
-        side_by_side(fill, [slice(row, row + ROWS) for row in range(0, len(out), ROWS)])
+        map_in_threads(fill, [slice(row, row + ROWS) for row in range(0, len(out), ROWS)])
         return out
 
     def _strands(self, engine: PairEngine, windows: Distinct) -> Iterator[Logits]:

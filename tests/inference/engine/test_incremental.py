@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from danq.core import CnnRnn
-from danq.inference.engine.incremental import Incremental, why_plain
-from danq.inference.engine.recurrent_scan import Direction
+from danq.inference.engine.incremental import Incremental
+from danq.inference.engine.pass_planning import Alternates, PassLimits, plan_passes
+from danq.inference.engine.recurrent_scan import RecurrentDirection
+from danq.inference.engine.split_model import why_not_incremental
 from danq.models.architecture import Architecture, Stage, build_module
 from danq.models.run_options import RunOptions
 
@@ -73,6 +75,12 @@ def cases(seed: int, references: int, alternates: int) -> tuple[np.ndarray, ...]
     return known, other, owner
 
 
+def one_step(owner: np.ndarray) -> Alternates:
+    """Alternates that differ from their references in one step."""
+    step = np.zeros(len(owner), np.int64)
+    return Alternates(np.empty((len(owner), 0), np.uint8), owner, step, step)
+
+
 @settings(max_examples=40, deadline=None)
 @given(RNN, st.integers(1, 5), st.integers(0, 12), st.integers(0, 1000))
 def test_logits_are_those_of_every_window_by_itself(numbers, references, alternates, seed):
@@ -105,13 +113,13 @@ def test_torch_operators_and_the_kernel_agree(monkeypatch):
     known, other, owner = cases(3, 4, 30)
     fused = Incremental(module, EXACT)
     one = fused.logits(known, other, owner)
-    setup = Direction.__init__
+    setup = RecurrentDirection.__init__
 
     def unfused(self, *given):
         setup(self, *given)
         self.fused = False
 
-    monkeypatch.setattr(Direction, "__init__", unfused)
+    monkeypatch.setattr(RecurrentDirection, "__init__", unfused)
     for tolerance in (0.0, 1e-6):
         engine = Incremental(module, replace(EXACT, tolerance=tolerance))
         for left, right in zip(one, engine.logits(known, other, owner), strict=True):
@@ -132,31 +140,28 @@ def test_small_passes_change_nothing_but_rounding(monkeypatch):
     module = model()
     known, other, owner = cases(7, 9, 50)
     want = Incremental(module, EXACT)
-    monkeypatch.setattr("danq.inference.engine.incremental.PASS_VALUES", 32 * 100)
+    monkeypatch.setattr("danq.inference.engine.pass_planning.PASS_VALUES", 32 * 100)
     small = Incremental(module, EXACT)
-    assert small._parts is not None
-    assert len(list(small._parts.passes(9, owner, np.ones(50, np.int64)))) > 2
+    assert small._split is not None
+    assert len(list(plan_passes(9, one_step(owner), 32, small._split.limits, 2))) > 2
     got = small.logits(known, other, owner)
     for left, right in zip(want.logits(known, other, owner), got, strict=True):
         np.testing.assert_allclose(left, right, rtol=0, atol=2e-6)
 
 
-def test_passes_hold_every_alternate_once_and_none_is_overfull(monkeypatch):
-    engine = Incremental(model(), EXACT)
-    parts = engine._parts
-    assert parts is not None
-    monkeypatch.setattr(parts, "most_rows", 10)
-    # One reference with many more alternates than a pass takes, between some with few.
+def test_passes_hold_every_alternate_once_and_none_is_too_large():
+    # One reference with many more alternates than fit into a pass, between some with few.
     owner = np.random.default_rng(1).permutation(
         np.repeat(np.arange(9), [1, 2, 3, 95, 1, 0, 2, 4, 6])
     )
-    passes = list(parts.passes(9, owner, np.ones(len(owner), np.int64)))
-    assert sorted(np.concatenate([others for _, others in passes])) == list(range(len(owner)))
-    for some, others in passes:
-        assert set(owner[others]) <= set(range(some.start, some.stop))
-        assert some.stop - some.start + len(others) <= 20
-    starts = {some.start for some, _ in passes}
-    assert starts | {some.stop for some, _ in passes} == starts | {9}
+    limits = PassLimits(windows=10, steps=10_000)
+    passes = list(plan_passes(9, one_step(owner), 32, limits, 2))
+    assert sorted(np.concatenate([some.alternates for some in passes])) == list(range(len(owner)))
+    for references, alternates in passes:
+        assert set(owner[alternates]) <= set(range(references.start, references.stop))
+        assert references.stop - references.start + len(alternates) <= 20
+    starts = {references.start for references, _ in passes}
+    assert starts | {references.stop for references, _ in passes} == starts | {9}
 
 
 def test_bits_do_not_depend_on_which_pass_is_done_first(monkeypatch):
@@ -165,16 +170,17 @@ def test_bits_do_not_depend_on_which_pass_is_done_first(monkeypatch):
     place = np.arange(60)
     other[place, place] = (other[place, place] + 1) % 4
     engine = Incremental(model(), EXACT)
-    monkeypatch.setattr(engine._parts, "most_rows", 7)
-    each = engine._pass
-    # A pass rounds as its own rows make it; here so much that it cannot be missed.
+    assert engine._split is not None
+    monkeypatch.setattr(engine._split, "limits", engine._split.limits._replace(windows=7))
+    run = engine._run_pass
+    # Rounding depends on the windows of a pass; here the difference is large.
     monkeypatch.setattr(
-        engine, "_pass", lambda codes, of: tuple(x + of.codes[0, :1] for x in each(codes, of))
+        engine, "_run_pass", lambda *given: tuple(x + given[2].codes[0, :1] for x in run(*given))
     )
     found = []
     for step in (1, -1):
         monkeypatch.setattr(
-            "danq.inference.engine.incremental.side_by_side",
+            "danq.inference.engine.incremental.map_in_threads",
             lambda work, items, step=step: [work(item) for item in items[::step]][::step],
         )
         found.append(engine.logits(known, other, np.zeros(60, np.int64)))
@@ -234,7 +240,7 @@ def test_a_model_that_does_not_fit_is_evaluated_plainly_and_says_why(numbers, wo
 
 
 def test_a_foreign_module_is_named():
-    assert why_plain(nn.Linear(2, 3)) == "Linear is not a CnnRnn"
+    assert why_not_incremental(nn.Linear(2, 3)) == "Linear is not a CnnRnn"
 
 
 def test_the_module_stays_as_it_was():

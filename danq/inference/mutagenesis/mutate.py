@@ -32,8 +32,9 @@ from danq.inference.mutagenesis.targets import (
 )
 from danq.inference.result import Result
 from danq.inference.sources import Source, as_source
-from danq.inference.writers.mutation_writers import ChangeLayout, mutation_kind, open_mutations
-from danq.output import check_target
+from danq.inference.writers.mutation_layout import MutationLayout
+from danq.inference.writers.open_output import find_output
+from danq.inference.writers.writer import Writer
 from danq.typing import Location, Progress
 
 _LETTERS = np.array(list(LETTERS), dtype=object)
@@ -133,7 +134,7 @@ def mutate(
         for effects in base_effects(job.scorer, job.windows(targets)):
             done.append(effects)
             counter.add(3 * len(effects.codes), 0, progress)
-    layout = job.layout({})
+    layout = job.layout()
     values = [np.empty((0, 4, len(layout.columns)), np.float32)]
     values += [
         one.mean if one.spread is None else np.concatenate([one.mean, one.spread], axis=2)
@@ -187,23 +188,20 @@ def write_mutations(
         As `danq.mutate`; when the pairs are in no sequence or in one that is too long, or the
         output exists, has an unknown extension or cannot be written.
     """
-    mutation_kind(out)
-    check_target(out, overwrite)
+    output = find_output(out, MutationLayout)
+    output.check(overwrite=overwrite)
     interval = None if pairs is None else parse_pairs(pairs)
     job = _Job.of(model, as_source(source), effect, tracks)
     with open_targets(job.source) as targets:
         chosen = None if interval is None else interval.target(targets, job.ensemble.window)
         if observer is not None:
             observer.begin(job.ensemble, targets)
-        layout = job.layout({} if pairs is None else {"pairs": pairs})
+        layout = job.layout(pairs)
         tally = SequenceTally()
         counter = _Counter(
             3 * sum(one.size for one in targets) + (interval.substitutions if interval else 0)
         )
-        opened = open_mutations(
-            out, layout, effect, pairs=interval is not None, overwrite=overwrite
-        )
-        with opened as writer:
+        with output.open(layout, overwrite=overwrite) as writer:
             for effects in base_effects(job.scorer, job.windows(targets)):
                 writer.write(effects)
                 tally.count(effects.window)
@@ -213,20 +211,20 @@ def write_mutations(
                 if interval is not None and effects.window.target is chosen:
                     _write_pairs(job.scorer, effects.window, interval, writer, counter, progress)
     tally.report(job.ensemble.window, job.ensemble.bin)
-    return WrittenMutations(Path(out), len(targets), counter.substitutions, layout.columns)
+    return WrittenMutations(output.path, len(targets), counter.substitutions, layout.columns)
 
 
 def _write_pairs(
     scorer: EffectScorer,
     window: TargetWindow,
     interval: PairRegion,
-    writer: Any,
+    writer: Writer,
     counter: _Counter,
     progress: Progress | None,
 ) -> None:
     low, high = interval.start - window.first, interval.end - window.first
     for part in pair_effects(scorer, window, low, high):
-        writer.write_pairs(part)
+        writer.write(part)
         count = len(part.substitutions.window)
         counter.add(count, count, progress)
 
@@ -265,15 +263,17 @@ class _Job:
         for target in targets:
             yield from target_windows(target, self.ensemble.window, self.ensemble.bin)
 
-    def layout(self, more: dict[str, str]) -> ChangeLayout:
+    def layout(self, pairs: str | None = None) -> MutationLayout:
         ensemble, values = self.ensemble, UNITS[self.scorer.effect]
         if ensemble.spread:
             values = (
                 f"mean {values}, over {len(ensemble.models)} models, then sample standard "
                 "deviations (_sd)"
             )
-        return ChangeLayout(
+        return MutationLayout(
             key=self.source.key,
+            effect=self.scorer.effect,
+            pairs=pairs is not None,
             tracks=ensemble.tracks,
             groups=ensemble.groups,
             spread=ensemble.spread,
@@ -281,7 +281,7 @@ class _Job:
                 "danq": __version__,
                 **ensemble.provenance(),
                 **self.source.provenance(),
-                **more,
+                **({} if pairs is None else {"pairs": pairs}),
                 "window": f"{ensemble.window} bases, centred on the sequence, or on each tile of "
                 f"{ensemble.bin} bases of a longer one",
                 **ensemble.running(),

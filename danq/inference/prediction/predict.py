@@ -16,8 +16,8 @@ from danq.inference.ensemble import Ensemble, Models
 from danq.inference.result import Result
 from danq.inference.sources import Source, as_source
 from danq.inference.sources.tiling import Rows, RowStream
-from danq.inference.writers import Layout, Values
-from danq.inference.writers.open_writer import check_output, open_writer
+from danq.inference.writers.layout import PredictionLayout, Values
+from danq.inference.writers.open_output import find_output
 from danq.typing import Location, Progress
 
 BLOCK_VALUES = 1 << 22
@@ -154,24 +154,25 @@ def write_predictions(
         As `danq.predict`; when the output exists, has an unknown extension or cannot be written.
     """
     source = as_source(source)
-    kind = check_output(out, format, overwrite=overwrite)
+    output = find_output(out, PredictionLayout, format)
+    output.check(overwrite=overwrite)
     ensemble = Ensemble.of(model, tracks)
-    ordered = kind == "bigwig"
+    ordered = output.writer.ordered
     with source.open(ensemble.window, ensemble.bin, ordered=ordered) as opened:
         layout = _layout(ensemble, opened, source)
         count = 0
         with (
             closing(_stream(ensemble, opened, progress)) as stream,
-            open_writer(out, kind, layout, overwrite=overwrite) as writer,
+            output.open(layout, overwrite=overwrite) as writer,
         ):
             for rows, values in _blocks(stream, len(layout.columns)):
                 writer.write(rows, values)
                 count += len(values)
-    columns = layout.tracks if kind == "deepsea" else layout.columns
-    return WrittenPredictions(Path(out), count, columns, layout.tracks)
+    columns = layout.tracks if output.format == "deepsea" else layout.columns
+    return WrittenPredictions(output.path, count, columns, layout.tracks)
 
 
-def _layout(ensemble: Ensemble, opened: RowStream, source: Source) -> Layout:
+def _layout(ensemble: Ensemble, opened: RowStream, source: Source) -> PredictionLayout:
     provenance = {
         "danq": __version__,
         **ensemble.provenance(),
@@ -186,7 +187,7 @@ def _layout(ensemble: Ensemble, opened: RowStream, source: Source) -> Layout:
             f"mean probabilities over {len(ensemble.models)} models, then sample standard "
             "deviations (_sd)"
         )
-    return Layout(
+    return PredictionLayout(
         key=opened.key,
         tracks=ensemble.tracks,
         groups=ensemble.groups,

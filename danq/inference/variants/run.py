@@ -21,8 +21,7 @@ from danq.inference.variants.repeats import Repeats, row_keys
 from danq.inference.variants.scorer import Scorer
 from danq.inference.variants.variant_input import AlleleWindows, VariantInput
 from danq.inference.writers.layout import Values
-from danq.inference.writers.variant_layout import FLAGS, KEYS, NO_FLAG
-from danq.inference.writers.variant_vcf import Head
+from danq.inference.writers.variant_layout import FLAGS, KEYS, NO_FLAG, VcfHeader
 from danq.provenance import Provenance
 from danq.typing import Progress
 
@@ -201,7 +200,7 @@ class VariantRun:
 
     def score(
         self, finished: FinishedBlocks, progress: Progress | None, seconds: dict[str, float]
-    ) -> tuple[VariantTally, Head]:
+    ) -> tuple[VariantTally, VcfHeader]:
         """Score what is not finished yet, keeping each block, and count.
 
         Raises
@@ -217,7 +216,7 @@ class VariantRun:
         total = self.input.records() if progress is not None else None
         try:
             with self.open(tally.records) as reader:
-                head = Head(reader.header_lines, reader.samples)
+                head = VcfHeader(reader.header_lines, reader.samples)
                 blocks = self.blocks(reader, repeats, skip=len(finished.counts))
                 begun = time.perf_counter()
                 while (block := next(blocks, None)) is not None:

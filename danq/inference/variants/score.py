@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -26,15 +26,10 @@ from danq.inference.variants.run_summary import (
     write_rejects,
 )
 from danq.inference.variants.variant_input import Variants, VariantTable
-from danq.inference.writers.deepsea_csv import NEEDED
-from danq.inference.writers.open_variant_writer import (
-    Kind,
-    check_variant_output,
-    open_variant_writer,
-    variant_files,
-    variant_kind,
-)
-from danq.inference.writers.variant_vcf import Head, LinesAndRows
+from danq.inference.writers.open_output import Output, find_output
+from danq.inference.writers.variant_deepsea import NEEDED
+from danq.inference.writers.variant_layout import VariantLayout, VcfHeader
+from danq.inference.writers.variant_vcf import LinesAndRows
 from danq.output import check_target
 from danq.typing import Location, Progress
 
@@ -105,7 +100,7 @@ def score_variants(
     """
     run = prepare(model, variants, genome, check_scores(scores), tracks=tracks, calibrate=calibrate)
     layout = run.scorer.layout
-    layout.check()
+    layout.check_names()
     tally, rejects = VariantTally(), [no_rejects()]
     rows: list[pl.DataFrame] = [layout.keys()]
     values = [np.empty((0, len(layout.columns)), np.float32)]
@@ -175,29 +170,29 @@ def write_variant_scores(
         As `danq.score_variants`; when the output exists or cannot be written, or the unfinished
         run has other inputs or settings.
     """
-    kind = variant_kind(out, format)
+    output = find_output(out, VariantLayout, format)
     requested = check_scores(scores)
-    if kind == "deepsea":
+    if output.format == "deepsea":
         if scores is not None:
             raise InputError(
                 "the format deepsea has a fixed set of scores", remedy="Do not select scores"
             )
         requested = NEEDED
     run = prepare(
-        model, variants, genome, requested, tracks=tracks, calibrate=calibrate, output=kind
+        model, variants, genome, requested, tracks=tracks, calibrate=calibrate, output=output.format
     )
-    target = Path(out)
+    target = output.path
     run.check_resume(target, resume=resume, overwrite=overwrite)
-    if resume and (done := finished_run(target, variant_files(target, kind), run)) is not None:
+    if resume and (done := finished_run(target, output.files, run)) is not None:
         return done
     overwrite = overwrite or (resume and folder_of(target).exists())
-    check_variant_output(target, kind, run.scorer.layout, overwrite=overwrite)
+    output.check(run.scorer.layout, overwrite=overwrite)
     check_target(rejects_of(target), overwrite)
     seconds = {"score": 0.0, "write": 0.0}
     with FinishedBlocks(target, run.provenance, resume=resume, overwrite=overwrite) as blocks:
         tally, head = run.score(blocks, progress, seconds)
         begun = time.perf_counter()
-        _assemble(run, blocks, target, kind, head, tally, overwrite=overwrite)
+        _assemble(run, blocks, output, head, overwrite=overwrite)
         write_rejects(run, blocks, rejects_of(target), tally, overwrite=overwrite)
         blocks.remove()
         seconds["write"] += time.perf_counter() - begun
@@ -207,20 +202,16 @@ def write_variant_scores(
 def _assemble(
     run: VariantRun,
     blocks: FinishedBlocks,
-    out: Path,
-    kind: Kind,
-    head: Head,
-    tally: VariantTally,
+    output: Output,
+    head: VcfHeader,
     *,
     overwrite: bool,
 ) -> None:
-    layout = run.scorer.layout
-    if kind == "deepsea" and not layout.calibrated:
-        log.info("%s.evalue is not written: E-values need a background", out)
-    with open_variant_writer(
-        out, kind, layout, total=tally.rows, head=head, overwrite=overwrite
-    ) as writer:
+    layout = replace(run.scorer.layout, vcf_header=head)
+    if output.format == "deepsea" and not layout.calibrated:
+        log.info("%s.evalue is not written: E-values need a background", output.path)
+    with output.open(layout, overwrite=overwrite) as writer:
         for block in blocks:
             rows = block.tables["rows"]
-            keys = LinesAndRows(rows, block.tables["lines"]) if kind == "vcf" else rows
+            keys = LinesAndRows(rows, block.tables["lines"]) if output.format == "vcf" else rows
             writer.write(keys, block.values)

@@ -1,4 +1,4 @@
-"""Predictions as Parquet."""
+"""Tables as Parquet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from danq.datasets.hdf5_writer import GuardedFile
-from danq.inference.writers.layout import Table, Values, Writer
+from danq.inference.writers.layout import Layout
+from danq.inference.writers.writer import Writer
 
 KEY = "danq"
 
@@ -21,25 +22,27 @@ GROUP_VALUES = 1 << 25
 """Values of a row group, which polars holds in memory: 128 MB."""
 
 _PATIENCE = 0.1
-"""Seconds after which whoever waits for the other thread looks whether that still goes on."""
+"""Seconds between two checks that the other thread still runs."""
 
 
 class ParquetWriter(Writer):
     """Columns as in the TSV, numbers as Float32; the provenance is JSON under ``danq``.
 
-    Polars has no writer that is given one block after the other, but one that asks for them. It
-    works in a thread of its own, to which blocks are handed over. When a write fails, polars goes
-    on asking to the end; so it writes through a file that tells of the failure at the next block.
+    Polars has no writer that takes one block after the other, only one that asks for blocks. It
+    runs in a separate thread. When a write fails, polars still asks for all blocks; the file
+    object therefore keeps the failure, and the next block raises it.
 
     Parameters
     ----------
     path
-        File to make.
+        File to create.
     layout
         Columns and provenance.
     """
 
-    def __init__(self, path: Path, layout: Table) -> None:
+    unique_columns = True
+
+    def __init__(self, path: Path, layout: Layout) -> None:
         self.layout = layout
         self._sink = GuardedFile(path)
         self._blocks: Queue[pl.DataFrame | None] = Queue(1)
@@ -48,8 +51,8 @@ class ParquetWriter(Writer):
         self._written: Future[None] = worker.submit(self._write)
         worker.shutdown(wait=False)
 
-    def write(self, rows: Any, values: Values) -> None:
-        self._hand_over(self.layout.frame(rows, values))
+    def write(self, *block: Any) -> None:
+        self._hand_over(self.layout.frame(*block))
 
     def finish(self) -> None:
         self._hand_over(None)
@@ -57,7 +60,7 @@ class ParquetWriter(Writer):
         self._sink.check()
 
     def release(self) -> None:
-        # Seen by the thread even if whoever waits for it here is interrupted.
+        # The thread stops even if the wait for it is interrupted.
         self._over = True
         try:
             self._written.exception()

@@ -5,38 +5,35 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
 from danq.errors import InputError
-from danq.inference.writers.layout import Values, Writer
+from danq.inference.writers.layout import Layout, Values
 from danq.inference.writers.variant_layout import FLAGS, VariantLayout
-from danq.output import os_errors
+from danq.inference.writers.writer import Writer
+from danq.output import check_target, os_errors, replacing, write_errors
 
 PREFIX = "DANQ_"
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 MISSING = "."
+INDEXES = (".tbi", ".csi")
+"""Endings of a VCF's index; CSI is for contigs that TBI cannot hold."""
+
 LONGEST_TBI = 1 << 29
-"""Bases of a contig from which on a TBI index does not do, and CSI is used."""
+"""Bases of a contig from which a TBI index is not enough, and CSI is used."""
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.]")
-_OURS = re.compile(rf"##(INFO=<ID=)?{PREFIX}", re.IGNORECASE)
+_OWN = re.compile(rf"##(INFO=<ID=)?{PREFIX}", re.IGNORECASE)
 
 log = logging.getLogger("danq")
 
 
-class Head(NamedTuple):
-    """Header of the input: its ``##`` lines, and its samples."""
-
-    lines: Sequence[str]
-    samples: Sequence[str]
-
-
 class LinesAndRows(NamedTuple):
-    """Rows, and the table (``record``, ``line``) of all records that they come from."""
+    """Rows, and the table (``record``, ``line``) of all records of the input among them."""
 
     rows: pl.DataFrame
     lines: pl.DataFrame
@@ -45,18 +42,16 @@ class LinesAndRows(NamedTuple):
 class VcfWriter(Writer):
     """Every record of the input, rejected ones too, with one INFO field a column.
 
-    Fields have one value an ALT, ``.`` where that was rejected. ``DANQ_flags`` joins flags with
-    ``&``. The file is bgzipped and, where it is sorted, indexed:
-    its name and ``.tbi``, or ``.csi`` where a contig is too long for that.
+    Fields have one value an ALT, ``.`` for a rejected one. ``DANQ_flags`` joins flags with ``&``.
+    The file is compressed with bgzip. If it is sorted, it is indexed: its name and ``.tbi``, or
+    ``.csi`` if a contig is too long for that.
 
     Parameters
     ----------
     path
-        File to make.
+        File to create.
     layout
-        Columns and provenance.
-    head
-        Header of the input.
+        Columns, provenance and the header of the input.
 
     Raises
     ------
@@ -64,18 +59,47 @@ class VcfWriter(Writer):
         When the input is no VCF, or two columns would get one field.
     """
 
-    def __init__(self, path: Path, layout: VariantLayout, head: Head) -> None:
+    def __init__(self, path: Path, layout: VariantLayout) -> None:
         from pysam import BGZFile
 
         self.path = path
         self.fields = info_names(layout.columns)
-        lines = _header(layout, head, self.fields)
+        lines = _header(layout, self.fields)
         self._sorted, self._last = True, ("", 0)
         self._contigs: set[str] = set()
         self._furthest = 0
         with os_errors():
             self._file = BGZFile(str(path), "wb")  # type: ignore[call-arg]
             self._file.write("".join(f"{line}\n" for line in lines).encode())
+
+    @classmethod
+    def files(cls, out: Path) -> tuple[Path, ...]:
+        return out, *(out.with_name(out.name + ending) for ending in INDEXES)
+
+    @classmethod
+    def check_layout(cls, layout: Layout) -> None:
+        info_names(layout.columns)
+
+    @classmethod
+    @contextmanager
+    def open(cls, out: Path, layout: VariantLayout, overwrite: bool) -> Iterator[Writer]:
+        """As `Writer.open`; the index gets its name after the VCF."""
+        indexes = [check_target(file, overwrite) for file in cls.files(out)[1:]]
+        temporary_indexes: tuple[Path, ...] = ()
+        try:
+            with replacing(out, overwrite) as temporary:
+                temporary_indexes = cls.files(temporary)[1:]
+                with cls(temporary, layout) as writer:
+                    yield writer
+            with write_errors(out):
+                for temporary, index in zip(temporary_indexes, indexes, strict=True):
+                    # An index of the file that was replaced would point to wrong positions.
+                    index.unlink(missing_ok=True)
+                    if temporary.exists():
+                        temporary.replace(index)
+        finally:
+            for temporary in temporary_indexes:
+                temporary.unlink(missing_ok=True)
 
     def write(self, rows: LinesAndRows, values: Values) -> None:
         texts = pl.from_numpy(values, orient="row").write_csv(include_header=False, separator="\t")
@@ -101,7 +125,7 @@ class VcfWriter(Writer):
     def _annotated(self, line: str, found: dict[int, list[str]]) -> str:
         columns = line.split("\t", len(COLUMNS))
         columns += [MISSING] * (len(COLUMNS) - len(columns))
-        self._note_place(columns[0], int(columns[1]), len(columns[3]))
+        self._note_position(columns[0], int(columns[1]), len(columns[3]))
         kept = [one for one in columns[7].split(";") if not one.startswith(PREFIX)]
         kept = [one for one in kept if one not in ("", MISSING)]
         if found:
@@ -113,7 +137,7 @@ class VcfWriter(Writer):
         columns[7] = ";".join(kept) or MISSING
         return "\t".join(columns) + "\n"
 
-    def _note_place(self, chrom: str, pos: int, size: int) -> None:
+    def _note_position(self, chrom: str, pos: int, size: int) -> None:
         last = self._last
         if chrom == last[0]:
             self._sorted &= pos >= last[1]
@@ -146,7 +170,7 @@ class VcfWriter(Writer):
             )
 
     def release(self) -> None:
-        # The error that led here is the one to tell; what closing adds is its echo.
+        # After an error, closing may fail for the same reason; the first error is raised.
         with suppress(OSError):
             self._file.close()
 
@@ -165,20 +189,21 @@ def info_names(columns: Sequence[str]) -> tuple[str, ...]:
         if name in seen:
             raise InputError(
                 f"'{seen[name]}' and '{column}' would both be the field {name} of the VCF",
-                remedy="Name the tracks that you want so as to leave one out, or choose an output "
-                "that ends with .tsv, .h5 or .parquet",
+                remedy="Select tracks without one of them, or choose an output that ends with "
+                ".tsv, .h5 or .parquet",
             )
         seen[name] = column
     return tuple(seen)
 
 
-def _header(layout: VariantLayout, head: Head, fields: Sequence[str]) -> Iterator[str]:
-    if not head.lines:
+def _header(layout: VariantLayout, fields: Sequence[str]) -> Iterator[str]:
+    head = layout.vcf_header
+    if head is None or not head.lines:
         raise InputError(
-            "an annotated VCF can be made of a VCF with its header alone",
+            "an annotated VCF can only be made from a VCF with a header",
             remedy="Give a VCF or BCF, or choose an output that ends with .tsv, .h5 or .parquet",
         )
-    yield from (line for line in head.lines if not _OURS.match(line))
+    yield from (line for line in head.lines if not _OWN.match(line))
     for name, text in layout.provenance.items():
         yield f"##{PREFIX}{_UNSAFE.sub('_', name)}={text}"
     yield _info(f"{PREFIX}flags", "String", f"Flags joined with &: {', '.join(FLAGS)}")
@@ -189,5 +214,5 @@ def _header(layout: VariantLayout, head: Head, fields: Sequence[str]) -> Iterato
 
 
 def _info(name: str, kind: str, meaning: str) -> str:
-    words = meaning.replace("\\", "\\\\").replace('"', '\\"')
-    return f'##INFO=<ID={name},Number=A,Type={kind},Description="{words}">'
+    text = meaning.replace("\\", "\\\\").replace('"', '\\"')
+    return f'##INFO=<ID={name},Number=A,Type={kind},Description="{text}">'

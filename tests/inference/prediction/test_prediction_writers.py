@@ -17,9 +17,12 @@ import pytest
 
 from danq.errors import InputError
 from danq.inference.sources.tiling import Rows
-from danq.inference.writers import Layout, ParquetWriter, output_kind
-from danq.inference.writers import bigwig as bigwig_module
-from danq.inference.writers.open_writer import check_output, open_writer
+from danq.inference.writers import prediction_bigwig
+from danq.inference.writers.layout import PredictionLayout
+from danq.inference.writers.mutation_layout import MutationLayout
+from danq.inference.writers.open_output import Output, find_output
+from danq.inference.writers.parquet import ParquetWriter
+from danq.inference.writers.variant_layout import VariantLayout
 
 CONTIGS = {"chrIV": 10_000, "chrI": 5_000, "chr10": 400}
 TRACKS = ("Reb1", "Abf1")
@@ -27,7 +30,11 @@ FILES = ["out.tsv", "out.tsv.gz", "out.h5", "out.hdf5", "out.parquet"]
 OUTPUTS = [*FILES, "folder"]
 
 
-def layout(**changes) -> Layout:
+def output(path) -> Output:
+    return find_output(path, PredictionLayout)
+
+
+def layout(**changes) -> PredictionLayout:
     fields = {
         "key": "chrom",
         "tracks": TRACKS,
@@ -35,7 +42,7 @@ def layout(**changes) -> Layout:
         "provenance": {"danq": "1.2.3", "model": "m.safetensors sha256:ab"},
         "contigs": CONTIGS,
     }
-    return Layout(**{**fields, **changes})
+    return PredictionLayout(**{**fields, **changes})
 
 
 def blocks(columns: int = 2) -> list[tuple[Rows, np.ndarray]]:
@@ -53,7 +60,7 @@ def blocks(columns: int = 2) -> list[tuple[Rows, np.ndarray]]:
 def write(path, **changes) -> np.ndarray:
     made = layout(**changes)
     given = blocks(len(made.columns))
-    with open_writer(path, made) as writer:
+    with output(path).open(made) as writer:
         for rows, values in given:
             writer.write(rows, values)
     return np.concatenate([values for _, values in given])
@@ -61,7 +68,7 @@ def write(path, **changes) -> np.ndarray:
 
 def write_and_fail(path, error, **options) -> None:
     there = path.exists()
-    with open_writer(path, layout(), **options) as writer:
+    with output(path).open(layout(), **options) as writer:
         writer.write(*blocks()[0])
         assert path.exists() == there
         raise error
@@ -133,7 +140,7 @@ def test_hdf5(tmp_path, spread):
 def test_hdf5_of_records_goes_on_over_blocks(tmp_path):
     """A record that goes on in the next block keeps its number; contigs may come again."""
     names = [["a", "b", "b"], ["b", "c"], ["c", "c"], ["d"]]
-    with open_writer(tmp_path / "out.h5", layout(key="name", contigs=None)) as writer:
+    with output(tmp_path / "out.h5").open(layout(key="name", contigs=None)) as writer:
         for part in names:
             start = np.arange(len(part))
             writer.write(Rows(part, start, start + 1), np.zeros((len(part), 2), np.float32))
@@ -160,7 +167,7 @@ def test_parquet(tmp_path):
 
 
 def test_parquet_without_rows(tmp_path):
-    with open_writer(tmp_path / "out.parquet", layout()):
+    with output(tmp_path / "out.parquet").open(layout()):
         pass
     assert pl.read_parquet(tmp_path / "out.parquet").columns == ["chrom", "start", "end", *TRACKS]
 
@@ -207,8 +214,8 @@ def test_bigwig_names_that_collide(tmp_path):
     assert leftovers(tmp_path) == []
 
 
-def test_bigwig_of_loose_records(tmp_path):
-    with pytest.raises(InputError, match="bigWig output needs places on a genome"):
+def test_bigwig_of_standalone_records(tmp_path):
+    with pytest.raises(InputError, match="bigWig output needs positions on a genome"):
         write(tmp_path / "folder", key="name", contigs=None)
     assert leftovers(tmp_path) == []
 
@@ -220,7 +227,7 @@ def test_an_error_inside_bigwig_is_not_lost(tmp_path, monkeypatch):
         yield "chrI", 0, 50, 0.5
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(bigwig_module.BigWigWriter, "_entries", broken)
+    monkeypatch.setattr(prediction_bigwig.BigWigWriter, "_entries", broken)
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path / "folder")
     assert leftovers(tmp_path) == []
@@ -234,7 +241,7 @@ def test_columns_of_one_name():
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"),
+    ("name", "format"),
     [
         ("a.tsv", "tsv"),
         ("a.TSV.gz", "tsv.gz"),
@@ -247,14 +254,54 @@ def test_columns_of_one_name():
         ("x.bigWig", "bigwig"),
     ],
 )
-def test_endings(name, kind):
-    assert output_kind(name) == kind
+def test_endings(name, format):
+    assert output(name).format == format
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.bed.gz", "a.gz", ".tsv", "a.vcf"])
-def test_unknown_endings(name):
-    with pytest.raises(InputError, match=r"names no kind of output.*\.tsv\.gz.*bigWig"):
-        output_kind(name)
+@pytest.mark.parametrize(
+    ("layout", "names", "endings"),
+    [
+        (
+            PredictionLayout,
+            ["a.csv", "a.bed.gz", "a.gz", ".tsv", "a.vcf", "a.vcf.gz"],
+            ".tsv, .tsv.gz, .h5, .hdf5, .parquet, .bw, .bigwig, or a name without an ending",
+        ),
+        (
+            VariantLayout,
+            ["a.csv", "out", "tracks.bw", "folder/", ".vcf.gz"],
+            ".tsv, .tsv.gz, .h5, .hdf5, .parquet, .vcf.gz, .vcf.bgz.",
+        ),
+        (
+            MutationLayout,
+            ["a.txt", "folder", "a.vcf.gz", "a.bw"],
+            ".tsv, .tsv.gz, .h5, .hdf5, .parquet.",
+        ),
+    ],
+)
+def test_unknown_endings(layout, names, endings):
+    for name in names:
+        with pytest.raises(InputError) as caught:
+            find_output(name, layout)
+        problem = f"is not that of an output format for {layout.contents}. Use {endings}"
+        assert problem in str(caught.value)
+
+
+def test_formats_by_name():
+    def of(layout, out, format) -> str:
+        return find_output(out, layout, format).format
+
+    assert of(VariantLayout, "a.tsv.gz", "tsv") == of(MutationLayout, "a.gz", "tsv") == "tsv.gz"
+    assert of(VariantLayout, "a.txt", "tsv") == "tsv"
+    assert of(PredictionLayout, "a.txt", "bigwig") == "bigwig"
+    assert of(PredictionLayout, "a.h5", "deepsea") == of(VariantLayout, "a", "deepsea") == "deepsea"
+    for layout, format, known in (
+        (VariantLayout, "csv", "tsv, parquet, hdf5, vcf, deepsea"),
+        (PredictionLayout, "vcf", "tsv, parquet, hdf5, bigwig, deepsea"),
+        (MutationLayout, "deepsea", "tsv, parquet, hdf5"),
+        (MutationLayout, "tsv.gz", "tsv, parquet, hdf5"),
+    ):
+        with pytest.raises(InputError, match=f"is named '{format}'. Choose {known}."):
+            of(layout, "a.csv", format)
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
@@ -271,7 +318,7 @@ def test_an_output_that_is_there(tmp_path, name):
     with pytest.raises(InputError, match="exists already"):
         write(tmp_path / name)
     before = leftovers(tmp_path)
-    with open_writer(tmp_path / name, layout(tracks=("new", "other")), overwrite=True) as writer:
+    with output(tmp_path / name).open(layout(tracks=("new", "other")), overwrite=True) as writer:
         writer.write(*blocks()[0])
     assert leftovers(tmp_path) == before
     if name == "folder":
@@ -299,27 +346,27 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="not empty"):
-        check_output(tmp_path / "folder")
+        output(tmp_path / "folder").check()
     with pytest.raises(InputError, match="holds other files"):
-        check_output(tmp_path / "folder", overwrite=True)
+        output(tmp_path / "folder").check(overwrite=True)
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
 def test_a_folder_that_is_missing_or_not_writable(tmp_path, name):
     with pytest.raises(InputError, match="there is no folder"):
-        check_output(tmp_path / "missing" / name)
+        output(tmp_path / "missing" / name).check()
     closed = tmp_path / "closed"
     closed.mkdir()
     closed.chmod(0o555)
     try:
         with pytest.raises(InputError, match="not writable"):
-            check_output(closed / name)
+            output(closed / name).check()
     finally:
         closed.chmod(0o755)
 
 
 def write_many(path, times: int = 3) -> None:
-    with open_writer(path, layout(contigs={"chrI": 10**6})) as writer:
+    with output(path).open(layout(contigs={"chrI": 10**6})) as writer:
         for _ in range(times):
             writer.write(*many())
 
@@ -342,13 +389,13 @@ def test_a_full_disk(tmp_path, name, full_disk):
 
 
 def test_a_disk_that_fills_while_a_bigwig_is_made(tmp_path, full_disk, monkeypatch):
-    whole = bigwig_module.BigWigWriter._write_track
+    whole = prediction_bigwig.BigWigWriter._write_track
 
     def limited(self, *arguments):
         with full_disk(20_000):
             whole(self, *arguments)
 
-    monkeypatch.setattr(bigwig_module.BigWigWriter, "_write_track", limited)
+    monkeypatch.setattr(prediction_bigwig.BigWigWriter, "_write_track", limited)
     with pytest.raises(InputError, match=r"Reb1.bw could not be completed.*Make room"):
         write_many(tmp_path / "folder")
     assert leftovers(tmp_path) == []
@@ -371,7 +418,7 @@ def hand_over(path, given, error: BaseException | None = None) -> None:
             raise error
 
 
-def test_parquet_tells_of_a_full_disk_at_once(monkeypatch):
+def test_parquet_reports_a_full_disk_at_once(monkeypatch):
     monkeypatch.setattr("danq.inference.writers.parquet.GROUP_VALUES", 30)
     given = iter(10_000 * blocks())
     with pytest.raises(OSError, match="No space left") as caught:

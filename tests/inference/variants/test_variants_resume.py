@@ -16,7 +16,7 @@ import pytest
 from danq.errors import InputError
 from danq.inference import Variants, write_variant_scores
 from danq.inference.variants.finished_blocks import folder_of
-from danq.inference.writers.variant_hdf5 import VariantHdf5Writer
+from danq.inference.writers.variant_hdf5 import VariantHdf5
 from danq.models import load_model, save_model
 from danq_cli.main import run
 
@@ -263,7 +263,7 @@ def test_a_disk_that_is_full_at_the_second_block(setting, tmp_path, monkeypatch,
 def test_a_disk_that_is_full_when_the_output_is_put_together(
     setting, tmp_path, monkeypatch, capsys
 ):
-    out, whole, write = tmp_path / "a.h5", tmp_path / "whole.h5", VariantHdf5Writer.write
+    out, whole, write = tmp_path / "a.h5", tmp_path / "whole.h5", VariantHdf5.write
     score(setting, whole)
     calls = []
 
@@ -274,7 +274,7 @@ def test_a_disk_that_is_full_when_the_output_is_put_together(
         write(self, rows, values)
 
     with monkeypatch.context() as patched:
-        patched.setattr(VariantHdf5Writer, "write", second)
+        patched.setattr(VariantHdf5, "write", second)
         assert on_a_full_disk(setting, out) == 2
     assert "a.h5: cannot be written: No space left on device" in capsys.readouterr().err
     journal = (folder_of(out) / "journal.jsonl").read_text().splitlines()

@@ -110,7 +110,7 @@ def test_every_distinct_window_is_evaluated_once(both):
     alternate = reference.copy()
     alternate[np.arange(20), 3] = np.tile([0, 1, 2, 2], 5)
     engine = Counted()
-    layout = VariantLayout(("A", "C"), ("", ""), ("diff", "logit"))
+    layout = VariantLayout(tracks=("A", "C"), groups=("", ""), scores=("diff", "logit"))
     values = Scorer([engine], (0, 1), both, 6, layout).values(reference, [alternate])
     distinct_alternates = len({row.tobytes() for row in alternate})
     assert engine.windows == (5 + distinct_alternates) * (2 if both else 1)
@@ -124,7 +124,7 @@ def test_every_distinct_window_is_evaluated_once(both):
 def test_picked_tracks_and_two_anchors():
     rng = np.random.default_rng(3)
     reference, left, right = rng.integers(0, 4, (3, 7, 9)).astype(np.uint8)
-    layout = VariantLayout(("C",), ("",), SCORES)
+    layout = VariantLayout(tracks=("C",), groups=("",), scores=SCORES)
     scorer = Scorer([Counted()], (1,), False, 4, layout)
     one, other = (scorer.values(reference, [alternate]) for alternate in (left, right))
     both = scorer.values(reference, [left, right])
@@ -139,8 +139,8 @@ def test_an_ensemble_has_the_mean_and_spread_of_each_score():
             return tuple(part / 2 for part in super().logits(reference, alternates, owner))
 
     reference, alternate = np.random.default_rng(4).integers(0, 4, (2, 6, 9)).astype(np.uint8)
-    single = VariantLayout(("A", "C"), ("", ""), SCORES)
-    layout = VariantLayout(("A", "C"), ("", ""), SCORES, spread=True)
+    single = VariantLayout(tracks=("A", "C"), groups=("", ""), scores=SCORES)
+    layout = VariantLayout(tracks=("A", "C"), groups=("", ""), scores=SCORES, spread=True)
     engines = [Counted(), Half()]
     each = [Scorer([e], (0, 1), True, 9, single).values(reference, [alternate]) for e in engines]
     values = Scorer(engines, (0, 1), True, 9, layout).values(reference, [alternate])

@@ -10,7 +10,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from danq.errors import InputError
-from danq.inference.writers.open_variant_writer import open_variant_writer, variant_kind
+from danq.inference.writers.open_output import find_output
 from danq.inference.writers.variant_layout import VariantLayout
 from danq.interpretation.variant_classification.classify_variants import (
     classify_variants,
@@ -47,15 +47,7 @@ def write(
     by_name = {"diff": logit / 10, "logit": logit, "alt": np.abs(logit)}
     extra = np.zeros((len(logit), len(layout.summaries)))
     values = np.hstack([*(by_name[name] for name in scores), extra]).astype(np.float32)
-    kind = variant_kind(path)
-    with open_variant_writer(
-        path,
-        kind,
-        layout,
-        total=rows.height,
-        head=None,
-        overwrite=False,  # type: ignore[arg-type]
-    ) as writer:
+    with find_output(path, VariantLayout).open(layout) as writer:
         writer.write(rows[:5], values[:5])
         writer.write(rows[5:], values[5:])
     return path

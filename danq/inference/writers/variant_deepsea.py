@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import polars as pl
 
-from danq.inference.writers.layout import Values, Writer
+from danq.inference.writers.layout import Values
 from danq.inference.writers.variant_layout import VariantLayout
+from danq.inference.writers.writer import Writer
+from danq.output import replacing
 
 FILES = {
     "ref": "ref",
@@ -19,27 +22,27 @@ FILES = {
     "diff": "diff",
     "evalue": "evalue",
 }
-"""Ending of a file, and the score in it."""
+"""Ending of each file, and the score in it."""
 
 NEEDED = ("ref", "alt", "diff", "logit", "product")
-"""Scores that are worked out for it; the last is what E-values are made of."""
+"""Scores that it needs; the last one is needed for E-values."""
 
 
 def deepsea_files(layout: VariantLayout) -> dict[str, str]:
-    """Endings of the files that a layout has the scores for, and the score in each."""
+    """Endings of the files whose scores are in a layout, and the score in each."""
     return {ending: score for ending, score in FILES.items() if score in layout.per_track}
 
 
-class DeepSeaWriter(Writer):
+class DeepSeaCsvWriter(Writer):
     """CSV files ``ref``, ``alt``, ``logfoldchange``, ``diff`` and, calibrated, ``evalue``.
 
-    An unnamed column that counts rows from 0, then chr, pos (1-based), name, ref, alt, then one
-    column a track with numbers as ``%.4e``.
+    Columns: row number from 0 (without a name), chr, pos (1-based), name, ref, alt, then one column
+    a track with numbers as ``%.4e``.
 
     Parameters
     ----------
     paths
-        File to make for each ending.
+        File to create for each ending.
     layout
         Columns.
     """
@@ -56,6 +59,22 @@ class DeepSeaWriter(Writer):
             csv.writer(file, lineterminator="\n").writerow(
                 ["", "chr", "pos", "name", "ref", "alt", *layout.tracks]
             )
+
+    @classmethod
+    def files(cls, out: Path) -> tuple[Path, ...]:
+        return tuple(out.with_name(f"{out.name}.{ending}") for ending in FILES)
+
+    @classmethod
+    @contextmanager
+    def open(cls, out: Path, layout: VariantLayout, overwrite: bool) -> Iterator[Writer]:
+        with ExitStack() as stack:
+            paths = {
+                ending: stack.enter_context(
+                    replacing(out.with_name(f"{out.name}.{ending}"), overwrite)
+                )
+                for ending in deepsea_files(layout)
+            }
+            yield stack.enter_context(cls(paths, layout))
 
     def write(self, rows: pl.DataFrame, values: Values) -> None:
         text = io.StringIO()

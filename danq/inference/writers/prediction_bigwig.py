@@ -1,4 +1,4 @@
-"""Predictions as a folder of bigWig files, one a track."""
+"""Predictions as a folder of bigWig files, one for each track."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 import shutil
 import struct
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -17,8 +17,9 @@ import pybigtools
 
 from danq.errors import InputError
 from danq.inference.sources.tiling import Rows
-from danq.inference.writers.layout import Layout, Values, Writer
-from danq.output import os_errors
+from danq.inference.writers.layout import PredictionLayout, Values
+from danq.inference.writers.writer import Writer
+from danq.output import check_folder, os_errors, replacing_folder
 from danq.typing import IntRow
 
 ENDING = ".bw"
@@ -29,14 +30,14 @@ _UNSAFE = re.compile(r"[^\w.+-]+")
 
 
 class Block(NamedTuple):
-    """Where rows of one contig lie in the scratch file.
+    """Rows of one contig in the scratch file.
 
     Attributes
     ----------
     contig
-        Their contig.
+        Name of the contig.
     rows
-        How many.
+        Number of rows.
     offset
         Byte of the start positions; the end positions follow (both int64), then for each
         column its values (float32).
@@ -48,16 +49,16 @@ class Block(NamedTuple):
 
 
 class BigWigWriter(Writer):
-    """One bigWig a column, named by it, and ``danq.json`` with the provenance.
+    """One bigWig file a column, and ``danq.json`` with the provenance.
 
-    A bigWig is written in one go, so the values of all columns lie in a scratch file in the
-    folder until the last row is there: 4 bytes a value. Rows must come contig by contig,
-    ascending and without overlap; contigs may come in any order.
+    A bigWig file is written in one go, so the values of all columns are kept in a scratch file in
+    the folder until the last row: 4 bytes a value. Rows must come contig by contig, ascending and
+    without overlap; contigs may come in any order.
 
     Parameters
     ----------
     path
-        Folder to fill; it is made if it is not there.
+        Folder to fill; created if it does not exist.
     layout
         Columns and provenance, with the contigs' lengths.
 
@@ -67,20 +68,35 @@ class BigWigWriter(Writer):
         When the layout has no contigs, or two columns would get one file name.
     """
 
-    def __init__(self, path: Path, layout: Layout) -> None:
+    ordered = True
+
+    def __init__(self, path: Path, layout: PredictionLayout) -> None:
         if layout.contigs is None:
             raise InputError(
-                "bigWig output needs places on a genome, which the records of a FASTA are not",
+                "bigWig output needs positions on a genome, which standalone sequences do not have",
                 remedy="Tile a genome, give a BED file with its genome, or choose an output that "
                 "ends with .tsv, .h5 or .parquet",
             )
         self.layout, self.path = layout, path
         self.contigs = layout.contigs
-        self.files = file_names(layout.columns)
+        self._names = file_names(layout.columns)
         self.path.mkdir(exist_ok=True)
         self._blocks: list[Block] = []
         self._scratch_path = self.path / ".values"
         self._scratch: BinaryIO = self._scratch_path.open("w+b")
+
+    @classmethod
+    def check(cls, out: Path, overwrite: bool) -> None:
+        check_folder(out, overwrite, objection=objection)
+
+    @classmethod
+    @contextmanager
+    def open(cls, out: Path, layout: PredictionLayout, overwrite: bool) -> Iterator[Writer]:
+        with (
+            replacing_folder(out, overwrite, objection=objection) as temporary,
+            cls(temporary, layout) as writer,
+        ):
+            yield writer
 
     def write(self, rows: Rows, values: Values) -> None:
         names = np.array(rows.names, dtype=object)
@@ -88,30 +104,30 @@ class BigWigWriter(Writer):
         for part in np.split(np.arange(len(names)), breaks):
             if part.size == 0:
                 continue
-            piece = slice(int(part[0]), int(part[-1]) + 1)
+            span = slice(int(part[0]), int(part[-1]) + 1)
             block = Block(str(names[part[0]]), part.size, self._scratch.tell())
-            self._scratch.write(rows.start[piece].astype("<i8").tobytes())
-            self._scratch.write(rows.end[piece].astype("<i8").tobytes())
-            self._scratch.write(np.ascontiguousarray(values[piece].T, dtype="<f4").tobytes())
+            self._scratch.write(rows.start[span].astype("<i8").tobytes())
+            self._scratch.write(rows.end[span].astype("<i8").tobytes())
+            self._scratch.write(np.ascontiguousarray(values[span].T, dtype="<f4").tobytes())
             self._blocks.append(block)
 
     def finish(self) -> None:
         self._scratch.flush()
-        # The index of a bigWig goes by contigs in the order of their names.
+        # A bigWig file lists contigs by name.
         blocks = sorted(self._blocks, key=lambda block: block.contig)
         sizes = {name: int(self.contigs[name]) for name in sorted(self.contigs)}
-        for column, file in enumerate(self.files):
+        for column, file in enumerate(self._names):
             self._write_track(self.path / file, column, blocks, sizes)
         self._scratch.close()
         self._scratch_path.unlink()
         index = {
             "provenance": dict(self.layout.provenance),
-            "tracks": dict(zip(self.layout.columns, self.files, strict=True)),
+            "tracks": dict(zip(self.layout.columns, self._names, strict=True)),
         }
         (self.path / INDEX).write_text(json.dumps(index, indent=1) + "\n")
 
     def release(self) -> None:
-        # The error that led here is the one to tell; what closing adds is its echo.
+        # After an error, closing may fail for the same reason; the first error is raised.
         with suppress(OSError):
             self._scratch.close()
 
@@ -125,8 +141,7 @@ class BigWigWriter(Writer):
             except BaseException as error:
                 if feed.error is not None:
                     raise feed.error from None
-                # The library panics, with an exception of its own outside Exception, when the
-                # disk is full.
+                # On a full disk the library panics: its exception is not a subclass of Exception.
                 if type(error).__name__ != "PanicException" and not isinstance(error, Exception):
                     raise
                 raise _unfinished(path) from error
@@ -148,7 +163,7 @@ class BigWigWriter(Writer):
 
 
 class _Feed:
-    """An iterator that keeps the error that ends it: the library swallows those."""
+    """An iterator that keeps the error that ended it, which the library drops."""
 
     def __init__(self, entries: Iterator[tuple[str, int, int, float]]) -> None:
         self.entries = entries
@@ -170,12 +185,12 @@ class _Feed:
 
 
 def file_names(columns: tuple[str, ...]) -> tuple[str, ...]:
-    """File of each column: its name, with ``_`` for what is unsafe in a file's name.
+    """File of each column: its name, with ``_`` for characters that are unsafe in file names.
 
     Raises
     ------
     InputError
-        When two columns get one name, also where only case tells them apart.
+        When two columns get one name, or names that differ only in case.
     """
     files = [_UNSAFE.sub("_", name).lstrip(".") + ENDING for name in columns]
     seen: dict[str, str] = {}
@@ -184,22 +199,22 @@ def file_names(columns: tuple[str, ...]) -> tuple[str, ...]:
         if other != name:
             raise InputError(
                 f"tracks '{other}' and '{name}' would both be written to {file}",
-                remedy="Name the tracks that you want so as to leave one out, or choose an "
-                "output that ends with .tsv, .h5 or .parquet",
+                remedy="Select tracks without one of them, or choose an output that ends with "
+                ".tsv, .h5 or .parquet",
             )
     return tuple(files)
 
 
 def objection(folder: Path) -> str | None:
-    """Say why a folder is none of this writer's; None when it holds what that makes alone."""
+    """Why this writer cannot have written a folder, or None."""
     names = [entry.name for entry in folder.iterdir()]
     if INDEX in names and all(name == INDEX or name.endswith(ENDING) for name in names):
         return None
-    return "holds other files than bigWig files of danq"
+    return "holds other files than danq's bigWig files"
 
 
 def _complete(path: Path) -> bool:
-    """Whether the file starts and ends with the magic number, as a whole bigWig does."""
+    """Whether the file starts and ends with the magic number, as a complete bigWig file does."""
     if not path.is_file() or path.stat().st_size < 2 * len(MAGIC):
         return False
     with path.open("rb") as file:

@@ -1,0 +1,172 @@
+"""Choose the writer of an output from the ending of its name, or from the name of a format."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from danq.errors import InputError
+from danq.inference.writers.layout import Layout, PredictionLayout
+from danq.inference.writers.mutation_hdf5 import MutationHdf5
+from danq.inference.writers.mutation_layout import MutationLayout
+from danq.inference.writers.parquet import ParquetWriter
+from danq.inference.writers.prediction_bigwig import BigWigWriter
+from danq.inference.writers.prediction_deepsea import PredWriter
+from danq.inference.writers.prediction_hdf5 import PredictionHdf5
+from danq.inference.writers.tsv import GzipTsvWriter, TsvWriter
+from danq.inference.writers.variant_deepsea import DeepSeaCsvWriter
+from danq.inference.writers.variant_hdf5 import VariantHdf5
+from danq.inference.writers.variant_layout import VariantLayout
+from danq.inference.writers.variant_vcf import VcfWriter
+from danq.inference.writers.writer import Writer
+from danq.typing import Location
+
+TABLES: dict[str, type[Writer]] = {
+    "tsv": TsvWriter,
+    "tsv.gz": GzipTsvWriter,
+    "parquet": ParquetWriter,
+}
+
+WRITERS: dict[type[Layout], dict[str, type[Writer]]] = {
+    PredictionLayout: {
+        **TABLES,
+        "hdf5": PredictionHdf5,
+        "bigwig": BigWigWriter,
+        "deepsea": PredWriter,
+    },
+    VariantLayout: {
+        **TABLES,
+        "hdf5": VariantHdf5,
+        "vcf": VcfWriter,
+        "deepsea": DeepSeaCsvWriter,
+    },
+    MutationLayout: {**TABLES, "hdf5": MutationHdf5},
+}
+"""Formats of each kind of output."""
+
+ENDINGS = {
+    ".tsv": "tsv",
+    ".tsv.gz": "tsv.gz",
+    ".h5": "hdf5",
+    ".hdf5": "hdf5",
+    ".parquet": "parquet",
+    ".vcf.gz": "vcf",
+    ".vcf.bgz": "vcf",
+    ".bw": "bigwig",
+    ".bigwig": "bigwig",
+}
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where to write, and in which format.
+
+    Attributes
+    ----------
+    path
+        File, folder of bigWig files, or start of the names of DeepSEA's CSV files.
+    format
+        One of the formats in `WRITERS`.
+    writer
+        Class that writes it.
+    """
+
+    path: Path
+    format: str
+    writer: type[Writer]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that the output may consist of."""
+        return self.writer.files(self.path)
+
+    def check(self, layout: Layout | None = None, *, overwrite: bool = False) -> None:
+        """Check that the output can be written, before any work is done.
+
+        Parameters
+        ----------
+        layout
+            Columns to check as well.
+        overwrite
+            Whether an existing output may be replaced.
+
+        Raises
+        ------
+        InputError
+            As `danq.inference.writers.writer.Writer.check` and ``check_layout``.
+        """
+        self.writer.check(self.path, overwrite)
+        if layout is not None:
+            self.writer.check_layout(layout)
+
+    def open(self, layout: Layout, *, overwrite: bool = False) -> AbstractContextManager[Writer]:
+        """Writer of the output, which appears whole at the end of the block, or not at all.
+
+        Raises
+        ------
+        InputError
+            As `check`; when the operating system refuses to write, as on a full disk.
+        """
+        return self.writer.open(self.path, layout, overwrite)
+
+
+def find_output(out: Location, layout: type[Layout], format: str | None = None) -> Output:
+    """The output that a name, or the name of a format, stands for.
+
+    Parameters
+    ----------
+    out
+        Name with one of `ENDINGS`. For bigWig files also a name without an ending or with a slash
+        at its end, or an existing folder.
+    layout
+        What is written.
+    format
+        Format, one of `WRITERS`; None for the one that the ending stands for.
+
+    Raises
+    ------
+    InputError
+        When there is no such format, or the ending is that of none.
+    """
+    path, writers = Path(out), WRITERS[layout]
+    gzipped = path.name.lower().endswith(".gz")
+    if format is None:
+        format = _format_of_ending(out, path, layout)
+    elif format not in writers or format == "tsv.gz":
+        names = [name for name in writers if name != "tsv.gz"]
+        raise InputError(
+            f"no output format of {layout.contents} is named '{format}'",
+            remedy=f"Choose {', '.join(names)}",
+        )
+    elif format == "tsv" and gzipped:
+        format = "tsv.gz"
+    return Output(path, format, writers[format])
+
+
+def _format_of_ending(out: Location, path: Path, layout: type[Layout]) -> str:
+    formats, name = WRITERS[layout], path.name.lower()
+    found = [
+        format
+        for ending, format in ENDINGS.items()
+        if name.endswith(ending) and len(name) > len(ending)
+    ]
+    folder = str(out).endswith(("/", os.sep)) or path.is_dir()
+    bare = not path.suffix and not name.startswith(".")
+    format = "bigwig" if folder or (bare and not found) else found[0] if found else None
+    if format in formats:
+        return format
+    if "vcf" in formats and name.endswith((".vcf", ".bcf")):
+        raise InputError(
+            "an annotated VCF is compressed with bgzip, and the name does not say so",
+            file=out,
+            remedy="End the name with .vcf.gz",
+        )
+    endings = ", ".join(ending for ending, format in ENDINGS.items() if format in formats)
+    raise InputError(
+        f"the ending of '{path.name}' is not that of an output format for {layout.contents}",
+        file=out,
+        remedy=f"Use {endings}"
+        + (", or a name without an ending for a folder of bigWig files" * ("bigwig" in formats)),
+    )

@@ -1,0 +1,78 @@
+"""Predictions as HDF5."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from danq.inference.sources.tiling import Rows
+from danq.inference.writers.hdf5 import Hdf5Writer, write_header
+from danq.inference.writers.layout import PredictionLayout, Values
+
+MAGIC = "danq-predictions"
+FORMAT_VERSION = 1
+
+
+class PredictionHdf5(Hdf5Writer):
+    """One row a window in ``/predictions``, and in ``/spread`` for an ensemble.
+
+    docs/formats.md shows the tree.
+
+    Parameters
+    ----------
+    path
+        File to create.
+    layout
+        Columns and provenance.
+    """
+
+    def __init__(self, path: Path, layout: PredictionLayout) -> None:
+        super().__init__(path)
+        self.layout = layout
+        self._numbers: dict[str, int] = {}
+        self._known = 0
+        write_header(
+            self._file,
+            MAGIC,
+            FORMAT_VERSION,
+            layout.provenance,
+            layout.tracks,
+            layout.groups,
+            key=layout.key,
+        )
+        tracks = (len(layout.tracks),)
+        self._grow("sequences/name")
+        self._grow("rows/sequence", dtype=np.uint32)
+        self._grow("rows/start", dtype=np.int64)
+        self._grow("rows/end", dtype=np.int64)
+        if layout.labelled:
+            self._grow("rows/name")
+        self._grow("predictions", tracks, np.float32)
+        if layout.spread:
+            self._grow("spread", tracks, np.float32)
+
+    def write(self, rows: Rows, values: Values) -> None:
+        tracks = len(self.layout.tracks)
+        self._append(
+            "rows", sequence=self._sequence_numbers(rows.names), start=rows.start, end=rows.end
+        )
+        if self.layout.labelled:
+            labels = [label or "" for label in rows.labels or ()]
+            self._append("rows", name=np.array(labels, dtype=object))
+        self._append(predictions=values[:, :tracks])
+        if self.layout.spread:
+            self._append(spread=values[:, tracks:])
+
+    def _sequence_numbers(self, names: list[str]) -> np.ndarray:
+        """Indices in ``sequences/name``, to which new names are added."""
+        new = [name for name in dict.fromkeys(names) if name not in self._numbers]
+        if new and self.layout.contigs is None:
+            # Records come one after the other: only the last can continue in the next block.
+            kept = {name: self._numbers[name] for name in names[:1] if name in self._numbers}
+            self._numbers = kept
+        self._numbers.update({name: number for number, name in enumerate(new, self._known)})
+        self._known += len(new)
+        if new:
+            self._append("sequences", name=np.array(new, dtype=object))
+        return np.array([self._numbers[name] for name in names], dtype=np.uint32)

@@ -8,7 +8,8 @@ import pytest
 import scipy.io
 
 from danq.errors import InputError
-from danq.inference import predict
+from danq.inference import predict, write_predictions
+from danq.inference.sources import OneHotFile, source_from_options
 
 WINDOW = 20
 
@@ -37,7 +38,8 @@ def write_h5(path: Path, name: str, x: np.ndarray) -> Path:
 
 
 def test_every_layout_gives_what_fasta_gives(codes, toy, tmp_path: Path, write_fasta):
-    wanted = predict(toy(), write_fasta(texts(codes)), batch_size=9)
+    model = toy().with_options(batch_size=9)
+    expected = predict(model, write_fasta(texts(codes))).to_polars()
     files = {
         write_h5(tmp_path / "a.h5", "testxdata", hot(codes)): None,
         write_h5(tmp_path / "b.h5", "testxdata", hot(codes).transpose(2, 1, 0)): None,
@@ -47,43 +49,44 @@ def test_every_layout_gives_what_fasta_gives(codes, toy, tmp_path: Path, write_f
     np.savez(tmp_path / "e.npz", x=hot(codes, "ACGT"))
     files |= {tmp_path / "d.mat": None, tmp_path / "e.npz": "acgt"}
     for path, channels in files.items():
-        found = predict(toy(), path, channels=channels, batch_size=9)
-        assert found.equals(wanted), path
+        found = predict(model, OneHotFile(path, channels)).to_polars()
+        assert found.equals(expected), path
 
 
 def test_as_many_sequences_as_bases_are_taken_by_their_axis(codes, toy, tmp_path: Path):
     x = hot(codes[:WINDOW])
-    wanted = predict(toy(), write_h5(tmp_path / "a.h5", "testxdata", x))
+    expected = predict(toy(), write_h5(tmp_path / "a.h5", "testxdata", x)).values
     scipy.io.savemat(tmp_path / "d.mat", {"testxdata": x})
-    assert predict(toy(), tmp_path / "d.mat").equals(wanted)
+    np.testing.assert_array_equal(predict(toy(), tmp_path / "d.mat").values, expected)
 
 
 def test_pred_holds_the_probabilities_alone(codes, toy, tmp_path: Path, full_disk):
     path = write_h5(tmp_path / "a.h5", "testxdata", hot(codes))
-    table = predict(toy(), path)
-    done = predict(toy(), path, tmp_path / "out.h5", format="deepsea", batch_size=8)
+    values = predict(toy(), path).values
+    model = toy().with_options(batch_size=8)
+    done = write_predictions(model, path, tmp_path / "out.h5", format="deepsea")
     assert done.rows == 70
     with h5py.File(tmp_path / "out.h5") as file:
         assert list(file) == ["pred"]
         pred = file["pred"]
         assert isinstance(pred, h5py.Dataset)
-        np.testing.assert_array_equal(pred[()], table.select(toy().tracks).to_numpy())
+        np.testing.assert_array_equal(pred[()], values)
         assert pred.dtype == np.float32
     with pytest.raises(InputError, match="exists already"):
-        predict(toy(), path, tmp_path / "out.h5", format="deepsea")
+        write_predictions(toy(), path, tmp_path / "out.h5", format="deepsea")
     both = [toy(), toy()]
-    predict(both, path, tmp_path / "out.h5", format="deepsea", overwrite=True)
+    write_predictions(both, path, tmp_path / "out.h5", format="deepsea", overwrite=True)
     with h5py.File(tmp_path / "out.h5") as file:
         assert file["pred"].shape == (70, 3)  # pyright: ignore[reportAttributeAccessIssue]
     with full_disk(200), pytest.raises(InputError, match="cannot be written"):
-        predict(toy(), path, tmp_path / "full.h5", format="deepsea")
+        write_predictions(toy(), path, tmp_path / "full.h5", format="deepsea")
     assert not list(tmp_path.glob("*full*"))
 
 
 def test_what_does_not_fit_is_refused(codes, toy, tmp_path: Path, genome: Path):
-    def refusal(*args, **options) -> str:
+    def refusal(path: Path, **options) -> str:
         with pytest.raises(InputError) as error:
-            predict(toy(), *args, **options)
+            predict(toy(), source_from_options(path, **options))
         return str(error.value)
 
     path = write_h5(tmp_path / "a.h5", "testxdata", hot(codes))
@@ -96,10 +99,15 @@ def test_what_does_not_fit_is_refused(codes, toy, tmp_path: Path, genome: Path):
     assert "not one array of sequences but 0" in refusal(write_h5(tmp_path / "c.h5", "x", codes))
     other = write_h5(tmp_path / "d.h5", "x", hot(codes))
     assert "the order of the channels of 'x' is not known" in refusal(other)
-    assert "DeepSEA's format is HDF5" in refusal(path, tmp_path / "o.tsv", format="deepsea")
-    assert "DeepSEA's format is HDF5" in refusal(path, format="deepsea")
-    assert "there is no format 'x'" in refusal(path, format="x")
     bad = hot(codes)
     bad[3, :, 7] = 1
-    told = refusal(write_h5(tmp_path / "e.h5", "testxdata", bad))
-    assert "base 8 of sequence 4 are 1, 1, 1, 1" in told
+    message = refusal(write_h5(tmp_path / "e.h5", "testxdata", bad))
+    assert "base 8 of sequence 4 are 1, 1, 1, 1" in message
+
+
+def test_formats_that_do_not_fit(codes, toy, tmp_path: Path):
+    path = write_h5(tmp_path / "a.h5", "testxdata", hot(codes))
+    with pytest.raises(InputError, match="DeepSEA's format is HDF5"):
+        write_predictions(toy(), path, tmp_path / "o.tsv", format="deepsea")
+    with pytest.raises(InputError, match="no output format of predictions is named 'x'"):
+        write_predictions(toy(), path, tmp_path / "o.h5", format="x")

@@ -15,14 +15,12 @@ import pyfaidx
 
 from danq.errors import InputError
 from danq.genome.cache_folder import cache_folder, stamped_name
-from danq.genome.input_files import GZIP_ENDINGS, damaged, is_gzip, open_bytes, truncated
+from danq.genome.input_files import BGZF_END, GZIP_ENDINGS, damaged, is_gzip, open_bytes, truncated
 from danq.output import replacing, writable
 
 log = logging.getLogger("danq")
 
 ELSEWHERE = "Free some space, or set the environment variable DANQ_CACHE to another folder"
-
-BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
 
 def readable_fasta(path: Path) -> Path:

@@ -12,6 +12,9 @@ from typing import BinaryIO, cast
 from danq.errors import InputError
 
 GZIP_MAGIC = b"\x1f\x8b"
+BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
+"""End-of-file block of BGZF (SAM specification, section 4.1.2)."""
+
 GZIP_ENDINGS = (".gz", ".bgz")
 
 

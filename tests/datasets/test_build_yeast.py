@@ -44,7 +44,7 @@ def yeast(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Datase
     return Dataset.open(out)
 
 
-def test_positives_are_those_of_bedtools(yeast: Dataset):
+def test_positives_equal_those_of_bedtools(yeast: Dataset):
     counts = {split: yeast.positives(split) for split in ("train", "valid", "test")}
     for name, expected in BEDTOOLS.items():
         track = yeast.tracks.index(name)
@@ -69,7 +69,7 @@ def test_windows_are_the_bins_outside_the_blacklist(yeast: Dataset, shared_data:
     assert "chrM" not in yeast.genome.names
 
 
-def test_codes_are_the_genome(yeast: Dataset, shared_data: Path):
+def test_codes_equal_the_genome(yeast: Dataset, shared_data: Path):
     genome = dict(read_fasta(shared_data / "yeast/genome/sacCer3.fa.gz"))
     indices = np.random.default_rng(0).permutation(len(yeast))[:300]
     for row, index in zip(yeast.codes(indices), indices, strict=True):

@@ -45,7 +45,7 @@ def test_every_width_of_bed_is_read(tmp_path, columns):
     assert table.rows() == [expected, expected]
 
 
-def test_lines_that_are_no_intervals_are_skipped(tmp_path):
+def test_lines_without_intervals_are_skipped(tmp_path):
     text = (
         "# made by hand\nbrowser position chr1\ntrack name=x\n\nchrom\tchromStart\tchromEnd\n"
         "chr1\t1\t2\n#middle\n\ntrack\tname=y\nbrowser hide all\ntrack1\t3\t4\n \n"
@@ -66,7 +66,7 @@ def test_a_second_line_of_column_names_is_refused(tmp_path):
         read_bed(path)
 
 
-def test_crlf_byte_order_mark_and_a_missing_last_line_end_do_no_harm(tmp_path):
+def test_crlf_byte_order_mark_and_a_missing_last_line_end_are_accepted(tmp_path):
     text = "\ufeffchr1\t1\t2\ta\r\nchr1\t3\t4\tb"
     assert read_bed(write(tmp_path / "a.bed", text)).rows() == [
         ("chr1", 1, 2, "a"),
@@ -95,7 +95,7 @@ BAD = [
 @pytest.mark.parametrize(("line", "message"), BAD)
 @pytest.mark.parametrize("before", ["", "#c\n\nchr1\t1\t2\n", "track x\nchr1\t1\t2\tn\t0\t+\n"])
 @pytest.mark.parametrize("name", ["a.bed", "a.bed.gz"])
-def test_a_bad_line_is_named(tmp_path, line, message, before, name):
+def test_errors_give_the_line(tmp_path, line, message, before, name):
     path = write(tmp_path / name, f"{before}{line}\nchr1\t7\t9\n")
     with pytest.raises(InputError, match=message) as caught:
         read_bed(path)
@@ -104,7 +104,7 @@ def test_a_bad_line_is_named(tmp_path, line, message, before, name):
     assert caught.value.remedy
 
 
-def test_bytes_that_are_no_text_are_refused(tmp_path):
+def test_bytes_that_are_not_text_are_refused(tmp_path):
     path = write(tmp_path / "a.bed", b"chr1\t1\t2\nchr\xff\t1\t2\n")
     with pytest.raises(InputError, match="line 2: the line is not text"):
         read_bed(path)
@@ -165,7 +165,7 @@ def test_good_files_do_not_take_the_slow_path(tmp_path, monkeypatch):
     assert read_bed(write(tmp_path / "a.bed", text)).height == 4
 
 
-def test_bounds_name_the_line(tmp_path):
+def test_an_interval_beyond_its_contig_is_refused_with_its_line(tmp_path):
     path = write(tmp_path / "a.bed", "#c\nchr1\t1\t100\nchr9\t1\t999\nchr1\t50\t101\r\n")
     table = read_bed(path)
     check_bounds(table, {"chr1": 101}, path)
@@ -177,7 +177,7 @@ def test_bounds_name_the_line(tmp_path):
         check_bounds(renamed, {"1": 100}, path)
 
 
-def test_yeast_peaks_are_those_that_awk_reads(shared_data):
+def test_yeast_peaks_equal_those_read_by_awk(shared_data):
     paths = sorted((shared_data / "yeast" / "peaks" / "w200").iterdir())[:3]
     for path in paths:
         command = ["zcat" if path.suffix == ".gz" else "cat", str(path)]

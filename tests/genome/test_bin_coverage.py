@@ -21,7 +21,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 @pytest.mark.parametrize("stride", [200, 50])
 @pytest.mark.parametrize("min_overlap", [0.005, 0.25, 0.5, 0.505, 1.0])
-def test_labels_are_those_of_bedtools_coverage(stride: int, min_overlap: float):
+def test_positive_bins_equal_those_of_bedtools_coverage(stride: int, min_overlap: float):
     columns = ["contig", "start", "end"]
     peaks = pl.read_csv(
         GOLDEN / "labels_peaks.bed", separator="\t", has_header=False, new_columns=columns
@@ -69,14 +69,14 @@ def test_kernel_equals_its_plain_twin(peaks, bin_size, stride, offset, min_overl
     np.testing.assert_array_equal(numbers, np.flatnonzero(labels))
 
 
-def test_half_a_bin_is_enough_and_a_base_less_is_not():
+def test_half_a_bin_is_positive_and_one_base_less_is_not():
     assert positive_bins([100], [200], 2, 200, 0.5).tolist() == [True, False]
     assert positive_bins([101], [200], 2, 200, 0.5).tolist() == [False, False]
     assert positive_bins([0, 50], [50, 100], 1, 200, 0.5).tolist() == [True]
     assert positive_bins([0, 0], [99, 99], 1, 200, 0.5).tolist() == [False]
 
 
-def test_no_peaks_no_positives():
+def test_without_peaks_there_are_no_positives():
     assert positive_bins([], [], 3, 200, 0.5).tolist() == [False] * 3
     assert positive_bins([0], [100], 0, 200, 0.5).tolist() == []
 

@@ -19,7 +19,7 @@ from danq.genome.contig_names import match_contigs, read_chrom_map
         ([], ["chr1"], {}),
     ],
 )
-def test_names_are_bridged(names, genome, expected):
+def test_names_with_other_prefixes_are_matched(names, genome, expected):
     assert match_contigs(names, genome, source="a.bed") == expected
 
 
@@ -33,7 +33,7 @@ def test_matching_other_names_gives_one_message(caplog):
     )
 
 
-def test_equal_names_give_no_notice(caplog):
+def test_equal_names_give_no_message(caplog):
     with caplog.at_level(logging.INFO, logger="danq"):
         match_contigs(["chr1"], ["chr1", "chr2"], source="a.bed")
     assert not caplog.records
@@ -65,7 +65,7 @@ def test_no_match_at_all_lists_the_names_of_both_files():
     assert caught.value.file == "a.bed"
 
 
-def test_a_name_with_two_candidates_is_not_bridged():
+def test_a_name_with_two_candidates_is_not_matched():
     genome = ["1", "chr1", "2"]
     assert match_contigs(["Chr1", "chr2"], genome, source="x") == {"Chr1": None, "chr2": "2"}
     assert match_contigs(["1", "chr1"], genome, source="x") == {"1": "1", "chr1": "chr1"}

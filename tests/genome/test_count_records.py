@@ -43,7 +43,7 @@ def test_a_small_file_is_counted(tmp_path, form, count):
 
 
 @pytest.mark.parametrize("head", ["chrom\tpos\tref\talt\n", "#chrom\tpos\tref\talt\n"])
-def test_a_table_is_counted_as_it_is_read(tmp_path, head):
+def test_a_table_has_as_many_records_as_the_reader_yields(tmp_path, head):
     path = tmp_path / "a.tsv"
     path.write_text("\n" + head + "chr1\t1\tA\tC\n \n# a note\nchr1\t2\tC\tG\n\n")
     handle = io.BufferedReader(io.BytesIO(path.read_bytes()))  # type: ignore[arg-type]
@@ -54,7 +54,7 @@ def test_a_table_is_counted_as_it_is_read(tmp_path, head):
 
 @pytest.mark.parametrize("form", ["plain", "gzip", "bgzip"])
 @pytest.mark.parametrize("meta", [1, 3000])
-def test_a_large_file_is_reckoned_from_its_beginning(tmp_path, monkeypatch, form, meta):
+def test_the_records_of_a_large_file_are_estimated(tmp_path, monkeypatch, form, meta):
     monkeypatch.setattr(module, "SAMPLED", 1 << 18)
     names = np.random.default_rng(1).integers(10, 10**9, meta).tolist()
     contigs = b"".join(b"##contig=<ID=%d>\n" % name for name in names)
@@ -71,14 +71,14 @@ def test_a_large_file_is_reckoned_from_its_beginning(tmp_path, monkeypatch, form
     assert sum(map(len, taken)) <= module.SAMPLED + module.PIECE
 
 
-def test_text_that_takes_little_room_is_not_read_to_the_end(tmp_path, monkeypatch):
+def test_highly_compressed_text_is_not_read_to_the_end(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "MOST_TEXT", 1 << 20)
     path = stored(tmp_path, HEAD + b"chr1\t5\t.\tA\tC\t.\t.\t.\n" * 2_000_000, "gzip")
     assert path.stat().st_size < module.SAMPLED
     assert count_records(path) == pytest.approx(2_000_000, rel=0.5)
 
 
-def test_what_cannot_be_said(tmp_path, monkeypatch):
+def test_bcf_and_long_headers_have_no_count(tmp_path, monkeypatch):
     source = pysam.VariantFile(str(stored(tmp_path, HEAD + lines(10), "plain")))
     for form, mode in (("bcf", "wb"), ("plain-bcf", "wb0")):
         with pysam.VariantFile(str(tmp_path / form), mode, header=source.header):

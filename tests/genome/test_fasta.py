@@ -56,7 +56,7 @@ KINDS = [("plain", "g.fa"), ("gzip", "g.fa.gz"), ("bgzip", "g.fa.gz"), ("bgzip",
 
 @pytest.mark.parametrize(("kind", "name"), [*KINDS, ("gzip", "g.fa"), ("bgzip", "g.fa")])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_every_kind_of_file_reads_as_biopython_reads_it(tmp_path, kind, name, end):
+def test_every_kind_of_file_equals_biopythons_reading(tmp_path, kind, name, end):
     text = text_of(RECORDS, end=end)
     oracle = tmp_path / "oracle.fa"
     oracle.write_text(text)
@@ -79,7 +79,7 @@ def test_every_kind_of_file_reads_as_biopython_reads_it(tmp_path, kind, name, en
 
 
 @pytest.mark.parametrize(("kind", "name"), [KINDS[0], KINDS[2]])
-def test_stretches_equal_slices_over_block_borders(tmp_path, kind, name, monkeypatch):
+def test_intervals_equal_slices_across_block_borders(tmp_path, kind, name, monkeypatch):
     monkeypatch.setattr(fasta, "BLOCK", 17)
     genome = Genome(write(tmp_path / name, text_of(RECORDS), kind))
     bases = RECORDS["chr1"]
@@ -118,7 +118,7 @@ def test_a_record_may_be_longer_than_its_compressed_file(tmp_path, monkeypatch):
     assert all(codes.base is None for codes in read.values())
 
 
-def test_index_is_the_one_that_pyfaidx_writes(tmp_path):
+def test_the_index_equals_pyfaidxs(tmp_path):
     ours = write(tmp_path / "ours.fa", text_of(RECORDS))
     theirs = write(tmp_path / "theirs.fa", text_of(RECORDS))
     Genome(ours).close()
@@ -127,7 +127,7 @@ def test_index_is_the_one_that_pyfaidx_writes(tmp_path):
     assert sorted(p.name for p in tmp_path.glob("*ours*")) == ["ours.fa", "ours.fa.fai"]
 
 
-def test_a_stale_index_is_built_anew(tmp_path):
+def test_a_stale_index_is_rebuilt(tmp_path):
     path = write(tmp_path / "g.fa", text_of(RECORDS))
     Genome(path).close()
     write(path, text_of({"other": "ACGTACGTAC"}))
@@ -138,14 +138,14 @@ def test_a_stale_index_is_built_anew(tmp_path):
         assert decode(genome.codes("other")) == "ACGTACGTAC"
 
 
-def test_an_index_of_nonsense_is_built_anew(tmp_path):
+def test_an_invalid_index_is_rebuilt(tmp_path):
     path = write(tmp_path / "g.fa", text_of(RECORDS))
     (tmp_path / "g.fa.fai").write_text("not an index\n")
     with Genome(path) as genome:
         assert list(genome.contigs) == list(RECORDS)
 
 
-def test_an_index_of_another_file_is_noticed(tmp_path):
+def test_an_index_of_another_file_is_refused(tmp_path):
     path = write(tmp_path / "g.fa", text_of(RECORDS))
     (tmp_path / "g.fa.fai").write_text("chr1\t150\t16\t10\t11\n")
     with Genome(path) as genome, pytest.raises(InputError, match="index, which belongs to another"):
@@ -170,7 +170,7 @@ def test_a_read_only_folder_uses_the_cache(tmp_path, cache, kind, name):
         folder.chmod(0o755)
 
 
-def test_gzip_is_unpacked_once_with_a_notice(tmp_path, cache, caplog):
+def test_gzip_is_unpacked_once_with_a_message(tmp_path, cache, caplog):
     path = write(tmp_path / "g.fa.gz", text_of(RECORDS), "gzip")
     with caplog.at_level(logging.INFO, logger="danq"):
         Genome(path).close()
@@ -183,7 +183,7 @@ def test_gzip_is_unpacked_once_with_a_notice(tmp_path, cache, caplog):
     assert [p.name for p in tmp_path.iterdir()] == ["g.fa.gz"]
 
 
-def test_a_cache_that_cannot_be_made_is_an_error(tmp_path, monkeypatch):
+def test_a_cache_that_cannot_be_created_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("DANQ_CACHE", str(tmp_path / "file" / "below"))
     path = write(tmp_path / "g.fa.gz", text_of(RECORDS), "gzip")
@@ -263,13 +263,13 @@ def test_text_without_a_header_is_refused(tmp_path):
     both_refuse(write(tmp_path / "binary.fa", bytes(range(128, 256))), "is not FASTA")
 
 
-def test_protein_letters_are_refused_with_their_place(tmp_path):
+def test_protein_letters_are_refused_with_their_position(tmp_path):
     path = write(tmp_path / "g.fa", ">a\nACGT\nACGT\n>p\nACGTA\nCLGTE\nAC\n")
     message = "record 'p': 'L' at position 7 is not a DNA letter"
     both_refuse(path, message, f"line 6, {message}")
 
 
-def test_a_wrong_letter_is_placed_over_block_borders(tmp_path, monkeypatch):
+def test_the_position_of_a_wrong_letter_is_right_across_block_borders(tmp_path, monkeypatch):
     monkeypatch.setattr(fasta, "BLOCK", 7)
     path = write(tmp_path / "g.fa", text_of({"a": "ACGT" * 10 + "AX", "b": "A"}))
     message = "record 'a': 'X' at position 42 is not a DNA letter"
@@ -301,14 +301,14 @@ def test_a_nameless_record_is_refused(tmp_path):
     both_refuse(path, "a header line has no name after '>'")
 
 
-def test_lines_of_unequal_length_are_refused_where_places_matter(tmp_path):
+def test_lines_of_unequal_length_are_refused_for_random_access(tmp_path):
     path = write(tmp_path / "g.fa", ">a\nACGT\nACG\nACGT\n")
     with pytest.raises(InputError, match=r"line 3, record 'a': the lines of this record differ"):
         Genome(path)
     assert [(name, codes.size) for name, codes in read_fasta(path)] == [("a", 11)]
 
 
-def test_a_stretch_outside_the_contig_is_refused(tmp_path):
+def test_an_interval_outside_the_contig_is_refused(tmp_path):
     with Genome(write(tmp_path / "g.fa", text_of(RECORDS))) as genome:
         with pytest.raises(InputError, match=r"chrM:30-41 .* which has 40 bases"):
             genome.codes("chrM", 30, 41)

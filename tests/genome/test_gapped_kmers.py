@@ -27,7 +27,7 @@ def test_kernel_equals_its_plain_twin(rows, length, gaps, seed):
     np.testing.assert_array_equal(got[1], wanted[1])
 
 
-def test_counts_equal_a_regular_expressions():
+def test_counts_equal_those_of_a_regular_expression():
     rng = np.random.default_rng(1)
     codes = rng.integers(0, 4, (60, 80)).astype(np.uint8)
     codes[::3, 30:41] = encode("TCACAAGACGA")  # TCAC nnn ACGA
@@ -45,7 +45,7 @@ def named(word: int) -> str:
     return decode(kmer_bases(int(word), 3))
 
 
-def test_a_word_counts_once_a_window_and_both_strands_are_one():
+def test_a_kmer_counts_once_per_window_on_either_strand():
     twice = encode("ACGGTTCA" + "ACGGTTCA")[None]
     other = encode("TGAACCGT" * 2)[None]
     for codes in (twice, other):

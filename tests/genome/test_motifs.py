@@ -72,7 +72,7 @@ def pssm(motif: Motif, pseudocount: float):
 @pytest.mark.parametrize(
     ("file", "count"), [("H12CORE_meme_format", 1443), ("jaspar_2024_consensus", 182)]
 )
-def test_published_collections_are_read_whole(shared_data, file, count):
+def test_published_collections_are_read_completely(shared_data, file, count):
     found = read_motifs(shared_data / "motifs-human" / f"{file}.meme.gz")
     assert len(found) == count
     assert len({motif.name for motif in found}) == count
@@ -80,7 +80,7 @@ def test_published_collections_are_read_whole(shared_data, file, count):
         assert np.allclose(motif.probabilities.sum(axis=1), 1)
 
 
-def test_a_published_matrix_keeps_its_digits_though_one_site_is_stated(shared_data):
+def test_a_published_matrix_keeps_its_digits_with_nsites_of_1(shared_data):
     # Biopython alone rounds frequencies to counts of nsites, here 1: 0 or 1 and nothing between.
     first = read_motifs(shared_data / "motifs-human" / "jaspar_2024_consensus.meme.gz")[0]
     assert first.name == "C001:HES_SREBF:bHLH"
@@ -102,7 +102,7 @@ def test_meme_is_read(tmp_path, name):
 @pytest.mark.parametrize(
     "gone", ["Background letter frequencies\nA 0.3 C 0.2 G 0.2 T 0.3\n", "strands: + -\n"]
 )
-def test_what_meme_leaves_to_choice_may_be_missing(tmp_path, gone):
+def test_optional_parts_of_meme_may_be_missing(tmp_path, gone):
     assert len(read_motifs(write(tmp_path / "a.meme", MEME.replace(gone, "")))) == 2
 
 
@@ -125,7 +125,7 @@ def test_jaspar_is_read(tmp_path, name):
     assert second.probabilities[1] == pytest.approx([0, 0.25, 0, 0.75])
 
 
-def test_written_motifs_are_read_back_by_us_and_by_biopython(tmp_path):
+def test_written_motifs_are_read_by_danq_and_by_biopython(tmp_path):
     path = tmp_path / "out.meme"
     written = [
         Motif("a b", random_motif(7).probabilities, 1000, {"track": "Abf 1", "z": "12.5"}),
@@ -155,7 +155,7 @@ def test_reverse_complement_scores_the_other_strand():
 
 
 @pytest.mark.parametrize("pseudocount", [0.01, 0.5])
-def test_log_odds_are_biopythons(pseudocount):
+def test_log_odds_equal_biopythons(pseudocount):
     motif = random_motif(9)
     oracle = pssm(motif, pseudocount)
     ours = motif.log_odds(BACKGROUND, pseudocount)
@@ -230,7 +230,7 @@ def test_bad_files_are_refused_with_their_name(tmp_path, text, message):
     assert caught.value.file == str(path)
 
 
-def test_a_truncated_gzip_and_bytes_that_are_no_text_are_refused(tmp_path):
+def test_a_truncated_gzip_and_bytes_that_are_not_text_are_refused(tmp_path):
     path = tmp_path / "a.meme.gz"
     path.write_bytes(gzip.compress(MEME.encode())[:-20])
     with pytest.raises(InputError, match="truncated"):
@@ -241,7 +241,7 @@ def test_a_truncated_gzip_and_bytes_that_are_no_text_are_refused(tmp_path):
         read_motifs(path)
 
 
-def test_bad_writing_is_refused_and_leaves_nothing(tmp_path):
+def test_failed_writing_leaves_no_file(tmp_path):
     path = tmp_path / "out.meme"
     with pytest.raises(InputError, match="no motif to write"):
         write_meme(path, [])
@@ -260,7 +260,7 @@ def test_bad_writing_is_refused_and_leaves_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("table", [np.zeros((0, 4)), np.ones((2, 3)) / 3, np.full((2, 4), np.nan)])
-def test_a_table_that_is_no_motif_is_refused(table):
+def test_invalid_frequencies_are_refused(table):
     with pytest.raises(InputError, match="record 'x'"):
         Motif("x", table)
 

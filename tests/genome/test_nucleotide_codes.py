@@ -30,7 +30,7 @@ def test_encode_gives_the_codes_of_each_letter():
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_encode_takes_every_kind_of_bytes(kind):
+def test_encode_accepts_every_kind_of_bytes(kind):
     assert encode(kind(b"GATTACA")).tolist() == [2, 0, 3, 3, 0, 1, 0]
     assert encode(np.frombuffer(kind(b"GAT"), dtype=np.uint8)).tolist() == [2, 0, 3]
 
@@ -47,12 +47,12 @@ def test_encode_takes_every_kind_of_bytes(kind):
         (b"A\xff", "'ÿ'", 2),
     ],
 )
-def test_encode_names_the_first_wrong_letter_and_its_place(sequence, shown, position):
+def test_encode_reports_the_first_wrong_letter_and_its_position(sequence, shown, position):
     with pytest.raises(InputError, match=f"{shown[:-1]}.* at position {position} is not a DNA"):
         encode(sequence)
 
 
-def test_encode_refuses_an_array_of_another_kind():
+def test_encode_refuses_other_arrays():
     with pytest.raises(InputError, match=r"int64 of shape \(2,\)"):
         encode(np.array([65, 66]))  # pyright: ignore[reportArgumentType]
 
@@ -64,7 +64,7 @@ def test_decode_refuses_a_code_above_4():
 
 @settings(deadline=None, max_examples=50)
 @given(st.text(alphabet="ACGTN", max_size=200))
-def test_decode_undoes_encode(text):
+def test_decode_inverts_encode(text):
     assert decode(encode(text)) == text
     assert decode(encode(text.lower())) == text
 
@@ -79,7 +79,7 @@ def test_reverse_complement_agrees_with_biopython(text):
 
 
 @pytest.mark.parametrize("shape", [(0,), (3, 0), (7,), (3, 5), (2, 3, 4)])
-def test_reverse_complement_keeps_the_shape_and_undoes_itself(shape):
+def test_reverse_complement_keeps_the_shape_and_is_its_own_inverse(shape):
     codes = np.random.default_rng(1).integers(0, 5, shape, dtype=np.uint8)
     flipped = reverse_complement(codes)
     assert flipped.shape == shape
@@ -87,7 +87,7 @@ def test_reverse_complement_keeps_the_shape_and_undoes_itself(shape):
     assert np.array_equal(reverse_complement(flipped), codes)
 
 
-def test_reverse_complement_takes_a_strided_array():
+def test_reverse_complement_accepts_a_strided_array():
     codes = np.arange(40, dtype=np.uint8).reshape(4, 10)[::2, ::3] % 5
     assert np.array_equal(
         reverse_complement(codes[:, ::2]), _plain_reverse_complement(codes[:, ::2])

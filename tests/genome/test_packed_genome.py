@@ -46,13 +46,13 @@ def test_layout_is_the_documented_one():
     assert genome.numbers == {"a": 0, "b": 1}
 
 
-def test_runs_of_neighbours_are_not_joined():
+def test_runs_of_neighbouring_contigs_are_not_joined():
     genome = packed({"a": "ACNN", "b": "NNGT"})
     assert genome.n_start.tolist() == [2, 4]
     assert genome.n_end.tolist() == [4, 6]
 
 
-def test_unpack_gives_every_contig_back():
+def test_unpack_inverts_pack():
     assert {name: decode(codes) for name, codes in packed().unpack()} == TEXTS
 
 
@@ -96,7 +96,7 @@ def test_windows_read_forward_without_reverse_and_write_into_out():
     assert [decode(row) for row in out] == ["NNACGT", "NNNNNN"]
 
 
-def test_codes_reads_a_stretch():
+def test_codes_reads_an_interval():
     genome = packed()
     assert decode(genome.codes("one", 3, 10)) == TEXTS["one"][3:10]
     assert decode(genome.codes("two")) == TEXTS["two"]
@@ -112,7 +112,7 @@ def test_codes_reads_a_stretch():
         ("one", 5, 4, "one:5-4"),
     ],
 )
-def test_a_stretch_outside_is_refused(name, start, end, message):
+def test_an_interval_outside_is_refused(name, start, end, message):
     with pytest.raises(InputError, match=message):
         packed().codes(name, start, end)
     with pytest.raises(InputError, match=message):
@@ -146,7 +146,7 @@ def test_wrong_contigs_are_refused():
         PackedGenome.from_contigs([("a", codes.astype(np.int64))])
 
 
-def test_digest_follows_the_content():
+def test_the_checksum_depends_on_the_content():
     genome = packed()
     assert genome.sha256 == packed().sha256
     assert len(genome.sha256) == 64
@@ -158,7 +158,7 @@ def test_digest_follows_the_content():
     assert len(digests) == 5
 
 
-def test_an_empty_genome_is_a_genome():
+def test_an_empty_genome_is_allowed():
     genome = PackedGenome.from_contigs([])
     none = np.zeros(0, dtype=np.int64)
     assert genome.windows(none, none, 10).shape == (0, 10)

@@ -30,7 +30,7 @@ def test_kernel_equals_its_plain_twin(text, seed):
     assert np.array_equal(dinucleotide_shuffle(codes, seed), plain)
 
 
-def test_the_seed_decides():
+def test_the_result_depends_on_the_seed():
     codes = np.random.default_rng(0).integers(0, 4, 1000, dtype=np.uint8)
     before = codes.copy()
     one = dinucleotide_shuffle(codes, 1)

@@ -32,8 +32,8 @@ BAD = {
     "chr1\t1_0\t.\tT\tG\t.\t.\t.\n": "line 5: the position '1_0' is not",
     "chr1\t\t.\tT\tG\t.\t.\t.\n": "line 5: the position '' is not",
     f"chr1\t{'9' * 20}\t.\tT\tG\t.\t.\t.\n": "line 5: the position '9999",
-    "chr1\t5\t.\tT\n": "line 5: the record has 4 columns, the header names 8",
-    "chr1\t5\t.\tT\tG\t.\n": "line 5: the record has 6 columns, the header names 8",
+    "chr1\t5\t.\tT\n": "line 5: the record has 4 columns, the header has 8",
+    "chr1\t5\t.\tT\tG\t.\n": "line 5: the record has 6 columns, the header has 8",
     "chr1 5 . T G . . .\n": "line 5: the fields are separated by spaces",
 }
 
@@ -46,11 +46,11 @@ def test_broken_records_are_refused_with_their_line(tmp_path, line):
 
 
 HEADLESS = {
-    "chr1\t5\t.\tT\tG\t.\t.\t.\n": "line 1: begins neither as VCF nor with column names",
+    "chr1\t5\t.\tT\tG\t.\t.\t.\n": "line 1: starts neither as VCF nor with column names",
     "##fileformat=VCFv4.2\nchr1\t5\t.\tT\tG\n": "the line of column names .#CHROM POS",
     "##fileformat=VCFv4.2\n": "the line of column names .#CHROM POS",
-    "\x89PNG\n\x1a\n": "begins neither as VCF",
-    ">chr1\nACGT\n": "begins neither as VCF",
+    "\x89PNG\n\x1a\n": "starts neither as VCF",
+    ">chr1\nACGT\n": "starts neither as VCF",
     "chrom pos ref alt\nchr1 5 T G\n": "line 1: the column names are separated by spaces",
     "chrom\tpos\tref\nchr1\t5\tT\n": "lacks alt",
     "": "is empty",
@@ -59,7 +59,7 @@ HEADLESS = {
 
 
 @pytest.mark.parametrize("text", HEADLESS)
-def test_what_has_no_header_is_refused(tmp_path, text):
+def test_files_without_a_header_are_refused(tmp_path, text):
     (tmp_path / "a.vcf").write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match=HEADLESS[text]):
         read(tmp_path / "a.vcf")
@@ -79,7 +79,7 @@ class Failing(io.RawIOBase):
 
 
 @pytest.mark.parametrize("error", [InputError("cut short"), ValueError("cut short")])
-def test_what_is_wrong_with_piped_bytes_is_always_told(error):
+def test_damage_in_piped_bytes_is_always_reported(error):
     for _ in range(50):
         with (
             pytest.raises(type(error), match="cut short"),
@@ -88,6 +88,6 @@ def test_what_is_wrong_with_piped_bytes_is_always_told(error):
             assert reader.read() == b"x" * 30
 
 
-def test_a_pipe_may_be_left_early():
+def test_a_pipe_may_be_closed_early():
     with _piped(io.BufferedReader(io.BytesIO(bytes(1 << 20)))) as reader:  # type: ignore[arg-type]
         assert reader.read(5) == bytes(5)

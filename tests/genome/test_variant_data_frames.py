@@ -44,7 +44,7 @@ def test_tables_from_memory(tmp_path):
         list(from_table([("chr1", "x", "T", "G")], GENOME))
 
 
-def test_a_reference_allele_that_is_not_there_is_told_of(tmp_path):
+def test_a_missing_reference_allele_is_rejected(tmp_path):
     rows = [("chr1", 5, "", "G"), ("chr1", 7, None, "."), ("chr1", 9, ".", "C")]
     path = tmp_path / "a.tsv"
     path.write_text("chrom\tpos\tref\talt\nchr1\t5\t\tG\nchr1\t7\t\t.\nchr1\t9\t.\tC\n")
@@ -58,7 +58,7 @@ def test_a_reference_allele_that_is_not_there_is_told_of(tmp_path):
         ]
 
 
-def test_a_frame_of_pandas_is_one_of_polars(tmp_path):
+def test_pandas_and_polars_frames_give_the_same_variants(tmp_path):
     pandas = pytest.importorskip("pandas")
     rows = [("chr1", 5, "T", "G,C", "a"), ("chr1", 9, "A", "C", None), ("chr1", 9, "A", None, "c")]
     frame = pandas.DataFrame(rows, columns=["chrom", "pos", "ref", "alt", "id"], index=[7, 7, 2])
@@ -78,11 +78,11 @@ def test_a_frame_of_pandas_is_one_of_polars(tmp_path):
         ({"chrom": ["chr1"]}, "are a builtins.dict, not a table"),
         (5, "are a builtins.int, not a table"),
         ([("chr1", 5, "T", "G"), {"chrom": "chr1"}], "record '2': the row is {'chrom': 'chr1'}"),
-        (["chr1\t5\tT\tG"], "record '1': the row is 'chr1.*Give a data frame"),
+        (["chr1\t5\tT\tG"], "record '1': the row is 'chr1.*Give a polars or pandas data frame"),
         ([7], "record '1': the row is 7"),
     ],
 )
-def test_what_is_no_table(table, message):
+def test_objects_that_are_not_tables_are_refused(table, message):
     with pytest.raises(InputError, match=message):
         list(from_table(table, GENOME))
 

@@ -40,7 +40,7 @@ def only(path: Path, genome: PackedGenome = GENOME, window: int = 12, **options)
     return block, haplotype_windows(genome, block, haplotypes, window, **options)
 
 
-def test_neighbours_of_the_same_haplotype_go_into_both_windows(tmp_path):
+def test_neighbours_on_the_same_haplotype_are_in_both_windows(tmp_path):
     path = vcf(
         tmp_path / "a.vcf",
         [
@@ -122,7 +122,7 @@ def test_a_phase_set_without_a_value_is_the_same_in_bcf(tmp_path):
     np.testing.assert_array_equal(made.alternate, text.alternate)
 
 
-def test_overlapping_neighbours_are_left_out_the_nearer_one_stays(tmp_path):
+def test_of_overlapping_neighbours_the_nearest_is_applied(tmp_path):
     path = vcf(
         tmp_path / "a.vcf",
         [
@@ -139,14 +139,14 @@ def test_overlapping_neighbours_are_left_out_the_nearer_one_stays(tmp_path):
     assert made.left_out.tolist() == [1, 1, 1, 1]
 
 
-def test_two_insertions_at_one_place_are_not_joined(tmp_path):
+def test_two_insertions_at_one_position_are_not_joined(tmp_path):
     path = vcf(tmp_path / "a.vcf", [(12, "G", "GTT", "GT", "1|0"), (12, "G", "GC", "GT", "1|0")])
     _, made = only(path)
     assert made.neighbours.tolist() == [0, 0]
     assert made.left_out.tolist() == [1, 1]
 
 
-def test_nothing_comes_between_the_two_places_of_an_allele_that_moved(tmp_path):
+def test_no_neighbour_comes_between_both_positions_of_a_moved_allele(tmp_path):
     text = "ACGTCTAAAAAAGCTTGACC"
     genome = PackedGenome.from_contigs([("one", encode(text))])
     path = vcf(tmp_path / "a.vcf", [(12, "A", "AA", "GT", "1"), (9, "A", "G", "GT", "1")])
@@ -167,7 +167,7 @@ def test_a_table_is_scored_on_a_samples_haplotypes(tmp_path):
     assert made.neighbours.tolist() == [1, 0]
 
 
-def test_a_sample_that_is_not_there_is_refused(tmp_path):
+def test_an_unknown_sample_is_refused(tmp_path):
     path = vcf(tmp_path / "a.vcf", [(12, "G", "T", "GT", "1", "0")], "s\tt")
     with pytest.raises(InputError, match="has no sample 'u'; it has s, t"):
         read_haplotypes(path, GENOME, "u")
@@ -206,7 +206,7 @@ def applied(text: str, alleles: list[tuple[int, str, str]]) -> str:
 
 @pytest.mark.parametrize("anchor", ["left", "right"])
 @pytest.mark.parametrize("seed", range(6))
-def test_windows_are_cut_from_haplotypes_put_together_by_hand(tmp_path, seed, anchor):
+def test_windows_equal_haplotypes_assembled_by_hand(tmp_path, seed, anchor):
     draw = random.Random(seed)
     text = "".join(draw.choice("ACGT") for _ in range(400))
     genome = PackedGenome.from_contigs([("one", encode(text))])

@@ -125,7 +125,7 @@ FORMS = ["vcf", "gzip", "bgzip", "crlf", "tsv", "bcf", "plain-bcf"]
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_of_input_gives_the_same_alleles(tmp_path, form):
+def test_every_input_format_gives_the_same_alleles(tmp_path, form):
     path = some(tmp_path, form)
     assert alleles(read(path)) == KNOWN
     assert alleles(read(path, block=1)) == KNOWN
@@ -158,7 +158,7 @@ def test_records_can_be_skipped(tmp_path):
         assert alleles(read(path, skip_records=count, block=2)) == kept
 
 
-def test_lines_are_kept_when_asked_for(tmp_path):
+def test_lines_are_kept_on_request(tmp_path):
     for form in ("vcf", "bcf"):
         blocks = read(some(tmp_path, form), keep_lines=True, block=3)
         lines = [line for block in blocks for line in block.lines or []]
@@ -166,18 +166,18 @@ def test_lines_are_kept_when_asked_for(tmp_path):
     assert only(tmp_path / "a.vcf").lines is None
 
 
-def test_bytes_that_are_no_utf8_are_told_of_and_never_given_back_otherwise(tmp_path, caplog):
+def test_bytes_that_are_not_utf8_are_reported_and_never_written_changed(tmp_path, caplog):
     path = vcf(tmp_path / "a.vcf", record(5, "T", "G", name="gr\u00fcn"), record(9, "A", "C"))
     assert only(path, keep_lines=True).id[0] == "gr\u00fcn"
     path.write_bytes(path.read_bytes().replace("\u00fc".encode(), b"\xfc") + b"# Z\xfcrich\n")
     assert only(path).id[0] == "gr\ufffdn"
-    assert caplog.text.count("line 5: holds bytes that are no UTF-8") == 1
-    assert caplog.text.count("no UTF-8") == 1
-    with pytest.raises(InputError, match=r"line 5.*no UTF-8.*iconv"):
+    assert caplog.text.count("line 5: has bytes that are not UTF-8") == 1
+    assert caplog.text.count("not UTF-8") == 1
+    with pytest.raises(InputError, match=r"line 5.*not UTF-8.*iconv"):
         read(path, keep_lines=True)
 
 
-def test_every_kind_of_reject_has_its_reason_and_nothing_is_lost(tmp_path):
+def test_every_allele_is_a_row_or_a_reject_with_a_reason(tmp_path):
     path = vcf(
         tmp_path / "a.vcf",
         record(1, "", "C"),
@@ -228,7 +228,7 @@ def test_every_kind_of_reject_has_its_reason_and_nothing_is_lost(tmp_path):
     assert by_record[21].detail == "8 bases, the window permits 5"
 
 
-def test_swapping_takes_alt_for_ref_where_the_genome_has_it(tmp_path):
+def test_swap_exchanges_ref_and_alt_where_the_genome_has_alt(tmp_path):
     path = vcf(
         tmp_path / "a.vcf",
         record(5, "G", "T"),
@@ -247,7 +247,7 @@ def test_swapping_takes_alt_for_ref_where_the_genome_has_it(tmp_path):
     assert only(path).swapped.tolist() == [False]
 
 
-def test_an_error_can_be_asked_for_where_ref_differs(tmp_path):
+def test_a_differing_ref_is_an_error_on_request(tmp_path):
     path = vcf(tmp_path / "a.vcf", record(5, "T", "A"), "\n", record(5, "G", "A"))
     with pytest.raises(
         InputError, match="REF differs at chr1:5: the file has G, the genome T"
@@ -258,7 +258,7 @@ def test_an_error_can_be_asked_for_where_ref_differs(tmp_path):
         list(from_table([("chr1", 5, "G", "A")], GENOME, ref_mismatch="error"))
 
 
-def test_names_of_contigs_are_bridged_with_one_notice(tmp_path, caplog):
+def test_contig_names_are_matched_with_one_message(tmp_path, caplog):
     path = vcf(tmp_path / "a.vcf", record(5, "T", "A", "1"), record(2, "C", "A", "MT"), head=BARE)
     with caplog.at_level(logging.INFO, logger="danq"):
         blocks = read(path, block=1)
@@ -266,7 +266,7 @@ def test_names_of_contigs_are_bridged_with_one_notice(tmp_path, caplog):
     assert [one.chrom for one in blocks] == [["1"], ["MT"]]
     notices = [one.message for one in caplog.records]
     assert notices == [
-        f"{path}: contig names differ from the genome's: reading 1 as chr1, and so on"
+        f"{path}: contig names differ from the genome's; matched 1 as chr1, and so on"
     ]
 
 
@@ -284,7 +284,7 @@ def test_an_input_of_other_contigs_is_refused(tmp_path, head):
         read(path)
 
 
-def test_a_lone_contig_that_is_unknown_stops_nothing(tmp_path):
+def test_an_unknown_contig_does_not_stop_the_reader(tmp_path):
     path = vcf(tmp_path / "a.vcf", *[record(5, "T", "A", name) for name in ("Un", "chr1")])
     blocks = read(path, block=1)
     assert [len(one) for one in blocks] == [0, 1]
@@ -305,7 +305,7 @@ def test_no_record_one_record_and_all_rejected(tmp_path):
     assert windows.reference.shape == windows.alternate.shape == (0, 10)
 
 
-def test_duplicates_and_any_order_are_read_alike(tmp_path):
+def test_duplicates_and_any_order_are_read(tmp_path):
     records = [record(9, "A", "T"), record(5, "T", "A"), record(9, "A", "T")]
     block = only(vcf(tmp_path / "a.vcf", *records))
     assert block.pos.tolist() == [9, 5, 9]
@@ -357,7 +357,7 @@ def test_missing_files_and_bad_options_are_refused(tmp_path):
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"ref_mismatch": "swop"}, "ref_mismatch is 'swop'"),
         ({"block": 0}, "block of 0"),
-        ({"skip_records": -1}, "-1 records to skip"),
+        ({"skip_records": -1}, "skip_records is -1"),
     ]
     for options, problem in wrong:
         with pytest.raises(InputError, match=problem):

@@ -57,7 +57,7 @@ def as_vcf(block: VariantBlock, row: int, letters: dict[str, str]) -> tuple[int,
 
 
 @pytest.mark.parametrize("block", [64, 10_000])
-def test_normalised_alleles_are_those_of_bcftools(genome, letters, block):
+def test_normalised_alleles_equal_those_of_bcftools(genome, letters, block):
     seen = []
     with open_variants(GOLDEN / "variants_random.vcf.gz", genome, block=block) as reader:
         for part in reader:
@@ -84,7 +84,7 @@ def test_normalised_alleles_are_those_of_bcftools(genome, letters, block):
 
 
 @pytest.mark.parametrize("anchor", ["left", "right"])
-def test_windows_are_those_of_bcftools_consensus(genome, letters, anchor):
+def test_windows_equal_those_of_bcftools_consensus(genome, letters, anchor):
     known = table("variants_norm.tsv.gz")
     at = 0
     with open_variants(GOLDEN / "variants_random.vcf.gz", genome, block=1000) as reader:
@@ -108,7 +108,7 @@ def test_windows_are_those_of_bcftools_consensus(genome, letters, anchor):
 
 
 @pytest.mark.parametrize("sample", ["first", "second"])
-def test_haplotype_windows_are_those_of_bcftools_consensus(genome, sample):
+def test_haplotype_windows_equal_those_of_bcftools_consensus(genome, sample):
     path = GOLDEN / "variants_phased.vcf.gz"
     haplotypes = read_haplotypes(path, genome, sample)
     assert haplotypes.unphased == 0
@@ -204,7 +204,7 @@ def test_every_record_of_the_yeast_cross_agrees_with_the_genome(shared_data):
     assert 41_551 <= sum(len(ref) == len(alt) == 1 for ref, alt in sizes) <= 41_551 + 44
 
 
-def test_yeast_windows_lie_on_the_other_parent(shared_data):
+def test_yeast_windows_equal_the_other_parents_sequence(shared_data):
     with Genome(shared_data / "yeast" / "genome" / "sacCer3.fa.gz") as reference:
         codes = reference.codes("chrI")
     genome = PackedGenome.from_contigs([("chrI", codes)])

@@ -1,4 +1,4 @@
-"""Variants of VCF, BCF and tables: checked, normalised, and as windows with either allele."""
+"""Read variants of VCF, BCF and tables, check and normalise them, and cut their windows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows around variants, with the reference allele and with the alternate one."""
+"""Cut windows around variants with the reference and with the alternate allele."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ SHORTEST = 4
 
 
 class Windows(NamedTuple):
-    """Windows of V variant-alleles.
+    """Windows of V ALT alleles.
 
     Attributes
     ----------
     reference, alternate
-        ``(V, L)`` uint8 codes with either allele.
+        ``(V, L)`` uint8 codes with the reference and the alternate allele.
     padded
-        ``(V,)`` whether one of the two hangs over an end of the contig, where it holds 4.
+        ``(V,)`` whether either window extends past an end of the contig, where it is 4.
     """
 
     reference: CodeBatch
@@ -32,13 +32,13 @@ class Windows(NamedTuple):
 
 
 def window_center(window: int, center: int | None = None) -> int:
-    """Index at which a window holds its variant: ``window // 2 - 1`` unless chosen.
+    """Index of the variant in a window: ``window // 2 - 1`` by default.
 
     Raises
     ------
     InputError
-        When the window is below 4 bases, or the index leaves no base before it or fewer
-        than two after it.
+        When the window is below 4 bases, or there is no base before the index or fewer than two
+        after it.
     """
     if window < SHORTEST:
         raise InputError(f"a window of {window} bases is below {SHORTEST}")
@@ -46,16 +46,16 @@ def window_center(window: int, center: int | None = None) -> int:
         return window // 2 - 1
     if not 1 <= center <= window - 3:
         raise InputError(
-            f"a centre of {center} is not from 1 to {window - 3}, as a window of {window} asks for"
+            f"a centre of {center} is not from 1 to {window - 3}, as a window of {window} requires"
         )
     return center
 
 
 def longest_allele(window: int, center: int | None = None) -> int:
-    """Most bases of a normalised allele with which a window still shows both its flanks.
+    """Largest number of bases of a normalised allele that a window can hold with both flanks.
 
-    This is ``min(center, window - center - 2)``: 499 of a window of 1000. With either
-    anchor, such an allele leaves a base of the genome on both sides.
+    This is ``min(center, window - center - 2)``: 499 for a window of 1000. With either
+    anchor, a base of the genome remains on both sides of the allele.
     """
     at = window_center(window, center)
     return min(at, window - at - 2)
@@ -69,22 +69,21 @@ def anchored_windows(
     center: int | None = None,
     anchor: Anchor = "left",
 ) -> Windows:
-    """Windows of a block's variants, each by itself on the reference.
+    """Windows of a block's variants, each alone on the reference.
 
-    At index ``center`` of the reference window stands the base that VCF calls POS once a
-    variant is normalised: the first base of a substitution, the base before an insertion or
-    deletion. The reference window is the genome's, whatever the anchor. With the anchor on
-    the left the alternate window starts at the same base of the genome and is refilled on
-    the right; with the anchor on the right the base after the reference allele keeps its
-    index, and the window is refilled on the left. Alleles of one length give one window
-    either way.
+    Index ``center`` of the reference window is the base that VCF calls POS for a normalised
+    variant: the first base of a substitution, or the base before an insertion or deletion. The
+    reference window does not depend on the anchor. With the left anchor, the alternate window
+    starts at the same base of the genome, and bases are added or removed at its right end. With
+    the right anchor, the base after the reference allele keeps its index, and bases are added or
+    removed at the left end. Alleles of equal length have the same window with either anchor.
 
     Parameters
     ----------
     genome
-        The reference, the one that ``block`` was read with.
+        The reference genome with which ``block`` was read.
     block
-        V variant-alleles.
+        V ALT alleles.
     window
         Bases L.
     center
@@ -95,8 +94,8 @@ def anchored_windows(
     Raises
     ------
     InputError
-        As :func:`window_center`; at an allele above :func:`longest_allele`; when ``anchor``
-        is neither.
+        As :func:`window_center`; when an allele is longer than :func:`longest_allele`; when
+        ``anchor`` is neither "left" nor "right".
     """
     frame = checked_frame(block, window, center, anchor)
     done = compose_windows(genome, Alleles.of(block), frame, Neighbours.none(len(block)))
@@ -121,7 +120,6 @@ def checked_frame(block: VariantBlock, window: int, center: int | None, anchor: 
                 f"an allele of {max(len(ref), len(alt))} bases is above {limit}, the most that "
                 f"a window of {window} permits",
                 record=str(record),
-                remedy="Have such alleles rejected (longest=longest_allele(window)), or take a "
-                "longer window",
+                remedy="Reject them (longest=longest_allele(window)), or use a longer window",
             )
     return Frame(window, at, anchor == "right")

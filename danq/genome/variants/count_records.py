@@ -1,4 +1,4 @@
-"""How many records a file of variants holds, without reading all of it."""
+"""Count or estimate the records of a variant file from its beginning."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import BinaryIO
 from danq.genome.input_files import GZIP_MAGIC, check_file
 
 SAMPLED = 1 << 22
-"""Bytes of a file, as it lies on the disk, that are looked at."""
+"""Largest number of bytes read, as stored on disk."""
 
 MOST_TEXT = 1 << 26
-"""Bytes of text after which no more is looked at, however little room they take on the disk."""
+"""Largest number of uncompressed bytes read."""
 
 PIECE = 1 << 16
 
 
 def count_records(path: str | Path) -> int | None:
-    """Records of a VCF or table: counted if it is small, else reckoned from its beginning.
+    """Count the records of a small VCF or table; estimate those of a large one.
 
-    A larger file is taken to be as dense throughout as in its first 4 MB (compressed, where it
-    is), so that a count costs no more than reading these.
+    The estimate assumes the density of records in the first 4 MB (of the compressed file) for the
+    whole file.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def count_records(path: str | Path) -> int | None:
     Returns
     -------
     int or None
-        None for BCF, and where no record comes within the first 4 MB.
+        None for BCF, and when the first 4 MB hold no record.
 
     Raises
     ------
@@ -53,13 +53,13 @@ def count_records(path: str | Path) -> int | None:
         return lines.finish()
     if not lines.records:
         return None
-    # Header lines come once, so that what they take is not counted with the rest.
+    # The header occurs only once, so its bytes are excluded from the density.
     header = read * lines.header_bytes / lines.bytes
     return round(lines.records * (size - header) / (read - header))
 
 
 class _Lines:
-    """Counts records, and the bytes of all other lines."""
+    """Count records, and the bytes of all other lines."""
 
     def __init__(self) -> None:
         self.begun = self._named = False
@@ -74,7 +74,7 @@ class _Lines:
             self._count(line)
 
     def finish(self) -> int:
-        """Records, when there is nothing more."""
+        """Number of records, once all text was added."""
         if self._rest:
             self._count(self._rest)
         return self.records
@@ -83,7 +83,7 @@ class _Lines:
         if self._named:
             other = line.startswith(b"#") or not line or line.isspace()
         else:
-            # Column names come first, in a table without a '#'.
+            # The first line of a table is its column names, without a '#'.
             other = True
             self._named = not (line.startswith(b"##") or not line or line.isspace())
         self.records += not other
@@ -91,7 +91,7 @@ class _Lines:
 
 
 def _text(file: BinaryIO) -> Iterator[bytes]:
-    """The first `SAMPLED` bytes of a file, uncompressed, in pieces."""
+    """Uncompressed pieces of the first `SAMPLED` bytes of a file."""
     unzip = None
     while file.tell() < SAMPLED and (piece := file.read(PIECE)):
         if unzip is None and piece.startswith(GZIP_MAGIC) and file.tell() == len(piece):
@@ -103,9 +103,9 @@ def _text(file: BinaryIO) -> Iterator[bytes]:
             try:
                 yield unzip.decompress(piece)
             except zlib.error:
-                # Whoever reads the records says what is wrong.
+                # Reading the records raises an error that describes the damage.
                 return
-            # bgzip is many gzip streams, one after the other.
+            # bgzip is a series of gzip streams.
             piece = unzip.unused_data
             if unzip.eof:
                 unzip = zlib.decompressobj(wbits=31)

@@ -1,4 +1,4 @@
-"""Windows on a sample's own haplotypes: phased neighbours go into both of a variant's windows."""
+"""Read a sample's phased alleles, and cut windows that hold the alleles of its haplotypes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from danq.typing import BoolRow, CodeBatch, Codes, IntRow
 UNPHASED = -1
 NOT_CARRIED = -1
 PLOIDY = 62
-"""Most haplotypes that bits of an int64 can tell apart."""
+"""Largest number of haplotypes: one bit of an int64 each."""
 
 log = logging.getLogger("danq")
 
@@ -43,12 +43,12 @@ class Haplotypes:
     Attributes
     ----------
     sample
-        Its name.
+        Name of the sample.
     edits
-        The alleles, as they stand in the file but for the bases that REF and ALT share:
-        left-alignment could carry one past a neighbour.
+        The alleles, trimmed but not left-aligned: left-alignment could move one past a
+        neighbour.
     unphased
-        How many of them are of unknown phase.
+        Number of alleles of unknown phase.
     """
 
     sample: str
@@ -57,22 +57,22 @@ class Haplotypes:
 
 
 class HaplotypeWindows(NamedTuple):
-    """Windows of V variant-alleles on a sample's haplotypes.
+    """Windows of V ALT alleles on a sample's haplotypes.
 
     Attributes
     ----------
     reference, alternate
         ``(V, L)`` uint8 codes without and with the allele.
     padded
-        ``(V,)`` whether one of the two hangs over an end of the contig.
+        ``(V,)`` whether either window extends past an end of the contig.
     haplotype
-        ``(V,)`` haplotype that was taken, from 1 on: the first that carries the allele; 0
-        where the allele is of unknown phase, -1 where the sample does not carry it.
+        ``(V,)`` haplotype of the windows, from 1: the first that carries the allele; 0 where
+        the phase is unknown, -1 where the sample does not carry the allele.
     neighbours
-        ``(V,)`` other alleles that were put into the alternate window.
+        ``(V,)`` number of other alleles in the alternate window.
     left_out
-        ``(V,)`` alleles inside the alternate window that were not: those whose phase with
-        this one is unknown, and those that overlap it or a nearer one.
+        ``(V,)`` number of other alleles that were left out of the alternate window: those whose
+        phase relative to this one is unknown, and those that overlap it or a nearer one.
     """
 
     reference: CodeBatch
@@ -92,16 +92,15 @@ def read_haplotypes(
 ) -> Haplotypes:
     """Read the alleles that one sample carries, with their phase.
 
-    Alleles of a haploid or homozygous genotype lie on every haplotype. A heterozygous one
-    is phased where GT says ``|``; those with different phase sets (PS) are not phased with
-    each other. All of them are held in memory, about 60 bytes each in the end,
-    more while they are read.
+    Alleles of a haploid or homozygous genotype are on every haplotype. A heterozygous allele is
+    phased where GT has ``|``; alleles in different phase sets (PS) are not phased relative to
+    each other. All alleles are held in memory, in about 60 bytes each, and more during reading.
 
     Parameters
     ----------
     path
-        VCF or BCF, in any order. What :func:`danq.genome.variants.open_variants` rejects is
-        left out.
+        VCF or BCF, in any order. Alleles that :func:`danq.genome.variants.open_variants` rejects
+        are skipped.
     genome
         The reference.
     sample
@@ -142,12 +141,12 @@ def haplotype_windows(
     center: int | None = None,
     anchor: Anchor = "left",
 ) -> HaplotypeWindows:
-    """Windows of a block's variants on the haplotypes of a sample that carries them.
+    """Windows of a block's variants on a sample's haplotypes.
 
-    As :func:`danq.genome.variants.anchored_windows`, but both windows hold what else the
-    sample carries on the haplotype of this allele. What stands at ``center`` stays there;
-    neighbours are applied from it outwards. An allele that the sample does not carry is
-    scored on the reference alone, one of unknown phase with those neighbours that lie on
+    As :func:`danq.genome.variants.anchored_windows`, but both windows also hold the other alleles
+    that the sample carries on the same haplotype. The base at ``center`` keeps its index;
+    neighbours are applied from there outwards. The windows of an allele that the sample does not
+    carry have no neighbours; those of an allele of unknown phase have the neighbours that are on
     every haplotype.
 
     Parameters
@@ -194,14 +193,14 @@ class _Carried(NamedTuple):
 
 
 class _Calls:
-    """What genotypes say of alleles, remembered by their text."""
+    """Carriers and phase of alleles, cached by the text of the genotype."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int, str], tuple[int, bool, int]] = {}
         self._sets: dict[str, int] = {".": 0}
 
     def carried(self, block: VariantBlock, genotypes: list[str], phase_sets: list[str]) -> _Carried:
-        """Those alleles of a block that the sample carries."""
+        """The alleles of a block that the sample carries."""
         calls = [
             self._call(genotypes[record], int(allele), phase_sets[record])
             for record, allele in zip(block.record - block.first, block.allele, strict=True)
@@ -226,7 +225,7 @@ class _Calls:
             carriers = sum(1 << i for i, one in enumerate(called) if one == str(allele))
             every = all(one == str(allele) for one in called)
             if len(self._known) > BLOCK:
-                # Phase sets make ever new keys.
+                # Every phase set adds keys.
                 self._known.clear()
             phase = self._sets.setdefault(phase_set, len(self._sets))
             if not every and "/" in genotype.lstrip("/|"):
@@ -256,7 +255,7 @@ def _find(edits, contig, trimmed, alt, own):
 
 
 def _sorted(parts: list[_Carried], contigs: int) -> Edits:
-    """Edits by contig, start, end; of equal ones the first."""
+    """Edits sorted by contig, start and end; the first of equal ones is kept."""
     empty = np.zeros(0, dtype=np.int64)
     contig, start, end, carriers, phase = (
         np.concatenate([empty, *(getattr(part, name) for part in parts)])
@@ -267,10 +266,10 @@ def _sorted(parts: list[_Carried], contigs: int) -> Edits:
     order = np.lexsort((end, start, contig))
     kept: list[int] = []
     seen: set[tuple[int, str]] = set()
-    place = None
+    position = None
     for i in order.tolist():
-        if place != (contig[i], start[i]):
-            place = contig[i], start[i]
+        if position != (contig[i], start[i]):
+            position = contig[i], start[i]
             seen.clear()
         edit = int(end[i]), texts[i]
         if edit not in seen:

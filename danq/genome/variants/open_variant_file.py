@@ -1,4 +1,4 @@
-"""Open VCF, BCF and tables, whichever it is, from files, pipes and standard input."""
+"""Open VCF, BCF and tables from files, pipes and standard input."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Source = TextSource | BcfSource | TableSource
 def open_source(
     path: str | Path, sample: str | None = None, keep_lines: bool = False
 ) -> Iterator[TextSource | BcfSource]:
-    """Open a VCF, a BCF or a table; plain, gzip or bgzip; ``-`` is standard input.
+    """Open a VCF, a BCF or a table, plain, gzip or bgzip; ``-`` is standard input.
 
     Raises
     ------
     InputError
-        As :func:`danq.genome.variants.uncompressed_stream.open_stream` and the sources.
+        As :func:`danq.genome.variants.uncompressed_stream.open_stream` and the readers.
     """
     name = name_of(path)
     with open_stream(path) as handle:
@@ -45,13 +45,13 @@ def open_source(
             try:
                 yield source
             finally:
-                # htslib holds the pipe open by a number of its own.
+                # htslib holds a file descriptor of its own for the pipe.
                 source.close()
 
 
 @contextmanager
 def _piped(handle: io.BufferedReader[Any]) -> Iterator[Any]:
-    """Pipe with the bytes of ``handle`` in it: htslib reads nothing but files and pipes."""
+    """Pipe with the bytes of ``handle``, since htslib reads only files and pipes."""
     end, begin = os.pipe()
     failed: list[Exception] = []
 
@@ -70,9 +70,9 @@ def _piped(handle: io.BufferedReader[Any]) -> Iterator[Any]:
     try:
         yield reader
     finally:
-        # A pump that still writes stops at the closed pipe.
+        # A thread that still writes stops at the closed pipe.
         reader.close()
         thread.join()
-        # What is wrong with the bytes says more than what htslib makes of them.
+        # This error describes the damage better than the one from htslib.
         if failed:
             raise failed[0]

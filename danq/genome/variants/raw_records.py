@@ -1,4 +1,4 @@
-"""Records as columns of text, and what a file says of itself."""
+"""Records as columns of text before they are checked, and the header of a file."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import NamedTuple
 from danq.errors import InputError
 
 DIGITS = 18
-"""Most digits of a position, so that it fits 64 bits."""
+"""Largest number of digits of a position; it then fits into 64 bits."""
 
 
 class Records(NamedTuple):
-    """Consecutive records, one text a record and column.
+    """Consecutive records as columns of text.
 
-    ``first`` is the 1-based number of the first one, ``numbers`` their lines in the file
-    (empty where there are none), ``genotype`` and ``phase_set`` a sample's GT and PS (empty
-    where none was asked for), ``lines`` the whole records (empty unless asked for).
+    ``first`` is the 1-based number of the first record, ``numbers`` are the lines in the file
+    (empty for tables in memory), ``genotype`` and ``phase_set`` a sample's GT and PS (empty
+    without a sample), and ``lines`` the complete records (empty unless requested).
     """
 
     first: int
@@ -31,7 +31,7 @@ class Records(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What an input says of itself: header lines, contigs, samples; empty for tables."""
+    """Header of an input: header lines, contigs and samples; all empty for tables."""
 
     meta: list[str]
     contigs: list[str]
@@ -39,19 +39,19 @@ class Header(NamedTuple):
 
 
 def find_sample(samples: list[str], sample: str, name: str) -> int:
-    """Place of a sample among those of a file; an InputError where it is not there."""
+    """Index of a sample among those of a file; an InputError when the file does not have it."""
     if sample not in samples:
         few = ", ".join(samples[:5]) + (", ..." if len(samples) > 5 else "")
         raise InputError(
             f"has no sample '{sample}'; it has {few or 'none'}",
             file=name,
-            remedy="Name a sample of the file",
+            remedy="Choose a sample of the file",
         )
     return samples.index(sample)
 
 
 def whole_numbers(texts: list[str], name: str, lines: list[int], first: int) -> list[int]:
-    """Positions from text; an InputError at the first that is none, with its line or record."""
+    """Parse positions; an InputError names the line or record of the first invalid one."""
     joined = "".join(texts)
     fine = joined.isascii() and joined.isdigit() and max(map(len, texts)) <= DIGITS and all(texts)
     for i, text in enumerate([] if fine else texts):
@@ -61,6 +61,6 @@ def whole_numbers(texts: list[str], name: str, lines: list[int], first: int) -> 
                 file=name,
                 line=lines[i] if lines else None,
                 record=None if lines else str(first + i),
-                remedy="Positions count from 1",
+                remedy="Positions are 1-based whole numbers",
             )
     return [int(text) for text in texts]

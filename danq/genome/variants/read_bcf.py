@@ -1,4 +1,4 @@
-"""Records of BCF."""
+"""Read records of BCF."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from danq.genome.variants.raw_records import Header, Records, find_sample
 
 
 class BcfSource:
-    """BCF, read by htslib through pysam.
+    """Records of BCF, read by htslib through pysam from a file's path or an open pipe.
 
-    As :class:`danq.genome.variants.read_vcf.TextSource`, from the path of a file or an open pipe.
+    The methods are those of :class:`danq.genome.variants.read_vcf.TextSource`.
     """
 
     def __init__(self, file: Any, name: str, sample: str | None, keep_lines: bool) -> None:
@@ -39,12 +39,12 @@ class BcfSource:
         self._record = 1
 
     def close(self) -> None:
-        """Close the file; what was wrong with it was told when it was read."""
+        """Close the file; errors were raised when it was read."""
         with suppress(OSError, ValueError):
             self.file.close()
 
     def skip(self, records: int) -> None:
-        """Pass over records."""
+        """Skip records."""
         self._record += len(self._take(records))
 
     def read(self, count: int) -> Records | None:
@@ -84,5 +84,5 @@ class BcfSource:
         return InputError(
             f"cannot be read as BCF ({error})",
             file=self.name,
-            remedy="Copy or make it again; 'bcftools view' checks it",
+            remedy="Copy or create it again; 'bcftools view' checks it",
         )

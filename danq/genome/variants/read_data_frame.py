@@ -1,4 +1,4 @@
-"""Variants from memory: data frames, and rows."""
+"""Read variants from data frames and rows in memory."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from danq.genome.variants.raw_records import Header, Records, whole_numbers
 
 NEEDED = ("chrom", "pos", "ref", "alt")
 REMEDY = (
-    "Give a data frame (polars or pandas) with columns chrom, pos, ref, alt and perhaps id, or "
-    "such rows"
+    "Give a polars or pandas data frame with the columns chrom, pos, ref, alt and optionally id, "
+    "or tuples of these"
 )
 
 
@@ -24,18 +24,19 @@ class Frame(Protocol):
 
 
 def table_rows(table: Iterable[tuple] | Frame) -> Iterator[tuple]:
-    """Rows (chrom, pos, ref, alt) or (chrom, pos, ref, alt, id), one after the other.
+    """Iterate over rows (chrom, pos, ref, alt) or (chrom, pos, ref, alt, id).
 
     Parameters
     ----------
     table
-        Such rows, or a data frame of polars or pandas with columns of these names; others are
-        left alone.
+        Such rows, or a polars or pandas data frame with columns of these names; other columns
+        are ignored.
 
     Raises
     ------
     InputError
-        When a column is missing or it is no table; and, on the way, at what is no row.
+        When a column is missing or the object is not a table; and, while it is read, at an
+        element that is not a row.
     """
     for frame, read in (("iter_rows", _of_polars), ("itertuples", _of_pandas)):
         if hasattr(table, frame):
@@ -58,7 +59,7 @@ def _of_polars(frame: Any, columns: list[str]) -> Iterator[tuple]:
 
 def _of_pandas(frame: Any, columns: list[str]) -> Iterator[tuple]:
     part = frame[columns]
-    # As Python's own numbers and None, whatever kinds of column there are.
+    # Object columns hold Python's own numbers and None, for every dtype.
     return part.astype(object).where(part.notna(), None).itertuples(index=False, name=None)
 
 
@@ -66,7 +67,7 @@ def _plain(rows: Iterable[Any]) -> Iterator[tuple]:
     for number, row in enumerate(rows, start=1):
         if isinstance(row, str | Mapping) or not isinstance(row, Iterable):
             raise InputError(
-                f"the row is {row!r:.40}, not chrom, pos, ref, alt and perhaps id",
+                f"the row is {row!r:.40}, not chrom, pos, ref, alt and optionally id",
                 file="the table",
                 record=str(number),
                 remedy=REMEDY,
@@ -75,7 +76,7 @@ def _plain(rows: Iterable[Any]) -> Iterator[tuple]:
 
 
 class TableSource:
-    """Rows in memory, as `table_rows` takes them; ``pos`` is 1-based."""
+    """Variants in memory, as `table_rows` reads them; ``pos`` is 1-based."""
 
     header = Header([], [], [])
 
@@ -85,7 +86,7 @@ class TableSource:
         self._record = 1
 
     def skip(self, records: int) -> None:
-        """Pass over records."""
+        """Skip records."""
         self._record += sum(1 for _ in islice(self._rows, records))
 
     def read(self, count: int) -> Records | None:
@@ -94,7 +95,7 @@ class TableSource:
         Raises
         ------
         InputError
-            At a row that has not four or five values or a position that is no whole number.
+            At a row without four or five values, or a position that is not a whole number.
         """
         taken = list(islice(self._rows, count))
         if not taken:
@@ -103,14 +104,14 @@ class TableSource:
         for number, row in enumerate(taken, start=first):
             if len(row) not in (4, 5):
                 raise InputError(
-                    f"the row has {len(row)} values, not chrom, pos, ref, alt and perhaps id",
+                    f"the row has {len(row)} values, not chrom, pos, ref, alt and optionally id",
                     file=self.name,
                     record=str(number),
                 )
         chrom, pos, ref, alt = (["" if v is None else str(v) for v in c] for c in _columns(taken))
         ids = [str(row[4]) if len(row) == 5 and row[4] is not None else "." for row in taken]
-        places = whole_numbers(pos, self.name, [], first)
-        return Records(first, [], chrom, places, ids, ref, alt, [], [], [])
+        positions = whole_numbers(pos, self.name, [], first)
+        return Records(first, [], chrom, positions, ids, ref, alt, [], [], [])
 
 
 def _columns(rows: list[tuple]) -> list[list]:

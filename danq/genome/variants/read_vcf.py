@@ -1,4 +1,4 @@
-"""Records of VCF and of tables, from text."""
+"""Read records of VCF and of tables from text."""
 
 from __future__ import annotations
 
@@ -15,46 +15,46 @@ from danq.genome.variants.raw_records import Header, Records, find_sample, whole
 COLUMNS = ("chrom", "pos", "id", "ref", "alt")
 NEEDED = ("chrom", "pos", "ref", "alt")
 FORMAT = 8
-"""Column that names the parts of genotypes; the first sample's comes next."""
+"""Index of the column FORMAT; the columns of samples follow."""
 CONTIG = re.compile(r"##contig=<(?:.*,)?ID=([^,>]+)")
 BYTE_ORDER_MARK = "\ufeff"
-STRANGE = re.compile("[\udc80-\udcff]")
-"""What `surrogateescape` makes of a byte that is no UTF-8."""
+NOT_UTF8 = re.compile("[\udc80-\udcff]")
+"""Result of `surrogateescape` for a byte that is not UTF-8."""
 REMEDY = (
     "Give a VCF, a BCF, or a tab-separated table whose first line names the columns "
-    "chrom, pos, ref, alt and perhaps id"
+    "chrom, pos, ref, alt and optionally id"
 )
 
 log = logging.getLogger("danq")
 
 
 class TextSource:
-    """VCF, or a table with a line of column names, from uncompressed text.
+    """Records of VCF, or of a table with a line of column names, from uncompressed text.
 
     Parameters
     ----------
     handle
-        At the first byte.
+        Uncompressed input at its first byte.
     name
-        How messages call the input.
+        Name of the input in messages.
     sample
-        Sample whose genotypes are wanted, or None.
+        Sample whose genotypes are read, or None.
     keep_lines
-        Keep the records' lines; bytes that are no UTF-8 are then refused, since they could not be
-        given back. Otherwise they are read as U+FFFD, with one warning.
+        Keep the text of the records. Bytes that are not UTF-8 are then an error, since they could
+        not be written again. Otherwise they are read as U+FFFD, with one warning.
 
     Raises
     ------
     InputError
-        When there is no line of column names, it lacks a column, or there is no such sample;
-        and, while it is read, at bytes that are no UTF-8 where lines are kept.
+        When the line of column names is missing or lacks a column, or there is no such sample;
+        and, while it is read, at bytes that are not UTF-8 when lines are kept.
     """
 
     def __init__(
         self, handle: io.BufferedReader[Any], name: str, sample: str | None, keep_lines: bool
     ) -> None:
         self.name, self.keep_lines = name, keep_lines
-        # surrogateescape keeps strange bytes apart from all that text can hold.
+        # surrogateescape marks bytes that are not UTF-8.
         self._text = io.TextIOWrapper(
             handle, encoding="utf-8", errors="surrogateescape", newline="\n"
         )
@@ -69,7 +69,7 @@ class TextSource:
             raise InputError(
                 f"the line of column names lacks {', '.join(missing)}", file=name, remedy=REMEDY
             )
-        self._places = [lowered.index(one) if one in lowered else -1 for one in COLUMNS]
+        self._indices = [lowered.index(one) if one in lowered else -1 for one in COLUMNS]
         samples = columns[FORMAT + 1 :] if columns[FORMAT : FORMAT + 1] == ["FORMAT"] else []
         self.header = Header(meta, [one[1] for one in map(CONTIG.match, meta) if one], samples)
         self._sample = None if sample is None else FORMAT + 1 + find_sample(samples, sample, name)
@@ -79,19 +79,23 @@ class TextSource:
             yield number, line if line.isascii() else self._plain(number, line)
 
     def _plain(self, number: int, line: str) -> str:
-        if not STRANGE.search(line):
+        if not NOT_UTF8.search(line):
             return line
         if self.keep_lines:
             raise InputError(
-                "holds bytes that are no UTF-8, which an annotated VCF could not give back",
+                "has bytes that are not UTF-8, which cannot be written to an annotated VCF",
                 file=self.name,
                 line=number,
                 remedy="Convert it, for example with: iconv -f latin1 -t utf-8",
             )
         if not self._warned:
-            log.warning("%s, line %d: holds bytes that are no UTF-8", self.name, number)
+            log.warning(
+                "%s, line %d: has bytes that are not UTF-8; they are read as U+FFFD",
+                self.name,
+                number,
+            )
             self._warned = True
-        return STRANGE.sub("\N{REPLACEMENT CHARACTER}", line)
+        return NOT_UTF8.sub("\N{REPLACEMENT CHARACTER}", line)
 
     def _read_header(self) -> tuple[list[str], list[str]]:
         meta: list[str] = []
@@ -108,7 +112,7 @@ class TextSource:
         raise InputError(
             "the line of column names (#CHROM POS ID REF ALT ...) is missing",
             file=self.name,
-            remedy="Put the header back, for example with: bcftools reheader",
+            remedy="Restore the header, for example with: bcftools reheader",
         )
 
     def _check_names(self, columns: list[str], number: int, line: str) -> None:
@@ -118,14 +122,16 @@ class TextSource:
         raise InputError(
             f"the column names are separated by spaces, not tabs ({line[:40]!r})"
             if spaces
-            else f"begins neither as VCF nor with column names ({line[:40]!r})",
+            else f"starts neither as VCF nor with column names ({line[:40]!r})",
             file=self.name,
             line=number,
-            remedy="Put tabs there, for example with: tr -s ' ' '\\t'" if spaces else REMEDY,
+            remedy="Convert the spaces to tabs, for example with: tr -s ' ' '\\t'"
+            if spaces
+            else REMEDY,
         )
 
     def skip(self, records: int) -> None:
-        """Pass over records."""
+        """Skip records."""
         self._record += sum(1 for _ in islice(self._records(), records))
 
     def read(self, count: int) -> Records | None:
@@ -134,15 +140,15 @@ class TextSource:
         Raises
         ------
         InputError
-            At a record with fewer columns than the header names or a position that is no
-            whole number.
+            At a record with fewer columns than the header, or a position that is not a whole
+            number.
         """
         taken = list(islice(self._records(), count))
         if not taken:
             return None
         lines = [line for _, line in taken]
         numbers = [number for number, _ in taken]
-        last = max(*self._places, self._sample or 0, FORMAT if self._sample else 0) + 1
+        last = max(*self._indices, self._sample or 0, FORMAT if self._sample else 0) + 1
         fields = [line.split("\t", last) for line in lines]
         for number, line, row in zip(numbers, lines, fields, strict=True):
             if len(row) <= last and len(row) < self._width:
@@ -150,8 +156,8 @@ class TextSource:
             if len(row) > last and last + row[last].count("\t") + 1 < self._width:
                 raise self._short(number, line)
         chrom, pos, id_, ref, alt = (
-            ["."] * len(fields) if place < 0 else [row[place] for row in fields]
-            for place in self._places
+            ["."] * len(fields) if index < 0 else [row[index] for row in fields]
+            for index in self._indices
         )
         genotype, phase_set = self._genotypes(fields)
         first, self._record = self._record, self._record + len(lines)
@@ -191,10 +197,10 @@ class TextSource:
             f"the fields are separated by spaces, not tabs ({line[:40]!r})"
             if spaces
             else f"the record has {line.count(chr(9)) + 1} columns, "
-            f"the header names {self._width} ({line[:40]!r})",
+            f"the header has {self._width} ({line[:40]!r})",
             file=self.name,
             line=number,
-            remedy="Put tabs there, for example with: tr -s ' ' '\\t'"
+            remedy="Convert the spaces to tabs, for example with: tr -s ' ' '\\t'"
             if spaces
-            else "Check whether the file was cut short",
+            else "Check whether the file is truncated",
         )

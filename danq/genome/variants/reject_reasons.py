@@ -9,27 +9,27 @@ from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants.normalise import BEYOND, MISMATCH, NOT_ACGT, SAME, UNKNOWN
 
 SHOWN = 20
-"""Bases of a long allele that a message shows."""
+"""Largest number of bases that a message shows of an allele."""
 
 
 REASONS = {
     "missing-ref": "REF is empty or '.'",
     "missing-alt": "ALT is '.' or empty",
-    "star": "ALT is '*', which another record's deletion spans",
-    "symbolic": "ALT is symbolic, as <DEL>",
+    "star": "ALT is '*': a deletion in another record spans the position",
+    "symbolic": "ALT is symbolic, such as <DEL>",
     "breakend": "ALT is a breakend",
-    "not-acgt": "an allele holds other letters than A, C, G, T",
-    "same-as-ref": "ALT is REF",
+    "not-acgt": "an allele has letters other than A, C, G, T",
+    "same-as-ref": "ALT is the same as REF",
     "unknown-contig": "the genome has no such contig",
-    "beyond-contig": "REF does not lie inside the contig",
-    "ref-mismatch": "REF is not what the genome has there",
-    "too-long": "an allele is longer than a window can show with both its flanks",
+    "beyond-contig": "REF is not inside the contig",
+    "ref-mismatch": "REF differs from the genome",
+    "too-long": "an allele is too long for a window that shows both its flanks",
 }
-"""Kinds of reject, in the order in which they are looked for."""
+"""Reasons for a reject, in the order in which they are checked."""
 
 
 class Reject(NamedTuple):
-    """A variant-allele that gets no row.
+    """A rejected ALT allele, which gets no scores.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Reject(NamedTuple):
     reason
         A key of `REASONS`.
     detail
-        What it is in this case, as both bases of a mismatch.
+        Details of this case, such as both alleles of a mismatch.
     """
 
     record: int
@@ -63,7 +63,7 @@ def explain(
     genome
         The reference.
     found
-        What :func:`danq.genome.variants.normalise.normalise` found.
+        Result of :func:`danq.genome.variants.normalise.normalise`, other than OK.
     contig
         Number of the contig, -1 for unknown.
     chrom, pos, ref, alt
@@ -86,7 +86,7 @@ def explain(
 
 
 def _textual(ref: str, alt: str) -> tuple[str, str]:
-    """Reason and detail where the letters alone say that there is nothing to score."""
+    """Reason and detail of a reject that follows from the alleles alone."""
     if alt in (".", ""):
         return "missing-alt", "no alternate allele"
     if alt == "*":

@@ -1,4 +1,4 @@
-"""Uncompressed bytes of a file, a pipe or standard input, noticing when they are cut short."""
+"""Read uncompressed bytes of a file, a pipe or standard input; truncation is an error."""
 
 from __future__ import annotations
 
@@ -13,22 +13,20 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from danq.errors import InputError
-from danq.genome.input_files import GZIP_MAGIC, check_file, damaged, is_gzip, truncated
+from danq.genome.input_files import BGZF_END, GZIP_MAGIC, check_file, damaged, is_gzip, truncated
 
 STDIN = "-"
 BUFFER = 1 << 18
-BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
-"""Empty block that ends every BGZF file (SAM specification, section 4.1.2)."""
 
 
 def name_of(path: str | Path) -> str:
-    """How messages call an input."""
+    """Name of an input in messages."""
     return "standard input" if str(path) == STDIN else str(path)
 
 
 @contextmanager
 def open_stream(path: str | Path) -> Iterator[io.BufferedReader[Any]]:
-    """Open plain, gzip or bgzip input for reading its uncompressed bytes from first to last.
+    """Open plain, gzip or bgzip input to read its uncompressed bytes in order.
 
     Parameters
     ----------
@@ -38,9 +36,9 @@ def open_stream(path: str | Path) -> Iterator[io.BufferedReader[Any]]:
     Raises
     ------
     InputError
-        When the file is missing, a folder, empty or may not be read; when a gzip stream is
-        damaged or cut short; and when the block that ends every BGZF file is missing, for
-        files at once and for pipes after the last byte.
+        When the file is missing, a folder, empty or not readable; when a gzip stream is damaged
+        or truncated; and when the end-of-file block of BGZF is missing, which is checked at once
+        for files and after the last byte for pipes.
     """
     raw = _raw(path)
     try:
@@ -78,17 +76,17 @@ def _raw(path: str | Path) -> BinaryIO:
 
 
 def _check_end(raw: BinaryIO, path: str | Path) -> None:
-    place = raw.tell()
+    position = raw.tell()
     size = raw.seek(0, os.SEEK_END)
     raw.seek(max(0, size - len(BGZF_END)))
     end = raw.read(len(BGZF_END))
-    raw.seek(place)
+    raw.seek(position)
     if end != BGZF_END:
         raise truncated(Path(path))
 
 
 class _Tail(io.RawIOBase):
-    """Reads from another file and remembers the last bytes."""
+    """Raw file that remembers the last bytes read."""
 
     def __init__(self, raw: BinaryIO) -> None:
         self.raw = raw

@@ -1,4 +1,4 @@
-"""Variants in arrays: what was read, where it lies on the genome, and what was rejected."""
+"""A block of variants in arrays: records, normalised alleles and rejects."""
 
 from __future__ import annotations
 
@@ -10,35 +10,34 @@ from danq.typing import BoolRow, IntRow
 
 @dataclass(frozen=True, eq=False)
 class VariantBlock:
-    """Consecutive records as V variant-alleles, one a row, in the order of the input.
+    """Consecutive records as V ALT alleles, one per row, in the order of the input.
 
-    A record with several ALT gives a row each, in their order. Every variant-allele is a
-    row or a reject, and a record without ALT counts as one.
+    A record with several ALT alleles has one row for each, in their order. Every ALT allele is
+    either a row or a reject; a record without ALT counts as one.
 
     Attributes
     ----------
     first, records
-        1-based number of the first record read, and how many were read.
+        1-based number of the first record, and the number of records.
     record, allele
-        ``(V,)`` number of the record in the input and of the ALT in the record, both 1-based.
+        ``(V,)`` number of the record in the input and of the ALT allele in the record, 1-based.
     chrom, pos, id, ref, alt
-        V each, as in the input, ``pos`` 1-based; ``ref`` and ``alt`` exchanged where
+        V each, as in the input, ``pos`` 1-based; ``ref`` and ``alt`` are exchanged where
         ``swapped``.
     contig, start
         ``(V,)`` number of the contig in the genome, and 0-based position of the first base
         of ``ref_allele``.
     ref_allele, alt_allele
-        Normalised as ``bcftools norm`` does it, but for the base that VCF puts before an
-        indel: no base in common at either end, as far to the left as it goes, in capitals.
-        One of them is empty for a pure insertion or deletion.
+        Trimmed and left-aligned as by ``bcftools norm``, in upper case, but without the base
+        that VCF adds before an indel. One of them is empty for a pure insertion or deletion.
     moved
         ``(V,)`` whether left-alignment moved the variant.
     swapped
-        ``(V,)`` whether the genome has ALT, so that ALT was taken for REF.
+        ``(V,)`` whether REF and ALT were exchanged, because the genome has ALT.
     rejects
-        Those of these records, in the order of the input.
+        Rejects among these records, in the order of the input.
     lines
-        One a record, the record as text without its line end; None unless asked for.
+        Each record as text without its line end; None unless requested.
     """
 
     first: int
@@ -60,10 +59,10 @@ class VariantBlock:
     lines: list[str] | None = None
 
     def __len__(self) -> int:
-        """Rows V."""
+        """Number of rows V."""
         return len(self.chrom)
 
     @property
     def alleles(self) -> int:
-        """Variant-alleles of these records: rows and rejects."""
+        """Number of ALT alleles of these records: rows and rejects."""
         return len(self) + len(self.rejects)

@@ -1,4 +1,4 @@
-"""Read variants of VCF, BCF or tables, checked against a genome and normalised."""
+"""Read variants block by block, check them against a genome and normalise them."""
 
 from __future__ import annotations
 
@@ -49,24 +49,25 @@ def open_variants(
     ----------
     path
         VCF or BCF, or a tab-separated table whose first line names the columns ``chrom``,
-        ``pos`` (1-based), ``ref``, ``alt`` and perhaps ``id``; others are left alone. Plain,
-        gzip or bgzip; a file, a named pipe, or ``-`` for standard input. In any order.
+        ``pos`` (1-based), ``ref``, ``alt`` and optionally ``id``; other columns are ignored.
+        Plain, gzip or bgzip; a file, a named pipe, or ``-`` for standard input. In any order.
     genome
         The reference.
     chrom_map
-        Names of the file's contigs to names of the genome's, as
-        :func:`danq.genome.contig_names.read_chrom_map` gives it. Without it ``chr1`` and ``1``
-        are bridged, with a notice.
+        Contig names of the file to names of the genome, as
+        :func:`danq.genome.contig_names.read_chrom_map` returns it. Without it ``chr1`` and ``1``
+        are matched, with a message.
     ref_mismatch
-        What to do where REF is not what the genome has: "skip" rejects, "swap" exchanges
-        REF and ALT where the genome has ALT and rejects otherwise, "error" stops.
+        What to do where REF differs from the genome: "skip" rejects the allele; "swap"
+        exchanges REF and ALT where the genome has ALT, and rejects otherwise; "error" stops.
     longest
-        Bases of a normalised allele above which it is rejected, most often
-        :func:`danq.genome.variants.longest_allele`; None for no limit.
+        Largest number of bases of a normalised allele, usually
+        :func:`danq.genome.variants.longest_allele`; longer alleles are rejected. None for no
+        limit.
     block
-        Records a block.
+        Records per block.
     skip_records
-        Records at the beginning to pass over; numbers of records count them.
+        Records to skip at the start; the numbers of records include them.
     keep_lines
         Keep each record as text in ``VariantBlock.lines``.
 
@@ -78,10 +79,10 @@ def open_variants(
     Raises
     ------
     InputError
-        When the file is missing, empty, truncated or damaged, or neither VCF, BCF nor such
-        a table; and, while it is read, at a record with too few columns or a position that
-        is no whole number, at the first REF that differs under "error", and when the genome
-        has none of the file's contigs.
+        When the file is missing, empty, truncated or damaged, or is neither VCF, BCF nor such
+        a table; and, while it is read, at a record with too few columns or a position that is
+        not a whole number, at the first REF that differs with "error", and when the genome has
+        none of the file's contigs.
 
     Examples
     --------
@@ -117,14 +118,14 @@ def from_table(
     longest: int | None = None,
     block: int = BLOCK,
 ) -> VariantReader:
-    """Variants from memory; all else as :func:`open_variants`.
+    """Read variants from memory; the other parameters are those of :func:`open_variants`.
 
     Parameters
     ----------
     rows
         Tuples (chrom, pos, ref, alt) or (chrom, pos, ref, alt, id), ``pos`` 1-based and
-        several ALT separated by commas; or a data frame of polars or pandas with columns of these
-        names.
+        several ALT alleles separated by commas; or a polars or pandas data frame with columns of
+        these names.
     """
     _check(ref_mismatch, block, 0)
     source = TableSource(rows, "the table")
@@ -140,7 +141,7 @@ def from_table(
 
 
 class VariantReader:
-    """Iterator of :class:`VariantBlock`; close it, or use it in a ``with``.
+    """Iterator over :class:`VariantBlock`; close it, or use it in a ``with`` statement.
 
     Made by :func:`open_variants` and :func:`from_table`.
     """
@@ -180,7 +181,7 @@ class VariantReader:
 
     @property
     def header_lines(self) -> list[str]:
-        """Header lines of a VCF or BCF that begin with ``##``; none for a table."""
+        """Header lines of a VCF or BCF that start with ``##``; none for a table."""
         return self._source.header.meta
 
     @property
@@ -193,14 +194,14 @@ class VariantReader:
             yield block
 
     def records(self) -> Iterator[tuple[Records, VariantBlock]]:
-        """Blocks, each with the records that it was made from."""
+        """Blocks, each with its raw records."""
         while (records := self._source.read(self._block)) is not None:
-            yield records, self._made(records)
-        # Closing it tells whether a pipe was cut short.
+            yield records, self._block_of(records)
+        # Closing raises an error if a pipe was truncated.
         self.close()
         self._contigs.check(last=True)
 
-    def _made(self, records: Records) -> VariantBlock:
+    def _block_of(self, records: Records) -> VariantBlock:
         rows, allele, alt = _alleles(records.alt)
         ref = [records.ref[row] for row in rows] if len(alt) > len(records.ref) else records.ref
         numbers = self._contigs.numbers(records.chrom)
@@ -251,7 +252,7 @@ class VariantReader:
     def _normalised(
         self, ref: list[str], alt: list[str], done: Normalised, kept: np.ndarray, contig: np.ndarray
     ) -> tuple[list[str], list[str]]:
-        """Texts of the normalised alleles."""
+        """Normalised alleles as text."""
         refs, alts = [one.upper() for one in ref], [one.upper() for one in alt]
         skip, start, shift = done.skip[kept], done.start[kept], done.shift[kept]
         sizes = done.ref_size[kept], done.alt_size[kept]
@@ -262,7 +263,7 @@ class VariantReader:
             for texts, size in zip((refs, alts), sizes, strict=True):
                 text = texts[i][skip[i] : skip[i] + size[i]]
                 if text and shift[i]:
-                    # Bases that it passed come in on the left, as many leave on the right.
+                    # Left-alignment rotates the allele through the bases that it passed.
                     low = int(start[i])
                     into = min(int(shift[i]), len(text))
                     name = self.genome.names[contig[i]]
@@ -286,14 +287,14 @@ class VariantReader:
                 file=self.name,
                 line=records.numbers[row] if records.numbers else None,
                 record=None if records.numbers else str(records.first + row),
-                remedy="Use the assembly that the variants were called on, or let such "
-                "records be skipped or swapped (ref_mismatch, --ref-mismatch)",
+                remedy="Use the assembly that the variants were called on, or set ref_mismatch to "
+                "skip or swap",
             )
         return Reject(records.first + row, chrom, pos, records.id[row], ref, alt, reason, detail)
 
 
 class _Kept:
-    """Picks what stays: rows among all alleles, and their records."""
+    """Selects the values of the alleles that are not rejected."""
 
     def __init__(self, kept: list[int], rows: list[int]) -> None:
         self.kept, self.rows = kept, rows
@@ -311,11 +312,11 @@ def _check(ref_mismatch: str, block: int, skip_records: int) -> None:
     if block < 1:
         raise InputError(f"a block of {block} records is below 1")
     if skip_records < 0:
-        raise InputError(f"{skip_records} records to skip are below 0")
+        raise InputError(f"skip_records is {skip_records}, below 0")
 
 
 def _alleles(alts: list[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Row of the record, number of the ALT (1-based) and text of each variant-allele."""
+    """Row of the record, 1-based number in the record and text of each ALT allele."""
     if not any("," in alt for alt in alts):
         return np.arange(len(alts)), np.ones(len(alts), dtype=np.int64), alts
     split = [alt.split(",") for alt in alts]

@@ -80,15 +80,13 @@ def line(report: TaskReport) -> str:
     """A task's line of the table."""
     metric = report.reported_metrics[0]
     first, *others = report.rows
-    told = [
-        f"{row.name} {row.mean_and_deviation(metric).split(' ± ')[0]}" for row in others if row.mean_and_deviation(metric)
-    ]
+    means = {row.name: row.mean_and_deviation(metric).split(" ± ")[0] for row in others}
     targets = [f"{text}: **{'met' if met else 'not met'}**" for text, met in report.targets]
     cells = [
         report.task,
         metric,
         f"{first.name} {first.mean_and_deviation(metric)}",
-        "; ".join(told),
+        "; ".join(f"{name} {mean}" for name, mean in means.items() if mean),
         "; ".join(targets),
         f"{first.parameters:,}",
         f"{sum(sum(row.seconds) for row in report.rows) / len(report.seeds):.0f}",

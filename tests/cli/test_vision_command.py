@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from danq.vision.task_registry import load_task
 from danq.vision.task import Sizes
+from danq.vision.task_registry import load_task
 from danq_cli.main import run
 
 

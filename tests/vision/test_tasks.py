@@ -16,6 +16,7 @@ from danq.vision import (
     load_vision_model,
     make_dataset,
     predict,
+    read_dataset,
     train,
     write_dataset,
     write_reports,
@@ -39,7 +40,7 @@ def test_the_seed_determines_the_examples(name):
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_every_system_trains_and_keeps_its_loss_through_the_model_file(name, tmp_path):
+def test_every_model_trains_and_keeps_its_loss_in_the_model_file(name, tmp_path):
     task = load_task(name)
     data = task.make(0, TINY)
     batch = next(data.train.batches(4, torch.device("cpu")))
@@ -250,3 +251,27 @@ def test_invalid_settings_are_refused(tmp_path):
     with pytest.raises(InputError, match="no hyperparameter 'depth'"):
         train("direction", out=tmp_path / "run", quick=True, hyperparameters={"depth": 3})
     assert not (tmp_path / "run").exists()
+
+
+def test_reading_a_dataset_makes_no_examples(tmp_path, monkeypatch):
+    task = load_task("direction")
+    data = task.make(0, TINY)
+    write_dataset(tmp_path / "data", data)
+
+    def fail(*_):
+        raise AssertionError("examples were made")
+
+    monkeypatch.setattr(type(task), "make", fail)
+    monkeypatch.setattr(type(task), "draw", fail)
+    assert read_dataset(tmp_path / "data", task).sha256 == data.sha256
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_examples_have_the_declared_fields(name):
+    task = load_task(name)
+    data = task.make(0, TINY)
+    for examples in (data.train, data.valid, data.test):
+        found = {key: (str(a.dtype), a.ndim - 1) for key, a in examples.arrays.items()}
+        layouts = {key: layout.split() for key, layout in task.fields.items()}
+        assert found == {key: (kind, len(axes)) for key, (kind, *axes) in layouts.items()}
+    assert data.metadata == task.metadata()

@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from . import options
-from .options import example
 
 
-@click.command(epilog=example("danq demo", "danq demo /tmp/demo --seed 7 --overwrite"))
+@click.command(
+    epilog=options.example("danq demo", "danq demo demo-seed7 --seed 7", "danq demo --overwrite")
+)
 @click.argument("out", type=click.Path(path_type=Path), default=Path("danq-demo"))
 @options.seed(default=1)
 @options.device()
 @options.precision()
 @options.threads()
 @options.overwrite()
-def demo(
-    out: Path, seed: int, device: str, precision: str, threads: int | None, overwrite: bool
-) -> None:
-    """Run the whole chain on a small simulated genome, into the folder OUT (danq-demo).
+def demo(out: Path, seed: int, overwrite: bool, **given: Any) -> None:
+    """Run the full pipeline on a small simulated genome.
 
-    Simulates a genome with planted motif grammar, builds a data set, trains danq-small,
-    evaluates it on a held-out contig beside the simulator's own ceiling, predicts along that
-    contig, and scores variants whose effect is known. Takes some two minutes on 2 cores.
+    Simulates a genome with planted motifs, builds a dataset, trains danq-small, evaluates it on a
+    test contig, compares its AUPR with the maximum achievable one, predicts along that contig, and
+    scores variants with known effects. Writes the directory OUT (default: danq-demo). Takes about
+    two minutes on 2 cores.
     """
-    from danq.demo import demo as run
+    from danq.demo import run_demo
+    from danq.models.run_options import RunOptions
 
-    report = run(
-        out, seed=seed, device=device, precision=precision, threads=threads, overwrite=overwrite
-    )
+    settings = {name: value for name, value in given.items() if value is not None}
+    report = run_demo(out, seed=seed, options=RunOptions(**settings), overwrite=overwrite)
     click.echo(report.describe())

@@ -17,11 +17,12 @@ import numpy as np
 from scipy import stats
 
 from benchmarks.harness.arguments import make_parser
-from danq.demo.run_demo import demo
+from danq.demo import run_demo
 from danq.genome.fasta import Genome
 from danq.inference.variants.score import score_variants
 from danq.inference.variants.variant_input import Variants
 from danq.models import Model, load_model
+from danq.models.run_options import RunOptions
 from danq.simulation.ground_truth import Truth, read_truth
 from danq.simulation.simulated_variants import allele_windows
 
@@ -38,14 +39,14 @@ def main() -> None:
     parser.add_argument("--threads", type=int)
     args = parser.parse_args()
     if not args.out.exists():
-        report = demo(
+        report = run_demo(
             args.out,
             seed=args.seed,
             genome_size=args.size,
             recipe_changes={"epochs": args.epochs},
-            threads=args.threads,
+            options=RunOptions(threads=args.threads),
         )
-        print(f"test AUPR {report.mean_aupr:.3f}, ceiling {report.mean_ceiling:.3f}")
+        print(f"test AUPR {report.mean_aupr:.3f}, maximum {report.mean_max_aupr:.3f}")
     truth = read_truth(args.out / "simulation")
     known, predicted = effects(
         load_model(args.out / "run"), truth, args.out / "simulation" / "genome.fa"

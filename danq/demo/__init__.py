@@ -1,6 +1,6 @@
-"""The whole chain on a small simulated genome: what comes out, and how near the truth it is."""
+"""The full pipeline on a small simulated genome, compared with the ground truth."""
 
-from danq.demo.demo_report import PARTS, DemoReport
-from danq.demo.run_demo import ceilings, demo
+from danq.demo.demo_report import OUTPUTS, DemoReport
+from danq.demo.run_demo import maximum_aupr, run_demo
 
-__all__ = ["PARTS", "DemoReport", "ceilings", "demo"]
+__all__ = ["OUTPUTS", "DemoReport", "maximum_aupr", "run_demo"]

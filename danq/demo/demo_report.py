@@ -1,4 +1,4 @@
-"""What the demo came to, as figures and as text."""
+"""Result of the demo, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -12,102 +12,106 @@ import numpy as np
 
 from danq._version import __version__
 
-PARTS = {
-    "simulation": "genome, peaks, variants and their truth",
+OUTPUTS = {
+    "simulation": "genome, peaks, variants and ground truth",
     "dataset.h5": "labelled windows",
-    "run": "model, checkpoint, metrics and seeds of the training",
-    "evaluation": "figures and plots on held-out windows",
-    "predictions.tsv.gz": "probabilities along the held-out contig",
-    "variants.tsv": "effects of the variants, as predicted and as known",
-    "summary.json": "the figures above",
+    "run": "run directory of the training",
+    "evaluation": "metrics and plots on the test contig",
+    "predictions.tsv.gz": "predictions along the test contig",
+    "variants.tsv": "predicted and known effects of the variants",
+    "summary.json": "the metrics above",
 }
-"""What the demo writes, and what is in it."""
+"""Files and directories that the demo writes, and their content."""
 
 
 @dataclass(frozen=True)
 class DemoReport:
-    """What the demo came to.
+    """Result of the demo.
 
     Attributes
     ----------
-    folder
-        Where everything lies; ``PARTS`` names what is in it.
+    directory
+        Output directory with the entries of ``OUTPUTS``.
     tracks
         Names of the tracks.
     aupr
-        Track to average precision of the trained model on held-out windows.
-    ceiling
-        Track to average precision of the true probabilities on the same windows.
+        AUPR (average precision) of the trained model on the test windows, by track.
+    max_aupr
+        AUPR of the true probabilities on the same windows, by track: the maximum achievable one.
     base_rate
-        Track to share of positive windows.
+        Fraction of positive test windows, by track.
     variants
-        Kind of variants to their number, the correlation of predicted with known effects, and
-        the share of signs that agree; see
+        Comparison of predicted and known variant effects, see
         `danq.demo.variant_effects.compare_effects`.
     seconds
-        Step to seconds that it took.
+        Duration of each step in seconds.
     """
 
-    folder: Path
+    directory: Path
     tracks: tuple[str, ...]
     aupr: Mapping[str, float]
-    ceiling: Mapping[str, float]
+    max_aupr: Mapping[str, float]
     base_rate: Mapping[str, float]
     variants: Mapping[str, float]
     seconds: Mapping[str, float]
 
     @property
     def mean_aupr(self) -> float:
-        """Mean over tracks of the model's average precision."""
+        """Mean AUPR of the model over tracks."""
         return float(np.mean([self.aupr[track] for track in self.tracks]))
 
     @property
-    def mean_ceiling(self) -> float:
-        """Mean over tracks of the truth's average precision."""
-        return float(np.mean([self.ceiling[track] for track in self.tracks]))
+    def mean_max_aupr(self) -> float:
+        """Mean maximum achievable AUPR over tracks."""
+        return float(np.mean([self.max_aupr[track] for track in self.tracks]))
 
     @property
-    def share(self) -> float:
-        """Part of the ceiling that the model reaches."""
-        return self.mean_aupr / self.mean_ceiling
+    def fraction_of_max(self) -> float:
+        """Mean AUPR divided by the mean maximum achievable AUPR."""
+        return self.mean_aupr / self.mean_max_aupr
 
     def describe(self) -> str:
-        """A table of the tracks, the means, and where each file lies."""
-        lines = ["track     base rate    AUPR  ceiling"]
+        """A table of the tracks, the means, the variant effects, and the output files."""
+        lines = ["track     base rate    AUPR  max AUPR"]
         lines += [
             f"{track:9} {self.base_rate[track]:9.3f} {self.aupr[track]:7.3f} "
-            f"{self.ceiling[track]:8.3f}"
+            f"{self.max_aupr[track]:9.3f}"
             for track in self.tracks
         ]
-        about = self.variants
+        effects = self.variants
         lines += [
             "",
-            f"held-out mean AUPR {self.mean_aupr:.3f}, the simulator's own ceiling "
-            f"{self.mean_ceiling:.3f}: {self.share:.0%} of it",
-            f"effects of {about['changing']:.0f} variants that change a track: correlation "
-            f"{about['correlation']:.2f} with the known ones, {about['signs']:.0%} of the right "
-            f"sign; median size {about['changing_size']:.2f}, and {about['neutral_size']:.2f} of "
-            f"{about['neutral']:.0f} neutral ones",
+            f"mean AUPR on the test contig: {self.mean_aupr:.3f}, {self.fraction_of_max:.0%} of "
+            f"the maximum achievable ({self.mean_max_aupr:.3f})",
+            f"{effects['effective']:.0f} variants with an effect: correlation of predicted and "
+            f"known effects {effects['correlation']:.2f}, correct sign "
+            f"{effects['sign_agreement']:.0%}, median effect {effects['median_effect']:.2f} bits",
+            f"{effects['neutral']:.0f} neutral variants: median effect "
+            f"{effects['median_neutral_effect']:.2f} bits",
             "",
         ]
-        width = max(len(str(self.folder / name)) for name in PARTS)
-        lines += [f"{self.folder / name!s:{width}}  {what}" for name, what in PARTS.items()]
-        lines += ["", f"{sum(self.seconds.values()):.0f} s in all"]
+        width = max(len(str(self.directory / name)) for name in OUTPUTS)
+        lines += [f"{self.directory / name!s:{width}}  {what}" for name, what in OUTPUTS.items()]
+        lines += ["", f"total time {sum(self.seconds.values()):.0f} s"]
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
-        """Every figure, ready for JSON; one that is not defined is None."""
+        """All metrics, ready for JSON. Undefined values are None."""
 
-        def plain(figures: Mapping[str, float]) -> dict[str, float | None]:
-            return {name: v if math.isfinite(v) else None for name, v in figures.items()}
+        def defined(values: Mapping[str, float]) -> dict[str, float | None]:
+            return {name: v if math.isfinite(v) else None for name, v in values.items()}
 
-        means = {"aupr": self.mean_aupr, "ceiling": self.mean_ceiling, "share": self.share}
+        means = {
+            "aupr": self.mean_aupr,
+            "max_aupr": self.mean_max_aupr,
+            "fraction_of_max": self.fraction_of_max,
+        }
         return {
             "created_by": f"danq {__version__}",
-            "held_out_mean": plain(means),
-            "aupr": plain(self.aupr),
-            "ceiling": plain(self.ceiling),
-            "base_rate": plain(self.base_rate),
-            "variants": plain(self.variants),
+            "test_mean": defined(means),
+            "aupr": defined(self.aupr),
+            "max_aupr": defined(self.max_aupr),
+            "base_rate": defined(self.base_rate),
+            "variants": defined(self.variants),
             "seconds": {name: round(value, 2) for name, value in self.seconds.items()},
         }

@@ -16,122 +16,124 @@ import numpy as np
 from danq.datasets.build import build_dataset
 from danq.datasets.dataset import Dataset
 from danq.datasets.label_options import LabelOptions
-from danq.demo.demo_report import PARTS, DemoReport
-from danq.demo.variant_effects import compare_effects, score_variants, write_effects
+from danq.demo.demo_report import OUTPUTS, DemoReport
+from danq.demo.variant_effects import compare_effects, predicted_effects, write_effects
 from danq.evaluation.metrics import average_precision
 from danq.inference.evaluation.evaluate import write_evaluation
 from danq.inference.prediction.predict import write_predictions
 from danq.inference.sources import Tiles
-from danq.models import load_model
+from danq.models import Model, load_model
+from danq.models.run_options import RunOptions
 from danq.output import check_folder, replacing
 from danq.simulation.simulator import Truth, simulate
 from danq.training.train import train
+from danq.typing import Location
 
 log = logging.getLogger("danq")
 
-# Three rounds of 10,000 windows: a fourth brings nothing on the validation contig.
+# Three epochs of 10,000 windows: a fourth does not improve the validation loss.
 RECIPE = {"epochs": 3, "batch_size": 128, "averaging": 0.98}
 REPLICATES = 200
-"""Bootstrap draws of the evaluation."""
+"""Bootstrap replicates of the evaluation."""
 
 
-def demo(
-    out: str | Path,
+def run_demo(
+    out: Location,
     *,
     seed: int = 1,
     genome_size: int = 3_000_000,
     variants: int = 400,
     model_changes: Mapping[str, Any] | None = None,
     recipe_changes: Mapping[str, Any] | None = None,
-    device: str = "auto",
-    precision: str = "auto",
-    threads: int | None = None,
+    options: RunOptions | None = None,
     overwrite: bool = False,
 ) -> DemoReport:
-    """Simulate, build, train, evaluate, predict and score variants.
+    """Run the full pipeline on a simulated genome and compare the results with the ground truth.
 
     Parameters
     ----------
     out
-        Folder to make; ``PARTS`` lists what it gets.
+        Output directory; ``OUTPUTS`` lists its content.
     seed
-        Decides the genome, its peaks and the training.
+        Random seed of the simulation and the training.
     genome_size
-        Bases to simulate, on 6 contigs: four to train on, one to choose the best epoch by,
-        one held out.
+        Size of the genome in bases. It has 6 contigs: four for training, one for validation and
+        one for testing.
     variants
-        Variants to score.
+        Number of variants to score.
     model_changes, recipe_changes
-        Numbers that differ from ``danq-small``, and choices that differ from ``RECIPE``.
-    device, precision, threads
-        As `danq.device` resolves them.
+        Hyperparameters that differ from ``danq-small``, and settings that differ from ``RECIPE``.
+    options
+        Device, precision and threads of training and inference; None for the defaults.
     overwrite
-        Replace what an earlier demo wrote there.
+        Whether to replace the output of an earlier demo.
 
     Returns
     -------
     DemoReport
-        Figures, also written to ``summary.json``.
+        Metrics, which are also written to ``summary.json``.
 
     Raises
     ------
     InputError
-        When ``out`` is there, not empty and ``overwrite`` is false; when it or a part of it
-        cannot be written or is not the demo's; and when a number cannot be used.
+        When ``out`` is not empty and ``overwrite`` is false, or holds files that the demo did not
+        write; when a file cannot be written; or when a value is not allowed.
     """
-    folder = Path(out)
-    check_folder(folder, overwrite, objection=_objection, parents=True)
-    folder.mkdir(parents=True, exist_ok=True)
+    directory = Path(out)
+    options = options or RunOptions()
+    check_folder(directory, overwrite, objection=_objection, parents=True)
+    directory.mkdir(parents=True, exist_ok=True)
     seconds: dict[str, float] = {}
-    running: dict[str, Any] = {"device": device, "precision": precision}
     with _timed("simulate", seconds):
         truth = simulate(
-            folder / "simulation",
+            directory / "simulation",
             seed=seed,
             genome_size=genome_size,
             variants=variants,
             overwrite=overwrite,
         )
     with _timed("build", seconds):
-        dataset = _build(folder, truth, overwrite)
+        dataset = _build(directory, truth, overwrite)
     with _timed("train", seconds):
         train(
             dataset,
-            out=folder / "run",
+            out=directory / "run",
             model="danq-small",
             model_changes=model_changes,
             recipe_changes=RECIPE | dict(recipe_changes or {}),
             seed=seed,
-            threads=threads,
+            device=options.device,
+            precision=options.precision,
+            threads=options.threads,
             overwrite=overwrite,
             evaluate=False,
-            **running,
         )
-    report = _judge(folder, truth, dataset, seed, running, overwrite, seconds)
-    with replacing(folder / "summary.json", overwrite) as temporary:
+    model = load_model(directory / "run", **vars(options))
+    report = _use(model, directory, truth, dataset, seed, overwrite, seconds)
+    with replacing(directory / "summary.json", overwrite) as temporary:
         temporary.write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
     return report
 
 
-def ceilings(truth: Truth, dataset: Dataset, split: str = "test") -> dict[str, float]:
-    """Average precision that the true probabilities reach on a split, by track.
+def maximum_aupr(truth: Truth, dataset: Dataset, split: str = "test") -> dict[str, float]:
+    """AUPR (average precision) of the true probabilities on a split, by track.
 
-    No model can do better but by luck: peaks that noise made, and sites that were bound or not
-    by chance, cannot be told from the sequence.
+    It is the maximum that a model can be expected to achieve: the sequence determines neither
+    which sites are bound in the simulated experiment nor which peaks are noise.
 
     Parameters
     ----------
     truth
-        Truth of the simulation that the data set was built from.
+        Ground truth of the simulation that the dataset was built from.
     dataset
-        Its windows.
+        Labelled windows.
     split
         ``"train"``, ``"valid"`` or ``"test"``.
 
     Returns
     -------
     dict
-        Track to average precision; NaN where it has no positive.
+        AUPR by track; NaN for tracks without positive windows.
     """
     indices = dataset.indices(split)
     order = [truth.tracks.index(track) for track in dataset.tracks]
@@ -140,69 +142,68 @@ def ceilings(truth: Truth, dataset: Dataset, split: str = "test") -> dict[str, f
     return dict(zip(dataset.tracks, values.tolist(), strict=True))
 
 
-def _build(folder: Path, truth: Truth, overwrite: bool) -> Dataset:
+def _build(directory: Path, truth: Truth, overwrite: bool) -> Dataset:
     model = truth.model
     build_dataset(
-        folder / "dataset.h5",
-        folder / "simulation" / "genome.fa",
-        folder / "simulation" / "tracks",
+        directory / "dataset.h5",
+        directory / "simulation" / "genome.fa",
+        directory / "simulation" / "tracks",
         window=model.window,
         valid=truth.valid,
         test=truth.test,
         options=LabelOptions(bin=model.bin, min_overlap=model.min_overlap),
         overwrite=overwrite,
     )
-    return Dataset.open(folder / "dataset.h5")
+    return Dataset.open(directory / "dataset.h5")
 
 
-def _judge(
-    folder: Path,
+def _use(
+    model: Model,
+    directory: Path,
     truth: Truth,
     dataset: Dataset,
     seed: int,
-    running: dict[str, Any],
     overwrite: bool,
     seconds: dict[str, float],
 ) -> DemoReport:
-    """Use the trained model in every way, and hold it against the truth."""
-    model = load_model(folder / "run", **running)
-    fasta = folder / "simulation" / "genome.fa"
+    """Evaluate the model, predict along the test contig and score the variants."""
+    fasta = directory / "simulation" / "genome.fa"
     with _timed("evaluate", seconds):
-        measured = write_evaluation(
+        evaluation = write_evaluation(
             model,
             dataset,
-            folder / "evaluation",
+            directory / "evaluation",
             bootstrap=REPLICATES,
             seed=seed,
             overwrite=overwrite,
         )
-        ceiling = ceilings(truth, dataset)
+        max_aupr = maximum_aupr(truth, dataset)
     with _timed("predict", seconds):
         write_predictions(
             model,
             Tiles(fasta, truth.model.bin, truth.test[0]),
-            folder / "predictions.tsv.gz",
+            directory / "predictions.tsv.gz",
             overwrite=overwrite,
         )
     with _timed("score variants", seconds):
-        effects = score_variants(model, truth, fasta)
-        write_effects(folder / "variants.tsv", truth, model.spec.tracks, effects, overwrite)
-    found = zip(measured.table["track"], measured.table["aupr"], strict=True)
-    rates = dataset.labels(dataset.indices("test")).mean(axis=0)
+        effects = predicted_effects(model, truth, fasta)
+        write_effects(directory / "variants.tsv", truth, model.tracks, effects, overwrite)
+    aupr = zip(evaluation.table["track"], evaluation.table["aupr"], strict=True)
+    base_rate = dataset.labels(dataset.indices("test")).mean(axis=0)
     return DemoReport(
-        folder=folder,
+        directory=directory,
         tracks=dataset.tracks,
-        aupr={track: math.nan if value is None else value for track, value in found},
-        ceiling=ceiling,
-        base_rate=dict(zip(dataset.tracks, rates.tolist(), strict=True)),
-        variants=compare_effects(truth, model.spec.tracks, effects),
+        aupr={track: math.nan if value is None else value for track, value in aupr},
+        max_aupr=max_aupr,
+        base_rate=dict(zip(dataset.tracks, base_rate.tolist(), strict=True)),
+        variants=compare_effects(truth, model.tracks, effects),
         seconds=seconds,
     )
 
 
-def _objection(folder: Path) -> str | None:
-    strange = sorted(path.name for path in folder.iterdir() if path.name not in PARTS)
-    return f"holds {strange[0]}, which is not of the demo" if strange else None
+def _objection(directory: Path) -> str | None:
+    other = sorted(path.name for path in directory.iterdir() if path.name not in OUTPUTS)
+    return f"holds '{other[0]}', which the demo did not write" if other else None
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Effects of a simulation's variants: as a model predicts them, and as they are."""
+"""Predicted effects of simulated variants, compared with their known effects."""
 
 from __future__ import annotations
 
@@ -12,90 +12,92 @@ from jaxtyping import Float32
 
 from danq._version import __version__
 from danq.errors import InputError
-from danq.inference.variants.score import score_variants as score
+from danq.inference.variants.score import score_variants
 from danq.inference.variants.variant_input import Variants
 from danq.models import Model
 from danq.output import replacing
+from danq.simulation.ground_truth import KnownVariant
 from danq.simulation.simulator import Truth
 
 
-def score_variants(
-    model: Model,
-    truth: Truth,
-    genome: str | Path,
-) -> Float32[np.ndarray, "N K"]:
-    """Predicted effect of each variant of a truth, as `danq.score_variants` finds it.
+def predicted_effects(model: Model, truth: Truth, genome: Path) -> Float32[np.ndarray, "N K"]:
+    """Effects of the variants of a simulation, predicted by `danq.score_variants`.
 
     Parameters
     ----------
     model
-        A trained model, K tracks.
+        A trained model with K tracks.
     truth
-        Its N variants are scored, in windows in whose middle they stand.
+        Ground truth with N variants. Each variant is at the centre of its window.
     genome
-        FASTA of the reference.
+        FASTA of the simulated genome.
 
     Returns
     -------
     ndarray
-        ``(N, K)`` change in natural log odds, alternate minus reference.
+        ``(N, K)`` change in log2 odds (bits), alternate minus reference.
 
     Raises
     ------
     InputError
-        When the genome cannot be read or a variant does not fit it.
+        When the genome cannot be read or does not match a variant.
     """
     rows = [(one.contig, one.pos, one.ref, one.alt, one.id) for one in truth.variants]
-    # The true model is centred on the bin.
+    # The known effects are those on the bin centred on the variant.
     variants = Variants(rows, center=model.spec.window // 2)
-    scores = score(model, variants, genome, scores=("logit",))
+    scores = score_variants(model, variants, genome, scores=("logit",))
     if len(scores) != len(rows):
         raise InputError(
-            f"{len(rows) - len(scores)} of the {len(rows)} variants do not fit the genome",
-            file=genome,
+            f"does not match {len(rows) - len(scores)} of the {len(rows)} variants", file=genome
         )
-    bits = scores.values[:, : len(model.tracks)]
-    return (bits * math.log(2)).astype(np.float32)
+    return scores.values[:, : len(model.tracks)]
+
+
+def known_effect(variant: KnownVariant, track: str) -> float:
+    """Known effect of a simulated variant in bits; the simulator stores natural log odds."""
+    return variant.effect[track] / math.log(2)
 
 
 def compare_effects(
     truth: Truth, tracks: Sequence[str], effects: Float32[np.ndarray, "N K"]
 ) -> dict[str, float]:
-    """How well predicted effects of variants fit the known ones.
+    """Compare predicted with known effects of variants.
 
     Parameters
     ----------
     truth
-        Holds the variants and what they do.
+        Ground truth with N variants and their known effects.
     tracks
         Names of the columns of ``effects``.
     effects
-        Predicted effects, as :func:`score_variants` gives them.
+        ``(N, K)`` predicted effects in bits, as returned by `predicted_effects`.
 
     Returns
     -------
     dict
-        ``changing``: variants made to break a motif or a blocker; ``correlation`` (Pearson) of
-        predicted with known effects over these, each on its own track; ``signs``: share of
-        them with the right sign; ``changing_size`` and ``neutral_size``: median size of the
-        predicted effect on the variant's track, or on all tracks for ``neutral`` ones. NaN
-        where there is none.
+        ``effective``: number of variants that create or destroy binding on a track. For these
+        variants, on their own track: ``correlation`` (Pearson) of predicted and known effects;
+        ``sign_agreement``, the fraction with the correct sign; ``median_effect``, the median
+        absolute predicted effect. ``neutral``: number of neutral variants;
+        ``median_neutral_effect``, the median of their absolute predicted effect, averaged over
+        tracks. Undefined values are NaN.
     """
-    changing, known, sizes = [], [], []
+    predicted, known, neutral = [], [], []
     for row, one in zip(effects, truth.variants, strict=True):
         if one.kind in ("breaking", "releasing"):
-            changing.append(float(row[list(tracks).index(one.track)]))
-            known.append(one.effect[one.track])
+            predicted.append(float(row[list(tracks).index(one.track)]))
+            known.append(known_effect(one, one.track))
         elif one.kind.startswith("neutral"):
-            sizes.append(float(np.abs(row).mean()))
-    several = len(changing) > 1 and np.std(changing) > 0 and np.std(known) > 0
+            neutral.append(float(np.abs(row).mean()))
+    defined = len(predicted) > 1 and np.std(predicted) > 0 and np.std(known) > 0
+    signs = np.sign(predicted) == np.sign(known)
     return {
-        "changing": len(changing),
-        "correlation": float(np.corrcoef(changing, known)[0, 1]) if several else math.nan,
-        "signs": float(np.mean(np.sign(changing) == np.sign(known))) if changing else math.nan,
-        "changing_size": float(np.median(np.abs(changing))) if changing else math.nan,
-        "neutral": len(sizes),
-        "neutral_size": float(np.median(sizes)) if sizes else math.nan,
+        "effective": len(predicted),
+        "correlation": float(np.corrcoef(predicted, known)[0, 1]) if defined else math.nan,
+        "sign_agreement": float(np.mean(signs)) if predicted else math.nan,
+        "median_effect": float(np.median(np.abs(predicted))) if predicted else math.nan,
+        "neutral": len(neutral),
+        "median_neutral_effect": float(np.median(neutral)) if neutral else math.nan,
     }
 
 
@@ -106,26 +108,26 @@ def write_effects(
     effects: Float32[np.ndarray, "N K"],
     overwrite: bool,
 ) -> None:
-    """Write predicted and known effects side by side, one row a variant, as TSV.
+    """Write predicted and known effects as TSV, one row per variant.
 
     Parameters
     ----------
     path
-        File to make.
+        File to write. Each track has the columns ``<track>_logit`` (predicted) and
+        ``<track>_known_logit``, both in bits.
     truth
-        Holds the N variants and what they do.
+        Ground truth with N variants and their known effects.
     tracks
-        Names of the K columns of ``effects``; the known effect is in the column
-        ``<track>_known``.
+        Names of the columns of ``effects``.
     effects
-        Predicted effects, as :func:`score_variants` gives them.
+        ``(N, K)`` predicted effects in bits, as returned by `predicted_effects`.
     overwrite
-        Whether a file that lies there may be replaced.
+        Whether to replace an existing file.
 
     Raises
     ------
     InputError
-        When the file is there and may not be replaced, or cannot be written.
+        When the file exists and ``overwrite`` is false, or it cannot be written.
     """
     rows = [
         {
@@ -135,12 +137,12 @@ def write_effects(
             "ref": one.ref,
             "alt": one.alt,
             "kind": one.kind,
-            **{track: float(value) for track, value in zip(tracks, row, strict=True)},
-            **{f"{track}_known": one.effect[track] for track in tracks},
+            **{f"{track}_logit": float(value) for track, value in zip(tracks, row, strict=True)},
+            **{f"{track}_known_logit": known_effect(one, track) for track in tracks},
         }
         for one, row in zip(truth.variants, effects, strict=True)
     ]
     with replacing(path, overwrite) as temporary, temporary.open("wb") as handle:
         handle.write(f"# created by danq {__version__} (demo)\n".encode())
-        handle.write(b"# pos is 1-based; effects are natural log odds, alternate minus reference\n")
+        handle.write(b"# pos is 1-based; effects are changes in log2 odds, alternate - reference\n")
         pl.DataFrame(rows).write_csv(handle, separator="\t", float_precision=4)

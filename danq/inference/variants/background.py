@@ -19,6 +19,7 @@ from danq._jit import parallel_kernel
 from danq.datasets.hdf5_writer import writing
 from danq.errors import InputError
 from danq.genome.input_files import check_file
+from danq.inference.writers.hdf5 import write_header
 from danq.output import replacing
 from danq.provenance import Provenance
 
@@ -134,15 +135,15 @@ class Background:
             As `danq.output.replacing`.
         """
         with replacing(path, overwrite) as temporary, writing(temporary) as file:
-            file.attrs.update(
-                magic=MAGIC,
-                format_version=FORMAT_VERSION,
+            write_header(
+                file,
+                MAGIC,
+                FORMAT_VERSION,
+                self.provenance,
+                self.tracks,
                 count=self.count,
                 conditions=json.dumps(dict(self.conditions)),
-                provenance=json.dumps(dict(self.provenance)),
             )
-            text = h5py.string_dtype()
-            file.create_dataset("tracks/name", data=list(self.tracks), dtype=text)
             file.create_dataset("rank", data=self.rank)
             file.create_dataset("product", data=self.product)
             file.create_dataset("logit", data=self.logit)

@@ -192,7 +192,7 @@ def write_variant_scores(
     with FinishedBlocks(target, run.provenance, resume=resume, overwrite=overwrite) as blocks:
         tally, head = run.score(blocks, progress, seconds)
         begun = time.perf_counter()
-        _assemble(run, blocks, output, head, overwrite=overwrite)
+        _assemble(run, blocks, output, head, tally.rows, overwrite=overwrite)
         write_rejects(run, blocks, rejects_of(target), tally, overwrite=overwrite)
         blocks.remove()
         seconds["write"] += time.perf_counter() - begun
@@ -204,10 +204,11 @@ def _assemble(
     blocks: FinishedBlocks,
     output: Output,
     head: VcfHeader,
+    total: int,
     *,
     overwrite: bool,
 ) -> None:
-    layout = replace(run.scorer.layout, vcf_header=head)
+    layout = replace(run.scorer.layout, vcf_header=head, total=total)
     if output.format == "deepsea" and not layout.calibrated:
         log.info("%s.evalue is not written: E-values need a background", output.path)
     with output.open(layout, overwrite=overwrite) as writer:

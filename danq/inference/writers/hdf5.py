@@ -63,9 +63,12 @@ class Hdf5Writer(Writer):
     ----------
     path
         File to create.
+    total
+        Number of rows, if known: chunks are no larger.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, total: int | None = None) -> None:
+        self._most = CHUNK_VALUES if total is None else max(1, total)
         self._sink = GuardedFile(path)
         self._file = h5py.File(self._sink, "w")
 
@@ -86,7 +89,7 @@ class Hdf5Writer(Writer):
         packed: bool = True,
     ) -> h5py.Dataset:
         """Create an empty dataset for rows of a shape, to which `_append` adds."""
-        rows = max(1, CHUNK_VALUES // max(1, prod(width), 8))
+        rows = min(self._most, max(1, CHUNK_VALUES // max(1, prod(width), 8)))
         packing = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
         dtype = np.dtype(dtype)
         return self._file.create_dataset(

@@ -29,7 +29,7 @@ class VariantHdf5(Hdf5Writer):
     """
 
     def __init__(self, path: Path, layout: VariantLayout) -> None:
-        super().__init__(path)
+        super().__init__(path, layout.total)
         self.layout = layout
         write_header(
             self._file, MAGIC, FORMAT_VERSION, layout.provenance, layout.tracks, layout.groups

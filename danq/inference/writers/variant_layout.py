@@ -56,6 +56,8 @@ class VariantLayout(Layout):
         Whether E-values and quantiles follow, and DeepSEA's functional significance.
     vcf_header
         Header of the input, if it is a VCF.
+    total
+        Number of rows, if known.
     """
 
     contents: ClassVar[str] = "variant effects"
@@ -63,6 +65,7 @@ class VariantLayout(Layout):
     scores: tuple[str, ...]
     calibrated: bool = False
     vcf_header: VcfHeader | None = None
+    total: int | None = None
 
     @property
     def key_types(self) -> dict[str, type[pl.DataType]]:

@@ -347,7 +347,7 @@ def test_damaged_input_leaves_nothing(small_model, fasta, vcf, tmp_path, spoil):
         message = "truncated"
     elif spoil == "no header":
         vcf.write_bytes(gzip.compress(b"\n".join(text.splitlines()[7:]) + b"\n"))
-        message = "begins neither as VCF nor with column names"
+        message = "starts neither as VCF nor with column names"
     else:
         vcf.write_bytes(gzip.compress(text.replace(b"chr1\t300", b"chr1\t3x0")))
         message = "line .*3x0"

@@ -1,4 +1,4 @@
-"""The one place that owns numba's compile options."""
+"""Compile options of numba, for all kernels."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import numba
 kernel = numba.njit(cache=True, nogil=True)
 inlined_kernel = numba.njit(cache=True, nogil=True, inline="always")
 parallel_kernel = numba.njit(cache=True, nogil=True, parallel=True)
-# Products may be fused with sums, which rounds once instead of twice; nothing else is relaxed. What
-# is inlined follows the kernel around it.
+# A product and a sum may be fused, which rounds once instead of twice; no other rule is relaxed.
+# Inlined kernels have the options of the kernel that calls them.
 parallel_arithmetic_kernel = numba.njit(
     cache=True, nogil=True, parallel=True, fastmath={"contract"}
 )

@@ -27,9 +27,9 @@ class _Thresholds(NamedTuple):
     trim
         Free bytes at the end of the heap above which they go back to the system.
     mmap
-        Bytes of a block from which on it has a mapping of its own, which goes back when freed.
+        Bytes above which a block gets a separate mapping, which goes back when freed.
     maps
-        Most of such mappings.
+        Maximum number of such mappings.
     """
 
     trim: int

@@ -1,4 +1,4 @@
-"""tanh and sigmoid for kernels: plain arithmetic, so that loops over them vectorise."""
+"""tanh and sigmoid for kernels, as arithmetic that compilers can vectorise."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import numpy as np
 
 from danq._jit import inlined_kernel
 
-# Rational approximation of tanh for float32, odd degree 13 over even degree 6 (from Eigen); beyond
-# the limit tanh is 1 in float32. Unlike libm's it is plain arithmetic, so loops over it vectorise.
+# Rational approximation of tanh in float32 (from Eigen): an odd polynomial of degree 13 over an
+# even one of degree 6. Beyond the limit, tanh is 1 in float32. Loops that call libm's tanh do not
+# vectorise.
 _LIMIT = np.float32(7.90531110763549805)
 _P = tuple(
     np.float32(c)
@@ -37,9 +38,10 @@ _HALF = np.float32(0.5)
 
 @inlined_kernel
 def tanh_fraction(x):
-    """Numerator, and denominator between 0.004 and 1, of tanh; (1 + n / d) / 2 at x / 2 is sigmoid.
+    """Numerator n and denominator d, between 0.004 and 1, of tanh(x).
 
-    Divisions are what costs most: whoever multiplies several can divide once.
+    ``(1 + n / d) / 2`` at x / 2 is the sigmoid of x. Divisions are the most expensive operations;
+    a product of several functions needs only one.
     """
     x = min(max(x, -_LIMIT), _LIMIT)
     s = x * x

@@ -1,4 +1,4 @@
-"""bfloat16 in kernels: numba has no such type, so arrays hold its bits as uint16."""
+"""bfloat16 in kernels. numba has no such type, so arrays hold its bits as uint16."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def as_array(x: Tensor) -> np.ndarray:
-    """A CPU tensor's memory: float32 as it is, bfloat16 as uint16 bits."""
+    """A view of a CPU tensor: float32 as float32, bfloat16 as uint16 bits."""
     if x.dtype == torch.bfloat16:
         return x.detach().view(torch.uint16).numpy()
     return x.detach().numpy()
@@ -29,25 +29,25 @@ def _widen(_context, bits):  # type: ignore[no-untyped-def]
 @intrinsic
 def _narrow(_context, value):  # type: ignore[no-untyped-def]
     def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        # Round to the nearest, ties to even: add half of the last place kept, and its own bit.
-        one, half, places = (
+        # Round to nearest, ties to even: add half of the last kept bit's value, and that bit.
+        one, half, shift = (
             context.get_constant(types.uint32, number) for number in (1, 0x7FFF, 16)
         )
         bits = builder.bitcast(args[0], context.get_value_type(types.uint32))
-        odd = builder.and_(builder.lshr(bits, places), one)
-        rounded = builder.lshr(builder.add(builder.add(bits, half), odd), places)
+        odd = builder.and_(builder.lshr(bits, shift), one)
+        rounded = builder.lshr(builder.add(builder.add(bits, half), odd), shift)
         return builder.trunc(rounded, context.get_value_type(types.uint16))
 
     return types.uint16(types.float32), generate
 
 
 def load(value):  # type: ignore[no-untyped-def]
-    """In a kernel: a float32 from what an `as_array` holds."""
+    """In a kernel: an element of an array from `as_array`, as float32."""
     raise NotImplementedError
 
 
 def stored(value, array):  # type: ignore[no-untyped-def]
-    """In a kernel: a finite float32 as an element of ``array``, which `as_array` gave."""
+    """In a kernel: a finite float32 as an element of ``array``, which is from `as_array`."""
     raise NotImplementedError
 
 

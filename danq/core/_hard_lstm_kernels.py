@@ -1,4 +1,4 @@
-"""Hard gates of an LSTM step, fused: one pass over the cells."""
+"""Fused hard gates of an LSTM step."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def _hard(x):
 
 @parallel_arithmetic_kernel
 def step(gates, bias, cell, hidden):
-    """One step of a batch.
+    """Advance a batch by one step.
 
-    ``gates`` (B, 4H) holds the products, in the order i, f, g, o; ``bias`` (4H,); ``cell`` and
-    ``hidden`` (B, H) are replaced by those of the next step.
+    ``gates`` (B, 4H) holds the products, in the order i, f, g, o; ``bias`` (4H,). ``cell`` and
+    ``hidden`` (B, H) change in place.
     """
     rows, units = cell.shape
     for b in numba.prange(rows):

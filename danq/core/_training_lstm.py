@@ -1,8 +1,8 @@
 """A bidirectional LSTM layer for training on the CPU, near the speed of its matrix products.
 
-The input product of all steps is one product before the scan, each weight gradient is one product
-after it, and what is left between two recurrent products is one fused pass over the gates. In
-bfloat16 the products are halved, the states stay float32.
+One product before the scan multiplies the inputs of all steps; one product after it gives each
+weight gradient. Between two recurrent products there is one fused pass over the gates. In bfloat16,
+products are taken in bfloat16 and cell states stay float32.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from danq.core._bfloat16 import as_array
 
 
 class LstmLayer(torch.autograd.Function):
-    """``(B, T, F)`` and, per direction, torch's four parameters to ``(B, T, directions * H)``.
+    """One layer, one direction or two: ``(B, T, F) -> (B, T, directions * H)``.
 
-    Parameters of `apply`: the input, whether to take products in bfloat16, then for each direction
-    ``weight_ih`` (4H, F), ``weight_hh`` (4H, H), ``bias_ih`` (4H,), ``bias_hh`` (4H,), gates in
-    the order i, f, g, o; the second direction reads backwards.
+    Parameters of `apply`: the input; whether products are in bfloat16; for each direction
+    ``weight_ih`` (4H, F), ``weight_hh`` (4H, H), ``bias_ih`` (4H,) and ``bias_hh`` (4H,), with
+    gates in the order i, f, g, o. The second direction reads backwards.
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor, half: bool, *parameters: Tensor) -> Tensor:
-        dtype = torch.bfloat16 if half else torch.float32
+    def forward(ctx, x: Tensor, bf16: bool, *parameters: Tensor) -> Tensor:
+        dtype = torch.bfloat16 if bf16 else torch.float32
         with torch.autocast("cpu", enabled=False):
             batch, steps, _ = x.shape
             units = parameters[1].shape[1]
@@ -81,9 +81,9 @@ def _scan(
 ) -> list[Tensor]:
     """Gates (T, B, 4H), cells and hidden states (T + 1, B, H) of one direction.
 
-    Fills the features of ``out`` (B, T, .) from ``first`` on. Forwards, the state before step t is
-    at t and the one after it at t + 1; backwards, the state before step t is at t + 1 and the one
-    after it at t.
+    Fills the features of ``out`` (B, T, .) from index ``first``. In the forward direction, index t
+    of the states is before step t and t + 1 after it; in the backward direction, t + 1 is before
+    step t and t after it.
     """
     weight_ih, weight_hh, bias_ih, bias_hh = parameters
     steps, batch, features = xs.shape
@@ -116,9 +116,9 @@ def _scan(
 def _scan_back(
     grad: Tensor, weight_hh: Tensor, gates: Tensor, cells: Tensor, reverse: bool, first: int
 ) -> Tensor:
-    """Gradient (T, B, 4H) of the products of one direction.
+    """Gradient (T, B, 4H) with respect to the products of one direction.
 
-    ``grad`` (B, T, .) holds the gradient of the direction's output from feature ``first`` on.
+    ``grad`` (B, T, .) holds the gradient of this direction's outputs from feature ``first``.
     """
     steps, batch, width = gates.shape
     units = width // 4

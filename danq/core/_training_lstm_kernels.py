@@ -1,4 +1,4 @@
-"""Gates of an LSTM step, fused: one pass over the cells forward, one backward."""
+"""Fused gates of an LSTM step in training, forward and backward."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _ONE = np.float32(1.0)
 
 @parallel_arithmetic_kernel
 def step_forward(gates, recurrent, bias, cell, next_cell, operand, out, first):
-    """One step of a batch.
+    """Advance a batch by one step.
 
     ``gates`` (B, 4H) holds the products of the input on entry and the gates i, f, g, o on return;
-    ``recurrent`` (B, 4H) the products of the state; ``bias`` (4H,); ``cell`` and ``next_cell``
-    (B, H) float32. The hidden state goes to ``operand`` (B, H) and to columns ``first`` to
-    ``first + H`` of ``out`` (B, .).
+    ``recurrent`` (B, 4H) holds the products of the state; ``bias`` (4H,); ``cell`` and
+    ``next_cell`` (B, H) are float32. The hidden state is written to ``operand`` (B, H) and to
+    columns ``first`` to ``first + H`` of ``out`` (B, .).
     """
     rows, units = cell.shape
     for b in numba.prange(rows):
         for quarter in range(4):
-            # Parts of their own, because loops over parts of one row do not vectorise.
+            # One array per gate, because loops over segments of one row do not vectorise.
             begin, end = quarter * units, (quarter + 1) * units
             gate, other, shift = gates[b, begin:end], recurrent[b, begin:end], bias[begin:end]
             if quarter == 2:
@@ -45,12 +45,13 @@ def step_forward(gates, recurrent, bias, cell, next_cell, operand, out, first):
 
 @parallel_arithmetic_kernel
 def step_backward(gates, cell, next_cell, upstream, first, recurrent, cell_grad, products):
-    """One step back: from the gradient of the hidden state to that of the products.
+    """Propagate gradients back by one step, from the hidden state to the products.
 
-    ``gates`` as `step_forward` left them. The hidden state's gradient is columns ``first`` to
-    ``first + H`` of ``upstream`` (B, .) and ``recurrent`` (B, H) from the step after. ``cell_grad``
-    (B, H) float32 holds what comes from the step after, and on return what goes to the step
-    before; ``products`` (B, 4H) is filled.
+    ``gates`` are those of `step_forward` on return. The gradient of the hidden state is the sum of
+    columns ``first`` to ``first + H`` of ``upstream`` (B, .) and of ``recurrent`` (B, H), which
+    comes from the next step. ``cell_grad`` (B, H) float32 holds the gradient of the cell state from
+    the next step on entry, and that for the previous step on return. ``products`` (B, 4H) is
+    filled.
     """
     rows, units = cell.shape
     for b in numba.prange(rows):

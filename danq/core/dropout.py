@@ -49,9 +49,9 @@ def share_of_batch(examples: range, batch: int) -> Iterator[None]:
 
 
 class TorchDropout(nn.Dropout):
-    """Torch's dropout, with the same masks whatever the number of processes.
+    """Torch's dropout, with masks that do not depend on the number of processes.
 
-    One process of several draws the mask of the whole batch and keeps its own rows.
+    Each of several processes draws the mask of the whole batch and uses its own rows.
     """
 
     def forward(self, input: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:

@@ -1,4 +1,4 @@
-"""An LSTM with the piecewise linear gates of old Keras, which torch's LSTM cannot express."""
+"""LSTM with the piecewise linear gates of old Keras models."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from danq.core import _hard_lstm_kernels as kernels
 
 
 def hard_sigmoid(x: Tensor) -> Tensor:
-    """``clip(0.2 x + 0.5, 0, 1)``, Theano's; torch's own ``hardsigmoid`` has slope 1/6."""
+    """``clip(0.2 x + 0.5, 0, 1)``, as in Theano; torch's ``hardsigmoid`` has slope 1/6."""
     return (0.2 * x + 0.5).clamp(0, 1)
 
 
 class HardLstm(nn.LSTM):
-    """One LSTM layer whose gates i, f, o are `hard_sigmoid`; g and the output keep tanh.
+    """One LSTM layer with `hard_sigmoid` for the gates i, f and o; g and the output keep tanh.
 
-    Parameters have torch's names, shapes and gate order (i, f, g, o).
+    Its weights have torch's names, shapes and gate order (i, f, g, o).
 
     Parameters
     ----------
@@ -28,15 +28,15 @@ class HardLstm(nn.LSTM):
     hidden
         Units per direction.
     bidirectional
-        Whether there is a second set of units.
+        Whether the layer has a second set of units.
     second_direction
-        Which way the second set of units reads: ``"backward"``, or ``"forward"`` as the first.
+        Direction in which the second set of units reads: ``"backward"`` or ``"forward"``.
 
     Notes
     -----
-    In evaluation on the CPU, and without a mask, a step is one product and one fused pass over
-    the gates; elsewhere torch's operators do the same. The input product of all steps is always
-    one product.
+    The inputs of all steps are multiplied in one product. On the CPU, without gradients and without
+    a mask, a step is one more product and one fused pass over the gates; otherwise, it consists of
+    torch's operators.
     """
 
     def __init__(
@@ -55,27 +55,28 @@ class HardLstm(nn.LSTM):
     def forward(  # type: ignore[override]
         self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None
     ) -> tuple[Float[Tensor, "B T G"], None]:
-        """Outputs of every step, and None where torch's LSTM has its last states.
+        """Outputs of every step, and None in place of the last states of torch's LSTM.
 
-        ``mask`` is True at real steps; padded steps give 0 and change no real one.
+        ``mask`` is True at real steps. Outputs of padded steps are 0, and padding does not change
+        other outputs.
         """
         kind = x.device.type
-        half = torch.is_autocast_enabled(kind)
+        autocast = torch.is_autocast_enabled(kind)
         own: Tensor = self.weight_hh_l0  # type: ignore[assignment]
-        dtype = torch.get_autocast_dtype(kind) if half else own.dtype
-        scan = _scan_fused if mask is None and self._fuses(x) else _scan
-        parts = []
-        with torch.autocast(kind, enabled=False) if half else nullcontext():
+        dtype = torch.get_autocast_dtype(kind) if autocast else own.dtype
+        scan = _scan_with_kernel if mask is None and self._uses_kernel(x) else _scan_in_torch
+        outputs = []
+        with torch.autocast(kind, enabled=False) if autocast else nullcontext():
             x = x.to(dtype)
             for number in range(2 if self.bidirectional else 1):
                 ending = "_reverse" if number else ""
                 weights = [getattr(self, f"{name}_l0{ending}") for name in _NAMES]
-                turned = number == 1 and self.second_direction == "backward"
+                reverse = number == 1 and self.second_direction == "backward"
                 order = range(x.shape[1])
-                parts.append(scan(x, weights, order[::-1] if turned else order, mask))
-        return torch.cat(parts, dim=2), None
+                outputs.append(scan(x, weights, order[::-1] if reverse else order, mask))
+        return torch.cat(outputs, dim=2), None
 
-    def _fuses(self, x: Tensor) -> bool:
+    def _uses_kernel(self, x: Tensor) -> bool:
         return (
             x.device.type == "cpu"
             and self.weight_hh_l0.dtype == torch.float32
@@ -91,12 +92,12 @@ class HardLstm(nn.LSTM):
 _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
-def _scan(x: Tensor, weights: list[Tensor], order: range, mask: Tensor | None) -> Tensor:
-    """One direction by torch's operators: (B, T, F) to (B, T, H), states in the weights' type."""
+def _scan_in_torch(x: Tensor, weights: list[Tensor], order: range, mask: Tensor | None) -> Tensor:
+    """One direction with torch's operators: (B, T, F) to (B, T, H), states in the weights' type."""
     weight_ih, weight_hh, bias_ih, bias_hh = weights
     units = weight_hh.shape[1]
     bias = bias_ih + bias_hh
-    # Unbound, because the gradient of one slice is as large as the whole.
+    # Unbound, because the gradient of a slice is as large as the whole tensor.
     products = ((x @ weight_ih.to(x.dtype).t()).to(bias.dtype) + bias).unbind(dim=1)
     recurrent = weight_hh.to(x.dtype).t()
     hidden = cell = bias.new_zeros(x.shape[0], units)
@@ -113,8 +114,8 @@ def _scan(x: Tensor, weights: list[Tensor], order: range, mask: Tensor | None) -
     return torch.stack(out, dim=1)
 
 
-def _scan_fused(x: Tensor, weights: list[Tensor], order: range, _: Tensor | None) -> Tensor:
-    """The same by a kernel, for float32 states on the CPU and without gradients."""
+def _scan_with_kernel(x: Tensor, weights: list[Tensor], order: range, _: Tensor | None) -> Tensor:
+    """The same with a kernel, for float32 states on the CPU and without gradients."""
     weight_ih, weight_hh, bias_ih, bias_hh = weights
     batch, steps, features = x.shape
     units = weight_hh.shape[1]

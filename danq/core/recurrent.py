@@ -1,4 +1,23 @@
-"""Recurrent layers over time."""
+"""Recurrent layers over time.
+
+The arithmetic of an LSTM step is implemented in five places. Each serves a case in which the others
+are slower or do not apply:
+
+- ``torch.nn.LSTM``, which `Recurrent` wraps: inference on whole windows, every device but the CPU,
+  stacked layers, masks. ``torch.nn.GRU`` is the only GRU for whole windows.
+- ``_training_lstm``: training of a single layer on the CPU. It keeps the gates of every step for
+  the backward pass, which torch's layer does more slowly.
+- ``hard_lstm``: gates of old Keras models, which torch's layer cannot express. A kernel on the CPU
+  without gradients, torch's operators elsewhere.
+- ``danq.inference.engine.recurrent_scan``: inference on variants as differences from a reference.
+  Windows join and leave at any step, which torch's layer cannot do. A kernel for LSTM on the CPU,
+  torch's operators for GRU and on other devices.
+- ``danq.models.onnx_lstm``: only writes an operator of ONNX; it computes nothing.
+
+All kernels share the approximation of tanh in ``_activations`` and the bfloat16 conversions in
+``_bfloat16``. Their gate equations stay apart: the training kernel rounds each gate to the stored
+precision, the scan never stores gates and combines their divisions into two.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +35,9 @@ _KINDS = {"lstm": nn.LSTM, "gru": nn.GRU}
 class Recurrent(nn.Module):
     """LSTM or GRU over all steps: ``(B, T, in_features) -> (B, T, F)``.
 
+    Training a single LSTM layer on the CPU in float32 or bfloat16 uses a fused scan, whose values
+    and gradients equal torch's within rounding. All other cases use torch's own layer.
+
     Parameters
     ----------
     in_features
@@ -25,18 +47,17 @@ class Recurrent(nn.Module):
     kind
         ``"lstm"`` or ``"gru"``.
     bidirectional
-        Read both ways; ``F = 2 hidden`` with the forward units first, else ``F = hidden``.
+        Read in both directions: ``F = 2 hidden`` with the forward units first, instead of
+        ``F = hidden``.
     layers
         Number of stacked layers.
     dropout
-        Dropout between stacked layers.
+        Dropout between stacked layers. This is torch's own: with several processes, the n-th
+        example of every process has the same mask.
     gates
         ``"sigmoid"``, or ``"hard"`` for a single LSTM layer with `HardLstm`'s gates.
     second_direction
-        ``"backward"``; with hard gates also ``"forward"``, as `HardLstm` takes it.
-
-    Training a single LSTM layer in float32 or bfloat16 on the CPU takes a fused scan whose values
-    and gradients equal torch's within rounding; everything else takes torch's own layer.
+        ``"backward"``; with hard gates also ``"forward"``, see `HardLstm`.
 
     Notes
     -----
@@ -63,13 +84,13 @@ class Recurrent(nn.Module):
         self.kind, self.gates = kind, gates
         if gates == "hard":
             if kind != "lstm" or layers != 1:
-                raise ValueError("hard gates are those of a single LSTM layer")
+                raise ValueError("hard gates require kind 'lstm' and layers 1")
             self.rnn: nn.LSTM | nn.GRU = HardLstm(
                 in_features, hidden, bidirectional=bidirectional, second_direction=second_direction
             )
         else:
             if second_direction != "backward":
-                raise ValueError("only with hard gates may the second direction read forwards")
+                raise ValueError("second_direction 'forward' requires hard gates")
             self.rnn = _KINDS[kind](
                 in_features,
                 hidden,
@@ -85,8 +106,8 @@ class Recurrent(nn.Module):
     ) -> Float[Tensor, "B T G"]:
         """Outputs of every step.
 
-        ``mask`` is True at real steps, which come first in each row; padded steps give 0 and
-        change no real one.
+        ``mask`` is True at real steps, which come first in each row. Outputs of padded steps are
+        0, and padding does not change other outputs.
         """
         if self.gates == "hard":
             return self.rnn(x, mask)[0]
@@ -97,7 +118,7 @@ class Recurrent(nn.Module):
         return pad_packed_sequence(self.rnn(packed)[0], True, total_length=x.shape[1])[0]
 
     def _trains_on_cpu(self, x: Tensor) -> bool:
-        """Where the fused layer is the faster one; torch's own is as fast at inference."""
+        """Whether the fused layer is faster; without gradients torch's own is as fast."""
         return (
             self.kind == "lstm"
             and self.rnn.num_layers == 1
@@ -108,7 +129,7 @@ class Recurrent(nn.Module):
         )
 
     def _fused(self, x: Tensor) -> Tensor:
-        half = (
+        bf16 = (
             torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
         )
-        return LstmLayer.apply(x, half, *self.rnn.parameters())  # type: ignore[no-any-return]
+        return LstmLayer.apply(x, bf16, *self.rnn.parameters())  # type: ignore[no-any-return]

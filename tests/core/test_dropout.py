@@ -1,4 +1,4 @@
-"""Dropout: shares, independence, gradients, and what decides the draw."""
+"""Dropout: fraction of zeros, independence, gradients, random seeds and shares of a batch."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ def mask(rows: int, columns: int, p: float, seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("p", [0.2, 0.5, 0.9])
-def test_values_are_dropped_or_scaled_and_the_gradient_likewise(dtype, p):
+def test_values_and_gradients_are_0_or_scaled(dtype, p):
     x = torch.randn(64, 5, 37).to(dtype).requires_grad_()
     y = Dropout(p)(x)
     y.backward(torch.ones_like(y))
     kept = y != 0
     assert y.dtype == dtype
     scale = torch.tensor(1 / (1 - p))
-    want = (x.float() * scale).to(dtype)
-    assert torch.equal(y[kept], want[kept])
+    expected = (x.float() * scale).to(dtype)
+    assert torch.equal(y[kept], expected[kept])
     assert x.grad is not None
     assert torch.equal(x.grad, torch.where(kept, scale, 0.0).to(dtype))
 
 
 @pytest.mark.parametrize("p", [0.01, 0.2, 0.5, 0.97])
-def test_the_share_is_p(p):
+def test_the_fraction_of_zeros_is_p(p):
     dropped = int(mask(500, 2001, p).sum())
     assert stats.binomtest(dropped, 500 * 2001, p).pvalue > 1e-4
 
 
-def test_places_are_independent():
+def test_positions_are_independent():
     dropped = mask(400, 1000, 0.5).astype(float) - 0.5
     noise = 0.25 / np.sqrt(dropped.size)
     for rows, columns in [(0, 1), (0, 2), (0, 16), (1, 0), (1, 1), (2, 0), (7, 3)]:
         left = dropped[: 400 - rows, : 1000 - columns]
         assert abs((left * dropped[rows:, columns:]).mean()) < 4.5 * noise
-    # Shares of rows and of columns scatter as those of a binomial, no more and no less.
+    # The fractions in rows and in columns have the variance of a binomial.
     for axis, n in ((0, 400), (1, 1000)):
         spread = dropped.mean(axis=axis).var() * 4 * n
         assert abs(spread - 1) < 0.25
@@ -52,7 +52,7 @@ def test_places_are_independent():
     assert abs((dropped * again).mean()) < 4.5 * noise
 
 
-def test_torchs_generator_decides_and_threads_do_not():
+def test_masks_depend_on_the_seed_of_torch_and_not_on_threads():
     before = numba.get_num_threads()
     one = mask(33, 100, 0.5, seed=3)
     try:
@@ -67,7 +67,7 @@ def test_torchs_generator_decides_and_threads_do_not():
     assert not torch.equal(first, second)
 
 
-def test_what_torch_does_stays_torchs():
+def test_cases_that_torch_computes():
     x = torch.randn(4, 6)
     assert torch.equal(Dropout(0.5).eval()(x), x)
     assert torch.equal(Dropout(0.0)(x), x)

@@ -12,7 +12,7 @@ def hard(x: np.ndarray) -> np.ndarray:
 
 
 def by_hand(x: np.ndarray, weights: list[np.ndarray], backward: bool) -> np.ndarray:
-    """Step by step in float64, one row at a time; torch's parameters, gates i, f, g, o."""
+    """Outputs in float64, computed step by step for each row; gates in the order i, f, g, o."""
     wi, wh, bi, bh = (w.astype(np.float64) for w in weights)
     units = wh.shape[1]
     out = np.zeros((*x.shape[:2], units))
@@ -27,7 +27,7 @@ def by_hand(x: np.ndarray, weights: list[np.ndarray], backward: bool) -> np.ndar
     return out
 
 
-def wanted(layer: Recurrent, x: torch.Tensor, second: str) -> np.ndarray:
+def expected(layer: Recurrent, x: torch.Tensor, second: str) -> np.ndarray:
     values = [p.detach().numpy() for p in layer.rnn.parameters()]
     data = x.detach().numpy().astype(np.float64)
     parts = [by_hand(data, values[:4], False)]
@@ -36,22 +36,22 @@ def wanted(layer: Recurrent, x: torch.Tensor, second: str) -> np.ndarray:
     return np.concatenate(parts, axis=2)
 
 
-def layer_with(features: int, hidden: int, scale: float = 3.0, **numbers) -> Recurrent:
+def layer_with(features: int, hidden: int, scale: float = 3.0, **hyperparameters) -> Recurrent:
     torch.manual_seed(3)
-    layer = Recurrent(features, hidden, gates="hard", **numbers)
+    layer = Recurrent(features, hidden, gates="hard", **hyperparameters)
     with torch.no_grad():
         for value in layer.rnn.parameters():
-            value.mul_(scale)  # far enough out that gates saturate
+            value.mul_(scale)  # large enough for saturated gates
     return layer
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3, 2), (5, 9, 4, 7), (17, 6, 24, 33)])
 @pytest.mark.parametrize("second", ["backward", "forward"])
-def test_both_paths_equal_the_formula(shape, second):
+def test_kernel_and_torch_operators_equal_the_formula(shape, second):
     rows, steps, features, hidden = shape
     layer = layer_with(features, hidden, second_direction=second)
     x = torch.randn(rows, steps, features)
-    right = wanted(layer, x, second)
+    right = expected(layer, x, second)
     with torch.no_grad():
         fast = layer(x)
     np.testing.assert_allclose(fast.numpy(), right, atol=2e-6)
@@ -62,7 +62,7 @@ def test_one_direction():
     layer = layer_with(4, 6, bidirectional=False)
     x = torch.randn(3, 5, 4)
     with torch.no_grad():
-        np.testing.assert_allclose(layer(x).numpy(), wanted(layer, x, "backward"), atol=2e-6)
+        np.testing.assert_allclose(layer(x).numpy(), expected(layer, x, "backward"), atol=2e-6)
 
 
 def test_a_gate_beyond_its_limits_is_0_or_1():
@@ -74,7 +74,7 @@ def test_a_gate_beyond_its_limits_is_0_or_1():
 
 
 @pytest.mark.parametrize("second", ["backward", "forward"])
-def test_padding_changes_nothing(second):
+def test_padding_does_not_change_outputs(second):
     layer = layer_with(5, 4, second_direction=second)
     x = torch.randn(3, 7, 5)
     lengths = [7, 3, 1]
@@ -85,13 +85,13 @@ def test_padding_changes_nothing(second):
         assert not out[row, length:].any()
 
 
-def test_gradients_are_those_of_the_formula():
+def test_gradients_equal_numerical_ones():
     layer = layer_with(3, 4, second_direction="forward").double()
     x = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(layer, (x,))
 
 
-def test_bfloat16_is_near_float32():
+def test_bfloat16_is_close_to_float32():
     layer = layer_with(12, 10, scale=1.0)
     x = torch.randn(8, 20, 12)
     with torch.no_grad():
@@ -104,7 +104,7 @@ def test_bfloat16_is_near_float32():
 
 
 @pytest.mark.parametrize(
-    "numbers",
+    "hyperparameters",
     [
         {"gates": "soft"},
         {"gates": "hard", "kind": "gru"},
@@ -113,6 +113,6 @@ def test_bfloat16_is_near_float32():
         {"second_direction": "forward"},
     ],
 )
-def test_what_it_cannot_be(numbers):
+def test_invalid_hyperparameters(hyperparameters):
     with pytest.raises(ValueError, match=r"gates|second_direction"):
-        Recurrent(2, 2, **numbers)
+        Recurrent(2, 2, **hyperparameters)

@@ -161,7 +161,7 @@ def plan_passes(
 def _divide_evenly(shares: Float64[np.ndarray, "N"], concurrent: int) -> Iterator[slice]:
     """Divide items into groups of neighbours with about the same sum of shares, at most about 1.
 
-    An item with a share above 1 is a group of its own. Several groups are a multiple of
+    An item with a share above 1 is alone in its group. Several groups are a multiple of
     ``concurrent``, so that all threads have the same amount of work.
     """
     ends = np.cumsum(shares)

@@ -30,13 +30,13 @@ def run(module, codes, **changes):
     return predict_codes(module, codes, replace(FP32, **changes))
 
 
-def test_forward_strand_is_the_modules_sigmoid(module, codes):
+def test_forward_strand_is_the_sigmoid_of_the_logits(module, codes):
     with torch.no_grad():
-        wanted = torch.sigmoid(module.eval()(torch.from_numpy(codes))).numpy()
-    np.testing.assert_allclose(run(module, codes, strand="forward"), wanted, rtol=1e-6)
+        expected = torch.sigmoid(module.eval()(torch.from_numpy(codes))).numpy()
+    np.testing.assert_allclose(run(module, codes, strand="forward"), expected, rtol=1e-6)
 
 
-def test_both_strands_are_the_mean_and_strand_blind(module, codes):
+def test_both_strands_give_the_mean_and_are_symmetric(module, codes):
     both = run(module, codes)
     other = reverse_complement(codes)
     one, two = run(module, codes, strand="forward"), run(module, other, strand="forward")
@@ -44,7 +44,7 @@ def test_both_strands_are_the_mean_and_strand_blind(module, codes):
     np.testing.assert_allclose(run(module, other), both, rtol=1e-6)
 
 
-def test_batch_size_changes_nothing_beyond_rounding(module, codes):
+def test_batch_size_changes_only_rounding(module, codes):
     whole = run(module, codes)
     for size in (1, 4, 22):
         np.testing.assert_allclose(run(module, codes, batch_size=size), whole, atol=1e-6)
@@ -82,7 +82,7 @@ def test_no_windows(module):
     assert run(module, np.empty((0, 150), np.uint8)).shape == (0, 3)
 
 
-def test_bf16_is_near(module, codes):
+def test_bf16_is_close_to_fp32(module, codes):
     np.testing.assert_allclose(run(module, codes, precision="bf16"), run(module, codes), atol=5e-3)
 
 

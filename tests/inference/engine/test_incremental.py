@@ -1,4 +1,4 @@
-"""Incremental logits against every window evaluated by itself."""
+"""Incremental logits against logits of whole windows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WINDOW = 160
 TRACKS = 3
 EXACT = RunOptions("cpu", "fp32", tolerance=0)
 
-RNN = st.fixed_dictionaries(
+HYPERPARAMETERS = st.fixed_dictionaries(
     {
         "temporal": st.sampled_from(["lstm", "gru", "none"]),
         "bidirectional": st.booleans(),
@@ -40,23 +40,23 @@ RNN = st.fixed_dictionaries(
 )
 
 
-def model(seed: int = 0, window: int = WINDOW, **numbers: object) -> CnnRnn:
+def model(seed: int = 0, window: int = WINDOW, **hyperparameters: object) -> CnnRnn:
     torch.manual_seed(seed)
-    settled = {"filters": 11, "width": 9, "pool": 5, "hidden": 8, "dense": (7,), **numbers}
-    module = build_module(Architecture(**settled), TRACKS, window).eval()  # type: ignore[arg-type]
+    values = {"filters": 11, "width": 9, "pool": 5, "hidden": 8, "dense": (7,), **hyperparameters}
+    module = build_module(Architecture(**values), TRACKS, window).eval()  # type: ignore[arg-type]
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.uniform_(-0.5, 0.5)
     return module
 
 
-def plain(module: nn.Module, codes: np.ndarray) -> np.ndarray:
+def whole_windows(module: nn.Module, codes: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
         return module(torch.from_numpy(codes)).numpy()
 
 
 def cases(seed: int, references: int, alternates: int) -> tuple[np.ndarray, ...]:
-    """References and alternates: equal, one base, a few bases, everything to the right, all."""
+    """References, and alternates that differ in no base, one, a few, a suffix or a prefix."""
     rng = np.random.default_rng(seed)
     known = rng.integers(0, 5, (references, WINDOW), dtype=np.uint8)
     owner = rng.integers(0, references, alternates)
@@ -82,30 +82,30 @@ def one_step(owner: np.ndarray) -> Alternates:
 
 
 @settings(max_examples=40, deadline=None)
-@given(RNN, st.integers(1, 5), st.integers(0, 12), st.integers(0, 1000))
-def test_logits_are_those_of_every_window_by_itself(numbers, references, alternates, seed):
-    module = model(seed, **numbers)
+@given(HYPERPARAMETERS, st.integers(1, 5), st.integers(0, 12), st.integers(0, 1000))
+def test_logits_equal_those_of_whole_windows(hyperparameters, references, alternates, seed):
+    module = model(seed, **hyperparameters)
     known, other, owner = cases(seed, references, alternates)
     engine = Incremental(module, EXACT)
     assert engine.reason is None
-    got = engine.logits(known, other, owner)
-    for values, codes in zip(got, (known, other), strict=True):
-        want = plain(module, codes) if len(codes) else np.empty((0, TRACKS), np.float32)
-        assert values.shape == want.shape
-        scale = max(1.0, float(np.abs(want).max(initial=0)))
-        np.testing.assert_allclose(values, want, rtol=0, atol=3e-6 * scale)
+    found = engine.logits(known, other, owner)
+    for values, codes in zip(found, (known, other), strict=True):
+        expected = whole_windows(module, codes) if len(codes) else np.empty((0, TRACKS), np.float32)
+        assert values.shape == expected.shape
+        scale = max(1.0, float(np.abs(expected).max(initial=0)))
+        np.testing.assert_allclose(values, expected, rtol=0, atol=3e-6 * scale)
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
-def test_every_single_base_change_of_a_window(kind):
+def test_all_substitutions_of_a_window(kind):
     module = model(temporal=kind)
     codes = np.random.default_rng(1).integers(0, 4, (1, WINDOW), dtype=np.uint8)
-    place, shift = np.repeat(np.arange(WINDOW), 3), np.tile([1, 2, 3], WINDOW)
+    position, shift = np.repeat(np.arange(WINDOW), 3), np.tile([1, 2, 3], WINDOW)
     other = np.repeat(codes, 3 * WINDOW, axis=0)
-    other[np.arange(len(other)), place] = (other[np.arange(len(other)), place] + shift) % 4
+    other[np.arange(len(other)), position] = (other[np.arange(len(other)), position] + shift) % 4
     engine = Incremental(module, EXACT)
-    _, got = engine.logits(codes, other, np.zeros(len(other), np.int64))
-    np.testing.assert_allclose(got, plain(module, other), rtol=0, atol=2e-6)
+    _, found = engine.logits(codes, other, np.zeros(len(other), np.int64))
+    np.testing.assert_allclose(found, whole_windows(module, other), rtol=0, atol=2e-6)
 
 
 def test_torch_operators_and_the_kernel_agree(monkeypatch):
@@ -126,26 +126,26 @@ def test_torch_operators_and_the_kernel_agree(monkeypatch):
             np.testing.assert_allclose(left, right, rtol=0, atol=5e-6)
 
 
-def test_bfloat16_effects_are_within_its_rounding():
+def test_bfloat16_effects_are_within_rounding():
     module = model(hidden=32, filters=32, dense=(16,))
     known, other, owner = cases(5, 6, 60)
     engine = Incremental(module, replace(EXACT, precision="bf16"))
     reference, alternate = engine.logits(known, other, owner)
-    want = plain(module, other) - plain(module, known)[owner]
-    assert np.abs(want).max() > 0.5
-    assert np.abs(alternate - reference[owner] - want).max() < 0.03 * np.abs(want).max()
+    expected = whole_windows(module, other) - whole_windows(module, known)[owner]
+    assert np.abs(expected).max() > 0.5
+    assert np.abs(alternate - reference[owner] - expected).max() < 0.03 * np.abs(expected).max()
 
 
-def test_small_passes_change_nothing_but_rounding(monkeypatch):
+def test_small_passes_change_only_rounding(monkeypatch):
     module = model()
     known, other, owner = cases(7, 9, 50)
-    want = Incremental(module, EXACT)
+    expected = Incremental(module, EXACT)
     monkeypatch.setattr("danq.inference.engine.pass_planning.PASS_VALUES", 32 * 100)
     small = Incremental(module, EXACT)
     assert small._split is not None
     assert len(list(plan_passes(9, one_step(owner), 32, small._split.limits, 2))) > 2
-    got = small.logits(known, other, owner)
-    for left, right in zip(want.logits(known, other, owner), got, strict=True):
+    found = small.logits(known, other, owner)
+    for left, right in zip(expected.logits(known, other, owner), found, strict=True):
         np.testing.assert_allclose(left, right, rtol=0, atol=2e-6)
 
 
@@ -164,11 +164,11 @@ def test_passes_hold_every_alternate_once_and_none_is_too_large():
     assert starts | {references.stop for references, _ in passes} == starts | {9}
 
 
-def test_bits_do_not_depend_on_which_pass_is_done_first(monkeypatch):
+def test_bits_do_not_depend_on_the_order_of_passes(monkeypatch):
     known, _, _ = cases(2, 1, 1)
     other = np.repeat(known, 60, axis=0)
-    place = np.arange(60)
-    other[place, place] = (other[place, place] + 1) % 4
+    position = np.arange(60)
+    other[position, position] = (other[position, position] + 1) % 4
     engine = Incremental(model(), EXACT)
     assert engine._split is not None
     monkeypatch.setattr(engine._split, "limits", engine._split.limits._replace(windows=7))
@@ -188,18 +188,18 @@ def test_bits_do_not_depend_on_which_pass_is_done_first(monkeypatch):
         np.testing.assert_array_equal(one, two)
 
 
-def test_one_track_without_any_layer_between():
+def test_one_track_without_hidden_layers():
     torch.manual_seed(0)
-    numbers = {"filters": 4, "width": 9, "pool": 5, "temporal": "none", "dense": ()}
-    module = build_module(Architecture(**numbers), 1, WINDOW).eval()  # type: ignore[arg-type]
+    hyperparameters = {"filters": 4, "width": 9, "pool": 5, "temporal": "none", "dense": ()}
+    module = build_module(Architecture(**hyperparameters), 1, WINDOW).eval()  # type: ignore[arg-type]
     known, other, owner = cases(3, 2, 9)
     engine = Incremental(module, EXACT)
-    got = engine.logits(known, other, owner)
-    for values, codes in zip(got, (known, other), strict=True):
-        np.testing.assert_allclose(values, plain(module, codes), rtol=0, atol=3e-6)
+    found = engine.logits(known, other, owner)
+    for values, codes in zip(found, (known, other), strict=True):
+        np.testing.assert_allclose(values, whole_windows(module, codes), rtol=0, atol=3e-6)
 
 
-def test_an_alternate_equal_to_its_reference_has_its_bits():
+def test_an_alternate_equal_to_its_reference_has_the_same_bits():
     module = model()
     known, _, _ = cases(2, 5, 1)
     engine = Incremental(module, EXACT)
@@ -207,43 +207,43 @@ def test_an_alternate_equal_to_its_reference_has_its_bits():
     np.testing.assert_array_equal(other, one[[4, 0]])
 
 
-def test_a_tolerance_bounds_the_states_that_are_let_go():
+def test_a_larger_tolerance_gives_a_larger_error():
     module = model(window=WINDOW, hidden=16)
     known, other, owner = cases(11, 4, 200)
-    want = plain(module, other)
+    expected = whole_windows(module, other)
     errors = []
     for tolerance in (0.0, 1e-6, 1e-2):
         engine = Incremental(module, replace(EXACT, tolerance=tolerance))
-        errors.append(np.abs(engine.logits(known, other, owner)[1] - want).max())
+        errors.append(np.abs(engine.logits(known, other, owner)[1] - expected).max())
     assert errors[0] < 3e-6
     assert errors[1] < 2e-5
     assert errors[1] < errors[2] < 1
 
 
 @pytest.mark.parametrize(
-    ("numbers", "words"),
+    ("hyperparameters", "words"),
     [
         ({"layers": 2}, "stacked"),
         ({"pooling": "mean"}, "pooling is Mean"),
         ({"pooling": "attention", "temporal": "gru"}, "pooling is AttentionPool"),
     ],
 )
-def test_a_model_that_does_not_fit_is_evaluated_plainly_and_says_why(numbers, words):
-    module = model(**numbers)
+def test_other_models_are_evaluated_window_by_window_with_a_reason(hyperparameters, words):
+    module = model(**hyperparameters)
     known, other, owner = cases(4, 3, 20)
     engine = Incremental(module, RunOptions("cpu", "fp32"))
     assert engine.reason is not None
     assert words in engine.reason
     one, two = engine.logits(known, other, owner)
-    np.testing.assert_allclose(one, plain(module, known), atol=1e-6)
-    np.testing.assert_allclose(two, plain(module, other), atol=1e-6)
+    np.testing.assert_allclose(one, whole_windows(module, known), atol=1e-6)
+    np.testing.assert_allclose(two, whole_windows(module, other), atol=1e-6)
 
 
-def test_a_foreign_module_is_named():
+def test_the_reason_names_an_unknown_module():
     assert why_not_incremental(nn.Linear(2, 3)) == "Linear is not a CnnRnn"
 
 
-def test_the_module_stays_as_it_was():
+def test_the_module_does_not_change():
     module = model().train()
     before = {name: value.clone() for name, value in module.state_dict().items()}
     Incremental(module, RunOptions("cpu")).logits(*cases(1, 1, 2))

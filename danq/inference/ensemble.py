@@ -139,7 +139,7 @@ class Ensemble:
             results = [
                 stack.enter_context(
                     closing(
-                        predict_blocks(  # type: ignore[type-var]
+                        predict_blocks(
                             model.module, (chunk.codes for chunk in stream), self.options
                         )
                     )

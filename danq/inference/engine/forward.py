@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -27,13 +27,13 @@ BATCH_SIZE = 512
 
 @contextmanager
 def evaluating(module: nn.Module, device: torch.device) -> Iterator[nn.Module]:
-    """A module on a device, in evaluation mode.
+    """Put a module into evaluation mode on a device.
 
     Yields
     ------
     nn.Module
-        The module itself where it is on the device. It gets back its training modes at the end.
-        Otherwise a copy; then nothing of the module changes.
+        The module itself where all its tensors are on the device; the training mode of each
+        submodule is restored at the end. Otherwise a copy, and the module does not change.
     """
     device = torch.empty(0, device=device).device  # with its index
     tensors = itertools.chain(module.parameters(), module.buffers())
@@ -50,15 +50,15 @@ def evaluating(module: nn.Module, device: torch.device) -> Iterator[nn.Module]:
 
 
 @contextmanager
-def _narrowed(module: nn.Module, precision: Precision) -> Iterator[None]:
+def _bf16_weights(module: nn.Module, precision: Precision) -> Iterator[None]:
     """In bf16, convert dense weights to bfloat16 once; autocast would do so for every batch."""
     layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
     weights = [layer.weight for layer in layers]
     try:
         if precision == "bf16":
             for layer in layers:
-                narrow = layer.weight.detach().to(torch.bfloat16)
-                layer.weight = nn.Parameter(narrow, requires_grad=False)
+                weight = layer.weight.detach().to(torch.bfloat16)
+                layer.weight = nn.Parameter(weight, requires_grad=False)
         yield
     finally:
         for layer, weight in zip(layers, weights, strict=True):
@@ -91,16 +91,19 @@ def predict_blocks(
     module: nn.Module,
     blocks: Iterable[UInt8[np.ndarray, "B L"]],
     options: RunOptions | None = None,
-) -> Iterator[Float32[np.ndarray, "B K"]]:
-    """`predict_codes` for a stream of batches: yields one result per batch.
+) -> Generator[Float32[np.ndarray, "B K"], None, None]:
+    """`predict_codes` for a stream of batches, whose size is up to the caller.
 
-    ``batch_size`` does not apply.
+    Yields
+    ------
+    np.ndarray
+        Probabilities of a batch.
     """
     options = options or RunOptions()
     device, precision = options.torch_device, options.resolved_precision
     if options.threads is not None:
         set_threads(options.threads)
-    with evaluating(module, device) as ready, _narrowed(ready, precision):
+    with evaluating(module, device) as ready, _bf16_weights(ready, precision):
         for codes in blocks:
             # Not around the yield: the consumer of the stream may need gradients.
             with torch.inference_mode(), autocast(device, precision):

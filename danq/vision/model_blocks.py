@@ -8,7 +8,7 @@ from typing import Any
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from danq.core import CnnRnn, FrameEncoder, Last, Recurrent, Tcn, conv_encoder
+from danq.core import CnnRnn, FrameEncoder, Last, Recurrent, Tcn, conv_encoder, step_cross_entropy
 from danq.vision.vocabulary import PAD
 
 
@@ -107,3 +107,9 @@ def image_cnn(shape: Sequence[int], channels: Sequence[int], features: int) -> n
 def frame_cnn(shape: Sequence[int], channels: Sequence[int], features: int) -> FrameEncoder:
     """Apply `image_cnn` to every frame: ``(B, T, C, H, W) -> (B, T, features)``."""
     return FrameEncoder(image_cnn(shape, channels, features), features)
+
+
+def next_word_loss(logits: Float[Tensor, "B S V"], words: Int[Tensor, "B S1"]) -> Float[Tensor, ""]:
+    """Cross-entropy of each word after the words before it, without padding."""
+    following = words[:, 1:]
+    return step_cross_entropy(logits.float(), following, following != PAD)

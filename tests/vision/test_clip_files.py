@@ -34,7 +34,7 @@ def test_frames_of_gif_and_folder_are_read_back(tmp_path, clip):
     np.testing.assert_array_equal(read, steps)
     folder = tmp_path / "frames"
     folder.mkdir()
-    # 10 comes after 9, though its name sorts before.
+    # Frame 10 comes after frame 9, against the order of their names.
     for number, frame in zip((2, 9, 10, 11, 100), clip, strict=True):
         Image.fromarray(frame[0]).save(folder / f"frame{number}.png")
     np.testing.assert_array_equal(read_clip(folder), clip)

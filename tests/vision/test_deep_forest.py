@@ -10,7 +10,7 @@ def rings(count, rng):
     return points, (np.hypot(*points.T) * 3).astype(int).clip(max=2)
 
 
-def test_cascade_learns_rings_and_is_a_function_of_its_seed():
+def test_the_cascade_learns_rings_and_depends_on_its_seed_only():
     points, labels = rings(400, np.random.default_rng(0))
     test, right = rings(200, np.random.default_rng(1))
     first, again = (DeepForest(trees=10, folds=3, seed=1).fit(points, labels) for _ in range(2))
@@ -20,7 +20,7 @@ def test_cascade_learns_rings_and_is_a_function_of_its_seed():
     assert (found.argmax(axis=1) == right).mean() > 0.9
 
 
-def test_later_levels_read_four_class_vectors_more():
+def test_later_levels_also_read_four_class_vectors():
     points, labels = rings(120, np.random.default_rng(0))
     cascade = DeepForest(trees=4, folds=3, levels=6).fit(points, labels).cascade
     widths = [level[0][0].n_features_in_ for level in cascade]
@@ -28,7 +28,7 @@ def test_later_levels_read_four_class_vectors_more():
     assert [len(folds) for folds in cascade[0]] == [3] * 4
 
 
-def test_a_class_that_a_fold_lacks_keeps_its_column():
+def test_a_class_that_is_missing_in_a_fold_keeps_its_column():
     points, labels = rings(60, np.random.default_rng(0))
     labels[labels == 2] = 1
     labels[7] = 2

@@ -1,4 +1,4 @@
-"""A backbone built as torchvision builds its own: frozen at first, then fine-tuned."""
+"""Fine-tuning of a backbone with the structure of torchvision's models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHANGES = {"epochs": 3, "batch_size": 32, "frozen_epochs": 1, "encoder_lr": 0.1}
 
 
 class SmallResnet(nn.Module):
-    """conv1, bn1, layer1, fc, as torchvision names the parts of a ResNet."""
+    """A network whose parts have the names of torchvision's ResNet."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class SmallResnet(nn.Module):
         return self.fc(self.dropout(x.mean(dim=(2, 3))))
 
 
-def tuned(metadata, hidden: int) -> nn.Module:
+def fine_tuned(metadata, hidden: int) -> nn.Module:
     encoder = FrameEncoder(*without_classifier(SmallResnet()))
     rnn = Recurrent(encoder.out_features, hidden, bidirectional=False)
     return CnnRnn(encoder, rnn, Last(hidden), Classes(Mlp(hidden, ()), len(metadata["classes"])))
@@ -41,12 +41,12 @@ def tuned(metadata, hidden: int) -> nn.Module:
 
 @pytest.fixture
 def choices(monkeypatch):
-    """The task "direction" with that backbone, and how to train it."""
+    """Settings of training, with the backbone as the model of the task "direction"."""
     task = load_task("direction")
     monkeypatch.setattr(
         type(task),
         "models",
-        (ModelDefinition("tuned", "Frame -> LSTM -> Classes", "", tuned, {"hidden": 8}),),
+        (ModelDefinition("tuned", "Frame -> LSTM -> Classes", "", fine_tuned, {"hidden": 8}),),
     )
     data = task.make(0, Sizes(96, 16, 16))
     return {"data": data, "device": "cpu", "threads": 1, "quiet": True, "recipe_changes": CHANGES}
@@ -67,9 +67,7 @@ def watch(monkeypatch, die_at: int | None = None) -> list[dict[str, Tensor]]:
     return states
 
 
-def test_weights_and_statistics_of_the_backbone_wait_for_their_epoch(
-    choices, tmp_path, monkeypatch
-):
+def test_the_backbone_is_frozen_during_the_first_epochs(choices, tmp_path, monkeypatch):
     states = watch(monkeypatch)
     train("direction", out=tmp_path / "run", **choices)
     first, thawed, after = states[0], states[3], states[4]
@@ -93,7 +91,7 @@ def test_resumed_equals_uninterrupted(choices, tmp_path, monkeypatch, kill_at):
     assert cut.read_bytes() == whole.read_bytes()
 
 
-def test_a_model_without_convolutions_is_refused_before_anything_is_written(tmp_path):
+def test_a_model_without_convolutions_is_refused_before_writing(tmp_path):
     with pytest.raises(InputError, match="no convolutions that could be frozen"):
         train("adding", model="lstm", out=tmp_path / "run", quick=True, recipe_changes=CHANGES)
     assert not (tmp_path / "run").exists()
@@ -105,7 +103,7 @@ def test_torchvision_resnet_is_fine_tuned(choices, tmp_path, monkeypatch):
     )
 
     class Rgb(nn.Module):
-        """Grey frames as torchvision's networks take them."""
+        """Repeats grey frames to the three channels of torchvision's networks."""
 
         def __init__(self, backbone: nn.Module) -> None:
             super().__init__()

@@ -31,7 +31,7 @@ def test_splits_of_the_digits_are_complete_and_disjoint():
     images = [digit_images(split)[0] for split in ("train", "valid", "test")]
     assert sum(map(len, images)) == 1797
     seen = {image.tobytes() for image in images[0]}
-    assert sum(image.tobytes() in seen for image in images[2]) <= 1  # twins of the set itself
+    assert sum(image.tobytes() in seen for image in images[2]) <= 1  # the data set has duplicates
 
 
 def test_left_and_right_have_the_same_frames_in_another_order():
@@ -41,7 +41,7 @@ def test_left_and_right_have_the_same_frames_in_another_order():
         rows = {frame[0].sum(axis=1).tobytes() for frame in clip}
         columns = {frame[0].sum(axis=0).tobytes() for frame in clip}
         assert len(rows if names[label] in ("left", "right") else columns) == 1
-        # One more step would begin the round again.
+        # One more step returns to the first frame.
         shift = {"left": (0, -2), "right": (0, 2), "up": (-2, 0), "down": (2, 0)}[names[label]]
         np.testing.assert_array_equal(np.roll(clip[-1, 0], shift, (0, 1)), clip[0, 0])
 
@@ -57,7 +57,7 @@ def test_digits_bounce_off_the_edges_at_constant_speed():
     clips = bouncing_digits("train", 30, np.random.default_rng(0))
     assert clips.shape == (30, 20, 1, 32, 32)
     light = clips.astype(float).sum(axis=(2, 3, 4))
-    # Nothing leaves the field: what dims a frame is the one digit behind the other.
+    # A frame is darker only if one digit hides the other.
     assert (light >= 0.5 * light.max(axis=1, keepdims=True)).all()
     assert (np.abs(np.diff(clips.astype(int), axis=1)).max(axis=(2, 3, 4)) > 0).mean() > 0.95
 
@@ -79,8 +79,8 @@ def test_showers_grow_and_decay_while_they_drift():
     )
     np.testing.assert_array_equal(clips, again)
     np.testing.assert_array_equal(clips[:, 0], drifting[:, 0])
-    # Turned by an angle, the field is correlated by its cosine with one that was not: from the
-    # correlation r of two Gaussian fields, that of their signs is 2 asin(r) / pi.
+    # The correlation of a field with itself after a phase shift is the cosine of the shift. For
+    # two Gaussian fields with correlation r, the correlation of their signs is 2 asin(r) / pi.
     for frame in (5, 10, 15, 19):
         wet, would = (one[:, frame] > 0 for one in (clips, drifting))
         agree = 2 * (wet == would).mean() - 1
@@ -120,8 +120,8 @@ def test_cities_of_the_test_split_are_unknown_words():
     data = load_task("slots").make(0, Sizes(200, 20, 200))
     known = Vocabulary(data.metadata["vocabulary"])
     assert known.words[:4] == SPECIAL
-    place = np.isin(data.test["labels"], [1, 3])  # B-from, B-to
-    assert (data.test["words"][place] == known.words.index("<unk>")).mean() > 0.7
+    cities = np.isin(data.test["labels"], [1, 3])  # B-from, B-to
+    assert (data.test["words"][cities] == known.words.index("<unk>")).mean() > 0.7
     assert (data.train["words"][np.isin(data.train["labels"], [1, 3])] == 3).mean() < 0.25
 
 

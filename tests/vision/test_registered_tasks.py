@@ -1,4 +1,4 @@
-"""Tasks of one's own: which are taken, and what is said where one is not known."""
+"""Registration of tasks: which are refused, and the errors for unregistered ones."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Turns(Direction):
 
 
 @pytest.fixture(autouse=True)
-def _no_tasks_of_others(monkeypatch):
+def _no_registered_tasks(monkeypatch):
     monkeypatch.setattr(known, "_REGISTERED", {})
 
 
-def test_a_task_that_is_not_registered_is_refused_before_anything_is_made(tmp_path, monkeypatch):
+def test_a_task_that_is_not_registered_is_refused_before_making_examples(tmp_path, monkeypatch):
     monkeypatch.setattr(Turns, "make", None)
     with pytest.raises(InputError) as caught:
         train(Turns(), out=tmp_path / "run", **CHOICES)
@@ -33,7 +33,7 @@ def test_a_task_that_is_not_registered_is_refused_before_anything_is_made(tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-def test_a_task_under_the_name_of_another_is_refused(tmp_path):
+def test_a_task_with_the_name_of_another_is_refused(tmp_path):
     class Other(Direction):
         """Has the name of its base."""
 
@@ -48,7 +48,7 @@ def test_a_task_under_the_name_of_another_is_refused(tmp_path):
         train(Turns2(), out=tmp_path / "run", **CHOICES)
 
 
-def test_a_model_of_a_task_that_is_not_known_here_names_it(tmp_path, monkeypatch, capsys):
+def test_loading_a_model_of_an_unregistered_task_names_the_task(tmp_path, monkeypatch, capsys):
     register(Turns)
     folder = tmp_path / "run"
     train(Turns(), out=folder, recipe_changes={"epochs": 1}, **CHOICES)
@@ -56,9 +56,9 @@ def test_a_model_of_a_task_that_is_not_known_here_names_it(tmp_path, monkeypatch
     classes = load_vision_model(folder).spec.metadata["classes"]
     assert [line.split()[0] in classes for line in lines] == [True, True]
     monkeypatch.setattr(known, "_REGISTERED", {})
-    told = r"model.safetensors: a model of the task 'turns', which is not registered.*register"
+    message = r"model.safetensors: a model of the task 'turns', which is not registered.*register"
     for use in (load_vision_model, summary, lambda path: predict(path, path, device="cpu")):
-        with pytest.raises(InputError, match=told):
+        with pytest.raises(InputError, match=message):
             use(folder)
     assert run(["vision", "predict", str(folder), str(folder)]) == 2
     shown = capsys.readouterr().err

@@ -17,7 +17,7 @@ from danq_cli.main import run
         ("audio-visual", "[2, 128]"),
     ],
 )
-def test_a_model_file_says_task_blocks_shapes_and_parameters(task, shape, tmp_path, capsys):
+def test_a_summary_has_task_blocks_shapes_and_parameters(task, shape, tmp_path, capsys):
     few = load_task(task).make(0, Sizes(8, 8, 8))
     choices = {"device": "cpu", "threads": 1, "quiet": True, "recipe_changes": {"epochs": 1}}
     result = train(task, out=tmp_path / "run", data=few, **choices)
@@ -35,7 +35,7 @@ def test_a_model_file_says_task_blocks_shapes_and_parameters(task, shape, tmp_pa
         assert f"{len(few.metadata['classes'])}: {few.metadata['classes'][0]}, " in text
 
 
-def test_a_file_without_its_fields_shows_layers_without_shapes(tmp_path):
+def test_a_summary_without_fields_has_layers_without_shapes(tmp_path):
     metadata = load_task("direction").make(0, Sizes(2, 2, 2)).metadata
     numbers = {"channels": [4], "features": 6, "hidden": 0, "pooling": "mean"}
     spec = VisionSpec(

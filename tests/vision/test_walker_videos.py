@@ -67,7 +67,7 @@ def test_the_test_split_has_unseen_people_and_an_unseen_view():
     assert list(data.test["walker"]) == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
 
 
-def test_contrastive_similarity_loss_counts_both_kinds_of_pairs_alike():
+def test_the_contrastive_loss_weights_both_kinds_of_pairs_equally():
     points, who = torch.randn(5, 3), torch.tensor([0, 0, 1, 2, 3])
     pairs = [(i, j) for i in range(5) for j in range(i + 1, 5)]
     losses = [contrastive_loss(points[[i]], points[[j]], who[[i]] == who[[j]]) for i, j in pairs]

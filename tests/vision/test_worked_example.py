@@ -22,7 +22,7 @@ def test_the_example_is_short_and_uses_both_streams(tmp_path, monkeypatch, capsy
     space: dict = {"__name__": "example"}
     exec(compile(code, str(PAGE), "exec"), space)
 
-    # The video determines one of three commands, the voice one of four.
+    # Three commands are possible for a video alone, four for a voice alone.
     assert space["result"].metrics["accuracy"] > 0.5
     model = load_vision_model("runs/commands")
     assert model.spec.task == "commands"

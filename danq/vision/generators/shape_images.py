@@ -16,6 +16,13 @@ COLOURS = {
 SHAPES = ("circle", "square", "triangle")
 
 
+def dark_images(count: int, side: int, rng: np.random.Generator) -> UInt8[np.ndarray, "N 3 H W"]:
+    """Draw images of dark noise, as backgrounds."""
+    images = np.full((count, 3, side, side), 20, np.uint8)
+    images += rng.integers(0, 20, images.shape, dtype=np.uint8)
+    return images
+
+
 def shape_mask(shape: str, side: int, y: float, x: float, radius: float) -> Bool[np.ndarray, "H W"]:
     """Mask of the pixels of a shape around a centre, in an image of ``side`` x ``side``."""
     rows, columns = np.mgrid[:side, :side]

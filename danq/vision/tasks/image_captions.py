@@ -19,19 +19,18 @@ from danq.core import (
     conv_encoder,
     greedy,
     map_tokens,
-    step_cross_entropy,
 )
 from danq.training.problem import Metrics
 from danq.vision.base_tasks import nearest_images
 from danq.vision.bleu import bleu
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, evaluation_batches, layout
-from danq.vision.generators.shape_images import COLOURS, SHAPES, paint
+from danq.vision.generators.shape_images import COLOURS, SHAPES, dark_images, paint
+from danq.vision.model_blocks import next_word_loss
 from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, recipe
-from danq.vision.vocabulary import END, PAD, START, Vocabulary, without_special
+from danq.vision.vocabulary import END, START, Vocabulary, without_special
 
 SIDE, LENGTH, BEAM = 32, 12, 3
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
-
 
 Captions = Sequence[tuple[int, ...]]
 VOCABULARY = Vocabulary(sorted({"a", *COLOURS, *SHAPES, *" ".join(OPPOSITE).split()}))
@@ -41,8 +40,7 @@ def captioned_scenes(
     count: int, rng: np.random.Generator
 ) -> tuple[UInt8[np.ndarray, "N 3 H W"], list[tuple[str, str]]]:
     """Draw images of two shapes, and two captions of each, one for either order of the shapes."""
-    images = np.full((count, 3, SIDE, SIDE), 20, np.uint8)
-    images += rng.integers(0, 20, images.shape, dtype=np.uint8)
+    images = dark_images(count, SIDE, rng)
     texts = []
     colours = list(COLOURS)
     for image in images:
@@ -192,8 +190,7 @@ class ImageCaptions(Task):
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         words = batch["words"]
-        logits = module(batch["image"], words[:, :-1]).float()
-        return step_cross_entropy(logits, words[:, 1:], words[:, 1:] != PAD)
+        return next_word_loss(module(batch["image"], words[:, :-1]), words)
 
     def outputs(self, module: nn.Module, examples: Examples) -> Captions:
         """Captions by beam search."""

@@ -20,21 +20,20 @@ from danq.core import (
     conv_encoder,
     greedy,
     map_tokens,
-    step_cross_entropy,
 )
 from danq.training.problem import Metrics
 from danq.vision.base_tasks import nearest_images
 from danq.vision.bleu import bleu
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, evaluation_batches, layout
-from danq.vision.generators.shape_images import COLOURS, SHAPES, paint
+from danq.vision.generators.shape_images import COLOURS, SHAPES, dark_images, paint
+from danq.vision.model_blocks import next_word_loss
 from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, recipe
-from danq.vision.vocabulary import END, PAD, START, Vocabulary, without_special
+from danq.vision.vocabulary import END, START, Vocabulary, without_special
 
 SIDE, SENTENCES, LENGTH = 32, 4, 11
 QUARTERS = ("upper left", "upper right", "lower left", "lower right")
 COUNTS = ("no thing", "one thing", "two things", "three things")
 TAGS = tuple(f"{colour} {shape}" for colour in COLOURS for shape in SHAPES)
-
 
 ReportsAndTags = tuple[Sequence[tuple[int, ...]], Bool[np.ndarray, "N G"]]
 _PHRASES = ("there is a in the image shows", *COLOURS, *SHAPES, *QUARTERS, *COUNTS)
@@ -51,8 +50,7 @@ def reported_scenes(
     Images; reports, which name the objects in the order of `QUARTERS` and then their number; and
     which of `TAGS` are present.
     """
-    images = np.full((count, 3, SIDE, SIDE), 20, np.uint8)
-    images += rng.integers(0, 20, images.shape, dtype=np.uint8)
+    images = dark_images(count, SIDE, rng)
     reports, tags = [], np.zeros((count, len(TAGS)), bool)
     for number in range(count):
         quarters = np.sort(rng.permutation(len(QUARTERS))[: rng.integers(0, len(COUNTS))])
@@ -204,8 +202,7 @@ class Reports(Task):
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         words = batch["words"]
         logits, tags = module(batch["image"], words[..., :-1])
-        following = words[..., 1:].flatten(0, 1)
-        sentences = step_cross_entropy(logits.float(), following, following != PAD)
+        sentences = next_word_loss(logits, words.flatten(0, 1))
         # The sum over tags, because few of them are present.
         tagged = F.binary_cross_entropy_with_logits(
             tags.float(), batch["tags"].float(), reduction="none"

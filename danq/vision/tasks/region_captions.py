@@ -11,15 +11,16 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 
-from danq.core import Mlp, RegionAlign, SequenceDecoder, conv_encoder, greedy, step_cross_entropy
+from danq.core import Mlp, RegionAlign, SequenceDecoder, conv_encoder, greedy
 from danq.errors import InputError
 from danq.training.problem import Metrics
 from danq.vision.base_tasks import nearest_rows
 from danq.vision.clip_files import fitted, read_clip
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, evaluation_batches, layout
-from danq.vision.generators.shape_images import COLOURS, SHAPES, paint
+from danq.vision.generators.shape_images import COLOURS, SHAPES, dark_images, paint
+from danq.vision.model_blocks import next_word_loss
 from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, recipe
-from danq.vision.vocabulary import END, PAD, START, Vocabulary, without_special
+from danq.vision.vocabulary import END, START, Vocabulary, without_special
 
 SIDE, REGIONS, LENGTH = 40, 4, 7
 LARGE = 5.0
@@ -40,8 +41,7 @@ def described_regions(
     Images; a box (x0, y0, x1, y1 as shares of the side) around each object, up to 2 pixels wider
     on each side; and a phrase for each.
     """
-    images = np.full((count, 3, SIDE, SIDE), 20, np.uint8)
-    images += rng.integers(0, 20, images.shape, dtype=np.uint8)
+    images = dark_images(count, SIDE, rng)
     boxes = np.empty((count, REGIONS, 4), np.float32)
     phrases = []
     names = list(COLOURS)
@@ -191,9 +191,8 @@ class Regions(Task):
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         words = batch["words"]
-        logits = module(batch["image"], batch["boxes"], words[..., :-1]).float()
-        following = words[..., 1:].flatten(0, 1)
-        return step_cross_entropy(logits.flatten(0, 1), following, following != PAD)
+        logits = module(batch["image"], batch["boxes"], words[..., :-1])
+        return next_word_loss(logits.flatten(0, 1), words.flatten(0, 1))
 
     def outputs(self, module: nn.Module, examples: Examples) -> Phrases:
         """Words of the phrase of each region."""

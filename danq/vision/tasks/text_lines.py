@@ -24,12 +24,12 @@ from danq.core import (
     ctc_greedy,
     ctc_loss,
     greedy,
-    step_cross_entropy,
 )
 from danq.training.problem import Metrics
 from danq.vision.base_tasks import nearest_rows
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, evaluation_batches, layout
 from danq.vision.generators.captcha_images import HEIGHT, LONGEST, SYMBOLS, WIDTH, text_lines
+from danq.vision.model_blocks import next_word_loss
 from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, recipe
 from danq.vision.vocabulary import END, PAD, START, Vocabulary
 
@@ -90,8 +90,7 @@ class AttentionReader(nn.Module):
         self, image: Float[Tensor, "B C H W"], words: Int[Tensor, "B S"]
     ) -> Float[Tensor, ""]:
         """Cross-entropy of each symbol after those before it."""
-        logits, following = self.decoder(self.body(image), words[:, :-1]).float(), words[:, 1:]
-        return step_cross_entropy(logits, following, following != PAD)
+        return next_word_loss(self.decoder(self.body(image), words[:, :-1]), words)
 
     def transcribe(self, image: Float[Tensor, "B C H W"]) -> list[tuple[int, ...]]:
         """Symbols of each line."""

@@ -97,7 +97,7 @@ def test_what_cannot_be(files, capsys):
         ([vcf], "Give a model, then the variants or --background"),
         ([model, vcf, "--resume", "--overwrite"], "--overwrite discards it"),
         ([model, vcf, "--ref-mismatch", "ignore"], "'ignore' is not one of"),
-        ([model, vcf, "--scores", "lfc"], "no score is named 'lfc'"),
+        ([model, vcf, "--scores", "lfc"], "unknown score 'lfc'"),
         ([model, vcf, "--haplotypes", "me"], "has no sample 'me'"),
         ([model, "missing.vcf"], "missing.vcf"),
     ):
@@ -117,7 +117,7 @@ def test_resume_of_a_whole_run(files, capsys):
     assert "starting a new one" in first.err
     assert run(words) == 0
     second = capsys.readouterr()
-    assert "nothing is left to do" in second.err
+    assert "nothing remains to be done" in second.err
     assert second.out == first.out
 
 

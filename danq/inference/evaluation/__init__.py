@@ -1,1 +1,1 @@
-"""How good a model is on a split of a data set, and the report of it."""
+"""Evaluation of a model on one split of a dataset, and the written report."""

@@ -1,4 +1,4 @@
-"""The folder that an evaluation is written to."""
+"""Write an evaluation to a directory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FILES = frozenset(
         "paper.png",
     }
 )
-"""Every file that an evaluation may hold."""
+"""Every file that an evaluation may contain."""
 
 _SHOWN = (
     "created_by",
@@ -48,27 +48,28 @@ _SHOWN = (
 
 
 def objection(folder: Path) -> str | None:
-    """Say why a folder is none of an evaluation; None when it holds files of one alone."""
+    """Why a directory is not an evaluation; None if it contains only files of one."""
     strange = sorted({entry.name for entry in folder.iterdir()} - FILES)
-    return f"holds '{strange[0]}', which is not of an evaluation" if strange else None
+    return f"contains '{strange[0]}', which is not part of an evaluation" if strange else None
 
 
 def write_folder(report: EvaluationReport, out: Path, *, overwrite: bool = False) -> None:
-    """Write a report, under a temporary name until it is whole.
+    """Write a report, under a temporary name until it is complete.
 
     Parameters
     ----------
     report
-        What was measured.
+        The report.
     out
-        Folder to make.
+        Directory to write.
     overwrite
-        Replace an evaluation that lies there.
+        Replace an existing evaluation.
 
     Raises
     ------
     InputError
-        As `danq.output.check_folder`; and when the system refuses to write, as on a full disk.
+        As `danq.output.check_folder`; when the operating system cannot write, for example on a
+        full disk.
     """
     with replacing_folder(out, overwrite, objection=objection) as folder:
         _fill(folder, report)
@@ -96,14 +97,14 @@ def _fill(folder: Path, report: EvaluationReport) -> None:
         model = "DanQ" if "DanQ" in models else models[0] if models else None
         if model is not None:
             prefix = published.column(model, "")[:-1]
-            figure = plots.plot_against(tracks, prefix, f"{model} as published")
-            plots.save(figure, folder / "paper.png")
+            plot = plots.plot_against(tracks, prefix, f"{model} as published")
+            plots.save(plot, folder / "paper.png")
     text = json.dumps({"format": FORMAT, "format_version": 2, **report.summary()}, indent=2)
     (folder / SUMMARY).write_text(text + "\n", encoding="utf-8")
 
 
 def curve_rows(report: EvaluationReport) -> pl.DataFrame:
-    """Points of the curves, a row a track and place.
+    """Points of the curves, one row per track and point.
 
     Returns
     -------
@@ -126,13 +127,13 @@ def curve_rows(report: EvaluationReport) -> pl.DataFrame:
 
 
 def calibration_rows(report: EvaluationReport) -> pl.DataFrame:
-    """Bins of the calibration, all tracks pooled under the name ``all``, then each track.
+    """Bins of the calibration: all tracks pooled under the name ``all``, then each track.
 
     Returns
     -------
     polars.DataFrame
         ``track``, ``low``, ``high``, ``windows``, ``predicted``, ``observed``; bins without
-        windows are left out.
+        windows are excluded.
     """
     pooled, single = report.calibration.pooled(), report.calibration
     names = ["all", *report.table["track"].to_list()]
@@ -154,6 +155,6 @@ def calibration_rows(report: EvaluationReport) -> pl.DataFrame:
 
 
 def _write_tsv(path: Path, table: pl.DataFrame, about: Mapping[str, Any]) -> None:
-    """A table with those parts of the provenance that a reader wants; empty where undefined."""
+    """Write a table with the main provenance fields; undefined values are empty."""
     plain = table.with_columns(pl.selectors.float().fill_nan(None))
     write_table(path, plain, {name: about[name] for name in _SHOWN})

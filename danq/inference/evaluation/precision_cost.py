@@ -1,4 +1,4 @@
-"""What bfloat16 costs: the figures of the same windows in both precisions."""
+"""Metrics of the same windows in bf16 and in fp32."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from danq.typing import PerTrack
 
 
 @dataclass(frozen=True)
-class FigureCost:
-    """One figure in both precisions.
+class MetricCost:
+    """One metric in both precisions.
 
     Attributes
     ----------
     fp32, bf16
-        Mean over the tracks for which the figure is defined; NaN when there is none.
+        Mean over the tracks for which the metric is defined; NaN if there are none.
     track
-        Track whose figure differs most, or None.
+        Track with the largest difference, or None.
     largest
-        Its difference, bf16 minus fp32; NaN when there is none.
+        Its difference, bf16 minus fp32; NaN if there is none.
     """
 
     fp32: float
@@ -33,29 +33,29 @@ class FigureCost:
 
     @property
     def difference(self) -> float:
-        """Of the means, bf16 minus fp32."""
+        """Difference of the means, bf16 minus fp32."""
         return self.bf16 - self.fp32
 
     def row(self) -> dict[str, Any]:
-        """As it goes into ``summary.json``; None where undefined."""
-        numbers = {"fp32": self.fp32, "bf16": self.bf16, "difference": self.difference}
-        numbers["largest_difference_of_a_track"] = self.largest
-        known = {name: None if np.isnan(v) else v for name, v in numbers.items()}
+        """As JSON types for ``summary.json``; None where undefined."""
+        values = {"fp32": self.fp32, "bf16": self.bf16, "difference": self.difference}
+        values["largest_difference_of_a_track"] = self.largest
+        known = {name: None if np.isnan(v) else v for name, v in values.items()}
         return {**known, "track": self.track}
 
 
 @dataclass(frozen=True)
 class PrecisionCost:
-    """What bfloat16 costs a model, in AUPR (average precision) and AUROC.
+    """Difference between bf16 and fp32 in AUPR (average precision) and AUROC.
 
     Attributes
     ----------
     aupr, auroc
-        Each in both precisions.
+        The metric in both precisions.
     """
 
-    aupr: FigureCost
-    auroc: FigureCost
+    aupr: MetricCost
+    auroc: MetricCost
 
     @classmethod
     def between(cls, fp32: Ranking, bf16: Ranking, names: Sequence[str]) -> PrecisionCost:
@@ -63,27 +63,31 @@ class PrecisionCost:
         return cls(_compare(fp32.aupr, bf16.aupr, names), _compare(fp32.auroc, bf16.auroc, names))
 
     def row(self) -> dict[str, Any]:
-        """As it goes into ``summary.json``."""
+        """As JSON types for ``summary.json``."""
         return {"aupr": self.aupr.row(), "auroc": self.auroc.row()}
 
     def describe(self) -> list[str]:
-        """Lines for a person to read."""
+        """Text lines."""
         return [
             f"bf16 against fp32: mean {name} {one.bf16:.5f}, {one.fp32:.5f} ({one.difference:+.5f})"
-            + (f"; of a track at most {one.largest:+.5f} ({one.track})" if one.track else "")
+            + (
+                f"; largest difference of a track {one.largest:+.5f} ({one.track})"
+                if one.track
+                else ""
+            )
             for name, one in (("AUPR", self.aupr), ("AUROC", self.auroc))
         ]
 
 
-def _compare(fp32: PerTrack, bf16: PerTrack, names: Sequence[str]) -> FigureCost:
+def _compare(fp32: PerTrack, bf16: PerTrack, names: Sequence[str]) -> MetricCost:
     known = np.flatnonzero(~np.isnan(fp32))
     if not known.size:
-        return FigureCost(float("nan"), float("nan"), None, float("nan"))
-    apart = bf16[known] - fp32[known]
-    worst = int(np.abs(apart).argmax())
-    return FigureCost(
+        return MetricCost(float("nan"), float("nan"), None, float("nan"))
+    difference = bf16[known] - fp32[known]
+    worst = int(np.abs(difference).argmax())
+    return MetricCost(
         float(fp32[known].mean()),
         float(bf16[known].mean()),
         names[int(known[worst])],
-        float(apart[worst]),
+        float(difference[worst]),
     )

@@ -1,1 +1,1 @@
-"""Effects of every single-base change of a sequence, and of pairs of them."""
+"""In silico mutagenesis: effects of single-base substitutions and of pairs."""

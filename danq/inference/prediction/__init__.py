@@ -1,1 +1,1 @@
-"""Predictions for every row of an input, and the outputs that hold them."""
+"""Predictions for the rows of a source."""

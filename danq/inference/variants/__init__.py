@@ -1,1 +1,1 @@
-"""Effects of variants: their windows, scores, background, and runs that resume."""
+"""Variant effects: windows, scores, background distribution, and runs that can be resumed."""

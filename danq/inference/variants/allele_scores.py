@@ -1,4 +1,4 @@
-"""From the logits of two alleles to the scores of a variant."""
+"""Scores of a variant from the logits of its two alleles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from danq.errors import InputError
 from danq.inference.odds import odds
 
 REF, ALT, DIFF, LOGIT, PRODUCT = SCORES = ("ref", "alt", "diff", "logit", "product")
-"""Scores of a variant-allele, one a track; `MEANING` says what they are."""
+"""Scores of a variant allele, one per track; `MEANING` defines them."""
 
 MEANING = {
     "ref": "probability with the reference allele",
@@ -20,20 +20,20 @@ MEANING = {
     "diff": "change in probability, alternate minus reference",
     "logit": "change in log2 odds (bits), alternate minus reference",
     "product": "absolute value of diff times logit, as in DeepSEA's E-value (bits)",
-    "evalue": "share of background variants with a larger product, at least 1e-6, as in DeepSEA",
-    "quantile": "share of background variants whose logit is no larger in size, with the sign of "
+    "evalue": "fraction of background variants with a larger product, at least 1e-6, as in DeepSEA",
+    "quantile": "fraction of background variants with no larger logit magnitude, with the sign of "
     "this variant's logit (-1 to 1)",
 }
-"""What each score is, and its unit."""
+"""Definition and unit of each score."""
 
 SIGNED = (DIFF, LOGIT, PRODUCT)
-"""Scores that are summed up over tracks."""
+"""Scores that are summarised over tracks."""
 
 SUMMARIES = {
     "max": "value of the track with the largest absolute {}",
     "l2": "square root of the sum over tracks of the squared {}",
 }
-"""What is said of a score over all tracks."""
+"""Summaries of a score over all tracks."""
 
 SIGNIFICANCE = "significance"
 """DeepSEA's functional significance: the geometric mean of a variant's E-values over tracks,
@@ -41,7 +41,7 @@ without conservation."""
 
 
 class Effects(NamedTuple):
-    """``(A, K)`` means over the views of a variant; the other scores follow from them."""
+    """``(A, K)`` means over the views of a variant, from which the other scores are computed."""
 
     ref: Float64[np.ndarray, "A K"]
     alt: Float64[np.ndarray, "A K"]
@@ -56,7 +56,7 @@ class Effects(NamedTuple):
 
 
 class View(NamedTuple):
-    """``(A, K)`` logits of one way to look at variants: a strand, a place of the window."""
+    """``(A, K)`` logits of one view of variants: one strand and one window position."""
 
     reference: Float32[np.ndarray, "A K"]
     alternate: Float32[np.ndarray, "A K"]
@@ -65,8 +65,8 @@ class View(NamedTuple):
 def effects(views: Iterable[View]) -> Effects:
     """Scores of each view, averaged over the views.
 
-    As in DeepSEA, each strand's score is worked out before the mean is taken. ``product`` is
-    then made of the means, as DeepSEA's E-value is.
+    As in DeepSEA, scores are computed per strand and then averaged. ``product`` is computed from
+    the averages, as for DeepSEA's E-value.
 
     Parameters
     ----------
@@ -94,14 +94,14 @@ def effects(views: Iterable[View]) -> Effects:
 def summarise(
     score: Float32[np.ndarray, "V K"],
 ) -> tuple[Float32[np.ndarray, "V"], Float32[np.ndarray, "V"]]:
-    """Value of the track where a score is largest in size, and the score's L2 norm."""
-    place = np.abs(score).argmax(axis=1)
+    """Value of the track with the largest magnitude, and the L2 norm of the score over tracks."""
+    largest = np.abs(score).argmax(axis=1)
     norm = np.sqrt(np.einsum("vk,vk->v", score, score, dtype=np.float64))
-    return score[np.arange(len(score)), place], norm.astype(np.float32)
+    return score[np.arange(len(score)), largest], norm.astype(np.float32)
 
 
 def check_scores(scores: Iterable[str] | None) -> tuple[str, ...]:
-    """The scores wanted, in the order of `SCORES`; None for all.
+    """The requested scores, in the order of `SCORES`; None for all.
 
     Raises
     ------
@@ -112,10 +112,10 @@ def check_scores(scores: Iterable[str] | None) -> tuple[str, ...]:
         return SCORES
     if isinstance(scores, str):
         scores = (scores,)
-    wanted = tuple(scores)
-    for name in wanted:
+    requested = tuple(scores)
+    for name in requested:
         if name not in SCORES:
-            raise InputError(f"no score is named '{name}'", remedy=f"Choose {', '.join(SCORES)}")
-    if not wanted:
-        raise InputError("no score is wanted", remedy=f"Choose {', '.join(SCORES)}")
-    return tuple(name for name in SCORES if name in wanted)
+            raise InputError(f"unknown score '{name}'", remedy=f"Choose from {', '.join(SCORES)}")
+    if not requested:
+        raise InputError("no score is selected", remedy=f"Choose from {', '.join(SCORES)}")
+    return tuple(name for name in SCORES if name in requested)

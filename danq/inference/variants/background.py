@@ -1,4 +1,4 @@
-"""Scores of background variants: what E-values and quantiles are read from."""
+"""The background distribution of variant scores, for E-values and quantiles."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ SMALLEST = 1e-6
 """E-value in place of 0, as in DeepSEA."""
 
 KEPT = 10_000
-"""Values that are kept of a track: all of them up to so many, else the largest half of so many,
-and the other half at even ranks below them."""
+"""Maximum number of stored values per track. If there are more, half of them are the largest values
+and the other half are at even ranks below."""
 
 
 @dataclass(frozen=True, eq=False)
 class Background:
-    """Distribution over background variants of two scores, track by track.
+    """Distribution of two scores over background variants, per track.
 
     Attributes
     ----------
     tracks
         Names of K tracks.
     count
-        Variant-alleles that it is made of.
+        Number of variant alleles.
     rank
-        ``(M,)`` rank of the values that are kept, from 1 to ``count``, ascending.
+        ``(M,)`` ranks of the stored values, from 1 to ``count``, ascending.
     product, logit
         ``(K, M)`` absolute values at these ranks, ascending.
     conditions
@@ -64,23 +64,23 @@ class Background:
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 in hexadecimal over the values."""
+        """SHA-256 of the values, in hexadecimal."""
         sha = hashlib.sha256(f"{self.count} {self.tracks}".encode())
         for part in (self.rank, self.product, self.logit):
             sha.update(np.ascontiguousarray(part).data)
         return sha.hexdigest()
 
     def evalues(self, product: Float32[np.ndarray, "V K"]) -> Float64[np.ndarray, "V K"]:
-        """Share of background variants with a larger product, at least 1e-6 (DeepSEA's E-value).
+        """Fraction of background variants with a larger product, at least 1e-6 (DeepSEA's E-value).
 
-        Where values were thinned, below the largest 5,000 of a track, a share may be too large
-        by at most 2e-4.
+        Below the largest 5,000 values of a track, where values were thinned, a fraction may be too
+        large by at most 2e-4.
         """
         shares = _shares(self.product, np.append(0, self.rank) / self.count, np.abs(product))
         return np.maximum(1 - shares, SMALLEST)
 
     def quantiles(self, logit: Float32[np.ndarray, "V K"]) -> Float64[np.ndarray, "V K"]:
-        """Share of background variants whose logit is no larger in size, with the logit's sign."""
+        """Fraction of background variants with no larger logit magnitude, with the logit's sign."""
         shares = _shares(self.logit, np.append(0, self.rank) / self.count, np.abs(logit))
         return np.sign(logit) * shares
 
@@ -127,7 +127,7 @@ class Background:
         )
 
     def save(self, path: Path, *, overwrite: bool = False) -> None:
-        """Write the file, whole or not at all; docs/formats.md draws it.
+        """Write the file; docs/formats.md describes it.
 
         Raises
         ------
@@ -155,21 +155,21 @@ def read_background(path: str | Path) -> Background:
     Raises
     ------
     InputError
-        When there is no such file, it is not danq's, or it is damaged.
+        When the file is missing or damaged, or was not written by danq.
     """
-    place = check_file(path)
-    remedy = "Give a file that 'danq variants --background' wrote"
+    file_ = check_file(path)
+    remedy = "Use a background file of danq"
     try:
-        with h5py.File(place) as file:
+        with h5py.File(file_) as file:
             about: dict[str, Any] = dict(file.attrs)
             if about.get("magic") != MAGIC:
-                raise InputError("is no background of danq", file=place, remedy=remedy)
+                raise InputError("is not a background of danq", file=file_, remedy=remedy)
             version = about.get("format_version")
             if version != FORMAT_VERSION:
                 raise InputError(
                     f"background format version {version}, this danq reads {FORMAT_VERSION}",
-                    file=place,
-                    remedy="Make it again",
+                    file=file_,
+                    remedy="Make the background again",
                 )
             return Background(
                 tuple(file["tracks/name"].asstr()[:]),  # type: ignore[union-attr]
@@ -184,12 +184,12 @@ def read_background(path: str | Path) -> Background:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"cannot be read as a background ({error})", file=place, remedy=remedy
+            f"cannot be read as a background ({error})", file=file_, remedy=remedy
         ) from error
 
 
 def ranks(count: int, kept: int = KEPT) -> np.ndarray:
-    """Ranks from 1 to ``count`` at which values are kept: all, or the rule of `KEPT`."""
+    """Ranks from 1 to ``count`` of the stored values: all, or a subset as described at `KEPT`."""
     if count <= kept:
         return np.arange(1, count + 1)
     tail = kept // 2
@@ -199,7 +199,7 @@ def ranks(count: int, kept: int = KEPT) -> np.ndarray:
 
 @parallel_kernel
 def _shares(known, shares, values):
-    """Share of a track's background that is no larger than each value, ``(V, K)``."""
+    """Fraction of a track's background that is no larger than each value, ``(V, K)``."""
     out = np.empty(values.shape)
     for track in prange(values.shape[1]):
         for row in range(values.shape[0]):

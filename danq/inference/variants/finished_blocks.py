@@ -1,8 +1,8 @@
-"""Finished blocks of a long run, kept beside its output until that is whole.
+"""Completed blocks of a variant run, stored next to its output until the output is complete.
 
-A run that was killed goes on after its last finished block. Each block is a few files, and counts
-once its line is in the journal; what a line does not vouch for is thrown away. Files are on the
-disk before their line is, and the line holds their digests.
+An interrupted run resumes after its last completed block. A block is a few files. It is complete
+once the journal has an entry with the checksums of its files, which are on disk before the entry.
+Files without an entry are deleted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from danq.errors import InputError
 from danq.output import OVERWRITE, check_folder, os_errors, write_errors
 from danq.provenance import Provenance, sha256_of
 
-MAGIC = "danq-parts"
+MAGIC = "danq-blocks"
 FORMAT_VERSION = 4
 JOURNAL = "journal.jsonl"
 ENDING = ".unfinished"
@@ -37,16 +37,16 @@ log = logging.getLogger("danq")
 
 
 class FinishedBlock(NamedTuple):
-    """One finished block.
+    """One completed block.
 
     Attributes
     ----------
     tables
-        Tables by name, with whatever else names and explains the rows.
+        Tables by name: rows, rejects, and for VCF output the input lines.
     values
         ``(V, C)`` float32.
     counts
-        Figures of the block.
+        Counts of the block.
     """
 
     tables: Mapping[str, pl.DataFrame]
@@ -55,25 +55,25 @@ class FinishedBlock(NamedTuple):
 
 
 class FinishedBlocks:
-    """The folder of finished blocks; a context manager that holds it for one process.
+    """The directory of completed blocks: a context manager that locks it for one process.
 
     Parameters
     ----------
     out
-        The output that the blocks are for; the folder is named after it.
+        Output of the run; the directory is named after it.
     provenance
         What the blocks depend on: a run is resumed only if its provenance agrees.
     resume
-        Go on with what is there.
+        Continue with the stored blocks.
     overwrite
-        Throw away what is there.
+        Discard the stored blocks.
 
     Raises
     ------
     InputError
-        When blocks of another request are there, or blocks at all and neither ``resume`` nor
-        ``overwrite`` was asked for; when another process is at them; when the folder cannot be
-        written, or is not danq's.
+        When there are blocks of another run, or any blocks and neither ``resume`` nor
+        ``overwrite`` is set; when another process uses them; when the directory cannot be written
+        or was not made by danq.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class FinishedBlocks:
         try:
             if not resume:
                 self._clear()
-            self._take_up()
+            self._read_journal()
         except BaseException:
             self._journal.close()
             raise
@@ -126,13 +126,13 @@ class FinishedBlocks:
 
     def _leave(self) -> None:
         if self.counts:
-            log.info("%s: finished blocks are kept, so that the run can be resumed", self.folder)
+            log.info("%s: completed blocks are kept, so that the run can be resumed", self.folder)
         else:
             self.remove()
 
     @property
     def counts(self) -> list[dict[str, int]]:
-        """Figures of the blocks that are finished."""
+        """Counts of the completed blocks."""
         self._settle()
         return self._counts
 
@@ -145,26 +145,26 @@ class FinishedBlocks:
             yield FinishedBlock(tables, self.values(number), counts)
 
     def values(self, number: int) -> np.ndarray:
-        """``(V, C)`` values of a finished block, read where they are touched."""
+        """``(V, C)`` values of a completed block, memory-mapped."""
         self._settle()
         return np.load(self._file(number, VALUES, "npy"), mmap_mode="r")
 
     def add(self, block: FinishedBlock) -> None:
-        """Write a block and then its line in the journal, in the background.
+        """Write a block and then its journal entry, in the background.
 
         Raises
         ------
         InputError
-            When the system refused to write the block before this one, as on a full disk. Of the
-            last block, the next method that is called says so, or the end of the ``with``.
+            When the operating system could not write the previous block, for example on a full
+            disk. For the last block, the next method call or the end of the ``with`` raises.
         """
         self._writing = self._worker.submit(self._write, len(self.counts), block)
 
     def remove(self) -> None:
-        """Throw the folder away."""
+        """Delete the directory."""
         with suppress(InputError):
             self._settle()
-        # It stays locked until it is gone, so that nobody takes up what is being deleted.
+        # Locked until it is deleted, so that no other process resumes from it.
         shutil.rmtree(self.folder, ignore_errors=True)
         self._removed = True
         self._journal.close()
@@ -176,22 +176,22 @@ class FinishedBlocks:
                     table.write_ipc(self._file(number, name, "arrow"))
             np.save(self._file(number, VALUES, "npy"), block.values)
             files = self._files(number)
-            digests = {file.name: sha256_of(file) for file in files}
+            checksums = {file.name: sha256_of(file) for file in files}
             for path in (*files, self.folder):
                 _sync(path)
-            self._note({"counts": dict(block.counts), "files": digests})
+            self._note({"counts": dict(block.counts), "files": checksums})
         return dict(block.counts)
 
     def _settle(self) -> None:
-        """Wait until the journal vouches for all blocks."""
+        """Wait until the journal has an entry for each block."""
         if (writing := self._writing) is not None:
-            # Whoever is interrupted here has still to wait for the block.
+            # After an interrupt here, the block must still be waited for.
             wait([writing])
             self._writing = None
             self._counts.append(dict(writing.result()))
 
     def _locked(self) -> BinaryIO:
-        """The journal, opened and locked."""
+        """Open and lock the journal."""
         while True:
             with write_errors(self.folder):
                 self.folder.mkdir(exist_ok=True)
@@ -203,11 +203,11 @@ class FinishedBlocks:
                 raise InputError(
                     "another process is writing this output",
                     file=self.folder,
-                    remedy="Wait for it, or end it",
+                    remedy="Wait for it, or stop it",
                 ) from error
             if os.fstat(journal.fileno()).st_nlink:
                 return journal
-            # Another process was done with the folder, and removed it, before the lock was had.
+            # Another process deleted the directory before this one got the lock.
             journal.close()
 
     def _clear(self) -> None:
@@ -216,7 +216,7 @@ class FinishedBlocks:
             if file.name != JOURNAL:
                 file.unlink()
 
-    def _take_up(self) -> None:
+    def _read_journal(self) -> None:
         self._journal.seek(0)
         whole = [line for line in self._journal if line.endswith(b"\n")]
         if not whole:
@@ -234,7 +234,7 @@ class FinishedBlocks:
         for line in whole[1:]:
             entry = _entry(line)
             files = entry.get("files", {})
-            if not files or any(_digest(self.folder / name) != files[name] for name in files):
+            if not files or any(_checksum(self.folder / name) != files[name] for name in files):
                 break
             self._counts.append(entry["counts"])
             kept += len(line)
@@ -267,7 +267,7 @@ class FinishedBlocks:
 
 
 def folder_of(out: Path) -> Path:
-    """Folder that holds the finished blocks of an output while it is not whole."""
+    """Directory of the completed blocks of an output."""
     return out.with_name(out.name + ENDING)
 
 
@@ -280,7 +280,7 @@ def _entry(line: bytes) -> dict[str, Any]:
 
 
 def _sync(path: Path) -> None:
-    """Put a file, or the names in a folder, on the disk."""
+    """Flush a file, or the names in a directory, to disk."""
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
@@ -288,7 +288,7 @@ def _sync(path: Path) -> None:
         os.close(number)
 
 
-def _digest(path: Path) -> str:
+def _checksum(path: Path) -> str:
     try:
         return sha256_of(path)
     except OSError:
@@ -300,7 +300,7 @@ def _objection(folder: Path) -> str | None:
         with (folder / JOURNAL).open("rb") as journal:
             line = journal.readline()
     except OSError:
-        return "holds no unfinished run of danq"
-    # A run that was killed at once may not have come to write its first line.
+        return "is not an unfinished run of danq"
+    # A run that was killed early may not have written its first line.
     ours = not line.endswith(b"\n") or MAGIC.encode() in line
-    return None if ours else "holds no unfinished run of danq"
+    return None if ours else "is not an unfinished run of danq"

@@ -1,4 +1,4 @@
-"""Windows that came before, so that variants that come again get the very same scores."""
+"""Reuse the scores of repeated variants, so that they are bit-identical."""
 
 from __future__ import annotations
 
@@ -13,63 +13,63 @@ import numpy as np
 from danq.typing import CodeBatch
 
 REMEMBERED = 1 << 19
-"""Rows that are remembered at least, where there were so many: some 70 MB."""
+"""Minimum number of previous rows that are remembered: about 70 MB."""
 
 
 class Found(NamedTuple):
-    """A row that was scored before: its block, and its place in it."""
+    """A row that was scored before: its block, and its row in the block."""
 
     block: int
-    place: int
+    row: int
 
 
 class Repeats:
-    """Rows by their windows, of the blocks so far.
+    """Index of the rows of previous blocks, by a hash of their windows.
 
-    Scores depend in their last bits on what is computed beside them. Here a variant that comes
-    again, in this block or up to `REMEMBERED` rows later, takes the scores that it got first.
+    The last bits of a score depend on the composition of the batch. A variant that repeats within
+    a block, or up to `REMEMBERED` rows later, reuses its first scores.
 
     Parameters
     ----------
     values
-        Gives the ``(V, C)`` values of a block by its number.
+        Returns the ``(V, C)`` values of a block by its index.
     """
 
     def __init__(self, values: Callable[[int], np.ndarray]) -> None:
         self._values = lru_cache(maxsize=2)(values)
-        self._places: dict[bytes, Found] = {}
+        self._found: dict[bytes, Found] = {}
         self._blocks: deque[tuple[int, Sequence[bytes]]] = deque()
         self._count = self._rows = 0
 
     def add(self, keys: Sequence[bytes]) -> None:
-        """Take in the next block's rows, known by `row_keys`."""
+        """Add the rows of the next block, by their `row_keys`."""
         number, self._count = self._count, self._count + 1
         if not keys:
             return
-        for place, key in enumerate(keys):
-            self._places[key] = Found(number, place)
+        for row, key in enumerate(keys):
+            self._found[key] = Found(number, row)
         self._blocks.append((number, keys))
         self._rows += len(keys)
-        # Rows are counted, not keys: an input that repeats itself has few keys and no end of rows.
+        # Rows are counted, not keys: an input with many repeats has few keys and many rows.
         while self._rows - len(self._blocks[0][1]) >= REMEMBERED:
             oldest, gone = self._blocks.popleft()
             self._rows -= len(gone)
             for key in gone:
-                if self._places.get(key, Found(-1, 0)).block == oldest:
-                    del self._places[key]
+                if self._found.get(key, Found(-1, 0)).block == oldest:
+                    del self._found[key]
 
     def find(self, keys: Sequence[bytes]) -> dict[int, Found]:
-        """Rows of a block that came in an earlier one."""
-        found = ((row, self._places.get(key)) for row, key in enumerate(keys))
-        return {row: place for row, place in found if place is not None}
+        """Rows of a block that occurred in an earlier block."""
+        found = ((row, self._found.get(key)) for row, key in enumerate(keys))
+        return {row: earlier for row, earlier in found if earlier is not None}
 
     def values(self, found: Found) -> np.ndarray:
-        """``(C,)`` values of a row that was found."""
-        return self._values(found.block)[found.place]
+        """``(C,)`` values of an earlier row."""
+        return self._values(found.block)[found.row]
 
 
 def row_keys(reference: CodeBatch, alternates: Sequence[CodeBatch]) -> list[bytes]:
-    """A digest of each row's windows.
+    """A hash of each row's windows.
 
     Parameters
     ----------

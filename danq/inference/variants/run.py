@@ -1,4 +1,4 @@
-"""A run over variants: blocks of rows, rejects and values, kept until the output is whole."""
+"""A variant run: blocks of rows, rejects and values, stored until the output is complete."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from danq.provenance import Provenance
 from danq.typing import Progress
 
 BLOCK_VALUES = 1 << 23
-"""Values of a block: 32 MB."""
+"""Values per block: 32 MB."""
 
 BLOCK_RECORDS = 4096
-"""Records of a block at most."""
+"""Maximum number of records per block."""
 
 WINDOWS = "windows"
-"""Column of a block's rows that tells its windows from others."""
+"""Column with a hash of each row's windows."""
 
 REJECT_COLUMNS = Reject._fields
 """Columns of the table of rejects."""
@@ -42,14 +42,14 @@ log = logging.getLogger("danq")
 
 @dataclass
 class VariantTally:
-    """What became of the records.
+    """Counts of records, alleles and rejects.
 
     Attributes
     ----------
     records, alleles, rows
-        Records read; the variant-alleles in them; those that were scored.
+        Records read; variant alleles in them; alleles that were scored.
     rejects
-        Variant-alleles that were not, by reason.
+        Alleles that were not scored, by reason.
     flags
         Rows by `danq.inference.writers.variant_layout.FLAGS`.
     """
@@ -62,7 +62,7 @@ class VariantTally:
 
     @classmethod
     def of(cls, counts: Mapping[str, int]) -> VariantTally:
-        """From figures as `to_counts` gives them."""
+        """The inverse of `to_counts`."""
         done = cls(counts["records"], counts["alleles"], counts["rows"])
         for name, count in counts.items():
             kind, _, what = name.partition(":")
@@ -71,7 +71,7 @@ class VariantTally:
         return done
 
     def to_counts(self) -> dict[str, int]:
-        """Flat figures, for a journal."""
+        """Counts by name, for the journal."""
         return {
             "records": self.records,
             "alleles": self.alleles,
@@ -81,7 +81,7 @@ class VariantTally:
         }
 
     def add(self, other: VariantTally) -> None:
-        """Take in the figures of a block."""
+        """Add the counts of a block."""
         self.records += other.records
         self.alleles += other.alleles
         self.rows += other.rows
@@ -89,7 +89,7 @@ class VariantTally:
         self.flags.update(other.flags)
 
     def describe(self) -> str:
-        """One line: records, alleles, rows, every kind of reject, flags."""
+        """Records, alleles, rows, rejects by reason and flags, on one line."""
         rejected = sum(self.rejects.values())
         kinds = ", ".join(f"{count:,} {name}" for name, count in self.rejects.most_common())
         text = (
@@ -102,26 +102,26 @@ class VariantTally:
 
 @dataclass(frozen=True)
 class VariantRun:
-    """Variants to score, and how.
+    """Variants to score, with models, genome and columns.
 
     Attributes
     ----------
     input
         The variants.
     genome
-        The reference.
+        The reference genome.
     scorer
-        Models and columns.
+        Models and output columns.
     conditions
         What scores must share to be compared.
     provenance
         Header of the output, and what a resumed run must share.
     block
-        Records of a block.
+        Records per block.
     keep_lines
         Whether blocks keep the records as text.
     by_column
-        Whether values lie column after column.
+        Whether values are stored in column-major order.
     """
 
     input: VariantInput
@@ -135,7 +135,7 @@ class VariantRun:
 
     @contextmanager
     def open(self, skip: int = 0) -> Iterator[VariantReader]:
-        """Reader of the variants, after so many records."""
+        """Reader of the variants after the first ``skip`` records."""
         with self.input.open(
             self.genome, block=self.block, skip=skip, keep_lines=self.keep_lines
         ) as reader:
@@ -144,16 +144,16 @@ class VariantRun:
     def blocks(
         self, reader: VariantReader, repeats: Repeats, *, skip: int = 0
     ) -> Iterator[FinishedBlock]:
-        """Score block after block.
+        """Score one block after the other.
 
         Parameters
         ----------
         reader
-            Of the input.
+            Reader of the input.
         repeats
-            Rows of the blocks that are finished; takes in those that are made here.
+            Rows of the completed blocks; new rows are added.
         skip
-            Blocks that are finished.
+            Number of completed blocks.
 
         Raises
         ------
@@ -170,7 +170,7 @@ class VariantRun:
                 block.alleles,
                 len(block),
                 Counter(reject.reason for reject in block.rejects),
-                Counter(word for text in flags for word in text.split(",") if word != NO_FLAG),
+                Counter(flag for text in flags for flag in text.split(",") if flag != NO_FLAG),
             )
             repeats.add(keys)
             rows = _rows(block, flags).with_columns(pl.Series(WINDOWS, keys, dtype=pl.Binary))
@@ -194,20 +194,20 @@ class VariantRun:
         out = np.empty((len(keys), len(self.scorer.layout.columns)), dtype=np.float32)
         alternates = [one[fresh] for one in windows.alternates]
         out[fresh] = self.scorer.values(windows.reference[fresh], alternates)
-        for row, place in found.items():
-            out[row] = repeats.values(place)
+        for row, earlier in found.items():
+            out[row] = repeats.values(earlier)
         return out
 
     def score(
         self, finished: FinishedBlocks, progress: Progress | None, seconds: dict[str, float]
     ) -> tuple[VariantTally, VcfHeader]:
-        """Score what is not finished yet, keeping each block, and count.
+        """Score the remaining records, store each block, and count.
 
         Raises
         ------
         InputError
-            As the reader, whose blocks are then of no use and are thrown away; and when the
-            system refuses to write.
+            As the reader (the stored blocks are then removed); when the operating system cannot
+            write.
         """
         tally, repeats = VariantTally(), Repeats(finished.values)
         for block in finished:
@@ -227,7 +227,7 @@ class VariantRun:
                     seconds["write"] += begun - scored
                     tally.add(VariantTally.of(block.counts))
                     if progress is not None:
-                        # Of a large file the total is a guess.
+                        # The total of a large file is an estimate.
                         progress(tally.records, total and max(total, tally.records))
         except InputError as error:
             if error.file != str(finished.folder):
@@ -268,8 +268,8 @@ def no_rejects() -> pl.DataFrame:
 
 def _flags(windows: AlleleWindows) -> list[str]:
     columns = {name: windows.flags[name] for name in FLAGS if name in windows.flags}
-    words = [[name if flag else "" for flag in flags] for name, flags in columns.items()]
-    return [",".join(filter(None, row)) or NO_FLAG for row in zip(*words, strict=True)]
+    names = [[name if flag else "" for flag in flags] for name, flags in columns.items()]
+    return [",".join(filter(None, row)) or NO_FLAG for row in zip(*names, strict=True)]
 
 
 def _rows(block: VariantBlock, flags: list[str]) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""What became of a run over variants: its summary, and the table of rejects beside its output."""
+"""The summary of a variant run, and the table of rejected alleles next to its output."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from danq.inference.variants.run import REJECT_COLUMNS, VariantRun, VariantTally
 from danq.output import comment_lines, replacing
 
 REJECTED = ".rejected.tsv"
-"""Ending, after the output's own name, of the table of rejects."""
+"""Suffix of the table of rejects, after the name of the output."""
 
 _RUN = "# run: "
 
@@ -22,20 +22,20 @@ log = logging.getLogger("danq")
 
 @dataclass(frozen=True)
 class VariantSummary:
-    """What was scored and written.
+    """Summary of a variant run.
 
     Attributes
     ----------
     path
         The output.
     rejected
-        Table of the variant-alleles that were not scored, and why.
+        Table of the alleles without scores, with reasons.
     tally
-        Records, variant-alleles, rows, rejects by reason and flags.
+        Records, alleles, rows, rejects by reason and flags.
     columns
         Names of the value columns.
     seconds
-        Time spent on scoring (``score``) and on writing (``write``).
+        Time for scoring (``score``) and for writing (``write``).
     """
 
     path: Path
@@ -45,20 +45,20 @@ class VariantSummary:
     seconds: Mapping[str, float]
 
     def describe(self) -> str:
-        """What was written, and one line that accounts for every record."""
+        """Output, rows, and counts of scored and rejected alleles."""
         lines = [
             f"{self.path}: {self.tally.rows:,} rows, {len(self.columns):,} columns",
             self.tally.describe(),
         ]
         if self.tally.rejects:
-            lines.append(f"{self.rejected}: what was rejected, and why")
+            lines.append(f"{self.rejected}: rejected alleles, with reasons")
         return "\n".join(lines)
 
 
 def write_rejects(
     run: VariantRun, blocks: FinishedBlocks, path: Path, tally: VariantTally, *, overwrite: bool
 ) -> None:
-    """Write provenance, figures of the run, and a row for each variant-allele without scores.
+    """Write provenance, counts of the run, and a row per allele without scores.
 
     Raises
     ------
@@ -77,16 +77,16 @@ def write_rejects(
 
 
 def finished_run(out: Path, files: Sequence[Path], run: VariantRun) -> VariantSummary | None:
-    """Summary of the same run, if it ended before; None where there is something to do.
+    """Summary of the same run if it is complete, else None.
 
     Parameters
     ----------
     out
         The output.
     files
-        Files that it may consist of.
+        Files that the output may consist of.
     run
-        What is to be done.
+        The requested run.
     """
     rejected = rejects_of(out)
     if folder_of(out).exists() or not any(file.exists() for file in files):
@@ -102,10 +102,10 @@ def finished_run(out: Path, files: Sequence[Path], run: VariantRun) -> VariantSu
         tally = VariantTally.of(note["counts"])
     except (IndexError, KeyError, TypeError, ValueError):
         return None
-    log.info("%s: is whole, nothing is left to do", out)
+    log.info("%s: is complete, nothing remains to be done", out)
     return VariantSummary(out, rejected, tally, run.scorer.layout.columns, {})
 
 
 def rejects_of(out: Path) -> Path:
-    """Table of rejects that goes with an output."""
+    """Table of rejects of an output."""
     return out.with_name(out.name + REJECTED)

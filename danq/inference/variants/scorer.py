@@ -1,4 +1,4 @@
-"""Windows of variants through models, each distinct window once, to values of an output."""
+"""Run models on the windows of variants, each distinct window once, and compute the scores."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from danq.inference.writers.variant_layout import VariantLayout
 from danq.typing import CodeBatch
 
 ROWS = 64
-"""Variant-alleles that are worked out at a time, so that their scores stay in the cache."""
+"""Variant alleles per step, few enough that their scores stay in the CPU cache."""
 
 
 class PairEngine(Protocol):
-    """What `danq.inference.engine.incremental.Incremental` does."""
+    """Interface of `danq.inference.engine.incremental.Incremental`."""
 
     def logits(
         self, reference: CodeBatch, alternates: CodeBatch, reference_of: Int[np.ndarray, "A"]
@@ -44,17 +44,17 @@ class Distinct(NamedTuple):
     reference
         ``(R, L)``.
     alternate
-        ``(A, L)``, those of one reference beside each other.
+        ``(A, L)``, grouped by reference.
     owner
-        ``(A,)`` row of ``reference``, ascending.
-    place
-        ``(N,)`` row of ``alternate`` for each pair that was given.
+        ``(A,)`` row of ``reference`` for each alternate, ascending.
+    rows
+        ``(N,)`` row of ``alternate`` for each input pair.
     """
 
     reference: CodeBatch
     alternate: CodeBatch
     owner: Int[np.ndarray, "A"]
-    place: Int[np.ndarray, "N"]
+    rows: Int[np.ndarray, "N"]
 
 
 class Logits(NamedTuple):
@@ -63,40 +63,40 @@ class Logits(NamedTuple):
     Attributes
     ----------
     reference
-        ``(R, K)``, of the tracks wanted.
+        ``(R, K)``, of the selected tracks.
     alternate
         ``(A, K)``.
     owner
-        ``(A,)`` row of ``reference`` that an alternate belongs to.
+        ``(A,)`` row of ``reference`` for each alternate.
     """
 
     reference: Float32[np.ndarray, "R K"]
     alternate: Float32[np.ndarray, "A K"]
     owner: Int[np.ndarray, "A"]
 
-    def view(self, place: Int[np.ndarray, "V"]) -> View:
-        """Of some alternates, each beside its reference."""
-        return View(self.reference[self.owner[place]], self.alternate[place])
+    def view(self, rows: Int[np.ndarray, "V"]) -> View:
+        """Some alternates, each with its reference."""
+        return View(self.reference[self.owner[rows]], self.alternate[rows])
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """Values of an output for windows of variants.
+    """Computes the values of an output from the windows of variants.
 
     Attributes
     ----------
     engines
-        One a model.
+        One per model.
     track_indices
         Indices of the selected tracks.
     both_strands
-        Whether the reverse complement is scored, too.
+        Whether the reverse complement is also scored.
     batch_size
-        Windows that an engine gets at once.
+        Windows per batch.
     layout
-        Columns wanted.
+        Columns of the output.
     background
-        Where E-values and quantiles come from.
+        Background distribution for E-values and quantiles.
     """
 
     engines: Sequence[PairEngine]
@@ -107,9 +107,9 @@ class Scorer:
     background: Background | None = None
 
     def values(self, reference: CodeBatch, alternates: Sequence[CodeBatch]) -> Values:
-        """Values of V variant-alleles.
+        """Values of V variant alleles.
 
-        Rows with the same windows have the same values, bit for bit.
+        Rows with identical windows have bit-identical values.
 
         Parameters
         ----------
@@ -121,17 +121,17 @@ class Scorer:
         Returns
         -------
         Values
-            ``(V, C)`` as `danq.inference.writers.variant_layout.VariantLayout` has them.
+            ``(V, C)`` in the columns of `danq.inference.writers.variant_layout.VariantLayout`.
         """
         out = np.empty((len(reference), len(self.layout.columns)), dtype=np.float32)
         if not len(reference):
             return out
         windows = distinct(np.tile(reference, (len(alternates), 1)), np.concatenate(alternates))
-        places = windows.place.reshape(len(alternates), -1)
+        rows_of = windows.rows.reshape(len(alternates), -1)
         models = [list(self._strands(engine, windows)) for engine in self.engines]
 
         def fill(rows: slice) -> None:
-            views = ([one.view(place[rows]) for one in each for place in places] for each in models)
+            views = ([one.view(own[rows]) for one in each for own in rows_of] for each in models)
             self._fill(out[rows], [effects(each) for each in views])
 
         map_in_threads(fill, [slice(row, row + ROWS) for row in range(0, len(out), ROWS)])
@@ -141,8 +141,8 @@ class Scorer:
         reference, alternate = windows.reference, windows.alternate
         yield self._logits(engine, reference, alternate, windows.owner)
         if self.both_strands:
-            turned = reverse_complement(reference), reverse_complement(alternate)
-            yield self._logits(engine, *turned, windows.owner)
+            flipped = reverse_complement(reference), reverse_complement(alternate)
+            yield self._logits(engine, *flipped, windows.owner)
 
     def _logits(
         self,
@@ -153,19 +153,19 @@ class Scorer:
     ) -> Logits:
         done = [
             tuple(
-                self._wanted(part)
+                self._selected(part)
                 for part in engine.logits(
                     reference[refs], alternate[alts], owner[alts] - refs.start
                 )
             )
             for refs, alts in batches(owner, len(reference), self.batch_size)
         ]
-        # As a rule there is but one batch: a copy would be of all logits.
+        # Usually there is one batch, and concatenating would copy all logits.
         refs, alts = done[0] if len(done) == 1 else map(np.concatenate, zip(*done, strict=True))
         return Logits(refs, alts, owner)
 
-    def _wanted(self, logits: Float32[np.ndarray, "N T"]) -> Float32[np.ndarray, "N K"]:
-        """Those of the tracks wanted; where these are all, no copy."""
+    def _selected(self, logits: Float32[np.ndarray, "N T"]) -> Float32[np.ndarray, "N K"]:
+        """Logits of the selected tracks; no copy if all are selected."""
         every = self.track_indices == tuple(range(logits.shape[1]))
         return logits if every else logits.take(self.track_indices, axis=1)
 
@@ -193,26 +193,26 @@ class Scorer:
 
 
 def distinct(reference: CodeBatch, alternate: CodeBatch) -> Distinct:
-    """Each reference once, and with it each of its alternates once.
+    """Remove duplicate references, and duplicate alternates of each reference.
 
     Parameters
     ----------
     reference, alternate
-        ``(N, L)`` windows, a pair a row.
+        ``(N, L)`` windows, one pair per row.
     """
     first, owner = _numbered(reference)
-    pairs, place = _numbered(np.concatenate([reference, alternate], axis=1))
+    pairs, rows = _numbered(np.concatenate([reference, alternate], axis=1))
     owners = owner[pairs]
     order = np.argsort(owners, kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(order.size)
-    return Distinct(reference[first], alternate[pairs[order]], owners[order], rank[place])
+    return Distinct(reference[first], alternate[pairs[order]], owners[order], rank[rows])
 
 
 def batches(
     owner: Int[np.ndarray, "A"], references: int, size: int
 ) -> Iterator[tuple[slice, slice]]:
-    """References and their alternates, about ``size`` windows at a time.
+    """References and their alternates in batches of about ``size`` windows.
 
     A reference stays with all of its alternates.
 
@@ -221,9 +221,9 @@ def batches(
     owner
         ``(A,)`` ascending.
     references
-        How many there are, each with an alternate.
+        Number of references, each with at least one alternate.
     size
-        Most windows of a batch, unless a single reference has more alternates.
+        Maximum windows per batch, unless a single reference has more alternates.
     """
     ends = np.searchsorted(owner, np.arange(references), side="right") + np.arange(
         1, references + 1
@@ -237,7 +237,7 @@ def batches(
 
 
 def _numbered(rows: CodeBatch) -> tuple[Int[np.ndarray, "U"], Int[np.ndarray, "N"]]:
-    """Place of each distinct row, in order of appearance, and each row's number among them."""
+    """Index of each distinct row, in order of appearance, and each row's index among them."""
     seen: dict[bytes, int] = {}
     number = np.fromiter(
         (seen.setdefault(row.tobytes(), len(seen)) for row in rows), np.int64, count=len(rows)

@@ -64,7 +64,7 @@ def test_an_interrupt_while_a_block_is_written_does_not_lose_it(tmp_path, monkey
     monkeypatch.setattr(module, "wait", interrupted)
     with caplog.at_level("INFO", "danq"), pytest.raises(KeyboardInterrupt):
         add(tmp_path / "a.tsv", 2)
-    assert "finished blocks are kept" in caplog.text
+    assert "completed blocks are kept" in caplog.text
     with FinishedBlocks(tmp_path / "a.tsv", ONE, resume=True) as finished:
         assert finished.counts == [{"rows": 1}]
 
@@ -82,7 +82,7 @@ def test_a_disk_that_is_full_at_the_last_block(tmp_path, monkeypatch, caplog, bl
     told = pytest.raises(InputError, match="cannot be written: No space left on device")
     with caplog.at_level("INFO", "danq"), told:
         add(tmp_path / "a.tsv", blocks)
-    assert folder.exists() == ("finished blocks are kept" in caplog.text) == (blocks > 1)
+    assert folder.exists() == ("completed blocks are kept" in caplog.text) == (blocks > 1)
 
 
 def test_two_processes_do_not_share_an_output(tmp_path):
@@ -141,8 +141,8 @@ def test_a_strange_folder_is_not_touched(tmp_path):
     out = tmp_path / "a.tsv"
     folder_of(out).mkdir()
     (folder_of(out) / "thesis.txt").write_text("x")
-    with pytest.raises(InputError, match="holds no unfinished run of danq"):
+    with pytest.raises(InputError, match="is not an unfinished run of danq"):
         FinishedBlocks(out, ONE, overwrite=True)
-    (folder_of(out) / "journal.jsonl").write_text(json.dumps({"magic": "danq-parts"}) + "\n")
+    (folder_of(out) / "journal.jsonl").write_text(json.dumps({"magic": "danq-blocks"}) + "\n")
     with pytest.raises(InputError, match="written by another version"):
         FinishedBlocks(out, ONE, resume=True)

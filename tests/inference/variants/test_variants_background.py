@@ -175,7 +175,7 @@ def test_what_is_no_background(small_model, fasta, common, tmp_path):
     write_variant_scores(small_model(), common, fasta, other)
     text = tmp_path / "text.h5"
     text.write_text("no HDF5")
-    for file, message in ((other, "is no background of danq"), (text, "cannot be read as a")):
+    for file, message in ((other, "is not a background of danq"), (text, "cannot be read as a")):
         with pytest.raises(InputError, match=message):
             read_background(file)
     good = tmp_path / "common.h5"
@@ -217,7 +217,7 @@ def test_a_background_goes_on_where_it_stopped(
     before = file.stat().st_mtime_ns
     with caplog.at_level("INFO", "danq"):
         again = write_background(model, common, fasta, file, resume=True)
-    assert "common.h5: is whole, nothing is left to do" in caplog.text
+    assert "common.h5: is complete, nothing remains to be done" in caplog.text
     assert (again.tally, again.columns) == (done.tally, done.columns)
     assert file.stat().st_mtime_ns == before
     with pytest.raises(InputError, match="exists already"):

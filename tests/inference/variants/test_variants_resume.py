@@ -104,7 +104,7 @@ def test_a_run_that_is_whole_is_left_as_it_is(setting, tmp_path, caplog):
     before = out.stat().st_mtime_ns
     with caplog.at_level("INFO", "danq"):
         again = score(setting, out, resume=True)
-    assert "is whole, nothing is left to do" in caplog.text
+    assert "is complete, nothing remains to be done" in caplog.text
     assert again.tally == done.tally
     assert out.stat().st_mtime_ns == before
     with pytest.raises(InputError, match="exists already"):
@@ -214,7 +214,7 @@ def test_an_interrupt_tells_what_it_leaves(setting, tmp_path, caplog, monkeypatc
     out = tmp_path / "a.tsv"
     with caplog.at_level("INFO", "danq"):
         stopped(setting, out, 20)
-    assert "a.tsv.unfinished: finished blocks are kept" in caplog.text
+    assert "a.tsv.unfinished: completed blocks are kept" in caplog.text
 
     def interrupted(*_):
         raise KeyboardInterrupt

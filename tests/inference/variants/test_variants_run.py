@@ -341,7 +341,7 @@ def test_progress_counts_records(small_model, fasta, vcf, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"scores": ["lfc"]}, "no score is named 'lfc'"),
+        ({"scores": ["lfc"]}, "unknown score 'lfc'"),
         ({"strand": "minus"}, "strand is 'minus'"),
         ({"indel_anchor": "right"}, "indel_anchor is 'right'"),
         ({"center": 39}, "centre of 39"),

@@ -52,9 +52,9 @@ def test_scores_are_checked():
     assert check_scores(None) == SCORES
     assert check_scores(["logit", "ref"]) == ("ref", "logit")
     assert check_scores("diff") == ("diff",)
-    with pytest.raises(InputError, match=r"no score is named 'lfc'. Choose ref, alt, diff"):
+    with pytest.raises(InputError, match=r"unknown score 'lfc'. Choose from ref, alt, diff"):
         check_scores(["lfc"])
-    with pytest.raises(InputError, match="no score is wanted"):
+    with pytest.raises(InputError, match="no score is selected"):
         check_scores([])
 
 
@@ -65,8 +65,8 @@ def test_windows_come_once():
     alternate = pool[rng.integers(0, 4, 50)]
     done = distinct(reference, alternate)
     assert len(np.unique(done.reference, axis=0)) == len(done.reference) == 2
-    np.testing.assert_array_equal(done.alternate[done.place], alternate)
-    np.testing.assert_array_equal(done.reference[done.owner][done.place], reference)
+    np.testing.assert_array_equal(done.alternate[done.rows], alternate)
+    np.testing.assert_array_equal(done.reference[done.owner][done.rows], reference)
     assert (np.diff(done.owner) >= 0).all()
     pairs = np.concatenate([done.reference[done.owner], done.alternate], axis=1)
     assert len(np.unique(pairs, axis=0)) == len(pairs)

@@ -70,11 +70,7 @@ class PrecisionCost:
         """Text lines."""
         return [
             f"bf16 against fp32: mean {name} {one.bf16:.5f}, {one.fp32:.5f} ({one.difference:+.5f})"
-            + (
-                f"; largest difference of a track {one.largest:+.5f} ({one.track})"
-                if one.track
-                else ""
-            )
+            + (f"; largest for a track {one.largest:+.5f} ({one.track})" if one.track else "")
             for name, one in (("AUPR", self.aupr), ("AUROC", self.auroc))
         ]
 

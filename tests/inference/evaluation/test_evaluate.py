@@ -160,9 +160,7 @@ def test_an_existing_output_is_refused_and_replaced_on_request(model, dataset, t
     write_evaluation(model, dataset, out, split="valid", bootstrap=0, overwrite=True)
     assert (out / "summary.json").read_text() != before
     (out / "thesis.txt").write_text("mine")
-    with pytest.raises(
-        InputError, match=r"contains 'thesis\.txt', which is not part of an evaluation"
-    ):
+    with pytest.raises(InputError, match=r"'thesis\.txt', which is not part of an evaluation"):
         write_evaluation(model, dataset, out, bootstrap=0, overwrite=True)
     assert (out / "thesis.txt").read_text() == "mine"
     (tmp_path / "file").write_text("")

@@ -1,4 +1,4 @@
-"""From logits to probabilities and log2 odds, in which effects are given."""
+"""Probabilities and log2 odds of logits; effects are differences of either."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 CLIP = 1e-12
-"""DeepSEA's guard: log2 odds are log2(p / (1 - p + CLIP)), so at most 39.9."""
+"""DeepSEA's constant: log2 odds are log2(p / (1 - p + CLIP)), so at most 39.9."""
 
 _LARGEST = 500.0
 
@@ -21,9 +21,9 @@ class Odds(NamedTuple):
 
 
 def odds(logits: Float32[np.ndarray, "... K"]) -> Odds:
-    """Probabilities, and log2 odds with DeepSEA's guard: log2(p / (1 - p + 1e-12)).
+    """Probabilities, and log2 odds clipped as in DeepSEA: log2(p / (1 - p + 1e-12)).
 
-    Worked out from the logits in float64, so that nothing is lost where p is near 1.
+    Computed from the logits in float64, which is precise even if p is close to 1.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def odds(logits: Float32[np.ndarray, "... K"]) -> Odds:
     z = np.clip(logits, -_LARGEST, _LARGEST, dtype=np.float64)
     e = np.exp(z)
     probability = e / (1 + e)
-    # 1 / (1 - p) is 1 + e, so the guarded odds are e / (1 + CLIP (1 + e)).
+    # 1 / (1 - p) is 1 + e, so the clipped odds are e / (1 + CLIP (1 + e)).
     e *= CLIP
     e += 1 + CLIP
     z -= np.log(e, out=e)

@@ -76,7 +76,7 @@ class Layout(ABC):
 
     def empty(self) -> pl.DataFrame:
         """Table without rows."""
-        return self.frame(None, np.empty((0, len(self.columns)), np.float32))
+        return pl.DataFrame(schema={**self.key_types, **dict.fromkeys(self.columns, pl.Float32)})
 
     def check_names(self) -> None:
         """Refuse a table with two columns of one name.

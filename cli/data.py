@@ -98,8 +98,8 @@ def convert(
                 show(done // 10**6, total // 10**6)
 
         summary = convert_dataset(
-            files,
             out,
+            files,
             names=names,
             channels=channels,
             bin=bin_size,

@@ -1,4 +1,4 @@
-"""Labelled windows: made from a genome and peaks, kept in one file, served in batches."""
+"""Labelled windows: build them from a genome and peaks, store them in a file, read batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays of HDF5, MATLAB and npz files, read in slabs and never whole."""
+"""Read arrays of HDF5, MATLAB and npz files slab by slab."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class Array(ABC):
     path
         The file.
     name
-        Name of the array in it.
+        Name of the array in the file.
     shape
-        Sizes as they lie in the file, slowest axis first. MATLAB's are in reverse: what MATLAB
-        calls ``(n, 4, L)`` is ``(L, 4, n)`` here, as h5py shows it too.
+        Sizes in the order of the file, slowest axis first. They are reversed for MATLAB: an array
+        ``(n, 4, L)`` in MATLAB is ``(L, 4, n)`` here, as in h5py.
     chunk
-        Sizes of the pieces that the file keeps it in; ones where it lies in one piece.
+        Chunk sizes of the file; ones if the array is contiguous.
     itemsize
         Bytes of a value.
     matlab
         Whether MATLAB wrote it.
-    anywhere
-        Whether any part can be read. Of others, slabs are read in order.
+    random_access
+        Whether slabs can be read in any order, and parts of them.
     """
 
     path: Path
@@ -47,28 +47,28 @@ class Array(ABC):
     chunk: tuple[int, ...]
     itemsize: int
     matlab: bool = False
-    anywhere: bool = False
+    random_access: bool = False
 
     @abstractmethod
     def read(self, lead: slice, last: slice | None = None) -> np.ndarray:
-        """Part of the array.
+        """Read a slab of the array.
 
         Parameters
         ----------
         lead
-            Part of the slowest axis; of an array that is not read anywhere, the part that
-            follows the one before, the first of all beginning at 0.
+            Slice of the slowest axis. Without random access, slices must follow each other,
+            from 0.
         last
-            Part of the fastest axis, where ``anywhere``; None for all of it.
+            Slice of the fastest axis, with random access only; None for all of it.
 
         Raises
         ------
         InputError
-            When the file is cut off or damaged.
+            When the file is truncated or damaged.
         """
 
     def close(self) -> None:  # noqa: B027
-        """Let go of what reading needs."""
+        """Close the stream of an array without random access."""
 
     def __str__(self) -> str:
         return f"{self.name} {self.shape}"
@@ -77,7 +77,7 @@ class Array(ABC):
 class Hdf5Array(Array):
     """A dataset of an HDF5 file."""
 
-    anywhere = True
+    random_access = True
 
     def __init__(self, path: Path, name: str, dataset: h5py.Dataset, matlab: bool) -> None:
         self.path, self.name, self._dataset = path, name, dataset
@@ -123,7 +123,7 @@ class MatlabArray(Array):
 
 
 class NpzArray(Array):
-    """An array of an npz file, squeezed or not."""
+    """An array of an npz file, compressed or not."""
 
     def __init__(self, path: Path, archive: zipfile.ZipFile, member: str) -> None:
         self.path, self.name = path, member.removesuffix(".npy")
@@ -166,7 +166,7 @@ class NpzArray(Array):
 
 @contextmanager
 def open_arrays(path: str | Path) -> Iterator[dict[str, Array]]:
-    """The arrays of numbers in a file, by name.
+    """Open a file and return its numeric arrays by name.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def open_arrays(path: str | Path) -> Iterator[dict[str, Array]]:
     Raises
     ------
     InputError
-        When the file is missing, none of these, cut off or damaged.
+        When the file is missing, of another format, truncated or damaged.
     """
     path = Path(path)
     if not path.is_file():
@@ -190,7 +190,7 @@ def open_arrays(path: str | Path) -> Iterator[dict[str, Array]]:
             arrays = _npz(path, stack)
         else:
             raise InputError(
-                "neither HDF5, MATLAB v5 or v7.3, nor npz, or cut off",
+                "is neither HDF5, MATLAB v5 or v7.3, nor npz, or is truncated",
                 file=path,
                 remedy="Copy it again; save MATLAB files with -v7 or -v7.3",
             )
@@ -200,7 +200,7 @@ def open_arrays(path: str | Path) -> Iterator[dict[str, Array]]:
 
 
 def is_array_file(path: str | Path) -> bool:
-    """Tell whether `open_arrays` knows a file."""
+    """Whether `open_arrays` can read a file."""
     return Path(path).is_file() and bool(
         h5py.is_hdf5(path) or is_matlab5(path) or str(path).endswith(".npz")
     )
@@ -231,10 +231,10 @@ def _npz(path: Path, stack: ExitStack) -> list[Array]:
         members = [name for name in archive.namelist() if name.endswith(".npy")]
         arrays = [NpzArray(path, archive, name) for name in members]
     except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
-        raise damaged(path, f"not a whole npz file ({error})") from error
+        raise damaged(path, f"is not a complete npz file ({error})") from error
     return [array for array in arrays if array.dtype.kind in _NUMERIC and array.shape]
 
 
 def damaged(path: Path, problem: str) -> InputError:
-    """The error for a file that cannot be read to its end."""
+    """Make the error for a truncated or damaged file."""
     return InputError(problem, file=path, remedy="Copy or download it again")

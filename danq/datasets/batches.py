@@ -1,4 +1,4 @@
-"""Batches of a dataset's windows, shuffled and augmented, ahead of who uses them."""
+"""Read a dataset in batches: shuffled, augmented and prefetched."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ Strands = bool | Literal["both"]
 
 @dataclass(frozen=True)
 class Plan:
-    """Which windows one epoch takes, in which order and how changed.
+    """Order and augmentation of the windows of one epoch.
 
     Attributes
     ----------
     order
-        ``(N,)`` int64 numbers of windows in the dataset; ``(2 N,)``, and so below, where each
-        is taken as both strands.
+        ``(N,)`` int64 indices of windows in the dataset. With both strands, this and the
+        other arrays have ``2 N`` elements.
     reverse
-        ``(N,)`` True where the reverse complement is taken, or None for nowhere.
+        ``(N,)`` True where the window is reverse-complemented; None for no window.
     shift
-        ``(N,)`` int64 bases that each window is moved by, or None for nowhere.
+        ``(N,)`` int64 bases by which each window is shifted; None for no shifts.
     """
 
     order: IntRow
@@ -47,27 +47,27 @@ class Batches:
     dataset
         The labelled windows.
     indices
-        ``(N,)`` numbers of the windows to use, such as ``dataset.indices("train")``.
+        ``(N,)`` indices of the windows to use, such as ``dataset.indices("train")``.
     batch_size
         Windows in a batch; the last batch of an epoch may be smaller.
     shuffle
-        Take the windows in a new random order in each epoch.
+        Use a new random order in each epoch.
     reverse_complement
-        Flip each window with probability one half, anew in each epoch. ``"both"`` takes each
-        window twice in an epoch, once as it is and once flipped.
+        Reverse-complement each window with probability one half, drawn in each epoch. ``"both"``
+        uses both strands of each window in every epoch.
     max_shift
-        Move each window by a whole number of bases drawn from ``-max_shift`` to
-        ``max_shift``, anew in each epoch. Its label stays.
+        Shift each window by a number of bases drawn from ``-max_shift`` to ``max_shift`` in
+        each epoch. Labels do not change.
     seed
-        With the epoch, determines order, flips and shifts.
+        Random seed; together with the epoch it determines order, strands and shifts.
     prefetch
-        Batches made ahead by a thread of their own; 0 makes each when it is asked for.
+        Number of batches that a separate thread prepares in advance; 0 for no thread.
 
     Raises
     ------
     InputError
-        When there are no windows, a window number is out of range, a number is below its
-        least value, or ``max_shift`` is not 0 for standalone sequences (`Dataset.standalone`).
+        When there are no windows, a window index is out of range, a value is below its
+        minimum, or ``max_shift`` is not 0 for standalone sequences (`Dataset.standalone`).
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Batches:
             if value < least:
                 raise InputError(f"a {name} of {value} is below {least}")
         if not 0 <= self.indices.min() <= self.indices.max() < len(dataset):
-            raise InputError(f"a window number is outside 0 to {len(dataset) - 1}")
+            raise InputError(f"a window index is outside 0 to {len(dataset) - 1}")
         if max_shift and dataset.standalone:
             raise InputError(
                 f"max_shift is {max_shift}, but the windows are standalone sequences, without the "
@@ -110,7 +110,7 @@ class Batches:
         self.prefetch = prefetch
 
     def __len__(self) -> int:
-        """Batches in an epoch."""
+        """Number of batches in an epoch."""
         return -(-self._examples // self.batch_size)
 
     @property
@@ -118,19 +118,19 @@ class Batches:
         return self.indices.size * (2 if self.reverse_complement == "both" else 1)
 
     def plan(self, epoch: int) -> Plan:
-        """Draw order, flips and shifts of one epoch from the seed and the epoch alone."""
-        # Three streams, so that turning one augmentation on leaves the others as they were.
+        """Draw order, strands and shifts of an epoch from the seed and the epoch only."""
+        # With three streams, enabling one augmentation does not change the others.
         seeds = np.random.SeedSequence([self.seed, epoch]).spawn(3)
         order, flips, moves = (np.random.default_rng(seed) for seed in seeds)
         count, single = self._examples, self.indices.size
-        place = order.permutation(count) if self.shuffle else np.arange(count)
+        example = order.permutation(count) if self.shuffle else np.arange(count)
         reverse = None
         if self.reverse_complement == "both":
-            reverse = place >= single
+            reverse = example >= single
         elif self.reverse_complement:
             reverse = flips.random(count) < 0.5
         return Plan(
-            order=self.indices[place % single],
+            order=self.indices[example % single],
             reverse=reverse,
             shift=(
                 moves.integers(-self.max_shift, self.max_shift, count, endpoint=True)
@@ -147,7 +147,7 @@ class Batches:
         epoch
             Number of the epoch, from 0.
         start_batch
-            Batches to leave out at the front, to go on where a stopped run was.
+            First batch, to resume an interrupted epoch.
 
         Yields
         ------
@@ -157,7 +157,7 @@ class Batches:
             ``(B, K)`` uint8, 0 or 1.
         """
         if epoch < 0 or start_batch < 0:
-            raise InputError(f"epoch {epoch}, batch {start_batch}: a number is below 0")
+            raise InputError(f"epoch {epoch} or batch {start_batch} is below 0")
         batches = self._make(self.plan(epoch), start_batch)
         return _ahead(batches, self.prefetch) if self.prefetch else batches
 
@@ -193,7 +193,7 @@ def _ahead(batches: Iterator[Batch], depth: int) -> Generator[Batch, None, None]
                 if stop.is_set():
                     return
             put(None)
-        except BaseException as error:  # handed over to the thread that reads
+        except BaseException as error:  # raised again in the thread that reads
             put(error)
 
     thread = threading.Thread(target=work, name="danq-batches", daemon=True)

@@ -1,4 +1,4 @@
-"""The bins that tile a genome, and the rules by which they become windows or do not."""
+"""The bins that tile a genome, and the rules that assign them to splits or drop them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from functools import cached_property
 import numpy as np
 
 from danq.datasets.dataset_format import SPLITS
-from danq.datasets.splits import Stretch
+from danq.datasets.splits import HeldOutRegion
 from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
 from danq.typing import IntRow
 
 RULES = ("off stride", "excluded", "edge", "unknown bases", "near a held-out split", "negative")
-"""Why a bin becomes no window, in the order in which the rules are tried."""
+"""Reasons for which a bin is dropped, in the order in which they are checked."""
 
 OFF_STRIDE, EXCLUDED, EDGE, UNKNOWN, NEAR, NEGATIVE = range(len(SPLITS), len(SPLITS) + len(RULES))
 
@@ -30,13 +30,13 @@ class Geometry:
     Parameters
     ----------
     window
-        Bases that the model sees, centred on the bin.
+        Bases of a window, centred on its bin.
     bin
-        Bases that the labels speak of.
+        Bases that the labels refer to.
     stride
-        Bases from one training bin to the next; None means ``bin``. It divides the bin (bins
-        then overlap) or is a multiple of it (bins then leave gaps). Held-out bins always
-        abut, so that each base counts once in a measurement.
+        Bases from one training bin to the next; None means ``bin``. It must divide the bin
+        (bins then overlap) or be a multiple of it (there are gaps between bins). Held-out bins
+        are always adjacent, so that each base counts once in an evaluation.
 
     Raises
     ------
@@ -62,7 +62,7 @@ class Geometry:
             raise InputError(
                 f"a stride of {self.spacing} bases neither divides the bin of {self.bin} "
                 "nor is a multiple of it",
-                remedy=f"Take {self.bin}, a divisor of it, or a multiple",
+                remedy=f"Use {self.bin}, a divisor of it, or a multiple",
             )
 
     @property
@@ -77,23 +77,23 @@ class Geometry:
 
     @property
     def before(self) -> int:
-        """Bases of a window that lie before its bin."""
+        """Bases of a window before its bin."""
         return self.window // 2 - self.bin // 2
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Whole bins that tile each contig from its first base on.
+    """Whole bins that tile each contig from its first base.
 
     Attributes
     ----------
     contigs
         Length of each contig by name, in the genome's order.
     geometry
-        Sizes.
+        Sizes of windows and bins.
     fate
-        ``(n,)`` uint8 for every bin, contig after contig: the number of its split, or one of
-        the numbers of ``RULES``.
+        ``(n,)`` uint8 for every bin, contig by contig: the number of its split, the number of
+        the rule that dropped it, or ``UNSET``.
     """
 
     contigs: Mapping[str, int]
@@ -102,7 +102,7 @@ class Grid:
 
     @classmethod
     def over(cls, contigs: Mapping[str, int], geometry: Geometry) -> Grid:
-        """Make the grid with every bin undecided.
+        """Make a grid whose bins are all ``UNSET``.
 
         Raises
         ------
@@ -113,7 +113,7 @@ class Grid:
         if sum(sizes) >= 1 << 32:
             raise InputError(
                 f"{sum(sizes):,} bins are more than {(1 << 32) - 1:,}",
-                remedy="Take a larger bin or stride",
+                remedy="Use a larger bin or stride",
             )
         return cls(contigs, geometry, np.full(sum(sizes), UNSET, dtype=np.uint8))
 
@@ -128,50 +128,49 @@ class Grid:
         """Number of bins of a contig."""
         return bins_of(self.contigs[contig], self.geometry)
 
-    def part(self, contig: str) -> slice:
-        """Where a contig's bins lie in ``fate``."""
+    def bins(self, contig: str) -> slice:
+        """Slice of a contig's bins in ``fate``."""
         first = self.first[contig]
         return slice(first, first + self.size(contig))
 
-    def places(self, bins: np.ndarray) -> tuple[np.ndarray, IntRow]:
-        """Contig number (uint32) and 0-based start (int64) of bins given by number."""
+    def positions(self, bins: np.ndarray) -> tuple[np.ndarray, IntRow]:
+        """Contig number (uint32) and 0-based start (int64) of bins by their index."""
         firsts = np.array(list(self.first.values()), dtype=np.int64)
-        # The last of several contigs that start at one bin is the one that has bins.
+        # Contigs without bins share their first bin with the next contig that has some.
         contig = np.searchsorted(firsts, bins, side="right") - 1
         return contig.astype(np.uint32), (bins - firsts[contig]) * self.geometry.step
 
     def counts(self) -> dict[str, int]:
-        """Bins dropped by each rule."""
+        """Number of bins dropped by each rule."""
         totals = np.bincount(self.fate, minlength=UNSET + 1)
         return {rule: int(totals[len(SPLITS) + i]) for i, rule in enumerate(RULES)}
 
 
 def bins_of(length: int, geometry: Geometry) -> int:
-    """Number of whole bins on a contig of that length."""
+    """Number of whole bins on a contig of a given length."""
     return max(0, (length - geometry.bin) // geometry.step + 1)
 
 
-def assign_splits(grid: Grid, stretches: Sequence[Stretch]) -> None:
-    """Give every undecided bin its split.
+def assign_splits(grid: Grid, regions: Sequence[HeldOutRegion]) -> None:
+    """Assign every bin that was not dropped to a split.
 
-    A bin wholly inside a held-out stretch belongs to that split, any other bin to training.
-    No window of one split shares a base with a window of another: training windows that
-    reach into the windows of a held-out stretch are dropped, as are validation windows that
-    reach into those of a test stretch.
+    A bin completely inside a held-out region belongs to that split, any other bin to training.
+    Windows of two splits never share a base: training windows that overlap the windows of a
+    held-out region are dropped, and so are validation windows that overlap those of a test region.
     """
     geometry = grid.geometry
     for contig in grid.contigs:
-        fate = grid.fate[grid.part(contig)]
+        fate = grid.fate[grid.bins(contig)]
         split = np.zeros(fate.size, dtype=np.uint8)
-        here = [stretch for stretch in stretches if stretch.contig == contig]
-        for stretch in here:
-            low = -(-stretch.start // geometry.step)
-            high = (stretch.end - geometry.bin) // geometry.step + 1
-            split[low : max(low, high)] = SPLITS.index(stretch.split)
+        here = [region for region in regions if region.contig == contig]
+        for region in here:
+            low = -(-region.start // geometry.step)
+            high = (region.end - geometry.bin) // geometry.step + 1
+            split[low : max(low, high)] = SPLITS.index(region.split)
         near = np.zeros(fate.size, dtype=bool)
-        for stretch in here:
-            span = _touching(grid, stretch)
-            near[span] |= split[span] < SPLITS.index(stretch.split)
+        for region in here:
+            span = _touching(grid, region)
+            near[span] |= split[span] < SPLITS.index(region.split)
         start = np.arange(fate.size) * geometry.step
         off = start % np.where(split > 0, geometry.bin, geometry.spacing) > 0
         free = fate == UNSET
@@ -180,12 +179,12 @@ def assign_splits(grid: Grid, stretches: Sequence[Stretch]) -> None:
         fate[off] = OFF_STRIDE
 
 
-def _touching(grid: Grid, stretch: Stretch) -> slice:
-    """Bins whose window shares a base with a window of a bin inside the stretch."""
+def _touching(grid: Grid, region: HeldOutRegion) -> slice:
+    """Bins whose window shares a base with a window of a bin inside a region."""
     geometry = grid.geometry
     after = geometry.window - geometry.before - geometry.bin
-    first_base = stretch.start - geometry.before
-    end_base = stretch.end + after
+    first_base = region.start - geometry.before
+    end_base = region.end + after
     # A window covers [start - before, start - before + window).
     low = (first_base - geometry.window + geometry.before) // geometry.step + 1
     high = -(-(end_base + geometry.before) // geometry.step)
@@ -193,7 +192,7 @@ def _touching(grid: Grid, stretch: Stretch) -> slice:
 
 
 def drop_overlapping(grid: Grid, contig: str, start: IntRow, end: IntRow) -> None:
-    """Drop undecided bins that share a base with a stretch, 0-based half-open."""
+    """Drop bins that share a base with one of the regions, 0-based half-open."""
     geometry = grid.geometry
     size = grid.size(contig)
     low = np.clip((start - geometry.bin) // geometry.step + 1, 0, size)
@@ -201,27 +200,27 @@ def drop_overlapping(grid: Grid, contig: str, start: IntRow, end: IntRow) -> Non
     depth = np.zeros(size + 1, dtype=np.int64)
     np.add.at(depth, low, 1)
     np.add.at(depth, high, -1)
-    fate = grid.fate[grid.part(contig)]
+    fate = grid.fate[grid.bins(contig)]
     fate[(np.cumsum(depth[:-1]) > 0) & (fate == UNSET)] = EXCLUDED
 
 
 def drop_poor_windows(grid: Grid, genome: PackedGenome, edge: str, max_n: float) -> None:
-    """Drop undecided bins whose window runs over an end of its contig or has too many N.
+    """Drop bins whose window extends past an end of its contig or has too many N.
 
     Parameters
     ----------
     grid
-        Its contigs are the genome's.
+        Bins of the genome's contigs.
     genome
         The packed genome.
     edge
-        "drop" drops windows that run over an end of their contig; "pad" keeps them.
+        "drop" drops windows that extend past an end of their contig; "pad" keeps them.
     max_n
-        Part of a window that may be unknown; what hangs over the contig's end counts.
+        Largest fraction of a window that may be N; bases outside the contig count as N.
     """
     geometry = grid.geometry
     for contig, low, high in _blocks(grid):
-        fate = grid.fate[grid.part(contig)][low:high]
+        fate = grid.fate[grid.bins(contig)][low:high]
         start = np.arange(low, high) * geometry.step - geometry.before
         if edge == "drop":
             over = (start < 0) | (start + geometry.window > grid.contigs[contig])

@@ -185,7 +185,7 @@ def _assemble(
 ) -> Dataset:
     """Make a row of each bin that has a split, and pack its labels."""
     kept = np.flatnonzero(grid.fate < len(SPLITS))
-    contig, start = grid.places(kept)
+    contig, start = grid.positions(kept)
     split = grid.fate[kept]
     row_of = np.full(grid.fate.size, -1, dtype=np.int32)
     row_of[kept] = np.arange(kept.size, dtype=np.int32)

@@ -1,4 +1,4 @@
-"""From DeepSEA's files, or one-hot arrays of others, to a dataset."""
+"""Convert DeepSEA's files and other one-hot arrays to a dataset."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BIN = 200
 
 
 class Part(NamedTuple):
-    """The sequences and labels of one split, and the file they are in."""
+    """Sequences and labels of one split, and their file."""
 
     split: str
     path: Path
@@ -39,27 +39,30 @@ class Part(NamedTuple):
 
 
 def convert_dataset(
-    files: Sequence[str | Path],
     out: str | Path,
+    files: Sequence[str | Path],
     *,
+    names: str | Path | None = None,
+    channels: str | None = None,
+    bin: int = BIN,
     overwrite: bool = False,
-    **options: Any,
+    progress: Progress | None = None,
 ) -> BuildSummary:
-    """Make a dataset file from DeepSEA's files or other one-hot arrays.
+    """Write a dataset file made from DeepSEA's files or other one-hot arrays.
 
     Parameters
     ----------
-    files, **options
-        As for :func:`read_arrays`.
     out
-        The HDF5 file to write; ``docs/formats.md`` draws it.
+        The HDF5 file to write; ``docs/formats.md`` describes it.
+    files, names, channels, bin, progress
+        As for :func:`read_arrays`.
     overwrite
-        Whether a file that lies at ``out`` may be replaced.
+        Whether to replace an existing file.
 
     Returns
     -------
     BuildSummary
-        Windows, and positives by track and split.
+        Windows, and positives per track and split.
 
     Raises
     ------
@@ -69,10 +72,10 @@ def convert_dataset(
 
     Examples
     --------
-    >>> convert_dataset(["train.mat", "valid.mat", "test.mat"], "deepsea.h5")  # doctest: +SKIP
+    >>> convert_dataset("deepsea.h5", ["train.mat", "valid.mat", "test.mat"])  # doctest: +SKIP
     """
     path = check_target(out, overwrite)
-    dataset = read_arrays(files, **options)
+    dataset = read_arrays(files, names=names, channels=channels, bin=bin, progress=progress)
     dataset.save(path, overwrite=overwrite)
     return summarise(dataclasses.replace(dataset, path=path))
 
@@ -87,29 +90,30 @@ def read_arrays(
 ) -> Dataset:
     """Read one-hot sequences and their labels into a dataset, in memory.
 
-    Sequences are packed as they are read; memory holds the result, and some 100 MB besides. The
-    sequences of a split lie one after the other on a contig that has the split's name, in the
-    files' order, each at the start of a byte; their windows do not reach into each other. Where
-    every row of a split has its reverse complement with the same labels in the split, each pair
-    is stored once, as its first row.
+    Sequences are packed as they are read; memory holds the result and about 100 MB more. The
+    sequences of a split form one contig with the split's name, in the order of the file, each at
+    the start of a byte; windows never extend into the next sequence. If every row of a split has
+    its reverse complement with the same labels in the split, only the first row of each pair is
+    stored.
 
     Parameters
     ----------
     files
-        MATLAB v7.3 or v5, other HDF5, or npz. The split is known by DeepSEA's names
-        (``trainxdata`` and ``traindata``, and so for valid and test); else three files are
+        MATLAB v7.3 or v5, other HDF5, or npz. DeepSEA's array names (``trainxdata`` and
+        ``traindata``, also for valid and test) define the split; otherwise the three files are
         training, validation and test. Sequences are ``(n, 4, L)``, ``(n, L, 4)`` or
-        ``(L, 4, n)``, one-hot or flags, with no channel set (or all 0.25) where a base is
-        unknown; labels are ``(n, K)``, or ``(K, n)`` where rows come last.
+        ``(L, 4, n)``, one-hot, with all channels 0 (or 0.25) for N; labels are ``(n, K)``, or
+        ``(K, n)`` if rows are the last axis.
     names
-        File with the names of the tracks (:func:`danq.track_names.track_names`).
+        File with the names of the tracks (:func:`danq.track_names.track_names`); None for
+        numbers.
     channels
-        Order of the channels, such as ``"ACGT"``. None is DeepSEA's AGCT for arrays with its
-        names.
+        Order of the channels, such as ``"ACGT"``. None means AGCT for arrays with DeepSEA's
+        names, and is an error for others.
     bin
-        Bases in the middle of a sequence that its labels speak of.
+        Bases in the middle of a sequence that its labels refer to.
     progress
-        Called with the bytes of arrays read, and those in all.
+        Called with the bytes read so far and the total.
 
     Returns
     -------
@@ -119,10 +123,10 @@ def read_arrays(
     Raises
     ------
     InputError
-        When a file is missing (all are named), cut off or no such file; its arrays are not
-        found, do not fit each other or those of another file; a base is not one-hot or a label
-        not 0 or 1 (the first is named); two files are of one split; or names are not as many
-        as tracks.
+        When files are missing (all are listed), truncated or of another format; arrays are not
+        found, or their shapes do not match each other or another file; a base is not one-hot or
+        a label is not 0 or 1 (the first one is reported); two files are of one split; or the
+        number of names differs from the number of tracks.
     """
     channels = check_channels(channels)
     _refuse_missing([Path(path) for path in files])
@@ -133,9 +137,9 @@ def read_arrays(
             for split, sequences, labels in find_pairs(arrays, path, channels):
                 if split is None and len(files) != len(SPLITS):
                     raise InputError(
-                        "nothing tells which split these arrays are of",
+                        "the split of these arrays is not known",
                         file=path,
-                        remedy="Give three files: training, validation, test",
+                        remedy="Give three files: training, validation and test",
                     )
                 parts.append(Part(split or SPLITS[number], path, sequences, labels))
         parts.sort(key=lambda part: SPLITS.index(part.split))
@@ -154,7 +158,7 @@ def read_arrays(
 
 
 class _Watch:
-    """Counts the bytes that were read."""
+    """Count the bytes read, for progress."""
 
     def __init__(self, parts: Sequence[Part], progress: Progress | None) -> None:
         arrays = [array for part in parts for array in (part.sequences.array, part.labels.array)]
@@ -168,9 +172,9 @@ class _Watch:
 
 
 class _Store:
-    """Packed sequences and labels of all splits, in rooms that are filled from the front.
+    """Packed sequences and labels of all splits, in arrays that are filled from the front.
 
-    The rooms have place for every row of every file; the system gives memory to what is written.
+    The arrays have room for every row of every file; only rows that are written use memory.
     """
 
     def __init__(self, parts: Sequence[Part], watch: _Watch) -> None:
@@ -185,7 +189,7 @@ class _Store:
         self.runs: list[tuple[IntRow, IntRow]] = []
 
     def add(self, part: Part) -> None:
-        """Read a split into the room behind those before it."""
+        """Read a split and store it after the earlier ones."""
         used = sum(self.counts.values())
         rows = part.sequences.rows
         bases, labels = self.bases[used : used + rows], self.labels[used : used + rows]
@@ -200,7 +204,7 @@ class _Store:
         row, position = (np.concatenate(one) for one in zip(*unknown, strict=True))
         paired = finder.complete
         if paired:
-            row, position = self._places(finder, row, position)
+            row, position = self._kept_rows(finder, row, position)
         else:
             finder.restore()
             self._blank(bases, row, position)
@@ -210,26 +214,26 @@ class _Store:
             "%s: %s sequences%s.",
             part.path.name,
             f"{rows:,}",
-            f", each beside its reverse complement: {finder.kept:,} pairs stored once"
+            f", with their reverse complements: {finder.kept:,} pairs stored once"
             if paired
             else "",
         )
 
     @staticmethod
-    def _places(finder: PairFinder, row: IntRow, position: IntRow) -> tuple[IntRow, IntRow]:
-        place = finder.index[row].astype(np.int64)
-        return place[place >= 0], position[place >= 0]
+    def _kept_rows(finder: PairFinder, row: IntRow, position: IntRow) -> tuple[IntRow, IntRow]:
+        index = finder.index[row].astype(np.int64)
+        return index[index >= 0], position[index >= 0]
 
     @staticmethod
     def _blank(bases: Codes, row: IntRow, position: IntRow) -> None:
-        """Store unknown bases as 0: the complement of one that was is not."""
+        """Store N as 0; in a complement it is 3."""
         keep = ~(np.uint8(3) << (2 * (position % 4)).astype(np.uint8))
         np.bitwise_and.at(bases, (row, position // 4), keep)
 
     def dataset(
         self, tracks: tuple[str, ...], groups: tuple[str, ...], bin: int, build: dict[str, Any]
     ) -> Dataset:
-        """The dataset that is kept here."""
+        """Make the dataset."""
         counts = np.array(list(self.counts.values()), np.int64)
         used = int(counts.sum())
         width = 4 * self.slot
@@ -262,7 +266,7 @@ class _Store:
 
 
 def _runs(row: IntRow, position: IntRow, width: int) -> tuple[IntRow, IntRow]:
-    """Runs of unknown bases in global coordinates, from their places in order of rows."""
+    """Runs of N in global coordinates, from the row and position of each."""
     order = np.lexsort((position, row))
     at = row[order] * width + position[order]
     if not at.size:
@@ -281,21 +285,21 @@ def _refuse_missing(files: Sequence[Path]) -> None:
             remedy="Check the path" + "s" * several,
         )
     if not files:
-        raise InputError("no files were given", remedy="Name train.mat, valid.mat and test.mat")
+        raise InputError("no files were given", remedy="Give train.mat, valid.mat and test.mat")
 
 
 def _refuse_mixed(parts: Sequence[Part], bin: int) -> None:
     for one, other in pairwise(parts):
         if one.split == other.split:
             raise InputError(
-                f"holds the {one.split} split, and so does {one.path}",
+                f"has the {one.split} split, and so does {one.path}",
                 file=other.path,
                 remedy="Give one file for each split",
             )
     first = parts[0]
     for part in parts[1:]:
         for what, ours, theirs in (
-            ("bases a sequence", part.sequences.length, first.sequences.length),
+            ("bases per sequence", part.sequences.length, first.sequences.length),
             ("tracks", part.labels.tracks, first.labels.tracks),
         ):
             if ours != theirs:
@@ -305,10 +309,10 @@ def _refuse_mixed(parts: Sequence[Part], bin: int) -> None:
     length = first.sequences.length
     if not 1 <= bin <= length:
         raise InputError(
-            f"a bin of {bin:,} bases is not within the sequences of {length:,}",
+            f"a bin of {bin:,} bases does not fit into sequences of {length:,}",
             file=first.path,
-            remedy="Say how many bases in the middle the labels speak of",
+            remedy="Set bin to the number of bases in the middle that the labels refer to",
         )
     for split in SPLITS:
         if all(part.split != split for part in parts):
-            log.warning("No file holds the %s split; the data set has no windows of it.", split)
+            log.warning("No file has the %s split; the dataset has no windows of it.", split)

@@ -1,4 +1,4 @@
-"""Labelled windows in memory, and their file."""
+"""The dataset: labelled windows in memory, read from and written to a file."""
 
 from __future__ import annotations
 
@@ -37,34 +37,34 @@ ROWS_PER_CHUNK = 1 << 14
 class Dataset:
     """Windows of a genome, their labels for every track, and their splits.
 
-    Everything is in memory: 2 bits a base of the genome, 1 bit a label.
+    Everything is in memory: 2 bits per base of the genome, 1 bit per label.
 
     Attributes
     ----------
     genome
         The packed genome.
     contig
-        ``(W,)`` uint32 contig number of each window, a place in ``genome.names``.
+        ``(W,)`` uint32 contig number of each window, an index in ``genome.names``.
     start
         ``(W,)`` int64 0-based start of each window's bin on its contig.
     split
         ``(W,)`` uint8: 0 train, 1 valid, 2 test.
     packed
-        ``(W, ceil(K / 8))`` uint8, track ``k`` in bit ``k % 8`` of byte ``k // 8``.
+        ``(W, ceil(K / 8))`` uint8 labels, track ``k`` in bit ``k % 8`` of byte ``k // 8``.
     tracks, groups, sources
         Name, group (may be empty) and peak file of each of the ``K`` tracks.
     peaks
         ``(K,)`` int64 number of peaks read for each track.
     window
-        Bases ``L`` that a model sees, centred on the bin.
+        Bases ``L`` of a window, centred on its bin.
     bin
-        Bases that the labels speak of.
+        Bases that the labels refer to.
     stride
         Bases from one training bin to the next.
     min_overlap
-        Part of a bin that peaks must cover for the bin to be positive.
+        Fraction of a bin that peaks must cover for the bin to be positive.
     build
-        How the set was made: options, and how many bins each rule dropped.
+        How the dataset was made: options, and the number of bins that each rule dropped.
     path
         The file it was read from or written to, if any.
     """
@@ -95,7 +95,7 @@ class Dataset:
                 f"but there are {windows} windows and {tracks} tracks"
             )
         if not len(self.groups) == len(self.sources) == self.peaks.size == tracks:
-            raise self._mismatch("names, groups, sources and peaks of tracks differ in number")
+            raise self._mismatch("the numbers of names, groups, sources and peaks of tracks differ")
         if windows and int(self.contig.max()) >= len(self.genome.names):
             raise self._mismatch(f"contig number {self.contig.max()} is not in the genome")
         if windows and int(self.split.max()) >= len(SPLITS):
@@ -106,18 +106,18 @@ class Dataset:
 
     @classmethod
     def open(cls, path: str | Path) -> Dataset:
-        """Read a dataset file whole.
+        """Read a dataset file completely.
 
         Parameters
         ----------
         path
-            File made by :meth:`save`; ``docs/formats.md`` draws it.
+            File written by :meth:`save`; ``docs/formats.md`` describes it.
 
         Raises
         ------
         InputError
             When the file is missing, not HDF5, truncated, another program's HDF5, of another
-            format version, or lacks or contradicts a part of itself.
+            format version, incomplete or inconsistent.
         """
         path = Path(path)
         with open_file(path) as file:
@@ -153,19 +153,19 @@ class Dataset:
             build=json.loads(attributes["build"]),
             path=path,
         )
-        # Kept from the build: hashing a human-size set again would cost a second at each start.
+        # Stored in the file, since hashing a human-size dataset takes a second.
         dataset.__dict__["sha256"] = str(attributes["sha256"])
         return dataset
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write the dataset file, under a temporary name until it is whole.
+        """Write the dataset file, under a temporary name until it is complete.
 
         Parameters
         ----------
         path
-            Where it shall lie.
+            File to write.
         overwrite
-            Whether a file that lies there may be replaced.
+            Whether to replace an existing file.
 
         Raises
         ------
@@ -206,13 +206,13 @@ class Dataset:
         }
         for name, array in plain.items():
             file.create_dataset(name, data=array, dtype=ARRAYS[name])
-        squeezed = {
+        compressed = {
             "windows/contig": self.contig,
             "windows/start": self.start,
             "windows/split": self.split,
             "labels": self.packed,
         }
-        for name, array in squeezed.items():
+        for name, array in compressed.items():
             rows = (min(ROWS_PER_CHUNK, max(1, array.shape[0])), *array.shape[1:])
             file.create_dataset(
                 name,
@@ -240,7 +240,7 @@ class Dataset:
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 in hexadecimal over geometry, genome, windows, tracks and labels."""
+        """SHA-256 over window, bin, stride, overlap, genome, windows, tracks and labels."""
         header = (self.window, self.bin, self.stride, self.min_overlap, self.tracks, self.groups)
         sha = hashlib.sha256(json.dumps([*header, self.genome.sha256]).encode())
         for array, dtype in (
@@ -253,7 +253,7 @@ class Dataset:
         return sha.hexdigest()
 
     def indices(self, split: str) -> IntRow:
-        """Numbers of the windows of one split, in genome order.
+        """Indices of the windows of one split, in genome order.
 
         Parameters
         ----------
@@ -280,24 +280,24 @@ class Dataset:
         Parameters
         ----------
         indices
-            ``(B,)`` numbers of windows.
+            ``(B,)`` indices of windows.
         reverse
-            ``(B,)`` True where the reverse complement is wanted.
+            ``(B,)`` True where the window is reverse-complemented.
         shift
-            ``(B,)`` bases to move each window by, positive to the contig's end. A window
+            ``(B,)`` bases by which each window is shifted towards the contig's end. A window
             starts at its bin's start ``+ bin // 2 - window // 2 + shift``.
 
         Returns
         -------
         CodeBatch
-            ``(B, L)`` uint8; 4 where a base is unknown or beyond the contig.
+            ``(B, L)`` uint8; 4 where a base is N or outside the contig.
 
         Raises
         ------
         InputError
-            When a window number is out of range.
+            When an index is out of range.
         """
-        rows = self.numbers(indices)
+        rows = self.checked(indices)
         starts = self.start[rows] + (self.bin // 2 - self.window // 2)
         if shift is not None:
             starts += np.asarray(shift, dtype=np.int64)
@@ -310,7 +310,7 @@ class Dataset:
         Parameters
         ----------
         indices
-            ``(B,)`` numbers of windows.
+            ``(B,)`` indices of windows.
 
         Returns
         -------
@@ -320,15 +320,15 @@ class Dataset:
         Raises
         ------
         InputError
-            When a window number is out of range.
+            When an index is out of range.
         """
-        rows = self.numbers(indices)
+        rows = self.checked(indices)
         out = np.empty((rows.size, len(self.tracks)), dtype=np.uint8)
         read_bits(self.packed, rows, out)
         return out
 
     def positives(self, split: str) -> IntRow:
-        """Positive windows of each track in one split.
+        """Number of positive windows of each track in one split.
 
         Returns
         -------
@@ -348,30 +348,30 @@ class Dataset:
         count_bits(np.ascontiguousarray(self.packed), self.split, counts)
         return counts[:, : len(self.tracks)]
 
-    def numbers(self, indices: ArrayLike) -> IntRow:
-        """Window numbers as one row of int64.
+    def checked(self, indices: ArrayLike) -> IntRow:
+        """Indices of windows as an int64 array, after checking them.
 
         Parameters
         ----------
         indices
-            ``(B,)`` numbers of windows.
+            ``(B,)`` indices of windows.
 
         Raises
         ------
         InputError
-            When they are not one row, or one is out of range.
+            When they are not one-dimensional, or one is out of range.
         """
         rows = np.ascontiguousarray(indices, dtype=np.int64)
         if rows.ndim != 1:
-            raise InputError(f"window numbers have shape {rows.shape}, not (B,)")
+            raise InputError(f"window indices have shape {rows.shape}, not (B,)")
         if rows.size and not 0 <= rows.min() <= rows.max() < len(self):
             bad = rows[(rows < 0) | (rows >= len(self))][0]
-            raise InputError(f"window number {bad} is outside 0 to {len(self) - 1}")
+            raise InputError(f"window index {bad} is outside 0 to {len(self) - 1}")
         return rows
 
 
 def split_number(split: str) -> int:
-    """Number of a split in the file.
+    """Number of a split: 0 train, 1 valid, 2 test.
 
     Raises
     ------
@@ -379,5 +379,5 @@ def split_number(split: str) -> int:
         When there is no split of that name.
     """
     if split not in SPLITS:
-        raise InputError(f"no split '{split}'", remedy=f"There are {', '.join(SPLITS)}")
+        raise InputError(f"no split '{split}'", remedy=f"The splits are {', '.join(SPLITS)}")
     return SPLITS.index(split)

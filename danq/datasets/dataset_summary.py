@@ -1,4 +1,4 @@
-"""What a dataset holds, in numbers."""
+"""Summary of a dataset: sizes, windows, positives and dropped bins."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from danq.typing import IntRow
 
 @dataclass(frozen=True, eq=False)
 class BuildSummary:
-    """Figures of a dataset.
+    """Summary of a dataset.
 
     Attributes
     ----------
     path
-        Its file, if any.
+        File of the dataset, if any.
     size
-        Bytes of that file, 0 without one.
+        Bytes of the file, 0 without one.
     window, bin, stride, min_overlap
-        Geometry, in bases; part of a bin that peaks must cover.
+        Sizes in bases; fraction of a bin that peaks must cover.
     contigs, bases
         Contigs of the packed genome, and their bases.
     tracks, groups
         Name and group of each track.
     peaks
-        ``(K,)`` peaks read for each track.
+        ``(K,)`` number of peaks of each track.
     windows
-        Windows of each split by its name.
+        Number of windows by split.
     positives
-        ``(K, 3)`` positive windows of each track in train, valid and test.
+        ``(K, 3)`` number of positive windows of each track in train, valid and test.
     dropped
-        Bins that became no window, by reason; a bin counts under the first that applies.
+        Number of bins without a window, by the first reason that applies.
     dropped_peaks
-        Peaks passed over, by reason.
+        Number of peaks not used, by reason.
     sha256
         SHA-256 of the content.
     """
@@ -62,7 +62,7 @@ class BuildSummary:
 
     @property
     def without_positives(self) -> dict[str, tuple[str, ...]]:
-        """Tracks that have no positive window, by split."""
+        """Tracks without a positive window, by split."""
         return {
             split: tuple(
                 track
@@ -74,7 +74,7 @@ class BuildSummary:
 
 
 def summarise(dataset: Dataset) -> BuildSummary:
-    """Count what a dataset holds."""
+    """Summarise a dataset."""
     path = dataset.path
     per_split = np.bincount(dataset.split, minlength=len(SPLITS)).tolist()
     return BuildSummary(

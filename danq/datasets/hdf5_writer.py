@@ -1,4 +1,4 @@
-"""Write HDF5 so that a full disk is an error and not a crash."""
+"""Write HDF5 files; a full disk is an error and not a crash."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import h5py
 
 
 class GuardedFile(io.FileIO):
-    """A file that keeps its first failure and drops what is written after that.
+    """A file that stores its first error and drops all later writes.
 
-    HDF5 cannot get over a write that fails: 2.0.0 dies with a segmentation fault when it closes
-    the file. Through this file it sees every write succeed; whoever uses it asks with `check`.
+    HDF5 2.0.0 crashes with a segmentation fault when it closes a file after a failed write. With
+    this class every write seems to succeed; call `check` to raise the stored error.
 
     Parameters
     ----------
     path
-        File to make; what lies there is lost.
+        File to write; an existing file is replaced.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -28,7 +28,7 @@ class GuardedFile(io.FileIO):
         self.failure: BaseException | None = None
 
     def check(self) -> None:
-        """Raise the first failure, if there was one."""
+        """Raise the stored error, if any."""
         if self.failure is not None:
             raise self.failure
 
@@ -38,7 +38,7 @@ class GuardedFile(io.FileIO):
         try:
             while self.failure is None and done < len(view):
                 done += super().write(view[done:])
-        except BaseException as error:  # an interrupt must not pass through HDF5 either
+        except BaseException as error:  # an interrupt must not pass through HDF5
             self.failure = error
         return len(view)
 
@@ -57,24 +57,24 @@ class GuardedFile(io.FileIO):
                 done += more
         except BaseException as error:
             self.failure = self.failure or error
-        # What was dropped reads as zeros.
+        # Dropped bytes read as zeros.
         view[done:] = bytes(len(view) - done)
         return len(view)
 
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[h5py.File]:
-    """Open a new HDF5 file for writing; what lies at ``path`` is lost.
+    """Open a new HDF5 file for writing; an existing file is replaced.
 
     Parameters
     ----------
     path
-        Where to write, most often a temporary name (:func:`danq.output.replacing`).
+        File to write, usually a temporary name (:func:`danq.output.replacing`).
 
     Raises
     ------
     OSError
-        At the end of the block, when anything in it could not be written, as on a full disk.
+        At the end of the block, when a write failed, for example on a full disk.
     """
     with GuardedFile(path) as raw:
         try:

@@ -1,4 +1,4 @@
-"""Kernels that keep labels at one bit each: track k in bit ``k % 8`` of byte ``k // 8``."""
+"""Kernels for labels packed at one bit each: track k in bit ``k % 8`` of byte ``k // 8``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SPREAD = ((np.arange(256, dtype=np.uint8)[:, None] >> np.arange(8, dtype=np.uint
 
 @kernel
 def set_bits(rows, track, split, packed, counts):
-    """Mark one track in the windows of ``rows`` (-1: no window) and count them by split."""
+    """Set one track's label in the windows of ``rows`` (-1: no window) and count by split."""
     byte = track // 8
     bit = np.uint8(1 << (track % 8))
     for row in rows:
@@ -25,7 +25,7 @@ def set_bits(rows, track, split, packed, counts):
 def _plain_set_bits(
     rows: IntRow, track: int, split: LabelBatch, packed: LabelBatch, counts: IntRow
 ) -> None:
-    """Twin of :func:`set_bits` in numpy."""
+    """Plain twin of :func:`set_bits` in numpy."""
     kept = rows[rows >= 0]
     packed[kept, track // 8] |= np.uint8(1 << (track % 8))
     counts += np.bincount(split[kept], minlength=counts.size)
@@ -33,7 +33,7 @@ def _plain_set_bits(
 
 @kernel
 def read_bits(packed, rows, out):
-    """Write the labels of ``rows`` to ``out``, ``(B, K)``, one byte a label."""
+    """Write the labels of ``rows`` to ``out``, ``(B, K)``, one byte per label."""
     tracks = out.shape[1]
     full = tracks // 8
     for i in range(rows.size):
@@ -55,7 +55,7 @@ def read_bits(packed, rows, out):
 
 
 def _plain_read_bits(packed: LabelBatch, rows: IntRow, tracks: int) -> LabelBatch:
-    """Twin of :func:`read_bits` in numpy."""
+    """Plain twin of :func:`read_bits` in numpy."""
     return np.unpackbits(packed[rows], axis=1, count=tracks, bitorder="little")
 
 
@@ -72,7 +72,7 @@ def count_bits(packed, split, counts):
 
 
 def _plain_count_bits(packed: LabelBatch, split: LabelBatch, counts: IntRow) -> None:
-    """Twin of :func:`count_bits` in numpy."""
+    """Plain twin of :func:`count_bits` in numpy."""
     for number in range(counts.shape[0]):
         rows = packed[split == number]
         counts[number] += np.unpackbits(rows, axis=1, bitorder="little").sum(axis=0, dtype=np.int64)

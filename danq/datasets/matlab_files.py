@@ -1,4 +1,4 @@
-"""Arrays of MATLAB v5 files (saved with -v6 or -v7), read as streams."""
+"""Read arrays of MATLAB v5 files (saved with -v6 or -v7) as streams."""
 
 from __future__ import annotations
 
@@ -32,46 +32,46 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True)
 class Variable:
-    """One array of numbers in a file.
+    """A numeric array in a file.
 
     Attributes
     ----------
     name
-        Its name.
+        Name of the array.
     shape
-        Its sizes as they lie in the file, slowest axis first: MATLAB's in reverse.
+        Sizes in the order of the file, slowest axis first: those of MATLAB reversed.
     itemsize
         Bytes of a value.
-    place, end
-        Where its element lies in the file.
+    start, end
+        Bytes of its element in the file, half-open.
     """
 
     name: str
     shape: tuple[int, ...]
     itemsize: int
-    place: int
+    start: int
     end: int
 
 
 def is_matlab5(path: str | Path) -> bool:
-    """Tell whether a file is MATLAB v5 by its header (v7.3 is HDF5 and is not)."""
+    """Whether a file is MATLAB v5 by its header; v7.3 is HDF5 and is not."""
     with Path(path).open("rb") as file:
         head = file.read(HEADER)
     return len(head) == HEADER and head[124:128] in (b"\x00\x01IM", b"\x01\x00MI")
 
 
 def list_variables(path: str | Path) -> list[Variable]:
-    """Names and shapes of the arrays of numbers in a file; what else it holds is passed over.
+    """List the numeric arrays of a file; other variables are skipped.
 
     Parameters
     ----------
     path
-        A file that `is_matlab5` knows.
+        A MATLAB v5 file (`is_matlab5`).
 
     Raises
     ------
     InputError
-        When the file is cut off or damaged.
+        When the file is truncated or damaged.
     """
     path = Path(path)
     size = path.stat().st_size
@@ -98,29 +98,29 @@ def list_variables(path: str | Path) -> list[Variable]:
 
 
 class MatlabStream:
-    """The values of one array, from its first to its last; memory holds what is asked for.
+    """The values of one array, read in order in pieces of any size.
 
     Parameters
     ----------
     path
         The file.
     variable
-        As `list_variables` gives it.
+        An element of `list_variables`.
 
     Raises
     ------
     InputError
-        When the file is cut off or damaged; `take` as well.
+        When the file is truncated or damaged; `take` as well.
     """
 
     def __init__(self, path: str | Path, variable: Variable) -> None:
         with Path(path).open("rb") as file:
             order = _order(file)
-        self._element = _Element(Path(path), variable.place, variable.end, order)
+        self._element = _Element(Path(path), variable.start, variable.end, order)
         self.dtype = self._element.start_values()
 
     def take(self, count: int) -> np.ndarray:
-        """The next ``count`` values, in the dtype that they are stored in."""
+        """Read the next ``count`` values, in their stored dtype."""
         out = np.empty(count, self.dtype)
         self._element.fill(out.view(np.uint8))
         return out
@@ -131,42 +131,42 @@ class MatlabStream:
 
 
 class _Element:
-    """A matrix element, plain or compressed, from its header on."""
+    """A matrix element, plain or compressed."""
 
-    def __init__(self, path: Path, place: int, end: int, order: str) -> None:
+    def __init__(self, path: Path, start: int, end: int, order: str) -> None:
         self._path, self._order, self._end = path, order, end
         self._file = path.open("rb")
         self._inflate = None
         self._held = b""
         try:
-            self._file.seek(place)
+            self._file.seek(start)
             if _tag(self._file, order, path)[0] == _COMPRESSED:
                 self._inflate = zlib.decompressobj()
                 if self._inner_tag()[0] != _MATRIX:
-                    raise _damaged(path, "a compressed element holds no array")
-            flags = np.frombuffer(self._part(), f"{order}u4")
+                    raise _damaged(path, "a compressed element has no array")
+            flags = np.frombuffer(self._header_element(), f"{order}u4")
             self.numeric = flags.size > 0 and int(flags[0] & 0xFF) in _NUMERIC
-            sizes = np.frombuffer(self._part(), f"{order}i4")
+            sizes = np.frombuffer(self._header_element(), f"{order}i4")
             self.shape = tuple(int(size) for size in sizes[::-1])
-            self.name = self._part().decode("ascii", "replace")
+            self.name = self._header_element().decode("ascii", "replace")
         except BaseException:
             self.close()
             raise
 
     def start_values(self) -> np.dtype:
-        """Read the tag of the values; what `fill` reads from then on are values."""
+        """Read the tag of the values; `fill` then reads values."""
         kind, count, small = self._inner_tag()
         dtype = np.dtype(self._order + _TYPES.get(kind, "V1"))
-        wanted = int(np.prod(self.shape)) * dtype.itemsize
-        if dtype.kind == "V" or count != wanted:
+        expected = int(np.prod(self.shape)) * dtype.itemsize
+        if dtype.kind == "V" or count != expected:
             raise _damaged(
-                self._path, f"'{self.name}' has {count:,} bytes of values, not {wanted:,}"
+                self._path, f"'{self.name}' has {count:,} bytes of values, not {expected:,}"
             )
         self._held = small + self._held
         return dtype
 
     def fill(self, out: np.ndarray) -> None:
-        """Fill an array of bytes with the bytes that follow."""
+        """Fill an array with the next bytes."""
         view, done = memoryview(out.data), 0
         while done < len(view):
             piece = self._piece(len(view) - done)
@@ -191,7 +191,7 @@ class _Element:
                     if not rest:
                         break
             except zlib.error as error:
-                raise _damaged(self._path, f"it cannot be unpacked ({error})") from error
+                raise _damaged(self._path, f"cannot be decompressed ({error})") from error
         if not piece:
             raise _damaged(self._path, "the file is truncated")
         return piece
@@ -202,20 +202,20 @@ class _Element:
         return out.tobytes()
 
     def _inner_tag(self) -> tuple[int, int, bytes]:
-        """Type, number of bytes, and the bytes themselves where the tag holds them."""
+        """Type and number of bytes of an element, and its bytes if they are part of the tag."""
         first, second = struct.unpack(f"{self._order}II", self._bytes(8))
         if first >> 16:
             data = struct.pack(f"{self._order}I", second)[: first >> 16]
             return first & 0xFFFF, first >> 16, data
         return first, second, b""
 
-    def _part(self) -> bytes:
-        """One small element of the header, and the bytes that pad it to eight."""
+    def _header_element(self) -> bytes:
+        """Read a small element of the header, padded to a multiple of eight bytes."""
         kind, count, data = self._inner_tag()
         if data:
             return data
         if count > _PIECE:
-            raise _damaged(self._path, f"a header of {count:,} bytes, of type {kind}")
+            raise _damaged(self._path, f"a header element of type {kind} has {count:,} bytes")
         return self._bytes(-(-count // 8) * 8)[:count]
 
 

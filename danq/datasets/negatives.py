@@ -1,4 +1,4 @@
-"""Choose bins without a positive track so that their GC content is that of the others."""
+"""Sample negative bins, matched on the GC content of the positive ones."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from danq.typing import IntRow
 log = logging.getLogger("danq")
 
 GC_STEPS = 50
-"""Classes of GC content: 2 % wide."""
+"""Number of classes of GC content, each 2 % wide."""
 
 _PAIRS = (np.arange(256)[:, None] >> np.array([0, 2, 4, 6])) & 3
 GC_OF_BYTE = ((_PAIRS == 1) | (_PAIRS == 2)).sum(axis=1).astype(np.uint8)
-"""``(256,)`` uint8: G and C among the four bases of each packed byte."""
+"""``(256,)`` uint8: number of G and C among the four bases of each packed byte."""
 
 
 def thin_negatives(
     grid: Grid, genome: PackedGenome, positive: np.ndarray, negatives: str | float, seed: int
 ) -> None:
-    """Drop bins without a positive track.
+    """Drop or sample negative bins: those without a positive track.
 
     Parameters
     ----------
@@ -33,15 +33,15 @@ def thin_negatives(
     genome
         The packed genome.
     positive
-        ``(n,)`` bool, bins with at least one positive track.
+        ``(n,)`` bool, whether a bin has a positive track.
     negatives
-        "keep" keeps all. "drop" drops all, in every split, as DeepSEA's set does. A number
-        keeps that many for each training bin with a positive track, drawn without
-        replacement so that the GC content of the windows (in classes 2 % wide) is that of
-        the positive ones; where a class has too few, all of it is kept, with a warning.
-        Validation and test then keep theirs, so that figures are those of the genome.
+        "keep" keeps all. "drop" drops all, in every split, as DeepSEA does. A number keeps that
+        many per positive bin in training. They are drawn without replacement so that the GC
+        content of their windows (in classes 2 % wide) equals that of the positive windows; a
+        class with too few keeps all of them, with a warning. Validation and test keep all
+        negatives, so that metrics refer to the whole genome.
     seed
-        Determines the draw.
+        Random seed.
     """
     if negatives == "keep":
         return
@@ -51,36 +51,36 @@ def thin_negatives(
     train = np.flatnonzero(grid.fate == 0)
     has = positive[train]
     classes = gc_classes(grid, genome, train)
-    wanted = np.bincount(classes[has], minlength=GC_STEPS) * float(negatives)
-    # Rounding the running total keeps the sum right where many classes want half a bin.
-    wanted = np.diff(np.rint(np.cumsum(np.concatenate([[0.0], wanted])))).astype(np.int64)
+    quota = np.bincount(classes[has], minlength=GC_STEPS) * float(negatives)
+    # Rounding the cumulative sum keeps the total right when many classes have half a bin.
+    quota = np.diff(np.rint(np.cumsum(np.concatenate([[0.0], quota])))).astype(np.int64)
     rng = np.random.default_rng(seed)
     short = 0
     grid.fate[train[~has]] = NEGATIVE
     for number in range(GC_STEPS):
         available = train[~has & (classes == number)]
-        take = min(int(wanted[number]), available.size)
-        short += int(wanted[number]) - take
+        take = min(int(quota[number]), available.size)
+        short += int(quota[number]) - take
         grid.fate[rng.choice(available, take, replace=False)] = 0
     if short:
         log.warning(
-            "%d of %d negative bins are missing: no more are left with the GC content wanted.",
+            "%d of %d negative bins are missing: too few have the GC content of positive bins",
             short,
-            wanted.sum(),
+            quota.sum(),
         )
 
 
 def gc_classes(grid: Grid, genome: PackedGenome, bins: IntRow) -> np.ndarray:
     """Class of GC content of the windows of bins, ``(n,)`` uint8 below ``GC_STEPS``.
 
-    The content is that of the known bases; a window without any is in class 0.
+    N does not count; a window of N only is in class 0.
     """
     geometry = grid.geometry
     numbers = np.array([genome.numbers[name] for name in grid.contigs], dtype=np.int64)
     classes = np.empty(bins.size, dtype=np.uint8)
     for low in range(0, bins.size, BLOCK):
         part = bins[low : low + BLOCK]
-        contig, start = grid.places(part)
+        contig, start = grid.positions(part)
         contig, start = numbers[contig], start - geometry.before
         gc = np.empty(part.size, dtype=np.int64)
         _count_gc(genome.bases, genome.offsets, genome.lengths, contig, start, geometry.window, gc)
@@ -92,7 +92,7 @@ def gc_classes(grid: Grid, genome: PackedGenome, bins: IntRow) -> np.ndarray:
 
 @kernel
 def _count_gc(bases, offsets, lengths, contig, start, length, out):
-    """Count G and C in windows; unknown bases are packed as A, so they do not count."""
+    """Count G and C in windows; N is packed as A, so it does not count."""
     for row in range(out.size):
         low = max(start[row], 0)
         high = min(start[row] + length, lengths[contig[row]])
@@ -110,6 +110,6 @@ def _count_gc(bases, offsets, lengths, contig, start, length, out):
 
 
 def _plain_count_gc(genome: PackedGenome, contig: IntRow, start: IntRow, length: int) -> IntRow:
-    """Twin of the counting kernel over unpacked windows."""
+    """Plain twin of :func:`_count_gc` on unpacked windows."""
     codes = genome.windows(contig, start, length)
     return ((codes == 1) | (codes == 2)).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Which arrays of a file are sequences and labels, and their rows, packed in blocks."""
+"""Find the arrays of one-hot sequences and labels in a file, and pack their rows in blocks."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from danq.datasets.array_files import Array
-from danq.datasets.pack_one_hot import not_one_hot, pack_labels, pack_slab, strange_base
+from danq.datasets.pack_one_hot import first_bad_base, not_one_hot, pack_labels, pack_slab
 from danq.errors import InputError
 from danq.typing import Codes, IntRow, LabelBatch
 
 ROWS = 1 << 14
-"""Rows of a block, where the file's own pieces leave the choice."""
+"""Rows of a block, rounded to the chunks of the file."""
 
 MOST_ROWS = 1 << 18
 SLAB = 1 << 26
-"""Bytes read at once, where the file's own pieces leave the choice."""
+"""Bytes read at once, rounded to the chunks of the file."""
 
 CHANNELS = "ACGT"
 DEEPSEA_CHANNELS = "AGCT"
@@ -36,11 +36,11 @@ class Sequences:
     Attributes
     ----------
     array
-        The array: ``(L, 4, n)`` when rows come last, else ``(n, 4, L)`` or ``(n, L, 4)``.
+        ``(L, 4, n)`` if rows are the last axis, else ``(n, 4, L)`` or ``(n, L, 4)``.
     rows_last, channels_last
-        Which of the three it is.
+        Whether rows or channels are the last axis.
     order
-        Letters of the channels, such as ``"AGCT"``.
+        Order of the channels, such as ``"AGCT"``.
     """
 
     array: Array
@@ -60,7 +60,7 @@ class Sequences:
 
     @property
     def slot(self) -> int:
-        """Bytes of a packed sequence."""
+        """Number of bytes of a packed sequence."""
         return (self.length + 3) // 4
 
     def pack(
@@ -71,16 +71,16 @@ class Sequences:
         Parameters
         ----------
         first, last
-            A block, as `blocks` gives it, and after those before it.
+            A block of `blocks`; blocks are read in order.
         bases
-            ``(last - first, slot)`` uint8, written to.
+            ``(last - first, slot)`` uint8 to write to.
         watch
-            Told the bytes that were read, slab by slab.
+            Called with the bytes of each slab that was read.
 
         Returns
         -------
         row, position
-            Of the unknown bases, in order; rows count from ``first``.
+            Row and position of each N, in order; row ``first`` is 0.
 
         Raises
         ------
@@ -92,7 +92,7 @@ class Sequences:
             turned = slab.transpose(0, 2, 1) if self.channels_last else slab
             unknown = pack_slab(turned, self.rows_last, self.order, at, bases)
             if unknown is None:
-                row, position, values = strange_base(turned, self.rows_last)
+                row, position, values = first_bad_base(turned, self.rows_last)
                 raise not_one_hot(self.array, first + row, at + position, values)
             found.append(unknown)
             if watch is not None:
@@ -104,7 +104,7 @@ class Sequences:
 
 @dataclass(frozen=True)
 class Labels:
-    """An array of labels: ``(K, n)`` when rows come last, else ``(n, K)``."""
+    """An array of labels: ``(K, n)`` if rows are the last axis, else ``(n, K)``."""
 
     array: Array
     rows_last: bool
@@ -145,15 +145,15 @@ class Labels:
 def slabs(
     array: Array, rows_last: bool, first: int, last: int, multiple: int
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """The rows of a block in slabs of some `SLAB` bytes, and where each begins.
+    """The rows of a block in slabs of about `SLAB` bytes, and the start of each slab.
 
-    Where rows come last, a slab holds all rows of the block and a part of the slowest axis,
-    which begins at a multiple of ``multiple``; else it is the whole block.
+    If rows are the last axis, a slab holds all rows of the block and a range of the slowest axis
+    that starts at a multiple of ``multiple``. Otherwise it is the whole block.
     """
     if not rows_last:
         yield 0, array.read(slice(first, last))
         return
-    part = slice(first, last) if array.anywhere else None
+    part = slice(first, last) if array.random_access else None
     line = math.prod(array.shape[1:-1]) * (last - first) * array.itemsize
     least = math.lcm(multiple, array.chunk[0])
     step = max(1, SLAB // max(1, line) // least) * least
@@ -162,10 +162,10 @@ def slabs(
 
 
 def blocks(*parts: Sequences | Labels) -> Iterator[tuple[int, int]]:
-    """Rows that are best read together: first, and the one after the last."""
+    """Ranges of rows to read at once: first row, and the row after the last."""
     rows = parts[0].rows
     step = ROWS
-    if any(part.rows_last and not part.array.anywhere for part in parts):
+    if any(part.rows_last and not part.array.random_access for part in parts):
         step = max(1, rows)
     else:
         chunks = [part.array.chunk[-1 if part.rows_last else 0] for part in parts]
@@ -181,21 +181,21 @@ def blocks(*parts: Sequences | Labels) -> Iterator[tuple[int, int]]:
 def find_pairs(
     arrays: Mapping[str, Array], path: Path, channels: str | None
 ) -> list[tuple[str | None, Sequences, Labels]]:
-    """The sequences and labels in a file, and the split they are of where their names tell.
+    """Find the sequences and labels in a file, and their split if the names define it.
 
     Parameters
     ----------
     arrays
-        What the file holds.
+        Arrays of the file.
     path
         The file.
     channels
-        Letters of the channels in order; None takes DeepSEA's for arrays with its names.
+        Order of the channels; None means DeepSEA's for arrays with its names.
 
     Raises
     ------
     InputError
-        When no or several pairs could be meant, the shapes do not fit, or the order of the
+        When there is no pair or more than one, the shapes do not match, or the order of the
         channels is not known.
     """
     found: list[tuple[str | None, Sequences, Labels]] = []
@@ -209,10 +209,10 @@ def find_pairs(
     ys = [array for array in arrays.values() if len(array.shape) == 2]
     if len(xs) != 1 or len(ys) != 1 or any(map(_DEEPSEA.fullmatch, (xs[0].name, ys[0].name))):
         raise InputError(
-            f"no sequences with their labels: {listed(arrays)}",
+            f"has no pair of sequences and labels: {listed(arrays)}",
             file=path,
-            remedy="Name them as DeepSEA did, trainxdata and traindata (valid, test), or give "
-            "one array of three axes and one of two",
+            remedy="Use the names of DeepSEA, trainxdata and traindata (valid, test), or one array "
+            "with three axes and one with two",
         )
     return [(None, *_pair(xs[0], ys[0], channels))]
 
@@ -263,7 +263,7 @@ def _pair(x: Array, y: Array, channels: str | None) -> tuple[Sequences, Labels]:
     ]
     sequences, labels = next((pair for pair in pairs if pair[0].rows == pair[1].rows), pairs[0])
     if sequences.rows != labels.rows:
-        raise _misfit(x, y, "no axis of the one has as many rows as the other")
+        raise _misfit(x, y, "their numbers of rows differ")
     if not sequences.rows or not sequences.length or not labels.tracks:
         raise _misfit(x, y, "they are empty")
     return sequences, labels
@@ -274,41 +274,41 @@ def _sequences(x: Array, rows_last: bool, channels: str | None) -> Sequences:
         raise InputError(
             f"'{x.name}' has shape {x.shape}, without an axis of four channels",
             file=x.path,
-            remedy="Sequences are (n, 4, L), (n, L, 4), or (L, 4, n) as MATLAB's are read",
+            remedy="Sequences are (n, 4, L), (n, L, 4), or (L, 4, n) for MATLAB",
         )
     if channels is None:
         if _DEEPSEA.fullmatch(x.name) is None:
             raise InputError(
                 f"the order of the channels of '{x.name}' is not known",
                 file=x.path,
-                remedy="State it, such as ACGT",
+                remedy="Give it as channels, such as ACGT",
             )
         channels = DEEPSEA_CHANNELS
     return Sequences(x, rows_last, x.shape[1] != 4, channels)
 
 
 def _misfit(x: Array, y: Array, problem: str) -> InputError:
-    return InputError(f"{x} and {y} do not belong together: {problem}", file=x.path)
+    return InputError(f"{x} and {y} do not match: {problem}", file=x.path)
 
 
 def listed(arrays: Mapping[str, Array]) -> str:
-    """Names and shapes of arrays, for an error."""
+    """Names and shapes of arrays for an error."""
     few = ", ".join(str(array) for array in list(arrays.values())[:8])
-    return f"the file holds {few or 'no arrays of numbers'}"
+    return f"the file has {few or 'no numeric arrays'}"
 
 
 def check_channels(channels: str | None) -> str | None:
-    """The order of channels in capitals.
+    """The order of channels in upper case.
 
     Raises
     ------
     InputError
-        When it is not each of A, C, G and T once.
+        When it is not a permutation of A, C, G and T.
     """
     if channels is None:
         return None
     if sorted(channels.upper()) != list(CHANNELS):
         raise InputError(
-            f"'{channels}' is no order of channels", remedy="Write each of A, C, G, T once"
+            f"'{channels}' is not an order of channels", remedy="Use each of A, C, G, T once"
         )
     return channels.upper()

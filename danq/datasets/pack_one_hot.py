@@ -1,4 +1,4 @@
-"""One-hot sequences and 0/1 labels as other programs store them, packed a slab at a time."""
+"""Pack one-hot sequences and 0/1 labels of other programs, slab by slab."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from danq.datasets.array_files import Array
 from danq.errors import InputError
 from danq.typing import Codes, IntRow, LabelBatch
 
-_ROWS = 4096  # of a slab at once, so that what is written stays in the cache
-TYPICAL = "Sequences are one-hot with all channels 0 (or 0.25) where a base is unknown"
+_ROWS = 4096  # rows packed at once, so that the output stays in the CPU cache
+REMEDY = "Sequences must be one-hot, with all channels 0 (or 0.25) for N"
 
 
 def as_bytes(slab: np.ndarray, quarters: bool = False) -> LabelBatch:
-    """Values of any kind as uint8: 0 and 1 stay, whatever else becomes more than 1.
+    """Convert values to uint8: 0 and 1 are kept, all others become larger than 1.
 
     Parameters
     ----------
     slab
-        Numbers or flags, of any shape.
+        Numbers or booleans, of any shape.
     quarters
-        Whether 0.25 becomes 0: that is how some programs write an unknown base.
+        Whether 0.25 becomes 0: some programs use it for N.
     """
     if slab.dtype.itemsize == 1:
         return slab.view(np.uint8)
@@ -38,25 +38,25 @@ def as_bytes(slab: np.ndarray, quarters: bool = False) -> LabelBatch:
 def pack_slab(
     slab: np.ndarray, rows_last: bool, order: str, at: int, bases: Codes
 ) -> tuple[IntRow, IntRow] | None:
-    """Pack a slab of one-hot sequences at two bits a base.
+    """Pack a slab of one-hot sequences at two bits per base.
 
     Parameters
     ----------
     slab
-        ``(P, 4, R)`` when rows come last, else ``(R, 4, P)``, of any numbers.
+        ``(P, 4, R)`` if rows are the last axis, else ``(R, 4, P)``; any numeric dtype.
     rows_last
-        Which of the two it is.
+        Whether rows are the last axis.
     order
-        The channels, as ``"AGCT"``.
+        Order of the channels, such as ``"AGCT"``.
     at
-        Position of the slab's first base in its sequences; a multiple of 4.
+        Position of the slab's first base in the sequences; a multiple of 4.
     bases
-        ``(R, S)`` uint8: bytes from ``at // 4`` on are written; unknown bases as 0.
+        ``(R, S)`` uint8 to write to, from byte ``at // 4``; N is 0.
 
     Returns
     -------
     row, position
-        Of the unknown bases, each ``(U,)`` int64, or None when some base is not one-hot.
+        Row and position of each N, ``(U,)`` int64; None when a base is not one-hot.
     """
     slab = as_bytes(slab, quarters=True)
     channels = np.array([order.index(letter) for letter in "ACGT"])
@@ -71,18 +71,18 @@ def pack_slab(
     return row, position + at
 
 
-def strange_base(slab: np.ndarray, rows_last: bool) -> tuple[int, int, list[float]]:
+def first_bad_base(slab: np.ndarray, rows_last: bool) -> tuple[int, int, list[float]]:
     """Row, position and channels of the first base of a slab that is not one-hot."""
     last = as_bytes(slab, quarters=True) if rows_last else as_bytes(slab, True).transpose(2, 1, 0)
     bad = (last > 1).any(axis=1) | (last.sum(axis=1, dtype=np.int64) > 1)
-    row, position = (int(place[0]) for place in np.nonzero(bad.T))
+    row, position = (int(index[0]) for index in np.nonzero(bad.T))
     column = slab[position, :, row] if rows_last else slab[row, :, position]
     return row, position, [float(value) for value in column]
 
 
 @kernel
 def _pack_rows_last(slab, channels, at, bases):
-    """Fill ``bases``; or all values, all sums of channels, and whether a sum was 0."""
+    """Fill ``bases``; return the OR of all values, the OR of all sums, and whether one was 0."""
     positions, _, rows = slab.shape
     high = np.uint8(0)
     many = np.uint8(0)
@@ -93,11 +93,11 @@ def _pack_rows_last(slab, channels, at, bases):
         for group in range((positions + 3) // 4):
             held[:] = 0
             for k in range(min(4, positions - 4 * group)):
-                place = slab[4 * group + k]
-                a = place[channels[0], low : low + width]
-                c = place[channels[1], low : low + width]
-                g = place[channels[2], low : low + width]
-                t = place[channels[3], low : low + width]
+                base = slab[4 * group + k]
+                a = base[channels[0], low : low + width]
+                c = base[channels[1], low : low + width]
+                g = base[channels[2], low : low + width]
+                t = base[channels[3], low : low + width]
                 shift = np.uint8(2 * k)
                 for r in range(width):
                     total = np.uint8(a[r] + c[r] + g[r] + t[r])
@@ -114,7 +114,7 @@ def _pack_rows_last(slab, channels, at, bases):
 
 @kernel
 def _pack_rows_first(slab, channels, at, bases):
-    """`_pack_rows_last` for rows that come first."""
+    """Like `_pack_rows_last`, for rows on the first axis."""
     rows, _, positions = slab.shape
     high = np.uint8(0)
     many = np.uint8(0)
@@ -139,18 +139,18 @@ def _pack_rows_first(slab, channels, at, bases):
 
 
 def pack_labels(slab: np.ndarray, rows_last: bool, at: int, packed: LabelBatch) -> bool:
-    """Pack a slab of labels at one bit each.
+    """Pack a slab of labels at one bit per label.
 
     Parameters
     ----------
     slab
-        ``(k, R)`` when rows come last, else ``(R, K)``, of any numbers.
+        ``(k, R)`` if rows are the last axis, else ``(R, K)``; any numeric dtype.
     rows_last
-        Which of the two it is.
+        Whether rows are the last axis.
     at
-        Number of the slab's first track; a multiple of 8.
+        Index of the slab's first track; a multiple of 8.
     packed
-        ``(R, ceil(K / 8))`` uint8: bytes from ``at // 8`` on are written.
+        ``(R, ceil(K / 8))`` uint8 to write to, from byte ``at // 8``.
 
     Returns
     -------
@@ -166,7 +166,7 @@ def pack_labels(slab: np.ndarray, rows_last: bool, at: int, packed: LabelBatch) 
 
 @kernel
 def _pack_labels(slab, at, packed):
-    """Fill ``packed`` from labels whose rows come last; or of all values."""
+    """Fill ``packed`` from labels with rows on the last axis; return the OR of all values."""
     tracks, rows = slab.shape
     high = np.uint8(0)
     held = np.empty(_ROWS, np.uint8)
@@ -187,11 +187,11 @@ def _pack_labels(slab, at, packed):
 
 
 def not_one_hot(array: Array, row: int, position: int, values: list[float]) -> InputError:
-    """The error for a base that is none."""
+    """Make the error for a base that is not one-hot."""
     shown = ", ".join(f"{value:g}" for value in values)
     return InputError(
         f"'{array.name}' is not one-hot: the channels of base {position + 1:,} "
         f"of sequence {row + 1:,} are {shown}",
         file=array.path,
-        remedy=TYPICAL,
+        remedy=REMEDY,
     )

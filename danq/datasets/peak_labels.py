@@ -1,4 +1,4 @@
-"""From the peak files of many tracks to the bins that are positive for each."""
+"""Read the peak files of all tracks and find the positive bins of each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from danq.typing import IntRow
 
 @dataclass(eq=False)
 class Intervals:
-    """Intervals of one file: 0-based half-open, contigs by number in a shared list of names."""
+    """Intervals of one file, 0-based half-open; contigs are indices in a shared list of names."""
 
     path: Path
     names: Mapping[str, int]
@@ -31,10 +31,10 @@ class Intervals:
 
 @dataclass
 class IntervalReader:
-    """Reads interval files and gathers the contig names that they use.
+    """Read interval files and collect their contig names.
 
-    Names are matched with the genome's once, over all files, so that the user gets one
-    notice instead of one a file.
+    Names of all files are matched with the genome's at once, so that there is one message
+    instead of one per file.
     """
 
     names: dict[str, int] = field(default_factory=dict)
@@ -58,23 +58,23 @@ class IntervalReader:
     def match(
         self, contigs: Mapping[str, int], *, source: str, chrom_map: Mapping[str, str] | None
     ) -> IntRow:
-        """Number of each name's contig in the genome, -1 where it has none.
+        """Number of each name's contig in the genome, -1 if the genome does not have it.
 
         Raises
         ------
         InputError
-            When no name at all is one of the genome's.
+            When the genome has none of the names.
         """
         found = match_contigs(list(self.names), list(contigs), source=source, chrom_map=chrom_map)
-        places = {name: number for number, name in enumerate(contigs)}
+        numbers = {name: number for number, name in enumerate(contigs)}
         return np.array(
-            [-1 if found[name] is None else places[str(found[name])] for name in self.names],
+            [-1 if found[name] is None else numbers[str(found[name])] for name in self.names],
             dtype=np.int64,
         )
 
 
 def _small(column: pl.Series) -> np.ndarray:
-    """Positions in the smallest unsigned integers; hundreds of tracks are held at once."""
+    """Positions in the smallest unsigned dtype, since hundreds of tracks are in memory."""
     values = column.to_numpy()
     return values.astype(np.min_scalar_type(int(values.max(initial=0))))
 
@@ -87,9 +87,9 @@ def by_contig(
     Parameters
     ----------
     intervals
-        What was read.
+        Intervals of a file.
     contig_of
-        Contig number of each name, -1 for intervals to pass over.
+        Contig number of each name, -1 for intervals to skip.
     contigs
         Contig names.
     """
@@ -106,7 +106,7 @@ def by_contig(
 
 
 def refuse_beyond(intervals: Intervals, contig_of: IntRow, contigs: Mapping[str, int]) -> None:
-    """Refuse intervals that end beyond their contig; -1 in ``contig_of`` is not checked.
+    """Refuse intervals that end beyond their contig; those with -1 in ``contig_of`` are skipped.
 
     Raises
     ------
@@ -133,11 +133,11 @@ class Positives:
     Attributes
     ----------
     bins
-        For each track, ``(n,)`` uint32 numbers of bins of the grid, increasing.
+        For each track, ``(n,)`` uint32 indices of bins of the grid, increasing.
     peaks
-        ``(K,)`` int64 peaks in each track's file.
+        ``(K,)`` int64 number of peaks in each track's file.
     unknown, skipped
-        Peaks on contigs that the genome has not, and on skipped contigs.
+        Number of peaks on contigs missing from the genome, and on skipped contigs.
     """
 
     bins: list[np.ndarray]
@@ -153,18 +153,18 @@ def find_positives(
     min_overlap: float,
     chrom_map: Mapping[str, str] | None,
 ) -> Positives:
-    """Read the tracks and find the bins that are positive for each.
+    """Read the peaks of all tracks and find the positive bins of each.
 
     Parameters
     ----------
     tracks
         The tracks.
     grid
-        The bins; its contigs are those of the genome that are not skipped.
+        The bins of the contigs that are not skipped.
     genome
         Length of every contig of the genome by name, skipped ones included.
     min_overlap
-        Part of a bin that the union of a track's peaks must cover.
+        Fraction of a bin that the union of a track's peaks must cover.
     chrom_map
         Contig names in the peak files to the genome's.
 
@@ -217,9 +217,9 @@ def _nothing_matches(intervals: Intervals, genome: Mapping[str, int]) -> InputEr
     names = list(intervals.names)
     own = [names[number] for number in np.unique(intervals.name)[:3]]
     return InputError(
-        f"none of its peaks is on a contig of the genome: it names {', '.join(own)}, "
-        f"the genome {', '.join(list(genome)[:3])}",
+        f"none of its peaks is on a contig of the genome: it has {', '.join(own)}, "
+        f"the genome has {', '.join(list(genome)[:3])}",
         file=intervals.path,
-        remedy="Use files of one assembly, or give a contig map (chrom_map, --chrom-map) of two "
-        "tab-separated columns, its names and the genome's",
+        remedy="Use files of one assembly, or give a map of contig names (chrom_map): two "
+        "tab-separated columns, the name in the file and the name in the genome",
     )

@@ -1,4 +1,4 @@
-"""Find the peak files of tracks: in a folder, as files, or in a sheet."""
+"""Find the peak files of tracks, in folders, as files, or in a track sheet."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ class Track:
 
 
 def find_tracks(source: str | Path | Sequence[str | Path]) -> list[Track]:
-    """List the tracks that one or several paths name.
+    """List the tracks of one or several paths.
 
     Parameters
     ----------
     source
-        A folder (every file in it that ends with .bed, .narrowPeak or .broadPeak, plain or
-        .gz, by name), a peak file, a track sheet, or several of these. A sheet is any other
-        file: tab-separated columns ``name  path  [group]``, with or without a line that
-        names them; blank lines and lines that start with ``#`` are skipped, and paths are
-        relative to the sheet's folder. A peak file's track is named by the file, without
-        its endings.
+        A folder of peak files, a peak file, a track sheet, or several of these. Peak files have
+        the extension .bed, .narrowPeak or .broadPeak, plain or .gz; the tracks of a folder are
+        sorted by name. Any other file is a track sheet: tab-separated columns ``name  path
+        [group]``, with or without a header line. Blank lines and lines that start with ``#`` are
+        skipped; paths are relative to the sheet's folder. The track of a peak file is named
+        after the file, without its extensions.
 
     Returns
     -------
     list of Track
-        In the order given.
+        In the order of the paths.
 
     Raises
     ------
     InputError
-        When a path is missing, a folder holds no peak files, a sheet is empty, is not text,
-        has a line with other than two or three columns or an empty name, names a file that
-        is missing, or when two tracks have one name.
+        When a path is missing, a folder has no peak files, a sheet is empty, is not text, has a
+        line without two or three columns or with an empty name, lists a missing file, or when
+        two tracks have the same name.
     """
     paths = [source] if isinstance(source, str | Path) else list(source)
     tracks: list[Track] = []
@@ -58,7 +58,9 @@ def find_tracks(source: str | Path | Sequence[str | Path]) -> list[Track]:
         else:
             tracks += _sheet(path)
     if not tracks:
-        raise InputError("no tracks were given", remedy="Name a folder of peak files, or a sheet")
+        raise InputError(
+            "no tracks were given", remedy="Give a folder of peak files, or a track sheet"
+        )
     seen: dict[str, Track] = {}
     for track in tracks:
         if track.name in seen:
@@ -71,7 +73,7 @@ def find_tracks(source: str | Path | Sequence[str | Path]) -> list[Track]:
 
 
 def _stem(path: Path) -> str | None:
-    """Name without the endings of a peak file, or None where it has none."""
+    """Name without the extensions of a peak file, or None for other files."""
     name = path.name
     if name.lower().endswith((".gz", ".bgz")):
         name = name[: name.rindex(".")]
@@ -85,7 +87,7 @@ def _folder(folder: Path) -> list[Track]:
         raise InputError(
             f"none of the {len(files)} files in this folder is a peak file",
             file=folder,
-            remedy="Peak files end with .bed, .narrowPeak or .broadPeak, or these and .gz",
+            remedy="Peak files end in .bed, .narrowPeak or .broadPeak, or in these and .gz",
         )
     return tracks
 
@@ -95,9 +97,9 @@ def _sheet(path: Path) -> list[Track]:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
-            "neither a peak file by its name, nor a track sheet, which is plain text",
+            "is neither a peak file by its extension, nor a track sheet, which is plain text",
             file=path,
-            remedy="End the name of a peak file with .bed, .narrowPeak or .broadPeak",
+            remedy="Give peak files the extension .bed, .narrowPeak or .broadPeak",
         ) from error
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", file=path) from error
@@ -115,10 +117,10 @@ def _sheet(path: Path) -> list[Track]:
         track = _row(path, number, fields)
         if track.name in seen:
             raise InputError(
-                f"the track '{track.name}' stands on line {seen[track.name]} already",
+                f"the track '{track.name}' is already on line {seen[track.name]}",
                 file=path,
                 line=number,
-                remedy="Give each track a name of its own",
+                remedy="Give each track a unique name",
             )
         seen[track.name] = number
         tracks.append(track)
@@ -126,7 +128,7 @@ def _sheet(path: Path) -> list[Track]:
         raise InputError(
             "the track sheet has no tracks",
             file=path,
-            remedy="Write one line a track: name, tab, path of its peak file",
+            remedy="Write one line per track: name, tab, path of its peak file",
         )
     return tracks
 
@@ -135,11 +137,11 @@ def _row(path: Path, number: int, fields: list[str]) -> Track:
     if len(fields) not in (2, 3) or not fields[0] or not fields[1]:
         raise InputError(
             f"{len(fields)} tab-separated column{'s' * (len(fields) != 1)} "
-            f"({', '.join(fields)[:80]}), not name, path and perhaps group",
+            f"({', '.join(fields)[:80]}), not name, path and optionally group",
             file=path,
             line=number,
-            remedy="Write name, tab, path, and if wanted tab, group; or, if this is a peak file, "
-            "end its name with .bed",
+            remedy="Write name, tab, path, and optionally tab, group; if this is a peak file, give "
+            "it the extension .bed",
         )
     peaks = path.parent / Path(fields[1]).expanduser()
     if not peaks.is_file():

@@ -92,9 +92,9 @@ class DeviceWindows:
         Raises
         ------
         InputError
-            When a window number is out of range or a shift is beyond ``reach``.
+            When a window index is out of range or a shift is beyond ``reach``.
         """
-        rows = self.dataset.numbers(indices)
+        rows = self.dataset.checked(indices)
         moves = None if shift is None else np.asarray(shift, dtype=np.int64)
         if moves is not None and moves.size and np.abs(moves).max() > self.reach:
             raise InputError(
@@ -115,9 +115,9 @@ class DeviceWindows:
         Raises
         ------
         InputError
-            When a window number is out of range.
+            When a window index is out of range.
         """
-        return self._labels(self._put(self.dataset.numbers(indices)))
+        return self._labels(self._put(self.dataset.checked(indices)))
 
     def _codes(
         self,

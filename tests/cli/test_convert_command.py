@@ -38,7 +38,7 @@ def test_convert_train_evaluate_predict(trio, tmp_path: Path, capsys):
     assert run(["data", "convert", *trio, data, "--names", str(names)]) == 0
     shown = capsys.readouterr()
     assert "windows   130 (80 train, 20 valid, 30 test)" in shown.out
-    assert "each beside its reverse complement: 80 pairs stored once" in shown.err
+    assert "with their reverse complements: 80 pairs stored once" in shown.err
     (tmp_path / "small.toml").write_text(SMALL)
     words = ["train", data, "--out", out, "--config", str(tmp_path / "small.toml")]
     assert run([*words, "--precision", "fp32"]) == 0
@@ -76,14 +76,14 @@ def test_convert_train_evaluate_predict(trio, tmp_path: Path, capsys):
     np.testing.assert_allclose(pred[:30], pred[30:], atol=1e-6)
 
 
-def test_bad_files_are_told_without_a_traceback(trio, tmp_path: Path, capsys):
+def test_bad_files_are_reported_without_a_traceback(trio, tmp_path: Path, capsys):
     out = str(tmp_path / "set.h5")
     assert run(["data", "convert", "no.mat", trio[1], "nor.mat", out]) == 2
     assert "there are no such files: no.mat, nor.mat" in capsys.readouterr().err
     assert run(["data", "convert", trio[0], trio[0], trio[2], out]) == 2
-    assert "holds the train split, and so does" in capsys.readouterr().err
+    assert "has the train split, and so does" in capsys.readouterr().err
     assert run(["data", "convert", *trio, out, "--channels", "ACG", "--bin", "50"]) == 2
-    assert "'ACG' is no order of channels" in capsys.readouterr().err
+    assert "'ACG' is not an order of channels" in capsys.readouterr().err
     assert not Path(out).exists()
 
 

@@ -36,7 +36,7 @@ def build(folder: Path, *more: str) -> int:
     return run([*base, "--tracks", f"{folder}/tracks", *splits, *more])
 
 
-def test_build_and_info_show_the_same_figures(folder: Path, capsys):
+def test_build_and_info_show_the_same_table(folder: Path, capsys):
     assert build(folder) == 0
     built = capsys.readouterr()
     assert "60 (20 train, 20 valid, 20 test)" in built.out
@@ -91,7 +91,7 @@ def test_an_existing_output_is_refused_then_replaced(folder: Path, capsys):
     assert build(folder, "--overwrite") == 0
 
 
-def test_of_many_tracks_the_table_shows_both_ends(folder: Path, capsys):
+def test_the_table_of_many_tracks_shows_both_ends(folder: Path, capsys):
     for number in range(110):
         peaks = "".join(f"chr1\t{200 * i}\t{200 * i + 200}\n" for i in range(1 + number % 19))
         (folder / "tracks" / f"more{number:03d}.bed").write_text(peaks)

@@ -27,7 +27,7 @@ def test_plain_batches_are_the_windows_in_order(dataset: Dataset):
 
 
 @pytest.mark.parametrize("prefetch", [0, 1, 4])
-def test_an_epoch_depends_on_seed_and_epoch_alone(dataset: Dataset, prefetch: int):
+def test_an_epoch_depends_only_on_seed_and_epoch(dataset: Dataset, prefetch: int):
     batches = Batches(dataset, np.arange(90), 8, prefetch=prefetch, **AUGMENTED)
     reference = Batches(dataset, np.arange(90), 8, prefetch=0, **AUGMENTED)
     assert same(batches.epoch(3), reference.epoch(3))
@@ -37,14 +37,14 @@ def test_an_epoch_depends_on_seed_and_epoch_alone(dataset: Dataset, prefetch: in
     assert not same(batches.epoch(3), other.epoch(3))
 
 
-def test_going_on_at_any_batch_gives_the_rest(dataset: Dataset):
+def test_starting_at_any_batch_gives_the_rest(dataset: Dataset):
     batches = Batches(dataset, np.arange(90), 8, **AUGMENTED)
     whole = list(batches.epoch(2))
     for start in range(len(batches) + 1):
         assert same(batches.epoch(2, start), whole[start:])
 
 
-def test_every_window_comes_once_with_its_own_labels(dataset: Dataset):
+def test_every_window_occurs_once_with_its_own_labels(dataset: Dataset):
     batches = Batches(dataset, np.arange(90), 8, **AUGMENTED)
     plan = batches.plan(1)
     np.testing.assert_array_equal(np.sort(plan.order), np.arange(90))
@@ -58,14 +58,14 @@ def test_every_window_comes_once_with_its_own_labels(dataset: Dataset):
     np.testing.assert_array_equal(codes, dataset.codes(plan.order, plan.reverse, plan.shift))
 
 
-def test_one_augmentation_leaves_the_others_as_they_were(dataset: Dataset):
+def test_one_augmentation_does_not_change_the_others(dataset: Dataset):
     both = Batches(dataset, np.arange(90), 8, **AUGMENTED).plan(0)
     still = Batches(dataset, np.arange(90), 8, **{**AUGMENTED, "max_shift": 0}).plan(0)
     np.testing.assert_array_equal(both.order, still.order)
     np.testing.assert_array_equal(both.reverse, still.reverse)
 
 
-def test_leaving_an_epoch_early_ends_its_thread(dataset: Dataset):
+def test_closing_an_epoch_early_ends_its_thread(dataset: Dataset):
     before = threading.active_count()
     epoch = Batches(dataset, np.arange(90), 2, prefetch=2).epoch(0)
     next(epoch)
@@ -86,7 +86,7 @@ def test_an_error_in_the_thread_reaches_the_reader(dataset: Dataset, monkeypatch
     [
         ({"batch_size": 0}, "a batch size of 0 is below 1"),
         ({"indices": []}, "a number of windows of 0 is below 1"),
-        ({"indices": [90]}, "a window number is outside 0 to 89"),
+        ({"indices": [90]}, "a window index is outside 0 to 89"),
         ({"max_shift": -1}, "a largest shift of -1 is below 0"),
         ({"seed": -1}, "a seed of -1 is below 0"),
         ({"prefetch": -1}, "batches to prefetch of -1"),
@@ -98,5 +98,5 @@ def test_bad_numbers_are_refused(dataset: Dataset, changes, message: str):
 
 
 def test_a_negative_epoch_is_refused(dataset: Dataset):
-    with pytest.raises(InputError, match="epoch -1, batch 0"):
+    with pytest.raises(InputError, match="epoch -1 or batch 0"):
         next(Batches(dataset, [0], 4).epoch(-1))

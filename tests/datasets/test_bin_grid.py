@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from danq.datasets import bin_grid as g
-from danq.datasets.splits import Stretch
+from danq.datasets.splits import HeldOutRegion
 from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
 
@@ -16,7 +16,7 @@ CONTIGS = {"one": 2_050, "tiny": 90, "two": 1_000}
 def test_whole_bins_tile_each_contig():
     grid = g.Grid.over(CONTIGS, g.Geometry(300, 100))
     assert [grid.size(name) for name in CONTIGS] == [20, 0, 10]
-    contig, start = grid.places(np.array([0, 19, 20, 29]))
+    contig, start = grid.positions(np.array([0, 19, 20, 29]))
     assert contig.tolist() == [0, 0, 2, 2]
     assert start.tolist() == [0, 1900, 0, 900]
     assert [g.bins_of(size, g.Geometry(300, 100, 25)) for size in (99, 100, 125)] == [0, 1, 2]
@@ -46,7 +46,7 @@ def test_too_many_bins_are_refused():
     st.lists(st.tuples(st.integers(0, 1_990), st.integers(1, 300)), max_size=5),
     st.sampled_from([10, 50, 100, 300]),
 )
-def test_a_bin_that_shares_a_base_with_a_stretch_is_excluded(stretches, stride: int):
+def test_a_bin_that_shares_a_base_with_a_region_is_excluded(stretches, stride: int):
     geometry = g.Geometry(300, 100, stride)
     grid = g.Grid.over({"one": 2_050}, geometry)
     start = np.array([low for low, _ in stretches], dtype=np.int64)
@@ -76,7 +76,7 @@ def test_no_window_of_one_split_touches_one_of_another(valid, test, sizes):
     pieces = []
     for split, (low, size, odd) in (("valid", valid), ("test", test)):
         start = low * 100 + odd
-        pieces.append(Stretch("one", start, min(3_050, start + size * 100), split))
+        pieces.append(HeldOutRegion("one", start, min(3_050, start + size * 100), split))
     if pieces[0].start < pieces[1].end and pieces[1].start < pieces[0].end:
         return
     g.assign_splits(grid, pieces)
@@ -104,18 +104,18 @@ def test_no_window_of_one_split_touches_one_of_another(valid, test, sizes):
     assert np.all(grid.fate[inside & (starts % geometry.bin == 0)] == 2)
 
 
-def test_training_windows_beside_a_held_out_region_are_counted():
+def test_training_windows_next_to_a_held_out_region_are_counted():
     grid = g.Grid.over({"one": 3_000}, g.Geometry(300, 100))
-    g.assign_splits(grid, [Stretch("one", 1_000, 1_500, "test")])
+    g.assign_splits(grid, [HeldOutRegion("one", 1_000, 1_500, "test")])
     # Test windows cover 900-1600, so training windows end by 900 or begin from 1600.
     assert np.flatnonzero(grid.fate == g.NEAR).tolist() == [8, 9, 15, 16]
     assert grid.counts()["near a held-out split"] == 4
     assert np.flatnonzero(grid.fate == 2).tolist() == [10, 11, 12, 13, 14]
 
 
-def test_a_whole_contig_held_out_takes_no_neighbours():
+def test_a_held_out_contig_drops_no_training_windows():
     grid = g.Grid.over(CONTIGS, g.Geometry(300, 100))
-    g.assign_splits(grid, [Stretch("two", 0, 1_000, "valid")])
+    g.assign_splits(grid, [HeldOutRegion("two", 0, 1_000, "valid")])
     assert np.bincount(grid.fate, minlength=3).tolist() == [20, 10, 0]
 
 

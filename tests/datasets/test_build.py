@@ -96,7 +96,7 @@ def test_excluded_regions_beyond_a_contig_are_reported(folder: Path, caplog):
     assert caplog.text == ""
 
 
-def test_a_small_stride_gives_overlapping_training_bins_alone(folder: Path):
+def test_a_small_stride_makes_only_training_bins_overlap(folder: Path):
     dataset = build(folder, stride=50)
     assert np.unique(np.diff(dataset.start[dataset.indices("train")])).tolist() == [50]
     assert np.all(dataset.start[dataset.split > 0] % 200 == 0)
@@ -107,7 +107,7 @@ def test_a_small_stride_gives_overlapping_training_bins_alone(folder: Path):
     assert dataset.stride == 50
 
 
-def test_negatives_are_dropped_everywhere(folder: Path):
+def test_negatives_are_dropped_in_every_split(folder: Path):
     dataset = build(folder, negatives="drop")
     assert len(dataset) == 8
     assert dataset.labels(np.arange(8)).any(axis=1).all()
@@ -127,7 +127,7 @@ def test_peak_files_may_use_other_contig_names(folder: Path):
     assert table(mapped) == {k: v for k, v in table(plain).items() if k not in gone}
 
 
-def test_peaks_on_contigs_the_genome_has_not_are_counted(folder: Path, caplog):
+def test_peaks_on_unknown_contigs_are_counted(folder: Path, caplog):
     with (folder / "tracks" / "alpha.bed").open("a") as handle:
         handle.write("plasmid\t5\t500\n")
     with caplog.at_level(logging.WARNING, logger="danq"):
@@ -184,13 +184,13 @@ def test_the_file_holds_what_the_summary_reports(folder: Path):
         ({"negatives": 0.0}, "0.0 negatives per positive bin is not above 0"),
         ({"edge": "wrap"}, "edge is 'wrap', not pad or drop"),
         ({"max_n": 1.5}, "max_n is 1.5, not from 0 to 1"),
-        ({"valid": "four"}, "the valid split names the contig 'four'"),
+        ({"valid": "four"}, "the valid split has the contig 'four'"),
         ({"valid": "three"}, r"three:1-3,050 \(valid\) and three:1-3,050 \(test\) overlap"),
         ({"valid": "two:1-150"}, "the valid split is empty; bins dropped:.*near a held-out"),
         ({"valid": "two:1001-1600"}, "the valid split is empty; bins dropped:.*unknown bases 3"),
         ({"test": "one,three"}, "the train split is empty"),
         ({"skip_contigs": ["four"]}, "contigs to skip are not in the genome: four"),
-        ({"skip_contigs": ["three"]}, "the test split names the contig 'three'.*skipped"),
+        ({"skip_contigs": ["three"]}, "the test split has the contig 'three'.*skipped"),
         ({"skip_contigs": ["one", "two", "three"]}, "every contig of the genome is skipped"),
     ],
 )
@@ -221,7 +221,7 @@ def test_an_unknown_option_is_refused(folder: Path):
 
 def test_a_track_on_no_contig_of_the_genome_is_refused(folder: Path):
     (folder / "tracks" / "other.bed").write_text("chrQ\t1\t500\n")
-    with pytest.raises(InputError, match=r"other.bed: none of its peaks.*chrQ, the genome one"):
+    with pytest.raises(InputError, match=r"other.bed: none of its peaks.*chrQ, the genome has one"):
         build(folder)
     with pytest.raises(InputError, match="none of its contigs is in the genome"):
         label_genome(folder / "genome.fa", folder / "tracks" / "other.bed")
@@ -262,7 +262,7 @@ def test_a_full_disk_leaves_no_half_file(folder: Path, full_disk):
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT])
-def test_no_room_in_the_middle_keeps_the_old_file(folder: Path, monkeypatch, error: int):
+def test_a_disk_that_fills_up_keeps_the_old_file(folder: Path, monkeypatch, error: int):
     (folder / "set.h5").write_text("old")
     real = h5py.Group.create_dataset
 

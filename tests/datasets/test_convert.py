@@ -54,11 +54,11 @@ def check(dataset: Dataset, split: str, codes: np.ndarray, labels: np.ndarray) -
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_a_trio_holds_what_scipy_and_h5py_read(tmp_path: Path, write_trio, compress: bool):
+def test_converted_files_equal_scipys_and_h5pys_reading(tmp_path: Path, write_trio, compress: bool):
     files = write_trio(
         tmp_path / "trio", ROWS, tracks=TRACKS, length=LENGTH, compress=compress, seed=3
     )
-    summary = convert_dataset(files, tmp_path / "out.h5", names=tmp_path / "trio/names.txt")
+    summary = convert_dataset(tmp_path / "out.h5", files, names=tmp_path / "trio/names.txt")
     assert summary.windows == {"train": 32, "valid": 8, "test": 16}
     dataset = Dataset.open(tmp_path / "out.h5")
     assert (dataset.window, dataset.bin, dataset.standalone) == (LENGTH, 200, True)
@@ -73,7 +73,9 @@ def test_a_trio_holds_what_scipy_and_h5py_read(tmp_path: Path, write_trio, compr
 
 @pytest.mark.parametrize("most", [1 << 10, 1 << 26])
 @pytest.mark.parametrize("rows", [5, 16384])
-def test_blocks_and_slabs_change_nothing(trio, tmp_path, monkeypatch, rows: int, most: int):
+def test_sizes_of_blocks_and_slabs_do_not_change_the_result(
+    trio, tmp_path, monkeypatch, rows: int, most: int
+):
     whole = read_arrays(trio).sha256
     monkeypatch.setattr(one_hot_arrays, "ROWS", rows)
     monkeypatch.setattr(one_hot_arrays, "SLAB", most)
@@ -102,7 +104,7 @@ def write(folder: Path, codes: np.ndarray, labels: np.ndarray) -> Path:
     return path
 
 
-def test_pairs_anywhere_are_stored_once(tmp_path: Path):
+def test_pairs_in_any_order_are_stored_once(tmp_path: Path):
     codes, labels = standalone(60, 41, 0)
     codes[40:50] = codes[:10]  # repeated sequences with other labels
     both, twice = np.concatenate([codes, opposite(codes)]), np.concatenate([labels, labels])
@@ -116,7 +118,7 @@ def test_pairs_anywhere_are_stored_once(tmp_path: Path):
 
 
 @pytest.mark.parametrize("length", [40, 41, 43])
-def test_without_its_partner_every_row_stays_where_it_was(tmp_path: Path, length: int):
+def test_with_one_row_unpaired_every_row_is_stored(tmp_path: Path, length: int):
     codes, labels = standalone(60, length, 2)
     codes[30:59] = opposite(codes[1:30])
     labels[30:59] = labels[1:30]
@@ -127,7 +129,7 @@ def test_without_its_partner_every_row_stays_where_it_was(tmp_path: Path, length
         check(dataset, split, codes, labels)
 
 
-def test_other_labels_make_no_pair(tmp_path: Path):
+def test_rows_with_other_labels_are_not_a_pair(tmp_path: Path):
     codes, labels = standalone(30, 24, 4)
     other = labels.copy()
     other[7, 3] ^= 1
@@ -163,14 +165,14 @@ def test_channels_last(tmp_path: Path):
     check(dataset, "test", codes, labels)
 
 
-def test_one_file_of_deepseas_names_is_known_by_them(trio, caplog):
+def test_one_file_with_deepseas_names_defines_its_split(trio, caplog):
     dataset = read_arrays(trio[2:])
     assert len(dataset) == len(dataset.indices("test")) == 16
-    assert "No file holds the train split" in caplog.text
+    assert "No file has the train split" in caplog.text
     assert read_arrays(trio[::-1]).sha256 == read_arrays(trio).sha256
 
 
-def test_double_values_big_end_first(tmp_path: Path):
+def test_big_endian_doubles(tmp_path: Path):
     """A v5 file as a big-endian machine would write it, put together by hand."""
     codes, labels = standalone(6, 9, 7)
 
@@ -190,7 +192,7 @@ def test_double_values_big_end_first(tmp_path: Path):
     check(read_arrays([path], bin=5), "test", codes, labels)
 
 
-def test_names_get_their_number_where_they_repeat(trio, tmp_path: Path):
+def test_repeated_names_get_a_number(trio, tmp_path: Path):
     names = [f"cell|mark{k % 15}|None" for k in range(TRACKS)]
     sheet = tmp_path / "names.tsv"
     sheet.write_text("name\tgroup\n" + "".join(f"{name}\tg{len(name)}\n" for name in names))
@@ -203,7 +205,7 @@ def test_names_get_their_number_where_they_repeat(trio, tmp_path: Path):
     assert dataset.groups[10] == "g16"
 
 
-def test_919_tracks_are_deepseas(tmp_path: Path, write_trio):
+def test_919_tracks_are_named_as_in_deepsea(tmp_path: Path, write_trio):
     files = write_trio(tmp_path / "trio", (8, 8, 8), length=200)
     table = tmp_path / "aucs.txt"
     head = "Cell Type\tTF/DNase/HistoneMark\tTreatment\tDanQ ROC AUC\n"
@@ -215,7 +217,7 @@ def test_919_tracks_are_deepseas(tmp_path: Path, write_trio):
     assert read_arrays(files).tracks[0] == "track001"
 
 
-def test_windows_train_and_never_reach_into_others(trio):
+def test_windows_never_extend_into_other_sequences(trio):
     dataset = read_arrays(trio)
     rows = dataset.indices("train")
     batches = Batches(dataset, rows, 10, shuffle=True, reverse_complement="both", seed=2)
@@ -236,7 +238,7 @@ def refusal(files, **options) -> str:
     return str(error.value)
 
 
-def test_missing_files_are_all_named(trio, tmp_path: Path):
+def test_all_missing_files_are_listed(trio, tmp_path: Path):
     told = refusal([trio[0], tmp_path / "no.mat", tmp_path / "nor.mat"])
     assert f"there are no such files: {tmp_path / 'no.mat'}, {tmp_path / 'nor.mat'}" in told
     assert "no files were given" in refusal([])
@@ -250,14 +252,14 @@ def test_truncated_files_are_refused(trio, tmp_path: Path):
             cut.write_bytes(data[:size])
             told = refusal([cut])
             assert str(cut) in told
-            assert "truncated" in told or "cut off" in told
+            assert "truncated" in told or "is truncated" in told
     np.savez(tmp_path / "a.npz", x=np.zeros((9, 4, 9)), y=np.zeros((9, 2)))
     data = (tmp_path / "a.npz").read_bytes()
     (tmp_path / "b.npz").write_bytes(data[: len(data) // 2])
-    assert "cut off" in refusal([tmp_path / "b.npz"])
+    assert "is truncated" in refusal([tmp_path / "b.npz"])
 
 
-def test_damage_inside_a_compressed_file_is_told(tmp_path: Path, write_trio):
+def test_damage_inside_a_compressed_file_is_reported(tmp_path: Path, write_trio):
     files = write_trio(tmp_path / "trio", ROWS, tracks=TRACKS, length=LENGTH, compress=True)
     for path in files[1:]:
         data = bytearray(path.read_bytes())
@@ -269,11 +271,11 @@ def test_damage_inside_a_compressed_file_is_told(tmp_path: Path, write_trio):
 @pytest.mark.parametrize(
     ("arrays", "problem"),
     [
-        ({"x": np.zeros((3, 4, 5))}, r"no sequences with their labels: the file holds x \(3, 4"),
-        ({"testxdata": np.zeros((3, 4, 5)), "data": np.zeros((3, 2))}, "no sequences with"),
-        ({}, "the file holds no arrays of numbers"),
+        ({"x": np.zeros((3, 4, 5))}, r"has no pair of sequences and labels: the file has x \(3, 4"),
+        ({"testxdata": np.zeros((3, 4, 5)), "data": np.zeros((3, 2))}, "has no pair of sequences"),
+        ({}, "the file has no numeric arrays"),
         ({"x": np.zeros((3, 5, 5)), "y": np.zeros((3, 2))}, "without an axis of four channels"),
-        ({"x": np.zeros((3, 4, 5)), "y": np.zeros((4, 2))}, "do not belong together: no axis"),
+        ({"x": np.zeros((3, 4, 5)), "y": np.zeros((4, 2))}, "do not match: their numbers of rows"),
         ({"x": np.zeros((0, 4, 5)), "y": np.zeros((0, 2))}, "they are empty"),
         ({"x": np.full((3, 4, 5), 1), "y": np.zeros((3, 2))}, "base 1 of sequence 1 are 1, 1, 1"),
         ({"x": np.full((3, 4, 5), -1), "y": np.zeros((3, 2))}, "are -1, -1, -1, -1"),
@@ -288,7 +290,7 @@ def test_strange_arrays_are_refused(tmp_path: Path, arrays, problem: str):
         read_arrays([tmp_path / "a.npz"] * 3, channels="ACGT", bin=2)
 
 
-def test_the_first_base_that_is_none_is_named_in_either_layout(trio):
+def test_the_first_bad_base_is_reported_in_either_layout(trio):
     file: Any = h5py.File(trio[0], "r+")
     file["trainxdata"][17, :, 40] = [0, 1, 1, 0]
     file["trainxdata"][16, :, 41] = [0, 0, 9, 0]
@@ -301,12 +303,12 @@ def test_the_first_base_that_is_none_is_named_in_either_layout(trio):
     assert "label 7 in 'traindata', of sequence 10 and track 12" in refusal(trio)
 
 
-def test_files_that_do_not_go_together_are_refused(trio, tmp_path: Path, write_trio):
+def test_files_that_do_not_match_are_refused(trio, tmp_path: Path, write_trio):
     other = write_trio(tmp_path / "other", ROWS, tracks=TRACKS, length=210)
     fewer = write_trio(tmp_path / "fewer", ROWS, tracks=TRACKS - 1, length=LENGTH)
-    assert "has 210 bases a sequence, but" in refusal([trio[0], other[1], trio[2]])
+    assert "has 210 bases per sequence, but" in refusal([trio[0], other[1], trio[2]])
     assert "has 18 tracks, but" in refusal([*trio[:2], fewer[2]])
-    assert "holds the test split, and so does" in refusal([trio[2], trio[2]])
+    assert "has the test split, and so does" in refusal([trio[2], trio[2]])
     (tmp_path / "names.txt").write_text("one\ntwo\n")
     assert "2 names for 19 tracks" in refusal(trio, names=tmp_path / "names.txt")
     (tmp_path / "names.txt").write_text("one\ta\tb\n" * 19)
@@ -321,11 +323,11 @@ def test_files_that_do_not_go_together_are_refused(trio, tmp_path: Path, write_t
     assert "nothing tells which split" in told
 
 
-def test_nothing_is_left_behind(trio, tmp_path: Path):
+def test_no_partial_file_is_left_behind(trio, tmp_path: Path):
     (tmp_path / "names.txt").write_text("one\n")
     with pytest.raises(InputError, match="1 names for 19 tracks"):
-        convert_dataset(trio, tmp_path / "out.h5", names=tmp_path / "names.txt")
+        convert_dataset(tmp_path / "out.h5", trio, names=tmp_path / "names.txt")
     assert not list(tmp_path.glob("*out.h5*"))
-    convert_dataset(trio, tmp_path / "out.h5")
+    convert_dataset(tmp_path / "out.h5", trio)
     with pytest.raises(InputError, match="exists already"):
-        convert_dataset(trio, tmp_path / "out.h5")
+        convert_dataset(tmp_path / "out.h5", trio)

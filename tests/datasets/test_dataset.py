@@ -58,7 +58,7 @@ def test_save_and_open_keep_everything(dataset: Dataset, tmp_path: Path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_file_is_as_its_schema_says(dataset: Dataset, tmp_path: Path):
+def test_the_file_follows_its_format(dataset: Dataset, tmp_path: Path):
     dataset.save(tmp_path / "set.h5")
     with h5py.File(tmp_path / "set.h5") as file:
         assert file.attrs["magic"] == "danq-dataset"
@@ -71,7 +71,7 @@ def test_the_file_is_as_its_schema_says(dataset: Dataset, tmp_path: Path):
 
 
 @pytest.mark.parametrize("change", ["packed", "start", "window", "genome"])
-def test_the_digest_changes_with_the_content(dataset: Dataset, change: str):
+def test_the_checksum_depends_on_the_content(dataset: Dataset, change: str):
     other = {
         "packed": dataset.packed ^ 1,
         "start": dataset.start + 1,
@@ -160,15 +160,15 @@ def replace(file: h5py.File, name: str, array: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("indices", [[-1], [90], [[0, 1]]])
-def test_window_numbers_out_of_range_are_refused(dataset: Dataset, indices):
-    with pytest.raises(InputError, match="window number"):
+def test_window_indices_out_of_range_are_refused(dataset: Dataset, indices):
+    with pytest.raises(InputError, match="window ind"):
         dataset.codes(indices)
-    with pytest.raises(InputError, match="window number"):
+    with pytest.raises(InputError, match="window ind"):
         dataset.labels(indices)
 
 
 def test_an_unknown_split_is_refused(dataset: Dataset):
-    with pytest.raises(InputError, match="no split 'dev'. There are train, valid, test"):
+    with pytest.raises(InputError, match="no split 'dev'. The splits are train, valid, test"):
         dataset.indices("dev")
     with pytest.raises(InputError, match="no split 'dev'"):
         dataset.positives("dev")

@@ -27,7 +27,7 @@ def test_the_file_is_ordinary_hdf5(tmp_path: Path):
         np.testing.assert_array_equal(file["squeezed"][()], np.arange(50_000) % 7)
 
 
-def test_what_lay_there_is_lost(tmp_path: Path):
+def test_an_existing_file_is_replaced(tmp_path: Path):
     (tmp_path / "set.h5").write_bytes(b"old" * 1_000_000)
     fill(tmp_path / "set.h5")
     with h5py.File(tmp_path / "set.h5") as file:
@@ -35,7 +35,7 @@ def test_what_lay_there_is_lost(tmp_path: Path):
 
 
 @pytest.mark.parametrize("part", [0, 1e-5, 0.01, 0.1, 0.5, 0.9, 0.99])
-def test_running_out_of_room_is_an_error(tmp_path: Path, part: float, full_disk):
+def test_a_full_disk_is_an_error(tmp_path: Path, part: float, full_disk):
     fill(tmp_path / "whole.h5")
     limit = int(part * (tmp_path / "whole.h5").stat().st_size)
     with full_disk(limit), pytest.raises(OSError, match="File too large") as caught:

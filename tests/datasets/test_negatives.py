@@ -46,7 +46,7 @@ def test_counting_equals_its_plain_twin(genome: PackedGenome):
 def grid(genome: PackedGenome) -> g.Grid:
     grid = g.Grid.over(genome.contigs, g.Geometry(400, 100))
     grid.fate[:] = 0
-    grid.fate[grid.part("two")] = 1
+    grid.fate[grid.bins("two")] = 1
     return grid
 
 
@@ -66,19 +66,19 @@ def test_keep_and_drop(grid: g.Grid, genome: PackedGenome, positive: np.ndarray)
 
 
 @pytest.mark.parametrize("ratio", [0.5, 1.0, 2.5])
-def test_a_ratio_matches_gc_in_training_alone(grid, genome, positive, ratio: float):
+def test_a_ratio_matches_gc_in_training_only(grid, genome, positive, ratio: float):
     thin_negatives(grid, genome, positive, ratio, 0)
     train = np.flatnonzero(grid.fate == 0)
     has = positive[train]
     # 1. As many as asked for.
-    assert has.sum() == positive[grid.part("one")].sum()
+    assert has.sum() == positive[grid.bins("one")].sum()
     assert (~has).sum() == round(ratio * has.sum())
     # 2. The same number in every class of GC, up to rounding.
     classes = gc_classes(grid, genome, train)
     wanted = ratio * np.bincount(classes[has], minlength=GC_STEPS)
     assert np.abs(np.bincount(classes[~has], minlength=GC_STEPS) - wanted).max() <= 1
     # 3. Validation keeps all of its bins.
-    assert np.all(grid.fate[grid.part("two")] == 1)
+    assert np.all(grid.fate[grid.bins("two")] == 1)
     # 4. Every bin taken out counts as negative.
     assert grid.counts()["negative"] == grid.size("one") - train.size
 
@@ -94,7 +94,7 @@ def test_the_draw_depends_on_the_seed(grid, genome, positive):
     assert not np.array_equal(fates[0], fates[2])
 
 
-def test_too_few_negatives_are_told(grid, genome, positive, caplog: pytest.LogCaptureFixture):
+def test_too_few_negatives_are_reported(grid, genome, positive, caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.WARNING, logger="danq"):
         thin_negatives(grid, genome, positive, 30.0, 0)
     assert "negative bins are missing" in caplog.text

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from danq.datasets.splits import Stretch, held_out
+from danq.datasets.splits import HeldOutRegion, held_out
 from danq.errors import InputError
 
 CONTIGS = {"chr1": 10_000, "chr2": 8_000, "chr3": 2_000, "HLA:01": 500}
@@ -12,12 +12,12 @@ CONTIGS = {"chr1": 10_000, "chr2": 8_000, "chr3": 2_000, "HLA:01": 500}
 
 def test_contigs_and_regions():
     assert held_out("chr2", ("chr1:1-500", "chr1:9,001-10,000", "HLA:01"), CONTIGS) == [
-        Stretch("chr2", 0, 8_000, "valid"),
-        Stretch("chr1", 0, 500, "test"),
-        Stretch("chr1", 9_000, 10_000, "test"),
-        Stretch("HLA:01", 0, 500, "test"),
+        HeldOutRegion("chr2", 0, 8_000, "valid"),
+        HeldOutRegion("chr1", 0, 500, "test"),
+        HeldOutRegion("chr1", 9_000, 10_000, "test"),
+        HeldOutRegion("HLA:01", 0, 500, "test"),
     ]
-    assert held_out("chr2, chr3", "chr1", CONTIGS)[1] == Stretch("chr3", 0, 2_000, "valid")
+    assert held_out("chr2, chr3", "chr1", CONTIGS)[1] == HeldOutRegion("chr3", 0, 2_000, "valid")
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_contigs_and_regions():
         ("chr2", "chr2", r"chr2:1-8,000 \(valid\) and chr2:1-8,000 \(test\) overlap"),
         ("chr1:1-600", "chr1:600-900", r"chr1:1-600 \(valid\) and chr1:600-900 \(test\) overlap"),
         ("chr1:1-600,chr1:10-20", "chr2", "overlap"),
-        ("chr9", "chr2", "names the contig 'chr9'.*Its 4 contigs are chr1, chr2, chr3"),
+        ("chr9", "chr2", "has the contig 'chr9'.*The 4 contigs are chr1, chr2, chr3"),
         ("chr1", "chr2:100-8001", "chr2:100-8001 is not inside chr2, which has 8,000 bases"),
         ("chr1", (), "the test split is empty"),
         ("", "chr1", "the valid split is empty"),
@@ -37,7 +37,7 @@ def test_bad_splits_are_refused(valid, test, message: str):
         held_out(valid, test, CONTIGS)
 
 
-def test_regions_that_abut_do_not_overlap():
+def test_adjacent_regions_do_not_overlap():
     assert len(held_out("chr1:1-600", "chr1:601-900", CONTIGS)) == 2
 
 
@@ -46,27 +46,27 @@ YEAST = {"I": 230, "II": 813, "IV": 1532, "VII": 1091, "XII": 1078, "XIII": 924,
          "III": 317}  # fmt: skip
 
 
-def test_without_names_a_tenth_is_chosen_and_told(caplog: pytest.LogCaptureFixture):
+def test_without_regions_a_tenth_is_chosen_and_logged(caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.INFO, logger="danq"):
         valid, test = held_out(None, None, YEAST)
     assert (valid.contig, test.contig) == ("VII", "XV")
-    assert "No test contigs were named; taking XV." in caplog.text
+    assert "no test regions given: using XV" in caplog.text
     assert held_out("XV", None, YEAST)[1].contig == "VII"
 
 
-def test_one_long_contig_gives_its_end():
+def test_with_one_long_contig_its_end_is_chosen():
     assert held_out(None, None, {"chr1": 10_000}) == [
-        Stretch("chr1", 8_000, 9_000, "valid"),
-        Stretch("chr1", 9_000, 10_000, "test"),
+        HeldOutRegion("chr1", 8_000, 9_000, "valid"),
+        HeldOutRegion("chr1", 9_000, 10_000, "test"),
     ]
 
 
-def test_many_scaffolds_make_a_tenth_together():
+def test_many_scaffolds_are_chosen_to_make_a_tenth():
     stretches = held_out(None, None, {f"s{number}": 100 for number in range(200)})
     for split in ("valid", "test"):
         assert sum(piece.end for piece in stretches if piece.split == split) == 2_000
 
 
-def test_no_room_to_choose_is_said():
-    with pytest.raises(InputError, match="no room is left on chr1 for the valid split"):
+def test_too_few_bases_to_choose_from_are_an_error():
+    with pytest.raises(InputError, match="chr1 has no bases left for the valid split"):
         held_out(None, "chr1", {"chr1": 10_000})

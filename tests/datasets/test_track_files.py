@@ -19,7 +19,7 @@ def sheet(folder: Path, text: str) -> Path:
     return path
 
 
-def test_a_folder_gives_its_peak_files_by_name(tmp_path: Path):
+def test_a_folder_has_its_peak_files_sorted_by_name(tmp_path: Path):
     touch(tmp_path, "b.bed", "a.v2.narrowPeak", "c.BED.gz", "d.broadPeak.gz", "notes.txt", ".e.bed")
     assert [track.name for track in find_tracks(tmp_path)] == ["a.v2", "b", "c", "d"]
     assert find_tracks(tmp_path)[1] == Track("b", tmp_path / "b.bed")
@@ -35,7 +35,7 @@ def test_files_folders_and_sheets_may_be_mixed(tmp_path: Path):
 
 
 @pytest.mark.parametrize("header", ["", "name\tpath\tgroup\n", "# made by hand\n\nName\tPath\n"])
-def test_a_sheet_names_tracks_relative_to_itself(tmp_path: Path, header: str):
+def test_paths_in_a_sheet_are_relative_to_its_folder(tmp_path: Path, header: str):
     touch(tmp_path, "a.bed", "b.peaks")
     table = sheet(tmp_path, f"{header}first\ta.bed\tTF\r\n\n#no\nsecond one\t{tmp_path}/b.peaks\n")
     assert find_tracks(table) == [
@@ -48,7 +48,7 @@ def test_a_sheet_names_tracks_relative_to_itself(tmp_path: Path, header: str):
     ("text", "line", "message"),
     [
         ("name\tpath\nx\tmissing.bed\n", 2, "there is no file .*missing.bed"),
-        ("x\ta.bed\ny\ta.bed\nx\ta.bed\n", 3, "the track 'x' stands on line 1 already"),
+        ("x\ta.bed\ny\ta.bed\nx\ta.bed\n", 3, "the track 'x' is already on line 1"),
         ("x\n", 1, "1 tab-separated column .x., not name, path"),
         ("x a.bed\n", 1, "1 tab-separated column .x a.bed., not name, path"),
         ("x\ta.bed\tTF\textra\n", 1, "4 tab-separated columns"),
@@ -68,7 +68,7 @@ def test_a_bad_sheet_is_refused(tmp_path: Path, text: str, line: int | None, mes
 
 def test_a_binary_sheet_is_refused(tmp_path: Path):
     (tmp_path / "peaks.gz").write_bytes(b"\x1f\x8b\xff\xfe\x00\x80")
-    with pytest.raises(InputError, match="neither a peak file by its name, nor a track sheet"):
+    with pytest.raises(InputError, match="neither a peak file by its extension, nor a track sheet"):
         find_tracks(tmp_path / "peaks.gz")
 
 
@@ -85,7 +85,7 @@ def test_a_missing_path_is_refused(tmp_path: Path):
         find_tracks([])
 
 
-def test_two_files_of_one_name_are_refused(tmp_path: Path):
+def test_two_tracks_with_one_name_are_refused(tmp_path: Path):
     touch(tmp_path, "a.bed", "a.narrowPeak")
     with pytest.raises(InputError, match=r"two tracks are named 'a': .*a.bed and .*a.narrowPeak"):
         find_tracks(tmp_path)

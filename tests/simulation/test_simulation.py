@@ -37,7 +37,7 @@ def test_background_kernel_and_plain_twin_agree():
     assert ISLAND.sum(axis=1) == pytest.approx(np.ones(4))
 
 
-def test_bulk_transitions_are_those_of_the_table():
+def test_transitions_equal_those_of_the_table():
     codes = background(200_000, np.random.default_rng(1))
     counts = np.zeros((4, 4))
     np.add.at(counts, (codes[:-1], codes[1:]), 1)
@@ -124,7 +124,7 @@ def test_grammar_of_a_fixed_order_and_spacing(model):
     assert chance(model, "ETS1", ("ETS", 245, False), ("AP1", 265, False)) < 2 * bare
 
 
-def test_grammar_of_a_range_of_spacings_and_of_nearness(model):
+def test_grammar_of_a_range_of_spacings_and_of_distance(model):
     for at in (245 + 9 + 5, 245 + 9 + 12, 245 - 9 - 5, 245 - 9 - 12):
         assert chance(model, "GATA1", ("GATA", 245, False), ("TAL1", at, False)) > 0.8
     for at in (245 + 9 + 2, 245 + 9 + 16, 245 - 9 - 16):
@@ -140,7 +140,7 @@ def test_grammar_of_competition(model):
     assert chance(model, "REST", ("SP1", 245, False), ("REST", 280, True)) > 0.9
 
 
-def test_probability_falls_with_distance_and_unknown_bases_bind_nothing(model):
+def test_probability_falls_with_distance_and_n_has_no_affinity(model):
     at = [chance(model, "CTCF", ("CTCF", 241 + shift, False)) for shift in (0, 60, 100, 140, 160)]
     assert at == sorted(at, reverse=True)
     assert at[0] > 0.9
@@ -150,7 +150,7 @@ def test_probability_falls_with_distance_and_unknown_bases_bind_nothing(model):
     assert model.probability(codes[None])[0] == pytest.approx(model.noise)
 
 
-def test_nothing_outside_the_window_matters(model):
+def test_bases_outside_the_window_do_not_matter(model):
     rng = np.random.default_rng(2)
     inner = np.stack([background(500, rng) for _ in range(20)])
     inner[:, 220:239] = place(model, ("CTCF", 220, False))[220:239]
@@ -160,7 +160,7 @@ def test_nothing_outside_the_window_matters(model):
     assert model.probability(inner) == pytest.approx(model.probability(wider), abs=1e-3)
 
 
-def test_cover_equals_peaks_that_are_drawn():
+def test_cover_equals_that_of_drawn_peaks():
     shape = PeakShape()
     cover = shape.cover(200, 0.5)
     far = cover.size // 2

@@ -58,7 +58,7 @@ def windows(truth: Truth, codes: np.ndarray) -> np.ndarray:
     return np.stack([padded[centre : centre + truth.model.window] for centre in centres])
 
 
-def test_genome_has_contigs_line_length_and_unknown_ends(folder, truth, genome):
+def test_genome_has_contigs_line_length_and_n_at_its_ends(folder, truth, genome):
     assert {name: codes.size for name, codes in genome.items()} == truth.contigs
     assert list(genome) == ["chr1", "chr2", "chr3"]
     assert sum(truth.contigs.values()) == SIZE
@@ -105,7 +105,7 @@ def test_peaks_are_valid_bed_with_jitter(folder, truth):
             assert bed.filter(bed["chrom"] == contig)["start"].is_sorted()
 
 
-def test_planted_parts_lie_where_the_truth_says(truth, genome):
+def test_planted_motifs_are_at_the_positions_of_the_truth(truth, genome):
     kinds = {site.kind for site in truth.sites}
     assert {"element", "shuffled", "lookalike", "lone-anchor", "lone-partner"} <= kinds
     assert {"wrong-gap", "wrong-side", "blocked"} <= kinds
@@ -120,7 +120,7 @@ def test_planted_parts_lie_where_the_truth_says(truth, genome):
     assert all(one == sorted(one) for one in starts.values())
 
 
-def test_elements_have_peaks_and_decoys_have_none(folder, truth, genome):
+def test_elements_have_peaks_and_decoys_do_not(folder, truth, genome):
     chances = {name: truth.model.site_probability(codes) for name, codes in genome.items()}
     means = {}
     for kind in ("element", "lone-anchor", "wrong-gap", "wrong-side", "blocked", "shuffled"):
@@ -141,7 +141,7 @@ def apply(codes: np.ndarray, pos: int, ref: str, alt: str) -> np.ndarray:
     return np.concatenate([codes[: pos - 1], encode(alt), codes[pos - 1 + len(ref) :]])
 
 
-def test_vcf_is_read_by_htslib_and_fits_genome_and_truth(folder, truth, genome):
+def test_vcf_is_read_by_htslib_and_matches_genome_and_truth(folder, truth, genome):
     pysam = pytest.importorskip("pysam")
     with pysam.VariantFile(str(folder / "variants.vcf")) as vcf:
         assert {name: one.length for name, one in vcf.header.contigs.items()} == truth.contigs
@@ -164,7 +164,7 @@ def test_effects_of_variants_follow_from_the_sequence(truth, genome):
         assert effect == pytest.approx([one.effect[track] for track in truth.tracks], abs=1e-3)
 
 
-def test_variants_do_what_their_kind_says(truth):
+def test_variants_have_the_effect_of_their_kind(truth):
     by_kind: dict[str, list] = {}
     for one in truth.variants:
         by_kind.setdefault(one.kind, []).append(one)
@@ -188,7 +188,7 @@ def small(out: Path, **changes) -> Truth:
     return simulate(out, **{**options, **changes})
 
 
-def test_the_same_seed_gives_the_same_files_and_another_others(tmp_path):
+def test_files_depend_only_on_the_seed(tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         small(tmp_path / name, seed=seed)
     files = [str(p.relative_to(tmp_path / "a")) for p in (tmp_path / "a").rglob("*") if p.is_file()]
@@ -199,7 +199,7 @@ def test_the_same_seed_gives_the_same_files_and_another_others(tmp_path):
     assert {"genome.fa", "variants.vcf", "truth.json"} <= set(mismatch)
 
 
-def test_more_variants_leave_genome_and_peaks_as_they_are(tmp_path):
+def test_more_variants_do_not_change_genome_and_peaks(tmp_path):
     small(tmp_path / "a")
     small(tmp_path / "b", variants=0)
     for name in ("genome.fa", "tracks/CTCF.bed"):
@@ -214,7 +214,7 @@ def test_tracks_may_be_chosen(tmp_path):
     assert "REST" in truth.model.names
 
 
-def test_truth_survives_its_file(tmp_path):
+def test_truth_is_read_as_written(tmp_path):
     made = small(tmp_path / "a")
     back = read_truth(tmp_path / "a" / "truth.json")
     assert (back.sites, back.variants, back.contigs) == (made.sites, made.variants, made.contigs)
@@ -239,13 +239,13 @@ def test_truth_survives_its_file(tmp_path):
         ({"tracks": ["CTCF", "CTCF"]}, "'CTCF' is named twice"),
     ],
 )
-def test_bad_numbers_are_refused_and_nothing_is_made(tmp_path, options, message):
+def test_bad_numbers_are_refused_and_no_file_is_written(tmp_path, options, message):
     with pytest.raises(InputError, match=message):
         small(tmp_path / "a", **options)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_lies_there_is_refused_or_replaced_whole(tmp_path):
+def test_an_existing_simulation_is_refused_or_replaced(tmp_path):
     out = tmp_path / "a"
     small(out)
     (out / "stray.txt").write_text("x")
@@ -259,7 +259,7 @@ def test_what_lies_there_is_refused_or_replaced_whole(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
-def test_a_folder_of_something_else_is_never_replaced(tmp_path):
+def test_a_folder_with_other_files_is_never_replaced(tmp_path):
     out = tmp_path / "thesis"
     out.mkdir()
     (out / "chapter1.txt").write_text("x")
@@ -270,7 +270,7 @@ def test_a_folder_of_something_else_is_never_replaced(tmp_path):
         small(out / "chapter1.txt", overwrite=True)
 
 
-def test_a_place_that_cannot_be_written_is_refused(tmp_path):
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     with pytest.raises(InputError, match="there is no folder"):
         small(tmp_path / "no" / "where")
     locked = tmp_path / "locked"
@@ -292,7 +292,7 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path):
         ('{"magic": "danq-truth", "format_version": 1}', "lacks or spoils a part"),
     ],
 )
-def test_a_file_that_is_no_truth_is_refused(tmp_path, text, message):
+def test_files_that_are_not_a_truth_are_refused(tmp_path, text, message):
     path = tmp_path / "truth.json"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
@@ -304,7 +304,7 @@ def test_a_missing_truth_is_refused(tmp_path):
         read_truth(tmp_path)
 
 
-def test_what_was_made_is_told(tmp_path, caplog):
+def test_the_result_is_logged(tmp_path, caplog):
     with caplog.at_level(logging.INFO, logger="danq"):
         small(tmp_path / "a")
     assert "simulated 60,000 bases" in caplog.text

@@ -103,9 +103,9 @@ def test_splits_share_what_is_on_the_device():
 
 def test_bad_numbers_are_refused():
     windows = DeviceWindows(patchy(), reach=2)
-    with pytest.raises(InputError, match="window number 70 is outside 0 to 69"):
+    with pytest.raises(InputError, match="window index 70 is outside 0 to 69"):
         windows.codes([0, 70])
-    with pytest.raises(InputError, match="window number -1 is outside"):
+    with pytest.raises(InputError, match="window index -1 is outside"):
         windows.labels([-1])
     with pytest.raises(InputError, match=r"shape \(1, 1\), not \(B,\)"):
         windows.labels([[0]])

@@ -1,9 +1,6 @@
-"""Random labelled windows and peak files."""
+"""Random labelled windows in memory."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -50,12 +47,3 @@ def random_dataset(
         stride=bin_size,
         min_overlap=0.5,
     )
-
-
-def write_peaks(
-    path: Path, names: Sequence[str], contig: np.ndarray, start: np.ndarray, end: np.ndarray
-) -> None:
-    """Write sorted peaks as BED; ``contig`` holds indices of ``names``."""
-    order = np.lexsort((start, contig))
-    rows = zip(contig[order].tolist(), start[order].tolist(), end[order].tolist(), strict=True)
-    path.write_text("".join(f"{names[c]}\t{low}\t{high}\n" for c, low, high in rows))

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from danq.datasets import build_dataset
-from danq.datasets.label_options import label_arguments
 from danq.training import read_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,31 +20,19 @@ CONFIG = ROOT / "data/recipes/yeast/yeast.toml"
 TRACKS = 64
 
 
-def build_arguments(folder: Path, config: Path = CONFIG) -> dict[str, Any]:
-    """Table of arguments to build ``yeast.h5`` in a folder, for `label_arguments`.
-
-    Writes the track sheet.
-
-    The data set holds the tracks with the most positive 200-bp bins.
-    """
-    table = pl.read_csv(YEAST / "peaks/tracks.tsv", separator="\t")
-    names = table.sort("n_pos_200bp_bins", descending=True)["track"].head(TRACKS)
-    rows = [f"{name}\t{YEAST / 'peaks/w200' / name}.bed.gz\n" for name in names]
-    sheet = folder / "tracks.tsv"
-    sheet.write_text("name\tpath\n" + "".join(rows))
-    return {
-        "out": folder / "yeast.h5",
-        "genome": YEAST / "genome/sacCer3.fa.gz",
-        "tracks": sheet,
-        "exclude": YEAST / "annotation/rossi2021/ChExMix_Peak_Filter_List_190612.bed.gz",
-        **read_config(config).data,
-    }
-
-
 def yeast_dataset(folder: Path, config: Path = CONFIG) -> Path:
-    """Path of ``yeast.h5`` in a folder; the file is built if it does not exist."""
+    """Path of ``yeast.h5`` in a folder; the file is built if it does not exist.
+
+    It holds the tracks with the most positive 200-bp bins.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "yeast.h5").exists():
-        arguments = build_arguments(folder, config)
-        build_dataset(arguments.pop("out"), **label_arguments(arguments))
-    return folder / "yeast.h5"
+    path, sheet = folder / "yeast.h5", folder / "tracks.tsv"
+    if not path.exists():
+        table = pl.read_csv(YEAST / "peaks/tracks.tsv", separator="\t")
+        names = table.sort("n_pos_200bp_bins", descending=True)["track"].head(TRACKS)
+        rows = [f"{name}\t{YEAST / 'peaks/w200' / name}.bed.gz\n" for name in names]
+        sheet.write_text("name\tpath\n" + "".join(rows))
+        exclude = YEAST / "annotation/rossi2021/ChExMix_Peak_Filter_List_190612.bed.gz"
+        genome = YEAST / "genome/sacCer3.fa.gz"
+        build_dataset(path, genome, sheet, exclude=exclude, **read_config(config).data)
+    return path

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.harness.synthetic_data import write_peaks
 from benchmarks.harness.timing import Measurement, speedup, summarise, time_alternately
 from danq.datasets.bin_grid import Geometry, Grid
 from danq.datasets.label_bits import set_bits
@@ -120,14 +119,17 @@ def _write_files(folder: Path, peak_set: PeakSet, seed: int = 0) -> None:
     length, names = peak_set.length, sorted(peak_set.sizes)
     (folder / "tracks").mkdir()
     (folder / "genome.txt").write_text("".join(f"{name}\t{length}\n" for name in names))
-    starts = np.arange(0, length - BIN + 1, BIN)
-    contig, start = np.repeat(np.arange(len(names)), len(starts)), np.tile(starts, len(names))
-    write_peaks(folder / "bins.bed", names, contig, start, start + BIN)
+    bins = ((name, start) for name in names for start in range(0, length - BIN + 1, BIN))
+    text = "".join(f"{name}\t{start}\t{start + BIN}\n" for name, start in bins)
+    (folder / "bins.bed").write_text(text)
     for track in range(peak_set.tracks):
-        contig = rng.integers(0, len(names), peak_set.peaks)
+        contig = np.sort(rng.integers(0, len(names), peak_set.peaks))
         start = rng.integers(0, length - 400, peak_set.peaks)
         end = start + rng.integers(150, 400, peak_set.peaks)
-        write_peaks(folder / "tracks" / f"track{track:03d}.bed", names, contig, start, end)
+        order = np.lexsort((start, contig))
+        rows = zip(contig[order], start[order], end[order], strict=True)
+        text = "".join(f"{names[c]}\t{low}\t{high}\n" for c, low, high in rows)
+        (folder / "tracks" / f"track{track:03d}.bed").write_text(text)
 
 
 def _bedtools(folder: Path, track: Track, out: int) -> bytes:

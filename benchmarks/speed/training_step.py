@@ -76,18 +76,31 @@ def training_steps(
     def call() -> None:
         with kept_memory() if isinstance(module, CnnRnn) else nullcontext():
             for _ in range(STEPS):
-                optimizer.zero_grad(set_to_none=True)
-                loss_of(module, x, labels, precision).backward()
-                optimizer.step()
+                train_step(module, optimizer, x, labels, precision)
 
     return call
+
+
+def train_step(
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    x: Tensor,
+    labels: Tensor,
+    precision: Precision,
+) -> Tensor:
+    """One training step; returns the loss."""
+    optimizer.zero_grad(set_to_none=True)
+    loss = loss_of(module, x, labels, precision)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
 
 
 def loss_of(module: nn.Module, x: Tensor, labels: Tensor, precision: Precision) -> Tensor:
     """Binary cross-entropy, its model computed in a precision."""
     with autocast(x.device, precision):
         logits = module(x)
-    return F.binary_cross_entropy_with_logits(logits.float(), labels)
+    return F.binary_cross_entropy_with_logits(logits.float(), labels.float())
 
 
 def differences_from_reference(size: ModelSize, precision: Precision) -> dict[str, float]:

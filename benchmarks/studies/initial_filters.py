@@ -13,15 +13,12 @@ A run directory that exists is resumed.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from benchmarks.harness.arguments import make_parser
 from benchmarks.harness.report import write_json
 from benchmarks.harness.yeast_data import yeast_dataset
 from benchmarks.studies.motifs import COLLECTION, YEAST_FACTORS, consensus_motif
-from benchmarks.studies.train_and_evaluate import TRACKS, train_and_evaluate
+from benchmarks.studies.train_and_evaluate import train_and_evaluate
 from danq.genome.motif_files import write_meme
 from danq.models import PRESETS
 from danq.training.config import RunConfig
@@ -55,19 +52,9 @@ def main() -> None:
     data, factors = yeast_dataset(args.out), args.out / "factors.meme"
     write_meme(factors, [consensus_motif(*item) for item in YEAST_FACTORS.items()], overwrite=True)
     configs = configurations(args.motifs.resolve(), factors.resolve(), args.epochs)
-    metrics: dict[str, dict[str, Any]] = {}
-    for kind in args.kinds:
-        runs = []
-        for seed in args.seeds:
-            folder = args.out / f"initial-{kind}-{seed}"
-            values, _ = train_and_evaluate(data, folder, configs[kind], seed)
-            print(f"{kind}, seed {seed}:", values, flush=True)
-            metrics[f"{kind} {seed}"] = values
-            runs.append(values)
-        metrics[kind] = {
-            name: float(np.mean([one[name] for one in runs])) for name in ("aupr", "auroc", *TRACKS)
-        }
-        print(f"{kind}, mean:", {name: round(value, 4) for name, value in metrics[kind].items()})
+    metrics = train_and_evaluate(
+        data, args.out, {kind: configs[kind] for kind in args.kinds}, args.seeds
+    )
     write_json(args.out / "initial_filters.json", metrics)
 
 

@@ -18,7 +18,7 @@ from benchmarks.harness.arguments import make_parser
 from benchmarks.harness.report import markdown_table, write_json
 from benchmarks.harness.timing import time_alternately
 from benchmarks.speed.training_step import STEPS, training_steps
-from benchmarks.studies.train_and_evaluate import train_and_evaluate
+from benchmarks.studies.train_and_evaluate import run_folder, train_and_evaluate
 from danq.datasets import Dataset
 from danq.device import resolve_device, resolve_precision, set_threads
 from danq.models import load_model
@@ -34,12 +34,7 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 
 
-def run_name(name: str) -> str:
-    """Name of a model's run directory."""
-    return name.lower().replace(", ", "-")
-
-
-def speeds(data: Path, out: Path, repeats: int) -> dict[str, float]:
+def speeds(data: Path, out: Path, seed: int, repeats: int) -> dict[str, float]:
     """Windows per second of a training step of each model on the same batch."""
     dataset = Dataset.open(data)
     some = dataset.indices("train")[:BATCH]
@@ -47,7 +42,9 @@ def speeds(data: Path, out: Path, repeats: int) -> dict[str, float]:
     labels = torch.from_numpy(dataset.labels(some)).float()
     precision = resolve_precision("auto", resolve_device("cpu"))
     calls = {
-        name: training_steps(load_model(out / run_name(name)).module, codes, labels, precision)
+        name: training_steps(
+            load_model(run_folder(out, name, seed)).module, codes, labels, precision
+        )
         for name in MODELS
     }
     seconds = time_alternately(calls, repeats)
@@ -63,29 +60,27 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    metrics: dict[str, Any] = {}
-    for name, changes in MODELS.items():
-        config = RunConfig(
-            model={"preset": "danq-small", **changes},
-            training={"epochs": args.epochs, "patience": 0},
-        )
-        folder = args.out / run_name(name)
-        metrics[name], _ = train_and_evaluate(args.data, folder, config, args.seed)
-        print(name, metrics[name], flush=True)
+    training = {"epochs": args.epochs, "patience": 0}
+    configs = {
+        name: RunConfig(model={"preset": "danq-small", **changes}, training=training)
+        for name, changes in MODELS.items()
+    }
+    metrics = train_and_evaluate(args.data, args.out, configs, [args.seed])
     set_threads(None)
-    for name, speed in speeds(args.data, args.out, args.repeats).items():
-        metrics[name]["windows_per_second"] = round(speed)
-    write_json(args.out / "temporal.json", metrics)
-    rows = [
-        [
-            name,
-            f"{row['aupr']:.3f}",
-            f"{row['auroc']:.3f}",
-            f"{row['parameters']:,}",
-            f"{row['windows_per_second']:,}",
-        ]
-        for name, row in metrics.items()
-    ]
+    speed = speeds(args.data, args.out, args.seed, args.repeats)
+    write_json(args.out / "temporal.json", {**metrics, "windows_per_second": speed})
+    rows = []
+    for name in MODELS:
+        run = metrics[name]["seeds"][args.seed]
+        rows.append(
+            [
+                name,
+                f"{run['aupr']:.3f}",
+                f"{run['auroc']:.3f}",
+                f"{run['parameters']:,}",
+                f"{speed[name]:,.0f}",
+            ]
+        )
     header = ["layer", "mean AUPR", "mean AUROC", "parameters", "windows/s, training"]
     print(markdown_table(header, rows))
 

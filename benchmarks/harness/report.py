@@ -15,8 +15,9 @@ HEADER = ("benchmark", "metric", "value", "range", "target", "seconds", "baselin
 
 
 def table(measurements: Sequence[Measurement]) -> str:
-    """Measurements as an aligned table."""
-    cells = [HEADER, *(_cells(row) for row in measurements)]
+    """Measurements as an aligned table without empty columns."""
+    columns = zip(HEADER, *(_cells(row) for row in measurements), strict=True)
+    cells = list(zip(*(column for column in columns if any(column[1:])), strict=True))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

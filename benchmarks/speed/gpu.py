@@ -3,21 +3,19 @@
     python -m benchmarks.speed.gpu [--out FILE.json] [--device cuda] [--quick]
 
 It needs torch, lightning, numba, h5py and click. A measurement that fails, for example because
-memory is too small, is reported in its row, and the next one starts. All models have the same
+memory is too small, is reported in the table, and the next one starts. All models have the same
 weights. The reference model reads one-hot floats on the device; danq reads codes.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.harness.arguments import make_parser
@@ -30,9 +28,11 @@ from benchmarks.harness.reference_model import (
     one_hot,
     random_codes,
 )
-from benchmarks.harness.report import write_json
+from benchmarks.harness.report import table, write_json
 from benchmarks.harness.synthetic_data import random_dataset
+from benchmarks.harness.timing import Measurement
 from benchmarks.speed.device_peaks import device_peaks, mean_seconds, minimum_traffic, synchronize
+from benchmarks.speed.training_step import train_step
 from danq.datasets.batches import Batches
 from danq.datasets.dataset import Dataset
 from danq.device import Precision, autocast, resolve_device, set_threads
@@ -42,53 +42,6 @@ BATCHES = (100, 1024, 4096)
 REFERENCE: dict[str, Precision] = {"reference fp32": "fp32", "reference bf16": "bf16"}
 EPOCH_WINDOWS, EPOCH_BASES, EPOCH_BATCH = 4_400_000, 3_000_000_000, 4096
 COMPARED_WINDOWS = 64
-
-
-@dataclasses.dataclass
-class GpuMeasurement:
-    """One row of the table.
-
-    Attributes
-    ----------
-    task
-        "inference" or "training".
-    model
-        Model and precision.
-    batch
-        Windows per batch.
-    windows_per_second
-        Speed; None if ``failed`` gives a reason.
-    matrix_fraction, memory_fraction
-        Fractions of the bf16 matrix rate and of the copy rate that this run measured. The memory
-        traffic is the minimum that any implementation needs.
-    speedup_over_bf16
-        Ratio to the speed of the reference model in bf16.
-    """
-
-    task: str
-    model: str
-    batch: int
-    windows_per_second: float | None = None
-    matrix_fraction: float | None = None
-    memory_fraction: float | None = None
-    speedup_over_bf16: float | None = None
-    failed: str = ""
-
-    def __str__(self) -> str:
-        start = f"{self.task:<10} {self.model:<14} {self.batch:>6}"
-        if self.windows_per_second is None:
-            return f"{start}  failed: {self.failed}"
-        ratio = "" if self.speedup_over_bf16 is None else f"{self.speedup_over_bf16:8.2f} x"
-        return (
-            f"{start} {self.windows_per_second:>12,.0f} {100 * (self.matrix_fraction or 0):>8.1f} %"
-            f" {100 * (self.memory_fraction or 0):>8.1f} % {ratio}"
-        )
-
-
-HEADER = (
-    f"{'':10} {'':14} {'batch':>6} {'windows/s':>12} {'of matrix':>10} {'of memory':>10}"
-    f" {'to reference bf16':>10}"
-)
 
 
 def build_model(name: str, size: ModelSize, x: Tensor, *, training: bool) -> nn.Module:
@@ -119,22 +72,12 @@ def predict_call(module: nn.Module, x: Tensor, precision: Precision) -> Callable
 def train_call(
     module: nn.Module, precision: Precision, *, fused: bool = True
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """A call that trains on one batch of inputs and uint8 labels, and returns the loss.
+    """A call that trains on one batch of inputs and labels, and returns the loss.
 
     The optimiser is AdamW: fused for danq, torch's default implementation for the reference model.
     """
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-4, fused=fused or None)
-
-    def call(x: Tensor, labels: Tensor) -> Tensor:
-        optimizer.zero_grad(set_to_none=True)
-        with autocast(x.device, precision):
-            logits = module(x)
-        loss = F.binary_cross_entropy_with_logits(logits.float(), labels.float())
-        loss.backward()
-        optimizer.step()
-        return loss.detach()
-
-    return call
+    return lambda x, labels: train_step(module, optimizer, x, labels, precision)
 
 
 def measure(
@@ -160,17 +103,22 @@ def measure_all(
     peaks: dict[str, Any],
     models: list[str],
     seconds: float,
-) -> Iterator[GpuMeasurement]:
-    """Measure every task, batch size and model."""
+) -> Iterator[Measurement]:
+    """Windows per second of every task, batch size and model, in the order of the table.
+
+    The fractions in the details refer to the bf16 matrix rate and the copy rate in ``peaks``. The
+    memory traffic is the minimum that any implementation needs.
+    """
     for task, batch in ((task, batch) for task in ("inference", "training") for batch in batches):
         training = task == "training"
         bf16 = None
         for name in models:
-            row = GpuMeasurement(task, name, batch)
+            row = Measurement(f"{name}, batch {batch}", unit="windows/s", benchmark=task)
+            row.details = {"model": name, "batch": batch}
             try:
                 speed = measure(task, name, size, batch, device, seconds)
             except RuntimeError as error:  # for example, out of memory
-                row.failed = str(error).splitlines()[0][:120]
+                row.note = f"failed: {str(error).splitlines()[0][:120]}"
                 yield row
                 continue
             finally:
@@ -180,10 +128,14 @@ def measure_all(
             itemsize = 4 if REFERENCE.get(name) == "fp32" else 2
             traffic = minimum_traffic(size, batch, itemsize, training=training)
             flop = size.flop * (3 if training else 1)
-            row.windows_per_second = speed
-            row.matrix_fraction = speed * flop / peaks["bf16_tflops"] / 1e12
-            row.memory_fraction = speed / batch * traffic / peaks["copy_gbytes"] / 1e9
-            row.speedup_over_bf16 = speed / bf16 if bf16 else None
+            matrix = speed * flop / peaks["bf16_tflops"] / 1e12
+            memory = speed / batch * traffic / peaks["copy_gbytes"] / 1e9
+            row.value = speed
+            row.note = f"{matrix:.1%} of matrix rate, {memory:.1%} of copy rate"
+            row.details |= {"matrix_fraction": matrix, "memory_fraction": memory}
+            if bf16:
+                row.note += f", {speed / bf16:.2f} x reference bf16"
+                row.details["speedup_over_reference_bf16"] = speed / bf16
             yield row
 
 
@@ -293,16 +245,14 @@ def main() -> None:
     }
     print(
         f"{peaks['name']}: {peaks['bf16_tflops']:,.3g} TFLOP/s in bf16, "
-        f"{peaks['copy_gbytes']:,.3g} GB/s; torch {peaks['torch']}\n{HEADER}"
+        f"{peaks['copy_gbytes']:,.3g} GB/s; torch {peaks['torch']}"
     )
     also = args.also if device.type == "cuda" else []
     models = [*REFERENCE, "danq", *(f"danq {name}" for name in also)]
-    content["measurements"] = []
-    for row in measure_all(
-        size, batches, device, peaks, models, 0.05 if args.quick else args.seconds
-    ):
-        print(row, flush=True)
-        content["measurements"].append(row)
+    seconds = 0.05 if args.quick else args.seconds
+    rows = list(measure_all(size, batches, device, peaks, models, seconds))
+    print(table(rows), flush=True)
+    content["measurements"] = rows
     windows = min(args.epoch_windows, 400) if args.quick else args.epoch_windows
     if windows:
         bases = 100_000 if args.quick else EPOCH_BASES

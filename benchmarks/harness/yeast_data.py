@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from danq.datasets import build_dataset
+from danq.datasets.label_options import label_arguments
 from danq.training import read_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,7 +33,11 @@ def yeast_dataset(folder: Path, config: Path = CONFIG) -> Path:
         names = table.sort("n_pos_200bp_bins", descending=True)["track"].head(TRACKS)
         rows = [f"{name}\t{YEAST / 'peaks/w200' / name}.bed.gz\n" for name in names]
         sheet.write_text("name\tpath\n" + "".join(rows))
-        exclude = YEAST / "annotation/rossi2021/ChExMix_Peak_Filter_List_190612.bed.gz"
-        genome = YEAST / "genome/sacCer3.fa.gz"
-        build_dataset(path, genome, sheet, exclude=exclude, **read_config(config).data)
+        arguments = {
+            "genome": YEAST / "genome/sacCer3.fa.gz",
+            "tracks": sheet,
+            "exclude": YEAST / "annotation/rossi2021/ChExMix_Peak_Filter_List_190612.bed.gz",
+            **read_config(config).data,
+        }
+        build_dataset(path, **label_arguments(arguments))
     return path

@@ -1,4 +1,4 @@
-"""Predicted probabilities against how often they come true."""
+"""Calibration: predicted probabilities and observed frequencies."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from jaxtyping import Float64, Int64
 
 from danq._jit import parallel_kernel
 from danq.errors import InputError
-from danq.evaluation.checks import check_pair, refuse
+from danq.evaluation.input_checks import check_arrays, check_values
 from danq.typing import LabelBatch, Scores
 
 
 class Calibration(NamedTuple):
-    """Predicted against observed frequency, per track and bin of predicted probability.
+    """Predicted and observed frequency for each track and bin of predicted probability.
 
     Attributes
     ----------
     edges
-        ``(M + 1,)`` bin edges; a bin holds its lower edge, the last one both.
+        ``(M + 1,)`` bin edges. A bin includes its lower edge; the last bin includes both.
     windows
-        ``(K, M)`` windows in each bin.
+        ``(K, M)`` number of windows in each bin.
     predicted
-        ``(K, M)`` mean probability of them; NaN in an empty bin.
+        ``(K, M)`` their mean predicted probability; NaN in an empty bin.
     observed
-        ``(K, M)`` part of them that is positive; NaN in an empty bin.
+        ``(K, M)`` their fraction of positives; NaN in an empty bin.
     """
 
     edges: Float64[np.ndarray, "M1"]
@@ -36,12 +36,12 @@ class Calibration(NamedTuple):
     observed: Float64[np.ndarray, "K M"]
 
     def error(self) -> Float64[np.ndarray, "K"]:
-        """Expected calibration error per track: mean distance of the two, by windows."""
+        """Expected calibration error per track: mean absolute difference, weighted by windows."""
         gap = np.nan_to_num(np.abs(self.predicted - self.observed))
         return (gap * self.windows).sum(1) / np.maximum(self.windows.sum(1), 1)
 
     def pooled(self) -> Calibration:
-        """The same with all tracks taken as one."""
+        """The calibration of all tracks pooled as one."""
         total = self.windows.sum(0, keepdims=True)
         share = total.astype(float)
         share[total == 0] = np.nan
@@ -53,7 +53,7 @@ class Calibration(NamedTuple):
 
 
 def log_odds_edges(bins: int = 28, limit: float = 7.0) -> Float64[np.ndarray, "M1"]:
-    """Edges evenly spaced in log odds, which tell rare probabilities apart; 0 and 1 outside."""
+    """Bin edges evenly spaced in log odds, to resolve small probabilities, with 0 and 1 added."""
     inner = 1 / (1 + np.exp(-np.linspace(-limit, limit, bins - 1)))
     return np.concatenate([[0.0], inner, [1.0]])
 
@@ -81,7 +81,7 @@ def calibration(
     *,
     names: Sequence[str] | None = None,
 ) -> Calibration:
-    """Compare predicted probabilities with how often they come true.
+    """Compare predicted probabilities with observed frequencies.
 
     Parameters
     ----------
@@ -90,23 +90,23 @@ def calibration(
     labels
         As `danq.evaluation.metrics.rank` takes them.
     edges
-        Rising bin edges from 0 to 1; `log_odds_edges` where None.
+        Increasing bin edges from 0 to 1; None for `log_odds_edges`.
     names
         Track names for error messages.
 
     Raises
     ------
     InputError
-        As `rank`; when a score is outside 0 to 1, or the edges do not rise from 0 to 1.
+        As `rank`; when a score is not between 0 and 1, or the edges do not increase from 0 to 1.
     """
-    scores, labels = check_pair(scores, labels)
+    scores, labels = check_arrays(scores, labels)
     edges = log_odds_edges() if edges is None else np.asarray(edges, np.float64)
     if edges.size < 2 or edges[0] != 0 or edges[-1] != 1 or (np.diff(edges) <= 0).any():
-        raise InputError(f"edges {edges.tolist()} do not rise from 0 to 1")
+        raise InputError(f"edges {edges.tolist()} do not increase from 0 to 1")
     if scores.size:
-        # NaN compares false, so it is caught as well.
+        # Comparisons with NaN are false, so NaN is refused too.
         bad = ~((scores.min(0) >= 0) & (scores.max(0) <= 1)) | (labels.max(0) > 1)
-        refuse_range(bad, scores, labels, names)
+        check_range(bad, scores, labels, names)
     shape = (scores.shape[1], edges.size - 1)
     windows, positives = np.zeros((2, *shape), np.int64)
     total = np.zeros(shape)
@@ -116,10 +116,10 @@ def calibration(
     return Calibration(edges, windows, total / share, positives / share)
 
 
-def refuse_range(
+def check_range(
     bad: np.ndarray, scores: Scores, labels: LabelBatch, names: Sequence[str] | None
 ) -> None:
-    """Raise for the first unfit track, naming a probability outside 0 to 1.
+    """Raise an error about the first invalid track, and name a score that is not a probability.
 
     Raises
     ------
@@ -129,10 +129,10 @@ def refuse_range(
     for k in np.flatnonzero(bad)[:1]:
         outside = (scores[:, k] < 0) | (scores[:, k] > 1)
         if not outside.any():
-            refuse(bad, scores, labels, names)
+            check_values(bad, scores, labels, names)
         row = int(np.flatnonzero(outside)[0])
         raise InputError(
-            f"the score of window {row} is {scores[row, k]}, no probability",
+            f"the score of window {row} is {scores[row, k]}, not a probability",
             record=f"track {k}" if names is None else names[int(k)],
             remedy="Calibration needs probabilities between 0 and 1",
         )

@@ -10,16 +10,16 @@ import numpy as np
 from jaxtyping import Int64
 
 from danq._jit import kernel, parallel_kernel
-from danq.evaluation.checks import check_pair, refuse
-from danq.evaluation.sort import is_nan, ordered_bits, radix_sort
+from danq.evaluation.input_checks import check_arrays, check_values
+from danq.evaluation.score_sort import is_nan, ordered_bits, radix_sort
 from danq.typing import LabelBatch, PerTrack, Scores
 
-# 16 float32 fill a cache line: a block of so many tracks reads each line of scores once.
+# 16 float32 values fill a cache line, so a block of 16 tracks reads each line of scores once.
 _BLOCK = 16
 
 
 class Ranking(NamedTuple):
-    """How well scores rank the windows of each track.
+    """Ranking metrics of each track.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class Ranking(NamedTuple):
     aupr
         Average precision; NaN where a track has no positive.
     positives
-        Windows labelled 1, per track.
+        Number of positive windows of each track.
     """
 
     auroc: PerTrack
@@ -38,15 +38,15 @@ class Ranking(NamedTuple):
 
 @kernel
 def _walk(positive, negative):
-    """AUROC and average precision from both classes' keys, each sorted ascending.
+    """AUROC and average precision from the sorted keys of positives and negatives.
 
-    Only thresholds at which a positive lies add to either figure, and there the counts of
-    windows above are whole numbers, so nothing is lost to rounding before the last sum.
+    Only the scores of positives contribute to the metrics. The counts of higher scores are
+    integers, so only the last sum rounds.
     """
     i = positive.size - 1
     j = negative.size - 1
     found = 0
-    wins = 0  # twice the pairs ranked rightly, a tie being half a pair
+    wins = 0  # twice the number of correctly ranked pairs; a tie counts as half a pair
     precision = 0.0
     while i >= 0:
         value = positive[i]
@@ -76,7 +76,7 @@ def _rank(bits, labels, block, auroc, aupr, positives, bad):
     for g in numba.prange(blocks):
         first = g * block
         width = min(block, tracks - first)
-        # Positives fill a row from its start, negatives from its end.
+        # Positives are stored from the start of a row, negatives from its end.
         keys = np.empty((width, rows), np.uint32)
         scratch = np.empty(rows, np.uint32)
         ups = np.zeros(width, np.int64)
@@ -106,15 +106,14 @@ def _rank(bits, labels, block, auroc, aupr, positives, bad):
 def rank(scores: Scores, labels: LabelBatch, names: Sequence[str] | None = None) -> Ranking:
     """AUROC and average precision of every track.
 
-    The values are scikit-learn's ``roc_auc_score`` and ``average_precision_score``: equal
-    scores count as half a rightly ranked pair, and precision is taken at distinct scores
-    only. Infinite scores are allowed and rank as such. Beside the input about
-    ``68 N`` bytes a thread are needed.
+    The values equal ``roc_auc_score`` and ``average_precision_score`` of scikit-learn: a pair of
+    equal scores counts half, and precision is evaluated at distinct scores. Scores may be infinite.
+    The function needs about ``68 N`` bytes per thread in addition to the input.
 
     Parameters
     ----------
     scores
-        ``(N, K)`` float32, the higher the likelier; probabilities or any monotone of them.
+        ``(N, K)`` float32: probabilities, or any increasing function of them.
     labels
         ``(N, K)`` uint8, 0 or 1.
     names
@@ -123,10 +122,10 @@ def rank(scores: Scores, labels: LabelBatch, names: Sequence[str] | None = None)
     Raises
     ------
     InputError
-        When the shapes differ or are not two-dimensional, the dtypes are others, a score is
-        NaN, or a label is neither 0 nor 1.
+        When the shapes differ or are not two-dimensional, a dtype is not supported, a score is NaN,
+        or a label is neither 0 nor 1.
     """
-    scores, labels = check_pair(scores, labels)
+    scores, labels = check_arrays(scores, labels)
     tracks = scores.shape[1]
     result = Ranking(np.full(tracks, np.nan), np.full(tracks, np.nan), np.zeros(tracks, np.int64))
     if not scores.size:
@@ -134,7 +133,7 @@ def rank(scores: Scores, labels: LabelBatch, names: Sequence[str] | None = None)
     bad = np.zeros(tracks, np.uint8)
     block = max(1, min(_BLOCK, tracks // numba.get_num_threads()))
     _rank(scores.view(np.uint32), labels, block, *result, bad)
-    refuse(bad, scores, labels, names)
+    check_values(bad, scores, labels, names)
     return result
 
 
@@ -161,7 +160,7 @@ def average_precision(scores: Scores, labels: LabelBatch) -> PerTrack:
 
 
 def _plain_rank(scores: Scores, labels: LabelBatch) -> Ranking:
-    """`rank` in numpy, a track at a time."""
+    """`rank` in numpy, one track at a time."""
     auroc, aupr = [], []
     for score, label in zip(scores.T, labels.T, strict=True):
         values = np.unique(score)[::-1]

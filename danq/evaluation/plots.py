@@ -1,4 +1,4 @@
-"""Figures of an evaluation: few tracks are named, many are shown as a crowd."""
+"""Plots of an evaluation: a few tracks are labelled, many are drawn together."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from danq.evaluation.calibration import Calibration
 from danq.evaluation.curves import CurveGrid
 
 NAMED = 10
-"""Up to so many tracks each get a colour and a name."""
+"""Tracks get a colour and a label each if there are at most this many."""
 
 _INK, _MUTED, _CROWD, _MAIN = "#222222", "#777777", "#9db4cc", "#b3261e"
 _COLOURS = colormaps["tab10"].colors  # type: ignore[attr-defined]
-_LEAST_WINDOWS = 30  # a frequency from fewer is noise
+_LEAST_WINDOWS = 30  # a frequency of fewer windows is too noisy to draw
 
 
 def plot_precision_recall(curves: CurveGrid, table: pl.DataFrame) -> Figure:
-    """Precision-recall curves, and each track's AUPR over its base rate.
+    """Precision-recall curves, and the AUPR of each track against its base rate.
 
     Parameters
     ----------
     curves
-        As `danq.evaluation.curves.curve_grid` makes them.
+        Curves of `danq.evaluation.curves.curve_grid`.
     table
-        As `danq.evaluation.table.track_table` makes it, of the same tracks.
+        Table of `danq.evaluation.metric_tables.track_table` for the same tracks.
     """
     figure, (left, right) = _figure(2)
     _draw_curves(left, curves.grid, curves.precision, table, "aupr")
@@ -50,7 +50,7 @@ def plot_precision_recall(curves: CurveGrid, table: pl.DataFrame) -> Figure:
         _plain_log(right.xaxis)
         _plain_log(right.yaxis)
     right.set(
-        xlabel="Base rate (part of windows that is positive)",
+        xlabel="Base rate (fraction of positive windows)",
         ylabel="AUPR (average precision)",
         title="AUPR of each track",
     )
@@ -58,16 +58,16 @@ def plot_precision_recall(curves: CurveGrid, table: pl.DataFrame) -> Figure:
 
 
 def plot_roc(curves: CurveGrid, table: pl.DataFrame) -> Figure:
-    """ROC curves, and how AUROC is spread over tracks.
+    """ROC curves, and the distribution of AUROC over tracks.
 
     Parameters
     ----------
     curves, table
-        As `plot_precision_recall` takes them.
+        As in `plot_precision_recall`.
     """
     figure, (left, right) = _figure(2)
     left.plot([0, 1], [0, 1], color=_MUTED, lw=1, ls="--", zorder=1)
-    _draw_curves(left, curves.grid, curves.sensitivity, table, "auroc")
+    _draw_curves(left, curves.grid, curves.true_positive_rate, table, "auroc")
     left.set(xlabel="False positive rate", ylabel="True positive rate", title="ROC")
     left.legend(loc="lower right", **_legend())
     known = table.filter(pl.col("auroc").is_not_null()).sort("auroc")
@@ -80,11 +80,11 @@ def plot_roc(curves: CurveGrid, table: pl.DataFrame) -> Figure:
 
 
 def _draw_intervals(axes: Axes, table: pl.DataFrame) -> None:
-    places = np.arange(table.height)
+    rows = np.arange(table.height)
     value, low, high = (table[f"auroc{end}"].to_numpy() for end in ("", "_low", "_high"))
-    axes.hlines(places, low, high, color=_CROWD, lw=4)
-    axes.plot(value, places, "o", color=_COLOURS[0])
-    axes.set_yticks(places, [_short(name) for name in table["track"]])
+    axes.hlines(rows, low, high, color=_CROWD, lw=4)
+    axes.plot(value, rows, "o", color=_COLOURS[0])
+    axes.set_yticks(rows, [_short(name) for name in table["track"]])
     left = min(0.5, float(np.nanmin([value, low])) - 0.02)
     axes.set(xlim=(left, 1.005), ylim=(-0.6, table.height - 0.4))
 
@@ -99,19 +99,19 @@ def _draw_histogram(axes: Axes, values: np.ndarray) -> None:
 
 
 def plot_calibration(calibration: Calibration, table: pl.DataFrame) -> Figure:
-    """Observed over predicted frequency, all tracks as one and each for itself.
+    """Observed against predicted frequency, for all tracks pooled and for each track.
 
     Parameters
     ----------
     calibration
-        As `danq.evaluation.calibration.calibration` makes it.
+        Result of `danq.evaluation.calibration.calibration`.
     table
         Table of the same tracks.
     """
     figure, (axes, below) = _figure(2, rows=True)
     few = table.height <= NAMED
     kept = np.where(calibration.windows >= _LEAST_WINDOWS, calibration.observed, np.nan)
-    kept[(kept <= 0) | (kept >= 1)] = np.nan  # without a place on these axes
+    kept[(kept <= 0) | (kept >= 1)] = np.nan  # not on these axes
     lines = [
         np.stack([x, y], 1)[~np.isnan(y)] for x, y in zip(calibration.predicted, kept, strict=True)
     ]
@@ -139,7 +139,7 @@ def plot_calibration(calibration: Calibration, table: pl.DataFrame) -> Figure:
     axes.set(xscale="logit", yscale="logit", xlim=span, ylim=span)
     axes.set(ylabel="Observed frequency", title="Calibration")
     axes.legend(loc="upper left", **_legend())
-    # Neither 0 nor 1 has a place on the axis, nor has an empty bin on a log scale.
+    # The axes cannot show 0, 1 or an empty bin.
     edges, heights = calibration.edges.clip(1e-4, 1 - 1e-4), pooled.windows[0].clip(0.5)
     below.stairs(heights, edges, baseline=0.5, fill=True, color=_CROWD)
     below.set(xscale="logit", yscale="log", xlim=span, xlabel="Predicted probability")
@@ -152,54 +152,54 @@ def plot_calibration(calibration: Calibration, table: pl.DataFrame) -> Figure:
 
 
 def plot_baseline(table: pl.DataFrame) -> Figure:
-    """The model's figures over those of the linear baseline, a point a track.
+    """Metrics of the model against those of the k-mer baseline, one point per track.
 
     Parameters
     ----------
     table
-        As `danq.evaluation.table.track_table` makes it, with a baseline.
+        Table of `danq.evaluation.metric_tables.track_table` with a baseline.
     """
     return plot_against(table, "baseline", "the k-mer baseline")
 
 
 def plot_against(table: pl.DataFrame, prefix: str, name: str) -> Figure:
-    """The model's figures over those of another, a point a track.
+    """Metrics of the model against those of another model, one point per track.
 
     Parameters
     ----------
     table
-        A row a track with the columns ``track``, ``group``, ``aupr`` and ``auroc``, and those of
-        the other with ``prefix`` and an underscore before them.
+        A row per track with the columns ``track``, ``group``, ``aupr`` and ``auroc``, and the same
+        metrics of the other model with the prefix, such as ``baseline_aupr``.
     prefix
-        Such as ``"baseline"``.
+        Prefix of the other model's columns, such as ``"baseline"``.
     name
-        The other's name.
+        Name of the other model.
     """
     figure, panels = _figure(2)
-    for axes, figure_name, label in zip(panels, ("aupr", "auroc"), ("AUPR", "AUROC"), strict=True):
-        base = f"{prefix}_{figure_name}"
-        known = table.drop_nulls([figure_name, base])
+    for axes, metric, label in zip(panels, ("aupr", "auroc"), ("AUPR", "AUROC"), strict=True):
+        base = f"{prefix}_{metric}"
+        known = table.drop_nulls([metric, base])
         axes.set(xlabel=f"{label} of {name}", ylabel=f"{label} of the model")
         if not known.height:
             axes.set_title(f"{label}: no track to compare")
             continue
-        better = int((known[figure_name] > known[base]).sum())
+        better = int((known[metric] > known[base]).sum())
         low = 0.0
-        if figure_name == "auroc":
-            low = float(min(0.5, known[base].min(), known[figure_name].min()))  # type: ignore[type-var, arg-type]
+        if metric == "auroc":
+            low = float(min(0.5, known[base].min(), known[metric].min()))  # type: ignore[type-var, arg-type]
             low = np.floor(low * 20) / 20
         axes.plot([low, 1], [low, 1], color=_MUTED, lw=1, ls="--", zorder=1)
-        _draw_groups(axes, known, base, figure_name)
-        gain = known.with_columns(gain=pl.col(figure_name) - pl.col(base)).sort("gain")
+        _draw_groups(axes, known, base, metric)
+        gain = known.with_columns(gain=pl.col(metric) - pl.col(base)).sort("gain")
         named = gain if known.height <= NAMED else pl.concat([gain.head(2), gain.tail(3)])
         axes.set(xlim=(low, 1.01), ylim=(low, 1.01))
-        _name_points(axes, named, base, figure_name)
+        _name_points(axes, named, base, metric)
         axes.set_title(f"{label}: the model is better on {better:,} of {known.height:,} tracks")
     return figure
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG at 150 dots an inch, without the date of writing."""
+    """Write a plot as PNG at 150 dots per inch, without a date in its metadata."""
     figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
 
 
@@ -227,7 +227,7 @@ def _faint(lines: int) -> float:
 def _draw_curves(
     axes: Axes, grid: np.ndarray, curves: np.ndarray, table: pl.DataFrame, column: str
 ) -> None:
-    """Named curves, best first; of many, a faint crowd with its median, best and worst."""
+    """Labelled curves, best first. Many curves are drawn faint, with median, best and worst."""
     known = np.flatnonzero(~np.isnan(curves).any(1))
     values = table[column].to_numpy()
     names = table["track"].to_list()
@@ -254,8 +254,8 @@ def _draw_curves(
     axes.fill_between(grid, low, high, color=_MAIN, alpha=0.15, lw=0, zorder=2, label="middle half")
     median = float(np.median(values[order]))
     axes.plot(grid, middle, color=_MAIN, lw=2.4, zorder=4, label=f"{median:.3f}  median track")
-    for k, colour, word in ((order[0], _COLOURS[2], "best"), (order[-1], _INK, "worst")):
-        label = f"{values[k]:.3f}  {word}: {_short(names[k])}"
+    for k, colour, rank in ((order[0], _COLOURS[2], "best"), (order[-1], _INK, "worst")):
+        label = f"{values[k]:.3f}  {rank}: {_short(names[k])}"
         axes.plot(grid, curves[k], color=colour, lw=1.4, zorder=3, label=label)
     axes.plot([], [], color=_CROWD, lw=1, label=f"each of {len(order):,} tracks")
 
@@ -274,25 +274,25 @@ def _draw_groups(axes: Axes, table: pl.DataFrame, x: str, y: str) -> None:
 
 
 def _name_points(axes: Axes, points: pl.DataFrame, x: str, y: str) -> None:
-    """Write names beside points, moved apart where they would overlap."""
-    places = axes.transData.transform(points.select(x, y).to_numpy())
+    """Write names next to points, and move them apart where they overlap."""
+    pixels = axes.transData.transform(points.select(x, y).to_numpy())
     span = axes.get_window_extent()
     step = 11 * axes.figure.dpi / 72
-    heights = places[:, 1].copy()
+    heights = pixels[:, 1].copy()
     order = np.argsort(heights)
     for before, after in pairwise(order):
         heights[after] = max(heights[after], heights[before] + step)
-    # What was pushed out at the top pushes the others down again.
+    # Names above the top push the others down.
     highest = span.y1 - step / 2
     for k in order[::-1]:
         heights[k] = min(heights[k], highest)
         highest = heights[k] - step
-    for name, place, height in zip(points["track"], places, heights, strict=True):
-        left = place[0] > span.x0 + 0.62 * span.width
+    for name, pixel, height in zip(points["track"], pixels, heights, strict=True):
+        left = pixel[0] > span.x0 + 0.62 * span.width
         axes.annotate(
             _short(name),
-            tuple(axes.transData.inverted().transform(place)),
-            xytext=(-14 if left else 14, (height - place[1]) * 72 / axes.figure.dpi),
+            tuple(axes.transData.inverted().transform(pixel)),
+            xytext=(-14 if left else 14, (height - pixel[1]) * 72 / axes.figure.dpi),
             textcoords="offset points",
             ha="right" if left else "left",
             va="center",
@@ -304,7 +304,7 @@ def _name_points(axes: Axes, points: pl.DataFrame, x: str, y: str) -> None:
 
 
 def _short(name: str, limit: int = 28) -> str:
-    """Name as matplotlib shall draw it: no formula, and not hidden from the legend."""
+    """Name as matplotlib must get it: without formulas, and shown in the legend."""
     cut = name if len(name) <= limit else f"{name[: limit - 1]}…"
     return (f" {cut}" if cut.startswith("_") else cut).replace("$", r"\$")
 

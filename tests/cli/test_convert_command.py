@@ -55,7 +55,7 @@ def test_convert_train_evaluate_predict(trio, tmp_path: Path, capsys):
     assert run([*words, "--paper-table", str(aucs), "--precision", "fp32"]) == 0
     told = capsys.readouterr()
     summary = json.loads((folder / "summary.json").read_text())
-    ours = summary["published"][0]["ours"]
+    ours = summary["published"][0]["model"]
     assert ours == summary["overall"]["auroc_mean"]
     assert f"{ours:.4f}       0.9326       0.9384       0.9417" in told.out
     assert "better than DanQ by AUROC on" in told.out
@@ -64,7 +64,7 @@ def test_convert_train_evaluate_predict(trio, tmp_path: Path, capsys):
     rows = (folder / "paper.tsv").read_text().splitlines()
     assert rows[-6].split("\t") == ["track", "group", "auroc", "aupr", "danq_auroc", "danq_aupr"]
     assert run(["evaluate", out, data, "--bootstrap", "0", "--paper"]) == 0
-    assert "beside the published figures" in capsys.readouterr().out
+    assert "compared with published metrics" in capsys.readouterr().out
 
     words = ["predict", out, trio[2], "--out", str(tmp_path / "pred.h5"), "--format", "deepsea"]
     assert run([*words, "--precision", "fp32"]) == 0

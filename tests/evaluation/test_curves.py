@@ -40,7 +40,9 @@ def test_grid_reads_the_curves_off():
     assert got.grid.tolist() == pytest.approx(np.linspace(0, 1, 11))
     for k in range(3):
         fpr, tpr, _ = roc_curve(labels[:, k], scores[:, k], drop_intermediate=False)
-        np.testing.assert_allclose(got.sensitivity[k], np.interp(got.grid, fpr, tpr), atol=1e-12)
+        np.testing.assert_allclose(
+            got.true_positive_rate[k], np.interp(got.grid, fpr, tpr), atol=1e-12
+        )
         precision, recall, _ = precision_recall_curve(labels[:, k], scores[:, k])
         for place, value in zip(got.grid[1:], got.precision[k, 1:], strict=True):
             # Recall falls along scikit-learn's arrays: the last point that still reaches it.
@@ -52,7 +54,7 @@ def test_a_perfect_track_reaches_the_corner():
     scores = np.array([[0.9], [0.8], [0.2], [0.1]], np.float32)
     got = curve_grid(scores, np.array([[1], [1], [0], [0]], np.uint8), points=3)
     assert got.precision.tolist() == [[1, 1, 1]]
-    assert got.sensitivity.tolist() == [[1, 1, 1]]
+    assert got.true_positive_rate.tolist() == [[1, 1, 1]]
 
 
 def test_tracks_of_one_class_have_no_curve():
@@ -60,7 +62,7 @@ def test_tracks_of_one_class_have_no_curve():
     got = curve_grid(scores, np.array([[0, 1]] * 4, np.uint8), points=5)
     assert np.isnan(got.precision[0]).all()
     assert (got.precision[1] == 1).all()
-    assert np.isnan(got.sensitivity).all()
+    assert np.isnan(got.true_positive_rate).all()
 
 
 def test_calibration_equals_scikit_learn():
@@ -97,13 +99,13 @@ def test_log_odds_edges_rise_from_0_to_1():
 
 def test_bad_input_is_refused():
     scores, labels = np.full((3, 2), 0.5, np.float32), np.zeros((3, 2), np.uint8)
-    with pytest.raises(InputError, match="1 points were asked of a curve, below 2"):
+    with pytest.raises(InputError, match="number of points is 1, the minimum is 2"):
         curve_grid(scores, labels, points=1)
-    with pytest.raises(InputError, match=r"edges \[0\.0, 0\.5\] do not rise from 0 to 1"):
+    with pytest.raises(InputError, match=r"edges \[0\.0, 0\.5\] do not increase from 0 to 1"):
         calibration(scores, labels, np.array([0, 0.5]))
     high = scores.copy()
     high[1, 1] = 1.5
-    with pytest.raises(InputError, match=r"record 'b': the score of window 1 is 1\.5, no prob"):
+    with pytest.raises(InputError, match=r"record 'b': the score of window 1 is 1\.5, not a prob"):
         calibration(high, labels, names=["a", "b"])
     high[1, 1] = np.nan
     with pytest.raises(InputError, match="record 'b': the score of window 1 is NaN"):

@@ -1,4 +1,4 @@
-"""Ranking figures against scikit-learn."""
+"""Ranking metrics against scikit-learn."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from danq.errors import InputError
 from danq.evaluation.metrics import _plain_rank, average_precision, rank, roc_auc
-from danq.evaluation.sort import radix_sort
+from danq.evaluation.score_sort import radix_sort
 
 NUMBERS = st.one_of(
     st.sampled_from([0.0, -0.0, 0.5, 1.0, -1.0, 1e-45, -1e-45]),
@@ -28,7 +28,7 @@ def tables(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 
 
 def oracle(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """scikit-learn's figures, NaN where it would warn or raise."""
+    """Metrics of scikit-learn, NaN where it would warn or raise an error."""
     auroc, aupr = np.full((2, scores.shape[1]), np.nan)
     for k in range(scores.shape[1]):
         hits = labels[:, k].sum()

@@ -129,7 +129,7 @@ def test_unknown_names_and_numbers():
         build("danq", tracks=1, window=30)
 
 
-def test_a_number_that_is_not_known_is_told_on_one_line():
+def test_an_unknown_hyperparameter_is_reported_on_one_line():
     with pytest.raises(InputError, match="cannot take.*hiden: Extra inputs") as caught:
         architecture("danq", hiden=3)
     assert "\n" not in str(caught.value)

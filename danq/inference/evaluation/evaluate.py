@@ -14,14 +14,14 @@ import polars as pl
 from danq._version import __version__
 from danq.device import set_threads
 from danq.errors import InputError
-from danq.evaluation.baseline import KmerBaseline, fit_kmer_baseline
-from danq.evaluation.bootstrap import Bootstrap, window_blocks
-from danq.evaluation.bootstrap import bootstrap as resample
 from danq.evaluation.calibration import Calibration, calibration
+from danq.evaluation.confidence_intervals import Bootstrap, window_blocks
+from danq.evaluation.confidence_intervals import bootstrap as resample
 from danq.evaluation.curves import CurveGrid, curve_grid
+from danq.evaluation.kmer_baseline import KmerBaseline, fit_kmer_baseline
+from danq.evaluation.metric_tables import group_table, track_table, without_positives
 from danq.evaluation.metrics import Ranking, rank
-from danq.evaluation.published import TRACKS, Comparison, compare, read_paper
-from danq.evaluation.table import group_table, track_table, without_positives
+from danq.evaluation.published_metrics import TRACKS, Comparison, compare, read_paper
 from danq.inference.engine.forward import predict_dataset
 from danq.inference.evaluation.evaluation_folder import objection, write_folder
 from danq.inference.evaluation.matching import open_matching
@@ -47,10 +47,10 @@ class EvaluationReport:
     Attributes
     ----------
     table
-        One row per track, see `danq.evaluation.table.track_table`.
+        One row per track, see `danq.evaluation.metric_tables.track_table`.
     groups
         Means and medians over all tracks and over each group, see
-        `danq.evaluation.table.group_table`.
+        `danq.evaluation.metric_tables.group_table`.
     curves
         Precision-recall and ROC curves of all tracks.
     calibration
@@ -167,7 +167,7 @@ def evaluate(
         the validation split, and report its metrics next to the model's.
     paper
         Report the metrics that DeepSEA's and DanQ's authors published next to the model's. With
-        the path of the authors' table (`danq.evaluation.published.read_paper`), metrics are
+        the path of the authors' table (`danq.evaluation.published_metrics.read_paper`), metrics are
         compared per track.
     precision_cost
         If the precision resolves to bf16, also evaluate in fp32 and report the difference: mean

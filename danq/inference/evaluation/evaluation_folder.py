@@ -76,7 +76,7 @@ def write_folder(report: EvaluationReport, out: Path, *, overwrite: bool = False
 
 
 def _fill(folder: Path, report: EvaluationReport) -> None:
-    from danq.evaluation import plots, published
+    from danq.evaluation import plots, published_metrics
 
     about = report.provenance
     _write_tsv(folder / "metrics.tsv", report.table, about)
@@ -93,10 +93,10 @@ def _fill(folder: Path, report: EvaluationReport) -> None:
     if report.paper is not None and report.paper.tracks is not None:
         tracks = report.paper.tracks
         _write_tsv(folder / "paper.tsv", tracks, about)
-        models = published.models_of(tracks)
+        models = published_metrics.models_of(tracks)
         model = "DanQ" if "DanQ" in models else models[0] if models else None
         if model is not None:
-            prefix = published.column(model, "")[:-1]
+            prefix = published_metrics.column(model, "")[:-1]
             plot = plots.plot_against(tracks, prefix, f"{model} as published")
             plots.save(plot, folder / "paper.png")
     text = json.dumps({"format": FORMAT, "format_version": 2, **report.summary()}, indent=2)
@@ -119,7 +119,7 @@ def curve_rows(report: EvaluationReport) -> pl.DataFrame:
             "track": [name for name in names for _ in range(points)],
             "x": np.tile(curves.grid, len(names)),
             "precision": curves.precision.ravel(),
-            "true_positive_rate": curves.sensitivity.ravel(),
+            "true_positive_rate": curves.true_positive_rate.ravel(),
         },
         schema_overrides={"track": pl.String},
     )

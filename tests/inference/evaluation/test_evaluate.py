@@ -15,7 +15,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError
-from danq.evaluation.table import COLUMNS
+from danq.evaluation.metric_tables import COLUMNS
 from danq.genome.nucleotide_codes import encode
 from danq.genome.packed_genome import PackedGenome
 from danq.inference import evaluate, write_evaluation

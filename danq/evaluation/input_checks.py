@@ -1,4 +1,4 @@
-"""What every figure asks of scores and labels before it looks at them."""
+"""Checks of the scores and labels that every metric takes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from danq.errors import InputError
 from danq.typing import LabelBatch, Scores
 
 
-def check_pair(scores: np.ndarray, labels: np.ndarray) -> tuple[Scores, LabelBatch]:
-    """Return scores and labels as C-ordered float32 and uint8 of one shape.
+def check_arrays(scores: np.ndarray, labels: np.ndarray) -> tuple[Scores, LabelBatch]:
+    """Check shapes and types; return C-ordered arrays of float32 and uint8.
 
-    Values are not looked at: the kernels do that on their way, see `refuse`.
+    The kernels check the values, see `check_values`.
 
     Parameters
     ----------
@@ -25,25 +25,26 @@ def check_pair(scores: np.ndarray, labels: np.ndarray) -> tuple[Scores, LabelBat
     Raises
     ------
     InputError
-        When the shapes are not two-dimensional or differ, the scores are of a dtype that
-        float32 cannot hold (rounding would make ties), or the labels are no uint8 or bool.
+        When an array is not two-dimensional, the shapes differ, the scores have a dtype that
+        float32 cannot represent exactly (rounding could create ties), or the labels are not uint8
+        or bool.
     """
     scores, labels = np.asarray(scores), np.asarray(labels)
     if scores.ndim != 2 or labels.ndim != 2:
         raise InputError(
             f"scores of shape {scores.shape} and labels of shape {labels.shape} are not both "
             "tables of windows by tracks",
-            remedy="Give one column to a single track: scores[:, None]",
+            remedy="Add a dimension for a single track: scores[:, None]",
         )
     if scores.shape != labels.shape:
         raise InputError(
             f"scores have shape {scores.shape}, labels {labels.shape}",
-            remedy="Give both a row a window and a column a track",
+            remedy="Use one row per window and one column per track in both",
         )
     if scores.dtype.kind != "f" or not np.can_cast(scores.dtype, np.float32, "safe"):
         raise InputError(
             f"scores are {scores.dtype}, not float32",
-            remedy="Convert them with scores.astype(np.float32); rounding can make ties",
+            remedy="Convert them with scores.astype(np.float32); rounding can create ties",
         )
     if labels.dtype != np.uint8 and labels.dtype != np.bool_:
         raise InputError(
@@ -52,24 +53,24 @@ def check_pair(scores: np.ndarray, labels: np.ndarray) -> tuple[Scores, LabelBat
     return np.ascontiguousarray(scores, np.float32), np.ascontiguousarray(labels).view(np.uint8)
 
 
-def refuse(
+def check_values(
     bad: np.ndarray, scores: Scores, labels: LabelBatch, names: Sequence[str] | None = None
 ) -> None:
-    """Raise for the first track that a kernel found unfit.
+    """Raise an error about the first track that a kernel marked as invalid.
 
     Parameters
     ----------
     bad
-        ``(K,)``: 0 fit, anything else unfit.
+        ``(K,)``: 0 for a valid track, another value for an invalid one.
     scores, labels
-        What the kernel was given.
+        The input of the kernel.
     names
-        Track names for the message; their numbers (from 0) where None.
+        Track names for the message; None for their indices.
 
     Raises
     ------
     InputError
-        When a track is unfit: a score is NaN, or a label neither 0 nor 1.
+        When a score is NaN, or a label is neither 0 nor 1.
     """
     found = np.flatnonzero(bad)
     if not found.size:

@@ -13,9 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from danq.errors import InputError
-from danq.evaluation.baseline import (
+from danq.evaluation.kmer_baseline import (
     _plain_count_kmers,
-    canonical_words,
+    canonical_kmers,
     count_kmers,
     fit_kmer_baseline,
 )
@@ -40,18 +40,18 @@ def test_strands_are_one():
     np.testing.assert_array_equal(count_kmers(codes), count_kmers(other))
 
 
-@pytest.mark.parametrize(("k", "words"), [(1, 2), (2, 10), (3, 32), (5, 512), (6, 2080)])
-def test_number_of_canonical_words(k: int, words: int):
-    column, names = canonical_words(k)
-    assert len(names) == words
+@pytest.mark.parametrize(("k", "kmers"), [(1, 2), (2, 10), (3, 32), (5, 512), (6, 2080)])
+def test_number_of_canonical_kmers(k: int, kmers: int):
+    column, names = canonical_kmers(k)
+    assert len(names) == kmers
     assert column.shape == (4**k,)
     assert list(names) == sorted(names)
 
 
 def test_counts_by_hand():
-    # ACGTN: AC and its complement GT are one word, CG is its own complement.
+    # ACGTN: AC and its complement GT are one k-mer, CG is its own complement.
     counts = count_kmers(np.array([[0, 1, 2, 3, 4]], np.uint8), 2)[0]
-    names = canonical_words(2)[1]
+    names = canonical_kmers(2)[1]
     assert {n: int(c) for n, c in zip(names, counts, strict=True) if c} == {"AC": 2, "CG": 1}
 
 
@@ -99,7 +99,7 @@ def test_the_penalty_is_chosen_on_the_validation_windows():
 def test_a_planted_word_is_found():
     train, valid, test = planted(2000, 5), planted(500, 6), planted(500, 7)
     fitted = fit_kmer_baseline([train], [valid], k=4)
-    names = canonical_words(4)[1]
+    names = canonical_kmers(4)[1]
     assert names[int(fitted.weights[:, 0].argmax())] == "GATA"
     # A third of the other windows have the word by chance, which bounds what can be reached.
     assert average_precision_score(test[1][:, 0], fitted.predict(test[0])[:, 0]) > 0.5
@@ -107,7 +107,7 @@ def test_a_planted_word_is_found():
 
 def test_bad_input_is_refused():
     codes, labels = planted(50, 0)
-    with pytest.raises(InputError, match="k-mers of 7 bases were asked for, not 1 to 6"):
+    with pytest.raises(InputError, match="k is 7, not between 1 and 6"):
         count_kmers(codes, 7)
     with pytest.raises(InputError, match="windows of 70000 bp are longer than 65,535 bp"):
         count_kmers(np.zeros((1, 70_000), np.uint8))

@@ -1,4 +1,4 @@
-"""Bootstrap intervals of the ranking figures, windows redrawn in contiguous blocks."""
+"""Confidence intervals of AUROC and AUPR by a bootstrap over contiguous blocks of windows."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from jaxtyping import Float64, Int64, UInt8
 
 from danq._jit import kernel, parallel_kernel
 from danq.errors import InputError
-from danq.evaluation.checks import check_pair, refuse
-from danq.evaluation.sort import is_nan, ordered_bits, radix_sort
+from danq.evaluation.input_checks import check_arrays, check_values
+from danq.evaluation.score_sort import is_nan, ordered_bits, radix_sort
 from danq.typing import IntRow, LabelBatch, PerTrack, Scores
 
 BLOCKS = 200
@@ -20,21 +20,21 @@ _BLOCK = 16
 
 
 class Interval(NamedTuple):
-    """Lower and upper end; scalars or one value a track."""
+    """Lower and upper limit of a confidence interval: scalars, or one value per track."""
 
     low: PerTrack | float
     high: PerTrack | float
 
 
 class Bootstrap(NamedTuple):
-    """Figures of every replicate.
+    """Metrics of every bootstrap replicate.
 
     Attributes
     ----------
     auroc, aupr
-        ``(R, K)``; NaN where a replicate drew no positive (AUROC: or no negative).
+        ``(R, K)``; NaN where a replicate has no positive, or for AUROC no negative.
     level
-        Part of the replicates that an interval holds.
+        Fraction of the replicates within an interval.
     """
 
     auroc: Float64[np.ndarray, "R K"]
@@ -42,23 +42,23 @@ class Bootstrap(NamedTuple):
     level: float
 
     def per_track(self) -> tuple[Interval, Interval]:
-        """Percentile intervals of AUROC and AUPR per track; NaN where none is defined."""
+        """Percentile intervals of AUROC and AUPR of each track; NaN where undefined."""
         return self._interval(self.auroc), self._interval(self.aupr)
 
     def macro(self, statistic: str = "mean", tracks: IntRow | None = None) -> tuple[Interval, ...]:
-        """Percentile intervals of the mean or median over tracks, AUROC's and AUPR's.
+        """Percentile intervals of the mean or median over tracks of AUROC and AUPR.
 
         Parameters
         ----------
         statistic
             ``"mean"`` or ``"median"``.
         tracks
-            Numbers of the tracks taken together; all where None.
+            Indices of the tracks; None for all.
 
         Notes
         -----
-        Every track of a replicate sees the same draw of windows, so what tracks share
-        widens the interval as it should.
+        All tracks of a replicate use the same draw of windows, so the interval includes the
+        correlation between tracks.
         """
         over = np.nanmean if statistic == "mean" else np.nanmedian
         ends = []
@@ -80,22 +80,23 @@ class Bootstrap(NamedTuple):
 
 
 def window_blocks(contig: IntRow, start: IntRow, count: int = BLOCKS) -> Int64[np.ndarray, "N"]:
-    """Cut windows into blocks of neighbours, to be drawn together.
+    """Assign windows to blocks of neighbours for the bootstrap.
 
-    Neighbouring windows overlap and share peaks, so drawing them one by one would make
-    intervals too narrow.
+    Neighbouring windows overlap and share peaks, so intervals from draws of single windows would be
+    too narrow.
 
     Parameters
     ----------
     contig, start
-        ``(N,)`` contig number and 0-based start of each window, in any order.
+        ``(N,)`` contig index and 0-based start of each window, in any order.
     count
-        Blocks wanted. There are more when contigs end within one, and no more than windows.
+        Number of blocks. The result has more where a block would span two contigs, and at most one
+        block per window.
 
     Returns
     -------
     array
-        Block number of each window, from 0; no block spans two contigs.
+        Block index of each window. No block spans two contigs.
 
     Raises
     ------
@@ -103,7 +104,7 @@ def window_blocks(contig: IntRow, start: IntRow, count: int = BLOCKS) -> Int64[n
         When ``count`` is below 1 or the arrays differ in length.
     """
     if count < 1:
-        raise InputError(f"{count} blocks were asked for, below 1")
+        raise InputError(f"the number of blocks is {count}, the minimum is 1")
     if len(contig) != len(start):
         raise InputError(f"{len(contig)} contigs but {len(start)} starts of windows")
     order = np.lexsort((start, contig))
@@ -120,20 +121,20 @@ def window_blocks(contig: IntRow, start: IntRow, count: int = BLOCKS) -> Int64[n
 
 
 def draw_weights(blocks: int, replicates: int, seed: int) -> UInt8[np.ndarray, "blocks R"]:
-    """How often each replicate draws each block, blocks drawn with replacement."""
+    """Number of times that each replicate draws each block, with replacement."""
     rng = np.random.default_rng(seed)
     weights = np.empty((blocks, replicates), np.uint8)
     for r in range(replicates):
-        # A block is drawn about once; 255 times is beyond any chance.
+        # A block is drawn about once on average; 255 draws do not occur in practice.
         weights[:, r] = np.bincount(rng.integers(blocks, size=blocks), minlength=blocks)
     return weights
 
 
 @kernel
 def _weighted(keys, weights, auroc, aupr):
-    """Figures of all replicates from one track's sorted keys; weights are per block.
+    """Metrics of all replicates from the sorted keys of one track; weights are per block.
 
-    The replicate runs fastest everywhere, so that each step is one vector addition.
+    The replicate is the last dimension of every array, so that each step is a vector addition.
     """
     replicates = weights.shape[1]
     mask = (1 << 31) - 1
@@ -172,7 +173,7 @@ def _weighted(keys, weights, auroc, aupr):
             area[r] += gained[r] * (found[r] / max(1, found[r] + passed[r]))
         i = last
     for r in range(replicates):
-        # `wins` counted the pairs ranked wrongly.
+        # `wins` is the number of wrongly ranked pairs.
         pairs = found[r] * passed[r]
         auroc[r] = 1 - wins[r] / pairs if pairs else np.nan
         aupr[r] = area[r] / found[r] if found[r] else np.nan
@@ -208,56 +209,56 @@ def bootstrap(
     seed: int = 0,
     names: Sequence[str] | None = None,
 ) -> Bootstrap:
-    """AUROC and average precision of every track in redrawn sets of windows.
+    """AUROC and average precision of every track in bootstrap replicates.
 
-    Each replicate draws whole blocks with replacement, the same ones for every track. A track
-    is sorted once; replicates only weight its windows anew.
+    Each replicate draws blocks with replacement, the same blocks for every track. A track is sorted
+    once; the replicates differ only in the weights of its windows.
 
     Parameters
     ----------
     scores, labels
         As `danq.evaluation.metrics.rank` takes them.
     blocks
-        ``(N,)`` block number of each window, from 0, as `window_blocks` makes them; None
-        draws single windows, which needs ``N R`` bytes.
+        ``(N,)`` block index of each window, see `window_blocks`. None draws single windows, which
+        needs ``N R`` bytes.
     replicates
-        Number R of draws.
+        Number R of replicates.
     level
         Coverage of the intervals, between 0 and 1.
     seed
-        Seed of the draws.
+        Random seed.
     names
         Track names for error messages.
 
     Raises
     ------
     InputError
-        As `rank`; when ``replicates`` is below 2, ``level`` not between 0 and 1, ``blocks``
-        is of another length or negative, or there is only one block.
+        As `rank`; when ``replicates`` is below 2, ``level`` is not between 0 and 1, ``blocks`` has
+        another length or a negative value, or there is only one block.
     """
-    scores, labels = check_pair(scores, labels)
+    scores, labels = check_arrays(scores, labels)
     rows, tracks = scores.shape
-    number = np.arange(rows) if blocks is None else np.asarray(blocks, np.int64)
+    index = np.arange(rows) if blocks is None else np.asarray(blocks, np.int64)
     if replicates < 2:
-        raise InputError(f"{replicates} bootstrap replicates were asked for, below 2")
+        raise InputError(f"the number of bootstrap replicates is {replicates}, the minimum is 2")
     if not 0 < level < 1:
-        raise InputError(f"the level of an interval is {level}, not between 0 and 1")
-    if number.shape != (rows,) or (rows and number.min() < 0):
-        raise InputError(f"blocks of shape {number.shape} do not number {rows} windows from 0")
-    total = int(number.max()) + 1 if rows else 0
+        raise InputError(f"the level of the intervals is {level}, not between 0 and 1")
+    if index.shape != (rows,) or (rows and index.min() < 0):
+        raise InputError(f"blocks of shape {index.shape} are not {rows} indices from 0")
+    total = int(index.max()) + 1 if rows else 0
     if total < 2:
         raise InputError(
-            f"{rows} windows in {total} block(s) cannot be redrawn",
-            remedy="Evaluate more windows, or without bootstrap intervals",
+            f"{rows} windows in {total} block(s) are too few for a bootstrap",
+            remedy="Evaluate more windows, or without confidence intervals",
         )
     weights = draw_weights(total, replicates, seed)
     auroc, aupr = np.full((2, tracks, replicates), np.nan)
     bad = np.zeros(tracks, np.uint8)
     width = max(1, min(_BLOCK, tracks // numba.get_num_threads()))
     _bootstrap(
-        scores.view(np.uint32), labels, number.astype(np.int64), weights, width, auroc, aupr, bad
+        scores.view(np.uint32), labels, index.astype(np.int64), weights, width, auroc, aupr, bad
     )
-    refuse(bad, scores, labels, names)
+    check_values(bad, scores, labels, names)
     return Bootstrap(auroc.T, aupr.T, level)
 
 
@@ -266,5 +267,5 @@ def _plain_replicate(scores: Scores, labels: LabelBatch, weights: IntRow) -> tup
     from danq.evaluation.metrics import _plain_rank
 
     repeated = np.repeat(scores, weights), np.repeat(labels, weights)
-    figures = _plain_rank(repeated[0][:, None], repeated[1][:, None])
-    return float(figures.auroc[0]), float(figures.aupr[0])
+    metrics = _plain_rank(repeated[0][:, None], repeated[1][:, None])
+    return float(metrics.auroc[0]), float(metrics.aupr[0])

@@ -1,4 +1,4 @@
-"""Tables of figures, worked out by hand, and the plots that show them."""
+"""Tables of metrics, calculated by hand, and the plots that show them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from danq.errors import InputError
-from danq.evaluation.bootstrap import Bootstrap, bootstrap
 from danq.evaluation.calibration import calibration
+from danq.evaluation.confidence_intervals import Bootstrap, bootstrap
 from danq.evaluation.curves import curve_grid
+from danq.evaluation.metric_tables import COLUMNS, group_table, track_table, without_positives
 from danq.evaluation.metrics import Ranking, rank
 from danq.evaluation.plots import (
     plot_baseline,
@@ -20,7 +21,6 @@ from danq.evaluation.plots import (
     plot_roc,
     save,
 )
-from danq.evaluation.table import COLUMNS, group_table, track_table, without_positives
 
 TRACKS = ("a", "b", "c", "d")
 GROUPS = ("TF", "TF", "DNase", "DNase")
@@ -64,7 +64,7 @@ def test_without_baseline_nothing_is_compared():
     assert row[0]["baseline_aupr_mean"] is None
 
 
-def test_intervals_stand_beside_their_figures():
+def test_intervals_belong_to_their_metrics():
     draws = np.array([[0.4, 0.2, np.nan, 0.0], [0.6, 0.4, np.nan, 0.2]])
     draw = Bootstrap(draws, draws, level=1 - 1e-12)
     table = track_table(TRACKS, GROUPS, MODEL, 100, bootstrap=draw)
@@ -83,7 +83,7 @@ def test_no_track_with_positives():
 
 
 def test_numbers_of_tracks_must_agree():
-    with pytest.raises(InputError, match="3 track names, 4 groups and 4 figures"):
+    with pytest.raises(InputError, match="3 track names, 4 groups and metrics of 4 tracks"):
         track_table(TRACKS[:3], GROUPS, MODEL, 100)
 
 
@@ -94,11 +94,11 @@ def test_plots_are_written_for_any_number_of_tracks(tmp_path: Path, tracks: int,
     scores = rng.random((300, tracks)).astype(np.float32)
     labels = np.zeros(scores.shape, np.uint8) if empty else (rng.random(scores.shape) < scores)
     labels = np.asarray(labels, np.uint8)
-    figures = rank(scores, labels)
+    metrics = rank(scores, labels)
     draw = bootstrap(scores, labels, replicates=10)
     names = [f"track $ {k}_" for k in range(tracks)]
     groups = [("TF", "DNase")[k % 2] for k in range(tracks)]
-    table = track_table(names, groups, figures, 300, bootstrap=draw, baseline=figures)
+    table = track_table(names, groups, metrics, 300, bootstrap=draw, baseline=metrics)
     curves, bins = curve_grid(scores, labels), calibration(scores, labels)
     for figure in (
         plot_precision_recall(curves, table),
@@ -112,7 +112,7 @@ def test_plots_are_written_for_any_number_of_tracks(tmp_path: Path, tracks: int,
         assert len(data) > 5000
 
 
-def test_plots_name_few_tracks_with_their_figures():
+def test_plots_label_few_tracks_with_their_metrics():
     scores = np.array([[0.9], [0.8], [0.2], [0.1]], np.float32)
     labels = np.array([[1], [1], [0], [0]], np.uint8)
     table = track_table(["Reb1"], [""], rank(scores, labels), 4)

@@ -1,4 +1,4 @@
-"""Bootstrap figures against scikit-learn's weighted ones."""
+"""Bootstrap replicates against scikit-learn's weighted metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from danq.errors import InputError
-from danq.evaluation.bootstrap import (
+from danq.evaluation.confidence_intervals import (
     Bootstrap,
     _plain_replicate,
     bootstrap,
@@ -24,7 +24,7 @@ def example(windows: int = 400, tracks: int = 5) -> tuple[np.ndarray, np.ndarray
 
 
 @pytest.mark.parametrize("count", [13, 400])
-def test_replicates_are_the_weighted_figures(count: int):
+def test_replicates_are_the_weighted_metrics(count: int):
     scores, labels = example()
     blocks = np.arange(400) * count // 400
     got = bootstrap(scores, labels, blocks, replicates=6, seed=5)
@@ -60,7 +60,7 @@ def test_intervals_are_quantiles_and_skip_undefined_replicates():
     np.testing.assert_allclose([low, high], [0.6, 0.8])
 
 
-def test_an_interval_holds_the_figure_and_narrows_with_windows():
+def test_an_interval_contains_the_metric_and_narrows_with_windows():
     widths = []
     for windows in (500, 8000):
         scores, labels = example(windows, 3)
@@ -101,15 +101,17 @@ def test_blocks_are_neighbours_on_one_contig():
 
 def test_bad_input_is_refused():
     scores, labels = example()
-    with pytest.raises(InputError, match="1 bootstrap replicates were asked for, below 2"):
+    with pytest.raises(InputError, match="number of bootstrap replicates is 1, the minimum is 2"):
         bootstrap(scores, labels, replicates=1)
-    with pytest.raises(InputError, match=r"level of an interval is 1\.5"):
+    with pytest.raises(InputError, match=r"level of the intervals is 1\.5"):
         bootstrap(scores, labels, level=1.5)
-    with pytest.raises(InputError, match=r"400 windows in 1 block\(s\) cannot be redrawn"):
+    with pytest.raises(
+        InputError, match=r"400 windows in 1 block\(s\) are too few for a bootstrap"
+    ):
         bootstrap(scores, labels, np.zeros(400, int))
-    with pytest.raises(InputError, match=r"blocks of shape \(3,\) do not number 400 windows"):
+    with pytest.raises(InputError, match=r"blocks of shape \(3,\) are not 400 indices"):
         bootstrap(scores, labels, np.arange(3))
-    with pytest.raises(InputError, match="0 blocks were asked for"):
+    with pytest.raises(InputError, match="the number of blocks is 0, the minimum is 1"):
         window_blocks(np.zeros(3), np.arange(3), 0)
     with pytest.raises(InputError, match="2 contigs but 3 starts"):
         window_blocks(np.zeros(2), np.arange(3))

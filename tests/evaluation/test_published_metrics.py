@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from danq.errors import InputError
+from danq.evaluation.metric_tables import group_table, track_table
 from danq.evaluation.metrics import Ranking
-from danq.evaluation.published import MODELS, PUBLISHED, compare, models_of, read_paper
-from danq.evaluation.table import group_table, track_table
+from danq.evaluation.published_metrics import MODELS, PUBLISHED, compare, models_of, read_paper
 
 HEAD = "Cell Type\tTF/DNase/HistoneMark\tTreatment"
 COLUMNS = "".join(f"\t{model} {kind}" for kind in ("ROC AUC", "PR AUC") for model in MODELS)
@@ -37,21 +37,21 @@ ROWS = [
 ]
 
 
-def test_means_stand_beside_the_published_ones(table):
+def test_means_are_compared_with_the_published_ones(table):
     means = compare(table, group_table(table)).means
-    rows = {(r["figure"], r["of"], r["group"]): r for r in means.iter_rows(named=True)}
+    rows = {(r["metric"], r["statistic"], r["group"]): r for r in means.iter_rows(named=True)}
     assert set(rows) == set(PUBLISHED)
-    assert rows["auroc", "mean", "all"]["ours"] == pytest.approx(0.8)
-    assert rows["aupr", "median", "all"]["ours"] == pytest.approx(0.4)
-    assert rows["auroc", "mean", "TF"]["ours"] == pytest.approx(0.75)
-    assert rows["aupr", "mean", "histone"]["ours"] is None
+    assert rows["auroc", "mean", "all"]["model"] == pytest.approx(0.8)
+    assert rows["aupr", "median", "all"]["model"] == pytest.approx(0.4)
+    assert rows["auroc", "mean", "TF"]["model"] == pytest.approx(0.75)
+    assert rows["aupr", "mean", "histone"]["model"] is None
     assert rows["aupr", "mean", "all"]["DanQ-JASPAR"] == 0.3794
     lines = compare(table, group_table(table)).describe()
-    assert "AUROC mean                       0.8000       0.9326       0.9384       0.9417" in lines
+    assert "AUROC mean                         0.8000       0.9326       0.9384       0.9417" in lines
     assert any(line.startswith("AUPR mean, histone") and "  -  " in line for line in lines)
 
 
-def test_tracks_stand_beside_the_authors(table, tmp_path: Path):
+def test_tracks_are_compared_with_the_authors_table(table, tmp_path: Path):
     paper = read_paper(write(tmp_path / "aucs.txt", ROWS))
     found = compare(table, group_table(table), paper)
     assert found.tracks is not None
@@ -87,8 +87,8 @@ def test_commas_quotes_and_fewer_models_are_read(table, tmp_path: Path):
         (ROWS, HEAD + "\tauc", "not the authors' table"),
         ([], "", "not the authors' table"),
         (["a\tb\tc\t1\t2\t3"], HEAD + COLUMNS, "line 2: 6 columns, not 9"),
-        ([ROWS[0], ROWS[1].replace(".85", "1.5")], HEAD + COLUMNS, "line 3: '1.5' is no number"),
-        ([ROWS[0].replace(".85", "x")], HEAD + COLUMNS, "line 2: 'x' is no number from 0 to 1"),
+        ([ROWS[0], ROWS[1].replace(".85", "1.5")], HEAD + COLUMNS, "line 3: '1.5' is not a number"),
+        ([ROWS[0].replace(".85", "x")], HEAD + COLUMNS, "line 2: 'x' is not a number from 0 to 1"),
     ],
 )
 def test_other_tables_are_refused(tmp_path: Path, rows, head: str, problem: str):

@@ -1,4 +1,4 @@
-"""Per-track figures as one table, and their means and medians by group."""
+"""Tables of metrics: one row per track, and means and medians per group."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 import polars as pl
 
 from danq.errors import InputError
-from danq.evaluation.bootstrap import Bootstrap, Interval
+from danq.evaluation.confidence_intervals import Bootstrap, Interval
 from danq.evaluation.metrics import Ranking
 
 ALL = "all"
-FIGURES = ("auroc", "aupr", "baseline_auroc", "baseline_aupr")
+METRICS = ("auroc", "aupr", "baseline_auroc", "baseline_aupr")
 COLUMNS = (
     "track",
     "group",
@@ -39,39 +39,39 @@ def track_table(
     bootstrap: Bootstrap | None = None,
     baseline: Ranking | None = None,
 ) -> pl.DataFrame:
-    """One row a track, in the order given.
+    """Table with one row per track, in the given order.
 
     Parameters
     ----------
     tracks, groups
         Name and group of each track.
     ranking
-        The model's figures.
+        Metrics of the model.
     windows
-        Number of windows they were measured on.
+        Number of evaluated windows.
     bootstrap
-        Gives the columns that end in ``_low`` and ``_high``; they are null without.
+        Replicates for the columns ``*_low`` and ``*_high``, which are null without it.
     baseline
-        The linear model's figures on the same windows; null without.
+        Metrics of the baseline on the same windows; its columns are null without it.
 
     Returns
     -------
     polars.DataFrame
-        Columns ``COLUMNS``. A figure that is not defined, such as the AUPR of a track without
-        positives, is null.
+        Columns `COLUMNS`. An undefined metric, such as the AUPR of a track without positives, is
+        null.
 
     Raises
     ------
     InputError
-        When the numbers of tracks differ.
+        When the arguments have different numbers of tracks.
     """
     counts = {len(tracks), len(groups), len(ranking.auroc)}
     if baseline is not None:
         counts.add(len(baseline.auroc))
     if len(counts) > 1:
         raise InputError(
-            f"{len(tracks)} track names, {len(groups)} groups and {len(ranking.auroc)} figures "
-            "do not belong together"
+            f"{len(tracks)} track names, {len(groups)} groups and metrics of {len(ranking.auroc)} "
+            "tracks do not match"
         )
     empty = np.full(len(tracks), np.nan)
     ends = [empty] * 4
@@ -98,26 +98,26 @@ def track_table(
 
 
 def group_table(table: pl.DataFrame, bootstrap: Bootstrap | None = None) -> pl.DataFrame:
-    """Means and medians over tracks: of all of them, then of each group.
+    """Means and medians over all tracks, then over the tracks of each group.
 
-    Tracks without a positive are counted in ``without_positives`` and left out of every mean
-    and median. A single group, or none, gives the row of all tracks alone.
+    Tracks without a positive are excluded from means and medians and counted in
+    ``without_positives``. With fewer than two groups there is only the row of all tracks.
 
     Parameters
     ----------
     table
-        As `track_table` makes it.
+        Table of `track_table`.
     bootstrap
-        Gives the intervals of the means; they are null without.
+        Replicates for the intervals of the means, which are null without it.
 
     Returns
     -------
     polars.DataFrame
-        ``group`` (``"all"`` first), ``tracks`` counted, ``without_positives``,
+        ``group`` (``"all"`` first), ``tracks`` with positives, ``without_positives``,
         ``auroc_mean``, ``auroc_mean_low``, ``auroc_mean_high``, ``auroc_median``, the same of
         ``aupr``, ``baseline_auroc_mean``, ``baseline_auroc_median``, ``baseline_aupr_mean``,
-        ``baseline_aupr_median``, and ``below_baseline``: tracks whose AUPR is below the
-        linear model's.
+        ``baseline_aupr_median``, and ``below_baseline``: the number of tracks with an AUPR below
+        the baseline's.
     """
     names = table["group"].to_list()
     groups = sorted(set(names))
@@ -126,7 +126,7 @@ def group_table(table: pl.DataFrame, bootstrap: Bootstrap | None = None) -> pl.D
         for group in groups:
             chosen = np.array([i for i, name in enumerate(names) if name == group])
             rows.append(_row(group or "(no group)", table[chosen], chosen, bootstrap))
-    floats = {name: pl.Float64 for name in rows[0] if name.startswith((*FIGURES,))}
+    floats = {name: pl.Float64 for name in rows[0] if name.startswith((*METRICS,))}
     table = pl.DataFrame(rows, schema_overrides={**floats, "below_baseline": pl.Int64})
     return table.with_columns(pl.selectors.float().fill_nan(None))
 
@@ -140,16 +140,16 @@ def _row(
         "tracks": known.height,
         "without_positives": part.height - known.height,
     }
-    measured = tracks[part["positives"].to_numpy() > 0]
+    evaluated = tracks[part["positives"].to_numpy() > 0]
     ends: dict[str, Interval] = {}
-    if bootstrap is not None and measured.size:
-        ends = dict(zip(FIGURES[:2], bootstrap.macro("mean", measured), strict=True))
-    for figure in FIGURES:
-        row[f"{figure}_mean"] = known[figure].mean()
-        if not figure.startswith("baseline"):
-            interval = ends.get(figure, (None, None))
-            row[f"{figure}_mean_low"], row[f"{figure}_mean_high"] = interval
-        row[f"{figure}_median"] = known[figure].median()
+    if bootstrap is not None and evaluated.size:
+        ends = dict(zip(METRICS[:2], bootstrap.macro("mean", evaluated), strict=True))
+    for metric in METRICS:
+        row[f"{metric}_mean"] = known[metric].mean()
+        if not metric.startswith("baseline"):
+            interval = ends.get(metric, (None, None))
+            row[f"{metric}_mean_low"], row[f"{metric}_mean_high"] = interval
+        row[f"{metric}_median"] = known[metric].median()
     compared = known.drop_nulls(["aupr", "baseline_aupr"])
     below = int((compared["aupr"] < compared["baseline_aupr"]).sum())
     row["below_baseline"] = below if compared.height else None
@@ -157,5 +157,5 @@ def _row(
 
 
 def without_positives(table: pl.DataFrame) -> list[str]:
-    """Names of the tracks that no window is positive for."""
+    """Names of the tracks without a positive window."""
     return table.filter(pl.col("positives") == 0)["track"].to_list()

@@ -1,4 +1,4 @@
-"""The linear model on k-mer counts that a network must beat."""
+"""The baseline of every network: a linear model on k-mer counts."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from danq.typing import CodeBatch, LabelBatch, Scores
 
 K = 5
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
-"""Ridge penalties tried, in units of the number of training windows."""
-_LIMIT = 6  # 2,080 words; 7 would need a dense 8,192 x 8,192 system
+"""Candidate ridge penalties, in units of the number of training windows."""
+_LIMIT = 6  # 2,080 columns; 7 would need a dense 8,192 x 8,192 system
 _ROWS = 4096
 
 Batches = Iterable[tuple[CodeBatch, LabelBatch]]
 
 
 @cache
-def canonical_words(k: int) -> tuple[Int64[np.ndarray, "4**k"], tuple[str, ...]]:
-    """Number every k-mer so that a word and its reverse complement share one number.
+def canonical_kmers(k: int) -> tuple[Int64[np.ndarray, "4**k"], tuple[str, ...]]:
+    """Assign a column to every k-mer; a k-mer and its reverse complement share one.
 
     Parameters
     ----------
     k
-        Bases of a word.
+        Length of the k-mers.
 
     Returns
     -------
     column
-        Per word (its bases read in base 4, A 0 to T 3) its number.
+        The column of each k-mer, indexed by the k-mer as a number in base 4 (A 0 to T 3).
     names
-        Per number the alphabetically first word of the pair.
+        The alphabetically first k-mer of each column.
 
     Raises
     ------
@@ -47,13 +47,13 @@ def canonical_words(k: int) -> tuple[Int64[np.ndarray, "4**k"], tuple[str, ...]]
         When k is not between 1 and 6.
     """
     if not 1 <= k <= _LIMIT:
-        raise InputError(f"k-mers of {k} bases were asked for, not 1 to {_LIMIT}")
-    words = np.arange(4**k)
-    digits = words[:, None] // 4 ** np.arange(k - 1, -1, -1) % 4
+        raise InputError(f"k is {k}, not between 1 and {_LIMIT}")
+    kmers = np.arange(4**k)
+    digits = kmers[:, None] // 4 ** np.arange(k - 1, -1, -1) % 4
     other = (3 - digits) @ 4 ** np.arange(k)
-    first = np.minimum(words, other)
+    first = np.minimum(kmers, other)
     kept, column = np.unique(first, return_inverse=True)
-    names = tuple("".join("ACGT"[d] for d in digits[word]) for word in kept)
+    names = tuple("".join("ACGT"[d] for d in digits[kmer]) for kmer in kept)
     return column.astype(np.int64), names
 
 
@@ -62,40 +62,40 @@ def _count(codes, column, k, counts):
     rows, length = codes.shape
     mask = (1 << (2 * k)) - 1
     for n in numba.prange(rows):
-        word = 0
+        kmer = 0
         known = 0
         for i in range(length):
             code = np.int64(codes[n, i])
             if code > 3:
                 known = 0
                 continue
-            word = ((word << 2) | code) & mask
+            kmer = ((kmer << 2) | code) & mask
             known += 1
             if known >= k:
-                counts[n, column[word]] += 1
+                counts[n, column[kmer]] += 1
 
 
 def count_kmers(codes: CodeBatch, k: int = K) -> UInt16[np.ndarray, "B W"]:
-    """Count each k-mer of each window, a word and its reverse complement as one.
+    """Count the k-mers of each window; a k-mer and its reverse complement are counted together.
 
     Parameters
     ----------
     codes
-        Windows of at most 65,535 bases. Words that hold an N are not counted.
+        Windows of at most 65,535 bases. K-mers with an N are not counted.
     k
-        Bases of a word, 1 to 6.
+        Length of the k-mers, 1 to 6.
 
     Returns
     -------
     array
-        Columns in the order of `canonical_words`; 512 of them for k = 5.
+        Columns in the order of `canonical_kmers`; 512 columns for k = 5.
 
     Raises
     ------
     InputError
-        When k is outside its limits or the windows are too long to count.
+        When k is not between 1 and 6, or a window is too long.
     """
-    column, names = canonical_words(k)
+    column, names = canonical_kmers(k)
     if codes.shape[1] > np.iinfo(np.uint16).max:
         raise InputError(f"windows of {codes.shape[1]} bp are longer than 65,535 bp")
     counts = np.zeros((len(codes), len(names)), np.uint16)
@@ -104,15 +104,15 @@ def count_kmers(codes: CodeBatch, k: int = K) -> UInt16[np.ndarray, "B W"]:
 
 
 def _plain_count_kmers(codes: CodeBatch, k: int = K) -> UInt16[np.ndarray, "B W"]:
-    names = canonical_words(k)[1]
+    names = canonical_kmers(k)[1]
     complement = str.maketrans("ACGT", "TGCA")
     counts = np.zeros((len(codes), len(names)), np.uint16)
     for row, codes_of_row in zip(counts, codes, strict=True):
         text = "".join("ACGTN"[code] for code in codes_of_row)
         for i in range(len(text) - k + 1):
-            word = text[i : i + k]
-            if "N" not in word:
-                row[names.index(min(word, word.translate(complement)[::-1]))] += 1
+            kmer = text[i : i + k]
+            if "N" not in kmer:
+                row[names.index(min(kmer, kmer.translate(complement)[::-1]))] += 1
     return counts
 
 
@@ -123,15 +123,15 @@ class KmerBaseline:
     Attributes
     ----------
     k
-        Bases of a word.
+        Length of the k-mers.
     weights
-        ``(W, K)`` per count, not standardised.
+        ``(W, K)`` weights of the counts, which are not standardised.
     intercept
         ``(K,)``.
     penalty
-        The penalty chosen, in units of the number of training windows.
+        The selected penalty, in units of the number of training windows.
     tried
-        Mean average precision on the validation windows, per penalty tried.
+        Mean average precision on the validation windows for each candidate penalty.
     """
 
     k: int
@@ -141,7 +141,7 @@ class KmerBaseline:
     tried: dict[float, float]
 
     def predict(self, codes: CodeBatch) -> Scores:
-        """Scores ``(B, K)`` of windows: they rank, but are no probabilities.
+        """Scores ``(B, K)`` of windows, which are not probabilities.
 
         Raises
         ------
@@ -157,7 +157,7 @@ class KmerBaseline:
 
 @dataclass(frozen=True)
 class _Sums:
-    """What the normal equations need, summed over the training windows."""
+    """Terms of the normal equations, summed over the training windows."""
 
     windows: int
     mean: Float64[np.ndarray, "W"]
@@ -168,7 +168,7 @@ class _Sums:
     projected: Float64[np.ndarray, "W K"]
 
     def solve(self, alpha: float) -> tuple[np.ndarray, np.ndarray]:
-        """Weights per count and intercept under a penalty on standardised weights."""
+        """Weights of the counts and intercept, for a penalty on the standardised weights."""
         standard = self.vectors @ (self.projected / (self.values + alpha)[:, None])
         weights = standard / self.scale[:, None]
         return weights, self.label_mean - self.mean @ weights
@@ -179,11 +179,11 @@ def _accumulate(train: Batches, k: int) -> _Sums:
     first = next(batches, None)
     if first is None:
         raise InputError("there are no training windows to fit the k-mer baseline to")
-    words, tracks = len(canonical_words(k)[1]), first[1].shape[1]
-    gram, cross = np.zeros((words, words)), np.zeros((words, tracks))
-    sums, label_sums, windows = np.zeros(words), np.zeros(tracks), 0
+    columns, tracks = len(canonical_kmers(k)[1]), first[1].shape[1]
+    gram, cross = np.zeros((columns, columns)), np.zeros((columns, tracks))
+    sums, label_sums, windows = np.zeros(columns), np.zeros(tracks), 0
     for codes, labels in chain([first], batches):
-        # In float64 the sums of whole numbers are exact.
+        # Sums of integers are exact in float64.
         counts, hits = count_kmers(codes, k).astype(np.float64), labels.astype(np.float64)
         gram += counts.T @ counts
         cross += counts.T @ hits
@@ -212,27 +212,27 @@ def fit_kmer_baseline(
 ) -> KmerBaseline:
     """Fit ridge regression on standardised k-mer counts to all tracks at once.
 
-    The training windows are read once, batch by batch; the normal equations are solved
-    through one eigendecomposition for every penalty. The penalty with the best mean average
-    precision over the validation windows' tracks is kept, the strongest one among equals.
+    The training windows are read once, in batches, and one eigendecomposition solves the normal
+    equations for all penalties. The penalty with the largest mean average precision on the
+    validation windows is selected; of equal ones, the largest penalty.
 
     Parameters
     ----------
     train
         Batches of codes ``(B, L)`` and labels ``(B, K)``.
     valid
-        The same of the validation windows.
+        Batches of the validation windows.
     k
-        Bases of a word, 1 to 6.
+        Length of the k-mers, 1 to 6.
     penalties
-        Penalties to choose among, positive, in units of the number of training windows: the
-        penalty ``p`` is ``alpha = p N`` of scikit-learn's ``Ridge``.
+        Candidate penalties, positive, in units of the number of training windows N: the penalty
+        ``p`` is ``alpha = p N`` of scikit-learn's ``Ridge``.
 
     Raises
     ------
     InputError
-        When k is outside its limits, no penalty is given or one is not positive, there are
-        no training or no validation windows.
+        When k is not between 1 and 6, there is no penalty or one is not positive, or there are no
+        training or validation windows.
     """
     if not penalties or min(penalties) <= 0:
         raise InputError(f"ridge penalties {list(penalties)} are not positive numbers")
@@ -240,7 +240,7 @@ def fit_kmer_baseline(
     held = [(count_kmers(codes, k), np.asarray(labels, np.uint8)) for codes, labels in valid]
     if not sum(len(labels) for _, labels in held):
         raise InputError(
-            "there are no validation windows to choose the k-mer baseline's penalty on",
+            "there are no validation windows to select the penalty of the k-mer baseline",
             remedy="Build the dataset with validation chromosomes",
         )
     labels = np.concatenate([part for _, part in held])

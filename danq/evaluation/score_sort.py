@@ -1,4 +1,4 @@
-"""Radix sort of scores: the one sort under every ranking figure."""
+"""Radix sort of scores, which all ranking metrics use."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _BUCKETS = 1 << _DIGIT
 
 @kernel
 def ordered_bits(bits):
-    """Bits of a float32 as a whole number in [0, 2**32) that sorts as the float does.
+    """Map the bits of a float32 to an integer in [0, 2**32) with the same order.
 
-    Zero and minus zero become one number; NaN must be kept out by the caller.
+    Zero and minus zero map to one integer. The caller must exclude NaN.
     """
     x = np.int64(bits)
     if x == 0x80000000:
@@ -33,21 +33,21 @@ def is_nan(bits):
 
 @kernel
 def radix_sort(keys, scratch, shift):
-    """Sort whole numbers by their 32 bits from bit ``shift`` up, ascending and stable.
+    """Sort integers by 32 of their bits, from bit ``shift``; ascending and stable.
 
     Parameters
     ----------
     keys
-        Numbers to sort, one-dimensional; overwritten.
+        Integers to sort, one-dimensional; overwritten.
     scratch
-        Room of the same length and dtype; overwritten.
+        Array of the same length and dtype; overwritten.
     shift
-        Lowest bit that counts.
+        Lowest bit of the sort key.
 
     Returns
     -------
     array
-        ``keys`` or ``scratch``, whichever holds the sorted numbers.
+        ``keys`` or ``scratch``: the array with the sorted integers.
     """
     counts = np.zeros((3, _BUCKETS), np.int64)
     for i in range(keys.size):
@@ -65,7 +65,7 @@ def radix_sort(keys, scratch, shift):
             count[b] = total
             total += c
         if most == keys.size:
-            continue  # every number has the same digit here
+            continue  # all integers have the same digit
         low = shift + digit * _DIGIT
         mask = 1023 if digit == 2 else 2047
         for i in range(keys.size):

@@ -83,6 +83,11 @@ class TextEncoder(nn.Module):
         return self.body(words, words != PAD)
 
 
+def map_area(shape: Sequence[int], halvings: int) -> int:
+    """Positions of the map of an image ``(..., H, W)`` after pools of 2."""
+    return (shape[-2] >> halvings) * (shape[-1] >> halvings)
+
+
 def image_cnn(shape: Sequence[int], channels: Sequence[int], features: int) -> nn.Sequential:
     """Make a small CNN that keeps positions: ``(B, C, H, W) -> (B, features)``.
 
@@ -98,7 +103,7 @@ def image_cnn(shape: Sequence[int], channels: Sequence[int], features: int) -> n
         Width of the output.
     """
     encoder = conv_encoder(2, shape[-3], channels)
-    area = (shape[-2] >> len(channels)) * (shape[-1] >> len(channels))
+    area = map_area(shape, len(channels))
     return nn.Sequential(
         encoder, nn.Flatten(), nn.Linear(encoder.out_features * area, features), nn.ReLU()
     )

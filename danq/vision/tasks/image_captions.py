@@ -25,7 +25,7 @@ from danq.vision.base_tasks import nearest_images
 from danq.vision.bleu import bleu
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, evaluation_batches, layout
 from danq.vision.generators.shape_images import COLOURS, SHAPES, dark_images, paint
-from danq.vision.model_blocks import next_word_loss
+from danq.vision.model_blocks import map_area, next_word_loss
 from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, recipe
 from danq.vision.vocabulary import END, START, Vocabulary, without_special
 
@@ -72,18 +72,17 @@ class Captioner(nn.Module):
 
     def __init__(
         self,
-        vocabulary: int,
+        metadata: Metadata,
         *,
         channels: Sequence[int],
         embedding: int,
         hidden: int,
         attend: int,
-        positions: int,
         width: int = 0,
     ) -> None:
         super().__init__()
         self.encoder = conv_encoder(2, 3, channels)
-        features = channels[-1]
+        features, positions = channels[-1], map_area(metadata["shape"], len(channels))
         self.position = nn.Parameter(torch.zeros(positions, features))
         self.point = None if attend else Mlp(features, (width, width))
         self.norm = None if attend else nn.BatchNorm1d(width)
@@ -93,7 +92,7 @@ class Captioner(nn.Module):
         pool = AttentionPool(features, attend, query_features=hidden) if attend else None
         self.decoder = SequenceDecoder(
             features if attend else width,
-            vocabulary,
+            len(metadata["vocabulary"]),
             embedding=embedding,
             hidden=hidden,
             attention=pool,
@@ -110,14 +109,6 @@ class Captioner(nn.Module):
         self, image: Float[Tensor, "B 3 H W"], words: Int[Tensor, "B S"]
     ) -> Float[Tensor, "B S V"]:
         return self.decoder(self.memory(image), words)
-
-
-def captioner(metadata: Metadata, channels: Sequence[int], **hyperparameters: Any) -> nn.Module:
-    """Make a `Captioner` for the images and vocabulary of a dataset."""
-    positions = (metadata["shape"][1] >> len(channels)) * (metadata["shape"][2] >> len(channels))
-    return Captioner(
-        len(metadata["vocabulary"]), channels=channels, positions=positions, **hyperparameters
-    )
 
 
 def write(module: nn.Module, image: Float[Tensor, "B 3 H W"], *, width: int) -> list[Hypothesis]:
@@ -148,14 +139,14 @@ class ImageCaptions(Task):
             "show-attend-tell",
             "map -> SequenceDecoder(attend), beam 3",
             "Xu et al., ICML 2015",
-            captioner,
+            Captioner,
             _MAP | {"attend": 64},
         ),
         ModelDefinition(
             "nic",
             "map -> Mlp -> Mean -> SequenceDecoder, beam 3",
             "Vinyals et al., CVPR 2015 (im2txt)",
-            captioner,
+            Captioner,
             _MAP | {"attend": 0, "width": 256, "embedding": 96, "hidden": 160},
             {"lr": 2e-3, "epochs": 12},
         ),

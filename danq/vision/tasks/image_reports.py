@@ -26,7 +26,7 @@ from danq.vision.base_tasks import nearest_images
 from danq.vision.bleu import bleu
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, evaluation_batches, layout
 from danq.vision.generators.shape_images import COLOURS, SHAPES, dark_images, paint
-from danq.vision.model_blocks import next_word_loss
+from danq.vision.model_blocks import map_area, next_word_loss
 from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, recipe
 from danq.vision.vocabulary import END, START, Vocabulary, without_special
 
@@ -71,12 +71,10 @@ class Reporter(nn.Module):
 
     Parameters
     ----------
-    vocabulary, tags
-        Numbers of words and tags.
+    metadata
+        Shape of the images, vocabulary and tags.
     channels
         Channels of the stages of the image encoder; each stage halves the map.
-    positions
-        Positions of the map.
     embedding, hidden, attend
         Widths of a word, of both decoders' states, and of the attention.
 
@@ -88,17 +86,16 @@ class Reporter(nn.Module):
 
     def __init__(
         self,
-        vocabulary: int,
-        tags: int,
+        metadata: Metadata,
         *,
         channels: Sequence[int],
-        positions: int,
         embedding: int,
         hidden: int,
         attend: int,
     ) -> None:
         super().__init__()
-        features = channels[-1]
+        features, positions = channels[-1], map_area(metadata["shape"], len(channels))
+        words, tags = len(metadata["vocabulary"]), len(metadata["tags"])
         self.encoder = conv_encoder(2, 3, channels)
         self.position = nn.Parameter(torch.zeros(positions, features))
         self.tags = MultiLabel(Mlp(features * positions, (2 * features,)), tags)
@@ -107,7 +104,7 @@ class Reporter(nn.Module):
             AttentionPool(features, attend, query_features=hidden) for _ in range(2)
         )
         self.topics = nn.LSTMCell(2 * features, hidden)
-        self.decoder = SequenceDecoder(hidden, vocabulary, embedding=embedding, hidden=hidden)
+        self.decoder = SequenceDecoder(hidden, words, embedding=embedding, hidden=hidden)
 
     def encode(self, image: Float[Tensor, "B 3 H W"]) -> tuple[Tensor, Tensor]:
         """Tokens of the map ``(B, N, F)``, and logits of the tags ``(B, G)``."""
@@ -132,18 +129,6 @@ class Reporter(nn.Module):
         """Logits of the word after each of ``words``, and logits of the tags."""
         tokens, tags = self.encode(image)
         return self.decoder(self.memory(tokens, tags), words.flatten(0, 1)), tags
-
-
-def reporter(metadata: Metadata, channels: Sequence[int], **hyperparameters: Any) -> nn.Module:
-    """Make a `Reporter` for the images, vocabulary and tags of a dataset."""
-    positions = (metadata["shape"][1] >> len(channels)) * (metadata["shape"][2] >> len(channels))
-    return Reporter(
-        len(metadata["vocabulary"]),
-        len(metadata["tags"]),
-        channels=channels,
-        positions=positions,
-        **hyperparameters,
-    )
 
 
 def write(module: nn.Module, image: Tensor) -> tuple[list[tuple[int, ...]], Tensor]:
@@ -171,7 +156,7 @@ class Reports(Task):
             "two-level",
             "map -> tags -> LSTM of topics (attention to both) -> SequenceDecoder",
             "Jing et al., ACL 2018",
-            reporter,
+            Reporter,
             {"channels": [24, 48, 64], "embedding": 24, "hidden": 96, "attend": 48},
         ),
     )

@@ -66,8 +66,8 @@ class RegionCaptioner(nn.Module):
 
     Parameters
     ----------
-    vocabulary
-        Number of words.
+    metadata
+        Vocabulary of the phrases.
     channels, pools
         Channels of the stages of the image encoder, and the number of first stages that halve
         the map.
@@ -79,7 +79,7 @@ class RegionCaptioner(nn.Module):
 
     def __init__(
         self,
-        vocabulary: int,
+        metadata: Metadata,
         *,
         channels: Sequence[int],
         pools: int,
@@ -98,7 +98,9 @@ class RegionCaptioner(nn.Module):
         self.dense = nn.Sequential(
             Mlp(channels[-1] * cells**2 + 4, (features,)), nn.LayerNorm(features)
         )
-        self.decoder = SequenceDecoder(features, vocabulary, embedding=embedding, hidden=hidden)
+        self.decoder = SequenceDecoder(
+            features, len(metadata["vocabulary"]), embedding=embedding, hidden=hidden
+        )
 
     def memory(
         self, image: Float[Tensor, "B 3 H W"], boxes: Float[Tensor, "B R 4"]
@@ -129,11 +131,6 @@ class RegionCaptioner(nn.Module):
         return [phrase.symbols for phrase in phrases]
 
 
-def captioner(metadata: Metadata, **hyperparameters: Any) -> nn.Module:
-    """Make a `RegionCaptioner` for the vocabulary of a dataset."""
-    return RegionCaptioner(len(metadata["vocabulary"]), **hyperparameters)
-
-
 _HYPERPARAMETERS = {
     "channels": [16, 32, 48],
     "pools": 2,
@@ -155,14 +152,14 @@ class Regions(Task):
             "densecap",
             "given boxes -> RoIAlign -> SequenceDecoder",
             "DenseCap: Johnson et al., CVPR 2016, without its detector",
-            captioner,
+            RegionCaptioner,
             _HYPERPARAMETERS | {"size": 4},
         ),
         ModelDefinition(
             "whole-image",
             "mean of the map, given boxes -> SequenceDecoder",
             "without RoIAlign",
-            captioner,
+            RegionCaptioner,
             _HYPERPARAMETERS | {"size": 0},
             {"epochs": 4},
         ),

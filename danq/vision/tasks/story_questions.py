@@ -50,8 +50,9 @@ def stories(
 class MergedStory(nn.Module):
     """A recurrent layer each for story and question; both vectors concatenated; classes."""
 
-    def __init__(self, words: int, answers: int, *, kind: str, embed: int, hidden: int) -> None:
+    def __init__(self, metadata: Metadata, *, kind: str, embed: int, hidden: int) -> None:
         super().__init__()
+        words, answers = len(metadata["vocabulary"]), len(metadata["classes"])
         self.story = TextEncoder(words, embed, hidden, kind=kind)
         self.question = TextEncoder(words, embed, hidden, kind=kind)
         self.fusion = Concat([hidden, hidden])
@@ -66,8 +67,9 @@ class MergedStory(nn.Module):
 class ConditionedStory(nn.Module):
     """The vector of the question is concatenated to every word of the story."""
 
-    def __init__(self, words: int, answers: int, *, kind: str, embed: int, hidden: int) -> None:
+    def __init__(self, metadata: Metadata, *, kind: str, embed: int, hidden: int) -> None:
         super().__init__()
+        words, answers = len(metadata["vocabulary"]), len(metadata["classes"])
         self.question = TextEncoder(words, embed, hidden, kind=kind)
         self.embedding = nn.Embedding(words, embed, padding_idx=PAD)
         mix = Mlp(embed + hidden, (hidden,))
@@ -85,9 +87,10 @@ class AttendedStory(nn.Module):
     """Stacked attention from the question to the words of the story."""
 
     def __init__(
-        self, words: int, answers: int, *, kind: str, embed: int, hidden: int, hops: int
+        self, metadata: Metadata, *, kind: str, embed: int, hidden: int, hops: int
     ) -> None:
         super().__init__()
+        words, answers = len(metadata["vocabulary"]), len(metadata["classes"])
         self.story = TextEncoder(words, embed, hidden, kind=kind, bidirectional=True, pooling=None)
         self.question = TextEncoder(words, embed, 2 * hidden, kind=kind)
         self.pool = AttentionPool(2 * hidden, 64, query_features=2 * hidden, hops=hops)
@@ -101,13 +104,6 @@ class AttendedStory(nn.Module):
         return self.head(answer + query)
 
 
-def _builder(kind: type[nn.Module]):
-    def build(metadata: Metadata, **hyperparameters: Any) -> nn.Module:
-        return kind(len(metadata["vocabulary"]), len(metadata["classes"]), **hyperparameters)
-
-    return build
-
-
 class StoryQuestions(Classification):
     """bAbI-style QA1: location of a person after 2 to 10 moves; 1,000 stories, 6 answers."""
 
@@ -119,21 +115,21 @@ class StoryQuestions(Classification):
             "asked-gru",
             "{story + question} -> GRU -> Last -> Classes",
             "Keras babi_rnn (question at every word)",
-            _builder(ConditionedStory),
+            ConditionedStory,
             {"kind": "gru", "embed": 32, "hidden": 64},
         ),
         ModelDefinition(
             "attention",
             "{story -> BiGRU}, {question -> GRU} -> AttentionPool(query, hops=2) -> Classes",
             "SAN: Yang et al., CVPR 2016, on words",
-            _builder(AttendedStory),
+            AttendedStory,
             {"kind": "gru", "embed": 32, "hidden": 32, "hops": 2},
         ),
         ModelDefinition(
             "merged-lstm",
             "{story -> LSTM}, {question -> LSTM} -> Concat -> Classes",
             "Weston et al. 2015 (LSTM 50 %)",
-            _builder(MergedStory),
+            MergedStory,
             {"kind": "lstm", "embed": 32, "hidden": 64},
         ),
     )

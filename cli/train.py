@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,18 @@ from click.core import ParameterSource
 
 from . import options
 from .options import example
+
+_MODEL = {"model": "preset", "temporal": "temporal", "pooling": "pooling"}
+_RECIPE = {
+    "recipe": "base",
+    "epochs": "epochs",
+    "batch_size": "batch_size",
+    "lr": "lr",
+    "initial_motifs": "initial_motifs",
+    "frozen_epochs": "frozen_epochs",
+}
+_RUN = {name: name for name in ("seed", "device", "precision", "threads", "devices", "nodes")}
+_DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
 
 
 @click.command(
@@ -23,46 +36,52 @@ from .options import example
 @click.argument(
     "data", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False
 )
-@options.out(metavar="RUN", help="Run folder to write.")
-@options.genome(help="Genome (FASTA), to train straight from peaks.")
+@options.out(metavar="RUN", help="Run directory to write.")
+@options.genome(help="Genome (FASTA) to build a data set from.")
 @options.tracks()
-@click.option("--model", metavar="PRESET", help="danq-small, danq, danq-jaspar or deepsea.")
+@click.option(
+    "--model",
+    metavar="PRESET",
+    help="Model preset: danq-small (the default), danq, danq-jaspar or deepsea.",
+)
 @click.option(
     "--temporal",
     type=click.Choice(["lstm", "gru", "tcn", "none"]),
-    help="What reads the motifs' steps: a recurrent layer, a temporal convolutional network, or "
-    "nothing.  [default: the preset's]",
+    help="Temporal layer after the convolution.  [default: the preset's]",
 )
 @click.option(
     "--pooling",
     type=click.Choice(["flatten", "last", "mean", "max", "attention"]),
-    help="How steps become one vector.  [default: the preset's]",
+    help="Pooling over positions.  [default: the preset's]",
 )
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="TOML",
-    help="Run configuration; what the command line says wins over it.",
+    help="Run configuration; options of the command line take precedence.",
 )
-@click.option("--recipe", metavar="NAME", help="How to train: default or paper.")
+@click.option("--recipe", metavar="NAME", help="Training recipe: default or paper.")
 @click.option(
     "--epochs",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Passes over the data; 0 for as many as show 900,000 windows, 4 to 40.  "
-    "[default: the recipe's]",
+    help="Number of epochs; 0 is automatic: about 900,000 training windows in total, limited to "
+    "4-40 epochs.  [default: the recipe's]",
 )
 @options.batch_size(
-    default=None, show_default=False, help="Windows per step.  [default: the recipe's]"
+    default=None, show_default=False, help="Windows per batch.  [default: the recipe's]"
 )
 @click.option(
-    "--lr", type=click.FloatRange(min=0, min_open=True), metavar="RATE", help="Learning rate."
+    "--lr",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="RATE",
+    help="Learning rate.  [default: the recipe's]",
 )
 @click.option(
-    "--seed-filters",
+    "--initial-motifs",
     metavar="auto|none|FILE",
-    help="Start filters as words enriched in the training data (auto, on by default for small "
-    "sets) or as the motifs of a MEME or JASPAR file.",
+    help="Initialise filters from k-mers enriched in the training data (auto: up to a million "
+    "training windows) or from the motifs of a MEME or JASPAR file.  [default: the recipe's]",
 )
 @options.frozen_epochs()
 @options.device()
@@ -71,82 +90,63 @@ from .options import example
 @click.option(
     "--devices",
     type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
     metavar="N",
-    help="Devices per node.",
+    help="Train on N devices of each node instead of one.",
 )
 @click.option(
     "--nodes",
     type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
     metavar="N",
-    help="Nodes of a cluster.",
+    help="Train on N nodes of a cluster instead of one.",
 )
 @options.seed()
-@click.option("--resume", is_flag=True, help="Go on from the run folder's last checkpoint.")
-@options.overwrite(help="Replace the run folder if it exists.")
+@click.option("--resume", is_flag=True, help="Resume from the last checkpoint in RUN.")
+@options.overwrite(help="Replace the run directory if it exists.")
 @options.window_options()
 @click.pass_context
 def train(context: click.Context, **given: Any) -> None:
-    """Train a model on a data set, or straight from a genome and peaks.
+    """Train a model on a data set, or directly on a genome and peaks.
 
-    DATA is a file that `danq data build` wrote. Without it, --genome and --tracks name what to
-    build one from, into the run folder, with the options that `danq data build` takes. --resume
-    needs the run folder alone.
+    DATA is a file that `danq data build` wrote. Without it, danq builds a data set from --genome
+    and --tracks in the run directory; the options of `danq data build` apply. --resume needs the
+    run directory alone.
     """
-    data_options = _told(context, options.WINDOW_NAMES)
-    if given["data"] is not None:
-        told = [*data_options, *(name for name in ("genome", "tracks") if given[name])]
-        if told:
-            flag = f"--{told[0].replace('_', '-')}"
-            raise click.UsageError(f"{flag} says how to build a data set, but DATA is one already.")
-    if given["resume"] and given["overwrite"]:
-        raise click.UsageError("--resume goes on with a run, --overwrite throws it away.")
-
+    from danq.training import DataSettings, ModelSettings, Recipe, RunSettings
     from danq.training import train as run
 
+    data: Path | DataSettings = given["data"]
+    table = _given(context, _DATA)
+    if data is None:
+        data = DataSettings(**table)
+    elif table:
+        flag = next(name for name in _DATA if _DATA[name] in table).replace("_size", "")
+        raise click.UsageError(
+            f"--{flag.replace('_', '-')} is an option for building a data set, and DATA is given."
+        )
+    if given["resume"] and given["overwrite"]:
+        raise click.UsageError("--resume and --overwrite exclude each other.")
     result = run(
-        given["data"],
+        data,
         out=given["out"],
-        genome=given["genome"],
-        tracks=given["tracks"] or None,
-        data_options=data_options,
         config=given["config"],
-        model=given["model"],
-        model_changes={
-            name: given[name] for name in ("temporal", "pooling") if given[name] is not None
-        },
-        recipe=given["recipe"],
-        recipe_changes={
-            name: given[name]
-            for name in ("epochs", "batch_size", "lr", "seed_filters", "frozen_epochs")
-            if given[name] is not None
-        },
+        model=ModelSettings(**_given(context, _MODEL)),
+        recipe=Recipe(**_given(context, _RECIPE)),
+        run=RunSettings(**_given(context, _RUN)),
         resume=given["resume"],
         overwrite=given["overwrite"],
-        threads=given["threads"],
-        **_run_settings(context),
     )
     if result.rank == 0:
         epochs = f"{result.epochs} epoch" + "s" * (result.epochs != 1)
         click.echo(
-            f"{result.folder}: best of {epochs} was {result.best_epoch}; "
+            f"{result.directory}: best of {epochs} was {result.best_epoch}; "
             f"trained for {result.seconds:.0f} s"
         )
 
 
-def _told(context: click.Context, names: dict[str, str]) -> dict[str, Any]:
-    """Options that the user typed, under the library's names."""
+def _given(context: click.Context, names: Mapping[str, str]) -> dict[str, Any]:
+    """Options that the user typed, under the library's names: a configuration may set the rest."""
     return {
         name: context.params[parameter]
         for parameter, name in names.items()
         if context.get_parameter_source(parameter) is not ParameterSource.DEFAULT
     }
-
-
-def _run_settings(context: click.Context) -> dict[str, Any]:
-    """Seed, device and the like, where typed: a configuration may set them too."""
-    names = ("device", "precision", "devices", "nodes", "seed")
-    return _told(context, {name: name for name in names})

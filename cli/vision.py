@@ -85,15 +85,18 @@ def train(task: str, **given: Any) -> None:
         raise click.UsageError(
             "--resume continues a run, --overwrite deletes it. Give one of them."
         )
+    from danq.vision import Recipe, RunSettings
     from danq.vision import train as run
 
     changes = {name: given.pop(name) for name in ("epochs", "batch_size", "lr", "frozen_epochs")}
-    changes = {name: value for name, value in changes.items() if value is not None}
-    result = run(task, recipe_changes=changes, **given)
+    recipe = Recipe(**{name: value for name, value in changes.items() if value is not None})
+    names = ("seed", "device", "precision", "threads")
+    settings = RunSettings(**{name: given.pop(name) for name in names})
+    result = run(task, recipe=recipe, run=settings, **given)
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
     epochs = f"{result.epochs} epoch" + "s" * (result.epochs != 1)
     click.echo(
-        f"{result.folder}: best epoch {result.best_epoch} of {epochs}; "
+        f"{result.directory}: best epoch {result.best_epoch} of {epochs}; "
         f"test split: {metrics}; trained for {result.seconds:.0f} s"
     )
 

@@ -51,20 +51,28 @@ if TYPE_CHECKING:
     from danq.models.export import export_model as export
     from danq.models.weight_import import import_weights as import_weights
     from danq.simulation import simulate as simulate
+    from danq.training import DataSettings as DataSettings
+    from danq.training import ModelSettings as ModelSettings
+    from danq.training import Recipe as Recipe
+    from danq.training import RunSettings as RunSettings
     from danq.training import train as train
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "DanqError": "danq.errors:DanqError",
+        "DataSettings": "danq.training:DataSettings",
         "Dataset": "danq.datasets:Dataset",
         "Genome": "danq.genome:Genome",
         "InputError": "danq.errors:InputError",
         "LabelOptions": "danq.datasets:LabelOptions",
         "Model": "danq.models:Model",
+        "ModelSettings": "danq.training:ModelSettings",
         "OneHotFile": "danq.inference:OneHotFile",
+        "Recipe": "danq.training:Recipe",
         "Regions": "danq.inference:Regions",
         "Result": "danq.inference:Result",
+        "RunSettings": "danq.training:RunSettings",
         "Tiles": "danq.inference:Tiles",
         "Variants": "danq.inference:Variants",
         "build_dataset": "danq.datasets:build_dataset",
@@ -94,14 +102,18 @@ __getattr__, __dir__ = lazy_names(
 
 __all__ = [
     "DanqError",
+    "DataSettings",
     "Dataset",
     "Genome",
     "InputError",
     "LabelOptions",
     "Model",
+    "ModelSettings",
     "OneHotFile",
+    "Recipe",
     "Regions",
     "Result",
+    "RunSettings",
     "Tiles",
     "Variants",
     "__version__",

@@ -177,26 +177,3 @@ def _entries(value: str | list[str] | None) -> list[str]:
 def _short(entries: Sequence[str]) -> str:
     more = f" and {len(entries) - FEW:,} more" if len(entries) > FEW else ""
     return ", ".join(entries[:FEW]) + more
-
-
-def difference(
-    before: Mapping[str, str],
-    now: Mapping[str, str],
-    files: Mapping[str, Sequence[str]],
-    *,
-    begun: str,
-) -> str | None:
-    """Describe the first difference of two tables of text; None where they agree.
-
-    `Provenance.difference` does this for a whole run.
-    """
-    nouns = {"models": "model", "variants": "set of variants"}
-    inputs = {
-        nouns.get(name, name): Inputs(names, now[name].split(", ") if name in now else [])
-        for name, names in files.items()
-    }
-    old = {nouns.get(n, n): before[n].split(", ") for n in files if n in before}
-    settings = {n: v.split(", ") for n, v in now.items() if n not in files}
-    then = {n: v.split(", ") for n, v in before.items() if n not in files}
-    run = Provenance(settings=settings, inputs=inputs)
-    return run.difference({"settings": then, "inputs": old}, began=begun)

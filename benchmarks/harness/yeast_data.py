@@ -37,7 +37,7 @@ def yeast_dataset(folder: Path, config: Path = CONFIG) -> Path:
             "genome": YEAST / "genome/sacCer3.fa.gz",
             "tracks": sheet,
             "exclude": YEAST / "annotation/rossi2021/ChExMix_Peak_Filter_List_190612.bed.gz",
-            **read_config(config).data,
+            **read_config(config).data.table,
         }
         build_dataset(path, **label_arguments(arguments))
     return path

@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.harness.timing import Measurement, summarise
 from benchmarks.harness.yeast_data import CONFIG, YEAST, yeast_dataset
 from danq.datasets import Dataset
-from danq.training import train
+from danq.training import Recipe, RunSettings, train
 
 METRIC = "training on yeast, time spent waiting for data"
 
@@ -33,14 +33,12 @@ def measure(*, quick: bool = False, repeats: int = 1) -> list[Measurement]:
             dataset,
             out=folder / "run",
             config=CONFIG,
-            recipe_changes={"epochs": 1, **({"seed_filters": "none"} if quick else {})},
-            device="cpu",
-            evaluate=False,
+            recipe=Recipe(epochs=1, initial_motifs="none" if quick else "auto"),
+            run=RunSettings(device="cpu", evaluate=False),
         )
+    percent = 100 * result.wait_fraction
     details = {"windows": len(dataset.indices("train")), "seconds": result.seconds}
-    return [
-        summarise(METRIC, [100 * result.waited], "%", target=3.0, at_most=True, details=details)
-    ]
+    return [summarise(METRIC, [percent], "%", target=3.0, at_most=True, details=details)]
 
 
 def subset(dataset: Dataset, windows: int) -> Dataset:

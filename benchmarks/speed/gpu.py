@@ -169,16 +169,11 @@ def measure_epoch(
         result[name] = time.perf_counter() - start
 
     with timed("upload_seconds"):
-        batches = DeviceBatches(
-            dataset,
-            np.arange(len(dataset)),
-            batch,
-            shuffle=True,
-            reverse_complement=True,
-            max_shift=20,
-            seed=1,
-            device=device,
+        every = np.arange(len(dataset))
+        augmented = Batches(
+            dataset, every, batch, shuffle=True, reverse_complement=True, max_shift=20, seed=1
         )
+        batches = DeviceBatches(augmented, device)
     with timed("batches_seconds"):
         for _ in batches.epoch(1):
             pass

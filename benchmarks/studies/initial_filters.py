@@ -21,13 +21,13 @@ from benchmarks.studies.motifs import COLLECTION, YEAST_FACTORS, consensus_motif
 from benchmarks.studies.train_and_evaluate import train_and_evaluate
 from danq.genome.motif_files import write_meme
 from danq.models import PRESETS
-from danq.training.config import RunConfig
+from danq.training import ModelSettings, Recipe, RunConfig
 
 
 def configurations(motifs: Path, factors: Path, epochs: int | None) -> dict[str, RunConfig]:
     """Run configuration of each kind of initial filters."""
-    small = {"preset": "danq-small"}
-    jaspar = {"preset": "danq-jaspar", **PRESETS["danq-small"].model_dump()}
+    small = ModelSettings("danq-small")
+    jaspar = ModelSettings("danq-jaspar", **PRESETS["danq-small"].model_dump())
     kinds = {
         "random": (small, "none"),
         "kmers": (small, "auto"),
@@ -36,7 +36,7 @@ def configurations(motifs: Path, factors: Path, epochs: int | None) -> dict[str,
     }
     training = {} if epochs is None else {"epochs": epochs}
     return {
-        name: RunConfig(model=model, training={"seed_filters": filters, **training})
+        name: RunConfig(model=model, recipe=Recipe(initial_motifs=filters, **training))
         for name, (model, filters) in kinds.items()
     }
 

@@ -22,7 +22,7 @@ from benchmarks.studies.train_and_evaluate import run_folder, train_and_evaluate
 from danq.datasets import Dataset
 from danq.device import resolve_device, resolve_precision, set_threads
 from danq.models import load_model
-from danq.training.config import RunConfig
+from danq.training import ModelSettings, Recipe, RunConfig
 
 BATCH = 256
 MODELS: dict[str, dict[str, Any]] = {
@@ -60,9 +60,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    training = {"epochs": args.epochs, "patience": 0}
+    recipe = Recipe(epochs=args.epochs, patience=0)
     configs = {
-        name: RunConfig(model={"preset": "danq-small", **changes}, training=training)
+        name: RunConfig(model=ModelSettings("danq-small", **changes), recipe=recipe)
         for name, changes in MODELS.items()
     }
     metrics = train_and_evaluate(args.data, args.out, configs, [args.seed])

@@ -13,8 +13,7 @@ import polars as pl
 from danq.datasets import Dataset
 from danq.inference.evaluation.evaluate import evaluate
 from danq.models import load_model
-from danq.training import train
-from danq.training.config import RunConfig
+from danq.training import RunConfig, RunSettings, train
 
 TRACKS = ("Reb1", "Abf1", "Sua7")
 """Yeast tracks whose AUPR is reported."""
@@ -43,7 +42,8 @@ def train_and_evaluate(
         for seed in seeds:
             folder = run_folder(out, name, seed)
             start = time.perf_counter()
-            train(data, out=folder, config=config, seed=seed, resume=True, evaluate=False)
+            run = RunSettings(seed=seed, evaluate=False)
+            train(data, out=folder, config=config, run=run, resume=True)
             seconds = time.perf_counter() - start
             model = load_model(folder)
             report = evaluate(model, Dataset.open(data), split="test", baseline=baseline)

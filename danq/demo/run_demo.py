@@ -26,7 +26,7 @@ from danq.models import Model, load_model
 from danq.models.run_options import RunOptions
 from danq.output import check_folder, replacing
 from danq.simulation.simulator import Truth, simulate
-from danq.training.train import train
+from danq.training import ModelSettings, Recipe, RunSettings, train
 from danq.typing import Location
 
 log = logging.getLogger("danq")
@@ -98,15 +98,16 @@ def run_demo(
         train(
             dataset,
             out=directory / "run",
-            model="danq-small",
-            model_changes=model_changes,
-            recipe_changes=RECIPE | dict(recipe_changes or {}),
-            seed=seed,
-            device=options.device,
-            precision=options.precision,
-            threads=options.threads,
+            model=ModelSettings("danq-small", **(model_changes or {})),
+            recipe=Recipe(**(RECIPE | dict(recipe_changes or {}))),
+            run=RunSettings(
+                seed=seed,
+                device=options.device,
+                precision=options.resolved_precision,
+                threads=options.threads,
+                evaluate=False,
+            ),
             overwrite=overwrite,
-            evaluate=False,
         )
     model = load_model(directory / "run", **vars(options))
     report = _use(model, directory, truth, dataset, seed, overwrite, seconds)

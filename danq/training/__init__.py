@@ -1,21 +1,27 @@
-"""Training: recipes, seeded filters, the loop, checkpoints."""
+"""Training: recipes, initial weights, the training loop, checkpoints."""
 
-from danq.training.config import RunConfig, read_config
-from danq.training.enriched_motifs import Seed, apply_seeds, find_seeds
+from danq.training.config import (
+    DataSettings,
+    ModelSettings,
+    RunConfig,
+    RunSettings,
+    read_config,
+)
 from danq.training.fit import Fit, TrainingDiverged
 from danq.training.recipe import RECIPES, Recipe
-from danq.training.train import TrainingResult, train
+from danq.training.session import TrainingResult
+from danq.training.train import train
 
 __all__ = [
     "RECIPES",
+    "DataSettings",
     "Fit",
+    "ModelSettings",
     "Recipe",
     "RunConfig",
-    "Seed",
+    "RunSettings",
     "TrainingDiverged",
     "TrainingResult",
-    "apply_seeds",
-    "find_seeds",
     "read_config",
     "train",
 ]

@@ -1,246 +1,241 @@
-"""The run configuration: what a TOML file may say, and what a run writes down."""
+"""Settings of a training run: sections of its TOML file, which are also Python objects."""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from danq._version import __version__
-from danq.datasets.dataset import Dataset
-from danq.errors import InputError, describe_validation_error
+from danq.errors import InputError
 from danq.models import DEFAULT_PRESET, PRESETS, Architecture, architecture
 from danq.output import replacing
-from danq.training.recipe import DEFAULT_RECIPE, RECIPES, Recipe, named_recipe
+from danq.training.recipe import RECIPES, Recipe, Settings
 
 CONFIG = "config.toml"
 _PATHS = {"file", "genome", "tracks", "exclude", "chrom_map"}
 _NO_FILES = ("auto", "none")
 
 
-class RunSettings(BaseModel):
-    """Where and how a run computes: seed, arithmetic, threads, processes."""
+class DataSettings:
+    """A dataset file, or a genome and peak files to build a dataset from.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    Parameters
+    ----------
+    genome, tracks
+        FASTA file; peak files, their directory or their sheet.
+    options
+        Other options of `danq.datasets.label_genome`, or ``file``, a dataset file. None counts as
+        not given. The names are checked when the dataset is opened or built.
 
-    seed: int = Field(default=0, ge=0, lt=2**63)
-    device: str = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    threads: int | None = Field(default=None, gt=0)
-    """CPU threads; None for all cores. Sums may be rounded otherwise with another number."""
-    devices: int = Field(default=1, gt=0)
-    nodes: int = Field(default=1, gt=0)
-
-
-class RunConfig(BaseModel):
-    """What a run configuration file (TOML) may say; every part may be left out.
-
-    ``[data]`` holds a dataset ``file``, or ``genome``, ``tracks`` and options of
-    `danq.datasets.build_dataset`; ``[model]`` a ``preset`` and changed
-    numbers of its architecture, ``[training]`` a ``recipe`` and changed choices of it, ``[run]``
-    the fields of `RunSettings`.
+    Examples
+    --------
+    >>> data = DataSettings("sacCer3.fa", "peaks/", window=500, valid="chrXV", test="chrIV")
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    def __init__(self, genome: Any = None, tracks: Any = None, **options: Any) -> None:
+        given = {"genome": genome, "tracks": tracks, **options}
+        self.table: dict[str, Any] = {n: v for n, v in given.items() if v is not None}
 
-    data: dict[str, Any] = {}
-    model: dict[str, Any] = {}
-    training: dict[str, Any] = {}
-    run: RunSettings = RunSettings()
+    def resolved(self, directory: Path) -> DataSettings:
+        """The same settings with absolute paths; relative paths start at ``directory``."""
 
-    @property
-    def preset(self) -> str:
-        """Name of the model preset."""
-        return str(self.model.get("preset", DEFAULT_PRESET))
+        def resolve(name: str, value: Any) -> Any:
+            if isinstance(value, list | tuple):
+                return [resolve(name, one) for one in value]
+            if name in _PATHS and isinstance(value, str | Path):
+                return str((directory / value).resolve())
+            return value
 
-    @property
-    def recipe_name(self) -> str:
-        """Name of the recipe."""
-        return str(self.training.get("recipe", DEFAULT_RECIPE))
-
-    def architecture(self) -> Architecture:
-        """Numbers of the model.
-
-        Raises
-        ------
-        InputError
-            When the preset's name, a number's name or its value is not known.
-        """
-        fields = {name: value for name, value in self.model.items() if name != "preset"}
-        return architecture(self.preset, **fields)
-
-    def recipe(self) -> Recipe:
-        """The training recipe.
-
-        Raises
-        ------
-        InputError
-            When the recipe's name, a choice's name or its value is not known.
-        """
-        fields = {name: value for name, value in self.training.items() if name != "recipe"}
-        return named_recipe(self.recipe_name, **fields)
+        return DataSettings(**{name: resolve(name, value) for name, value in self.table.items()})
 
 
-def read_config(path: str | Path) -> RunConfig:
-    """Read a run configuration; relative paths in it start at its folder.
+class ModelSettings:
+    """A model preset and the hyperparameters that differ from it.
+
+    Parameters
+    ----------
+    preset
+        One of `danq.models.PRESETS`; None for the default one.
+    hyperparameters
+        Fields of `danq.models.Architecture`. None counts as not given.
 
     Raises
     ------
     InputError
-        When the file is missing, not TOML, or holds a part that is not known.
+        When the preset or a hyperparameter does not exist, or a value is not allowed.
+
+    Examples
+    --------
+    >>> ModelSettings("danq", temporal="tcn").architecture.temporal
+    'tcn'
+    """
+
+    def __init__(self, preset: str | None = None, **hyperparameters: Any) -> None:
+        given = {"preset": preset, **hyperparameters}
+        self.table: dict[str, Any] = {n: v for n, v in given.items() if v is not None}
+        self.preset = DEFAULT_PRESET if preset is None else preset
+        changes = {name: value for name, value in self.table.items() if name != "preset"}
+        self.architecture: Architecture = architecture(self.preset, **changes)
+
+
+class RunSettings(Settings):
+    """Settings of a run that belong neither to the model nor to the recipe."""
+
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Random seed of initial weights, data order, augmentation and dropout. On the CPU, the same
+    seed and number of threads give the same weights, bit for bit."""
+    device: str = "auto"
+    """As `danq.device.resolve_device` takes it."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """As `danq.device.resolve_precision` takes it."""
+    threads: int | None = Field(default=None, gt=0)
+    """CPU threads; None for all cores. Rounding depends on the number."""
+    devices: int = Field(default=1, gt=0)
+    """Processes per node, one per device (distributed data parallel)."""
+    nodes: int = Field(default=1, gt=0)
+    """Nodes of a cluster."""
+    checkpoint_steps: int | None = Field(default=None, gt=0)
+    """Steps between checkpoints. A checkpoint is also written every 5 minutes and after each
+    epoch."""
+    evaluate: bool = True
+    """Evaluate the best model on the test split."""
+    quiet: bool = False
+    """Show no progress and write no log, metrics or TensorBoard files."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """A run configuration: the sections ``[data]``, ``[model]``, ``[recipe]`` and ``[run]``.
+
+    Each section of a TOML file holds the arguments of the class of the same field. Sections and
+    entries may be left out.
+    """
+
+    data: DataSettings = field(default_factory=DataSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    recipe: Recipe = field(default_factory=Recipe)
+    run: RunSettings = field(default_factory=RunSettings)
+
+
+def read_config(path: str | Path) -> RunConfig:
+    """Read a run configuration; relative paths in it start at its directory.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read, is not TOML, or has an unknown section, name or value.
     """
     path = Path(path)
     try:
-        config = RunConfig.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        sections = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read it: {error.strerror}", file=path) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"not valid TOML: {error}", file=path) from error
-    except ValidationError as error:
-        raise InputError(
-            describe_validation_error(error),
-            file=path,
-            remedy="Known parts are [data], [model], [training] and [run]",
-        ) from error
-    return config.model_copy(
-        update={
-            "data": placed(config.data, path.parent),
-            "training": _with_motif_file(config.training, path.parent),
-        }
+    kinds = {"data": DataSettings, "model": ModelSettings, "recipe": Recipe, "run": RunSettings}
+    settings: dict[str, Any] = {}
+    for name, values in sections.items():
+        if name not in kinds or not isinstance(values, dict):
+            raise InputError(
+                f"'{name}' is not a section of a run configuration",
+                file=path,
+                remedy="The sections are [data], [model], [recipe] and [run]",
+            )
+        try:
+            settings[name] = kinds[name](**values)
+        except InputError as error:
+            raise InputError(
+                f"[{name}]: {error.problem}", file=path, remedy=error.remedy
+            ) from error
+    config = RunConfig(**settings)
+    return RunConfig(
+        config.data.resolved(path.parent),
+        config.model,
+        _resolve_motif_file(config.recipe, path.parent),
+        config.run,
     )
 
 
-def placed(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The ``[data]`` part as TOML keeps it, its paths from the root.
-
-    Parameters
-    ----------
-    data
-        Dataset file, or options of `danq.datasets.build_dataset`; None says nothing.
-    folder
-        Where relative paths start.
-    """
-
-    def place(name: str, value: Any) -> Any:
-        if isinstance(value, list | tuple):
-            return [place(name, one) for one in value]
-        if name in _PATHS and isinstance(value, str | Path):
-            return str((folder / value).resolve())
-        return value
-
-    return {name: place(name, value) for name, value in data.items() if value is not None}
-
-
-def _with_motif_file(training: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """The ``[training]`` part with its motif file, if it names one, from the root."""
-    file = training.get("seed_filters")
-    if not isinstance(file, str | Path) or file in _NO_FILES:
-        return dict(training)
-    return {**training, "seed_filters": str((folder / file).resolve())}
-
-
-def merged(
+def merge_config(
     config: str | Path | RunConfig | None,
-    *,
-    model: Mapping[str, Any],
-    training: Mapping[str, Any],
-    run: Mapping[str, Any],
+    model: str | ModelSettings | None,
+    recipe: str | Recipe | None,
+    run: RunSettings | None,
 ) -> RunConfig:
-    """One configuration out of a file and of what was said beside it; None says nothing.
+    """Join a configuration with settings that take precedence over it.
 
-    Where another preset or recipe is named beside the file, those of the file's numbers stay that
-    differ from the preset or recipe that it names itself: a run's own ``config.toml`` holds all.
+    Only the fields that were given to ``model``, ``recipe`` and ``run`` replace those of
+    ``config``. When they name another preset or base recipe than ``config``, a value of ``config``
+    is kept if it differs from the preset or base that ``config`` names: the ``config.toml`` of a
+    run holds every value.
 
     Raises
     ------
     InputError
-        As `read_config`, or when a setting of the run is not valid.
+        As `read_config`, and when the result is not allowed.
     """
     if config is None:
         config = RunConfig()
     elif not isinstance(config, RunConfig):
         config = read_config(config)
-    said = {name: value for name, value in run.items() if value is not None}
-    try:
-        settings = RunSettings.model_validate(config.run.model_dump() | said)
-    except ValidationError as error:
-        raise InputError(
-            f"the run cannot take {said}: {describe_validation_error(error)}"
-        ) from error
-    presets, recipes = (
-        {name: one.model_dump(mode="json") for name, one in known.items()}
-        for known in (PRESETS, RECIPES)
-    )
-    preset, recipe = presets.get(config.preset, {}), recipes.get(config.recipe_name, {})
+    model = ModelSettings(model) if isinstance(model, str) else model or ModelSettings()
+    recipe = Recipe(base=recipe) if isinstance(recipe, str) else recipe or Recipe()
+    recipe = _resolve_motif_file(recipe, Path.cwd())
+    usual_model = PRESETS[config.model.preset].model_dump(mode="json")
+    usual_recipe = RECIPES[config.recipe.base].model_dump(mode="json")
     return RunConfig(
-        data=config.data,
-        model=_overlaid(config.model, model, preset, "preset"),
-        training=_overlaid(
-            config.training, _with_motif_file(training, Path.cwd()), recipe, "recipe"
-        ),
-        run=settings,
+        config.data,
+        ModelSettings(**_overlay(config.model.table, model.table, usual_model, "preset")),
+        Recipe(**_overlay(config.recipe.given(), recipe.given(), usual_recipe, "base")),
+        config.run if run is None else config.run.replaced(run),
     )
 
 
-def _overlaid(
-    table: Mapping[str, Any], said: Mapping[str, Any], usual: Mapping[str, Any], key: str
+def _overlay(
+    below: Mapping[str, Any], above: Mapping[str, Any], usual: Mapping[str, Any], key: str
 ) -> dict[str, Any]:
-    """A table of a file under what was said beside it; ``usual`` is what its own name means."""
-    said = {name: value for name, value in said.items() if value is not None}
-    if said.get(key, table.get(key)) != table.get(key):
-        table = {name: v for name, v in table.items() if name not in usual or v != usual[name]}
-    return {**table, **said}
-
-
-def write_config(
-    folder: Path,
-    data: Mapping[str, Any],
-    dataset: Dataset,
-    settings: RunConfig,
-    run: RunSettings,
-) -> None:
-    """Write ``config.toml`` of a run folder: every number resolved, ready for `read_config`.
+    """Entries of ``above`` over those of ``below``; ``usual`` is what the name in ``below`` means.
 
     Parameters
     ----------
-    folder
-        Run folder.
-    data
-        Where the data set comes from, as `placed` gives it.
-    dataset
-        The labelled windows.
-    settings
-        Model and recipe.
-    run
-        Settings of the run, precision and threads resolved.
+    key
+        Entry that holds the name: "preset" or "base".
+    """
+    if key in above and above[key] != below.get(key):
+        below = {n: v for n, v in below.items() if n not in usual or v != usual[n]}
+    return {**below, **above}
+
+
+def _resolve_motif_file(recipe: Recipe, directory: Path) -> Recipe:
+    if "initial_motifs" not in recipe.model_fields_set or recipe.initial_motifs in _NO_FILES:
+        return recipe
+    file = str((directory / recipe.initial_motifs).resolve())
+    return Recipe(**(recipe.given() | {"initial_motifs": file}))
+
+
+def write_config(directory: Path, tables: Mapping[str, Mapping[str, Any]], checksum: str) -> None:
+    """Write ``config.toml`` of a run directory, after a comment with danq's version and the data's.
+
+    Parameters
+    ----------
+    directory
+        Run directory.
+    tables
+        Sections, every value resolved.
+    checksum
+        Checksum of the dataset.
 
     Raises
     ------
     InputError
-        When it cannot be written.
+        When the file cannot be written.
     """
-    recipe = settings.recipe().settled(len(dataset.indices("train")))
-    tables = {
-        "data": dict(data),
-        "model": {"preset": settings.preset} | settings.architecture().model_dump(mode="json"),
-        "training": {"recipe": settings.recipe_name} | recipe.model_dump(mode="json"),
-        "run": run.model_dump(exclude_none=True),
-    }
-    write_tables(folder, tables, dataset.sha256)
-
-
-def write_tables(folder: Path, tables: Mapping[str, Any], digest: str) -> None:
-    """Write ``config.toml`` of a run folder, under a line with danq's version and the data's.
-
-    Raises
-    ------
-    InputError
-        When it cannot be written.
-    """
-    text = f"# danq {__version__}, dataset sha256 {digest}\n"
-    with replacing(folder / CONFIG, overwrite=True) as temporary:
+    text = f"# danq {__version__}, dataset sha256 {checksum}\n"
+    with replacing(directory / CONFIG, overwrite=True) as temporary:
         temporary.write_text(text + tomli_w.dumps(tables), encoding="utf-8")

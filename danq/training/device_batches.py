@@ -1,4 +1,4 @@
-"""Batches gathered on the device that trains, from a genome and labels that live there."""
+"""Batches gathered on a GPU from a genome and labels that are stored there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from danq.datasets.batches import Batches, Strands
+from danq.datasets.batches import Batches
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 UNKNOWN = 4
 CHUNK = 1 << 20
-"""Windows looked at together when those that touch unknown bases are sought."""
+"""Windows per step of the search for windows with unknown bases."""
 
 
 def device_bytes(dataset: Dataset) -> int:
-    """Bytes that a dataset takes on a device: 2 bits a base, 1 bit a label, 12 bytes a window."""
+    """Bytes that a dataset needs on a device: 2 bits a base, 1 bit a label, 12 bytes a window."""
     genome = dataset.genome
     runs = genome.n_start.nbytes + genome.n_end.nbytes
     tables = 16 * genome.lengths.size + runs
@@ -31,36 +31,36 @@ def device_bytes(dataset: Dataset) -> int:
 
 
 class DeviceWindows:
-    """A dataset's genome and labels on a device, packed as in memory, and windows of them.
+    """Genome and labels of a dataset on a device, packed as in `Dataset`, and windows of them.
 
     Parameters
     ----------
     dataset
         The labelled windows.
     device
-        Where they shall live.
-    reach
-        Largest shift, in bases either way, that windows will be asked for with.
+        Where they are stored.
+    max_shift
+        Largest shift of a window, in bases and in either direction.
 
     Raises
     ------
     InputError
-        When the device has less free memory than the dataset takes, or ``reach`` is below 0.
+        When the device has less free memory than the dataset takes, or ``max_shift`` is below 0.
     """
 
     def __init__(
-        self, dataset: Dataset, device: torch.device | str = "cpu", *, reach: int = 0
+        self, dataset: Dataset, device: torch.device | str = "cpu", *, max_shift: int = 0
     ) -> None:
-        self.dataset, self.device, self.reach = dataset, torch.device(device), reach
-        if reach < 0:
-            raise InputError(f"a largest shift of {reach} is below 0")
+        self.dataset, self.device, self.max_shift = dataset, torch.device(device), max_shift
+        if max_shift < 0:
+            raise InputError(f"max_shift is {max_shift}, the minimum is 0")
         need, free = device_bytes(dataset), _free_memory(self.device)
         if free is not None and need > free:
             raise InputError(
-                f"the dataset takes {need / 1e9:.1f} GB on {self.device}, "
+                f"the dataset needs {need / 1e9:.1f} GB on {self.device}, "
                 f"which has {free / 1e9:.1f} GB free",
                 file=dataset.path,
-                remedy="Keep the data in the computer's own memory, or use a larger device",
+                remedy="Use a device with more memory, or train on the CPU",
             )
         genome = dataset.genome
         self._bases = self._put(genome.bases)
@@ -78,28 +78,28 @@ class DeviceWindows:
     def codes(
         self, indices: ArrayLike, reverse: ArrayLike | None = None, shift: ArrayLike | None = None
     ) -> UInt8[Tensor, "B L"]:
-        """What `Dataset.codes` gives, on the device.
+        """Codes as `Dataset.codes` returns them, on the device.
 
         Parameters
         ----------
         indices
-            ``(B,)`` numbers of windows.
+            ``(B,)`` indices of windows.
         reverse
-            ``(B,)`` True where the reverse complement is wanted.
+            ``(B,)`` True for the reverse complement.
         shift
-            ``(B,)`` bases to move each window by, positive to the contig's end.
+            ``(B,)`` bases to shift each window by; positive towards the contig's end.
 
         Raises
         ------
         InputError
-            When a window index is out of range or a shift is beyond ``reach``.
+            When an index is out of range or a shift is larger than ``max_shift``.
         """
         rows = self.dataset.checked(indices)
         moves = None if shift is None else np.asarray(shift, dtype=np.int64)
-        if moves is not None and moves.size and np.abs(moves).max() > self.reach:
+        if moves is not None and moves.size and np.abs(moves).max() > self.max_shift:
             raise InputError(
-                f"a shift of {moves[np.abs(moves).argmax()]} is beyond the {self.reach} bases "
-                "that these windows were made for"
+                f"a shift of {moves[np.abs(moves).argmax()]} bases is larger than max_shift, "
+                f"{self.max_shift}"
             )
         flips = None if reverse is None else self._put(np.asarray(reverse, dtype=np.bool_))
         return self._codes(
@@ -110,12 +110,12 @@ class DeviceWindows:
         )
 
     def labels(self, indices: ArrayLike) -> UInt8[Tensor, "B K"]:
-        """What `Dataset.labels` gives, on the device.
+        """Labels as `Dataset.labels` returns them, on the device.
 
         Raises
         ------
         InputError
-            When a window index is out of range.
+            When an index is out of range.
         """
         return self._labels(self._put(self.dataset.checked(indices)))
 
@@ -126,7 +126,7 @@ class DeviceWindows:
         shift: Int64[Tensor, "B"] | None,
         ragged: np.ndarray,
     ) -> UInt8[Tensor, "B L"]:
-        """``ragged``: places in ``rows`` of windows that touch unknown bases, or may."""
+        """Codes of windows; ``ragged`` are the indices in ``rows`` of windows that may hold N."""
         contig = self._contig[rows].long()
         first = self._first[rows] if shift is None else self._first[rows] + shift
         codes = self._read(contig, first, reverse)
@@ -136,10 +136,10 @@ class DeviceWindows:
             codes[part] = self._hide(codes[part], contig[part], first[part], flips)
         return codes
 
-    def _places(
+    def _positions(
         self, first: Int64[Tensor, "B"], reverse: Bool[Tensor, "B"] | None
     ) -> Int64[Tensor, "B L"]:
-        """Position on the contig of each base of the windows, read in their own direction."""
+        """Position on the contig of each base, in the reading direction of its window."""
         along = torch.arange(self.dataset.window, device=self.device)
         if reverse is None:
             return first[:, None] + along
@@ -152,11 +152,11 @@ class DeviceWindows:
         first: Int64[Tensor, "B"],
         reverse: Bool[Tensor, "B"] | None,
     ) -> UInt8[Tensor, "B L"]:
-        """Bases as they are stored: right wherever a base is known."""
-        place = self._places(first + 4 * self._offsets[contig], reverse)
-        # Windows over an end of a contig read their neighbours here, which `_hide` covers.
-        byte = (place >> 2).clamp_(0, max(0, self._bases.numel() - 1))
-        two_bits = place.bitwise_and_(3).to(torch.uint8) << 1
+        """Bases as they are stored; correct wherever a base is known."""
+        index = self._positions(first + 4 * self._offsets[contig], reverse)
+        # Windows over the end of a contig read the next contig here; `_hide` sets those bases to N.
+        byte = (index >> 2).clamp_(0, max(0, self._bases.numel() - 1))
+        two_bits = index.bitwise_and_(3).to(torch.uint8) << 1
         codes = (self._bases[byte] >> two_bits) & 3
         if reverse is not None:
             codes ^= reverse[:, None].to(torch.uint8) * 3  # 3 - code, for codes 0 to 3
@@ -169,14 +169,14 @@ class DeviceWindows:
         first: Int64[Tensor, "B"],
         reverse: Bool[Tensor, "B"] | None,
     ) -> UInt8[Tensor, "B L"]:
-        """Set code 4 beyond the contig and inside runs of unknown bases."""
-        position = self._places(first, reverse)
+        """Set code 4 outside the contig and inside runs of unknown bases."""
+        position = self._positions(first, reverse)
         hidden = (position < 0) | (position >= self._lengths[contig][:, None])
         if self._n_end.numel():
-            place = position + 4 * self._offsets[contig][:, None]
-            run = torch.searchsorted(self._n_end, place, right=True)
+            index = position + 4 * self._offsets[contig][:, None]
+            run = torch.searchsorted(self._n_end, index, right=True)
             start = self._n_start[run.clamp(max=self._n_end.numel() - 1)]
-            hidden |= (run < self._n_end.numel()) & (start <= place)
+            hidden |= (run < self._n_end.numel()) & (start <= index)
         return codes.masked_fill_(hidden, UNKNOWN)
 
     def _labels(self, rows: Int64[Tensor, "B"]) -> UInt8[Tensor, "B K"]:
@@ -184,92 +184,74 @@ class DeviceWindows:
         return spread.flatten(1)[:, : len(self.dataset.tracks)].contiguous()
 
     def _find_ragged(self, first: np.ndarray) -> np.ndarray:
-        """``(W,)`` True for windows that hold an unknown base at some shift within reach."""
+        """``(W,)`` True for windows that hold an unknown base at some allowed shift."""
         dataset = self.dataset
         found = np.empty(len(dataset), dtype=np.bool_)
         for low in range(0, len(dataset), CHUNK):
             part = slice(low, low + CHUNK)
             contig = dataset.contig[part].astype(np.int64)
-            size = dataset.window + 2 * self.reach
-            found[part] = dataset.genome.unknown(contig, first[part] - self.reach, size) > 0
+            size = dataset.window + 2 * self.max_shift
+            found[part] = dataset.genome.unknown(contig, first[part] - self.max_shift, size) > 0
         return found
 
     def _put(self, array: np.ndarray) -> Tensor:
-        # A copy, for torch takes no read-only array without a warning.
+        # Copied, because torch warns about read-only arrays.
         array = array if array.flags.writeable else array.copy()
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
 
 
 class DeviceBatches:
-    """The batches of `danq.datasets.Batches`, as tensors gathered on a device.
+    """The batches of `danq.datasets.Batches`, gathered on a device as tensors.
 
-    Same windows, order, flips and shifts for the same arguments and epoch, bit for bit; no base
-    and no label travels. One epoch's order does, 17 bytes a window at most.
+    The batches are equal to those of `Batches`, bit for bit. Per epoch, only the order, strands
+    and shifts of the windows are copied to the device, at most 17 bytes per window.
 
     Parameters
     ----------
-    dataset, indices, batch_size, shuffle, reverse_complement, max_shift, seed
-        As for `danq.datasets.Batches`.
+    batches
+        Windows and augmentation; it makes no batches itself.
     device
-        Where the data lives and the batches are made.
+        Where the data is stored and the batches are gathered.
     windows
-        The dataset on the device already, to share between splits; its ``reach`` must be
-        ``max_shift`` at least.
+        The dataset on the device, if it is there already, to share between splits.
 
     Raises
     ------
     InputError
-        As `danq.datasets.Batches` and `DeviceWindows`; and when ``windows`` is of another
-        dataset or made for smaller shifts.
+        As `DeviceWindows`; and when ``windows`` holds another dataset or was made for a smaller
+        shift.
     """
 
     def __init__(
         self,
-        dataset: Dataset,
-        indices: ArrayLike,
-        batch_size: int,
-        *,
-        shuffle: bool = False,
-        reverse_complement: Strands = False,
-        max_shift: int = 0,
-        seed: int = 0,
+        batches: Batches,
         device: torch.device | str = "cpu",
         windows: DeviceWindows | None = None,
     ) -> None:
-        self._batches = Batches(
-            dataset,
-            indices,
-            batch_size,
-            shuffle=shuffle,
-            reverse_complement=reverse_complement,
-            max_shift=max_shift,
-            seed=seed,
-            prefetch=0,
-        )
         if windows is None:
-            windows = DeviceWindows(dataset, device, reach=max_shift)
-        if windows.dataset is not dataset or windows.reach < max_shift:
+            windows = DeviceWindows(batches.dataset, device, max_shift=batches.max_shift)
+        if windows.dataset is not batches.dataset or windows.max_shift < batches.max_shift:
             raise InputError(
-                f"the windows on the device are of another dataset, or made for shifts of "
-                f"{windows.reach} where {max_shift} are asked for"
+                f"the windows on the device belong to another dataset, or allow shifts of "
+                f"{windows.max_shift} bases where {batches.max_shift} are needed"
             )
-        self.windows = windows
+        self._batches, self.windows = batches, windows
 
     def __len__(self) -> int:
-        """Batches in an epoch."""
+        """Number of batches per epoch."""
         return len(self._batches)
 
     def epoch(
         self, epoch: int, start_batch: int = 0
     ) -> Generator[tuple[UInt8[Tensor, "B L"], UInt8[Tensor, "B K"]], None, None]:
-        """Yield the batches of one epoch; the same seed and epoch give the same batches.
+        """Yield the batches of an epoch; the same seed and epoch give the same batches.
 
         Parameters
         ----------
         epoch
-            Number of the epoch, from 0.
+            Index of the epoch, from 0.
         start_batch
-            Batches to leave out at the front, to go on where a stopped run was.
+            Index of the first batch, to continue an interrupted epoch.
 
         Yields
         ------
@@ -281,13 +263,13 @@ class DeviceBatches:
         Raises
         ------
         InputError
-            When a number is below 0.
+            When an index is below 0.
         """
         if epoch < 0 or start_batch < 0:
-            raise InputError(f"epoch {epoch}, batch {start_batch}: a number is below 0")
-        return self._make(epoch, start_batch)
+            raise InputError(f"epoch {epoch}, batch {start_batch}: the minimum is 0")
+        return self._gather(epoch, start_batch)
 
-    def _make(self, epoch: int, start_batch: int) -> Generator[tuple[Tensor, Tensor], None, None]:
+    def _gather(self, epoch: int, start_batch: int) -> Generator[tuple[Tensor, Tensor], None, None]:
         plan, windows, size = self._batches.plan(epoch), self.windows, self._batches.batch_size
         order = windows._put(plan.order)
         reverse = None if plan.reverse is None else windows._put(plan.reverse)

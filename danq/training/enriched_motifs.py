@@ -1,8 +1,8 @@
-"""Filters seeded from the data: words that a track's windows hold too often.
+"""Filters initialised from the data: gapped k-mers enriched in the positive windows of a track.
 
-A motif of a rare track has a weak gradient from a random start, so a plain network first learns
-what all promoters share and stays there. Starting some filters as the enriched gapped 8-mers of
-each track removes that wall, and needs no motif collection.
+The motif of a rare track has a weak gradient from random weights: a network first learns what all
+promoters share, and often never learns that motif. Initialising some filters from the enriched
+gapped 8-mers of each track avoids this, and needs no collection of motifs.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ GAPS = range(9)
 CENTRE = 250
 """Bases in the middle of a window that are searched."""
 MAX_WINDOWS = 200_000
-SMALL_SET = 1_000_000
-"""Training windows up to which seeding is on by default."""
+LARGE_SET = 1_000_000
+"""Training windows above which filters are not initialised from the data by default."""
 MIN_OBSERVED = 5
 MIN_FOLD = 1.8
 MIN_Z = 4.0
 PER_TRACK = 20
 SAME_BASES = 7
-"""Words that agree in so many fixed bases are one seed."""
-SEEDED_SHARE = 0.9
-"""Most of the filters that may be seeded."""
+"""Two k-mers that agree in this many bases, net of conflicts, count as the same."""
+LARGEST_SHARE = 0.9
+"""Largest share of the filters that motifs initialise."""
 MATCH_WEIGHT = 0.6
 BIAS_SHARE = 0.61
 NOISE = 0.02
@@ -41,31 +41,31 @@ TRACKS_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
-class Seed:
-    """An enriched gapped word.
+class EnrichedKmer:
+    """An enriched gapped k-mer.
 
     Attributes
     ----------
-    word
-        Bases, N in the gap.
+    bases
+        Its letters, N in the gap.
     track
-        The track it was found in.
+        Track in which it is enriched.
     z
-        ``(observed - expected) / sqrt(expected (1 - f) + 1)``, f the share of all windows that
-        hold the word.
+        ``(observed - expected) / sqrt(expected (1 - f) + 1)``, where f is the fraction of all
+        windows that contain the k-mer.
     observed, expected
-        Positive windows that hold it, and those expected from all windows.
+        Number of positive windows that contain it, and the number expected from all windows.
     """
 
-    word: str
+    bases: str
     track: str
     z: float
     observed: int
     expected: float
 
     def motif(self) -> Motif:
-        """The word as base frequencies: 1 at its bases, 1/4 in the gap."""
-        rows = [[float(base == letter) for letter in "ACGT"] for base in self.word]
+        """The k-mer as base frequencies: 1 at its bases, 1/4 in the gap."""
+        rows = [[float(base == letter) for letter in "ACGT"] for base in self.bases]
         probabilities = np.array([row if any(row) else [0.25] * 4 for row in rows])
         comment = {
             "track": self.track,
@@ -73,78 +73,79 @@ class Seed:
             "observed": str(self.observed),
             "expected": f"{self.expected:.1f}",
         }
-        return Motif(f"{self.word}_{self.track}", probabilities, self.observed, comment)
+        return Motif(f"{self.bases}_{self.track}", probabilities, self.observed, comment)
 
 
-def find_seeds(dataset: Dataset, *, limit: int, seed: int = 0) -> list[Seed]:
-    """Most enriched words of every track on the training split.
+def find_enriched_kmers(dataset: Dataset, *, limit: int, seed: int = 0) -> list[EnrichedKmer]:
+    """Find the k-mers that are most enriched in the positive training windows of any track.
 
-    Per track, words in the middle 250 bp are scored, both strands as one; a word needs 5
-    occurrences, 1.8-fold enrichment and z of 4. The best twenty that do not repeat one another are
-    taken, and over tracks, in the order of z, those that repeat none before.
+    The middle 250 bp of the windows are searched, both strands counted together. A k-mer needs 5
+    occurrences, 1.8-fold enrichment and a z of 4. The twenty best of each track are kept, then the
+    best over all tracks, by z; of k-mers that agree in 7 bases or more only the best is kept.
 
     Parameters
     ----------
     dataset
-        Its training split is read, at most 200,000 windows of it, drawn by ``seed``.
+        Its training split is read: all windows, or a random sample of 200,000.
     limit
-        Largest number of seeds.
+        Largest number of k-mers.
+    seed
+        Random seed of the sample.
 
     Returns
     -------
-    Seeds, the strongest first.
+    K-mers in descending order of z.
     """
     indices = dataset.indices("train")
     if len(indices) > MAX_WINDOWS:
         indices = np.sort(np.random.default_rng(seed).choice(indices, MAX_WINDOWS, replace=False))
-    cut = max(0, dataset.window - CENTRE) // 2
-    codes = dataset.codes(indices)[:, cut : dataset.window - cut]
+    margin = max(0, dataset.window - CENTRE) // 2
+    codes = dataset.codes(indices)[:, margin : dataset.window - margin]
     labels = dataset.labels(indices)
-    found: list[Seed] = []
+    found: list[EnrichedKmer] = []
     for first in range(0, len(dataset.tracks), TRACKS_AT_ONCE):
-        names = dataset.tracks[first : first + TRACKS_AT_ONCE]
-        found += _enriched(codes, labels[:, first : first + TRACKS_AT_ONCE], names)
-    return _distinct(sorted(found, key=lambda s: (-s.z, s.word, s.track)), limit)
+        tracks = slice(first, first + TRACKS_AT_ONCE)
+        found += _enriched(codes, labels[:, tracks], dataset.tracks[tracks])
+    return _distinct(sorted(found, key=lambda k: (-k.z, k.bases, k.track)), limit)
 
 
-def _enriched(codes: np.ndarray, labels: np.ndarray, names: Sequence[str]) -> list[Seed]:
+def _enriched(codes: np.ndarray, labels: np.ndarray, tracks: Sequence[str]) -> list[EnrichedKmer]:
     counts, totals = count_gapped_kmers(codes, labels, GAPS)
-    share = totals / max(1, len(codes))
-    found: list[Seed] = []
-    for k, name in enumerate(names):
-        expected = share * int(labels[:, k].sum())
+    fraction = totals / max(1, len(codes))
+    found: list[EnrichedKmer] = []
+    for k, track in enumerate(tracks):
+        expected = fraction * int(labels[:, k].sum())
         observed = counts[:, k]
-        z = (observed - expected) / np.sqrt(expected * (1 - share) + 1)
+        z = (observed - expected) / np.sqrt(expected * (1 - fraction) + 1)
         z[(observed < MIN_OBSERVED) | (observed < MIN_FOLD * expected) | (z < MIN_Z)] = 0
-        # Repeats are weeded out below; far more than are kept must be looked at.
+        # Most of the best are shifted copies of one another, which `_distinct` drops.
         best = np.argsort(-z, axis=None, kind="stable")[: 20 * PER_TRACK]
-        mine = []
-        for place in best[z.ravel()[best] > 0]:
-            g, word = np.unravel_index(place, z.shape)
-            text = decode(kmer_bases(int(word), GAPS[g]))
-            mine.append(
-                Seed(
-                    text, name, float(z[g, word]), int(observed[g, word]), float(expected[g, word])
-                )
+        candidates = []
+        for index in best[z.ravel()[best] > 0]:
+            at = np.unravel_index(index, z.shape)
+            gap, word = GAPS[at[0]], int(at[1])
+            counted = int(observed[at]), float(expected[at])
+            candidates.append(
+                EnrichedKmer(decode(kmer_bases(word, gap)), track, float(z[at]), *counted)
             )
-        found += _distinct(mine, PER_TRACK)
+        found += _distinct(candidates, PER_TRACK)
     return found
 
 
-def _distinct(seeds: Sequence[Seed], limit: int) -> list[Seed]:
-    kept: list[Seed] = []
-    for one in seeds:
+def _distinct(kmers: Sequence[EnrichedKmer], limit: int) -> list[EnrichedKmer]:
+    kept: list[EnrichedKmer] = []
+    for kmer in kmers:
         if len(kept) == limit:
             break
-        if not any(_agreement(one.word, other.word) >= SAME_BASES for other in kept):
-            kept.append(one)
+        if not any(_agreement(kmer.bases, other.bases) >= SAME_BASES for other in kept):
+            kept.append(kmer)
     return kept
 
 
-def _agreement(word: str, other: str) -> int:
-    """Most fixed bases in which two words agree, less their conflicts, over offsets and strands."""
+def _agreement(kmer: str, other: str) -> int:
+    """Bases in which two k-mers agree less their conflicts: the most over offsets and strands."""
     letters = {"A": 0, "C": 1, "G": 2, "T": 3, "N": 4}
-    a = np.array([letters[base] for base in word], np.uint8)
+    a = np.array([letters[base] for base in kmer], np.uint8)
     b = np.array([letters[base] for base in other], np.uint8)
     best = 0
     for strand in (b, reverse_complement(b)):
@@ -160,27 +161,33 @@ def _agreement(word: str, other: str) -> int:
 
 
 @torch.no_grad()
-def apply_seeds(module: CnnRnn, motifs: Sequence[Motif], seed: int = 0) -> int:
-    """Start filters as motifs, each on both strands, in place.
+def initialise_filters(module: CnnRnn, motifs: Sequence[Motif], seed: int = 0) -> int:
+    """Initialise the first filters from motifs, two filters per motif (one per strand), in place.
 
-    The weight of a base is ``0.6 (frequency - 0.25)`` over small noise, the motif lies in the
-    middle of its filter, and the bias takes 0.61 of the best match's score away: of a full match
-    of 8 bases +1.4 is left, of one mismatch +0.8. At most nine tenths of the filters are seeded.
+    The weight of a base is ``0.6 (frequency - 0.25)`` plus small noise, with the motif in the
+    middle of the filter. The bias is -0.61 times the score of the best match: a full match of 8
+    bases gives +1.4, a match with one mismatch +0.8. Motifs initialise at most nine tenths of the
+    filters.
+
+    Parameters
+    ----------
+    seed
+        Random seed of the noise.
 
     Returns
     -------
-    Number of filters set.
+    Number of filters initialised.
     """
     layer = first_layer(module)
-    room = int(SEEDED_SHARE * layer.out_features)
+    most = int(LARGEST_SHARE * layer.out_features)
     noise = torch.Generator().manual_seed(seed)
     number = 0
     for motif in motifs:
         for rows in (motif.probabilities, motif.probabilities[::-1, ::-1]):
-            if number == room:
+            if number == most:
                 return number
-            cut = max(0, len(rows) - layer.width) // 2
-            rows = rows[cut : cut + layer.width]
+            margin = max(0, len(rows) - layer.width) // 2
+            rows = rows[margin : margin + layer.width]
             start = (layer.width - len(rows)) // 2
             weight = torch.from_numpy(MATCH_WEIGHT * (rows.T - 0.25)).float()
             layer.weight[number] = NOISE * torch.randn(4, layer.width, generator=noise)

@@ -1,4 +1,4 @@
-"""Device, precision and processes of a run, as lightning takes them."""
+"""Device, precision and processes of a run, as Lightning Fabric takes them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from danq.training.config import RunSettings
 
 
 def make_fabric(device: torch.device, run: RunSettings) -> Fabric:
-    """What `danq.training.fit.Fit` computes on; several processes are started here.
+    """The Fabric that `danq.training.fit.Fit` computes with; it starts further processes.
 
     Parameters
     ----------
     device
-        As `danq.device.resolve_device` gives it.
+        As `danq.device.resolve_device` returns it.
     run
-        Settings whose precision is resolved.
+        Settings with a resolved precision.
     """
-    # What it says at INFO stands in config.toml already.
+    # Its messages at level INFO repeat config.toml.
     for part in ("fabric", "pytorch"):
         logging.getLogger(f"lightning.{part}").setLevel(logging.WARNING)
     several = run.devices * run.nodes > 1

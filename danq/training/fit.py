@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Generic, TypeVar, cast
 
 import numpy as np
@@ -17,17 +16,17 @@ from torch import Tensor, nn
 
 from danq.core.dropout import share_of_batch
 from danq.errors import DanqError
-from danq.provenance import Provenance
-from danq.training.checkpoint import LAST, Progress, load_checkpoint, save_checkpoint
+from danq.training.checkpoint import Checkpoints, TrainingProgress, TrainingState
+from danq.training.config import RunSettings
 from danq.training.optimizer import build_optimizer, encoders, learning_rate
 from danq.training.problem import Metrics, Problem
 from danq.training.recipe import BaseRecipe
-from danq.training.run_log import Journal
+from danq.training.run_log import RunLog
 
 M = TypeVar("M", bound=nn.Module)
 
 CHECK_EVERY = 50
-"""Steps between two looks at the losses, which make a GPU wait."""
+"""Steps between two checks of the losses; a check makes a GPU wait."""
 
 
 class TrainingDiverged(DanqError):
@@ -35,7 +34,7 @@ class TrainingDiverged(DanqError):
 
 
 class Fit(Generic[M]):
-    """One training run: what is trained, on what, how, and how far it has come.
+    """One training run: model, problem, recipe and progress.
 
     Parameters
     ----------
@@ -45,19 +44,13 @@ class Fit(Generic[M]):
         Batches, loss and validation.
     recipe
         How to train.
-    folder
-        Run folder for ``last.ckpt``.
     fabric
         Device, precision and processes.
-    precision
-        Arithmetic of the validation, "fp32" or "bf16": that of ``fabric``.
-    seed
-        Decides data order, augmentation and dropout.
-    provenance
-        Data, model and settings; a checkpoint of another run is refused.
-    checkpoint_steps, checkpoint_seconds
-        A checkpoint is written when either has passed since the last one, and at each epoch's
-        end.
+    run
+        Random seed, and the precision of validation ("fp32" or "bf16"), which is that of
+        ``fabric``.
+    checkpoints
+        Where and when checkpoints are written.
     """
 
     def __init__(
@@ -65,57 +58,51 @@ class Fit(Generic[M]):
         module: M,
         problem: Problem,
         recipe: BaseRecipe,
-        folder: Path,
         fabric: Fabric,
-        *,
-        precision: str,
-        seed: int,
-        provenance: Provenance,
-        checkpoint_steps: int | None = None,
-        checkpoint_seconds: float = 300.0,
+        run: RunSettings,
+        checkpoints: Checkpoints,
     ) -> None:
-        self.problem, self.recipe, self.folder = problem, recipe, folder
-        self.fabric, self.seed, self.provenance = fabric, seed, provenance
-        self.checkpoint_steps = checkpoint_steps
-        self.checkpoint_seconds = checkpoint_seconds
-        self.precision = precision
-        self.progress = Progress()
-        self.batches = problem.batches(seed, fabric.device)
+        self.problem, self.recipe, self.fabric = problem, recipe, fabric
+        self.seed, self.precision, self.checkpoints = run.seed, run.precision, checkpoints
+        self.progress = TrainingProgress()
+        self.batches = problem.batches(run.seed, fabric.device)
         self.steps = len(self.batches) * recipe.epochs
         self.plain = module.to(fabric.device)
         self.average = copy.deepcopy(self.plain).requires_grad_(False) if recipe.averaging else None
         self.encoders = encoders(self.plain, recipe)
         wrapped = fabric.setup_optimizers(build_optimizer(self.plain, recipe))
         self.optimizer = cast(torch.optim.Optimizer, wrapped)
-        self.held = recipe.frozen_epochs > 0
-        if self.held:
-            for part in self.encoders:
-                part.freeze()
+        self.frozen = recipe.frozen_epochs > 0
+        if self.frozen:
+            for encoder in self.encoders:
+                encoder.freeze()
         self.module = fabric.setup_module(self.plain)
         self._pending: list[Tensor] = []
-        self._since_checkpoint = (0, time.monotonic())
 
     @property
     def best_module(self) -> M:
-        """The weights that are validated and saved: the moving average, where there is one."""
+        """The model that is validated and saved: the moving average, if there is one."""
         return self.plain if self.average is None else self.average
 
+    @property
+    def state(self) -> TrainingState:
+        """What a checkpoint holds."""
+        return TrainingState(self.plain, self.average, self.optimizer, self.progress)
+
     def resume(self) -> None:
-        """Continue from ``last.ckpt``.
+        """Continue from the checkpoint.
 
         Raises
         ------
         InputError
-            As `load_checkpoint`.
+            As `Checkpoints.restore`.
         """
-        self.progress = load_checkpoint(
-            self.folder, self.plain, self.average, self.optimizer, self.provenance
-        )
+        self.checkpoints.restore(self.state)
 
-    def run(self, journal: Journal) -> Iterator[Metrics]:
-        """Train to the end; yield after each epoch that is the best so far.
+    def run(self, log: RunLog) -> Iterator[Metrics]:
+        """Train to the end; yield the validation metrics of each epoch that is the best so far.
 
-        The caller saves the model at each yield, before the checkpoint that follows it.
+        The caller saves the model at each yield; the checkpoint is written after that.
 
         Raises
         ------
@@ -126,30 +113,30 @@ class Fit(Generic[M]):
         """
         progress, recipe = self.progress, self.recipe
         while not progress.finished:
-            self._epoch(journal)
-            figures = self.validate()
+            self._epoch(log)
+            metrics = self.validate()
             row = {
                 "epoch": progress.epoch + 1,
                 "step": progress.step,
                 "train_loss": progress.loss_sum / len(self.batches),
-            } | {f"valid_{name}": value for name, value in figures.items()}
+            } | {f"valid_{name}": value for name, value in metrics.items()}
             progress.history.append(row)
             progress.epoch += 1
             progress.batch, progress.loss_sum = 0, 0.0
-            value = figures[recipe.monitor] * (-1 if recipe.monitor == "loss" else 1)
+            value = metrics[recipe.monitor] * (-1 if recipe.monitor == "loss" else 1)
             if progress.best is None or value > progress.best:
                 progress.best, progress.best_epoch = value, progress.epoch
-                yield figures
+                yield metrics
             stale = progress.epoch - progress.best_epoch
-            worn = 0 < recipe.patience <= stale
-            progress.finished = progress.epoch >= recipe.epochs or worn
-            journal.epoch(progress)
+            stopped = 0 < recipe.patience <= stale
+            progress.finished = progress.epoch >= recipe.epochs or stopped
+            log.epoch(progress)
             self.checkpoint()
 
-    def _epoch(self, journal: Journal) -> None:
+    def _epoch(self, log: RunLog) -> None:
         progress = self.progress
-        if self.held and progress.epoch >= self.recipe.frozen_epochs:
-            self._let_go()
+        if self.frozen and progress.epoch >= self.recipe.frozen_epochs:
+            self._unfreeze()
         self.module.train()
         rank, world = self.fabric.global_rank, self.fabric.world_size
         started = time.perf_counter()
@@ -166,27 +153,26 @@ class Fit(Generic[M]):
                 now = time.perf_counter()
                 progress.seconds += now - started
                 started = now
-                due = self._checkpoint_due()
+                due = self.checkpoints.due(progress.step)
                 if due or len(self._pending) >= CHECK_EVERY:
-                    self._look_at_losses()
-                    journal.step(progress, self.steps, self.recipe)
+                    self._check_losses()
+                    log.step(progress, self.steps, self.recipe)
                 if due:
                     self.checkpoint()
-        self._look_at_losses()
+        self._check_losses()
 
-    def _let_go(self) -> None:
-        """Train the encoders too."""
-        self.held = False
-        for part in self.encoders:
-            part.unfreeze()
-        # Several processes share the gradients that there were when the module was set up.
+    def _unfreeze(self) -> None:
+        self.frozen = False
+        for encoder in self.encoders:
+            encoder.unfreeze()
+        # Distributed training reduces the gradients that existed when the module was set up.
         self.module = self.fabric.setup_module(self.plain)
 
     def _timed(self, stream: Iterator[tuple]) -> Iterator[tuple]:
         while True:
             before = time.perf_counter()
             batch = next(stream, None)
-            self.progress.waited += time.perf_counter() - before
+            self.progress.seconds_waiting += time.perf_counter() - before
             if batch is None:
                 return
             yield batch
@@ -208,7 +194,7 @@ class Fit(Generic[M]):
         self.optimizer.step()
         if self.average is not None:
             self._update_average()
-        # A gradient that is not finite spoils the weights one step before the loss shows it.
+        # A gradient that is not finite corrupts the weights one step before the loss shows it.
         return loss.detach() + 0.0 * norm.detach()
 
     @torch.no_grad()
@@ -219,11 +205,11 @@ class Fit(Generic[M]):
         torch._foreach_lerp_(
             list(self.average.parameters()), list(self.plain.parameters()), 1 - decay
         )
-        # Running statistics are averages already.
+        # Running statistics of normalisation layers are averages already.
         for ours, theirs in zip(self.average.buffers(), self.plain.buffers(), strict=True):
             ours.copy_(theirs)
 
-    def _look_at_losses(self) -> None:
+    def _check_losses(self) -> None:
         if not self._pending:
             return
         losses = torch.stack(self._pending).double()
@@ -233,21 +219,15 @@ class Fit(Generic[M]):
         if len(bad):
             raise TrainingDiverged(
                 f"loss or gradient is not finite at step {first + int(bad[0]) + 1} "
-                f"(epoch {self.progress.epoch + 1}). The last good checkpoint "
-                f"{self.folder / LAST} is kept. Train with a lower learning rate (lr), or in fp32."
+                f"(epoch {self.progress.epoch + 1}). The last good checkpoint, "
+                f"{self.checkpoints.path}, is kept. Use a lower learning rate (lr), or fp32."
             )
-        # One by one: a sum's rounding must not depend on where the run was interrupted.
+        # One by one: the rounding of the sum must not depend on where the run was interrupted.
         for loss in losses.tolist():
             self.progress.loss_sum += loss
 
-    def _checkpoint_due(self) -> bool:
-        step, when = self._since_checkpoint
-        if self.checkpoint_steps is not None and self.progress.step - step >= self.checkpoint_steps:
-            return True
-        return time.monotonic() - when >= self.checkpoint_seconds
-
     def checkpoint(self) -> None:
-        """Write ``last.ckpt`` (the first process alone).
+        """Write the checkpoint (the first process alone).
 
         Raises
         ------
@@ -255,16 +235,9 @@ class Fit(Generic[M]):
             When it cannot be written.
         """
         if self.fabric.is_global_zero:
-            save_checkpoint(
-                self.folder,
-                self.plain,
-                self.average,
-                self.optimizer,
-                self.progress,
-                self.provenance,
-            )
-        self._since_checkpoint = (self.progress.step, time.monotonic())
+            self.checkpoints.save(self.state)
+        self.checkpoints.mark(self.progress.step)
 
     def validate(self) -> Metrics:
-        """Figures of the validation split."""
+        """Metrics of the validation split."""
         return self.problem.validate(self.best_module, self.fabric.device, self.precision)

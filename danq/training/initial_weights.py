@@ -1,4 +1,4 @@
-"""What a model knows before it is trained."""
+"""Initial weights of a sequence model."""
 
 from __future__ import annotations
 
@@ -9,23 +9,29 @@ from danq.core import CnnRnn
 from danq.datasets.dataset import Dataset
 from danq.genome.motif_files import Motif, read_motifs
 from danq.models import first_layer, initialise_danq, initialise_jaspar, set_base_rates
-from danq.training.enriched_motifs import SEEDED_SHARE, SMALL_SET, apply_seeds, find_seeds
+from danq.training.enriched_motifs import (
+    LARGE_SET,
+    LARGEST_SHARE,
+    find_enriched_kmers,
+    initialise_filters,
+)
 from danq.training.recipe import Recipe
 
 log = logging.getLogger("danq")
 
 
-def start(
+def initialise(
     module: CnnRnn, preset: str, dataset: Dataset, recipe: Recipe, seed: int
 ) -> Sequence[Motif]:
-    """Give a module its start values, in place.
+    """Set the initial weights of a module, in place.
 
-    The authors' rules, then the tracks' base rates and the seeded filters where the recipe asks
-    for them. With the preset "danq-jaspar" motifs enter by DanQ-JASPAR's rule.
+    First by the rules of DanQ's authors; then the biases of the outputs from the tracks' positive
+    rates and filters from motifs, as the recipe says. The preset "danq-jaspar" initialises filters
+    by the rule of DanQ-JASPAR.
 
     Returns
     -------
-    Motifs that filters were seeded with.
+    Motifs that initialised filters.
 
     Raises
     ------
@@ -37,45 +43,55 @@ def start(
         windows = max(1, len(dataset.indices("train")))
         set_base_rates(module, dataset.positives("train") / windows)
     filters = first_layer(module).out_features
-    motifs = _seed_motifs(dataset, recipe, filters, seed)
+    motifs, source = _motifs(dataset, recipe, filters, seed)
     if not motifs:
         return ()
     if preset == "danq-jaspar":
-        each = 1
+        strands = 1
         used = initialise_jaspar(module, [motif.probabilities for motif in motifs], seed)
     else:
-        each = 2
-        used = apply_seeds(module, motifs, seed)
-    if used < each * len(motifs):
+        strands = 2
+        used = initialise_filters(module, motifs, seed)
+    if used < strands * len(motifs):
         log.warning(
-            "of %d motifs only the first %d have room among %d filters",
+            "%d motifs are too many for %d filters; using the first %d",
             len(motifs),
-            used // each,
             filters,
+            used // strands,
         )
-    log.info("%d of %d filters start as %d motifs", used, filters, len(motifs))
+    log.info(
+        "initialised %d of %d filters from %d %s%s",
+        used,
+        filters,
+        used // strands,
+        source,
+        " (both strands)" if strands == 2 else "",
+    )
     return motifs
 
 
 def check_motif_file(recipe: Recipe) -> None:
-    """Refuse a recipe whose motif file cannot be read, before anything else is done.
+    """Check that the motif file of a recipe, if it names one, can be read.
 
     Raises
     ------
     InputError
         As `read_motifs`.
     """
-    if recipe.seed_filters not in ("none", "auto"):
-        read_motifs(recipe.seed_filters)
+    if recipe.initial_motifs not in ("none", "auto"):
+        read_motifs(recipe.initial_motifs)
 
 
-def _seed_motifs(dataset: Dataset, recipe: Recipe, filters: int, seed: int) -> Sequence[Motif]:
-    if recipe.seed_filters == "none":
-        return ()
-    if recipe.seed_filters != "auto":
-        return read_motifs(recipe.seed_filters)
-    if len(dataset.indices("train")) > SMALL_SET:
-        log.info("filters are not seeded from the data: more than %s windows", f"{SMALL_SET:,}")
-        return ()
-    found = find_seeds(dataset, limit=int(SEEDED_SHARE * filters / 2), seed=seed)
-    return [one.motif() for one in found]
+def _motifs(
+    dataset: Dataset, recipe: Recipe, filters: int, seed: int
+) -> tuple[Sequence[Motif], str]:
+    """Motifs to initialise filters from, and what to call them."""
+    if recipe.initial_motifs == "none":
+        return (), ""
+    if recipe.initial_motifs != "auto":
+        return read_motifs(recipe.initial_motifs), f"motifs of {recipe.initial_motifs}"
+    if len(dataset.indices("train")) > LARGE_SET:
+        log.info("more than %s training windows: filters start at random", f"{LARGE_SET:,}")
+        return (), ""
+    found = find_enriched_kmers(dataset, limit=int(LARGEST_SHARE * filters / 2), seed=seed)
+    return [kmer.motif() for kmer in found], "enriched motifs"

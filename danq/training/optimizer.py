@@ -1,4 +1,4 @@
-"""Optimisers and learning-rate schedules."""
+"""Optimizers and learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class KerasRmsprop(torch.optim.Optimizer):
     """RMSprop as in the Keras of 2015: ``p -= lr * g / sqrt(a + eps)``, epsilon inside the root.
 
     ``a`` is the moving mean of squared gradients with decay ``rho``. torch's own RMSprop adds
-    epsilon outside the root, which is another step size where gradients are small.
+    epsilon outside the root, which changes the step size where gradients are small.
     """
 
     def __init__(self, params, lr: float, rho: float = 0.9, eps: float = 1e-6) -> None:
@@ -42,28 +42,29 @@ class KerasRmsprop(torch.optim.Optimizer):
 
 
 def encoders(module: nn.Module, recipe: BaseRecipe) -> list[Freezable]:
-    """The convolutions that the recipe treats in a way of their own, if it does.
+    """The encoders that the recipe freezes or trains at another learning rate, if it does.
 
     Raises
     ------
     InputError
-        When the module has none.
+        When the recipe needs them and the module has none.
     """
     if not recipe.frozen_epochs and recipe.encoder_lr == 1:
         return []
     found = freezable(module)
     if not found:
         raise InputError(
-            "the model begins with no convolutions that could be frozen or slowed down",
+            "the model has no convolutional encoder to freeze or to train at another learning rate",
             remedy="Leave out frozen_epochs and encoder_lr",
         )
     return found
 
 
 def build_optimizer(module: nn.Module, recipe: BaseRecipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser over a module; biases and filters are not decayed.
+    """The optimizer of a recipe for a module.
 
-    ``share`` of a group is what its learning rate is multiplied by.
+    Weight decay applies to matrices, not to biases and filters. The entry ``share`` of a parameter
+    group multiplies its learning rate.
     """
     ours = list(module.parameters())
     slow = {p for part in encoders(module, recipe) for p in part.parameters()}
@@ -87,8 +88,8 @@ def build_optimizer(module: nn.Module, recipe: BaseRecipe) -> torch.optim.Optimi
 def learning_rate(recipe: BaseRecipe, step: int, steps: int) -> float:
     """Learning rate of a step (0-based) of ``steps``.
 
-    One cycle: a cosine climb from ``lr / 25`` to ``lr`` over the share ``warmup`` of all steps,
-    then a cosine fall to ``lr / 10,000`` (Smith & Topin, 2018).
+    One cycle: the rate rises from ``lr / 25`` to ``lr`` over the fraction ``warmup`` of all steps
+    and then falls to ``lr / 10,000``, each along a half cosine (Smith & Topin, 2018).
     """
     if recipe.schedule == "constant":
         return recipe.lr

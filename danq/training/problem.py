@@ -1,4 +1,4 @@
-"""What a training run is about: its batches, its loss and its validation."""
+"""What `Fit` needs from the thing that is trained: batches, loss, validation."""
 
 from __future__ import annotations
 
@@ -9,35 +9,38 @@ import torch
 from torch import Tensor, nn
 
 Metrics = dict[str, float]
-"""Name of a figure and its value; "loss" is the better the smaller, all others the greater."""
+"""Values of metrics by name. Lower is better for "loss", higher for all others."""
 
 
 class Stream(Protocol):
-    """Batches of one epoch after the other."""
+    """Batches of any epoch."""
 
     def __len__(self) -> int:
-        """Batches in an epoch."""
+        """Number of batches per epoch."""
         ...
 
     def epoch(self, epoch: int, start_batch: int = 0) -> Generator[tuple[Any, ...], None, None]:
-        """Yield tuples of arrays or tensors of one length.
+        """Yield tuples of arrays or tensors of equal length.
 
-        What a batch holds is a function of the seed, ``epoch`` and the batch's number alone.
+        The content of a batch is a function of the seed, ``epoch`` and the batch index.
         """
         ...
 
 
 class Problem(Protocol):
-    """What `danq.training.fit.Fit` has to be told of what it trains."""
+    """A training problem: labelled windows of a genome, or a vision task."""
 
     def batches(self, seed: int, device: torch.device) -> Stream:
         """The training split in batches."""
         ...
 
     def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
-        """Mean loss of a batch on the device; one call of ``module``, which may be wrapped."""
+        """Mean loss of a batch on the device.
+
+        Calls ``module`` once; distributed training may have wrapped it.
+        """
         ...
 
     def validate(self, module: nn.Module, device: torch.device, precision: str) -> Metrics:
-        """Figures of the validation split: "loss" and what else there is."""
+        """Metrics of the validation split: "loss" and others."""
         ...

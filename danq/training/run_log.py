@@ -1,4 +1,4 @@
-"""What a run tells: progress on the terminal, metrics.csv, TensorBoard, log.txt."""
+"""Records of a run: progress on the terminal, metrics.csv, TensorBoard, log.txt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from danq.output import replacing
-from danq.training.checkpoint import Progress
+from danq.training.checkpoint import TrainingProgress
 from danq.training.recipe import BaseRecipe
 
 METRICS = "metrics.csv"
@@ -26,50 +26,38 @@ _COUNTS = {"epoch", "step"}
 _SPELLED = {"aupr": "AUPR", "auroc": "AUROC"}
 
 
-class Journal:
-    """Keeps a run's records; a context manager around the whole training.
+class RunLog:
+    """Writes the records of a run; a context manager around the whole training.
 
     Parameters
     ----------
-    folder
-        Run folder.
+    directory
+        Run directory.
     active
-        False in all but the first of several processes, which then tell nothing.
-    tensorboard
-        Write TensorBoard event files too.
+        False to write and show nothing, as in all but the first of several processes.
     unit
-        What a batch is made of, in the plural.
+        What a batch consists of, in the plural.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        active: bool = True,
-        tensorboard: bool = True,
-        unit: str = "windows",
-    ) -> None:
-        self.folder, self.unit = folder, unit
-        self.active = active
+    def __init__(self, directory: Path, *, active: bool, unit: str) -> None:
+        self.directory, self.active, self.unit = directory, active, unit
         self.board = (
-            TensorBoardLogger(folder, name="tensorboard", version="")
-            if active and tensorboard
-            else None
+            TensorBoardLogger(directory, name="tensorboard", version="") if active else None
         )
         self.bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[summary]}"),
             TimeRemainingColumn(),
             console=Console(stderr=True),
             disable=not (active and sys.stderr.isatty()),
         )
-        self.task = self.bar.add_task("training", total=None, told="")
-        self.file = logging.FileHandler(folder / LOG, encoding="utf-8") if active else None
+        self.task = self.bar.add_task("training", total=None, summary="")
+        self.file = logging.FileHandler(directory / LOG, encoding="utf-8") if active else None
         self.level = log.level
         self.rate: tuple[int, float] | None = None
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> RunLog:
         if self.file is not None:
             self.file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
             log.addHandler(self.file)
@@ -88,14 +76,14 @@ class Journal:
             self.board.finalize("failed" if error else "success")
         if self.file is not None:
             if error is not None:
-                told = str(error) or type(error).__name__
-                self.file.emit(log.makeRecord(log.name, logging.ERROR, "", 0, told, (), None))
+                message = str(error) or type(error).__name__
+                self.file.emit(log.makeRecord(log.name, logging.ERROR, "", 0, message, (), None))
             log.removeHandler(self.file)
             log.setLevel(self.level)
             self.file.close()
 
-    def step(self, progress: Progress, steps: int, recipe: BaseRecipe) -> None:
-        """Show loss and speed; TensorBoard gets the seconds spent waiting for data, too."""
+    def step(self, progress: TrainingProgress, steps: int, recipe: BaseRecipe) -> None:
+        """Show loss and speed; TensorBoard also gets the seconds spent waiting for data."""
         if not self.active or not progress.batch:
             return
         before = self.rate or (0, 0.0)
@@ -105,17 +93,19 @@ class Journal:
         name = f"valid_{recipe.monitor}"
         last = progress.history[-1][name] if progress.history else float("nan")
         loss = progress.loss_sum / progress.batch
-        told = f"loss {loss:.4f}  {_words(name)} {last:.4f}  {speed:,.0f} {self.unit}/s"
+        summary = f"loss {loss:.4f}  {_spelled(name)} {last:.4f}  {speed:,.0f} {self.unit}/s"
         epoch = f"epoch {progress.epoch + 1}/{recipe.epochs}"
         self.bar.update(
-            self.task, total=steps, completed=progress.step, told=told, description=epoch
+            self.task, total=steps, completed=progress.step, summary=summary, description=epoch
         )
         if self.board is not None:
             values = {"train_loss": loss, f"{self.unit}_per_second": speed}
-            self.board.log_metrics(values | {"seconds_waited": progress.waited}, progress.step)
+            self.board.log_metrics(
+                values | {"seconds_waited": progress.seconds_waiting}, progress.step
+            )
 
-    def epoch(self, progress: Progress) -> None:
-        """Write metrics.csv anew from the history, and tell the last epoch's figures."""
+    def epoch(self, progress: TrainingProgress) -> None:
+        """Rewrite metrics.csv from the history, and log the metrics of the last epoch."""
         if not self.active:
             return
         text = io.StringIO()
@@ -123,13 +113,14 @@ class Journal:
         writer.writeheader()
         for row in progress.history:
             writer.writerow({name: f"{value:.6g}" for name, value in row.items()})
-        with replacing(self.folder / METRICS, overwrite=True) as temporary:
+        with replacing(self.directory / METRICS, overwrite=True) as temporary:
             temporary.write_text(text.getvalue(), encoding="utf-8")
         row = progress.history[-1]
         mark = "  best" if progress.best_epoch == progress.epoch else ""
-        figures = [f"{_words(name)} {row[name]:.4f}" for name in row if name not in _COUNTS]
-        told = ", ".join(figures)
-        log.info("epoch %d: %s, %.0f s%s", progress.epoch, told, progress.seconds, mark)
+        metrics = [f"{_spelled(name)} {row[name]:.4f}" for name in row if name not in _COUNTS]
+        log.info(
+            "epoch %d: %s, %.0f s%s", progress.epoch, ", ".join(metrics), progress.seconds, mark
+        )
         if self.board is not None:
             self.board.log_metrics(
                 {name: value for name, value in row.items() if name.startswith("valid")},
@@ -137,6 +128,6 @@ class Journal:
             )
 
 
-def _words(name: str) -> str:
-    """A column of metrics.csv as a person says it: ``valid_aupr`` is "valid AUPR"."""
+def _spelled(name: str) -> str:
+    """Text for a column of metrics.csv: "valid AUPR" for ``valid_aupr``."""
     return " ".join(_SPELLED.get(word, word) for word in name.split("_"))

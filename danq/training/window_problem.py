@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -19,15 +17,15 @@ from danq.training.problem import Metrics
 from danq.training.recipe import Recipe
 
 
-class Windows:
-    """Codes of windows against the labels of their bins: binary cross-entropy over all tracks.
+class WindowProblem:
+    """Predict the labels of bins from the codes of their windows: binary cross-entropy.
 
     Parameters
     ----------
     dataset
         Labelled windows.
     recipe
-        How to cut and change them.
+        Batch size and augmentation.
     """
 
     def __init__(self, dataset: Dataset, recipe: Recipe) -> None:
@@ -36,20 +34,22 @@ class Windows:
         self.valid_labels = dataset.labels(self.valid)
 
     def batches(self, seed: int, device: torch.device) -> Batches | DeviceBatches:
-        """Batches cut on a GPU that holds the dataset with room to spare, else on the CPU."""
+        """Batches gathered on the GPU if the dataset fits into half its free memory."""
         recipe = self.recipe
-        choices: dict[str, Any] = {
-            "shuffle": True,
-            "reverse_complement": recipe.reverse_complement,
-            "max_shift": recipe.max_shift,
-            "seed": seed,
-        }
-        dataset, indices = self.dataset, self.dataset.indices("train")
+        batches = Batches(
+            self.dataset,
+            self.dataset.indices("train"),
+            recipe.batch_size,
+            shuffle=True,
+            reverse_complement=recipe.reverse_complement,
+            max_shift=recipe.max_shift,
+            seed=seed,
+        )
         if device.type == "cuda":
-            fits = device_bytes(dataset) < torch.cuda.mem_get_info(device)[0] / 2
+            fits = device_bytes(self.dataset) < torch.cuda.mem_get_info(device)[0] / 2
             if fits:
-                return DeviceBatches(dataset, indices, recipe.batch_size, device=device, **choices)
-        return Batches(dataset, indices, recipe.batch_size, **choices)
+                return DeviceBatches(batches, device)
+        return batches
 
     def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
         """Mean binary cross-entropy over windows and tracks."""
@@ -57,13 +57,13 @@ class Windows:
         return F.binary_cross_entropy_with_logits(module(codes).float(), labels.float())
 
     def validate(self, module: nn.Module, device: torch.device, precision: str) -> Metrics:
-        """Figures of the validation split, both strands averaged.
+        """Metrics of the validation split; predictions are averaged over both strands.
 
         Returns
         -------
         ``loss``, the mean binary cross-entropy over windows and tracks; ``aupr`` and ``auroc``,
-        macro means of average precision and of the area under the ROC curve over the tracks for
-        which they are defined.
+        average precision and area under the ROC curve, averaged over the tracks for which they
+        are defined.
         """
         options = RunOptions(device=str(device), precision=precision)
         scores = predict_dataset(module, self.dataset, self.valid, options)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from danq._lazy import lazy_names
 
 if TYPE_CHECKING:
+    from danq.training.config import RunSettings as RunSettings
+    from danq.training.recipe import BaseRecipe as Recipe
     from danq.vision.base_tasks import Classification as Classification
     from danq.vision.base_tasks import StepRegression as StepRegression
     from danq.vision.benchmark import TaskReport as TaskReport
@@ -47,6 +49,8 @@ __getattr__, __dir__ = lazy_names(
         "Dataset": "danq.vision.dataset:Dataset",
         "Examples": "danq.vision.dataset:Examples",
         "ModelDefinition": "danq.vision.task:ModelDefinition",
+        "Recipe": "danq.training.recipe:BaseRecipe",
+        "RunSettings": "danq.training.config:RunSettings",
         "Sizes": "danq.vision.task:Sizes",
         "StepRegression": "danq.vision.base_tasks:StepRegression",
         "TASKS": "danq.vision.task_registry:TASKS",
@@ -77,6 +81,8 @@ __all__ = [
     "Dataset",
     "Examples",
     "ModelDefinition",
+    "Recipe",
+    "RunSettings",
     "Sizes",
     "StepRegression",
     "Target",

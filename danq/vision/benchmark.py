@@ -13,6 +13,7 @@ from pathlib import Path
 
 from danq._version import __version__
 from danq.output import check_target, replacing
+from danq.training.config import RunSettings
 from danq.training.problem import Metrics
 from danq.vision.task import Task
 from danq.vision.task_registry import load_tasks
@@ -197,10 +198,7 @@ def _bench_task(
                     model=model.name,
                     data=data,
                     quick=quick,
-                    seed=seed,
-                    device=device,
-                    threads=threads,
-                    quiet=True,
+                    run=RunSettings(seed=seed, device=device, threads=threads, quiet=True),
                 )
             row.seconds.append(time.process_time() - started)
             row.metrics.append(result.metrics)

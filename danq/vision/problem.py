@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -9,7 +12,7 @@ from danq.device import Precision, autocast, resolve_precision
 from danq.inference.engine.forward import evaluating
 from danq.training.problem import Metrics
 from danq.training.recipe import BaseRecipe
-from danq.vision.dataset import Dataset, Examples, ShuffledBatches, scaled
+from danq.vision.dataset import Dataset, ShuffledBatches, scaled
 from danq.vision.task import Task
 
 
@@ -30,22 +33,12 @@ class TaskProblem:
 
     def validate(self, module: nn.Module, device: torch.device, precision: str) -> Metrics:
         """The task's metrics of the validation split."""
-        kind = resolve_precision(precision, device)
-        with evaluating(module, device) as ready, torch.inference_mode(), autocast(device, kind):
+        with inference(module, device, resolve_precision(precision, device)) as ready:
             return self.task.validation(ready, self.data.valid)
 
 
-def measure(
-    task: Task, module: nn.Module, examples: Examples, device: torch.device, precision: Precision
-) -> Metrics:
-    """A task's metrics of a module on examples."""
+@contextmanager
+def inference(module: nn.Module, device: torch.device, precision: Precision) -> Iterator[nn.Module]:
+    """Context that gives a module in evaluation mode on a device, without gradients."""
     with evaluating(module, device) as ready, torch.inference_mode(), autocast(device, precision):
-        return task.metrics(ready, examples)
-
-
-def mean_loss(
-    task: Task, module: nn.Module, examples: Examples, device: torch.device, precision: Precision
-) -> float:
-    """A task's loss of a module on examples."""
-    with evaluating(module, device) as ready, torch.inference_mode(), autocast(device, precision):
-        return task.mean_loss(ready, examples)
+        yield ready

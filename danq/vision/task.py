@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -71,6 +71,22 @@ class ModelDefinition:
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     control: bool = False
+
+    def with_hyperparameters(self, **changes: Any) -> ModelDefinition:
+        """The same model with other hyperparameters.
+
+        Raises
+        ------
+        InputError
+            When the model has no hyperparameter of that name.
+        """
+        for name in changes:
+            if name not in self.hyperparameters:
+                raise InputError(
+                    f"model '{self.name}' has no hyperparameter '{name}'",
+                    remedy=f"There are {', '.join(self.hyperparameters) or 'none'}",
+                )
+        return replace(self, hyperparameters={**self.hyperparameters, **changes})
 
 
 @dataclass(frozen=True)

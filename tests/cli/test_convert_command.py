@@ -18,8 +18,8 @@ preset = "danq"
 filters = 24
 hidden = 6
 dense = [12]
-[training]
-recipe = "paper"
+[recipe]
+base = "paper"
 epochs = 2
 """
 

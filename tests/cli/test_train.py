@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import sys
 import types
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import danq.training
 from danq_cli import main as frame
 
 
@@ -18,12 +18,10 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]
     def train(data: Any, **settings: Any) -> types.SimpleNamespace:
         calls.append((data, settings))
         return types.SimpleNamespace(
-            folder=settings["out"], best_epoch=3, epochs=5, seconds=61.4, waited=0.0, rank=0
+            directory=settings["out"], best_epoch=3, epochs=5, seconds=61.4, rank=0
         )
 
-    library = types.ModuleType("danq.training")
-    library.train = train  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "danq.training", library)
+    monkeypatch.setattr(danq.training, "train", train)
     return calls
 
 
@@ -34,66 +32,71 @@ def dataset(tmp_path: Path) -> Path:
     return path
 
 
-def test_plain_call_leaves_every_choice_to_recipe_and_configuration(trained, dataset, capsys):
+def test_call_without_options_leaves_every_setting_to_recipe_and_configuration(
+    trained, dataset, capsys
+):
     assert frame.run(["train", str(dataset), "--out", "runs/a"]) == 0
     data, settings = trained[0]
     assert data == dataset
+    assert settings.pop("model").table == {}
+    assert settings.pop("recipe").given() == {}
+    assert settings.pop("run").given() == {}
     assert {name: value for name, value in settings.items() if value} == {"out": Path("runs/a")}
     assert capsys.readouterr().out == "runs/a: best of 5 epochs was 3; trained for 61 s\n"
 
 
-def test_one_epoch_is_said_as_one(trained, dataset, capsys, monkeypatch):
-    one = types.SimpleNamespace(folder="r", best_epoch=1, epochs=1, seconds=2.0, waited=0.0, rank=0)
-    monkeypatch.setattr(sys.modules["danq.training"], "train", lambda data, **_: one)
+def test_one_epoch_is_singular(trained, dataset, capsys, monkeypatch):
+    one = types.SimpleNamespace(directory="r", best_epoch=1, epochs=1, seconds=2.0, rank=0)
+    monkeypatch.setattr(danq.training, "train", lambda data, **_: one)
     assert frame.run(["train", str(dataset), "--out", "r", "--epochs", "1"]) == 0
     assert capsys.readouterr().out == "r: best of 1 epoch was 1; trained for 2 s\n"
 
 
 def test_epochs_may_be_left_to_the_size_of_the_data(trained, dataset):
     assert frame.run(["train", str(dataset), "--out", "r", "--epochs", "0"]) == 0
-    assert trained[0][1]["recipe_changes"] == {"epochs": 0}
+    assert trained[0][1]["recipe"].given() == {"epochs": 0}
 
 
-def test_choices_reach_the_library(trained, dataset):
+def test_options_reach_the_library(trained, dataset):
     shape = "--model danq --temporal tcn --pooling attention"
-    words = "--recipe paper --epochs 4 --batch-size 1k --lr 0.01 --seed-filters none"
+    words = "--recipe paper --epochs 4 --batch-size 1k --lr 0.01 --initial-motifs none"
     more = "--seed 7 --precision bf16 --device cpu --devices 2 --nodes 3 --threads 5 --resume"
     command = ["train", str(dataset), "--out", "r", *f"{shape} {words} {more}".split()]
     assert frame.run(command) == 0
     settings = trained[0][1]
-    assert settings["recipe_changes"] == {
+    assert settings["recipe"].given() == {
+        "base": "paper",
         "epochs": 4,
         "batch_size": 1000,
         "lr": 0.01,
-        "seed_filters": "none",
+        "initial_motifs": "none",
     }
-    assert settings["model_changes"] == {"temporal": "tcn", "pooling": "attention"}
-    wanted = {
-        "model": "danq",
-        "recipe": "paper",
+    assert settings["model"].table == {
+        "preset": "danq",
+        "temporal": "tcn",
+        "pooling": "attention",
+    }
+    assert settings["run"].given() == {
         "seed": 7,
         "precision": "bf16",
         "device": "cpu",
         "devices": 2,
         "nodes": 3,
         "threads": 5,
-        "resume": True,
-        "overwrite": False,
     }
-    assert {name: settings[name] for name in wanted} == wanted
+    assert settings["resume"]
+    assert not settings["overwrite"]
 
 
-def test_peaks_bring_only_the_data_options_that_were_typed(trained, tmp_path):
+def test_only_the_data_options_that_were_typed_are_passed(trained, tmp_path):
     genome, peaks = tmp_path / "g.fa", tmp_path / "peaks"
     genome.touch()
     peaks.mkdir()
     command = ["train", "--genome", str(genome), "--tracks", str(peaks), "--out", "r"]
     assert frame.run([*command, "--bin", "100", "--valid", "chr2,chr3", "--negatives", "1.5"]) == 0
-    data, settings = trained[0]
-    assert data is None
-    assert settings["genome"] == genome
-    assert settings["tracks"] == (peaks,)
-    assert settings["data_options"] == {
+    assert trained[0][0].table == {
+        "genome": genome,
+        "tracks": (peaks,),
         "bin": 100,
         "valid": ("chr2", "chr3"),
         "negatives": 1.5,
@@ -103,10 +106,11 @@ def test_peaks_bring_only_the_data_options_that_were_typed(trained, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--window", "500"], "--window says how to build a data set, but DATA is one already"),
-        (["--genome", "{dataset}"], "--genome says how to build a data set"),
-        (["--resume", "--overwrite"], "--resume goes on with a run, --overwrite throws it away"),
+        (["--window", "500"], "--window is an option for building a data set, and DATA is given"),
+        (["--genome", "{dataset}"], "--genome is an option for building a data set"),
+        (["--resume", "--overwrite"], "--resume and --overwrite exclude each other"),
         (["--epochs", "-1"], "-1 is not in the range x>=0"),
+        (["--bin", "100"], "--bin is an option for building a data set"),
         (["--lr", "0"], "0.0 is not in the range x>0"),
     ],
 )

@@ -10,9 +10,9 @@ MOTIF = np.array([2, 0, 3, 0, 0, 2, 1, 3], np.uint8)  # GATAAGCT
 
 
 def planted(bins: int = 900, bin_size: int = 100, window: int = 200, seed: int = 0) -> Dataset:
-    """Random contig; track "planted" is positive where the motif stands in the bin.
+    """Random contig; track "planted" is positive where the bin contains the motif.
 
-    Track "noise" has labels by chance. The last two sixths are validation and test.
+    Track "noise" has random labels. The last two sixths are validation and test.
     """
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 4, bins * bin_size).astype(np.uint8)
@@ -49,5 +49,5 @@ def planted_set() -> Dataset:
 
 @pytest.fixture
 def tiny() -> dict[str, object]:
-    """Numbers of a model small enough to train in a second."""
+    """Hyperparameters of a model small enough to train in a second."""
     return {"filters": 12, "width": 11, "pool": 10, "hidden": 6, "dense": (8,)}

@@ -1,4 +1,4 @@
-"""Batches made on the device against those made on the host, on CPU tensors."""
+"""Batches gathered on the device equal those of the host, on CPU tensors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AUGMENTED = {"shuffle": True, "reverse_complement": True, "max_shift": 9, "seed"
 def patchy(
     seed: int = 0, windows: int = 70, tracks: int = 19, *, n_share: float = 0.3, window: int = 121
 ) -> Dataset:
-    """Contigs of odd lengths, one all unknown, unknown runs of any length, windows over edges."""
+    """Contigs of odd lengths, one all N, runs of N of any length, windows over contig ends."""
     rng = np.random.default_rng(seed)
     contigs = []
     for name, size in (("a", 501), ("short", 30), ("bare", 222), ("b", 1003), ("c", 87)):
@@ -56,7 +56,7 @@ def test_windows_equal_the_host_s_bit_for_bit(seed: int):
     rng = np.random.default_rng(seed)
     rows = rng.permutation(70)
     reverse, shift = rng.random(70) < 0.5, rng.integers(-9, 10, 70)
-    windows = DeviceWindows(dataset, reach=9)
+    windows = DeviceWindows(dataset, max_shift=9)
     for flips in (None, reverse):
         for moves in (None, shift):
             got = windows.codes(rows, flips, moves)
@@ -76,7 +76,7 @@ def test_epochs_equal_the_host_s_from_any_batch(options):
     dataset = patchy()
     rows = np.arange(3, 70)
     host = Batches(dataset, rows, 16, prefetch=0, **options)
-    device = DeviceBatches(dataset, rows, 16, **options)
+    device = DeviceBatches(host)
     count = 9 if options.get("reverse_complement") == "both" else 5
     assert len(device) == len(host) == count
     for epoch in (0, 3):
@@ -88,35 +88,33 @@ def test_epochs_equal_the_host_s_from_any_batch(options):
                 np.testing.assert_array_equal(labels.numpy(), host_labels)
 
 
-def test_splits_share_what_is_on_the_device():
+def test_splits_share_the_data_on_the_device():
     dataset = patchy()
-    windows = DeviceWindows(dataset, reach=9)
-    one = DeviceBatches(dataset, np.arange(10), 4, windows=windows, max_shift=9)
-    two = DeviceBatches(dataset, np.arange(10, 20), 4, windows=windows)
+    windows = DeviceWindows(dataset, max_shift=9)
+    one = DeviceBatches(Batches(dataset, np.arange(10), 4, max_shift=9), windows=windows)
+    two = DeviceBatches(Batches(dataset, np.arange(10, 20), 4), windows=windows)
     assert one.windows is two.windows
     np.testing.assert_array_equal(next(two.epoch(0))[0].numpy(), dataset.codes(range(10, 14)))
-    with pytest.raises(InputError, match="made for shifts of 9 where 10 are asked for"):
-        DeviceBatches(dataset, [0], 4, windows=windows, max_shift=10)
-    with pytest.raises(InputError, match="of another dataset"):
-        DeviceBatches(patchy(1), [0], 4, windows=windows)
+    with pytest.raises(InputError, match="allow shifts of 9 bases where 10 are needed"):
+        DeviceBatches(Batches(dataset, [0], 4, max_shift=10), windows=windows)
+    with pytest.raises(InputError, match="belong to another dataset"):
+        DeviceBatches(Batches(patchy(1), [0], 4), windows=windows)
 
 
-def test_bad_numbers_are_refused():
-    windows = DeviceWindows(patchy(), reach=2)
+def test_invalid_arguments_are_refused():
+    windows = DeviceWindows(patchy(), max_shift=2)
     with pytest.raises(InputError, match="window index 70 is outside 0 to 69"):
         windows.codes([0, 70])
     with pytest.raises(InputError, match="window index -1 is outside"):
         windows.labels([-1])
     with pytest.raises(InputError, match=r"shape \(1, 1\), not \(B,\)"):
         windows.labels([[0]])
-    with pytest.raises(InputError, match="a shift of -3 is beyond the 2 bases"):
+    with pytest.raises(InputError, match="a shift of -3 bases is larger than max_shift, 2"):
         windows.codes([0, 1], shift=[1, -3])
-    with pytest.raises(InputError, match="a largest shift of -1 is below 0"):
-        DeviceWindows(patchy(), reach=-1)
-    with pytest.raises(InputError, match="a batch size of 0 is below 1"):
-        DeviceBatches(patchy(), [0], 0)
+    with pytest.raises(InputError, match="max_shift is -1, the minimum is 0"):
+        DeviceWindows(patchy(), max_shift=-1)
     with pytest.raises(InputError, match="epoch 0, batch -1"):
-        DeviceBatches(patchy(), [0], 1).epoch(0, -1)
+        DeviceBatches(Batches(patchy(), [0], 1)).epoch(0, -1)
 
 
 def test_a_device_too_small_is_refused_before_anything_is_copied(monkeypatch):
@@ -135,7 +133,7 @@ def test_windows_on_a_cuda_device_are_the_same():
     dataset = patchy(windows=500)
     rows = np.arange(500)
     host = Batches(dataset, rows, 64, prefetch=0, **AUGMENTED)
-    device = DeviceBatches(dataset, rows, 64, device="cuda", **AUGMENTED)
+    device = DeviceBatches(host, "cuda")
     for (codes, labels), (host_codes, host_labels) in zip(
         device.epoch(1), host.epoch(1), strict=True
     ):

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from danq.core import Mlp, Recurrent
 from danq.core.dropout import Dropout
 from danq.provenance import Provenance
+from danq.training.checkpoint import Checkpoints
+from danq.training.config import RunSettings
 from danq.training.fit import Fit
 from danq.training.recipe import Recipe
-from danq.training.run_log import Journal
+from danq.training.run_log import RunLog
 
 BATCHES = (10, 7, 1)
 """Examples of each batch; the last one gives only one of two processes a share."""
@@ -63,16 +65,14 @@ def outputs(tmp_path, rank: int, world: int) -> list[Tensor]:
         module,
         Examples(),  # type: ignore[arg-type]
         recipe,
-        tmp_path,
         OneOfSeveral(rank, world),
-        precision="fp32",
-        seed=3,
-        provenance=Provenance(),
+        RunSettings(precision="fp32", seed=3),
+        Checkpoints(tmp_path, Provenance()),
     )
     found: list[Tensor] = []
     module.register_forward_hook(lambda _, __, out: found.append(out.detach()))
-    with Journal(tmp_path, active=False) as journal:
-        fit._epoch(journal)
+    with RunLog(tmp_path, active=False, unit="examples") as log:
+        fit._epoch(log)
     return found
 
 

@@ -7,17 +7,17 @@ import torch
 
 from danq.genome.motif_files import Motif
 from danq.models import build
-from danq.training.enriched_motifs import Seed, apply_seeds, find_seeds
+from danq.training.enriched_motifs import EnrichedKmer, find_enriched_kmers, initialise_filters
 
 
-def matches(word: str, motif: str = "GATAAGCT") -> bool:
-    """The word's fixed bases agree with the motif, on either strand, at some offset."""
+def matches(kmer: str, motif: str = "GATAAGCT") -> bool:
+    """The bases of the k-mer agree with the motif, on either strand, at some offset."""
     other = motif[::-1].translate(str.maketrans("ACGT", "TGCA"))
     for text in (motif, other):
-        for offset in range(1 - len(word), len(text)):
+        for offset in range(1 - len(kmer), len(text)):
             pairs = [
                 (base, text[i + offset])
-                for i, base in enumerate(word)
+                for i, base in enumerate(kmer)
                 if base != "N" and 0 <= i + offset < len(text)
             ]
             if len(pairs) >= 6 and all(a == b for a, b in pairs):
@@ -26,33 +26,33 @@ def matches(word: str, motif: str = "GATAAGCT") -> bool:
 
 
 def test_finds_the_planted_motif_first_and_little_in_noise(planted_set):
-    seeds = find_seeds(planted_set, limit=30)
-    assert seeds[0].track == "planted"
-    assert matches(seeds[0].word)
-    assert seeds[0].z > 12
-    assert all(a.z >= b.z for a, b in pairwise(seeds))
-    assert not [seed for seed in seeds if seed.track == "noise" and seed.z > 6]
+    kmers = find_enriched_kmers(planted_set, limit=30)
+    assert kmers[0].track == "planted"
+    assert matches(kmers[0].bases)
+    assert kmers[0].z > 12
+    assert all(a.z >= b.z for a, b in pairwise(kmers))
+    assert not [kmer for kmer in kmers if kmer.track == "noise" and kmer.z > 6]
 
 
-def test_only_training_windows_are_read(planted_set):
+def test_only_training_windows_are_searched(planted_set):
     from dataclasses import replace
 
     labels = planted_set.packed.copy()
     labels[planted_set.split > 0] = 0
-    assert find_seeds(replace(planted_set, packed=labels), limit=9) == find_seeds(
+    assert find_enriched_kmers(replace(planted_set, packed=labels), limit=9) == find_enriched_kmers(
         planted_set, limit=9
     )
 
 
-def test_the_statistic_is_what_its_definition_says(planted_set):
-    best = find_seeds(planted_set, limit=1)[0]
+def test_z_equals_its_definition(planted_set):
+    best = find_enriched_kmers(planted_set, limit=1)[0]
     indices = planted_set.indices("train")
     codes = planted_set.codes(indices)
     words = ["".join("ACGTN"[c] for c in row) for row in codes]
     import re
 
-    other = best.word[::-1].translate(str.maketrans("ACGT", "TGCA"))
-    pattern = re.compile(f"(?=({best.word}|{other}))".replace("N", "[ACGT]"))
+    other = best.bases[::-1].translate(str.maketrans("ACGT", "TGCA"))
+    pattern = re.compile(f"(?=({best.bases}|{other}))".replace("N", "[ACGT]"))
     has = np.array([bool(pattern.search(word)) for word in words])
     positive = planted_set.labels(indices)[:, 0] == 1
     share = has.mean()
@@ -63,24 +63,24 @@ def test_the_statistic_is_what_its_definition_says(planted_set):
     np.testing.assert_allclose(best.z, (observed - expected) / np.sqrt(expected * (1 - share) + 1))
 
 
-def test_motif_of_a_gapped_word():
-    motif = Seed("ACGTNACGT", "Abf1", 12.34, 50, 4.0).motif()
+def test_motif_of_a_gapped_kmer():
+    motif = EnrichedKmer("ACGTNACGT", "Abf1", 12.34, 50, 4.0).motif()
     assert motif.probabilities[4].tolist() == [0.25] * 4
     assert motif.probabilities[0].tolist() == [1, 0, 0, 0]
     assert "Abf1" in motif.name
 
 
-def test_seeded_filters_answer_to_their_word_on_both_strands():
+def test_initialised_filters_match_their_kmer_on_both_strands():
     torch.manual_seed(0)
     module = build("danq-small", tracks=1, window=100, filters=4, width=20, pool=1)
     motif = Motif("GATAAGCT", np.eye(4)[[2, 0, 3, 0, 0, 2, 1, 3]])
-    assert apply_seeds(module, [motif]) == 2
+    assert initialise_filters(module, [motif]) == 2
     codes = torch.full((3, 100), 4, dtype=torch.uint8)
     codes[0, 40:48] = torch.tensor([2, 0, 3, 0, 0, 2, 1, 3])
     codes[1, 40:48] = torch.tensor([0, 2, 1, 3, 3, 0, 3, 1])  # reverse complement
     best = module.encoder(codes)[:, :, :2].amax(dim=1)
     assert best[0].argmax() == 0
     assert best[1].argmax() == 1
-    # A full match leaves 8 * 0.45 * (1 - 0.61) = 1.4 over the noise; half a match leaves nothing.
+    # A full match gives 8 * 0.45 * (1 - 0.61) = 1.4 plus noise; half a match gives nothing.
     np.testing.assert_allclose(best[[0, 1], [0, 1]].detach(), 1.4, atol=0.35)
     assert best[2].max() < 0.2

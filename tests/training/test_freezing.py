@@ -1,4 +1,4 @@
-"""Encoders that are held still at first, then trained."""
+"""Encoders that are frozen at first, then trained."""
 
 from __future__ import annotations
 
@@ -11,21 +11,16 @@ from torch import nn
 import danq.training.fit as fit_module
 from danq.core import CnnRnn, FrameEncoder, Mean, conv_encoder, freezable
 from danq.errors import InputError
-from danq.training import train
+from danq.training import ModelSettings, Recipe, RunSettings, train
 from danq.training.optimizer import build_optimizer
-from danq.training.recipe import BaseRecipe, named_recipe
+from danq.training.recipe import BaseRecipe
+
+CPU = RunSettings(threads=1, device="cpu", precision="fp32", evaluate=False, checkpoint_steps=5)
 
 
 def settings(tiny, **changes) -> dict[str, Any]:
-    recipe = {"epochs": 3, "batch_size": 64, "seed_filters": "none", "frozen_epochs": 1} | changes
-    return {
-        "model_changes": tiny,
-        "recipe_changes": recipe,
-        "threads": 1,
-        "device": "cpu",
-        "precision": "fp32",
-        "evaluate": False,
-    }
+    recipe = {"epochs": 3, "batch_size": 64, "initial_motifs": "none", "frozen_epochs": 1} | changes
+    return {"model": ModelSettings(**tiny), "recipe": Recipe(**recipe), "run": CPU}
 
 
 class Killed(Exception):
@@ -33,7 +28,7 @@ class Killed(Exception):
 
 
 @pytest.mark.parametrize("recipe", ["default", "paper"])
-def test_the_encoder_moves_only_when_its_epochs_are_over(
+def test_the_encoder_changes_only_after_its_frozen_epochs(
     planted_set, tiny, tmp_path, monkeypatch, recipe
 ):
     seen = []
@@ -45,12 +40,12 @@ def test_the_encoder_moves_only_when_its_epochs_are_over(
         return step(self, *batch)
 
     monkeypatch.setattr(fit_module.Fit, "_step", watched)
-    train(planted_set, out=tmp_path / "run", recipe=recipe, **settings(tiny))
+    train(planted_set, out=tmp_path / "run", **settings(tiny, base=recipe))
     first, encoder = seen[0][1], [name for name in seen[0][1] if name.startswith("encoder.")]
     assert encoder
-    begun = dict(reversed(seen))
+    first_of_epoch = dict(reversed(seen))
     for name in first:
-        still = [torch.equal(begun[epoch][name], first[name]) for epoch in (1, 2)]
+        still = [torch.equal(first_of_epoch[epoch][name], first[name]) for epoch in (1, 2)]
         assert still == ([True, False] if name in encoder else [False, False]), name
 
 
@@ -58,8 +53,7 @@ def test_the_encoder_moves_only_when_its_epochs_are_over(
     ("recipe", "kill_at"), [("default", 4), ("default", 10), ("default", 13), ("paper", 19)]
 )
 def test_resumed_equals_uninterrupted(planted_set, tiny, tmp_path, monkeypatch, recipe, kill_at):
-    choices = settings(tiny, encoder_lr=0.25)
-    choices.update(recipe=recipe, checkpoint_steps=5)
+    choices = settings(tiny, encoder_lr=0.25, base=recipe)
     train(planted_set, out=tmp_path / "whole", **choices)
     step = fit_module.Fit._step
 
@@ -85,7 +79,7 @@ def network() -> CnnRnn:
 @pytest.mark.parametrize("optimizer", ["adamw", "rmsprop"])
 def test_every_parameter_is_trained_once_and_at_its_own_rate(optimizer):
     module = network()
-    recipe = BaseRecipe.model_validate({"optimizer": optimizer, "encoder_lr": 0.1})
+    recipe = BaseRecipe(optimizer=optimizer, encoder_lr=0.1)
     groups = build_optimizer(module, recipe).param_groups
     shares = [(p, group["share"]) for group in groups for p in group["params"]]
     assert len(shares) == len(list(module.parameters())) == len(dict(shares))
@@ -94,7 +88,7 @@ def test_every_parameter_is_trained_once_and_at_its_own_rate(optimizer):
 
 
 def test_a_slower_encoder_takes_shorter_steps(planted_set, tiny, tmp_path, monkeypatch):
-    """The first step of RMSprop is as long as the learning rate says, but for epsilon."""
+    """The first step of RMSprop is proportional to the learning rate, except for epsilon."""
 
     def first_step(share: float) -> dict[str, torch.Tensor]:
         states = []
@@ -106,8 +100,7 @@ def test_a_slower_encoder_takes_shorter_steps(planted_set, tiny, tmp_path, monke
             return step(self, *batch)
 
         step = fit_module.Fit._step
-        choices = settings(tiny, frozen_epochs=0, encoder_lr=share)
-        choices["recipe"] = "paper"
+        choices = settings(tiny, frozen_epochs=0, encoder_lr=share, base="paper")
         with monkeypatch.context() as patched:
             patched.setattr(fit_module.Fit, "_step", watched)
             with pytest.raises(Killed):
@@ -120,12 +113,12 @@ def test_a_slower_encoder_takes_shorter_steps(planted_set, tiny, tmp_path, monke
         torch.testing.assert_close(quarter[name], moved * share, rtol=1e-3, atol=1e-6)
 
 
-def test_blocks_that_can_be_held_still_are_found_once():
+def test_blocks_that_can_be_frozen_are_found_once():
     module = network()
     assert freezable(module) == [module.encoder]
     assert freezable(nn.Linear(2, 2)) == []
 
 
 def test_nothing_to_freeze():
-    with pytest.raises(InputError, match="no convolutions that could be frozen"):
-        build_optimizer(nn.Linear(2, 2), named_recipe("default", frozen_epochs=1))
+    with pytest.raises(InputError, match="no convolutional encoder to freeze"):
+        build_optimizer(nn.Linear(2, 2), Recipe(frozen_epochs=1))

@@ -1,4 +1,4 @@
-"""Training processes killed with SIGKILL and resumed end with the weights of one left alone."""
+"""Training processes that are killed and resumed reach the weights of an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -13,18 +13,16 @@ import pytest
 
 SCRIPT = """
 import sys
-from danq.training import train
+from danq.training import ModelSettings, Recipe, RunSettings, train
 train(
     sys.argv[1],
     out=sys.argv[2],
-    model_changes={"filters": 24, "width": 11, "pool": 10, "hidden": 8, "dense": (16,)},
-    recipe_changes={"epochs": 8, "batch_size": 8},
-    threads=1,
-    device="cpu",
-    precision="fp32",
+    model=ModelSettings(filters=24, width=11, pool=10, hidden=8, dense=(16,)),
+    recipe=Recipe(epochs=8, batch_size=8),
+    run=RunSettings(
+        threads=1, device="cpu", precision="fp32", evaluate=False, checkpoint_steps=7
+    ),
     resume=True,
-    evaluate=False,
-    checkpoint_steps=7,
 )
 """
 
@@ -43,13 +41,13 @@ def finish(process: subprocess.Popen) -> None:
 
 
 def wait_for(run: Path, process: subprocess.Popen) -> None:
-    """Until the training has its run folder: what comes before is the interpreter's start."""
+    """Wait until the run directory exists; before that, the interpreter starts."""
     while not run.is_dir() and process.poll() is None:
         time.sleep(0.01)
 
 
 def kill_after(data: Path, run: Path, seconds: float) -> bool:
-    """Start a training, kill it so long after its run folder appeared; False if it was done."""
+    """Start a training, kill it ``seconds`` after its run directory appeared; False if it ended."""
     process = start(data, run)
     try:
         wait_for(run, process)
@@ -67,21 +65,21 @@ def kill_after(data: Path, run: Path, seconds: float) -> bool:
 def kill_and_resume(planted_set, folder: Path, kills: int, seed: int) -> None:
     data = folder / "data.h5"
     planted_set.save(data)
-    # The first training may compile kernels, which would make most kills come too late.
+    # The first training may compile kernels; measured with it, most kills would come too late.
     finish(start(data, folder / "warm"))
     process = start(data, folder / "whole")
     wait_for(folder / "whole", process)
-    begun = time.monotonic()
+    started = time.monotonic()
     finish(process)
-    duration = time.monotonic() - begun
-    wanted = (folder / "whole" / "model.safetensors").read_bytes()
+    duration = time.monotonic() - started
+    expected = (folder / "whole" / "model.safetensors").read_bytes()
     rng = np.random.default_rng(seed)
     killed = 0
     for number in range(10 * kills):
         run = folder / f"run{number}"
         killed += kill_after(data, run, rng.uniform(0, duration))
         finish(start(data, run))
-        assert (run / "model.safetensors").read_bytes() == wanted, f"kill {number}"
+        assert (run / "model.safetensors").read_bytes() == expected, f"kill {number}"
         assert (run / "metrics.csv").read_bytes() == (folder / "whole/metrics.csv").read_bytes()
         if killed == kills:
             return

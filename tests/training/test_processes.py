@@ -13,20 +13,20 @@ import torch
 
 from danq.models import load_model
 
-NUMBERS = "[model]\nfilters = 12\nwidth = 11\npool = 10\nhidden = 6\ndense = [8]\n"
+MODEL = "[model]\nfilters = 12\nwidth = 11\npool = 10\nhidden = 6\ndense = [8]\n"
 
 
 @pytest.mark.parametrize("frozen", [0, 1])
 def test_two_processes_train_one_model(planted_set, tmp_path, frozen):
     planted_set.save(tmp_path / "data.h5")
-    (tmp_path / "small.toml").write_text(NUMBERS)
+    (tmp_path / "small.toml").write_text(MODEL)
 
     def train(name: str, devices: int) -> str:
         command = [str(Path(sys.executable).with_name("danq")), "train", str(tmp_path / "data.h5")]
         command += ["--out", str(tmp_path / name), "--config", str(tmp_path / "small.toml")]
         command += ["--epochs", "2", "--batch-size", "100", "--devices", str(devices)]
         command += ["--device", "cpu", "--precision", "fp32", "--threads", "1"]
-        command += ["--seed-filters", "none", "--frozen-epochs", str(frozen)]
+        command += ["--initial-motifs", "none", "--frozen-epochs", str(frozen)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -35,7 +35,7 @@ def test_two_processes_train_one_model(planted_set, tmp_path, frozen):
     assert train("two", 2).count("best of 2 epochs") == 1
     one, two = (load_model(tmp_path / name).module.state_dict() for name in ("one", "two"))
     for name, value in one.items():
-        # The mean of two halves' gradients is the whole batch's gradient, with the same dropout.
+        # With the same dropout, the mean of the gradients of two halves is that of the batch.
         torch.testing.assert_close(two[name], value, rtol=0.02, atol=2e-3)
     assert not all(torch.equal(two[name], value) for name, value in one.items())
     assert np.isfinite(

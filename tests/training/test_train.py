@@ -13,33 +13,36 @@ from danq.errors import InputError
 from danq.inference.engine.forward import predict_dataset
 from danq.models import load_model
 from danq.models.run_options import RunOptions
-from danq.training import TrainingDiverged, read_config, train
-from danq.training.window_problem import Windows
+from danq.training import (
+    ModelSettings,
+    Recipe,
+    RunSettings,
+    TrainingDiverged,
+    read_config,
+    train,
+)
+from danq.training.window_problem import WindowProblem
+
+CPU = RunSettings(threads=1, device="cpu", precision="fp32", evaluate=False)
 
 
-def settings(tiny, **changes):
-    recipe = {"epochs": 2, "batch_size": 32, "seed_filters": "none"} | changes
-    return {
-        "model_changes": tiny,
-        "recipe_changes": recipe,
-        "threads": 1,
-        "device": "cpu",
-        "precision": "fp32",
-        "evaluate": False,
-    }
+def settings(tiny, run=CPU, **changes):
+    recipe = {"epochs": 2, "batch_size": 32, "initial_motifs": "none"} | changes
+    return {"model": ModelSettings(**tiny), "recipe": Recipe(**recipe), "run": run}
+
+
+def cpu(**changes):
+    return CPU.replaced(RunSettings(**changes))
 
 
 def test_learns_a_planted_motif_and_no_noise(planted_set, tmp_path, caplog):
     caplog.set_level("INFO", "danq")
-    numbers = {"filters": 32, "width": 11, "pool": 10, "hidden": 8, "dense": (16,)}
     result = train(
         planted_set,
         out=tmp_path / "run",
-        model_changes=numbers,
-        recipe_changes={"epochs": 12, "batch_size": 32, "lr": 1e-2, "averaging": 0.9},
-        threads=1,
-        device="cpu",
-        precision="fp32",
+        model=ModelSettings(filters=32, width=11, pool=10, hidden=8, dense=(16,)),
+        recipe=Recipe(epochs=12, batch_size=32, lr=1e-2, averaging=0.9),
+        run=cpu(evaluate=True),
     )
     model = load_model(tmp_path / "run")
     test = planted_set.indices("test")
@@ -50,7 +53,7 @@ def test_learns_a_planted_motif_and_no_noise(planted_set, tmp_path, caplog):
     assert roc_auc_score(labels[:, 0], scores[:, 0]) > 0.9
     assert roc_auc_score(labels[:, 1], scores[:, 1]) < 0.75
     assert result.epochs == 12
-    assert (tmp_path / "run" / "seeds.meme").read_text().startswith("MEME version")
+    assert (tmp_path / "run" / "initial_motifs.meme").read_text().startswith("MEME version")
     assert (tmp_path / "run" / "evaluation").is_dir()
     assert "test split: mean AUPR 0." in caplog.text
     assert model.spec.data_sha256 == planted_set.sha256
@@ -64,18 +67,10 @@ def test_other_temporal_layers_learn_from_a_configuration(planted_set, tmp_path,
     config.write_text(
         f'[model]\ntemporal = "{temporal}"\npooling = "{pooling}"\n'
         "filters = 32\nwidth = 11\npool = 10\nhidden = 8\ndense = [16]\n"
-        '[training]\nepochs = 6\nbatch_size = 32\nlr = 1e-2\nseed_filters = "auto"\n'
+        '[recipe]\nepochs = 6\nbatch_size = 32\nlr = 1e-2\ninitial_motifs = "auto"\n'
     )
     run = tmp_path / "run"
-    train(
-        planted_set,
-        out=run,
-        config=config,
-        threads=1,
-        device="cpu",
-        precision="fp32",
-        evaluate=False,
-    )
+    train(planted_set, out=run, config=config, run=CPU)
     model = load_model(run)
     assert model.spec.architecture.temporal == temporal
     assert tomllib.loads((run / "config.toml").read_text())["model"]["pooling"] == pooling
@@ -86,7 +81,7 @@ def test_other_temporal_layers_learn_from_a_configuration(planted_set, tmp_path,
     assert roc_auc_score(planted_set.labels(test)[:, 0], scores[:, 0]) > 0.85
 
 
-def test_run_folder(planted_set, tiny, tmp_path):
+def test_run_directory(planted_set, tiny, tmp_path):
     run = tmp_path / "run"
     result = train(planted_set, out=run, **settings(tiny))
     names = {p.name for p in run.iterdir()}
@@ -98,16 +93,16 @@ def test_run_folder(planted_set, tiny, tmp_path):
     assert 0 < float(rows[1]["valid_aupr"]) <= 1
     config = tomllib.loads((run / "config.toml").read_text())
     assert config["model"]["hidden"] == 6
-    assert config["training"]["epochs"] == 2
-    assert read_config(run / "config.toml").recipe().batch_size == 32
+    assert config["recipe"]["epochs"] == 2
+    assert read_config(run / "config.toml").recipe.batch_size == 32
     best = max(rows, key=lambda row: float(row["valid_aupr"]))
     assert result.best_epoch == int(best["epoch"])
     assert load_model(run).spec.training["epoch"] == result.best_epoch
 
 
-def test_same_seed_same_weights_other_seed_others(planted_set, tiny, tmp_path):
+def test_weights_depend_on_the_seed_alone(planted_set, tiny, tmp_path):
     def weights(name, seed):
-        train(planted_set, out=tmp_path / name, seed=seed, **settings(tiny))
+        train(planted_set, out=tmp_path / name, **settings(tiny, cpu(seed=seed)))
         return (tmp_path / name / "model.safetensors").read_bytes()
 
     first = weights("a", 1)
@@ -122,7 +117,7 @@ class Killed(Exception):
 @pytest.mark.parametrize("recipe", ["default", "paper"])
 @pytest.mark.parametrize("kill_at", [1, 13, 19, 20, 37])
 def test_resumed_equals_uninterrupted(planted_set, tiny, tmp_path, monkeypatch, recipe, kill_at):
-    choices = settings(tiny) | {"recipe": recipe, "checkpoint_steps": 5}
+    choices = settings(tiny, cpu(checkpoint_steps=5), base=recipe)
     train(planted_set, out=tmp_path / "whole", **choices)
     step = fit_module.Fit._step
 
@@ -140,15 +135,15 @@ def test_resumed_equals_uninterrupted(planted_set, tiny, tmp_path, monkeypatch, 
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_resume_needs_no_more_than_the_run_folder(planted_set, tiny, tmp_path, monkeypatch):
+def test_resume_needs_only_the_run_directory(planted_set, tiny, tmp_path, monkeypatch):
     data = tmp_path / "data.h5"
     planted_set.save(data)
-    train(data, out=tmp_path / "whole", seed=3, **settings(tiny))
+    train(data, out=tmp_path / "whole", **settings(tiny, cpu(seed=3)))
     monkeypatch.setattr(fit_module.Fit, "_step", lambda *_: (_ for _ in ()).throw(Killed))
     with pytest.raises(Killed):
-        train(data, out=tmp_path / "cut", seed=3, **settings(tiny))
+        train(data, out=tmp_path / "cut", **settings(tiny, cpu(seed=3)))
     monkeypatch.undo()
-    train(out=tmp_path / "cut", resume=True, threads=1, evaluate=False)
+    train(out=tmp_path / "cut", resume=True)
     cut, whole = (tmp_path / name / "model.safetensors" for name in ("cut", "whole"))
     assert cut.read_bytes() == whole.read_bytes()
 
@@ -167,14 +162,14 @@ def test_resume_with_another_recipe_is_refused(planted_set, tiny, tmp_path):
     train(data, out=run, **settings(tiny))
     before = (run / "config.toml").read_bytes()
     wider = {**tiny, "filters": 13}
-    for given, told in (
-        (settings(tiny, lr=0.5), "training lr: 0.004; now it is 0.5"),
+    for given, change in (
+        (settings(tiny, lr=0.5), "recipe lr: 0.004; now it is 0.5"),
         (settings(wider), "model filters: 12; now it is 13"),
-        (settings(tiny) | {"seed": 3}, "run seed: 0; now it is 3"),
+        (settings(tiny, cpu(seed=3)), "run seed: 0; now it is 3"),
     ):
         with pytest.raises(InputError) as caught:
             train(data, out=run, resume=True, **given)
-        assert caught.value.problem == f"the run began with {told}"
+        assert caught.value.problem == f"the run began with {change}"
         assert caught.value.file == str(run / "last.ckpt")
         assert str(caught.value).endswith("(see its config.toml), or overwrite it.")
     replace(planted_set, split=planted_set.split[::-1].copy()).save(data, overwrite=True)
@@ -200,7 +195,7 @@ def test_damaged_checkpoint(planted_set, tiny, tmp_path):
         train(planted_set, out=tmp_path / "run", resume=True, **settings(tiny))
 
 
-def test_existing_folder_is_refused_and_replaced_on_request(planted_set, tiny, tmp_path):
+def test_existing_directory_is_refused_unless_overwritten(planted_set, tiny, tmp_path):
     run = tmp_path / "run"
     train(planted_set, out=run, **settings(tiny))
     with pytest.raises(InputError, match="exists already and is not empty"):
@@ -215,19 +210,19 @@ def test_existing_folder_is_refused_and_replaced_on_request(planted_set, tiny, t
     assert (foreign / "cat.png").exists()
 
 
-def test_nan_loss_stops_says_the_step_and_keeps_the_checkpoint(
+def test_nan_loss_stops_reports_the_step_and_keeps_the_checkpoint(
     planted_set, tiny, tmp_path, monkeypatch
 ):
     step = fit_module.Fit._step
 
-    def spoilt(self, codes, labels):
+    def corrupted(self, codes, labels):
         if self.progress.step == 17:
             with torch.no_grad():
                 self.plain.head.output.bias.fill_(float("nan"))
         return step(self, codes, labels)
 
-    monkeypatch.setattr(fit_module.Fit, "_step", spoilt)
-    choices = settings(tiny) | {"checkpoint_steps": 5}
+    monkeypatch.setattr(fit_module.Fit, "_step", corrupted)
+    choices = settings(tiny, cpu(checkpoint_steps=5))
     with pytest.raises(TrainingDiverged, match=r"not finite at step 18 \(epoch 1\)"):
         train(planted_set, out=tmp_path / "run", **choices)
     monkeypatch.undo()
@@ -239,7 +234,9 @@ def test_nan_loss_stops_says_the_step_and_keeps_the_checkpoint(
 
 
 def test_patience_stops_early(planted_set, tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(Windows, "validate", lambda *_: {"loss": 1.0, "aupr": 0.5, "auroc": 0.5})
+    monkeypatch.setattr(
+        WindowProblem, "validate", lambda *_: {"loss": 1.0, "aupr": 0.5, "auroc": 0.5}
+    )
     result = train(planted_set, out=tmp_path / "run", **settings(tiny, epochs=9, patience=2))
     assert result.epochs == 3
     assert result.best_epoch == 1
@@ -257,13 +254,13 @@ def test_disk_full_at_a_checkpoint(planted_set, tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(safetensors.torch, "save", full)
     from danq.models import load_model as load
     from danq.provenance import Provenance
-    from danq.training.checkpoint import Progress, save_checkpoint
+    from danq.training.checkpoint import Checkpoints, TrainingProgress, TrainingState
 
     module = load(tmp_path / "run").module
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     with pytest.raises(InputError, match="No space left"):
-        save_checkpoint(
-            tmp_path / "run", module, None, optimizer, Progress(), Provenance(settings={"x": "1"})
+        Checkpoints(tmp_path / "run", Provenance()).save(
+            TrainingState(module, None, optimizer, TrainingProgress())
         )
     assert (tmp_path / "run" / "last.ckpt").read_bytes() == before
 
@@ -278,17 +275,18 @@ def test_split_without_positives(planted_set, tiny, tmp_path):
 
     labels = planted_set.packed.copy()
     labels[planted_set.split == 1] = 0
-    with pytest.raises(InputError, match="the valid split has 150 windows and no positive"):
+    with pytest.raises(InputError, match="the valid split has 150 windows, none is positive"):
         train(replace(planted_set, packed=labels), out=tmp_path / "run", **settings(tiny))
 
 
 def test_batches_of_a_device_train_to_the_same_weights(planted_set, tiny, tmp_path, monkeypatch):
+    from danq.datasets.batches import Batches
     from danq.training.device_batches import DeviceBatches
 
     train(planted_set, out=tmp_path / "plain", **settings(tiny, max_shift=3))
 
     def on_device(self, seed, device):
-        return DeviceBatches(
+        batches = Batches(
             self.dataset,
             self.dataset.indices("train"),
             self.recipe.batch_size,
@@ -296,10 +294,10 @@ def test_batches_of_a_device_train_to_the_same_weights(planted_set, tiny, tmp_pa
             reverse_complement=True,
             max_shift=3,
             seed=seed,
-            device=device,
         )
+        return DeviceBatches(batches, device)
 
-    monkeypatch.setattr(Windows, "batches", on_device)
+    monkeypatch.setattr(WindowProblem, "batches", on_device)
     train(planted_set, out=tmp_path / "device", **settings(tiny, max_shift=3))
     plain, device = (tmp_path / name / "model.safetensors" for name in ("plain", "device"))
     assert device.read_bytes() == plain.read_bytes()

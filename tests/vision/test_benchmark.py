@@ -4,16 +4,33 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import danq.vision.benchmark as benchmark
+from danq.vision import Recipe, RunSettings
 from danq.vision.task import Sizes
 from danq.vision.task_registry import load_task
 from danq.vision.training_run import VisionResult, train
 from danq_cli.main import run
 
 WORDS = ["vision", "bench", "direction", "--quick", "--device", "cpu", "--threads", "1"]
+
+
+def result(losses: tuple[float, float]) -> VisionResult:
+    return VisionResult(
+        directory=Path("x"),
+        best_epoch=1,
+        epochs=1,
+        seconds=0.1,
+        wait_fraction=0.0,
+        history=[],
+        rank=0,
+        parameters=7,
+        metrics={"accuracy": 0.5},
+        losses=losses,
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +44,7 @@ def few(monkeypatch):
 def test_a_loss_that_does_not_decrease_is_reported(monkeypatch, capsys, after, code):
     def trained(task, *, model, **_):
         losses = (1.39, after if model == "cnn-lstm-vote" else 0.5)
-        return VisionResult(Path("x"), 1, 1, 0.1, 7, {"accuracy": 0.5}, losses)
+        return result(losses)
 
     monkeypatch.setattr(benchmark, "train", trained)
     assert run(WORDS) == code
@@ -44,7 +61,7 @@ def test_the_loss_of_a_control_only_has_to_be_finite(monkeypatch, capsys):
 
         def trained(task, *, model, after=after, **_):
             losses = (1.39, after if model == "cnn-lstm-vote" else 0.5)
-            return VisionResult(Path("x"), 1, 1, 0.1, 7, {"accuracy": 0.5}, losses)
+            return result(losses)
 
         monkeypatch.setattr(benchmark, "train", trained)
         assert run(WORDS) == code
@@ -63,10 +80,11 @@ def test_an_output_that_cannot_be_written_is_refused_before_training(monkeypatch
 
 
 def test_training_returns_the_losses_before_and_after(tmp_path):
-    choices = {"quick": True, "device": "cpu", "threads": 1, "quiet": True}
-    before, after = train("adding", model="tcn", out=tmp_path / "run", **choices).losses
+    quiet = RunSettings(device="cpu", threads=1, quiet=True)
+    choices: dict[str, Any] = {"quick": True, "run": quiet, "model": "tcn"}
+    before, after = train("adding", out=tmp_path / "run", **choices).losses
     assert after < before
-    changes = {"lr": 1e-12, "epochs": 1}
-    other = train("adding", model="tcn", out=tmp_path / "not", recipe_changes=changes, **choices)
+    slow = Recipe(lr=1e-12, epochs=1)
+    other = train("adding", out=tmp_path / "not", recipe=slow, **choices)
     assert other.losses[0] == before
     assert other.losses[1] == pytest.approx(before, rel=1e-4)

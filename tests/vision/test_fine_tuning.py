@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from danq.core import Classes, CnnRnn, FrameEncoder, Last, Mlp, Recurrent, without_classifier
 from danq.errors import InputError
 from danq.training.fit import Fit
-from danq.vision import train
+from danq.vision import Recipe, RunSettings, train
 from danq.vision.task import ModelDefinition, Sizes
 from danq.vision.task_registry import load_task
 
-CHANGES = {"epochs": 3, "batch_size": 32, "frozen_epochs": 1, "encoder_lr": 0.1}
+RECIPE = Recipe(epochs=3, batch_size=32, frozen_epochs=1, encoder_lr=0.1)
 
 
 class SmallResnet(nn.Module):
@@ -49,7 +49,8 @@ def choices(monkeypatch):
         (ModelDefinition("tuned", "Frame -> LSTM -> Classes", "", fine_tuned, {"hidden": 8}),),
     )
     data = task.make(0, Sizes(96, 16, 16))
-    return {"data": data, "device": "cpu", "threads": 1, "quiet": True, "recipe_changes": CHANGES}
+    quiet = RunSettings(device="cpu", threads=1, quiet=True)
+    return {"data": data, "recipe": RECIPE, "run": quiet}
 
 
 def watch(monkeypatch, die_at: int | None = None) -> list[dict[str, Tensor]]:
@@ -92,8 +93,8 @@ def test_resumed_equals_uninterrupted(choices, tmp_path, monkeypatch, kill_at):
 
 
 def test_a_model_without_convolutions_is_refused_before_writing(tmp_path):
-    with pytest.raises(InputError, match="no convolutions that could be frozen"):
-        train("adding", model="lstm", out=tmp_path / "run", quick=True, recipe_changes=CHANGES)
+    with pytest.raises(InputError, match="no convolutional encoder to freeze"):
+        train("adding", model="lstm", out=tmp_path / "run", quick=True, recipe=RECIPE)
     assert not (tmp_path / "run").exists()
 
 
@@ -124,8 +125,8 @@ def test_torchvision_resnet_is_fine_tuned(choices, tmp_path, monkeypatch):
     monkeypatch.setattr(type(load_task("direction")), "models", (model,))
     states = watch(monkeypatch)
     few = load_task("direction").make(0, Sizes(12, 4, 4))
-    changes = CHANGES | {"epochs": 2, "batch_size": 6}
-    train("direction", out=tmp_path / "run", **choices | {"data": few, "recipe_changes": changes})
+    recipe = RECIPE.replaced(Recipe(epochs=2, batch_size=6))
+    train("direction", out=tmp_path / "run", **choices | {"data": few, "recipe": recipe})
     first, thawed, after = states[0], states[2], states[3]
     backbone = [name for name in first if name.startswith("encoder.")]
     assert len(backbone) == 120

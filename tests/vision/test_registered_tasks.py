@@ -5,13 +5,17 @@ from __future__ import annotations
 import pytest
 
 from danq.errors import InputError
-from danq.vision import load_vision_model, predict, register, summary, train
+from danq.vision import Recipe, RunSettings, load_vision_model, predict, register, summary, train
 from danq.vision import task_registry as known
 from danq.vision.task import Sizes
 from danq.vision.tasks.motion_direction import Direction
 from danq_cli.main import run
 
-CHOICES = {"quick": True, "device": "cpu", "threads": 1, "quiet": True, "model": "c3d"}
+CHOICES = {
+    "quick": True,
+    "run": RunSettings(device="cpu", threads=1, quiet=True),
+    "model": "c3d",
+}
 
 
 class Turns(Direction):
@@ -51,7 +55,7 @@ def test_a_task_with_the_name_of_another_is_refused(tmp_path):
 def test_loading_a_model_of_an_unregistered_task_names_the_task(tmp_path, monkeypatch, capsys):
     register(Turns)
     folder = tmp_path / "run"
-    train(Turns(), out=folder, recipe_changes={"epochs": 1}, **CHOICES)
+    train(Turns(), out=folder, recipe=Recipe(epochs=1), **CHOICES)
     lines = predict(folder, Turns().make(0, Sizes(2, 2, 2)).test, device="cpu")
     classes = load_vision_model(folder).spec.metadata["classes"]
     assert [line.split()[0] in classes for line in lines] == [True, True]

@@ -11,6 +11,8 @@ from danq.errors import InputError
 from danq.models import load_model, save_model
 from danq.vision import (
     TASKS,
+    Recipe,
+    RunSettings,
     bench,
     list_models,
     load_vision_model,
@@ -27,6 +29,7 @@ from danq.vision.task_registry import load_task
 from danq.vision.vision_model_file import VisionSpec, build
 
 TINY = Sizes(24, 8, 8)
+QUIET = RunSettings(device="cpu", threads=1, quiet=True)
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -110,7 +113,11 @@ def test_fields_of_unequal_length_are_refused():
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("vision")
     result = train(
-        "direction", out=folder / "run", model="c3d", quick=True, device="cpu", threads=1
+        "direction",
+        out=folder / "run",
+        model="c3d",
+        quick=True,
+        run=RunSettings(device="cpu", threads=1),
     )
     return folder, result
 
@@ -151,9 +158,9 @@ def test_resumed_equals_uninterrupted(tmp_path, monkeypatch):
     from danq.training.fit import Fit
 
     data = load_task("direction").make(0, Sizes(96, 16, 16))
-    choices = {"data": data, "device": "cpu", "threads": 1, "quiet": True}
-    changes = {"epochs": 3, "batch_size": 32, "averaging": 0.9}
-    train("direction", out=tmp_path / "whole", recipe_changes=changes, **choices)
+    recipe = Recipe(epochs=3, batch_size=32, averaging=0.9)
+    choices = {"data": data, "recipe": recipe, "run": QUIET}
+    train("direction", out=tmp_path / "whole", **choices)
     step = Fit._step
 
     held = set()
@@ -166,26 +173,28 @@ def test_resumed_equals_uninterrupted(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Fit, "_step", interrupted)
     with pytest.raises(Killed):
-        train("direction", out=tmp_path / "cut", recipe_changes=changes, **choices)
+        train("direction", out=tmp_path / "cut", **choices)
     assert held == {memory._glibc() is not None}
     monkeypatch.undo()
-    train("direction", out=tmp_path / "cut", recipe_changes=changes, resume=True, **choices)
+    train("direction", out=tmp_path / "cut", resume=True, **choices)
     cut, whole = (tmp_path / name / "model.safetensors" for name in ("cut", "whole"))
     assert cut.read_bytes() == whole.read_bytes()
     config = (tmp_path / "cut" / "config.toml").read_bytes()
     other = choices | {"data": load_task("direction").make(1, Sizes(96, 16, 16))}
+    longer = recipe.replaced(Recipe(epochs=4))
+    seeded = QUIET.replaced(RunSettings(seed=1))
     for given, change in (
-        (choices | {"recipe_changes": changes | {"epochs": 4}}, "training epochs: 3; now it is 4"),
-        (choices | {"recipe_changes": changes, "seed": 1}, "run seed: 0; now it is 1"),
-        (choices | {"recipe_changes": changes, "model": "c3d"}, "model: cnn-lstm; now it is c3d"),
-        (other | {"recipe_changes": changes}, None),
+        (choices | {"recipe": longer}, "recipe epochs: 3; now it is 4"),
+        (choices | {"run": seeded}, "run seed: 0; now it is 1"),
+        (choices | {"model": "c3d"}, "model name: cnn-lstm; now it is c3d"),
+        (other, None),
     ):
         with pytest.raises(InputError) as caught:
             train("direction", out=tmp_path / "cut", resume=True, **given)
         assert caught.value.problem == (
             f"the run began with {change}"
             if change
-            else "what was given is not the dataset that the run began with"
+            else "the data given is not the dataset that the run began with"
         )
     assert (tmp_path / "cut" / "config.toml").read_bytes() == config
 
@@ -197,9 +206,9 @@ def test_a_written_dataset_is_read_back(tmp_path):
         metadata=data.metadata,
     )
     write_dataset(tmp_path / "own", small)
-    choices = {"device": "cpu", "threads": 1, "quiet": True, "recipe_changes": {"epochs": 1}}
+    choices = {"run": QUIET, "recipe": Recipe(epochs=1)}
     result = train("direction", out=tmp_path / "run", data=tmp_path / "own", **choices)
-    assert load_vision_model(result.folder).spec.data_sha256 == small.sha256
+    assert load_vision_model(result.directory).spec.data_sha256 == small.sha256
     (tmp_path / "own" / "valid" / "label.npy").unlink()
     with pytest.raises(InputError, match=r"valid/label\.npy: not a readable \.npy file"):
         train("direction", out=tmp_path / "run2", data=tmp_path / "own", **choices)
@@ -246,10 +255,12 @@ def test_unknown_names_are_refused():
 
 
 def test_invalid_settings_are_refused(tmp_path):
-    with pytest.raises(InputError, match="the training cannot take"):
-        train("direction", out=tmp_path / "run", recipe_changes={"lr": -1})
+    with pytest.raises(InputError, match="lr: Input should be greater than 0"):
+        train("direction", out=tmp_path / "run", recipe=Recipe(lr=-1))
+    with pytest.raises(InputError, match="no model 'x'"):
+        train("direction", out=tmp_path / "run", model="x")
     with pytest.raises(InputError, match="no hyperparameter 'depth'"):
-        train("direction", out=tmp_path / "run", quick=True, hyperparameters={"depth": 3})
+        load_task("direction").model(None).with_hyperparameters(depth=3)
     assert not (tmp_path / "run").exists()
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from danq.vision import Sizes, load_vision_model, summary, train
+from danq.vision import Recipe, RunSettings, Sizes, load_vision_model, summary, train
 from danq.vision.task_registry import load_task
 from danq.vision.vision_model_file import VisionModel, VisionSpec, build
 from danq_cli.main import run
@@ -19,8 +19,8 @@ from danq_cli.main import run
 )
 def test_a_summary_has_task_blocks_shapes_and_parameters(task, shape, tmp_path, capsys):
     few = load_task(task).make(0, Sizes(8, 8, 8))
-    choices = {"device": "cpu", "threads": 1, "quiet": True, "recipe_changes": {"epochs": 1}}
-    result = train(task, out=tmp_path / "run", data=few, **choices)
+    quiet = RunSettings(device="cpu", threads=1, quiet=True)
+    result = train(task, out=tmp_path / "run", data=few, recipe=Recipe(epochs=1), run=quiet)
     assert run(["summary", str(tmp_path / "run")]) == 0
     text = capsys.readouterr().out
     model = load_vision_model(tmp_path / "run")

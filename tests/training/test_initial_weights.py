@@ -1,4 +1,4 @@
-"""DanQ-JASPAR's start values, from a motif file to filters."""
+"""Initial weights: from a motif file to filters."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 from danq.genome.motif_files import write_meme
 from danq.genome.motif_matrix import Motif
 from danq.models import build, first_layer, initialise_jaspar
-from danq.training.initial_weights import start
-from danq.training.recipe import named_recipe
+from danq.training.initial_weights import initialise
+from danq.training.recipe import Recipe
 
 JASPAR = """>MA0001.1 word
 A  [ 0 10 0 0 4 10 ]
@@ -31,8 +31,8 @@ def test_a_jaspar_file_becomes_filters(planted_set, tmp_path):
     path = tmp_path / "some.jaspar"
     path.write_text(JASPAR)
     module = build("danq-jaspar", tracks=2, window=200, filters=8, hidden=4, dense=(4,))
-    recipe = named_recipe("paper", seed_filters=str(path))
-    assert len(start(module, "danq-jaspar", planted_set, recipe, seed=0)) == 2
+    recipe = Recipe(base="paper", initial_motifs=str(path))
+    assert len(initialise(module, "danq-jaspar", planted_set, recipe, seed=0)) == 2
     layer = first_layer(module)
     rows = np.array([[0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 0, 1], [0, 1, 0, 0], [0.4, 0.2, 0.2, 0.2]])
     expected = torch.from_numpy((rows - 0.25).T).float()
@@ -51,8 +51,8 @@ def test_a_jaspar_file_becomes_filters(planted_set, tmp_path):
 
 
 @pytest.mark.parametrize("width", [6, 21, 24])
-def test_every_start_of_the_rule_is_drawn(width):
-    """From tap 3 to tap 27 - W, both included, and nowhere else."""
+def test_motifs_start_at_every_position_of_the_rule(width):
+    """Positions 3 to 27 - W of the filter, both included, and no others."""
     module = build("danq-jaspar", tracks=1, window=100, hidden=2, dense=(2,))
     motif = np.tile([1.0, 0, 0, 0], (width, 1))
     assert initialise_jaspar(module, [motif] * 1024, seed=0) == 1024
@@ -67,11 +67,11 @@ def test_every_start_of_the_rule_is_drawn(width):
 
 
 @pytest.mark.parametrize(("preset", "room"), [("danq-jaspar", 4), ("danq", 1)])
-def test_more_motifs_than_filters_are_told_of(planted_set, tmp_path, caplog, preset, room):
+def test_more_motifs_than_filters_are_reported(planted_set, tmp_path, caplog, preset, room):
     rows = np.random.default_rng(0).dirichlet(np.ones(4), (6, 8))
     write_meme(tmp_path / "six.meme", [Motif(f"m{k}", one) for k, one in enumerate(rows)])
     module = build(preset, tracks=2, window=200, filters=4, hidden=4, dense=(4,))
-    recipe = named_recipe("default", seed_filters=str(tmp_path / "six.meme"))
+    recipe = Recipe(initial_motifs=str(tmp_path / "six.meme"))
     with caplog.at_level(logging.WARNING, logger="danq"):
-        start(module, preset, planted_set, recipe, seed=0)
-    assert f"of 6 motifs only the first {room} have room among 4 filters" in caplog.text
+        initialise(module, preset, planted_set, recipe, seed=0)
+    assert f"6 motifs are too many for 4 filters; using the first {room}" in caplog.text

@@ -1,0 +1,217 @@
+"""What all trainings share: device, processes, run directory, log, checkpoints, the saved model."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self, TypeVar
+
+from pydantic import BaseModel
+from torch import nn
+
+from danq._memory import kept_memory
+from danq._version import __version__
+from danq.device import Precision, resolve_device, resolve_precision, set_threads
+from danq.models.model_file import RUN_MODEL, save_model
+from danq.provenance import Inputs, Provenance, settings_of
+from danq.training.checkpoint import LAST, Checkpoints, TrainingProgress
+from danq.training.config import RunSettings, write_config
+from danq.training.fabric import make_fabric
+from danq.training.fit import Fit
+from danq.training.problem import Metrics, Problem
+from danq.training.recipe import BaseRecipe
+from danq.training.run_directory import check_run_directory, prepare_run_directory
+from danq.training.run_log import RunLog
+
+log = logging.getLogger("danq")
+
+M = TypeVar("M", bound=nn.Module)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """Result of a training run.
+
+    Attributes
+    ----------
+    directory
+        The run directory; ``danq.load(directory)`` gives the best model.
+    best_epoch
+        Epoch (from 1) whose weights were kept.
+    epochs
+        Epochs trained.
+    seconds
+        Training time, without validation.
+    wait_fraction
+        Fraction of that time spent waiting for data.
+    history
+        Metrics of each epoch, as in ``metrics.csv``.
+    rank
+        Index of this process in distributed training; the first is 0.
+    """
+
+    directory: Path
+    best_epoch: int
+    epochs: int
+    seconds: float
+    wait_fraction: float
+    history: list[dict[str, float]]
+    rank: int
+
+
+class TrainedSpec(Protocol):
+    """Fields that the headers of all model files have."""
+
+    data_sha256: str
+    training: dict[str, Any]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None) -> Self: ...
+
+
+class Session:
+    """One process of a training run.
+
+    Parameters
+    ----------
+    out
+        Run directory.
+    run
+        Settings of the run.
+    resume
+        Continue from the checkpoint in the directory, if there is one.
+    overwrite
+        Replace a run that exists.
+
+    Raises
+    ------
+    InputError
+        When the device or precision is not available, or the run directory may not be written.
+    """
+
+    def __init__(self, out: str | Path, run: RunSettings, *, resume: bool, overwrite: bool) -> None:
+        self.directory, self.resume = Path(out), resume
+        self.device = resolve_device(run.device)
+        # Stored as resolved values, so that a resumed run computes as before.
+        self.precision: Precision = resolve_precision(run.precision, self.device)
+        resolved = {"precision": self.precision, "threads": set_threads(run.threads)}
+        self.run = run.model_copy(update=resolved)
+        self.fabric = make_fabric(self.device, self.run)
+        self.is_main = self.fabric.is_global_zero
+        if self.is_main:
+            check_run_directory(self.directory, resume=resume, overwrite=overwrite)
+        else:
+            log.setLevel(logging.WARNING)
+        self.resuming = resume and (self.directory / LAST).is_file()
+        self.was_finished = False
+        """Whether the run was finished before this session."""
+        self._log: RunLog | None = None
+
+    def prepare(
+        self, tables: Mapping[str, Mapping[str, Any]], dataset: Path | None, checksum: str
+    ) -> None:
+        """Prepare the run directory; write its ``config.toml`` unless an earlier run is resumed.
+
+        To be called in the main process, once all inputs are known to be valid: the directory may
+        be emptied.
+
+        Parameters
+        ----------
+        tables
+            Sections of ``config.toml`` without ``[run]``.
+        dataset
+            File of the dataset, if there is one.
+        checksum
+            Checksum of the dataset.
+
+        Raises
+        ------
+        InputError
+            As `prepare_run_directory`.
+        """
+        prepare_run_directory(self.directory, dataset, resume=self.resume)
+        if not self.resuming:
+            run = self.run.model_dump(exclude_none=True)
+            write_config(self.directory, {**tables, "run": run}, checksum)
+
+    @contextmanager
+    def recording(self, unit: str) -> Iterator[None]:
+        """Context that writes the records of the run; see `RunLog`."""
+        active = self.is_main and not self.run.quiet
+        with kept_memory(), RunLog(self.directory, active=active, unit=unit) as self._log:
+            yield
+
+    def fit(
+        self,
+        module: M,
+        problem: Problem,
+        recipe: BaseRecipe,
+        spec: TrainedSpec,
+        *,
+        model: Mapping[str, Any],
+        data_name: str,
+    ) -> Fit[M]:
+        """Train a model, or continue its training, and save the best one; inside `recording`.
+
+        Parameters
+        ----------
+        module, problem, recipe
+            As `Fit` takes them.
+        spec
+            Header of the model file; the best epoch and its metrics are added to it.
+        model
+            What a resumed run must share about the model.
+        data_name
+            Name of the dataset in error messages.
+
+        Raises
+        ------
+        InputError, TrainingDiverged
+            As `Fit.resume` and `Fit.run`.
+        """
+        assert self._log is not None
+        provenance = self._provenance(model, recipe, Inputs((data_name,), (spec.data_sha256,)))
+        checkpoints = Checkpoints(self.directory, provenance, steps=self.run.checkpoint_steps)
+        fit = Fit(module, problem, recipe, self.fabric, self.run, checkpoints)
+        if self.resuming:
+            fit.resume()
+            self.was_finished = fit.progress.finished
+            log.info("resuming at epoch %d, step %d", fit.progress.epoch + 1, fit.progress.step)
+        for metrics in fit.run(self._log):
+            if self.is_main:
+                header = _with_result(spec, metrics, fit.progress)
+                save_model(self.directory / RUN_MODEL, fit.best_module, header)
+        self.fabric.barrier()
+        return fit
+
+    def result(self, fit: Fit[Any]) -> TrainingResult:
+        """Result of a finished training."""
+        progress = fit.progress
+        return TrainingResult(
+            directory=self.directory,
+            best_epoch=progress.best_epoch,
+            epochs=progress.epoch,
+            seconds=progress.seconds,
+            wait_fraction=progress.seconds_waiting / max(progress.seconds, 1e-9),
+            history=progress.history,
+            rank=self.fabric.global_rank,
+        )
+
+    def _provenance(
+        self, model: Mapping[str, Any], recipe: BaseRecipe, dataset: Inputs
+    ) -> Provenance:
+        # Device and threads may change when a run is resumed: they change results by rounding.
+        settings = settings_of(
+            model=model,
+            recipe=recipe.model_dump(exclude={"base"}),
+            run=self.run.model_dump(include={"seed", "precision", "devices", "nodes"}),
+        )
+        return Provenance(settings={"danq": __version__, **settings}, inputs={"dataset": dataset})
+
+
+def _with_result(spec: TrainedSpec, metrics: Metrics, progress: TrainingProgress) -> BaseModel:
+    result: dict[str, Any] = {"epoch": progress.best_epoch}
+    result |= {f"valid_{name}": value for name, value in metrics.items()}
+    return spec.model_copy(update={"training": spec.training | result})  # type: ignore[return-value]

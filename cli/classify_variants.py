@@ -34,8 +34,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=_FILE,
     multiple=True,
     metavar="FILE",
-    help="TSV with chrom, pos, ref, alt and numeric columns, each used as a feature; may be "
-    "repeated.",
+    help="TSV with chrom, pos, ref, alt and numeric columns, each used as a feature (repeatable).",
 )
 @click.option(
     "--folds",

@@ -34,7 +34,7 @@ from . import options
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     multiple=True,
     metavar="FILE",
-    help="Known motifs to compare with (MEME or JASPAR); may be repeated.",
+    help="Known motifs to compare with, MEME or JASPAR (repeatable).",
 )
 @click.option(
     "--split",
@@ -44,7 +44,7 @@ from . import options
     help="Split whose windows are used.",
 )
 @options.track(
-    help="Use the windows that are positive for this track; may be repeated.  [default: any track]"
+    help="Use the windows that are positive for this track (repeatable).  [default: any track]"
 )
 @click.option(
     "--q-value",
@@ -55,7 +55,7 @@ from . import options
     metavar="Q",
     help="Maximum q-value of a match.",
 )
-@options.strand(help="both: use each window and its reverse complement.")
+@options.strand(help="both: use each window and its reverse complement.  [default: both]")
 @options.batch_size()
 @options.threads()
 @options.overwrite()

@@ -22,7 +22,7 @@ Pair = tuple[Motif, tuple[Motif, int] | None]
 
 def logo_pngs(pairs: Iterable[Pair]) -> Iterator[bytes]:
     """Draw the logo of each filter in bits, and below it the aligned known motif, as PNG."""
-    # Creating axes takes longer than drawing a logo, so all logos share two figures.
+    # Creating axes takes longer than drawing a logo, so all logos share two canvases.
     figures = {rows: _figure(rows) for rows in (1, 2)}
     for motif, match in pairs:
         logos = [(motif, 0)]

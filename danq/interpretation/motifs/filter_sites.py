@@ -46,8 +46,6 @@ class FilterSites:
         ``(F,)`` number of sequences with an activation above 0.
     sequences
         Number of sequences. A window and its reverse complement are two sequences.
-    rule
-        Rule that selected the sites.
     """
 
     counts: Int64[np.ndarray, "F W 4"]
@@ -55,7 +53,6 @@ class FilterSites:
     maximum: Float32[np.ndarray, " F"]
     active: Int64[np.ndarray, " F"]
     sequences: int
-    rule: Rule
 
     def motif(self, index: int) -> Motif:
         """Base frequencies at the sites of one filter, named ``filter_NNN``.
@@ -130,7 +127,7 @@ def find_filter_sites(
                 codes, pair_codes(codes), table, threshold, counts_by_share, sites_by_share
             )
         counts, sites = counts_by_share.sum(axis=0), sites_by_share.sum(axis=0)
-    return FilterSites(counts[..., :4], sites, maximum, active, sequences, rule)
+    return FilterSites(counts[..., :4], sites, maximum, active, sequences)
 
 
 @dataclass(frozen=True)

@@ -4,38 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float64
-from numpy.typing import ArrayLike
 
-from danq.genome.motif_matrix import UNIFORM, Motif, check_background
+from danq.genome.motif_matrix import Motif
 from danq.typing import Matrix
 
 MIN_EDGE_BITS = 0.25
 """Minimum information content of the first and the last position of a core."""
 
 
-def information_content(
-    probabilities: Matrix, background: ArrayLike = UNIFORM
-) -> Float64[np.ndarray, " W"]:
-    """Relative entropy of each position with respect to a background, in bits.
+def information_content(probabilities: Matrix) -> Float64[np.ndarray, " W"]:
+    """Information content of each position in bits, from 0 (all bases equal) to 2 (one base).
 
-    ``sum_b p_b log2(p_b / q_b)``: 0 for the background itself, 2 for a single base and the uniform
-    background. No small-sample correction is applied, as in DanQ (Tomtom's ``-no-ssc``).
+    ``sum_b p_b log2(p_b / 0.25)``. No small-sample correction is applied, as in DanQ (Tomtom's
+    ``-no-ssc``).
 
     Parameters
     ----------
     probabilities
         ``(W, 4)`` frequencies of A, C, G, T.
-    background
-        Frequencies of A, C, G, T, above 0.
-
-    Raises
-    ------
-    InputError
-        When the background is not four frequencies above 0 that sum to 1.
     """
-    p, base = np.asarray(probabilities, np.float64), check_background(background)
-    ratio = np.where(p > 0, p, base) / base
-    return (p * np.log2(ratio)).sum(axis=1)
+    p = np.asarray(probabilities, np.float64)
+    return (p * np.log2(np.where(p > 0, p, 0.25) / 0.25)).sum(axis=1)
 
 
 def letter_heights(probabilities: Matrix) -> Matrix:

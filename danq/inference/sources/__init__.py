@@ -1,6 +1,6 @@
 """Inputs of predictions: FASTA records, regions, a tiled genome, arrays, sequences in memory."""
 
-from danq.inference.sources.open_source import as_source, open_source, source_from_options
+from danq.inference.sources.find_source import as_source, source_from_options
 from danq.inference.sources.source_types import (
     FastaFile,
     OneHotFile,
@@ -20,6 +20,5 @@ __all__ = [
     "Source",
     "Tiles",
     "as_source",
-    "open_source",
     "source_from_options",
 ]

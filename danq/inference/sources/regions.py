@@ -140,6 +140,6 @@ def _check_overlap(table: pl.DataFrame, path: Path | None) -> None:
             f"{overlap.height:,} records overlap the one before; the first is "
             f"{chrom}:{start}-{end} (0-based half-open)",
             file=path,
-            remedy="bigWig stores one value a base: merge the records, or choose another format "
+            remedy="bigWig stores one value per base: merge the records, or choose another format "
             "of output",
         )

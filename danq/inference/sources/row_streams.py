@@ -91,7 +91,7 @@ class GenomeTiles(RowStream):
 
 
 class RegionRows(RowStream):
-    """One row a region of a genome; the region's name, if it has one, is the row's.
+    """One row per region of a genome; the region's name, if it has one, is the row's.
 
     Parameters
     ----------

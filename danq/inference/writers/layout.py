@@ -20,7 +20,7 @@ SPREAD = "_sd"
 """Ending of the column with the standard deviation of a track over an ensemble."""
 
 Values = Float32[ndarray, "B C"]
-"""One row a window (or variant-allele, or change), one column for each of `Layout.columns`."""
+"""One row per window (or variant-allele, or change), one column for each of `Layout.columns`."""
 
 
 @dataclass(frozen=True, kw_only=True)

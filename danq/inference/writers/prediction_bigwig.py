@@ -49,10 +49,10 @@ class Block(NamedTuple):
 
 
 class BigWigWriter(Writer):
-    """One bigWig file a column, and ``danq.json`` with the provenance.
+    """One bigWig file per column, and ``danq.json`` with the provenance.
 
     A bigWig file is written in one go, so the values of all columns are kept in a scratch file in
-    the folder until the last row: 4 bytes a value. Rows must come contig by contig, ascending and
+    the folder until the last row: 4 bytes per value. Rows must come contig by contig, ascending and
     without overlap; contigs may come in any order.
 
     Parameters

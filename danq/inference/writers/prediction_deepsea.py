@@ -11,7 +11,7 @@ from danq.inference.writers.layout import PredictionLayout, Values
 
 
 class PredWriter(Hdf5Writer):
-    """HDF5 with one dataset: ``pred``, ``(n, K)`` float32, a row a sequence."""
+    """HDF5 with one dataset: ``pred``, ``(n, K)`` float32, one row per sequence."""
 
     def __init__(self, path: Path, layout: PredictionLayout) -> None:
         super().__init__(path)

@@ -15,7 +15,7 @@ FORMAT_VERSION = 1
 
 
 class PredictionHdf5(Hdf5Writer):
-    """One row a window in ``/predictions``, and in ``/spread`` for an ensemble.
+    """One row per window in ``/predictions``, and in ``/spread`` for an ensemble.
 
     docs/formats.md shows the tree.
 

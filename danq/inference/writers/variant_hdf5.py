@@ -16,7 +16,7 @@ FORMAT_VERSION = 1
 
 
 class VariantHdf5(Hdf5Writer):
-    """One row a variant-allele in a dataset for each score; docs/formats.md shows the tree.
+    """One row per variant-allele in a dataset for each score; docs/formats.md shows the tree.
 
     Scores are not compressed: gzip would save a tenth of the space and take ten times as long.
 

@@ -80,7 +80,7 @@ class VariantLayout(Layout):
 
     @property
     def summaries(self) -> tuple[str, ...]:
-        """Columns that hold one value a variant-allele."""
+        """Columns that hold one value per variant-allele."""
         names = tuple(
             f"{name}_{how}" for name in self.scores if name in SIGNED for how in SUMMARIES
         )

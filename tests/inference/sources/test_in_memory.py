@@ -17,7 +17,6 @@ from danq.inference.sources import (
     Sequences,
     Tiles,
     as_source,
-    open_source,
     source_from_options,
 )
 
@@ -179,12 +178,12 @@ def test_windows_follow_the_rules_of_fasta(write_fasta):
     records = {"short": "ACGTA", "exact": "ACGTG" * 4, "long": "AACCGGTTN" * 3}
     found = []
     for X in (write_fasta(records), records):
-        with open_source(X, 20, 8) as stream:
+        with as_source(X).open(20, 8) as stream:
             (chunk,) = stream.chunks(100)
             found.append((chunk.rows.names, chunk.rows.start, chunk.rows.end, chunk.codes))
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
-    with open_source(records, 20, 8) as stream:
+    with as_source(records).open(20, 8) as stream:
         assert stream.total == len(found[1][0]) == 6
         assert stream.key == "name"
 

@@ -93,7 +93,7 @@ def test_what_does_not_fit_is_refused(codes, toy, tmp_path: Path, genome: Path):
     assert "which go without a tile" in refusal(path, tile=5)
     assert "which go without a chrom map" in refusal(path, chrom_map=genome)
     assert "this holds no one-hot arrays" in refusal(genome, channels="ACGT")
-    assert "'ACGG' is no order" in refusal(path, channels="ACGG")
+    assert "'ACGG' is not an order" in refusal(path, channels="ACGG")
     short = write_h5(tmp_path / "b.h5", "testxdata", hot(codes[:, :19]))
     assert "no sequences of the model's 20 bases" in refusal(short)
     assert "not one array of sequences but 0" in refusal(write_h5(tmp_path / "c.h5", "x", codes))

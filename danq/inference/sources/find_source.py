@@ -1,8 +1,7 @@
-"""Recognise an input to predict on, and open it."""
+"""Find the source that an argument, or the options of a command, stand for."""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from danq.inference.sources.source_types import (
     Source,
     Tiles,
 )
-from danq.inference.sources.tiling import RowStream
 from danq.typing import Location
 
 _SNIFFED = 1 << 16
@@ -53,30 +51,6 @@ def as_source(X: Any) -> Source:
         file=X,
         remedy=f"For a BED file, give danq.Regions(pathlib.Path({str(X)!r}), genome)",
     )
-
-
-def open_source(
-    X: Any, window: int, step: int, *, ordered: bool = False
-) -> AbstractContextManager[RowStream]:
-    """Open what `as_source` takes.
-
-    Parameters
-    ----------
-    X
-        What to predict on.
-    window
-        Bases of the model's window.
-    step
-        Bases between the tiles of a long sequence: the model's bin.
-    ordered
-        Sort the rows and refuse those that overlap, as bigWig requires.
-
-    Raises
-    ------
-    InputError
-        As `as_source` and the readers of the files.
-    """
-    return as_source(X).open(window, step, ordered=ordered)
 
 
 def source_from_options(

@@ -1,4 +1,4 @@
-"""A bar on stderr, for commands that count what they have done."""
+"""A progress bar on stderr."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress(verb: str, *, unit: str | None = None) -> Iterator[Progress | None]:
-    """Show how far a command is, where a person watches.
+    """Show a progress bar while the block runs, if stderr is a terminal.
 
     Parameters
     ----------
     verb
-        What it does, as "predicting".
+        Label of the bar: "predicting".
     unit
-        What is counted, as "variants", to show how many are done a second.
+        What is counted, in the plural: "variants". Shows the number per second.
 
     Yields
     ------
     callable or None
-        To be called with what is done and what there is in all (None where unknown); None where
-        stderr is no terminal.
+        Function of the number done and the total number (None if unknown); None if stderr is not
+        a terminal.
     """
     if not sys.stderr.isatty():
         yield None

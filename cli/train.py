@@ -36,46 +36,46 @@ _DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
 @click.argument(
     "data", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False
 )
-@options.out(metavar="RUN", help="Run directory to write.")
-@options.genome(help="Genome (FASTA) to build a data set from.")
+@options.out(metavar="RUN", help="Write the run to this directory.")
+@options.genome(help="Build a data set from this genome (FASTA).")
 @options.tracks()
 @click.option(
     "--model",
     metavar="PRESET",
-    help="Model preset: danq-small (the default), danq, danq-jaspar or deepsea.",
+    help="Use a preset: danq-small (the default), danq, danq-jaspar or deepsea.",
 )
 @click.option(
     "--temporal",
     type=click.Choice(["lstm", "gru", "tcn", "none"]),
-    help="Temporal layer after the convolution.  [default: the preset's]",
+    help="Set the temporal layer after the convolution.  [default: the preset's]",
 )
 @click.option(
     "--pooling",
     type=click.Choice(["flatten", "last", "mean", "max", "attention"]),
-    help="Pooling over positions.  [default: the preset's]",
+    help="Set the pooling over positions.  [default: the preset's]",
 )
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="TOML",
-    help="Run configuration; options of the command line take precedence.",
+    help="Read a run configuration; options of the command line take precedence.",
 )
-@click.option("--recipe", metavar="NAME", help="Training recipe: default or paper.")
+@click.option("--recipe", metavar="NAME", help="Use a training recipe: default or paper.")
 @click.option(
     "--epochs",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Number of epochs; 0 is automatic: about 900,000 training windows in total, limited to "
-    "4-40 epochs.  [default: the recipe's]",
+    help="Set the number of epochs; 0 is automatic: about 900,000 training windows in total, "
+    "limited to 4-40 epochs.  [default: the recipe's]",
 )
 @options.batch_size(
-    default=None, show_default=False, help="Windows per batch.  [default: the recipe's]"
+    default=None, show_default=False, help="Set the windows per batch.  [default: the recipe's]"
 )
 @click.option(
     "--lr",
     type=click.FloatRange(min=0, min_open=True),
     metavar="RATE",
-    help="Learning rate.  [default: the recipe's]",
+    help="Set the learning rate.  [default: the recipe's]",
 )
 @click.option(
     "--initial-motifs",

@@ -72,7 +72,7 @@ class DeviceWindows:
         self._contig = self._put(dataset.contig.astype(np.int32))
         first = dataset.start + (dataset.bin // 2 - dataset.window // 2)
         self._first = self._put(first.astype(np.int64))
-        self._ragged = self._find_ragged(first)
+        self._has_unknown = self._find_unknown(first)
         self._bits = torch.arange(8, dtype=torch.uint8, device=self.device)
 
     def codes(
@@ -106,7 +106,7 @@ class DeviceWindows:
             self._put(rows),
             flips,
             None if moves is None else self._put(moves),
-            np.flatnonzero(self._ragged[rows]),
+            np.flatnonzero(self._has_unknown[rows]),
         )
 
     def labels(self, indices: ArrayLike) -> UInt8[Tensor, "B K"]:
@@ -124,16 +124,16 @@ class DeviceWindows:
         rows: Int64[Tensor, "B"],
         reverse: Bool[Tensor, "B"] | None,
         shift: Int64[Tensor, "B"] | None,
-        ragged: np.ndarray,
+        unknown: np.ndarray,
     ) -> UInt8[Tensor, "B L"]:
-        """Codes of windows; ``ragged`` are the indices in ``rows`` of windows that may hold N."""
+        """Codes of windows; ``unknown`` are the indices in ``rows`` of windows that may hold N."""
         contig = self._contig[rows].long()
         first = self._first[rows] if shift is None else self._first[rows] + shift
         codes = self._read(contig, first, reverse)
-        if ragged.size:
-            part = self._put(ragged)
+        if unknown.size:
+            part = self._put(unknown)
             flips = None if reverse is None else reverse[part]
-            codes[part] = self._hide(codes[part], contig[part], first[part], flips)
+            codes[part] = self._mask(codes[part], contig[part], first[part], flips)
         return codes
 
     def _positions(
@@ -154,7 +154,7 @@ class DeviceWindows:
     ) -> UInt8[Tensor, "B L"]:
         """Bases as they are stored; correct wherever a base is known."""
         index = self._positions(first + 4 * self._offsets[contig], reverse)
-        # Windows over the end of a contig read the next contig here; `_hide` sets those bases to N.
+        # Windows over the end of a contig read the next contig here; `_mask` sets those bases to N.
         byte = (index >> 2).clamp_(0, max(0, self._bases.numel() - 1))
         two_bits = index.bitwise_and_(3).to(torch.uint8) << 1
         codes = (self._bases[byte] >> two_bits) & 3
@@ -162,7 +162,7 @@ class DeviceWindows:
             codes ^= reverse[:, None].to(torch.uint8) * 3  # 3 - code, for codes 0 to 3
         return codes
 
-    def _hide(
+    def _mask(
         self,
         codes: UInt8[Tensor, "B L"],
         contig: Int64[Tensor, "B"],
@@ -171,19 +171,19 @@ class DeviceWindows:
     ) -> UInt8[Tensor, "B L"]:
         """Set code 4 outside the contig and inside runs of unknown bases."""
         position = self._positions(first, reverse)
-        hidden = (position < 0) | (position >= self._lengths[contig][:, None])
+        masked = (position < 0) | (position >= self._lengths[contig][:, None])
         if self._n_end.numel():
             index = position + 4 * self._offsets[contig][:, None]
             run = torch.searchsorted(self._n_end, index, right=True)
             start = self._n_start[run.clamp(max=self._n_end.numel() - 1)]
-            hidden |= (run < self._n_end.numel()) & (start <= index)
-        return codes.masked_fill_(hidden, UNKNOWN)
+            masked |= (run < self._n_end.numel()) & (start <= index)
+        return codes.masked_fill_(masked, UNKNOWN)
 
     def _labels(self, rows: Int64[Tensor, "B"]) -> UInt8[Tensor, "B K"]:
         spread = (self._packed[rows].unsqueeze(2) >> self._bits) & 1
         return spread.flatten(1)[:, : len(self.dataset.tracks)].contiguous()
 
-    def _find_ragged(self, first: np.ndarray) -> np.ndarray:
+    def _find_unknown(self, first: np.ndarray) -> np.ndarray:
         """``(W,)`` True for windows that hold an unknown base at some allowed shift."""
         dataset = self.dataset
         found = np.empty(len(dataset), dtype=np.bool_)
@@ -274,14 +274,14 @@ class DeviceBatches:
         order = windows._put(plan.order)
         reverse = None if plan.reverse is None else windows._put(plan.reverse)
         shift = None if plan.shift is None else windows._put(plan.shift)
-        ragged = windows._ragged[plan.order]
+        unknown = windows._has_unknown[plan.order]
         for number in range(start_batch, len(self)):
             part = slice(number * size, (number + 1) * size)
             codes = windows._codes(
                 order[part],
                 None if reverse is None else reverse[part],
                 None if shift is None else shift[part],
-                np.flatnonzero(ragged[part]),
+                np.flatnonzero(unknown[part]),
             )
             yield codes, windows._labels(order[part])
 

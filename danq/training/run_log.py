@@ -101,7 +101,7 @@ class RunLog:
         if self.board is not None:
             values = {"train_loss": loss, f"{self.unit}_per_second": speed}
             self.board.log_metrics(
-                values | {"seconds_waited": progress.seconds_waiting}, progress.step
+                values | {"seconds_waiting": progress.seconds_waiting}, progress.step
             )
 
     def epoch(self, progress: TrainingProgress) -> None:

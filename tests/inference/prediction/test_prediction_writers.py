@@ -137,8 +137,8 @@ def test_hdf5(tmp_path, spread):
             np.testing.assert_array_equal(file["spread"][:], values[:, 2:])
 
 
-def test_hdf5_of_records_goes_on_over_blocks(tmp_path):
-    """A record that goes on in the next block keeps its number; contigs may come again."""
+def test_hdf5_of_records_that_span_blocks(tmp_path):
+    """A record that continues in the next block keeps its number; contigs may be repeated."""
     names = [["a", "b", "b"], ["b", "c"], ["c", "c"], ["d"]]
     with output(tmp_path / "out.h5").open(layout(key="name", contigs=None)) as writer:
         for part in names:
@@ -172,7 +172,7 @@ def test_parquet_without_rows(tmp_path):
     assert pl.read_parquet(tmp_path / "out.parquet").columns == ["chrom", "start", "end", *TRACKS]
 
 
-def test_bigwig_by_the_format_alone(tmp_path, read_bigwig):
+def test_bigwig_read_with_our_own_reader(tmp_path, read_bigwig):
     values = write(tmp_path / "folder")
     assert leftovers(tmp_path / "folder") == ["Abf1.bw", "Reb1.bw", "danq.json"]
     index = json.loads((tmp_path / "folder" / "danq.json").read_text())
@@ -181,8 +181,8 @@ def test_bigwig_by_the_format_alone(tmp_path, read_bigwig):
     for column, track in enumerate(TRACKS):
         sizes, entries = read_bigwig(tmp_path / "folder" / f"{track}.bw")
         assert sizes == CONTIGS
-        wanted = [(*row, value) for row, value in zip(all_rows(), values[:, column], strict=True)]
-        assert entries == sorted(wanted)
+        expected = [(*row, value) for row, value in zip(all_rows(), values[:, column], strict=True)]
+        assert entries == sorted(expected)
         assert list(sizes) == sorted(sizes)
 
 
@@ -221,7 +221,7 @@ def test_bigwig_of_standalone_records(tmp_path):
 
 
 def test_an_error_inside_bigwig_is_not_lost(tmp_path, monkeypatch):
-    """The library swallows what its iterator raises."""
+    """The library drops the errors of its iterator."""
 
     def broken(self, column, blocks):
         yield "chrI", 0, 50, 0.5
@@ -233,7 +233,7 @@ def test_an_error_inside_bigwig_is_not_lost(tmp_path, monkeypatch):
     assert leftovers(tmp_path) == []
 
 
-def test_columns_of_one_name():
+def test_columns_with_the_same_name():
     with pytest.raises(InputError, match="two columns of the output would be named 'start'"):
         layout(tracks=("start", "Reb1"))
     with pytest.raises(InputError, match="'Reb1_sd'"):
@@ -313,7 +313,7 @@ def test_nothing_is_left_after_an_error(tmp_path, name, error):
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_an_output_that_is_there(tmp_path, name):
+def test_an_existing_output(tmp_path, name):
     write(tmp_path / name)
     with pytest.raises(InputError, match="exists already"):
         write(tmp_path / name)
@@ -326,7 +326,7 @@ def test_an_output_that_is_there(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_a_failed_overwrite_keeps_the_old(tmp_path, name):
+def test_a_failed_overwrite_keeps_the_old_output(tmp_path, name):
     write(tmp_path / name)
     old = tmp_path / name / "Reb1.bw" if name == "folder" else tmp_path / name
     data = old.read_bytes()
@@ -342,7 +342,7 @@ def test_an_empty_folder_may_be_filled(tmp_path):
     assert (tmp_path / "folder" / "Reb1.bw").is_file()
 
 
-def test_a_folder_with_other_files_is_left_alone(tmp_path):
+def test_a_folder_with_other_files_is_not_replaced(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="not empty"):
@@ -388,7 +388,7 @@ def test_a_full_disk(tmp_path, name, full_disk):
     assert leftovers(tmp_path) == []
 
 
-def test_a_disk_that_fills_while_a_bigwig_is_made(tmp_path, full_disk, monkeypatch):
+def test_a_disk_that_fills_while_a_bigwig_is_written(tmp_path, full_disk, monkeypatch):
     whole = prediction_bigwig.BigWigWriter._write_track
 
     def limited(self, *arguments):
@@ -402,7 +402,7 @@ def test_a_disk_that_fills_while_a_bigwig_is_made(tmp_path, full_disk, monkeypat
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
-def test_a_device_without_room(tmp_path, monkeypatch):
+def test_a_full_device(tmp_path, monkeypatch):
     from danq.inference.writers import tsv
 
     monkeypatch.setattr(tsv.Path, "open", lambda self, mode: io.FileIO("/dev/full", mode))
@@ -439,7 +439,7 @@ def test_parquet_in_several_row_groups(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_parquet_of_a_run_that_stops_halfway(tmp_path, monkeypatch, again):
+def test_parquet_stops_its_thread_after_an_error(tmp_path, monkeypatch, again):
     before = set(threading.enumerate())
     if again:
         interrupted = Mock(side_effect=KeyboardInterrupt)

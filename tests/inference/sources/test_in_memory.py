@@ -10,6 +10,7 @@ import torch
 
 from danq.errors import InputError
 from danq.genome.nucleotide_codes import decode
+from danq.inference import mutate, predict
 from danq.inference.sources import (
     FastaFile,
     OneHotFile,
@@ -167,7 +168,7 @@ def test_bad_input(X, problem):
         as_source(X)
 
 
-def test_long_text_is_cut_in_the_message():
+def test_a_message_shows_only_the_start_of_long_text():
     with pytest.raises(InputError) as caught:
         as_source("ACGT" * 1000 + "!")
     assert "position 4,001" in str(caught.value)
@@ -188,6 +189,33 @@ def test_windows_follow_the_rules_of_fasta(write_fasta):
         assert stream.key == "name"
 
 
+FORMS = {
+    "list": TEXTS,
+    "dict": dict(zip("123", TEXTS, strict=True)),
+    "polars": pl.DataFrame({"sequence": TEXTS}),
+    "pandas": pd.DataFrame({"name": ["1", "2", "3"], "sequence": TEXTS}),
+    "codes": CODES,
+    "one-hot": ONE_HOT,
+    "torch codes": torch.from_numpy(CODES),
+    "torch one-hot": torch.from_numpy(QUARTERS),
+}
+
+
+@pytest.mark.parametrize("verb", [predict, mutate])
+def test_all_forms_give_the_result_of_fasta(small_model, write_fasta, verb):
+    model = small_model(window=10)
+    expected = verb(model, write_fasta(dict(zip("123", TEXTS, strict=True))))
+    assert len(expected) in (3, 30)
+    for name, X in FORMS.items():
+        found = verb(model, X)
+        assert found.rows.equals(expected.rows), name
+        np.testing.assert_array_equal(found.values, expected.values, err_msg=name)
+    for X in (TEXTS[0], CODES[0]):
+        np.testing.assert_allclose(
+            verb(model, X).values, expected.values[: len(expected) // 3], rtol=1e-5, atol=1e-6
+        )
+
+
 def test_a_path_is_recognised_by_its_content(write_fasta, tmp_path):
     np.savez(tmp_path / "a.npz", x=ONE_HOT)
     assert as_source(tmp_path / "a.npz") == OneHotFile(tmp_path / "a.npz")
@@ -203,7 +231,7 @@ def test_a_path_is_recognised_by_its_content(write_fasta, tmp_path):
             as_source(tmp_path / name)
 
 
-def test_a_source_is_taken_as_it_is(genome):
+def test_as_source_returns_a_source_unchanged(genome):
     for source in (Tiles(genome, 8), Regions("chrI", genome), as_source("ACGT")):
         assert as_source(source) is source
 
@@ -232,7 +260,7 @@ def test_provenance(genome):
     assert as_source(TEXTS).provenance() == {"input": "3 sequences in memory"}
 
 
-def test_options_make_sources(genome, tmp_path):
+def test_source_from_options(genome, tmp_path):
     bed = tmp_path / "a.bed"
     bed.write_text("chrI\t0\t9\n")
     np.savez(tmp_path / "a.npz", x=ONE_HOT)

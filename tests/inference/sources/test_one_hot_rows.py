@@ -37,7 +37,7 @@ def write_h5(path: Path, name: str, x: np.ndarray) -> Path:
     return path
 
 
-def test_every_layout_gives_what_fasta_gives(codes, toy, tmp_path: Path, write_fasta):
+def test_every_array_order_agrees_with_fasta(codes, toy, tmp_path: Path, write_fasta):
     model = toy().with_options(batch_size=9)
     expected = predict(model, write_fasta(texts(codes))).to_polars()
     files = {
@@ -53,14 +53,14 @@ def test_every_layout_gives_what_fasta_gives(codes, toy, tmp_path: Path, write_f
         assert found.equals(expected), path
 
 
-def test_as_many_sequences_as_bases_are_taken_by_their_axis(codes, toy, tmp_path: Path):
+def test_the_axes_of_a_square_array(codes, toy, tmp_path: Path):
     x = hot(codes[:WINDOW])
     expected = predict(toy(), write_h5(tmp_path / "a.h5", "testxdata", x)).values
     scipy.io.savemat(tmp_path / "d.mat", {"testxdata": x})
     np.testing.assert_array_equal(predict(toy(), tmp_path / "d.mat").values, expected)
 
 
-def test_pred_holds_the_probabilities_alone(codes, toy, tmp_path: Path, full_disk):
+def test_the_format_deepsea_has_only_probabilities(codes, toy, tmp_path: Path, full_disk):
     path = write_h5(tmp_path / "a.h5", "testxdata", hot(codes))
     values = predict(toy(), path).values
     model = toy().with_options(batch_size=8)
@@ -83,7 +83,7 @@ def test_pred_holds_the_probabilities_alone(codes, toy, tmp_path: Path, full_dis
     assert not list(tmp_path.glob("*full*"))
 
 
-def test_what_does_not_fit_is_refused(codes, toy, tmp_path: Path, genome: Path):
+def test_bad_arrays_and_options_are_refused(codes, toy, tmp_path: Path, genome: Path):
     def refusal(path: Path, **options) -> str:
         with pytest.raises(InputError) as error:
             predict(toy(), source_from_options(path, **options))
@@ -105,7 +105,7 @@ def test_what_does_not_fit_is_refused(codes, toy, tmp_path: Path, genome: Path):
     assert "base 8 of sequence 4 are 1, 1, 1, 1" in message
 
 
-def test_formats_that_do_not_fit(codes, toy, tmp_path: Path):
+def test_bad_formats_are_refused(codes, toy, tmp_path: Path):
     path = write_h5(tmp_path / "a.h5", "testxdata", hot(codes))
     with pytest.raises(InputError, match="DeepSEA's format is HDF5"):
         write_predictions(toy(), path, tmp_path / "o.tsv", format="deepsea")

@@ -26,7 +26,7 @@ def text_window(sequence: str, first: int, window: int) -> str:
 def everything(
     source, size: int = 7, *, ordered: bool = False
 ) -> tuple[list[tuple[str, int, int]], list[str]]:
-    """Rows and windows as text; checks that chunks are full but for the last."""
+    """Rows and windows as text; checks that all chunks but the last are full."""
     rows, windows, sizes = [], [], []
     with source.open(20, 8, ordered=ordered) as stream:
         for chunk in stream.chunks(size):
@@ -45,7 +45,7 @@ def everything(
     starts=st.lists(st.integers(-40, 9_000), min_size=1, max_size=12),
     window=st.integers(1, 30),
 )
-def test_cut_is_slicing_of_padded_text(sequence, starts, window):
+def test_cut_equals_slicing_of_padded_text(sequence, starts, window):
     codes = encode(sequence)
     asked = []
 
@@ -56,13 +56,13 @@ def test_cut_is_slicing_of_padded_text(sequence, starts, window):
 
     starts = np.sort(np.array(starts, dtype=np.int64))
     found, padded = cut(read, len(sequence), starts, window)
-    wanted = [text_window(sequence, int(first), window) for first in starts]
-    assert [decode(row) for row in found] == wanted
+    expected = [text_window(sequence, int(first), window) for first in starts]
+    assert [decode(row) for row in found] == expected
     assert padded == sum(first < 0 or first + window > len(sequence) for first in starts)
     assert sum(asked) <= len(sequence) * len(starts)
 
 
-def test_far_windows_are_read_apart():
+def test_distant_windows_are_read_separately():
     asked = []
 
     def read(low, high):
@@ -78,7 +78,7 @@ def test_windows_are_centred_as_labels_are():
     assert window_starts(np.array([1000]), np.array([1200]), 500).tolist() == [850]
 
 
-def test_tiles_of_a_stretch():
+def test_the_last_tile_ends_where_the_region_ends():
     found = [(start.tolist(), end.tolist()) for start, end in tiles(10, 45, 10, 3)]
     assert found == [([10, 20, 30], [20, 30, 40]), ([40], [45])]
 
@@ -125,7 +125,7 @@ def test_tiles_of_a_region(genome, sequences):
     assert windows[0] == sequences["chrIV"][105:125]
 
 
-def test_a_region_may_leave_out_the_prefix(genome):
+def test_a_region_without_the_prefix_of_its_contig(genome):
     rows, _ = everything(Tiles(genome, 50, "I"))
     assert rows == [("chrI", 0, 50), ("chrI", 50, 90)]
 
@@ -185,7 +185,7 @@ def test_bed_rows_all_on_unknown_contigs(genome, bed):
         everything(Regions(bed(("chr9", 0, 5)), genome))
 
 
-def test_a_chrom_map_bridges(genome, bed, tmp_path):
+def test_chrom_map(genome, bed, tmp_path):
     names = tmp_path / "map.tsv"
     names.write_text("NC_001136\tchrIV\n")
     source = Regions(bed(("NC_001136", 0, 5)), genome, names)

@@ -1,4 +1,4 @@
-"""Every kind of output holds the same numbers, and accounts for every record."""
+"""All output formats contain the same numbers and account for every record."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def read_hdf5(path: Path) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def test_every_output_says_the_same(small_model, fasta, vcf, tmp_path):
+def test_all_formats_have_the_same_values(small_model, fasta, vcf, tmp_path):
     model = small_model()
     table = score_variants(model, vcf, fasta).to_polars()
     for name in ("a.tsv", "a.tsv.gz", "a.h5", "a.parquet"):
@@ -144,8 +144,8 @@ def test_every_record_is_accounted_for(small_model, fasta, vcf, tmp_path):
     kinds = {"star": "*", "symbolic": "<DEL>", "missing-alt": "."}
     mismatches = {n for n in range(len(lines)) if n % 13 == 12}
     for kind, alt in kinds.items():
-        wanted = sum(a == alt and n - 1 not in mismatches for n, a in alleles)
-        assert done.tally.rejects[kind] == wanted
+        expected = sum(a == alt and n - 1 not in mismatches for n, a in alleles)
+        assert done.tally.rejects[kind] == expected
     assert done.tally.rejects["ref-mismatch"] == len(mismatches)
     text = done.describe()
     assert f"{len(lines)} records, {len(alleles)} alleles = {done.tally.rows} scored + " in text
@@ -185,10 +185,10 @@ def test_annotated_vcf(small_model, fasta, vcf, tmp_path):
             assert not any(name.startswith("DANQ") for name in record.info)
             continue
         for column in table.columns[6:]:
-            wanted = [by_key.get((record.pos, alt), {}).get(column) for alt in alts]
+            expected = [by_key.get((record.pos, alt), {}).get(column) for alt in alts]
             values = record.info[f"DANQ_{column}"]
-            assert len(values) == len(wanted)
-            for one, value in zip(wanted, values, strict=True):
+            assert len(values) == len(expected)
+            for one, value in zip(expected, values, strict=True):
                 assert (one is None) == (value is None)
                 assert one is None or value == pytest.approx(one, rel=1e-5)
         flags = [by_key.get((record.pos, alt), {"flags": "."})["flags"] for alt in alts]
@@ -211,7 +211,7 @@ def test_an_unsorted_vcf_gets_no_index(small_model, fasta, tmp_path, caplog):
     assert (tmp_path / "out.vcf.gz.tbi").exists()
 
 
-def test_a_table_gives_no_vcf(small_model, fasta, tmp_path):
+def test_a_table_cannot_become_a_vcf(small_model, fasta, tmp_path):
     rows = [("chr1", 4, TEXT[3], other(TEXT[3]))]
     with pytest.raises(InputError, match="only be made from a VCF with a header"):
         write_variant_scores(small_model(), rows, fasta, tmp_path / "out.vcf.gz")
@@ -263,8 +263,11 @@ def test_few_records(small_model, fasta, tmp_path, caplog, name, kind):
     done = write_variant_scores(small_model(), path, fasta, tmp_path / name)
     assert done.tally.rows == (1 if kind == "one" else 0)
     assert done.tally.records == len(rows)
-    told = {"none": "contains no record", "all rejected": "none of the variants could be scored"}
-    assert told.get(kind, "") in caplog.text
+    messages = {
+        "none": "contains no record",
+        "all rejected": "none of the variants could be scored",
+    }
+    assert messages.get(kind, "") in caplog.text
     if name == "out.parquet":
         assert pl.read_parquet(tmp_path / name).height == done.tally.rows
 
@@ -298,7 +301,7 @@ def test_existing_files_are_not_replaced(small_model, fasta, vcf, tmp_path, ther
 
 
 def far_off(vcf: Path, path: Path) -> Path:
-    """The variants, and one where TBI does not reach."""
+    """The variants, and one beyond the range of TBI."""
     row = f"chr1\t{600_000_000}\tfar\tA\tC\t.\t.\t.\tGT\t0/1\n"
     path.write_bytes(gzip.compress(gzip.decompress(vcf.read_bytes()) + row.encode()))
     return path
@@ -324,7 +327,7 @@ def test_contigs_that_are_too_long_for_tbi_get_csi(small_model, fasta, vcf, tmp_
         write_variant_scores(model, vcf, fasta, out)
 
 
-def test_an_index_never_comes_before_its_vcf(small_model, fasta, vcf, tmp_path, monkeypatch):
+def test_the_index_appears_after_its_vcf(small_model, fasta, vcf, tmp_path, monkeypatch):
     pytest.importorskip("pysam")
     out, replace = tmp_path / "a.vcf.gz", os.replace
 
@@ -340,7 +343,7 @@ def test_an_index_never_comes_before_its_vcf(small_model, fasta, vcf, tmp_path, 
 
 
 @pytest.mark.parametrize("spoil", ["truncated", "no header", "bad position"])
-def test_damaged_input_leaves_nothing(small_model, fasta, vcf, tmp_path, spoil):
+def test_damaged_input_leaves_no_files(small_model, fasta, vcf, tmp_path, spoil):
     text = gzip.decompress(vcf.read_bytes())
     if spoil == "truncated":
         vcf.write_bytes(vcf.read_bytes()[:-20])

@@ -93,7 +93,7 @@ def test_a_file_that_appears_meanwhile_is_kept(tmp_path: Path):
         (PermissionError(errno.EACCES, "x"), "Permission denied", "Choose another folder"),
     ],
 )
-def test_a_refusal_half_way_names_the_output_and_keeps_the_old(
+def test_a_failed_write_names_the_output_and_keeps_the_old_one(
     tmp_path: Path, out: Path, error: OSError, reason: str, remedy: str
 ):
     path = tmp_path / "a.txt"
@@ -127,7 +127,7 @@ def test_a_full_disk_leaves_no_half_file(tmp_path: Path, full_disk):
     assert names(tmp_path) == []
 
 
-def test_an_interrupt_between_the_two_renamings_brings_the_old_back(out: Path, monkeypatch):
+def test_an_interrupt_between_the_two_renames_restores_the_old_folder(out: Path, monkeypatch):
     rename = Path.rename
 
     def interrupted(path: Path, target: Path) -> Path:
@@ -142,7 +142,7 @@ def test_an_interrupt_between_the_two_renamings_brings_the_old_back(out: Path, m
     assert names(out.parent) == ["out"]
 
 
-def test_a_folder_is_made_filled_and_replaced_whole(tmp_path: Path, out: Path):
+def test_a_folder_is_written_and_replaced_completely(tmp_path: Path, out: Path):
     make_folder(tmp_path / "new")
     (tmp_path / "empty").mkdir()
     make_folder(tmp_path / "empty")
@@ -181,7 +181,7 @@ def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path):
     assert (thesis / "chapter1.txt").read_text() == "mine"
 
 
-def test_places_that_cannot_be_written_are_refused(tmp_path: Path, out: Path):
+def test_paths_that_cannot_be_written_are_refused(tmp_path: Path, out: Path):
     with pytest.raises(InputError, match="out: is a folder"):
         check_target(out, overwrite=True)
     for check in (check_target, lambda path: check_folder(path, objection=objection)):
@@ -204,7 +204,7 @@ def test_places_that_cannot_be_written_are_refused(tmp_path: Path, out: Path):
 @pytest.mark.parametrize(
     "text", ["I/O error (os error 28)", "[Errno 28] write", "failed: errno = 28"]
 )
-def test_the_number_of_an_error_is_read_from_a_librarys_words(text: str):
+def test_the_error_number_is_read_from_a_librarys_message(text: str):
     with (
         pytest.raises(OSError, match="ENOSPC: ") as caught,
         os_errors(RuntimeError),

@@ -34,6 +34,12 @@ def _typed(_context, pairs, row, start, table, block, count, best):  # type: ign
     return types.void(pairs, index, index, table, index, index, best), _instructions
 
 
+def _parts(builder: Any, address: Any, vector: Any) -> list[Any]:
+    """Pointers to the vectors of a block of filters from an address."""
+    steps = [builder.gep(address, [ir.Constant(ir.IntType(64), LANES * part)]) for part in _PARTS]
+    return [builder.bitcast(step, vector.as_pointer()) for step in steps]
+
+
 def _instructions(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     pairs, row, start, table, block, count, best = args
     pairs_type, _, _, table_type, _, _, best_type = signature.args
@@ -50,12 +56,8 @@ def _instructions(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         made = context.make_array(kind)(context, builder, array)
         return cgutils.get_item_pointer(context, builder, kind, made, list(indices))
 
-    def parts(address: Any, kind: Any) -> list[Any]:
-        steps = [builder.gep(address, [ir.Constant(index, LANES * part)]) for part in _PARTS]
-        return [builder.bitcast(step, kind.as_pointer()) for step in steps]
-
     def load(address: Any) -> list[Any]:
-        return [builder.load(part, align=align) for part in parts(address, vector)]
+        return [builder.load(part, align=align) for part in _parts(builder, address, vector)]
 
     shape = context.make_array(rows_type)(context, builder, table_rows).shape
     n_pairs = builder.sdiv(cgutils.unpack_tuple(builder, shape)[1], ir.Constant(index, PAIRS))
@@ -114,8 +116,8 @@ def _instructions(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     builder.position_at_end(done)
     for part in _PARTS:
         score, at = largest[part].incomings[1][0], found[part].incomings[1][0]
-        builder.store(score, parts(scores_at, vector)[part], align=align)
-        builder.store(at, parts(positions_at, index_vector)[part], align=4)
+        builder.store(score, _parts(builder, scores_at, vector)[part], align=align)
+        builder.store(at, _parts(builder, positions_at, index_vector)[part], align=4)
     return context.get_dummy_value()
 
 

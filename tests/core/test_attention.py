@@ -64,7 +64,7 @@ def test_one_query_by_hand():
         torch.testing.assert_close(layer.weights(x, query=q)[row], weights)
 
 
-def test_hops_add_what_they_found_to_the_query():
+def test_hops_add_their_result_to_the_query():
     x, mask = tokens()
     layer = AttentionPool(5, 6, hops=2)
     first, second = layer.hops
@@ -75,7 +75,7 @@ def test_hops_add_what_they_found_to_the_query():
     torch.testing.assert_close(layer(x, mask), layer(x, mask, torch.zeros(3, 5)))
 
 
-def test_queries_stand_side_by_side():
+def test_results_of_queries_are_concatenated():
     x, mask = tokens()
     layer = AttentionPool(5, 6, queries=2)
     out, weights = layer.attend(x, mask)
@@ -83,7 +83,7 @@ def test_queries_stand_side_by_side():
     torch.testing.assert_close(layer.weights(x, mask), weights.mean(dim=1))
 
 
-def test_over_all_positions_of_a_clip():
+def test_pooling_over_all_positions_of_a_clip():
     torch.manual_seed(0)
     maps, mask = torch.randn(2, 3, 5, 2, 4), lengths_mask(torch.tensor([3, 1]), 3)
     layer = AttentionPool(5, 6)
@@ -116,7 +116,7 @@ def test_gradients(settings):
     assert torch.autograd.gradcheck(lambda x: layer(x, mask, q), x)
 
 
-def test_bad_queries():
+def test_invalid_queries_are_refused():
     x, _ = tokens()
     with pytest.raises(ValueError, match="query has 4 features, this layer was built for 0"):
         AttentionPool(5)(x, query=torch.zeros(3, 4))

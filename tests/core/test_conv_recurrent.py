@@ -39,7 +39,7 @@ def test_on_maps_of_one_pixel_it_is_torchs_own_layer(kind, width):
             torch.testing.assert_close(found[..., 0, 0], wanted[0], rtol=1e-12, atol=1e-12)
 
 
-def test_state_width_decides_how_far_a_pixel_reaches():
+def test_state_width_limits_the_reach_of_a_pixel():
     x = torch.zeros(1, 3, 1, 11, 11, requires_grad=True)
     reach = {}
     for state_width in (1, 5):
@@ -65,7 +65,7 @@ def test_padding_changes_nothing(kind):
                 torch.testing.assert_close(found[row], wanted[0])
 
 
-def test_steps_one_by_one_and_in_two_halves():
+def test_single_steps_and_two_halves_equal_one_run():
     x, _ = clips()
     layer = ConvRecurrent(2, [4, 3], 3)
     out, finals = layer.run(x)
@@ -123,7 +123,7 @@ def test_gradients(kind):
     assert torch.autograd.gradcheck(lambda x: layer(x, mask), x)
 
 
-def test_bad_numbers_and_shapes():
+def test_invalid_sizes_and_shapes_are_refused():
     with pytest.raises(ValueError, match="kind is 'rnn'"):
         ConvRecurrent(1, [2], 3, kind="rnn")
     with pytest.raises(ValueError, match="widths are 4 and 4"):

@@ -63,7 +63,7 @@ def test_padded_steps_change_neither_loss_nor_gradient():
     assert x.grad[mask].any()
 
 
-def test_a_wide_beam_gives_every_sequence_its_chance():
+def test_a_wide_beam_gives_every_sequence_its_probability():
     x, mask = logits()
     for row, beam in enumerate(ctc_beam(x, mask, width=500)):
         wanted = chances(x[row, : STEPS[row]])
@@ -73,7 +73,7 @@ def test_a_wide_beam_gives_every_sequence_its_chance():
         assert beam[0][0] == max(wanted, key=wanted.__getitem__)
 
 
-def test_greedy_reads_the_likeliest_path():
+def test_greedy_takes_the_most_probable_path():
     x, mask = logits()
     for row, found in enumerate(ctc_greedy(x, mask)):
         path = x[row, : STEPS[row]].argmax(dim=1).tolist()
@@ -84,8 +84,8 @@ def test_greedy_reads_the_likeliest_path():
     assert ctc_beam(rows, width=1)[0][0][0] == (1, 1, 2)
 
 
-def test_a_beam_sums_what_greedy_cannot():
-    # Blank is the likeliest path (0.36), symbol 1 the likeliest sequence (0.64).
+def test_a_beam_sums_over_paths_and_greedy_does_not():
+    # The most probable path is blank (0.36), the most probable sequence is symbol 1 (0.64).
     rows = torch.tensor([[[0.6, 0.4], [0.6, 0.4]]]).log()
     assert ctc_greedy(rows) == [()]
     sequence, score = ctc_beam(rows)[0][0]

@@ -10,7 +10,7 @@ LENGTHS = [7, 3, 1]
 MASK = lengths_mask(torch.tensor(LENGTHS), 7)
 
 
-def test_tokens_are_looked_up_and_padding_may_hold_anything():
+def test_tokens_are_looked_up_and_padding_may_have_any_value():
     torch.manual_seed(0)
     layer, x = TokenEncoder(9, 4), torch.randint(0, 9, (3, 7))
     torch.testing.assert_close(layer(x)[1, 2], layer.embedding.weight[x[1, 2]])
@@ -43,7 +43,7 @@ def test_dense_features_by_hand_and_padding():
 
 
 @pytest.mark.parametrize("padding", ["same", "none"])
-def test_columns_of_narrow_images_are_as_if_alone(padding):
+def test_columns_of_narrow_images_equal_those_of_the_image_alone(padding):
     torch.manual_seed(0)
     body = conv_encoder(2, 1, [3, 4], width=(3, 5), pool=2, norm=False)
     if padding == "none":
@@ -77,7 +77,7 @@ def test_gradients_of_columns():
     assert torch.autograd.gradcheck(lambda x: encoder(x, widths), x)
 
 
-def test_bad_heights_and_tokens():
+def test_invalid_heights_and_tokens_are_refused():
     body = conv_encoder(2, 1, [2])
     with pytest.raises(ValueError, match="height 10, this layer was built for 8"):
         ColumnEncoder(body, 8)(torch.zeros(1, 1, 10, 9))

@@ -39,7 +39,7 @@ def test_concat_and_multiply_by_hand():
 
 
 @pytest.mark.parametrize("fusion", [Concat([3, 3]), Multiply([3, 3], 4), LateFusion(3, [2, 1])])
-def test_what_an_absent_stream_holds_changes_nothing(fusion):
+def test_the_values_of_an_absent_stream_change_nothing(fusion):
     a, b = pair(3, 3)
     out = fusion([a, b], PRESENT)
     a[~PRESENT[:, 0]], b[~PRESENT[:, 1]] = 1e30, float("nan")
@@ -71,7 +71,7 @@ def test_learnt_weights_move_towards_the_better_stream():
     assert list(LateFusion(3, [1.0, 1.0]).parameters()) == []
 
 
-def test_streams_hand_each_its_input_and_mask():
+def test_each_stream_gets_its_input_and_mask():
     torch.manual_seed(0)
     sound = CnnRnn(nn.Identity(), Recurrent(2, 3), Last(6), None)
     still = Mlp(4, [5])
@@ -86,6 +86,6 @@ def test_streams_hand_each_its_input_and_mask():
         model({"sound": x})
 
 
-def test_bad_weights():
+def test_invalid_weights_are_refused():
     with pytest.raises(ValueError, match=r"weights \[1.0, 0.0\] are not all above 0"):
         LateFusion(3, [1.0, 0.0])

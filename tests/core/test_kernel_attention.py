@@ -12,7 +12,7 @@ def inputs() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("width", [1, 3, 5])
-def test_every_map_meets_the_kernel_of_its_own_question(width):
+def test_every_map_is_convolved_with_its_own_kernel(width):
     maps, query = inputs()
     layer = KernelAttention(4, 7, width=width)
     half = width // 2
@@ -32,7 +32,7 @@ def test_every_map_meets_the_kernel_of_its_own_question(width):
         torch.testing.assert_close(layer(maps, query)[row], maps[row] * wanted)
 
 
-def test_weights_sum_to_one_and_reach_the_question():
+def test_weights_sum_to_one_and_have_gradients_for_the_query():
     maps, query = inputs()
     query.requires_grad_(True)
     layer = KernelAttention(4, 7)
@@ -44,6 +44,6 @@ def test_weights_sum_to_one_and_reach_the_question():
     assert query.grad.abs().sum(dim=1).min() > 0
 
 
-def test_a_kernel_has_a_middle():
+def test_even_widths_are_refused():
     with pytest.raises(ValueError, match="width is 4, not odd"):
         KernelAttention(4, 7, width=4)

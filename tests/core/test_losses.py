@@ -24,7 +24,7 @@ def steps() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(3, 4, 5), lengths_mask(torch.tensor(LENGTHS), 4)
 
 
-def test_losses_of_steps_count_real_steps_alone():
+def test_losses_of_steps_count_only_real_steps():
     logits, mask = steps()
     target, wanted = torch.randint(0, 5, (3, 4)), torch.randn(3, 4, 5)
     padded = target.masked_fill(~mask, -7)
@@ -66,7 +66,7 @@ def test_triplet_loss_by_brute_force():
     assert found == pytest.approx(sum(hardest) / 8, rel=1e-5)
 
 
-def test_twins_have_finite_gradients():
+def test_equal_points_have_finite_gradients():
     points = torch.ones(4, 3, requires_grad=True)
     (triplet_loss(points, torch.tensor([0, 0, 1, 1])) + points.sum() * 0).backward()
     assert points.grad is not None
@@ -83,7 +83,7 @@ def test_a_batch_without_triplets_is_refused(labels):
         triplet_loss(torch.randn(3, 2), torch.tensor(labels))
 
 
-def test_embedding_lies_on_the_sphere():
+def test_embeddings_have_length_one():
     head = Embedding(Mlp(5, [7]), 3)
     out = head(torch.randn(4, 5))
     torch.testing.assert_close(out.norm(dim=1), torch.ones(4))
@@ -92,7 +92,7 @@ def test_embedding_lies_on_the_sphere():
     torch.testing.assert_close(free(x), free.output(x))
 
 
-def test_even_attention_costs_nothing():
+def test_even_attention_has_zero_loss():
     even = torch.full((2, 5, 5), 0.2)
     assert float(doubly_stochastic(even)) == pytest.approx(0.0, abs=1e-12)
     one = torch.zeros(1, 2, 3)

@@ -90,7 +90,7 @@ def test_batch_size_and_threads_change_nothing():
         numba.set_num_threads(before)
 
 
-def test_codes_that_lie_column_after_column():
+def test_codes_in_fortran_order():
     layer = make(33, 7, 3, "relu", 0.25, seed=4)
     codes = random_codes(6, 40, 0.1, seed=4)
     columns = codes.t().contiguous().t()
@@ -107,12 +107,12 @@ def test_soft_one_hot_of_codes_gives_the_same():
     torch.testing.assert_close(layer(one_hot(codes, 0.25)), layer(codes), rtol=1e-5, atol=1e-5)
 
 
-def test_input_too_short():
+def test_short_input_is_refused():
     with pytest.raises(ValueError, match=r"input of 10 symbols .* need \(38\)"):
         OneHotConv(4, 26, pool=13)(torch.zeros(1, 10, dtype=torch.uint8))
 
 
-def test_bad_numbers():
+def test_invalid_arguments_are_refused():
     with pytest.raises(ValueError, match="activation is 'tanh'"):
         OneHotConv(4, 5, activation="tanh")
     with pytest.raises(ValueError, match="pool is 0"):

@@ -13,7 +13,7 @@ def make(steps: int = 3) -> Refine:
     return Refine(nn.Sequential(body, DensePixel(5, 4)), 4, steps)
 
 
-def test_each_step_reads_the_image_and_the_last_answer():
+def test_each_step_reads_the_image_and_the_previous_output():
     model, x = make(), torch.randn(2, 3, 8, 9)
     out = model(x)
     assert out.shape == (2, 3, 4, 8, 9)
@@ -25,7 +25,7 @@ def test_each_step_reads_the_image_and_the_last_answer():
     torch.testing.assert_close(model(x, steps=1), out[:, :1])
 
 
-def test_steps_cost_no_parameter_and_share_gradients():
+def test_steps_share_parameters_and_gradients():
     model, x = make(), torch.randn(1, 3, 6, 6)
     sizes = [sum(p.numel() for p in make(steps).parameters()) for steps in (1, 2, 3)]
     assert len(set(sizes)) == 1

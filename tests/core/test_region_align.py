@@ -51,7 +51,7 @@ def test_equals_a_sum_over_points(size, samples):
                 np.testing.assert_allclose(found[row, region, channel], expected, atol=1e-9)
 
 
-def test_the_whole_map_at_its_own_size_is_itself():
+def test_the_whole_map_at_the_same_size_is_unchanged():
     maps = torch.randn(2, 3, 4, 4)
     whole = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(2, 1, 4)
     torch.testing.assert_close(RegionAlign(4, samples=1)(maps, whole)[:, 0], maps)

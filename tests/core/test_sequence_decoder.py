@@ -48,7 +48,7 @@ def test_padded_memory_changes_nothing(attention):
 
 
 @pytest.mark.parametrize("attention", [False, True])
-def test_no_symbol_sees_a_later_one(attention):
+def test_no_symbol_depends_on_a_later_one(attention):
     x, _ = memory()
     decoder, symbols = make(attention), torch.randint(0, 5, (3, 6))
     before = decoder(x, symbols)
@@ -58,7 +58,7 @@ def test_no_symbol_sees_a_later_one(attention):
     assert changed.tolist()[:4] == [False, False, False, True]
 
 
-def test_without_attention_it_is_torchs_lstm_over_image_and_words():
+def test_without_attention_it_is_torchs_lstm_over_memory_and_symbols():
     x, mask = memory()
     decoder, symbols = make(False), torch.randint(0, 5, (3, 4))
     own = torch.nn.LSTM(7, 8, batch_first=True).double()
@@ -130,7 +130,7 @@ class Table:
         return Table(self.last[rows])
 
 
-def test_a_beam_finds_what_greedy_misses_and_alpha_lengthens():
+def test_a_beam_beats_greedy_search_and_alpha_favours_long_sequences():
     chances = torch.tensor(
         [
             [0.00, 0.00, 0.6, 0.4],  # start: symbol 2 looks better than 3
@@ -161,7 +161,7 @@ def test_gradients_reach_every_weight():
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in decoder.parameters())
 
 
-def test_bad_shapes():
+def test_invalid_shapes_are_refused():
     with pytest.raises(ValueError, match=r"memory of shape \(2, 4\) is not \(B, M, 4\)"):
         make(False).begin(torch.zeros(2, 4))
     with pytest.raises(ValueError, match="query of 3 features, the state has 8"):

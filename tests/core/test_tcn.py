@@ -27,7 +27,7 @@ def data() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("width", [1, 2, 3])
-def test_no_step_sees_a_later_one_by_perturbation(width):
+def test_no_step_depends_on_a_later_one(width):
     x, _ = data()
     layer = make(width=width)
     before = layer(x)
@@ -39,7 +39,7 @@ def test_no_step_sees_a_later_one_by_perturbation(width):
         assert changed[step]
 
 
-def test_what_a_step_sees_by_autograd():
+def test_receptive_field_by_autograd():
     layer = Tcn(2, [3, 3, 3], 3)
     assert layer.receptive_field == 29
     for parameter in layer.parameters():
@@ -50,7 +50,7 @@ def test_what_a_step_sees_by_autograd():
     assert (int(seen.min()), int(seen.max())) == (45 - 28, 45)
 
 
-def test_without_causality_both_sides_are_seen():
+def test_centred_filters_read_both_sides():
     layer = Tcn(2, [3, 3], 3, causal=False)
     for parameter in layer.parameters():
         nn.init.constant_(parameter, 0.1)
@@ -64,7 +64,7 @@ def test_without_causality_both_sides_are_seen():
 @pytest.mark.parametrize(
     ("causal", "width"), [(True, 2), (True, 3), (True, 4), (False, 3), (False, 5)]
 )
-def test_fewest_blocks_that_see_all_by_autograd(causal, width):
+def test_smallest_number_of_blocks_by_autograd(causal, width):
     def sees_all(blocks: int, steps: int) -> bool:
         layer = Tcn(1, [1] * blocks, width, causal=causal)
         for parameter in layer.parameters():
@@ -126,7 +126,7 @@ def test_gradients():
     assert torch.autograd.gradcheck(lambda x: layer(x, mask), x)
 
 
-def test_he_start_keeps_a_signal_through_the_blocks():
+def test_he_initialisation_keeps_the_variance_through_the_blocks():
     x = torch.randn(4, 200, 16, generator=torch.Generator().manual_seed(0))
     spread = {}
     for start in ("paper", "he"):
@@ -139,7 +139,7 @@ def test_he_start_keeps_a_signal_through_the_blocks():
     assert spread["paper"] < 0.1 < 1 < spread["he"]
 
 
-def test_bad_numbers():
+def test_invalid_arguments_are_refused():
     with pytest.raises(ValueError, match="start is 'zero', not paper or he"):
         Tcn(2, [3], 3, start="zero")
     with pytest.raises(ValueError, match="channels are \\[\\] and width is 3"):

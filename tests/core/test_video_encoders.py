@@ -31,7 +31,7 @@ def clips() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(3, 4, 3, 8, 8), lengths_mask(LENGTHS, 4)
 
 
-def test_every_frame_goes_through_the_same_network():
+def test_every_frame_is_read_by_the_same_network():
     x, _ = clips()
     encoder = FrameEncoder(frames(norm=False))
     out = encoder(x)
@@ -53,7 +53,7 @@ def test_padded_frames_change_nothing_even_under_batch_normalisation():
     assert not out[~mask].any()
 
 
-def test_a_map_stays_a_map():
+def test_maps_of_frames_are_kept():
     x, mask = clips()
     encoder = FrameEncoder(conv_encoder(2, 3, [5], norm=False))
     out = encoder(x)
@@ -61,7 +61,7 @@ def test_a_map_stays_a_map():
     torch.testing.assert_close(encoder(x, mask)[mask], out[mask])
 
 
-def test_frozen_backbone_keeps_weights_statistics_and_dropout_still():
+def test_a_frozen_backbone_keeps_weights_and_statistics_and_has_no_dropout():
     x, _ = clips()
     encoder = FrameEncoder(frames(dropout=0.5), frozen=True).train()
     model = nn.Sequential(encoder, nn.Linear(6, 2))
@@ -78,7 +78,7 @@ def test_frozen_backbone_keeps_weights_statistics_and_dropout_still():
     assert all(value.grad is not None for value in encoder.parameters())
 
 
-def test_clip_encoder_turns_the_layout():
+def test_clip_encoder_transposes_channels_and_steps():
     x, _ = clips()
     body = conv_encoder(3, 3, [4, 5], pool=(1, 2, 2), norm=False)
     encoder = ClipEncoder(body)
@@ -101,7 +101,7 @@ def test_global_pool_is_torchs_adaptive_pool():
     assert GlobalPool(encoder, AttentionPool(4))(x).shape == (2, 4)
 
 
-def test_tokens_keep_their_place():
+def test_order_of_map_and_clip_tokens():
     maps = torch.arange(2 * 3 * 4 * 5.0).reshape(2, 3, 4, 5)
     assert torch.equal(map_tokens(maps)[:, 2 * 5 + 3], maps[:, :, 2, 3])
     clip = torch.arange(2 * 3 * 4 * 2 * 5.0).reshape(2, 3, 4, 2, 5)
@@ -146,7 +146,7 @@ def test_torchvision_backbones_fit():
     assert sum(value.numel() for value in vgg.parameters()) == 134_260_544
 
 
-def test_bad_shapes_and_blocks():
+def test_invalid_shapes_and_blocks_are_refused():
     with pytest.raises(ValueError, match="5 dimensions"):
         FrameEncoder(frames())(torch.zeros(2, 3, 8, 8))
     with pytest.raises(ValueError, match="5 dimensions"):

@@ -32,7 +32,7 @@ def test_thresholds_are_those_of_scikit_learn(scores: np.ndarray, labels: np.nda
     np.testing.assert_allclose((found / found[-1])[::-1], recall[:-1])
 
 
-def test_grid_reads_the_curves_off():
+def test_grid_interpolates_the_curves():
     rng = np.random.default_rng(1)
     labels = (rng.random((500, 3)) < 0.3).astype(np.uint8)
     scores = np.round(rng.normal(size=(500, 3)) + labels, 1).astype(np.float32)
@@ -89,7 +89,7 @@ def test_calibration_error_by_hand():
     assert got.error()[0] == pytest.approx((4 * 0.25 + 4 * 0) / 8)
 
 
-def test_log_odds_edges_rise_from_0_to_1():
+def test_log_odds_edges_increase_from_0_to_1():
     edges = log_odds_edges()
     assert (edges[0], edges[-1]) == (0, 1)
     assert (np.diff(edges) > 0).all()

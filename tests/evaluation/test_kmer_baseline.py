@@ -34,7 +34,7 @@ def test_counts_equal_the_plain_twin(codes: np.ndarray, k: int):
     np.testing.assert_array_equal(count_kmers(codes, k), _plain_count_kmers(codes, k))
 
 
-def test_strands_are_one():
+def test_both_strands_have_the_same_counts():
     codes = np.random.default_rng(0).integers(0, 5, (20, 80)).astype(np.uint8)
     other = np.where(codes < 4, 3 - codes, 4)[:, ::-1].astype(np.uint8)
     np.testing.assert_array_equal(count_kmers(codes), count_kmers(other))
@@ -77,15 +77,15 @@ def test_equals_scikit_learns_ridge():
     assert fitted.predict(codes).dtype == np.float32
 
 
-def test_constant_words_do_no_harm():
-    # Without G and C most words never occur, so that their counts do not vary.
+def test_constant_kmers_have_no_effect():
+    # Without G and C most k-mers do not occur, so their counts are constant.
     codes, labels = planted(300, 2)
     codes[codes == 1], codes[codes == 2] = 0, 3
     fitted = fit_kmer_baseline([(codes, labels)], [(codes, labels)], k=4)
     assert np.isfinite(fitted.predict(codes)).all()
 
 
-def test_the_penalty_is_chosen_on_the_validation_windows():
+def test_the_penalty_is_selected_on_the_validation_windows():
     train, valid = planted(600, 3), planted(600, 4)
     penalties = (1e-6, 0.1, 1e5)
     fitted = fit_kmer_baseline([train], [valid], k=4, penalties=penalties)
@@ -96,12 +96,12 @@ def test_the_penalty_is_chosen_on_the_validation_windows():
     assert fitted.tried[fitted.penalty] == pytest.approx(wanted, abs=1e-6)
 
 
-def test_a_planted_word_is_found():
+def test_a_planted_kmer_is_found():
     train, valid, test = planted(2000, 5), planted(500, 6), planted(500, 7)
     fitted = fit_kmer_baseline([train], [valid], k=4)
     names = canonical_kmers(4)[1]
     assert names[int(fitted.weights[:, 0].argmax())] == "GATA"
-    # A third of the other windows have the word by chance, which bounds what can be reached.
+    # A third of the other windows have the k-mer by chance, which limits the metric.
     assert average_precision_score(test[1][:, 0], fitted.predict(test[0])[:, 0]) > 0.5
 
 

@@ -32,7 +32,7 @@ LINEAR = Ranking(
 )
 
 
-def test_a_row_a_track():
+def test_one_row_per_track():
     table = track_table(TRACKS, GROUPS, MODEL, 100, baseline=LINEAR)
     assert tuple(table.columns) == COLUMNS
     row = table.row(1, named=True)
@@ -106,8 +106,8 @@ def test_plots_are_written_for_any_number_of_tracks(tmp_path: Path, tracks: int,
         plot_calibration(bins, table),
         plot_baseline(table),
     ):
-        save(figure, tmp_path / "figure.png")
-        data = (tmp_path / "figure.png").read_bytes()
+        save(figure, tmp_path / "plot.png")
+        data = (tmp_path / "plot.png").read_bytes()
         assert data.startswith(b"\x89PNG")
         assert len(data) > 5000
 

@@ -125,7 +125,7 @@ def test_nan_scores_are_refused():
         rank(scores, labels, ["Abf1", "Reb1"])
 
 
-def test_strange_labels_are_refused():
+def test_invalid_labels_are_refused():
     scores, labels = good()
     labels[3, 0] = 2
     with pytest.raises(InputError, match="track 0.*label of window 3 is 2, neither 0 nor 1"):

@@ -47,7 +47,9 @@ def test_means_are_compared_with_the_published_ones(table):
     assert rows["aupr", "mean", "histone"]["model"] is None
     assert rows["aupr", "mean", "all"]["DanQ-JASPAR"] == 0.3794
     lines = compare(table, group_table(table)).describe()
-    assert "AUROC mean                         0.8000       0.9326       0.9384       0.9417" in lines
+    assert (
+        "AUROC mean                         0.8000       0.9326       0.9384       0.9417" in lines
+    )
     assert any(line.startswith("AUPR mean, histone") and "  -  " in line for line in lines)
 
 

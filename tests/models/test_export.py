@@ -93,7 +93,7 @@ def test_onnx_keeps_the_lstm_an_operator(kind, operators, tmp_path):
     assert graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
 
 
-def test_a_model_file_is_taken(tmp_path):
+def test_a_model_file_can_be_exported(tmp_path):
     model = model_of("danq")
     save_model(tmp_path / "model.safetensors", model.module, model.spec)
     done = export.export_model(tmp_path, tmp_path / "m.onnx", to="onnx")
@@ -121,7 +121,7 @@ def test_a_file_that_gives_nan_is_refused(tmp_path, monkeypatch):
         export.export_model(model, tmp_path / "m.onnx", to="onnx")
 
 
-def test_what_is_refused_before_any_work(tmp_path, monkeypatch):
+def test_invalid_arguments_are_refused_before_any_work(tmp_path, monkeypatch):
     model = model_of("danq")
     with pytest.raises(InputError, match="no export format is named 'tflite'"):
         export.export_model(model, tmp_path / "m", to="tflite")

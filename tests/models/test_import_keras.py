@@ -182,7 +182,7 @@ def write_fasta(codes: np.ndarray, path: Path) -> Path:
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_each_trap_would_show(overlooked, tmp_path):
+def test_each_overlooked_detail_changes_predictions(overlooked, tmp_path):
     keras = small("keras-danq", backward="forward-twice")
     codes = sequences(20, 150)
     right = keras.predict(codes)
@@ -222,7 +222,7 @@ def test_the_published_sizes(format, sizes, numbers, tmp_path):
     assert (model.window, model.spec.bin, len(model.tracks)) == (1000, 200, 919)
 
 
-def test_what_the_model_file_says(tmp_path, caplog):
+def test_the_header_records_the_import(tmp_path, caplog):
     caplog.set_level(logging.INFO, "danq")
     file = small("keras-danq").write(tmp_path / "w.hdf5")
     names = tmp_path / "names.txt"
@@ -260,7 +260,7 @@ def refuse(file: Path, tmp_path: Path, match: str, **changes) -> InputError:
         (8, 1, lambda a: a * np.nan, r"NaN or an infinite"),
     ],
 )
-def test_arrays_that_do_not_fit(layer, param, change, match, tmp_path):
+def test_arrays_that_do_not_fit_are_refused(layer, param, change, match, tmp_path):
     keras = small("keras-danq")
     keras.layers[layer][param] = change(keras.layers[layer][param])
     with np.errstate(invalid="ignore"):
@@ -268,7 +268,7 @@ def test_arrays_that_do_not_fit(layer, param, change, match, tmp_path):
     assert error.record == f"layer_{layer}/param_{param}"
 
 
-def test_layers_that_do_not_fit(tmp_path):
+def test_layers_that_do_not_fit_are_refused(tmp_path):
     keras = small("keras-danq")
     keras.layers[3] = keras.layers[3][:12]
     file = keras.write(tmp_path / "w.hdf5")
@@ -285,13 +285,13 @@ def test_layers_that_do_not_fit(tmp_path):
     refuse(file, tmp_path, "'nb_params' is two, not a small number")
 
 
-def test_the_other_model(tmp_path):
+def test_the_other_model_is_refused(tmp_path):
     file = small("keras-danq").write(tmp_path / "w.hdf5")
     refuse(file, tmp_path, "leaves 9 steps", format="keras-danq-jaspar")
     refuse(file, tmp_path, "a window of 1,000 bases leaves 76 steps", layout=InputLayout(1000, 50))
 
 
-def test_files_of_another_kind(tmp_path):
+def test_files_of_another_kind_are_refused(tmp_path):
     file = tmp_path / "w.hdf5"
     refuse(file, tmp_path, "no such file")
     file.write_text("no HDF5")
@@ -307,7 +307,7 @@ def test_files_of_another_kind(tmp_path):
     refuse(file, tmp_path, "without Keras's 'nb_layers'")
 
 
-def test_options_that_do_not_go_together(tmp_path):
+def test_invalid_options_are_refused(tmp_path):
     file = small("keras-danq").write(tmp_path / "w.hdf5")
     refuse(file, tmp_path, "no format is named 'keras'", format="keras")
     refuse(

@@ -167,7 +167,7 @@ def refuse(file, tmp_path, match, format="selene-danq", **changes):
     return caught.value
 
 
-def test_checkpoints_that_do_not_fit(tmp_path):
+def test_checkpoints_that_do_not_fit_are_refused(tmp_path):
     file = tmp_path / "c.pth.tar"
     module = shaken(SeleneDanQ())
     checkpoint(file, module)
@@ -217,7 +217,7 @@ def test_nothing_is_ever_unpickled(tmp_path):
     assert Spy.calls == 0
 
 
-def test_files_that_are_no_checkpoint(tmp_path):
+def test_files_that_are_not_checkpoints_are_refused(tmp_path):
     file = tmp_path / "c.pth.tar"
     checkpoint(file, shaken(SeleneDanQ()))
     file.write_bytes(file.read_bytes()[:-2000])
@@ -334,7 +334,7 @@ def test_a_mapped_state_is_the_module(ending, other, tmp_path, caplog):
         ("dense = [9, 8]", 'dense = [9, 8]\npooling = "mean"', "hidden.0.weight.*shape"),
     ],
 )
-def test_mappings_that_do_not_fit(old, new, match, other, tmp_path):
+def test_mappings_that_do_not_fit_are_refused(old, new, match, other, tmp_path):
     mapping = tmp_path / "map.toml"
     mapping.write_text(MAPPING.replace(old, new, 1))
     with pytest.raises(InputError, match=match):
@@ -343,7 +343,7 @@ def test_mappings_that_do_not_fit(old, new, match, other, tmp_path):
         )
 
 
-def test_a_mapping_that_is_not_there(other, tmp_path):
+def test_a_missing_mapping_is_refused(other, tmp_path):
     with pytest.raises(InputError, match="none.toml: cannot be read"):
         import_weights(
             tmp_path / "other.pt", tmp_path / "m", format="torch", mapping=tmp_path / "none.toml"

@@ -39,14 +39,14 @@ def test_summary_names_tracks_and_layers(model):
     assert "200 bp" in text
 
 
-def test_missing(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="no such model file"):
         load_model(tmp_path / "none")
     with pytest.raises(InputError, match=r"no model\.safetensors in this folder"):
         load_model(tmp_path)
 
 
-def test_truncated(model, tmp_path):
+def test_a_truncated_file_is_refused(model, tmp_path):
     path = tmp_path / "model.safetensors"
     save_model(path, model.module, model.spec)
     path.write_bytes(path.read_bytes()[:-100])
@@ -54,7 +54,7 @@ def test_truncated(model, tmp_path):
         load_model(path)
 
 
-def test_other_files(model, tmp_path):
+def test_other_files_are_refused(model, tmp_path):
     path = tmp_path / "other.safetensors"
     path.write_text("not a model")
     with pytest.raises(
@@ -78,7 +78,7 @@ def test_files_of_another_format_version_are_refused(version, model, tmp_path):
     assert FORMAT_VERSION == 2
 
 
-def test_weights_of_another_shape(model, tmp_path):
+def test_weights_of_another_shape_are_refused(model, tmp_path):
     path = tmp_path / "model.safetensors"
     other = model.spec.model_copy(update={"window": 400})
     save_model(path, model.module, other)
@@ -86,12 +86,12 @@ def test_weights_of_another_shape(model, tmp_path):
         load_model(path)
 
 
-def test_unwritable(model, tmp_path):
+def test_a_missing_folder_is_refused(model, tmp_path):
     with pytest.raises(InputError, match="there is no folder"):
         save_model(tmp_path / "none" / "model.safetensors", model.module, model.spec)
 
 
-def test_the_umask_decides_who_may_read(model, tmp_path):
+def test_file_permissions_follow_the_umask(model, tmp_path):
     save_model(tmp_path / "model.safetensors", model.module, model.spec)
     (tmp_path / "plain").write_text("")
     modes = {path.stat().st_mode for path in tmp_path.iterdir()}

@@ -79,7 +79,7 @@ def test_any_temporal_layer_and_pooling(temporal, pooling, tmp_path):
 
 
 @pytest.mark.parametrize("bidirectional", [True, False])
-def test_a_tcn_sees_as_far_as_the_window(bidirectional):
+def test_the_receptive_field_of_a_tcn_covers_the_window(bidirectional):
     numbers = {"temporal": "tcn", "hidden": 4, "filters": 6, "bidirectional": bidirectional}
     module = build("danq", tracks=1, window=1000, **numbers)
     assert isinstance(module.temporal, Tcn)
@@ -93,7 +93,7 @@ def test_a_tcn_sees_as_far_as_the_window(bidirectional):
         architecture("danq", temporal="tcn", tcn_width=4)
 
 
-def test_base_rates_are_what_an_untaught_output_says():
+def test_an_untrained_output_gives_the_base_rates():
     module = build("danq-small", tracks=3, window=300).eval()
     set_base_rates(module, np.array([0.2, 0.01, 0.0]))
     with torch.no_grad():
@@ -102,7 +102,7 @@ def test_base_rates_are_what_an_untaught_output_says():
     torch.testing.assert_close(rates, torch.tensor([0.2, 0.01, 1e-4]), rtol=1e-4, atol=1e-7)
 
 
-def test_jaspar_rule_puts_frequencies_into_filters():
+def test_jaspar_rule_sets_filters_to_frequencies():
     module = build("danq-jaspar", tracks=2, window=300)
     motifs = [np.full((6, 4), 0.25) + 0.05 * i for i in range(5)]
     before = module.encoder.weight.detach().clone()
@@ -120,7 +120,7 @@ def test_jaspar_rule_puts_frequencies_into_filters():
         assert -1 <= module.encoder.bias[number] <= 0
 
 
-def test_unknown_names_and_numbers():
+def test_unknown_names_and_hyperparameters_are_refused():
     with pytest.raises(InputError, match=r"no preset is named 'danqq'.*danq-small"):
         architecture("danqq")
     with pytest.raises(InputError, match="filterz"):

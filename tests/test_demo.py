@@ -21,12 +21,12 @@ from danq.models import load_model
 from danq.models.run_options import RunOptions
 from danq.simulation.ground_truth import KnownVariant
 from danq.simulation.simulator import read_truth
+from danq.training import ModelSettings, Recipe
 
-SMALL = {"filters": 48, "width": 14, "hidden": 8, "dense": (16,)}
 OPTIONS = {
     "genome_size": 300_000,
     "variants": 40,
-    "model_changes": SMALL,
+    "model": ModelSettings("danq-small", filters=48, width=14, hidden=8, dense=(16,)),
     "options": RunOptions(threads=1, precision="fp32"),
 }
 
@@ -34,7 +34,7 @@ OPTIONS = {
 @pytest.fixture(scope="module")
 def report(tmp_path_factory) -> DemoReport:
     out = tmp_path_factory.mktemp("demo") / "new" / "demo"
-    return run_demo(out, recipe_changes={"epochs": 2}, **OPTIONS)
+    return run_demo(out, recipe=Recipe(epochs=2), **OPTIONS)
 
 
 def test_every_output_exists_and_is_described(report):

@@ -25,6 +25,7 @@ from danq.models import Model, load_model
 from danq.models.run_options import RunOptions
 from danq.simulation.ground_truth import Truth, read_truth
 from danq.simulation.simulated_variants import allele_windows
+from danq.training import Recipe
 
 CHANGING = ("breaking", "releasing")
 
@@ -43,7 +44,7 @@ def main() -> None:
             args.out,
             seed=args.seed,
             genome_size=args.size,
-            recipe_changes={"epochs": args.epochs},
+            recipe=Recipe(epochs=args.epochs),
             options=RunOptions(threads=args.threads),
         )
         print(f"test AUPR {report.mean_aupr:.3f}, maximum {report.mean_max_aupr:.3f}")

@@ -6,10 +6,9 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -32,7 +31,7 @@ from danq.typing import Location
 log = logging.getLogger("danq")
 
 # Three epochs of 10,000 windows: a fourth does not improve the validation loss.
-RECIPE = {"epochs": 3, "batch_size": 128, "averaging": 0.98}
+RECIPE = Recipe(epochs=3, batch_size=128, averaging=0.98)
 REPLICATES = 200
 """Bootstrap replicates of the evaluation."""
 
@@ -43,8 +42,8 @@ def run_demo(
     seed: int = 1,
     genome_size: int = 3_000_000,
     variants: int = 400,
-    model_changes: Mapping[str, Any] | None = None,
-    recipe_changes: Mapping[str, Any] | None = None,
+    model: ModelSettings | None = None,
+    recipe: Recipe | None = None,
     options: RunOptions | None = None,
     overwrite: bool = False,
 ) -> DemoReport:
@@ -61,8 +60,10 @@ def run_demo(
         one for testing.
     variants
         Number of variants to score.
-    model_changes, recipe_changes
-        Hyperparameters that differ from ``danq-small``, and settings that differ from ``RECIPE``.
+    model
+        Model to train; None for ``danq-small``.
+    recipe
+        Recipe of the training. Settings that it leaves out are those of ``RECIPE``.
     options
         Device, precision and threads of training and inference; None for the defaults.
     overwrite
@@ -98,8 +99,8 @@ def run_demo(
         train(
             dataset,
             out=directory / "run",
-            model=ModelSettings("danq-small", **(model_changes or {})),
-            recipe=Recipe(**(RECIPE | dict(recipe_changes or {}))),
+            model=model or ModelSettings("danq-small"),
+            recipe=RECIPE.replaced(recipe or Recipe()),
             run=RunSettings(
                 seed=seed,
                 device=options.device,
@@ -109,8 +110,8 @@ def run_demo(
             ),
             overwrite=overwrite,
         )
-    model = load_model(directory / "run", **vars(options))
-    report = _use(model, directory, truth, dataset, seed, overwrite, seconds)
+    trained = load_model(directory / "run", **vars(options))
+    report = _use(trained, directory, truth, dataset, seed, overwrite, seconds)
     with replacing(directory / "summary.json", overwrite) as temporary:
         temporary.write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
     return report

@@ -29,19 +29,19 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
         ["keras-danq", "keras-danq-jaspar", "selene-danq", "selene-deepsea", "torch"]
     ),
     required=True,
-    help="Origin of the weights; torch is any torch or safetensors file with a mapping.",
+    help="Source format; torch is any torch or safetensors file with a mapping.",
 )
 @click.option(
     "--mapping",
     type=_FILE,
     metavar="TOML",
-    help="For torch: file with the architecture and the names of the arrays.",
+    help="For torch: file with the architecture and the mapping of parameter names.",
 )
 @click.option(
     "--backward",
     type=click.Choice(["reversed", "reversed-output", "forward-twice"]),
-    help="For Keras: order of the second LSTM. reversed: last step to first; reversed-output: "
-    "also keeps its outputs in that order; forward-twice: first step to last.  "
+    help="For Keras: processing order of the backward LSTM. reversed: last step to first; "
+    "reversed-output: the same, with outputs in that order; forward-twice: first step to last.  "
     "[default: forward-twice, with a warning]",
 )
 @options.tracks(

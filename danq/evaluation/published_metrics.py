@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from danq.errors import InputError
+from danq.typing import Location
 
 MODELS = ("DeepSEA", "DanQ", "DanQ-JASPAR")
 TRACKS = 919
@@ -120,7 +121,7 @@ def compare(
     return Comparison(means, chosen.hstack(paper.drop("name")))
 
 
-def read_paper(path: str | Path) -> pl.DataFrame:
+def read_paper(path: Location) -> pl.DataFrame:
     """Read the authors' table of metrics per track.
 
     Parameters

@@ -177,7 +177,7 @@ def is_fasta(path: Location) -> bool:
     Raises
     ------
     InputError
-        When the file is missing, empty, a folder, or a damaged gzip.
+        When the file is missing, empty, a directory, or a damaged gzip.
     """
     with open_bytes(path) as handle:
         return handle.read(_SNIFFED).lstrip()[:1] == b">"

@@ -17,10 +17,10 @@ from danq.errors import InputError
 from danq.inference.sources.tiling import Rows
 
 SPREAD = "_sd"
-"""Ending of the column with the standard deviation of a track over an ensemble."""
+"""Suffix of the column with the standard deviation of a track over an ensemble."""
 
 Values = Float32[ndarray, "B C"]
-"""One row per window (or variant-allele, or change), one column for each of `Layout.columns`."""
+"""One row per window, variant-allele or substitution; one column for each of `Layout.columns`."""
 
 
 @dataclass(frozen=True, kw_only=True)

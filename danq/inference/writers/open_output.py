@@ -1,4 +1,4 @@
-"""Choose the writer of an output from the ending of its name, or from the name of a format."""
+"""Choose the writer of an output from the extension of its name, or from the name of a format."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ WRITERS: dict[type[Layout], dict[str, type[Writer]]] = {
 }
 """Formats of each kind of output."""
 
-ENDINGS = {
+EXTENSIONS = {
     ".tsv": "tsv",
     ".tsv.gz": "tsv.gz",
     ".h5": "hdf5",
@@ -66,7 +66,7 @@ class Output:
     Attributes
     ----------
     path
-        File, folder of bigWig files, or start of the names of DeepSEA's CSV files.
+        File, directory of bigWig files, or start of the names of DeepSEA's CSV files.
     format
         One of the formats in `WRITERS`.
     writer
@@ -118,22 +118,22 @@ def find_output(out: Location, layout: type[Layout], format: str | None = None) 
     Parameters
     ----------
     out
-        Name with one of `ENDINGS`. For bigWig files also a name without an ending or with a slash
-        at its end, or an existing folder.
+        Name with one of `EXTENSIONS`. For bigWig files also a name without an extension or with a slash
+        at its end, or an existing directory.
     layout
         What is written.
     format
-        Format, one of `WRITERS`; None for the one that the ending stands for.
+        Format, one of `WRITERS`; None for the one that the extension stands for.
 
     Raises
     ------
     InputError
-        When there is no such format, or the ending is that of none.
+        When there is no such format, or no format has this extension.
     """
     path, writers = Path(out), WRITERS[layout]
     gzipped = path.name.lower().endswith(".gz")
     if format is None:
-        format = _format_of_ending(out, path, layout)
+        format = _format_of_extension(out, path, layout)
     elif format not in writers or format == "tsv.gz":
         names = [name for name in writers if name != "tsv.gz"]
         raise InputError(
@@ -145,28 +145,33 @@ def find_output(out: Location, layout: type[Layout], format: str | None = None) 
     return Output(path, format, writers[format])
 
 
-def _format_of_ending(out: Location, path: Path, layout: type[Layout]) -> str:
+def _format_of_extension(out: Location, path: Path, layout: type[Layout]) -> str:
     formats, name = WRITERS[layout], path.name.lower()
     found = [
         format
-        for ending, format in ENDINGS.items()
-        if name.endswith(ending) and len(name) > len(ending)
+        for extension, format in EXTENSIONS.items()
+        if name.endswith(extension) and len(name) > len(extension)
     ]
-    folder = str(out).endswith(("/", os.sep)) or path.is_dir()
+    directory = str(out).endswith(("/", os.sep)) or path.is_dir()
     bare = not path.suffix and not name.startswith(".")
-    format = "bigwig" if folder or (bare and not found) else found[0] if found else None
+    format = "bigwig" if directory or (bare and not found) else found[0] if found else None
     if format in formats:
         return format
     if "vcf" in formats and name.endswith((".vcf", ".bcf")):
         raise InputError(
-            "an annotated VCF is compressed with bgzip, and the name does not say so",
+            "an annotated VCF is compressed with bgzip, but its name does not end with .gz",
             file=out,
             remedy="End the name with .vcf.gz",
         )
-    endings = ", ".join(ending for ending, format in ENDINGS.items() if format in formats)
+    extensions = ", ".join(
+        extension for extension, format in EXTENSIONS.items() if format in formats
+    )
     raise InputError(
-        f"the ending of '{path.name}' is not that of an output format for {layout.contents}",
+        f"'{path.name}' does not have the extension of an output format for {layout.contents}",
         file=out,
-        remedy=f"Use {endings}"
-        + (", or a name without an ending for a folder of bigWig files" * ("bigwig" in formats)),
+        remedy=f"Use {extensions}"
+        + (
+            ", or a name without an extension for a directory of bigWig files"
+            * ("bigwig" in formats)
+        ),
     )

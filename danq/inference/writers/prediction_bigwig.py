@@ -1,4 +1,4 @@
-"""Predictions as a folder of bigWig files, one for each track."""
+"""Predictions as a directory of bigWig files, one for each track."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from danq.inference.writers.writer import Writer
 from danq.output import check_folder, os_errors, replacing_folder
 from danq.typing import IntRow
 
-ENDING = ".bw"
+EXTENSION = ".bw"
 INDEX = "danq.json"
 MAGIC = struct.pack("<I", 0x888FFC26)
 
@@ -52,13 +52,13 @@ class BigWigWriter(Writer):
     """One bigWig file per column, and ``danq.json`` with the provenance.
 
     A bigWig file is written in one go, so the values of all columns are kept in a scratch file in
-    the folder until the last row: 4 bytes per value. Rows must come contig by contig, ascending and
+    the directory until the last row: 4 bytes per value. Rows must come contig by contig, ascending and
     without overlap; contigs may come in any order.
 
     Parameters
     ----------
     path
-        Folder to fill; created if it does not exist.
+        Directory to fill; created if it does not exist.
     layout
         Columns and provenance, with the contigs' lengths.
 
@@ -192,7 +192,7 @@ def file_names(columns: tuple[str, ...]) -> tuple[str, ...]:
     InputError
         When two columns get one name, or names that differ only in case.
     """
-    files = [_UNSAFE.sub("_", name).lstrip(".") + ENDING for name in columns]
+    files = [_UNSAFE.sub("_", name).lstrip(".") + EXTENSION for name in columns]
     seen: dict[str, str] = {}
     for name, file in zip(columns, files, strict=True):
         other = seen.setdefault(file.lower(), name)
@@ -205,10 +205,10 @@ def file_names(columns: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(files)
 
 
-def objection(folder: Path) -> str | None:
-    """Why this writer cannot have written a folder, or None."""
-    names = [entry.name for entry in folder.iterdir()]
-    if INDEX in names and all(name == INDEX or name.endswith(ENDING) for name in names):
+def objection(directory: Path) -> str | None:
+    """Why this writer cannot have written a directory, or None."""
+    names = [entry.name for entry in directory.iterdir()]
+    if INDEX in names and all(name == INDEX or name.endswith(EXTENSION) for name in names):
         return None
     return "holds other files than danq's bigWig files"
 

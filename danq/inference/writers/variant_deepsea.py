@@ -22,27 +22,27 @@ FILES = {
     "diff": "diff",
     "evalue": "evalue",
 }
-"""Ending of each file, and the score in it."""
+"""Extension of each file, and the score in it."""
 
 NEEDED = ("ref", "alt", "diff", "logit", "product")
 """Scores that it needs; the last one is needed for E-values."""
 
 
 def deepsea_files(layout: VariantLayout) -> dict[str, str]:
-    """Endings of the files whose scores are in a layout, and the score in each."""
-    return {ending: score for ending, score in FILES.items() if score in layout.per_track}
+    """Extensions of the files whose scores are in a layout, and the score in each."""
+    return {extension: score for extension, score in FILES.items() if score in layout.per_track}
 
 
 class DeepSeaCsvWriter(Writer):
     """CSV files ``ref``, ``alt``, ``logfoldchange``, ``diff`` and, calibrated, ``evalue``.
 
     Columns: row number from 0 (without a name), chr, pos (1-based), name, ref, alt, then one column
-    a track with numbers as ``%.4e``.
+    per track with numbers as ``%.4e``.
 
     Parameters
     ----------
     paths
-        File to create for each ending.
+        File to create for each extension.
     layout
         Columns.
     """
@@ -52,8 +52,8 @@ class DeepSeaCsvWriter(Writer):
         self._count = 0
         self._open = ExitStack()
         self._files = {
-            ending: self._open.enter_context(path.open("w", encoding="utf-8", newline=""))
-            for ending, path in paths.items()
+            extension: self._open.enter_context(path.open("w", encoding="utf-8", newline=""))
+            for extension, path in paths.items()
         }
         for file in self._files.values():
             csv.writer(file, lineterminator="\n").writerow(
@@ -62,17 +62,17 @@ class DeepSeaCsvWriter(Writer):
 
     @classmethod
     def files(cls, out: Path) -> tuple[Path, ...]:
-        return tuple(out.with_name(f"{out.name}.{ending}") for ending in FILES)
+        return tuple(out.with_name(f"{out.name}.{extension}") for extension in FILES)
 
     @classmethod
     @contextmanager
     def open(cls, out: Path, layout: VariantLayout, overwrite: bool) -> Iterator[Writer]:
         with ExitStack() as stack:
             paths = {
-                ending: stack.enter_context(
-                    replacing(out.with_name(f"{out.name}.{ending}"), overwrite)
+                extension: stack.enter_context(
+                    replacing(out.with_name(f"{out.name}.{extension}"), overwrite)
                 )
-                for ending in deepsea_files(layout)
+                for extension in deepsea_files(layout)
             }
             yield stack.enter_context(cls(paths, layout))
 
@@ -86,8 +86,8 @@ class DeepSeaCsvWriter(Writer):
         self._count += rows.height
         line = ",%.4e" * len(self.layout.tracks)
         scores = deepsea_files(self.layout)
-        for ending, file in self._files.items():
-            part = self.layout.part(values, scores[ending]).tolist()
+        for extension, file in self._files.items():
+            part = self.layout.part(values, scores[extension]).tolist()
             file.writelines(
                 f"{head}{line % tuple(row)}\n" for head, row in zip(heads, part, strict=True)
             )

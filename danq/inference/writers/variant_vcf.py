@@ -21,7 +21,7 @@ PREFIX = "DANQ_"
 COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 MISSING = "."
 INDEXES = (".tbi", ".csi")
-"""Endings of a VCF's index; CSI is for contigs that TBI cannot hold."""
+"""Extensions of a VCF's index; CSI is for contigs that TBI cannot hold."""
 
 LONGEST_TBI = 1 << 29
 """Bases of a contig from which a TBI index is not enough, and CSI is used."""
@@ -33,16 +33,16 @@ log = logging.getLogger("danq")
 
 
 class LinesAndRows(NamedTuple):
-    """Rows, and the table (``record``, ``line``) of all records of the input among them."""
+    """Rows, and the table (``record``, ``line``) of all records that they are from."""
 
     rows: pl.DataFrame
     lines: pl.DataFrame
 
 
 class VcfWriter(Writer):
-    """Every record of the input, rejected ones too, with one INFO field a column.
+    """Every record of the input, rejected ones too, with one INFO field per column.
 
-    Fields have one value an ALT, ``.`` for a rejected one. ``DANQ_flags`` joins flags with ``&``.
+    Fields have one value per ALT, ``.`` for a rejected one. ``DANQ_flags`` joins flags with ``&``.
     The file is compressed with bgzip. If it is sorted, it is indexed: its name and ``.tbi``, or
     ``.csi`` if a contig is too long for that.
 
@@ -56,7 +56,7 @@ class VcfWriter(Writer):
     Raises
     ------
     InputError
-        When the input is no VCF, or two columns would get one field.
+        When the input is not a VCF, or two columns would get one field.
     """
 
     def __init__(self, path: Path, layout: VariantLayout) -> None:
@@ -74,7 +74,7 @@ class VcfWriter(Writer):
 
     @classmethod
     def files(cls, out: Path) -> tuple[Path, ...]:
-        return out, *(out.with_name(out.name + ending) for ending in INDEXES)
+        return out, *(out.with_name(out.name + extension) for extension in INDEXES)
 
     @classmethod
     def check_layout(cls, layout: Layout) -> None:
@@ -154,7 +154,7 @@ class VcfWriter(Writer):
             self._file.close()
         if not self._sorted:
             log.warning(
-                "the variants are not sorted, so their VCF gets no index; 'bcftools sort' sorts it"
+                "the variants are not sorted, so their VCF is not indexed; 'bcftools sort' sorts it"
             )
             return
         far = self._furthest >= LONGEST_TBI
@@ -176,7 +176,7 @@ class VcfWriter(Writer):
 
 
 def info_names(columns: Sequence[str]) -> tuple[str, ...]:
-    """INFO field of each column: ``DANQ_`` and its name, with ``_`` for what VCF does not allow.
+    """INFO field of each column: ``DANQ_`` and its name, with ``_`` for characters that VCF does not allow.
 
     Raises
     ------

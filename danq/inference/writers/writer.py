@@ -14,7 +14,7 @@ from danq.output import check_target, replacing
 
 
 class Writer(ABC):
-    """Writes rows, block by block, to a file or folder.
+    """Writes rows, block by block, to a file or directory.
 
     A context manager: the output is completed when the block ends without an error; open files
     are closed in any case. `open` adds a temporary name, so that the output appears whole or not
@@ -67,7 +67,7 @@ class Writer(ABC):
         Raises
         ------
         InputError
-            When one of its files exists and ``overwrite`` is false, or the parent folder is
+            When one of its files exists and ``overwrite`` is false, or the parent directory is
             missing or not writable.
         """
         for file in cls.files(out):

@@ -43,8 +43,14 @@ REGION = {"region": "chrI:1-30"}
         ({"input": "rows.bed", "pairs": "2-5"}, "in any of 2 sequences"),
         ({"region": "chrI:1-41", "pairs": "2-5"}, "41 bases; the maximum is the window of 40"),
         ({**REGION, "tracks": ["Gal4"]}, "no track 'Gal4'"),
-        ({**REGION, "out": "a.txt"}, "is not that of an output format for mutation effects"),
-        ({**REGION, "out": "folder"}, "is not that of an output format for mutation effects"),
+        (
+            {**REGION, "out": "a.txt"},
+            "does not have the extension of an output format for mutation effects",
+        ),
+        (
+            {**REGION, "out": "folder"},
+            "does not have the extension of an output format for mutation effects",
+        ),
         ({**REGION, "out": "there.tsv"}, "exists already"),
     ],
 )

@@ -259,12 +259,12 @@ def test_endings(name, format):
 
 
 @pytest.mark.parametrize(
-    ("layout", "names", "endings"),
+    ("layout", "names", "extensions"),
     [
         (
             PredictionLayout,
             ["a.csv", "a.bed.gz", "a.gz", ".tsv", "a.vcf", "a.vcf.gz"],
-            ".tsv, .tsv.gz, .h5, .hdf5, .parquet, .bw, .bigwig, or a name without an ending",
+            ".tsv, .tsv.gz, .h5, .hdf5, .parquet, .bw, .bigwig, or a name without an extension",
         ),
         (
             VariantLayout,
@@ -278,11 +278,11 @@ def test_endings(name, format):
         ),
     ],
 )
-def test_unknown_endings(layout, names, endings):
+def test_unknown_endings(layout, names, extensions):
     for name in names:
         with pytest.raises(InputError) as caught:
             find_output(name, layout)
-        problem = f"is not that of an output format for {layout.contents}. Use {endings}"
+        problem = f"does not have the extension of an output format for {layout.contents}. Use {extensions}"
         assert problem in str(caught.value)
 
 

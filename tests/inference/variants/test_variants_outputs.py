@@ -276,9 +276,12 @@ def test_few_records(small_model, fasta, tmp_path, caplog, name, kind):
     ("name", "message"),
     [
         ("out.vcf", "End the name with .vcf.gz"),
-        ("out.csv", r"is not that of an output format for variant effects.*\.vcf\.gz"),
-        ("out", "is not that of an output format for variant effects"),
-        ("tracks.bw", "is not that of an output format for variant effects"),
+        (
+            "out.csv",
+            r"does not have the extension of an output format for variant effects.*\.vcf\.gz",
+        ),
+        ("out", "does not have the extension of an output format for variant effects"),
+        ("tracks.bw", "does not have the extension of an output format for variant effects"),
         ("missing/out.tsv", "there is no folder"),
     ],
 )

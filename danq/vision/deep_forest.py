@@ -16,7 +16,7 @@ class DeepForest:
 
     A level has two random forests and two completely random forests, in which each node splits a
     random feature. The class vectors that the next level learns from are out of fold: no forest
-    predicts an example of its own training set. Levels are added while the accuracy of these
+    predicts an example that it was fitted on. Levels are added while the accuracy of these
     vectors increases.
 
     Parameters

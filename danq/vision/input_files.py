@@ -12,7 +12,7 @@ from danq.vision.vocabulary import split_words
 
 
 def read_lines(path: Path) -> list[str]:
-    """Read the lines of a text file that contain a word.
+    """Read the lines of a text file that contain words.
 
     Raises
     ------

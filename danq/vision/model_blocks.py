@@ -39,7 +39,7 @@ class TextEncoder(nn.Module):
     vocabulary
         Number of words.
     embed
-        Width of a word's embedding.
+        Width of the word embedding.
     hidden
         Units of the recurrent layer, per direction.
     kind

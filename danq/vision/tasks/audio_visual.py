@@ -68,7 +68,7 @@ def spoken_digits(
 ) -> tuple[Float[np.ndarray, "N T D"], Bool[np.ndarray, "N T"]]:
     """Draw band levels of spoken digits.
 
-    A word is two formants that change with time, at a random pitch and pace, in noise; its end
+    Each word is two formants that change with time, at a random pitch and pace, in noise; its end
     may be cut off.
 
     Returns

@@ -76,7 +76,7 @@ class Reporter(nn.Module):
     channels
         Channels of the stages of the image encoder; each stage halves the map.
     embedding, hidden, attend
-        Widths of a word, of both decoders' states, and of the attention.
+        Widths of the word embedding, of both decoders' states, and of the attention.
 
     Notes
     -----

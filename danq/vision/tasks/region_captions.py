@@ -74,7 +74,7 @@ class RegionCaptioner(nn.Module):
     size
         Cells of a region along each side; 0 replaces every region by the whole image.
     features, embedding, hidden
-        Widths of a region, of a word, and of the decoder's state.
+        Widths of a region, of the word embedding, and of the decoder's state.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class RegionCaptioner(nn.Module):
         self.encoder = nn.Sequential(halved, kept)
         self.align = RegionAlign(size) if size else None
         cells = max(1, size)
-        # The normalisation gives a region the scale of a word.
+        # The normalisation gives a region the scale of the word embedding.
         self.dense = nn.Sequential(
             Mlp(channels[-1] * cells**2 + 4, (features,)), nn.LayerNorm(features)
         )

@@ -192,7 +192,7 @@ class Slots(Task):
         if long:
             raise InputError(f"more than {metadata['length']} words", file=source, line=long[0])
         encoded = Vocabulary(metadata["vocabulary"]).encode_all(words, metadata["length"])
-        # The answer quotes words, and unknown words have no index of their own.
+        # The answer quotes words, and all unknown words have the same index.
         texts = np.array([" ".join(row) for row in words])
         return Examples({"words": encoded, "text": texts})
 

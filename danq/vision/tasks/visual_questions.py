@@ -30,7 +30,7 @@ from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, recipe
 from danq.vision.vocabulary import Vocabulary, split_words
 
 SIDE, LENGTH = 32, 12
-MOST = 21
+MOST_QUESTIONS = 21
 """Largest number of questions about one image."""
 
 
@@ -224,9 +224,9 @@ class VisualQuestions(Classification):
 def _examples(split: str, numbers: Int64[np.ndarray, " N"], metadata: Metadata) -> Examples:
     known, classes = Vocabulary(metadata["vocabulary"]), metadata["classes"]
     row_of = {int(number): row for row, number in enumerate(numbers)}
-    question = np.zeros((len(numbers), MOST, LENGTH), np.int64)
-    label = np.zeros((len(numbers), MOST), np.int64)
-    asked = np.zeros((len(numbers), MOST), bool)
+    question = np.zeros((len(numbers), MOST_QUESTIONS, LENGTH), np.int64)
+    label = np.zeros((len(numbers), MOST_QUESTIONS), np.int64)
+    asked = np.zeros((len(numbers), MOST_QUESTIONS), bool)
     for words, answer, image in zip(*questions(split), strict=True):
         if image in row_of:
             index = row_of[image], int(asked[row_of[image]].sum())

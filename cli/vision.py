@@ -134,7 +134,10 @@ def predict(model: Path, source: Path, **given: Any) -> None:
 @options.seed()
 @click.option("--quick", is_flag=True, help="Write few examples.")
 def data(task: str, out: Path, seed: int, quick: bool) -> None:
-    """Write the examples of TASK as .npy files, one per field, and metadata.json."""
+    """Write the examples of TASK to a folder.
+
+    Each split has one .npy file per field; metadata.json has shapes, class names and vocabularies.
+    """
     from danq.vision import make_dataset, write_dataset
 
     click.echo(str(write_dataset(out, make_dataset(task, seed, quick=quick))))
@@ -167,9 +170,9 @@ def bench(
     overwrite: bool,
     **given: Any,
 ) -> None:
-    """Benchmark all models and baselines of the tasks, of all tasks by default.
+    """Benchmark the models and baselines of tasks.
 
-    The table shows mean and sample standard deviation of the metrics over the seeds; seconds are
+    All tasks are included by default. The table shows mean and sample standard deviation of the metrics over the seeds; seconds are
     CPU time. The exit code is 1 if a training loss did not decrease.
     """
     from danq.vision import bench as run

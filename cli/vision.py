@@ -15,6 +15,10 @@ from .options import example
 if TYPE_CHECKING:
     from danq.vision import TaskReport
 
+_precision = options.precision(
+    help="Numeric precision; auto uses bf16 if the hardware supports it well.  [default: fp32]"
+)
+
 
 @click.group(epilog=example("danq vision list", "danq vision bench direction --quick"))
 def vision() -> None:
@@ -71,7 +75,7 @@ def list_(tasks: tuple[str, ...]) -> None:
 @options.frozen_epochs()
 @click.option("--quick", is_flag=True, help="Use few examples and epochs.")
 @options.device()
-@options.precision(default="fp32")
+@_precision
 @options.threads()
 @options.seed()
 @click.option("--resume", is_flag=True, help="Resume from the last checkpoint of the run.")
@@ -88,10 +92,8 @@ def train(task: str, **given: Any) -> None:
     from danq.vision import Recipe, RunSettings
     from danq.vision import train as run
 
-    changes = {name: given.pop(name) for name in ("epochs", "batch_size", "lr", "frozen_epochs")}
-    recipe = Recipe(**{name: value for name, value in changes.items() if value is not None})
-    names = ("seed", "device", "precision", "threads")
-    settings = RunSettings(**{name: given.pop(name) for name in names})
+    recipe = Recipe(**_pop(given, "epochs", "batch_size", "lr", "frozen_epochs"))
+    settings = RunSettings(**_pop(given, "seed", "device", "precision", "threads"))
     result = run(task, recipe=recipe, run=settings, **given)
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
     epochs = f"{result.epochs} epoch" + "s" * (result.epochs != 1)
@@ -114,7 +116,7 @@ def train(task: str, **given: Any) -> None:
 )
 @options.out(required=False, help="Write the predicted frames, map or audio to this file.")
 @options.device()
-@options.precision(default="fp32")
+@_precision
 def predict(model: Path, source: Path, **given: Any) -> None:
     """Predict with MODEL, a run directory or model file, for INPUT.
 
@@ -124,7 +126,7 @@ def predict(model: Path, source: Path, **given: Any) -> None:
     """
     from danq.vision import predict as run
 
-    for line in run(model, source, **given):
+    for line in run(model, source, **_pop(given, *given)):
         click.echo(line)
 
 
@@ -172,16 +174,25 @@ def bench(
 ) -> None:
     """Benchmark the models and baselines of tasks.
 
-    All tasks are included by default. The table shows mean and sample standard deviation of the metrics over the seeds; seconds are
-    CPU time. The exit code is 1 if a training loss did not decrease.
+    All tasks are included by default. The table shows mean and sample standard deviation of the
+    metrics over the seeds; seconds are CPU time. The exit code is 1 if a training loss did not
+    decrease.
     """
     from danq.vision import bench as run
     from danq.vision import write_reports
 
-    reports = _printed(run(tasks, quick=quick, seeds=seeds or (1 if quick else 3), **given))
+    reports = _printed(
+        run(tasks, quick=quick, seeds=seeds or (1 if quick else 3), **_pop(given, *given))
+    )
     done = [*reports] if out is None else write_reports(out, reports, overwrite=overwrite)
     if any(report.failed for report in done):
         raise click.exceptions.Exit(1)
+
+
+def _pop(given: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Remove options from those given, and return the ones that have a value."""
+    values = {name: given.pop(name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _printed(reports: Iterable[TaskReport]) -> Iterator[TaskReport]:

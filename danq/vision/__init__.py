@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from danq.vision.task import Sizes as Sizes
     from danq.vision.task import Target as Target
     from danq.vision.task import Task as Task
+    from danq.vision.task import above as above
+    from danq.vision.task import below as below
     from danq.vision.task import recipe as recipe
     from danq.vision.task_registry import TASKS as TASKS
     from danq.vision.task_registry import register as register
@@ -58,6 +60,8 @@ __getattr__, __dir__ = lazy_names(
         "Task": "danq.vision.task:Task",
         "TaskReport": "danq.vision.benchmark:TaskReport",
         "VisionModel": "danq.vision.vision_model_file:VisionModel",
+        "above": "danq.vision.task:above",
+        "below": "danq.vision.task:below",
         "bench": "danq.vision.benchmark:bench",
         "layout": "danq.vision.dataset:layout",
         "list_models": "danq.vision.model_list:list_models",
@@ -89,6 +93,8 @@ __all__ = [
     "Task",
     "TaskReport",
     "VisionModel",
+    "above",
+    "below",
     "bench",
     "layout",
     "list_models",

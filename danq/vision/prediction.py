@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
-from danq.device import autocast, resolve_device, resolve_precision
-from danq.inference.engine.forward import evaluating
+from danq.device import resolve_device, resolve_precision
 from danq.vision.dataset import Examples
+from danq.vision.problem import inference
 from danq.vision.task_registry import load_task
 from danq.vision.vision_model_file import load_vision_model
 
@@ -55,5 +53,5 @@ def predict(
     target = resolve_device(device)
     kind = resolve_precision(precision, target)
     path = None if out is None else Path(out)
-    with evaluating(loaded.module, target) as ready, torch.inference_mode(), autocast(target, kind):
+    with inference(loaded.module, target, kind) as ready:
         return task.predict(ready, examples, metadata, path)

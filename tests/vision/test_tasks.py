@@ -146,7 +146,7 @@ def test_model_file_records_its_training(trained):
     assert (spec.task, spec.model) == ("direction", "c3d")
     assert spec.training["epoch"] == result.best_epoch
     assert sum(p.numel() for p in build(spec).parameters()) == result.parameters
-    with pytest.raises(InputError, match=r"vision task 'direction'.*danq vision predict"):
+    with pytest.raises(InputError, match=r"vision task 'direction'.*danq\.vision"):
         load_model(folder / "run")
 
 

@@ -283,3 +283,10 @@ def test_in_fp32_there_is_no_cost_of_bf16(model, dataset, caplog):
     )
     assert report.precision_cost is None
     assert "the cost of bf16 is not measured" in caplog.text
+
+
+def test_threads_of_the_model_are_used(model, dataset):
+    evaluate(model.with_options(threads=1), dataset, bootstrap=0)
+    assert torch.get_num_threads() == 1
+    evaluate(model.with_options(threads=2), dataset, bootstrap=0)
+    assert torch.get_num_threads() == 2

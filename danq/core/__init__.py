@@ -11,7 +11,7 @@ from danq.core.cnn_rnn import CnnRnn
 from danq.core.column_encoder import ColumnEncoder
 from danq.core.conv_recurrent import ConvRecurrent
 from danq.core.convolutional_encoder import ConvEncoder, ConvStage, conv_encoder
-from danq.core.ctc import ctc_beam, ctc_greedy, ctc_loss
+from danq.core.ctc import ctc_greedy, ctc_loss
 from danq.core.feature_encoder import FeatureEncoder
 from danq.core.frame_forecaster import EncoderForecaster, FrameForecaster
 from danq.core.freezing import Freezable, freezable
@@ -21,7 +21,6 @@ from danq.core.heads import Classes, DensePixel, Embedding, Mlp, MultiLabel, Per
 from danq.core.kernel_attention import KernelAttention
 from danq.core.losses import (
     contrastive_loss,
-    doubly_stochastic,
     refinement_loss,
     step_cross_entropy,
     step_regression,
@@ -84,10 +83,8 @@ __all__ = [
     "clip_tokens",
     "contrastive_loss",
     "conv_encoder",
-    "ctc_beam",
     "ctc_greedy",
     "ctc_loss",
-    "doubly_stochastic",
     "features_of",
     "freezable",
     "greedy",

@@ -6,8 +6,6 @@ blanks gives its sequence (Graves et al., ICML 2006).
 
 from __future__ import annotations
 
-import math
-from collections import defaultdict
 from itertools import groupby
 
 import torch
@@ -67,48 +65,6 @@ def ctc_greedy(
         tuple(symbol for symbol, _ in groupby(path[:n]) if symbol != BLANK)
         for path, n in zip(best, lengths, strict=True)
     ]
-
-
-@torch.no_grad()
-def ctc_beam(
-    logits: Float[Tensor, "B T K"], mask: Bool[Tensor, "B T"] | None = None, *, width: int = 10
-) -> list[list[tuple[tuple[int, ...], float]]]:
-    """The most probable sequences of each row, each summed over its paths, by prefix beam search.
-
-    Returns
-    -------
-    For each row at most ``width`` pairs of a sequence and its log probability, best first. They are
-    exact when the beam holds all prefixes.
-    """
-    logs, lengths = logits.double().log_softmax(dim=2).tolist(), _lengths(logits, mask)
-    return [_prefixes(row[:n], width) for row, n in zip(logs, lengths, strict=True)]
-
-
-def _prefixes(logs: list[list[float]], width: int) -> list[tuple[tuple[int, ...], float]]:
-    # Each prefix has two sums: of its paths that end in a blank and of those that end in its last
-    # symbol. Only the former can repeat that symbol.
-    beam: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -math.inf)}
-    for step in logs:
-        blanks, lasts = (defaultdict[tuple[int, ...], float](lambda: -math.inf) for _ in range(2))
-        for prefix, (blank, last) in beam.items():
-            both = _plus(blank, last)
-            blanks[prefix] = both + step[BLANK]
-            if prefix:
-                lasts[prefix] = _plus(lasts[prefix], last + step[prefix[-1]])
-            for symbol in range(1, len(step)):
-                longer = (*prefix, symbol)
-                before = blank if prefix[-1:] == (symbol,) else both
-                lasts[longer] = _plus(lasts[longer], before + step[symbol])
-        sums = {prefix: (blanks[prefix], lasts[prefix]) for prefix in {**blanks, **lasts}}
-        best = sorted(sums, key=lambda prefix: -_plus(*sums[prefix]))[:width]
-        beam = {prefix: sums[prefix] for prefix in best if max(sums[prefix]) > -math.inf}
-    return [(prefix, _plus(*pair)) for prefix, pair in beam.items()]
-
-
-def _plus(a: float, b: float) -> float:
-    """Logarithm of the sum of two numbers, given and returned as logarithms."""
-    high, low = max(a, b), min(a, b)
-    return high if low == -math.inf else high + math.log1p(math.exp(low - high))
 
 
 def _lengths(logits: Float[Tensor, "B T K"], mask: Bool[Tensor, "B T"] | None) -> list[int]:

@@ -87,29 +87,6 @@ def triplet_loss(
     return (margin + farthest[usable] - nearest[usable]).clamp(min=0).mean()
 
 
-def doubly_stochastic(
-    weights: Float[Tensor, "B S N"],
-    mask: Bool[Tensor, "B N"] | None = None,
-    steps: Bool[Tensor, "B S"] | None = None,
-) -> Float[Tensor, ""]:
-    """Penalty of attention that covers the tokens unevenly: mean of ``(1 - sum over steps) ** 2``.
-
-    Parameters
-    ----------
-    weights
-        Attention to N tokens at S steps.
-    mask, steps
-        Real tokens and steps.
-
-    Notes
-    -----
-    Xu et al., "Show, Attend and Tell", ICML 2015.
-    """
-    if steps is not None:
-        weights = weights.masked_fill(~steps.unsqueeze(2), 0.0)
-    return masked_mean((1 - weights.sum(dim=1)).square(), mask)
-
-
 def _length(x: Float[Tensor, "... E"]) -> Float[Tensor, "..."]:
     # The square root has no gradient at 0, the distance of equal points.
     squares = x.square().sum(dim=-1)

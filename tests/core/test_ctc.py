@@ -6,7 +6,7 @@ from itertools import groupby, product
 import pytest
 import torch
 
-from danq.core import ctc_beam, ctc_greedy, ctc_loss, lengths_mask
+from danq.core import ctc_greedy, ctc_loss, lengths_mask
 
 STEPS = [5, 3, 4]
 
@@ -63,16 +63,6 @@ def test_padded_steps_change_neither_loss_nor_gradient():
     assert x.grad[mask].any()
 
 
-def test_a_wide_beam_gives_every_sequence_its_probability():
-    x, mask = logits()
-    for row, beam in enumerate(ctc_beam(x, mask, width=500)):
-        wanted = chances(x[row, : STEPS[row]])
-        found = {sequence: float(torch.tensor(score).exp()) for sequence, score in beam}
-        assert found == pytest.approx({s: p for s, p in wanted.items() if p > 0}, rel=1e-4)
-        assert [score for _, score in beam] == sorted((s for _, s in beam), reverse=True)
-        assert beam[0][0] == max(wanted, key=wanted.__getitem__)
-
-
 def test_greedy_takes_the_most_probable_path():
     x, mask = logits()
     for row, found in enumerate(ctc_greedy(x, mask)):
@@ -81,16 +71,6 @@ def test_greedy_takes_the_most_probable_path():
     sharp = torch.tensor([[0, 1, 1, 0, 1, 2, 2, 0]])
     rows = torch.nn.functional.one_hot(sharp, 3).float() * 20
     assert ctc_greedy(rows) == [(1, 1, 2)]
-    assert ctc_beam(rows, width=1)[0][0][0] == (1, 1, 2)
-
-
-def test_a_beam_sums_over_paths_and_greedy_does_not():
-    # The most probable path is blank (0.36), the most probable sequence is symbol 1 (0.64).
-    rows = torch.tensor([[[0.6, 0.4], [0.6, 0.4]]]).log()
-    assert ctc_greedy(rows) == [()]
-    sequence, score = ctc_beam(rows)[0][0]
-    assert sequence == (1,)
-    assert score == pytest.approx(float(torch.tensor(0.64).log()), abs=1e-6)
 
 
 def test_too_few_steps_are_refused():

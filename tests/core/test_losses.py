@@ -9,7 +9,6 @@ from danq.core import (
     Embedding,
     Mlp,
     contrastive_loss,
-    doubly_stochastic,
     lengths_mask,
     step_cross_entropy,
     step_regression,
@@ -90,13 +89,3 @@ def test_embeddings_have_length_one():
     free = Embedding(Mlp(5, []), 3, normalise=False)
     x = torch.randn(4, 5)
     torch.testing.assert_close(free(x), free.output(x))
-
-
-def test_even_attention_has_zero_loss():
-    even = torch.full((2, 5, 5), 0.2)
-    assert float(doubly_stochastic(even)) == pytest.approx(0.0, abs=1e-12)
-    one = torch.zeros(1, 2, 3)
-    one[0, :, 0] = 1.0
-    assert float(doubly_stochastic(one)) == pytest.approx((1 + 1 + 1) / 3)
-    mask, real = torch.tensor([[True, True, False]]), torch.tensor([[True, False]])
-    assert float(doubly_stochastic(one, mask, real)) == pytest.approx((0 + 1) / 2)

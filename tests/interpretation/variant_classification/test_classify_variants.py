@@ -305,3 +305,10 @@ def test_the_command_has_the_defaults_of_the_function():
         if name in ("folds", "groups", "seed")
     }
     assert {one.name: one.default for one in command.params if one.name in defaults} == defaults
+
+
+def test_classes_of_further_variants_are_written_only_if_there_are_any(tmp_path: Path):
+    report = classify_variants(functional_and_other(tmp_path, 1.0, 20), folds=2)
+    with pytest.raises(InputError, match="not applied to further variants"):
+        write_variant_classes(report, tmp_path / "out.tsv", applied=tmp_path / "applied.tsv")
+    assert not (tmp_path / "out.tsv").exists()

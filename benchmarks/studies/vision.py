@@ -1,56 +1,59 @@
-"""The table of `docs/vision.md`, from what `danq vision bench --out` wrote.
+"""Print the table of `docs/vision.md` from the files of `danq vision bench --out`.
 
     for seed in 0 1 2; do
         danq vision bench gait --seeds 1 --seed $seed --threads 1 --out bench/gait$seed.json
     done
     python -m benchmarks.studies.vision bench/*.json
 
-One line a task: the main metric of the task's first model, then of its other models and of the
-baselines, each target with whether it was met, and the seconds that all models of one seed took.
+A task is one row: the main metric of its first model, the same metric of its other models and
+baselines, each target and whether it is met, and the seconds of all models per seed.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.harness.arguments import make_parser
+from benchmarks.harness.report import markdown_table
 from danq.errors import InputError
 from danq.vision import TASKS
 from danq.vision.benchmark import Row, TaskReport, report_on
 from danq.vision.task_registry import load_task
 
-HEAD = (
+HEADER = (
     "task",
     "metric",
     "first model",
     "others and baselines",
     "target",
     "parameters",
-    "seconds a seed",
+    "seconds per seed",
     "seeds",
 )
 
 
 def read(paths: Sequence[Path]) -> list[TaskReport]:
-    """Reports of all files, one a task, in the order in which `danq vision list` names the tasks.
+    """Reports of all files, one per task, in the order of `danq vision list`.
 
     Raises
     ------
     InputError
-        When a file is not of `danq vision bench`, is of its quick form, or repeats a seed.
+        When a file is not from `danq vision bench`, is in its quick form, or repeats a seed.
     """
     found: dict[str, TaskReport] = {}
     for path in paths:
         for report in _reports(path):
             if report.quick:
-                raise InputError("metrics of the quick form mean nothing", file=path)
+                raise InputError(
+                    "holds metrics of the quick form, which have no meaning", file=path
+                )
             known = found.setdefault(report.task, report)
             if known is not report:
-                if set(known.seeds) & set(report.seeds):
-                    raise InputError(f"a seed of {report.task} that was read before", file=path)
+                for seed in set(known.seeds) & set(report.seeds):
+                    raise InputError(f"repeats seed {seed} of task {report.task}", file=path)
                 found[report.task] = _joined(known, report)
     return [found[task] for task in TASKS if task in found]
 
@@ -60,7 +63,7 @@ def _reports(path: Path) -> list[TaskReport]:
         tasks = json.loads(path.read_text(encoding="utf-8"))["tasks"]
         return [TaskReport(rows=[Row(**row) for row in task.pop("rows")], **task) for task in tasks]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"not a file of danq vision bench: {error}", file=path) from error
+        raise InputError(f"is not a file of danq vision bench: {error}", file=path) from error
 
 
 def _joined(one: TaskReport, other: TaskReport) -> TaskReport:
@@ -76,35 +79,32 @@ def _joined(one: TaskReport, other: TaskReport) -> TaskReport:
     return report_on(load_task(one.task), rows, False, [*one.seeds, *other.seeds])
 
 
-def line(report: TaskReport) -> str:
-    """A task's line of the table."""
+def row(report: TaskReport) -> list[str]:
+    """Cells of a task's row."""
     metric = report.reported_metrics[0]
     first, *others = report.rows
-    means = {row.name: row.mean_and_deviation(metric).split(" ± ")[0] for row in others}
+    means = {one.name: one.mean_and_deviation(metric).split(" ± ")[0] for one in others}
     targets = [f"{text}: **{'met' if met else 'not met'}**" for text, met in report.targets]
-    cells = [
+    return [
         report.task,
         metric,
         f"{first.name} {first.mean_and_deviation(metric)}",
         "; ".join(f"{name} {mean}" for name, mean in means.items() if mean),
         "; ".join(targets),
         f"{first.parameters:,}",
-        f"{sum(sum(row.seconds) for row in report.rows) / len(report.seeds):.0f}",
+        f"{sum(sum(one.seconds) for one in report.rows) / len(report.seeds):.0f}",
         str(len(report.seeds)),
     ]
-    return f"| {' | '.join(cells)} |"
 
 
 def table(reports: Sequence[TaskReport]) -> str:
-    """All lines below a head."""
-    return "\n".join(
-        [f"| {' | '.join(HEAD)} |", "|" + "---|" * len(HEAD), *(line(one) for one in reports)]
-    )
+    """The Markdown table of some tasks."""
+    return markdown_table(HEADER, [row(report) for report in reports])
 
 
 def main() -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Print the table."""
+    parser = make_parser(__doc__)
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE.json")
     print(table(read(parser.parse_args().files)))
 

@@ -49,10 +49,10 @@ def test_a_line_has_metrics_targets_and_cost(tmp_path):
 
 def test_files_of_another_kind_are_refused(tmp_path):
     file = written(tmp_path / "gait.json", "gait", [0])
-    with pytest.raises(InputError, match="a seed of gait that was read before"):
+    with pytest.raises(InputError, match="repeats seed 0 of task gait"):
         read([file, file])
-    with pytest.raises(InputError, match="metrics of the quick form"):
+    with pytest.raises(InputError, match="holds metrics of the quick form"):
         read([written(tmp_path / "quick.json", "gait", [0], quick=True)])
     (tmp_path / "other.json").write_text("{}")
-    with pytest.raises(InputError, match="not a file of danq vision bench"):
+    with pytest.raises(InputError, match="is not a file of danq vision bench"):
         read([tmp_path / "other.json"])

@@ -80,12 +80,17 @@ def evaluate(
     writes a table with one row per track, curves and plots. Tracks without positives are listed
     and excluded from the means.
     """
-    from danq.inference.evaluation import evaluate as verbs
+    from danq.inference.evaluation.evaluate import evaluate as run
+    from danq.inference.evaluation.evaluation_folder import (
+        check_evaluation_directory,
+        write_evaluation,
+    )
 
+    if out is not None:
+        check_evaluation_directory(out, overwrite)
     (loaded,) = options.load_models([model], given)
-    settings = {"paper": paper_table or paper, **given}
-    if out is None:
-        click.echo(verbs.evaluate(loaded, data, **settings).describe())
-        return
-    report = verbs.write_evaluation(loaded, data, out, overwrite=overwrite, **settings)
-    click.echo(f"{report.describe()}\nwritten to {report.folder}")
+    report = run(loaded, data, paper=paper_table or paper, **given)
+    click.echo(report.describe())
+    if out is not None:
+        write_evaluation(report, out, overwrite=overwrite)
+        click.echo(f"written to {out}")

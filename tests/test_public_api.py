@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-PACKAGES = ("danq.core", "danq.vision")
+PACKAGES = ("danq", "danq.core", "danq.vision")
 RECORDS = Path(__file__).parent / "public_api"
 
 

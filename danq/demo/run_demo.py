@@ -18,7 +18,8 @@ from danq.datasets.label_options import LabelOptions
 from danq.demo.demo_report import OUTPUTS, DemoReport
 from danq.demo.variant_effects import compare_effects, predicted_effects, write_effects
 from danq.evaluation.metrics import average_precision
-from danq.inference.evaluation.evaluate import write_evaluation
+from danq.inference.evaluation.evaluate import evaluate
+from danq.inference.evaluation.evaluation_folder import write_evaluation
 from danq.inference.prediction.predict import write_predictions
 from danq.inference.sources import Tiles
 from danq.models import Model, load_model
@@ -171,14 +172,8 @@ def _use(
     """Evaluate the model, predict along the test contig and score the variants."""
     fasta = directory / "simulation" / "genome.fa"
     with _timed("evaluate", seconds):
-        evaluation = write_evaluation(
-            model,
-            dataset,
-            directory / "evaluation",
-            bootstrap=REPLICATES,
-            seed=seed,
-            overwrite=overwrite,
-        )
+        evaluation = evaluate(model, dataset, bootstrap=REPLICATES, seed=seed)
+        write_evaluation(evaluation, directory / "evaluation", overwrite=overwrite)
         max_aupr = maximum_aupr(truth, dataset)
     with _timed("predict", seconds):
         write_predictions(

@@ -6,7 +6,8 @@ results. ``prediction``, ``variants``, ``mutagenesis`` and ``evaluation`` hold t
 
 from danq.inference.engine.forward import predict_blocks, predict_codes, predict_dataset
 from danq.inference.ensemble import Ensemble
-from danq.inference.evaluation.evaluate import EvaluationReport, evaluate, write_evaluation
+from danq.inference.evaluation.evaluate import EvaluationReport, evaluate
+from danq.inference.evaluation.evaluation_folder import write_evaluation
 from danq.inference.mutagenesis.mutate import WrittenMutations, mutate, write_mutations
 from danq.inference.prediction.predict import WrittenPredictions, predict, write_predictions
 from danq.inference.result import Result

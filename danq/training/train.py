@@ -12,7 +12,8 @@ from danq.core import CnnRnn
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError
 from danq.genome.motif_files import write_meme
-from danq.inference.evaluation.evaluate import write_evaluation
+from danq.inference.evaluation.evaluate import evaluate
+from danq.inference.evaluation.evaluation_folder import write_evaluation
 from danq.models import ModelSpec, build_module, load_model
 from danq.training.config import (
     CONFIG,
@@ -174,7 +175,8 @@ def _evaluate(session: Session, dataset: Dataset) -> None:
         return
     device = str(session.fabric.device)
     model = load_model(session.directory, device=device, precision=session.precision)
-    report = write_evaluation(model, dataset, out, overwrite=True)
+    report = evaluate(model, dataset)
+    write_evaluation(report, out, overwrite=True)
     log.info(
         "test split: mean AUPR %.4f, mean AUROC %.4f; metrics of each track in %s",
         report.macro_aupr,

@@ -23,10 +23,8 @@ from danq.evaluation.metric_tables import group_table, track_table, without_posi
 from danq.evaluation.metrics import Ranking, rank
 from danq.evaluation.published_metrics import TRACKS, Comparison, compare, read_paper
 from danq.inference.engine.forward import predict_dataset
-from danq.inference.evaluation.evaluation_folder import objection, write_folder
 from danq.inference.evaluation.matching import open_matching
 from danq.inference.evaluation.precision_cost import PrecisionCost
-from danq.output import check_folder
 from danq.typing import IntRow, LabelBatch, Scores
 
 if TYPE_CHECKING:
@@ -65,8 +63,6 @@ class EvaluationReport:
         The published metrics next to the model's, or None.
     precision_cost
         The metrics in bf16 and in fp32, or None.
-    folder
-        Directory of the written report, or None.
     """
 
     table: pl.DataFrame
@@ -78,7 +74,6 @@ class EvaluationReport:
     baseline: KmerBaseline | None = field(default=None, repr=False)
     paper: Comparison | None = field(default=None, repr=False)
     precision_cost: PrecisionCost | None = None
-    folder: Path | None = None
 
     @property
     def macro_aupr(self) -> float:
@@ -229,54 +224,6 @@ def evaluate(
         names = dataset.tracks
         cost = PrecisionCost.between(rank(exact, labels, names), rank(scores, labels, names), names)
         report = replace(report, precision_cost=cost)
-    return report
-
-
-def write_evaluation(
-    model: Model,
-    dataset: Dataset | str | Path,
-    out: str | Path,
-    *,
-    split: str = "test",
-    baseline: bool = False,
-    paper: bool | str | Path = False,
-    precision_cost: bool = False,
-    bootstrap: int = REPLICATES,
-    seed: int = 0,
-    overwrite: bool = False,
-) -> EvaluationReport:
-    """Evaluate a model on one split of a dataset and write the report.
-
-    Parameters
-    ----------
-    model, dataset, split, baseline, paper, precision_cost, bootstrap, seed
-        As for `danq.evaluate`.
-    out
-        Directory to write: ``metrics.tsv`` (one row per track), ``groups.tsv``, ``summary.json``,
-        ``curves.tsv``, ``calibration.tsv``, plots as PNG, and ``paper.tsv`` with the authors'
-        table.
-    overwrite
-        Replace an evaluation at ``out``.
-
-    Raises
-    ------
-    InputError
-        As `danq.evaluate`; when ``out`` exists (without ``overwrite``, or it is not an
-        evaluation) or cannot be written.
-    """
-    target = check_folder(out, overwrite, objection=objection)
-    report = evaluate(
-        model,
-        dataset,
-        split=split,
-        baseline=baseline,
-        paper=paper,
-        precision_cost=precision_cost,
-        bootstrap=bootstrap,
-        seed=seed,
-    )
-    report = replace(report, folder=target)
-    write_folder(report, target, overwrite=overwrite)
     return report
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 
 from danq.inference.writers.tsv import write_table
-from danq.output import replacing_folder
+from danq.output import check_folder, replacing_folder
+from danq.typing import Location
 
 if TYPE_CHECKING:
     from danq.inference.evaluation.evaluate import EvaluationReport
@@ -47,32 +48,46 @@ _SHOWN = (
 )
 
 
-def objection(folder: Path) -> str | None:
-    """Why a directory is not an evaluation; None if it contains only files of one."""
-    strange = sorted({entry.name for entry in folder.iterdir()} - FILES)
-    return f"contains '{strange[0]}', which is not part of an evaluation" if strange else None
+def check_evaluation_directory(out: Location, overwrite: bool = False) -> None:
+    """Check that an evaluation can be written, before any work is done.
+
+    Raises
+    ------
+    InputError
+        When ``out`` exists (without ``overwrite``, or it is not an evaluation) or cannot be
+        written.
+    """
+    check_folder(out, overwrite, objection=_objection)
 
 
-def write_folder(report: EvaluationReport, out: Path, *, overwrite: bool = False) -> None:
-    """Write a report, under a temporary name until it is complete.
+def write_evaluation(report: EvaluationReport, out: Location, *, overwrite: bool = False) -> None:
+    """Write an evaluation to a directory.
 
     Parameters
     ----------
     report
-        The report.
+        Result of `danq.evaluate`.
     out
-        Directory to write.
+        Directory to write: ``metrics.tsv`` (one row per track), ``groups.tsv``, ``summary.json``,
+        ``curves.tsv``, ``calibration.tsv``, plots as PNG, and ``paper.tsv`` and ``paper.png`` if
+        the report compares each track with published metrics.
     overwrite
         Replace an existing evaluation.
 
     Raises
     ------
     InputError
-        As `danq.output.check_folder`; when the operating system cannot write, for example on a
+        As `check_evaluation_directory`; when the operating system cannot write, for example on a
         full disk.
     """
-    with replacing_folder(out, overwrite, objection=objection) as folder:
+    with replacing_folder(out, overwrite, objection=_objection) as folder:
         _fill(folder, report)
+
+
+def _objection(folder: Path) -> str | None:
+    """Why a directory is not an evaluation; None if it contains only files of one."""
+    strange = sorted({entry.name for entry in folder.iterdir()} - FILES)
+    return f"contains '{strange[0]}', which is not part of an evaluation" if strange else None
 
 
 def _fill(folder: Path, report: EvaluationReport) -> None:

@@ -93,7 +93,6 @@ def test_figures_are_those_of_the_counts(model, dataset, sequences, strand: str)
     assert report.macro_aupr == pytest.approx(report.table["aupr"][:2].mean())
     assert report.groups["group"].to_list() == ["all", "base", "other"]
     assert report.provenance["windows"] == len(rows)
-    assert report.folder is None
 
 
 def test_a_perfect_model_is_perfect(model, dataset, sequences):
@@ -115,9 +114,9 @@ def test_a_perfect_model_is_perfect(model, dataset, sequences):
 
 def test_the_folder_holds_tables_plots_and_provenance(model, dataset, tmp_path: Path):
     out = tmp_path / "evaluation"
-    report = write_evaluation(
-        model.with_options(precision="fp32"), dataset, out, baseline=True, bootstrap=50
-    )
+    fp32 = model.with_options(precision="fp32")
+    report = evaluate(fp32, dataset, baseline=True, bootstrap=50)
+    write_evaluation(report, out)
     assert {path.name for path in out.iterdir()} == TABLES | PLOTS | {"baseline.png"}
     assert {path.name for path in tmp_path.iterdir()} >= {"evaluation"}
     assert not list(tmp_path.glob(".*"))
@@ -153,36 +152,36 @@ def test_the_report_reads_well(model, dataset):
 
 def test_an_existing_output_is_refused_and_replaced_on_request(model, dataset, tmp_path: Path):
     out = tmp_path / "out"
-    write_evaluation(model, dataset, out, bootstrap=0)
+    write_evaluation(evaluate(model, dataset, bootstrap=0), out)
     before = (out / "summary.json").read_text()
     with pytest.raises(InputError, match="exists already and is not empty"):
-        write_evaluation(model, dataset, out, bootstrap=0)
-    write_evaluation(model, dataset, out, split="valid", bootstrap=0, overwrite=True)
+        write_evaluation(evaluate(model, dataset, bootstrap=0), out)
+    write_evaluation(evaluate(model, dataset, split="valid", bootstrap=0), out, overwrite=True)
     assert (out / "summary.json").read_text() != before
     (out / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match=r"'thesis\.txt', which is not part of an evaluation"):
-        write_evaluation(model, dataset, out, bootstrap=0, overwrite=True)
+        write_evaluation(evaluate(model, dataset, bootstrap=0), out, overwrite=True)
     assert (out / "thesis.txt").read_text() == "mine"
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file, not a folder"):
-        write_evaluation(model, dataset, tmp_path / "file", overwrite=True)
+        write_evaluation(evaluate(model, dataset), tmp_path / "file", overwrite=True)
     with pytest.raises(InputError, match="there is no folder"):
-        write_evaluation(model, dataset, tmp_path / "none" / "out")
+        write_evaluation(evaluate(model, dataset), tmp_path / "none" / "out")
 
 
 def test_an_empty_folder_is_used(model, dataset, tmp_path: Path):
-    write_evaluation(model, dataset, tmp_path / "new", bootstrap=0)
+    write_evaluation(evaluate(model, dataset, bootstrap=0), tmp_path / "new")
     (tmp_path / "empty").mkdir()
-    write_evaluation(model, dataset, tmp_path / "empty", bootstrap=0)
+    write_evaluation(evaluate(model, dataset, bootstrap=0), tmp_path / "empty")
     assert {p.name for p in (tmp_path / "empty").iterdir()} == TABLES | PLOTS
 
 
 def test_a_full_disk_leaves_the_old_evaluation(model, dataset, tmp_path: Path, full_disk):
     out = tmp_path / "out"
-    write_evaluation(model, dataset, out, bootstrap=0)
+    write_evaluation(evaluate(model, dataset, bootstrap=0), out)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     with full_disk(2000), pytest.raises(InputError, match=r"out: cannot be written"):
-        write_evaluation(model, dataset, out, split="valid", bootstrap=0, overwrite=True)
+        write_evaluation(evaluate(model, dataset, split="valid", bootstrap=0), out, overwrite=True)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert os.listdir(tmp_path) == ["out"]
 
@@ -191,7 +190,7 @@ def test_an_interrupted_write_leaves_the_old_evaluation(
     model, dataset, tmp_path: Path, monkeypatch
 ):
     out = tmp_path / "out"
-    write_evaluation(model, dataset, out, bootstrap=0)
+    write_evaluation(evaluate(model, dataset, bootstrap=0), out)
     before = (out / "summary.json").read_text()
 
     def interrupted(*_: object) -> None:
@@ -199,7 +198,7 @@ def test_an_interrupted_write_leaves_the_old_evaluation(
 
     monkeypatch.setattr(folder, "calibration_rows", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_evaluation(model, dataset, out, split="valid", bootstrap=0, overwrite=True)
+        write_evaluation(evaluate(model, dataset, split="valid", bootstrap=0), out, overwrite=True)
     assert (out / "summary.json").read_text() == before
     assert os.listdir(tmp_path) == ["out"]
 
@@ -256,13 +255,13 @@ def test_the_cost_of_bf16_is_that_of_both_runs(dataset, small_model, tmp_path: P
                 network.module, dataset.codes(rows), RunOptions(precision=precision)
             )
             wanted[figure, precision] = oracle(labels, scores[:, :2], average=None)
-    report = write_evaluation(
+    report = evaluate(
         network.with_options(precision="bf16"),
         dataset,
-        tmp_path / "out",
         precision_cost=True,
         bootstrap=0,
     )
+    write_evaluation(report, tmp_path / "out")
     assert report.macro_aupr == pytest.approx(wanted["aupr", "bf16"].mean())
     told = json.loads((tmp_path / "out" / "summary.json").read_text())["precision_cost"]
     for figure, row in told.items():

@@ -118,8 +118,8 @@ def find_output(out: Location, layout: type[Layout], format: str | None = None) 
     Parameters
     ----------
     out
-        Name with one of `EXTENSIONS`. For bigWig files also a name without an extension or with a slash
-        at its end, or an existing directory.
+        Name with one of `EXTENSIONS`. For bigWig files also a name without an extension or with a
+        slash at its end, or an existing directory.
     layout
         What is written.
     format
@@ -163,15 +163,10 @@ def _format_of_extension(out: Location, path: Path, layout: type[Layout]) -> str
             file=out,
             remedy="End the name with .vcf.gz",
         )
-    extensions = ", ".join(
-        extension for extension, format in EXTENSIONS.items() if format in formats
-    )
+    extensions = ", ".join(one for one, format in EXTENSIONS.items() if format in formats)
+    bigwig = ", or a name without an extension for a directory of bigWig files"
     raise InputError(
         f"'{path.name}' does not have the extension of an output format for {layout.contents}",
         file=out,
-        remedy=f"Use {extensions}"
-        + (
-            ", or a name without an extension for a directory of bigWig files"
-            * ("bigwig" in formats)
-        ),
+        remedy=f"Use {extensions}{bigwig * ('bigwig' in formats)}",
     )

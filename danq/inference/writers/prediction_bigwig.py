@@ -52,8 +52,8 @@ class BigWigWriter(Writer):
     """One bigWig file per column, and ``danq.json`` with the provenance.
 
     A bigWig file is written in one go, so the values of all columns are kept in a scratch file in
-    the directory until the last row: 4 bytes per value. Rows must come contig by contig, ascending and
-    without overlap; contigs may come in any order.
+    the directory until the last row: 4 bytes per value. Rows must come contig by contig, ascending
+    and without overlap; contigs may come in any order.
 
     Parameters
     ----------

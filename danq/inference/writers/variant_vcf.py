@@ -176,7 +176,7 @@ class VcfWriter(Writer):
 
 
 def info_names(columns: Sequence[str]) -> tuple[str, ...]:
-    """INFO field of each column: ``DANQ_`` and its name, with ``_`` for characters that VCF does not allow.
+    """INFO field of each column: ``DANQ_`` and its name, with ``_`` for invalid characters.
 
     Raises
     ------

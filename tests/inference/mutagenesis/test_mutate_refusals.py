@@ -45,11 +45,11 @@ REGION = {"region": "chrI:1-30"}
         ({**REGION, "tracks": ["Gal4"]}, "no track 'Gal4'"),
         (
             {**REGION, "out": "a.txt"},
-            "does not have the extension of an output format for mutation effects",
+            "the extension of an output format for mutation effects",
         ),
         (
             {**REGION, "out": "folder"},
-            "does not have the extension of an output format for mutation effects",
+            "the extension of an output format for mutation effects",
         ),
         ({**REGION, "out": "there.tsv"}, "exists already"),
     ],

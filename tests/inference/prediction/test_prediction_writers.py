@@ -282,7 +282,7 @@ def test_unknown_endings(layout, names, extensions):
     for name in names:
         with pytest.raises(InputError) as caught:
             find_output(name, layout)
-        problem = f"does not have the extension of an output format for {layout.contents}. Use {extensions}"
+        problem = f"the extension of an output format for {layout.contents}. Use {extensions}"
         assert problem in str(caught.value)
 
 

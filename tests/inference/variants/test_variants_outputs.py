@@ -278,10 +278,10 @@ def test_few_records(small_model, fasta, tmp_path, caplog, name, kind):
         ("out.vcf", "End the name with .vcf.gz"),
         (
             "out.csv",
-            r"does not have the extension of an output format for variant effects.*\.vcf\.gz",
+            r"the extension of an output format for variant effects.*\.vcf\.gz",
         ),
-        ("out", "does not have the extension of an output format for variant effects"),
-        ("tracks.bw", "does not have the extension of an output format for variant effects"),
+        ("out", "the extension of an output format for variant effects"),
+        ("tracks.bw", "the extension of an output format for variant effects"),
         ("missing/out.tsv", "there is no folder"),
     ],
 )

@@ -200,9 +200,3 @@ def _printed(reports: Iterable[TaskReport]) -> Iterator[TaskReport]:
     for report in reports:
         click.echo(report.text())
         yield report
-
-
-def _pop(given: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Remove options from ``given``, and return those that have a value."""
-    values = {name: given.pop(name) for name in names}
-    return {name: value for name, value in values.items() if value is not None}

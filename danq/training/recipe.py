@@ -113,7 +113,7 @@ class Recipe(BaseRecipe):
     base: str = DEFAULT_RECIPE
     """Recipe that gives the values of all other fields: "default" or "paper"."""
     epochs: int = Field(default=0, ge=0)
-    """Number of epochs; 0 for as many as show about 900,000 training windows in total, 4 to 40."""
+    """Number of epochs; 0 is automatic: about 900,000 training windows in total, 4 to 40 epochs."""
     monitor: Literal["aupr", "loss"] = "aupr"
     """Validation metric that selects the best epoch: mean AUPR over tracks, or loss."""
     reverse_complement: bool | Literal["both"] = True

@@ -7,7 +7,7 @@ Each name below makes a decorator: ``@options.device()``, or with changes for on
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -118,7 +118,10 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _ANY = click.Path(exists=True, path_type=Path)
 _TARGET = click.Path(path_type=Path)
 
-# Running a model. None stands for the library's default, so that it is written once.
+# Defaults belong to the library: an option that is not given is None, and `given` removes it. Help
+# repeats the default as text, because reading it from the library would import torch.
+
+# Running a model.
 device = _option(
     "--device",
     metavar="DEVICE",
@@ -200,29 +203,23 @@ overwrite = _option("--overwrite", is_flag=True, help="Replace an existing outpu
 seed = _option(
     "--seed",
     type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
     metavar="N",
-    help="Random seed.",
+    help="Random seed.  [default: 0]",
 )
 
 # From peaks to labelled windows.
 window = _option(
     "--window",
     type=Size(),
-    default=1000,
-    show_default=True,
     metavar="BASES",
-    help="Window length of the model in bp.",
+    help="Window length of the model in bp.  [default: 1000]",
 )
 bin_size = _option(
     "--bin",
     "bin_size",
     type=Size(),
-    default=200,
-    show_default=True,
     metavar="BASES",
-    help="Length of the labelled bin in the middle of the window, in bp.",
+    help="Length of the labelled bin in the middle of the window, in bp.  [default: 200]",
 )
 stride = _option(
     "--stride",
@@ -233,10 +230,8 @@ stride = _option(
 min_overlap = _option(
     "--min-overlap",
     type=click.FloatRange(0, 1, min_open=True),
-    default=0.5,
-    show_default=True,
     metavar="FRACTION",
-    help="Minimum fraction of a bin that the peaks of a track cover in a positive bin.",
+    help="Minimum fraction of a bin that the peaks of a track cover in a positive bin.  [default: 0.5]",
 )
 exclude = _option(
     "--exclude",
@@ -261,33 +256,26 @@ test = _option(
 skip_contigs = _option(
     "--skip-contigs",
     type=Names(),
-    default=(),
     metavar="LIST",
     help="Contigs to exclude, such as chrM.",
 )
 negatives = _option(
     "--negatives",
     type=Negatives(),
-    default="keep",
-    show_default=True,
     help="Negative training bins: keep all, drop all, or sample RATIO per positive bin, matched "
-    "on GC content. Validation and test bins are not affected.",
+    "on GC content. Validation and test bins are not affected.  [default: keep]",
 )
 
 edge = _option(
     "--edge",
     type=click.Choice(["pad", "drop"]),
-    default="pad",
-    show_default=True,
-    help="Windows that extend past an end of their contig: pad with N, or drop.",
+    help="Windows that extend past an end of their contig: pad with N, or drop.  [default: pad]",
 )
 max_n = _option(
     "--max-n",
     type=click.FloatRange(0, 1),
-    default=0.5,
-    show_default=True,
     metavar="FRACTION",
-    help="Maximum fraction of N in a window.",
+    help="Maximum fraction of N in a window.  [default: 0.5]",
 )
 
 WINDOW_NAMES = {
@@ -323,12 +311,16 @@ def run_options(**changes: dict[str, Any]) -> Decorator:
     return apply_all(*(make(**changes.get(name, {})) for name, make in options.items()))
 
 
-def load_models(paths: Sequence[Path], given: dict[str, Any]) -> list[Any]:
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of a command without the options that were not given."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def load_models(paths: Sequence[Path], values: dict[str, Any]) -> list[Any]:
     """Load models with the run options among the parameters of a command, which are taken out."""
     from danq.models import load_model
 
-    options = {name: given.pop(name) for name in RUN_NAMES if name in given}
-    options = {name: value for name, value in options.items() if value is not None}
+    options = given({name: values.pop(name) for name in RUN_NAMES if name in values})
     return [load_model(path, **options) for path in paths]
 
 

@@ -231,7 +231,8 @@ min_overlap = _option(
     "--min-overlap",
     type=click.FloatRange(0, 1, min_open=True),
     metavar="FRACTION",
-    help="Minimum fraction of a bin that the peaks of a track cover in a positive bin.  [default: 0.5]",
+    help="Minimum fraction of a bin that the peaks of a track cover in a positive bin.  "
+    "[default: 0.5]",
 )
 exclude = _option(
     "--exclude",

@@ -39,18 +39,14 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--folds",
     type=click.IntRange(min=2),
-    default=10,
-    show_default=True,
     metavar="N",
-    help="Number of cross-validation folds.",
+    help="Number of cross-validation folds.  [default: 10]",
 )
 @click.option(
     "--groups",
     type=click.Choice(["chrom", "none"]),
-    default="chrom",
-    show_default=True,
     help="chrom: keep the variants of a contig in one fold. none: assign variants to folds at "
-    "random, as DeepSEA and DanQ did.",
+    "random, as DeepSEA and DanQ did.  [default: chrom]",
 )
 @options.seed()
 @click.option(
@@ -82,7 +78,7 @@ def classify_variants(
     applied_to, applied_out = apply or (None, None)
     for path in filter(None, (out, applied_out)):
         check_target(path, overwrite)
-    report = run(effects, apply=applied_to, **settings)
+    report = run(effects, apply=applied_to, **options.given(settings))
     write_variant_classes(report, out, applied=applied_out, overwrite=overwrite)
     click.echo(report.describe())
     click.echo(f"written to {out}")

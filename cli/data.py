@@ -49,7 +49,9 @@ def build(
     from danq.datasets.label_options import label_arguments
 
     library_names = {**options.WINDOW_NAMES, "seed": "seed"}
-    arguments = label_arguments({library_names[name]: value for name, value in options.given(given).items()})
+    arguments = label_arguments(
+        {library_names[name]: value for name, value in options.given(given).items()}
+    )
     _show(build_dataset(out, genome, tracks, overwrite=overwrite, **arguments), every)
 
 

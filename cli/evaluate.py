@@ -28,9 +28,7 @@ from . import options
 @click.option(
     "--split",
     type=click.Choice(["train", "valid", "test"]),
-    default="test",
-    show_default=True,
-    help="Split to evaluate on.",
+    help="Split to evaluate on.  [default: test]",
 )
 @click.option(
     "--baseline",
@@ -56,10 +54,9 @@ from . import options
 @click.option(
     "--bootstrap",
     type=options.Size(minimum=0),
-    default=1000,
-    show_default=True,
     metavar="N",
-    help="Block-bootstrap replicates for 95 % confidence intervals; 0 computes none.",
+    help="Block-bootstrap replicates for 95 % confidence intervals; 0 computes none.  "
+    "[default: 1000]",
 )
 @options.seed()
 @options.run_options()
@@ -89,7 +86,7 @@ def evaluate(
     if out is not None:
         check_evaluation_directory(out, overwrite)
     (loaded,) = options.load_models([model], given)
-    report = run(loaded, data, paper=paper_table or paper, **given)
+    report = run(loaded, data, paper=paper_table or paper, **options.given(given))
     click.echo(report.describe())
     if out is not None:
         write_evaluation(report, out, overwrite=overwrite)

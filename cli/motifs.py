@@ -23,10 +23,9 @@ from . import options
 @click.option(
     "--rule",
     type=click.Choice(["argmax", "half-max"]),
-    default="argmax",
-    show_default=True,
     help="Sites of a filter. argmax: the subsequence with the maximum activation in each sequence "
-    "(DanQ). half-max: every subsequence above half of the filter's maximum activation (Basset).",
+    "(DanQ). half-max: every subsequence above half of the filter's maximum activation (Basset).  "
+    "[default: argmax]",
 )
 @click.option(
     "--database",
@@ -39,9 +38,7 @@ from . import options
 @click.option(
     "--split",
     type=click.Choice(["train", "valid", "test"]),
-    default="test",
-    show_default=True,
-    help="Split whose windows are used.",
+    help="Split whose windows are used.  [default: test]",
 )
 @options.track(
     help="Use the windows that are positive for this track (repeatable).  [default: any track]"
@@ -50,10 +47,8 @@ from . import options
     "--q-value",
     "max_q",
     type=click.FloatRange(0, 1, min_open=True),
-    default=0.01,
-    show_default=True,
     metavar="Q",
-    help="Maximum q-value of a match.",
+    help="Maximum q-value of a match.  [default: 0.01]",
 )
 @options.strand(help="both: use each window and its reverse complement.  [default: both]")
 @options.batch_size()
@@ -77,7 +72,7 @@ def motifs(
 
     check_motif_folder(out, overwrite)
     (loaded,) = options.load_models([model], given)
-    report = find_motifs(loaded, data, **given)
+    report = find_motifs(loaded, data, **options.given(given))
     write_motifs(report, out, overwrite=overwrite)
     click.echo(report.describe())
     click.echo(f"written to {out}; open motifs.html in a browser")

@@ -38,9 +38,7 @@ from .progress import progress
 @click.option(
     "--effect",
     type=click.Choice(["logit", "probability"]),
-    default="logit",
-    show_default=True,
-    help="Compare log2 odds (bits) or probabilities, mutant minus reference.",
+    help="Compare log2 odds (bits) or probabilities, mutant minus reference.  [default: logit]",
 )
 @click.option(
     "--pairs",
@@ -85,7 +83,7 @@ def mutate(
     source = source_from_options(input, genome, region=region, chrom_map=chrom_map)
     loaded = options.load_models(models, given)
     with progress("mutating") as show:
-        written = write_mutations_and_plot(loaded, source, progress=show, **given)
+        written = write_mutations_and_plot(loaded, source, progress=show, **options.given(given))
     click.echo(written.describe())
     if given["plot"] is not None:
         click.echo(f"{given['plot']}")

@@ -317,11 +317,16 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def pop(values: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Remove parameters from ``values``, and return those that were given."""
+    return given({name: values.pop(name) for name in names if name in values})
+
+
 def load_models(paths: Sequence[Path], values: dict[str, Any]) -> list[Any]:
     """Load models with the run options among the parameters of a command, which are taken out."""
     from danq.models import load_model
 
-    options = given({name: values.pop(name) for name in RUN_NAMES if name in values})
+    options = pop(values, *RUN_NAMES)
     return [load_model(path, **options) for path in paths]
 
 

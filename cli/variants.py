@@ -117,8 +117,7 @@ def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> 
             if given.pop(name) is not None:
                 raise click.UsageError(f"--{name} does not apply to --background.")
     names = ("chrom_map", "ref_mismatch", "haplotypes", "indel_anchor", "center")
-    settings = {name: given.pop(name) for name in names if name in given}
-    settings = {name: value for name, value in settings.items() if value is not None}
+    settings = options.pop(given, *names)
     write = write_variant_scores if background is None else write_background
     loaded = options.load_models(models, given)
     with progress("scoring", unit="variants") as show:

@@ -92,8 +92,8 @@ def train(task: str, **given: Any) -> None:
     from danq.vision import Recipe, RunSettings
     from danq.vision import train as run
 
-    recipe = Recipe(**_pop(given, "epochs", "batch_size", "lr", "frozen_epochs"))
-    settings = RunSettings(**_pop(given, "seed", "device", "precision", "threads"))
+    recipe = Recipe(**options.pop(given, "epochs", "batch_size", "lr", "frozen_epochs"))
+    settings = RunSettings(**options.pop(given, "seed", "device", "precision", "threads"))
     result = run(task, recipe=recipe, run=settings, **given)
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
     epochs = f"{result.epochs} epoch" + "s" * (result.epochs != 1)
@@ -126,7 +126,7 @@ def predict(model: Path, source: Path, **given: Any) -> None:
     """
     from danq.vision import predict as run
 
-    for line in run(model, source, **_pop(given, *given)):
+    for line in run(model, source, **options.given(given)):
         click.echo(line)
 
 
@@ -135,14 +135,14 @@ def predict(model: Path, source: Path, **given: Any) -> None:
 @options.out(metavar="FOLDER", help="Folder to write.")
 @options.seed()
 @click.option("--quick", is_flag=True, help="Write few examples.")
-def data(task: str, out: Path, seed: int, quick: bool) -> None:
+def data(task: str, out: Path, **given: Any) -> None:
     """Write the examples of TASK to a folder.
 
     Each split has one .npy file per field; metadata.json has shapes, class names and vocabularies.
     """
     from danq.vision import make_dataset, write_dataset
 
-    click.echo(str(write_dataset(out, make_dataset(task, seed, quick=quick))))
+    click.echo(str(write_dataset(out, make_dataset(task, **options.given(given)))))
 
 
 @vision.command(
@@ -167,7 +167,6 @@ def data(task: str, out: Path, seed: int, quick: bool) -> None:
 def bench(
     tasks: tuple[str, ...],
     quick: bool,
-    seeds: int | None,
     out: Path | None,
     overwrite: bool,
     **given: Any,
@@ -181,18 +180,10 @@ def bench(
     from danq.vision import bench as run
     from danq.vision import write_reports
 
-    reports = _printed(
-        run(tasks, quick=quick, seeds=seeds or (1 if quick else 3), **_pop(given, *given))
-    )
+    reports = _printed(run(tasks, quick=quick, **options.given(given)))
     done = [*reports] if out is None else write_reports(out, reports, overwrite=overwrite)
     if any(report.failed for report in done):
         raise click.exceptions.Exit(1)
-
-
-def _pop(given: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Remove options from those given, and return the ones that have a value."""
-    values = {name: given.pop(name) for name in names}
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _printed(reports: Iterable[TaskReport]) -> Iterator[TaskReport]:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from danq.models import load_model as load
     from danq.models import summary as summary
     from danq.models.export import export_model as export
+    from danq.models.weight_import import InputLayout as InputLayout
     from danq.models.weight_import import import_weights as import_weights
     from danq.simulation import simulate as simulate
     from danq.training import DataSettings as DataSettings
@@ -65,6 +66,7 @@ __getattr__, __dir__ = lazy_names(
         "Dataset": "danq.datasets:Dataset",
         "Genome": "danq.genome:Genome",
         "InputError": "danq.errors:InputError",
+        "InputLayout": "danq.models.weight_import:InputLayout",
         "LabelOptions": "danq.datasets:LabelOptions",
         "Model": "danq.models:Model",
         "ModelSettings": "danq.training:ModelSettings",
@@ -106,6 +108,7 @@ __all__ = [
     "Dataset",
     "Genome",
     "InputError",
+    "InputLayout",
     "LabelOptions",
     "Model",
     "ModelSettings",

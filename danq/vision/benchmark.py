@@ -118,7 +118,7 @@ class TaskReport:
 def bench(
     tasks: Iterable[str] = (),
     *,
-    seeds: int = 3,
+    seeds: int | None = None,
     seed: int = 0,
     quick: bool = False,
     device: str = "auto",
@@ -131,8 +131,8 @@ def bench(
     tasks
         Names; all tasks if there are none.
     seeds, seed
-        Number of random seeds, and the first one. Each seed gives other examples, initial
-        weights and batches.
+        Number of random seeds (None: 3, or 1 with ``quick``), and the first one. Each seed gives
+        other examples, initial weights and batches.
     quick
         Few examples and epochs, as a test; targets are not evaluated.
     device, threads
@@ -147,8 +147,9 @@ def bench(
     InputError
         When no task has that name.
     """
+    count = (1 if quick else 3) if seeds is None else seeds
     return (
-        _bench_task(task, range(seed, seed + seeds), quick, device, threads)
+        _bench_task(task, range(seed, seed + count), quick, device, threads)
         for task in load_tasks(tasks)
     )
 

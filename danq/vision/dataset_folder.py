@@ -18,7 +18,7 @@ from danq.vision.task_registry import load_task
 METADATA = "metadata.json"
 
 
-def make_dataset(task: str, seed: int, *, quick: bool = False) -> Dataset:
+def make_dataset(task: str, seed: int = 0, *, quick: bool = False) -> Dataset:
     """Make the examples of a task as `danq.vision.train` makes them.
 
     Raises

@@ -1,0 +1,100 @@
+"""Help texts name the defaults of the library, which the command line does not define again."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Iterator
+
+import click
+import pytest
+
+import danq
+import danq.vision
+from danq.datasets import LabelOptions
+from danq.inference.engine.forward import BATCH_SIZE
+from danq.inference.mutagenesis.effects import BLOCK
+from danq.inference.variants.prepare import BATCH_WINDOWS
+from danq.models import RunOptions
+from danq.training import RunSettings
+from danq_cli.main import COMMANDS
+
+DEFAULT = re.compile(r"\[default: ([^\]\s;]+)\]")
+OWNERS: dict[str, tuple[Callable, ...]] = {
+    "classify-variants": (danq.classify_variants,),
+    "data build": (danq.build_dataset, LabelOptions),
+    "data convert": (danq.convert_dataset,),
+    "demo": (danq.simulate, RunOptions),
+    "evaluate": (danq.evaluate, RunOptions),
+    "import": (danq.InputLayout,),
+    "motifs": (danq.find_motifs, RunOptions),
+    "mutate": (danq.mutate, RunOptions),
+    "predict": (danq.predict, RunOptions),
+    "simulate": (danq.simulate,),
+    "train": (RunSettings, danq.build_dataset, LabelOptions),
+    "variants": (danq.score_variants, danq.Variants, RunOptions),
+    "vision train": (RunSettings,),
+    "vision bench": (danq.vision.bench,),
+    "vision data": (danq.vision.make_dataset,),
+}
+NAMES = {"bin_size": "bin", "size": "genome_size"}
+SPECIAL = {
+    ("evaluate", "batch_size"): BATCH_SIZE,
+    ("predict", "batch_size"): BATCH_SIZE,
+    ("motifs", "batch_size"): BATCH_SIZE,
+    ("mutate", "batch_size"): BLOCK,
+    ("variants", "batch_size"): BATCH_WINDOWS,
+}
+"""Defaults that are not in a signature, by command and parameter."""
+NOT_VALUES = {"all"}
+"""Words of help texts that describe a default."""
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    for name, (module, _) in COMMANDS.items():
+        command = getattr(importlib.import_module(module), module.rpartition(".")[2])
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {sub}", one) for sub, one in command.commands.items())
+        else:
+            yield name, command
+
+
+def shown_defaults() -> list[tuple[str, str, str]]:
+    """Command, parameter and default of every help text that names one value."""
+    return [
+        (name, option.name or "", match[1])
+        for name, command in commands()
+        for option in command.params
+        if isinstance(option, click.Option)
+        and (match := DEFAULT.search(option.help or ""))
+        and match[1] not in NOT_VALUES
+    ]
+
+
+def library_default(command: str, parameter: str) -> object:
+    if (command, parameter) in SPECIAL:
+        return SPECIAL[command, parameter]
+    for owner in OWNERS[command]:
+        known = inspect.signature(owner).parameters
+        if (found := known.get(NAMES.get(parameter, parameter))) is not None:
+            return found.default
+    raise AssertionError(f"no owner of {parameter} of danq {command}")
+
+
+@pytest.mark.parametrize(("command", "parameter", "shown"), shown_defaults())
+def test_help_names_the_default_of_the_library(command, parameter, shown):
+    assert shown == str(library_default(command, parameter))
+
+
+def test_options_have_no_default_of_their_own():
+    own = {
+        f"danq {name} {option.name}": option.default
+        for name, command in commands()
+        for option in command.params
+        if isinstance(option, click.Option)
+        and not option.is_flag
+        and option.default not in (None, ())
+        and type(option.default).__name__ not in ("Sentinel", "object")
+    }
+    assert own == {}

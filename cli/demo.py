@@ -14,12 +14,12 @@ from . import options
     epilog=options.example("danq demo", "danq demo demo-seed7 --seed 7", "danq demo --overwrite")
 )
 @click.argument("out", type=click.Path(path_type=Path), default=Path("danq-demo"))
-@options.seed(default=1)
+@options.seed(help="Random seed.  [default: 1]")
 @options.device()
 @options.precision()
 @options.threads()
 @options.overwrite()
-def demo(out: Path, seed: int, overwrite: bool, **given: Any) -> None:
+def demo(out: Path, overwrite: bool, **given: Any) -> None:
     """Run the full pipeline on a small simulated genome.
 
     Simulates a genome with planted motifs, builds a dataset, trains danq-small, evaluates it on a
@@ -30,6 +30,6 @@ def demo(out: Path, seed: int, overwrite: bool, **given: Any) -> None:
     from danq.demo import run_demo
     from danq.models.run_options import RunOptions
 
-    settings = {name: value for name, value in given.items() if value is not None}
-    report = run_demo(out, seed=seed, options=RunOptions(**settings), overwrite=overwrite)
+    running = RunOptions(**options.pop(given, *options.RUN_NAMES))
+    report = run_demo(out, options=running, overwrite=overwrite, **options.given(given))
     click.echo(report.describe())

@@ -13,11 +13,12 @@ import pytest
 import danq
 import danq.vision
 from danq.datasets import LabelOptions
+from danq.demo import run_demo
 from danq.inference.engine.forward import BATCH_SIZE
 from danq.inference.mutagenesis.effects import BLOCK
 from danq.inference.variants.prepare import BATCH_WINDOWS
 from danq.models import RunOptions
-from danq.training import RunSettings
+from danq.training import Recipe, RunSettings
 from danq_cli.main import COMMANDS
 
 DEFAULT = re.compile(r"\[default: ([^\]\s;]+)\]")
@@ -25,16 +26,15 @@ OWNERS: dict[str, tuple[Callable, ...]] = {
     "classify-variants": (danq.classify_variants,),
     "data build": (danq.build_dataset, LabelOptions),
     "data convert": (danq.convert_dataset,),
-    "demo": (danq.simulate, RunOptions),
+    "demo": (run_demo, RunOptions),
     "evaluate": (danq.evaluate, RunOptions),
-    "import": (danq.InputLayout,),
     "motifs": (danq.find_motifs, RunOptions),
     "mutate": (danq.mutate, RunOptions),
     "predict": (danq.predict, RunOptions),
     "simulate": (danq.simulate,),
-    "train": (RunSettings, danq.build_dataset, LabelOptions),
+    "train": (RunSettings, Recipe, danq.build_dataset, LabelOptions),
     "variants": (danq.score_variants, danq.Variants, RunOptions),
-    "vision train": (RunSettings,),
+    "vision train": (RunSettings, Recipe),
     "vision bench": (danq.vision.bench,),
     "vision data": (danq.vision.make_dataset,),
 }
@@ -45,9 +45,14 @@ SPECIAL = {
     ("motifs", "batch_size"): BATCH_SIZE,
     ("mutate", "batch_size"): BLOCK,
     ("variants", "batch_size"): BATCH_WINDOWS,
+    ("vision train", "precision"): "fp32",
+    ("vision predict", "precision"): "fp32",
+    ("vision predict", "device"): RunOptions().device,
+    ("import", "window"): 1000,
+    ("import", "bin_size"): 200,
 }
 """Defaults that are not in a signature, by command and parameter."""
-NOT_VALUES = {"all"}
+NOT_VALUES = {"all", "numbers"}
 """Words of help texts that describe a default."""
 
 

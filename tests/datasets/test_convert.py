@@ -313,14 +313,14 @@ def test_files_that_do_not_match_are_refused(trio, tmp_path: Path, write_trio):
     assert "2 names for 19 tracks" in refusal(trio, names=tmp_path / "names.txt")
     (tmp_path / "names.txt").write_text("one\ta\tb\n" * 19)
     assert "line 1: 3 columns" in refusal(trio, names=tmp_path / "names.txt")
-    assert "no order of channels" in refusal(trio, channels="ACGU")
-    assert "a bin of 300 bases is not within" in refusal(trio, bin=300)
+    assert "is not an order of channels" in refusal(trio, channels="ACGU")
+    assert "a bin of 300 bases does not fit" in refusal(trio, bin=300)
     (tmp_path / "text.mat").write_text("no such thing")
     assert "neither HDF5, MATLAB v5 or v7.3, nor npz" in refusal([tmp_path / "text.mat"])
     np.savez(tmp_path / "a.npz", x=np.zeros((3, 4, 5)), y=np.zeros((3, 2)))
     assert "the order of the channels of 'x' is not known" in refusal([tmp_path / "a.npz"] * 3)
-    told = refusal([tmp_path / "a.npz"], channels="ACGT")
-    assert "nothing tells which split" in told
+    message = refusal([tmp_path / "a.npz"], channels="ACGT")
+    assert "the split of these arrays is not known" in message
 
 
 def test_no_partial_file_is_left_behind(trio, tmp_path: Path):

@@ -1,4 +1,4 @@
-"""`danq data`: make data sets of labelled windows, and look into them."""
+"""`danq data`: build, convert and describe datasets of labelled windows."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from danq.datasets import BuildSummary
 
 MOST_ROWS, END_ROWS = 100, 20
-"""Tracks that a table shows at once; of more, those with the most and the fewest positives."""
+"""Largest number of tracks in a table; of more, those with the most and fewest positives."""
 
 
 @click.group(epilog=example("danq data build peaks.h5 --genome hg38.fa --tracks peaks/"))
 def data() -> None:
-    """Make data sets of labelled windows and look into them."""
+    """Build, convert and describe datasets of labelled windows."""
 
 
 @data.command(
@@ -33,17 +33,18 @@ def data() -> None:
 @options.genome(required=True)
 @options.tracks(required=True)
 @options.window_options()
-@options.seed(help="Seed of the draw of negatives.")
+@options.seed(help="Random seed for negative sampling.")
 @options.overwrite()
-@click.option("--all", "every", is_flag=True, help="Show every track, however many there are.")
+@click.option("--all", "every", is_flag=True, help="Show all tracks.")
 def build(
     out: Path, genome: Path, tracks: tuple[Path, ...], overwrite: bool, every: bool, **given: Any
 ) -> None:
     """Cut a genome into windows and label them from peak files.
 
-    A window is centred on a bin; the bin is positive for a track when peaks cover enough of it.
-    --valid and --test hold out contigs or regions; without them danq chooses about a tenth of
-    the genome for each, and says which.
+    A window is centred on a bin; the bin is positive for a track when peaks cover at least
+    --min-overlap of it. --valid and --test hold out contigs or regions; without them danq chooses
+    about a tenth of the genome for each, and reports the choice. A number for --negatives applies
+    to training only: validation and test keep all their bins.
     """
     from danq.datasets.build import build_dataset
     from danq.datasets.label_options import label_arguments
@@ -69,13 +70,13 @@ def build(
     "--names",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Names of the tracks, one a line, and if wanted a tab and the group; or the table of "
-    "figures by DanQ's authors.  [default: numbers]",
+    help="Track names, one per line, optionally followed by a tab and the group; or the metrics "
+    "table of DanQ's authors.  [default: numbers]",
 )
 @options.channels()
-@options.bin_size(help="Bases in the middle of a sequence that its labels speak of.")
+@options.bin_size(help="Labelled bases in the middle of a sequence.")
 @options.overwrite()
-@click.option("--all", "every", is_flag=True, help="Show every track, however many there are.")
+@click.option("--all", "every", is_flag=True, help="Show all tracks.")
 def convert(
     files: tuple[Path, ...],
     out: Path,
@@ -85,11 +86,11 @@ def convert(
     overwrite: bool,
     every: bool,
 ) -> None:
-    """Turn DeepSEA's files, or other one-hot arrays, into a data set.
+    """Convert DeepSEA's files, or other one-hot arrays, to a dataset.
 
-    FILEs are MATLAB (v5 or v7.3), HDF5 or npz. Arrays with DeepSEA's names (trainxdata,
-    traindata, ...) tell their split; other files are training, validation and test in that
-    order. Where a file holds the reverse complement of every sequence, pairs are stored once.
+    FILEs are MATLAB (v5 or v7.3), HDF5 or npz. DeepSEA's array names (trainxdata, traindata, ...)
+    define the split; other files are training, validation and test in that order. If a file has
+    the reverse complement of every sequence, only the forward strand is stored.
     """
     from danq.datasets import convert_dataset
 
@@ -113,9 +114,9 @@ def convert(
 
 @data.command(epilog=example("danq data info peaks.h5"))
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--all", "every", is_flag=True, help="Show every track, however many there are.")
+@click.option("--all", "every", is_flag=True, help="Show all tracks.")
 def info(file: Path, every: bool) -> None:
-    """Show what a data set holds: geometry, splits, and positives by track."""
+    """Show window, bin and stride of a dataset, its splits, and positives per track."""
     from danq.datasets import Dataset, summarise
 
     _show(summarise(Dataset.open(file)), every)
@@ -124,7 +125,7 @@ def info(file: Path, every: bool) -> None:
 def _show(summary: BuildSummary, every: bool) -> None:
     from rich.console import Console
 
-    # A pipe has no width to keep to, and a cut-off track name is of no use to a script.
+    # Track names must not be truncated to the width of a terminal, also in a pipe.
     console = Console(highlight=False, soft_wrap=True)
     windows = ", ".join(f"{count:,} {split}" for split, count in summary.windows.items())
     click.echo(f"{summary.path}: {summary.size / 1e6:,.1f} MB")
@@ -135,14 +136,14 @@ def _show(summary: BuildSummary, every: bool) -> None:
     )
     click.echo(f"genome    {summary.contigs:,} contigs, {summary.bases:,} bases")
     for title, counts in (("bins", summary.dropped), ("peaks", summary.dropped_peaks)):
-        told = ", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count)
-        click.echo(f"{f'{title} dropped':<13} {told or 'none'}")
-    # rich ends the program by itself when the reader of its output has gone.
+        shown = ", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count)
+        click.echo(f"{f'{title} dropped':<13} {shown or 'none'}")
+    # rich exits the program on a closed pipe; click does not.
     with console.capture() as table:
         console.print(_table(summary, every))
     click.echo(table.get(), nl=False)
     if not every and len(summary.tracks) > MOST_ROWS:
-        click.echo(f"{len(summary.tracks):,} tracks; --all shows each")
+        click.echo(f"{len(summary.tracks):,} tracks; --all shows all")
 
 
 def _table(summary: BuildSummary, every: bool) -> Any:
@@ -156,15 +157,15 @@ def _table(summary: BuildSummary, every: bool) -> Any:
     for title in ("peaks", *summary.windows):
         table.add_column(title, justify="right", no_wrap=True)
     order = list(range(len(summary.tracks)))
-    limit = every or len(order) <= MOST_ROWS
-    if not limit:
+    complete = every or len(order) <= MOST_ROWS
+    if not complete:
         order.sort(key=lambda track: -int(summary.positives[track].sum()))
-    shown = order if limit else [*order[:END_ROWS], None, *order[-END_ROWS:]]
+    shown = order if complete else [*order[:END_ROWS], None, *order[-END_ROWS:]]
     for track in shown:
         if track is None:
             table.add_row("...")
             continue
         group = [summary.groups[track]] if grouped else []
-        figures = (summary.peaks[track], *summary.positives[track])
-        table.add_row(summary.tracks[track], *group, *(f"{figure:,}" for figure in figures))
+        counts = (summary.peaks[track], *summary.positives[track])
+        table.add_row(summary.tracks[track], *group, *(f"{count:,}" for count in counts))
     return table

@@ -22,7 +22,7 @@ from .options import example
     default="4M",
     show_default=True,
     metavar="BASES",
-    help="Bases of the genome in all.",
+    help="Total genome size.",
 )
 @click.option(
     "--contigs",
@@ -30,16 +30,16 @@ from .options import example
     default=6,
     show_default=True,
     metavar="N",
-    help="Number of chromosomes; the last but one is meant for validation, the last for testing.",
+    help="Number of chromosomes; the last but one is for validation, the last for testing.",
 )
-@options.track(help="Track to simulate; may be repeated.  [default: all that are known]")
+@options.track(help="Track to simulate; may be repeated.  [default: all built-in tracks]")
 @click.option(
     "--variants",
     type=options.Size(minimum=0),
     default=400,
     show_default=True,
     metavar="N",
-    help="Variants with a known effect, at most one for 50 bases.",
+    help="Variants with a known effect, at most one per 50 bp.",
 )
 @options.seed(default=1)
 @options.overwrite()
@@ -52,7 +52,7 @@ def simulate(
     seed: int,
     overwrite: bool,
 ) -> None:
-    """Simulate a genome, peaks and variants whose truth is known, into the folder OUT.
+    """Simulate a genome, peaks and variants with ground truth, into the folder OUT.
 
     OUT gets genome.fa, tracks/NAME.bed, variants.vcf and truth.json.
     """

@@ -1,4 +1,4 @@
-"""A small simulated genome with known truth: motifs, grammar, peaks and variants."""
+"""Simulate a small genome with known motifs, binding rules, peaks and variant effects."""
 
 from danq.simulation.simulator import Truth, read_truth, simulate
 

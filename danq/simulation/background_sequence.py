@@ -1,4 +1,4 @@
-"""Background sequence: Markov chains with the dinucleotides of a mammal, and CpG islands."""
+"""Background sequence: Markov chains with a mammal's dinucleotides, and CpG islands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from danq._jit import kernel
 from danq.typing import Codes
 
-# Rows: base before; columns: base after. Bulk as in the human genome (GC 41%, few CpG).
+# Rows: previous base; columns: next base. Bulk as in the human genome (GC 41 %, few CpG).
 BULK = np.array(
     [
         [0.331, 0.171, 0.237, 0.261],
@@ -25,23 +25,23 @@ ISLAND = np.array(
     ]
 )
 ENTER, LEAVE = 1 / 30_000, 1 / 1_000
-"""Chance per base of an island's beginning and end."""
+"""Probability per base that an island starts and that it ends."""
 
 
 def background(length: int, rng: np.random.Generator) -> Codes:
-    """Random sequence of a first-order Markov chain that now and then turns to islands.
+    """Random sequence of a first-order Markov chain with CpG islands.
 
     Parameters
     ----------
     length
         Bases.
     rng
-        Source of randomness; two numbers a base are drawn.
+        Random number generator; two numbers are drawn per base.
 
     Returns
     -------
     Codes
-        ``(length,)`` uint8, no unknown base.
+        ``(length,)`` uint8, without N.
     """
     out = np.empty(length, dtype=np.uint8)
     chains = np.cumsum(np.stack([BULK, ISLAND]), axis=2)
@@ -63,7 +63,7 @@ def _walk(draws, chains, enter, leave, out):
 
 
 def _plain_walk(draws: np.ndarray, chains: np.ndarray, enter: float, leave: float) -> Codes:
-    """Twin of the walk with numpy's search."""
+    """Plain twin of :func:`_walk` with numpy's search."""
     out = []
     island, base = 0, 0
     for change, draw in draws:

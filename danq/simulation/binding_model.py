@@ -1,4 +1,4 @@
-"""The true model: sequence in, probability of a positive bin out."""
+"""The true model: probability of a positive bin from its sequence."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from danq.typing import CodeBatch, Codes
 
 DRAWS = 4000
 PASSING = 0.75
-"""A motif's threshold is the score that this share of its own sites reach."""
+"""Fraction of a motif's own sites whose score reaches its threshold."""
 
 
 @dataclass(frozen=True, eq=False)
 class BindingModel:
-    """Which sequence each factor binds, and what peaks come of it.
+    """Binding of each factor to a sequence, and the resulting peaks.
 
     Attributes
     ----------
     motifs
-        Every motif that a rule names, and lookalikes that none does.
+        Motifs of all rules, and lookalikes that no rule needs.
     thresholds
         ``(M,)`` score in bits at which a motif's affinity is one half.
     rules
-        One a track, K in all.
+        One rule per track, K in all.
     peaks
         Shapes of peaks.
     background
-        ``(4,)`` base frequencies that motifs are scored against.
+        ``(4,)`` background frequencies of motif scores.
     temperature
-        Bits by which a score must change for the odds of binding to change e-fold.
+        Bits of score that change the odds of binding by a factor of e.
     window, bin
-        Bases of the windows and of the bins in their middle that the model speaks of.
+        Bases of windows, and of the bins in their middle whose probability is computed.
     min_overlap
-        Part of a bin that peaks must cover for it to be positive.
+        Fraction of a bin that peaks must cover for it to be positive.
     """
 
     motifs: tuple[Motif, ...]
@@ -59,22 +59,22 @@ class BindingModel:
 
     @classmethod
     def of_tracks(cls, tracks: Sequence[str] | None = None) -> BindingModel:
-        """The catalogue's model of some tracks, in the catalogue's order.
+        """The model of some tracks of the catalogue, in the catalogue's order.
 
         Raises
         ------
         InputError
-            When the catalogue has no such track, one is named twice, or none is named.
+            When the catalogue has no such track, one is repeated, or there is none.
         """
         known = [rule.track for rule in RULES]
-        wanted = range(len(known))
+        selected = range(len(known))
         if tracks is not None:
-            wanted = select_tracks(tracks, known, owner="the simulation")
-        rules = tuple(RULES[number] for number in sorted(wanted))
+            selected = select_tracks(tracks, known, owner="the simulation")
+        rules = tuple(RULES[number] for number in sorted(selected))
         names = sorted({*LOOKALIKES, *(name for rule in rules for name in rule.motifs)})
         motifs = tuple(motif(name) for name in names)
         empty = cls(motifs, np.zeros(len(motifs)), rules)
-        # The seed is the catalogue's own: what a factor binds must not depend on the genome.
+        # The seed is fixed, so that thresholds do not depend on the genome.
         rng = np.random.default_rng(0)
         levels = [
             np.quantile(empty.score(m, empty.draw_sites(m, DRAWS, rng)), 1 - PASSING)
@@ -94,7 +94,7 @@ class BindingModel:
 
     @cached_property
     def noise(self) -> float:
-        """Probability that peaks by chance make a bin positive."""
+        """Probability that noise peaks make a bin positive."""
         return float(-np.expm1(-self.peaks.noise * 1e-6 * self.cover.sum()))
 
     @cached_property
@@ -109,17 +109,17 @@ class BindingModel:
         return (draws >= steps[None, :, :3]).sum(axis=2).astype(np.uint8)
 
     def score(self, number: int, sites: CodeBatch) -> Float64[np.ndarray, "B"]:
-        """Score in bits of whole sites of motif ``number``, as they stand."""
+        """Score in bits of sites of motif ``number``, on the forward strand."""
         table = self.scores[number]
         return table[np.arange(sites.shape[1]), sites].sum(axis=1)
 
     def affinity(self, number: int, sites: CodeBatch) -> Float64[np.ndarray, "B"]:
-        """Affinity from 0 to 1 of whole sites of motif ``number``, as they stand."""
+        """Affinity, 0 to 1, of sites of motif ``number``, on the forward strand."""
         excess = (self.score(number, sites) - self.thresholds[number]) / self.temperature
         return 1 / (1 + np.exp(-excess))
 
     def site_probability(self, codes: Codes) -> Float32[np.ndarray, "K L"]:
-        """Probability of a peak for a site at each place of one sequence.
+        """Probability of a peak for a site at each position of one sequence.
 
         Parameters
         ----------
@@ -129,7 +129,7 @@ class BindingModel:
         Returns
         -------
         ndarray
-            ``(K, L)``; the place is the leftmost base of the anchor's match, 0-based.
+            ``(K, L)``; the position of a site is the leftmost base of the anchor's match, 0-based.
         """
         affinity = np.zeros((len(self.motifs), 2, codes.size), dtype=np.float32)
         out = np.zeros((len(self.rules), codes.size), dtype=np.float32)
@@ -140,15 +140,14 @@ class BindingModel:
     def probability(self, codes: CodeBatch) -> Float64[np.ndarray, "B K"]:
         """Probability that the bin in the middle of each window is positive.
 
-        It knows the sequence of the window and nothing else: peaks of bound sites, each by
-        itself (that two peaks only together cover enough of a bin is left out), and peaks by
-        chance.
+        It depends only on the sequence of the window. Peaks of bound sites and noise peaks are
+        independent; two peaks that cover enough of a bin only together are neglected.
 
         Parameters
         ----------
         codes
-            ``(B, L)`` uint8, the bin's centre at index ``L // 2``. With L of ``window``
-            nothing that matters lies outside.
+            ``(B, L)`` uint8, the bin's centre at index ``L // 2``. With L of ``window`` or
+            more, no base outside the window has an effect.
 
         Raises
         ------
@@ -166,7 +165,7 @@ class BindingModel:
 
     @cached_property
     def scores(self) -> Float64[np.ndarray, "M W 4"]:
-        """Log odds of all motifs in bits, narrow ones filled up with 0."""
+        """Log odds of all motifs in bits, padded with 0."""
         out = np.zeros((len(self.motifs), max(one.width for one in self.motifs), 4))
         for table, one in zip(out, self.motifs, strict=True):
             table[: one.width] = one.log_odds(self.background)

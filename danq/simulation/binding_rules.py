@@ -1,4 +1,4 @@
-"""What must hold around a motif for a factor to bind there."""
+"""Binding rules: the motifs that a factor needs around its anchor motif."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ SIDES: tuple[Side, ...] = ("either", "downstream", "upstream")
 
 @dataclass(frozen=True)
 class Rule:
-    """The grammar of one track.
+    """The binding rule of one track.
 
     Attributes
     ----------
     track
         Name of the track.
     anchor
-        Motif that the factor binds; peaks are centred on it.
+        Motif of the factor; peaks are centred on it.
     partner
-        Motif that must stand beside it on either strand; None when none is needed.
+        Motif that is required near the anchor on either strand; None for no partner.
     gap
-        Fewest and most bases between anchor and partner.
+        Smallest and largest number of bases between anchor and partner.
     side
-        Where the partner stands, as the anchor's strand reads.
+        Side of the partner relative to the anchor's strand.
     blocker
-        Motif that drives the factor off; None when there is none.
+        Motif that prevents binding; None for no blocker.
     reach
-        Most bases between anchor and blocker at which it does.
+        Largest number of bases between anchor and blocker.
     occupancy
         Probability of a peak at a perfect site.
     """
@@ -46,11 +46,11 @@ class Rule:
 
     @property
     def motifs(self) -> tuple[str, ...]:
-        """Names of the motifs that the rule looks at."""
+        """Names of the motifs in the rule."""
         return tuple(name for name in (self.anchor, self.partner, self.blocker) if name)
 
     def row(self, names: tuple[str, ...]) -> np.ndarray:
-        """The rule as numbers for the kernels; -1 for no partner and no blocker."""
+        """The rule as integers for the kernels; -1 for no partner and no blocker."""
         partner = -1 if self.partner is None else names.index(self.partner)
         blocker = -1 if self.blocker is None else names.index(self.blocker)
         side = SIDES.index(self.side)

@@ -1,4 +1,4 @@
-"""The factors that the simulator knows: what they bind, and by which rules."""
+"""The factors of the simulator: their motifs and binding rules."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import numpy as np
 from danq.genome.motif_matrix import IUPAC, LETTERS, Motif
 from danq.simulation.binding_rules import Rule
 
-FIRM, LOOSE = 0.95, 0.7
-"""Share of a position's letter (its bases together), written in upper and in lower case."""
+UPPER, LOWER = 0.95, 0.7
+"""Total frequency of the bases of a letter in upper case and in lower case."""
 
-# Consensus sequences as textbooks give them; lower case where factors are less choosy.
+# Textbook consensus sequences; lower case at less specific positions.
 CONSENSUS = {
     "ABF1": "RTCAYtnnnnACGa",
     "AP1": "rTGAGTCAy",
@@ -36,15 +36,15 @@ RULES = (
     Rule("REST", anchor="REST"),
     Rule("SP1", anchor="SP1", blocker="REST", reach=50),
 )
-"""One rule a track, by name: four factors that bind alone, a pair with a fixed order and spacing,
-a pair with a range of spacings, a pair that need only be near, and one driven off by another."""
+"""One rule per track, sorted by name: four factors that bind alone, a pair with a fixed order and
+spacing, a pair with a range of spacings, a pair within a distance, and a factor with a blocker."""
 
 LOOKALIKES = ("CREB", "MAX")
-"""Motifs that are planted but that no track listens to."""
+"""Motifs that are planted but that no rule needs."""
 
 
 def motif(name: str) -> Motif:
-    """One motif of the catalogue as base frequencies.
+    """A motif of the catalogue as base frequencies.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def motif(name: str) -> Motif:
     table = []
     for letter in CONSENSUS[name]:
         bases = bases_of[letter.upper()]
-        share = FIRM if letter.isupper() else LOOSE
+        share = UPPER if letter.isupper() else LOWER
         rest = (1 - share) / max(1, 4 - len(bases))
         row = [share / len(bases) if base in bases else rest for base in LETTERS]
         table.append(np.array(row) / sum(row))

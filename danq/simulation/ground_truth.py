@@ -16,34 +16,34 @@ from danq.genome.motif_matrix import Motif
 from danq.simulation.binding_model import BindingModel
 from danq.simulation.binding_rules import Rule
 from danq.simulation.peak_shape import PeakShape
-from danq.simulation.plant_motifs import Part, Site
+from danq.simulation.plant_motifs import PlantedMotif, Site
 from danq.typing import CodeBatch
 
-MAGIC, VERSION = "danq-truth", 1
+MAGIC, VERSION = "danq-truth", 2
 
 
 @dataclass(frozen=True)
 class KnownVariant:
-    """A variant and what it does.
+    """A variant with its true effects.
 
     Attributes
     ----------
     id
-        Its ID in the VCF.
+        ID in the VCF.
     contig
-        Name.
+        Name of the contig.
     pos
         1-based position of the first base of ``ref``, as in the VCF.
     ref, alt
         Alleles.
     kind
-        "breaking" (lowers a track), "releasing" (raises one by breaking a blocker),
+        "breaking" (lowers a track), "releasing" (raises a track by breaking a blocker),
         "neutral-inside" (in a planted motif, without effect), "neutral-outside", "indel".
     track
-        Track that it was made for; empty for the neutral ones outside.
+        Track whose site it changes; empty for neutral ones outside sites.
     effect
-        Per track, log odds that the bin centred on ``pos`` is positive with the alternate
-        allele, minus those with the reference allele (natural logarithm).
+        Per track, change from the reference to the alternate allele in the log odds (natural
+        logarithm) that the bin centred on ``pos`` is positive.
     """
 
     id: str
@@ -58,22 +58,22 @@ class KnownVariant:
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """Everything about a simulated genome.
+    """The ground truth of a simulated genome.
 
     Attributes
     ----------
     seed
-        It decides everything.
+        Random seed of the simulation.
     model
-        The true model, from sequence to probability.
+        The true model.
     contigs
-        Name to length in bases.
+        Length of each contig in bases, by name.
     valid, test
-        Contigs to hold out.
+        Contigs for validation and test.
     sites
-        What was planted. Matches that the background holds by chance bind just as well.
+        Planted elements and decoys. Chance matches in the background are bound, too.
     variants
-        What the VCF holds, in its order.
+        Variants in the order of the VCF.
     """
 
     seed: int
@@ -92,8 +92,8 @@ class Truth:
     def probability(self, codes: CodeBatch) -> Float64[np.ndarray, "B K"]:
         """Probability that the bin in the middle of each window is positive.
 
-        As :meth:`danq.simulation.binding_model.BindingModel.probability`. Used as a score on
-        held-out windows, it gives the ceiling that no model can pass but by luck.
+        As :meth:`danq.simulation.binding_model.BindingModel.probability`. Its metrics on held-out
+        windows are the upper limit for any model.
         """
         return self.model.probability(codes)
 
@@ -102,7 +102,7 @@ class Truth:
         Path(path).write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain lists, numbers and text; floats keep all their digits."""
+        """The truth as lists, numbers and strings, ready for JSON."""
         model = self.model
         return {
             "magic": MAGIC,
@@ -140,12 +140,12 @@ def read_truth(path: str | Path) -> Truth:
     Parameters
     ----------
     path
-        The file, or the folder that it is in.
+        The file, or its folder.
 
     Raises
     ------
     InputError
-        When it is missing, not such a file, or of another version.
+        When it is missing, not a truth.json, or of another version.
     """
     path = Path(path)
     path = path / "truth.json" if path.is_dir() else path
@@ -159,15 +159,16 @@ def read_truth(path: str | Path) -> Truth:
         raise _foreign(path)
     if data.get("format_version") != VERSION:
         raise InputError(
-            f"is of format version {data.get('format_version')}, not {VERSION}",
+            f"is of format version {data.get('format_version')}, but this version of danq reads "
+            f"version {VERSION}",
             file=path,
-            remedy="Simulate it again with this version of danq",
+            remedy="Run the simulation again",
         )
     try:
         return _from_dict(data)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"lacks or spoils a part ({error})", file=path, remedy="Simulate it again"
+            f"is incomplete or damaged ({error})", file=path, remedy="Run the simulation again"
         ) from error
 
 
@@ -182,7 +183,7 @@ def _from_dict(data: dict[str, Any]) -> Truth:
         **data["geometry"],
     )
     sites = (
-        Site(**{**one, "parts": tuple(Part(**part) for part in one["parts"])})
+        Site(**{**one, "motifs": tuple(PlantedMotif(**motif) for motif in one["motifs"])})
         for one in data["sites"]
     )
     return Truth(
@@ -198,5 +199,7 @@ def _from_dict(data: dict[str, Any]) -> Truth:
 
 def _foreign(path: Path) -> InputError:
     return InputError(
-        "is no truth of a simulation", file=path, remedy="It is made by 'danq simulate'"
+        "is not the truth.json of a simulation",
+        file=path,
+        remedy="Make one with danq.simulate",
     )

@@ -1,4 +1,4 @@
-"""How a bound site becomes a peak, and how a peak makes bins positive."""
+"""Shapes of peaks around bound sites, and the bins that they make positive."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from danq.typing import IntRow
 
 @dataclass(frozen=True)
 class PeakShape:
-    """Widths and summits of peaks, and how many arise by chance.
+    """Widths and summits of peaks, and the rate of noise peaks.
 
     Attributes
     ----------
-    least, most
-        Widths are uniform from ``least`` to ``most`` bases.
+    min_width, max_width
+        Widths are uniform from ``min_width`` to ``max_width`` bases.
     jitter
-        The summit lies up to so many bases to either side of the site's centre, uniformly.
+        Largest distance of the summit from the site's centre in bases; it is uniform.
     noise
-        Peaks per megabase and track that no site explains.
+        Peaks without a site, per megabase and track.
     """
 
-    least: int = 160
-    most: int = 240
+    min_width: int = 160
+    max_width: int = 240
     jitter: int = 15
     noise: float = 15.0
 
     def draw(self, centre: IntRow, length: int, rng: np.random.Generator) -> IntRow:
-        """Peaks around site centres on a contig.
+        """Draw peaks around site centres on a contig.
 
         Parameters
         ----------
         centre
             ``(P,)`` 0-based centres.
         length
-            Bases of the contig; peaks are cut off at its ends.
+            Bases of the contig; peaks are clipped at its ends.
 
         Returns
         -------
         ndarray
             ``(P, 2)`` starts and ends, 0-based half-open.
         """
-        width = rng.integers(self.least, self.most + 1, centre.size)
+        width = rng.integers(self.min_width, self.max_width + 1, centre.size)
         summit = centre + rng.integers(-self.jitter, self.jitter + 1, centre.size)
         start = summit - width // 2
         return np.stack([start, start + width], axis=1).clip(0, length)
@@ -56,11 +56,11 @@ class PeakShape:
         Returns
         -------
         ndarray
-            ``(2 D + 1,)`` for a site centre D bases left of the bin's to D bases right of it;
-            farther away it is 0. The bin's centre is its base ``bin_size // 2``.
+            ``(2 D + 1,)`` for a site centre from D bases left of the bin's to D bases right of it;
+            it is 0 farther away. The bin's centre is its base ``bin_size // 2``.
         """
-        far = self.jitter + (self.most + bin_size) // 2 + 1
-        width = np.arange(self.least, self.most + 1)
+        far = self.jitter + (self.max_width + bin_size) // 2 + 1
+        width = np.arange(self.min_width, self.max_width + 1)
         start = np.arange(-far - self.jitter, far + self.jitter + 1)[:, None] - width // 2
         left = -(bin_size // 2)
         shared = np.minimum(start + width, left + bin_size) - np.maximum(start, left)

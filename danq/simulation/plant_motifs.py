@@ -1,4 +1,4 @@
-"""Plant motifs into background: whole grammar, and decoys that lack something."""
+"""Plant motifs into background sequence: complete elements, and incomplete decoys."""
 
 from __future__ import annotations
 
@@ -13,41 +13,41 @@ from danq.simulation.factor_catalogue import LOOKALIKES
 from danq.typing import Codes
 
 SLOT = 400
-"""Bases to which at most one element is given."""
+"""Bases of a slot; a slot has at most one element or decoy."""
 ELEMENTS, DECOYS = 0.6, 0.25
-"""Share of slots with whole grammar and with a decoy; the rest stay background."""
+"""Fractions of slots with an element and with a decoy; the others are background only."""
 POOL = 3000
 CLEAR = 0.5
-"""Least affinity of a planted motif."""
+"""Smallest affinity of a planted motif."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """One motif of an element: its name and place, 0-based half-open on the contig."""
+class PlantedMotif:
+    """One motif of an element: its name and interval, 0-based half-open on the contig."""
 
-    motif: str
+    name: str
     start: int
     end: int
 
 
 @dataclass(frozen=True)
 class Site:
-    """Something planted.
+    """A planted element or decoy.
 
     Attributes
     ----------
     contig, start, end
-        Place, 0-based half-open.
+        Interval, 0-based half-open.
     strand
         "+" or "-".
     kind
-        "element" (whole grammar), or of decoys: "shuffled" (the bases of a site in another
-        order), "lookalike" (a motif that no track needs), "lone-anchor", "lone-partner",
+        "element" (a complete rule), or the kind of decoy: "shuffled" (a site with its bases in
+        random order), "lookalike" (a motif that no rule needs), "lone-anchor", "lone-partner",
         "wrong-gap", "wrong-side", "blocked".
     track
-        Track that the element or decoy belongs to; empty for a lookalike.
-    parts
-        The motifs in it, from left to right.
+        Track of the element or decoy; empty for a lookalike.
+    motifs
+        Its motifs, from left to right.
     """
 
     contig: str
@@ -56,18 +56,18 @@ class Site:
     strand: str
     kind: str
     track: str
-    parts: tuple[Part, ...]
+    motifs: tuple[PlantedMotif, ...]
 
 
 class Planter:
-    """Makes elements and decoys from one stream of random numbers.
+    """Draws elements and decoys and writes them into sequences.
 
     Parameters
     ----------
     model
         The true model.
     rng
-        Source of randomness.
+        Random number generator.
     """
 
     def __init__(self, model: BindingModel, rng: np.random.Generator) -> None:
@@ -80,19 +80,19 @@ class Planter:
             self.pools.append(sites[model.affinity(number, sites) >= CLEAR])
 
     def plant(self, contig: str, codes: Codes) -> list[Site]:
-        """Overwrite stretches of a contig, in place.
+        """Plant elements and decoys into a contig, in place.
 
         Parameters
         ----------
         contig
-            Its name.
+            Name of the contig.
         codes
-            ``(L,)`` uint8, changed. Slots with an unknown base stay as they are.
+            ``(L,)`` uint8, modified. Slots with N are not changed.
 
         Returns
         -------
         list of Site
-            What was planted, from left to right.
+            Elements and decoys, from left to right.
         """
         sites = []
         for left in range(0, codes.size - SLOT + 1, SLOT):
@@ -106,17 +106,17 @@ class Planter:
             flip = bool(self.rng.random() < 0.5)
             start = left + int(self.rng.integers(0, SLOT - sequence.size + 1))
             end = start + sequence.size
-            # Bases between the motifs stay those of the background.
+            # Bases between the motifs are background.
             written = reverse_complement(sequence) if flip else sequence
-            stretch = codes[start:end]
-            stretch[written < 4] = written[written < 4]
+            target = codes[start:end]
+            target[written < 4] = written[written < 4]
             track = "" if kind == "lookalike" else rule.track
-            parts = [
-                Part(name, end - b, end - a) if flip else Part(name, start + a, start + b)
+            motifs = [
+                PlantedMotif(name, *((end - b, end - a) if flip else (start + a, start + b)))
                 for name, a, b in at
             ]
-            parts.sort(key=lambda part: part.start)
-            sites.append(Site(contig, start, end, "-+"[not flip], kind, track, tuple(parts)))
+            motifs.sort(key=lambda motif: motif.start)
+            sites.append(Site(contig, start, end, "-+"[not flip], kind, track, tuple(motifs)))
         return sites
 
     def _decoy(self, rule: Rule) -> str:
@@ -129,7 +129,7 @@ class Planter:
         return kinds[self.rng.integers(len(kinds))]
 
     def _pieces(self, rule: Rule, kind: str) -> tuple[list[np.ndarray], list[tuple[str, int, int]]]:
-        """Stretches of codes in order (4: keep the background), and where the motifs lie."""
+        """Pieces of codes in order (4: keep the background), and each motif's name, start and end."""
         if kind == "lookalike":
             name = self.lookalikes[self.rng.integers(len(self.lookalikes))]
             return self._joined([name], [])
@@ -167,7 +167,7 @@ class Planter:
                 end += gaps[number - 1]
             pool = self.pools[self.model.names.index(name)]
             site = pool[self.rng.integers(len(pool))]
-            # The first motif gives the element its direction; the others may stand either way.
+            # Anchors define the strand of the element; other motifs have a random strand.
             if name not in (rule.anchor for rule in self.model.rules) and self.rng.random() < 0.5:
                 site = reverse_complement(site)
             pieces.append(site)

@@ -1,4 +1,4 @@
-"""Pick variants whose effect the true model knows, and write them as VCF."""
+"""Select variants with known effects, and write them as VCF."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import anchored_windows, from_table
 from danq.simulation.binding_model import BindingModel
 from danq.simulation.ground_truth import KnownVariant
-from danq.simulation.plant_motifs import Part, Site
+from danq.simulation.plant_motifs import PlantedMotif, Site
 from danq.typing import CodeBatch, Codes
 
 SHARES = {
@@ -26,12 +26,12 @@ SHARES = {
     "indel": 0.15,
 }
 CANDIDATES = 8
-"""Drawn for each variant that is wanted."""
+"""Candidates drawn per variant."""
 STRONG = 1.0
 NEUTRAL = 0.05
-"""Effects (natural log odds) from which on a variant breaks, and up to which it is neutral."""
+"""Smallest effect of a breaking and largest effect of a neutral variant (natural log odds)."""
 LONGEST = 4
-"""Most bases that an indel puts in or takes out."""
+"""Largest number of bases that an indel inserts or deletes."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,14 @@ class _Candidate:
     track: str
 
 
-def pick_variants(
+def select_variants(
     model: BindingModel,
     contigs: Mapping[str, Codes],
     sites: Sequence[Site],
     count: int,
     rng: np.random.Generator,
 ) -> list[KnownVariant]:
-    """Draw candidates of each kind and keep those that do what their kind says.
+    """Draw candidates of each kind and keep those with the effect of their kind.
 
     Parameters
     ----------
@@ -60,31 +60,31 @@ def pick_variants(
     contigs
         Name to ``(L,)`` codes of the reference.
     sites
-        What was planted there.
+        Planted elements and decoys.
     count
-        Variants wanted; of a kind that a small genome has no room for there are fewer.
+        Number of variants; there are fewer if a small genome has too few sites of a kind.
     rng
-        Source of randomness.
+        Random number generator.
 
     Returns
     -------
     list of KnownVariant
-        By contig and position, no two at one position.
+        Sorted by contig and position, at most one per position.
     """
     draw = _Draw(model, contigs, sites, rng)
     taken: set[tuple[str, int]] = set()
     kept: list[tuple[_Candidate, np.ndarray]] = []
     for kind, share in SHARES.items():
-        wanted = round(share * count)
-        candidates = list(draw.candidates(kind, CANDIDATES * wanted))
+        quota = round(share * count)
+        candidates = list(draw.candidates(kind, CANDIDATES * quota))
         found = 0
         for one, effect in zip(candidates, effects(model, contigs, candidates), strict=True):
-            if found == wanted:
+            if found == quota:
                 break
-            place = (one.contig, one.start)
-            if place in taken or not _fits(one, effect, model.tracks):
+            position = (one.contig, one.start)
+            if position in taken or not _fits(one, effect, model.tracks):
                 continue
-            taken.add(place)
+            taken.add(position)
             kept.append((one, effect))
             found += 1
     order = list(contigs)
@@ -126,35 +126,34 @@ def effects(
 def allele_windows(
     genome: PackedGenome, rows: Sequence[tuple[str, int, str, str]], window: int
 ) -> tuple[CodeBatch, CodeBatch]:
-    """Windows of variants, as :func:`danq.genome.variants.anchored_windows` cuts them.
+    """Windows of variants, cut by :func:`danq.genome.variants.anchored_windows`.
 
-    The variant stands at index ``window // 2``, in the middle of the bin that the true model
-    speaks of.
+    The variant is at index ``window // 2``, in the middle of the bin of the true model.
 
     Parameters
     ----------
     genome
         The reference.
     rows
-        N of contig, 1-based position, REF and one ALT.
+        N tuples of contig, 1-based position, REF and one ALT.
     window
         Bases L.
 
     Returns
     -------
     reference, alternate
-        ``(N, L)`` with either allele.
+        ``(N, L)`` codes with the reference and the alternate allele.
 
     Raises
     ------
     InputError
-        When a variant does not fit the genome.
+        When a variant does not match the genome.
     """
     parts = []
     for block in from_table(rows, genome):
         for reject in block.rejects:
             raise InputError(
-                f"the variant {reject.chrom}:{reject.pos} {reject.ref}>{reject.alt} does not fit "
+                f"the variant {reject.chrom}:{reject.pos} {reject.ref}>{reject.alt} does not match "
                 f"the genome ({reject.reason}: {reject.detail})"
             )
         parts.append(anchored_windows(genome, block, window, center=window // 2))
@@ -165,24 +164,24 @@ def allele_windows(
 def write_vcf(
     path: str | Path, variants: Sequence[KnownVariant], contigs: Mapping[str, int], seed: int
 ) -> None:
-    """Write variants as VCF 4.2, their kind in INFO.
+    """Write variants as VCF 4.2, with their kind in INFO.
 
     Parameters
     ----------
     path
-        File to make; an existing one is replaced.
+        File to write; an existing one is replaced.
     variants
-        By contig and position.
+        Variants sorted by contig and position.
     contigs
         Name to length in bases, for the header.
     seed
-        Named in the header.
+        Random seed, written to the header.
     """
     lines = ["##fileformat=VCFv4.2", f"##source=danq simulate, seed {seed}"]
     lines += [f"##contig=<ID={name},length={length}>" for name, length in contigs.items()]
     lines += [
         '##FILTER=<ID=PASS,Description="All filters passed">',
-        '##INFO=<ID=KIND,Number=1,Type=String,Description="What the variant was made to be">',
+        '##INFO=<ID=KIND,Number=1,Type=String,Description="Kind of the simulated variant">',
         "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO",
     ]
     lines += [
@@ -203,7 +202,7 @@ def _fits(one: _Candidate, effect: np.ndarray, tracks: Sequence[str]) -> bool:
 
 
 class _Draw:
-    """Draws candidates of each kind."""
+    """Draw candidates of each kind."""
 
     def __init__(
         self,
@@ -215,36 +214,36 @@ class _Draw:
         self.model = model
         self.contigs = contigs
         self.rng = rng
-        # Variants stay a window away from contig ends and unknown bases.
+        # Variants are at least a window away from contig ends and N.
         inside = [site for site in sites if self._has_room(site.contig, site.start, site.end)]
         self.elements = [site for site in inside if site.kind == "element"]
         self.blocked = [site for site in inside if site.kind == "blocked"]
-        self.all = [site for site in inside if site.parts]
+        self.all = [site for site in inside if site.motifs]
         self.planted = {name: np.zeros(codes.size, dtype=bool) for name, codes in contigs.items()}
         for site in sites:
             self.planted[site.contig][site.start : site.end] = True
 
     def candidates(self, kind: str, count: int) -> Iterator[_Candidate]:
-        """At most ``count`` candidates of a kind; none where the genome has no place for it."""
+        """At most ``count`` candidates of a kind; none if the genome has no site for it."""
         sources = {"breaking": self.elements, "releasing": self.blocked, "indel": self.all}
-        places = sources.get(kind, self.all)
+        sites = sources.get(kind, self.all)
         for number in range(count):
             if kind == "neutral-outside" or (kind == "indel" and number % 3 == 0):
                 yield from self._outside(kind)
-            elif places:
-                site = places[self.rng.integers(len(places))]
-                parts = site.parts
+            elif sites:
+                site = sites[self.rng.integers(len(sites))]
+                motifs = site.motifs
                 if kind == "releasing":
                     anchor = self._anchor(site.track)
-                    parts = tuple(part for part in parts if part.motif != anchor)
-                part = parts[self.rng.integers(len(parts))]
-                yield self._indel(site, part) if kind == "indel" else self._snv(site, part, kind)
+                    motifs = tuple(motif for motif in motifs if motif.name != anchor)
+                motif = motifs[self.rng.integers(len(motifs))]
+                yield self._indel(site, motif) if kind == "indel" else self._snv(site, motif, kind)
 
     def _anchor(self, track: str) -> str:
         return next(rule.anchor for rule in self.model.rules if rule.track == track)
 
-    def _snv(self, site: Site, part: Part, kind: str) -> _Candidate:
-        start = int(self.rng.integers(part.start, part.end))
+    def _snv(self, site: Site, motif: PlantedMotif, kind: str) -> _Candidate:
+        start = int(self.rng.integers(motif.start, motif.end))
         return self._substitution(site.contig, start, kind, site.track)
 
     def _substitution(self, contig: str, start: int, kind: str, track: str) -> _Candidate:
@@ -252,9 +251,9 @@ class _Draw:
         alt = (ref + self.rng.integers(1, 4).astype(np.uint8)) % np.uint8(4)
         return _Candidate(contig, start, ref, alt, kind, track)
 
-    def _indel(self, site: Site, part: Part) -> _Candidate:
-        # From one base before the part: VCF anchors an indel on the base to its left.
-        start = int(self.rng.integers(part.start - 1, part.end - 1))
+    def _indel(self, site: Site, motif: PlantedMotif) -> _Candidate:
+        # From one base before the motif: VCF anchors an indel on the base to its left.
+        start = int(self.rng.integers(motif.start - 1, motif.end - 1))
         return self._insert_or_delete(site.contig, start, site.track)
 
     def _insert_or_delete(self, contig: str, start: int, track: str) -> _Candidate:
@@ -265,7 +264,7 @@ class _Draw:
             ref = codes[start : start + 1 + size]
         else:
             alt = np.concatenate([ref, self.rng.integers(0, 4, size).astype(np.uint8)])
-        # As far to the left as it goes, as a VCF should have it.
+        # Left-aligned, as a VCF should be.
         while ref[-1] == alt[-1]:
             start -= 1
             before = codes[start : start + 1]

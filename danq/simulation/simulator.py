@@ -1,4 +1,4 @@
-"""Make a small genome, peaks and variants whose truth is known."""
+"""Simulate a small genome, peaks and variants with known effects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from danq.simulation.background_sequence import background
 from danq.simulation.binding_model import BindingModel
 from danq.simulation.ground_truth import KnownVariant, Truth, read_truth
 from danq.simulation.plant_motifs import Planter
-from danq.simulation.simulated_variants import pick_variants, write_vcf
+from danq.simulation.simulated_variants import select_variants, write_vcf
 from danq.typing import Codes
 
 __all__ = ["KnownVariant", "Truth", "read_truth", "simulate"]
@@ -23,10 +23,10 @@ __all__ = ["KnownVariant", "Truth", "read_truth", "simulate"]
 GENOME, TRACKS, VARIANTS, TRUTH = "genome.fa", "tracks", "variants.vcf", "truth.json"
 LINE = 60
 UNKNOWN = 300
-"""Bases N at the start of each contig, as at the ends of real chromosomes."""
-LEAST_CONTIG = 10_000
-BASES_A_VARIANT = 50
-"""At least so many bases of the genome for each variant."""
+"""Number of N at the start of each contig, as at the ends of real chromosomes."""
+MIN_CONTIG = 10_000
+BASES_PER_VARIANT = 50
+"""Smallest number of bases of the genome per variant."""
 
 log = logging.getLogger("danq")
 
@@ -41,48 +41,48 @@ def simulate(
     variants: int = 400,
     overwrite: bool = False,
 ) -> Truth:
-    """Simulate a genome with planted motif grammar, peaks of each track, and variants.
+    """Write a simulated genome with planted motifs, peaks of each track, and variants.
 
-    The background is a Markov chain with the dinucleotides of a mammal and CpG islands. Motifs
-    of well-known factors are planted in it by each track's grammar, and so are decoys that
-    lack something. Peaks are drawn from the probability that the true model gives each site,
-    chance matches in the background included, with jitter, and with noise. The same arguments
+    The background is a Markov chain with a mammal's dinucleotides and CpG islands. Motifs of
+    well-known factors are planted by the binding rule of each track, and so are incomplete
+    decoys. Peaks are drawn with the probability that the true model assigns to each site,
+    including chance matches in the background, and noise peaks are added. The same arguments
     give the same files.
 
     Parameters
     ----------
     out
-        Folder to make, with ``genome.fa``, ``tracks/NAME.bed`` (BED6: score is 1000 times the
+        Folder to write, with ``genome.fa``, ``tracks/NAME.bed`` (BED6: score is 1000 times the
         site's probability, 0 for noise), ``variants.vcf`` and ``truth.json``.
     seed
-        Decides everything random.
+        Random seed.
     genome_size
-        Bases in all.
+        Total size of the genome in bases.
     contigs
-        Number of contigs, ``chr1`` and so on; the last but one is meant for validation, the
-        last for testing. At least 3.
+        Number of contigs, ``chr1`` and so on, at least 3. The last but one is the validation
+        contig, the last the test contig.
     tracks
-        Names of the tracks to simulate; None for all that are known.
+        Names of the tracks to simulate; None for all built-in tracks.
     variants
-        Number of variants to look for, at most one for 50 bases.
+        Number of variants, at most one per 50 bases of the genome.
     overwrite
-        Replace an earlier simulation that lies there.
+        Whether to replace an earlier simulation.
 
     Returns
     -------
     Truth
-        What ``truth.json`` holds.
+        Content of ``truth.json``.
 
     Raises
     ------
     InputError
-        When a number is outside its limits, a track is not known, something lies at ``out``
-        that may not be replaced, or it cannot be written.
+        When a number is outside its limits, a track is unknown, ``out`` exists and must not be
+        replaced, or it cannot be written.
     """
     _check(seed, genome_size, contigs, variants)
     model = BindingModel.of_tracks(tracks)
     with replacing_folder(out, overwrite, objection=_objection) as folder:
-        # Streams of their own, so that more variants do not change the genome.
+        # With separate streams, more variants do not change the genome.
         planting, peaking, varying = (np.random.default_rng([seed, stream]) for stream in range(3))
         planter = Planter(model, planting)
         genome: dict[str, Codes] = {}
@@ -104,7 +104,7 @@ def simulate(
             valid=(names[-2],),
             test=(names[-1],),
             sites=tuple(sites),
-            variants=tuple(pick_variants(model, genome, sites, variants, varying)),
+            variants=tuple(select_variants(model, genome, sites, variants, varying)),
         )
         write_vcf(folder / VARIANTS, truth.variants, truth.contigs, seed)
         truth.save(folder / TRUTH)
@@ -128,21 +128,22 @@ def _check(seed: int, genome_size: int, contigs: int, variants: int) -> None:
         raise InputError(f"a seed of {seed} is below 0")
     if contigs < 3:
         raise InputError(
-            f"{contigs} contigs are fewer than 3", remedy="Training, validation, test take one each"
+            f"{contigs} contigs are fewer than 3",
+            remedy="Training, validation and test need one each",
         )
-    if genome_size < contigs * LEAST_CONTIG:
+    if genome_size < contigs * MIN_CONTIG:
         raise InputError(
-            f"a genome of {genome_size:,} bases gives {contigs} contigs fewer than "
-            f"{LEAST_CONTIG:,} each",
-            remedy="Ask for a larger genome or fewer contigs",
+            f"a genome of {genome_size:,} bases has fewer than {MIN_CONTIG:,} for each of "
+            f"{contigs} contigs",
+            remedy="Choose a larger genome or fewer contigs",
         )
     if variants < 0:
         raise InputError(f"{variants} variants are fewer than 0")
-    most = genome_size // BASES_A_VARIANT
+    most = genome_size // BASES_PER_VARIANT
     if variants > most:
         raise InputError(
-            f"{variants:,} variants are more than a genome of {genome_size:,} bases has room for",
-            remedy=f"Ask for at most {most:,}, or for a larger genome",
+            f"{variants:,} variants are too many for a genome of {genome_size:,} bases",
+            remedy=f"Choose at most {most:,}, or a larger genome",
         )
 
 
@@ -162,7 +163,7 @@ def _write_fasta(path: Path, genome: Mapping[str, Codes]) -> None:
 def _write_tracks(
     folder: Path, model: BindingModel, genome: Mapping[str, Codes], rng: np.random.Generator
 ) -> dict[str, int]:
-    """Draw the peaks of all tracks and write them; give their number by track."""
+    """Draw and write the peaks of all tracks; return their number by track."""
     folder.mkdir()
     rows: dict[str, list[str]] = {track: [] for track in model.tracks}
     for name, codes in genome.items():

@@ -1,4 +1,4 @@
-"""From DeepSEA's files to figures beside the paper's, by the command line alone."""
+"""From DeepSEA's files to a comparison with the paper's metrics, by the command line."""
 
 from __future__ import annotations
 

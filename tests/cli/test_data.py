@@ -70,8 +70,8 @@ def test_every_option_reaches_the_library(folder: Path, capsys):
     dataset = Dataset.open(folder / "set.h5")
     assert (dataset.window, dataset.bin, dataset.stride, dataset.min_overlap) == (400, 100, 50, 0.4)
     assert dataset.genome.names == ("chr1", "chr2")
-    told = {name: value for name, value in dataset.build.items() if not name.startswith("dropped")}
-    assert told == {
+    shown = {name: value for name, value in dataset.build.items() if not name.startswith("dropped")}
+    assert shown == {
         "genome": "g.fa",
         "valid": ["chr2:2,001-4,000"],
         "test": ["chr2:1-2,000"],
@@ -98,7 +98,7 @@ def test_the_table_of_many_tracks_shows_both_ends(folder: Path, capsys):
     assert build(folder) == 0
     text = capsys.readouterr().out
     assert text.count("more") == 38  # 20 with the most positives, and 18 beside Abf1, Reb1
-    assert "112 tracks; --all shows each" in text
+    assert "112 tracks; --all shows all" in text
     assert run(["data", "info", "--all", f"{folder}/set.h5"]) == 0
     assert capsys.readouterr().out.count("more") == 110
 

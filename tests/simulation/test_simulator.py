@@ -98,7 +98,7 @@ def test_peaks_are_valid_bed_with_jitter(folder, truth):
         check_bounds(bed, truth.contigs, folder)
         width = (bed["end"] - bed["start"]).to_numpy()
         assert len(bed) > 80
-        assert width.max() <= truth.model.peaks.most
+        assert width.max() <= truth.model.peaks.max_width
         assert np.unique(width).size > 20
         assert (bed["score"] == 0).sum() > 0
         for contig in truth.contigs:
@@ -111,9 +111,9 @@ def test_planted_motifs_are_at_the_positions_of_the_truth(truth, genome):
     assert {"wrong-gap", "wrong-side", "blocked"} <= kinds
     model = truth.model
     for site in truth.sites:
-        for part in site.parts:
-            codes = genome[site.contig][part.start : part.end]
-            number = model.names.index(part.motif)
+        for motif in site.motifs:
+            codes = genome[site.contig][motif.start : motif.end]
+            number = model.names.index(motif.name)
             both = np.stack([codes, reverse_complement(codes)])
             assert model.affinity(number, both).max() >= 0.5
     starts = {name: [s.start for s in truth.sites if s.contig == name] for name in genome}
@@ -228,11 +228,11 @@ def test_truth_is_read_as_written(tmp_path):
     [
         ({"seed": -1}, "a seed of -1 is below 0"),
         ({"contigs": 2}, "2 contigs are fewer than 3"),
-        ({"genome_size": 29_999}, "29,999 bases gives 3 contigs fewer than 10,000 each"),
+        ({"genome_size": 29_999}, "29,999 bases has fewer than 10,000 for each of 3 contigs"),
         ({"variants": -1}, "-1 variants are fewer than 0"),
         (
             {"variants": 601, "genome_size": 30_000},
-            "601 variants are more than a genome of 30,000 bases has room for. Ask for at most 600",
+            "601 variants are too many for a genome of 30,000 bases. Choose at most 600",
         ),
         ({"tracks": ["CTCF", "YY1"]}, "simulation has no track 'YY1'. The tracks are ABF1, CTCF"),
         ({"tracks": []}, "no track is named"),
@@ -286,10 +286,13 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("not json", "is no truth of a simulation"),
-        ("[]", "is no truth of a simulation"),
-        ('{"magic": "danq-truth", "format_version": 99}', "format version 99, not 1"),
-        ('{"magic": "danq-truth", "format_version": 1}', "lacks or spoils a part"),
+        ("not json", "is not the truth.json of a simulation"),
+        ("[]", "is not the truth.json of a simulation"),
+        (
+            '{"magic": "danq-truth", "format_version": 1}',
+            "is of format version 1, but this version of danq reads version 2",
+        ),
+        ('{"magic": "danq-truth", "format_version": 2}', "is incomplete or damaged"),
     ],
 )
 def test_files_that_are_not_a_truth_are_refused(tmp_path, text, message):

@@ -129,7 +129,7 @@ class Planter:
         return kinds[self.rng.integers(len(kinds))]
 
     def _pieces(self, rule: Rule, kind: str) -> tuple[list[np.ndarray], list[tuple[str, int, int]]]:
-        """Pieces of codes in order (4: keep the background), and each motif's name, start and end."""
+        """Pieces of codes (4: keep the background), and each motif's name, start and end."""
         if kind == "lookalike":
             name = self.lookalikes[self.rng.integers(len(self.lookalikes))]
             return self._joined([name], [])

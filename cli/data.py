@@ -96,9 +96,9 @@ def convert(
 
     with progress("reading", unit="MB") as show:
 
-        def watch(done: int, total: int) -> None:
+        def watch(done: int, total: int | None) -> None:
             if show is not None:
-                show(done // 10**6, total // 10**6)
+                show(done // 10**6, None if total is None else total // 10**6)
 
         summary = convert_dataset(
             out,

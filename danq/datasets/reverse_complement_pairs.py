@@ -84,7 +84,7 @@ class PairFinder:
         count
             Number of rows.
         row, position
-            Their unknown bases in order; the first of these rows is 0.
+            Row and position of each N in order; the first of these rows is 0.
         """
         index = self.index[self.seen : self.seen + count]
         unknown = row, position

@@ -41,7 +41,7 @@ def pack(codes: Codes, *, record: str | None = None) -> tuple[Codes, IntRow, Int
     bases
         ``(ceil(L / 4),)`` uint8, first base in the lowest two bits.
     start, end
-        ``(R,)`` int64 runs of unknown bases, 0-based half-open on the contig.
+        ``(R,)`` int64 runs of N, 0-based half-open on the contig.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def _pack(codes, bases):
 
 @kernel
 def _find_runs(codes, edges):
-    """Fill ``edges`` with start, end, start, end... of the runs of unknown bases."""
+    """Fill ``edges`` with start, end, start, end... of the runs of N."""
     count = 0
     inside = False
     for i in range(codes.size):

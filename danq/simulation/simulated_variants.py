@@ -275,8 +275,8 @@ class _Draw:
         names = list(self.contigs)
         contig = names[self.rng.integers(len(names))]
         start = int(self.rng.integers(0, self.contigs[contig].size))
-        stretch = self.planted[contig][start : start + LONGEST + 1]
-        if stretch.any() or not self._has_room(contig, start, start + 1):
+        planted = self.planted[contig][start : start + LONGEST + 1]
+        if planted.any() or not self._has_room(contig, start, start + 1):
             return
         if kind == "indel":
             yield self._insert_or_delete(contig, start, "")

@@ -46,11 +46,11 @@ def test_too_many_bins_are_refused():
     st.lists(st.tuples(st.integers(0, 1_990), st.integers(1, 300)), max_size=5),
     st.sampled_from([10, 50, 100, 300]),
 )
-def test_a_bin_that_shares_a_base_with_a_region_is_excluded(stretches, stride: int):
+def test_a_bin_that_shares_a_base_with_a_region_is_excluded(regions, stride: int):
     geometry = g.Geometry(300, 100, stride)
     grid = g.Grid.over({"one": 2_050}, geometry)
-    start = np.array([low for low, _ in stretches], dtype=np.int64)
-    end = start + np.array([size for _, size in stretches], dtype=np.int64)
+    start = np.array([low for low, _ in regions], dtype=np.int64)
+    end = start + np.array([size for _, size in regions], dtype=np.int64)
     g.drop_overlapping(grid, "one", start, end)
     masked = np.zeros(5_000, dtype=bool)
     for low, high in zip(start, end, strict=True):
@@ -61,13 +61,13 @@ def test_a_bin_that_shares_a_base_with_a_region_is_excluded(stretches, stride: i
     np.testing.assert_array_equal(grid.fate == g.EXCLUDED, expected)
 
 
-stretch = st.tuples(st.integers(0, 19), st.integers(1, 6), st.integers(0, 99))
+region = st.tuples(st.integers(0, 19), st.integers(1, 6), st.integers(0, 99))
 
 
 @settings(max_examples=200)
 @given(
-    stretch,
-    stretch,
+    region,
+    region,
     st.sampled_from([(300, 100, 100), (300, 100, 50), (301, 100, 20), (250, 99, 198), (99, 99, 9)]),
 )
 def test_no_window_of_one_split_touches_one_of_another(valid, test, sizes):
@@ -85,7 +85,7 @@ def test_no_window_of_one_split_touches_one_of_another(valid, test, sizes):
     for number in range(3):
         bases = np.zeros(4_000, dtype=bool)
         for start in starts[grid.fate == number]:
-            # 1. A held-out bin lies wholly inside a stretch of its split.
+            # 1. A held-out bin is completely inside a region of its split.
             if number:
                 piece = pieces[number - 1]
                 assert piece.start <= start <= piece.end - geometry.bin
@@ -98,7 +98,7 @@ def test_no_window_of_one_split_touches_one_of_another(valid, test, sizes):
     # 3. Held-out bins abut at most, training bins keep their stride.
     assert np.all(starts[(grid.fate == 1) | (grid.fate == 2)] % geometry.bin == 0)
     assert np.all(starts[grid.fate == 0] % geometry.spacing == 0)
-    # 4. Every bin has a fate, and every bin that fits a test stretch is of the test split.
+    # 4. Every bin has a fate, and every bin inside a test region is of the test split.
     assert not np.any(grid.fate == g.UNSET)
     inside = (starts >= pieces[1].start) & (starts + geometry.bin <= pieces[1].end)
     assert np.all(grid.fate[inside & (starts % geometry.bin == 0)] == 2)

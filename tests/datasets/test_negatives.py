@@ -70,13 +70,13 @@ def test_a_ratio_matches_gc_in_training_only(grid, genome, positive, ratio: floa
     thin_negatives(grid, genome, positive, ratio, 0)
     train = np.flatnonzero(grid.fate == 0)
     has = positive[train]
-    # 1. As many as asked for.
+    # 1. The requested number.
     assert has.sum() == positive[grid.bins("one")].sum()
     assert (~has).sum() == round(ratio * has.sum())
     # 2. The same number in every class of GC, up to rounding.
     classes = gc_classes(grid, genome, train)
-    wanted = ratio * np.bincount(classes[has], minlength=GC_STEPS)
-    assert np.abs(np.bincount(classes[~has], minlength=GC_STEPS) - wanted).max() <= 1
+    expected = ratio * np.bincount(classes[has], minlength=GC_STEPS)
+    assert np.abs(np.bincount(classes[~has], minlength=GC_STEPS) - expected).max() <= 1
     # 3. Validation keeps all of its bins.
     assert np.all(grid.fate[grid.bins("two")] == 1)
     # 4. Every bin taken out counts as negative.

@@ -62,9 +62,9 @@ def test_with_one_long_contig_its_end_is_chosen():
 
 
 def test_many_scaffolds_are_chosen_to_make_a_tenth():
-    stretches = held_out(None, None, {f"s{number}": 100 for number in range(200)})
+    regions = held_out(None, None, {f"s{number}": 100 for number in range(200)})
     for split in ("valid", "test"):
-        assert sum(piece.end for piece in stretches if piece.split == split) == 2_000
+        assert sum(piece.end for piece in regions if piece.split == split) == 2_000
 
 
 def test_too_few_bases_to_choose_from_are_an_error():

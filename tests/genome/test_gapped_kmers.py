@@ -22,9 +22,9 @@ def test_kernel_equals_its_plain_twin(rows, length, gaps, seed):
     codes = rng.choice(5, (rows, length), p=[0.3, 0.3, 0.2, 0.15, 0.05]).astype(np.uint8)
     labels = (rng.random((rows, 3)) < 0.4).astype(np.uint8)
     got = count_gapped_kmers(codes, labels, gaps)
-    wanted = _plain_count_gapped_kmers(codes, labels, gaps)
-    np.testing.assert_array_equal(got[0], wanted[0])
-    np.testing.assert_array_equal(got[1], wanted[1])
+    expected = _plain_count_gapped_kmers(codes, labels, gaps)
+    np.testing.assert_array_equal(got[0], expected[0])
+    np.testing.assert_array_equal(got[1], expected[1])
 
 
 def test_counts_equal_those_of_a_regular_expression():

@@ -134,7 +134,7 @@ def test_of_overlapping_neighbours_the_nearest_is_applied(tmp_path):
     )
     block, made = only(path)
     assert block.start.tolist() == [11, 13, 14, 12]
-    # The deletion of 13 to 15 and that of 12 touch; the SNV at 14 lies in the former.
+    # The deletion of 13 to 15 and that of 12 touch; the SNV at 14 is inside the former.
     assert made.neighbours.tolist() == [2, 2, 2, 2]
     assert made.left_out.tolist() == [1, 1, 1, 1]
 

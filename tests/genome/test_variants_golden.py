@@ -46,7 +46,7 @@ def genome(letters: dict[str, str]) -> PackedGenome:
 
 
 def as_vcf(block: VariantBlock, row: int, letters: dict[str, str]) -> tuple[int, str, str]:
-    """POS, REF and ALT with the base that VCF wants where an allele is empty."""
+    """POS, REF and ALT with the base that VCF adds where an allele is empty."""
     start, ref, alt = int(block.start[row]), block.ref_allele[row], block.alt_allele[row]
     if ref and alt:
         return start + 1, ref, alt

@@ -45,7 +45,7 @@ def open_source(
             try:
                 yield source
             finally:
-                # htslib holds a file descriptor of its own for the pipe.
+                # htslib holds another file descriptor of the pipe.
                 source.close()
 
 

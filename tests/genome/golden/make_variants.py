@@ -103,7 +103,7 @@ def header(*further: str, samples: tuple[str, ...] = ()) -> str:
 
 
 def normalised(vcf: str, reference: Path) -> list[list[str]]:
-    """Records of ``bcftools norm``, each ALT by itself."""
+    """Records of ``bcftools norm``, one per ALT."""
     text = run("bcftools", "norm", "-m", "-any", "-f", reference, "-", text=vcf)
     return [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
 
@@ -135,7 +135,7 @@ def make_random(genome: dict[str, str], reference: Path, folder: Path) -> None:
     vcf = header(info) + "\n".join(lines) + "\n"
     (HERE / "variants_random.vcf.gz").write_bytes(gzip.compress(vcf.encode(), mtime=0))
     records = sorted(normalised(vcf, reference), key=lambda row: (row[0], int(row[1])))
-    # So far apart that no two lie in one region.
+    # Far enough apart that no two are in one region.
     groups: dict[int, list[list[str]]] = defaultdict(list)
     ends: dict[int, tuple[str, int]] = {}
     for row in records:
@@ -218,8 +218,8 @@ def make_phased(genome: dict[str, str], reference: Path, folder: Path) -> None:
                 before = grown[name]
                 grown[name] += len([row[3], *row[4].split(",")][int(allele)]) - len(row[3])
                 at = place.get((row[2], allele), -1)
-                # Not where it moved: what lies between decides whether it may. The first
-                # haplotype that carries an allele is the one that danq takes.
+                # Skip alleles that left-alignment moves, since alleles in between may prevent
+                # it. danq uses the first haplotype that carries an allele.
                 if allele == "0" or at < int(row[1]) - 1 or calls.index(allele) < haplotype - 1:
                     continue
                 rest = [other for other in records if other is not row]

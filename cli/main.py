@@ -20,30 +20,30 @@ import danq
 from danq.errors import DanqError
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
-    "demo": ("danq_cli.demo", "Run the whole chain on a small simulated genome."),
-    "simulate": ("danq_cli.simulate", "Make a genome, peaks and variants with known truth."),
-    "data": ("danq_cli.data", "Make data sets of labelled windows and look into them."),
-    "train": ("danq_cli.train", "Train a model on a data set, or on a genome and peaks."),
-    "evaluate": ("danq_cli.evaluate", "Measure a model on held-out windows."),
-    "predict": ("danq_cli.predict", "Predict on FASTA, BED or a tiled genome."),
-    "variants": ("danq_cli.variants", "Score what variants do to every track."),
-    "mutate": ("danq_cli.mutate", "Change every base of a sequence and see what it does."),
+    "demo": ("danq_cli.demo", "Run the full pipeline on a small simulated genome."),
+    "simulate": ("danq_cli.simulate", "Simulate a genome, peaks and variants with ground truth."),
+    "data": ("danq_cli.data", "Build, convert and inspect datasets of labelled windows."),
+    "train": ("danq_cli.train", "Train a model on a dataset, or on a genome and peaks."),
+    "evaluate": ("danq_cli.evaluate", "Evaluate a model on held-out windows."),
+    "predict": ("danq_cli.predict", "Predict peaks on FASTA, BED or a tiled genome."),
+    "variants": ("danq_cli.variants", "Predict the effect of variants on every track."),
+    "mutate": ("danq_cli.mutate", "Predict the effect of every single-base substitution."),
     "classify-variants": (
         "danq_cli.classify_variants",
-        "Tell functional variants from others by their effects.",
+        "Train and cross-validate a classifier of functional variants.",
     ),
-    "motifs": ("danq_cli.motifs", "Turn filters into motifs and name what they resemble."),
-    "vision": ("danq_cli.vision", "Image, video and sequence tasks on the same core."),
+    "motifs": ("danq_cli.motifs", "Extract motifs from filters and match known motifs."),
+    "vision": ("danq_cli.vision", "Train and apply image, video and sequence models."),
     "import": (
         "danq_cli.import_weights",
         "Import weights of published or other torch models.",
     ),
     "export": ("danq_cli.export", "Export to ONNX, TorchScript or torch.export."),
-    "summary": ("danq_cli.summary", "Show what a model file holds."),
+    "summary": ("danq_cli.summary", "Show the content of a model file."),
 }
-"""Command, the module that holds it under the module's name, and its line in the help."""
+"""Command, its module (with a click command of the same name), and its line in the help."""
 
-# What the machine refuses is no bug of ours: no room, no right to write, too many files.
+# Errors of the operating system that are not bugs: disk full, no permission, too many files.
 _REFUSALS = {
     errno.ENOSPC,
     errno.EDQUOT,
@@ -58,16 +58,16 @@ EXIT_BUG, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_PIPE, EXIT_TERMINATED = 1, 2, 130, 
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came: the command ends as at Ctrl-C, and leaves no half file."""
+    """SIGTERM: the command ends as after Ctrl-C, and leaves no partial file."""
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are named by a table and imported when they are needed.
+    """A group that imports each command when it is called.
 
     Parameters
     ----------
     table
-        Command name to module and short help; the module has a click command of its own name.
+        Command name to module and short help; the module has a click command of the same name.
     """
 
     def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
@@ -92,15 +92,15 @@ class LazyGroup(click.Group):
     cls=LazyGroup,
     table=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="\b\nExample:\n  danq demo\nEvery command shows its own: danq COMMAND --help",
+    epilog="\b\nExample:\n  danq demo\nOptions of a command: danq COMMAND --help",
 )
 @click.version_option(danq.__version__, prog_name="danq")
 def root() -> None:
-    """Learn what DNA does from its sequence."""
+    """Predict regulatory features from DNA sequence."""
 
 
 class _Stderr(logging.Handler):
-    """Notices as they are, warnings and worse with their level in front, on stderr."""
+    """Writes notices to stderr, and warnings and errors with their level."""
 
     def emit(self, record: logging.LogRecord) -> None:
         text = self.format(record)
@@ -111,7 +111,7 @@ class _Stderr(logging.Handler):
 
 @contextmanager
 def _notices() -> Iterator[None]:
-    """Show what the logger "danq" says, for as long as a command runs."""
+    """Show the messages of the logger "danq" while a command runs."""
     logger = logging.getLogger("danq")
     handler, level = _Stderr(), logger.level
     logger.addHandler(handler)
@@ -124,18 +124,18 @@ def _notices() -> Iterator[None]:
 
 
 def run(args: Sequence[str]) -> int:
-    """Run one command line and say how it ended.
+    """Run one command line.
 
     Parameters
     ----------
     args
-        The words after ``danq``.
+        Arguments after ``danq``.
 
     Returns
     -------
     int
-        0 done; 2 something given cannot be used (message on stderr); 1 a bug (traceback on
-        stderr); 130 interrupted; 141 the reader of standard output went away; 143 terminated.
+        Exit code: 0 success; 1 a bug (traceback on stderr); 2 invalid input (message on stderr);
+        130 interrupted; 141 standard output was closed; 143 terminated.
     """
     try:
         with _notices(), root.make_context("danq", list(args)) as context:
@@ -166,11 +166,8 @@ def run(args: Sequence[str]) -> int:
         return EXIT_INPUT
     except Exception as error:
         if _out_of_memory(error):
-            told = str(error).partition("\n")[0].rstrip(".")
-            click.echo(
-                f"danq: the memory does not suffice: {told}. Ask for less at once.",
-                err=True,
-            )
+            reason = str(error).partition("\n")[0].rstrip(".")
+            click.echo(f"danq: out of memory: {reason}. Reduce the batch size.", err=True)
             return EXIT_INPUT
         traceback.print_exc()
         return EXIT_BUG
@@ -178,7 +175,7 @@ def run(args: Sequence[str]) -> int:
 
 
 def _out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out: of numpy's, torch's CPU allocator's or a GPU's telling."""
+    """Whether an error of numpy, torch's CPU allocator or a GPU means out of memory."""
     return (
         isinstance(error, MemoryError)
         or type(error).__name__ == "OutOfMemoryError"
@@ -187,7 +184,7 @@ def _out_of_memory(error: Exception) -> bool:
 
 
 def _leave_pipe() -> int:
-    """Point stdout at nothing, so that Python's own flush at exit stays quiet too."""
+    """Redirect stdout to the null device, so that Python's flush at exit does not fail."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nothing, sys.stdout.fileno())
@@ -199,19 +196,19 @@ def _leave_pipe() -> int:
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
-    # A second one must not cut the tidying short.
+    # A second signal must not interrupt the cleanup.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Terminated
 
 
 def main() -> None:
     """Entry point of the console script."""
-    # Whoever started danq may have chosen to ignore it.
+    # The parent process may have chosen to ignore SIGTERM.
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminate)
-    # OpenMP's threads spin for milliseconds while they wait. Where other programs want the cores
-    # too, that made training steps a hundred times slower. This many turns, some 30 microseconds,
-    # are as fast on an idle machine (none at all is a third slower or more). torch reads it once.
+    # OpenMP threads spin for milliseconds while they wait. On a busy machine this made training
+    # steps a hundred times slower. With this spin count (about 30 microseconds) steps are as fast
+    # on an idle machine; without spinning they are at least a third slower. torch reads it once.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     sys.exit(run(sys.argv[1:]))

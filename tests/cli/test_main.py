@@ -154,8 +154,8 @@ def test_want_of_memory_is_no_bug(command, capsys, error):
     command(probe)
     assert frame.run(["probe"]) == 2
     shown = capsys.readouterr().err
-    assert shown.startswith(f"danq: the memory does not suffice: {str(error)[:20]}")
-    assert shown.endswith(". Ask for less at once.\n")
+    assert shown.startswith(f"danq: out of memory: {str(error)[:20]}")
+    assert shown.endswith(". Reduce the batch size.\n")
     assert shown.count("\n") == 1
 
 

@@ -18,11 +18,11 @@ import polars as pl
 
 from benchmarks.harness.arguments import make_parser
 from benchmarks.harness.yeast_data import SHARED_DATA
+from benchmarks.studies.motif_recovery import motif_recovery
 from danq.genome.motif_files import read_motifs
 from danq.genome.motif_matrix import IUPAC, LETTERS, Motif
 from danq.interpretation import MotifReport, find_motifs
 from danq.interpretation.motifs.filter_sites import RULES
-from danq.interpretation.motifs.motif_recovery import motif_recovery
 from danq.models import load_model
 from danq.simulation.ground_truth import read_truth
 

@@ -124,7 +124,6 @@ class Tcn(nn.Module):
             raise ValueError(
                 f"channels are {list(channels)} and width is {width}; both need 1 or more"
             )
-        self.width = width
         self.blocks = nn.ModuleList(
             TcnBlock(
                 before, after, width, dilation=2**i, causal=causal, dropout=dropout, start=start
@@ -134,11 +133,6 @@ class Tcn(nn.Module):
             )
         )
         self.out_features = channels[-1]
-
-    @property
-    def receptive_field(self) -> int:
-        """Input steps that affect an output step: ``1 + 2 (k - 1) (2 ** n - 1)`` for n blocks."""
-        return 1 + 2 * (self.width - 1) * (2 ** len(self.blocks) - 1)
 
     def forward(
         self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None

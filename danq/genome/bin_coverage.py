@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from danq._jit import kernel
 from danq.errors import InputError
-from danq.typing import BoolRow, IntRow
+from danq.typing import IntRow
 
 
 def least_cover(bin_size: int, min_overlap: float) -> int:
@@ -103,32 +103,6 @@ def positive_indices(
     return found[:count].copy()
 
 
-def positive_bins(
-    start: ArrayLike,
-    end: ArrayLike,
-    n_bins: int,
-    bin_size: int,
-    min_overlap: float,
-    stride: int | None = None,
-    offset: int = 0,
-) -> BoolRow:
-    """Whether each bin is positive; parameters as for :func:`positive_indices`.
-
-    Returns
-    -------
-    BoolRow
-        ``(n_bins,)`` bool.
-
-    Raises
-    ------
-    InputError
-        As :func:`positive_indices`.
-    """
-    flags = np.zeros(n_bins, dtype=np.bool_)
-    flags[positive_indices(start, end, n_bins, bin_size, min_overlap, stride, offset)] = True
-    return flags
-
-
 @kernel
 def _sweep(start, end, n_bins, bin_size, stride, offset, need, found):
     """Write the indices of positive bins to ``found``; peaks are sorted by start."""
@@ -167,12 +141,12 @@ def _sweep(start, end, n_bins, bin_size, stride, offset, need, found):
     return count
 
 
-def _plain_positive_bins(
+def _plain_positive_indices(
     start: IntRow, end: IntRow, n_bins: int, bin_size: int, need: int, stride: int, offset: int
-) -> BoolRow:
-    """Plain twin of :func:`positive_bins` that marks every covered base."""
+) -> IntRow:
+    """Plain twin of :func:`_sweep` that marks every covered base."""
     covered = np.zeros(max(0, offset) + (n_bins + 1) * stride + bin_size, dtype=np.bool_)
     for low, high in zip(start, end, strict=True):
         covered[max(0, low) : max(0, high)] = True
     lefts = offset + stride * np.arange(n_bins)
-    return np.array([covered[left : left + bin_size].sum() >= need for left in lefts], dtype=bool)
+    return np.flatnonzero([covered[left : left + bin_size].sum() >= need for left in lefts])

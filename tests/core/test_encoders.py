@@ -19,20 +19,6 @@ def test_tokens_are_looked_up_and_padding_may_have_any_value():
     assert not out[~MASK].any()
 
 
-def test_features_are_standardised_by_real_steps():
-    torch.manual_seed(0)
-    x = torch.randn(3, 7, 4) * 3 + 5
-    x[..., 3] = 2.0
-    layer = FeatureEncoder(4)
-    torch.testing.assert_close(layer(x), x)
-    layer.standardise(x.masked_fill(~MASK.unsqueeze(2), 1e6), MASK)
-    real = layer(x, MASK)[MASK]
-    torch.testing.assert_close(real.mean(dim=0), torch.zeros(4), atol=1e-5, rtol=0)
-    deviation = real.std(dim=0, unbiased=False)
-    torch.testing.assert_close(deviation, torch.tensor([1.0, 1.0, 1.0, 0.0]))
-    assert "centre" in layer.state_dict()
-
-
 def test_dense_features_by_hand_and_padding():
     torch.manual_seed(0)
     x, layer = torch.randn(3, 7, 4), FeatureEncoder(4, [6, 5])

@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score
 
 from danq.errors import InputError
 from danq.genome.bed import check_bounds, read_bed
-from danq.genome.bin_coverage import positive_bins
+from danq.genome.bin_coverage import positive_indices
 from danq.genome.nucleotide_codes import encode, reverse_complement
 from danq.simulation.factor_catalogue import RULES
 from danq.simulation.simulator import Truth, read_truth, simulate
@@ -42,12 +42,13 @@ def genome(folder) -> dict[str, np.ndarray]:
 
 def labels(folder: Path, truth: Truth, contig: str) -> np.ndarray:
     count = truth.contigs[contig] // truth.model.bin
-    columns = []
-    for track in truth.tracks:
+    labels = np.zeros((count, len(truth.tracks)), dtype=bool)
+    for column, track in enumerate(truth.tracks):
         bed = read_bed(folder / "tracks" / f"{track}.bed")
         bed = bed.filter(bed["chrom"] == contig)
-        columns.append(positive_bins(bed["start"], bed["end"], count, truth.model.bin, 0.5))
-    return np.stack(columns, axis=1)
+        positive = positive_indices(bed["start"], bed["end"], count, truth.model.bin, 0.5)
+        labels[positive, column] = True
+    return labels
 
 
 def windows(truth: Truth, codes: np.ndarray) -> np.ndarray:

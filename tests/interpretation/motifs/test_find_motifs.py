@@ -18,7 +18,6 @@ from danq.genome.motif_files import write_meme
 from danq.genome.motif_matrix import Motif
 from danq.interpretation import find_motifs, write_motifs
 from danq.interpretation.motifs.filter_logo_images import logo_pngs
-from danq.interpretation.motifs.motif_recovery import motif_recovery
 from danq.models import save_model
 from danq.simulation.factor_catalogue import CONSENSUS, motif
 from danq_cli.main import run
@@ -156,18 +155,6 @@ def test_logos_differ_and_are_reproducible():
     once, again = list(logo_pngs(pairs)), list(logo_pngs(reversed(pairs)))
     assert once == again[::-1]
     assert len(set(once)) == 3
-
-
-def test_recovery_finds_the_planted_motif_and_no_other(planted_set, motif_model):
-    sites = find_motifs(motif_model, planted_set).sites
-    known = [Motif("planted", MOTIF), motif("CTCF")]
-    table = motif_recovery(sites, known, background=[motif(name) for name in CONSENSUS])
-    assert table["found"].to_list() == [True, False]
-    assert table["filters"].to_list() == [2, 0]
-    assert table["best_of"].to_list() == [2, 0]
-    assert table["consensus"][0] in ("GATAAGCT", "AGCTTATC")
-    with pytest.raises(InputError, match="2 filter motifs cannot be compared with 0"):
-        motif_recovery(sites, [])
 
 
 def test_the_command_replaces_its_own_output_only(

@@ -33,7 +33,7 @@ def data() -> None:
 @options.genome(required=True)
 @options.tracks(required=True)
 @options.window_options()
-@options.seed(help="Random seed for negative sampling.")
+@options.seed(help="Random seed for negative sampling.  [default: 0]")
 @options.overwrite()
 @click.option("--all", "every", is_flag=True, help="Show all tracks.")
 def build(
@@ -74,17 +74,11 @@ def build(
     "table of DanQ's authors.  [default: numbers]",
 )
 @options.channels()
-@options.bin_size(help="Labelled bases in the middle of a sequence.")
+@options.bin_size(help="Labelled bases in the middle of a sequence.  [default: 200]")
 @options.overwrite()
 @click.option("--all", "every", is_flag=True, help="Show all tracks.")
 def convert(
-    files: tuple[Path, ...],
-    out: Path,
-    names: Path | None,
-    channels: str | None,
-    bin_size: int,
-    overwrite: bool,
-    every: bool,
+    files: tuple[Path, ...], out: Path, bin_size: int | None, every: bool, **given: Any
 ) -> None:
     """Convert DeepSEA's files, or other one-hot arrays, to a dataset.
 
@@ -100,15 +94,8 @@ def convert(
             if show is not None:
                 show(done // 10**6, None if total is None else total // 10**6)
 
-        summary = convert_dataset(
-            out,
-            files,
-            names=names,
-            channels=channels,
-            bin=bin_size,
-            overwrite=overwrite,
-            progress=watch,
-        )
+        settings = options.given({"bin": bin_size, **given})
+        summary = convert_dataset(out, files, progress=watch, **settings)
     _show(summary, every)
 
 

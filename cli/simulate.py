@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,54 +20,34 @@ from .options import example
 @click.option(
     "--size",
     type=options.Size(),
-    default="4M",
-    show_default=True,
     metavar="BASES",
-    help="Total genome size.",
+    help="Total genome size.  [default: 4000000]",
 )
 @click.option(
     "--contigs",
     type=click.IntRange(min=3),
-    default=6,
-    show_default=True,
     metavar="N",
-    help="Number of chromosomes; the last but one is for validation, the last for testing.",
+    help="Number of chromosomes; the last but one is for validation, the last for testing.  "
+    "[default: 6]",
 )
 @options.track(help="Track to simulate; may be repeated.  [default: all built-in tracks]")
 @click.option(
     "--variants",
     type=options.Size(minimum=0),
-    default=400,
-    show_default=True,
     metavar="N",
-    help="Variants with a known effect, at most one per 50 bp.",
+    help="Variants with a known effect, at most one per 50 bp.  [default: 400]",
 )
-@options.seed(default=1)
+@options.seed(help="Random seed.  [default: 1]")
 @options.overwrite()
-def simulate(
-    out: Path,
-    size: int,
-    contigs: int,
-    tracks: tuple[str, ...] | None,
-    variants: int,
-    seed: int,
-    overwrite: bool,
-) -> None:
+def simulate(out: Path, size: int | None, overwrite: bool, **given: Any) -> None:
     """Simulate a genome, peaks and variants with ground truth, into the folder OUT.
 
     OUT gets genome.fa, tracks/NAME.bed, variants.vcf and truth.json.
     """
     from danq.simulation.simulator import simulate as run
 
-    truth = run(
-        out,
-        seed=seed,
-        genome_size=size,
-        contigs=contigs,
-        tracks=tracks,
-        variants=variants,
-        overwrite=overwrite,
-    )
+    settings = options.given({"genome_size": size, **given})
+    truth = run(out, overwrite=overwrite, **settings)
     click.echo(f"genome    {out / 'genome.fa'}")
     click.echo(f"tracks    {out / 'tracks'} ({', '.join(truth.tracks)})")
     click.echo(f"variants  {out / 'variants.vcf'}")

@@ -10,7 +10,6 @@ from danq.genome.motif_matrix import Motif, scan
 # The lazy names need libraries for tables, FASTA indices and motif files.
 from danq.genome.nucleotide_codes import decode, encode, reverse_complement
 from danq.genome.packed_genome import PackedGenome
-from danq.genome.shuffle import dinucleotide_shuffle
 
 if TYPE_CHECKING:
     from danq.genome.bed import read_bed as read_bed
@@ -35,7 +34,6 @@ __all__ = [
     "Motif",
     "PackedGenome",
     "decode",
-    "dinucleotide_shuffle",
     "encode",
     "read_bed",
     "read_fasta",

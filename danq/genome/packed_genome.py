@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -213,10 +213,6 @@ class PackedGenome:
         stop = self.contigs[name] if end is None else end
         number = np.array([self.numbers[name]])
         return self.windows(number, np.array([start]), stop - start)[0]
-
-    def unpack(self) -> Iterator[tuple[str, Codes]]:
-        """Each contig's name and codes, in order; the inverse of :meth:`from_contigs`."""
-        return ((name, self.codes(name)) for name in self.names)
 
     def _rows(self, contig: IntRow, start: IntRow) -> tuple[IntRow, IntRow]:
         rows = np.ascontiguousarray(contig, dtype=np.int64)

@@ -324,4 +324,4 @@ def test_yeast_genome_has_the_published_sizes(shared_data):
         packed = genome.pack()
     with gzip.open(folder / "sacCer3.fa.gz", "rt") as handle:
         records = {record.id: str(record.seq).upper() for record in SeqIO.parse(handle, "fasta")}
-    assert {name: decode(codes) for name, codes in packed.unpack()} == records
+    assert {name: decode(packed.codes(name)) for name in packed.names} == records

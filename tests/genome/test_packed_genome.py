@@ -52,8 +52,8 @@ def test_runs_of_neighbouring_contigs_are_not_joined():
     assert genome.n_end.tolist() == [4, 6]
 
 
-def test_unpack_inverts_pack():
-    assert {name: decode(codes) for name, codes in packed().unpack()} == TEXTS
+def test_codes_invert_packing():
+    assert {name: decode(packed().codes(name)) for name in packed().names} == TEXTS
 
 
 @settings(deadline=None, max_examples=60)

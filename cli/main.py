@@ -30,7 +30,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "mutate": ("danq_cli.mutate", "Predict the effect of every single-base substitution."),
     "classify-variants": (
         "danq_cli.classify_variants",
-        "Train and cross-validate a classifier of functional variants.",
+        "Cross-validate a classifier of functional variants.",
     ),
     "motifs": ("danq_cli.motifs", "Extract motifs from filters and match known motifs."),
     "vision": ("danq_cli.vision", "Train and apply image, video and sequence models."),

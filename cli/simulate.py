@@ -19,9 +19,10 @@ from .options import example
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option(
     "--size",
+    "genome_size",
     type=options.Size(),
     metavar="BASES",
-    help="Total genome size.  [default: 4000000]",
+    help="Total genome size in bp.  [default: 4000000]",
 )
 @click.option(
     "--contigs",
@@ -30,7 +31,7 @@ from .options import example
     help="Number of chromosomes; the last but one is for validation, the last for testing.  "
     "[default: 6]",
 )
-@options.track(help="Track to simulate; may be repeated.  [default: all built-in tracks]")
+@options.track(help="Track to simulate (repeatable).  [default: all built-in tracks]")
 @click.option(
     "--variants",
     type=options.Size(minimum=0),
@@ -39,15 +40,14 @@ from .options import example
 )
 @options.seed(help="Random seed.  [default: 1]")
 @options.overwrite()
-def simulate(out: Path, size: int | None, overwrite: bool, **given: Any) -> None:
-    """Simulate a genome, peaks and variants with ground truth, into the folder OUT.
+def simulate(out: Path, **given: Any) -> None:
+    """Simulate a genome, peaks and variants with ground truth, into the directory OUT.
 
-    OUT gets genome.fa, tracks/NAME.bed, variants.vcf and truth.json.
+    OUT contains genome.fa, tracks/NAME.bed, variants.vcf and truth.json.
     """
     from danq.simulation.simulator import simulate as run
 
-    settings = options.given({"genome_size": size, **given})
-    truth = run(out, overwrite=overwrite, **settings)
+    truth = run(out, **options.given(given))
     click.echo(f"genome    {out / 'genome.fa'}")
     click.echo(f"tracks    {out / 'tracks'} ({', '.join(truth.tracks)})")
     click.echo(f"variants  {out / 'variants.vcf'}")

@@ -263,8 +263,8 @@ skip_contigs = _option(
 negatives = _option(
     "--negatives",
     type=Negatives(),
-    help="Negative training bins: keep all, drop all, or sample RATIO per positive bin, matched "
-    "on GC content. Validation and test bins are not affected.  [default: keep]",
+    help="Bins without a positive track: keep all, drop all, or sample RATIO per positive bin, "
+    "matched on GC content; RATIO applies to training bins only.  [default: keep]",
 )
 
 edge = _option(

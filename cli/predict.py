@@ -53,8 +53,9 @@ from .progress import progress
 @options.channels()
 @click.option(
     "--format",
-    type=click.Choice(["deepsea"]),
-    help="deepsea: write HDF5 with pred (n, K), as DeepSEA's and DanQ's scripts do.",
+    type=click.Choice(["tsv", "hdf5", "parquet", "bigwig", "deepsea"]),
+    help="Output format; overrides the extension. deepsea writes HDF5 with pred (n, K), as DeepSEA's "
+    "and DanQ's scripts do.",
 )
 @options.run_options()
 @options.overwrite()

@@ -40,7 +40,7 @@ ATTRIBUTES = (
     "created_by",
     "build",
 )
-"""Root attributes besides ``magic`` and ``format_version``."""
+"""Root attributes in addition to ``magic`` and ``format_version``."""
 
 
 def open_file(path: Path) -> h5py.File:

@@ -143,8 +143,8 @@ def write_predictions(
         ``.parquet``; a name without extension (or with ``.bw``) is a directory with one bigWig
         per track. For bigWig, rows must be on a genome and must not overlap.
     format
-        ``"deepsea"`` writes the format of DeepSEA's and DanQ's scripts: HDF5 with ``pred``,
-        ``(n, K)``. None follows the extension.
+        ``tsv``, ``hdf5``, ``parquet`` or ``bigwig`` overrides the extension; ``deepsea`` writes the
+        format of DeepSEA's and DanQ's scripts, HDF5 with ``pred``, ``(n, K)``.
     overwrite
         Replace an existing output.
 

@@ -54,8 +54,8 @@ from .progress import progress
 @click.option(
     "--format",
     type=click.Choice(["tsv", "hdf5", "parquet", "bigwig", "deepsea"]),
-    help="Output format; overrides the extension. deepsea writes HDF5 with pred (n, K), as DeepSEA's "
-    "and DanQ's scripts do.",
+    help="Output format; overrides the extension. deepsea writes HDF5 with pred (n, K), as "
+    "DeepSEA's and DanQ's scripts do.",
 )
 @options.run_options()
 @options.overwrite()

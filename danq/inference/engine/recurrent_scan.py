@@ -11,7 +11,7 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor, nn
 
 from danq.core._bfloat16 import as_array
-from danq.inference.engine import _scan_kernels as kernels
+from danq.inference.engine import _lstm_step_kernel as kernels
 from danq.inference.engine.packed_matrix import PackedMatrix
 
 SEGMENT_STEPS = 5

@@ -96,7 +96,7 @@ class RegionRows(RowStream):
     Parameters
     ----------
     table
-        Regions, as `danq.inference.sources.regions.region_table` returns them.
+        Regions, as `danq.inference.sources.region_table.region_table` returns them.
     genome
         Open genome.
     window

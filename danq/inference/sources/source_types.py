@@ -15,7 +15,7 @@ from danq.datasets.one_hot_arrays import check_channels, find_sequences
 from danq.errors import InputError
 from danq.genome.contig_names import read_chrom_map
 from danq.genome.fasta import Genome, read_fasta
-from danq.inference.sources.regions import find_regions, region_table
+from danq.inference.sources.region_table import find_regions, region_table
 from danq.inference.sources.row_streams import GenomeTiles, OneHotRows, RecordRows, RegionRows
 from danq.inference.sources.tiling import RowStream
 from danq.typing import Codes, Location
@@ -90,7 +90,7 @@ class Regions(Source):
             )
 
     def table(self, genome: Genome, *, ordered: bool = False) -> pl.DataFrame:
-        """The regions, as `danq.inference.sources.regions.region_table` returns them."""
+        """The regions, as `danq.inference.sources.region_table.region_table` returns them."""
         chrom_map = None if self.chrom_map is None else read_chrom_map(self.chrom_map)
         return region_table(self.regions, genome, chrom_map, ordered=ordered)
 

@@ -16,9 +16,10 @@ from danq.inference.ensemble import Models
 from danq.inference.result import Result
 from danq.inference.variants.allele_scores import check_scores
 from danq.inference.variants.finished_blocks import FinishedBlocks, folder_of
-from danq.inference.variants.prepare import AnyGenome, prepare
+from danq.inference.variants.prepare import prepare
 from danq.inference.variants.repeats import Repeats
 from danq.inference.variants.run import VariantRun, VariantTally, no_rejects
+from danq.inference.variants.run_identity import AnyGenome
 from danq.inference.variants.run_summary import (
     VariantSummary,
     finished_run,

@@ -14,8 +14,9 @@ from danq.inference.ensemble import Models
 from danq.inference.variants.allele_scores import LOGIT, PRODUCT
 from danq.inference.variants.background import Background, ranks
 from danq.inference.variants.finished_blocks import FinishedBlocks, folder_of
-from danq.inference.variants.prepare import AnyGenome, prepare
+from danq.inference.variants.prepare import prepare
 from danq.inference.variants.run import VariantRun
+from danq.inference.variants.run_identity import AnyGenome
 from danq.inference.variants.run_summary import (
     VariantSummary,
     finished_run,

@@ -17,7 +17,7 @@ import danq
 from danq.errors import InputError
 from danq.inference import Variants, score_variants, write_background, write_variant_scores
 from danq.inference.variants.background import Background, ranks, read_background
-from danq.inference.variants.prepare import weights_checksums
+from danq.inference.variants.run_identity import weights_checksums
 from danq.models import load_model, save_model
 
 RUN = sys.modules["danq.inference.variants.prepare"]

@@ -1,4 +1,4 @@
-"""Limits on the size of functions and files, and the order of rooms on the architecture page."""
+"""Limits on the size of functions and files, and the order of packages on the architecture page."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def functions(*folders: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncF
 
 
 def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Number of parameters without self and cls; ``**options`` with named keys would be one."""
-    known = function.args
-    named = [*known.posonlyargs, *known.args, *known.kwonlyargs]
-    return sum(one.arg not in ("self", "cls") for one in named)
+    """Number of parameters without self and cls; ``**options`` counts as none."""
+    arguments = function.args
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return sum(argument.arg not in ("self", "cls") for argument in named)
 
 
 def test_functions_have_few_parameters():
@@ -70,10 +70,10 @@ def test_files_and_functions_are_short():
 
 
 @pytest.fixture
-def arrows() -> dict[str, set[str]]:
-    """Imports between the rooms of danq, as tests/test_imports.py allows them."""
+def allowed_imports() -> dict[str, set[str]]:
+    """Imports between the packages of danq that tests/test_imports.py allows."""
     path = Path(__file__).with_name("test_imports.py")
-    spec = importlib.util.spec_from_file_location("allowed_imports", path)
+    spec = importlib.util.spec_from_file_location("imports_test", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -81,16 +81,16 @@ def arrows() -> dict[str, set[str]]:
     return module.ARROWS
 
 
-def test_the_architecture_page_lists_every_room_below_what_it_imports(arrows):
+def test_the_architecture_page_lists_every_package_below_its_imports(allowed_imports):
     page = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
     listed = [re.findall(r"`(\w+)/?`", row) for row in rows]
-    level = {room: number for number, rooms in enumerate(listed) for room in rooms}
-    assert set(arrows) <= set(level)
+    level = {package: number for number, packages in enumerate(listed) for package in packages}
+    assert set(allowed_imports) <= set(level)
     wrong = [
-        f"{room} imports {other}"
-        for room, others in arrows.items()
+        f"{package} imports {other}"
+        for package, others in allowed_imports.items()
         for other in others
-        if level[other] > level[room]
+        if level[other] > level[package]
     ]
     assert wrong == []

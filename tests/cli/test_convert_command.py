@@ -1,4 +1,4 @@
-"""From DeepSEA's files to a comparison with the paper's metrics, by the command line."""
+"""The command line converts DeepSEA's files, trains on them and compares with the paper."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def trio(tmp_path: Path, write_trio: Callable[..., list[Path]]) -> list[str]:
     return [str(path) for path in files]
 
 
-def test_convert_train_evaluate_predict(trio, tmp_path: Path, capsys):
+def test_converted_data_can_be_trained_on_evaluated_and_predicted(trio, tmp_path: Path, capsys):
     names = tmp_path / "names.tsv"
     groups = ("DNase", "TF", "TF", "histone", "histone")
     names.write_text("".join(f"c{k}|m|None\t{group}\n" for k, group in enumerate(groups)))
@@ -40,8 +40,8 @@ def test_convert_train_evaluate_predict(trio, tmp_path: Path, capsys):
     assert "windows   130 (80 train, 20 valid, 30 test)" in shown.out
     assert "with their reverse complements: 80 pairs stored once" in shown.err
     (tmp_path / "small.toml").write_text(SMALL)
-    words = ["train", data, "--out", out, "--config", str(tmp_path / "small.toml")]
-    assert run([*words, "--precision", "fp32"]) == 0
+    arguments = ["train", data, "--out", out, "--config", str(tmp_path / "small.toml")]
+    assert run([*arguments, "--precision", "fp32"]) == 0
     config = (tmp_path / "run" / "config.toml").read_text()
     assert 'reverse_complement = "both"' in config
     assert 'optimizer = "rmsprop"' in config
@@ -51,23 +51,23 @@ def test_convert_train_evaluate_predict(trio, tmp_path: Path, capsys):
     aucs = tmp_path / "aucs.txt"
     aucs.write_text(head + "".join(f"c{k}\tm\tNone\t0.6\t0.1\n" for k in range(5)))
     folder = tmp_path / "paper"
-    words = ["evaluate", out, data, "--bootstrap", "0", "--out", str(folder)]
-    assert run([*words, "--paper-table", str(aucs), "--precision", "fp32"]) == 0
-    told = capsys.readouterr()
+    arguments = ["evaluate", out, data, "--bootstrap", "0", "--out", str(folder)]
+    assert run([*arguments, "--paper-table", str(aucs), "--precision", "fp32"]) == 0
+    shown = capsys.readouterr()
     summary = json.loads((folder / "summary.json").read_text())
     ours = summary["published"][0]["model"]
     assert ours == summary["overall"]["auroc_mean"]
-    assert f"{ours:.4f}       0.9326       0.9384       0.9417" in told.out
-    assert "better than DanQ by AUROC on" in told.out
-    assert "its 919 tracks" in told.err
+    assert f"{ours:.4f}       0.9326       0.9384       0.9417" in shown.out
+    assert "better than DanQ by AUROC on" in shown.out
+    assert "its 919 tracks" in shown.err
     assert (folder / "paper.png").stat().st_size > 10_000
     rows = (folder / "paper.tsv").read_text().splitlines()
     assert rows[-6].split("\t") == ["track", "group", "auroc", "aupr", "danq_auroc", "danq_aupr"]
     assert run(["evaluate", out, data, "--bootstrap", "0", "--paper"]) == 0
     assert "compared with published metrics" in capsys.readouterr().out
 
-    words = ["predict", out, trio[2], "--out", str(tmp_path / "pred.h5"), "--format", "deepsea"]
-    assert run([*words, "--precision", "fp32"]) == 0
+    arguments = ["predict", out, trio[2], "--out", str(tmp_path / "pred.h5"), "--format", "deepsea"]
+    assert run([*arguments, "--precision", "fp32"]) == 0
     assert f"{tmp_path / 'pred.h5'}: 60 rows, 5 tracks\n" in capsys.readouterr().out
     with h5py.File(tmp_path / "pred.h5") as file:
         pred = np.asarray(file["pred"])
@@ -96,7 +96,7 @@ def test_channels_and_bin_reach_the_library(trio, tmp_path: Path, capsys):
 
 
 @pytest.mark.slow
-def test_the_papers_recipe_learns_from_such_files(tmp_path: Path, write_trio):
+def test_the_papers_recipe_learns_from_converted_files(tmp_path: Path, write_trio):
     files = write_trio(tmp_path / "trio", (6000, 800, 1600), tracks=64)
     data, out = str(tmp_path / "set.h5"), str(tmp_path / "run")
     assert run(["data", "convert", *map(str, files), data]) == 0

@@ -30,10 +30,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def build(folder: Path, *more: str) -> int:
+def build(folder: Path, *options: str) -> int:
     base = ["data", "build", f"{folder}/set.h5", "--genome", f"{folder}/g.fa"]
     splits = ["--valid", "chr2", "--test", "chr3"]
-    return run([*base, "--tracks", f"{folder}/tracks", *splits, *more])
+    return run([*base, "--tracks", f"{folder}/tracks", *splits, *options])
 
 
 def test_build_and_info_show_the_same_table(folder: Path, capsys):
@@ -64,9 +64,9 @@ def test_every_option_reaches_the_library(folder: Path, capsys):
         "--test": "chr2:1-2000",
         "--valid": "chr2:2001-4000",
     }
-    words = [word for pair in options.items() for word in pair]
+    arguments = [word for pair in options.items() for word in pair]
     exclude = ["--exclude", f"{folder}/one.bed", "--exclude", f"{folder}/two.bed"]
-    assert build(folder, *words, *exclude) == 0
+    assert build(folder, *arguments, *exclude) == 0
     dataset = Dataset.open(folder / "set.h5")
     assert (dataset.window, dataset.bin, dataset.stride, dataset.min_overlap) == (400, 100, 50, 0.4)
     assert dataset.genome.names == ("chr1", "chr2")
@@ -84,14 +84,14 @@ def test_every_option_reaches_the_library(folder: Path, capsys):
     }
 
 
-def test_an_existing_output_is_refused_then_replaced(folder: Path, capsys):
+def test_an_existing_output_is_replaced_only_with_overwrite(folder: Path, capsys):
     assert build(folder) == 0
     assert build(folder) == 2
     assert "set.h5: exists already" in capsys.readouterr().err
     assert build(folder, "--overwrite") == 0
 
 
-def test_the_table_of_many_tracks_shows_both_ends(folder: Path, capsys):
+def test_the_table_of_many_tracks_shows_the_first_and_last(folder: Path, capsys):
     for number in range(110):
         peaks = "".join(f"chr1\t{200 * i}\t{200 * i + 200}\n" for i in range(1 + number % 19))
         (folder / "tracks" / f"more{number:03d}.bed").write_text(peaks)
@@ -103,7 +103,7 @@ def test_the_table_of_many_tracks_shows_both_ends(folder: Path, capsys):
     assert capsys.readouterr().out.count("more") == 110
 
 
-def test_info_into_a_closed_pipe_is_quiet(folder: Path):
+def test_info_prints_no_error_into_a_closed_pipe(folder: Path):
     assert build(folder) == 0
     read, write = os.pipe()
     os.close(read)

@@ -1,4 +1,4 @@
-"""Help texts name the defaults of the library, which the command line does not define again."""
+"""Help texts show the defaults of the library; the command line defines none."""
 
 from __future__ import annotations
 
@@ -81,19 +81,19 @@ def library_default(command: str, parameter: str) -> object:
     if (command, parameter) in SPECIAL:
         return SPECIAL[command, parameter]
     for owner in OWNERS[command]:
-        known = inspect.signature(owner).parameters
-        if (found := known.get(NAMES.get(parameter, parameter))) is not None:
+        parameters = inspect.signature(owner).parameters
+        if (found := parameters.get(NAMES.get(parameter, parameter))) is not None:
             return found.default
     raise AssertionError(f"no owner of {parameter} of danq {command}")
 
 
 @pytest.mark.parametrize(("command", "parameter", "shown"), shown_defaults())
-def test_help_names_the_default_of_the_library(command, parameter, shown):
+def test_help_shows_the_defaults_of_the_library(command, parameter, shown):
     assert shown == str(library_default(command, parameter))
 
 
-def test_options_have_no_default_of_their_own():
-    own = {
+def test_the_command_line_defines_no_defaults():
+    defaults = {
         f"danq {name} {option.name}": option.default
         for name, command in commands()
         for option in command.params
@@ -102,4 +102,4 @@ def test_options_have_no_default_of_their_own():
         and option.default not in (None, ())
         and type(option.default).__name__ not in ("Sentinel", "object")
     }
-    assert own == {}
+    assert defaults == {}

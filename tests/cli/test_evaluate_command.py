@@ -43,30 +43,30 @@ def files(tmp_path: Path) -> tuple[str, str]:
     return str(tmp_path / "model.safetensors"), str(tmp_path / "data.h5")
 
 
-def test_prints_the_means_and_writes_the_folder(files, tmp_path: Path, capsys):
+def test_the_command_prints_means_and_writes_the_folder(files, tmp_path: Path, capsys):
     out = tmp_path / "out"
-    words = ["evaluate", *files, "--out", str(out), "--bootstrap", "20", "--precision", "fp32"]
-    assert run(words) == 0
+    arguments = ["evaluate", *files, "--out", str(out), "--bootstrap", "20", "--precision", "fp32"]
+    assert run(arguments) == 0
     shown = capsys.readouterr().out
     summary = json.loads((out / "summary.json").read_text())
     assert f"AUPR   mean {summary['overall']['aupr_mean']:.4f} (" in shown
     assert f"written to {out}" in shown
     assert (summary["precision"], summary["bootstrap_replicates"]) == ("fp32", 20)
-    assert run(words) == 2
+    assert run(arguments) == 2
     assert "exists already and is not empty" in capsys.readouterr().err
-    assert run([*words, "--overwrite"]) == 0
+    assert run([*arguments, "--overwrite"]) == 0
 
 
-def test_only_prints_without_a_folder(files, tmp_path: Path, capsys):
+def test_without_a_folder_the_command_only_prints(files, tmp_path: Path, capsys):
     before = sorted(tmp_path.iterdir())
     assert run(["evaluate", *files, "--split", "valid", "--bootstrap", "0"]) == 0
     assert "30 windows of the valid split" in capsys.readouterr().out
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_what_bf16_costs_is_printed(files, capsys):
-    words = ["evaluate", *files, "--bootstrap", "0", "--precision", "bf16", "--precision-cost"]
-    assert run(words) == 0
+def test_the_precision_cost_is_printed(files, capsys):
+    arguments = ["evaluate", *files, "--bootstrap", "0", "--precision", "bf16", "--precision-cost"]
+    assert run(arguments) == 0
     assert capsys.readouterr().out.count("bf16 against fp32: mean AU") == 2
 
 

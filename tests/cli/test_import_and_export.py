@@ -4,7 +4,7 @@ import safetensors.torch
 import torch
 
 from danq.models import architecture, untrained
-from danq_cli import main as frame
+from danq_cli import main as cli
 
 MAPPING = """
 window = 60
@@ -19,40 +19,42 @@ gates = "hard"
 """
 
 
-def test_import_then_export(tmp_path, capsys):
-    numbers = architecture("danq", filters=8, width=9, pool=12, hidden=5, dense=(7,), gates="hard")
-    module = untrained("danq", numbers, ("a", "b"), 60, 20).module
+def test_an_imported_model_can_be_exported(tmp_path, capsys):
+    hyperparameters = architecture(
+        "danq", filters=8, width=9, pool=12, hidden=5, dense=(7,), gates="hard"
+    )
+    module = untrained("danq", hyperparameters, ("a", "b"), 60, 20).module
     weights, mapping = tmp_path / "w.safetensors", tmp_path / "map.toml"
     safetensors.torch.save_file(module.state_dict(), weights)
     mapping.write_text(MAPPING)
     names = tmp_path / "names.txt"
     names.write_text("Reb1\nAbf1\n")
     out, onnx = tmp_path / "m.safetensors", tmp_path / "m.onnx"
-    words = ["--format", "torch", "--mapping", str(mapping), "--tracks", str(names)]
-    assert frame.run(["import", str(weights), *words, "--out", str(out)]) == 0
+    arguments = ["--format", "torch", "--mapping", str(mapping), "--tracks", str(names)]
+    assert cli.run(["import", str(weights), *arguments, "--out", str(out)]) == 0
     assert "danq, 2 tracks, window 60 bp" in capsys.readouterr().out
     name = "head.output.weight"
     assert torch.equal(safetensors.torch.load_file(out)[name], module.state_dict()[name])
-    assert frame.run(["export", str(out), "--to", "onnx", "--out", str(onnx)]) == 0
+    assert cli.run(["export", str(out), "--to", "onnx", "--out", str(onnx)]) == 0
     captured = capsys.readouterr()
     assert "differs from the model by at most" in captured.out
     assert "compared 1,000 sequences" in captured.err
-    assert frame.run(["export", str(out), "--to", "onnx", "--out", str(onnx)]) == 2
+    assert cli.run(["export", str(out), "--to", "onnx", "--out", str(onnx)]) == 2
     assert "exists already" in capsys.readouterr().err
     assert onnx.stat().st_size > 1000
 
 
-def test_import_reports_files_it_cannot_read(tmp_path, capsys):
+def test_import_reports_unreadable_files(tmp_path, capsys):
     weights = tmp_path / "w.hdf5"
     weights.write_text("no HDF5")
-    words = ["import", str(weights), "--out", str(tmp_path / "m.safetensors")]
-    assert frame.run([*words, "--format", "keras-danq", "--backward", "reversed"]) == 2
+    arguments = ["import", str(weights), "--out", str(tmp_path / "m.safetensors")]
+    assert cli.run([*arguments, "--format", "keras-danq", "--backward", "reversed"]) == 2
     assert "not a readable HDF5 file" in capsys.readouterr().err
-    assert frame.run(words) == 2
+    assert cli.run(arguments) == 2
     assert "--format" in capsys.readouterr().err
 
 
 def test_help_shows_examples(capsys):
     for command in ("import", "export"):
-        assert frame.run([command, "--help"]) == 0
+        assert cli.run([command, "--help"]) == 0
         assert f"danq {command} " in capsys.readouterr().out

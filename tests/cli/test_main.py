@@ -13,7 +13,7 @@ import click
 import pytest
 
 from danq.errors import InputError
-from danq_cli import main as frame
+from danq_cli import main as cli
 
 
 def every_command() -> Iterator[tuple[str, ...]]:
@@ -25,7 +25,7 @@ def every_command() -> Iterator[tuple[str, ...]]:
             if isinstance(command, click.Group):
                 yield from walk(command, (*path, name))
 
-    return walk(frame.root, ())
+    return walk(cli.root, ())
 
 
 COMMANDS = list(every_command())
@@ -33,20 +33,20 @@ COMMANDS = list(every_command())
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
-    """Put a function into the table of commands, as `danq probe`."""
+    """Add a function to the table of commands as `danq probe`."""
 
     def install(function: Callable[[], object]) -> None:
         module = types.ModuleType("danq_cli.probe")
         module.probe = click.command("probe")(function)  # type: ignore[attr-defined]
         monkeypatch.setitem(sys.modules, "danq_cli.probe", module)
-        monkeypatch.setitem(frame.COMMANDS, "probe", ("danq_cli.probe", "Probe."))
+        monkeypatch.setitem(cli.COMMANDS, "probe", ("danq_cli.probe", "Probe."))
 
     return install
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_help_shows_an_example_of_the_command(path, capsys):
-    assert frame.run([*path, "--help"]) == 0
+    assert cli.run([*path, "--help"]) == 0
     text = capsys.readouterr().out
     _, marker, examples = text.partition("Example")
     assert marker
@@ -55,7 +55,7 @@ def test_help_shows_an_example_of_the_command(path, capsys):
 
 def options_of(path: tuple[str, ...]) -> tuple[click.Command, list[click.Option]]:
     """A command and its options."""
-    command: click.Command = frame.root
+    command: click.Command = cli.root
     for name in path:
         assert isinstance(command, click.Group)
         found = command.get_command(click.Context(command), name)
@@ -70,7 +70,7 @@ def test_every_option_has_help(path):
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
-def test_tracks_are_picked_by_one_option_and_read_from_files_by_another(path):
+def test_one_option_selects_tracks_and_another_names_files(path):
     for option in options_of(path)[1]:
         for name in set(option.opts) & {"--track", "--tracks"}:
             files = isinstance(option.type, click.Path)
@@ -79,8 +79,8 @@ def test_tracks_are_picked_by_one_option_and_read_from_files_by_another(path):
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
-def test_a_required_option_is_missed(path):
-    # click takes a default of None that is written down for a value.
+def test_a_missing_required_option_is_refused(path):
+    # click treats an explicit default of None as a value.
     command, options = options_of(path)
     for option in options:
         if option.required:
@@ -88,22 +88,22 @@ def test_a_required_option_is_missed(path):
                 option.handle_parse_result(click.Context(command), {}, [])
 
 
-def test_help_lists_the_table_in_its_order(capsys):
-    assert frame.run(["--help"]) == 0
+def test_help_lists_commands_in_the_order_of_the_table(capsys):
+    assert cli.run(["--help"]) == 0
     text = capsys.readouterr().out
-    places = [text.index(help_) for _, help_ in frame.COMMANDS.values()]
-    assert places == sorted(places)
+    positions = [text.index(help_) for _, help_ in cli.COMMANDS.values()]
+    assert positions == sorted(positions)
 
 
-def test_version(capsys):
+def test_version_prints_the_version(capsys):
     import danq
 
-    assert frame.run(["--version"]) == 0
+    assert cli.run(["--version"]) == 0
     assert capsys.readouterr().out == f"danq, version {danq.__version__}\n"
 
 
 def test_unknown_command_is_bad_input(capsys):
-    assert frame.run(["nonsense"]) == 2
+    assert cli.run(["nonsense"]) == 2
     assert "No such command 'nonsense'" in capsys.readouterr().err
 
 
@@ -112,7 +112,7 @@ def test_input_error_prints_its_message_without_traceback(command, capsys):
         raise InputError("end 5 is not above start 9", file="a.bed", line=3, remedy="Swap them")
 
     command(probe)
-    assert frame.run(["probe"]) == 2
+    assert cli.run(["probe"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err == "danq: a.bed, line 3: end 5 is not above start 9. Swap them.\n"
@@ -120,22 +120,22 @@ def test_input_error_prints_its_message_without_traceback(command, capsys):
 
 def test_bug_prints_its_traceback(command, capsys):
     def probe() -> None:
-        raise ZeroDivisionError("by nought")
+        raise ZeroDivisionError("division by zero")
 
     command(probe)
-    assert frame.run(["probe"]) == 1
+    assert cli.run(["probe"]) == 1
     err = capsys.readouterr().err
     assert "Traceback" in err
-    assert "ZeroDivisionError: by nought" in err
+    assert "ZeroDivisionError: division by zero" in err
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS])
-def test_refusal_of_the_machine_is_no_bug(command, capsys, code):
+def test_errors_of_the_operating_system_print_no_traceback(command, capsys, code):
     def probe() -> None:
         raise OSError(code, os.strerror(code), "/mnt/out.tsv")
 
     command(probe)
-    assert frame.run(["probe"]) == 2
+    assert cli.run(["probe"]) == 2
     assert capsys.readouterr().err == f"danq: {os.strerror(code)}: /mnt/out.tsv.\n"
 
 
@@ -147,24 +147,24 @@ def test_refusal_of_the_machine_is_no_bug(command, capsys, code):
         type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory."),
     ],
 )
-def test_want_of_memory_is_no_bug(command, capsys, error):
+def test_insufficient_memory_prints_no_traceback(command, capsys, error):
     def probe() -> None:
         raise error
 
     command(probe)
-    assert frame.run(["probe"]) == 2
+    assert cli.run(["probe"]) == 2
     shown = capsys.readouterr().err
     assert shown.startswith(f"danq: out of memory: {str(error)[:20]}")
     assert shown.endswith(". Reduce the batch size.\n")
     assert shown.count("\n") == 1
 
 
-def test_other_os_errors_are_bugs(command, capsys):
+def test_other_os_errors_print_a_traceback(command, capsys):
     def probe() -> None:
         raise OSError("truncated")
 
     command(probe)
-    assert frame.run(["probe"]) == 1
+    assert cli.run(["probe"]) == 1
     assert "OSError: truncated" in capsys.readouterr().err
 
 
@@ -175,24 +175,24 @@ def test_notices_and_warnings_go_to_stderr(command, capsys):
         click.echo("answer")
 
     command(probe)
-    assert frame.run(["probe"]) == 0
+    assert cli.run(["probe"]) == 0
     out, err = capsys.readouterr()
     assert out == "answer\n"
     assert err == "bridged 3 names\nwarning: 2 contigs are unknown\n"
 
 
-def test_the_logger_is_left_as_it_was(command):
+def test_the_logger_is_restored(command):
     command(lambda: None)
     logger = logging.getLogger("danq")
     before = (list(logger.handlers), logger.level)
-    frame.run(["probe"])
+    cli.run(["probe"])
     assert (list(logger.handlers), logger.level) == before
 
 
 PROBE = """
 import sys, time, types
 import click
-from danq_cli import main as frame
+from danq_cli import main as cli
 
 def probe():
     print("started", flush=True)
@@ -201,9 +201,9 @@ def probe():
 module = types.ModuleType("danq_cli.probe")
 module.probe = click.command("probe")(probe)
 sys.modules["danq_cli.probe"] = module
-frame.COMMANDS["probe"] = ("danq_cli.probe", "Probe.")
+cli.COMMANDS["probe"] = ("danq_cli.probe", "Probe.")
 sys.argv = ["danq", "probe"]
-frame.main()
+cli.main()
 """
 
 
@@ -250,35 +250,35 @@ UNFINISHED = """
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "told"),
+    ("number", "code", "message"),
     [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
 )
 @pytest.mark.parametrize(
-    ("body", "left"),
+    ("body", "files"),
     [(HALF_WRITTEN, []), (UNFINISHED, ["000000.values.npy", "a.tsv.unfinished", "journal.jsonl"])],
     ids=["half written", "resumable"],
 )
-def test_signals_leave_only_what_can_be_resumed(tmp_path, number, code, told, body, left):
+def test_signals_leave_only_resumable_files(tmp_path, number, code, message, body, files):
     with start(body.format(folder=str(tmp_path))) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "written\n"
         process.send_signal(number)
         _, err = process.communicate(timeout=30)
     assert process.returncode == code
-    assert err.splitlines()[-1] == f"danq: {told}"
+    assert err.splitlines()[-1] == f"danq: {message}"
     assert "Traceback" not in err
-    assert ("blocks are kept, so that the run can be resumed" in err) == bool(left)
-    assert sorted(path.name for path in tmp_path.rglob("*")) == left
+    assert ("blocks are kept, so that the run can be resumed" in err) == bool(files)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == files
 
 
-def test_a_second_sigterm_does_not_cut_the_tidying_short(tmp_path):
-    done = tmp_path / "tidied"
+def test_a_second_sigterm_does_not_interrupt_cleanup(tmp_path):
+    done = tmp_path / "cleaned"
     body = f"""
     try:
         print("working", flush=True)
         time.sleep(60)
     finally:
-        print("tidying", flush=True)
+        print("cleaning", flush=True)
         time.sleep(0.5)
         open({str(done)!r}, "w").close()
     """
@@ -286,14 +286,14 @@ def test_a_second_sigterm_does_not_cut_the_tidying_short(tmp_path):
         assert process.stdout is not None
         assert process.stdout.readline() == "working\n"
         process.terminate()
-        assert process.stdout.readline() == "tidying\n"
+        assert process.stdout.readline() == "cleaning\n"
         process.terminate()
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (143, "danq: terminated\n")
     assert done.exists()
 
 
-def test_sigterm_that_was_ignored_from_the_start_stays_so():
+def test_sigterm_stays_ignored_if_it_was_ignored_at_the_start():
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         process = start("    time.sleep(1)")
@@ -305,7 +305,7 @@ def test_sigterm_that_was_ignored_from_the_start_stays_so():
     assert (process.returncode, err) == (0, "")
 
 
-def test_closed_pipe_is_quiet():
+def test_a_closed_pipe_prints_no_error():
     with start("    for i in range(10**6): print(i)") as process:
         assert process.stdout is not None
         assert process.stderr is not None

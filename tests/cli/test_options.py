@@ -30,7 +30,7 @@ def test_size_reads_units(text, number):
 
 
 @given(st.integers(1, 10**12))
-def test_size_gives_back_what_was_written(number):
+def test_sizes_are_parsed_exactly(number):
     assert options.Size().convert(str(number), None, None) == number
     assert options.Size().convert(f"{number}k", None, None) == 1000 * number
     assert options.Size().convert(f"{number / 1000:.3f}k", None, None) == number
@@ -49,7 +49,7 @@ def test_size_gives_back_what_was_written(number):
         ("0", "0 is below the minimum, 1"),
     ],
 )
-def test_size_says_what_is_wrong(text, message):
+def test_invalid_sizes_are_refused(text, message):
     with pytest.raises(click.BadParameter) as caught:
         options.Size().convert(text, None, None)
     assert message in caught.value.message
@@ -68,7 +68,7 @@ def test_names_split_at_commas():
         ("chr1,chr2,chr1", "names chr1 more than once"),
     ],
 )
-def test_names_say_what_is_wrong(text, message):
+def test_invalid_names_are_refused(text, message):
     with pytest.raises(click.BadParameter) as caught:
         options.Names().convert(text, None, None)
     assert message in caught.value.message
@@ -77,7 +77,7 @@ def test_names_say_what_is_wrong(text, message):
 @pytest.mark.parametrize(
     ("text", "value"), [("keep", "keep"), ("drop", "drop"), ("2", 2.0), ("0.5", 0.5)]
 )
-def test_negatives(text, value):
+def test_negatives_are_a_name_or_a_ratio(text, value):
     assert options.Negatives().convert(text, None, None) == value
 
 
@@ -91,7 +91,7 @@ def test_negatives(text, value):
         ("inf", "inf is not a positive number"),
     ],
 )
-def test_negatives_say_what_is_wrong(text, message):
+def test_invalid_negatives_are_refused(text, message):
     with pytest.raises(click.BadParameter) as caught:
         options.Negatives().convert(text, None, None)
     assert message in caught.value.message
@@ -117,7 +117,7 @@ def test_run_options_reach_the_command_as_values():
     }
 
 
-def test_run_options_have_quiet_defaults():
+def test_run_options_default_to_none():
     seen = {}
 
     @click.command
@@ -130,7 +130,7 @@ def test_run_options_have_quiet_defaults():
     assert seen == dict.fromkeys(names)
 
 
-def test_run_options_are_the_defaults_that_help_names():
+def test_help_shows_the_defaults_of_run_options():
     """Help repeats the defaults of `RunOptions` as text, because importing it loads torch."""
     defaults = RunOptions()
     for make, value in (

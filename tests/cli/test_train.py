@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 import danq.training
-from danq_cli import main as frame
+from danq_cli import main as cli
 
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]:
-    """Calls that reach the library; nothing is trained."""
+    """Arguments of the calls of `train`, which trains nothing here."""
     calls: list[tuple[Any, dict[str, Any]]] = []
 
     def train(data: Any, **settings: Any) -> types.SimpleNamespace:
@@ -35,7 +35,7 @@ def dataset(tmp_path: Path) -> Path:
 def test_call_without_options_leaves_every_setting_to_recipe_and_configuration(
     trained, dataset, capsys
 ):
-    assert frame.run(["train", str(dataset), "--out", "runs/a"]) == 0
+    assert cli.run(["train", str(dataset), "--out", "runs/a"]) == 0
     data, settings = trained[0]
     assert data == dataset
     assert settings.pop("model").table == {}
@@ -48,21 +48,24 @@ def test_call_without_options_leaves_every_setting_to_recipe_and_configuration(
 def test_one_epoch_is_singular(trained, dataset, capsys, monkeypatch):
     one = types.SimpleNamespace(directory="r", best_epoch=1, epochs=1, seconds=2.0, rank=0)
     monkeypatch.setattr(danq.training, "train", lambda data, **_: one)
-    assert frame.run(["train", str(dataset), "--out", "r", "--epochs", "1"]) == 0
+    assert cli.run(["train", str(dataset), "--out", "r", "--epochs", "1"]) == 0
     assert capsys.readouterr().out == "r: best of 1 epoch was 1; trained for 2 s\n"
 
 
-def test_epochs_may_be_left_to_the_size_of_the_data(trained, dataset):
-    assert frame.run(["train", str(dataset), "--out", "r", "--epochs", "0"]) == 0
+def test_zero_epochs_reach_the_recipe(trained, dataset):
+    assert cli.run(["train", str(dataset), "--out", "r", "--epochs", "0"]) == 0
     assert trained[0][1]["recipe"].given() == {"epochs": 0}
 
 
 def test_options_reach_the_library(trained, dataset):
-    shape = "--model danq --temporal tcn --pooling attention"
-    words = "--recipe paper --epochs 4 --batch-size 1k --lr 0.01 --initial-motifs none"
-    more = "--seed 7 --precision bf16 --device cpu --devices 2 --nodes 3 --threads 5 --resume"
-    command = ["train", str(dataset), "--out", "r", *f"{shape} {words} {more}".split()]
-    assert frame.run(command) == 0
+    model_options = "--model danq --temporal tcn --pooling attention"
+    training_options = "--recipe paper --epochs 4 --batch-size 1k --lr 0.01 --initial-motifs none"
+    run_options = (
+        "--seed 7 --precision bf16 --device cpu --devices 2 --nodes 3 --threads 5 --resume"
+    )
+    options = f"{model_options} {training_options} {run_options}".split()
+    command = ["train", str(dataset), "--out", "r", *options]
+    assert cli.run(command) == 0
     settings = trained[0][1]
     assert settings["recipe"].given() == {
         "base": "paper",
@@ -88,12 +91,12 @@ def test_options_reach_the_library(trained, dataset):
     assert not settings["overwrite"]
 
 
-def test_only_the_data_options_that_were_typed_are_passed(trained, tmp_path):
+def test_only_given_data_options_are_passed(trained, tmp_path):
     genome, peaks = tmp_path / "g.fa", tmp_path / "peaks"
     genome.touch()
     peaks.mkdir()
     command = ["train", "--genome", str(genome), "--tracks", str(peaks), "--out", "r"]
-    assert frame.run([*command, "--bin", "100", "--valid", "chr2,chr3", "--negatives", "1.5"]) == 0
+    assert cli.run([*command, "--bin", "100", "--valid", "chr2,chr3", "--negatives", "1.5"]) == 0
     assert trained[0][0].table == {
         "genome": genome,
         "tracks": (peaks,),
@@ -104,7 +107,7 @@ def test_only_the_data_options_that_were_typed_are_passed(trained, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("options", "message"),
     [
         (["--window", "500"], "--window is an option for building a data set, and DATA is given"),
         (["--genome", "{dataset}"], "--genome is an option for building a data set"),
@@ -114,8 +117,8 @@ def test_only_the_data_options_that_were_typed_are_passed(trained, tmp_path):
         (["--lr", "0"], "0.0 is not in the range x>0"),
     ],
 )
-def test_contradictions_are_refused(trained, dataset, capsys, words, message):
-    words = [word.format(dataset=dataset) for word in words]
-    assert frame.run(["train", str(dataset), "--out", "r", *words]) == 2
+def test_contradictory_options_are_refused(trained, dataset, capsys, options, message):
+    options = [option.format(dataset=dataset) for option in options]
+    assert cli.run(["train", str(dataset), "--out", "r", *options]) == 2
     assert message in capsys.readouterr().err
     assert trained == []

@@ -19,7 +19,7 @@ FP32 = ["--device", "cpu", "--precision", "fp32"]
 
 @pytest.fixture
 def files(tmp_path, monkeypatch) -> tuple[str, str, list[str]]:
-    """Model, VCF, and the options that name genome and arithmetic."""
+    """Model, VCF, and the options for genome, device and precision."""
     monkeypatch.setenv("DANQ_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     shape = {"filters": 8, "width": 5, "pool": 3, "hidden": 4, "dense": (6,)}
@@ -40,7 +40,7 @@ def files(tmp_path, monkeypatch) -> tuple[str, str, list[str]]:
     return "model.safetensors", "in.vcf", ["--genome", "genome.fa", *FP32]
 
 
-def test_a_command_writes_what_the_library_says(files, capsys):
+def test_the_command_writes_the_scores_of_the_library(files, capsys):
     model, vcf, options = files
     assert run(["variants", model, vcf, *options, "--out", "out.tsv"]) == 0
     shown = capsys.readouterr().out
@@ -53,24 +53,24 @@ def test_a_command_writes_what_the_library_says(files, capsys):
     assert read.equals(table)
 
 
-def test_several_models_and_options(files):
+def test_several_models_and_options_reach_the_library(files):
     model, vcf, options = files
     more = ["--scores", "logit,diff", "--track", "Abf1", "--strand", "forward", "--center", "9"]
     more += ["--indel-anchor", "both", "--tolerance", "0", "--batch-size", "4"]
-    words = ["variants", model, "other.safetensors", vcf, *options, *more]
-    assert run([*words, "--out", "out.parquet"]) == 0
+    arguments = ["variants", model, "other.safetensors", vcf, *options, *more]
+    assert run([*arguments, "--out", "out.parquet"]) == 0
     names = ["Abf1_diff", "Abf1_logit", "Abf1_diff_sd", "Abf1_logit_sd"]
     assert pl.read_parquet("out.parquet").columns[6:10] == names
-    assert run([*words, "--out", "out.parquet"]) == 2
-    assert run([*words, "--out", "out.parquet", "--overwrite"]) == 0
+    assert run([*arguments, "--out", "out.parquet"]) == 2
+    assert run([*arguments, "--out", "out.parquet", "--overwrite"]) == 0
 
 
-def test_background_and_calibration(files, capsys):
+def test_a_background_calibrates_scores(files, capsys):
     model, vcf, options = files
     assert run(["variants", model, "--background", vcf, *options, "--out", "common.h5"]) == 0
     capsys.readouterr()
-    words = ["variants", model, vcf, *options, "--calibrate", "common.h5"]
-    assert run([*words, "--out", "in.vcf.out", "--format", "deepsea"]) == 0
+    arguments = ["variants", model, vcf, *options, "--calibrate", "common.h5"]
+    assert run([*arguments, "--out", "in.vcf.out", "--format", "deepsea"]) == 0
     found = {path.name for path in Path().glob("in.vcf.out.*")}
     endings = ("ref", "alt", "diff", "logfoldchange", "evalue", "rejected.tsv")
     assert found == {f"in.vcf.out.{ending}" for ending in endings}
@@ -79,7 +79,7 @@ def test_background_and_calibration(files, capsys):
     assert "--scores does not apply to --background" in capsys.readouterr().err
 
 
-def test_standard_input(files, monkeypatch):
+def test_variants_are_read_from_standard_input(files, monkeypatch):
     model, vcf, options = files
 
     class Stdin:
@@ -90,10 +90,10 @@ def test_standard_input(files, monkeypatch):
     monkeypatch.undo()
 
 
-def test_what_cannot_be(files, capsys):
+def test_invalid_arguments_are_refused(files, capsys):
     model, vcf, options = files
     out = ["--out", "out.tsv"]
-    for words, message in (
+    for arguments, message in (
         ([vcf], "Give a model, then the variants or --background"),
         ([model, vcf, "--resume", "--overwrite"], "--overwrite discards it"),
         ([model, vcf, "--ref-mismatch", "ignore"], "'ignore' is not one of"),
@@ -101,7 +101,7 @@ def test_what_cannot_be(files, capsys):
         ([model, vcf, "--haplotypes", "me"], "has no sample 'me'"),
         ([model, "missing.vcf"], "missing.vcf"),
     ):
-        assert run(["variants", *words, *options, *out]) == 2
+        assert run(["variants", *arguments, *options, *out]) == 2
         shown = capsys.readouterr().err
         assert message in shown
         assert "Traceback" not in shown
@@ -109,13 +109,13 @@ def test_what_cannot_be(files, capsys):
     assert not Path("out.tsv.unfinished").exists()
 
 
-def test_resume_of_a_whole_run(files, capsys):
+def test_resuming_a_complete_run_prints_the_same(files, capsys):
     model, vcf, options = files
-    words = ["variants", model, vcf, *options, "--out", "out.h5", "--resume"]
-    assert run(words) == 0
+    arguments = ["variants", model, vcf, *options, "--out", "out.h5", "--resume"]
+    assert run(arguments) == 0
     first = capsys.readouterr()
     assert "starting a new one" in first.err
-    assert run(words) == 0
+    assert run(arguments) == 0
     second = capsys.readouterr()
     assert "nothing remains to be done" in second.err
     assert second.out == first.out
@@ -128,9 +128,10 @@ def test_help_shows_an_example(capsys):
     assert "MODEL... [VARIANTS]" in shown
 
 
-def test_a_folder_where_the_variants_should_be(tmp_path, capsys):
+def test_a_folder_instead_of_variants_is_refused(tmp_path, capsys):
     genome = tmp_path / "g.fa"
     genome.write_text(">a\nACGT\n")
-    words = ["variants", str(tmp_path), str(tmp_path), "--genome", str(genome), "--out", "x.tsv"]
-    assert run(words) == 2
+    folder = str(tmp_path)
+    arguments = ["variants", folder, folder, "--genome", str(genome), "--out", "x.tsv"]
+    assert run(arguments) == 2
     assert "Give the variants after the models" in capsys.readouterr().err

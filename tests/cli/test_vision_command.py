@@ -18,7 +18,7 @@ def small(monkeypatch):
     monkeypatch.setattr(kind, "models", kind.models[2:4])
 
 
-def test_list(capsys):
+def test_list_shows_tasks_and_models(capsys):
     assert run(["vision", "list", "direction", "copy"]) == 0
     text = capsys.readouterr().out
     assert "direction: Direction of a digit" in text
@@ -29,31 +29,31 @@ def test_list(capsys):
     assert "Bai, Kolter & Koltun" in text
 
 
-def test_train_predict_and_data(small, tmp_path, capsys):
+def test_train_predict_and_data_write_their_outputs(small, tmp_path, capsys):
     folder = str(tmp_path / "run")
-    words = ["--quick", "--device", "cpu", "--threads", "1"]
-    assert run(["vision", "train", "direction", "--out", folder, "--epochs", "1", *words]) == 0
+    arguments = ["--quick", "--device", "cpu", "--threads", "1"]
+    assert run(["vision", "train", "direction", "--out", folder, "--epochs", "1", *arguments]) == 0
     assert "best epoch 1 of 1 epoch; test split: accuracy" in capsys.readouterr().out
     clip = load_task("direction").make(0, Sizes(2, 2, 2)).test["clip"][0]
     np.save(tmp_path / "clip.npy", clip)
     assert run(["vision", "predict", folder, str(tmp_path / "clip.npy"), "--device", "cpu"]) == 0
     assert capsys.readouterr().out.split()[0] in ("left", "right", "up", "down")
-    assert run(["vision", "train", "direction", "--out", folder, *words]) == 2
+    assert run(["vision", "train", "direction", "--out", folder, *arguments]) == 2
     assert "exists already" in capsys.readouterr().err
     assert run(["vision", "data", "direction", "--out", str(tmp_path / "d"), "--quick"]) == 0
     assert (tmp_path / "d" / "valid" / "clip.npy").is_file()
 
 
-def test_bench(small, tmp_path, capsys):
+def test_bench_writes_a_table(small, tmp_path, capsys):
     out = tmp_path / "bench.json"
-    words = ["--quick", "--device", "cpu", "--threads", "1", "--out", str(out)]
-    assert run(["vision", "bench", "direction", *words]) == 0
+    arguments = ["--quick", "--device", "cpu", "--threads", "1", "--out", str(out)]
+    assert run(["vision", "bench", "direction", *arguments]) == 0
     text = capsys.readouterr().out
     assert "accuracy" in text
     assert "not evaluated in the quick form" in text
     assert len(json.loads(out.read_text())["tasks"]) == 1
     out.write_text("old")
-    assert run(["vision", "bench", "direction", *words, "--overwrite"]) == 0
+    assert run(["vision", "bench", "direction", *arguments, "--overwrite"]) == 0
     assert len(json.loads(out.read_text())["tasks"]) == 1
 
 
@@ -62,6 +62,6 @@ def test_invalid_names_are_refused(tmp_path, capsys):
     assert "no task is named 'nonsense'" in capsys.readouterr().err
     assert run(["vision", "train", "copy", "--out", str(tmp_path / "x"), "--model", "cnn"]) == 2
     assert "no model 'cnn'" in capsys.readouterr().err
-    words = ["vision", "train", "copy", "--out", str(tmp_path / "x"), "--resume", "--overwrite"]
-    assert run(words) == 2
+    arguments = ["vision", "train", "copy", "--out", str(tmp_path / "x"), "--resume", "--overwrite"]
+    assert run(arguments) == 2
     assert not (tmp_path / "x").exists()

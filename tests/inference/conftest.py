@@ -1,4 +1,4 @@
-"""A model whose answers are known by hand, and readers that share no code with danq."""
+"""A model whose outputs follow from counts of letters, and readers without code of danq."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WINDOW, BIN = 20, 8
 
 
 class Counts(nn.Module):
-    """Logits: how many G, C and unknown bases a window has, times a factor."""
+    """Logits: numbers of G, C and unknown bases in a window, times a factor."""
 
     def __init__(self, factor: float = 0.25) -> None:
         super().__init__()
@@ -58,10 +58,10 @@ def sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x))
 
 
-def answer(
+def expected_outputs(
     sequence: str, start: int, end: int, *, both: bool = True, factor: float = 0.25
 ) -> list[float]:
-    """What `Toy` says of the window centred on a row, worked out on text."""
+    """Outputs of `Toy` for the window centred on a row, computed from text."""
     first = (start + end) // 2 - WINDOW // 2
     text = "".join(
         sequence[i] if 0 <= i < len(sequence) else "N" for i in range(first, first + WINDOW)
@@ -78,7 +78,7 @@ def toy() -> type[Toy]:
 
 @pytest.fixture
 def expect() -> Callable[..., list[float]]:
-    return answer
+    return expected_outputs
 
 
 @pytest.fixture(autouse=True)
@@ -100,7 +100,7 @@ def random_sequence(length: int, seed: int) -> str:
 
 @pytest.fixture
 def sequences() -> dict[str, str]:
-    """Contigs in an order that is not that of their names."""
+    """Contigs that are not in alphabetical order."""
     lengths = {"chrIV": 205, "chrI": 90, "chrM": 33}
     return {name: random_sequence(size, seed) for seed, (name, size) in enumerate(lengths.items())}
 
@@ -122,7 +122,7 @@ def genome(write_fasta, sequences) -> Path:
 
 @pytest.fixture
 def small_model() -> Callable[..., Model]:
-    """Make a model of danq-small's kind that differs from window to window."""
+    """Make a small model whose outputs differ between windows."""
 
     def make(tracks=("Reb1", "Abf1", "Rap1"), window: int = 40, seed: int = 0) -> Model:
         shape = {"filters": 8, "width": 5, "pool": 3, "hidden": 4, "dense": (6,)}
@@ -137,7 +137,7 @@ def small_model() -> Callable[..., Model]:
 
 
 @pytest.fixture
-def by_owner() -> Callable[[dict], tuple[dict, dict, dict]]:
+def split_options() -> Callable[[dict], tuple[dict, dict, dict]]:
     """Split options into those of the model, of the variants, and of the function."""
 
     def split(options: dict) -> tuple[dict, dict, dict]:
@@ -152,7 +152,7 @@ def by_owner() -> Callable[[dict], tuple[dict, dict, dict]]:
 
 
 def plain_bigwig(path: Path) -> tuple[dict[str, int], list[tuple[str, int, int, np.float32]]]:
-    """Contigs and entries of a bigWig, read by the format's description alone.
+    """Contigs and entries of a bigWig file, read as the format is described.
 
     Kent et al. 2010, Bioinformatics 26:2204, supplement. Blocks are found through the R tree.
     """
@@ -160,7 +160,7 @@ def plain_bigwig(path: Path) -> tuple[dict[str, int], list[tuple[str, int, int, 
     magic, version, _, tree, _, index = struct.unpack_from("<IHHQQQ", data, 0)
     assert magic == 0x888FFC26
     assert version >= 3
-    squeezed = struct.unpack_from("<I", data, 52)[0] > 0
+    compressed = struct.unpack_from("<I", data, 52)[0] > 0
     names, sizes = {}, {}
     magic, _, key, value, count = struct.unpack_from("<IIIIQ", data, tree)
     assert magic == 0x78CA8C91
@@ -170,7 +170,7 @@ def plain_bigwig(path: Path) -> tuple[dict[str, int], list[tuple[str, int, int, 
     entries = []
     for offset, size in _leaves(data, index + 48):
         block = data[offset : offset + size]
-        block = zlib.decompress(block) if squeezed else block
+        block = zlib.decompress(block) if compressed else block
         contig, start, end, step, span, kind, _, items = struct.unpack_from("<IIIIIBBH", block)
         for item in range(items):
             if kind == 1:
@@ -189,13 +189,13 @@ def plain_bigwig(path: Path) -> tuple[dict[str, int], list[tuple[str, int, int, 
 def _walk_names(data: bytes, at: int, key: int, names: dict, sizes: dict) -> None:
     leaf, _, count = struct.unpack_from("<BBH", data, at)
     for item in range(count):
-        place = at + 4 + item * (key + 8)
+        offset = at + 4 + item * (key + 8)
         if not leaf:
-            (child,) = struct.unpack_from("<Q", data, place + key)
+            (child,) = struct.unpack_from("<Q", data, offset + key)
             _walk_names(data, child, key, names, sizes)
             continue
-        name = data[place : place + key].rstrip(b"\0").decode()
-        number, size = struct.unpack_from("<II", data, place + key)
+        name = data[offset : offset + key].rstrip(b"\0").decode()
+        number, size = struct.unpack_from("<II", data, offset + key)
         names[number], sizes[name] = name, size
 
 

@@ -50,22 +50,22 @@ NAMED = {"dict", "polars", "pandas"}
 def test_every_form_gives_the_same_values(small_model, form, verb):
     model = small_model()
     each = [verb(model, text) for text in TEXTS.values()]
-    done = verb(model, FORMS[form]())
+    result = verb(model, FORMS[form]())
     expected = np.concatenate([one.values for one in each])
-    np.testing.assert_allclose(done.values, expected, rtol=0, atol=2e-6)
+    np.testing.assert_allclose(result.values, expected, rtol=0, atol=2e-6)
     names = list(TEXTS) if form in NAMED else ["1", "2"]
-    assert list(dict.fromkeys(done.names)) == names
-    assert done.tracks == ("Reb1", "Abf1", "Rap1")
+    assert list(dict.fromkeys(result.names)) == names
+    assert result.tracks == ("Reb1", "Abf1", "Rap1")
 
 
 def test_a_string_is_one_sequence(small_model):
-    done = danq.predict(small_model(), TEXTS["a"])
-    assert len(done) == 1
-    assert done.names == ["sequence"]
-    assert done.rows.columns == ["name", "start", "end"]
+    result = danq.predict(small_model(), TEXTS["a"])
+    assert len(result) == 1
+    assert result.names == ["sequence"]
+    assert result.rows.columns == ["name", "start", "end"]
 
 
-def test_lengths_follow_the_rules_of_fasta(small_model, tmp_path):
+def test_short_and_long_strings_follow_the_rules_of_fasta(small_model, tmp_path):
     texts = {"short": "ACGTACG", "long": "ACGTTGCATT" * 9}
     fasta = tmp_path / "a.fa"
     fasta.write_text("".join(f">{name}\n{text}\n" for name, text in texts.items()))
@@ -91,35 +91,35 @@ def test_a_genome_and_variants_in_memory(small_model, tmp_path):
     assert again.to_polars().equals(memory.to_polars())
 
 
-def test_a_name_of_a_file_is_not_a_sequence(small_model):
+def test_a_file_name_as_a_string_is_refused(small_model):
     for verb in (danq.predict, danq.mutate):
         with pytest.raises(InputError, match=r"pathlib\.Path\('promoters\.fa'\)"):
             verb(small_model(), "promoters.fa")
 
 
-def test_data_frames_hold_rows_and_values(small_model):
+def test_data_frames_contain_rows_and_values(small_model):
     pytest.importorskip("pandas", reason="pandas is not installed")
-    done = danq.predict(small_model(), TEXTS)
-    table, frame = done.to_polars(), done.to_pandas()
+    result = danq.predict(small_model(), TEXTS)
+    table, frame = result.to_polars(), result.to_pandas()
     assert list(frame.columns) == table.columns == ["name", "start", "end", "Reb1", "Abf1", "Rap1"]
     for name in table.columns:
         assert frame[name].to_list() == table[name].to_list()
-    np.testing.assert_array_equal(done.track("Abf1"), done.values[:, 1])
+    np.testing.assert_array_equal(result.track("Abf1"), result.values[:, 1])
     with pytest.raises(InputError, match="no column 'Gal4'.*Reb1, Abf1, Rap1"):
-        done.track("Gal4")
+        result.track("Gal4")
 
 
-def test_without_pandas_there_is_a_remedy(small_model, monkeypatch):
-    done = danq.predict(small_model(), TEXTS)
+def test_missing_pandas_is_reported_with_a_remedy(small_model, monkeypatch):
+    result = danq.predict(small_model(), TEXTS)
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(InputError, match=r"pandas is not installed.*to_polars"):
-        done.to_pandas()
+        result.to_pandas()
 
 
 def test_an_ensemble_has_means_then_standard_deviations(small_model):
     models = [small_model(seed=seed) for seed in (0, 1, 2)]
     each = np.stack([danq.predict(model, TEXTS).values for model in models])
-    done = danq.predict(models, TEXTS)
-    assert done.columns == ("Reb1", "Abf1", "Rap1", "Reb1_sd", "Abf1_sd", "Rap1_sd")
-    np.testing.assert_allclose(done.values[:, :3], each.mean(0), rtol=1e-6)
-    np.testing.assert_allclose(done.values[:, 3:], each.std(0, ddof=1), rtol=1e-4, atol=1e-7)
+    result = danq.predict(models, TEXTS)
+    assert result.columns == ("Reb1", "Abf1", "Rap1", "Reb1_sd", "Abf1_sd", "Rap1_sd")
+    np.testing.assert_allclose(result.values[:, :3], each.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(result.values[:, 3:], each.std(0, ddof=1), rtol=1e-4, atol=1e-7)

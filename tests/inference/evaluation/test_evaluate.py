@@ -1,4 +1,4 @@
-"""Evaluation of a model whose answers are counts of letters."""
+"""Evaluation of a model whose logits are counts of letters."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PLOTS = {"precision_recall.png", "roc.png", "calibration.png"}
 
 
 def text_of(sequences: dict[str, str], dataset: Dataset, index: int) -> str:
-    """The window of the dataset as letters, cut from the contig's text."""
+    """Letters of one window of the dataset, taken from the contig's text."""
     contig = sequences[dataset.genome.names[int(dataset.contig[index])]]
     first = int(dataset.start[index]) + BIN // 2 - WINDOW // 2
     return "".join(contig[i] if 0 <= i < len(contig) else "N" for i in range(first, first + WINDOW))
@@ -72,7 +72,7 @@ def model(toy):
 
 
 @pytest.mark.parametrize("strand", ["both", "forward"])
-def test_figures_are_those_of_the_counts(model, dataset, sequences, strand: str):
+def test_metrics_equal_those_of_the_counts(model, dataset, sequences, strand: str):
     report = evaluate(
         model.with_options(strand=strand, batch_size=7, precision="fp32"), dataset, bootstrap=0
     )
@@ -86,8 +86,8 @@ def test_figures_are_those_of_the_counts(model, dataset, sequences, strand: str)
             scores = np.round((scores + other) / 2, 7)
         row = report.table.row(k, named=True)
         assert row["auroc"] == pytest.approx(roc_auc_score(labels[:, k], scores), abs=1e-9)
-        wanted = average_precision_score(labels[:, k], scores)
-        assert row["aupr"] == pytest.approx(wanted, abs=1e-9)
+        expected = average_precision_score(labels[:, k], scores)
+        assert row["aupr"] == pytest.approx(expected, abs=1e-9)
         assert row["positives"] == labels[:, k].sum()
     assert report.without_positives == ("N",)
     assert report.macro_aupr == pytest.approx(report.table["aupr"][:2].mean())
@@ -95,7 +95,7 @@ def test_figures_are_those_of_the_counts(model, dataset, sequences, strand: str)
     assert report.provenance["windows"] == len(rows)
 
 
-def test_a_perfect_model_is_perfect(model, dataset, sequences):
+def test_a_perfect_model_has_metrics_of_1(model, dataset, sequences):
     rows = np.arange(len(dataset))
     counts = np.array([[text_of(sequences, dataset, i).count(c) for c in "GCN"] for i in rows])
     labels = (counts > np.median(counts, axis=0)).astype(np.uint8)
@@ -112,7 +112,7 @@ def test_a_perfect_model_is_perfect(model, dataset, sequences):
     assert report.groups["aupr_mean_high"][0] == 1
 
 
-def test_the_folder_holds_tables_plots_and_provenance(model, dataset, tmp_path: Path):
+def test_the_folder_contains_tables_plots_and_provenance(model, dataset, tmp_path: Path):
     out = tmp_path / "evaluation"
     fp32 = model.with_options(precision="fp32")
     report = evaluate(fp32, dataset, baseline=True, bootstrap=50)
@@ -140,7 +140,7 @@ def test_the_folder_holds_tables_plots_and_provenance(model, dataset, tmp_path: 
     assert pooled["windows"].sum() == 3 * report.provenance["windows"]
 
 
-def test_the_report_reads_well(model, dataset):
+def test_the_report_shows_metrics_and_excluded_tracks(model, dataset):
     report = evaluate(model.with_options(precision="fp32"), dataset, baseline=True, bootstrap=50)
     text = report.describe().splitlines()
     windows = report.provenance["windows"]
@@ -150,7 +150,7 @@ def test_the_report_reads_well(model, dataset):
     assert text[-1] == "excluded, without positives: N"
 
 
-def test_an_existing_output_is_refused_and_replaced_on_request(model, dataset, tmp_path: Path):
+def test_an_existing_output_is_replaced_only_with_overwrite(model, dataset, tmp_path: Path):
     out = tmp_path / "out"
     write_evaluation(evaluate(model, dataset, bootstrap=0), out)
     before = (out / "summary.json").read_text()
@@ -203,7 +203,7 @@ def test_an_interrupted_write_leaves_the_old_evaluation(
     assert os.listdir(tmp_path) == ["out"]
 
 
-def test_a_dataset_that_is_not_the_models_is_refused(model, dataset):
+def test_a_dataset_that_does_not_fit_the_model_is_refused(model, dataset):
     def refused(**changes: object):
         return evaluate(replace(model, **changes), dataset, bootstrap=0)
 
@@ -219,7 +219,7 @@ def test_a_dataset_that_is_not_the_models_is_refused(model, dataset):
         refused(tracks=("G", "T", "N"))
 
 
-def test_other_bad_input_is_refused(model, dataset):
+def test_invalid_arguments_are_refused(model, dataset):
     with pytest.raises(InputError, match="there is no split 'holdout'"):
         evaluate(model, dataset, split="holdout")
     with pytest.raises(InputError, match="bootstrap is 1, the minimum is 2"):
@@ -229,32 +229,32 @@ def test_other_bad_input_is_refused(model, dataset):
         evaluate(model, dataset)
 
 
-def test_a_model_that_gives_nan_is_refused(model, dataset, toy):
+def test_a_model_that_predicts_nan_is_refused(model, dataset, toy):
     module = type(model.module)(float("nan"))
     broken = replace(model, module=module)
     with pytest.raises(InputError, match="record 'G': the score of window 0 is NaN"):
         evaluate(broken, dataset, bootstrap=0)
 
 
-def test_the_module_comes_back_as_it_was(model, dataset):
+def test_the_module_keeps_its_training_mode(model, dataset):
     model.module.train()
     evaluate(model, dataset, bootstrap=0)
     assert model.module.training
     assert torch.is_grad_enabled()
 
 
-def test_the_cost_of_bf16_is_that_of_both_runs(dataset, small_model, tmp_path: Path):
+def test_the_precision_cost_compares_bf16_with_fp32(dataset, small_model, tmp_path: Path):
     made = small_model(TRACKS, WINDOW)
     network = replace(made, spec=made.spec.model_copy(update={"bin": BIN}))
     rows = np.flatnonzero(dataset.split == 2)
     labels = dataset.labels(rows)[:, :2]
-    wanted = {}
-    for figure, oracle in (("aupr", average_precision_score), ("auroc", roc_auc_score)):
+    expected = {}
+    for metric, compute in (("aupr", average_precision_score), ("auroc", roc_auc_score)):
         for precision in ("fp32", "bf16"):
             scores = predict_codes(
                 network.module, dataset.codes(rows), RunOptions(precision=precision)
             )
-            wanted[figure, precision] = oracle(labels, scores[:, :2], average=None)
+            expected[metric, precision] = compute(labels, scores[:, :2], average=None)
     report = evaluate(
         network.with_options(precision="bf16"),
         dataset,
@@ -262,21 +262,21 @@ def test_the_cost_of_bf16_is_that_of_both_runs(dataset, small_model, tmp_path: P
         bootstrap=0,
     )
     write_evaluation(report, tmp_path / "out")
-    assert report.macro_aupr == pytest.approx(wanted["aupr", "bf16"].mean())
-    told = json.loads((tmp_path / "out" / "summary.json").read_text())["precision_cost"]
-    for figure, row in told.items():
-        apart = wanted[figure, "bf16"] - wanted[figure, "fp32"]
-        worst = int(np.abs(apart).argmax())
-        assert apart[worst] != 0
-        assert row["fp32"] == pytest.approx(wanted[figure, "fp32"].mean())
-        assert row["bf16"] == pytest.approx(wanted[figure, "bf16"].mean())
-        assert row["difference"] == pytest.approx(apart.mean())
-        assert row["largest_difference_of_a_track"] == pytest.approx(apart[worst])
+    assert report.macro_aupr == pytest.approx(expected["aupr", "bf16"].mean())
+    cost = json.loads((tmp_path / "out" / "summary.json").read_text())["precision_cost"]
+    for metric, row in cost.items():
+        difference = expected[metric, "bf16"] - expected[metric, "fp32"]
+        worst = int(np.abs(difference).argmax())
+        assert difference[worst] != 0
+        assert row["fp32"] == pytest.approx(expected[metric, "fp32"].mean())
+        assert row["bf16"] == pytest.approx(expected[metric, "bf16"].mean())
+        assert row["difference"] == pytest.approx(difference.mean())
+        assert row["largest_difference_of_a_track"] == pytest.approx(difference[worst])
         assert row["track"] == TRACKS[worst]
-    assert f"bf16 against fp32: mean AUPR {told['aupr']['bf16']:.5f}" in report.describe()
+    assert f"bf16 against fp32: mean AUPR {cost['aupr']['bf16']:.5f}" in report.describe()
 
 
-def test_in_fp32_there_is_no_cost_of_bf16(model, dataset, caplog):
+def test_fp32_has_no_precision_cost(model, dataset, caplog):
     report = evaluate(
         model.with_options(precision="fp32"), dataset, precision_cost=True, bootstrap=0
     )

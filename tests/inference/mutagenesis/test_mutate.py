@@ -1,4 +1,4 @@
-"""Every change predicted by itself, from text, against the effects that danq gives."""
+"""Effects of substitutions equal separate predictions of windows that are built from text."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def logits(model: Model, windows: list[str]) -> np.ndarray:
         return model.module(torch.tensor(codes, dtype=torch.uint8)).double().numpy()
 
 
-def other_strand(text: str) -> str:
+def reverse_complement(text: str) -> str:
     return text[::-1].translate(str.maketrans("ACGT", "TGCA"))
 
 
@@ -61,14 +61,14 @@ def effect(
     model: Model, before: list[str], after: list[str], *, both=True, probability=False
 ) -> np.ndarray:
     out = []
-    for read in (str, other_strand) if both else (str,):
+    for read in (str, reverse_complement) if both else (str,):
         a, b = (logits(model, [read(text) for text in texts]) for texts in (before, after))
         out.append(1 / (1 + np.exp(-b)) - 1 / (1 + np.exp(-a)) if probability else (b - a) * BITS)
     return np.mean(out, axis=0)
 
 
 def window_of(text: str, position: int, start: int, end: int) -> tuple[str, int]:
-    """Window in which a base is judged, and the place of its first base."""
+    """Window in which a base is mutated, and the position of its first base."""
     if end - start > WINDOW:
         start += (position - start) // BIN * BIN
         end = min(start + BIN, end)
@@ -77,50 +77,52 @@ def window_of(text: str, position: int, start: int, end: int) -> tuple[str, int]
     return "".join(letters), first
 
 
-def brute(model: Model, text: str, start=0, end=None, **given) -> np.ndarray:
-    """Every altered window evaluated in full; ``(bases, 4, tracks)``."""
+def expected_effects(model: Model, text: str, start=0, end=None, **options) -> np.ndarray:
+    """Effects from predictions of all altered windows; ``(bases, 4, tracks)``."""
     end = len(text) if end is None else end
     out = np.full((end - start, 4, len(model.tracks)), np.nan)
-    places, before, after = [], [], []
+    indices, before, after = [], [], []
     for position in range(start, end):
         if text[position] == "N":
             continue
         window, first = window_of(text, position, start, end)
         at = position - first
         for base, letter in enumerate("ACGT"):
-            places.append((position - start, base))
+            indices.append((position - start, base))
             before.append(window)
             after.append(window[:at] + letter + window[at + 1 :])
-    out[tuple(np.transpose(places))] = effect(model, before, after, **given)
+    out[tuple(np.transpose(indices))] = effect(model, before, after, **options)
     return out
 
 
-def close(ours: np.ndarray, wanted: np.ndarray, atol: float = 4e-6) -> None:
-    assert ours.dtype == np.float32
-    np.testing.assert_allclose(ours, wanted, rtol=0, atol=atol)
+def assert_close(found: np.ndarray, expected: np.ndarray, atol: float = 4e-6) -> None:
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, rtol=0, atol=atol)
 
 
 TEXT = "GATTACANNCCGTAGGCATTCAGGATCCATGGCAATTGCACGTTTGGCAACCGTANTTGACCATAGGCATACCAGT"
 
 
 @pytest.mark.parametrize("length", [1, 7, 39, 40, 41, 75])
-def test_every_change_as_if_predicted_by_itself(model, length):
-    wanted = brute(model, TEXT[:length])
-    assert np.nanmax(np.abs(wanted)) > 0.01
-    close(mutate(model, TEXT[:length]).values, wanted)
+def test_effects_equal_those_of_separate_predictions(model, length):
+    expected = expected_effects(model, TEXT[:length])
+    assert np.nanmax(np.abs(expected)) > 0.01
+    assert_close(mutate(model, TEXT[:length]).values, expected)
 
 
-@pytest.mark.parametrize("word", ["logit", "probability"])
-def test_one_strand_and_both_effects(model, word):
+@pytest.mark.parametrize("measure", ["logit", "probability"])
+def test_effects_follow_the_strand_and_effect_options(model, measure):
     for strand in ("both", "forward"):
-        wanted = brute(model, TEXT[:40], both=strand == "both", probability=word == "probability")
-        close(
-            mutate(model.with_options(strand=strand), TEXT[:40], effect=word).values,
-            wanted,
+        expected = expected_effects(
+            model, TEXT[:40], both=strand == "both", probability=measure == "probability"
+        )
+        assert_close(
+            mutate(model.with_options(strand=strand), TEXT[:40], effect=measure).values,
+            expected,
         )
 
 
-def test_the_default_tolerance_changes_little(model):
+def test_the_default_tolerance_keeps_effects_within_1e_4(model):
     exact = mutate(model, TEXT).values
     np.testing.assert_allclose(
         mutate(model.with_options(tolerance=DEFAULT_TOLERANCE), TEXT).values,
@@ -130,7 +132,7 @@ def test_the_default_tolerance_changes_little(model):
     )
 
 
-def test_the_base_that_is_there_has_no_effect_and_unknown_ones_have_none_known(model):
+def test_reference_bases_have_no_effect_and_unknown_bases_are_nan(model):
     effects = mutate(model, TEXT).values
     for row, letter in zip(effects, TEXT, strict=True):
         if letter == "N":
@@ -140,7 +142,7 @@ def test_the_base_that_is_there_has_no_effect_and_unknown_ones_have_none_known(m
             assert (row["ACGT".index(letter)] == 0).all()
 
 
-def test_nothing_is_known(model, write_fasta, tmp_path, caplog):
+def test_a_sequence_of_unknown_bases_has_no_effects(model, write_fasta, tmp_path, caplog):
     assert np.isnan(mutate(model, "N" * 9).values).all()
     done = write_mutations(model, write_fasta({"x": "N" * 9}), tmp_path / "a.tsv")
     assert done.substitutions == 0
@@ -148,32 +150,34 @@ def test_nothing_is_known(model, write_fasta, tmp_path, caplog):
     assert pl.read_csv(tmp_path / "a.tsv", separator="\t", comment_prefix="#").height == 0
 
 
-def test_the_other_strand_mirrors_the_effects(model):
+def test_effects_of_the_reverse_complement_are_mirrored(model):
     text = TEXT[:WINDOW]
-    forth, back = (
+    forward, reverse = (
         mutate(model, text).values,
-        mutate(model, other_strand(text)).values,
+        mutate(model, reverse_complement(text)).values,
     )
-    np.testing.assert_allclose(back[::-1, ::-1], forth, rtol=0, atol=2e-6)
+    np.testing.assert_allclose(reverse[::-1, ::-1], forward, rtol=0, atol=2e-6)
 
 
-def test_codes_are_as_good_as_letters(model):
+def test_codes_and_letters_give_the_same_effects(model):
     codes = np.array(["ACGTN".index(letter) for letter in TEXT], dtype=np.uint8)
     np.testing.assert_array_equal(mutate(model, codes).values, mutate(model, TEXT).values)
     np.testing.assert_array_equal(mutate(model, TEXT.lower()).values, mutate(model, TEXT).values)
 
 
-def test_batches_do_not_matter(model):
+def test_effects_do_not_depend_on_the_batch_size(model):
     one = mutate(model.with_options(batch_size=7), TEXT[:50]).values
     np.testing.assert_allclose(one, mutate(model, TEXT[:50]).values, rtol=0, atol=2e-6)
 
 
-def test_tracks_are_picked_in_the_order_named(model):
-    wanted = mutate(model, TEXT[:20]).values[:, :, [2, 0]]
-    np.testing.assert_array_equal(mutate(model, TEXT[:20], tracks=["Rap1", "Reb1"]).values, wanted)
+def test_tracks_are_selected_in_the_given_order(model):
+    expected = mutate(model, TEXT[:20]).values[:, :, [2, 0]]
+    np.testing.assert_array_equal(
+        mutate(model, TEXT[:20], tracks=["Rap1", "Reb1"]).values, expected
+    )
 
 
-def test_a_model_that_fits_no_short_cut_is_evaluated_in_full(toy, caplog):
+def test_a_model_without_incremental_evaluation_is_evaluated_in_full(toy, caplog):
     caplog.set_level("INFO", logger="danq")
     effects = mutate(toy().with_options(strand="forward"), "ACGTTGCATT").values
     assert "in full: Counts is not a CnnRnn" in caplog.text
@@ -181,12 +185,12 @@ def test_a_model_that_fits_no_short_cut_is_evaluated_in_full(toy, caplog):
     np.testing.assert_allclose(effects[1, :, 1], np.array([-1, 0, -1, -1]) * 0.25 * BITS, atol=1e-6)
 
 
-def test_the_package_offers_it():
+def test_the_package_exports_mutate():
     assert danq.mutate is mutate
 
 
 @pytest.mark.parametrize(
-    ("sequence", "given", "problem"),
+    ("sequence", "options", "problem"),
     [
         ("", {}, "the sequence is empty"),
         ("ACXT", {}, "'X' at position 3 is not a DNA letter"),
@@ -196,9 +200,9 @@ def test_the_package_offers_it():
         ("ACGT", {"effect": "odds"}, "effect is 'odds'"),
     ],
 )
-def test_input_that_cannot_be_mutated(model, sequence, given, problem):
+def test_invalid_sequences_and_options_are_refused(model, sequence, options, problem):
     with pytest.raises(InputError, match=problem):
-        mutate(model, sequence, **given)
+        mutate(model, sequence, **options)
 
 
 def test_a_tiled_genome_cannot_be_mutated(model, genome):
@@ -206,7 +210,7 @@ def test_a_tiled_genome_cannot_be_mutated(model, genome):
         mutate(model, Tiles(genome, 10))
 
 
-def test_sequences_and_regions_in_memory_are_those_of_the_files(model, sequences, genome):
+def test_several_sequences_give_the_effects_of_each(model, sequences, genome):
     known = dict(sequences)
     each = [mutate(model, text).values for text in known.values()]
     done = mutate(model, known)
@@ -215,7 +219,7 @@ def test_sequences_and_regions_in_memory_are_those_of_the_files(model, sequences
     assert done.names[:2] == ["chrIV", "chrIV"]
     assert done.rows["pos"][:2].to_list() == [1, 2]
     region = mutate(model, Regions("chrIV:11-40", genome))
-    close(region.values, brute(model, sequences["chrIV"], 10, 40))
+    assert_close(region.values, expected_effects(model, sequences["chrIV"], 10, 40))
     assert region.names[0] == "chrIV:11"
 
 
@@ -230,7 +234,7 @@ def test_a_data_frame_has_a_row_per_substitution(model):
 
 
 def read_effects(path) -> tuple[list, np.ndarray, dict]:
-    """Sequence, position and base of each row of an HDF5, its effects, and what else is there."""
+    """Sequence, position and base of each row of an HDF5 file, its effects, and the rest of it."""
     with h5py.File(path) as file:
         names = file["sequences/name"].asstr()[:]
         window = file["bases/window"][:]
@@ -248,7 +252,7 @@ def read_effects(path) -> tuple[list, np.ndarray, dict]:
 
 
 @pytest.mark.parametrize(("start", "end"), [(60, 85), (0, 9), (190, 205), (30, 120), (0, 205)])
-def test_a_region_is_filled_from_its_genome(model, sequences, genome, tmp_path, start, end):
+def test_windows_of_a_region_extend_into_the_genome(model, sequences, genome, tmp_path, start, end):
     region = f"chrIV:{start + 1}-{end}"
     done = write_mutations(model, Regions(region, genome), tmp_path / "a.h5")
     text = sequences["chrIV"]
@@ -256,29 +260,35 @@ def test_a_region_is_filled_from_its_genome(model, sequences, genome, tmp_path, 
     assert done == WrittenMutations(tmp_path / "a.h5", 1, 3 * known, ("Reb1", "Abf1", "Rap1"))
     keys, effects, rest = read_effects(tmp_path / "a.h5")
     assert keys == [("chrIV", at, "ACGTN".index(text[at])) for at in range(start, end)]
-    close(effects, brute(model, text, start, end))
+    assert_close(effects, expected_effects(model, text, start, end))
     window, _ = window_of(text, start, start, end)
-    both = [1 / (1 + np.exp(-logits(model, [read(window)])[0])) for read in (str, other_strand)]
+    both = [
+        1 / (1 + np.exp(-logits(model, [read(window)])[0])) for read in (str, reverse_complement)
+    ]
     np.testing.assert_allclose(rest["windows/reference"][0], np.mean(both, axis=0), atol=1e-6)
 
 
-def test_bed_rows_and_records(model, sequences, genome, tmp_path):
+def test_bed_rows_and_fasta_records_keep_their_order(model, sequences, genome, tmp_path):
     bed = tmp_path / "rows.bed"
     bed.write_text("I\t30\t41\nchrIV\t100\t160\nI\t0\t7\nI\t3\t9\n")
     write_mutations(model, Regions(bed, genome), tmp_path / "a.h5")
     keys, effects, _ = read_effects(tmp_path / "a.h5")
     rows = [("chrI", 30, 41), ("chrIV", 100, 160), ("chrI", 0, 7), ("chrI", 3, 9)]
     assert [key[:2] for key in keys] == [(n, at) for n, s, e in rows for at in range(s, e)]
-    close(effects, np.concatenate([brute(model, sequences[n], s, e) for n, s, e in rows]))
+    assert_close(
+        effects, np.concatenate([expected_effects(model, sequences[n], s, e) for n, s, e in rows])
+    )
     write_mutations(model, genome, tmp_path / "b.h5")
     keys, effects, _ = read_effects(tmp_path / "b.h5")
-    close(effects, np.concatenate([brute(model, text) for text in sequences.values()]))
+    assert_close(
+        effects, np.concatenate([expected_effects(model, text) for text in sequences.values()])
+    )
     with h5py.File(tmp_path / "b.h5") as file:
         assert file["sequences/end"][:].tolist() == [len(text) for text in sequences.values()]
 
 
 @pytest.mark.parametrize("models", [[1], [1, 2, 3]])
-def test_every_output_says_the_same(genome, tmp_path, models):
+def test_all_formats_contain_the_same_effects(genome, tmp_path, models):
     models = [make(seed) for seed in models]
     source = Regions("chrIV:11-40", genome)
     for name in ("a.h5", "a.tsv", "a.tsv.gz", "a.parquet"):
@@ -304,21 +314,21 @@ def test_every_output_says_the_same(genome, tmp_path, models):
         np.testing.assert_array_equal(np.concatenate(parts, axis=1), table[len(single) :, 4:])
 
 
-def test_an_ensemble_gives_mean_and_spread(genome, tmp_path):
+def test_an_ensemble_has_mean_and_standard_deviation(genome, tmp_path):
     models = [make(seed) for seed in (1, 2, 3)]
     write_mutations(models, Regions("chrI:1-12", genome), tmp_path / "a.h5")
     _, effects, rest = read_effects(tmp_path / "a.h5")
     text = genome.read_text().split(">chrI\n")[1].split("\n")[0]
-    each = np.stack([brute(model, text, 0, 12) for model in models])
-    close(effects, each.mean(axis=0))
-    close(rest["spread"], each.std(axis=0, ddof=1))
+    each = np.stack([expected_effects(model, text, 0, 12) for model in models])
+    assert_close(effects, each.mean(axis=0))
+    assert_close(rest["spread"], each.std(axis=0, ddof=1))
     done = mutate(models, Regions("chrI:1-12", genome))
     np.testing.assert_array_equal(done.values, np.concatenate([effects, rest["spread"]], axis=2))
     assert done.columns == ("Reb1", "Abf1", "Rap1", "Reb1_sd", "Abf1_sd", "Rap1_sd")
 
 
 @pytest.mark.parametrize("where", ["17-20", "chrIV:17-20"])
-def test_pairs_are_changed_at_once(model, sequences, genome, tmp_path, where):
+def test_both_bases_of_a_pair_are_substituted_together(model, sequences, genome, tmp_path, where):
     text = sequences["chrIV"]
     source, small = Regions("chrIV:11-30", genome), model.with_options(batch_size=10)
     done = write_mutations(small, source, tmp_path / "a.parquet", pairs=where)
@@ -327,7 +337,7 @@ def test_pairs_are_changed_at_once(model, sequences, genome, tmp_path, where):
     table = pl.read_parquet(tmp_path / "a.parquet").tail(9 * len(known) * (len(known) - 1) // 2)
     assert done.substitutions == 3 * sum(letter != "N" for letter in text[10:30]) + table.height
     before, first = window_of(text, 10, 10, 30)
-    wanted = []
+    expected = []
     for i in known:
         for a in "ACGT".replace(text[i], ""):
             for j in (later for later in known if later > i):
@@ -336,17 +346,17 @@ def test_pairs_are_changed_at_once(model, sequences, genome, tmp_path, where):
                     changed[i - first], changed[j - first] = a, b
                     (values,) = effect(model, [before], ["".join(changed)])
                     ref = text[i : j + 1]
-                    wanted.append(("chrIV", i + 1, ref, a + ref[1:-1] + b, *values))
-    assert [row[:4] for row in table.rows()] == [row[:4] for row in wanted]
-    close(table[:, 4:].to_numpy(), np.array([row[4:] for row in wanted]))
+                    expected.append(("chrIV", i + 1, ref, a + ref[1:-1] + b, *values))
+    assert [row[:4] for row in table.rows()] == [row[:4] for row in expected]
+    assert_close(table[:, 4:].to_numpy(), np.array([row[4:] for row in expected]))
     with h5py.File(tmp_path / "a.h5") as file:
-        place, base = file["pairs/position"][:], file["pairs/base"][:]
-        for row, (_, pos, ref, alt, *_) in enumerate(wanted):
-            assert place[row].tolist() == [pos - 1, pos + len(ref) - 2]
+        position, base = file["pairs/position"][:], file["pairs/base"][:]
+        for row, (_, pos, ref, alt, *_) in enumerate(expected):
+            assert position[row].tolist() == [pos - 1, pos + len(ref) - 2]
             assert "".join("ACGT"[code] for code in base[row]) == alt[0] + alt[-1]
 
 
-def test_provenance(genome, tmp_path, model):
+def test_the_header_describes_the_run(genome, tmp_path, model):
     from dataclasses import replace
 
     named = replace(model, path=tmp_path / "m.safetensors", sha256="ab12")
@@ -367,14 +377,14 @@ def test_provenance(genome, tmp_path, model):
     assert json.loads(attributes["provenance"])["region"] == "chrI:5-9"
 
 
-def test_progress_counts_changes(model, genome, tmp_path):
+def test_progress_counts_substitutions(model, genome, tmp_path):
     seen = []
     source = Regions("chrIV:1-95", genome)
     write_mutations(model, source, tmp_path / "a.tsv", progress=lambda *now: seen.append(now))
     assert seen == [(min(30 * (n + 1), 285), 285) for n in range(10)]
 
 
-def test_notices(model, genome, tmp_path, caplog):
+def test_long_padded_and_unknown_sequence_is_reported(model, genome, tmp_path, caplog):
     caplog.set_level("INFO", logger="danq")
     write_mutations(model, Regions("chrIV", genome), tmp_path / "a.tsv")
     assert "longer than the window of 40 bases: 1" in caplog.text

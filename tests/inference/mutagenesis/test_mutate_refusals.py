@@ -1,4 +1,4 @@
-"""Bad input of `write_mutations` raises and leaves no file behind."""
+"""Invalid input of `write_mutations` raises an error and leaves no file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REGION = {"region": "chrI:1-30"}
 
 
 @pytest.mark.parametrize(
-    ("given", "problem"),
+    ("options", "problem"),
     [
         ({}, "exactly one of an input file and a region"),
         ({"region": "chrI:1-30", "input": "genome.fa"}, "without a tile size"),
@@ -54,7 +54,7 @@ REGION = {"region": "chrI:1-30"}
         ({**REGION, "out": "there.tsv"}, "exists already"),
     ],
 )
-def test_what_is_refused(model, genome, tmp_path, monkeypatch, given, problem):
+def test_invalid_arguments_are_refused(model, genome, tmp_path, monkeypatch, options, problem):
     monkeypatch.chdir(tmp_path)
     for name, text in {
         "rows.bed": "chrI\t0\t9\nchrI\t20\t29\n",
@@ -65,7 +65,7 @@ def test_what_is_refused(model, genome, tmp_path, monkeypatch, given, problem):
     }.items():
         (tmp_path / name).write_text(text)
     before = {path.name for path in tmp_path.iterdir()} | {"genome.fa.fai"}
-    source = {"genome": genome, **given}
+    source = {"genome": genome, **options}
     written = {name: source.pop(name) for name in ("pairs", "tracks") if name in source}
     out = source.pop("out", "a.tsv")
     with pytest.raises(InputError, match=problem):
@@ -77,7 +77,7 @@ def test_what_is_refused(model, genome, tmp_path, monkeypatch, given, problem):
 
 
 @pytest.mark.parametrize("name", ["a.h5", "a.tsv", "a.parquet"])
-def test_a_full_disk(model, genome, tmp_path, full_disk, name):
+def test_a_full_disk_leaves_no_file(model, genome, tmp_path, full_disk, name):
     danq.Genome(genome).close()
     with full_disk(2000), pytest.raises(InputError, match="cannot be written"):
         write_mutations(model, Regions("chrIV", genome), tmp_path / name)

@@ -28,11 +28,11 @@ from danq.models.run_options import RunOptions
 MODULE = sys.modules["danq.inference.prediction.predict"]
 
 
-def check(table: pl.DataFrame, sequences, expect, **answer) -> None:
+def check(table: pl.DataFrame, sequences, expect, **options) -> None:
     assert table.columns[1:6] == ["start", "end", "G", "C", "N"]
     for name, start, end, *values in table.iter_rows():
-        wanted = expect(sequences[name], start, end, **answer)
-        np.testing.assert_allclose(values, wanted, rtol=1e-6)
+        expected = expect(sequences[name], start, end, **options)
+        np.testing.assert_allclose(values, expected, rtol=1e-6)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def bed(tmp_path):
     return path
 
 
-def test_a_fasta_gives_a_table(toy, sequences, genome, expect):
+def test_a_fasta_file_gives_a_table(toy, sequences, genome, expect):
     table = predict(toy().with_options(batch_size=4), genome).to_polars()
     assert table.schema["G"] == pl.Float32
     assert table.columns[0] == "name"
@@ -50,18 +50,18 @@ def test_a_fasta_gives_a_table(toy, sequences, genome, expect):
     check(table, sequences, expect)
 
 
-def test_the_package_offers_it():
+def test_the_package_exports_predict():
     import danq
 
     assert danq.predict is predict
 
 
-def test_forward_strand_only(toy, sequences, genome, expect):
+def test_the_forward_strand_is_predicted_alone(toy, sequences, genome, expect):
     table = predict(toy().with_options(strand="forward"), Tiles(genome, 10)).to_polars()
     check(table, sequences, expect, both=False)
 
 
-def test_bed_rows(toy, sequences, genome, bed, expect):
+def test_bed_rows_keep_their_order(toy, sequences, genome, bed, expect):
     table = predict(toy(), Regions(bed, genome)).to_polars()
     assert table.select("chrom", "start", "end").rows() == [
         ("chrI", 30, 41),
@@ -90,7 +90,7 @@ def test_names_of_bed_records_are_kept(toy, genome, tmp_path):
     assert columns == ["chrom", "start", "end", "G", "C", "N"]
 
 
-def test_a_model_given_twice_is_no_ensemble(small_model, genome, tmp_path):
+def test_an_ensemble_with_the_same_model_twice_is_refused(small_model, genome, tmp_path):
     made = small_model()
     for name in ("a", "b"):
         save_model(tmp_path / f"{name}.safetensors", made.module, made.spec)
@@ -100,14 +100,14 @@ def test_a_model_given_twice_is_no_ensemble(small_model, genome, tmp_path):
         predict(models, genome)
 
 
-def test_tiles_of_a_region(toy, sequences, genome, expect):
+def test_tiles_stay_inside_their_region(toy, sequences, genome, expect):
     table = predict(toy(), Tiles(genome, 25, "chrIV:11-100")).to_polars()
     assert table["start"].to_list() == [10, 35, 60, 85]
     assert table["end"].to_list() == [35, 60, 85, 100]
     check(table, sequences, expect)
 
 
-def test_every_output_says_the_same(toy, genome, tmp_path, read_bigwig, monkeypatch):
+def test_all_formats_contain_the_same_predictions(toy, genome, tmp_path, read_bigwig, monkeypatch):
     monkeypatch.setattr(MODULE, "BLOCK_VALUES", 30)
     table = predict(toy(), Tiles(genome, 9)).to_polars()
     values = table.select("G", "C", "N").to_numpy()
@@ -131,7 +131,7 @@ def test_every_output_says_the_same(toy, genome, tmp_path, read_bigwig, monkeypa
         assert entries == sorted(table.select("chrom", "start", "end", track).rows())
 
 
-def test_batches_do_not_matter(toy, genome):
+def test_predictions_do_not_depend_on_the_batch_size(toy, genome):
     tables = [
         predict(toy().with_options(batch_size=size), Tiles(genome, 8)).to_polars()
         for size in (1, 5, 1000)
@@ -140,7 +140,9 @@ def test_batches_do_not_matter(toy, genome):
     assert tables[0].equals(tables[2])
 
 
-def test_bed_to_bigwig_is_sorted_and_named_as_the_genome(toy, genome, tmp_path, read_bigwig):
+def test_bigwigs_of_bed_rows_are_sorted_and_use_the_genomes_names(
+    toy, genome, tmp_path, read_bigwig
+):
     bed = tmp_path / "rows.bed"
     bed.write_text("IV\t190\t205\nI\t30\t41\nIV\t5\t9\n")
     table = predict(toy(), Regions(bed, genome)).to_polars()
@@ -153,7 +155,7 @@ def test_bed_to_bigwig_is_sorted_and_named_as_the_genome(toy, genome, tmp_path, 
     assert set(sizes) >= {"chrI", "chrIV"}
 
 
-def test_provenance(toy, genome, tmp_path):
+def test_the_header_describes_the_run(toy, genome, tmp_path):
     model = toy(path=tmp_path / "m.safetensors", sha256="ab12")
     write_predictions(model, Tiles(genome, 50, "chrI"), tmp_path / "a.tsv")
     head = [line for line in (tmp_path / "a.tsv").read_text().splitlines() if line[0] == "#"]
@@ -166,7 +168,7 @@ def test_provenance(toy, genome, tmp_path):
     assert head[0].startswith("# danq: ")
 
 
-def test_an_ensemble(toy, sequences, genome, expect, tmp_path):
+def test_an_ensemble_has_mean_and_standard_deviation(toy, sequences, genome, expect, tmp_path):
     factors = (0.1, 0.25, -0.4)
     models = [toy(path=tmp_path / f"{number}") for number in range(3)]
     for model, factor in zip(models, factors, strict=True):
@@ -177,15 +179,15 @@ def test_an_ensemble(toy, sequences, genome, expect, tmp_path):
     assert table.columns == ["chrom", "start", "end", "G", "C", "N", "G_sd", "C_sd", "N_sd"]
     for name, start, end, *values in table.iter_rows():
         each = [expect(sequences[name], start, end, factor=factor) for factor in factors]
-        wanted = [*np.mean(each, axis=0), *np.std(each, axis=0, ddof=1)]
-        np.testing.assert_allclose(values, wanted, rtol=1e-4, atol=1e-6)
+        expected = [*np.mean(each, axis=0), *np.std(each, axis=0, ddof=1)]
+        np.testing.assert_allclose(values, expected, rtol=1e-4, atol=1e-6)
     assert not torch.is_inference_mode_enabled()
     write_predictions(models, Tiles(genome, 10), tmp_path / "a.tsv")
     head = (tmp_path / "a.tsv").read_text()
     assert f"# model 3: {tmp_path}/2 sha256:" in head
 
 
-def test_models_are_given_back_as_they_were(toy, genome, tmp_path):
+def test_models_keep_their_training_mode_after_an_interrupt(toy, genome, tmp_path):
     models = [toy(), toy()]
     for model in models:
         model.module.train()
@@ -205,13 +207,13 @@ def test_models_are_given_back_as_they_were(toy, genome, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir() if "a.tsv" in entry.name] == []
 
 
-def test_picked_tracks(toy, genome):
-    whole = predict(toy(), genome).to_polars()
-    picked = predict(toy(), genome, tracks=["N", "G"]).to_polars()
-    assert picked.equals(whole.select("name", "start", "end", "N", "G"))
+def test_tracks_are_selected_in_the_given_order(toy, genome):
+    complete = predict(toy(), genome).to_polars()
+    selected = predict(toy(), genome, tracks=["N", "G"]).to_polars()
+    assert selected.equals(complete.select("name", "start", "end", "N", "G"))
 
 
-def test_progress(toy, genome):
+def test_progress_counts_rows(toy, genome):
     seen = []
     predict(
         toy().with_options(batch_size=16),
@@ -221,7 +223,7 @@ def test_progress(toy, genome):
     assert seen == [(16, 34), (32, 34), (34, 34)]
 
 
-def test_predict_codes_agrees(toy, genome):
+def test_predict_codes_equals_predict(toy, genome):
     from danq.genome.fasta import Genome
 
     with Genome(genome) as opened:
@@ -247,16 +249,16 @@ def test_memory_does_not_grow_with_the_input(toy, write_fasta, tmp_path, monkeyp
     for number, size in enumerate((10_000, 10_000, 100_000)):
         fasta = write_fasta({"chr1": "ACGTN" * (size // 5)}, f"{size}.fa")
         peaks.append(peak_memory(toy, fasta, tmp_path / f"{number}.{ending}"))
-    # The first run also pays for imports and caches.
+    # The first run includes the memory of imports and caches.
     assert peaks[2] < 2 * peaks[1]
 
 
-def test_unknown_ending(toy, genome, tmp_path):
+def test_an_unknown_extension_is_refused(toy, genome, tmp_path):
     with pytest.raises(InputError, match="'a.csv' does not have the extension of an output format"):
         write_predictions(toy(), genome, tmp_path / "a.csv")
 
 
-def test_bed_without_genome(toy, bed):
+def test_a_bed_file_without_its_genome_is_refused(toy, bed):
     with pytest.raises(InputError, match=r"is not FASTA.*danq\.Regions"):
         predict(toy(), bed)
     with pytest.raises(InputError, match="a BED file needs its genome"):
@@ -285,7 +287,7 @@ def test_bed_without_genome(toy, bed):
         ),
     ],
 )
-def test_sources_that_cannot_be_read(toy, genome, source, message):
+def test_invalid_sources_are_refused(toy, genome, source, message):
     with pytest.raises(InputError, match=message):
         predict(toy(), source(genome))
 
@@ -299,7 +301,7 @@ def test_sources_that_cannot_be_read(toy, genome, source, message):
         ("GC", r"the string 'GC', not a list.*\['GC'\]"),
     ],
 )
-def test_tracks_that_cannot_be_selected(toy, genome, tracks, message):
+def test_invalid_tracks_are_refused(toy, genome, tracks, message):
     with pytest.raises(InputError, match=message):
         predict(toy(), genome, tracks=tracks)
 
@@ -318,27 +320,27 @@ def test_tracks_that_cannot_be_selected(toy, genome, tracks, message):
         ({"stand": "both"}, "no option 'stand'.*strand"),
     ],
 )
-def test_run_options_that_are_not_allowed(small_model, options, message):
+def test_invalid_run_options_are_refused(small_model, options, message):
     with pytest.raises(InputError, match=message):
         small_model().with_options(**options)
 
 
-def test_a_path_is_not_a_model(genome):
+def test_a_path_instead_of_a_model_is_refused(genome):
     for path in ("runs/yeast", genome):
         with pytest.raises(InputError, match=r"is not loaded\. Use danq\.load"):
             predict(path, "ACGT")
 
 
-def test_models_of_an_ensemble_share_their_options(small_model, genome):
+def test_models_of_an_ensemble_need_the_same_options(small_model, genome):
     models = [small_model(seed=seed) for seed in (0, 1)]
     with pytest.raises(InputError, match="different run options"):
         predict([models[0], models[1].with_options(strand="forward")], genome)
 
 
-def test_a_tile_beyond_all_numbers_is_the_whole_contig(toy, genome):
-    whole = predict(toy(), Tiles(genome, 10**20)).to_polars()
-    assert whole.equals(predict(toy(), Tiles(genome, 10**6)).to_polars())
-    assert whole["start"].to_list() == [0] * whole.height
+def test_a_tile_longer_than_a_contig_covers_the_contig(toy, genome):
+    complete = predict(toy(), Tiles(genome, 10**20)).to_polars()
+    assert complete.equals(predict(toy(), Tiles(genome, 10**6)).to_polars())
+    assert complete["start"].to_list() == [0] * complete.height
 
 
 def test_a_bed_file_cannot_be_tiled(toy, bed):
@@ -350,14 +352,14 @@ def test_a_bed_file_cannot_be_tiled(toy, bed):
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# only words\n"])
 @pytest.mark.parametrize("name", ["a.fa", "a.bed"])
-def test_an_empty_input(toy, genome, tmp_path, name, text):
+def test_an_empty_input_is_refused(toy, genome, tmp_path, name, text):
     path = tmp_path / name
     path.write_text(text)
     with pytest.raises(InputError, match=str(path)):
         predict(toy(), Regions(path, genome)).to_polars()
 
 
-def test_missing_files(toy, genome, bed, tmp_path):
+def test_missing_files_and_models_are_refused(toy, genome, bed, tmp_path):
     with pytest.raises(InputError, match="no such file"):
         predict(toy(), tmp_path / "missing.fa").to_polars()
     with pytest.raises(InputError, match="no such file"):
@@ -368,7 +370,7 @@ def test_missing_files(toy, genome, bed, tmp_path):
         predict([], genome).to_polars()
 
 
-def test_a_bigwig_of_loose_records(toy, genome, tmp_path):
+def test_bigwigs_of_standalone_sequences_are_refused(toy, genome, tmp_path):
     with pytest.raises(InputError, match="Tile a genome"):
         write_predictions(toy(), genome, tmp_path / "tracks")
     assert not (tmp_path / "tracks").exists()
@@ -383,7 +385,9 @@ def test_a_bigwig_of_loose_records(toy, genome, tmp_path):
         ({"tracks": ("C", "G", "N")}, "the order of the tracks differs"),
     ],
 )
-def test_models_that_disagree(toy, genome, tmp_path, change, message):
+def test_models_with_different_windows_or_tracks_are_refused(
+    toy, genome, tmp_path, change, message
+):
     first, second = toy(path=tmp_path / "first"), toy(path=tmp_path / "second", **change)
     with pytest.raises(InputError, match=message) as caught:
         Ensemble.of([first, second])
@@ -391,7 +395,7 @@ def test_models_that_disagree(toy, genome, tmp_path, change, message):
     assert str(second.path) in str(caught.value)
 
 
-def test_an_input_that_breaks_off_leaves_nothing(toy, tmp_path):
+def test_an_invalid_record_leaves_no_output(toy, tmp_path):
     path = tmp_path / "a.fa"
     path.write_text(">a\n" + "ACGT" * 50 + "\n>b\nACGT!\n")
     with pytest.raises(InputError, match="record 'b'"):
@@ -399,7 +403,7 @@ def test_an_input_that_breaks_off_leaves_nothing(toy, tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.fa"]
 
 
-def test_no_room_in_the_middle(toy, genome, tmp_path, full_disk, monkeypatch):
+def test_a_full_disk_leaves_no_output(toy, genome, tmp_path, full_disk, monkeypatch):
     monkeypatch.setattr(MODULE, "BLOCK_VALUES", 300)
     genome.with_name("genome.fa.fai").unlink(missing_ok=True)
     predict(toy(), Tiles(genome, 1)).to_polars()
@@ -408,7 +412,7 @@ def test_no_room_in_the_middle(toy, genome, tmp_path, full_disk, monkeypatch):
     assert [entry.name for entry in tmp_path.iterdir() if "out" in entry.name] == []
 
 
-def test_the_head_of_a_file_that_is_there_is_not_touched(toy, genome, tmp_path):
+def test_an_existing_file_is_replaced_only_with_overwrite(toy, genome, tmp_path):
     (tmp_path / "out.tsv").write_text("mine")
     with pytest.raises(InputError, match="exists already"):
         write_predictions(toy(), genome, tmp_path / "out.tsv")

@@ -19,7 +19,7 @@ SHAPE = {"filters": 8, "width": 5, "pool": 4, "hidden": 4, "dense": (6,)}
 
 @pytest.fixture
 def model(tmp_path):
-    """Write a small model with start values."""
+    """Write a small untrained model."""
 
     def write(name: str = "model.safetensors", tracks=("Reb1", "Abf1"), window: int = 40):
         path = tmp_path / name
@@ -37,7 +37,7 @@ def model(tmp_path):
     return write
 
 
-def test_a_command_writes_what_the_library_says(model, genome, tmp_path, capsys):
+def test_the_command_writes_the_predictions_of_the_library(model, genome, tmp_path, capsys):
     path, out = model(), tmp_path / "out.tsv"
     assert run(["predict", str(path), str(genome), "--out", str(out), "--precision", "fp32"]) == 0
     shown = capsys.readouterr()
@@ -47,26 +47,28 @@ def test_a_command_writes_what_the_library_says(model, genome, tmp_path, capsys)
     assert table.equals(pl.read_csv(out, separator="\t", comment_prefix="#", schema=table.schema))
 
 
-def test_several_models_and_options(model, genome, tmp_path, capsys):
-    words = ["predict", str(model("a.safetensors")), str(model("b.safetensors")), str(genome)]
+def test_several_models_and_options_reach_the_library(model, genome, tmp_path, capsys):
+    arguments = ["predict", str(model("a.safetensors")), str(model("b.safetensors")), str(genome)]
     out = tmp_path / "tiles.parquet"
     options = ["--tile", "20", "--region", "chrI:11-70", "--track", "Abf1", "--strand", "forward"]
-    assert run([*words, "--out", str(out), *options, "--batch-size", "2", "--threads", "1"]) == 0
+    assert (
+        run([*arguments, "--out", str(out), *options, "--batch-size", "2", "--threads", "1"]) == 0
+    )
     assert capsys.readouterr().out == f"{out}: 3 rows, 1 track and standard deviations\n"
     table = pl.read_parquet(out)
     assert table.columns == ["chrom", "start", "end", "Abf1", "Abf1_sd"]
     assert table["start"].to_list() == [10, 30, 50]
 
 
-def test_a_folder_with_a_slash(model, genome, tmp_path):
-    words = ["predict", str(model()), str(genome), "--tile", "50"]
-    assert run([*words, "--out", f"{tmp_path}/run.v2/"]) == 0
+def test_a_name_with_a_trailing_slash_is_a_folder(model, genome, tmp_path):
+    arguments = ["predict", str(model()), str(genome), "--tile", "50"]
+    assert run([*arguments, "--out", f"{tmp_path}/run.v2/"]) == 0
     assert (tmp_path / "run.v2" / "Reb1.bw").is_file()
-    assert run([*words, "--out", f"{tmp_path}/run.v2/"]) == 2
-    assert run([*words, "--out", f"{tmp_path}/run.v2/", "--overwrite"]) == 0
+    assert run([*arguments, "--out", f"{tmp_path}/run.v2/"]) == 2
+    assert run([*arguments, "--out", f"{tmp_path}/run.v2/", "--overwrite"]) == 0
 
 
-def test_models_that_disagree(model, genome, tmp_path, capsys):
+def test_models_with_different_windows_are_refused(model, genome, tmp_path, capsys):
     a, b = model("a.safetensors"), model("b.safetensors", window=60)
     assert run(["predict", str(a), str(b), str(genome), "--out", f"{tmp_path}/o.tsv"]) == 2
     shown = capsys.readouterr().err
@@ -77,12 +79,12 @@ def test_models_that_disagree(model, genome, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "words", [["genome.fa"], ["missing", "genome.fa"], ["model.safetensors", "missing.fa"]]
+    "arguments", [["genome.fa"], ["missing", "genome.fa"], ["model.safetensors", "missing.fa"]]
 )
-def test_arguments_that_are_missing(model, genome, tmp_path, monkeypatch, words):
+def test_missing_arguments_and_files_are_refused(model, genome, tmp_path, monkeypatch, arguments):
     model()
     monkeypatch.chdir(tmp_path)
-    assert run(["predict", *words, "--out", "out.tsv"]) == 2
+    assert run(["predict", *arguments, "--out", "out.tsv"]) == 2
     assert not (tmp_path / "out.tsv").exists()
 
 
@@ -96,10 +98,10 @@ def test_help_shows_an_example(capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["out.tsv.gz", "out.h5", "out.parquet", "tracks"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupt_leaves_nothing(model, write_fasta, tmp_path, name, number, code):
+def test_an_interrupt_leaves_no_output(model, write_fasta, tmp_path, name, number, code):
     genome = write_fasta({"chr1": "ACGTN" * 1_000_000})
-    words = ["predict", str(model()), str(genome), "--tile", "1", "--out", str(tmp_path / name)]
-    script = f"import sys; from danq_cli.main import main; sys.argv[1:] = {words!r}; main()"
+    arguments = ["predict", str(model()), str(genome), "--tile", "1", "--out", str(tmp_path / name)]
+    script = f"import sys; from danq_cli.main import main; sys.argv[1:] = {arguments!r}; main()"
     process = subprocess.Popen(
         [sys.executable, "-c", script], stderr=subprocess.PIPE, env={**os.environ}
     )

@@ -46,7 +46,7 @@ def layout(**changes) -> PredictionLayout:
 
 
 def blocks(columns: int = 2) -> list[tuple[Rows, np.ndarray]]:
-    """Three blocks over contigs whose order is not that of their names."""
+    """Three blocks of rows on contigs that are not in alphabetical order."""
     names = ["chrIV"] * 50 + ["chrI"] * 31 + ["chr10"] * 4
     start = np.concatenate([np.arange(count) * 50 for count in (50, 31, 4)])
     values = (np.random.default_rng(5).random((len(names), columns)) ** 9).astype(np.float32)
@@ -59,18 +59,18 @@ def blocks(columns: int = 2) -> list[tuple[Rows, np.ndarray]]:
 
 def write(path, **changes) -> np.ndarray:
     made = layout(**changes)
-    given = blocks(len(made.columns))
+    parts = blocks(len(made.columns))
     with output(path).open(made) as writer:
-        for rows, values in given:
+        for rows, values in parts:
             writer.write(rows, values)
-    return np.concatenate([values for _, values in given])
+    return np.concatenate([values for _, values in parts])
 
 
 def write_and_fail(path, error, **options) -> None:
-    there = path.exists()
+    existed = path.exists()
     with output(path).open(layout(), **options) as writer:
         writer.write(*blocks()[0])
-        assert path.exists() == there
+        assert path.exists() == existed
         raise error
 
 
@@ -82,7 +82,7 @@ def all_rows() -> list[tuple[str, int, int]]:
     ]
 
 
-def leftovers(folder: Path) -> list[str]:
+def file_names(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir())
 
 
@@ -95,17 +95,17 @@ def test_tsv_reads_back_exactly(tmp_path, name):
     head, *rows = csv.reader(lines[2:], delimiter="\t")
     assert head == ["chrom", "start", "end", *TRACKS]
     assert [(row[0], int(row[1]), int(row[2])) for row in rows] == all_rows()
-    numbers = np.array([[np.float32(text) for text in row[3:]] for row in rows])
-    np.testing.assert_array_equal(numbers, values)
+    found = np.array([[np.float32(text) for text in row[3:]] for row in rows])
+    np.testing.assert_array_equal(found, values)
 
 
-def test_tsv_gz_is_the_same_twice(tmp_path):
+def test_tsv_gz_is_reproducible(tmp_path):
     write(tmp_path / "a.tsv.gz")
     write(tmp_path / "b.tsv.gz")
     assert (tmp_path / "a.tsv.gz").read_bytes() == (tmp_path / "b.tsv.gz").read_bytes()
 
 
-def test_spread_columns(tmp_path):
+def test_standard_deviations_follow_the_predictions(tmp_path):
     values = write(tmp_path / "out.tsv", spread=True)
     table = pl.read_csv(tmp_path / "out.tsv", separator="\t", comment_prefix="#")
     assert table.columns[3:] == ["Reb1", "Abf1", "Reb1_sd", "Abf1_sd"]
@@ -114,12 +114,12 @@ def test_spread_columns(tmp_path):
 
 def hdf5_rows(file: h5py.File) -> list[tuple[str, int, int]]:
     names = file["sequences/name"].asstr()[:]
-    numbers = file["rows/sequence"][:], file["rows/start"][:], file["rows/end"][:]
-    return [(names[n], int(start), int(end)) for n, start, end in zip(*numbers, strict=True)]
+    columns = file["rows/sequence"][:], file["rows/start"][:], file["rows/end"][:]
+    return [(names[n], int(start), int(end)) for n, start, end in zip(*columns, strict=True)]
 
 
 @pytest.mark.parametrize("spread", [False, True])
-def test_hdf5(tmp_path, spread):
+def test_hdf5_contains_rows_values_and_provenance(tmp_path, spread):
     values = write(tmp_path / "out.h5", spread=spread)
     with h5py.File(tmp_path / "out.h5") as file:
         assert file.attrs["magic"] == "danq-predictions"
@@ -137,8 +137,8 @@ def test_hdf5(tmp_path, spread):
             np.testing.assert_array_equal(file["spread"][:], values[:, 2:])
 
 
-def test_hdf5_of_records_that_span_blocks(tmp_path):
-    """A record that continues in the next block keeps its number; contigs may be repeated."""
+def test_hdf5_records_may_span_blocks(tmp_path):
+    """A record that continues in the next block keeps its index; contigs may be repeated."""
     names = [["a", "b", "b"], ["b", "c"], ["c", "c"], ["d"]]
     with output(tmp_path / "out.h5").open(layout(key="name", contigs=None)) as writer:
         for part in names:
@@ -149,7 +149,7 @@ def test_hdf5_of_records_that_span_blocks(tmp_path):
         assert [row[0] for row in hdf5_rows(file)] == [name for part in names for name in part]
 
 
-def test_parquet(tmp_path):
+def test_parquet_contains_rows_values_and_provenance(tmp_path):
     values = write(tmp_path / "out.parquet")
     table = pl.read_parquet(tmp_path / "out.parquet")
     assert table.schema == {
@@ -163,18 +163,18 @@ def test_parquet(tmp_path):
     np.testing.assert_array_equal(table.select(TRACKS).to_numpy(), values)
     provenance = json.loads(pl.read_parquet_metadata(tmp_path / "out.parquet")["danq"])
     assert provenance == {"danq": "1.2.3", "model": "m.safetensors sha256:ab"}
-    assert leftovers(tmp_path) == ["out.parquet"]
+    assert file_names(tmp_path) == ["out.parquet"]
 
 
-def test_parquet_without_rows(tmp_path):
+def test_parquet_without_rows_has_its_columns(tmp_path):
     with output(tmp_path / "out.parquet").open(layout()):
         pass
     assert pl.read_parquet(tmp_path / "out.parquet").columns == ["chrom", "start", "end", *TRACKS]
 
 
-def test_bigwig_read_with_our_own_reader(tmp_path, read_bigwig):
+def test_bigwigs_contain_the_predictions(tmp_path, read_bigwig):
     values = write(tmp_path / "folder")
-    assert leftovers(tmp_path / "folder") == ["Abf1.bw", "Reb1.bw", "danq.json"]
+    assert file_names(tmp_path / "folder") == ["Abf1.bw", "Reb1.bw", "danq.json"]
     index = json.loads((tmp_path / "folder" / "danq.json").read_text())
     assert index["tracks"] == {"Reb1": "Reb1.bw", "Abf1": "Abf1.bw"}
     assert index["provenance"]["danq"] == "1.2.3"
@@ -186,7 +186,7 @@ def test_bigwig_read_with_our_own_reader(tmp_path, read_bigwig):
         assert list(sizes) == sorted(sizes)
 
 
-def test_bigwig_in_another_reader(tmp_path):
+def test_pybigwig_reads_the_same_predictions(tmp_path):
     reader = pytest.importorskip("pyBigWig", reason="pyBigWig is not installed")
     values = write(tmp_path / "folder")
     by_row = dict(zip(all_rows(), values, strict=True))
@@ -203,25 +203,25 @@ def test_bigwig_in_another_reader(tmp_path):
             assert np.isnan(file.values("chrIV", 2499, 2501)[1])
 
 
-def test_bigwig_names_of_files(tmp_path):
+def test_bigwig_files_are_named_after_their_tracks(tmp_path):
     write(tmp_path / "folder", tracks=("H3K4me3/rep 1", ".hidden"))
-    assert leftovers(tmp_path / "folder") == ["H3K4me3_rep_1.bw", "danq.json", "hidden.bw"]
+    assert file_names(tmp_path / "folder") == ["H3K4me3_rep_1.bw", "danq.json", "hidden.bw"]
 
 
-def test_bigwig_names_that_collide(tmp_path):
+def test_tracks_with_the_same_file_name_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"'a/b' and 'A b' would both be written to A_b.bw"):
         write(tmp_path / "folder", tracks=("a/b", "A b"))
-    assert leftovers(tmp_path) == []
+    assert file_names(tmp_path) == []
 
 
-def test_bigwig_of_standalone_records(tmp_path):
+def test_bigwigs_of_standalone_sequences_are_refused(tmp_path):
     with pytest.raises(InputError, match="bigWig output needs positions on a genome"):
         write(tmp_path / "folder", key="name", contigs=None)
-    assert leftovers(tmp_path) == []
+    assert file_names(tmp_path) == []
 
 
-def test_an_error_inside_bigwig_is_not_lost(tmp_path, monkeypatch):
-    """The library drops the errors of its iterator."""
+def test_an_error_while_a_bigwig_is_written_is_raised(tmp_path, monkeypatch):
+    """pybigtools ignores errors of the iterator that it reads."""
 
     def broken(self, column, blocks):
         yield "chrI", 0, 50, 0.5
@@ -230,10 +230,10 @@ def test_an_error_inside_bigwig_is_not_lost(tmp_path, monkeypatch):
     monkeypatch.setattr(prediction_bigwig.BigWigWriter, "_entries", broken)
     with pytest.raises(KeyboardInterrupt):
         write(tmp_path / "folder")
-    assert leftovers(tmp_path) == []
+    assert file_names(tmp_path) == []
 
 
-def test_columns_with_the_same_name():
+def test_columns_with_the_same_name_are_refused():
     with pytest.raises(InputError, match="two columns of the output would be named 'start'"):
         layout(tracks=("start", "Reb1"))
     with pytest.raises(InputError, match="'Reb1_sd'"):
@@ -254,7 +254,7 @@ def test_columns_with_the_same_name():
         ("x.bigWig", "bigwig"),
     ],
 )
-def test_endings(name, format):
+def test_formats_follow_the_extension(name, format):
     assert output(name).format == format
 
 
@@ -278,7 +278,7 @@ def test_endings(name, format):
         ),
     ],
 )
-def test_unknown_endings(layout, names, extensions):
+def test_unknown_extensions_are_refused(layout, names, extensions):
     for name in names:
         with pytest.raises(InputError) as caught:
             find_output(name, layout)
@@ -286,7 +286,7 @@ def test_unknown_endings(layout, names, extensions):
         assert problem in str(caught.value)
 
 
-def test_formats_by_name():
+def test_formats_are_selected_by_name():
     def of(layout, out, format) -> str:
         return find_output(out, layout, format).format
 
@@ -306,23 +306,23 @@ def test_formats_by_name():
 
 @pytest.mark.parametrize("name", OUTPUTS)
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError("broken")])
-def test_nothing_is_left_after_an_error(tmp_path, name, error):
+def test_an_error_leaves_no_file(tmp_path, name, error):
     with pytest.raises((KeyboardInterrupt, ValueError)):
         write_and_fail(tmp_path / name, error)
-    assert leftovers(tmp_path) == []
+    assert file_names(tmp_path) == []
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_an_existing_output(tmp_path, name):
+def test_an_existing_output_is_replaced_only_with_overwrite(tmp_path, name):
     write(tmp_path / name)
     with pytest.raises(InputError, match="exists already"):
         write(tmp_path / name)
-    before = leftovers(tmp_path)
+    before = file_names(tmp_path)
     with output(tmp_path / name).open(layout(tracks=("new", "other")), overwrite=True) as writer:
         writer.write(*blocks()[0])
-    assert leftovers(tmp_path) == before
+    assert file_names(tmp_path) == before
     if name == "folder":
-        assert leftovers(tmp_path / name) == ["danq.json", "new.bw", "other.bw"]
+        assert file_names(tmp_path / name) == ["danq.json", "new.bw", "other.bw"]
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
@@ -333,10 +333,10 @@ def test_a_failed_overwrite_keeps_the_old_output(tmp_path, name):
     with pytest.raises(KeyboardInterrupt):
         write_and_fail(tmp_path / name, KeyboardInterrupt, overwrite=True)
     assert old.read_bytes() == data
-    assert leftovers(tmp_path) == [name]
+    assert file_names(tmp_path) == [name]
 
 
-def test_an_empty_folder_may_be_filled(tmp_path):
+def test_an_empty_folder_is_used(tmp_path):
     (tmp_path / "folder").mkdir()
     write(tmp_path / "folder")
     assert (tmp_path / "folder" / "Reb1.bw").is_file()
@@ -352,7 +352,7 @@ def test_a_folder_with_other_files_is_not_replaced(tmp_path):
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_a_folder_that_is_missing_or_not_writable(tmp_path, name):
+def test_missing_and_read_only_folders_are_refused(tmp_path, name):
     with pytest.raises(InputError, match="there is no folder"):
         output(tmp_path / "missing" / name).check()
     closed = tmp_path / "closed"
@@ -378,31 +378,31 @@ def many(count: int = 6_000):
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_a_full_disk(tmp_path, name, full_disk):
+def test_a_full_disk_leaves_no_file(tmp_path, name, full_disk):
     with (
         full_disk(20_000),
         pytest.raises(InputError, match="cannot be written: File too large.*Make room") as caught,
     ):
         write_many(tmp_path / name)
     assert caught.value.file == str(tmp_path / name)
-    assert leftovers(tmp_path) == []
+    assert file_names(tmp_path) == []
 
 
-def test_a_disk_that_fills_while_a_bigwig_is_written(tmp_path, full_disk, monkeypatch):
-    whole = prediction_bigwig.BigWigWriter._write_track
+def test_a_full_disk_while_a_bigwig_is_written_leaves_no_file(tmp_path, full_disk, monkeypatch):
+    write_track = prediction_bigwig.BigWigWriter._write_track
 
     def limited(self, *arguments):
         with full_disk(20_000):
-            whole(self, *arguments)
+            write_track(self, *arguments)
 
     monkeypatch.setattr(prediction_bigwig.BigWigWriter, "_write_track", limited)
     with pytest.raises(InputError, match=r"Reb1.bw could not be completed.*Make room"):
         write_many(tmp_path / "folder")
-    assert leftovers(tmp_path) == []
+    assert file_names(tmp_path) == []
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
-def test_a_full_device(tmp_path, monkeypatch):
+def test_a_full_device_is_reported(tmp_path, monkeypatch):
     from danq.inference.writers import tsv
 
     monkeypatch.setattr(tsv.Path, "open", lambda self, mode: io.FileIO("/dev/full", mode))
@@ -410,24 +410,24 @@ def test_a_full_device(tmp_path, monkeypatch):
         write(tmp_path / "out.tsv")
 
 
-def hand_over(path, given, error: BaseException | None = None) -> None:
+def write_parquet(path, parts, error: BaseException | None = None) -> None:
     with ParquetWriter(path, layout()) as writer:
-        for rows, values in given:
+        for rows, values in parts:
             writer.write(rows, values)
         if error is not None:
             raise error
 
 
-def test_parquet_reports_a_full_disk_at_once(monkeypatch):
+def test_parquet_reports_a_full_disk_immediately(monkeypatch):
     monkeypatch.setattr("danq.inference.writers.parquet.GROUP_VALUES", 30)
-    given = iter(10_000 * blocks())
+    parts = iter(10_000 * blocks())
     with pytest.raises(OSError, match="No space left") as caught:
-        hand_over(Path("/dev/full"), given)
+        write_parquet(Path("/dev/full"), parts)
     assert caught.value.errno == errno.ENOSPC
-    assert len(list(given)) > 1000
+    assert len(list(parts)) > 1000
 
 
-def test_parquet_in_several_row_groups(tmp_path, monkeypatch):
+def test_row_groups_do_not_change_a_parquet_table(tmp_path, monkeypatch):
     path, made = tmp_path / "out.parquet", layout()
     one = tmp_path / "one.parquet"
     write(one)
@@ -445,7 +445,7 @@ def test_parquet_stops_its_thread_after_an_error(tmp_path, monkeypatch, again):
         interrupted = Mock(side_effect=KeyboardInterrupt)
         monkeypatch.setattr("danq.inference.writers.parquet.Future.exception", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        hand_over(tmp_path / "out.parquet", blocks(), KeyboardInterrupt())
+        write_parquet(tmp_path / "out.parquet", blocks(), KeyboardInterrupt())
     for thread in set(threading.enumerate()) - before:
         thread.join(timeout=10)
         assert not thread.is_alive()

@@ -1,4 +1,4 @@
-"""The directory of finished blocks, in isolation."""
+"""The folder of finished blocks, without a model."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class Stop(Exception):
     pass
 
 
-def test_files_of_a_block_are_on_the_disk_before_the_journal_vouches_for_them(
-    tmp_path, monkeypatch
-):
+def test_files_of_a_block_are_synced_before_its_journal_entry(tmp_path, monkeypatch):
     synced = []
     sync = os.fsync
 
-    def fsync(number: int) -> None:
-        synced.append((Path(os.readlink(f"/proc/self/fd/{number}")).name, journal.stat().st_size))
-        sync(number)
+    def fsync(descriptor: int) -> None:
+        synced.append(
+            (Path(os.readlink(f"/proc/self/fd/{descriptor}")).name, journal.stat().st_size)
+        )
+        sync(descriptor)
 
     journal = folder_of(tmp_path / "a.tsv") / "journal.jsonl"
     rows = pl.DataFrame({"a": [1]})
@@ -54,11 +54,11 @@ def add(out: Path, blocks: int) -> None:
             finished.add(FinishedBlock({}, np.zeros((1, 2), np.float32), {"rows": 1}))
 
 
-def test_an_interrupt_while_a_block_is_written_does_not_lose_it(tmp_path, monkeypatch, caplog):
-    waited = module.wait
+def test_a_block_survives_an_interrupt_while_it_is_written(tmp_path, monkeypatch, caplog):
+    wait = module.wait
 
     def interrupted(writing) -> None:
-        monkeypatch.setattr(module, "wait", waited)
+        monkeypatch.setattr(module, "wait", wait)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(module, "wait", interrupted)
@@ -70,7 +70,7 @@ def test_an_interrupt_while_a_block_is_written_does_not_lose_it(tmp_path, monkey
 
 
 @pytest.mark.parametrize("blocks", [1, 2])
-def test_a_disk_that_is_full_at_the_last_block(tmp_path, monkeypatch, caplog, blocks):
+def test_a_full_disk_keeps_completed_blocks(tmp_path, monkeypatch, caplog, blocks):
     folder, save = folder_of(tmp_path / "a.tsv"), np.save
 
     def full(path: Path, values: np.ndarray) -> None:
@@ -79,13 +79,13 @@ def test_a_disk_that_is_full_at_the_last_block(tmp_path, monkeypatch, caplog, bl
         save(path, values)
 
     monkeypatch.setattr(np, "save", full)
-    told = pytest.raises(InputError, match="cannot be written: No space left on device")
-    with caplog.at_level("INFO", "danq"), told:
+    refused = pytest.raises(InputError, match="cannot be written: No space left on device")
+    with caplog.at_level("INFO", "danq"), refused:
         add(tmp_path / "a.tsv", blocks)
     assert folder.exists() == ("completed blocks are kept" in caplog.text) == (blocks > 1)
 
 
-def test_two_processes_do_not_share_an_output(tmp_path):
+def test_a_second_process_cannot_write_the_same_output(tmp_path):
     out = tmp_path / "a.tsv"
     with (
         FinishedBlocks(out, ONE),
@@ -94,7 +94,7 @@ def test_two_processes_do_not_share_an_output(tmp_path):
         FinishedBlocks(out, ONE, resume=True)
 
 
-def test_a_folder_is_locked_until_it_is_gone(tmp_path, monkeypatch):
+def test_the_folder_is_locked_until_it_is_removed(tmp_path, monkeypatch):
     out = tmp_path / "a.tsv"
     remove = shutil.rmtree
 
@@ -109,15 +109,15 @@ def test_a_folder_is_locked_until_it_is_gone(tmp_path, monkeypatch):
     assert not folder_of(out).exists()
 
 
-def test_a_folder_that_was_removed_before_the_lock_was_had_is_made_again(tmp_path, monkeypatch):
+def test_a_folder_removed_before_it_is_locked_is_created_again(tmp_path, monkeypatch):
     out = tmp_path / "a.tsv"
     lock, calls = fcntl.flock, []
 
-    def flock(*given) -> None:
+    def flock(*arguments) -> None:
         if not calls:
             shutil.rmtree(folder_of(out))
-        calls.append(given)
-        lock(*given)
+        calls.append(arguments)
+        lock(*arguments)
 
     monkeypatch.setattr(fcntl, "flock", flock)
     with FinishedBlocks(out, ONE) as finished:
@@ -127,7 +127,7 @@ def test_a_folder_that_was_removed_before_the_lock_was_had_is_made_again(tmp_pat
         assert finished.counts == [{"rows": 1}]
 
 
-def test_what_another_process_made_since_is_left_alone(tmp_path):
+def test_the_folder_of_another_process_is_not_removed(tmp_path):
     out = tmp_path / "a.tsv"
     finished = FinishedBlocks(out, ONE)
     finished.remove()
@@ -137,7 +137,7 @@ def test_what_another_process_made_since_is_left_alone(tmp_path):
     other.remove()
 
 
-def test_a_strange_folder_is_not_touched(tmp_path):
+def test_a_folder_with_other_files_is_refused(tmp_path):
     out = tmp_path / "a.tsv"
     folder_of(out).mkdir()
     (folder_of(out) / "thesis.txt").write_text("x")

@@ -1,4 +1,4 @@
-"""E-values and quantiles against the background's scores sorted by hand."""
+"""E-values and quantiles equal fractions of the background's scores."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ RUN = sys.modules["danq.inference.variants.prepare"]
 TEXT = "".join(np.random.default_rng(9).choice(list("ACGT"), 500))
 
 
-def snvs(places) -> list[tuple[str, int, str, str]]:
-    return [("chr1", at + 1, TEXT[at], "ACGT"["ACGT".index(TEXT[at]) - 1]) for at in places]
+def snvs(positions) -> list[tuple[str, int, str, str]]:
+    return [("chr1", at + 1, TEXT[at], "ACGT"["ACGT".index(TEXT[at]) - 1]) for at in positions]
 
 
 @pytest.fixture
@@ -40,48 +40,50 @@ def common() -> list[tuple[str, int, str, str]]:
     return [*snvs(range(10, 400, 3)), ("chr1", 40, "A", "<DEL>")]
 
 
-def test_calibrated_scores_are_shares_of_the_background(
+def test_calibrated_scores_are_fractions_of_the_background(
     small_model, fasta, common, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(RUN, "BLOCK_RECORDS", 20)
     model, file = small_model(), tmp_path / "common.h5"
-    made = write_background(model, common, fasta, file)
-    assert (made.tally.rows, made.tally.rejects) == (len(common) - 1, {"symbolic": 1})
-    known = score_variants(model, common, fasta).to_polars()
-    mine = [*snvs(range(5, 480, 7)), *common[:5]]
-    table = score_variants(model, mine, fasta, calibrate=file).to_polars()
+    written = write_background(model, common, fasta, file)
+    assert (written.tally.rows, written.tally.rejects) == (len(common) - 1, {"symbolic": 1})
+    reference_scores = score_variants(model, common, fasta).to_polars()
+    variants = [*snvs(range(5, 480, 7)), *common[:5]]
+    table = score_variants(model, variants, fasta, calibrate=file).to_polars()
     logs = []
     for track in model.tracks:
-        product, logit = (known[f"{track}_{name}"].to_numpy() for name in ("product", "logit"))
+        product, logit = (
+            reference_scores[f"{track}_{name}"].to_numpy() for name in ("product", "logit")
+        )
         evalue = np.array([(product > value).mean() for value in table[f"{track}_product"]])
         np.testing.assert_allclose(table[f"{track}_evalue"], np.maximum(evalue, 1e-6), rtol=1e-6)
-        share = np.array([(np.abs(logit) <= abs(v)).mean() for v in table[f"{track}_logit"]])
-        signed = np.sign(table[f"{track}_logit"].to_numpy()) * share
+        fraction = np.array([(np.abs(logit) <= abs(v)).mean() for v in table[f"{track}_logit"]])
+        signed = np.sign(table[f"{track}_logit"].to_numpy()) * fraction
         np.testing.assert_allclose(table[f"{track}_quantile"], signed, rtol=1e-6)
         logs.append(np.log(np.maximum(evalue, 1e-6)))
     np.testing.assert_allclose(table["significance"], np.exp(np.mean(logs, axis=0)), rtol=1e-5)
     assert table.select("Reb1_quantile").to_numpy().min() < 0
-    picked = score_variants(
-        model, mine, fasta, calibrate=file, tracks=["Rap1"], scores="ref"
+    selected = score_variants(
+        model, variants, fasta, calibrate=file, tracks=["Rap1"], scores="ref"
     ).to_polars()
-    assert picked["Rap1_evalue"].equals(table["Rap1_evalue"])
+    assert selected["Rap1_evalue"].equals(table["Rap1_evalue"])
     assert danq.write_background is write_background
 
 
-def test_deepsea_writes_evalues_too(small_model, fasta, common, tmp_path):
+def test_the_deepsea_format_includes_evalues(small_model, fasta, common, tmp_path):
     model, file = small_model(), tmp_path / "common.h5"
     write_background(model, common, fasta, file)
-    mine = snvs(range(5, 480, 7))
-    table = score_variants(model, mine, fasta, calibrate=file).to_polars()
+    variants = snvs(range(5, 480, 7))
+    table = score_variants(model, variants, fasta, calibrate=file).to_polars()
     out = tmp_path / "my.vcf.out"
-    write_variant_scores(model, mine, fasta, out, calibrate=file, format="deepsea")
+    write_variant_scores(model, variants, fasta, out, calibrate=file, format="deepsea")
     with (tmp_path / "my.vcf.out.evalue").open(newline="") as lines:
         _, *rows = csv.reader(lines)
     values = table.select(f"{track}_evalue" for track in model.tracks).rows()
     assert [row[6:] for row in rows] == [[f"{v:.4e}" for v in row] for row in values]
 
 
-def test_a_large_background_is_thinned_but_for_its_tail():
+def test_a_large_background_keeps_its_tail_and_a_sample_of_the_rest():
     rng = np.random.default_rng(0)
     values = np.sort(np.abs(rng.normal(size=100_000)).astype(np.float32))
     kept = ranks(values.size)
@@ -100,7 +102,7 @@ def test_a_large_background_is_thinned_but_for_its_tail():
     assert (found >= above / 1e5 - 1e-12).all()
 
 
-def test_a_small_one_is_kept_whole():
+def test_a_small_background_keeps_all_scores():
     np.testing.assert_array_equal(ranks(5), [1, 2, 3, 4, 5])
 
 
@@ -113,12 +115,12 @@ def test_a_small_one_is_kept_whole():
         ({"tracks": ["Abf1"]}, "the background has no track 'Abf1'"),
     ],
 )
-def test_a_background_of_another_kind(
-    small_model, fasta, common, tmp_path, by_owner, options, message
+def test_a_background_with_other_settings_is_refused(
+    small_model, fasta, common, tmp_path, split_options, options, message
 ):
     file = tmp_path / "common.h5"
     write_background(small_model(), common, fasta, file, tracks=["Reb1", "Rap1"])
-    run, windows, rest = by_owner({"tracks": ["Reb1"], **options})
+    run, windows, rest = split_options({"tracks": ["Reb1"], **options})
     with pytest.raises(InputError, match=message):
         score_variants(
             small_model().with_options(**run),
@@ -129,7 +131,7 @@ def test_a_background_of_another_kind(
         )
 
 
-def test_a_background_of_another_model(small_model, fasta, common, tmp_path):
+def test_a_background_of_another_model_is_refused(small_model, fasta, common, tmp_path):
     file = tmp_path / "common.h5"
     write_background(small_model(seed=1), common, fasta, file)
     with pytest.raises(
@@ -139,9 +141,9 @@ def test_a_background_of_another_model(small_model, fasta, common, tmp_path):
         score_variants(small_model(), common, fasta, calibrate=file).to_polars()
 
 
-def test_a_background_of_a_model_that_was_changed_in_memory(small_model, fasta, common, tmp_path):
-    made = small_model()
-    save_model(tmp_path / "m.safetensors", made.module, made.spec)
+def test_a_background_of_a_model_changed_in_memory_is_refused(small_model, fasta, common, tmp_path):
+    original = small_model()
+    save_model(tmp_path / "m.safetensors", original.module, original.spec)
     file = tmp_path / "common.h5"
     model = load_model(tmp_path / "m.safetensors", device="cpu", precision="fp32")
     write_background(model, common, fasta, file)
@@ -156,21 +158,21 @@ def test_a_background_of_a_model_that_was_changed_in_memory(small_model, fasta, 
         score_variants(model, common, fasta, calibrate=file).to_polars()
 
 
-def test_models_are_told_apart_by_more_than_their_bytes(small_model):
+def test_checksums_depend_on_type_and_shape_of_the_weights(small_model):
     model = small_model()
     before = weights_checksums([model])
     assert weights_checksums([small_model()]) == before
     model.module.to(torch.bfloat16)
     assert weights_checksums([model]) != before
     plain = nn.Linear(2, 3, bias=False)
-    turned = nn.Linear(3, 2, bias=False)
+    transposed = nn.Linear(3, 2, bias=False)
     with torch.no_grad():
-        turned.weight.copy_(plain.weight.reshape(2, 3))
-    first, second = (replace(model, module=one) for one in (plain, turned))
+        transposed.weight.copy_(plain.weight.reshape(2, 3))
+    first, second = (replace(model, module=one) for one in (plain, transposed))
     assert weights_checksums([first]) != weights_checksums([second])
 
 
-def test_what_is_no_background(small_model, fasta, common, tmp_path):
+def test_files_that_are_not_backgrounds_are_refused(small_model, fasta, common, tmp_path):
     other = tmp_path / "scores.h5"
     write_variant_scores(small_model(), common, fasta, other)
     text = tmp_path / "text.h5"
@@ -186,7 +188,7 @@ def test_what_is_no_background(small_model, fasta, common, tmp_path):
         read_background(good)
 
 
-def test_nothing_to_make_a_background_of(small_model, fasta, tmp_path):
+def test_a_background_needs_a_scored_variant(small_model, fasta, tmp_path):
     file = tmp_path / "common.h5"
     with pytest.raises(InputError, match=r"no background variant could be scored: 1 records"):
         write_background(small_model(), [("chr1", 4, "A", "<DEL>")], fasta, file)
@@ -194,7 +196,7 @@ def test_nothing_to_make_a_background_of(small_model, fasta, tmp_path):
     assert not list(tmp_path.glob("common*"))
 
 
-def test_a_background_goes_on_where_it_stopped(
+def test_an_interrupted_background_resumes(
     small_model, fasta, common, tmp_path, monkeypatch, caplog
 ):
     monkeypatch.setattr(RUN, "BLOCK_RECORDS", 20)
@@ -206,14 +208,14 @@ def test_a_background_goes_on_where_it_stopped(
         if done >= 60:
             raise Stop
 
-    model, whole, file = small_model(), tmp_path / "whole.h5", tmp_path / "common.h5"
-    write_background(model, common, fasta, whole)
+    model, complete, file = small_model(), tmp_path / "complete.h5", tmp_path / "common.h5"
+    write_background(model, common, fasta, complete)
     with pytest.raises(Stop):
         write_background(model, common, fasta, file, progress=stop)
     with pytest.raises(InputError, match=r"Continue that run \(resume\)"):
         write_background(model, common, fasta, file)
     done = write_background(model, common, fasta, file, resume=True)
-    assert file.read_bytes() == whole.read_bytes()
+    assert file.read_bytes() == complete.read_bytes()
     before = file.stat().st_mtime_ns
     with caplog.at_level("INFO", "danq"):
         again = write_background(model, common, fasta, file, resume=True)
@@ -224,14 +226,14 @@ def test_a_background_goes_on_where_it_stopped(
         write_background(model.with_options(strand="forward"), common, fasta, file, resume=True)
 
 
-def test_a_background_that_does_not_end_as_hdf5_is_refused(small_model, fasta, common, tmp_path):
+def test_a_background_without_an_hdf5_extension_is_refused(small_model, fasta, common, tmp_path):
     with pytest.raises(InputError, match=r"'a\.tsv' has another extension. Use \.h5"):
         write_background(small_model(), common, fasta, tmp_path / "a.tsv")
     assert list(tmp_path.glob("a.tsv*")) == []
 
 
-def test_a_small_background_is_told(small_model, fasta, common, tmp_path, caplog):
+def test_a_small_background_causes_a_warning(small_model, fasta, common, tmp_path, caplog):
     model, file = small_model(), tmp_path / "common.h5"
-    made = write_background(model, common, fasta, file)
+    written = write_background(model, common, fasta, file)
     score_variants(model, snvs([50]), fasta, calibrate=file).to_polars()
-    assert f"{made.tally.rows} background variants resolve no E-value below" in caplog.text
+    assert f"{written.tally.rows} background variants resolve no E-value below" in caplog.text

@@ -1,4 +1,4 @@
-"""All output formats contain the same numbers and account for every record."""
+"""All output formats contain the same values and account for every record."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def other(base: str) -> str:
 
 
 def records() -> list[str]:
-    """Lines of a VCF; some ALT and some whole records cannot be scored."""
+    """Lines of a VCF. Some alternate alleles and some records cannot be scored."""
     rows = []
     for number, at in enumerate(range(5, 390, 7)):
         ref = TEXT[at]
@@ -75,9 +75,9 @@ def _small_blocks(monkeypatch):
     monkeypatch.setattr(RUN, "BLOCK_RECORDS", 11)
 
 
-def leftovers(folder: Path, *names: str) -> set[str]:
-    known = {"genome.fa", "genome.fa.fai", "in.vcf.gz", *names}
-    return {entry.name for entry in folder.iterdir()} - known
+def new_files(folder: Path, *names: str) -> set[str]:
+    expected = {"genome.fa", "genome.fa.fai", "in.vcf.gz", *names}
+    return {entry.name for entry in folder.iterdir()} - expected
 
 
 def read_tsv(path: Path, schema) -> pl.DataFrame:
@@ -89,13 +89,15 @@ def read_hdf5(path: Path) -> pl.DataFrame:
         assert file.attrs["magic"] == "danq-variants"
         assert file.attrs["format_version"] == 1
         tracks = file["tracks/name"].asstr()[:].tolist()
-        about = file["variants"]
-        columns = {name: about[name].asstr()[:].tolist() for name in ("chrom", "id", "ref", "alt")}
-        columns["pos"] = about["pos"][:]
-        bits = dict(about["flags"].attrs)
+        variants = file["variants"]
+        columns = {
+            name: variants[name].asstr()[:].tolist() for name in ("chrom", "id", "ref", "alt")
+        }
+        columns["pos"] = variants["pos"][:]
+        bits = dict(variants["flags"].attrs)
         columns["flags"] = [
             ",".join(name for name, bit in bits.items() if flag & bit) or "."
-            for flag in about["flags"][:]
+            for flag in variants["flags"][:]
         ]
         for score in json.loads(file.attrs["provenance"])["scores"].split("; "):
             name = score.split(" ")[0]
@@ -118,10 +120,10 @@ def test_all_formats_have_the_same_values(small_model, fasta, vcf, tmp_path):
     assert pl.read_parquet(tmp_path / "a.parquet").equals(table)
     assert read_hdf5(tmp_path / "a.h5").select(table.columns).equals(table)
     outputs = ["a.tsv", "a.tsv.gz", "a.h5", "a.parquet"]
-    assert leftovers(tmp_path, *outputs, *(f"{name}.rejected.tsv" for name in outputs)) == set()
+    assert new_files(tmp_path, *outputs, *(f"{name}.rejected.tsv" for name in outputs)) == set()
 
 
-def test_provenance(small_model, fasta, vcf, tmp_path):
+def test_the_header_describes_the_run(small_model, fasta, vcf, tmp_path):
     model = small_model()
     write_variant_scores(model, vcf, fasta, tmp_path / "a.tsv", scores="logit")
     head = [line for line in (tmp_path / "a.tsv").read_text().splitlines() if line[0] == "#"]
@@ -134,7 +136,7 @@ def test_provenance(small_model, fasta, vcf, tmp_path):
     assert "# scores: logit (change in log2 odds (bits), alternate minus reference)" in head
 
 
-def test_every_record_is_accounted_for(small_model, fasta, vcf, tmp_path):
+def test_every_allele_is_scored_or_rejected(small_model, fasta, vcf, tmp_path):
     done = write_variant_scores(small_model(), vcf, fasta, tmp_path / "a.tsv")
     lines = [line.split("\t") for line in records()]
     alleles = [(n, alt) for n, line in enumerate(lines, 1) for alt in line[4].split(",")]
@@ -160,12 +162,12 @@ def test_every_record_is_accounted_for(small_model, fasta, vcf, tmp_path):
     assert mismatch["detail"] == f"the file has {mismatch['ref']}, the genome {TEXT[at - 1]}"
 
 
-def test_annotated_vcf(small_model, fasta, vcf, tmp_path):
+def test_the_annotated_vcf_keeps_its_fields_and_gains_scores(small_model, fasta, vcf, tmp_path):
     pysam = pytest.importorskip("pysam")
     model, out = small_model(), tmp_path / "out.vcf.gz"
     table = score_variants(model, vcf, fasta).to_polars()
     write_variant_scores(model, vcf, fasta, out)
-    assert leftovers(tmp_path) == {"out.vcf.gz", "out.vcf.gz.tbi", "out.vcf.gz.rejected.tsv"}
+    assert new_files(tmp_path) == {"out.vcf.gz", "out.vcf.gz.tbi", "out.vcf.gz.rejected.tsv"}
     by_key = {(row["pos"], row["alt"]): row for row in table.iter_rows(named=True)}
     with pysam.VariantFile(str(out)) as file:
         assert "bits" in file.header.info["DANQ_Reb1_logit"].description
@@ -211,13 +213,13 @@ def test_an_unsorted_vcf_gets_no_index(small_model, fasta, tmp_path, caplog):
     assert (tmp_path / "out.vcf.gz.tbi").exists()
 
 
-def test_a_table_cannot_become_a_vcf(small_model, fasta, tmp_path):
+def test_vcf_output_needs_vcf_input(small_model, fasta, tmp_path):
     rows = [("chr1", 4, TEXT[3], other(TEXT[3]))]
     with pytest.raises(InputError, match="only be made from a VCF with a header"):
         write_variant_scores(small_model(), rows, fasta, tmp_path / "out.vcf.gz")
 
 
-def test_tracks_that_would_share_a_field(small_model, fasta, vcf, tmp_path):
+def test_tracks_with_the_same_field_name_are_refused(small_model, fasta, vcf, tmp_path):
     model = small_model(tracks=("a b", "a|b"))
     with pytest.raises(InputError, match="'a b_ref' and 'a|b_ref' would both be the field"):
         write_variant_scores(model, vcf, fasta, tmp_path / "out.vcf.gz")
@@ -227,7 +229,7 @@ def test_tracks_that_would_share_a_field(small_model, fasta, vcf, tmp_path):
         write_variant_scores(twice, vcf, fasta, tmp_path / "twice.tsv", scores="logit")
 
 
-def test_deepsea_files(small_model, fasta, vcf, tmp_path, caplog):
+def test_deepsea_files_contain_the_scores(small_model, fasta, vcf, tmp_path, caplog):
     model = small_model(tracks=("8988T|DNase|None", "a,b", "Rap1"))
     table = score_variants(model, vcf, fasta).to_polars()
     out = tmp_path / "in.vcf.out"
@@ -235,7 +237,7 @@ def test_deepsea_files(small_model, fasta, vcf, tmp_path, caplog):
         write_variant_scores(model, vcf, fasta, out, format="deepsea")
     assert "evalue is not written" in caplog.text
     files = {"ref": "ref", "alt": "alt", "diff": "diff", "logfoldchange": "logit"}
-    assert leftovers(tmp_path) == {f"in.vcf.out.{end}" for end in [*files, "rejected.tsv"]}
+    assert new_files(tmp_path) == {f"in.vcf.out.{end}" for end in [*files, "rejected.tsv"]}
     for ending, score in files.items():
         with (tmp_path / f"in.vcf.out.{ending}").open(newline="") as file:
             head, *rows = csv.reader(file)
@@ -249,7 +251,9 @@ def test_deepsea_files(small_model, fasta, vcf, tmp_path, caplog):
 
 @pytest.mark.parametrize("name", ["out.tsv", "out.h5", "out.parquet", "out.vcf.gz"])
 @pytest.mark.parametrize("kind", ["none", "all rejected", "one"])
-def test_few_records(small_model, fasta, tmp_path, caplog, name, kind):
+def test_inputs_with_few_or_no_scored_records_are_written(
+    small_model, fasta, tmp_path, caplog, name, kind
+):
     pytest.importorskip("pysam")
     rows = {
         "none": [],
@@ -285,44 +289,48 @@ def test_few_records(small_model, fasta, tmp_path, caplog, name, kind):
         ("missing/out.tsv", "there is no folder"),
     ],
 )
-def test_refused_names(small_model, fasta, vcf, tmp_path, name, message):
+def test_invalid_output_names_are_refused(small_model, fasta, vcf, tmp_path, name, message):
     with pytest.raises(InputError, match=message):
         write_variant_scores(small_model(), vcf, fasta, tmp_path / name)
 
 
-@pytest.mark.parametrize("there", ["a.vcf.gz", "a.vcf.gz.tbi", "a.vcf.gz.rejected.tsv"])
-def test_existing_files_are_not_replaced(small_model, fasta, vcf, tmp_path, there):
+@pytest.mark.parametrize("existing", ["a.vcf.gz", "a.vcf.gz.tbi", "a.vcf.gz.rejected.tsv"])
+def test_existing_files_are_replaced_only_with_overwrite(
+    small_model, fasta, vcf, tmp_path, existing
+):
     pytest.importorskip("pysam")
-    (tmp_path / there).write_text("mine")
+    (tmp_path / existing).write_text("mine")
     with pytest.raises(InputError, match="exists already"):
         write_variant_scores(small_model(), vcf, fasta, tmp_path / "a.vcf.gz")
-    assert (tmp_path / there).read_text() == "mine"
-    assert leftovers(tmp_path) == {there}
+    assert (tmp_path / existing).read_text() == "mine"
+    assert new_files(tmp_path) == {existing}
     done = write_variant_scores(small_model(), vcf, fasta, tmp_path / "a.vcf.gz", overwrite=True)
     assert done.tally.rows > 0
-    assert (tmp_path / there).read_bytes() != b"mine"
+    assert (tmp_path / existing).read_bytes() != b"mine"
 
 
-def far_off(vcf: Path, path: Path) -> Path:
-    """The variants, and one beyond the range of TBI."""
+def add_distant_variant(vcf: Path, path: Path) -> Path:
+    """Write the variants and one more beyond the range of a TBI index."""
     row = f"chr1\t{600_000_000}\tfar\tA\tC\t.\t.\t.\tGT\t0/1\n"
     path.write_bytes(gzip.compress(gzip.decompress(vcf.read_bytes()) + row.encode()))
     return path
 
 
-def test_contigs_that_are_too_long_for_tbi_get_csi(small_model, fasta, vcf, tmp_path):
+def test_contigs_too_long_for_tbi_get_a_csi_index(small_model, fasta, vcf, tmp_path):
     pysam = pytest.importorskip("pysam")
     model, out = small_model(), tmp_path / "a.vcf.gz"
     tbi, csi = (tmp_path / f"a.vcf.gz.{ending}" for ending in ("tbi", "csi"))
-    far = far_off(vcf, tmp_path / "far.vcf.gz")
-    for given, there, gone in ((vcf, tbi, csi), (far, csi, tbi), (vcf, tbi, csi)):
-        write_variant_scores(model, given, fasta, out, overwrite=out.exists())
-        assert there.exists()
-        assert not gone.exists()
-        assert gzip.decompress(there.read_bytes())[:4] == there.suffix[1:].upper().encode() + b"\1"
+    far = add_distant_variant(vcf, tmp_path / "far.vcf.gz")
+    for source, present, absent in ((vcf, tbi, csi), (far, csi, tbi), (vcf, tbi, csi)):
+        write_variant_scores(model, source, fasta, out, overwrite=out.exists())
+        assert present.exists()
+        assert not absent.exists()
+        assert (
+            gzip.decompress(present.read_bytes())[:4] == present.suffix[1:].upper().encode() + b"\1"
+        )
         with pysam.VariantFile(str(out)) as file:
             assert [record.id for record in file.fetch("chr1", 30, 50)] == ["v4", "v5", "v6"]
-            assert len(list(file.fetch("chr1", 599_999_000, 600_000_001))) == (given == far)
+            assert len(list(file.fetch("chr1", 599_999_000, 600_000_001))) == (source == far)
     csi.write_text("mine")
     out.unlink()
     tbi.unlink()
@@ -330,7 +338,7 @@ def test_contigs_that_are_too_long_for_tbi_get_csi(small_model, fasta, vcf, tmp_
         write_variant_scores(model, vcf, fasta, out)
 
 
-def test_the_index_appears_after_its_vcf(small_model, fasta, vcf, tmp_path, monkeypatch):
+def test_the_index_is_not_written_before_its_vcf(small_model, fasta, vcf, tmp_path, monkeypatch):
     pytest.importorskip("pysam")
     out, replace = tmp_path / "a.vcf.gz", os.replace
 
@@ -342,16 +350,16 @@ def test_the_index_appears_after_its_vcf(small_model, fasta, vcf, tmp_path, monk
     monkeypatch.setattr(os, "replace", refused)
     with pytest.raises(InputError, match="cannot be written"):
         write_variant_scores(small_model(), vcf, fasta, out)
-    assert leftovers(tmp_path) == {"a.vcf.gz.unfinished"}
+    assert new_files(tmp_path) == {"a.vcf.gz.unfinished"}
 
 
-@pytest.mark.parametrize("spoil", ["truncated", "no header", "bad position"])
-def test_damaged_input_leaves_no_files(small_model, fasta, vcf, tmp_path, spoil):
+@pytest.mark.parametrize("damage", ["truncated", "no header", "bad position"])
+def test_damaged_input_leaves_no_files(small_model, fasta, vcf, tmp_path, damage):
     text = gzip.decompress(vcf.read_bytes())
-    if spoil == "truncated":
+    if damage == "truncated":
         vcf.write_bytes(vcf.read_bytes()[:-20])
         message = "truncated"
-    elif spoil == "no header":
+    elif damage == "no header":
         vcf.write_bytes(gzip.compress(b"\n".join(text.splitlines()[7:]) + b"\n"))
         message = "starts neither as VCF nor with column names"
     else:
@@ -359,4 +367,4 @@ def test_damaged_input_leaves_no_files(small_model, fasta, vcf, tmp_path, spoil)
         message = "line .*3x0"
     with pytest.raises(InputError, match=message):
         write_variant_scores(small_model(), vcf, fasta, tmp_path / "a.tsv")
-    assert leftovers(tmp_path) == set()
+    assert new_files(tmp_path) == set()

@@ -1,4 +1,4 @@
-"""Runs that were killed and resumed end with the output of one left alone."""
+"""Killed and resumed runs write the same output as uninterrupted runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ danq.write_variant_scores(model, variants, genome, out, resume=True)
 
 
 @pytest.fixture
-def setting(tmp_path, small_model, monkeypatch) -> tuple[Path, Path, Path]:
+def files(tmp_path, small_model, monkeypatch) -> tuple[Path, Path, Path]:
     """Model, variants and genome as files; blocks of ten records."""
     monkeypatch.setattr(RUN, "BLOCK_RECORDS", 10)
     made = small_model()
@@ -53,9 +53,9 @@ def setting(tmp_path, small_model, monkeypatch) -> tuple[Path, Path, Path]:
 
 
 def score(
-    setting, out: Path | str, model: dict | None = None, variants: dict | None = None, **options
+    files, out: Path | str, model: dict | None = None, variants: dict | None = None, **options
 ):
-    path, source, genome = setting
+    path, source, genome = files
     loaded = load_model(path, device="cpu", precision="fp32", **(model or {}))
     return write_variant_scores(
         loaded, Variants(source, **(variants or {})), genome, out, **options
@@ -74,52 +74,52 @@ def stop_after(records: int):
     return progress
 
 
-def stopped(setting, out: Path, records: int, **options) -> None:
+def run_and_stop(files, out: Path, records: int, **options) -> None:
     with pytest.raises(Stop):
-        score(setting, out, progress=stop_after(records), **options)
+        score(files, out, progress=stop_after(records), **options)
 
 
 @pytest.mark.parametrize("name", ["a.tsv.gz", "a.h5", "a.parquet", "a.vcf.gz"])
-def test_a_run_that_stopped_goes_on(setting, tmp_path, name):
-    (tmp_path / "whole").mkdir()
-    whole, out = tmp_path / "whole" / name, tmp_path / name
-    score(setting, whole)
-    stopped(setting, out, 70)
+def test_an_interrupted_run_resumes_to_the_same_output(files, tmp_path, name):
+    (tmp_path / "complete").mkdir()
+    complete, out = tmp_path / "complete" / name, tmp_path / name
+    score(files, complete)
+    run_and_stop(files, out, 70)
     assert not out.exists()
     assert sum(path.name.endswith(".npy") for path in folder_of(out).iterdir()) == 7
     seen = []
-    score(setting, out, resume=True, progress=lambda *pair: seen.append(pair))
+    score(files, out, resume=True, progress=lambda *pair: seen.append(pair))
     assert seen[0] == (80, 249)
-    assert out.read_bytes() == whole.read_bytes()
+    assert out.read_bytes() == complete.read_bytes()
     for ending in (".rejected.tsv", ".tbi"):
-        mine, its = (path.with_name(path.name + ending) for path in (out, whole))
-        assert mine.exists() == its.exists()
-        assert not mine.exists() or mine.read_bytes() == its.read_bytes()
+        resumed, reference = (path.with_name(path.name + ending) for path in (out, complete))
+        assert resumed.exists() == reference.exists()
+        assert not resumed.exists() or resumed.read_bytes() == reference.read_bytes()
     assert not folder_of(out).exists()
 
 
-def test_a_run_that_is_whole_is_left_as_it_is(setting, tmp_path, caplog):
+def test_resuming_a_complete_run_changes_nothing(files, tmp_path, caplog):
     out = tmp_path / "a.tsv"
-    done = score(setting, out, resume=True)
+    done = score(files, out, resume=True)
     before = out.stat().st_mtime_ns
     with caplog.at_level("INFO", "danq"):
-        again = score(setting, out, resume=True)
+        again = score(files, out, resume=True)
     assert "is complete, nothing remains to be done" in caplog.text
     assert again.tally == done.tally
     assert out.stat().st_mtime_ns == before
     with pytest.raises(InputError, match="exists already"):
-        score(setting, out, model={"strand": "forward"}, resume=True)
+        score(files, out, model={"strand": "forward"}, resume=True)
 
 
-def test_an_unfinished_run_is_not_lost_by_accident(setting, tmp_path):
+def test_an_unfinished_run_is_replaced_only_with_overwrite(files, tmp_path):
     out = tmp_path / "a.tsv"
-    stopped(setting, out, 30)
+    run_and_stop(files, out, 30)
     with pytest.raises(InputError, match=r"a.tsv.unfinished.*Continue that run \(resume\)"):
-        score(setting, out)
-    fresh = score(setting, out, overwrite=True)
+        score(files, out)
+    fresh = score(files, out, overwrite=True)
     assert fresh.tally.records == 249
     with pytest.raises(InputError, match="resume and overwrite are both set"):
-        score(setting, out, resume=True, overwrite=True)
+        score(files, out, resume=True, overwrite=True)
 
 
 @pytest.mark.parametrize(
@@ -138,20 +138,22 @@ def test_an_unfinished_run_is_not_lost_by_accident(setting, tmp_path):
         ({"ref_mismatch": "swap"}, "began with ref mismatch: skip; now it is swap"),
     ],
 )
-def test_other_options_are_refused(setting, tmp_path, by_owner, options, message):
+def test_resuming_with_other_options_is_refused(files, tmp_path, split_options, options, message):
     out = tmp_path / "a.tsv"
-    stopped(setting, out, 30)
+    run_and_stop(files, out, 30)
     with pytest.raises(InputError, match=message):
-        score(setting, out, *by_owner(options)[:2], resume=True, **by_owner(options)[2])
-    score(setting, out, resume=True)
+        score(files, out, *split_options(options)[:2], resume=True, **split_options(options)[2])
+    score(files, out, resume=True)
 
 
 @pytest.mark.parametrize("which", [0, 1, 2])
-def test_other_inputs_are_refused_and_moved_ones_are_not(setting, tmp_path, which, small_model):
+def test_resuming_accepts_moved_inputs_and_refuses_changed_ones(
+    files, tmp_path, which, small_model
+):
     out = tmp_path / "a.tsv"
-    stopped(setting, out, 30)
-    moved = setting[which].rename(tmp_path / f"moved{setting[which].suffix}")
-    given = [moved if n == which else path for n, path in enumerate(setting)]
+    run_and_stop(files, out, 30)
+    moved = files[which].rename(tmp_path / f"moved{files[which].suffix}")
+    inputs = [moved if n == which else path for n, path in enumerate(files)]
     content = moved.read_bytes()
     if which == 0:
         other = small_model(seed=9)
@@ -160,60 +162,60 @@ def test_other_inputs_are_refused_and_moved_ones_are_not(setting, tmp_path, whic
         moved.write_bytes(content.replace(b"v7\t", b"w7\t").replace(TEXT[:9].encode(), b"A" * 9))
     name = ("model", "set of variants", "genome")[which]
     with pytest.raises(InputError) as caught:
-        score(given, out, resume=True)
+        score(inputs, out, resume=True)
     assert caught.value.problem == f"{moved} is not the {name} that the run began with"
     moved.write_bytes(content)
-    assert score(given, out, resume=True).tally.records
+    assert score(inputs, out, resume=True).tally.records
 
 
-def test_what_the_journal_does_not_vouch_for_is_scored_again(setting, tmp_path):
-    whole, out = tmp_path / "whole.tsv", tmp_path / "a.tsv"
-    score(setting, whole)
-    stopped(setting, out, 60)
+def test_files_without_a_journal_entry_are_scored_again(files, tmp_path):
+    complete, out = tmp_path / "complete.tsv", tmp_path / "a.tsv"
+    score(files, complete)
+    run_and_stop(files, out, 60)
     folder = folder_of(out)
     journal = folder / "journal.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
     assert len(lines) == 7
-    # A line cut short, a file cut short, and files without a line.
+    # A truncated line, a truncated file, and files without a line.
     journal.write_bytes(b"".join(lines[:6]) + lines[6][:20])
     part = next(folder.glob("000003.values*"))
     part.write_bytes(part.read_bytes()[:-1])
     seen = []
-    score(setting, out, resume=True, progress=lambda *pair: seen.append(pair))
+    score(files, out, resume=True, progress=lambda *pair: seen.append(pair))
     assert seen[0][0] == 40
-    assert out.read_text() == whole.read_text()
+    assert out.read_text() == complete.read_text()
 
 
-def test_a_block_that_was_altered_is_scored_again(setting, tmp_path):
-    whole, out = tmp_path / "whole.tsv", tmp_path / "a.tsv"
-    score(setting, whole)
-    stopped(setting, out, 60)
+def test_an_altered_block_is_scored_again(files, tmp_path):
+    complete, out = tmp_path / "complete.tsv", tmp_path / "a.tsv"
+    score(files, complete)
+    run_and_stop(files, out, 60)
     part = next(folder_of(out).glob("000004.values*"))
     content = bytearray(part.read_bytes())
     content[-3] ^= 1
     part.write_bytes(content)
     seen = []
-    score(setting, out, resume=True, progress=lambda *pair: seen.append(pair))
+    score(files, out, resume=True, progress=lambda *pair: seen.append(pair))
     assert seen[0][0] == 50
-    assert out.read_text() == whole.read_text()
+    assert out.read_text() == complete.read_text()
 
 
-def test_a_table_goes_on_too(setting, tmp_path):
+def test_a_run_on_a_table_resumes(files, tmp_path):
     rows = [
         ("chr1", at + 1, TEXT[at], "ACGT"["ACGT".index(TEXT[at]) - 1]) for at in range(0, 500, 9)
     ]
-    setting = (setting[0], rows, setting[2])
-    score(setting, tmp_path / "whole.tsv")
+    files = (files[0], rows, files[2])
+    score(files, tmp_path / "complete.tsv")
     with pytest.raises(Stop):
-        score(setting, tmp_path / "a.tsv", progress=stop_after(20))
-    score(setting, tmp_path / "a.tsv", resume=True)
-    assert (tmp_path / "a.tsv").read_bytes() == (tmp_path / "whole.tsv").read_bytes()
+        score(files, tmp_path / "a.tsv", progress=stop_after(20))
+    score(files, tmp_path / "a.tsv", resume=True)
+    assert (tmp_path / "a.tsv").read_bytes() == (tmp_path / "complete.tsv").read_bytes()
 
 
-def test_an_interrupt_tells_what_it_leaves(setting, tmp_path, caplog, monkeypatch):
+def test_an_interrupt_reports_the_files_it_keeps(files, tmp_path, caplog, monkeypatch):
     out = tmp_path / "a.tsv"
     with caplog.at_level("INFO", "danq"):
-        stopped(setting, out, 20)
+        run_and_stop(files, out, 20)
     assert "a.tsv.unfinished: completed blocks are kept" in caplog.text
 
     def interrupted(*_):
@@ -221,80 +223,78 @@ def test_an_interrupt_tells_what_it_leaves(setting, tmp_path, caplog, monkeypatc
 
     monkeypatch.setattr("danq.inference.variants.scorer.Scorer.values", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        score(setting, tmp_path / "b.tsv")
+        score(files, tmp_path / "b.tsv")
     assert not list(tmp_path.glob("b.tsv*"))
 
 
-def on_a_full_disk(setting, out: Path) -> int:
-    """What the command ends with."""
-    model, variants, genome = map(str, setting)
+def run_command(files, out: Path) -> int:
+    """Exit code of the command."""
+    model, variants, genome = map(str, files)
     options = ["--device", "cpu", "--precision", "fp32", "--genome", genome, "--out", str(out)]
     return run(["variants", model, variants, *options])
 
 
-def full() -> OSError:
+def disk_full() -> OSError:
     return OSError(errno.ENOSPC, "No space left on device")
 
 
-def test_a_disk_that_is_full_at_the_second_block(setting, tmp_path, monkeypatch, capsys):
-    out, whole, save = tmp_path / "a.h5", tmp_path / "whole.h5", np.save
-    score(setting, whole)
+def test_a_run_resumes_after_a_full_disk_at_the_second_block(files, tmp_path, monkeypatch, capsys):
+    out, complete, save = tmp_path / "a.h5", tmp_path / "complete.h5", np.save
+    score(files, complete)
 
-    def half(path: Path, values: np.ndarray) -> None:
+    def save_half(path: Path, values: np.ndarray) -> None:
         if path.name.startswith("000001."):
             path.write_bytes(b"\x93NUM")
-            raise full()
+            raise disk_full()
         save(path, values)
 
     with monkeypatch.context() as patched:
-        patched.setattr(np, "save", half)
-        assert on_a_full_disk(setting, out) == 2
+        patched.setattr(np, "save", save_half)
+        assert run_command(files, out) == 2
     shown = capsys.readouterr().err
     assert "a.h5.unfinished: cannot be written: No space left on device. Make room" in shown
     assert not out.exists()
     journal = (folder_of(out) / "journal.jsonl").read_text().splitlines()
     assert [json.loads(line).get("counts", {}).get("records") for line in journal] == [None, 10]
     seen = []
-    score(setting, out, resume=True, progress=lambda *pair: seen.append(pair))
+    score(files, out, resume=True, progress=lambda *pair: seen.append(pair))
     assert seen[0][0] == 20
-    assert out.read_bytes() == whole.read_bytes()
+    assert out.read_bytes() == complete.read_bytes()
 
 
-def test_a_disk_that_is_full_when_the_output_is_put_together(
-    setting, tmp_path, monkeypatch, capsys
-):
-    out, whole, write = tmp_path / "a.h5", tmp_path / "whole.h5", VariantHdf5.write
-    score(setting, whole)
+def test_a_run_resumes_after_a_full_disk_at_the_final_output(files, tmp_path, monkeypatch, capsys):
+    out, complete, write = tmp_path / "a.h5", tmp_path / "complete.h5", VariantHdf5.write
+    score(files, complete)
     calls = []
 
-    def second(self, rows, values) -> None:
+    def fail_at_second_block(self, rows, values) -> None:
         calls.append(len(rows))
         if len(calls) == 2:
-            raise full()
+            raise disk_full()
         write(self, rows, values)
 
     with monkeypatch.context() as patched:
-        patched.setattr(VariantHdf5, "write", second)
-        assert on_a_full_disk(setting, out) == 2
+        patched.setattr(VariantHdf5, "write", fail_at_second_block)
+        assert run_command(files, out) == 2
     assert "a.h5: cannot be written: No space left on device" in capsys.readouterr().err
     journal = (folder_of(out) / "journal.jsonl").read_text().splitlines()
     assert len(journal) == 26
     assert not list(tmp_path.glob("*.part"))
     assert not out.exists()
     monkeypatch.setattr("danq.inference.variants.scorer.Scorer.values", None)
-    score(setting, out, resume=True)
-    assert out.read_bytes() == whole.read_bytes()
+    score(files, out, resume=True)
+    assert out.read_bytes() == complete.read_bytes()
     assert not folder_of(out).exists()
 
 
-def test_standard_input_cannot_go_on(setting, tmp_path):
+def test_a_run_on_standard_input_cannot_be_resumed(files, tmp_path):
     with pytest.raises(InputError, match="standard input: only a run on a file can be resumed"):
-        score((setting[0], "-", setting[2]), tmp_path / "a.tsv", resume=True)
+        score((files[0], "-", files[2]), tmp_path / "a.tsv", resume=True)
 
 
-def start(setting, out: Path) -> subprocess.Popen:
-    words = [sys.executable, "-c", SCRIPT, *map(str, setting), str(out)]
-    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+def start(files, out: Path) -> subprocess.Popen:
+    command = [sys.executable, "-c", SCRIPT, *map(str, files), str(out)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def finish(process: subprocess.Popen) -> None:
@@ -307,19 +307,19 @@ def wait_for(folder: Path, process: subprocess.Popen) -> None:
         time.sleep(0.002)
 
 
-def kill_and_resume(setting, folder: Path, kills: int, seed: int) -> None:
-    whole = folder / "whole.h5"
-    finish(start(setting, folder / "warm.h5"))
-    process = start(setting, whole)
-    wait_for(folder_of(whole), process)
-    begun = time.monotonic()
+def kill_and_resume(files, folder: Path, kills: int, seed: int) -> None:
+    complete = folder / "complete.h5"
+    finish(start(files, folder / "warm.h5"))
+    process = start(files, complete)
+    wait_for(folder_of(complete), process)
+    started = time.monotonic()
     finish(process)
-    duration = time.monotonic() - begun
+    duration = time.monotonic() - started
     rng = np.random.default_rng(seed)
     killed = 0
     for number in range(10 * kills):
         out = folder / f"run{number}.h5"
-        process = start(setting, out)
+        process = start(files, out)
         wait_for(folder_of(out), process)
         try:
             process.wait(rng.uniform(0, duration))
@@ -328,19 +328,19 @@ def kill_and_resume(setting, folder: Path, kills: int, seed: int) -> None:
             killed += process.wait() == -signal.SIGKILL
         assert process.stderr is not None
         process.stderr.close()
-        finish(start(setting, out))
-        assert out.read_bytes() == whole.read_bytes(), f"kill {number}"
-        rejects = [Path(f"{path}.rejected.tsv").read_bytes() for path in (out, whole)]
+        finish(start(files, out))
+        assert out.read_bytes() == complete.read_bytes(), f"kill {number}"
+        rejects = [Path(f"{path}.rejected.tsv").read_bytes() for path in (out, complete)]
         assert rejects[0] == rejects[1]
         if killed == kills:
             return
-    raise AssertionError(f"only {killed} of {kills} kills came before the end")
+    raise AssertionError(f"only {killed} of {kills} kills happened before the end of the run")
 
 
-def test_killed_and_resumed(setting, tmp_path):
-    kill_and_resume(setting, tmp_path, kills=1, seed=0)
+def test_a_killed_run_resumes_to_the_same_output(files, tmp_path):
+    kill_and_resume(files, tmp_path, kills=1, seed=0)
 
 
 @pytest.mark.slow
-def test_killed_at_twenty_random_moments_and_resumed(setting, tmp_path):
-    kill_and_resume(setting, tmp_path, kills=20, seed=1)
+def test_a_run_killed_at_twenty_random_times_resumes_to_the_same_output(files, tmp_path):
+    kill_and_resume(files, tmp_path, kills=20, seed=1)

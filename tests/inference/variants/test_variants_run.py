@@ -1,4 +1,4 @@
-"""Whole runs against windows that are built on text and predicted one by one."""
+"""Scores of variants equal predictions of windows that are built from text."""
 
 from __future__ import annotations
 
@@ -41,8 +41,10 @@ def fasta(contigs, tmp_path_factory) -> Path:
     return path
 
 
-def draw(contigs: dict[str, str], count: int, seed: int = 0) -> list[tuple[str, int, str, str]]:
-    """SNVs, MNVs, insertions and deletions, at the contigs' ends too; several ALT at times."""
+def random_variants(
+    contigs: dict[str, str], count: int, seed: int = 0
+) -> list[tuple[str, int, str, str]]:
+    """SNVs, MNVs, insertions and deletions; some at contig ends or with several alleles."""
     rng = np.random.default_rng(seed)
     names = list(contigs)
     rows = []
@@ -73,11 +75,13 @@ def write_vcf(path: Path, contigs: dict[str, str], rows: list[tuple[str, int, st
 
 @pytest.fixture(scope="module")
 def vcf(contigs, tmp_path_factory) -> Path:
-    return write_vcf(tmp_path_factory.mktemp("vcf") / "in.vcf", contigs, draw(contigs, 60))
+    return write_vcf(
+        tmp_path_factory.mktemp("vcf") / "in.vcf", contigs, random_variants(contigs, 60)
+    )
 
 
-def place(text: str, start: int, ref: str, alt: str) -> tuple[int, str, str]:
-    """0-based first base, and both alleles, left-aligned without anything in common."""
+def left_align(text: str, start: int, ref: str, alt: str) -> tuple[int, str, str]:
+    """0-based start and both alleles, left-aligned and without shared bases."""
     while ref and alt and ref[-1] == alt[-1]:
         ref, alt = ref[:-1], alt[:-1]
     while ref and alt and ref[0] == alt[0]:
@@ -89,8 +93,10 @@ def place(text: str, start: int, ref: str, alt: str) -> tuple[int, str, str]:
     return start, ref, alt
 
 
-def windows(text: str, start: int, ref: str, alt: str, center: int, right: bool) -> tuple[str, str]:
-    start, ref, alt = place(text, start, ref, alt)
+def windows_of(
+    text: str, start: int, ref: str, alt: str, center: int, right: bool
+) -> tuple[str, str]:
+    start, ref, alt = left_align(text, start, ref, alt)
     low = start - (not (ref and alt)) - center
     padded = "N" * WINDOW + text + "N" * WINDOW
     changed = padded[: start + WINDOW] + alt + padded[start + WINDOW + len(ref) :]
@@ -99,14 +105,14 @@ def windows(text: str, start: int, ref: str, alt: str, center: int, right: bool)
     return padded[first : first + WINDOW], changed[first + shift : first + shift + WINDOW]
 
 
-def expected(
+def scores_of_windows(
     model, contigs, rows, tmp_path, *, center: int, anchors=(False,), strand="both"
 ) -> dict[str, np.ndarray]:
-    """Scores of single alleles, each window predicted as a FASTA record of its own."""
+    """Scores of single alleles; each window is predicted as a separate FASTA record."""
     texts = []
     for chrom, pos, ref, alt in rows:
         for right in anchors:
-            pair = windows(contigs[chrom], pos - 1, ref, alt, center, right)
+            pair = windows_of(contigs[chrom], pos - 1, ref, alt, center, right)
             texts += [*pair, *(text[::-1].translate(COMPLEMENT) for text in pair)]
     path = tmp_path / "windows.fa"
     path.write_text("".join(f">w{n}\n{text}\n" for n, text in enumerate(texts)))
@@ -118,8 +124,8 @@ def expected(
     ref, alt = p[..., 0, :], p[..., 1, :]
     bits = np.log2(alt / (1 - alt + 1e-12)) - np.log2(ref / (1 - ref + 1e-12))
     means = {"ref": ref, "alt": alt, "diff": alt - ref, "logit": bits}
-    done = {name: value.mean((1, 2)) for name, value in means.items()}
-    return done | {"product": np.abs(done["diff"] * done["logit"])}
+    scores = {name: value.mean((1, 2)) for name, value in means.items()}
+    return scores | {"product": np.abs(scores["diff"] * scores["logit"])}
 
 
 def alleles(rows) -> list[tuple[str, int, str, str]]:
@@ -127,7 +133,7 @@ def alleles(rows) -> list[tuple[str, int, str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("options", "how"),
+    ("options", "reference"),
     [
         ({}, {}),
         ({"strand": "forward"}, {"strand": "forward"}),
@@ -136,46 +142,48 @@ def alleles(rows) -> list[tuple[str, int, str, str]]:
         ({"tolerance": 0.0}, {}),
     ],
 )
-def test_every_row_is_what_prediction_of_its_windows_gives(
-    small_model, contigs, fasta, vcf, tmp_path, by_owner, options, how
+def test_scores_equal_those_of_predicted_windows(
+    small_model, contigs, fasta, vcf, tmp_path, split_options, options, reference
 ):
     model = small_model()
-    rows = alleles(draw(contigs, 60))
-    run, windows, _ = by_owner(options)
+    rows = alleles(random_variants(contigs, 60))
+    run, windows, _ = split_options(options)
     done = score_variants(model.with_options(**run), Variants(vcf, **windows), fasta)
     table = done.to_polars()
     assert table.select("chrom", "pos", "ref", "alt").rows() == rows
-    wanted = expected(model, contigs, rows, tmp_path, **{"center": WINDOW // 2 - 1, **how})
-    for name, values in wanted.items():
+    expected = scores_of_windows(
+        model, contigs, rows, tmp_path, **{"center": WINDOW // 2 - 1, **reference}
+    )
+    for name, values in expected.items():
         found = table.select(f"{track}_{name}" for track in model.tracks).to_numpy()
         np.testing.assert_allclose(found, values, atol=1e-5, err_msg=name)
-    assert np.abs(wanted["logit"]).max() > 0.3
+    assert np.abs(expected["logit"]).max() > 0.3
 
 
-def test_the_package_offers_it():
+def test_the_package_exports_score_variants():
     assert danq.score_variants is score_variants
 
 
-def test_columns(small_model, fasta, vcf):
+def test_columns_follow_scores_and_tracks(small_model, fasta, vcf):
     table = score_variants(small_model(), vcf, fasta, scores=["logit"]).to_polars()
     tracks = ["Reb1", "Abf1", "Rap1"]
     assert table.columns == [*KEYS, "flags", *tracks, "logit_max", "logit_l2"]
     assert table.schema["Reb1"] == pl.Float32
-    picked = score_variants(
+    selected = score_variants(
         small_model(), vcf, fasta, scores=["ref", "logit"], tracks=["Rap1", "Reb1"]
     ).to_polars()
-    assert picked.columns[6:10] == ["Rap1_ref", "Reb1_ref", "Rap1_logit", "Reb1_logit"]
+    assert selected.columns[6:10] == ["Rap1_ref", "Reb1_ref", "Rap1_logit", "Reb1_logit"]
     for track in ("Rap1", "Reb1"):
-        assert picked[f"{track}_logit"].equals(table[track])
-    magnitude = picked.select("Rap1_logit", "Reb1_logit").to_numpy()
-    np.testing.assert_allclose(picked["logit_l2"], np.linalg.norm(magnitude, axis=1), rtol=1e-6)
+        assert selected[f"{track}_logit"].equals(table[track])
+    magnitude = selected.select("Rap1_logit", "Reb1_logit").to_numpy()
+    np.testing.assert_allclose(selected["logit_l2"], np.linalg.norm(magnitude, axis=1), rtol=1e-6)
 
 
-def test_batches_blocks_order_and_threads_do_not_matter(
+def test_scores_do_not_depend_on_batches_blocks_order_or_threads(
     small_model, contigs, fasta, vcf, tmp_path, monkeypatch
 ):
     model = small_model()
-    rows = draw(contigs, 60)
+    rows = random_variants(contigs, 60)
     base = score_variants(model, vcf, fasta).to_polars()
     values = base.drop(*KEYS, "flags").to_numpy()
     for options in ({"batch_size": 1}, {"batch_size": 7}, {"threads": 2}):
@@ -187,18 +195,18 @@ def test_batches_blocks_order_and_threads_do_not_matter(
     shuffled = write_vcf(tmp_path / "shuffled.vcf", contigs, [rows[i] for i in order])
     table = score_variants(model, shuffled, fasta).to_polars()
     assert table.select("chrom", "pos", "ref", "alt").rows() == alleles([rows[i] for i in order])
-    place_of = {row: n for n, row in enumerate(base.select("chrom", "pos", "ref", "alt").rows())}
-    back = [place_of[row] for row in table.select("chrom", "pos", "ref", "alt").rows()]
+    index_of = {row: n for n, row in enumerate(base.select("chrom", "pos", "ref", "alt").rows())}
+    back = [index_of[row] for row in table.select("chrom", "pos", "ref", "alt").rows()]
     np.testing.assert_allclose(table.drop(*KEYS, "flags").to_numpy(), values[back], atol=1e-6)
 
 
 @pytest.mark.parametrize("block", [4096, 7])
 @pytest.mark.parametrize("out", [None, "out.parquet"])
-def test_duplicates_agree_bit_for_bit(
+def test_duplicate_variants_have_identical_scores(
     small_model, contigs, fasta, tmp_path, monkeypatch, block, out
 ):
     monkeypatch.setattr(RUN, "BLOCK_RECORDS", block)
-    rows = draw(contigs, 30)
+    rows = random_variants(contigs, 30)
     twice = write_vcf(tmp_path / "twice.vcf", contigs, [*rows, *reversed(rows), *rows])
     model = small_model().with_options(batch_size=11)
     if out is None:
@@ -211,7 +219,7 @@ def test_duplicates_agree_bit_for_bit(
     assert (several.n_unique().drop("chrom", "pos", "ref", "alt").to_numpy() == 1).all()
 
 
-def test_only_so_many_rows_are_remembered(monkeypatch):
+def test_the_number_of_remembered_rows_is_limited(monkeypatch):
     monkeypatch.setattr(repeats_module, "REMEMBERED", 5)
     blocks = [[b"a", b"b", b"a"], [b"c", b"a"], [b"d", b"e"], [b"f", b"g"], [b"a", b"h"]]
     values = [np.full((len(keys), 1), number) for number, keys in enumerate(blocks)]
@@ -226,8 +234,8 @@ def test_only_so_many_rows_are_remembered(monkeypatch):
     assert repeats.values(Found(3, 1)).tolist() == [3]
 
 
-def held(repeats: Repeats) -> int:
-    """Bytes of all that it refers to, each once."""
+def bytes_of(repeats: Repeats) -> int:
+    """Bytes of all objects that it refers to, each counted once."""
     seen, todo = {}, [repeats]
     while todo:
         for one in gc.get_referents(todo.pop()):
@@ -238,19 +246,19 @@ def held(repeats: Repeats) -> int:
 
 
 @pytest.mark.parametrize("keys", [("a", "b", "c"), ("a", "a", "a"), ()])
-def test_an_input_that_repeats_itself_takes_no_more_memory(monkeypatch, keys):
+def test_memory_does_not_grow_with_repeated_rows(monkeypatch, keys):
     monkeypatch.setattr(repeats_module, "REMEMBERED", 30)
     repeats, sizes = Repeats(lambda number: np.zeros((3, 1))), []
     for _ in range(4):
         for _ in range(300):
             repeats.add([key.encode() * 20 for key in keys])
-        sizes.append(held(repeats))
+        sizes.append(bytes_of(repeats))
     assert max(sizes) < 1.2 * sizes[0] + 500
     found = repeats.find([b"a" * 20])
     assert found == ({0: Found(1199, keys.count("a") - 1)} if keys else {})
 
 
-def test_flags(small_model, contigs, fasta):
+def test_flags_describe_each_row(small_model, contigs, fasta):
     text = contigs["chrB"]
     run = text.index("T" * 9)
     rows = [
@@ -266,13 +274,11 @@ def test_flags(small_model, contigs, fasta):
     assert swapped["Reb1_logit"].item() == plain["Reb1_logit"].item()
 
 
-def test_a_table_a_genome_in_memory_and_bcf_give_the_same(
-    small_model, contigs, fasta, vcf, tmp_path
-):
+def test_all_forms_of_input_give_the_same_scores(small_model, contigs, fasta, vcf, tmp_path):
     pysam = pytest.importorskip("pysam")
     model = small_model()
     base = score_variants(model, vcf, fasta).to_polars()
-    rows = [(*row, f"v{n}") for n, row in enumerate(draw(contigs, 60))]
+    rows = [(*row, f"v{n}") for n, row in enumerate(random_variants(contigs, 60))]
     with Genome(fasta) as genome:
         assert score_variants(model, rows, genome).to_polars().equals(base)
     frame = pl.DataFrame(rows, schema=["chrom", "pos", "ref", "alt", "id"], orient="row")
@@ -291,7 +297,7 @@ def test_a_table_a_genome_in_memory_and_bcf_give_the_same(
     assert score_variants(model, tsv, fasta).to_polars().equals(base)
 
 
-def test_an_ensemble(small_model, fasta, vcf):
+def test_an_ensemble_has_mean_and_standard_deviation(small_model, fasta, vcf):
     models = [small_model(seed=seed) for seed in (0, 1, 2)]
     each = [score_variants(model, vcf, fasta, scores="logit").to_polars() for model in models]
     table = score_variants(models, vcf, fasta, scores="logit").to_polars()
@@ -302,7 +308,9 @@ def test_an_ensemble(small_model, fasta, vcf):
         np.testing.assert_allclose(table[f"{track}_logit_sd"], spread, atol=1e-6)
 
 
-def test_haplotypes_put_neighbours_into_both_windows(small_model, fasta, contigs, tmp_path):
+def test_haplotypes_apply_neighbouring_variants_to_both_windows(
+    small_model, fasta, contigs, tmp_path
+):
     text = contigs["chrB"]
     first, second, far = 60, 66, 130
     sites = [(at, text[at], "ACGT"["ACGT".index(text[at]) - 1]) for at in (first, second, far)]
@@ -320,7 +328,7 @@ def test_haplotypes_put_neighbours_into_both_windows(small_model, fasta, contigs
     assert both[2].drop("flags").equals(alone[2].drop("flags"))
     other = text[:second] + sites[1][2] + text[second + 1 :]
     row = ("chrB", first + 1, *sites[0][1:])
-    changed = expected(model, {"chrB": other}, [row], tmp_path, center=WINDOW // 2 - 1)
+    changed = scores_of_windows(model, {"chrB": other}, [row], tmp_path, center=WINDOW // 2 - 1)
     found = both.select(f"{track}_logit" for track in model.tracks).to_numpy()[0]
     np.testing.assert_allclose(found, changed["logit"][0], atol=1e-5)
     with pytest.raises(InputError, match="haplotypes need the genotypes of a file"):
@@ -355,35 +363,35 @@ def test_progress_counts_records(small_model, fasta, vcf, monkeypatch):
         ({"calibrate": "missing.h5"}, "missing.h5: no such file"),
     ],
 )
-def test_refused_options(small_model, fasta, vcf, by_owner, options, message):
-    run, windows, rest = by_owner(options)
+def test_invalid_options_are_refused(small_model, fasta, vcf, split_options, options, message):
+    run, windows, rest = split_options(options)
     with pytest.raises(InputError, match=message):
         score_variants(small_model().with_options(**run), Variants(vcf, **windows), fasta, **rest)
 
 
-def test_a_genome_without_any_of_the_contigs(small_model, tmp_path, vcf):
+def test_a_genome_without_the_contigs_is_refused(small_model, tmp_path, vcf):
     other = tmp_path / "other.fa"
     other.write_text(">scaffold_9\n" + "ACGT" * 30 + "\n")
     with pytest.raises(InputError, match=r"chrB.*scaffold_9.*chrom_map"):
         score_variants(small_model(), vcf, other).to_polars()
 
 
-def test_contig_names_are_bridged_or_mapped(small_model, fasta, contigs, tmp_path, caplog):
-    rows = draw(contigs, 20)
-    bare = [(name.removeprefix("chr"), *rest) for name, *rest in rows]
-    odd = [(f"contig{name}", *rest) for name, *rest in bare]
+def test_contig_names_are_matched_or_mapped(small_model, fasta, contigs, tmp_path, caplog):
+    rows = random_variants(contigs, 20)
+    unprefixed = [(name.removeprefix("chr"), *rest) for name, *rest in rows]
+    renamed = [(f"contig{name}", *rest) for name, *rest in unprefixed]
     model = small_model()
     base = score_variants(model, rows, fasta).to_polars()
     with caplog.at_level("INFO", "danq"):
-        bridged = score_variants(model, bare, fasta).to_polars()
+        matched = score_variants(model, unprefixed, fasta).to_polars()
     assert "contig names differ" in caplog.text
-    assert bridged.drop("chrom").equals(base.drop("chrom"))
-    assert bridged["chrom"].to_list() == [name.removeprefix("chr") for name in base["chrom"]]
+    assert matched.drop("chrom").equals(base.drop("chrom"))
+    assert matched["chrom"].to_list() == [name.removeprefix("chr") for name in base["chrom"]]
     mapping = tmp_path / "names.tsv"
     mapping.write_text("contigA\tchrA\ncontigB\tchrB\n")
-    mapped = score_variants(model, Variants(odd, chrom_map=mapping), fasta).to_polars()
+    mapped = score_variants(model, Variants(renamed, chrom_map=mapping), fasta).to_polars()
     assert mapped.drop("chrom").equals(base.drop("chrom"))
 
 
-def test_read_back_of_the_fasta(contigs, fasta):
+def test_contigs_are_read_in_the_order_of_the_file(contigs, fasta):
     assert [name for name, _ in read_fasta(fasta)] == list(contigs)

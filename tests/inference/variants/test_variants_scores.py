@@ -1,3 +1,5 @@
+"""Scores from logits, and the distinct windows of a block."""
+
 from __future__ import annotations
 
 import math
@@ -18,7 +20,7 @@ from danq.inference.writers.variant_layout import VariantLayout
 
 
 def deepsea(ref: np.ndarray, alt: np.ndarray) -> dict[str, np.ndarray]:
-    """DeepSEA's formulas as its script has them, on probabilities."""
+    """DeepSEA's formulas for probabilities, as in its script."""
     change = np.log2(alt / (1 - alt + 1e-12)) - np.log2(ref / (1 - ref + 1e-12))
     return {"ref": ref, "alt": alt, "diff": alt - ref, "logit": change}
 
@@ -27,28 +29,28 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-x.astype(np.float64)))
 
 
-def test_scores_are_those_of_deepsea_averaged_over_strands():
+def test_scores_equal_those_of_deepsea_averaged_over_strands():
     rng = np.random.default_rng(0)
     views = [
         View(*(rng.normal(0, 4, (5, 3)).astype(np.float32) for _ in range(2))) for _ in range(2)
     ]
-    done = effects(views)
+    result = effects(views)
     each = [deepsea(sigmoid(view.reference), sigmoid(view.alternate)) for view in views]
     for name in ("ref", "alt", "diff", "logit"):
-        wanted = (each[0][name] + each[1][name]) / 2
-        np.testing.assert_allclose(done.score(name), wanted, rtol=1e-9, atol=1e-12)
-    product = np.abs(done.score("diff") * done.score("logit"))
-    np.testing.assert_array_equal(done.score("product"), product)
+        expected = (each[0][name] + each[1][name]) / 2
+        np.testing.assert_allclose(result.score(name), expected, rtol=1e-9, atol=1e-12)
+    product = np.abs(result.score("diff") * result.score("logit"))
+    np.testing.assert_array_equal(result.score("product"), product)
 
 
-def test_summaries():
+def test_summaries_are_the_largest_change_and_the_norm():
     score = np.array([[1, -3, 2], [0, 0, 0], [4, 4, -1]], dtype=np.float32)
     largest, norm = summarise(score)
     assert largest.tolist() == [-3, 0, 4]
     np.testing.assert_allclose(norm, np.linalg.norm(score.astype(float), axis=1), rtol=1e-6)
 
 
-def test_scores_are_checked():
+def test_names_of_scores_are_checked():
     assert check_scores(None) == SCORES
     assert check_scores(["logit", "ref"]) == ("ref", "logit")
     assert check_scores("diff") == ("diff",)
@@ -58,22 +60,22 @@ def test_scores_are_checked():
         check_scores([])
 
 
-def test_windows_come_once():
+def test_each_distinct_window_occurs_once():
     rng = np.random.default_rng(1)
     pool = rng.integers(0, 4, (4, 6)).astype(np.uint8)
     reference = pool[rng.integers(0, 2, 50)]
     alternate = pool[rng.integers(0, 4, 50)]
-    done = distinct(reference, alternate)
-    assert len(np.unique(done.reference, axis=0)) == len(done.reference) == 2
-    np.testing.assert_array_equal(done.alternate[done.rows], alternate)
-    np.testing.assert_array_equal(done.reference[done.owner][done.rows], reference)
-    assert (np.diff(done.owner) >= 0).all()
-    pairs = np.concatenate([done.reference[done.owner], done.alternate], axis=1)
+    result = distinct(reference, alternate)
+    assert len(np.unique(result.reference, axis=0)) == len(result.reference) == 2
+    np.testing.assert_array_equal(result.alternate[result.rows], alternate)
+    np.testing.assert_array_equal(result.reference[result.owner][result.rows], reference)
+    assert (np.diff(result.owner) >= 0).all()
+    pairs = np.concatenate([result.reference[result.owner], result.alternate], axis=1)
     assert len(np.unique(pairs, axis=0)) == len(pairs)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 100])
-def test_batches_hold_everything_once(size):
+def test_batches_contain_each_window_once(size):
     owner = np.array([0, 1, 1, 1, 2, 3, 3, 4])
     seen_refs, seen_alts = [], []
     for refs, alts in batches(owner, 5, size):
@@ -88,7 +90,7 @@ def test_batches_hold_everything_once(size):
 
 
 class Counted:
-    """An engine whose logits are counts of letters, and that remembers what it was asked."""
+    """An engine whose logits are counts of letters; it counts the windows it receives."""
 
     def __init__(self) -> None:
         self.windows = 0
@@ -117,11 +119,11 @@ def test_every_distinct_window_is_evaluated_once(both):
     np.testing.assert_array_equal(values[2::4], values[3::4])
     counts = [np.stack([(x == n).sum(1) for n in (0, 1)], 1) for x in (reference, alternate)]
     if not both:
-        wanted = (counts[1] - counts[0]) / math.log(2)
-        np.testing.assert_allclose(layout.part(values, "logit"), wanted, atol=1e-5)
+        expected = (counts[1] - counts[0]) / math.log(2)
+        np.testing.assert_allclose(layout.part(values, "logit"), expected, atol=1e-5)
 
 
-def test_picked_tracks_and_two_anchors():
+def test_two_anchors_are_averaged_for_selected_tracks():
     rng = np.random.default_rng(3)
     reference, left, right = rng.integers(0, 4, (3, 7, 9)).astype(np.uint8)
     layout = VariantLayout(tracks=("C",), groups=("",), scores=SCORES)
@@ -129,11 +131,11 @@ def test_picked_tracks_and_two_anchors():
     one, other = (scorer.values(reference, [alternate]) for alternate in (left, right))
     both = scorer.values(reference, [left, right])
     for name in ("ref", "alt", "diff", "logit"):
-        wanted = (layout.part(one, name) + layout.part(other, name)) / 2
-        np.testing.assert_allclose(layout.part(both, name), wanted, atol=1e-6)
+        expected = (layout.part(one, name) + layout.part(other, name)) / 2
+        np.testing.assert_allclose(layout.part(both, name), expected, atol=1e-6)
 
 
-def test_an_ensemble_has_the_mean_and_spread_of_each_score():
+def test_an_ensemble_has_mean_and_standard_deviation_of_each_score():
     class Half(Counted):
         def logits(self, reference, alternates, owner):
             return tuple(part / 2 for part in super().logits(reference, alternates, owner))

@@ -16,7 +16,7 @@ def test_summary_shows_tracks_window_and_parameters(tmp_path, capsys):
     assert cli.run(["summary", str(path)]) == 0
     text = capsys.readouterr().out
     assert "2: Abf1, Reb1" in text
-    assert "100 bp, labels speak of the middle 20 bp" in text
+    assert "100 bp, labels describe the middle 20 bp" in text
     assert f"Total params: {parameters:,}" in text
     assert "training recipe         optimizer adamw, lr 0.004, patience 0\n" in text
     assert "Units" not in text

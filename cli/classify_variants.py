@@ -21,13 +21,17 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     ),
 )
 @click.argument("effects", metavar="FUNCTIONAL [OTHER]", nargs=-1, required=True, type=_FILE)
-@options.out(metavar="FILE", help="Output TSV: one row per variant, with its fold and probability.")
+@options.out(
+    metavar="FILE",
+    help="Output TSV: one row per variant, with its fold and the out-of-fold probability that it "
+    "is functional.",
+)
 @click.option(
     "--labels",
     type=_FILE,
     metavar="FILE",
-    help="With one input file: TSV with the column label (1 functional, 0 other), and chrom, pos, "
-    "ref and alt, or id.",
+    help="With one input file: TSV with the column label (1 functional, 0 other) and either id or "
+    "the columns chrom, pos, ref and alt.",
 )
 @click.option(
     "--conservation",
@@ -68,8 +72,8 @@ def classify_variants(
 
     FUNCTIONAL and OTHER are outputs of 'danq variants' (.h5, .parquet, .tsv) that contain the
     scores logit and diff. Give either both files, or one file with variants of both classes and
-    --labels. The features are the absolute effects on every track. The classifier is not saved:
-    --apply trains and predicts in the same run.
+    --labels. The features are |logit| and |diff| of every track. The classifier (gradient-boosted
+    trees) is not saved: --apply trains and predicts in the same run. Prints AUROC and AUPR.
     """
     from danq.interpretation import classify_variants as run
     from danq.interpretation import write_variant_classes

@@ -35,7 +35,7 @@ def data() -> None:
 @options.window_options()
 @options.seed(help="Random seed for negative sampling.  [default: 0]")
 @options.overwrite()
-@click.option("--all", "every", is_flag=True, help="Show all tracks.")
+@click.option("--all", "every", is_flag=True, help="List every track in the printed summary.")
 def build(
     out: Path, genome: Path, tracks: tuple[Path, ...], overwrite: bool, every: bool, **given: Any
 ) -> None:
@@ -43,8 +43,7 @@ def build(
 
     A window is centred on a bin; the bin is positive for a track when peaks cover at least
     --min-overlap of it. --valid and --test hold out contigs or regions; without them danq chooses
-    about a tenth of the genome for each, and reports the choice. A number for --negatives applies
-    to training only: validation and test keep all their bins.
+    about a tenth of the genome for each, and reports the choice.
     """
     from danq.datasets.build import build_dataset
     from danq.datasets.label_options import label_arguments
@@ -66,17 +65,13 @@ def build(
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )
 @click.argument("out", metavar="OUT.h5", type=click.Path(path_type=Path))
-@click.option(
-    "--names",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Track names, one per line, optionally followed by a tab and the group; or the metrics "
-    "table of DanQ's authors.  [default: numbers]",
-)
+@options.names()
 @options.channels()
-@options.bin_size(help="Labelled bases in the middle of a sequence.  [default: 200]")
+@options.bin_size(
+    help="Length of the labelled bin in the middle of a sequence, in bp.  [default: 200]"
+)
 @options.overwrite()
-@click.option("--all", "every", is_flag=True, help="Show all tracks.")
+@click.option("--all", "every", is_flag=True, help="List every track in the printed summary.")
 def convert(
     files: tuple[Path, ...], out: Path, bin_size: int | None, every: bool, **given: Any
 ) -> None:
@@ -101,9 +96,9 @@ def convert(
 
 @data.command(epilog=example("danq data info peaks.h5"))
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--all", "every", is_flag=True, help="Show all tracks.")
+@click.option("--all", "every", is_flag=True, help="List every track in the printed summary.")
 def info(file: Path, every: bool) -> None:
-    """Show window, bin and stride of a dataset, its splits, and positives per track."""
+    """Show the windows, splits and positives of a dataset."""
     from danq.datasets import Dataset, summarise
 
     _show(summarise(Dataset.open(file)), every)

@@ -23,9 +23,9 @@ def demo(out: Path, overwrite: bool, **given: Any) -> None:
     """Run the full pipeline on a small simulated genome.
 
     Simulates a genome with planted motifs, builds a dataset, trains danq-small, evaluates it on a
-    test contig, compares its AUPR with the maximum achievable one, predicts along that contig, and
-    scores variants with known effects. Writes the directory OUT (default: danq-demo). Takes about
-    two minutes on 2 cores.
+    test contig, compares its AUPR with the best possible AUPR (known from the simulation), predicts
+    along that contig, and scores variants with known effects. Writes the directory OUT (default:
+    danq-demo). Takes about two minutes on 2 cores.
     """
     from danq.demo import run_demo
     from danq.models.run_options import RunOptions

@@ -15,7 +15,7 @@ from . import options
         "danq evaluate runs/yeast yeast.h5 --out runs/yeast/test",
         "danq evaluate model.safetensors yeast.h5 --split valid --baseline",
         "danq evaluate runs/deepsea deepsea.h5 --paper --out runs/deepsea/paper",
-        "danq evaluate runs/yeast yeast.h5 --precision bf16 --precision-cost",
+        "danq evaluate runs/yeast yeast.h5 --precision bf16 --compare-fp32",
     )
 )
 @click.argument("model", type=click.Path(exists=True, path_type=Path))
@@ -23,7 +23,7 @@ from . import options
 @options.out(
     required=False,
     metavar="DIR",
-    help="Directory for tables and plots.  [default: print the means only]",
+    help="Directory for tables and plots.  [default: print the summary only]",
 )
 @click.option(
     "--split",
@@ -47,15 +47,16 @@ from . import options
     help="Per-track published metrics (DanQ's aucs.txt); implies --paper and adds a scatter plot.",
 )
 @click.option(
-    "--precision-cost",
+    "--compare-fp32",
     is_flag=True,
-    help="In bf16, also evaluate in fp32 and report the difference in AUPR and AUROC.",
+    help="With bf16, also evaluate in fp32 and report the difference in AUPR and AUROC.",
 )
 @click.option(
     "--bootstrap",
     type=options.Size(minimum=0),
     metavar="N",
-    help="Block-bootstrap replicates for 95 % confidence intervals; 0 computes none.  "
+    help="Bootstrap replicates over blocks of neighbouring windows, for 95 % confidence intervals; "
+    "0 computes none.  "
     "[default: 1000]",
 )
 @options.seed()
@@ -72,10 +73,10 @@ def evaluate(
 ) -> None:
     """Evaluate a model on held-out windows.
 
-    MODEL is a model file or a run directory. DATA.h5 is a dataset with the same window length,
-    bin and tracks. Prints mean and median AUPR (average precision) and AUROC over tracks; --out
-    writes a table with one row per track, curves and plots. Tracks without positives are listed
-    and excluded from the means.
+    MODEL is a model file or a run directory. DATA is a dataset with the same window length, bin
+    and tracks. Prints mean and median AUPR (average precision) and AUROC over tracks; --out writes
+    a table of all tracks, the points of the curves, and plots. Tracks without positives are listed
+    and excluded from the summary.
     """
     from danq.inference.evaluation.evaluate import evaluate as run
     from danq.inference.evaluation.evaluation_folder import (

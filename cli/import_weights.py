@@ -17,7 +17,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "import",
     epilog=example(
         "danq import DanQ_bestmodel.hdf5 --format keras-danq --backward forward-twice \\",
-        "    --tracks deepsea-names.txt --out danq.safetensors",
+        "    --names deepsea-names.txt --out danq.safetensors",
         "danq import best_model.pth.tar --format selene-deepsea --out deepsea.safetensors",
         "danq import other.pt --format torch --mapping other.toml --out other.safetensors",
     ),
@@ -29,7 +29,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
         ["keras-danq", "keras-danq-jaspar", "selene-danq", "selene-deepsea", "torch"]
     ),
     required=True,
-    help="Source format; torch is any torch or safetensors file with a mapping.",
+    help="Source format. torch: any PyTorch or safetensors file; needs --mapping.",
 )
 @click.option(
     "--mapping",
@@ -40,27 +40,19 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--backward",
     type=click.Choice(["reversed", "reversed-output", "forward-twice"]),
-    help="For Keras: processing order of the backward LSTM. reversed: last step to first; "
-    "reversed-output: the same, with outputs in that order; forward-twice: first step to last.  "
-    "[default: forward-twice, with a warning]",
+    help="For Keras: how the backward LSTM was run. reversed: last step to first, outputs in "
+    "sequence order; reversed-output: last step to first, outputs in that order; forward-twice: "
+    "first step to last.  [default: forward-twice, with a warning]",
 )
-@options.tracks(
-    type=_FILE,
-    multiple=False,
-    metavar="FILE",
-    help="File with a track name per line, optionally a tab and a group; or the metrics table of "
-    "DanQ's authors.  [default: numbered tracks]",
-)
-@options.window(default=None, show_default=False, help="Input length in bases.  [default: 1000]")
+@options.names()
+@options.window(default=None, show_default=False, help="Window length in bp.  [default: 1000]")
 @options.bin_size(
     default=None,
     show_default=False,
-    help="Bases in the middle of the window that the labels describe.  [default: 200]",
+    help="Length of the labelled bin in the middle of the window, in bp.  [default: 200]",
 )
-@click.option(
-    "--bases",
-    metavar="ORDER",
-    help="Bases in the order of the input channels.  [default: AGCT for Keras, ACGT for Selene]",
+@options.channels(
+    help="Channel order of the model's input.  [default: AGCT for Keras, ACGT for Selene]"
 )
 @options.out(help="Model file to write (.safetensors).")
 @options.overwrite()
@@ -69,17 +61,18 @@ def import_weights(
     out: Path,
     window: int | None,
     bin_size: int | None,
-    bases: str | None,
+    names: Path | None,
+    channels: str | None,
     **given: Any,
 ) -> None:
-    """Import the WEIGHTS of a published model, or of another torch model, as a danq model file.
+    """Import WEIGHTS of a published Keras or Selene model, or of any PyTorch model.
 
-    All commands accept the model file. No object in WEIGHTS is unpickled.
+    Every command with a MODEL argument accepts the output. danq does not run code in WEIGHTS.
     """
     from danq.models.weight_import import InputLayout
     from danq.models.weight_import import import_weights as run
 
-    model = run(weights, out, layout=InputLayout(window, bin_size, bases), **given)
+    model = run(weights, out, layout=InputLayout(window, bin_size, channels), tracks=names, **given)
     spec = model.spec
     click.echo(
         f"{out}: {spec.preset}, {len(spec.tracks):,} tracks, window {spec.window:,} bp, "

@@ -25,7 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "data": ("danq_cli.data", "Build, convert and inspect datasets of labelled windows."),
     "train": ("danq_cli.train", "Train a model on a dataset, or on a genome and peaks."),
     "evaluate": ("danq_cli.evaluate", "Evaluate a model on held-out windows."),
-    "predict": ("danq_cli.predict", "Predict peaks on FASTA, BED or a tiled genome."),
+    "predict": ("danq_cli.predict", "Predict peak probabilities of sequences and regions."),
     "variants": ("danq_cli.variants", "Predict the effect of variants on every track."),
     "mutate": ("danq_cli.mutate", "Predict the effect of every single-base substitution."),
     "classify-variants": (
@@ -33,10 +33,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Cross-validate a classifier of functional variants.",
     ),
     "motifs": ("danq_cli.motifs", "Extract motifs from filters and match known motifs."),
-    "vision": ("danq_cli.vision", "Train and apply image, video and sequence models."),
+    "vision": ("danq_cli.vision", "Train and apply models of images, video, text and sound."),
     "import": (
         "danq_cli.import_weights",
-        "Import weights of published or other torch models.",
+        "Import weights from Keras, Selene or PyTorch.",
     ),
     "export": ("danq_cli.export", "Export to ONNX, TorchScript or torch.export."),
     "summary": ("danq_cli.summary", "Show the content of a model file."),

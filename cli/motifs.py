@@ -23,9 +23,9 @@ from . import options
 @click.option(
     "--rule",
     type=click.Choice(["argmax", "half-max"]),
-    help="Sites of a filter. argmax: the subsequence with the maximum activation in each sequence "
-    "(DanQ). half-max: every subsequence above half of the filter's maximum activation (Basset).  "
-    "[default: argmax]",
+    help="How to select the sites of a filter. argmax: the subsequence with the maximum activation "
+    "in each sequence (DanQ). half-max: every subsequence above half of the filter's maximum "
+    "activation (Basset).  [default: argmax]",
 )
 @click.option(
     "--database",
@@ -63,10 +63,10 @@ def motifs(
 ) -> None:
     """Extract motifs from first-layer filters and match them with known motifs.
 
-    MODEL is a model file or a run directory. DATA.h5 is a dataset with the same window length and
+    MODEL is a model file or a run directory. DATA is a dataset with the same window length and
     tracks; its positive windows are used. Writes a MEME file, tables, logos, and motifs.html, a
-    page with a sortable table. Known motifs are matched by Tomtom, with one q-value correction
-    over all files.
+    page with a sortable table. Filters are compared with the motifs of all --database files
+    together by Tomtom, which danq includes.
     """
     from danq.interpretation import check_motif_folder, find_motifs, write_motifs
 

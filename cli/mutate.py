@@ -38,13 +38,14 @@ from .progress import progress
 @click.option(
     "--effect",
     type=click.Choice(["logit", "probability"]),
-    help="Compare log2 odds (bits) or probabilities, mutant minus reference.  [default: logit]",
+    help="logit: log2 odds ratio of mutant to reference; probability: difference, mutant minus "
+    "reference.  [default: logit]",
 )
 @click.option(
     "--pairs",
     metavar="START-END",
-    help="Also mutate all pairs of positions in this interval (1-based, closed, on the contig or "
-    "record); NAME:START-END if there are several sequences.",
+    help="Also mutate all pairs of positions in this interval of the contig or record (1-based, "
+    "closed). With several sequences, use NAME:START-END.",
 )
 @options.track(
     help="Track to write and plot (repeatable).  [default: write all, plot the three with the "
@@ -54,7 +55,7 @@ from .progress import progress
     "--plot",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Plot a sequence logo and a heat map of one sequence: .png, .svg or .pdf.",
+    help="Plot a sequence logo and a heat map (.png, .svg or .pdf) of one sequence or region.",
 )
 @options.run_options(batch_size={"help": "Batch size (mutated windows).  [default: 2048]"})
 @options.tolerance()
@@ -68,10 +69,10 @@ def mutate(
 ) -> None:
     """Predict the effect of every single-base substitution (in silico mutagenesis).
 
-    MODEL is a run directory or model file; for several, the mean effect and the sample standard
-    deviation are reported. INPUT is a FASTA (every base of each record is mutated) or a BED file
-    with --genome; omit it with --region. A sequence no longer than the window is scored in one
-    window centred on it. A longer one is split into tiles of the model's bin, and each base is
+    MODEL is a run directory or model file. With several models, danq reports the mean effect and
+    the sample standard deviation. INPUT is a FASTA (every base of each record is mutated) or a BED
+    file with --genome; omit it with --region. A sequence no longer than the window is scored in one
+    window centred on it. A longer sequence is split into tiles of the bin length, and each base is
     scored in the window centred on its tile.
     """
     from danq.inference.sources import source_from_options

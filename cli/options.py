@@ -130,7 +130,8 @@ device = _option(
 precision = _option(
     "--precision",
     type=click.Choice(["auto", "fp32", "bf16"]),
-    help="Numeric precision; auto uses bf16 if the hardware supports it well.  [default: auto]",
+    help="Numeric precision; auto uses bf16 if the device has native bf16 arithmetic, else fp32.  "
+    "[default: auto]",
 )
 batch_size = _option(
     "--batch-size",
@@ -159,8 +160,8 @@ tolerance = _option(
     "--tolerance",
     type=click.FloatRange(min=0),
     metavar="X",
-    help="Stop propagating a change once its hidden states are within X of the reference's; "
-    "0 is exact.  [default: 1e-06]",
+    help="For speed, stop recomputing the LSTM where its states differ from the reference by less "
+    "than X; 0 computes every difference.  [default: 1e-06]",
 )
 
 # Files.
@@ -175,8 +176,8 @@ tracks = _option(
     type=_ANY,
     multiple=True,
     metavar="PATH",
-    help="Directory of peak files, a peak file (repeatable), or a sample sheet (TSV with the "
-    "columns name, path and optionally group).",
+    help="Peak file (BED, narrowPeak, broadPeak; repeatable), directory of them, or sample sheet "
+    "(TSV with the columns name, path and optionally group). Tracks have the names of the files.",
 )
 track = _option(
     "--track",
@@ -195,8 +196,15 @@ chrom_map = _option(
 channels = _option(
     "--channels",
     metavar="ORDER",
-    help="Channel order of one-hot arrays, such as ACGT.  [default: AGCT for arrays with "
-    "DeepSEA's names]",
+    help="Channel order of one-hot arrays, such as ACGT; required unless the arrays have DeepSEA's "
+    "names (AGCT).",
+)
+names = _option(
+    "--names",
+    type=_FILE,
+    metavar="FILE",
+    help="Track names: one per line, optionally followed by a tab and the group; or DanQ's "
+    "aucs.txt.  [default: numbers]",
 )
 out = _option("--out", type=_TARGET, required=True, metavar="PATH", help="Output path.")
 overwrite = _option("--overwrite", is_flag=True, help="Replace an existing output.")
@@ -231,7 +239,7 @@ min_overlap = _option(
     "--min-overlap",
     type=click.FloatRange(0, 1, min_open=True),
     metavar="FRACTION",
-    help="Minimum fraction of a bin that the peaks of a track cover in a positive bin.  "
+    help="A bin is positive if the peaks of a track cover at least this fraction of it.  "
     "[default: 0.5]",
 )
 exclude = _option(
@@ -246,13 +254,14 @@ valid = _option(
     type=Names(),
     metavar="LIST",
     help="Validation contigs or regions: chr8,chr9:1-500000 (1-based, closed).  "
-    "[default: about a tenth of the genome]",
+    "[default: whole contigs, about a tenth of the genome]",
 )
 test = _option(
     "--test",
     type=Names(),
     metavar="LIST",
-    help="Test contigs or regions, as for --valid.  [default: about a tenth of the genome]",
+    help="Test contigs or regions, as for --valid.  [default: whole contigs, about a tenth of the "
+    "genome]",
 )
 skip_contigs = _option(
     "--skip-contigs",
@@ -263,8 +272,9 @@ skip_contigs = _option(
 negatives = _option(
     "--negatives",
     type=Negatives(),
-    help="Bins without a positive track: keep all, drop all, or sample RATIO per positive bin, "
-    "matched on GC content; RATIO applies to training bins only.  [default: keep]",
+    metavar="keep|drop|RATIO",
+    help="Bins without a peak of any track: keep all, drop all, or keep RATIO per positive bin, "
+    "matched on GC content (training bins only).  [default: keep]",
 )
 
 edge = _option(
@@ -276,7 +286,7 @@ max_n = _option(
     "--max-n",
     type=click.FloatRange(0, 1),
     metavar="FRACTION",
-    help="Maximum fraction of N in a window.  [default: 0.5]",
+    help="Drop windows with a larger fraction of N.  [default: 0.5]",
 )
 
 WINDOW_NAMES = {

@@ -34,14 +34,15 @@ from .progress import progress
 @options.out(
     type=str,
     help="Output; the extension selects the format: .tsv, .tsv.gz, .h5 or .parquet. A name "
-    "without extension, or one that ends with a slash, is a directory with one bigWig per track.",
+    "without extension, or one that ends with a slash, is a directory with one bigWig per track "
+    "(for BED files and --tile).",
 )
 @options.genome(help="Genome (FASTA) of a BED file.")
 @click.option(
     "--tile",
     type=options.Size(),
     metavar="BASES",
-    help="Treat INPUT as a genome and predict for tiles of this size in bp.",
+    help="Treat INPUT as a genome and predict every BASES bp; each window is centred on its tile.",
 )
 @click.option(
     "--region",
@@ -54,8 +55,8 @@ from .progress import progress
 @click.option(
     "--format",
     type=click.Choice(["tsv", "hdf5", "parquet", "bigwig", "deepsea"]),
-    help="Output format; overrides the extension. deepsea writes HDF5 with pred (n, K), as "
-    "DeepSEA's and DanQ's scripts do.",
+    help="Output format; overrides the extension. deepsea writes HDF5 with an array pred "
+    "(sequences, tracks), as DeepSEA's and DanQ's scripts do.",
 )
 @options.run_options()
 @options.overwrite()
@@ -72,10 +73,15 @@ def predict(
 ) -> None:
     """Predict the probability of a peak for every track.
 
-    MODEL is a run directory or model file; for several, the mean and the sample standard deviation
-    are reported. INPUT is a FASTA (records longer than the window are tiled, shorter ones padded
-    with N), a BED file with --genome, one-hot arrays (DeepSEA's .mat or HDF5 with testxdata; npz),
-    or with --tile a genome.
+    MODEL is a run directory or model file. With several models, danq reports the mean and the
+    sample standard deviation of their predictions.
+
+    \b
+    INPUT is one of:
+      FASTA         records longer than the window are tiled, shorter ones padded with N
+      BED           one window per region, centred on it (needs --genome)
+      genome FASTA  with --tile
+      .mat .h5 .npz one-hot arrays, such as DeepSEA's testxdata
     """
     from danq.inference.prediction.predict import write_predictions
     from danq.inference.sources import source_from_options

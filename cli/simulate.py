@@ -28,7 +28,7 @@ from .options import example
     "--contigs",
     type=click.IntRange(min=3),
     metavar="N",
-    help="Number of chromosomes; the last but one is for validation, the last for testing.  "
+    help="Number of chromosomes; the second to last is for validation, the last for testing.  "
     "[default: 6]",
 )
 @options.track(help="Track to simulate (repeatable).  [default: all built-in tracks]")
@@ -36,7 +36,7 @@ from .options import example
     "--variants",
     type=options.Size(minimum=0),
     metavar="N",
-    help="Variants with a known effect, at most one per 50 bp.  [default: 400]",
+    help="Number of variants with a known effect; the maximum is one per 50 bp.  [default: 400]",
 )
 @options.seed(help="Random seed.  [default: 1]")
 @options.overwrite()

@@ -37,7 +37,7 @@ _DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
     "data", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False
 )
 @options.out(metavar="RUN", help="Write the run to this directory.")
-@options.genome(help="Build a data set from this genome (FASTA).")
+@options.genome(help="Build a dataset from this genome (FASTA).")
 @options.tracks()
 @click.option(
     "--model",
@@ -47,12 +47,14 @@ _DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
 @click.option(
     "--temporal",
     type=click.Choice(["lstm", "gru", "tcn", "none"]),
-    help="Set the temporal layer after the convolution.  [default: the preset's]",
+    help="Set the sequence layer after the convolution: LSTM, GRU, temporal convolutional network "
+    "or none.  [default: the preset's]",
 )
 @click.option(
     "--pooling",
     type=click.Choice(["flatten", "last", "mean", "max", "attention"]),
-    help="Set the pooling over positions.  [default: the preset's]",
+    help="Set how positions are combined before the dense layers: flatten (keep all), last "
+    "position, mean, max or attention.  [default: the preset's]",
 )
 @click.option(
     "--config",
@@ -60,13 +62,17 @@ _DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
     metavar="TOML",
     help="Read a run configuration; options of the command line take precedence.",
 )
-@click.option("--recipe", metavar="NAME", help="Use a training recipe: default or paper.")
+@click.option(
+    "--recipe",
+    metavar="NAME",
+    help="Use the training hyperparameters default or paper (as published for DanQ).",
+)
 @click.option(
     "--epochs",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Set the number of epochs; 0 is automatic: about 900,000 training windows in total, "
-    "limited to 4-40 epochs.  [default: the recipe's]",
+    help="Set the number of epochs; 0 selects 4 to 40 epochs, so that training uses about 900,000 "
+    "windows over all epochs.  [default: the recipe's]",
 )
 @options.batch_size(
     default=None, show_default=False, help="Set the windows per batch.  [default: the recipe's]"
@@ -80,8 +86,9 @@ _DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
 @click.option(
     "--initial-motifs",
     metavar="auto|none|FILE",
-    help="Initialise filters from k-mers enriched in the training data (auto: up to a million "
-    "training windows) or from the motifs of a MEME or JASPAR file.  [default: the recipe's]",
+    help="Initialise filters: FILE uses the motifs of a MEME or JASPAR file; none is random; auto "
+    "uses k-mers enriched in the training data if there are at most a million training windows.  "
+    "[default: the recipe's]",
 )
 @options.frozen_epochs()
 @options.device()
@@ -105,11 +112,11 @@ _DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
 @options.window_options()
 @click.pass_context
 def train(context: click.Context, **given: Any) -> None:
-    """Train a model on a data set, or directly on a genome and peaks.
+    """Train a model on a dataset, or directly on a genome and peaks.
 
-    DATA is a file that `danq data build` wrote. Without it, danq builds a data set from --genome
-    and --tracks in the run directory; the options of `danq data build` apply. --resume needs the
-    run directory alone.
+    DATA is a dataset of `danq data build` or `danq data convert`. Without it, danq builds a dataset
+    from --genome and --tracks in the run directory; only then the options of `danq data build`
+    apply (--window to --chrom-map). To resume a run, give only --out and --resume.
     """
     from danq.training import DataSettings, ModelSettings, Recipe, RunSettings
     from danq.training import train as run
@@ -121,7 +128,7 @@ def train(context: click.Context, **given: Any) -> None:
     elif table:
         flag = next(name for name in _DATA if _DATA[name] in table).replace("_size", "")
         raise click.UsageError(
-            f"--{flag.replace('_', '-')} is an option for building a data set, and DATA is given."
+            f"--{flag.replace('_', '-')} is an option for building a dataset, and DATA is given."
         )
     if given["resume"] and given["overwrite"]:
         raise click.UsageError("--resume and --overwrite exclude each other.")

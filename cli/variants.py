@@ -30,59 +30,61 @@ from .progress import progress
 )
 @options.genome(required=True, help="Reference genome, plain or compressed FASTA.")
 @options.out(
-    help="Output; the extension selects the format: .tsv, .tsv.gz, .h5, .parquet, or .vcf.gz for "
-    "the input with INFO fields. PATH.rejected.tsv lists the alleles without scores."
+    help="Output; the extension selects the format: .tsv, .tsv.gz, .h5, .parquet, or .vcf.gz (the "
+    "input VCF with the scores as INFO fields). PATH.rejected.tsv lists the alleles without scores."
 )
 @click.option(
     "--format",
     type=click.Choice(["tsv", "hdf5", "parquet", "vcf", "deepsea"]),
     help="Output format; overrides the extension. deepsea writes DeepSEA's CSV files PATH.ref, "
-    "PATH.alt and so on.",
+    "PATH.alt, PATH.diff, PATH.logfoldchange and, with --calibrate, PATH.evalue.",
 )
 @click.option(
     "--scores",
     type=options.Names(),
     metavar="LIST",
-    help="Comma-separated scores: ref, alt (probabilities), diff (alt - ref), logit (change in "
-    "log2 odds), product (|diff * logit|).  [default: all]",
+    help="Comma-separated scores: ref, alt (probabilities), diff (alt - ref), logit (log2 "
+    "odds ratio of alt to ref), product (|diff * logit|).  [default: all]",
 )
 @options.track()
 @click.option(
     "--ref-mismatch",
     type=click.Choice(["skip", "swap", "error"]),
-    help="If REF does not match the genome: reject the allele, exchange REF and ALT if the genome "
-    "has ALT, or stop.  [default: skip]",
+    help="If REF does not match the genome. skip: reject the allele; swap: exchange REF and ALT if "
+    "ALT matches; error: stop.  [default: skip]",
 )
 @click.option(
     "--indel-anchor",
     type=click.Choice(["left", "both"]),
-    help="Indels: align the reference and alternate windows on the base before the indel; both: "
-    "average the scores of left- and right-anchored windows.  [default: left]",
+    help="For indels. left: align both windows at the base before the indel; both: average this "
+    "with the alignment at the base after the indel.  [default: left]",
 )
 @click.option(
     "--center",
     type=click.IntRange(min=1),
     metavar="INDEX",
-    help="0-based position of the variant in the window.  [default: window/2 - 1]",
+    help="0-based position of the variant in the window; 1 or more.  [default: window/2 - 1]",
 )
 @click.option(
     "--haplotypes",
     metavar="SAMPLE",
-    help="Also apply the other variants of SAMPLE on the same haplotype.",
+    help="Add the other variants of SAMPLE on the same haplotype to both windows (needs phased "
+    "genotypes).",
 )
 @options.chrom_map(help="TSV with two columns: contig name in the VCF, name in the genome.")
 @click.option(
     "--background",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="VCF",
-    help="Score these variants (usually common ones) instead of VARIANTS and write a background "
-    "file (.h5).",
+    help="Score these variants (usually common ones) instead of VARIANTS, and write a background "
+    "file to --out (.h5).",
 )
 @click.option(
     "--calibrate",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Background file: add E-values, quantiles and DeepSEA's functional significance.",
+    help="Background file: add empirical p-values (DeepSEA's E-values), quantiles and DeepSEA's "
+    "functional significance.",
 )
 @options.run_options(
     batch_size={"help": "Batch size (reference and alternate windows).  [default: 8192]"}
@@ -93,11 +95,11 @@ from .progress import progress
 def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> None:
     """Predict the effect of variants on every track.
 
-    MODEL is a run directory or model file; for several, the mean and the sample standard deviation
-    of each score are reported. VARIANTS is a VCF, a BCF or a tab-separated table (chrom, pos, ref,
-    alt, id), plain or compressed, or - for standard input. Each ALT allele is written as one row
-    or listed as rejected with a reason. Completed blocks are stored in PATH.unfinished, so that
-    --resume can continue an interrupted run.
+    MODEL is a run directory or model file. With several models, danq reports the mean and the
+    sample standard deviation of each score. VARIANTS is a VCF, a BCF or a TSV with the header
+    chrom, pos (1-based), ref, alt and optionally id, plain or compressed; - is standard input. Each
+    ALT allele is written as one row or listed as rejected with a reason. Completed blocks are
+    stored in PATH.unfinished, so that --resume can continue an interrupted run.
     """
     from danq.inference.variants.score import write_variant_scores
     from danq.inference.variants.variant_input import Variants

@@ -22,13 +22,16 @@ _precision = options.precision(
 
 @click.group(epilog=example("danq vision list", "danq vision bench direction --quick"))
 def vision() -> None:
-    """Train and evaluate image, video and sequence models, and predict with them."""
+    """Train, evaluate and apply models of images, video, text and sound.
+
+    They share the CNN-RNN core with the DNA models.
+    """
 
 
 @vision.command("list", epilog=example("danq vision list", "danq vision list direction"))
 @click.argument("tasks", nargs=-1, metavar="[TASK]...")
 def list_(tasks: tuple[str, ...]) -> None:
-    """List tasks and their models: blocks, number of parameters, paper."""
+    """List tasks and their models: layers, number of parameters, paper."""
     from danq.vision import list_models
 
     for _, entries in groupby(list_models(tasks), key=lambda entry: entry.task):
@@ -73,7 +76,7 @@ def list_(tasks: tuple[str, ...]) -> None:
     help="Set the learning rate.  [default: the model's]",
 )
 @options.frozen_epochs()
-@click.option("--quick", is_flag=True, help="Use few examples and epochs.")
+@click.option("--quick", is_flag=True, help="Smoke test: use few examples and epochs.")
 @options.device()
 @_precision
 @options.threads()
@@ -81,7 +84,7 @@ def list_(tasks: tuple[str, ...]) -> None:
 @click.option("--resume", is_flag=True, help="Resume from the last checkpoint of the run.")
 @options.overwrite(help="Replace the run directory if it exists.")
 def train(task: str, **given: Any) -> None:
-    """Train a model on TASK and evaluate it on the test split.
+    """Train a model on TASK (see `danq vision list`) and evaluate it on the test split.
 
     Without --data, examples are generated from --seed.
     """
@@ -118,11 +121,13 @@ def train(task: str, **given: Any) -> None:
 @options.device()
 @_precision
 def predict(model: Path, source: Path, **given: Any) -> None:
-    """Predict with MODEL, a run directory or model file, for INPUT.
+    """Apply a model to INPUT.
+
+    MODEL is a run directory or model file.
 
     INPUT is a clip (GIF, folder of frames, .npy, .mp4), an image, a text file or an array (.npy),
-    as the task requires. Classes, captions and answers are printed; frames, label maps and audio
-    are written to --out.
+    as the task requires. Classes, captions and answers are printed; frames, segmentation maps and
+    audio are written to --out.
     """
     from danq.vision import predict as run
 
@@ -152,14 +157,14 @@ def data(task: str, out: Path, **given: Any) -> None:
     )
 )
 @click.argument("tasks", nargs=-1, metavar="[TASK]...")
-@click.option("--quick", is_flag=True, help="Use few examples and epochs, as a smoke test.")
+@click.option("--quick", is_flag=True, help="Smoke test: use few examples and epochs.")
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
     metavar="N",
     help="Set the number of random seeds.  [default: 3; 1 with --quick]",
 )
-@options.seed(help="Set the first random seed.")
+@options.seed(help="Set the first random seed.  [default: 0]")
 @options.out(required=False, metavar="JSON", help="Write the metrics of every seed as JSON.")
 @options.overwrite()
 @options.device()
@@ -171,11 +176,10 @@ def bench(
     overwrite: bool,
     **given: Any,
 ) -> None:
-    """Benchmark the models and baselines of tasks.
+    """Compare the models and baselines of the given tasks, by default of all tasks.
 
-    All tasks are included by default. The table shows mean and sample standard deviation of the
-    metrics over the seeds; seconds are CPU time. The exit code is 1 if a training loss did not
-    decrease.
+    The table shows mean and sample standard deviation of the metrics over the seeds; seconds are
+    CPU time of the process. The exit code is 1 if a training loss did not decrease.
     """
     from danq.vision import bench as run
     from danq.vision import write_reports

@@ -65,7 +65,7 @@ def test_without_a_folder_the_command_only_prints(files, tmp_path: Path, capsys)
 
 
 def test_the_precision_cost_is_printed(files, capsys):
-    arguments = ["evaluate", *files, "--bootstrap", "0", "--precision", "bf16", "--precision-cost"]
+    arguments = ["evaluate", *files, "--bootstrap", "0", "--precision", "bf16", "--compare-fp32"]
     assert run(arguments) == 0
     assert capsys.readouterr().out.count("bf16 against fp32: mean AU") == 2
 

@@ -30,7 +30,7 @@ def test_an_imported_model_can_be_exported(tmp_path, capsys):
     names = tmp_path / "names.txt"
     names.write_text("Reb1\nAbf1\n")
     out, onnx = tmp_path / "m.safetensors", tmp_path / "m.onnx"
-    arguments = ["--format", "torch", "--mapping", str(mapping), "--tracks", str(names)]
+    arguments = ["--format", "torch", "--mapping", str(mapping), "--names", str(names)]
     assert cli.run(["import", str(weights), *arguments, "--out", str(out)]) == 0
     assert "danq, 2 tracks, window 60 bp" in capsys.readouterr().out
     name = "head.output.weight"

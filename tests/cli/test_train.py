@@ -109,11 +109,11 @@ def test_only_given_data_options_are_passed(trained, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--window", "500"], "--window is an option for building a data set, and DATA is given"),
-        (["--genome", "{dataset}"], "--genome is an option for building a data set"),
+        (["--window", "500"], "--window is an option for building a dataset, and DATA is given"),
+        (["--genome", "{dataset}"], "--genome is an option for building a dataset"),
         (["--resume", "--overwrite"], "--resume and --overwrite exclude each other"),
         (["--epochs", "-1"], "-1 is not in the range x>=0"),
-        (["--bin", "100"], "--bin is an option for building a data set"),
+        (["--bin", "100"], "--bin is an option for building a dataset"),
         (["--lr", "0"], "0.0 is not in the range x>0"),
     ],
 )

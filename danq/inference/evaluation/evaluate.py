@@ -143,7 +143,7 @@ def evaluate(
     split: str = "test",
     baseline: bool = False,
     paper: bool | str | Path = False,
-    precision_cost: bool = False,
+    compare_fp32: bool = False,
     bootstrap: int = REPLICATES,
     seed: int = 0,
 ) -> EvaluationReport:
@@ -164,7 +164,7 @@ def evaluate(
         Report the metrics that DeepSEA's and DanQ's authors published next to the model's. With
         the path of the authors' table (`danq.evaluation.published_metrics.read_paper`), metrics are
         compared per track.
-    precision_cost
+    compare_fp32
         If the precision resolves to bf16, also evaluate in fp32 and report the difference: mean
         AUPR and AUROC in both, and the largest difference of a track. All other metrics are
         those of bf16.
@@ -217,9 +217,9 @@ def evaluate(
         if len(dataset.tracks) != TRACKS or split != "test":
             log.warning("The published metrics are for DeepSEA's test split and its 919 tracks.")
         report = replace(report, paper=compare(report.table, report.groups, published))
-    if precision_cost and precision == "fp32":
+    if compare_fp32 and precision == "fp32":
         log.warning("The model ran in fp32, so the cost of bf16 is not measured.")
-    elif precision_cost:
+    elif compare_fp32:
         exact = predict_dataset(model.module, dataset, indices, replace(options, precision="fp32"))
         names = dataset.tracks
         cost = PrecisionCost.between(rank(exact, labels, names), rank(scores, labels, names), names)

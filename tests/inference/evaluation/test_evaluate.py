@@ -258,7 +258,7 @@ def test_the_precision_cost_compares_bf16_with_fp32(dataset, small_model, tmp_pa
     report = evaluate(
         network.with_options(precision="bf16"),
         dataset,
-        precision_cost=True,
+        compare_fp32=True,
         bootstrap=0,
     )
     write_evaluation(report, tmp_path / "out")
@@ -278,7 +278,7 @@ def test_the_precision_cost_compares_bf16_with_fp32(dataset, small_model, tmp_pa
 
 def test_fp32_has_no_precision_cost(model, dataset, caplog):
     report = evaluate(
-        model.with_options(precision="fp32"), dataset, precision_cost=True, bootstrap=0
+        model.with_options(precision="fp32"), dataset, compare_fp32=True, bootstrap=0
     )
     assert report.precision_cost is None
     assert "the cost of bf16 is not measured" in caplog.text

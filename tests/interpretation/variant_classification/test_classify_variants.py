@@ -294,19 +294,6 @@ def test_bad_conservation_is_refused(tmp_path: Path, text, problem):
         classify_variants(paths, folds=2, conservation=[tmp_path / "extra.tsv"])
 
 
-def test_the_command_has_the_defaults_of_the_function():
-    import inspect
-
-    from danq_cli.classify_variants import classify_variants as command
-
-    defaults = {
-        name: parameter.default
-        for name, parameter in inspect.signature(classify_variants).parameters.items()
-        if name in ("folds", "groups", "seed")
-    }
-    assert {one.name: one.default for one in command.params if one.name in defaults} == defaults
-
-
 def test_classes_of_further_variants_are_written_only_if_there_are_any(tmp_path: Path):
     report = classify_variants(functional_and_other(tmp_path, 1.0, 20), folds=2)
     with pytest.raises(InputError, match="not applied to further variants"):

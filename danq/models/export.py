@@ -250,5 +250,3 @@ _EXPORTERS: dict[str, tuple[_Export, Callable[[Path], _Run]]] = {
     "torchscript": (_write_torchscript, _run_torchscript),
     "torch-export": (_write_torch_export, _run_torch_export),
 }
-FORMATS = tuple(_EXPORTERS)
-"""Names of the export formats."""

@@ -108,14 +108,14 @@ def test_info_prints_no_error_into_a_closed_pipe(folder: Path):
     read, write = os.pipe()
     os.close(read)
     code = "from danq_cli.main import main; main()"
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code, "data", "info", f"{folder}/set.h5"],
         stdout=write,
         stderr=subprocess.PIPE,
         text=True,
     )
     os.close(write)
-    assert (done.returncode, done.stderr) == (141, "")
+    assert (process.returncode, process.stderr) == (141, "")
 
 
 def test_info_of_another_file_is_refused(folder: Path, capsys):

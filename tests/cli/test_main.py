@@ -272,7 +272,7 @@ def test_signals_leave_only_resumable_files(tmp_path, number, code, message, bod
 
 
 def test_a_second_sigterm_does_not_interrupt_cleanup(tmp_path):
-    done = tmp_path / "cleaned"
+    marker = tmp_path / "cleaned"
     body = f"""
     try:
         print("working", flush=True)
@@ -280,7 +280,7 @@ def test_a_second_sigterm_does_not_interrupt_cleanup(tmp_path):
     finally:
         print("cleaning", flush=True)
         time.sleep(0.5)
-        open({str(done)!r}, "w").close()
+        open({str(marker)!r}, "w").close()
     """
     with start(body) as process:
         assert process.stdout is not None
@@ -290,7 +290,7 @@ def test_a_second_sigterm_does_not_interrupt_cleanup(tmp_path):
         process.terminate()
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (143, "danq: terminated\n")
-    assert done.exists()
+    assert marker.exists()
 
 
 def test_sigterm_stays_ignored_if_it_was_ignored_at_the_start():

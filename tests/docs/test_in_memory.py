@@ -16,7 +16,7 @@ def test_the_script_runs_and_writes_no_file(tmp_path: Path):
     shape = {"filters": 8, "width": 5, "pool": 3, "hidden": 4, "dense": (6,)}
     made = untrained("danq-small", architecture("danq-small", **shape), ("Reb1", "Abf1"), 40, 10)
     save_model(tmp_path / "model.safetensors", made.module, made.spec)
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, str(SCRIPT), "model.safetensors"],
         capture_output=True,
         text=True,
@@ -24,8 +24,8 @@ def test_the_script_runs_and_writes_no_file(tmp_path: Path):
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert "2 tracks, window of 40 bp: Reb1, Abf1" in done.stdout
-    assert "insertion" in done.stdout
-    assert "largest effect: " in done.stdout
+    assert process.returncode == 0, process.stderr
+    assert "2 tracks, window of 40 bp: Reb1, Abf1" in process.stdout
+    assert "insertion" in process.stdout
+    assert "largest effect: " in process.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]

@@ -144,8 +144,8 @@ def test_reference_bases_have_no_effect_and_unknown_bases_are_nan(model):
 
 def test_a_sequence_of_unknown_bases_has_no_effects(model, write_fasta, tmp_path, caplog):
     assert np.isnan(mutate(model, "N" * 9).values).all()
-    done = write_mutations(model, write_fasta({"x": "N" * 9}), tmp_path / "a.tsv")
-    assert done.substitutions == 0
+    result = write_mutations(model, write_fasta({"x": "N" * 9}), tmp_path / "a.tsv")
+    assert result.substitutions == 0
     assert "every base is N" in caplog.text
     assert pl.read_csv(tmp_path / "a.tsv", separator="\t", comment_prefix="#").height == 0
 
@@ -213,23 +213,23 @@ def test_a_tiled_genome_cannot_be_mutated(model, genome):
 def test_several_sequences_give_the_effects_of_each(model, sequences, genome):
     known = dict(sequences)
     each = [mutate(model, text).values for text in known.values()]
-    done = mutate(model, known)
-    np.testing.assert_allclose(done.values, np.concatenate(each), rtol=0, atol=2e-6)
-    assert done.rows["ref"].to_list() == list("".join(known.values()))
-    assert done.names[:2] == ["chrIV", "chrIV"]
-    assert done.rows["pos"][:2].to_list() == [1, 2]
+    result = mutate(model, known)
+    np.testing.assert_allclose(result.values, np.concatenate(each), rtol=0, atol=2e-6)
+    assert result.rows["ref"].to_list() == list("".join(known.values()))
+    assert result.names[:2] == ["chrIV", "chrIV"]
+    assert result.rows["pos"][:2].to_list() == [1, 2]
     region = mutate(model, Regions("chrIV:11-40", genome))
     assert_close(region.values, expected_effects(model, sequences["chrIV"], 10, 40))
     assert region.names[0] == "chrIV:11"
 
 
 def test_a_data_frame_has_a_row_per_substitution(model):
-    done = mutate(model, "ACNT")
-    table = done.to_polars()
+    result = mutate(model, "ACNT")
+    table = result.to_polars()
     assert table.columns == ["name", "pos", "ref", "alt", "Reb1", "Abf1", "Rap1"]
     rows = [(p, r, a) for p, r in ((1, "A"), (2, "C"), (4, "T")) for a in "ACGT" if a != r]
     assert table.select("pos", "ref", "alt").rows() == rows
-    expected = [done.values[p - 1, "ACGT".index(a), 1] for p, _, a in rows]
+    expected = [result.values[p - 1, "ACGT".index(a), 1] for p, _, a in rows]
     assert table["Abf1"].to_list() == expected
 
 
@@ -254,10 +254,10 @@ def read_effects(path) -> tuple[list, np.ndarray, dict]:
 @pytest.mark.parametrize(("start", "end"), [(60, 85), (0, 9), (190, 205), (30, 120), (0, 205)])
 def test_windows_of_a_region_extend_into_the_genome(model, sequences, genome, tmp_path, start, end):
     region = f"chrIV:{start + 1}-{end}"
-    done = write_mutations(model, Regions(region, genome), tmp_path / "a.h5")
+    result = write_mutations(model, Regions(region, genome), tmp_path / "a.h5")
     text = sequences["chrIV"]
     known = sum(letter != "N" for letter in text[start:end])
-    assert done == WrittenMutations(tmp_path / "a.h5", 1, 3 * known, ("Reb1", "Abf1", "Rap1"))
+    assert result == WrittenMutations(tmp_path / "a.h5", 1, 3 * known, ("Reb1", "Abf1", "Rap1"))
     keys, effects, rest = read_effects(tmp_path / "a.h5")
     assert keys == [("chrIV", at, "ACGTN".index(text[at])) for at in range(start, end)]
     assert_close(effects, expected_effects(model, text, start, end))
@@ -322,20 +322,20 @@ def test_an_ensemble_has_mean_and_standard_deviation(genome, tmp_path):
     each = np.stack([expected_effects(model, text, 0, 12) for model in models])
     assert_close(effects, each.mean(axis=0))
     assert_close(rest["spread"], each.std(axis=0, ddof=1))
-    done = mutate(models, Regions("chrI:1-12", genome))
-    np.testing.assert_array_equal(done.values, np.concatenate([effects, rest["spread"]], axis=2))
-    assert done.columns == ("Reb1", "Abf1", "Rap1", "Reb1_sd", "Abf1_sd", "Rap1_sd")
+    result = mutate(models, Regions("chrI:1-12", genome))
+    np.testing.assert_array_equal(result.values, np.concatenate([effects, rest["spread"]], axis=2))
+    assert result.columns == ("Reb1", "Abf1", "Rap1", "Reb1_sd", "Abf1_sd", "Rap1_sd")
 
 
 @pytest.mark.parametrize("where", ["17-20", "chrIV:17-20"])
 def test_both_bases_of_a_pair_are_substituted_together(model, sequences, genome, tmp_path, where):
     text = sequences["chrIV"]
     source, small = Regions("chrIV:11-30", genome), model.with_options(batch_size=10)
-    done = write_mutations(small, source, tmp_path / "a.parquet", pairs=where)
+    result = write_mutations(small, source, tmp_path / "a.parquet", pairs=where)
     write_mutations(small, source, tmp_path / "a.h5", pairs=where)
     known = [at for at in range(16, 20) if text[at] != "N"]
     table = pl.read_parquet(tmp_path / "a.parquet").tail(9 * len(known) * (len(known) - 1) // 2)
-    assert done.substitutions == 3 * sum(letter != "N" for letter in text[10:30]) + table.height
+    assert result.substitutions == 3 * sum(letter != "N" for letter in text[10:30]) + table.height
     before, first = window_of(text, 10, 10, 30)
     expected = []
     for i in known:

@@ -51,7 +51,7 @@ REGION = {"region": "chrI:1-30"}
             {**REGION, "out": "folder"},
             "the extension of an output format for mutation effects",
         ),
-        ({**REGION, "out": "there.tsv"}, "exists already"),
+        ({**REGION, "out": "existing.tsv"}, "exists already"),
     ],
 )
 def test_invalid_arguments_are_refused(model, genome, tmp_path, monkeypatch, options, problem):
@@ -61,7 +61,7 @@ def test_invalid_arguments_are_refused(model, genome, tmp_path, monkeypatch, opt
         "beyond.bed": "chrI\t85\t91\n",
         "empty.bed": "#\n",
         "empty.fa": ">x\n>y\nACGT\n",
-        "there.tsv": "old",
+        "existing.tsv": "old",
     }.items():
         (tmp_path / name).write_text(text)
     before = {path.name for path in tmp_path.iterdir()} | {"genome.fa.fai"}
@@ -73,7 +73,7 @@ def test_invalid_arguments_are_refused(model, genome, tmp_path, monkeypatch, opt
             model, source_from_options(source.pop("input", None), **source), out, **written
         )
     assert {path.name for path in tmp_path.iterdir()} <= before
-    assert (tmp_path / "there.tsv").read_text() == "old"
+    assert (tmp_path / "existing.tsv").read_text() == "old"
 
 
 @pytest.mark.parametrize("name", ["a.h5", "a.tsv", "a.parquet"])

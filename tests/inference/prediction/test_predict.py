@@ -111,12 +111,12 @@ def test_all_formats_contain_the_same_predictions(toy, genome, tmp_path, read_bi
     monkeypatch.setattr(MODULE, "BLOCK_VALUES", 30)
     table = predict(toy(), Tiles(genome, 9)).to_polars()
     values = table.select("G", "C", "N").to_numpy()
-    done = {}
+    written = {}
     for name in ("a.tsv", "a.tsv.gz", "a.h5", "a.parquet", "tracks/"):
-        done[name] = write_predictions(
+        written[name] = write_predictions(
             toy().with_options(batch_size=7), Tiles(genome, 9), f"{tmp_path}/{name}"
         )
-        assert done[name] == WrittenPredictions(
+        assert written[name] == WrittenPredictions(
             tmp_path / name, table.height, *[("G", "C", "N")] * 2
         )
     for name in ("a.tsv", "a.tsv.gz"):

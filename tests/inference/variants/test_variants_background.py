@@ -214,13 +214,13 @@ def test_an_interrupted_background_resumes(
         write_background(model, common, fasta, file, progress=stop)
     with pytest.raises(InputError, match=r"Continue that run \(resume\)"):
         write_background(model, common, fasta, file)
-    done = write_background(model, common, fasta, file, resume=True)
+    first = write_background(model, common, fasta, file, resume=True)
     assert file.read_bytes() == complete.read_bytes()
     before = file.stat().st_mtime_ns
     with caplog.at_level("INFO", "danq"):
         again = write_background(model, common, fasta, file, resume=True)
     assert "common.h5: is complete, nothing remains to be done" in caplog.text
-    assert (again.tally, again.columns) == (done.tally, done.columns)
+    assert (again.tally, again.columns) == (first.tally, first.columns)
     assert file.stat().st_mtime_ns == before
     with pytest.raises(InputError, match="exists already"):
         write_background(model.with_options(strand="forward"), common, fasta, file, resume=True)

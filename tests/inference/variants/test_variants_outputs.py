@@ -112,9 +112,9 @@ def test_all_formats_have_the_same_values(small_model, fasta, vcf, tmp_path):
     model = small_model()
     table = score_variants(model, vcf, fasta).to_polars()
     for name in ("a.tsv", "a.tsv.gz", "a.h5", "a.parquet"):
-        done = write_variant_scores(model, vcf, fasta, tmp_path / name)
-        assert (done.path, done.tally.rows) == (tmp_path / name, table.height)
-        assert done.columns == tuple(table.columns[6:])
+        written = write_variant_scores(model, vcf, fasta, tmp_path / name)
+        assert (written.path, written.tally.rows) == (tmp_path / name, table.height)
+        assert written.columns == tuple(table.columns[6:])
     for name in ("a.tsv", "a.tsv.gz"):
         assert read_tsv(tmp_path / name, table.schema).equals(table)
     assert pl.read_parquet(tmp_path / "a.parquet").equals(table)
@@ -137,21 +137,21 @@ def test_the_header_describes_the_run(small_model, fasta, vcf, tmp_path):
 
 
 def test_every_allele_is_scored_or_rejected(small_model, fasta, vcf, tmp_path):
-    done = write_variant_scores(small_model(), vcf, fasta, tmp_path / "a.tsv")
+    written = write_variant_scores(small_model(), vcf, fasta, tmp_path / "a.tsv")
     lines = [line.split("\t") for line in records()]
     alleles = [(n, alt) for n, line in enumerate(lines, 1) for alt in line[4].split(",")]
-    assert done.tally.records == len(lines)
-    assert done.tally.alleles == len(alleles)
-    assert done.tally.rows + sum(done.tally.rejects.values()) == len(alleles)
+    assert written.tally.records == len(lines)
+    assert written.tally.alleles == len(alleles)
+    assert written.tally.rows + sum(written.tally.rejects.values()) == len(alleles)
     kinds = {"star": "*", "symbolic": "<DEL>", "missing-alt": "."}
     mismatches = {n for n in range(len(lines)) if n % 13 == 12}
     for kind, alt in kinds.items():
         expected = sum(a == alt and n - 1 not in mismatches for n, a in alleles)
-        assert done.tally.rejects[kind] == expected
-    assert done.tally.rejects["ref-mismatch"] == len(mismatches)
-    text = done.describe()
-    assert f"{len(lines)} records, {len(alleles)} alleles = {done.tally.rows} scored + " in text
-    rows = [line for line in done.rejected.read_text().splitlines() if line[0] != "#"]
+        assert written.tally.rejects[kind] == expected
+    assert written.tally.rejects["ref-mismatch"] == len(mismatches)
+    text = written.describe()
+    assert f"{len(lines)} records, {len(alleles)} alleles = {written.tally.rows} scored + " in text
+    rows = [line for line in written.rejected.read_text().splitlines() if line[0] != "#"]
     listed = list(csv.DictReader(rows, delimiter="\t"))
     scored = read_tsv(tmp_path / "a.tsv", None)
     every = {(row["id"], row["alt"]) for row in listed} | set(scored.select("id", "alt").rows())
@@ -264,16 +264,16 @@ def test_inputs_with_few_or_no_scored_records_are_written(
     head = ["##fileformat=VCFv4.2", "##contig=<ID=chr1,length=400>"]
     head.append("#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO")
     path.write_text("\n".join([*head, *rows]) + "\n")
-    done = write_variant_scores(small_model(), path, fasta, tmp_path / name)
-    assert done.tally.rows == (1 if kind == "one" else 0)
-    assert done.tally.records == len(rows)
+    written = write_variant_scores(small_model(), path, fasta, tmp_path / name)
+    assert written.tally.rows == (1 if kind == "one" else 0)
+    assert written.tally.records == len(rows)
     messages = {
         "none": "contains no record",
         "all rejected": "none of the variants could be scored",
     }
     assert messages.get(kind, "") in caplog.text
     if name == "out.parquet":
-        assert pl.read_parquet(tmp_path / name).height == done.tally.rows
+        assert pl.read_parquet(tmp_path / name).height == written.tally.rows
 
 
 @pytest.mark.parametrize(
@@ -304,8 +304,8 @@ def test_existing_files_are_replaced_only_with_overwrite(
         write_variant_scores(small_model(), vcf, fasta, tmp_path / "a.vcf.gz")
     assert (tmp_path / existing).read_text() == "mine"
     assert new_files(tmp_path) == {existing}
-    done = write_variant_scores(small_model(), vcf, fasta, tmp_path / "a.vcf.gz", overwrite=True)
-    assert done.tally.rows > 0
+    written = write_variant_scores(small_model(), vcf, fasta, tmp_path / "a.vcf.gz", overwrite=True)
+    assert written.tally.rows > 0
     assert (tmp_path / existing).read_bytes() != b"mine"
 
 

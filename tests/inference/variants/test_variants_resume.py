@@ -100,12 +100,12 @@ def test_an_interrupted_run_resumes_to_the_same_output(files, tmp_path, name):
 
 def test_resuming_a_complete_run_changes_nothing(files, tmp_path, caplog):
     out = tmp_path / "a.tsv"
-    done = score(files, out, resume=True)
+    first = score(files, out, resume=True)
     before = out.stat().st_mtime_ns
     with caplog.at_level("INFO", "danq"):
         again = score(files, out, resume=True)
     assert "is complete, nothing remains to be done" in caplog.text
-    assert again.tally == done.tally
+    assert again.tally == first.tally
     assert out.stat().st_mtime_ns == before
     with pytest.raises(InputError, match="exists already"):
         score(files, out, model={"strand": "forward"}, resume=True)

@@ -148,8 +148,8 @@ def test_scores_equal_those_of_predicted_windows(
     model = small_model()
     rows = alleles(random_variants(contigs, 60))
     run, windows, _ = split_options(options)
-    done = score_variants(model.with_options(**run), Variants(vcf, **windows), fasta)
-    table = done.to_polars()
+    result = score_variants(model.with_options(**run), Variants(vcf, **windows), fasta)
+    table = result.to_polars()
     assert table.select("chrom", "pos", "ref", "alt").rows() == rows
     expected = scores_of_windows(
         model, contigs, rows, tmp_path, **{"center": WINDOW // 2 - 1, **reference}

@@ -95,9 +95,9 @@ class Counted:
     def __init__(self) -> None:
         self.windows = 0
 
-    def logits(self, reference, alternates, owner):
-        assert owner.min() == 0
-        assert owner.max() == len(reference) - 1
+    def logits(self, reference, alternates, reference_of):
+        assert reference_of.min() == 0
+        assert reference_of.max() == len(reference) - 1
         self.windows += len(reference) + len(alternates)
         return tuple(
             np.stack([(codes == letter).sum(1) for letter in (0, 1)], 1).astype(np.float32)
@@ -137,8 +137,8 @@ def test_two_anchors_are_averaged_for_selected_tracks():
 
 def test_an_ensemble_has_mean_and_standard_deviation_of_each_score():
     class Half(Counted):
-        def logits(self, reference, alternates, owner):
-            return tuple(part / 2 for part in super().logits(reference, alternates, owner))
+        def logits(self, reference, alternates, reference_of):
+            return tuple(part / 2 for part in super().logits(reference, alternates, reference_of))
 
     reference, alternate = np.random.default_rng(4).integers(0, 4, (2, 6, 9)).astype(np.uint8)
     single = VariantLayout(tracks=("A", "C"), groups=("", ""), scores=SCORES)

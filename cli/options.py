@@ -204,7 +204,7 @@ names = _option(
     type=_FILE,
     metavar="FILE",
     help="Track names: one per line, optionally followed by a tab and the group; or DanQ's "
-    "aucs.txt.  [default: numbers]",
+    "aucs.txt.  [default: track index]",
 )
 out = _option("--out", type=_TARGET, required=True, metavar="PATH", help="Output path.")
 overwrite = _option("--overwrite", is_flag=True, help="Replace an existing output.")

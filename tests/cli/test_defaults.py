@@ -52,7 +52,7 @@ SPECIAL = {
     ("import", "bin_size"): 200,
 }
 """Defaults that are not in a signature, by command and parameter."""
-NOT_VALUES = {"all", "numbers"}
+NOT_VALUES = {"all"}
 """Words of help texts that describe a default."""
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from danq.vision.task import Task as Task
     from danq.vision.task import above as above
     from danq.vision.task import below as below
-    from danq.vision.task import recipe as recipe
+    from danq.vision.task import task_recipe as task_recipe
     from danq.vision.task_registry import TASKS as TASKS
     from danq.vision.task_registry import register as register
     from danq.vision.training_run import train as train
@@ -70,7 +70,7 @@ __getattr__, __dir__ = lazy_names(
         "predict": "danq.vision.prediction:predict",
         "read_clip": "danq.vision.clip_files:read_clip",
         "read_dataset": "danq.vision.dataset_folder:read_dataset",
-        "recipe": "danq.vision.task:recipe",
+        "task_recipe": "danq.vision.task:task_recipe",
         "register": "danq.vision.task_registry:register",
         "summary": "danq.vision.vision_summary:summary",
         "train": "danq.vision.training_run:train",
@@ -103,9 +103,9 @@ __all__ = [
     "predict",
     "read_clip",
     "read_dataset",
-    "recipe",
     "register",
     "summary",
+    "task_recipe",
     "train",
     "write_dataset",
     "write_reports",

@@ -107,7 +107,7 @@ def below(metric: str, rows: Sequence[str], others: Sequence[str]) -> Callable[[
     return above(metric, others, rows)
 
 
-def recipe(**changes: Any) -> BaseRecipe:
+def task_recipe(**changes: Any) -> BaseRecipe:
     """Make a recipe for small models: AdamW, one cycle, no weight decay, no weight averaging."""
     defaults = {"lr": 2e-3, "weight_decay": 0.0, "batch_size": 64, "averaging": 0.0}
     return BaseRecipe.model_validate(defaults | changes)

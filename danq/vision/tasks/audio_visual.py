@@ -28,7 +28,7 @@ from danq.vision.base_tasks import DIGIT_CLASSES, Classification
 from danq.vision.dataset import Examples, Fields, Metadata, layout
 from danq.vision.generators.digit_images import draw_digits
 from danq.vision.model_blocks import frame_cnn
-from danq.vision.task import ModelDefinition, Sizes, Target, above, recipe
+from danq.vision.task import ModelDefinition, Sizes, Target, above, task_recipe
 
 SIDE, FRAMES = 16, 6
 STEPS, BANDS = 20, 12
@@ -207,7 +207,7 @@ class AudioVisual(Classification):
             _HYPERPARAMETERS | {"names": ["sound"], "fusion": "concat"},
         ),
     )
-    recipe = recipe(epochs=10, lr=4e-3, batch_size=48)
+    recipe = task_recipe(epochs=10, lr=4e-3, batch_size=48)
     quick_epochs = 4
     sizes = Sizes(4000, 300, 1000)
     quick_sizes = Sizes(400, 60, 120)

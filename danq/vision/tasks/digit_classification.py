@@ -15,7 +15,7 @@ from danq.vision.base_tasks import DIGIT_CLASSES, Classification
 from danq.vision.dataset import Dataset, Examples, Metadata, layout
 from danq.vision.deep_forest import DeepForest
 from danq.vision.model_blocks import image_cnn
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, above, recipe
+from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, above, task_recipe
 
 
 def image_model(metadata: Metadata, channels: Sequence[int], features: int) -> nn.Module:
@@ -56,7 +56,7 @@ class Digits(Classification):
             {"channels": [16, 16], "hidden": 48},
         ),
     )
-    recipe = recipe(epochs=30, lr=3e-3, batch_size=32, averaging=0.98)
+    recipe = task_recipe(epochs=30, lr=3e-3, batch_size=32, averaging=0.98)
     quick_epochs = 3
     sizes = Sizes(1147, 200, 450)
     quick_sizes = Sizes(300, 50, 100)

@@ -17,7 +17,7 @@ from danq.vision.base_tasks import DIGIT_CLASSES, Classification
 from danq.vision.dataset import Examples, Fields, Metadata, evaluation_batches, layout
 from danq.vision.generators.digit_images import draw_digits
 from danq.vision.model_blocks import frame_cnn
-from danq.vision.task import ModelDefinition, Sizes, Target, above, recipe
+from danq.vision.task import ModelDefinition, Sizes, Target, above, task_recipe
 
 FRAMES = 16
 
@@ -93,7 +93,7 @@ class FrameSelection(Classification):
             _FRAME | {"hidden": 0, "gate": False},
         ),
     )
-    recipe = recipe(epochs=12, lr=4e-3, batch_size=32)
+    recipe = task_recipe(epochs=12, lr=4e-3, batch_size=32)
     sizes = Sizes(2000, 300, 1000)
     quick_epochs = 6
     quick_sizes = Sizes(600, 100, 200)

@@ -26,7 +26,7 @@ from danq.vision.base_tasks import number_lines
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, evaluation_batches, layout
 from danq.vision.generators.walker_videos import FRAMES, HEIGHT, WIDTH, joints, people, silhouettes
 from danq.vision.model_blocks import frame_cnn, image_cnn
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, recipe
+from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, task_recipe
 
 WALKERS = 100
 """People in the training split."""
@@ -157,7 +157,7 @@ class Gait(Task):
             _CNN | {"energy": True},
         ),
     )
-    recipe = recipe(epochs=12, lr=3e-3, batch_size=100, monitor="rank1")
+    recipe = task_recipe(epochs=12, lr=3e-3, batch_size=100, monitor="rank1")
     quick_epochs = 3
     sizes = Sizes(2400, 200, 200)
     quick_sizes = Sizes(300, 40, 80)

@@ -26,7 +26,7 @@ from danq.vision.bleu import bleu
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, evaluation_batches, layout
 from danq.vision.generators.shape_images import COLOURS, SHAPES, dark_images, paint
 from danq.vision.model_blocks import map_area, next_word_loss
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, recipe
+from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, task_recipe
 from danq.vision.vocabulary import END, START, Vocabulary, without_special
 
 SIDE, LENGTH, BEAM = 32, 12, 3
@@ -151,7 +151,7 @@ class ImageCaptions(Task):
             {"lr": 2e-3, "epochs": 12},
         ),
     )
-    recipe = recipe(epochs=20, lr=3e-3, batch_size=16)
+    recipe = task_recipe(epochs=20, lr=3e-3, batch_size=16)
     sizes = Sizes(6000, 200, 500)
     quick_sizes = Sizes(200, 32, 48)
     reported_metrics = ("exact", "bleu4", "exact_greedy")

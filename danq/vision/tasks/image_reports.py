@@ -27,7 +27,7 @@ from danq.vision.bleu import bleu
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, evaluation_batches, layout
 from danq.vision.generators.shape_images import COLOURS, SHAPES, dark_images, paint
 from danq.vision.model_blocks import map_area, next_word_loss
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, recipe
+from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, task_recipe
 from danq.vision.vocabulary import END, START, Vocabulary, without_special
 
 SIDE, SENTENCES, LENGTH = 32, 4, 11
@@ -160,7 +160,7 @@ class Reports(Task):
             {"channels": [24, 48, 64], "embedding": 24, "hidden": 96, "attend": 48},
         ),
     )
-    recipe = recipe(epochs=12, lr=3e-3, batch_size=16)
+    recipe = task_recipe(epochs=12, lr=3e-3, batch_size=16)
     quick_epochs = 4
     sizes = Sizes(3000, 100, 300)
     quick_sizes = Sizes(400, 32, 48)

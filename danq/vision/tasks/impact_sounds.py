@@ -29,7 +29,7 @@ from danq.vision.generators.impact_videos import (
     synthesise,
 )
 from danq.vision.model_blocks import image_cnn, temporal
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, below, recipe
+from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, below, task_recipe
 
 Levels = Float[np.ndarray, "N T K"]
 
@@ -113,7 +113,7 @@ class Sounds(StepRegression):
             _CNN | {"spacetime": False},
         ),
     )
-    recipe = recipe(epochs=15, lr=4e-3, batch_size=32)
+    recipe = task_recipe(epochs=15, lr=4e-3, batch_size=32)
     sizes = Sizes(1200, 100, 300)
     quick_sizes = Sizes(128, 24, 32)
     reported_metrics = ("mse", "material")

@@ -19,7 +19,16 @@ from danq.vision.dataset import Dataset, Examples, Fields, Metadata, layout
 from danq.vision.generators.digit_images import draw_digits
 from danq.vision.input_files import read_npy
 from danq.vision.model_blocks import temporal
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, below, recipe
+from danq.vision.task import (
+    Baselines,
+    ModelDefinition,
+    Sizes,
+    Target,
+    Task,
+    above,
+    below,
+    task_recipe,
+)
 
 PAPER = "Bai, Kolter & Koltun 2018"
 KINDS = {"tcn": "TCN", "gru": "GRU", "lstm": "LSTM"}
@@ -81,7 +90,7 @@ class Adding(Task):
         },
         {"tcn": {"batch_size": 16, "lr": 4e-3, "epochs": 3}},
     )
-    recipe = recipe(epochs=2, batch_size=32, lr=1e-2)
+    recipe = task_recipe(epochs=2, batch_size=32, lr=1e-2)
     sizes = Sizes(20_000, 500, 1000)
     quick_sizes = Sizes(500, 100, 200)
     reported_metrics = ("loss",)
@@ -139,7 +148,7 @@ class CopyMemory(Task):
         },
         {"tcn": {"epochs": 3}},
     )
-    recipe = recipe(epochs=4, batch_size=32, lr=4e-3)
+    recipe = task_recipe(epochs=4, batch_size=32, lr=4e-3)
     sizes = Sizes(8000, 500, 1000)
     quick_sizes = Sizes(500, 100, 200)
     reported_metrics = ("recall", "loss")
@@ -207,7 +216,7 @@ class DigitSteps(Classification):
             "lstm": {"hidden": 64},
         },
     )
-    recipe = recipe(epochs=30, lr=4e-3, batch_size=32)
+    recipe = task_recipe(epochs=30, lr=4e-3, batch_size=32)
     quick_epochs = 3
     sizes = Sizes(1078, 270, 449)
     quick_sizes = Sizes(500, 100, 200)

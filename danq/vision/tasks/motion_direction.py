@@ -14,7 +14,7 @@ from danq.vision.base_tasks import Classification
 from danq.vision.dataset import Fields, Metadata, layout
 from danq.vision.generators.digit_images import draw_digits
 from danq.vision.model_blocks import frame_cnn
-from danq.vision.task import ModelDefinition, Sizes, Target, recipe
+from danq.vision.task import ModelDefinition, Sizes, Target, task_recipe
 
 SIDE, FRAMES, SPEED = 16, 8, 2
 DIRECTIONS = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}
@@ -119,7 +119,7 @@ class Direction(Classification):
             control=True,
         ),
     )
-    recipe = recipe(epochs=8, lr=3e-3)
+    recipe = task_recipe(epochs=8, lr=3e-3)
     quick_epochs = 4
     sizes = Sizes(6000, 400, 1000)
     quick_sizes = Sizes(600, 100, 200)

@@ -17,7 +17,7 @@ from danq.vision.base_tasks import Classification
 from danq.vision.dataset import Dataset, Examples, Metadata, layout
 from danq.vision.input_files import read_table
 from danq.vision.model_blocks import temporal
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, above, recipe
+from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, above, task_recipe
 
 Series = Float[np.ndarray, "N C T"]
 
@@ -71,7 +71,7 @@ class BasicMotions(Classification):
             _CONV | {"kind": ""},
         ),
     )
-    recipe = recipe(epochs=60, lr=4e-3, batch_size=8, averaging=0.95)
+    recipe = task_recipe(epochs=60, lr=4e-3, batch_size=8, averaging=0.95)
     quick_epochs = 10
     sizes = Sizes(32, 8, 40)
     quick_sizes = Sizes(32, 8, 40)
@@ -131,7 +131,7 @@ class GunPoint(BasicMotions):
     """GunPoint: a hand that draws a gun or points, from its path; 50 training examples."""
 
     name = "gunpoint"
-    recipe = recipe(epochs=80, lr=4e-3, batch_size=10, averaging=0.95)
+    recipe = task_recipe(epochs=80, lr=4e-3, batch_size=10, averaging=0.95)
     sizes = Sizes(40, 10, 150)
     quick_sizes = Sizes(40, 10, 150)
     classes = ("gun", "point")

@@ -17,7 +17,16 @@ from danq.training.problem import Metrics
 from danq.vision.clip_files import write_gif
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, layout
 from danq.vision.generators.digit_images import draw_digits
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, below, recipe
+from danq.vision.task import (
+    Baselines,
+    ModelDefinition,
+    Sizes,
+    Target,
+    Task,
+    above,
+    below,
+    task_recipe,
+)
 
 SIDE, SEEN, AHEAD = 32, 10, 10
 RAIN = 0.5
@@ -137,7 +146,7 @@ class Nowcasting(Task):
         )
         for width in (5, 1)
     )
-    recipe = recipe(epochs=4, lr=1e-2, batch_size=8)
+    recipe = task_recipe(epochs=4, lr=1e-2, batch_size=8)
     sizes = Sizes(1500, 100, 300)
     quick_sizes = Sizes(64, 16, 16)
     reported_metrics = ("mse",)
@@ -209,7 +218,7 @@ class Rain(Nowcasting):
             {"patch": 2, "hidden": [16], "width": 3, "state_width": 3},
         ),
     )
-    recipe = recipe(epochs=6, lr=1e-2, batch_size=8)
+    recipe = task_recipe(epochs=6, lr=1e-2, batch_size=8)
     sizes = Sizes(3000, 100, 300)
     reported_metrics = ("csi", "far", "mse")
     targets = (

@@ -23,7 +23,7 @@ from danq.vision.generators.walker_videos import (
     silhouettes,
 )
 from danq.vision.model_blocks import frame_cnn, temporal
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, below, recipe
+from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, below, task_recipe
 
 HIDDEN = 0.35
 """Share of frames with a bar in front of the walker."""
@@ -92,7 +92,7 @@ class Pose(StepRegression):
             _CNN | {"kind": ""},
         ),
     )
-    recipe = recipe(epochs=12, lr=4e-3, batch_size=32)
+    recipe = task_recipe(epochs=12, lr=4e-3, batch_size=32)
     sizes = Sizes(1200, 100, 300)
     quick_sizes = Sizes(128, 24, 32)
     reported_metrics = ("pixels", "near")

@@ -18,7 +18,7 @@ from danq.vision.base_tasks import Classification
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, layout
 from danq.vision.generators.shape_images import COLOURS, paint
 from danq.vision.model_blocks import image_cnn
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, recipe
+from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, task_recipe
 from danq.vision.vocabulary import split_words
 
 SIDE, APART = 32, 8
@@ -183,7 +183,7 @@ class Relations(Classification):
             {"channels": [24, 32, 48], "features": 128, "width": 64},
         ),
     )
-    recipe = recipe(epochs=16, lr=3e-3, batch_size=32)
+    recipe = task_recipe(epochs=16, lr=3e-3, batch_size=32)
     quick_epochs = 2
     sizes = Sizes(3000, 200, 400)
     quick_sizes = Sizes(96, 24, 32)

@@ -15,7 +15,7 @@ from danq.training.problem import Metrics
 from danq.vision.clip_files import write_png
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, layout
 from danq.vision.generators.digit_images import draw_digits
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, recipe
+from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, task_recipe
 
 LabelMaps = Int64[np.ndarray, "N H W"]
 
@@ -85,7 +85,7 @@ class SceneLabels(Task):
         )
         for steps in (3, 2, 1)
     )
-    recipe = recipe(epochs=12, lr=5e-3, batch_size=16)
+    recipe = task_recipe(epochs=12, lr=5e-3, batch_size=16)
     quick_epochs = 2
     sizes = Sizes(2000, 150, 400)
     quick_sizes = Sizes(96, 24, 32)

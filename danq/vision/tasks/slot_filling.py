@@ -16,7 +16,7 @@ from danq.training.problem import Metrics
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, layout
 from danq.vision.input_files import read_lines
 from danq.vision.model_blocks import TextEncoder
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, recipe
+from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, task_recipe
 from danq.vision.vocabulary import PAD, UNKNOWN, Vocabulary, split_words
 
 # fmt: off
@@ -138,7 +138,7 @@ class Slots(Task):
             {"embed": 32, "hidden": 96, "bidirectional": False, "dropout": 0.2},
         ),
     )
-    recipe = recipe(epochs=10, batch_size=32, lr=5e-3)
+    recipe = task_recipe(epochs=10, batch_size=32, lr=5e-3)
     sizes = Sizes(2000, 300, 1000)
     quick_sizes = Sizes(500, 100, 200)
     reported_metrics = ("f1",)

@@ -16,7 +16,7 @@ from danq.vision.base_tasks import Classification
 from danq.vision.dataset import Examples, Fields, Metadata, layout
 from danq.vision.input_files import read_lines
 from danq.vision.model_blocks import TextEncoder
-from danq.vision.task import Means, ModelDefinition, Sizes, Target, recipe
+from danq.vision.task import Means, ModelDefinition, Sizes, Target, task_recipe
 from danq.vision.vocabulary import PAD, Vocabulary, split_words
 
 PEOPLE = ("daniel", "john", "mary", "sandra")
@@ -133,7 +133,7 @@ class StoryQuestions(Classification):
             {"kind": "lstm", "embed": 32, "hidden": 64},
         ),
     )
-    recipe = recipe(epochs=40, batch_size=32, lr=4e-3)
+    recipe = task_recipe(epochs=40, batch_size=32, lr=4e-3)
     quick_epochs = 3
     sizes = Sizes(1000, 200, 1000)
     quick_sizes = Sizes(300, 50, 100)

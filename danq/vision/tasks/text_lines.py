@@ -30,7 +30,7 @@ from danq.vision.base_tasks import nearest_rows
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, evaluation_batches, layout
 from danq.vision.generators.captcha_images import HEIGHT, LONGEST, SYMBOLS, WIDTH, text_lines
 from danq.vision.model_blocks import next_word_loss
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, recipe
+from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, task_recipe
 from danq.vision.vocabulary import END, PAD, START, Vocabulary
 
 LENGTH = LONGEST + 2
@@ -135,7 +135,7 @@ class TextLines(Task):
             _BODY | {"embedding": 16, "state": 96, "attend": 64},
         ),
     )
-    recipe = recipe(epochs=12, lr=4e-3, batch_size=32)
+    recipe = task_recipe(epochs=12, lr=4e-3, batch_size=32)
     sizes = Sizes(3000, 200, 500)
     quick_sizes = Sizes(96, 16, 32)
     reported_metrics = ("lines", "symbols")

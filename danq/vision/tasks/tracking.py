@@ -15,7 +15,7 @@ from danq.vision.base_tasks import StepRegression, number_lines
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, layout
 from danq.vision.input_files import read_table
 from danq.vision.model_blocks import temporal
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, above, below, recipe
+from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, above, below, task_recipe
 
 STEPS, ERROR, SEEN = 24, 0.03, 0.7
 """Frames of a track, standard deviation of a detected box, share of frames with a detection."""
@@ -121,7 +121,7 @@ class Tracking(StepRegression):
             {"dense": 32, "kind": "tcn", "channels": [48, 48, 48], "width": 3},
         ),
     )
-    recipe = recipe(epochs=25, lr=6e-3)
+    recipe = task_recipe(epochs=25, lr=6e-3)
     quick_epochs = 6
     sizes = Sizes(4000, 300, 1000)
     quick_sizes = Sizes(600, 100, 200)

@@ -26,7 +26,7 @@ from danq.vision.base_tasks import Classification
 from danq.vision.clip_files import fitted, read_clip
 from danq.vision.dataset import Dataset, Examples, Metadata, layout
 from danq.vision.model_blocks import TextEncoder, image_cnn
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, recipe
+from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, task_recipe
 from danq.vision.vocabulary import Vocabulary, split_words
 
 SIDE, LENGTH = 32, 12
@@ -159,7 +159,7 @@ class VisualQuestions(Classification):
             {"epochs": 2},
         ),
     )
-    recipe = recipe(epochs=16, lr=4e-3, batch_size=32)
+    recipe = task_recipe(epochs=16, lr=4e-3, batch_size=32)
     quick_epochs = 4
     sizes = Sizes(3700, 300, 1000)
     quick_sizes = Sizes(200, 20, 40)

@@ -38,7 +38,8 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=_FILE,
     multiple=True,
     metavar="FILE",
-    help="TSV with chrom, pos, ref, alt and numeric columns, each used as a feature (repeatable).",
+    help="TSV with chrom, pos, ref, alt and further numeric columns; each further column is a "
+    "feature (repeatable).",
 )
 @click.option(
     "--folds",

@@ -77,9 +77,10 @@ def convert(
 ) -> None:
     """Convert DeepSEA's files, or other one-hot arrays, to a dataset.
 
-    FILEs are MATLAB (v5 or v7.3), HDF5 or npz. DeepSEA's array names (trainxdata, traindata, ...)
-    define the split; other files are training, validation and test in that order. If a file has
-    the reverse complement of every sequence, only the forward strand is stored.
+    FILEs are MATLAB (v5 or v7.3), HDF5 or npz. Arrays with DeepSEA's names (trainxdata, traindata,
+    ...) define the split. Files without these names are training, validation and test, in the given
+    order. If a file contains the reverse complement of every sequence, only the forward strand is
+    stored.
     """
     from danq.datasets import convert_dataset
 

@@ -71,7 +71,7 @@ def evaluate(
     overwrite: bool,
     **given: Any,
 ) -> None:
-    """Evaluate a model on held-out windows.
+    """Evaluate a model on one split of a dataset, by default the test split.
 
     MODEL is a model file or a run directory. DATA is a dataset with the same window length, bin
     and tracks. Prints mean and median AUPR (average precision) and AUROC over tracks; --out writes

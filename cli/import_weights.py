@@ -40,9 +40,10 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--backward",
     type=click.Choice(["reversed", "reversed-output", "forward-twice"]),
-    help="For Keras: how the backward LSTM was run. reversed: last step to first, outputs in "
-    "sequence order; reversed-output: last step to first, outputs in that order; forward-twice: "
-    "first step to last.  [default: forward-twice, with a warning]",
+    help="How Keras ran the backward LSTM. reversed: over the reversed sequence, with the outputs "
+    "put back in sequence order; reversed-output: over the reversed sequence, with the outputs "
+    "left reversed; forward-twice: over the sequence itself, like the forward LSTM.  [default: "
+    "forward-twice, with a warning]",
 )
 @options.names()
 @options.window(default=None, show_default=False, help="Window length in bp.  [default: 1000]")
@@ -67,7 +68,7 @@ def import_weights(
 ) -> None:
     """Import WEIGHTS of a published Keras or Selene model, or of any PyTorch model.
 
-    Every command with a MODEL argument accepts the output. danq does not run code in WEIGHTS.
+    The output is a model file of danq. danq does not run code in WEIGHTS.
     """
     from danq.models.weight_import import InputLayout
     from danq.models.weight_import import import_weights as run

@@ -65,8 +65,9 @@ def motifs(
 
     MODEL is a model file or a run directory. DATA is a dataset with the same window length and
     tracks; its positive windows are used. Writes a MEME file, tables, logos, and motifs.html, a
-    page with a sortable table. Filters are compared with the motifs of all --database files
-    together by Tomtom, which danq includes.
+    page with a sortable table.
+    Tomtom, which danq includes, compares the filters with the motifs of all --database files in one
+    search.
     """
     from danq.interpretation import check_motif_folder, find_motifs, write_motifs
 

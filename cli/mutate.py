@@ -45,7 +45,7 @@ from .progress import progress
     "--pairs",
     metavar="START-END",
     help="Also mutate all pairs of positions in this interval of the contig or record (1-based, "
-    "closed). With several sequences, use NAME:START-END.",
+    "closed). With several sequences, use NAME:START-END, where NAME is the contig or record.",
 )
 @options.track(
     help="Track to write and plot (repeatable).  [default: write all, plot the three with the "

@@ -161,7 +161,7 @@ tolerance = _option(
     type=click.FloatRange(min=0),
     metavar="X",
     help="For speed, stop recomputing the LSTM where its states differ from the reference by less "
-    "than X; 0 computes every difference.  [default: 1e-06]",
+    "than X; 0 recomputes it to the end (exact).  [default: 1e-06]",
 )
 
 # Files.
@@ -177,7 +177,8 @@ tracks = _option(
     multiple=True,
     metavar="PATH",
     help="Peak file (BED, narrowPeak, broadPeak; repeatable), directory of them, or sample sheet "
-    "(TSV with the columns name, path and optionally group). Tracks have the names of the files.",
+    "(TSV with the columns name, path and optionally group). Without a sample sheet, a track has "
+    "the name of its file.",
 )
 track = _option(
     "--track",
@@ -196,8 +197,8 @@ chrom_map = _option(
 channels = _option(
     "--channels",
     metavar="ORDER",
-    help="Channel order of one-hot arrays, such as ACGT; required unless the arrays have DeepSEA's "
-    "names (AGCT).",
+    help="Channel order of one-hot arrays, such as ACGT. Arrays with DeepSEA's names have the "
+    "order AGCT; all others need this option.",
 )
 names = _option(
     "--names",
@@ -273,8 +274,9 @@ negatives = _option(
     "--negatives",
     type=Negatives(),
     metavar="keep|drop|RATIO",
-    help="Bins without a peak of any track: keep all, drop all, or keep RATIO per positive bin, "
-    "matched on GC content (training bins only).  [default: keep]",
+    help="What to do with bins without a peak of any track. keep: keep all; drop: drop all; RATIO: "
+    "keep RATIO training bins per positive training bin, matched on GC content, and all validation "
+    "and test bins.  [default: keep]",
 )
 
 edge = _option(

@@ -42,7 +42,8 @@ from .progress import progress
     "--tile",
     type=options.Size(),
     metavar="BASES",
-    help="Treat INPUT as a genome and predict every BASES bp; each window is centred on its tile.",
+    help="Treat INPUT as a genome: predict every BASES bp along it, each time in a window centred "
+    "on the BASES bp.",
 )
 @click.option(
     "--region",
@@ -78,7 +79,7 @@ def predict(
 
     \b
     INPUT is one of:
-      FASTA         records longer than the window are tiled, shorter ones padded with N
+      FASTA         one row per record; records longer than the window: one row per bin
       BED           one window per region, centred on it (needs --genome)
       genome FASTA  with --tile
       .mat .h5 .npz one-hot arrays, such as DeepSEA's testxdata

@@ -28,7 +28,7 @@ from .options import example
     "--contigs",
     type=click.IntRange(min=3),
     metavar="N",
-    help="Number of chromosomes; the second to last is for validation, the last for testing.  "
+    help="Number of chromosomes. The last one is for testing, the one before it for validation.  "
     "[default: 6]",
 )
 @options.track(help="Track to simulate (repeatable).  [default: all built-in tracks]")

@@ -65,17 +65,19 @@ _DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
 @click.option(
     "--recipe",
     metavar="NAME",
-    help="Use the training hyperparameters default or paper (as published for DanQ).",
+    help="Training hyperparameters: 'default', or 'paper' (as published for DanQ).",
 )
 @click.option(
     "--epochs",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Set the number of epochs; 0 selects 4 to 40 epochs, so that training uses about 900,000 "
-    "windows over all epochs.  [default: the recipe's]",
+    help="Number of epochs. 0 selects it from the size of the dataset: as many epochs as show "
+    "about 900,000 windows, but at least 4 and at most 40.  [default: the recipe's]",
 )
 @options.batch_size(
-    default=None, show_default=False, help="Set the windows per batch.  [default: the recipe's]"
+    default=None,
+    show_default=False,
+    help="Set the number of windows per batch.  [default: the recipe's]",
 )
 @click.option(
     "--lr",
@@ -86,9 +88,9 @@ _DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
 @click.option(
     "--initial-motifs",
     metavar="auto|none|FILE",
-    help="Initialise filters: FILE uses the motifs of a MEME or JASPAR file; none is random; auto "
-    "uses k-mers enriched in the training data if there are at most a million training windows.  "
-    "[default: the recipe's]",
+    help="Initial values of the filters. 'none': random; FILE: the motifs of a MEME or JASPAR "
+    "file; 'auto': k-mers enriched in the training data if there are at most a million training "
+    "windows, else random.  [default: the recipe's]",
 )
 @options.frozen_epochs()
 @options.device()
@@ -115,8 +117,9 @@ def train(context: click.Context, **given: Any) -> None:
     """Train a model on a dataset, or directly on a genome and peaks.
 
     DATA is a dataset of `danq data build` or `danq data convert`. Without it, danq builds a dataset
-    from --genome and --tracks in the run directory; only then the options of `danq data build`
-    apply (--window to --chrom-map). To resume a run, give only --out and --resume.
+    from --genome and --tracks and stores it in the run directory. The options from --window to
+    --chrom-map in the list below apply only in that case. To resume a run, give only --out and
+    --resume.
     """
     from danq.training import DataSettings, ModelSettings, Recipe, RunSettings
     from danq.training import train as run

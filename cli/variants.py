@@ -56,20 +56,22 @@ from .progress import progress
 @click.option(
     "--indel-anchor",
     type=click.Choice(["left", "both"]),
-    help="For indels. left: align both windows at the base before the indel; both: average this "
-    "with the alignment at the base after the indel.  [default: left]",
+    help="For indels. left: align the REF and the ALT window at the base before the indel; both: "
+    "also align them at the base after the indel, and average the scores of both alignments.  "
+    "[default: left]",
 )
 @click.option(
     "--center",
     type=click.IntRange(min=1),
     metavar="INDEX",
-    help="0-based position of the variant in the window; 1 or more.  [default: window/2 - 1]",
+    help="Position of the variant in the window, counted from 0; at least 1, for the base before "
+    "an indel.  [default: window/2 - 1]",
 )
 @click.option(
     "--haplotypes",
     metavar="SAMPLE",
-    help="Add the other variants of SAMPLE on the same haplotype to both windows (needs phased "
-    "genotypes).",
+    help="Put the other variants that SAMPLE has on the same haplotype into the REF and the ALT "
+    "window (needs phased genotypes).",
 )
 @options.chrom_map(help="TSV with two columns: contig name in the VCF, name in the genome.")
 @click.option(
@@ -96,10 +98,10 @@ def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> 
     """Predict the effect of variants on every track.
 
     MODEL is a run directory or model file. With several models, danq reports the mean and the
-    sample standard deviation of each score. VARIANTS is a VCF, a BCF or a TSV with the header
-    chrom, pos (1-based), ref, alt and optionally id, plain or compressed; - is standard input. Each
-    ALT allele is written as one row or listed as rejected with a reason. Completed blocks are
-    stored in PATH.unfinished, so that --resume can continue an interrupted run.
+    sample standard deviation of each score. VARIANTS is a VCF, a BCF or a TSV, plain or compressed,
+    or - for standard input. A TSV has the header chrom, pos (1-based), ref, alt and optionally id.
+    danq scores each ALT allele, or lists it as rejected with a reason. Completed blocks are stored
+    in PATH.unfinished, so that --resume can continue an interrupted run.
     """
     from danq.inference.variants.score import write_variant_scores
     from danq.inference.variants.variant_input import Variants

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from danq.vision import TaskReport
 
 _precision = options.precision(
-    help="Numeric precision; auto uses bf16 if the hardware supports it well.  [default: fp32]"
+    help="Numeric precision; auto uses bf16 if the device has native bf16 arithmetic, else fp32.  "
+    "[default: fp32]"
 )
 
 
@@ -24,7 +25,7 @@ _precision = options.precision(
 def vision() -> None:
     """Train, evaluate and apply models of images, video, text and sound.
 
-    They share the CNN-RNN core with the DNA models.
+    They are built from the same layers as the DNA models.
     """
 
 
@@ -67,7 +68,9 @@ def list_(tasks: tuple[str, ...]) -> None:
     help="Set the number of passes over the data.  [default: the model's]",
 )
 @options.batch_size(
-    default=None, show_default=False, help="Set the examples per step.  [default: the model's]"
+    default=None,
+    show_default=False,
+    help="Set the number of examples per step.  [default: the model's]",
 )
 @click.option(
     "--lr",
@@ -178,8 +181,8 @@ def bench(
 ) -> None:
     """Compare the models and baselines of the given tasks, by default of all tasks.
 
-    The table shows mean and sample standard deviation of the metrics over the seeds; seconds are
-    CPU time of the process. The exit code is 1 if a training loss did not decrease.
+    The table shows mean and sample standard deviation of the metrics over the seeds; the column
+    seconds is the CPU time of the process. The exit code is 1 if a training loss did not decrease.
     """
     from danq.vision import bench as run
     from danq.vision import write_reports

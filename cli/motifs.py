@@ -64,10 +64,9 @@ def motifs(
     """Extract motifs from first-layer filters and match them with known motifs.
 
     MODEL is a model file or a run directory. DATA is a dataset with the same window length and
-    tracks; its positive windows are used. Writes a MEME file, tables, logos, and motifs.html, a
-    page with a sortable table.
-    Tomtom, which danq includes, compares the filters with the motifs of all --database files in one
-    search.
+    tracks; the windows of --split that are positive for a track are used. Writes a MEME file,
+    tables, logos, and motifs.html, a page with a sortable table. danq compares the filters with the
+    motifs of all --database files in one search, by Tomtom's method.
     """
     from danq.interpretation import check_motif_folder, find_motifs, write_motifs
 

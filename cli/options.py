@@ -160,8 +160,8 @@ tolerance = _option(
     "--tolerance",
     type=click.FloatRange(min=0),
     metavar="X",
-    help="For speed, stop recomputing the LSTM where its states differ from the reference by less "
-    "than X; 0 recomputes it to the end (exact).  [default: 1e-06]",
+    help="For speed, stop recomputing the LSTM where its states differ by less than X from those "
+    "of the unmutated sequence; 0 recomputes it to the end (exact).  [default: 1e-06]",
 )
 
 # Files.
@@ -234,7 +234,8 @@ stride = _option(
     "--stride",
     type=Size(),
     metavar="BASES",
-    help="Distance between the starts of two bins, in bp.  [default: the bin size]",
+    help="Distance between the starts of two training bins, in bp. Validation and test bins do not "
+    "overlap.  [default: the bin size]",
 )
 min_overlap = _option(
     "--min-overlap",
@@ -274,9 +275,9 @@ negatives = _option(
     "--negatives",
     type=Negatives(),
     metavar="keep|drop|RATIO",
-    help="What to do with bins without a peak of any track. keep: keep all; drop: drop all; RATIO: "
-    "keep RATIO training bins per positive training bin, matched on GC content, and all validation "
-    "and test bins.  [default: keep]",
+    help="Bins without a peak of any track (negative bins). keep: keep all; drop: drop all; RATIO: "
+    "in the training split, keep RATIO negative bins per positive bin, matched on GC content; in "
+    "the other splits, keep all.  [default: keep]",
 )
 
 edge = _option(

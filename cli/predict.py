@@ -42,8 +42,8 @@ from .progress import progress
     "--tile",
     type=options.Size(),
     metavar="BASES",
-    help="Treat INPUT as a genome: predict every BASES bp along it, each time in a window centred "
-    "on the BASES bp.",
+    help="Treat INPUT as a genome: divide it into tiles of this size in bp, and predict each tile "
+    "in the window centred on it.",
 )
 @click.option(
     "--region",

@@ -50,8 +50,8 @@ from .progress import progress
 @click.option(
     "--ref-mismatch",
     type=click.Choice(["skip", "swap", "error"]),
-    help="If REF does not match the genome. skip: reject the allele; swap: exchange REF and ALT if "
-    "ALT matches; error: stop.  [default: skip]",
+    help="What to do if REF does not match the genome. skip: reject the allele; swap: exchange REF "
+    "and ALT if ALT matches; error: stop.  [default: skip]",
 )
 @click.option(
     "--indel-anchor",
@@ -64,8 +64,8 @@ from .progress import progress
     "--center",
     type=click.IntRange(min=1),
     metavar="INDEX",
-    help="Position of the variant in the window, counted from 0; at least 1, for the base before "
-    "an indel.  [default: window/2 - 1]",
+    help="0-based position of the variant in the window. The minimum is 1, because the base before "
+    "an indel must also be in the window.  [default: window/2 - 1]",
 )
 @click.option(
     "--haplotypes",

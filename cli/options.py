@@ -337,9 +337,11 @@ def pop(values: dict[str, Any], *names: str) -> dict[str, Any]:
 
 def load_models(paths: Sequence[Path], values: dict[str, Any]) -> list[Any]:
     """Load models with the run options among the parameters of a command, which are taken out."""
+    from danq.device import set_threads
     from danq.models import load_model
 
     options = pop(values, *RUN_NAMES)
+    set_threads(options.get("threads"))
     return [load_model(path, **options) for path in paths]
 
 

@@ -65,6 +65,11 @@ class Ensemble:
                     f"the model is a path ('{one}') and is not loaded",
                     remedy=f"Use danq.load('{one}')",
                 )
+            if not hasattr(one, "module") or not hasattr(one, "spec"):
+                raise InputError(
+                    f"the model is a {type(one).__qualname__}, not a model of danq.load",
+                    remedy="Give a loaded model, or a list of them",
+                )
         first, *others = members
         for number, other in enumerate(others, start=2):
             _check_agreement(first, other, number)
@@ -168,7 +173,7 @@ def _name(model: Model, number: int) -> str:
 
 def _check_agreement(first: Model, other: Model, number: int) -> None:
     names = f"{_name(first, 1)} and {_name(other, number)}"
-    if first.options != other.options:
+    if first.options.resolved() != other.options.resolved():
         raise InputError(
             f"{names} have different run options: {first.options} and {other.options}",
             remedy="Use model.with_options to give them the same options",
@@ -208,4 +213,5 @@ def _track_indices(model: Model, tracks: Sequence[str] | None) -> tuple[int, ...
     known = model.spec.tracks
     if tracks is None:
         return tuple(range(len(known)))
-    return select_tracks(tracks, known, owner="the model", listing="the model's summary")
+    names = tracks if isinstance(tracks, str) else tuple(tracks)
+    return select_tracks(names, known, owner="the model", listing="the model's summary")

@@ -100,7 +100,7 @@ class Model:
         --------
         >>> forward = model.with_options(strand="forward", batch_size=64)  # doctest: +SKIP
         """
-        return replace(self, options=_changed(self.options, changes))
+        return replace(self, options=replace(self.options, **_checked(changes)))
 
 
 def save_model(path: Location, module: nn.Module, spec: BaseModel) -> None:
@@ -225,7 +225,7 @@ def load_model(path: Location, **options: Any) -> Model:
         When there is no such file, it is not a danq model, its format version is not supported, or
         its weights do not fit its architecture.
     """
-    settings = _changed(RunOptions(), options)
+    settings = RunOptions(**_checked(options))
     file = _model_file(Path(path))
     spec = read_spec(file)
     # Without memory: to initialise the weights of DanQ takes longer than to read the file.
@@ -270,14 +270,14 @@ def parse_spec(kind: type[S], fields: dict[str, Any], file: Path) -> S:
         ) from error
 
 
-def _changed(options: RunOptions, changes: dict[str, Any]) -> RunOptions:
+def _checked(options: dict[str, Any]) -> dict[str, Any]:
     known = [one.name for one in dataclasses.fields(RunOptions)]
-    for name in changes:
+    for name in options:
         if name not in known:
             raise InputError(
                 f"a model has no option '{name}'", remedy=f"Choose from {', '.join(known)}"
             )
-    return replace(options, **changes)
+    return options
 
 
 def _model_file(path: Path) -> Path:

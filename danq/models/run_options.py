@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
+
+import torch
 
 from danq.device import Precision, resolve_device, resolve_precision, resolve_threads
 from danq.errors import InputError
-
-if TYPE_CHECKING:
-    import torch
 
 Strand = Literal["both", "forward"]
 
@@ -43,7 +42,7 @@ class RunOptions:
     Raises
     ------
     InputError
-        When a value is not allowed or the device is not available.
+        When a value is not allowed or a named device is not available.
     """
 
     device: str = "auto"
@@ -54,7 +53,15 @@ class RunOptions:
     tolerance: float = DEFAULT_TOLERANCE
 
     def __post_init__(self) -> None:
-        resolve_precision(self.precision, resolve_device(self.device))
+        # "auto" is resolved when the model runs: here it would initialise a GPU that is not used.
+        if self.device != "auto":
+            resolve_device(self.device)
+        if self.precision != "auto":
+            resolve_precision(self.precision, torch.device("cpu"))
+        for name in ("batch_size", "threads"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+                raise InputError(f"{name} is {value!r}, not a whole number", remedy="Use 1 or more")
         if self.batch_size is not None and self.batch_size < 1:
             raise InputError(
                 f"batch_size is {self.batch_size}, the minimum is 1", remedy="Use 1 or more"
@@ -62,10 +69,11 @@ class RunOptions:
         if self.threads is not None:
             resolve_threads(self.threads)
         if self.strand not in get_args(Strand):
-            raise InputError(f"strand is '{self.strand}'", remedy="Choose 'both' or 'forward'")
-        if not 0 <= self.tolerance < math.inf:
+            raise InputError(f"strand is {self.strand!r}", remedy="Choose 'both' or 'forward'")
+        number = isinstance(self.tolerance, int | float) and not isinstance(self.tolerance, bool)
+        if not number or not 0 <= self.tolerance < math.inf:
             raise InputError(
-                f"tolerance is {self.tolerance}, the minimum is 0",
+                f"tolerance is {self.tolerance!r}, the minimum is 0",
                 remedy="Use a finite number of 0 or more",
             )
 
@@ -78,3 +86,15 @@ class RunOptions:
     def resolved_precision(self) -> Precision:
         """The precision that ``precision`` stands for on this device."""
         return resolve_precision(self.precision, self.torch_device)
+
+    def resolved(self) -> tuple[object, ...]:
+        """The settings with device and precision resolved, to compare models."""
+        device = self.torch_device
+        return (
+            device,
+            resolve_precision(self.precision, device),
+            self.batch_size,
+            self.threads,
+            self.strand,
+            self.tolerance,
+        )

@@ -123,3 +123,28 @@ def test_an_ensemble_has_means_then_standard_deviations(small_model):
     assert result.columns == ("Reb1", "Abf1", "Rap1", "Reb1_sd", "Abf1_sd", "Rap1_sd")
     np.testing.assert_allclose(result.values[:, :3], each.mean(0), rtol=1e-6)
     np.testing.assert_allclose(result.values[:, 3:], each.std(0, ddof=1), rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("model", [None, 5, {"a": 1}, torch.nn.Linear(2, 2)])
+def test_other_objects_are_not_models(model):
+    for call in (
+        lambda: danq.predict(model, "ACGT"),
+        lambda: danq.predict([model], "ACGT"),
+        lambda: danq.evaluate(model, "data"),
+    ):
+        with pytest.raises(InputError, match="the model is a .*danq.load"):
+            call()
+
+
+def test_tracks_may_be_any_iterable_of_names(small_model):
+    model = small_model()
+    expected = danq.mutate(model, TEXTS["a"], tracks=["Rap1", "Reb1"])
+    assert expected.columns == ("Rap1", "Reb1")
+    again = danq.mutate(model, TEXTS["a"], tracks=iter(["Rap1", "Reb1"]))
+    np.testing.assert_array_equal(again.values, expected.values)
+
+
+@pytest.mark.parametrize("genome", [None, 5, ["ACGT"]])
+def test_a_genome_is_a_file_or_a_dict(small_model, genome):
+    with pytest.raises(InputError, match="the genome is a .*dict of contig name"):
+        danq.score_variants(small_model(), [("chr1", 1, "A", "C")], genome)

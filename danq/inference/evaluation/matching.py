@@ -25,6 +25,11 @@ def open_matching(model: Model, dataset: Dataset | str | Path) -> tuple[Model, D
             f"the model is a path ('{model}') and is not loaded",
             remedy=f"Use danq.load('{model}')",
         )
+    if not hasattr(model, "module") or not hasattr(model, "spec"):
+        raise InputError(
+            f"the model is a {type(model).__qualname__}, not one model of danq.load",
+            remedy="Give one loaded model",
+        )
     if isinstance(dataset, str | Path):
         from danq.datasets.dataset import Dataset
 

@@ -128,13 +128,13 @@ def mutate(
     >>> strongest = np.abs(effects.values).max(axis=(0, 1))  # doctest: +SKIP
     """
     job = _Job.of(model, as_source(source), effect, tracks)
+    layout = job.layout()
     with open_targets(job.source) as targets:
         counter = _Counter(3 * sum(one.size for one in targets))
         done = []
         for effects in base_effects(job.scorer, job.windows(targets)):
             done.append(effects)
             counter.add(3 * len(effects.codes), 0, progress)
-    layout = job.layout()
     values = [np.empty((0, 4, len(layout.columns)), np.float32)]
     values += [
         one.mean if one.spread is None else np.concatenate([one.mean, one.spread], axis=2)

@@ -54,8 +54,14 @@ def read_sequences(X: Any) -> Sequences:
     if hasattr(X, "iter_rows") or hasattr(X, "itertuples"):
         return _from_frame(X)
     if isinstance(X, torch.Tensor):
+        if X.layout != torch.strided:
+            raise InputError("the tensor is sparse", remedy="Use its to_dense()")
         X = X.detach().cpu()
         X = (X.float() if X.is_floating_point() else X).numpy()
+    if np.ma.isMaskedArray(X):
+        raise InputError(
+            "the array is masked", remedy="Use its filled(4): code 4 is an unknown base"
+        )
     if isinstance(X, np.ndarray) and X.dtype.kind not in "OUT":
         return _from_array(X)
     texts = _column(X) if hasattr(X, "to_list") or isinstance(X, np.ndarray) else X
@@ -72,6 +78,12 @@ def _from_texts(names: Sequence[Any], texts: Sequence[Any]) -> Sequences:
             raise InputError(
                 f"the name {name!r} of a sequence is not text, or empty",
                 remedy="Name every sequence by text",
+            )
+        if not name.isprintable():
+            raise InputError(
+                f"the name {name!r} of a sequence contains a tab, a line break or another control "
+                "character",
+                remedy="Take it out",
             )
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
@@ -105,13 +117,21 @@ def _from_frame(frame: Any) -> Sequences:
             f"the table has no column 'sequence', only {', '.join(map(str, columns)) or 'none'}",
             remedy="Name the column with the sequences 'sequence'",
         )
+    twice = [one for one in ("sequence", *_NAME_COLUMNS) if columns.count(one) > 1]
+    if twice:
+        raise InputError(
+            f"the table has several columns '{twice[0]}'", remedy="Keep one of each name"
+        )
     texts = _column(frame["sequence"])
     named = [column for column in _NAME_COLUMNS if column in columns]
     if not named:
         return _from_texts([str(number) for number in range(1, len(texts) + 1)], texts)
     names = _column(frame[named[0]])
     # Numbers are names too, but a missing value is not.
-    names = [str(name) if isinstance(name, int) else name for name in names]
+    names = [
+        str(name) if isinstance(name, int) and not isinstance(name, bool) else name
+        for name in names
+    ]
     return _from_texts(names, texts)
 
 
@@ -161,13 +181,18 @@ def _check_codes(array: np.ndarray) -> None:
 
 
 def _looks_one_hot(array: np.ndarray) -> bool:
-    """Whether integers ``(4, L)`` or ``(L, 4)`` are one sequence, one-hot, not four codes each."""
-    return any(
-        array.shape[axis] == 4
-        and array.shape[1 - axis] > 4
-        and bool((((array == 1).sum(axis) == 1) & ((array == 0).sum(axis) == 3)).all())
-        for axis in (0, 1)
-    )
+    """Whether integers ``(4, L)`` or ``(L, 4)`` are one sequence, one-hot, not four codes each.
+
+    Unknown bases are 0 in all channels, so a 1 at more than half of the bases is enough.
+    """
+    if array.size and not ((array == 0) | (array == 1)).all():
+        return False
+    for axis in (0, 1):
+        ones = (array == 1).sum(axis)
+        known = np.count_nonzero(ones)
+        if array.shape[axis] == 4 and (ones <= 1).all() and 2 * known > len(ones):
+            return True
+    return False
 
 
 def _from_one_hot(array: np.ndarray) -> CodeBatch:

@@ -28,7 +28,7 @@ def region_table(
     Parameters
     ----------
     regions
-        BED file, or one or several regions as `danq.genome.contig_names.parse_region` reads them.
+        BED file, or one or several regions as `danq.genome.regions.parse_region` reads them.
     genome
         Open genome.
     chrom_map

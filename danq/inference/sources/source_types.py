@@ -80,6 +80,7 @@ class Regions(Source):
     key = "chrom"
 
     def __post_init__(self) -> None:
+        _check_genome(self.genome)
         if isinstance(self.regions, Path):
             return
         listed = isinstance(self.regions, str | list | tuple)
@@ -139,6 +140,9 @@ class Tiles(Source):
     region: str | None = None
 
     key = "chrom"
+
+    def __post_init__(self) -> None:
+        _check_genome(self.genome)
 
     @contextmanager
     def open(self, window: int, step: int, *, ordered: bool = False) -> Iterator[RowStream]:
@@ -229,6 +233,14 @@ class Sequences(Records):
     def provenance(self) -> dict[str, str]:
         count = len(self.names)
         return {"input": f"{count:,} sequence{'s' * (count != 1)} in memory"}
+
+
+def _check_genome(genome: object) -> None:
+    if not isinstance(genome, str | Path):
+        raise InputError(
+            f"the genome is a {type(genome).__qualname__}, not a file",
+            remedy="Give the path of its FASTA file",
+        )
 
 
 def _texts(parts: dict[str, object]) -> dict[str, str]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 
 from danq._version import __version__
+from danq.errors import InputError
 from danq.genome.fasta import Genome
 from danq.genome.packed_genome import PackedGenome
 from danq.inference.ensemble import Ensemble
@@ -72,6 +74,11 @@ def packed(genome: AnyGenome) -> PackedGenome:
         return genome.pack()
     if isinstance(genome, Mapping):
         return PackedGenome.from_contigs(read_sequences(genome).records())
+    if not isinstance(genome, str | Path):
+        raise InputError(
+            f"the genome is a {type(genome).__qualname__}",
+            remedy="Give a FASTA file, a danq.Genome, or a dict of contig name to sequence",
+        )
     with Genome(genome) as opened:
         return opened.pack()
 

@@ -214,15 +214,21 @@ class VariantInput:
         """The variants, and how their windows are made."""
         source = self.variants
         inputs = {"set of variants": Inputs([source.name], [source.checksum()])}
-        shown = {"ref mismatch": source.ref_mismatch}
-        files = {"variants": source.name}
+        files = {}
         if source.chrom_map is not None:
             path = check_file(source.chrom_map)
             inputs["contig map"] = Inputs([str(path)], [sha256_of(path)])
             files["chrom map"] = str(path)
-        if source.haplotypes is not None:
-            shown["haplotypes"] = f"of sample {source.haplotypes}"
-        return Provenance(header=files, inputs=inputs) | self.conditions() | Provenance.shown(shown)
+        sample = (
+            {} if source.haplotypes is None else {"haplotypes": f"of sample {source.haplotypes}"}
+        )
+        return (
+            Provenance(header={"variants": source.name}, inputs=inputs)
+            | self.conditions()
+            | Provenance.shown({"ref mismatch": source.ref_mismatch})
+            | Provenance(header=files)
+            | Provenance.shown(sample)
+        )
 
     def records(self) -> int | None:
         """Number of records, for a progress bar; None where only a full read would give it.

@@ -142,6 +142,10 @@ def find_output(out: Location, layout: type[Layout], format: str | None = None) 
         )
     elif format == "tsv" and gzipped:
         format = "tsv.gz"
+    if format != "bigwig" and (path.is_dir() or str(out).endswith(("/", os.sep))):
+        raise InputError(
+            f"is a directory, and the format {format} is a file", file=out, remedy="Name a file"
+        )
     return Output(path, format, writers[format])
 
 

@@ -9,12 +9,14 @@ from danq.inference.sources.tiling import Rows
 from danq.inference.writers.hdf5 import Hdf5Writer
 from danq.inference.writers.layout import PredictionLayout, Values
 
+CHUNK_ROWS = 256
+
 
 class PredWriter(Hdf5Writer):
     """HDF5 with one dataset: ``pred``, ``(n, K)`` float32, one row per sequence."""
 
     def __init__(self, path: Path, layout: PredictionLayout) -> None:
-        super().__init__(path)
+        super().__init__(path, CHUNK_ROWS)
         self._tracks = len(layout.tracks)
         self._grow("pred", (self._tracks,), "f4", packed=False)
 

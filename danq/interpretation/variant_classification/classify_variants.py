@@ -151,8 +151,7 @@ def classify_variants(
         "folds": folds,
         "groups": groups,
         "seed": seed,
-        "applied_to": None if apply is None else str(apply),
-    }
+    } | ({} if apply is None else {"applied_to": str(apply)})
     variants = features.variants.with_columns(
         pl.Series(LABEL, label),
         pl.Series("fold", result.fold),

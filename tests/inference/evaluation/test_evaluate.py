@@ -277,9 +277,7 @@ def test_the_precision_cost_compares_bf16_with_fp32(dataset, small_model, tmp_pa
 
 
 def test_fp32_has_no_precision_cost(model, dataset, caplog):
-    report = evaluate(
-        model.with_options(precision="fp32"), dataset, compare_fp32=True, bootstrap=0
-    )
+    report = evaluate(model.with_options(precision="fp32"), dataset, compare_fp32=True, bootstrap=0)
     assert report.precision_cost is None
     assert "the cost of bf16 is not measured" in caplog.text
 

@@ -286,6 +286,13 @@ def test_unknown_extensions_are_refused(layout, names, extensions):
         assert problem in str(caught.value)
 
 
+def test_a_directory_is_not_a_file(tmp_path):
+    for out in (tmp_path, f"{tmp_path}/new/"):
+        with pytest.raises(InputError, match="is a directory, and the format tsv is a file"):
+            find_output(out, PredictionLayout, "tsv")
+    assert not (tmp_path / "new").exists()
+
+
 def test_formats_are_selected_by_name():
     def of(layout, out, format) -> str:
         return find_output(out, layout, format).format

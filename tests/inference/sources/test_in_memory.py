@@ -160,6 +160,18 @@ def frame(names, texts=("ACGT", "ACGT")):
         (np.where(ONE_HOT == 1, np.nan, ONE_HOT), r"not one-hot \(nan, 0, 0, 0\)"),
         (np.full((1, 4, 3), 0.5), r"base 1 of sequence 1 is not one-hot \(0.5, 0.5, 0.5, 0.5\)"),
         (np.array([["ACGT", "ACGT"]]), "record '1': the sequence is a list"),
+        ({"a\tb": "ACGT"}, r"the name 'a\\tb' of a sequence contains a tab"),
+        (frame(["x\n", "y"]), "line break"),
+        (frame([True, False]), "the name True of a sequence is not text"),
+        (pd.DataFrame([["ACGT", "AC"]], columns=["sequence"] * 2), "several columns 'sequence'"),
+        (
+            pd.DataFrame([["x", "y", "AC"]], columns=["name", "name", "sequence"]),
+            "several columns 'name'",
+        ),
+        (np.ma.masked_equal(CODES, 3), r"the array is masked.*filled\(4\)"),
+        (torch.from_numpy(CODES.astype(int)).to_sparse(), r"the tensor is sparse.*to_dense"),
+        (np.eye(4, dtype=int), r"int64 array of shape \(4, 4\).*batch axis"),
+        (np.eye(4, 5, dtype=np.uint8), r"uint8 array of shape \(4, 5\).*batch axis"),
     ],
     ids=lambda X: X if isinstance(X, str) and len(X) < 20 else type(X).__name__,
 )
@@ -240,6 +252,18 @@ def test_as_source_returns_a_source_unchanged(genome):
 def test_regions_are_a_file_or_text(genome, regions):
     with pytest.raises(InputError, match="not a BED file or text"):
         Regions(regions, genome)
+
+
+@pytest.mark.parametrize("of", [lambda genome: Regions("chrI", genome), lambda g: Tiles(g, 8)])
+@pytest.mark.parametrize("genome", [None, {"chrI": "ACGT"}, 5])
+def test_the_genome_of_a_source_is_a_file(of, genome):
+    with pytest.raises(InputError, match="the genome is a .*, not a file.*FASTA"):
+        of(genome)
+
+
+def test_codes_of_zeros_and_ones_are_codes():
+    for codes in (np.zeros((4, 9), int), np.ones((4, 9), int), np.tile([0, 1, 1], (4, 3))):
+        np.testing.assert_array_equal(as_source(codes).codes, codes)
 
 
 def test_provenance(genome):

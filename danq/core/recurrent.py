@@ -5,8 +5,9 @@ are slower or do not apply:
 
 - ``torch.nn.LSTM``, which `Recurrent` wraps: inference on whole windows, every device but the CPU,
   stacked layers, masks. ``torch.nn.GRU`` is the only GRU for whole windows.
-- ``_training_lstm``: training of a single layer on the CPU. It keeps the gates of every step for
-  the backward pass, which torch's layer does more slowly.
+- ``_training_lstm``: training on the CPU of a single layer, or of stacked layers with dropout
+  between them, one after another. It keeps the gates of every step for the backward pass, which
+  torch's layer does more slowly.
 - ``hard_lstm``: gates of old Keras models, which torch's layer cannot express. A kernel on the CPU
   without gradients, torch's operators elsewhere.
 - ``danq.inference.engine.recurrent_scan``: inference on variants as differences from a reference.
@@ -21,22 +22,28 @@ precision, the scan never stores gates and combines their divisions into two.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from danq.core._training_lstm import LstmLayer
+from danq.core.dropout import Dropout
 from danq.core.hard_lstm import HardLstm
 
 _KINDS = {"lstm": nn.LSTM, "gru": nn.GRU}
+_FUNCTIONS: dict[str, Callable[..., tuple[Tensor, ...]]] = {"lstm": torch.lstm, "gru": torch.gru}
 
 
 class Recurrent(nn.Module):
     """LSTM or GRU over all steps: ``(B, T, in_features) -> (B, T, F)``.
 
-    Training a single LSTM layer on the CPU in float32 or bfloat16 uses a fused scan, whose values
-    and gradients equal torch's within rounding. All other cases use torch's own layer.
+    Training a single LSTM layer, or stacked ones with dropout, on the CPU in float32 or bfloat16
+    uses a fused scan, whose values and gradients equal torch's within rounding. All other cases use
+    torch's own layers.
 
     Parameters
     ----------
@@ -52,8 +59,7 @@ class Recurrent(nn.Module):
     layers
         Number of stacked layers.
     dropout
-        Dropout between stacked layers. This is torch's own: with several processes, the n-th
-        example of every process has the same mask.
+        Dropout between stacked layers.
     gates
         ``"sigmoid"``, or ``"hard"`` for a single LSTM layer with `HardLstm`'s gates.
     second_direction
@@ -95,10 +101,11 @@ class Recurrent(nn.Module):
                 in_features,
                 hidden,
                 num_layers=layers,
-                dropout=dropout,
                 bidirectional=bidirectional,
                 batch_first=True,
             )
+        # Torch's dropout between layers would give the n-th example of all processes one mask.
+        self.dropout = Dropout(dropout)
         self.out_features = hidden * (2 if bidirectional else 1)
 
     def forward(
@@ -111,25 +118,55 @@ class Recurrent(nn.Module):
         """
         if self.gates == "hard":
             return self.rnn(x, mask)[0]
+        if self.training and self.rnn.num_layers > 1 and self.dropout.p > 0:
+            return self._layer_by_layer(x, mask)
+        weights: list[Tensor] = list(self.rnn.parameters())
         if mask is None:
-            return self._fused(x) if self._trains_on_cpu(x) else self.rnn(x)[0]
-        lengths = mask.sum(dim=1).cpu()
-        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+            fused = self.rnn.num_layers == 1 and self._trains_on_cpu(x)
+            return _fused(x, weights) if fused else self.rnn(x)[0]
+        packed = _pack(x, mask)
         return pad_packed_sequence(self.rnn(packed)[0], True, total_length=x.shape[1])[0]
 
+    def _layer_by_layer(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Run stacked layers with dropout between them."""
+        weights: list[Tensor] = list(self.rnn.parameters())
+        each = len(weights) // self.rnn.num_layers
+        for first in range(0, len(weights), each):
+            x = self._layer(self.dropout(x) if first else x, mask, weights[first : first + each])
+        return x
+
+    def _layer(self, x: Tensor, mask: Tensor | None, weights: list[Tensor]) -> Tensor:
+        if mask is None and self._trains_on_cpu(x):
+            return _fused(x, weights)
+        run = _FUNCTIONS[self.kind]
+        zeros = x.new_zeros(2 if self.rnn.bidirectional else 1, len(x), self.rnn.hidden_size)
+        start = [zeros, zeros] if self.kind == "lstm" else zeros
+        options = (weights, True, 1, 0.0, True, self.rnn.bidirectional)
+        with warnings.catch_warnings():
+            # cuDNN copies the weights of one layer; the warning proposes to store them together.
+            warnings.filterwarnings("ignore", "RNN module weights are not part of single")
+            if mask is None:
+                return run(x, start, *options, True)[0]
+            packed = _pack(x, mask)
+            out = run(packed.data, packed.batch_sizes, start, *options)[0]
+        packed = PackedSequence(out, *packed[1:])
+        return pad_packed_sequence(packed, True, total_length=x.shape[1])[0]
+
     def _trains_on_cpu(self, x: Tensor) -> bool:
-        """Whether the fused layer is faster; without gradients torch's own is as fast."""
+        """Whether the fused scan is faster; without gradients torch's own layer is as fast."""
         return (
             self.kind == "lstm"
-            and self.rnn.num_layers == 1
             and x.device.type == "cpu"
             and x.dtype in (torch.float32, torch.bfloat16)
             and self.rnn.weight_hh_l0.dtype == torch.float32
             and torch.is_grad_enabled()
         )
 
-    def _fused(self, x: Tensor) -> Tensor:
-        bf16 = (
-            torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-        )
-        return LstmLayer.apply(x, bf16, *self.rnn.parameters())  # type: ignore[no-any-return]
+
+def _fused(x: Tensor, weights: list[Tensor]) -> Tensor:
+    bf16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    return LstmLayer.apply(x, bf16, *weights)  # type: ignore[no-any-return]
+
+
+def _pack(x: Tensor, mask: Tensor) -> PackedSequence:
+    return pack_padded_sequence(x, mask.sum(dim=1).cpu(), batch_first=True, enforce_sorted=False)

@@ -51,6 +51,47 @@ def test_recurrent_is_torchs_own():
         assert torch.equal(layer(x), own(x)[0])
 
 
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+@pytest.mark.parametrize("bidirectional", [True, False])
+@pytest.mark.parametrize("has_mask", [True, False])
+def test_stacked_layers_with_dropout_between_them_are_torchs_own(kind, bidirectional, has_mask):
+    x, mask = padded()
+    layer = Recurrent(5, 4, kind=kind, bidirectional=bidirectional, layers=3, dropout=1e-12)
+    inputs = [x.requires_grad_(), *layer.rnn.parameters()]
+    given = (x, mask) if has_mask else (x,)
+    expected = layer.eval()(*given)
+    found = layer.train()(*given)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=2e-6)
+    upstream = torch.randn_like(expected)
+    left, right = (torch.autograd.grad(out, inputs, upstream) for out in (found, expected))
+    for a, b in zip(left, right, strict=True):
+        torch.testing.assert_close(a, b, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+@pytest.mark.parametrize("has_mask", [True, False])
+def test_dropout_between_stacked_layers_is_active_only_in_training(kind, has_mask):
+    x, mask = padded()
+    layer = Recurrent(5, 4, kind=kind, layers=2, dropout=0.5)
+    given = (x, mask) if has_mask else (x,)
+    assert not torch.equal(layer(*given), layer(*given))
+    layer.eval()
+    assert torch.equal(layer(*given), layer(*given))
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_stacked_layers_train_in_bfloat16(kind):
+    torch.manual_seed(1)
+    layer = Recurrent(12, 10, kind=kind, layers=2, dropout=1e-12)
+    x = torch.randn(8, 20, 12)
+    expected = layer(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = layer(x)
+    torch.testing.assert_close(half.float(), expected, rtol=0.02, atol=0.02)
+    half.float().sum().backward()
+    assert layer.rnn.weight_ih_l0.grad.abs().sum() > 0
+
+
 @pytest.mark.parametrize("pool", [Last, Mean, Max, AttentionPool])
 def test_pooling_padding_changes_nothing(pool):
     x, mask = padded()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -55,11 +56,26 @@ class Examples:
         return module(*batch).mean()
 
 
-def outputs(tmp_path, rank: int, world: int) -> list[Tensor]:
+def single_layer() -> Recurrent:
+    return Recurrent(6, 5, bidirectional=False)
+
+
+def stacked_lstm() -> Recurrent:
+    return Recurrent(6, 5, bidirectional=False, layers=2, dropout=0.5)
+
+
+def stacked_gru() -> Recurrent:
+    return Recurrent(6, 5, bidirectional=False, layers=2, dropout=0.5, kind="gru")
+
+
+LAYERS = pytest.mark.parametrize("layer", [single_layer, stacked_lstm, stacked_gru])
+
+
+def outputs(tmp_path, layer: Callable[[], Recurrent], rank: int, world: int) -> list[Tensor]:
     """Outputs of one process in every step, with weights that hardly change."""
     torch.manual_seed(0)
     last = Mlp(20, (8,), dropout=0.5)
-    module = nn.Sequential(Dropout(0.4), Recurrent(6, 5, bidirectional=False), nn.Flatten(), last)
+    module = nn.Sequential(Dropout(0.4), layer(), nn.Flatten(), last)
     recipe = Recipe(epochs=1, batch_size=10, lr=1e-12)
     fit = Fit(
         module,
@@ -76,9 +92,10 @@ def outputs(tmp_path, rank: int, world: int) -> list[Tensor]:
     return found
 
 
-def test_two_processes_draw_the_masks_of_one(tmp_path):
-    alone = outputs(tmp_path, 0, 1)
-    shares = [outputs(tmp_path, rank, 2) for rank in range(2)]
+@LAYERS
+def test_two_processes_draw_the_masks_of_one(tmp_path, layer):
+    alone = outputs(tmp_path, layer, 0, 1)
+    shares = [outputs(tmp_path, layer, rank, 2) for rank in range(2)]
     for size, whole, one, two in zip(BATCHES, alone, *shares, strict=True):
         assert (whole == 0).any()
         if size == 1:
@@ -90,6 +107,8 @@ def test_two_processes_draw_the_masks_of_one(tmp_path):
         assert not torch.equal(left[:1], right[:1])
 
 
+@LAYERS
 @pytest.mark.parametrize("rank", [0, 1])
-def test_the_last_batch_of_one_example_goes_to_every_process(tmp_path, rank):
-    torch.testing.assert_close(outputs(tmp_path, rank, 2)[2], outputs(tmp_path, 0, 1)[2])
+def test_the_last_batch_of_one_example_goes_to_every_process(tmp_path, layer, rank):
+    alone = outputs(tmp_path, layer, 0, 1)
+    torch.testing.assert_close(outputs(tmp_path, layer, rank, 2)[2], alone[2])

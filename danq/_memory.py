@@ -91,8 +91,10 @@ def _thresholds(environment: Mapping[str, str]) -> _Thresholds:
     ):
         tuned = re.search(rf"glibc\.malloc\.{tunable}=(\w+)", environment.get("GLIBC_TUNABLES", ""))
         text = tuned[1] if tuned else environment.get(variable, "")
-        if re.fullmatch(r"\d+|0x[\da-fA-F]+", text):
-            given[name] = min(int(text, 0), _LARGEST)
+        # As in C, a number that starts with 0 is octal.
+        octal = re.fullmatch(r"0[0-7]+", text)
+        if octal or re.fullmatch(r"0|[1-9][0-9]*|0[xX][0-9a-fA-F]+", text):
+            given[name] = min(int(text, 8 if octal else 0), _LARGEST)
     return _DEFAULT._replace(**given) if given else _LARGEST_ADAPTED
 
 

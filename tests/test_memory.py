@@ -87,6 +87,25 @@ def test_thresholds_of_the_environment_are_restored(environment):
     assert after >= pages // 2
 
 
+@pytest.mark.parametrize(
+    ("text", "trim"),
+    [
+        ("0400000", 131072),
+        ("0x20000", 131072),
+        ("131072", 131072),
+        ("0", 0),
+        ("089", None),
+        ("-1", None),
+        ("", None),
+    ],
+)
+def test_thresholds_are_read_as_glibc_reads_them(text, trim):
+    found = _memory._thresholds({"MALLOC_TRIM_THRESHOLD_": text})
+    assert found == (
+        _memory._LARGEST_ADAPTED if trim is None else _memory._DEFAULT._replace(trim=trim)
+    )
+
+
 class SlowMalloc:
     """A C library that records its settings and lets other threads run in between."""
 

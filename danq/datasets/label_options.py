@@ -29,7 +29,8 @@ class LabelOptions:
         Fraction of a bin that a track's peaks must cover, above 0 and at most 1.
     exclude
         BED files, 0-based half-open. Bins that share a base with one of their regions are dropped
-        from every split. A region that extends past its contig is cut, with a warning.
+        from every split. A region that extends past its contig is cut, with a warning. None counts
+        as no file.
     negatives
         Bins without a positive track: "keep" keeps all, "drop" drops them in every split. A
         number keeps that many per positive bin in training, matched on GC content
@@ -56,7 +57,7 @@ class LabelOptions:
     bin: int = 200
     stride: int | None = None
     min_overlap: float = 0.5
-    exclude: Paths = ()
+    exclude: Paths | None = ()
     negatives: Literal["keep", "drop"] | float = "keep"
     edge: Literal["pad", "drop"] = "pad"
     max_n: float = 0.5
@@ -94,7 +95,7 @@ class LabelOptions:
         """The files of ``exclude``."""
         if isinstance(self.exclude, str | Path):
             return [Path(self.exclude)]
-        return [Path(path) for path in self.exclude]
+        return [Path(path) for path in self.exclude or ()]
 
 
 OPTIONS = tuple(field.name for field in fields(LabelOptions))

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from danq.datasets import Dataset, build_dataset, find_tracks, label_genome
+from danq.datasets import Dataset, LabelOptions, build_dataset, find_tracks, label_genome
 from danq.datasets.label_options import label_arguments
 from danq.errors import InputError
 from danq.genome.fasta import Genome
@@ -83,6 +83,10 @@ def test_dropped_bins_are_counted(folder: Path):
     assert dataset.build["dropped_peaks"] == {"contig not in the genome": 0, "skipped contig": 2}
     assert dataset.genome.names == ("one", "two")
     assert [dataset.indices(split).size for split in ("train", "valid", "test")] == [21, 5, 13]
+
+
+def test_no_exclude_file_may_be_none():
+    assert LabelOptions(exclude=None).excluded == LabelOptions().excluded == []
 
 
 def test_excluded_regions_beyond_a_contig_are_reported(folder: Path, caplog):

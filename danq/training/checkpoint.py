@@ -153,7 +153,7 @@ class Checkpoints:
                 file=self.path,
                 remedy="Train the model again: overwrite this run",
             ) from error
-        self._check(header)
+        progress = self._checked_progress(header)
         state.module.load_state_dict(_section(tensors, "module"))
         if state.average is not None:
             state.average.load_state_dict(_section(tensors, "average"))
@@ -163,10 +163,10 @@ class Checkpoints:
             moments.setdefault(int(number), {})[entry] = value
         groups = state.optimizer.state_dict()["param_groups"]
         state.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        for name, value in json.loads(header["progress"]).items():
-            setattr(state.progress, name, value)
+        vars(state.progress).update(vars(progress))
 
-    def _check(self, header: dict[str, str]) -> None:
+    def _checked_progress(self, header: dict[str, str]) -> TrainingProgress:
+        """Progress of the checkpoint, after a check that it belongs to this run."""
         version = header.get("format_version", "1")
         if version != str(FORMAT_VERSION):
             raise InputError(
@@ -174,7 +174,15 @@ class Checkpoints:
                 file=self.path,
                 remedy="Train the model again: overwrite this run, or choose another run directory",
             )
-        difference = self.provenance.difference(json.loads(header["identity"]))
+        try:
+            difference = self.provenance.difference(json.loads(header["identity"]))
+            progress = TrainingProgress(**json.loads(header["progress"]))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                "damaged checkpoint header",
+                file=self.path,
+                remedy="Train the model again: overwrite this run",
+            ) from error
         if difference is not None:
             raise InputError(
                 difference,
@@ -182,6 +190,7 @@ class Checkpoints:
                 remedy="Resume with the data and settings of that run (see its config.toml), or "
                 "overwrite it",
             )
+        return progress
 
 
 def _section(tensors: dict[str, Tensor], section: str) -> dict[str, Tensor]:

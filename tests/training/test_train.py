@@ -13,6 +13,7 @@ from danq.errors import InputError
 from danq.inference.engine.forward import predict_dataset
 from danq.models import load_model
 from danq.models.run_options import RunOptions
+from danq.provenance import Provenance
 from danq.training import (
     ModelSettings,
     Recipe,
@@ -21,6 +22,7 @@ from danq.training import (
     read_config,
     train,
 )
+from danq.training.checkpoint import Checkpoints, TrainingProgress, TrainingState
 from danq.training.window_problem import WindowProblem
 
 CPU = RunSettings(threads=1, device="cpu", precision="fp32", evaluate=False)
@@ -210,6 +212,31 @@ def test_existing_directory_is_refused_unless_overwritten(planted_set, tiny, tmp
     assert (foreign / "cat.png").exists()
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        {},
+        {"identity": "[]", "progress": "{}"},
+        {"identity": "{}", "progress": "{}"},
+        {"identity": "{", "progress": "{}"},
+        {"identity": '{"settings": [], "inputs": []}', "progress": "{}"},
+        {"identity": '{"settings": {}, "inputs": {}}'},
+        {"identity": '{"settings": {}, "inputs": {}}', "progress": '{"steps": 1}'},
+    ],
+)
+def test_a_damaged_checkpoint_header_is_refused(tmp_path, header):
+    module = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(module.parameters())
+    state = TrainingState(module, None, optimizer, TrainingProgress())
+    checkpoints = Checkpoints(tmp_path, Provenance())
+    checkpoints.save(state)
+    checkpoints.restore(state)
+    tensors = load_file(tmp_path / "last.ckpt")
+    save_file(tensors, tmp_path / "last.ckpt", {"format_version": "2"} | header)
+    with pytest.raises(InputError, match=r"last\.ckpt: damaged checkpoint header"):
+        checkpoints.restore(state)
+
+
 def test_nan_loss_stops_reports_the_step_and_keeps_the_checkpoint(
     planted_set, tiny, tmp_path, monkeypatch
 ):
@@ -252,11 +279,7 @@ def test_disk_full_at_a_checkpoint(planted_set, tiny, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(safetensors.torch, "save", full)
-    from danq.models import load_model as load
-    from danq.provenance import Provenance
-    from danq.training.checkpoint import Checkpoints, TrainingProgress, TrainingState
-
-    module = load(tmp_path / "run").module
+    module = load_model(tmp_path / "run").module
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     with pytest.raises(InputError, match="No space left"):
         Checkpoints(tmp_path / "run", Provenance()).save(

@@ -39,7 +39,7 @@ def architecture(preset: str, **changes: object) -> Architecture:
     InputError
         When the preset or a hyperparameter does not exist, or a value is not allowed.
     """
-    if preset not in PRESETS:
+    if preset not in [*PRESETS]:  # a list also compares values that cannot be hashed
         raise InputError(
             f"no preset is named '{preset}'", remedy=f"Choose one of {', '.join(PRESETS)}"
         )

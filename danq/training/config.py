@@ -68,7 +68,7 @@ class ModelSettings:
     Raises
     ------
     InputError
-        When the preset or a hyperparameter does not exist, or a value is not allowed.
+        When the preset or a hyperparameter does not exist.
 
     Examples
     --------
@@ -80,8 +80,28 @@ class ModelSettings:
         given = {"preset": preset, **hyperparameters}
         self.table: dict[str, Any] = {n: v for n, v in given.items() if v is not None}
         self.preset = DEFAULT_PRESET if preset is None else preset
-        changes = {name: value for name, value in self.table.items() if name != "preset"}
-        self.architecture: Architecture = architecture(self.preset, **changes)
+        known = architecture(self.preset).model_dump()
+        for name in self._changes:
+            if name not in known:
+                raise InputError(
+                    f"'{name}' is not a hyperparameter of a model",
+                    remedy=f"The hyperparameters are {', '.join(known)}",
+                )
+
+    @property
+    def architecture(self) -> Architecture:
+        """The preset with the changed hyperparameters.
+
+        Raises
+        ------
+        InputError
+            When a value is not allowed.
+        """
+        return architecture(self.preset, **self._changes)
+
+    @property
+    def _changes(self) -> dict[str, Any]:
+        return {name: value for name, value in self.table.items() if name != "preset"}
 
 
 class RunSettings(Settings):
@@ -129,7 +149,8 @@ def read_config(path: str | Path) -> RunConfig:
     Raises
     ------
     InputError
-        When the file cannot be read, is not TOML, or has an unknown section, name or value.
+        When the file cannot be read, is not TOML, or has an unknown section or name. Values of
+        hyperparameters are checked after merging, by `ModelSettings.architecture`.
     """
     path = Path(path)
     try:
@@ -141,6 +162,12 @@ def read_config(path: str | Path) -> RunConfig:
     kinds = {"data": DataSettings, "model": ModelSettings, "recipe": Recipe, "run": RunSettings}
     settings: dict[str, Any] = {}
     for name, values in sections.items():
+        if name == "training":
+            raise InputError(
+                "a run configuration of an earlier version of danq: it has a section [training]",
+                file=path,
+                remedy="The section is now [recipe], and its entry 'base' names the recipe",
+            )
         if name not in kinds or not isinstance(values, dict):
             raise InputError(
                 f"'{name}' is not a section of a run configuration",
@@ -178,7 +205,7 @@ def merge_config(
     Raises
     ------
     InputError
-        As `read_config`, and when the result is not allowed.
+        As `read_config`.
     """
     if config is None:
         config = RunConfig()

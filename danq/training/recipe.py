@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from danq.errors import InputError, describe_validation_error
 
@@ -71,6 +72,10 @@ class BaseRecipe(Settings):
     averaging."""
 
 
+def _text(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
+
+
 # Quang & Xie, Nucleic Acids Research 2016.
 _PAPER = {
     "optimizer": "rmsprop",
@@ -123,13 +128,13 @@ class Recipe(BaseRecipe):
     """Largest random shift of a training window, in bases and in either direction."""
     base_rates: bool = True
     """Initialise the bias of each track's output as the log odds of its positive rate."""
-    initial_motifs: str = "auto"
+    initial_motifs: Annotated[str, BeforeValidator(_text)] = "auto"
     """Motifs that initialise filters: "auto" for k-mers enriched in the training data (up to a
     million training windows), "none", or a motif file (MEME or JASPAR)."""
 
     def __init__(self, /, **values: Any) -> None:
         base = values.get("base", DEFAULT_RECIPE)
-        if base not in _BASES:
+        if base not in [*_BASES]:  # a list also compares values that cannot be hashed
             raise InputError(
                 f"no recipe is named '{base}'", remedy=f"Choose one of {', '.join(_BASES)}"
             )

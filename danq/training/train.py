@@ -14,7 +14,7 @@ from danq.errors import InputError
 from danq.genome.motif_files import write_meme
 from danq.inference.evaluation.evaluate import evaluate
 from danq.inference.evaluation.evaluation_folder import write_evaluation
-from danq.models import ModelSpec, build_module, load_model
+from danq.models import Architecture, ModelSpec, build_module, load_model
 from danq.training.config import (
     CONFIG,
     DataSettings,
@@ -97,6 +97,7 @@ def train(
     if resume and config is None and (directory / CONFIG).is_file():
         config = directory / CONFIG
     settings = merge_config(config, model, recipe, run)
+    architecture = settings.model.architecture
     source = _data_settings(settings.data, data)
     session = Session(directory, settings.run, resume=resume, overwrite=overwrite)
     dataset = data if isinstance(data, Dataset) else None
@@ -106,14 +107,14 @@ def train(
     if dataset is None:
         dataset = Dataset.open(source.table.get("file", directory / DATASET))
     full_recipe = settings.recipe.with_epochs(len(dataset.indices("train")))
-    spec = _spec(settings, dataset, full_recipe)
+    spec = _spec(settings, architecture, dataset, full_recipe)
     with session.recording("windows"):
         fit = session.fit(
             _initial_model(session, settings.model, dataset, full_recipe),
             WindowProblem(dataset, full_recipe),
             full_recipe,
             spec,
-            model={"preset": spec.preset, **spec.architecture.model_dump(mode="json")},
+            model={"preset": spec.preset, **architecture.model_dump(mode="json")},
             data_name=str(dataset.path or "the dataset"),
         )
     if session.is_main and settings.run.evaluate and len(dataset.indices("test")):
@@ -205,11 +206,13 @@ def _data_settings(
     return given
 
 
-def _spec(settings: RunConfig, dataset: Dataset, recipe: Recipe) -> ModelSpec:
+def _spec(
+    settings: RunConfig, architecture: Architecture, dataset: Dataset, recipe: Recipe
+) -> ModelSpec:
     return ModelSpec(
         created_by=f"danq {__version__}",
         preset=settings.model.preset,
-        architecture=settings.model.architecture,
+        architecture=architecture,
         tracks=dataset.tracks,
         groups=dataset.groups,
         window=dataset.window,

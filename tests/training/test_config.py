@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tomli_w
@@ -7,7 +9,7 @@ import torch
 
 from danq.errors import InputError
 from danq.models import architecture
-from danq.training import ModelSettings, Recipe, RunSettings
+from danq.training import ModelSettings, Recipe, RunSettings, train
 from danq.training.config import merge_config, read_config
 from danq.training.optimizer import KerasRmsprop, learning_rate
 
@@ -23,7 +25,11 @@ def test_unknown_names_and_values():
         Recipe(seed_filters="none")
     with pytest.raises(InputError, match="no preset is named 'dang'"):
         ModelSettings("dang")
-    with pytest.raises(InputError, match="preset 'danq' cannot take .*filers"):
+    with pytest.raises(InputError, match="no recipe is named '\\[\\]'"):
+        Recipe(base=[])
+    with pytest.raises(InputError, match="no preset is named '\\[\\]'"):
+        ModelSettings([])
+    with pytest.raises(InputError, match=r"'filers' is not a hyperparameter .*filters"):
         ModelSettings("danq", filers=3)
     with pytest.raises(InputError, match="seed: Input should be greater than or equal to 0"):
         RunSettings(seed=-1)
@@ -50,11 +56,12 @@ def test_a_relative_motif_file_starts_where_it_is_named(tmp_path, monkeypatch):
     path = folder / "run.toml"
     monkeypatch.chdir(tmp_path)
 
-    def file(text: str, **given: str) -> str:
+    def file(text: str, **given: str | Path) -> str:
         path.write_text(f"[recipe]\ninitial_motifs = {text}\n")
         return merge_config("deep/run.toml", None, Recipe(**given), None).recipe.initial_motifs
 
     assert file('"known.meme"') == str(folder / "known.meme")
+    assert file('"none"', initial_motifs=Path("known.meme")) == str(tmp_path / "known.meme")
     assert file('"/known.meme"') == "/known.meme"
     assert file('"none"') == "none"
     assert file('"none"', initial_motifs="known.meme") == str(tmp_path / "known.meme")
@@ -82,11 +89,24 @@ def test_bad_config_files(tmp_path):
     with pytest.raises(InputError, match=r"modle.*The sections are"):
         read_config(path)
     path.write_text("[training]\nepochs = 3\n")
-    with pytest.raises(InputError, match=r"'training' is not a section .*\[recipe\]"):
+    with pytest.raises(InputError, match=r"earlier version .*now \[recipe\].*'base'"):
         read_config(path)
     path.write_text("[recipe]\nseed_filters = 'none'\n")
     with pytest.raises(InputError, match=r"run\.toml: \[recipe\]: seed_filters: Extra inputs"):
         read_config(path)
+
+
+def test_hyperparameters_are_checked_after_merging(tmp_path):
+    path = tmp_path / "run.toml"
+    path.write_text('[model]\npreset = "danq-jaspar"\ngates = "hard"\n')
+    merged = merge_config(path, ModelSettings(second_direction="forward"), None, None)
+    assert merged.model.architecture.second_direction == "forward"
+    path.write_text('[model]\ntemporal = "tcn"\ntcn_width = 4\n')
+    merged = merge_config(path, ModelSettings(temporal="gru"), None, None)
+    assert merged.model.architecture.temporal == "gru"
+    with pytest.raises(InputError, match="tcn_width is 4"):
+        train("missing.h5", out=tmp_path / "run", config=path)
+    assert not (tmp_path / "run").exists()
 
 
 def test_one_cycle_rises_then_falls():

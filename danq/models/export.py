@@ -33,6 +33,9 @@ TOLERANCE = 1e-5
 CHECKED = 1000
 """Number of sequences on which an exported file is compared with the model."""
 
+FORMAT_VERSION = 2
+"""Version of the JSON in an exported file."""
+
 log = logging.getLogger("danq")
 _BATCH = 128
 _EXTRA = "danq.json"
@@ -132,6 +135,7 @@ def export_model(
 def _about(model: Model) -> str:
     return json.dumps(
         {
+            "format_version": FORMAT_VERSION,
             "input": f"codes, uint8 (B, {model.window}): A 0, C 1, G 2, T 3, any other base 4",
             "output": f"probabilities, float32 (B, {len(model.tracks)}), of the given strand",
             "sha256": model.sha256,

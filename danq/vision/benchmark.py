@@ -12,12 +12,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from danq._version import __version__
+from danq.errors import InputError
 from danq.output import check_target, replacing
 from danq.training.config import RunSettings
 from danq.training.problem import Metrics
 from danq.vision.task import Task
 from danq.vision.task_registry import load_tasks
 from danq.vision.training_run import train
+
+FORMAT_VERSION = 2
+"""Version of the JSON file of `write_reports`."""
 
 
 @dataclass
@@ -145,9 +149,11 @@ def bench(
     Raises
     ------
     InputError
-        When no task has that name.
+        When no task has that name, or ``seeds`` is not above 0.
     """
     count = (1 if quick else 3) if seeds is None else seeds
+    if count < 1:
+        raise InputError(f"seeds is {count}, not above 0")
     return (
         _bench_task(task, range(seed, seed + count), quick, device, threads)
         for task in load_tasks(tasks)
@@ -168,7 +174,11 @@ def write_reports(
     """
     check_target(path, overwrite)
     done = list(reports)
-    content = {"danq": __version__, "tasks": [asdict(report) for report in done]}
+    content = {
+        "format_version": FORMAT_VERSION,
+        "danq": __version__,
+        "tasks": [asdict(report) for report in done],
+    }
     with replacing(path, overwrite) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return done

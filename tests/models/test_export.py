@@ -78,6 +78,7 @@ def test_the_exported_file_is_the_model(kind, form, tmp_path, caplog):
         np.testing.assert_allclose(found, right, atol=1e-5, rtol=0)
         assert found.dtype == np.float32
     said = json.loads(about)
+    assert said["format_version"] == 2
     assert said["model"]["tracks"] == ["a", "b"]
     assert said["model"]["window"] == 60
     assert said["input"].startswith("codes, uint8 (B, 60)")

@@ -205,7 +205,10 @@ def test_every_kind_of_input_is_predicted(tmp_path):
     assert len(predicted("slots", tmp_path / "ask.txt", tmp_path)) == 2
     clip = bouncing_digits("test", 1, np.random.default_rng(0))[0, :10]
     np.save(tmp_path / "clip.npy", clip)
-    predicted("nowcasting", tmp_path / "clip.npy", tmp_path, out=tmp_path / "next.gif")
+    (line,) = predicted("nowcasting", tmp_path / "clip.npy", tmp_path)
+    assert line == "10 frames; an output file (GIF) shows them"
+    (line,) = predicted("nowcasting", tmp_path / "clip.npy", tmp_path, out=tmp_path / "next.gif")
+    assert line == f"{tmp_path / 'next.gif'}: 10 frames"
     assert read_clip(tmp_path / "next.gif").shape[2:] == (128, 128)
     np.save(tmp_path / "add.npy", np.random.default_rng(0).random((50, 2)))
     (line,) = predicted("adding", tmp_path / "add.npy", tmp_path)

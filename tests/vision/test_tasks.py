@@ -80,6 +80,24 @@ def test_names_are_unique_and_reported_metrics_exist(name):
         assert set(evaluate()) & reported
 
 
+@pytest.mark.parametrize("name", TASKS)
+def test_decoded_outputs_have_the_score_of_the_module(name):
+    task = load_task(name)
+    data = task.make(0, TINY)
+    module = build_first(task, data).eval()
+    with torch.inference_mode():
+        metrics = task.metrics(module, data.test)
+        score = task.score(task.decode(task.outputs(module, data.test)), data.test)
+    assert score
+    assert score == {key: pytest.approx(metrics[key], rel=1e-5) for key in score}
+
+
+def test_perfect_sums_have_no_loss():
+    task = load_task("adding")
+    test = task.make(0, TINY).test
+    assert task.score(task.decode(test["total"][:, None]), test) == {"loss": 0}
+
+
 def build_first(task, data):
     model = task.models[0]
     return model.build(data.metadata, **model.hyperparameters)
@@ -233,6 +251,7 @@ def test_bench_reports_mean_and_deviation_and_writes_json(tmp_path, monkeypatch)
     assert "±" in text
     assert "not evaluated in the quick form" in text
     found = json.loads((tmp_path / "b.json").read_text())
+    assert found["format_version"] == 2
     assert [len(row["metrics"]) for row in found["tasks"][0]["rows"]] == [2, 2]
     row = benchmark.Row("x", [{"accuracy": 0.5}, {"accuracy": 0.7}], [1.0, 3.0])
     assert row.means() == {"accuracy": pytest.approx(0.6)}
@@ -259,6 +278,8 @@ def test_invalid_settings_are_refused(tmp_path):
         train("direction", out=tmp_path / "run", recipe=Recipe(lr=-1))
     with pytest.raises(InputError, match="no model 'x'"):
         train("direction", out=tmp_path / "run", model="x")
+    with pytest.raises(InputError, match="seeds is 0, not above 0"):
+        bench(["direction"], seeds=0)
     with pytest.raises(InputError, match="no hyperparameter 'depth'"):
         load_task("direction").model(None).with_hyperparameters(depth=3)
     assert not (tmp_path / "run").exists()

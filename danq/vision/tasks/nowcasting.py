@@ -199,6 +199,12 @@ class Nowcasting(Task):
     def describe(self, outputs: Logits, examples: Examples, metadata: Metadata) -> list[str]:
         return [f"{outputs.shape[1]} frames; an output file (GIF) shows them"]
 
+    def predict(
+        self, module: nn.Module, examples: Examples, metadata: Metadata, out: Path | None = None
+    ) -> list[str]:
+        lines = super().predict(module, examples, metadata, out)
+        return lines if out is None else lines[1:]
+
     def write_output(self, out: Path, outputs: Logits) -> list[str]:
         frames = (self.decode(outputs[:1])[0] * 255).round().astype(np.uint8)
         return [f"{write_gif(out, frames)}: {len(frames)} frames"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from danq.errors import InputError, describe_validation_error
 
@@ -72,10 +72,6 @@ class BaseRecipe(Settings):
     averaging."""
 
 
-def _text(value: Any) -> Any:
-    return str(value) if isinstance(value, Path) else value
-
-
 # Quang & Xie, Nucleic Acids Research 2016.
 _PAPER = {
     "optimizer": "rmsprop",
@@ -128,7 +124,7 @@ class Recipe(BaseRecipe):
     """Largest random shift of a training window, in bases and in either direction."""
     base_rates: bool = True
     """Initialise the bias of each track's output as the log odds of its positive rate."""
-    initial_motifs: Annotated[str, BeforeValidator(_text)] = "auto"
+    initial_motifs: str = "auto"
     """Motifs that initialise filters: "auto" for k-mers enriched in the training data (up to a
     million training windows), "none", or a motif file (MEME or JASPAR)."""
 
@@ -140,6 +136,11 @@ class Recipe(BaseRecipe):
             )
         super().__init__(**(_BASES[base] | values))
         self.model_fields_set.intersection_update(values)
+
+    @field_validator("initial_motifs", mode="before")
+    @classmethod
+    def _path_as_text(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, Path) else value
 
     def with_epochs(self, windows: int) -> Recipe:
         """The recipe with its number of epochs set for a training split of ``windows`` windows."""

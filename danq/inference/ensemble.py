@@ -139,8 +139,6 @@ class Ensemble:
         """
         inputs, *streams = tee(chunks, 1 + len(self.models))
         with ExitStack() as stack:
-            # One module may occur twice. Its state is restored only when the streams close in
-            # reverse order, as ExitStack does.
             results = [
                 stack.enter_context(
                     closing(

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from danq._memory import kept_memory
 from danq.device import Precision, autocast, resolve_precision
-from danq.inference.engine.forward import evaluating
+from danq.inference.engine.forward import evaluation_copy
 from danq.training.problem import Metrics
 from danq.training.recipe import BaseRecipe
 from danq.vision.dataset import Dataset, ShuffledBatches, scaled
@@ -39,6 +40,7 @@ class TaskProblem:
 
 @contextmanager
 def inference(module: nn.Module, device: torch.device, precision: Precision) -> Iterator[nn.Module]:
-    """Context that gives a module in evaluation mode on a device, without gradients."""
-    with evaluating(module, device) as ready, torch.inference_mode(), autocast(device, precision):
+    """Context that gives `evaluation_copy` of a module and computes without gradients."""
+    ready = evaluation_copy(module, device)
+    with kept_memory(), torch.inference_mode(), autocast(device, precision):
         yield ready

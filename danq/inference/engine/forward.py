@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import copy
-import itertools
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Iterable
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -14,55 +12,49 @@ from jaxtyping import Float32, UInt8
 from torch import nn
 
 from danq._memory import kept_memory
-from danq.device import Precision, autocast, set_threads
+from danq.device import autocast, set_threads
 from danq.genome.nucleotide_codes import reverse_complement
 from danq.models.run_options import RunOptions
 
 if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset
 
+M = TypeVar("M", bound=nn.Module)
+
 BATCH_SIZE = 512
 """Windows per batch where the options name no batch size."""
 
 
-@contextmanager
-def evaluating(module: nn.Module, device: torch.device) -> Iterator[nn.Module]:
-    """Put a module into evaluation mode on a device.
+def evaluation_copy(module: M, device: torch.device) -> M:
+    """A copy of a module on a device, in evaluation mode; the module does not change.
 
-    Yields
-    ------
-    nn.Module
-        The module itself where all its tensors are on the device; the training mode of each
-        submodule is restored at the end. Otherwise a copy, and the module does not change.
+    Where all parameters and buffers are on the device, the copy shares them, so it takes no
+    memory for weights. Otherwise it has its own. Hooks are shared: forward hooks of the module and
+    its layers run in the copy, and receive the layers of the copy.
     """
     device = torch.empty(0, device=device).device  # with its index
-    tensors = itertools.chain(module.parameters(), module.buffers())
-    if any(tensor.device != device for tensor in tensors):
-        module = copy.deepcopy(module).to(device)
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        with kept_memory():
-            yield module
-    finally:
-        for part, training in modes:
-            part.training = training
+    tensors = [*module.parameters(), *module.buffers()]
+    on_device = all(tensor.device == device for tensor in tensors)
+    shared: list[object] = list(tensors) if on_device else []
+    for layer in module.modules():
+        # Copies of hooks would act on copies of their objects, and outputs that a layer keeps as
+        # attributes cannot be copied.
+        shared += [
+            value
+            for name, value in vars(layer).items()
+            if "_hooks" in name or isinstance(value, torch.Tensor)
+        ]
+    copied = copy.deepcopy(module, {id(value): value for value in shared}).eval()
+    return copied if on_device else copied.to(device)
 
 
-@contextmanager
-def _bf16_weights(module: nn.Module, precision: Precision) -> Iterator[None]:
-    """In bf16, convert dense weights to bfloat16 once; autocast would do so for every batch."""
-    layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
-    weights = [layer.weight for layer in layers]
-    try:
-        if precision == "bf16":
-            for layer in layers:
-                weight = layer.weight.detach().to(torch.bfloat16)
-                layer.weight = nn.Parameter(weight, requires_grad=False)
-        yield
-    finally:
-        for layer, weight in zip(layers, weights, strict=True):
-            layer.weight = weight
+def _convert_dense_weights(copied: nn.Module) -> None:
+    """Convert dense weights to bfloat16 once; autocast would do so for every batch."""
+    for layer in copied.modules():
+        # A weight that a parametrization computes is not a parameter of the layer.
+        if isinstance(layer, nn.Linear) and "weight" in layer._parameters:
+            weight = layer.weight.detach().to(torch.bfloat16)
+            layer.weight = nn.Parameter(weight, requires_grad=False)
 
 
 def predict_codes(
@@ -103,7 +95,10 @@ def predict_blocks(
     device, precision = options.torch_device, options.resolved_precision
     if options.threads is not None:
         set_threads(options.threads)
-    with evaluating(module, device) as ready, _bf16_weights(ready, precision):
+    with kept_memory():
+        ready = evaluation_copy(module, device)
+        if precision == "bf16":
+            _convert_dense_weights(ready)
         for codes in blocks:
             # Not around the yield: the consumer of the stream may need gradients.
             with torch.inference_mode(), autocast(device, precision):

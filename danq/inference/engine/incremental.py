@@ -9,9 +9,9 @@ from torch import nn
 
 from danq._memory import kept_memory
 from danq.device import Precision, autocast, map_in_threads, set_threads
-from danq.inference.engine.forward import BATCH_SIZE
+from danq.inference.engine.forward import BATCH_SIZE, evaluation_copy
 from danq.inference.engine.pass_planning import Alternates, Pass, plan_passes
-from danq.inference.engine.split_model import SplitModel, inference_copy, why_not_incremental
+from danq.inference.engine.split_model import SplitModel, why_not_incremental
 from danq.models.run_options import RunOptions
 
 
@@ -25,7 +25,7 @@ class Incremental:
     Parameters
     ----------
     module
-        Maps codes ``(B, L)`` to logits ``(B, K)``. Its weights are copied.
+        Maps codes ``(B, L)`` to logits ``(B, K)``. It does not change.
     options
         How the model runs; None selects the defaults. Past its last changed step, an alternate
         whose hidden and cell states all differ by at most ``tolerance`` from its reference's
@@ -51,7 +51,7 @@ class Incremental:
             dtype = torch.bfloat16 if self.precision == "bf16" else torch.float32
             self._split = SplitModel(module, dtype, self.device)  # type: ignore[arg-type]
         else:
-            self._module = inference_copy(module, self.device)
+            self._module = evaluation_copy(module, self.device)
 
     def logits(
         self,

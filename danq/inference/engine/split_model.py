@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +19,7 @@ from danq.core import (
     OneHotConv,
     Recurrent,
 )
+from danq.inference.engine.forward import evaluation_copy
 from danq.inference.engine.packed_matrix import PackedMatrix
 from danq.inference.engine.pass_planning import Alternates, EncoderSteps, PassLimits
 from danq.inference.engine.recurrent_scan import (
@@ -32,8 +31,6 @@ from danq.inference.engine.recurrent_scan import (
     scan,
     segments,
 )
-
-M = TypeVar("M", bound=nn.Module)
 
 ENCODED_VALUES = 750_000
 """Values of the encoder that are computed at a time on a CPU: 3 MB in float32."""
@@ -64,11 +61,6 @@ def why_not_incremental(module: nn.Module) -> str | None:
     return None
 
 
-def inference_copy(module: M, device: torch.device) -> M:
-    """A copy on a device, in evaluation mode and without gradients."""
-    return copy.deepcopy(module).eval().requires_grad_(False).to(device)
-
-
 class SplitModel:
     """Copied layers of a model that can be evaluated incrementally.
 
@@ -97,16 +89,16 @@ class SplitModel:
         assert isinstance(module.encoder, OneHotConv | ConvEncoder)
         self.dtype, self.device = dtype, device
         self.tracks = module.head.out_features
-        self.encoder = inference_copy(module.encoder, device)
+        self.encoder = evaluation_copy(module.encoder, device)
         self.steps = EncoderSteps.of(self.encoder, module.pooling.steps)
         self.directions: list[RecurrentDirection] = []
         if isinstance(module.temporal, Recurrent):
-            rnn: nn.LSTM | nn.GRU = inference_copy(module.temporal.rnn, device)  # type: ignore[assignment]
+            rnn: nn.LSTM | nn.GRU = evaluation_copy(module.temporal.rnn, device)  # type: ignore[assignment]
             sides = (False, True)[: 1 + rnn.bidirectional]
             self.directions = [RecurrentDirection(rnn, reverse, dtype) for reverse in sides]
         first, *later = [*module.head.body, module.head.output]  # type: ignore[misc]
         assert isinstance(first, nn.Linear)
-        self.later_layers = inference_copy(nn.Sequential(*later), device)
+        self.later_layers = evaluation_copy(nn.Sequential(*later), device)
         self._copy_first_layer(first)
         gates = 4 * self.directions[0].units if self.directions else first.out_features
         self.limits = PassLimits.of(gates, self.steps.length, cpu=device.type == "cpu")

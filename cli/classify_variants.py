@@ -15,7 +15,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command(
     name="classify-variants",
     epilog=options.example(
-        "danq classify-variants gwas.h5 common.h5 --out classes.tsv",
+        "danq classify-variants gwas.h5 other.h5 --out classes.tsv",
         "danq classify-variants scored.parquet --labels labels.tsv --out classes.tsv \\",
         "    --conservation phylop.tsv --apply new.h5 new-classes.tsv",
     ),

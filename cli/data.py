@@ -78,9 +78,9 @@ def convert(
     """Convert DeepSEA's files, or other one-hot arrays, to a dataset.
 
     FILEs are MATLAB (v5 or v7.3), HDF5 or npz. Arrays with DeepSEA's names (trainxdata, traindata,
-    ...) define the split. Files without these names are training, validation and test, in the given
-    order. If a file contains the reverse complement of every sequence, only the forward strand is
-    stored.
+    ...) define the split. If the arrays have other names, the files are training, validation and
+    test, in the given order. If a file contains the reverse complement of every sequence, only the
+    forward strand is stored.
     """
     from danq.datasets import convert_dataset
 

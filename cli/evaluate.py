@@ -73,10 +73,10 @@ def evaluate(
 ) -> None:
     """Evaluate a model on one split of a dataset, by default the test split.
 
-    MODEL is a model file or a run directory. DATA is a dataset with the same window length, bin
-    and tracks. Prints mean and median AUPR (average precision) and AUROC over tracks; --out writes
-    a table of all tracks, the points of the curves, and plots. Tracks without positives are listed
-    and excluded from the summary.
+    MODEL is a model file or a run directory. DATA is a dataset with the same window length, bin and
+    tracks. Prints mean and median AUPR (average precision) and AUROC over tracks; --out writes a
+    table of all tracks, the points of the ROC and precision-recall curves, and plots. Tracks
+    without positives are listed and excluded from the summary.
     """
     from danq.inference.evaluation.evaluate import evaluate as run
     from danq.inference.evaluation.evaluation_folder import (

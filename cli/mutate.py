@@ -82,7 +82,7 @@ def mutate(
     if not models:
         raise click.UsageError("Give a model, then a FASTA or BED file or --region.")
     source = source_from_options(input, genome, region=region, chrom_map=chrom_map)
-    loaded = options.load_models(models, given)
+    loaded = options.load_models(models, given, input_option=None if region is None else "--region")
     with progress("mutating") as show:
         written = write_mutations_and_plot(loaded, source, progress=show, **options.given(given))
     click.echo(written.describe())

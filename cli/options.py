@@ -335,14 +335,30 @@ def pop(values: dict[str, Any], *names: str) -> dict[str, Any]:
     return given({name: values.pop(name) for name in names if name in values})
 
 
-def load_models(paths: Sequence[Path], values: dict[str, Any]) -> list[Any]:
-    """Load models with the run options among the parameters of a command, which are taken out."""
+def load_models(
+    paths: Sequence[Path], values: dict[str, Any], *, input_option: str | None = None
+) -> list[Any]:
+    """Load models with the run options among the parameters of a command, which are taken out.
+
+    ``input_option`` is the option that was given in place of the last argument, an input.
+    """
     from danq.device import set_threads
+    from danq.errors import InputError
     from danq.models import load_model
 
     options = pop(values, *RUN_NAMES)
     set_threads(options.get("threads"))
-    return [load_model(path, **options) for path in paths]
+    try:
+        return [load_model(path, **options) for path in paths]
+    except InputError as error:
+        if input_option is None or error.file != str(paths[-1]) or len(paths) == 1:
+            raise
+        raise InputError(
+            error.problem,
+            file=error.file,
+            remedy=f"With {input_option}, all arguments are models: if this is the input, leave it "
+            f"or {input_option} out",
+        ) from error
 
 
 def window_options() -> Decorator:

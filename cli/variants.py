@@ -100,7 +100,7 @@ def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> 
     MODEL is a run directory or model file. With several models, danq reports the mean and the
     sample standard deviation of each score. VARIANTS is a VCF, a BCF or a TSV, plain or compressed,
     or - for standard input. A TSV has the header chrom, pos (1-based), ref, alt and optionally id.
-    danq scores each ALT allele, or lists it as rejected with a reason. Completed blocks are stored
+    danq scores each ALT allele, or lists it as rejected with a reason. Completed chunks are stored
     in PATH.unfinished, so that --resume can continue an interrupted run.
     """
     from danq.inference.variants.score import write_variant_scores
@@ -123,7 +123,9 @@ def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> 
     names = ("chrom_map", "ref_mismatch", "haplotypes", "indel_anchor", "center")
     settings = options.pop(given, *names)
     write = write_variant_scores if background is None else write_background
-    loaded = options.load_models(models, given)
+    loaded = options.load_models(
+        models, given, input_option=None if background is None else "--background"
+    )
     with progress("scoring", unit="variants") as show:
         written = write(loaded, Variants(str(source), **settings), progress=show, **given)
     click.echo(written.describe())

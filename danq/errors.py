@@ -61,6 +61,10 @@ class InputError(DanqError, ValueError):
         super().__init__(f"{text}. {remedy}." if remedy else f"{text}.")
 
 
+class MissingPackage(InputError):
+    """A package of an optional extra that is not installed."""
+
+
 def describe_validation_error(error: ValidationError) -> str:
     """Each invalid field of a pydantic model and what is wrong with it, on one line."""
     return "; ".join(

@@ -25,15 +25,15 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def write_trio() -> Callable[..., list[Path]]:
+def write_deepsea_files() -> Callable[..., list[Path]]:
     """Writes train.mat, valid.mat and test.mat of DeepSEA's layout."""
-    path = ROOT / "benchmarks" / "studies" / "deepsea_trio.py"
-    spec = importlib.util.spec_from_file_location("deepsea_trio", path)
+    path = ROOT / "benchmarks" / "studies" / "deepsea_files.py"
+    spec = importlib.util.spec_from_file_location("deepsea_files", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.write_trio
+    return module.write_deepsea_files
 
 
 @pytest.fixture

@@ -230,7 +230,7 @@ def check_plot_format(path: Path) -> None:
     """
     if path.suffix.lower() not in EXTENSIONS:
         raise InputError(
-            f"'{path.name}' does not end in a supported plot format",
+            "does not end in the extension of a plot format",
             file=path,
             remedy=f"Use {', '.join(EXTENSIONS)}",
         )

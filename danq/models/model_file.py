@@ -184,9 +184,10 @@ def read_header(path: Location) -> tuple[dict[str, Any], Path]:
             header = (opened.metadata() or {}).get(HEADER_KEY)
     except (OSError, safetensors.SafetensorError) as error:
         raise InputError(
-            f"not a readable safetensors file ({error})",
+            "is not a model file of danq (safetensors)",
             file=file,
-            remedy="Give a model file of danq. If this is one, it may be truncated: copy it again",
+            remedy="Give a run directory or model file. If this is one, it may be truncated: copy "
+            "it again",
         ) from error
     if header is None:
         raise InputError(

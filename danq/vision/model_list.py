@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 
+from danq.errors import MissingPackage
 from danq.vision.task_registry import load_tasks
+
+log = logging.getLogger("danq")
 
 
 @dataclass(frozen=True)
@@ -25,14 +29,23 @@ class ModelInfo:
 def list_models(tasks: Iterable[str] = ()) -> list[ModelInfo]:
     """Describe every model of the tasks; of all tasks if none is named.
 
+    Without names, tasks whose packages are not installed are left out, with a warning.
+
     Raises
     ------
     InputError
         When no task has that name.
     """
     entries = []
-    for task in load_tasks(tasks):
-        metadata = task.metadata()
+    names = tuple(tasks)
+    for task in load_tasks(names):
+        try:
+            metadata = task.metadata()
+        except MissingPackage as error:
+            if names:
+                raise
+            log.warning("%s is not listed: %s", task.name, error)
+            continue
         for model in task.models:
             with torch.device("meta"):
                 module = model.build(metadata, **model.hyperparameters)

@@ -25,8 +25,8 @@ epochs = 2
 
 
 @pytest.fixture
-def trio(tmp_path: Path, write_trio: Callable[..., list[Path]]) -> list[str]:
-    files = write_trio(tmp_path / "trio", (160, 40, 60), tracks=5, length=200)
+def trio(tmp_path: Path, write_deepsea_files: Callable[..., list[Path]]) -> list[str]:
+    files = write_deepsea_files(tmp_path / "trio", (160, 40, 60), tracks=5, length=200)
     return [str(path) for path in files]
 
 
@@ -96,8 +96,8 @@ def test_channels_and_bin_reach_the_library(trio, tmp_path: Path, capsys):
 
 
 @pytest.mark.slow
-def test_the_papers_recipe_learns_from_converted_files(tmp_path: Path, write_trio):
-    files = write_trio(tmp_path / "trio", (6000, 800, 1600), tracks=64)
+def test_the_papers_recipe_learns_from_converted_files(tmp_path: Path, write_deepsea_files):
+    files = write_deepsea_files(tmp_path / "trio", (6000, 800, 1600), tracks=64)
     data, out = str(tmp_path / "set.h5"), str(tmp_path / "run")
     assert run(["data", "convert", *map(str, files), data]) == 0
     small = SMALL.replace("24", "48").replace("= 6", "= 16").replace("[12]", "[64]")

@@ -100,6 +100,7 @@ def test_invalid_arguments_are_refused(files, capsys):
         ([model, vcf, "--scores", "lfc"], "unknown score 'lfc'"),
         ([model, vcf, "--haplotypes", "me"], "has no sample 'me'"),
         ([model, "missing.vcf"], "missing.vcf"),
+        ([model, vcf, "--background", vcf], "With --background, all arguments are models"),
     ):
         assert run(["variants", *arguments, *options, *out]) == 2
         shown = capsys.readouterr().err

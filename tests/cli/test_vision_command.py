@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -27,6 +28,17 @@ def test_list_shows_tasks_and_models(capsys):
     convolutions = 27 * (1 * 8 + 8 * 16 + 16 * 32) + 3 * (8 + 16 + 32)
     assert f"{convolutions + 32 * 4 + 4:,}" in text
     assert "Bai, Kolter & Koltun" in text
+
+
+def test_list_leaves_out_tasks_of_missing_packages(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "easy_vqa", None)
+    assert run(["vision", "list"]) == 0
+    shown = capsys.readouterr()
+    assert "direction: Direction of a digit" in shown.out
+    assert "vqa is not listed: the questions are in the package easy-vqa" in shown.err
+    assert "\nvqa: " not in shown.out
+    assert run(["vision", "list", "vqa"]) == 2
+    assert "pip install 'danq[vision]'" in capsys.readouterr().err
 
 
 def test_train_predict_and_data_write_their_outputs(small, tmp_path, capsys):

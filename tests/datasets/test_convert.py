@@ -25,8 +25,8 @@ Trio = list[Path]
 
 
 @pytest.fixture
-def trio(tmp_path: Path, write_trio: Callable[..., Trio]) -> Trio:
-    return write_trio(tmp_path / "trio", ROWS, tracks=TRACKS, length=LENGTH)
+def trio(tmp_path: Path, write_deepsea_files: Callable[..., Trio]) -> Trio:
+    return write_deepsea_files(tmp_path / "trio", ROWS, tracks=TRACKS, length=LENGTH)
 
 
 def plain(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -54,8 +54,10 @@ def check(dataset: Dataset, split: str, codes: np.ndarray, labels: np.ndarray) -
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_converted_files_equal_scipys_and_h5pys_reading(tmp_path: Path, write_trio, compress: bool):
-    files = write_trio(
+def test_converted_files_equal_scipys_and_h5pys_reading(
+    tmp_path: Path, write_deepsea_files, compress: bool
+):
+    files = write_deepsea_files(
         tmp_path / "trio", ROWS, tracks=TRACKS, length=LENGTH, compress=compress, seed=3
     )
     summary = convert_dataset(tmp_path / "out.h5", files, names=tmp_path / "trio/names.txt")
@@ -205,8 +207,8 @@ def test_repeated_names_get_a_number(trio, tmp_path: Path):
     assert dataset.groups[10] == "g16"
 
 
-def test_919_tracks_are_named_as_in_deepsea(tmp_path: Path, write_trio):
-    files = write_trio(tmp_path / "trio", (8, 8, 8), length=200)
+def test_919_tracks_are_named_as_in_deepsea(tmp_path: Path, write_deepsea_files):
+    files = write_deepsea_files(tmp_path / "trio", (8, 8, 8), length=200)
     table = tmp_path / "aucs.txt"
     head = "Cell Type\tTF/DNase/HistoneMark\tTreatment\tDanQ ROC AUC\n"
     table.write_text(head + "".join(f"c{k}\tm\tNone\t0.5\n" for k in range(919)))
@@ -259,8 +261,10 @@ def test_truncated_files_are_refused(trio, tmp_path: Path):
     assert "is truncated" in refusal([tmp_path / "b.npz"])
 
 
-def test_damage_inside_a_compressed_file_is_reported(tmp_path: Path, write_trio):
-    files = write_trio(tmp_path / "trio", ROWS, tracks=TRACKS, length=LENGTH, compress=True)
+def test_damage_inside_a_compressed_file_is_reported(tmp_path: Path, write_deepsea_files):
+    files = write_deepsea_files(
+        tmp_path / "trio", ROWS, tracks=TRACKS, length=LENGTH, compress=True
+    )
     for path in files[1:]:
         data = bytearray(path.read_bytes())
         data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
@@ -303,9 +307,9 @@ def test_the_first_bad_base_is_reported_in_either_layout(trio):
     assert "label 7 in 'traindata', of sequence 10 and track 12" in refusal(trio)
 
 
-def test_files_that_do_not_match_are_refused(trio, tmp_path: Path, write_trio):
-    other = write_trio(tmp_path / "other", ROWS, tracks=TRACKS, length=210)
-    fewer = write_trio(tmp_path / "fewer", ROWS, tracks=TRACKS - 1, length=LENGTH)
+def test_files_that_do_not_match_are_refused(trio, tmp_path: Path, write_deepsea_files):
+    other = write_deepsea_files(tmp_path / "other", ROWS, tracks=TRACKS, length=210)
+    fewer = write_deepsea_files(tmp_path / "fewer", ROWS, tracks=TRACKS - 1, length=LENGTH)
     assert "has 210 bases per sequence, but" in refusal([trio[0], other[1], trio[2]])
     assert "has 18 tracks, but" in refusal([*trio[:2], fewer[2]])
     assert "has the test split, and so does" in refusal([trio[2], trio[2]])

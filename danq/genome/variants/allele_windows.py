@@ -46,7 +46,8 @@ def window_center(window: int, center: int | None = None) -> int:
         return window // 2 - 1
     if not 1 <= center <= window - 3:
         raise InputError(
-            f"a centre of {center} is not from 1 to {window - 3}, as a window of {window} requires"
+            f"center is {center}; in a window of {window} it is from 1 to {window - 3}",
+            remedy="The window also contains the base before an indel and two bases after it",
         )
     return center
 

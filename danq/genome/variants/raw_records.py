@@ -45,7 +45,7 @@ def find_sample(samples: list[str], sample: str, name: str) -> int:
         raise InputError(
             f"has no sample '{sample}'; it has {few or 'none'}",
             file=name,
-            remedy="Choose a sample of the file",
+            remedy="Choose a sample of the file" if samples else "Use a file with genotypes",
         )
     return samples.index(sample)
 

@@ -123,7 +123,8 @@ class EvaluationReport:
                 text += f"; k-mer baseline mean {_show(row[f'baseline_{metric}_mean'])}"
             lines.append(text)
         if row["below_baseline"] is not None:
-            lines.append(f"AUPR is below the baseline on {row['below_baseline']:,} tracks")
+            count = row["below_baseline"]
+            lines.append(f"AUPR is below the baseline on {count:,} track{'s' * (count != 1)}")
         if self.without_positives:
             shown = ", ".join(self.without_positives[:5])
             more = len(self.without_positives) - 5

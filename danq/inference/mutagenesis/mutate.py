@@ -50,7 +50,9 @@ class WrittenMutations(NamedTuple):
     sequences
         Regions or records that were mutated.
     substitutions
-        Substitutions of one base, and of two bases.
+        Number of substitutions of one base.
+    pairs
+        Number of pairs of substitutions.
     columns
         Names of the value columns.
     """
@@ -58,12 +60,14 @@ class WrittenMutations(NamedTuple):
     path: Path
     sequences: int
     substitutions: int
+    pairs: int
     columns: tuple[str, ...]
 
     def describe(self) -> str:
         """Path, substitutions and sequences on one line."""
+        pairs = f" and {self.pairs:,} pairs of substitutions" if self.pairs else ""
         return (
-            f"{self.path}: {self.substitutions:,} substitutions in {self.sequences:,} "
+            f"{self.path}: {self.substitutions:,} substitutions{pairs} in {self.sequences:,} "
             f"sequence{'s' * (self.sequences != 1)}"
         )
 
@@ -211,7 +215,9 @@ def write_mutations(
                 if interval is not None and effects.window.target is chosen:
                     _write_pairs(job.scorer, effects.window, interval, writer, counter, progress)
     tally.report(job.ensemble.window, job.ensemble.bin)
-    return WrittenMutations(output.path, len(targets), counter.substitutions, layout.columns)
+    return WrittenMutations(
+        output.path, len(targets), counter.substitutions, counter.pairs, layout.columns
+    )
 
 
 def _write_pairs(
@@ -226,16 +232,18 @@ def _write_pairs(
     for part in pair_effects(scorer, window, low, high):
         writer.write(part)
         count = len(part.substitutions.window)
-        counter.add(count, count, progress)
+        counter.pairs += count
+        counter.add(count, 0, progress)
 
 
 @dataclass
 class _Counter:
-    """Substitutions in total, those done, and those of bases other than N among them."""
+    """Single and double substitutions in total and done, and those of bases other than N."""
 
     total: int
     done: int = 0
     substitutions: int = 0
+    pairs: int = 0
 
     def add(self, done: int, substitutions: int, progress: Progress | None) -> None:
         self.done += done

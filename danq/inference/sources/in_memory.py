@@ -66,7 +66,7 @@ def read_sequences(X: Any) -> Sequences:
         return _from_array(X)
     texts = _column(X) if hasattr(X, "to_list") or isinstance(X, np.ndarray) else X
     if not isinstance(texts, list | tuple):
-        raise InputError(f"the sequences are a {_type(X)}", remedy=FORMS)
+        raise InputError(f"the sequences have the type {_type(X)}", remedy=FORMS)
     return _from_texts([str(number) for number in range(1, len(texts) + 1)], texts)
 
 
@@ -96,7 +96,9 @@ def _from_texts(names: Sequence[Any], texts: Sequence[Any]) -> Sequences:
 def _encoded(name: str, text: Any) -> np.ndarray:
     if not isinstance(text, str):
         remedy = "Pass a file alone, not in a list" if isinstance(text, Path) else FORMS
-        raise InputError(f"the sequence is a {_type(text)}, not text", record=name, remedy=remedy)
+        raise InputError(
+            f"the sequence has the type {_type(text)}, not text", record=name, remedy=remedy
+        )
     if not text:
         raise InputError("the sequence is empty", record=name, remedy="Leave it out")
     try:

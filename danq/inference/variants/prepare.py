@@ -136,7 +136,8 @@ def _background(calibrate: Location, ensemble: Ensemble, conditions: Provenance)
     background = read_background(calibrate).select(ensemble.tracks, conditions, Path(calibrate))
     if background.count < FEW_BACKGROUND:
         log.warning(
-            "%s: %d background variants resolve no E-value below %.1g; use %d or more",
+            "%s: with %d background variants, the E-values are multiples of %.2g, or 1e-6 where no "
+            "background variant is larger; use %d or more",
             calibrate,
             background.count,
             1 / background.count,

@@ -170,7 +170,7 @@ def _format_of_extension(out: Location, path: Path, layout: type[Layout]) -> str
     extensions = ", ".join(one for one, format in EXTENSIONS.items() if format in formats)
     bigwig = ", or a name without an extension for a directory of bigWig files"
     raise InputError(
-        f"'{path.name}' does not have the extension of an output format for {layout.contents}",
+        f"does not have the extension of an output format for {layout.contents}",
         file=out,
         remedy=f"Use {extensions}{bigwig * ('bigwig' in formats)}",
     )

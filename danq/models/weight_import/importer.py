@@ -184,7 +184,9 @@ def _checked_mapping(format: str, mapping: Location | None) -> Mapping | None:
             "the format torch needs a mapping"
             if format == "torch"
             else f"a mapping was given, which the format {format} does not use",
-            remedy="Give a mapping with the format torch, and with no other",
+            remedy="Give a TOML file that maps the names of the parameters"
+            if format == "torch"
+            else "Leave the mapping out",
         )
     return None if mapping is None else read_mapping(mapping)
 

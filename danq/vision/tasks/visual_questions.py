@@ -20,7 +20,7 @@ from danq.core import (
     map_tokens,
     step_cross_entropy,
 )
-from danq.errors import InputError
+from danq.errors import InputError, MissingPackage
 from danq.training.problem import Metrics
 from danq.vision.base_tasks import Classification
 from danq.vision.clip_files import fitted, read_clip
@@ -240,7 +240,7 @@ def _package():
     try:
         import easy_vqa
     except ImportError as error:
-        raise InputError(
+        raise MissingPackage(
             "the questions are in the package easy-vqa, which is not installed",
             remedy="Install it with pip install 'danq[vision]'",
         ) from error

@@ -257,7 +257,7 @@ def test_windows_of_a_region_extend_into_the_genome(model, sequences, genome, tm
     result = write_mutations(model, Regions(region, genome), tmp_path / "a.h5")
     text = sequences["chrIV"]
     known = sum(letter != "N" for letter in text[start:end])
-    assert result == WrittenMutations(tmp_path / "a.h5", 1, 3 * known, ("Reb1", "Abf1", "Rap1"))
+    assert result == WrittenMutations(tmp_path / "a.h5", 1, 3 * known, 0, ("Reb1", "Abf1", "Rap1"))
     keys, effects, rest = read_effects(tmp_path / "a.h5")
     assert keys == [("chrIV", at, "ACGTN".index(text[at])) for at in range(start, end)]
     assert_close(effects, expected_effects(model, text, start, end))
@@ -335,7 +335,9 @@ def test_both_bases_of_a_pair_are_substituted_together(model, sequences, genome,
     write_mutations(small, source, tmp_path / "a.h5", pairs=where)
     known = [at for at in range(16, 20) if text[at] != "N"]
     table = pl.read_parquet(tmp_path / "a.parquet").tail(9 * len(known) * (len(known) - 1) // 2)
-    assert result.substitutions == 3 * sum(letter != "N" for letter in text[10:30]) + table.height
+    assert result.substitutions == 3 * sum(letter != "N" for letter in text[10:30])
+    assert result.pairs == table.height
+    assert f"substitutions and {table.height:,} pairs of substitutions in" in result.describe()
     before, first = window_of(text, 10, 10, 30)
     expected = []
     for i in known:

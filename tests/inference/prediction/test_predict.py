@@ -254,7 +254,7 @@ def test_memory_does_not_grow_with_the_input(toy, write_fasta, tmp_path, monkeyp
 
 
 def test_an_unknown_extension_is_refused(toy, genome, tmp_path):
-    with pytest.raises(InputError, match="'a.csv' does not have the extension of an output format"):
+    with pytest.raises(InputError, match="a.csv: does not have the extension of an output format"):
         write_predictions(toy(), genome, tmp_path / "a.csv")
 
 

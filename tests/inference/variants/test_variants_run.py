@@ -352,7 +352,7 @@ def test_progress_counts_records(small_model, fasta, vcf, monkeypatch):
         ({"scores": ["lfc"]}, "unknown score 'lfc'"),
         ({"strand": "minus"}, "strand is 'minus'"),
         ({"indel_anchor": "right"}, "indel_anchor is 'right'"),
-        ({"center": 39}, "centre of 39"),
+        ({"center": 39}, "center is 39"),
         ({"ref_mismatch": "ignore"}, "ref_mismatch is 'ignore'"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"tolerance": -1.0}, "tolerance is -1.0"),

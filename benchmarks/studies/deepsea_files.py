@@ -1,6 +1,6 @@
 """Write three files in DeepSEA's layout, of any size, with labels that a model can learn.
 
-    python -m benchmarks.studies.deepsea_trio OUT --rows 40000 800 4000
+    python -m benchmarks.studies.deepsea_files OUT --rows 40000 800 4000
 
 writes ``train.mat`` (MATLAB v7.3, which is HDF5), ``valid.mat`` and ``test.mat`` (MATLAB v5) with
 DeepSEA's names, shapes, dtypes and channel order (A, G, C, T), and ``names.txt``. The second half
@@ -63,7 +63,7 @@ def one_hot(channels: np.ndarray) -> np.ndarray:
     return (channels[:, None, :] == np.arange(4, dtype=np.uint8)[:, None]).view(np.uint8)
 
 
-def write_trio(
+def write_deepsea_files(
     folder: Path,
     rows: tuple[int, int, int],
     *,
@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--compress", action="store_true")
     options = vars(parser.parse_args())
-    for path in write_trio(options.pop("out"), tuple(options.pop("rows")), **options):
+    for path in write_deepsea_files(options.pop("out"), tuple(options.pop("rows")), **options):
         print(f"{path}: {path.stat().st_size / 1e6:,.1f} MB")
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Float32
 from danq.errors import InputError
 from danq.genome.input_files import check_file, open_bytes
 from danq.inference.variants.allele_scores import DIFF, LOGIT
-from danq.inference.variants import background
+from danq.inference.variants.background import MAGIC as BACKGROUND_MAGIC
 from danq.inference.writers.variant_hdf5 import FORMAT_VERSION, MAGIC
 
 KEYS = ("chrom", "pos", "ref", "alt")
@@ -252,18 +252,14 @@ def _from_table(path: Path, table: pl.DataFrame) -> EffectFeatures:
     return EffectFeatures(table.select(list(_TYPES)), values, names, path)
 
 
-def _is_background(file: h5py.File) -> bool:
-    return file.attrs.get("magic") == background.MAGIC
-
-
 def _from_hdf5(path: Path) -> EffectFeatures:
     try:
         with h5py.File(path, "r") as file:
-            if file.attrs.get("magic") != MAGIC:
-                problem = (
-                    "is a background file" if _is_background(file) else "has no variant effects"
-                )
-                raise InputError(problem, file=path, remedy=REMEDY)
+            magic = file.attrs.get("magic")
+            if magic == BACKGROUND_MAGIC:
+                raise InputError("is a background file", file=path, remedy=REMEDY)
+            if magic != MAGIC:
+                raise InputError("has no variant effects", file=path, remedy=REMEDY)
             if file.attrs["format_version"] != FORMAT_VERSION:
                 raise InputError(
                     f"has format version {file.attrs['format_version']}, not {FORMAT_VERSION}",

@@ -30,8 +30,8 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--labels",
     type=_FILE,
     metavar="FILE",
-    help="With one input file: TSV with the column label (1 functional, 0 other) and either id or "
-    "the columns chrom, pos, ref and alt.",
+    help="With one input file: TSV with a column named 'label' (1 functional, 0 other), and either "
+    "a column 'id' or the columns 'chrom', 'pos', 'ref' and 'alt'.",
 )
 @click.option(
     "--conservation",

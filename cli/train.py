@@ -71,8 +71,8 @@ _DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
     "--epochs",
     type=click.IntRange(min=0),
     metavar="N",
-    help="Number of epochs; 0: 4 to 40 epochs, so that epochs times training windows is about "
-    "900,000.  [default: the recipe's]",
+    help="Number of epochs. 0 chooses 4 to 40 epochs automatically, so that epochs times training "
+    "windows is about 900,000.  [default: the recipe's]",
 )
 @options.batch_size(
     default=None,

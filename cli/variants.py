@@ -101,7 +101,8 @@ def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> 
     sample standard deviation of each score. VARIANTS is a VCF, a BCF or a TSV, plain or compressed,
     or - for standard input. A TSV has the header chrom, pos (1-based), ref, alt and optionally id.
     danq scores each ALT allele, or lists it as rejected with a reason. Completed chunks are stored
-    in PATH.unfinished, so that --resume can continue an interrupted run.
+    in the directory PATH.unfinished, where PATH is the value of --out, so that --resume can
+    continue an interrupted run.
     """
     from danq.inference.variants.score import write_variant_scores
     from danq.inference.variants.variant_input import Variants

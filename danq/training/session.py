@@ -178,7 +178,10 @@ class Session:
         if self.resuming:
             fit.resume()
             self.was_finished = fit.progress.finished
-            log.info("resuming at epoch %d, step %d", fit.progress.epoch + 1, fit.progress.step)
+            if self.was_finished:
+                log.info("the training is finished; nothing remains to be done")
+            else:
+                log.info("resuming at epoch %d, step %d", fit.progress.epoch + 1, fit.progress.step)
         for metrics in fit.run(self._log):
             if self.is_main:
                 header = _with_result(spec, metrics, fit.progress)

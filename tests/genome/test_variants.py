@@ -387,7 +387,9 @@ def test_bad_windows_are_refused():
     with pytest.raises(InputError, match="a window of 3 bases is below 4"):
         anchored_windows(GENOME, block, 3)
     for center in (0, 18, -1):
-        with pytest.raises(InputError, match="is not from 1 to 17"):
+        with pytest.raises(
+            InputError, match=rf"center is {center}; in a window of 20 it is from 1 to 17"
+        ):
             anchored_windows(GENOME, block, 20, center=center)
     with pytest.raises(InputError, match="the anchor is 'both'"):
         anchored_windows(GENOME, block, 20, anchor="both")  # pyright: ignore[reportArgumentType]

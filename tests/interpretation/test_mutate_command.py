@@ -128,7 +128,10 @@ def test_a_plot_of_a_region_longer_than_the_window(folder):
         (["m.safetensors", "two.fa", "--region", "chrI:1-5", "--genome", "g.fa"], "two.fa"),
         (["m.safetensors", "--region", "chrI:1-5"], "without its genome"),
         (["m.safetensors", "missing.fa"], "missing.fa"),
-        (["m.safetensors", *REGION, "--plot", "a.gif"], "does not end in a supported plot format"),
+        (
+            ["m.safetensors", *REGION, "--plot", "a.gif"],
+            "does not end in the extension of a plot format",
+        ),
         (["m.safetensors", *REGION, "--plot", "g.fa"], "exists already"),
         (["m.safetensors", *REGION, "--track", "Reb"], "no track 'Reb'. Did you mean 'Reb1'?"),
         (

@@ -150,10 +150,14 @@ def test_resume_needs_only_the_run_directory(planted_set, tiny, tmp_path, monkey
     assert cut.read_bytes() == whole.read_bytes()
 
 
-def test_resume_of_a_finished_run_changes_nothing(planted_set, tiny, tmp_path):
+def test_resume_of_a_finished_run_changes_nothing(planted_set, tiny, tmp_path, caplog):
     train(planted_set, out=tmp_path / "run", **settings(tiny))
     before = (tmp_path / "run" / "model.safetensors").read_bytes()
+    caplog.set_level("INFO", "danq")
+    caplog.clear()
     result = train(planted_set, out=tmp_path / "run", resume=True, **settings(tiny))
+    assert "nothing remains to be done" in caplog.text
+    assert "resuming at epoch" not in caplog.text
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
     assert result.epochs == 2
 

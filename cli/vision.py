@@ -182,7 +182,8 @@ def bench(
     """Compare the models and baselines of the given tasks, by default of all tasks.
 
     The table shows mean and sample standard deviation of the metrics over the seeds; the column
-    'seconds' shows the CPU time of the process. The exit code is 1 if a training loss did not decrease.
+    'seconds' shows the CPU time of the process. The exit code is 1 if a training loss did not
+    decrease.
     """
     from danq.vision import bench as run
     from danq.vision import write_reports

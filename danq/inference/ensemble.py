@@ -6,7 +6,6 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import tee
-from pathlib import Path
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from danq.inference.engine.forward import predict_blocks
 from danq.inference.sources.tiling import Chunk, Rows
 from danq.inference.writers.layout import Values
 from danq.models import Model, RunOptions
+from danq.models.model_file import check_loaded
 from danq.track_names import select_tracks
 
 Models = Model | Sequence[Model]
@@ -60,16 +60,7 @@ class Ensemble:
         if not members:
             raise InputError("no model was given", remedy="Load one with danq.load")
         for one in members:
-            if isinstance(one, str | Path):
-                raise InputError(
-                    f"the model is a path ('{one}') and is not loaded",
-                    remedy=f"Use danq.load('{one}')",
-                )
-            if not hasattr(one, "module") or not hasattr(one, "spec"):
-                raise InputError(
-                    f"the model is a {type(one).__qualname__}, not a model of danq.load",
-                    remedy="Give a loaded model, or a list of them",
-                )
+            check_loaded(one, "a model", remedy="Give a loaded model, or a list of them")
         first, *others = members
         for number, other in enumerate(others, start=2):
             _check_agreement(first, other, number)

@@ -103,6 +103,26 @@ class Model:
         return replace(self, options=replace(self.options, **_checked(changes)))
 
 
+def check_loaded(model: object, expected: str, *, remedy: str) -> None:
+    """Check that an argument is a loaded model; ``expected`` names what the function takes.
+
+    Raises
+    ------
+    InputError
+        When it is a path or another object.
+    """
+    if isinstance(model, str | Path):
+        raise InputError(
+            f"the model is a path ('{model}') and is not loaded",
+            remedy=f"Use danq.load('{model}')",
+        )
+    if not hasattr(model, "module") or not hasattr(model, "spec"):
+        raise InputError(
+            f"the model is a {type(model).__qualname__}, not {expected} of danq.load",
+            remedy=remedy,
+        )
+
+
 def save_model(path: Location, module: nn.Module, spec: BaseModel) -> None:
     """Write a model file. A failed write leaves no partial file.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
@@ -87,14 +87,6 @@ class RunOptions:
         """The precision that ``precision`` stands for on this device."""
         return resolve_precision(self.precision, self.torch_device)
 
-    def resolved(self) -> tuple[object, ...]:
-        """The settings with device and precision resolved, to compare models."""
-        device = self.torch_device
-        return (
-            device,
-            resolve_precision(self.precision, device),
-            self.batch_size,
-            self.threads,
-            self.strand,
-            self.tolerance,
-        )
+    def resolved(self) -> RunOptions:
+        """The options with device and precision resolved, to compare models."""
+        return replace(self, device=str(self.torch_device), precision=self.resolved_precision)

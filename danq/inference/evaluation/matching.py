@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from danq.errors import InputError
+from danq.models.model_file import check_loaded
 
 if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset
@@ -20,16 +21,7 @@ def open_matching(model: Model, dataset: Dataset | str | Path) -> tuple[Model, D
     InputError
         As `check_match`; when the file is missing or damaged, or the model is not loaded.
     """
-    if isinstance(model, str | Path):
-        raise InputError(
-            f"the model is a path ('{model}') and is not loaded",
-            remedy=f"Use danq.load('{model}')",
-        )
-    if not hasattr(model, "module") or not hasattr(model, "spec"):
-        raise InputError(
-            f"the model is a {type(model).__qualname__}, not one model of danq.load",
-            remedy="Give one loaded model",
-        )
+    check_loaded(model, "one model", remedy="Give one loaded model")
     if isinstance(dataset, str | Path):
         from danq.datasets.dataset import Dataset
 

@@ -18,15 +18,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 BASE = {"errors", "typing", "_jit"}
-FILES = {*BASE, "_lazy", "_version", "output", "provenance", "track_names"}
+FILES = {*BASE, "_lazy", "_version", "cache_folder", "output", "provenance", "track_names"}
 DATA = {*FILES, "genome", "datasets"}
 MODEL = {*FILES, "_memory", "device", "core", "models"}
 USE = {*DATA, *MODEL, "evaluation", "inference"}
 ARROWS = {
-    "_jit": set(),
+    "_jit": {"_kernel_cache"},
+    "_kernel_cache": {"_version", "cache_folder"},
     "_lazy": set(),
     "_memory": set(),
     "_version": set(),
+    "cache_folder": {"errors"},
     "errors": set(),
     "typing": set(),
     "provenance": set(),

@@ -18,6 +18,7 @@ import click
 
 import danq
 from danq.errors import DanqError
+from danq.files.pipes import copied_pipes
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("danq_cli.demo", "Run the full pipeline on a small simulated genome."),
@@ -138,7 +139,7 @@ def run(args: Sequence[str]) -> int:
         130 interrupted; 141 standard output was closed; 143 terminated.
     """
     try:
-        with _notices(), root.make_context("danq", list(args)) as context:
+        with _notices(), copied_pipes(), root.make_context("danq", list(args)) as context:
             root.invoke(context)
         sys.stdout.flush()
     except click.exceptions.Exit as stop:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from danq.files.open_input import open_raw
+
 Setting = str | Sequence[str]
 
 LONG = 160
@@ -126,10 +128,10 @@ def sha256_of(path: str | Path) -> str:
 
     Raises
     ------
-    OSError
-        When the file cannot be read.
+    InputError
+        When the file cannot be opened.
     """
-    with open(path, "rb") as file:
+    with open_raw(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from danq.errors import InputError
+from danq.files.text_tables import text_rows
 from danq.typing import Location
 
 PUBLISHED_GROUPS = (("DNase", 125), ("TF", 690), ("histone", 104))
@@ -137,16 +138,9 @@ def track_names(path: Location | None, tracks: int) -> tuple[tuple[str, ...], tu
 
 
 def _read(path: Path) -> list[tuple[str, str]]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read as text: {error}", file=path) from error
     rows: list[tuple[str, str]] = []
     header: list[str] | None = None
-    for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        fields = [field.strip() for field in line.split("\t")]
+    for number, fields, _ in text_rows(path):
         if header is None:
             header = [field.lower() for field in fields]
             if header in _HEADERS or header[:3] == _PAPER_HEADER:

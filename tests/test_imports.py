@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 BASE = {"errors", "typing", "_jit"}
-FILES = {*BASE, "_lazy", "_version", "cache_folder", "output", "provenance", "track_names"}
+FILES = {*BASE, "_lazy", "_version", "cache_folder", "files", "output", "provenance", "track_names"}
 DATA = {*FILES, "genome", "datasets"}
 MODEL = {*FILES, "_memory", "device", "core", "models"}
 USE = {*DATA, *MODEL, "evaluation", "inference"}
@@ -31,8 +31,9 @@ ARROWS = {
     "cache_folder": {"errors"},
     "errors": set(),
     "typing": set(),
-    "provenance": set(),
-    "track_names": {"errors", "typing"},
+    "files": {"errors", "typing"},
+    "provenance": {"errors", "typing", "files"},
+    "track_names": {"errors", "typing", "files"},
     "output": {"errors", "typing"},
     "device": {"errors"},
     "genome": FILES,

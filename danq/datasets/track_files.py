@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from danq.errors import InputError
+from danq.files.pipes import is_pipe
+from danq.files.text_tables import text_rows
+
+log = logging.getLogger("danq")
 
 PEAK_ENDINGS = (".bed", ".narrowpeak", ".broadpeak")
 COLUMNS = ("name", "path", "group")
@@ -31,8 +36,8 @@ def find_tracks(source: str | Path | Sequence[str | Path]) -> list[Track]:
         the extension .bed, .narrowPeak or .broadPeak, plain or .gz; the tracks of a folder are
         sorted by name. Any other file is a track sheet: tab-separated columns ``name  path
         [group]``, with or without a header line. Blank lines and lines that start with ``#`` are
-        skipped; paths are relative to the sheet's folder. The track of a peak file is named
-        after the file, without its extensions.
+        skipped; paths are relative to the sheet's folder, or for a pipe to the working directory.
+        The track of a peak file is named after the file, without its extensions.
 
     Returns
     -------
@@ -83,6 +88,16 @@ def _stem(path: Path) -> str | None:
 def _folder(folder: Path) -> list[Track]:
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
     tracks = [Track(stem, path) for path in files if (stem := _stem(path))]
+    others = [path.name for path in files if _stem(path) is None]
+    if tracks and others:
+        log.info(
+            "%s: %d of %d files are not peak files by their extension and are left out: %s%s",
+            folder,
+            len(others),
+            len(files),
+            ", ".join(others[:3]),
+            ", ..." if len(others) > 3 else "",
+        )
     if not tracks:
         raise InputError(
             f"none of the {len(files)} files in this folder is a peak file",
@@ -93,23 +108,10 @@ def _folder(folder: Path) -> list[Track]:
 
 
 def _sheet(path: Path) -> list[Track]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            "is neither a peak file by its extension, nor a track sheet, which is plain text",
-            file=path,
-            remedy="Give peak files the extension .bed, .narrowPeak or .broadPeak",
-        ) from error
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", file=path) from error
     tracks: list[Track] = []
     seen: dict[str, int] = {}
     first = True
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        fields = [field.strip() for field in line.split("\t")]
+    for number, fields, _ in text_rows(path):
         if first and tuple(field.lower() for field in fields) in (COLUMNS, COLUMNS[:2]):
             first = False
             continue
@@ -143,7 +145,8 @@ def _row(path: Path, number: int, fields: list[str]) -> Track:
             remedy="Write name, tab, path, and optionally tab, group; if this is a peak file, give "
             "it the extension .bed",
         )
-    peaks = path.parent / Path(fields[1]).expanduser()
+    folder = Path() if is_pipe(path) else path.parent
+    peaks = folder / Path(fields[1]).expanduser()
     if not peaks.is_file():
         raise InputError(
             f"there is no file {peaks}",

@@ -2,42 +2,58 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
 from danq.errors import InputError
-from danq.genome.input_files import open_bytes
-
-COLUMNS = {
-    "chrom": pl.String,
-    "start": pl.Int64,
-    "end": pl.Int64,
-    "name": pl.String,
-    "score": pl.String,
-    "strand": pl.String,
-}
-SKIPPED_LINES = (b"#", b"track", b"browser")
-HEADER = re.compile(
-    rb"[^\t]*\t[a-z_. ]*(start|begin|from)[a-z_. ]*\t[a-z_. ]*(end|stop|to)[a-z_. ]*(\t|\r?$)",
-    re.IGNORECASE,
+from danq.files.recognise import other_interval_format
+from danq.files.text_tables import (
+    number_problem,
+    read_text_bytes,
+    separator_problem,
+    split_fields,
 )
+from danq.genome.bed_header import (
+    ColumnPlan,
+    counts_from_one,
+    is_header,
+    named_plan,
+    plain_plan,
+)
+
+SKIPPED_LINES = (b"#", b"track", b"browser")
+FIRST_LINES = 100
+"""Largest number of lines before the first interval in which another format is recognised."""
+
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_UNUSUAL = (b'"', b" \t", b"\t ", b" \n", b"\n ")
+"""Quotes and blanks that must be removed, which polars does not do."""
+
+_POSITIONS = ("start", "end", "length")
+
+log = logging.getLogger("danq")
 
 
-def read_bed(path: str | Path) -> pl.DataFrame:
+def read_bed(path: str | Path, *, empty: bool = False) -> pl.DataFrame:
     """Read the intervals of a BED file (BED3 to BED12, narrowPeak, broadPeak).
 
     Blank lines, lines that start with ``#``, ``track`` or ``browser``, and one line of
-    column names before the first interval are skipped. Lines may end in CRLF.
+    column names before the first interval are skipped. Column names say which columns hold name,
+    score and strand. If one of them is ``length`` or ``width`` and shows that starts count from 1
+    (as in the ``.xls`` files of MACS and in tables of R), starts are shifted, with a notice.
+    Intervals without a base (start = end) are left out and counted in a notice.
 
     Parameters
     ----------
     path
         Plain, gzip or bgzip file, tab-separated.
+    empty
+        Whether a file without intervals is allowed.
 
     Returns
     -------
@@ -50,28 +66,27 @@ def read_bed(path: str | Path) -> pl.DataFrame:
     Raises
     ------
     InputError
-        When the file is missing, a folder, empty, a truncated or damaged gzip, or holds no
-        interval; and at the first line with fewer than three columns, spaces instead of tabs,
-        no chromosome, a start or end that is not a whole number, a negative start, or an end
-        that is not above the start.
+        When the file is missing, a folder, empty, a truncated or damaged gzip, holds no
+        interval, or is of another format (bedGraph, wiggle, GFF, BEDPE, VCF, SAM, peaks of HOMER,
+        interval list); and at the first line with fewer than three columns, separators other than
+        tabs, no chromosome, a start or end that is not a whole number, a negative start, or an end
+        below the start.
     """
     path = Path(path)
-    with open_bytes(path) as handle:
-        data = handle.read().removeprefix(BYTE_ORDER_MARK)
-    if b"\r" in data:
-        data = data.replace(b"\r\n", b"\n")
-    first = next(_interval_lines(data), None)
-    if first is None:
+    data = b"" if empty and _is_empty(path) else read_text_bytes(path)
+    layout = _layout(data, path)
+    if layout is None:
+        if empty:
+            return _empty()
         raise InputError("holds no interval", file=path, remedy="Check that it is a BED file")
-    _, at, line = first
-    width = line.count(b"\t") + 1
-    columns = list(COLUMNS)[: max(3, width)]
-    table = _fast(data[at:], width) if width >= 3 else None
+    table = None
+    if layout.plan.length is None and layout.width >= 3:
+        table = _fast(data[layout.offset :], layout)
     if table is None:
-        table = _plain_table(data, columns, path)
-    if "score" in columns:
-        table = table.with_columns(pl.col("score").cast(pl.Float64, strict=False))
-    return table
+        table = _checked_table(data, layout.plan, path)
+    if layout.plan.length is not None:
+        table = _zero_based(table, path)
+    return _without_empty(table, path, empty)
 
 
 def check_bounds(bed: pl.DataFrame, lengths: Mapping[str, int], path: str | Path) -> None:
@@ -116,10 +131,78 @@ def check_bounds(bed: pl.DataFrame, lengths: Mapping[str, int], path: str | Path
     )
 
 
-def _fast(body: bytes, width: int) -> pl.DataFrame | None:
+class _Layout(NamedTuple):
+    """Offset of the first interval, number of its columns, and what the columns are."""
+
+    offset: int
+    width: int
+    plan: ColumnPlan
+
+
+def _layout(data: bytes, path: Path) -> _Layout | None:
+    """Find the first interval and refuse other formats; None for a file without intervals."""
+    head: list[str] = []
+    plan: ColumnPlan | None = None
+    named: list[str] | None = None
+    for number, offset, line in _lines(data):
+        text = line.decode("utf-8")
+        if len(head) < FIRST_LINES:
+            head.append(text)
+        if not text.strip() or line.startswith(b"@"):
+            continue
+        if _is_skipped(line):
+            names = split_fields(text.lstrip("#"), path, number)
+            named = names if text[0] == "#" and is_header(names) else named
+            continue
+        fields = split_fields(text, path, number)
+        if plan is None and is_header(fields):
+            plan = named_plan(fields, path, number)
+            continue
+        _refuse_other_format([*head, text], fields, path)
+        if plan is None:
+            # Column names behind '#': only their order is checked, for BED files have any names.
+            plan = plain_plan(len(fields)) if named is None else named_plan(named, path, number)
+        return _Layout(offset, line.count(b"\t") + 1, plan)
+    _refuse_other_format(head, [], path)
+    return None
+
+
+def _refuse_other_format(head: list[str], fields: list[str], path: Path) -> None:
+    found = other_interval_format(head)
+    if found is not None:
+        raise InputError(f"is {found.name}", file=path, remedy=found.remedy)
+    if _is_bedpe(fields):
+        raise InputError(
+            "is BEDPE, which has two intervals in a line",
+            file=path,
+            remedy="Write each interval on a line of its own: chromosome, start and end",
+        )
+    if fields and re.fullmatch(r"[^\t:]+:[0-9,]+-[0-9,]+", fields[0]) and len(fields) < 3:
+        raise InputError(
+            f"is a list of regions, which count from 1 ({fields[0]!r})",
+            file=path,
+            remedy="Convert it to BED: chromosome, start - 1 and end, separated by tabs",
+        )
+
+
+def _is_bedpe(fields: list[str]) -> bool:
+    """Whether the second three fields of a line are a contig, a start and an end, too."""
+    return (
+        len(fields) >= 6
+        and all(map(WHOLE_NUMBER.fullmatch, (*fields[1:3], *fields[4:6])))
+        and (fields[3] == fields[0] or fields[3].lower().startswith("chr"))
+    )
+
+
+def _fast(body: bytes, layout: _Layout) -> pl.DataFrame | None:
     """Parse with polars; None where a line must be checked on its own."""
-    schema = dict(list(COLUMNS.items())[:width])
-    further = {f"column_{number}": pl.String for number in range(len(schema), width)}
+    if any(mark in body for mark in _UNUSUAL) or body.endswith(b" "):
+        return None
+    names = {index: name for name, index in layout.plan.indices.items()}
+    schema = {
+        names.get(index, f"column_{index}"): pl.Int64 if index in (1, 2) else pl.String
+        for index in range(layout.width)
+    }
     try:
         table = pl.read_csv(
             body,
@@ -127,12 +210,12 @@ def _fast(body: bytes, width: int) -> pl.DataFrame | None:
             has_header=False,
             quote_char=None,
             comment_prefix="#",
-            schema={**schema, **further},
+            schema=schema,
             truncate_ragged_lines=True,
         )
     except pl.exceptions.PolarsError:
         return None
-    table = table.select(list(schema))
+    table = table.select([name for name in layout.plan.indices if name in schema])
     blank = pl.all_horizontal(pl.all().is_null())
     skipped = blank | (
         pl.col("start").is_null() & pl.col("chrom").str.contains(r"^(track|browser)\b")
@@ -142,51 +225,93 @@ def _fast(body: bytes, width: int) -> pl.DataFrame | None:
     bad = (
         pl.any_horizontal(pl.col("chrom", "start", "end").is_null())
         | (pl.col("start") < 0)
-        | (pl.col("end") <= pl.col("start"))
+        | (pl.col("end") < pl.col("start"))
     )
-    return None if table.select(bad.any()).item() else table
+    if table.select(bad.any()).item():
+        return None
+    if "score" in table.columns:
+        table = table.with_columns(pl.col("score").cast(pl.Float64, strict=False))
+    return table
 
 
-def _plain_table(data: bytes, columns: list[str], path: Path) -> pl.DataFrame:
+def _checked_table(data: bytes, plan: ColumnPlan, path: Path) -> pl.DataFrame:
     """Plain twin of :func:`_fast`, line by line, with an error for the first bad line."""
+    indices = dict(plan.indices)
+    if plan.length is not None:
+        indices["length"] = plan.length
     rows = []
-    for number, _, line in _interval_lines(data):
-        fields = _fields(line, number, path)
-        start, end = (_whole(fields[i], number, path) for i in (1, 2))
+    for number, fields in _interval_fields(data, path):
+        row: list[str | int | None] = []
+        for name, index in indices.items():
+            field = fields[index] if index < len(fields) else ""
+            row.append(_whole(field, number, path) if name in _POSITIONS else field or None)
+        start, end = _whole(fields[1], number, path), _whole(fields[2], number, path)
         if start < 0:
             raise _bad(path, number, f"the start is {start}, below 0")
-        if end <= start:
-            raise _bad(path, number, f"the end, {end}, is not above the start, {start}")
-        rest = [*fields[3:6], "", "", ""][:3]
-        rows.append((fields[0], start, end, *(field or None for field in rest))[: len(columns)])
-    schema = {column: COLUMNS[column] for column in columns}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+        if end < start:
+            raise _bad(path, number, f"the end, {end}, is below the start, {start}")
+        rows.append(row)
+    schema = {name: pl.Int64 if name in _POSITIONS else pl.String for name in indices}
+    table = pl.DataFrame(rows, schema=schema, orient="row")
+    if "score" in indices:
+        table = table.with_columns(pl.col("score").cast(pl.Float64, strict=False))
+    return table
 
 
-def _fields(line: bytes, number: int, path: Path) -> list[str]:
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise _bad(path, number, f"the line is not text ({line[:20]!r})") from error
-    fields = text.split("\t")
-    if len(fields) < 3:
-        if len(text.split()) >= 3:
+def _zero_based(table: pl.DataFrame, path: Path) -> pl.DataFrame:
+    if counts_from_one(table, path):
+        log.info(
+            "%s: its lengths show that starts count from 1; they are read as 0-based, one less",
+            path,
+        )
+        table = table.with_columns(pl.col("start") - 1)
+        if table["start"].min() == -1:
+            raise InputError("a start is 0, but its starts count from 1", file=path)
+    return table.drop("length")
+
+
+def _without_empty(table: pl.DataFrame, path: Path, allowed: bool) -> pl.DataFrame:
+    kept = table.filter(pl.col("end") > pl.col("start"))
+    if kept.height < table.height:
+        left_out = table.height - kept.height
+        log.info("%s: intervals of no base (start = end), left out: %d", path, left_out)
+        if kept.height == 0 and not allowed:
             raise InputError(
-                f"the fields are separated by spaces, not tabs ({text[:40]!r})",
+                f"all of its {left_out:,} intervals have no base (start = end)",
                 file=path,
-                line=number,
-                remedy="Convert the spaces to tabs, for example with: tr -s ' ' '\\t'",
+                remedy="Give intervals with an end above the start",
             )
-        columns = f"{len(fields)} column" + "s" * (len(fields) > 1)
-        raise _bad(path, number, f"the line has {columns}, not at least 3 ({text[:40]!r})")
-    if not fields[0]:
-        raise _bad(path, number, f"the line has no chromosome name ({text[:40]!r})")
-    return fields
+    return kept
+
+
+def _interval_fields(data: bytes, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line and the fields of each interval, checked for number and separators."""
+    before_first = True
+    for number, _, line in _lines(data):
+        if not line.strip() or _is_skipped(line):
+            continue
+        text = line.decode("utf-8")
+        fields = split_fields(text, path, number)
+        header, before_first = before_first and is_header(fields), False
+        if header:
+            continue
+        if len(fields) < 3:
+            found = separator_problem(text, 3)
+            if found is not None:
+                raise InputError(found[0], file=path, line=number, remedy=found[1])
+            columns = f"{len(fields)} column" + "s" * (len(fields) > 1)
+            raise _bad(path, number, f"the line has {columns}, not at least 3 ({text[:40]!r})")
+        if not fields[0]:
+            raise _bad(path, number, f"the line has no chromosome name ({text[:40]!r})")
+        yield number, fields
 
 
 def _whole(field: str, number: int, path: Path) -> int:
     if not WHOLE_NUMBER.fullmatch(field):
-        raise _bad(path, number, f"{field!r} is not a whole number")
+        reason = number_problem(field)
+        raise _bad(
+            path, number, f"{field!r} is not a whole number" + (f": {reason}" if reason else "")
+        )
     return int(field)
 
 
@@ -200,18 +325,14 @@ def _bad(path: Path, line: int, problem: str) -> InputError:
     )
 
 
-def _interval_lines(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield 1-based number, offset and text of each line that must be an interval."""
-    at, number, before_first = 0, 0, True
+def _lines(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield 1-based number, offset and text of each line."""
+    at, number = 0, 0
     while at < len(data):
         end = data.find(b"\n", at)
         end = len(data) if end < 0 else end
-        line = data[at:end]
         number += 1
-        if line.strip() and not _is_skipped(line):
-            if not (before_first and HEADER.match(line)):
-                yield number, at, line
-            before_first = False
+        yield number, at, data[at:end]
         at = end + 1
 
 
@@ -221,15 +342,21 @@ def _is_skipped(line: bytes) -> bool:
     return line.startswith((b"track", b"browser")) and line.split(None, 1)[0] in SKIPPED_LINES
 
 
+def _is_empty(path: Path) -> bool:
+    """Whether an existing file has no bytes."""
+    return path.is_file() and path.stat().st_size == 0
+
+
+def _empty() -> pl.DataFrame:
+    return pl.DataFrame(schema={"chrom": pl.String, "start": pl.Int64, "end": pl.Int64})
+
+
 def _line_of(path: Path, chrom: str, start: int, end: int) -> int | None:
     """Find the first line with this interval, or with its start and end on a renamed contig."""
     by_position = None
-    with open_bytes(path) as handle:
-        data = handle.read().removeprefix(BYTE_ORDER_MARK)
-    for number, _, line in _interval_lines(data):
-        fields = line.rstrip(b"\r").split(b"\t")
-        if [int(field) for field in fields[1:3]] == [start, end]:
-            if fields[0] == chrom.encode():
+    for number, fields in _interval_fields(read_text_bytes(path), path):
+        if int(fields[2]) == end and start <= int(fields[1]) <= start + 1:
+            if fields[0] == chrom:
                 return number
             by_position = by_position or number
     return by_position

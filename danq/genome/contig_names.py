@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from danq.errors import InputError
-from danq.genome.input_files import open_bytes
+from danq.files.text_tables import text_rows
 
 log = logging.getLogger("danq")
 
@@ -141,13 +141,8 @@ def read_chrom_map(path: str | Path) -> dict[str, str]:
         two names, and at a repeated name.
     """
     path = Path(path)
-    with open_bytes(path) as handle:
-        text = handle.read().decode("utf-8", errors="replace")
     names: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        fields = [field.strip() for field in line.split("\t")]
+    for number, fields, line in text_rows(path):
         if len(fields) != 2 or not all(fields):
             raise InputError(
                 f"the line does not have exactly two tab-separated names ({line[:40]!r})",

@@ -13,8 +13,8 @@ from typing import BinaryIO
 import numpy as np
 
 from danq.errors import InputError
+from danq.files.open_input import damaged, open_bytes
 from danq.genome.fasta_index import duplicate_name, headless, nameless, open_index, readable_fasta
-from danq.genome.input_files import damaged, open_bytes
 from danq.genome.nucleotide_codes import (
     LINE_CODES,
     REFUSED,

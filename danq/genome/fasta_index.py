@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pyfaidx
 
-from danq.errors import InputError
 from danq.cache_folder import cache_folder, stamped_name
-from danq.genome.input_files import BGZF_END, GZIP_ENDINGS, damaged, is_gzip, open_bytes, truncated
+from danq.errors import InputError
+from danq.files.open_input import BGZF_END, GZIP_ENDINGS, damaged, is_gzip, open_bytes, truncated
 from danq.output import replacing, writable
 
 log = logging.getLogger("danq")

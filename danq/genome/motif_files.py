@@ -13,7 +13,7 @@ from Bio import motifs as bio
 from numpy.typing import ArrayLike
 
 from danq.errors import InputError
-from danq.genome.input_files import open_bytes
+from danq.files.open_input import open_bytes
 from danq.genome.motif_matrix import LETTERS, UNIFORM, Motif, check_background, scan
 from danq.output import replacing
 

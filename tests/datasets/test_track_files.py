@@ -54,7 +54,7 @@ def test_paths_in_a_sheet_are_relative_to_its_folder(tmp_path: Path, header: str
         ("x\ta.bed\tTF\textra\n", 1, "4 tab-separated columns"),
         ("path\tname\n", 1, "there is no file"),
         ("x\t\n", 1, "not name, path"),
-        ("", None, "the track sheet has no tracks"),
+        ("", None, "is empty"),
         ("# nothing\nname\tpath\n", None, "the track sheet has no tracks"),
     ],
 )
@@ -66,10 +66,26 @@ def test_a_bad_sheet_is_refused(tmp_path: Path, text: str, line: int | None, mes
     assert caught.value.file == str(tmp_path / "tracks.tsv")
 
 
-def test_a_binary_sheet_is_refused(tmp_path: Path):
-    (tmp_path / "peaks.gz").write_bytes(b"\x1f\x8b\xff\xfe\x00\x80")
-    with pytest.raises(InputError, match="neither a peak file by its extension, nor a track sheet"):
-        find_tracks(tmp_path / "peaks.gz")
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\x1f\x8b\xff\xfe\x00\x80", "the gzip stream ends too early"),
+        (b"\x26\xfc\x8f\x88\x00", "is a bigWig file"),
+        (b"x\xff\ta.bed\n", "line 1: the line is not UTF-8"),
+    ],
+)
+def test_a_binary_sheet_is_refused(tmp_path: Path, data: bytes, message: str):
+    (tmp_path / "peaks.x").write_bytes(data)
+    with pytest.raises(InputError, match=message):
+        find_tracks(tmp_path / "peaks.x")
+
+
+def test_files_of_a_folder_that_are_not_peak_files_are_named(tmp_path: Path, caplog):
+    touch(tmp_path, "a.bed", "b.bed.txt", "c.bw")
+    with caplog.at_level("INFO", "danq"):
+        assert [track.name for track in find_tracks(tmp_path)] == ["a"]
+    assert "2 of 3 files are not peak files by their extension" in caplog.text
+    assert "b.bed.txt, c.bw" in caplog.text
 
 
 def test_a_folder_without_peak_files_is_refused(tmp_path: Path):

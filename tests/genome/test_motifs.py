@@ -237,7 +237,7 @@ def test_a_truncated_gzip_and_bytes_that_are_not_text_are_refused(tmp_path):
         read_motifs(path)
     path = tmp_path / "a.meme"
     path.write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(InputError, match="neither a MEME nor"):
+    with pytest.raises(InputError, match="is UTF-16 text"):
         read_motifs(path)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from danq.genome.input_files import GZIP_MAGIC, check_file
+from danq.files.open_input import GZIP_MAGIC, check_file
 
 SAMPLED = 1 << 22
 """Largest number of bytes read, as stored on disk."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from danq.errors import InputError
-from danq.genome.input_files import BGZF_END, GZIP_MAGIC, check_file, damaged, is_gzip, truncated
+from danq.files.open_input import BGZF_END, GZIP_MAGIC, check_file, damaged, is_gzip, truncated
 
 STDIN = "-"
 BUFFER = 1 << 18

@@ -7,7 +7,7 @@ from typing import Any
 
 from danq.datasets.array_files import is_array_file
 from danq.errors import InputError
-from danq.genome.input_files import open_bytes
+from danq.files.open_input import open_bytes
 from danq.inference.sources.in_memory import read_sequences
 from danq.inference.sources.source_types import (
     FastaFile,

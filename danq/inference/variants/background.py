@@ -18,7 +18,7 @@ from numba import prange
 from danq._jit import parallel_kernel
 from danq.datasets.hdf5_writer import writing
 from danq.errors import InputError
-from danq.genome.input_files import check_file
+from danq.files.open_input import check_file
 from danq.inference.writers.hdf5 import write_header
 from danq.output import replacing
 from danq.provenance import Provenance

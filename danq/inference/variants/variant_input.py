@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, get_args
 import polars as pl
 
 from danq.errors import InputError
+from danq.files.open_input import check_file
 from danq.genome.contig_names import read_chrom_map
-from danq.genome.input_files import check_file
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import (
     Anchor,

@@ -11,7 +11,7 @@ import polars as pl
 from jaxtyping import Float32
 
 from danq.errors import InputError
-from danq.genome.input_files import check_file, open_bytes
+from danq.files.open_input import check_file, open_bytes
 from danq.inference.variants.allele_scores import DIFF, LOGIT
 from danq.inference.variants.background import MAGIC as BACKGROUND_MAGIC
 from danq.inference.writers.variant_hdf5 import FORMAT_VERSION, MAGIC

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from danq.errors import InputError
+from danq.files.pipes import local_path
+from danq.files.recognise import HEAD, unreadable_format
 
 GZIP_MAGIC = b"\x1f\x8b"
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
@@ -39,7 +41,7 @@ def check_file(path: str | Path) -> Path:
             "is a folder, not a file", file=path, remedy="Give the path of a file in it"
         )
     if size == 0 and path.is_file():
-        raise InputError("is empty (0 bytes)", file=path, remedy="Copy or download it again")
+        raise empty(path)
     return path
 
 
@@ -53,7 +55,7 @@ def is_gzip(path: str | Path) -> bool:
         ``.gz`` or ``.bgz`` but it is not gzip.
     """
     path = check_file(path)
-    with _open(path) as handle:
+    with open_raw(path) as handle:
         zipped = handle.read(2) == GZIP_MAGIC
     if not zipped and path.name.lower().endswith(GZIP_ENDINGS):
         raise InputError(
@@ -66,27 +68,76 @@ def is_gzip(path: str | Path) -> bool:
 
 @contextmanager
 def open_bytes(path: str | Path) -> Iterator[BinaryIO]:
-    """Open a plain, gzip or bgzip file for reading its uncompressed bytes.
+    """Open a text file, plain, gzip or bgzip, for reading its uncompressed bytes.
 
     Raises
     ------
     InputError
-        As :func:`is_gzip`; and, while it is being read, when the gzip stream is cut short
-        or damaged.
+        As :func:`is_gzip`; when the first bytes are those of a format that is not text, such as
+        HDF5, bzip2 or UTF-16; and, while it is being read, when the gzip stream is cut short or
+        damaged.
     """
     path = Path(path)
     zipped = is_gzip(path)
-    with _open(path) as raw:
+    with open_raw(path) as raw:
         if not zipped:
+            head = raw.read(HEAD)
+            if not head:
+                raise empty(path)
+            refuse_unreadable(head, path)
+            raw.seek(0)
             yield raw
             return
         try:
             with gzip.GzipFile(fileobj=raw, mode="rb") as handle:
+                refuse_unreadable(handle.read(HEAD), path)
+                handle.seek(0)
                 yield cast(BinaryIO, handle)
         except EOFError as error:
             raise truncated(path) from error
         except (gzip.BadGzipFile, zlib.error) as error:
             raise damaged(path, error) from error
+
+
+def refuse_unreadable(head: bytes, path: str | Path) -> None:
+    """Refuse a file whose first bytes are those of a format that is not text.
+
+    Parameters
+    ----------
+    head
+        First `danq.files.recognise.HEAD` bytes of the file, uncompressed.
+    path
+        The file.
+
+    Raises
+    ------
+    InputError
+        With the name of the format, and how to convert it.
+    """
+    found = unreadable_format(head)
+    if found is not None:
+        raise InputError(f"is {found.name}", file=path, remedy=found.remedy)
+
+
+def open_raw(path: str | Path) -> BinaryIO:
+    """Open a file for reading its bytes as stored; a pipe is opened as its copy.
+
+    Raises
+    ------
+    InputError
+        When it cannot be opened.
+    """
+    try:
+        return local_path(path).open("rb")
+    except OSError as error:
+        raise InputError(
+            f"cannot be opened ({error.strerror})", file=path, remedy="Check its permissions"
+        ) from error
+
+
+def empty(path: str | Path) -> InputError:
+    """Make the error for an empty file."""
+    return InputError("is empty (0 bytes)", file=path, remedy="Copy or download it again")
 
 
 def truncated(path: Path) -> InputError:
@@ -105,12 +156,3 @@ def damaged(path: Path, error: Exception) -> InputError:
         file=path,
         remedy="Copy or download it again; 'gzip -t' checks it",
     )
-
-
-def _open(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise InputError(
-            f"cannot be opened ({error.strerror})", file=path, remedy="Check its permissions"
-        ) from error

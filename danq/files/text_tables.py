@@ -1,0 +1,184 @@
+"""Tables as text: encoding, line ends, comments and quotes, the same for every file.
+
+Files are UTF-8, with or without a byte-order mark. Lines end in LF, CRLF or CR. Blank lines and
+lines that start with ``#`` are skipped. Fields are separated by tabs; blanks around a field, double
+quotes around a whole field, and empty fields at the end of a line are removed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from danq.errors import InputError
+from danq.files.open_input import open_bytes
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?")
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}([,' ][0-9]{3})+")
+_SHOWN = 40
+
+
+class TextRow(NamedTuple):
+    """A line of a table: its 1-based number in the file, its fields, and its text."""
+
+    number: int
+    fields: list[str]
+    text: str
+
+
+def read_text_bytes(path: str | Path) -> bytes:
+    """Read a whole text file, plain or gzip, as UTF-8 with lines that end in LF.
+
+    Returns
+    -------
+    bytes
+        The text without byte-order mark. Lines keep their numbers.
+
+    Raises
+    ------
+    InputError
+        As `danq.files.open_input.open_bytes`; and at the first line that is not UTF-8.
+    """
+    path = Path(path)
+    with open_bytes(path) as handle:
+        data = handle.read()
+    return normalise(data, path)
+
+
+def normalise(data: bytes, path: str | Path) -> bytes:
+    """Text as UTF-8 without byte-order mark, with lines that end in LF.
+
+    Raises
+    ------
+    InputError
+        At the first line that is not UTF-8.
+    """
+    data = data.removeprefix(BYTE_ORDER_MARK)
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if not data.isascii():
+        try:
+            data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise not_utf8(path, 1 + data.count(b"\n", 0, error.start)) from error
+    return data
+
+
+def read_text(path: str | Path) -> str:
+    """Read a whole text file as `read_text_bytes` does, decoded."""
+    return read_text_bytes(path).decode("utf-8")
+
+
+def text_lines(path: str | Path) -> list[str]:
+    """Lines of a text file, without line ends. Only LF, CRLF and CR end a line."""
+    return read_text(path).removesuffix("\n").split("\n")
+
+
+def text_rows(path: str | Path) -> Iterator[TextRow]:
+    """Yield the lines of a table that are neither blank nor comments, with their fields.
+
+    Raises
+    ------
+    InputError
+        As `read_text_bytes`; and at a field whose double quotes do not end.
+    """
+    for number, line in enumerate(text_lines(path), start=1):
+        if line.strip() and not line.startswith("#"):
+            yield TextRow(number, split_fields(line, path, number), line)
+
+
+def split_fields(line: str, path: str | Path, number: int) -> list[str]:
+    """Fields of a line, unquoted and without blanks around them.
+
+    Raises
+    ------
+    InputError
+        When double quotes begin in a field and do not end in the same field or line.
+    """
+    fields = line.split("\t")
+    if '"' in line:
+        fields = _unquote(fields, path, number, line)
+    fields = [field.strip() for field in fields]
+    while len(fields) > 1 and not fields[-1]:
+        fields.pop()
+    return fields
+
+
+def _unquote(fields: list[str], path: str | Path, number: int, line: str) -> list[str]:
+    """Remove quotes as RFC 4180 has them: tabs may be inside, and ``""`` is a quote."""
+    found: list[str] = []
+    rest = iter(fields)
+    for field in rest:
+        text = field.strip()
+        if text.startswith('"'):
+            while text.count('"') % 2:
+                more = next(rest, None)
+                if more is None:
+                    raise InputError(
+                        f"a field begins with a double quote that does not end ({line[:_SHOWN]!r})",
+                        file=path,
+                        line=number,
+                        remedy="End the quote in the same line, or remove it",
+                    )
+                text = f"{text}\t{more}".rstrip()
+            text = text[1:-1].replace('""', '"') if text.endswith('"') else text
+        found.append(text)
+    return found
+
+
+def separator_problem(text: str, columns: int) -> tuple[str, str] | None:
+    """Problem and remedy for a line whose fields are separated by something else than tabs.
+
+    Parameters
+    ----------
+    text
+        The line.
+    columns
+        Least number of columns that are expected.
+
+    Returns
+    -------
+    tuple or None
+        None when the line has enough tabs, or no other separator either.
+    """
+    if len(text.split("\t")) >= columns:
+        return None
+    shown = f"({text[:_SHOWN]!r})"
+    for name, fields, command in (
+        ("commas", text.split(","), "tr ',' '\\t'"),
+        ("semicolons", text.split(";"), "tr ';' '\\t'"),
+        ("spaces", text.split(), "tr -s ' ' '\\t'"),
+    ):
+        if len(fields) >= columns:
+            return (
+                f"the fields are separated by {name}, not tabs {shown}",
+                f"Convert the {name} to tabs, for example with: {command}",
+            )
+    return None
+
+
+def number_problem(text: str) -> str | None:
+    """What is unusual in a text that is not a plain number, or None if nothing is known.
+
+    Recognises a decimal comma, separators of thousands, and whole numbers in floating-point form.
+    """
+    if _THOUSANDS.fullmatch(text):
+        return "it has separators of thousands; write the digits alone"
+    if _DECIMAL_COMMA.fullmatch(text):
+        return "it has a decimal comma; write a decimal point"
+    if re.fullmatch(r"[0-9]+(\.[0-9]*([eE]\+?[0-9]+)?|[eE]\+?[0-9]+)", text):
+        return "it is in floating-point form; write all digits, without a point"
+    return None
+
+
+def not_utf8(path: str | Path, line: int) -> InputError:
+    """Make the error for a line that is not UTF-8."""
+    return InputError(
+        "the line is not UTF-8 text",
+        file=path,
+        line=line,
+        remedy="Convert the file, for example with: iconv -f latin1 -t utf-8",
+    )

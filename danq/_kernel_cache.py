@@ -2,7 +2,7 @@
 
 numba's own cache stops the process when no folder is writable, when a file is truncated, and when
 the disk is full. Processes that compile at the same time can also store two signatures, or the
-code of two kinds of CPU, under one name. Here each signature and CPU has a file of its own with a
+code of two kinds of CPU, under one name. Here each signature and CPU has a separate file with a
 checksum. A file that cannot be read is compiled again, and one that cannot be written is left out.
 """
 

@@ -20,6 +20,8 @@ import danq
 from danq.errors import DanqError
 from danq.files.pipes import copied_pipes
 
+from .environment import prepare
+
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("danq_cli.demo", "Run the full pipeline on a small simulated genome."),
     "simulate": ("danq_cli.simulate", "Simulate a genome, peaks and variants with ground truth."),
@@ -204,6 +206,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    prepare()
     # The parent process may have chosen to ignore SIGTERM.
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminate)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,12 +12,16 @@ from typing import NamedTuple
 import numpy as np
 
 from danq._jit import kernel
+from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants.allele_windows import Anchor, checked_frame
+from danq.genome.variants.carried_alleles import CarriedAlleles, Edit
+from danq.genome.variants.genotypes import UNPHASED
 from danq.genome.variants.normalise import Ragged, normalise
 from danq.genome.variants.open_variant_file import open_source
+from danq.genome.variants.reference_spans import Spans
 from danq.genome.variants.variant_block import VariantBlock
-from danq.genome.variants.variant_reader import BLOCK, VariantReader
+from danq.genome.variants.variant_reader import RefMismatch, VariantReader
 from danq.genome.variants.window_kernel import (
     ALL_PHASES,
     Alleles,
@@ -28,10 +31,7 @@ from danq.genome.variants.window_kernel import (
 )
 from danq.typing import BoolRow, CodeBatch, Codes, IntRow
 
-UNPHASED = -1
 NOT_CARRIED = -1
-PLOIDY = 62
-"""Largest number of haplotypes: one bit of an int64 each."""
 
 log = logging.getLogger("danq")
 
@@ -47,12 +47,15 @@ class Haplotypes:
     edits
         The alleles, trimmed but not left-aligned: left-alignment could move one past a
         neighbour.
+    others
+        The alleles that windows cannot hold, such as symbolic ones.
     unphased
-        Number of alleles of unknown phase.
+        Number of edits of unknown phase.
     """
 
     sample: str
     edits: Edits
+    others: Spans
     unphased: int
 
 
@@ -72,7 +75,10 @@ class HaplotypeWindows(NamedTuple):
         ``(V,)`` number of other alleles in the alternate window.
     left_out
         ``(V,)`` number of other alleles that were left out of the alternate window: those whose
-        phase relative to this one is unknown, and those that overlap it or a nearer one.
+        phase relative to this one is unknown, those that overlap it or a nearer one, and those
+        that cannot be applied, such as symbolic ones.
+    reference_neighbours, reference_left_out
+        ``(V,)`` the same for the reference window, which may reach further.
     """
 
     reference: CodeBatch
@@ -81,6 +87,8 @@ class HaplotypeWindows(NamedTuple):
     haplotype: IntRow
     neighbours: IntRow
     left_out: IntRow
+    reference_neighbours: IntRow
+    reference_left_out: IntRow
 
 
 def read_haplotypes(
@@ -89,47 +97,64 @@ def read_haplotypes(
     sample: str,
     *,
     chrom_map: Mapping[str, str] | None = None,
+    ref_mismatch: RefMismatch = "skip",
 ) -> Haplotypes:
     """Read the alleles that one sample carries, with their phase.
 
     Alleles of a haploid or homozygous genotype are on every haplotype. A heterozygous allele is
-    phased where GT has ``|``; alleles in different phase sets (PS) are not phased relative to
-    each other. All alleles are held in memory, in about 60 bytes each, and more during reading.
+    phased where GT has ``|``, or by PGT and PID
+    (:func:`danq.genome.variants.genotypes.phased`); alleles in different phase sets are not phased
+    relative to each other. A missing allele (``.``) counts as REF, unless the same genotype has an
+    ALT: it is then unknown which haplotypes carry that ALT. An allele that the file has twice,
+    with different genotypes, is of unknown phase. All alleles are held in memory, in about 70
+    bytes each, and more during reading.
+
+    Alleles that windows cannot hold (those that
+    :func:`danq.genome.variants.open_variants` rejects) are kept with the bases that they replace.
+    Where REF differs from the genome, haplotypes with REF carry such an allele, too.
 
     Parameters
     ----------
     path
-        VCF or BCF, in any order. Alleles that :func:`danq.genome.variants.open_variants` rejects
-        are skipped.
+        VCF or BCF, in any order.
     genome
         The reference.
     sample
         Name of the sample.
-    chrom_map
-        As for :func:`danq.genome.variants.open_variants`.
+    chrom_map, ref_mismatch
+        As for :func:`danq.genome.variants.open_variants`. With "swap", an allele whose REF and ALT
+        were exchanged is carried where the genotype has REF.
 
     Raises
     ------
     InputError
-        As :func:`danq.genome.variants.open_variants`, and when there is no such sample.
+        As :func:`danq.genome.variants.open_variants`; when there is no such sample, the file names
+        a sample twice, or the sample has no genotype in any record; and when a genotype cannot be
+        parsed, or names an allele that its record does not have.
     """
-    parts: list[_Carried] = []
     with ExitStack() as stack:
         source = stack.enter_context(open_source(path, sample))
-        reader = VariantReader(source, genome, stack=stack, chrom_map=chrom_map, align=False)
-        calls = _Calls()
+        reader = VariantReader(
+            source,
+            genome,
+            stack=stack,
+            chrom_map=chrom_map,
+            ref_mismatch=ref_mismatch,
+            align=False,
+        )
+        carried = CarriedAlleles(reader)
         for records, block in reader.records():
-            parts.append(calls.carried(block, records.genotype, records.phase_set))
-    edits = _sorted(parts, len(genome.names))
-    unphased = int((edits.phase == UNPHASED).sum())
-    log.info(
-        "%s: sample %s carries %s alleles, %s of them of unknown phase",
-        reader.name,
-        sample,
-        f"{edits.start.size:,}",
-        f"{unphased:,}",
-    )
-    return Haplotypes(sample, edits, unphased)
+            carried.add(records, block)
+    if carried.records and carried.uncalled == carried.records:
+        raise InputError(
+            f"sample '{sample}' has no genotype (GT) in any of {carried.records:,} records",
+            file=reader.name,
+            remedy="Use a file with called genotypes, or score the variants without haplotypes",
+        )
+    edits, conflicts = _sorted(carried.edits, len(genome.names))
+    haplotypes = Haplotypes(sample, edits, carried.others(), int((edits.phase == UNPHASED).sum()))
+    _report(reader.name, haplotypes, carried, conflicts)
+    return haplotypes
 
 
 def haplotype_windows(
@@ -179,59 +204,50 @@ def haplotype_windows(
     # No neighbour may come between the positions before and after left-alignment.
     neighbours = Neighbours(edits, haplotype, phase, raw.start + raw.ref_size, own)
     done = compose_windows(genome, Alleles.of(block), frame, neighbours)
-    return HaplotypeWindows(*done[:3], haplotype, done.applied, done.left_out)
+    others = [
+        haplotypes.others.overlapping(block.contig, low, high, haplotype, phase)
+        for low, high in zip(done.low, done.high, strict=True)
+    ]
+    before, after = done.left_out + others
+    return HaplotypeWindows(*done[:3], haplotype, done.applied[1], after, done.applied[0], before)
 
 
-class _Carried(NamedTuple):
-    contig: IntRow
-    start: IntRow
-    end: IntRow
-    carriers: IntRow
-    every: BoolRow
-    phase: IntRow
-    alt: list[str]
-
-
-class _Calls:
-    """Carriers and phase of alleles, cached by the text of the genotype."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, int, str], tuple[int, bool, int]] = {}
-        self._sets: dict[str, int] = {".": 0}
-
-    def carried(self, block: VariantBlock, genotypes: list[str], phase_sets: list[str]) -> _Carried:
-        """The alleles of a block that the sample carries."""
-        calls = [
-            self._call(genotypes[record], int(allele), phase_sets[record])
-            for record, allele in zip(block.record - block.first, block.allele, strict=True)
-        ]
-        kept = np.array([i for i, call in enumerate(calls) if call[0]], dtype=np.int64)
-        sizes = np.array([len(block.ref_allele[i]) for i in kept], dtype=np.int64)
-        return _Carried(
-            block.contig[kept],
-            block.start[kept],
-            block.start[kept] + sizes,
-            np.array([calls[i][0] for i in kept], dtype=np.int64),
-            np.array([calls[i][1] for i in kept], dtype=np.bool_),
-            np.array([calls[i][2] for i in kept], dtype=np.int64),
-            [block.alt_allele[i] for i in kept],
+def _report(name: str, haplotypes: Haplotypes, carried: CarriedAlleles, conflicts: int) -> None:
+    """Log what the sample carries, and what windows cannot hold."""
+    sample = haplotypes.sample
+    log.info(
+        "%s: sample %s carries %s alleles, %s of them of unknown phase",
+        name,
+        sample,
+        f"{haplotypes.edits.start.size:,}",
+        f"{haplotypes.unphased:,}",
+    )
+    if haplotypes.others.size:
+        reasons = ", ".join(f"{count:,} {why}" for why, count in carried.reasons.most_common())
+        log.warning(
+            "%s: sample %s carries %s further alleles that windows cannot hold (%s); variants near "
+            "them get the flag left-out",
+            name,
+            sample,
+            f"{haplotypes.others.size:,}",
+            reasons,
         )
-
-    def _call(self, genotype: str, allele: int, phase_set: str) -> tuple[int, bool, int]:
-        """Bits of the haplotypes that carry an allele, whether all do, and the phase set."""
-        key = genotype, allele, phase_set
-        if key not in self._known:
-            called = re.split(r"[/|]", genotype.lstrip("/|"))[:PLOIDY]
-            carriers = sum(1 << i for i, one in enumerate(called) if one == str(allele))
-            every = all(one == str(allele) for one in called)
-            if len(self._known) > BLOCK:
-                # Every phase set adds keys.
-                self._known.clear()
-            phase = self._sets.setdefault(phase_set, len(self._sets))
-            if not every and "/" in genotype.lstrip("/|"):
-                phase = UNPHASED
-            self._known[key] = carriers, every, phase
-        return self._known[key]
+    if carried.missing:
+        log.info(
+            "%s: %s genotypes of sample %s are missing or partly missing; missing alleles count "
+            "as the reference, unless the genotype has another allele",
+            name,
+            f"{carried.missing:,}",
+            sample,
+        )
+    if conflicts:
+        log.warning(
+            "%s: %s alleles of sample %s are in several records with different genotypes; they "
+            "count as alleles of unknown phase",
+            name,
+            f"{conflicts:,}",
+            sample,
+        )
 
 
 @kernel
@@ -254,37 +270,46 @@ def _find(edits, contig, trimmed, alt, own):
             edit += 1
 
 
-def _sorted(parts: list[_Carried], contigs: int) -> Edits:
-    """Edits sorted by contig, start and end; the first of equal ones is kept."""
+def _sorted(parts: list[Edit], contigs: int) -> tuple[Edits, int]:
+    """Edits sorted by contig, start and end, and the number of those whose calls differ.
+
+    Equal edits become one. If their calls differ, its phase is unknown.
+    """
     empty = np.zeros(0, dtype=np.int64)
-    contig, start, end, carriers, phase = (
+    contig, start, end, carriers, missing, phase = (
         np.concatenate([empty, *(getattr(part, name) for part in parts)])
-        for name in ("contig", "start", "end", "carriers", "phase")
+        for name in ("contig", "start", "end", "carriers", "missing", "phase")
     )
     every = np.concatenate([np.zeros(0, dtype=np.bool_), *(part.every for part in parts)])
     texts = [text for part in parts for text in part.alt]
     order = np.lexsort((end, start, contig))
     kept: list[int] = []
-    seen: set[tuple[int, str]] = set()
+    seen: dict[tuple[int, str], int] = {}
+    conflicts: set[int] = set()
     position = None
     for i in order.tolist():
         if position != (contig[i], start[i]):
             position = contig[i], start[i]
             seen.clear()
-        edit = int(end[i]), texts[i]
-        if edit not in seen:
-            seen.add(edit)
+        first = seen.setdefault((int(end[i]), texts[i]), i)
+        if first == i:
             kept.append(i)
+        elif any(one[i] != one[first] for one in (carriers, missing, every, phase)):
+            conflicts.add(first)
+    unsure = list(conflicts)
+    phase[unsure], every[unsure] = UNPHASED, False
     alt = Ragged.of([texts[i] for i in kept])
     codes: Codes = alt.codes
-    return Edits(
+    edits = Edits(
         first=np.searchsorted(contig[kept], np.arange(contigs + 1)),
         start=start[kept],
         end=end[kept],
         at=alt.at,
         codes=codes,
         carriers=carriers[kept],
+        missing=missing[kept],
         every=every[kept],
         phase=phase[kept],
         longest=int((end - start).max(initial=0)),
     )
+    return edits, len(conflicts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 from danq.errors import InputError
@@ -14,7 +15,8 @@ class Records(NamedTuple):
     """Consecutive records as columns of text.
 
     ``first`` is the 1-based number of the first record, ``numbers`` are the lines in the file
-    (empty for tables in memory), ``genotype`` and ``phase_set`` a sample's GT and PS (empty
+    (empty for tables in memory), ``genotype`` and ``phase_set`` a sample's genotype and phase set,
+    as `danq.genome.variants.genotypes.phased` returns them, and ``info`` INFO (all three empty
     without a sample), and ``lines`` the complete records (empty unless requested).
     """
 
@@ -28,6 +30,7 @@ class Records(NamedTuple):
     genotype: list[str]
     phase_set: list[str]
     lines: list[str]
+    info: list[str]
 
 
 class Header(NamedTuple):
@@ -39,7 +42,14 @@ class Header(NamedTuple):
 
 
 def find_sample(samples: list[str], sample: str, name: str) -> int:
-    """Index of a sample among those of a file; an InputError when the file does not have it."""
+    """Index of a sample among those of a file.
+
+    Raises
+    ------
+    InputError
+        When the file does not have it, or names a sample twice.
+    """
+    check_samples(samples, name)
     if sample not in samples:
         few = ", ".join(samples[:5]) + (", ..." if len(samples) > 5 else "")
         raise InputError(
@@ -48,6 +58,17 @@ def find_sample(samples: list[str], sample: str, name: str) -> int:
             remedy="Choose a sample of the file" if samples else "Use a file with genotypes",
         )
     return samples.index(sample)
+
+
+def check_samples(samples: list[str], name: str) -> None:
+    """Raise an InputError when a file names a sample twice, which VCF forbids."""
+    if len(set(samples)) < len(samples):
+        repeated = next(one for one, count in Counter(samples).items() if count > 1)
+        raise InputError(
+            f"has {samples.count(repeated)} samples named '{repeated}'",
+            file=name,
+            remedy="Give them different names, for example with: bcftools reheader --samples",
+        )
 
 
 def whole_numbers(texts: list[str], name: str, lines: list[int], first: int) -> list[int]:

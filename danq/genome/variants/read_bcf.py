@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from danq.errors import InputError
+from danq.genome.variants.genotypes import phased
 from danq.genome.variants.raw_records import Header, Records, find_sample
 
 
@@ -53,14 +54,14 @@ class BcfSource:
         if not taken:
             return None
         first, self._record = self._record, self._record + len(taken)
-        genotype, phase_set = [], []
+        genotype, phase_set, info = [], [], []
         for record in taken if self.sample is not None else []:
-            call = record.samples[self.sample]
-            indices = call.allele_indices or (None,)
-            between = "|" if call.phased else "/"
-            genotype.append(between.join("." if one is None else str(one) for one in indices))
-            known = call["PS"] if "PS" in record.format else None
-            phase_set.append("." if known is None else str(known))
+            columns = str(record).rstrip("\n").split("\t")
+            values = dict(zip(columns[8].split(":"), columns[9].split(":"), strict=False))
+            one, its_set = phased(values)
+            genotype.append(one)
+            phase_set.append(its_set)
+            info.append(columns[7])
         return Records(
             first,
             [],
@@ -72,6 +73,7 @@ class BcfSource:
             genotype,
             phase_set,
             [str(record).rstrip("\n") for record in taken] if self.keep_lines else [],
+            info,
         )
 
     def _take(self, count: int) -> list[Any]:

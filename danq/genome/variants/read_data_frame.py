@@ -111,7 +111,7 @@ class TableSource:
         chrom, pos, ref, alt = (["" if v is None else str(v) for v in c] for c in _columns(taken))
         ids = [str(row[4]) if len(row) == 5 and row[4] is not None else "." for row in taken]
         positions = whole_numbers(pos, self.name, [], first)
-        return Records(first, [], chrom, positions, ids, ref, alt, [], [], [])
+        return Records(first, [], chrom, positions, ids, ref, alt, [], [], [], [])
 
 
 def _columns(rows: list[tuple]) -> list[list]:

@@ -10,12 +10,19 @@ from itertools import islice
 from typing import Any
 
 from danq.errors import InputError
-from danq.genome.variants.raw_records import Header, Records, find_sample, whole_numbers
+from danq.genome.variants.genotypes import phased
+from danq.genome.variants.raw_records import (
+    Header,
+    Records,
+    check_samples,
+    find_sample,
+    whole_numbers,
+)
 
 COLUMNS = ("chrom", "pos", "id", "ref", "alt")
 NEEDED = ("chrom", "pos", "ref", "alt")
-FORMAT = 8
-"""Index of the column FORMAT; the columns of samples follow."""
+INFO, FORMAT = 7, 8
+"""Indices of the columns INFO and FORMAT; the columns of samples follow."""
 CONTIG = re.compile(r"##contig=<(?:.*,)?ID=([^,>]+)")
 BYTE_ORDER_MARK = "\ufeff"
 NOT_UTF8 = re.compile("[\udc80-\udcff]")
@@ -72,6 +79,9 @@ class TextSource:
         self._indices = [lowered.index(one) if one in lowered else -1 for one in COLUMNS]
         samples = columns[FORMAT + 1 :] if columns[FORMAT : FORMAT + 1] == ["FORMAT"] else []
         self.header = Header(meta, [one[1] for one in map(CONTIG.match, meta) if one], samples)
+        if keep_lines:
+            # The lines are written again, with their samples.
+            check_samples(samples, name)
         self._sample = None if sample is None else FORMAT + 1 + find_sample(samples, sample, name)
 
     def _decoded(self) -> Iterator[tuple[int, str]]:
@@ -173,6 +183,7 @@ class TextSource:
             genotype,
             phase_set,
             kept,
+            [] if self._sample is None else [row[INFO] for row in fields],
         )
 
     def _records(self) -> Iterator[tuple[int, str]]:
@@ -187,8 +198,9 @@ class TextSource:
         genotype, phase_set = [], []
         for row in fields:
             values = dict(zip(row[FORMAT].split(":"), row[self._sample].split(":"), strict=False))
-            genotype.append(values.get("GT", "."))
-            phase_set.append(values.get("PS", "."))
+            one, its_set = phased(values)
+            genotype.append(one)
+            phase_set.append(its_set)
         return genotype, phase_set
 
     def _short(self, number: int, line: str) -> InputError:

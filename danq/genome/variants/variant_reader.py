@@ -26,6 +26,7 @@ from danq.genome.variants.raw_records import Records
 from danq.genome.variants.read_data_frame import Frame, TableSource
 from danq.genome.variants.reject_reasons import Reject, explain
 from danq.genome.variants.variant_block import VariantBlock
+from danq.typing import IntRow
 
 RefMismatch = Literal["skip", "swap", "error"]
 MISMATCHES = ("skip", "swap", "error")
@@ -200,6 +201,10 @@ class VariantReader:
         # Closing raises an error if a pipe was truncated.
         self.close()
         self._contigs.check(last=True)
+
+    def contigs(self, names: list[str]) -> IntRow:
+        """Numbers of contigs of the input in the genome; -1 for those that it does not have."""
+        return self._contigs.numbers(names)
 
     def _block_of(self, records: Records) -> VariantBlock:
         rows, allele, alt = _alleles(records.alt)

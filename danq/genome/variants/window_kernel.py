@@ -31,6 +31,8 @@ class Edits(NamedTuple):
         Edit ``e`` replaces them by ``codes[at[e]:at[e + 1]]``.
     carriers
         ``(E,)`` bit ``h - 1`` is set where haplotype ``h`` carries it.
+    missing
+        ``(E,)`` bit ``h - 1`` is set where the allele of haplotype ``h`` is missing (``.``).
     every
         ``(E,)`` whether all haplotypes carry it.
     phase
@@ -45,6 +47,7 @@ class Edits(NamedTuple):
     at: IntRow
     codes: Codes
     carriers: IntRow
+    missing: IntRow
     every: BoolRow
     phase: IntRow
     longest: int
@@ -54,7 +57,7 @@ def _none() -> Edits:
     empty = np.zeros(0, dtype=np.int64)
     zero = np.zeros(1, dtype=np.int64)
     codes, flags = np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.bool_)
-    return Edits(zero, empty, empty, zero, codes, empty, flags, empty, 0)
+    return Edits(zero, empty, empty, zero, codes, empty, empty, flags, empty, 0)
 
 
 NO_EDITS = _none()
@@ -138,7 +141,11 @@ class ComposedWindows(NamedTuple):
     padded
         ``(V,)`` whether either window extends past an end of the contig.
     applied, left_out
-        ``(V,)`` neighbours in the alternate window, and neighbours that could not be applied.
+        ``(2, V)`` neighbours that are applied, and neighbours that could not be, in the reference
+        and in the alternate windows.
+    low, high
+        ``(2, V)`` bases of the contig that the windows cover, 0-based half-open; they may extend
+        past its ends.
     """
 
     reference: CodeBatch
@@ -146,6 +153,8 @@ class ComposedWindows(NamedTuple):
     padded: BoolRow
     applied: IntRow
     left_out: IntRow
+    low: IntRow
+    high: IntRow
 
 
 def compose_windows(
@@ -155,8 +164,8 @@ def compose_windows(
     rows = alleles.contig.size
     reference, alternate = np.empty((2, rows, frame.window), dtype=np.uint8)
     padded = np.zeros(rows, dtype=np.bool_)
-    applied, left_out = np.zeros((2, rows), dtype=np.int64)
-    out = ComposedWindows(reference, alternate, padded, applied, left_out)
+    counts_and_bounds = np.zeros((4, 2, rows), dtype=np.int64)
+    out = ComposedWindows(reference, alternate, padded, *counts_and_bounds)
     _compose(genome.arrays, alleles, frame, neighbours, out)
     return out
 
@@ -166,7 +175,7 @@ def _compose(genome, alleles, frame, neighbours, out):
     bases, offsets, lengths, n_start, n_end = genome
     contigs, starts, refs, alts = alleles
     edits, haplotypes, phases, own_ends, own = neighbours
-    reference, alternate, padded, applied, left_out = out
+    reference, alternate, padded, applied, left_out, lows, highs = out
     for row in range(contigs.size):
         contig, start = contigs[row], starts[row]
         contig_arrays = bases, offsets[contig], lengths[contig], n_start, n_end
@@ -192,9 +201,9 @@ def _compose(genome, alleles, frame, neighbours, out):
             left = _fill_left(target, at, span, contig_arrays, edits, view)
             right = _fill_right(target, at + codes.size, span, contig_arrays, edits, view)
             padded[row] |= left[0] or right[0]
-            if side == 1:
-                applied[row] = left[1] + right[1]
-                left_out[row] = left[2] + right[2]
+            applied[side, row] = left[1] + right[1]
+            left_out[side, row] = left[2] + right[2]
+            lows[side, row], highs[side, row] = left[3], right[3]
 
 
 @kernel
@@ -204,17 +213,23 @@ def _is_carried(edits, edit, haplotype, phase):
         return 1
     if haplotype < 1 or edits.phase[edit] < 0 or edits.phase[edit] != phase:
         return -1
+    if (edits.missing[edit] >> (haplotype - 1)) & 1:
+        return -1
     return (edits.carriers[edit] >> (haplotype - 1)) & 1
 
 
 @kernel
 def _fill_left(target, at, span, contig_arrays, edits, view):
-    """Write ``target[:at]``, leftwards from the variant."""
+    """Write ``target[:at]``, leftwards from the variant.
+
+    Returns whether the window extends past the contig, the neighbours that are applied and left
+    out, and the first base of the contig that the window covers.
+    """
     bases, offset, length, n_start, n_end = contig_arrays
     low, near, _, haplotype, phase, own = view
     boundary = span[0]
     insertion = span[0] if span[0] == span[1] else -1
-    outside, applied, left_out = False, 0, 0
+    outside, applied, left_out, first = False, 0, 0, boundary
     edit = near - 1
     while at > 0:
         found = -1
@@ -246,17 +261,25 @@ def _fill_left(target, at, span, contig_arrays, edits, view):
             if edits.start[found] == edits.end[found]:
                 insertion = boundary
             applied += 1
-    return outside, applied, left_out
+            first = boundary
+        else:
+            first = stop
+    # Those that overlap the last one, and begin before it, may still extend into the window.
+    while edit >= low and edits.start[edit] + edits.longest > first:
+        inside = edits.end[edit] > first and edit != own
+        left_out += inside and _is_carried(edits, edit, haplotype, phase) != 0
+        edit -= 1
+    return outside, applied, left_out, first
 
 
 @kernel
 def _fill_right(target, at, span, contig_arrays, edits, view):
-    """Write ``target[at:]``, rightwards from the variant."""
+    """Write ``target[at:]``, rightwards from the variant; as `_fill_left`, with the end."""
     bases, offset, length, n_start, n_end = contig_arrays
     _, near, high, haplotype, phase, own = view
     boundary, free = span[1], span[2]
     insertion = span[0] if span[0] == span[1] else -1
-    outside, applied, left_out = False, 0, 0
+    outside, applied, left_out, last = False, 0, 0, boundary
     edit = near
     while at < target.size:
         found = -1
@@ -287,4 +310,12 @@ def _fill_right(target, at, span, contig_arrays, edits, view):
             if edits.start[found] == edits.end[found]:
                 insertion = boundary
             applied += 1
-    return outside, applied, left_out
+            last = boundary
+        else:
+            last = stop
+    # Those that overlap the last one may still begin in the window.
+    while edit < high and edits.start[edit] < last:
+        carried = edit != own and _is_carried(edits, edit, haplotype, phase) != 0
+        left_out += carried
+        edit += 1
+    return outside, applied, left_out, last

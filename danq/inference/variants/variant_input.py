@@ -301,8 +301,8 @@ class VariantInput:
                     done = haplotype_windows(reader.genome, block, sample, self.window, **where)
                     found = {
                         "padded": done.padded,
-                        "neighbours": done.neighbours > 0,
-                        "left-out": done.left_out > 0,
+                        "neighbours": done.neighbours + done.reference_neighbours > 0,
+                        "left-out": done.left_out + done.reference_left_out > 0,
                     }
                 made.append(done)
                 flags |= {name: flags.get(name, False) | flag for name, flag in found.items()}
@@ -312,7 +312,13 @@ class VariantInput:
         sample = self.variants.haplotypes
         assert sample is not None
         path = str(self.variants.source)
-        return read_haplotypes(path, genome, sample, chrom_map=self._chrom_map())
+        return read_haplotypes(
+            path,
+            genome,
+            sample,
+            chrom_map=self._chrom_map(),
+            ref_mismatch=self.variants.ref_mismatch,
+        )
 
     def _chrom_map(self) -> dict[str, str] | None:
         path = self.variants.chrom_map

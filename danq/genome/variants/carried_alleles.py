@@ -23,6 +23,8 @@ REF = 0
 """Code of the REF allele in a genotype."""
 
 NO_ALT = (".", "")
+DELETIONS = ("<DEL", "<CN")
+"""Symbolic alleles that may delete bases."""
 
 
 class Edit(NamedTuple):
@@ -201,7 +203,7 @@ class CarriedAlleles:
             if reason == "star":
                 self._stars.append((_span(contig, start, end, call), call))
                 continue
-            if end - start > len(ref):
+            if alt.startswith(DELETIONS) or "[" in alt or "]" in alt:
                 self._deletions.append(_span(contig, start, end, call))
             self._put_other(contig, start, end, call, reason)
 

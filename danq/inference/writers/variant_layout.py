@@ -14,8 +14,8 @@ from danq.inference.writers.layout import SPREAD, Layout, Values
 FLAGS = {"padded": 1, "moved": 2, "swapped": 4, "neighbours": 8, "left-out": 16}
 """Flags of a row and their bits in HDF5: the window extends beyond the contig's end; the variant
 moved in left-alignment; the genome has ALT, so that REF and ALT were exchanged; the window holds
-other alleles of the haplotype; other alleles were left out, because they overlap the variant or
-their phase is unknown."""
+other alleles of the haplotype; other alleles were left out, because they overlap the variant, their
+phase is unknown, or a window cannot hold them."""
 
 NO_FLAG = "."
 

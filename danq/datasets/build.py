@@ -267,7 +267,7 @@ def _exclude_files(
 ) -> None:
     for path in paths:
         reader = IntervalReader()
-        intervals = reader.read(path)
+        intervals = reader.read(path, peaks=False)
         contig_of = reader.match(genome, source=str(path), chrom_map=chrom_map)
         beyond = 0
         for contig, start, end in by_contig(intervals, contig_of, list(genome)):

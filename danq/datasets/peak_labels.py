@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +13,13 @@ import polars as pl
 from danq.datasets.bin_grid import Grid
 from danq.datasets.track_files import Track
 from danq.errors import InputError
-from danq.genome.bed import check_bounds, read_bed
+from danq.genome.bed import read_bed
+from danq.genome.bed_checks import MOST_BEYOND, check_bounds, refuse_signal, report_clipped
 from danq.genome.bin_coverage import positive_indices
 from danq.genome.contig_names import match_contigs
 from danq.typing import IntRow
+
+log = logging.getLogger("danq")
 
 
 @dataclass(eq=False)
@@ -39,18 +43,29 @@ class IntervalReader:
 
     names: dict[str, int] = field(default_factory=dict)
 
-    def read(self, path: Path) -> Intervals:
+    def read(self, path: Path, *, peaks: bool = True) -> Intervals:
         """Read one BED file.
+
+        Parameters
+        ----------
+        path
+            The file.
+        peaks
+            Whether the intervals are peaks. A file of peaks may be empty, and a signal is refused.
 
         Raises
         ------
         InputError
             When the file cannot be read as BED.
         """
-        table = read_bed(path)
+        table = read_bed(path, empty=peaks)
+        if peaks:
+            refuse_signal(table, path)
+            if table.height == 0:
+                log.warning("%s: has no peaks, so its track has no positive windows", path)
         own = table["chrom"].unique(maintain_order=True).to_list()
         numbers = [self.names.setdefault(name, len(self.names)) for name in own]
-        chrom = table["chrom"].replace_strict(own, numbers, return_dtype=pl.Int32)
+        chrom = table["chrom"].replace_strict(own, numbers, return_dtype=pl.Int32).cast(pl.Int32)
         return Intervals(
             path, self.names, chrom.to_numpy(), _small(table["start"]), _small(table["end"])
         )
@@ -105,17 +120,19 @@ def by_contig(
         low = high
 
 
-def refuse_beyond(intervals: Intervals, contig_of: IntRow, contigs: Mapping[str, int]) -> None:
-    """Refuse intervals that end beyond their contig; those with -1 in ``contig_of`` are skipped.
+def clip_to_contigs(intervals: Intervals, contig_of: IntRow, contigs: Mapping[str, int]) -> None:
+    """Clip intervals that end a little beyond their contig; -1 in ``contig_of`` is skipped.
 
     Raises
     ------
     InputError
-        At the first one, with its line.
+        At the first interval that ends more than `danq.genome.bed_checks.MOST_BEYOND` bases beyond, or
+        starts beyond its contig, with its line.
     """
     lengths = np.array([*contigs.values(), np.iinfo(np.int64).max], dtype=np.int64)
     contig = contig_of[intervals.name]
-    if not np.any(intervals.end > lengths[contig]):
+    beyond = np.flatnonzero(intervals.end > lengths[contig])
+    if beyond.size == 0:
         return
     own = list(intervals.names)
     here = np.flatnonzero(contig_of >= 0)
@@ -123,7 +140,10 @@ def refuse_beyond(intervals: Intervals, contig_of: IntRow, contigs: Mapping[str,
         read_bed(intervals.path),
         {own[name]: int(lengths[contig_of[name]]) for name in here},
         intervals.path,
+        most_beyond=MOST_BEYOND,
     )
+    intervals.end[beyond] = lengths[contig[beyond]]
+    report_clipped(intervals.path, beyond.size)
 
 
 @dataclass(eq=False)
@@ -171,7 +191,7 @@ def find_positives(
     Raises
     ------
     InputError
-        When a file cannot be read as BED, has a peak beyond the end of its contig, or has
+        When a file cannot be read as BED, has a peak far beyond the end of its contig, or has
         peaks on no contig of the genome.
     """
     reader = IntervalReader()
@@ -186,7 +206,7 @@ def find_positives(
         contig = contig_of[intervals.name]
         if contig.size and contig.max() < 0:
             raise _nothing_matches(intervals, genome)
-        refuse_beyond(intervals, contig_of, genome)
+        clip_to_contigs(intervals, contig_of, genome)
         peaks[number] = contig.size
         unknown += int(np.count_nonzero(contig < 0))
         skipped += int(np.count_nonzero(~used[contig[contig >= 0]]))

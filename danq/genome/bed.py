@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,48 +87,6 @@ def read_bed(path: str | Path, *, empty: bool = False) -> pl.DataFrame:
     if layout.plan.length is not None:
         table = _zero_based(table, path)
     return _without_empty(table, path, empty)
-
-
-def check_bounds(bed: pl.DataFrame, lengths: Mapping[str, int], path: str | Path) -> None:
-    """Refuse intervals that end beyond their contig.
-
-    Parameters
-    ----------
-    bed
-        Table of :func:`read_bed`, whole or filtered, 0-based half-open.
-    lengths
-        Length in bases of each contig, by its name in ``bed``. Intervals on other contigs are
-        not checked.
-    path
-        File that ``bed`` came from, for the error.
-
-    Raises
-    ------
-    InputError
-        At the first interval that ends beyond its contig, with its line in the file.
-    """
-    limits = pl.DataFrame(
-        {"chrom": list(lengths), "length": list(lengths.values())},
-        schema={"chrom": pl.String, "length": pl.Int64},
-    )
-    beyond = (
-        bed.lazy()
-        .select("chrom", "start", "end")
-        .join(limits.lazy(), on="chrom", how="left", maintain_order="left")
-        .filter(pl.col("end") > pl.col("length"))
-        .head(1)
-        .collect()
-    )
-    if beyond.height == 0:
-        return
-    chrom, start, end, length = beyond.row(0)
-    raise InputError(
-        f"the interval {chrom}:{start}-{end} (0-based half-open) ends beyond {chrom}, "
-        f"which has {length:,} bases",
-        file=path,
-        line=_line_of(Path(path), chrom, start, end),
-        remedy="Check that the intervals and the genome are of the same assembly",
-    )
 
 
 class _Layout(NamedTuple):
@@ -240,7 +198,7 @@ def _checked_table(data: bytes, plan: ColumnPlan, path: Path) -> pl.DataFrame:
     if plan.length is not None:
         indices["length"] = plan.length
     rows = []
-    for number, fields in _interval_fields(data, path):
+    for number, fields in interval_fields(data, path):
         row: list[str | int | None] = []
         for name, index in indices.items():
             field = fields[index] if index < len(fields) else ""
@@ -284,8 +242,14 @@ def _without_empty(table: pl.DataFrame, path: Path, allowed: bool) -> pl.DataFra
     return kept
 
 
-def _interval_fields(data: bytes, path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line and the fields of each interval, checked for number and separators."""
+def interval_fields(data: bytes, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line and the fields of each interval of a BED file.
+
+    Raises
+    ------
+    InputError
+        At a line with fewer than three fields, or without a chromosome name.
+    """
     before_first = True
     for number, _, line in _lines(data):
         if not line.strip() or _is_skipped(line):
@@ -349,14 +313,3 @@ def _is_empty(path: Path) -> bool:
 
 def _empty() -> pl.DataFrame:
     return pl.DataFrame(schema={"chrom": pl.String, "start": pl.Int64, "end": pl.Int64})
-
-
-def _line_of(path: Path, chrom: str, start: int, end: int) -> int | None:
-    """Find the first line with this interval, or with its start and end on a renamed contig."""
-    by_position = None
-    for number, fields in _interval_fields(read_text_bytes(path), path):
-        if int(fields[2]) == end and start <= int(fields[1]) <= start + 1:
-            if fields[0] == chrom:
-                return number
-            by_position = by_position or number
-    return by_position

@@ -206,7 +206,7 @@ def test_bad_options_are_refused(folder: Path, changes, message: str):
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_peak_beyond_its_contig_is_refused_with_its_line(folder: Path, packed: bool):
     path = folder / "tracks" / "beta.bed"
-    text = "# made by hand\n" + path.read_text() + "two\t3900\t4001\nthree\t9000\t9100\n"
+    text = "# made by hand\n" + path.read_text() + "two\t3900\t5001\nthree\t9000\t9100\n"
     if packed:
         path.unlink()
         path = path.with_name("beta.bed.gz")
@@ -216,6 +216,52 @@ def test_a_peak_beyond_its_contig_is_refused_with_its_line(folder: Path, packed:
     with pytest.raises(InputError, match="ends beyond two, which has 4,000 bases") as caught:
         build(folder)
     assert (caught.value.file, caught.value.line) == (str(path), 5)
+
+
+def test_a_peak_that_starts_beyond_its_contig_is_refused(folder: Path):
+    with (folder / "tracks" / "beta.bed").open("a") as file:
+        file.write("two\t4000\t4001\n")
+    with pytest.raises(InputError, match="ends beyond two, which has 4,000 bases"):
+        build(folder)
+
+
+def test_peaks_a_little_beyond_their_contig_are_clipped_and_counted(folder: Path, caplog):
+    path = folder / "tracks" / "beta.bed"
+    text = path.read_text()
+    path.write_text(text + "two\t3700\t4000\nthree\t0\t100\n")
+    inside = build(folder).sha256
+    path.write_text(text + "two\t3700\t5000\nthree\t0\t100\n")
+    with caplog.at_level("WARNING", "danq"):
+        assert build(folder).sha256 == inside
+    assert "beyond their contig, clipped to its end: 1" in caplog.text
+
+
+@pytest.mark.parametrize("text", ["", "# no peaks\n"])
+def test_a_file_without_peaks_is_a_track_without_positives(folder: Path, caplog, text):
+    (folder / "tracks" / "empty.narrowPeak").write_text(text)
+    with caplog.at_level("WARNING", "danq"):
+        dataset = build(folder)
+    assert dataset.tracks == ("alpha", "beta", "empty")
+    assert dataset.peaks.tolist() == [4, 3, 0]
+    assert "empty.narrowPeak: has no peaks" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("one\t0\t300\t0.0\none\t400\t600\t3.5\n", "1 of them are 0"),
+        ("one\t0\t300\t2\none\t300\t600\t3\n", "1 intervals touch the one before"),
+    ],
+)
+def test_a_signal_in_place_of_peaks_is_refused(folder: Path, text: str, why: str):
+    (folder / "tracks" / "signal.bed").write_text(text)
+    with pytest.raises(InputError, match=f"looks like a bedGraph .*{why}"):
+        build(folder)
+
+
+def test_numbers_as_names_of_peaks_are_accepted(folder: Path):
+    (folder / "tracks" / "named.bed").write_text("one\t0\t300\t1\none\t400\t600\t2\n")
+    assert build(folder).peaks.tolist() == [4, 3, 2]
 
 
 def test_an_unknown_option_is_refused(folder: Path):

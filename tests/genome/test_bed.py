@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from danq.errors import InputError
 from danq.genome import bed
-from danq.genome.bed import check_bounds, read_bed
+from danq.genome.bed import read_bed
+from danq.genome.bed_checks import check_bounds
 from danq.genome.bed_header import plain_plan
 
 NARROW = "chr1\t10\t20\tp1\t900\t+\t5.5\t3.1\t-1\t4\nchr2\t0\t5\tp2\t.\t.\t1\t1\t1\t2\n"

@@ -11,7 +11,8 @@ from Bio import SeqIO
 from sklearn.metrics import average_precision_score
 
 from danq.errors import InputError
-from danq.genome.bed import check_bounds, read_bed
+from danq.genome.bed import read_bed
+from danq.genome.bed_checks import check_bounds
 from danq.genome.bin_coverage import positive_indices
 from danq.genome.nucleotide_codes import encode, reverse_complement
 from danq.simulation.factor_catalogue import RULES

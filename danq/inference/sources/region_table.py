@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import polars as pl
 
 from danq.errors import InputError
 from danq.genome.bed import read_bed
+from danq.genome.bed_checks import MOST_BEYOND, check_bounds, report_clipped
 from danq.genome.contig_names import find_contigs, match_contigs
 from danq.genome.fasta import Genome
 from danq.genome.regions import parse_region
+
+log = logging.getLogger("danq")
 
 SCHEMA = {"chrom": pl.String, "start": pl.Int64, "end": pl.Int64, "contig": pl.String}
 
@@ -112,23 +116,29 @@ def _bed_table(path: Path, genome: Genome, chrom_map: Mapping[str, str] | None) 
         chrom_map=chrom_map,
     )
     known = {name: contig for name, contig in matched.items() if contig is not None}
+    _report_strand(table, path)
     table = (
         table.select("chrom", "start", "end", *(["name"] if labelled else []))
         .filter(pl.col("chrom").is_in(list(known)))
         .with_columns(contig=pl.col("chrom").replace_strict(known, return_dtype=pl.String))
     )
+    lengths = {name: genome.contigs[contig] for name, contig in known.items()}
+    check_bounds(table, lengths, path, most_beyond=MOST_BEYOND)
     length = pl.col("contig").replace_strict(genome.contigs, return_dtype=pl.Int64)
-    beyond = table.filter(pl.col("end") > length)
-    if beyond.height:
-        chrom, start, end, contig = beyond.select("chrom", "start", "end", "contig").row(0)
-        raise InputError(
-            f"{beyond.height:,} records end beyond their contig; the first is "
-            f"{chrom}:{start}-{end} (0-based half-open), and {contig} has "
-            f"{genome.contigs[contig]:,} bases",
-            file=path,
-            remedy="Check that the file and the genome are of the same assembly",
+    report_clipped(path, int(table.select((pl.col("end") > length).sum()).item()))
+    return table.with_columns(end=pl.min_horizontal("end", length))
+
+
+def _report_strand(table: pl.DataFrame, path: Path) -> None:
+    reverse = int((table["strand"] == "-").sum()) if "strand" in table.columns else 0
+    if reverse:
+        log.info(
+            "%s: %d of %d records are on the strand '-'; windows are read from the forward strand "
+            "of the genome, whatever the strand of the record",
+            path,
+            reverse,
+            table.height,
         )
-    return table
 
 
 def _check_overlap(table: pl.DataFrame, path: Path | None) -> None:

@@ -31,7 +31,7 @@ REGION = {"region": "chrI:1-30"}
         ({"region": "chrI:0-5"}, "below 1"),
         ({"input": "genome.fa"}, "FASTA, which needs no"),
         ({"input": "rows.bed", "genome": None}, "a BED file needs its genome"),
-        ({"input": "beyond.bed"}, "end beyond their contig"),
+        ({"input": "beyond.bed"}, "ends beyond chrI, which has 90 bases"),
         ({"input": "empty.bed"}, "holds no interval"),
         ({"input": "empty.fa", "genome": None}, "without sequence|no sequence|empty"),
         ({**REGION, "chrom_map": "rows.bed"}, "only the contigs of a BED file"),
@@ -58,7 +58,7 @@ def test_invalid_arguments_are_refused(model, genome, tmp_path, monkeypatch, opt
     monkeypatch.chdir(tmp_path)
     for name, text in {
         "rows.bed": "chrI\t0\t9\nchrI\t20\t29\n",
-        "beyond.bed": "chrI\t85\t91\n",
+        "beyond.bed": "chrI\t95\t98\n",
         "empty.bed": "#\n",
         "empty.fa": ">x\n>y\nACGT\n",
         "existing.tsv": "old",

@@ -195,10 +195,27 @@ def test_chrom_map(genome, bed, tmp_path):
 
 def test_a_bed_row_beyond_its_contig(genome, bed):
     with pytest.raises(InputError) as caught:
-        everything(Regions(bed(("chrI", 0, 9), ("chrI", 80, 91)), genome))
-    assert "chrI:80-91" in str(caught.value)
+        everything(Regions(bed(("chrI", 0, 9), ("chrI", 90, 91)), genome))
+    assert "chrI:90-91" in str(caught.value)
     assert "90 bases" in str(caught.value)
     assert "same assembly" in str(caught.value)
+
+
+def test_a_bed_row_that_ends_a_little_beyond_its_contig_is_clipped(genome, bed, caplog):
+    rows, codes = everything(Regions(bed(("chrI", 0, 9), ("chrI", 80, 95)), genome))
+    assert rows == [("chrI", 0, 9), ("chrI", 80, 90)]
+    again = everything(Regions(bed(("chrI", 0, 9), ("chrI", 80, 90)), genome))
+    np.testing.assert_array_equal(codes, again[1])
+    assert "clipped to its end: 1" in caplog.text
+
+
+def test_records_on_the_reverse_strand_are_reported(genome, tmp_path, caplog):
+    path = tmp_path / "r.bed"
+    path.write_text("chrI\t0\t9\tn\t0\t-\nchrI\t20\t29\tn\t0\t+\n")
+    with caplog.at_level("INFO", "danq"):
+        rows, _ = everything(Regions(path, genome))
+    assert len(rows) == 2
+    assert "1 of 2 records are on the strand '-'" in caplog.text
 
 
 def test_ordered_bed_rows(genome, bed):

@@ -53,7 +53,7 @@ class Size(click.ParamType):
 
 
 class Names(click.ParamType):
-    """A comma-separated list, such as ``chr8,chr9`` or ``chr1:1-50000,chr2``, as a tuple."""
+    """A comma-separated list of names without commas, as a tuple."""
 
     name = "list"
 
@@ -253,21 +253,18 @@ exclude = _option(
 )
 valid = _option(
     "--valid",
-    type=Names(),
     metavar="LIST",
     help="Validation contigs or regions: chr8,chr9:1-500000 (1-based, closed).  "
     "[default: whole contigs, about a tenth of the genome]",
 )
 test = _option(
     "--test",
-    type=Names(),
     metavar="LIST",
     help="Test contigs or regions, as for --valid.  [default: whole contigs, about a tenth of the "
     "genome]",
 )
 skip_contigs = _option(
     "--skip-contigs",
-    type=Names(),
     metavar="LIST",
     help="Contigs to exclude, such as chrM.",
 )

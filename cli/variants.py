@@ -75,6 +75,14 @@ from .progress import progress
 )
 @options.chrom_map(help="TSV with two columns: contig name in the VCF, name in the genome.")
 @click.option(
+    "--no-assembly-check",
+    "check_assembly",
+    flag_value=False,
+    default=None,
+    is_flag=True,
+    help="Score the variants although contig lengths or REF alleles show another assembly.",
+)
+@click.option(
     "--background",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="VCF",
@@ -121,7 +129,7 @@ def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> 
         for name in ("format", "scores", "haplotypes", "calibrate"):
             if given.pop(name) is not None:
                 raise click.UsageError(f"--{name} does not apply to --background.")
-    names = ("chrom_map", "ref_mismatch", "haplotypes", "indel_anchor", "center")
+    names = ("chrom_map", "ref_mismatch", "haplotypes", "indel_anchor", "center", "check_assembly")
     settings = options.pop(given, *names)
     write = write_variant_scores if background is None else write_background
     loaded = options.load_models(

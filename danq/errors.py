@@ -58,7 +58,8 @@ class InputError(DanqError, ValueError):
             if part
         )
         text = f"{location}: {problem}" if location else problem
-        super().__init__(f"{text}. {remedy}." if remedy else f"{text}.")
+        text += "" if text.endswith("?") else "."
+        super().__init__(f"{text} {remedy}." if remedy else text)
 
 
 class MissingPackage(InputError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from danq.errors import InputError
 from danq.genome.contig_names import read_chrom_map
 from danq.genome.fasta import Genome
 from danq.genome.packed_genome import PackedGenome
+from danq.genome.regions import UnknownContig, parse_regions
 from danq.output import check_target
 
 log = logging.getLogger("danq")
@@ -131,7 +132,7 @@ def label_genome(
         chrom_map = read_chrom_map(chrom_map)
     reader = genome if isinstance(genome, Genome) else Genome(genome)
     try:
-        contigs = _used_contigs(reader, options.skip_contigs)
+        contigs, skipped = _used_contigs(reader, options.skip_contigs)
         regions = held_out(valid, test, contigs)
         grid = Grid.over(contigs, geometry)
         positives = find_positives(listed, grid, reader.contigs, options.min_overlap, chrom_map)
@@ -153,7 +154,7 @@ def label_genome(
         "negatives": options.negatives,
         "edge": options.edge,
         "max_n": options.max_n,
-        "skip_contigs": list(options.skip_contigs),
+        "skip_contigs": skipped,
         "seed": options.seed,
         **_dropped(grid, positives, reader.contigs),
     }
@@ -244,19 +245,30 @@ def _refuse_empty(grid: Grid) -> None:
             )
 
 
-def _used_contigs(genome: Genome, skip: Iterable[str]) -> dict[str, int]:
-    skipped = set(skip)
-    strange = sorted(skipped - set(genome.contigs))
-    if strange:
+def _used_contigs(genome: Genome, skip: str | Sequence[str]) -> tuple[dict[str, int], list[str]]:
+    """Lengths of the contigs that are used, and names of those that are skipped."""
+    try:
+        listed = bool(skip) or isinstance(skip, str)
+        regions = (
+            parse_regions(skip, genome.contigs, source="the contigs to skip") if listed else []
+        )
+    except UnknownContig as error:
         raise InputError(
-            f"contigs to skip are not in the genome: {', '.join(strange)}",
+            f"contigs to skip are not in the genome: {error.name}",
             file=genome.path,
             remedy=f"It has {', '.join(list(genome.contigs)[:20])}",
+        ) from error
+    parts = [one for one in regions if one.end - one.start < genome.contigs[one.contig]]
+    if parts:
+        raise InputError(
+            f"contigs to skip name a part of {parts[0].contig}",
+            remedy="Skip whole contigs, or exclude regions with a BED file",
         )
+    skipped = [region.contig for region in regions]
     used = {name: size for name, size in genome.contigs.items() if name not in skipped}
     if not used:
         raise InputError("every contig of the genome is skipped", file=genome.path)
-    return used
+    return used, skipped
 
 
 def _exclude_files(

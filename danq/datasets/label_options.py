@@ -44,7 +44,8 @@ class LabelOptions:
         Contig names in peak and exclude files to names in the genome, or a file of two
         tab-separated columns.
     skip_contigs
-        Contigs to leave out; the packed genome does not hold them either.
+        Contigs to leave out, as a sequence or separated by commas; the packed genome does not
+        hold them either.
     seed
         Random seed for the sampling of negatives.
 
@@ -62,7 +63,7 @@ class LabelOptions:
     edge: Literal["pad", "drop"] = "pad"
     max_n: float = 0.5
     chrom_map: str | Path | Mapping[str, str] | None = None
-    skip_contigs: Sequence[str] = ()
+    skip_contigs: str | Sequence[str] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from danq.datasets.dataset_format import SPLITS
 from danq.errors import InputError
-from danq.genome.regions import parse_region
+from danq.genome.regions import UnknownContig, parse_regions
 
 log = logging.getLogger("danq")
 
@@ -41,9 +41,10 @@ def held_out(
     ----------
     valid, test
         Contigs (``chr8``) or regions (``chr8:1-500000``, 1-based, closed), as a sequence or
-        separated by commas. None chooses the contig whose length is nearest to a tenth of the
-        genome. With too few contigs it chooses the end of the longest one; with contigs that
-        are too small, the longest ones that make a tenth together. The choice is logged.
+        separated by commas; `danq.genome.regions.parse_regions` reads them. None chooses the
+        contig whose length is nearest to a tenth of the genome. With too few contigs it chooses
+        the end of the longest one; with contigs that are too small, the longest ones that make a
+        tenth together. The choice is logged.
     contigs
         Length of each usable contig, by name.
 
@@ -76,35 +77,24 @@ def held_out(
 def _read(
     split: str, entries: str | Sequence[str], contigs: Mapping[str, int]
 ) -> list[HeldOutRegion]:
-    listed = entries.split(",") if isinstance(entries, str) else list(entries)
-    listed = [entry.strip() for entry in listed if entry.strip()]
-    if not listed:
+    if not (entries.strip() if isinstance(entries, str) else entries):
         raise InputError(
             f"the {split} split is empty: no contig was given",
             remedy="Give contigs or regions, such as chr8,chr9:1-500000",
         )
-    return [_parsed(split, entry, contigs) for entry in listed]
-
-
-def _parsed(split: str, entry: str, contigs: Mapping[str, int]) -> HeldOutRegion:
-    # Contig names may contain a colon, such as the HLA contigs of hg38.
-    contig, start, end = (entry, 0, None) if entry in contigs else parse_region(entry)
-    if contig not in contigs:
+    source = f"the {split} split"
+    try:
+        found = parse_regions(entries, contigs, source=source)
+    except UnknownContig as error:
         names = list(contigs)
         raise InputError(
-            f"the {split} split has the contig '{contig}', which is not in the genome or is "
-            "skipped",
+            f"{source} has the contig '{error.name}', which is not in the genome or is skipped",
             remedy=f"The {len(names)} contigs are {', '.join(names[:20])}"
             + (", ..." if len(names) > 20 else ""),
-        )
-    length = contigs[contig]
-    stop = length if end is None else end
-    if not 0 <= start < stop <= length:
-        raise InputError(
-            f"the {split} region {entry} is not inside {contig}, which has {length:,} bases",
-            remedy="Regions are 1-based and closed, such as chr9:1-500000",
-        )
-    return HeldOutRegion(contig, start, stop, split)
+        ) from error
+    except InputError as error:
+        raise InputError(f"{source}: {error.problem}", remedy=error.remedy) from error
+    return [HeldOutRegion(*region, split) for region in found]
 
 
 def _as_typed(region: HeldOutRegion, contigs: Mapping[str, int]) -> str:

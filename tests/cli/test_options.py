@@ -56,8 +56,8 @@ def test_invalid_sizes_are_refused(text, message):
 
 
 def test_names_split_at_commas():
-    names = options.Names().convert("chr8, chr9:1-500,chrX", None, None)
-    assert names == ("chr8", "chr9:1-500", "chrX")
+    names = options.Names().convert("ref, alt,logit", None, None)
+    assert names == ("ref", "alt", "logit")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_window_options_that_are_not_given_are_none():
 
     result = CliRunner().invoke(probe, ["--valid", "chr8,chr9"])
     assert result.exit_code == 0, result.output
-    assert options.given(seen) == {"valid": ("chr8", "chr9"), "exclude": ()}
+    assert options.given(seen) == {"valid": "chr8,chr9", "exclude": ()}
     assert set(options.WINDOW_NAMES) == set(seen)
 
 

@@ -210,7 +210,8 @@ def test_every_allele_is_a_row_or_a_reject_with_a_reason(tmp_path):
         "beyond-contig", "beyond-contig", "ref-mismatch", "ref-mismatch", "ref-mismatch",
         "ref-mismatch", "too-long",
     ]  # fmt: skip
-    assert {one.reason for one in block.rejects} == set(REASONS)
+    # test_contig_numbers.py has contigs of another length.
+    assert {one.reason for one in block.rejects} == set(REASONS) - {"other-length"}
     assert block.records == 21
     assert len(block) == 3
     assert block.alleles == 21 + 3 == len(block.rejects) + len(block)

@@ -17,6 +17,7 @@ from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants.allele_windows import Anchor, checked_frame
 from danq.genome.variants.carried_alleles import CarriedAlleles, Edit
 from danq.genome.variants.genotypes import UNPHASED
+from danq.genome.variants.contig_numbers import ContigNumbers
 from danq.genome.variants.normalise import Ragged, normalise
 from danq.genome.variants.open_variant_file import open_source
 from danq.genome.variants.reference_spans import Spans
@@ -98,6 +99,7 @@ def read_haplotypes(
     *,
     chrom_map: Mapping[str, str] | None = None,
     ref_mismatch: RefMismatch = "skip",
+    check_assembly: bool = True,
 ) -> Haplotypes:
     """Read the alleles that one sample carries, with their phase.
 
@@ -121,7 +123,7 @@ def read_haplotypes(
         The reference.
     sample
         Name of the sample.
-    chrom_map, ref_mismatch
+    chrom_map, ref_mismatch, check_assembly
         As for :func:`danq.genome.variants.open_variants`. With "swap", an allele whose REF and ALT
         were exchanged is carried where the genotype has REF.
 
@@ -134,14 +136,8 @@ def read_haplotypes(
     """
     with ExitStack() as stack:
         source = stack.enter_context(open_source(path, sample))
-        reader = VariantReader(
-            source,
-            genome,
-            stack=stack,
-            chrom_map=chrom_map,
-            ref_mismatch=ref_mismatch,
-            align=False,
-        )
+        contigs = ContigNumbers(genome, source, chrom_map, check_assembly=check_assembly)
+        reader = VariantReader(source, contigs, stack=stack, ref_mismatch=ref_mismatch, align=False)
         carried = CarriedAlleles(reader)
         for records, block in reader.records():
             carried.add(records, block)

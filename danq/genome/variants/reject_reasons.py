@@ -21,6 +21,7 @@ REASONS = {
     "not-acgt": "an allele has letters other than A, C, G, T",
     "same-as-ref": "ALT is the same as REF",
     "unknown-contig": "the genome has no such contig",
+    "other-length": "the mitochondrial contig has another length in the genome",
     "beyond-contig": "REF is not inside the contig",
     "ref-mismatch": "REF differs from the genome",
     "too-long": "an allele is too long for a window that shows both its flanks",

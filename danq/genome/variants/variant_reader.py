@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,7 @@ from danq.genome.variants.contig_numbers import ContigNumbers
 from danq.genome.variants.normalise import (
     MISMATCH,
     OK,
+    UNKNOWN,
     Normalised,
     Ragged,
     normalise,
@@ -24,6 +26,7 @@ from danq.genome.variants.normalise import (
 from danq.genome.variants.open_variant_file import Source, open_source
 from danq.genome.variants.raw_records import Records
 from danq.genome.variants.read_data_frame import Frame, TableSource
+from danq.genome.variants.reference_alleles import ReferenceTally
 from danq.genome.variants.reject_reasons import Reject, explain
 from danq.genome.variants.variant_block import VariantBlock
 from danq.typing import IntRow
@@ -43,6 +46,7 @@ def open_variants(
     block: int = BLOCK,
     skip_records: int = 0,
     keep_lines: bool = False,
+    check_assembly: bool = True,
 ) -> VariantReader:
     """Open variants of a VCF, a BCF or a table for reading block by block.
 
@@ -71,6 +75,9 @@ def open_variants(
         Records to skip at the start; the numbers of records include them.
     keep_lines
         Keep each record as text in ``VariantBlock.lines``.
+    check_assembly
+        Refuse records on a contig whose length in the header differs from the genome's. False
+        logs a warning.
 
     Returns
     -------
@@ -83,7 +90,7 @@ def open_variants(
         When the file is missing, empty, truncated or damaged, or is neither VCF, BCF nor such
         a table; and, while it is read, at a record with too few columns or a position that is
         not a whole number, at the first REF that differs with "error", and when the genome has
-        none of the file's contigs.
+        none of the file's contigs, or a contig of another length.
 
     Examples
     --------
@@ -101,8 +108,7 @@ def open_variants(
         raise
     return VariantReader(
         source,
-        genome,
-        chrom_map=chrom_map,
+        ContigNumbers(genome, source, chrom_map, check_assembly=check_assembly),
         ref_mismatch=ref_mismatch,
         longest=longest,
         block=block,
@@ -132,8 +138,7 @@ def from_table(
     source = TableSource(rows, "the table")
     return VariantReader(
         source,
-        genome,
-        chrom_map=chrom_map,
+        ContigNumbers(genome, source, chrom_map),
         ref_mismatch=ref_mismatch,
         longest=longest,
         block=block,
@@ -150,18 +155,18 @@ class VariantReader:
     def __init__(
         self,
         source: Source,
-        genome: PackedGenome,
+        contigs: ContigNumbers,
         *,
         stack: ExitStack,
-        chrom_map: Mapping[str, str] | None = None,
         ref_mismatch: RefMismatch = "skip",
         longest: int | None = None,
         block: int = BLOCK,
         align: bool = True,
     ) -> None:
-        self.genome, self.name = genome, source.name
+        self.genome, self.name = contigs.genome, source.name
         self._source, self._stack = source, stack
-        self._contigs = ContigNumbers(genome, source, chrom_map)
+        self._contigs = contigs
+        self._ahead: deque[Records] = deque()
         self._ref_mismatch, self._longest = ref_mismatch, longest
         self._block, self._align = block, align
 
@@ -190,13 +195,30 @@ class VariantReader:
         """Names of the samples."""
         return self._source.header.samples
 
+    def compare_references(self, count: int) -> ReferenceTally:
+        """Compare REF of about ``count`` records ahead with the genome; they are read afterwards.
+
+        Raises
+        ------
+        InputError
+            As while the input is read.
+        """
+        tally = ReferenceTally(self.genome, self.name)
+        ahead = 0
+        while ahead < count and (records := self._source.read(self._block)) is not None:
+            self._ahead.append(records)
+            ahead += len(records.chrom)
+            numbers = self._contigs.numbers(records.chrom)
+            tally.add(numbers, records.chrom, records.pos, records.ref, records.alt)
+        return tally
+
     def __iter__(self) -> Iterator[VariantBlock]:
         for _, block in self.records():
             yield block
 
     def records(self) -> Iterator[tuple[Records, VariantBlock]]:
         """Blocks, each with its raw records."""
-        while (records := self._source.read(self._block)) is not None:
+        while (records := self._next()) is not None:
             yield records, self._block_of(records)
         # Closing raises an error if a pipe was truncated.
         self.close()
@@ -205,6 +227,9 @@ class VariantReader:
     def contigs(self, names: list[str]) -> IntRow:
         """Numbers of contigs of the input in the genome; -1 for those that it does not have."""
         return self._contigs.numbers(names)
+
+    def _next(self) -> Records | None:
+        return self._ahead.popleft() if self._ahead else self._source.read(self._block)
 
     def _block_of(self, records: Records) -> VariantBlock:
         rows, allele, alt = _alleles(records.alt)
@@ -286,6 +311,8 @@ class VariantReader:
         else:
             contig = int(self._contigs.numbers([chrom])[0])
             reason, detail = explain(self.genome, found, contig, chrom, pos, ref, alt)
+            if found == UNKNOWN and chrom in self._contigs.other_length:
+                reason, detail = "other-length", self._contigs.other_length[chrom]
         if found == MISMATCH and self._ref_mismatch == "error":
             raise InputError(
                 f"REF differs at {chrom}:{pos}: {detail}",

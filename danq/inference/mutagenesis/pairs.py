@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from danq.errors import InputError
+from danq.genome.contig_names import ContigBridge
+from danq.genome.regions import NUMBER, split_name
 from danq.inference.mutagenesis.targets import Target
 
-_PATTERN = re.compile(r"(?:(?P<name>\S+):)?(?P<start>[0-9][0-9,]*)-(?P<end>[0-9][0-9,]*)")
+_BOUNDS = re.compile(rf"(?P<start>{NUMBER})-(?P<end>{NUMBER})")
 
 
 class PairRegion(NamedTuple):
@@ -53,7 +55,11 @@ class PairRegion(NamedTuple):
                 f"pairs {self._text} could be in any of {len(targets):,} sequences",
                 remedy="Add the name of the sequence: NAME:start-end",
             )
-        mine = [one for one in targets if self.name in (None, one.name)]
+        name = self.name
+        if name is not None:
+            bridge = ContigBridge((one.name for one in targets), source="pairs")
+            name = bridge.find(name).contig or name
+        mine = [one for one in targets if name in (None, one.name)]
         if not mine:
             raise InputError(
                 f"pairs are requested in '{self.name}', and no sequence has that name",
@@ -79,15 +85,16 @@ class PairRegion(NamedTuple):
 
 
 def parse_pairs(text: str) -> PairRegion:
-    """Read ``start-end`` or ``NAME:start-end``, 1-based and closed.
+    """Read ``start-end`` or ``NAME:start-end``, 1-based and closed, with the name also in braces.
 
     Raises
     ------
     InputError
         When the text has another form, or the interval has fewer than two bases.
     """
-    match = _PATTERN.fullmatch(text.strip())
-    if match is None:
+    name, bounds = split_name(text.strip())
+    match = _BOUNDS.fullmatch(bounds)
+    if match is None or (":" in text and not name):
         raise InputError(
             f"pairs is '{text}', not start-end",
             remedy="Write start-end or NAME:start-end, 1-based with both ends included",
@@ -98,4 +105,4 @@ def parse_pairs(text: str) -> PairRegion:
             f"pairs is {start}-{end}, which has fewer than two bases",
             remedy="Write start-end, 1-based with both ends included, the end above the start",
         )
-    return PairRegion(match["name"], start - 1, end)
+    return PairRegion(name or None, start - 1, end)

@@ -11,9 +11,9 @@ import polars as pl
 from danq.errors import InputError
 from danq.genome.bed import read_bed
 from danq.genome.bed_checks import MOST_BEYOND, check_bounds, report_clipped
-from danq.genome.contig_names import find_contigs, match_contigs
+from danq.genome.contig_names import match_contigs
 from danq.genome.fasta import Genome
-from danq.genome.regions import parse_region
+from danq.genome.regions import Region, UnknownContig, parse_regions
 
 log = logging.getLogger("danq")
 
@@ -32,7 +32,7 @@ def region_table(
     Parameters
     ----------
     regions
-        BED file, or one or several regions as `danq.genome.regions.parse_region` reads them.
+        BED file, or one or several regions as `danq.genome.regions.parse_regions` reads them.
     genome
         Open genome.
     chrom_map
@@ -68,41 +68,23 @@ def region_table(
 
 def find_regions(
     texts: Sequence[str], genome: Genome, chrom_map: Mapping[str, str] | None = None
-) -> list[tuple[str, int, int]]:
-    """Contig of the genome, start and end (0-based half-open) of regions that a person types.
+) -> list[Region]:
+    """Regions that a person types, as `danq.genome.regions.parse_regions` reads them.
 
     Raises
     ------
     InputError
         When a text is not a region, or the genome has no such contig or region.
     """
-    parsed = [parse_region(text) for text in texts]
-    names = [name for name, _, _ in parsed]
-    bridge = find_contigs(names, genome.contigs, source="the region", chrom_map=chrom_map)
-    for text, name in zip(texts, names, strict=True):
-        if bridge[name] is None:
-            few = ", ".join([*list(genome.contigs)[:3], *["..."] * (len(genome.contigs) > 3)])
-            raise InputError(
-                f"no contig '{name}': the genome has {few}",
-                file=genome.path,
-                remedy=f"Check the region; if it is a BED file, pass pathlib.Path({text!r})",
-            )
-    # Logs the contigs that the genome spells differently.
-    matched = match_contigs(names, genome.contigs, source="the region", chrom_map=chrom_map)
-    return [_inside(genome, matched[name] or name, start, end) for name, start, end in parsed]
-
-
-def _inside(genome: Genome, contig: str, start: int, end: int | None) -> tuple[str, int, int]:
-    length = genome.contigs[contig]
-    stop = length if end is None else end
-    if not 0 <= start < stop <= length:
+    try:
+        return parse_regions(list(texts), genome.contigs, chrom_map=chrom_map, file=genome.path)
+    except UnknownContig as error:
         raise InputError(
-            f"region {contig}:{start + 1}-{stop} (1-based, closed) is not inside the contig, "
-            f"which has {length:,} bases",
-            file=genome.path,
-            remedy=f"Choose a region within {contig}:1-{length}",
-        )
-    return contig, start, stop
+            error.problem,
+            file=error.file,
+            remedy="Check the region; if it is a BED file, pass "
+            f"pathlib.Path({next(text for text in texts if error.name in text)!r})",
+        ) from error
 
 
 def _bed_table(path: Path, genome: Genome, chrom_map: Mapping[str, str] | None) -> pl.DataFrame:

@@ -11,6 +11,7 @@ from pathlib import Path
 from danq.inference.engine.incremental import Incremental
 from danq.inference.ensemble import Ensemble, Models
 from danq.inference.variants.allele_scores import MEANING
+from danq.inference.variants.assembly_check import check_assembly
 from danq.inference.variants.background import Background, read_background
 from danq.inference.variants.run import BLOCK_RECORDS, BLOCK_VALUES, VariantRun
 from danq.inference.variants.run_identity import (
@@ -74,6 +75,7 @@ def prepare(
     conditions = shared_conditions(ensemble, input, weights.result())
     background = None if calibrate is None else _background(calibrate, ensemble, conditions)
     reference = packed(genome)
+    check_assembly(input, reference)
     provenance = run_provenance(ensemble, input, genome, reference) | conditions
     layout = _layout(ensemble, scores, provenance.header, output, background)
     batch = BATCH_WINDOWS if options.batch_size is None else options.batch_size

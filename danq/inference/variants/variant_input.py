@@ -32,6 +32,7 @@ from danq.genome.variants import (
 )
 from danq.genome.variants.count_records import count_records
 from danq.genome.variants.read_data_frame import Frame, table_rows
+from danq.genome.variants.reference_alleles import RECORDS
 from danq.genome.variants.uncompressed_stream import STDIN, name_of
 from danq.provenance import Inputs, Provenance, sha256_of
 from danq.typing import BoolRow, CodeBatch, Location
@@ -68,6 +69,10 @@ class Variants:
         after the allele, extended on the left, and averages.
     center
         0-based position of the variant in the window; None for ``window // 2 - 1``, as DeepSEA.
+    check_assembly
+        Refuse variants that seem to be of another assembly than the genome: the header states
+        another length for a contig with records, or REF differs in more than 5 % of up to 10,000
+        records, taken from the whole input (from a stream, the first). False logs a warning.
 
     Raises
     ------
@@ -82,6 +87,7 @@ class Variants:
     haplotypes: str | None = None
     indel_anchor: str = "left"
     center: int | None = None
+    check_assembly: bool = True
 
     def __post_init__(self) -> None:
         if self.indel_anchor not in ANCHORS:
@@ -103,6 +109,12 @@ class Variants:
     def is_file(self) -> bool:
         """Whether the source is a path or standard input."""
         return isinstance(self.source, str | Path)
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the source can be read only once."""
+        path = Path(str(self.source))
+        return self.is_file and (str(path) == STDIN or (path.exists() and not path.is_file()))
 
     @property
     def name(self) -> str:
@@ -127,11 +139,10 @@ class Variants:
                 f"{reason}, and the variants are a table in memory",
                 remedy="Save the variants to a file first",
             )
-        path = Path(str(self.source))
-        if str(path) == STDIN or (path.exists() and not path.is_file()):
+        if self.is_stream:
             raise InputError(
                 f"{reason}, and the variants are a stream",
-                file=name_of(path),
+                file=name_of(str(self.source)),
                 remedy="Save the variants to a file first",
             )
 
@@ -226,6 +237,7 @@ class VariantInput:
             Provenance(header={"variants": source.name}, inputs=inputs)
             | self.conditions()
             | Provenance.shown({"ref mismatch": source.ref_mismatch})
+            | Provenance.shown({} if source.check_assembly else {"assembly check": "off"})
             | Provenance(header=files)
             | Provenance.shown(sample)
         )
@@ -264,17 +276,24 @@ class VariantInput:
         """
         source = self.variants
         options: dict[str, Any] = {
-            "chrom_map": self._chrom_map(),
+            "chrom_map": self.chrom_map(),
             "ref_mismatch": source.ref_mismatch,
             "longest": longest_allele(self.window, self.center),
             "block": block,
         }
         if source.is_file:
-            more = {"skip_records": skip, "keep_lines": keep_lines}
+            more = {
+                "skip_records": skip,
+                "keep_lines": keep_lines,
+                "check_assembly": source.check_assembly,
+            }
             reader = open_variants(str(source.source), genome, **options, **more)
         else:
             reader = from_table(source.source, genome, **options)  # type: ignore[arg-type]
         with reader:
+            if source.is_stream and source.ref_mismatch != "error":
+                tally = reader.compare_references(RECORDS)
+                tally.check(swap=source.ref_mismatch == "swap", stop=source.check_assembly)
             yield reader
 
     def windows(self, reader: VariantReader, *, skip: int = 0) -> Iterator[AlleleWindows]:
@@ -316,10 +335,12 @@ class VariantInput:
             path,
             genome,
             sample,
-            chrom_map=self._chrom_map(),
+            chrom_map=self.chrom_map(),
             ref_mismatch=self.variants.ref_mismatch,
+            check_assembly=self.variants.check_assembly,
         )
 
-    def _chrom_map(self) -> dict[str, str] | None:
+    def chrom_map(self) -> dict[str, str] | None:
+        """The map of contig names, read from its file."""
         path = self.variants.chrom_map
         return None if path is None else read_chrom_map(path)

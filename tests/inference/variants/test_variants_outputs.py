@@ -19,6 +19,7 @@ from danq.errors import InputError
 from danq.inference import score_variants, write_variant_scores
 
 RUN = sys.modules["danq.inference.variants.prepare"]
+REFERENCES = sys.modules["danq.genome.variants.reference_alleles"]
 KEYS = ["chrom", "pos", "id", "ref", "alt", "flags"]
 TEXT = "".join(np.random.default_rng(7).choice(list("ACGT"), 400))
 
@@ -73,6 +74,8 @@ def vcf(tmp_path) -> Path:
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch):
     monkeypatch.setattr(RUN, "BLOCK_RECORDS", 11)
+    # Four of 30 records have another REF than the genome.
+    monkeypatch.setattr(REFERENCES, "MOST_MISMATCHES", 0.2)
 
 
 def new_files(folder: Path, *names: str) -> set[str]:

@@ -16,8 +16,8 @@ from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants.allele_windows import Anchor, checked_frame
 from danq.genome.variants.carried_alleles import CarriedAlleles, Edit
-from danq.genome.variants.genotypes import UNPHASED
 from danq.genome.variants.contig_numbers import ContigNumbers
+from danq.genome.variants.genotypes import UNPHASED
 from danq.genome.variants.normalise import Ragged, normalise
 from danq.genome.variants.open_variant_file import open_source
 from danq.genome.variants.reference_spans import Spans

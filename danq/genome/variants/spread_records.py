@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from danq.errors import InputError
-from danq.genome.input_files import GZIP_MAGIC
+from danq.files.open_input import GZIP_MAGIC, open_raw
 from danq.genome.variants.open_variant_file import Source, open_source
 from danq.genome.variants.read_vcf import TextSource
 from danq.genome.variants.uncompressed_stream import name_of, open_stream
@@ -91,7 +91,7 @@ def _spread_text(path: str | Path, count: int) -> bytes | None:
     """Header and spread lines of a large file; None if it can only be read from the beginning."""
     size = Path(path).stat().st_size
     lines: list[bytes] = []
-    with open(path, "rb") as file:
+    with open_raw(path) as file:
         head = file.read(18)
         bgzf = head.startswith(GZIP_MAGIC) and _block_size(head) is not None
         if head.startswith(GZIP_MAGIC) and not bgzf:

@@ -33,7 +33,7 @@ from . import options
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     multiple=True,
     metavar="FILE",
-    help="Known motifs to compare with, MEME or JASPAR (repeatable).",
+    help="Known motifs to compare with: MEME, JASPAR, HOMER, HOCOMOCO, TRANSFAC (repeatable).",
 )
 @click.option(
     "--split",

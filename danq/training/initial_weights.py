@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from danq.core import CnnRnn
 from danq.datasets.dataset import Dataset
-from danq.genome.motif_files import Motif, read_motifs
+from danq.genome.motif_files import Motif, check_motifs, read_motifs
 from danq.models import first_layer, initialise_danq, initialise_jaspar, set_base_rates
 from danq.training.enriched_motifs import (
     LARGE_SET,
@@ -42,7 +42,8 @@ def initialise(
     if recipe.base_rates:
         windows = max(1, len(dataset.indices("train")))
         set_base_rates(module, dataset.positives("train") / windows)
-    filters = first_layer(module).out_features
+    layer = first_layer(module)
+    filters = layer.out_features
     motifs, source = _motifs(dataset, recipe, filters, seed)
     if not motifs:
         return ()
@@ -58,6 +59,13 @@ def initialise(
             len(motifs),
             filters,
             used // strands,
+        )
+    wide = sum(motif.width > layer.width for motif in motifs[: used // strands])
+    if wide:
+        log.warning(
+            "%d motifs are wider than the filters; using their middle %d positions",
+            wide,
+            layer.width,
         )
     log.info(
         "initialised %d of %d filters from %d %s%s",
@@ -79,7 +87,7 @@ def check_motif_file(recipe: Recipe) -> None:
         As `read_motifs`.
     """
     if recipe.initial_motifs not in ("none", "auto"):
-        read_motifs(recipe.initial_motifs)
+        check_motifs(recipe.initial_motifs)
 
 
 def _motifs(

@@ -201,23 +201,26 @@ def test_scan_of_a_window_shorter_than_the_motif_has_no_columns():
 
 
 BAD = [
-    ("hello\n", "neither a MEME nor a JASPAR"),
+    ("hello\n", "no format of motifs that danq knows"),
     (MEME[: MEME.index("MOTIF first")], "holds no motif"),
-    (MEME.replace("0.7 0.1 0.1 0.1", "0.7 0.1 0.1"), "line 13: a row of the matrix has 3 numbers"),
+    (
+        MEME.replace("0.7 0.1 0.1 0.1", "0.7 0.1 0.1"),
+        "line 13, record 'first': a row of the matrix has 3 numbers",
+    ),
     (
         MEME.replace("0.7 0.1 0.1 0.1", "0.7 0.1 0.1 0.9"),
-        r"line 10, .*\(0.7 0.1 0.1 0.9\) sum to 1.8",
+        r"line 13, record 'first': .*\(0.7 0.1 0.1 0.9\) sum to 1.8",
     ),
     (MEME.replace("0.7 0.1 0.1 0.1", "0.9 0.1 0.1 -0.1"), "or are negative"),
     (
         MEME.replace("0.7 0.1 0.1 0.1\n", "")[:-1],
-        "line 11: the matrix has 1 rows, but its header has w= 2",
+        "line 11, record 'first': the matrix has 1 rows, but its header has w= 2",
     ),
-    (MEME.replace("ALPHABET= ACGT", "ALPHABET= ACDEFGHIKLMNPQRSTVWY"), "cannot be read as motifs"),
-    (MEME[: MEME.rindex("letter-prob")], "cannot be read as motifs|have a matrix"),
-    (">a b\n1 2\n3 4\n5 6\n", "line 1: the motif has 3 rows, not 4"),
-    (">a b\n1 2\n3 4\n5 6\n7\n", "line 1: the motif has rows of unequal length"),
-    (">a b\n1 2\n3 4\n5 x\n7 8\n", "cannot be read as motifs"),
+    (MEME.replace("ALPHABET= ACGT", "ALPHABET= ACDEFGHIKLMNPQRSTVWY"), "line 3: the alphabet is"),
+    (MEME[: MEME.rindex("letter-prob")], "line 16, record 'second': the motif has no"),
+    (">a b\n1 2\n3 4\n5 6\n", "line 1, record 'a b': the motif has 3 rows, not 4"),
+    (">a b\n1 2\n3 4\n5 6\n7\n", "line 1, record 'a b': the motif has rows of unequal length"),
+    (">a b\n1 2\n3 4\n5 x\n7 8\n", "line 4, record 'a b': 'x' in the matrix is not a number"),
     (">a b\n1 0\n3 0\n5 0\n7 0\n", "position 2"),
 ]
 

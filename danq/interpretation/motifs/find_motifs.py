@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from danq._version import __version__
 from danq.device import set_threads
 from danq.errors import InputError
 from danq.genome.motif_files import read_motifs
+from danq.genome.motif_matrix import Motif
 from danq.inference.evaluation.matching import open_matching
 from danq.interpretation.motifs.filter_sites import (
     BATCH_SIZE,
@@ -123,7 +125,7 @@ def find_motifs(
         Rule that selects the sites, see
         `danq.interpretation.motifs.filter_sites.find_filter_sites`.
     databases
-        Files of known motifs (MEME or JASPAR).
+        Files of known motifs, in any format of `danq.read_motifs`.
     split
         ``"train"``, ``"valid"`` or ``"test"``.
     tracks
@@ -135,7 +137,7 @@ def find_motifs(
     ------
     InputError
         When the dataset does not match the model, the split has no positive window, a motif file
-        cannot be read, the rule does not exist, or ``max_q`` is not in (0, 1].
+        cannot be read or is given twice, the rule does not exist, or ``max_q`` is not in (0, 1].
     """
     if not 0 < max_q <= 1:
         raise InputError(f"max_q is {max_q:g}, outside (0, 1]", remedy="Use a q-value such as 0.01")
@@ -174,8 +176,29 @@ def find_motifs(
 
 def _read_known_motifs(databases: Sequence[Location]) -> KnownMotifs:
     """Motifs of several files. The collection is the file name up to the first dot."""
-    motifs, collections = [], []
-    for path in databases:
-        motifs += read_motifs(path)
-        collections += [Path(path).name.split(".")[0]] * (len(motifs) - len(collections))
+    motifs: list[Motif] = []
+    collections: list[str] = []
+    names: Counter[str] = Counter()
+    paths = [Path(path) for path in databases]
+    for number, path in enumerate(paths):
+        if path.resolve() in [other.resolve() for other in paths[:number]]:
+            raise InputError(
+                "is given twice, which doubles the E-values of its motifs",
+                file=path,
+                remedy="Give each file once",
+            )
+    for path in paths:
+        found = read_motifs(path)
+        names.update({motif.name for motif in found})
+        motifs += found
+        collections += [path.name.split(".")[0]] * len(found)
+    shared = [name for name, files in names.items() if files > 1]
+    if shared:
+        log.warning(
+            "%d motif names occur in more than one file (%s%s); E-values and q-values count each "
+            "occurrence",
+            len(shared),
+            ", ".join(shared[:3]),
+            ", ..." if len(shared) > 3 else "",
+        )
     return KnownMotifs(tuple(motifs), tuple(collections))

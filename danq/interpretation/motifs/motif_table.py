@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -31,6 +32,8 @@ MATCH_COLUMNS = {
     "overlap": pl.Int64,
     "correlation": pl.Float64,
 }
+
+log = logging.getLogger("danq")
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,14 @@ def motif_table(
         },
     )
     queries = [one for one in cores if one is not None and one.width >= MIN_OVERLAP]
+    if known is not None and known.motifs and len(queries) < len(cores):
+        log.info(
+            "%d of %d filters are not compared with known motifs: fewer than %d positions of their "
+            "motif are informative",
+            len(cores) - len(queries),
+            len(cores),
+            MIN_OVERLAP,
+        )
     if known is None or not known.motifs or not queries:
         matches = pl.DataFrame(schema=MATCH_COLUMNS)
         return MotifTable(_join_best(filters, matches), matches)

@@ -1,0 +1,89 @@
+"""Recognise the format of a motif file by its lines, and name formats that have no reader."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from danq.errors import InputError
+from danq.genome.motif_formats import column_tables, transfac
+from danq.genome.motif_formats.header_blocks import read_header_blocks
+from danq.genome.motif_formats.meme import MATRIX, read_meme
+from danq.genome.motif_formats.motif_text import NUMBER, MotifText
+from danq.genome.motif_matrix import Motif
+
+FORMATS = "MEME, JASPAR, HOMER, HOCOMOCO, Cluster-Buster, TRANSFAC, CIS-BP and UniPROBE"
+EXPORT = "Export the motifs in MEME format, for example with 'write_meme' of universalmotif"
+
+OTHERS: tuple[tuple[str, str, str], ...] = (
+    (r"#?Query[_ ]ID\t", "is a table of Tomtom's matches, without matrices", EXPORT),
+    (
+        r"#?(motif_id|pattern name)\t",
+        "is a table of motif occurrences (FIMO or similar), without matrices",
+        "Give the file of motifs that was searched with",
+    ),
+    (
+        r"Motif Name\tConsensus",
+        "is HOMER's table of results, without matrices",
+        "Give the .motif files that HOMER wrote",
+    ),
+    (r"(#.*universalmotif|Motif name:|name: )", "is text of universalmotif", EXPORT),
+    (
+        r"[ACGTUN-]{4,}(\s|$)",
+        "is a list of sequences, not of matrices",
+        "Make matrices of aligned sites first, for example with 'sites2meme' of MEME Suite",
+    ),
+    (r"@", "looks like FASTQ or SAM", "Give a file of motifs"),
+    (r"(MAST|FIMO|Tomtom|CentriMo|AME)\b", "is a report of MEME Suite, without matrices", EXPORT),
+    (r"AlignACE|#INCLUSive|Gibbs", "is the output of a motif finder that danq cannot read", EXPORT),
+)
+"""Pattern of the first line, problem and remedy of formats without a reader."""
+
+
+def select_reader(text: MotifText) -> Callable[[MotifText], list[Motif]]:
+    """The function that reads a file, by its lines.
+
+    Raises
+    ------
+    InputError
+        When the file has no format that danq reads, with the name of the format if it is known.
+    """
+    lines = [line.strip() for line in text.lines if line.strip()]
+    if any(line.startswith("MEME version") for line in lines):
+        return read_meme
+    content = [line for line in lines if not line.startswith("#")]
+    first = content[0] if content else ""
+    if first.startswith(">"):
+        return read_header_blocks
+    if any(transfac.COLUMNS.match(f"{line} ") for line in content) or _is_transfac(first):
+        return transfac.read_transfac
+    if any(column_tables.COLUMNS.fullmatch(line) for line in content):
+        return column_tables.read_cis_bp
+    if any(column_tables.ROW.fullmatch(line) for line in content):
+        return column_tables.read_uniprobe
+    raise _unknown(text, lines, first)
+
+
+def _is_transfac(first: str) -> bool:
+    return bool(re.match(r"(AC|ID|VV|NA|DE|XX)(\s|$)", first))
+
+
+def _unknown(text: MotifText, lines: list[str], first: str) -> InputError:
+    if any(line.lower().startswith(MATRIX) for line in lines):
+        return text.error(
+            "has matrices of MEME but no line 'MEME version'",
+            remedy="Add the line 'MEME version 4' at the top; the first lines may be missing",
+        )
+    for pattern, problem, remedy in OTHERS:
+        if lines and (re.match(pattern, lines[0]) or re.match(pattern, first)):
+            return text.error(problem, remedy=remedy)
+    if first and all(NUMBER.fullmatch(field) for field in first.split()):
+        return text.error(
+            "has a matrix without a name",
+            remedy="Write a line '>NAME' before the rows of each motif, and start the rows of "
+            "bases with A, C, G and T",
+        )
+    return text.error(
+        "has no format of motifs that danq knows",
+        remedy=f"Give a file in one of these formats: {FORMATS}",
+    )

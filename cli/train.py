@@ -88,9 +88,9 @@ _DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
 @click.option(
     "--initial-motifs",
     metavar="auto|none|FILE",
-    help="Initial values of the filters. 'none': random; FILE: the motifs of a MEME or JASPAR "
-    "file; 'auto': k-mers enriched in the training data if there are at most a million training "
-    "windows, else random.  [default: the recipe's]",
+    help="Initial values of the filters. 'none': random; FILE: the motifs of a file (MEME, JASPAR, "
+    "HOMER and others); 'auto': k-mers enriched in the training data if there are at most a "
+    "million training windows, else random.  [default: the recipe's]",
 )
 @options.frozen_epochs()
 @options.device()

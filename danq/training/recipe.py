@@ -126,7 +126,7 @@ class Recipe(BaseRecipe):
     """Initialise the bias of each track's output as the log odds of its positive rate."""
     initial_motifs: str = "auto"
     """Motifs that initialise filters: "auto" for k-mers enriched in the training data (up to a
-    million training windows), "none", or a motif file (MEME or JASPAR)."""
+    million training windows), "none", or a file that `danq.read_motifs` reads."""
 
     def __init__(self, /, **values: Any) -> None:
         base = values.get("base", DEFAULT_RECIPE)

@@ -75,3 +75,17 @@ def test_more_motifs_than_filters_are_reported(planted_set, tmp_path, caplog, pr
     with caplog.at_level(logging.WARNING, logger="danq"):
         initialise(module, preset, planted_set, recipe, seed=0)
     assert f"6 motifs are too many for 4 filters; using the first {room}" in caplog.text
+
+
+@pytest.mark.parametrize("preset", ["danq-jaspar", "danq"])
+def test_motifs_wider_than_the_filters_are_counted(planted_set, tmp_path, caplog, preset):
+    rows = np.random.default_rng(0).dirichlet(np.ones(4), (2, 40))
+    motifs = [Motif("narrow", rows[0, :8]), Motif("wide", rows[1])]
+    write_meme(tmp_path / "two.meme", motifs)
+    module = build(preset, tracks=2, window=200, filters=8, hidden=4, dense=(4,))
+    recipe = Recipe(initial_motifs=str(tmp_path / "two.meme"))
+    width = first_layer(module).width
+    with caplog.at_level(logging.WARNING, logger="danq"):
+        initialise(module, preset, planted_set, recipe, seed=0)
+    text = f"1 motifs are wider than the filters; using their middle {width} positions"
+    assert text in caplog.text

@@ -25,8 +25,8 @@ def read_cis_bp(text: MotifText) -> list[Motif]:
     Raises
     ------
     InputError
-        When the columns are not A, C, G and T (or U), a table has no rows, no name of its own
-        although there are several, or positions that are not numbered one after another; and as
+        When the columns are not A, C, G and T (or U), a table has no rows, one of several tables
+        has no name, or positions are not numbered one after another; and as
         `MotifText.counts`.
     """
     motifs: list[Motif] = []

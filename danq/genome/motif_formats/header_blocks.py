@@ -84,12 +84,11 @@ def read_header_blocks(text: MotifText) -> list[Motif]:
         bases nor positions with four numbers, or could be both; and as `MotifText.counts`.
     """
     blocks = list(_blocks(text))
-    axes = [_axis(text, block) for block in blocks]
-    known = {
-        axis: block
-        for axis, block in zip(axes, blocks, strict=True)
-        if axis is not None and not block.is_homer
-    }
+    axes: list[Axis | None] = [_axis(text, block) for block in blocks]
+    known: dict[Axis, Block] = {}
+    for axis, block in zip(axes, blocks, strict=True):
+        if axis is not None and not block.is_homer:
+            known.setdefault(axis, block)
     if len(known) > 1:
         raise text.error(
             f"the rows of the motif are bases, but those of '{known['positions'].name}' are "

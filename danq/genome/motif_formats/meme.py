@@ -15,7 +15,7 @@ END = re.compile(r"(MOTIF|URL|BL)\b|[-*=_]{3,}\s*$|\w+-\w+ matrix|//")
 """Start of a line that ends a matrix."""
 
 MIN_NUMBERS = 3
-"""Number of numbers in a line that make it a row, whatever its first character."""
+"""Number of numbers that make a line a row, also after a first field that is none."""
 
 TRUNCATED = "The file may be truncated; download it again"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,6 +19,8 @@ from danq.genome.motif_files import write_meme
 from danq.genome.motif_matrix import Motif
 from danq.interpretation import find_motifs, write_motifs
 from danq.interpretation.motifs.filter_logo_images import logo_pngs
+from danq.interpretation.motifs.filter_sites import FilterSites
+from danq.interpretation.motifs.motif_table import KnownMotifs, motif_table
 from danq.models import save_model
 from danq.simulation.factor_catalogue import CONSENSUS, motif
 from danq_cli.main import run
@@ -190,5 +193,30 @@ def test_invalid_input_is_refused(planted_set, motif_model, tmp_path: Path):
         find_motifs(motif_model, other)
     wrong = tmp_path / "known.meme"
     wrong.write_text("no motif\n")
-    with pytest.raises(InputError, match="neither a MEME nor a JASPAR file"):
+    with pytest.raises(InputError, match="no format of motifs that danq knows"):
         find_motifs(motif_model, planted_set, databases=[wrong])
+
+
+def test_a_database_given_twice_is_refused_and_shared_names_are_counted(
+    planted_set, motif_model, database: Path, tmp_path: Path, caplog
+):
+    with pytest.raises(InputError, match="is given twice, which doubles the E-values"):
+        find_motifs(motif_model, planted_set, databases=[database, database])
+    copy = tmp_path / "copy.meme"
+    copy.write_bytes(database.read_bytes())
+    with caplog.at_level(logging.WARNING, logger="danq"):
+        find_motifs(motif_model, planted_set, databases=[database, copy])
+    assert "14 motif names occur in more than one file (" in caplog.text
+
+
+def test_filters_that_are_not_compared_are_counted(caplog):
+    counts = np.full((3, 12, 4), 25)
+    counts[0, 2:10] = 100 * MOTIF
+    counts[1, :4] = 100 * MOTIF[:4]
+    hundred = np.full(3, 100)
+    sites = FilterSites(counts, hundred, np.ones(3, np.float32), hundred, 200)
+    known = KnownMotifs(tuple(motif(name) for name in CONSENSUS), ("",) * len(CONSENSUS))
+    with caplog.at_level(logging.INFO, logger="danq"):
+        table = motif_table(sites, known)
+    assert "2 of 3 filters are not compared with known motifs: fewer than 5" in caplog.text
+    assert table.filters.height == 3

@@ -258,10 +258,20 @@ def os_errors(*kinds: type[BaseException]) -> Iterator[None]:
         raise OSError(number, f"{reason}: {error}") from error
 
 
-def comment_lines(about: Mapping[str, object]) -> bytes:
-    """Header lines ``# name: value`` of a table, with ``-`` for a missing value."""
+def comment_lines(about: Mapping[str, object], *notes: str) -> bytes:
+    r"""Comment lines of a table, with ``\n`` and ``\r`` for line ends inside a text.
+
+    Parameters
+    ----------
+    about
+        Values by name, for lines ``# name: value``, with ``-`` for a missing value.
+    notes
+        Texts of further lines ``# text``.
+    """
     texts = {name: "-" if value is None or value == "" else value for name, value in about.items()}
-    return "".join(f"# {name}: {value}\n" for name, value in texts.items()).encode()
+    lines = [*(f"{name}: {value}" for name, value in texts.items()), *notes]
+    escaped = (line.replace("\r", "\\r").replace("\n", "\\n") for line in lines)
+    return "".join(f"# {line}\n" for line in escaped).encode()
 
 
 def _temporary(target: Path, ending: str) -> Path:

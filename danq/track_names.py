@@ -109,8 +109,8 @@ def track_names(path: Location | None, tracks: int) -> tuple[tuple[str, ...], tu
     Returns
     -------
     names, groups
-        A name that several tracks share gets the suffix ``#`` and the number of the track,
-        counted from 1: only 844 of DeepSEA's 919 names are unique. Without groups in the file,
+        A name that several tracks share is followed by ``|`` and the number of the track, counted
+        from 1: only 844 of DeepSEA's 919 names are unique. Without groups in the file,
         919 tracks get DeepSEA's groups; other tracks get none.
 
     Raises
@@ -162,7 +162,7 @@ def _read(path: Path) -> list[tuple[str, str]]:
 def _unique(names: list[str], path: Path) -> tuple[str, ...]:
     count = Counter(names)
     unique = tuple(
-        f"{name}#{number}" if count[name] > 1 else name
+        f"{name}|{number}" if count[name] > 1 else name
         for number, name in enumerate(names, start=1)
     )
     repeated = [name for name, times in Counter(unique).items() if times > 1]

@@ -14,6 +14,7 @@ from danq._version import __version__
 from danq.errors import InputError
 from danq.inference.variants.score import score_variants
 from danq.inference.variants.variant_input import Variants
+from danq.inference.writers.tsv import write_table
 from danq.models import Model
 from danq.output import replacing
 from danq.simulation.ground_truth import KnownVariant
@@ -142,7 +143,10 @@ def write_effects(
         }
         for one, row in zip(truth.variants, effects, strict=True)
     ]
-    with replacing(path, overwrite) as temporary, temporary.open("wb") as handle:
-        handle.write(f"# created by danq {__version__} (demo)\n".encode())
-        handle.write(b"# pos is 1-based; effects are changes in log2 odds, alternate - reference\n")
-        pl.DataFrame(rows).write_csv(handle, separator="\t", float_precision=4)
+    notes = (
+        f"created by danq {__version__} (demo)",
+        "pos is 1-based; effects are changes in log2 odds, alternate - reference",
+    )
+    table = pl.DataFrame(rows).with_columns(pl.selectors.float().round(4))
+    with replacing(path, overwrite) as temporary:
+        write_table(temporary, table, {}, *notes)

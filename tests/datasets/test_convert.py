@@ -199,9 +199,9 @@ def test_repeated_names_get_a_number(trio, tmp_path: Path):
     sheet = tmp_path / "names.tsv"
     sheet.write_text("name\tgroup\n" + "".join(f"{name}\tg{len(name)}\n" for name in names))
     dataset = read_arrays(trio, names=sheet)
-    assert dataset.tracks[0] == "cell|mark0|None#1"
+    assert dataset.tracks[0] == "cell|mark0|None|1"
     assert dataset.tracks[5] == "cell|mark5|None"
-    assert dataset.tracks[15] == "cell|mark0|None#16"
+    assert dataset.tracks[15] == "cell|mark0|None|16"
     assert len(set(dataset.tracks)) == TRACKS
     assert dataset.groups[:2] == ("g15", "g15")
     assert dataset.groups[10] == "g16"

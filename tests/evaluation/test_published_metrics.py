@@ -13,7 +13,7 @@ from danq.evaluation.published_metrics import MODELS, PUBLISHED, compare, models
 
 HEAD = "Cell Type\tTF/DNase/HistoneMark\tTreatment"
 COLUMNS = "".join(f"\t{model} {kind}" for kind in ("ROC AUC", "PR AUC") for model in MODELS)
-NAMES = ("a|DNase|None", "b|CTCF|None#2", "b|CTCF|None#3", "c|H3K4me3|None")
+NAMES = ("a|DNase|None", "b|CTCF|None|2", "b|CTCF|None#3", "c|H3K4me3|None")
 
 
 @pytest.fixture

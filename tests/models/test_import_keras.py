@@ -230,7 +230,7 @@ def test_the_header_records_the_import(tmp_path, caplog):
     model = import_weights(
         file, tmp_path / "m.safetensors", format="keras-danq", tracks=names, layout=SMALL
     )
-    assert model.tracks == ("A#1", "B", "A#3", "C", "D")
+    assert model.tracks == ("A|1", "B", "A|3", "C", "D")
     assert model.spec.groups == ("DNase", "TF", "TF", "", "")
     assert model.spec.architecture.second_direction == "forward"
     assert model.spec.training["imported_from"] == "w.hdf5"

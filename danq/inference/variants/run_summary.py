@@ -10,12 +10,14 @@ from pathlib import Path
 
 from danq.inference.variants.finished_blocks import FinishedBlocks, folder_of
 from danq.inference.variants.run import REJECT_COLUMNS, VariantRun, VariantTally
-from danq.output import comment_lines, replacing
+from danq.inference.writers.tsv import head, write_rows
+from danq.output import replacing
 
 REJECTED = ".rejected.tsv"
 """Suffix of the table of rejects, after the name of the output."""
 
-_RUN = "# run: "
+_RUN = "run: "
+_NOTE = f"# {_RUN}"
 
 log = logging.getLogger("danq")
 
@@ -67,13 +69,10 @@ def write_rejects(
     """
     note = {"sha256": run.provenance.checksum(), "counts": tally.to_counts()}
     with replacing(path, overwrite) as temporary, temporary.open("wb") as file:
-        file.write(comment_lines(run.scorer.layout.provenance))
-        file.write(f"# {tally.describe()}\n".encode())
-        file.write(f"{_RUN}{json.dumps(note)}\n".encode())
-        file.write("\t".join(REJECT_COLUMNS).encode() + b"\n")
+        notes = tally.describe(), f"{_RUN}{json.dumps(note)}"
+        file.write(head(REJECT_COLUMNS, run.scorer.layout.provenance, *notes))
         for block in blocks:
-            table = block.tables["rejects"]
-            table.write_csv(file, separator="\t", include_header=False, quote_style="never")
+            write_rows(file, block.tables["rejects"])
 
 
 def finished_run(out: Path, files: Sequence[Path], run: VariantRun) -> VariantSummary | None:
@@ -94,7 +93,7 @@ def finished_run(out: Path, files: Sequence[Path], run: VariantRun) -> VariantSu
     if not rejected.is_file():
         return None
     with rejected.open(encoding="utf-8") as lines:
-        notes = [line.removeprefix(_RUN) for line in lines if line.startswith(_RUN)]
+        notes = [line[len(_NOTE) :] for line in lines if line.startswith(_NOTE)]
     try:
         note = json.loads(notes[0])
         if note["sha256"] != run.provenance.checksum():

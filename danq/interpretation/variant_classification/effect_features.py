@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -206,14 +207,14 @@ def _describe(row: dict[str, object]) -> str:
 def _parse(path: Path, data: bytes) -> pl.DataFrame:
     header = next((line for line in data.splitlines() if line and not line.startswith(b"#")), b"")
     types = {}
-    for name in header.decode("utf-8", "replace").split("\t"):
+    names = csv.reader([header.decode("utf-8", "replace")], delimiter="\t")
+    for name in next(names, []):
         types[name] = _TYPES.get(name, pl.Float32 if _track_of(name) else None)
     try:
         return pl.read_csv(
             data,
             separator="\t",
             comment_prefix="#",
-            quote_char=None,
             infer_schema_length=None,
             schema_overrides={name: kind for name, kind in types.items() if kind is not None},
         )

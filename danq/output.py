@@ -271,7 +271,8 @@ def comment_lines(about: Mapping[str, object], *notes: str) -> bytes:
     texts = {name: "-" if value is None or value == "" else value for name, value in about.items()}
     lines = [*(f"{name}: {value}" for name, value in texts.items()), *notes]
     escaped = (line.replace("\r", "\\r").replace("\n", "\\n") for line in lines)
-    return "".join(f"# {line}\n" for line in escaped).encode()
+    # A file name that is not UTF-8 has characters that cannot be encoded.
+    return "".join(f"# {line}\n" for line in escaped).encode(errors="backslashreplace")
 
 
 def _temporary(target: Path, ending: str) -> Path:

@@ -109,6 +109,7 @@ class Output:
         InputError
             As `check`; when the operating system refuses to write, as on a full disk.
         """
+        self.writer.check_layout(layout)
         return self.writer.open(self.path, layout, overwrite)
 
 

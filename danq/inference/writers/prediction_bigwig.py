@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import struct
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +18,7 @@ import pybigtools
 
 from danq.errors import InputError
 from danq.inference.sources.tiling import Rows
-from danq.inference.writers.layout import PredictionLayout, Values
+from danq.inference.writers.layout import Layout, PredictionLayout, Values
 from danq.inference.writers.writer import Writer
 from danq.output import check_folder, os_errors, replacing_folder
 from danq.typing import IntRow
@@ -25,6 +26,9 @@ from danq.typing import IntRow
 EXTENSION = ".bw"
 INDEX = "danq.json"
 MAGIC = struct.pack("<I", 0x888FFC26)
+
+LONGEST_NAME = 255
+"""Bytes of the longest file name on common file systems."""
 
 _UNSAFE = re.compile(r"[^\w.+-]+")
 
@@ -65,20 +69,15 @@ class BigWigWriter(Writer):
     Raises
     ------
     InputError
-        When the layout has no contigs, or two columns would get one file name.
+        As `check_layout`.
     """
 
     ordered = True
 
     def __init__(self, path: Path, layout: PredictionLayout) -> None:
-        if layout.contigs is None:
-            raise InputError(
-                "bigWig output needs positions on a genome, which standalone sequences do not have",
-                remedy="Tile a genome, give a BED file with its genome, or choose an output that "
-                "ends with .tsv, .h5 or .parquet",
-            )
+        self.check_layout(layout)
         self.layout, self.path = layout, path
-        self.contigs = layout.contigs
+        self.contigs = layout.contigs or {}
         self._names = file_names(layout.columns)
         self.path.mkdir(exist_ok=True)
         self._blocks: list[Block] = []
@@ -88,6 +87,23 @@ class BigWigWriter(Writer):
     @classmethod
     def check(cls, out: Path, overwrite: bool) -> None:
         check_folder(out, overwrite, objection=objection)
+
+    @classmethod
+    def check_layout(cls, layout: Layout) -> None:
+        """Check that the columns can be written.
+
+        Raises
+        ------
+        InputError
+            When the layout has no contigs; as `file_names`.
+        """
+        if not isinstance(layout, PredictionLayout) or layout.contigs is None:
+            raise InputError(
+                "bigWig output needs positions on a genome, which standalone sequences do not have",
+                remedy="Tile a genome, give a BED file with its genome, or choose an output that "
+                "ends with .tsv, .h5 or .parquet",
+            )
+        file_names(layout.columns)
 
     @classmethod
     @contextmanager
@@ -187,15 +203,25 @@ class _Feed:
 def file_names(columns: tuple[str, ...]) -> tuple[str, ...]:
     """File of each column: its name, with ``_`` for characters that are unsafe in file names.
 
+    A name of dots alone, or without any character, becomes ``_``.
+
     Raises
     ------
     InputError
-        When two columns get one name, or names that differ only in case.
+        When two columns get one name, or names that a file system may not distinguish because
+        they differ only in case or in the composition of accents; when a name is too long.
     """
-    files = [_UNSAFE.sub("_", name).lstrip(".") + EXTENSION for name in columns]
+    files = [(_UNSAFE.sub("_", name).lstrip(".") or "_") + EXTENSION for name in columns]
     seen: dict[str, str] = {}
     for name, file in zip(columns, files, strict=True):
-        other = seen.setdefault(file.lower(), name)
+        if len(os.fsencode(file)) > LONGEST_NAME:
+            raise InputError(
+                f"the name of track '{name[:20]}...' has {len(name):,} characters, too many for "
+                "the name of a bigWig file",
+                remedy="Select tracks without that one, or choose an output that ends with .tsv, "
+                ".h5 or .parquet",
+            )
+        other = seen.setdefault(unicodedata.normalize("NFC", file).casefold(), name)
         if other != name:
             raise InputError(
                 f"tracks '{other}' and '{name}' would both be written to {file}",

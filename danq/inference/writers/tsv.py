@@ -63,8 +63,9 @@ def head(columns: Sequence[str], about: Mapping[str, object], *notes: str) -> by
     about, notes
         As in `write_table`.
     """
-    names = [f'"{name}"' if "#" in name else name for name in columns]
-    return comment_lines(about, *notes) + ("\t".join(names) + "\n").encode()
+    # R removes blanks at the ends of a column name that is not in quotation marks.
+    marked = [f'"{name}"' if "#" in name or name != name.strip() else name for name in columns]
+    return comment_lines(about, *notes) + ("\t".join(marked) + "\n").encode()
 
 
 def write_rows(file: BinaryIO, table: pl.DataFrame) -> None:

@@ -27,6 +27,9 @@ FILES = {
 NEEDED = ("ref", "alt", "diff", "logit", "product")
 """Scores that it needs; the last one is needed for E-values."""
 
+_ROW_END = "\0"
+"""End of a row in memory: no field contains it."""
+
 
 def deepsea_files(layout: VariantLayout) -> dict[str, str]:
     """Extensions of the files whose scores are in a layout, and the score in each."""
@@ -79,10 +82,10 @@ class DeepSeaCsvWriter(Writer):
     def write(self, rows: pl.DataFrame, values: Values) -> None:
         text = io.StringIO()
         names = rows.select("chrom", "pos", "id", "ref", "alt").iter_rows()
-        csv.writer(text, lineterminator="\n").writerows(
+        csv.writer(text, lineterminator=_ROW_END).writerows(
             [number, *name] for number, name in enumerate(names, start=self._count)
         )
-        heads = text.getvalue().splitlines()
+        heads = text.getvalue().split(_ROW_END)[:-1]
         self._count += rows.height
         line = ",%.4e" * len(self.layout.tracks)
         scores = deepsea_files(self.layout)

@@ -214,6 +214,66 @@ def test_tracks_with_the_same_file_name_are_refused(tmp_path):
     assert file_names(tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("tracks", "message"),
+    [
+        (("abc", "ABC"), "'abc' and 'ABC' would both be written to ABC.bw"),
+        (("straße", "STRASSE"), "'straße' and 'STRASSE' would both be written to STRASSE.bw"),
+        (("\uac00", "\u1100\u1161"), "would both be written to"),
+        (("..", "/"), "'..' and '/' would both be written to _.bw"),
+        (("x" * 253,), "the name of track 'x{20}...' has 253 characters, too many"),
+        (("日" * 85,), "has 85 characters, too many"),
+    ],
+)
+def test_file_names_that_a_file_system_cannot_hold_are_refused(tmp_path, tracks, message):
+    with pytest.raises(InputError, match=message):
+        write(tmp_path / "folder", tracks=tracks, groups=tracks)
+    assert file_names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["..", "/", "../up", "", "a\\b", "NA", "#x", "-v", "日" * 84, "x" * 252, "a\nb"]
+)
+def test_bigwigs_of_any_track_are_in_the_folder(tmp_path, read_bigwig, name):
+    values = write(tmp_path / "folder", tracks=(name, "other"))
+    index = json.loads((tmp_path / "folder" / "danq.json").read_text())
+    assert file_names(tmp_path) == ["folder"]
+    assert file_names(tmp_path / "folder") == sorted([*index["tracks"].values(), "danq.json"])
+    sizes, entries = read_bigwig(tmp_path / "folder" / index["tracks"][name])
+    assert sizes == CONTIGS
+    assert [entry[3] for entry in entries].count(values[0, 0]) == 1
+    assert len(entries) == len(values)
+
+
+def test_bigwig_contigs_have_any_name(tmp_path, read_bigwig):
+    names = ["HLA-A*01:01:01:01", "#x", "日本", "a b", "HG002#1#chr1"]
+    contigs = dict.fromkeys(names, 100)
+    start, value = np.zeros(5, int), np.linspace(0, 1, 10, dtype=np.float32).reshape(5, 2)
+    with output(tmp_path / "folder").open(layout(contigs=contigs)) as writer:
+        writer.write(Rows(names, start, start + 10), value)
+    sizes, entries = read_bigwig(tmp_path / "folder" / "Reb1.bw")
+    assert sizes == contigs
+    assert {entry[0]: entry[3] for entry in entries} == dict(zip(names, value[:, 0], strict=True))
+
+
+@pytest.mark.parametrize("name", ["out.h5", "out.parquet"])
+def test_binary_files_keep_any_name(tmp_path, name):
+    names = ["#x", "a#b", '"q"', "", "NA", "tab\there", "two\nlines", "日本", "x" * 70_000]
+    made = layout(tracks=tuple(names), groups=tuple(names), key="name", contigs=None)
+    start, values = np.arange(9), np.arange(81, dtype=np.float32).reshape(9, 9)
+    with output(tmp_path / name).open(made) as writer:
+        writer.write(Rows(names, start, start + 1), values)
+    if name == "out.parquet":
+        table = pl.read_parquet(tmp_path / name)
+        assert table.columns == ["name", "start", "end", *names]
+        assert table["name"].to_list() == names
+        return
+    with h5py.File(tmp_path / name) as file:
+        for field in ("tracks/name", "tracks/group", "sequences/name"):
+            assert file[field].asstr()[:].tolist() == names
+        assert h5py.check_string_dtype(file["tracks/name"].dtype).encoding == "utf-8"
+
+
 def test_bigwigs_of_standalone_sequences_are_refused(tmp_path):
     with pytest.raises(InputError, match="bigWig output needs positions on a genome"):
         write(tmp_path / "folder", key="name", contigs=None)

@@ -96,6 +96,16 @@ CIS_BP_ALL = "".join(
     f"TF\tT1\nTF Name\tX\nMotif\t{name}\nFamily\tY\n{CIS_BP}\n\n" for name in ("m1", "m2")
 )
 
+SCORES = lettered(4 * TABLE - 1, "{}:\t{}\n")
+UNIPROBE_FULL = (
+    "# Motif: NCANT\tEnrichment Score: 0.49\n1\tNCANT\t0.494\n\n"
+    f"Enrichment score matrix\n\n{lettered(TABLE * 0.7, '{}:' + chr(9) + '{}' + chr(10))}\n"
+    f"Energy matrix for enoLOGOS\n\nPO\t1\t2\t3\t4\t5\n{SCORES}\n"
+    f"Probability matrix\n\n{lettered(TABLE, '{}:' + chr(9) + '{}' + chr(10))}\n\n\n"
+)
+STARS = "*" * 80 + "\n"
+MEME_ALPHABET = STARS + BLOCK.replace("\n", f"\n{STARS}", 1).replace("END ALPHABET\n", STARS)
+
 READ: dict[str, tuple[str, str, int | None]] = {
     "MEME minimal": (meme(), "m1", 20),
     "MEME version 3": (meme().replace("version 4", "version 3.0"), "m1", 20),
@@ -104,6 +114,12 @@ READ: dict[str, tuple[str, str, int | None]] = {
     "STREME": (STREME, "m1", 20),
     "MEME of RNA": (meme("ALPHABET= ACGU\n"), "m1", 20),
     "MEME with a block of RNA": (meme(RNA_BLOCK), "m1", 20),
+    "MEME with an alphabet between asterisks": (meme(MEME_ALPHABET), "m1", 20),
+    "MEME of GimmeMotifs": (
+        meme().replace("other\n", "\nBL   MOTIF m1 width=0 seqs=0\n").replace("= 20", "= 20.0"),
+        "m1",
+        20,
+    ),
     "MEME without alphabet": (meme(""), "m1", 20),
     "MEME with tabs": (meme().replace(" 0", "\t0"), "m1", 20),
     "MEME without blanks around =": (meme(matrix="alength=4 w=5 nsites=20 E=0"), "m1", 20),
@@ -150,6 +166,14 @@ READ: dict[str, tuple[str, str, int | None]] = {
     "CIS-BP of RNA": (CIS_BP.replace("T", "U"), "m1", None),
     "UniPROBE": (
         f"Protein: m1\tSeed k-mer: X\n\n{lettered(TABLE, '{}:' + chr(9) + '{}' + chr(10))}",
+        "m1",
+        None,
+    ),
+    "UniPROBE with all its matrices": (UNIPROBE_FULL, "NCANT", None),
+    "rows of FlyFactorSurvey": (f"# x\n{lettered(COUNTS, '{} | {}' + chr(10))}", "m1", 100),
+    "JASPAR without a header": (lettered(COUNTS), "m1", 100),
+    "CIS-BP with columns in another order, without positions": (
+        f"Motif   m1\nT   A   C   G\n{rows(TABLE[:, [3, 0, 1, 2]])}",
         "m1",
         None,
     ),
@@ -327,6 +351,8 @@ REFUSED = [
     (TRANSFAC.replace("02\t0\t100\t0\t0\n", "02\t0\t100\n"), "is not a position with 4 numbers"),
     (TRANSFAC.replace("02\t0\t100", "02\t-1\t100"), "log odds"),
     (TRANSFAC.replace("XX\nCC", "P0 A C G T\nCC"), "not a position|second matrix|P0"),
+    (UNIPROBE_FULL[: UNIPROBE_FULL.index("Prob")], "has no probability matrix"),
+    (CIS_BP.replace("\n3\t", "\n\n4\t"), "position 4 does not follow"),
     ("Pos\tA\tC\tG\tT\n", "line 1, record 'm1': the matrix has no rows. CIS-BP leaves out"),
     (CIS_BP.replace("Pos\tA", "Pos\tC"), "the bases C, C, G, T"),
     (CIS_BP.replace("2\t0\t1\t0\t0\n", ""), "position 3 does not follow"),
@@ -338,6 +364,12 @@ REFUSED = [
     ("Query_ID\tTarget_ID\tOptimal_offset\n", "table of Tomtom's matches"),
     ("#Query ID\tTarget ID\tOptimal offset\n", "table of Tomtom's matches"),
     ("motif_id\tmotif_alt_id\tsequence_name\n", "table of motif occurrences"),
+    ("rank\tmotif_DB\tmotif_ID\n1\tx\ty\n", "table of motif occurrences or enrichment"),
+    ("# x: y\nfilter\tsites\tmotif\n", "table of 'danq motifs'. Give filters.meme"),
+    (f"{STARS}MAST - Motif Alignment\nA 0.3 C 0.2 G 0.2 T 0.3\n", "is a report of MEME Suite"),
+    ("AlignACE 4.0 05/13/04\nMotif 1\nTCT A\n", "output of a motif finder"),
+    ("<motifset>\n<motif>\n", "is XML, such as XMS"),
+    ("UW.Motif.0001\tatgactca\n0.7 0.1 0.1 0.1\n", "no format of motifs that danq knows"),
     ("Motif Name\tConsensus\tP-value\n", "HOMER's table of results"),
     ("# universalmotif version 1.20\nname: m1\n", "text of universalmotif"),
     ("chr1\t100\t200\n", "no format of motifs that danq knows.*MEME, JASPAR"),

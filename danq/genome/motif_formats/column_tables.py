@@ -7,12 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from danq.genome.motif_formats.motif_text import MotifText
+from danq.genome.motif_formats.motif_text import RNA, MotifText
 from danq.genome.motif_matrix import LETTERS, Motif
 
 COLUMNS = re.compile(r"(?:(?:pos|position)\s+)?[ACGTU]\s+[ACGTU]\s+[ACGTU]\s+[ACGTU]\s*", re.I)
-ROW = re.compile(r"([ACGTU])\s*[:|]\s*(.*)", re.I)
-RNA = "are of RNA; U is read as T"
+ROW = re.compile(r"([ACGTU])(?:\s*[:|=]|\s|(?=\[))\s*\[?\s*([-+.0-9][^\]]*?)\s*\]?", re.I)
+RANKED = re.compile(r"[0-9]+\s+([ACGTN.]+)\s+[-+.0-9eE]+")
+"""Line of UniPROBE with the rank, sequence and score of a motif."""
+
+POSITIONS = re.compile(r"(PO|base)(\s+[0-9]+)+", re.I)
+OTHER_MATRIX = re.compile(r"(enrichment score|energy|reverse complement) matrix", re.I)
+"""Title of a matrix of UniPROBE that does not hold base frequencies."""
+
 FILE_NAME = "are named after their file"
 SUFFIXES = (".gz", ".bgz", ".txt", ".pwm", ".pfm", ".pcm", ".tsv")
 
@@ -20,7 +26,8 @@ SUFFIXES = (".gz", ".bgz", ".txt", ".pwm", ".pfm", ".pcm", ".tsv")
 def read_cis_bp(text: MotifText) -> list[Motif]:
     """Read tables with a line ``Pos A C G T`` and one row per position, as CIS-BP writes them.
 
-    The name is that of a line ``Motif NAME`` before the table, otherwise that of the file.
+    The name is that of a line ``Motif NAME`` or ``Gene NAME`` before the table, otherwise that of
+    the file.
 
     Raises
     ------
@@ -30,14 +37,12 @@ def read_cis_bp(text: MotifText) -> list[Motif]:
         `MotifText.counts`.
     """
     motifs: list[Motif] = []
-    name = ""
     starts = [i for i, line in enumerate(text.lines) if COLUMNS.fullmatch(line.strip())]
     for number, start in enumerate(starts):
         before = starts[number - 1] + 1 if number else 0
-        for line in text.lines[before:start]:
-            fields = [field.strip() for field in line.split("\t")]
-            if fields[0] == "Motif" and len(fields) > 1:
-                name = fields[1]
+        fields = [line.split() for line in text.lines[before:start]]
+        names = {words[0]: words[1] for words in fields if len(words) > 1}
+        name = names.get("Motif") or names.get("Gene", "")
         if not name and len(starts) > 1:
             raise text.error(
                 "the matrix has no name", start + 1, remedy="Add a line 'Motif<tab>NAME' before it"
@@ -46,7 +51,6 @@ def read_cis_bp(text: MotifText) -> list[Motif]:
             name = _file_name(text.path)
             text.notice(FILE_NAME, name)
         motifs.append(_table(text, name, start))
-        name = ""
     return motifs
 
 
@@ -57,9 +61,9 @@ def _table(text: MotifText, name: str, start: int) -> Motif:
     rows: list[list[float]] = []
     for index in range(start + 1, len(text.lines)):
         fields = text.lines[index].split()
-        if not fields and not rows:
+        if not fields:
             continue
-        if not fields or not re.match(r"[-+.0-9]|nan|inf", fields[0], re.I):
+        if not re.match(r"[-+.0-9]|nan|inf", fields[0], re.I):
             break
         if len(fields) != 4 + numbered:
             raise text.error(
@@ -88,10 +92,11 @@ def _table(text: MotifText, name: str, start: int) -> Motif:
 
 
 def read_uniprobe(text: MotifText) -> list[Motif]:
-    """Read blocks of four rows ``A: ...``, ``C: ...``, ``G: ...``, ``T: ...``, as in UniPROBE.
+    """Read blocks of four rows that start with a base, without a line ``>NAME``, as in UniPROBE.
 
     The name is that of the line before a block, without ``Protein:`` and what follows a tab,
-    otherwise that of the file.
+    otherwise that of the file. Of the matrices that UniPROBE writes for a motif, the probability
+    matrix is read.
 
     Raises
     ------
@@ -100,19 +105,29 @@ def read_uniprobe(text: MotifText) -> list[Motif]:
         although there are several blocks; and as `MotifText.counts`.
     """
     blocks: list[tuple[str, int, list[tuple[str, list[float]]]]] = []
-    name, open_block = "", False
+    name, inside, skipped = "", False, False
     for number, line in enumerate(text.lines, start=1):
         stripped = line.strip()
         match = ROW.fullmatch(stripped)
         if match is None:
-            if stripped and not stripped.startswith("#"):
-                name, open_block = _protein(stripped), False
-            continue
-        if not open_block:
-            blocks.append((name, number, []))
-            name, open_block = "", True
-        values = text.numbers(match[2].split(), number, blocks[-1][0])
-        blocks[-1][2].append((match[1].upper(), values))
+            title = stripped.lower()
+            inside = inside and not stripped
+            if OTHER_MATRIX.match(title):
+                skipped = True
+            elif title == "probability matrix":
+                skipped = False
+            elif stripped and not stripped.startswith("#") and not POSITIONS.fullmatch(stripped):
+                name, skipped = _protein(stripped), False
+        elif not skipped:
+            if not inside:
+                blocks.append((name, number, []))
+                name, inside = "", True
+            values = text.numbers(match[2].split(), number, blocks[-1][0])
+            blocks[-1][2].append((match[1].upper(), values))
+    if not blocks:
+        raise text.error(
+            "has no probability matrix", remedy="Give a file with the base frequencies of motifs"
+        )
     return [_block(text, *block, alone=len(blocks) == 1) for block in blocks]
 
 
@@ -151,7 +166,8 @@ def _order(text: MotifText, name: str, letters: str, line: int) -> list[int]:
 
 
 def _protein(line: str) -> str:
-    return re.sub(r"^(Protein|Gene):", "", line.split("\t")[0]).strip().rstrip(":")
+    ranked = RANKED.fullmatch(line)
+    return ranked[1] if ranked else re.sub(r"^(Protein|Gene):", "", line.split("\t")[0]).strip()
 
 
 def _file_name(path: Path) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from danq.errors import InputError
 from danq.genome.motif_formats.column_tables import COLUMNS
-from danq.genome.motif_formats.motif_text import NUMBER, MotifText
+from danq.genome.motif_formats.motif_text import NUMBER, RNA, MotifText
 from danq.genome.motif_matrix import LETTERS, SLACK, Motif
 
 ROW = re.compile(r"^(?:([A-Za-z])\s*[:|=]?(?=[\s\[:|=]))?\s*(\[?)\s*(.*?)\s*(\]?)$")
@@ -26,8 +26,6 @@ WORDS = frozenset({"nan", "inf", "na", "none", "null", "-nan", "-inf"})
 IUPAC = frozenset("ACGTUMRWSYKVHDBN")
 LEAST_POSITIONS = 5
 """Smallest number of rows from which rows of four numbers are certainly positions."""
-
-RNA = "are of RNA; U is read as T"
 
 Axis = Literal["bases", "positions"]
 

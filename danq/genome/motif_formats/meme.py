@@ -6,13 +6,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from danq.genome.motif_formats.motif_text import NUMBER, MotifText
+from danq.genome.motif_formats.motif_text import NUMBER, RNA, MotifText
 from danq.genome.motif_matrix import Motif
 
 MATRIX = "letter-probability matrix"
-RNA = "are of RNA; U is read as T"
 END = re.compile(r"(MOTIF|URL|BL)\b|[-*=_]{3,}\s*$|\w+-\w+ matrix|//")
 """Start of a line that ends a matrix."""
+
+STARS = re.compile(r"\*{3,}")
 
 MIN_NUMBERS = 3
 """Number of numbers that make a line a row, also after a first field that is none."""
@@ -110,16 +111,7 @@ def _read_alphabet(text: MotifText, number: int) -> tuple[int, bool]:
         letters = "".join((given[1] or given[2] or "").split()).upper()
         end = number
     else:
-        end = next(
-            (
-                i
-                for i in range(number, len(text.lines))
-                if text.lines[i].split()[:2] == ["END", "ALPHABET"]
-            ),
-            -1,
-        )
-        if end < 0:
-            raise text.error("the alphabet has no line 'END ALPHABET'", number, remedy=TRUNCATED)
+        end = _end_of_alphabet(text, number)
         # The columns of a matrix are in the order of the alphabet, not of these lines.
         letters = "".join(sorted(_core_letters(text.lines[number:end])))
         end += 1
@@ -132,12 +124,23 @@ def _read_alphabet(text: MotifText, number: int) -> tuple[int, bool]:
     raise text.error(f"the alphabet is '{letters}', not ACGT or ACGU", number, remedy=remedy)
 
 
+def _end_of_alphabet(text: MotifText, number: int) -> int:
+    """Index of the line after a block's letters; in MEME's text output asterisks enclose them."""
+    letters = False
+    for index in range(number, len(text.lines)):
+        line = text.lines[index].strip()
+        if line.split() == ["END", "ALPHABET"] or (letters and STARS.fullmatch(line)):
+            return index
+        letters = letters or bool(line and not STARS.fullmatch(line))
+    raise text.error("the alphabet has no line 'END ALPHABET'", number, remedy=TRUNCATED)
+
+
 def _core_letters(lines: Sequence[str]) -> set[str]:
     """Letters of an alphabet's definition, without the ambiguous ones (``N = ACGT``)."""
     letters: set[str] = set()
     for line in lines:
         plain = re.sub(r'"[^"]*"', " ", line).strip()
-        if plain and "=" not in plain and not plain.startswith("#"):
+        if plain and "=" not in plain and not plain.startswith(("#", "***")):
             letters |= {side.split()[0] for side in plain.split("~") if side.split()}
     return letters
 

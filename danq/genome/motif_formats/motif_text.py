@@ -20,6 +20,7 @@ LARGEST = 1e12
 MIN_TOTAL = 1.5
 """Smallest sum of fractional counts at a position; a smaller one may be a wrong frequency."""
 
+RNA = "are of RNA; U is read as T"
 SHOWN = 3
 
 log = logging.getLogger("danq")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from danq.errors import InputError
 from danq.genome.motif_formats import column_tables, transfac
@@ -15,29 +15,39 @@ from danq.genome.motif_matrix import Motif
 FORMATS = "MEME, JASPAR, HOMER, HOCOMOCO, Cluster-Buster, TRANSFAC, CIS-BP and UniPROBE"
 EXPORT = "Export the motifs in MEME format, for example with 'write_meme' of universalmotif"
 
-OTHERS: tuple[tuple[str, str, str], ...] = (
+SITES = "Make matrices of aligned sites first, for example with 'sites2meme' of MEME Suite"
+
+REPORTS: tuple[tuple[str, str, str], ...] = (
     (r"#?Query[_ ]ID\t", "is a table of Tomtom's matches, without matrices", EXPORT),
     (
-        r"#?(motif_id|pattern name)\t",
-        "is a table of motif occurrences (FIMO or similar), without matrices",
+        r"#?(motif_id|pattern name|rank\tmotif|rank\tdb|db\tid|db_id)",
+        "is a table of motif occurrences or enrichment, without matrices",
         "Give the file of motifs that was searched with",
     ),
+    (r"#?filter\t(sites|motif)\t", "is a table of 'danq motifs'", "Give filters.meme instead"),
     (
         r"Motif Name\tConsensus",
         "is HOMER's table of results, without matrices",
         "Give the .motif files that HOMER wrote",
     ),
-    (r"(#.*universalmotif|Motif name:|name: )", "is text of universalmotif", EXPORT),
+    (r"(#.*universalmotif|Motif name:)", "is text of universalmotif", EXPORT),
     (
-        r"[ACGTUN-]{4,}(\s|$)",
-        "is a list of sequences, not of matrices",
-        "Make matrices of aligned sites first, for example with 'sites2meme' of MEME Suite",
+        r"(MAST|FIMO|Tomtom|CentriMo|AME) (-|version)",
+        "is a report of MEME Suite, without matrices",
+        "Give the file of motifs that was searched with",
     ),
-    (r"@", "looks like FASTQ or SAM", "Give a file of motifs"),
-    (r"(MAST|FIMO|Tomtom|CentriMo|AME)\b", "is a report of MEME Suite, without matrices", EXPORT),
-    (r"AlignACE|#INCLUSive|Gibbs", "is the output of a motif finder that danq cannot read", EXPORT),
+    (r"(AlignACE|#INCLUSive|Gibbs) ", "is the output of a motif finder without a reader", EXPORT),
+    (r"<[a-z]", "is XML, such as XMS", EXPORT),
 )
-"""Pattern of the first line, problem and remedy of formats without a reader."""
+"""Pattern of one of the first lines, problem and remedy of files that may look like tables."""
+
+OTHERS: tuple[tuple[str, str, str], ...] = (
+    (r"[ACGTUN-]{4,}(\s|$)", "is a list of sequences, not of matrices", SITES),
+    (r"@", "looks like FASTQ or SAM", "Give a file of motifs"),
+)
+"""The same of other files, by their first line."""
+
+FIRST_LINES = 3
 
 
 def select_reader(text: MotifText) -> Callable[[MotifText], list[Motif]]:
@@ -55,7 +65,8 @@ def select_reader(text: MotifText) -> Callable[[MotifText], list[Motif]]:
     first = content[0] if content else ""
     if first.startswith(">"):
         return read_header_blocks
-    if any(transfac.COLUMNS.match(f"{line} ") for line in content) or _is_transfac(first):
+    _refuse(text, REPORTS, [*lines[:FIRST_LINES], first])
+    if any(transfac.COLUMNS.match(line) for line in content) or _is_transfac(first):
         return transfac.read_transfac
     if any(column_tables.COLUMNS.fullmatch(line) for line in content):
         return column_tables.read_cis_bp
@@ -68,15 +79,19 @@ def _is_transfac(first: str) -> bool:
     return bool(re.match(r"(AC|ID|VV|NA|DE|XX)(\s|$)", first))
 
 
+def _refuse(text: MotifText, formats: Sequence[tuple[str, str, str]], lines: Sequence[str]) -> None:
+    for pattern, problem, remedy in formats:
+        if any(re.match(pattern, line, re.IGNORECASE) for line in lines):
+            raise text.error(problem, remedy=remedy)
+
+
 def _unknown(text: MotifText, lines: list[str], first: str) -> InputError:
     if any(line.lower().startswith(MATRIX) for line in lines):
         return text.error(
             "has matrices of MEME but no line 'MEME version'",
             remedy="Add the line 'MEME version 4' at the top; the first lines may be missing",
         )
-    for pattern, problem, remedy in OTHERS:
-        if lines and (re.match(pattern, lines[0]) or re.match(pattern, first)):
-            return text.error(problem, remedy=remedy)
+    _refuse(text, OTHERS, [first])
     if first and all(NUMBER.fullmatch(field) for field in first.split()):
         return text.error(
             "has a matrix without a name",

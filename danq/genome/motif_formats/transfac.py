@@ -6,13 +6,12 @@ import re
 
 import numpy as np
 
-from danq.genome.motif_formats.motif_text import MotifText
+from danq.genome.motif_formats.motif_text import RNA, MotifText
 from danq.genome.motif_matrix import LETTERS, Motif
 
-COLUMNS = re.compile(r"(P0|PO)\s", re.IGNORECASE)
+COLUMNS = re.compile(r"(P0|PO)(\s+[A-Z]\b|$)", re.IGNORECASE)
 TAG = re.compile(r"([A-Z][A-Z0-9]|//)(\s|$)")
 POSITION = re.compile(r"[0-9]{1,4}")
-RNA = "are of RNA; U is read as T"
 PROTEIN = tuple("DEFHIKLMNPQRSVWY")
 """Names of a fifth column in matrices of protein."""
 
@@ -40,7 +39,7 @@ def read_transfac(text: MotifText) -> list[Motif]:
     while index < len(text.lines):
         line = text.lines[index].strip()
         index += 1
-        if COLUMNS.match(f"{line} "):
+        if COLUMNS.match(line):
             if read:
                 raise text.error(
                     "the record has a second matrix", index, remedy="End each record with '//'"

@@ -3,8 +3,9 @@ from __future__ import annotations
 import importlib.util
 import os
 import resource
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,26 @@ def full_disk() -> Callable:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
     return limit
+
+
+@pytest.fixture
+def pipe_with() -> Callable:
+    """Give the path of an anonymous pipe with some bytes, as a shell's <(...) does."""
+
+    @contextmanager
+    def make(data: bytes) -> Iterator[Path]:
+        end, begin = os.pipe()
+
+        def fill() -> None:
+            with suppress(BrokenPipeError), os.fdopen(begin, "wb") as writer:
+                writer.write(data)
+
+        thread = threading.Thread(target=fill, daemon=True)
+        thread.start()
+        try:
+            yield Path(f"/dev/fd/{end}")
+        finally:
+            os.close(end)
+            thread.join()
+
+    return make

@@ -41,7 +41,7 @@ ARROWS = {
     "datasets": {*FILES, "genome"},
     "core": BASE,
     "models": {*FILES, "device", "core"},
-    "evaluation": BASE,
+    "evaluation": {*BASE, "files"},
     "inference": {*DATA, *MODEL, "evaluation"},
     "interpretation": USE,
     "training": USE,

@@ -126,8 +126,8 @@ def clip_to_contigs(intervals: Intervals, contig_of: IntRow, contigs: Mapping[st
     Raises
     ------
     InputError
-        At the first interval that ends more than `danq.genome.bed_checks.MOST_BEYOND` bases beyond, or
-        starts beyond its contig, with its line.
+        At the first interval that starts beyond its contig, or ends more than
+        `danq.genome.bed_checks.MOST_BEYOND` bases beyond it, with its line.
     """
     lengths = np.array([*contigs.values(), np.iinfo(np.int64).max], dtype=np.int64)
     contig = contig_of[intervals.name]

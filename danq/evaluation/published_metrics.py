@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from danq.errors import InputError
+from danq.files.text_tables import text_lines
 from danq.typing import Location
 
 MODELS = ("DeepSEA", "DanQ", "DanQ-JASPAR")
@@ -140,10 +141,7 @@ def read_paper(path: Location) -> pl.DataFrame:
         When it cannot be read, has other columns, or a metric is not a number from 0 to 1.
     """
     path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read as text: {error}", file=path) from error
+    lines = text_lines(path)
     separator = "\t" if lines and "\t" in lines[0] else ","
     header = (
         [field.strip().strip('"').lower() for field in lines[0].split(separator)] if lines else []

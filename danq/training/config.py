@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,8 @@ from pydantic import Field
 
 from danq._version import __version__
 from danq.errors import InputError
+from danq.files.pipes import is_pipe
+from danq.files.toml_file import read_toml
 from danq.models import DEFAULT_PRESET, PRESETS, Architecture, architecture
 from danq.output import replacing
 from danq.training.recipe import RECIPES, Recipe, Settings
@@ -49,7 +51,7 @@ class DataSettings:
             if isinstance(value, list | tuple):
                 return [resolve(name, one) for one in value]
             if name in _PATHS and isinstance(value, str | Path):
-                return str((directory / value).resolve())
+                return _absolute(directory / value)
             return value
 
         return DataSettings(**{name: resolve(name, value) for name, value in self.table.items()})
@@ -153,12 +155,7 @@ def read_config(path: str | Path) -> RunConfig:
         hyperparameters are checked after merging, by `ModelSettings.architecture`.
     """
     path = Path(path)
-    try:
-        sections = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot read it: {error.strerror}", file=path) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"not valid TOML: {error}", file=path) from error
+    sections = read_toml(path)
     kinds = {"data": DataSettings, "model": ModelSettings, "recipe": Recipe, "run": RunSettings}
     settings: dict[str, Any] = {}
     for name, values in sections.items():
@@ -181,10 +178,11 @@ def read_config(path: str | Path) -> RunConfig:
                 f"[{name}]: {error.problem}", file=path, remedy=error.remedy
             ) from error
     config = RunConfig(**settings)
+    directory = Path() if is_pipe(path) else path.parent
     return RunConfig(
-        config.data.resolved(path.parent),
+        config.data.resolved(directory),
         config.model,
-        _resolve_motif_file(config.recipe, path.parent),
+        _resolve_motif_file(config.recipe, directory),
         config.run,
     )
 
@@ -239,10 +237,15 @@ def _overlay(
     return {**below, **above}
 
 
+def _absolute(path: Path) -> str:
+    # Links are kept: the target of /dev/fd/63 has no path.
+    return os.path.abspath(path)
+
+
 def _resolve_motif_file(recipe: Recipe, directory: Path) -> Recipe:
     if "initial_motifs" not in recipe.model_fields_set or recipe.initial_motifs in _NO_FILES:
         return recipe
-    file = str((directory / recipe.initial_motifs).resolve())
+    file = _absolute(directory / recipe.initial_motifs)
     return Recipe(**(recipe.given() | {"initial_motifs": file}))
 
 

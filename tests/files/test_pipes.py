@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import pytest
 
@@ -11,29 +9,10 @@ from danq.errors import InputError
 from danq.files.open_input import check_file, open_bytes
 from danq.files.pipes import copied_pipes, is_pipe, local_path
 
-
-@contextmanager
-def pipe_with(data: bytes):
-    """Path of an anonymous pipe that a thread fills, as a shell's <(...) is."""
-    end, begin = os.pipe()
-
-    def fill():
-        with suppress(BrokenPipeError), os.fdopen(begin, "wb") as writer:
-            writer.write(data)
-
-    thread = threading.Thread(target=fill, daemon=True)
-    thread.start()
-    try:
-        yield Path(f"/dev/fd/{end}")
-    finally:
-        os.close(end)
-        thread.join()
-
-
 DATA = bytes(range(256)) * 4096  # more than a pipe holds
 
 
-def test_a_copied_pipe_is_read_whole_by_every_reader():
+def test_a_copied_pipe_is_read_whole_by_every_reader(pipe_with):
     with copied_pipes(), pipe_with(DATA) as path:
         assert is_pipe(path)
         first = local_path(path)
@@ -57,7 +36,7 @@ def test_a_named_pipe_keeps_its_name(tmp_path):
     thread.join()
 
 
-def test_outside_the_block_a_pipe_is_refused():
+def test_outside_the_block_a_pipe_is_refused(pipe_with):
     with (
         pipe_with(b"x") as path,
         pytest.raises(InputError, match="is a pipe, which can be read only once"),
@@ -65,7 +44,7 @@ def test_outside_the_block_a_pipe_is_refused():
         local_path(path)
 
 
-def test_an_empty_pipe_is_an_empty_file():
+def test_an_empty_pipe_is_an_empty_file(pipe_with):
     with (
         copied_pipes(),
         pipe_with(b"") as path,
@@ -80,7 +59,7 @@ def test_a_device_is_refused():
         local_path("/dev/zero")
 
 
-def test_a_full_disk_is_an_error_that_names_the_remedy(monkeypatch):
+def test_a_full_disk_is_an_error_that_names_the_remedy(monkeypatch, pipe_with):
     def full(*_):
         raise OSError(28, "No space left on device")
 

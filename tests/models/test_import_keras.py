@@ -326,7 +326,7 @@ def test_invalid_options_are_refused(tmp_path):
     refuse(file, tmp_path, "2 names for 5 tracks", tracks=names)
     names.write_text("A\n\tTF\n")
     assert refuse(file, tmp_path, "not a name and an optional group", tracks=names).line == 2
-    refuse(file, tmp_path, "cannot be read as text", tracks=tmp_path / "none.txt")
+    refuse(file, tmp_path, "no such file", tracks=tmp_path / "none.txt")
 
 
 def test_an_existing_output_is_kept(tmp_path):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import tomllib
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from danq.errors import InputError, describe_validation_error
+from danq.files.toml_file import read_toml
 from danq.models.architecture import Architecture, build_module
 from danq.models.presets import architecture
 from danq.models.weight_import.torch_tensors import read_tensors
@@ -63,12 +62,7 @@ def read_mapping(path: Location) -> Mapping:
     InputError
         When it is missing, is not valid TOML, or has an unknown field.
     """
-    try:
-        fields = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read ({error})", file=path) from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"not TOML: {error}", file=path) from error
+    fields = read_toml(path)
     try:
         return Mapping.model_validate(fields)
     except ValidationError as error:

@@ -49,9 +49,11 @@ HEADLESS = {
     "chr1\t5\t.\tT\tG\t.\t.\t.\n": "line 1: starts neither as VCF nor with column names",
     "##fileformat=VCFv4.2\nchr1\t5\t.\tT\tG\n": "the line of column names .#CHROM POS",
     "##fileformat=VCFv4.2\n": "the line of column names .#CHROM POS",
-    "\x89PNG\n\x1a\n": "starts neither as VCF",
+    "\x89PNG\n\x1a\n": "is an image",
     ">chr1\nACGT\n": "starts neither as VCF",
-    "chrom pos ref alt\nchr1 5 T G\n": "line 1: the column names are separated by spaces",
+    "##fileformat=VCFv4.2\n#CHROM POS ID REF ALT\nchr1 5 . T G\n": (
+        "line 2: the column names are separated by spaces"
+    ),
     "chrom\tpos\tref\nchr1\t5\tT\n": "lacks alt",
     "": "is empty",
     "\n\n": "the line of column names",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from danq.files.open_input import GZIP_MAGIC, check_file
+from danq.genome.variants.text_header import names_columns
 
 SAMPLED = 1 << 22
 """Largest number of bytes read, as stored on disk."""
@@ -65,11 +66,14 @@ class _Lines:
         self.begun = self._named = False
         self.records = self.header_bytes = self.bytes = 0
         self._rest = b""
+        self._end = b"\n"
 
     def add(self, text: bytes) -> None:
+        if not self.begun and b"\r" in text and b"\n" not in text:
+            self._end = b"\r"
         self.begun = True
         self.bytes += len(text)
-        *whole, self._rest = (self._rest + text).split(b"\n")
+        *whole, self._rest = (self._rest + text).split(self._end)
         for line in whole:
             self._count(line)
 
@@ -83,9 +87,13 @@ class _Lines:
         if self._named:
             other = line.startswith(b"#") or not line or line.isspace()
         else:
-            # The first line of a table is its column names, without a '#'.
             other = True
-            self._named = not (line.startswith(b"##") or not line or line.isspace())
+            # The column names of a table may be without a '#', after comments.
+            self._named = (
+                not line.startswith(b"##")
+                and not (not line or line.isspace())
+                and (not line.startswith(b"#") or names_columns(line.decode(errors="replace")))
+            )
         self.records += not other
         self.header_bytes += other * (len(line) + 1)
 

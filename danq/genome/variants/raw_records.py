@@ -6,6 +6,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from danq.errors import InputError
+from danq.files.text_tables import number_problem
 
 DIGITS = 18
 """Largest number of digits of a position; it then fits into 64 bits."""
@@ -77,11 +78,12 @@ def whole_numbers(texts: list[str], name: str, lines: list[int], first: int) -> 
     fine = joined.isascii() and joined.isdigit() and max(map(len, texts)) <= DIGITS and all(texts)
     for i, text in enumerate([] if fine else texts):
         if not (text.isascii() and text.isdigit() and len(text) <= DIGITS):
+            known = number_problem(text)
             raise InputError(
                 f"the position {text!r} is not a whole number",
                 file=name,
                 line=lines[i] if lines else None,
                 record=None if lines else str(first + i),
-                remedy="Positions are 1-based whole numbers",
+                remedy="; ".join(filter(None, ("Positions are 1-based whole numbers", known))),
             )
     return [int(text) for text in texts]

@@ -17,6 +17,9 @@ class BcfSource:
     The methods are those of :class:`danq.genome.variants.read_vcf.TextSource`.
     """
 
+    is_table = False
+    oriented = True
+
     def __init__(self, file: Any, name: str, sample: str | None, keep_lines: bool) -> None:
         import pysam
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from danq.errors import InputError
-from danq.genome.variants.raw_records import Header, Records, whole_numbers
+from danq.genome.variants.raw_records import Header, Records
+from danq.genome.variants.table_columns import TableColumns, find_columns, plain_name
+from danq.genome.variants.table_values import TableValues
 
-NEEDED = ("chrom", "pos", "ref", "alt")
+ROW = ("chrom", "pos", "ref", "alt", "id")
 REMEDY = (
     "Give a polars or pandas data frame with the columns chrom, pos, ref, alt and optionally id, "
     "or tuples of these"
 )
+
+log = logging.getLogger("danq")
 
 
 class Frame(Protocol):
@@ -23,42 +28,72 @@ class Frame(Protocol):
     def columns(self) -> Any: ...
 
 
-def table_rows(table: Iterable[tuple] | Frame) -> Iterator[tuple]:
-    """Iterate over rows (chrom, pos, ref, alt) or (chrom, pos, ref, alt, id).
+class TableRows(NamedTuple):
+    """Rows of a table in memory.
+
+    ``rows`` are tuples, ``names`` the names of their columns, and ``columns`` their meaning.
+    """
+
+    rows: Iterable[tuple]
+    names: list[str]
+    columns: TableColumns
+
+    def stored(self) -> TableRows:
+        """The same, with rows that can be read several times."""
+        return self._replace(rows=list(self.rows))
+
+
+def table_rows(table: Iterable[tuple] | Frame | TableRows, name: str = "the table") -> TableRows:
+    """Rows of a table, with the meaning of their columns.
 
     Parameters
     ----------
     table
-        Such rows, or a polars or pandas data frame with columns of these names; other columns
-        are ignored.
+        Rows (chrom, pos, ref, alt) or (chrom, pos, ref, alt, id), or a polars or pandas data frame
+        with columns of these names, or of the names that
+        :mod:`danq.genome.variants.table_columns` lists; other columns are ignored.
+    name
+        Name of the table in messages.
 
     Raises
     ------
     InputError
-        When a column is missing or the object is not a table; and, while it is read, at an
-        element that is not a row.
+        When a column is missing, two columns have the same meaning, or the object is not a table;
+        and, while it is read, at an element that is not a row.
     """
+    if isinstance(table, TableRows):
+        return table
     for frame, read in (("iter_rows", _of_polars), ("itertuples", _of_pandas)):
         if hasattr(table, frame):
-            names = list(table.columns)  # type: ignore[union-attr]
-            missing = [name for name in NEEDED if name not in names]
-            if missing:
-                raise InputError(f"the table lacks the columns {', '.join(missing)}", remedy=REMEDY)
-            return read(table, [*NEEDED, *(["id"] if "id" in names else [])])
+            return _of_frame(table, read, name)
     if isinstance(table, Mapping) or not isinstance(table, Iterable):
         kind = type(table)
         raise InputError(
             f"the variants are a {kind.__module__}.{kind.__qualname__}, not a table", remedy=REMEDY
         )
-    return _plain(table)
+    columns = TableColumns(chrom=0, pos=1, ref=2, alt=3, id=4)
+    return TableRows(_plain(table), [*ROW], columns)
 
 
-def _of_polars(frame: Any, columns: list[str]) -> Iterator[tuple]:
-    return frame.select(columns).iter_rows()
+def _of_frame(table: Any, read: Any, name: str) -> TableRows:
+    names = list(map(str, table.columns))
+    try:
+        found = find_columns(names, file=name, line=None, lacks="the table lacks the columns")
+    except InputError as error:
+        raise InputError(error.problem, remedy=REMEDY) from error
+    used = found.used
+    columns = found.moved({one: i for i, one in enumerate(used)})
+    if {plain_name(names[one]) for one in used} - {*ROW, "strand"} or not found.oriented:
+        log.info("%s: %s", name, found.describe(names))
+    return TableRows(read(table, used), [names[one] for one in used], columns)
 
 
-def _of_pandas(frame: Any, columns: list[str]) -> Iterator[tuple]:
-    part = frame[columns]
+def _of_polars(frame: Any, used: list[int]) -> Iterator[tuple]:
+    return frame.select([frame.columns[one] for one in used]).iter_rows()
+
+
+def _of_pandas(frame: Any, used: list[int]) -> Iterator[tuple]:
+    part = frame.iloc[:, used]
     # Object columns hold Python's own numbers and None, for every dtype.
     return part.astype(object).where(part.notna(), None).itertuples(index=False, name=None)
 
@@ -72,17 +107,40 @@ def _plain(rows: Iterable[Any]) -> Iterator[tuple]:
                 record=str(number),
                 remedy=REMEDY,
             )
-        yield tuple(row)
+        values = tuple(row)
+        if len(values) not in (len(ROW) - 1, len(ROW)):
+            raise InputError(
+                f"the row has {len(values)} values, not chrom, pos, ref, alt and optionally id",
+                file="the table",
+                record=str(number),
+                remedy=REMEDY,
+            )
+        yield values if len(values) == len(ROW) else (*values, None)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    # Columns of whole numbers with missing values are float in pandas.
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else "" if value != value else str(value)
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return str(value)
 
 
 class TableSource:
     """Variants in memory, as `table_rows` reads them; ``pos`` is 1-based."""
 
     header = Header([], [], [])
+    is_table = True
 
-    def __init__(self, rows: Iterable[tuple] | Frame, name: str) -> None:
+    def __init__(self, rows: Iterable[tuple] | Frame | TableRows, name: str) -> None:
         self.name = name
-        self._rows = table_rows(rows)
+        table = table_rows(rows, name)
+        self.oriented = table.columns.oriented
+        self._rows = iter(table.rows)
+        self._values = TableValues(table.columns, table.names, name)
         self._record = 1
 
     def skip(self, records: int) -> None:
@@ -95,24 +153,16 @@ class TableSource:
         Raises
         ------
         InputError
-            At a row without four or five values, or a position that is not a whole number.
+            At a row without four or five values, or a position that is not a whole number; and
+            as :meth:`danq.genome.variants.table_values.TableValues.read`.
         """
         taken = list(islice(self._rows, count))
         if not taken:
             return None
         first, self._record = self._record, self._record + len(taken)
-        for number, row in enumerate(taken, start=first):
-            if len(row) not in (4, 5):
-                raise InputError(
-                    f"the row has {len(row)} values, not chrom, pos, ref, alt and optionally id",
-                    file=self.name,
-                    record=str(number),
-                )
-        chrom, pos, ref, alt = (["" if v is None else str(v) for v in c] for c in _columns(taken))
-        ids = [str(row[4]) if len(row) == 5 and row[4] is not None else "." for row in taken]
-        positions = whole_numbers(pos, self.name, [], first)
-        return Records(first, [], chrom, positions, ids, ref, alt, [], [], [], [])
 
+        def column(index: int) -> list[str]:
+            return [_text(row[index]) for row in taken]
 
-def _columns(rows: list[tuple]) -> list[list]:
-    return [[row[i] for row in rows] for i in range(4)]
+        values = self._values.read(column, [], first)
+        return Records(first, [], *values, [], [], [], [])

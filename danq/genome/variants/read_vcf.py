@@ -18,19 +18,26 @@ from danq.genome.variants.raw_records import (
     find_sample,
     whole_numbers,
 )
+from danq.genome.variants.table_columns import find_columns, plain_name
+from danq.genome.variants.table_values import TableValues
+from danq.genome.variants.text_header import (
+    LACKS,
+    SEPARATORS,
+    TABS,
+    VCF_COLUMNS,
+    TextHeader,
+    header_contigs,
+    read_text_header,
+    split_line,
+)
 
 COLUMNS = ("chrom", "pos", "id", "ref", "alt")
-NEEDED = ("chrom", "pos", "ref", "alt")
 INFO, FORMAT = 7, 8
 """Indices of the columns INFO and FORMAT; the columns of samples follow."""
-CONTIG = re.compile(r"##contig=<(?:.*,)?ID=([^,>]+)")
-BYTE_ORDER_MARK = "\ufeff"
 NOT_UTF8 = re.compile("[\udc80-\udcff]")
 """Result of `surrogateescape` for a byte that is not UTF-8."""
-REMEDY = (
-    "Give a VCF, a BCF, or a tab-separated table whose first line names the columns "
-    "chrom, pos, ref, alt and optionally id"
-)
+SNIFFED = 1 << 16
+"""Bytes in which a line end is searched."""
 
 log = logging.getLogger("danq")
 
@@ -47,42 +54,75 @@ class TextSource:
     sample
         Sample whose genotypes are read, or None.
     keep_lines
-        Keep the text of the records. Bytes that are not UTF-8 are then an error, since they could
-        not be written again. Otherwise they are read as U+FFFD, with one warning.
+        Keep the text of the records, which must then be those of a VCF. Bytes that are not UTF-8
+        are then an error, since they could not be written again. Otherwise they are read as
+        U+FFFD, with one warning.
+
+    Attributes
+    ----------
+    is_table
+        Whether the input is a table rather than a VCF.
+    oriented
+        Whether REF is the reference allele; False for a table that does not show it.
 
     Raises
     ------
     InputError
         When the line of column names is missing or lacks a column, or there is no such sample;
-        and, while it is read, at bytes that are not UTF-8 when lines are kept.
+        when lines are kept and the input is not a VCF with the standard columns; and, while it is
+        read, at bytes that are not UTF-8 when lines are kept, and at a second header that
+        contradicts the first.
     """
 
     def __init__(
         self, handle: io.BufferedReader[Any], name: str, sample: str | None, keep_lines: bool
     ) -> None:
         self.name, self.keep_lines = name, keep_lines
+        sniffed = handle.peek(SNIFFED)[:SNIFFED]
+        only_cr = b"\r" in sniffed and b"\n" not in sniffed
         # surrogateescape marks bytes that are not UTF-8.
         self._text = io.TextIOWrapper(
-            handle, encoding="utf-8", errors="surrogateescape", newline="\n"
+            handle,
+            encoding="utf-8",
+            errors="surrogateescape",
+            newline="\r" if only_cr else "\n",
         )
         self._lines = self._decoded()
-        self._warned = False
+        self._warned = self._repeated = False
         self._record = 1
-        meta, columns = self._read_header()
+        self._head = read_text_header(self._lines, name)
+        columns = self._head.columns
         self._width = len(columns)
-        lowered = [column.lower() for column in columns]
-        missing = [column for column in NEEDED if column not in lowered]
-        if missing:
-            raise InputError(
-                f"the line of column names lacks {', '.join(missing)}", file=name, remedy=REMEDY
-            )
-        self._indices = [lowered.index(one) if one in lowered else -1 for one in COLUMNS]
+        self.is_table, self.oriented = not self._head.is_vcf, True
+        contigs = list(header_contigs(self._head.meta, name))
         samples = columns[FORMAT + 1 :] if columns[FORMAT : FORMAT + 1] == ["FORMAT"] else []
-        self.header = Header(meta, [one[1] for one in map(CONTIG.match, meta) if one], samples)
         if keep_lines:
+            _check_kept(self._head, name)
             # The lines are written again, with their samples.
             check_samples(samples, name)
+        self.header = Header(self._head.meta if self._head.is_vcf else [], contigs, samples)
         self._sample = None if sample is None else FORMAT + 1 + find_sample(samples, sample, name)
+        if self._head.is_vcf:
+            plain = list(map(plain_name, columns[: len(VCF_COLUMNS)]))
+            self._indices = [plain.index(one) if one in plain else -1 for one in COLUMNS]
+        else:
+            self._values = self._table_values()
+
+    def _table_values(self) -> TableValues:
+        names, line = self._head.columns, self._head.line
+        found = find_columns(names, file=self.name, line=line, lacks=LACKS)
+        self.oriented = found.oriented
+        self._last = max(found.used) + 1
+        usual = found.pos >= 0 and found.ref >= 0 and found.oriented
+        used = [names[one] for one in found.used if one != found.strand]
+        if not usual or {*map(plain_name, used)} - {*COLUMNS} or self._head.separator != "\t":
+            log.info(
+                "%s: a table separated by %s; %s",
+                self.name,
+                SEPARATORS[self._head.separator],
+                found.describe(names),
+            )
+        return TableValues(found, names, self.name)
 
     def _decoded(self) -> Iterator[tuple[int, str]]:
         for number, line in enumerate(self._text, start=1):
@@ -107,39 +147,6 @@ class TextSource:
             self._warned = True
         return NOT_UTF8.sub("\N{REPLACEMENT CHARACTER}", line)
 
-    def _read_header(self) -> tuple[list[str], list[str]]:
-        meta: list[str] = []
-        for number, line in self._lines:
-            line = line.rstrip("\r\n").removeprefix(BYTE_ORDER_MARK if number == 1 else "")
-            if line.startswith("##"):
-                meta.append(line)
-            elif line.strip():
-                columns = line.removeprefix("#").split("\t")
-                if "chrom" in line.lower() or not meta:
-                    self._check_names(columns, number, line)
-                    return meta, columns
-                break
-        raise InputError(
-            "the line of column names (#CHROM POS ID REF ALT ...) is missing",
-            file=self.name,
-            remedy="Restore the header, for example with: bcftools reheader",
-        )
-
-    def _check_names(self, columns: list[str], number: int, line: str) -> None:
-        if "chrom" in map(str.lower, columns):
-            return
-        spaces = len(columns) == 1 and "chrom" in columns[0].lower().split()
-        raise InputError(
-            f"the column names are separated by spaces, not tabs ({line[:40]!r})"
-            if spaces
-            else f"starts neither as VCF nor with column names ({line[:40]!r})",
-            file=self.name,
-            line=number,
-            remedy="Convert the spaces to tabs, for example with: tr -s ' ' '\\t'"
-            if spaces
-            else REMEDY,
-        )
-
     def skip(self, records: int) -> None:
         """Skip records."""
         self._record += sum(1 for _ in islice(self._records(), records))
@@ -150,28 +157,29 @@ class TextSource:
         Raises
         ------
         InputError
-            At a record with fewer columns than the header, or a position that is not a whole
-            number.
+            At a record with more or fewer columns than the header, or a position that is not a
+            whole number; and as `TableValues.read`.
         """
         taken = list(islice(self._records(), count))
         if not taken:
             return None
         lines = [line for _, line in taken]
         numbers = [number for number, _ in taken]
+        first, self._record = self._record, self._record + len(lines)
+        if self.is_table:
+            values = self._values.read(self._columns(lines, numbers), numbers, first)
+            return Records(first, numbers, *values, [], [], [], [])
+        tabs = self._width - 1
+        for i, line in enumerate(lines):
+            if line.count("\t") != tabs:
+                lines[i] = self._fitting(numbers[i], line)
         last = max(*self._indices, self._sample or 0, FORMAT if self._sample else 0) + 1
         fields = [line.split("\t", last) for line in lines]
-        for number, line, row in zip(numbers, lines, fields, strict=True):
-            if len(row) <= last and len(row) < self._width:
-                raise self._short(number, line)
-            if len(row) > last and last + row[last].count("\t") + 1 < self._width:
-                raise self._short(number, line)
         chrom, pos, id_, ref, alt = (
             ["."] * len(fields) if index < 0 else [row[index] for row in fields]
             for index in self._indices
         )
         genotype, phase_set = self._genotypes(fields)
-        first, self._record = self._record, self._record + len(lines)
-        kept = lines if self.keep_lines else []
         return Records(
             first,
             numbers,
@@ -182,15 +190,66 @@ class TextSource:
             alt,
             genotype,
             phase_set,
-            kept,
+            lines if self.keep_lines else [],
             [] if self._sample is None else [row[INFO] for row in fields],
         )
+
+    def _columns(self, lines: list[str], numbers: list[int]) -> Any:
+        """Texts of a table's column by its index."""
+        separator, width = self._head.separator, self._width
+        limit = self._last if separator == "\t" else -1
+        rows = []
+        for number, line in zip(numbers, lines, strict=True):
+            if limit >= 0 and line.count("\t") == width - 1:
+                rows.append(line.split("\t", limit))
+                continue
+            row = split_line(line, separator)
+            if len(row) != width and (len(row) < width or any(map(str.strip, row[width:]))):
+                raise self._misfit(number, line, len(row))
+            rows.append(row)
+        return lambda index: [row[index] for row in rows]
 
     def _records(self) -> Iterator[tuple[int, str]]:
         for number, line in self._lines:
             line = line.rstrip("\r\n")
             if line and not line.startswith("#") and not line.isspace():
+                if self.is_table and line == self._head.text:
+                    self._note_repeated(number)
+                    continue
                 yield number, line
+            elif line.startswith("#"):
+                self._check_later_header(number, line)
+
+    def _check_later_header(self, number: int, line: str) -> None:
+        """Refuse a header in the middle, as of concatenated files, that contradicts the first."""
+        if line.startswith("##contig="):
+            header_contigs([*self._head.meta, line], self.name)
+            return
+        columns = line.split("\t")
+        if len(columns) < len(COLUMNS) or plain_name(columns[0]) != "chrom":
+            return
+        if [columns[0].lstrip("#"), *columns[1:]] != [
+            self._head.columns[0].lstrip("#"),
+            *self._head.columns[1:],
+        ]:
+            raise InputError(
+                "a second line of column names differs from that in line "
+                f"{self._head.line}, so the columns change",
+                file=self.name,
+                line=number,
+                remedy="Give one file at a time, or join them with: bcftools merge",
+            )
+        self._note_repeated(number)
+
+    def _note_repeated(self, number: int) -> None:
+        if not self._repeated:
+            log.info(
+                "%s, line %d: the line of column names repeats, as in concatenated files; it is "
+                "skipped",
+                self.name,
+                number,
+            )
+        self._repeated = True
 
     def _genotypes(self, fields: list[list[str]]) -> tuple[list[str], list[str]]:
         if self._sample is None:
@@ -203,16 +262,43 @@ class TextSource:
             phase_set.append(its_set)
         return genotype, phase_set
 
-    def _short(self, number: int, line: str) -> InputError:
-        spaces = "\t" not in line and len(line.split()) >= self._width
-        return InputError(
-            f"the fields are separated by spaces, not tabs ({line[:40]!r})"
-            if spaces
-            else f"the record has {line.count(chr(9)) + 1} columns, "
-            f"the header has {self._width} ({line[:40]!r})",
-            file=self.name,
-            line=number,
-            remedy="Convert the spaces to tabs, for example with: tr -s ' ' '\\t'"
-            if spaces
-            else "Check whether the file is truncated",
+    def _fitting(self, number: int, line: str) -> str:
+        """A record of a VCF without empty fields after the last column."""
+        bare = line.rstrip("\t")
+        tabs = self._width - 1
+        if line.count("\t") > tabs >= bare.count("\t"):
+            return bare + "\t" * (tabs - bare.count("\t"))
+        raise self._misfit(number, line, line.count("\t") + 1)
+
+    def _misfit(self, number: int, line: str, columns: int) -> InputError:
+        if self._head.separator == "\t" and columns == 1 and len(line.split()) >= self._width > 1:
+            problem = f"the fields are separated by spaces, not tabs ({line[:40]!r})"
+            remedy = TABS
+        else:
+            problem = (
+                f"the record has {columns} columns, the header has {self._width} ({line[:40]!r})"
+            )
+            remedy = "Check whether the file is truncated"
+            if self.is_table and columns == self._width + 1:
+                remedy = "If the first column holds names of rows, give it a name in the header"
+            elif columns > self._width:
+                remedy = "Check the separators of this line and of the header"
+        return InputError(problem, file=self.name, line=number, remedy=remedy)
+
+
+def _check_kept(head: TextHeader, name: str) -> None:
+    """Refuse a header to whose records INFO fields cannot be added."""
+    columns = ["#" + head.columns[0].lstrip("#"), *head.columns[1:]]
+    standard = len(columns) >= len(COLUMNS) and all(
+        one == other for one, other in zip(columns, VCF_COLUMNS, strict=False)
+    )
+    if not head.is_vcf or not standard or columns[FORMAT : FORMAT + 1] not in ([], ["FORMAT"]):
+        raise InputError(
+            "is a table, and only a VCF can be annotated"
+            if not head.is_vcf
+            else "the columns are not those of a VCF (#CHROM POS ID REF ALT QUAL FILTER INFO, and "
+            "FORMAT with samples), so it cannot be annotated",
+            file=name,
+            line=head.line,
+            remedy="Choose an output that ends with .tsv, .h5 or .parquet",
         )

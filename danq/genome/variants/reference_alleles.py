@@ -77,7 +77,8 @@ class ReferenceTally:
         first = np.array(pos, dtype=np.int64) - 1
         alleles = Ragged.of(ref), Ragged.of([text.partition(",")[0] for text in alt])
         done = normalise(self.genome, contig, first, *alleles, swap=True, align=False)
-        differs = (done.found == MISMATCH) | (done.found == BEYOND)
+        # Position 0 is a telomere, or missing in a table.
+        differs = (done.found == MISMATCH) | ((done.found == BEYOND) & (first >= 0))
         for i in np.flatnonzero(differs):
             differs[i] = done.found[i] == BEYOND or self._known(contig[i], first[i], len(ref[i]))
         exchanged = (done.found == OK) & done.swapped

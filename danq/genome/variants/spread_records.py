@@ -13,6 +13,7 @@ from danq.errors import InputError
 from danq.files.open_input import GZIP_MAGIC, open_raw
 from danq.genome.variants.open_variant_file import Source, open_source
 from danq.genome.variants.read_vcf import TextSource
+from danq.genome.variants.text_header import names_columns
 from danq.genome.variants.uncompressed_stream import name_of, open_stream
 
 WHOLE = 1 << 25
@@ -109,7 +110,11 @@ def _header(path: str | Path) -> Iterator[bytes]:
     with open_stream(path) as handle:
         for line in handle:
             yield line
-            if line.strip() and not line.startswith(b"##"):
+            if line.startswith(b"#"):
+                named = not line.startswith(b"##") and names_columns(line.decode(errors="replace"))
+            else:
+                named = bool(line.strip())
+            if named:
                 return
 
 

@@ -13,10 +13,22 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from danq.errors import InputError
-from danq.files.open_input import BGZF_END, GZIP_MAGIC, check_file, damaged, is_gzip, truncated
+from danq.files.open_input import (
+    BGZF_END,
+    GZIP_MAGIC,
+    check_file,
+    damaged,
+    is_gzip,
+    open_raw,
+    refuse_unreadable,
+    truncated,
+)
+from danq.files.pipes import is_pipe
+from danq.files.recognise import HEAD
 
 STDIN = "-"
 BUFFER = 1 << 18
+BCF = b"BCF"
 
 
 def name_of(path: str | Path) -> str:
@@ -36,9 +48,10 @@ def open_stream(path: str | Path) -> Iterator[io.BufferedReader[Any]]:
     Raises
     ------
     InputError
-        When the file is missing, a folder, empty or not readable; when a gzip stream is damaged
-        or truncated; and when the end-of-file block of BGZF is missing, which is checked at once
-        for files and after the last byte for pipes.
+        When the file is missing, a folder, empty or not readable; when its first bytes are those
+        of a format other than text and BCF; when a gzip stream is damaged or truncated; and when
+        the end-of-file block of BGZF is missing, which is checked at once for files and after the
+        last byte for pipes.
     """
     raw = _raw(path)
     try:
@@ -48,12 +61,14 @@ def open_stream(path: str | Path) -> Iterator[io.BufferedReader[Any]]:
         if not begin:
             raise InputError("is empty (0 bytes)", file=name_of(path), remedy="Check the input")
         if begin[:2] != GZIP_MAGIC:
+            _check_format(handle, path)
             yield handle
             return
         bgzf = len(begin) > 13 and begin[3] & 4 and begin[12:14] == b"BC"
         if bgzf and raw.seekable() and str(path) != STDIN:
             _check_end(raw, path)
         unzipped: io.BufferedReader[Any] = io.BufferedReader(_Unzip(handle, name_of(path)), BUFFER)
+        _check_format(unzipped, path)
         yield unzipped
         if bgzf and not unzipped.peek(1) and tail.last != BGZF_END:
             raise truncated(Path(name_of(path)))
@@ -67,12 +82,21 @@ def _raw(path: str | Path) -> BinaryIO:
         return sys.stdin.buffer
     if check_file(path).is_file():
         is_gzip(path)
+    if not is_pipe(path):
+        return open_raw(path)
+    # A pipe is read once, while it is written.
     try:
         return open(path, "rb", buffering=0)
     except OSError as error:
         raise InputError(
             f"cannot be opened ({error.strerror})", file=path, remedy="Check its permissions"
         ) from error
+
+
+def _check_format(handle: io.BufferedReader[Any], path: str | Path) -> None:
+    head = handle.peek(HEAD)[:HEAD]
+    if not head.startswith(BCF):
+        refuse_unreadable(head, name_of(path))
 
 
 def _check_end(raw: BinaryIO, path: str | Path) -> None:

@@ -28,6 +28,7 @@ from danq.genome.variants.raw_records import Records
 from danq.genome.variants.read_data_frame import Frame, TableSource
 from danq.genome.variants.reference_alleles import ReferenceTally
 from danq.genome.variants.reject_reasons import Reject, explain
+from danq.genome.variants.table_alleles import TableAlleles
 from danq.genome.variants.variant_block import VariantBlock
 from danq.typing import IntRow
 
@@ -53,9 +54,10 @@ def open_variants(
     Parameters
     ----------
     path
-        VCF or BCF, or a tab-separated table whose first line names the columns ``chrom``,
-        ``pos`` (1-based), ``ref``, ``alt`` and optionally ``id``; other columns are ignored.
-        Plain, gzip or bgzip; a file, a named pipe, or ``-`` for standard input. In any order.
+        VCF or BCF, or a table whose first line names the columns ``chrom``, ``pos`` (1-based),
+        ``ref``, ``alt`` and optionally ``id``, or has other names that
+        :mod:`danq.genome.variants.table_columns` lists; other columns are ignored. Plain, gzip or
+        bgzip; a file, a named pipe, or ``-`` for standard input. In any order.
     genome
         The reference.
     chrom_map
@@ -65,6 +67,7 @@ def open_variants(
     ref_mismatch
         What to do where REF differs from the genome: "skip" rejects the allele; "swap"
         exchanges REF and ALT where the genome has ALT, and rejects otherwise; "error" stops.
+        Tables that do not show which allele is REF are always exchanged so.
     longest
         Largest number of bases of a normalised allele, usually
         :func:`danq.genome.variants.longest_allele`; longer alleles are rejected. None for no
@@ -167,6 +170,9 @@ class VariantReader:
         self._source, self._stack = source, stack
         self._contigs = contigs
         self._ahead: deque[Records] = deque()
+        self._table = (
+            TableAlleles(self.genome, source.name, source.oriented) if source.is_table else None
+        )
         self._ref_mismatch, self._longest = ref_mismatch, longest
         self._block, self._align = block, align
 
@@ -194,6 +200,11 @@ class VariantReader:
     def samples(self) -> list[str]:
         """Names of the samples."""
         return self._source.header.samples
+
+    @property
+    def oriented(self) -> bool:
+        """Whether REF is the reference allele; False for tables that do not show it."""
+        return self._source.oriented
 
     def compare_references(self, count: int) -> ReferenceTally:
         """Compare REF of about ``count`` records ahead with the genome; they are read afterwards.
@@ -223,6 +234,8 @@ class VariantReader:
         # Closing raises an error if a pipe was truncated.
         self.close()
         self._contigs.check(last=True)
+        if self._table is not None:
+            self._table.report()
 
     def contigs(self, names: list[str]) -> IntRow:
         """Numbers of contigs of the input in the genome; -1 for those that it does not have."""
@@ -232,9 +245,12 @@ class VariantReader:
         return self._ahead.popleft() if self._ahead else self._source.read(self._block)
 
     def _block_of(self, records: Records) -> VariantBlock:
+        numbers = self._contigs.numbers(records.chrom)
+        exchanged = np.zeros(len(numbers), dtype=np.bool_)
+        if self._table is not None:
+            records, exchanged = self._table.rewrite(records, numbers)
         rows, allele, alt = _alleles(records.alt)
         ref = [records.ref[row] for row in rows] if len(alt) > len(records.ref) else records.ref
-        numbers = self._contigs.numbers(records.chrom)
         pos = np.array(records.pos, dtype=np.int64)
         done = normalise(
             self.genome,
@@ -242,9 +258,12 @@ class VariantReader:
             pos[rows] - 1,
             Ragged.of(ref),
             Ragged.of(alt),
-            swap=self._ref_mismatch == "swap",
+            swap=self._ref_mismatch == "swap" or not self._source.oriented,
             align=self._align,
         )
+        swapped = done.swapped | exchanged[rows]
+        if self._table is not None:
+            self._table.count(done, swapped)
         ok = done.found == OK
         if self._longest is not None:
             ok &= np.maximum(done.ref_size, done.alt_size) <= self._longest
@@ -274,7 +293,7 @@ class VariantReader:
             ref_allele=ref_allele,
             alt_allele=alt_allele,
             moved=(np.maximum(vcf_start, 0) < pos[rows] - 1)[kept],
-            swapped=done.swapped[kept],
+            swapped=swapped[kept],
             rejects=rejects,
             lines=records.lines or None,
         )

@@ -45,7 +45,8 @@ def check_assembly(input: VariantInput, genome: PackedGenome) -> None:
     if variants.ref_mismatch != "error":
         tally = ReferenceTally(genome, records.source.name)
         tally.add(numbers, *records[1:])
-        tally.check(swap=variants.ref_mismatch == "swap", stop=variants.check_assembly)
+        swap = variants.ref_mismatch == "swap" or not records.source.oriented
+        tally.check(swap=swap, stop=variants.check_assembly)
 
 
 @contextmanager

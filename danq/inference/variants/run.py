@@ -210,13 +210,15 @@ class VariantRun:
             write.
         """
         tally, repeats = VariantTally(), Repeats(finished.values)
+        contigs: dict[str, None] = {}
         for block in finished:
+            contigs.update(_contigs(block))
             tally.add(VariantTally.of(block.counts))
             repeats.add(block.tables["rows"][WINDOWS].to_list())
         total = self.input.records() if progress is not None else None
         try:
             with self.open(tally.records) as reader:
-                head = VcfHeader(reader.header_lines, reader.samples)
+                lines, samples = reader.header_lines, reader.samples
                 blocks = self.blocks(reader, repeats, skip=len(finished.counts))
                 begun = time.perf_counter()
                 while (block := next(blocks, None)) is not None:
@@ -226,6 +228,7 @@ class VariantRun:
                     begun = time.perf_counter()
                     seconds["write"] += begun - scored
                     tally.add(VariantTally.of(block.counts))
+                    contigs.update(_contigs(block))
                     if progress is not None:
                         # The total of a large file is an estimate.
                         progress(tally.records, total and max(total, tally.records))
@@ -237,7 +240,7 @@ class VariantRun:
             log.warning("%s: contains no record", self.input.variants.name)
         elif tally.rows == 0:
             log.warning("none of the variants could be scored")
-        return tally, head
+        return tally, VcfHeader(lines, samples, list(contigs))
 
     def check_resume(self, out: Path, *, resume: bool, overwrite: bool) -> None:
         """Check that the run can be resumed.
@@ -264,6 +267,14 @@ class VariantRun:
 def no_rejects() -> pl.DataFrame:
     """Table of rejects without rows."""
     return _rejects([])
+
+
+def _contigs(block: FinishedBlock) -> dict[str, None]:
+    """Names of the contigs of a block, in order."""
+    names = [
+        block.tables[name]["chrom"].unique(maintain_order=True) for name in ("rows", "rejects")
+    ]
+    return dict.fromkeys(name for each in names for name in each.to_list())
 
 
 def _flags(windows: AlleleWindows) -> list[str]:

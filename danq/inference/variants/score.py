@@ -26,7 +26,7 @@ from danq.inference.variants.run_summary import (
     rejects_of,
     write_rejects,
 )
-from danq.inference.variants.variant_input import Variants, VariantTable
+from danq.inference.variants.variant_input import Variants, VariantTable, as_variants
 from danq.inference.writers.open_output import Output, find_output
 from danq.inference.writers.variant_deepsea import NEEDED
 from danq.inference.writers.variant_layout import VariantLayout, VcfHeader
@@ -179,6 +179,12 @@ def write_variant_scores(
                 "the format deepsea has a fixed set of scores", remedy="Do not select scores"
             )
         requested = NEEDED
+    if output.format == "vcf" and not as_variants(variants).is_file:
+        raise InputError(
+            "an annotated VCF can only be made from a VCF with a header, and the variants are a "
+            "table in memory",
+            remedy="Choose an output that ends with .tsv, .h5 or .parquet",
+        )
     run = prepare(
         model, variants, genome, requested, tracks=tracks, calibrate=calibrate, output=output.format
     )

@@ -31,7 +31,7 @@ from danq.genome.variants import (
     window_center,
 )
 from danq.genome.variants.count_records import count_records
-from danq.genome.variants.read_data_frame import Frame, table_rows
+from danq.genome.variants.read_data_frame import Frame, TableRows, table_rows
 from danq.genome.variants.reference_alleles import RECORDS
 from danq.genome.variants.uncompressed_stream import STDIN, name_of
 from danq.provenance import Inputs, Provenance, sha256_of
@@ -101,7 +101,7 @@ class Variants:
             )
         if not isinstance(self.source, str | Path | pl.DataFrame):
             # A run reads the source several times.
-            object.__setattr__(self, "source", list(table_rows(self.source)))
+            object.__setattr__(self, "source", table_rows(self.source).stored())
         if self.haplotypes is not None:
             self.check_file("haplotypes need the genotypes of a file")
 
@@ -154,8 +154,8 @@ class Variants:
                 return path
             return sha256_of(path)
         source = self.source
-        rows = source.rows() if isinstance(source, pl.DataFrame) else source
-        return hashlib.sha256(repr(rows).encode()).hexdigest()
+        table = (source.columns, source.rows()) if isinstance(source, pl.DataFrame) else source
+        return hashlib.sha256(repr(table).encode()).hexdigest()
 
 
 def as_variants(variants: Variants | Location | VariantTable) -> Variants:
@@ -247,8 +247,10 @@ class VariantInput:
 
         For a large file this is an estimate (`danq.genome.variants.count_records`).
         """
+        source = self.variants.source
         if not self.variants.is_file:
-            return len(self.variants.source)  # type: ignore[arg-type]
+            rows = source.rows if isinstance(source, TableRows) else source
+            return len(rows)  # type: ignore[arg-type]
         path = Path(str(self.variants.source))
         return count_records(path) if path.is_file() else None
 
@@ -293,7 +295,8 @@ class VariantInput:
         with reader:
             if source.is_stream and source.ref_mismatch != "error":
                 tally = reader.compare_references(RECORDS)
-                tally.check(swap=source.ref_mismatch == "swap", stop=source.check_assembly)
+                swap = source.ref_mismatch == "swap" or not reader.oriented
+                tally.check(swap=swap, stop=source.check_assembly)
             yield reader
 
     def windows(self, reader: VariantReader, *, skip: int = 0) -> Iterator[AlleleWindows]:

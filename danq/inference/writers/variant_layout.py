@@ -34,10 +34,11 @@ in the input, contig, 1-based position, name and alleles; then `FLAGS`, with com
 
 
 class VcfHeader(NamedTuple):
-    """Header of the input: its ``##`` lines, and its samples."""
+    """Header of the input: its ``##`` lines, its samples, and the contigs of its records."""
 
     lines: Sequence[str]
     samples: Sequence[str]
+    contigs: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,11 @@ INDEXES = (".tbi", ".csi")
 LONGEST_TBI = 1 << 29
 """Bases of a contig from which a TBI index is not enough, and CSI is used."""
 
+FILE_FORMAT = "##fileformat=VCF"
+NEWEST = f"{FILE_FORMAT}v4.2"
+"""First line of a VCF whose input has none."""
+
+_CONTIG = re.compile(r"##contig=<(?:.*,)?ID=([^,>]+)")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.]")
 _OWN = re.compile(rf"##(INFO=<ID=)?{PREFIX}", re.IGNORECASE)
 
@@ -56,7 +61,7 @@ class VcfWriter(Writer):
     Raises
     ------
     InputError
-        When the input is not a VCF, or two columns would get one field.
+        When two columns would get one field.
     """
 
     def __init__(self, path: Path, layout: VariantLayout) -> None:
@@ -65,6 +70,7 @@ class VcfWriter(Writer):
         self.path = path
         self.fields = info_names(layout.columns)
         lines = _header(layout, self.fields)
+        self._samples = bool(layout.vcf_header and layout.vcf_header.samples)
         self._sorted, self._last = True, ("", 0)
         self._contigs: set[str] = set()
         self._furthest = 0
@@ -124,6 +130,9 @@ class VcfWriter(Writer):
 
     def _annotated(self, line: str, found: dict[int, list[str]]) -> str:
         columns = line.split("\t", len(COLUMNS))
+        if not self._samples:
+            # Some files have a column FORMAT and no sample.
+            columns = columns[: len(COLUMNS)]
         columns += [MISSING] * (len(COLUMNS) - len(columns))
         self._note_position(columns[0], int(columns[1]), len(columns[3]))
         kept = [one for one in columns[7].split(";") if not one.startswith(PREFIX)]
@@ -197,15 +206,20 @@ def info_names(columns: Sequence[str]) -> tuple[str, ...]:
 
 
 def _header(layout: VariantLayout, fields: Sequence[str]) -> Iterator[str]:
+    """Header of the input, with the lines that a VCF must have, and those of the new fields."""
     head = layout.vcf_header
-    if head is None or not head.lines:
-        raise InputError(
-            "an annotated VCF can only be made from a VCF with a header",
-            remedy="Give a VCF or BCF, or choose an output that ends with .tsv, .h5 or .parquet",
-        )
-    yield from (line for line in head.lines if not _OWN.match(line))
+    assert head is not None
+    # htslib needs the version in the first line, and it reads the first of several definitions.
+    yield next((line for line in head.lines if line.startswith(FILE_FORMAT)), NEWEST)
+    for line in dict.fromkeys(head.lines):
+        if not line.startswith("##fileformat=") and not _OWN.match(line):
+            yield line
+    declared = {match[1] for match in map(_CONTIG.match, head.lines) if match}
+    yield from (f"##contig=<ID={name}>" for name in head.contigs if name not in declared)
     for name, text in layout.provenance.items():
-        yield f"##{PREFIX}{_UNSAFE.sub('_', name)}={text}"
+        # A value that begins with '<' would be read as several fields.
+        plain = " ".join(str(text).splitlines()).lstrip("<")
+        yield f"##{PREFIX}{_UNSAFE.sub('_', name)}={plain}"
     yield _info(f"{PREFIX}flags", "String", f"Flags joined with &: {', '.join(FLAGS)}")
     for name, meaning in zip(fields, layout.meanings(), strict=True):
         yield _info(name, "Float", meaning)
@@ -214,5 +228,5 @@ def _header(layout: VariantLayout, fields: Sequence[str]) -> Iterator[str]:
 
 
 def _info(name: str, kind: str, meaning: str) -> str:
-    text = meaning.replace("\\", "\\\\").replace('"', '\\"')
+    text = " ".join(meaning.splitlines()).replace("\\", "\\\\").replace('"', '\\"')
     return f'##INFO=<ID={name},Number=A,Type={kind},Description="{text}">'

@@ -121,6 +121,8 @@ def _show(summary: BuildSummary, every: bool) -> None:
     for title, counts in (("bins", summary.dropped), ("peaks", summary.dropped_peaks)):
         shown = ", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count)
         click.echo(f"{f'{title} dropped':<13} {shown or 'none'}")
+    for line in summary.tracks_to_check():
+        click.echo(f"check     {line}")
     # rich exits the program on a closed pipe; click does not.
     with console.capture() as table:
         console.print(_table(summary, every))
@@ -132,6 +134,7 @@ def _show(summary: BuildSummary, every: bool) -> None:
 def _table(summary: BuildSummary, every: bool) -> Any:
     from rich import box
     from rich.table import Table
+    from rich.text import Text
 
     grouped = any(summary.groups)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -148,7 +151,8 @@ def _table(summary: BuildSummary, every: bool) -> Any:
         if track is None:
             table.add_row("...")
             continue
-        group = [summary.groups[track]] if grouped else []
+        # As text, or rich takes '[b]' in a name for markup.
+        names = [Text(summary.tracks[track]), *([Text(summary.groups[track])] if grouped else [])]
         counts = (summary.peaks[track], *summary.positives[track])
-        table.add_row(summary.tracks[track], *group, *(f"{count:,}" for count in counts))
+        table.add_row(*names, *(f"{count:,}" for count in counts))
     return table

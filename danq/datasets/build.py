@@ -78,7 +78,10 @@ def build_dataset(
     path = check_target(out, overwrite)
     dataset = label_genome(genome, tracks, window=window, valid=valid, test=test, options=options)
     dataset.save(path, overwrite=overwrite)
-    return summarise(dataclasses.replace(dataset, path=path))
+    summary = summarise(dataclasses.replace(dataset, path=path))
+    for line in summary.quality.lines():
+        log.warning("Check these tracks: %s.", line)
+    return summary
 
 
 def label_genome(

@@ -10,6 +10,7 @@ import numpy as np
 
 from danq.datasets.dataset import Dataset
 from danq.datasets.dataset_format import SPLITS
+from danq.datasets.track_quality import TrackQuality, listed, track_quality
 from danq.typing import IntRow
 
 
@@ -41,6 +42,8 @@ class BuildSummary:
         Number of peaks not used, by reason.
     sha256
         SHA-256 of the content.
+    quality
+        Tracks that are copies, have few positives, or are replicates that disagree.
     """
 
     path: Path | None
@@ -59,6 +62,7 @@ class BuildSummary:
     sha256: str
     dropped: Mapping[str, int] = field(default_factory=dict)
     dropped_peaks: Mapping[str, int] = field(default_factory=dict)
+    quality: TrackQuality = field(default_factory=TrackQuality)
 
     @property
     def without_positives(self) -> dict[str, tuple[str, ...]]:
@@ -71,6 +75,15 @@ class BuildSummary:
             )
             for number, split in enumerate(SPLITS)
         }
+
+    def tracks_to_check(self) -> list[str]:
+        """One line for each split in which tracks have no positive window, then `quality`."""
+        empty = [
+            f"no positive {split} window: {listed(tracks)}"
+            for split, tracks in self.without_positives.items()
+            if tracks
+        ]
+        return [*empty, *self.quality.lines()]
 
 
 def summarise(dataset: Dataset) -> BuildSummary:
@@ -94,4 +107,5 @@ def summarise(dataset: Dataset) -> BuildSummary:
         sha256=dataset.sha256,
         dropped=dict(dataset.build.get("dropped_bins", {})),
         dropped_peaks=dict(dataset.build.get("dropped_peaks", {})),
+        quality=track_quality(dataset),
     )

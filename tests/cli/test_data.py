@@ -97,10 +97,24 @@ def test_the_table_of_many_tracks_shows_the_first_and_last(folder: Path, capsys)
         (folder / "tracks" / f"more{number:03d}.bed").write_text(peaks)
     assert build(folder) == 0
     text = capsys.readouterr().out
-    assert text.count("more") == 38  # 20 with the most positives, and 18 beside Abf1, Reb1
+    assert (
+        sum(line.strip().startswith("more") for line in text.splitlines()) == 38
+    )  # 20 with the most positives, and 18 beside Abf1, Reb1
     assert "112 tracks; --all shows all" in text
     assert run(["data", "info", "--all", f"{folder}/set.h5"]) == 0
-    assert capsys.readouterr().out.count("more") == 110
+    text = capsys.readouterr().out
+    assert sum(line.strip().startswith("more") for line in text.splitlines()) == 110
+
+
+def test_info_names_tracks_to_check_and_shows_names_as_they_are(folder: Path, capsys):
+    text = (folder / "tracks" / "Abf1.bed").read_text()
+    (folder / "tracks" / "[b]copy.bed").write_text(text)
+    assert build(folder) == 0
+    assert "Check these tracks: the same positive windows" in capsys.readouterr().err
+    assert run(["data", "info", f"{folder}/set.h5"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "check     the same positive windows: Abf1 = [b]copy" in lines
+    assert any(line.split()[0] == "[b]copy" for line in lines if line.strip())
 
 
 def test_info_prints_no_error_into_a_closed_pipe(folder: Path):

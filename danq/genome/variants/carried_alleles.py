@@ -10,7 +10,7 @@ import numpy as np
 
 from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
-from danq.genome.variants.genotypes import UNPHASED, Call, Genotypes, codes
+from danq.genome.variants.genotypes import MISSING, UNPHASED, Call, Genotypes, codes
 from danq.genome.variants.normalise import MISMATCH, Ragged, normalise
 from danq.genome.variants.raw_records import Records
 from danq.genome.variants.reference_spans import Span, Spans, allele_span
@@ -74,32 +74,32 @@ class CarriedAlleles:
             When a genotype cannot be parsed, or names an allele that its record does not have.
         """
         self._check(records)
-        called = np.where(block.swapped, REF, block.allele)
+        call, genotype, phase_set = self._genotypes.call, records.genotype, records.phase_set
+        rows = (block.record - block.first).tolist()
+        called = np.where(block.swapped, REF, block.allele).tolist()
+        found = [
+            call(genotype[row], code, phase_set[row])
+            for row, code in zip(rows, called, strict=True)
+        ]
+        carried = np.array([one[0] > 0 for one in found], dtype=np.bool_)
         ambiguous = _ambiguous(block)
-        kept: list[int] = []
-        calls: list[Call] = []
-        for i, (row, code) in enumerate(
-            zip((block.record - block.first).tolist(), called.tolist(), strict=True)
-        ):
-            call = self._genotypes.call(records.genotype[row], code, records.phase_set[row])
-            if not call.carriers:
-                continue
-            start, size = records.pos[row] - 1, len(block.ref[i])
+        for i in np.flatnonzero(carried & (ambiguous | _deletes(block))).tolist():
+            start = int(block.pos[i]) - 1
+            span = _span(int(block.contig[i]), start, start + len(block.ref[i]), found[i])
             if ambiguous[i]:
-                self._put_other(int(block.contig[i]), start, start + size, call, "ref-mismatch")
-                continue
-            kept.append(i)
-            calls.append(call)
-            if len(block.alt[i]) < size:
-                self._deletions.append(_span(int(block.contig[i]), start, start + size, call))
+                self._put_other(span, "ref-mismatch")
+            else:
+                self._deletions.append(span)
+        kept = np.flatnonzero(carried & ~ambiguous).tolist()
+        calls = [found[i] for i in kept]
         self._add_rejects(records, block)
-        rows = np.array(kept, dtype=np.int64)
+        taken = np.array(kept, dtype=np.int64)
         sizes = np.array([len(block.ref_allele[i]) for i in kept], dtype=np.int64)
         columns = np.array([call[:2] for call in calls], dtype=np.int64).reshape(-1, 2)
         edit = Edit(
-            block.contig[rows],
-            block.start[rows],
-            block.start[rows] + sizes,
+            block.contig[taken],
+            block.start[taken],
+            block.start[taken] + sizes,
             columns[:, 0],
             columns[:, 1],
             np.array([call.every for call in calls], dtype=np.bool_),
@@ -131,23 +131,23 @@ class CarriedAlleles:
     def _check(self, records: Records) -> None:
         """Check genotypes, and count those that are missing."""
         self.records += len(records.genotype)
-        known: dict[str, tuple[int, bool]] = {}
-        for row, genotype in enumerate(records.genotype):
-            if genotype not in known:
-                try:
-                    alleles = codes(genotype)
-                except ValueError:
-                    raise self._invalid(records, row, "cannot be parsed") from None
-                known[genotype] = max(alleles), min(alleles) < 0
-            highest, missing = known[genotype]
-            self.missing += missing
-            self.uncalled += highest < 0
-            if highest > 0:
-                alt = records.alt[row]
-                count = 0 if alt in NO_ALT else alt.count(",") + 1
-                if highest > count:
-                    problem = f"names allele {highest}, the record has {count} in ALT"
-                    raise self._invalid(records, row, problem)
+        highest: dict[str, int] = {}
+        for genotype, count in Counter(records.genotype).items():
+            try:
+                alleles = codes(genotype)
+            except ValueError:
+                row = records.genotype.index(genotype)
+                raise self._invalid(records, row, "cannot be parsed") from None
+            highest[genotype] = max(alleles)
+            self.missing += count * (MISSING in alleles)
+            self.uncalled += count * (max(alleles) == MISSING)
+        if max(highest.values()) < 2 and not set(NO_ALT) & set(records.alt):
+            return
+        for row, (genotype, alt) in enumerate(zip(records.genotype, records.alt, strict=True)):
+            count = 0 if alt in NO_ALT else alt.count(",") + 1
+            if highest[genotype] > count:
+                problem = f"names allele {highest[genotype]}, the record has {count} in ALT"
+                raise self._invalid(records, row, problem)
 
     def _invalid(self, records: Records, row: int, problem: str) -> InputError:
         return InputError(
@@ -205,10 +205,10 @@ class CarriedAlleles:
                 continue
             if alt.startswith(DELETIONS) or "[" in alt or "]" in alt:
                 self._deletions.append(_span(contig, start, end, call))
-            self._put_other(contig, start, end, call, reason)
+            self._put_other(_span(contig, start, end, call), reason)
 
-    def _put_other(self, contig: int, start: int, end: int, call: Call, reason: str) -> None:
-        self._others.append(_span(contig, start, end, call))
+    def _put_other(self, span: Span, reason: str) -> None:
+        self._others.append(span)
         self.reasons[reason] += 1
 
 
@@ -230,3 +230,12 @@ def _ambiguous(block: VariantBlock) -> BoolRow:
         return np.zeros(len(block), dtype=np.bool_)
     row = block.record - block.first
     return block.swapped & (np.bincount(row, block.swapped, block.records)[row] > 1)
+
+
+def _deletes(block: VariantBlock) -> BoolRow:
+    """Rows whose ALT is shorter than REF."""
+    sizes = (
+        np.fromiter(map(len, alleles), dtype=np.int64, count=len(block))
+        for alleles in (block.ref, block.alt)
+    )
+    return np.greater(*sizes)

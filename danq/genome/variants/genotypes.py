@@ -101,8 +101,13 @@ def phased(values: Mapping[str, str]) -> tuple[str, str]:
     """
     genotype = values.get("GT", ".")
     phase_set = values.get("PS", ".")
-    if phase_set == ".":
-        phase_set = values.get("PSL", ".")
+    if phase_set == "." and ("PSL" in values or "PID" in values):
+        return _without_ps(genotype, values)
+    return genotype, phase_set
+
+
+def _without_ps(genotype: str, values: Mapping[str, str]) -> tuple[str, str]:
+    phase_set = values.get("PSL", ".")
     pid, pgt = values.get("PID", "."), values.get("PGT", ".")
     if phase_set == "." and pid != "." and "|" in pgt and "/" not in pgt:
         unphased = "/" in genotype

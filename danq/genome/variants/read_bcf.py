@@ -57,14 +57,8 @@ class BcfSource:
         if not taken:
             return None
         first, self._record = self._record, self._record + len(taken)
-        genotype, phase_set, info = [], [], []
-        for record in taken if self.sample is not None else []:
-            columns = str(record).rstrip("\n").split("\t")
-            values = dict(zip(columns[8].split(":"), columns[9].split(":"), strict=False))
-            one, its_set = phased(values)
-            genotype.append(one)
-            phase_set.append(its_set)
-            info.append(columns[7])
+        if self.sample is not None:
+            return _with_genotypes(first, taken)
         return Records(
             first,
             [],
@@ -73,10 +67,10 @@ class BcfSource:
             [record.id or "." for record in taken],
             [record.ref or "" for record in taken],
             [",".join(record.alts or (".",)) for record in taken],
-            genotype,
-            phase_set,
+            [],
+            [],
             [str(record).rstrip("\n") for record in taken] if self.keep_lines else [],
-            info,
+            [],
         )
 
     def _take(self, count: int) -> list[Any]:
@@ -91,3 +85,23 @@ class BcfSource:
             file=self.name,
             remedy="Copy or create it again; 'bcftools view' checks it",
         )
+
+
+def _with_genotypes(first: int, taken: list[Any]) -> Records:
+    """Records of a file that was reduced to one sample."""
+    out = Records(first, [], [], [], [], [], [], [], [], [], [])
+    # Reading the columns of the text is faster than the attributes of the record.
+    for record in taken:
+        chrom, pos, name, ref, alt, _, _, info, form, call = str(record).split("\t", 9)
+        genotype, phase_set = phased(
+            dict(zip(form.split(":"), call.rstrip("\n").split(":"), strict=False))
+        )
+        out.chrom.append(chrom)
+        out.pos.append(int(pos))
+        out.id.append(name)
+        out.ref.append(ref)
+        out.alt.append(alt)
+        out.genotype.append(genotype)
+        out.phase_set.append(phase_set)
+        out.info.append(info)
+    return out

@@ -255,8 +255,12 @@ class TextSource:
         if self._sample is None:
             return [], []
         genotype, phase_set = [], []
+        form, keys = "", [""]
         for row in fields:
-            values = dict(zip(row[FORMAT].split(":"), row[self._sample].split(":"), strict=False))
+            if row[FORMAT] != form:
+                form = row[FORMAT]
+                keys = form.split(":")
+            values = dict(zip(keys, row[self._sample].split(":"), strict=False))
             one, its_set = phased(values)
             genotype.append(one)
             phase_set.append(its_set)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from danq.errors import InputError
-from danq.files.text_tables import text_lines
+from danq.files.text_tables import text_rows
 from danq.typing import Location
 
 MODELS = ("DeepSEA", "DanQ", "DanQ-JASPAR")
@@ -141,11 +142,13 @@ def read_paper(path: Location) -> pl.DataFrame:
         When it cannot be read, has other columns, or a metric is not a number from 0 to 1.
     """
     path = Path(path)
-    lines = text_lines(path)
-    separator = "\t" if lines and "\t" in lines[0] else ","
-    header = (
-        [field.strip().strip('"').lower() for field in lines[0].split(separator)] if lines else []
-    )
+    rows = list(text_rows(path))
+    if rows and len(rows[0].fields) == 1:
+        rows = [
+            row._replace(fields=[one.strip() for one in next(csv.reader([row.text]))])
+            for row in rows
+        ]
+    header = [field.lower() for field in rows[0].fields] if rows else []
     positions = {name: header.index(title) for name, title in _columns() if title in header}
     if len(header) < 4 or header[0] != "cell type" or not positions:
         raise InputError(
@@ -156,12 +159,16 @@ def read_paper(path: Location) -> pl.DataFrame:
         )
     names: list[str] = []
     values: dict[str, list[float | None]] = {name: [] for name in positions}
-    for number, line in enumerate(lines[1:], start=2):
-        if not line.strip():
-            continue
-        fields = [field.strip().strip('"') for field in line.split(separator)]
-        if len(fields) != len(header):
-            raise InputError(f"{len(fields)} columns, not {len(header)}", file=path, line=number)
+    for number, given, text in rows[1:]:
+        # Empty fields at the end of a line were removed.
+        fields = [*given, *[""] * (text.count("\t") + 1 - len(given))]
+        if len(given) > len(header) or len(fields) < len(header):
+            raise InputError(
+                f"{len(fields)} columns, not {len(header)}",
+                file=path,
+                line=number,
+                remedy="Give each line the columns of the first line",
+            )
         names.append("|".join(fields[:3]))
         for name, position in positions.items():
             values[name].append(_value(fields[position], path, number))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,6 +89,7 @@ def open_bytes(path: str | Path) -> Iterator[BinaryIO]:
             raw.seek(0)
             yield raw
             return
+        refuse_cut_bgzip(raw, path)
         try:
             with gzip.GzipFile(fileobj=raw, mode="rb") as handle:
                 refuse_unreadable(handle.read(HEAD), path)
@@ -97,6 +99,27 @@ def open_bytes(path: str | Path) -> Iterator[BinaryIO]:
             raise truncated(path) from error
         except (gzip.BadGzipFile, zlib.error) as error:
             raise damaged(path, error) from error
+
+
+def is_bgzip(head: bytes) -> bool:
+    """Whether the first 18 bytes of a file are those of bgzip, which allows random access."""
+    return head[:4] == BGZF_END[:4] and head[12:14] == b"BC"
+
+
+def refuse_cut_bgzip(raw: BinaryIO, path: Path) -> None:
+    """Refuse a bgzip file without its last block, which is cut although every block is complete.
+
+    Raises
+    ------
+    InputError
+        When the end-of-file block is missing.
+    """
+    bgzip = is_bgzip(raw.read(18))
+    if bgzip:
+        raw.seek(-min(len(BGZF_END), raw.seek(0, os.SEEK_END)), os.SEEK_END)
+        if raw.read() != BGZF_END:
+            raise truncated(path)
+    raw.seek(0)
 
 
 def refuse_unreadable(head: bytes, path: str | Path) -> None:

@@ -98,11 +98,10 @@ def refuse_signal(bed: pl.DataFrame, path: str | Path) -> None:
     zeros = int((values == 0).sum())
     abutting = int(((bed["start"] == bed["end"].shift(1)).fill_null(False)).sum())
     if zeros or abutting >= ABUTTING_SHARE * bed.height:
-        why = (
-            f"{zeros:,} of them are 0" if zeros else f"{abutting:,} intervals touch the one before"
-        )
+        touching = f"{abutting:,} intervals touch the one before"
         raise InputError(
-            f"looks like a bedGraph (a signal), not peaks: the fourth column has numbers, and {why}",
+            "looks like a bedGraph (a signal), not peaks: the fourth column has numbers, and "
+            + (f"{zeros:,} of them are 0" if zeros else touching),
             file=path,
             remedy="Call peaks first, for example with 'macs3 bdgpeakcall'; if every interval is a "
             "peak, keep three columns ('cut -f1-3')",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +11,8 @@ import polars as pl
 from jaxtyping import Float32
 
 from danq.errors import InputError
-from danq.files.open_input import check_file, open_bytes
+from danq.files.data_frames import read_frame
+from danq.files.open_input import check_file
 from danq.inference.variants.allele_scores import DIFF, LOGIT
 from danq.inference.variants.background import MAGIC as BACKGROUND_MAGIC
 from danq.inference.writers.variant_hdf5 import FORMAT_VERSION, MAGIC
@@ -142,10 +142,7 @@ def read_table(path: str | Path, *needed: str) -> pl.DataFrame:
     InputError
         When the file is missing, empty or damaged, or lacks a column.
     """
-    path = Path(path)
-    with open_bytes(path) as handle:
-        data = handle.read()
-    table = _parse(path, data)
+    table = read_frame(path, _kind_of)
     for name in needed:
         if name not in table.columns:
             raise InputError(
@@ -204,23 +201,8 @@ def _describe(row: dict[str, object]) -> str:
     return " ".join(str(row[key]) for key in KEYS)
 
 
-def _parse(path: Path, data: bytes) -> pl.DataFrame:
-    header = next((line for line in data.splitlines() if line and not line.startswith(b"#")), b"")
-    types = {}
-    names = csv.reader([header.decode("utf-8", "replace")], delimiter="\t")
-    for name in next(names, []):
-        types[name] = _TYPES.get(name, pl.Float32 if _track_of(name) else None)
-    try:
-        return pl.read_csv(
-            data,
-            separator="\t",
-            comment_prefix="#",
-            infer_schema_length=None,
-            schema_overrides={name: kind for name, kind in types.items() if kind is not None},
-        )
-    except (pl.exceptions.PolarsError, UnicodeDecodeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"cannot be read as a table ({reason})", file=path) from error
+def _kind_of(name: str) -> type[pl.DataType] | None:
+    return _TYPES.get(name, pl.Float32 if _track_of(name) else None)
 
 
 def _track_of(column: str) -> str | None:

@@ -1,0 +1,111 @@
+"""Read large tables of text as data frames, by the rules of `danq.files.text_tables`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+from danq.errors import InputError
+from danq.files.text_tables import read_text_bytes, separator_problem, split_fields
+
+Kind = type[pl.DataType] | None
+
+
+def read_frame(
+    path: str | Path, kind_of: Callable[[str], Kind] = lambda name: None
+) -> pl.DataFrame:
+    """Read a tab-separated table whose first line that is not a comment names the columns.
+
+    Parameters
+    ----------
+    path
+        Plain, gzip or bgzip file.
+    kind_of
+        Type of a column, by its name; None lets the values decide.
+
+    Returns
+    -------
+    polars.DataFrame
+        Columns in the order of the file; a missing value is null.
+
+    Raises
+    ------
+    InputError
+        As `danq.files.text_tables.read_text_bytes`; when the file has no line of column names, or
+        two columns of one name; when a line has more fields than there are columns, or a value is
+        not of the type of its column.
+    """
+    path = Path(path)
+    data = read_text_bytes(path)
+    header = _header(data)
+    if header is None:
+        raise InputError(
+            "holds no line of column names", file=path, remedy="Add one, separated by tabs"
+        )
+    number, offset, line = header
+    text = line.decode("utf-8")
+    names = split_fields(text, path, number)
+    problem = separator_problem(text, 2) if len(names) == 1 else None
+    if problem is not None:
+        raise InputError(problem[0], file=path, line=number, remedy=problem[1])
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated or "" in names:
+        raise InputError(
+            f"two columns are named '{repeated[0]}'" if repeated else "a column has no name",
+            file=path,
+            line=number,
+            remedy="Give each column a unique name",
+        )
+    # Empty fields at the end of the lines get columns of their own, and are then removed.
+    rest = [f"\0{index}" for index in range(line.count(b"\t") + 1 - len(names))]
+    kinds = {name: kind for name in names if (kind := kind_of(name)) is not None}
+    try:
+        table = pl.read_csv(
+            data[offset + len(line) + 1 :],
+            separator="\t",
+            comment_prefix="#",
+            has_header=False,
+            new_columns=[*names, *rest],
+            infer_schema_length=None,
+            schema_overrides=kinds | dict.fromkeys(rest, pl.String),
+        )
+    except pl.exceptions.NoDataError:
+        return pl.DataFrame(schema={name: kinds.get(name, pl.String) for name in names})
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).partition("\n")[0]
+        raise InputError(
+            f"cannot be read as a table ({reason})",
+            file=path,
+            remedy="Check that every line has the columns of the first line, separated by tabs",
+        ) from error
+    return _without_rest(table, names, path)
+
+
+def _header(data: bytes) -> tuple[int, int, bytes] | None:
+    """Number, offset and text of the first line that is neither blank nor a comment."""
+    at, number = 0, 0
+    while at < len(data):
+        end = data.find(b"\n", at)
+        end = len(data) if end < 0 else end
+        number += 1
+        line = data[at:end]
+        if line.strip() and not line.startswith(b"#"):
+            return number, at, line
+        at = end + 1
+    return None
+
+
+def _without_rest(table: pl.DataFrame, names: list[str], path: Path) -> pl.DataFrame:
+    missing = [name for name in names if name not in table.columns]
+    table = table.with_columns(pl.lit(None, pl.String).alias(name) for name in missing)
+    others = [name for name in table.columns if name not in names]
+    if others and not table.select(pl.all_horizontal(pl.col(others).is_null()).all()).item():
+        raise InputError(
+            f"a line has more fields than the {len(names)} columns that the first line names",
+            file=path,
+            remedy="Name every column, or remove the further fields",
+        )
+    return table.select(names).filter(~pl.all_horizontal(pl.all().is_null()))

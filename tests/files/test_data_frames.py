@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import csv
+import io
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from danq.errors import InputError
+from danq.files.data_frames import read_frame
+
+NAME = (
+    st.text("ab #\"',.", min_size=1).map(str.strip).filter(lambda name: name[:1] not in ("", "#"))
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.lists(NAME, min_size=2, max_size=4, unique=True),
+    st.lists(st.integers(-9, 9), min_size=1, max_size=4),
+    st.sampled_from(["", "\t", "\t\t"]),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+)
+def test_tables_that_csv_writes_are_read_as_they_were(tmp_path, names, values, tail, end):
+    rows = [["x", *[str(value)] * (len(names) - 1)] for value in values]
+    text = io.StringIO()
+    csv.writer(text, delimiter="\t", lineterminator="\n").writerows([names, *rows])
+    lines = text.getvalue().removesuffix("\n").split("\n")
+    path = tmp_path / "t.tsv"
+    path.write_bytes((end.join(["# c", *(line + tail for line in lines), ""]) + end).encode())
+    table = read_frame(path)
+    assert table.columns == names
+    assert table.rows() == [("x", *[value] * (len(names) - 1)) for value in values]
+
+
+def test_missing_values_and_types_of_columns(tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_text("a\tb\tc\n1\t\tx\n2\t3\n")
+    table = read_frame(path, {"a": pl.String}.get)
+    assert table.rows() == [("1", None, "x"), ("2", 3, None)]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("# only\n\n", "holds no line of column names"),
+        ("a\ta\n1\t2\n", "two columns are named 'a'"),
+        ("a\t\tb\n1\t2\t3\n", "a column has no name"),
+        ("a,b\n1,2\n", "separated by commas, not tabs"),
+        ("a\tb\n1\t2\t3\n", "cannot be read as a table|more fields than the 2 columns"),
+        ("a\tb\t\n1\t2\t3\n", "more fields than the 2 columns"),
+        ("a\tb\n1\tx\n", "cannot be read as a table"),
+    ],
+)
+def test_bad_tables_are_refused(tmp_path, text, problem):
+    path = tmp_path / "t.tsv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=problem) as caught:
+        read_frame(path, {"b": pl.Int64}.get)
+    assert caught.value.file == str(path)
+    assert caught.value.remedy

@@ -150,8 +150,8 @@ def check_interval(contigs: dict[str, int], name: str, start: int, end: int | No
 
 def _read(text: str, bridge: ContigBridge, file: str | Path | None) -> tuple[str, str]:
     """Name and bounds of a region; no bounds for a whole contig."""
-    if not text or any(letter.isspace() for letter in text):
-        raise _bad_region(text, "has no contig name" if not text else "has spaces", file)
+    if not text:
+        raise _bad_region(text, "has no contig name", file)
     name, bounds = _split_name(text, bridge)
     exact, split = bridge.find(text).contig, bridge.find(name).contig
     valid = bool(bounds) and BOUNDS.fullmatch(bounds) is not None
@@ -173,6 +173,8 @@ def _read(text: str, bridge: ContigBridge, file: str | Path | None) -> tuple[str
         return name, bounds
     if text[0] == ":":
         raise _bad_region(text, "has no contig name", file)
+    if any(letter.isspace() for letter in text):
+        raise _bad_region(text, "has spaces", file)
     raise UnknownContig(name if _is_bounds(bounds) else text, bridge, file)
 
 

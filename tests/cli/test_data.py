@@ -84,6 +84,13 @@ def test_every_option_reaches_the_library(folder: Path, capsys):
     }
 
 
+def test_numbers_with_commas_are_not_split(folder: Path):
+    regions = ["--valid", "chr2:1-1,000,chr2:2,001-4,000", "--test", "chr3"]
+    assert build(folder, *regions, "--window", "400") == 0
+    dataset = Dataset.open(folder / "set.h5")
+    assert dataset.build["valid"] == ["chr2:1-1,000", "chr2:2,001-4,000"]
+
+
 def test_an_existing_output_is_replaced_only_with_overwrite(folder: Path, capsys):
     assert build(folder) == 0
     assert build(folder) == 2

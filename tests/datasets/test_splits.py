@@ -21,6 +21,22 @@ def test_contigs_and_regions():
 
 
 @pytest.mark.parametrize(
+    ("valid", "expected"),
+    [
+        ("chr1:1,001-2,000,chr3", [("chr1", 1_000, 2_000), ("chr3", 0, 2_000)]),
+        ("HLA:01", [("HLA:01", 0, 500)]),
+        ("HLA:01:1-50,{HLA:01}:101-200", [("HLA:01", 0, 50), ("HLA:01", 100, 200)]),
+        (["chr1:9,001-"], [("chr1", 9_000, 10_000)]),
+        ("chr1:-500", [("chr1", 0, 500)]),
+        ("1:1-500,CHR3", [("chr1", 0, 500), ("chr3", 0, 2_000)]),
+    ],
+)
+def test_splits_are_read_as_all_regions(valid, expected):
+    regions = held_out(valid, "chr2", CONTIGS)
+    assert [(one.contig, one.start, one.end) for one in regions[:-1]] == expected
+
+
+@pytest.mark.parametrize(
     ("valid", "test", "message"),
     [
         ("chr2", "chr2", r"chr2:1-8,000 \(valid\) and chr2:1-8,000 \(test\) overlap"),
@@ -30,6 +46,8 @@ def test_contigs_and_regions():
         ("chr1", "chr2:100-8001", "chr2:100-8001 is not inside chr2, which has 8,000 bases"),
         ("chr1", (), "the test split is empty"),
         ("", "chr1", "the valid split is empty"),
+        ("chr1:5", "chr2", "the valid split: the region 'chr1:5' has a start and no end"),
+        ("chr1,,chr3", "chr2", "the valid split: the list 'chr1,,chr3' has an empty entry"),
     ],
 )
 def test_bad_splits_are_refused(valid, test, message: str):

@@ -41,6 +41,7 @@ class Toy:
     bin: int = BIN
     path: Path | None = None
     sha256: str = ""
+    data_sha256: str = ""
     options: RunOptions = field(default_factory=lambda: RunOptions("cpu", "fp32"))
 
     def with_options(self, **changes) -> Toy:
@@ -50,7 +51,12 @@ class Toy:
     def spec(self) -> SimpleNamespace:
         groups = tuple(f"group of {name}" for name in self.tracks)
         return SimpleNamespace(
-            tracks=self.tracks, groups=groups, window=self.window, bin=self.bin, preset="toy"
+            tracks=self.tracks,
+            groups=groups,
+            window=self.window,
+            bin=self.bin,
+            preset="toy",
+            data_sha256=self.data_sha256,
         )
 
 

@@ -185,6 +185,13 @@ def evaluate(
     _check_choices(split, bootstrap)
     published = None if isinstance(paper, bool) else read_paper(paper)
     model, dataset = open_matching(model, dataset)
+    if model.spec.data_sha256 not in ("", dataset.sha256):
+        log.warning(
+            "%s: the model was trained on another dataset, so its training windows may include "
+            "windows of the %s split",
+            dataset.path or "the dataset",
+            split,
+        )
     options = model.options
     if options.threads is not None:
         set_threads(options.threads)

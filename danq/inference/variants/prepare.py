@@ -77,6 +77,8 @@ def prepare(
     reference = packed(genome)
     check_assembly(input, reference)
     provenance = run_provenance(ensemble, input, genome, reference) | conditions
+    if background is not None:
+        _compare_genomes(background, Path(str(calibrate)), provenance.header["genome"])
     layout = _layout(ensemble, scores, provenance.header, output, background)
     batch = BATCH_WINDOWS if options.batch_size is None else options.batch_size
     block = max(1, min(BLOCK_RECORDS, BLOCK_VALUES // len(layout.columns)))
@@ -132,6 +134,16 @@ def _layout(
     )
     meanings = (f"{name} ({MEANING[name.removesuffix(SPREAD)]})" for name in layout.per_track)
     return replace(layout, provenance=about | {"scores": "; ".join(meanings)})
+
+
+def _compare_genomes(background: Background, file: Path, genome: str) -> None:
+    theirs = background.provenance.get("genome", genome)
+    if theirs.rpartition("sha256:")[2] != genome.rpartition("sha256:")[2]:
+        log.warning(
+            "%s: the background was made with another genome (%s): is it of the same assembly?",
+            file,
+            theirs.rpartition(" sha256:")[0] or "in memory",
+        )
 
 
 def _background(calibrate: Location, ensemble: Ensemble, conditions: Provenance) -> Background:

@@ -219,6 +219,13 @@ def test_a_dataset_that_does_not_fit_the_model_is_refused(model, dataset):
         refused(tracks=("G", "T", "N"))
 
 
+def test_a_model_of_another_dataset_is_reported(model, dataset, caplog):
+    for trained_on, warns in (("", False), (dataset.sha256, False), ("f" * 64, True)):
+        caplog.clear()
+        evaluate(replace(model, data_sha256=trained_on), dataset, bootstrap=0)
+        assert ("the model was trained on another dataset" in caplog.text) == warns
+
+
 def test_invalid_arguments_are_refused(model, dataset):
     with pytest.raises(InputError, match="there is no split 'holdout'"):
         evaluate(model, dataset, split="holdout")

@@ -327,7 +327,7 @@ def test_an_ensemble_has_mean_and_standard_deviation(genome, tmp_path):
     assert result.columns == ("Reb1", "Abf1", "Rap1", "Reb1_sd", "Abf1_sd", "Rap1_sd")
 
 
-@pytest.mark.parametrize("where", ["17-20", "chrIV:17-20"])
+@pytest.mark.parametrize("where", ["17-20", "chrIV:17-20", "IV:17-20", "{chrIV}:17-20"])
 def test_both_bases_of_a_pair_are_substituted_together(model, sequences, genome, tmp_path, where):
     text = sequences["chrIV"]
     source, small = Regions("chrIV:11-30", genome), model.with_options(batch_size=10)

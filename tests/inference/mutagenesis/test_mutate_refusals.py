@@ -36,6 +36,8 @@ REGION = {"region": "chrI:1-30"}
         ({"input": "empty.fa", "genome": None}, "without sequence|no sequence|empty"),
         ({**REGION, "chrom_map": "rows.bed"}, "only the contigs of a BED file"),
         ({**REGION, "pairs": "5"}, "pairs is '5', not start-end"),
+        ({**REGION, "pairs": ":2-5"}, "pairs is ':2-5', not start-end"),
+        ({**REGION, "pairs": "2,1-2,5"}, "pairs is '2,1-2,5', not start-end"),
         ({**REGION, "pairs": "5-5"}, "fewer than two bases"),
         ({**REGION, "pairs": "0-5"}, "fewer than two bases"),
         ({**REGION, "pairs": "25-31"}, "pairs 25-31 are not inside chrI:1-30"),

@@ -130,6 +130,21 @@ def test_a_region_without_the_prefix_of_its_contig(genome):
     assert rows == [("chrI", 0, 50), ("chrI", 50, 90)]
 
 
+def test_contigs_whose_names_look_like_regions(write_fasta):
+    bases = {"HLA-A*01:01": "ACGTA" * 8, "chr1": "GGCAT" * 9, "chr1:11-30": "TTGCA" * 4}
+    path = write_fasta(bases)
+    whole = [(name, 0, len(text)) for name, text in bases.items()]
+    assert [everything(Tiles(path, 50, name))[0] for name in bases] == [[one] for one in whole]
+    assert everything(Regions(list(bases), path))[0] == whole
+    parts = ["HLA-A*01:01:11-20", "{HLA-A*01:01}:11-20", "{chr1}:11-30", "chr1:11-30:2-3"]
+    rows, windows = everything(Regions(parts, path))
+    assert rows == [("HLA-A*01:01", 10, 20)] * 2 + [("chr1", 10, 30), ("chr1:11-30", 1, 3)]
+    assert windows[2] == bases["chr1"][10:30]
+    typed = "chr1:1,1-2"
+    with pytest.raises(InputError, match="has '1,1-2' after the colon"):
+        everything(Tiles(path, 50, typed))
+
+
 @pytest.mark.parametrize("step", [0, -5])
 def test_a_tile_below_one_base(genome, step):
     with Genome(genome) as opened, pytest.raises(InputError, match=f"tile of {step} bases"):

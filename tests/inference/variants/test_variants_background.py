@@ -131,6 +131,17 @@ def test_a_background_with_other_settings_is_refused(
         )
 
 
+def test_a_background_of_another_genome_is_reported(small_model, fasta, common, tmp_path, caplog):
+    file = tmp_path / "common.h5"
+    write_background(small_model(), common, fasta, file)
+    score_variants(small_model(), common, fasta, calibrate=file)
+    assert "another genome" not in caplog.text
+    other = tmp_path / "other.fa"
+    other.write_text(fasta.read_text() + ">more\nACGT\n")
+    score_variants(small_model(), common, other, calibrate=file)
+    assert f"the background was made with another genome ({fasta})" in caplog.text
+
+
 def test_a_background_of_another_model_is_refused(small_model, fasta, common, tmp_path):
     file = tmp_path / "common.h5"
     write_background(small_model(seed=1), common, fasta, file)

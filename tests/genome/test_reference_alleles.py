@@ -65,7 +65,8 @@ def test_records_are_counted_by_what_the_genome_has():
         ((5_100, "A", "C"), (0, 0, 0)),
         # Beyond the contig: the other assembly is longer.
         ((9_999, "A", "C"), (0, 0, 1)),
-        ((0, "A", "C"), (0, 0, 1)),
+        # Position 0 is a telomere.
+        ((0, "A", "C"), (0, 0, 0)),
     ],
 )
 def test_which_records_are_comparable(record, expected):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import struct
-import zlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -13,13 +11,17 @@ from typing import BinaryIO
 import numpy as np
 
 from danq.errors import InputError
-from danq.files.open_input import damaged, open_bytes
-from danq.genome.fasta_index import duplicate_name, headless, nameless, open_index, readable_fasta
+from danq.files.open_input import open_bytes
+from danq.files.pipes import local_path
+from danq.files.text_tables import BYTE_ORDER_MARK
+from danq.genome.fasta_errors import empty_record, headless, nameless
+from danq.genome.fasta_index import record_name
+from danq.genome.indexed_fasta import IndexedFasta, check_complete
 from danq.genome.nucleotide_codes import (
     LINE_CODES,
     REFUSED,
     SKIPPED,
-    count_equal,
+    count_line_ends,
     refused_letter,
     translate,
 )
@@ -27,21 +29,27 @@ from danq.genome.packed_genome import PackedGenome
 from danq.genome.regions import check_interval
 from danq.typing import Codes
 
+log = logging.getLogger("danq")
+
 BLOCK = 1 << 20
-NEWLINE, HEADER = b"\n>"
+_SHOWN = 200
+HEADER = ord(">")
+LINE_ENDS = b"\n\r"
 
 
 class Genome:
     """A FASTA file with random access through its index.
 
     A gzip file is unpacked once into the cache, with a message; plain and bgzip files are read
-    directly. The index is stored next to the file, or in the cache if that folder is read-only.
-    An index older than the file is rebuilt.
+    directly. The index next to the file is compared with the file, so that an index of another
+    file is never used. If there is none, it is written there, or to the cache if that folder is
+    read-only.
 
     Parameters
     ----------
     path
-        FASTA file; all lines of a record except the last must have the same length.
+        FASTA file; all lines of a record except the last must have the same length. Lines end in
+        LF, CRLF or CR. A byte-order mark, and blank lines between records are skipped.
 
     Raises
     ------
@@ -58,16 +66,10 @@ class Genome:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self._file = readable_fasta(self.path)
-        self._index = open_index(self._file)
-        self._bgzip = bool(self._index._bgzf)
-        self.contigs: dict[str, int] = {
-            name: record.rlen for name, record in self._index.index.items()
-        }
-        for name, length in self.contigs.items():
-            if length == 0:
-                self.close()
-                raise _empty_record(self.path, name)
+        self._fasta = IndexedFasta(self.path)
+        index = self._fasta.index
+        self._numbers = {name: number for number, name in enumerate(index.names)}
+        self.contigs: dict[str, int] = dict(zip(index.names, index.length.tolist(), strict=True))
 
     def __enter__(self) -> Genome:
         return self
@@ -85,7 +87,7 @@ class Genome:
 
     def close(self) -> None:
         """Close the file."""
-        self._index.close()
+        self._fasta.close()
 
     def codes(self, contig: str, start: int = 0, end: int | None = None) -> Codes:
         """Codes of an interval of a contig.
@@ -107,8 +109,9 @@ class Genome:
         ------
         InputError
             When the genome has no such contig, the interval is not inside it, a character is
-            not a DNA letter, or the file does not match its index.
+            not a DNA letter, or the file changed after it was opened.
         """
+        self._fasta.check_unchanged()
         check_interval(self.contigs, contig, start, end)
         stop = self.contigs[contig] if end is None else end
         codes = np.empty(stop - start, dtype=np.uint8)
@@ -123,20 +126,21 @@ class Genome:
         Raises
         ------
         InputError
-            When a character is not a DNA letter or the file does not match its index.
+            When a character is not a DNA letter or the file changed after it was opened.
         """
         return PackedGenome.from_contigs((name, self.codes(name)) for name in self.contigs)
 
     def _block(self, contig: str, low: int, high: int) -> Codes:
-        letters = self._letters(contig, low, high)
+        data = self._fasta.read(self._numbers[contig], low, high)
+        letters = np.frombuffer(data, dtype=np.uint8)
         codes = np.empty(letters.size, dtype=np.uint8)
         count, seen = translate(letters, LINE_CODES, codes, 0)
         if count != high - low or (seen & REFUSED and HEADER in letters):
             raise InputError(
                 f"bases {low + 1:,} to {high:,} are not where the index says",
-                file=self._index.indexname,
+                file=self.path,
                 record=contig,
-                remedy="Delete the index, which belongs to another file; it is built again",
+                remedy="Build its index again, for example with 'samtools faidx'",
             )
         if seen & REFUSED:
             letters = letters[LINE_CODES[letters] != SKIPPED]
@@ -145,20 +149,6 @@ class Genome:
             raise refused_letter(int(letters[index]), position, file=self.path, record=contig)
         return codes[:count]
 
-    def _letters(self, contig: str, low: int, high: int) -> Codes:
-        """Bytes of the file that hold an interval; they may include line ends."""
-        if self._bgzip:
-            try:
-                text = str(self._index.from_file(contig, low + 1, high))
-            except (zlib.error, struct.error, ValueError, RuntimeError, OSError) as error:
-                raise damaged(self.path, error) from error
-            return np.frombuffer(text.encode(), dtype=np.uint8)
-        record = self._index.index[contig]
-        first = record.offset + low // record.lenc * record.lenb + low % record.lenc
-        last = record.offset + (high - 1) // record.lenc * record.lenb + (high - 1) % record.lenc
-        data = os.pread(self._index.file.fileno(), last + 1 - first, first)
-        return np.frombuffer(data, dtype=np.uint8)
-
 
 def read_fasta(path: str | Path) -> Iterator[tuple[str, Codes]]:
     """Read the records of a FASTA in order, without an index.
@@ -166,12 +156,13 @@ def read_fasta(path: str | Path) -> Iterator[tuple[str, Codes]]:
     Parameters
     ----------
     path
-        Plain, gzip or bgzip file. Lines may be of any length; blank lines are skipped.
+        Plain, gzip or bgzip file. Lines may be of any length and end in LF, CRLF or CR; blank
+        lines and a byte-order mark are skipped.
 
     Yields
     ------
     name : str
-        The header up to its first blank.
+        First word of the header. Names may repeat.
     codes : Codes
         ``(L,)`` uint8: A 0, C 1, G 2, T 3, N 4.
 
@@ -179,29 +170,33 @@ def read_fasta(path: str | Path) -> Iterator[tuple[str, Codes]]:
     ------
     InputError
         When the file is missing, a folder, empty, a truncated or damaged gzip, or holds no
-        record; at text before the first header, a header without a name, a repeated name, a
-        record without sequence, and a character that is not a DNA letter.
+        record; at text before the first header, a header without a name, a record without
+        sequence, and a character that is not a DNA letter.
     """
     path = Path(path)
-    seen: set[str] = set()
+    check_complete(path)
+    names: set[str] = set()
+    repeated = 0
     record: _Record | None = None
     with open_bytes(path) as handle:
-        for line, is_header, text, more in _segments(handle, path.stat().st_size):
+        for line, is_header, text, more in _segments(handle, local_path(path).stat().st_size):
             if not is_header:
                 if record is not None:
                     record.add(text, line, more)
-                elif bytes(text).strip():
-                    raise headless(path, line + _lines_before_text(bytes(text)))
+                elif start := bytes(text).lstrip():
+                    blank = count_line_ends(text[: text.size - len(start)])
+                    raise headless(path, line + blank, start[:_SHOWN])
                 continue
             if record is not None:
                 yield record.name, record.whole()
-            record = _Record(path, _name(bytes(text), path, line))
-            if record.name in seen:
-                raise duplicate_name(path, record.name, line)
-            seen.add(record.name)
+            record = _Record(path, record_name(bytes(text)), line)
+            repeated += record.name in names
+            names.add(record.name)
     if record is None:
         raise headless(path, None)
     yield record.name, record.whole()
+    if repeated:
+        log.info("%s: records with the name of an earlier record: %s", path, f"{repeated:,}")
 
 
 def _segments(handle: BinaryIO, size: int) -> Iterator[tuple[int, bool, Codes, int]]:
@@ -211,40 +206,55 @@ def _segments(handle: BinaryIO, size: int) -> Iterator[tuple[int, bool, Codes, i
     largest number of bytes that may still follow of its record. The letters are valid until the
     next piece is read.
     """
-    line, at_line_start, passed = 1, True, 0
+    line, passed = 1, 0
+    before = LINE_ENDS[0]
     header: bytearray | None = None
+    if handle.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
+        handle.seek(0)
     buffer = bytearray(min(size, BLOCK))
     letters = np.frombuffer(buffer, dtype=np.uint8)
     while count := handle.readinto(buffer):  # type: ignore[attr-defined]
         at, passed = 0, passed + count
         while at < count:
             if header is not None:
-                end = buffer.find(b"\n", at, count)
-                header += buffer[at : count if end < 0 else end]
-                at = count if end < 0 else end + 1
-                if end >= 0:
+                end = _line_end(buffer, at, count)
+                header += buffer[at:end]
+                at = end + 1
+                if end < count:
                     yield line, True, np.frombuffer(header, dtype=np.uint8), 0
-                    line, header, at_line_start = line + 1, None, True
-            elif at_line_start and buffer[at] == HEADER:
+                    line, header, before = line + 1, None, buffer[end]
+            elif before in LINE_ENDS and buffer[at] == HEADER:
                 header, at = bytearray(), at + 1
             else:
                 stop = buffer.find(b">", at, count)
                 # A '>' that does not start a line is an invalid letter.
-                ends = stop > at and buffer[stop - 1] == NEWLINE
+                ends = stop > at and buffer[stop - 1] in LINE_ENDS
                 stop = stop if ends else count
                 piece = letters[at:stop]
+                # LF after CR continues the end of the line before.
+                line -= bytes((before, buffer[at])) == b"\r\n"
                 yield line, False, piece, 0 if ends else max(0, size - passed)
-                line += count_equal(piece, NEWLINE)
-                at_line_start, at = buffer[stop - 1] == NEWLINE, stop
+                line += count_line_ends(piece)
+                before, at = buffer[stop - 1], stop
     if header is not None:
         yield line, True, np.frombuffer(header, dtype=np.uint8), 0
+
+
+def _line_end(buffer: bytearray, at: int, count: int) -> int:
+    """Index of the first LF or CR from ``at``, or ``count``."""
+    end = buffer.find(b"\n", at, count)
+    end = count if end < 0 else end
+    back = buffer.find(b"\r", at, end)
+    return end if back < 0 else back
 
 
 class _Record:
     """Codes of a record of unknown length, in one array that is made as large as it may get."""
 
-    def __init__(self, path: Path, name: str) -> None:
-        self.path, self.name = path, name
+    def __init__(self, path: Path, name: str, line: int) -> None:
+        if not name:
+            raise nameless(path, line)
+        self.path, self.name, self.line = path, name, line
         self._codes, self._length = np.empty(0, dtype=np.uint8), 0
 
     def add(self, letters: Codes, line: int, more: int) -> None:
@@ -263,7 +273,7 @@ class _Record:
                 int(letters[index]),
                 self._length + before + 1,
                 file=self.path,
-                line=line + count_equal(letters[:index], NEWLINE),
+                line=line + count_line_ends(letters[:index]),
                 record=self.name,
             )
         self._length = end
@@ -271,26 +281,6 @@ class _Record:
     def whole(self) -> Codes:
         """The codes of the complete record."""
         if not self._length:
-            raise _empty_record(self.path, self.name)
+            raise empty_record(self.path, self.name, self.line)
         self._codes.resize(self._length, refcheck=False)
         return self._codes
-
-
-def _name(header: bytes, path: Path, line: int) -> str:
-    words = header.decode("utf-8", errors="replace").split()
-    if not words:
-        raise nameless(path, line)
-    return words[0]
-
-
-def _lines_before_text(text: bytes) -> int:
-    return text.count(b"\n", 0, len(text) - len(text.lstrip()))
-
-
-def _empty_record(path: Path, name: str) -> InputError:
-    return InputError(
-        "the record has no sequence",
-        file=path,
-        record=name,
-        remedy="Remove it from the file, or copy the file again if it is truncated",
-    )

@@ -1,170 +1,170 @@
-"""Index a FASTA file for random access, and unpack plain gzip first."""
+"""The index of a FASTA (``.fai``), and its comparison with the content of the file."""
 
 from __future__ import annotations
 
-import logging
-import os
 import re
-import shutil
-import struct
-import zlib
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 
-import pyfaidx
+import numpy as np
 
-from danq.cache_folder import cache_folder, stamped_name
-from danq.errors import InputError
-from danq.files.open_input import BGZF_END, GZIP_ENDINGS, damaged, is_gzip, open_bytes, truncated
-from danq.output import replacing, writable
+from danq.files.text_tables import BYTE_ORDER_MARK
+from danq.typing import IntRow
 
-log = logging.getLogger("danq")
+LINES = 256
+"""Number of lines inside contigs whose place is compared with the index."""
 
-ELSEWHERE = "Free some space, or set the environment variable DANQ_CACHE to another folder"
+GAP = 1 << 20
+"""Largest number of bytes between two contigs: a header and blank lines."""
+
+Read = Callable[[int, int], bytes]
+"""Returns the uncompressed bytes of a file between two offsets, or less at its end."""
+
+_BETWEEN = re.compile(rb"[\r\n]*>([^\r\n]*)(?:\r\n|\n|\r)[\r\n]*")
+_LINE_ENDS = (b"\n", b"\r\n", b"\r")
 
 
-def readable_fasta(path: Path) -> Path:
-    """Return a file with this FASTA that allows random access.
+@dataclass(frozen=True, eq=False)
+class FastaIndex:
+    """Where the contigs of a FASTA are.
 
-    This is the file itself if it is plain or bgzip. A gzip file is unpacked once into the cache.
-
-    Raises
-    ------
-    InputError
-        When the file is missing, empty, a folder, or a truncated or damaged gzip; or when
-        the cache cannot be written.
+    Attributes
+    ----------
+    names
+        Contig names, in the order of the file.
+    length
+        ``(C,)`` bases of each contig.
+    offset
+        ``(C,)`` byte of the first base, uncompressed.
+    bases, width
+        ``(C,)`` bases of a line, and bytes of a line with its line end. The last line of a
+        contig may be shorter.
     """
-    if not is_gzip(path):
-        return path
-    if is_bgzip(path):
-        with path.open("rb") as handle:
-            handle.seek(-min(len(BGZF_END), path.stat().st_size), os.SEEK_END)
-            if handle.read() != BGZF_END:
-                raise truncated(path)
-        if path.name.lower().endswith(GZIP_ENDINGS):
-            return path
-    target = cache_folder("fasta") / stamped_name(path, ".fa")
-    if target.exists():
-        return target
-    log.info("%s is gzip, which allows no random access: unpacking it to %s", path, target)
-    with (
-        replacing(target, overwrite=True, remedy=ELSEWHERE) as temporary,
-        open_bytes(path) as source,
-        temporary.open("wb") as out,
-    ):
-        shutil.copyfileobj(source, out, 1 << 22)
-    return target
 
+    names: tuple[str, ...]
+    length: IntRow
+    offset: IntRow
+    bases: IntRow
+    width: IntRow
 
-def is_bgzip(path: Path) -> bool:
-    """Whether a gzip file is bgzip, which allows random access."""
-    with path.open("rb") as handle:
-        head = handle.read(18)
-    return head[:4] == BGZF_END[:4] and head[12:14] == b"BC"
-
-
-def open_index(path: Path) -> pyfaidx.Faidx:
-    """Open a plain or bgzip FASTA with its index, which is built if needed.
-
-    The index is stored next to the file (``.fai``, with ``.gzi`` for bgzip), or in the cache if
-    that folder is read-only. An index older than the file is rebuilt.
-
-    Raises
-    ------
-    InputError
-        When the file has no header, a header without a name, text before the first header,
-        lines of unequal length within a record, a repeated name, or a damaged gzip block; or
-        when the index cannot be written.
-    """
-    endings = (".fai", ".gzi") if is_gzip(path) else (".fai",)
-    beside = [path.with_name(path.name + ending) for ending in endings]
-    if _fresh(path, beside) or writable(path.parent):
-        targets = beside
-    else:
-        targets = [cache_folder("index") / stamped_name(path, ending) for ending in endings]
-    if _fresh(path, targets):
-        try:
-            return _faidx(path, targets)
-        except ValueError:
-            log.info("%s is not a valid index of %s: rebuilding it", targets[0], path)
-    with ExitStack() as stack:
-        temporaries = [
-            stack.enter_context(replacing(target, overwrite=True, remedy=ELSEWHERE))
-            for target in targets
-        ]
-        return _indexed(path, temporaries)
-
-
-def _indexed(path: Path, index: list[Path]) -> pyfaidx.Faidx:
-    """Build an index; an error describes the problem of the file."""
-    try:
-        return _faidx(path, index)
-    except (pyfaidx.FastaIndexingError, UnicodeDecodeError) as error:
-        raise _unreadable(path, error) from error
-    except (zlib.error, struct.error, RuntimeError) as error:
-        raise damaged(path, error) from error
-    except ValueError as error:
-        name = re.search(r'Duplicate key "(.*)"', str(error))
-        if name is None:
-            raise damaged(path, error) from error
-        raise duplicate_name(path, name[1]) from error
-
-
-def duplicate_name(path: Path, name: str, line: int | None = None) -> InputError:
-    """Make the error for two records of a FASTA with the same name."""
-    return InputError(
-        "an earlier record has the same name",
-        file=path,
-        line=line,
-        record=name,
-        remedy="Names end at the first blank; give every record a unique name",
-    )
-
-
-def _faidx(path: Path, index: list[Path]) -> pyfaidx.Faidx:
-    gzi = str(index[1]) if len(index) > 1 else None
-    return pyfaidx.Faidx(str(path), indexname=str(index[0]), as_raw=True, gzi_indexname=gzi)
-
-
-def _fresh(path: Path, index: list[Path]) -> bool:
-    written = path.stat().st_mtime
-    return all(one.is_file() and one.stat().st_mtime >= written for one in index)
-
-
-def _unreadable(path: Path, error: Exception) -> InputError:
-    text = str(error)
-    line = re.search(r"at line (\d+)", text)
-    number = int(line[1]) if line else None
-    record = re.search(r"found in >(\S+) at line", text)
-    if record:
-        return InputError(
-            "the lines of this record differ in length",
-            file=path,
-            line=number,
-            record=record[1],
-            remedy="Only a record's last line may be shorter; rewrap the file, "
-            "for example with 'seqkit seq -w 60'",
+    def to_fai(self) -> bytes:
+        """The index in the format of ``samtools faidx``."""
+        rows = zip(
+            self.names,
+            self.length.tolist(),
+            self.offset.tolist(),
+            self.bases.tolist(),
+            self.width.tolist(),
+            strict=True,
         )
-    if "Bad sequence name" in text:
-        return nameless(path, None)
-    return headless(path, number)
+        return "".join("{}\t{}\t{}\t{}\t{}\n".format(*row) for row in rows).encode()
 
 
-def headless(path: Path, line: int | None) -> InputError:
-    """Make the error for a file without a FASTA header, or with text before the first."""
-    return InputError(
-        "is not FASTA: no line '>name' before the sequence",
-        file=path,
-        line=line,
-        remedy="Check that it is a FASTA file of DNA",
-    )
+def read_fai(data: bytes) -> FastaIndex | None:
+    """Read the content of a ``.fai`` file; None when it is not an index."""
+    names: list[str] = []
+    numbers: list[tuple[int, ...]] = []
+    for line in data.splitlines():
+        name, *fields = line.split(b"\t")
+        if len(fields) != 4 or not all(field.isdigit() for field in fields):
+            return None
+        names.append(_decode(name))
+        numbers.append(tuple(map(int, fields)))
+    try:
+        columns = np.array(numbers, dtype=np.int64).reshape(-1, 4).T
+    except OverflowError:
+        return None
+    return FastaIndex(tuple(names), *np.ascontiguousarray(columns))
 
 
-def nameless(path: Path, line: int | None) -> InputError:
-    """Make the error for a header line without a name."""
-    return InputError(
-        "a header line has no name after '>'",
-        file=path,
-        line=line,
-        remedy="Give every record a name",
-    )
+def record_name(header: bytes) -> str:
+    """Name in a header line (without ``>``): its first word. Empty when there is none."""
+    words = header.split(maxsplit=1)
+    return _decode(words[0]) if words else ""
+
+
+def mismatch(index: FastaIndex, read: Read, size: int) -> str | None:
+    """Compare an index with the file.
+
+    The bytes between two contigs must be one header with the name of the index, and the file must
+    hold nothing else. Line ends are compared at both ends of each contig and at `LINES` lines
+    between. A base that changed without a change of any line is not a mismatch.
+
+    Parameters
+    ----------
+    index
+        The index.
+    read
+        Reads the file.
+    size
+        Uncompressed bytes of the file.
+
+    Returns
+    -------
+    str or None
+        What is different, or None.
+    """
+    if not index.names or len(set(index.names)) < len(index.names):
+        return "it is empty or repeats a name"
+    end = index.width - index.bases
+    if not np.all((index.length > 0) & (index.bases > 0) & (end > 0) & (end < 3)):
+        return "it has a contig without bases or with impossible lines"
+    stops = _stops(index)
+    starts = index.offset
+    if np.any(starts[1:] <= stops[:-1]) or starts[0] < 2 or stops[-1] > size:
+        return "its contigs overlap or end after the file"
+    previous = 0
+    for number, (start, stop) in enumerate(zip(starts.tolist(), stops.tolist(), strict=True)):
+        if not _is_header(index.names[number], read, previous, start):
+            return f"no header of {index.names[number]!r} is before its first base"
+        previous = stop
+    if size - previous > GAP or read(previous - 1, size)[1:].strip(b"\r\n"):
+        return f"{index.names[-1]!r} is not at the end of the file"
+    lines = -(-index.length // index.bases)
+    share = np.minimum(-(-LINES * index.length // index.length.sum()) + 2, lines - 1)
+    for number, (last, count) in enumerate(zip((lines - 1).tolist(), share.tolist(), strict=True)):
+        for at in range(count):
+            line = 1 + (last - 1) * at // max(1, count - 1)
+            if not _is_line_start(index, read, number, line):
+                return f"line {line + 1:,} of {index.names[number]!r} is not where it says"
+    return None
+
+
+def _stops(index: FastaIndex) -> IntRow:
+    """Byte after the last base of each contig."""
+    last = index.length - 1
+    return index.offset + last // index.bases * index.width + last % index.bases + 1
+
+
+def _is_header(name: str, read: Read, previous: int, start: int) -> bool:
+    """Whether only the header of a contig is between two bytes, with a letter on either side."""
+    if start - previous > GAP:
+        return False
+    first = previous == 0
+    text = read(previous if first else previous - 1, start + 1)
+    if first:
+        text = b"A" + text.removeprefix(BYTE_ORDER_MARK)
+    found = _BETWEEN.fullmatch(text, 1, len(text) - 1)
+    if found is None or record_name(found[1]) != name:
+        return False
+    return _are_letters(text) and (first or text[1:2] in (b"\n", b"\r"))
+
+
+def _is_line_start(index: FastaIndex, read: Read, number: int, line: int) -> bool:
+    """Whether a line end with a letter on either side is just before a line of a contig."""
+    start = int(index.offset[number] + line * index.width[number])
+    end = int(index.width[number] - index.bases[number])
+    text = read(start - end - 1, start + 1)
+    return text[1:-1] in _LINE_ENDS and len(text) == end + 2 and _are_letters(text)
+
+
+def _are_letters(text: bytes) -> bool:
+    """Whether neither the first nor the last byte is a line end or starts a header."""
+    return text[0] not in b"\r\n>" and text[-1] not in b"\r\n>"
+
+
+def _decode(name: bytes) -> str:
+    try:
+        return name.decode("utf-8")
+    except UnicodeDecodeError:
+        return name.decode("latin-1")

@@ -172,11 +172,18 @@ def _plain_translate(letters: Codes, table: Codes, out: Codes, at: int) -> tuple
 
 
 @kernel
-def count_equal(letters, letter):
-    """Count the occurrences of a letter."""
+def count_line_ends(letters):
+    """Count the line ends: LF, CRLF and CR."""
     count = 0
     for i in range(letters.size):
-        count += letters[i] == letter
+        count += letters[i] == 10
+    returns = 0
+    for i in range(letters.size):
+        returns += letters[i] == 13
+    if returns:
+        for i in range(letters.size):
+            # CR before LF is a part of that line end.
+            count += letters[i] == 13 and not (i + 1 < letters.size and letters[i + 1] == 10)
     return count
 
 

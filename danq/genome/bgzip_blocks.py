@@ -1,0 +1,254 @@
+"""Read any part of a bgzip file through the table of its blocks.
+
+A bgzip file is a series of gzip members (blocks) of at most 64 KiB each, which state their own
+compressed and uncompressed size (SAM specification, section 4.1).
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from danq.errors import InputError
+from danq.files.open_input import BGZF_END, damaged, truncated
+from danq.typing import IntRow
+
+HEAD = 18
+"""Bytes of a block's header."""
+
+CHECKED = 512
+"""Largest number of rows of a table that are compared with the file."""
+
+LAST_BLOCKS = 1024
+"""Largest number of empty blocks that may follow the last row of a table."""
+
+_TRAILER = 8
+_MOST_LETTERS = 1 << 16
+
+
+class Blocks(NamedTuple):
+    """Table of the blocks that hold data.
+
+    Attributes
+    ----------
+    start
+        ``(K,)`` byte of the file at which each block starts.
+    first
+        ``(K + 1,)`` number of uncompressed bytes before each block; the last value is the total.
+    """
+
+    start: IntRow
+    first: IntRow
+
+    def to_gzi(self) -> bytes:
+        """The table as a ``.gzi`` file, which leaves the first block out."""
+        rows = np.stack([self.start[1:], self.first[1:-1]], axis=1).astype("<u8")
+        return struct.pack("<Q", len(rows)) + rows.tobytes()
+
+
+class _Block(NamedTuple):
+    """A block of the file: the byte after it, and its uncompressed size."""
+
+    end: int
+    size: int
+
+
+def is_bgzip(head: bytes) -> bool:
+    """Whether these bytes start with the header of a bgzip block, without other extra fields."""
+    return len(head) >= HEAD and head[:4] == BGZF_END[:4] and head[10:16] == BGZF_END[10:16]
+
+
+def check_end(file: int, path: Path) -> None:
+    """Refuse a bgzip file without the empty block that marks its end.
+
+    Parameters
+    ----------
+    file
+        Descriptor of the open file.
+    path
+        The file, for the error.
+
+    Raises
+    ------
+    InputError
+        When the file is cut short, which may be at the end of a block.
+    """
+    size = os.fstat(file).st_size
+    if os.pread(file, len(BGZF_END), max(0, size - len(BGZF_END))) != BGZF_END:
+        raise truncated(path)
+
+
+def find_blocks(file: int, path: Path) -> Blocks:
+    """Find the blocks of a file by the sizes in their headers.
+
+    Raises
+    ------
+    InputError
+        When something else follows a block.
+    """
+    start, first, total = [], [], 0
+    for at, block in _walk(file, 0, os.fstat(file).st_size):
+        if block is None:
+            raise damaged(path, ValueError(f"no bgzip block starts at byte {at}"))
+        if block.size:
+            start.append(at)
+            first.append(total)
+            total += block.size
+    return Blocks(np.array(start, dtype=np.int64), np.array([*first, total], dtype=np.int64))
+
+
+def read_gzi(file: int, gzi: bytes) -> Blocks | None:
+    """Read the content of a ``.gzi`` file and compare it with the blocks of the bgzip file.
+
+    At most `CHECKED` rows are compared, evenly spaced, and always the last.
+
+    Returns
+    -------
+    Blocks or None
+        None when the table is of another file.
+    """
+    if len(gzi) < 8 or len(gzi) != 8 + 16 * struct.unpack("<Q", gzi[:8])[0]:
+        return None
+    rows = np.frombuffer(gzi, dtype="<u8", offset=8).astype(np.int64).reshape(-1, 2)
+    start, first = np.concatenate([[(0, 0)], rows]).T
+    if np.any(np.diff(start) <= 0) or np.any(np.diff(first) <= 0):
+        return None
+    size = os.fstat(file).st_size
+    if start[-1] >= size:
+        return None
+    count = len(start) - 1
+    for row in (
+        np.unique(np.linspace(0, count - 1, min(count, CHECKED)).astype(int)) if count else ()
+    ):
+        if _uncompressed(file, int(start[row]), int(start[row + 1])) != first[row + 1] - first[row]:
+            return None
+    last = _last_size(file, int(start[-1]), size)
+    if last is None:
+        return None
+    return Blocks(start, np.append(first, first[-1] + last))
+
+
+class BlockReader:
+    """Read uncompressed bytes of an open bgzip file.
+
+    Parameters
+    ----------
+    file
+        Descriptor of the open file.
+    path
+        The file, for errors.
+    blocks
+        Its blocks.
+    """
+
+    def __init__(self, file: int, path: Path, blocks: Blocks) -> None:
+        self.file, self.path, self.blocks = file, path, blocks
+        self.size = int(blocks.first[-1])
+        self._end = os.fstat(file).st_size
+        self._last = (-1, b"")
+
+    def __call__(self, low: int, high: int) -> bytes:
+        """Bytes ``low`` to ``high`` (half-open), or less at the end of the file.
+
+        Raises
+        ------
+        InputError
+            When a block is damaged or is not where the table says.
+        """
+        high = min(high, self.size)
+        if low >= high:
+            return b""
+        first = self.blocks.first
+        row = int(np.searchsorted(first, low, side="right")) - 1
+        stop = int(np.searchsorted(first, high, side="left"))
+        if stop == row + 1:
+            kept, data = self._last
+            if kept != row:
+                data = self._inflated(row, stop)
+                self._last = row, data
+        else:
+            data = self._inflated(row, stop)
+        offset = int(first[row])
+        return data[low - offset : high - offset]
+
+    def _inflated(self, row: int, stop: int) -> bytes:
+        start, first = self.blocks
+        begin = int(start[row])
+        data = os.pread(self.file, self._end_of(stop - 1) - begin, begin)
+        pieces, at, size = [], 0, 0
+        expected = int(first[stop] - first[row])
+        while at < len(data) and size < expected:
+            block = _block(data[at : at + HEAD], at)
+            if block is None or block.end > len(data):
+                raise self._damaged(f"no bgzip block starts at byte {begin + at:,}")
+            piece = self._inflate(data[at : block.end], begin + at)
+            pieces.append(piece)
+            size, at = size + len(piece), block.end
+        if size != expected:
+            raise self._damaged(f"the block at byte {begin:,} has another size than expected")
+        return b"".join(pieces)
+
+    def _end_of(self, row: int) -> int:
+        """Byte after a block, or after the empty blocks that follow it."""
+        start = self.blocks.start
+        return int(start[row + 1]) if row + 1 < len(start) else self._end
+
+    def _inflate(self, block: bytes, at: int) -> bytes:
+        try:
+            data = zlib.decompress(block[HEAD:-_TRAILER], -zlib.MAX_WBITS, _MOST_LETTERS)
+        except zlib.error as error:
+            raise damaged(self.path, error) from error
+        checksum, size = struct.unpack("<II", block[-_TRAILER:])
+        if size != len(data) or checksum != zlib.crc32(data):
+            raise self._damaged(f"the checksum of the block at byte {at:,} is wrong")
+        return data
+
+    def _damaged(self, problem: str) -> InputError:
+        return damaged(self.path, ValueError(problem))
+
+
+def _walk(file: int, at: int, end: int) -> Iterator[tuple[int, _Block | None]]:
+    """Start of each block from ``at`` to ``end``, and None at bytes that are no block."""
+    head = os.pread(file, HEAD, at)
+    while at < end:
+        block = _block(head, at)
+        if block is None or block.end > end:
+            yield at, None
+            return
+        # The size is stored at the end of the block, just before the next header.
+        tail = os.pread(file, 4 + HEAD, block.end - 4)
+        yield at, block._replace(size=struct.unpack("<I", tail[:4])[0])
+        head, at = tail[4:], block.end
+
+
+def _block(head: bytes, at: int) -> _Block | None:
+    """The block that starts at byte ``at``; its uncompressed size is not known yet."""
+    if not is_bgzip(head):
+        return None
+    return _Block(at + struct.unpack("<H", head[16:18])[0] + 1, 0)
+
+
+def _uncompressed(file: int, start: int, end: int) -> int | None:
+    """Uncompressed size of the blocks from ``start`` to exactly ``end``."""
+    total = 0
+    for _, block in _walk(file, start, end):
+        if block is None:
+            return None
+        total += block.size
+    return total
+
+
+def _last_size(file: int, start: int, end: int) -> int | None:
+    """Size of the last block with data, when only empty blocks follow it."""
+    sizes: list[int] = []
+    for _, block in _walk(file, start, end):
+        if block is None or (sizes and block.size) or len(sizes) > LAST_BLOCKS:
+            return None
+        sizes.append(block.size)
+    return sizes[0]

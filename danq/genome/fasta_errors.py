@@ -1,0 +1,117 @@
+"""Errors of FASTA files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from danq.errors import InputError
+
+_OTHERS: tuple[tuple[str, str, str], ...] = (
+    (r"@(?!HD\t|SQ\t)", "is FASTQ, not FASTA", "Convert it: seqtk seq -a FILE.fastq"),
+    (r"@(HD|SQ)\t", "holds SAM alignments, not FASTA", "Convert it: samtools fasta FILE.sam"),
+    (r";", "begins with a comment of old FASTA (';')", "Remove these lines: grep -v '^;' FILE"),
+    (r"LOCUS\s", "is GenBank, not FASTA", "Convert it, for example with 'seqret' of EMBOSS"),
+    (r"ID {3}", "is EMBL, not FASTA", "Convert it, for example with 'seqret' of EMBOSS"),
+    (r"##fileformat=VCF|#CHROM\t", "is a VCF, not FASTA", "Give the FASTA of the genome"),
+    (r"##gff|##gtf", "is GFF or GTF, not FASTA", "Give the FASTA of the genome"),
+    (
+        r"# STOCKHOLM|CLUSTAL|#NEXUS|\s*\d+\s+\d+\s*$",
+        "is an alignment, not FASTA",
+        "Convert it to FASTA without gaps, for example with: seqkit seq -g",
+    ),
+    (
+        r"[^\t]+\t\d+\t\d+(\t|$)",
+        "looks like BED or an index, not FASTA",
+        "Give the FASTA of the genome",
+    ),
+    (r"\S+\t\d+\s*$", "is a table of contig lengths, not FASTA", "Give the FASTA of the genome"),
+)
+_LINES_DIFFER = (
+    "Only a record's last line may be shorter; rewrap the file, for example with 'seqkit seq -w 60'"
+)
+
+
+def headless(path: Path, line: int | None, text: bytes = b"") -> InputError:
+    """Make the error for a file without a FASTA header, or with text before the first.
+
+    Parameters
+    ----------
+    path
+        The file.
+    line
+        1-based line of the first text.
+    text
+        Start of that line, from which other formats are recognised.
+    """
+    shown = text.decode("utf-8", errors="replace")
+    for pattern, problem, remedy in _OTHERS:
+        if re.match(pattern, shown):
+            return InputError(problem, file=path, line=line, remedy=remedy)
+    return InputError(
+        "is not FASTA: no line '>name' before the sequence",
+        file=path,
+        line=line,
+        remedy="Check that it is a FASTA file of DNA",
+    )
+
+
+def nameless(path: Path, line: int | None) -> InputError:
+    """Make the error for a header line without a name."""
+    return InputError(
+        "a header line has no name after '>'",
+        file=path,
+        line=line,
+        remedy="Give every record a name",
+    )
+
+
+def duplicate_name(path: Path, name: str, line: int | None = None) -> InputError:
+    """Make the error for two records of a genome with the same name."""
+    return InputError(
+        "an earlier record has the same name",
+        file=path,
+        line=line,
+        record=name,
+        remedy="Names end at the first blank; give every record a unique name",
+    )
+
+
+def empty_record(path: Path, name: str, line: int | None = None) -> InputError:
+    """Make the error for a record without sequence."""
+    return InputError(
+        "the record has no sequence",
+        file=path,
+        line=line,
+        record=name,
+        remedy="Remove it from the file, or copy the file again if it is truncated",
+    )
+
+
+def unequal_lines(path: Path, name: str, line: int, kind: str) -> InputError:
+    """Make the error for a record that has no regular lines, so that no index can describe it.
+
+    Parameters
+    ----------
+    path, name
+        File and record.
+    line
+        1-based line.
+    kind
+        "blank", "ends" or "length".
+    """
+    problems = {
+        "blank": "a blank line is inside this record",
+        "ends": "the lines of this record differ in their line ends (LF, CRLF, CR)",
+        "length": "the lines of this record differ in length",
+    }
+    return InputError(problems[kind], file=path, line=line, record=name, remedy=_LINES_DIFFER)
+
+
+def changed(path: Path) -> InputError:
+    """Make the error for a file that changed after it was opened."""
+    return InputError(
+        "the file changed while it was open",
+        file=path,
+        remedy="Wait until it is complete, and start again",
+    )

@@ -18,6 +18,9 @@ VARIABLE = "DANQ_CACHE"
 
 _REMEDY = f"Set the environment variable {VARIABLE} to a writable folder"
 
+_SAMPLES, _SAMPLE = 16, 1 << 12
+"""Samples of a file, and bytes of each."""
+
 log = logging.getLogger("danq")
 
 
@@ -53,11 +56,18 @@ def lasting_cache_folder(kind: str) -> Path | None:
 
 
 def stamped_name(path: Path, ending: str) -> str:
-    """Name that changes with the file's path, size and modification time."""
+    """Name that changes with a file's path, size, modification time and samples of its content.
+
+    The samples include the end of the file, where gzip stores the checksum of the content.
+    """
     resolved = path.resolve()
-    state = resolved.stat()
-    stamp = f"{resolved}\0{state.st_size}\0{state.st_mtime_ns}"
-    return f"{path.name}.{hashlib.sha256(stamp.encode()).hexdigest()[:16]}{ending}"
+    with resolved.open("rb") as handle:
+        state = os.fstat(handle.fileno())
+        stamp = hashlib.sha256(f"{resolved}\0{state.st_size}\0{state.st_mtime_ns}".encode())
+        for number in range(_SAMPLES):
+            last = max(0, state.st_size - _SAMPLE)
+            stamp.update(os.pread(handle.fileno(), _SAMPLE, last * number // (_SAMPLES - 1)))
+    return f"{path.name}.{stamp.hexdigest()[:16]}{ending}"
 
 
 def accepts_files(folder: Path) -> bool:

@@ -10,12 +10,12 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from danq.errors import InputError
 from danq.files.open_input import BGZF_END, damaged, truncated
 from danq.typing import IntRow
 
@@ -27,6 +27,9 @@ CHECKED = 512
 
 LAST_BLOCKS = 1024
 """Largest number of empty blocks that may follow the last row of a table."""
+
+KEPT = 64
+"""Number of uncompressed blocks that a reader keeps, at most 64 KiB each."""
 
 _TRAILER = 8
 _MOST_LETTERS = 1 << 16
@@ -148,10 +151,11 @@ class BlockReader:
     """
 
     def __init__(self, file: int, path: Path, blocks: Blocks) -> None:
-        self.file, self.path, self.blocks = file, path, blocks
         self.size = int(blocks.first[-1])
-        self._end = os.fstat(file).st_size
-        self._last = (-1, b"")
+        self._blocks = blocks
+        self._inflate = partial(_inflate_blocks, file, path, blocks, os.fstat(file).st_size)
+        # Reads of neighbouring windows share blocks.
+        self._kept = lru_cache(KEPT)(self._inflate)
 
     def __call__(self, low: int, high: int) -> bytes:
         """Bytes ``low`` to ``high`` (half-open), or less at the end of the file.
@@ -164,53 +168,48 @@ class BlockReader:
         high = min(high, self.size)
         if low >= high:
             return b""
-        first = self.blocks.first
-        row = int(np.searchsorted(first, low, side="right")) - 1
-        stop = int(np.searchsorted(first, high, side="left"))
-        if stop == row + 1:
-            kept, data = self._last
-            if kept != row:
-                data = self._inflated(row, stop)
-                self._last = row, data
-        else:
-            data = self._inflated(row, stop)
+        first = self._blocks.first
+        row = int(first.searchsorted(low, side="right")) - 1
+        stop = int(first.searchsorted(high, side="left"))
         offset = int(first[row])
+        if stop > row + 2:
+            return self._inflate(row, stop)[low - offset : high - offset]
+        data = self._kept(row, row + 1)
+        if stop > row + 1:
+            data += self._kept(row + 1, stop)
         return data[low - offset : high - offset]
 
-    def _inflated(self, row: int, stop: int) -> bytes:
-        start, first = self.blocks
-        begin = int(start[row])
-        data = os.pread(self.file, self._end_of(stop - 1) - begin, begin)
-        pieces, at, size = [], 0, 0
-        expected = int(first[stop] - first[row])
-        while at < len(data) and size < expected:
-            block = _block(data[at : at + HEAD], at)
-            if block is None or block.end > len(data):
-                raise self._damaged(f"no bgzip block starts at byte {begin + at:,}")
-            piece = self._inflate(data[at : block.end], begin + at)
-            pieces.append(piece)
-            size, at = size + len(piece), block.end
-        if size != expected:
-            raise self._damaged(f"the block at byte {begin:,} has another size than expected")
-        return b"".join(pieces)
 
-    def _end_of(self, row: int) -> int:
-        """Byte after a block, or after the empty blocks that follow it."""
-        start = self.blocks.start
-        return int(start[row + 1]) if row + 1 < len(start) else self._end
+def _inflate_blocks(file: int, path: Path, blocks: Blocks, size: int, row: int, stop: int) -> bytes:
+    """Data of rows ``row`` to ``stop`` (half-open) of a table, in a file of ``size`` bytes."""
+    start, first = blocks
+    begin = int(start[row])
+    end = int(start[stop]) if stop < len(start) else size
+    data = os.pread(file, end - begin, begin)
+    pieces, at, done = [], 0, 0
+    expected = int(first[stop] - first[row])
+    while at < len(data) and done < expected:
+        block = _block(data[at : at + HEAD], at)
+        if block is None or block.end > len(data):
+            raise damaged(path, ValueError(f"no bgzip block starts at byte {begin + at:,}"))
+        piece = _inflate(data[at : block.end], path, begin + at)
+        pieces.append(piece)
+        done, at = done + len(piece), block.end
+    if done != expected:
+        problem = f"the block at byte {begin:,} has another size than expected"
+        raise damaged(path, ValueError(problem))
+    return b"".join(pieces)
 
-    def _inflate(self, block: bytes, at: int) -> bytes:
-        try:
-            data = zlib.decompress(block[HEAD:-_TRAILER], -zlib.MAX_WBITS, _MOST_LETTERS)
-        except zlib.error as error:
-            raise damaged(self.path, error) from error
-        checksum, size = struct.unpack("<II", block[-_TRAILER:])
-        if size != len(data) or checksum != zlib.crc32(data):
-            raise self._damaged(f"the checksum of the block at byte {at:,} is wrong")
-        return data
 
-    def _damaged(self, problem: str) -> InputError:
-        return damaged(self.path, ValueError(problem))
+def _inflate(block: bytes, path: Path, at: int) -> bytes:
+    try:
+        data = zlib.decompress(block[HEAD:-_TRAILER], -zlib.MAX_WBITS, _MOST_LETTERS)
+    except zlib.error as error:
+        raise damaged(path, error) from error
+    checksum, size = struct.unpack("<II", block[-_TRAILER:])
+    if size != len(data) or checksum != zlib.crc32(data):
+        raise damaged(path, ValueError(f"the checksum of the block at byte {at:,} is wrong"))
+    return data
 
 
 def _walk(file: int, at: int, end: int) -> Iterator[tuple[int, _Block | None]]:

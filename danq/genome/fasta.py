@@ -109,11 +109,13 @@ class Genome:
         ------
         InputError
             When the genome has no such contig, the interval is not inside it, a character is
-            not a DNA letter, or the file changed after it was opened.
+            not a DNA letter, or the file was closed or changed after it was opened.
         """
         self._fasta.check_unchanged()
         check_interval(self.contigs, contig, start, end)
         stop = self.contigs[contig] if end is None else end
+        if 0 < stop - start <= BLOCK:
+            return self._block(contig, start, stop)
         codes = np.empty(stop - start, dtype=np.uint8)
         for low in range(start, stop, BLOCK):
             high = min(low + BLOCK, stop)

@@ -42,9 +42,9 @@ def headless(path: Path, line: int | None, text: bytes = b"") -> InputError:
     line
         1-based line of the first text.
     text
-        Start of that line, from which other formats are recognised.
+        Text from there on, from whose first line other formats are recognised.
     """
-    shown = text.decode("utf-8", errors="replace")
+    shown = re.split(r"[\r\n]", text.decode("utf-8", errors="replace"))[0]
     for pattern, problem, remedy in _OTHERS:
         if re.match(pattern, shown):
             return InputError(problem, file=path, line=line, remedy=remedy)

@@ -47,6 +47,21 @@ class FastaIndex:
     bases: IntRow
     width: IntRow
 
+    def equals(self, other: FastaIndex) -> bool:
+        """Whether both describe the same contigs at the same bytes."""
+        if self.names != other.names:
+            return False
+        long = (self.length > self.bases) | (other.length > other.bases)
+        return all(
+            np.array_equal(one, two)
+            for one, two in (
+                (self.length, other.length),
+                (self.offset, other.offset),
+                (self.bases[long], other.bases[long]),
+                (self.width[long], other.width[long]),
+            )
+        )
+
     def to_fai(self) -> bytes:
         """The index in the format of ``samtools faidx``."""
         rows = zip(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -112,7 +111,7 @@ def _error(
     line = int(state[ERROR_LINE])
     if state[MODE] == START:
         start = first.removeprefix(BYTE_ORDER_MARK).lstrip(b"\r\n")
-        return headless(path, line or None, re.split(rb"[\r\n]", start[:_SHOWN])[0])
+        return headless(path, line or None, start[:_SHOWN])
     name = record_name(bytes(headers).split(b"\n")[-2])
     if state[ERROR] == SHORT:
         # A blank or a gap in the line is the reason.

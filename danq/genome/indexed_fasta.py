@@ -5,10 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO, TypeVar
+
+import numpy as np
 
 from danq.cache_folder import cache_folder, lasting_cache_folder, stamped_name
 from danq.errors import InputError
@@ -71,11 +75,16 @@ class IndexedFasta:
             with _closed_on_error(self._handle):
                 self._read, size = _reader(path, self._handle.fileno(), zipped)
                 self.index = _index(path, self._read, size)
-        self._state = _state(self._handle)
+        lines = np.stack([self.index.offset, self.index.bases, self.index.width], axis=1)
+        self._lines: list[list[int]] = lines.tolist()
+        self._file = self._handle.fileno()
+        self._state = _state(self._file)
+        weakref.finalize(self, self._handle.close)
 
     def close(self) -> None:
         """Close the file."""
         self._handle.close()
+        self._file = -1
 
     def check_unchanged(self) -> None:
         """Refuse to read further from a file that was written to after it was opened.
@@ -83,9 +92,11 @@ class IndexedFasta:
         Raises
         ------
         InputError
-            When its size or time stamp changed.
+            When its size or time stamp changed, or it was closed.
         """
-        if _state(self._handle) != self._state:
+        if self._file < 0:
+            raise InputError("the file is closed", file=self.path, remedy="Open it again")
+        if _state(self._file) != self._state:
             raise changed(self.path)
 
     def read(self, number: int, low: int, high: int) -> bytes:
@@ -103,9 +114,7 @@ class IndexedFasta:
         InputError
             When a block of a bgzip file is damaged.
         """
-        index = self.index
-        offset, bases = int(index.offset[number]), int(index.bases[number])
-        width = int(index.width[number])
+        offset, bases, width = self._lines[number]
         first = offset + low // bases * width + low % bases
         last = offset + (high - 1) // bases * width + (high - 1) % bases
         return self._read(first, last + 1)
@@ -146,9 +155,10 @@ def _index(path: Path, read: Read, size: int) -> FastaIndex:
         if index is None:
             return "it is not an index of a FASTA"
         if len(index.names) * SHORT > size:
-            return built()
+            return built() if index.equals(built()) else "contigs are elsewhere"
         return mismatch(index, read, size) or index
 
+    @cache
     def built() -> FastaIndex:
         with open_bytes(path) as handle:
             return scan(handle, path)
@@ -170,7 +180,7 @@ def _stored(
     source = local_path(path)
     beside = source.with_name(source.name + ending)
     problem = None
-    for file in filter(None, (beside, _in_cache(path, ending))):
+    for file in filter(None, (beside, _in_cache(source, ending))):
         data = _content(file)
         found = None if data is None else check(data)
         if found is not None and not isinstance(found, str):
@@ -179,7 +189,7 @@ def _stored(
             problem = found
     made = build()
     taken = beside.exists() or not writable(beside.parent)
-    target = _in_cache(path, ending) if taken else beside
+    target = _in_cache(source, ending) if taken else beside
     written = target is not None and _write(target, to_bytes(made))
     if problem is not None:
         log.warning(
@@ -258,6 +268,6 @@ def _write(file: Path, data: bytes) -> bool:
     return True
 
 
-def _state(handle: BinaryIO) -> tuple[int, int]:
-    state = os.fstat(handle.fileno())
+def _state(file: int) -> tuple[int, int]:
+    state = os.fstat(file)
     return state.st_size, state.st_mtime_ns

@@ -117,9 +117,25 @@ def refused_letter(
         file=file,
         line=line,
         record=record,
-        remedy="Allowed are A C G T U N and the IUPAC codes R Y S W K M B D H V, in upper or lower "
-        "case",
+        remedy=_remedy(chr(letter)),
     )
+
+
+def _remedy(letter: str) -> str:
+    if letter in " \t":
+        return "Remove the blanks, for example with: sed '/^>/!s/[[:blank:]]//g'"
+    if letter in "-.~":
+        return "It is a gap of an alignment; remove gaps, for example with: seqkit seq -g"
+    if letter.isdigit():
+        return "Remove position numbers, or convert the file to FASTA"
+    allowed = (
+        "Allowed are A C G T U N and the IUPAC codes R Y S W K M B D H V, in upper or lower case"
+    )
+    if letter in "Xx":
+        return f"{allowed}; for an unknown base write N"
+    if letter in "EFILPQZJO*efilpqzjo":
+        return f"{allowed}; this may be a protein"
+    return allowed
 
 
 def _as_bytes(sequence: str | bytes | bytearray | memoryview | Codes) -> Codes:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from Bio.Seq import Seq
@@ -101,4 +103,10 @@ def test_translate_equals_its_plain_twin(letters, table):
     ours, plain = np.zeros((2, array.size + 3), dtype=np.uint8)
     assert translate(array, table, ours, 3) == _plain_translate(array, table, plain, 3)
     assert np.array_equal(ours, plain)
-    XX
+
+
+@given(st.text("ACGT\n\r", max_size=40))
+def test_line_ends_are_counted_as_python_counts_them(text):
+    letters = np.frombuffer(text.encode(), dtype=np.uint8)
+    expected = io.StringIO(text, newline=None).read().count("\n")
+    assert count_line_ends(letters) == expected

@@ -8,6 +8,7 @@ from typing import Any
 from danq.datasets.array_files import is_array_file
 from danq.errors import InputError
 from danq.files.open_input import open_bytes
+from danq.files.text_tables import BYTE_ORDER_MARK
 from danq.inference.sources.in_memory import read_sequences
 from danq.inference.sources.source_types import (
     FastaFile,
@@ -180,4 +181,4 @@ def is_fasta(path: Location) -> bool:
         When the file is missing, empty, a directory, or a damaged gzip.
     """
     with open_bytes(path) as handle:
-        return handle.read(_SNIFFED).lstrip()[:1] == b">"
+        return handle.read(_SNIFFED).removeprefix(BYTE_ORDER_MARK).lstrip()[:1] == b">"

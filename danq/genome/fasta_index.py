@@ -20,7 +20,9 @@ GAP = 1 << 20
 Read = Callable[[int, int], bytes]
 """Returns the uncompressed bytes of a file between two offsets, or less at its end."""
 
-_BETWEEN = re.compile(rb"[\r\n]*>([^\r\n]*)(?:\r\n|\n|\r)[\r\n]*")
+_HEADER = rb">([^\r\n]*)(?:\r\n|\n|\r)[\r\n]*"
+_FIRST = re.compile(rb"(?:[ \t]*[\r\n])*" + _HEADER)
+_BETWEEN = re.compile(rb"[\r\n]+" + _HEADER)
 _LINE_ENDS = (b"\n", b"\r\n", b"\r")
 
 
@@ -133,7 +135,7 @@ def mismatch(index: FastaIndex, read: Read, size: int) -> str | None:
         if not _is_header(index.names[number], read, previous, start):
             return f"no header of {index.names[number]!r} is before its first base"
         previous = stop
-    if size - previous > GAP or read(previous - 1, size)[1:].strip(b"\r\n"):
+    if size - previous > GAP or not _is_end(read(previous - 1, size)):
         return f"{index.names[-1]!r} is not at the end of the file"
     lines = -(-index.length // index.bases)
     share = np.minimum(-(-LINES * index.length // index.length.sum()) + 2, lines - 1)
@@ -151,18 +153,22 @@ def _stops(index: FastaIndex) -> IntRow:
     return index.offset + last // index.bases * index.width + last % index.bases + 1
 
 
+def _is_end(text: bytes) -> bool:
+    """Whether the last base and line ends are all that is left of a file."""
+    return text[0] not in b"\r\n>" and not text[1:].strip(b"\r\n")
+
+
 def _is_header(name: str, read: Read, previous: int, start: int) -> bool:
     """Whether only the header of a contig is between two bytes, with a letter on either side."""
     if start - previous > GAP:
         return False
-    first = previous == 0
-    text = read(previous if first else previous - 1, start + 1)
-    if first:
-        text = b"A" + text.removeprefix(BYTE_ORDER_MARK)
-    found = _BETWEEN.fullmatch(text, 1, len(text) - 1)
-    if found is None or record_name(found[1]) != name:
-        return False
-    return _are_letters(text) and (first or text[1:2] in (b"\n", b"\r"))
+    if previous == 0:
+        text = b"A" + read(0, start + 1).removeprefix(BYTE_ORDER_MARK)
+    else:
+        text = read(previous - 1, start + 1)
+    pattern = _BETWEEN if previous else _FIRST
+    found = pattern.fullmatch(text, 1, len(text) - 1)
+    return found is not None and record_name(found[1]) == name and _are_letters(text)
 
 
 def _is_line_start(index: FastaIndex, read: Read, number: int, line: int) -> bool:

@@ -110,7 +110,7 @@ def _error(
 ) -> InputError:
     line = int(state[ERROR_LINE])
     if state[MODE] == START:
-        start = first.removeprefix(BYTE_ORDER_MARK).lstrip(b"\r\n")
+        start = first.removeprefix(BYTE_ORDER_MARK).lstrip(b" \t\r\n")
         return headless(path, line or None, start[:_SHOWN])
     name = record_name(bytes(headers).split(b"\n")[-2])
     if state[ERROR] == SHORT:
@@ -164,9 +164,12 @@ def _scan(block, at, state, rows, texts):
         end = at
         while end < block.size and block[end] != LF and block[end] != CR:
             end += 1
-        if state[MODE] == START and end > at:
-            state[ERROR], state[ERROR_LINE] = MODE + 1, state[LINE]
-            break
+        if state[MODE] == START:
+            for i in range(at, end):
+                if block[i] != 32 and block[i] != 9:
+                    state[ERROR], state[ERROR_LINE] = MODE + 1, state[LINE]
+            if state[ERROR]:
+                break
         if state[MODE] == NAME:
             texts[size : size + end - at] = block[at:end]
             size += end - at
@@ -195,7 +198,7 @@ def _end_line(state, after, width, texts, size):
         state[LENGTH : WIDTH + 1] = 0
         state[FIRST] = after
         state[BLANK] = state[SHORT] = state[ENDS] = 0
-    elif letters == 0:
+    elif letters == 0 or state[MODE] == START:
         if state[LENGTH] == 0:
             state[FIRST] = after
         elif state[BLANK] == 0:

@@ -22,8 +22,8 @@ from danq.genome.fasta_index import FastaIndex, record_name
 from danq.genome.nucleotide_codes import LINE_CODES, REFUSED, refused_letter
 from danq.typing import Codes
 
-BLOCK = 1 << 20
-ROWS = 1 << 12
+BLOCK = 1 << 16
+ROWS = 1 << 10
 _SHOWN = 200
 LF, CR, HEADER = 10, 13, 62
 
@@ -87,7 +87,8 @@ def _scan_all(data: bytes, state: Codes, found: list[Codes], headers: bytearray)
     at = 0
     while at < block.size and not state[ERROR]:
         at, count, size = _scan(block, at, state, rows, texts)
-        found.append(rows[:count].copy())
+        if count:
+            found.append(rows[:count].copy())
         headers += texts[:size].tobytes()
 
 

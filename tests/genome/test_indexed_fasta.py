@@ -115,7 +115,8 @@ def test_an_index_of_another_file_is_never_used(
     wrong = "".join("\t".join(row) + "\n" for row in OTHERS[other](rows(right)))
     assert wrong != right
     beside.write_text(wrong)
-    os.utime(beside, (path.stat().st_mtime + 1000,) * 2)
+    later = path.stat().st_mtime + 1000
+    os.utime(beside, (later, later))
     with caplog.at_level(logging.WARNING, logger="danq"):
         assert letters(path) == BASES
         assert f"{beside} does not belong to {path}: " in caplog.text

@@ -155,12 +155,12 @@ class _Rows:
         self._column, self.numbers, self.first = column, numbers, first
 
     def texts(self, index: int) -> list[str]:
-        """Texts of a column without quotes and spaces around them."""
+        """Texts of a column without spaces around them, and those of a file without quotes."""
         texts = self._column(index)
         joined = "".join(texts)
-        if '"' in joined or " " in joined:
-            return [text.strip().strip('"').strip() for text in texts]
-        return texts
+        if '"' in joined and self.numbers:
+            return [_unquoted(text.strip()) for text in texts]
+        return [text.strip() for text in texts] if " " in joined else texts
 
     def place(self, i: int) -> dict:
         """Place of a row for an error."""
@@ -238,3 +238,10 @@ class _Rows:
                     **self.place(i),
                     remedy="Give positions of one assembly, or the alleles in columns ref and alt",
                 )
+
+
+def _unquoted(text: str) -> str:
+    """A field without the double quotes around it; ``""`` inside them is a double quote."""
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        return text[1:-1].replace('""', '"').strip()
+    return text

@@ -15,6 +15,9 @@ VCF_COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 NEEDED = ("chrom", "pos", "ref", "alt")
 LACKS = "the line of column names lacks"
 CONTIG = re.compile(r"##contig=<(?:.*,)?ID=([^,>]+)")
+COMMENT = re.compile(r"#\s*[^\t]+?: ")
+"""A comment ``# name: value``, as danq writes them, not the names of columns."""
+
 LENGTH = re.compile(r"##contig=<(?:.*,)?length=(\d+)")
 OTHER = ("##gff", "##gvf", "##maf")
 TRACK = ("track ", "browser ")
@@ -149,6 +152,8 @@ def _named(line: str, meta: list[str], name: str, number: int) -> TextHeader | N
         return _vcf(columns, meta, name, number, line)
     if plain_name(columns[0]) == VEP:
         find_columns(columns, file=name, line=number, lacks=LACKS)
+    if COMMENT.match(line):
+        return None
     for separator in SEPARATORS:
         names = _without_empty(split_line(line.lstrip("# "), separator))
         if len(names) < 2 or not is_header(names):

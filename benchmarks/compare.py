@@ -2,10 +2,11 @@
 
     python -m benchmarks.compare OLD NEW [--pairs 10] [--only TASK ...] [--out FILE.json]
 
-Times the commands `danq predict`, `train`, `mutate` and `variants` with the code of either
-checkout, alternately and each time in a new process. A process first runs the command on a small
-input, so that imports and compilation are not timed. The result of a task is the median of the
-ratios OLD / NEW over all pairs; at 0.95 or more, NEW is not slower.
+Times the commands `danq predict`, `train`, `mutate`, `variants` and `data build`, and the readers
+of FASTA and VCF, with the code of either checkout, alternately and each time in a new process. A
+process first runs the command on a small input, so that imports and compilation are not timed. The
+result of a task is the median of the ratios OLD / NEW over all pairs; at 0.95 or more, NEW is not
+slower.
 
 Both checkouts read the same simulated genome and variants, written by OLD. Each builds its own data
 set and model, because file formats may differ. The commands need the same options in both.
@@ -20,17 +21,27 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.harness.arguments import make_parser
 from benchmarks.harness.report import table, write_json
 from benchmarks.harness.timing import Measurement, speedup
 
-TASKS = ("inference", "training", "mutagenesis", "variants")
+MODEL_TASKS = ("inference", "training", "mutagenesis", "variants")
+TASKS = (*MODEL_TASKS, "data", "fasta", "vcf")
 SIZES = {
     "small": {"bases": 200_000, "variants": 200, "sequences": 1},
     "large": {"bases": 2_000_000, "variants": 10_000, "sequences": 15},
 }
 QUICK = {"bases": 60_000, "variants": 50, "sequences": 1}
+READING = {
+    "small": {"bases": 200_000, "records": 200, "tracks": 3, "peaks": 50},
+    "large": {"bases": 100_000_000, "records": 500_000, "tracks": 100, "peaks": 20_000},
+}
+"""Sizes of the inputs of the tasks data, fasta and vcf."""
+
 SEQUENCE_LENGTH = 1000
+WIDTH = 60
 NOT_SLOWER = 0.95
 
 RUN_COMMANDS = """
@@ -38,19 +49,41 @@ import contextlib, json, sys, time
 import danq
 from danq_cli.main import main
 
+def read_fasta(path):
+    from danq.genome.fasta import Genome, read_fasta
+    with Genome(path) as genome:
+        bases = sum(genome.codes(name).size for name in genome.contigs)
+    assert sum(codes.size for _, codes in read_fasta(path)) == bases
+
+def read_vcf(genome, path):
+    from danq.genome.fasta import Genome
+    from danq.genome.variants import open_variants
+    with Genome(genome) as opened:
+        packed = opened.pack()
+    start = time.perf_counter()
+    with open_variants(path, packed) as reader:
+        assert sum(block.records for block in reader) > 0
+    return time.perf_counter() - start
+
 for arguments in json.loads(sys.argv[1]):
     sys.argv = ["danq", *arguments]
     start = time.perf_counter()
-    with contextlib.redirect_stdout(sys.stderr):
-        try:
-            main()
-        except SystemExit as end:
-            if end.code:
-                raise
-    seconds = time.perf_counter() - start
+    timed = None
+    if arguments[0] == "read-fasta":
+        read_fasta(*arguments[1:])
+    elif arguments[0] == "read-vcf":
+        timed = read_vcf(*arguments[1:])
+    else:
+        with contextlib.redirect_stdout(sys.stderr):
+            try:
+                main()
+            except SystemExit as end:
+                if end.code:
+                    raise
+    seconds = timed or time.perf_counter() - start
 print(json.dumps({"seconds": seconds, "danq": danq.__file__}))
 """
-"""Runs commands in one process and prints the time of the last one."""
+"""Runs commands, or readers, in one process and prints the time of the last one."""
 
 
 class Checkout:
@@ -105,7 +138,19 @@ class Checkout:
                 *("--genome", genome, "--out", "effects.h5"),
             ],
         }
-        return [*arguments[task], "--overwrite", *self._threads]
+        if task in arguments:
+            return [*arguments[task], "--overwrite", *self._threads]
+        genome, records, tracks = (
+            str(inputs / "reading" / name) for name in ("genome.fa", "records.vcf", "tracks")
+        )
+        return {
+            "data": [
+                *("data", "build", "reading.h5", "--genome", genome, "--tracks", tracks),
+                *("--valid", "chr2", "--test", "chr3", "--overwrite"),
+            ],
+            "fasta": ["read-fasta", genome],
+            "vcf": ["read-vcf", genome, records],
+        }[task]
 
 
 def write_inputs(checkout: Checkout, inputs: Path) -> None:
@@ -120,6 +165,34 @@ def write_inputs(checkout: Checkout, inputs: Path) -> None:
         starts = range(0, len(bases), SEQUENCE_LENGTH)
         records = (f">s{start}\n{bases[start : start + SEQUENCE_LENGTH]}\n" for start in starts)
         (folder / "sequences.fa").write_text("".join(records))
+        write_reading_inputs(folder / "reading", **READING[name])
+
+
+def write_reading_inputs(folder: Path, bases: int, records: int, tracks: int, peaks: int) -> None:
+    """Write a random genome of ten contigs, variants whose REF agrees with it, and peaks."""
+    rng = np.random.default_rng(bases)
+    (folder / "tracks").mkdir(parents=True)
+    length = bases // 10 // WIDTH * WIDTH
+    each = records // 10
+    with (folder / "genome.fa").open("wb") as fasta, (folder / "records.vcf").open("wb") as vcf:
+        vcf.write(b"##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n")
+        for number in range(1, 11):
+            codes = rng.integers(0, 4, length, dtype=np.uint8)
+            lines = np.frombuffer(b"ACGT", np.uint8)[codes].reshape(-1, WIDTH)
+            fasta.write(f">chr{number}\n".encode())
+            fasta.write(np.pad(lines, ((0, 0), (0, 1)), constant_values=ord("\n")).tobytes())
+            positions = np.sort(rng.choice(length, each, replace=False))
+            texts = (
+                f"chr{number}\t{at + 1}\t.\t{'ACGT'[code]}\t{'CGTA'[code]}\t.\tPASS\tAC=1\n"
+                for at, code in zip(positions.tolist(), codes[positions].tolist(), strict=True)
+            )
+            vcf.write("".join(texts).encode())
+    for track in range(tracks):
+        contig = rng.integers(1, 11, peaks)
+        start = rng.integers(0, length - 500, peaks)
+        rows = zip(contig, start, start + rng.integers(100, 500, peaks), strict=True)
+        text = "".join(f"chr{c}\t{low}\t{high}\tp\t0\t.\n" for c, low, high in rows)
+        (folder / "tracks" / f"t{track}.bed").write_text(text)
 
 
 def main() -> None:
@@ -132,7 +205,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.quick:
         SIZES["small"] = QUICK
-        del SIZES["large"]
+        del SIZES["large"], READING["large"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pair = [
@@ -140,8 +213,9 @@ def main() -> None:
             for label, source in (("old", args.old), ("new", args.new))
         ]
         write_inputs(pair[0], folder / "inputs")
-        for checkout in pair:
-            checkout.prepare(folder / "inputs")
+        if set(args.only) & set(MODEL_TASKS):
+            for checkout in pair:
+                checkout.prepare(folder / "inputs")
         rows: list[Measurement] = []
         for task in args.only:
             seconds: list[list[float]] = [[], []]

@@ -234,3 +234,12 @@ def test_two_checkouts_are_timed_against_each_other(tmp_path):
     assert row["value"] == row["baseline_seconds"] / row["seconds"] > 0
     assert row["details"]["old_seconds"] == [row["baseline_seconds"]]
     assert "mutagenesis" in printed
+
+
+def test_readers_of_two_checkouts_are_timed(tmp_path):
+    out = tmp_path / "compare.json"
+    words = ["--quick", "--pairs", "1", "--only", "data", "fasta", "vcf", "--threads", "1"]
+    run("-m", "benchmarks.compare", str(ROOT), str(ROOT), *words, "--out", str(out))
+    rows = json.loads(out.read_text())["measurements"]
+    assert [row["benchmark"] for row in rows] == ["data", "fasta", "vcf"]
+    assert all(row["seconds"] > 0 for row in rows)

@@ -56,8 +56,8 @@ def open_stream(path: str | Path) -> Iterator[io.BufferedReader[Any]]:
     raw = _raw(path)
     try:
         tail = _Tail(raw)
-        handle: io.BufferedReader[Any] = io.BufferedReader(tail, BUFFER)
-        begin = handle.peek(14)
+        handle = _buffered(tail)
+        begin = handle.peek(HEAD)
         if not begin:
             raise InputError("is empty (0 bytes)", file=name_of(path), remedy="Check the input")
         if begin[:2] != GZIP_MAGIC:
@@ -67,7 +67,7 @@ def open_stream(path: str | Path) -> Iterator[io.BufferedReader[Any]]:
         bgzf = len(begin) > 13 and begin[3] & 4 and begin[12:14] == b"BC"
         if bgzf and raw.seekable() and str(path) != STDIN:
             _check_end(raw, path)
-        unzipped: io.BufferedReader[Any] = io.BufferedReader(_Unzip(handle, name_of(path)), BUFFER)
+        unzipped = _buffered(_Unzip(handle, name_of(path)))
         _check_format(unzipped, path)
         yield unzipped
         if bgzf and not unzipped.peek(1) and tail.last != BGZF_END:
@@ -107,6 +107,31 @@ def _check_end(raw: BinaryIO, path: str | Path) -> None:
     raw.seek(position)
     if end != BGZF_END:
         raise truncated(Path(path))
+
+
+def _buffered(raw: io.RawIOBase) -> io.BufferedReader[Any]:
+    """Reader of which ``peek`` returns the first `HEAD` bytes, or all of fewer."""
+    head = b""
+    while len(head) < HEAD and (piece := raw.read(HEAD - len(head))):
+        head += piece
+    return io.BufferedReader(_Rejoined(head, raw), BUFFER)
+
+
+class _Rejoined(io.RawIOBase):
+    """Bytes that were read before, and then the rest of the raw file."""
+
+    def __init__(self, head: bytes, raw: io.RawIOBase) -> None:
+        self.head, self.raw = head, raw
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        if not self.head:
+            return self.raw.readinto(buffer)
+        size = min(len(buffer), len(self.head))
+        buffer[:size], self.head = self.head[:size], self.head[size:]
+        return size
 
 
 class _Tail(io.RawIOBase):

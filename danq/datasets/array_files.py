@@ -15,6 +15,10 @@ import numpy as np
 
 from danq.datasets.matlab_files import MatlabStream, Variable, is_matlab5, list_variables
 from danq.errors import InputError
+from danq.files.binary_input import format_of
+from danq.files.hdf5_input import hdf5_errors, is_hdf5, open_hdf5
+from danq.files.open_input import check_file, open_raw
+from danq.files.pipes import local_path
 
 _NUMERIC = "biuf"
 
@@ -87,12 +91,10 @@ class Hdf5Array(Array):
         self.matlab = matlab or "MATLAB_class" in dataset.attrs
 
     def read(self, lead: slice, last: slice | None = None) -> np.ndarray:
-        try:
+        with hdf5_errors(self.path):
             if last is None:
                 return self._dataset[lead]
             return self._dataset[(lead, ..., last)]
-        except OSError as error:
-            raise damaged(self.path, f"HDF5 cannot read '{self.name}' ({error})") from error
 
 
 class MatlabArray(Array):
@@ -129,8 +131,10 @@ class NpzArray(Array):
         self.path, self.name = path, member.removesuffix(".npy")
         self._archive, self._member = archive, member
         self._file: IO[bytes] | None = None
-        self.shape, self.dtype = self._start()
-        self.close()
+        try:
+            self.shape, self.dtype = self._start()
+        finally:
+            self.close()
         self.chunk = (1,) * len(self.shape)
         self.itemsize = self.dtype.itemsize
 
@@ -178,19 +182,18 @@ def open_arrays(path: str | Path) -> Iterator[dict[str, Array]]:
     InputError
         When the file is missing, of another format, truncated or damaged.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError("no such file", file=path, remedy="Check the path")
+    path = check_file(path)
     with ExitStack() as stack:
-        if h5py.is_hdf5(path):
+        if is_hdf5(path):
             arrays = _hdf5(path, stack)
         elif is_matlab5(path):
             arrays = [MatlabArray(path, variable) for variable in list_variables(path)]
-        elif zipfile.is_zipfile(path):
+        elif zipfile.is_zipfile(local_path(path)):
             arrays = _npz(path, stack)
         else:
             raise InputError(
-                "is neither HDF5, MATLAB v5 or v7.3, nor npz, or is truncated",
+                f"is neither HDF5, MATLAB v5 or v7.3, nor npz, or is truncated: it is "
+                f"{format_of(path)}",
                 file=path,
                 remedy="Copy it again; save MATLAB files with -v7 or -v7.3",
             )
@@ -200,34 +203,34 @@ def open_arrays(path: str | Path) -> Iterator[dict[str, Array]]:
 
 
 def is_array_file(path: str | Path) -> bool:
-    """Whether `open_arrays` can read a file."""
-    return Path(path).is_file() and bool(
-        h5py.is_hdf5(path) or is_matlab5(path) or str(path).endswith(".npz")
-    )
+    """Whether `open_arrays` can read a file.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, empty, a folder, or cannot be opened.
+    """
+    return is_hdf5(path) or is_matlab5(path) or str(path).endswith(".npz")
 
 
 def _hdf5(path: Path, stack: ExitStack) -> list[Array]:
-    try:
-        file = stack.enter_context(h5py.File(path, "r"))
-    except OSError as error:
-        cut = "truncated" in str(error)
-        problem = "the file is truncated" if cut else f"HDF5 cannot open it ({error})"
-        raise damaged(path, problem) from error
+    file = stack.enter_context(open_hdf5(path))
     found: list[Array] = []
-    with path.open("rb") as raw:
+    with open_raw(path) as raw:
         matlab = raw.read(10) == b"MATLAB 7.3"
 
     def visit(name: str, item: object) -> None:
         if isinstance(item, h5py.Dataset) and item.dtype.kind in _NUMERIC and item.shape:
             found.append(Hdf5Array(path, name, item, matlab))
 
-    file.visititems(visit)
+    with hdf5_errors(path):
+        file.visititems(visit)
     return found
 
 
 def _npz(path: Path, stack: ExitStack) -> list[Array]:
     try:
-        archive = stack.enter_context(zipfile.ZipFile(path))
+        archive = stack.enter_context(zipfile.ZipFile(local_path(path)))
         members = [name for name in archive.namelist() if name.endswith(".npy")]
         arrays = [NpzArray(path, archive, name) for name in members]
     except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:

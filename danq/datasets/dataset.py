@@ -17,8 +17,10 @@ from numpy.typing import ArrayLike
 from danq._version import __version__
 from danq.datasets.dataset_format import (
     ARRAYS,
+    EXPECTED,
     FORMAT_VERSION,
     MAGIC,
+    REMEDY,
     SPLITS,
     TEXTS,
     open_file,
@@ -26,6 +28,7 @@ from danq.datasets.dataset_format import (
 from danq.datasets.hdf5_writer import writing
 from danq.datasets.label_bits import count_bits, read_bits
 from danq.errors import InputError
+from danq.files.hdf5_input import hdf5_errors
 from danq.genome.packed_genome import PackedGenome
 from danq.output import replacing
 from danq.typing import CodeBatch, IntRow, LabelBatch
@@ -120,16 +123,24 @@ class Dataset:
             format version, incomplete or inconsistent.
         """
         path = Path(path)
-        with open_file(path) as file:
-            try:
-                arrays: dict[str, Any] = {name: file[name][()] for name in ARRAYS}  # pyright: ignore[reportIndexIssue]
-                texts = {name: tuple(file[name].asstr()[()]) for name in TEXTS}  # pyright: ignore[reportAttributeAccessIssue]
-            except OSError as error:
-                raise InputError(
-                    f"HDF5 cannot read it ({error})", file=path, remedy="Copy or build it again"
-                ) from error
+        with open_file(path) as file, hdf5_errors(path, EXPECTED, remedy=REMEDY):
+            arrays: dict[str, Any] = {name: file[name][()] for name in ARRAYS}  # pyright: ignore[reportIndexIssue]
+            texts = {name: tuple(file[name].asstr()[()]) for name in TEXTS}  # pyright: ignore[reportAttributeAccessIssue]
             attributes: dict[str, Any] = dict(file.attrs)
-        dataset = cls(
+            dataset = cls._from_file(path, arrays, texts, attributes)
+        # Stored in the file, since hashing a human-size dataset takes a second.
+        dataset.__dict__["sha256"] = str(attributes["sha256"])
+        return dataset
+
+    @classmethod
+    def _from_file(
+        cls,
+        path: Path,
+        arrays: Mapping[str, Any],
+        texts: Mapping[str, tuple[str, ...]],
+        attributes: Mapping[str, Any],
+    ) -> Dataset:
+        return cls(
             genome=PackedGenome(
                 names=texts["genome/name"],
                 lengths=arrays["genome/length"],
@@ -153,9 +164,6 @@ class Dataset:
             build=json.loads(attributes["build"]),
             path=path,
         )
-        # Stored in the file, since hashing a human-size dataset takes a second.
-        dataset.__dict__["sha256"] = str(attributes["sha256"])
-        return dataset
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the dataset file, under a temporary name until it is complete.

@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 
 from danq.errors import InputError
+from danq.files.hdf5_input import hdf5_errors, open_hdf5
 
 MAGIC = "danq-dataset"
 FORMAT_VERSION = 2
@@ -43,6 +44,10 @@ ATTRIBUTES = (
 """Root attributes in addition to ``magic`` and ``format_version``."""
 
 
+EXPECTED = "a dataset of danq (HDF5)"
+REMEDY = "Make one with danq.build_dataset. If this is one, copy it again or build it again"
+
+
 def open_file(path: Path) -> h5py.File:
     """Open a dataset file for reading, after checking it.
 
@@ -57,29 +62,10 @@ def open_file(path: Path) -> h5py.File:
         When the file is missing, is not HDF5, is truncated, is another program's HDF5, is of
         another version of this format, or is incomplete.
     """
-    if not path.exists():
-        raise InputError(
-            "no such file",
-            file=path,
-            remedy="Make one with danq.build_dataset",
-        )
-    if path.is_dir() or not h5py.is_hdf5(path):
-        raise InputError(
-            "is not an HDF5 file, so not a danq dataset",
-            file=path,
-            remedy="Make one with danq.build_dataset",
-        )
+    file = open_hdf5(path, EXPECTED, remedy=REMEDY)
     try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        cut = "truncated" in str(error)
-        raise InputError(
-            "the file is truncated" if cut else f"HDF5 cannot open it ({error})",
-            file=path,
-            remedy="Copy it again, or build it again",
-        ) from error
-    try:
-        check(file, path)
+        with hdf5_errors(path, EXPECTED, remedy=REMEDY):
+            check(file, path)
     except BaseException:
         file.close()
         raise
@@ -100,7 +86,7 @@ def check(file: h5py.File, path: Path) -> None:
         raise InputError(
             f"is an HDF5 file without the attribute magic = '{MAGIC}', so not a danq dataset",
             file=path,
-            remedy="Make one with danq.build_dataset",
+            remedy=REMEDY,
         )
     version = file.attrs.get("format_version")
     if version != FORMAT_VERSION:

@@ -11,6 +11,8 @@ from typing import BinaryIO
 import numpy as np
 
 from danq.errors import InputError
+from danq.files.open_input import check_file, open_raw
+from danq.files.pipes import local_path
 
 HEADER = 128
 _COMPRESSED, _MATRIX = 15, 14
@@ -55,7 +57,7 @@ class Variable:
 
 def is_matlab5(path: str | Path) -> bool:
     """Whether a file is MATLAB v5 by its header; v7.3 is HDF5 and is not."""
-    with Path(path).open("rb") as file:
+    with open_raw(check_file(path)) as file:
         head = file.read(HEADER)
     return len(head) == HEADER and head[124:128] in (b"\x00\x01IM", b"\x01\x00MI")
 
@@ -74,9 +76,9 @@ def list_variables(path: str | Path) -> list[Variable]:
         When the file is truncated or damaged.
     """
     path = Path(path)
-    size = path.stat().st_size
+    size = local_path(path).stat().st_size
     found = []
-    with path.open("rb") as file:
+    with open_raw(path) as file:
         order = _order(file)
         at = HEADER
         while at < size:
@@ -114,7 +116,7 @@ class MatlabStream:
     """
 
     def __init__(self, path: str | Path, variable: Variable) -> None:
-        with Path(path).open("rb") as file:
+        with open_raw(path) as file:
             order = _order(file)
         self._element = _Element(Path(path), variable.start, variable.end, order)
         self.dtype = self._element.start_values()
@@ -135,7 +137,7 @@ class _Element:
 
     def __init__(self, path: Path, start: int, end: int, order: str) -> None:
         self._path, self._order, self._end = path, order, end
-        self._file = path.open("rb")
+        self._file = open_raw(path)
         self._inflate = None
         self._held = b""
         try:

@@ -21,6 +21,8 @@ _UNPACK = "Unpack it with '{}', or compress it with bgzip instead"
 _SAVE_AS_TEXT = "Save it as tab-separated text"
 _CONVERT = "Convert it, for example with: iconv -f {} -t UTF-8"
 
+PARQUET = "a Parquet file"
+
 _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (b"BZh", Format("compressed with bzip2", _UNPACK.format("bunzip2"))),
     (b"\xfd7zXZ\x00", Format("compressed with xz", _UNPACK.format("unxz"))),
@@ -32,7 +34,7 @@ _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (b"\x1f\x8b", Format("compressed with gzip twice", "Unpack it once with 'gunzip'")),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Format("an Excel workbook (xls)", _SAVE_AS_TEXT)),
     (b"\x89HDF\r\n\x1a\n", Format("an HDF5 file", "Give a text file")),
-    (b"PAR1", Format("a Parquet file", "Convert it to tab-separated text")),
+    (b"PAR1", Format(PARQUET, "Convert it to tab-separated text")),
     (b"ARROW1", Format("an Arrow file", "Convert it to tab-separated text")),
     (b"\x1a\x41\x27\x43", Format("a 2bit genome", "Convert it: twoBitToFa FILE.2bit FILE.fa")),
     (b"\x43\x27\x41\x1a", Format("a 2bit genome", "Convert it: twoBitToFa FILE.2bit FILE.fa")),

@@ -21,7 +21,7 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(
             f"is not valid TOML: {error}", file=path, remedy="Correct it; see https://toml.io"
         ) from error

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from danq.errors import InputError
+from danq.files.json_file import read_json
 from danq.genome.motif_matrix import Motif
 from danq.simulation.binding_model import BindingModel
 from danq.simulation.binding_rules import Rule
@@ -20,6 +21,7 @@ from danq.simulation.plant_motifs import PlantedMotif, Site
 from danq.typing import CodeBatch
 
 MAGIC, VERSION = "danq-truth", 2
+_REMEDY = "Make one with danq.simulate"
 
 
 @dataclass(frozen=True)
@@ -149,12 +151,7 @@ def read_truth(path: str | Path) -> Truth:
     """
     path = Path(path)
     path = path / "truth.json" if path.is_dir() else path
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"cannot be read ({error.strerror})", file=path) from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise _foreign(path) from error
+    data = read_json(path, "the truth.json of a simulation", remedy=_REMEDY)
     if not isinstance(data, dict) or data.get("magic") != MAGIC:
         raise _foreign(path)
     if data.get("format_version") != VERSION:
@@ -166,7 +163,7 @@ def read_truth(path: str | Path) -> Truth:
         )
     try:
         return _from_dict(data)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise InputError(
             f"is incomplete or damaged ({error})", file=path, remedy="Run the simulation again"
         ) from error
@@ -201,5 +198,5 @@ def _foreign(path: Path) -> InputError:
     return InputError(
         "is not the truth.json of a simulation",
         file=path,
-        remedy="Make one with danq.simulate",
+        remedy=_REMEDY,
     )

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from danq.errors import InputError
+from danq.files.open_input import check_file, open_raw
 from danq.output import replacing
 from danq.vision.input_files import read_npy
 
@@ -122,9 +123,11 @@ def _read_image(path: Path) -> list[UInt8[np.ndarray, "H W 3"]]:
     from PIL import Image, ImageSequence, UnidentifiedImageError
 
     try:
-        with Image.open(path) as image:
+        with open_raw(check_file(path)) as file, Image.open(file) as image:
             return [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)]
-    except (OSError, UnidentifiedImageError) as error:
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, EOFError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"not a readable image: {error}", file=path, remedy=_REMEDY) from error
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from danq.errors import InputError
+from danq.files.json_file import read_json
 from danq.output import replacing_folder
 from danq.vision.dataset import SPLITS, Dataset, Examples
 from danq.vision.input_files import read_npy
@@ -67,10 +68,10 @@ def read_dataset(folder: str | Path, task: Task) -> Dataset:
         number of axes, or the fields of a split differ in length.
     """
     folder = Path(folder)
-    try:
-        metadata = json.loads((folder / METADATA).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot be read: {error}", file=folder / METADATA) from error
+    remedy = "Write the examples with danq.vision.write_dataset"
+    metadata = read_json(folder / METADATA, "the metadata of examples", remedy=remedy)
+    if not isinstance(metadata, dict):
+        raise InputError("is JSON, but not an object", file=folder / METADATA, remedy=remedy)
     missing = sorted(set(task.metadata()) - set(metadata))
     if missing:
         raise InputError(f"no entry '{missing[0]}'", file=folder / METADATA)

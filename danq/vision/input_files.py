@@ -8,7 +8,12 @@ import numpy as np
 from jaxtyping import Float
 
 from danq.errors import InputError
+from danq.files.binary_input import format_of
+from danq.files.open_input import check_file, open_raw
+from danq.files.text_tables import text_lines, text_rows
 from danq.vision.vocabulary import split_words
+
+_NPY = b"\x93NUMPY"
 
 
 def read_lines(path: Path) -> list[str]:
@@ -19,11 +24,7 @@ def read_lines(path: Path) -> list[str]:
     InputError
         When the file cannot be read or has no such line.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read: {error}", file=path) from error
-    lines = [line for line in lines if split_words(line)]
+    lines = [line for line in text_lines(path) if split_words(line)]
     if not lines:
         raise InputError("the file has no words", file=path)
     return lines
@@ -46,14 +47,24 @@ def read_table(path: Path, columns: int, remedy: str) -> Float[np.ndarray, "T C"
     InputError
         When the file cannot be read, or a line does not have ``columns`` finite numbers.
     """
-    try:
-        rows = np.loadtxt(path, delimiter="\t", ndmin=2, dtype=np.float32)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot be read: {error}", file=path, remedy=remedy) from error
-    if rows.shape[1] != columns:
-        raise InputError(
-            f"{rows.shape[1]} numbers per line, expected {columns}", file=path, remedy=remedy
-        )
+    lines: list[list[float]] = []
+    for number, fields, _ in text_rows(path):
+        if len(fields) != columns:
+            raise InputError(
+                f"{len(fields)} numbers per line, expected {columns}",
+                file=path,
+                line=number,
+                remedy=remedy,
+            )
+        try:
+            lines.append([float(field) for field in fields])
+        except ValueError as error:
+            raise InputError(
+                f"a field is not a number ({error})", file=path, line=number, remedy=remedy
+            ) from error
+    if not lines:
+        raise InputError("the file has no numbers", file=path, remedy=remedy)
+    rows = np.array(lines, np.float32)
     if not np.isfinite(rows).all():
         line = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0]) + 1
         raise InputError("a number is not finite", file=path, record=f"row {line}", remedy=remedy)
@@ -68,7 +79,15 @@ def read_npy(path: Path) -> np.ndarray:
     InputError
         When the file cannot be read.
     """
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"not a readable .npy file: {error}", file=path) from error
+    remedy = "Write it with numpy.save"
+    with open_raw(check_file(path)) as file:
+        head = file.read(len(_NPY))
+        if head != _NPY:
+            raise InputError(f"is {format_of(path)}, not an .npy file", file=path, remedy=remedy)
+        file.seek(0)
+        try:
+            return np.lib.format.read_array(file, allow_pickle=False)
+        except (OSError, ValueError, EOFError, TypeError) as error:
+            raise InputError(
+                f"not a readable .npy file: {error}", file=path, remedy=remedy
+            ) from error

@@ -102,10 +102,17 @@ def test_a_missing_file_is_refused(tmp_path: Path):
         Dataset.open(tmp_path / "gone.h5")
 
 
-@pytest.mark.parametrize("content", [b"", b"chr1\t0\t200\n", b"\x89HDF"])
-def test_a_file_that_is_not_hdf5_is_refused(tmp_path: Path, content: bytes):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"chr1\t0\t200\n", "is a text file, not a dataset of danq"),
+        (b"\x89HDF", "is a file of an unknown format, not a dataset of danq"),
+    ],
+)
+def test_a_file_that_is_not_hdf5_is_refused(tmp_path: Path, content: bytes, message: str):
     (tmp_path / "set.h5").write_bytes(content)
-    with pytest.raises(InputError, match=r"set.h5: is not an HDF5 file"):
+    with pytest.raises(InputError, match=f"set.h5: {message}"):
         Dataset.open(tmp_path / "set.h5")
 
 

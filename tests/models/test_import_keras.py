@@ -295,7 +295,7 @@ def test_files_of_another_kind_are_refused(tmp_path):
     file = tmp_path / "w.hdf5"
     refuse(file, tmp_path, "no such file")
     file.write_text("no HDF5")
-    refuse(file, tmp_path, "not a readable HDF5 file")
+    refuse(file, tmp_path, "is a text file, not weights of Keras")
     small("keras-danq").write(file)
     file.write_bytes(file.read_bytes()[:-500])
     refuse(file, tmp_path, "truncated")

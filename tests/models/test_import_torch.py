@@ -18,6 +18,7 @@ from torch import nn
 import danq
 from danq.errors import InputError
 from danq.models.weight_import import InputLayout, import_weights
+from danq.models.weight_import.torch_tensors import read_tensors
 
 WINDOW = 200
 OPTIONS: dict[str, Any] = {"layout": InputLayout(WINDOW, 50)}
@@ -225,7 +226,7 @@ def test_files_that_are_not_checkpoints_are_refused(tmp_path):
     file.write_text("nothing of the kind")
     refuse(file, tmp_path, "c.pth.tar: ")
     file.write_bytes(b"")
-    refuse(file, tmp_path, "not a readable torch file")
+    refuse(file, tmp_path, "is empty")
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("a.txt", "a")
     refuse(file, tmp_path, "not a readable torch file")
@@ -362,3 +363,71 @@ def test_half_precision_is_read(tmp_path):
     with torch.no_grad():
         right = module.float()(encoded(codes))
     torch.testing.assert_close(ours(model, codes), right, atol=1e-5, rtol=0)
+
+
+WRAPPERS = {
+    "module.": "DataParallel",
+    "_orig_mod.": "torch.compile",
+    "module._orig_mod.": "DataParallel of a compiled model",
+    "model._orig_mod.module.": "a compiled model in a Lightning module",
+}
+
+
+@pytest.mark.parametrize("entry", [None, "state_dict", "model_state_dict", "model"])
+@pytest.mark.parametrize("prefix", WRAPPERS)
+def test_what_wrappers_add_to_names_is_removed_with_a_notice(
+    prefix: str, entry: str | None, tmp_path, caplog
+):
+    state = shaken(SeleneDanQ()).state_dict()
+    wrapped = {f"{prefix}{name}": value for name, value in state.items()}
+    file = tmp_path / "c.pt"
+    torch.save(wrapped if entry is None else {entry: wrapped, "epoch": 3}, file)
+    caplog.set_level("INFO", "danq")
+    found = read_tensors(file)
+    assert list(found) == list(state)
+    assert all(torch.equal(found[name], value) for name, value in state.items())
+    [text] = caplog.messages
+    assert str(file) in text
+    assert all(f"'{part}.'" in text for part in prefix.rstrip(".").split("."))
+
+
+def test_a_compiled_part_of_a_model_is_recognised(tmp_path):
+    state = shaken(SeleneDanQ()).state_dict()
+    wrapped = {name.replace("nnet.", "nnet._orig_mod."): value for name, value in state.items()}
+    safetensors.torch.save_file(wrapped, tmp_path / "c.safetensors")
+    assert set(read_tensors(tmp_path / "c.safetensors")) == set(state)
+
+
+def test_an_averaged_model_is_recognised(tmp_path):
+    module = shaken(SeleneDanQ())
+    averaged = torch.optim.swa_utils.AveragedModel(module)
+    torch.save(averaged.state_dict(), tmp_path / "c.pt")
+    assert set(read_tensors(tmp_path / "c.pt")) == set(module.state_dict())
+
+
+def test_a_prefix_of_some_names_is_kept(tmp_path, caplog):
+    caplog.set_level("INFO", "danq")
+    torch.save({"model.a": torch.ones(2), "loss.b": torch.ones(2)}, tmp_path / "c.pt")
+    assert set(read_tensors(tmp_path / "c.pt")) == {"model.a", "loss.b"}
+    assert caplog.messages == []
+
+
+def test_a_mapping_may_have_the_names_of_the_wrapper(other, tmp_path):
+    state = {f"module.{name}": value for name, value in other.state_dict().items()}
+    torch.save(state, tmp_path / "wrapped.pt")
+    texts = {"plain.toml": MAPPING, "wrapped.toml": MAPPING.replace('= "', '= "module.')}
+    texts["wrapped.toml"] = texts["wrapped.toml"].replace("module.zeros", "zeros")
+    for word in ("danq", "AGCT", "features", "gru"):
+        texts["wrapped.toml"] = texts["wrapped.toml"].replace(f"module.{word}", word, 1)
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        model = import_weights(
+            tmp_path / "wrapped.pt",
+            tmp_path / f"{name}.safetensors",
+            format="torch",
+            mapping=tmp_path / name,
+        )
+        codes = windows(window=130)
+        with torch.no_grad():
+            right = other(encoded(codes, "AGCT", 0.0))
+        torch.testing.assert_close(ours(model, codes), right, atol=1e-5, rtol=0)

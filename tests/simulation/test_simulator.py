@@ -288,7 +288,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("not json", "is not the truth.json of a simulation"),
+        ("not json", "is a text file, not the truth.json of a simulation"),
         ("[]", "is not the truth.json of a simulation"),
         (
             '{"magic": "danq-truth", "format_version": 1}',
@@ -305,7 +305,7 @@ def test_files_that_are_not_a_truth_are_refused(tmp_path, text, message):
 
 
 def test_a_missing_truth_is_refused(tmp_path):
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="no such file"):
         read_truth(tmp_path)
 
 

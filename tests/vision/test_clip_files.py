@@ -68,7 +68,7 @@ def test_invalid_clips_are_refused(tmp_path):
     with pytest.raises(InputError, match="not a readable image"):
         read_clip(tmp_path / "a.gif")
     (tmp_path / "a.npy").write_text("x")
-    with pytest.raises(InputError, match=r"not a readable \.npy"):
+    with pytest.raises(InputError, match=r"is a text file, not an \.npy file"):
         read_clip(tmp_path / "a.npy")
     np.save(tmp_path / "b.npy", np.zeros((2, 3)))
     with pytest.raises(InputError, match=r"shape \(2, 3\) is not a clip"):

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from jaxtyping import Float32, Float64
 from numba import prange
@@ -18,7 +17,7 @@ from numba import prange
 from danq._jit import parallel_kernel
 from danq.datasets.hdf5_writer import writing
 from danq.errors import InputError
-from danq.files.open_input import check_file
+from danq.files.hdf5_input import hdf5_errors, open_hdf5
 from danq.inference.writers.hdf5 import write_header
 from danq.output import replacing
 from danq.provenance import Provenance
@@ -157,21 +156,23 @@ def read_background(path: str | Path) -> Background:
     InputError
         When the file is missing or damaged, or was not written by danq.
     """
-    file_ = check_file(path)
-    remedy = "Use a background file of danq"
-    try:
-        with h5py.File(file_) as file:
-            about: dict[str, Any] = dict(file.attrs)
-            if about.get("magic") != MAGIC:
-                raise InputError("is not a background of danq", file=file_, remedy=remedy)
-            version = about.get("format_version")
-            if version != FORMAT_VERSION:
-                raise InputError(
-                    f"background format version {version}, this danq reads {FORMAT_VERSION}",
-                    file=file_,
-                    remedy="Make the background again",
-                )
-            return Background(
+    expected, remedy = "a background of danq (HDF5)", "Use a background file of danq"
+    with (
+        open_hdf5(path, expected, remedy=remedy) as file,
+        hdf5_errors(path, expected, remedy=remedy),
+    ):
+        about: dict[str, Any] = dict(file.attrs)
+        if about.get("magic") != MAGIC:
+            raise InputError("is not a background of danq", file=path, remedy=remedy)
+        version = about.get("format_version")
+        if version != FORMAT_VERSION:
+            raise InputError(
+                f"background format version {version}, this danq reads {FORMAT_VERSION}",
+                file=path,
+                remedy="Make the background again",
+            )
+        return _checked(
+            Background(
                 tuple(file["tracks/name"].asstr()[:]),  # type: ignore[union-attr]
                 int(about["count"]),
                 file["rank"][:],  # type: ignore[index]
@@ -180,12 +181,19 @@ def read_background(path: str | Path) -> Background:
                 json.loads(about["conditions"]),
                 json.loads(about["provenance"]),
             )
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(
-            f"cannot be read as a background ({error})", file=file_, remedy=remedy
-        ) from error
+        )
+
+
+def _checked(found: Background) -> Background:
+    """Check that the arrays of a file fit each other; a ValueError says which does not."""
+    shape = (len(found.tracks), len(found.rank))
+    for name, array in (("product", found.product), ("logit", found.logit)):
+        if array.shape != shape or array.dtype != np.float32:
+            raise ValueError(f"'{name}' is {array.dtype} {array.shape}, not float32 {shape}")
+    for name, value in (("conditions", found.conditions), ("provenance", found.provenance)):
+        if not isinstance(value, dict):
+            raise ValueError(f"'{name}' is not a JSON object")
+    return found
 
 
 def ranks(count: int, kept: int = KEPT) -> np.ndarray:

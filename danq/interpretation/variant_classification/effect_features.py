@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 import polars as pl
 from jaxtyping import Float32
 
 from danq.errors import InputError
+from danq.files.binary_input import format_of
 from danq.files.data_frames import read_frame
+from danq.files.hdf5_input import hdf5_errors, is_hdf5, open_hdf5
 from danq.files.open_input import check_file
+from danq.files.pipes import local_path
+from danq.files.recognise import PARQUET
 from danq.inference.variants.allele_scores import DIFF, LOGIT
 from danq.inference.variants.background import MAGIC as BACKGROUND_MAGIC
 from danq.inference.writers.variant_hdf5 import FORMAT_VERSION, MAGIC
@@ -109,11 +112,9 @@ def read_effects(path: str | Path) -> EffectFeatures:
         or when a score is not finite.
     """
     path = check_file(path)
-    with path.open("rb") as handle:
-        magic = handle.read(4)
-    if h5py.is_hdf5(path):
+    if is_hdf5(path):
         features = _from_hdf5(path)
-    elif magic == b"PAR1":
+    elif format_of(path) == PARQUET:
         features = _from_table(path, _read_parquet(path))
     else:
         features = _from_table(path, read_table(path))
@@ -213,8 +214,8 @@ def _track_of(column: str) -> str | None:
 
 def _read_parquet(path: Path) -> pl.DataFrame:
     try:
-        return pl.read_parquet(path)
-    except (pl.exceptions.PolarsError, OSError) as error:
+        return pl.read_parquet(local_path(path))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
         raise InputError(f"cannot be read as Parquet ({error})", file=path) from error
 
 
@@ -236,38 +237,42 @@ def _from_table(path: Path, table: pl.DataFrame) -> EffectFeatures:
 
 
 def _from_hdf5(path: Path) -> EffectFeatures:
-    try:
-        with h5py.File(path, "r") as file:
-            magic = file.attrs.get("magic")
-            if magic == BACKGROUND_MAGIC:
-                raise InputError("is a background file", file=path, remedy=REMEDY)
-            if magic != MAGIC:
-                raise InputError("has no variant effects", file=path, remedy=REMEDY)
-            if file.attrs["format_version"] != FORMAT_VERSION:
-                raise InputError(
-                    f"has format version {file.attrs['format_version']}, not {FORMAT_VERSION}",
-                    file=path,
-                    remedy="Score the variants again",
-                )
-            missing = [score for score in SCORES if f"scores/{score}" not in file]
-            if missing:
-                raise InputError(f"lacks the score {missing[0]}", file=path, remedy=REMEDY)
-            columns = {
-                name: file[f"variants/{name}"].asstr()[:].tolist()  # type: ignore[union-attr]
-                if kind == pl.String
-                else file[f"variants/{name}"][:]  # type: ignore[index]
-                for name, kind in _TYPES.items()
-            }
-            tracks = file["tracks/name"].asstr()[:].tolist()  # type: ignore[union-attr]
-            rows = file["variants/pos"].shape[0]  # type: ignore[union-attr]
-            values = np.empty((rows, len(SCORES) * len(tracks)), np.float32)
-            for number, score in enumerate(SCORES):
-                columns_of_score = slice(number * len(tracks), (number + 1) * len(tracks))
-                values[:, columns_of_score] = file[f"scores/{score}"][:]  # type: ignore[index]
-    except (OSError, KeyError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"is damaged or truncated ({error})", file=path) from error
+    expected = "variant effects of danq (HDF5)"
+    with (
+        open_hdf5(path, expected, remedy=REMEDY) as file,
+        hdf5_errors(path, expected, remedy=REMEDY),
+    ):
+        magic = file.attrs.get("magic")
+        if magic == BACKGROUND_MAGIC:
+            raise InputError("is a background file", file=path, remedy=REMEDY)
+        if magic != MAGIC:
+            raise InputError("has no variant effects", file=path, remedy=REMEDY)
+        if file.attrs.get("format_version") != FORMAT_VERSION:
+            raise InputError(
+                f"has format version {file.attrs.get('format_version')}, not {FORMAT_VERSION}",
+                file=path,
+                remedy="Score the variants again",
+            )
+        missing = [score for score in SCORES if f"scores/{score}" not in file]
+        if missing:
+            raise InputError(f"lacks the score {missing[0]}", file=path, remedy=REMEDY)
+        columns = {
+            name: file[f"variants/{name}"].asstr()[:].tolist()  # type: ignore[union-attr]
+            if kind == pl.String
+            else file[f"variants/{name}"][:]  # type: ignore[index]
+            for name, kind in _TYPES.items()
+        }
+        tracks = file["tracks/name"].asstr()[:].tolist()  # type: ignore[union-attr]
+        rows = file["variants/pos"].shape[0]  # type: ignore[union-attr]
+        values = np.empty((rows, len(SCORES) * len(tracks)), np.float32)
+        for number, score in enumerate(SCORES):
+            found = file[f"scores/{score}"][:]  # type: ignore[index]
+            if found.shape != (rows, len(tracks)):
+                raise ValueError(f"'scores/{score}' is {found.shape}, not {(rows, len(tracks))}")
+            values[:, number * len(tracks) : (number + 1) * len(tracks)] = found
+        lengths = {len(column) for column in columns.values()}
+        if lengths != {rows}:
+            raise ValueError(f"the columns of 'variants' have {sorted(lengths)} rows")
     np.abs(values, out=values)
     names = tuple(f"{track}_{score}" for score in SCORES for track in tracks)
     return EffectFeatures(pl.DataFrame(columns, schema=_TYPES), values, names, path)

@@ -10,6 +10,7 @@ import torch
 
 from danq._version import __version__
 from danq.errors import InputError
+from danq.files.open_input import check_file, open_raw
 from danq.models.architecture import build_module
 from danq.models.model_file import Model, ModelSpec, load_model, save_model
 from danq.models.weight_import.keras_danq import read_keras
@@ -91,9 +92,9 @@ def import_weights(
     """
     if format not in FORMATS:
         raise InputError(f"no format is named '{format}'", remedy=f"Choose {', '.join(FORMATS)}")
-    path = Path(weights)
-    if not path.is_file():
-        raise InputError("no such file", file=path)
+    path = check_file(weights)
+    with open_raw(path):  # a device or a file without permission is refused here
+        pass
     target = check_target(out, overwrite)
     backward = _checked_backward(format, backward)
     table = _checked_mapping(format, mapping)

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 from jaxtyping import Float
 
-from danq.errors import InputError
+from danq.files.hdf5_input import hdf5_errors, open_hdf5
 from danq.models.presets import architecture
 from danq.models.weight_import.weight_file import Array, ImportedWeights, WeightFile
 
@@ -18,6 +18,7 @@ DROPOUT = (0.2, 0.5)
 
 _COUNTS = (2, 24, 2, 2)
 _PARTS = "convolution, bidirectional LSTM, dense layer, dense layer"
+_EXPECTED = "weights of Keras (HDF5)"
 _OLD = "Give a file written by 'save_weights' of Keras 0.2"
 
 
@@ -113,16 +114,8 @@ def _direction(
 
 def _layers(source: WeightFile) -> list[list[_Named]]:
     """Named arrays of each layer that has any."""
-    try:
-        with h5py.File(source.path, "r") as file:
-            layers = [_arrays(source, group) for group in _groups(source, file)]
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise source.error(
-            f"not a readable HDF5 file ({error})",
-            "It may be truncated: copy it again",
-        ) from error
+    with open_hdf5(source.path, _EXPECTED) as file, hdf5_errors(source.path, _EXPECTED):
+        layers = [_arrays(source, group) for group in _groups(source, file)]
     layers = [layer for layer in layers if layer]
     found = tuple(len(layer) for layer in layers)
     if found != _COUNTS:

@@ -12,7 +12,7 @@ from danq.errors import InputError, describe_validation_error
 from danq.files.toml_file import read_toml
 from danq.models.architecture import Architecture, build_module
 from danq.models.presets import architecture
-from danq.models.weight_import.torch_tensors import read_tensors
+from danq.models.weight_import.torch_tensors import plain_name, read_tensors
 from danq.models.weight_import.weight_file import Array, ImportedWeights, WeightFile, to_arrays
 from danq.typing import Location
 
@@ -90,7 +90,12 @@ def read_mapped(source: WeightFile, mapping: Mapping) -> ImportedWeights:
     """
     tensors = to_arrays(read_tensors(source.path))
     plan = mapping.full_architecture
-    output = tensors.get(mapping.weights.get(_OUTPUT, _OUTPUT))
+    # A mapping may have the names with what wrappers add to them.
+    named = {
+        ours: theirs if theirs in tensors else plain_name(theirs)
+        for ours, theirs in mapping.weights.items()
+    }
+    output = tensors.get(named.get(_OUTPUT, _OUTPUT))
     if output is None or output.ndim != 2:
         raise source.error(
             f"'{_OUTPUT}' (K, features) is not mapped to an array of the file",
@@ -106,7 +111,7 @@ def read_mapped(source: WeightFile, mapping: Mapping) -> ImportedWeights:
         )
     found, weights = set(), {}
     for name, shape in expected.items():
-        foreign = mapping.weights.get(name, name)
+        foreign = named.get(name, name)
         if foreign == ZEROS:
             weights[name] = np.zeros(shape)
             continue

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import warnings
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -12,7 +14,23 @@ import torch
 from torch import Tensor
 
 from danq.errors import InputError
+from danq.files.binary_input import format_of
+from danq.files.open_input import open_raw
+from danq.files.pipes import local_path
 
+log = logging.getLogger("danq")
+
+PREFIXES = ("module.", "model.", "_forward_module.")
+"""Prefixes that wrappers put before all names: DataParallel and averaged models of torch, Lightning
+modules, and Fabric."""
+
+INSIDE = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")
+"""Parts that torch.compile, FSDP and activation checkpointing put into names, at any level."""
+
+STATES = ("state_dict", "model_state_dict", "model_state", "model", "module")
+"""Entries of a checkpoint that hold the state dict of the model."""
+
+_COPY = "It may be truncated: copy it again"
 _REMEDY = "Save only the tensors: torch.save(model.state_dict(), FILE), or a safetensors file"
 
 
@@ -42,23 +60,27 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     ----------
     path
         A safetensors file, or a file of ``torch.save`` with a state dict or a checkpoint that has
-        one under ``state_dict``. Torch's restricted loader reads it and builds only tensors and
-        plain containers. Prefixes of all names that wrappers add (``module.``, ``model.``) are
-        removed.
+        one under one of `STATES`. Torch's restricted loader reads it and builds only tensors and
+        plain containers. What wrappers add to the names (`PREFIXES` of all names, `INSIDE`) is
+        removed with a notice.
 
     Raises
     ------
     InputError
         When the file is of another kind or damaged, holds other objects, or has no named tensors.
     """
-    if path.suffix == ".safetensors":
+    if _is_safetensors(path):
         try:
-            return safetensors.torch.load_file(path)
+            return _without_wrappers(safetensors.torch.load_file(local_path(path)), path)
         except (OSError, safetensors.SafetensorError) as error:
-            raise InputError(f"not a readable safetensors file ({error})", file=path) from error
+            raise InputError(
+                f"not a readable safetensors file ({error})", file=path, remedy=_COPY
+            ) from error
     try:
-        with torch.serialization.safe_globals(_HARMLESS):  # type: ignore[arg-type]
-            found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_HARMLESS):  # type: ignore[arg-type]
+            # torch warns of files that it then refuses.
+            warnings.simplefilter("ignore", UserWarning)
+            found = torch.load(local_path(path), map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise InputError(
             f"holds objects other than tensors, which are not loaded ({_short(error)})",
@@ -67,22 +89,69 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ) from error
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
         raise InputError(
-            f"not a readable torch file ({_short(error)})",
+            f"is {format_of(path)}, not a readable torch file ({_short(error)})",
             file=path,
-            remedy="It may be truncated: copy it again",
+            remedy=_COPY,
         ) from error
-    state = found.get("state_dict", found) if isinstance(found, Mapping) else None
-    if not isinstance(state, Mapping) or not any(isinstance(v, Tensor) for v in state.values()):
+    tensors = _find_state(found)
+    if not tensors:
         raise InputError("has no named tensors", file=path, remedy=_REMEDY)
-    tensors = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
-    return _without_prefixes(tensors)
+    return _without_wrappers(tensors, path)
 
 
-def _without_prefixes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    for prefix in ("module.", "model.") * 2:
-        if all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
-    return tensors
+def _is_safetensors(path: Path) -> bool:
+    """Whether a file begins with the length of a JSON header, or has the extension."""
+    with open_raw(path) as file:
+        head = file.read(9)
+    return path.suffix == ".safetensors" or head[8:] == b"{"
+
+
+def _find_state(found: object) -> dict[str, Tensor]:
+    """The state dict in a file of ``torch.save``: the file itself, or an entry of a checkpoint."""
+    if not isinstance(found, Mapping):
+        return {}
+    for key in STATES:
+        if isinstance(found.get(key), Mapping):
+            return _find_state(found[key])
+    return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
+
+
+def plain_name(name: str) -> str:
+    """The name without what wrappers put before it and into it."""
+    for part in INSIDE:
+        name = name.replace(part, "")
+    while prefix := next((one for one in PREFIXES if name.startswith(one)), ""):
+        name = name.removeprefix(prefix)
+    return name
+
+
+def _without_wrappers(tensors: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Remove from all names what wrappers put there, with a notice.
+
+    The buffer ``n_averaged`` of torch's averaged models, which has no prefix, is left out.
+    """
+    named = {name: value for name, value in tensors.items() if name != "n_averaged"}
+    removed = {part for part in INSIDE for name in named if part in name}
+    for part in INSIDE:
+        named = {name.replace(part, ""): value for name, value in named.items()}
+    while prefix := _common_prefix(named):
+        removed.add(prefix)
+        named = {name.removeprefix(prefix): value for name, value in named.items()}
+    if not removed:
+        return tensors
+    log.info(
+        "%s: removed %s from the names of arrays, which a wrapper of the model added",
+        path,
+        ", ".join(f"'{part}'" for part in sorted(removed)),
+    )
+    return named
+
+
+def _common_prefix(names: Collection[str]) -> str:
+    for prefix in PREFIXES:
+        if names and all(name.startswith(prefix) and name != prefix for name in names):
+            return prefix
+    return ""
 
 
 def _short(error: BaseException) -> str:

@@ -227,7 +227,7 @@ def test_bad_files_are_refused(tmp_path: Path):
     assert caught.value.record == "rs4"
     truncated = tmp_path / "cut.h5"
     truncated.write_bytes(good.read_bytes()[:-4000])
-    with pytest.raises(InputError, match="is damaged or truncated"):
+    with pytest.raises(InputError, match="cut.h5: the file is truncated"):
         read_effects(truncated)
     for name, text in (("empty.tsv", ""), ("text.tsv", "hello\n"), ("cut.parquet", "PAR1xxx")):
         (tmp_path / name).write_text(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -256,7 +257,7 @@ def _from_hdf5(path: Path) -> EffectFeatures:
         missing = [score for score in SCORES if f"scores/{score}" not in file]
         if missing:
             raise InputError(f"lacks the score {missing[0]}", file=path, remedy=REMEDY)
-        columns = {
+        columns: dict[str, Any] = {
             name: file[f"variants/{name}"].asstr()[:].tolist()  # type: ignore[union-attr]
             if kind == pl.String
             else file[f"variants/{name}"][:]  # type: ignore[index]
@@ -266,7 +267,7 @@ def _from_hdf5(path: Path) -> EffectFeatures:
         rows = file["variants/pos"].shape[0]  # type: ignore[union-attr]
         values = np.empty((rows, len(SCORES) * len(tracks)), np.float32)
         for number, score in enumerate(SCORES):
-            found = file[f"scores/{score}"][:]  # type: ignore[index]
+            found: np.ndarray = file[f"scores/{score}"][:]  # pyright: ignore[reportIndexIssue, reportAssignmentType]
             if found.shape != (rows, len(tracks)):
                 raise ValueError(f"'scores/{score}' is {found.shape}, not {(rows, len(tracks))}")
             values[:, number * len(tracks) : (number + 1) * len(tracks)] = found

@@ -48,8 +48,8 @@ def find_tracks(source: str | Path | Sequence[str | Path]) -> list[Track]:
     ------
     InputError
         When a path is missing, a folder has no peak files, a sheet is empty, is not text, has a
-        line without two or three columns or with an empty name, lists a missing file, or when
-        two tracks have the same name.
+        line without two or three columns or with an empty name, lists a missing file; when
+        two tracks have the same name; or a name has characters that cannot be printed.
     """
     paths = [source] if isinstance(source, str | Path) else list(source)
     tracks: list[Track] = []
@@ -68,6 +68,12 @@ def find_tracks(source: str | Path | Sequence[str | Path]) -> list[Track]:
         )
     seen: dict[str, Track] = {}
     for track in tracks:
+        if not track.name.isprintable():
+            raise InputError(
+                f"the name {track.name!r} of a track has characters that are not UTF-8, or control "
+                "characters",
+                remedy="Rename the file, or give names in a track sheet",
+            )
         if track.name in seen:
             raise InputError(
                 f"two tracks are named '{track.name}': {seen[track.name].path} and {track.path}",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -104,4 +105,11 @@ def test_a_missing_path_is_refused(tmp_path: Path):
 def test_two_tracks_with_one_name_are_refused(tmp_path: Path):
     touch(tmp_path, "a.bed", "a.narrowPeak")
     with pytest.raises(InputError, match=r"two tracks are named 'a': .*a.bed and .*a.narrowPeak"):
+        find_tracks(tmp_path)
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.bed", b"a\tb.bed", b"a\nb.bed"])
+def test_names_that_are_not_text_are_refused(tmp_path: Path, name):
+    Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))).write_text("chr1\t0\t9\n")
+    with pytest.raises(InputError, match="of a track has characters that are not UTF-8"):
         find_tracks(tmp_path)

@@ -7,6 +7,7 @@ Files without an entry are deleted.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import logging
@@ -168,6 +169,9 @@ class FinishedBlocks:
         shutil.rmtree(self.folder, ignore_errors=True)
         self._removed = True
         self._journal.close()
+        # NFS keeps a deleted file, and so its directory, until the file is closed.
+        with suppress(OSError):
+            self.folder.rmdir()
 
     def _write(self, number: int, block: FinishedBlock) -> Mapping[str, int]:
         with write_errors(self.folder):
@@ -198,13 +202,20 @@ class FinishedBlocks:
                 journal = (self.folder / JOURNAL).open("a+b")
             try:
                 fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            except BlockingIOError as error:
                 journal.close()
                 raise InputError(
                     "another process is writing this output",
                     file=self.folder,
                     remedy="Wait for it, or stop it",
                 ) from error
+            except OSError as error:
+                log.warning(
+                    "%s: the file system has no locks (%s), so danq cannot see whether another "
+                    "process writes this output; run only one",
+                    self.folder,
+                    error.strerror,
+                )
             if os.fstat(journal.fileno()).st_nlink:
                 return journal
             # Another process deleted the directory before this one got the lock.
@@ -284,6 +295,10 @@ def _sync(path: Path) -> None:
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)
+    except OSError as error:
+        # Some network file systems cannot flush the names in a directory.
+        if not (path.is_dir() and error.errno in (errno.EINVAL, errno.ENOTSUP, errno.EACCES)):
+            raise
     finally:
         os.close(number)
 

@@ -146,3 +146,48 @@ def test_a_folder_with_other_files_is_refused(tmp_path):
     (folder_of(out) / "journal.jsonl").write_text(json.dumps({"magic": "danq-blocks"}) + "\n")
     with pytest.raises(InputError, match="written by another version"):
         FinishedBlocks(out, ONE, resume=True)
+
+
+@pytest.mark.parametrize("number", [errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS, errno.EACCES])
+def test_a_file_system_without_locks_is_a_warning(tmp_path, monkeypatch, caplog, number: int):
+    def flock(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    out = tmp_path / "a.tsv"
+    with FinishedBlocks(out, ONE) as finished:
+        finished.add(FinishedBlock({}, np.zeros((1, 2), np.float32), {"rows": 1}))
+    [text] = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert str(folder_of(out)) in text
+    assert os.strerror(number) in text
+    with FinishedBlocks(out, ONE, resume=True) as finished:
+        assert [dict(counts) for counts in finished.counts] == [{"rows": 1}]
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_system_that_flushes_no_directories_is_no_error(tmp_path, monkeypatch, number: int):
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(number, os.strerror(number))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with FinishedBlocks(tmp_path / "a.tsv", ONE) as finished:
+        finished.add(FinishedBlock({}, np.zeros((1, 2), np.float32), {"rows": 1}))
+        assert len(finished.counts) == 1
+
+
+def test_a_file_that_nfs_keeps_open_leaves_no_folder(tmp_path, monkeypatch):
+    out = tmp_path / "a.tsv"
+    remove = shutil.rmtree
+    with FinishedBlocks(out, ONE) as finished:
+
+        def rmtree(folder: Path, **options) -> None:
+            remove(folder, **options)
+            folder.mkdir()  # what is left after the kept file is gone
+
+        monkeypatch.setattr(shutil, "rmtree", rmtree)
+        finished.remove()
+    assert not folder_of(out).exists()

@@ -110,16 +110,44 @@ def open_targets(source: Source) -> Iterator[list[Target]]:
         When the source is neither sequences nor regions; or as the readers of the files.
     """
     if isinstance(source, Records):
-        yield [_whole(codes, name) for name, codes in source.records()]
+        yield _checked([_whole(codes, name) for name, codes in source.records()])
     elif isinstance(source, Regions):
         with Genome(source.genome) as genome:
             table = source.table(genome)
             columns = (table[name].to_list() for name in ("contig", "start", "end"))
-            yield [_on_genome(genome, *region) for region in zip(*columns, strict=True)]
+            regions = [_on_genome(genome, *region) for region in zip(*columns, strict=True)]
+            _report_overlaps(regions)
+            yield _checked(regions)
     else:
         raise InputError(
             f"{type(source).__name__} cannot be mutated",
             remedy="Use sequences, a FASTA file, or Regions of a genome",
+        )
+
+
+def _checked(targets: list[Target]) -> list[Target]:
+    """The targets that have bases; the others are counted."""
+    kept = [one for one in targets if one.size]
+    if len(kept) < len(targets):
+        first = next(one.name for one in targets if not one.size)
+        log.warning(
+            f"left out {len(targets) - len(kept):,} of {len(targets):,} sequences without bases; "
+            f"the first is {first}"
+        )
+    return kept
+
+
+def _report_overlaps(regions: list[Target]) -> None:
+    """Count regions that begin in another one."""
+    count, name, end = 0, "", 0
+    for one in sorted(regions, key=lambda target: (target.name, target.start)):
+        count += one.name == name and one.start < end
+        end = max(end, one.end) if one.name == name else one.end
+        name = one.name
+    if count:
+        log.info(
+            f"{count:,} of {len(regions):,} regions overlap another one; the bases that they share "
+            "are written once for each region"
         )
 
 
@@ -143,6 +171,9 @@ class SequenceTally:
     unknown: int = 0
     tiled: int = 0
     padded: int = 0
+    blank: int = 0
+    first_blank: str = ""
+    _known: int = 0
 
     def count(self, one: TargetWindow) -> None:
         """Add a window."""
@@ -150,8 +181,14 @@ class SequenceTally:
         first = one.first + one.low == one.target.start
         self.sequences += first
         self.tiled += first and one.target.size > window
-        self.bases += one.high - one.low
-        self.unknown += int((one.codes[one.low : one.high] == N).sum())
+        bases = one.high - one.low
+        unknown = int((one.codes[one.low : one.high] == N).sum())
+        self.bases += bases
+        self.unknown += unknown
+        self._known = (0 if first else self._known) + bases - unknown
+        if one.first + one.high == one.target.end and not self._known:
+            self.first_blank = self.first_blank or one.target.text
+            self.blank += 1
         self.padded += one.first < 0 or one.first + window > one.target.length
 
     def report(self, window: int, step: int) -> None:
@@ -164,6 +201,11 @@ class SequenceTally:
         if self.padded:
             log.info(
                 f"windows that extend past an end of their sequence, padded with N: {self.padded:,}"
+            )
+        if 0 < self.blank < self.sequences:
+            log.warning(
+                f"{self.blank:,} of {self.sequences:,} sequences consist of N and have no effects; "
+                f"the first is {self.first_blank}"
             )
         if self.unknown == self.bases:
             log.warning("every base is N, so there is nothing to mutate")

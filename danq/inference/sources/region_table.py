@@ -99,11 +99,19 @@ def _bed_table(path: Path, genome: Genome, chrom_map: Mapping[str, str] | None) 
     )
     known = {name: contig for name, contig in matched.items() if contig is not None}
     _report_strand(table, path)
+    records = table.height
     table = (
         table.select("chrom", "start", "end", *(["name"] if labelled else []))
         .filter(pl.col("chrom").is_in(list(known)))
         .with_columns(contig=pl.col("chrom").replace_strict(known, return_dtype=pl.String))
     )
+    if table.height < records:
+        log.warning(
+            "%s: left out %s of %s records, whose contigs the genome does not have",
+            path,
+            f"{records - table.height:,}",
+            f"{records:,}",
+        )
     lengths = {name: genome.contigs[contig] for name, contig in known.items()}
     check_bounds(table, lengths, path, most_beyond=MOST_BEYOND)
     length = pl.col("contig").replace_strict(genome.contigs, return_dtype=pl.Int64)

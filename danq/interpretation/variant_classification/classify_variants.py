@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,21 @@ from danq.interpretation.variant_classification.cross_validation import (
     cross_validate,
 )
 from danq.interpretation.variant_classification.effect_features import (
-    KEYS,
     EffectFeatures,
     check_unique,
     read_effects,
     read_table,
 )
+from danq.interpretation.variant_classification.match_variants import (
+    KEYS,
+    LABEL,
+    LINE,
+    contig_groups,
+    keyed,
+    match_rows,
+)
 from danq.output import check_target, replacing
 from danq.typing import Location
-
-LABEL = "label"
 
 log = logging.getLogger("danq")
 
@@ -58,18 +63,21 @@ class ClassificationReport:
     applied
         ``chrom``, ``pos``, ``id``, ``ref``, ``alt`` and ``probability`` of the further variants,
         or None.
+    notes
+        Texts about labels, values and variants that had no match.
     provenance
-        Files and settings.
+        Files, settings and notes.
     """
 
     variants: pl.DataFrame = field(repr=False)
     folds: pl.DataFrame
     result: CrossValidation = field(repr=False)
     applied: pl.DataFrame | None = field(repr=False)
+    notes: tuple[str, ...]
     provenance: dict[str, Any]
 
     def describe(self) -> str:
-        """Metrics of each fold, their means, and the pooled metrics, as text."""
+        """Metrics of each fold, their means, the pooled metrics, and the notes, as text."""
         lines = ["fold  variants  functional   AUROC    AUPR"]
         for row in self.folds.iter_rows(named=True):
             lines.append(
@@ -82,6 +90,7 @@ class ClassificationReport:
             f"mean over folds: AUROC {auroc}, AUPR {aupr}; base rate {self.result.base_rate:.4f}",
             f"all folds pooled: AUROC {self.result.pooled_auroc:.4f}, "
             f"AUPR {self.result.pooled_aupr:.4f}",
+            *self.notes,
         ]
         return "\n".join(lines)
 
@@ -108,10 +117,13 @@ def classify_variants(
         or one output with both, and ``labels``.
     labels
         TSV with a column ``label`` (1 functional, 0 other), and either ``chrom``, ``pos``,
-        ``ref`` and ``alt``, or ``id``. Variants without a label are left out.
+        ``ref`` and ``alt``, or ``id``. Variants without a label are left out and counted, and so
+        are labels without a variant; rows are matched as in
+        `danq.interpretation.variant_classification.match_variants.match_rows`.
     conservation
         TSVs with ``chrom``, ``pos``, ``ref``, ``alt`` and numeric columns, such as conservation
-        scores. Each column is a feature; it is unknown for variants that the file lacks.
+        scores. Each column is a feature; it is unknown for variants that the file lacks. These
+        are counted, and so are rows without a variant.
     folds, groups, seed
         As in `danq.interpretation.variant_classification.cross_validation.cross_validate`.
     apply
@@ -125,7 +137,7 @@ def classify_variants(
         both functional and not, or a label is neither 0 nor 1; and as `cross_validate`.
     """
     paths = [effects] if isinstance(effects, str | Path) else list(effects)
-    features, label = _labelled(paths, labels)
+    features, label, chroms = _labelled(paths, labels)
     extra = [(Path(path), read_table(path, *KEYS)) for path in conservation]
     unlabelled = None
     if apply is not None:
@@ -134,13 +146,14 @@ def classify_variants(
         unlabelled = _add_columns(unlabelled, extra)
     features = _add_columns(features, extra)
     result = cross_validate(
-        features.values, label, features.variants["chrom"].to_list(),
+        features.values, label, chroms,
         folds=folds, groups=groups, seed=seed,
     )  # fmt: skip
-    applied = None
+    applied, notes = None, features.notes
     if unlabelled is not None:
         trees = fit_trees(features.values, label, seed)
         probability = functional_probability(trees, unlabelled.values)
+        notes += unlabelled.notes
         applied = unlabelled.variants.with_columns(pl.Series("probability", probability))
     provenance = {
         "created_by": f"danq {__version__}",
@@ -151,13 +164,15 @@ def classify_variants(
         "folds": folds,
         "groups": groups,
         "seed": seed,
+        "without match": "; ".join(notes) or None,
     } | ({} if apply is None else {"applied_to": str(apply)})
     variants = features.variants.with_columns(
         pl.Series(LABEL, label),
         pl.Series("fold", result.fold),
         pl.Series("probability", result.probability),
     )
-    return ClassificationReport(variants, _fold_table(label, result), result, applied, provenance)
+    folds_of = _fold_table(label, result)
+    return ClassificationReport(variants, folds_of, result, applied, notes, provenance)
 
 
 def write_variant_classes(
@@ -205,8 +220,8 @@ def write_variant_classes(
 
 def _labelled(
     paths: Sequence[Location], labels: Location | None
-) -> tuple[EffectFeatures, UInt8[np.ndarray, " V"]]:
-    """Features and labels of all labelled variants."""
+) -> tuple[EffectFeatures, UInt8[np.ndarray, " V"], list[str]]:
+    """Features, labels and contigs of all labelled variants."""
     if len(paths) != (2 if labels is None else 1):
         raise InputError(
             f"{len(paths)} file{'' if len(paths) == 1 else 's'} of variant effects "
@@ -218,10 +233,15 @@ def _labelled(
     for table, path in zip(tables, paths, strict=True):
         check_unique(table.variants, path)
     if labels is not None:
-        return _join_labels(tables[0], Path(labels))
+        features, label = _join_labels(tables[0], Path(labels))
+        return features, label, features.variants["chrom"].to_list()
     functional, other = tables
     _check_same_tracks(functional, other, paths[0])
-    common = functional.variants.join(other.variants, on=KEYS, how="semi")
+    ours, theirs = (one.variants["chrom"].to_list() for one in tables)
+    groups = contig_groups(theirs, ours, paths[1])
+    names = dict(zip(theirs, groups, strict=True))
+    keys = [name for name in keyed(functional.variants.clear()).columns if name[0] == "_"]
+    common = keyed(other.variants, names).join(keyed(functional.variants), on=keys, how="semi")
     if common.height:
         row = common.row(0, named=True)
         raise InputError(
@@ -233,7 +253,7 @@ def _labelled(
     label = np.repeat(np.array([1, 0], np.uint8), [len(table.values) for table in tables])
     variants = pl.concat([functional.variants, other.variants])
     values = np.concatenate([functional.values, other.values])
-    return EffectFeatures(variants, values, functional.names), label
+    return EffectFeatures(variants, values, functional.names), label, [*ours, *groups]
 
 
 def _join_labels(
@@ -247,27 +267,29 @@ def _join_labels(
             file=path,
             remedy="Add columns that identify the variants",
         )
-    values = table[LABEL].cast(pl.String)
-    bad = ~values.is_in(["0", "1"]).fill_null(False)
+    values = table[LABEL]
+    bad = ~values.is_in(["0", "1"])
     if bad.any():
         row = int(bad.arg_max() or 0)
         raise InputError(
             f"a label is '{values[row]}', not 0 or 1",
             file=path,
+            line=table[LINE][row],
             record=str(table[keys[-1]][row]),
         )
-    if table.select(keys).is_duplicated().any():
-        raise InputError(
-            "labels a variant twice", file=path, remedy="Keep one row for each variant"
-        )
-    small = table.select(*keys, pl.col(LABEL).cast(pl.Int8))
-    joined = features.variants.join(small, on=keys, how="left", maintain_order="left")
-    labelled = joined[LABEL].is_not_null().to_numpy()
-    if not labelled.any():
-        raise InputError(f"has none of the variants of {features.path}", file=path)
+    matches = match_rows(features.variants, table, path, keys, scored=features.path)
+    labelled = matches.row.is_not_null()
+    notes = [matches.note]
     if not labelled.all():
-        log.info("left out %s variants without a label", f"{int((~labelled).sum()):,}")
-    return features.take(labelled), joined[LABEL].drop_nulls().to_numpy().astype(np.uint8)
+        notes.append(f"left out {int((~labelled).sum()):,} variants without a label")
+    if keys == ["id"]:
+        shared = int(features.variants.filter(labelled)["id"].is_duplicated().sum())
+        if shared:
+            notes.append(f"{shared:,} variants share their id, and its label, with another one")
+    for note in filter(None, notes):
+        log.warning(note)
+    features = replace(features.take(labelled.to_numpy()), notes=tuple(filter(None, notes)))
+    return features, values[matches.row.drop_nulls()].cast(pl.UInt8).to_numpy()
 
 
 def _check_same_tracks(first: EffectFeatures, second: EffectFeatures, path: Location) -> None:

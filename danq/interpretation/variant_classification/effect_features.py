@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,17 @@ from danq.files.hdf5_input import hdf5_errors, is_hdf5, open_hdf5
 from danq.files.open_input import check_file
 from danq.files.pipes import local_path
 from danq.files.recognise import PARQUET
+from danq.files.text_tables import separator_problem, split_fields, text_lines
 from danq.inference.variants.allele_scores import DIFF, LOGIT
 from danq.inference.variants.background import MAGIC as BACKGROUND_MAGIC
 from danq.inference.writers.variant_hdf5 import FORMAT_VERSION, MAGIC
-
-KEYS = ("chrom", "pos", "ref", "alt")
-"""Columns that identify a variant; ``pos`` is 1-based, as in a VCF."""
+from danq.interpretation.variant_classification.match_variants import (
+    KEYS,
+    LABEL,
+    LINE,
+    check_distinct,
+    match_rows,
+)
 
 SCORES = (LOGIT, DIFF)
 REMEDY = "Give variants that danq scored with the scores logit and diff"
@@ -32,6 +38,8 @@ UNKNOWN = ("", ".", "na", "nan", "n/a")
 
 _KEY_TYPES = {"chrom": pl.String, "pos": pl.Int64, "id": pl.String, "ref": pl.String}
 _TYPES = _KEY_TYPES | {"alt": pl.String}
+
+log = logging.getLogger("danq")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +57,15 @@ class EffectFeatures:
         Names of the F features.
     path
         File that the features were read from.
+    notes
+        Texts about rows of tables and variants that had no match.
     """
 
     variants: pl.DataFrame
     values: Float32[np.ndarray, "V F"]
     names: tuple[str, ...]
     path: Path | None = None
+    notes: tuple[str, ...] = ()
 
     def take(self, rows: np.ndarray) -> EffectFeatures:
         """Select variants by a boolean mask or by indices."""
@@ -63,6 +74,8 @@ class EffectFeatures:
 
     def with_columns(self, table: pl.DataFrame, path: Path) -> EffectFeatures:
         """Append the numeric columns of another table of variants.
+
+        Rows and variants without a match are counted, logged and added to the notes.
 
         Parameters
         ----------
@@ -78,24 +91,30 @@ class EffectFeatures:
             When the table has no numeric column, an infinite value, a variant twice, or none of
             the variants of these features.
         """
-        new = [name for name in table.columns if name not in _TYPES]
+        new = [name for name in table.columns if name not in (*_TYPES, LINE)]
         table = table.with_columns(_to_float(table, name, path) for name in new)
         if not new:
             raise InputError(
                 "has no numeric column", file=path, remedy=f"Add one beside {', '.join(KEYS)}"
             )
-        check_unique(table, path)
-        marked = table.with_columns(pl.lit(True).alias("_found"))
-        joined = self.variants.join(marked, on=KEYS, how="left", maintain_order="left")
-        if not joined["_found"].is_not_null().any():
-            raise InputError(
-                "has none of the variants",
-                file=path,
-                remedy="Use the contig names, 1-based positions and alleles of the scored variants",
-            )
-        columns = joined.select(pl.col(new).fill_null(np.nan)).to_numpy()
-        values = np.concatenate([self.values, columns.astype(np.float32)], axis=1)
-        return replace(self, values=values, names=(*self.names, *new))
+        matches = match_rows(self.variants, table, path, scored=self.path)
+        columns = table[new].with_row_index("_row").with_columns(pl.col("_row").cast(pl.Int64))
+        joined = pl.DataFrame({"_row": matches.row}).join(
+            columns, on="_row", how="left", maintain_order="left"
+        )
+        values = joined.select(pl.col(new).fill_null(np.nan)).to_numpy()
+        values = np.concatenate([self.values, values.astype(np.float32)], axis=1)
+        notes = [matches.note]
+        if lacking := matches.row.null_count():
+            what = f"{lacking:,} of {len(matches.row):,} variants"
+            if self.path is not None:
+                what += f" of {self.path}"
+            notes.append(f"{what} are not in {path}; their values are unknown")
+        notes = list(filter(None, notes))
+        for note in notes:
+            log.info(note)
+        names, notes = (*self.names, *new), (*self.notes, *notes)
+        return replace(self, values=values, names=names, notes=notes)
 
 
 def read_effects(path: str | Path) -> EffectFeatures:
@@ -118,7 +137,7 @@ def read_effects(path: str | Path) -> EffectFeatures:
     elif format_of(path) == PARQUET:
         features = _from_table(path, _read_parquet(path))
     else:
-        features = _from_table(path, read_table(path))
+        features = _from_table(path, read_frame(path, _kind_of))
     bad = np.asarray(~np.isfinite(features.values).all(axis=1))
     if bad.any():
         raise InputError(
@@ -130,29 +149,89 @@ def read_effects(path: str | Path) -> EffectFeatures:
 
 
 def read_table(path: str | Path, *needed: str) -> pl.DataFrame:
-    """Read a tab-separated table of variants (plain or gzip). Lines with ``#`` are comments.
+    """Read a tab-separated table of variants as text, with the line of each row (`LINE`).
 
     Parameters
     ----------
     path
-        File with a header line.
+        File with a header line, as `danq.files.text_tables` reads it. The header may start with
+        ``#``; the names of `KEYS`, ``id`` and ``label`` may be in upper case.
     needed
         Columns that the table must have.
 
     Raises
     ------
     InputError
-        When the file is missing, empty or damaged, or lacks a column.
+        When the file is missing, empty or damaged, lacks a column or names it twice; at a row with
+        more fields than the header; at a position that is not a whole number.
     """
-    table = read_frame(path, _kind_of)
+    path = Path(path)
+    header: list[str] = []
+    names: list[str] = []
+    rows: list[list[str]] = []
+    for number, line in enumerate(text_lines(path), start=1):
+        if line.startswith("#") and not names:
+            header = line[1:].strip().split("\t")
+        elif line.strip() and not line.startswith("#"):
+            if names:
+                rows.append(_fields(line, path, number, len(names)))
+                continue
+            names = _names(line, path, number)
+            header = _lowered(header)
+            if header and not set(needed) <= set(names) and set(needed) <= set(header):
+                names = header
+                rows.append(_fields(line, path, number, len(names)))
     for name in needed:
-        if name not in table.columns:
+        if name not in names:
             raise InputError(
                 f"has no column '{name}'",
                 file=path,
                 remedy=f"Add a header line with the columns {', '.join(needed)}",
             )
-    return table
+    repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if repeated:
+        raise InputError(f"has several columns named '{repeated[0]}'", file=path)
+    table = pl.DataFrame(rows, schema=dict.fromkeys([*names, LINE], pl.String), orient="row")
+    table = table.with_columns(pl.col(LINE).cast(pl.Int64))
+    return table if "pos" not in names else _with_positions(table, path)
+
+
+def _names(line: str, path: Path, number: int) -> list[str]:
+    """Names of columns."""
+    names = split_fields(line, path, number)
+    problem = separator_problem(line, 2) if len(names) == 1 else None
+    if problem is not None:
+        raise InputError(problem[0], file=path, line=number, remedy=problem[1])
+    return _lowered(names)
+
+
+def _lowered(names: list[str]) -> list[str]:
+    """Names of columns, those that danq knows in lower case."""
+    known = {*_TYPES, LABEL}
+    return [name.lower() if name.lower() in known else name for name in names]
+
+
+def _fields(line: str, path: Path, number: int, width: int) -> list[str]:
+    """Fields of a row, and its line; empty fields at its end are restored."""
+    fields = split_fields(line, path, number)
+    if len(fields) > width:
+        raise InputError(
+            f"the row has {len(fields)} columns, the header has {width}", file=path, line=number
+        )
+    return [*fields, *[""] * (width - len(fields)), str(number)]
+
+
+def _with_positions(table: pl.DataFrame, path: Path) -> pl.DataFrame:
+    position = table["pos"].cast(pl.Int64, strict=False)
+    if position.null_count():
+        row = int(position.is_null().arg_max() or 0)
+        raise InputError(
+            f"the position {table['pos'][row]!r} is not a whole number",
+            file=path,
+            line=table[LINE][row],
+            remedy="Positions are 1-based whole numbers",
+        )
+    return table.with_columns(position)
 
 
 def check_unique(table: pl.DataFrame, path: str | Path | None) -> None:
@@ -163,15 +242,7 @@ def check_unique(table: pl.DataFrame, path: str | Path | None) -> None:
     InputError
         When a variant occurs twice. The message names the first one.
     """
-    repeated = table.select(KEYS).is_duplicated()
-    if repeated.any():
-        row = table.row(int(repeated.arg_max() or 0), named=True)
-        raise InputError(
-            f"{int(repeated.sum())} rows name a variant that another row also names",
-            file=path,
-            record=_describe(row),
-            remedy="Keep one row for each variant",
-        )
+    check_distinct(table, KEYS, KEYS, path)
 
 
 def _to_float(table: pl.DataFrame, name: str, path: Path) -> pl.Series:
@@ -180,7 +251,7 @@ def _to_float(table: pl.DataFrame, name: str, path: Path) -> pl.Series:
     if column.dtype == pl.String:
         text = column.str.strip_chars()
         text = text.set(text.str.to_lowercase().is_in(UNKNOWN), None)
-        column = text.cast(pl.Float32, strict=False)
+        column = text.cast(pl.Float64, strict=False).cast(pl.Float32, strict=False)
         invalid = text.is_not_null() & column.is_null()
     else:
         invalid = pl.repeat(
@@ -194,7 +265,11 @@ def _to_float(table: pl.DataFrame, name: str, path: Path) -> pl.Series:
         if bad.any():
             row = table.row(int(bad.arg_max() or 0), named=True)
             raise InputError(
-                problem, file=path, record=_describe(row), remedy="Use NA for unknown values"
+                problem,
+                file=path,
+                line=row.get(LINE),  # type: ignore[arg-type]
+                record=_describe(row),
+                remedy="Use NA for unknown values",
             )
     return column
 

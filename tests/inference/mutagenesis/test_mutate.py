@@ -392,3 +392,18 @@ def test_long_padded_and_unknown_sequence_is_reported(model, genome, tmp_path, c
     assert "longer than the window of 40 bases: 1" in caplog.text
     assert "extend past an end of their sequence, padded with N: 4" in caplog.text
     assert "bases N, without effects: " in caplog.text
+
+
+def test_targets_without_effects_and_shared_bases_are_counted(model, tmp_path, caplog):
+    caplog.set_level("INFO", logger="danq")
+    fasta = tmp_path / "g.fa"
+    fasta.write_text(f">one\n{'ACGTTGCA' * 10}{'N' * 40}{'ACGTTGCA' * 10}\n")
+    bed = tmp_path / "r.bed"
+    bed.write_text("one\t10\t20\none\t85\t95\none\t15\t25\ntwo\t5\t9\ntwo\t7\t9\n")
+    written = write_mutations(model, Regions(bed, fasta), tmp_path / "a.tsv")
+    assert written.sequences == 3
+    assert f"{bed}: left out 2 of 5 records, whose contigs the genome does not have" in caplog.text
+    assert "1 of 3 regions overlap another one" in caplog.text
+    assert (
+        "1 of 3 sequences consist of N and have no effects; the first is one:86-95" in caplog.text
+    )

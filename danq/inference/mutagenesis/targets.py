@@ -110,31 +110,19 @@ def open_targets(source: Source) -> Iterator[list[Target]]:
         When the source is neither sequences nor regions; or as the readers of the files.
     """
     if isinstance(source, Records):
-        yield _checked([_whole(codes, name) for name, codes in source.records()])
+        yield [_whole(codes, name) for name, codes in source.records()]
     elif isinstance(source, Regions):
         with Genome(source.genome) as genome:
             table = source.table(genome)
             columns = (table[name].to_list() for name in ("contig", "start", "end"))
             regions = [_on_genome(genome, *region) for region in zip(*columns, strict=True)]
             _report_overlaps(regions)
-            yield _checked(regions)
+            yield regions
     else:
         raise InputError(
             f"{type(source).__name__} cannot be mutated",
             remedy="Use sequences, a FASTA file, or Regions of a genome",
         )
-
-
-def _checked(targets: list[Target]) -> list[Target]:
-    """The targets that have bases; the others are counted."""
-    kept = [one for one in targets if one.size]
-    if len(kept) < len(targets):
-        first = next(one.name for one in targets if not one.size)
-        log.warning(
-            f"left out {len(targets) - len(kept):,} of {len(targets):,} sequences without bases; "
-            f"the first is {first}"
-        )
-    return kept
 
 
 def _report_overlaps(regions: list[Target]) -> None:

@@ -180,7 +180,7 @@ def test_a_read_only_package_uses_the_cache_folder(
 def test_numbas_variable_comes_first(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "given"))
     hits(source, np.arange(5.0))
-    assert str(tmp_path / "given") == numba.config.CACHE_DIR
+    assert str(tmp_path / "given") == numba.config.CACHE_DIR  # pyright: ignore[reportAttributeAccessIssue]
     assert len(stored(tmp_path / "given")) == 1
     assert stored(source.parent) == []
 

@@ -35,9 +35,13 @@ from danq.genome.bed import read_bed
 from danq.genome.contig_names import read_chrom_map
 from danq.genome.fasta import Genome, read_fasta
 from danq.genome.motif_files import read_motifs
+from danq.genome.nucleotide_codes import decode
+from danq.genome.packed_genome import PackedGenome
 from danq.inference.sources.find_source import as_source
 from danq.inference.variants.background import read_background
 from danq.interpretation.variant_classification.effect_features import read_effects, read_table
+from danq.models.architecture import Architecture
+from danq.models.model_file import save_model, untrained
 from danq.models.weight_import import FORMATS, import_weights
 from danq.models.weight_import.torch_mapping import read_mapping
 from danq.simulation.ground_truth import read_truth
@@ -46,6 +50,7 @@ from danq.training.config import read_config
 from danq.vision import load_vision_model, read_clip
 from danq.vision.input_files import read_lines, read_npy
 from danq.vision.input_files import read_table as read_number_table
+from danq_cli import main as cli
 
 RANDOM = random.Random(3).randbytes(3000)
 
@@ -88,7 +93,7 @@ def magic_only(magic: str, version: int) -> Callable[[h5py.File], None]:
 def anndata(file: h5py.File) -> None:
     file.attrs["encoding-type"] = "anndata"
     file["X"] = np.ones((3, 2), np.float32)
-    file.create_group("obs")["_index"] = np.array([b"a", b"b", b"c"])
+    file["obs/_index"] = np.array([b"a", b"b", b"c"])
 
 
 def links(file: h5py.File) -> None:
@@ -292,7 +297,7 @@ def renamed(name: str, read: Callable[[Path, Path], object]) -> Callable[[Path, 
 
 def read_source(path: Path, out: Path) -> None:
     with as_source(path).open(10, 2) as rows:
-        for _ in rows:
+        for _ in rows:  # pyright: ignore[reportGeneralTypeIssues]
             pass
 
 
@@ -426,4 +431,123 @@ def test_a_wrong_file_is_refused_by_name(reader: str, kind: str, folder: Path):
     assert str(folder / "in") in text
     assert caught.value.remedy or len(caught.value.problem) > 20
     assert len(text) < 1000
+    assert contents(folder) == before
+
+
+USED = (
+    "folder",
+    "empty",
+    "text",
+    "png",
+    "gzip of text",
+    "cut gzip",
+    "random bytes",
+    "npz of objects",
+    "npy of objects",
+    "hdf5 of anndata",
+    "hdf5 with links that lead nowhere",
+    "hdf5 with odd arrays",
+    "matlab 5 with a cell array",
+    "safetensors of another program",
+    "cut safetensors",
+    "json of the wrong types",
+    "toml of the wrong types",
+    "socket",
+    "device",
+    "link that leads nowhere",
+)
+"""Kinds of wrong files for commands, which call the same readers."""
+
+COMMANDS = {
+    "model of predict": "predict WRONG bed --genome genome --out OUT",
+    "input of predict": "predict model WRONG --genome genome --out OUT",
+    "genome of predict": "predict model bed --genome WRONG --out OUT",
+    "model of variants": "variants WRONG vcf --genome genome --out OUT",
+    "input of variants": "variants model WRONG --genome genome --out OUT",
+    "genome of variants": "variants model vcf --genome WRONG --out OUT",
+    "contig map of variants": "variants model vcf --genome genome --chrom-map WRONG --out OUT",
+    "background of variants": "variants model vcf --genome genome --calibrate WRONG --out OUT",
+    "model of mutate": "mutate WRONG genome --out OUT",
+    "input of mutate": "mutate model WRONG --genome genome --out OUT",
+    "model of evaluate": "evaluate WRONG dataset --out OUT",
+    "data of evaluate": "evaluate model WRONG --out OUT",
+    "published metrics of evaluate": "evaluate model dataset --paper-table WRONG --out OUT",
+    "model of motifs": "motifs WRONG dataset --out OUT",
+    "data of motifs": "motifs model WRONG --out OUT",
+    "database of motifs": "motifs model dataset --database WRONG --out OUT",
+    "model of summary": "summary WRONG",
+    "model of export": "export WRONG --to onnx --out OUT",
+    "data of train": "train WRONG --out OUT",
+    "configuration of train": "train dataset --config WRONG --out OUT",
+    "motifs of train": "train dataset --initial-motifs WRONG --out OUT",
+    "genome of build": "data build --genome WRONG --tracks bed OUT",
+    "tracks of build": "data build --genome genome --tracks WRONG OUT",
+    "excluded regions of build": "data build --genome genome --tracks bed --exclude WRONG OUT",
+    "files of convert": "data convert WRONG WRONG WRONG OUT --channels ACGT",
+    "file of info": "data info WRONG",
+    "weights of import": "import WRONG --format selene-danq --out OUT",
+    "mapping of import": "import model --format torch --mapping WRONG --out OUT",
+    "variant effects": "classify-variants WRONG bed --out OUT",
+    "vision model": "vision predict WRONG bed",
+}
+"""Commands with ``WRONG`` for the wrong file, and names of good files."""
+
+SMALL = Architecture(filters=4, width=6, pool=4, hidden=3, dense=(5,))
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Files that a command can read."""
+    folder = tmp_path_factory.mktemp("good")
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 4, 2000).astype(np.uint8)
+    starts = np.arange(0, 1800, 20)
+    Dataset(
+        genome=PackedGenome.from_contigs([("chr1", codes)]),
+        contig=np.zeros(starts.size, np.uint32),
+        start=starts,
+        split=(np.arange(starts.size) % 3).astype(np.uint8),
+        packed=rng.integers(0, 4, (starts.size, 1)).astype(np.uint8),
+        tracks=("Reb1", "Abf1"),
+        groups=("TF", "TF"),
+        sources=("", ""),
+        peaks=np.zeros(2, np.int64),
+        window=60,
+        bin=20,
+        stride=20,
+        min_overlap=0.5,
+    ).save(folder / "data.h5")
+    model = untrained("test", SMALL, ("Reb1", "Abf1"), 60, 20)
+    save_model(folder / "model.safetensors", model.module, model.spec)
+    (folder / "genome.fa").write_text(f">chr1\n{decode(codes)}\n")
+    (folder / "peaks.bed").write_text("chr1\t100\t120\nchr1\t500\t540\n")
+    (folder / "variants.vcf").write_text(
+        "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+        f"chr1\t101\t.\t{decode(codes[100:101])}\t{decode((codes[100:101] + 1) % 4)}\t.\t.\t.\n"
+    )
+    names = {"model": "model.safetensors", "dataset": "data.h5", "genome": "genome.fa"}
+    names |= {"bed": "peaks.bed", "vcf": "variants.vcf"}
+    return {name: str(folder / file) for name, file in names.items()}
+
+
+@pytest.mark.parametrize("kind", USED)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_refuses_a_wrong_file_by_name(
+    command: str,
+    kind: str,
+    folder: Path,
+    good: dict[str, str],
+    capfd: pytest.CaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    path = write(folder, kind)
+    before = contents(folder)
+    words = {**good, "WRONG": str(path), "OUT": str(folder / "out" / "result.h5")}
+    monkeypatch.chdir(folder)
+    with time_limit(20):
+        code = cli.run([words.get(word, word) for word in COMMANDS[command].split()])
+    text = capfd.readouterr().err
+    assert "Traceback" not in text
+    assert code == 2, text
+    assert str(path) in text
     assert contents(folder) == before

@@ -26,8 +26,8 @@ class Assembly(NamedTuple):
     names: str
 
 
-# Chromosomes 1 and 22 (human), 1 and 19 (mouse), from UCSC's chrom.sizes. The lengths tell
-# assemblies apart where names do not, as in brentp/somalier.
+# Chromosomes 1 and 22 (human), 1 and 19 (mouse), from UCSC's chrom.sizes. The lengths distinguish
+# assemblies where names do not, as in brentp/somalier.
 ASSEMBLIES = (
     Assembly("hg18 (NCBI36)", (247_249_719, 49_691_432), r"hg18|ncbi_?36|\bb36"),
     Assembly("hg19 (GRCh37)", (249_250_621, 51_304_566), r"hg19|grch_?37|\bb37|hs37d5|g1k_v37"),

@@ -101,7 +101,7 @@ def test_only_given_data_options_are_passed(trained, tmp_path):
         "genome": genome,
         "tracks": (peaks,),
         "bin": 100,
-        "valid": ("chr2", "chr3"),
+        "valid": "chr2,chr3",
         "negatives": 1.5,
     }
 

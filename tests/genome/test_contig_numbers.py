@@ -13,7 +13,6 @@ from danq.errors import InputError
 from danq.genome.nucleotide_codes import encode
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import open_variants, read_haplotypes
-from danq.genome.variants.contig_numbers import contig_lengths
 
 GENOME = PackedGenome.from_contigs(
     [("chr1", encode("ACGT" * 30)), ("chr2", encode("TTGCA" * 20)), ("chrM", encode("GATC" * 20)),
@@ -185,15 +184,20 @@ def test_the_name_of_another_assembly_is_reported(tmp_path, head, warns, caplog)
 
 
 @pytest.mark.parametrize(
-    ("line", "expected"),
+    ("line", "refused"),
     [
-        ("##contig=<ID=chr1,length=5>", {"chr1": 5}),
-        ("##contig=<length=5,ID=chr1>", {"chr1": 5}),
-        ("##contig=<ID=HLA-A*01:01,length=5,assembly=x>", {"HLA-A*01:01": 5}),
-        ("##contig=<ID=chr1>", {}),
-        ("##contig=<ID=chr1,length=?>", {}),
-        ("##INFO=<ID=chr1,length=5>", {}),
+        ("##contig=<ID=chr1,length=121>", True),
+        ("##contig=<length=121,ID=chr1>", True),
+        ("##contig=<ID=chr1,assembly=x,length=121,md5=0>", True),
+        ("##contig=<ID=chr1,length=120>", False),
+        ("##contig=<ID=chr1,length=?>", False),
+        ("##INFO=<ID=chr1,length=121>", False),
     ],
 )
-def test_lengths_are_read_from_the_header(line, expected):
-    assert contig_lengths([line]) == expected
+def test_lengths_are_read_from_the_header(tmp_path, line, refused):
+    path = write(tmp_path / "a.vcf", {}, row("chr1", "chr1"), head=f"{line}\n")
+    if refused:
+        with pytest.raises(InputError, match="chr1 has 121 bases in the file"):
+            found(path)
+    else:
+        assert found(path) == ([0], [])

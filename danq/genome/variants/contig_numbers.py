@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -20,10 +20,9 @@ from danq.genome.contig_names import (
 )
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants.open_variant_file import Source
+from danq.genome.variants.text_header import header_contigs
 from danq.typing import IntRow
 
-CONTIG = re.compile(r"##contig=<(?:.*,)?ID=([^,>]+)")
-LENGTH = re.compile(r"[<,]length=([0-9]+)[,>]")
 ASSEMBLY = re.compile(r"##(?:reference|assembly)=(.*)|##contig=<.*[<,]assembly=([^,>]+)")
 
 log = logging.getLogger("danq")
@@ -58,7 +57,8 @@ class ContigNumbers:
         check_assembly: bool = True,
     ) -> None:
         self.genome, self.source, self.check_assembly = genome, source, check_assembly
-        self.lengths = contig_lengths(source.header.meta)
+        contigs = header_contigs(source.header.meta, source.name)
+        self.lengths = {name: length for name, length in contigs.items() if length is not None}
         self.bridge = ContigBridge(
             genome.contigs,
             source=source.name,
@@ -177,13 +177,3 @@ class ContigNumbers:
                 few(named, 1),
                 ours,
             )
-
-
-def contig_lengths(header: Sequence[str]) -> dict[str, int]:
-    """Length of each contig that the header lines of a VCF or BCF state, by name."""
-    lengths: dict[str, int] = {}
-    for line in header:
-        name, length = CONTIG.match(line), LENGTH.search(line)
-        if name and length:
-            lengths.setdefault(name[1], int(length[1]))
-    return lengths

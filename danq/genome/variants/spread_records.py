@@ -16,8 +16,8 @@ from danq.genome.variants.read_vcf import TextSource
 from danq.genome.variants.text_header import names_columns
 from danq.genome.variants.uncompressed_stream import name_of, open_stream
 
-WHOLE = 1 << 25
-"""Size of files that are read from beginning to end: 32 MB."""
+WHOLE = 1 << 23
+"""Size of files that are read from beginning to end: 8 MB."""
 
 PLACES = 200
 """Number of places at which records of a larger file are read."""

@@ -16,6 +16,7 @@ import polars as pl
 from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import Reject, VariantBlock, VariantReader
+from danq.genome.variants.reference_alleles import FEW, MOST_MISMATCHES
 from danq.inference.variants.finished_blocks import FinishedBlock, FinishedBlocks, folder_of
 from danq.inference.variants.repeats import Repeats, row_keys
 from danq.inference.variants.scorer import Scorer
@@ -240,7 +241,23 @@ class VariantRun:
             log.warning("%s: contains no record", self.input.variants.name)
         elif tally.rows == 0:
             log.warning("none of the variants could be scored")
+        self.warn(tally)
         return tally, VcfHeader(lines, samples, list(contigs))
+
+    def warn(self, tally: VariantTally) -> None:
+        """Warn about REF that differ in many of all alleles, though not in the records that were
+        compared before the run."""
+        wrong = tally.rejects["ref-mismatch"]
+        total = wrong + tally.rows
+        variants = self.input.variants
+        compared = variants.check_assembly and wrong >= FEW
+        if compared and wrong > MOST_MISMATCHES * total:
+            log.warning(
+                "%s: REF differs from the genome in %s of %s alleles: wrong assembly?",
+                variants.name,
+                f"{wrong:,}",
+                f"{total:,}",
+            )
 
     def check_resume(self, out: Path, *, resume: bool, overwrite: bool) -> None:
         """Check that the run can be resumed.

@@ -115,6 +115,7 @@ def score_variants(
             values.append(block.values)
             if progress is not None:
                 progress(tally.records, total and max(total, tally.records))
+    run.warn(tally)
     if tally.rejects:
         log.warning("%s", tally.describe())
     return Result(

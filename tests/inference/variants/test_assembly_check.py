@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from danq.errors import InputError
 from danq.genome.variants import spread_records
 from danq.inference import Variants, score_variants, write_background, write_variant_scores
+from danq.inference.variants import assembly_check
 
 BASES = "ACGT"
 TEXT = "".join(np.random.default_rng(3).choice(list(BASES), 6_000))
@@ -25,7 +27,7 @@ def other(base: str) -> str:
     return BASES[BASES.index(base) - 1]
 
 
-def rows(count: int, wrong: range = range(0), swapped: range = range(0)) -> list[tuple]:
+def rows(count: int, wrong: Sequence[int] = (), swapped: Sequence[int] = ()) -> list[tuple]:
     """SNVs at every second base; those numbered ``wrong`` have alleles the genome has not."""
     made = []
     for number in range(count):
@@ -155,6 +157,23 @@ def test_the_end_of_a_large_file_is_seen(small_model, fasta, tmp_path, monkeypat
     source = vcf(tmp_path / "a.vcf", rows(2_900, wrong=range(2_500, 2_900)))
     with pytest.raises(InputError, match=r"records \(1[0-9]%\)"):
         score_variants(small_model(), source, fasta)
+
+
+def test_differences_that_the_check_missed_are_reported(
+    small_model, fasta, tmp_path, monkeypatch, caplog
+):
+    # One record of every ten is compared.
+    monkeypatch.setattr(assembly_check, "RECORDS", 20)
+    wrong = range(1, 200, 10)
+    table = rows(200, wrong=[*wrong, *(number + 1 for number in wrong)])
+    for run in (
+        lambda: score_variants(small_model(), table, fasta),
+        lambda: write_variant_scores(small_model(), table, fasta, tmp_path / "out.tsv"),
+    ):
+        caplog.clear()
+        run()
+        text = "a table: REF differs from the genome in 40 of 200 alleles: wrong assembly?"
+        assert text in caplog.text
 
 
 def test_another_length_stops_before_any_output(small_model, fasta, tmp_path, caplog):

@@ -121,6 +121,13 @@ def _show(summary: BuildSummary, every: bool) -> None:
     for title, counts in (("bins", summary.dropped), ("peaks", summary.dropped_peaks)):
         shown = ", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count)
         click.echo(f"{f'{title} dropped':<13} {shown or 'none'}")
+    leaks = ", ".join(
+        f"{count:,} of {summary.windows[split]:,} {split} ({summary.completely_leaked[split]:,} "
+        "completely)"
+        for split, count in summary.leaked.items()
+        if count
+    )
+    click.echo(f"leaked        {leaks or 'none'}")
     for line in summary.tracks_to_check():
         click.echo(f"check     {line}")
     # rich exits the program on a closed pipe; click does not.
@@ -140,7 +147,8 @@ def _table(summary: BuildSummary, every: bool) -> Any:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in ("track", *(["group"] if grouped else [])):
         table.add_column(title, no_wrap=True)
-    for title in ("peaks", *summary.windows):
+    leaked = summary.leaked_positives.sum(axis=1)
+    for title in ("peaks", *summary.windows, *(["leaked"] if leaked.any() else [])):
         table.add_column(title, justify="right", no_wrap=True)
     order = list(range(len(summary.tracks)))
     complete = every or len(order) <= MOST_ROWS
@@ -153,6 +161,7 @@ def _table(summary: BuildSummary, every: bool) -> Any:
             continue
         # As text, or rich takes '[b]' in a name for markup.
         names = [Text(summary.tracks[track]), *([Text(summary.groups[track])] if grouped else [])]
-        counts = (summary.peaks[track], *summary.positives[track])
+        counts = [summary.peaks[track], *summary.positives[track]]
+        counts += [leaked[track]] if leaked.any() else []
         table.add_row(*names, *(f"{count:,}" for count in counts))
     return table

@@ -266,7 +266,13 @@ test = _option(
 skip_contigs = _option(
     "--skip-contigs",
     metavar="LIST",
-    help="Contigs to exclude, such as chrM.",
+    help="Contigs to exclude, such as chrM; * and ? stand for any letters, as in *_alt.",
+)
+drop_leaked = _option(
+    "--drop-leaked",
+    is_flag=True,
+    default=None,
+    help="Drop training windows that contain the sequence of held-out windows, on either strand.",
 )
 negatives = _option(
     "--negatives",
@@ -301,6 +307,7 @@ WINDOW_NAMES = {
     "edge": "edge",
     "max_n": "max_n",
     "skip_contigs": "skip_contigs",
+    "drop_leaked": "drop_leaked",
     "chrom_map": "chrom_map",
 }
 """Parameters of `window_options`, with their names in `danq.build_dataset`."""
@@ -372,5 +379,6 @@ def window_options() -> Decorator:
         edge(),
         max_n(),
         skip_contigs(),
+        drop_leaked(),
         chrom_map(),
     )

@@ -14,10 +14,20 @@ from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
 from danq.typing import IntRow
 
-RULES = ("off stride", "excluded", "edge", "unknown bases", "near a held-out split", "negative")
+RULES = (
+    "off stride",
+    "excluded",
+    "edge",
+    "unknown bases",
+    "near a held-out split",
+    "negative",
+    "sequence of a held-out window",
+)
 """Reasons for which a bin is dropped, in the order in which they are checked."""
 
-OFF_STRIDE, EXCLUDED, EDGE, UNKNOWN, NEAR, NEGATIVE = range(len(SPLITS), len(SPLITS) + len(RULES))
+OFF_STRIDE, EXCLUDED, EDGE, UNKNOWN, NEAR, NEGATIVE, LEAK = range(
+    len(SPLITS), len(SPLITS) + len(RULES)
+)
 
 UNSET = 255
 BLOCK = 1 << 18

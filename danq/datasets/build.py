@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from danq.datasets.alternate_contigs import matching_contigs, report_alternate_contigs
 from danq.datasets.bin_grid import (
+    LEAK,
     Grid,
     assign_splits,
     bins_of,
@@ -19,11 +21,12 @@ from danq.datasets.bin_grid import (
 )
 from danq.datasets.dataset import Dataset
 from danq.datasets.dataset_format import SPLITS
-from danq.datasets.dataset_summary import BuildSummary, summarise
+from danq.datasets.dataset_summary import BuildSummary, report_leaks, summarise
 from danq.datasets.label_bits import set_bits
 from danq.datasets.label_options import LabelOptions, Paths
 from danq.datasets.negatives import thin_negatives
 from danq.datasets.peak_labels import IntervalReader, Positives, by_contig, find_positives
+from danq.datasets.shared_sequence import find_leaked, find_sources
 from danq.datasets.splits import held_out
 from danq.datasets.track_files import Track, find_tracks
 from danq.errors import InputError
@@ -136,6 +139,7 @@ def label_genome(
     reader = genome if isinstance(genome, Genome) else Genome(genome)
     try:
         contigs, skipped = _used_contigs(reader, options.skip_contigs)
+        report_alternate_contigs(contigs)
         regions = held_out(valid, test, contigs)
         grid = Grid.over(contigs, geometry)
         positives = find_positives(listed, grid, reader.contigs, options.min_overlap, chrom_map)
@@ -149,6 +153,7 @@ def label_genome(
     positive = _any_positive(grid, positives)
     thin_negatives(grid, packed, positive, options.negatives, options.seed)
     _refuse_empty(grid)
+    leaked = _find_leaked(grid, packed, options.drop_leaked)
     build = {
         "genome": reader.path.name,
         "valid": [str(region) for region in regions if region.split == "valid"],
@@ -158,10 +163,34 @@ def label_genome(
         "edge": options.edge,
         "max_n": options.max_n,
         "skip_contigs": skipped,
+        "drop_leaked": options.drop_leaked,
         "seed": options.seed,
         **_dropped(grid, positives, reader.contigs),
     }
-    return _assemble(grid, packed, listed, positives, options.min_overlap, build)
+    dataset = _assemble(grid, packed, listed, positives, options.min_overlap, build)
+    dataset = dataclasses.replace(dataset, leaked=leaked)
+    report_leaks(dataset)
+    return dataset
+
+
+def _find_leaked(grid: Grid, genome: PackedGenome, drop: bool) -> np.ndarray:
+    """Values of ``windows/leaked``, after dropping the training bins of leaked sequence."""
+    kept = np.flatnonzero(grid.fate < len(SPLITS))
+    contig, start = grid.positions(kept)
+    first, split, window = start - grid.geometry.before, grid.fate[kept], grid.geometry.window
+    leaked = find_leaked(genome, contig, first, split, window)
+    if not drop or not leaked.any():
+        return leaked
+    sources = find_sources(genome, contig, first, split, window, leaked)
+    grid.fate[kept[sources]] = LEAK
+    log.info(
+        "%s training windows contain sequence of %s held-out windows and were dropped.",
+        f"{sources.size:,}",
+        f"{np.count_nonzero(leaked):,}",
+    )
+    _refuse_empty(grid)
+    rest = np.delete(np.arange(kept.size), sources)
+    return find_leaked(genome, contig[rest], first[rest], split[rest], window)
 
 
 def _dropped(grid: Grid, positives: Positives, genome: Mapping[str, int]) -> dict[str, Any]:
@@ -250,6 +279,7 @@ def _refuse_empty(grid: Grid) -> None:
 
 def _used_contigs(genome: Genome, skip: str | Sequence[str]) -> tuple[dict[str, int], list[str]]:
     """Lengths of the contigs that are used, and names of those that are skipped."""
+    skip = matching_contigs(skip, genome.contigs)
     try:
         listed = bool(skip) or isinstance(skip, str)
         regions = (

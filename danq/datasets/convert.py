@@ -15,9 +15,10 @@ import numpy as np
 from danq.datasets.array_files import open_arrays
 from danq.datasets.dataset import Dataset
 from danq.datasets.dataset_format import SPLITS
-from danq.datasets.dataset_summary import BuildSummary, summarise
+from danq.datasets.dataset_summary import BuildSummary, report_leaks, summarise
 from danq.datasets.one_hot_arrays import Labels, Sequences, blocks, check_channels, find_pairs
 from danq.datasets.reverse_complement_pairs import PairFinder
+from danq.datasets.shared_sequence import find_leaked
 from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
 from danq.output import check_target
@@ -154,7 +155,12 @@ def read_arrays(
         "strand_pairs_stored_once": store.paired,
         "standalone": True,
     }
-    return store.dataset(tracks, groups, bin, build)
+    dataset = store.dataset(tracks, groups, bin, build)
+    first = dataset.start + bin // 2 - dataset.window // 2
+    leaked = find_leaked(dataset.genome, dataset.contig, first, dataset.split, dataset.window)
+    dataset = dataclasses.replace(dataset, leaked=leaked)
+    report_leaks(dataset)
+    return dataset
 
 
 class _Watch:

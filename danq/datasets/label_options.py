@@ -45,7 +45,10 @@ class LabelOptions:
         tab-separated columns.
     skip_contigs
         Contigs to leave out, as a sequence or separated by commas; the packed genome does not
-        hold them either.
+        hold them either. ``*`` and ``?`` stand for any letters, as in ``*_alt``.
+    drop_leaked
+        Whether to drop training windows that contain the sequence of held-out windows
+        (:mod:`danq.datasets.shared_sequence`). Held-out windows are never dropped.
     seed
         Random seed for the sampling of negatives.
 
@@ -64,6 +67,7 @@ class LabelOptions:
     max_n: float = 0.5
     chrom_map: str | Path | Mapping[str, str] | None = None
     skip_contigs: str | Sequence[str] = ()
+    drop_leaked: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:

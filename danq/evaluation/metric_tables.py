@@ -12,7 +12,8 @@ from danq.evaluation.confidence_intervals import Bootstrap, Interval
 from danq.evaluation.metrics import Ranking
 
 ALL = "all"
-METRICS = ("auroc", "aupr", "baseline_auroc", "baseline_aupr")
+WITHOUT_LEAKED = ("auroc_without_leaked", "aupr_without_leaked")
+METRICS = ("auroc", "aupr", "baseline_auroc", "baseline_aupr", *WITHOUT_LEAKED)
 COLUMNS = (
     "track",
     "group",
@@ -27,6 +28,7 @@ COLUMNS = (
     "aupr_high",
     "baseline_auroc",
     "baseline_aupr",
+    *WITHOUT_LEAKED,
 )
 
 
@@ -38,6 +40,7 @@ def track_table(
     *,
     bootstrap: Bootstrap | None = None,
     baseline: Ranking | None = None,
+    without_leaked: Ranking | None = None,
 ) -> pl.DataFrame:
     """Table with one row per track, in the given order.
 
@@ -53,6 +56,8 @@ def track_table(
         Replicates for the columns ``*_low`` and ``*_high``, which are null without it.
     baseline
         Metrics of the baseline on the same windows; its columns are null without it.
+    without_leaked
+        Metrics of the model without the leaked windows; its columns are null without it.
 
     Returns
     -------
@@ -66,8 +71,7 @@ def track_table(
         When the arguments have different numbers of tracks.
     """
     counts = {len(tracks), len(groups), len(ranking.auroc)}
-    if baseline is not None:
-        counts.add(len(baseline.auroc))
+    counts |= {len(other.auroc) for other in (baseline, without_leaked) if other is not None}
     if len(counts) > 1:
         raise InputError(
             f"{len(tracks)} track names, {len(groups)} groups and metrics of {len(ranking.auroc)} "
@@ -91,6 +95,8 @@ def track_table(
         *ends[2:],
         empty if baseline is None else baseline.auroc,
         empty if baseline is None else baseline.aupr,
+        empty if without_leaked is None else without_leaked.auroc,
+        empty if without_leaked is None else without_leaked.aupr,
     )
     texts = {"track": pl.String, "group": pl.String}
     table = pl.DataFrame(dict(zip(COLUMNS, values, strict=True)), schema_overrides=texts)
@@ -116,8 +122,8 @@ def group_table(table: pl.DataFrame, bootstrap: Bootstrap | None = None) -> pl.D
         ``group`` (``"all"`` first), ``tracks`` with positives, ``without_positives``,
         ``auroc_mean``, ``auroc_mean_low``, ``auroc_mean_high``, ``auroc_median``, the same of
         ``aupr``, ``baseline_auroc_mean``, ``baseline_auroc_median``, ``baseline_aupr_mean``,
-        ``baseline_aupr_median``, and ``below_baseline``: the number of tracks with an AUPR below
-        the baseline's.
+        ``baseline_aupr_median``, the same of ``auroc_without_leaked`` and ``aupr_without_leaked``,
+        and ``below_baseline``: the number of tracks with an AUPR below the baseline's.
     """
     names = table["group"].to_list()
     groups = sorted(set(names))
@@ -146,7 +152,7 @@ def _row(
         ends = dict(zip(METRICS[:2], bootstrap.macro("mean", evaluated), strict=True))
     for metric in METRICS:
         row[f"{metric}_mean"] = known[metric].mean()
-        if not metric.startswith("baseline"):
+        if metric in METRICS[:2]:
             interval = ends.get(metric, (None, None))
             row[f"{metric}_mean_low"], row[f"{metric}_mean_high"] = interval
         row[f"{metric}_median"] = known[metric].median()

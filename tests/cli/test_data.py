@@ -66,7 +66,7 @@ def test_every_option_reaches_the_library(folder: Path, capsys):
     }
     arguments = [word for pair in options.items() for word in pair]
     exclude = ["--exclude", f"{folder}/one.bed", "--exclude", f"{folder}/two.bed"]
-    assert build(folder, *arguments, *exclude) == 0
+    assert build(folder, *arguments, *exclude, "--drop-leaked") == 0
     dataset = Dataset.open(folder / "set.h5")
     assert (dataset.window, dataset.bin, dataset.stride, dataset.min_overlap) == (400, 100, 50, 0.4)
     assert dataset.genome.names == ("chr1", "chr2")
@@ -80,6 +80,7 @@ def test_every_option_reaches_the_library(folder: Path, capsys):
         "edge": "drop",
         "max_n": 0.25,
         "skip_contigs": ["chr3"],
+        "drop_leaked": True,
         "seed": 9,
     }
 

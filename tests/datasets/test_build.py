@@ -79,6 +79,7 @@ def test_dropped_bins_are_counted(folder: Path):
         "unknown bases": 3,
         "near a held-out split": 2,
         "negative": 0,
+        "sequence of a held-out window": 0,
     }
     assert dataset.build["dropped_peaks"] == {"contig not in the genome": 0, "skipped contig": 2}
     assert dataset.genome.names == ("one", "two")

@@ -122,6 +122,16 @@ class EvaluationReport:
             if self.baseline is not None:
                 text += f"; k-mer baseline mean {_show(row[f'baseline_{metric}_mean'])}"
             lines.append(text)
+        leaked = split["leaked_windows"]
+        if leaked:
+            means = (
+                f"{name} mean {_show(row[f'{metric}_without_leaked_mean'])}"
+                for metric, name in (("aupr", "AUPR"), ("auroc", "AUROC"))
+            )
+            lines.append(
+                f"{', '.join(means)} without {leaked:,} leaked window{'s' * (leaked != 1)}, whose "
+                "sequence occurs in training windows"
+            )
         if row["below_baseline"] is not None:
             count = row["below_baseline"]
             lines.append(f"AUPR is below the baseline on {count:,} track{'s' * (count != 1)}")
@@ -149,6 +159,9 @@ def evaluate(
     seed: int = 0,
 ) -> EvaluationReport:
     """Evaluate a model on one split of a dataset.
+
+    When windows of the split are leaked (`danq.datasets.shared_sequence`), the metrics are reported
+    with and without them.
 
     Parameters
     ----------
@@ -214,13 +227,14 @@ def evaluate(
         "dataset_sha256": dataset.sha256,
         "split": split,
         "windows": len(indices),
+        "leaked_windows": int(np.count_nonzero(dataset.leaked[indices])),
         "strand": options.strand,
         "device": str(options.torch_device),
         "precision": precision,
         "bootstrap_replicates": bootstrap if replicates else 0,
         "bootstrap_seed": seed,
     }
-    report = _report(dataset, scores, labels, replicates, fitted, base, provenance)
+    report = _report(dataset, indices, scores, labels, replicates, (fitted, base), provenance)
     if paper:
         if len(dataset.tracks) != TRACKS or split != "test":
             log.warning("The published metrics are for DeepSEA's test split and its 919 tracks.")
@@ -277,14 +291,16 @@ def _bootstrap(
 
 def _report(
     dataset: Dataset,
+    indices: IntRow,
     scores: Scores,
     labels: LabelBatch,
     replicates: Bootstrap | None,
-    fitted: KmerBaseline | None,
-    base: Ranking | None,
+    baseline: tuple[KmerBaseline | None, Ranking | None],
     provenance: dict[str, Any],
 ) -> EvaluationReport:
     names = dataset.tracks
+    fitted, base = baseline
+    own = dataset.leaked[indices] == 0
     table = track_table(
         names,
         dataset.groups,
@@ -292,6 +308,7 @@ def _report(
         len(scores),
         bootstrap=replicates,
         baseline=base,
+        without_leaked=None if own.all() else rank(scores[own], labels[own], names),
     )
     return EvaluationReport(
         table=table,

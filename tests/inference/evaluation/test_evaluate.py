@@ -294,3 +294,53 @@ def test_threads_of_the_model_are_used(model, dataset):
     assert torch.get_num_threads() == 1
     evaluate(model.with_options(threads=2), dataset, bootstrap=0)
     assert torch.get_num_threads() == 2
+
+
+def test_metrics_are_reported_with_and_without_leaked_windows(model, dataset, tmp_path: Path):
+    test = dataset.indices("test")
+    flags = np.zeros(len(dataset), np.uint8)
+    flags[test[::3]] = 1
+    fp32 = model.with_options(precision="fp32")
+    report = evaluate(fp32, replace(dataset, leaked=flags), bootstrap=0)
+    plain = evaluate(fp32, dataset, bootstrap=0)
+    columns = ["auroc", "aupr"]
+    assert report.table.select(columns).equals(plain.table.select(columns))
+    others = np.setdiff1d(np.arange(len(dataset)), test[::3])
+    rest = replace(
+        dataset,
+        contig=dataset.contig[others],
+        start=dataset.start[others],
+        split=dataset.split[others],
+        packed=dataset.packed[others],
+        leaked=np.zeros(others.size, np.uint8),
+    )
+    expected = evaluate(fp32, rest, bootstrap=0)
+    for name in columns:
+        got = report.table[f"{name}_without_leaked"].to_list()
+        assert got == expected.table[name].to_list()
+        assert report.groups[f"{name}_without_leaked_mean"][0] == expected.groups[f"{name}_mean"][0]
+    assert report.provenance["leaked_windows"] == len(test[::3])
+    assert (
+        f"AUPR mean {expected.macro_aupr:.4f}, AUROC mean {expected.macro_auroc:.4f} without "
+        f"{len(test[::3])} leaked windows" in report.describe()
+    )
+    write_evaluation(report, tmp_path / "evaluation")
+    summary = json.loads((tmp_path / "evaluation/summary.json").read_text())
+    assert summary["leaked_windows"] == len(test[::3])
+    assert summary["overall"]["aupr_without_leaked_mean"] == expected.macro_aupr
+
+
+def test_without_leaked_windows_the_columns_are_empty(model, dataset):
+    report = evaluate(model.with_options(precision="fp32"), dataset, bootstrap=0)
+    assert report.table["aupr_without_leaked"].null_count() == 3
+    assert report.groups["aupr_without_leaked_mean"].null_count() == report.groups.height
+    assert "leaked" not in report.describe()
+
+
+def test_a_split_of_leaked_windows_only_has_no_metric_without_them(model, dataset):
+    flags = (dataset.split == 2).astype(np.uint8)
+    report = evaluate(
+        model.with_options(precision="fp32"), replace(dataset, leaked=flags), bootstrap=0
+    )
+    assert report.table["aupr_without_leaked"].null_count() == 3
+    assert "AUPR mean -, AUROC mean - without" in report.describe()

@@ -35,7 +35,10 @@ def untrained_trees(seed: int = 0) -> Any:
 def fit_trees(
     features: Float32[np.ndarray, "V F"], labels: UInt8[np.ndarray, " V"], seed: int = 0
 ) -> Any:
-    """Train `untrained_trees` on V variants."""
+    """Train `untrained_trees` on V variants; a feature that is unknown for all has no effect."""
+    unknown = np.isnan(features).all(axis=0)
+    if unknown.any():  # scikit-learn cannot bin a feature without values
+        features = np.where(unknown, np.float32(0), features)
     with _thread_limit(features):
         return untrained_trees(seed).fit(features, labels)
 

@@ -308,3 +308,15 @@ def test_classes_of_further_variants_are_written_only_if_there_are_any(tmp_path:
     with pytest.raises(InputError, match="not applied to further variants"):
         write_variant_classes(report, tmp_path / "out.tsv", applied=tmp_path / "applied.tsv")
     assert not (tmp_path / "out.tsv").exists()
+
+
+def test_a_feature_that_is_unknown_for_all_variants_has_no_effect():
+    rng = np.random.default_rng(0)
+    known = rng.normal(size=(40, 3)).astype(np.float32)
+    labels = (np.arange(40) % 2).astype(np.uint8)
+    both = np.concatenate([known, np.full((40, 1), np.nan, np.float32)], axis=1)
+    one, other = (
+        cross_validate(features, labels, ["chr1"] * 40, folds=2, groups="none")
+        for features in (known, both)
+    )
+    np.testing.assert_array_equal(one.probability, other.probability)

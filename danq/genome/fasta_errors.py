@@ -7,19 +7,21 @@ from pathlib import Path
 
 from danq.errors import InputError
 
-_OTHERS: tuple[tuple[str, str, str], ...] = (
+_SEQUENCES: tuple[tuple[str, str, str], ...] = (
     (r"@(?!HD\t|SQ\t)", "is FASTQ, not FASTA", "Convert it: seqtk seq -a FILE.fastq"),
     (r"@(HD|SQ)\t", "holds SAM alignments, not FASTA", "Convert it: samtools fasta FILE.sam"),
     (r";", "begins with a comment of old FASTA (';')", "Remove these lines: grep -v '^;' FILE"),
     (r"LOCUS\s", "is GenBank, not FASTA", "Convert it, for example with 'seqret' of EMBOSS"),
     (r"ID {3}", "is EMBL, not FASTA", "Convert it, for example with 'seqret' of EMBOSS"),
-    (r"##fileformat=VCF|#CHROM\t", "is a VCF, not FASTA", "Give the FASTA of the genome"),
-    (r"##gff|##gtf", "is GFF or GTF, not FASTA", "Give the FASTA of the genome"),
     (
         r"# STOCKHOLM|CLUSTAL|#NEXUS|\s*\d+\s+\d+\s*$",
         "is an alignment, not FASTA",
         "Convert it to FASTA without gaps, for example with: seqkit seq -g",
     ),
+)
+_TABLES: tuple[tuple[str, str, str], ...] = (
+    (r"##fileformat=VCF|#CHROM\t", "is a VCF, not FASTA", "Give the FASTA of the genome"),
+    (r"##gff|##gtf", "is GFF or GTF, not FASTA", "Give the FASTA of the genome"),
     (
         r"[^\t]+\t\d+\t\d+(\t|$)",
         "looks like BED or an index, not FASTA",
@@ -44,9 +46,8 @@ def headless(path: Path, line: int | None, text: bytes = b"") -> InputError:
     text
         Text from there on, from whose first line other formats are recognised.
     """
-    shown = re.split(r"[\r\n]", text.decode("utf-8", errors="replace"))[0]
-    for pattern, problem, remedy in _OTHERS:
-        if re.match(pattern, shown):
+    for pattern, problem, remedy in (*_SEQUENCES, *_TABLES):
+        if re.match(pattern, _first_line(text)):
             return InputError(problem, file=path, line=line, remedy=remedy)
     return InputError(
         "is not FASTA: no line '>name' before the sequence",
@@ -54,6 +55,26 @@ def headless(path: Path, line: int | None, text: bytes = b"") -> InputError:
         line=line,
         remedy="Check that it is a FASTA file of DNA",
     )
+
+
+def check_sequences(path: Path, text: bytes) -> None:
+    """Refuse a file of sequences in another format than FASTA.
+
+    Parameters
+    ----------
+    path
+        The file.
+    text
+        The file from its first character that is not blank.
+
+    Raises
+    ------
+    InputError
+        When it is FASTQ, SAM, GenBank, EMBL, an alignment, or FASTA with comments.
+    """
+    for pattern, problem, remedy in _SEQUENCES:
+        if re.match(pattern, _first_line(text)):
+            raise InputError(problem, file=path, remedy=remedy)
 
 
 def nameless(path: Path, line: int | None) -> InputError:
@@ -115,3 +136,7 @@ def changed(path: Path) -> InputError:
         file=path,
         remedy="Wait until it is complete, and start again",
     )
+
+
+def _first_line(text: bytes) -> str:
+    return re.split(r"[\r\n]", text.decode("utf-8", errors="replace"))[0]

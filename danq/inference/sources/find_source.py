@@ -9,6 +9,7 @@ from danq.datasets.array_files import is_array_file
 from danq.errors import InputError
 from danq.files.open_input import open_bytes
 from danq.files.text_tables import BYTE_ORDER_MARK
+from danq.genome.fasta_errors import check_sequences
 from danq.inference.sources.in_memory import read_sequences
 from danq.inference.sources.source_types import (
     FastaFile,
@@ -178,7 +179,10 @@ def is_fasta(path: Location) -> bool:
     Raises
     ------
     InputError
-        When the file is missing, empty, a directory, or a damaged gzip.
+        When the file is missing, empty, a directory, or a damaged gzip; and when it has
+        sequences in another format, such as FASTQ or GenBank.
     """
     with open_bytes(path) as handle:
-        return handle.read(_SNIFFED).removeprefix(BYTE_ORDER_MARK).lstrip()[:1] == b">"
+        text = handle.read(_SNIFFED).removeprefix(BYTE_ORDER_MARK).lstrip()
+    check_sequences(Path(path), text)
+    return text[:1] == b">"

@@ -191,11 +191,10 @@ def _plain_translate(letters: Codes, table: Codes, out: Codes, at: int) -> tuple
 def count_line_ends(letters):
     """Count the line ends: LF, CRLF and CR."""
     count = 0
+    returns = False
     for i in range(letters.size):
         count += letters[i] == 10
-    returns = 0
-    for i in range(letters.size):
-        returns += letters[i] == 13
+        returns |= letters[i] == 13
     if returns:
         for i in range(letters.size):
             # CR before LF is a part of that line end.

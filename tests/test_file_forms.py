@@ -100,7 +100,10 @@ CHROM = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO"
 RECORD = f"chr1\t100\tv1\t{base(100)}\t{other(100)}\t.\t.\t."
 MATRIX = [[0.1, 0.2, 0.3, 0.4], [0.7, 0.1, 0.1, 0.1]]
 ROWS = "0.1 0.2 0.3 0.4\n0.7 0.1 0.1 0.1\n"
-MEME = f"MEME version 4\n\nALPHABET= ACGT\n\nMOTIF m\nletter-probability matrix: alength= 4 w= 2\n{ROWS}"
+MEME = (
+    "MEME version 4\n\nALPHABET= ACGT\n\nMOTIF m\n"
+    f"letter-probability matrix: alength= 4 w= 2\n{ROWS}"
+)
 
 FORMS = (
     # Intervals.

@@ -19,6 +19,7 @@ from danq.files.binary_input import format_of
 from danq.files.hdf5_input import hdf5_errors, is_hdf5, open_hdf5
 from danq.files.open_input import check_file, open_raw
 from danq.files.pipes import local_path
+from danq.files.recognise import HEAD
 
 _NUMERIC = "biuf"
 
@@ -210,7 +211,11 @@ def is_array_file(path: str | Path) -> bool:
     InputError
         When the file is missing, empty, a folder, or cannot be opened.
     """
-    return is_hdf5(path) or is_matlab5(path) or str(path).endswith(".npz")
+    if is_hdf5(path) or is_matlab5(path):
+        return True
+    with open_raw(path) as file:
+        head = file.read(HEAD)
+    return head.startswith(b"PK") and b".npy" in head
 
 
 def _hdf5(path: Path, stack: ExitStack) -> list[Array]:

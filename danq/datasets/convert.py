@@ -282,7 +282,7 @@ def _runs(row: IntRow, position: IntRow, width: int) -> tuple[IntRow, IntRow]:
 
 
 def _refuse_missing(files: Sequence[Path]) -> None:
-    missing = [path for path in files if not path.is_file()]
+    missing = [path for path in files if not path.exists()]
     if missing:
         several = len(missing) > 1
         raise InputError(

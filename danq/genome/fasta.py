@@ -14,7 +14,7 @@ from danq.errors import InputError
 from danq.files.open_input import open_bytes
 from danq.files.pipes import local_path
 from danq.files.text_tables import BYTE_ORDER_MARK
-from danq.genome.fasta_errors import empty_record, headless, nameless
+from danq.genome.fasta_errors import check_name, empty_record, headless
 from danq.genome.fasta_index import record_name
 from danq.genome.indexed_fasta import IndexedFasta, check_complete
 from danq.genome.nucleotide_codes import (
@@ -254,8 +254,7 @@ class _Record:
     """Codes of a record of unknown length, in one array that is made as large as it may get."""
 
     def __init__(self, path: Path, name: str, line: int) -> None:
-        if not name:
-            raise nameless(path, line)
+        check_name(name, path, line)
         self.path, self.name, self.line = path, name, line
         self._codes, self._length = np.empty(0, dtype=np.uint8), 0
 

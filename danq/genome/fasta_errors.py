@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from danq.errors import InputError
+from danq.files.text_tables import not_utf8
 
 _SEQUENCES: tuple[tuple[str, str, str], ...] = (
     (r"@(?!HD\t|SQ\t)", "is FASTQ, not FASTA", "Convert it: seqtk seq -a FILE.fastq"),
@@ -29,6 +30,7 @@ _TABLES: tuple[tuple[str, str, str], ...] = (
     ),
     (r"\S+\t\d+\s*$", "is a table of contig lengths, not FASTA", "Give the FASTA of the genome"),
 )
+_SURROGATE = re.compile("[\udc80-\udcff]")
 _LINES_DIFFER = (
     "Only a record's last line may be shorter; rewrap the file, for example with 'seqkit seq -w 60'"
 )
@@ -77,8 +79,21 @@ def check_sequences(path: Path, text: bytes) -> None:
             raise InputError(problem, file=path, remedy=remedy)
 
 
-def nameless(path: Path, line: int | None) -> InputError:
-    """Make the error for a header line without a name."""
+def check_name(name: str, path: Path, line: int) -> None:
+    """Refuse the name of a record that is empty or not UTF-8.
+
+    Raises
+    ------
+    InputError
+        With the line of the record's header.
+    """
+    if not name:
+        raise _nameless(path, line)
+    if not name.isascii() and _SURROGATE.search(name):
+        raise not_utf8(path, line)
+
+
+def _nameless(path: Path, line: int) -> InputError:
     return InputError(
         "a header line has no name after '>'",
         file=path,

@@ -85,7 +85,10 @@ def read_fai(data: bytes) -> FastaIndex | None:
         name, *fields = line.split(b"\t")
         if len(fields) != 4 or not all(field.isdigit() for field in fields):
             return None
-        names.append(_decode(name))
+        try:
+            names.append(name.decode("utf-8"))
+        except UnicodeDecodeError:
+            return None
         numbers.append(tuple(map(int, fields)))
     try:
         columns = np.array(numbers, dtype=np.int64).reshape(-1, 4).T
@@ -95,9 +98,12 @@ def read_fai(data: bytes) -> FastaIndex | None:
 
 
 def record_name(header: bytes) -> str:
-    """Name in a header line (without ``>``): its first word. Empty when there is none."""
+    """Name in a header line (without ``>``): its first word. Empty when there is none.
+
+    Bytes that are not UTF-8 become surrogates, which `check_name` refuses.
+    """
     words = header.split(maxsplit=1)
-    return _decode(words[0]) if words else ""
+    return words[0].decode("utf-8", errors="surrogateescape") if words else ""
 
 
 def mismatch(index: FastaIndex, read: Read, size: int) -> str | None:
@@ -182,10 +188,3 @@ def _is_line_start(index: FastaIndex, read: Read, number: int, line: int) -> boo
 def _are_letters(text: bytes) -> bool:
     """Whether neither the first nor the last byte is a line end or starts a header."""
     return text[0] not in b"\r\n>" and text[-1] not in b"\r\n>"
-
-
-def _decode(name: bytes) -> str:
-    try:
-        return name.decode("utf-8")
-    except UnicodeDecodeError:
-        return name.decode("latin-1")

@@ -12,10 +12,10 @@ from danq._jit import kernel
 from danq.errors import InputError
 from danq.files.text_tables import BYTE_ORDER_MARK
 from danq.genome.fasta_errors import (
+    check_name,
     duplicate_name,
     empty_record,
     headless,
-    nameless,
     unequal_lines,
 )
 from danq.genome.fasta_index import FastaIndex, record_name
@@ -96,8 +96,7 @@ def _index(path: Path, rows: Codes, headers: bytearray) -> FastaIndex:
     names = [record_name(header) for header in bytes(headers).split(b"\n")[:-1]]
     seen: set[str] = set()
     for name, line, length in zip(names, rows[:, 0].tolist(), rows[:, 1].tolist(), strict=True):
-        if not name:
-            raise nameless(path, line)
+        check_name(name, path, line)
         if name in seen:
             raise duplicate_name(path, name, line)
         if not length:

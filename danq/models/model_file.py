@@ -17,6 +17,7 @@ from torch import nn
 
 from danq.core import CnnRnn
 from danq.errors import InputError, describe_validation_error
+from danq.files.pipes import local_path
 from danq.models.architecture import Architecture, build_module
 from danq.models.run_options import RunOptions
 from danq.output import os_errors, replacing
@@ -200,7 +201,7 @@ def read_header(path: Location) -> tuple[dict[str, Any], Path]:
     """
     file = _model_file(Path(path))
     try:
-        with safetensors.safe_open(file, framework="pt") as opened:  # type: ignore[attr-defined]
+        with safetensors.safe_open(local_path(file), framework="pt") as opened:  # type: ignore[attr-defined]
             header = (opened.metadata() or {}).get(HEADER_KEY)
     except (OSError, safetensors.SafetensorError) as error:
         raise InputError(
@@ -268,7 +269,8 @@ def load_weights(module: M, file: Path) -> M:
     """
     try:
         # Copied, because the memory of a file is not aligned as torch aligns tensors.
-        state = {name: value.clone() for name, value in safetensors.torch.load_file(file).items()}
+        stored = safetensors.torch.load_file(local_path(file))
+        state = {name: value.clone() for name, value in stored.items()}
         module.load_state_dict(state, assign=True)
     except RuntimeError as error:
         raise InputError(f"weights do not fit the architecture: {error}", file=file) from error
@@ -303,7 +305,7 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
 
 def _model_file(path: Path) -> Path:
     file = path / RUN_MODEL if path.is_dir() else path
-    if file.is_file():
+    if file.exists() and not file.is_dir():
         return file
     if path.is_dir():
         raise InputError(

@@ -91,13 +91,24 @@ def test_both_readers_read_the_form_as_biopython_does(tmp_path, form, kind):
     assert record_letters(path) == list(expected.items())
 
 
-def test_names_are_read_in_any_encoding(tmp_path):
-    for coding in ("utf-8", "latin-1"):
-        path = tmp_path / f"{coding}.fa"
-        path.write_bytes(">gène|1 x\nAC\n>b\nGG\n".encode(coding))
-        for _ in range(2):
-            assert genome_letters(path) == {"gène|1": "AC", "b": "GG"}
-        assert record_letters(path) == [("gène|1", "AC"), ("b", "GG")]
+def test_names_are_utf8(tmp_path):
+    path = tmp_path / "utf-8.fa"
+    path.write_text(">gène|1 x\nAC\n>b\nGG\n", encoding="utf-8")
+    for _ in range(2):
+        assert genome_letters(path) == {"gène|1": "AC", "b": "GG"}
+    assert record_letters(path) == [("gène|1", "AC"), ("b", "GG")]
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+def test_names_in_another_encoding_are_refused(tmp_path, indexed):
+    path = tmp_path / "latin-1.fa"
+    path.write_bytes(">b\nGG\n>gène x\nAC\n".encode("latin-1"))
+    if indexed:
+        index = "b\t2\t3\t2\t3\ngène\t2\t14\t2\t3\n"
+        path.with_name("latin-1.fa.fai").write_bytes(index.encode("latin-1"))
+    for read in (genome_letters, record_letters):
+        with pytest.raises(InputError, match="line 3: the line is not UTF-8"):
+            read(path)
 
 
 def test_unknown_bases_and_ambiguity_codes_are_n(tmp_path):

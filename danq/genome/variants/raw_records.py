@@ -68,7 +68,7 @@ def check_samples(samples: list[str], name: str) -> None:
         raise InputError(
             f"has {samples.count(repeated)} samples named '{repeated}'",
             file=name,
-            remedy="Give them different names, for example with: bcftools reheader --samples",
+            remedy="Give them different names, for example with: bcftools reheader",
         )
 
 

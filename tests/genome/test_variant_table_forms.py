@@ -117,6 +117,7 @@ def test_tables_of_every_form_give_the_same_variants(tmp_path, form, caplog):
     }
     assert ("a table separated by" in caplog.text) == (form not in {*usual, "concatenated"})
     assert ("line of column names repeats" in caplog.text) == (form == "concatenated")
+    assert ("pos is not read from 'pos_hg19'" in caplog.text) == (form == "pos beside another")
     assert ("is 0-based, so 1 is added" in caplog.text) == (form in ("BED-like", "0-based"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import NamedTuple
 
@@ -76,6 +77,8 @@ NAMES = {
 and ``effect`` are alleles of which either may be the reference. Of several names of an ``id``, the
 first is used.
 """
+
+log = logging.getLogger("danq")
 
 BUILD = re.compile(
     r"(?P<a>pos|bp|position|base_pair_location|chr|chrom|chromosome)_(hg|grch|b|build)_?\d\d"
@@ -242,14 +245,16 @@ class _Search:
     def one(self, *meanings: str) -> int:
         """Index of the column with the first of these meanings that a column has, or -1."""
         for what in meanings:
-            found = [i for i, name in enumerate(self.plain) if name == what and what in FIRST]
-            if not found:
-                found = [i for i, name in enumerate(self.plain) if self._means(name, what)]
+            named = [i for i, name in enumerate(self.plain) if self._means(name, what)]
+            found = [i for i in named if self.plain[i] == what and what in FIRST] or named
             if len(found) > 1 and what == "id":
                 found.sort(key=lambda i: NAMES["id"].index(self.plain[i]))
             elif len(found) > 1:
                 raise self._several(what, found)
             if found:
+                others = [repr(self.names[i]) for i in named if i not in found]
+                if others:
+                    log.info("%s: %s is not read from %s", self.file, what, " or ".join(others))
                 return found[0]
         return -1
 

@@ -170,9 +170,9 @@ class TextSource:
             values = self._values.read(self._columns(lines, numbers), numbers, first)
             return Records(first, numbers, *values, [], [], [], [])
         tabs = self._width - 1
-        for i, line in enumerate(lines):
-            if line.count("\t") != tabs:
-                lines[i] = self._fitting(numbers[i], line)
+        counts = [line.count("\t") for line in lines]
+        if counts.count(tabs) != len(counts):
+            lines = [self._fitting(number, line) for number, line in taken]
         last = max(*self._indices, self._sample or 0, FORMAT if self._sample else 0) + 1
         fields = [line.split("\t", last) for line in lines]
         chrom, pos, id_, ref, alt = (
@@ -270,6 +270,8 @@ class TextSource:
         """A record of a VCF without empty fields after the last column."""
         bare = line.rstrip("\t")
         tabs = self._width - 1
+        if line.count("\t") == tabs:
+            return line
         if line.count("\t") > tabs >= bare.count("\t"):
             return bare + "\t" * (tabs - bare.count("\t"))
         raise self._misfit(number, line, line.count("\t") + 1)

@@ -246,7 +246,7 @@ class VariantReader:
 
     def _block_of(self, records: Records) -> VariantBlock:
         numbers = self._contigs.numbers(records.chrom)
-        exchanged = np.zeros(len(numbers), dtype=np.bool_)
+        exchanged = None
         if self._table is not None:
             records, exchanged = self._table.rewrite(records, numbers)
         rows, allele, alt = _alleles(records.alt)
@@ -261,8 +261,9 @@ class VariantReader:
             swap=self._ref_mismatch == "swap" or not self._source.oriented,
             align=self._align,
         )
-        swapped = done.swapped | exchanged[rows]
-        if self._table is not None:
+        swapped = done.swapped
+        if self._table is not None and exchanged is not None:
+            swapped = swapped | exchanged[rows]
             self._table.count(done, swapped)
         ok = done.found == OK
         if self._longest is not None:

@@ -52,9 +52,10 @@ class Variants:
     Attributes
     ----------
     source
-        VCF, BCF, or tab-separated table with a header line (chrom, pos, ref, alt and optionally
-        id), plain or compressed; ``-`` for standard input; or a data frame of polars or pandas
-        with these columns, or such rows. Positions are 1-based.
+        VCF, BCF, or table with a header line (chrom, pos, ref, alt and optionally id, or other
+        names that `danq.genome.variants.table_columns` lists), plain or compressed; ``-`` for
+        standard input; or a data frame of polars or pandas with these columns, or such rows.
+        Positions are 1-based.
     chrom_map
         Tab-separated file with two columns: contig name in the source, name in the genome.
     ref_mismatch

@@ -6,7 +6,6 @@ import logging
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 
 from danq.inference import score_variants, write_variant_scores
@@ -62,4 +61,17 @@ def test_rejected_alleles_are_read_as_variants(small_model, fasta, vcf, tmp_path
     columns = ["chrom", "pos", "id", "ref", "alt", "reason", "detail"]
     assert again.rejected.select(columns).equals(first.select(columns))
     assert first.height == 40
-    assert isinstance(first, pl.DataFrame)
+
+
+def test_quoted_names_are_read_as_they_were(small_model, tmp_path):
+    genome = {"HG002#1#chr1": TEXT}
+    names = ['a"b', '"', "x#y", "NA"]
+    rows = [
+        ("HG002#1#chr1", at + 1, TEXT[at], "ACGT"["ACGT".index(TEXT[at]) - 1], name)
+        for at, name in zip((20, 60, 90, 150), names, strict=True)
+    ]
+    model, out = small_model(), tmp_path / "out.tsv"
+    write_variant_scores(model, rows, genome, out)
+    again = score_variants(model, out, genome).to_polars()
+    assert again.equals(score_variants(model, rows, genome).to_polars())
+    assert again["id"].to_list() == names

@@ -76,6 +76,8 @@ class ContigBridge:
         self.names = list(dict.fromkeys(genome))
         self.source, self.chrom_map = source, chrom_map or {}
         self.reported = False
+        self.name_of: dict[str, str] = {}
+        """First name that was reported for a contig of the genome."""
         self._ours = dict(genome) if isinstance(genome, Mapping) else {}
         self._theirs = lengths or {}
         self._known = set(self.names)
@@ -238,9 +240,7 @@ def no_contig_matches(bridge: ContigBridge, names: list[str]) -> InputError:
 
 
 def report_renamed(
-    bridge: ContigBridge,
-    matched: Mapping[str, str | None],
-    earlier: Mapping[str, str] | None = None,
+    bridge: ContigBridge, matched: Mapping[str, str | None], *, in_parts: bool = False
 ) -> None:
     """Log names that differ from the genome's, and names that share a contig of the genome.
 
@@ -250,32 +250,27 @@ def report_renamed(
         What matched them.
     matched
         Names to the genome's names.
-    earlier
-        Names that were matched before, of which only those are logged that share a contig with
-        one of ``matched``.
+    in_parts
+        The names of one file come in several calls.
     """
-    renamed, codes = [], []
+    renamed, codes, shared = [], [], []
     for name, found in matched.items():
-        if found is not None and found != name and not bridge.is_mapped(name):
+        if found is None:
+            continue
+        if found != name and not bridge.is_mapped(name):
             (renamed if _key(name) == _key(found) else codes).append(f"{name} as {found}")
+        first = bridge.name_of.setdefault(found, name)
+        if first != name and not (bridge.is_mapped(first) and bridge.is_mapped(name)):
+            shared.append(f"{first} and {name} as {found}")
     if renamed and not bridge.reported:
         bridge.reported = True
         log.info(
             "%s: contig names differ from the genome's; matched %s",
             bridge.source,
-            few(renamed) if earlier is None else f"{renamed[0]}, and so on",
+            f"{renamed[0]}, and so on" if in_parts else few(renamed),
         )
     if codes:
         log.info("%s: read PLINK's chromosome codes: %s", bridge.source, ", ".join(codes))
-    names: dict[str, list[str]] = {}
-    for name, found in {**(earlier or {}), **matched}.items():
-        if found is not None:
-            names.setdefault(found, []).append(name)
-    shared = [
-        f"{' and '.join(some)} as {found}"
-        for found, some in names.items()
-        if len(some) > 1 and matched.keys() & some and not all(map(bridge.is_mapped, some))
-    ]
     if shared:
         log.warning(
             "%s: several of its contigs are the same contig of the genome; matched %s",

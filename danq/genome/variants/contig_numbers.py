@@ -67,6 +67,7 @@ class ContigNumbers:
             plink=True,
         )
         self.known: dict[str, int] = {}
+        self.matched = False
         self.other_length: dict[str, str] = {}
         """Contigs that are not matched because of their length, and both lengths as text."""
         self._compare_reference()
@@ -94,7 +95,7 @@ class ContigNumbers:
         """
         if last:
             self.bridge.check_map([*self.known, *self.source.header.contigs])
-        if self.known and max(self.known.values()) < 0 and (last or self.source.header.contigs):
+        if self.known and not self.matched and (last or self.source.header.contigs):
             names = list(dict.fromkeys([*self.known, *self.source.header.contigs]))
             found = [self.bridge.find(name) for name in names]
             if not any(one.contig is not None and one.same_length for one in found):
@@ -115,13 +116,9 @@ class ContigNumbers:
                 found[name] = self._other_length(name, match)
             contig = found[name].contig
             self.known[name] = -1 if contig is None else self.genome.numbers[contig]
-        names = self.genome.names
-        earlier = {
-            name: names[number]
-            for name, number in self.known.items()
-            if name not in found and number >= 0
-        }
-        report_renamed(self.bridge, {name: one.contig for name, one in found.items()}, earlier)
+        self.matched |= any(one.contig is not None for one in found.values())
+        names = {name: one.contig for name, one in found.items()}
+        report_renamed(self.bridge, names, in_parts=True)
         self.check()
 
     def _other_length(self, name: str, match: Match) -> Match:

@@ -84,8 +84,13 @@ def spread_source(source: Source, count: int) -> SpreadRecords:
             rows = rows[::2]
             step *= 2
     kept = [rows[i * len(rows) // count] for i in range(count)] if len(rows) > count else rows
-    chrom, pos, ref, alt = ([row[i] for row in kept] for i in range(4))
-    return SpreadRecords(source, chrom, pos, ref, alt)
+    return SpreadRecords(
+        source,
+        chrom=[row[0] for row in kept],
+        pos=[row[1] for row in kept],
+        ref=[row[2] for row in kept],
+        alt=[row[3] for row in kept],
+    )
 
 
 def _spread_text(path: str | Path, count: int) -> bytes | None:

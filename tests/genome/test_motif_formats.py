@@ -296,7 +296,7 @@ REFUSED = [
     (meme(matrix="alength= 20 w= 5"), "line 6, record 'm1': the matrix has alength= 20, not 4"),
     (meme(matrix="alength= 4 w= 6"), "has 5 rows, but its header has w= 6.*truncated"),
     (meme(matrix="alength= 4 w= 4"), "has 5 rows, but its header has w= 4"),
-    (meme(matrix="alength= 4 w= x"), "w= x, is not a whole number"),
+    (meme(matrix="alength= 4 w= x"), "has 5 rows, but its header has w= x"),
     (meme(matrix="alength= 4 w= 0").replace(rows(TABLE, first=" "), ""), "has no rows"),
     (meme().replace("0.97", "0.67"), r"line 9, record 'm1': .*\(0.67 .*sum to 0.7"),
     (meme().replace("0.97", "-0.97"), "or are negative"),
@@ -347,19 +347,25 @@ REFUSED = [
     (TRANSFAC.replace("PO\tA\tC\tG\tT\n", ""), "no matrix with a line 'P0 A C G T'"),
     (TRANSFAC.replace("AC m1\n", "").replace("ID other\n", "").replace("DE", "CC"), "has no name"),
     (TRANSFAC[: TRANSFAC.index("XX\nCC")], "does not end with 'XX'"),
-    (TRANSFAC.replace("02\t0\t100\t0\t0\n", ""), "line 8, record 'm1 other': position 3 follows"),
-    (TRANSFAC.replace("02\t0\t100\t0\t0\n", "02\t0\t100\n"), "is not a position with 4 numbers"),
+    (
+        TRANSFAC.replace("02\t0\t100\t0\t0\n", ""),
+        "line 8, record 'm1 other': position 03 does not follow position 1",
+    ),
+    (
+        TRANSFAC.replace("02\t0\t100\t0\t0\n", "02\t0\t100\n"),
+        "line 8, record 'm1 other': .* has 2 numbers, not 4",
+    ),
     (TRANSFAC.replace("02\t0\t100", "02\t-1\t100"), "log odds"),
     (TRANSFAC.replace("XX\nCC", "P0 A C G T\nCC"), "not a position|second matrix|P0"),
     (UNIPROBE_FULL[: UNIPROBE_FULL.index("Prob")], "has no probability matrix"),
     (CIS_BP.replace("\n3\t", "\n\n4\t"), "position 4 does not follow"),
     ("Pos\tA\tC\tG\tT\n", "line 1, record 'm1': the matrix has no rows. CIS-BP leaves out"),
-    (CIS_BP.replace("Pos\tA", "Pos\tC"), "the bases C, C, G, T"),
+    (CIS_BP.replace("Pos\tA", "Pos\tC"), "columns of the matrix are C C G T"),
     (CIS_BP.replace("2\t0\t1\t0\t0\n", ""), "position 3 does not follow"),
-    (CIS_BP.replace("\t0\t1\t0\t0", "\t0\t1\t0"), "has 4 fields, not 5"),
+    (CIS_BP.replace("\t0\t1\t0\t0", "\t0\t1\t0"), "line 3, record 'm1': .* has 3 numbers, not 4"),
     (CIS_BP_ALL.replace("Motif\tm2\n", ""), "the matrix has no name"),
     (f"Protein: m1\n{lettered(LOG_ODDS, '{}: {}' + chr(10))}", "log odds"),
-    (f"m1\n{lettered(TABLE, '{}: {}' + chr(10))[:-30]}", "the bases A, C, G,|unequal lengths"),
+    (f"m1\n{lettered(TABLE, '{}: {}' + chr(10))[:-30]}", "rows of unequal length"),
     (rows(COUNTS.T), "a matrix without a name.*'>NAME'"),
     ("Query_ID\tTarget_ID\tOptimal_offset\n", "table of Tomtom's matches"),
     ("#Query ID\tTarget ID\tOptimal offset\n", "table of Tomtom's matches"),
@@ -439,6 +445,28 @@ def test_biopython_reads_the_same(tmp_path, form, biopython):
     assert counts / counts.sum(axis=1, keepdims=True) == pytest.approx(
         ours.probabilities, abs=2 * loss
     )
+
+
+@pytest.mark.parametrize("form", READ)
+@pytest.mark.parametrize(
+    "failure", [Exception("data has inconsistent lengths"), IndexError(), None]
+)
+def test_what_biopython_cannot_read_is_refused_with_file_and_record(
+    tmp_path, monkeypatch, form, failure
+):
+    text, name, _ = READ[form]
+
+    def parse(handle, fmt, strict=True):
+        if failure:
+            raise failure
+        counts = {base: [0.25] for base in "ACGT"}
+        return [bio.Motif(counts=counts)]
+
+    monkeypatch.setattr(bio, "parse", parse)
+    reason = "1 of 5 positions" if failure is None else type(failure).__name__
+    with pytest.raises(InputError, match=f"Biopython cannot read the matrix .*{reason}") as caught:
+        read_motifs(write(tmp_path, text))
+    assert (caught.value.file, caught.value.record) == (str(tmp_path / "m1.txt"), name)
 
 
 @pytest.mark.parametrize("form", ["MEME minimal", "MEME version 3", "MEME with tabs", "DREME"])

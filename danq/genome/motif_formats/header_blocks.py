@@ -1,24 +1,34 @@
-"""Read matrices below a line ``>NAME``: JASPAR, HOMER, HOCOMOCO, Cluster-Buster and ENCODE.
+"""Read matrices in blocks of rows below a name.
 
-In JASPAR's files the four rows are bases, in all others each row is a position. A block of four
-rows with four numbers looks the same in both.
+In JASPAR's and UniPROBE's files the four rows are bases. In those of HOMER, HOCOMOCO,
+Cluster-Buster and ENCODE each row is a position. A block of four rows with four numbers looks the
+same in both.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from danq.errors import InputError
-from danq.genome.motif_formats.column_tables import COLUMNS
-from danq.genome.motif_formats.motif_text import NUMBER, RNA, MotifText
+from danq.genome.motif_formats.column_tables import CIS_BP
+from danq.genome.motif_formats.motif_text import NUMBER, TRUNCATED, MotifText
 from danq.genome.motif_matrix import LETTERS, SLACK, Motif
 
 ROW = re.compile(r"^(?:([A-Za-z])\s*[:|=]?(?=[\s\[:|=]))?\s*(\[?)\s*(.*?)\s*(\]?)$")
+BASE_ROW = re.compile(r"([ACGTU])(?:\s*[:|=]|\s|(?=\[))\s*\[?\s*([-+.0-9][^\]]*?)\s*\]?", re.I)
+"""Row of a base in a file without lines ``>NAME``."""
+
+RANKED = re.compile(r"[0-9]+\s+([ACGTN.]+)\s+[-+.0-9eE]+")
+"""Line of UniPROBE with the rank, sequence and score of a motif."""
+
+POSITIONS = re.compile(r"(PO|base)(\s+[0-9]+)+", re.I)
+OTHER_MATRIX = re.compile(r"(enrichment score|energy|reverse complement) matrix", re.I)
+"""Title of a matrix of UniPROBE that does not hold base frequencies."""
+
 SEQUENCE = re.compile(r"[A-Za-z*.~-]+")
 WORDS = frozenset({"nan", "inf", "na", "none", "null", "-nan", "-inf"})
 """Words that stand for a number that is missing."""
@@ -36,37 +46,16 @@ class Row(NamedTuple):
     line: int
     letter: str
     bracket: bool
-    numbers: list[float]
+    fields: list[str]
 
 
-@dataclass(frozen=True)
-class Block:
-    """A header, without ``>``, its 1-based line, and the rows below."""
+class Block(NamedTuple):
+    """A motif's name, its 1-based line, HOMER's consensus or "", and the rows below."""
 
-    header: str
+    name: str
     line: int
+    consensus: str
     rows: list[Row]
-
-    @property
-    def name(self) -> str:
-        """Identifier, and the name after it if it is another."""
-        if self.is_homer:
-            return self.header.split("\t")[1].strip() if "\t" in self.header else self.words[1]
-        return " ".join(dict.fromkeys(self.words[:2]))
-
-    @property
-    def words(self) -> list[str]:
-        return self.header.split()
-
-    @property
-    def is_homer(self) -> bool:
-        """Whether the header is HOMER's: consensus, name, threshold of the score."""
-        if any(row.letter for row in self.rows):
-            return False
-        fields = [field.strip() for field in self.header.split("\t")]
-        if len(fields) < 3 and self.words and set(self.words[0].upper()) <= IUPAC:
-            fields = self.words
-        return len(fields) >= 3 and bool(NUMBER.fullmatch(fields[2])) and bool(fields[1])
 
 
 def read_header_blocks(text: MotifText) -> list[Motif]:
@@ -79,13 +68,13 @@ def read_header_blocks(text: MotifText) -> list[Motif]:
     ------
     InputError
         When the file holds sequences, a matrix has no name or no rows, its rows are neither four
-        bases nor positions with four numbers, or could be both; and as `MotifText.counts`.
+        bases nor positions with four numbers, or could be both; and as `MotifText.motif`.
     """
     blocks = list(_blocks(text))
     axes: list[Axis | None] = [_axis(text, block) for block in blocks]
     known: dict[Axis, Block] = {}
     for axis, block in zip(axes, blocks, strict=True):
-        if axis is not None and not block.is_homer:
+        if axis is not None and not block.consensus:
             known.setdefault(axis, block)
     if len(known) > 1:
         raise text.error(
@@ -100,23 +89,80 @@ def read_header_blocks(text: MotifText) -> list[Motif]:
     return [_motif(text, block, axis or usual) for block, axis in zip(blocks, axes, strict=True)]
 
 
+def read_base_rows(text: MotifText) -> list[Motif]:
+    """Read blocks of four rows that start with a base, without a line ``>NAME``, as in UniPROBE.
+
+    The name is that of the line before a block, without ``Protein:`` and what follows a tab,
+    otherwise that of the file. Of the matrices that UniPROBE writes for a motif, the probability
+    matrix is read.
+
+    Raises
+    ------
+    InputError
+        When a block does not have one row for each base, rows of unequal length, or no name
+        although there are several blocks; and as `MotifText.motif`.
+    """
+    blocks: list[Block] = []
+    name, inside, skipped = "", False, False
+    for number, line in enumerate(text.lines, start=1):
+        stripped = line.strip()
+        match = BASE_ROW.fullmatch(stripped)
+        if match is None:
+            title = stripped.lower()
+            inside = inside and not stripped
+            if OTHER_MATRIX.match(title):
+                skipped = True
+            elif title == "probability matrix":
+                skipped = False
+            elif stripped and not stripped.startswith("#") and not POSITIONS.fullmatch(stripped):
+                ranked = RANKED.fullmatch(stripped)
+                words = re.sub(r"^(Protein|Gene):", "", stripped.split("\t")[0]).strip()
+                name, skipped = ranked[1] if ranked else words, False
+        elif not skipped:
+            if not inside:
+                blocks.append(Block(name, number, "", []))
+                name, inside = "", True
+            fields = match[2].split()
+            text.check_numbers(fields, number, blocks[-1].name)
+            blocks[-1].rows.append(Row(number, match[1].upper(), True, fields))
+    if not blocks:
+        raise text.error(
+            "has no probability matrix", remedy="Give a file with the base frequencies of motifs"
+        )
+    remedy = "Write its name in the line before"
+    motifs = []
+    for block in blocks:
+        name = text.name_or_file(block.name, block.line, remedy, alone=len(blocks) == 1)
+        block = block._replace(name=name)
+        motifs.append(_motif(text, block, _axis(text, block)))
+    return motifs
+
+
 def _blocks(text: MotifText) -> Iterator[Block]:
     starts = [i for i, line in enumerate(text.lines) if line.lstrip().startswith(">")]
     for start, end in zip(starts, [*starts[1:], len(text.lines)], strict=True):
         header = text.lines[start].strip()[1:].strip(" ")
-        if not header.strip():
+        words = header.split()
+        if not words:
             raise text.error("the motif has no name", start + 1, remedy="Write '>NAME'")
-        block = Block(header, start + 1, [])
-        for number in range(start + 1, end):
-            line = text.lines[number].strip()
-            if line and not line.startswith("#"):
-                block.rows.append(_row(text, line, number + 1, block.name))
-        yield block
+        lines = [(number + 1, text.lines[number].strip()) for number in range(start + 1, end)]
+        lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
+        fields = [field.strip() for field in header.split("\t")]
+        if len(fields) < 3 and set(words[0].upper()) <= IUPAC:
+            fields = words
+        # HOMER's header: consensus, name, threshold of the score.
+        homer = len(fields) >= 3 and fields[1] and NUMBER.fullmatch(fields[2])
+        if homer and not any(line[0].isalpha() for _, line in lines):
+            name, consensus = fields[1], fields[0] or words[0]
+        else:
+            name, consensus = " ".join(dict.fromkeys(words[:2])), ""
+        rows = [_row(text, line, number, name) for number, line in lines]
+        yield Block(name, start + 1, consensus, rows)
 
 
 def _row(text: MotifText, line: str, number: int, name: str) -> Row:
     fields = line.split()
-    if COLUMNS.fullmatch(line):
+    if CIS_BP.fullmatch(line):
         raise text.error(
             "the line names columns",
             number,
@@ -132,48 +178,36 @@ def _row(text: MotifText, line: str, number: int, name: str) -> Row:
         )
     letter, opened, numbers, closed = ROW.findall(line)[0]
     if bool(opened) != bool(closed):
-        raise text.error(
-            "a row of the matrix has only one of the brackets [ and ]",
-            number,
-            name,
-            "The file may be truncated; download it again",
-        )
-    return Row(number, letter.upper(), bool(opened), text.numbers(numbers.split(), number, name))
+        problem = "a row of the matrix has only one of the brackets [ and ]"
+        raise text.error(problem, number, name, TRUNCATED)
+    text.check_numbers(numbers.split(), number, name)
+    return Row(number, letter.upper(), bool(opened), numbers.split())
 
 
 def _axis(text: MotifText, block: Block) -> Axis | None:
     """What the rows of a block are; None where both are possible."""
-    widths = {len(row.numbers) for row in block.rows}
-    letters = [row.letter for row in block.rows]
     if not block.rows:
         raise text.error(
             "the matrix has no rows", block.line, block.name, "Remove the motif, or add its rows"
         )
+    widths = {len(row.fields) for row in block.rows}
     if len(widths) != 1 or 0 in widths:
         raise _shape_error(text, block, "rows of unequal length")
-    if block.is_homer:
-        if widths != {4}:
-            raise text.error(
-                f"the rows of a HOMER motif have {widths.pop()} numbers, not 4 (A, C, G, T)",
-                block.line,
-                block.name,
-                "Correct the rows",
-            )
-        return "positions"
-    if any(letters):
-        return _lettered_axis(text, block, letters)
-    if len(letters) == 4:
-        return "bases" if widths != {4} else None
-    if widths != {4}:
-        raise _shape_error(text, block, f"{len(letters)} rows")
-    return "positions" if len(letters) >= LEAST_POSITIONS else None
+    if not block.consensus and any(row.letter for row in block.rows):
+        return _lettered_axis(text, block)
+    if widths == {4}:
+        certain = block.consensus or len(block.rows) >= LEAST_POSITIONS
+        return "positions" if certain else None
+    if block.consensus or len(block.rows) != 4:
+        raise _shape_error(text, block, f"{len(block.rows)} rows")
+    return "bases"
 
 
-def _lettered_axis(text: MotifText, block: Block, letters: list[str]) -> Axis:
+def _lettered_axis(text: MotifText, block: Block) -> Axis:
     """As `_axis`, of rows that start with a letter: a base, or ENCODE's consensus of a position."""
-    four = all(len(row.numbers) == 4 for row in block.rows)
-    table = np.array([row.numbers for row in block.rows])
-    positions = four and (np.abs(table.sum(axis=1) - 1) <= SLACK).all()
+    letters = [row.letter for row in block.rows]
+    table = np.array([row.fields for row in block.rows]).astype(np.float64)
+    positions = table.shape[1] == 4 and (np.abs(table.sum(axis=1) - 1) <= SLACK).all()
     bracket = any(row.bracket for row in block.rows)
     if sorted(letters) in (list(LETTERS), list("ACGU")):
         if positions and not bracket and not np.array_equal(table, table.T):
@@ -196,37 +230,35 @@ def _lettered_axis(text: MotifText, block: Block, letters: list[str]) -> Axis:
 
 
 def _motif(text: MotifText, block: Block, axis: Axis | None) -> Motif:
-    rows = [row.numbers for row in block.rows]
+    rows = block.rows
+    name, line = block.name, block.line
     if axis is None and len(rows) == 4:
         raise text.error(
             "the matrix has 4 rows of 4 numbers, which may be the bases A, C, G, T (JASPAR) or "
             "positions (HOMER, HOCOMOCO)",
-            block.line,
-            block.name,
+            line,
+            name,
             "Start the rows of bases with the letters A, C, G and T, or write a MEME file",
         )
     if axis is None or (axis == "bases" and len(rows) != 4):
         raise _shape_error(text, block, f"{len(rows)} rows")
-    table = np.array(rows)
     if axis == "positions":
-        if block.is_homer:
-            _check_consensus(text, block)
-        return text.counts(block.name, table, block.line, [row.line for row in block.rows])
-    letters = "".join(row.letter for row in block.rows)
-    if "U" in letters:
-        text.notice(RNA, block.name)
-    order = [letters.replace("U", "T").index(base) for base in LETTERS] if letters else range(4)
-    return text.counts(block.name, table[list(order)].T, block.line)
-
-
-def _check_consensus(text: MotifText, block: Block) -> None:
-    consensus = block.words[0]
-    if set(consensus.upper()) <= IUPAC and len(consensus) != len(block.rows):
-        text.notice(
-            "have another number of positions than the consensus in their header; the file may be "
-            "truncated",
-            block.name,
-        )
+        consensus = block.consensus.upper()
+        if consensus and set(consensus) <= IUPAC and len(consensus) != len(rows):
+            text.notice(
+                "have another number of positions than the consensus in their header; the file "
+                "may be truncated",
+                name,
+            )
+        # Biopython takes a row that starts with A, C, G or T for the names of columns.
+        lines = [f">{name}", *(" ".join(row.fields) for row in rows)]
+        table = text.parse("pfm-four-columns", lines, len(rows), line, name)
+        return text.motif(name, table, line, [row.line for row in rows])
+    letters = [row.letter for row in rows]
+    order = text.bases(letters if any(letters) else LETTERS, line, name)
+    lines = (f"{base} [ {' '.join(row.fields)} ]" for base, row in zip(order, rows, strict=True))
+    table = text.parse("jaspar", [f">{name}", *lines], len(rows[0].fields), line, name)
+    return text.motif(name, table, line)
 
 
 def _shape_error(text: MotifText, block: Block, problem: str) -> InputError:

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from danq.genome.motif_formats.motif_text import NUMBER, RNA, MotifText
-from danq.genome.motif_matrix import Motif
+from danq.errors import InputError
+from danq.genome.motif_formats.motif_text import NUMBER, RNA, TRUNCATED, MotifText
+from danq.genome.motif_matrix import SLACK, Motif
 
 MATRIX = "letter-probability matrix"
-END = re.compile(r"(MOTIF|URL|BL)\b|[-*=_]{3,}\s*$|\w+-\w+ matrix|//")
-"""Start of a line that ends a matrix."""
-
 STARS = re.compile(r"\*{3,}")
+HEAD = (
+    "MEME version 4\n\nALPHABET= ACGT\n\n"
+    "Background letter frequencies\nA 0.25 C 0.25 G 0.25 T 0.25\n"
+)
+"""First lines, which Biopython requires; MEME's alphabets have forms that it does not read."""
 
-MIN_NUMBERS = 3
-"""Number of numbers that make a line a row, also after a first field that is none."""
-
-TRUNCATED = "The file may be truncated; download it again"
-
-
-@dataclass
-class _Open:
-    """A motif whose matrix has not been read."""
-
-    name: str
-    line: int
-    comment: dict[str, str] = field(default_factory=dict)
-    log_odds: bool = False
+FINE = 10**15
+"""Number of sites that Biopython is given: it rounds frequencies to counts of that many sites."""
 
 
 def read_meme(text: MotifText) -> list[Motif]:
@@ -45,145 +36,115 @@ def read_meme(text: MotifText) -> list[Motif]:
         matrix of probabilities, or the matrix has other rows than its header states, or rows that
         are not four numbers of at least 0 that sum to 1.
     """
-    motifs: list[Motif] = []
-    rna = False
-    motif: _Open | None = None
-    index = 0
-    while index < len(text.lines):
-        line = text.lines[index].strip()
-        index += 1
-        if re.match(r"ALPHABET\b", line):
-            index, rna = _read_alphabet(text, index)
-        elif line.split()[:1] == ["MOTIF"]:
-            _check_matrix(text, motif)
-            motif = _open(text, line, index)
-        elif line.lower().startswith(MATRIX):
-            if motif is None:
-                raise text.error(
-                    "the matrix does not follow a line 'MOTIF NAME', or is the second of a motif",
-                    index,
-                    remedy="Write a line 'MOTIF NAME' before it, or remove it",
-                )
-            found, index = _read_matrix(text, motif, index)
-            motifs.append(found)
-            if rna:
-                text.notice(RNA, found.name)
-            motif = None
-        elif motif is not None and line.startswith("# "):
-            motif.comment |= dict(pair.split("=", 1) for pair in line.split() if "=" in pair)
-        elif motif is not None and line.startswith("log-odds matrix"):
-            motif.log_odds = True
-    _check_matrix(text, motif)
+    lines = [line.strip() for line in text.lines]
+    alphabets = {
+        index: _alphabet(text, index + 1)
+        for index, line in enumerate(lines)
+        if re.match(r"ALPHABET\b", line)
+    }
+    matrices = [i for i, line in enumerate(lines) if line.lower().startswith(MATRIX)]
+    starts = [i for i, line in enumerate(lines) if line.split()[:1] == ["MOTIF"]]
+    motifs = []
+    for start, end in zip([-1, *starts], [*starts, len(lines)], strict=True):
+        inside = matrices[bisect(matrices, start) : bisect(matrices, end)]
+        if len(inside) > (start >= 0):
+            raise text.error(
+                "the matrix does not follow a line 'MOTIF NAME', or is the second of a motif",
+                inside[-1] + 1,
+                remedy="Write a line 'MOTIF NAME' before it, or remove it",
+            )
+        if start < 0:
+            continue
+        name = "".join(lines[start].split()[1:2])
+        if not name:
+            raise text.error("the motif has no name", start + 1, remedy="Write 'MOTIF NAME'")
+        if not inside:
+            raise _missing(text, name, start + 1, lines[start:end])
+        pairs = [one.split() for one in lines[start : inside[0]] if one.startswith("# ")]
+        comment = dict(pair.split("=", 1) for fields in pairs for pair in fields if "=" in pair)
+        motifs.append(_read_matrix(text, name, inside[0] + 1, comment))
+        if [letters for index, letters in alphabets.items() if index < start][-1:] == ["ACGU"]:
+            text.notice(RNA, name)
     return motifs
 
 
-def _open(text: MotifText, line: str, number: int) -> _Open:
-    words = line.split()
-    if len(words) == 1:
-        raise text.error("the motif has no name", number, remedy="Write 'MOTIF NAME'")
-    return _Open(words[1], number)
+def _missing(text: MotifText, name: str, number: int, lines: Sequence[str]) -> InputError:
+    if any(line.startswith("log-odds matrix") for line in lines):
+        remedy = f"Give a file with a '{MATRIX}'"
+        return text.error("the motif has only a matrix of log odds", number, name, remedy)
+    return text.error(f"the motif has no '{MATRIX}'", number, name, TRUNCATED)
 
 
-def _check_matrix(text: MotifText, motif: _Open | None) -> None:
-    if motif is None:
-        return
-    if motif.log_odds:
-        raise text.error(
-            "the motif has only a matrix of log odds",
-            motif.line,
-            motif.name,
-            f"Give a file with a '{MATRIX}'",
-        )
-    raise text.error(f"the motif has no '{MATRIX}'", motif.line, motif.name, TRUNCATED)
-
-
-def _read_alphabet(text: MotifText, number: int) -> tuple[int, bool]:
-    """Check the alphabet that starts in line ``number`` (1-based).
-
-    Returns
-    -------
-    tuple
-        Index of the next line, and whether the alphabet is that of RNA.
-    """
+def _alphabet(text: MotifText, number: int) -> str:
+    """Check the alphabet that starts in line ``number`` (1-based): ACGT or ACGU."""
     line = text.lines[number - 1].strip()
     given = re.fullmatch(r"ALPHABET\s*(?:=\s*([\w\s*.-]*)|\s([A-Za-z]+))", line)
     if given:
         letters = "".join((given[1] or given[2] or "").split()).upper()
-        end = number
     else:
-        end = _end_of_alphabet(text, number)
         # The columns of a matrix are in the order of the alphabet, not of these lines.
-        letters = "".join(sorted(_core_letters(text.lines[number:end])))
-        end += 1
+        letters = "".join(sorted(_core_letters(text, number)))
     if letters in ("ACGT", "ACGU"):
-        return end, letters == "ACGU"
-    if sorted(letters) in (list("ACGT"), list("ACGU")):
-        remedy = "Put the columns in the order A, C, G, T, and write 'ALPHABET= ACGT'"
-    else:
-        remedy = "Give motifs of DNA or RNA; motifs of protein and other letters cannot be read"
-    raise text.error(f"the alphabet is '{letters}', not ACGT or ACGU", number, remedy=remedy)
+        return letters
+    raise text.error(
+        f"the alphabet is '{letters}', not ACGT or ACGU",
+        number,
+        remedy="Give motifs of DNA or RNA, with their columns in the order A, C, G, T",
+    )
 
 
-def _end_of_alphabet(text: MotifText, number: int) -> int:
-    """Index of the line after a block's letters; in MEME's text output asterisks enclose them."""
-    letters = False
-    for index in range(number, len(text.lines)):
-        line = text.lines[index].strip()
-        if line.split() == ["END", "ALPHABET"] or (letters and STARS.fullmatch(line)):
-            return index
-        letters = letters or bool(line and not STARS.fullmatch(line))
+def _core_letters(text: MotifText, number: int) -> set[str]:
+    """Letters of a block that defines an alphabet, without the ambiguous ones (``N = ACGT``).
+
+    In MEME's text output asterisks enclose the block.
+    """
+    letters: set[str] = set()
+    for line in text.lines[number:]:
+        plain = re.sub(r'"[^"]*"', " ", line).strip()
+        if plain.split() == ["END", "ALPHABET"] or (letters and STARS.fullmatch(plain)):
+            return letters
+        if plain and "=" not in plain and not plain.startswith(("#", "***")):
+            letters |= {side.split()[0] for side in plain.split("~") if side.split()}
     raise text.error("the alphabet has no line 'END ALPHABET'", number, remedy=TRUNCATED)
 
 
-def _core_letters(lines: Sequence[str]) -> set[str]:
-    """Letters of an alphabet's definition, without the ambiguous ones (``N = ACGT``)."""
-    letters: set[str] = set()
-    for line in lines:
-        plain = re.sub(r'"[^"]*"', " ", line).strip()
-        if plain and "=" not in plain and not plain.startswith(("#", "***")):
-            letters |= {side.split()[0] for side in plain.split("~") if side.split()}
-    return letters
-
-
-def _read_matrix(text: MotifText, motif: _Open, number: int) -> tuple[Motif, int]:
-    """Read the matrix whose header is line ``number``; the motif and the index of the next line."""
-    header = _header(text.lines[number - 1])
-    alphabet = header.get("alength", "4")
-    if alphabet != "4":
+def _read_matrix(text: MotifText, name: str, number: int, comment: dict[str, str]) -> Motif:
+    """Read the matrix whose header is line ``number`` (1-based)."""
+    pairs = re.findall(r"(\w+)\s*=\s*(?!\w+\s*=)(\S+)", text.lines[number - 1])
+    header: dict[str, str] = dict(pairs)
+    if header.get("alength", "4") != "4":
         raise text.error(
-            f"the matrix has alength= {alphabet}, not 4",
+            f"the matrix has alength= {header['alength']}, not 4",
             number,
-            motif.name,
+            name,
             "Give motifs of DNA or RNA",
         )
+    rows, _ = text.positions(number, name)
     stated = header.get("w")
-    if stated is not None and not re.fullmatch("[0-9]+", stated):
-        raise text.error(
-            f"the number of positions, w= {stated}, is not a whole number",
-            number,
-            motif.name,
-            "Correct it, or remove 'w='",
-        )
-    rows, lines, index = _read_rows(text, motif.name, number)
-    if stated is not None and int(stated) != len(rows):
+    if stated is None:
+        text.notice("have no 'w=' in their header, so their rows cannot be counted", name)
+    elif not stated.isdecimal() or int(stated) != len(rows):
         raise text.error(
             f"the matrix has {len(rows)} rows, but its header has w= {stated}",
             number,
-            motif.name,
+            name,
             TRUNCATED,
         )
-    if not rows:
-        raise text.error("the matrix has no rows", number, motif.name, TRUNCATED)
-    if stated is None:
-        text.notice("have no 'w=' in their header, so their rows cannot be counted", motif.name)
-    nsites = _sites(text, motif.name, header.get("nsites"))
-    return text.frequencies(motif.name, rows, lines, nsites, motif.comment), index
-
-
-def _header(line: str) -> dict[str, str]:
-    """Values of a matrix header, in which blanks around ``=`` are optional."""
-    pairs = re.findall(r"(\w+)\s*=\s*(?!\w+\s*=)(\S+)", line)
-    return dict(pairs)
+    nsites = _sites(text, name, header.get("nsites"))
+    lines = [HEAD, f"MOTIF {name}", f"{MATRIX}: alength= 4 w= {len(rows)} nsites= {FINE}"]
+    lines += [" ".join(row) for row in rows.values()]
+    table = text.parse("minimal", lines, len(rows), number, name) / FINE
+    for line, row in zip(rows, table, strict=True):
+        if row.min() < 0 or abs(row.sum() - 1) > SLACK:
+            shown = " ".join(f"{value:g}" for value in row)
+            raise text.error(
+                f"the frequencies ({shown}) sum to {row.sum():.4g}, not to 1, or are negative",
+                line,
+                name,
+                "Give the frequencies of A, C, G and T: divide counts by their sum; log odds "
+                "cannot be read",
+            )
+    return Motif(name, table, nsites, comment or None)
 
 
 def _sites(text: MotifText, name: str, given: str | None) -> int | None:
@@ -196,28 +157,3 @@ def _sites(text: MotifText, name: str, given: str | None) -> int | None:
         return round(value)
     text.notice("have an 'nsites=' that is not a number of sites; it is ignored", name)
     return None
-
-
-def _read_rows(text: MotifText, name: str, start: int) -> tuple[list[list[float]], list[int], int]:
-    """Rows of the matrix from index ``start``, their 1-based lines, and the next index."""
-    rows: list[list[float]] = []
-    lines: list[int] = []
-    for index in range(start, len(text.lines)):
-        line = text.lines[index].strip()
-        if not line or line.startswith("#"):
-            continue
-        fields = line.split()
-        numbers = sum(NUMBER.fullmatch(one) is not None for one in fields)
-        number_like = line[0] in "+-.0123456789" or fields[0].lower() in ("nan", "inf")
-        if END.match(line) or not (number_like or numbers >= MIN_NUMBERS):
-            return rows, lines, index
-        if len(fields) != 4:
-            raise text.error(
-                f"a row of the matrix has {len(fields)} numbers, not 4 (A, C, G, T)",
-                index + 1,
-                name,
-                "Correct the row; motifs of protein cannot be read",
-            )
-        rows.append(text.numbers(fields, index + 1, name))
-        lines.append(index + 1)
-    return rows, lines, len(text.lines)

@@ -1,17 +1,19 @@
-"""The text of a motif file: its lines, the numbers in them, and what was assumed about them."""
+"""The text of a motif file: checks of its lines, and Biopython's reading of its matrices."""
 
 from __future__ import annotations
 
+import io
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from Bio import motifs as bio
 from jaxtyping import Float64
 
 from danq.errors import InputError
-from danq.genome.motif_matrix import SLACK, Motif
+from danq.genome.motif_matrix import LETTERS, SLACK, Motif
 
 NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 LARGEST = 1e12
@@ -23,19 +25,20 @@ MIN_TOTAL = 1.5
 RNA = "are of RNA; U is read as T"
 SHOWN = 3
 
+END = re.compile(r"(MOTIF|URL|BL)\b|[-*=_]{3,}\s*$|\w+-\w+ matrix|//")
+"""Start of a line that ends the rows of a matrix."""
+
+MIN_NUMBERS = 3
+"""Number of numbers that make a line a row, also after a first field that is none."""
+
+SUFFIXES = (".gz", ".bgz", ".txt", ".pwm", ".pfm", ".pcm", ".tsv")
+TRUNCATED = "The file may be truncated; download it again"
+
 log = logging.getLogger("danq")
 
 
 class MotifText:
-    """Lines of a motif file, and notices about its motifs.
-
-    Parameters
-    ----------
-    path
-        The file, for errors.
-    lines
-        Its lines, without line ends.
-    """
+    """Lines of the motif file ``path``, without line ends, and notices about its motifs."""
 
     def __init__(self, path: Path, lines: Sequence[str]) -> None:
         self.path = path
@@ -62,13 +65,13 @@ class MotifText:
             shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
             log.warning("%s: %d of %d motifs %s (%s)", self.path, len(names), count, text, shown)
 
-    def numbers(self, fields: Sequence[str], line: int, record: str) -> list[float]:
-        """Parse the numbers of a row.
+    def check_numbers(self, fields: Sequence[str], line: int, record: str) -> None:
+        """Check that the fields of a row are finite numbers.
 
         Raises
         ------
         InputError
-            At a field that is not a finite number.
+            At a field that is not.
         """
         for field in fields:
             if not NUMBER.fullmatch(field) or abs(float(field)) > LARGEST:
@@ -79,37 +82,138 @@ class MotifText:
                     record,
                     "Write a decimal point, not a comma" if comma else "Correct the number",
                 )
-        return [float(field) for field in fields]
 
-    def frequencies(
-        self,
-        name: str,
-        table: Sequence[Sequence[float]],
-        lines: Sequence[int],
-        nsites: int | None = None,
-        comment: Mapping[str, str] | None = None,
-    ) -> Motif:
-        """Make the motif of base frequencies ``(W, 4)``; ``lines`` are those of the positions.
+    def name_or_file(self, name: str, line: int, remedy: str, *, alone: bool) -> str:
+        """The name of a matrix; that of the file if its only matrix has none.
 
         Raises
         ------
         InputError
-            At a position with a negative number, or whose frequencies do not sum to 1.
+            When one of several matrices has no name.
         """
-        for row, line in zip(table, lines, strict=True):
-            total = sum(row)
-            if min(row) < 0 or abs(total - 1) > SLACK:
-                shown = " ".join(f"{value:g}" for value in row)
-                raise self.error(
-                    f"the frequencies ({shown}) sum to {total:.4g}, not to 1, or are negative",
-                    line,
-                    name,
-                    "Give the frequencies of A, C, G and T: divide counts by their sum; log odds "
-                    "cannot be read",
-                )
-        return Motif(name, np.array(table), nsites, comment or None)
+        if not name and not alone:
+            raise self.error("the matrix has no name", line, remedy=remedy)
+        if not name:
+            name = self.path.name
+            while name.lower().endswith(SUFFIXES):
+                name = name[: name.rindex(".")]
+            self.notice("are named after their file", name or "motif")
+        return name or "motif"
 
-    def counts(
+    def bases(self, letters: Sequence[str], line: int, record: str) -> str:
+        """The bases of columns or rows, with T for U.
+
+        Raises
+        ------
+        InputError
+            When they are not those of DNA or RNA.
+        """
+        found = "".join(letters).upper()
+        if len(found) != len(letters) or sorted(found) not in (list(LETTERS), list("ACGU")):
+            raise self.error(
+                f"the columns of the matrix are {' '.join(letters) or 'not named'}, not A C G T",
+                line,
+                record,
+                "Give motifs of DNA or RNA; the file may be truncated",
+            )
+        if "U" in found:
+            self.notice(RNA, record)
+        return found.replace("U", "T")
+
+    def positions(
+        self,
+        start: int,
+        record: str,
+        end: re.Pattern[str] = END,
+        *,
+        numbered: bool = False,
+        more: bool = False,
+        empty: str = TRUNCATED,
+    ) -> tuple[dict[int, list[str]], int]:
+        """Find and check the rows of a matrix with one row per position, from index ``start``.
+
+        The matrix ends at a line without numbers, or that starts with ``end``. Its rows are
+        ``numbered`` if the number of the position precedes each; ``more`` fields may follow the
+        four numbers. ``empty`` is the remedy when there is no row.
+
+        Returns
+        -------
+        tuple
+            1-based line of each position -> its four numbers; and the index of the next line.
+
+        Raises
+        ------
+        InputError
+            When there is no row, a row does not have four finite numbers, or positions are not
+            numbered one after another.
+        """
+        rows: dict[int, list[str]] = {}
+        first = index = 0
+        for index in range(start, len(self.lines)):
+            line = self.lines[index].strip()
+            if not line or line.startswith("#"):
+                continue
+            fields = line.split()
+            number_like = line[0] in "+-.0123456789" or fields[0].lower() in ("nan", "inf")
+            numbers = sum(NUMBER.fullmatch(one) is not None for one in fields)
+            if end.match(line) or not (number_like or numbers >= MIN_NUMBERS):
+                break
+            label = fields.pop(0) if numbered else ""
+            if len(fields) < 4 or (len(fields) > 4 and not more):
+                raise self.error(
+                    f"a row of the matrix has {len(fields)} numbers, not 4 (A, C, G, T)",
+                    index + 1,
+                    record,
+                    "Correct the row; the file may be truncated, or of protein",
+                )
+            if numbered:
+                self.check_numbers([label], index + 1, record)
+                first = first if rows else float(label)
+                if float(label) != first + len(rows):
+                    raise self.error(
+                        f"position {label} does not follow position {first + len(rows) - 1:g}",
+                        index + 1,
+                        record,
+                        "A row may be missing; download the file again",
+                    )
+            self.check_numbers(fields[:4], index + 1, record)
+            rows[index + 1] = fields[:4]
+        else:
+            index = len(self.lines)
+        if not rows:
+            raise self.error("the matrix has no rows", start, record, empty)
+        return rows, index
+
+    def parse(
+        self, form: str, lines: Iterable[str], width: int, line: int, record: str
+    ) -> Float64[np.ndarray, "W 4"]:
+        """Parse the checked lines of one motif of ``width`` positions with Biopython.
+
+        Parameters
+        ----------
+        form
+            Name of the format in `Bio.motifs`.
+
+        Raises
+        ------
+        InputError
+            When Biopython cannot read the lines, or reads another number of positions.
+        """
+        try:
+            (motif,) = bio.parse(io.StringIO("\n".join(lines) + "\n"), form, strict=False)
+            table = np.array([motif.counts[base] for base in LETTERS], dtype=np.float64).T
+            if len(table) != width:
+                raise ValueError(f"{len(table)} of {width} positions were read")
+        except Exception as error:  # Biopython raises it bare, beside many of its subclasses
+            raise self.error(
+                f"Biopython cannot read the matrix ({type(error).__name__}: {error})",
+                line,
+                record,
+                "Give the motif in MEME's minimal format",
+            ) from error
+        return table
+
+    def motif(
         self,
         name: str,
         table: Float64[np.ndarray, "W 4"],
@@ -119,18 +223,8 @@ class MotifText:
         """Make the motif of a matrix of counts or of base frequencies.
 
         The matrix holds frequencies if all positions sum to 1. Each position of counts is divided
-        by its own sum; the number of sites is the largest sum.
-
-        Parameters
-        ----------
-        name
-            Name of the motif.
-        table
-            Counts or frequencies of A, C, G, T.
-        line
-            Line of the motif.
-        lines
-            Lines of the positions, if each has one.
+        by its own sum; the number of sites is the largest sum. ``lines`` are those of the
+        positions, if each has one.
 
         Raises
         ------

@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from danq.errors import InputError
-from danq.genome.motif_formats import column_tables, transfac
-from danq.genome.motif_formats.header_blocks import read_header_blocks
+from danq.genome.motif_formats import column_tables, header_blocks
 from danq.genome.motif_formats.meme import MATRIX, read_meme
 from danq.genome.motif_formats.motif_text import NUMBER, MotifText
 from danq.genome.motif_matrix import Motif
@@ -64,19 +63,16 @@ def select_reader(text: MotifText) -> Callable[[MotifText], list[Motif]]:
     content = [line for line in lines if not line.startswith("#")]
     first = content[0] if content else ""
     if first.startswith(">"):
-        return read_header_blocks
+        return header_blocks.read_header_blocks
     _refuse(text, REPORTS, [*lines[:FIRST_LINES], first])
-    if any(transfac.COLUMNS.match(line) for line in content) or _is_transfac(first):
-        return transfac.read_transfac
-    if any(column_tables.COLUMNS.fullmatch(line) for line in content):
+    transfac = re.match(r"(AC|ID|VV|NA|DE|XX)(\s|$)", first)
+    if transfac or any(column_tables.TRANSFAC.match(line) for line in content):
+        return column_tables.read_transfac
+    if any(column_tables.CIS_BP.fullmatch(line) for line in content):
         return column_tables.read_cis_bp
-    if any(column_tables.ROW.fullmatch(line) for line in content):
-        return column_tables.read_uniprobe
+    if any(header_blocks.BASE_ROW.fullmatch(line) for line in content):
+        return header_blocks.read_base_rows
     raise _unknown(text, lines, first)
-
-
-def _is_transfac(first: str) -> bool:
-    return bool(re.match(r"(AC|ID|VV|NA|DE|XX)(\s|$)", first))
 
 
 def _refuse(text: MotifText, formats: Sequence[tuple[str, str, str]], lines: Sequence[str]) -> None:

@@ -65,6 +65,21 @@ def test_several_models_and_options_reach_the_library(files):
     assert run([*arguments, "--out", "out.parquet", "--overwrite"]) == 0
 
 
+def test_variants_of_another_assembly_stop_unless_the_check_is_off(files, capsys):
+    model, vcf, options = files
+    path = Path(vcf)
+    path.write_text(path.read_text().replace("length=300", "length=301"))
+    arguments = ["variants", model, vcf, *options, "--out", "out.tsv"]
+    assert run(arguments) == 2
+    shown = capsys.readouterr().err
+    assert "chr1 has 301 bases in the file, and 300 in the genome: another assembly?" in shown
+    assert not list(Path().glob("out.tsv*"))
+    assert run([*arguments, "--no-assembly-check"]) == 0
+    shown = capsys.readouterr()
+    assert "out.tsv: 11 rows" in shown.out
+    assert "warning: in.vcf: chr1 has 301 bases in the file" in shown.err
+
+
 def test_a_background_calibrates_scores(files, capsys):
     model, vcf, options = files
     assert run(["variants", model, "--background", vcf, *options, "--out", "common.h5"]) == 0

@@ -132,3 +132,14 @@ def test_shifted_positions_are_recognised(shift, message):
     rows = [(pos + shift, ref, alt) for pos, ref, alt in right(200)]
     with pytest.raises(InputError, match=f"200 {message}.* Correct the positions"):
         tally(rows).check(swap=False, stop=True)
+
+
+def test_a_masked_genome_is_reported(caplog):
+    masked = [(pos, "A", "C") for pos in range(5_001, 5_011)]
+    made = tally([*right(50), *masked])
+    assert (*counts(made), made.masked) == (50, 0, 0, 10)
+    made.check(swap=False, stop=True)
+    assert "the genome has N at 10 of 60 records, which are rejected: is it masked?" in caplog.text
+    caplog.clear()
+    tally([*right(50), *masked[:2]]).check(swap=False, stop=True)
+    assert not caplog.records

@@ -50,6 +50,8 @@ class ReferenceTally:
         Other records whose ALT the genome has.
     neither
         Records of which the genome has neither allele.
+    masked
+        Records at whose position the genome has N.
     examples
         The first records with another REF.
     """
@@ -59,6 +61,7 @@ class ReferenceTally:
     matching: int = 0
     exchanged: int = 0
     neither: int = 0
+    masked: int = 0
     examples: list[tuple[str, bool]] = field(default_factory=list)
     _shifted: dict[int, int] = field(default_factory=lambda: {-1: 0, 1: 0})
 
@@ -79,8 +82,9 @@ class ReferenceTally:
         done = normalise(self.genome, contig, first, *alleles, swap=True, align=False)
         # Position 0 is a telomere, or missing in a table.
         differs = (done.found == MISMATCH) | ((done.found == BEYOND) & (first >= 0))
-        for i in np.flatnonzero(differs):
-            differs[i] = done.found[i] == BEYOND or self._known(contig[i], first[i], len(ref[i]))
+        for i in np.flatnonzero(done.found == MISMATCH):
+            differs[i] = self._known(contig[i], first[i], len(ref[i]))
+            self.masked += not differs[i]
         exchanged = (done.found == OK) & done.swapped
         self.matching += int(((done.found == OK) & ~done.swapped).sum())
         self.exchanged += int(exchanged.sum())
@@ -112,6 +116,14 @@ class ReferenceTally:
             When more than `MOST_MISMATCHES` of the records, and at least `FEW`, have another REF.
         """
         total = self.matching + self.exchanged + self.neither
+        if self.masked >= FEW and self.masked > MOST_MISMATCHES * (total + self.masked):
+            log.warning(
+                "%s: the genome has N at %s of %s records, which are rejected: is it masked? Use "
+                "the genome without masked repeats, or with lower-case letters for them",
+                self.name,
+                f"{self.masked:,}",
+                f"{total + self.masked:,}",
+            )
         wrong = self.neither + (0 if swap else self.exchanged)
         if wrong <= MOST_MISMATCHES * total:
             return

@@ -253,7 +253,8 @@ class VariantRun:
         compared = variants.check_assembly and wrong >= FEW
         if compared and wrong > MOST_MISMATCHES * total:
             log.warning(
-                "%s: REF differs from the genome in %s of %s alleles: wrong assembly?",
+                "%s: REF differs from the genome in %s of %s alleles: wrong assembly, or N in the "
+                "genome?",
                 variants.name,
                 f"{wrong:,}",
                 f"{total:,}",

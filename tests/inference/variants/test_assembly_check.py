@@ -172,7 +172,7 @@ def test_differences_that_the_check_missed_are_reported(
     ):
         caplog.clear()
         run()
-        text = "a table: REF differs from the genome in 40 of 200 alleles: wrong assembly?"
+        text = "a table: REF differs from the genome in 40 of 200 alleles: wrong assembly"
         assert text in caplog.text
 
 

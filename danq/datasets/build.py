@@ -26,7 +26,7 @@ from danq.datasets.label_bits import set_bits
 from danq.datasets.label_options import LabelOptions, Paths
 from danq.datasets.negatives import thin_negatives
 from danq.datasets.peak_labels import IntervalReader, Positives, by_contig, find_positives
-from danq.datasets.shared_sequence import find_leaked, find_sources
+from danq.datasets.shared_sequence import drop_sources, find_leaked
 from danq.datasets.splits import held_out
 from danq.datasets.track_files import Track, find_tracks
 from danq.errors import InputError
@@ -178,19 +178,17 @@ def _find_leaked(grid: Grid, genome: PackedGenome, drop: bool) -> np.ndarray:
     kept = np.flatnonzero(grid.fate < len(SPLITS))
     contig, start = grid.positions(kept)
     first, split, window = start - grid.geometry.before, grid.fate[kept], grid.geometry.window
-    leaked = find_leaked(genome, contig, first, split, window)
-    if not drop or not leaked.any():
-        return leaked
-    sources = find_sources(genome, contig, first, split, window, leaked)
-    grid.fate[kept[sources]] = LEAK
-    log.info(
-        "%s training windows contain sequence of %s held-out windows and were dropped.",
-        f"{sources.size:,}",
-        f"{np.count_nonzero(leaked):,}",
-    )
-    _refuse_empty(grid)
-    rest = np.delete(np.arange(kept.size), sources)
-    return find_leaked(genome, contig[rest], first[rest], split[rest], window)
+    if not drop:
+        return find_leaked(genome, contig, first, split, window)
+    rows, leaked = drop_sources(genome, contig, first, split, window)
+    if rows.size < kept.size:
+        log.info(
+            "%s training windows contain sequence of held-out windows and were dropped.",
+            f"{kept.size - rows.size:,}",
+        )
+        grid.fate[np.delete(kept, rows)] = LEAK
+        _refuse_empty(grid)
+    return leaked
 
 
 def _dropped(grid: Grid, positives: Positives, genome: Mapping[str, int]) -> dict[str, Any]:

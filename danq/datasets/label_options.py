@@ -82,6 +82,8 @@ class LabelOptions:
             )
         if self.edge not in ("pad", "drop"):
             raise InputError(f"edge is '{self.edge}', not pad or drop")
+        if not isinstance(self.drop_leaked, bool):
+            raise InputError(f"drop_leaked is '{self.drop_leaked}', not true or false")
         if not 0 <= self.max_n <= 1:
             raise InputError(f"max_n is {self.max_n:g}, not from 0 to 1")
 

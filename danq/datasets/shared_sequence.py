@@ -26,10 +26,14 @@ from danq.typing import BoolRow, IntRow
 LEAST_SHARE = 0.8
 """Share from which a held-out window is leaked."""
 
-TRAINING_SHARE = LEAST_SHARE / 2
-"""Share of a training window's k-mers, in leaked windows, from which it can be dropped. The
-training windows that remain at the two ends of a copy then cover less than ``LEAST_SHARE`` of any
-held-out window."""
+TRAINING_SHARES = (LEAST_SHARE / 2, LEAST_SHARE / 4, LEAST_SHARE / 8)
+"""Shares of a training window's k-mers, in leaked windows, from which it is dropped. With the
+first, the training windows that remain at the two ends of a copy cover less than ``LEAST_SHARE`` of
+a held-out window. The others are for sequence with several copies."""
+
+MOST_DROPPED = 0.01
+"""Largest fraction of the training windows that is dropped for each share but the first. More of
+them contain repeats of the genome, not copies of held-out windows."""
 
 NOT_LEAKED, LEAKED, COMPLETE = range(3)
 """Values of ``windows/leaked``: a share below ``LEAST_SHARE``, below 1, and of 1."""
@@ -153,6 +157,7 @@ def find_sources(
     split: np.ndarray,
     window: int,
     leaked: np.ndarray,
+    share: float,
 ) -> IntRow:
     """Find the training windows that contain the sequence of leaked windows.
 
@@ -162,17 +167,53 @@ def find_sources(
         As for :func:`find_leaked`.
     leaked
         ``(W,)`` its result.
+    share
+        Fraction of a training window's k-mers that must occur in leaked windows.
 
     Returns
     -------
     IntRow
-        Indices of the training windows of whose k-mers at least ``TRAINING_SHARE`` occur in
-        leaked windows.
+        Indices of the training windows.
     """
     held = KmerWindows.of(genome, np.flatnonzero(leaked), contig, first, window).intervals()
     training = KmerWindows.of(genome, np.flatnonzero(split == 0), contig, first, window)
     known, seen = _counts(training, held, held, 1)
-    return np.sort(training.rows[(seen > 0) & (seen >= TRAINING_SHARE * known)])
+    return np.sort(training.rows[(seen > 0) & (seen >= share * known)])
+
+
+def drop_sources(
+    genome: PackedGenome, contig: np.ndarray, first: IntRow, split: np.ndarray, window: int
+) -> tuple[IntRow, np.ndarray]:
+    """Drop the training windows that contain the sequence of held-out windows.
+
+    Held-out windows can still be leaked afterwards when their sequence is spread over many training
+    windows, as that of repeats is.
+
+    Parameters
+    ----------
+    genome, contig, first, split, window
+        As for :func:`find_leaked`.
+
+    Returns
+    -------
+    rows
+        Indices of the windows that are kept.
+    leaked
+        Value of :func:`find_leaked` for each of them.
+    """
+    rows = np.arange(split.size)
+    leaked = find_leaked(genome, contig, first, split, window)
+    for share in TRAINING_SHARES:
+        if not leaked.any():
+            break
+        kept = contig[rows], first[rows], split[rows]
+        sources = find_sources(genome, *kept, window, leaked, share)
+        most = MOST_DROPPED * np.count_nonzero(split == 0)
+        if share < TRAINING_SHARES[0] and sources.size > most:
+            break
+        rows = np.delete(rows, sources)
+        leaked = find_leaked(genome, contig[rows], first[rows], split[rows], window)
+    return rows, leaked
 
 
 def _counts(

@@ -243,3 +243,15 @@ def test_readers_of_two_checkouts_are_timed(tmp_path):
     rows = json.loads(out.read_text())["measurements"]
     assert [row["benchmark"] for row in rows] == ["data", "fasta", "vcf"]
     assert all(row["seconds"] > 0 for row in rows)
+
+
+def test_leaked_windows_are_searched(tmp_path):
+    words = ["--quick", "--out", str(tmp_path / "leaks.json")]
+    run("-m", "benchmarks.studies.leaked_windows", *words)
+    written = json.loads((tmp_path / "leaks.json").read_text())
+    *rows, summary = written["recall"]
+    found = {row["divergence"]: row["recall"] for row in rows}
+    assert found[0] == 1
+    assert found[0.05] == found[0.1] == 0
+    assert summary["precision"] >= 0.99
+    assert abs(written["speed"]["leaked"] - written["speed"]["expected"]) <= 2

@@ -143,3 +143,38 @@ def test_info_prints_no_error_into_a_closed_pipe(folder: Path):
 def test_info_of_another_file_is_refused(folder: Path, capsys):
     assert run(["data", "info", f"{folder}/g.fa"]) == 2
     assert "not an HDF5 file" in capsys.readouterr().err
+
+
+def test_leaked_windows_are_reported_and_can_be_avoided(folder: Path, capsys):
+    genome = (folder / "g.fa").read_text()
+    chr3 = genome.split(">chr3\n")[1].strip()
+    (folder / "g.fa").write_text(f"{genome}>chr3_KI270810v1_alt\n{chr3[1000:3000]}\n")
+    assert build(folder, "--window", "400") == 0
+    built = capsys.readouterr()
+    assert "leaked        8 of 20 test (8 completely)\n" in built.out
+    assert "Contigs that repeat sequence of other contigs: chr3_KI270810v1_alt." in built.err
+    assert "warning: 8 of 20 test windows contain sequence of training windows" in built.err
+    assert "--" not in built.err
+    assert run(["data", "info", f"{folder}/set.h5"]) == 0
+    assert capsys.readouterr().out == built.out
+    assert build(folder, "--window", "400", "--overwrite", "--drop-leaked") == 0
+    dropped = capsys.readouterr()
+    assert "leaked        none\n" in dropped.out
+    assert "10 sequence of a held-out window" in dropped.out
+    assert "(20 train, 20 valid, 20 test)" in dropped.out
+    assert build(folder, "--window", "400", "--overwrite", "--skip-contigs", "*_alt") == 0
+    skipped = capsys.readouterr()
+    assert "leaked        none\n" in skipped.out
+    assert "other contigs" not in skipped.err
+    assert "sequence of training windows" not in skipped.err
+
+
+def test_leaked_positives_are_counted_for_each_track(folder: Path, capsys):
+    genome = (folder / "g.fa").read_text()
+    chr3 = genome.split(">chr3\n")[1].strip()
+    (folder / "g.fa").write_text(f"{genome}>copy\n{chr3[:1000]}\n")
+    assert build(folder, "--window", "400") == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["track", "peaks", "train", "valid", "test", "leaked"] in rows
+    assert ["Abf1", "3", "1", "1", "1", "1"] in rows
+    assert ["Reb1", "1", "1", "0", "0", "0"] in rows

@@ -189,6 +189,7 @@ def test_the_file_holds_what_the_summary_reports(folder: Path):
         ({"negatives": 0.0}, "0.0 negatives per positive bin is not above 0"),
         ({"edge": "wrap"}, "edge is 'wrap', not pad or drop"),
         ({"max_n": 1.5}, "max_n is 1.5, not from 0 to 1"),
+        ({"drop_leaked": "no"}, "drop_leaked is 'no', not true or false"),
         ({"valid": "four"}, "the valid split has the contig 'four'"),
         ({"valid": "three"}, r"three:1-3,050 \(valid\) and three:1-3,050 \(test\) overlap"),
         ({"valid": "two:1-150"}, "the valid split is empty; bins dropped:.*near a held-out"),

@@ -81,13 +81,13 @@ def test_leaked_windows_equal_those_by_plain_sets(seed: int, window: int):
 def test_the_number_of_tables_and_tasks_does_not_change_the_result(monkeypatch, most: int):
     genome, windows = random_genome(9), random_windows(9)
     before = find_leaked(genome, *windows, 200)
-    sources = find_sources(genome, *windows, 200, before)
+    sources = find_sources(genome, *windows, 200, before, 0.4)
     assert before.any()
     assert sources.size
     monkeypatch.setattr(shared_sequence, "MOST_KMERS", most)
     monkeypatch.setattr(shared_sequence, "PIECE", 128)
     np.testing.assert_array_equal(find_leaked(genome, *windows, 200), before)
-    np.testing.assert_array_equal(find_sources(genome, *windows, 200, before), sources)
+    np.testing.assert_array_equal(find_sources(genome, *windows, 200, before, 0.4), sources)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -99,7 +99,7 @@ def test_sources_equal_those_by_plain_sets(seed: int):
     known, seen = shares(genome, *windows[:2], swapped, 120)
     expected = np.flatnonzero((swapped == 1) & (seen > 0) & (seen >= 0.4 * known))
     assert expected.size
-    np.testing.assert_array_equal(find_sources(genome, *windows, 120, leaked), expected)
+    np.testing.assert_array_equal(find_sources(genome, *windows, 120, leaked, 0.4), expected)
 
 
 def test_the_kernels_agree_with_plain_kmers():
@@ -182,7 +182,7 @@ def test_dropping_training_windows_leaves_no_leaked_window(tmp_path: Path, windo
     assert not after.leaked.any()
     lost = before.indices("train").size - after.indices("train").size
     assert after.build["dropped_bins"]["sequence of a held-out window"] == lost > 0
-    assert f"{lost} training windows contain sequence of" in caplog.text
+    assert f"{lost} training windows contain sequence of held-out windows" in caplog.text
     assert "test windows contain" not in caplog.text
     assert build(tmp_path, window).build["drop_leaked"] is False
     for split in ("valid", "test"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
 
+import numpy as np
 import pandas
 import polars as pl
 import pytest
@@ -13,6 +15,7 @@ from danq.errors import InputError
 from danq.genome.nucleotide_codes import encode
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import VariantBlock, from_table, open_variants
+from danq.genome.variants.table_columns import NAMES
 
 #       123456789012345678901234567890
 TEXT = "ACGTTGCAACTGATCGGCTAAGTCCATGCA"
@@ -62,6 +65,9 @@ SAME = {
     "gnomAD": "variant\tp\nchr1-5-T-G\t1\nchr1-9-A-C\t2\n",
     "a list of names": "variant_id\nchr1:5:T:G\nchr1:9:A:C\n",
     "names for alleles": "CHR\tBP\tSNP\tP\nchr1\t5\tchr1:5:T:G\t1\nchr1\t9\tchr1:9:A:C\t1\n",
+    "names for contigs": "variant_id\tBP\nchr1_5_T_G\t5\nchr1_9_A_C\t9\n",
+    "names for positions": "chrom\tsnp\tref\talt\nchr1\tchr1:5\tT\tG\nchr1\tchr1:9\tA\tC\n",
+    "names and alleles": 'variant_id\talleles\nchr1:5\t["T","G"]\nchr1:9\t["A","C"]\n',
     "hail": 'locus\talleles\nchr1:5\t["T","G"]\nchr1:9\t["A","C"]\n',
     "BED-like": "#chrom\tchromStart\tchromEnd\tref\talt\nchr1\t4\t5\tT\tG\nchr1\t8\t9\tA\tC\n",
     "0-based": "chrom\tstart\tend\tref\talt\nchr1\t4\t5\tT\tG\nchr1\t8\t9\tA\tC\n",
@@ -216,6 +222,8 @@ REFUSED = {
     ),
     "chrom\tstart\tend\tref\talt\nchr1\t4\t5\t-\tG\n": "do not show whether positions are 0-based",
     "chrom\tpos\tref\n": "lacks alt",
+    "chrom\tid\tref\talt\nchr1\trs1\tT\tG\n": "line 2: 'rs1' in the column 'id' is not CHROM:POS",
+    "variant_id\tpos\nchr1_5_T_G\t6\n": "line 2: the position is '6', and the variant is named",
     "chrom\tpos\tref\tA1\tbeta\n": None,
     "#Uploaded_variation\tLocation\tAllele\n": "results of VEP",
 }  # fmt: skip
@@ -280,3 +288,29 @@ def test_frames_follow_the_same_rules(caplog):
     twice = pl.DataFrame({"chrom": [], "pos_hg19": [], "pos_hg38": [], "ref": [], "alt": []})
     with pytest.raises(InputError, match="'pos_hg19' and 'pos_hg38' both could be pos"):
         from_table(twice, GENOME)
+
+
+def test_random_tables_give_variants_or_an_input_error(tmp_path):
+    rng = np.random.default_rng(4)
+    names = [*dict.fromkeys(one for each in NAMES.values() for one in each), "pos_hg19", "x", ""]
+    places, alleles = ["chrom", "pos", "bp", "start", "end", "locus"], ["ref", "alt", "a1", "a2"]
+    values = [*"59TGA-.", "chr1", "0", "", "NA", "chr1:5", "chr1_5_T_G", "rs1", '["T","G"]', "1e6"]
+    numbers = {"pos", "bp", "start", "end"}
+    path, rows = tmp_path / "a.txt", 0
+    for _ in range(500):
+        columns = [
+            *rng.choice(places, 3, False),
+            *rng.choice([*alleles, "id", "alleles"], 3, False),
+        ]
+        columns += [*rng.choice(names, 1)]
+        separator = str(rng.choice([*"\t\t,; "]))
+        lines = [columns]
+        for _ in range(3):
+            kinds = [["4", "5", "5", ""] if one in numbers else values for one in columns]
+            lines.append([str(rng.choice(kind)) for kind in kinds])
+        path.write_text("".join(separator.join(line) + "\n" for line in lines))
+        with contextlib.suppress(InputError), open_variants(path, GENOME) as reader:
+            for block in reader:
+                assert block.alleles >= block.records
+                rows += block.records
+    assert rows > 30

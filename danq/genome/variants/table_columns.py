@@ -319,6 +319,7 @@ def _position(search: _Search, columns: TableColumns) -> TableColumns:
         return columns._replace(start=start, end=search.one("end"), zero_based=zero_based)
     if (locus := search.one("locus")) >= 0:
         return columns._replace(chrom=-1, locus=locus)
-    if columns.chrom < 0 and pos < 0 and columns.id >= 0:
-        return columns._replace(variant=columns.id)
+    alleles = columns.alleles >= 0 or columns.variant >= 0 or min(columns.ref, columns.alt) >= 0
+    if alleles and columns.id >= 0:
+        return columns._replace(chrom=-1, pos=pos, variant=columns.id)
     return columns._replace(pos=pos)

@@ -204,15 +204,17 @@ class _Rows:
         if columns.alleles >= 0:
             found = self._matches(columns.alleles, PAIR, '["REF","ALT"]')
             ref, alt = [one["ref"] for one in found], [one["alt"] for one in found]
-        elif ref is None:
-            found = self._matches(columns.variant, NAMED, "CHROM:POS:REF:ALT")
-            ref, alt = [one["ref"] for one in found], [one["alt"] for one in found]
+        if columns.variant >= 0:
+            whole = ref is None
+            pattern, form = (NAMED, "CHROM:POS:REF:ALT") if whole else (START, "CHROM:POS")
+            found = self._matches(columns.variant, pattern, form)
+            if whole:
+                ref, alt = [one["ref"] for one in found], [one["alt"] for one in found]
             if pos is not None:
                 self._check_positions(pos, found)
-        elif chrom is None:
-            found = self._matches(columns.variant, START, "CHROM:POS")
-        if chrom is None:
-            chrom, pos = [one["chrom"] for one in found], [one["pos"] for one in found]
+            if chrom is None:
+                chrom, pos = [one["chrom"] for one in found], [one["pos"] for one in found]
+        assert chrom is not None
         assert ref is not None
         assert alt is not None
         return chrom, pos or [], ref, alt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,6 @@ def label_genome(
     positive = _any_positive(grid, positives)
     thin_negatives(grid, packed, positive, options.negatives, options.seed)
     _refuse_empty(grid)
-    leaked = _find_leaked(grid, packed, options.drop_leaked)
     build = {
         "genome": reader.path.name,
         "valid": [str(region) for region in regions if region.split == "valid"],
@@ -165,10 +165,15 @@ def label_genome(
         "skip_contigs": skipped,
         "drop_leaked": options.drop_leaked,
         "seed": options.seed,
-        **_dropped(grid, positives, reader.contigs),
     }
-    dataset = _assemble(grid, packed, listed, positives, options.min_overlap, build)
-    dataset = dataclasses.replace(dataset, leaked=leaked)
+    # The search takes longer than packing the labels, which does not need its result.
+    with ThreadPoolExecutor(1) as background:
+        search = background.submit(_find_leaked, grid, packed, options.drop_leaked)
+        if options.drop_leaked:
+            search.result()
+        build |= _dropped(grid, positives, reader.contigs)
+        dataset = _assemble(grid, packed, listed, positives, options.min_overlap, build)
+        dataset = dataclasses.replace(dataset, leaked=search.result())
     report_leaks(dataset)
     return dataset
 

@@ -214,8 +214,8 @@ def mark(bases, low, high, index):
 
 
 @kernel
-def count(bases, low, high, index, running):
-    """Count k-mers of intervals that belong to the index's part, and those that were seen.
+def count(bases, low, high, index, positions, running):
+    """List the k-mers of intervals that belong to the index's part, and count those seen.
 
     Parameters
     ----------
@@ -225,8 +225,15 @@ def count(bases, low, high, index, running):
         ``(n,)`` intervals, with ``P`` k-mers in total.
     index
         The table.
+    positions
+        ``(P,)`` int64 that is written: start of each k-mer of the part.
     running
-        ``(P + 1, 2)`` int32 that is written: both counts over the first ``i`` k-mers.
+        ``(P + 1,)`` int32 that is written: number of the first ``i`` of them that were seen.
+
+    Returns
+    -------
+    int
+        Number of k-mers of the part.
     """
     table, present, shift = index.table, index.present, index.shift
     last = table.size - 1
@@ -237,23 +244,20 @@ def count(bases, low, high, index, running):
     for number in range(low.size):
         for first in range(low[number], high[number], BATCH):
             end = min(first + BATCH, high[number])
-            running[row + 1 : row + 1 + end - first] = 0
             for i in range(_hash_batch(bases, first, end, index, scratch)):
-                here = row + 1 + offsets[i]
-                running[here, 0] = 1
+                seen = 0
                 slot = np.int64(hashes[i] >> shift)
                 bits = _bits(hashes[i], shift)
-                if present[slot] & bits != bits:
-                    continue
-                while table[slot] != 0:
-                    if table[slot] & _HASH == hashes[i]:
-                        running[here, 1] = table[slot] != hashes[i]
-                        break
-                    slot = (slot + 1) & last
-            for here in range(row + 1, row + 1 + end - first):
-                running[here, 0] += running[here - 1, 0]
-                running[here, 1] += running[here - 1, 1]
-            row += end - first
+                if present[slot] & bits == bits:
+                    while table[slot] != 0:
+                        if table[slot] & _HASH == hashes[i]:
+                            seen = 1 if table[slot] != hashes[i] else 0
+                            break
+                        slot = (slot + 1) & last
+                positions[row] = first + offsets[i]
+                running[row + 1] = running[row] + seen
+                row += 1
+    return row
 
 
 def plain_kmers(codes: Codes) -> list[int | None]:

@@ -42,7 +42,8 @@ MOST_KMERS = 80_000_000
 """Largest number of k-mers in a table; it has 1.2 GB then."""
 
 SAMPLED, LARGEST_SAMPLE = 48, 16
-"""Smallest number of k-mers of a window in the first search, and the largest sampling step."""
+"""Expected number of k-mers of a window in the first search, at least, and the largest sampling
+step."""
 
 PIECE = 1 << 22
 """Bases that one task of a thread reads."""
@@ -143,7 +144,10 @@ def find_leaked(
         step *= 2
     if step > 1:
         known, seen = _counts(held, held.intervals(), training, step)
-        held = held.where((known < SAMPLED // 3) | (seen >= LEAST_SHARE / 2 * known))
+        expected = (held.high - held.low) / step
+        # With few different k-mers, as in a run of one base, the sample can miss most of them.
+        scarce = 3 * known < expected
+        held = held.where(scarce | (seen >= LEAST_SHARE / 2 * np.minimum(known, expected)))
     known, seen = _counts(held, held.intervals(), training, 1)
     shared = (known > 0) & (seen >= LEAST_SHARE * known)
     leaked[held.rows[shared]] = np.where(seen[shared] == known[shared], COMPLETE, LEAKED)
@@ -282,15 +286,8 @@ def _count_block(windows: KmerWindows, rows: slice, index: KmerIndex) -> IntRow:
     """``(n, 2)`` k-mers of the index's part, and those seen, of some windows."""
     block = windows.where(rows)
     low, high = block.intervals()
-    before = np.concatenate([[0], np.cumsum(high - low)])
-    running = np.empty((int(before[-1]) + 1, 2), np.int32)
-    count(windows.genome.bases, low, high, index, running)
-
-    def kmers_before(position: IntRow) -> IntRow:
-        number = np.searchsorted(low, position, side="right") - 1
-        inside = np.minimum(position, high[number]) - low[number]
-        return np.where(number < 0, 0, before[number] + inside)
-
-    if not low.size:
-        return np.zeros((block.low.size, 2), np.int64)
-    return (running[kmers_before(block.high)] - running[kmers_before(block.low)]).astype(np.int64)
+    size = int((high - low).sum())
+    positions, running = np.empty(size, np.int64), np.empty(size + 1, np.int32)
+    positions = positions[: count(windows.genome.bases, low, high, index, positions, running)]
+    first, last = np.searchsorted(positions, block.low), np.searchsorted(positions, block.high)
+    return np.stack([last - first, running[last] - running[first]], axis=1)

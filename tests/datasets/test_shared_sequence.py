@@ -115,13 +115,13 @@ def test_the_kernels_agree_with_plain_kmers():
     assert np.count_nonzero(index.table) == len(inserted) == 598
     at = np.array([1_000]), np.array([1_980])
     kmer_index.mark(genome.bases, *at, index)
-    running = np.empty((599, 2), np.int32)
-    kmer_index.count(genome.bases, low, high, index, running)
+    positions, running = np.empty(598, np.int64), np.empty(599, np.int32)
+    assert kmer_index.count(genome.bases, low, high, index, positions, running) == 598
+    np.testing.assert_array_equal(positions, [*range(3, 600), 700])
     other = set(kmers[1_000:1_980])
     expected = np.cumsum([kmers[start] in other for start in (*range(3, 600), 700)])
-    np.testing.assert_array_equal(running[1:, 1], expected)
+    np.testing.assert_array_equal(running[1:], expected)
     assert expected[-1] == 480 - 3
-    np.testing.assert_array_equal(running[:, 0], np.arange(599))
 
 
 def planted(folder: Path, window: int, divergence: float) -> tuple[Path, np.ndarray]:
@@ -247,3 +247,23 @@ def test_converted_sequences_are_searched(tmp_path: Path, caplog):
     assert test[[3, 5]].tolist() == [COMPLETE, LEAKED]
     assert np.count_nonzero(dataset.leaked) == 2
     assert "2 of 20 test windows contain sequence of training windows" in caplog.text
+
+
+@pytest.mark.parametrize("window", [120, 200, 300])
+def test_windows_of_low_complexity_are_searched_completely(window: int):
+    rng = np.random.default_rng(window)
+    contigs = {name: rng.integers(0, 4, 1_800).astype(np.uint8) for name in ("one", "two")}
+    unit = rng.integers(0, 4, 37)
+    for codes in contigs.values():
+        codes[100:200] = 0
+        codes[500:780] = 3
+        codes[1_000:1_150] = np.resize([0, 1], 150)
+        codes[1_400:1_700] = np.resize(unit, 300)
+    genome = PackedGenome.from_contigs(contigs.items())
+    first = np.tile(np.arange(0, 1_800 - window, 40), 2)
+    contig = np.repeat(np.arange(2, dtype=np.uint32), first.size // 2)
+    split = (2 * contig).astype(np.uint8)
+    known, seen = shares(genome, contig, first, split, window)
+    expected = (split > 0) & (seen >= 0.8 * known)
+    assert expected.sum() >= 5
+    np.testing.assert_array_equal(find_leaked(genome, contig, first, split, window) > 0, expected)

@@ -18,6 +18,9 @@ GZIP_MAGIC = b"\x1f\x8b"
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 """End-of-file block of BGZF (SAM specification, section 4.1.2)."""
 
+BGZF_HEAD = 18
+"""Bytes of a BGZF block up to the size of the block."""
+
 GZIP_ENDINGS = (".gz", ".bgz")
 
 
@@ -102,8 +105,8 @@ def open_bytes(path: str | Path) -> Iterator[BinaryIO]:
 
 
 def is_bgzip(head: bytes) -> bool:
-    """Whether the first 18 bytes of a file are those of bgzip, which allows random access."""
-    return head[:4] == BGZF_END[:4] and head[12:14] == b"BC"
+    """Whether the first `BGZF_HEAD` bytes are those of bgzip, which allows random access."""
+    return len(head) >= BGZF_HEAD and head[:4] == BGZF_END[:4] and head[12:16] == BGZF_END[12:16]
 
 
 def refuse_cut_bgzip(raw: BinaryIO, path: Path) -> None:
@@ -114,7 +117,7 @@ def refuse_cut_bgzip(raw: BinaryIO, path: Path) -> None:
     InputError
         When the end-of-file block is missing.
     """
-    bgzip = is_bgzip(raw.read(18))
+    bgzip = is_bgzip(raw.read(BGZF_HEAD))
     if bgzip:
         raw.seek(-min(len(BGZF_END), raw.seek(0, os.SEEK_END)), os.SEEK_END)
         if raw.read() != BGZF_END:

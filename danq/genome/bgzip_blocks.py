@@ -16,11 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from danq.files.open_input import BGZF_END, damaged, truncated
+from danq.files.open_input import BGZF_HEAD, damaged, is_bgzip
 from danq.typing import IntRow
-
-HEAD = 18
-"""Bytes of a block's header."""
 
 CHECKED = 512
 """Largest number of rows of a table that are compared with the file."""
@@ -31,7 +28,7 @@ LAST_BLOCKS = 1024
 KEPT = 64
 """Number of uncompressed blocks that a reader keeps, at most 64 KiB each."""
 
-_TRAILER = 8
+_FIXED, _TRAILER = 12, 8
 _MOST_LETTERS = 1 << 16
 
 
@@ -60,31 +57,6 @@ class _Block(NamedTuple):
 
     end: int
     size: int
-
-
-def is_bgzip(head: bytes) -> bool:
-    """Whether these bytes start with the header of a bgzip block, without other extra fields."""
-    return len(head) >= HEAD and head[:4] == BGZF_END[:4] and head[10:16] == BGZF_END[10:16]
-
-
-def check_end(file: int, path: Path) -> None:
-    """Refuse a bgzip file without the empty block that marks its end.
-
-    Parameters
-    ----------
-    file
-        Descriptor of the open file.
-    path
-        The file, for the error.
-
-    Raises
-    ------
-    InputError
-        When the file is cut short, which may be at the end of a block.
-    """
-    size = os.fstat(file).st_size
-    if os.pread(file, len(BGZF_END), max(0, size - len(BGZF_END))) != BGZF_END:
-        raise truncated(path)
 
 
 def find_blocks(file: int, path: Path) -> Blocks:
@@ -189,7 +161,7 @@ def _inflate_blocks(file: int, path: Path, blocks: Blocks, size: int, row: int, 
     pieces, at, done = [], 0, 0
     expected = int(first[stop] - first[row])
     while at < len(data) and done < expected:
-        block = _block(data[at : at + HEAD], at)
+        block = _block(data[at : at + BGZF_HEAD], at)
         if block is None or block.end > len(data):
             raise damaged(path, ValueError(f"no bgzip block starts at byte {begin + at:,}"))
         piece = _inflate(data[at : block.end], path, begin + at)
@@ -202,8 +174,9 @@ def _inflate_blocks(file: int, path: Path, blocks: Blocks, size: int, row: int, 
 
 
 def _inflate(block: bytes, path: Path, at: int) -> bytes:
+    begin = _FIXED + struct.unpack("<H", block[_FIXED - 2 : _FIXED])[0]
     try:
-        data = zlib.decompress(block[HEAD:-_TRAILER], -zlib.MAX_WBITS, _MOST_LETTERS)
+        data = zlib.decompress(block[begin:-_TRAILER], -zlib.MAX_WBITS, _MOST_LETTERS)
     except zlib.error as error:
         raise damaged(path, error) from error
     checksum, size = struct.unpack("<II", block[-_TRAILER:])
@@ -214,14 +187,14 @@ def _inflate(block: bytes, path: Path, at: int) -> bytes:
 
 def _walk(file: int, at: int, end: int) -> Iterator[tuple[int, _Block | None]]:
     """Start of each block from ``at`` to ``end``, and None at bytes that are no block."""
-    head = os.pread(file, HEAD, at)
+    head = os.pread(file, BGZF_HEAD, at)
     while at < end:
         block = _block(head, at)
         if block is None or block.end > end:
             yield at, None
             return
         # The size is stored at the end of the block, just before the next header.
-        tail = os.pread(file, 4 + HEAD, block.end - 4)
+        tail = os.pread(file, 4 + BGZF_HEAD, block.end - 4)
         yield at, block._replace(size=struct.unpack("<I", tail[:4])[0])
         head, at = tail[4:], block.end
 

@@ -16,7 +16,7 @@ from danq.files.pipes import local_path
 from danq.files.text_tables import BYTE_ORDER_MARK
 from danq.genome.fasta_errors import check_name, empty_record, headless
 from danq.genome.fasta_index import record_name
-from danq.genome.indexed_fasta import IndexedFasta, check_complete
+from danq.genome.indexed_fasta import IndexedFasta
 from danq.genome.nucleotide_codes import (
     LINE_CODES,
     REFUSED,
@@ -68,7 +68,6 @@ class Genome:
         self.path = Path(path)
         self._fasta = IndexedFasta(self.path)
         index = self._fasta.index
-        self._numbers = {name: number for number, name in enumerate(index.names)}
         self.contigs: dict[str, int] = dict(zip(index.names, index.length.tolist(), strict=True))
 
     def __enter__(self) -> Genome:
@@ -133,7 +132,7 @@ class Genome:
         return PackedGenome.from_contigs((name, self.codes(name)) for name in self.contigs)
 
     def _block(self, contig: str, low: int, high: int) -> Codes:
-        data = self._fasta.read(self._numbers[contig], low, high)
+        data = self._fasta.read(contig, low, high)
         letters = np.frombuffer(data, dtype=np.uint8)
         codes = np.empty(letters.size, dtype=np.uint8)
         count, seen = translate(letters, LINE_CODES, codes, 0)
@@ -176,7 +175,6 @@ def read_fasta(path: str | Path) -> Iterator[tuple[str, Codes]]:
         sequence, and a character that is not a DNA letter.
     """
     path = Path(path)
-    check_complete(path)
     names: set[str] = set()
     repeated = 0
     record: _Record | None = None

@@ -10,23 +10,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO, TypeVar
 
-import numpy as np
+from pyfaidx import Faidx
 
 from danq.cache_folder import cache_folder, lasting_cache_folder, stamped_name
 from danq.errors import InputError
-from danq.files.open_input import is_gzip, open_bytes, open_raw
-from danq.files.pipes import local_path
-from danq.genome.bgzip_blocks import (
-    HEAD,
-    BlockReader,
-    Blocks,
-    check_end,
-    find_blocks,
+from danq.files.open_input import (
+    BGZF_HEAD,
     is_bgzip,
-    read_gzi,
+    is_gzip,
+    open_bytes,
+    open_raw,
+    refuse_cut_bgzip,
 )
+from danq.files.pipes import local_path
+from danq.genome.bgzip_blocks import BlockReader, Blocks, find_blocks, read_gzi
 from danq.genome.fasta_errors import changed
 from danq.genome.fasta_index import FastaIndex, Read, mismatch, read_fai
 from danq.genome.fasta_scan import scan
@@ -48,6 +48,12 @@ class IndexedFasta:
     describes this file: time stamps are not considered. Otherwise the index is built, and written
     next to the file if no other index is there and the folder is writable, else to the cache.
 
+    A plain file is opened by `pyfaidx.Faidx` with this index. Its bytes are read at the offsets of
+    Faidx's records and without Faidx's lock: ``Faidx.fetch`` moves the position of the file, which
+    forked processes share, and takes twice as long. A bgzip file is read by
+    `danq.genome.bgzip_blocks`, because pyfaidx fails at a read that starts at the end of a block
+    of 65,536 bytes, and at a file whose name does not end in ``.gz`` or ``.bgz``.
+
     Parameters
     ----------
     path
@@ -68,22 +74,28 @@ class IndexedFasta:
     def __init__(self, path: Path) -> None:
         self.path = path
         zipped = is_gzip(path)
-        if zipped and not _is_bgzip(path):
-            self._handle, self._read, self.index = _unpacked(path)
+        self._open: BinaryIO | Faidx
+        self._blocks: BlockReader | None = None
+        if zipped and _is_bgzip(path):
+            handle = self._open = open_raw(path)
+            with _closed_on_error(handle):
+                self._blocks = _block_reader(path, handle)
+                self.index = _index(path, self._blocks, self._blocks.size)
+            weakref.finalize(self, handle.close)
+            columns = (self.index.offset, self.index.bases, self.index.width)
+            lines = zip(*(column.tolist() for column in columns), strict=True)
         else:
-            self._handle = open_raw(path)
-            with _closed_on_error(self._handle):
-                self._read, size = _reader(path, self._handle.fileno(), zipped)
-                self.index = _index(path, self._read, size)
-        lines = np.stack([self.index.offset, self.index.bases, self.index.width], axis=1)
-        self._lines: list[list[int]] = lines.tolist()
-        self._file = self._handle.fileno()
-        self._state = _state(self._file)
-        weakref.finalize(self, self._handle.close)
+            source, handle, self.index = _unpacked(path) if zipped else _compared(path)
+            faidx = self._open = _faidx(path, source, handle, self.index)
+            lines = ((one.offset, one.lenc, one.lenb) for one in faidx.index.values())
+        self._lines = dict(zip(self.index.names, lines, strict=True))
+        self._file = handle.fileno()
+        state = os.fstat(self._file)
+        self._size, self._modified = state.st_size, state.st_mtime_ns
 
     def close(self) -> None:
         """Close the file."""
-        self._handle.close()
+        self._open.close()
         self._file = -1
 
     def check_unchanged(self) -> None:
@@ -96,16 +108,17 @@ class IndexedFasta:
         """
         if self._file < 0:
             raise InputError("the file is closed", file=self.path, remedy="Open it again")
-        if _state(self._file) != self._state:
+        state = os.fstat(self._file)
+        if state.st_mtime_ns != self._modified or state.st_size != self._size:
             raise changed(self.path)
 
-    def read(self, number: int, low: int, high: int) -> bytes:
+    def read(self, contig: str, low: int, high: int) -> bytes:
         """Bytes that hold an interval of a contig; line ends may be among them.
 
         Parameters
         ----------
-        number
-            Index of the contig.
+        contig
+            Its name.
         low, high
             Interval, 0-based half-open, not empty, inside the contig.
 
@@ -114,30 +127,25 @@ class IndexedFasta:
         InputError
             When a block of a bgzip file is damaged.
         """
-        offset, bases, width = self._lines[number]
-        first = offset + low // bases * width + low % bases
-        last = offset + (high - 1) // bases * width + (high - 1) % bases
-        return self._read(first, last + 1)
+        offset, bases, width = self._lines[contig]
+        end = width - bases
+        first = offset + low + low // bases * end
+        stop = offset + high + (high - 1) // bases * end
+        if self._blocks is None:
+            return os.pread(self._file, stop - first, first)
+        return self._blocks(first, stop)
 
 
-def check_complete(path: Path) -> None:
-    """Refuse a bgzip file that is cut short at the end of a block, which no gzip reader notices.
-
-    Raises
-    ------
-    InputError
-        As `danq.genome.input_files.is_gzip`, and when the file is cut short.
-    """
-    if is_gzip(path) and _is_bgzip(path):
-        with open_raw(path) as handle:
-            check_end(handle.fileno(), path)
+def _plain_reader(handle: BinaryIO) -> tuple[Read, int]:
+    """Reader of the bytes of a plain file, and their number."""
+    file = handle.fileno()
+    return (lambda low, high: os.pread(file, high - low, low)), os.fstat(file).st_size
 
 
-def _reader(path: Path, file: int, zipped: bool) -> tuple[Read, int]:
-    """Reader of the uncompressed bytes, and their number."""
-    if not zipped:
-        return (lambda low, high: os.pread(file, high - low, low)), os.fstat(file).st_size
-    check_end(file, path)
+def _block_reader(path: Path, handle: BinaryIO) -> BlockReader:
+    """Reader of the uncompressed bytes of a bgzip file."""
+    refuse_cut_bgzip(handle, path)
+    file = handle.fileno()
     blocks = _stored(
         path,
         ".gzi",
@@ -145,8 +153,57 @@ def _reader(path: Path, file: int, zipped: bool) -> tuple[Read, int]:
         lambda: find_blocks(file, path),
         Blocks.to_gzi,
     )
-    reader = BlockReader(file, path, blocks)
-    return reader, reader.size
+    return BlockReader(file, path, blocks)
+
+
+def _compared(path: Path) -> tuple[Path, BinaryIO, FastaIndex]:
+    """Open a plain file: its path, the open file and its index."""
+    handle = open_raw(path)
+    with _closed_on_error(handle):
+        return local_path(path), handle, _index(path, *_plain_reader(handle))
+
+
+def _faidx(path: Path, source: Path, handle: BinaryIO, index: FastaIndex) -> Faidx:
+    """Open a plain file with pyfaidx, which gets the open file and its index.
+
+    Parameters
+    ----------
+    path
+        The file of the user, for errors.
+    source
+        The plain file.
+    handle
+        The open plain file, which Faidx closes.
+    index
+        Its index.
+
+    Raises
+    ------
+    InputError
+        When no temporary file can be written.
+    """
+    try:
+        with _closed_on_error(handle), TemporaryDirectory(prefix="danq-") as folder:
+            # The index beside the file may be replaced after danq has compared it.
+            own = Path(folder, "genome.fa.fai")
+            own.write_bytes(index.to_fai())
+            # To pyfaidx an index is stale when it is older than the file.
+            later = os.fstat(handle.fileno()).st_mtime_ns + 10**9
+            os.utime(own, ns=(later, later))
+            # pyfaidx recognises compressed files by their names.
+            link = Path(folder, "genome.fa")
+            link.symlink_to(source.absolute())
+            faidx = Faidx(str(link), indexname=str(own), rebuild=False)
+    except OSError as error:
+        raise InputError(
+            f"its index cannot be written to a temporary file ({error})",
+            file=path,
+            remedy="Set the environment variable TMPDIR to a writable folder",
+        ) from error
+    # The file at this path may have been replaced, too.
+    faidx.file.close()
+    faidx.file = handle
+    return faidx
 
 
 def _index(path: Path, read: Read, size: int) -> FastaIndex:
@@ -202,8 +259,8 @@ def _stored(
     return made
 
 
-def _unpacked(path: Path) -> tuple[BinaryIO, Read, FastaIndex]:
-    """Unpack a gzip file into the cache, unless it is there; open it with its index."""
+def _unpacked(path: Path) -> tuple[Path, BinaryIO, FastaIndex]:
+    """Unpack a gzip file into the cache, unless it is there; open it as `_compared` does."""
     source = local_path(path)
     # The copy of a pipe is in a temporary folder, and so is what is made from it.
     folder = cache_folder("fasta") if source == path else source.parent
@@ -212,10 +269,9 @@ def _unpacked(path: Path) -> tuple[BinaryIO, Read, FastaIndex]:
     data = _content(beside)
     if data is not None and target.exists():
         handle = target.open("rb")
-        read, size = _reader(target, handle.fileno(), False)
         index = read_fai(data)
-        if index is not None and mismatch(index, read, size) is None:
-            return handle, read, index
+        if index is not None and mismatch(index, *_plain_reader(handle)) is None:
+            return target, handle, index
         handle.close()
     log.info("%s is gzip, which allows no random access: unpacking it to %s", path, target)
     with (
@@ -228,7 +284,7 @@ def _unpacked(path: Path) -> tuple[BinaryIO, Read, FastaIndex]:
     with _closed_on_error(handle):
         index = scan(handle, path)
         _write(beside, index.to_fai())
-    return handle, _reader(target, handle.fileno(), False)[0], index
+    return target, handle, index
 
 
 @contextmanager
@@ -242,7 +298,7 @@ def _closed_on_error(handle: BinaryIO) -> Iterator[None]:
 
 def _is_bgzip(path: Path) -> bool:
     with open_raw(path) as handle:
-        return is_bgzip(handle.read(HEAD))
+        return is_bgzip(handle.read(BGZF_HEAD))
 
 
 def _in_cache(path: Path, ending: str) -> Path | None:
@@ -266,8 +322,3 @@ def _write(file: Path, data: bytes) -> bool:
         log.info("The index is kept in memory: %s", error)
         return False
     return True
-
-
-def _state(file: int) -> tuple[int, int]:
-    state = os.fstat(file)
-    return state.st_size, state.st_mtime_ns

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gzip
 import os
 import struct
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from danq.errors import InputError
 from danq.genome import bgzip_blocks
-from danq.genome.bgzip_blocks import BlockReader, check_end, find_blocks, read_gzi
+from danq.genome.bgzip_blocks import BlockReader, find_blocks, read_gzi
 from danq.genome.fasta import Genome
 
 TEXT = b">a\n" + b"".join(
@@ -36,7 +38,6 @@ def opened(path: Path) -> int:
 
 def test_blocks_equal_biopythons(path):
     file = opened(path)
-    check_end(file, path)
     blocks = find_blocks(file, path)
     with path.open("rb") as handle:
         expected = [(start, first) for start, _, first, size in BgzfBlocks(handle) if size]
@@ -96,6 +97,28 @@ def test_joined_files_have_empty_blocks_inside(path, tmp_path):
     for low, high in ((0, 2 * len(TEXT)), (len(TEXT) - 5, len(TEXT) + 5)):
         assert reader(low, high) == (TEXT * 2)[low:high]
     os.close(file)
+
+
+def test_blocks_with_further_extra_fields_are_read(path, tmp_path):
+    file = opened(path)
+    starts = [*find_blocks(file, path).start.tolist(), path.stat().st_size - 28]
+    os.close(file)
+    data, out = path.read_bytes(), b""
+    more = b"XX\x02\x00ab"
+    for start, end in pairwise(starts):
+        block = data[start:end]
+        size = struct.pack("<H", len(block) + len(more) - 1)
+        fields = struct.pack("<H", 6 + len(more)) + block[12:16] + size + more
+        out += block[:10] + fields + block[18:]
+    other = tmp_path / "fields.fa.gz"
+    other.write_bytes(out + data[-28:])
+    assert gzip.decompress(other.read_bytes()) == TEXT
+    file = opened(other)
+    assert BlockReader(file, other, find_blocks(file, other))(0, len(TEXT)) == TEXT
+    os.close(file)
+    with Genome(path) as genome, Genome(other) as changed:
+        assert np.array_equal(changed.codes("a"), genome.codes("a"))
+    assert (tmp_path / "fields.fa.gz.gzi").exists()
 
 
 def test_a_table_of_another_file_is_not_used(path, tmp_path):

@@ -259,6 +259,47 @@ def test_a_file_that_is_replaced_while_it_is_open_stays_the_same(tmp_path):
     assert letters(path) == {"a": "G" * 95, "b": "T", "c": "A"}
 
 
+@pytest.mark.parametrize("name", ["g.fa", "g.fa.zip", "g.bz2", "g"])
+def test_the_name_of_a_plain_file_does_not_matter(tmp_path, name):
+    assert letters(write(tmp_path / name, fasta(BASES))) == BASES
+
+
+def test_what_replaces_a_file_and_its_index_while_they_are_opened_is_not_read(
+    tmp_path, monkeypatch
+):
+    path = write(tmp_path / "g.fa", fasta(BASES))
+    other = {"a": "G" * 95, "b": "T", "c": "A"}
+    new = write(tmp_path / "new.fa", fasta(other))
+    letters(new)
+
+    def replace_and_open(*args, **kwargs):
+        new.replace(path)
+        (tmp_path / "new.fa.fai").replace(tmp_path / "g.fa.fai")
+        return pyfaidx.Faidx(*args, **kwargs)
+
+    monkeypatch.setattr(indexed_fasta, "Faidx", replace_and_open)
+    assert letters(path) == BASES
+    monkeypatch.undo()
+    assert letters(path) == other
+
+
+def test_a_temporary_folder_that_is_not_writable_is_named(tmp_path, monkeypatch):
+    path = write(tmp_path / "g.fa", fasta(BASES))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    with pytest.raises(
+        InputError, match=r"g\.fa: its index .* Set the environment variable TMPDIR"
+    ):
+        Genome(path)
+
+
+def test_nothing_is_left_in_the_temporary_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    assert letters(write(tmp_path / "g.fa", fasta(BASES))) == BASES
+    assert not list(folder.iterdir())
+
+
 def test_a_gzip_with_the_size_and_time_of_another_is_unpacked_again(tmp_path):
     path = tmp_path / "g.fa.gz"
     for base in "ACGT":
@@ -349,3 +390,30 @@ def test_processes_open_a_genome_at_once(tmp_path, cache, kind):
         out, _ = run.communicate(timeout=120)
         assert out.strip() == str(BASES)
     assert not [one for folder in (tmp_path, cache) for one in folder.rglob("*.part")]
+
+
+FORK = """
+import os, sys
+from danq.genome.fasta import Genome
+from danq.genome.nucleotide_codes import decode
+with Genome(sys.argv[1]) as genome:
+    whole = decode(genome.codes("a"))
+    children = []
+    for _ in range(3):
+        child = os.fork()
+        if child == 0:
+            for at in range(0, len(whole) - 500, 7):
+                if decode(genome.codes("a", at, at + 500)) != whole[at : at + 500]:
+                    os._exit(1)
+            os._exit(0)
+        children.append(child)
+    print([os.waitpid(child, 0)[1] for child in children])
+"""
+
+
+@pytest.mark.parametrize("name", ["g.fa", "g.fa.gz"])
+def test_forked_processes_read_one_genome(tmp_path, name):
+    path = write(tmp_path / name, fasta({"a": "".join(RNG.choice(list("ACGT"), 100_000))}, 60))
+    command = [sys.executable, "-W", "ignore", "-c", FORK, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.strip() == "[0, 0, 0]"

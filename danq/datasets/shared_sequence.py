@@ -247,7 +247,7 @@ def _counts(
     tables = 1
     while size > MOST_KMERS * step * tables:
         tables *= 2
-    lows, highs = _pieces(searched)
+    lows, highs = pieces(searched)
     blocks = _blocks(windows)
     with ThreadPoolExecutor(numba.get_num_threads()) as threads:
         for part in range(tables):
@@ -263,7 +263,7 @@ def _counts(
     return counts[:, 0], counts[:, 1]
 
 
-def _pieces(intervals: Intervals) -> tuple[list[IntRow], list[IntRow]]:
+def pieces(intervals: Intervals) -> tuple[list[IntRow], list[IntRow]]:
     """Intervals, cut and grouped into tasks of about ``PIECE`` k-mers."""
     low, high = intervals
     cuts = -(-(high - low) // PIECE)

@@ -121,13 +121,13 @@ def _show(summary: BuildSummary, every: bool) -> None:
     for title, counts in (("bins", summary.dropped), ("peaks", summary.dropped_peaks)):
         shown = ", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count)
         click.echo(f"{f'{title} dropped':<13} {shown or 'none'}")
-    leaks = ", ".join(
-        f"{count:,} of {summary.windows[split]:,} {split} ({summary.completely_leaked[split]:,} "
-        "completely)"
-        for split, count in summary.leaked.items()
-        if count
-    )
-    click.echo(f"leaked        {leaks or 'none'}")
+    if summary.leaked is not None:
+        leaks = ", ".join(
+            f"{count:,} of {summary.windows[split]:,} {split} ({complete:,} completely)"
+            for split, (count, complete) in summary.leaked.items()
+            if count
+        )
+        click.echo(f"leaked        {leaks or 'none'}")
     for line in summary.tracks_to_check():
         click.echo(f"check     {line}")
     # rich exits the program on a closed pipe; click does not.

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +20,13 @@ from danq.datasets.bin_grid import (
 )
 from danq.datasets.dataset import Dataset
 from danq.datasets.dataset_format import SPLITS
-from danq.datasets.dataset_summary import BuildSummary, report_leaks, summarise
+from danq.datasets.dataset_summary import BuildSummary, saved_as, summarise
 from danq.datasets.label_bits import set_bits
 from danq.datasets.label_options import LabelOptions, Paths
+from danq.datasets.leaked_windows import report_identical, report_leaked
 from danq.datasets.negatives import thin_negatives
 from danq.datasets.peak_labels import IntervalReader, Positives, by_contig, find_positives
-from danq.datasets.shared_sequence import drop_sources, find_leaked
+from danq.datasets.shared_sequence import drop_sources
 from danq.datasets.splits import held_out
 from danq.datasets.track_files import Track, find_tracks
 from danq.errors import InputError
@@ -82,7 +81,7 @@ def build_dataset(
     path = check_target(out, overwrite)
     dataset = label_genome(genome, tracks, window=window, valid=valid, test=test, options=options)
     dataset.save(path, overwrite=overwrite)
-    summary = summarise(dataclasses.replace(dataset, path=path))
+    summary = summarise(saved_as(dataset, path), leaks="leaked" in dataset.__dict__)
     for line in summary.quality.lines():
         log.warning("Check these tracks: %s.", line)
     return summary
@@ -154,6 +153,7 @@ def label_genome(
     positive = _any_positive(grid, positives)
     thin_negatives(grid, packed, positive, options.negatives, options.seed)
     _refuse_empty(grid)
+    leaked = _drop_leaked(grid, packed) if options.drop_leaked else None
     build = {
         "genome": reader.path.name,
         "valid": [str(region) for region in regions if region.split == "valid"],
@@ -165,26 +165,23 @@ def label_genome(
         "skip_contigs": skipped,
         "drop_leaked": options.drop_leaked,
         "seed": options.seed,
+        **_dropped(grid, positives, reader.contigs),
     }
-    # The search takes longer than packing the labels, which does not need its result.
-    with ThreadPoolExecutor(1) as background:
-        search = background.submit(_find_leaked, grid, packed, options.drop_leaked)
-        if options.drop_leaked:
-            search.result()
-        build |= _dropped(grid, positives, reader.contigs)
-        dataset = _assemble(grid, packed, listed, positives, options.min_overlap, build)
-        dataset = dataclasses.replace(dataset, leaked=search.result())
-    report_leaks(dataset)
+    dataset = _assemble(grid, packed, listed, positives, options.min_overlap, build)
+    if leaked is None:
+        report_identical(dataset)
+    else:
+        # Of the windows that are left, so they need not be searched again.
+        dataset.__dict__["leaked"] = leaked
+        report_leaked(dataset)
     return dataset
 
 
-def _find_leaked(grid: Grid, genome: PackedGenome, drop: bool) -> np.ndarray:
-    """Values of ``windows/leaked``, after dropping the training bins of leaked sequence."""
+def _drop_leaked(grid: Grid, genome: PackedGenome) -> np.ndarray:
+    """Drop the training bins of leaked sequence; values of `find_leaked` for the others."""
     kept = np.flatnonzero(grid.fate < len(SPLITS))
     contig, start = grid.positions(kept)
     first, split, window = start - grid.geometry.before, grid.fate[kept], grid.geometry.window
-    if not drop:
-        return find_leaked(genome, contig, first, split, window)
     rows, leaked = drop_sources(genome, contig, first, split, window)
     if rows.size < kept.size:
         log.info(

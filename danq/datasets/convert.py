@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,10 +14,10 @@ import numpy as np
 from danq.datasets.array_files import open_arrays
 from danq.datasets.dataset import Dataset
 from danq.datasets.dataset_format import SPLITS
-from danq.datasets.dataset_summary import BuildSummary, report_leaks, summarise
+from danq.datasets.dataset_summary import BuildSummary, saved_as, summarise
+from danq.datasets.leaked_windows import report_identical
 from danq.datasets.one_hot_arrays import Labels, Sequences, blocks, check_channels, find_pairs
 from danq.datasets.reverse_complement_pairs import PairFinder
-from danq.datasets.shared_sequence import find_leaked
 from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
 from danq.output import check_target
@@ -78,7 +77,7 @@ def convert_dataset(
     path = check_target(out, overwrite)
     dataset = read_arrays(files, names=names, channels=channels, bin=bin, progress=progress)
     dataset.save(path, overwrite=overwrite)
-    return summarise(dataclasses.replace(dataset, path=path))
+    return summarise(saved_as(dataset, path), leaks=False)
 
 
 def read_arrays(
@@ -156,10 +155,7 @@ def read_arrays(
         "standalone": True,
     }
     dataset = store.dataset(tracks, groups, bin, build)
-    first = dataset.start + bin // 2 - dataset.window // 2
-    leaked = find_leaked(dataset.genome, dataset.contig, first, dataset.split, dataset.window)
-    dataset = dataclasses.replace(dataset, leaked=leaked)
-    report_leaks(dataset)
+    report_identical(dataset)
     return dataset
 
 

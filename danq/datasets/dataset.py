@@ -27,6 +27,7 @@ from danq.datasets.dataset_format import (
 )
 from danq.datasets.hdf5_writer import writing
 from danq.datasets.label_bits import count_bits, read_bits
+from danq.datasets.leaked_windows import leaked_windows
 from danq.errors import InputError
 from danq.files.hdf5_input import hdf5_errors
 from danq.genome.packed_genome import PackedGenome
@@ -70,8 +71,6 @@ class Dataset:
         How the dataset was made: options, and the number of bins that each rule dropped.
     path
         The file it was read from or written to, if any.
-    leaked
-        ``(W,)`` uint8 of :func:`danq.datasets.shared_sequence.find_leaked`; empty means all 0.
     """
 
     genome: PackedGenome
@@ -89,12 +88,9 @@ class Dataset:
     min_overlap: float
     build: Mapping[str, Any] = field(default_factory=dict)
     path: Path | None = None
-    leaked: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint8))
 
     def __post_init__(self) -> None:
         windows, tracks = self.start.size, len(self.tracks)
-        leaked = self.leaked if self.leaked.size else np.zeros(windows, np.uint8)
-        object.__setattr__(self, "leaked", leaked)
         if not self.contig.shape == self.start.shape == self.split.shape == (windows,):
             raise self._mismatch("contig, start and split differ in length")
         if self.packed.shape != (windows, (tracks + 7) // 8):
@@ -108,8 +104,6 @@ class Dataset:
             raise self._mismatch(f"contig number {self.contig.max()} is not in the genome")
         if windows and int(self.split.max()) >= len(SPLITS):
             raise self._mismatch(f"split number {self.split.max()} is above 2")
-        if leaked.shape != (windows,) or (windows and int(leaked.max()) > 2):
-            raise self._mismatch("leaked is not one number from 0 to 2 for each window")
 
     def _mismatch(self, problem: str) -> InputError:
         return InputError(problem, file=self.path)
@@ -170,7 +164,6 @@ class Dataset:
             min_overlap=float(attributes["min_overlap"]),
             build=json.loads(attributes["build"]),
             path=path,
-            leaked=arrays["windows/leaked"],
         )
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
@@ -226,7 +219,6 @@ class Dataset:
             "windows/contig": self.contig,
             "windows/start": self.start,
             "windows/split": self.split,
-            "windows/leaked": self.leaked,
             "labels": self.packed,
         }
         for name, array in compressed.items():
@@ -254,6 +246,11 @@ class Dataset:
     def standalone(self) -> bool:
         """Whether windows are standalone sequences, without the bases around them."""
         return bool(self.build.get("standalone", False))
+
+    @cached_property
+    def leaked(self) -> np.ndarray:
+        """``(W,)`` uint8 of :func:`danq.datasets.shared_sequence.find_leaked`, computed once."""
+        return leaked_windows(self)
 
     @cached_property
     def sha256(self) -> str:

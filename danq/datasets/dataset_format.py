@@ -10,7 +10,7 @@ from danq.errors import InputError
 from danq.files.hdf5_input import hdf5_errors, open_hdf5
 
 MAGIC = "danq-dataset"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 2
 
 SPLITS = ("train", "valid", "test")
 """Names of the splits; ``/windows/split`` holds the index in this tuple."""
@@ -24,7 +24,6 @@ ARRAYS = {
     "windows/contig": "<u4",
     "windows/start": "<i8",
     "windows/split": "|u1",
-    "windows/leaked": "|u1",
     "tracks/peaks": "<i8",
     "labels": "|u1",
 }

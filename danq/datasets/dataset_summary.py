@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,9 @@ import numpy as np
 from danq.datasets.dataset import Dataset
 from danq.datasets.dataset_format import SPLITS
 from danq.datasets.label_bits import count_bits
-from danq.datasets.shared_sequence import COMPLETE, LEAKED, LEAST_SHARE, K
+from danq.datasets.leaked_windows import count_leaked
 from danq.datasets.track_quality import TrackQuality, listed, track_quality
 from danq.typing import IntRow
-
-log = logging.getLogger("danq")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +38,12 @@ class BuildSummary:
         Number of windows by split.
     positives
         ``(K, 3)`` number of positive windows of each track in train, valid and test.
-    leaked, completely_leaked
-        Number of held-out windows, by split, of whose k-mers at least 80 %, or all, occur in the
-        training windows.
+    leaked
+        Number of held-out windows, by split, of whose k-mers at least 80 %, and all, occur in the
+        training windows; None when they were not counted.
     leaked_positives
-        ``(K, 3)`` number of positive windows of each track that are leaked.
+        ``(K, 3)`` number of positive windows of each track that are leaked; 0 when they were not
+        counted.
     dropped
         Number of bins without a window, by the first reason that applies.
     dropped_peaks
@@ -70,8 +68,7 @@ class BuildSummary:
     windows: Mapping[str, int]
     positives: IntRow
     sha256: str
-    leaked: Mapping[str, int]
-    completely_leaked: Mapping[str, int]
+    leaked: Mapping[str, tuple[int, int]] | None
     leaked_positives: IntRow
     dropped: Mapping[str, int] = field(default_factory=dict)
     dropped_peaks: Mapping[str, int] = field(default_factory=dict)
@@ -99,8 +96,25 @@ class BuildSummary:
         return [*empty, *self.quality.lines()]
 
 
-def summarise(dataset: Dataset) -> BuildSummary:
-    """Summarise a dataset."""
+def saved_as(dataset: Dataset, path: Path) -> Dataset:
+    """The dataset as the content of a file, with what was already computed of it."""
+    saved = replace(dataset, path=path)
+    for name in ("sha256", "leaked"):
+        if name in dataset.__dict__:
+            saved.__dict__[name] = dataset.__dict__[name]
+    return saved
+
+
+def summarise(dataset: Dataset, *, leaks: bool = True) -> BuildSummary:
+    """Summarise a dataset.
+
+    Parameters
+    ----------
+    dataset
+        The dataset.
+    leaks
+        Whether to count leaked windows, which takes a minute or two for a human genome.
+    """
     path = dataset.path
     per_split = np.bincount(dataset.split, minlength=len(SPLITS)).tolist()
     return BuildSummary(
@@ -118,44 +132,17 @@ def summarise(dataset: Dataset) -> BuildSummary:
         windows=dict(zip(SPLITS, per_split, strict=True)),
         positives=np.stack([dataset.positives(split) for split in SPLITS], axis=1),
         sha256=dataset.sha256,
-        leaked=_leaked_windows(dataset, LEAKED),
-        completely_leaked=_leaked_windows(dataset, COMPLETE),
-        leaked_positives=_leaked_positives(dataset),
+        leaked=count_leaked(dataset) if leaks else None,
+        leaked_positives=_leaked_positives(dataset, leaks),
         dropped=dict(dataset.build.get("dropped_bins", {})),
         dropped_peaks=dict(dataset.build.get("dropped_peaks", {})),
         quality=track_quality(dataset),
     )
 
 
-def report_leaks(dataset: Dataset) -> None:
-    """Log a warning for each held-out split with leaked windows."""
-    complete = _leaked_windows(dataset, COMPLETE)
-    for split, count in _leaked_windows(dataset, LEAKED).items():
-        if not count:
-            continue
-        total = int(np.count_nonzero(dataset.split == SPLITS.index(split)))
-        log.warning(
-            "%s of %s %s windows contain sequence of training windows: at least %.0f %% of their "
-            "%d-mers, on either strand, occur there (of %s windows: all). An evaluation reports "
-            "metrics with and without these windows. To drop the training windows, set "
-            "drop_leaked; to leave out alternate contigs, name them in skip_contigs.",
-            f"{count:,}",
-            f"{total:,}",
-            split,
-            100 * LEAST_SHARE,
-            K,
-            f"{complete[split]:,}",
-        )
-
-
-def _leaked_windows(dataset: Dataset, least: int) -> dict[str, int]:
-    """Number of windows of each held-out split with at least one value of ``leaked``."""
-    counts = np.bincount(dataset.split[dataset.leaked >= least], minlength=len(SPLITS))
-    return dict(zip(SPLITS[1:], counts[1:].tolist(), strict=True))
-
-
-def _leaked_positives(dataset: Dataset) -> IntRow:
-    rows = np.flatnonzero(dataset.leaked)
+def _leaked_positives(dataset: Dataset, leaks: bool) -> IntRow:
     counts = np.zeros((len(SPLITS), 8 * dataset.packed.shape[1]), dtype=np.int64)
-    count_bits(dataset.packed[rows], dataset.split[rows], counts)
+    if leaks:
+        rows = np.flatnonzero(dataset.leaked)
+        count_bits(dataset.packed[rows], dataset.split[rows], counts)
     return counts[:, : len(dataset.tracks)].T

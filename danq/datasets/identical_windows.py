@@ -60,7 +60,7 @@ def find_identical(
     identical = np.zeros(split.size, dtype=np.bool_)
     held = KmerWindows.of(genome, np.flatnonzero(split > 0), contig, first, window)
     training = KmerWindows.of(genome, np.flatnonzero(split == 0), contig, first, window)
-    indexed, searched = held.intervals(), training.intervals()
+    indexed, searched = _joined(held.intervals()), _joined(training.intervals())
     if window < K or not indexed[0].size or not searched[0].size:
         return identical
     low, high = _runs(genome, indexed, searched, window)
@@ -103,13 +103,22 @@ def _runs(genome: PackedGenome, indexed: Intervals, searched: Intervals, window:
             highs,
             repeat(other_step),
             repeat(window),
-            repeat(indexed[0]),
-            repeat(indexed[1]),
+            repeat(indexed),
+            repeat(searched),
             repeat(table),
             repeat(present),
         )
         runs = np.concatenate([np.zeros((0, 2), np.int64), *found])
     return runs[:, 0], runs[:, 1]
+
+
+def _joined(intervals: Intervals) -> Intervals:
+    """Intervals of k-mer starts, joined where the bases of their k-mers touch."""
+    low, high = intervals
+    if not low.size:
+        return intervals
+    new = np.flatnonzero(low[1:] > high[:-1] + K - 1) + 1
+    return low[np.r_[0, new]], high[np.r_[new - 1, high.size - 1]]
 
 
 @inlined_kernel
@@ -163,7 +172,7 @@ def _index(bases, low, high, step, table, present):
 
 
 @kernel
-def _compare(bases, low, high, step, window, held_low, held_high, table, present):
+def _compare(bases, low, high, step, window, held, training, table, present):
     """Runs of equal bases around the k-mers of intervals that are in the table, ``(n, 2)``."""
     runs = np.empty((MOST_PAIRS, 2), np.int64)
     last, count = table.shape[0] - 1, 0
@@ -178,14 +187,16 @@ def _compare(bases, low, high, step, window, held_low, held_high, table, present
             while table[slot, 1] != _EMPTY and count < MOST_PAIRS:
                 if table[slot, 0] == np.int64(kmer):
                     place = table[slot, 1]
-                    owner = np.searchsorted(held_low, place, side="right") - 1
                     _, other = _kmer(bases, place)
-                    before = min(place - held_low[owner], window)
-                    after = min(held_high[owner] - 1 - place, window)
+                    # Number of k-mers before and after this one in the interval, at either place.
+                    owner = np.searchsorted(held[0], place, side="right") - 1
+                    before = min(place - held[0][owner], window)
+                    after = min(held[1][owner] - 1 - place, window)
+                    owner = np.searchsorted(training[0], at, side="right") - 1
+                    at_before, at_after = at - training[0][owner], training[1][owner] - 1 - at
                     left = right = 0
                     if other == reverse:
-                        before = min(before, at - low[number])
-                        after = min(after, high[number] - 1 - at)
+                        before, after = min(before, at_before), min(after, at_after)
                         while left < before and (
                             _base(bases, place - left - 1) == _base(bases, at - left - 1)
                         ):
@@ -195,8 +206,7 @@ def _compare(bases, low, high, step, window, held_low, held_high, table, present
                         ):
                             right += 1
                     else:
-                        before = min(before, high[number] - 1 - at)
-                        after = min(after, at - low[number])
+                        before, after = min(before, at_after), min(after, at_before)
                         while left < before and (
                             _base(bases, place - left - 1) == 3 - _base(bases, at + K + left)
                         ):

@@ -31,9 +31,6 @@ FIRST_LINES = 100
 """Largest number of lines before the first interval in which another format is recognised."""
 
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
-_UNUSUAL = (b'"', b" \t", b"\t ", b" \n", b"\n ")
-"""Quotes and blanks that must be removed, which polars does not do."""
-
 _POSITIONS = ("start", "end", "length")
 
 log = logging.getLogger("danq")
@@ -152,9 +149,14 @@ def _is_bedpe(fields: list[str]) -> bool:
     )
 
 
+def _has_outer_blanks(body: bytes) -> bool:
+    """Whether a field may begin or end with a blank, which polars keeps."""
+    return body.endswith(b" ") or any(mark in body for mark in (b" \t", b"\t ", b" \n", b"\n "))
+
+
 def _fast(body: bytes, layout: _Layout) -> pl.DataFrame | None:
     """Parse with polars; None where a line must be checked on its own."""
-    if any(mark in body for mark in _UNUSUAL) or body.endswith(b" "):
+    if b'"' in body or (b" " in body and _has_outer_blanks(body)):
         return None
     names = {index: name for name, index in layout.plan.indices.items()}
     schema = {

@@ -62,7 +62,7 @@ def test_the_file_follows_its_format(dataset: Dataset, tmp_path: Path):
     dataset.save(tmp_path / "set.h5")
     with h5py.File(tmp_path / "set.h5") as file:
         assert file.attrs["magic"] == "danq-dataset"
-        assert file.attrs["format_version"] == 3
+        assert file.attrs["format_version"] == 2
         names: list[str] = []
         file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
         assert set(names) == {*layout.ARRAYS, *layout.TEXTS}
@@ -141,7 +141,7 @@ def test_damaged_labels_are_refused(saved: Path):
         (lambda file: file.attrs.__setitem__("magic", "cooler"), "without the attribute magic"),
         (
             lambda file: file.attrs.__setitem__("format_version", 1),
-            "is of format version 1, but this version of danq reads version 3",
+            "is of format version 1, but this version of danq reads version 2",
         ),
         (lambda file: file.attrs.__delitem__("window"), "the attribute window is missing"),
         (lambda file: file.__delitem__("labels"), "/labels is missing"),

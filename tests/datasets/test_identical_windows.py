@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from danq.datasets.identical_windows import find_identical
-from danq.datasets.kmer_index import K
 from danq.genome.packed_genome import PackedGenome
 
 
@@ -34,8 +33,7 @@ def test_identical_windows_are_those_of_a_search_of_text(window, seed):
         contigs[1 + number % 2][target : target + length] = copy
     contigs[0][5000:5003] = 4
     genome = PackedGenome.from_contigs([(f"c{n}", codes) for n, codes in enumerate(contigs)])
-    # The k-mers of neighbouring windows must be consecutive for a copy to span them.
-    starts = np.arange(-window // 2, 12_001 - window // 2, min(37, window - K))
+    starts = np.arange(-window // 2, 12_001 - window // 2, 37)
     contig = np.repeat(np.arange(3), starts.size)
     first = np.tile(starts, 3)
     split = np.minimum(contig, 2).astype(np.uint8)

@@ -34,7 +34,6 @@ def labelled(dataset) -> Callable[[dict[str, np.ndarray]], Dataset]:
             groups=("",) * len(positives),
             sources=tuple(positives),
             peaks=np.zeros(len(positives), int),
-            leaked=np.zeros(0, np.uint8),
         )
 
     return make

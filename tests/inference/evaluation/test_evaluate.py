@@ -296,23 +296,30 @@ def test_threads_of_the_model_are_used(model, dataset):
     assert torch.get_num_threads() == 2
 
 
+def with_leaked(dataset: Dataset, flags: np.ndarray, **changes) -> Dataset:
+    """The dataset as if these windows were leaked."""
+    changed = replace(dataset, **changes)
+    changed.__dict__["leaked"] = flags
+    return changed
+
+
 def test_metrics_are_reported_with_and_without_leaked_windows(model, dataset, tmp_path: Path):
     test = dataset.indices("test")
     flags = np.zeros(len(dataset), np.uint8)
     flags[test[::3]] = 1
     fp32 = model.with_options(precision="fp32")
-    report = evaluate(fp32, replace(dataset, leaked=flags), bootstrap=0)
+    report = evaluate(fp32, with_leaked(dataset, flags), bootstrap=0)
     plain = evaluate(fp32, dataset, bootstrap=0)
     columns = ["auroc", "aupr"]
     assert report.table.select(columns).equals(plain.table.select(columns))
     others = np.setdiff1d(np.arange(len(dataset)), test[::3])
-    rest = replace(
+    rest = with_leaked(
         dataset,
+        np.zeros(others.size, np.uint8),
         contig=dataset.contig[others],
         start=dataset.start[others],
         split=dataset.split[others],
         packed=dataset.packed[others],
-        leaked=np.zeros(others.size, np.uint8),
     )
     expected = evaluate(fp32, rest, bootstrap=0)
     for name in columns:
@@ -331,7 +338,8 @@ def test_metrics_are_reported_with_and_without_leaked_windows(model, dataset, tm
 
 
 def test_without_leaked_windows_the_columns_are_empty(model, dataset):
-    report = evaluate(model.with_options(precision="fp32"), dataset, bootstrap=0)
+    unleaked = with_leaked(dataset, np.zeros(len(dataset), np.uint8))
+    report = evaluate(model.with_options(precision="fp32"), unleaked, bootstrap=0)
     assert report.table["aupr_without_leaked"].null_count() == 3
     assert report.groups["aupr_without_leaked_mean"].null_count() == report.groups.height
     assert "leaked" not in report.describe()
@@ -340,7 +348,7 @@ def test_without_leaked_windows_the_columns_are_empty(model, dataset):
 def test_a_split_of_leaked_windows_only_has_no_metric_without_them(model, dataset):
     flags = (dataset.split == 2).astype(np.uint8)
     report = evaluate(
-        model.with_options(precision="fp32"), replace(dataset, leaked=flags), bootstrap=0
+        model.with_options(precision="fp32"), with_leaked(dataset, flags), bootstrap=0
     )
     assert report.table["aupr_without_leaked"].null_count() == 3
     assert "AUPR mean -, AUROC mean - without" in report.describe()

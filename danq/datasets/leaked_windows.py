@@ -1,0 +1,124 @@
+"""The leaked windows of a dataset: computed on demand, kept in the cache, and reported."""
+
+from __future__ import annotations
+
+import io
+import logging
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from danq.cache_folder import cache_folder
+from danq.datasets.dataset_format import SPLITS
+from danq.datasets.identical_windows import find_identical
+from danq.datasets.shared_sequence import COMPLETE, LEAKED, LEAST_SHARE, K, find_leaked
+from danq.errors import InputError
+from danq.files.open_input import open_raw
+from danq.output import replacing
+
+if TYPE_CHECKING:
+    from danq.datasets.dataset import Dataset
+
+CACHED_BASES = 200_000_000
+"""Bases of a genome from which the result is kept in the cache. Below, the search takes about a
+second."""
+
+log = logging.getLogger("danq")
+
+
+def leaked_windows(dataset: Dataset) -> np.ndarray:
+    """``(W,)`` uint8 of :func:`danq.datasets.shared_sequence.find_leaked` for a dataset."""
+    if 4 * dataset.genome.bases.size < CACHED_BASES:
+        return _find(dataset)
+    file = cache_folder("leaked") / f"{dataset.sha256}.npy"
+    stored = _read(file, len(dataset))
+    if stored is not None:
+        return stored
+    leaked = _find(dataset)
+    # Without the cache, the next run computes it again.
+    with suppress(InputError), replacing(file, overwrite=True) as temporary:
+        temporary.write_bytes(_npy(leaked))
+    return leaked
+
+
+def report_leaked(dataset: Dataset) -> None:
+    """Log a warning for each held-out split with leaked windows."""
+    for split, (count, complete) in count_leaked(dataset).items():
+        if count:
+            log.warning(
+                "%s of %s %s windows contain sequence of training windows: at least %.0f %% of "
+                "their %d-mers, on either strand, occur there (of %s windows: all). %s",
+                f"{count:,}",
+                f"{len(dataset.indices(split)):,}",
+                split,
+                100 * LEAST_SHARE,
+                K,
+                f"{complete:,}",
+                _ADVICE,
+            )
+
+
+def report_identical(dataset: Dataset) -> None:
+    """Log a warning for each held-out split with windows that are in the training windows, too.
+
+    Only windows that are equal base by base are searched, which is fast.
+    """
+    identical = find_identical(dataset.genome, *_windows(dataset))
+    for split in SPLITS[1:]:
+        count = int(np.count_nonzero(identical[dataset.indices(split)]))
+        if count:
+            log.warning(
+                "%s of %s %s windows have the same sequence as a part of the training windows, on "
+                "either strand; the summary of the dataset file also counts close copies. %s",
+                f"{count:,}",
+                f"{len(dataset.indices(split)):,}",
+                split,
+                _ADVICE,
+            )
+
+
+def count_leaked(dataset: Dataset) -> dict[str, tuple[int, int]]:
+    """Number of leaked and of completely leaked windows of each held-out split."""
+    return {
+        split: (
+            int(np.count_nonzero(dataset.leaked[dataset.indices(split)] >= LEAKED)),
+            int(np.count_nonzero(dataset.leaked[dataset.indices(split)] == COMPLETE)),
+        )
+        for split in SPLITS[1:]
+    }
+
+
+_ADVICE = (
+    "An evaluation reports metrics with and without leaked windows. To drop the training windows, "
+    "set drop_leaked; to leave out alternate contigs, name them in skip_contigs."
+)
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def _find(dataset: Dataset) -> np.ndarray:
+    return find_leaked(dataset.genome, *_windows(dataset))
+
+
+def _windows(dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    first = dataset.start + dataset.bin // 2 - dataset.window // 2
+    return dataset.contig, first, dataset.split, dataset.window
+
+
+def _read(file: Path, windows: int) -> np.ndarray | None:
+    """A result in the cache; None when there is none, or it is damaged."""
+    if not file.is_file():
+        return None
+    try:
+        with open_raw(file) as handle:
+            stored = np.load(handle, allow_pickle=False)
+    except (OSError, ValueError, EOFError, InputError):
+        return None
+    fits = stored.shape == (windows,) and stored.dtype == np.uint8
+    return stored if fits and int(stored.max(initial=0)) <= COMPLETE else None

@@ -1,0 +1,159 @@
+"""Only the modules listed here open files; all other code reads and writes through them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+FILES = {
+    "danq/files/data_frames.py": "large tables of text, with polars",
+    "danq/files/hdf5_input.py": "HDF5",
+    "danq/files/open_input.py": "every other file",
+    "danq/files/pipes.py": "copies of pipes",
+    "danq/files/text_tables.py": "tables of text",
+    "danq/files/toml_file.py": "TOML",
+}
+"""The layer that opens input files, and what each of its modules opens."""
+
+READERS = {
+    "danq/datasets/array_files.py": "npz, from the local copy of a pipe",
+    "danq/genome/bed.py": "parses bytes of the text layer with polars",
+    "danq/genome/indexed_fasta.py": "FASTA by position",
+    "danq/genome/variants/count_records.py": "the first 4 MB as stored, to estimate a number",
+    "danq/genome/variants/read_bcf.py": "BCF, with pysam",
+    "danq/genome/variants/uncompressed_stream.py": "variants in order: pipes are read once",
+    "danq/interpretation/variant_classification/effect_features.py": "Parquet",
+    "danq/models/export.py": "the exported program, to compare it with the model",
+    "danq/models/model_file.py": "safetensors, and writes them",
+    "danq/models/weight_import/torch_tensors.py": "weights of torch",
+    "danq/training/checkpoint.py": "safetensors, and writes them",
+    "danq/vision/clip_files.py": "pictures",
+}
+"""Readers of formats that have libraries of their own, or are read in a special order."""
+
+OWN = {
+    "danq/_kernel_cache.py": "compiled code in danq's cache",
+    "danq/cache_folder.py": "a sample of a file, for the name of its entry in the cache",
+    "danq/datasets/leaked_windows.py": "danq's cache",
+    "danq/device.py": "/proc/cpuinfo",
+    "danq/inference/variants/finished_blocks.py": "blocks of an unfinished run",
+    "cli/environment.py": "the null device",
+    "cli/main.py": "the null device",
+}
+"""Files of danq itself and of the system."""
+
+WRITERS = {
+    "danq/datasets/hdf5_writer.py",
+    "danq/demo/run_demo.py",
+    "danq/genome/motif_files.py",
+    "danq/inference/evaluation/evaluation_folder.py",
+    "danq/inference/variants/run_summary.py",
+    "danq/inference/writers/hdf5.py",
+    "danq/inference/writers/prediction_bigwig.py",
+    "danq/inference/writers/tsv.py",
+    "danq/inference/writers/variant_deepsea.py",
+    "danq/interpretation/motifs/write_motifs.py",
+    "danq/simulation/ground_truth.py",
+    "danq/simulation/simulated_variants.py",
+    "danq/simulation/simulator.py",
+    "danq/training/config.py",
+    "danq/training/run_log.py",
+    "danq/vision/benchmark.py",
+    "danq/vision/dataset_folder.py",
+    "danq/vision/tasks/impact_sounds.py",
+    "danq/vision/training_run.py",
+}
+
+LIBRARIES = {
+    "bz2",
+    "gzip",
+    "h5py",
+    "io",
+    "lzma",
+    "mmap",
+    "np",
+    "os",
+    "pl",
+    "pybigtools",
+    "pyfaidx",
+    "pysam",
+    "safetensors",
+    "torch",
+    "wave",
+    "zipfile",
+    "Image",
+}
+FUNCTIONS = {
+    "BGZFile",
+    "Faidx",
+    "Fasta",
+    "File",
+    "GzipFile",
+    "TabixFile",
+    "VariantFile",
+    "ZipFile",
+    "fromfile",
+    "genfromtxt",
+    "load",
+    "load_file",
+    "loadtxt",
+    "memmap",
+    "mmap",
+    "open",
+    "read_csv",
+    "read_ipc",
+    "read_parquet",
+    "safe_open",
+    "save",
+    "savez",
+    "scan_csv",
+    "scan_parquet",
+    "tabix_compress",
+    "tabix_index",
+}
+METHODS = {"read_text", "read_bytes", "write_text", "write_bytes"}
+
+
+def opened(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and function of each call that opens a file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        name = ast.unparse(node.func)
+        first = name.partition(".")[0]
+        last = name.rpartition(".")[2]
+        mode = (node.args and isinstance(node.args[0], ast.Constant)) or any(
+            keyword.arg == "encoding" for keyword in node.keywords
+        )
+        if (
+            name == "open"
+            or (first in LIBRARIES and last in FUNCTIONS)
+            or last in METHODS
+            or (last == "open" and mode)
+        ):
+            yield node.lineno, name
+
+
+def test_only_readers_and_writers_open_files():
+    found = {
+        str(path.relative_to(ROOT)): list(opened(path))
+        for folder in ("danq", "cli")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    }
+    found = {name: calls for name, calls in found.items() if calls}
+    allowed = {*FILES, *READERS, *OWN, *WRITERS}
+    assert {name: calls for name, calls in found.items() if name not in allowed} == {}
+    assert allowed - found.keys() == set()
+
+
+def test_calls_that_open_files_are_found(tmp_path):
+    module = tmp_path / "module.py"
+    module.write_text(
+        "open(x)\npath.open('rb')\npath.open(encoding='utf-8')\ngzip.open(x)\nh5py.File(x, 'r')\n"
+        "pysam.VariantFile(x)\npl.read_csv(x)\nnp.load(x)\npath.read_text()\nsource.open(a, b)\n"
+        "Dataset.open(path)\nmodel.load(x)\n"
+    )
+    assert [line for line, _ in opened(module)] == list(range(1, 10))

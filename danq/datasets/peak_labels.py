@@ -58,7 +58,7 @@ class IntervalReader:
         InputError
             When the file cannot be read as BED.
         """
-        table = read_bed(path, empty=peaks)
+        table = read_bed(path, empty=peaks, names=False)
         if peaks:
             refuse_signal(table, path)
             if table.height == 0:

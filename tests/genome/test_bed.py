@@ -321,3 +321,14 @@ def test_yeast_peaks_equal_those_read_by_awk(shared_data):
         rows = [line.split("\t")[:3] for line in text.splitlines() if not line.startswith("#")]
         table = read_bed(path).select(pl.col("chrom", "start", "end").cast(pl.String))
         assert table.rows() == [tuple(row) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [(NARROW, 3), ("chr1\t1\t2\n", 3), ("chr1\t1\t2\t0.5\n", 4), (MACS, 3)],
+)
+def test_positions_alone_are_those_of_the_whole_table(tmp_path, text, columns):
+    path = write(tmp_path / "a.bed", text)
+    whole, few = read_bed(path), read_bed(path, names=False)
+    assert few.width == columns
+    assert few.equals(whole.select(few.columns))

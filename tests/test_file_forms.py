@@ -459,7 +459,7 @@ FORMS = (
         MEME.replace("ACGT", "ACDEFGHIKLMNPQRSTVWY"),
         motifs,
         REFUSED,
-        "protein",
+        "not ACGT",
     ),
     Form(
         "JASPAR",

@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import resource
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,15 @@ import pytest
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_configure() -> None:
+    """Refuse to run without the programs that DANQ_TEST_PROGRAMS names: no test may skip them."""
+    missing = [
+        name for name in os.environ.get("DANQ_TEST_PROGRAMS", "").split() if not shutil.which(name)
+    ]
+    if missing:
+        raise pytest.UsageError(f"not installed: {', '.join(missing)} (DANQ_TEST_PROGRAMS)")
 
 
 @pytest.fixture(scope="session")

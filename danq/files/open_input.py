@@ -7,6 +7,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -145,7 +146,7 @@ def refuse_unreadable(head: bytes, path: str | Path) -> None:
         raise InputError(f"is {found.name}", file=path, remedy=found.remedy)
 
 
-def open_raw(path: str | Path) -> BinaryIO:
+def open_raw(path: str | Path) -> BufferedReader:
     """Open a file for reading its bytes as stored; a pipe is opened as its copy.
 
     Raises

@@ -117,8 +117,8 @@ class ContigNumbers:
             contig = found[name].contig
             self.known[name] = -1 if contig is None else self.genome.numbers[contig]
         self.matched |= any(one.contig is not None for one in found.values())
-        names = {name: one.contig for name, one in found.items()}
-        report_renamed(self.bridge, names, in_parts=True)
+        matched = {name: one.contig for name, one in found.items()}
+        report_renamed(self.bridge, matched, in_parts=True)
         self.check()
 
     def _other_length(self, name: str, match: Match) -> Match:

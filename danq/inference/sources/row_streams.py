@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 import polars as pl
@@ -58,7 +58,7 @@ class GenomeTiles(RowStream):
         genome: Genome,
         window: int,
         step: int,
-        regions: list[tuple[str, int, int]] | None = None,
+        regions: Sequence[tuple[str, int, int]] | None = None,
     ) -> None:
         if step < 1:
             raise InputError(f"a tile of {step} bases is below 1")

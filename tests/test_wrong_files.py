@@ -297,7 +297,7 @@ def renamed(name: str, read: Callable[[Path, Path], object]) -> Callable[[Path, 
 
 def read_source(path: Path, out: Path) -> None:
     with as_source(path).open(10, 2) as rows:
-        for _ in rows:  # pyright: ignore[reportGeneralTypeIssues]
+        for _ in rows.chunks(16):
             pass
 
 

@@ -247,6 +247,8 @@ def find_sequences(
             f"'{xs[0].name}' has shape {shape}, no sequences of the model's {window:,} bases",
             file=path,
         )
+    if not found.rows:
+        raise InputError(f"'{xs[0].name}' has no sequences", file=path, remedy="Check the array")
     return found
 
 

@@ -49,7 +49,7 @@ def test_import_reports_unreadable_files(tmp_path, capsys):
     weights.write_text("no HDF5")
     arguments = ["import", str(weights), "--out", str(tmp_path / "m.safetensors")]
     assert cli.run([*arguments, "--format", "keras-danq", "--backward", "reversed"]) == 2
-    assert "not a readable HDF5 file" in capsys.readouterr().err
+    assert "is a text file, not weights of Keras (HDF5)" in capsys.readouterr().err
     assert cli.run(arguments) == 2
     assert "--format" in capsys.readouterr().err
 

@@ -62,5 +62,5 @@ def test_detections_are_read_from_a_file(tmp_path):
     with pytest.raises(InputError, match="2 numbers per line, expected 5"):
         task.read_input(tmp_path / "b.tsv", metadata, None)
     (tmp_path / "c.tsv").write_text("box\n")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="line 1: 1 numbers per line, expected 5"):
         task.read_input(tmp_path / "c.tsv", metadata, None)

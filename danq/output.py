@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,6 +21,9 @@ Objection = Callable[[Path], str | None]
 """Returns why danq cannot have written a folder, such as "holds no truth.json", or None."""
 
 OVERWRITE = "Choose another name, or allow overwriting (overwrite)"
+
+REJECTED = ".rejected.tsv"
+"""End of the name of the table of rejects beside an output."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.part")
@@ -57,16 +60,48 @@ def check_target(
     Raises
     ------
     InputError
-        When the file exists and ``overwrite`` is false, the path is a folder, or the parent
-        folder is missing or not writable.
+        When the file exists and ``overwrite`` is false; the path is a folder, a pipe or a device,
+        or ``-``; or the parent folder is missing or not writable.
     """
     path = Path(path)
     if path.is_dir():
         raise InputError("is a folder", file=path, remedy="Name a file")
+    if path.name == "-" or (path.exists() and not path.is_file()):
+        raise InputError(
+            "is standard output, a pipe or a device, and an output is a file",
+            file=path,
+            remedy="Name a file",
+        )
     if path.exists() and not overwrite:
         raise InputError("exists already", file=path, remedy=OVERWRITE)
     _check_parent(path.parent, path, remedy)
     return path
+
+
+def check_not_input(path: Location, inputs: Iterable[Location]) -> None:
+    """Check that an output, or the table of rejects beside it, is none of the input files.
+
+    Parameters
+    ----------
+    path
+        The output.
+    inputs
+        Files that are read.
+
+    Raises
+    ------
+    InputError
+        When an input is the same file, also by another name or a link.
+    """
+    written = [Path(path), Path(f"{path}{REJECTED}")]
+    for source in map(Path, inputs):
+        for target in written:
+            if source.is_file() and target.is_file() and source.samefile(target):
+                raise InputError(
+                    "is an input of the same command, and the output would replace it",
+                    file=source,
+                    remedy="Choose another name for the output",
+                )
 
 
 def check_folder(

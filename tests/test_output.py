@@ -11,6 +11,7 @@ import pytest
 from danq.errors import InputError
 from danq.output import (
     check_folder,
+    check_not_input,
     check_target,
     comment_lines,
     os_errors,
@@ -231,3 +232,17 @@ def test_comment_lines():
         "# rate: 0.5",
     ]
     assert comment_lines({}) == b""
+
+
+def test_an_output_is_none_of_the_inputs(tmp_path):
+    source, link = tmp_path / "a.tsv", tmp_path / "b.tsv"
+    source.write_text("old")
+    link.hardlink_to(source)
+    rejected = tmp_path / "c.tsv.rejected.tsv"
+    rejected.write_text("old")
+    inputs = [tmp_path / "missing", tmp_path, "-", source, rejected]
+    check_not_input(tmp_path / "c.h5", inputs)
+    check_not_input(tmp_path, inputs)
+    for out in (source, link, tmp_path / "c.tsv"):
+        with pytest.raises(InputError, match="is an input of the same command"):
+            check_not_input(out, inputs)

@@ -151,3 +151,42 @@ def test_a_folder_instead_of_variants_is_refused(tmp_path, capsys):
     arguments = ["variants", folder, folder, "--genome", str(genome), "--out", "x.tsv"]
     assert run(arguments) == 2
     assert "Give the variants after the models" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("out", "source"),
+    [
+        ("genome.fa", "genome.fa"),
+        ("in.vcf", "in.vcf"),
+        ("link.tsv", "in.vcf"),
+        ("map.tsv", "map.tsv"),
+        ("model.safetensors", "model.safetensors"),
+        ("table", "table.rejected.tsv"),
+    ],
+)
+def test_an_output_never_replaces_an_input(files, capsys, out, source):
+    model, vcf, options = files
+    Path("link.tsv").symlink_to("in.vcf")
+    Path("map.tsv").write_text("1\tchr1\n")
+    Path("table.rejected.tsv").write_text(f"chrom\tpos\tref\talt\nchr1\t21\t{TEXT[20]}\tN\n")
+    before = Path(source).read_bytes()
+    variants = source if source.startswith("table") else vcf
+    arguments = ["variants", model, variants, *options, "--chrom-map", "map.tsv", "--overwrite"]
+    assert run([*arguments, "--out", out, "--format", "tsv"]) == 2
+    assert f"danq: {source}: is an input of the same command" in capsys.readouterr().err.replace(
+        "link.tsv", "in.vcf"
+    )
+    assert Path(source).read_bytes() == before
+
+
+def test_outputs_are_checked_before_the_genome_is_read(files, capsys):
+    model, vcf, options = files
+    Path("genome.fa").write_text("not a genome\n")
+    Path("old.tsv").write_text("old\n")
+    Path("half.tsv.rejected.tsv").write_text("old\n")
+    for out in ("old.tsv", "half.tsv"):
+        assert run(["variants", model, vcf, *options, "--out", out]) == 2
+        assert "exists already" in capsys.readouterr().err
+    Path("back.h5").write_text("old\n")
+    assert run(["variants", model, "--background", vcf, *options, "--out", "back.h5"]) == 2
+    assert "exists already" in capsys.readouterr().err

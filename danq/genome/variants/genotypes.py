@@ -68,7 +68,7 @@ class Genotypes:
         missing = sum(1 << i for i, one in enumerate(called) if one == MISSING)
         every = all(one == allele for one in called)
         phase = self._sets.setdefault(phase_set, len(self._sets))
-        if not every and "/" in genotype.lstrip("/|"):
+        if not every and "/" in genotype:
             phase = UNPHASED
         return Call(carriers, missing, every, phase)
 

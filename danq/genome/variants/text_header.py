@@ -14,11 +14,11 @@ from danq.genome.variants.table_columns import VEP, find_columns, is_header, pla
 VCF_COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 NEEDED = ("chrom", "pos", "ref", "alt")
 LACKS = "the line of column names lacks"
-CONTIG = re.compile(r"##contig=<(?:.*,)?ID=([^,>]+)")
+CONTIG = re.compile(r'##contig=<(?:.*,)?\s*ID\s*=\s*"?([^,>"]+)')
 COMMENT = re.compile(r"#\s*[^\t]+?: ")
 """A comment ``# name: value``, as danq writes them, not the names of columns."""
 
-LENGTH = re.compile(r"##contig=<(?:.*,)?length=(\d+)")
+LENGTH = re.compile(r'##contig=<(?:.*,)?\s*length\s*=\s*"?(\d+)')
 OTHER = ("##gff", "##gvf", "##maf")
 TRACK = ("track ", "browser ")
 """First lines of other formats."""

@@ -88,12 +88,7 @@ class FinishedBlocks:
         self.folder = folder_of(out)
         self._counts: list[dict[str, int]] = []
         self._provenance = provenance
-        check_folder(
-            self.folder,
-            resume or overwrite,
-            objection=_objection,
-            remedy="Continue that run (resume) or discard it (overwrite)",
-        )
+        check_unfinished(out, resume or overwrite)
         self._removed = False
         # A block is written while the next one is scored.
         self._worker = ThreadPoolExecutor(1)
@@ -280,6 +275,29 @@ class FinishedBlocks:
 def folder_of(out: Path) -> Path:
     """Directory of the completed blocks of an output."""
     return out.with_name(out.name + ENDING)
+
+
+def check_unfinished(out: Path, replace: bool) -> None:
+    """Check that the directory of completed blocks of an output can be written.
+
+    Parameters
+    ----------
+    out
+        The output.
+    replace
+        Whether the directory may exist, because the run is continued or discarded.
+
+    Raises
+    ------
+    InputError
+        As `danq.output.check_folder`.
+    """
+    check_folder(
+        folder_of(out),
+        replace,
+        objection=_objection,
+        remedy="Continue that run (resume) or discard it (overwrite)",
+    )
 
 
 def _entry(line: bytes) -> dict[str, Any]:

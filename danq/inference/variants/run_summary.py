@@ -11,9 +11,8 @@ from pathlib import Path
 from danq.inference.variants.finished_blocks import FinishedBlocks, folder_of
 from danq.inference.variants.run import REJECT_COLUMNS, VariantRun, VariantTally
 from danq.inference.writers.tsv import head, write_rows
-from danq.output import replacing
+from danq.output import REJECTED, replacing
 
-REJECTED = ".rejected.tsv"
 """Suffix of the table of rejects, after the name of the output."""
 
 _RUN = "run: "

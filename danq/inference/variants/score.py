@@ -15,7 +15,11 @@ from danq.errors import InputError
 from danq.inference.ensemble import Models
 from danq.inference.result import Result
 from danq.inference.variants.allele_scores import check_scores
-from danq.inference.variants.finished_blocks import FinishedBlocks, folder_of
+from danq.inference.variants.finished_blocks import (
+    FinishedBlocks,
+    check_unfinished,
+    folder_of,
+)
 from danq.inference.variants.prepare import prepare
 from danq.inference.variants.repeats import Repeats
 from danq.inference.variants.run import VariantRun, VariantTally, no_rejects
@@ -186,10 +190,14 @@ def write_variant_scores(
             "table in memory",
             remedy="Choose an output that ends with .tsv, .h5 or .parquet",
         )
+    target = output.path
+    # A run that is resumed may be complete.
+    output.check(overwrite=overwrite or resume)
+    check_target(rejects_of(target), overwrite or resume)
+    check_unfinished(target, overwrite or resume)
     run = prepare(
         model, variants, genome, requested, tracks=tracks, calibrate=calibrate, output=output.format
     )
-    target = output.path
     run.check_resume(target, resume=resume, overwrite=overwrite)
     if resume and (done := finished_run(target, output.files, run)) is not None:
         return done

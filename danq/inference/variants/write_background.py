@@ -13,7 +13,11 @@ from danq.errors import InputError
 from danq.inference.ensemble import Models
 from danq.inference.variants.allele_scores import LOGIT, PRODUCT
 from danq.inference.variants.background import Background, ranks
-from danq.inference.variants.finished_blocks import FinishedBlocks, folder_of
+from danq.inference.variants.finished_blocks import (
+    FinishedBlocks,
+    check_unfinished,
+    folder_of,
+)
 from danq.inference.variants.prepare import prepare
 from danq.inference.variants.run import VariantRun
 from danq.inference.variants.run_identity import AnyGenome
@@ -77,6 +81,9 @@ def write_background(
             f"haplotypes of sample '{source.haplotypes}' are requested for a background",
             remedy="Make backgrounds without haplotypes",
         )
+    for file in (target, rejects_of(target)):
+        check_target(file, overwrite or resume)
+    check_unfinished(target, overwrite or resume)
     run = prepare(model, source, genome, (LOGIT, PRODUCT), tracks=tracks, output="background")
     run.check_resume(target, resume=resume, overwrite=overwrite)
     if resume and (done := finished_run(target, (target,), run)) is not None:

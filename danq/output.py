@@ -26,6 +26,7 @@ REJECTED = ".rejected.tsv"
 """End of the name of the table of rejects beside an output."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_DEVICES = ("/dev", "/dev/fd", "/proc/self/fd")
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.part")
 _NUMBER = re.compile(r"(?:os error|Errno|errno =) (\d+)")
 
@@ -66,7 +67,8 @@ def check_target(
     path = Path(path)
     if path.is_dir():
         raise InputError("is a folder", file=path, remedy="Name a file")
-    if path.name == "-" or (path.exists() and not path.is_file()):
+    device = os.path.abspath(path.parent) in _DEVICES or (path.exists() and not path.is_file())
+    if device or path.name == "-":
         raise InputError(
             "is standard output, a pipe or a device, and an output is a file",
             file=path,

@@ -246,3 +246,12 @@ def test_an_output_is_none_of_the_inputs(tmp_path):
     for out in (source, link, tmp_path / "c.tsv"):
         with pytest.raises(InputError, match="is an input of the same command"):
             check_not_input(out, inputs)
+
+
+@pytest.mark.parametrize("name", ["-", "folder/-", "/dev/null", "/dev/stdout", "pipe"])
+def test_an_output_is_a_file(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    Path("folder").mkdir()
+    os.mkfifo("pipe")
+    with pytest.raises(InputError, match="is standard output, a pipe or a device"):
+        check_target(name, overwrite=True)

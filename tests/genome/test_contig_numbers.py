@@ -88,6 +88,22 @@ def test_a_contig_of_another_length_is_of_another_assembly(tmp_path, name, their
     assert read_haplotypes(path, GENOME, "one", check_assembly=False).edits.start.size == 2
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [
+        'ID=chr1,length="121"',
+        "ID=chr1, length=121",
+        'ID="chr1",length = 121',
+        "length=121,ID=chr1",
+        'assembly="a,b",ID=chr1,length=121>',
+    ],
+)
+def test_lengths_are_read_in_every_notation(tmp_path, keys):
+    path = write(tmp_path / "a.vcf", {}, row("chr1", "chr1"), head=f"##contig=<{keys}>\n")
+    with pytest.raises(InputError, match="chr1 has 121 bases in the file, and 120 in the genome"):
+        found(path)
+
+
 def test_contigs_without_records_may_have_another_length(tmp_path):
     path = write(tmp_path / "a.vcf", {"chr1": 120, "chr2": 999, "chrX": 1}, row("chr1", "chr1"))
     assert found(path) == ([0], [])

@@ -342,6 +342,32 @@ def test_a_star_is_covered_by_the_deletion_of_another_record(tmp_path, caplog):
     assert flags(made) == [(0, 0)]
 
 
+@pytest.mark.parametrize(
+    ("alt", "info", "warned"),
+    [
+        ("<DEL>", "SVTYPE=DEL", True),
+        ("<DEL:ME:ALU>", "END=3", True),
+        ("<CN0>", "END=1e3", True),
+        ("<DUP>", "SVLEN=2", False),
+        ("<DEL>", "END=6", False),
+        ("<INS>", "SVTYPE=INS", False),
+        ("<NON_REF>", ".", False),
+    ],
+)
+def test_symbolic_alleles_of_unknown_length_are_counted(tmp_path, caplog, alt, info, warned):
+    rows = [(3, TEXT[2], alt, info, "GT", "0|1"), (15, "C", "A", ".", "GT", "0|1")]
+    windows(write(tmp_path / "a.vcf", rows), TEXT)
+    text = "1 symbolic alleles of sample s have neither END nor SVLEN after POS"
+    assert (text in caplog.text) == warned
+
+
+def test_a_first_allele_without_phase_is_unphased(tmp_path):
+    rows = [(12, "G", "T", ".", "GT", "0|1"), (15, "C", "A", ".", "GT", "/0|1")]
+    _, made = windows(write(tmp_path / "a.vcf", rows), TEXT)
+    assert made.haplotype.tolist() == [2, 0]
+    assert flags(made) == [(0, 1), (0, 1)]
+
+
 def test_an_edit_before_the_window_does_not_hide_one_that_reaches_into_it(tmp_path):
     # The window of 20 starts at 15: the SNV of 13 ends before, the deletion of 11 to 15 does not.
     rows = [

@@ -134,6 +134,25 @@ def test_shifted_positions_are_recognised(shift, message):
         tally(rows).check(swap=False, stop=True)
 
 
+def test_shifted_positions_of_alleles_in_any_order_are_recognised():
+    rows = [(pos - 1, alt, ref) for pos, ref, alt in right(200)]
+    with pytest.raises(InputError, match="200 agree with the base after the position: .*0-based"):
+        tally(rows).check(swap=True, stop=True)
+
+
+def test_alleles_of_the_other_strand_are_recognised():
+    strand = str.maketrans("ACGT", "TGCA")
+    snvs = [(pos, ref.translate(strand), alt.translate(strand)) for pos, ref, alt in right(100)]
+    lost = [(at + 1, TEXT[at : at + 3].translate(strand)[::-1], TEXT[at]) for at in (40, 50)]
+    for swap in (False, True):
+        with pytest.raises(
+            InputError, match="have the alleles of the other strand.* Give alleles of the forward"
+        ):
+            tally([*snvs, *lost]).check(swap=swap, stop=True)
+        with pytest.raises(InputError, match="wrong assembly"):
+            tally([*wrong(60), *snvs[:40]]).check(swap=swap, stop=True)
+
+
 def test_a_masked_genome_is_reported(caplog):
     masked = [(pos, "A", "C") for pos in range(5_001, 5_011)]
     made = tally([*right(50), *masked])

@@ -13,7 +13,7 @@ from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants.genotypes import MISSING, UNPHASED, Call, Genotypes, codes
 from danq.genome.variants.normalise import MISMATCH, Ragged, normalise
 from danq.genome.variants.raw_records import Records
-from danq.genome.variants.reference_spans import Span, Spans, allele_span
+from danq.genome.variants.reference_spans import Span, Spans, allele_span, lacks_length
 from danq.genome.variants.reject_reasons import Reject
 from danq.genome.variants.variant_block import VariantBlock
 from danq.genome.variants.variant_reader import VariantReader
@@ -50,6 +50,8 @@ class CarriedAlleles:
         Alleles that windows can hold, one element per block.
     reasons
         Number of the other alleles, by the reason for which windows cannot hold them.
+    unmeasured
+        Number of symbolic deletions, duplications and inversions without END and SVLEN.
     records, missing, uncalled
         Number of records, of those whose genotype is missing or partly missing, and of those
         whose genotype is missing.
@@ -58,7 +60,7 @@ class CarriedAlleles:
     def __init__(self, reader: VariantReader) -> None:
         self.edits: list[Edit] = []
         self.reasons: Counter[str] = Counter()
-        self.records = self.missing = self.uncalled = 0
+        self.records = self.missing = self.uncalled = self.unmeasured = 0
         self._reader = reader
         self._genotypes = Genotypes()
         self._others: list[Span] = []
@@ -200,6 +202,7 @@ class CarriedAlleles:
             call = self._genotypes.call(genotype, code, phase_set)
             chrom, info = records.chrom[row], records.info[row]
             start, end = allele_span(chrom, pos, ref, alt, info)
+            self.unmeasured += lacks_length(pos, alt, info)
             if reason == "star":
                 self._stars.append((_span(contig, start, end, call), call))
                 continue

@@ -228,6 +228,14 @@ def _report(name: str, haplotypes: Haplotypes, carried: CarriedAlleles, conflict
             f"{haplotypes.others.size:,}",
             reasons,
         )
+    if carried.unmeasured:
+        log.warning(
+            "%s: %s symbolic alleles of sample %s have neither END nor SVLEN after POS; windows "
+            "that they reach, but that do not contain POS, do not get the flag left-out",
+            name,
+            f"{carried.unmeasured:,}",
+            sample,
+        )
     if carried.missing:
         log.info(
             "%s: %s genotypes of sample %s are missing or partly missing; missing alleles count "

@@ -26,7 +26,13 @@ FEW = 3
 MOST_OF_THEM = 0.9
 """Share of records from which a cause explains all."""
 
+MANY = 20
+"""Number of records from which alleles in either order, or of the other strand, do not agree with
+the genome by chance."""
+
 SHOWN = 3
+
+_COMPLEMENT = str.maketrans("ACGT", "TGCA")
 
 log = logging.getLogger("danq")
 
@@ -64,6 +70,8 @@ class ReferenceTally:
     masked: int = 0
     examples: list[tuple[str, bool]] = field(default_factory=list)
     _shifted: dict[int, int] = field(default_factory=lambda: {-1: 0, 1: 0})
+    _shifted_either: dict[int, int] = field(default_factory=lambda: {-1: 0, 1: 0})
+    _other_strand: int = 0
 
     def add(
         self, contig: IntRow, chrom: list[str], pos: list[int], ref: list[str], alt: list[str]
@@ -78,7 +86,8 @@ class ReferenceTally:
             As in the input; ``pos`` is 1-based. Of several ALT, the first counts.
         """
         first = np.array(pos, dtype=np.int64) - 1
-        alleles = Ragged.of(ref), Ragged.of([text.partition(",")[0] for text in alt])
+        firsts = [text.partition(",")[0] for text in alt]
+        alleles = Ragged.of(ref), Ragged.of(firsts)
         done = normalise(self.genome, contig, first, *alleles, swap=True, align=False)
         # Position 0 is a telomere, or missing in a table.
         differs = (done.found == MISMATCH) | ((done.found == BEYOND) & (first >= 0))
@@ -97,8 +106,14 @@ class ReferenceTally:
             if sum(not one for _, one in self.examples) >= SHOWN:
                 break
         for shift in self._shifted:
-            moved = normalise(self.genome, contig, first + shift, *alleles, align=False)
-            self._shifted[shift] += int((moved.found == OK).sum())
+            moved = normalise(self.genome, contig, first + shift, *alleles, swap=True, align=False)
+            agrees = moved.found == OK
+            self._shifted[shift] += int((agrees & ~moved.swapped).sum())
+            self._shifted_either[shift] += int(agrees.sum())
+        bases = (done.found == OK) | (done.found == MISMATCH)
+        paired = (Ragged.of([_complement(text) for text in texts]) for texts in (ref, firsts))
+        found = normalise(self.genome, contig, first, *paired, swap=True, align=False).found
+        self._other_strand += int(((found == OK) & bases).sum())
 
     def check(self, *, swap: bool, stop: bool) -> None:
         """Refuse variants of which too many have another REF, or warn.
@@ -150,14 +165,22 @@ class ReferenceTally:
                 "as in files of PLINK?",
                 "Set ref_mismatch to swap",
             )
+        many = total >= MANY
+        shifted = self._shifted_either if swap and many else self._shifted
         for shift, where in ((1, "after"), (-1, "before")):
-            if certain and self._shifted[shift] >= MOST_OF_THEM * total:
+            if certain and shifted[shift] >= MOST_OF_THEM * total:
                 counted = " (0-based)" if shift == 1 else ""
                 return (
-                    f"{self._shifted[shift]:,} agree with the base {where} the position: are the "
+                    f"{shifted[shift]:,} agree with the base {where} the position: are the "
                     f"positions shifted{counted}?",
                     "Correct the positions, which are 1-based",
                 )
+        if many and self._other_strand >= MOST_OF_THEM * total:
+            return (
+                f"{self._other_strand:,} have the alleles of the other strand: are all alleles "
+                "of the forward strand?",
+                "Give alleles of the forward strand",
+            )
         return "wrong assembly?", "Use the genome that the variants were called on"
 
     def _known(self, contig: int, start: int, size: int) -> bool:
@@ -170,3 +193,8 @@ class ReferenceTally:
             return f"has {length:,} bases"
         name = self.genome.names[contig]
         return decode(self.genome.codes(name, start, start + min(size, 20)))
+
+
+def _complement(allele: str) -> str:
+    """Reverse complement; letters other than A, C, G and T are kept."""
+    return allele.upper().translate(_COMPLEMENT)[::-1]

@@ -132,6 +132,16 @@ def allele_span(chrom: str, pos: int, ref: str, alt: str, info: str) -> tuple[in
     return start, max(end, start + 1)
 
 
+def lacks_length(pos: int, alt: str, info: str) -> bool:
+    """Whether an allele is a symbolic deletion, duplication or inversion of unknown length."""
+    kind = alt[1:].partition(">")[0].upper()
+    return (
+        alt.startswith("<")
+        and kind.startswith(("DEL", "DUP", "INV", "CN"))
+        and _last_base(pos, info) <= pos
+    )
+
+
 def _last_base(pos: int, info: str) -> int:
     """1-based last base of a symbolic allele; 0 where INFO does not have it."""
     last = 0

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import polars as pl
 
 from danq.errors import InputError
+from danq.genome.variants.text_header import CONTIG
 from danq.inference.writers.layout import Layout, Values
 from danq.inference.writers.variant_layout import FLAGS, VariantLayout
 from danq.inference.writers.writer import Writer
@@ -30,7 +31,6 @@ FILE_FORMAT = "##fileformat=VCF"
 NEWEST = f"{FILE_FORMAT}v4.2"
 """First line of a VCF whose input has none."""
 
-_CONTIG = re.compile(r"##contig=<(?:.*,)?ID=([^,>]+)")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.]")
 _OWN = re.compile(rf"##(INFO=<ID=)?{PREFIX}", re.IGNORECASE)
 
@@ -214,7 +214,7 @@ def _header(layout: VariantLayout, fields: Sequence[str]) -> Iterator[str]:
     for line in dict.fromkeys(head.lines):
         if not line.startswith("##fileformat=") and not _OWN.match(line):
             yield line
-    declared = {match[1] for match in map(_CONTIG.match, head.lines) if match}
+    declared = {match[1] for match in map(CONTIG.match, head.lines) if match}
     yield from (f"##contig=<ID={name}>" for name in head.contigs if name not in declared)
     for name, text in layout.provenance.items():
         # A value that begins with '<' would be read as several fields.

@@ -81,16 +81,19 @@ def matching_contigs(entries: str | Sequence[str], contigs: Iterable[str]) -> st
         The entries unchanged when none is a pattern. A pattern that matches nothing is kept.
     """
     names = list(contigs)
+    known = set(names)
     listed = entries.split(",") if isinstance(entries, str) else list(entries)
     patterns = {
-        entry for entry in listed if ("*" in entry or "?" in entry) and entry.strip() not in names
+        entry for entry in listed if ("*" in entry or "?" in entry) and entry.strip() not in known
     }
     if not patterns:
         return entries
     expanded: list[str] = []
     for entry in listed:
-        found = [name for name in names if fnmatchcase(name, entry.strip())]
-        expanded += found if entry in patterns and found else [entry]
+        if entry in patterns:
+            expanded += [name for name in names if fnmatchcase(name, entry.strip())] or [entry]
+        else:
+            expanded.append(entry)
     return expanded
 
 

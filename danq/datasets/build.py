@@ -298,7 +298,8 @@ def _used_contigs(genome: Genome, skip: str | Sequence[str]) -> tuple[dict[str, 
             remedy="Skip whole contigs, or exclude regions with a BED file",
         )
     skipped = [region.contig for region in regions]
-    used = {name: size for name, size in genome.contigs.items() if name not in skipped}
+    left_out = set(skipped)
+    used = {name: size for name, size in genome.contigs.items() if name not in left_out}
     if not used:
         raise InputError("every contig of the genome is skipped", file=genome.path)
     return used, skipped

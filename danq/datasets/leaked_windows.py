@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from danq.cache_folder import cache_folder
+from danq.cache_folder import lasting_cache_folder
 from danq.datasets.dataset_format import SPLITS
 from danq.datasets.identical_windows import find_identical
 from danq.datasets.shared_sequence import COMPLETE, LEAKED, LEAST_SHARE, K, find_leaked
@@ -32,14 +32,17 @@ def leaked_windows(dataset: Dataset) -> np.ndarray:
     """``(W,)`` uint8 of :func:`danq.datasets.shared_sequence.find_leaked` for a dataset."""
     if 4 * dataset.genome.bases.size < CACHED_BASES:
         return _find(dataset)
-    file = cache_folder("leaked") / f"{dataset.sha256}.npy"
-    stored = _read(file, len(dataset))
+    folder = lasting_cache_folder("leaked")
+    file = None if folder is None else folder / f"{dataset.sha256}.npy"
+    stored = None if file is None else _read(file, len(dataset))
     if stored is not None:
         return stored
+    log.info("searching the training windows for the sequence of held-out windows")
     leaked = _find(dataset)
-    # Without the cache, the next run computes it again.
-    with suppress(InputError), replacing(file, overwrite=True) as temporary:
-        temporary.write_bytes(_npy(leaked))
+    if file is not None:
+        # Without the file, the next run computes it again.
+        with suppress(InputError), replacing(file, overwrite=True) as temporary:
+            temporary.write_bytes(_npy(leaked))
     return leaked
 
 

@@ -134,14 +134,17 @@ def clip_to_contigs(intervals: Intervals, contig_of: IntRow, contigs: Mapping[st
     beyond = np.flatnonzero(intervals.end > lengths[contig])
     if beyond.size == 0:
         return
-    own = list(intervals.names)
-    here = np.flatnonzero(contig_of >= 0)
-    check_bounds(
-        read_bed(intervals.path),
-        {own[name]: int(lengths[contig_of[name]]) for name in here},
-        intervals.path,
-        most_beyond=MOST_BEYOND,
-    )
+    length = lengths[contig[beyond]]
+    if np.any((intervals.start[beyond] >= length) | (intervals.end[beyond] > length + MOST_BEYOND)):
+        # Read again for the line of the first one.
+        own = list(intervals.names)
+        here = np.flatnonzero(contig_of >= 0)
+        check_bounds(
+            read_bed(intervals.path),
+            {own[name]: int(lengths[contig_of[name]]) for name in here},
+            intervals.path,
+            most_beyond=MOST_BEYOND,
+        )
     intervals.end[beyond] = lengths[contig[beyond]]
     report_clipped(intervals.path, beyond.size)
 

@@ -152,7 +152,16 @@ def _row(path: Path, number: int, fields: list[str]) -> Track:
             "it the extension .bed",
         )
     folder = Path() if is_pipe(path) else path.parent
-    peaks = folder / Path(fields[1]).expanduser()
+    try:
+        peaks = folder / Path(fields[1]).expanduser()
+    except RuntimeError as error:
+        raise InputError(
+            f"the home folder in '{fields[1]}' is not known",
+            file=path,
+            line=number,
+            record=fields[0],
+            remedy="Write the whole path",
+        ) from error
     if not peaks.is_file():
         raise InputError(
             f"there is no file {peaks}",

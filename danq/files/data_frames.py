@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import polars as pl
 
 from danq.errors import InputError
-from danq.files.text_tables import read_text_bytes, separator_problem, split_fields
+from danq.files.text_tables import byte_lines, read_text_bytes, separator_problem, split_fields
+
+_OUTER_BLANKS = re.compile(rb" *([\t\n]) *")
 
 Kind = type[pl.DataType] | None
 
@@ -40,6 +43,8 @@ def read_frame(
     """
     path = Path(path)
     data = read_text_bytes(path)
+    if b" " in data and b'"' not in data:
+        data = _OUTER_BLANKS.sub(rb"\1", data)
     header = _header(data)
     if header is None:
         raise InputError(
@@ -59,7 +64,7 @@ def read_frame(
             line=number,
             remedy="Give each column a unique name",
         )
-    # Empty fields at the end of the lines get columns of their own, and are then removed.
+    # Empty fields at the end of the lines become columns, which are then removed.
     rest = [f"\0{index}" for index in range(line.count(b"\t") + 1 - len(names))]
     kinds = {name: kind for name in names if (kind := kind_of(name)) is not None}
     try:
@@ -86,16 +91,8 @@ def read_frame(
 
 def _header(data: bytes) -> tuple[int, int, bytes] | None:
     """Number, offset and text of the first line that is neither blank nor a comment."""
-    at, number = 0, 0
-    while at < len(data):
-        end = data.find(b"\n", at)
-        end = len(data) if end < 0 else end
-        number += 1
-        line = data[at:end]
-        if line.strip() and not line.startswith(b"#"):
-            return number, at, line
-        at = end + 1
-    return None
+    lines = (one for one in byte_lines(data) if one[2].strip() and not one[2].startswith(b"#"))
+    return next(lines, None)
 
 
 def _without_rest(table: pl.DataFrame, names: list[str], path: Path) -> pl.DataFrame:

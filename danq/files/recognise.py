@@ -69,6 +69,8 @@ _MAGIC: tuple[tuple[bytes, Format], ...] = (
         Format("a pointer of Git LFS, not the file itself", "Fetch the file with 'git lfs pull'"),
     ),
 )
+_LETTERS = frozenset({b"BZh", b"PAR1", b"ARROW1", b"CRAM", b"BCF", b"GIF8", b"MATLAB "})
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _ZIP = b"PK\x03\x04"
 _WEB_PAGE = re.compile(rb"\s*(<!DOCTYPE|<html|<\?xml|<svg|<head|<body|<Error>)", re.IGNORECASE)
 _JSON = re.compile(rb"\s*(\{\s*[\"}]|\[\s*[\[{\"])")
@@ -83,7 +85,8 @@ def unreadable_format(head: bytes) -> Format | None:
         First `HEAD` bytes, or all of a smaller file, uncompressed.
     """
     for magic, found in _MAGIC:
-        if head.startswith(magic):
+        # Text may begin with letters that are a magic number.
+        if head.startswith(magic) and (magic not in _LETTERS or _CONTROL.search(head)):
             return found
     if head.startswith(_ZIP):
         return _zip_format(head)

@@ -77,6 +77,17 @@ def text_lines(path: str | Path) -> list[str]:
     return read_text(path).removesuffix("\n").split("\n")
 
 
+def byte_lines(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield 1-based number, offset and text of each line of `read_text_bytes`."""
+    at, number = 0, 0
+    while at < len(data):
+        end = data.find(b"\n", at)
+        end = len(data) if end < 0 else end
+        number += 1
+        yield number, at, data[at:end]
+        at = end + 1
+
+
 def text_rows(path: str | Path) -> Iterator[TextRow]:
     """Yield the lines of a table that are neither blank nor comments, with their fields.
 

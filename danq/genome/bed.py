@@ -11,8 +11,10 @@ from typing import NamedTuple
 import polars as pl
 
 from danq.errors import InputError
+from danq.files.pipes import local_path
 from danq.files.recognise import other_interval_format
 from danq.files.text_tables import (
+    byte_lines,
     number_problem,
     read_text_bytes,
     separator_problem,
@@ -31,6 +33,7 @@ FIRST_LINES = 100
 """Largest number of lines before the first interval in which another format is recognised."""
 
 WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
+_SHORT_CONTIG = re.compile(r"[0-9]{1,2}|[XYMWZ]|MT")
 _POSITIONS = ("start", "end", "length")
 
 log = logging.getLogger("danq")
@@ -105,7 +108,7 @@ def _layout(data: bytes, path: Path) -> _Layout | None:
     head: list[str] = []
     plan: ColumnPlan | None = None
     named: list[str] | None = None
-    for number, offset, line in _lines(data):
+    for number, offset, line in byte_lines(data):
         text = line.decode("utf-8")
         if len(head) < FIRST_LINES:
             head.append(text)
@@ -148,10 +151,13 @@ def _refuse_other_format(head: list[str], fields: list[str], path: Path) -> None
 
 def _is_bedpe(fields: list[str]) -> bool:
     """Whether the second three fields of a line are a contig, a start and an end, too."""
+    if len(fields) < 6 or not all(map(WHOLE_NUMBER.fullmatch, (*fields[1:3], *fields[4:6]))):
+        return False
+    short = all(map(_SHORT_CONTIG.fullmatch, (fields[0], fields[3])))
     return (
-        len(fields) >= 6
-        and all(map(WHOLE_NUMBER.fullmatch, (*fields[1:3], *fields[4:6])))
-        and (fields[3] == fields[0] or fields[3].lower().startswith("chr"))
+        fields[3] == fields[0]
+        or fields[3].lower().startswith("chr")
+        or (short and int(fields[4]) < int(fields[5]))
     )
 
 
@@ -264,7 +270,7 @@ def interval_fields(data: bytes, path: Path) -> Iterator[tuple[int, list[str]]]:
         At a line with fewer than three fields, or without a chromosome name.
     """
     before_first = True
-    for number, _, line in _lines(data):
+    for number, _, line in byte_lines(data):
         if not line.strip() or _is_skipped(line):
             continue
         text = line.decode("utf-8")
@@ -302,17 +308,6 @@ def _bad(path: Path, line: int, problem: str) -> InputError:
     )
 
 
-def _lines(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Yield 1-based number, offset and text of each line."""
-    at, number = 0, 0
-    while at < len(data):
-        end = data.find(b"\n", at)
-        end = len(data) if end < 0 else end
-        number += 1
-        yield number, at, data[at:end]
-        at = end + 1
-
-
 def _is_skipped(line: bytes) -> bool:
     if line.startswith(b"#"):
         return True
@@ -320,8 +315,9 @@ def _is_skipped(line: bytes) -> bool:
 
 
 def _is_empty(path: Path) -> bool:
-    """Whether an existing file has no bytes."""
-    return path.is_file() and path.stat().st_size == 0
+    """Whether an existing file, or a pipe, has no bytes."""
+    local = local_path(path)
+    return local.is_file() and local.stat().st_size == 0
 
 
 def _empty() -> pl.DataFrame:

@@ -239,6 +239,12 @@ def test_peaks_a_little_beyond_their_contig_are_clipped_and_counted(folder: Path
     with caplog.at_level("WARNING", "danq"):
         assert build(folder).sha256 == inside
     assert "beyond their contig, clipped to its end: 1" in caplog.text
+    caplog.clear()
+    with path.open("a") as file:
+        file.write("two\t5\t5\n")
+    with caplog.at_level("INFO", "danq"):
+        build(folder)
+    assert caplog.text.count("intervals of no base") == 1
 
 
 @pytest.mark.parametrize("text", ["", "# no peaks\n"])

@@ -253,6 +253,15 @@ def test_a_large_genome_keeps_its_leaked_windows_in_the_cache(tmp_path: Path, mo
     np.testing.assert_array_equal(build(tmp_path, 400).leaked, expected)
 
 
+def test_without_a_cache_leaked_windows_are_found_all_the_same(tmp_path: Path, monkeypatch):
+    planted(tmp_path, 400, 0)
+    expected = build(tmp_path, 400).leaked
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("DANQ_CACHE", str(tmp_path / "file"))
+    monkeypatch.setattr(leaked_windows, "CACHED_BASES", 0)
+    np.testing.assert_array_equal(leaked_windows.leaked_windows(build(tmp_path, 400)), expected)
+
+
 def test_converted_sequences_are_searched(tmp_path: Path, caplog):
     rng = np.random.default_rng(2)
     codes = {split: rng.integers(0, 4, (20, 200)) for split in ("train", "valid", "test")}

@@ -50,6 +50,7 @@ def test_paths_in_a_sheet_are_relative_to_its_folder(tmp_path: Path, header: str
     [
         ("name\tpath\nx\tmissing.bed\n", 2, "there is no file .*missing.bed"),
         ("x\ta.bed\ny\ta.bed\nx\ta.bed\n", 3, "the track 'x' is already on line 1"),
+        ("x\t~nouser/a.bed\n", 1, "the home folder in '~nouser/a.bed' is not known"),
         ("x\n", 1, "1 tab-separated column .x., not name, path"),
         ("x a.bed\n", 1, "1 tab-separated column .x a.bed., not name, path"),
         ("x\ta.bed\tTF\textra\n", 1, "4 tab-separated columns"),
@@ -79,6 +80,12 @@ def test_a_binary_sheet_is_refused(tmp_path: Path, data: bytes, message: str):
     (tmp_path / "peaks.x").write_bytes(data)
     with pytest.raises(InputError, match=message):
         find_tracks(tmp_path / "peaks.x")
+
+
+@pytest.mark.parametrize("name", ["PAR1", "CRAMP1", "BCF7", "BZh1", "GIF8x", "ARROW1"])
+def test_names_that_begin_as_a_magic_number_are_text(tmp_path: Path, name: str):
+    touch(tmp_path, "a.bed")
+    assert [one.name for one in find_tracks(sheet(tmp_path, f"{name}\ta.bed\n"))] == [name]
 
 
 def test_files_of_a_folder_that_are_not_peak_files_are_named(tmp_path: Path, caplog):

@@ -61,3 +61,9 @@ def test_bad_tables_are_refused(tmp_path, text, problem):
         read_frame(path, {"b": pl.Int64}.get)
     assert caught.value.file == str(path)
     assert caught.value.remedy
+
+
+def test_blanks_around_fields_are_removed_before_types_are_inferred(tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_text("id \t n\n a b \t1\nc\t 2 \n")
+    assert read_frame(path).rows(named=True) == [{"id": "a b", "n": 1}, {"id": "c", "n": 2}]

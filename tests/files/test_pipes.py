@@ -8,6 +8,7 @@ import pytest
 from danq.errors import InputError
 from danq.files.open_input import check_file, open_bytes
 from danq.files.pipes import copied_pipes, is_pipe, local_path
+from danq.genome import read_bed
 
 DATA = bytes(range(256)) * 4096  # more than a pipe holds
 
@@ -78,3 +79,8 @@ def test_files_and_folders_are_their_own_paths(tmp_path):
     assert local_path(file) == file
     assert local_path(tmp_path) == tmp_path
     assert local_path(tmp_path / "none") == tmp_path / "none"
+
+
+def test_an_empty_pipe_of_peaks_is_a_table_without_rows(pipe_with):
+    with copied_pipes(), pipe_with(b"") as path:
+        assert read_bed(path, empty=True).height == 0

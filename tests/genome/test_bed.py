@@ -220,6 +220,7 @@ OTHER_FORMATS = [
     ("fixedStep chrom=chr1 start=1 step=1\n1\n2\n", "wiggle"),
     ("variableStep chrom=chr1\n1 2\n", "wiggle"),
     (RECORD + "chr1\t300\t400\tn\n", "BEDPE"),
+    ("1\t0\t100\t2\t50\t70\tn\n", "BEDPE"),
     ("##gff-version 3\nchr1\ta\tgene\t1\t9\t.\t+\t.\tID=1\n", "GFF"),
     ('chr1\tx\texon\t1\t9\t.\t+\t0\tgene_id "a";\n', "GFF or GTF, which counts from 1"),
     ("##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\nchr1\t5\t.\tA\tC\n", "a VCF"),

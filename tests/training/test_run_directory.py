@@ -132,7 +132,10 @@ def test_nothing_is_lost_to_an_input_that_cannot_be_used(peaks, planted_set):
             "a dataset file was given, but so was 'genome'",
             lambda: train(DataSettings("g.fa", file="data.h5"), out="run", overwrite=True, **SMALL),
         ),
-        ("is a text file, not a dataset", lambda: train("bad.h5", out="run", overwrite=True, **SMALL)),
+        (
+            "is a text file, not a dataset",
+            lambda: train("bad.h5", out="run", overwrite=True, **SMALL),
+        ),
         (
             "the end, 1, is below",
             lambda: train(DataSettings("g.fa", "bad.bed"), out="run", overwrite=True, **SMALL),

@@ -123,8 +123,8 @@ def _report_strand(table: pl.DataFrame, path: Path) -> None:
     reverse = int((table["strand"] == "-").sum()) if "strand" in table.columns else 0
     if reverse:
         log.info(
-            "%s: %d of %d records are on the strand '-'; windows are read from the forward strand "
-            "of the genome, whatever the strand of the record",
+            "%s: %d of %d records are on the strand '-'; the windows of all records are read from "
+            "the forward strand of the genome",
             path,
             reverse,
             table.height,

@@ -95,7 +95,9 @@ GWAS = {
         "CHR\tPOS\tMarkerID\tAllele1\tAllele2\tAC_Allele2\n"
         "chr1\t5\ta\tG\tT\t3\nchr1\t9\tb\tA\tC\t1\n"
     ),
-    "BOLT-LMM": "SNP\tCHR\tBP\tALLELE1\tALLELE0\na\tchr1\t5\tT\tG\nb\tchr1\t9\tC\tA\n",
+    "BOLT-LMM": "SNP\tCHR\tBP\tGENPOS\tALLELE1\tALLELE0\n"
+    "a\tchr1\t5\t0.2\tT\tG\nb\tchr1\t9\t0.3\tC\tA\n",
+    "deCODE": "Chrom\tPos\tName\teffectAllele\totherAllele\nchr1\t5\ta\tT\tG\nchr1\t9\tb\tC\tA\n",
     "METAL": "MarkerName\tAllele1\tAllele2\nchr1:5\tt\tg\nchr1:9:A:C\tc\ta\n",
     "reference is effect": (
         "chromosome,position,reference_allele,other_allele\nchr1,5,T,G\nchr1,9,C,A\n"
@@ -206,6 +208,9 @@ REFUSED = {
     "chr\tchromosome\tpos\tref\talt\n": "'chr' and 'chromosome' both could be chrom",
     "CHR\tBP\tA1\teffect_allele\tA2\n": "'A1' and 'effect_allele' both could be effect",
     "chrom\tstart\tref\talt\n": "column 'start' and no column 'end'",
+    "chrom\tpos\tref\talt\tstrand\nchr1\t5\tT\tG\t1\nchr1\t5\tT\tG\t-1\n": (
+        "line 3: the strand in the column 'strand' is '-1'"
+    ),
     "chrom\tpos\tref\talt\tstrand\nchr1\t5\tT\tG\t+\nchr1\t5\tT\tG\t-\n": (
         "line 3: the strand in the column 'strand' is '-'"
     ),
@@ -255,6 +260,7 @@ OTHER = {
     "chr1\t5\t5\tT\tG\n": "intervals with alleles without a line of column names",
     "1\trs12\t0\t5\tT\tG\n": "a .bim file of PLINK",
     "chr1\t5\tT\tG\n": "a table without a line of column names",
+    "#AlleleID\tType\tAssembly\n15\tIndel\tGRCh37\n": "a table of ClinVar",
     "##maf version=1\n": "a multiple alignment",
     "@HD\tVN:1.6\n": "it is SAM",
     ">chr1\nACGT\n": "FASTA",

@@ -11,6 +11,7 @@ FORMATS: list[tuple[str, str, str]] = [
     (r"##maf version", "a multiple alignment (MAF)", "Give a VCF"),
     (r"(track|browser)\s", "a track of the UCSC browser", "Give a VCF"),
     (r"@HD\t|@SQ\t", "SAM", "Call its variants first, for example with: bcftools mpileup"),
+    (r"#?AlleleID\t", "a table of ClinVar, with rows of several assemblies", "Give ClinVar's VCF"),
     (r"[>@]\S", "FASTA or FASTQ", "Give a VCF"),
     (
         r"rs\d+(\s|,|$)",

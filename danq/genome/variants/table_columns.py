@@ -26,6 +26,7 @@ NAMES = {
     "alt": ("alt", "alternate_allele", "alt_allele", "alternative_allele", "tumor_seq_allele2"),
     "other": (
         "other_allele",
+        "otherallele",
         "non_effect_allele",
         "noneffect_allele",
         "a2",
@@ -39,6 +40,7 @@ NAMES = {
     ),
     "effect": (
         "effect_allele",
+        "effectallele",
         "a1",
         "allele1",
         "ea",
@@ -85,6 +87,9 @@ BUILD = re.compile(
     r"|(hg|grch|b|build)_?\d\d_(?P<b>pos|bp|position|chr|chrom|chromosome)"
 )
 """Names of columns that name an assembly, such as ``pos_hg19``."""
+
+BOLT_LMM = ["bp", "genpos"]
+"""Columns of BOLT-LMM: the position, and the genetic position in Morgan."""
 
 ZERO_BASED = ("chromstart", "chrom_start")
 SECOND_IS_EFFECT = ("af_allele2", "ac_allele2")
@@ -247,6 +252,8 @@ class _Search:
         for what in meanings:
             named = [i for i, name in enumerate(self.plain) if self._means(name, what)]
             found = [i for i in named if self.plain[i] == what and what in FIRST] or named
+            if sorted(self.plain[i] for i in found) == BOLT_LMM:
+                found = [i for i in found if self.plain[i] == BOLT_LMM[0]]
             if len(found) > 1 and what == "id":
                 found.sort(key=lambda i: NAMES["id"].index(self.plain[i]))
             elif len(found) > 1:

@@ -29,6 +29,10 @@ ONE_BASED = "Give 1-based positions in a column 'pos'"
 log = logging.getLogger("danq")
 
 
+REVERSE = ("-", "-1", "minus")
+"""Names of the reverse strand, in lower case."""
+
+
 class Values(NamedTuple):
     """Contig, 1-based position, name and alleles of consecutive rows."""
 
@@ -183,10 +187,12 @@ class _Rows:
         if self.columns.strand < 0:
             return
         strands = self.texts(self.columns.strand)
-        if "-" in strands:
+        reverse = next((i for i, one in enumerate(strands) if one.strip().lower() in REVERSE), None)
+        if reverse is not None:
+            name = self.names[self.columns.strand]
             raise InputError(
-                f"the strand in the column {self.names[self.columns.strand]!r} is '-'",
-                **self.place(strands.index("-")),
+                f"the strand in the column {name!r} is {strands[reverse].strip()!r}",
+                **self.place(reverse),
                 remedy="Give alleles of the forward strand and remove the column; if it is the "
                 "strand of a gene, rename it",
             )

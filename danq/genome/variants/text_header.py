@@ -19,6 +19,7 @@ COMMENT = re.compile(r"#\s*[^\t]+?: ")
 """A comment ``# name: value``, as danq writes them, not the names of columns."""
 
 LENGTH = re.compile(r'##contig=<(?:.*,)?\s*length\s*=\s*"?(\d+)')
+CLINVAR = "alleleid"
 OTHER = ("##gff", "##gvf", "##maf")
 TRACK = ("track ", "browser ")
 """First lines of other formats."""
@@ -152,6 +153,8 @@ def _named(line: str, meta: list[str], name: str, number: int) -> TextHeader | N
         return _vcf(columns, meta, name, number, line)
     if plain_name(columns[0]) == VEP:
         find_columns(columns, file=name, line=number, lacks=LACKS)
+    if plain_name(columns[0]) == CLINVAR:
+        raise _other_format(line, name, number)
     if COMMENT.match(line):
         return None
     for separator in SEPARATORS:

@@ -83,6 +83,8 @@ def classify_variants(
     applied_to, applied_out = apply or (None, None)
     for path in filter(None, (out, applied_out)):
         check_target(path, overwrite)
+    if applied_out is not None and applied_out.absolute() == out.absolute():
+        raise click.UsageError("--out and --apply name the same output; give two names.")
     report = run(effects, apply=applied_to, **options.given(settings))
     write_variant_classes(report, out, applied=applied_out, overwrite=overwrite)
     click.echo(report.describe())

@@ -40,6 +40,9 @@ from danq.interpretation.variant_classification.match_variants import (
     keyed,
     match_rows,
 )
+from danq.interpretation.variant_classification.scoring_conditions import (
+    warn_of_differences,
+)
 from danq.output import check_target, replacing
 from danq.typing import Location
 
@@ -198,14 +201,20 @@ def write_variant_classes(
     Raises
     ------
     InputError
-        When ``applied`` is given and the report has no such variants; when an output exists and
-        ``overwrite`` is false, or cannot be written.
+        When ``applied`` is given and the report has no such variants, or is ``out``; when an
+        output exists and ``overwrite`` is false, or cannot be written.
     """
     if applied is not None and report.applied is None:
         raise InputError(
             "the classifier was not applied to further variants",
             file=Path(applied),
             remedy="Pass their file to classify_variants as apply",
+        )
+    if applied is not None and Path(out).absolute() == Path(applied).absolute():
+        raise InputError(
+            "is named twice, for the labelled and for the further variants",
+            file=Path(out),
+            remedy="Give two names",
         )
     tables = [(out, report.variants), (applied, report.applied)]
     for path, _ in tables:
@@ -299,6 +308,8 @@ def _check_same_tracks(first: EffectFeatures, second: EffectFeatures, path: Loca
             file=second.path,
             remedy="Score both with the same models and tracks",
         )
+    if second.path is not None:
+        warn_of_differences(Path(path), second.path)
 
 
 def _add_columns(

@@ -41,10 +41,20 @@ def variants(count: int, first: int = 1) -> pl.DataFrame:
 
 
 def write(
-    path: Path, rows: pl.DataFrame, logit: np.ndarray, scores=("diff", "logit"), tracks=TRACKS
+    path: Path,
+    rows: pl.DataFrame,
+    logit: np.ndarray,
+    scores=("diff", "logit"),
+    tracks=TRACKS,
+    provenance=None,
 ) -> Path:
     """An output of `danq variants`, made by its own writers; diff is a tenth of logit."""
-    layout = VariantLayout(tracks=tracks, groups=("",) * len(tracks), scores=tuple(scores))
+    layout = VariantLayout(
+        tracks=tracks,
+        groups=("",) * len(tracks),
+        scores=tuple(scores),
+        provenance=provenance or {},
+    )
     by_name = {"diff": logit / 10, "logit": logit, "alt": np.abs(logit)}
     extra = np.zeros((len(logit), len(layout.summaries)))
     values = np.hstack([*(by_name[name] for name in scores), extra]).astype(np.float32)
@@ -201,6 +211,33 @@ def test_labels_for_one_file_and_further_variants(tmp_path: Path, capsys):
     assert run(words) == 2
     assert "exists already" in capsys.readouterr().err
     assert run([*words, "--overwrite"]) == 0
+
+
+def test_both_outputs_have_different_names(tmp_path: Path, capsys):
+    paths = functional_and_other(tmp_path, 1.0, 20)
+    out = str(tmp_path / "out.tsv")
+    words = ["classify-variants", *map(str, paths), "--apply", str(paths[0]), out, "--out", out]
+    assert run(words) == 2
+    assert "name the same output" in capsys.readouterr().err
+    report = classify_variants(paths, folds=2, apply=paths[0])
+    with pytest.raises(InputError, match="is named twice"):
+        write_variant_classes(report, out, applied=out, overwrite=True)
+    assert not Path(out).exists()
+
+
+@pytest.mark.parametrize("names", [("a.h5", "b.parquet"), ("a.tsv", "b.h5"), ("a.tsv.gz", "b.tsv")])
+def test_files_that_were_not_scored_alike_give_a_warning(tmp_path: Path, names, caplog):
+    logit = np.random.default_rng(2).normal(0, 1, (20, 3))
+    alike = {"model": "a.safetensors sha256:0a", "genome": "a.fa sha256:1b", "strand": "both"}
+    moved = alike | {"model": "other/name sha256:0a", "precision": "bf16"}
+    changed = alike | {"genome": "a.fa sha256:2c", "strand": "forward"}
+    first = write(tmp_path / names[0], variants(20), logit, provenance=alike)
+    for provenance, warned in ((moved, False), (changed, True)):
+        second = write(tmp_path / names[1], variants(20, 1000), logit, provenance=provenance)
+        classify_variants([first, second], folds=2)
+        assert ("were not scored alike" in caplog.text) == warned
+        second.unlink()
+    assert "genome (a.fa sha256:1b, a.fa sha256:2c); strand (both, forward)" in caplog.text
 
 
 def test_bad_files_are_refused(tmp_path: Path):

@@ -67,13 +67,7 @@ def check_target(
     path = Path(path)
     if path.is_dir():
         raise InputError("is a folder", file=path, remedy="Name a file")
-    device = os.path.abspath(path.parent) in _DEVICES or (path.exists() and not path.is_file())
-    if device or path.name == "-":
-        raise InputError(
-            "is standard output, a pipe or a device, and an output is a file",
-            file=path,
-            remedy="Name a file",
-        )
+    _refuse_stream(path)
     if path.exists() and not overwrite:
         raise InputError("exists already", file=path, remedy=OVERWRITE)
     _check_parent(path.parent, path, remedy)
@@ -138,10 +132,11 @@ def check_folder(
     Raises
     ------
     InputError
-        When the path is a file; the folder is not empty and ``overwrite`` is false or danq did
+        When the path is a file, a pipe or a device, or ``-``; the folder is not empty and ``overwrite`` is false or danq did
         not write it; or the folder or its parent is missing or not writable.
     """
     path = Path(path)
+    _refuse_stream(path)
     if path.exists() and not path.is_dir():
         raise InputError(
             "is a file, not a folder", file=path, remedy="Give the folder another name"
@@ -314,6 +309,16 @@ def comment_lines(about: Mapping[str, object], *notes: str) -> bytes:
 
 def _temporary(target: Path, ending: str) -> Path:
     return target.with_name(f".{target.name}.{secrets.token_hex(4)}.{ending}")
+
+
+def _refuse_stream(path: Path) -> None:
+    other = path.exists() and not path.is_file() and not path.is_dir()
+    if other or path.name == "-" or os.path.abspath(path.parent) in _DEVICES:
+        raise InputError(
+            "is standard output, a pipe or a device, and an output is a file",
+            file=path,
+            remedy="Name a file",
+        )
 
 
 def _check_parent(folder: Path, path: Path, remedy: str) -> None:

@@ -8,7 +8,8 @@ from danq.datasets.convert import convert_dataset
 from danq.datasets.dataset import Dataset
 from danq.datasets.dataset_summary import BuildSummary, summarise
 from danq.datasets.label_options import LabelOptions
-from danq.datasets.track_files import Track, find_tracks
+from danq.datasets.track_files import find_tracks
+from danq.datasets.track_sheet import Track
 
 __all__ = [
     "Batches",

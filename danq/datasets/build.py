@@ -28,7 +28,8 @@ from danq.datasets.negatives import thin_negatives
 from danq.datasets.peak_labels import IntervalReader, Positives, by_contig, find_positives
 from danq.datasets.shared_sequence import drop_sources
 from danq.datasets.splits import held_out
-from danq.datasets.track_files import Track, find_tracks
+from danq.datasets.track_files import find_tracks
+from danq.datasets.track_sheet import Track
 from danq.errors import InputError
 from danq.genome.contig_names import read_chrom_map
 from danq.genome.fasta import Genome

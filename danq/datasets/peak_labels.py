@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from danq.datasets.bin_grid import Grid
-from danq.datasets.track_files import Track
+from danq.datasets.track_sheet import Track
 from danq.errors import InputError
 from danq.genome.bed import read_bed
 from danq.genome.bed_checks import MOST_BEYOND, check_bounds, refuse_signal, report_clipped

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from danq.datasets.track_sheet import Track, is_stream, read_sheet
 from danq.errors import InputError
-from danq.files.pipes import is_pipe
 from danq.files.text_tables import text_rows
+from danq.genome.bed_header import is_header
 
 log = logging.getLogger("danq")
 
 PEAK_ENDINGS = (".bed", ".narrowpeak", ".broadpeak")
-COLUMNS = ("name", "path", "group")
-
-
-@dataclass(frozen=True)
-class Track:
-    """One track: a name, the file with its peaks, and a group (may be empty)."""
-
-    name: str
-    path: Path
-    group: str = ""
 
 
 def find_tracks(source: str | Path | Sequence[str | Path]) -> list[Track]:
@@ -34,10 +24,9 @@ def find_tracks(source: str | Path | Sequence[str | Path]) -> list[Track]:
     source
         A folder of peak files, a peak file, a track sheet, or several of these. Peak files have
         the extension .bed, .narrowPeak or .broadPeak, plain or .gz; the tracks of a folder are
-        sorted by name. Any other file is a track sheet: tab-separated columns ``name  path
-        [group]``, with or without a header line. Blank lines and lines that start with ``#`` are
-        skipped; paths are relative to the sheet's folder, or for a pipe to the working directory.
-        The track of a peak file is named after the file, without its extensions.
+        sorted by name. Any other file is a peak file if its first line is an interval, and
+        otherwise a track sheet (`danq.datasets.track_sheet.read_sheet`). The track of a peak file
+        is named after the file, without its extensions.
 
     Returns
     -------
@@ -47,9 +36,8 @@ def find_tracks(source: str | Path | Sequence[str | Path]) -> list[Track]:
     Raises
     ------
     InputError
-        When a path is missing, a folder has no peak files, a sheet is empty, is not text, has a
-        line without two or three columns or with an empty name, lists a missing file; when
-        two tracks have the same name; or a name has characters that cannot be printed.
+        As `read_sheet`; when a path is missing, a folder has no peak files or a link to a missing
+        one; when two tracks have the same name; or a name has characters that cannot be printed.
     """
     paths = [source] if isinstance(source, str | Path) else list(source)
     tracks: list[Track] = []
@@ -61,7 +49,7 @@ def find_tracks(source: str | Path | Sequence[str | Path]) -> list[Track]:
         elif _stem(path) is not None:
             tracks.append(Track(_stem(path) or path.name, path))
         else:
-            tracks += _sheet(path)
+            tracks += _other_file(path)
     if not tracks:
         raise InputError(
             "no tracks were given", remedy="Give a folder of peak files, or a track sheet"
@@ -85,25 +73,38 @@ def find_tracks(source: str | Path | Sequence[str | Path]) -> list[Track]:
 
 def _stem(path: Path) -> str | None:
     """Name without the extensions of a peak file, or None for other files."""
-    name = path.name
-    if name.lower().endswith((".gz", ".bgz")):
-        name = name[: name.rindex(".")]
+    name = _unpacked_name(path)
     return name[: name.rindex(".")] if name.lower().endswith(PEAK_ENDINGS) else None
 
 
+def _unpacked_name(path: Path) -> str:
+    name = path.name
+    return name[: name.rindex(".")] if name.lower().endswith((".gz", ".bgz")) else name
+
+
 def _folder(folder: Path) -> list[Track]:
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
+    entries = sorted(path for path in folder.iterdir() if path.name[0] != ".")
+    files = [path for path in entries if not path.is_dir()]
     tracks = [Track(stem, path) for path in files if (stem := _stem(path))]
+    for track in tracks:
+        if not track.path.exists():
+            raise InputError(
+                "is a link to a file that does not exist",
+                file=track.path,
+                remedy="Remove the link, or make the file",
+            )
     others = [path.name for path in files if _stem(path) is None]
     if tracks and others:
         log.info(
-            "%s: %d of %d files are not peak files by their extension and are left out: %s%s",
+            "%s: %d of %d files are not peak files by their extension and are left out: %s",
             folder,
             len(others),
             len(files),
-            ", ".join(others[:3]),
-            ", ..." if len(others) > 3 else "",
+            shortened(others),
         )
+    folders = [path.name for path in entries if path.is_dir()]
+    if tracks and folders:
+        log.info("%s: folders in it are not searched: %s", folder, shortened(folders))
     if not tracks:
         raise InputError(
             f"none of the {len(files)} files in this folder is a peak file",
@@ -113,61 +114,29 @@ def _folder(folder: Path) -> list[Track]:
     return tracks
 
 
-def _sheet(path: Path) -> list[Track]:
-    tracks: list[Track] = []
-    seen: dict[str, int] = {}
-    first = True
-    for number, fields, _ in text_rows(path):
-        if first and tuple(field.lower() for field in fields) in (COLUMNS, COLUMNS[:2]):
-            first = False
-            continue
-        first = False
-        track = _row(path, number, fields)
-        if track.name in seen:
-            raise InputError(
-                f"the track '{track.name}' is already on line {seen[track.name]}",
-                file=path,
-                line=number,
-                remedy="Give each track a unique name",
-            )
-        seen[track.name] = number
-        tracks.append(track)
-    if not tracks:
-        raise InputError(
-            "the track sheet has no tracks",
-            file=path,
-            remedy="Write one line per track: name, tab, path of its peak file",
-        )
-    return tracks
+def shortened(names: Sequence[str]) -> str:
+    """The first three names, separated by commas."""
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
-def _row(path: Path, number: int, fields: list[str]) -> Track:
-    if len(fields) not in (2, 3) or not fields[0] or not fields[1]:
+def _other_file(path: Path) -> list[Track]:
+    """Tracks of a file without the extension of peak files: a track sheet, or intervals."""
+    row = next(text_rows(path), None)
+    if row is None or not _is_intervals(row.fields):
+        return read_sheet(path)
+    if is_stream(path):
         raise InputError(
-            f"{len(fields)} tab-separated column{'s' * (len(fields) != 1)} "
-            f"({', '.join(fields)[:80]}), not name, path and optionally group",
+            "holds peaks, and its name cannot be the name of a track",
             file=path,
-            line=number,
-            remedy="Write name, tab, path, and optionally tab, group; if this is a peak file, give "
-            "it the extension .bed",
+            remedy="Save the peaks under the name of the track, such as CTCF.bed; a named pipe may "
+            "have such a name",
         )
-    folder = Path() if is_pipe(path) else path.parent
-    try:
-        peaks = folder / Path(fields[1]).expanduser()
-    except RuntimeError as error:
-        raise InputError(
-            f"the home folder in '{fields[1]}' is not known",
-            file=path,
-            line=number,
-            record=fields[0],
-            remedy="Write the whole path",
-        ) from error
-    if not peaks.is_file():
-        raise InputError(
-            f"there is no file {peaks}",
-            file=path,
-            line=number,
-            record=fields[0],
-            remedy="Paths are relative to the sheet's folder",
-        )
-    return Track(fields[0], peaks, fields[2] if len(fields) == 3 else "")
+    name = _unpacked_name(path)
+    log.info("%s: read as a peak file", path)
+    return [Track(name[: name.rindex(".")] if "." in name[1:] else name, path)]
+
+
+def _is_intervals(fields: Sequence[str]) -> bool:
+    if len(fields) == 1:
+        return fields[0].startswith(("track ", "browser "))
+    return is_header(fields) or (len(fields) > 2 and fields[1].isdigit() and fields[2].isdigit())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import os
 from pathlib import Path
 
@@ -54,7 +55,14 @@ def test_paths_in_a_sheet_are_relative_to_its_folder(tmp_path: Path, header: str
         ("x\n", 1, "1 tab-separated column .x., not name, path"),
         ("x a.bed\n", 1, "1 tab-separated column .x a.bed., not name, path"),
         ("x\ta.bed\tTF\textra\n", 1, "4 tab-separated columns"),
-        ("path\tname\n", 1, "there is no file"),
+        ("path\tname\n", None, "the track sheet has no tracks"),
+        ("sample\tfile\nx\ta.bed\n", 1, "no file .*file.*Column names are name, path"),
+        ("name\tpath\tpath\nx\ta.bed\ta.bed\n", 1, "two columns are named 'path'"),
+        ("name\tpath\nx\tsub\n", 2, "sub is a folder, not a peak file"),
+        ("x\tC:\\data\\a.bed\n", 1, "Write the path with /"),
+        ("x\thttps://host/a.bed\n", 1, "danq does not download files"),
+        ("x\t*.bed\n", 1, "patterns and variables are not expanded"),
+        ("name,path\nx,\n", 2, "not name, path"),
         ("x\t\n", 1, "not name, path"),
         ("", None, "is empty"),
         ("# nothing\nname\tpath\n", None, "the track sheet has no tracks"),
@@ -62,6 +70,7 @@ def test_paths_in_a_sheet_are_relative_to_its_folder(tmp_path: Path, header: str
 )
 def test_a_bad_sheet_is_refused(tmp_path: Path, text: str, line: int | None, message: str):
     touch(tmp_path, "a.bed")
+    (tmp_path / "sub").mkdir()
     with pytest.raises(InputError, match=message) as caught:
         find_tracks(sheet(tmp_path, text))
     assert caught.value.line == line
@@ -120,3 +129,56 @@ def test_names_that_are_not_text_are_refused(tmp_path: Path, name):
     Path(os.fsdecode(os.path.join(os.fsencode(tmp_path), name))).write_text("chr1\t0\t9\n")
     with pytest.raises(InputError, match="of a track has characters that are not UTF-8"):
         find_tracks(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path\tname\tgroup\na.bed\tx\tTF\n",
+        "name,path,group\nx,a.bed,TF\n",
+        '"Name","Group","Path"\n"x","TF","a.bed"\n',
+        "name\tcell\tpath\tgroup\nx\tK562\ta.bed\tTF\n",
+    ],
+)
+def test_the_header_of_a_sheet_decides_on_its_columns(tmp_path: Path, text: str, caplog):
+    touch(tmp_path, "a.bed")
+    with caplog.at_level("INFO", "danq"):
+        assert find_tracks(sheet(tmp_path, text)) == [Track("x", tmp_path / "a.bed", "TF")]
+    assert ("separated by commas" in caplog.text) == ("," in text)
+    assert ("left out: cell" in caplog.text) == ("cell" in text)
+
+
+@pytest.mark.parametrize("name", ["peaks.txt", "peaks", "peaks.xls", "peaks.txt.gz"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "chr1\t0\t9\n",
+        "#x\nchr1\t0\t9\tn\t5\t+\n",
+        "chr\tstart\tend\tlength\nchr1\t1\t9\t9\n",
+        "track name=x\nchr1\t0\t9\n",
+    ],
+)
+def test_intervals_are_peaks_whatever_the_name(tmp_path: Path, name: str, text: str, caplog):
+    data = text.encode()
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    with caplog.at_level("INFO", "danq"):
+        assert find_tracks(tmp_path / name) == [Track("peaks", tmp_path / name)]
+    assert f"{name}: read as a peak file" in caplog.text
+
+
+def test_nothing_of_a_folder_is_left_out_in_silence(tmp_path: Path, caplog):
+    touch(tmp_path, "a.bed")
+    (tmp_path / "more").mkdir()
+    os.mkfifo(tmp_path / "b.bed")
+    with caplog.at_level("INFO", "danq"):
+        assert [track.name for track in find_tracks(tmp_path)] == ["a", "b"]
+    assert "folders in it are not searched: more" in caplog.text
+    (tmp_path / "c.bed").symlink_to(tmp_path / "gone.bed")
+    with pytest.raises(InputError, match=r"c\.bed: is a link to a file that does not exist"):
+        find_tracks(tmp_path)
+
+
+def test_a_sheet_may_list_named_pipes(tmp_path: Path):
+    os.mkfifo(tmp_path / "a.bed")
+    table = sheet(tmp_path, "name\tpath\nx\ta.bed\n")
+    assert find_tracks(table) == [Track("x", tmp_path / "a.bed")]

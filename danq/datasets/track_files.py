@@ -15,6 +15,9 @@ log = logging.getLogger("danq")
 
 PEAK_ENDINGS = (".bed", ".narrowpeak", ".broadpeak")
 
+RESERVED = frozenset({"chrom", "name", "start", "end", "pos", "ref", "alt"})
+"""Columns of the tables of predictions and mutations, where each track has a column, too."""
+
 
 def find_tracks(source: str | Path | Sequence[str | Path]) -> list[Track]:
     """List the tracks of one or several paths.
@@ -37,7 +40,8 @@ def find_tracks(source: str | Path | Sequence[str | Path]) -> list[Track]:
     ------
     InputError
         As `read_sheet`; when a path is missing, a folder has no peak files or a link to a missing
-        one; when two tracks have the same name; or a name has characters that cannot be printed.
+        one; when two tracks have the same name; or a name is one of `RESERVED`, or has characters
+        that cannot be printed.
     """
     paths = [source] if isinstance(source, str | Path) else list(source)
     tracks: list[Track] = []
@@ -60,6 +64,12 @@ def find_tracks(source: str | Path | Sequence[str | Path]) -> list[Track]:
             raise InputError(
                 f"the name {track.name!r} of a track has characters that are not UTF-8, or control "
                 "characters",
+                remedy="Rename the file, or give names in a track sheet",
+            )
+        if track.name in RESERVED:
+            raise InputError(
+                f"a track is named '{track.name}', like a column of danq's tables",
+                file=track.path,
                 remedy="Rename the file, or give names in a track sheet",
             )
         if track.name in seen:

@@ -123,6 +123,7 @@ def _layout(data: bytes, path: Path) -> _Layout | None:
             plan = named_plan(fields, path, number)
             continue
         _refuse_other_format([*head, text], fields, path)
+        _refuse_later_tracks(data, path)
         if plan is None:
             # Column names behind '#': only their order is checked, for BED files have any names.
             plan = plain_plan(len(fields)) if named is None else named_plan(named, path, number)
@@ -141,12 +142,29 @@ def _refuse_other_format(head: list[str], fields: list[str], path: Path) -> None
             file=path,
             remedy="Write each interval on a line of its own: chromosome, start and end",
         )
+    if [field.lower() for field in fields[:2]] in (["chrom", "pos"], ["chr", "pos"]):
+        raise InputError(
+            "is a table of positions or variants, which count from 1",
+            file=path,
+            remedy="Convert it to BED, for example with: grep -v '^#' FILE | tail -n +2 | "
+            "awk -v OFS='\\t' '{print $1, $2 - 1, $2}'",
+        )
     if fields and re.fullmatch(r"[^\t:]+:[0-9,]+-[0-9,]+", fields[0]) and len(fields) < 3:
         raise InputError(
             f"is a list of regions, which count from 1 ({fields[0]!r})",
             file=path,
             remedy="Convert it to BED: chromosome, start - 1 and end, separated by tabs",
         )
+
+
+def _refuse_later_tracks(data: bytes, path: Path) -> None:
+    """Refuse a file that holds tracks of another type after its first intervals."""
+    if data.find(b"\ntrack") < 0:
+        return
+    for line in re.findall(rb"^track[ \t].*", data, re.MULTILINE):
+        found = other_interval_format([line.decode("utf-8")])
+        if found is not None:
+            raise InputError(f"has {found.name}", file=path, remedy=found.remedy)
 
 
 def _is_bedpe(fields: list[str]) -> bool:

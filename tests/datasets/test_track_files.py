@@ -182,3 +182,11 @@ def test_a_sheet_may_list_named_pipes(tmp_path: Path):
     os.mkfifo(tmp_path / "a.bed")
     table = sheet(tmp_path, "name\tpath\nx\ta.bed\n")
     assert find_tracks(table) == [Track("x", tmp_path / "a.bed")]
+
+
+@pytest.mark.parametrize("name", ["chrom", "end", "name", "alt"])
+def test_a_track_named_like_a_column_of_the_outputs_is_refused(tmp_path: Path, name: str):
+    touch(tmp_path, f"{name}.bed")
+    for source in (tmp_path, sheet(tmp_path, f"{name}\t{name}.bed\n")):
+        with pytest.raises(InputError, match=f"a track is named '{name}', like a column"):
+            find_tracks(source)

@@ -215,6 +215,8 @@ def test_column_names_say_what_the_columns_are(tmp_path):
 RECORD = "chr1\t100\t200\t"
 OTHER_FORMATS = [
     ("track type=bedGraph name=x\n" + RECORD + "0.5\n", "a track of type bedGraph"),
+    (RECORD + "x\ntrack name=y type=bedGraph\n" + RECORD + "0.5\n", "a track of type bedGraph"),
+    ("# danq: 0.1.0\nchrom\tpos\tref\talt\nchr1\t5\tA\tC\n", "is a table of positions"),
     ("browser position chr1\ntrack name=a type=wiggle_0\n" + RECORD + "1\n", "type wiggle_0"),
     ('track name="a b" type="bigBed"\n' + RECORD + "n\n", "a track of type bigBed"),
     ("fixedStep chrom=chr1 start=1 step=1\n1\n2\n", "wiggle"),

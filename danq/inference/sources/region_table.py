@@ -82,8 +82,8 @@ def find_regions(
         raise InputError(
             error.problem,
             file=error.file,
-            remedy="Check the region; if it is a BED file, pass "
-            f"pathlib.Path({next(text for text in texts if error.name in text)!r})",
+            remedy="Write chr:start-end, 1-based with both ends included, or chr alone; in Python, "
+            "a BED file is given as pathlib.Path",
         ) from error
 
 

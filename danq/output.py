@@ -132,8 +132,9 @@ def check_folder(
     Raises
     ------
     InputError
-        When the path is a file, a pipe or a device, or ``-``; the folder is not empty and ``overwrite`` is false or danq did
-        not write it; or the folder or its parent is missing or not writable.
+        When the path is a file, a pipe or a device, or ``-``; the folder is not empty and
+        ``overwrite`` is false or danq did not write it; or the folder or its parent is missing or
+        not writable.
     """
     path = Path(path)
     _refuse_stream(path)

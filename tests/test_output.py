@@ -255,3 +255,5 @@ def test_an_output_is_a_file(tmp_path, monkeypatch, name):
     os.mkfifo("pipe")
     with pytest.raises(InputError, match="is standard output, a pipe or a device"):
         check_target(name, overwrite=True)
+    with pytest.raises(InputError, match="is standard output, a pipe or a device"):
+        check_folder(name, overwrite=True, objection=objection)

@@ -94,15 +94,27 @@ def open_bytes(path: str | Path) -> Iterator[BinaryIO]:
             yield raw
             return
         refuse_cut_bgzip(raw, path)
-        try:
-            with gzip.GzipFile(fileobj=raw, mode="rb") as handle:
-                refuse_unreadable(handle.read(HEAD), path)
-                handle.seek(0)
-                yield cast(BinaryIO, handle)
-        except EOFError as error:
-            raise truncated(path) from error
-        except (gzip.BadGzipFile, zlib.error) as error:
-            raise damaged(path, error) from error
+        with gzip_errors(path), gzip.GzipFile(fileobj=raw, mode="rb") as handle:
+            refuse_unreadable(handle.read(HEAD), path)
+            handle.seek(0)
+            yield cast(BinaryIO, handle)
+
+
+@contextmanager
+def gzip_errors(path: str | Path) -> Iterator[None]:
+    """Name the file when its gzip stream is cut short or damaged.
+
+    Raises
+    ------
+    InputError
+        When gzip reports such an error within the block.
+    """
+    try:
+        yield
+    except EOFError as error:
+        raise truncated(path) from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise damaged(path, error) from error
 
 
 def is_bgzip(head: bytes) -> bool:
@@ -110,16 +122,18 @@ def is_bgzip(head: bytes) -> bool:
     return len(head) >= BGZF_HEAD and head[:4] == BGZF_END[:4] and head[12:16] == BGZF_END[12:16]
 
 
-def refuse_cut_bgzip(raw: BinaryIO, path: Path) -> None:
+def refuse_cut_bgzip(raw: BinaryIO, path: str | Path) -> None:
     """Refuse a bgzip file without its last block, which is cut although every block is complete.
+
+    Afterwards the file is at its first byte.
 
     Raises
     ------
     InputError
         When the end-of-file block is missing.
     """
-    bgzip = is_bgzip(raw.read(BGZF_HEAD))
-    if bgzip:
+    raw.seek(0)
+    if is_bgzip(raw.read(BGZF_HEAD)):
         raw.seek(-min(len(BGZF_END), raw.seek(0, os.SEEK_END)), os.SEEK_END)
         if raw.read() != BGZF_END:
             raise truncated(path)
@@ -157,9 +171,14 @@ def open_raw(path: str | Path) -> BufferedReader:
     try:
         return local_path(path).open("rb")
     except OSError as error:
-        raise InputError(
-            f"cannot be opened ({error.strerror})", file=path, remedy="Check its permissions"
-        ) from error
+        raise unopened(path, error) from error
+
+
+def unopened(path: str | Path, error: OSError) -> InputError:
+    """Make the error for a file that cannot be opened."""
+    return InputError(
+        f"cannot be opened ({error.strerror})", file=path, remedy="Check its permissions"
+    )
 
 
 def empty(path: str | Path) -> InputError:
@@ -167,7 +186,7 @@ def empty(path: str | Path) -> InputError:
     return InputError("is empty (0 bytes)", file=path, remedy="Copy or download it again")
 
 
-def truncated(path: Path) -> InputError:
+def truncated(path: str | Path) -> InputError:
     """Make the error for a gzip file that ends too early."""
     return InputError(
         "the gzip stream ends too early, so the file is truncated",
@@ -176,7 +195,7 @@ def truncated(path: Path) -> InputError:
     )
 
 
-def damaged(path: Path, error: Exception) -> InputError:
+def damaged(path: str | Path, error: Exception) -> InputError:
     """Make the error for a damaged gzip file."""
     return InputError(
         f"the gzip stream is damaged ({error})",

@@ -164,7 +164,11 @@ def _inflate_blocks(file: int, path: Path, blocks: Blocks, size: int, row: int, 
         block = _block(data[at : at + BGZF_HEAD], at)
         if block is None or block.end > len(data):
             raise damaged(path, ValueError(f"no bgzip block starts at byte {begin + at:,}"))
-        piece = _inflate(data[at : block.end], path, begin + at)
+        try:
+            piece = inflate_block(data[at : block.end])
+        except zlib.error as error:
+            problem = f"{error}, in the block at byte {begin + at:,}"
+            raise damaged(path, ValueError(problem)) from error
         pieces.append(piece)
         done, at = done + len(piece), block.end
     if done != expected:
@@ -173,15 +177,27 @@ def _inflate_blocks(file: int, path: Path, blocks: Blocks, size: int, row: int, 
     return b"".join(pieces)
 
 
-def _inflate(block: bytes, path: Path, at: int) -> bytes:
+def block_size(head: bytes) -> int | None:
+    """Bytes of the block that begins with ``head``; None when no block begins with it."""
+    if not is_bgzip(head):
+        return None
+    size = struct.unpack("<H", head[BGZF_HEAD - 2 : BGZF_HEAD])[0] + 1
+    return size if size >= BGZF_HEAD + _TRAILER else None
+
+
+def inflate_block(block: bytes) -> bytes:
+    """Uncompressed bytes of a block.
+
+    Raises
+    ------
+    zlib.error
+        When it is damaged.
+    """
     begin = _FIXED + struct.unpack("<H", block[_FIXED - 2 : _FIXED])[0]
-    try:
-        data = zlib.decompress(block[begin:-_TRAILER], -zlib.MAX_WBITS, _MOST_LETTERS)
-    except zlib.error as error:
-        raise damaged(path, error) from error
+    data = zlib.decompress(block[begin:-_TRAILER], -zlib.MAX_WBITS, _MOST_LETTERS)
     checksum, size = struct.unpack("<II", block[-_TRAILER:])
     if size != len(data) or checksum != zlib.crc32(data):
-        raise damaged(path, ValueError(f"the checksum of the block at byte {at:,} is wrong"))
+        raise zlib.error("the checksum is wrong")
     return data
 
 
@@ -201,9 +217,8 @@ def _walk(file: int, at: int, end: int) -> Iterator[tuple[int, _Block | None]]:
 
 def _block(head: bytes, at: int) -> _Block | None:
     """The block that starts at byte ``at``; its uncompressed size is not known yet."""
-    if not is_bgzip(head):
-        return None
-    return _Block(at + struct.unpack("<H", head[16:18])[0] + 1, 0)
+    size = block_size(head)
+    return None if size is None else _Block(at + size, 0)
 
 
 def _uncompressed(file: int, start: int, end: int) -> int | None:

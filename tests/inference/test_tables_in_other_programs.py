@@ -15,8 +15,8 @@ import pytest
 
 import danq
 from danq.errors import InputError
+from danq.files.open_input import BGZF_END
 from danq.inference.sources.tiling import Rows
-from danq.inference.writers.bgzip import END
 from danq.inference.writers.layout import PredictionLayout
 from danq.inference.writers.open_output import find_output
 from danq.inference.writers.tsv import write_table
@@ -296,7 +296,7 @@ def test_htslib_indexes_predictions(tmp_path):
     path = tmp_path / "out.tsv.gz"
     names = ["chr1"] * 30_000 + ["a#b"] * 10
     predictions(path, names, PredictionLayout(key="chrom", tracks=TRACKS, groups=TRACKS))
-    assert path.read_bytes().endswith(END)
+    assert path.read_bytes().endswith(BGZF_END)
     columns = {"start_col": 1, "end_col": 2}
     rows = tabix_rows(path, "chr1:250001-250011", columns, zero_based=True)
     assert [row.split("\t")[:3] for row in rows] == [

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import io
-import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from danq.errors import InputError
-from danq.files.open_input import GZIP_MAGIC, open_raw
+from danq.files.open_input import BGZF_HEAD, GZIP_MAGIC, is_bgzip, open_raw
+from danq.genome.bgzip_blocks import block_size, inflate_block
 from danq.genome.variants.open_variant_file import Source, open_source
 from danq.genome.variants.read_vcf import TextSource
 from danq.genome.variants.text_header import names_columns
@@ -98,8 +98,8 @@ def _spread_text(path: str | Path, count: int) -> bytes | None:
     size = Path(path).stat().st_size
     lines: list[bytes] = []
     with open_raw(path) as file:
-        head = file.read(18)
-        bgzf = head.startswith(GZIP_MAGIC) and _block_size(head) is not None
+        head = file.read(BGZF_HEAD)
+        bgzf = is_bgzip(head)
         if head.startswith(GZIP_MAGIC) and not bgzf:
             return None
         for place in range(1, PLACES + 1):
@@ -150,8 +150,7 @@ def _bgzf_text(file: BinaryIO) -> Iterator[bytes]:
     stored = file.read(2 * PIECE)
     at = stored.find(GZIP_MAGIC)
     while at >= 0 and at < PIECE:
-        text = _inflated(stored[at:])
-        if text is not None:
+        if _inflated(stored[at:]) is not None:
             break
         at = stored.find(GZIP_MAGIC, at + 1)
     else:
@@ -159,23 +158,17 @@ def _bgzf_text(file: BinaryIO) -> Iterator[bytes]:
     stored = stored[at:]
     while (text := _inflated(stored)) is not None:
         yield text
-        stored = stored[_block_size(stored) :]
+        stored = stored[block_size(stored) :]
         if len(stored) < PIECE:
             stored += file.read(2 * PIECE)
 
 
-def _block_size(stored: bytes) -> int | None:
-    """Size of the BGZF block at the beginning of ``stored`` (SAM specification, section 4.1)."""
-    if len(stored) < 18 or stored[:4] != b"\x1f\x8b\x08\x04" or stored[12:16] != b"BC\x02\0":
-        return None
-    return struct.unpack("<H", stored[16:18])[0] + 1
-
-
 def _inflated(stored: bytes) -> bytes | None:
-    size = _block_size(stored)
+    """Uncompressed bytes of the block at the beginning of ``stored``; None if there is none."""
+    size = block_size(stored)
     if size is None or size > len(stored):
         return None
     try:
-        return zlib.decompress(stored[18 : size - 8], wbits=-15)
+        return inflate_block(stored[:size])
     except zlib.error:
         return None

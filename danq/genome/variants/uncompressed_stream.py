@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import sys
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from danq.errors import InputError
 from danq.files.open_input import (
     BGZF_END,
     GZIP_MAGIC,
     check_file,
-    damaged,
+    empty,
+    gzip_errors,
+    is_bgzip,
     is_gzip,
     open_raw,
+    refuse_cut_bgzip,
     refuse_unreadable,
     truncated,
+    unopened,
 )
 from danq.files.pipes import is_pipe
 from danq.files.recognise import HEAD
@@ -59,19 +60,21 @@ def open_stream(path: str | Path) -> Iterator[io.BufferedReader[Any]]:
         handle = _buffered(tail)
         begin = handle.peek(HEAD)
         if not begin:
-            raise InputError("is empty (0 bytes)", file=name_of(path), remedy="Check the input")
+            raise empty(name_of(path))
         if begin[:2] != GZIP_MAGIC:
             _check_format(handle, path)
             yield handle
             return
-        bgzf = len(begin) > 13 and begin[3] & 4 and begin[12:14] == b"BC"
+        bgzf = is_bgzip(begin)
         if bgzf and raw.seekable() and str(path) != STDIN:
-            _check_end(raw, path)
+            position = raw.tell()
+            refuse_cut_bgzip(raw, path)
+            raw.seek(position)
         unzipped = _buffered(_Unzip(handle, name_of(path)))
         _check_format(unzipped, path)
         yield unzipped
         if bgzf and not unzipped.peek(1) and tail.last != BGZF_END:
-            raise truncated(Path(name_of(path)))
+            raise truncated(name_of(path))
     finally:
         if str(path) != STDIN:
             raw.close()
@@ -88,25 +91,13 @@ def _raw(path: str | Path) -> BinaryIO:
     try:
         return open(path, "rb", buffering=0)
     except OSError as error:
-        raise InputError(
-            f"cannot be opened ({error.strerror})", file=path, remedy="Check its permissions"
-        ) from error
+        raise unopened(path, error) from error
 
 
 def _check_format(handle: io.BufferedReader[Any], path: str | Path) -> None:
     head = handle.peek(HEAD)[:HEAD]
     if not head.startswith(BCF):
         refuse_unreadable(head, name_of(path))
-
-
-def _check_end(raw: BinaryIO, path: str | Path) -> None:
-    position = raw.tell()
-    size = raw.seek(0, os.SEEK_END)
-    raw.seek(max(0, size - len(BGZF_END)))
-    end = raw.read(len(BGZF_END))
-    raw.seek(position)
-    if end != BGZF_END:
-        raise truncated(Path(path))
 
 
 def _buffered(raw: io.RawIOBase) -> io.BufferedReader[Any]:
@@ -162,9 +153,5 @@ class _Unzip(io.RawIOBase):
         return True
 
     def readinto(self, buffer) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
-        try:
+        with gzip_errors(self.name):
             return self.zipped.readinto(buffer)
-        except EOFError as error:
-            raise truncated(Path(self.name)) from error
-        except (gzip.BadGzipFile, zlib.error) as error:
-            raise damaged(Path(self.name), error) from error

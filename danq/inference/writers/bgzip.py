@@ -7,11 +7,10 @@ import struct
 import zlib
 from typing import BinaryIO
 
+from danq.files.open_input import BGZF_END
+
 BLOCK = 0xFF00
 """Uncompressed bytes of a block, as in htslib; a block is smaller than 65,536 bytes."""
-
-END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
-"""The empty block at the end of a complete file."""
 
 _HEADER = struct.Struct("<4B I 2B H 2B 2H")
 
@@ -49,7 +48,7 @@ class BgzipFile(io.RawIOBase):
         if self._waiting:
             self._output.write(self._block(bytes(self._waiting)))
             self._waiting.clear()
-        self._output.write(END)
+        self._output.write(BGZF_END)
 
     def _block(self, data: bytes) -> bytes:
         packed = _deflated(data, self._level)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,11 @@ import polars as pl
 
 from danq.errors import InputError
 
+log = logging.getLogger("danq")
+
 BED_COLUMNS = ("chrom", "start", "end", "name", "score", "strand")
+
+_BED_NAMES = {("chrom", "start", "end"), ("chrom", "chromstart", "chromend")}
 
 _START = re.compile(r"[a-z_. ]*(start|begin|from)[a-z_. ]*", re.IGNORECASE)
 _END = re.compile(r"[a-z_. ]*(end|stop|to)[a-z_. ]*", re.IGNORECASE)
@@ -70,6 +75,12 @@ def named_plan(fields: Sequence[str], path: Path, line: int) -> ColumnPlan:
             file=path,
             line=line,
             remedy="Export it as BED with rtracklayer::export.bed",
+        )
+    if length is None and tuple(names[:3]) not in _BED_NAMES:
+        log.info(
+            "%s: starts of the columns %s are read as 0-based, as in BED",
+            path,
+            ", ".join(fields[:3]),
         )
     found = {"chrom": 0, "start": 1, "end": 2}
     for column, synonyms in _BY_NAME.items():

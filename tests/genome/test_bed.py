@@ -207,6 +207,21 @@ def test_lengths_that_agree_with_neither_are_refused(tmp_path):
         read_bed(path)
 
 
+@pytest.mark.parametrize(
+    ("header", "noticed"),
+    [
+        ("chrom\tstart\tend", False),
+        ("Chr\tStart\tEnd", True),
+        ("seqnames\tstart\tend\twidth", False),
+    ],
+)
+def test_unusual_column_names_are_announced(tmp_path, caplog, header, noticed):
+    path = write(tmp_path / "a.tsv", f"{header}\nchr1\t10\t20\t10\n")
+    with caplog.at_level("INFO", "danq"):
+        assert read_bed(path).rows()[0][:3] == ("chr1", 10, 20)
+    assert ("are read as 0-based" in caplog.text) == noticed
+
+
 def test_column_names_say_what_the_columns_are(tmp_path):
     path = write(tmp_path / "a.tsv", "chrom\tstart\tend\tTRACK\tname\nchr1\t1\t9\t0.5\tx\n")
     assert read_bed(path).rows(named=True) == [{"chrom": "chr1", "start": 1, "end": 9, "name": "x"}]

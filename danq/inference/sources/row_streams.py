@@ -134,6 +134,14 @@ class RegionRows(RowStream):
             labels = part["name"].to_list() if self.labelled else None
             yield Chunk(Rows(part["chrom"].to_list(), start, end, labels), codes)
         tally.report()
+        wide = self.table.filter(pl.col("end") - pl.col("start") > self.window).height
+        if wide:
+            log.info(
+                "regions longer than the window of %s bases: %s; their values are those of the "
+                "window at the middle of the region",
+                f"{self.window:,}",
+                f"{wide:,}",
+            )
 
 
 class RecordRows(RowStream):

@@ -224,6 +224,13 @@ def test_a_bed_row_that_ends_a_little_beyond_its_contig_is_clipped(genome, bed, 
     assert "clipped to its end: 1" in caplog.text
 
 
+def test_regions_longer_than_the_window_are_counted(genome, bed, caplog):
+    with caplog.at_level("INFO", "danq"):
+        everything(Regions(bed(("chrI", 0, 9), ("chrI", 5, 80)), genome))
+    assert "regions longer than the window of" in caplog.text
+    assert "bases: 1; their values" in caplog.text
+
+
 def test_records_on_the_reverse_strand_are_reported(genome, tmp_path, caplog):
     path = tmp_path / "r.bed"
     path.write_text("chrI\t0\t9\tn\t0\t-\nchrI\t20\t29\tn\t0\t+\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,13 @@ class InputError(DanqError, ValueError):
 
 class MissingPackage(InputError):
     """A package of an optional extra that is not installed."""
+
+
+def few(names: Iterable[str], shown: int = 3, separator: str = ", ") -> str:
+    """The first names of a list, and how many more there are: "a, b, c and 7 more"."""
+    names = list(names)
+    rest = f" and {len(names) - shown:,} more" if len(names) > shown else ""
+    return separator.join(names[:shown]) + rest
 
 
 def describe_validation_error(error: ValidationError) -> str:

@@ -9,15 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from danq.errors import few
 from danq.files.open_input import open_raw
 
 Setting = str | Sequence[str]
 
 LONG = 160
 """Characters above which two lists are not printed; only their differences are."""
-
-FEW = 3
-"""Entries of a list that are named."""
 
 
 class Inputs(NamedTuple):
@@ -157,15 +155,15 @@ def _setting_difference(
     name: str, before: str | list[str] | None, now: str | list[str] | None, began: str
 ) -> str:
     if before is None:
-        return f"{began} without {name}; now it is {_short(_entries(now))}"
+        return f"{began} without {name}; now it is {few(_entries(now))}"
     if now is None:
-        return f"{began} with {name}: {_short(_entries(before))}; now it is not set"
+        return f"{began} with {name}: {few(_entries(before))}; now it is not set"
     old, new = _entries(before), _entries(now)
     if sum(map(len, (*old, *new))) <= LONG:
         return f"{began} with {name}: {', '.join(old)}; now it is {', '.join(new)}"
     missing, added = set(old) - set(new), set(new) - set(old)
     changes = [
-        f"{word} {_short([entry for entry in entries if entry in changed])}"
+        f"{word} {few([entry for entry in entries if entry in changed])}"
         for word, entries, changed in (("without", old, missing), ("with", new, added))
         if changed
     ]
@@ -174,8 +172,3 @@ def _setting_difference(
 
 def _entries(value: str | list[str] | None) -> list[str]:
     return [value or ""] if isinstance(value, str) or value is None else value
-
-
-def _short(entries: Sequence[str]) -> str:
-    more = f" and {len(entries) - FEW:,} more" if len(entries) > FEW else ""
-    return ", ".join(entries[:FEW]) + more

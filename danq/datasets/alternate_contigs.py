@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
+from danq.errors import few
+
 log = logging.getLogger("danq")
 
 _SHOWN = 5
@@ -53,14 +55,14 @@ def report_alternate_contigs(contigs: Iterable[str]) -> None:
             "Contigs that repeat sequence of other contigs: %s. The same sequence can therefore be "
             "in two splits. Name the contigs in skip_contigs to leave them out; a pattern such as "
             "*_alt names several.",
-            _listed(repeated),
+            few(repeated, _SHOWN),
         )
     if unplaced and len(unplaced) < len(others):
         log.info(
             "Contigs without a known position in the genome: %s. They often repeat sequence of "
             "other contigs. Name them in skip_contigs to leave them out; a pattern such as "
             "chrUn_* names several.",
-            _listed(unplaced),
+            few(unplaced, _SHOWN),
         )
 
 
@@ -95,8 +97,3 @@ def matching_contigs(entries: str | Sequence[str], contigs: Iterable[str]) -> st
         else:
             expanded.append(entry)
     return expanded
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

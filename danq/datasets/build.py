@@ -30,7 +30,7 @@ from danq.datasets.shared_sequence import drop_sources
 from danq.datasets.splits import held_out
 from danq.datasets.track_files import find_tracks
 from danq.datasets.track_sheet import Track
-from danq.errors import InputError
+from danq.errors import InputError, few
 from danq.genome.contig_names import read_chrom_map
 from danq.genome.fasta import Genome
 from danq.genome.packed_genome import PackedGenome
@@ -256,8 +256,7 @@ def _warn_without_positives(tracks: Sequence[Track], counts: np.ndarray) -> None
     ):
         names = [track.name for track, flag in zip(tracks, empty, strict=True) if flag]
         if names:
-            more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-            log.warning("No positive window in %s: %s%s.", where, ", ".join(names[:10]), more)
+            log.warning("No positive window in %s: %s.", where, few(names, 10))
 
 
 def _any_positive(grid: Grid, positives: Positives) -> np.ndarray:
@@ -290,7 +289,7 @@ def _used_contigs(genome: Genome, skip: str | Sequence[str]) -> tuple[dict[str, 
         raise InputError(
             f"contigs to skip are not in the genome: {error.name}",
             file=genome.path,
-            remedy=f"It has {', '.join(list(genome.contigs)[:20])}",
+            remedy=f"It has {few(genome.contigs, 20)}",
         ) from error
     parts = [one for one in regions if one.end - one.start < genome.contigs[one.contig]]
     if parts:

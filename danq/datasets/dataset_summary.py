@@ -12,7 +12,8 @@ from danq.datasets.dataset import Dataset
 from danq.datasets.dataset_format import SPLITS
 from danq.datasets.label_bits import count_bits
 from danq.datasets.leaked_windows import count_leaked
-from danq.datasets.track_quality import TrackQuality, listed, track_quality
+from danq.datasets.track_quality import MOST_NAMED, TrackQuality, track_quality
+from danq.errors import few
 from danq.typing import IntRow
 
 
@@ -89,7 +90,7 @@ class BuildSummary:
     def tracks_to_check(self) -> list[str]:
         """One line for each split in which tracks have no positive window, then `quality`."""
         empty = [
-            f"no positive {split} window: {listed(tracks)}"
+            f"no positive {split} window: {few(tracks, MOST_NAMED)}"
             for split, tracks in self.without_positives.items()
             if tracks
         ]

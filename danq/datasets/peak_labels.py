@@ -12,11 +12,10 @@ import polars as pl
 
 from danq.datasets.bin_grid import Grid
 from danq.datasets.track_sheet import Track
-from danq.errors import InputError
 from danq.genome.bed import read_bed
 from danq.genome.bed_checks import MOST_BEYOND, check_bounds, refuse_signal, report_clipped
 from danq.genome.bin_coverage import positive_indices
-from danq.genome.contig_names import match_contigs
+from danq.genome.contig_names import ContigBridge, match_contigs, no_contig_matches
 from danq.typing import IntRow
 
 log = logging.getLogger("danq")
@@ -208,7 +207,8 @@ def find_positives(
         assert intervals is not None
         contig = contig_of[intervals.name]
         if contig.size and contig.max() < 0:
-            raise _nothing_matches(intervals, genome)
+            names = [list(intervals.names)[number] for number in np.unique(intervals.name)]
+            raise no_contig_matches(ContigBridge(genome, source=str(intervals.path)), names)
         clip_to_contigs(intervals, contig_of, genome)
         peaks[number] = contig.size
         unknown += int(np.count_nonzero(contig < 0))
@@ -234,15 +234,3 @@ def _positives(
 
 def _source(tracks: Sequence[Track]) -> str:
     return str(tracks[0].path) if len(tracks) == 1 else f"the peaks of {len(tracks)} tracks"
-
-
-def _nothing_matches(intervals: Intervals, genome: Mapping[str, int]) -> InputError:
-    names = list(intervals.names)
-    own = [names[number] for number in np.unique(intervals.name)[:3]]
-    return InputError(
-        f"none of its peaks is on a contig of the genome: it has {', '.join(own)}, "
-        f"the genome has {', '.join(list(genome)[:3])}",
-        file=intervals.path,
-        remedy="Use files of one assembly, or give a map of contig names (chrom_map): two "
-        "tab-separated columns, the name in the file and the name in the genome",
-    )

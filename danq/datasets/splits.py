@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from danq.datasets.dataset_format import SPLITS
-from danq.errors import InputError
+from danq.errors import InputError, few
 from danq.genome.regions import UnknownContig, parse_regions
 
 log = logging.getLogger("danq")
@@ -86,11 +86,9 @@ def _read(
     try:
         found = parse_regions(entries, contigs, source=source)
     except UnknownContig as error:
-        names = list(contigs)
         raise InputError(
             f"{source} has the contig '{error.name}', which is not in the genome or is skipped",
-            remedy=f"The {len(names)} contigs are {', '.join(names[:20])}"
-            + (", ..." if len(names) > 20 else ""),
+            remedy=f"The {len(contigs)} contigs are {few(contigs, 20)}",
         ) from error
     except InputError as error:
         raise InputError(f"{source}: {error.problem}", remedy=error.remedy) from error

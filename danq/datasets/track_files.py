@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from danq.datasets.track_sheet import Track, is_stream, read_sheet
-from danq.errors import InputError
+from danq.errors import InputError, few
 from danq.files.text_tables import text_rows
 from danq.genome.bed_header import is_header
 
@@ -110,11 +110,11 @@ def _folder(folder: Path) -> list[Track]:
             folder,
             len(others),
             len(files),
-            shortened(others),
+            few(others),
         )
     folders = [path.name for path in entries if path.is_dir()]
     if tracks and folders:
-        log.info("%s: folders in it are not searched: %s", folder, shortened(folders))
+        log.info("%s: folders in it are not searched: %s", folder, few(folders))
     if not tracks:
         raise InputError(
             f"none of the {len(files)} files in this folder is a peak file",
@@ -122,11 +122,6 @@ def _folder(folder: Path) -> list[Track]:
             remedy="Peak files end in .bed, .narrowPeak or .broadPeak, or in these and .gz",
         )
     return tracks
-
-
-def shortened(names: Sequence[str]) -> str:
-    """The first three names, separated by commas."""
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 def _other_file(path: Path) -> list[Track]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
 
 from danq.datasets.dataset import Dataset
+from danq.errors import few
 from danq.typing import BoolRow
 
 FEW_POSITIVES = 50
@@ -51,7 +52,7 @@ class TrackQuality:
     def lines(self) -> list[str]:
         """One line for each kind of problem that occurs."""
         kinds = {
-            "the same positive windows": [listed(names, " = ") for names in self.same],
+            "the same positive windows": [few(names, MOST_NAMED, " = ") for names in self.same],
             f"fewer than {FEW_POSITIVES} positive training windows": [
                 f"{name} ({count})" for name, count in self.few.items()
             ],
@@ -59,7 +60,7 @@ class TrackQuality:
                 f"{a} and {b} ({value:.2f})" for (a, b), value in self.disagreeing.items()
             ],
         }
-        return [f"{kind}: {listed(found)}" for kind, found in kinds.items() if found]
+        return [f"{kind}: {few(found, MOST_NAMED)}" for kind, found in kinds.items() if found]
 
 
 def track_quality(dataset: Dataset) -> TrackQuality:
@@ -109,9 +110,3 @@ def _replicates(names: tuple[str, ...]) -> list[list[int]]:
 def _column(dataset: Dataset, track: int) -> BoolRow:
     """Whether each window is positive for a track."""
     return (dataset.packed[:, track // 8] >> (track % 8) & 1).astype(bool)
-
-
-def listed(found: Sequence[str], separator: str = ", ") -> str:
-    """The first names of a list, and the number of the others."""
-    more = f" and {len(found) - MOST_NAMED:,} more" if len(found) > MOST_NAMED else ""
-    return separator.join(found[:MOST_NAMED]) + more

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from danq.files.open_input import check_file, open_raw
+from danq.files.open_input import GZIP_MAGIC, check_file, open_raw
 from danq.files.recognise import HEAD, unreadable_format
-
-GZIP = b"\x1f\x8b"
 
 
 def format_of(path: str | Path) -> str:
@@ -20,7 +18,7 @@ def format_of(path: str | Path) -> str:
     """
     with open_raw(check_file(path)) as file:
         head = file.read(HEAD)
-    if head.startswith(GZIP):
+    if head.startswith(GZIP_MAGIC):
         return "compressed with gzip"
     found = unreadable_format(head)
     if found is not None:

@@ -14,7 +14,6 @@ from danq.files.binary_input import format_of
 from danq.files.open_input import check_file, open_raw
 from danq.files.pipes import local_path
 
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _LOCKED = (errno.EAGAIN, errno.EWOULDBLOCK)
 COPY = "Copy or download it again"
 
@@ -27,10 +26,8 @@ def is_hdf5(path: str | Path) -> bool:
     InputError
         As `danq.files.open_input.check_file`; and when it cannot be opened.
     """
-    with open_raw(check_file(path)) as file:
-        if file.read(len(_SIGNATURE)) == _SIGNATURE:
-            return True
-    return bool(h5py.is_hdf5(local_path(path)))
+    with open_raw(check_file(path)):
+        return bool(h5py.is_hdf5(local_path(path)))
 
 
 def open_hdf5(path: str | Path, expected: str = "HDF5", *, remedy: str = COPY) -> h5py.File:

@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 
 from danq.errors import InputError
 from danq.files.pipes import local_path
-from danq.files.recognise import HEAD, unreadable_format
+from danq.files.recognise import HEAD, Format, unreadable_format
 
 GZIP_MAGIC = b"\x1f\x8b"
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
@@ -23,6 +23,20 @@ BGZF_HEAD = 18
 """Bytes of a BGZF block up to the size of the block."""
 
 GZIP_ENDINGS = (".gz", ".bgz")
+
+
+class UnreadableFormat(InputError):
+    """A file of a format that is not text.
+
+    Attributes
+    ----------
+    format
+        The format.
+    """
+
+    def __init__(self, format: Format, path: str | Path) -> None:
+        self.format = format
+        super().__init__(f"is {format.name}", file=path, remedy=format.remedy)
 
 
 def check_file(path: str | Path) -> Path:
@@ -152,12 +166,12 @@ def refuse_unreadable(head: bytes, path: str | Path) -> None:
 
     Raises
     ------
-    InputError
+    UnreadableFormat
         With the name of the format, and how to convert it.
     """
     found = unreadable_format(head)
     if found is not None:
-        raise InputError(f"is {found.name}", file=path, remedy=found.remedy)
+        raise UnreadableFormat(found, path)
 
 
 def open_raw(path: str | Path) -> BufferedReader:

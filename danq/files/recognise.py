@@ -71,6 +71,12 @@ _MAGIC: tuple[tuple[bytes, Format], ...] = (
 )
 _LETTERS = frozenset({b"BZh", b"PAR1", b"ARROW1", b"CRAM", b"BCF", b"GIF8", b"MATLAB "})
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+WEB_PAGE = Format(
+    "a web page or XML",
+    "It may be the error page of a failed download; download the file again",
+)
+JSON = Format("JSON", "Convert it to the text format that is expected here")
+
 _ZIP = b"PK\x03\x04"
 _WEB_PAGE = re.compile(rb"\s*(<!DOCTYPE|<html|<\?xml|<svg|<head|<body|<Error>)", re.IGNORECASE)
 _JSON = re.compile(rb"\s*(\{\s*[\"}]|\[\s*[\[{\"])")
@@ -91,12 +97,9 @@ def unreadable_format(head: bytes) -> Format | None:
     if head.startswith(_ZIP):
         return _zip_format(head)
     if _WEB_PAGE.match(head):
-        return Format(
-            "a web page or XML",
-            "It may be the error page of a failed download; download the file again",
-        )
+        return WEB_PAGE
     if _JSON.match(head):
-        return Format("JSON", "Convert it to the text format that is expected here")
+        return JSON
     if b"\0" in head:
         wide = _wide_text(head)
         return wide or Format("a binary file", "Give a text file")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from danq.errors import InputError
+from danq.errors import InputError, few
 from danq.files.text_tables import text_rows
 
 log = logging.getLogger("danq")
@@ -325,12 +325,6 @@ def read_chrom_map(path: str | Path) -> dict[str, str]:
     if not names:
         raise InputError("holds no pair of names", file=path, remedy="Write one pair per line")
     return names
-
-
-def few(names: list[str], shown: int = 3) -> str:
-    """The first names of a list, and how many more there are."""
-    rest = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + rest
 
 
 def _key(name: str) -> str:

@@ -9,17 +9,19 @@ from pathlib import Path
 
 from numpy.typing import ArrayLike
 
-from danq.errors import InputError
+from danq.errors import InputError, few
+from danq.files.open_input import UnreadableFormat
+from danq.files.recognise import JSON, WEB_PAGE
 from danq.files.text_tables import text_lines
-from danq.genome.motif_formats.motif_text import SHOWN, MotifText
+from danq.genome.motif_formats.motif_text import MotifText
 from danq.genome.motif_formats.recognise import select_reader
 from danq.genome.motif_matrix import LETTERS, UNIFORM, Motif, check_background, scan
 from danq.output import replacing
 
 __all__ = ["Motif", "check_background", "read_motifs", "scan", "write_meme"]
 
-MARKUP = ("is a web page or XML", "is JSON")
-"""Problems of files that MEME Suite and web sites write beside the text of motifs."""
+MARKUP = (WEB_PAGE, JSON)
+"""Formats of files that MEME Suite and web sites write beside the text of motifs."""
 
 log = logging.getLogger("danq")
 
@@ -138,8 +140,8 @@ def _read(path: Path) -> tuple[MotifText, list[Motif]]:
 def _lines(path: Path) -> list[str]:
     try:
         return text_lines(path)
-    except InputError as error:
-        if error.problem not in MARKUP:
+    except UnreadableFormat as error:
+        if error.format not in MARKUP:
             raise
         remedy = (
             "Give the text output of MEME Suite instead, such as meme.txt, or download the file "
@@ -155,5 +157,5 @@ def _log_repeated_names(path: Path, motifs: Sequence[Motif]) -> None:
             "%s: %d names belong to more than one motif (%s); all motifs are used",
             path,
             len(repeated),
-            ", ".join(repeated[:SHOWN]) + (", ..." if len(repeated) > SHOWN else ""),
+            few(repeated),
         )

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from danq.errors import InputError
+from danq.errors import InputError, few
 from danq.genome.contig_names import ContigBridge, report_renamed
 
 log = logging.getLogger("danq")
@@ -40,10 +40,8 @@ class UnknownContig(InputError):
 
     def __init__(self, name: str, bridge: ContigBridge, file: str | Path | None) -> None:
         self.name = name
-        more = ", ..." if len(bridge.names) > 3 else ""
         super().__init__(
-            f"no contig '{name}': the genome has {', '.join(bridge.names[:3])}{more}"
-            f"{bridge.hint([name])}",
+            f"no contig '{name}': the genome has {few(bridge.names)}{bridge.hint([name])}",
             file=file,
             remedy="Check the name of the contig",
         )
@@ -138,8 +136,7 @@ def check_interval(contigs: dict[str, int], name: str, start: int, end: int | No
         ``start`` or ``end`` is above the contig's length.
     """
     if name not in contigs:
-        few = ", ".join(list(contigs)[:5])
-        raise InputError(f"no contig '{name}': the genome has {few}")
+        raise InputError(f"no contig '{name}': the genome has {few(contigs, 5)}")
     stop = contigs[name] if end is None else end
     if not 0 <= start <= stop <= contigs[name]:
         raise InputError(

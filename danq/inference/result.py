@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32
 
-from danq.errors import InputError
+from danq.errors import InputError, few
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ class Result:
         if name not in self.columns:
             raise InputError(
                 f"the result has no column '{name}'",
-                remedy=f"Its columns are {_few(self.columns)}",
+                remedy=f"Its columns are {few(self.columns, 8)}",
             )
         return self.values[..., self.columns.index(name)]
 
@@ -121,7 +121,3 @@ class Result:
             ) from error
         table = self.to_polars()
         return pandas.DataFrame({name: table[name].to_numpy() for name in table.columns})
-
-
-def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")

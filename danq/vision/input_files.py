@@ -13,8 +13,6 @@ from danq.files.open_input import check_file, open_raw
 from danq.files.text_tables import text_lines, text_rows
 from danq.vision.vocabulary import split_words
 
-_NPY = b"\x93NUMPY"
-
 
 def read_lines(path: Path) -> list[str]:
     """Read the lines of a text file that contain words.
@@ -81,8 +79,8 @@ def read_npy(path: Path) -> np.ndarray:
     """
     remedy = "Write it with numpy.save"
     with open_raw(check_file(path)) as file:
-        head = file.read(len(_NPY))
-        if head != _NPY:
+        magic = np.lib.format.MAGIC_PREFIX
+        if file.read(len(magic)) != magic:
             raise InputError(f"is {format_of(path)}, not an .npy file", file=path, remedy=remedy)
         file.seek(0)
         try:

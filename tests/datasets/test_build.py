@@ -282,7 +282,9 @@ def test_an_unknown_option_is_refused(folder: Path):
 
 def test_a_track_on_no_contig_of_the_genome_is_refused(folder: Path):
     (folder / "tracks" / "other.bed").write_text("chrQ\t1\t500\n")
-    with pytest.raises(InputError, match=r"other.bed: none of its peaks.*chrQ, the genome has one"):
+    with pytest.raises(
+        InputError, match=r"other.bed: none of its contigs.*chrQ, the genome has one"
+    ):
         build(folder)
     with pytest.raises(InputError, match="none of its contigs is in the genome"):
         label_genome(folder / "genome.fa", folder / "tracks" / "other.bed")

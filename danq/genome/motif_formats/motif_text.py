@@ -12,7 +12,7 @@ import numpy as np
 from Bio import motifs as bio
 from jaxtyping import Float64
 
-from danq.errors import InputError
+from danq.errors import InputError, few
 from danq.genome.motif_matrix import LETTERS, SLACK, Motif
 
 NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
@@ -23,7 +23,6 @@ MIN_TOTAL = 1.5
 """Smallest sum of fractional counts at a position; a smaller one may be a wrong frequency."""
 
 RNA = "are of RNA; U is read as T"
-SHOWN = 3
 
 END = re.compile(r"(MOTIF|URL|BL)\b|[-*=_]{3,}\s*$|\w+-\w+ matrix|//")
 """Start of a line that ends the rows of a matrix."""
@@ -62,8 +61,9 @@ class MotifText:
     def log_notices(self, count: int) -> None:
         """Log each notice once, with the number of its motifs out of ``count``."""
         for text, names in self.notices.items():
-            shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
-            log.warning("%s: %d of %d motifs %s (%s)", self.path, len(names), count, text, shown)
+            log.warning(
+                "%s: %d of %d motifs %s (%s)", self.path, len(names), count, text, few(names)
+            )
 
     def check_numbers(self, fields: Sequence[str], line: int, record: str) -> None:
         """Check that the fields of a row are finite numbers.

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from danq.errors import InputError
+from danq.errors import InputError, few
 from danq.genome.assemblies import assembly_by_lengths, assembly_by_name
 from danq.genome.contig_names import (
     ContigBridge,
     Match,
-    few,
     is_mitochondrial,
     no_contig_matches,
     report_renamed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
-from danq.errors import InputError
+from danq.errors import InputError, few
 from danq.files.text_tables import number_problem
 
 DIGITS = 18
@@ -52,9 +52,8 @@ def find_sample(samples: list[str], sample: str, name: str) -> int:
     """
     check_samples(samples, name)
     if sample not in samples:
-        few = ", ".join(samples[:5]) + (", ..." if len(samples) > 5 else "")
         raise InputError(
-            f"has no sample '{sample}'; it has {few or 'none'}",
+            f"has no sample '{sample}'; it has {few(samples, 5) or 'none'}",
             file=name,
             remedy="Choose a sample of the file" if samples else "Use a file with genotypes",
         )

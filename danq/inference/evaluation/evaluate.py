@@ -13,7 +13,7 @@ import polars as pl
 
 from danq._version import __version__
 from danq.device import set_threads
-from danq.errors import InputError
+from danq.errors import InputError, few
 from danq.evaluation.calibration import Calibration, calibration
 from danq.evaluation.confidence_intervals import Bootstrap, window_blocks
 from danq.evaluation.confidence_intervals import bootstrap as resample
@@ -136,10 +136,7 @@ class EvaluationReport:
             count = row["below_baseline"]
             lines.append(f"AUPR is below the baseline on {count:,} track{'s' * (count != 1)}")
         if self.without_positives:
-            shown = ", ".join(self.without_positives[:5])
-            more = len(self.without_positives) - 5
-            tail = f" and {more:,} more" if more > 0 else ""
-            lines.append(f"excluded, without positives: {shown}{tail}")
+            lines.append(f"excluded, without positives: {few(self.without_positives, 5)}")
         if self.precision_cost is not None:
             lines += self.precision_cost.describe()
         if self.paper is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from danq.errors import InputError
+from danq.errors import InputError, few
 from danq.models.model_file import check_loaded
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def check_match(model: Model, dataset: Dataset) -> None:
     remedy = "Use the dataset that the model was trained on, or one with the same tracks in order"
     if len(dataset.tracks) != len(spec.tracks):
         raise InputError(
-            f"the dataset has {len(dataset.tracks)} tracks ({_first(dataset.tracks)}), "
-            f"{owner} has {len(spec.tracks)} ({_first(spec.tracks)})",
+            f"the dataset has {len(dataset.tracks)} tracks ({few(dataset.tracks)}), "
+            f"{owner} has {len(spec.tracks)} ({few(spec.tracks)})",
             file=dataset.path,
             remedy=remedy,
         )
@@ -67,7 +67,3 @@ def check_match(model: Model, dataset: Dataset) -> None:
         file=dataset.path,
         remedy=remedy,
     )
-
-
-def _first(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

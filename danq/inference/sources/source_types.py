@@ -12,7 +12,7 @@ import polars as pl
 
 from danq.datasets.array_files import open_arrays
 from danq.datasets.one_hot_arrays import check_channels, find_sequences
-from danq.errors import InputError
+from danq.errors import InputError, few
 from danq.genome.contig_names import read_chrom_map
 from danq.genome.fasta import Genome, read_fasta
 from danq.inference.sources.region_table import find_regions, region_table
@@ -109,11 +109,10 @@ class Regions(Source):
 
     def provenance(self) -> dict[str, str]:
         texts = self.texts
-        more = f" and {len(texts) - 10:,} more" if len(texts) > 10 else ""
         return _texts(
             {
                 "input": self.regions if isinstance(self.regions, Path) else None,
-                "region": ", ".join(texts[:10]) + more if texts else None,
+                "region": few(texts, 10) if texts else None,
                 "genome": self.genome,
                 "chrom map": self.chrom_map,
             }

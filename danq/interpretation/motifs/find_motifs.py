@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from danq._version import __version__
 from danq.device import set_threads
-from danq.errors import InputError
+from danq.errors import InputError, few
 from danq.genome.motif_files import read_motifs
 from danq.genome.motif_matrix import Motif
 from danq.inference.evaluation.matching import open_matching
@@ -195,10 +195,9 @@ def _read_known_motifs(databases: Sequence[Location]) -> KnownMotifs:
     shared = [name for name, files in names.items() if files > 1]
     if shared:
         log.warning(
-            "%d motif names occur in more than one file (%s%s); E-values and q-values count each "
+            "%d motif names occur in more than one file (%s); E-values and q-values count each "
             "occurrence",
             len(shared),
-            ", ".join(shared[:3]),
-            ", ..." if len(shared) > 3 else "",
+            few(shared),
         )
     return KnownMotifs(tuple(motifs), tuple(collections))

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from danq.errors import InputError
-from danq.genome.contig_names import ContigBridge, few, report_renamed
+from danq.errors import InputError, few
+from danq.genome.contig_names import ContigBridge, report_renamed
 
 KEYS = ("chrom", "pos", "ref", "alt")
 """Columns that identify a variant; ``pos`` is 1-based, as in a VCF."""

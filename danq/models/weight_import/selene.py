@@ -7,6 +7,7 @@ import logging
 import numpy as np
 from jaxtyping import Float
 
+from danq.errors import few
 from danq.models.architecture import Stage
 from danq.models.presets import architecture
 from danq.models.weight_import.torch_tensors import read_tensors
@@ -195,7 +196,7 @@ class _Checked:
         ):
             if some:
                 raise source.error(
-                    f"{problem} {', '.join(sorted(some)[:4])}{', ...' if len(some) > 4 else ''}",
+                    f"{problem} {few(sorted(some), 4)}",
                     "Give a checkpoint of this model, or use a mapping (format torch)",
                 )
 

@@ -22,7 +22,6 @@ READERS = {
     "danq/datasets/array_files.py": "npz, from the local copy of a pipe",
     "danq/genome/bed.py": "parses bytes of the text layer with polars",
     "danq/genome/indexed_fasta.py": "FASTA by position",
-    "danq/genome/variants/count_records.py": "the first 4 MB as stored, to estimate a number",
     "danq/genome/variants/read_bcf.py": "BCF, with pysam",
     "danq/genome/variants/uncompressed_stream.py": "variants in order: pipes are read once",
     "danq/interpretation/variant_classification/effect_features.py": "Parquet",

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from danq.errors import InputError
-from danq.files.text_tables import text_rows
+from danq.files.text_tables import is_missing, text_rows
 from danq.typing import Location
 
 MODELS = ("DeepSEA", "DanQ", "DanQ-JASPAR")
@@ -197,7 +197,7 @@ def _columns() -> Iterator[tuple[str, str]]:
 
 
 def _value(text: str, path: Path, line: int) -> float | None:
-    if text.lower() in ("", "nan", "na", "none"):
+    if is_missing(text):
         return None
     try:
         value = float(text)

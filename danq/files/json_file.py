@@ -9,6 +9,7 @@ from typing import Any
 from danq.errors import InputError
 from danq.files.binary_input import format_of
 from danq.files.open_input import check_file, open_raw
+from danq.files.recognise import JSON
 from danq.files.text_tables import normalise
 
 
@@ -27,13 +28,18 @@ def read_json(path: str | Path, expected: str, *, remedy: str) -> Any:
     Raises
     ------
     InputError
-        When the file is missing, empty, a folder, a pipe or a device, or not JSON.
+        When the file is missing, empty, a folder or a device, or not JSON; a pipe is read within
+        `danq.files.pipes.copied_pipes` only.
     """
     with open_raw(check_file(path)) as file:
         data = file.read()
     try:
         return json.loads(normalise(data, path))
     except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"is {format_of(path)}, not {expected}", file=path, remedy=remedy
-        ) from error
+        found = format_of(path)
+        problem, line = f"is {found}, not {expected}", None
+        if found == JSON.name and isinstance(error, json.JSONDecodeError):
+            problem, line = f"is damaged JSON ({error.msg}), not {expected}", error.lineno
+        elif isinstance(error, RecursionError):
+            problem = f"has too many nested lists, unlike {expected}"
+        raise InputError(problem, file=path, line=line, remedy=remedy) from error

@@ -16,6 +16,9 @@ from danq.errors import InputError
 from danq.files.open_input import open_bytes
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+MISSING = frozenset({"", ".", "na", "n/a", "nan", "null", "none", "<na>"})
+"""Texts that mean a missing value, in lower case; any case is read."""
+
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}([,' ][0-9]{3})+")
 _SHOWN = 40
@@ -183,6 +186,21 @@ def number_problem(text: str) -> str | None:
     if re.fullmatch(r"[0-9]+(\.[0-9]*([eE]\+?[0-9]+)?|[eE]\+?[0-9]+)", text):
         return "it is in floating-point form; write all digits, without a point"
     return None
+
+
+def is_missing(text: str) -> bool:
+    """Whether a text means a missing value."""
+    return text.lower() in MISSING
+
+
+def repeated_column(name: str, path: str | Path | None, line: int | None = None) -> InputError:
+    """Make the error for a table in which several columns have one name."""
+    return InputError(
+        f"has several columns named {name!r}",
+        file=path,
+        line=line,
+        remedy="Remove all but one of them",
+    )
 
 
 def not_utf8(path: str | Path, line: int) -> InputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +36,7 @@ BLOCK = 1 << 20
 _SHOWN = 200
 HEADER = ord(">")
 LINE_ENDS = b"\n\r"
+LINE_END = re.compile(rb"[\n\r]")
 
 
 class Genome:
@@ -217,7 +219,8 @@ def _segments(handle: BinaryIO, size: int) -> Iterator[tuple[int, bool, Codes, i
         at, passed = 0, passed + count
         while at < count:
             if header is not None:
-                end = _line_end(buffer, at, count)
+                found = LINE_END.search(buffer, at, count)
+                end = count if found is None else found.start()
                 header += buffer[at:end]
                 at = end + 1
                 if end < count:
@@ -238,14 +241,6 @@ def _segments(handle: BinaryIO, size: int) -> Iterator[tuple[int, bool, Codes, i
                 before, at = buffer[stop - 1], stop
     if header is not None:
         yield line, True, np.frombuffer(header, dtype=np.uint8), 0
-
-
-def _line_end(buffer: bytearray, at: int, count: int) -> int:
-    """Index of the first LF or CR from ``at``, or ``count``."""
-    end = buffer.find(b"\n", at, count)
-    end = count if end < 0 else end
-    back = buffer.find(b"\r", at, end)
-    return end if back < 0 else back
 
 
 class _Record:

@@ -7,7 +7,7 @@ import os
 import shutil
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,11 +48,12 @@ class IndexedFasta:
     describes this file: time stamps are not considered. Otherwise the index is built, and written
     next to the file if no other index is there and the folder is writable, else to the cache.
 
-    A plain file is opened by `pyfaidx.Faidx` with this index. Its bytes are read at the offsets of
-    Faidx's records and without Faidx's lock: ``Faidx.fetch`` moves the position of the file, which
-    forked processes share, and takes twice as long. A bgzip file is read by
-    `danq.genome.bgzip_blocks`, because pyfaidx fails at a read that starts at the end of a block
-    of 65,536 bytes, and at a file whose name does not end in ``.gz`` or ``.bgz``.
+    A plain file is opened by `pyfaidx.Faidx` with this index, if a temporary file can be written:
+    pyfaidx reads an index from a file only. Otherwise danq uses its index itself. The bytes are
+    read at the offsets of Faidx's records and without Faidx's lock: ``Faidx.fetch`` moves the
+    position of the file, which forked processes share, and takes twice as long. A bgzip file is
+    read by `danq.genome.bgzip_blocks`, because pyfaidx fails at a read that starts at the end of a
+    block of 65,536 bytes, and at a file whose name does not end in ``.gz`` or ``.bgz``.
 
     Parameters
     ----------
@@ -82,12 +83,16 @@ class IndexedFasta:
                 self._blocks = _block_reader(path, handle)
                 self.index = _index(path, self._blocks, self._blocks.size)
             weakref.finalize(self, handle.close)
-            columns = (self.index.offset, self.index.bases, self.index.width)
-            lines = zip(*(column.tolist() for column in columns), strict=True)
+            lines = _lines(self.index)
         else:
             source, handle, self.index = _unpacked(path) if zipped else _compared(path)
-            faidx = self._open = _faidx(path, source, handle, self.index)
-            lines = ((one.offset, one.lenc, one.lenb) for one in faidx.index.values())
+            faidx = _faidx(path, source, handle, self.index)
+            self._open = handle if faidx is None else faidx
+            if faidx is None:
+                weakref.finalize(self, handle.close)
+                lines = _lines(self.index)
+            else:
+                lines = ((one.offset, one.lenc, one.lenb) for one in faidx.index.values())
         self._lines = dict(zip(self.index.names, lines, strict=True))
         self._file = handle.fileno()
         state = os.fstat(self._file)
@@ -136,6 +141,12 @@ class IndexedFasta:
         return self._blocks(first, stop)
 
 
+def _lines(index: FastaIndex) -> Iterator[tuple[int, int, int]]:
+    """Offset, bases and bytes of a line, for each contig."""
+    columns = (index.offset, index.bases, index.width)
+    return zip(*(column.tolist() for column in columns), strict=True)
+
+
 def _plain_reader(handle: BinaryIO) -> tuple[Read, int]:
     """Reader of the bytes of a plain file, and their number."""
     file = handle.fileno()
@@ -163,8 +174,10 @@ def _compared(path: Path) -> tuple[Path, BinaryIO, FastaIndex]:
         return local_path(path), handle, _index(path, *_plain_reader(handle))
 
 
-def _faidx(path: Path, source: Path, handle: BinaryIO, index: FastaIndex) -> Faidx:
+def _faidx(path: Path, source: Path, handle: BinaryIO, index: FastaIndex) -> Faidx | None:
     """Open a plain file with pyfaidx, which gets the open file and its index.
+
+    None when no temporary file can be written for the index.
 
     Parameters
     ----------
@@ -180,26 +193,33 @@ def _faidx(path: Path, source: Path, handle: BinaryIO, index: FastaIndex) -> Fai
     Raises
     ------
     InputError
-        When no temporary file can be written.
+        When pyfaidx cannot open the file.
     """
-    try:
-        with _closed_on_error(handle), TemporaryDirectory(prefix="danq-") as folder:
+    # To pyfaidx an index is stale when it is older than the file.
+    later = os.fstat(handle.fileno()).st_mtime_ns + 10**9
+    with _closed_on_error(handle), ExitStack() as stack:
+        try:
+            folder = stack.enter_context(
+                TemporaryDirectory(prefix="danq-", ignore_cleanup_errors=True)
+            )
             # The index beside the file may be replaced after danq has compared it.
             own = Path(folder, "genome.fa.fai")
             own.write_bytes(index.to_fai())
-            # To pyfaidx an index is stale when it is older than the file.
-            later = os.fstat(handle.fileno()).st_mtime_ns + 10**9
             os.utime(own, ns=(later, later))
             # pyfaidx recognises compressed files by their names.
             link = Path(folder, "genome.fa")
             link.symlink_to(source.absolute())
+        except OSError as error:
+            log.info("%s: no temporary file can be written (%s); pyfaidx is not used", path, error)
+            return None
+        try:
             faidx = Faidx(str(link), indexname=str(own), rebuild=False)
-    except OSError as error:
-        raise InputError(
-            f"its index cannot be written to a temporary file ({error})",
-            file=path,
-            remedy="Set the environment variable TMPDIR to a writable folder",
-        ) from error
+        except OSError as error:
+            raise InputError(
+                "cannot be opened by pyfaidx",
+                file=path,
+                remedy="Check that it still exists, and its permissions",
+            ) from error
     # The file at this path may have been replaced, too.
     faidx.file.close()
     faidx.file = handle
@@ -277,13 +297,13 @@ def _unpacked(path: Path) -> tuple[Path, BinaryIO, FastaIndex]:
     with (
         replacing(target, overwrite=True, remedy=ELSEWHERE) as temporary,
         open_bytes(path) as packed,
-        temporary.open("wb") as out,
+        temporary.open("w+b") as out,
     ):
         shutil.copyfileobj(packed, out, 1 << 22)
+        out.seek(0)
+        index = scan(out, path)
     handle = target.open("rb")
-    with _closed_on_error(handle):
-        index = scan(handle, path)
-        _write(beside, index.to_fai())
+    _write(beside, index.to_fai())
     return target, handle, index
 
 

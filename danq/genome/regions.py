@@ -47,13 +47,6 @@ class UnknownContig(InputError):
         )
 
 
-def parse_region(
-    text: str, contigs: Mapping[str, int], *, file: str | Path | None = None
-) -> Region:
-    """Read a region of a genome as a user types it; `parse_regions` reads several."""
-    return parse_regions([text], contigs, file=file)[0]
-
-
 def parse_regions(
     texts: str | Sequence[str],
     contigs: Mapping[str, int],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -217,3 +218,16 @@ def test_lengths_are_read_from_the_header(tmp_path, line, refused):
             found(path)
     else:
         assert found(path) == ([0], [])
+
+
+def test_the_input_is_closed_when_its_contigs_are_refused(tmp_path):
+    path = tmp_path / "a.vcf"
+    path.write_text(
+        "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=5>\n##contig=<ID=chr1,length=6>\n"
+        "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\nchr1\t1\t.\tA\tC\t.\t.\t.\n"
+    )
+    with pytest.raises(InputError, match="twice, with 5 and with 6 bases") as caught:
+        open_variants(path, GENOME)
+    files = Path("/proc/self/fd").iterdir()
+    assert str(path) not in [os.path.realpath(file) for file in files]
+    assert caught.value.file == str(path)

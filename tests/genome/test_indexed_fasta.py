@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import logging
 import os
@@ -283,13 +284,42 @@ def test_what_replaces_a_file_and_its_index_while_they_are_opened_is_not_read(
     assert letters(path) == other
 
 
-def test_a_temporary_folder_that_is_not_writable_is_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize("kind", ["plain", "gzip"])
+def test_without_a_temporary_folder_danq_uses_its_own_index(tmp_path, monkeypatch, caplog, kind):
+    path = tmp_path / "g.fa"
+    data = fasta(BASES).encode()
+    path.write_bytes(gzip.compress(data) if kind == "gzip" else data)
+    before = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patch, caplog.at_level(logging.INFO, logger="danq"):
+        patch.setattr("danq.genome.indexed_fasta.TemporaryDirectory", no_folder)
+        assert letters(path) == BASES
+    assert "no temporary file can be written ([Errno 30] Read-only file system)" in caplog.text
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert letters(path) == BASES
+
+
+def no_folder(**_: object) -> None:
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+def test_a_file_that_pyfaidx_cannot_open_is_named(tmp_path, monkeypatch):
     path = write(tmp_path / "g.fa", fasta(BASES))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
-    with pytest.raises(
-        InputError, match=r"g\.fa: its index .* Set the environment variable TMPDIR"
-    ):
+
+    def removed(*args, **kwargs):
+        path.unlink()
+        return pyfaidx.Faidx(*args, **kwargs)
+
+    monkeypatch.setattr(indexed_fasta, "Faidx", removed)
+    with pytest.raises(InputError, match=r"g\.fa: cannot be opened by pyfaidx\. Check that it still"):
         Genome(path)
+
+
+def test_a_gzip_that_is_not_fasta_leaves_nothing_in_the_cache(tmp_path, cache):
+    path = tmp_path / "g.fa.gz"
+    path.write_bytes(gzip.compress(b">a\nACGT\nAC\nACGT\n"))
+    with pytest.raises(InputError, match="line"):
+        Genome(path)
+    assert [file for file in cache.rglob("*") if file.is_file()] == []
 
 
 def test_nothing_is_left_in_the_temporary_folder(tmp_path, monkeypatch):

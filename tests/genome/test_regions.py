@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from danq.errors import InputError
-from danq.genome.regions import Region, UnknownContig, parse_region, parse_regions
+from danq.genome.regions import Region, UnknownContig, parse_regions
 
 CONTIGS = {
     "chrIV": 3_000,
@@ -46,7 +46,7 @@ CONTIGS = {
     ],
 )
 def test_regions_become_zero_based_and_half_open(text, expected):
-    assert parse_region(text, CONTIGS) == expected
+    assert parse_regions([text], CONTIGS) == [expected]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_regions_become_zero_based_and_half_open(text, expected):
 )
 def test_wrong_regions_are_refused(text, message):
     with pytest.raises(InputError, match=message):
-        parse_region(text, CONTIGS)
+        parse_regions([text], CONTIGS)
 
 
 @pytest.mark.parametrize(
@@ -90,13 +90,13 @@ def test_wrong_regions_are_refused(text, message):
 )
 def test_a_contig_that_the_genome_does_not_have(text, name):
     with pytest.raises(UnknownContig, match="the genome has chrIV, HLA") as caught:
-        parse_region(text, CONTIGS, file="g.fa")
+        parse_regions([text], CONTIGS, file="g.fa")
     assert (caught.value.name, caught.value.file) == (name, "g.fa")
 
 
 def test_a_name_that_looks_like_a_region_is_announced(caplog):
     with caplog.at_level(logging.INFO, logger="danq"):
-        parse_region("chr1:11-20", CONTIGS)
+        parse_regions(["chr1:11-20"], CONTIGS)
     assert caplog.messages == [
         "the region 'chr1:11-20': read as the contig of that name; for a part of chr1, write "
         "{chr1}:11-20"
@@ -150,13 +150,13 @@ def test_every_contig_can_be_given_whole_and_with_bounds(listed, data):
     contigs = {name: 30 + number for number, name in enumerate(listed)}
     name = data.draw(st.sampled_from(listed))
     start, end = sorted(data.draw(st.tuples(st.integers(1, 30), st.integers(1, 30))))
-    assert parse_region(name, contigs) == (name, 0, contigs[name])
+    assert parse_regions([name], contigs) == [(name, 0, contigs[name])]
     for text in (f"{{{name}}}", f"{{{name}}}:1-{contigs[name]}"):
         if text not in contigs:
-            assert parse_region(text, contigs) == (name, 0, contigs[name])
+            assert parse_regions([text], contigs) == [(name, 0, contigs[name])]
     for text in (f"{name}:{start}-{end}", f"{{{name}}}:{start}-{end}"):
         if text not in contigs:
-            assert parse_region(text, contigs) == (name, start - 1, end)
+            assert parse_regions([text], contigs) == [(name, start - 1, end)]
     whole = [Region(one, 0, size) for one, size in contigs.items()]
     assert parse_regions(listed, contigs) == whole
 
@@ -179,7 +179,7 @@ def fasta(tmp_path_factory):
 )  # fmt: skip
 def test_samtools_reads_the_same_bases(fasta, text, tmp_path):
     path, bases = fasta
-    contig, start, end = parse_region(text, CONTIGS)
+    ((contig, start, end),) = parse_regions([text], CONTIGS)
     pysam.faidx(str(path), "-o", str(tmp_path / "out.fa"), text)
     expected = "".join((tmp_path / "out.fa").read_text().splitlines()[1:])
     assert bases[contig][start:end] == expected

@@ -105,3 +105,16 @@ def test_rows_in_memory_are_spread():
     found = spread_source(TableSource(rows, "the table"), 100)
     assert len(found.pos) == 100
     assert found.pos[-1] > 9_800
+
+
+def test_pieces_are_read_until_they_hold_enough_lines():
+    pieces = iter([b"cut\nfirst", b" line\nsec", b"ond", b"\n", b"third\n", b"fourth\n"])
+    assert module._lines(pieces, 2) == [b"first line\n", b"second\n"]
+    assert list(pieces) == [b"third\n", b"fourth\n"]
+
+
+def test_pieces_without_line_ends_are_read_up_to_a_limit(monkeypatch):
+    monkeypatch.setattr(module, "MOST_TEXT", 7)
+    pieces = iter([b"cut\n", b"ab", b"cd", b"ef\n"])
+    assert module._lines(pieces, 2) == []
+    assert list(pieces) == [b"ef\n"]

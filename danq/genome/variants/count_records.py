@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from danq.files.open_input import GZIP_MAGIC, check_file
+from danq.files.open_input import GZIP_MAGIC, check_file, open_raw
 from danq.genome.variants.text_header import names_columns
 
 SAMPLED = 1 << 22
@@ -38,10 +38,10 @@ def count_records(path: str | Path) -> int | None:
     Raises
     ------
     InputError
-        When there is no such file, or it is empty.
+        When there is no such file, it is empty, or it cannot be opened.
     """
     size = check_file(path).stat().st_size
-    with open(path, "rb") as file:
+    with open_raw(path) as file:
         lines = _Lines()
         for text in _text(file):
             if not lines.begun and text.startswith(b"BCF"):

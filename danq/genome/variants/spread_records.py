@@ -130,12 +130,14 @@ def _is_bcf(path: str | Path) -> bool:
 
 def _lines(pieces: Iterator[bytes], count: int) -> list[bytes]:
     """Complete lines after the first line end."""
-    text = b""
+    read: list[bytes] = []
+    ends = size = 0
     for piece in pieces:
-        text += piece
-        if text.count(b"\n") > count or len(text) > MOST_TEXT:
+        read.append(piece)
+        ends, size = ends + piece.count(b"\n"), size + len(piece)
+        if ends > count or size > MOST_TEXT:
             break
-    lines = text.splitlines(keepends=True)[1 : count + 1]
+    lines = b"".join(read).splitlines(keepends=True)[1 : count + 1]
     return [line for line in lines if line.endswith(b"\n") and not line.startswith(b"#")]
 
 

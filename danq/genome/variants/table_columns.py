@@ -7,6 +7,7 @@ import re
 from typing import NamedTuple
 
 from danq.errors import InputError
+from danq.files.text_tables import repeated_column
 
 NAMES = {
     "chrom": ("chrom", "chr", "chromosome", "chr_id", "chr_name", "contig", "hm_chrom"),
@@ -274,12 +275,7 @@ class _Search:
     def _several(self, what: str, found: list[int]) -> InputError:
         shown = " and ".join(repr(self.names[i]) for i in found)
         if len({self.plain[i] for i in found}) == 1:
-            return InputError(
-                f"has several columns named {self.names[found[0]]!r}",
-                file=self.file,
-                line=self.line,
-                remedy="Remove all but one of them",
-            )
+            return repeated_column(self.names[found[0]], self.file, self.line)
         return InputError(
             f"the columns {shown} both could be {what}",
             file=self.file,

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from danq.errors import InputError
+from danq.files.text_tables import is_missing
 from danq.genome.variants.raw_records import whole_numbers
 from danq.genome.variants.table_columns import REMEDY, TableColumns
-
-MISSING = frozenset({"", ".", "NA", "N/A", "NaN", "nan", "na", "null", "None", "<NA>"})
 
 NAMED = re.compile(
     r"(?P<chrom>[^:\s]+?)[:_-](?P<pos>\d+)[:_-](?P<ref>[A-Za-z]+|\*|-)[:_/>-](?P<alt>[A-Za-z]+|\*|-)"
@@ -179,7 +178,7 @@ class _Rows:
     def whole(self, texts: list[str]) -> list[int]:
         """Positions; 0 for a missing one."""
         if not "".join(texts).isdigit() or not all(texts):
-            texts = ["0" if text in MISSING else text for text in texts]
+            texts = ["0" if is_missing(text) else text for text in texts]
         return whole_numbers(texts, self.file, self.numbers, self.first)
 
     def check_strand(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from danq.errors import InputError
+from danq.files.text_tables import BYTE_ORDER_MARK, repeated_column
 from danq.genome.variants.name_of_format import name_of_format
 from danq.genome.variants.table_columns import VEP, find_columns, is_header, plain_name
 
@@ -24,7 +25,6 @@ OTHER = ("##gff", "##gvf", "##maf")
 TRACK = ("track ", "browser ")
 """First lines of other formats."""
 
-BYTE_ORDER_MARK = "\ufeff"
 SEPARATORS = {"\t": "tabs", ",": "commas", ";": "semicolons", " ": "spaces"}
 REMEDY = (
     "Give a VCF, a BCF, or a table whose first line names the columns chrom, pos, ref, alt and "
@@ -87,7 +87,7 @@ def read_text_header(lines: Iterator[tuple[int, str]], name: str) -> TextHeader:
     """
     meta: list[str] = []
     for number, line in lines:
-        line = line.rstrip("\r\n").removeprefix(BYTE_ORDER_MARK if number == 1 else "")
+        line = line.rstrip("\r\n").removeprefix(BYTE_ORDER_MARK.decode() if number == 1 else "")
         if line.startswith("##"):
             if line.lower().startswith(OTHER):
                 raise _other_format(line, name, number)
@@ -201,12 +201,7 @@ def _vcf(columns: list[str], meta: list[str], name: str, number: int, line: str)
         raise InputError(f"{LACKS} {', '.join(missing)}", file=name, line=number, remedy=REMEDY)
     for one in plain:
         if plain.count(one) > 1:
-            raise InputError(
-                f"has several columns named {one.upper()!r}",
-                file=name,
-                line=number,
-                remedy="Remove all but one of them",
-            )
+            raise repeated_column(one.upper(), name, number)
     return TextHeader(meta, columns, True, "\t", number, line)
 
 

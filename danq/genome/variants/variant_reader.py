@@ -106,12 +106,13 @@ def open_variants(
     source = stack.enter_context(open_source(path, keep_lines=keep_lines))
     try:
         source.skip(skip_records)
+        contigs = ContigNumbers(genome, source, chrom_map, check_assembly=check_assembly)
     except BaseException:
         stack.close()
         raise
     return VariantReader(
         source,
-        ContigNumbers(genome, source, chrom_map, check_assembly=check_assembly),
+        contigs,
         ref_mismatch=ref_mismatch,
         longest=longest,
         block=block,

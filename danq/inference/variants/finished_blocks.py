@@ -324,7 +324,7 @@ def _sync(path: Path) -> None:
 def _checksum(path: Path) -> str:
     try:
         return sha256_of(path)
-    except OSError:
+    except (InputError, OSError):
         return ""
 
 

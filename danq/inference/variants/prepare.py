@@ -47,7 +47,7 @@ def prepare(
     calibrate: Location | None = None,
     output: str | None = None,
 ) -> VariantRun:
-    """Load what a run needs and check it, before any variant is read.
+    """Load what a run needs and check it, before any variant is scored.
 
     Parameters
     ----------

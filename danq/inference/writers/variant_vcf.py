@@ -12,14 +12,13 @@ from typing import NamedTuple
 import polars as pl
 
 from danq.errors import InputError
-from danq.genome.variants.text_header import CONTIG
+from danq.genome.variants.text_header import CONTIG, VCF_COLUMNS
 from danq.inference.writers.layout import Layout, Values
 from danq.inference.writers.variant_layout import FLAGS, VariantLayout
 from danq.inference.writers.writer import Writer
 from danq.output import check_target, os_errors, replacing, write_errors
 
 PREFIX = "DANQ_"
-COLUMNS = ("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO")
 MISSING = "."
 INDEXES = (".tbi", ".csi")
 """Extensions of a VCF's index; CSI is for contigs that TBI cannot hold."""
@@ -129,11 +128,11 @@ class VcfWriter(Writer):
             self._file.write("".join(lines).encode())
 
     def _annotated(self, line: str, found: dict[int, list[str]]) -> str:
-        columns = line.split("\t", len(COLUMNS))
+        columns = line.split("\t", len(VCF_COLUMNS))
         if not self._samples:
             # Some files have a column FORMAT and no sample.
-            columns = columns[: len(COLUMNS)]
-        columns += [MISSING] * (len(COLUMNS) - len(columns))
+            columns = columns[: len(VCF_COLUMNS)]
+        columns += [MISSING] * (len(VCF_COLUMNS) - len(columns))
         self._note_position(columns[0], int(columns[1]), len(columns[3]))
         kept = [one for one in columns[7].split(";") if not one.startswith(PREFIX)]
         kept = [one for one in kept if one not in ("", MISSING)]
@@ -224,7 +223,7 @@ def _header(layout: VariantLayout, fields: Sequence[str]) -> Iterator[str]:
     for name, meaning in zip(fields, layout.meanings(), strict=True):
         yield _info(name, "Float", meaning)
     more = ("FORMAT", *head.samples) if head.samples else ()
-    yield "\t".join((*COLUMNS, *more))
+    yield "\t".join((*VCF_COLUMNS, *more))
 
 
 def _info(name: str, kind: str, meaning: str) -> str:

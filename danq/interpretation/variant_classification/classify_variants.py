@@ -28,7 +28,7 @@ from danq.interpretation.variant_classification.cross_validation import (
 )
 from danq.interpretation.variant_classification.effect_features import (
     EffectFeatures,
-    check_unique,
+    add_columns,
     read_effects,
     read_table,
 )
@@ -36,6 +36,7 @@ from danq.interpretation.variant_classification.match_variants import (
     KEYS,
     LABEL,
     LINE,
+    check_distinct,
     contig_groups,
     keyed,
     match_rows,
@@ -142,18 +143,17 @@ def classify_variants(
     paths = [effects] if isinstance(effects, str | Path) else list(effects)
     features, label, chroms = _labelled(paths, labels)
     extra = [(Path(path), read_table(path, *KEYS)) for path in conservation]
-    unlabelled = None
-    if apply is not None:
-        unlabelled = read_effects(apply)
-        _check_same_tracks(features, unlabelled, paths[0])
-        unlabelled = _add_columns(unlabelled, extra)
-    features = _add_columns(features, extra)
+    further = [] if apply is None else [read_effects(apply)]
+    for one in further:
+        _check_same_tracks(features, one, paths[0])
+    for path, table in extra:
+        features, *further = add_columns([features, *further], table, path)
     result = cross_validate(
         features.values, label, chroms,
         folds=folds, groups=groups, seed=seed,
     )  # fmt: skip
     applied, notes = None, features.notes
-    if unlabelled is not None:
+    for unlabelled in further:
         trees = fit_trees(features.values, label, seed)
         probability = functional_probability(trees, unlabelled.values)
         notes += unlabelled.notes
@@ -240,7 +240,7 @@ def _labelled(
         )
     tables = [read_effects(path) for path in paths]
     for table, path in zip(tables, paths, strict=True):
-        check_unique(table.variants, path)
+        check_distinct(table.variants, KEYS, KEYS, path)
     if labels is not None:
         features, label = _join_labels(tables[0], Path(labels))
         return features, label, features.variants["chrom"].to_list()
@@ -310,14 +310,6 @@ def _check_same_tracks(first: EffectFeatures, second: EffectFeatures, path: Loca
         )
     if second.path is not None:
         warn_of_differences(Path(path), second.path)
-
-
-def _add_columns(
-    features: EffectFeatures, extra: Sequence[tuple[Path, pl.DataFrame]]
-) -> EffectFeatures:
-    for path, table in extra:
-        features = features.with_columns(table, path)
-    return features
 
 
 def _fold_table(label: UInt8[np.ndarray, " V"], result: CrossValidation) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,13 @@ from danq.files.hdf5_input import hdf5_errors, is_hdf5, open_hdf5
 from danq.files.open_input import check_file
 from danq.files.pipes import local_path
 from danq.files.recognise import PARQUET
-from danq.files.text_tables import separator_problem, split_fields, text_lines
+from danq.files.text_tables import (
+    MISSING,
+    repeated_column,
+    separator_problem,
+    split_fields,
+    text_lines,
+)
 from danq.inference.variants.allele_scores import DIFF, LOGIT
 from danq.inference.variants.background import MAGIC as BACKGROUND_MAGIC
 from danq.inference.writers.variant_hdf5 import FORMAT_VERSION, MAGIC
@@ -26,15 +33,13 @@ from danq.interpretation.variant_classification.match_variants import (
     KEYS,
     LABEL,
     LINE,
-    check_distinct,
+    ROW,
+    contig_groups,
     match_rows,
 )
 
 SCORES = (LOGIT, DIFF)
 REMEDY = "Give variants that danq scored with the scores logit and diff"
-
-UNKNOWN = ("", ".", "na", "nan", "n/a")
-"""Texts that mean an unknown value, in upper or lower case."""
 
 _KEY_TYPES = {"chrom": pl.String, "pos": pl.Int64, "id": pl.String, "ref": pl.String}
 _TYPES = _KEY_TYPES | {"alt": pl.String}
@@ -72,49 +77,71 @@ class EffectFeatures:
         indices = np.flatnonzero(rows) if rows.dtype == bool else rows
         return replace(self, variants=self.variants[indices], values=self.values[indices])
 
-    def with_columns(self, table: pl.DataFrame, path: Path) -> EffectFeatures:
-        """Append the numeric columns of another table of variants.
-
-        Rows and variants without a match are counted, logged and added to the notes.
-
-        Parameters
-        ----------
-        table
-            Columns `KEYS`, one row per variant, and numeric columns with `UNKNOWN` for unknown
-            values. Variants that it lacks get NaN.
-        path
-            File of the table, for messages.
-
-        Raises
-        ------
-        InputError
-            When the table has no numeric column, an infinite value, a variant twice, or none of
-            the variants of these features.
-        """
-        new = [name for name in table.columns if name not in (*_TYPES, LINE)]
-        table = table.with_columns(_to_float(table, name, path) for name in new)
-        if not new:
-            raise InputError(
-                "has no numeric column", file=path, remedy=f"Add one beside {', '.join(KEYS)}"
-            )
-        matches = match_rows(self.variants, table, path, scored=self.path)
-        columns = table[new].with_row_index("_row").with_columns(pl.col("_row").cast(pl.Int64))
-        joined = pl.DataFrame({"_row": matches.row}).join(
-            columns, on="_row", how="left", maintain_order="left"
-        )
-        values = joined.select(pl.col(new).fill_null(np.nan)).to_numpy()
+    def _with(self, table: pl.DataFrame, row: pl.Series, path: Path) -> EffectFeatures:
+        """Append the columns of a table, given the row of each variant in it."""
+        numbered = table.with_row_index(ROW).with_columns(pl.col(ROW).cast(pl.Int64))
+        joined = pl.DataFrame({ROW: row}).join(numbered, on=ROW, how="left", maintain_order="left")
+        values = joined.select(pl.col(table.columns).fill_null(np.nan)).to_numpy()
         values = np.concatenate([self.values, values.astype(np.float32)], axis=1)
-        notes = [matches.note]
-        if lacking := matches.row.null_count():
-            what = f"{lacking:,} of {len(matches.row):,} variants"
+        notes = self.notes
+        if lacking := row.null_count():
+            what = f"{lacking:,} of {len(row):,} variants"
             if self.path is not None:
                 what += f" of {self.path}"
-            notes.append(f"{what} are not in {path}; their values are unknown")
-        notes = list(filter(None, notes))
-        for note in notes:
-            log.info(note)
-        names, notes = (*self.names, *new), (*self.notes, *notes)
-        return replace(self, values=values, names=names, notes=notes)
+            notes = (*notes, f"{what} are not in {path}; their values are unknown")
+            log.info(notes[-1])
+        return replace(self, values=values, names=(*self.names, *table.columns), notes=notes)
+
+
+def add_columns(
+    features: Sequence[EffectFeatures], table: pl.DataFrame, path: Path
+) -> list[EffectFeatures]:
+    """Append the numeric columns of a table of variants to features from one or more files.
+
+    Variants that the table lacks, and rows that match no variant of any of the files, are counted,
+    logged and added to the notes; those about rows to the notes of the first file.
+
+    Parameters
+    ----------
+    features
+        Features to append to.
+    table
+        Columns `KEYS`, one row per variant, and numeric columns with
+        `danq.files.text_tables.MISSING` for unknown values. Variants that it lacks get NaN.
+    path
+        File of the table, for messages.
+
+    Raises
+    ------
+    InputError
+        When the table has no numeric column, an infinite value, a variant twice, or none of
+        the variants of one of the files.
+    """
+    new = [name for name in table.columns if name not in (*_TYPES, LINE)]
+    table = table.with_columns(_to_float(table, name, path) for name in new)
+    if not new:
+        raise InputError(
+            "has no numeric column", file=path, remedy=f"Add one beside {', '.join(KEYS)}"
+        )
+    first, *others = features
+    variants = [first.variants.select(KEYS)]
+    for other in others:
+        # The files may name contigs in other ways than each other, and than the table.
+        names = contig_groups(other.variants["chrom"], first.variants["chrom"], other.path or "")
+        variants.append(other.variants.select(KEYS).with_columns(pl.Series("chrom", names)))
+    matches = match_rows(pl.concat(variants), table, path, scored=first.path)
+    if matches.note:
+        log.info(matches.note)
+        features = [replace(first, notes=(*first.notes, matches.note)), *others]
+    start, added = 0, []
+    for one in features:
+        row = matches.row[start : start + one.variants.height]
+        start += one.variants.height
+        if row.null_count() == len(row):
+            # Raises an error about this file.
+            match_rows(one.variants, table, path, scored=one.path)
+        added.append(one._with(table[new], row, path))
+    return added
 
 
 def read_effects(path: str | Path) -> EffectFeatures:
@@ -190,7 +217,7 @@ def read_table(path: str | Path, *needed: str) -> pl.DataFrame:
             )
     repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if repeated:
-        raise InputError(f"has several columns named '{repeated[0]}'", file=path)
+        raise repeated_column(repeated[0], path)
     table = pl.DataFrame(rows, schema=dict.fromkeys([*names, LINE], pl.String), orient="row")
     table = table.with_columns(pl.col(LINE).cast(pl.Int64))
     return table if "pos" not in names else _with_positions(table, path)
@@ -234,23 +261,12 @@ def _with_positions(table: pl.DataFrame, path: Path) -> pl.DataFrame:
     return table.with_columns(position)
 
 
-def check_unique(table: pl.DataFrame, path: str | Path | None) -> None:
-    """Check that a table names each variant once.
-
-    Raises
-    ------
-    InputError
-        When a variant occurs twice. The message names the first one.
-    """
-    check_distinct(table, KEYS, KEYS, path)
-
-
 def _to_float(table: pl.DataFrame, name: str, path: Path) -> pl.Series:
     """Convert a column to Float32, null where it is unknown."""
     column = table[name]
     if column.dtype == pl.String:
         text = column.str.strip_chars()
-        text = text.set(text.str.to_lowercase().is_in(UNKNOWN), None)
+        text = text.set(text.str.to_lowercase().is_in(MISSING), None)
         column = text.cast(pl.Float64, strict=False).cast(pl.Float32, strict=False)
         invalid = text.is_not_null() & column.is_null()
     else:

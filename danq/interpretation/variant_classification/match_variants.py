@@ -29,14 +29,11 @@ class Matches(NamedTuple):
     ----------
     row
         V row numbers in the table, null for scored variants that it lacks.
-    unmatched
-        Rows of the table without a scored variant.
     note
-        Text about these rows; empty if there are none.
+        Text about rows of the table without a scored variant; empty if there are none.
     """
 
     row: pl.Series
-    unmatched: int
     note: str
 
 
@@ -101,7 +98,7 @@ def match_rows(
         note = f"{rest.height:,} of {table.height:,} rows of {path} match no scored variant"
         note += f" ({reasons})" if reasons else ""
         note += f"; the first is line {rest[LINE][0]}" if LINE in rest.columns else ""
-    return Matches(row, rest.height, note)
+    return Matches(row, note)
 
 
 def keyed(table: pl.DataFrame, contigs: dict[str, str] | None = None) -> pl.DataFrame:

@@ -191,3 +191,14 @@ def test_a_file_that_nfs_keeps_open_leaves_no_folder(tmp_path, monkeypatch):
         monkeypatch.setattr(shutil, "rmtree", rmtree)
         finished.remove()
     assert not folder_of(out).exists()
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_resume_continues_after_the_block_before_a_missing_file(tmp_path, lost):
+    out = tmp_path / "a.tsv"
+    with FinishedBlocks(out, ONE) as finished:
+        for value in range(3):
+            finished.add(FinishedBlock({}, np.full((1, 2), value, np.float32), {"rows": value}))
+    (folder_of(out) / f"00000{lost}.values.npy").unlink()
+    with FinishedBlocks(out, ONE, resume=True) as finished:
+        assert finished.counts == [{"rows": value} for value in range(lost)]

@@ -18,7 +18,11 @@ from danq.interpretation.variant_classification.classify_variants import (
     write_variant_classes,
 )
 from danq.interpretation.variant_classification.cross_validation import cross_validate
-from danq.interpretation.variant_classification.effect_features import read_effects, read_table
+from danq.interpretation.variant_classification.effect_features import (
+    add_columns,
+    read_effects,
+    read_table,
+)
 from danq_cli.main import run
 
 TRACKS = ("Reb1", "Abf1_x", "DNase")
@@ -172,15 +176,15 @@ def test_conservation_columns_are_features_and_may_have_missing_values(tmp_path:
 
 
 def test_unknown_conservation_may_be_written_in_every_usual_way(tmp_path: Path):
-    features = read_effects(write(tmp_path / "a.h5", variants(7), np.ones((7, 3))))
-    keys = variants(7).select("chrom", "pos", "ref", "alt")
-    words = ["NA", ".", "nan", "", "NaN", "n/a", "2.5"]
+    features = read_effects(write(tmp_path / "a.h5", variants(11), np.ones((11, 3))))
+    keys = variants(11).select("chrom", "pos", "ref", "alt")
+    words = ["NA", ".", "nan", "", "NaN", "n/a", "null", "None", "<NA>", "NULL", "2.5"]
     path = tmp_path / "extra.tsv"
-    keys.with_columns(x=pl.Series(words), y=pl.Series([""] * 7)).write_csv(
+    keys.with_columns(x=pl.Series(words), y=pl.Series([""] * 11)).write_csv(
         path, separator="\t", quote_style="never"
     )
-    found = features.with_columns(read_table(path, "chrom"), path)
-    np.testing.assert_array_equal(found.values[:, -2], [np.nan] * 6 + [2.5])
+    (found,) = add_columns([features], read_table(path, "chrom"), path)
+    np.testing.assert_array_equal(found.values[:, -2], [np.nan] * 10 + [2.5])
     assert np.isnan(found.values[:, -1]).all()
     assert found.values.dtype == np.float32
 

@@ -290,7 +290,11 @@ def _sequences(x: Array, rows_last: bool, channels: str | None) -> Sequences:
 
 
 def _misfit(x: Array, y: Array, problem: str) -> InputError:
-    return InputError(f"{x} and {y} do not match: {problem}", file=x.path)
+    return InputError(
+        f"{x} and {y} do not match: {problem}",
+        file=x.path,
+        remedy="Give sequences, and the labels of the same sequences",
+    )
 
 
 def listed(arrays: Mapping[str, Array]) -> str:

@@ -220,7 +220,7 @@ def read_header(path: Location) -> tuple[dict[str, Any], Path]:
         fields = json.loads(header)
         version = fields.get("format_version")
     except (json.JSONDecodeError, AttributeError) as error:
-        raise InputError(f"damaged model header: {error}", file=file) from error
+        raise _damaged(str(error), file) from error
     if version != FORMAT_VERSION:
         raise InputError(
             f"model format version {version}, but this danq reads version {FORMAT_VERSION}",
@@ -288,9 +288,13 @@ def parse_spec(kind: type[S], fields: dict[str, Any], file: Path) -> S:
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        raise InputError(
-            f"damaged model header: {describe_validation_error(error)}", file=file
-        ) from error
+        raise _damaged(describe_validation_error(error), file) from error
+
+
+def _damaged(problem: str, file: Path) -> InputError:
+    return InputError(
+        f"damaged model header: {problem}", file=file, remedy="Copy the model again, or train it"
+    )
 
 
 def _checked(options: dict[str, Any]) -> dict[str, Any]:
@@ -313,7 +317,7 @@ def _model_file(path: Path) -> Path:
             file=path,
             remedy="Give a run directory or a model file",
         )
-    raise InputError("no such model file or run directory", file=path)
+    raise InputError("no such model file or run directory", file=path, remedy="Check the path")
 
 
 def untrained(

@@ -175,7 +175,9 @@ def read_config(path: str | Path) -> RunConfig:
             settings[name] = kinds[name](**values)
         except InputError as error:
             raise InputError(
-                f"[{name}]: {error.problem}", file=path, remedy=error.remedy
+                f"[{name}]: {error.problem}",
+                file=path,
+                remedy=error.remedy or "Correct it, or remove it for the default",
             ) from error
     config = RunConfig(**settings)
     directory = Path() if is_pipe(path) else path.parent

@@ -24,7 +24,7 @@ def read_lines(path: Path) -> list[str]:
     """
     lines = [line for line in text_lines(path) if split_words(line)]
     if not lines:
-        raise InputError("the file has no words", file=path)
+        raise InputError("the file has no words", file=path, remedy="Give one text per line")
     return lines
 
 

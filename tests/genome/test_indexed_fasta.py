@@ -310,7 +310,9 @@ def test_a_file_that_pyfaidx_cannot_open_is_named(tmp_path, monkeypatch):
         return pyfaidx.Faidx(*args, **kwargs)
 
     monkeypatch.setattr(indexed_fasta, "Faidx", removed)
-    with pytest.raises(InputError, match=r"g\.fa: cannot be opened by pyfaidx\. Check that it still"):
+    with pytest.raises(
+        InputError, match=r"g\.fa: cannot be opened by pyfaidx\. Check that it still"
+    ):
         Genome(path)
 
 

@@ -124,10 +124,10 @@ def add_columns(
             "has no numeric column", file=path, remedy=f"Add one beside {', '.join(KEYS)}"
         )
     first, *others = features
-    variants = [first.variants.select(KEYS)]
+    variants, ours = [first.variants.select(KEYS)], first.variants["chrom"].to_list()
     for other in others:
         # The files may name contigs in other ways than each other, and than the table.
-        names = contig_groups(other.variants["chrom"], first.variants["chrom"], other.path or "")
+        names = contig_groups(other.variants["chrom"].to_list(), ours, other.path or "")
         variants.append(other.variants.select(KEYS).with_columns(pl.Series("chrom", names)))
     matches = match_rows(pl.concat(variants), table, path, scored=first.path)
     if matches.note:

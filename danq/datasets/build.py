@@ -26,7 +26,7 @@ from danq.datasets.label_options import LabelOptions, Paths
 from danq.datasets.leaked_windows import report_identical, report_leaked
 from danq.datasets.negatives import thin_negatives
 from danq.datasets.peak_labels import IntervalReader, Positives, by_contig, find_positives
-from danq.datasets.shared_sequence import drop_sources
+from danq.datasets.shared_sequence import WindowTable, drop_sources
 from danq.datasets.splits import held_out
 from danq.datasets.track_files import find_tracks
 from danq.datasets.track_sheet import Track
@@ -183,7 +183,7 @@ def _drop_leaked(grid: Grid, genome: PackedGenome) -> np.ndarray:
     kept = np.flatnonzero(grid.fate < len(SPLITS))
     contig, start = grid.positions(kept)
     first, split, window = start - grid.geometry.before, grid.fate[kept], grid.geometry.window
-    rows, leaked = drop_sources(genome, contig, first, split, window)
+    rows, leaked = drop_sources(WindowTable(genome, contig, first, split, window))
     if rows.size < kept.size:
         log.info(
             "%s training windows contain sequence of held-out windows and were dropped.",

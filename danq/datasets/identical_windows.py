@@ -18,7 +18,7 @@ import numpy as np
 
 from danq._jit import inlined_kernel, kernel
 from danq.datasets.kmer_index import REVERSED, Intervals, K
-from danq.datasets.shared_sequence import KmerWindows, pieces
+from danq.datasets.shared_sequence import KmerWindows, WindowTable, pieces
 from danq.genome.packed_genome import PackedGenome
 from danq.typing import BoolRow, IntRow
 
@@ -43,14 +43,8 @@ def find_identical(
 
     Parameters
     ----------
-    genome
-        The packed genome.
-    contig, first
-        ``(W,)`` contig number and 0-based first base of each window; it may be negative.
-    split
-        ``(W,)`` split of each window: 0 train, 1 valid, 2 test.
-    window
-        Bases of a window.
+    genome, contig, first, split, window
+        As for :class:`danq.datasets.shared_sequence.WindowTable`.
 
     Returns
     -------
@@ -58,8 +52,9 @@ def find_identical(
         ``(W,)``; False for training windows.
     """
     identical = np.zeros(split.size, dtype=np.bool_)
-    held = KmerWindows.of(genome, np.flatnonzero(split > 0), contig, first, window)
-    training = KmerWindows.of(genome, np.flatnonzero(split == 0), contig, first, window)
+    table = WindowTable(genome, contig, first, split, window)
+    held = KmerWindows.of(table, np.flatnonzero(split > 0))
+    training = KmerWindows.of(table, np.flatnonzero(split == 0))
     indexed, searched = _joined(held.intervals()), _joined(training.intervals())
     if window < K or not indexed[0].size or not searched[0].size:
         return identical

@@ -15,6 +15,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise, repeat
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -49,6 +50,34 @@ PIECE = 1 << 22
 """Bases that one task of a thread reads."""
 
 
+class WindowTable(NamedTuple):
+    """Windows of a genome and their splits.
+
+    Attributes
+    ----------
+    genome
+        The packed genome.
+    contig, first
+        ``(W,)`` contig number and 0-based first base of each window; it may be negative.
+    split
+        ``(W,)`` split of each window: 0 train, 1 valid, 2 test.
+    window
+        Bases of a window.
+    """
+
+    genome: PackedGenome
+    contig: np.ndarray
+    first: IntRow
+    split: np.ndarray
+    window: int
+
+    def where(self, rows: IntRow) -> WindowTable:
+        """Some of the windows, by index."""
+        return self._replace(
+            contig=self.contig[rows], first=self.first[rows], split=self.split[rows]
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class KmerWindows:
     """The k-mer starts of windows, sorted by position.
@@ -70,10 +99,9 @@ class KmerWindows:
     high: IntRow
 
     @classmethod
-    def of(
-        cls, genome: PackedGenome, rows: IntRow, contig: np.ndarray, first: IntRow, window: int
-    ) -> KmerWindows:
-        """Windows of a dataset, by contig number and first base."""
+    def of(cls, table: WindowTable, rows: IntRow) -> KmerWindows:
+        """Some of the windows of a table, by index."""
+        genome, contig, first, _, window = table
         base, length = 4 * genome.offsets[contig[rows]], genome.lengths[contig[rows]]
         low = base + np.clip(first[rows], 0, length)
         high = base + np.clip(first[rows] + window, 0, length) - (K - 1)
@@ -118,14 +146,8 @@ def find_leaked(
 
     Parameters
     ----------
-    genome
-        The packed genome.
-    contig, first
-        ``(W,)`` contig number and 0-based first base of each window; it may be negative.
-    split
-        ``(W,)`` split of each window: 0 train, 1 valid, 2 test.
-    window
-        Bases of a window.
+    genome, contig, first, split, window
+        As for :class:`WindowTable`.
 
     Returns
     -------
@@ -135,8 +157,9 @@ def find_leaked(
         windows, and windows without a k-mer, are ``NOT_LEAKED``.
     """
     leaked = np.zeros(split.size, np.uint8)
-    held = KmerWindows.of(genome, np.flatnonzero(split > 0), contig, first, window)
-    training = KmerWindows.of(genome, np.flatnonzero(split == 0), contig, first, window).intervals()
+    table = WindowTable(genome, contig, first, split, window)
+    held = KmerWindows.of(table, np.flatnonzero(split > 0))
+    training = KmerWindows.of(table, np.flatnonzero(split == 0)).intervals()
     if not training[0].size:
         return leaked
     step = 1
@@ -154,23 +177,15 @@ def find_leaked(
     return leaked
 
 
-def find_sources(
-    genome: PackedGenome,
-    contig: np.ndarray,
-    first: IntRow,
-    split: np.ndarray,
-    window: int,
-    leaked: np.ndarray,
-    share: float,
-) -> IntRow:
+def find_sources(table: WindowTable, leaked: np.ndarray, share: float) -> IntRow:
     """Find the training windows that contain the sequence of leaked windows.
 
     Parameters
     ----------
-    genome, contig, first, split, window
-        As for :func:`find_leaked`.
+    table
+        The windows.
     leaked
-        ``(W,)`` its result.
+        ``(W,)`` result of :func:`find_leaked` for them.
     share
         Fraction of a training window's k-mers that must occur in leaked windows.
 
@@ -179,15 +194,13 @@ def find_sources(
     IntRow
         Indices of the training windows.
     """
-    held = KmerWindows.of(genome, np.flatnonzero(leaked), contig, first, window).intervals()
-    training = KmerWindows.of(genome, np.flatnonzero(split == 0), contig, first, window)
+    held = KmerWindows.of(table, np.flatnonzero(leaked)).intervals()
+    training = KmerWindows.of(table, np.flatnonzero(table.split == 0))
     known, seen = _counts(training, held, held, 1)
     return np.sort(training.rows[(seen > 0) & (seen >= share * known)])
 
 
-def drop_sources(
-    genome: PackedGenome, contig: np.ndarray, first: IntRow, split: np.ndarray, window: int
-) -> tuple[IntRow, np.ndarray]:
+def drop_sources(table: WindowTable) -> tuple[IntRow, np.ndarray]:
     """Drop the training windows that contain the sequence of held-out windows.
 
     Held-out windows can still be leaked afterwards when their sequence is spread over many training
@@ -195,8 +208,8 @@ def drop_sources(
 
     Parameters
     ----------
-    genome, contig, first, split, window
-        As for :func:`find_leaked`.
+    table
+        The windows.
 
     Returns
     -------
@@ -205,18 +218,17 @@ def drop_sources(
     leaked
         Value of :func:`find_leaked` for each of them.
     """
-    rows = np.arange(split.size)
-    leaked = find_leaked(genome, contig, first, split, window)
+    rows = np.arange(table.split.size)
+    leaked = find_leaked(*table)
     for share in TRAINING_SHARES:
         if not leaked.any():
             break
-        kept = contig[rows], first[rows], split[rows]
-        sources = find_sources(genome, *kept, window, leaked, share)
-        most = MOST_DROPPED * np.count_nonzero(split == 0)
+        sources = find_sources(table.where(rows), leaked, share)
+        most = MOST_DROPPED * np.count_nonzero(table.split == 0)
         if share < TRAINING_SHARES[0] and sources.size > most:
             break
         rows = np.delete(rows, sources)
-        leaked = find_leaked(genome, contig[rows], first[rows], split[rows], window)
+        leaked = find_leaked(*table.where(rows))
     return rows, leaked
 
 

@@ -20,7 +20,13 @@ from danq.datasets.convert import read_arrays
 from danq.datasets.kmer_index import K, KmerIndex, plain_kmers
 from danq.datasets.label_options import label_arguments
 from danq.datasets.leaked_windows import report_leaked
-from danq.datasets.shared_sequence import COMPLETE, LEAKED, find_leaked, find_sources
+from danq.datasets.shared_sequence import (
+    COMPLETE,
+    LEAKED,
+    WindowTable,
+    find_leaked,
+    find_sources,
+)
 from danq.errors import InputError
 from danq.genome.nucleotide_codes import decode
 from danq.genome.packed_genome import PackedGenome
@@ -88,14 +94,15 @@ def test_leaked_windows_equal_those_by_plain_sets(seed: int, window: int):
 @pytest.mark.parametrize("most", [50, 1_000])
 def test_the_number_of_tables_and_tasks_does_not_change_the_result(monkeypatch, most: int):
     genome, windows = random_genome(9), random_windows(9)
-    before = find_leaked(genome, *windows, 200)
-    sources = find_sources(genome, *windows, 200, before, 0.4)
+    table = WindowTable(genome, *windows, 200)
+    before = find_leaked(*table)
+    sources = find_sources(table, before, 0.4)
     assert before.any()
     assert sources.size
     monkeypatch.setattr(shared_sequence, "MOST_KMERS", most)
     monkeypatch.setattr(shared_sequence, "PIECE", 128)
-    np.testing.assert_array_equal(find_leaked(genome, *windows, 200), before)
-    np.testing.assert_array_equal(find_sources(genome, *windows, 200, before, 0.4), sources)
+    np.testing.assert_array_equal(find_leaked(*table), before)
+    np.testing.assert_array_equal(find_sources(table, before, 0.4), sources)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -107,7 +114,8 @@ def test_sources_equal_those_by_plain_sets(seed: int):
     known, seen = shares(genome, *windows[:2], swapped, 120)
     expected = np.flatnonzero((swapped == 1) & (seen > 0) & (seen >= 0.4 * known))
     assert expected.size
-    np.testing.assert_array_equal(find_sources(genome, *windows, 120, leaked, 0.4), expected)
+    sources = find_sources(WindowTable(genome, *windows, 120), leaked, 0.4)
+    np.testing.assert_array_equal(sources, expected)
 
 
 def test_the_kernels_agree_with_plain_kmers():

@@ -45,8 +45,7 @@ def check_assembly(input: VariantInput, genome: PackedGenome) -> None:
     if variants.ref_mismatch != "error":
         tally = ReferenceTally(genome, records.source.name)
         tally.add(numbers, *records[1:])
-        swap = variants.ref_mismatch == "swap" or not records.source.oriented
-        tally.check(swap=swap, stop=variants.check_assembly)
+        input.check_references(tally, records.source.oriented)
 
 
 @contextmanager

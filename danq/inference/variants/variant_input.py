@@ -32,7 +32,7 @@ from danq.genome.variants import (
 )
 from danq.genome.variants.count_records import count_records
 from danq.genome.variants.read_data_frame import Frame, TableRows, table_rows
-from danq.genome.variants.reference_alleles import RECORDS
+from danq.genome.variants.reference_alleles import RECORDS, ReferenceTally
 from danq.genome.variants.uncompressed_stream import STDIN, name_of
 from danq.provenance import Inputs, Provenance, sha256_of
 from danq.typing import BoolRow, CodeBatch, Location
@@ -295,10 +295,26 @@ class VariantInput:
             reader = from_table(source.source, genome, **options)  # type: ignore[arg-type]
         with reader:
             if source.is_stream and source.ref_mismatch != "error":
-                tally = reader.compare_references(RECORDS)
-                swap = source.ref_mismatch == "swap" or not reader.oriented
-                tally.check(swap=swap, stop=source.check_assembly)
+                self.check_references(reader.compare_references(RECORDS), reader.oriented)
             yield reader
+
+    def check_references(self, tally: ReferenceTally, oriented: bool) -> None:
+        """Check how many reference alleles the genome has.
+
+        Parameters
+        ----------
+        tally
+            Their counts.
+        oriented
+            Whether REF of the input is the reference allele.
+
+        Raises
+        ------
+        InputError
+            As :meth:`danq.genome.variants.reference_alleles.ReferenceTally.check`.
+        """
+        swap = self.variants.ref_mismatch == "swap" or not oriented
+        tally.check(swap=swap, stop=self.variants.check_assembly)
 
     def windows(self, reader: VariantReader, *, skip: int = 0) -> Iterator[AlleleWindows]:
         """Blocks with their windows.

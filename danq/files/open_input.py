@@ -197,7 +197,7 @@ def unopened(path: str | Path, error: OSError) -> InputError:
 
 def empty(path: str | Path) -> InputError:
     """Make the error for an empty file."""
-    return InputError("is empty (0 bytes)", file=path, remedy="Copy or download it again")
+    return InputError("is empty (0 bytes)", file=path, remedy="Make, copy or download it again")
 
 
 def truncated(path: str | Path) -> InputError:

@@ -21,6 +21,7 @@ from danq.errors import DanqError
 from danq.files.pipes import copied_pipes
 
 from .environment import prepare
+from .option_names import option_names, with_options
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("danq_cli.demo", "Run the full pipeline on a small simulated genome."),
@@ -105,18 +106,22 @@ def root() -> None:
 class _Stderr(logging.Handler):
     """Writes notices to stderr, and warnings and errors with their level."""
 
+    def __init__(self, args: Sequence[str]) -> None:
+        super().__init__()
+        self.args = args
+
     def emit(self, record: logging.LogRecord) -> None:
-        text = self.format(record)
+        text = _shown(self.format(record), self.args)
         if record.levelno >= logging.WARNING:
             text = f"{record.levelname.lower()}: {text}"
         click.echo(text, err=True)
 
 
 @contextmanager
-def _notices() -> Iterator[None]:
+def _notices(args: Sequence[str]) -> Iterator[None]:
     """Show the messages of the logger "danq" while a command runs."""
     logger = logging.getLogger("danq")
-    handler, level = _Stderr(), logger.level
+    handler, level = _Stderr(args), logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
@@ -141,7 +146,7 @@ def run(args: Sequence[str]) -> int:
         130 interrupted; 141 standard output was closed; 143 terminated.
     """
     try:
-        with _notices(), copied_pipes(), root.make_context("danq", list(args)) as context:
+        with _notices(args), copied_pipes(), root.make_context("danq", list(args)) as context:
             root.invoke(context)
         sys.stdout.flush()
     except click.exceptions.Exit as stop:
@@ -150,7 +155,7 @@ def run(args: Sequence[str]) -> int:
         error.show()
         return EXIT_INPUT
     except DanqError as error:
-        click.echo(f"danq: {error}", err=True)
+        click.echo(f"danq: {_shown(str(error), args)}", err=True)
         return EXIT_INPUT
     except Terminated:
         click.echo("danq: terminated", err=True)
@@ -175,6 +180,10 @@ def run(args: Sequence[str]) -> int:
         traceback.print_exc()
         return EXIT_BUG
     return 0
+
+
+def _shown(text: str, args: Sequence[str]) -> str:
+    return with_options(text, option_names(root, args))
 
 
 def _out_of_memory(error: Exception) -> bool:

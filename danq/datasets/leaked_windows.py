@@ -69,17 +69,19 @@ def report_identical(dataset: Dataset) -> None:
     Only windows that are equal base by base are searched, which is fast.
     """
     identical = find_identical(dataset.genome, *_windows(dataset))
-    for split in SPLITS[1:]:
-        count = int(np.count_nonzero(identical[dataset.indices(split)]))
-        if count:
-            log.warning(
-                "%s of %s %s windows have the same sequence as a part of the training windows, on "
-                "either strand; the summary of the dataset file also counts close copies. %s",
-                f"{count:,}",
-                f"{len(dataset.indices(split)):,}",
-                split,
-                _ADVICE,
-            )
+    counts = {split: int(np.count_nonzero(identical[dataset.indices(split)])) for split in SPLITS}
+    found = [
+        f"{count:,} of {len(dataset.indices(split)):,} {split} windows"
+        for split, count in counts.items()
+        if count
+    ]
+    if found:
+        log.warning(
+            "%s have the same sequence as a part of the training windows, on either strand. The "
+            "summary of the dataset ('danq data info') also counts close copies. %s",
+            " and ".join(found),
+            _ADVICE,
+        )
 
 
 def count_leaked(dataset: Dataset) -> dict[str, tuple[int, int]]:

@@ -105,7 +105,7 @@ def _folder(folder: Path) -> list[Track]:
             )
     others = [path.name for path in files if _stem(path) is None]
     if tracks and others:
-        log.info(
+        log.warning(
             "%s: %d of %d files are not peak files by their extension and are left out: %s",
             folder,
             len(others),

@@ -167,6 +167,15 @@ def _refuse_later_tracks(data: bytes, path: Path) -> None:
             raise InputError(f"has {found.name}", file=path, remedy=found.remedy)
 
 
+def _has_bin(fields: list[str]) -> bool:
+    """Whether a number comes before the contig, the start and the end."""
+    return (
+        len(fields) > 3
+        and not WHOLE_NUMBER.fullmatch(fields[1])
+        and all(map(WHOLE_NUMBER.fullmatch, (fields[0], *fields[2:4])))
+    )
+
+
 def _is_bedpe(fields: list[str]) -> bool:
     """Whether the second three fields of a line are a contig, a start and an end, too."""
     if len(fields) < 6 or not all(map(WHOLE_NUMBER.fullmatch, (*fields[1:3], *fields[4:6]))):
@@ -304,6 +313,14 @@ def interval_fields(data: bytes, path: Path) -> Iterator[tuple[int, list[str]]]:
             raise _bad(path, number, f"the line has {columns}, not at least 3 ({text[:40]!r})")
         if not fields[0]:
             raise _bad(path, number, f"the line has no chromosome name ({text[:40]!r})")
+        if _has_bin(fields):
+            raise InputError(
+                "the chromosome is in the second column, as in tables of UCSC with a column 'bin' "
+                f"({text[:40]!r})",
+                file=path,
+                line=number,
+                remedy="Remove the first column, for example with: cut -f2-",
+            )
         yield number, fields
 
 

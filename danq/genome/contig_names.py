@@ -162,8 +162,9 @@ class ContigBridge:
             return
         values = set(self.chrom_map.values())
         swapped = bool(values & found) and bool(self._known & self.chrom_map.keys())
-        log.warning(
-            "%s: has none of the contigs that the map of contig names lists (%s)%s",
+        log.log(
+            logging.WARNING if swapped else logging.INFO,
+            "%s: none of the contigs is in the map of contig names (%s)%s",
             self.source,
             few(unused),
             "; the columns of the map seem to be exchanged: the name in the file comes first"

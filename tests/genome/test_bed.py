@@ -248,6 +248,7 @@ OTHER_FORMATS = [
     ("chrom\tname\tstart\tend\nchr1\ta\t1\t9\n", "not chromosome, start and end first"),
     ("#bin\tchrom\tchromStart\tchromEnd\n585\tchr1\t1\t9\n", "not chromosome, start and end"),
     ("seqnames\tstart\tend\nchr1\t1\t9\n", "'seqnames' is that of an R table"),
+    ("585\tchr1\t1\t9\tn\n", "the chromosome is in the second column"),
     (">chr1\nACGT\n", "is FASTA"),
     ("<!DOCTYPE html>\n<html>404</html>\n", "a web page"),
     ('{"error": 404}', "is JSON"),

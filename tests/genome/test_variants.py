@@ -285,10 +285,11 @@ def test_an_input_of_other_contigs_is_refused(tmp_path, head):
         read(path)
 
 
-def test_an_unknown_contig_does_not_stop_the_reader(tmp_path):
+def test_an_unknown_contig_does_not_stop_the_reader(tmp_path, caplog):
     path = vcf(tmp_path / "a.vcf", *[record(5, "T", "A", name) for name in ("Un", "chr1")])
     blocks = read(path, block=1)
     assert [len(one) for one in blocks] == [0, 1]
+    assert "contigs that are not in the genome, whose variants are rejected: Un" in caplog.text
     assert (
         only(vcf(tmp_path / "b.vcf", record(5, "T", "A", "Un"))).rejects[0].reason
         == "unknown-contig"

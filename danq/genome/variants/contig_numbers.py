@@ -107,6 +107,15 @@ class ContigNumbers:
                     file=error.file,
                     remedy="Use the genome that the variants were called on",
                 )
+        missing = (name for name, number in self.known.items() if number < 0)
+        unknown = [name for name in missing if name not in self.other_length]
+        if last and unknown:
+            log.warning(
+                "%s: contigs that are not in the genome, whose variants are rejected: %s%s",
+                self.source.name,
+                few(unknown),
+                self.bridge.hint(unknown),
+            )
 
     def _learn(self, names: list[str]) -> None:
         found = {name: self.bridge.find(name) for name in names}

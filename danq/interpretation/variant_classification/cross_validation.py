@@ -146,14 +146,17 @@ def _folds(
         count = len(contigs_of_label)
         if groups == "chrom":
             units, minimum = len(np.unique(contigs_of_label)), 2
-            reason = f"they are on {units} contig{'' if units == 1 else 's'}"
         else:
             units, minimum = count, folds
-            reason = "each fold needs one"
+        if units < minimum and groups == "chrom":
+            raise InputError(
+                f"all {count} {name} variants are on one contig, but folds are whole contigs",
+                remedy="Set groups to 'none'",
+            )
         if units < minimum:
             raise InputError(
-                f"{count} {name} variants are too few for {folds} folds: {reason}",
-                remedy="Use fewer folds, or groups 'none'",
+                f"{count} {name} variants are too few for {folds} folds: each fold needs one",
+                remedy="Use fewer folds",
             )
     if groups == "none":
         splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)

@@ -1,0 +1,51 @@
+"""Names of the library in messages, as a user of the command line knows them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import click
+
+_FUNCTIONS = {"danq.build_dataset": "'danq data build'"}
+
+
+def option_names(command: click.Command, args: Sequence[str]) -> dict[str, str]:
+    """Options of the command that a command line names, by parameter.
+
+    Parameters
+    ----------
+    command
+        The command ``danq``.
+    args
+        Arguments after it.
+    """
+    for word in args:
+        if not isinstance(command, click.Group):
+            break
+        found = command.get_command(click.Context(command), word)
+        if found is None:
+            break
+        command = found
+    return {
+        str(param.name): max(param.opts, key=len)
+        for param in command.params
+        if isinstance(param, click.Option)
+    }
+
+
+def with_options(text: str, options: Mapping[str, str]) -> str:
+    """Replace names of parameters in a message by options.
+
+    Only names in brackets and names with an underscore are replaced, because other names are also
+    words.
+    """
+
+    def replaced(match: re.Match[str]) -> str:
+        return options.get(match[1], match[0])
+
+    text = re.sub(r"(?<=\()(\w+)(?=\))", replaced, text)
+    text = re.sub(r"\b([a-z]+(?:_[a-z]+)+)\b(?: to (?:True|False))?", replaced, text)
+    for function, shown in _FUNCTIONS.items():
+        text = text.replace(function, shown)
+    return text

@@ -222,6 +222,7 @@ for dtype in (np.float64, np.int64):
 """
     path = os.pathsep.join(map(str, (ROOT, source.parent)))
     environment = {**os.environ, "PYTHONPATH": path}
+    environment.pop("NUMBA_CACHE_DIR", None)
     running = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(4)]
     assert [process.wait() for process in running] == [0] * 4
     assert {file.suffix for file in (source.parent / "__pycache__").iterdir()} <= {".nbc", ".pyc"}

@@ -320,7 +320,7 @@ def test_a_mapped_state_is_the_module(ending, other, tmp_path, caplog):
     [
         ('preset = "danq"', 'preset = "danube"', "no preset is named 'danube'"),
         ("window = 130", "", "window: Field required"),
-        ("window = 130", "window = 130\ncolour = 1", "colour: Extra inputs"),
+        ("window = 130", "window = 130\ncolour = 1", "colour: there is no setting"),
         ("window = 130", "window = ", "not valid TOML"),
         ("hidden = 5", "hidden = 6", r"reader.weight_ih_l0.*shape is \(15, 6\), not \(18, 6\)"),
         ("pool = 6", "pool = 7", r"hidden.0.weight.*shape"),

@@ -134,7 +134,7 @@ def test_unknown_names_and_hyperparameters_are_refused():
 
 
 def test_an_unknown_hyperparameter_is_reported_on_one_line():
-    with pytest.raises(InputError, match="cannot take.*hiden: Extra inputs") as caught:
+    with pytest.raises(InputError, match="cannot take.*hiden: there is no setting") as caught:
         architecture("danq", hiden=3)
     assert "\n" not in str(caught.value)
     assert "pydantic" not in str(caught.value)

@@ -19,9 +19,9 @@ def test_unknown_names_and_values():
         Recipe(base="fast")
     with pytest.raises(InputError, match="lr: Input should be greater than 0"):
         Recipe(lr=-1)
-    with pytest.raises(InputError, match="lrr: Extra inputs"):
+    with pytest.raises(InputError, match="lrr: there is no setting"):
         Recipe(lrr=1)
-    with pytest.raises(InputError, match="seed_filters: Extra inputs"):
+    with pytest.raises(InputError, match="seed_filters: there is no setting"):
         Recipe(seed_filters="none")
     with pytest.raises(InputError, match="no preset is named 'dang'"):
         ModelSettings("dang")
@@ -92,7 +92,7 @@ def test_bad_config_files(tmp_path):
     with pytest.raises(InputError, match=r"earlier version .*now \[recipe\].*'base'"):
         read_config(path)
     path.write_text("[recipe]\nseed_filters = 'none'\n")
-    with pytest.raises(InputError, match=r"run\.toml: \[recipe\]: seed_filters: Extra inputs"):
+    with pytest.raises(InputError, match=r"run\.toml: \[recipe\]: seed_filters: there is no setting"):
         read_config(path)
 
 

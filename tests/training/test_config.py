@@ -92,7 +92,9 @@ def test_bad_config_files(tmp_path):
     with pytest.raises(InputError, match=r"earlier version .*now \[recipe\].*'base'"):
         read_config(path)
     path.write_text("[recipe]\nseed_filters = 'none'\n")
-    with pytest.raises(InputError, match=r"run\.toml: \[recipe\]: seed_filters: there is no setting"):
+    with pytest.raises(
+        InputError, match=r"run\.toml: \[recipe\]: seed_filters: there is no setting"
+    ):
         read_config(path)
 
 

@@ -108,7 +108,8 @@ def by_contig(
         Contig names.
     """
     contig = contig_of[intervals.name]
-    order = np.lexsort((intervals.start, contig))
+    # One key of contig and start: numpy sorts it several times faster than two.
+    order = np.argsort((contig << 40) | intervals.start.astype(np.int64))
     contig = contig[order]
     low = int(np.searchsorted(contig, 0))
     while low < contig.size:

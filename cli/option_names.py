@@ -7,6 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+# Not a part of a file's name, such as chrom_map.tsv or a/chrom_map, nor a name in quotes.
+_NAME = re.compile(
+    r"(?<![\w/.'-])([a-z]+(?:_[a-z]+)+)(?!\.?[\w/-]|['/:]|, line)(?: to (?:True|False))?"
+)
 _FUNCTIONS = {"danq.build_dataset": "'danq data build'"}
 
 
@@ -45,7 +49,7 @@ def with_options(text: str, options: Mapping[str, str]) -> str:
         return options.get(match[1], match[0])
 
     text = re.sub(r"(?<=\()(\w+)(?=\))", replaced, text)
-    text = re.sub(r"\b([a-z]+(?:_[a-z]+)+)\b(?: to (?:True|False))?", replaced, text)
+    text = _NAME.sub(replaced, text)
     for function, shown in _FUNCTIONS.items():
         text = text.replace(function, shown)
     return text

@@ -13,7 +13,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def overwrite(help: str = "Replace an existing output.") -> Callable[[F], F]:
-    """Option ``--overwrite``; the command then refuses to replace one of its own inputs."""
+    """Option ``--overwrite``; the command then refuses to replace one of its inputs."""
 
     def decorate(function: F) -> F:
         @wraps(function)

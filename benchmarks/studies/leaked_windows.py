@@ -30,7 +30,7 @@ import numpy as np
 from benchmarks.harness.arguments import make_parser
 from benchmarks.harness.machine import machine
 from benchmarks.harness.report import write_json
-from danq.datasets.shared_sequence import find_leaked
+from danq.datasets.shared_sequence import WindowTable, find_leaked
 from danq.genome.nucleotide_codes import decode
 from danq.genome.packed_genome import PackedGenome
 from danq.typing import BoolRow, Codes, IntRow
@@ -95,7 +95,9 @@ def recall(copies: int) -> list[dict[str, Any]]:
     """Recall by divergence, and precision over all of them."""
     genome, starts = simulate(copies)
     contig, first = windows_of(genome)
-    leaked = find_leaked(genome, contig, first, np.where(contig == 1, 2, 0), WINDOW) > 0
+    leaked = (
+        find_leaked(WindowTable(genome, contig, first, np.where(contig == 1, 2, 0), WINDOW)) > 0
+    )
     first, leaked = first[contig == 1], leaked[contig == 1]
     at = np.clip(np.searchsorted(starts, first, side="right") - 1, 0, starts.size - 1)
     covered = np.zeros(first.size)
@@ -134,9 +136,9 @@ def speed(size: int) -> dict[str, Any]:
     )
     contig, first = windows_of(genome)
     split = np.where(contig >= held, 2, 0).astype(np.uint8)
-    find_leaked(genome, contig[::1_000], first[::1_000], split[::1_000], WINDOW)
+    find_leaked(WindowTable(genome, contig[::1_000], first[::1_000], split[::1_000], WINDOW))
     start, cpu = time.perf_counter(), time.process_time()
-    leaked = find_leaked(genome, contig, first, split, WINDOW)
+    leaked = find_leaked(WindowTable(genome, contig, first, split, WINDOW))
     return {
         "bases": size,
         "windows": first.size,

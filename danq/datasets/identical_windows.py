@@ -20,7 +20,7 @@ from danq._jit import inlined_kernel, kernel
 from danq.datasets.kmer_index import REVERSED, Intervals, K
 from danq.datasets.shared_sequence import KmerWindows, WindowTable, pieces
 from danq.genome.packed_genome import PackedGenome
-from danq.typing import BoolRow, IntRow
+from danq.typing import BoolRow
 
 MOST_COPIES = 8
 """Largest number of entries of one k-mer in the table; further ones are left out."""
@@ -34,31 +34,28 @@ _FACTOR = _U(0x9E3779B97F4A7C15)
 _EMPTY = -1
 
 
-def find_identical(
-    genome: PackedGenome, contig: np.ndarray, first: IntRow, split: np.ndarray, window: int
-) -> BoolRow:
+def find_identical(table: WindowTable) -> BoolRow:
     """Find held-out windows whose bases occur in the same order in training windows.
 
     Windows with an unknown base, and windows of k-mers that repeat very often, may be missed.
 
     Parameters
     ----------
-    genome, contig, first, split, window
-        As for :class:`danq.datasets.shared_sequence.WindowTable`.
+    table
+        The windows.
 
     Returns
     -------
     BoolRow
         ``(W,)``; False for training windows.
     """
-    identical = np.zeros(split.size, dtype=np.bool_)
-    table = WindowTable(genome, contig, first, split, window)
-    held = KmerWindows.of(table, np.flatnonzero(split > 0))
-    training = KmerWindows.of(table, np.flatnonzero(split == 0))
+    identical = np.zeros(table.split.size, dtype=np.bool_)
+    held = KmerWindows.of(table, np.flatnonzero(table.split > 0))
+    training = KmerWindows.of(table, np.flatnonzero(table.split == 0))
     indexed, searched = _joined(held.intervals()), _joined(training.intervals())
-    if window < K or not indexed[0].size or not searched[0].size:
+    if table.window < K or not indexed[0].size or not searched[0].size:
         return identical
-    low, high = _runs(genome, indexed, searched, window)
+    low, high = _runs(table.genome, indexed, searched, table.window)
     from_row = np.searchsorted(held.low, low, side="left")
     to_row = np.searchsorted(held.high, high, side="right")
     change = np.zeros(held.low.size + 1, dtype=np.int64)

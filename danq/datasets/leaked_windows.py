@@ -13,7 +13,7 @@ import numpy as np
 from danq.cache_folder import lasting_cache_folder
 from danq.datasets.dataset_format import SPLITS
 from danq.datasets.identical_windows import find_identical
-from danq.datasets.shared_sequence import COMPLETE, LEAKED, LEAST_SHARE, K, find_leaked
+from danq.datasets.shared_sequence import COMPLETE, LEAKED, LEAST_SHARE, K, WindowTable, find_leaked
 from danq.errors import InputError
 from danq.files.open_input import open_raw
 from danq.output import replacing
@@ -68,7 +68,7 @@ def report_identical(dataset: Dataset) -> None:
 
     Only windows that are equal base by base are searched, which is fast.
     """
-    identical = find_identical(dataset.genome, *_windows(dataset))
+    identical = find_identical(_windows(dataset))
     counts = {split: int(np.count_nonzero(identical[dataset.indices(split)])) for split in SPLITS}
     found = [
         f"{count:,} of {len(dataset.indices(split)):,} {split} windows"
@@ -108,12 +108,12 @@ def _npy(array: np.ndarray) -> bytes:
 
 
 def _find(dataset: Dataset) -> np.ndarray:
-    return find_leaked(dataset.genome, *_windows(dataset))
+    return find_leaked(_windows(dataset))
 
 
-def _windows(dataset: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+def _windows(dataset: Dataset) -> WindowTable:
     first = dataset.start + dataset.bin // 2 - dataset.window // 2
-    return dataset.contig, first, dataset.split, dataset.window
+    return WindowTable(dataset.genome, dataset.contig, first, dataset.split, dataset.window)
 
 
 def _read(file: Path, windows: int) -> np.ndarray | None:

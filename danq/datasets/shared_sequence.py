@@ -136,9 +136,7 @@ def _known(genome: PackedGenome, low: IntRow, high: IntRow) -> Intervals:
     return np.maximum(low[owner], known_low[known]), np.minimum(high[owner], known_high[known])
 
 
-def find_leaked(
-    genome: PackedGenome, contig: np.ndarray, first: IntRow, split: np.ndarray, window: int
-) -> np.ndarray:
+def find_leaked(table: WindowTable) -> np.ndarray:
     """Find the held-out windows whose sequence occurs in the training windows.
 
     Large windows are searched twice: first with a sample of the k-mers, selected by their hash,
@@ -146,8 +144,8 @@ def find_leaked(
 
     Parameters
     ----------
-    genome, contig, first, split, window
-        As for :class:`WindowTable`.
+    table
+        The windows.
 
     Returns
     -------
@@ -156,14 +154,13 @@ def find_leaked(
         occur in training windows, ``COMPLETE`` when all do, otherwise ``NOT_LEAKED``. Training
         windows, and windows without a k-mer, are ``NOT_LEAKED``.
     """
-    leaked = np.zeros(split.size, np.uint8)
-    table = WindowTable(genome, contig, first, split, window)
-    held = KmerWindows.of(table, np.flatnonzero(split > 0))
-    training = KmerWindows.of(table, np.flatnonzero(split == 0)).intervals()
+    leaked = np.zeros(table.split.size, np.uint8)
+    held = KmerWindows.of(table, np.flatnonzero(table.split > 0))
+    training = KmerWindows.of(table, np.flatnonzero(table.split == 0)).intervals()
     if not training[0].size:
         return leaked
     step = 1
-    while 2 * step <= min(LARGEST_SAMPLE, (window - K + 1) // SAMPLED):
+    while 2 * step <= min(LARGEST_SAMPLE, (table.window - K + 1) // SAMPLED):
         step *= 2
     if step > 1:
         known, seen = _counts(held, held.intervals(), training, step)
@@ -219,7 +216,7 @@ def drop_sources(table: WindowTable) -> tuple[IntRow, np.ndarray]:
         Value of :func:`find_leaked` for each of them.
     """
     rows = np.arange(table.split.size)
-    leaked = find_leaked(*table)
+    leaked = find_leaked(table)
     for share in TRAINING_SHARES:
         if not leaked.any():
             break
@@ -228,7 +225,7 @@ def drop_sources(table: WindowTable) -> tuple[IntRow, np.ndarray]:
         if share < TRAINING_SHARES[0] and sources.size > most:
             break
         rows = np.delete(rows, sources)
-        leaked = find_leaked(*table.where(rows))
+        leaked = find_leaked(table.where(rows))
     return rows, leaked
 
 

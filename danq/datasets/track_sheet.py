@@ -73,9 +73,9 @@ def read_sheet(path: Path) -> list[Track]:
 
 
 def is_stream(path: Path) -> bool:
-    """Whether a path is a stream of the process, such as ``/dev/stdin``, without a name of its own.
+    """Whether a path is a stream of the process, such as ``/dev/stdin``, which has no name.
 
-    A named pipe is none.
+    A named pipe is not a stream of the process.
     """
     return path.absolute().parts[1:2] in (("dev",), ("proc",))
 

@@ -140,7 +140,7 @@ def _refuse_other_format(head: list[str], fields: list[str], path: Path) -> None
         raise InputError(
             "is BEDPE, which has two intervals in a line",
             file=path,
-            remedy="Write each interval on a line of its own: chromosome, start and end",
+            remedy="Write each interval on a separate line: chromosome, start and end",
         )
     if [field.lower() for field in fields[:2]] in (["chrom", "pos"], ["chr", "pos"]):
         raise InputError(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from danq.datasets.identical_windows import find_identical
+from danq.datasets.shared_sequence import WindowTable
 from danq.genome.packed_genome import PackedGenome
 
 
@@ -37,7 +38,7 @@ def test_identical_windows_are_those_of_a_search_of_text(window, seed):
     contig = np.repeat(np.arange(3), starts.size)
     first = np.tile(starts, 3)
     split = np.minimum(contig, 2).astype(np.uint8)
-    found = find_identical(genome, contig, first, split, window)
+    found = find_identical(WindowTable(genome, contig, first, split, window))
     whole = bytes(contigs[0])
     # Windows of the training contig overlap, so their union is the contig up to its last window.
     end = int(first[contig == 0].max()) + window
@@ -61,8 +62,10 @@ def test_nothing_is_found_in_random_sequence_or_without_training_windows():
     contig = np.zeros(first.size, np.int64)
     apart = np.abs(first - 38_000) > 2000
     kept = apart & (np.abs(first - 40_000) > 2000)
-    assert not find_identical(genome, contig[kept], first[kept], split[kept], 1000).any()
-    assert not find_identical(genome, contig, first, np.ones_like(split), 1000).any()
+    assert not find_identical(
+        WindowTable(genome, contig[kept], first[kept], split[kept], 1000)
+    ).any()
+    assert not find_identical(WindowTable(genome, contig, first, np.ones_like(split), 1000)).any()
 
 
 def test_long_repeats_do_not_make_the_search_slow_or_wrong():
@@ -70,5 +73,5 @@ def test_long_repeats_do_not_make_the_search_slow_or_wrong():
     first = np.arange(0, 399_000, 500)
     split = (first > 200_000).astype(np.uint8)
     contig = np.zeros(first.size, np.int64)
-    found = find_identical(genome, contig, first, split, 1000)
+    found = find_identical(WindowTable(genome, contig, first, split, 1000))
     assert not found[split == 0].any()

@@ -83,7 +83,7 @@ def test_leaked_windows_equal_those_by_plain_sets(seed: int, window: int):
     genome, windows = random_genome(seed), random_windows(seed)
     known, seen = shares(genome, *windows, window)
     expected = (known > 0) & (windows[2] > 0) & (seen >= 0.8 * known)
-    leaked = find_leaked(genome, *windows, window)
+    leaked = find_leaked(WindowTable(genome, *windows, window))
     np.testing.assert_array_equal(leaked > 0, expected)
     np.testing.assert_array_equal(leaked == COMPLETE, expected & (seen == known))
     assert leaked[windows[2] == 0].max() == 0
@@ -95,20 +95,20 @@ def test_leaked_windows_equal_those_by_plain_sets(seed: int, window: int):
 def test_the_number_of_tables_and_tasks_does_not_change_the_result(monkeypatch, most: int):
     genome, windows = random_genome(9), random_windows(9)
     table = WindowTable(genome, *windows, 200)
-    before = find_leaked(*table)
+    before = find_leaked(table)
     sources = find_sources(table, before, 0.4)
     assert before.any()
     assert sources.size
     monkeypatch.setattr(shared_sequence, "MOST_KMERS", most)
     monkeypatch.setattr(shared_sequence, "PIECE", 128)
-    np.testing.assert_array_equal(find_leaked(*table), before)
+    np.testing.assert_array_equal(find_leaked(table), before)
     np.testing.assert_array_equal(find_sources(table, before, 0.4), sources)
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_sources_equal_those_by_plain_sets(seed: int):
     genome, windows = random_genome(seed), random_windows(seed)
-    leaked = find_leaked(genome, *windows, 120)
+    leaked = find_leaked(WindowTable(genome, *windows, 120))
     # Leaked windows are the training windows of the plain sets, and training windows are held out.
     swapped = np.where(leaked > 0, 0, np.where(windows[2] == 0, 1, 2))
     known, seen = shares(genome, *windows[:2], swapped, 120)
@@ -305,4 +305,6 @@ def test_windows_of_low_complexity_are_searched_completely(window: int):
     known, seen = shares(genome, contig, first, split, window)
     expected = (split > 0) & (seen >= 0.8 * known)
     assert expected.sum() >= 5
-    np.testing.assert_array_equal(find_leaked(genome, contig, first, split, window) > 0, expected)
+    np.testing.assert_array_equal(
+        find_leaked(WindowTable(genome, contig, first, split, window)) > 0, expected
+    )

@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 import danq
-from danq.errors import DanqError
+from danq.errors import DanqError, printable
 from danq.files.pipes import copied_pipes
 
 from .environment import prepare
@@ -111,7 +111,7 @@ class _Stderr(logging.Handler):
         self.args = args
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = _shown(self.format(record), self.args)
+        text = _shown(printable(self.format(record)), self.args)
         if record.levelno >= logging.WARNING:
             text = f"{record.levelname.lower()}: {text}"
         click.echo(text, err=True)
@@ -169,7 +169,7 @@ def run(args: Sequence[str]) -> int:
         if error.errno not in _REFUSALS:
             traceback.print_exc()
             return EXIT_BUG
-        where = f": {error.filename}" if error.filename else ""
+        where = f": {printable(str(error.filename))}" if error.filename else ""
         click.echo(f"danq: {error.strerror}{where}.", err=True)
         return EXIT_INPUT
     except Exception as error:

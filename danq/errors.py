@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+
+LONGEST_WORD = 300
+"""Characters of a word in a message; of a longer one, the middle is left out."""
+
+LONGEST_TEXT = 2000
+"""Characters of a message; of a longer one, the middle is left out."""
+
+_LONG_WORD = re.compile(rf"[^\s]{{{LONGEST_WORD + 1},}}")
 
 
 class DanqError(Exception):
@@ -17,7 +27,8 @@ class DanqError(Exception):
 class InputError(DanqError, ValueError):
     """An input that cannot be used.
 
-    The message reads ``FILE, line N: PROBLEM. REMEDY``. Each part is also an attribute.
+    The message reads ``FILE, line N: PROBLEM. REMEDY``, as `printable` returns it. Each part is
+    also an attribute.
 
     Parameters
     ----------
@@ -60,11 +71,34 @@ class InputError(DanqError, ValueError):
         )
         text = f"{location}: {problem}" if location else problem
         text += "" if text.endswith("?") else "."
-        super().__init__(f"{text} {remedy}." if remedy else text)
+        super().__init__(printable(f"{text} {remedy}." if remedy else text))
 
 
 class MissingPackage(InputError):
     """A package of an optional extra that is not installed."""
+
+
+def printable(text: str) -> str:
+    r"""Text of a message that a terminal shows as it is, on one line.
+
+    Files may put anything into names and fields. Characters that cannot be printed are written as
+    in Python, such as ``\n`` or ``\x1b``: a terminal would obey some, and hide others. The middle
+    of a word of more than `LONGEST_WORD` or a text of more than `LONGEST_TEXT` characters is left
+    out.
+    """
+    if len(text) > LONGEST_WORD:
+        text = _shortened(text, LONGEST_TEXT)
+        text = _LONG_WORD.sub(lambda word: _shortened(word[0], LONGEST_WORD // 2), text)
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def _shortened(text: str, length: int) -> str:
+    if len(text) <= length:
+        return text
+    end = length // 3
+    return f"{text[: length - end]}...{text[-end:]}"
 
 
 def few(names: Iterable[str], shown: int = 3, separator: str = ", ") -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from danq.errors import InputError
 from danq.files.text_tables import text_rows
+from danq.names import check_name
 from danq.typing import Location
 
 PUBLISHED_GROUPS = (("DNase", 125), ("TF", 690), ("histone", 104))
@@ -155,6 +156,9 @@ def _read(path: Path) -> list[tuple[str, str]]:
                 line=number,
                 remedy="Write the name, then optionally a tab and the group",
             )
+        check_name(fields[0], "track", file=path, line=number)
+        if fields[1:]:
+            check_name(fields[1], "group", file=path, line=number)
         rows.append((fields[0], fields[1] if len(fields) == 2 else ""))
     return rows
 

@@ -18,7 +18,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 BASE = {"errors", "typing", "_jit"}
-FILES = {*BASE, "_lazy", "_version", "cache_folder", "files", "output", "provenance", "track_names"}
+FILES = {*BASE, "_lazy", "_version", "cache_folder", "files", "names", "output", "provenance"}
+FILES |= {"track_names"}
 DATA = {*FILES, "genome", "datasets"}
 MODEL = {*FILES, "_memory", "device", "core", "models"}
 USE = {*DATA, *MODEL, "evaluation", "inference"}
@@ -33,7 +34,8 @@ ARROWS = {
     "typing": set(),
     "files": {"errors", "typing"},
     "provenance": {"errors", "typing", "files"},
-    "track_names": {"errors", "typing", "files"},
+    "names": {"errors", "typing"},
+    "track_names": {"errors", "typing", "files", "names"},
     "output": {"errors", "typing"},
     "device": {"errors"},
     "genome": FILES,

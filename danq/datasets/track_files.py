@@ -10,6 +10,7 @@ from danq.datasets.track_sheet import Track, is_stream, read_sheet
 from danq.errors import InputError, few
 from danq.files.text_tables import text_rows
 from danq.genome.bed_header import is_header
+from danq.names import check_name
 
 log = logging.getLogger("danq")
 
@@ -40,8 +41,8 @@ def find_tracks(source: str | Path | Sequence[str | Path]) -> list[Track]:
     ------
     InputError
         As `read_sheet`; when a path is missing, a folder has no peak files or a link to a missing
-        one; when two tracks have the same name; or a name is one of `RESERVED`, or has characters
-        that cannot be printed.
+        one; when two tracks have the same name; or a name is one of `RESERVED` or as
+        `danq.names.check_name`.
     """
     paths = [source] if isinstance(source, str | Path) else list(source)
     tracks: list[Track] = []
@@ -60,12 +61,7 @@ def find_tracks(source: str | Path | Sequence[str | Path]) -> list[Track]:
         )
     seen: dict[str, Track] = {}
     for track in tracks:
-        if not track.name.isprintable():
-            raise InputError(
-                f"the name {track.name!r} of a track has characters that are not UTF-8, or control "
-                "characters",
-                remedy="Rename the file, or give names in a track sheet",
-            )
+        check_name(track.name, "track", file=track.path)
         if track.name in RESERVED:
             raise InputError(
                 f"a track is named '{track.name}', like a column of danq's tables",

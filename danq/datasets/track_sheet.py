@@ -11,6 +11,7 @@ from pathlib import Path
 from danq.errors import InputError
 from danq.files.pipes import is_pipe
 from danq.files.text_tables import TextRow, text_rows
+from danq.names import check_name
 
 log = logging.getLogger("danq")
 
@@ -122,6 +123,9 @@ def _track(path: Path, number: int, fields: list[str], columns: dict[str, int] |
             remedy="Write name, tab, path, and optionally tab, group; if this is a peak file, give "
             "it the extension .bed",
         )
+    check_name(values["name"], "track", file=path, line=number)
+    if values.get("group"):
+        check_name(values["group"], "group", file=path, line=number)
     folder = Path() if is_stream(path) or is_pipe(path) else path.parent
     try:
         peaks = folder / Path(values["path"]).expanduser()

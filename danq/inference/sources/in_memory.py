@@ -13,6 +13,7 @@ import torch
 from danq.errors import InputError
 from danq.genome.nucleotide_codes import N, encode
 from danq.inference.sources.source_types import Sequences
+from danq.names import check_name
 from danq.typing import CodeBatch
 
 SINGLE = "sequence"
@@ -79,12 +80,7 @@ def _from_texts(names: Sequence[Any], texts: Sequence[Any]) -> Sequences:
                 f"the name {name!r} of a sequence is not text, or empty",
                 remedy="Name every sequence by text",
             )
-        if not name.isprintable():
-            raise InputError(
-                f"the name {name!r} of a sequence contains a tab, a line break or another control "
-                "character",
-                remedy="Take it out",
-            )
+        check_name(name, "sequence")
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise InputError(

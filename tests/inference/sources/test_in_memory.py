@@ -160,8 +160,8 @@ def frame(names, texts=("ACGT", "ACGT")):
         (np.where(ONE_HOT == 1, np.nan, ONE_HOT), r"not one-hot \(nan, 0, 0, 0\)"),
         (np.full((1, 4, 3), 0.5), r"base 1 of sequence 1 is not one-hot \(0.5, 0.5, 0.5, 0.5\)"),
         (np.array([["ACGT", "ACGT"]]), "record '1': the sequence has the type list"),
-        ({"a\tb": "ACGT"}, r"the name 'a\\tb' of a sequence contains a tab"),
-        (frame(["x\n", "y"]), "line break"),
+        ({"a\tb": "ACGT"}, r"the name 'a\\tb' of a sequence contains "),
+        (frame(["x\n", "y"]), r"the name 'x\\n' of a sequence contains"),
         (frame([True, False]), "the name True of a sequence is not text"),
         (pd.DataFrame([["ACGT", "AC"]], columns=["sequence"] * 2), "several columns 'sequence'"),
         (

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 BASE = {"errors", "typing", "_jit"}
 FILES = {*BASE, "_lazy", "_version", "cache_folder", "files", "names", "output", "provenance"}
-FILES |= {"track_names"}
+FILES |= {"file_lock", "track_names"}
 DATA = {*FILES, "genome", "datasets"}
 MODEL = {*FILES, "_memory", "device", "core", "models"}
 USE = {*DATA, *MODEL, "evaluation", "inference"}
@@ -32,11 +32,12 @@ ARROWS = {
     "cache_folder": {"errors"},
     "errors": set(),
     "typing": set(),
+    "file_lock": {"errors"},
     "files": {"errors", "typing"},
     "provenance": {"errors", "typing", "files"},
     "names": {"errors", "typing"},
     "track_names": {"errors", "typing", "files", "names"},
-    "output": {"errors", "typing"},
+    "output": {"errors", "file_lock", "typing"},
     "device": {"errors"},
     "genome": FILES,
     "simulation": {*FILES, "genome"},

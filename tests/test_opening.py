@@ -38,6 +38,7 @@ OWN = {
     "danq/cache_folder.py": "a sample of a file, for the name of its entry in the cache",
     "danq/datasets/leaked_windows.py": "danq's cache",
     "danq/device.py": "/proc/cpuinfo",
+    "danq/file_lock.py": "locks of outputs",
     "danq/inference/variants/finished_blocks.py": "blocks of an unfinished run",
     "cli/environment.py": "the null device",
     "cli/main.py": "the null device",

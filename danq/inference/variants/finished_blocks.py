@@ -1,38 +1,50 @@
 """Completed blocks of a variant run, stored next to its output until the output is complete.
 
 An interrupted run resumes after its last completed block. A block is a few files. It is complete
-once the journal has an entry with the checksums of its files, which are on disk before the entry.
-Files without an entry are deleted.
+once the journal has a line with the checksums of its files, which are on disk before the line.
+Files are compared with their checksums whenever they are read.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import json
+import hashlib
+import io
 import logging
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from danq.errors import InputError
-from danq.output import OVERWRITE, check_folder, os_errors, write_errors
-from danq.provenance import Provenance, sha256_of
+from danq.file_lock import FileLock
+from danq.inference.variants.block_folder import (
+    JOURNAL,
+    check_unfinished,
+    delete_folder,
+    delete_leftovers,
+    folder_of,
+    make_folder,
+    read_bytes,
+    sync_folder,
+    write_new,
+)
+from danq.inference.variants.block_journal import (
+    VALUES,
+    head_line,
+    journal_line,
+    part_number,
+    read_journal,
+)
+from danq.output import os_errors, write_errors
+from danq.provenance import Provenance
 
-MAGIC = "danq-blocks"
-FORMAT_VERSION = 4
-JOURNAL = "journal.jsonl"
-ENDING = ".unfinished"
-VALUES = "values"
-
+_TABLE = ".arrow"
 
 log = logging.getLogger("danq")
 
@@ -56,16 +68,17 @@ class FinishedBlock(NamedTuple):
 
 
 class FinishedBlocks:
-    """The directory of completed blocks: a context manager that locks it for one process.
+    """The folder of completed blocks: a context manager that locks it for one process.
 
     Parameters
     ----------
     out
-        Output of the run; the directory is named after it.
+        Output of the run; the folder is named after it.
     provenance
         What the blocks depend on: a run is resumed only if its provenance agrees.
     resume
-        Continue with the stored blocks.
+        Continue with the stored blocks. Those from the first damaged file or line on are deleted,
+        with a warning.
     overwrite
         Discard the stored blocks.
 
@@ -73,8 +86,8 @@ class FinishedBlocks:
     ------
     InputError
         When there are blocks of another run, or any blocks and neither ``resume`` nor
-        ``overwrite`` is set; when another process uses them; when the directory cannot be written
-        or was not made by danq.
+        ``overwrite`` is set; when another process uses them; when the folder cannot be written, or
+        a file in it was not written by danq.
     """
 
     def __init__(
@@ -87,19 +100,20 @@ class FinishedBlocks:
     ) -> None:
         self.folder = folder_of(out)
         self._counts: list[dict[str, int]] = []
+        self._files: list[dict[str, str]] = []
         self._provenance = provenance
-        check_unfinished(out, resume or overwrite)
         self._removed = False
+        self._checksum = ""
         # A block is written while the next one is scored.
         self._worker = ThreadPoolExecutor(1)
-        self._writing: Future[Mapping[str, int]] | None = None
-        self._journal = self._locked()
+        self._writing: Future[tuple[dict[str, int], dict[str, str]]] | None = None
+        delete_leftovers(self.folder)
+        self._lock = self._locked(out, resume, overwrite)
         try:
-            if not resume:
-                self._clear()
+            self._journal = self._open_journal()
             self._read_journal()
         except BaseException:
-            self._journal.close()
+            self._lock.close()
             raise
 
     def __enter__(self) -> FinishedBlocks:
@@ -117,8 +131,7 @@ class FinishedBlocks:
             self._worker.shutdown()
             if not (ended_well or self._removed):
                 self._leave()
-            with suppress(OSError):
-                self._journal.close()
+            self._close()
 
     def _leave(self) -> None:
         if self.counts:
@@ -134,19 +147,65 @@ class FinishedBlocks:
 
     def __iter__(self) -> Iterator[FinishedBlock]:
         for number, counts in enumerate(self.counts):
-            tables = {
-                file.name.split(".")[1]: pl.read_ipc(file)
-                for file in sorted(self.folder.glob(f"{number:06d}.*.arrow"))
-            }
-            yield FinishedBlock(tables, self.values(number), counts)
+            yield FinishedBlock(self.tables(number), self.values(number), counts)
+
+    def tables(self, number: int) -> dict[str, pl.DataFrame]:
+        """Tables of a completed block, by name.
+
+        Raises
+        ------
+        InputError
+            When a file of the block is missing or damaged.
+        """
+        self._settle()
+        found = {}
+        for name in self._files[number]:
+            if name.endswith(_TABLE):
+                content = self._part(number, name)
+                with self.readable(name):
+                    found[name.split(".")[1]] = pl.read_ipc(content)
+        return found
 
     def values(self, number: int) -> np.ndarray:
-        """``(V, C)`` values of a completed block, memory-mapped."""
+        """``(V, C)`` values of a completed block.
+
+        Raises
+        ------
+        InputError
+            When the file is missing or damaged.
+        """
         self._settle()
-        return np.load(self._file(number, VALUES, "npy"), mmap_mode="r")
+        name = f"{number:06d}.{VALUES}"
+        content = self._part(number, name)
+        with self.readable(name):
+            values = np.load(io.BytesIO(content), allow_pickle=False)
+            if values.ndim != 2 or values.dtype != np.float32:
+                raise ValueError(f"values are {values.dtype} of shape {values.shape}")
+        return values
+
+    @contextmanager
+    def readable(self, name: str = JOURNAL) -> Iterator[None]:
+        """Name the file of the folder that cannot be interpreted.
+
+        Parameters
+        ----------
+        name
+            The file.
+
+        Raises
+        ------
+        InputError
+            When the block raises an error of numpy or polars, or a KeyError.
+        """
+        try:
+            yield
+        except (PolarsError, PanicException, ValueError, KeyError, OSError, EOFError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise self._damaged(name, str(error).partition("\n")[0]) from error
 
     def add(self, block: FinishedBlock) -> None:
-        """Write a block and then its journal entry, in the background.
+        """Write a block and then its journal line, in the background.
 
         Raises
         ------
@@ -157,101 +216,130 @@ class FinishedBlocks:
         self._writing = self._worker.submit(self._write, len(self.counts), block)
 
     def remove(self) -> None:
-        """Delete the directory."""
+        """Delete the folder."""
         with suppress(InputError):
             self._settle()
-        # Locked until it is deleted, so that no other process resumes from it.
-        shutil.rmtree(self.folder, ignore_errors=True)
         self._removed = True
-        self._journal.close()
-        # NFS keeps a deleted file, and so its directory, until the file is closed.
         with suppress(OSError):
-            self.folder.rmdir()
+            self._journal.close()
+        delete_folder(self.folder, self._lock)
 
-    def _write(self, number: int, block: FinishedBlock) -> Mapping[str, int]:
+    def _write(self, number: int, block: FinishedBlock) -> tuple[dict[str, int], dict[str, str]]:
+        files = {}
         with write_errors(self.folder):
             for name, table in block.tables.items():
+                buffer = io.BytesIO()
                 with os_errors(PolarsError):
-                    table.write_ipc(self._file(number, name, "arrow"))
-            np.save(self._file(number, VALUES, "npy"), block.values)
-            files = self._files(number)
-            checksums = {file.name: sha256_of(file) for file in files}
-            for path in (*files, self.folder):
-                _sync(path)
-            self._note({"counts": dict(block.counts), "files": checksums})
-        return dict(block.counts)
+                    table.write_ipc(buffer)
+                files[f"{number:06d}.{name}{_TABLE}"] = buffer.getbuffer()
+            buffer = io.BytesIO()
+            np.save(buffer, block.values)
+            files[f"{number:06d}.{VALUES}"] = buffer.getbuffer()
+            for name, content in files.items():
+                write_new(self.folder / name, content)
+            sync_folder(self.folder)
+            checksums = {name: _sha256(content) for name, content in files.items()}
+            counts = dict(block.counts)
+            self._note({"line": number + 2, "counts": counts, "files": checksums})
+        return counts, checksums
 
     def _settle(self) -> None:
-        """Wait until the journal has an entry for each block."""
+        """Wait until the journal has a line for each block."""
         if (writing := self._writing) is not None:
             # After an interrupt here, the block must still be waited for.
             wait([writing])
             self._writing = None
-            self._counts.append(dict(writing.result()))
+            counts, files = writing.result()
+            self._counts.append(counts)
+            self._files.append(files)
 
-    def _locked(self) -> BinaryIO:
-        """Open and lock the journal."""
+    def _locked(self, out: Path, resume: bool, overwrite: bool) -> FileLock:
+        """Make the folder or find it, and lock it."""
+        head, checksum = head_line(self._provenance.identity())
         while True:
-            with write_errors(self.folder):
-                self.folder.mkdir(exist_ok=True)
-                journal = (self.folder / JOURNAL).open("a+b")
+            check_unfinished(out, resume or overwrite)
+            if not self.folder.exists() or not any(self.folder.iterdir()):
+                lock = make_folder(self.folder, head)
+                if lock is not None:
+                    return lock
+                continue
             try:
-                fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                journal.close()
-                raise InputError(
-                    "another process is writing this output",
-                    file=self.folder,
-                    remedy="Wait for it, or stop it",
-                ) from error
+                lock = FileLock(self.folder / JOURNAL, self.folder)
+            except FileNotFoundError:  # the other process has deleted it
+                continue
             except OSError as error:
-                log.warning(
-                    "%s: the file system has no locks (%s), so danq cannot see whether another "
-                    "process writes this output; run only one",
-                    self.folder,
-                    error.strerror,
-                )
-            if os.fstat(journal.fileno()).st_nlink:
-                return journal
-            # Another process deleted the directory before this one got the lock.
-            journal.close()
+                raise InputError(
+                    f"cannot be opened ({error.strerror})",
+                    file=self.folder,
+                    remedy="Check its permissions",
+                ) from error
+            if resume:
+                return lock
+            delete_folder(self.folder, lock)
 
-    def _clear(self) -> None:
-        self._journal.truncate(0)
-        for file in self.folder.iterdir():
-            if file.name != JOURNAL:
-                file.unlink()
+    def _open_journal(self) -> BinaryIO:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        with write_errors(self.folder):
+            return os.fdopen(os.open(self.folder / JOURNAL, flags), "r+b")
 
     def _read_journal(self) -> None:
-        self._journal.seek(0)
-        whole = [line for line in self._journal if line.endswith(b"\n")]
-        if not whole:
-            self._journal.truncate(0)
-            head = {
-                "magic": MAGIC,
-                "format_version": FORMAT_VERSION,
-                "identity": self._provenance.identity(),
-            }
-            with write_errors(self.folder):
-                self._note(head)
-            return
-        self._check(_entry(whole[0]))
-        kept = len(whole[0])
-        for line in whole[1:]:
-            entry = _entry(line)
-            files = entry.get("files", {})
-            if not files or any(_checksum(self.folder / name) != files[name] for name in files):
-                break
-            self._counts.append(entry["counts"])
-            kept += len(line)
-        self._journal.truncate(kept)
+        """Take over the completed blocks; delete those from the first damaged file or line on."""
+        with write_errors(self.folder):
+            journal = read_journal(read_bytes(self.folder / JOURNAL))
+            if not journal.lines:
+                raise self._damaged(JOURNAL, "line 1")
+            self._check(journal.lines[0].entry["identity"])
+            problem = None
+            if journal.damaged is not None:
+                problem = f"{self.folder / JOURNAL}, line {journal.damaged}: is damaged"
+            kept = journal.lines[0]
+            for line in journal.lines[1:]:
+                files = line.entry["files"]
+                bad = next((name for name in files if not self._is_sound(name, files[name])), None)
+                if bad is not None:
+                    problem = f"{self.folder / bad}: is missing or damaged"
+                    break
+                self._counts.append(line.entry["counts"])
+                self._files.append(files)
+                kept = line
+            if problem is not None:
+                log.warning(
+                    "%s; the records after the first %s are scored again",
+                    problem,
+                    f"{sum(counts.get('records', 0) for counts in self._counts):,}",
+                )
+            for entry in list(os.scandir(self.folder)):
+                if (part_number(entry.name) or 0) >= len(self._counts) and entry.name != JOURNAL:
+                    os.unlink(entry.path)
+            self._journal.truncate(kept.end)
+            os.fsync(self._journal.fileno())
+            self._checksum = kept.checksum
 
-    def _check(self, head: Mapping[str, object]) -> None:
-        before = head.get("identity")
-        if head.get("format_version") != FORMAT_VERSION or not isinstance(before, dict):
-            raise InputError(
-                "was written by another version of danq", file=self.folder, remedy=OVERWRITE
-            )
+    def _is_sound(self, name: str, checksum: str) -> bool:
+        try:
+            return _sha256(read_bytes(self.folder / name)) == checksum
+        except OSError:
+            return False
+
+    def _part(self, number: int, name: str) -> bytes:
+        """Content of a file of a completed block, which has its checksum."""
+        try:
+            content = read_bytes(self.folder / name)
+        except OSError as error:
+            raise self._damaged(name, error.strerror) from error
+        if _sha256(content) != self._files[number].get(name):
+            raise self._damaged(name, "its checksum is wrong")
+        return content
+
+    def _damaged(self, name: str, reason: str) -> InputError:
+        return InputError(
+            f"is missing or damaged ({reason})",
+            file=self.folder / name,
+            remedy="Continue the run (resume), which scores these records again, or discard it "
+            "(overwrite)",
+        )
+
+    def _check(self, before: Mapping[str, Any]) -> None:
         changed = self._provenance.difference(before)
         if changed is not None:
             raise InputError(
@@ -261,79 +349,17 @@ class FinishedBlocks:
             )
 
     def _note(self, entry: Mapping[str, object]) -> None:
-        self._journal.write(json.dumps(entry).encode() + b"\n")
+        line, checksum = journal_line(entry, self._checksum)
+        self._journal.write(line)
         self._journal.flush()
         os.fsync(self._journal.fileno())
+        self._checksum = checksum
 
-    def _file(self, number: int, name: str, ending: str) -> Path:
-        return self.folder / f"{number:06d}.{name}.{ending}"
-
-    def _files(self, number: int) -> list[Path]:
-        return sorted(self.folder.glob(f"{number:06d}.*"))
-
-
-def folder_of(out: Path) -> Path:
-    """Directory of the completed blocks of an output."""
-    return out.with_name(out.name + ENDING)
+    def _close(self) -> None:
+        with suppress(OSError):
+            self._journal.close()
+        self._lock.close()
 
 
-def check_unfinished(out: Path, replace: bool) -> None:
-    """Check that the directory of completed blocks of an output can be written.
-
-    Parameters
-    ----------
-    out
-        The output.
-    replace
-        Whether the directory may exist, because the run is continued or discarded.
-
-    Raises
-    ------
-    InputError
-        As `danq.output.check_folder`.
-    """
-    check_folder(
-        folder_of(out),
-        replace,
-        objection=_objection,
-        remedy="Continue that run (resume) or discard it (overwrite)",
-    )
-
-
-def _entry(line: bytes) -> dict[str, Any]:
-    try:
-        entry = json.loads(line)
-    except ValueError:
-        return {}
-    return entry if isinstance(entry, dict) else {}
-
-
-def _sync(path: Path) -> None:
-    """Flush a file, or the names in a directory, to disk."""
-    number = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    except OSError as error:
-        # Some network file systems cannot flush the names in a directory.
-        if not (path.is_dir() and error.errno in (errno.EINVAL, errno.ENOTSUP, errno.EACCES)):
-            raise
-    finally:
-        os.close(number)
-
-
-def _checksum(path: Path) -> str:
-    try:
-        return sha256_of(path)
-    except (InputError, OSError):
-        return ""
-
-
-def _objection(folder: Path) -> str | None:
-    try:
-        with (folder / JOURNAL).open("rb") as journal:
-            line = journal.readline()
-    except OSError:
-        return "is not an unfinished run of danq"
-    # A run that was killed early may not have written its first line.
-    ours = not line.endswith(b"\n") or MAGIC.encode() in line
-    return None if ours else "is not an unfinished run of danq"
+def _sha256(content: bytes | memoryview) -> str:
+    return hashlib.sha256(content).hexdigest()

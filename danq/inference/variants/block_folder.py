@@ -1,0 +1,250 @@
+"""The folder of an unfinished run: what danq wrote in it, and how it is made and deleted.
+
+The folder has its final name only while it holds a journal. It is made under a temporary name, and
+gets one again before its files are deleted.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import re
+import secrets
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from danq.errors import InputError
+from danq.file_lock import FileLock
+from danq.inference.variants.block_journal import (
+    MAGIC,
+    Journal,
+    is_of_another_version,
+    part_number,
+    read_journal,
+)
+from danq.output import check_folder, write_errors
+
+JOURNAL = "journal.jsonl"
+ENDING = ".unfinished"
+
+_LONGEST = 1 << 30
+"""Bytes of a journal above which it is not danq's."""
+
+_KEPT_BY_NFS = ".nfs"
+"""Start of the names of deleted files that a process still has open on NFS."""
+
+log = logging.getLogger("danq")
+
+
+def folder_of(out: Path) -> Path:
+    """Folder of the completed blocks of an output."""
+    return out.with_name(out.name + ENDING)
+
+
+def check_unfinished(out: Path, replace: bool) -> None:
+    """Check that the folder of completed blocks of an output can be written.
+
+    Parameters
+    ----------
+    out
+        The output.
+    replace
+        Whether the folder may exist, because the run is continued or discarded.
+
+    Raises
+    ------
+    InputError
+        As `danq.output.check_folder`; when the folder is a link, or another process uses it.
+    """
+    folder = folder_of(out)
+    if folder.is_symlink():
+        raise InputError(
+            "is a link, and danq stores an unfinished run in a folder of its own",
+            file=folder,
+            remedy="Remove the link, or choose another output",
+        )
+    if _objection(folder) is None:
+        with suppress(OSError):
+            FileLock(folder / JOURNAL, folder).close()
+    check_folder(
+        folder,
+        replace,
+        objection=_objection,
+        remedy="Continue that run (resume) or discard it (overwrite)",
+    )
+
+
+def read_bytes(path: Path) -> bytes:
+    """Content of a regular file of the folder, never through a link.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be read, or is a link or not a regular file.
+    """
+    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(number, "rb") as file:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        return file.read()
+
+
+def write_new(path: Path, content: bytes | memoryview) -> None:
+    """Write a new file and flush it to disk.
+
+    Raises
+    ------
+    OSError
+        When the file exists or cannot be written.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the names in a folder to disk."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    except OSError as error:
+        # Some network file systems cannot flush the names in a folder.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EACCES):
+            raise
+    finally:
+        os.close(number)
+
+
+def make_folder(folder: Path, head: bytes) -> FileLock | None:
+    """Make the folder with the first line of its journal, and lock it.
+
+    Parameters
+    ----------
+    folder
+        The folder; it may exist if it is empty.
+    head
+        First line of the journal.
+
+    Returns
+    -------
+    FileLock or None
+        The lock of the journal; None if another process made the folder at the same time.
+
+    Raises
+    ------
+    InputError
+        When the operating system cannot write.
+    """
+    fresh = _hidden(folder)
+    lock = None
+    with write_errors(folder):
+        try:
+            fresh.mkdir()
+            write_new(fresh / JOURNAL, head)
+            lock = FileLock(fresh / JOURNAL, folder)
+            sync_folder(fresh)
+            os.rename(fresh, folder)
+            sync_folder(folder.parent)
+        except BaseException as error:
+            _delete_files(fresh)
+            if lock is not None:
+                lock.close()
+            with suppress(OSError):
+                fresh.rmdir()
+            taken = isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST)
+            if not taken:
+                raise
+            return None
+    return lock
+
+
+def delete_folder(folder: Path, lock: FileLock) -> None:
+    """Delete the files that danq wrote in a locked folder, then free the lock and delete it.
+
+    A folder that cannot be deleted, or has a file of somebody else, is a warning.
+    """
+    gone = folder
+    try:
+        if foreign_file(folder, _journal(folder)) is None:
+            gone = _hidden(folder)
+            os.rename(folder, gone)
+        _delete_files(gone)
+    except OSError as error:
+        log.warning("%s: cannot be deleted (%s)", folder, error.strerror)
+    # NFS keeps a deleted file, and so its folder, until the file is closed.
+    lock.close()
+    try:
+        gone.rmdir()
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            log.warning("%s: cannot be deleted (%s)", gone, error.strerror)
+
+
+def delete_leftovers(folder: Path) -> None:
+    """Delete the remains of folders that a process was killed over while it made or deleted them."""
+    pattern = re.compile(rf"\.{re.escape(folder.name)}\.[0-9a-f]{{8}}\.part")
+    with suppress(OSError):
+        for other in folder.parent.iterdir():
+            if not pattern.fullmatch(other.name) or other.is_symlink():
+                continue
+            with suppress(OSError, InputError):
+                if _objection(other) is None:
+                    with FileLock(other / JOURNAL, other):
+                        _delete_files(other)
+                other.rmdir()
+
+
+def foreign_file(folder: Path, journal: Journal) -> str | None:
+    """Name of a file in the folder that danq did not write; None if there is none."""
+    for entry in os.scandir(folder):
+        number = part_number(entry.name)
+        ours = entry.name == JOURNAL or (number is not None and number < journal.blocks)
+        if entry.name.startswith(_KEPT_BY_NFS):
+            continue
+        if not ours or not entry.is_file(follow_symlinks=False):
+            return entry.name
+    return None
+
+
+def _hidden(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+
+
+def _journal(folder: Path) -> Journal:
+    return read_journal(read_bytes(folder / JOURNAL))
+
+
+def _delete_files(folder: Path) -> None:
+    """Delete blocks, and the journal last, which shows that danq wrote them."""
+    with suppress(FileNotFoundError):
+        for entry in list(os.scandir(folder)):
+            if part_number(entry.name) is not None and entry.is_file(follow_symlinks=False):
+                os.unlink(entry.path)
+        (folder / JOURNAL).unlink(missing_ok=True)
+
+
+def _objection(folder: Path) -> str | None:
+    """Why danq cannot have written a folder; None if it did."""
+    try:
+        if folder.is_symlink() or (folder / JOURNAL).lstat().st_size > _LONGEST:
+            return "is not an unfinished run of danq"
+        content = read_bytes(folder / JOURNAL)
+        journal = read_journal(content)
+        if not journal.lines:
+            return _strange_head(content)
+        name = foreign_file(folder, journal)
+    except OSError:
+        return "is not an unfinished run of danq"
+    return None if name is None else f"has a file '{name}' that danq did not write"
+
+
+def _strange_head(content: bytes) -> str:
+    if is_of_another_version(content):
+        return "was written by another version of danq"
+    if f'"magic": "{MAGIC}"'.encode() in content[:100]:
+        return f"has a damaged {JOURNAL} (line 1)"
+    return "is not an unfinished run of danq"

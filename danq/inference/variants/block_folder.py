@@ -14,6 +14,7 @@ import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from danq.errors import InputError
 from danq.file_lock import FileLock
@@ -76,18 +77,24 @@ def check_unfinished(out: Path, replace: bool) -> None:
     )
 
 
-def read_bytes(path: Path) -> bytes:
-    """Content of a regular file of the folder, never through a link.
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file of the folder, never through a link.
 
     Raises
     ------
     OSError
-        When the file cannot be read, or is a link or not a regular file.
+        When the file cannot be opened, or is a link or not a regular file.
     """
     number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(number, "rb") as file:
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise OSError(errno.EINVAL, "is not a regular file", str(path))
+    return os.fdopen(number, "rb")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Content of a file, opened with `open_regular`."""
+    with open_regular(path) as file:
         return file.read()
 
 
@@ -107,16 +114,16 @@ def write_new(path: Path, content: bytes | memoryview) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush the names in a folder to disk."""
-    number = os.open(folder, os.O_RDONLY)
+    """Flush the names in a folder to disk, where the file system can do so."""
     try:
-        os.fsync(number)
+        number = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
     except OSError as error:
-        # Some network file systems cannot flush the names in a folder.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EACCES):
             raise
-    finally:
-        os.close(number)
 
 
 def make_folder(folder: Path, head: bytes) -> FileLock | None:
@@ -185,7 +192,7 @@ def delete_folder(folder: Path, lock: FileLock) -> None:
 
 
 def delete_leftovers(folder: Path) -> None:
-    """Delete the remains of folders that a process was killed over while it made or deleted them."""
+    """Delete the folders that a killed process was making or deleting."""
     pattern = re.compile(rf"\.{re.escape(folder.name)}\.[0-9a-f]{{8}}\.part")
     with suppress(OSError):
         for other in folder.parent.iterdir():

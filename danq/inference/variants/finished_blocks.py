@@ -41,6 +41,7 @@ from danq.inference.variants.block_journal import (
     part_number,
     read_journal,
 )
+from danq.inference.variants.stored_columns import StoredColumns
 from danq.output import os_errors, write_errors
 from danq.provenance import Provenance
 
@@ -101,6 +102,7 @@ class FinishedBlocks:
         self.folder = folder_of(out)
         self._counts: list[dict[str, int]] = []
         self._files: list[dict[str, str]] = []
+        self._stored_columns: dict[int, StoredColumns] = {}
         self._provenance = provenance
         self._removed = False
         self._checksum = ""
@@ -109,11 +111,12 @@ class FinishedBlocks:
         self._writing: Future[tuple[dict[str, int], dict[str, str]]] | None = None
         delete_leftovers(self.folder)
         self._lock = self._locked(out, resume, overwrite)
+        self._journal: BinaryIO | None = None
         try:
             self._journal = self._open_journal()
-            self._read_journal()
+            self._read_journal(self._journal)
         except BaseException:
-            self._lock.close()
+            self._close()
             raise
 
     def __enter__(self) -> FinishedBlocks:
@@ -183,6 +186,27 @@ class FinishedBlocks:
                 raise ValueError(f"values are {values.dtype} of shape {values.shape}")
         return values
 
+    def columns(self, number: int, columns: slice) -> np.ndarray:
+        """Some columns of the values of a completed block.
+
+        If the values are stored in column-major order, only these columns are read, except the
+        first time.
+
+        Raises
+        ------
+        InputError
+            When the file is missing or damaged.
+        """
+        known = self._stored_columns.get(number)
+        if known is None:
+            values = self.values(number)
+            if values.flags.f_contiguous:
+                self._stored_columns[number] = StoredColumns.of(values)
+            return values[:, columns]
+        name = f"{number:06d}.{VALUES}"
+        with self.readable(name):
+            return known.read(self.folder / name, columns)
+
     @contextmanager
     def readable(self, name: str = JOURNAL) -> Iterator[None]:
         """Name the file of the folder that cannot be interpreted.
@@ -220,8 +244,7 @@ class FinishedBlocks:
         with suppress(InputError):
             self._settle()
         self._removed = True
-        with suppress(OSError):
-            self._journal.close()
+        self._close_journal()
         delete_folder(self.folder, self._lock)
 
     def _write(self, number: int, block: FinishedBlock) -> tuple[dict[str, int], dict[str, str]]:
@@ -255,7 +278,7 @@ class FinishedBlocks:
 
     def _locked(self, out: Path, resume: bool, overwrite: bool) -> FileLock:
         """Make the folder or find it, and lock it."""
-        head, checksum = head_line(self._provenance.identity())
+        head, _ = head_line(self._provenance.identity())
         while True:
             check_unfinished(out, resume or overwrite)
             if not self.folder.exists() or not any(self.folder.iterdir()):
@@ -282,7 +305,7 @@ class FinishedBlocks:
         with write_errors(self.folder):
             return os.fdopen(os.open(self.folder / JOURNAL, flags), "r+b")
 
-    def _read_journal(self) -> None:
+    def _read_journal(self, file: BinaryIO) -> None:
         """Take over the completed blocks; delete those from the first damaged file or line on."""
         with write_errors(self.folder):
             journal = read_journal(read_bytes(self.folder / JOURNAL))
@@ -309,10 +332,11 @@ class FinishedBlocks:
                     f"{sum(counts.get('records', 0) for counts in self._counts):,}",
                 )
             for entry in list(os.scandir(self.folder)):
-                if (part_number(entry.name) or 0) >= len(self._counts) and entry.name != JOURNAL:
+                number = part_number(entry.name)
+                if number is not None and number >= len(self._counts):
                     os.unlink(entry.path)
-            self._journal.truncate(kept.end)
-            os.fsync(self._journal.fileno())
+            file.truncate(kept.end)
+            os.fsync(file.fileno())
             self._checksum = kept.checksum
 
     def _is_sound(self, name: str, checksum: str) -> bool:
@@ -349,15 +373,20 @@ class FinishedBlocks:
             )
 
     def _note(self, entry: Mapping[str, object]) -> None:
+        assert self._journal is not None
         line, checksum = journal_line(entry, self._checksum)
         self._journal.write(line)
         self._journal.flush()
         os.fsync(self._journal.fileno())
         self._checksum = checksum
 
+    def _close_journal(self) -> None:
+        if self._journal is not None:
+            with suppress(OSError):
+                self._journal.close()
+
     def _close(self) -> None:
-        with suppress(OSError):
-            self._journal.close()
+        self._close_journal()
         self._lock.close()
 
 

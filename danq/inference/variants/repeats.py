@@ -6,6 +6,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +37,7 @@ class Repeats:
     """
 
     def __init__(self, values: Callable[[int], np.ndarray]) -> None:
-        self._values = lru_cache(maxsize=2)(values)
+        self._values = lru_cache(maxsize=1)(values)
         self._found: dict[bytes, Found] = {}
         self._blocks: deque[tuple[int, Sequence[bytes]]] = deque()
         self._count = self._rows = 0
@@ -59,9 +60,10 @@ class Repeats:
                     del self._found[key]
 
     def find(self, keys: Sequence[bytes]) -> dict[int, Found]:
-        """Rows of a block that occurred in an earlier block."""
-        found = ((row, self._found.get(key)) for row, key in enumerate(keys))
-        return {row: earlier for row, earlier in found if earlier is not None}
+        """Rows of a block that occurred in an earlier block, in the order of the earlier rows."""
+        found = [(self._found.get(key), row) for row, key in enumerate(keys)]
+        # In this order, each earlier block is read once.
+        return {row: earlier for earlier, row in sorted(filter(itemgetter(0), found))}
 
     def values(self, found: Found) -> np.ndarray:
         """``(C,)`` values of an earlier row."""

@@ -17,7 +17,8 @@ from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import Reject, VariantBlock, VariantReader
 from danq.genome.variants.reference_alleles import FEW, MOST_MISMATCHES
-from danq.inference.variants.finished_blocks import FinishedBlock, FinishedBlocks, folder_of
+from danq.inference.variants.block_folder import folder_of
+from danq.inference.variants.finished_blocks import FinishedBlock, FinishedBlocks
 from danq.inference.variants.repeats import Repeats, row_keys
 from danq.inference.variants.scorer import Scorer
 from danq.inference.variants.variant_input import AlleleWindows, VariantInput
@@ -63,12 +64,13 @@ class VariantTally:
 
     @classmethod
     def of(cls, counts: Mapping[str, int]) -> VariantTally:
-        """The inverse of `to_counts`."""
+        """The inverse of `to_counts`; a KeyError for other counts."""
         done = cls(counts["records"], counts["alleles"], counts["rows"])
+        kinds = {"rejects": done.rejects, "flags": done.flags}
         for name, count in counts.items():
             kind, _, what = name.partition(":")
             if what:
-                getattr(done, kind)[what] += count
+                kinds[kind][what] += count
         return done
 
     def to_counts(self) -> dict[str, int]:
@@ -212,10 +214,12 @@ class VariantRun:
         """
         tally, repeats = VariantTally(), Repeats(finished.values)
         contigs: dict[str, None] = {}
-        for block in finished:
-            contigs.update(_contigs(block))
-            tally.add(VariantTally.of(block.counts))
-            repeats.add(block.tables["rows"][WINDOWS].to_list())
+        for number, counts in enumerate(finished.counts):
+            with finished.readable():
+                tables = finished.tables(number)
+                contigs.update(_contigs(tables))
+                tally.add(VariantTally.of(counts))
+                repeats.add(tables["rows"][WINDOWS].to_list())
         total = self.input.records() if progress is not None else None
         try:
             with self.open(tally.records) as reader:
@@ -229,12 +233,12 @@ class VariantRun:
                     begun = time.perf_counter()
                     seconds["write"] += begun - scored
                     tally.add(VariantTally.of(block.counts))
-                    contigs.update(_contigs(block))
+                    contigs.update(_contigs(block.tables))
                     if progress is not None:
                         # The total of a large file is an estimate.
                         progress(tally.records, total and max(total, tally.records))
         except InputError as error:
-            if error.file != str(finished.folder):
+            if not Path(error.file or "").is_relative_to(finished.folder):
                 finished.remove()
             raise
         if tally.records == 0:
@@ -287,11 +291,9 @@ def no_rejects() -> pl.DataFrame:
     return _rejects([])
 
 
-def _contigs(block: FinishedBlock) -> dict[str, None]:
+def _contigs(tables: Mapping[str, pl.DataFrame]) -> dict[str, None]:
     """Names of the contigs of a block, in order."""
-    names = [
-        block.tables[name]["chrom"].unique(maintain_order=True) for name in ("rows", "rejects")
-    ]
+    names = [tables[name]["chrom"].unique(maintain_order=True) for name in ("rows", "rejects")]
     return dict.fromkeys(name for each in names for name in each.to_list())
 
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from danq.inference.variants.finished_blocks import FinishedBlocks, folder_of
+from danq.inference.variants.block_folder import folder_of
+from danq.inference.variants.finished_blocks import FinishedBlocks
+from danq.inference.variants.finished_output import FinishedOutput, read_finished, seal_table
 from danq.inference.variants.run import REJECT_COLUMNS, VariantRun, VariantTally
 from danq.inference.writers.tsv import head, write_rows
 from danq.output import REJECTED, replacing
-
-"""Suffix of the table of rejects, after the name of the output."""
-
-_RUN = "run: "
-_NOTE = f"# {_RUN}"
 
 log = logging.getLogger("danq")
 
@@ -57,25 +53,47 @@ class VariantSummary:
 
 
 def write_rejects(
-    run: VariantRun, blocks: FinishedBlocks, path: Path, tally: VariantTally, *, overwrite: bool
+    run: VariantRun,
+    blocks: FinishedBlocks,
+    out: Path,
+    files: Sequence[Path],
+    tally: VariantTally,
+    *,
+    overwrite: bool,
 ) -> None:
     """Write provenance, counts of the run, and a row per allele without scores.
+
+    Parameters
+    ----------
+    run, blocks, tally
+        The run, its blocks and counts.
+    out
+        The output, which is complete. The table is written last, because it shows this.
+    files
+        Files that the output may consist of.
+    overwrite
+        Whether an existing table may be replaced.
 
     Raises
     ------
     InputError
         As `danq.output.replacing`.
     """
-    note = {"sha256": run.provenance.checksum(), "counts": tally.to_counts()}
-    with replacing(path, overwrite) as temporary, temporary.open("wb") as file:
-        notes = tally.describe(), f"{_RUN}{json.dumps(note)}"
-        file.write(head(REJECT_COLUMNS, run.scorer.layout.provenance, *notes))
-        for block in blocks:
-            write_rows(file, block.tables["rejects"])
+    note = FinishedOutput.of(run.provenance.checksum(), tally.to_counts(), out, files)
+    with replacing(rejects_of(out), overwrite) as temporary:
+        with temporary.open("wb") as file:
+            notes = tally.describe(), note.text()
+            lines = head(REJECT_COLUMNS, run.scorer.layout.provenance, *notes)
+            file.write(lines)
+            for number in range(len(blocks.counts)):
+                write_rows(file, blocks.tables(number)["rejects"])
+        seal_table(temporary, lines)
 
 
 def finished_run(out: Path, files: Sequence[Path], run: VariantRun) -> VariantSummary | None:
     """Summary of the same run if it is complete, else None.
+
+    Blocks that a run left because it was killed just before its end are deleted.
 
     Parameters
     ----------
@@ -85,21 +103,32 @@ def finished_run(out: Path, files: Sequence[Path], run: VariantRun) -> VariantSu
         Files that the output may consist of.
     run
         The requested run.
+
+    Raises
+    ------
+    InputError
+        When a file of the complete output is missing or has changed, and there are no blocks to
+        write it again; when another process uses the blocks.
     """
     rejected = rejects_of(out)
-    if folder_of(out).exists() or not any(file.exists() for file in files):
+    if not rejected.is_file() or not any(file.exists() for file in files):
         return None
-    if not rejected.is_file():
-        return None
-    with rejected.open(encoding="utf-8") as lines:
-        notes = [line[len(_NOTE) :] for line in lines if line.startswith(_NOTE)]
+    unfinished = folder_of(out).exists()
     try:
-        note = json.loads(notes[0])
-        if note["sha256"] != run.provenance.checksum():
+        note = read_finished(rejected)
+        if note is None or note.run != run.provenance.checksum():
             return None
-        tally = VariantTally.of(note["counts"])
-    except (IndexError, KeyError, TypeError, ValueError):
+        note.check(out)
+        tally = VariantTally.of(note.counts)
+    except KeyError:
         return None
+    except InputError:
+        if unfinished:
+            return None
+        raise
+    if unfinished:
+        with FinishedBlocks(out, run.provenance, overwrite=True) as blocks:
+            blocks.remove()
     log.info("%s: is complete, nothing remains to be done", out)
     return VariantSummary(out, rejected, tally, run.scorer.layout.columns, {})
 

@@ -15,11 +15,8 @@ from danq.errors import InputError
 from danq.inference.ensemble import Models
 from danq.inference.result import Result
 from danq.inference.variants.allele_scores import check_scores
-from danq.inference.variants.finished_blocks import (
-    FinishedBlocks,
-    check_unfinished,
-    folder_of,
-)
+from danq.inference.variants.block_folder import check_unfinished, folder_of
+from danq.inference.variants.finished_blocks import FinishedBlocks
 from danq.inference.variants.prepare import prepare
 from danq.inference.variants.repeats import Repeats
 from danq.inference.variants.run import VariantRun, VariantTally, no_rejects
@@ -209,7 +206,7 @@ def write_variant_scores(
         tally, head = run.score(blocks, progress, seconds)
         begun = time.perf_counter()
         _assemble(run, blocks, output, head, tally.rows, overwrite=overwrite)
-        write_rejects(run, blocks, rejects_of(target), tally, overwrite=overwrite)
+        write_rejects(run, blocks, target, output.files, tally, overwrite=overwrite)
         blocks.remove()
         seconds["write"] += time.perf_counter() - begun
     return VariantSummary(target, rejects_of(target), tally, run.scorer.layout.columns, seconds)

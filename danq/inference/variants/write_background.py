@@ -13,11 +13,8 @@ from danq.errors import InputError
 from danq.inference.ensemble import Models
 from danq.inference.variants.allele_scores import LOGIT, PRODUCT
 from danq.inference.variants.background import Background, ranks
-from danq.inference.variants.finished_blocks import (
-    FinishedBlocks,
-    check_unfinished,
-    folder_of,
-)
+from danq.inference.variants.block_folder import check_unfinished, folder_of
+from danq.inference.variants.finished_blocks import FinishedBlocks
 from danq.inference.variants.prepare import prepare
 from danq.inference.variants.run import VariantRun
 from danq.inference.variants.run_identity import AnyGenome
@@ -102,7 +99,7 @@ def write_background(
                 remedy="Check that the variants and the genome are from the same assembly",
             )
         _collect(run, blocks, tally.rows).save(target, overwrite=overwrite)
-        write_rejects(run, blocks, rejects_of(target), tally, overwrite=overwrite)
+        write_rejects(run, blocks, target, (target,), tally, overwrite=overwrite)
         blocks.remove()
     return VariantSummary(target, rejects_of(target), tally, run.scorer.layout.tracks, seconds)
 
@@ -133,9 +130,10 @@ def _columns(
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """All values of a score, ``(tracks, count)``, a few tracks at a time."""
     layout = run.scorer.layout
+    start = layout.per_track.index(name) * len(layout.tracks)
     width = max(1, CHUNK_VALUES // count)
     for first in range(0, len(layout.tracks), width):
         tracks = slice(first, min(first + width, len(layout.tracks)))
-        each = map(blocks.values, range(len(blocks.counts)))
-        columns = [layout.part(values, name)[:, tracks].T for values in each]
-        yield tracks, np.concatenate(columns, axis=1)
+        part = slice(start + tracks.start, start + tracks.stop)
+        each = (blocks.columns(number, part) for number in range(len(blocks.counts)))
+        yield tracks, np.concatenate([values.T for values in each], axis=1)

@@ -14,8 +14,11 @@ import polars as pl
 import pytest
 
 from danq.errors import InputError
+from danq.file_lock import FileLock
+from danq.inference.variants import block_folder
 from danq.inference.variants import finished_blocks as module
-from danq.inference.variants.finished_blocks import FinishedBlock, FinishedBlocks, folder_of
+from danq.inference.variants.block_folder import folder_of
+from danq.inference.variants.finished_blocks import FinishedBlock, FinishedBlocks
 from danq.provenance import Provenance
 
 ONE, OTHER = (Provenance(settings={"strand": strand}) for strand in ("both", "forward"))
@@ -71,14 +74,14 @@ def test_a_block_survives_an_interrupt_while_it_is_written(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("blocks", [1, 2])
 def test_a_full_disk_keeps_completed_blocks(tmp_path, monkeypatch, caplog, blocks):
-    folder, save = folder_of(tmp_path / "a.tsv"), np.save
+    folder, write = folder_of(tmp_path / "a.tsv"), module.write_new
 
-    def full(path: Path, values: np.ndarray) -> None:
+    def full(path: Path, content: memoryview) -> None:
         if path.name.startswith(f"00000{blocks - 1}."):
             raise OSError(errno.ENOSPC, "No space left on device")
-        save(path, values)
+        write(path, content)
 
-    monkeypatch.setattr(np, "save", full)
+    monkeypatch.setattr(module, "write_new", full)
     refused = pytest.raises(InputError, match="cannot be written: No space left on device")
     with caplog.at_level("INFO", "danq"), refused:
         add(tmp_path / "a.tsv", blocks)
@@ -96,33 +99,37 @@ def test_a_second_process_cannot_write_the_same_output(tmp_path):
 
 def test_the_folder_is_locked_until_it_is_removed(tmp_path, monkeypatch):
     out = tmp_path / "a.tsv"
-    remove = shutil.rmtree
+    rename, tried = os.rename, []
 
-    def rmtree(folder: Path, **options) -> None:
+    def renamed(folder: Path, other: Path) -> None:
+        tried.append(folder)
         with pytest.raises(InputError, match="another process is writing this output"):
             FinishedBlocks(out, ONE, resume=True)
-        remove(folder, **options)
+        rename(folder, other)
 
     with FinishedBlocks(out, ONE) as finished:
-        monkeypatch.setattr(shutil, "rmtree", rmtree)
+        monkeypatch.setattr(os, "rename", renamed)
         finished.remove()
-    assert not folder_of(out).exists()
+    assert tried == [folder_of(out)]
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_removed_before_it_is_locked_is_created_again(tmp_path, monkeypatch):
     out = tmp_path / "a.tsv"
-    lock, calls = fcntl.flock, []
+    add(out, 1)
+    lock, calls = module.FileLock, []
 
-    def flock(*arguments) -> None:
+    def late(*arguments: Path) -> FileLock:
         if not calls:
             shutil.rmtree(folder_of(out))
         calls.append(arguments)
-        lock(*arguments)
+        return lock(*arguments)
 
-    monkeypatch.setattr(fcntl, "flock", flock)
-    with FinishedBlocks(out, ONE) as finished:
+    monkeypatch.setattr(module, "FileLock", late)
+    with FinishedBlocks(out, ONE, resume=True) as finished:
+        assert finished.counts == []
         finished.add(FinishedBlock({}, np.zeros((1, 2), np.float32), {"rows": 1}))
-    assert len(calls) == 2
+    assert len(calls) == 1
     with FinishedBlocks(out, ONE, resume=True) as finished:
         assert finished.counts == [{"rows": 1}]
 
@@ -146,6 +153,7 @@ def test_a_folder_with_other_files_is_refused(tmp_path):
     (folder_of(out) / "journal.jsonl").write_text(json.dumps({"magic": "danq-blocks"}) + "\n")
     with pytest.raises(InputError, match="written by another version"):
         FinishedBlocks(out, ONE, resume=True)
+    assert (folder_of(out) / "thesis.txt").read_text() == "x"
 
 
 @pytest.mark.parametrize("number", [errno.ENOTSUP, errno.ENOLCK, errno.ENOSYS, errno.EACCES])
@@ -181,16 +189,24 @@ def test_a_file_system_that_flushes_no_directories_is_no_error(tmp_path, monkeyp
 
 def test_a_file_that_nfs_keeps_open_leaves_no_folder(tmp_path, monkeypatch):
     out = tmp_path / "a.tsv"
-    remove = shutil.rmtree
+    delete = block_folder._delete_files
+
+    def deleted(folder: Path) -> None:
+        delete(folder)
+        (folder / ".nfs01").touch()
+
+    close = FileLock.close
+
+    def closed(lock: FileLock) -> None:
+        for kept in tmp_path.glob(".*/.nfs01"):
+            kept.unlink()
+        close(lock)
+
     with FinishedBlocks(out, ONE) as finished:
-
-        def rmtree(folder: Path, **options) -> None:
-            remove(folder, **options)
-            folder.mkdir()  # what is left after the kept file is gone
-
-        monkeypatch.setattr(shutil, "rmtree", rmtree)
+        monkeypatch.setattr(block_folder, "_delete_files", deleted)
+        monkeypatch.setattr(FileLock, "close", closed)
         finished.remove()
-    assert not folder_of(out).exists()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("lost", [0, 1, 2])

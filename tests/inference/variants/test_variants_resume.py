@@ -15,7 +15,8 @@ import pytest
 
 from danq.errors import InputError
 from danq.inference import Variants, write_variant_scores
-from danq.inference.variants.finished_blocks import folder_of
+from danq.inference.variants import finished_blocks
+from danq.inference.variants.block_folder import folder_of
 from danq.inference.writers.variant_hdf5 import VariantHdf5
 from danq.models import load_model, save_model
 from danq_cli.main import run
@@ -239,17 +240,17 @@ def disk_full() -> OSError:
 
 
 def test_a_run_resumes_after_a_full_disk_at_the_second_block(files, tmp_path, monkeypatch, capsys):
-    out, complete, save = tmp_path / "a.h5", tmp_path / "complete.h5", np.save
+    out, complete, write = tmp_path / "a.h5", tmp_path / "complete.h5", finished_blocks.write_new
     score(files, complete)
 
-    def save_half(path: Path, values: np.ndarray) -> None:
+    def write_half(path: Path, content: memoryview) -> None:
         if path.name.startswith("000001."):
             path.write_bytes(b"\x93NUM")
             raise disk_full()
-        save(path, values)
+        write(path, content)
 
     with monkeypatch.context() as patched:
-        patched.setattr(np, "save", save_half)
+        patched.setattr(finished_blocks, "write_new", write_half)
         assert run_command(files, out) == 2
     shown = capsys.readouterr().err
     assert "a.h5.unfinished: cannot be written: No space left on device. Make room" in shown

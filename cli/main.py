@@ -11,7 +11,6 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 import click
@@ -22,6 +21,7 @@ from danq.files.pipes import copied_pipes
 
 from .environment import prepare
 from .option_names import option_names, with_options
+from .signals import NAMES, exit_code, install, received
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("danq_cli.demo", "Run the full pipeline on a small simulated genome."),
@@ -47,22 +47,32 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 }
 """Command, its module (with a click command of the same name), and its line in the help."""
 
-# Errors of the operating system that are not bugs: disk full, no permission, too many files.
+# Errors of the operating system that are not bugs: disk full, no permission, a folder that
+# disappeared, a damaged disk, too many files.
 _REFUSALS = {
     errno.ENOSPC,
     errno.EDQUOT,
+    errno.EFBIG,
+    errno.EIO,
+    errno.ESTALE,
+    errno.ENXIO,
+    errno.ENODEV,
     errno.EACCES,
     errno.EPERM,
     errno.EROFS,
     errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOMEM,
     errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENOTEMPTY,
+    errno.ETXTBSY,
 }
 
-EXIT_BUG, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_PIPE, EXIT_TERMINATED = 1, 2, 130, 141, 143
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: the command ends as after Ctrl-C, and leaves no partial file."""
+EXIT_BUG, EXIT_INPUT, EXIT_INTERRUPTED, EXIT_PIPE = 1, 2, 130, 141
 
 
 class LazyGroup(click.Group):
@@ -146,9 +156,17 @@ def run(args: Sequence[str]) -> int:
         130 interrupted; 141 standard output was closed; 143 terminated.
     """
     try:
-        with _notices(args), copied_pipes(), root.make_context("danq", list(args)) as context:
-            root.invoke(context)
-        sys.stdout.flush()
+        try:
+            with _notices(args), copied_pipes(), root.make_context("danq", list(args)) as context:
+                root.invoke(context)
+            sys.stdout.flush()
+        except BaseException:
+            # A library may have turned the interrupt into another exception.
+            if received() is None:
+                raise
+        if (number := received()) is not None:
+            click.echo(f"danq: {NAMES[signal.Signals(number)]}", err=True)
+            return exit_code(number)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
@@ -157,9 +175,6 @@ def run(args: Sequence[str]) -> int:
     except DanqError as error:
         click.echo(f"danq: {_shown(str(error), args)}", err=True)
         return EXIT_INPUT
-    except Terminated:
-        click.echo("danq: terminated", err=True)
-        return EXIT_TERMINATED
     except (KeyboardInterrupt, click.Abort):
         click.echo("danq: interrupted", err=True)
         return EXIT_INTERRUPTED
@@ -207,18 +222,10 @@ def _leave_pipe() -> int:
     return EXIT_PIPE
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:
-    # A second signal must not interrupt the cleanup.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Terminated
-
-
 def main() -> None:
     """Entry point of the console script."""
     prepare()
-    # The parent process may have chosen to ignore SIGTERM.
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _terminate)
+    install()
     # OpenMP threads spin for milliseconds while they wait. On a busy machine this made training
     # steps a hundred times slower. With this spin count (about 30 microseconds) steps are as fast
     # on an idle machine; without spinning they are at least a third slower. torch reads it once.

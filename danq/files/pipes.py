@@ -72,6 +72,12 @@ def copied_pipes() -> Iterator[None]:
         _copies = before
 
 
+def remove_copies() -> None:
+    """Delete all copies, when the process is about to end."""
+    if _copies is not None:
+        _copies.remove()
+
+
 def is_pipe(path: str | Path) -> bool:
     """Whether a path is a pipe or a socket: its content can be read only once.
 

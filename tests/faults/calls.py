@@ -1,0 +1,51 @@
+"""Calls of the commands, by the kind of output that they write."""
+
+from __future__ import annotations
+
+from tests.small_commands import CALLS, FP32
+
+VARIANTS = f"model.safetensors in.vcf --genome genome.fa --chrom-map map.tsv {FP32}"
+PREDICT = f"model.safetensors rows.bed --genome genome.fa --chrom-map map.tsv {FP32}"
+MUTATE = f"model.safetensors short.bed --genome genome.fa --chrom-map map.tsv {FP32}"
+
+WRITING = {
+    "dataset": ("data build", CALLS["data build"]),
+    "converted dataset": ("data convert", CALLS["data convert"]),
+    "run folder": ("train", CALLS["train"]),
+    "run folder with its dataset": ("train", CALLS["train:from peaks"]),
+    "evaluation": ("evaluate", CALLS["evaluate"]),
+    "predictions, TSV": ("predict", f"{PREDICT} --out OUT.tsv"),
+    "predictions, TSV.GZ": ("predict", f"{PREDICT} --out OUT.tsv.gz"),
+    "predictions, Parquet": ("predict", f"{PREDICT} --out OUT.parquet"),
+    "predictions, HDF5": ("predict", f"{PREDICT} --out OUT.h5"),
+    "predictions, bigWig": (
+        "predict",
+        f"model.safetensors genome.fa --tile 10 --region chr1 --out OUT {FP32}",
+    ),
+    "predictions of sequences": ("predict", CALLS["predict:fasta"]),
+    "variants, TSV": ("variants", f"{VARIANTS} --calibrate background.h5 --out OUT.tsv"),
+    "variants, TSV.GZ": ("variants", f"{VARIANTS} --out OUT.tsv.gz"),
+    "variants, Parquet": ("variants", f"{VARIANTS} --out OUT.parquet"),
+    "variants, HDF5": ("variants", f"{VARIANTS} --out OUT.h5"),
+    "variants, VCF": ("variants", f"{VARIANTS} --out OUT.vcf.gz"),
+    "variants, DeepSEA": (
+        "variants",
+        f"{VARIANTS} --calibrate background.h5 --format deepsea --out OUT",
+    ),
+    "background": ("variants", CALLS["variants:background"]),
+    "mutations, TSV": ("mutate", f"{MUTATE} --out OUT.tsv"),
+    "mutations, Parquet": ("mutate", f"{MUTATE} --out OUT.parquet"),
+    "mutations, HDF5": ("mutate", f"{MUTATE} --out OUT.h5"),
+    "classification": ("classify-variants", CALLS["classify-variants"]),
+    "motifs": ("motifs", CALLS["motifs"]),
+    "imported model": ("import", CALLS["import"]),
+    "exported model": ("export", CALLS["export"]),
+    "simulation": (
+        "simulate",
+        "OUT --size 40000 --contigs 3 --track CTCF --track REST --variants 20",
+    ),
+}
+"""Kind of output, and the command and arguments that write it. Outputs have names with ``OUT``."""
+
+RESUMED = ("train", "variants")
+"""Commands that continue an interrupted run."""

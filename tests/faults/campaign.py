@@ -6,12 +6,19 @@
 
 from __future__ import annotations
 
+import argparse
 import io
+import json
+import os
 import random
 import shutil
-from collections.abc import Iterator, Mapping
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import h5py
 import safetensors.numpy
@@ -158,9 +165,9 @@ def faults(subject: Subject, rng: random.Random) -> Iterator[Fault]:
         change = rng.randint(1, max(1, subject.changes))
         moment = rng.uniform(0, subject.seconds * 1.1)
         yield processes.signalled("killed", processes.KILL, call)
-        yield Fault("killed", signal=processes.KILL, after=moment)
+        yield Fault("killed at a random time", signal=processes.KILL, after=moment)
         yield processes.signalled("terminated", processes.TERMINATE, call)
-        yield Fault("terminated", signal=processes.TERMINATE, after=moment)
+        yield Fault("terminated at a random time", signal=processes.TERMINATE, after=moment)
         yield processes.signalled("interrupted", processes.INTERRUPT, call)
         yield processes.refused("disk full", processes.NO_SPACE, change, lasting=rng.random() < 0.5)
         yield processes.full(rng.randint(0, largest))
@@ -316,3 +323,93 @@ def inject(subject: Subject, fault: Fault, work: Path, *, old: bool) -> Verdict:
     elif end.code != 0:
         verdict.problems += again(subject, folder)
     return verdict
+
+
+KINDS = (
+    "killed",
+    "killed at a random time",
+    "terminated",
+    "terminated at a random time",
+    "interrupted",
+    "disk full",
+    "file size limit",
+    "no permission",
+    "read error",
+    "clock steps",
+    "two writers",
+    "input cut",
+    "input with a flipped bit",
+    "input changed",
+)
+"""Kinds of faults, in the order of `faults`."""
+
+
+def write_inputs_beside(folder: Path) -> Files:
+    """Inputs of the commands, made in a process of its own, which may start threads."""
+    folder.mkdir()
+    number = os.fork()
+    if not number:
+        try:
+            quiet = os.open(os.devnull, os.O_RDWR)
+            os.dup2(quiet, 1)
+            os.dup2(quiet, 2)
+            from tests.small_commands import write_inputs
+
+            write_inputs(folder)
+            os._exit(0)
+        finally:
+            os._exit(70)
+    os.waitpid(number, 0)
+    made = content(folder)
+    # Names in the sheet are relative, so that the folder can be copied.
+    made["tracks.tsv"] = b"Reb1\ttracks/Reb1.bed\nAbf1\ttracks/Abf1.bed\n"
+    return made
+
+
+def run_campaign(kind: str, inputs: Files, work: Path, count: int, seed: int) -> dict[str, Any]:
+    """Inject a number of faults into one kind of output; the counts and the problems."""
+    subject = prepare(kind, inputs, work)
+    found = faults(subject, random.Random(f"{seed} {kind}"))
+    struck: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
+    problems = []
+    for number, fault in zip(range(count), found, strict=False):
+        verdict = inject(subject, fault, work, old=number // len(KINDS) % 2 == 1)
+        struck[fault.kind] += 1
+        outcomes[verdict.outcome] += 1
+        problems += [f"{fault.kind}: {problem}" for problem in verdict.problems]
+    return {
+        "command": subject.command,
+        "faults": dict(struck),
+        "outcomes": dict(outcomes),
+        "problems": problems,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a campaign and print the counts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--faults", type=int, default=200, help="faults per kind of output")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="*", help="kinds of output")
+    parser.add_argument("--json", type=Path, help="file for the counts")
+    options = parser.parse_args(arguments)
+    results: dict[str, dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        os.environ["DANQ_CACHE"] = str(work / "cache")
+        inputs = write_inputs_beside(work / "inputs")
+        processes.import_everything()
+        for kind in options.only or WRITING:
+            result = run_campaign(kind, inputs, work, options.faults, options.seed)
+            results[kind] = result
+            print(f"{kind}: {result['outcomes']}, {len(result['problems'])} problems", flush=True)
+            for problem in result["problems"][:20]:
+                print(f"    {problem}", flush=True)
+            if options.json:
+                options.json.write_text(json.dumps(results, indent=1))
+    return 1 if any(result["problems"] for result in results.values()) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

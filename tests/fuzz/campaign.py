@@ -1,0 +1,228 @@
+"""Give damaged files to every reader: no crash, no traceback, no hang, no waste of memory.
+
+``python -m tests.fuzz.campaign --cases 100000`` gives that many files to each reader, and
+``--write`` puts the counts into docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import pickle
+import random
+import resource
+import select
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from danq.errors import InputError
+from tests.fuzz.mutations import mutate
+from tests.fuzz.targets import TARGETS, Target, make_seeds
+
+LIMIT = 10.0
+"""Seconds that one file may take."""
+
+MOST_MEMORY = 1 << 30
+"""Bytes by which the process may grow."""
+
+BATCH = 500
+"""Files per process."""
+
+READ, REFUSED = "read", "refused"
+
+
+@dataclass
+class Counts:
+    """Outcomes of a reader, and each kind of failure with the file that caused it."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    failures: dict[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Damaged files for a reader, numbered; the same for the same seed."""
+
+    target: Target
+    seeds: Sequence[bytes]
+    seed: int = 0
+
+    def file(self, case: int) -> bytes:
+        """The damaged file with a number."""
+        rng = random.Random(f"{self.seed} {case}")
+        return damaged(self.target, rng.choice(self.seeds), rng)
+
+
+def damaged(target: Target, data: bytes, rng: random.Random) -> bytes:
+    """A damaged copy of a valid file."""
+    if target.reseal is not None and rng.random() < 0.7:
+        return target.reseal(data, lambda part: mutate(part, rng))
+    return mutate(data, rng)
+
+
+def attempt(target: Target, path: Path) -> str:
+    """Read a file once; the outcome."""
+    try:
+        target.read(path)
+    except InputError as error:
+        text = str(error)
+        if not text.isprintable() and "\n" in text.strip():
+            return "message of several lines"
+        return REFUSED if path.name in text else f"unnamed: {text[:120]}"
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        where = error.__traceback__
+        while where is not None and where.tb_next is not None:
+            where = where.tb_next
+        line = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else ""
+        return f"traceback: {type(error).__name__}: {str(error)[:100]} ({line})"
+    return READ
+
+
+def _work(stream: Stream, cases: range, folder: Path, pipe: int) -> None:
+    """Read files one after the other, and report each outcome, in a process of its own."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    quiet = os.open(os.devnull, os.O_RDWR)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 30, 1 << 30))
+    path = folder / f"damaged{stream.target.suffix}"
+    for case in cases:
+        path.write_bytes(stream.file(case))
+        os.write(pipe, json.dumps([case, None]).encode() + b"\n")
+        outcome = attempt(stream.target, path)
+        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start) * 1024
+        if grown > MOST_MEMORY:
+            outcome = f"memory: {outcome}"
+        os.write(pipe, json.dumps([case, outcome]).encode() + b"\n")
+        if grown > MOST_MEMORY:
+            break
+    gc.collect()
+    os._exit(0)
+
+
+def fuzz(stream: Stream, cases: int) -> Counts:
+    """Give a number of damaged files to a reader."""
+    counts = Counts()
+    first = 0
+    with tempfile.TemporaryDirectory() as name:
+        while first < cases:
+            batch = range(first, min(first + BATCH, cases))
+            first = _batch(stream, batch, Path(name), counts)
+    return counts
+
+
+def _batch(stream: Stream, cases: range, folder: Path, counts: Counts) -> int:
+    """Run some cases in a process; the number of the next case."""
+    reader, writer = os.pipe()
+    number = os.fork()
+    if not number:
+        try:
+            os.close(reader)
+            _work(stream, cases, folder, writer)
+        finally:
+            os._exit(70)
+    os.close(writer)
+    buffer, current, done = b"", cases.start, cases.start
+    failure = None
+    while True:
+        if not select.select([reader], [], [], LIMIT)[0]:
+            failure = "hang"
+            break
+        part = os.read(reader, 1 << 16)
+        if not part:
+            break
+        buffer += part
+        *lines, buffer = buffer.split(b"\n")
+        for line in lines:
+            current, outcome = json.loads(line)
+            if outcome is not None:
+                done = current + 1
+                _note(counts, stream, current, outcome)
+    os.close(reader)
+    if failure:
+        os.kill(number, signal.SIGKILL)
+    _, status = os.waitpid(number, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if failure is None and code != 0:
+        failure = f"crash: exit code {code}"
+    if failure is not None:
+        _note(counts, stream, current, failure)
+        done = current + 1
+    return done
+
+
+def _note(counts: Counts, stream: Stream, case: int, outcome: str) -> None:
+    counts.outcomes[outcome.partition(":")[0]] += 1
+    if outcome not in (READ, REFUSED) and len(counts.failures) < 50:
+        counts.failures.setdefault(outcome, stream.file(case))
+
+
+def in_process(function: Callable[[], Any]) -> Any:
+    """Result of a function that runs in a process of its own.
+
+    A process that has started the threads of a library cannot fork safely.
+    """
+    reader, writer = os.pipe()
+    number = os.fork()
+    if not number:
+        try:
+            os.close(reader)
+            quiet = os.open(os.devnull, os.O_RDWR)
+            os.dup2(quiet, 1)
+            with os.fdopen(writer, "wb") as target:
+                pickle.dump(function(), target)
+            os._exit(0)
+        finally:
+            os._exit(70)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as source:
+        result = pickle.load(source)
+    os.waitpid(number, 0)
+    return result
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a campaign and print the counts."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=int, default=100_000, help="files per reader")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="*", help="names of readers")
+    parser.add_argument("--keep", type=Path, help="folder for the files that failed")
+    parser.add_argument("--json", type=Path, help="file for the counts")
+    options = parser.parse_args(arguments)
+    results, failed = {}, 0
+    seeds = in_process(make_seeds)
+    for name, target in TARGETS.items():
+        if options.only and name not in options.only:
+            continue
+        begun = time.monotonic()
+        counts = fuzz(Stream(target, seeds[name], options.seed), options.cases)
+        seconds = time.monotonic() - begun
+        results[name] = dict(counts.outcomes)
+        print(f"{name}: {dict(counts.outcomes)}, {seconds:.0f} s", flush=True)
+        for number, (failure, data) in enumerate(counts.failures.items()):
+            failed += 1
+            print(f"    {failure}", flush=True)
+            if options.keep:
+                options.keep.mkdir(parents=True, exist_ok=True)
+                file = options.keep / f"{name.replace(' ', '-')}.{number}{target.suffix}"
+                file.write_bytes(data)
+        if options.json:
+            options.json.write_text(json.dumps(results, indent=1))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

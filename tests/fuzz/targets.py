@@ -1,0 +1,422 @@
+"""Readers of files, and valid files for each of them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import shutil
+import struct
+import tempfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import polars as pl
+import safetensors.torch
+import torch
+from Bio import bgzf
+
+import danq
+from danq.datasets import Dataset, convert_dataset, find_tracks
+from danq.evaluation.published_metrics import read_paper
+from danq.genome.bed import read_bed
+from danq.genome.contig_names import read_chrom_map
+from danq.genome.fasta import Genome, read_fasta
+from danq.genome.motif_files import read_motifs
+from danq.genome.packed_genome import PackedGenome
+from danq.genome.variants import open_variants
+from danq.inference.variants.background import read_background
+from danq.interpretation.variant_classification.effect_features import read_effects, read_table
+from danq.models.weight_import import import_weights
+from danq.models.weight_import.torch_mapping import read_mapping
+from danq.simulation.ground_truth import read_truth
+from danq.track_names import track_names
+from danq.training.config import read_config
+from danq.vision import read_clip
+from danq.vision.input_files import read_lines
+from danq.vision.input_files import read_table as read_numbers
+from tests.small_commands import write_inputs
+
+Read = Callable[[Path], object]
+Reseal = Callable[[bytes, Callable[[bytes], bytes]], bytes]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader.
+
+    Attributes
+    ----------
+    suffix
+        End of the name of the damaged file.
+    read
+        Reads a file.
+    binary
+        Whether the format is binary.
+    reseal
+        Damages the content of a file and gives it a right checksum, as a hostile file has.
+    """
+
+    suffix: str
+    read: Read
+    binary: bool = False
+    reseal: Reseal | None = None
+
+
+def reseal_inside_gzip(data: bytes, damage: Callable[[bytes], bytes]) -> bytes:
+    """Damage the content of a gzip file."""
+    return gzip.compress(damage(gzip.decompress(data)), 1, mtime=0)
+
+
+def bgzip(data: bytes) -> bytes:
+    """Compress with bgzip."""
+
+    class Kept(io.BytesIO):
+        def close(self) -> None:
+            pass
+
+    out = Kept()
+    with bgzf.BgzfWriter(fileobj=out, mode="wb") as writer:
+        writer.write(data)
+    return out.getvalue()
+
+
+def reseal_inside_bgzip(data: bytes, damage: Callable[[bytes], bytes]) -> bytes:
+    """Damage the content of a bgzip file."""
+    return bgzip(damage(gzip.decompress(data)))
+
+
+REFERENCE = PackedGenome.from_contigs([("chr1", np.tile(np.arange(4, dtype=np.uint8), 150))])
+VCF = (
+    "##fileformat=VCFv4.2\n##contig=<ID=chr1,length=600>\n"
+    '##INFO=<ID=X,Number=1,Type=Integer,Description="x">\n'
+    '##FORMAT=<ID=GT,Number=1,Type=String,Description="g">\n'
+    "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\tFORMAT\ts1\n"
+    "chr1\t2\tv1\tC\tA\t.\tPASS\tX=1\tGT\t0|1\n"
+    "chr1\t6\tv2\tC\tG,CT\t30\t.\tX=2\tGT\t1|2\n"
+    "chr1\t9\t.\tACG\tA\t.\t.\t.\tGT\t./.\n"
+)
+
+
+def variants(path: Path) -> None:
+    with open_variants(path, REFERENCE) as reader:
+        for block in reader:
+            block.alt  # noqa: B018
+
+
+def genome(path: Path) -> None:
+    with Genome(path) as one:
+        for name in one.contigs:
+            one.codes(name)
+
+
+def dataset(path: Path) -> None:
+    data = Dataset.open(path)
+    rows = np.arange(len(data))
+    data.codes(rows)
+    data.labels(rows)
+    data.positives("train")
+
+
+def model(path: Path) -> None:
+    loaded = danq.load(path)
+    if loaded.window <= 1000 and len(loaded.tracks) <= 10:
+        danq.predict(loaded, ["A" * loaded.window])
+
+
+def background(path: Path) -> None:
+    found = read_background(path)
+    values = np.zeros((2, len(found.tracks)), np.float32)
+    found.evalues(values)
+    found.quantiles(values)
+
+
+def into_folder(read: Callable[[Path, Path], object]) -> Read:
+    """A reader that writes into a folder, too."""
+
+    def run(path: Path) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            read(path, Path(name))
+
+    return run
+
+
+def weights(format: str) -> Read:
+    def read(path: Path, out: Path) -> None:
+        mapping = None
+        if format == "torch":
+            mapping = out / "mapping.toml"
+            mapping.write_text(MAPPING)
+        backward = "reversed" if format.startswith("keras") else None
+        import_weights(
+            path, out / "m.safetensors", format=format, mapping=mapping, backward=backward
+        )
+
+    return into_folder(read)
+
+
+def arrays(path: Path, out: Path) -> None:
+    convert_dataset(out / "d.h5", [path] * 3, channels="ACGT", bin=10)
+
+
+def beside_genome(name: str, ending: str, plain: bytes, packed: bytes | None = None) -> Read:
+    """A reader of a genome with a damaged file beside it, which must not change what is read."""
+
+    def read(path: Path) -> None:
+        folder = path.parent / f"beside-{name}"
+        folder.mkdir(exist_ok=True)
+        fasta = folder / ("g.fa" if packed is None else "g.fa.gz")
+        fasta.write_bytes(plain if packed is None else packed)
+        shutil.copyfile(path, folder / f"{fasta.name}{ending}")
+        with Genome(fasta) as one:
+            found = {name: one.codes(name).tolist() for name in one.contigs}
+        expected = {
+            record.split(b"\n")[0].decode(): b"".join(record.split(b"\n")[1:]).decode()
+            for record in plain.split(b">")[1:]
+        }
+        letters = {k: ["ACGTN".index(base) for base in text] for k, text in expected.items()}
+        if found != letters:
+            raise RuntimeError("the genome was read wrong")
+
+    return read
+
+
+MAPPING = (
+    "window = 40\nbin = 10\n[architecture]\nfilters = 8\nwidth = 5\npool = 3\nhidden = 4\n"
+    + ("dense = [6]\n")
+)
+MEME = (
+    "MEME version 4\n\nALPHABET= ACGT\n\nMOTIF one\n"
+    "letter-probability matrix: alength= 4 w= 2 nsites= 20\n0.5 0.25 0.25 0\n0 0 1 0\n"
+)
+JASPAR = ">M1 one\nA [ 3 0 ]\nC [ 1 4 ]\nG [ 0 0 ]\nT [ 0 0 ]\n"
+TRANSFAC = (
+    "ID one\nBF x\nP0      A      C      G      T\n01      1      2      2      0      S\n//\n"
+)
+PAPER = "Cell Type\tTF/DNase/HistoneMark\tTreatment\tDanQ ROC AUC\nK\tA\tNone\t0.9\n"
+SCORED = "chrom\tpos\tid\tref\talt\tA_diff\tA_logit\nchr1\t2\tv\tC\tA\t0.1\t0.5\n"
+
+
+def matlab5() -> bytes:
+    """A MATLAB 5 file with compressed one-hot arrays and labels."""
+
+    def element(kind: int, data: bytes) -> bytes:
+        return struct.pack("<II", kind, len(data)) + data + bytes(-len(data) % 8)
+
+    def matrix(name: str, array: np.ndarray) -> bytes:
+        sizes = struct.pack(f"<{array.ndim}i", *array.shape)
+        inside = (
+            element(6, struct.pack("<II", 9, 0))
+            + element(5, sizes)
+            + element(1, name.encode())
+            + element(2, array.astype(np.uint8).tobytes(order="F"))
+        )
+        packed = zlib.compress(element(14, inside))
+        return struct.pack("<II", 15, len(packed)) + packed
+
+    one_hot, labels = one_hot_arrays()
+    return (
+        b"MATLAB 5.0 MAT-file".ljust(124)
+        + b"\x00\x01IM"
+        + matrix("x", one_hot)
+        + matrix("y", labels)
+    )
+
+
+def one_hot_arrays() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(5)
+    codes = rng.integers(0, 4, (6, 40))
+    return np.eye(4, dtype=np.uint8)[codes].transpose(0, 2, 1), rng.integers(0, 2, (6, 2))
+
+
+def saved(write: Callable[[Path], object], suffix: str = "") -> bytes:
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / f"seed{suffix}"
+        write(path)
+        return path.read_bytes()
+
+
+def hdf5(path: Path, *, user_block: int = 0, **options: object) -> None:
+    one_hot, labels = one_hot_arrays()
+    with h5py.File(path, "w", userblock_size=user_block) as file:
+        file.create_dataset("x", data=one_hot, **options)
+        file.create_dataset("y", data=labels.astype(np.uint8), **options)
+
+
+def keras(path: Path) -> None:
+    """Layers in the layout of Keras 0.2; too few for DanQ, so that the file is refused."""
+    with h5py.File(path, "w") as file:
+        file.attrs["nb_layers"] = 3
+        for number, shape in enumerate(((8, 4, 26, 1), (8, 2), ())):
+            group = file.create_group(f"layer_{number}")
+            group.attrs["nb_params"] = 2 if shape else 0
+            if shape:
+                group["param_0"] = np.ones(shape, np.float32)
+                group["param_1"] = np.ones(shape[-1], np.float32)
+
+
+def make_seeds() -> dict[str, tuple[bytes, ...]]:
+    """Valid files of each reader."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = write_inputs(Path(name))
+        files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    one_hot, labels = one_hot_arrays()
+    fasta = files["genome.fa"]
+    bcf = saved_bcf()
+    short = SHORT
+    state = safetensors.torch.load(files["weights.safetensors"])
+    table = pl.DataFrame(
+        {
+            "chrom": ["chr1"] * 3,
+            "pos": [2, 6, 9],
+            "id": ["a", "b", "."],
+            "ref": ["C", "C", "A"],
+            "alt": ["A", "G", "T"],
+            "A_diff": [0.1, -0.2, 0.0],
+            "A_logit": [0.5, -0.7, 0.0],
+        }
+    )
+    npz = saved(lambda path: np.savez(path, x=one_hot, y=labels), ".npz")
+    npz_packed = saved(lambda path: np.savez_compressed(path, x=one_hot, y=labels), ".npz")
+    images = [saved(lambda path, kind=kind: picture(path, kind), kind) for kind in PICTURES]
+    return {
+        "model": (files["model.safetensors"],),
+        "dataset": (files["data.h5"],),
+        "background": (files["background.h5"],),
+        "one-hot HDF5": (
+            saved(hdf5),
+            saved(lambda path: hdf5(path, compression="gzip", shuffle=True)),
+            saved(lambda path: hdf5(path, chunks=True)),
+            saved(lambda path: hdf5(path, user_block=512)),
+        ),
+        "one-hot npz": (npz, npz_packed),
+        "one-hot MATLAB 5": (matlab5(),),
+        "BCF": (bcf,),
+        "Parquet of effects": (saved(table.write_parquet, ".parquet"),),
+        "weights of Keras": (saved(keras),),
+        "weights of torch": (saved(lambda path: torch.save(state, path)),),
+        "weights in safetensors": (files["weights.safetensors"],),
+        "array of numpy": (
+            saved(lambda path: np.save(path, np.zeros((2, 3, 4, 5), np.uint8)), ".npy"),
+        ),
+        "image": tuple(images),
+        "gzip of FASTA": (gzip.compress(fasta),),
+        "bgzip of FASTA": (bgzip(fasta),),
+        "bgzip of VCF": (bgzip(VCF.encode()),),
+        "index of a FASTA": (b"chr1\t11\t6\t8\t9\nchr2\t4\t25\t4\t5\n",),
+        "index of a bgzip FASTA": (struct.pack("<Q", 0), struct.pack("<3Q", 1, 60, 16)),
+        "genome": (fasta, short),
+        "FASTA of sequences": (files["short.fa"],),
+        "BED": (files["rows.bed"], b"chr1\t1\t5\ta\t0\t+\t1.5\t-1\t-1\t2\n" * 3),
+        "VCF": (VCF.encode(),),
+        "table of variants": (files["table.tsv"],),
+        "MEME": (MEME.encode(), files["known.meme"]),
+        "JASPAR": (JASPAR.encode(),),
+        "TRANSFAC": (TRANSFAC.encode(),),
+        "sample sheet": (b"Reb1\tdamaged.tsv\nAbf1\tdamaged.tsv\n",),
+        "contig map": (files["map.tsv"],),
+        "track names": (files["names.txt"],),
+        "labels": (files["labels.tsv"],),
+        "effects": (SCORED.encode(), files["scored.tsv"]),
+        "published metrics": (PAPER.encode(), files["aucs.txt"]),
+        "configuration": (files["config.toml"],),
+        "mapping of weights": (MAPPING.encode(),),
+        "truth of a simulation": (truth(),),
+        "texts": (b"one two\nthree\n",),
+        "numbers": (b"1\t2\t3\n4\t5\t6\n",),
+    }
+
+
+PICTURES = (".png", ".gif", ".jpg", ".bmp")
+
+
+def picture(path: Path, kind: str) -> None:
+    from PIL import Image
+
+    Image.fromarray(np.arange(300, dtype=np.uint8).reshape(10, 10, 3)).save(path)
+
+
+def truth() -> bytes:
+    """The truth of a small simulation."""
+    from danq_cli.main import run
+
+    with tempfile.TemporaryDirectory() as name:
+        out = Path(name) / "s"
+        words = f"simulate {out} --size 60000 --contigs 3 --track CTCF --variants 5"
+        if run(words.split()) != 0:
+            raise RuntimeError(words)
+        return (out / "truth.json").read_bytes()
+
+
+def saved_bcf() -> bytes:
+    """The VCF as BCF."""
+    import pysam
+
+    with tempfile.TemporaryDirectory() as name:
+        text, out = Path(name) / "v.vcf", Path(name) / "v.bcf"
+        text.write_text(VCF)
+        with pysam.VariantFile(str(text)) as source:
+            target = pysam.VariantFile(str(out), "wb", header=source.header)
+            for record in source:
+                target.write(record)
+            target.close()
+        return out.read_bytes()
+
+
+def reseal_model(data: bytes, damage: Callable[[bytes], bytes]) -> bytes:
+    """Damage the header or the tensors of a sealed safetensors file."""
+    return damage(data)
+
+
+def reseal_hdf5(data: bytes, damage: Callable[[bytes], bytes]) -> bytes:
+    """Damage the objects of a sealed HDF5 file."""
+    return damage(data)
+
+
+SHORT = b">chr1\nACGTACGT\nACG\n>chr2\nTTTT\n"
+
+TARGETS: Mapping[str, Target] = {
+    "model": Target(".safetensors", model, True, reseal_model),
+    "dataset": Target(".h5", dataset, True, reseal_hdf5),
+    "background": Target(".h5", background, True, reseal_hdf5),
+    "one-hot HDF5": Target(".h5", into_folder(arrays), True),
+    "one-hot npz": Target(".npz", into_folder(arrays), True),
+    "one-hot MATLAB 5": Target(".mat", into_folder(arrays), True),
+    "BCF": Target(".bcf", variants, True, reseal_inside_bgzip),
+    "Parquet of effects": Target(".parquet", read_effects, True),
+    "weights of Keras": Target(".h5", weights("keras-danq"), True),
+    "weights of torch": Target(".pt", weights("torch"), True),
+    "weights in safetensors": Target(".safetensors", weights("torch"), True),
+    "array of numpy": Target(".npy", read_clip, True),
+    "image": Target(".png", read_clip, True),
+    "gzip of FASTA": Target(".fa.gz", genome, True, reseal_inside_gzip),
+    "bgzip of FASTA": Target(".fa.gz", genome, True, reseal_inside_bgzip),
+    "bgzip of VCF": Target(".vcf.gz", variants, True),
+    "index of a FASTA": Target(".fai", beside_genome("fai", ".fai", SHORT)),
+    "index of a bgzip FASTA": Target(
+        ".gzi", beside_genome("gzi", ".gzi", SHORT, bgzip(SHORT)), True
+    ),
+    "genome": Target(".fa", genome),
+    "FASTA of sequences": Target(".fa", lambda path: list(read_fasta(path))),
+    "BED": Target(".bed", read_bed),
+    "VCF": Target(".vcf", variants),
+    "table of variants": Target(".tsv", variants),
+    "MEME": Target(".meme", read_motifs),
+    "JASPAR": Target(".jaspar", read_motifs),
+    "TRANSFAC": Target(".transfac", read_motifs),
+    "sample sheet": Target(".tsv", find_tracks),
+    "contig map": Target(".tsv", read_chrom_map),
+    "track names": Target(".txt", lambda path: track_names(path, 2)),
+    "labels": Target(".tsv", lambda path: read_table(path, "id", "label")),
+    "effects": Target(".tsv", read_effects),
+    "published metrics": Target(".txt", read_paper),
+    "configuration": Target(".toml", read_config),
+    "mapping of weights": Target(".toml", read_mapping),
+    "truth of a simulation": Target(".json", read_truth),
+    "texts": Target(".txt", read_lines),
+    "numbers": Target(".txt", lambda path: read_numbers(path, 3, "Give three columns")),
+}
+"""Every reader, by name."""

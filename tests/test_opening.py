@@ -13,6 +13,7 @@ FILES = {
     "danq/files/hdf5_input.py": "HDF5",
     "danq/files/open_input.py": "every other file",
     "danq/files/pipes.py": "copies of pipes",
+    "danq/files/sealed_safetensors.py": "safetensors of danq, and writes them",
     "danq/files/text_tables.py": "tables of text",
     "danq/files/toml_file.py": "TOML",
 }
@@ -26,7 +27,6 @@ READERS = {
     "danq/genome/variants/uncompressed_stream.py": "variants in order: pipes are read once",
     "danq/interpretation/variant_classification/effect_features.py": "Parquet",
     "danq/models/export.py": "the exported program, to compare it with the model",
-    "danq/models/model_file.py": "safetensors, and writes them",
     "danq/models/weight_import/torch_tensors.py": "weights of torch",
     "danq/training/checkpoint.py": "safetensors, and writes them",
     "danq/vision/clip_files.py": "pictures",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
 
@@ -25,6 +26,25 @@ from danq.core import (
 )
 from danq.errors import InputError
 
+MAX_WINDOW = 10_000_000
+"""Largest window in bases."""
+
+MAX_TRACKS = 1_000_000
+MAX_PARAMETERS = 2_000_000_000
+"""Largest number of parameters, which take 8 GB; the published DanQ has 47 million."""
+
+MAX_FEATURES = 65_536
+"""Largest number of filters, channels or units of a layer."""
+
+MAX_DENSE = 1_000_000
+"""Largest number of units of a dense layer."""
+
+MAX_WIDTH = 10_000
+"""Largest width of a filter."""
+
+MAX_LAYERS = 100
+"""Largest number of layers of a kind."""
+
 _POOLINGS = {"last": Last, "mean": Mean, "max": Max, "attention": AttentionPool}
 
 
@@ -33,9 +53,9 @@ class Stage(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    channels: int = Field(gt=0)
-    width: int = Field(gt=0)
-    pool: int = Field(default=1, gt=0)
+    channels: int = Field(gt=0, le=MAX_FEATURES)
+    width: int = Field(gt=0, le=MAX_WIDTH)
+    pool: int = Field(default=1, gt=0, le=MAX_WIDTH)
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
@@ -48,25 +68,27 @@ class Architecture(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    filters: int = Field(gt=0)
-    width: int = Field(gt=0)
+    filters: int = Field(gt=0, le=MAX_FEATURES)
+    width: int = Field(gt=0, le=MAX_WIDTH)
     pool: int = Field(gt=0, le=255)
-    stages: tuple[Stage, ...] = ()
+    stages: tuple[Stage, ...] = Field(default=(), max_length=MAX_LAYERS)
     encoder_dropout: float = Field(default=0.2, ge=0, lt=1)
     temporal: Literal["lstm", "gru", "tcn", "none"] = "lstm"
-    hidden: int = Field(default=320, gt=0)
+    hidden: int = Field(default=320, gt=0, le=MAX_FEATURES)
     """Units per direction of an LSTM or GRU, features of a TCN."""
     bidirectional: bool = True
     """Read in both directions. Otherwise a step does not depend on later ones."""
-    layers: int = Field(default=1, gt=0)
+    layers: int = Field(default=1, gt=0, le=MAX_LAYERS)
     """Number of stacked LSTM or GRU layers."""
-    tcn_blocks: int = Field(default=0, ge=0)
+    tcn_blocks: int = Field(default=0, ge=0, le=MAX_LAYERS)
     """Blocks of a TCN; 0 for the smallest number whose receptive field covers the window."""
-    tcn_width: int = Field(default=3, gt=1)
+    tcn_width: int = Field(default=3, gt=1, le=MAX_WIDTH)
     """Number of taps of a TCN's filters; odd if bidirectional."""
     temporal_dropout: float = Field(default=0.5, ge=0, lt=1)
     pooling: Literal["flatten", "last", "mean", "max", "attention"] = "flatten"
-    dense: tuple[int, ...] = (925,)
+    dense: tuple[Annotated[int, Field(gt=0, le=MAX_DENSE)], ...] = Field(
+        default=(925,), max_length=MAX_LAYERS
+    )
     dense_dropout: float = Field(default=0.0, ge=0, lt=1)
     unknown: float = Field(default=0.0, ge=0, le=1)
     """Value of each of the four one-hot channels at N."""
@@ -96,9 +118,28 @@ def build_module(architecture: Architecture, tracks: int, window: int) -> CnnRnn
     Raises
     ------
     InputError
-        When the window is too short for the convolutions and pools.
+        When the window is too short for the convolutions and pools, or longer than `MAX_WINDOW`, or
+        there would be more than `MAX_TRACKS` tracks or `MAX_PARAMETERS` parameters.
     """
-    a = architecture
+    for name, value, limit in (("window", window, MAX_WINDOW), ("tracks", tracks, MAX_TRACKS)):
+        if not 1 <= value <= limit:
+            raise InputError(
+                f"{name} is {value:,}; at least 1 and at most {limit:,} are allowed",
+                remedy="Use a smaller number" if value > limit else "Use 1 or more",
+            )
+    with torch.device("meta"):  # without memory
+        module = _build(architecture, tracks, window)
+    count = sum(parameter.numel() for parameter in module.parameters())
+    if count > MAX_PARAMETERS:
+        raise InputError(
+            f"the model would have {count:,} parameters; at most {MAX_PARAMETERS:,} are allowed",
+            remedy="Use fewer filters or units, a larger pool or a shorter window",
+        )
+    without_memory = torch.get_default_device().type == "meta"
+    return module if without_memory else _build(architecture, tracks, window)
+
+
+def _build(a: Architecture, tracks: int, window: int) -> CnnRnn:
     first = OneHotConv(a.filters, a.width, pool=a.pool, unknown=a.unknown)
     encoder: OneHotConv | ConvEncoder = first
     if a.stages:

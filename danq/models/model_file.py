@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-import safetensors
-import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
 
 from danq.core import CnnRnn
-from danq.errors import InputError, describe_validation_error
-from danq.files.pipes import local_path
-from danq.models.architecture import Architecture, build_module
+from danq.errors import InputError
+from danq.models.architecture import MAX_TRACKS, MAX_WINDOW, Architecture, build_module
 from danq.models.run_options import RunOptions
-from danq.output import os_errors, replacing
-from danq.provenance import sha256_of
+from danq.models.stored_model import (
+    FORMAT_VERSION,
+    StoredModel,
+    load_weights,
+    parse_spec,
+    read_stored,
+    sized_for,
+    write_stored,
+)
+from danq.names import name_problem
 from danq.typing import Location
-
-M = TypeVar("M", bound=nn.Module)
-S = TypeVar("S", bound=BaseModel)
-
-FORMAT_VERSION = 2
-HEADER_KEY = "danq"
-RUN_MODEL = "model.safetensors"
 
 
 class ModelSpec(BaseModel):
@@ -41,10 +37,10 @@ class ModelSpec(BaseModel):
     created_by: str = ""
     preset: str
     architecture: Architecture
-    tracks: tuple[str, ...] = Field(min_length=1)
+    tracks: tuple[str, ...] = Field(min_length=1, max_length=MAX_TRACKS)
     groups: tuple[str, ...]
     """Group of each track."""
-    window: int = Field(gt=0)
+    window: int = Field(gt=0, le=MAX_WINDOW)
     """Input length L in bases."""
     bin: int = Field(gt=0)
     """Bases in the middle of the window that the labels describe."""
@@ -52,6 +48,20 @@ class ModelSpec(BaseModel):
     """SHA-256 checksum of the training dataset."""
     training: dict[str, Any] = {}
     """Recipe and results of training."""
+
+    @model_validator(mode="after")
+    def _check_names(self) -> ModelSpec:
+        for kind, names in (("track", self.tracks), ("group", filter(None, self.groups))):
+            for name in names:
+                if (problem := name_problem(name)) is not None:
+                    raise ValueError(f"the name {name[:40]!r} of a {kind} {problem}")
+        if len(set(self.tracks)) < len(self.tracks):
+            raise ValueError("two tracks have the same name")
+        if len(self.groups) != len(self.tracks):
+            raise ValueError(f"{len(self.groups):,} groups for {len(self.tracks):,} tracks")
+        if self.bin > self.window:
+            raise ValueError(f"a bin of {self.bin} bp in a window of {self.window} bp")
+        return self
 
 
 @dataclass(frozen=True)
@@ -124,7 +134,7 @@ def check_loaded(model: object, expected: str, *, remedy: str) -> None:
         )
 
 
-def save_model(path: Location, module: nn.Module, spec: BaseModel) -> None:
+def save_model(path: Location, module: nn.Module, spec: BaseModel) -> str:
     """Write a model file. A failed write leaves no partial file.
 
     Parameters
@@ -136,21 +146,16 @@ def save_model(path: Location, module: nn.Module, spec: BaseModel) -> None:
     spec
         Header: a `ModelSpec`, or that of another kind of model.
 
+    Returns
+    -------
+    SHA-256 checksum of the file.
+
     Raises
     ------
     InputError
         When the file cannot be written.
     """
-    weights = {
-        name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()
-    }
-    header = {HEADER_KEY: spec.model_dump_json()}
-    with (
-        replacing(path, overwrite=True) as temporary,
-        os_errors(safetensors.SafetensorError),
-    ):
-        # save_file would create a file that only its owner can read.
-        temporary.write_bytes(safetensors.torch.save(weights, metadata=header))
+    return write_stored(path, module, spec)
 
 
 def read_spec(path: Location) -> ModelSpec:
@@ -159,16 +164,9 @@ def read_spec(path: Location) -> ModelSpec:
     Raises
     ------
     InputError
-        As `load_model`.
+        As `load_model`, except for weights that do not fit.
     """
-    fields, file = read_header(path)
-    if "task" in fields:
-        raise InputError(
-            f"a model of the vision task '{fields['task']}', not a sequence model",
-            file=file,
-            remedy="Use the functions of danq.vision",
-        )
-    return parse_spec(ModelSpec, fields, file)
+    return _spec(read_stored(path))
 
 
 def is_vision_model(path: Location) -> bool:
@@ -177,61 +175,16 @@ def is_vision_model(path: Location) -> bool:
     Raises
     ------
     InputError
-        As `read_header`.
+        When there is no such file, it is not a danq model, it is damaged, or its format version is
+        not supported.
     """
-    return "task" in read_header(path)[0]
-
-
-def read_header(path: Location) -> tuple[dict[str, Any], Path]:
-    """Read the header of any model file of danq.
-
-    Parameters
-    ----------
-    path
-        A model file, or a run directory for its best model.
-
-    Returns
-    -------
-    The fields of the header, and the path of the file.
-
-    Raises
-    ------
-    InputError
-        When there is no such file, it is not a danq model, or its format version is not supported.
-    """
-    file = _model_file(Path(path))
-    try:
-        with safetensors.safe_open(local_path(file), framework="pt") as opened:  # type: ignore[attr-defined]
-            header = (opened.metadata() or {}).get(HEADER_KEY)
-    except (OSError, safetensors.SafetensorError) as error:
-        raise InputError(
-            "is not a model file of danq (safetensors)",
-            file=file,
-            remedy="Give a run directory or model file. If this is one, it may be truncated: copy "
-            "it again",
-        ) from error
-    if header is None:
-        raise InputError(
-            "a safetensors file without the header of danq",
-            file=file,
-            remedy="Give a model file of danq",
-        )
-    try:
-        fields = json.loads(header)
-        version = fields.get("format_version")
-    except (json.JSONDecodeError, AttributeError) as error:
-        raise _damaged(str(error), file) from error
-    if version != FORMAT_VERSION:
-        raise InputError(
-            f"model format version {version}, but this danq reads version {FORMAT_VERSION}",
-            file=file,
-            remedy="Use the version of danq that wrote it, or train the model again",
-        )
-    return fields, file
+    return "task" in read_stored(path).fields
 
 
 def load_model(path: Location, **options: Any) -> Model:
     """Load a model file, or the best model of a run directory.
+
+    The file is read once. Its checksum is verified before its content is used.
 
     Parameters
     ----------
@@ -244,57 +197,26 @@ def load_model(path: Location, **options: Any) -> Model:
     Raises
     ------
     InputError
-        When there is no such file, it is not a danq model, its format version is not supported, or
-        its weights do not fit its architecture.
+        When there is no such file, it is not a danq model, it is damaged, its format version is not
+        supported, its weights do not fit its architecture, or one of them is NaN or infinite.
     """
     settings = RunOptions(**_checked(options))
-    file = _model_file(Path(path))
-    spec = read_spec(file)
+    stored = read_stored(path)
+    spec = _spec(stored)
     # Without memory: to initialise the weights of DanQ takes longer than to read the file.
-    with torch.device("meta"):
+    with torch.device("meta"), sized_for(stored):
         module = build_module(spec.architecture, len(spec.tracks), spec.window)
-    with ThreadPoolExecutor(1) as beside:
-        sha256 = beside.submit(sha256_of, file)
-        weights = load_weights(module, file)
-    return Model(weights, spec, file, sha256.result(), settings)
+    return Model(load_weights(module, stored), spec, stored.file, stored.sha256, settings)
 
 
-def load_weights(module: M, file: Path) -> M:
-    """Load weights into a module, which may be on the meta device, and set evaluation mode.
-
-    Raises
-    ------
-    InputError
-        When they do not fit.
-    """
-    try:
-        # Copied, because the memory of a file is not aligned as torch aligns tensors.
-        stored = safetensors.torch.load_file(local_path(file))
-        state = {name: value.clone() for name, value in stored.items()}
-        module.load_state_dict(state, assign=True)
-    except RuntimeError as error:
-        raise InputError(f"weights do not fit the architecture: {error}", file=file) from error
-    return module.eval()
-
-
-def parse_spec(kind: type[S], fields: dict[str, Any], file: Path) -> S:
-    """Validate the fields of a header.
-
-    Raises
-    ------
-    InputError
-        When they are not the fields of this kind of model.
-    """
-    try:
-        return kind.model_validate(fields)
-    except ValidationError as error:
-        raise _damaged(describe_validation_error(error), file) from error
-
-
-def _damaged(problem: str, file: Path) -> InputError:
-    return InputError(
-        f"damaged model header: {problem}", file=file, remedy="Copy the model again, or train it"
-    )
+def _spec(stored: StoredModel) -> ModelSpec:
+    if "task" in stored.fields:
+        raise InputError(
+            f"a model of the vision task '{stored.fields['task']}', not a sequence model",
+            file=stored.file,
+            remedy="Use the functions of danq.vision",
+        )
+    return parse_spec(ModelSpec, stored)
 
 
 def _checked(options: dict[str, Any]) -> dict[str, Any]:
@@ -305,19 +227,6 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
                 f"a model has no option '{name}'", remedy=f"Choose from {', '.join(known)}"
             )
     return options
-
-
-def _model_file(path: Path) -> Path:
-    file = path / RUN_MODEL if path.is_dir() else path
-    if file.exists() and not file.is_dir():
-        return file
-    if path.is_dir():
-        raise InputError(
-            f"no {RUN_MODEL} in this folder",
-            file=path,
-            remedy="Give a run directory or a model file",
-        )
-    raise InputError("no such model file or run directory", file=path, remedy="Check the path")
 
 
 def untrained(

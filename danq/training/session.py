@@ -15,7 +15,8 @@ from torch import nn
 from danq._memory import kept_memory
 from danq._version import __version__
 from danq.device import Precision, resolve_device, resolve_precision, set_threads
-from danq.models.model_file import RUN_MODEL, save_model
+from danq.models.model_file import save_model
+from danq.models.stored_model import RUN_MODEL
 from danq.provenance import Inputs, Provenance, settings_of
 from danq.training.checkpoint import LAST, Checkpoints, TrainingProgress
 from danq.training.config import RunSettings, write_config

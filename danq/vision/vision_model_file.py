@@ -11,8 +11,28 @@ from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from danq.errors import InputError
-from danq.models.model_file import FORMAT_VERSION, load_weights, parse_spec, read_header
+from danq.models.stored_model import (
+    FORMAT_VERSION,
+    load_weights,
+    parse_spec,
+    read_stored,
+    sized_for,
+)
 from danq.vision.task_registry import is_registered, load_task
+
+MAX_NUMBER = 1 << 24
+"""Largest hyperparameter, size or code in the header of a model."""
+
+_BUILD_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 class VisionSpec(BaseModel):
@@ -75,12 +95,13 @@ def load_vision_model(path: str | Path) -> VisionModel:
         When the file does not exist or has no vision model, its task is not registered, or its
         weights do not fit.
     """
-    fields, file = read_header(path)
-    if "task" not in fields:
+    stored = read_stored(path)
+    file = stored.file
+    if "task" not in stored.fields:
         raise InputError(
             "a sequence model, not a vision model", file=file, remedy="Load it with danq.load"
         )
-    spec = parse_spec(VisionSpec, fields, file)
+    spec = parse_spec(VisionSpec, stored)
     if not is_registered(spec.task):
         raise InputError(
             f"a model of the task '{spec.task}', which is not registered here",
@@ -88,4 +109,30 @@ def load_vision_model(path: str | Path) -> VisionModel:
             remedy="Import the module that registers it (@danq.vision.register) and predict from "
             "Python: the command line has only the tasks of danq",
         )
-    return VisionModel(load_weights(build(spec), file), spec, file)
+    _check_numbers([spec.hyperparameters, spec.metadata, spec.inputs], file)
+    try:
+        with sized_for(stored):
+            module = build(spec)
+    except _BUILD_ERRORS as error:
+        if isinstance(error, InputError) and error.file is not None:
+            raise
+        problem = error.problem if isinstance(error, InputError) else str(error)
+        raise InputError(
+            f"its model cannot be built: {problem}",
+            file=file,
+            remedy="Copy the model again, or train it",
+        ) from error
+    return VisionModel(load_weights(module, stored), spec, file)
+
+
+def _check_numbers(value: object, file: Path) -> None:
+    """Refuse sizes that no model has, which would take all memory."""
+    if isinstance(value, dict | list | tuple):
+        for one in value.values() if isinstance(value, dict) else value:
+            _check_numbers(one, file)
+    elif isinstance(value, int) and abs(value) > MAX_NUMBER:
+        raise InputError(
+            f"its header has the number {value:,}; at most {MAX_NUMBER:,} is allowed",
+            file=file,
+            remedy="Copy the model again, or train it",
+        )

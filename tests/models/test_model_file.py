@@ -8,7 +8,7 @@ import torch
 
 from danq.errors import InputError
 from danq.models import Model, architecture, load_model, read_spec, save_model, summary, untrained
-from danq.models.model_file import FORMAT_VERSION
+from danq.models.stored_model import FORMAT_VERSION
 
 
 @pytest.fixture
@@ -73,9 +73,9 @@ def test_files_of_another_format_version_are_refused(version, model, tmp_path):
     if version == 1:
         header["data_sha256"] = header.pop("data_sha256")
     safetensors.torch.save_file(model.module.state_dict(), path, {"danq": json.dumps(header)})
-    with pytest.raises(InputError, match=f"version {version}, but this danq reads version 2"):
+    with pytest.raises(InputError, match=f"version {version}, but this danq reads version 3"):
         load_model(path)
-    assert FORMAT_VERSION == 2
+    assert FORMAT_VERSION == 3
 
 
 def test_weights_of_another_shape_are_refused(model, tmp_path):

@@ -38,7 +38,7 @@ def name_problem(name: object) -> str | None:
         if "\ud800" <= character <= "\udfff":
             return "is not UTF-8"
         return f"contains {character!a} (U+{ord(character):04X}), which cannot be printed"
-    if name[0] == "/" or not {".", ".."}.isdisjoint(_PARTS.split(name)):
+    if name[0] == "/" or ("." in name and not {".", ".."}.isdisjoint(_PARTS.split(name))):
         return "is a path"
     return None
 
@@ -78,4 +78,5 @@ def check_name(
 def check_names(names: Iterable[object], kind: str, *, file: Location | None = None) -> None:
     """Refuse a list that has something else than names, as `check_name` does for one."""
     for name in names:
-        check_name(name, kind, file=file)
+        if name_problem(name):
+            check_name(name, kind, file=file)

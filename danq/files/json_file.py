@@ -8,9 +8,9 @@ from typing import Any
 
 from danq.errors import InputError
 from danq.files.binary_input import format_of
-from danq.files.open_input import check_file, open_raw
+from danq.files.open_input import check_file, open_raw, too_large
 from danq.files.recognise import JSON
-from danq.files.text_tables import normalise
+from danq.files.text_tables import MAX_TEXT, normalise
 
 
 def read_json(path: str | Path, expected: str, *, remedy: str) -> Any:
@@ -28,11 +28,14 @@ def read_json(path: str | Path, expected: str, *, remedy: str) -> Any:
     Raises
     ------
     InputError
-        When the file is missing, empty, a folder or a device, or not JSON; a pipe is read within
+        When the file is missing, empty, a folder or a device, larger than `MAX_TEXT` bytes, or not
+        JSON; a pipe is read within
         `danq.files.pipes.copied_pipes` only.
     """
     with open_raw(check_file(path)) as file:
-        data = file.read()
+        data = file.read(MAX_TEXT + 1)
+    if len(data) > MAX_TEXT:
+        raise too_large(path, MAX_TEXT)
     try:
         return json.loads(normalise(data, path))
     except (ValueError, RecursionError) as error:

@@ -24,6 +24,16 @@ BGZF_HEAD = 18
 
 GZIP_ENDINGS = (".gz", ".bgz")
 
+MAX_LINE = 1 << 24
+"""Largest number of bytes of a line of text, except lines of VCF."""
+
+MAX_RATIO = 200
+"""Largest ratio of the sizes of a table, unpacked and compressed, above `UNPACKED_ANYWAY` bytes."""
+
+UNPACKED_ANYWAY = 1 << 28
+
+_PIECE = 1 << 16
+
 
 class UnreadableFormat(InputError):
     """A file of a format that is not text.
@@ -112,6 +122,103 @@ def open_bytes(path: str | Path) -> Iterator[BinaryIO]:
             refuse_unreadable(handle.read(HEAD), path)
             handle.seek(0)
             yield cast(BinaryIO, handle)
+
+
+def read_limited(handle: BinaryIO, path: str | Path, most: int | None = None) -> bytes:
+    """Read the uncompressed bytes of a text file to its end, within limits.
+
+    Parameters
+    ----------
+    handle
+        The file, at its first byte.
+    path
+        Its path.
+    most
+        Largest number of bytes; None for large tables, which are limited by `MAX_RATIO`.
+
+    Raises
+    ------
+    InputError
+        When the text is larger than ``most``, has a line of more than `MAX_LINE` bytes, or unpacks
+        to more than `MAX_RATIO` times the size of the file.
+    """
+    pieces: list[bytes] = []
+    lines = LineLengths(path)
+    while piece := handle.read(_PIECE):
+        lines.add(piece)
+        pieces.append(piece)
+        if most is not None and lines.passed > most:
+            raise too_large(path, most)
+        lines.check_ratio()
+    return b"".join(pieces)
+
+
+class LineLengths:
+    """Checks the lengths of lines, and how far a text unpacks, while it is read piece by piece.
+
+    Parameters
+    ----------
+    path
+        The file, for errors and for its size.
+    most
+        Largest number of bytes of a line.
+    """
+
+    def __init__(self, path: str | Path, most: int = MAX_LINE) -> None:
+        self.path, self.most = path, most
+        self.passed = self._open = 0
+        self._allowed: int | None = None
+
+    def add(self, piece: bytes | bytearray | memoryview) -> None:
+        """Count the bytes of the next piece.
+
+        Raises
+        ------
+        InputError
+            When a line is longer than allowed.
+        """
+        piece = bytes(piece)
+        self.passed += len(piece)
+        last = max(piece.rfind(b"\n"), piece.rfind(b"\r"))
+        if last < 0:
+            self._open += len(piece)
+        else:
+            self._open = len(piece) - last - 1
+        if self._open > self.most:
+            raise InputError(
+                f"a line has more than {self.most >> 20} MiB",
+                file=self.path,
+                remedy="Check that it is the right file, and that its lines end",
+            )
+
+    def check_ratio(self) -> None:
+        """Refuse a file that unpacks to much more than a table of this field.
+
+        Raises
+        ------
+        InputError
+            As `read_limited`.
+        """
+        if self.passed <= UNPACKED_ANYWAY:
+            return
+        if self._allowed is None:
+            size = local_path(self.path).stat().st_size
+            self._allowed = max(UNPACKED_ANYWAY, MAX_RATIO * size)
+        if self.passed > self._allowed:
+            raise InputError(
+                f"unpacks to more than {MAX_RATIO} times its size",
+                file=self.path,
+                remedy="Check its content; if it is right, unpack it and give the unpacked file",
+            )
+
+
+def too_large(path: str | Path, most: int) -> InputError:
+    """Make the error for a text file that is larger than any of its kind."""
+    return InputError(
+        f"has more than {most >> 20} MiB of text, the limit for files of this kind",
+        file=path,
+        remedy="Check that it is the right file",
+    )
 
 
 @contextmanager

@@ -12,16 +12,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from danq.errors import InputError
-from danq.files.open_input import open_bytes
+from danq.files.open_input import LineLengths, open_bytes, read_limited
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MISSING = frozenset({"", ".", "na", "n/a", "nan", "null", "none", "<na>"})
 """Texts that mean a missing value, in lower case; any case is read."""
 
+MAX_TEXT = 1 << 25
+"""Largest number of bytes of lists, sheets, configurations and files of motifs, unpacked."""
+
+MAX_ROWS = 1_000_000
+"""Largest number of rows of lists and sheets."""
+
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+([eE][+-]?[0-9]+)?")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}([,' ][0-9]{3})+")
 _SHOWN = 40
+_PIECE = 1 << 18
+_TAB, _LF, _BLANK = 9, 10, 32
 
 
 class TextRow(NamedTuple):
@@ -32,8 +43,15 @@ class TextRow(NamedTuple):
     text: str
 
 
-def read_text_bytes(path: str | Path) -> bytes:
+def read_text_bytes(path: str | Path, most: int | None = None) -> bytes:
     """Read a whole text file, plain or gzip, as UTF-8 with lines that end in LF.
+
+    Parameters
+    ----------
+    path
+        The file.
+    most
+        Largest number of bytes, unpacked; None for tables of any size.
 
     Returns
     -------
@@ -43,21 +61,67 @@ def read_text_bytes(path: str | Path) -> bytes:
     Raises
     ------
     InputError
-        As `danq.files.open_input.open_bytes`; and at the first line that is not UTF-8.
+        As `danq.files.open_input.open_bytes` and `danq.files.open_input.read_limited`; and at the
+        first line that is not UTF-8 or has a control character.
     """
     path = Path(path)
     with open_bytes(path) as handle:
-        data = handle.read()
+        data = read_limited(handle, path, most)
     return normalise(data, path)
 
 
-def normalise(data: bytes, path: str | Path) -> bytes:
-    """Text as UTF-8 without byte-order mark, with lines that end in LF.
+def text_blocks(path: str | Path, size: int = 1 << 22) -> Iterator[bytes]:
+    """Yield the text of `read_text_bytes` in blocks of whole lines.
+
+    Parameters
+    ----------
+    path
+        The file.
+    size
+        Bytes after which a block ends at the next line end.
 
     Raises
     ------
     InputError
-        At the first line that is not UTF-8.
+        As `read_text_bytes`, while the blocks are read.
+    """
+    lengths, line, rest = LineLengths(path), 1, b""
+    with open_bytes(path) as handle:
+        while piece := handle.read(size):
+            if not piece.endswith(b"\n"):
+                piece += handle.readline(size)
+            lengths.add(piece)
+            lengths.check_ratio()
+            data = rest + piece if rest else piece
+            end = len(data)
+            if not data.endswith(b"\n"):
+                # LF may follow after a CR at the end.
+                end = 1 + max(data.rfind(b"\n"), data.rfind(b"\r", 0, -1))
+            block, rest = (data, b"") if end == len(data) else (data[:end], data[end:])
+            if block:
+                block = normalise(block, path, line)
+                yield block
+                line += block.count(b"\n")
+    if rest:
+        yield normalise(rest, path, line)
+
+
+def normalise(data: bytes, path: str | Path, first: int = 1) -> bytes:
+    """Text as UTF-8 without byte-order mark, with lines that end in LF.
+
+    Parameters
+    ----------
+    data
+        The text.
+    path
+        Its file, for errors.
+    first
+        1-based number of its first line.
+
+    Raises
+    ------
+    InputError
+        At the first line that is not UTF-8, or has a control character.
     """
     data = data.removeprefix(BYTE_ORDER_MARK)
     if b"\r" in data:
@@ -66,13 +130,46 @@ def normalise(data: bytes, path: str | Path) -> bytes:
         try:
             data.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise not_utf8(path, 1 + data.count(b"\n", 0, error.start)) from error
+            raise not_utf8(path, first + data.count(b"\n", 0, error.start)) from error
+    if has_control(data):
+        refuse_control(data, path, first)
     return data
 
 
-def read_text(path: str | Path) -> str:
+def has_control(data: bytes) -> bool:
+    """Whether text has bytes below 32 other than tabs and line ends, or the byte 127.
+
+    It may be true for form feeds and vertical tabs, which `refuse_control` allows.
+    """
+    for at in range(0, len(data), _PIECE):
+        piece = np.frombuffer(data, np.uint8, min(_PIECE, len(data) - at), at)
+        ends = np.count_nonzero(piece == _TAB) + np.count_nonzero(piece == _LF)
+        if np.count_nonzero(piece < _BLANK) != ends:
+            return True
+    return b"\x7f" in data
+
+
+def refuse_control(data: bytes, path: str | Path, first: int = 1) -> None:
+    """Refuse text with control characters other than tabs, form feeds and line ends.
+
+    Raises
+    ------
+    InputError
+        At the first line with one.
+    """
+    found = _CONTROL.search(data)
+    if found is not None:
+        raise InputError(
+            f"the line has a control character ({found[0].decode()!a})",
+            file=path,
+            line=first + data.count(b"\n", 0, found.start()),
+            remedy="Remove it, or make the file again",
+        )
+
+
+def read_text(path: str | Path, most: int = MAX_TEXT) -> str:
     """Read a whole text file as `read_text_bytes` does, decoded."""
-    return read_text_bytes(path).decode("utf-8")
+    return read_text_bytes(path, most).decode("utf-8")
 
 
 def text_lines(path: str | Path) -> list[str]:
@@ -97,11 +194,26 @@ def text_rows(path: str | Path) -> Iterator[TextRow]:
     Raises
     ------
     InputError
-        As `read_text_bytes`; and at a field whose double quotes do not end.
+        As `read_text_bytes`; at a field whose double quotes do not end; and when there are more
+        than `MAX_ROWS` rows.
     """
+    rows = 0
     for number, line in enumerate(text_lines(path), start=1):
         if line.strip() and not line.startswith("#"):
+            rows += 1
+            if rows > MAX_ROWS:
+                raise too_many_rows(path, number)
             yield TextRow(number, split_fields(line, path, number), line)
+
+
+def too_many_rows(path: str | Path, line: int) -> InputError:
+    """Make the error for a list or sheet with more than `MAX_ROWS` rows."""
+    return InputError(
+        f"has more than {MAX_ROWS:,} rows, the limit for files of this kind",
+        file=path,
+        line=line,
+        remedy="Check that it is the right file",
+    )
 
 
 def split_fields(line: str, path: str | Path, number: int) -> list[str]:

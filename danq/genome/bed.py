@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,13 +20,14 @@ from danq.files.text_tables import (
     read_text_bytes,
     separator_problem,
     split_fields,
+    text_blocks,
 )
 from danq.genome.bed_header import (
     ColumnPlan,
-    counts_from_one,
     is_header,
     named_plan,
     plain_plan,
+    zero_based,
 )
 
 SKIPPED_LINES = (b"#", b"track", b"browser")
@@ -76,8 +78,12 @@ def read_bed(path: str | Path, *, empty: bool = False, names: bool = True) -> pl
         below the start.
     """
     path = Path(path)
-    data = b"" if empty and _is_empty(path) else read_text_bytes(path)
+    blocks = iter(()) if empty and _is_empty(path) else text_blocks(path)
+    data, more = next(blocks, b""), next(blocks, b"")
     layout = _layout(data, path)
+    if layout is None and more:
+        data, more = b"".join([data, more, *blocks]), b""
+        layout = _layout(data, path)
     if layout is None:
         if empty:
             return _empty()
@@ -87,11 +93,14 @@ def read_bed(path: str | Path, *, empty: bool = False, names: bool = True) -> pl
         layout = layout._replace(plan=layout.plan._replace(indices=few))
     table = None
     if layout.plan.length is None and layout.width >= 3:
-        table = _fast(data[layout.offset :], layout)
+        table = _fast_blocks(chain([data[layout.offset :], more], blocks), layout, path, names)
     if table is None:
+        if more:
+            data = read_text_bytes(path)
+            _refuse_later_tracks(data, path)
         table = _checked_table(data, layout.plan, path)
     if layout.plan.length is not None:
-        table = _zero_based(table, path)
+        table = zero_based(table, path)
     return _without_empty(table, path, empty)
 
 
@@ -159,7 +168,7 @@ def _refuse_other_format(head: list[str], fields: list[str], path: Path) -> None
 
 def _refuse_later_tracks(data: bytes, path: Path) -> None:
     """Refuse a file that holds tracks of another type after its first intervals."""
-    if data.find(b"\ntrack") < 0:
+    if b"track" not in data:
         return
     for line in re.findall(rb"^track[ \t].*", data, re.MULTILINE):
         found = other_interval_format([line.decode("utf-8")])
@@ -191,6 +200,43 @@ def _is_bedpe(fields: list[str]) -> bool:
 def _has_outer_blanks(body: bytes) -> bool:
     """Whether a field may begin or end with a blank, which polars keeps."""
     return body.endswith(b" ") or any(mark in body for mark in (b" \t", b"\t ", b" \n", b"\n "))
+
+
+def _fast_blocks(
+    blocks: Iterable[bytes], layout: _Layout, path: Path, names: bool
+) -> pl.DataFrame | None:
+    """Parse block by block with polars; None where a line must be checked on its own."""
+    parts: list[pl.DataFrame] = []
+    for block in blocks:
+        if parts:
+            _refuse_later_tracks(block, path)
+        body = _from_first_row(block)
+        if not body:
+            continue
+        part = _fast(body, layout)
+        if part is None:
+            return None
+        # Only numbers in place of names show a signal.
+        if not names and "name" in part.columns and _begins_with_text(part["name"]):
+            columns = part.columns[:3]
+            few = {name: layout.plan.indices[name] for name in columns}
+            layout = layout._replace(plan=layout.plan._replace(indices=few))
+            parts = [earlier.select(columns) for earlier in parts]
+            part = part.select(columns)
+        parts.append(part)
+    return pl.concat(parts, rechunk=False)
+
+
+def _from_first_row(block: bytes) -> bytes:
+    """Text without blank lines and comments at its start, at which polars fails."""
+    at = 0
+    while block[at : at + 1] in (b"#", b"\n"):
+        at = 1 + block.find(b"\n", at) or len(block)
+    return block[at:] if at else block
+
+
+def _begins_with_text(names: pl.Series) -> bool:
+    return names.head(1).cast(pl.Float64, strict=False).null_count() > 0
 
 
 def _fast(body: bytes, layout: _Layout) -> pl.DataFrame | None:
@@ -260,18 +306,6 @@ def _checked_table(data: bytes, plan: ColumnPlan, path: Path) -> pl.DataFrame:
     if "score" in indices:
         table = table.with_columns(pl.col("score").cast(pl.Float64, strict=False))
     return table
-
-
-def _zero_based(table: pl.DataFrame, path: Path) -> pl.DataFrame:
-    if counts_from_one(table, path):
-        log.info(
-            "%s: its lengths show that starts count from 1; they are read as 0-based, one less",
-            path,
-        )
-        table = table.with_columns(pl.col("start") - 1)
-        if table["start"].min() == -1:
-            raise InputError("a start is 0, but its starts count from 1", file=path)
-    return table.drop("length")
 
 
 def _without_empty(table: pl.DataFrame, path: Path, allowed: bool) -> pl.DataFrame:

@@ -127,3 +127,16 @@ def _start_column(fields: Sequence[str]) -> int | None:
         (i for i, (a, b) in enumerate(pairs) if i and _START.fullmatch(a) and _END.fullmatch(b)),
         None,
     )
+
+
+def zero_based(table: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """Table with 0-based starts, without the column ``length`` that shows where they count from."""
+    if counts_from_one(table, path):
+        log.info(
+            "%s: its lengths show that starts count from 1; they are read as 0-based, one less",
+            path,
+        )
+        table = table.with_columns(pl.col("start") - 1)
+        if table["start"].min() == -1:
+            raise InputError("a start is 0, but its starts count from 1", file=path)
+    return table.drop("length")

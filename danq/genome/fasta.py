@@ -15,7 +15,13 @@ from danq.errors import InputError
 from danq.files.open_input import open_bytes
 from danq.files.pipes import local_path
 from danq.files.text_tables import BYTE_ORDER_MARK
-from danq.genome.fasta_errors import check_name, empty_record, headless
+from danq.genome.fasta_errors import (
+    MAX_HEADER,
+    check_name,
+    empty_record,
+    headless,
+    long_header,
+)
 from danq.genome.fasta_index import record_name
 from danq.genome.indexed_fasta import IndexedFasta
 from danq.genome.nucleotide_codes import (
@@ -181,7 +187,7 @@ def read_fasta(path: str | Path) -> Iterator[tuple[str, Codes]]:
     repeated = 0
     record: _Record | None = None
     with open_bytes(path) as handle:
-        for line, is_header, text, more in _segments(handle, local_path(path).stat().st_size):
+        for line, is_header, text, more in _segments(handle, path):
             if not is_header:
                 if record is not None:
                     record.add(text, line, more)
@@ -201,13 +207,19 @@ def read_fasta(path: str | Path) -> Iterator[tuple[str, Codes]]:
         log.info("%s: records with the name of an earlier record: %s", path, f"{repeated:,}")
 
 
-def _segments(handle: BinaryIO, size: int) -> Iterator[tuple[int, bool, Codes, int]]:
+def _segments(handle: BinaryIO, path: Path) -> Iterator[tuple[int, bool, Codes, int]]:
     """Cut a FASTA into header lines (whole, without ``>``) and pieces of sequence.
 
     Yields the 1-based line on which each starts, whether it is a header, its letters, and the
     largest number of bytes that may still follow of its record. The letters are valid until the
     next piece is read.
+
+    Raises
+    ------
+    InputError
+        At a header of more than `MAX_HEADER` bytes.
     """
+    size = local_path(path).stat().st_size
     line, passed = 1, 0
     before = LINE_ENDS[0]
     header: bytearray | None = None
@@ -222,6 +234,8 @@ def _segments(handle: BinaryIO, size: int) -> Iterator[tuple[int, bool, Codes, i
                 found = LINE_END.search(buffer, at, count)
                 end = count if found is None else found.start()
                 header += buffer[at:end]
+                if len(header) > MAX_HEADER:
+                    raise long_header(path, line)
                 at = end + 1
                 if end < count:
                     yield line, True, np.frombuffer(header, dtype=np.uint8), 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from danq.errors import InputError
 from danq.files.text_tables import not_utf8
+from danq.names import check_name as check_legal
 
 _SEQUENCES: tuple[tuple[str, str, str], ...] = (
     (r"@(?!HD\t|SQ\t)", "is FASTQ, not FASTA", "Convert it: seqtk seq -a FILE.fastq"),
@@ -31,6 +32,8 @@ _TABLES: tuple[tuple[str, str, str], ...] = (
     (r"\S+\t\d+\s*$", "is a table of contig lengths, not FASTA", "Give the FASTA of the genome"),
 )
 _SURROGATE = re.compile("[\udc80-\udcff]")
+MAX_HEADER = 1 << 20
+"""Largest number of bytes of a header line."""
 _LINES_DIFFER = (
     "Only a record's last line may be shorter; rewrap the file, for example with 'seqkit seq -w 60'"
 )
@@ -80,7 +83,7 @@ def check_sequences(path: Path, text: bytes) -> None:
 
 
 def check_name(name: str, path: Path, line: int) -> None:
-    """Refuse the name of a record that is empty or not UTF-8.
+    """Refuse the name of a record that is empty, not UTF-8, or as `danq.names.check_name`.
 
     Raises
     ------
@@ -91,6 +94,17 @@ def check_name(name: str, path: Path, line: int) -> None:
         raise _nameless(path, line)
     if not name.isascii() and _SURROGATE.search(name):
         raise not_utf8(path, line)
+    check_legal(name, "record", file=path, line=line)
+
+
+def long_header(path: Path, line: int) -> InputError:
+    """Make the error for a header line of more than `MAX_HEADER` bytes."""
+    return InputError(
+        f"a header line has more than {MAX_HEADER >> 20} MiB",
+        file=path,
+        line=line,
+        remedy="Check that the file is FASTA, and that its lines end",
+    )
 
 
 def _nameless(path: Path, line: int) -> InputError:

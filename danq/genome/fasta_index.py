@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 
 import numpy as np
 
@@ -19,6 +21,12 @@ GAP = 1 << 20
 
 Read = Callable[[int, int], bytes]
 """Returns the uncompressed bytes of a file between two offsets, or less at its end."""
+
+_DIGITS = 15
+"""Largest number of digits of a byte or a length in an index: sums stay below 2^63."""
+
+_LONGEST = 1 << 12
+"""Largest number of bytes of a line of an index."""
 
 _HEADER = rb">([^\r\n]*)(?:\r\n|\n|\r)[\r\n]*"
 _FIRST = re.compile(rb"(?:[ \t]*[\r\n])*" + _HEADER)
@@ -80,20 +88,21 @@ class FastaIndex:
 def read_fai(data: bytes) -> FastaIndex | None:
     """Read the content of a ``.fai`` file; None when it is not an index."""
     names: list[str] = []
-    numbers: list[tuple[int, ...]] = []
-    for line in data.splitlines():
-        name, *fields = line.split(b"\t")
+    numbers = array("q")
+    for line in BytesIO(data):
+        if len(line) > _LONGEST:
+            return None
+        name, *fields = line.rstrip(b"\r\n").split(b"\t", 5)
         if len(fields) != 4 or not all(field.isdigit() for field in fields):
+            return None
+        if max(map(len, fields)) > _DIGITS:
             return None
         try:
             names.append(name.decode("utf-8"))
         except UnicodeDecodeError:
             return None
-        numbers.append(tuple(map(int, fields)))
-    try:
-        columns = np.array(numbers, dtype=np.int64).reshape(-1, 4).T
-    except OverflowError:
-        return None
+        numbers.extend(map(int, fields))
+    columns = np.array(numbers, dtype=np.int64).reshape(-1, 4).T
     return FastaIndex(tuple(names), *np.ascontiguousarray(columns))
 
 

@@ -12,10 +12,12 @@ from danq._jit import kernel
 from danq.errors import InputError
 from danq.files.text_tables import BYTE_ORDER_MARK
 from danq.genome.fasta_errors import (
+    MAX_HEADER,
     check_name,
     duplicate_name,
     empty_record,
     headless,
+    long_header,
     unequal_lines,
 )
 from danq.genome.fasta_index import FastaIndex, record_name
@@ -56,8 +58,9 @@ def scan(handle: BinaryIO, path: Path) -> FastaIndex:
     Raises
     ------
     InputError
-        When text is before the first header; a header has no name; two records have the same
-        name; a record has no sequence, a blank line inside, or lines that differ in length or
+        When text is before the first header; a header has no name, a name as
+        `danq.names.check_name`, or more than `MAX_HEADER` bytes; two records have the same name; a
+        record has no sequence, a blank line inside, or lines that differ in length or
         line ends.
     """
     state = np.zeros(FIELDS, dtype=np.int64)
@@ -71,6 +74,8 @@ def scan(handle: BinaryIO, path: Path) -> FastaIndex:
         _scan_all(data, state, found, headers)
         if state[ERROR]:
             raise _error(path, state, first, headers, handle)
+        if state[MODE] == NAME and state[LETTERS] > MAX_HEADER:
+            raise long_header(path, int(state[LINE]))
         data = handle.read(BLOCK)
     # The end of the file ends the last line.
     _scan_all(b"\n", state, found, headers)

@@ -30,6 +30,7 @@ from danq.genome.bgzip_blocks import BlockReader, Blocks, find_blocks, read_gzi
 from danq.genome.fasta_errors import changed
 from danq.genome.fasta_index import FastaIndex, Read, mismatch, read_fai
 from danq.genome.fasta_scan import scan
+from danq.names import check_names
 from danq.output import replacing, writable
 
 log = logging.getLogger("danq")
@@ -93,6 +94,8 @@ class IndexedFasta:
                 lines = _lines(self.index)
             else:
                 lines = ((one.offset, one.lenc, one.lenb) for one in faidx.index.values())
+        with _closed_on_error(self._open):
+            check_names(self.index.names, "contig", file=path)
         self._lines = dict(zip(self.index.names, lines, strict=True))
         self._file = handle.fileno()
         state = os.fstat(self._file)
@@ -308,7 +311,7 @@ def _unpacked(path: Path) -> tuple[Path, BinaryIO, FastaIndex]:
 
 
 @contextmanager
-def _closed_on_error(handle: BinaryIO) -> Iterator[None]:
+def _closed_on_error(handle: BinaryIO | Faidx) -> Iterator[None]:
     try:
         yield
     except BaseException:

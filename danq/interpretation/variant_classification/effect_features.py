@@ -20,11 +20,13 @@ from danq.files.open_input import check_file
 from danq.files.pipes import local_path
 from danq.files.recognise import PARQUET
 from danq.files.text_tables import (
+    MAX_ROWS,
     MISSING,
     repeated_column,
     separator_problem,
     split_fields,
     text_lines,
+    too_many_rows,
 )
 from danq.inference.variants.allele_scores import DIFF, LOGIT
 from danq.inference.variants.background import MAGIC as BACKGROUND_MAGIC
@@ -201,6 +203,8 @@ def read_table(path: str | Path, *needed: str) -> pl.DataFrame:
             header = line[1:].strip().split("\t")
         elif line.strip() and not line.startswith("#"):
             if names:
+                if len(rows) == MAX_ROWS:
+                    raise too_many_rows(path, number)
                 rows.append(_fields(line, path, number, len(names)))
                 continue
             names = _names(line, path, number)

@@ -28,7 +28,10 @@ def split(path: Path) -> tuple[dict[str, Any], bytes]:
 
 
 def join(header: dict[str, Any], data: bytes) -> bytes:
-    """A sealed file; the opposite of `split`."""
+    """A sealed file; the opposite of `split`. Metadata are sorted."""
+    metadata = header["__metadata__"]
+    seal = {"sha256": metadata["sha256"]}
+    header["__metadata__"] = seal | dict(sorted(metadata.items()))
     text = json.dumps(header, separators=(",", ":")).encode()
     return sealed(text + b" " * (-len(text) % 8), data)
 

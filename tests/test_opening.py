@@ -28,7 +28,6 @@ READERS = {
     "danq/interpretation/variant_classification/effect_features.py": "Parquet",
     "danq/models/export.py": "the exported program, to compare it with the model",
     "danq/models/weight_import/torch_tensors.py": "weights of torch",
-    "danq/training/checkpoint.py": "safetensors, and writes them",
     "danq/vision/clip_files.py": "pictures",
 }
 """Readers of formats that have libraries of their own, or are read in a special order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, TypeVar
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 import numpy as np
 import torch
 from pydantic import BaseModel, ValidationError
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from danq.errors import InputError, describe_validation_error
@@ -61,15 +61,28 @@ def write_stored(path: Location, module: nn.Module, spec: BaseModel) -> str:
         When the file cannot be written.
     """
     with replacing(path, overwrite=True) as temporary:
-        return write_sealed(temporary, to_arrays(module), {HEADER_KEY: spec.model_dump_json()})
+        return write_sealed(
+            temporary, to_arrays(module.state_dict()), {HEADER_KEY: spec.model_dump_json()}
+        )
 
 
-def to_arrays(module: nn.Module) -> dict[str, np.ndarray]:
-    """Parameters and buffers by name, in the memory of the CPU."""
-    return {
-        name: value.detach().cpu().contiguous().numpy()
-        for name, value in module.state_dict().items()
-    }
+def to_arrays(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """Tensors as arrays in the memory of the CPU.
+
+    Raises
+    ------
+    InputError
+        When a tensor has a type that numpy lacks, such as bfloat16.
+    """
+    arrays = {}
+    for name, value in tensors.items():
+        try:
+            arrays[name] = value.detach().cpu().contiguous().numpy()
+        except TypeError as error:
+            raise InputError(
+                f"holds {value.dtype}, which cannot be stored", record=name, remedy="Use float32"
+            ) from error
+    return arrays
 
 
 def read_stored(path: Location) -> StoredModel:
@@ -157,7 +170,7 @@ def load_weights(module: M, stored: StoredModel) -> M:
     return module.eval()
 
 
-def misfit(expected: dict[str, torch.Tensor], arrays: dict[str, np.ndarray]) -> str | None:
+def misfit(expected: Mapping[str, Tensor], arrays: Mapping[str, np.ndarray]) -> str | None:
     """What differs between the expected and the stored tensors, or which is not finite; or None."""
     for name in expected:
         if name not in arrays:

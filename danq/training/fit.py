@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from danq.core.dropout import share_of_batch
 from danq.errors import DanqError
-from danq.training.checkpoint import Checkpoints, TrainingProgress, TrainingState
+from danq.training.checkpoint import Checkpoints, TrainingState
 from danq.training.config import RunSettings
 from danq.training.optimizer import build_optimizer, encoders, learning_rate
 from danq.training.problem import Metrics, Problem
+from danq.training.progress import Schedule, TrainingProgress
 from danq.training.recipe import BaseRecipe
 from danq.training.run_log import RunLog
 
@@ -66,6 +67,7 @@ class Fit(Generic[M]):
         self.seed, self.precision, self.checkpoints = run.seed, run.precision, checkpoints
         self.progress = TrainingProgress()
         self.batches = problem.batches(run.seed, fabric.device)
+        self.schedule = Schedule(len(self.batches), recipe.epochs, recipe.patience)
         self.steps = len(self.batches) * recipe.epochs
         self.plain = module.to(fabric.device)
         self.average = copy.deepcopy(self.plain).requires_grad_(False) if recipe.averaging else None
@@ -97,7 +99,7 @@ class Fit(Generic[M]):
         InputError
             As `Checkpoints.restore`.
         """
-        self.checkpoints.restore(self.state)
+        self.checkpoints.restore(self.state, self.schedule)
 
     def run(self, log: RunLog) -> Iterator[Metrics]:
         """Train to the end; yield the validation metrics of each epoch that is the best so far.
@@ -127,9 +129,7 @@ class Fit(Generic[M]):
             if progress.best is None or value > progress.best:
                 progress.best, progress.best_epoch = value, progress.epoch
                 yield metrics
-            stale = progress.epoch - progress.best_epoch
-            stopped = 0 < recipe.patience <= stale
-            progress.finished = progress.epoch >= recipe.epochs or stopped
+            progress.finished = self.schedule.is_finished(progress.epoch, progress.best_epoch)
             log.epoch(progress)
             self.checkpoint()
 

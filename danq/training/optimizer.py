@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from danq.core import Freezable, freezable
 from danq.errors import InputError
@@ -83,6 +83,20 @@ def build_optimizer(module: nn.Module, recipe: BaseRecipe) -> torch.optim.Optimi
         )
     ]
     return torch.optim.AdamW(groups, lr=recipe.lr, fused=True)
+
+
+SQUARES = ("square", "exp_avg_sq")
+"""Moments that are means of squares."""
+
+
+def moments_like(optimizer: torch.optim.Optimizer, parameter: Tensor) -> dict[str, Tensor]:
+    """Moments that an optimizer of `build_optimizer` stores for a parameter, with other values."""
+    # Fabric wraps optimizers.
+    inner = getattr(optimizer, "optimizer", optimizer)
+    if isinstance(inner, KerasRmsprop):
+        return {"square": parameter}
+    step = torch.zeros((), dtype=torch.float32, device="meta")
+    return {"step": step, "exp_avg": parameter, "exp_avg_sq": parameter}
 
 
 def learning_rate(recipe: BaseRecipe, step: int, steps: int) -> float:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
 from danq.output import replacing
-from danq.training.checkpoint import TrainingProgress
+from danq.training.progress import TrainingProgress
 from danq.training.recipe import BaseRecipe
 
 METRICS = "metrics.csv"

@@ -18,7 +18,7 @@ from danq.device import Precision, resolve_device, resolve_precision, set_thread
 from danq.models.model_file import save_model
 from danq.models.stored_model import RUN_MODEL
 from danq.provenance import Inputs, Provenance, settings_of
-from danq.training.checkpoint import LAST, Checkpoints, TrainingProgress
+from danq.training.checkpoint import LAST, Checkpoints
 from danq.training.config import RunSettings, write_config
 from danq.training.fabric import make_fabric
 from danq.training.fit import Fit

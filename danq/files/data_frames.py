@@ -10,6 +10,8 @@ from pathlib import Path
 import polars as pl
 
 from danq.errors import InputError
+from danq.files.open_input import check_file
+from danq.files.pipes import local_path
 from danq.files.text_tables import byte_lines, read_text_bytes, separator_problem, split_fields
 
 _OUTER_BLANKS = re.compile(rb" *([\t\n]) *")
@@ -87,6 +89,20 @@ def read_frame(
             remedy="Check that every line has the columns of the first line, separated by tabs",
         ) from error
     return _without_rest(table, names, path)
+
+
+def read_parquet(path: str | Path) -> pl.DataFrame:
+    """Read a Parquet file.
+
+    Raises
+    ------
+    InputError
+        When the file is missing or damaged.
+    """
+    try:
+        return pl.read_parquet(local_path(check_file(path)))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise InputError(f"cannot be read as Parquet ({error})", file=path) from error
 
 
 def _header(data: bytes) -> tuple[int, int, bytes] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
@@ -32,11 +32,14 @@ class TableRows(NamedTuple):
     """Rows of a table in memory.
 
     ``rows`` are tuples, ``names`` the names of their columns, and ``columns`` their meaning.
+    ``file`` and ``lines`` are the file of the rows and the line of each, if they are of a file.
     """
 
     rows: Iterable[tuple]
     names: list[str]
     columns: TableColumns
+    file: str | None = None
+    lines: Sequence[int] = ()
 
     def stored(self) -> TableRows:
         """The same, with rows that can be read several times."""
@@ -136,11 +139,12 @@ class TableSource:
     is_table = True
 
     def __init__(self, rows: Iterable[tuple] | Frame | TableRows, name: str) -> None:
-        self.name = name
         table = table_rows(rows, name)
+        self.name = table.file or name
         self.oriented = table.columns.oriented
         self._rows = iter(table.rows)
-        self._values = TableValues(table.columns, table.names, name)
+        self._lines = table.lines
+        self._values = TableValues(table.columns, table.names, self.name)
         self._record = 1
 
     def skip(self, records: int) -> None:
@@ -164,5 +168,6 @@ class TableSource:
         def column(index: int) -> list[str]:
             return [_text(row[index]) for row in taken]
 
-        values = self._values.read(column, [], first)
-        return Records(first, [], *values, [], [], [], [])
+        lines = list(self._lines[first - 1 : first - 1 + len(taken)])
+        values = self._values.read(column, lines, first)
+        return Records(first, lines, *values, [], [], [], [])

@@ -19,7 +19,7 @@ from danq.genome.variants.raw_records import (
     whole_numbers,
 )
 from danq.genome.variants.table_columns import find_columns, plain_name
-from danq.genome.variants.table_values import TableValues
+from danq.genome.variants.table_values import TableValues, unquoted
 from danq.genome.variants.text_header import (
     LACKS,
     SEPARATORS,
@@ -203,11 +203,32 @@ class TextSource:
             if limit >= 0 and line.count("\t") == width - 1:
                 rows.append(line.split("\t", limit))
                 continue
-            row = split_line(line, separator)
-            if len(row) != width and (len(row) < width or any(map(str.strip, row[width:]))):
-                raise self._misfit(number, line, len(row))
-            rows.append(row)
+            rows.append(self._fields(number, line))
         return lambda index: [row[index] for row in rows]
+
+    def _fields(self, number: int, line: str) -> list[str]:
+        """All fields of a record of a table."""
+        row, width = split_line(line, self._head.separator), self._width
+        if len(row) != width and (len(row) < width or any(map(str.strip, row[width:]))):
+            raise self._misfit(number, line, len(row))
+        return row
+
+    def fields(self) -> Iterator[tuple[int, list[str]]]:
+        """Line number and fields of each remaining record of a table, in place of `read`.
+
+        Raises
+        ------
+        InputError
+            At a record with more or fewer columns than the header.
+        """
+        for number, line in self._records():
+            row = self._fields(number, line)[: self._width]
+            yield number, [unquoted(text.strip()) for text in row]
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return [unquoted(name.strip()) for name in self._head.columns]
 
     def _records(self) -> Iterator[tuple[int, str]]:
         for number, line in self._lines:

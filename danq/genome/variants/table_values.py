@@ -162,7 +162,7 @@ class _Rows:
         texts = self._column(index)
         joined = "".join(texts)
         if '"' in joined and self.numbers:
-            return [_unquoted(text.strip()) for text in texts]
+            return [unquoted(text.strip()) for text in texts]
         return [text.strip() for text in texts] if " " in joined else texts
 
     def place(self, i: int) -> dict:
@@ -247,7 +247,7 @@ class _Rows:
                 )
 
 
-def _unquoted(text: str) -> str:
+def unquoted(text: str) -> str:
     """A field without the double quotes around it; ``""`` inside them is a double quote."""
     if len(text) > 1 and text[0] == text[-1] == '"':
         return text[1:-1].replace('""', '"').strip()

@@ -120,6 +120,8 @@ class Variants:
     @property
     def name(self) -> str:
         """The source as text."""
+        if isinstance(self.source, TableRows) and self.source.file is not None:
+            return self.source.file
         return str(self.source) if self.is_file else "a table"
 
     def check_file(self, reason: str) -> None:

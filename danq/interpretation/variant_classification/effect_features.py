@@ -14,10 +14,9 @@ from jaxtyping import Float32
 
 from danq.errors import InputError
 from danq.files.binary_input import format_of
-from danq.files.data_frames import read_frame
+from danq.files.data_frames import read_frame, read_parquet
 from danq.files.hdf5_input import hdf5_errors, is_hdf5, open_hdf5
 from danq.files.open_input import check_file
-from danq.files.pipes import local_path
 from danq.files.recognise import PARQUET
 from danq.files.text_tables import (
     MAX_ROWS,
@@ -164,7 +163,7 @@ def read_effects(path: str | Path) -> EffectFeatures:
     if is_hdf5(path):
         features = _from_hdf5(path)
     elif format_of(path) == PARQUET:
-        features = _from_table(path, _read_parquet(path))
+        features = _from_table(path, read_parquet(path))
     else:
         features = _from_table(path, read_frame(path, _kind_of))
     bad = np.asarray(~np.isfinite(features.values).all(axis=1))
@@ -306,13 +305,6 @@ def _track_of(column: str) -> str | None:
     """Track of a column TRACK_logit or TRACK_diff."""
     track, _, score = column.rpartition("_")
     return track if track and score in SCORES else None
-
-
-def _read_parquet(path: Path) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(local_path(path))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise InputError(f"cannot be read as Parquet ({error})", file=path) from error
 
 
 def _from_table(path: Path, table: pl.DataFrame) -> EffectFeatures:

@@ -31,6 +31,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "evaluate": ("danq_cli.evaluate", "Evaluate a model on held-out windows."),
     "predict": ("danq_cli.predict", "Predict peak probabilities of sequences and regions."),
     "variants": ("danq_cli.variants", "Predict the effect of variants on every track."),
+    "benchmark-variants": (
+        "danq_cli.benchmark_variants",
+        "Compare predicted with measured effects of variants.",
+    ),
     "mutate": ("danq_cli.mutate", "Predict the effect of every single-base substitution."),
     "classify-variants": (
         "danq_cli.classify_variants",

@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from danq.errors import InputError as InputError
     from danq.genome import Genome as Genome
     from danq.genome import read_motifs as read_motifs
+    from danq.inference import Measurements as Measurements
     from danq.inference import OneHotFile as OneHotFile
     from danq.inference import Regions as Regions
     from danq.inference import Result as Result
     from danq.inference import Tiles as Tiles
     from danq.inference import Variants as Variants
+    from danq.inference import benchmark_variants as benchmark_variants
     from danq.inference import evaluate as evaluate
     from danq.inference import mutate as mutate
     from danq.inference import predict as predict
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from danq.inference import write_evaluation as write_evaluation
     from danq.inference import write_mutations as write_mutations
     from danq.inference import write_predictions as write_predictions
+    from danq.inference import write_variant_benchmark as write_variant_benchmark
     from danq.inference import write_variant_scores as write_variant_scores
     from danq.interpretation import classify_variants as classify_variants
     from danq.interpretation import find_motifs as find_motifs
@@ -68,6 +71,7 @@ __getattr__, __dir__ = lazy_names(
         "InputError": "danq.errors:InputError",
         "InputLayout": "danq.models.weight_import:InputLayout",
         "LabelOptions": "danq.datasets:LabelOptions",
+        "Measurements": "danq.inference:Measurements",
         "Model": "danq.models:Model",
         "ModelSettings": "danq.training:ModelSettings",
         "OneHotFile": "danq.inference:OneHotFile",
@@ -77,6 +81,7 @@ __getattr__, __dir__ = lazy_names(
         "RunSettings": "danq.training:RunSettings",
         "Tiles": "danq.inference:Tiles",
         "Variants": "danq.inference:Variants",
+        "benchmark_variants": "danq.inference:benchmark_variants",
         "build_dataset": "danq.datasets:build_dataset",
         "classify_variants": "danq.interpretation:classify_variants",
         "convert_dataset": "danq.datasets:convert_dataset",
@@ -97,6 +102,7 @@ __getattr__, __dir__ = lazy_names(
         "write_motifs": "danq.interpretation:write_motifs",
         "write_mutations": "danq.inference:write_mutations",
         "write_predictions": "danq.inference:write_predictions",
+        "write_variant_benchmark": "danq.inference:write_variant_benchmark",
         "write_variant_classes": "danq.interpretation:write_variant_classes",
         "write_variant_scores": "danq.inference:write_variant_scores",
     },
@@ -110,6 +116,7 @@ __all__ = [
     "InputError",
     "InputLayout",
     "LabelOptions",
+    "Measurements",
     "Model",
     "ModelSettings",
     "OneHotFile",
@@ -120,6 +127,7 @@ __all__ = [
     "Tiles",
     "Variants",
     "__version__",
+    "benchmark_variants",
     "build_dataset",
     "classify_variants",
     "convert_dataset",
@@ -140,6 +148,7 @@ __all__ = [
     "write_motifs",
     "write_mutations",
     "write_predictions",
+    "write_variant_benchmark",
     "write_variant_classes",
     "write_variant_scores",
 ]

@@ -193,7 +193,9 @@ def _ranking(runs, group, label, block, weights, auroc, ap):
 
 
 @parallel_kernel
-def _spearman(first_order, first_runs, second_order, second_runs, starts, ends, block, weights, out):
+def _spearman(
+    first_order, first_runs, second_order, second_runs, starts, ends, block, weights, out
+):
     rows = block.size
     for r in numba.prange(weights.shape[0]):
         weight = weights[r]

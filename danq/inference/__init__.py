@@ -12,14 +12,22 @@ from danq.inference.mutagenesis.mutate import WrittenMutations, mutate, write_mu
 from danq.inference.prediction.predict import WrittenPredictions, predict, write_predictions
 from danq.inference.result import Result
 from danq.inference.sources import OneHotFile, Regions, Tiles
+from danq.inference.variant_benchmark.benchmark_variants import (
+    BenchmarkReport,
+    benchmark_variants,
+    write_variant_benchmark,
+)
+from danq.inference.variant_benchmark.measurements import Measurements
 from danq.inference.variants.run_summary import VariantSummary
 from danq.inference.variants.score import score_variants, write_variant_scores
 from danq.inference.variants.variant_input import Variants
 from danq.inference.variants.write_background import write_background
 
 __all__ = [
+    "BenchmarkReport",
     "Ensemble",
     "EvaluationReport",
+    "Measurements",
     "OneHotFile",
     "Regions",
     "Result",
@@ -28,6 +36,7 @@ __all__ = [
     "Variants",
     "WrittenMutations",
     "WrittenPredictions",
+    "benchmark_variants",
     "evaluate",
     "mutate",
     "predict",
@@ -39,5 +48,6 @@ __all__ = [
     "write_evaluation",
     "write_mutations",
     "write_predictions",
+    "write_variant_benchmark",
     "write_variant_scores",
 ]

@@ -59,7 +59,7 @@ def test_several_models_and_options_reach_the_library(files):
     more += ["--indel-anchor", "both", "--tolerance", "0", "--batch-size", "4"]
     arguments = ["variants", model, "other.safetensors", vcf, *options, *more]
     assert run([*arguments, "--out", "out.parquet"]) == 0
-    names = ["Abf1_diff", "Abf1_logit", "Abf1_diff_sd", "Abf1_logit_sd"]
+    names = ["Abf1_logit", "Abf1_diff", "Abf1_logit_sd", "Abf1_diff_sd"]
     assert pl.read_parquet("out.parquet").columns[6:10] == names
     assert run([*arguments, "--out", "out.parquet"]) == 2
     assert run([*arguments, "--out", "out.parquet", "--overwrite"]) == 0

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -46,8 +47,8 @@ class Baseline(ABC):
         Names of the scores without a sign.
     """
 
-    meanings: Mapping[str, str]
-    unsigned: frozenset[str] = frozenset()
+    meanings: ClassVar[Mapping[str, str]]
+    unsigned: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def scores(self, windows: AlleleWindows) -> dict[str, Row]:
@@ -57,12 +58,12 @@ class Baseline(ABC):
 class AlleleBaseline(Baseline):
     """Properties of the alleles alone."""
 
-    meanings = {
+    meanings: ClassVar[Mapping[str, str]] = {
         "gc_change": "G and C in the alternate allele minus those in the reference allele",
         "length_change": "bases of the alternate allele minus those of the reference allele",
         "kind": "transition 0, transversion 1, other substitution 2, insertion or deletion 3",
     }
-    unsigned = frozenset({"kind"})
+    unsigned: ClassVar[frozenset[str]] = frozenset({"kind"})
 
     def scores(self, windows: AlleleWindows) -> dict[str, Row]:
         pairs = list(zip(windows.block.ref_allele, windows.block.alt_allele, strict=True))
@@ -88,11 +89,11 @@ class KmerEffects(Baseline):
     model: KmerBaseline
     tracks: tuple[int, ...]
 
-    meanings = {
+    meanings: ClassVar[Mapping[str, str]] = {
         "kmer_max": "k-mer model: change on the track with the largest change",
         "kmer_l2": "k-mer model: L2 norm of the changes over tracks",
     }
-    unsigned = frozenset({"kmer_l2"})
+    unsigned: ClassVar[frozenset[str]] = frozenset({"kmer_l2"})
 
     @classmethod
     def fit(cls, path: Location, ensemble: Ensemble) -> KmerEffects:
@@ -110,9 +111,7 @@ class KmerEffects(Baseline):
                 file=path,
                 remedy="Give the dataset that the model was trained on",
             )
-        tracks = select_tracks(
-            ensemble.tracks, dataset.tracks, owner="the dataset", file=path
-        )
+        tracks = select_tracks(ensemble.tracks, dataset.tracks, owner="the dataset", file=path)
         train, valid = dataset.indices("train"), dataset.indices("valid")
         log.info("fitting the k-mer model to %s training windows of %s", f"{len(train):,}", path)
         model = fit_kmer_baseline(_batches(dataset, train), _batches(dataset, valid))
@@ -141,13 +140,13 @@ class MotifEffects(Baseline):
     motifs: Sequence[Motif]
     center: int
 
-    meanings = {
-        "motif_max": "change in the best score (bits) of a motif that overlaps the variant, of the "
-        "motif with the largest change",
-        "motif_distance": "minus the bases from the variant to the nearest strong match of a motif "
-        f"in the reference (at least {STRONG:.0%} of the range of its scores)",
+    meanings: ClassVar[Mapping[str, str]] = {
+        "motif_max": "change in the best score (bits) of a motif at the variant, of the motif with "
+        "the largest change",
+        "motif_distance": "minus the bases from the variant to the nearest strong match of a "
+        f"motif in the reference (at least {STRONG:.0%} of the range of its scores)",
     }
-    unsigned = frozenset({"motif_distance"})
+    unsigned: ClassVar[frozenset[str]] = frozenset({"motif_distance"})
 
     def scores(self, windows: AlleleWindows) -> dict[str, Row]:
         block, reference = windows.block, windows.reference

@@ -90,7 +90,10 @@ class BenchmarkReport:
         names = [name for name in METRICS if name in shown.columns]
         width = max(map(len, shown["name"]), default=4)
         lines = [", ".join(f"{what} {count:,}" for what, count in self.counts.items()), ""]
-        head = [f"{'kind':8}  {'name':{width}}", *(name.replace("spearman", "rho") for name in names)]
+        head = [
+            f"{'kind':8}  {'name':{width}}",
+            *(name.replace("spearman", "rho") for name in names),
+        ]
         lines.append("  ".join(head))
         for row in shown.iter_rows(named=True):
             cells = [f"{row['kind']:8}  {row['name']:{width}}"]

@@ -104,9 +104,9 @@ def compare(
     Returns
     -------
     polars.DataFrame
-        ``kind``, ``name``, each defined metric of `METRICS` with its limits (``_low``, ``_high``,
-        percentiles of the replicates) if there are replicates, and ``meaning``. Rows are sorted
-        by the first metric, best first.
+        ``kind``, ``name``, each defined metric of `METRICS` with the limits of its interval
+        (``_low``, ``_high``) if there are replicates, and ``meaning``. Rows are sorted by the
+        first metric, best first.
     """
     rows = []
     for one in predictors:
@@ -114,7 +114,7 @@ def compare(
         for metric, values in _metrics(one, used, replicates).items():
             row[metric] = float(values[0])
             if len(values) > 1:
-                row[metric + LOW], row[metric + HIGH] = _limits(values[1:])
+                row[metric + LOW], row[metric + HIGH] = _limits(metric, values)
         rows.append({**row, "meaning": one.meaning})
     table = pl.DataFrame(rows)
     first = next(name for name in METRICS if name in table.columns)
@@ -122,9 +122,7 @@ def compare(
     return table.sort(order, descending=True, nulls_last=True, maintain_order=True)
 
 
-def _metrics(
-    one: Predictor, used: UsableVariants, replicates: Replicates
-) -> dict[str, np.ndarray]:
+def _metrics(one: Predictor, used: UsableVariants, replicates: Replicates) -> dict[str, np.ndarray]:
     found = {}
     scopes: dict[str, IntRow] = {"": np.zeros(len(used), np.int64)}
     if used.strata is not None:
@@ -162,9 +160,16 @@ def _metrics(
     return {name: found[name] for name in METRICS if name in found}
 
 
-def _limits(values: np.ndarray) -> tuple[float, float]:
-    known = values[~np.isnan(values)]
-    if not known.size:
+def _limits(metric: str, values: np.ndarray) -> tuple[float, float]:
+    """Limits of the interval of a metric from its value and those of the replicates.
+
+    The percentiles of the replicates are moved by the difference between the value and the mean of
+    the replicates. Small groups need this: in a replicate, a variant that is drawn twice is tied
+    with itself, which raises the average precision.
+    """
+    known = values[1:][~np.isnan(values[1:])]
+    if not known.size or np.isnan(values[0]):
         return np.nan, np.nan
-    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    ends = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) + (values[0] - known.mean())
+    low, high = np.clip(ends, -1.0 if "spearman" in metric else 0.0, 1.0)
     return float(low), float(high)

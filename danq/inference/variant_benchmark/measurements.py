@@ -208,9 +208,7 @@ def _chosen(table: TextTable, name: str | None, found: list[str]) -> str | None:
     return found[0] if found else None
 
 
-def _label(
-    table: TextTable, text: str | None, found: dict[str, str]
-) -> tuple[str | None, str]:
+def _label(table: TextTable, text: str | None, found: dict[str, str]) -> tuple[str | None, str]:
     """Column of labels, and its cut."""
     if text is not None:
         match = None if text in table.names else _CUT.fullmatch(text)

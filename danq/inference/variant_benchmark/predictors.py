@@ -144,8 +144,8 @@ def predictors(
         yield _predictor(TRACK, name, MEANING[LOGIT], values, False)
 
 
-def _predictor(
-    kind: str, name: str, meaning: str, values: np.ndarray, unsigned: bool
-) -> Predictor:
+def _predictor(kind: str, name: str, meaning: str, values: np.ndarray, unsigned: bool) -> Predictor:
     wide = values.astype(np.float64)
-    return Predictor(kind, name, meaning, wide if unsigned else np.abs(wide), None if unsigned else wide)
+    return Predictor(
+        kind, name, meaning, wide if unsigned else np.abs(wide), None if unsigned else wide
+    )

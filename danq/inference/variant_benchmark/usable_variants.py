@@ -208,7 +208,9 @@ class _Rows:
             done &= ~missing
         if measured.label is not None:
             missing = (measured.label[self.record] < 0) & done
-            self._reject(missing, "no-label", "the label, or the number it is made from, is missing")
+            self._reject(
+                missing, "no-label", "the label, or the number it is made from, is missing"
+            )
             done &= ~missing
         return done
 
@@ -257,9 +259,7 @@ class _Rows:
             what = "are in no matched group that has controls after rows were left out"
         elif measured.match:
             kinds = [kind_of(*self.alleles[i]) for i in np.flatnonzero(keep)]
-            classes = [
-                _classes([texts[row] for row in rows]) for texts in measured.match.values()
-            ]
+            classes = [_classes([texts[row] for row in rows]) for texts in measured.match.values()]
             index = _numbered(list(zip(kinds, *classes, strict=True)))
             what = "have no matched control"
         else:

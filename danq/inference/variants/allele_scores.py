@@ -11,8 +11,10 @@ from jaxtyping import Float32, Float64
 from danq.errors import InputError
 from danq.inference.odds import odds
 
-REF, ALT, DIFF, LOGIT, PRODUCT = SCORES = ("ref", "alt", "diff", "logit", "product")
-"""Scores of a variant allele, one per track; `MEANING` defines them."""
+LOGIT, DIFF, PRODUCT, REF, ALT = SCORES = ("logit", "diff", "product", "ref", "alt")
+"""Scores of a variant allele, one per track, in the order of output columns; `MEANING` defines
+them. ``logit`` is first: it ranks variants with measured effects best
+(``benchmarks/studies/measured_variants.md``)."""
 
 MEANING = {
     "ref": "probability with the reference allele",
@@ -26,7 +28,7 @@ MEANING = {
 }
 """Definition and unit of each score."""
 
-SIGNED = (DIFF, LOGIT, PRODUCT)
+SIGNED = (LOGIT, DIFF, PRODUCT)
 """Scores that are summarised over tracks."""
 
 SUMMARIES = {

@@ -224,7 +224,7 @@ def test_vcf_output_needs_vcf_input(small_model, fasta, tmp_path):
 
 def test_tracks_with_the_same_field_name_are_refused(small_model, fasta, vcf, tmp_path):
     model = small_model(tracks=("a b", "a|b"))
-    with pytest.raises(InputError, match="'a b_ref' and 'a|b_ref' would both be the field"):
+    with pytest.raises(InputError, match="'a b_logit' and 'a|b_logit' would both be the field"):
         write_variant_scores(model, vcf, fasta, tmp_path / "out.vcf.gz")
     write_variant_scores(model, vcf, fasta, tmp_path / "out.tsv")
     twice = small_model(tracks=("a", "logit_max"))

@@ -127,7 +127,7 @@ def test_an_unfinished_run_is_replaced_only_with_overwrite(files, tmp_path):
     ("options", "message"),
     [
         ({"strand": "forward"}, "began with strand: both; now it is forward"),
-        ({"scores": "logit"}, "began with scores: ref, alt.*now it is logit"),
+        ({"scores": "logit"}, "began with scores: logit, diff.*now it is logit"),
         (
             {"tracks": ["Reb1"]},
             "began with tracks: Reb1, .*; now it is Reb1. Use the settings and inputs of that run",

@@ -172,7 +172,7 @@ def test_columns_follow_scores_and_tracks(small_model, fasta, vcf):
     selected = score_variants(
         small_model(), vcf, fasta, scores=["ref", "logit"], tracks=["Rap1", "Reb1"]
     ).to_polars()
-    assert selected.columns[6:10] == ["Rap1_ref", "Reb1_ref", "Rap1_logit", "Reb1_logit"]
+    assert selected.columns[6:10] == ["Rap1_logit", "Reb1_logit", "Rap1_ref", "Reb1_ref"]
     for track in ("Rap1", "Reb1"):
         assert selected[f"{track}_logit"].equals(table[track])
     magnitude = selected.select("Rap1_logit", "Reb1_logit").to_numpy()

@@ -52,9 +52,9 @@ def test_summaries_are_the_largest_change_and_the_norm():
 
 def test_names_of_scores_are_checked():
     assert check_scores(None) == SCORES
-    assert check_scores(["logit", "ref"]) == ("ref", "logit")
+    assert check_scores(["ref", "logit"]) == ("logit", "ref")
     assert check_scores("diff") == ("diff",)
-    with pytest.raises(InputError, match=r"unknown score 'lfc'. Choose from ref, alt, diff"):
+    with pytest.raises(InputError, match=r"unknown score 'lfc'. Choose from logit, diff, product"):
         check_scores(["lfc"])
     with pytest.raises(InputError, match="no score is selected"):
         check_scores([])

@@ -488,6 +488,8 @@ COMMANDS = {
     "weights of import": "import WRONG --format selene-danq --out OUT",
     "mapping of import": "import model --format torch --mapping WRONG --out OUT",
     "variant effects": "classify-variants WRONG bed --out OUT",
+    "measured variants": "benchmark-variants model WRONG --genome genome --out OUT",
+    "baseline": "benchmark-variants model measured --genome genome --baseline WRONG --out OUT",
     "vision model": "vision predict WRONG bed",
 }
 """Commands with ``WRONG`` for the wrong file, and names of good files."""
@@ -525,7 +527,13 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
         f"chr1\t101\t.\t{decode(codes[100:101])}\t{decode((codes[100:101] + 1) % 4)}\t.\t.\t.\n"
     )
+    rows = ["chrom\tpos\tref\talt\teffect\tlabel"]
+    for i in range(100, 1000, 90):
+        ref, alt = decode(codes[i : i + 1]), decode((codes[i : i + 1] + 1) % 4)
+        rows.append(f"chr1\t{i + 1}\t{ref}\t{alt}\t{i}\t{i % 4 // 2}")
+    (folder / "measured.tsv").write_text("\n".join(rows) + "\n")
     names = {"model": "model.safetensors", "dataset": "data.h5", "genome": "genome.fa"}
+    names |= {"measured": "measured.tsv"}
     names |= {"bed": "peaks.bed", "vcf": "variants.vcf"}
     return {name: str(folder / file) for name, file in names.items()}
 

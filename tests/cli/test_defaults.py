@@ -23,6 +23,7 @@ from danq_cli.main import COMMANDS
 
 DEFAULT = re.compile(r"\[default: ([^\]\s;]+)\]")
 OWNERS: dict[str, tuple[Callable, ...]] = {
+    "benchmark-variants": (danq.benchmark_variants, danq.Measurements, RunOptions),
     "classify-variants": (danq.classify_variants,),
     "data build": (danq.build_dataset, LabelOptions),
     "data convert": (danq.convert_dataset,),
@@ -45,6 +46,7 @@ SPECIAL = {
     ("motifs", "batch_size"): BATCH_SIZE,
     ("mutate", "batch_size"): BLOCK,
     ("variants", "batch_size"): BATCH_WINDOWS,
+    ("benchmark-variants", "batch_size"): BATCH_WINDOWS,
     ("vision train", "precision"): "fp32",
     ("vision predict", "precision"): "fp32",
     ("vision predict", "device"): RunOptions().device,

@@ -207,14 +207,18 @@ def delete_leftovers(folder: Path) -> None:
 
 def foreign_file(folder: Path, journal: Journal) -> str | None:
     """Name of a file in the folder that danq did not write; None if there is none."""
-    for entry in os.scandir(folder):
-        number = part_number(entry.name)
-        ours = entry.name == JOURNAL or (number is not None and number < journal.blocks)
-        if entry.name.startswith(_KEPT_BY_NFS):
+    for name in sorted(os.listdir(folder)):
+        number = part_number(name)
+        ours = name == JOURNAL or (number is not None and number < journal.blocks)
+        if name.startswith(_KEPT_BY_NFS):
             continue
-        if not ours or not entry.is_file(follow_symlinks=False):
-            return entry.name
+        if not ours or not _is_regular(folder / name):
+            return name
     return None
+
+
+def _is_regular(path: Path) -> bool:
+    return stat.S_ISREG(path.lstat().st_mode)
 
 
 def _hidden(folder: Path) -> Path:
@@ -228,9 +232,9 @@ def _journal(folder: Path) -> Journal:
 def _delete_files(folder: Path) -> None:
     """Delete blocks, and the journal last, which shows that danq wrote them."""
     with suppress(FileNotFoundError):
-        for entry in list(os.scandir(folder)):
-            if part_number(entry.name) is not None and entry.is_file(follow_symlinks=False):
-                os.unlink(entry.path)
+        for name in os.listdir(folder):
+            if part_number(name) is not None and _is_regular(folder / name):
+                os.unlink(folder / name)
         (folder / JOURNAL).unlink(missing_ok=True)
 
 

@@ -331,10 +331,10 @@ class FinishedBlocks:
                     problem,
                     f"{sum(counts.get('records', 0) for counts in self._counts):,}",
                 )
-            for entry in list(os.scandir(self.folder)):
-                number = part_number(entry.name)
+            for name in os.listdir(self.folder):
+                number = part_number(name)
                 if number is not None and number >= len(self._counts):
-                    os.unlink(entry.path)
+                    os.unlink(self.folder / name)
             file.truncate(kept.end)
             os.fsync(file.fileno())
             self._checksum = kept.checksum

@@ -89,6 +89,11 @@ def printable(text: str) -> str:
     if len(text) > LONGEST_WORD:
         text = _shortened(text, LONGEST_TEXT)
         text = _LONG_WORD.sub(lambda word: _shortened(word[0], LONGEST_WORD // 2), text)
+    return escaped(text)
+
+
+def escaped(text: str) -> str:
+    r"""Text in which characters that cannot be printed are written as in Python, such as ``\n``."""
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)

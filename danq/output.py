@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from danq.errors import InputError
+from danq.errors import InputError, escaped
 from danq.typing import Location
 
 Objection = Callable[[Path], str | None]
@@ -24,6 +24,9 @@ OVERWRITE = "Choose another name, or allow overwriting (overwrite)"
 
 REJECTED = ".rejected.tsv"
 """End of the name of the table of rejects beside an output."""
+
+LONGEST_NAME = 255
+"""Bytes of the longest file name on common file systems."""
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _DEVICES = ("/dev", "/dev/fd", "/proc/self/fd")
@@ -292,7 +295,7 @@ def os_errors(*kinds: type[BaseException]) -> Iterator[None]:
 
 
 def comment_lines(about: Mapping[str, object], *notes: str) -> bytes:
-    r"""Comment lines of a table, with ``\n`` and ``\r`` for line ends inside a text.
+    r"""Comment lines of a table, with ``\n`` and the like for characters that cannot be printed.
 
     Parameters
     ----------
@@ -303,13 +306,14 @@ def comment_lines(about: Mapping[str, object], *notes: str) -> bytes:
     """
     texts = {name: "-" if value is None or value == "" else value for name, value in about.items()}
     lines = [*(f"{name}: {value}" for name, value in texts.items()), *notes]
-    escaped = (line.replace("\r", "\\r").replace("\n", "\\n") for line in lines)
-    # A file name that is not UTF-8 has characters that cannot be encoded.
-    return "".join(f"# {line}\n" for line in escaped).encode(errors="backslashreplace")
+    return "".join(f"# {escaped(line)}\n" for line in lines).encode()
 
 
 def _temporary(target: Path, ending: str) -> Path:
-    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.{ending}")
+    end = f".{secrets.token_hex(4)}.{ending}"
+    # The name of the file may be as long as a name may be.
+    name = os.fsencode(target.name)[: LONGEST_NAME - 1 - len(end)].decode(errors="ignore")
+    return target.with_name(f".{name}{end}")
 
 
 def _refuse_stream(path: Path) -> None:

@@ -137,7 +137,17 @@ def _track(path: Path, number: int, fields: list[str], columns: dict[str, int] |
             record=values["name"],
             remedy="Write the whole path",
         ) from error
-    if not peaks.exists() or peaks.is_dir():
+    try:
+        usable = peaks.exists() and not peaks.is_dir()
+    except OSError as error:
+        raise InputError(
+            f"the path {peaks} cannot be opened ({error.strerror})",
+            file=path,
+            line=number,
+            record=values["name"],
+            remedy="Check the path",
+        ) from error
+    if not usable:
         missing = "is a folder, not a peak file" if peaks.is_dir() else "there is no file"
         raise InputError(
             f"{peaks} {missing}" if peaks.is_dir() else f"{missing} {peaks}",

@@ -179,7 +179,7 @@ def plot_against(table: pl.DataFrame, prefix: str, name: str) -> Figure:
     for axes, metric, label in zip(panels, ("aupr", "auroc"), ("AUPR", "AUROC"), strict=True):
         base = f"{prefix}_{metric}"
         known = table.drop_nulls([metric, base])
-        axes.set(xlabel=f"{label} of {name}", ylabel=f"{label} of the model")
+        axes.set(xlabel=f"{label} of {_short(name, 60)}", ylabel=f"{label} of the model")
         if not known.height:
             axes.set_title(f"{label}: no track to compare")
             continue

@@ -12,9 +12,18 @@ import polars as pl
 from danq.errors import InputError
 from danq.files.open_input import check_file
 from danq.files.pipes import local_path
+from danq.files.quiet import quiet_stderr
 from danq.files.text_tables import byte_lines, read_text_bytes, separator_problem, split_fields
 
 _OUTER_BLANKS = re.compile(rb" *([\t\n]) *")
+
+_PARQUET_ERRORS = (
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+    ArithmeticError,
+    MemoryError,
+    ValueError,
+)
 
 Kind = type[pl.DataType] | None
 
@@ -100,9 +109,16 @@ def read_parquet(path: str | Path) -> pl.DataFrame:
         When the file is missing or damaged.
     """
     try:
-        return pl.read_parquet(local_path(check_file(path)))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise InputError(f"cannot be read as Parquet ({error})", file=path) from error
+        with quiet_stderr():
+            return pl.read_parquet(local_path(check_file(path)))
+    except InputError:
+        raise
+    except (*_PARQUET_ERRORS, OSError) as error:
+        raise InputError(
+            f"cannot be read as Parquet ({error})",
+            file=path,
+            remedy="Copy it again, or write it again",
+        ) from error
 
 
 def _header(data: bytes) -> tuple[int, int, bytes] | None:

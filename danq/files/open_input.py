@@ -61,6 +61,8 @@ def check_file(path: str | Path) -> Path:
     path = Path(path)
     try:
         size = path.stat().st_size
+    except ValueError as error:
+        raise InputError("a path cannot have a NUL", file=path, remedy="Check the path") from error
     except OSError as error:
         missing = isinstance(error, FileNotFoundError | NotADirectoryError)
         problem = "no such file" if missing else f"cannot be read ({error.strerror})"

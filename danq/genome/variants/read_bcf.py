@@ -10,6 +10,20 @@ from danq.errors import InputError
 from danq.genome.variants.genotypes import phased
 from danq.genome.variants.raw_records import Header, Records, find_sample
 
+ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SystemError,
+    TypeError,
+    ValueError,
+)
+"""Errors of pysam at damaged files."""
+
 
 class BcfSource:
     """Records of BCF, read by htslib through pysam from a file's path or an open pipe.
@@ -27,24 +41,25 @@ class BcfSource:
         pysam.set_verbosity(0)
         try:
             self.file = pysam.VariantFile(file)
-        except (OSError, ValueError) as error:
+        except ERRORS as error:
             raise self._damaged(error) from error
-        header = self.file.header
-        meta = str(header).splitlines()[:-1]
-        self.header = Header(meta, [str(name) for name in header.contigs], list(header.samples))
-        if sample is not None:
-            try:
+        try:
+            self.header = _header(self.file.header)
+            if sample is not None:
                 find_sample(self.header.samples, sample, name)
-            except InputError:
-                self.close()
-                raise
-        if not keep_lines:
-            self.file.subset_samples([] if sample is None else [sample])
+            if not keep_lines:
+                self.file.subset_samples([] if sample is None else [sample])
+        except InputError:
+            self.close()
+            raise
+        except ERRORS as error:
+            self.close()
+            raise self._damaged(error) from error
         self._record = 1
 
     def close(self) -> None:
         """Close the file; errors were raised when it was read."""
-        with suppress(OSError, ValueError):
+        with suppress(*ERRORS):
             self.file.close()
 
     def skip(self, records: int) -> None:
@@ -57,6 +72,12 @@ class BcfSource:
         if not taken:
             return None
         first, self._record = self._record, self._record + len(taken)
+        try:
+            return self._records(first, taken)
+        except ERRORS as error:
+            raise self._damaged(error) from error
+
+    def _records(self, first: int, taken: list[Any]) -> Records:
         if self.sample is not None:
             return _with_genotypes(first, taken)
         return Records(
@@ -76,15 +97,20 @@ class BcfSource:
     def _take(self, count: int) -> list[Any]:
         try:
             return list(islice(self.file, count))
-        except (OSError, ValueError) as error:
+        except ERRORS as error:
             raise self._damaged(error) from error
 
     def _damaged(self, error: Exception) -> InputError:
         return InputError(
-            f"cannot be read as BCF ({error})",
+            f"cannot be read as BCF ({error or type(error).__name__})",
             file=self.name,
             remedy="Copy or create it again; 'bcftools view' checks it",
         )
+
+
+def _header(header: Any) -> Header:
+    meta = str(header).splitlines()[:-1]
+    return Header(meta, [str(name) for name in header.contigs], list(header.samples))
 
 
 def _with_genotypes(first: int, taken: list[Any]) -> Records:

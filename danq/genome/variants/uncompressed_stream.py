@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from danq.errors import InputError
 from danq.files.open_input import (
     BGZF_END,
     GZIP_MAGIC,
+    LineLengths,
     check_file,
     empty,
     gzip_errors,
@@ -30,6 +32,11 @@ from danq.files.recognise import HEAD
 STDIN = "-"
 BUFFER = 1 << 18
 BCF = b"BCF"
+MAX_LINE = 1 << 27
+"""Largest number of bytes of a line: some records have the genotypes of a million samples."""
+
+CONTROL = (b"\0", b"\x1b")
+"""Characters that no text holds, and that terminals obey."""
 
 
 def name_of(path: str | Path) -> str:
@@ -63,6 +70,7 @@ def open_stream(path: str | Path) -> Iterator[io.BufferedReader[Any]]:
             raise empty(name_of(path))
         if begin[:2] != GZIP_MAGIC:
             _check_format(handle, path)
+            _guard_text(handle, path)
             yield handle
             return
         bgzf = is_bgzip(begin)
@@ -72,6 +80,7 @@ def open_stream(path: str | Path) -> Iterator[io.BufferedReader[Any]]:
             raw.seek(position)
         unzipped = _buffered(_Unzip(handle, name_of(path)))
         _check_format(unzipped, path)
+        _guard_text(unzipped, path)
         yield unzipped
         if bgzf and not unzipped.peek(1) and tail.last != BGZF_END:
             raise truncated(name_of(path))
@@ -100,6 +109,30 @@ def _check_format(handle: io.BufferedReader[Any], path: str | Path) -> None:
         refuse_unreadable(head, name_of(path))
 
 
+def _guard_text(handle: io.BufferedReader[Any], path: str | Path) -> None:
+    """Check all further pieces of text that are read."""
+    if not handle.peek(len(BCF)).startswith(BCF):
+        handle.raw.guard = _TextGuard(name_of(path))
+
+
+class _TextGuard:
+    """Refuses control characters and lines without end in pieces of text."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lengths = LineLengths(name, MAX_LINE)
+
+    def check(self, piece: bytes) -> None:
+        for character in CONTROL:
+            if character in piece:
+                raise InputError(
+                    f"has a control character ({character.decode()!a})",
+                    file=self.name,
+                    remedy="Remove it, or make the file again",
+                )
+        self.lengths.add(piece)
+
+
 def _buffered(raw: io.RawIOBase) -> io.BufferedReader[Any]:
     """Reader of which ``peek`` returns the first `HEAD` bytes, or all of fewer."""
     head = b""
@@ -113,13 +146,17 @@ class _Rejoined(io.RawIOBase):
 
     def __init__(self, head: bytes, raw: io.RawIOBase) -> None:
         self.head, self.raw = head, raw
+        self.guard: _TextGuard | None = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer) -> int | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         if not self.head:
-            return self.raw.readinto(buffer)
+            size = self.raw.readinto(buffer)
+            if self.guard is not None and size:
+                self.guard.check(bytes(buffer[:size]))
+            return size
         size = min(len(buffer), len(self.head))
         buffer[:size], self.head = self.head[:size], self.head[size:]
         return size

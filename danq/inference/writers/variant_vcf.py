@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from danq.errors import InputError
+from danq.errors import InputError, escaped
 from danq.genome.variants.text_header import CONTIG, VCF_COLUMNS
 from danq.inference.writers.layout import Layout, Values
 from danq.inference.writers.variant_layout import FLAGS, VariantLayout
@@ -30,6 +30,7 @@ FILE_FORMAT = "##fileformat=VCF"
 NEWEST = f"{FILE_FORMAT}v4.2"
 """First line of a VCF whose input has none."""
 
+_CONTIG_END = re.compile('[,<>"]')
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.]")
 _OWN = re.compile(rf"##(INFO=<ID=)?{PREFIX}", re.IGNORECASE)
 
@@ -214,10 +215,12 @@ def _header(layout: VariantLayout, fields: Sequence[str]) -> Iterator[str]:
         if not line.startswith("##fileformat=") and not _OWN.match(line):
             yield line
     declared = {match[1] for match in map(CONTIG.match, head.lines) if match}
-    yield from (f"##contig=<ID={name}>" for name in head.contigs if name not in declared)
+    undeclared = (name for name in head.contigs if name not in declared)
+    # Other names would end the field.
+    yield from (f"##contig=<ID={name}>" for name in undeclared if not _CONTIG_END.search(name))
     for name, text in layout.provenance.items():
         # A value that begins with '<' would be read as several fields.
-        plain = " ".join(str(text).splitlines()).lstrip("<")
+        plain = escaped(" ".join(str(text).splitlines())).lstrip("<")
         yield f"##{PREFIX}{_UNSAFE.sub('_', name)}={plain}"
     yield _info(f"{PREFIX}flags", "String", f"Flags joined with &: {', '.join(FLAGS)}")
     for name, meaning in zip(fields, layout.meanings(), strict=True):
@@ -227,5 +230,5 @@ def _header(layout: VariantLayout, fields: Sequence[str]) -> Iterator[str]:
 
 
 def _info(name: str, kind: str, meaning: str) -> str:
-    text = " ".join(meaning.splitlines()).replace("\\", "\\\\").replace('"', '\\"')
+    text = escaped(" ".join(meaning.splitlines())).replace("\\", "\\\\").replace('"', '\\"')
     return f'##INFO=<ID={name},Number=A,Type={kind},Description="{text}">'

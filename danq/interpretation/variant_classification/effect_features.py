@@ -30,6 +30,7 @@ from danq.files.text_tables import (
 from danq.inference.variants.allele_scores import DIFF, LOGIT
 from danq.inference.variants.background import MAGIC as BACKGROUND_MAGIC
 from danq.inference.writers.variant_hdf5 import FORMAT_VERSION, MAGIC
+from danq.names import check_names
 from danq.interpretation.variant_classification.match_variants import (
     KEYS,
     LABEL,
@@ -319,6 +320,7 @@ def _from_table(path: Path, table: pl.DataFrame) -> EffectFeatures:
             file=path,
             remedy=REMEDY,
         )
+    check_names(tracks, "track", file=path)
     names = tuple(f"{track}_{score}" for score in SCORES for track in tracks)
     values = np.abs(table.select(pl.col(names).cast(pl.Float32)).fill_null(np.nan).to_numpy())
     return EffectFeatures(table.select(list(_TYPES)), values, names, path)

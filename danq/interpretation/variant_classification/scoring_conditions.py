@@ -79,9 +79,11 @@ def warn_of_differences(first: Path, second: Path) -> None:
 def _entries(text: object) -> dict[str, str]:
     try:
         entries = json.loads(str(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return {str(name): str(value) for name, value in entries.items()} if entries else {}
+    if not isinstance(entries, dict):
+        return {}
+    return {str(name): str(value) for name, value in entries.items()}
 
 
 def _content(entries: Mapping[str, str], name: str) -> str | list[str]:

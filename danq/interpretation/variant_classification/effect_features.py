@@ -30,7 +30,6 @@ from danq.files.text_tables import (
 from danq.inference.variants.allele_scores import DIFF, LOGIT
 from danq.inference.variants.background import MAGIC as BACKGROUND_MAGIC
 from danq.inference.writers.variant_hdf5 import FORMAT_VERSION, MAGIC
-from danq.names import check_names
 from danq.interpretation.variant_classification.match_variants import (
     KEYS,
     LABEL,
@@ -39,6 +38,7 @@ from danq.interpretation.variant_classification.match_variants import (
     contig_groups,
     match_rows,
 )
+from danq.names import check_names
 
 SCORES = (LOGIT, DIFF)
 REMEDY = "Give variants that danq scored with the scores logit and diff"

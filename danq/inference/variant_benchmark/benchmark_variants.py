@@ -19,10 +19,15 @@ from danq.genome.variants.read_data_frame import Frame
 from danq.inference.ensemble import Ensemble, Models
 from danq.inference.variant_benchmark.baselines import read_baselines
 from danq.inference.variant_benchmark.comparison import (
+    DIFFERENCE,
+    HIGH,
     LEVEL,
+    LOW,
     METRICS,
+    REFERENCE,
     compare,
     draw_replicates,
+    first_metric,
 )
 from danq.inference.variant_benchmark.measurements import Measurements, read_measurements
 from danq.inference.variant_benchmark.predictors import (
@@ -53,6 +58,19 @@ FEW_BLOCKS = 20
 FEW_VARIANTS = 10
 BEST_TRACKS = 3
 """Number of tracks in the printed summary."""
+
+SHOWN = (
+    "auroc",
+    "ap",
+    "spearman_size",
+    "spearman_signed",
+    "sign_agreement",
+    "strata_auroc",
+    "strata_spearman_size",
+    "strata_spearman_signed",
+    "matched_auroc",
+)
+"""Metrics in the printed summary."""
 
 log = logging.getLogger("danq")
 
@@ -87,23 +105,28 @@ class BenchmarkReport:
         tracks = self.table.filter(pl.col("kind") == TRACK)
         others = self.table.filter(pl.col("kind") != TRACK)
         shown = pl.concat([others, tracks.head(BEST_TRACKS)])
-        names = [name for name in METRICS if name in shown.columns]
-        width = max(map(len, shown["name"]), default=4)
-        lines = [", ".join(f"{what} {count:,}" for what, count in self.counts.items()), ""]
-        head = [
-            f"{'kind':8}  {'name':{width}}",
-            *(name.replace("spearman", "rho") for name in names),
+        first = first_metric(shown)
+        names = [name for name in (*SHOWN, DIFFERENCE) if name in shown.columns]
+        rows = [["kind", "name", *(name.replace("spearman", "rho") for name in names)]]
+        rows += [
+            [
+                row["kind"],
+                row["name"],
+                *(_shown(row, name, name in (first, DIFFERENCE)) for name in names),
+            ]
+            for row in shown.iter_rows(named=True)
         ]
-        lines.append("  ".join(head))
-        for row in shown.iter_rows(named=True):
-            cells = [f"{row['kind']:8}  {row['name']:{width}}"]
-            for title, name in zip(head[1:], names, strict=True):
-                value = row[name]
-                text = "-" if value is None or value != value else f"{value:.3f}"
-                cells.append(f"{text:>{len(title)}}")
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [", ".join(f"{what} {count:,}" for what, count in self.counts.items()), ""]
+        for row in rows:
+            pairs = enumerate(zip(row, widths, strict=True))
+            cells = (
+                f"{text:<{width}}" if i < 2 else f"{text:>{width}}" for i, (text, width) in pairs
+            )
             lines.append("  ".join(cells))
         if len(tracks) > BEST_TRACKS:
             lines.append(f"(the best {BEST_TRACKS} of {len(tracks):,} tracks)")
+        lines.append(f"difference: {first} of {REFERENCE} minus that of the row, in the same draws")
         return "\n".join([*lines, "", *self.notes])
 
 
@@ -234,6 +257,8 @@ def write_variant_benchmark(
     check_benchmark(out, overwrite)
     metrics = report.table.with_columns(pl.selectors.float().fill_nan(None).round_sig_figs(6))
     definitions = {name: text for name, text in METRICS.items() if name in report.table.columns}
+    first = first_metric(report.table)
+    definitions[DIFFERENCE] = f"{first} of {REFERENCE} minus that of the row"
     tables = [
         (out, metrics, {**report.provenance, **definitions}),
         (rejects_of(out), report.rejected, report.provenance),
@@ -254,6 +279,16 @@ def check_benchmark(out: Location, overwrite: bool = False) -> None:
     """
     for path in (Path(out), rejects_of(Path(out))):
         check_target(path, overwrite)
+
+
+def _shown(row: dict, name: str, interval: bool) -> str:
+    """A value, and the limits of its interval if it has one."""
+    if row[name] is None or row[name] != row[name]:
+        return "-"
+    text = f"{row[name]:.3f}"
+    if interval and (low := row.get(name + LOW)) is not None:
+        text += f" [{low:.3f}, {row[name + HIGH]:.3f}]"
+    return text
 
 
 def _windows(run: VariantRun, blocks: Sequence[VariantBlock]):

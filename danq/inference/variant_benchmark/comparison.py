@@ -15,7 +15,7 @@ from danq.evaluation.grouped_metrics import (
     ranking_within,
     spearman_within,
 )
-from danq.inference.variant_benchmark.predictors import Predictor
+from danq.inference.variant_benchmark.predictors import SUMMARY, Predictor
 from danq.inference.variant_benchmark.usable_variants import UsableVariants
 from danq.typing import IntRow
 
@@ -37,6 +37,10 @@ METRICS = {
 }
 """Metrics, with their definitions."""
 
+REFERENCE = "logit_max"
+"""Predictor with which all others are compared."""
+
+DIFFERENCE = "difference"
 LOW, HIGH = "_low", "_high"
 
 
@@ -104,21 +108,26 @@ def compare(
     Returns
     -------
     polars.DataFrame
-        ``kind``, ``name``, each defined metric of `METRICS` with the limits of its interval
-        (``_low``, ``_high``) if there are replicates, and ``meaning``. Rows are sorted by the
-        first metric, best first.
+        ``kind``, ``name``, each defined metric of `METRICS`, the ``difference`` of the first
+        metric (that of `REFERENCE` minus that of the row, in the same replicates), and
+        ``meaning``. The limits of an interval follow each value (``_low``, ``_high``) if there
+        are replicates. Rows are sorted by the first metric, best first.
     """
-    rows = []
+    rows, firsts = [], {}
     for one in predictors:
         row: dict[str, object] = {"kind": one.kind, "name": one.name}
-        for metric, values in _metrics(one, used, replicates).items():
-            row[metric] = float(values[0])
-            if len(values) > 1:
-                row[metric + LOW], row[metric + HIGH] = _limits(metric, values)
-        rows.append({**row, "meaning": one.meaning})
-    table = pl.DataFrame(rows)
-    first = next(name for name in METRICS if name in table.columns)
-    order = pl.col(first).fill_nan(None)
+        metrics = _metrics(one, used, replicates)
+        for metric, values in metrics.items():
+            row |= _with_limits(metric, values, -1.0 if "spearman" in metric else 0.0)
+        firsts[one.kind, one.name] = next(iter(metrics.values()))
+        rows.append((row, {"meaning": one.meaning}))
+    best = firsts[SUMMARY, REFERENCE]
+    found = []
+    for row, meaning in rows:
+        difference = best - firsts[row["kind"], row["name"]]
+        found.append({**row, **_with_limits(DIFFERENCE, difference, -2.0), **meaning})
+    table = pl.DataFrame(found, infer_schema_length=None)
+    order = pl.col(first_metric(table)).fill_nan(None)
     return table.sort(order, descending=True, nulls_last=True, maintain_order=True)
 
 
@@ -160,16 +169,32 @@ def _metrics(one: Predictor, used: UsableVariants, replicates: Replicates) -> di
     return {name: found[name] for name in METRICS if name in found}
 
 
-def _limits(metric: str, values: np.ndarray) -> tuple[float, float]:
-    """Limits of the interval of a metric from its value and those of the replicates.
+def first_metric(table: pl.DataFrame) -> str:
+    """The first of `METRICS` that a table has."""
+    return next(name for name in METRICS if name in table.columns)
+
+
+def _with_limits(name: str, values: np.ndarray, smallest: float) -> dict[str, float]:
+    """A value, the first, and the limits of its interval from those of the replicates.
 
     The percentiles of the replicates are moved by the difference between the value and the mean of
     the replicates. Small groups need this: in a replicate, a variant that is drawn twice is tied
     with itself, which raises the average precision.
+
+    Parameters
+    ----------
+    name
+        Name of the metric.
+    values
+        ``(R,)``.
+    smallest
+        Smallest possible value; the largest is 1, or 2 for differences.
     """
+    if len(values) == 1:
+        return {name: float(values[0])}
     known = values[1:][~np.isnan(values[1:])]
     if not known.size or np.isnan(values[0]):
-        return np.nan, np.nan
+        return {name: float(values[0]), name + LOW: np.nan, name + HIGH: np.nan}
     ends = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) + (values[0] - known.mean())
-    low, high = np.clip(ends, -1.0 if "spearman" in metric else 0.0, 1.0)
-    return float(low), float(high)
+    low, high = np.clip(ends, smallest, max(1.0, -smallest))
+    return {name: float(values[0]), name + LOW: float(low), name + HIGH: float(high)}

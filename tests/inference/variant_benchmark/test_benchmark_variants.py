@@ -196,6 +196,30 @@ def test_cagi5_layout(model, fasta, contig, tmp_path):
     assert metric(report, "G", "spearman_signed") == pytest.approx(rho)
 
 
+def test_layout_of_saturation_mutagenesis(model, fasta, contig, tmp_path, caplog):
+    # CSV, a deletion of one base as "-", and p-values that are not adjusted.
+    rng = np.random.default_rng(9)
+    table = table_of(contig, 40, Value=np.round(rng.normal(size=40), 2))
+    p_values = np.round(rng.random(40) ** 8, 9)
+    names = "Chromosome,Position,Ref,Alt,Tags,DNA,RNA,Value,P-Value"
+    lines = [
+        f"1,{pos},{ref},{alt},12,100,90,{value},{p:.9f}"
+        for (_, pos, ref, alt, value), p in zip(table.rows(), p_values, strict=True)
+    ]
+    path = tmp_path / "GRCh38_F9.csv"
+    path.write_text("\n".join([names, *lines, f"1,370,{contig[369]},-,9,9,9,0.25,0.5"]) + "\n")
+    with caplog.at_level("INFO", "danq"):
+        report = benchmark_variants(model, path, fasta, bootstrap=0)
+    assert "auroc" not in report.table.columns
+    assert "'P-Value' is not read as a label, because it is not adjusted" in caplog.text
+    labelled = Measurements(path, label="P-Value < 1e-5")
+    report = benchmark_variants(model, labelled, fasta, tracks=["G"], bootstrap=0)
+    assert report.counts["compared"] == 41
+    assert report.counts["label 1"] == int((p_values < 1e-5).sum()) > 0
+    lengths = metric(report, "length_change", "spearman_signed")
+    assert lengths == pytest.approx(spearmanr([0] * 40 + [-1], [*table["Value"], 0.25]).statistic)
+
+
 def test_controls_are_matched_by_kind_and_columns(model, fasta, contig):
     rng = np.random.default_rng(6)
     label = (rng.random(40) < 0.4).astype(int)
@@ -376,6 +400,17 @@ def test_the_bootstrap_draws_neighbours_and_whole_groups(model, fasta, contig):
     assert "20 blocks of neighbouring variants" in grouped.provenance["intervals"]
     with pytest.raises(InputError, match="bootstrap is 1, the minimum is 2"):
         benchmark_variants(model, table, fasta, bootstrap=1)
+
+
+def test_differences_are_paired(small_model, fasta, contig):
+    table = table_of(contig, label=[int(i % 3 == 0) for i in range(40)])
+    report = benchmark_variants(small_model(), table, fasta, bootstrap=50)
+    for row in report.table.iter_rows(named=True):
+        expected = metric(report, "logit_max", "auroc") - row["auroc"]
+        assert row["difference"] == pytest.approx(expected)
+        assert row["difference_low"] <= row["difference"] <= row["difference_high"]
+    own = report.table.filter(pl.col("name") == "logit_max")
+    assert own.select("difference", "difference_low", "difference_high").row(0) == (0, 0, 0)
 
 
 def test_the_summary_shows_metrics_and_limits(model, fasta, contig):

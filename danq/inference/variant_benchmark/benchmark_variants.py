@@ -277,8 +277,8 @@ def check_benchmark(out: Location, overwrite: bool = False) -> None:
     InputError
         When an output exists and ``overwrite`` is false, or cannot be written.
     """
-    for path in (Path(out), rejects_of(Path(out))):
-        check_target(path, overwrite)
+    check_target(out, overwrite)
+    check_target(rejects_of(Path(out)), overwrite)
 
 
 def _shown(row: dict, name: str, interval: bool) -> str:

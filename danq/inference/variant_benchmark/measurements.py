@@ -66,7 +66,8 @@ GROUPS = ("match_group", "matched_group")
 CUT = 0.05
 """Adjusted p-value below which an effect is significant, unless the label says otherwise."""
 
-_CUT = re.compile(r"(?P<name>.*?)\s*(?P<sign><=|>=|<|>)\s*(?P<cut>[-+.0-9eE]+)\s*")
+_CUT = re.compile(r"(?P<name>.+?)\s*(?P<sign><=|>=|<|>)\s*(?P<cut>[-+.0-9eE]+)\s*")
+_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _TRUE = {"1": 1, "1.0": 1, "true": 1, "yes": 1, "0": 0, "0.0": 0, "false": 0, "no": 0}
 
 log = logging.getLogger("danq")
@@ -212,6 +213,8 @@ def _label(table: TextTable, text: str | None, found: dict[str, str]) -> tuple[s
     """Column of labels, and its cut."""
     if text is not None:
         match = None if text in table.names else _CUT.fullmatch(text)
+        if match is None and text not in table.names and re.search("[<>]", text):
+            raise _no_cut(text)
         name, cut = (text, "") if match is None else (match["name"], match["sign"] + match["cut"])
         table.check(name)
         return name, cut
@@ -235,14 +238,11 @@ def _label(table: TextTable, text: str | None, found: dict[str, str]) -> tuple[s
 
 def _numbers(table: TextTable, name: str) -> Float64[np.ndarray, "N"]:
     """Values of a column, NaN where missing."""
-    values = np.full(len(table.rows), np.nan)
+    values = np.full(len(table), np.nan)
     for i, text in enumerate(table.texts(name)):
         if is_missing(text):
             continue
-        try:
-            values[i] = float(text)
-        except ValueError:
-            values[i] = math.inf
+        values[i] = float(text) if _NUMBER.fullmatch(text) else math.inf
         if not math.isfinite(values[i]):
             hint = number_problem(text)
             raise InputError(
@@ -263,7 +263,7 @@ def _labels(table: TextTable, name: str, cut: str) -> Int8[np.ndarray, "N"]:
             compare = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
             above = compare[sign](values, limit)
         return np.where(np.isnan(values), -1, above).astype(np.int8)
-    values = np.full(len(table.rows), -1, np.int8)
+    values = np.full(len(table), -1, np.int8)
     for i, text in enumerate(table.texts(name)):
         if is_missing(text):
             continue
@@ -280,9 +280,13 @@ def _labels(table: TextTable, name: str, cut: str) -> Int8[np.ndarray, "N"]:
 
 def _limit(cut: str) -> float:
     text = cut.lstrip("<>=")
-    try:
-        return float(text)
-    except ValueError:
-        raise InputError(
-            f"'{text}' in the label is not a number", remedy="Write a label as 'p_adjusted < 0.05'"
-        ) from None
+    if not _NUMBER.fullmatch(text):
+        raise _no_cut(cut)
+    return float(text)
+
+
+def _no_cut(text: str) -> InputError:
+    return InputError(
+        f"the label '{text}' is not a column and a number",
+        remedy="Write a label as 'p_adjusted < 0.05'",
+    )

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from danq.errors import InputError, few
 from danq.files.binary_input import format_of
@@ -21,6 +24,9 @@ from danq.genome.variants.uncompressed_stream import STDIN, name_of
 from danq.typing import Location
 
 IN_MEMORY = "the table"
+ROWS = 10_000
+MOST_ROWS = 2_000_000
+"""Largest number of rows of a table."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +37,8 @@ class TextTable:
     ----------
     names
         Names of the columns.
-    rows
-        Texts of each row.
+    columns
+        Texts of each column.
     file
         Name of the table in messages.
     lines
@@ -40,9 +46,13 @@ class TextTable:
     """
 
     names: list[str]
-    rows: list[list[str]]
+    columns: list[pl.Series]
     file: str
     lines: Sequence[int] = ()
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.columns[0]) if self.columns else 0
 
     def check(self, name: str) -> None:
         """Raise unless the table has a column of this name."""
@@ -55,8 +65,7 @@ class TextTable:
 
     def texts(self, name: str) -> list[str]:
         """Texts of a column."""
-        index = self.names.index(name)
-        return [row[index] for row in self.rows]
+        return self.columns[self.names.index(name)].to_list()
 
     def place(self, i: int) -> dict[str, Any]:
         """Place of a row, for errors."""
@@ -78,9 +87,8 @@ class TextTable:
         columns = find_columns(self.names, file=self.file, line=None, lacks=lacks)
         columns = columns._replace(strand=-1)
         used = columns.used
-        rows = [tuple(row[one] for one in used) for row in self.rows]
         return TableRows(
-            rows,
+            list(zip(*(self.columns[one].to_list() for one in used), strict=True)),
             [self.names[one] for one in used],
             columns.moved({one: i for i, one in enumerate(used)}),
             self.file,
@@ -94,8 +102,8 @@ def read_table(table: Location | Frame) -> TextTable:
     Raises
     ------
     InputError
-        When the file is missing, damaged, empty or no table, when two columns have one name, or a
-        row has more or fewer fields than the header.
+        When the file is missing, damaged, empty or no table; when two columns have one name, a
+        row has more or fewer fields than the header, or there are more than `MOST_ROWS` rows.
     """
     if not isinstance(table, str | Path):
         found = _of_frame(table, IN_MEMORY)
@@ -106,7 +114,7 @@ def read_table(table: Location | Frame) -> TextTable:
     repeated = [name for name, count in Counter(found.names).items() if count > 1]
     if repeated:
         raise repeated_column(repeated[0], found.file)
-    if not found.rows:
+    if not len(found):
         raise InputError("holds no variant", file=found.file, remedy="Give a table with rows")
     return found
 
@@ -119,9 +127,16 @@ def _of_text(path: Location) -> TextTable:
                 file=name_of(path),
                 remedy="Write its fields into a table, for example with: bcftools query -H",
             )
-        pairs = list(source.fields())
-        lines, rows = [number for number, _ in pairs], [row for _, row in pairs]
-        return TextTable(source.columns, rows, name_of(path), lines)
+        names, rows, lines = source.columns, source.fields(), []
+        schema = {str(i): pl.String for i in range(len(names))}
+        # Columns of polars need much less memory than lists of texts.
+        parts = [pl.DataFrame(schema=schema)]
+        while taken := list(islice(rows, ROWS)):
+            lines += [number for number, _ in taken]
+            parts.append(pl.DataFrame([row for _, row in taken], schema=schema, orient="row"))
+            if len(lines) > MOST_ROWS:
+                raise _too_long(name_of(path))
+        return TextTable(names, pl.concat(parts).get_columns(), name_of(path), lines)
 
 
 def _of_frame(frame: Any, file: str) -> TextTable:
@@ -131,8 +146,21 @@ def _of_frame(frame: Any, file: str) -> TextTable:
             remedy="Give a file, or a data frame of polars or pandas",
         )
     names = list(map(str, frame.columns))
-    columns = [[_text(one) for one in _values(frame, i)] for i in range(len(names))]
-    return TextTable(names, [list(row) for row in zip(*columns, strict=True)], file)
+    if names and len(frame) > MOST_ROWS:
+        raise _too_long(file)
+    columns = (
+        pl.Series(name, [_text(one) for one in _values(frame, i)], pl.String)
+        for i, name in enumerate(names)
+    )
+    return TextTable(names, list(columns), file)
+
+
+def _too_long(file: str) -> InputError:
+    return InputError(
+        f"has more than {MOST_ROWS:,} rows",
+        file=file,
+        remedy="Give fewer variants, such as those with a matched control",
+    )
 
 
 def _values(frame: Any, index: int) -> list[Any]:

@@ -21,6 +21,11 @@ STEP = 0.25 / math.log(2)
 LENGTH = 400
 
 
+def rho(first, second) -> float:
+    """Spearman correlation of scipy."""
+    return float(np.asarray(spearmanr(first, second))[0])
+
+
 @pytest.fixture
 def contig() -> str:
     return "".join(np.random.default_rng(5).choice(list("ACGT"), LENGTH))
@@ -93,11 +98,9 @@ def test_values_computed_by_hand(model, fasta, contig):
     assert metric(report, "G", "auroc") == pytest.approx(9.5 / 15)
     # Precision 2/4 at the first score, reached by two of three positives, then 3/8.
     assert metric(report, "G", "ap") == pytest.approx((2 * 2 / 4 + 3 / 8) / 3)
-    expected = spearmanr(want, np.abs(effect))[0]
+    expected = rho(want, np.abs(effect))
     assert metric(report, "G", "spearman_size") == pytest.approx(expected)
-    assert metric(report, "G", "spearman_signed") == pytest.approx(
-        spearmanr(want, effect)[0]
-    )
+    assert metric(report, "G", "spearman_signed") == pytest.approx(rho(want, effect))
     # Predicted increases: 2.0 right, -3.0 wrong, 1.0 and 0.2 right; four zeros count half.
     assert metric(report, "G", "sign_agreement") == pytest.approx((3 + 4 / 2) / 8)
     assert metric(report, "G", "sign_agreement_label") == pytest.approx((1 + 0.5) / 3)
@@ -123,14 +126,14 @@ def test_metrics_equal_those_of_scored_variants(small_model, fasta, contig):
         size = np.abs(scored[name].to_numpy())
         assert metric(report, name, "auroc") == pytest.approx(roc_auc_score(label, size))
         assert metric(report, name, "ap") == pytest.approx(average_precision_score(label, size))
-        rho = spearmanr(size, np.abs(effect))[0]
-        assert metric(report, name, "spearman_size") == pytest.approx(rho)
+        correlation = rho(size, np.abs(effect))
+        assert metric(report, name, "spearman_size") == pytest.approx(correlation)
     signed = scored["Abf1_logit"].to_numpy()
     parts = [
-        (int(own.sum()), spearmanr(signed[own], effect[own])[0])
+        (int(own.sum()), rho(signed[own], effect[own]))
         for own in (table["gene"].to_numpy() == gene for gene in "abc")
     ]
-    expected = sum(n * rho for n, rho in parts) / 50
+    expected = sum(n * value for n, value in parts) / 50
     assert metric(report, "Abf1", "strata_spearman_signed") == pytest.approx(expected)
     assert metric(report, "Abf1", "spearman_signed_low") < metric(report, "Abf1", "spearman_signed")
     assert report.counts == {
@@ -149,7 +152,7 @@ def test_summaries_of_signed_scores_over_tracks(model, fasta, contig):
     change = change_of_g(table)
     of_c = [(a == "C") - (r == "C") for r, a in table.select("ref", "alt").iter_rows()]
     total = STEP * (change + of_c)
-    expected = spearmanr(total, table["effect"])[0]
+    expected = rho(total, table["effect"])
     assert metric(report, "logit_sum", "spearman_signed") == pytest.approx(expected)
     assert math.isnan(metric(report, "logit_l2", "spearman_signed"))
     assert math.isnan(metric(report, "product_max", "sign_agreement"))
@@ -192,8 +195,8 @@ def test_cagi5_layout(model, fasta, contig, tmp_path):
     )
     size, label = np.abs(change_of_g(table)), (table["Confidence"] >= 0.1).to_numpy()
     assert metric(report, "G", "auroc") == pytest.approx(roc_auc_score(label, size))
-    rho = spearmanr(change_of_g(table), table["Value"])[0]
-    assert metric(report, "G", "spearman_signed") == pytest.approx(rho)
+    correlation = rho(change_of_g(table), table["Value"])
+    assert metric(report, "G", "spearman_signed") == pytest.approx(correlation)
 
 
 def test_layout_of_saturation_mutagenesis(model, fasta, contig, tmp_path, caplog):
@@ -217,7 +220,7 @@ def test_layout_of_saturation_mutagenesis(model, fasta, contig, tmp_path, caplog
     assert report.counts["compared"] == 41
     assert report.counts["label 1"] == int((p_values < 1e-5).sum()) > 0
     lengths = metric(report, "length_change", "spearman_signed")
-    assert lengths == pytest.approx(spearmanr([0] * 40 + [-1], [*table["Value"], 0.25])[0])
+    assert lengths == pytest.approx(rho([0] * 40 + [-1], [*table["Value"], 0.25]))
 
 
 def test_controls_are_matched_by_kind_and_columns(model, fasta, contig):
@@ -316,6 +319,10 @@ def test_errors_name_the_cause(model, fasta, contig, tmp_path):
     assert "t.tsv, line 9: 'inf' in the column 'effect' is not" in error_of(model, fasta, path)
     path.write_text(text.replace("\tinf\n", "\t1,5\n"))
     assert "'1,5' in the column 'effect'" in error_of(model, fasta, path)
+    path.write_text(text.replace("\tinf\n", "\t1_000\n"))
+    assert "'1_000' in the column 'effect'" in error_of(model, fasta, path)
+    for label in ("effect < high", "effect < 1e", "< 3"):
+        assert "label" in error_of(model, fasta, table, label=label)
     assert "has no column 'size'" in error_of(model, fasta, table, effect="size")
     assert "has no column of measured effects or labels" in error_of(
         model, fasta, table.rename({"effect": "other"})
@@ -420,3 +427,15 @@ def test_the_summary_shows_metrics_and_limits(model, fasta, contig):
     assert "only 4 variants in the smaller class" in text
     assert "average precision 0.100" in text
     assert "logit_max" in text
+
+
+def test_a_table_may_not_be_too_long(model, fasta, contig, tmp_path, monkeypatch):
+    monkeypatch.setattr("danq.inference.variant_benchmark.read_table.MOST_ROWS", 39)
+    table = table_of(contig, effect=np.arange(40.0))
+    assert "the table: has more than 39 rows" in error_of(model, fasta, table)
+    path = write(tmp_path / "t.tsv", table)
+    assert "t.tsv: has more than 39 rows" in error_of(model, fasta, path)
+    module = "danq.inference.variant_benchmark.benchmark_variants.MOST_VALUES"
+    monkeypatch.setattr(module, 100)
+    text = error_of(model, fasta, table.head(39))
+    assert "39 variants and 3 tracks are more than 100 values" in text

@@ -50,6 +50,12 @@ def test_summaries_are_the_largest_change_and_the_norm():
     np.testing.assert_allclose(norm, np.linalg.norm(score.astype(float), axis=1), rtol=1e-6)
 
 
+def test_the_change_in_log2_odds_is_the_first_score_and_summary():
+    layout = VariantLayout(tracks=("A",), groups=("",), scores=check_scores(None))
+    assert layout.columns[:2] == ("A_logit", "A_diff")
+    assert layout.summaries[:3] == ("logit_max", "logit_l2", "diff_max")
+
+
 def test_names_of_scores_are_checked():
     assert check_scores(None) == SCORES
     assert check_scores(["ref", "logit"]) == ("logit", "ref")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from danq.errors import InputError
 from danq.inference.variants.block_folder import folder_of
 from danq.inference.variants.finished_blocks import FinishedBlocks
 from danq.inference.variants.finished_output import FinishedOutput, read_finished, seal_table
@@ -90,7 +91,7 @@ def write_rejects(
         seal_table(temporary, lines)
 
 
-def finished_run(out: Path, files: Sequence[Path], run: VariantRun) -> VariantSummary | None:
+def finished_run(out: Path, run: VariantRun) -> VariantSummary | None:
     """Summary of the same run if it is complete, else None.
 
     Blocks that a run left because it was killed just before its end are deleted.
@@ -99,8 +100,6 @@ def finished_run(out: Path, files: Sequence[Path], run: VariantRun) -> VariantSu
     ----------
     out
         The output.
-    files
-        Files that the output may consist of.
     run
         The requested run.
 
@@ -111,7 +110,7 @@ def finished_run(out: Path, files: Sequence[Path], run: VariantRun) -> VariantSu
         write it again; when another process uses the blocks.
     """
     rejected = rejects_of(out)
-    if not rejected.is_file() or not any(file.exists() for file in files):
+    if not rejected.is_file():
         return None
     unfinished = folder_of(out).exists()
     try:

@@ -196,7 +196,7 @@ def write_variant_scores(
         model, variants, genome, requested, tracks=tracks, calibrate=calibrate, output=output.format
     )
     run.check_resume(target, resume=resume, overwrite=overwrite)
-    if resume and (done := finished_run(target, output.files, run)) is not None:
+    if resume and (done := finished_run(target, run)) is not None:
         return done
     overwrite = overwrite or (resume and folder_of(target).exists())
     output.check(run.scorer.layout, overwrite=overwrite)

@@ -83,7 +83,7 @@ def write_background(
     check_unfinished(target, overwrite or resume)
     run = prepare(model, source, genome, (LOGIT, PRODUCT), tracks=tracks, output="background")
     run.check_resume(target, resume=resume, overwrite=overwrite)
-    if resume and (done := finished_run(target, (target,), run)) is not None:
+    if resume and (done := finished_run(target, run)) is not None:
         return replace(done, columns=run.scorer.layout.tracks)
     overwrite = overwrite or (resume and folder_of(target).exists())
     check_target(target, overwrite)

@@ -41,6 +41,7 @@ OWN = {
     "danq/inference/variants/finished_blocks.py": "blocks of an unfinished run",
     "cli/environment.py": "the null device",
     "cli/main.py": "the null device",
+    "cli/signals.py": "the children of the process in /proc",
 }
 """Files of danq itself and of the system."""
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from danq.files.unchanged_inputs import UnchangedInputs
 from danq.inference.engine.incremental import Incremental
 from danq.inference.ensemble import Ensemble, Models
 from danq.inference.variants.allele_scores import MEANING
@@ -65,7 +66,9 @@ def prepare(
     """
     ensemble = Ensemble.of(models, tracks)
     options = ensemble.options
-    input = VariantInput(as_variants(variants), ensemble.window)
+    source = as_variants(variants)
+    unchanged = UnchangedInputs.of((source.source, source.chrom_map, genome, calibrate))
+    input = VariantInput(source, ensemble.window)
     # Both read all weights, which takes as long as loading them.
     with ThreadPoolExecutor(1) as executor:
         weights = executor.submit(weights_checksums, ensemble.models)
@@ -111,6 +114,7 @@ def prepare(
         block,
         keep_lines=output == "vcf",
         by_column=output == "background",
+        unchanged=unchanged,
     )
 
 

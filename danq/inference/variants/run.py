@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from danq.errors import InputError
+from danq.files.unchanged_inputs import UnchangedInputs
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import Reject, VariantBlock, VariantReader
 from danq.genome.variants.reference_alleles import FEW, MOST_MISMATCHES
@@ -125,6 +126,8 @@ class VariantRun:
         Whether blocks keep the records as text.
     by_column
         Whether values are stored in column-major order.
+    unchanged
+        The input files, which must not change until the last record is read.
     """
 
     input: VariantInput
@@ -135,6 +138,7 @@ class VariantRun:
     block: int
     keep_lines: bool = False
     by_column: bool = False
+    unchanged: UnchangedInputs = field(default_factory=UnchangedInputs)
 
     @contextmanager
     def open(self, skip: int = 0) -> Iterator[VariantReader]:
@@ -161,9 +165,10 @@ class VariantRun:
         Raises
         ------
         InputError
-            As the reader.
+            As the reader; when an input file has changed since the start of the run.
         """
         for windows in self.input.windows(reader, skip=skip):
+            self.unchanged.check()
             keys = row_keys(windows.reference, windows.alternates)
             values = self._values(windows, repeats, keys)
             block = windows.block
@@ -188,6 +193,7 @@ class VariantRun:
             yield FinishedBlock(
                 tables, values.T.copy().T if self.by_column else values, tally.to_counts()
             )
+        self.unchanged.check()
 
     def _values(self, windows: AlleleWindows, repeats: Repeats, keys: list[bytes]) -> Values:
         found = repeats.find(keys)

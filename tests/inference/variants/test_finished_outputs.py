@@ -93,7 +93,11 @@ def folder(tmp_path: Path, small_model) -> Path:
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("a.vcf.gz", {}), ("a", {"format": "deepsea"}), ("bg.h5", {})],
+    [
+        ("a.vcf.gz", {}),
+        pytest.param("a", {"format": "deepsea"}, marks=pytest.mark.slow),
+        pytest.param("bg.h5", {}, marks=pytest.mark.slow),
+    ],
 )
 def test_a_kill_at_any_step_is_resumed_to_the_same_files(folder: Path, name: str, options: dict):
     command = [sys.executable, "-W", "ignore", "-c", KILLS, str(folder), name, repr(options)]

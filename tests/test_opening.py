@@ -36,6 +36,7 @@ OWN = {
     "danq/cache_folder.py": "a sample of a file, for the name of its entry in the cache",
     "danq/datasets/leaked_windows.py": "danq's cache",
     "danq/device.py": "/proc/cpuinfo",
+    "danq/files/quiet.py": "the null device",
     "danq/file_lock.py": "locks of outputs",
     "danq/inference/variants/block_folder.py": "blocks of an unfinished run",
     "danq/inference/variants/finished_blocks.py": "blocks of an unfinished run",

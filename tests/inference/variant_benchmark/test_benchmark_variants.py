@@ -439,3 +439,37 @@ def test_a_table_may_not_be_too_long(model, fasta, contig, tmp_path, monkeypatch
     monkeypatch.setattr(module, 100)
     text = error_of(model, fasta, table.head(39))
     assert "39 variants and 3 tracks are more than 100 values" in text
+
+
+def test_simulated_variants_with_known_effects(small_model, tmp_path):
+    truth = danq.simulate(
+        tmp_path / "sim", genome_size=60_000, contigs=3, tracks=["REST"], variants=80
+    )
+    table = pl.DataFrame(
+        {
+            "chrom": [one.contig for one in truth.variants],
+            "pos": [one.pos for one in truth.variants],
+            "ref": [one.ref for one in truth.variants],
+            "alt": [one.alt for one in truth.variants],
+            "effect": [one.effect["REST"] for one in truth.variants],
+            "functional": [one.kind in ("breaking", "releasing") for one in truth.variants],
+            "kind": [one.kind == "indel" for one in truth.variants],
+        }
+    )
+    genome, model = tmp_path / "sim" / "genome.fa", small_model(tracks=("REST", "SP1"))
+    columns = Measurements(table, strata=["kind"])
+    report = benchmark_variants(model, columns, genome, bootstrap=10)
+    predicted = danq.score_variants(model, danq.Variants(table), genome).track("REST_logit")
+    label, effect = table["functional"].to_numpy(), table["effect"].to_numpy()
+    size = np.abs(predicted.astype(float))
+    assert report.counts["compared"] == len(truth.variants) > 70
+    assert metric(report, "REST", "auroc") == pytest.approx(roc_auc_score(label, size))
+    assert metric(report, "REST", "ap") == pytest.approx(average_precision_score(label, size))
+    assert metric(report, "REST", "spearman_signed") == pytest.approx(rho(predicted, effect))
+    same = np.sign(predicted) == np.sign(effect)
+    expected = np.where(predicted == 0, 0.5, same)[effect != 0].mean()
+    assert metric(report, "REST", "sign_agreement") == pytest.approx(expected)
+    # Indels have no functional ones, so only the other stratum counts.
+    own = ~table["kind"].to_numpy()
+    expected = roc_auc_score(label[own], size[own])
+    assert metric(report, "REST", "strata_auroc") == pytest.approx(expected)

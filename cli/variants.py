@@ -43,8 +43,8 @@ from .progress import progress
     "--scores",
     type=options.Names(),
     metavar="LIST",
-    help="Comma-separated scores: ref, alt (probabilities), diff (alt - ref), logit (log2 "
-    "odds ratio of alt to ref), product (|diff * logit|).  [default: all]",
+    help="Comma-separated scores: logit (log2 odds ratio of alt to ref), diff (alt - ref), product "
+    "(|diff * logit|), ref, alt (probabilities).  [default: all]",
 )
 @options.track()
 @click.option(

@@ -67,10 +67,11 @@ def score_variants(
     genome
         FASTA of the reference genome, the genome itself, or a dict of contig name to sequence.
     scores
-        Any of ``ref`` and ``alt`` (probabilities), ``diff`` (alt - ref), ``logit`` (change in log2
-        odds, bits; probabilities are clipped as in DeepSEA) and ``product``
-        (``|diff * logit|``). None selects all. For the last three, the value of the track with
-        the largest absolute value and the L2 norm over tracks are also reported.
+        Any of ``logit`` (change in log2 odds, bits; probabilities are clipped as in DeepSEA),
+        ``diff`` (change in probability, alt - ref), ``product`` (``|diff * logit|``), ``ref`` and
+        ``alt`` (probabilities). None selects all. For the first three, the value of the track
+        with the largest absolute value and the L2 norm over tracks are also reported. To rank
+        variants, use ``logit_max``.
     tracks
         Names of the selected tracks, in that order. None selects all.
     calibrate

@@ -49,6 +49,7 @@ from danq.inference.variants.run_summary import rejects_of
 from danq.inference.variants.variant_input import Variants
 from danq.inference.writers.tsv import write_table
 from danq.output import check_target, replacing
+from danq.provenance import sha256_of
 from danq.typing import Location, Progress
 
 MOST_VALUES = 250_000_000
@@ -225,6 +226,7 @@ def benchmark_variants(
     size = "none" if drawn is None else drawn.describe()
     provenance = {
         **run.provenance.header,
+        "variants": _named(measurements.table, file),
         "columns": "; ".join(f"{what}: {name}" for what, name in measured.columns.items()),
         "baselines": ", ".join(map(str, baselines)) or "alleles only",
         "counts": ", ".join(f"{what} {count:,}" for what, count in counts.items()),
@@ -279,6 +281,13 @@ def check_benchmark(out: Location, overwrite: bool = False) -> None:
     """
     check_target(out, overwrite)
     check_target(rejects_of(Path(out)), overwrite)
+
+
+def _named(table: Location | Frame, file: str) -> str:
+    """The table, with its checksum if it is a file."""
+    if isinstance(table, str | Path) and Path(table).is_file():
+        return f"{file} sha256:{sha256_of(table)}"
+    return file
 
 
 def _shown(row: dict, name: str, interval: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from pathlib import Path
 
@@ -293,7 +294,10 @@ def test_rows_left_out_are_counted_and_listed(model, fasta, contig, tmp_path):
     assert listed["reason"].to_list() == report.rejected["reason"].to_list()
     written = pl.read_csv(out, separator="\t", comment_prefix="#")
     assert written["name"].to_list() == report.table["name"].to_list()
-    assert "left out 4 rows" in out.read_text()
+    text = out.read_text()
+    assert "left out 4 rows" in text
+    checksum = hashlib.sha256((tmp_path / "t.tsv").read_bytes()).hexdigest()
+    assert f"# variants: {tmp_path / 't.tsv'} sha256:{checksum}" in text
     with pytest.raises(InputError, match="exists already"):
         write_variant_benchmark(report, out)
 

@@ -21,7 +21,7 @@ from danq.files.pipes import copied_pipes
 
 from .environment import prepare
 from .option_names import option_names, with_options
-from .signals import NAMES, exit_code, install, received
+from .signals import NAMES, exit_code, ignore_further, install, received
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("danq_cli.demo", "Run the full pipeline on a small simulated genome."),
@@ -235,4 +235,6 @@ def main() -> None:
     # on an idle machine; without spinning they are at least a third slower. torch reads it once.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    ignore_further()
+    sys.exit(code)

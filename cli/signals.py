@@ -21,6 +21,9 @@ GRACE = 4.0
 NAMES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 """Signals that end a command, and what it then reports."""
 
+_IMPORT = "<frozen importlib._bootstrap>"
+"""File of the frames that import a module."""
+
 _received: list[int] = []
 
 
@@ -48,6 +51,12 @@ def received() -> int | None:
     return _received[0] if _received else None
 
 
+def ignore_further() -> None:
+    """Ignore signals after the first, also while the interpreter ends, where no handler runs."""
+    for number in NAMES if _received else ():
+        signal.signal(number, signal.SIG_IGN)
+
+
 def exit_code(number: int) -> int:
     """Exit code of a command that a signal ended, as shells report it."""
     return 128 + number
@@ -58,6 +67,11 @@ def _stop(number: int, frame: FrameType | None) -> None:
     if _received:
         return
     _received.append(number)
+    while frame is not None:
+        # An exception inside the initialization of a compiled module can abort the process.
+        if frame.f_code.co_filename == _IMPORT:
+            _end(number)
+        frame = frame.f_back
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
 

@@ -8,6 +8,7 @@ therefore ends the process if it still runs some seconds after the signal.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import threading
 import time
@@ -112,5 +113,7 @@ def _remove_temporary_files() -> None:
     for link in Path("/proc/self/fd").glob("*"):
         with suppress(OSError):
             path = Path(os.readlink(link))
-            if is_leftover(path) and path.is_file():
+            if is_leftover(path) and path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif is_leftover(path):
                 path.unlink()

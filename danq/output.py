@@ -223,9 +223,12 @@ def replacing_folder(
     # The target of a link, so that the link is kept.
     target = check_folder(path, overwrite, objection=objection).resolve()
     fresh, old = _temporary(target, "part"), _temporary(target, "old")
+    opened = None
     try:
         with write_errors(Path(path)):
             fresh.mkdir()
+            # An open folder is removed when a signal ends the process.
+            opened = os.open(fresh, os.O_RDONLY | os.O_CLOEXEC)
             yield fresh
             check_folder(path, overwrite, objection=objection)
             if target.exists():
@@ -238,6 +241,8 @@ def replacing_folder(
         if target.exists():
             shutil.rmtree(old, ignore_errors=True)
         shutil.rmtree(fresh, ignore_errors=True)
+        if opened is not None:
+            os.close(opened)
 
 
 @contextmanager

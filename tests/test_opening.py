@@ -37,6 +37,7 @@ OWN = {
     "danq/datasets/leaked_windows.py": "danq's cache",
     "danq/device.py": "/proc/cpuinfo",
     "danq/files/quiet.py": "the null device",
+    "danq/output.py": "folders that are being written",
     "danq/file_lock.py": "locks of outputs",
     "danq/inference/variants/block_folder.py": "blocks of an unfinished run",
     "danq/inference/variants/finished_blocks.py": "blocks of an unfinished run",

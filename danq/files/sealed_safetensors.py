@@ -222,6 +222,8 @@ def _parsed(header: bytes, data: np.ndarray) -> tuple[dict[str, str], dict[str, 
     arrays, at = {}, 0
     for name, entry in entries.items():
         kind, shape = np.dtype(_KINDS[entry["dtype"]]), entry["shape"]
+        if list(entry) != ["dtype", "shape", "data_offsets"]:
+            raise ValueError("entry")
         if any(type(count) is not int or count < 0 for count in shape):
             raise ValueError("shape")
         end = at + math.prod(shape) * kind.itemsize

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,31 @@ from danq.datasets.build import label_genome
 from danq.datasets.dataset import Dataset
 from danq.datasets.label_options import label_arguments
 from danq.errors import InputError
+from danq.file_lock import FileLock
+from danq.models.stored_model import RUN_MODEL
 from danq.output import check_folder, is_leftover, write_errors
 from danq.training.checkpoint import LAST
 from danq.training.config import CONFIG, read_config
+from danq.training.folder_marker import MARKER, mark_folder, marked, read_marker
 
 DATASET = "dataset.h5"
+LOCK = ".danq.lock"
+KIND = "training run"
+FILES = (
+    LOCK,
+    CONFIG,
+    DATASET,
+    LAST,
+    RUN_MODEL,
+    "initial_motifs.meme",
+    "log.txt",
+    "metrics.csv",
+    "test.tsv",
+    "tensorboard/events.out.tfevents.*",
+)
+"""Files that a training writes."""
+
+_NO_RUN = f"holds no run of danq (no valid {MARKER})"
 
 
 def check_run_directory(directory: Path, *, resume: bool, overwrite: bool) -> None:
@@ -24,16 +45,45 @@ def check_run_directory(directory: Path, *, resume: bool, overwrite: bool) -> No
     Raises
     ------
     InputError
-        As `danq.output.check_folder`; and when the directory holds a run and neither ``resume``
-        nor ``overwrite`` is set.
+        As `danq.output.check_folder`; when the directory is not that of a training run; when it
+        holds a run and neither ``resume`` nor ``overwrite`` is set; or when it would be emptied and
+        contains a file that danq did not write.
     """
+    unused = directory.is_dir() and not _content(directory)
     check_folder(
         directory,
-        resume or overwrite,
-        objection=_objection,
+        resume or overwrite or unused,
+        objection=_objection_to_resume if resume else _objection,
         parents=True,
         remedy="Resume that run, overwrite it, or choose another directory",
     )
+
+
+def is_run(directory: Path) -> bool:
+    """Whether a training wrote this directory."""
+    content = read_marker(directory)
+    return content is not None and content["kind"] == KIND
+
+
+def lock_run_directory(directory: Path) -> FileLock:
+    """Lock a run directory, which is made if it does not exist.
+
+    Raises
+    ------
+    InputError
+        When another process is training in it, or the system refuses.
+    """
+    with write_errors(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        return FileLock(directory / LOCK, directory)
+
+
+def unlock_run_directory(directory: Path, lock: FileLock) -> None:
+    """Free the lock of a run directory."""
+    # Deleted while it is locked: whoever waits for this file finds that it is gone.
+    with suppress(OSError):
+        (directory / LOCK).unlink()
+    lock.close()
 
 
 def open_or_label(directory: Path, data: Mapping[str, Any], *, resume: bool) -> Dataset:
@@ -71,12 +121,12 @@ def open_or_label(directory: Path, data: Mapping[str, Any], *, resume: bool) -> 
 
 
 def prepare_run_directory(directory: Path, dataset: Path | None, *, resume: bool) -> None:
-    """Empty a run directory; of a run that resumes, delete only what a killed process left.
+    """Empty a run directory that is locked; of a run that resumes, delete only leftovers.
 
     Parameters
     ----------
     directory
-        Run directory; made if it does not exist.
+        Run directory, which `check_run_directory` accepted.
     dataset
         File of the dataset, if there is one.
     resume
@@ -94,19 +144,30 @@ def prepare_run_directory(directory: Path, dataset: Path | None, *, resume: bool
             remedy="Move it, or choose another run directory",
         )
     with write_errors(directory):
-        directory.mkdir(parents=True, exist_ok=True)
-        for entry in directory.iterdir():
-            if resume and not is_leftover(entry):
+        for entry in sorted(directory.iterdir(), key=lambda entry: entry.name == MARKER):
+            if entry.name == LOCK or (resume and not is_leftover(entry)):
                 continue
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
             else:
                 entry.unlink()
+        if not (resume and is_run(directory)):
+            mark_folder(directory, KIND, FILES)
+
+
+def _content(directory: Path) -> list[Path]:
+    """What is in a directory, except what a process left that was killed before it began."""
+    return [one for one in directory.iterdir() if one.name != LOCK and not is_leftover(one)]
 
 
 def _objection(directory: Path) -> str | None:
-    is_run = (directory / CONFIG).is_file() or (directory / LAST).is_file()
-    return None if is_run or all(map(is_leftover, directory.iterdir())) else "holds no run of danq"
+    if not _content(directory):
+        return None
+    return marked(KIND)(directory) if is_run(directory) else _NO_RUN
+
+
+def _objection_to_resume(directory: Path) -> str | None:
+    return None if is_run(directory) or not _content(directory) else _NO_RUN
 
 
 def _check_file_alone(data: Mapping[str, Any]) -> None:

@@ -104,17 +104,28 @@ class RunLog:
                 values | {"seconds_waiting": progress.seconds_waiting}, progress.step
             )
 
+    def restore(self, progress: TrainingProgress) -> None:
+        """Write metrics.csv of the finished epochs again if it is missing or was changed."""
+        if not (self.active and progress.history):
+            return
+        path = self.directory / METRICS
+        try:
+            same = path.read_bytes() == _metrics_table(progress).encode()
+        except OSError:
+            same = False
+        if not same:
+            log.info("%s was missing or changed; it is written again", path)
+            self._write_metrics(progress)
+
+    def _write_metrics(self, progress: TrainingProgress) -> None:
+        with replacing(self.directory / METRICS, overwrite=True) as temporary:
+            temporary.write_bytes(_metrics_table(progress).encode())
+
     def epoch(self, progress: TrainingProgress) -> None:
         """Rewrite metrics.csv from the history, and log the metrics of the last epoch."""
         if not self.active:
             return
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(progress.history[0]))
-        writer.writeheader()
-        for row in progress.history:
-            writer.writerow({name: f"{value:.6g}" for name, value in row.items()})
-        with replacing(self.directory / METRICS, overwrite=True) as temporary:
-            temporary.write_text(text.getvalue(), encoding="utf-8")
+        self._write_metrics(progress)
         row = progress.history[-1]
         mark = "  best" if progress.best_epoch == progress.epoch else ""
         metrics = [f"{_spelled(name)} {row[name]:.4f}" for name in row if name not in _COUNTS]
@@ -126,6 +137,15 @@ class RunLog:
                 {name: value for name, value in row.items() if name.startswith("valid")},
                 progress.step,
             )
+
+
+def _metrics_table(progress: TrainingProgress) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(progress.history[0]))
+    writer.writeheader()
+    for row in progress.history:
+        writer.writerow({name: f"{value:.6g}" for name, value in row.items()})
+    return text.getvalue()
 
 
 def _spelled(name: str) -> str:

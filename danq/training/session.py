@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from pydantic import BaseModel
@@ -15,17 +16,25 @@ from torch import nn
 from danq._memory import kept_memory
 from danq._version import __version__
 from danq.device import Precision, resolve_device, resolve_precision, set_threads
+from danq.file_lock import FileLock
 from danq.models.model_file import save_model
 from danq.models.stored_model import RUN_MODEL
 from danq.provenance import Inputs, Provenance, settings_of
 from danq.training.checkpoint import LAST, Checkpoints
-from danq.training.config import RunSettings, write_config
+from danq.training.config import CONFIG, RunSettings, write_config
 from danq.training.fabric import make_fabric
 from danq.training.fit import Fit
 from danq.training.problem import Metrics, Problem
 from danq.training.recipe import BaseRecipe
-from danq.training.run_directory import check_run_directory, prepare_run_directory
+from danq.training.run_directory import (
+    check_run_directory,
+    is_run,
+    lock_run_directory,
+    prepare_run_directory,
+    unlock_run_directory,
+)
 from danq.training.run_log import RunLog
+from danq.training.saved_model import find_saved_model
 
 log = logging.getLogger("danq")
 
@@ -73,7 +82,7 @@ class TrainedSpec(Protocol):
 
 
 class Session:
-    """One process of a training run.
+    """One process of a training run: a context manager that locks the run directory.
 
     Parameters
     ----------
@@ -89,7 +98,8 @@ class Session:
     Raises
     ------
     InputError
-        When the device or precision is not available, or the run directory may not be written.
+        When the device or precision is not available, the run directory may not be written, or
+        another process is training in it.
     """
 
     def __init__(self, out: str | Path, run: RunSettings, *, resume: bool, overwrite: bool) -> None:
@@ -101,14 +111,29 @@ class Session:
         self.run = run.model_copy(update=resolved)
         self.fabric = make_fabric(self.device, self.run)
         self.is_main = self.fabric.is_global_zero
+        self._lock: FileLock | None = None
+        self._may_replace = overwrite
         if self.is_main:
             check_run_directory(self.directory, resume=resume, overwrite=overwrite)
+            # Others are locked once all inputs are checked: until then, nothing is written.
+            if is_run(self.directory):
+                self._lock = lock_run_directory(self.directory)
         else:
             log.setLevel(logging.WARNING)
         self.resuming = resume and (self.directory / LAST).is_file()
-        self.was_finished = False
-        """Whether the run was finished before this session."""
         self._log: RunLog | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._lock is not None:
+            unlock_run_directory(self.directory, self._lock)
 
     def prepare(
         self, tables: Mapping[str, Mapping[str, Any]], dataset: Path | None, checksum: str
@@ -132,8 +157,12 @@ class Session:
         InputError
             As `prepare_run_directory`.
         """
+        if self._lock is None:
+            self._lock = lock_run_directory(self.directory)
+            # Another process may have trained in it meanwhile.
+            check_run_directory(self.directory, resume=self.resume, overwrite=self._may_replace)
         prepare_run_directory(self.directory, dataset, resume=self.resume)
-        if not self.resuming:
+        if not (self.resuming and (self.directory / CONFIG).is_file()):
             run = self.run.model_dump(exclude_none=True)
             write_config(self.directory, {**tables, "run": run}, checksum)
 
@@ -178,17 +207,56 @@ class Session:
         fit = Fit(module, problem, recipe, self.fabric, self.run, checkpoints)
         if self.resuming:
             fit.resume()
-            self.was_finished = fit.progress.finished
-            if self.was_finished:
-                log.info("the training is finished; nothing remains to be done")
+            self._check_saved_model(fit, spec)
+            self._log.restore(fit.progress)
+            if fit.progress.finished:
+                log.info("the training is finished; no epoch remains")
             else:
                 log.info("resuming at epoch %d, step %d", fit.progress.epoch + 1, fit.progress.step)
+        elif self.is_main and self.resume and (self.directory / RUN_MODEL).is_file():
+            log.warning(
+                "%s: this run has no checkpoint, so the training starts from the beginning",
+                self.directory,
+            )
         for metrics in fit.run(self._log):
-            if self.is_main:
-                header = _with_result(spec, metrics, fit.progress)
-                save_model(self.directory / RUN_MODEL, fit.best_module, header)
+            self._save_model(fit, spec, metrics)
         self.fabric.barrier()
         return fit
+
+    def _save_model(self, fit: Fit[Any], spec: TrainedSpec, metrics: Metrics) -> None:
+        if self.is_main:
+            header = _with_result(spec, metrics, fit.progress)
+            fit.progress.model_sha256 = save_model(
+                self.directory / RUN_MODEL, fit.best_module, header
+            )
+
+    def _check_saved_model(self, fit: Fit[Any], spec: TrainedSpec) -> None:
+        """Write the model file again if it is lost and the checkpoint has its weights.
+
+        Raises
+        ------
+        InputError
+            As `find_saved_model`.
+        """
+        progress = fit.progress
+        found = find_saved_model(self.directory, progress, spec)  # type: ignore[arg-type]
+        # All processes look before the first one writes.
+        self.fabric.barrier()
+        if found == "lost":
+            log.warning(
+                "%s was missing or another one; it is written again from the checkpoint",
+                self.directory / RUN_MODEL,
+            )
+            row = progress.history[-1]
+            metrics = {
+                name.removeprefix("valid_"): value
+                for name, value in row.items()
+                if name.startswith("valid_")
+            }
+            self._save_model(fit, spec, metrics)
+        elif found == "newer":
+            # The epoch that it is of is trained again, and is again the best one.
+            progress.best, progress.best_epoch, progress.model_sha256 = None, 0, ""
 
     def result(self, fit: Fit[Any]) -> TrainingResult:
         """Result of a finished training."""

@@ -13,7 +13,7 @@ from danq.datasets.dataset import Dataset
 from danq.errors import InputError
 from danq.genome.motif_files import write_meme
 from danq.inference.evaluation.evaluate import evaluate
-from danq.inference.evaluation.evaluation_folder import write_evaluation
+from danq.inference.evaluation.evaluation_folder import is_complete, write_evaluation
 from danq.models import Architecture, ModelSpec, build_module, load_model
 from danq.training.config import (
     CONFIG,
@@ -99,27 +99,27 @@ def train(
     settings = merge_config(config, model, recipe, run)
     architecture = settings.model.architecture
     source = _data_settings(settings.data, data)
-    session = Session(directory, settings.run, resume=resume, overwrite=overwrite)
-    dataset = data if isinstance(data, Dataset) else None
-    if session.is_main:
-        dataset = _prepare(session, settings, source, dataset)
-    session.fabric.barrier()
-    if dataset is None:
-        dataset = Dataset.open(source.table.get("file", directory / DATASET))
-    full_recipe = settings.recipe.with_epochs(len(dataset.indices("train")))
-    spec = _spec(settings, architecture, dataset, full_recipe)
-    with session.recording("windows"):
-        fit = session.fit(
-            _initial_model(session, settings.model, dataset, full_recipe),
-            WindowProblem(dataset, full_recipe),
-            full_recipe,
-            spec,
-            model={"preset": spec.preset, **architecture.model_dump(mode="json")},
-            data_name=str(dataset.path or "the dataset"),
-        )
-    if session.is_main and settings.run.evaluate and len(dataset.indices("test")):
-        _evaluate(session, dataset)
-    return session.result(fit)
+    with Session(directory, settings.run, resume=resume, overwrite=overwrite) as session:
+        dataset = data if isinstance(data, Dataset) else None
+        if session.is_main:
+            dataset = _prepare(session, settings, source, dataset)
+        session.fabric.barrier()
+        if dataset is None:
+            dataset = Dataset.open(source.table.get("file", directory / DATASET))
+        full_recipe = settings.recipe.with_epochs(len(dataset.indices("train")))
+        spec = _spec(settings, architecture, dataset, full_recipe)
+        with session.recording("windows"):
+            fit = session.fit(
+                _initial_model(session, settings.model, dataset, full_recipe),
+                WindowProblem(dataset, full_recipe),
+                full_recipe,
+                spec,
+                model={"preset": spec.preset, **architecture.model_dump(mode="json")},
+                data_name=str(dataset.path or "the dataset"),
+            )
+        if session.is_main and settings.run.evaluate and len(dataset.indices("test")):
+            _evaluate(session, dataset)
+        return session.result(fit)
 
 
 def _prepare(
@@ -172,10 +172,12 @@ def _initial_model(
 def _evaluate(session: Session, dataset: Dataset) -> None:
     """Evaluate the best model on the test split, into the run directory."""
     out = session.directory / EVALUATION
-    if session.was_finished and out.is_dir():
-        return
     device = str(session.fabric.device)
     model = load_model(session.directory, device=device, precision=session.precision)
+    if is_complete(out, model.sha256, dataset.sha256):
+        return
+    if out.is_dir():
+        log.info("%s is not that of this model, or not as it was written; it is made again", out)
     report = evaluate(model, dataset)
     write_evaluation(report, out, overwrite=True)
     log.info(

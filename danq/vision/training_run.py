@@ -95,48 +95,48 @@ def train(
     definition = model if isinstance(model, ModelDefinition) else known
     recipe = _recipe(task, definition, recipe, quick)
     run = RunSettings(precision="fp32").replaced(run or RunSettings())
-    session = Session(out, run, resume=resume, overwrite=overwrite)
-    data, data_name = _examples(task, data, run.seed, quick)
-    spec = _spec(task, definition, data, recipe, run.seed)
-    torch.manual_seed(run.seed)
-    module = build(spec)
-    encoders(module, recipe)  # raises, before anything is written, if nothing can be frozen
-    sample = data.train.rows(slice(EVALUATION_BATCH))
-    with inference(module, session.device, session.precision) as ready:
-        before = task.mean_loss(ready, sample)
-    tables = {
-        "task": {"name": task.name, "model": definition.name},
-        "model": spec.hyperparameters,
-        "recipe": recipe.model_dump(),
-    }
-    if session.is_main:
-        session.prepare(tables, None, data.sha256)
-    session.fabric.barrier()
-    with session.recording("examples"):
-        fit = session.fit(
-            module,
-            TaskProblem(task, data, recipe),
-            recipe,
-            spec,
-            model={"task": task.name, "name": definition.name, **spec.hyperparameters},
-            data_name=data_name,
+    with Session(out, run, resume=resume, overwrite=overwrite) as session:
+        data, data_name = _examples(task, data, run.seed, quick)
+        spec = _spec(task, definition, data, recipe, run.seed)
+        torch.manual_seed(run.seed)
+        module = build(spec)
+        encoders(module, recipe)  # raises, before anything is written, if nothing can be frozen
+        sample = data.train.rows(slice(EVALUATION_BATCH))
+        with inference(module, session.device, session.precision) as ready:
+            before = task.mean_loss(ready, sample)
+        tables = {
+            "task": {"name": task.name, "model": definition.name},
+            "model": spec.hyperparameters,
+            "recipe": recipe.model_dump(),
+        }
+        if session.is_main:
+            session.prepare(tables, None, data.sha256)
+        session.fabric.barrier()
+        with session.recording("examples"):
+            fit = session.fit(
+                module,
+                TaskProblem(task, data, recipe),
+                recipe,
+                spec,
+                model={"task": task.name, "name": definition.name, **spec.hyperparameters},
+                data_name=data_name,
+            )
+        best = load_vision_model(session.directory).module
+        metrics: Metrics = {}
+        with inference(best, session.device, session.precision) as ready:
+            after = task.mean_loss(ready, sample)
+            if run.evaluate:
+                metrics = task.metrics(ready, data.test)
+        if run.evaluate and session.is_main:
+            with replacing(session.directory / TEST_METRICS, overwrite=True) as temporary:
+                lines = (f"{name}\t{value:.6g}\n" for name, value in metrics.items())
+                temporary.write_text("".join(lines), encoding="utf-8")
+        return VisionResult(
+            **vars(session.result(fit)),
+            parameters=sum(p.numel() for p in module.parameters()),
+            metrics=metrics,
+            losses=(before, after),
         )
-    best = load_vision_model(session.directory).module
-    metrics: Metrics = {}
-    with inference(best, session.device, session.precision) as ready:
-        after = task.mean_loss(ready, sample)
-        if run.evaluate:
-            metrics = task.metrics(ready, data.test)
-    if run.evaluate and session.is_main:
-        with replacing(session.directory / TEST_METRICS, overwrite=True) as temporary:
-            lines = (f"{name}\t{value:.6g}\n" for name, value in metrics.items())
-            temporary.write_text("".join(lines), encoding="utf-8")
-    return VisionResult(
-        **vars(session.result(fit)),
-        parameters=sum(p.numel() for p in module.parameters()),
-        metrics=metrics,
-        losses=(before, after),
-    )
 
 
 def _check_registered(task: Task) -> Task:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from danq.errors import InputError
 from danq.genome.nucleotide_codes import decode
 from danq.training import DataSettings, ModelSettings, Recipe, RunSettings, read_config, train
 from danq.training.checkpoint import Checkpoints
+from danq.training.window_problem import WindowProblem
 
 MODEL = {"filters": 12, "width": 11, "pool": 10, "hidden": 6, "dense": (8,)}
 CPU = RunSettings(evaluate=False, device="cpu", precision="fp32", threads=1)
@@ -55,7 +58,7 @@ def peaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def weights(run: str) -> bytes:
+def weights(run: str | Path) -> bytes:
     return Path(run, "model.safetensors").read_bytes()
 
 
@@ -148,9 +151,9 @@ def test_nothing_is_lost_to_an_input_that_cannot_be_used(peaks, planted_set):
     ):
         with pytest.raises(InputError, match=message):
             call()
-    planted_set.save("run/inside.h5")
+    planted_set.save("run/dataset.h5")
     with pytest.raises(InputError, match="in the run directory run, which would be emptied"):
-        train("run/inside.h5", out="run", overwrite=True, **SMALL)
+        train("run/dataset.h5", out="run", overwrite=True, **SMALL)
     assert weights("run") == before
 
 
@@ -162,13 +165,157 @@ def test_leftovers_of_a_killed_process_do_not_stop_a_run(planted_set, tmp_path):
     assert not list(run.glob(".*"))
 
 
+EVALUATED = SMALL | {"run": CPU.replaced(RunSettings(evaluate=True))}
+
+
 def test_finished_run_is_not_evaluated_again(planted_set, tmp_path):
-    settings = SMALL | {"run": CPU.replaced(RunSettings(evaluate=True))}
-    train(planted_set, out=tmp_path / "run", **settings)
+    train(planted_set, out=tmp_path / "run", **EVALUATED)
     summary = tmp_path / "run" / "evaluation" / "summary.json"
-    summary.write_text("{}")
-    train(planted_set, out=tmp_path / "run", resume=True, **settings)
-    assert summary.read_text() == "{}"
+    before = summary.stat()
+    train(planted_set, out=tmp_path / "run", resume=True, **EVALUATED)
+    after = summary.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def whole_run(run: Path) -> dict[str, bytes]:
+    """Content of the files of a run that do not depend on the time."""
+    files = [path for path in run.rglob("*") if path.is_file()]
+    names = [path.relative_to(run).as_posix() for path in files]
+    kept = [name for name in names if not name.startswith(("log.txt", "tensorboard", "last.ckpt"))]
+    return {name: (run / name).read_bytes() for name in sorted(kept)}
+
+
+LOSSES = {
+    "model missing": lambda run: (run / "model.safetensors").unlink(),
+    "model changed": lambda run: (run / "model.safetensors").write_bytes(b"other"),
+    "metrics missing": lambda run: (run / "metrics.csv").unlink(),
+    "metrics truncated": lambda run: (run / "metrics.csv").write_text("epoch\n"),
+    "configuration missing": lambda run: (run / "config.toml").unlink(),
+    "evaluation missing": lambda run: shutil.rmtree(run / "evaluation"),
+    "evaluation without summary": lambda run: (run / "evaluation" / "summary.json").unlink(),
+    "summary emptied": lambda run: (run / "evaluation" / "summary.json").write_text("{}"),
+    "table truncated": lambda run: (run / "evaluation" / "metrics.tsv").write_text("x"),
+    "plot missing": lambda run: (run / "evaluation" / "roc.png").unlink(),
+}
+
+
+@pytest.mark.parametrize("lose", LOSSES.values(), ids=LOSSES)
+def test_a_finished_run_gets_back_what_it_lost(lose, finished, tmp_path):
+    data, run = finished
+    before = whole_run(run)
+    lose(run)
+    assert whole_run(run) != before
+    train(data, out=run, resume=True, **EVALUATED)
+    assert whole_run(run) == before
+
+
+@pytest.fixture
+def finished(planted_set, tmp_path) -> tuple[Path, Path]:
+    """A dataset, and a run whose last epoch is the best one."""
+    data, run = tmp_path / "data.h5", tmp_path / "run"
+    planted_set.save(data)
+    result = train(data, out=run, **EVALUATED)
+    assert result.best_epoch == result.epochs
+    return data, run
+
+
+def test_a_lost_model_that_the_checkpoint_lacks_is_reported(planted_set, tmp_path, monkeypatch):
+    values = iter([0.9, 0.8, 0.7])
+    monkeypatch.setattr(
+        WindowProblem, "validate", lambda *_: {"loss": 1.0, "aupr": next(values), "auroc": 0.5}
+    )
+    settings = SMALL | {"recipe": Recipe(epochs=2, batch_size=32, initial_motifs="none")}
+    run = tmp_path / "run"
+    assert train(planted_set, out=run, **settings).best_epoch == 1
+    (run / "model.safetensors").write_bytes(b"other")
+    with pytest.raises(InputError, match=r"model\.safetensors: is not the model of epoch 1, the "):
+        train(planted_set, out=run, resume=True, **settings)
+    (run / "model.safetensors").unlink()
+    with pytest.raises(InputError, match=r"model\.safetensors: is missing: it had the weights of"):
+        train(planted_set, out=run, resume=True, **settings)
+
+
+def test_a_run_killed_between_model_and_checkpoint_is_resumed(planted_set, tmp_path, monkeypatch):
+    settings = SMALL | {"recipe": Recipe(epochs=3, batch_size=32, initial_motifs="none")}
+    train(planted_set, out=tmp_path / "whole", **settings)
+    save = fit_module.Fit.checkpoint
+
+    def dies(self):
+        if self.progress.epoch == 2:
+            raise Killed
+        save(self)
+
+    # The checkpoint in use is from the middle of epoch 2, and the model that of its end.
+    often = settings | {"run": CPU.replaced(RunSettings(checkpoint_steps=5))}
+    monkeypatch.setattr(fit_module.Fit, "checkpoint", dies)
+    with pytest.raises(Killed):
+        train(planted_set, out=tmp_path / "cut", **often)
+    monkeypatch.undo()
+    train(planted_set, out=tmp_path / "cut", resume=True, **often)
+    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+
+
+def test_a_second_training_in_a_directory_is_refused(planted_set, tmp_path, monkeypatch):
+    """By this process, which stands for another one: the lock treats both alike."""
+    step, run = fit_module.Fit._step, tmp_path / "run"
+    refused = []
+
+    def tries(self, *batch):
+        if not refused:
+            for choice in ({}, {"resume": True}, {"overwrite": True}):
+                with pytest.raises(InputError) as caught:
+                    train(planted_set, out=run, **SMALL, **choice)
+                refused.append(str(caught.value))
+        return step(self, *batch)
+
+    monkeypatch.setattr(fit_module.Fit, "_step", tries)
+    train(planted_set, out=run, **SMALL)
+    monkeypatch.undo()
+    assert "exists already and is not empty" in refused[0]
+    for message in refused[1:]:
+        assert message.startswith(f"{run}: another process is writing this output")
+    train(planted_set, out=tmp_path / "alone", **SMALL)
+    assert weights(run) == weights(tmp_path / "alone")
+
+
+def folders_of_others(folder: Path) -> Iterator[Path]:
+    """Folders that are not replaced."""
+    for name in ("config.toml", "last.ckpt", "model.safetensors", "danq-folder.json"):
+        project = folder / f"with {name}"
+        project.mkdir()
+        (project / name).write_text('title = "My blog"\n')
+        yield project
+    linked = folder / "linked"
+    linked.symlink_to(folder / "with config.toml")
+    yield linked
+
+
+def test_a_folder_of_somebody_else_is_neither_emptied_nor_resumed(planted_set, tmp_path):
+    for project in folders_of_others(tmp_path):
+        before = whole_run(project)
+        with pytest.raises(InputError, match="holds no run of danq"):
+            train(planted_set, out=project, overwrite=True, **SMALL)
+        with pytest.raises(InputError, match=r"holds no run of danq|config\.toml: 'title' is not"):
+            train(planted_set, out=project, resume=True, **SMALL)
+        assert whole_run(project) == before
+
+
+@pytest.mark.parametrize("name", ["thesis.tex", "tensorboard/thesis.tex", "notes/a.txt", "link"])
+def test_a_run_with_a_file_of_somebody_else_is_not_emptied(name, planted_set, tmp_path):
+    run, mine = tmp_path / "run", tmp_path / "run" / name
+    train(planted_set, out=run, **SMALL)
+    mine.parent.mkdir(exist_ok=True)
+    if name == "link":
+        (tmp_path / "photos").mkdir()
+        mine.symlink_to(tmp_path / "photos")
+    else:
+        mine.write_text("mine")
+    before = whole_run(run)
+    with pytest.raises(InputError, match=f"contains '{name}', which danq did not write"):
+        train(planted_set, out=run, overwrite=True, **SMALL)
+    assert whole_run(run) == before
+    train(planted_set, out=run, resume=True, **SMALL)
+    assert mine.exists()
 
 
 def test_losses_are_counted_before_each_checkpoint(planted_set, tmp_path, monkeypatch):

@@ -159,7 +159,7 @@ def test_resume_of_a_finished_run_changes_nothing(planted_set, tiny, tmp_path, c
     caplog.set_level("INFO", "danq")
     caplog.clear()
     result = train(planted_set, out=tmp_path / "run", resume=True, **settings(tiny))
-    assert "nothing remains to be done" in caplog.text
+    assert "the training is finished; no epoch remains" in caplog.text
     assert "resuming at epoch" not in caplog.text
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
     assert result.epochs == 2

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from danq.errors import InputError
+from danq.files.json_file import read_json
 from danq.inference.writers.tsv import write_table
 from danq.output import check_folder, replacing_folder
+from danq.provenance import sha256_of
 from danq.typing import Location
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "summary.json"
 FORMAT = "danq-evaluation"
+FORMAT_VERSION = 3
 FILES = frozenset(
     {
         SUMMARY,
@@ -90,6 +94,29 @@ def _objection(folder: Path) -> str | None:
     return f"contains '{strange[0]}', which is not part of an evaluation" if strange else None
 
 
+def is_complete(folder: Path, model_sha256: str, dataset_sha256: str) -> bool:
+    """Whether a directory holds the evaluation of a model on a dataset, as it was written.
+
+    Parameters
+    ----------
+    folder
+        A directory, which may not exist.
+    model_sha256, dataset_sha256
+        Checksums of the files of model and dataset.
+    """
+    try:
+        summary = read_json(folder / SUMMARY, "an evaluation", remedy="")
+        files = summary["files"]
+        known = (summary["format"], summary["format_version"]) == (FORMAT, FORMAT_VERSION)
+        same = (summary["model_sha256"], summary["dataset_sha256"]) == (
+            model_sha256,
+            dataset_sha256,
+        )
+        return known and same and all(sha256_of(folder / name) == files[name] for name in files)
+    except (InputError, KeyError, TypeError):
+        return False
+
+
 def _fill(folder: Path, report: EvaluationReport) -> None:
     from danq.evaluation import plots, published_metrics
 
@@ -114,7 +141,10 @@ def _fill(folder: Path, report: EvaluationReport) -> None:
             prefix = published_metrics.column(model, "")[:-1]
             plot = plots.plot_against(tracks, prefix, f"{model} as published")
             plots.save(plot, folder / "paper.png")
-    text = json.dumps({"format": FORMAT, "format_version": 2, **report.summary()}, indent=2)
+    # Written last, with the checksums of the other files.
+    files = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+    about = {"format": FORMAT, "format_version": FORMAT_VERSION, **report.summary(), "files": files}
+    text = json.dumps(about, indent=2)
     (folder / SUMMARY).write_text(text + "\n", encoding="utf-8")
 
 

@@ -41,6 +41,7 @@ OWN = {
     "danq/file_lock.py": "locks of outputs",
     "danq/inference/variants/block_folder.py": "blocks of an unfinished run",
     "danq/inference/variants/finished_blocks.py": "blocks of an unfinished run",
+    "danq/training/folder_marker.py": "markers of run directories",
     "cli/environment.py": "the null device",
     "cli/main.py": "the null device",
     "cli/signals.py": "the children of the process in /proc",

@@ -124,25 +124,34 @@ def parse_spec(kind: type[S], stored: StoredModel) -> S:
 
 
 @contextmanager
-def sized_for(stored: StoredModel) -> Iterator[None]:
+def sized_for(stored: StoredModel, *, tensors: int = 0, values: int = 0) -> Iterator[None]:
     """Stop to build a module, in this thread, once it has far more weights than its file.
 
     A header may ask for any number of layers.
+
+    Parameters
+    ----------
+    stored
+        The file.
+    tensors, values
+        Parameters, and values in them, that are allowed whatever the file has: a model may be made
+        of parts of larger ones.
 
     Raises
     ------
     InputError
         When that happens.
     """
-    thread, count, values = threading.get_ident(), 0, 0
-    most_values = _SPARE * sum(array.size for array in stored.arrays.values())
+    thread, count, total = threading.get_ident(), 0, 0
+    most = max(tensors, _SPARE * len(stored.arrays))
+    most_values = max(values, _SPARE * sum(array.size for array in stored.arrays.values()))
 
     def check(_: nn.Module, __: str, parameter: nn.Parameter | None) -> None:
-        nonlocal count, values
+        nonlocal count, total
         if parameter is None or threading.get_ident() != thread:
             return
-        count, values = count + 1, values + parameter.numel()
-        if count > _SPARE * len(stored.arrays) or values > most_values:
+        count, total = count + 1, total + parameter.numel()
+        if count > most or total > most_values:
             raise _misfit("the architecture has more weights than the file", stored.file)
 
     hook = register_module_parameter_registration_hook(check)

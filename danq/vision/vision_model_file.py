@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from danq.errors import InputError
+from danq.models.architecture import MAX_PARAMETERS
 from danq.models.stored_model import (
     FORMAT_VERSION,
     load_weights,
@@ -22,6 +23,9 @@ from danq.vision.task_registry import is_registered, load_task
 
 MAX_NUMBER = 1 << 24
 """Largest hyperparameter, size or code in the header of a model."""
+
+MAX_TENSORS = 20_000
+"""Parameters of the parts that a model is made of."""
 
 _BUILD_ERRORS = (
     ArithmeticError,
@@ -111,11 +115,12 @@ def load_vision_model(path: str | Path) -> VisionModel:
         )
     _check_numbers([spec.hyperparameters, spec.metadata, spec.inputs], file)
     try:
-        with sized_for(stored):
+        with sized_for(stored, tensors=MAX_TENSORS, values=MAX_PARAMETERS):
             module = build(spec)
     except _BUILD_ERRORS as error:
-        if isinstance(error, InputError) and error.file is not None:
-            raise
+        for one in (error, error.__cause__):
+            if isinstance(one, InputError) and one.file == str(file):
+                raise one from None
         problem = error.problem if isinstance(error, InputError) else str(error)
         raise InputError(
             f"its model cannot be built: {problem}",

@@ -201,8 +201,8 @@ def _verified(
     with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as two:
         at = len(header)
         while at < size and (count := file.readinto(content[at : at + _CHUNK].data)):
-            one.submit(seal.update, content[at : at + count])
-            two.submit(stored.update, content[at : at + count])
+            one.submit(seal.update, content[at : at + count].data)
+            two.submit(stored.update, content[at : at + count].data)
             at += count
         longer = file.read(1)
     if at < size or longer:

@@ -134,8 +134,8 @@ def sized_for(stored: StoredModel, *, tensors: int = 0, values: int = 0) -> Iter
     stored
         The file.
     tensors, values
-        Parameters, and values in them, that are allowed whatever the file has: a model may be made
-        of parts of larger ones.
+        Number of parameters, and of values in them, that is always allowed: a model may consist of
+        parts of larger ones.
 
     Raises
     ------

@@ -80,7 +80,7 @@ def lock_run_directory(directory: Path) -> FileLock:
 
 def unlock_run_directory(directory: Path, lock: FileLock) -> None:
     """Free the lock of a run directory."""
-    # Deleted while it is locked: whoever waits for this file finds that it is gone.
+    # Deleted while it is locked: a process that waits for this file sees that it is gone.
     with suppress(OSError):
         (directory / LOCK).unlink()
     lock.close()

@@ -25,6 +25,7 @@ from danq.training.config import CONFIG, RunSettings, write_config
 from danq.training.fabric import make_fabric
 from danq.training.fit import Fit
 from danq.training.problem import Metrics, Problem
+from danq.training.progress import TrainingProgress
 from danq.training.recipe import BaseRecipe
 from danq.training.run_directory import (
     check_run_directory,

@@ -126,13 +126,27 @@ def import_weights(
     )
     module = build_module(imported.architecture, imported.tracks, imported.window)
     module.load_state_dict(
-        {
-            name: torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))
-            for name, value in imported.weights.items()
-        }
+        {name: _as_float32(source, name, value) for name, value in imported.weights.items()}
     )
     save_model(target, module, spec)
     return load_model(target)
+
+
+def _as_float32(source: WeightFile, name: str, value: np.ndarray) -> torch.Tensor:
+    """A weight of the model.
+
+    Raises
+    ------
+    InputError
+        When it is beyond the range of float32, or the arrays of the file give no number.
+    """
+    with np.errstate(over="ignore"):
+        weight = np.ascontiguousarray(value, dtype=np.float32)
+    if not np.isfinite(weight).all():
+        raise source.error(
+            "the arrays of the file give NaN, or a number that is too large for float32", name=name
+        )
+    return torch.from_numpy(weight)
 
 
 def _read(

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from danq.files.hdf5_input import hdf5_errors, open_hdf5
+from danq.files.pipes import local_path
 from danq.models.presets import architecture
 from danq.models.weight_import.weight_file import Array, ImportedWeights, WeightFile
 
@@ -95,6 +96,9 @@ def read_keras(source: WeightFile, preset: str, backward: str) -> ImportedWeight
 
 _Named = tuple[str, Array]
 
+_RATIO = 1100
+"""Limit of the compression of HDF5: bytes of data for a byte of the file."""
+
 
 def _direction(
     source: WeightFile, named: list[_Named], features: int, hidden: int, ending: str
@@ -148,8 +152,23 @@ def _arrays(source: WeightFile, group: h5py.Group) -> list[_Named]:
             raise source.error("an array is missing", _OLD, name=name)
         if item.dtype.kind != "f":
             raise source.error(f"holds {item.dtype}, not floating-point numbers", name=name)
+        _check_stored(source, group, f"param_{number}", item, name)
         found.append((name, item[()]))
     return found
+
+
+def _check_stored(
+    source: WeightFile, group: h5py.Group, key: str, item: h5py.Dataset, name: str
+) -> None:
+    """Refuse an array of another file, or one that is larger than compression explains."""
+    link = group.get(key, getlink=True)
+    if not isinstance(link, h5py.HardLink) or item.external or item.is_virtual:
+        raise source.error("is stored in another file or place", _OLD, name=name)
+    most = _RATIO * local_path(source.path).stat().st_size
+    if item.size and item.nbytes > most:
+        raise source.error(
+            f"has the shape {item.shape}, more than the file can hold", _OLD, name=name
+        )
 
 
 def _count(source: WeightFile, group: h5py.Group, attribute: str) -> int:

@@ -6,6 +6,7 @@ import logging
 from typing import Literal
 
 import numpy as np
+import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from danq.errors import InputError, describe_validation_error
@@ -101,7 +102,8 @@ def read_mapped(source: WeightFile, mapping: Mapping) -> ImportedWeights:
             f"'{_OUTPUT}' (K, features) is not mapped to an array of the file",
             f"The file has {', '.join(sorted(tensors))}",
         )
-    module = build_module(plan, len(output), source.window)
+    with torch.device("meta"):  # without memory
+        module = build_module(plan, len(output), source.window)
     expected = {name: tuple(value.shape) for name, value in module.state_dict().items()}
     unknown = sorted(set(mapping.weights) - set(expected))
     if unknown:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import struct
 import warnings
+import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -32,6 +34,26 @@ STATES = ("state_dict", "model_state_dict", "model_state", "model", "module")
 
 _COPY = "It may be truncated: copy it again"
 _REMEDY = "Save only the tensors: torch.save(model.state_dict(), FILE), or a safetensors file"
+
+
+_DEPTH = 10
+"""Largest number of dictionaries within each other in which a state dict is searched for."""
+
+_READ_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What damaged files raise in torch's restricted loader."""
 
 
 class _Ignored:
@@ -72,10 +94,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     if _is_safetensors(path):
         try:
             return _without_wrappers(safetensors.torch.load_file(local_path(path)), path)
-        except (OSError, safetensors.SafetensorError) as error:
+        except (safetensors.SafetensorError, *_READ_ERRORS) as error:
             raise InputError(
                 f"not a readable safetensors file ({error})", file=path, remedy=_COPY
             ) from error
+    _check_archive(path)
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(_HARMLESS):  # type: ignore[arg-type]
             # torch warns of files that it then refuses.
@@ -87,7 +110,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             file=path,
             remedy=_REMEDY,
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError) as error:
+    except _READ_ERRORS as error:
         raise InputError(
             f"is {format_of(path)}, not a readable torch file ({_short(error)})",
             file=path,
@@ -96,6 +119,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     tensors = _find_state(found)
     if not tensors:
         raise InputError("has no named tensors", file=path, remedy=_REMEDY)
+    for name, value in tensors.items():
+        _check_storage(name, value, path)
     return _without_wrappers(tensors, path)
 
 
@@ -106,14 +131,46 @@ def _is_safetensors(path: Path) -> bool:
     return path.suffix == ".safetensors" or head[8:] == b"{"
 
 
+def _check_archive(path: Path) -> None:
+    """Refuse an archive whose members are larger than the file: torch does not compress them."""
+    try:
+        if not zipfile.is_zipfile(local_path(path)):
+            return
+        with zipfile.ZipFile(local_path(path)) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, *_READ_ERRORS) as error:
+        raise InputError(
+            f"is a damaged archive ({_short(error)})", file=path, remedy=_COPY
+        ) from error
+    if size > local_path(path).stat().st_size:
+        raise InputError(
+            f"is an archive that would unpack to {size:,} bytes, more than torch stores in it",
+            file=path,
+            remedy=_REMEDY,
+        )
+
+
+def _check_storage(name: str, value: Tensor, path: Path) -> None:
+    """Refuse a tensor that does not store each of its values."""
+    problem = None
+    if value.layout != torch.strided or value.is_quantized or value.device.type != "cpu":
+        problem = f"is a sparse, quantised or empty tensor ({value.dtype}, {value.layout})"
+    elif value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        problem = f"has the shape {tuple(value.shape)}, but fewer values are stored"
+    if problem is not None:
+        raise InputError(problem, file=path, record=name, remedy=_REMEDY)
+
+
 def _find_state(found: object) -> dict[str, Tensor]:
     """The state dict in a file of ``torch.save``: the file itself, or an entry of a checkpoint."""
-    if not isinstance(found, Mapping):
-        return {}
-    for key in STATES:
-        if isinstance(found.get(key), Mapping):
-            return _find_state(found[key])
-    return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
+    for _ in range(_DEPTH):
+        if not isinstance(found, Mapping):
+            return {}
+        inner = next((found[key] for key in STATES if isinstance(found.get(key), Mapping)), None)
+        if inner is None:
+            break
+        found = inner
+    return {str(name): value for name, value in found.items() if isinstance(value, Tensor)}  # type: ignore[attr-defined]
 
 
 def plain_name(name: str) -> str:

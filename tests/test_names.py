@@ -6,6 +6,7 @@ import pytest
 
 from danq.datasets.track_files import find_tracks
 from danq.errors import InputError, printable
+from danq.genome.motif_files import read_motifs
 from danq.names import MAX_NAME, check_name, check_names, name_problem
 from danq.track_names import track_names
 from danq_cli.main import run
@@ -136,3 +137,12 @@ def test_track_name_files_with_illegal_names_are_refused(tmp_path, row):
     path.write_text(f"ok\n{row}\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"names\.txt, line 2: "):
         track_names(path, 2)
+
+
+def test_motifs_have_printable_names(tmp_path):
+    path = tmp_path / "a.meme"
+    matrix = "\nletter-probability matrix: alength= 4 w= 1\n0.25 0.25 0.25 0.25\n"
+    for name in ("a\u202eb", "x" * 300):
+        path.write_text(f"MEME version 4\n\nALPHABET= ACGT\n\nMOTIF {name}{matrix}")
+        with pytest.raises(InputError, match=r"a\.meme: the name .* of a motif"):
+            read_motifs(path)

@@ -16,6 +16,7 @@ from danq.files.text_tables import text_lines
 from danq.genome.motif_formats.motif_text import MotifText
 from danq.genome.motif_formats.recognise import select_reader
 from danq.genome.motif_matrix import LETTERS, UNIFORM, Motif, check_background, scan
+from danq.names import check_name, name_problem
 from danq.output import replacing
 
 __all__ = ["Motif", "check_background", "read_motifs", "scan", "write_meme"]
@@ -56,11 +57,16 @@ def read_motifs(path: str | Path) -> list[Motif]:
     ------
     InputError
         When the file is missing, a folder, empty, a truncated or damaged gzip, not text, of no
-        known format or holds no motif; when its rows could be bases as well as positions; when a
+        known format or holds no motif; when a name cannot
+        be printed or is too long; when its rows could be bases as well as positions; when a
         matrix is not of DNA or RNA, holds log odds, has missing or invalid numbers, or
         frequencies that do not sum to 1.
     """
     text, found = _read(Path(path))
+    for motif in found:
+        # No file is named after a motif.
+        if name_problem(motif.name) != "is a path":
+            check_name(motif.name, "motif", file=path)
     text.log_notices(len(found))
     _log_repeated_names(text.path, found)
     return found

@@ -545,7 +545,8 @@ def test_a_truncated_file_is_never_silently_wrong(tmp_path, caplog, form):
 
 
 words = st.text(
-    st.characters(blacklist_categories=("Cc", "Cs", "Cn", "Co"), max_codepoint=0x2FFF), max_size=12
+    st.characters(blacklist_categories=("Cc", "Cf", "Cs", "Cn", "Co"), max_codepoint=0x2FFF),
+    max_size=12,
 )
 comments = st.dictionaries(
     st.text(string.ascii_letters + "_#", min_size=1, max_size=6), words, max_size=3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -219,7 +220,7 @@ def read_table(path: str | Path, *needed: str) -> pl.DataFrame:
                 file=path,
                 remedy=f"Add a header line with the columns {', '.join(needed)}",
             )
-    repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise repeated_column(repeated[0], path)
     table = pl.DataFrame(rows, schema=dict.fromkeys([*names, LINE], pl.String), orient="row")

@@ -48,6 +48,9 @@ class ModelSpec(BaseModel):
     """SHA-256 checksum of the training dataset."""
     training: dict[str, Any] = {}
     """Recipe and results of training."""
+    temperature: float | None = Field(default=None, ge=0.01, le=100)
+    """Divides the logits of the stored weights, see `danq.evaluation.temperature`; None for a model
+    that is not scaled."""
 
     @model_validator(mode="after")
     def _check_names(self) -> ModelSpec:
@@ -71,7 +74,8 @@ class Model:
     Attributes
     ----------
     module
-        Codes ``(B, window)`` to logits ``(B, K)``, in evaluation mode on the CPU.
+        Codes ``(B, window)`` to logits ``(B, K)``, in evaluation mode on the CPU. `load_model` has
+        divided the weights of the last layer by ``spec.temperature``, if there is one.
     spec
         Tracks, window geometry and provenance.
     path
@@ -142,7 +146,7 @@ def save_model(path: Location, module: nn.Module, spec: BaseModel) -> str:
     path
         The output file; an existing one is replaced.
     module
-        The model.
+        The model, with weights that are not divided by the temperature.
     spec
         Header: a `ModelSpec`, or that of another kind of model.
 
@@ -206,7 +210,17 @@ def load_model(path: Location, **options: Any) -> Model:
     # Without memory: to initialise the weights of DanQ takes longer than to read the file.
     with torch.device("meta"), sized_for(stored):
         module = build_module(spec.architecture, len(spec.tracks), spec.window)
-    return Model(load_weights(module, stored), spec, stored.file, stored.sha256, settings)
+    weights = load_weights(module, stored)
+    if spec.temperature is not None:
+        _divide_logits(weights, spec.temperature)
+    return Model(weights, spec, stored.file, stored.sha256, settings)
+
+
+def _divide_logits(module: CnnRnn, temperature: float) -> None:
+    """Divide the weights and the bias of the last layer, so that every use sees scaled logits."""
+    with torch.no_grad():
+        for value in module.head.output.parameters():  # type: ignore[union-attr]
+            value.div_(temperature)
 
 
 def _spec(stored: StoredModel) -> ModelSpec:

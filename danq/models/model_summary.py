@@ -49,6 +49,9 @@ def summary(model: Location | Model, *, every: bool = False) -> str:
         "written by": spec.created_by,
         "trained on": spec.data_sha256,
         **{f"training {name}": value for name, value in spec.training.items()},
+        "temperature": "none: probabilities are as trained"
+        if spec.temperature is None
+        else f"{spec.temperature:.4g}, divides the logits (fitted to the validation split)",
     }
     codes = torch.zeros(1, spec.window, dtype=torch.uint8)
     with warnings.catch_warnings():

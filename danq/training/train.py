@@ -27,6 +27,7 @@ from danq.training.initial_weights import check_motif_file, initialise
 from danq.training.recipe import Recipe
 from danq.training.run_directory import DATASET, open_or_label
 from danq.training.session import Session, TrainingResult
+from danq.training.temperature_scaling import scale_by_temperature
 from danq.training.window_problem import WindowProblem
 
 INITIAL_MOTIFS = "initial_motifs.meme"
@@ -54,7 +55,8 @@ def train(
         A dataset or its file; or settings to build a dataset from, which is then stored in the run
         directory. None takes the data of ``config``.
     out
-        Run directory. It receives ``model.safetensors`` (best epoch), ``last.ckpt``,
+        Run directory. It receives ``model.safetensors`` (best epoch, with a temperature that is
+        fitted to the validation split, see `danq.evaluation.temperature`), ``last.ckpt``,
         ``config.toml`` (every setting, resolved), ``metrics.csv``, ``initial_motifs.meme``,
         ``evaluation/`` (test split, if there is one), ``tensorboard/``, ``log.txt``, and
         ``dataset.h5`` if the dataset was built here.
@@ -117,6 +119,8 @@ def train(
                 model={"preset": spec.preset, **architecture.model_dump(mode="json")},
                 data_name=str(dataset.path or "the dataset"),
             )
+        if session.is_main:
+            scale_by_temperature(session, dataset)
         if session.is_main and settings.run.evaluate and len(dataset.indices("test")):
             _evaluate(session, dataset)
         return session.result(fit)

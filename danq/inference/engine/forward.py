@@ -93,12 +93,8 @@ def predict_blocks(
     """
     options = options or RunOptions()
     device, precision = options.torch_device, options.resolved_precision
-    if options.threads is not None:
-        set_threads(options.threads)
     with kept_memory():
-        ready = evaluation_copy(module, device)
-        if precision == "bf16":
-            _convert_dense_weights(ready)
+        ready = _prepared(module, options)
         for codes in blocks:
             # Not around the yield: the consumer of the stream may need gradients.
             with torch.inference_mode(), autocast(device, precision):
@@ -124,6 +120,38 @@ def predict_dataset(
     return out
 
 
+def dataset_logits(
+    module: nn.Module,
+    dataset: Dataset,
+    indices: np.ndarray,
+    options: RunOptions | None = None,
+) -> Float32[np.ndarray, "S N K"]:
+    """Logits of windows of a dataset: of the forward strand, then of the other if it is used."""
+    options = options or RunOptions()
+    device, precision = options.torch_device, options.resolved_precision
+    strands = 2 if options.strand == "both" else 1
+    out = np.empty((strands, len(indices), len(dataset.tracks)), np.float32)
+    with kept_memory():
+        ready = _prepared(module, options)
+        for batch in _batches(len(indices), options):
+            codes = dataset.codes(indices[batch])
+            with torch.inference_mode(), autocast(device, precision):
+                out[0, batch] = _logits(ready, codes, device).cpu().numpy()
+                if strands == 2:
+                    out[1, batch] = _logits(ready, reverse_complement(codes), device).cpu().numpy()
+    return out
+
+
+def _prepared(module: M, options: RunOptions) -> M:
+    """The module as the options run it."""
+    if options.threads is not None:
+        set_threads(options.threads)
+    ready = evaluation_copy(module, options.torch_device)
+    if options.resolved_precision == "bf16":
+        _convert_dense_weights(ready)
+    return ready
+
+
 def _batches(windows: int, options: RunOptions) -> list[slice]:
     size = BATCH_SIZE if options.batch_size is None else options.batch_size
     return [slice(start, start + size) for start in range(0, windows, size)]
@@ -132,5 +160,11 @@ def _batches(windows: int, options: RunOptions) -> list[slice]:
 def _probabilities(
     module: nn.Module, codes: UInt8[np.ndarray, "B L"], device: torch.device
 ) -> torch.Tensor:
+    return torch.sigmoid(_logits(module, codes, device))
+
+
+def _logits(
+    module: nn.Module, codes: UInt8[np.ndarray, "B L"], device: torch.device
+) -> torch.Tensor:
     batch = torch.from_numpy(np.ascontiguousarray(codes)).to(device, non_blocking=True)
-    return torch.sigmoid(module(batch).float())
+    return module(batch).float()

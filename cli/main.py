@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "data": ("danq_cli.data", "Build, convert and inspect datasets of labelled windows."),
     "train": ("danq_cli.train", "Train a model on a dataset, or on a genome and peaks."),
     "evaluate": ("danq_cli.evaluate", "Evaluate a model on held-out windows."),
+    "compare": ("danq_cli.compare", "Compare two models on the same held-out windows."),
     "predict": ("danq_cli.predict", "Predict peak probabilities of sequences and regions."),
     "variants": ("danq_cli.variants", "Predict the effect of variants on every track."),
     "benchmark-variants": (

@@ -34,11 +34,13 @@ if TYPE_CHECKING:
     from danq.inference import Tiles as Tiles
     from danq.inference import Variants as Variants
     from danq.inference import benchmark_variants as benchmark_variants
+    from danq.inference import compare as compare
     from danq.inference import evaluate as evaluate
     from danq.inference import mutate as mutate
     from danq.inference import predict as predict
     from danq.inference import score_variants as score_variants
     from danq.inference import write_background as write_background
+    from danq.inference import write_comparison as write_comparison
     from danq.inference import write_evaluation as write_evaluation
     from danq.inference import write_mutations as write_mutations
     from danq.inference import write_predictions as write_predictions
@@ -84,6 +86,7 @@ __getattr__, __dir__ = lazy_names(
         "benchmark_variants": "danq.inference:benchmark_variants",
         "build_dataset": "danq.datasets:build_dataset",
         "classify_variants": "danq.interpretation:classify_variants",
+        "compare": "danq.inference:compare",
         "convert_dataset": "danq.datasets:convert_dataset",
         "evaluate": "danq.inference:evaluate",
         "export": "danq.models.export:export_model",
@@ -98,6 +101,7 @@ __getattr__, __dir__ = lazy_names(
         "summary": "danq.models:summary",
         "train": "danq.training:train",
         "write_background": "danq.inference:write_background",
+        "write_comparison": "danq.inference:write_comparison",
         "write_evaluation": "danq.inference:write_evaluation",
         "write_motifs": "danq.interpretation:write_motifs",
         "write_mutations": "danq.inference:write_mutations",
@@ -130,6 +134,7 @@ __all__ = [
     "benchmark_variants",
     "build_dataset",
     "classify_variants",
+    "compare",
     "convert_dataset",
     "evaluate",
     "export",
@@ -144,6 +149,7 @@ __all__ = [
     "summary",
     "train",
     "write_background",
+    "write_comparison",
     "write_evaluation",
     "write_motifs",
     "write_mutations",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float32, Float64
 
 from danq._jit import parallel_kernel
 from danq.typing import LabelBatch, PerTrack
@@ -128,7 +128,11 @@ def fit_logistic(logits: Logits, labels: LabelBatch, *, pooled: bool = False) ->
         new_loss, new_step = _newton_step(logits, labels, trial[group], group, running)
         better = running & (new_loss <= loss)
         small = np.abs(trial - point).max(1) <= _CONVERGED * (1 + np.abs(point).max(1))
-        point[better], loss[better], step[better] = trial[better], new_loss[better], new_step[better]
+        point[better], loss[better], step[better] = (
+            trial[better],
+            new_loss[better],
+            new_step[better],
+        )
         length = np.where(better, 1.0, length / 2)
         running &= ~small
     return LogisticFit(*point[group].T.copy())
@@ -150,9 +154,7 @@ def _newton_step(
     return loss.copy(), -np.stack(step, axis=1) / determinant[:, None]
 
 
-def _separated(
-    logits: Logits, labels: LabelBatch, group: np.ndarray, groups: int
-) -> np.ndarray:
+def _separated(logits: Logits, labels: LabelBatch, group: np.ndarray, groups: int) -> np.ndarray:
     """Whether a threshold separates the classes of a group of tracks, or one class is missing."""
     ends = np.full((4, groups), np.inf)
     for k, g in enumerate(group):

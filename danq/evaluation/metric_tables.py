@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ import polars as pl
 from danq.errors import InputError
 from danq.evaluation.confidence_intervals import Bootstrap, Interval
 from danq.evaluation.metrics import Ranking
+from danq.typing import PerTrack
 
 ALL = "all"
 WITHOUT_LEAKED = ("auroc_without_leaked", "aupr_without_leaked")
@@ -29,7 +31,20 @@ COLUMNS = (
     "baseline_auroc",
     "baseline_aupr",
     *WITHOUT_LEAKED,
+    "log_loss",
+    "calibration_error",
+    "calibration_slope",
+    "calibration_intercept",
 )
+
+
+class TrackCalibration(NamedTuple):
+    """Columns of the table that describe the calibration of each track."""
+
+    log_loss: PerTrack
+    error: PerTrack
+    slope: PerTrack
+    intercept: PerTrack
 
 
 def track_table(
@@ -41,6 +56,7 @@ def track_table(
     bootstrap: Bootstrap | None = None,
     baseline: Ranking | None = None,
     without_leaked: Ranking | None = None,
+    calibration: TrackCalibration | None = None,
 ) -> pl.DataFrame:
     """Table with one row per track, in the given order.
 
@@ -58,6 +74,8 @@ def track_table(
         Metrics of the baseline on the same windows; its columns are null without it.
     without_leaked
         Metrics of the model without the leaked windows; its columns are null without it.
+    calibration
+        Log loss and calibration of the model; its columns are null without it.
 
     Returns
     -------
@@ -97,6 +115,7 @@ def track_table(
         empty if baseline is None else baseline.aupr,
         empty if without_leaked is None else without_leaked.auroc,
         empty if without_leaked is None else without_leaked.aupr,
+        *([empty] * 4 if calibration is None else calibration),
     )
     texts = {"track": pl.String, "group": pl.String}
     table = pl.DataFrame(dict(zip(COLUMNS, values, strict=True)), schema_overrides=texts)

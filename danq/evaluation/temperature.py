@@ -7,6 +7,7 @@ describes yeast better than one per track or one with intercepts, see `docs/reli
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -109,13 +110,13 @@ def _derivatives(logits: Logits, labels: LabelBatch, log_t: float) -> tuple[floa
 
 def _standard_error(logits: Logits, labels: LabelBatch, blocks: IntRow, log_t: float) -> float:
     order = np.argsort(blocks, kind="stable")
-    ends = np.flatnonzero(np.diff(blocks[order], prepend=-1)).tolist() + [order.size]
+    ends = [*np.flatnonzero(np.diff(blocks[order], prepend=-1)).tolist(), order.size]
     count = len(ends) - 1
     if count < LEAST_BLOCKS:
         return float("nan")
     squares = 0.0
     information = 1 / _PRIOR**2
-    for first, last in zip(ends, ends[1:], strict=False):
+    for first, last in pairwise(ends):
         rows = order[first:last]
         _, gradient, part = _derivatives(logits[:, rows], labels[rows], log_t)
         squares += gradient**2

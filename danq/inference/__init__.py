@@ -6,6 +6,7 @@ results. ``prediction``, ``variants``, ``mutagenesis`` and ``evaluation`` hold t
 
 from danq.inference.engine.forward import predict_blocks, predict_codes, predict_dataset
 from danq.inference.ensemble import Ensemble
+from danq.inference.evaluation.compare import ModelComparison, compare, write_comparison
 from danq.inference.evaluation.evaluate import EvaluationReport, evaluate
 from danq.inference.evaluation.evaluation_folder import write_evaluation
 from danq.inference.mutagenesis.mutate import WrittenMutations, mutate, write_mutations
@@ -28,6 +29,7 @@ __all__ = [
     "Ensemble",
     "EvaluationReport",
     "Measurements",
+    "ModelComparison",
     "OneHotFile",
     "Regions",
     "Result",
@@ -37,6 +39,7 @@ __all__ = [
     "WrittenMutations",
     "WrittenPredictions",
     "benchmark_variants",
+    "compare",
     "evaluate",
     "mutate",
     "predict",
@@ -45,6 +48,7 @@ __all__ = [
     "predict_dataset",
     "score_variants",
     "write_background",
+    "write_comparison",
     "write_evaluation",
     "write_mutations",
     "write_predictions",

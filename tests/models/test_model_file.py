@@ -39,6 +39,36 @@ def test_summary_names_tracks_and_layers(model):
     assert "200 bp" in text
 
 
+def test_the_temperature_divides_the_logits_of_every_use(model, tmp_path):
+    spec = model.spec.model_copy(update={"temperature": 1.6})
+    save_model(tmp_path / "scaled.safetensors", model.module, spec)
+    scaled = load_model(tmp_path / "scaled.safetensors")
+    codes = torch.randint(0, 5, (50, 200), dtype=torch.uint8)
+    torch.testing.assert_close(scaled.module(codes), model.module(codes) / 1.6)
+    order = model.module(codes).argsort(dim=0)
+    assert torch.equal(scaled.module(codes).argsort(dim=0), order)
+    stored = safetensors.torch.load_file(tmp_path / "scaled.safetensors")
+    assert torch.equal(stored["head.output.weight"], model.module.head.output.weight)
+    text = summary(tmp_path / "scaled.safetensors")
+    assert "temperature             1.6, divides the logits" in text
+    assert "temperature             none" in summary(model)
+
+
+@pytest.mark.parametrize("value", [0, -1, "nan", float("inf"), "hot", [1.0]])
+def test_a_temperature_that_is_no_positive_number_is_refused(model, tmp_path, value):
+    spec = model.spec.model_copy(update={"temperature": 1.25})
+    path = tmp_path / "model.safetensors"
+    text = json.loads(spec.model_dump_json()) | {"temperature": value}
+
+    class Header:
+        def model_dump_json(self) -> str:
+            return json.dumps(text)
+
+    save_model(path, model.module, Header())
+    with pytest.raises(InputError, match="temperature"):
+        load_model(path)
+
+
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="no such model file"):
         load_model(tmp_path / "none")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import tomllib
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ import danq.training.checkpoint as checkpoint_module
 import danq.training.fit as fit_module
 from danq.errors import InputError
 from danq.inference.engine.forward import predict_dataset
-from danq.models import load_model
+from danq.models import build_module, load_model, save_model
 from danq.models.run_options import RunOptions
 from danq.provenance import Provenance
 from danq.training import (
@@ -113,6 +114,30 @@ def test_weights_depend_on_the_seed_alone(planted_set, tiny, tmp_path):
     first = weights("a", 1)
     assert weights("b", 1) == first
     assert weights("c", 2) != first
+
+
+def test_the_best_model_is_scaled_once(planted_set, tiny, tmp_path, caplog):
+    caplog.set_level("INFO", "danq")
+    run = tmp_path / "run"
+    chosen = settings(tiny, epochs=8, lr=1e-2, averaging=0.5)
+    train(planted_set, out=run, **chosen)
+    spec = load_model(run).spec
+    facts = spec.training
+    apart = abs(math.log(facts["fitted_temperature"]))
+    error = facts["standard_error_of_log_temperature"]
+    assert abs(math.log(spec.temperature)) == pytest.approx(max(0.0, apart - error), abs=1e-12)
+    assert facts["scaled_valid_loss"] <= facts["valid_loss"] + 1e-7
+    assert f"temperature {spec.temperature:.4g} (fitted" in caplog.text
+    # A run that was killed before it wrote the temperature writes the same one when it resumes.
+    finished = (run / "model.safetensors").read_bytes()
+    module = build_module(spec.architecture, 2, 200)
+    module.load_state_dict(load_file(run / "model.safetensors"))
+    names = ("fitted_temperature", "standard_error_of_log_temperature", "scaled_valid_loss")
+    kept = {name: value for name, value in facts.items() if name not in names}
+    unscaled = spec.model_copy(update={"temperature": None, "training": kept})
+    save_model(run / "model.safetensors", module, unscaled)
+    train(planted_set, out=run, **chosen, resume=True)
+    assert (run / "model.safetensors").read_bytes() == finished
 
 
 class Killed(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,11 +16,17 @@ from danq._version import __version__
 from danq.device import set_threads
 from danq.errors import InputError, few
 from danq.evaluation.calibration import Calibration, calibration
+from danq.evaluation.calibration_slope import CalibrationSlope, calibration_slope
 from danq.evaluation.confidence_intervals import Bootstrap, window_blocks
 from danq.evaluation.confidence_intervals import bootstrap as resample
 from danq.evaluation.curves import CurveGrid, curve_grid
 from danq.evaluation.kmer_baseline import KmerBaseline, fit_kmer_baseline
-from danq.evaluation.metric_tables import group_table, track_table, without_positives
+from danq.evaluation.metric_tables import (
+    TrackCalibration,
+    group_table,
+    track_table,
+    without_positives,
+)
 from danq.evaluation.metrics import Ranking, rank
 from danq.evaluation.published_metrics import TRACKS, Comparison, compare, read_paper
 from danq.inference.engine.forward import predict_dataset
@@ -53,6 +60,8 @@ class EvaluationReport:
         Precision-recall and ROC curves of all tracks.
     calibration
         Predicted and observed frequencies.
+    calibration_slope
+        Log loss, and slope and intercept of the regression of labels on logits.
     without_positives
         Tracks without a positive window in the split. They are excluded from means.
     provenance
@@ -69,6 +78,7 @@ class EvaluationReport:
     groups: pl.DataFrame
     curves: CurveGrid = field(repr=False)
     calibration: Calibration = field(repr=False)
+    calibration_slope: CalibrationSlope = field(repr=False)
     without_positives: tuple[str, ...]
     provenance: dict[str, Any]
     baseline: KmerBaseline | None = field(default=None, repr=False)
@@ -93,7 +103,10 @@ class EvaluationReport:
             "overall": self.groups.row(0, named=True),
             "groups": self.groups.to_dicts()[1:],
             "tracks_without_positives": list(self.without_positives),
+            "log_loss": _known(self.calibration_slope.mean_log_loss),
             "calibration_error": float(self.calibration.pooled().error()[0]),
+            "calibration_slope": _known(self.calibration_slope.pooled_slope),
+            "calibration_intercept": _known(self.calibration_slope.pooled_intercept),
             "precision_cost": None if cost is None else cost.row(),
             "published": None if self.paper is None else self.paper.means.to_dicts(),
             "baseline": None
@@ -122,6 +135,12 @@ class EvaluationReport:
             if self.baseline is not None:
                 text += f"; k-mer baseline mean {_show(row[f'baseline_{metric}_mean'])}"
             lines.append(text)
+        slope = self.calibration_slope
+        lines.append(
+            f"log loss {slope.mean_log_loss:.4f}; calibration slope "
+            f"{_show(_known(slope.pooled_slope))} (ideal: 1), "
+            f"intercept {_show(_known(slope.pooled_intercept))} (ideal: 0)"
+        )
         leaked = split["leaked_windows"]
         if leaked:
             means = (
@@ -298,6 +317,8 @@ def _report(
     names = dataset.tracks
     fitted, base = baseline
     own = dataset.leaked[indices] == 0
+    bins = calibration(scores, labels, names=names)
+    slope = calibration_slope(scores, labels, names)
     table = track_table(
         names,
         dataset.groups,
@@ -306,12 +327,14 @@ def _report(
         bootstrap=replicates,
         baseline=base,
         without_leaked=None if own.all() else rank(scores[own], labels[own], names),
+        calibration=TrackCalibration(slope.log_loss, bins.error(), slope.slope, slope.intercept),
     )
     return EvaluationReport(
         table=table,
         groups=group_table(table, replicates),
         curves=curve_grid(scores, labels, names=names),
-        calibration=calibration(scores, labels, names=names),
+        calibration=bins,
+        calibration_slope=slope,
         without_positives=tuple(without_positives(table)),
         provenance=provenance,
         baseline=fitted,
@@ -320,6 +343,10 @@ def _report(
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else value
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _show(value: float | None) -> str:

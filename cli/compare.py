@@ -1,0 +1,81 @@
+"""`danq compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from . import options
+
+_MODEL = click.Path(exists=True, path_type=Path)
+
+
+def _more(which: str) -> options.Decorator:
+    return click.option(
+        f"--add-to-{which}",
+        type=_MODEL,
+        multiple=True,
+        metavar="MODEL",
+        help=f"Add a model to the {which} side (repeatable); predictions of a side are averaged.",
+    )
+
+
+@click.command(
+    epilog=options.example(
+        "danq compare runs/a runs/b yeast.h5",
+        "danq compare runs/a1 runs/b yeast.h5 --add-to-first runs/a2 --out comparison.tsv",
+    )
+)
+@click.argument("first", type=_MODEL)
+@click.argument("second", type=_MODEL)
+@click.argument("data", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_more("first")
+@_more("second")
+@options.out(
+    required=False, metavar="TSV", help="Table of all tracks.  [default: print the summary only]"
+)
+@click.option(
+    "--split",
+    type=click.Choice(["train", "valid", "test"]),
+    help="Split to compare on.  [default: test]",
+)
+@click.option(
+    "--bootstrap",
+    type=options.Size(minimum=2),
+    metavar="N",
+    help="Bootstrap replicates over blocks of neighbouring windows.  [default: 1000]",
+)
+@options.seed()
+@options.run_options()
+@options.overwrite()
+def compare(
+    first: Path,
+    second: Path,
+    data: Path,
+    add_to_first: tuple[Path, ...],
+    add_to_second: tuple[Path, ...],
+    out: Path | None,
+    overwrite: bool,
+    **given: Any,
+) -> None:
+    """Compare two models on the same windows, by default those of the test split.
+
+    FIRST and SECOND are model files or run directories. DATA is a dataset with their window length,
+    bin and tracks. Prints the differences of AUROC, AUPR and log loss (second minus first) with
+    95 % intervals and p-values of a paired bootstrap; --out writes a table of all tracks.
+    """
+    from danq.inference.evaluation.compare import compare as run
+    from danq.inference.evaluation.compare import write_comparison
+    from danq.output import check_target
+
+    if out is not None:
+        check_target(out, overwrite)
+    models = options.load_models([first, *add_to_first, second, *add_to_second], given)
+    count = 1 + len(add_to_first)
+    report = run(models[:count], models[count:], data, **options.given(given))
+    click.echo(report.describe())
+    if out is not None:
+        write_comparison(report, out, overwrite=overwrite)
+        click.echo(f"written to {out}")

@@ -18,6 +18,9 @@ from danq.typing import IntRow, LabelBatch
 LEAST_BLOCKS = 10
 """Fewer blocks of windows do not show how uncertain a temperature is."""
 
+LARGEST = 100.0
+"""Largest temperature, and 1 / the smallest."""
+
 _PRIOR = 1.0  # standard deviation of log T; it only matters where the classes are separated
 _STEPS = 100
 
@@ -80,7 +83,9 @@ def fit_temperature(logits: Logits, labels: LabelBatch, blocks: IntRow) -> Tempe
         if small:
             break
     error = _standard_error(logits, labels, blocks, log_t)
-    shrunk = math.copysign(max(0.0, abs(log_t) - error), log_t) if math.isfinite(error) else 0.0
+    shrunk = 0.0
+    if math.isfinite(error):
+        shrunk = math.copysign(min(max(0.0, abs(log_t) - error), math.log(LARGEST)), log_t)
     size = max(1, labels.size)
     after = _step(logits, labels, shrunk)[2]
     return Temperature(

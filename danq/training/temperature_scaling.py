@@ -10,7 +10,8 @@ import numpy as np
 from danq.evaluation.confidence_intervals import window_blocks
 from danq.evaluation.temperature import LEAST_BLOCKS, Temperature, fit_temperature
 from danq.inference.engine.forward import dataset_logits
-from danq.models.model_file import RUN_MODEL, load_model, save_model
+from danq.models.model_file import load_model, save_model
+from danq.models.stored_model import RUN_MODEL
 
 if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset

@@ -25,6 +25,7 @@ DEFAULT = re.compile(r"\[default: ([^\]\s;]+)\]")
 OWNERS: dict[str, tuple[Callable, ...]] = {
     "benchmark-variants": (danq.benchmark_variants, danq.Measurements, RunOptions),
     "classify-variants": (danq.classify_variants,),
+    "compare": (danq.compare, RunOptions),
     "data build": (danq.build_dataset, LabelOptions),
     "data convert": (danq.convert_dataset,),
     "demo": (run_demo, RunOptions),

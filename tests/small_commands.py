@@ -26,6 +26,8 @@ CALLS = {
     f"--exclude exclude.bed --out OUT --config config.toml --threads 1 {WINDOWS}",
     "evaluate": f"model.safetensors data.h5 --out OUT --bootstrap 0 {FP32}",
     "evaluate:published": f"model.safetensors data.h5 --paper-table aucs.txt {FP32}",
+    "compare": f"model.safetensors second.safetensors data.h5 --add-to-first third.safetensors "
+    f"--add-to-second fourth.safetensors --bootstrap 10 --out OUT.tsv {FP32}",
     "predict": f"model.safetensors rows.bed --genome genome.fa --chrom-map map.tsv "
     f"--out OUT.tsv {FP32}",
     "predict:fasta": f"model.safetensors genome.fa --out OUT.tsv {FP32}",
@@ -90,6 +92,12 @@ def write_inputs(folder: Path) -> Path:
         for weights in made.module.parameters():
             weights.normal_(0, 0.3, generator=generator)
     save_model(folder / "model.safetensors", made.module, made.spec)
+    for name in ("second", "third", "fourth"):
+        with torch.no_grad():
+            made.module.head.output.bias += 0.5
+        save_model(folder / f"{name}.safetensors", made.module, made.spec)
+    with torch.no_grad():
+        made.module.head.output.bias -= 1.5
     safetensors.torch.save_file(made.module.state_dict(), folder / "weights.safetensors")
     (folder / "mapping.toml").write_text(f"window = 40\nbin = 10\n[architecture]\n{SHAPE}")
     (folder / "known.meme").write_text(

@@ -43,6 +43,7 @@ OWNERS: dict[str, tuple[Callable, ...]] = {
 NAMES = {"bin_size": "bin", "size": "genome_size"}
 SPECIAL = {
     ("evaluate", "batch_size"): BATCH_SIZE,
+    ("compare", "batch_size"): BATCH_SIZE,
     ("predict", "batch_size"): BATCH_SIZE,
     ("motifs", "batch_size"): BATCH_SIZE,
     ("mutate", "batch_size"): BLOCK,

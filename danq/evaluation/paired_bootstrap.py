@@ -110,10 +110,12 @@ def paired_differences(
     everywhere = np.ones(len(known), bool)
     tracks, macro = {}, {}
     for metric in METRICS:
-        tracks[metric] = _difference(*points[metric], draws[metric], level)
+        one, other = points[metric]
+        tracks[metric] = _difference(one, other, draws[metric], level)
         chosen = everywhere if metric == "log_loss" else known
-        means = [_mean(values[None, chosen]) for values in points[metric]]
-        macro[metric] = _difference(*means, _mean(draws[metric][:, chosen])[:, None], level)
+        one, other = (_mean(values[None, chosen]) for values in points[metric])
+        each = _mean(draws[metric][:, chosen])
+        macro[metric] = _difference(one, other, each[:, None], level)
     return PairedDifferences(tracks, macro, ranks[0].positives)
 
 

@@ -134,9 +134,9 @@ def compare(
         raise InputError(f"bootstrap is {bootstrap}, the minimum is 2", remedy="Use 1,000 or more")
     _warn_of_training_windows(sides, dataset, split)
     blocks = window_blocks(dataset.contig[indices], dataset.start[indices])
-    scores = [_probabilities(side, dataset, indices) for side in sides]
     found = paired_differences(
-        *scores,
+        _probabilities(sides[0], dataset, indices),
+        _probabilities(sides[1], dataset, indices),
         dataset.labels(indices),
         blocks,
         replicates=bootstrap,

@@ -75,6 +75,6 @@ def fact_lines(facts: Mapping[str, Any]) -> list[str]:
 
 def _fact(name: str, value: Any) -> str:
     if not isinstance(value, dict):
-        return f"{name:<24}{value}"
+        return f"{name:<23} {value}"
     text = ", ".join(f"{key} {one}" for key, one in value.items())
-    return textwrap.fill(text, 90, initial_indent=f"{name:<24}", subsequent_indent=" " * 24)
+    return textwrap.fill(text, 90, initial_indent=f"{name:<23} ", subsequent_indent=" " * 24)

@@ -13,6 +13,9 @@ from danq.models.stored_model import RUN_MODEL, read_stored
 from danq.provenance import sha256_of
 from danq.training.progress import TrainingProgress
 
+UNSCALED = "unscaled_sha256"
+"""Result of training in a model file with a temperature: checksum of the file without it."""
+
 SavedModel = Literal["as saved", "lost", "newer"]
 """The model file is as the run saved it; is lost, and its weights are in the checkpoint; or is of
 an epoch that ended after the checkpoint, and will end again."""
@@ -39,7 +42,7 @@ def find_saved_model(directory: Path, progress: TrainingProgress, spec: BaseMode
     if progress.best_epoch == 0:
         return "as saved"
     exists = file.is_file()
-    if exists and sha256_of(file) == progress.model_sha256:
+    if exists and progress.model_sha256 in (sha256_of(file), _unscaled_sha256(file)):
         return "as saved"
     if progress.best_epoch == progress.epoch and progress.batch == 0:
         return "lost"
@@ -52,6 +55,15 @@ def find_saved_model(directory: Path, progress: TrainingProgress, spec: BaseMode
         file=file,
         remedy="Copy it back, or train the model again: overwrite this run",
     )
+
+
+def _unscaled_sha256(file: Path) -> object:
+    """Checksum of a model file before a temperature was added, or None."""
+    try:
+        training = read_stored(file).fields.get("training")
+    except InputError:
+        return None
+    return training.get(UNSCALED) if isinstance(training, dict) else None
 
 
 def _epoch_of(file: Path, spec: BaseModel) -> int | None:

@@ -12,6 +12,7 @@ from danq.evaluation.temperature import LEAST_BLOCKS, Temperature, fit_temperatu
 from danq.inference.engine.forward import dataset_logits
 from danq.models.model_file import load_model, save_model
 from danq.models.stored_model import RUN_MODEL
+from danq.training.saved_model import UNSCALED
 
 if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset
@@ -50,6 +51,7 @@ def scale_by_temperature(session: Session, dataset: Dataset) -> None:
         "fitted_temperature": found.fitted,
         "standard_error_of_log_temperature": error,
         "scaled_valid_loss": found.scaled_loss,
+        UNSCALED: model.sha256,
     }
     spec = model.spec.model_copy(
         update={"temperature": found.value, "training": model.spec.training | results}

@@ -132,10 +132,16 @@ def test_the_best_model_is_scaled_once(planted_set, tiny, tmp_path, caplog):
     finished = (run / "model.safetensors").read_bytes()
     module = build_module(spec.architecture, 2, 200)
     module.load_state_dict(load_file(run / "model.safetensors"))
-    names = ("fitted_temperature", "standard_error_of_log_temperature", "scaled_valid_loss")
+    names = (
+        "fitted_temperature",
+        "standard_error_of_log_temperature",
+        "scaled_valid_loss",
+        "unscaled_sha256",
+    )
     kept = {name: value for name, value in facts.items() if name not in names}
     unscaled = spec.model_copy(update={"temperature": None, "training": kept})
-    save_model(run / "model.safetensors", module, unscaled)
+    before = save_model(run / "model.safetensors", module, unscaled)
+    assert before == facts["unscaled_sha256"]
     train(planted_set, out=run, **chosen, resume=True)
     assert (run / "model.safetensors").read_bytes() == finished
 

@@ -90,11 +90,19 @@ from .progress import progress
     "file to --out (.h5).",
 )
 @click.option(
+    "--regions",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="BED",
+    help="With --background: classes of regions, such as promoter, in column 4. p-values compare "
+    "variants of the same class. Where classes overlap, the one that the file names first applies.",
+)
+@click.option(
     "--calibrate",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Background file: add empirical p-values (DeepSEA's E-values), quantiles and DeepSEA's "
-    "functional significance.",
+    help="Background file: add p-values against background variants of the same kind and region, "
+    "their q-values (Benjamini-Hochberg), DeepSEA's E-values and functional significance, and "
+    "quantiles.",
 )
 @options.run_options(
     batch_size={"help": "Batch size (reference and alternate windows).  [default: 8192]"}
@@ -130,6 +138,8 @@ def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> 
         for name in ("format", "scores", "haplotypes", "calibrate"):
             if given.pop(name) is not None:
                 raise click.UsageError(f"--{name} does not apply to --background.")
+    elif given.pop("regions") is not None:
+        raise click.UsageError("--regions applies to --background; its output stores the regions.")
     names = ("chrom_map", "ref_mismatch", "haplotypes", "indel_anchor", "center", "check_assembly")
     settings = options.pop(given, *names)
     write = write_variant_scores if background is None else write_background

@@ -11,6 +11,7 @@ import polars as pl
 from jaxtyping import Float32
 
 from danq.errors import InputError, few
+from danq.inference.writers.layout import named_tracks
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,8 @@ class Result:
     rejected
         `danq.score_variants`: the variant alleles without scores, with the reason of each.
         Without rows for the other functions.
+    index_columns
+        Columns whose values are indices in ``tracks``; `to_polars` has the names.
     """
 
     values: Float32[np.ndarray, "N ..."]
@@ -45,6 +48,7 @@ class Result:
     rows: pl.DataFrame
     provenance: Mapping[str, str] = field(default_factory=dict, repr=False)
     rejected: pl.DataFrame = field(default_factory=pl.DataFrame, repr=False)
+    index_columns: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Number of rows N."""
@@ -103,7 +107,7 @@ class Result:
             pl.Series(name, np.ascontiguousarray(values[:, i]), dtype=pl.Float32)
             for i, name in enumerate(self.columns)
         ]
-        return rows.hstack(columns)
+        return named_tracks(rows.hstack(columns), self.index_columns, self.tracks)
 
     def to_pandas(self) -> Any:
         """The same table as a pandas data frame.

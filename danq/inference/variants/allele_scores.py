@@ -16,6 +16,9 @@ LOGIT, DIFF, PRODUCT, REF, ALT = SCORES = ("logit", "diff", "product", "ref", "a
 them. ``logit`` is first: it ranks variants with measured effects best
 (``benchmarks/studies/measured_variants.md``)."""
 
+AGREEMENT, P, Q = "agreement", "p", "q"
+"""Further values per track: of an ensemble, and with a background."""
+
 MEANING = {
     "ref": "probability with the reference allele",
     "alt": "probability with the alternate allele",
@@ -25,6 +28,11 @@ MEANING = {
     "evalue": "fraction of background variants with a larger product, at least 1e-6, as in DeepSEA",
     "quantile": "fraction of background variants with no larger logit magnitude, with the sign of "
     "this variant's logit (-1 to 1)",
+    AGREEMENT: "fraction of the models whose logit has the sign of the mean logit",
+    P: "empirical p-value: (1 + number of background variants of the same kind and region whose "
+    "logit magnitude is at least this one's) / (1 + number of these background variants)",
+    Q: "q-value: false discovery rate (Benjamini-Hochberg) among the rows and tracks of this "
+    "output whose p is no larger",
 }
 """Definition and unit of each score."""
 
@@ -40,6 +48,9 @@ SUMMARIES = {
 SIGNIFICANCE = "significance"
 """DeepSEA's functional significance: the geometric mean of a variant's E-values over tracks,
 without conservation."""
+
+SMALLEST_Q, SMALLEST_Q_TRACK = "q_min", "q_min_track"
+"""The smallest q over tracks, and its track."""
 
 
 class Effects(NamedTuple):

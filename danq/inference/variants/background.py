@@ -1,11 +1,10 @@
-"""The background distribution of variant scores, for E-values and quantiles."""
+"""The background distribution of variant scores, for E-values, quantiles and p-values."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,23 +12,64 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64
 from numba import prange
+from numpy import ndarray
 
 from danq._jit import parallel_kernel
-from danq.datasets.hdf5_writer import writing
 from danq.errors import InputError
-from danq.files.hdf5_input import hdf5_errors, open_hdf5
-from danq.inference.writers.hdf5 import write_header
-from danq.output import replacing
+from danq.inference.variants.region_classes import RegionClasses
+from danq.inference.variants.strata import Stratum, nested
 from danq.provenance import Provenance
+from danq.typing import BoolRow, IntRow
 
-MAGIC = "danq-background"
-FORMAT_VERSION = 2
 SMALLEST = 1e-6
 """E-value in place of 0, as in DeepSEA."""
 
 KEPT = 10_000
 """Maximum number of stored values per track. If there are more, half of them are the largest values
 and the other half are at even ranks below."""
+
+FEWEST = 1000
+"""Number of background variants below which a stratum is not used."""
+
+TAIL = 1000
+"""Number of largest values of a stratum that are all stored. Below them, the number of larger
+values grows by less than 1 / `STEPS` from one stored value to the next."""
+
+STEPS = 200
+
+
+@dataclass(frozen=True, eq=False)
+class StratumScores:
+    """Distribution of one score over the background variants of a stratum, per track.
+
+    Attributes
+    ----------
+    stratum
+        Kind of variant and class of regions.
+    count
+        Number of variant alleles n.
+    rank
+        ``(M,)`` ranks of the stored values, as `tail_ranks`; empty for fewer than `FEWEST`
+        variants.
+    logit
+        ``(K, M)`` absolute values at these ranks, ascending.
+    """
+
+    stratum: Stratum
+    count: int
+    rank: IntRow
+    logit: Float32[ndarray, "K M"]
+
+    def p(self, logit: Float32[ndarray, "V K"]) -> Float32[ndarray, "V K"]:
+        """``(1 + number of values at least as large as each |logit|) / (1 + n)``.
+
+        Exact where at most `TAIL` values are as large, or all values are stored. Elsewhere it may
+        be too large, never too small. NaN stays NaN.
+
+        North, Curtis and Sham 2002, Am. J. Hum. Genet. 71, 439.
+        """
+        table = (1 + self.count - np.append(0, self.rank)) / (1 + self.count)
+        return _at_least(self.logit, table, np.ascontiguousarray(np.abs(logit)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,15 +91,21 @@ class Background:
         models, strand, window, indel anchor.
     provenance
         What it was made from, as text.
+    classes
+        Classes of regions.
+    strata
+        Absolute logits by kind of variant and class of regions.
     """
 
     tracks: tuple[str, ...]
     count: int
-    rank: np.ndarray
-    product: Float32[np.ndarray, "K M"]
-    logit: Float32[np.ndarray, "K M"]
+    rank: IntRow
+    product: Float32[ndarray, "K M"]
+    logit: Float32[ndarray, "K M"]
     conditions: Mapping[str, Any]
     provenance: Mapping[str, str]
+    classes: RegionClasses = field(default_factory=RegionClasses)
+    strata: tuple[StratumScores, ...] = ()
 
     @cached_property
     def sha256(self) -> str:
@@ -67,9 +113,13 @@ class Background:
         sha = hashlib.sha256(f"{self.count} {self.tracks}".encode())
         for part in (self.rank, self.product, self.logit):
             sha.update(np.ascontiguousarray(part).data)
+        sha.update(self.classes.sha256().encode())
+        for one in self.strata:
+            sha.update(f"{one.stratum} {one.count}".encode())
+            sha.update(np.ascontiguousarray(one.logit).data)
         return sha.hexdigest()
 
-    def evalues(self, product: Float32[np.ndarray, "V K"]) -> Float64[np.ndarray, "V K"]:
+    def evalues(self, product: Float32[ndarray, "V K"]) -> Float64[ndarray, "V K"]:
         """Fraction of background variants with a larger product, at least 1e-6 (DeepSEA's E-value).
 
         Below the largest 5,000 values of a track, where values were thinned, a fraction may be too
@@ -78,10 +128,56 @@ class Background:
         shares = _shares(self.product, np.append(0, self.rank) / self.count, np.abs(product))
         return np.maximum(1 - shares, SMALLEST)
 
-    def quantiles(self, logit: Float32[np.ndarray, "V K"]) -> Float64[np.ndarray, "V K"]:
+    def quantiles(self, logit: Float32[ndarray, "V K"]) -> Float64[ndarray, "V K"]:
         """Fraction of background variants with no larger logit magnitude, with the logit's sign."""
         shares = _shares(self.logit, np.append(0, self.rank) / self.count, np.abs(logit))
         return np.sign(logit) * shares
+
+    @cached_property
+    def _used(self) -> IntRow:
+        """For each stratum by its number, the index in ``strata`` of the one that p is from.
+
+        The smallest that contains it and has enough variants; -1 for all background variants.
+        """
+        index = {one.stratum: i for i, one in enumerate(self.strata) if len(one.rank)}
+        chosen = [
+            next((index[stratum] for stratum in each if stratum in index), -1)
+            for each in nested(self.classes.names)
+        ]
+        return np.array(chosen, dtype=np.int64)
+
+    @cached_property
+    def unmatched(self) -> BoolRow:
+        """For each stratum by its number, whether p is from a larger one."""
+        own = [each[0] for each in nested(self.classes.names)]
+        return np.array(
+            [
+                used < 0 or self.strata[used].stratum != stratum
+                for used, stratum in zip(self._used, own, strict=True)
+            ]
+        )
+
+    def p(self, logit: Float32[ndarray, "V K"], stratum: IntRow) -> Float32[ndarray, "V K"]:
+        """Empirical p-values of the background variants of each variant's stratum.
+
+        Parameters
+        ----------
+        logit
+            Changes in log2 odds; the sign does not matter.
+        stratum
+            ``(V,)`` numbers of strata, as `danq.inference.variants.strata.Strata.of`.
+        """
+        out = np.empty(logit.shape, dtype=np.float32)
+        used = self._used[stratum]
+        for index in np.unique(used):
+            rows = used == index
+            scores = self._all if index < 0 else self.strata[index]
+            out[rows] = scores.p(logit[rows])
+        return out
+
+    @cached_property
+    def _all(self) -> StratumScores:
+        return StratumScores(Stratum("", ""), self.count, self.rank, self.logit)
 
     def select(self, tracks: Sequence[str], conditions: Provenance, file: Path) -> Background:
         """The background of some tracks, if it matches a run.
@@ -123,86 +219,43 @@ class Background:
             self.logit[rows],
             self.conditions,
             self.provenance,
-        )
-
-    def save(self, path: Path, *, overwrite: bool = False) -> None:
-        """Write the file; docs/formats.md describes it.
-
-        Raises
-        ------
-        InputError
-            As `danq.output.replacing`.
-        """
-        with replacing(path, overwrite) as temporary, writing(temporary) as file:
-            write_header(
-                file,
-                MAGIC,
-                FORMAT_VERSION,
-                self.provenance,
-                self.tracks,
-                count=self.count,
-                conditions=json.dumps(dict(self.conditions)),
-            )
-            file.create_dataset("rank", data=self.rank)
-            file.create_dataset("product", data=self.product)
-            file.create_dataset("logit", data=self.logit)
-
-
-def read_background(path: str | Path) -> Background:
-    """Read a background file.
-
-    Raises
-    ------
-    InputError
-        When the file is missing or damaged, or was not written by danq.
-    """
-    expected, remedy = "a background of danq (HDF5)", "Use a background file of danq"
-    with (
-        open_hdf5(path, expected, remedy=remedy) as file,
-        hdf5_errors(path, expected, remedy=remedy),
-    ):
-        about: dict[str, Any] = dict(file.attrs)
-        if about.get("magic") != MAGIC:
-            raise InputError("is not a background of danq", file=path, remedy=remedy)
-        version = about.get("format_version")
-        if version != FORMAT_VERSION:
-            raise InputError(
-                f"background format version {version}, this danq reads {FORMAT_VERSION}",
-                file=path,
-                remedy="Make the background again",
-            )
-        return _checked(
-            Background(
-                tuple(file["tracks/name"].asstr()[:]),  # type: ignore[union-attr]
-                int(about["count"]),
-                file["rank"][:],  # type: ignore[index]
-                file["product"][:],  # type: ignore[index]
-                file["logit"][:],  # type: ignore[index]
-                json.loads(about["conditions"]),
-                json.loads(about["provenance"]),
-            )
+            self.classes,
+            tuple(replace(one, logit=one.logit[rows]) for one in self.strata),
         )
 
 
-def _checked(found: Background) -> Background:
-    """Check that the arrays of a file fit each other; a ValueError says which does not."""
-    shape = (len(found.tracks), len(found.rank))
-    for name, array in (("product", found.product), ("logit", found.logit)):
-        if array.shape != shape or array.dtype != np.float32:
-            raise ValueError(f"'{name}' is {array.dtype} {array.shape}, not float32 {shape}")
-    for name, value in (("conditions", found.conditions), ("provenance", found.provenance)):
-        if not isinstance(value, dict):
-            raise ValueError(f"'{name}' is not a JSON object")
-    return found
-
-
-def ranks(count: int, kept: int = KEPT) -> np.ndarray:
+def ranks(count: int, kept: int = KEPT) -> IntRow:
     """Ranks from 1 to ``count`` of the stored values: all, or a subset as described at `KEPT`."""
     if count <= kept:
         return np.arange(1, count + 1)
     tail = kept // 2
     even = np.linspace(1, count - tail, kept - tail).round().astype(np.int64)
     return np.append(even, np.arange(count - tail + 1, count + 1))
+
+
+def tail_ranks(count: int) -> IntRow:
+    """Ranks from 1 to ``count`` of the stored values of a stratum, as described at `TAIL`.
+
+    None for fewer than `FEWEST` variants.
+    """
+    if count < FEWEST:
+        return np.zeros(0, dtype=np.int64)
+    larger = list(range(min(count, TAIL + 1)))
+    while larger[-1] + 1 < count:
+        larger.append(min(count - 1, larger[-1] + max(1, larger[-1] // STEPS)))
+    return count - np.array(larger[::-1], dtype=np.int64)
+
+
+@parallel_kernel
+def _at_least(known, table, values):
+    """``table`` at the number of a track's ``known`` values below each value, ``(V, K)``."""
+    out = np.empty(values.shape, dtype=np.float32)
+    for track in prange(values.shape[1]):
+        for row in range(values.shape[0]):
+            value = values[row, track]
+            at = np.searchsorted(known[track], value, side="left")
+            out[row, track] = np.nan if np.isnan(value) else table[at]
+    return out
 
 
 @parallel_kernel

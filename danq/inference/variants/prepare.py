@@ -13,7 +13,9 @@ from danq.inference.engine.incremental import Incremental
 from danq.inference.ensemble import Ensemble, Models
 from danq.inference.variants.allele_scores import MEANING
 from danq.inference.variants.assembly_check import check_assembly
-from danq.inference.variants.background import Background, read_background
+from danq.inference.variants.background import Background
+from danq.inference.variants.background_file import read_background
+from danq.inference.variants.region_classes import RegionClasses, read_region_classes
 from danq.inference.variants.run import BLOCK_RECORDS, BLOCK_VALUES, VariantRun
 from danq.inference.variants.run_identity import (
     AnyGenome,
@@ -23,6 +25,7 @@ from danq.inference.variants.run_identity import (
     weights_checksums,
 )
 from danq.inference.variants.scorer import Scorer
+from danq.inference.variants.strata import Strata
 from danq.inference.variants.variant_input import VariantInput, Variants, VariantTable, as_variants
 from danq.inference.writers.layout import SPREAD
 from danq.inference.writers.variant_layout import VariantLayout
@@ -47,6 +50,7 @@ def prepare(
     tracks: Sequence[str] | None = None,
     calibrate: Location | None = None,
     output: str | None = None,
+    regions: Location | None = None,
 ) -> VariantRun:
     """Load what a run needs and check it, before any variant is scored.
 
@@ -58,6 +62,8 @@ def prepare(
         Requested scores, in order.
     output
         Format of the output, or ``"background"``; None for a result in memory.
+    regions
+        As for `danq.write_background`.
 
     Raises
     ------
@@ -82,20 +88,24 @@ def prepare(
     provenance = run_provenance(ensemble, input, genome, reference) | conditions
     if background is not None:
         _compare_genomes(background, Path(str(calibrate)), provenance.header["genome"])
+    strata, region_inputs = _strata(background, str(calibrate), reference, output, regions)
     layout = _layout(ensemble, scores, provenance.header, output, background)
     batch = BATCH_WINDOWS if options.batch_size is None else options.batch_size
     block = max(1, min(BLOCK_RECORDS, BLOCK_VALUES // len(layout.columns)))
-    provenance |= Provenance(
-        settings={
-            "output format": str(output),
-            "tracks": ensemble.tracks,
-            "scores": layout.per_track,
-            "batch size": str(batch),
-            "records of a block": str(block),
-        },
-        inputs={}
-        if background is None
-        else {"background": Inputs([str(calibrate)], [background.sha256])},
+    provenance |= (
+        Provenance(
+            settings={
+                "output format": str(output),
+                "tracks": ensemble.tracks,
+                "scores": layout.per_track,
+                "batch size": str(batch),
+                "records of a block": str(block),
+            },
+            inputs={}
+            if background is None
+            else {"background": Inputs([str(calibrate)], [background.sha256])},
+        )
+        | region_inputs
     )
     scorer = Scorer(
         engines,
@@ -115,7 +125,33 @@ def prepare(
         keep_lines=output == "vcf",
         by_column=output == "background",
         unchanged=unchanged,
+        strata=strata,
     )
+
+
+def _strata(
+    background: Background | None,
+    calibrate: str,
+    genome: PackedGenome,
+    output: str | None,
+    regions: Location | None,
+) -> tuple[Strata | None, Provenance]:
+    """Strata of a run with a background or for one, and the file of their regions."""
+    if background is None and output != "background":
+        return None, Provenance()
+    if background is not None:
+        classes, source = background.classes, calibrate
+    elif regions is None:
+        classes, source = RegionClasses(), ""
+    else:
+        classes, source = read_region_classes(regions, genome), str(regions)
+    used = Provenance()
+    if regions is not None:
+        used = Provenance(
+            header={"regions": str(regions)},
+            inputs={"file of regions": Inputs([str(regions)], [classes.sha256()])},
+        )
+    return Strata(classes, classes.lookup(genome, source)), used
 
 
 def _layout(
@@ -133,7 +169,7 @@ def _layout(
         tracks=ensemble.tracks,
         groups=ensemble.groups,
         scores=scores,
-        spread=ensemble.spread and output not in ("background", "deepsea"),
+        spread=ensemble.spread and output != "background",
         calibrated=background is not None,
     )
     meanings = (f"{name} ({MEANING[name.removesuffix(SPREAD)]})" for name in layout.per_track)
@@ -155,10 +191,11 @@ def _background(calibrate: Location, ensemble: Ensemble, conditions: Provenance)
     if background.count < FEW_BACKGROUND:
         log.warning(
             "%s: with %d background variants, the E-values are multiples of %.2g, or 1e-6 where no "
-            "background variant is larger; use %d or more",
+            "background variant is larger, and no p is below %.2g; use %d or more",
             calibrate,
             background.count,
             1 / background.count,
+            1 / (1 + background.count),
             FEW_BACKGROUND,
         )
     return background

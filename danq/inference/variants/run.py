@@ -18,15 +18,18 @@ from danq.files.unchanged_inputs import UnchangedInputs
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import Reject, VariantBlock, VariantReader
 from danq.genome.variants.reference_alleles import FEW, MOST_MISMATCHES
+from danq.inference.variants.background import FEWEST
 from danq.inference.variants.block_folder import folder_of
 from danq.inference.variants.finished_blocks import FinishedBlock, FinishedBlocks
 from danq.inference.variants.repeats import Repeats, row_keys
 from danq.inference.variants.scorer import Scorer
+from danq.inference.variants.significance import Significance
+from danq.inference.variants.strata import Strata
 from danq.inference.variants.variant_input import AlleleWindows, VariantInput
 from danq.inference.writers.layout import Values
 from danq.inference.writers.variant_layout import FLAGS, KEYS, NO_FLAG, VcfHeader
 from danq.provenance import Provenance
-from danq.typing import Progress
+from danq.typing import BoolRow, Progress
 
 BLOCK_VALUES = 1 << 23
 """Values per block: 32 MB."""
@@ -36,6 +39,9 @@ BLOCK_RECORDS = 4096
 
 WINDOWS = "windows"
 """Column with a hash of each row's windows."""
+
+STRATUM = "stratum"
+"""Column with the number of each row's stratum, in runs with a background or for one."""
 
 REJECT_COLUMNS = Reject._fields
 """Columns of the table of rejects."""
@@ -128,6 +134,8 @@ class VariantRun:
         Whether values are stored in column-major order.
     unchanged
         The input files, which must not change until the last record is read.
+    strata
+        Finds the strata of variants, in runs with a background or for one.
     """
 
     input: VariantInput
@@ -139,6 +147,7 @@ class VariantRun:
     keep_lines: bool = False
     by_column: bool = False
     unchanged: UnchangedInputs = field(default_factory=UnchangedInputs)
+    strata: Strata | None = None
 
     @contextmanager
     def open(self, skip: int = 0) -> Iterator[VariantReader]:
@@ -172,7 +181,14 @@ class VariantRun:
             keys = row_keys(windows.reference, windows.alternates)
             values = self._values(windows, repeats, keys)
             block = windows.block
-            flags = _flags(windows)
+            stratum = None if self.strata is None else self.strata.of(block)
+            background = self.scorer.background
+            more = (
+                {}
+                if background is None or stratum is None
+                else {"unmatched": background.unmatched[stratum]}
+            )
+            flags = _flags(windows.flags | more)
             tally = VariantTally(
                 block.records,
                 block.alleles,
@@ -181,7 +197,10 @@ class VariantRun:
                 Counter(flag for text in flags for flag in text.split(",") if flag != NO_FLAG),
             )
             repeats.add(keys)
-            rows = _rows(block, flags).with_columns(pl.Series(WINDOWS, keys, dtype=pl.Binary))
+            rows = _rows(block, flags).with_columns(
+                pl.Series(WINDOWS, keys, dtype=pl.Binary),
+                *([] if stratum is None else [pl.Series(STRATUM, stratum, dtype=pl.Int32)]),
+            )
             tables = {"rows": rows, "rejects": _rejects(block.rejects)}
             if self.keep_lines:
                 lines = block.lines or []
@@ -256,7 +275,16 @@ class VariantRun:
 
     def warn(self, tally: VariantTally) -> None:
         """Warn about REF that differ in many of all alleles, though not in the records that were
-        compared before the run."""
+        compared before the run, and about alleles without a stratum of their own."""
+        if unmatched := tally.flags["unmatched"]:
+            log.warning(
+                "%s of %s alleles: the background has fewer than %s variants of their kind and "
+                "region, so their p compares them with more kinds or regions (flag unmatched); a "
+                "larger background avoids this",
+                f"{unmatched:,}",
+                f"{tally.rows:,}",
+                f"{FEWEST:,}",
+            )
         wrong = tally.rejects["ref-mismatch"]
         total = wrong + tally.rows
         variants = self.input.variants
@@ -269,6 +297,11 @@ class VariantRun:
                 f"{wrong:,}",
                 f"{total:,}",
             )
+
+    def significance(self) -> Significance | None:
+        """Computes p and q of the rows; None without a background."""
+        background = self.scorer.background
+        return None if background is None else Significance(self.scorer.layout, background)
 
     def check_resume(self, out: Path, *, resume: bool, overwrite: bool) -> None:
         """Check that the run can be resumed.
@@ -303,8 +336,8 @@ def _contigs(tables: Mapping[str, pl.DataFrame]) -> dict[str, None]:
     return dict.fromkeys(name for each in names for name in each.to_list())
 
 
-def _flags(windows: AlleleWindows) -> list[str]:
-    columns = {name: windows.flags[name] for name in FLAGS if name in windows.flags}
+def _flags(found: Mapping[str, BoolRow]) -> list[str]:
+    columns = {name: found[name] for name in FLAGS if name in found}
     names = [[name if flag else "" for flag in flags] for name, flags in columns.items()]
     return [",".join(filter(None, row)) or NO_FLAG for row in zip(*names, strict=True)]
 

@@ -19,7 +19,7 @@ from danq.inference.variants.block_folder import check_unfinished, folder_of
 from danq.inference.variants.finished_blocks import FinishedBlocks
 from danq.inference.variants.prepare import prepare
 from danq.inference.variants.repeats import Repeats
-from danq.inference.variants.run import VariantRun, VariantTally, no_rejects
+from danq.inference.variants.run import STRATUM, VariantRun, VariantTally, no_rejects
 from danq.inference.variants.run_identity import AnyGenome
 from danq.inference.variants.run_summary import (
     VariantSummary,
@@ -75,8 +75,8 @@ def score_variants(
     tracks
         Names of the selected tracks, in that order. None selects all.
     calibrate
-        Background file that `danq.write_background` wrote: adds E-values, quantiles and DeepSEA's
-        functional significance.
+        Background file that `danq.write_background` wrote: adds E-values, quantiles, DeepSEA's
+        functional significance, and p- and q-values.
     progress
         Called with the number of records done and the total (None if unknown).
 
@@ -84,8 +84,9 @@ def score_variants(
     -------
     Result
         ``rows`` has ``chrom``, ``pos`` (1-based), ``id``, ``ref``, ``alt`` and ``flags``
-        (``padded``, ``moved``, ``swapped``, ``neighbours``, ``left-out``, separated by commas, or
-        ``.``). Columns are named ``<track>_<score>``, or ``<track>`` if there is one score.
+        (``padded``, ``moved``, ``swapped``, ``neighbours``, ``left-out``, ``unmatched``, separated
+        by commas, or ``.``). Columns are named ``<track>_<score>``, or ``<track>`` if there is one
+        score.
         On both strands, each score is the average over a window and its reverse complement;
         ``product`` is computed from the averages.
 
@@ -107,6 +108,7 @@ def score_variants(
     tally, rejects = VariantTally(), [no_rejects()]
     rows: list[pl.DataFrame] = [layout.keys()]
     values = [np.empty((0, len(layout.columns)), np.float32)]
+    strata: list[np.ndarray] = []
     repeats = Repeats(lambda block: values[block + 1])
     total = run.input.records() if progress is not None else None
     with run.open() as reader:
@@ -115,9 +117,15 @@ def score_variants(
             rows.append(layout.keys(block.tables["rows"]))
             rejects.append(block.tables["rejects"])
             values.append(block.values)
+            if STRATUM in block.tables["rows"].columns:
+                strata.append(block.tables["rows"][STRATUM].to_numpy())
             if progress is not None:
                 progress(tally.records, total and max(total, tally.records))
     run.warn(tally)
+    if (significance := run.significance()) is not None:
+        for one, stratum in zip(values[1:], strata, strict=True):
+            significance.count(one, stratum)
+        values[1:] = map(significance.fill, values[1:], strata)
     if tally.rejects:
         log.warning("%s", tally.describe())
     return Result(
@@ -127,6 +135,7 @@ def score_variants(
         rows=pl.concat(rows),
         provenance=layout.provenance,
         rejected=pl.concat(rejects),
+        index_columns=layout.index_columns,
     )
 
 
@@ -161,8 +170,8 @@ def write_variant_scores(
         ``<out>.rejected.tsv`` lists the alleles without scores.
     format
         ``tsv``, ``hdf5``, ``parquet`` or ``vcf`` overrides the extension; ``deepsea`` writes
-        DeepSEA's CSV files ``<out>.ref``, ``.alt``, ``.diff``, ``.logfoldchange`` and, with
-        ``calibrate``, ``.evalue``.
+        DeepSEA's CSV files ``<out>.ref``, ``.alt``, ``.diff``, ``.logfoldchange``, with
+        ``calibrate`` ``.evalue``, and for several models one more of each score, ``_sd``.
     overwrite
         Replace an existing output, and discard an unfinished run for it.
     resume
@@ -225,8 +234,14 @@ def _assemble(
     layout = replace(run.scorer.layout, vcf_header=head, total=total)
     if output.format == "deepsea" and not layout.calibrated:
         log.info("%s.evalue is not written: E-values need a background", output.path)
+    significance = run.significance()
+    if significance is not None:
+        for block in blocks:
+            significance.count(block.values, block.tables["rows"][STRATUM].to_numpy())
     with output.open(layout, overwrite=overwrite) as writer:
         for block in blocks:
-            rows = block.tables["rows"]
+            rows, values = block.tables["rows"], block.values
+            if significance is not None:
+                values = significance.fill(values, rows[STRATUM].to_numpy())
             keys = LinesAndRows(rows, block.tables["lines"]) if output.format == "vcf" else rows
-            writer.write(keys, block.values)
+            writer.write(keys, values)

@@ -12,9 +12,13 @@ from jaxtyping import Float32, Float64, Int
 from danq.device import map_in_threads
 from danq.genome.nucleotide_codes import reverse_complement
 from danq.inference.variants.allele_scores import (
+    AGREEMENT,
+    LOGIT,
     PRODUCT,
     SIGNED,
     Effects,
+    P,
+    Q,
     View,
     effects,
     summarise,
@@ -96,7 +100,7 @@ class Scorer:
     layout
         Columns of the output.
     background
-        Background distribution for E-values and quantiles.
+        Background distribution for E-values, quantiles and p.
     """
 
     engines: Sequence[PairEngine]
@@ -176,6 +180,8 @@ class Scorer:
             layout.part(out, name)[:] = _mean(each)
             if layout.spread:
                 layout.part(out, f"{name}_sd")[:] = np.std(each, axis=0, ddof=1)
+        if layout.spread:
+            layout.part(out, AGREEMENT)[:] = _agreement([one.logit for one in models])
         column = tracks * len(layout.per_track)
         for name in layout.scores:
             if name in SIGNED:
@@ -184,12 +190,16 @@ class Scorer:
         if self.background is not None:
             product, logit = (
                 _mean([one.score(name) for one in models]).astype(np.float32)
-                for name in (PRODUCT, "logit")
+                for name in (PRODUCT, LOGIT)
             )
             evalues = self.background.evalues(product)
             layout.part(out, "evalue")[:] = evalues
             layout.part(out, "quantile")[:] = self.background.quantiles(logit)
+            # `Significance` computes p from it once all rows are known.
+            layout.part(out, P)[:] = np.abs(logit)
+            layout.part(out, Q)[:] = np.nan
             out[:, column] = np.exp(np.log(evalues).mean(axis=1))
+            out[:, column + 1 :] = np.nan
 
 
 def distinct(reference: CodeBatch, alternate: CodeBatch) -> Distinct:
@@ -247,3 +257,9 @@ def _numbered(rows: CodeBatch) -> tuple[Int[np.ndarray, "U"], Int[np.ndarray, "N
 
 def _mean(each: Sequence[Float64[np.ndarray, "V K"]]) -> Float64[np.ndarray, "V K"]:
     return each[0] if len(each) == 1 else np.mean(each, axis=0)
+
+
+def _agreement(each: Sequence[Float64[np.ndarray, "V K"]]) -> Float64[np.ndarray, "V K"]:
+    """Fraction of the models whose effect has the sign of the mean effect."""
+    sign = np.sign(_mean(each))
+    return np.mean([np.sign(one) == sign for one in each], axis=0)

@@ -1,7 +1,8 @@
-"""Write the background distribution that E-values and quantiles are read from."""
+"""Write the background distribution that E-values, quantiles and p-values are read from."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +10,21 @@ from pathlib import Path
 import numpy as np
 
 from danq._memory import kept_memory
-from danq.errors import InputError
+from danq.errors import InputError, few
 from danq.inference.ensemble import Models
 from danq.inference.variants.allele_scores import LOGIT, PRODUCT
-from danq.inference.variants.background import Background, ranks
+from danq.inference.variants.background import (
+    FEWEST,
+    Background,
+    StratumScores,
+    ranks,
+    tail_ranks,
+)
+from danq.inference.variants.background_file import write_background_file
 from danq.inference.variants.block_folder import check_unfinished, folder_of
 from danq.inference.variants.finished_blocks import FinishedBlocks
 from danq.inference.variants.prepare import prepare
-from danq.inference.variants.run import VariantRun
+from danq.inference.variants.run import STRATUM, VariantRun
 from danq.inference.variants.run_identity import AnyGenome
 from danq.inference.variants.run_summary import (
     VariantSummary,
@@ -24,9 +32,12 @@ from danq.inference.variants.run_summary import (
     rejects_of,
     write_rejects,
 )
+from danq.inference.variants.strata import members
 from danq.inference.variants.variant_input import Variants, VariantTable, as_variants
 from danq.output import check_target
 from danq.typing import Location, Progress
+
+log = logging.getLogger("danq")
 
 CHUNK_VALUES = 1 << 26
 """Values per sort: 256 MB."""
@@ -40,6 +51,7 @@ def write_background(
     out: Location,
     *,
     tracks: Sequence[str] | None = None,
+    regions: Location | None = None,
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
@@ -56,6 +68,10 @@ def write_background(
         As for `danq.score_variants`. Haplotypes are not supported.
     out
         HDF5 file. ``<out>.rejected.tsv`` lists the alleles without scores.
+    regions
+        BED file with the name of a class in column 4, such as promoter or exon: p-values compare a
+        variant with background variants of its class. Where classes overlap, the one that the file
+        names first applies. None: all positions are of one class.
     overwrite, resume
         As for `danq.write_variant_scores`.
 
@@ -63,7 +79,8 @@ def write_background(
     ------
     InputError
         As `danq.write_variant_scores`; when the extension of ``out`` is not that of HDF5,
-        haplotypes are requested, or no variant could be scored.
+        haplotypes are requested, no variant could be scored, or the regions cannot be read
+        (`danq.inference.variants.region_classes.read_region_classes`).
     """
     target = Path(out)
     if target.suffix.lower() not in (".h5", ".hdf5"):
@@ -81,7 +98,15 @@ def write_background(
     for file in (target, rejects_of(target)):
         check_target(file, overwrite or resume)
     check_unfinished(target, overwrite or resume)
-    run = prepare(model, source, genome, (LOGIT, PRODUCT), tracks=tracks, output="background")
+    run = prepare(
+        model,
+        source,
+        genome,
+        (LOGIT, PRODUCT),
+        tracks=tracks,
+        output="background",
+        regions=regions,
+    )
     run.check_resume(target, resume=resume, overwrite=overwrite)
     if resume and (done := finished_run(target, run)) is not None:
         return replace(done, columns=run.scorer.layout.tracks)
@@ -98,7 +123,9 @@ def write_background(
                 file=run.input.variants.name,
                 remedy="Check that the variants and the genome are from the same assembly",
             )
-        _collect(run, blocks, tally.rows).save(target, overwrite=overwrite)
+        background = _collect(run, blocks, tally.rows)
+        _report_small(background)
+        write_background_file(target, background, overwrite=overwrite)
         write_rejects(run, blocks, target, (target,), tally, overwrite=overwrite)
         blocks.remove()
     return VariantSummary(target, rejects_of(target), tally, run.scorer.layout.tracks, seconds)
@@ -106,14 +133,29 @@ def write_background(
 
 def _collect(run: VariantRun, blocks: FinishedBlocks, count: int) -> Background:
     layout = run.scorer.layout
+    assert run.strata is not None
     kept = ranks(count)
+    number = np.concatenate([one.tables["rows"][STRATUM].to_numpy() for one in blocks])
+    size = np.bincount(number)
+    strata = []
+    for stratum, numbers in members(run.strata.classes.names).items():
+        if total := int(size[[one for one in numbers if one < len(size)]].sum()):
+            rank = tail_ranks(total)
+            scores = np.empty((len(layout.tracks), rank.size), dtype=np.float32)
+            strata.append((StratumScores(stratum, total, rank, scores), numbers))
     known = {
         name: np.empty((len(layout.tracks), kept.size), dtype=np.float32)
         for name in (PRODUCT, LOGIT)
     }
     for name, out in known.items():
         for tracks, values in _columns(run, blocks, name, count):
-            out[tracks] = np.sort(np.abs(values), axis=1)[:, kept - 1]
+            values = np.abs(values)
+            if name == LOGIT:
+                for one, numbers in strata:
+                    if len(one.rank):
+                        own = np.sort(values[:, np.isin(number, numbers)], axis=1)
+                        one.logit[tracks] = own[:, one.rank - 1]
+            out[tracks] = np.sort(values, axis=1)[:, kept - 1]
     return Background(
         layout.tracks,
         count,
@@ -122,7 +164,25 @@ def _collect(run: VariantRun, blocks: FinishedBlocks, count: int) -> Background:
         known[LOGIT],
         run.conditions.identity(),
         layout.provenance,
+        run.strata.classes,
+        tuple(one for one, _ in strata),
     )
+
+
+def _report_small(background: Background) -> None:
+    """Name the strata that have too few variants."""
+    small = [
+        f"{one.stratum.describe()} ({one.count:,})"
+        for one in background.strata
+        if not len(one.rank)
+    ]
+    if small:
+        log.info(
+            "strata with fewer than %s background variants: %s; p-values of their variants will be "
+            "from larger strata",
+            f"{FEWEST:,}",
+            few(small),
+        )
 
 
 def _columns(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -21,6 +21,16 @@ SPREAD = "_sd"
 
 Values = Float32[ndarray, "B C"]
 """One row per window, variant-allele or substitution; one column for each of `Layout.columns`."""
+
+
+def named_tracks(
+    table: pl.DataFrame, columns: Iterable[str], tracks: Sequence[str]
+) -> pl.DataFrame:
+    """Replace indices in ``tracks`` by names, in some columns of a table."""
+    names = pl.Series(tracks, dtype=pl.String)
+    return table.with_columns(
+        names.gather(table[one].cast(pl.UInt32)).alias(one) for one in columns
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,16 +13,22 @@ CHUNK_ROWS = 256
 
 
 class PredWriter(Hdf5Writer):
-    """HDF5 with one dataset: ``pred``, ``(n, K)`` float32, one row per sequence."""
+    """HDF5 with a dataset ``pred``, ``(n, K)`` float32, one row per sequence.
+
+    For several models also ``spread``, ``(n, K)``: standard deviations.
+    """
 
     def __init__(self, path: Path, layout: PredictionLayout) -> None:
         super().__init__(path, CHUNK_ROWS)
         self._tracks = len(layout.tracks)
-        self._grow("pred", (self._tracks,), "f4", packed=False)
+        for name in ("pred", "spread") if layout.spread else ("pred",):
+            self._grow(name, (self._tracks,), "f4", packed=False)
 
     def write(self, rows: Rows, values: Values) -> None:
-        """Append rows; the standard deviations of an ensemble are left out."""
+        """Append rows."""
         self._append(pred=values[:, : self._tracks])
+        if values.shape[1] > self._tracks:
+            self._append(spread=values[:, self._tracks :])
 
     @classmethod
     def check(cls, out: Path, overwrite: bool) -> None:

@@ -21,6 +21,10 @@ FILES = {
     "logfoldchange": "logit",
     "diff": "diff",
     "evalue": "evalue",
+    "ref_sd": "ref_sd",
+    "alt_sd": "alt_sd",
+    "logfoldchange_sd": "logit_sd",
+    "diff_sd": "diff_sd",
 }
 """Extension of each file, and the score in it."""
 
@@ -38,6 +42,8 @@ def deepsea_files(layout: VariantLayout) -> dict[str, str]:
 
 class DeepSeaCsvWriter(Writer):
     """CSV files ``ref``, ``alt``, ``logfoldchange``, ``diff`` and, calibrated, ``evalue``.
+
+    For several models also ``ref_sd``, ``alt_sd``, ``logfoldchange_sd`` and ``diff_sd``.
 
     Columns: row number from 0 (without a name), chr, pos (1-based), name, ref, alt, then one column
     per track with numbers as ``%.4e``.

@@ -12,7 +12,7 @@ from danq.inference.writers.layout import Values
 from danq.inference.writers.variant_layout import FLAGS, KEYS, NO_FLAG, VariantLayout
 
 MAGIC = "danq-variants"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class VariantHdf5(Hdf5Writer):
@@ -44,7 +44,8 @@ class VariantHdf5(Hdf5Writer):
             scores.attrs["meaning"] = meanings[number * tracks].rpartition("; track ")[0]
         after = len(layout.per_track) * tracks
         for name, meaning in zip(layout.summaries, meanings[after:], strict=True):
-            summary = self._grow(f"summary/{name}", dtype=np.float32, packed=False)
+            dtype = np.uint32 if name in layout.index_columns else np.float32
+            summary = self._grow(f"summary/{name}", dtype=dtype, packed=False)
             summary.attrs["meaning"] = meaning
 
     def write(self, rows: pl.DataFrame, values: Values) -> None:

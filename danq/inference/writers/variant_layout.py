@@ -8,14 +8,25 @@ from typing import ClassVar, NamedTuple
 
 import polars as pl
 
-from danq.inference.variants.allele_scores import MEANING, SIGNED, SIGNIFICANCE, SUMMARIES
-from danq.inference.writers.layout import SPREAD, Layout, Values
+from danq.inference.variants.allele_scores import (
+    AGREEMENT,
+    MEANING,
+    SIGNED,
+    SIGNIFICANCE,
+    SMALLEST_Q,
+    SMALLEST_Q_TRACK,
+    SUMMARIES,
+    P,
+    Q,
+)
+from danq.inference.writers.layout import SPREAD, Layout, Values, named_tracks
 
-FLAGS = {"padded": 1, "moved": 2, "swapped": 4, "neighbours": 8, "left-out": 16}
+FLAGS = {"padded": 1, "moved": 2, "swapped": 4, "neighbours": 8, "left-out": 16} | {"unmatched": 32}
 """Flags of a row and their bits in HDF5: the window extends beyond the contig's end; the variant
 moved in left-alignment; the genome has ALT, so that REF and ALT were exchanged; the window holds
 other alleles of the haplotype; other alleles were left out, because they overlap the variant, their
-phase is unknown, or a window cannot hold them."""
+phase is unknown, or a window cannot hold them; the background has too few variants of the variant's
+kind and region, so p compares it with more variants."""
 
 NO_FLAG = "."
 
@@ -31,6 +42,15 @@ KEYS: dict[str, type[pl.DataType]] = {
 }
 """Columns that identify a row: 1-based number of the record, and of the ALT in the record; then, as
 in the input, contig, 1-based position, name and alleles; then `FLAGS`, with commas between."""
+
+
+CALIBRATED = {
+    SIGNIFICANCE: "geometric mean of the E-values over tracks (DeepSEA's functional significance, "
+    "without conservation); lower is stronger",
+    SMALLEST_Q: "smallest q over tracks",
+    SMALLEST_Q_TRACK: "track with the smallest p and q",
+}
+"""Summaries that need a background, and what they are."""
 
 
 class VcfHeader(NamedTuple):
@@ -54,7 +74,7 @@ class VariantLayout(Layout):
     spread
         Whether the standard deviation over the models follows, for each score and track.
     calibrated
-        Whether E-values and quantiles follow, and DeepSEA's functional significance.
+        Whether E-values, quantiles, p and q follow, and their summaries.
     vcf_header
         Header of the input, if it is a VCF.
     total
@@ -74,9 +94,9 @@ class VariantLayout(Layout):
 
     @property
     def per_track(self) -> tuple[str, ...]:
-        """Per-track scores, with ``_sd`` for those that are standard deviations."""
-        spread = tuple(f"{name}{SPREAD}" for name in self.scores) if self.spread else ()
-        calibrated = ("evalue", "quantile") if self.calibrated else ()
+        """Per-track values: scores, ``_sd`` for standard deviations, and further ones."""
+        spread = (*(f"{name}{SPREAD}" for name in self.scores), AGREEMENT) if self.spread else ()
+        calibrated = ("evalue", "quantile", P, Q) if self.calibrated else ()
         return (*self.scores, *spread, *calibrated)
 
     @property
@@ -85,7 +105,12 @@ class VariantLayout(Layout):
         names = tuple(
             f"{name}_{how}" for name in self.scores if name in SIGNED for how in SUMMARIES
         )
-        return (*names, SIGNIFICANCE) if self.calibrated else names
+        return (*names, *CALIBRATED) if self.calibrated else names
+
+    @property
+    def index_columns(self) -> tuple[str, ...]:
+        """Columns of ``values`` that hold the index of a track."""
+        return (SMALLEST_Q_TRACK,) if self.calibrated else ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -114,11 +139,16 @@ class VariantLayout(Layout):
             texts.append(
                 f"{SUMMARIES[how].format(score)}; {score} is the {MEANING[score]}"
                 if how in SUMMARIES
-                else "geometric mean of the E-values over tracks (DeepSEA's functional "
-                "significance, without conservation); lower is stronger"
+                else CALIBRATED[name]
             )
         return tuple(texts)
 
     def keys(self, rows: pl.DataFrame | None = None) -> pl.DataFrame:
         """The columns that identify some rows, without the numbers of record and allele."""
         return (pl.DataFrame(schema=KEYS) if rows is None else rows).select(list(self.key_types))
+
+    def frame(self, rows: pl.DataFrame, values: Values) -> pl.DataFrame:
+        return named_tracks(super().frame(rows, values), self.index_columns, self.tracks)
+
+    def empty(self) -> pl.DataFrame:
+        return named_tracks(super().empty(), self.index_columns, self.tracks)

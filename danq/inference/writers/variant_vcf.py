@@ -13,7 +13,7 @@ import polars as pl
 
 from danq.errors import InputError, escaped
 from danq.genome.variants.text_header import CONTIG, VCF_COLUMNS
-from danq.inference.writers.layout import Layout, Values
+from danq.inference.writers.layout import Layout, Values, named_tracks
 from danq.inference.writers.variant_layout import FLAGS, VariantLayout
 from danq.inference.writers.writer import Writer
 from danq.output import check_target, os_errors, replacing, write_errors
@@ -70,6 +70,8 @@ class VcfWriter(Writer):
         self.path = path
         self.fields = info_names(layout.columns)
         lines = _header(layout, self.fields)
+        self._index_fields = info_names(layout.index_columns)
+        self._track_names = [_UNSAFE.sub("_", name) for name in layout.tracks]
         self._samples = bool(layout.vcf_header and layout.vcf_header.samples)
         self._sorted, self._last = True, ("", 0)
         self._contigs: set[str] = set()
@@ -108,7 +110,9 @@ class VcfWriter(Writer):
                 temporary.unlink(missing_ok=True)
 
     def write(self, rows: LinesAndRows, values: Values) -> None:
-        texts = pl.from_numpy(values, orient="row").write_csv(include_header=False, separator="\t")
+        table = pl.from_numpy(values, orient="row", schema=list(self.fields))
+        table = named_tracks(table, self._index_fields, self._track_names)
+        texts = table.write_csv(include_header=False, separator="\t", quote_style="never")
         per_row = zip(
             rows.rows["record"].to_list(),
             rows.rows["allele"].to_list(),
@@ -223,8 +227,9 @@ def _header(layout: VariantLayout, fields: Sequence[str]) -> Iterator[str]:
         plain = escaped(" ".join(str(text).splitlines())).lstrip("<")
         yield f"##{PREFIX}{_UNSAFE.sub('_', name)}={plain}"
     yield _info(f"{PREFIX}flags", "String", f"Flags joined with &: {', '.join(FLAGS)}")
+    named = info_names(layout.index_columns)
     for name, meaning in zip(fields, layout.meanings(), strict=True):
-        yield _info(name, "Float", meaning)
+        yield _info(name, "String" if name in named else "Float", meaning)
     more = ("FORMAT", *head.samples) if head.samples else ()
     yield "\t".join((*VCF_COLUMNS, *more))
 

@@ -16,7 +16,8 @@ from torch import nn
 import danq
 from danq.errors import InputError
 from danq.inference import Variants, score_variants, write_background, write_variant_scores
-from danq.inference.variants.background import Background, ranks, read_background
+from danq.inference.variants.background import Background, ranks
+from danq.inference.variants.background_file import read_background
 from danq.inference.variants.run_identity import weights_checksums
 from danq.models import load_model, save_model
 

@@ -138,10 +138,10 @@ def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> 
         for name in ("format", "scores", "haplotypes", "calibrate"):
             if given.pop(name) is not None:
                 raise click.UsageError(f"--{name} does not apply to --background.")
-    elif given.pop("regions") is not None:
+    elif given["regions"] is not None:
         raise click.UsageError("--regions applies to --background; its output stores the regions.")
     names = ("chrom_map", "ref_mismatch", "haplotypes", "indel_anchor", "center", "check_assembly")
-    settings = options.pop(given, *names)
+    settings = options.pop(given, *names, "regions")
     write = write_variant_scores if background is None else write_background
     loaded = options.load_models(
         models, given, input_option=None if background is None else "--background"

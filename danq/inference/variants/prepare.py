@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from danq.errors import InputError
 from danq.files.unchanged_inputs import UnchangedInputs
 from danq.inference.engine.incremental import Incremental
 from danq.inference.ensemble import Ensemble, Models
@@ -50,7 +51,6 @@ def prepare(
     tracks: Sequence[str] | None = None,
     calibrate: Location | None = None,
     output: str | None = None,
-    regions: Location | None = None,
 ) -> VariantRun:
     """Load what a run needs and check it, before any variant is scored.
 
@@ -62,8 +62,6 @@ def prepare(
         Requested scores, in order.
     output
         Format of the output, or ``"background"``; None for a result in memory.
-    regions
-        As for `danq.write_background`.
 
     Raises
     ------
@@ -73,8 +71,13 @@ def prepare(
     ensemble = Ensemble.of(models, tracks)
     options = ensemble.options
     source = as_variants(variants)
-    unchanged = UnchangedInputs.of((source.source, source.chrom_map, genome, calibrate))
+    unchanged = UnchangedInputs.of((source.source, source.chrom_map, source.regions, genome, calibrate))
     input = VariantInput(source, ensemble.window)
+    if input.variants.regions is not None and output != "background":
+        raise InputError(
+            "classes of regions are set, but only a background has them",
+            remedy="Give the regions when the background is made; it stores them",
+        )
     # Both read all weights, which takes as long as loading them.
     with ThreadPoolExecutor(1) as executor:
         weights = executor.submit(weights_checksums, ensemble.models)
@@ -88,24 +91,24 @@ def prepare(
     provenance = run_provenance(ensemble, input, genome, reference) | conditions
     if background is not None:
         _compare_genomes(background, Path(str(calibrate)), provenance.header["genome"])
-    strata, region_inputs = _strata(background, str(calibrate), reference, output, regions)
+    strata: Strata | None = None
+    if background is not None or output == "background":
+        strata, used = _strata(background, str(calibrate), reference, input.variants.regions)
+        provenance |= used
     layout = _layout(ensemble, scores, provenance.header, output, background)
     batch = BATCH_WINDOWS if options.batch_size is None else options.batch_size
     block = max(1, min(BLOCK_RECORDS, BLOCK_VALUES // len(layout.columns)))
-    provenance |= (
-        Provenance(
-            settings={
-                "output format": str(output),
-                "tracks": ensemble.tracks,
-                "scores": layout.per_track,
-                "batch size": str(batch),
-                "records of a block": str(block),
-            },
-            inputs={}
-            if background is None
-            else {"background": Inputs([str(calibrate)], [background.sha256])},
-        )
-        | region_inputs
+    provenance |= Provenance(
+        settings={
+            "output format": str(output),
+            "tracks": ensemble.tracks,
+            "scores": layout.per_track,
+            "batch size": str(batch),
+            "records of a block": str(block),
+        },
+        inputs={}
+        if background is None
+        else {"background": Inputs([str(calibrate)], [background.sha256])},
     )
     scorer = Scorer(
         engines,
@@ -130,28 +133,20 @@ def prepare(
 
 
 def _strata(
-    background: Background | None,
-    calibrate: str,
-    genome: PackedGenome,
-    output: str | None,
-    regions: Location | None,
-) -> tuple[Strata | None, Provenance]:
+    background: Background | None, calibrate: str, genome: PackedGenome, regions: Location | None
+) -> tuple[Strata, Provenance]:
     """Strata of a run with a background or for one, and the file of their regions."""
-    if background is None and output != "background":
-        return None, Provenance()
     if background is not None:
-        classes, source = background.classes, calibrate
-    elif regions is None:
-        classes, source = RegionClasses(), ""
-    else:
-        classes, source = read_region_classes(regions, genome), str(regions)
-    used = Provenance()
-    if regions is not None:
-        used = Provenance(
-            header={"regions": str(regions)},
-            inputs={"file of regions": Inputs([str(regions)], [classes.sha256()])},
-        )
-    return Strata(classes, classes.lookup(genome, source)), used
+        classes = background.classes
+        return Strata(classes, classes.lookup(genome, calibrate)), Provenance()
+    if regions is None:
+        classes = RegionClasses()
+        return Strata(classes, classes.lookup(genome, "")), Provenance()
+    classes = read_region_classes(regions, genome)
+    return Strata(classes, classes.lookup(genome, str(regions))), Provenance(
+        header={"regions": str(regions)},
+        inputs={"file of regions": Inputs([str(regions)], [classes.sha256()])},
+    )
 
 
 def _layout(

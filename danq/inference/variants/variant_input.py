@@ -74,6 +74,10 @@ class Variants:
         Refuse variants that seem to be of another assembly than the genome: the header states
         another length for a contig with records, or REF differs in more than 5 % of up to 10,000
         records, taken from the whole input (from a stream, the first). False logs a warning.
+    regions
+        For `danq.write_background`: BED file with the name of a class in column 4, such as promoter
+        or exon. p-values then compare a variant with background variants of its class. Where
+        classes overlap, the one that the file names first applies. None: there is one class.
 
     Raises
     ------
@@ -89,6 +93,7 @@ class Variants:
     indel_anchor: str = "left"
     center: int | None = None
     check_assembly: bool = True
+    regions: Location | None = None
 
     def __post_init__(self) -> None:
         if self.indel_anchor not in ANCHORS:

@@ -51,7 +51,6 @@ def write_background(
     out: Location,
     *,
     tracks: Sequence[str] | None = None,
-    regions: Location | None = None,
     overwrite: bool = False,
     resume: bool = False,
     progress: Progress | None = None,
@@ -65,13 +64,10 @@ def write_background(
     Parameters
     ----------
     model, variants, genome, tracks, progress
-        As for `danq.score_variants`. Haplotypes are not supported.
+        As for `danq.score_variants`. Haplotypes are not supported. The file stores the classes
+        of `danq.Variants.regions`.
     out
         HDF5 file. ``<out>.rejected.tsv`` lists the alleles without scores.
-    regions
-        BED file with the name of a class in column 4, such as promoter or exon: p-values compare a
-        variant with background variants of its class. Where classes overlap, the one that the file
-        names first applies. None: all positions are of one class.
     overwrite, resume
         As for `danq.write_variant_scores`.
 
@@ -98,15 +94,7 @@ def write_background(
     for file in (target, rejects_of(target)):
         check_target(file, overwrite or resume)
     check_unfinished(target, overwrite or resume)
-    run = prepare(
-        model,
-        source,
-        genome,
-        (LOGIT, PRODUCT),
-        tracks=tracks,
-        output="background",
-        regions=regions,
-    )
+    run = prepare(model, source, genome, (LOGIT, PRODUCT), tracks=tracks, output="background")
     run.check_resume(target, resume=resume, overwrite=overwrite)
     if resume and (done := finished_run(target, run)) is not None:
         return replace(done, columns=run.scorer.layout.tracks)

@@ -12,7 +12,7 @@ from danq.inference.writers.layout import Values
 from danq.inference.writers.variant_layout import FLAGS, KEYS, NO_FLAG, VariantLayout
 
 MAGIC = "danq-variants"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 1
 
 
 class VariantHdf5(Hdf5Writer):

@@ -29,7 +29,7 @@ from danq.files.text_tables import (
     too_many_rows,
 )
 from danq.inference.variants.allele_scores import DIFF, LOGIT
-from danq.inference.variants.background import MAGIC as BACKGROUND_MAGIC
+from danq.inference.variants.background_file import MAGIC as BACKGROUND_MAGIC
 from danq.inference.writers.variant_hdf5 import FORMAT_VERSION, MAGIC
 from danq.interpretation.variant_classification.match_variants import (
     KEYS,

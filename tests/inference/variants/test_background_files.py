@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from danq.errors import InputError
-from danq.inference import write_background
+from danq.inference import Variants, write_background
 from danq.inference.variants import background as distribution
 from danq.inference.variants.background_file import read_background
 
@@ -121,7 +121,9 @@ def file(small_model, tmp_path, monkeypatch) -> Path:
     genome, regions = tmp_path / "genome.fa", tmp_path / "regions.bed"
     genome.write_text(f">chr1\n{TEXT}\n")
     regions.write_text("chr1\t0\t500\tpromoter\nchr1\t500\t900\texon\n")
-    write_background(small_model(), COMMON, genome, tmp_path / "common.h5", regions=regions)
+    write_background(
+        small_model(), Variants(COMMON, regions=regions), genome, tmp_path / "common.h5"
+    )
     return tmp_path / "common.h5"
 
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from danq.inference import score_variants, write_background, write_variant_scores
+from danq.inference import Variants, score_variants, write_background, write_variant_scores
 from danq.inference.variants import background as distribution
 from danq.inference.variants.background_file import read_background
 
@@ -63,7 +63,7 @@ def test_p_and_q_follow_from_the_scores_of_matched_background_variants(
     small_model, fasta, regions, tmp_path
 ):
     model, file = small_model(), tmp_path / "common.h5"
-    write_background(model, COMMON, fasta, file, regions=regions)
+    write_background(model, Variants(COMMON, regions=regions), fasta, file)
     common = score_variants(model, COMMON, fasta).to_polars()
     table = score_variants(model, VARIANTS, fasta, calibrate=file).to_polars()
     single = common["ref"].str.len_chars() == 1
@@ -105,7 +105,7 @@ def test_q_is_over_the_selected_tracks(small_model, fasta, tmp_path):
 
 def test_all_formats_hold_the_same_values(small_model, fasta, regions, tmp_path):
     models, file = [small_model(), small_model(seed=1)], tmp_path / "common.h5"
-    write_background(models, COMMON, fasta, file, regions=regions)
+    write_background(models, Variants(COMMON, regions=regions), fasta, file)
     table = score_variants(models, VARIANTS, fasta, calibrate=file).to_polars()
     assert {"Reb1_agreement", "Reb1_p", "Reb1_q", "Reb1_logit_sd"} <= set(table.columns)
     vcf = tmp_path / "in.vcf"
@@ -147,7 +147,7 @@ def test_a_resumed_run_has_the_same_bytes(small_model, fasta, regions, tmp_path)
             raise Stop
 
     model, file = small_model(), tmp_path / "common.h5"
-    write_background(model, COMMON, fasta, file, regions=regions)
+    write_background(model, Variants(COMMON, regions=regions), fasta, file)
     complete, out = tmp_path / "complete.tsv", tmp_path / "out.tsv"
     table = tmp_path / "variants.tsv"
     pl.DataFrame(VARIANTS, schema=["chrom", "pos", "ref", "alt"], orient="row").write_csv(
@@ -172,7 +172,7 @@ def test_a_repeated_variant_in_another_region_has_its_own_p(small_model, tmp_pat
         for at in range(30, 290, step)
     ]
     model, file = small_model(), tmp_path / "common.h5"
-    write_background(model, common, fasta, file, regions=regions)
+    write_background(model, Variants(common, regions=regions), fasta, file)
     pair = [("chr1", at + 1, unit[100], "ACGT"["ACGT".index(unit[100]) - 1]) for at in (100, 700)]
     table = score_variants(model, pair, fasta, calibrate=file).to_polars()
     assert table["Reb1_logit"].n_unique() == 1
@@ -205,7 +205,7 @@ def test_deepsea_files_hold_the_standard_deviations(small_model, fasta, tmp_path
 def test_a_background_lists_its_strata(small_model, fasta, regions, tmp_path, caplog):
     file = tmp_path / "common.h5"
     with caplog.at_level("INFO", "danq"):
-        write_background(small_model(), COMMON, fasta, file, regions=regions)
+        write_background(small_model(), Variants(COMMON, regions=regions), fasta, file)
     assert "background variants: deletion of 2 to 5 in . (" in caplog.text
     found = {one.stratum: one.count for one in read_background(file).strata}
     assert found[("SNV", "promoter")] == sum(20 <= at < 1000 for at in range(20, 2900, 4))

@@ -71,7 +71,9 @@ def prepare(
     ensemble = Ensemble.of(models, tracks)
     options = ensemble.options
     source = as_variants(variants)
-    unchanged = UnchangedInputs.of((source.source, source.chrom_map, source.regions, genome, calibrate))
+    unchanged = UnchangedInputs.of(
+        (source.source, source.chrom_map, source.regions, genome, calibrate)
+    )
     input = VariantInput(source, ensemble.window)
     if input.variants.regions is not None and output != "background":
         raise InputError(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from danq.errors import InputError
 from danq.files.unchanged_inputs import UnchangedInputs
+from danq.genome.packed_genome import PackedGenome
 from danq.inference.engine.incremental import Incremental
 from danq.inference.ensemble import Ensemble, Models
 from danq.inference.variants.allele_scores import MEANING

@@ -188,7 +188,7 @@ class VariantRun:
                 if background is None or stratum is None
                 else {"unmatched": background.unmatched[stratum]}
             )
-            flags = _flags(windows.flags | more)
+            flags = _flags({**windows.flags, **more})
             tally = VariantTally(
                 block.records,
                 block.alleles,

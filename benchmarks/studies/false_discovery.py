@@ -163,7 +163,7 @@ def _outcome(p: np.ndarray, change: np.ndarray, level: float) -> tuple[float, fl
     selected = rates.q(p) <= np.float32(level)
     count = int(selected.sum())
     null = change <= NEUTRAL
-    without = null.all(axis=1)[:, None]
+    without = null.all(axis=1, keepdims=True)
     strong = change >= STRONG
     return (
         (selected & null).sum() / max(1, count),

@@ -116,12 +116,15 @@ def read_background(path: str | Path) -> Background:
 
 def _classes(file: h5py.File) -> RegionClasses:
     names, contigs = _texts(file, "regions/class"), _texts(file, "regions/contig_name")
-    size = file["regions/start"].shape
+    stored = file["regions/start"]
+    size = stored.shape if isinstance(stored, h5py.Dataset) else (0,)
     found = RegionClasses(
         names, contigs, *(_array(file, f"regions/{name}", np.int64, size) for name in INTERVALS)
     )
     if names[:1] != (ELSEWHERE,) or len(set(names)) < len(names):
         raise ValueError("'regions/class' does not begin with '.' or repeats a name")
+    if len(size) != 1:
+        raise ValueError(f"'regions/start' has {len(size)} dimensions, not 1")
     contig, start, end, number = (getattr(found, name) for name in INTERVALS)
     same = contig[1:] == contig[:-1]
     ordered = np.where(same, start[1:] >= end[:-1], contig[1:] > contig[:-1])

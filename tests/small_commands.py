@@ -36,7 +36,9 @@ CALLS = {
     f"--calibrate background.h5 --out OUT.tsv {FP32}",
     "variants:table": f"model.safetensors table.tsv --genome genome.fa --out OUT.tsv {FP32}",
     "variants:background": f"model.safetensors --background in.vcf --genome genome.fa "
-    f"--chrom-map map.tsv --out OUT.h5 {FP32}",
+    f"--regions regions.bed --chrom-map map.tsv --out OUT.h5 {FP32}",
+    "benchmark-variants": f"model.safetensors measured.tsv --genome genome.fa --chrom-map map.tsv "
+    f"--baseline known.meme --bootstrap 0 --out OUT.tsv {FP32}",
     "mutate": f"model.safetensors short.bed --genome genome.fa --chrom-map map.tsv "
     f"--out OUT.tsv {FP32}",
     "mutate:fasta": f"model.safetensors short.fa --out OUT.tsv {FP32}",
@@ -61,6 +63,7 @@ def write_inputs(folder: Path) -> Path:
     (folder / "rows.bed").write_text("one\t5\t55\ntwo\t0\t9\nchr3\t20\t29\n")
     (folder / "short.bed").write_text("one\t5\t9\ntwo\t0\t4\n")
     (folder / "exclude.bed").write_text("one\t500\t520\n")
+    (folder / "regions.bed").write_text("one\t0\t300\tpromoter\n")
     (folder / "tracks").mkdir()
     for track, start in (("Reb1", 30), ("Abf1", 210)):
         lines = [
@@ -112,6 +115,8 @@ def write_inputs(folder: Path) -> Path:
     )
     lines = "".join(f"chr1\t{p}\tv{p}\t{r}\t{a}\n" for _, p, r, a in alts)
     (folder / "table.tsv").write_text("chrom\tpos\tid\tref\talt\n" + lines)
+    effects = "".join(f"{c}\t{p}\t{r}\t{a}\t{p % 7 - 3}\n" for c, p, r, a in alts)
+    (folder / "measured.tsv").write_text("chrom\tpos\tref\talt\teffect\n" + effects)
     labels = "".join(f"v{p}\t{n % 2}\n" for n, (_, p, _, _) in enumerate(alts))
     (folder / "labels.tsv").write_text("id\tlabel\n" + labels)
     scores = "".join(f"chr1\t{p}\t{r}\t{a}\t{p / 600:.3f}\n" for _, p, r, a in alts)

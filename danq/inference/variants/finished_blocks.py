@@ -350,7 +350,7 @@ class FinishedBlocks:
         try:
             content = read_bytes(self.folder / name)
         except OSError as error:
-            raise self._damaged(name, error.strerror) from error
+            raise self._damaged(name, error.strerror or str(error)) from error
         if _sha256(content) != self._files[number].get(name):
             raise self._damaged(name, "its checksum is wrong")
         return content

@@ -96,7 +96,7 @@ def prepare(
         _compare_genomes(background, Path(str(calibrate)), provenance.header["genome"])
     strata: Strata | None = None
     if background is not None or output == "background":
-        strata, used = _strata(background, str(calibrate), reference, input.variants.regions)
+        strata, used = _strata(background, str(calibrate), reference, input)
         provenance |= used
     layout = _layout(ensemble, scores, provenance.header, output, background)
     batch = BATCH_WINDOWS if options.batch_size is None else options.batch_size
@@ -136,16 +136,17 @@ def prepare(
 
 
 def _strata(
-    background: Background | None, calibrate: str, genome: PackedGenome, regions: Location | None
+    background: Background | None, calibrate: str, genome: PackedGenome, input: VariantInput
 ) -> tuple[Strata, Provenance]:
     """Strata of a run with a background or for one, and the file of their regions."""
     if background is not None:
         classes = background.classes
         return Strata(classes, classes.lookup(genome, calibrate)), Provenance()
+    regions = input.variants.regions
     if regions is None:
         classes = RegionClasses()
         return Strata(classes, classes.lookup(genome, "")), Provenance()
-    classes = read_region_classes(regions, genome)
+    classes = read_region_classes(regions, genome, input.chrom_map())
     return Strata(classes, classes.lookup(genome, str(regions))), Provenance(
         header={"regions": str(regions)},
         inputs={"file of regions": Inputs([str(regions)], [classes.sha256()])},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,7 +104,9 @@ class RegionClasses:
         return classes
 
 
-def read_region_classes(path: Location, genome: PackedGenome) -> RegionClasses:
+def read_region_classes(
+    path: Location, genome: PackedGenome, chrom_map: Mapping[str, str] | None = None
+) -> RegionClasses:
     """Read intervals with the name of a class in column 4.
 
     Where intervals of several classes overlap, the class that the file names first applies.
@@ -115,6 +117,8 @@ def read_region_classes(path: Location, genome: PackedGenome) -> RegionClasses:
         BED file.
     genome
         The genome that the intervals are of.
+    chrom_map
+        Contig names of the file to names of the genome.
 
     Raises
     ------
@@ -146,7 +150,8 @@ def read_region_classes(path: Location, genome: PackedGenome) -> RegionClasses:
             remedy="Give one name to all regions of a class, such as promoter",
         )
     check_names(names, "class of regions", file=path)
-    matched = match_contigs(table["chrom"].to_list(), genome.contigs, source=str(Path(path)))
+    contigs = table["chrom"].to_list()
+    matched = match_contigs(contigs, genome.contigs, source=str(Path(path)), chrom_map=chrom_map)
     chrom = np.array([genome.numbers.get(matched[one] or "", -1) for one in table["chrom"]])
     number = np.array([names.index(one) + 1 for one in labels])
     start, end = table["start"].to_numpy(), table["end"].to_numpy()

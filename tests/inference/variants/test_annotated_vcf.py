@@ -51,7 +51,7 @@ HEADS = {
     "another contig": META + CONTIG + NAMES + "\n" + rows() + "chr9\t5\t.\tA\tC\t.\t.\t.\n",
 }  # fmt: skip
 
-TRACKS = ('CTCF "x", <b>\\', "H3K27ac;a=b", "α-SMA|1\tz", "1st")
+TRACKS = ('CTCF "x", <b>\\', "H3K27ac;a=b", "α-SMA|1%z", "1st")
 
 
 @pytest.fixture

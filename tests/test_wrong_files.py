@@ -38,7 +38,7 @@ from danq.genome.motif_files import read_motifs
 from danq.genome.nucleotide_codes import decode
 from danq.genome.packed_genome import PackedGenome
 from danq.inference.sources.find_source import as_source
-from danq.inference.variants.background import read_background
+from danq.inference.variants.background_file import read_background
 from danq.interpretation.variant_classification.effect_features import read_effects, read_table
 from danq.models.architecture import Architecture
 from danq.models.model_file import save_model, untrained

@@ -28,7 +28,7 @@ from danq.genome.fasta import Genome, read_fasta
 from danq.genome.motif_files import read_motifs
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import open_variants
-from danq.inference.variants.background import read_background
+from danq.inference.variants.background_file import read_background
 from danq.interpretation.variant_classification.effect_features import read_effects, read_table
 from danq.models.weight_import import import_weights
 from danq.models.weight_import.torch_mapping import read_mapping

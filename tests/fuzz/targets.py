@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import shutil
 import struct
@@ -38,6 +39,7 @@ from danq.training.config import read_config
 from danq.vision import read_clip
 from danq.vision.input_files import read_lines
 from danq.vision.input_files import read_table as read_numbers
+from tests.reseal import BEFORE
 from tests.small_commands import write_inputs
 
 Read = Callable[[Path], object]
@@ -368,7 +370,9 @@ def saved_bcf() -> bytes:
 
 def reseal_model(data: bytes, damage: Callable[[bytes], bytes]) -> bytes:
     """Damage the header or the tensors of a sealed safetensors file."""
-    return damage(data)
+    start = 8 + len(BEFORE)
+    content = data[:start] + b"0" * 64 + damage(data[start + 64 :])
+    return content[:start] + hashlib.sha256(content).hexdigest().encode() + content[start + 64 :]
 
 
 def reseal_hdf5(data: bytes, damage: Callable[[bytes], bytes]) -> bytes:

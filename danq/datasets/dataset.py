@@ -19,6 +19,7 @@ from danq.datasets.dataset_format import (
     ARRAYS,
     EXPECTED,
     FORMAT_VERSION,
+    KIND,
     MAGIC,
     REMEDY,
     SPLITS,
@@ -125,13 +126,9 @@ class Dataset:
         """
         path = Path(path)
         with open_file(path) as file, hdf5_errors(path, EXPECTED, remedy=REMEDY):
-            arrays: dict[str, Any] = {name: file[name][()] for name in ARRAYS}  # pyright: ignore[reportIndexIssue]
-            texts = {name: tuple(file[name].asstr()[()]) for name in TEXTS}  # pyright: ignore[reportAttributeAccessIssue]
-            attributes: dict[str, Any] = dict(file.attrs)
-            dataset = cls._from_file(path, arrays, texts, attributes)
-        # Stored in the file, since hashing a human-size dataset takes a second.
-        dataset.__dict__["sha256"] = str(attributes["sha256"])
-        return dataset
+            arrays = {name: file.read(name, dtype) for name, dtype in ARRAYS.items()}
+            texts = {name: file.texts(name) for name in TEXTS}
+            return cls._from_file(path, arrays, texts, file.attributes)
 
     @classmethod
     def _from_file(
@@ -181,7 +178,7 @@ class Dataset:
         InputError
             When ``path`` exists and ``overwrite`` is false, or it cannot be written.
         """
-        with replacing(path, overwrite) as temporary, writing(temporary) as file:
+        with replacing(path, overwrite) as temporary, writing(temporary, KIND) as file:
             self._write(file)
 
     def _write(self, file: h5py.File) -> None:
@@ -192,7 +189,6 @@ class Dataset:
             "bin": self.bin,
             "stride": self.stride,
             "min_overlap": self.min_overlap,
-            "sha256": self.sha256,
             "created_by": f"danq {__version__}",
             "build": json.dumps(self.build),
         }

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import h5py
-
 from danq.errors import InputError
-from danq.files.hdf5_input import hdf5_errors, open_hdf5
+from danq.files.hdf5_input import Hdf5Input
+from danq.files.sealed_hdf5 import open_sealed
 
 MAGIC = "danq-dataset"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+KIND = "dataset"
+"""Kind of the file in its seal."""
+
 
 SPLITS = ("train", "valid", "test")
 """Names of the splits; ``/windows/split`` holds the index in this tuple."""
@@ -37,7 +41,6 @@ ATTRIBUTES = (
     "bin",
     "stride",
     "min_overlap",
-    "sha256",
     "created_by",
     "build",
 )
@@ -48,7 +51,8 @@ EXPECTED = "a dataset of danq (HDF5)"
 REMEDY = "Make one with danq.build_dataset. If this is one, copy it again or build it again"
 
 
-def open_file(path: Path) -> h5py.File:
+@contextmanager
+def open_file(path: Path) -> Iterator[Hdf5Input]:
     """Open a dataset file for reading, after checking it.
 
     Parameters
@@ -59,36 +63,30 @@ def open_file(path: Path) -> h5py.File:
     Raises
     ------
     InputError
-        When the file is missing, is not HDF5, is truncated, is another program's HDF5, is of
-        another version of this format, or is incomplete.
+        When the file is missing, is not HDF5, is truncated or damaged, is another program's HDF5,
+        is of another version of this format, or is incomplete.
     """
-    file = open_hdf5(path, EXPECTED, remedy=REMEDY)
-    try:
-        with hdf5_errors(path, EXPECTED, remedy=REMEDY):
-            check(file, path)
-    except BaseException:
-        file.close()
-        raise
-    return file
+    with open_sealed(path, KIND, EXPECTED, remedy=REMEDY) as file:
+        check(file)
+        yield file
 
 
-def check(file: h5py.File, path: Path) -> None:
+def check(file: Hdf5Input) -> None:
     """Refuse a file that is not a complete dataset of this version.
 
     Raises
     ------
     InputError
-        When the magic or version differs, an attribute or array is missing, or an array has
-        another dtype.
+        When the magic or version differs, or an attribute or array is missing.
     """
-    magic = file.attrs.get("magic")
-    if magic != MAGIC:
+    attributes, path = file.attributes, file.path
+    if attributes.get("magic") != MAGIC:
         raise InputError(
             f"is an HDF5 file without the attribute magic = '{MAGIC}', so not a danq dataset",
             file=path,
             remedy=REMEDY,
         )
-    version = file.attrs.get("format_version")
+    version = attributes.get("format_version")
     if version != FORMAT_VERSION:
         raise InputError(
             f"is of format version {version}, but this version of danq reads version "
@@ -97,15 +95,11 @@ def check(file: h5py.File, path: Path) -> None:
             remedy="Build the dataset again, or install the version of danq that wrote it",
         )
     for name in ATTRIBUTES:
-        if name not in file.attrs:
+        if name not in attributes:
             raise _incomplete(path, f"the attribute {name} is missing")
     for name in (*ARRAYS, *TEXTS):
-        if not isinstance(file.get(name), h5py.Dataset):
+        if name not in file:
             raise _incomplete(path, f"/{name} is missing")
-    for name, dtype in ARRAYS.items():
-        found = file[name].dtype  # pyright: ignore[reportAttributeAccessIssue]
-        if found != dtype:
-            raise _incomplete(path, f"/{name} is {found}, not {dtype}")
 
 
 def _incomplete(path: Path, problem: str) -> InputError:

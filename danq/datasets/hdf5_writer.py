@@ -1,4 +1,4 @@
-"""Write HDF5 files; a full disk is an error and not a crash."""
+"""Write HDF5 files, with a seal; a full disk is an error and not a crash."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+
+from danq.files.recognise import SEAL
+from danq.files.sealed_hdf5 import seal_of
 
 
 class GuardedFile(io.FileIO):
@@ -63,13 +66,15 @@ class GuardedFile(io.FileIO):
 
 
 @contextmanager
-def writing(path: str | Path) -> Iterator[h5py.File]:
-    """Open a new HDF5 file for writing; an existing file is replaced.
+def writing(path: str | Path, kind: str) -> Iterator[h5py.File]:
+    """Open a new, sealed HDF5 file for writing; an existing file is replaced.
 
     Parameters
     ----------
     path
         File to write, usually a temporary name (:func:`danq.output.replacing`).
+    kind
+        What the file is, for its seal (:func:`danq.files.sealed_hdf5.open_sealed`).
 
     Raises
     ------
@@ -78,10 +83,24 @@ def writing(path: str | Path) -> Iterator[h5py.File]:
     """
     with GuardedFile(path) as raw:
         try:
-            with h5py.File(raw, "w") as file:
+            with create(raw) as file:
                 yield file
+            seal(raw, kind)
         except Exception as error:
             if raw.failure is not None and error is not raw.failure:
                 raise raw.failure from error
             raise
         raw.check()
+
+
+def create(raw: GuardedFile) -> h5py.File:
+    """Create an HDF5 file with room for a seal before its first byte."""
+    return h5py.File(raw, "w", userblock_size=SEAL)
+
+
+def seal(raw: GuardedFile, kind: str) -> None:
+    """Write the seal of a complete file, after HDF5 has closed it."""
+    if raw.failure is None:
+        block = seal_of(raw, kind)
+        raw.seek(0)
+        raw.write(block)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import h5py
+import numpy as np
+import numpy.typing as npt
 
 from danq.errors import InputError
 from danq.files.binary_input import format_of
@@ -52,7 +56,7 @@ def open_hdf5(path: str | Path, expected: str = "HDF5", *, remedy: str = COPY) -
         writes it.
     """
     if not is_hdf5(path):
-        raise InputError(f"is {format_of(path)}, not {expected}", file=path, remedy=remedy)
+        raise not_hdf5(path, expected, remedy)
     local = local_path(path)
     try:
         return h5py.File(local, "r")
@@ -94,6 +98,97 @@ def hdf5_errors(path: str | Path, expected: str = "HDF5", *, remedy: str = COPY)
         raise InputError(
             f"is not {expected}, or is damaged ({_first_line(error)})", file=path, remedy=remedy
         ) from error
+
+
+def not_hdf5(path: str | Path, expected: str, remedy: str) -> InputError:
+    """Make the error for a file that is not HDF5."""
+    return InputError(f"is {format_of(path)}, not {expected}", file=path, remedy=remedy)
+
+
+class Hdf5Input:
+    """An open HDF5 file: its root attributes, arrays and texts.
+
+    Parameters
+    ----------
+    path
+        The file.
+    file
+        The file, open.
+    expected, remedy
+        As for `open_hdf5`.
+    """
+
+    def __init__(self, path: Path, file: h5py.File, expected: str, remedy: str) -> None:
+        self.path, self.file = path, file
+        self._expected, self._remedy = expected, remedy
+
+    @cached_property
+    def attributes(self) -> dict[str, Any]:
+        """Attributes of the root group.
+
+        Raises
+        ------
+        InputError
+            When one cannot be read.
+        """
+        with hdf5_errors(self.path, self._expected, remedy=self._remedy):
+            return dict(self.file.attrs)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is an array of this name, such as "genome/bases"."""
+        with hdf5_errors(self.path, self._expected, remedy=self._remedy):
+            return isinstance(self.file.get(name), h5py.Dataset)
+
+    def read(
+        self, name: str, dtype: npt.DTypeLike = None, shape: tuple[int | None, ...] | None = None
+    ) -> np.ndarray:
+        """Read an array of numbers.
+
+        Parameters
+        ----------
+        name
+            Path of the array in the file, such as "genome/bases".
+        dtype, shape
+            What it must have; None accepts any, also for one axis of the shape.
+
+        Raises
+        ------
+        InputError
+            When there is no such array, its dtype or shape differs, or it cannot be read.
+        """
+        with hdf5_errors(self.path, self._expected, remedy=self._remedy):
+            found = self._array(name)
+            if dtype is not None and found.dtype != dtype:
+                raise self._wrong(f"/{name} is {found.dtype}, not {np.dtype(dtype)}")
+            if shape is not None and (
+                len(found.shape) != len(shape)
+                or any(b not in (None, a) for a, b in zip(found.shape, shape, strict=True))
+            ):
+                raise self._wrong(f"/{name} has shape {found.shape}, not {shape}")
+            return np.asarray(found[()])
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """Read a list of UTF-8 strings.
+
+        Raises
+        ------
+        InputError
+            When there is no such list, it is no list of strings, or it is not UTF-8.
+        """
+        with hdf5_errors(self.path, self._expected, remedy=self._remedy):
+            found = self._array(name)
+            if len(found.shape) != 1 or h5py.check_string_dtype(found.dtype) is None:
+                raise self._wrong(f"/{name} is not a list of texts")
+            return tuple(found.asstr()[()])
+
+    def _array(self, name: str) -> h5py.Dataset:
+        found = self.file.get(name)
+        if not isinstance(found, h5py.Dataset):
+            raise self._wrong(f"/{name} is missing")
+        return found
+
+    def _wrong(self, problem: str) -> InputError:
+        return InputError(problem, file=self.path, remedy=self._remedy)
 
 
 def _unreadable(path: str | Path, error: OSError, remedy: str) -> InputError:

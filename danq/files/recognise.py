@@ -23,6 +23,10 @@ _CONVERT = "Convert it, for example with: iconv -f {} -t UTF-8"
 
 PARQUET = "a Parquet file"
 
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+SEAL = 512
+"""Bytes before the HDF5 signature in the HDF5 files of danq."""
+
 _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (b"BZh", Format("compressed with bzip2", _UNPACK.format("bunzip2"))),
     (b"\xfd7zXZ\x00", Format("compressed with xz", _UNPACK.format("unxz"))),
@@ -33,7 +37,7 @@ _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (b"Rar!\x1a\x07", Format("a RAR archive", "Unpack it first")),
     (b"\x1f\x8b", Format("compressed with gzip twice", "Unpack it once with 'gunzip'")),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Format("an Excel workbook (xls)", _SAVE_AS_TEXT)),
-    (b"\x89HDF\r\n\x1a\n", Format("an HDF5 file", "Give a text file")),
+    (_HDF5, Format("an HDF5 file", "Give a text file")),
     (b"PAR1", Format(PARQUET, "Convert it to tab-separated text")),
     (b"ARROW1", Format("an Arrow file", "Convert it to tab-separated text")),
     (b"\x1a\x41\x27\x43", Format("a 2bit genome", "Convert it: twoBitToFa FILE.2bit FILE.fa")),
@@ -100,6 +104,8 @@ def unreadable_format(head: bytes) -> Format | None:
         return WEB_PAGE
     if _JSON.match(head):
         return JSON
+    if head[SEAL:].startswith(_HDF5):
+        return Format("an HDF5 file", "Give a text file")
     if b"\0" in head:
         wide = _wide_text(head)
         return wide or Format("a binary file", "Give a text file")

@@ -10,6 +10,7 @@ import pytest
 from danq.datasets import Dataset
 from danq.datasets import dataset_format as layout
 from danq.errors import InputError
+from danq.files.sealed_hdf5 import seal_of
 
 FLIP = np.array([3, 2, 1, 0, 4], dtype=np.uint8)
 
@@ -62,7 +63,7 @@ def test_the_file_follows_its_format(dataset: Dataset, tmp_path: Path):
     dataset.save(tmp_path / "set.h5")
     with h5py.File(tmp_path / "set.h5") as file:
         assert file.attrs["magic"] == "danq-dataset"
-        assert file.attrs["format_version"] == 2
+        assert file.attrs["format_version"] == 3
         names: list[str] = []
         file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
         assert set(names) == {*layout.ARRAYS, *layout.TEXTS}
@@ -124,12 +125,17 @@ def test_a_truncated_file_is_refused(saved: Path, part: float):
         Dataset.open(saved)
 
 
-def test_damaged_labels_are_refused(saved: Path):
+@pytest.mark.parametrize("sealed", [False, True])
+def test_damaged_labels_are_refused(saved: Path, sealed: bool):
     with h5py.File(saved) as file:
         place = file["labels"].id.get_chunk_info(0)
     whole = bytearray(saved.read_bytes())
     whole[place.byte_offset : place.byte_offset + place.size] = b"\xff" * place.size
     saved.write_bytes(whole)
+    if not sealed:
+        with pytest.raises(InputError, match=r"set.h5: the file is damaged: its content does not"):
+            Dataset.open(saved)
+    reseal(saved)
     with pytest.raises(InputError, match=r"set.h5: HDF5 cannot read it"):
         Dataset.open(saved)
 
@@ -141,7 +147,7 @@ def test_damaged_labels_are_refused(saved: Path):
         (lambda file: file.attrs.__setitem__("magic", "cooler"), "without the attribute magic"),
         (
             lambda file: file.attrs.__setitem__("format_version", 1),
-            "is of format version 1, but this version of danq reads version 2",
+            "is of format version 1, but this version of danq reads version 3",
         ),
         (lambda file: file.attrs.__delitem__("window"), "the attribute window is missing"),
         (lambda file: file.__delitem__("labels"), "/labels is missing"),
@@ -156,9 +162,18 @@ def test_damaged_labels_are_refused(saved: Path):
 def test_another_or_incomplete_file_is_refused(saved: Path, change, message: str):
     with h5py.File(saved, "r+") as file:
         change(file)
+    reseal(saved)
     with pytest.raises(InputError, match=message) as caught:
         Dataset.open(saved)
     assert caught.value.file == str(saved)
+
+
+def reseal(path: Path) -> None:
+    """Give a changed file a right seal."""
+    with path.open("r+b") as file:
+        block = seal_of(file, layout.KIND)
+        file.seek(0)
+        file.write(block)
 
 
 def replace(file: h5py.File, name: str, array: np.ndarray) -> None:

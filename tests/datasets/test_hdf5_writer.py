@@ -11,7 +11,7 @@ from danq.datasets.hdf5_writer import writing
 
 
 def fill(path: Path) -> None:
-    with writing(path) as file:
+    with writing(path, "probe") as file:
         file.attrs["magic"] = "probe"
         file.create_dataset("plain", data=np.arange(20_000))
         file.create_dataset(
@@ -44,5 +44,5 @@ def test_a_full_disk_is_an_error(tmp_path: Path, part: float, full_disk):
 
 
 def test_an_error_in_the_block_is_passed_on(tmp_path: Path):
-    with pytest.raises(ZeroDivisionError), writing(tmp_path / "set.h5") as file:
+    with pytest.raises(ZeroDivisionError), writing(tmp_path / "set.h5", "probe") as file:
         file.attrs["magic"] = 1 // 0

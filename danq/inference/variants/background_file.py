@@ -12,7 +12,8 @@ import numpy as np
 
 from danq.datasets.hdf5_writer import writing
 from danq.errors import InputError
-from danq.files.hdf5_input import hdf5_errors, open_hdf5
+from danq.files.hdf5_input import hdf5_errors
+from danq.files.sealed_hdf5 import open_sealed
 from danq.inference.variants.background import Background, StratumScores, ranks, tail_ranks
 from danq.inference.variants.region_classes import ELSEWHERE, RegionClasses
 from danq.inference.variants.strata import Stratum, members
@@ -22,6 +23,9 @@ from danq.output import replacing
 
 MAGIC = "danq-background"
 FORMAT_VERSION = 3
+KIND = "background"
+"""Kind of the file in its seal."""
+
 MOST_VARIANTS = 1 << 53
 """Largest number of background variants: float64 counts no further."""
 
@@ -39,7 +43,7 @@ def write_background_file(path: Path, background: Background, *, overwrite: bool
         As `danq.output.replacing`.
     """
     classes, strata = background.classes, background.strata
-    with replacing(path, overwrite) as temporary, writing(temporary) as file:
+    with replacing(path, overwrite) as temporary, writing(temporary, KIND) as file:
         write_header(
             file,
             MAGIC,
@@ -79,10 +83,10 @@ def read_background(path: str | Path) -> Background:
         other.
     """
     with (
-        open_hdf5(path, EXPECTED, remedy=REMEDY) as file,
+        open_sealed(path, KIND, EXPECTED, remedy=REMEDY) as sealed,
         hdf5_errors(path, EXPECTED, remedy=REMEDY),
     ):
-        about: dict[str, Any] = dict(file.attrs)
+        file, about = sealed.file, sealed.attributes
         if about.get("magic") != MAGIC:
             raise InputError("is not a background of danq", file=path, remedy=REMEDY)
         version = about.get("format_version")

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from danq.datasets.hdf5_writer import GuardedFile
+from danq.datasets.hdf5_writer import GuardedFile, create, seal
 from danq.inference.writers.writer import Writer
 
 CHUNK_VALUES = 1 << 18
@@ -67,12 +67,18 @@ class Hdf5Writer(Writer):
         Number of rows, if known: chunks are no larger.
     """
 
+    kind: str | None = None
+    """Kind of the file in its seal; None for a file without a seal."""
+
     def __init__(self, path: Path, total: int | None = None) -> None:
         self._most = CHUNK_VALUES if total is None else max(1, total)
         self._sink = GuardedFile(path)
-        self._file = h5py.File(self._sink, "w")
+        self._file = h5py.File(self._sink, "w") if self.kind is None else create(self._sink)
 
     def finish(self) -> None:
+        self._file.close()
+        if self.kind is not None:
+            seal(self._sink, self.kind)
         self.release()
         self._sink.check()
 

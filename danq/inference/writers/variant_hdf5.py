@@ -12,7 +12,11 @@ from danq.inference.writers.layout import Values
 from danq.inference.writers.variant_layout import FLAGS, KEYS, NO_FLAG, VariantLayout
 
 MAGIC = "danq-variants"
-FORMAT_VERSION = 1
+KIND = "variants"
+"""Kind of the file in its seal."""
+
+EXPECTED = "variant effects of danq (HDF5)"
+FORMAT_VERSION = 2
 
 
 class VariantHdf5(Hdf5Writer):
@@ -27,6 +31,8 @@ class VariantHdf5(Hdf5Writer):
     layout
         Columns and provenance.
     """
+
+    kind = KIND
 
     def __init__(self, path: Path, layout: VariantLayout) -> None:
         super().__init__(path, layout.total)

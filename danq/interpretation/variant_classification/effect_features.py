@@ -16,9 +16,10 @@ from jaxtyping import Float32
 from danq.errors import InputError
 from danq.files.binary_input import format_of
 from danq.files.data_frames import read_frame, read_parquet
-from danq.files.hdf5_input import hdf5_errors, is_hdf5, open_hdf5
+from danq.files.hdf5_input import is_hdf5
 from danq.files.open_input import check_file
 from danq.files.recognise import PARQUET
+from danq.files.sealed_hdf5 import open_sealed
 from danq.files.text_tables import (
     MAX_ROWS,
     MISSING,
@@ -29,8 +30,7 @@ from danq.files.text_tables import (
     too_many_rows,
 )
 from danq.inference.variants.allele_scores import DIFF, LOGIT
-from danq.inference.variants.background_file import MAGIC as BACKGROUND_MAGIC
-from danq.inference.writers.variant_hdf5 import FORMAT_VERSION, MAGIC
+from danq.inference.writers.variant_hdf5 import EXPECTED, FORMAT_VERSION, KIND, MAGIC
 from danq.interpretation.variant_classification.match_variants import (
     KEYS,
     LABEL,
@@ -328,19 +328,13 @@ def _from_table(path: Path, table: pl.DataFrame) -> EffectFeatures:
 
 
 def _from_hdf5(path: Path) -> EffectFeatures:
-    expected = "variant effects of danq (HDF5)"
-    with (
-        open_hdf5(path, expected, remedy=REMEDY) as file,
-        hdf5_errors(path, expected, remedy=REMEDY),
-    ):
-        magic = file.attrs.get("magic")
-        if magic == BACKGROUND_MAGIC:
-            raise InputError("is a background file", file=path, remedy=REMEDY)
-        if magic != MAGIC:
+    with open_sealed(path, KIND, EXPECTED, remedy=REMEDY) as file:
+        if file.attributes.get("magic") != MAGIC:
             raise InputError("has no variant effects", file=path, remedy=REMEDY)
-        if file.attrs.get("format_version") != FORMAT_VERSION:
+        version = file.attributes.get("format_version")
+        if version != FORMAT_VERSION:
             raise InputError(
-                f"has format version {file.attrs.get('format_version')}, not {FORMAT_VERSION}",
+                f"has format version {version}, not {FORMAT_VERSION}",
                 file=path,
                 remedy="Score the variants again",
             )
@@ -348,22 +342,22 @@ def _from_hdf5(path: Path) -> EffectFeatures:
         if missing:
             raise InputError(f"lacks the score {missing[0]}", file=path, remedy=REMEDY)
         columns: dict[str, Any] = {
-            name: file[f"variants/{name}"].asstr()[:].tolist()  # type: ignore[union-attr]
+            name: list(file.texts(f"variants/{name}"))
             if kind == pl.String
-            else file[f"variants/{name}"][:]  # type: ignore[index]
+            else file.read(f"variants/{name}", shape=(None,))
             for name, kind in _TYPES.items()
         }
-        tracks = file["tracks/name"].asstr()[:].tolist()  # type: ignore[union-attr]
-        rows = file["variants/pos"].shape[0]  # type: ignore[union-attr]
+        tracks = file.texts("tracks/name")
+        rows = len(columns["pos"])
         values = np.empty((rows, len(SCORES) * len(tracks)), np.float32)
         for number, score in enumerate(SCORES):
-            found: np.ndarray = file[f"scores/{score}"][:]  # pyright: ignore[reportIndexIssue, reportAssignmentType]
-            if found.shape != (rows, len(tracks)):
-                raise ValueError(f"'scores/{score}' is {found.shape}, not {(rows, len(tracks))}")
+            found = file.read(f"scores/{score}", np.float32, (rows, len(tracks)))
             values[:, number * len(tracks) : (number + 1) * len(tracks)] = found
         lengths = {len(column) for column in columns.values()}
         if lengths != {rows}:
-            raise ValueError(f"the columns of 'variants' have {sorted(lengths)} rows")
+            raise InputError(
+                f"the columns of 'variants' have {sorted(lengths)} rows", file=path, remedy=REMEDY
+            )
     np.abs(values, out=values)
     names = tuple(f"{track}_{score}" for score in SCORES for track in tracks)
     return EffectFeatures(pl.DataFrame(columns, schema=_TYPES), values, names, path)

@@ -11,10 +11,12 @@ from pathlib import Path
 import polars as pl
 
 from danq.files.binary_input import format_of
-from danq.files.hdf5_input import is_hdf5, open_hdf5
+from danq.files.hdf5_input import is_hdf5
 from danq.files.open_input import open_bytes
 from danq.files.pipes import local_path
 from danq.files.recognise import PARQUET
+from danq.files.sealed_hdf5 import open_sealed
+from danq.inference.writers.variant_hdf5 import EXPECTED, KIND
 
 CONDITIONS = (
     "model",
@@ -40,8 +42,8 @@ def read_conditions(path: Path) -> dict[str, str]:
         Variant effects that could be read: HDF5, Parquet or TSV.
     """
     if is_hdf5(path):
-        with open_hdf5(path, "variant effects of danq (HDF5)") as file:
-            return _entries(file.attrs.get("provenance"))
+        with open_sealed(path, KIND, EXPECTED, remedy="Score the variants again") as file:
+            return _entries(file.attributes.get("provenance"))
     if format_of(path) == PARQUET:
         return _entries(pl.read_parquet_metadata(local_path(path)).get("danq"))
     found: dict[str, str] = {}

@@ -27,7 +27,10 @@ from .progress import progress
     required=True,
     type=click.Path(exists=True, path_type=Path),
 )
-@options.out(help="Output file; the extension selects the format: .h5, .tsv, .tsv.gz, .parquet.")
+@options.out(
+    help="Output file; the extension selects the format: .h5, .tsv, .tsv.gz, .parquet. "
+    "- writes a TSV to standard output."
+)
 @click.option(
     "--region",
     metavar="REGION",
@@ -85,6 +88,6 @@ def mutate(
     loaded = options.load_models(models, given, input_option=None if region is None else "--region")
     with progress("mutating") as show:
         written = write_mutations_and_plot(loaded, source, progress=show, **options.given(given))
-    click.echo(written.describe())
+    click.echo(written.describe(), err=options.is_stdout(given["out"]))
     if given["plot"] is not None:
-        click.echo(f"{given['plot']}")
+        click.echo(f"{given['plot']}", err=options.is_stdout(given["out"]))

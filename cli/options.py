@@ -335,6 +335,11 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
+def is_stdout(out: str | Path) -> bool:
+    """Whether an output is ``-``: messages then go to stderr."""
+    return str(out) == "-"
+
+
 def pop(values: dict[str, Any], *names: str) -> dict[str, Any]:
     """Remove parameters from ``values``, and return those that were given."""
     return given({name: values.pop(name) for name in names if name in values})

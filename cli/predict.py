@@ -35,7 +35,7 @@ from .progress import progress
     type=str,
     help="Output; the extension selects the format: .tsv, .tsv.gz, .h5 or .parquet. A name "
     "without extension, or one that ends with a slash, is a directory with one bigWig per track "
-    "(for BED files and --tile).",
+    "(for BED files and --tile). - writes a TSV to standard output.",
 )
 @options.genome(help="Genome (FASTA) of a BED file.")
 @click.option(
@@ -93,4 +93,4 @@ def predict(
     loaded = options.load_models(models, given)
     with progress("predicting") as show:
         written = write_predictions(loaded, source, out, progress=show, **given)
-    click.echo(written.describe())
+    click.echo(written.describe(), err=options.is_stdout(out))

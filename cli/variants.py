@@ -31,7 +31,8 @@ from .progress import progress
 @options.genome(required=True, help="Reference genome, plain or compressed FASTA.")
 @options.out(
     help="Output; the extension selects the format: .tsv, .tsv.gz, .h5, .parquet, or .vcf.gz (the "
-    "input VCF with the scores as INFO fields). PATH.rejected.tsv lists the alleles without scores."
+    "input VCF with the scores as INFO fields). - writes a TSV to standard output. "
+    "PATH.rejected.tsv lists the alleles without scores."
 )
 @click.option(
     "--format",
@@ -148,4 +149,4 @@ def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> 
     )
     with progress("scoring", unit="variants") as show:
         written = write(loaded, Variants(str(source), **settings), progress=show, **given)
-    click.echo(written.describe())
+    click.echo(written.describe(), err=options.is_stdout(given["out"]))

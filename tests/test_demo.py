@@ -19,6 +19,7 @@ from danq.genome.nucleotide_codes import reverse_complement
 from danq.inference import predict_codes
 from danq.models import load_model
 from danq.models.run_options import RunOptions
+from danq.output import MARKER
 from danq.simulation.ground_truth import KnownVariant
 from danq.simulation.simulator import read_truth
 from danq.training import ModelSettings, Recipe
@@ -38,7 +39,7 @@ def report(tmp_path_factory) -> DemoReport:
 
 
 def test_every_output_exists_and_is_described(report):
-    assert sorted(path.name for path in report.directory.iterdir()) == sorted(OUTPUTS)
+    assert sorted(path.name for path in report.directory.iterdir()) == sorted([*OUTPUTS, MARKER])
     text = report.describe()
     for name in OUTPUTS:
         assert str(report.directory / name) in text
@@ -133,7 +134,7 @@ def test_other_files_and_earlier_output_are_not_replaced(report, tmp_path):
     other = tmp_path / "thesis"
     other.mkdir()
     (other / "chapter.txt").write_text("x")
-    with pytest.raises(InputError, match=r"holds 'chapter\.txt', which the demo did not write"):
+    with pytest.raises(InputError, match=r"has no valid danq-folder\.json"):
         run_demo(other, overwrite=True, **OPTIONS)
     with pytest.raises(InputError, match="is a file, not a folder"):
         run_demo(other / "chapter.txt", overwrite=True, **OPTIONS)

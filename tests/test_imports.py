@@ -37,7 +37,7 @@ ARROWS = {
     "provenance": {"errors", "typing", "files"},
     "names": {"errors", "typing"},
     "track_names": {"errors", "typing", "files", "names"},
-    "output": {"errors", "file_lock", "typing"},
+    "output": {"errors", "typing", "files"},
     "device": {"errors"},
     "genome": FILES,
     "simulation": {*FILES, "genome"},

@@ -31,6 +31,7 @@ from danq.datasets.splits import held_out
 from danq.datasets.track_files import find_tracks
 from danq.datasets.track_sheet import Track
 from danq.errors import InputError, few
+from danq.files.inputs_in_use import protects_inputs
 from danq.genome.contig_names import read_chrom_map
 from danq.genome.fasta import Genome
 from danq.genome.packed_genome import PackedGenome
@@ -40,6 +41,7 @@ from danq.output import check_target
 log = logging.getLogger("danq")
 
 
+@protects_inputs
 def build_dataset(
     out: str | Path,
     genome: str | Path | Genome,

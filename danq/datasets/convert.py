@@ -19,6 +19,7 @@ from danq.datasets.leaked_windows import report_identical
 from danq.datasets.one_hot_arrays import Labels, Sequences, blocks, check_channels, find_pairs
 from danq.datasets.reverse_complement_pairs import PairFinder
 from danq.errors import InputError
+from danq.files.inputs_in_use import protects_inputs
 from danq.genome.packed_genome import PackedGenome
 from danq.output import check_target
 from danq.track_names import track_names
@@ -38,6 +39,7 @@ class Part(NamedTuple):
     labels: Labels
 
 
+@protects_inputs
 def convert_dataset(
     out: str | Path,
     files: Sequence[str | Path],

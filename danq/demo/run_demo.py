@@ -24,7 +24,7 @@ from danq.inference.prediction.predict import write_predictions
 from danq.inference.sources import Tiles
 from danq.models import Model, load_model
 from danq.models.run_options import RunOptions
-from danq.output import check_folder, replacing
+from danq.output import check_folder, mark_folder, marked, replacing, write_errors
 from danq.simulation.simulator import Truth, simulate
 from danq.training import ModelSettings, Recipe, RunSettings, train
 from danq.typing import Location
@@ -33,6 +33,7 @@ log = logging.getLogger("danq")
 
 # Three epochs of 10,000 windows: a fourth does not improve the validation loss.
 RECIPE = Recipe(epochs=3, batch_size=128, averaging=0.98)
+KIND = "demo"
 REPLICATES = 200
 """Bootstrap replicates of the evaluation."""
 
@@ -83,8 +84,10 @@ def run_demo(
     """
     directory = Path(out)
     options = options or RunOptions()
-    check_folder(directory, overwrite, objection=_objection, parents=True)
-    directory.mkdir(parents=True, exist_ok=True)
+    check_folder(directory, overwrite, objection=marked(KIND), parents=True)
+    with write_errors(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        mark_folder(directory, KIND, OUTPUTS)
     seconds: dict[str, float] = {}
     with _timed("simulate", seconds):
         truth = simulate(
@@ -196,11 +199,6 @@ def _use(
         variants=compare_effects(truth, model.tracks, effects),
         seconds=seconds,
     )
-
-
-def _objection(directory: Path) -> str | None:
-    other = sorted(path.name for path in directory.iterdir() if path.name not in OUTPUTS)
-    return f"holds '{other[0]}', which the demo did not write" if other else None
 
 
 @contextmanager

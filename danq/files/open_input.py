@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from danq.errors import InputError
+from danq.files.inputs_in_use import note_input
 from danq.files.pipes import local_path
 from danq.files.recognise import HEAD, Format, unreadable_format
 
@@ -73,6 +74,7 @@ def check_file(path: str | Path) -> Path:
         )
     if size == 0 and path.is_file():
         raise empty(path)
+    note_input(path)
     return path
 
 

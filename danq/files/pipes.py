@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from danq.errors import InputError
+from danq.files.inputs_in_use import note_input
 
 _BUFFER = 1 << 20
 
@@ -116,6 +117,7 @@ def local_path(path: str | Path) -> Path:
         return path
     mode = state.st_mode
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
+        note_input(path)
         return path
     if stat.S_ISFIFO(mode) and _copies is not None:
         return _copies.copy_of(path, state)

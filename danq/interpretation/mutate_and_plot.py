@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from danq.errors import InputError
+from danq.files.inputs_in_use import protects_inputs
 from danq.inference.ensemble import Ensemble, Models
 from danq.inference.mutagenesis.effects import UNITS, BaseEffects, Effect
 from danq.inference.mutagenesis.mutate import WrittenMutations, write_mutations
@@ -19,7 +20,7 @@ from danq.interpretation.mutation_heat_map import (
     plot_effects,
     save_plot,
 )
-from danq.output import check_target, replacing
+from danq.output import check_distinct, check_target, replacing, write_errors
 from danq.typing import Location
 
 DEFAULT_TRACKS = 3
@@ -29,6 +30,7 @@ MAX_BASES = 5000
 """Maximum number of bases in a plot."""
 
 
+@protects_inputs
 def write_mutations_and_plot(
     model: Models,
     source: Any,
@@ -64,18 +66,18 @@ def write_mutations_and_plot(
         return write_mutations(model, source, out, **settings)
     path = check_target(plot, overwrite)
     check_plot_format(path)
-    observer = _Plot(tracks is not None and len(tracks) <= MAX_TRACKS, effect)
-    done = write_mutations(model, source, out, observer=observer, **settings)
+    check_distinct([path, out])
     with replacing(path, overwrite) as temporary:
-        observer.save(temporary, path.suffix)
-    return done
+        all_tracks = tracks is not None and len(tracks) <= MAX_TRACKS
+        observer = _Plot(all_tracks, effect, temporary, path)
+        return write_mutations(model, source, out, observer=observer, **settings)
 
 
 class _Plot:
     """Collects the effects on one sequence while they are written, and plots them."""
 
-    def __init__(self, all_tracks: bool, effect: Effect) -> None:
-        self.all_tracks = all_tracks
+    def __init__(self, all_tracks: bool, effect: Effect, temporary: Path, path: Path) -> None:
+        self.all_tracks, self.temporary, self.path = all_tracks, temporary, path
         self.unit = UNITS[effect].partition(",")[0]
         self.effects: list[BaseEffects] = []
         self.tracks: tuple[str, ...] = ()
@@ -97,7 +99,7 @@ class _Plot:
     def window(self, effects: BaseEffects) -> None:
         self.effects.append(effects)
 
-    def save(self, path: Path, extension: str) -> None:
+    def end(self) -> None:
         effects = np.concatenate([one.mean for one in self.effects])
         first = self.effects[0]
         shown = list(range(len(self.tracks)))
@@ -113,4 +115,5 @@ class _Plot:
             start=first.window.target.start,
             reference=first.reference[shown] if len(self.effects) == 1 else None,
         )
-        save_plot(figure, path, extension)
+        with write_errors(self.path):
+            save_plot(figure, self.temporary, self.path.suffix)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from danq.core import CnnRnn, Recurrent
 from danq.core.hard_lstm import HardLstm
 from danq.errors import InputError
+from danq.files.inputs_in_use import protects_inputs
 from danq.models.initialisation import first_layer
 from danq.models.model_file import Model, load_model
 from danq.models.onnx_lstm import OnnxHardLstm
@@ -72,6 +73,7 @@ class _Probabilities(nn.Module):
         return torch.sigmoid(self.module(channels))
 
 
+@protects_inputs
 def export_model(
     model: Model | Location, out: Location, *, to: str, overwrite: bool = False
 ) -> Exported:

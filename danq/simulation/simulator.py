@@ -81,7 +81,7 @@ def simulate(
     """
     _check(seed, genome_size, contigs, variants)
     model = BindingModel.of_tracks(tracks)
-    with replacing_folder(out, overwrite, objection=_objection) as folder:
+    with replacing_folder(out, overwrite, kind="simulation") as folder:
         # With separate streams, more variants do not change the genome.
         planting, peaking, varying = (np.random.default_rng([seed, stream]) for stream in range(3))
         planter = Planter(model, planting)
@@ -117,10 +117,6 @@ def simulate(
         len(truth.variants),
     )
     return truth
-
-
-def _objection(folder: Path) -> str | None:
-    return None if (folder / TRUTH).is_file() else f"holds no {TRUTH}"
 
 
 def _check(seed: int, genome_size: int, contigs: int, variants: int) -> None:

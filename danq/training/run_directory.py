@@ -14,10 +14,17 @@ from danq.datasets.label_options import label_arguments
 from danq.errors import InputError
 from danq.file_lock import FileLock
 from danq.models.stored_model import RUN_MODEL
-from danq.output import check_folder, is_leftover, write_errors
+from danq.output import (
+    MARKER,
+    check_folder,
+    is_leftover,
+    mark_folder,
+    marked,
+    read_marker,
+    write_errors,
+)
 from danq.training.checkpoint import LAST
 from danq.training.config import CONFIG, read_config
-from danq.training.folder_marker import MARKER, mark_folder, marked, read_marker
 
 DATASET = "dataset.h5"
 LOCK = ".danq.lock"

@@ -17,8 +17,10 @@ from danq._memory import kept_memory
 from danq._version import __version__
 from danq.device import Precision, resolve_device, resolve_precision, set_threads
 from danq.file_lock import FileLock
+from danq.files.inputs_in_use import note_own_folder
 from danq.models.model_file import save_model
 from danq.models.stored_model import RUN_MODEL
+from danq.output import refuse_input_within
 from danq.provenance import Inputs, Provenance, settings_of
 from danq.training.checkpoint import LAST, Checkpoints
 from danq.training.config import CONFIG, RunSettings, write_config
@@ -162,7 +164,10 @@ class Session:
             self._lock = lock_run_directory(self.directory)
             # Another process may have trained in it meanwhile.
             check_run_directory(self.directory, resume=self.resume, overwrite=self._may_replace)
+        if not self.resume:
+            refuse_input_within(self.directory)
         prepare_run_directory(self.directory, dataset, resume=self.resume)
+        note_own_folder(self.directory)
         if not (self.resuming and (self.directory / CONFIG).is_file()):
             run = self.run.model_dump(exclude_none=True)
             write_config(self.directory, {**tables, "run": run}, checksum)

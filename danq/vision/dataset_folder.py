@@ -39,7 +39,7 @@ def write_dataset(folder: str | Path, data: Dataset) -> Path:
     InputError
         When the folder exists and is not empty, or cannot be written.
     """
-    with replacing_folder(folder, objection=lambda _: "holds other files") as fresh:
+    with replacing_folder(folder, kind="vision dataset") as fresh:
         text = json.dumps(data.metadata, indent=1) + "\n"
         (fresh / METADATA).write_text(text, encoding="utf-8")
         for split in SPLITS:

@@ -230,7 +230,7 @@ def test_interrupt_exits_130_without_traceback():
 HALF_WRITTEN = """
     from danq.output import replacing, replacing_folder
     with replacing({folder!r} + "/a.tsv") as file, \\
-            replacing_folder({folder!r} + "/b", objection=lambda _: None) as folder:
+            replacing_folder({folder!r} + "/b", kind="test") as folder:
         file.write_text("half")
         (folder / "c").write_text("half")
         print("written", flush=True)

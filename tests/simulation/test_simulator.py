@@ -194,7 +194,7 @@ def test_files_depend_only_on_the_seed(tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         small(tmp_path / name, seed=seed)
     files = [str(p.relative_to(tmp_path / "a")) for p in (tmp_path / "a").rglob("*") if p.is_file()]
-    assert len(files) == 3 + len(RULES)
+    assert len(files) == 4 + len(RULES)
     match, mismatch, errors = filecmp.cmpfiles(tmp_path / "a", tmp_path / "b", files, shallow=False)
     assert (sorted(match), mismatch, errors) == (sorted(files), [], [])
     _, mismatch, _ = filecmp.cmpfiles(tmp_path / "a", tmp_path / "c", files, shallow=False)
@@ -250,14 +250,17 @@ def test_bad_numbers_are_refused_and_no_file_is_written(tmp_path, options, messa
 def test_an_existing_simulation_is_refused_or_replaced(tmp_path):
     out = tmp_path / "a"
     small(out)
-    (out / "stray.txt").write_text("x")
     before = (out / "genome.fa").read_bytes()
     with pytest.raises(InputError, match="exists already"):
         small(out, seed=9)
     assert (out / "genome.fa").read_bytes() == before
+    (out / "stray.txt").write_text("x")
+    with pytest.raises(InputError, match=r"contains 'stray\.txt', which danq did not write"):
+        small(out, seed=9, overwrite=True)
+    assert (out / "genome.fa").read_bytes() == before
+    (out / "stray.txt").unlink()
     small(out, seed=9, overwrite=True)
     assert (out / "genome.fa").read_bytes() != before
-    assert not (out / "stray.txt").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
@@ -265,7 +268,7 @@ def test_a_folder_with_other_files_is_never_replaced(tmp_path):
     out = tmp_path / "thesis"
     out.mkdir()
     (out / "chapter1.txt").write_text("x")
-    with pytest.raises(InputError, match=r"holds no truth\.json"):
+    with pytest.raises(InputError, match=r"has no valid danq-folder\.json"):
         small(out, overwrite=True)
     assert [p.name for p in out.iterdir()] == ["chapter1.txt"]
     with pytest.raises(InputError, match="is a file, not a folder"):

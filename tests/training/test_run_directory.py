@@ -15,6 +15,7 @@ import torch
 import danq.training.fit as fit_module
 from danq.errors import InputError
 from danq.genome.nucleotide_codes import decode
+from danq.output.temporary_names import temporary_name
 from danq.training import DataSettings, ModelSettings, Recipe, RunSettings, read_config, train
 from danq.training.checkpoint import Checkpoints
 from danq.training.window_problem import WindowProblem
@@ -72,7 +73,7 @@ def test_run_from_relative_peaks_resumes_from_its_directory_alone(peaks, monkeyp
             train(source, out="runs/cut", **often)
     data = read_config(peaks / "runs" / "cut" / "config.toml").data.table
     assert data == {"genome": str(peaks / "g.fa"), "tracks": str(peaks / "tracks"), **WINDOWS}
-    (peaks / "runs" / "cut" / ".last.ckpt.0123abcd.part").touch()
+    temporary_name(peaks / "runs" / "cut" / "last.ckpt").touch()
     torch.set_num_threads(2)
     train(out=peaks / "runs" / "cut", resume=True)
     assert torch.get_num_threads() == 1, "the setting of the run"
@@ -160,7 +161,7 @@ def test_nothing_is_lost_to_an_input_that_cannot_be_used(peaks, planted_set):
 def test_leftovers_of_a_killed_process_do_not_stop_a_run(planted_set, tmp_path):
     run = tmp_path / "run"
     run.mkdir()
-    (run / ".config.toml.0123abcd.part").touch()
+    temporary_name(run / "config.toml").touch()
     train(planted_set, out=run, resume=True, **SMALL)
     assert not list(run.glob(".*"))
 

@@ -13,7 +13,7 @@ import polars as pl
 from danq.errors import InputError
 from danq.files.json_file import read_json
 from danq.inference.writers.tsv import write_table
-from danq.output import check_folder, replacing_folder
+from danq.output import check_output_folder, replacing_folder
 from danq.provenance import sha256_of
 from danq.typing import Location
 
@@ -23,22 +23,7 @@ if TYPE_CHECKING:
 SUMMARY = "summary.json"
 FORMAT = "danq-evaluation"
 FORMAT_VERSION = 3
-FILES = frozenset(
-    {
-        SUMMARY,
-        "metrics.tsv",
-        "groups.tsv",
-        "curves.tsv",
-        "calibration.tsv",
-        "precision_recall.png",
-        "roc.png",
-        "calibration.png",
-        "baseline.png",
-        "paper.tsv",
-        "paper.png",
-    }
-)
-"""Every file that an evaluation may contain."""
+KIND = "evaluation"
 
 _SHOWN = (
     "created_by",
@@ -61,7 +46,7 @@ def check_evaluation_directory(out: Location, overwrite: bool = False) -> None:
         When ``out`` exists (without ``overwrite``, or it is not an evaluation) or cannot be
         written.
     """
-    check_folder(out, overwrite, objection=_objection)
+    check_output_folder(out, overwrite, kind=KIND)
 
 
 def write_evaluation(report: EvaluationReport, out: Location, *, overwrite: bool = False) -> None:
@@ -84,14 +69,8 @@ def write_evaluation(report: EvaluationReport, out: Location, *, overwrite: bool
         As `check_evaluation_directory`; when the operating system cannot write, for example on a
         full disk.
     """
-    with replacing_folder(out, overwrite, objection=_objection) as folder:
+    with replacing_folder(out, overwrite, kind=KIND) as folder:
         _fill(folder, report)
-
-
-def _objection(folder: Path) -> str | None:
-    """Why a directory is not an evaluation; None if it contains only files of one."""
-    strange = sorted({entry.name for entry in folder.iterdir()} - FILES)
-    return f"contains '{strange[0]}', which is not part of an evaluation" if strange else None
 
 
 def is_complete(folder: Path, model_sha256: str, dataset_sha256: str) -> bool:

@@ -12,6 +12,7 @@ import polars as pl
 
 from danq._memory import kept_memory
 from danq._version import __version__
+from danq.files.inputs_in_use import protects_inputs
 from danq.genome.nucleotide_codes import LETTERS, N
 from danq.inference.ensemble import Ensemble, Models
 from danq.inference.mutagenesis.effects import (
@@ -80,6 +81,9 @@ class MutationObserver(Protocol):
 
     def window(self, effects: BaseEffects) -> None:
         """Receive the effects of one window."""
+
+    def end(self) -> None:
+        """Finish after the last window, before the output gets its name."""
 
 
 @kept_memory()
@@ -153,6 +157,7 @@ def mutate(
     )
 
 
+@protects_inputs
 @kept_memory()
 def write_mutations(
     model: Models,
@@ -214,6 +219,8 @@ def write_mutations(
                     observer.window(effects)
                 if interval is not None and effects.window.target is chosen:
                     _write_pairs(job.scorer, effects.window, interval, writer, counter, progress)
+            if observer is not None:
+                observer.end()
     tally.report(job.ensemble.window, job.ensemble.bin)
     return WrittenMutations(
         output.path, len(targets), counter.substitutions, counter.pairs, layout.columns

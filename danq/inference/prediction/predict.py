@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from danq._version import __version__
+from danq.files.inputs_in_use import protects_inputs
 from danq.inference.engine.forward import BATCH_SIZE
 from danq.inference.ensemble import Ensemble, Models
 from danq.inference.result import Result
@@ -119,6 +120,7 @@ def predict(
     )
 
 
+@protects_inputs
 def write_predictions(
     model: Models,
     source: Any,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -227,9 +227,24 @@ class VariantRun:
         return out
 
     def score(
-        self, finished: FinishedBlocks, progress: Progress | None, seconds: dict[str, float]
+        self,
+        finished: FinishedBlocks,
+        progress: Progress | None,
+        seconds: dict[str, float],
+        each: Callable[[FinishedBlock], None] = lambda _: None,
     ) -> tuple[VariantTally, VcfHeader]:
         """Score the remaining records, store each block, and count.
+
+        Parameters
+        ----------
+        finished
+            The stored blocks.
+        progress
+            Called with the number of records done and the total.
+        seconds
+            Time for scoring and for writing; this is added to it.
+        each
+            Called with each block.
 
         Raises
         ------
@@ -254,6 +269,7 @@ class VariantRun:
                 while (block := next(blocks, None)) is not None:
                     scored = time.perf_counter()
                     finished.add(block)
+                    each(block)
                     seconds["score"] += scored - begun
                     begun = time.perf_counter()
                     seconds["write"] += begun - scored

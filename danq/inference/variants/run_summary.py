@@ -13,7 +13,7 @@ from danq.inference.variants.finished_blocks import FinishedBlocks
 from danq.inference.variants.finished_output import FinishedOutput, read_finished, seal_table
 from danq.inference.variants.run import REJECT_COLUMNS, VariantRun, VariantTally
 from danq.inference.writers.tsv import head, write_rows
-from danq.output import REJECTED, replacing
+from danq.output import REJECTED, OutputFile, is_standard_output, replacing_files
 
 log = logging.getLogger("danq")
 
@@ -48,7 +48,7 @@ class VariantSummary:
             f"{self.path}: {self.tally.rows:,} rows, {len(self.columns):,} columns",
             self.tally.describe(),
         ]
-        if self.tally.rejects:
+        if self.tally.rejects and not is_standard_output(self.rejected):
             lines.append(f"{self.rejected}: rejected alleles, with reasons")
         return "\n".join(lines)
 
@@ -81,7 +81,7 @@ def write_rejects(
         As `danq.output.replacing`.
     """
     note = FinishedOutput.of(run.provenance.checksum(), tally.to_counts(), out, files)
-    with replacing(rejects_of(out), overwrite) as temporary:
+    with replacing_files([rejects_file(out)], overwrite) as (temporary,):
         with temporary.open("wb") as file:
             notes = tally.describe(), note.text()
             lines = head(REJECT_COLUMNS, run.scorer.layout.provenance, *notes)
@@ -135,3 +135,18 @@ def finished_run(out: Path, run: VariantRun) -> VariantSummary | None:
 def rejects_of(out: Path) -> Path:
     """Table of rejects of an output."""
     return out.with_name(out.name + REJECTED)
+
+
+def rejects_file(out: Path) -> OutputFile:
+    """The table of rejects of an output, which replaces such a table only."""
+    return OutputFile(rejects_of(out), _is_table)
+
+
+def _is_table(path: Path) -> bool:
+    """Whether a file begins as the tables of danq do."""
+    start = b"# danq: "
+    try:
+        with path.open("rb") as file:
+            return file.read(len(start)) == start
+    except OSError:
+        return False

@@ -6,12 +6,15 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
 
 from danq._memory import kept_memory
 from danq.errors import InputError
+from danq.files.inputs_in_use import protects_inputs
 from danq.inference.ensemble import Models
 from danq.inference.result import Result
 from danq.inference.variants.allele_scores import check_scores
@@ -24,6 +27,7 @@ from danq.inference.variants.run_identity import AnyGenome
 from danq.inference.variants.run_summary import (
     VariantSummary,
     finished_run,
+    rejects_file,
     rejects_of,
     write_rejects,
 )
@@ -32,7 +36,7 @@ from danq.inference.writers.open_output import Output, find_output
 from danq.inference.writers.variant_deepsea import NEEDED
 from danq.inference.writers.variant_layout import VariantLayout, VcfHeader
 from danq.inference.writers.variant_vcf import LinesAndRows
-from danq.output import check_target
+from danq.output import check_distinct, check_files, check_target, is_standard_output
 from danq.typing import Location, Progress
 
 log = logging.getLogger("danq")
@@ -139,6 +143,7 @@ def score_variants(
     )
 
 
+@protects_inputs
 @kept_memory()
 def write_variant_scores(
     model: Models,
@@ -167,7 +172,8 @@ def write_variant_scores(
     out
         Output file. Its extension selects the format: ``.tsv``, ``.tsv.gz``, ``.h5`` or ``.hdf5``,
         ``.parquet``; ``.vcf.gz`` is the input with INFO fields, bgzipped and indexed.
-        ``<out>.rejected.tsv`` lists the alleles without scores.
+        ``<out>.rejected.tsv`` lists the alleles without scores. ``-`` writes a TSV to standard
+        output; rejected alleles are then counted only, and the run cannot be resumed.
     format
         ``tsv``, ``hdf5``, ``parquet`` or ``vcf`` overrides the extension; ``deepsea`` writes
         DeepSEA's CSV files ``<out>.ref``, ``.alt``, ``.diff``, ``.logfoldchange``, with
@@ -197,10 +203,21 @@ def write_variant_scores(
             "table in memory",
             remedy="Choose an output that ends with .tsv, .h5 or .parquet",
         )
+    if is_standard_output(output.path):
+        if resume:
+            raise InputError("an output on standard output cannot be resumed", remedy="Name a file")
+        run = prepare(model, variants, genome, requested, tracks=tracks, calibrate=calibrate)
+        return _stream(run, output, progress)
     target = output.path
     # A run that is resumed may be complete.
-    output.check(overwrite=overwrite or resume)
-    check_target(rejects_of(target), overwrite or resume)
+    files = [*output.files, rejects_of(target)]
+    check_distinct(files)
+    if resume:
+        for file in files:
+            check_target(file, overwrite=True)
+    else:
+        output.check(overwrite=overwrite)
+        check_files([rejects_file(target)], overwrite)
     check_unfinished(target, overwrite or resume)
     run = prepare(
         model, variants, genome, requested, tracks=tracks, calibrate=calibrate, output=output.format
@@ -210,7 +227,7 @@ def write_variant_scores(
         return done
     overwrite = overwrite or (resume and folder_of(target).exists())
     output.check(run.scorer.layout, overwrite=overwrite)
-    check_target(rejects_of(target), overwrite)
+    check_files([rejects_file(target)], overwrite)
     seconds = {"score": 0.0, "write": 0.0}
     with FinishedBlocks(target, run.provenance, resume=resume, overwrite=overwrite) as blocks:
         tally, head = run.score(blocks, progress, seconds)
@@ -220,6 +237,24 @@ def write_variant_scores(
         blocks.remove()
         seconds["write"] += time.perf_counter() - begun
     return VariantSummary(target, rejects_of(target), tally, run.scorer.layout.columns, seconds)
+
+
+def _stream(run: VariantRun, output: Output, progress: Progress | None) -> VariantSummary:
+    """Write each block as soon as it is scored; rejected alleles are counted only."""
+    seconds = {"score": 0.0, "write": 0.0}
+    layout = run.scorer.layout
+    with (
+        TemporaryDirectory(prefix="danq-") as folder,
+        FinishedBlocks(Path(folder) / "variants", run.provenance) as blocks,
+        output.open(layout) as writer,
+    ):
+        try:
+            tally, _ = run.score(
+                blocks, progress, seconds, lambda one: writer.write(one.tables["rows"], one.values)
+            )
+        finally:
+            blocks.remove()
+    return VariantSummary(output.path, output.path, tally, layout.columns, seconds)
 
 
 def _assemble(

@@ -11,6 +11,7 @@ import numpy as np
 
 from danq._memory import kept_memory
 from danq.errors import InputError, few
+from danq.files.inputs_in_use import protects_inputs
 from danq.inference.ensemble import Models
 from danq.inference.variants.allele_scores import LOGIT, PRODUCT
 from danq.inference.variants.background import (
@@ -29,12 +30,13 @@ from danq.inference.variants.run_identity import AnyGenome
 from danq.inference.variants.run_summary import (
     VariantSummary,
     finished_run,
+    rejects_file,
     rejects_of,
     write_rejects,
 )
 from danq.inference.variants.strata import members
 from danq.inference.variants.variant_input import Variants, VariantTable, as_variants
-from danq.output import check_target
+from danq.output import check_files, check_target
 from danq.typing import Location, Progress
 
 log = logging.getLogger("danq")
@@ -43,6 +45,7 @@ CHUNK_VALUES = 1 << 26
 """Values per sort: 256 MB."""
 
 
+@protects_inputs
 @kept_memory()
 def write_background(
     model: Models,
@@ -91,8 +94,11 @@ def write_background(
             f"haplotypes of sample '{source.haplotypes}' are requested for a background",
             remedy="Make backgrounds without haplotypes",
         )
-    for file in (target, rejects_of(target)):
-        check_target(file, overwrite or resume)
+    check_target(target, overwrite or resume)
+    if resume:
+        check_target(rejects_of(target), overwrite=True)
+    else:
+        check_files([rejects_file(target)], overwrite)
     check_unfinished(target, overwrite or resume)
     run = prepare(model, source, genome, (LOGIT, PRODUCT), tracks=tracks, output="background")
     run.check_resume(target, resume=resume, overwrite=overwrite)
@@ -100,7 +106,7 @@ def write_background(
         return replace(done, columns=run.scorer.layout.tracks)
     overwrite = overwrite or (resume and folder_of(target).exists())
     check_target(target, overwrite)
-    check_target(rejects_of(target), overwrite)
+    check_files([rejects_file(target)], overwrite)
     seconds = {"score": 0.0, "write": 0.0}
     with FinishedBlocks(target, run.provenance, resume=resume, overwrite=overwrite) as blocks:
         tally, _ = run.score(blocks, progress, seconds)

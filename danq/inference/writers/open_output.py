@@ -15,12 +15,13 @@ from danq.inference.writers.parquet import ParquetWriter
 from danq.inference.writers.prediction_bigwig import BigWigWriter
 from danq.inference.writers.prediction_deepsea import PredWriter
 from danq.inference.writers.prediction_hdf5 import PredictionHdf5
-from danq.inference.writers.tsv import GzipTsvWriter, TsvWriter
+from danq.inference.writers.tsv import GzipTsvWriter, TsvStream, TsvWriter
 from danq.inference.writers.variant_deepsea import DeepSeaCsvWriter
 from danq.inference.writers.variant_hdf5 import VariantHdf5
 from danq.inference.writers.variant_layout import VariantLayout
 from danq.inference.writers.variant_vcf import VcfWriter
 from danq.inference.writers.writer import Writer
+from danq.output import is_standard_output
 from danq.typing import Location
 
 TABLES: dict[str, type[Writer]] = {
@@ -119,8 +120,8 @@ def find_output(out: Location, layout: type[Layout], format: str | None = None) 
     Parameters
     ----------
     out
-        Name with one of `EXTENSIONS`. For bigWig files also a name without an extension or with a
-        slash at its end, or an existing directory.
+        Name with one of `EXTENSIONS`, or ``-`` for a TSV on standard output. For bigWig files also
+        a name without an extension or with a slash at its end, or an existing directory.
     layout
         What is written.
     format
@@ -132,6 +133,13 @@ def find_output(out: Location, layout: type[Layout], format: str | None = None) 
         When there is no such format, or no format has this extension.
     """
     path, writers = Path(out), WRITERS[layout]
+    if is_standard_output(out):
+        if format not in (None, "tsv"):
+            raise InputError(
+                f"the format {format} cannot be written to standard output",
+                remedy="Choose the format tsv, or name a file",
+            )
+        return Output(path, "tsv", TsvStream)
     gzipped = path.name.lower().endswith(".gz")
     if format is None:
         format = _format_of_extension(out, path, layout)

@@ -20,11 +20,12 @@ from danq.errors import InputError
 from danq.inference.sources.tiling import Rows
 from danq.inference.writers.layout import Layout, PredictionLayout, Values
 from danq.inference.writers.writer import Writer
-from danq.output import check_folder, os_errors, replacing_folder
+from danq.output import check_output_folder, os_errors, replacing_folder
 from danq.typing import IntRow
 
 EXTENSION = ".bw"
 INDEX = "danq.json"
+KIND = "bigWig prediction"
 MAGIC = struct.pack("<I", 0x888FFC26)
 
 LONGEST_NAME = 255
@@ -86,7 +87,7 @@ class BigWigWriter(Writer):
 
     @classmethod
     def check(cls, out: Path, overwrite: bool) -> None:
-        check_folder(out, overwrite, objection=objection)
+        check_output_folder(out, overwrite, kind=KIND)
 
     @classmethod
     def check_layout(cls, layout: Layout) -> None:
@@ -109,7 +110,7 @@ class BigWigWriter(Writer):
     @contextmanager
     def open(cls, out: Path, layout: PredictionLayout, overwrite: bool) -> Iterator[Writer]:
         with (
-            replacing_folder(out, overwrite, objection=objection) as temporary,
+            replacing_folder(out, overwrite, kind=KIND) as temporary,
             cls(temporary, layout) as writer,
         ):
             yield writer
@@ -229,14 +230,6 @@ def file_names(columns: tuple[str, ...]) -> tuple[str, ...]:
                 ".tsv, .h5 or .parquet",
             )
     return tuple(files)
-
-
-def objection(directory: Path) -> str | None:
-    """Why this writer cannot have written a directory, or None."""
-    names = [entry.name for entry in directory.iterdir()]
-    if INDEX in names and all(name == INDEX or name.endswith(EXTENSION) for name in names):
-        return None
-    return "holds other files than danq's bigWig files"
 
 
 def _complete(path: Path) -> bool:

@@ -7,9 +7,10 @@ that start with ``#`` come before the header line and nowhere else, and a field 
 
 from __future__ import annotations
 
+import io
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, cast
 
@@ -19,7 +20,7 @@ from danq.errors import InputError
 from danq.inference.writers.bgzip import BgzipFile
 from danq.inference.writers.layout import Layout
 from danq.inference.writers.writer import Writer
-from danq.output import comment_lines, os_errors
+from danq.output import comment_lines, os_errors, standard_output
 
 # For 40 MB of predictions, level 1 is 7 times as fast as level 6; its files are a tenth larger.
 GZIP_LEVEL = 1
@@ -96,7 +97,7 @@ class TsvWriter(Writer):
     Parameters
     ----------
     path
-        File to create.
+        File to create, or a stream.
     layout
         Columns and provenance.
     """
@@ -104,9 +105,9 @@ class TsvWriter(Writer):
     unique_columns = True
     zipped: ClassVar[bool] = False
 
-    def __init__(self, path: Path, layout: Layout) -> None:
+    def __init__(self, path: Path | BinaryIO, layout: Layout) -> None:
         self.layout = layout
-        self._raw = path.open("wb")
+        self._raw = path.open("wb") if isinstance(path, Path) else path
         # The same input gives the same bytes: the blocks have neither name nor time.
         self._blocks = BgzipFile(self._raw, GZIP_LEVEL) if self.zipped else None
         self._file = cast(BinaryIO, self._blocks or self._raw)
@@ -148,6 +149,26 @@ class TsvWriter(Writer):
         # After an error, closing may fail for the same reason; the first error is raised.
         with suppress(OSError, ValueError):
             self._raw.close()
+
+
+class TsvStream(TsvWriter):
+    """The same on standard output."""
+
+    @classmethod
+    def files(cls, out: Path) -> tuple[Path, ...]:
+        return ()
+
+    @classmethod
+    @contextmanager
+    def open(cls, out: Path, layout: Layout, overwrite: bool) -> Iterator[Writer]:
+        with standard_output() as stream, cls(stream, layout) as writer:
+            yield writer
+
+    def write(self, *block: Any) -> None:
+        rows = io.BytesIO()
+        write_rows(rows, self.layout.frame(*block))
+        self._file.write(rows.getvalue())
+        self._file.flush()
 
 
 class GzipTsvWriter(TsvWriter):

@@ -13,7 +13,7 @@ import polars as pl
 from danq.inference.writers.layout import Values
 from danq.inference.writers.variant_layout import VariantLayout
 from danq.inference.writers.writer import Writer
-from danq.output import replacing
+from danq.output import OutputFile, replacing_files
 
 FILES = {
     "ref": "ref",
@@ -28,6 +28,8 @@ FILES = {
 }
 """Extension of each file, and the score in it."""
 
+COLUMNS = ("", "chr", "pos", "name", "ref", "alt")
+
 NEEDED = ("ref", "alt", "diff", "logit", "product")
 """Scores that it needs; the last one is needed for E-values."""
 
@@ -38,6 +40,16 @@ _ROW_END = "\0"
 def deepsea_files(layout: VariantLayout) -> dict[str, str]:
     """Extensions of the files whose scores are in a layout, and the score in each."""
     return {extension: score for extension, score in FILES.items() if score in layout.per_track}
+
+
+def is_deepsea_file(path: Path) -> bool:
+    """Whether a file begins as the files of this format do."""
+    start = (",".join(COLUMNS) + ",").encode()
+    try:
+        with path.open("rb") as file:
+            return file.read(len(start)) == start
+    except OSError:
+        return False
 
 
 class DeepSeaCsvWriter(Writer):
@@ -65,25 +77,28 @@ class DeepSeaCsvWriter(Writer):
             for extension, path in paths.items()
         }
         for file in self._files.values():
-            csv.writer(file, lineterminator="\n").writerow(
-                ["", "chr", "pos", "name", "ref", "alt", *layout.tracks]
-            )
+            csv.writer(file, lineterminator="\n").writerow([*COLUMNS, *layout.tracks])
 
     @classmethod
     def files(cls, out: Path) -> tuple[Path, ...]:
         return tuple(out.with_name(f"{out.name}.{extension}") for extension in FILES)
 
     @classmethod
+    def outputs(cls, out: Path) -> tuple[OutputFile, ...]:
+        # E-values of an earlier run do not belong to the other files.
+        return tuple(
+            OutputFile(file, is_deepsea_file, optional=file.name.endswith(".evalue"))
+            for file in reversed(cls.files(out))
+        )
+
+    @classmethod
     @contextmanager
     def open(cls, out: Path, layout: VariantLayout, overwrite: bool) -> Iterator[Writer]:
-        with ExitStack() as stack:
-            paths = {
-                extension: stack.enter_context(
-                    replacing(out.with_name(f"{out.name}.{extension}"), overwrite)
-                )
-                for extension in deepsea_files(layout)
-            }
-            yield stack.enter_context(cls(paths, layout))
+        with replacing_files(cls.outputs(out), overwrite) as temporaries:
+            paths = dict(zip(FILES, reversed(temporaries), strict=True))
+            written = {extension: paths[extension] for extension in deepsea_files(layout)}
+            with cls(written, layout) as writer:
+                yield writer
 
     def write(self, rows: pl.DataFrame, values: Values) -> None:
         text = io.StringIO()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,12 +18,15 @@ from danq.genome.variants.text_header import CONTIG, VCF_COLUMNS
 from danq.inference.writers.layout import Layout, Values, named_tracks
 from danq.inference.writers.variant_layout import FLAGS, VariantLayout
 from danq.inference.writers.writer import Writer
-from danq.output import check_target, os_errors, replacing, write_errors
+from danq.output import OutputFile, os_errors, replacing_files
 
 PREFIX = "DANQ_"
 MISSING = "."
 INDEXES = (".tbi", ".csi")
 """Extensions of a VCF's index; CSI is for contigs that TBI cannot hold."""
+
+INDEX_MAGICS = (b"TBI\x01", b"CSI\x01")
+"""First bytes of the indexes, uncompressed."""
 
 LONGEST_TBI = 1 << 29
 """Bases of a contig from which a TBI index is not enough, and CSI is used."""
@@ -68,6 +73,7 @@ class VcfWriter(Writer):
         from pysam import BGZFile
 
         self.path = path
+        self.indexes = self.files(path)[1:]
         self.fields = info_names(layout.columns)
         lines = _header(layout, self.fields)
         self._index_fields = info_names(layout.index_columns)
@@ -89,25 +95,20 @@ class VcfWriter(Writer):
         info_names(layout.columns)
 
     @classmethod
+    def outputs(cls, out: Path) -> tuple[OutputFile, ...]:
+        # An index of the file that is replaced would point to wrong positions.
+        vcf, *indexes = cls.files(out)
+        return *(OutputFile(file, is_index, optional=True) for file in indexes), OutputFile(vcf)
+
+    @classmethod
     @contextmanager
     def open(cls, out: Path, layout: VariantLayout, overwrite: bool) -> Iterator[Writer]:
-        """As `Writer.open`; the index gets its name after the VCF."""
-        indexes = [check_target(file, overwrite) for file in cls.files(out)[1:]]
-        temporary_indexes: tuple[Path, ...] = ()
-        try:
-            with replacing(out, overwrite) as temporary:
-                temporary_indexes = cls.files(temporary)[1:]
-                with cls(temporary, layout) as writer:
-                    yield writer
-            with write_errors(out):
-                for temporary, index in zip(temporary_indexes, indexes, strict=True):
-                    # An index of the file that was replaced would point to wrong positions.
-                    index.unlink(missing_ok=True)
-                    if temporary.exists():
-                        temporary.replace(index)
-        finally:
-            for temporary in temporary_indexes:
-                temporary.unlink(missing_ok=True)
+        with (
+            replacing_files(cls.outputs(out), overwrite) as (*indexes, temporary),
+            cls(temporary, layout) as writer,
+        ):
+            writer.indexes = tuple(indexes)
+            yield writer
 
     def write(self, rows: LinesAndRows, values: Values) -> None:
         table = pl.from_numpy(values, orient="row", schema=list(self.fields))
@@ -171,7 +172,7 @@ class VcfWriter(Writer):
             )
             return
         far = self._furthest >= LONGEST_TBI
-        index = self.path.with_name(f"{self.path.name}.{'csi' if far else 'tbi'}")
+        index = self.indexes[far]
         with os_errors():
             tabix_index(
                 str(self.path),
@@ -186,6 +187,15 @@ class VcfWriter(Writer):
         # After an error, closing may fail for the same reason; the first error is raised.
         with suppress(OSError):
             self._file.close()
+
+
+def is_index(path: Path) -> bool:
+    """Whether a file is the index of a VCF, as tabix and bcftools write them."""
+    try:
+        with path.open("rb") as file, gzip.GzipFile(fileobj=file) as content:
+            return content.read(len(INDEX_MAGICS[0])) in INDEX_MAGICS
+    except (OSError, EOFError, zlib.error):
+        return False
 
 
 def info_names(columns: Sequence[str]) -> tuple[str, ...]:

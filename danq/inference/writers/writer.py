@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from danq.inference.writers.layout import Layout
-from danq.output import check_target, replacing
+from danq.output import OutputFile, check_files, replacing
 
 
 class Writer(ABC):
@@ -61,6 +61,11 @@ class Writer(ABC):
         return (out,)
 
     @classmethod
+    def outputs(cls, out: Path) -> tuple[OutputFile, ...]:
+        """The same files in the order in which they get their names, the main one last."""
+        return tuple(OutputFile(file) for file in cls.files(out))
+
+    @classmethod
     def check(cls, out: Path, overwrite: bool) -> None:
         """Check that an output can be written.
 
@@ -70,8 +75,7 @@ class Writer(ABC):
             When one of its files exists and ``overwrite`` is false, or the parent directory is
             missing or not writable.
         """
-        for file in cls.files(out):
-            check_target(file, overwrite)
+        check_files(cls.outputs(out), overwrite)
 
     @classmethod
     def check_layout(cls, layout: Layout) -> None:

@@ -13,15 +13,12 @@ from danq.inference.writers.tsv import write_table
 from danq.interpretation.motifs.filter_logo_images import logo_pngs
 from danq.interpretation.motifs.find_motifs import MotifReport
 from danq.interpretation.motifs.motif_page import motif_page
-from danq.output import check_folder, replacing_folder
+from danq.output import check_output_folder, replacing_folder
 from danq.typing import Location
 
 FORMAT = "danq-motifs"
 FORMAT_VERSION = 2
-FILES = frozenset(
-    {"filters.meme", "filters.tsv", "matches.tsv", "motifs.html", "summary.json", "logos"}
-)
-"""Entries of the directory."""
+KIND = "motif report"
 
 
 def write_motifs(report: MotifReport, out: Location, *, overwrite: bool = False) -> None:
@@ -46,7 +43,7 @@ def write_motifs(report: MotifReport, out: Location, *, overwrite: bool = False)
         As `check_motif_folder`, or when the directory cannot be written.
     """
     motifs = report.sites.motifs()
-    with replacing_folder(out, overwrite, objection=_objection) as folder:
+    with replacing_folder(out, overwrite, kind=KIND) as folder:
         if motifs:
             write_meme(folder / "filters.meme", motifs)
         _write_tsv(folder / "filters.tsv", report.table.filters, report.provenance)
@@ -72,12 +69,7 @@ def check_motif_folder(out: Location, overwrite: bool = False) -> None:
         When the directory exists and ``overwrite`` is false, when it holds files that
         `write_motifs` did not write, or when the parent directory is not writable.
     """
-    check_folder(out, overwrite, objection=_objection)
-
-
-def _objection(folder: Path) -> str | None:
-    other = sorted({entry.name for entry in folder.iterdir()} - FILES)
-    return f"holds '{other[0]}', which is not part of a motif report" if other else None
+    check_output_folder(out, overwrite, kind=KIND)
 
 
 def _write_tsv(path: Path, table: pl.DataFrame, provenance: dict[str, Any]) -> None:

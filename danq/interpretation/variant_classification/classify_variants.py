@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,7 @@ from danq.interpretation.variant_classification.match_variants import (
 from danq.interpretation.variant_classification.scoring_conditions import (
     warn_of_differences,
 )
-from danq.output import check_target, replacing
+from danq.output import OutputFile, replacing_files
 from danq.typing import Location
 
 log = logging.getLogger("danq")
@@ -216,15 +215,12 @@ def write_variant_classes(
             file=Path(out),
             remedy="Give two names",
         )
-    tables = [(out, report.variants), (applied, report.applied)]
-    for path, _ in tables:
-        if path is not None:
-            check_target(path, overwrite)
-    with ExitStack() as stack:
-        for path, table in tables:
-            if path is not None and table is not None:
-                temporary = stack.enter_context(replacing(path, overwrite))
-                write_table(temporary, table, report.provenance)
+    tables = {Path(out): report.variants}
+    if applied is not None and report.applied is not None:
+        tables = {Path(applied): report.applied} | tables
+    with replacing_files([OutputFile(path) for path in tables], overwrite) as temporaries:
+        for temporary, table in zip(temporaries, tables.values(), strict=True):
+            write_table(temporary, table, report.provenance)
 
 
 def _labelled(

@@ -10,6 +10,7 @@ import torch
 
 from danq._version import __version__
 from danq.errors import InputError
+from danq.files.inputs_in_use import protects_inputs
 from danq.files.open_input import check_file, open_raw
 from danq.models.architecture import build_module
 from danq.models.model_file import Model, ModelSpec, load_model, save_model
@@ -39,6 +40,7 @@ _PRESETS = {"keras-danq": "danq", "keras-danq-jaspar": "danq-jaspar"}
 log = logging.getLogger("danq")
 
 
+@protects_inputs
 def import_weights(
     weights: Location,
     out: Location,

@@ -22,10 +22,11 @@ from danq.inference import evaluate, write_evaluation
 from danq.inference.engine.forward import predict_codes
 from danq.inference.evaluation import evaluation_folder as folder
 from danq.models.run_options import RunOptions
+from danq.output import MARKER
 
 WINDOW, BIN = 20, 8
 TRACKS = ("G", "C", "N")
-TABLES = {"metrics.tsv", "groups.tsv", "curves.tsv", "calibration.tsv", "summary.json"}
+TABLES = {"metrics.tsv", "groups.tsv", "curves.tsv", "calibration.tsv", "summary.json", MARKER}
 PLOTS = {"precision_recall.png", "roc.png", "calibration.png"}
 
 
@@ -159,7 +160,7 @@ def test_an_existing_output_is_replaced_only_with_overwrite(model, dataset, tmp_
     write_evaluation(evaluate(model, dataset, split="valid", bootstrap=0), out, overwrite=True)
     assert (out / "summary.json").read_text() != before
     (out / "thesis.txt").write_text("mine")
-    with pytest.raises(InputError, match=r"'thesis\.txt', which is not part of an evaluation"):
+    with pytest.raises(InputError, match=r"contains 'thesis\.txt', which danq did not write"):
         write_evaluation(evaluate(model, dataset, bootstrap=0), out, overwrite=True)
     assert (out / "thesis.txt").read_text() == "mine"
     (tmp_path / "file").write_text("")

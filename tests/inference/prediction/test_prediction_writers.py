@@ -23,6 +23,7 @@ from danq.inference.writers.mutation_layout import MutationLayout
 from danq.inference.writers.open_output import Output, find_output
 from danq.inference.writers.parquet import ParquetWriter
 from danq.inference.writers.variant_layout import VariantLayout
+from danq.output import MARKER
 
 CONTIGS = {"chrIV": 10_000, "chrI": 5_000, "chr10": 400}
 TRACKS = ("Reb1", "Abf1")
@@ -83,7 +84,7 @@ def all_rows() -> list[tuple[str, int, int]]:
 
 
 def file_names(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in folder.iterdir())
+    return sorted(entry.name for entry in folder.iterdir() if entry.name != MARKER)
 
 
 @pytest.mark.parametrize("name", ["out.tsv", "out.tsv.gz"])
@@ -414,7 +415,7 @@ def test_a_folder_with_other_files_is_not_replaced(tmp_path):
     (tmp_path / "folder" / "thesis.txt").write_text("mine")
     with pytest.raises(InputError, match="not empty"):
         output(tmp_path / "folder").check()
-    with pytest.raises(InputError, match="holds other files"):
+    with pytest.raises(InputError, match="has no valid danq-folder"):
         output(tmp_path / "folder").check(overwrite=True)
 
 

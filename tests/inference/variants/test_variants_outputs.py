@@ -307,7 +307,15 @@ def test_existing_files_are_replaced_only_with_overwrite(
         write_variant_scores(small_model(), vcf, fasta, tmp_path / "a.vcf.gz")
     assert (tmp_path / existing).read_text() == "mine"
     assert new_files(tmp_path) == {existing}
-    written = write_variant_scores(small_model(), vcf, fasta, tmp_path / "a.vcf.gz", overwrite=True)
+    if existing != "a.vcf.gz":
+        # The user did not name this file, and danq did not write it.
+        with pytest.raises(InputError, match="would be replaced, and danq did not write it"):
+            write_variant_scores(small_model(), vcf, fasta, tmp_path / "a.vcf.gz", overwrite=True)
+        assert (tmp_path / existing).read_text() == "mine"
+        (tmp_path / existing).unlink()
+    for _ in range(2):
+        out = tmp_path / "a.vcf.gz"
+        written = write_variant_scores(small_model(), vcf, fasta, out, overwrite=True)
     assert written.tally.rows > 0
     assert (tmp_path / existing).read_bytes() != b"mine"
 
@@ -343,14 +351,14 @@ def test_contigs_too_long_for_tbi_get_a_csi_index(small_model, fasta, vcf, tmp_p
 
 def test_the_index_is_not_written_before_its_vcf(small_model, fasta, vcf, tmp_path, monkeypatch):
     pytest.importorskip("pysam")
-    out, replace = tmp_path / "a.vcf.gz", os.replace
+    out, link = tmp_path / "a.vcf.gz", os.link
 
-    def refused(source, target):
+    def refused(source, target, **options):
         if Path(target) == out:
             raise OSError(errno.EIO, "no")
-        replace(source, target)
+        link(source, target, **options)
 
-    monkeypatch.setattr(os, "replace", refused)
+    monkeypatch.setattr(os, "link", refused)
     with pytest.raises(InputError, match="cannot be written"):
         write_variant_scores(small_model(), vcf, fasta, out)
     assert new_files(tmp_path) == {"a.vcf.gz.unfinished"}

@@ -22,6 +22,7 @@ from danq.interpretation.motifs.filter_logo_images import logo_pngs
 from danq.interpretation.motifs.filter_sites import FilterSites
 from danq.interpretation.motifs.motif_table import KnownMotifs, motif_table
 from danq.models import save_model
+from danq.output import MARKER
 from danq.simulation.factor_catalogue import CONSENSUS, motif
 from danq_cli.main import run
 
@@ -71,6 +72,7 @@ def test_the_directory_describes_the_sites_of_the_filters(
     write_motifs(report, out)
     assert {path.name for path in out.iterdir()} == {
         "filters.meme", "filters.tsv", "matches.tsv", "motifs.html", "summary.json", "logos",
+        MARKER,
     }  # fmt: skip
     with (out / "filters.meme").open() as handle:
         read = list(bio.parse(handle, "minimal"))
@@ -180,7 +182,7 @@ def test_the_command_replaces_its_own_output_only(
     assert run([*words, "--overwrite"]) == 0
     (out / "mine.txt").write_text("mine")
     assert run([*words, "--overwrite"]) == 2
-    assert "holds 'mine.txt', which is not part of a motif report" in capsys.readouterr().err
+    assert "contains 'mine.txt', which danq did not write" in capsys.readouterr().err
 
 
 def test_invalid_input_is_refused(planted_set, motif_model, tmp_path: Path):

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from danq.output import is_leftover
+from danq.output.temporary_names import is_leftover
 
 Objection = Callable[[Path], str | None]
 """Returns why a folder may not be replaced, such as "contains 'thesis.tex'", or None."""

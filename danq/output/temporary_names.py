@@ -1,0 +1,137 @@
+"""Temporary files and folders next to an output, and what a killed process left of them.
+
+Their names end with random digits and a check sum of those digits, so that no file of another
+program is taken for one. The process that writes one holds a lock on it, which ends with the
+process: what is not locked is a leftover.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+PART, OLD = "part", "old"
+"""Ending of an output that is being written, and of one that is being replaced."""
+
+_DIGITS = 8
+_NAME = re.compile(r"\.(.+)\.([0-9a-f]{8})([0-9a-f]{8})\.(part|old)", re.DOTALL)
+_LONGEST = 200
+"""Bytes of a name that a temporary name contains in full; names of files have at most 255."""
+
+
+def temporary_name(target: Path, ending: str = PART) -> Path:
+    """A name next to an output for its temporary file or folder."""
+    stem, random = _stem(target), secrets.token_hex(_DIGITS // 2)
+    return target.with_name(f".{stem}.{random}{_check(stem, random)}.{ending}")
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether this is the name of an output that was being written."""
+    return _ending(path) == PART
+
+
+def leftovers(target: Path, ending: str) -> list[Path]:
+    """Temporary files and folders of an output that no living process uses."""
+    start = f".{_stem(target)}."
+    try:
+        names = [name for name in os.listdir(target.parent) if name.startswith(start)]
+    except OSError:
+        return []
+    paths = [target.with_name(name) for name in sorted(names)]
+    return [
+        path
+        for path in paths
+        if _ending(path) == ending
+        and len(path.name) == len(start) + 2 * _DIGITS + 1 + len(ending)
+        and _is_abandoned(path)
+    ]
+
+
+def remove_leftovers(target: Path) -> None:
+    """Remove the temporary files of an output that a killed process left."""
+    for path in leftovers(target, PART):
+        with suppress(OSError):
+            if path.is_dir():
+                # The folder was made under this name, which no other program uses.
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of a temporary file or folder; without effect where there are no locks."""
+    number = _locked(path)
+    try:
+        yield
+    finally:
+        if number is not None:
+            _held.discard(number)
+            os.close(number)
+
+
+def _locked(path: Path) -> int | None:
+    """Descriptor with the lock of a file or folder; None if it cannot be locked."""
+    try:
+        # Without waiting, if it is a named pipe; never through a link.
+        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        kind = os.fstat(number).st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+            raise OSError
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(number)
+        return None
+    _held.add(number)
+    return number
+
+
+def _is_abandoned(path: Path) -> bool:
+    number = _locked(path)
+    if number is None:
+        return False
+    _held.discard(number)
+    os.close(number)
+    return True
+
+
+def _ending(path: Path) -> str | None:
+    match = _NAME.fullmatch(path.name)
+    return match[4] if match is not None and match[3] == _check(match[1], match[2]) else None
+
+
+def _stem(target: Path) -> str:
+    name = target.name
+    if len(os.fsencode(name)) <= _LONGEST:
+        return name
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+
+
+def _check(stem: str, random: str) -> str:
+    return hashlib.sha256(b"danq\0" + os.fsencode(f"{stem}\0{random}")).hexdigest()[:_DIGITS]
+
+
+_held: set[int] = set()
+"""Descriptors of locks."""
+
+
+def _close_inherited() -> None:
+    for number in _held:
+        with suppress(OSError):
+            os.close(number)
+    _held.clear()
+
+
+# A forked worker would keep the locks after the death of its parent.
+os.register_at_fork(after_in_child=_close_inherited)

@@ -1,4 +1,4 @@
-"""Change a sealed safetensors file, and give it the right checksum again."""
+"""Change a sealed file, and give it the right checksum again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from danq.files.sealed_hdf5 import seal_of
 
 BEFORE = b'{"__metadata__":{"sha256":"'
 
@@ -49,3 +51,12 @@ def change_fields(path: Path, key: str, **fields: Any) -> None:
     metadata = header["__metadata__"]
     metadata[key] = json.dumps(json.loads(metadata[key]) | fields)
     path.write_bytes(join(header, data))
+
+
+def reseal_hdf5(path: Path) -> None:
+    """Give a changed HDF5 file of danq the right checksum."""
+    with path.open("r+b") as file:
+        kind = file.readline().split()[3].decode()
+        seal = seal_of(file, kind)
+        file.seek(0)
+        file.write(seal)

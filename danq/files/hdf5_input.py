@@ -140,7 +140,10 @@ class Hdf5Input:
             return isinstance(self.file.get(name), h5py.Dataset)
 
     def read(
-        self, name: str, dtype: npt.DTypeLike = None, shape: tuple[int | None, ...] | None = None
+        self,
+        name: str,
+        dtype: npt.DTypeLike | None = None,
+        shape: tuple[int | None, ...] | None = None,
     ) -> np.ndarray:
         """Read an array of numbers.
 

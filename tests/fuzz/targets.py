@@ -23,6 +23,8 @@ from Bio import bgzf
 import danq
 from danq.datasets import Dataset, convert_dataset, find_tracks
 from danq.evaluation.published_metrics import read_paper
+from danq.files.recognise import SEAL
+from danq.files.sealed_hdf5 import seal_of
 from danq.genome.bed import read_bed
 from danq.genome.contig_names import read_chrom_map
 from danq.genome.fasta import Genome, read_fasta
@@ -134,6 +136,7 @@ def background(path: Path) -> None:
     values = np.zeros((2, len(found.tracks)), np.float32)
     found.evalues(values)
     found.quantiles(values)
+    found.p(values, np.zeros(2, np.int64))
 
 
 def into_folder(read: Callable[[Path, Path], object]) -> Read:
@@ -377,7 +380,9 @@ def reseal_model(data: bytes, damage: Callable[[bytes], bytes]) -> bytes:
 
 def reseal_hdf5(data: bytes, damage: Callable[[bytes], bytes]) -> bytes:
     """Damage the objects of a sealed HDF5 file."""
-    return damage(data)
+    kind = data.split(b" ", 4)[3].decode()
+    content = io.BytesIO(data[:SEAL] + damage(data[SEAL:]))
+    return seal_of(content, kind) + content.getvalue()[SEAL:]
 
 
 SHORT = b">chr1\nACGTACGT\nACG\n>chr2\nTTTT\n"

@@ -15,6 +15,7 @@ from danq.errors import InputError
 from danq.inference import Variants, write_background
 from danq.inference.variants import background as distribution
 from danq.inference.variants.background_file import read_background
+from tests.reseal import reseal_hdf5
 
 TEXT = "".join(np.random.default_rng(9).choice(list("ACGT"), 1500))
 COMMON = [
@@ -142,3 +143,4 @@ def alter(path: Path, changes: list[Change]) -> None:
     with h5py.File(path, "a") as file:
         for change in changes:
             change(file)
+    reseal_hdf5(path)

@@ -85,9 +85,9 @@ class DeepSeaCsvWriter(Writer):
 
     @classmethod
     def outputs(cls, out: Path) -> tuple[OutputFile, ...]:
-        # E-values of an earlier run do not belong to the other files.
+        # E-values and deviations of an earlier run do not belong to the other files.
         return tuple(
-            OutputFile(file, is_deepsea_file, optional=file.name.endswith(".evalue"))
+            OutputFile(file, is_deepsea_file, optional=file.name.endswith((".evalue", "_sd")))
             for file in reversed(cls.files(out))
         )
 

@@ -20,6 +20,7 @@ from danq.inference.variants.background import Background, ranks
 from danq.inference.variants.background_file import read_background
 from danq.inference.variants.run_identity import weights_checksums
 from danq.models import load_model, save_model
+from tests.reseal import reseal_hdf5
 
 RUN = sys.modules["danq.inference.variants.prepare"]
 TEXT = "".join(np.random.default_rng(9).choice(list("ACGT"), 500))
@@ -190,7 +191,7 @@ def test_files_that_are_not_backgrounds_are_refused(small_model, fasta, common, 
     text = tmp_path / "text.h5"
     text.write_text("no HDF5")
     for file, message in (
-        (other, "is not a background of danq"),
+        (other, "not a background of danq"),
         (text, "is a text file, not a back"),
     ):
         with pytest.raises(InputError, match=message):
@@ -199,6 +200,7 @@ def test_files_that_are_not_backgrounds_are_refused(small_model, fasta, common, 
     write_background(small_model(), common, fasta, good)
     with h5py.File(good, "a") as file:
         file.attrs["format_version"] = 7
+    reseal_hdf5(good)
     with pytest.raises(InputError, match="background format version 7"):
         read_background(good)
 

@@ -318,7 +318,9 @@ def test_a_full_disk_leaves_no_half_file(folder: Path, full_disk):
         pytest.raises(InputError, match=r"set.h5: cannot be written: File too large") as caught,
     ):
         attempt(folder, folder / "set.h5")
-    assert caught.value.remedy == "Make room, or choose another disk"
+    assert caught.value.remedy == (
+        "Make room, or raise the limit on the size of files ('ulimit -f')"
+    )
     assert outputs(folder) == set()
     attempt(folder, folder / "set.h5")
     assert outputs(folder) == {"set.h5"}
@@ -349,9 +351,14 @@ def test_a_disk_that_fills_up_keeps_the_old_file(folder: Path, monkeypatch, erro
 
 
 def test_an_interrupt_leaves_no_half_file(folder: Path, monkeypatch):
-    monkeypatch.setattr(
-        Dataset, "sha256", property(lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
-    )
+    real = h5py.Group.create_dataset
+
+    def stop(group, name, *args, **options):
+        if name == "labels":
+            raise KeyboardInterrupt
+        return real(group, name, *args, **options)
+
+    monkeypatch.setattr(h5py.Group, "create_dataset", stop)
     with pytest.raises(KeyboardInterrupt):
         attempt(folder, folder / "set.h5")
     assert outputs(folder) == set()

@@ -21,6 +21,7 @@ from danq.inference.writers.layout import PredictionLayout
 from danq.inference.writers.open_output import find_output
 from danq.inference.writers.tsv import write_table
 from danq.inference.writers.variant_layout import VariantLayout
+from danq.names import name_problem
 from danq.output import comment_lines
 
 NAMES = [
@@ -345,8 +346,10 @@ def test_bgzip_reads_the_blocks(tmp_path):
 def test_results_in_memory_equal_the_tables(tmp_path, toy):
     """End to end: predictions and mutation effects of sequences with such names."""
     model = toy(tracks=("G#1", "#C", "N,a"))
-    letters = np.random.default_rng(3).choice(list("ACGT"), (len(NAMES), 20))
-    sequences = {name: "".join(row) for name, row in zip(NAMES, letters, strict=True)}
+    names = [name for name in NAMES if not name_problem(name)]
+    assert len(names) > len(NAMES) // 2
+    letters = np.random.default_rng(3).choice(list("ACGT"), (len(names), 20))
+    sequences = {name: "".join(row) for name, row in zip(names, letters, strict=True)}
     result = danq.predict(model, sequences)
     danq.write_predictions(model, sequences, tmp_path / "p.tsv")
     expected = result.to_polars()
@@ -355,7 +358,7 @@ def test_results_in_memory_equal_the_tables(tmp_path, toy):
     danq.write_mutations(model, sequences, tmp_path / "m.tsv")
     danq.write_mutations(model, sequences, tmp_path / "m.parquet")
     expected = pl.read_parquet(tmp_path / "m.parquet")
-    assert expected["name"].unique(maintain_order=True).to_list() == NAMES
+    assert expected["name"].unique(maintain_order=True).to_list() == names
     check(with_polars(tmp_path / "m.tsv", ["name", "ref", "alt"]), expected)
     check(with_pandas(tmp_path / "m.tsv", ["name", "ref", "alt"]), expected)
 

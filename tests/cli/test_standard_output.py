@@ -52,6 +52,20 @@ def test_a_table_on_standard_output_equals_the_file(files, capfdbinary, command)
     assert sorted(files.iterdir()) == before
 
 
+def test_q_values_on_standard_output_equal_those_of_the_file(files, capfdbinary):
+    call = ["variants", "m.safetensors", "--genome", "g.fa"]
+    assert run([*call, "--background", "v.vcf", "--out", "b.h5"]) == 0
+    call = [*COMMANDS["variants"], "--calibrate", "b.h5"]
+    assert run([*call, "--out", "a.tsv"]) == 0
+    capfdbinary.readouterr()
+    assert run([*call, "--out", "-"]) == 0
+    out, _ = capfdbinary.readouterr()
+    assert out == Path("a.tsv").read_bytes()
+    table = pl.read_csv(io.BytesIO(out), separator="\t", comment_prefix="#")
+    assert table.height > 0
+    assert table["q_min"].is_between(0, 1).all()
+
+
 @pytest.mark.parametrize("command", ["predict", "variants"])
 def test_other_formats_need_a_file(files, capsys, command):
     assert run([*COMMANDS[command], "--out", "-", "--format", "hdf5"]) == 2

@@ -240,18 +240,28 @@ def write_variant_scores(
 
 
 def _stream(run: VariantRun, output: Output, progress: Progress | None) -> VariantSummary:
-    """Write each block as soon as it is scored; rejected alleles are counted only."""
+    """Write rows to standard output; rejected alleles are counted only.
+
+    A block is written as soon as it is scored, except with q-values, which depend on all rows.
+    """
     seconds = {"score": 0.0, "write": 0.0}
     layout = run.scorer.layout
     with (
         TemporaryDirectory(prefix="danq-") as folder,
         FinishedBlocks(Path(folder) / "variants", run.provenance) as blocks,
-        output.open(layout) as writer,
     ):
         try:
-            tally, _ = run.score(
-                blocks, progress, seconds, lambda one: writer.write(one.tables["rows"], one.values)
-            )
+            if run.significance() is None:
+                with output.open(layout) as writer:
+                    tally, _ = run.score(
+                        blocks,
+                        progress,
+                        seconds,
+                        lambda one: writer.write(one.tables["rows"], one.values),
+                    )
+            else:
+                tally, head = run.score(blocks, progress, seconds)
+                _assemble(run, blocks, output, head, tally.rows, overwrite=False)
         finally:
             blocks.remove()
     return VariantSummary(output.path, output.path, tally, layout.columns, seconds)

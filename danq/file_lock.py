@@ -8,7 +8,6 @@ import os
 import stat
 import weakref
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from danq.errors import InputError
@@ -16,11 +15,42 @@ from danq.errors import InputError
 log = logging.getLogger("danq")
 
 
-class FileLock:
-    """The lock of an output; a context manager. The operating system frees it with the process.
+class HeldLock:
+    """A descriptor that holds a lock; a context manager.
 
-    Neither a forked process nor a program that this process starts holds the lock, so it ends with
-    this process even where those live on.
+    The operating system frees the lock with the process. A forked process closes its copy of the
+    descriptor, so that the lock ends with this process even where that one lives on.
+
+    Parameters
+    ----------
+    number
+        The descriptor, which programs that are started do not inherit.
+    """
+
+    _number: int | None = None
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        _held.add(self)
+
+    def close(self) -> None:
+        """Free the lock."""
+        number, self._number = self._number, None
+        if number is not None:
+            os.close(number)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class FileLock(HeldLock):
+    """The lock of an output.
 
     Parameters
     ----------
@@ -40,38 +70,17 @@ class FileLock:
     """
 
     def __init__(self, path: Path, output: Path) -> None:
-        self._number: int | None = None
-        while self._number is None:
+        found = False
+        while not found:
             number = _open(path)
             try:
                 _lock(number, output)
                 # The process that held the lock before may have deleted the file.
-                if os.fstat(number).st_nlink:
-                    self._number = number
+                found = os.fstat(number).st_nlink > 0
             finally:
-                if self._number is None:
+                if not found:
                     os.close(number)
-        _held.add(self)
-
-    def close(self) -> None:
-        """Free the lock."""
-        number, self._number = self._number, None
-        if number is not None:
-            os.close(number)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        self.close()
+        super().__init__(number)
 
 
 def _open(path: Path) -> int:
@@ -116,7 +125,7 @@ def _lock(number: int, output: Path) -> None:
         )
 
 
-_held: weakref.WeakSet[FileLock] = weakref.WeakSet()
+_held: weakref.WeakSet[HeldLock] = weakref.WeakSet()
 
 
 def _close_inherited() -> None:

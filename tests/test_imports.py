@@ -37,7 +37,7 @@ ARROWS = {
     "provenance": {"errors", "typing", "files"},
     "names": {"errors", "typing"},
     "track_names": {"errors", "typing", "files", "names"},
-    "output": {"errors", "typing", "files"},
+    "output": {"errors", "typing", "files", "file_lock"},
     "device": {"errors"},
     "genome": FILES,
     "simulation": {*FILES, "genome"},

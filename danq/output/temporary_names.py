@@ -15,8 +15,10 @@ import secrets
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+
+from danq.file_lock import HeldLock
 
 PART, OLD = "part", "old"
 """Ending of an output that is being written, and of one that is being replaced."""
@@ -69,17 +71,12 @@ def remove_leftovers(target: Path) -> None:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock of a temporary file or folder; without effect where there are no locks."""
-    number = _locked(path)
-    try:
+    with _locked(path) or nullcontext():
         yield
-    finally:
-        if number is not None:
-            _held.discard(number)
-            os.close(number)
 
 
-def _locked(path: Path) -> int | None:
-    """Descriptor with the lock of a file or folder; None if it cannot be locked."""
+def _locked(path: Path) -> HeldLock | None:
+    """The lock of a file or folder; None if it cannot be locked."""
     try:
         # Without waiting, if it is a named pipe; never through a link.
         number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -93,16 +90,14 @@ def _locked(path: Path) -> int | None:
     except OSError:
         os.close(number)
         return None
-    _held.add(number)
-    return number
+    return HeldLock(number)
 
 
 def _is_abandoned(path: Path) -> bool:
-    number = _locked(path)
-    if number is None:
+    lock = _locked(path)
+    if lock is None:
         return False
-    _held.discard(number)
-    os.close(number)
+    lock.close()
     return True
 
 
@@ -120,18 +115,3 @@ def _stem(target: Path) -> str:
 
 def _check(stem: str, random: str) -> str:
     return hashlib.sha256(b"danq\0" + os.fsencode(f"{stem}\0{random}")).hexdigest()[:_DIGITS]
-
-
-_held: set[int] = set()
-"""Descriptors of locks."""
-
-
-def _close_inherited() -> None:
-    for number in _held:
-        with suppress(OSError):
-            os.close(number)
-    _held.clear()
-
-
-# A forked worker would keep the locks after the death of its parent.
-os.register_at_fork(after_in_child=_close_inherited)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import re
-import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -26,6 +24,7 @@ from danq.inference.variants.block_journal import (
     read_journal,
 )
 from danq.output import check_folder, write_errors
+from danq.output.temporary_names import PART, leftovers, locked, temporary_name
 
 JOURNAL = "journal.jsonl"
 ENDING = ".unfinished"
@@ -146,15 +145,16 @@ def make_folder(folder: Path, head: bytes) -> FileLock | None:
     InputError
         When the operating system cannot write.
     """
-    fresh = _hidden(folder)
+    fresh = temporary_name(folder)
     lock = None
     with write_errors(folder):
         try:
             fresh.mkdir()
-            write_new(fresh / JOURNAL, head)
-            lock = FileLock(fresh / JOURNAL, folder)
-            sync_folder(fresh)
-            os.rename(fresh, folder)
+            with locked(fresh):
+                write_new(fresh / JOURNAL, head)
+                lock = FileLock(fresh / JOURNAL, folder)
+                sync_folder(fresh)
+                os.rename(fresh, folder)
             sync_folder(folder.parent)
         except BaseException as error:
             _delete_files(fresh)
@@ -177,7 +177,7 @@ def delete_folder(folder: Path, lock: FileLock) -> None:
     gone = folder
     try:
         if foreign_file(folder, _journal(folder)) is None:
-            gone = _hidden(folder)
+            gone = temporary_name(folder)
             os.rename(folder, gone)
         _delete_files(gone)
     except OSError as error:
@@ -193,16 +193,12 @@ def delete_folder(folder: Path, lock: FileLock) -> None:
 
 def delete_leftovers(folder: Path) -> None:
     """Delete the folders that a killed process was making or deleting."""
-    pattern = re.compile(rf"\.{re.escape(folder.name)}\.[0-9a-f]{{8}}\.part")
-    with suppress(OSError):
-        for other in folder.parent.iterdir():
-            if not pattern.fullmatch(other.name) or other.is_symlink():
-                continue
-            with suppress(OSError, InputError):
-                if _objection(other) is None:
-                    with FileLock(other / JOURNAL, other):
-                        _delete_files(other)
-                other.rmdir()
+    for other in leftovers(folder, PART):
+        with suppress(OSError, InputError):
+            if _objection(other) is None:
+                with FileLock(other / JOURNAL, other):
+                    _delete_files(other)
+            other.rmdir()
 
 
 def foreign_file(folder: Path, journal: Journal) -> str | None:
@@ -219,10 +215,6 @@ def foreign_file(folder: Path, journal: Journal) -> str | None:
 
 def _is_regular(path: Path) -> bool:
     return stat.S_ISREG(path.lstat().st_mode)
-
-
-def _hidden(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
 
 
 def _journal(folder: Path) -> Journal:

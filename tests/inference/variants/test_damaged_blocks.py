@@ -16,6 +16,7 @@ from danq.errors import InputError
 from danq.inference.variants.block_folder import check_unfinished, folder_of
 from danq.inference.variants.block_journal import head_line, journal_line, read_journal
 from danq.inference.variants.finished_blocks import FinishedBlock, FinishedBlocks
+from danq.output.temporary_names import temporary_name
 from danq.provenance import Provenance
 
 RUN = Provenance(settings={"strand": "both"})
@@ -262,11 +263,10 @@ def test_a_file_of_somebody_else_survives_the_end_of_the_run(tmp_path: Path, cap
 
 def test_the_next_run_deletes_what_a_killed_run_was_deleting(out: Path, tmp_path: Path):
     folder = folder_of(out)
-    hidden = tmp_path / ".a.tsv.unfinished.0123abcd.part"
+    hidden, empty, strange = (temporary_name(folder) for _ in range(3))
     shutil.copytree(folder, hidden)
     (hidden / "000000.rows.arrow").unlink()
-    (tmp_path / ".a.tsv.unfinished.01234567.part").mkdir()
-    strange = tmp_path / ".a.tsv.unfinished.abcdabcd.part"
+    empty.mkdir()
     strange.mkdir()
     (strange / "thesis.tex").write_text("x")
     with FinishedBlocks(out, RUN, resume=True) as finished:

@@ -103,10 +103,7 @@ def calibration(
     edges = log_odds_edges() if edges is None else np.asarray(edges, np.float64)
     if edges.size < 2 or edges[0] != 0 or edges[-1] != 1 or (np.diff(edges) <= 0).any():
         raise InputError(f"edges {edges.tolist()} do not increase from 0 to 1")
-    if scores.size:
-        # Comparisons with NaN are false, so NaN is refused too.
-        bad = ~((scores.min(0) >= 0) & (scores.max(0) <= 1)) | (labels.max(0) > 1)
-        check_range(bad, scores, labels, names)
+    check_range(scores, labels, names)
     shape = (scores.shape[1], edges.size - 1)
     windows, positives = np.zeros((2, *shape), np.int64)
     total = np.zeros(shape)
@@ -116,16 +113,18 @@ def calibration(
     return Calibration(edges, windows, total / share, positives / share)
 
 
-def check_range(
-    bad: np.ndarray, scores: Scores, labels: LabelBatch, names: Sequence[str] | None
-) -> None:
+def check_range(scores: Scores, labels: LabelBatch, names: Sequence[str] | None) -> None:
     """Raise an error about the first invalid track, and name a score that is not a probability.
 
     Raises
     ------
     InputError
-        When any element of ``bad`` is set.
+        When a score is not between 0 and 1, or a label is not 0 or 1.
     """
+    if not scores.size:
+        return
+    # Comparisons with NaN are false, so NaN is refused too.
+    bad = ~((scores.min(0) >= 0) & (scores.max(0) <= 1)) | (labels.max(0) > 1)
     for k in np.flatnonzero(bad)[:1]:
         outside = (scores[:, k] < 0) | (scores[:, k] > 1)
         if not outside.any():

@@ -92,10 +92,7 @@ def log_loss(scores: Scores, labels: LabelBatch, names: Sequence[str] | None = N
         As `calibration_slope`.
     """
     scores, labels = check_arrays(scores, labels)
-    if scores.size:
-        # Comparisons with NaN are false, so NaN is refused too.
-        bad = ~((scores.min(0) >= 0) & (scores.max(0) <= 1)) | (labels.max(0) > 1)
-        check_range(bad, scores, labels, names)
+    check_range(scores, labels, names)
     out = np.empty(scores.shape, np.float32)
     for first in range(0, len(scores), _ROWS):
         rows = slice(first, first + _ROWS)

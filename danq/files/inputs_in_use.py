@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -108,19 +109,15 @@ def noting_inputs(*values: Any) -> Iterator[None]:
 def protects_inputs(function: Callable[P, R]) -> Callable[P, R]:
     """Decorate a function that writes an output, so that it cannot replace an input."""
 
+    parameters = tuple(inspect.signature(function).parameters)
+
     @wraps(function)
     def protected(*args: P.args, **values: P.kwargs) -> R:
-        named = dict(zip(_parameters(function), args, strict=False)) | values
+        named = dict(zip(parameters, args, strict=False)) | values
         with noting_inputs(*(value for name, value in named.items() if name not in OUTPUTS)):
             return function(*args, **values)
 
     return protected
-
-
-def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
-    while hasattr(function, "__wrapped__"):
-        function = function.__wrapped__
-    return function.__code__.co_varnames[: function.__code__.co_argcount]
 
 
 def _paths(value: Any) -> Iterator[Path]:

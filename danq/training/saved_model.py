@@ -42,7 +42,8 @@ def find_saved_model(directory: Path, progress: TrainingProgress, spec: BaseMode
     if progress.best_epoch == 0:
         return "as saved"
     exists = file.is_file()
-    if exists and progress.model_sha256 in (sha256_of(file), _unscaled_sha256(file)):
+    saved = progress.model_sha256
+    if exists and (sha256_of(file) == saved or _unscaled_sha256(file) == saved):
         return "as saved"
     if progress.best_epoch == progress.epoch and progress.batch == 0:
         return "lost"

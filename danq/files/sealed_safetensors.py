@@ -159,7 +159,8 @@ def read_sealed(path: str | Path, *, expected: str, remedy: str) -> SealedFile:
         if start[8 : _DIGITS.start] != _BEFORE or len(start) < _DIGITS.stop:
             raise _not_sealed(path, file, start, expected, remedy)
         length = int.from_bytes(start[:8], "little")
-        if length > min(MAX_HEADER, size - 8) or size > MAX_BYTES:
+        shortest = len(start) - 8
+        if not shortest <= length <= min(MAX_HEADER, size - 8) or size > MAX_BYTES:
             raise _damaged(
                 f"it has {size:,} bytes, of which {length:,} would be the header; at most "
                 f"{MAX_BYTES:,} and {MAX_HEADER:,} are allowed",

@@ -156,6 +156,15 @@ def test_a_header_that_would_be_longer_than_allowed_is_refused_before_it_is_read
         write_sealed(path, ARRAYS, {"danq": "x" * MAX_HEADER})
 
 
+@pytest.mark.parametrize("length", [0, 1, 60, 89])
+def test_a_header_that_would_end_within_the_checksum_is_refused(path, length):
+    content = bytearray(path.read_bytes())
+    content[:8] = length.to_bytes(8, "little")
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="is damaged|is truncated"):
+        read(path)
+
+
 def test_a_large_empty_file_is_refused_at_once(path):
     os.truncate(path, 1 << 40)
     with pytest.raises(InputError, match="is damaged: it has 1,099,511,627,776 bytes"):

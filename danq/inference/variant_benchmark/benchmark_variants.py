@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -45,10 +44,10 @@ from danq.inference.variants.allele_scores import SIGNED
 from danq.inference.variants.prepare import prepare
 from danq.inference.variants.run import VariantRun
 from danq.inference.variants.run_identity import AnyGenome
-from danq.inference.variants.run_summary import rejects_of
+from danq.inference.variants.run_summary import rejects_file
 from danq.inference.variants.variant_input import Variants
 from danq.inference.writers.tsv import write_table
-from danq.output import check_target, replacing
+from danq.output import OutputFile, check_files, replacing_files
 from danq.provenance import sha256_of
 from danq.typing import Location, Progress
 
@@ -255,20 +254,13 @@ def write_variant_benchmark(
     InputError
         When an output exists and ``overwrite`` is false, or cannot be written.
     """
-    out = Path(out)
-    check_benchmark(out, overwrite)
     metrics = report.table.with_columns(pl.selectors.float().fill_nan(None).round_sig_figs(6))
     definitions = {name: text for name, text in METRICS.items() if name in report.table.columns}
     first = first_metric(report.table)
     definitions[DIFFERENCE] = f"{first} of {REFERENCE} minus that of the row"
-    tables = [
-        (out, metrics, {**report.provenance, **definitions}),
-        (rejects_of(out), report.rejected, report.provenance),
-    ]
-    with ExitStack() as stack:
-        for path, table, about in tables:
-            temporary = stack.enter_context(replacing(path, overwrite))
-            write_table(temporary, table, about, *report.notes)
+    with replacing_files(_files(Path(out)), overwrite) as (rejected, main):
+        write_table(rejected, report.rejected, report.provenance, *report.notes)
+        write_table(main, metrics, {**report.provenance, **definitions}, *report.notes)
 
 
 def check_benchmark(out: Location, overwrite: bool = False) -> None:
@@ -277,10 +269,14 @@ def check_benchmark(out: Location, overwrite: bool = False) -> None:
     Raises
     ------
     InputError
-        When an output exists and ``overwrite`` is false, or cannot be written.
+        When an output exists and ``overwrite`` is false, or cannot be written; when
+        ``<out>.rejected.tsv`` is a file that danq did not write.
     """
-    check_target(out, overwrite)
-    check_target(rejects_of(Path(out)), overwrite)
+    check_files(_files(Path(out)), overwrite)
+
+
+def _files(out: Path) -> list[OutputFile]:
+    return [rejects_file(out), OutputFile(out)]
 
 
 def _named(table: Location | Frame, file: str) -> str:

@@ -300,6 +300,11 @@ def test_rows_left_out_are_counted_and_listed(model, fasta, contig, tmp_path):
     assert f"# variants: {tmp_path / 't.tsv'} sha256:{checksum}" in text
     with pytest.raises(InputError, match="exists already"):
         write_variant_benchmark(report, out)
+    write_variant_benchmark(report, out, overwrite=True)
+    (tmp_path / "b.tsv.rejected.tsv").write_text("notes\n")
+    with pytest.raises(InputError, match=r"b\.tsv\.rejected\.tsv: would be replaced"):
+        write_variant_benchmark(report, out, overwrite=True)
+    assert out.read_text() == text
 
 
 def error_of(model, fasta, table, **columns) -> str:

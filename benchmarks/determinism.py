@@ -45,7 +45,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def windows(count: int, length: int, seed: int = 0) -> np.ndarray:
-    """Random windows, each followed by itself with another base in the middle."""
+    """Random windows, each followed by a copy with another base in the middle."""
     rng = np.random.default_rng(seed)
     codes = rng.integers(0, 4, (count, length), dtype=np.uint8)
     mutated = codes.copy()

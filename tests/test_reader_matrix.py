@@ -142,7 +142,8 @@ class _Open(io.BytesIO):
         pass
 
 
-def _bgzip(data: bytes) -> bytes:
+def bgzip(data: bytes) -> bytes:
+    """Compress with bgzip."""
     out = _Open()
     with bgzf.BgzfWriter(fileobj=out, mode="wb") as writer:
         writer.write(data)
@@ -192,14 +193,14 @@ KINDS = (
         lambda data: gzip.compress(data[:9]) + gzip.compress(data[9:]),
         compressed=True,
     ),
-    Kind("bgzip", READ, _bgzip, compressed=True),
+    Kind("bgzip", READ, bgzip, compressed=True),
     Kind("gzip without .gz", READ, gzip.compress),
     Kind("pipe", READ, lambda data: None),
     Kind("not UTF-8", REFUSED, lambda data: data.replace(b"\t", b"\xe9\t").replace(b" ", b"\xe9 ")),
     Kind("UTF-16", REFUSED, lambda data: data.decode().encode("utf-16")),
     Kind("NUL bytes", REFUSED, lambda data: data + b"\0\0\0"),
     Kind("gzip, truncated", REFUSED, lambda data: gzip.compress(data)[:-9], compressed=True),
-    Kind("bgzip, truncated", REFUSED, lambda data: _bgzip(data)[:-28], compressed=True),
+    Kind("bgzip, truncated", REFUSED, lambda data: bgzip(data)[:-28], compressed=True),
     Kind("gzip, damaged", REFUSED, lambda data: _damaged(gzip.compress(data)), compressed=True),
     Kind(".gz, not gzip", REFUSED, lambda data: data, compressed=True),
     Kind("gzip twice", REFUSED, lambda data: gzip.compress(gzip.compress(data)), compressed=True),

@@ -36,7 +36,6 @@ from danq.genome.contig_names import read_chrom_map
 from danq.genome.fasta import Genome, read_fasta
 from danq.genome.motif_files import read_motifs
 from danq.genome.nucleotide_codes import decode
-from danq.genome.packed_genome import PackedGenome
 from danq.inference.sources.find_source import as_source
 from danq.inference.variants.background_file import read_background
 from danq.interpretation.variant_classification.effect_features import read_effects, read_table
@@ -51,6 +50,7 @@ from danq.vision import load_vision_model, read_clip
 from danq.vision.input_files import read_lines, read_npy
 from danq.vision.input_files import read_table as read_number_table
 from danq_cli import main as cli
+from tests.small_dataset import small_dataset
 
 RANDOM = random.Random(3).randbytes(3000)
 
@@ -501,24 +501,9 @@ SMALL = Architecture(filters=4, width=6, pool=4, hidden=3, dense=(5,))
 def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Files that a command can read."""
     folder = tmp_path_factory.mktemp("good")
-    rng = np.random.default_rng(0)
-    codes = rng.integers(0, 4, 2000).astype(np.uint8)
-    starts = np.arange(0, 1800, 20)
-    Dataset(
-        genome=PackedGenome.from_contigs([("chr1", codes)]),
-        contig=np.zeros(starts.size, np.uint32),
-        start=starts,
-        split=(np.arange(starts.size) % 3).astype(np.uint8),
-        packed=rng.integers(0, 4, (starts.size, 1)).astype(np.uint8),
-        tracks=("Reb1", "Abf1"),
-        groups=("TF", "TF"),
-        sources=("", ""),
-        peaks=np.zeros(2, np.int64),
-        window=60,
-        bin=20,
-        stride=20,
-        min_overlap=0.5,
-    ).save(folder / "data.h5")
+    data = small_dataset(90, 2000)
+    codes = data.genome.codes("chr1")
+    data.save(folder / "data.h5")
     model = untrained("test", SMALL, ("Reb1", "Abf1"), 60, 20)
     save_model(folder / "model.safetensors", model.module, model.spec)
     (folder / "genome.fa").write_text(f">chr1\n{decode(codes)}\n")

@@ -5,38 +5,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from danq.datasets.dataset import Dataset
-from danq.genome.packed_genome import PackedGenome
 from danq.models import save_model
 from danq.models.architecture import Architecture
 from danq.models.model_file import untrained
 from danq_cli.main import run
+from tests.small_dataset import small_dataset
 
 SMALL = Architecture(filters=4, width=6, pool=4, hidden=3, dense=(5,))
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> tuple[str, str]:
-    rng = np.random.default_rng(0)
-    starts = np.arange(0, 1800, 20)
-    data = Dataset(
-        genome=PackedGenome.from_contigs([("chr1", rng.integers(0, 4, 2000).astype(np.uint8))]),
-        contig=np.zeros(starts.size, np.uint32),
-        start=starts,
-        split=(np.arange(starts.size) % 3).astype(np.uint8),
-        packed=rng.integers(0, 4, (starts.size, 1)).astype(np.uint8),
-        tracks=("Reb1", "Abf1"),
-        groups=("TF", "TF"),
-        sources=("", ""),
-        peaks=np.zeros(2, np.int64),
-        window=60,
-        bin=20,
-        stride=20,
-        min_overlap=0.5,
-    )
+    data = small_dataset(90, 2000)
     data.save(tmp_path / "data.h5")
     model = untrained("test", SMALL, ("Reb1", "Abf1"), 60, 20)
     save_model(tmp_path / "model.safetensors", model.module, model.spec)

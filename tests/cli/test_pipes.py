@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import importlib
-import io
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import h5py
 import pytest
-import safetensors.torch
 
 from danq_cli.main import COMMANDS, run
 from tests.small_commands import CALLS, write_inputs
+from tests.stored_arrays import stored_arrays
 
 NO_FILES = {
     ("vision train", "data"): "a folder of arrays",
@@ -82,20 +80,7 @@ def comparable(path: str, content: bytes) -> object:
     """The values of an output, without the names of the inputs."""
     if path.endswith((".tsv", ".toml", ".meme")):
         return [line for line in content.splitlines() if not line.startswith(b"# ")]
-    if path.endswith(".safetensors"):
-        return {k: v.tolist() for k, v in safetensors.torch.load(content).items()}
-    if path.endswith(".h5"):
-        arrays: dict[str, object] = {}
-        with h5py.File(io.BytesIO(content)) as file:
-            file.visititems(
-                lambda name, item: (
-                    arrays.update({name: item[()].tolist()})
-                    if isinstance(item, h5py.Dataset)
-                    else None
-                )
-            )
-        return arrays
-    return None
+    return stored_arrays(path, content)
 
 
 @pytest.mark.parametrize(("name", "word"), CASES, ids=[f"{name}-{word}" for name, word in CASES])

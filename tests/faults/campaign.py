@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
 import random
@@ -20,12 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import h5py
-import safetensors.numpy
-
 from tests.faults import processes
 from tests.faults.calls import RESUMED, WRITING
 from tests.faults.processes import End, Fault
+from tests.forked import in_process
+from tests.stored_arrays import stored_arrays
 
 Files = Mapping[str, bytes]
 
@@ -100,31 +98,13 @@ def is_leftover(name: str) -> bool:
     return name.startswith(".OUT") or "/." in name or ".unfinished/" in name
 
 
-def values(name: str, data: bytes) -> object:
-    """What an output says, without times; None where nothing can be compared."""
-    if name.endswith((".safetensors", ".ckpt")):
-        return {key: value.tolist() for key, value in safetensors.numpy.load(data).items()}
-    if name.endswith(".h5"):
-        arrays: dict[str, object] = {}
-        with h5py.File(io.BytesIO(data)) as file:
-            file.visititems(
-                lambda key, item: (
-                    arrays.update({key: item[()].tolist()})
-                    if isinstance(item, h5py.Dataset)
-                    else None
-                )
-            )
-        return arrays
-    return None
-
-
 def same(subject: Subject, name: str, data: bytes) -> bool:
     """Whether an output is that of an undisturbed run."""
     if name not in subject.reference:
         return "tensorboard/" in name  # named after time and process
     if name in subject.exact:
         return data == subject.reference[name]
-    return values(name, data) == values(name, subject.reference[name])
+    return stored_arrays(name, data) == stored_arrays(name, subject.reference[name])
 
 
 def fresh(subject: Subject, folder: Path) -> None:
@@ -344,22 +324,16 @@ KINDS = (
 """Kinds of faults, in the order of `faults`."""
 
 
-def write_inputs_beside(folder: Path) -> Files:
+def make_inputs(folder: Path) -> Files:
     """Inputs of the commands, made in a process of its own, which may start threads."""
-    folder.mkdir()
-    number = os.fork()
-    if not number:
-        try:
-            quiet = os.open(os.devnull, os.O_RDWR)
-            os.dup2(quiet, 1)
-            os.dup2(quiet, 2)
-            from tests.small_commands import write_inputs
 
-            write_inputs(folder)
-            os._exit(0)
-        finally:
-            os._exit(70)
-    os.waitpid(number, 0)
+    def make() -> None:
+        from tests.small_commands import write_inputs
+
+        folder.mkdir()
+        write_inputs(folder)
+
+    in_process(make)
     made = content(folder)
     # Names in the sheet are relative, so that the folder can be copied.
     made["tracks.tsv"] = b"Reb1\ttracks/Reb1.bed\nAbf1\ttracks/Abf1.bed\n"
@@ -398,7 +372,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         os.environ["DANQ_CACHE"] = str(work / "cache")
-        inputs = write_inputs_beside(work / "inputs")
+        inputs = make_inputs(work / "inputs")
         processes.import_everything()
         for kind in options.only or WRITING:
             result = run_campaign(kind, inputs, work, options.faults, options.seed)

@@ -160,11 +160,12 @@ def start(words: list[str], folder: Path, fault: Fault) -> Started:
         os.dup2(writer, 1)
         os.dup2(writer, 2)
         from danq_cli import main as cli
+        from danq_cli.signals import install
 
         sys.stdout = os.fdopen(1, "w", closefd=False)
         sys.stderr = os.fdopen(2, "w", closefd=False)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, cli._terminate)
+        install()
         fault.strike(folder)
         code = cli.run(words)
         sys.stdout.flush()

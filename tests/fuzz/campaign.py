@@ -10,7 +10,6 @@ import argparse
 import gc
 import json
 import os
-import pickle
 import random
 import resource
 import select
@@ -19,12 +18,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from danq.errors import InputError
+from tests.forked import in_process
 from tests.fuzz.mutations import mutate
 from tests.fuzz.targets import TARGETS, Target, make_seeds
 
@@ -167,30 +166,6 @@ def _note(counts: Counts, stream: Stream, case: int, outcome: str) -> None:
     counts.outcomes[outcome.partition(":")[0]] += 1
     if outcome not in (READ, REFUSED) and len(counts.failures) < 50:
         counts.failures.setdefault(outcome, stream.file(case))
-
-
-def in_process(function: Callable[[], Any]) -> Any:
-    """Result of a function that runs in a process of its own.
-
-    A process that has started the threads of a library cannot fork safely.
-    """
-    reader, writer = os.pipe()
-    number = os.fork()
-    if not number:
-        try:
-            os.close(reader)
-            quiet = os.open(os.devnull, os.O_RDWR)
-            os.dup2(quiet, 1)
-            with os.fdopen(writer, "wb") as target:
-                pickle.dump(function(), target)
-            os._exit(0)
-        finally:
-            os._exit(70)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as source:
-        result = pickle.load(source)
-    os.waitpid(number, 0)
-    return result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,7 +15,8 @@ from types import FunctionType, ModuleType
 
 import atheris
 
-from tests.fuzz.campaign import READ, REFUSED, attempt, in_process
+from tests.forked import in_process
+from tests.fuzz.campaign import READ, REFUSED, attempt
 from tests.fuzz.targets import TARGETS, make_seeds
 
 PARSERS = (

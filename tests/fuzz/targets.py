@@ -18,7 +18,6 @@ import numpy as np
 import polars as pl
 import safetensors.torch
 import torch
-from Bio import bgzf
 
 import danq
 from danq.datasets import Dataset, convert_dataset, find_tracks
@@ -43,6 +42,7 @@ from danq.vision.input_files import read_lines
 from danq.vision.input_files import read_table as read_numbers
 from tests.reseal import BEFORE
 from tests.small_commands import write_inputs
+from tests.test_reader_matrix import MEME, bgzip
 
 Read = Callable[[Path], object]
 Reseal = Callable[[bytes, Callable[[bytes], bytes]], bytes]
@@ -73,19 +73,6 @@ class Target:
 def reseal_inside_gzip(data: bytes, damage: Callable[[bytes], bytes]) -> bytes:
     """Damage the content of a gzip file."""
     return gzip.compress(damage(gzip.decompress(data)), 1, mtime=0)
-
-
-def bgzip(data: bytes) -> bytes:
-    """Compress with bgzip."""
-
-    class Kept(io.BytesIO):
-        def close(self) -> None:
-            pass
-
-    out = Kept()
-    with bgzf.BgzfWriter(fileobj=out, mode="wb") as writer:
-        writer.write(data)
-    return out.getvalue()
 
 
 def reseal_inside_bgzip(data: bytes, damage: Callable[[bytes], bytes]) -> bytes:
@@ -192,10 +179,6 @@ def beside_genome(name: str, ending: str, plain: bytes, packed: bytes | None = N
 MAPPING = (
     "window = 40\nbin = 10\n[architecture]\nfilters = 8\nwidth = 5\npool = 3\nhidden = 4\n"
     + ("dense = [6]\n")
-)
-MEME = (
-    "MEME version 4\n\nALPHABET= ACGT\n\nMOTIF one\n"
-    "letter-probability matrix: alength= 4 w= 2 nsites= 20\n0.5 0.25 0.25 0\n0 0 1 0\n"
 )
 JASPAR = ">M1 one\nA [ 3 0 ]\nC [ 1 4 ]\nG [ 0 0 ]\nT [ 0 0 ]\n"
 TRANSFAC = (

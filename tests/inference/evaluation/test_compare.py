@@ -11,35 +11,19 @@ import pytest
 
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError
-from danq.genome.packed_genome import PackedGenome
 from danq.inference import ModelComparison, compare, evaluate, write_comparison
 from danq.inference.engine.forward import predict_dataset
 from danq.models import save_model, untrained
 from danq.models.architecture import Architecture
 from danq_cli.main import run
+from tests.small_dataset import small_dataset
 
 SMALL = Architecture(filters=4, width=6, pool=4, hidden=3, dense=(5,))
 
 
 @pytest.fixture
 def dataset() -> Dataset:
-    rng = np.random.default_rng(0)
-    starts = np.arange(0, 6000, 20)
-    return Dataset(
-        genome=PackedGenome.from_contigs([("chr1", rng.integers(0, 4, 6060).astype(np.uint8))]),
-        contig=np.zeros(starts.size, np.uint32),
-        start=starts,
-        split=(np.arange(starts.size) % 3).astype(np.uint8),
-        packed=rng.integers(0, 4, (starts.size, 1)).astype(np.uint8),
-        tracks=("Reb1", "Abf1"),
-        groups=("TF", ""),
-        sources=("", ""),
-        peaks=np.zeros(2, np.int64),
-        window=60,
-        bin=20,
-        stride=20,
-        min_overlap=0.5,
-    )
+    return small_dataset(300, 6060, ("TF", ""))
 
 
 def made(seed: int, *, tracks=("Reb1", "Abf1"), window: int = 60):

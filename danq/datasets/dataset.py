@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from danq._version import __version__
+from danq.datasets import dataset_checks as checks
 from danq.datasets.dataset_format import (
     ARRAYS,
     EXPECTED,
@@ -122,13 +123,15 @@ class Dataset:
         ------
         InputError
             When the file is missing, not HDF5, truncated, another program's HDF5, of another
-            format version, incomplete or inconsistent.
+            format version, incomplete, changed, or inconsistent.
         """
         path = Path(path)
         with open_file(path) as file, hdf5_errors(path, EXPECTED, remedy=REMEDY):
             arrays = {name: file.read(name, dtype) for name, dtype in ARRAYS.items()}
-            texts = {name: file.texts(name) for name in TEXTS}
-            return cls._from_file(path, arrays, texts, file.attributes)
+            texts = {name: file.texts(name, fixed=True) for name in TEXTS}
+            dataset = cls._from_file(path, arrays, texts, file.attributes)
+            checks.check_content(dataset)
+            return dataset
 
     @classmethod
     def _from_file(
@@ -155,11 +158,11 @@ class Dataset:
             groups=texts["tracks/group"],
             sources=texts["tracks/source"],
             peaks=arrays["tracks/peaks"],
-            window=int(attributes["window"]),
-            bin=int(attributes["bin"]),
-            stride=int(attributes["stride"]),
-            min_overlap=float(attributes["min_overlap"]),
-            build=json.loads(attributes["build"]),
+            window=checks.whole_number(attributes, "window"),
+            bin=checks.whole_number(attributes, "bin"),
+            stride=checks.whole_number(attributes, "stride"),
+            min_overlap=checks.fraction(attributes, "min_overlap"),
+            build=checks.build_options(attributes),
             path=path,
         )
 
@@ -188,19 +191,20 @@ class Dataset:
             "window": self.window,
             "bin": self.bin,
             "stride": self.stride,
-            "min_overlap": self.min_overlap,
+            "min_overlap": float(self.min_overlap),
             "created_by": f"danq {__version__}",
             "build": json.dumps(self.build),
         }
         for name, value in attributes.items():
             file.attrs[name] = value
         genome = self.genome
-        for name, texts in zip(
-            TEXTS,
-            (genome.names, self.tracks, self.groups, self.sources),
-            strict=True,
-        ):
-            file.create_dataset(name, data=list(texts), dtype=h5py.string_dtype())
+        lists = (genome.names, self.tracks, self.groups, self.sources)
+        for name, texts in zip(TEXTS, lists, strict=True):
+            # Of fixed length: HDF5 can be made to loop forever by texts of variable length.
+            encoded = [text.encode() for text in texts]
+            kind = h5py.string_dtype("utf-8", max(map(len, encoded), default=0) or 1)
+            packing = {"compression": "gzip", "compression_opts": 1} if encoded else {}
+            file.create_dataset(name, data=np.array(encoded, kind), **packing)
         plain = {
             "genome/length": genome.lengths,
             "genome/bases": genome.bases,

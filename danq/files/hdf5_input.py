@@ -19,6 +19,9 @@ from danq.files.open_input import check_file, open_raw
 from danq.files.pipes import local_path
 
 _LOCKED = (errno.EAGAIN, errno.EWOULDBLOCK)
+MOST_UNPACKED = 1100
+"""More bytes than any byte of gzip unpacks to."""
+
 COPY = "Copy or download it again"
 
 
@@ -84,12 +87,15 @@ def hdf5_errors(path: str | Path, expected: str = "HDF5", *, remedy: str = COPY)
     ------
     InputError
         When HDF5 reports an error within the block, or an object is missing, is of another kind,
-        or has another shape or type than is read.
+        or has another shape or type than is read; and for an error within the block that names no
+        file.
     """
     try:
         yield
-    except InputError:
-        raise
+    except InputError as error:
+        if error.file is not None:
+            raise
+        raise InputError(error.problem, file=path, record=error.record, remedy=remedy) from error
     except OSError as error:
         raise InputError(
             f"HDF5 cannot read it ({_first_line(error)})", file=path, remedy=remedy
@@ -170,8 +176,15 @@ class Hdf5Input:
                 raise self._wrong(f"/{name} has shape {found.shape}, not {shape}")
             return np.asarray(found[()])
 
-    def texts(self, name: str) -> tuple[str, ...]:
+    def texts(self, name: str, *, fixed: bool = False) -> tuple[str, ...]:
         """Read a list of UTF-8 strings.
+
+        Parameters
+        ----------
+        name
+            Path of the list in the file.
+        fixed
+            Whether strings of variable length are refused.
 
         Raises
         ------
@@ -180,14 +193,23 @@ class Hdf5Input:
         """
         with hdf5_errors(self.path, self._expected, remedy=self._remedy):
             found = self._array(name)
-            if len(found.shape) != 1 or h5py.check_string_dtype(found.dtype) is None:
-                raise self._wrong(f"/{name} is not a list of texts")
+            kind = h5py.check_string_dtype(found.dtype)
+            if len(found.shape) != 1 or kind is None or (fixed and kind.length is None):
+                fitting = " of fixed length" if fixed else ""
+                raise self._wrong(f"/{name} is not a list of texts{fitting}")
             return tuple(found.asstr()[()])
 
     def _array(self, name: str) -> h5py.Dataset:
         found = self.file.get(name)
         if not isinstance(found, h5py.Dataset):
             raise self._wrong(f"/{name} is missing")
+        if found.external or found.is_virtual:
+            raise self._wrong(f"the values of /{name} are in another file")
+        stored = found.id.get_storage_size()
+        if found.nbytes > MOST_UNPACKED * stored:
+            raise self._wrong(
+                f"/{name} has {found.nbytes:,} bytes of values, but only {stored:,} are stored"
+            )
         return found
 
     def _wrong(self, problem: str) -> InputError:

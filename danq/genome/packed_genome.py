@@ -34,6 +34,12 @@ class PackedGenome:
     n_start, n_end
         ``(R,)`` runs of N, 0-based half-open, sorted, in global coordinates:
         ``4 * offset + position``. A run never extends from one contig into the next.
+
+    Raises
+    ------
+    InputError
+        When the arrays contradict each other, so that reading a window could leave the array of
+        bases.
     """
 
     names: tuple[str, ...]
@@ -42,6 +48,50 @@ class PackedGenome:
     offsets: IntRow
     n_start: IntRow
     n_end: IntRow
+
+    def __post_init__(self) -> None:
+        for name in ("lengths", "offsets", "n_start", "n_end"):
+            array = getattr(self, name)
+            if array.ndim != 1 or array.dtype != np.int64:
+                raise InputError(f"{name} of a genome is {array.dtype} {array.shape}, not int64")
+        if self.bases.ndim != 1 or self.bases.dtype != np.uint8:
+            raise InputError(f"bases are {self.bases.dtype} {self.bases.shape}, not (n,) uint8")
+        if not len(self.names) == self.lengths.size == self.offsets.size:
+            raise InputError("the numbers of names, lengths and offsets of contigs differ")
+        if self.n_start.size != self.n_end.size:
+            raise InputError("the numbers of starts and ends of runs of N differ")
+        self._check_contigs()
+        self._check_runs()
+
+    def _check_contigs(self) -> None:
+        size = self.bases.size
+        # Limits first, so that sums cannot overflow.
+        fits = (self.lengths >= 0) & (self.lengths <= 4 * size)
+        fits &= (self.offsets >= 0) & (self.offsets <= size)
+        ends = np.where(fits, self.offsets + (self.lengths + 3) // 4, size + 1)
+        bad = np.flatnonzero(ends > np.append(self.offsets[1:], size))
+        if bad.size:
+            raise InputError(
+                f"{self.lengths[bad[0]]:,} bases from byte {self.offsets[bad[0]]:,} overlap the "
+                f"next contig or are outside the {size:,} bytes of the genome",
+                record=self.names[bad[0]],
+            )
+
+    def _check_runs(self) -> None:
+        if not self.n_start.size:
+            return
+        if not self.lengths.size:
+            raise InputError("there are runs of N, but no contigs")
+        contig = np.searchsorted(4 * self.offsets, self.n_start, side="right") - 1
+        ends = np.where(contig >= 0, 4 * self.offsets[contig] + self.lengths[contig], -1)
+        bad = (self.n_start >= self.n_end) | (self.n_end > ends)
+        bad[1:] |= self.n_start[1:] < self.n_end[:-1]
+        if bad.any():
+            at = int(bad.argmax())
+            raise InputError(
+                f"the run of N from {self.n_start[at]:,} to {self.n_end[at]:,} is empty, not in "
+                "order, or not inside a contig"
+            )
 
     @classmethod
     def from_contigs(cls, contigs: Iterable[tuple[str, Codes]]) -> PackedGenome:

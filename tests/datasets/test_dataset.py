@@ -157,6 +157,47 @@ def test_damaged_labels_are_refused(saved: Path, sealed: bool):
         (lambda file: replace(file, "windows/start", np.zeros(89, np.int64)), "differ in length"),
         (lambda file: replace(file, "windows/contig", np.full(90, 3, np.uint32)), "contig number"),
         (lambda file: replace(file, "windows/split", np.full(90, 3, np.uint8)), "split number 3"),
+        (lambda file: put(file, "genome/offset", 1, 0), "bases from byte 0 overlap the next"),
+        (lambda file: put(file, "genome/offset", 2, 1 << 40), "outside the .* bytes of the genome"),
+        (lambda file: put(file, "genome/offset", 0, -4), "outside the .* bytes of the genome"),
+        (lambda file: put(file, "genome/length", 2, 1 << 62), "outside the .* bytes of the genome"),
+        (lambda file: put(file, "genome/length", 2, -1), "outside the .* bytes of the genome"),
+        (lambda file: put(file, "genome/length", 2, 3_100), "outside the .* bytes of the genome"),
+        (lambda file: replace(file, "genome/length", np.zeros(2, np.int64)), "offsets of contigs"),
+        (lambda file: replace(file, "genome/length", np.zeros((3, 1), np.int64)), "not int64"),
+        (lambda file: replace(file, "genome/bases", np.zeros((3, 1), np.uint8)), "bases are uint8"),
+        (lambda file: put(file, "genome/n_start", 0, 7_800), "the run of N from 7,800 to 7,700"),
+        (lambda file: put(file, "genome/n_end", 0, 1 << 50), "or not inside a contig"),
+        (lambda file: put(file, "genome/n_start", 0, -8), "or not inside a contig"),
+        (lambda file: replace(file, "genome/n_end", np.zeros(0, np.int64)), "starts and ends"),
+        (lambda file: put(file, "windows/start", 5, -1), "the bin of window 5 starts at -1, which"),
+        (lambda file: put(file, "windows/start", 5, 6_000), "the bin of window 5 starts at 6,000"),
+        (lambda file: put(file, "windows/start", 5, 1 << 62), "the bin of window 5 starts at"),
+        (lambda file: put(file, "labels", (3, 1), 8), "labels are set beyond the last track"),
+        (lambda file: put(file, "tracks/peaks", 3, -1), "the number of peaks of a track is -1"),
+        (lambda file: put(file, "tracks/name", 1, b"track0"), "two tracks have the same name"),
+        (lambda file: put(file, "genome/name", 1, b"one"), "two contigs have the same name"),
+        (lambda file: put(file, "tracks/name", 1, b"a\nb"), "which cannot be printed"),
+        (lambda file: put(file, "tracks/name", 1, b"\xed\xa0\x80"), "can't decode byte"),
+        (
+            lambda file: replace(file, "tracks/name", np.array(["t"] * 11, object)),
+            "/tracks/name is not a list of texts of fixed length",
+        ),
+        (lambda file: attribute(file, "window", 0), "window is .*0.*, not a whole number"),
+        (lambda file: attribute(file, "bin", 2.5), "bin is .*2.5.*, not a whole number"),
+        (lambda file: attribute(file, "bin", 600), "the bin of 600 bases is larger than"),
+        (lambda file: attribute(file, "stride", 1 << 40), "stride is .*, not a whole number"),
+        (lambda file: attribute(file, "stride", [1, 2]), "stride is .*, not a whole number"),
+        (lambda file: attribute(file, "min_overlap", np.nan), "min_overlap is nan, not a number"),
+        (lambda file: attribute(file, "min_overlap", "x"), "min_overlap is 'x', not a number"),
+        (lambda file: attribute(file, "build", "[]"), "build is not a JSON object"),
+        (lambda file: attribute(file, "build", 3), "build is int64, not text"),
+        (lambda file: attribute(file, "build", "[" * 50_000), "build is nested too deeply"),
+        (lambda file: attribute(file, "build", '{"a": NaN}'), "build contains NaN"),
+        (lambda file: attribute(file, "build", '{"standalone": 1}'), "neither true nor false"),
+        (lambda file: huge(file, "labels", (1 << 40, 2)), "but only 0 are stored"),
+        (lambda file: virtual(file, "labels"), "the values of /labels are in another file"),
+        (lambda file: external(file, "labels"), "the values of /labels are in another file"),
     ],
 )
 def test_another_or_incomplete_file_is_refused(saved: Path, change, message: str):
@@ -174,6 +215,33 @@ def reseal(path: Path) -> None:
         block = seal_of(file, layout.KIND)
         file.seek(0)
         file.write(block)
+
+
+def put(file: h5py.File, name: str, at: object, value: object) -> None:
+    array = file[name][()]
+    array[at] = value
+    file[name][...] = np.asarray(array, file[name].dtype)
+
+
+def attribute(file: h5py.File, name: str, value: object) -> None:
+    file.attrs[name] = value
+
+
+def huge(file: h5py.File, name: str, shape: tuple[int, ...]) -> None:
+    del file[name]
+    file.create_dataset(name, shape, np.uint8, chunks=(1 << 14, 2), compression="gzip")
+
+
+def virtual(file: h5py.File, name: str) -> None:
+    del file[name]
+    layout = h5py.VirtualLayout((90, 2), np.uint8)
+    layout[:] = h5py.VirtualSource("other.h5", "x", (90, 2))
+    file.create_virtual_dataset(name, layout)
+
+
+def external(file: h5py.File, name: str) -> None:
+    del file[name]
+    file.create_dataset(name, (90, 2), np.uint8, external=[("/etc/hostname", 0, 180)])
 
 
 def replace(file: h5py.File, name: str, array: np.ndarray) -> None:

@@ -22,7 +22,7 @@ FILES = {*BASE, "_lazy", "_version", "cache_folder", "files", "names", "output",
 FILES |= {"file_lock", "track_names"}
 DATA = {*FILES, "genome", "datasets"}
 MODEL = {*FILES, "_memory", "device", "core", "models"}
-USE = {*DATA, *MODEL, "evaluation", "inference"}
+USE = {*DATA, *MODEL, "gpu", "evaluation", "inference"}
 ARROWS = {
     "_jit": {"_kernel_cache"},
     "_kernel_cache": {"_version", "cache_folder"},
@@ -43,9 +43,10 @@ ARROWS = {
     "simulation": {*FILES, "genome"},
     "datasets": {*FILES, "genome"},
     "core": BASE,
+    "gpu": {*BASE, "cache_folder", "device", "core"},
     "models": {*FILES, "device", "core"},
     "evaluation": {*BASE, "files"},
-    "inference": {*DATA, *MODEL, "evaluation"},
+    "inference": {*DATA, *MODEL, "gpu", "evaluation"},
     "interpretation": USE,
     "training": USE,
     "vision": {*FILES, *MODEL, "evaluation", "inference", "training"},

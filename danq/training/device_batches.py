@@ -13,21 +13,18 @@ from torch import Tensor
 from danq.datasets.batches import Batches
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError
+from danq.inference.engine.device_genome import DeviceGenome, genome_bytes, to_device
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Int64, UInt8
 
-UNKNOWN = 4
 CHUNK = 1 << 20
 """Windows per step of the search for windows with unknown bases."""
 
 
 def device_bytes(dataset: Dataset) -> int:
     """Bytes that a dataset needs on a device: 2 bits a base, 1 bit a label, 12 bytes a window."""
-    genome = dataset.genome
-    runs = genome.n_start.nbytes + genome.n_end.nbytes
-    tables = 16 * genome.lengths.size + runs
-    return genome.bases.nbytes + dataset.packed.nbytes + 12 * len(dataset) + tables
+    return genome_bytes(dataset.genome) + dataset.packed.nbytes + 12 * len(dataset)
 
 
 class DeviceWindows:
@@ -62,13 +59,8 @@ class DeviceWindows:
                 file=dataset.path,
                 remedy="Use a device with more memory, or train on the CPU",
             )
-        genome = dataset.genome
-        self._bases = self._put(genome.bases)
+        self._genome = DeviceGenome(dataset.genome, self.device)
         self._packed = self._put(dataset.packed)
-        self._offsets = self._put(genome.offsets.astype(np.int64))
-        self._lengths = self._put(genome.lengths.astype(np.int64))
-        self._n_start = self._put(genome.n_start.astype(np.int64))
-        self._n_end = self._put(genome.n_end.astype(np.int64))
         self._contig = self._put(dataset.contig.astype(np.int32))
         first = dataset.start + (dataset.bin // 2 - dataset.window // 2)
         self._first = self._put(first.astype(np.int64))
@@ -129,55 +121,7 @@ class DeviceWindows:
         """Codes of windows; ``unknown`` are the indices in ``rows`` of windows that may hold N."""
         contig = self._contig[rows].long()
         first = self._first[rows] if shift is None else self._first[rows] + shift
-        codes = self._read(contig, first, reverse)
-        if unknown.size:
-            part = self._put(unknown)
-            flips = None if reverse is None else reverse[part]
-            codes[part] = self._mask(codes[part], contig[part], first[part], flips)
-        return codes
-
-    def _positions(
-        self, first: Int64[Tensor, "B"], reverse: Bool[Tensor, "B"] | None
-    ) -> Int64[Tensor, "B L"]:
-        """Position on the contig of each base, in the reading direction of its window."""
-        along = torch.arange(self.dataset.window, device=self.device)
-        if reverse is None:
-            return first[:, None] + along
-        last = self.dataset.window - 1
-        return first[:, None] + torch.where(reverse[:, None], last - along, along)
-
-    def _read(
-        self,
-        contig: Int64[Tensor, "B"],
-        first: Int64[Tensor, "B"],
-        reverse: Bool[Tensor, "B"] | None,
-    ) -> UInt8[Tensor, "B L"]:
-        """Bases as they are stored; correct wherever a base is known."""
-        index = self._positions(first + 4 * self._offsets[contig], reverse)
-        # Windows over the end of a contig read the next contig here; `_mask` sets those bases to N.
-        byte = (index >> 2).clamp_(0, max(0, self._bases.numel() - 1))
-        two_bits = index.bitwise_and_(3).to(torch.uint8) << 1
-        codes = (self._bases[byte] >> two_bits) & 3
-        if reverse is not None:
-            codes ^= reverse[:, None].to(torch.uint8) * 3  # 3 - code, for codes 0 to 3
-        return codes
-
-    def _mask(
-        self,
-        codes: UInt8[Tensor, "B L"],
-        contig: Int64[Tensor, "B"],
-        first: Int64[Tensor, "B"],
-        reverse: Bool[Tensor, "B"] | None,
-    ) -> UInt8[Tensor, "B L"]:
-        """Set code 4 outside the contig and inside runs of unknown bases."""
-        position = self._positions(first, reverse)
-        masked = (position < 0) | (position >= self._lengths[contig][:, None])
-        if self._n_end.numel():
-            index = position + 4 * self._offsets[contig][:, None]
-            run = torch.searchsorted(self._n_end, index, right=True)
-            start = self._n_start[run.clamp(max=self._n_end.numel() - 1)]
-            masked |= (run < self._n_end.numel()) & (start <= index)
-        return codes.masked_fill_(masked, UNKNOWN)
+        return self._genome.windows(contig, first, self.dataset.window, reverse, self._put(unknown))
 
     def _labels(self, rows: Int64[Tensor, "B"]) -> UInt8[Tensor, "B K"]:
         spread = (self._packed[rows].unsqueeze(2) >> self._bits) & 1
@@ -195,9 +139,7 @@ class DeviceWindows:
         return found
 
     def _put(self, array: np.ndarray) -> Tensor:
-        # Copied, because torch warns about read-only arrays.
-        array = array if array.flags.writeable else array.copy()
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+        return to_device(array, self.device)
 
 
 class DeviceBatches:

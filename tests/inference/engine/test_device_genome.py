@@ -1,0 +1,71 @@
+"""Windows of a genome on a device equal those of the host, on CPU tensors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from danq.genome import nucleotide_codes
+from danq.genome.packed_genome import PackedGenome
+from danq.inference.engine.device_genome import (
+    DeviceGenome,
+    genome_bytes,
+    reverse_complement,
+    to_device,
+)
+
+CPU = torch.device("cpu")
+
+
+def patchy(seed: int, n_share: float) -> PackedGenome:
+    """Contigs of odd lengths with runs of N; one is all N, one is empty."""
+    rng = np.random.default_rng(seed)
+    contigs = []
+    for name, size in (("a", 501), ("empty", 0), ("bare", 222), ("b", 1003), ("c", 7)):
+        codes = rng.integers(0, 4, size, dtype=np.uint8)
+        if name == "bare":
+            codes[:] = 4
+        for start in rng.integers(0, max(size, 1), int(n_share * size / 10)):
+            codes[start : start + int(rng.integers(1, 20))] = 4
+        contigs.append((name, codes))
+    return PackedGenome.from_contigs(contigs)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("stranded", [False, True])
+def test_windows_equal_those_of_the_host(seed: int, stranded: bool):
+    genome = patchy(seed, (0.0, 0.3)[seed % 2])
+    rng = np.random.default_rng(seed)
+    contig, length = rng.integers(0, 5, 90), 61 + seed
+    first = rng.integers(-80, genome.lengths[contig] + 20)
+    reverse = rng.random(90) < 0.5 if stranded else None
+    expected = genome.windows(contig, first, length, reverse)
+    unknown = np.flatnonzero(genome.unknown(contig, first, length))
+    stored = DeviceGenome(genome, CPU)
+    given = [None if one is None else torch.from_numpy(one) for one in (contig, first, reverse)]
+    for which in (None, torch.from_numpy(unknown)):
+        found = stored.windows(given[0], given[1], length, given[2], which)
+        assert found.dtype == torch.uint8
+        np.testing.assert_array_equal(found.numpy(), expected)
+
+
+def test_reverse_complements_equal_those_of_the_host():
+    codes = np.random.default_rng(3).integers(0, 5, (7, 33), dtype=np.uint8)
+    found = reverse_complement(torch.from_numpy(codes)).numpy()
+    np.testing.assert_array_equal(found, nucleotide_codes.reverse_complement(codes))
+
+
+def test_bytes_are_those_of_the_arrays():
+    genome = patchy(1, 0.3)
+    arrays = [vars(DeviceGenome(genome, CPU))[name] for name in ("_bases", "_n_start", "_n_end")]
+    tables = 16 * len(genome.names)
+    assert genome_bytes(genome) == sum(one.nbytes for one in arrays) + tables
+
+
+def test_read_only_arrays_are_copied():
+    array = np.arange(3)
+    array.flags.writeable = False
+    copied = to_device(array, CPU)
+    copied[0] = 7
+    assert array[0] == 0

@@ -7,7 +7,13 @@ from typing import Literal, NamedTuple
 from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants.variant_block import VariantBlock
-from danq.genome.variants.window_kernel import Alleles, Frame, Neighbours, compose_windows
+from danq.genome.variants.window_kernel import (
+    Alleles,
+    ComposedWindows,
+    Frame,
+    Neighbours,
+    compose_windows,
+)
 from danq.typing import BoolRow, CodeBatch
 
 Anchor = Literal["left", "right"]
@@ -98,9 +104,21 @@ def anchored_windows(
         As :func:`window_center`; when an allele is longer than :func:`longest_allele`; when
         ``anchor`` is neither "left" nor "right".
     """
+    done = anchored_pieces(genome, block, window, center=center, anchor=anchor)
+    return Windows(done.reference.written(genome), done.alternate.written(genome), done.padded)
+
+
+def anchored_pieces(
+    genome: PackedGenome,
+    block: VariantBlock,
+    window: int,
+    *,
+    center: int | None = None,
+    anchor: Anchor = "left",
+) -> ComposedWindows:
+    """As :func:`anchored_windows`, but the windows are not written yet."""
     frame = checked_frame(block, window, center, anchor)
-    done = compose_windows(genome, Alleles.of(block), frame, Neighbours.none(len(block)))
-    return Windows(done.reference, done.alternate, done.padded)
+    return compose_windows(genome, Alleles.of(block), frame, Neighbours.none(len(block)))
 
 
 def checked_frame(block: VariantBlock, window: int, center: int | None, anchor: str) -> Frame:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from danq.genome.variants.window_kernel import (
     Neighbours,
     compose_windows,
 )
+from danq.genome.variants.window_pieces import WindowPieces
 from danq.typing import BoolRow, CodeBatch, Codes, IntRow
 
 NOT_CARRIED = -1
@@ -60,13 +61,16 @@ class Haplotypes:
     unphased: int
 
 
-class HaplotypeWindows(NamedTuple):
+W = TypeVar("W", CodeBatch, WindowPieces)
+
+
+class HaplotypeWindows(NamedTuple, Generic[W]):
     """Windows of V ALT alleles on a sample's haplotypes.
 
     Attributes
     ----------
     reference, alternate
-        ``(V, L)`` uint8 codes without and with the allele.
+        ``(V, L)`` uint8 codes without and with the allele, or V windows that are not written yet.
     padded
         ``(V,)`` whether either window extends past an end of the contig.
     haplotype
@@ -82,8 +86,8 @@ class HaplotypeWindows(NamedTuple):
         ``(V,)`` the same for the reference window, which may reach further.
     """
 
-    reference: CodeBatch
-    alternate: CodeBatch
+    reference: W
+    alternate: W
     padded: BoolRow
     haplotype: IntRow
     neighbours: IntRow
@@ -161,7 +165,7 @@ def haplotype_windows(
     *,
     center: int | None = None,
     anchor: Anchor = "left",
-) -> HaplotypeWindows:
+) -> HaplotypeWindows[CodeBatch]:
     """Windows of a block's variants on a sample's haplotypes.
 
     As :func:`danq.genome.variants.anchored_windows`, but both windows also hold the other alleles
@@ -182,6 +186,22 @@ def haplotype_windows(
     InputError
         As :func:`danq.genome.variants.anchored_windows`.
     """
+    done = haplotype_pieces(genome, block, haplotypes, window, center=center, anchor=anchor)
+    return HaplotypeWindows(
+        done.reference.written(genome), done.alternate.written(genome), *done[2:]
+    )
+
+
+def haplotype_pieces(
+    genome: PackedGenome,
+    block: VariantBlock,
+    haplotypes: Haplotypes,
+    window: int,
+    *,
+    center: int | None = None,
+    anchor: Anchor = "left",
+) -> HaplotypeWindows[WindowPieces]:
+    """As :func:`haplotype_windows`, but the windows are not written yet."""
     frame = checked_frame(block, window, center, anchor)
     refs, alts = Ragged.of(block.ref), Ragged.of(block.alt)
     raw = normalise(genome, block.contig, block.pos - 1, refs, alts, align=False)

@@ -1,4 +1,4 @@
-"""The kernel that writes the windows of ALT alleles, from the variant outwards."""
+"""The kernel that puts together the windows of ALT alleles, from the variant outwards."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ import numpy as np
 
 from danq._jit import kernel
 from danq.genome.packed_genome import PackedGenome
-from danq.genome.two_bit_packing import read_interval
 from danq.genome.variants.normalise import Ragged
 from danq.genome.variants.variant_block import VariantBlock
-from danq.typing import BoolRow, CodeBatch, Codes, IntRow
+from danq.genome.variants.window_pieces import WindowPieces
+from danq.genome.variants.write_pieces import (
+    Written,
+    add_codes,
+    add_interval,
+    finish_window,
+    is_stored,
+)
+from danq.typing import BoolRow, Codes, IntRow
 
 ALL_PHASES = -2
 """Phase set of a row whose neighbours are only the edits on every haplotype."""
@@ -137,7 +144,7 @@ class ComposedWindows(NamedTuple):
     Attributes
     ----------
     reference, alternate
-        ``(V, L)`` codes.
+        V windows each.
     padded
         ``(V,)`` whether either window extends past an end of the contig.
     applied, left_out
@@ -148,8 +155,8 @@ class ComposedWindows(NamedTuple):
         past its ends.
     """
 
-    reference: CodeBatch
-    alternate: CodeBatch
+    reference: WindowPieces
+    alternate: WindowPieces
     padded: BoolRow
     applied: IntRow
     left_out: IntRow
@@ -160,25 +167,31 @@ class ComposedWindows(NamedTuple):
 def compose_windows(
     genome: PackedGenome, alleles: Alleles, frame: Frame, neighbours: Neighbours
 ) -> ComposedWindows:
-    """Write the reference and the alternate window of each ALT allele."""
+    """Put together the reference and the alternate window of each ALT allele."""
     rows = alleles.contig.size
-    reference, alternate = np.empty((2, rows, frame.window), dtype=np.uint8)
-    padded = np.zeros(rows, dtype=np.bool_)
-    counts_and_bounds = np.zeros((4, 2, rows), dtype=np.int64)
-    out = ComposedWindows(reference, alternate, padded, *counts_and_bounds)
-    _compose(genome.arrays, alleles, frame, neighbours, out)
-    return out
+    pieces, codes = 5 * rows, alleles.ref.codes.size + alleles.alt.codes.size
+    while True:
+        # The number of neighbours is known only after the windows are put together.
+        sides = tuple(Written.empty(rows, pieces, codes) for _ in range(2))
+        padded = np.zeros(rows, dtype=np.bool_)
+        counts_and_bounds = np.zeros((4, 2, rows), dtype=np.int64)
+        _compose(genome.arrays, alleles, frame, neighbours, sides, padded, counts_and_bounds)
+        if all(side.complete for side in sides):
+            break
+        pieces, codes = np.max([side.used for side in sides], axis=0)
+    reference, alternate = (side.pieces(frame.window) for side in sides)
+    return ComposedWindows(reference, alternate, padded, *counts_and_bounds)
 
 
 @kernel
-def _compose(genome, alleles, frame, neighbours, out):
+def _compose(genome, alleles, frame, neighbours, sides, padded, counts_and_bounds):
     bases, offsets, lengths, n_start, n_end = genome
     contigs, starts, refs, alts = alleles
     edits, haplotypes, phases, own_ends, own = neighbours
-    reference, alternate, padded, applied, left_out, lows, highs = out
+    applied, left_out, lows, highs = counts_and_bounds
     for row in range(contigs.size):
         contig, start = contigs[row], starts[row]
-        contig_arrays = bases, offsets[contig], lengths[contig], n_start, n_end
+        bounds = offsets[contig], lengths[contig]
         ref = refs.codes[refs.at[row] : refs.at[row + 1]]
         alt = alts.codes[alts.at[row] : alts.at[row + 1]]
         end = start + ref.size
@@ -193,17 +206,21 @@ def _compose(genome, alleles, frame, neighbours, out):
         span = start, end, max(end, own_ends[row])
         for side in range(2):
             codes = ref if side == 0 else alt
-            target = reference[row] if side == 0 else alternate[row]
+            target = sides[side]
             at = first
             if frame.right and side == 1:
                 at = first + ref.size - codes.size
-            target[at : at + codes.size] = codes
-            left = _fill_left(target, at, span, contig_arrays, edits, view)
-            right = _fill_right(target, at + codes.size, span, contig_arrays, edits, view)
+            if side == 0 and is_stored(bases, bounds, n_start, n_end, start, codes):
+                add_interval(target, at, codes.size, start, bounds)
+            else:
+                add_codes(target, at, codes)
+            left = _fill_left(target, at, span, bounds, edits, view)
+            right = _fill_right(target, at + codes.size, frame.window, span, bounds, edits, view)
             padded[row] |= left[0] or right[0]
             applied[side, row] = left[1] + right[1]
             left_out[side, row] = left[2] + right[2]
             lows[side, row], highs[side, row] = left[3], right[3]
+            finish_window(target, row)
 
 
 @kernel
@@ -219,13 +236,12 @@ def _is_carried(edits, edit, haplotype, phase):
 
 
 @kernel
-def _fill_left(target, at, span, contig_arrays, edits, view):
-    """Write ``target[:at]``, leftwards from the variant.
+def _fill_left(target, at, span, bounds, edits, view):
+    """Add the pieces before index ``at``, leftwards from the variant.
 
     Returns whether the window extends past the contig, the neighbours that are applied and left
     out, and the first base of the contig that the window covers.
     """
-    bases, offset, length, n_start, n_end = contig_arrays
     low, near, _, haplotype, phase, own = view
     boundary = span[0]
     insertion = span[0] if span[0] == span[1] else -1
@@ -249,14 +265,13 @@ def _fill_left(target, at, span, contig_arrays, edits, view):
             found = here if end > boundary - at else -1
             break
         stop = boundary - at if found < 0 else edits.end[found]
-        part = target[at - (boundary - stop) : at]
-        outside |= read_interval(bases, offset, length, n_start, n_end, stop, part)
         at -= boundary - stop
+        outside |= add_interval(target, at, boundary - stop, stop, bounds)
         if found >= 0:
             codes = edits.codes[edits.at[found] : edits.at[found + 1]]
             shown = min(codes.size, at)
-            target[at - shown : at] = codes[codes.size - shown :]
             at -= shown
+            add_codes(target, at, codes[codes.size - shown :])
             boundary = edits.start[found]
             if edits.start[found] == edits.end[found]:
                 insertion = boundary
@@ -273,17 +288,16 @@ def _fill_left(target, at, span, contig_arrays, edits, view):
 
 
 @kernel
-def _fill_right(target, at, span, contig_arrays, edits, view):
-    """Write ``target[at:]``, rightwards from the variant; as `_fill_left`, with the end."""
-    bases, offset, length, n_start, n_end = contig_arrays
+def _fill_right(target, at, size, span, bounds, edits, view):
+    """Add the pieces from index ``at`` to ``size``, rightwards; as `_fill_left`, with the end."""
     _, near, high, haplotype, phase, own = view
     boundary, free = span[1], span[2]
     insertion = span[0] if span[0] == span[1] else -1
     outside, applied, left_out, last = False, 0, 0, boundary
     edit = near
-    while at < target.size:
+    while at < size:
         found = -1
-        while edit < high and edits.start[edit] < boundary + target.size - at:
+        while edit < high and edits.start[edit] < boundary + size - at:
             here = edit
             edit += 1
             start, end = edits.start[here], edits.end[here]
@@ -297,14 +311,13 @@ def _fill_right(target, at, span, contig_arrays, edits, view):
                 continue
             found = here
             break
-        stop = boundary + target.size - at if found < 0 else edits.start[found]
-        part = target[at : at + stop - boundary]
-        outside |= read_interval(bases, offset, length, n_start, n_end, boundary, part)
+        stop = boundary + size - at if found < 0 else edits.start[found]
+        outside |= add_interval(target, at, stop - boundary, boundary, bounds)
         at += stop - boundary
         if found >= 0:
             codes = edits.codes[edits.at[found] : edits.at[found + 1]]
-            shown = min(codes.size, target.size - at)
-            target[at : at + shown] = codes[:shown]
+            shown = min(codes.size, size - at)
+            add_codes(target, at, codes[:shown])
             at += shown
             boundary = free = edits.end[found]
             if edits.start[found] == edits.end[found]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from danq.genome.nucleotide_codes import N
 from danq.genome.packed_genome import PackedGenome
+from danq.genome.variants.window_pieces import WindowPieces
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Int64, UInt8
@@ -47,7 +48,7 @@ class DeviceGenome:
     """
 
     def __init__(self, genome: PackedGenome, device: torch.device) -> None:
-        self.device = device
+        self.genome, self.device = genome, device
 
         def put(array: np.ndarray) -> Tensor:
             return to_device(array, device)
@@ -113,11 +114,38 @@ class DeviceGenome:
         position = _positions(first, codes.shape[1], reverse)
         masked = (position < 0) | (position >= self._lengths[contig][:, None])
         if self._n_end.numel():
-            index = position + 4 * self._offsets[contig][:, None]
-            run = torch.searchsorted(self._n_end, index, right=True)
-            start = self._n_start[run.clamp(max=self._n_end.numel() - 1)]
-            masked |= (run < self._n_end.numel()) & (start <= index)
+            masked |= self._in_runs(position + 4 * self._offsets[contig][:, None])
         return codes.masked_fill_(masked, N)
+
+    def _in_runs(self, position: Int64[Tensor, "..."]) -> Bool[Tensor, "..."]:
+        """Whether global positions are in a run of N, of which there is at least one."""
+        run = torch.searchsorted(self._n_end, position, right=True)
+        start = self._n_start[run.clamp(max=self._n_end.numel() - 1)]
+        return (run < self._n_end.numel()) & (start <= position)
+
+    def written(self, windows: WindowPieces) -> UInt8[Tensor, "B L"]:
+        """Codes of windows, as `WindowPieces.written` returns them.
+
+        Only the pieces and the bases of alleles are copied to the device.
+        """
+        shape = len(windows), windows.length
+        source, sizes, unknown, index, given = (
+            to_device(array, self.device)
+            for array in (
+                windows.source - windows.start,
+                windows.sizes,
+                np.flatnonzero(windows.unknown(self.genome)),
+                *windows.given(),
+            )
+        )
+        bases = shape[0] * shape[1]
+        position = torch.repeat_interleave(source, sizes, output_size=bases)
+        position = (position + torch.arange(bases, device=self.device)).view(shape)
+        codes = self.bases(position)
+        if unknown.numel():
+            codes[unknown] = codes[unknown].masked_fill_(self._in_runs(position[unknown]), N)
+        codes.view(-1)[index] = given
+        return codes
 
 
 def reverse_complement(codes: UInt8[Tensor, "... L"]) -> UInt8[Tensor, "... L"]:

@@ -8,6 +8,8 @@ import torch
 
 from danq.genome import nucleotide_codes
 from danq.genome.packed_genome import PackedGenome
+from danq.genome.variants import from_table, longest_allele
+from danq.genome.variants.allele_windows import anchored_pieces
 from danq.inference.engine.device_genome import (
     DeviceGenome,
     genome_bytes,
@@ -69,3 +71,24 @@ def test_read_only_arrays_are_copied():
     copied = to_device(array, CPU)
     copied[0] = 7
     assert array[0] == 0
+
+
+@pytest.mark.parametrize("n_share", [0.0, 0.3])
+def test_windows_of_variants_equal_those_of_the_host(n_share: float):
+    genome = patchy(5, n_share)
+    rng = np.random.default_rng(2)
+    rows = []
+    for start in rng.permutation(1003 - 8)[:300].tolist():
+        codes = genome.codes("b", start, start + int(rng.integers(1, 6)))
+        alt = "".join(rng.choice(list("ACGT"), int(rng.integers(1, 6))))
+        ref = "".join("ACGTN"[code] for code in codes)
+        if "N" not in ref and alt != ref:
+            rows.append(("b", start + 1, ref, alt))
+    with from_table(rows, genome, longest=longest_allele(90), block=len(rows)) as reader:
+        block = next(iter(reader))
+    assert len(block) > 50
+    stored = DeviceGenome(genome, CPU)
+    for anchor in ("left", "right"):
+        made = anchored_pieces(genome, block, 90, anchor=anchor)
+        for pieces in (made.reference, made.alternate, made.alternate[:0]):
+            np.testing.assert_array_equal(stored.written(pieces).numpy(), pieces.written(genome))

@@ -27,6 +27,7 @@ BENCHMARKS = (
     "labels",
     "batch_loading",
     "data_wait",
+    "verification",
 )
 """Modules of `benchmarks.speed` with a function ``measure``."""
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from danq.core.block_interface import features_of
+from danq.core.block_interface import features_of, with_mask
 from danq.core.dropout import TorchDropout
 from danq.core.masks import zero_padding
+from danq.core.pooling import Mean
 
 
 class Mlp(nn.Sequential):
@@ -108,6 +110,110 @@ class Vote(PerStep):
         steps = mask.sum(dim=1, keepdim=True).clamp(min=1)
         # A finite value in place of log 0, so that rows without a real step stay finite.
         return logs.masked_fill(~mask.unsqueeze(2), -1e4).logsumexp(dim=1) - steps.log()
+
+
+class Profiles(nn.Module):
+    """Profiles along the sequence and their totals: ``(B, T, F) -> (B, K S + K)``.
+
+    The outputs are the logits of the S steps of each profile, profile after profile, then
+    ``log(1 + total)`` of each profile. The losses are `multinomial_loss` and `total_count_loss`.
+
+    Parameters
+    ----------
+    in_features
+        Features F of a step.
+    profiles
+        Number of profiles K.
+    steps
+        Steps S of a profile.
+    first
+        Position of the first step's centre among the T steps of the input, where 0 is the centre of
+        the first one. Logits between two steps are interpolated; those before the first or after
+        the last step are equal to theirs.
+    spacing
+        Steps of the input from one step of the profile to the next.
+
+    Notes
+    -----
+    Profiles and totals as in BPNet (Avsec et al., Nature Genetics 2021).
+    """
+
+    takes_mask = True
+
+    def __init__(
+        self,
+        in_features: int,
+        profiles: int,
+        steps: int,
+        *,
+        first: float = 0.0,
+        spacing: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.output = nn.Linear(in_features, profiles)
+        self.pooling = Mean(in_features)
+        self.totals = nn.Linear(in_features, profiles)
+        self.steps, self.first, self.spacing = steps, first, spacing
+        self.out_features = profiles * (steps + 1)
+
+    def forward(
+        self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B O"]:
+        logits = self.output(x)
+        position = torch.arange(self.steps, device=x.device) * self.spacing + self.first
+        position = position.clamp(0, x.shape[1] - 1)
+        before = position.floor().long()
+        after = (before + 1).clamp(max=x.shape[1] - 1)
+        share = (position - before).to(logits.dtype).unsqueeze(1)
+        profile = torch.lerp(logits[:, before], logits[:, after], share)
+        totals = self.totals(self.pooling(x, mask))
+        return torch.cat([profile.transpose(1, 2).flatten(1), totals], dim=1)
+
+
+class Pooled(nn.Module):
+    """A pooling layer and a head after it, as one head: ``(B, T, F) -> (B, K)``.
+
+    Parameters
+    ----------
+    pooling
+        ``(B, T, F) -> (B, G)``.
+    head
+        ``(B, G) -> (B, K)``.
+    """
+
+    takes_mask = True
+
+    def __init__(self, pooling: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.pooling, self.head = pooling, head
+        self.out_features = features_of(head)
+
+    def forward(
+        self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B K"]:
+        return self.head(self.pooling(x, mask))
+
+
+class JointHeads(nn.Module):
+    """Several heads on the same input, with their outputs one after another.
+
+    Parameters
+    ----------
+    heads
+        Modules with ``out_features`` whose output is ``(B, K)``.
+    """
+
+    takes_mask = True
+
+    def __init__(self, heads: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(heads)
+        self.out_features = sum(features_of(head) for head in heads)
+
+    def forward(
+        self, x: Float[Tensor, "B ..."], mask: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B K"]:
+        return torch.cat([with_mask(head, x, mask) for head in self.heads], dim=1)
 
 
 class DensePixel(nn.Module):

@@ -1,11 +1,12 @@
 """Presets, architectures, initial weights and model files of sequence models."""
 
-from danq.models.architecture import Architecture, Stage, build_module
+from danq.models.architecture import Architecture, Stage, StepStage, build_module
 from danq.models.initialisation import (
     first_layer,
     initialise_danq,
     initialise_jaspar,
     set_base_rates,
+    set_initial_outputs,
 )
 from danq.models.model_file import (
     Model,
@@ -19,6 +20,7 @@ from danq.models.model_file import (
 from danq.models.model_summary import summary
 from danq.models.presets import DEFAULT_PRESET, PRESETS, architecture, build
 from danq.models.run_options import RunOptions
+from danq.models.targets import TargetGroup
 
 __all__ = [
     "DEFAULT_PRESET",
@@ -28,6 +30,8 @@ __all__ = [
     "ModelSpec",
     "RunOptions",
     "Stage",
+    "StepStage",
+    "TargetGroup",
     "architecture",
     "build",
     "build_module",
@@ -39,6 +43,7 @@ __all__ = [
     "read_spec",
     "save_model",
     "set_base_rates",
+    "set_initial_outputs",
     "summary",
     "untrained",
 ]

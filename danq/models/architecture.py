@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import torch
@@ -24,7 +25,10 @@ from danq.core import (
     Tcn,
     tcn_blocks,
 )
+from danq.core.heads import JointHeads, Pooled, Profiles
+from danq.core.parallel_filters import ParallelOneHotConv, StepConv, TemporalStack
 from danq.errors import InputError
+from danq.models.targets import TargetGroup, check_groups, count_outputs
 
 MAX_WINDOW = 10_000_000
 """Largest window in bases."""
@@ -59,17 +63,42 @@ class Stage(BaseModel):
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
+Widths = Annotated[
+    tuple[Annotated[int, Field(gt=0, le=MAX_WIDTH)], ...], Field(max_length=MAX_LAYERS)
+]
+"""Widths of filters side by side."""
+
+
+class StepStage(BaseModel):
+    """A convolution after the temporal layer: channels, widths side by side, dropout."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channels: int = Field(gt=0, le=MAX_FEATURES)
+    widths: Widths = Field(min_length=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _check_channels(self) -> StepStage:
+        if len(self.widths) > self.channels:
+            raise ValueError(f"{self.channels} channels for {len(self.widths)} widths")
+        return self
+
+
 class Architecture(BaseModel):
     """Hyperparameters that define a sequence model.
 
     Motif filters -> ReLU -> max-pool -> (further convolutions) -> dropout -> LSTM, GRU or TCN ->
-    dropout -> pooling -> dense layers -> one logit per track.
+    (convolutions over steps) -> dropout -> pooling -> dense layers -> outputs of the tracks.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     filters: int = Field(gt=0, le=MAX_FEATURES)
     width: int = Field(gt=0, le=MAX_WIDTH)
+    further_widths: Widths = ()
+    """Widths of further filters beside those of ``width``. The filters are divided equally among
+    all widths, and the input is padded with N, so that all are centred on the same base."""
     pool: int = Field(gt=0, le=255)
     stages: tuple[Stage, ...] = Field(default=(), max_length=MAX_LAYERS)
     encoder_dropout: float = Field(default=0.2, ge=0, lt=1)
@@ -84,6 +113,8 @@ class Architecture(BaseModel):
     """Blocks of a TCN; 0 for the smallest number whose receptive field covers the window."""
     tcn_width: int = Field(default=3, gt=1, le=MAX_WIDTH)
     """Number of taps of a TCN's filters; odd if bidirectional."""
+    step_stages: tuple[StepStage, ...] = Field(default=(), max_length=MAX_LAYERS)
+    """Convolutions over the steps of the temporal layer."""
     temporal_dropout: float = Field(default=0.5, ge=0, lt=1)
     pooling: Literal["flatten", "last", "mean", "max", "attention"] = "flatten"
     dense: tuple[Annotated[int, Field(gt=0, le=MAX_DENSE)], ...] = Field(
@@ -96,6 +127,17 @@ class Architecture(BaseModel):
     """Gates of the LSTM. "hard" is the hard sigmoid of models trained with Keras 0.2."""
     second_direction: Literal["backward", "forward"] = "backward"
     """Direction of the LSTM's second set of units; "forward" needs hard gates."""
+
+    @model_validator(mode="after")
+    def _check_widths(self) -> Architecture:
+        if len(self.widths) > self.filters:
+            raise ValueError(f"{self.filters} filters for {len(self.widths)} widths")
+        return self
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Widths of all motif filters."""
+        return (self.width, *self.further_widths)
 
     @model_validator(mode="after")
     def _check_tcn(self) -> Architecture:
@@ -112,14 +154,20 @@ class Architecture(BaseModel):
         return self
 
 
-def build_module(architecture: Architecture, tracks: int, window: int) -> CnnRnn:
-    """Build an untrained module from ``(B, window)`` codes to ``(B, tracks)`` logits.
+def build_module(
+    architecture: Architecture, tracks: int, window: int, targets: Sequence[TargetGroup] = ()
+) -> CnnRnn:
+    """Build an untrained module from ``(B, window)`` codes to the outputs of the tracks.
+
+    The outputs are one logit per track, or those of the target groups, see
+    `danq.models.targets`.
 
     Raises
     ------
     InputError
-        When the window is too short for the convolutions and pools, or longer than `MAX_WINDOW`, or
-        there would be more than `MAX_TRACKS` tracks or `MAX_PARAMETERS` parameters.
+        When the window is too short for the convolutions and pools, or longer than `MAX_WINDOW`,
+        there would be more than `MAX_TRACKS` tracks or `MAX_PARAMETERS` parameters, or the target
+        groups are not those of the tracks.
     """
     for name, value, limit in (("window", window, MAX_WINDOW), ("tracks", tracks, MAX_TRACKS)):
         if not 1 <= value <= limit:
@@ -127,8 +175,15 @@ def build_module(architecture: Architecture, tracks: int, window: int) -> CnnRnn
                 f"{name} is {value:,}; at least 1 and at most {limit:,} are allowed",
                 remedy="Use a smaller number" if value > limit else "Use 1 or more",
             )
+    try:
+        check_groups(targets, tracks)
+    except ValueError as error:
+        raise InputError(
+            str(error), remedy="Give groups that contain each track once, with profiles last"
+        ) from error
+    groups = tuple(targets) or (TargetGroup(loss="binary", tracks=tracks),)
     with torch.device("meta"):  # without memory
-        module = _build(architecture, tracks, window)
+        module = _build(architecture, window, groups)
     count = sum(parameter.numel() for parameter in module.parameters())
     if count > MAX_PARAMETERS:
         raise InputError(
@@ -136,19 +191,11 @@ def build_module(architecture: Architecture, tracks: int, window: int) -> CnnRnn
             remedy="Use fewer filters or units, a larger pool or a shorter window",
         )
     without_memory = torch.get_default_device().type == "meta"
-    return module if without_memory else _build(architecture, tracks, window)
+    return module if without_memory else _build(architecture, window, groups)
 
 
-def _build(a: Architecture, tracks: int, window: int) -> CnnRnn:
-    first = OneHotConv(a.filters, a.width, pool=a.pool, unknown=a.unknown)
-    encoder: OneHotConv | ConvEncoder = first
-    if a.stages:
-        channels = [a.filters, *(stage.channels for stage in a.stages)]
-        stages = [
-            ConvStage(1, before, s.channels, s.width, pool=s.pool, dropout=s.dropout)
-            for before, s in zip(channels, a.stages, strict=False)
-        ]
-        encoder = ConvEncoder(stages, first=first)
+def _build(a: Architecture, window: int, groups: Sequence[TargetGroup]) -> CnnRnn:
+    encoder = _encoder(a)
     steps = encoder.steps(window)
     if steps < 1:
         raise InputError(
@@ -157,20 +204,91 @@ def _build(a: Architecture, tracks: int, window: int) -> CnnRnn:
         )
     temporal = _temporal(a, encoder.out_features, steps)
     features = encoder.out_features if temporal is None else temporal.out_features
-    pooling: nn.Module
-    pooling = Flatten(features, steps) if a.pooling == "flatten" else _POOLINGS[a.pooling](features)
-    body = Mlp(int(pooling.out_features), a.dense, dropout=a.dense_dropout)  # type: ignore[arg-type]
+    pooling, head = _head(a, features, steps, window, groups)
     return CnnRnn(
         encoder,
         temporal,
         pooling,
-        MultiLabel(body, tracks),
+        head,
         encoder_dropout=a.encoder_dropout,
         temporal_dropout=a.temporal_dropout,
     )
 
 
-def _temporal(a: Architecture, features: int, steps: int) -> Recurrent | Tcn | None:
+def _encoder(a: Architecture) -> OneHotConv | ParallelOneHotConv | ConvEncoder:
+    first: OneHotConv | ParallelOneHotConv
+    if a.further_widths:
+        first = ParallelOneHotConv(a.filters, a.widths, pool=a.pool, unknown=a.unknown)
+    else:
+        first = OneHotConv(a.filters, a.width, pool=a.pool, unknown=a.unknown)
+    if not a.stages:
+        return first
+    channels = [a.filters, *(stage.channels for stage in a.stages)]
+    stages = [
+        ConvStage(1, before, s.channels, s.width, pool=s.pool, dropout=s.dropout)
+        for before, s in zip(channels, a.stages, strict=False)
+    ]
+    return ConvEncoder(stages, first=first)
+
+
+def _head(
+    a: Architecture, features: int, steps: int, window: int, groups: Sequence[TargetGroup]
+) -> tuple[nn.Module | None, nn.Module]:
+    """Pooling and head; with profiles, which read every step, the head contains the pooling."""
+    single = [group for group in groups if group.loss != "profile"]
+    heads: list[nn.Module] = []
+    pooling: nn.Module | None = None
+    if single:
+        pooling = (
+            Flatten(features, steps) if a.pooling == "flatten" else _POOLINGS[a.pooling](features)
+        )
+        body = Mlp(int(pooling.out_features), a.dense, dropout=a.dense_dropout)  # type: ignore[arg-type]
+        heads.append(MultiLabel(body, count_outputs(single)))
+    if len(single) == len(groups):
+        return pooling, heads[0]
+    if pooling is not None:
+        heads = [Pooled(pooling, heads[0])]
+    centre, spacing = _step_positions(a)
+    for group in groups[len(single) :]:
+        span = group.steps * group.step_bases
+        if span > window:
+            raise InputError(
+                f"a profile of {group.steps:,} steps of {group.step_bases:,} bases is longer than "
+                f"the window of {window:,} bp",
+                remedy="Use a longer window, or fewer or shorter steps",
+            )
+        start = window // 2 - span // 2
+        first = (start + (group.step_bases - 1) / 2 - centre) / spacing
+        heads.append(
+            Profiles(
+                features, group.tracks, group.steps, first=first, spacing=group.step_bases / spacing
+            )
+        )
+    return None, JointHeads(heads)
+
+
+def _step_positions(a: Architecture) -> tuple[float, int]:
+    """Base at the centre of the encoder's first step, and bases from one step to the next."""
+    centre, spacing = (0.0 if a.further_widths else (a.width - 1) / 2), 1
+    for width, pool in ((1, a.pool), *((stage.width, stage.pool) for stage in a.stages)):
+        centre += spacing * ((width - 1) / 2 + (pool - 1) / 2)
+        spacing *= pool
+    return centre, spacing
+
+
+def _temporal(a: Architecture, features: int, steps: int) -> nn.Module | None:
+    layers = [layer for layer in (_recurrent(a, features, steps),) if layer is not None]
+    if not a.step_stages:
+        return layers[0] if layers else None
+    before = layers[0].out_features if layers else features
+    stack: list[nn.Module] = [*layers]
+    for stage in a.step_stages:
+        stack.append(StepConv(before, stage.channels, stage.widths, dropout=stage.dropout))
+        before = stage.channels
+    return TemporalStack(stack)
+
+
+def _recurrent(a: Architecture, features: int, steps: int) -> Recurrent | Tcn | None:
     if a.temporal == "none":
         return None
     if a.temporal == "tcn":

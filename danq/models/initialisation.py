@@ -7,15 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import nn
+from torch import Tensor, nn
 
-from danq.core import CnnRnn, ConvEncoder, OneHotConv, Recurrent
+from danq.core import CnnRnn, ConvEncoder, MultiLabel, OneHotConv, Recurrent
+from danq.core.heads import JointHeads, Pooled, Profiles
+from danq.core.parallel_filters import ParallelOneHotConv
 
 
 def first_layer(module: CnnRnn) -> OneHotConv:
-    """The motif filters of a sequence model."""
+    """The motif filters of a sequence model; of several widths side by side, the widest filters."""
     encoder = module.encoder
     layer = encoder.first if isinstance(encoder, ConvEncoder) else encoder
+    if isinstance(layer, ParallelOneHotConv):
+        layer = max(layer.layers, key=lambda one: one.width)  # type: ignore[arg-type,return-value]
     if not isinstance(layer, OneHotConv):
         raise TypeError(f"the first layer is a {type(layer).__name__}, not a OneHotConv")
     return layer
@@ -68,6 +72,27 @@ def set_base_rates(module: CnnRnn, rates: Float[np.ndarray, " K"]) -> None:
     clipped = np.clip(rates, 1e-4, 1 - 1e-4)
     bias = torch.from_numpy(np.log(clipped / (1 - clipped)).astype(np.float32))
     module.head.output.bias.copy_(bias)  # type: ignore[union-attr]
+
+
+@torch.no_grad()
+def set_initial_outputs(module: CnnRnn, outputs: Float[Tensor, " O"]) -> None:
+    """Set the biases of all outputs, such as those of `danq.models.targets.initial_outputs`."""
+    head = module.head
+    at = 0
+    for one in head.heads if isinstance(head, JointHeads) else (head,):
+        layer = one.head if isinstance(one, Pooled) else one
+        if isinstance(layer, Profiles):
+            profiles = layer.totals.out_features
+            steps = outputs[at : at + profiles * layer.steps].unflatten(0, (profiles, layer.steps))
+            layer.output.bias.copy_(steps.mean(dim=1))
+            layer.totals.bias.copy_(outputs[at + steps.numel() : at + layer.out_features])
+        elif isinstance(layer, MultiLabel):
+            layer.output.bias.copy_(outputs[at : at + layer.out_features])
+        else:
+            raise TypeError(f"a {type(layer).__name__} has no biases of outputs")
+        at += layer.out_features
+    if at != len(outputs):
+        raise ValueError(f"{len(outputs)} outputs for a module with {at}")
 
 
 @torch.no_grad()

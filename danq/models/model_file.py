@@ -24,6 +24,7 @@ from danq.models.stored_model import (
     sized_for,
     write_stored,
 )
+from danq.models.targets import TargetGroup, check_groups
 from danq.names import name_problem
 from danq.typing import Location
 
@@ -40,6 +41,8 @@ class ModelSpec(BaseModel):
     tracks: tuple[str, ...] = Field(min_length=1, max_length=MAX_TRACKS)
     groups: tuple[str, ...]
     """Group of each track."""
+    targets: tuple[TargetGroup, ...] = Field(default=(), max_length=MAX_TRACKS)
+    """Groups of consecutive tracks that share a loss; none if all tracks are peaks."""
     window: int = Field(gt=0, le=MAX_WINDOW)
     """Input length L in bases."""
     bin: int = Field(gt=0)
@@ -62,6 +65,9 @@ class ModelSpec(BaseModel):
             raise ValueError("two tracks have the same name")
         if len(self.groups) != len(self.tracks):
             raise ValueError(f"{len(self.groups):,} groups for {len(self.tracks):,} tracks")
+        check_groups(self.targets, len(self.tracks))
+        if self.temperature is not None and any(one.loss != "binary" for one in self.targets):
+            raise ValueError("a temperature for tracks that are not peaks")
         if self.bin > self.window:
             raise ValueError(f"a bin of {self.bin} bp in a window of {self.window} bp")
         return self
@@ -209,7 +215,7 @@ def load_model(path: Location, **options: Any) -> Model:
     spec = _spec(stored)
     # Without memory: to initialise the weights of DanQ takes longer than to read the file.
     with torch.device("meta"), sized_for(stored):
-        module = build_module(spec.architecture, len(spec.tracks), spec.window)
+        module = build_module(spec.architecture, len(spec.tracks), spec.window, spec.targets)
     weights = load_weights(module, stored)
     if spec.temperature is not None:
         _divide_logits(weights, spec.temperature)
@@ -244,7 +250,12 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def untrained(
-    preset: str, architecture: Architecture, tracks: tuple[str, ...], window: int, bin: int
+    preset: str,
+    architecture: Architecture,
+    tracks: tuple[str, ...],
+    window: int,
+    bin: int,
+    targets: tuple[TargetGroup, ...] = (),
 ) -> Model:
     """A model with initial weights, for tests and for counting its parameters."""
     from danq.models.initialisation import initialise_danq
@@ -254,10 +265,11 @@ def untrained(
         architecture=architecture,
         tracks=tracks,
         groups=("",) * len(tracks),
+        targets=targets,
         window=window,
         bin=bin,
     )
-    module = build_module(architecture, len(tracks), window)
+    module = build_module(architecture, len(tracks), window, targets)
     with torch.no_grad():
         initialise_danq(module)
     return Model(module.eval(), spec)

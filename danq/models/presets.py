@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import ValidationError
 
 from danq.core import CnnRnn
 from danq.errors import InputError, describe_validation_error
-from danq.models.architecture import Architecture, Stage, build_module
+from danq.models.architecture import Architecture, Stage, StepStage, build_module
 from danq.models.initialisation import initialise_danq
+from danq.models.targets import TargetGroup
 
 PRESETS: dict[str, Architecture] = {
     # Quang & Xie, Nucleic Acids Research 2016.
@@ -23,6 +26,20 @@ PRESETS: dict[str, Architecture] = {
         temporal="none",
         temporal_dropout=0.0,
         dense=(925,),
+    ),
+    # Rafi et al., Nature Biotechnology 2024; without its channels for strand and single reads. The
+    # loss is that of 18 soft bins from 0 to 17 (danq.models.targets).
+    "dream-rnn": Architecture(
+        filters=320,
+        width=9,
+        further_widths=(15,),
+        pool=1,
+        encoder_dropout=0.2,
+        hidden=320,
+        step_stages=(StepStage(channels=320, widths=(9, 15), dropout=0.2),),
+        temporal_dropout=0.5,
+        pooling="mean",
+        dense=(),
     ),
     # For genomes of 10-100 Mb; chosen on yeast chrXV, see benchmarks/studies/yeast.md.
     "danq-small": Architecture(filters=512, width=26, pool=13, hidden=64, dense=(512,)),
@@ -52,7 +69,14 @@ def architecture(preset: str, **changes: object) -> Architecture:
         ) from error
 
 
-def build(preset: str = DEFAULT_PRESET, *, tracks: int, window: int, **changes: object) -> CnnRnn:
+def build(
+    preset: str = DEFAULT_PRESET,
+    *,
+    tracks: int,
+    window: int,
+    targets: Sequence[TargetGroup] = (),
+    **changes: object,
+) -> CnnRnn:
     """Build and initialise an untrained model.
 
     Parameters
@@ -63,13 +87,15 @@ def build(preset: str = DEFAULT_PRESET, *, tracks: int, window: int, **changes: 
         Number of tracks K.
     window
         Window length L in bases.
+    targets
+        Groups of the tracks that share a loss; without them, every track has one logit.
     changes
         Hyperparameters (fields of `Architecture`) that differ from the preset's.
 
     Returns
     -------
     Module from codes ``(B, L)`` (uint8) or soft one-hot channels ``(B, 4, L)`` to logits
-    ``(B, K)``.
+    ``(B, K)``, or to the outputs of the target groups.
 
     Examples
     --------
@@ -78,6 +104,6 @@ def build(preset: str = DEFAULT_PRESET, *, tracks: int, window: int, **changes: 
     >>> sum(p.numel() for p in module.parameters())
     46929039
     """
-    module = build_module(architecture(preset, **changes), tracks, window)
+    module = build_module(architecture(preset, **changes), tracks, window, targets)
     initialise_danq(module)
     return module

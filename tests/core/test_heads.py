@@ -1,9 +1,22 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
-from danq.core import Classes, CnnRnn, DensePixel, Mlp, PerStep, Recurrent, Vote, lengths_mask
+from danq.core import (
+    Classes,
+    CnnRnn,
+    DensePixel,
+    Mean,
+    Mlp,
+    MultiLabel,
+    PerStep,
+    Recurrent,
+    Vote,
+    lengths_mask,
+)
+from danq.core.heads import JointHeads, Pooled, Profiles
 
 LENGTHS = [7, 3, 1]
 
@@ -65,3 +78,42 @@ def test_model_without_pooling_labels_every_step():
     stream = CnnRnn(torch.nn.Identity(), Recurrent(5, 3), None, None)
     assert stream.out_features == 6
     torch.testing.assert_close(model.head.output(model.temporal(x)), model(x))
+
+
+def test_profiles_are_interpolated_between_steps():
+    torch.manual_seed(0)
+    x = torch.randn(2, 6, 5)
+    head = Profiles(5, 3, 4, first=-1.0, spacing=1.75)
+    out = head(x)
+    assert out.shape == (2, head.out_features) == (2, 3 * 4 + 3)
+    logits = head.output(x).detach().numpy()
+    profile = out[:, :12].detach().unflatten(1, (3, 4)).numpy()
+    for row, track in np.ndindex(2, 3):
+        wanted = np.interp([-1, 0.75, 2.5, 4.25], np.arange(6), logits[row, :, track])
+        np.testing.assert_allclose(profile[row, track], wanted, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(out[:, 12:], head.totals(x.mean(dim=1)))
+
+
+def test_profiles_beyond_the_last_step_repeat_it():
+    torch.manual_seed(0)
+    x = torch.randn(1, 1, 5)
+    out = Profiles(5, 1, 3)(x)[0]
+    assert out[0] == out[1] == out[2]
+
+
+def test_totals_of_profiles_ignore_padding():
+    x, mask = padded()
+    head = Profiles(5, 2, 4)
+    changed = x.masked_fill(~mask.unsqueeze(2), 100.0)
+    torch.testing.assert_close(head(x, mask)[:, 8:], head(changed, mask)[:, 8:])
+
+
+def test_joint_heads_put_outputs_one_after_another():
+    x, mask = padded()
+    pooled = Pooled(Mean(5), MultiLabel(Mlp(5, []), 3))
+    profiles = Profiles(5, 2, 4)
+    joint = JointHeads([pooled, profiles])
+    out = joint(x, mask)
+    assert out.shape == (3, joint.out_features) == (3, 3 + 10)
+    torch.testing.assert_close(out[:, :3], pooled(x, mask))
+    torch.testing.assert_close(out[:, 3:], profiles(x, mask))

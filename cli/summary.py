@@ -21,13 +21,16 @@ def summary(model: Path, every: bool) -> None:
 
     MODEL is a model file or a run directory of a sequence model or of a vision task.
     """
-    from danq.models import is_vision_model
+    from danq.models.stored_model import read_stored
 
-    if is_vision_model(model):
+    stored = read_stored(model)
+    if stored.is_vision:
         from danq.vision import summary as describe_vision
+        from danq.vision.vision_model_file import vision_model_from
 
-        click.echo(describe_vision(model))
+        click.echo(describe_vision(vision_model_from(stored)))
     else:
         from danq.models import summary as describe
+        from danq.models.model_file import model_from
 
-        click.echo(describe(model, every=every))
+        click.echo(describe(model_from(stored), every=every))

@@ -11,7 +11,6 @@ from danq.models.initialisation import (
 from danq.models.model_file import (
     Model,
     ModelSpec,
-    is_vision_model,
     load_model,
     read_spec,
     save_model,
@@ -38,7 +37,6 @@ __all__ = [
     "first_layer",
     "initialise_danq",
     "initialise_jaspar",
-    "is_vision_model",
     "load_model",
     "read_spec",
     "save_model",

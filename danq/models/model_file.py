@@ -179,18 +179,6 @@ def read_spec(path: Location) -> ModelSpec:
     return _spec(read_stored(path))
 
 
-def is_vision_model(path: Location) -> bool:
-    """Whether a model file or run directory holds the model of a vision task.
-
-    Raises
-    ------
-    InputError
-        When there is no such file, it is not a danq model, it is damaged, or its format version is
-        not supported.
-    """
-    return "task" in read_stored(path).fields
-
-
 def load_model(path: Location, **options: Any) -> Model:
     """Load a model file, or the best model of a run directory.
 
@@ -211,7 +199,17 @@ def load_model(path: Location, **options: Any) -> Model:
         supported, its weights do not fit its architecture, or one of them is NaN or infinite.
     """
     settings = RunOptions(**_checked(options))
-    stored = read_stored(path)
+    return model_from(read_stored(path), settings)
+
+
+def model_from(stored: StoredModel, options: RunOptions | None = None) -> Model:
+    """Build the model of a file that was read.
+
+    Raises
+    ------
+    InputError
+        As `load_model`.
+    """
     spec = _spec(stored)
     # Without memory: to initialise the weights of DanQ takes longer than to read the file.
     with torch.device("meta"), sized_for(stored):
@@ -219,7 +217,7 @@ def load_model(path: Location, **options: Any) -> Model:
     weights = load_weights(module, stored)
     if spec.temperature is not None:
         _divide_logits(weights, spec.temperature)
-    return Model(weights, spec, stored.file, stored.sha256, settings)
+    return Model(weights, spec, stored.file, stored.sha256, options or RunOptions())
 
 
 def _divide_logits(module: CnnRnn, temperature: float) -> None:
@@ -230,7 +228,7 @@ def _divide_logits(module: CnnRnn, temperature: float) -> None:
 
 
 def _spec(stored: StoredModel) -> ModelSpec:
-    if "task" in stored.fields:
+    if stored.is_vision:
         raise InputError(
             f"a model of the vision task '{stored.fields['task']}', not a sequence model",
             file=stored.file,

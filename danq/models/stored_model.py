@@ -51,6 +51,11 @@ class StoredModel(NamedTuple):
     file: Path
     sha256: str
 
+    @property
+    def is_vision(self) -> bool:
+        """Whether it is the model of a vision task."""
+        return "task" in self.fields
+
 
 def write_stored(path: Location, module: nn.Module, spec: BaseModel) -> str:
     """Write a model file, and return its SHA-256 checksum. A failed write leaves no partial file.

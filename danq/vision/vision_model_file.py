@@ -14,6 +14,7 @@ from danq.errors import InputError
 from danq.models.architecture import MAX_PARAMETERS
 from danq.models.stored_model import (
     FORMAT_VERSION,
+    StoredModel,
     load_weights,
     parse_spec,
     read_stored,
@@ -99,9 +100,19 @@ def load_vision_model(path: str | Path) -> VisionModel:
         When the file does not exist or has no vision model, its task is not registered, or its
         weights do not fit.
     """
-    stored = read_stored(path)
+    return vision_model_from(read_stored(path))
+
+
+def vision_model_from(stored: StoredModel) -> VisionModel:
+    """Build the vision model of a file that was read.
+
+    Raises
+    ------
+    InputError
+        As `load_vision_model`.
+    """
     file = stored.file
-    if "task" not in stored.fields:
+    if not stored.is_vision:
         raise InputError(
             "a sequence model, not a vision model", file=file, remedy="Load it with danq.load"
         )

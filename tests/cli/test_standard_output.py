@@ -66,6 +66,16 @@ def test_q_values_on_standard_output_equal_those_of_the_file(files, capfdbinary)
     assert table["q_min"].is_between(0, 1).all()
 
 
+def test_the_summary_says_how_to_see_rejected_alleles(files, capfd):
+    Path("v.vcf").write_text(VCF + "chr2\t300\td\tA\t<DEL>\t.\t.\t.\n")
+    assert run([*COMMANDS["variants"], "--out", "-"]) == 0
+    assert "rejected alleles are listed beside an output file only" in capfd.readouterr().err
+    assert run([*COMMANDS["variants"], "--out", "a.tsv"]) == 0
+    out, err = capfd.readouterr()
+    assert "a.tsv.rejected.tsv: rejected alleles, with reasons" in out
+    assert "beside an output file only" not in out + err
+
+
 @pytest.mark.parametrize("command", ["predict", "variants"])
 def test_other_formats_need_a_file(files, capsys, command):
     assert run([*COMMANDS[command], "--out", "-", "--format", "hdf5"]) == 2

@@ -35,6 +35,20 @@ def test_all_lists_every_track(tmp_path, capsys):
     assert f"12: {', '.join(names)}\n" in capsys.readouterr().out
 
 
+def test_the_file_is_read_once(tmp_path, monkeypatch, capsys):
+    from danq.models import architecture, save_model, stored_model, untrained
+
+    path, read = tmp_path / "model.safetensors", stored_model.read_sealed
+    model = untrained("danq-small", architecture("danq-small"), ("Abf1",), window=100, bin=20)
+    save_model(path, model.module, model.spec)
+    files = []
+    monkeypatch.setattr(
+        stored_model, "read_sealed", lambda file, **more: files.append(file) or read(file, **more)
+    )
+    assert cli.run(["summary", str(path)]) == 0
+    assert files == [path]
+
+
 def test_a_file_that_is_not_a_model_is_refused(tmp_path, capsys):
     path = tmp_path / "notes.txt"
     path.write_text("not a model")

@@ -48,8 +48,12 @@ class VariantSummary:
             f"{self.path}: {self.tally.rows:,} rows, {len(self.columns):,} columns",
             self.tally.describe(),
         ]
-        if self.tally.rejects and not is_standard_output(self.rejected):
-            lines.append(f"{self.rejected}: rejected alleles, with reasons")
+        if self.tally.rejects:
+            lines.append(
+                "rejected alleles are listed beside an output file only: name a file to see them"
+                if is_standard_output(self.rejected)
+                else f"{self.rejected}: rejected alleles, with reasons"
+            )
         return "\n".join(lines)
 
 

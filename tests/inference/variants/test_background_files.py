@@ -15,12 +15,11 @@ from danq.errors import InputError
 from danq.inference import Variants, write_background
 from danq.inference.variants import background as distribution
 from danq.inference.variants.background_file import read_background
+from tests.one_contig import random_bases, substitutions, write_contig
 from tests.reseal import reseal_hdf5
 
-TEXT = "".join(np.random.default_rng(9).choice(list("ACGT"), 1500))
-COMMON = [
-    ("chr1", at + 1, TEXT[at], "ACGT"["ACGT".index(TEXT[at]) - 1]) for at in range(20, 1400, 3)
-]
+TEXT = random_bases(1500)
+COMMON = substitutions(TEXT, range(20, 1400, 3))
 Change = Callable[[h5py.File], Any]
 
 
@@ -120,7 +119,7 @@ def file(small_model, tmp_path, monkeypatch) -> Path:
     """A background with two classes of regions."""
     monkeypatch.setattr(distribution, "FEWEST", 50)
     genome, regions = tmp_path / "genome.fa", tmp_path / "regions.bed"
-    genome.write_text(f">chr1\n{TEXT}\n")
+    write_contig(genome, TEXT)
     regions.write_text("chr1\t0\t500\tpromoter\nchr1\t500\t900\texon\n")
     write_background(
         small_model(), Variants(COMMON, regions=regions), genome, tmp_path / "common.h5"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import h5py
@@ -14,20 +15,19 @@ from scipy import stats
 from danq.inference import Variants, score_variants, write_background, write_variant_scores
 from danq.inference.variants import background as distribution
 from danq.inference.variants.background_file import read_background
+from tests.one_contig import Variant, random_bases, substitutions, write_contig
 
 RUN = sys.modules["danq.inference.variants.prepare"]
-TEXT = "".join(np.random.default_rng(9).choice(list("ACGT"), 3000))
+TEXT = random_bases(3000)
 
 
-def snvs(positions) -> list[tuple[str, int, str, str]]:
-    return [("chr1", at + 1, TEXT[at], "ACGT"["ACGT".index(TEXT[at]) - 1]) for at in positions]
+def snvs(positions: Iterable[int]) -> list[Variant]:
+    return substitutions(TEXT, positions)
 
 
 @pytest.fixture
 def fasta(tmp_path) -> Path:
-    path = tmp_path / "genome.fa"
-    path.write_text(f">chr1\n{TEXT}\n")
-    return path
+    return write_contig(tmp_path / "genome.fa", TEXT)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,21 +21,20 @@ from danq.inference.variants.background import Background, ranks
 from danq.inference.variants.background_file import read_background
 from danq.inference.variants.run_identity import weights_checksums
 from danq.models import load_model, save_model
+from tests.one_contig import Variant, random_bases, substitutions, write_contig
 from tests.reseal import reseal_hdf5
 
 RUN = sys.modules["danq.inference.variants.prepare"]
-TEXT = "".join(np.random.default_rng(9).choice(list("ACGT"), 500))
+TEXT = random_bases(500)
 
 
-def snvs(positions) -> list[tuple[str, int, str, str]]:
-    return [("chr1", at + 1, TEXT[at], "ACGT"["ACGT".index(TEXT[at]) - 1]) for at in positions]
+def snvs(positions: Iterable[int]) -> list[Variant]:
+    return substitutions(TEXT, positions)
 
 
 @pytest.fixture
 def fasta(tmp_path) -> Path:
-    path = tmp_path / "genome.fa"
-    path.write_text(f">chr1\n{TEXT}\n")
-    return path
+    return write_contig(tmp_path / "genome.fa", TEXT)
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
-import sys
 
 import click
+
+from .streams import open_streams
 
 COUNTS = (
     "OMP_NUM_THREADS",
@@ -29,23 +29,6 @@ def prepare() -> None:
     open_streams()
     ignore_invalid_counts()
     place_matplotlib()
-
-
-def open_streams() -> None:
-    """Connect standard streams that are closed to the null device.
-
-    Otherwise a file that is opened later has the number of a standard stream, and what a library
-    prints is written into it. Names that the encoding of stdout lacks are escaped.
-    """
-    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # has the lowest number that is free
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def ignore_invalid_counts() -> None:

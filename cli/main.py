@@ -21,7 +21,7 @@ from danq.files.pipes import copied_pipes
 
 from .environment import prepare
 from .option_names import option_names, with_options
-from .signals import NAMES, exit_code, ignore_further, install, received
+from .signals import NAMES, exit_code, install, received, uninstall
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("danq_cli.demo", "Run the full pipeline on a small simulated genome."),
@@ -228,7 +228,7 @@ def _leave_pipe() -> int:
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Prepare the process, run its command line, and end the process."""
     prepare()
     install()
     # OpenMP threads spin for milliseconds while they wait. On a busy machine this made training
@@ -236,6 +236,11 @@ def main() -> None:
     # on an idle machine; without spinning they are at least a third slower. torch reads it once.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    code = run(sys.argv[1:])
-    ignore_further()
+    try:
+        code = run(sys.argv[1:])
+        uninstall()
+    except KeyboardInterrupt:
+        # The signal came after the command.
+        uninstall()
+        code = exit_code(received() or signal.SIGINT)
     sys.exit(code)

@@ -8,8 +8,10 @@ therefore ends the process if it still runs some seconds after the signal.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -22,8 +24,12 @@ GRACE = 4.0
 NAMES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 """Signals that end a command, and what it then reports."""
 
-_IMPORT = "<frozen importlib._bootstrap>"
-"""File of the frames that import a module."""
+_UNSAFE = re.compile(r"<frozen importlib\._bootstrap>|.*/site-packages/(llvmlite|numba)/.*")
+"""Files of the frames in which an exception can end the process with a segmentation fault.
+
+The initialization of compiled modules, and llvmlite, which frees an object of LLVM a second time if
+its first release did not return.
+"""
 
 _received: list[int] = []
 
@@ -45,6 +51,7 @@ def install() -> None:
         signal.set_wakeup_fd(end, warn_on_full_buffer=False)
         os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
         threading.Thread(target=_watch, args=(begin,), name="danq-signals", daemon=True).start()
+        sys.unraisablehook = _unraisable
 
 
 def received() -> int | None:
@@ -52,10 +59,11 @@ def received() -> int | None:
     return _received[0] if _received else None
 
 
-def ignore_further() -> None:
-    """Ignore signals after the first, also while the interpreter ends, where no handler runs."""
-    for number in NAMES if _received else ():
-        signal.signal(number, signal.SIG_IGN)
+def uninstall() -> None:
+    """After the command, a first signal ends the process at once; further ones are ignored."""
+    for number in NAMES:
+        if signal.getsignal(number) is _stop:
+            signal.signal(number, signal.SIG_IGN if _received else signal.SIG_DFL)
 
 
 def exit_code(number: int) -> int:
@@ -69,11 +77,17 @@ def _stop(number: int, frame: FrameType | None) -> None:
         return
     _received.append(number)
     while frame is not None:
-        # An exception inside the initialization of a compiled module can abort the process.
-        if frame.f_code.co_filename == _IMPORT:
+        if _UNSAFE.fullmatch(frame.f_code.co_filename):
             _end(number)
         frame = frame.f_back
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+
+def _unraisable(error: sys.UnraisableHookArgs) -> None:
+    """End the process if an interrupt came where no exception can be raised, as in a callback."""
+    if _received and isinstance(error.exc_value, KeyboardInterrupt):
+        _end(_received[0])
+    sys.__unraisablehook__(error)
 
 
 def _watch(pipe: int) -> None:
@@ -106,10 +120,14 @@ def _children() -> list[int]:
 
 def _remove_temporary_files() -> None:
     """Remove outputs that are incomplete, which the process has open under a temporary name."""
-    from danq.files.pipes import remove_copies
-    from danq.output import is_leftover
-
-    remove_copies()
+    # Nothing is imported here, because the signal may have come during an import. A module that is
+    # not complete has written nothing.
+    remove_copies = getattr(sys.modules.get("danq.files.pipes"), "remove_copies", None)
+    is_leftover = getattr(sys.modules.get("danq.output.temporary_names"), "is_leftover", None)
+    if remove_copies is not None:
+        remove_copies()
+    if is_leftover is None:
+        return
     for link in Path("/proc/self/fd").glob("*"):
         with suppress(OSError):
             path = Path(os.readlink(link))

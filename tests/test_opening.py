@@ -41,11 +41,11 @@ OWN = {
     "danq/inference/variants/block_folder.py": "blocks of an unfinished run",
     "danq/output/folder_marker.py": "markers of output folders",
     "danq/output/replacing_files.py": "new files, empty",
-    "danq/output/temporary_names.py": "locks of temporary files",
+    "danq/output/temporary_names.py": "temporary files, empty, and their locks",
     "danq/inference/variants/finished_blocks.py": "blocks of an unfinished run",
-    "cli/environment.py": "the null device",
     "cli/main.py": "the null device",
     "cli/signals.py": "the children of the process in /proc",
+    "cli/streams.py": "the null device",
 }
 """Files of danq itself and of the system."""
 

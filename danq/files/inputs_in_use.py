@@ -1,4 +1,4 @@
-"""The input files of a call, so that no output of the same call replaces one of them."""
+"""The input files of a call: no output replaces one of them, and none changes while it is read."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
+
+from danq.files.unchanged_inputs import UnchangedInputs
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,6 +31,7 @@ class _Call:
     """Inputs and outputs of a call that is running."""
 
     inputs: dict[Identity, Path] = field(default_factory=dict)
+    states: dict[Path, UnchangedInputs] = field(default_factory=dict)
     written: set[Identity] = field(default_factory=set)
     own: list[Path] = field(default_factory=list)
 
@@ -49,9 +52,42 @@ def identity(path: str | Path) -> Identity | None:
 def note_input(path: str | Path) -> None:
     """Record a file that is read, unless a running call wrote it."""
     if _calls and (found := identity(path)) is not None:
+        path = Path(path)
         for call in _calls:
             if found not in call.written:
-                call.inputs.setdefault(found, Path(path))
+                call.inputs.setdefault(found, path)
+                if path not in call.states:
+                    call.states[path] = UnchangedInputs.of([path])
+
+
+def note_checked(path: str | Path) -> None:
+    """Record that a file was read to its end, and that its content has its checksum."""
+    for call in _calls:
+        call.states[Path(path)] = UnchangedInputs()
+
+
+def check_unchanged(output: Path | None = None) -> None:
+    """Check that no input of a running call was written to or replaced since it was opened.
+
+    Files with a checksum of their own and files in danq's own folders are not compared.
+
+    Parameters
+    ----------
+    output
+        The output that is about to get its name. Outputs in danq's own folders are those of a
+        training, which has read its inputs by then; for them nothing is compared.
+
+    Raises
+    ------
+    InputError
+        When one was.
+    """
+    for call in _calls:
+        if output is not None and _is_within(output, call.own):
+            continue
+        for path, state in call.states.items():
+            if identity(path) not in call.written and not _is_within(path, call.own):
+                state.check()
 
 
 def note_written(path: str | Path) -> None:

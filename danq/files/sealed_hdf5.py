@@ -17,6 +17,7 @@ from typing import Protocol
 
 from danq.errors import InputError
 from danq.files.hdf5_input import Hdf5Input, is_hdf5, not_hdf5, open_hdf5
+from danq.files.inputs_in_use import note_checked
 from danq.files.open_input import check_file, open_raw
 from danq.files.pipes import local_path
 from danq.files.recognise import SEAL
@@ -76,6 +77,7 @@ def open_sealed(path: str | Path, kind: str, expected: str, *, remedy: str) -> I
         yield Hdf5Input(path, opened, expected, remedy)
     if _state(local_path(path).stat()) != before:
         raise InputError("the file was changed while it was read", file=path, remedy="Start again")
+    note_checked(path)
 
 
 def _check_seal(file: io.BufferedReader, path: Path, kind: str, expected: str, remedy: str) -> None:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from danq.errors import InputError
+from danq.files.inputs_in_use import note_checked
 from danq.files.open_input import check_file, open_raw
 
 MAX_HEADER = 16 << 20
@@ -177,6 +178,7 @@ def read_sealed(path: str | Path, *, expected: str, remedy: str) -> SealedFile:
                 remedy=remedy,
             )
         content, sha256 = _verified(file, header, size, path, remedy)
+        note_checked(path)
     try:
         metadata, arrays = _parsed(bytes(content[8 : 8 + length]), content[8 + length :])
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,23 @@ from danq.inference.ensemble import Ensemble, Models
 from danq.inference.mutagenesis.effects import UNITS, BaseEffects, Effect
 from danq.inference.mutagenesis.mutate import WrittenMutations, write_mutations
 from danq.inference.mutagenesis.targets import Target
+from danq.inference.writers.mutation_layout import MutationLayout
+from danq.inference.writers.open_output import Output, find_output
+from danq.inference.writers.writer import Writer
 from danq.interpretation.mutation_heat_map import (
     MAX_TRACKS,
     check_plot_format,
     plot_effects,
     save_plot,
 )
-from danq.output import check_distinct, check_target, replacing, write_errors
+from danq.output import (
+    OutputFile,
+    check_distinct,
+    check_target,
+    is_standard_output,
+    replacing_files,
+    write_errors,
+)
 from danq.typing import Location
 
 DEFAULT_TRACKS = 3
@@ -66,21 +77,36 @@ def write_mutations_and_plot(
         return write_mutations(model, source, out, **settings)
     path = check_target(plot, overwrite)
     check_plot_format(path)
-    check_distinct([path, out])
-    with replacing(path, overwrite) as temporary:
+    files = [OutputFile(path)]
+    if not is_standard_output(out):
+        files.append(OutputFile(check_target(out, overwrite)))
+    check_distinct(one.path for one in files)
+    find_output(out, MutationLayout)
+    with replacing_files(files, overwrite) as (temporary, *table):
         all_tracks = tracks is not None and len(tracks) <= MAX_TRACKS
-        observer = _Plot(all_tracks, effect, temporary, path)
+        observer = _Plot(all_tracks, effect, temporary, path, *table)
         return write_mutations(model, source, out, observer=observer, **settings)
 
 
 class _Plot:
     """Collects the effects on one sequence while they are written, and plots them."""
 
-    def __init__(self, all_tracks: bool, effect: Effect, temporary: Path, path: Path) -> None:
+    def __init__(
+        self,
+        all_tracks: bool,
+        effect: Effect,
+        temporary: Path,
+        path: Path,
+        table: Path | None = None,
+    ) -> None:
         self.all_tracks, self.temporary, self.path = all_tracks, temporary, path
+        self.table = table
         self.unit = UNITS[effect].partition(",")[0]
         self.effects: list[BaseEffects] = []
         self.tracks: tuple[str, ...] = ()
+
+    def writer(self, output: Output, layout: MutationLayout) -> AbstractContextManager[Writer]:
+        return output.open(layout) if self.table is None else output.open_at(self.table, layout)
 
     def begin(self, ensemble: Ensemble, targets: list[Target]) -> None:
         self.tracks = ensemble.tracks

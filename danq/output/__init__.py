@@ -12,6 +12,7 @@ from danq.output.replacing_files import check_files as check_files
 from danq.output.replacing_files import replacing as replacing
 from danq.output.replacing_files import replacing_files as replacing_files
 from danq.output.replacing_folder import check_output_folder as check_output_folder
+from danq.output.replacing_folder import recover_folder as recover_folder
 from danq.output.replacing_folder import refuse_input_within as refuse_input_within
 from danq.output.replacing_folder import replacing_folder as replacing_folder
 from danq.output.standard_output import STANDARD_OUTPUT as STANDARD_OUTPUT
@@ -24,6 +25,7 @@ from danq.output.targets import check_target as check_target
 from danq.output.targets import refuse_input as refuse_input
 from danq.output.targets import writable as writable
 from danq.output.temporary_names import is_leftover as is_leftover
+from danq.output.temporary_names import remove_leftovers as remove_leftovers
 from danq.output.write_errors import os_errors as os_errors
 from danq.output.write_errors import write_errors as write_errors
 

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from danq.output.temporary_names import is_leftover
+from danq.output.temporary_names import is_leftover, temporary_name
 
 Objection = Callable[[Path], str | None]
 """Returns why a folder may not be replaced, such as "contains 'thesis.tex'", or None."""
@@ -53,9 +53,13 @@ def mark_folder(folder: Path, kind: str, patterns: Iterable[str] = ()) -> None:
         "files": files,
         "patterns": sorted(patterns),
     }
-    temporary = folder / f"{MARKER}.new"
-    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, folder / MARKER)
+    temporary = temporary_name(folder / MARKER)
+    try:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        os.replace(temporary, folder / MARKER)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def marked(kind: str) -> Objection:
@@ -125,33 +129,40 @@ def remove_marked(folder: Path, *, keep_folder: bool = False) -> None:
 
 def _remove(folder: Path, content: Mapping[str, Any]) -> None:
     strange = set(_strange(folder, content))
-    folders = []
-    for name, path in _files(folder, into=folders):
+    folders: list[Path] = []
+    inner: list[tuple[Path, dict[str, Any]]] = []
+    for name, path in _files(folder, skip=_collecting(inner), into=folders):
         if name not in strange and name != MARKER:
             path.unlink()
-    for inner in reversed(folders):
+    for path, own in inner:
+        _remove(path, own)
+    for path in [*(path for path, _ in inner), *reversed(folders)]:
         with suppress(OSError):  # a folder with another file stays
-            inner.rmdir()
+            path.rmdir()
     # The marker goes last, so that an interrupted deletion can be continued.
     if not strange:
         (folder / MARKER).unlink(missing_ok=True)
 
 
-def _strange(folder: Path, content: Mapping[str, Any], above: str = "") -> Iterator[str]:
-    """Names of the files that danq did not write, relative to the outermost folder."""
-    listed, patterns = set(content["files"]), content["patterns"]
-    inner: list[tuple[Path, dict[str, Any], str]] = []
+def _collecting(inner: list[tuple[Path, dict[str, Any]]]) -> Callable[[Path], bool]:
+    """Whether a folder has a marker of its own; collects these folders and their markers."""
 
     def has_own_marker(path: Path) -> bool:
         own = read_marker(path)
         if own is not None:
-            inner.append((path, own, f"{above}{path.relative_to(folder).as_posix()}/"))
+            inner.append((path, own))
         return own is not None
 
-    for name, path in _files(folder, skip=has_own_marker):
+    return has_own_marker
+
+
+def _strange(folder: Path, content: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """Names of the files that danq did not write, relative to the outermost folder."""
+    listed, patterns = set(content["files"]), content["patterns"]
+    inner: list[tuple[Path, dict[str, Any]]] = []
+    for name, path in _files(folder, skip=_collecting(inner)):
         known = (
             name == MARKER
-            or name == f"{MARKER}.new"
             or name in listed
             or any(_matches(name, pattern) for pattern in patterns)
             or any(is_leftover(Path(part)) for part in PurePosixPath(name).parts)
@@ -159,8 +170,8 @@ def _strange(folder: Path, content: Mapping[str, Any], above: str = "") -> Itera
         # danq writes regular files only.
         if not known or path.is_symlink() or not path.is_file():
             yield above + name
-    for path, own, name in inner:
-        yield from _strange(path, own, name)
+    for path, own in inner:
+        yield from _strange(path, own, f"{above}{path.relative_to(folder).as_posix()}/")
 
 
 def _matches(name: str, pattern: str) -> bool:

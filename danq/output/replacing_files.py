@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from danq.errors import InputError
-from danq.files.inputs_in_use import note_written
+from danq.files.inputs_in_use import check_unchanged, note_written
 from danq.output.targets import already, check_distinct, check_target, real_path
 from danq.output.temporary_names import (
     OLD,
     leftovers,
     locked,
-    remove_leftovers,
+    new_file,
     temporary_name,
 )
 from danq.output.write_errors import write_errors
@@ -147,24 +147,16 @@ def replacing_files(
     """
     check_files(files, overwrite, remedy=remedy)
     targets = [real_path(one.path) for one in files]
-    temporaries: list[Path] = []
     with ExitStack() as stack:
-        try:
-            for one, target in zip(files, targets, strict=True):
-                remove_leftovers(target)
-                temporary = temporary_name(target)
-                with write_errors(one.path, remedy=remedy):
-                    temporaries.append(temporary)
-                    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-                stack.enter_context(locked(temporary))
-            main = files[-1].path
-            with write_errors(main, remedy=remedy):
-                yield temporaries
-                check_files(files, overwrite, remedy=remedy)
-                _place(files, targets, temporaries, overwrite)
-        finally:
-            for temporary in temporaries:
-                temporary.unlink(missing_ok=True)
+        temporaries: list[Path] = []
+        for one, target in zip(files, targets, strict=True):
+            with write_errors(one.path, remedy=remedy):
+                temporaries.append(stack.enter_context(new_file(target)))
+        with write_errors(files[-1].path, remedy=remedy):
+            yield temporaries
+            check_files(files, overwrite, remedy=remedy)
+            check_unchanged(targets[-1])
+            _place(files, targets, temporaries, overwrite)
 
 
 def _place(

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import errno
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from danq.errors import InputError
-from danq.files.inputs_in_use import input_within
+from danq.files.inputs_in_use import check_unchanged, input_within
 from danq.output.folder_marker import mark_folder, marked, read_marker, remove_marked
 from danq.output.targets import check_folder, real_path
 from danq.output.temporary_names import (
     OLD,
     leftovers,
     locked,
+    new_folder,
     remove_leftovers,
     temporary_name,
 )
@@ -48,15 +48,14 @@ def replacing_folder(path: Location, overwrite: bool = False, *, kind: str) -> I
     """
     check_output_folder(path, overwrite, kind=kind)
     target = real_path(Path(path)).absolute()
-    fresh, old = temporary_name(target), temporary_name(target, OLD)
-    remove_leftovers(target)
+    old = temporary_name(target, OLD)
     with ExitStack() as locks, write_errors(Path(path)):
         try:
-            fresh.mkdir()
-            locks.enter_context(locked(fresh))
+            fresh = locks.enter_context(new_folder(target))
             yield fresh
             mark_folder(fresh, kind)
             check_output_folder(path, overwrite, kind=kind)
+            check_unchanged(target)
             if overwrite and target.exists():
                 locks.enter_context(locked(target))
                 target.rename(old)
@@ -67,7 +66,6 @@ def replacing_folder(path: Location, overwrite: bool = False, *, kind: str) -> I
                     old.rename(target)
             if target.exists():
                 _remove_old(old)
-            shutil.rmtree(fresh, ignore_errors=True)
 
 
 def check_output_folder(path: Location, overwrite: bool = False, *, kind: str) -> Path:
@@ -88,8 +86,9 @@ def check_output_folder(path: Location, overwrite: bool = False, *, kind: str) -
 
 
 def recover_folder(path: Path) -> None:
-    """Put a folder back that a killed process had moved aside to replace it."""
+    """Put a folder back that a killed process had moved aside, and remove what it was writing."""
     target = real_path(path)
+    remove_leftovers(target)
     for old in leftovers(target, OLD):
         with suppress(OSError):
             if read_marker(old) is None:

@@ -21,6 +21,7 @@ from danq.errors import InputError
 from danq.files.inputs_in_use import input_that_is
 from danq.output.folder_marker import Objection
 from danq.output.standard_output import is_standard_output
+from danq.output.temporary_names import remove_leftovers
 from danq.typing import Location
 
 OVERWRITE = "Choose another name, or allow overwriting (overwrite)"
@@ -44,7 +45,7 @@ def writable(folder: Path) -> bool:
 def check_target(
     path: Location, overwrite: bool = False, *, remedy: str = "Choose another folder"
 ) -> Path:
-    """Check that an output file can be written.
+    """Check that an output file can be written; remove what killed processes left of it.
 
     Parameters
     ----------
@@ -66,6 +67,7 @@ def check_target(
     real = real_path(path)
     if real.is_dir():
         raise InputError("is a folder", file=path, remedy="Name a file")
+    remove_leftovers(real)
     if real.exists() and not overwrite:
         raise already(path)
     refuse_input(real)

@@ -69,6 +69,43 @@ def remove_leftovers(target: Path) -> None:
 
 
 @contextmanager
+def new_file(target: Path) -> Iterator[Path]:
+    """Make the temporary file of an output, empty, and hold its lock.
+
+    Raises
+    ------
+    OSError
+        When the operating system cannot write.
+    """
+    while True:
+        path = temporary_name(target)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        try:
+            with locked(path):
+                # Before it was locked, another process may have taken it for a leftover.
+                if path.exists():
+                    yield path
+                    return
+        finally:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """As `new_file`, for a folder."""
+    while True:
+        path = temporary_name(target)
+        path.mkdir()
+        try:
+            with locked(path):
+                if path.exists():
+                    yield path
+                    return
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock of a temporary file or folder; without effect where there are no locks."""
     with _locked(path) or nullcontext():

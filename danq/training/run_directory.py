@@ -21,6 +21,7 @@ from danq.output import (
     mark_folder,
     marked,
     read_marker,
+    remove_marked,
     write_errors,
 )
 from danq.training.checkpoint import LAST
@@ -151,15 +152,26 @@ def prepare_run_directory(directory: Path, dataset: Path | None, *, resume: bool
             remedy="Move it, or choose another run directory",
         )
     with write_errors(directory):
-        for entry in sorted(directory.iterdir(), key=lambda entry: entry.name == MARKER):
-            if entry.name == LOCK or (resume and not is_leftover(entry)):
-                continue
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry)
-            else:
-                entry.unlink()
+        for entry in sorted(directory.iterdir(), key=_deletion_order):
+            # The marker stays, so that an interrupted deletion can be continued.
+            if entry.name not in (LOCK, MARKER) and (is_leftover(entry) or not resume):
+                _delete(entry)
         if not (resume and is_run(directory)):
             mark_folder(directory, KIND, FILES)
+
+
+def _deletion_order(entry: Path) -> tuple[bool, bool]:
+    """The checkpoint goes first: without it, nothing resumes a run that is partly deleted."""
+    return entry.name != LAST, entry.name != CONFIG
+
+
+def _delete(entry: Path) -> None:
+    if not entry.is_dir() or entry.is_symlink():
+        entry.unlink()
+    elif read_marker(entry) is not None:
+        remove_marked(entry)
+    else:
+        shutil.rmtree(entry)
 
 
 def _content(directory: Path) -> list[Path]:

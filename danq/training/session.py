@@ -16,7 +16,7 @@ from danq._memory import kept_memory
 from danq._version import __version__
 from danq.device import Precision, resolve_device, resolve_precision, set_threads
 from danq.file_lock import FileLock
-from danq.files.inputs_in_use import note_own_folder
+from danq.files.inputs_in_use import check_unchanged, note_own_folder
 from danq.models.model_file import save_model
 from danq.models.stored_model import RUN_MODEL
 from danq.output import refuse_input_within
@@ -152,8 +152,9 @@ class Session:
         Raises
         ------
         InputError
-            As `prepare_run_directory`.
+            As `prepare_run_directory`; when an input changed while it was read.
         """
+        check_unchanged()
         if self._lock is None:
             self._lock = lock_run_directory(self.directory)
             # Another process may have trained in it meanwhile.

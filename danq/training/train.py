@@ -15,6 +15,7 @@ from danq.genome.motif_files import write_meme
 from danq.inference.evaluation.evaluate import evaluate
 from danq.inference.evaluation.evaluation_folder import is_complete, write_evaluation
 from danq.models import Architecture, ModelSpec, build_module, load_model
+from danq.output import recover_folder
 from danq.training.config import (
     CONFIG,
     DataSettings,
@@ -178,6 +179,7 @@ def _evaluate(session: Session, dataset: Dataset) -> None:
     out = session.directory / EVALUATION
     device = str(session.fabric.device)
     model = load_model(session.directory, device=device, precision=session.precision)
+    recover_folder(out)
     if is_complete(out, model.sha256, dataset.sha256):
         return
     if out.is_dir():

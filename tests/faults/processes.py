@@ -25,6 +25,9 @@ from typing import Any
 LIMIT = 60.0
 """Seconds after which a process counts as hanging."""
 
+KILL, TERMINATE, INTERRUPT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
+STOPPING = (TERMINATE, INTERRUPT)
+
 REMOVALS = {"os.remove", "os.rmdir"}
 CHANGES = REMOVALS | {"os.rename", "os.mkdir", "os.link", "os.symlink", "os.truncate"}
 """Audit events that change a folder; opening a file is another one."""
@@ -149,8 +152,11 @@ def start(words: list[str], folder: Path, fault: Fault) -> Started:
     # A pipe, because a limit on the size of files would also hold for a file.
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
+    # A signal before the handlers are installed waits for them.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     number = os.fork()
     if number:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(writer)
         return Started(number, reader)
     code = 70
@@ -166,6 +172,7 @@ def start(words: list[str], folder: Path, fault: Fault) -> Started:
         sys.stderr = os.fdopen(2, "w", closefd=False)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         install()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         fault.strike(folder)
         code = cli.run(words)
         sys.stdout.flush()
@@ -297,5 +304,4 @@ def counted(into: Path, *, reading: bool = True) -> Fault:
     return Fault("none", strike)
 
 
-KILL, TERMINATE, INTERRUPT = signal.SIGKILL, signal.SIGTERM, signal.SIGINT
 NO_SPACE, NO_PERMISSION, BAD_DISK = errno.ENOSPC, errno.EACCES, errno.EIO

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -34,7 +35,7 @@ from danq.inference.mutagenesis.targets import (
 from danq.inference.result import Result
 from danq.inference.sources import Source, as_source
 from danq.inference.writers.mutation_layout import MutationLayout
-from danq.inference.writers.open_output import find_output
+from danq.inference.writers.open_output import Output, find_output
 from danq.inference.writers.writer import Writer
 from danq.typing import Location, Progress
 
@@ -75,6 +76,10 @@ class WrittenMutations(NamedTuple):
 
 class MutationObserver(Protocol):
     """Receives the effects while `write_mutations` writes them, for a plot."""
+
+    def writer(self, output: Output, layout: MutationLayout) -> AbstractContextManager[Writer]:
+        """Writer of the output, which may get its name together with that of the plot."""
+        ...
 
     def begin(self, ensemble: Ensemble, targets: list[Target]) -> None:
         """Check models and targets before any window is scored."""
@@ -210,7 +215,11 @@ def write_mutations(
         counter = _Counter(
             3 * sum(one.size for one in targets) + (interval.substitutions if interval else 0)
         )
-        with output.open(layout, overwrite=overwrite) as writer:
+        with (
+            output.open(layout, overwrite=overwrite)
+            if observer is None
+            else observer.writer(output, layout) as writer
+        ):
             for effects in base_effects(job.scorer, job.windows(targets)):
                 writer.write(effects)
                 tally.count(effects.window)

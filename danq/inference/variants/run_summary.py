@@ -13,7 +13,13 @@ from danq.inference.variants.finished_blocks import FinishedBlocks
 from danq.inference.variants.finished_output import FinishedOutput, read_finished, seal_table
 from danq.inference.variants.run import REJECT_COLUMNS, VariantRun, VariantTally
 from danq.inference.writers.tsv import head, write_rows
-from danq.output import REJECTED, OutputFile, is_standard_output, replacing_files
+from danq.output import (
+    REJECTED,
+    OutputFile,
+    is_standard_output,
+    remove_leftovers,
+    replacing_files,
+)
 
 log = logging.getLogger("danq")
 
@@ -98,7 +104,7 @@ def write_rejects(
 def finished_run(out: Path, run: VariantRun) -> VariantSummary | None:
     """Summary of the same run if it is complete, else None.
 
-    Blocks that a run left because it was killed just before its end are deleted.
+    What a run left because it was killed just before its end is deleted.
 
     Parameters
     ----------
@@ -132,6 +138,8 @@ def finished_run(out: Path, run: VariantRun) -> VariantSummary | None:
     if unfinished:
         with FinishedBlocks(out, run.provenance, overwrite=True) as blocks:
             blocks.remove()
+    for file in (rejected, *(out.with_name(out.name + ending) for ending in note.files)):
+        remove_leftovers(file)
     log.info("%s: is complete, nothing remains to be done", out)
     return VariantSummary(out, rejected, tally, run.scorer.layout.columns, {})
 

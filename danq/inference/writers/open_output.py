@@ -113,6 +113,17 @@ class Output:
         self.writer.check_layout(layout)
         return self.writer.open(self.path, layout, overwrite)
 
+    def open_at(self, temporary: Path, layout: Layout) -> AbstractContextManager[Writer]:
+        """As `open`, for an output of one file, which the caller renames.
+
+        Raises
+        ------
+        InputError
+            When two columns would have one name.
+        """
+        self.writer.check_layout(layout)
+        return self.writer(temporary, layout)
+
 
 def find_output(out: Location, layout: type[Layout], format: str | None = None) -> Output:
     """The output that a name, or the name of a format, stands for.

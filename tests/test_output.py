@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from danq.errors import InputError
-from danq.files.inputs_in_use import note_input, noting_inputs, protects_inputs
+from danq.files.inputs_in_use import (
+    note_checked,
+    note_input,
+    note_own_folder,
+    noting_inputs,
+    protects_inputs,
+)
 from danq.files.open_input import open_bytes
 from danq.output import (
     MARKER,
@@ -29,6 +35,7 @@ from danq.output import (
     replacing,
     replacing_files,
     replacing_folder,
+    temporary_names,
 )
 from danq.output.temporary_names import temporary_name
 
@@ -431,6 +438,107 @@ def test_temporary_files_of_killed_processes_are_collected_and_others_kept(tmp_p
         path.unlink()
     assert path.read_text() == "first"
     assert names(tmp_path) == sorted([other.name, foreign.name, "a.tsv"])
+
+
+def test_the_check_of_an_output_collects_what_a_killed_process_left(tmp_path: Path):
+    path = tmp_path / "a.tsv"
+    path.write_text("whole")
+    # Killed between the link and the removal of the temporary name.
+    os.link(path, temporary_name(path))
+    with pytest.raises(InputError, match="exists already"):
+        check_target(path)
+    assert names(tmp_path) == ["a.tsv"]
+    assert path.read_text() == "whole"
+
+
+def test_a_temporary_file_that_is_removed_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    path, made = tmp_path / "a.tsv", []
+    real = temporary_names.locked
+
+    def meddling(target: Path, ending: str = "part") -> Path:
+        # Another process takes the new file for a leftover.
+        made.append(temporary_name(target, ending))
+        return made[-1]
+
+    def locked(path: Path):
+        if len(made) == 1:
+            path.unlink()
+        return real(path)
+
+    monkeypatch.setattr(temporary_names, "temporary_name", meddling)
+    monkeypatch.setattr(temporary_names, "locked", locked)
+    with replacing(path) as temporary:
+        assert temporary == made[1]
+        temporary.write_text("new")
+    assert len(made) == 2
+    assert path.read_text() == "new"
+    assert names(tmp_path) == ["a.tsv"]
+
+
+def test_the_marker_of_an_inner_folder_goes_last(out: Path):
+    inner = out / "inner"
+    inner.mkdir()
+    # Names before and after that of the marker.
+    for name in ("a.txt", "z.txt"):
+        (inner / name).write_text("x")
+    mark_folder(inner, "inner")
+    seen = []
+
+    def watch(event: str, args: tuple[object, ...]) -> None:
+        if event == "os.remove" and seen is not None and str(args[0]).startswith(str(out)):
+            seen.append(os.path.relpath(str(args[0]), out))
+
+    sys.addaudithook(watch)
+    remove_marked(out)
+    assert not out.exists()
+    assert seen == [MARK, "inner/a.txt", "inner/z.txt", f"inner/{MARKER}", MARKER]
+
+
+@pytest.mark.parametrize("change", ["longer", "other", "replaced"])
+@pytest.mark.parametrize("folder", [False, True])
+def test_no_output_appears_when_an_input_changed_meanwhile(tmp_path: Path, change, folder):
+    source, target = tmp_path / "in.txt", tmp_path / "out"
+    source.write_text("one\n")
+    os.utime(source, (1, 1))
+
+    def write() -> None:
+        making = replacing_folder(target, kind="test") if folder else replacing(target)
+        with noting_inputs(source), making as part:
+            (part / "a" if folder else part).write_text("x")
+            if change == "replaced":
+                (tmp_path / "new").write_text("one\n")
+                os.utime(tmp_path / "new", (1, 1))
+                (tmp_path / "new").rename(source)
+            else:
+                source.write_text("one\ntwo\n" if change == "longer" else "two\n")
+
+    with pytest.raises(InputError, match=r"in.txt: has changed while danq was reading it"):
+        write()
+    assert names(tmp_path) == ["in.txt"]
+
+
+def test_files_that_danq_wrote_or_has_checked_may_change(tmp_path: Path):
+    source, model, target = tmp_path / "in.txt", tmp_path / "model", tmp_path / "out"
+    for one in (source, model):
+        one.write_text("one\n")
+    own = tmp_path / "run"
+    own.mkdir()
+    with noting_inputs(source, model):
+        note_checked(model)
+        model.write_text("other\n")
+        with replacing(target) as part:
+            part.write_text("x")
+        note_input(target)
+        with replacing(target, True) as part:
+            part.write_text("y")
+        # A training has read its inputs when it writes into its folder.
+        note_own_folder(own)
+        source.write_text("two\n")
+        with replacing(own / "last.ckpt") as part:
+            part.write_text("x")
+        with pytest.raises(InputError, match="has changed"), replacing(target, True) as part:
+            part.write_text("z")
+    assert target.read_text() == "y"
 
 
 @pytest.mark.parametrize("links", [True, False])

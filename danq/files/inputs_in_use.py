@@ -31,7 +31,7 @@ class _Call:
     """Inputs and outputs of a call that is running."""
 
     inputs: dict[Identity, Path] = field(default_factory=dict)
-    states: dict[Path, UnchangedInputs] = field(default_factory=dict)
+    states: dict[Identity, UnchangedInputs] = field(default_factory=dict)
     written: set[Identity] = field(default_factory=set)
     own: list[Path] = field(default_factory=list)
 
@@ -52,24 +52,24 @@ def identity(path: str | Path) -> Identity | None:
 def note_input(path: str | Path) -> None:
     """Record a file that is read, unless a running call wrote it."""
     if _calls and (found := identity(path)) is not None:
-        path = Path(path)
         for call in _calls:
             if found not in call.written:
-                call.inputs.setdefault(found, path)
-                if path not in call.states:
-                    call.states[path] = UnchangedInputs.of([path])
+                call.inputs.setdefault(found, Path(path))
+                if found not in call.states:
+                    call.states[found] = UnchangedInputs.of([path])
 
 
 def note_checked(path: str | Path) -> None:
-    """Record that a file was read to its end, and that its content has its checksum."""
-    for call in _calls:
-        call.states[Path(path)] = UnchangedInputs()
+    """Record that a file was read to its end, and did not change until then."""
+    if _calls and (found := identity(path)) is not None:
+        for call in _calls:
+            call.states[found] = UnchangedInputs()
 
 
 def check_unchanged(output: Path | None = None) -> None:
     """Check that no input of a running call was written to or replaced since it was opened.
 
-    Files with a checksum of their own and files in danq's own folders are not compared.
+    Files that `note_checked` recorded, and those in danq's own folders, are not compared.
 
     Parameters
     ----------
@@ -85,8 +85,9 @@ def check_unchanged(output: Path | None = None) -> None:
     for call in _calls:
         if output is not None and _is_within(output, call.own):
             continue
-        for path, state in call.states.items():
-            if identity(path) not in call.written and not _is_within(path, call.own):
+        for found, state in call.states.items():
+            own = any(_is_within(path, call.own) for path in state.states)
+            if found not in call.written and not own:
                 state.check()
 
 

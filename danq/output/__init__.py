@@ -9,6 +9,7 @@ from danq.output.folder_marker import read_marker as read_marker
 from danq.output.folder_marker import remove_marked as remove_marked
 from danq.output.replacing_files import OutputFile as OutputFile
 from danq.output.replacing_files import check_files as check_files
+from danq.output.replacing_files import recover_files as recover_files
 from danq.output.replacing_files import replacing as replacing
 from danq.output.replacing_files import replacing_files as replacing_files
 from danq.output.replacing_folder import check_output_folder as check_output_folder
@@ -25,7 +26,6 @@ from danq.output.targets import check_target as check_target
 from danq.output.targets import refuse_input as refuse_input
 from danq.output.targets import writable as writable
 from danq.output.temporary_names import is_leftover as is_leftover
-from danq.output.temporary_names import remove_leftovers as remove_leftovers
 from danq.output.write_errors import os_errors as os_errors
 from danq.output.write_errors import write_errors as write_errors
 

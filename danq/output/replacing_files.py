@@ -84,7 +84,7 @@ def check_files(
         exists and is not recognised.
     """
     check_distinct(one.path for one in files)
-    _recover([real_path(one.path) for one in files])
+    recover_files([one.path for one in files])
     for one in files:
         advice = {} if remedy is None else {"remedy": remedy}
         check_target(one.path, overwrite, **advice)
@@ -152,6 +152,7 @@ def replacing_files(
         for one, target in zip(files, targets, strict=True):
             with write_errors(one.path, remedy=remedy):
                 temporaries.append(stack.enter_context(new_file(target)))
+                note_written(temporaries[-1])
         with write_errors(files[-1].path, remedy=remedy):
             yield temporaries
             check_files(files, overwrite, remedy=remedy)
@@ -195,9 +196,7 @@ def _place(
             for target, inode in zip(targets, new, strict=True):
                 old = olds.get(target)
                 if old is not None and old.exists():
-                    os.replace(old, target)
-                    # Two names of one file are both kept by a rename.
-                    old.unlink(missing_ok=True)
+                    _restore(old, target)
                 elif old is None and _inode(target) == inode:
                     target.unlink()
             raise
@@ -240,14 +239,19 @@ def _keep(target: Path, old: Path) -> None:
         os.rename(target, old)
 
 
-def _recover(targets: Sequence[Path]) -> None:
+def recover_files(paths: Sequence[Path]) -> None:
     """Restore the files that a killed process was replacing, or remove them if it had replaced all.
 
-    The main file, the last one, is replaced last, and its old file is removed first.
+    Parameters
+    ----------
+    paths
+        The files of an output. The last one, the main one, is replaced last, and its old file is
+        removed first.
     """
-    if len(targets) < 2:
+    if len(paths) < 2:
         return
-    olds = {target: paths[0] for target in targets if (paths := leftovers(target, OLD))}
+    targets = [real_path(path) for path in paths]
+    olds = {target: found[0] for target in targets if (found := leftovers(target, OLD))}
     if not olds:
         return
     main = targets[-1]
@@ -255,9 +259,16 @@ def _recover(targets: Sequence[Path]) -> None:
     with suppress(OSError):
         for target, old in olds.items():
             if unplaced:
-                os.replace(old, target)
+                _restore(old, target)
         for old in reversed(olds.values()):
             old.unlink(missing_ok=True)
+
+
+def _restore(old: Path, target: Path) -> None:
+    # A rename keeps two names of one file, and a full disk refuses it.
+    if _inode(old) != _inode(target):
+        os.replace(old, target)
+    old.unlink(missing_ok=True)
 
 
 def _inode(path: Path | None) -> tuple[int, int] | None:

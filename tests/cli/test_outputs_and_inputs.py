@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from danq.output import temporary_names
 from danq_cli.main import run
 from tests.small_commands import CALLS, write_inputs
 
 FILES = {name: call for name, call in CALLS.items() if "OUT." in call}
+SEALED = (".safetensors", ".h5")
 FORMATS = {
     "predict": [".tsv", ".tsv.gz", ".h5", ".parquet", ""],
     "variants:table": [".tsv", ".tsv.gz", ".h5", ".parquet"],
@@ -75,6 +79,61 @@ def test_an_output_that_is_an_input_by_another_name_is_refused(folder, capsys, n
         assert (folder / out).samefile(source)
         (folder / out).unlink()
         assert contents(folder) == before
+
+
+READ_IN_PIECES = {
+    name: call
+    for name, call in CALLS.items()
+    if "OUT" in call
+    and name not in ("motifs", "export", "import")
+    # They have read their inputs when they begin an output, and compare them before.
+    and not name.startswith(("variants", "train"))
+}
+"""Commands with inputs that have no checksum of their own."""
+
+
+@pytest.mark.parametrize("name", READ_IN_PIECES)
+def test_an_input_that_changes_while_it_is_read_leaves_no_output(folder, capsys, monkeypatch, name):
+    words = words_of(name)
+    sources = [one for one in read_files(words, folder) if one.suffix not in SEALED]
+    assert run(words) == 0, "makes indexes, and compiles"
+    for path in [folder / "OUT", *folder.glob("OUT*")]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    before = contents(folder)
+    made = temporary_names.temporary_name
+    for source in sources:
+
+        def changing(*args, source=source):
+            with source.open("ab") as file:
+                file.write(b"\n")
+            return made(*args)
+
+        monkeypatch.setattr(temporary_names, "temporary_name", changing)
+        capsys.readouterr()
+        assert run(words) == 2, source
+        error = capsys.readouterr().err
+        assert re.search(rf"{source.name}: (has|the file) changed while (danq|it) was", error)
+        source.write_bytes(before[source.name])
+        assert contents(folder) == before
+
+
+def test_a_track_that_changes_before_the_training_begins_leaves_no_run(folder, capsys, monkeypatch):
+    module = importlib.import_module("danq.training.train")
+    made = module.open_or_label
+
+    def changing(*args, **options):
+        dataset = made(*args, **options)
+        with (folder / "tracks" / "Reb1.bed").open("a") as file:
+            file.write("one\t400\t420\n")
+        return dataset
+
+    monkeypatch.setattr(module, "open_or_label", changing)
+    source = Path((folder / "tracks.tsv").read_text().split()[1])
+    (folder / "tracks.tsv").write_text("Reb1\ttracks/Reb1.bed\n")
+    assert run(words_of("train:from peaks")) == 2
+    error = capsys.readouterr().err
+    assert f"tracks/{source.name}: has changed while danq was reading it" in error
+    assert not (folder / "OUT").exists()
 
 
 def test_tracks_in_a_table_are_inputs(folder, capsys):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 PROBE = """
-import signal, sys, time, types
+import pathlib, signal, sys, time, types
 import click
 from danq_cli import main as cli
 
@@ -52,6 +52,42 @@ CLEANING = """
             print("cleaning", flush=True)
             time.sleep(0.5)
             print("cleaned", flush=True)
+"""
+
+LLVM = """
+    import llvmlite.binding as llvm
+    from danq.output import replacing
+    def slow(module):
+        print("started", flush=True)
+        time.sleep(60)
+    texts = [f"define i32 @f{n}() {{ ret i32 0 }}" for n in (1, 2)]
+    first, second = map(llvm.parse_assembly, texts)
+    llvm.ModuleRef.detach = slow
+    with replacing(out) as temporary, temporary.open("w") as file:
+        file.write("half")
+        first.link_in(second)
+"""
+"""If this call does not return, both objects own the same memory: the process would fail."""
+
+RELEASING = """
+    class Held:
+        def __del__(self):
+            print("started", flush=True)
+            time.sleep(60)
+    from danq.output import replacing
+    with replacing(out) as temporary, temporary.open("w") as file:
+        Held()
+        file.write("half")
+"""
+"""Python drops exceptions in ``__del__``, so that the command would continue."""
+
+ENDING = """
+    import atexit
+    @atexit.register
+    def wait():
+        print("started", flush=True)
+        time.sleep(60)
+    pathlib.Path(out).write_text("whole")
 """
 
 SIGNALS = [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
@@ -97,6 +133,50 @@ def test_a_signal_during_an_import_ends_the_command(tmp_path, number, code, mess
     assert (process.returncode, out, err) == (code, "", f"danq: {message}\n")
 
 
+@pytest.mark.parametrize("body", [LLVM, RELEASING])
+@pytest.mark.parametrize(("number", "code", "message"), SIGNALS)
+def test_no_interrupt_is_raised_or_lost_where_python_drops_it(
+    tmp_path, number, code, message, body
+):
+    with started(body, tmp_path / "out.tsv") as process:
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (code, f"danq: {message}\n")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_command_ends_the_process_at_once(tmp_path: Path, number: int):
+    with started(ENDING, tmp_path / "out.tsv") as process:
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (-number, "")
+    assert (tmp_path / "out.tsv").read_text() == "whole"
+
+
+@pytest.mark.parametrize(("number", "code", "message"), SIGNALS)
+def test_signals_are_handled_before_the_command_line_is_imported(tmp_path, number, code, message):
+    waiting = "class Waits:\n" + (
+        "    def find_spec(self, name, *rest):\n"
+        "        if name in ('click', 'danq'):\n"
+        "            print('started', flush=True)\n"
+        "            time.sleep(60)\n"
+    )
+    script = f"import sys, time\n{waiting}sys.meta_path.insert(0, Waits())\n"
+    script += "from danq_cli.start import main\nmain()\n"
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (code, f"danq: {message}\n")
+
+
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_of_either_kind_does_not_interrupt_the_cleanup(tmp_path, second):
     with started(CLEANING, tmp_path / "out.tsv") as process:
@@ -117,7 +197,7 @@ BODIES = {
 
 @pytest.mark.parametrize("name", BODIES)
 def test_signals_at_random_times_leave_no_partial_files(tmp_path: Path, name: str):
-    start = "import sys; from danq_cli.main import main; sys.argv[0] = 'danq'; main()"
+    start = "import sys; from danq_cli.start import main; sys.argv[0] = 'danq'; main()"
     command = [sys.executable, "-c", start]
     small = [*command, "simulate", "small", "--size", "200k"]
     subprocess.run(small, cwd=tmp_path, check=True, capture_output=True, timeout=120)

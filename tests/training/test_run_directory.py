@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import threading
 import tomllib
 from collections.abc import Iterator
@@ -15,9 +17,11 @@ import torch
 import danq.training.fit as fit_module
 from danq.errors import InputError
 from danq.genome.nucleotide_codes import decode
+from danq.output import MARKER
 from danq.output.temporary_names import temporary_name
 from danq.training import DataSettings, ModelSettings, Recipe, RunSettings, read_config, train
 from danq.training.checkpoint import Checkpoints
+from danq.training.run_directory import check_run_directory, prepare_run_directory
 from danq.training.window_problem import WindowProblem
 
 MODEL = {"filters": 12, "width": 11, "pool": 10, "hidden": 6, "dense": (8,)}
@@ -164,6 +168,61 @@ def test_leftovers_of_a_killed_process_do_not_stop_a_run(planted_set, tmp_path):
     temporary_name(run / "config.toml").touch()
     train(planted_set, out=run, resume=True, **SMALL)
     assert not list(run.glob(".*"))
+
+
+EMPTYING = """
+import os, shutil, sys
+from pathlib import Path
+from danq.training.run_directory import prepare_run_directory
+
+def dying(event, args):
+    global left
+    if event in ("os.remove", "os.rmdir", "os.rename"):
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), 9)
+
+whole, step, status = Path(sys.argv[1]), 0, 9
+while status:
+    step += 1
+    run = whole.with_name(f"run{step}")
+    shutil.copytree(whole, run)
+    child = os.fork()
+    if not child:
+        left = step
+        sys.addaudithook(dying)
+        prepare_run_directory(run, None, resume=False)
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    assert status in (0, 9), status
+print(step)
+"""
+
+
+def test_a_run_that_was_killed_while_it_was_emptied_is_replaced_or_resumed(planted_set, tmp_path):
+    train(planted_set, out=tmp_path / "whole", **EVALUATED)
+    command = [sys.executable, "-c", EMPTYING, str(tmp_path / "whole")]
+    steps = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert steps >= 15
+    sizes = []
+    for step in range(1, steps + 1):
+        run = tmp_path / f"run{step}"
+        sizes.append(len(list(run.rglob("*"))))
+        check_run_directory(run, resume=True, overwrite=False)
+        check_run_directory(run, resume=False, overwrite=True)
+        # Without its checkpoint, a run that is partly deleted is not resumed.
+        assert (run / "last.ckpt").exists() == (step == 1)
+        prepare_run_directory(run, None, resume=False)
+        assert [path.name for path in run.iterdir()] == [MARKER]
+    assert sizes == sorted(sizes, reverse=True)
+    assert step >= 15
+    # The one that lost most of its evaluation, but not all, is trained again.
+    shutil.copytree(tmp_path / "whole", tmp_path / "half")
+    (tmp_path / "half" / "last.ckpt").unlink()
+    (tmp_path / "half" / "evaluation" / "summary.json").unlink()
+    train(planted_set, out=tmp_path / "half", resume=True, **EVALUATED)
+    assert weights(tmp_path / "half") == weights(tmp_path / "whole")
+    assert (tmp_path / "half" / "evaluation" / "summary.json").is_file()
 
 
 EVALUATED = SMALL | {"run": CPU.replaced(RunSettings(evaluate=True))}

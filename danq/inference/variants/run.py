@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from danq.errors import InputError
+from danq.files.inputs_in_use import note_checked
 from danq.files.unchanged_inputs import UnchangedInputs
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import Reject, VariantBlock, VariantReader
@@ -213,6 +214,8 @@ class VariantRun:
                 tables, values.T.copy().T if self.by_column else values, tally.to_counts()
             )
         self.unchanged.check()
+        for path in self.unchanged.states:
+            note_checked(path)
 
     def _values(self, windows: AlleleWindows, repeats: Repeats, keys: list[bytes]) -> Values:
         found = repeats.find(keys)

@@ -8,18 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from danq.errors import InputError
-from danq.inference.variants.block_folder import folder_of
+from danq.inference.variants.block_folder import delete_leftovers, folder_of
 from danq.inference.variants.finished_blocks import FinishedBlocks
 from danq.inference.variants.finished_output import FinishedOutput, read_finished, seal_table
 from danq.inference.variants.run import REJECT_COLUMNS, VariantRun, VariantTally
 from danq.inference.writers.tsv import head, write_rows
-from danq.output import (
-    REJECTED,
-    OutputFile,
-    is_standard_output,
-    remove_leftovers,
-    replacing_files,
-)
+from danq.output import REJECTED, OutputFile, is_standard_output, replacing_files
 
 log = logging.getLogger("danq")
 
@@ -138,8 +132,7 @@ def finished_run(out: Path, run: VariantRun) -> VariantSummary | None:
     if unfinished:
         with FinishedBlocks(out, run.provenance, overwrite=True) as blocks:
             blocks.remove()
-    for file in (rejected, *(out.with_name(out.name + ending) for ending in note.files)):
-        remove_leftovers(file)
+    delete_leftovers(folder_of(out))
     log.info("%s: is complete, nothing remains to be done", out)
     return VariantSummary(out, rejected, tally, run.scorer.layout.columns, {})
 

@@ -36,7 +36,13 @@ from danq.inference.writers.open_output import Output, find_output
 from danq.inference.writers.variant_deepsea import NEEDED
 from danq.inference.writers.variant_layout import VariantLayout, VcfHeader
 from danq.inference.writers.variant_vcf import LinesAndRows
-from danq.output import check_distinct, check_files, check_target, is_standard_output
+from danq.output import (
+    check_distinct,
+    check_files,
+    check_target,
+    is_standard_output,
+    recover_files,
+)
 from danq.typing import Location, Progress
 
 log = logging.getLogger("danq")
@@ -213,6 +219,7 @@ def write_variant_scores(
     files = [*output.files, rejects_of(target)]
     check_distinct(files)
     if resume:
+        recover_files([one.path for one in output.writer.outputs(target)])
         for file in files:
             check_target(file, overwrite=True)
     else:

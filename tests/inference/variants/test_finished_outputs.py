@@ -55,8 +55,7 @@ def watch(kill):
         setattr(os, each, counted(getattr(os, each)))
 
 def contents(folder):
-    # Hidden files are incomplete outputs, which the next run replaces.
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name[0] != "."}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 # The first run also writes an index of the genome.
 (folder / "first").mkdir()
@@ -72,6 +71,7 @@ for kill in range(1, total + 1):
     assert score(there / name, kill) == signal.SIGKILL, kill
     assert score(there / name, resume=True) >> 8 != 1, (kill, os.listdir(there))
     assert contents(there) == expected, (kill, os.listdir(there))
+    assert len(os.listdir(there)) == len(expected), (kill, os.listdir(there))
 print(total)
 """
 

@@ -87,7 +87,9 @@ def new_file(target: Path) -> Iterator[Path]:
                     yield path
                     return
         finally:
-            path.unlink(missing_ok=True)
+            # One that cannot be deleted is a leftover, which the next call removes.
+            with suppress(OSError):
+                path.unlink()
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 ``python -m tests.reliability`` runs both, which takes hours on two cores;
 ``python -m tests.reliability --results FOLDER`` writes the tables of earlier runs, whose counts
-are in FOLDER/faults.json and FOLDER/fuzz.json.
+are in FOLDER/faults*.json and FOLDER/fuzz*.json; counts of the same kind are added.
 """
 
 from __future__ import annotations
@@ -59,6 +59,31 @@ def fuzz_table(results: Results) -> str:
     return "\n".join(lines)
 
 
+def merged(folder: Path, name: str) -> dict[str, Any]:
+    """Sum of the counts in all files of a folder that begin with a name.
+
+    Raises
+    ------
+    SystemExit
+        When there is no such file.
+    """
+    files = sorted(folder.glob(f"{name}*.json"))
+    if not files:
+        raise SystemExit(f"{folder} has no {name}*.json")
+    total: dict[str, Any] = {}
+    for file in files:
+        total = _sum(total, json.loads(file.read_text()))
+    return total
+
+
+def _sum(first: Any, second: Any) -> Any:
+    """Sum of numbers or lists, in each entry of nested dictionaries; texts stay as they are."""
+    if isinstance(first, dict):
+        both = {key: _sum(first[key], second[key]) for key in first.keys() & second.keys()}
+        return first | second | both
+    return first if isinstance(first, str) else first + second
+
+
 def _row(*cells: object) -> str:
     return "| " + " | ".join(f"{c:,}" if isinstance(c, int) else str(c) for c in cells) + " |"
 
@@ -88,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             subprocess.run([sys.executable, "-m", f"tests.{name}.campaign", *words], cwd=ROOT)
     page = PAGE.read_text()
     for name, table in (("faults", faults_table), ("fuzz", fuzz_table)):
-        page = write_table(page, name, table(json.loads((folder / f"{name}.json").read_text())))
+        page = write_table(page, name, table(merged(folder, name)))
     PAGE.write_text(page)
 
 

@@ -23,6 +23,8 @@ WRITING = {
         f"model.safetensors genome.fa --tile 10 --region chr1 --out OUT {FP32}",
     ),
     "predictions of sequences": ("predict", CALLS["predict:fasta"]),
+    "predictions, DeepSEA": ("predict", f"{PREDICT} --format deepsea --out OUT.h5"),
+    "comparison of models": ("compare", CALLS["compare"]),
     "variants, TSV": ("variants", f"{VARIANTS} --calibrate background.h5 --out OUT.tsv"),
     "variants, TSV.GZ": ("variants", f"{VARIANTS} --out OUT.tsv.gz"),
     "variants, Parquet": ("variants", f"{VARIANTS} --out OUT.parquet"),
@@ -33,10 +35,20 @@ WRITING = {
         f"{VARIANTS} --calibrate background.h5 --format deepsea --out OUT",
     ),
     "background": ("variants", CALLS["variants:background"]),
+    "benchmark of variants": ("benchmark-variants", CALLS["benchmark-variants"]),
     "mutations, TSV": ("mutate", f"{MUTATE} --out OUT.tsv"),
     "mutations, Parquet": ("mutate", f"{MUTATE} --out OUT.parquet"),
     "mutations, HDF5": ("mutate", f"{MUTATE} --out OUT.h5"),
+    "mutations and a plot": (
+        "mutate",
+        f"model.safetensors --region chr1:100-120 --genome genome.fa --track Reb1 --out OUT.tsv "
+        f"--plot OUT.png {FP32}",
+    ),
     "classification": ("classify-variants", CALLS["classify-variants"]),
+    "classes of other variants": (
+        "classify-variants",
+        f"{CALLS['classify-variants']} --apply scored.tsv OUT.applied.tsv",
+    ),
     "motifs": ("motifs", CALLS["motifs"]),
     "imported model": ("import", CALLS["import"]),
     "exported model": ("export", CALLS["export"]),
@@ -44,8 +56,19 @@ WRITING = {
         "simulate",
         "OUT --size 40000 --contigs 3 --track CTCF --track REST --variants 20",
     ),
+    "examples of a vision task": ("vision data", "direction --out OUT --quick"),
+    "run folder of a vision task": (
+        "vision train",
+        "direction --out OUT --quick --epochs 1 --threads 1 --device cpu",
+    ),
 }
 """Kind of output, and the command and arguments that write it. Outputs have names with ``OUT``."""
 
-RESUMED = ("train", "variants")
+TRAININGS = ("train", "vision train")
+"""Commands whose output is complete only after several steps."""
+
+RESUMED = (*TRAININGS, "variants")
 """Commands that continue an interrupted run."""
+
+NEVER_OVERWRITING = ("vision data",)
+"""Commands that replace no output."""

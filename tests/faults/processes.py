@@ -8,6 +8,7 @@ them.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import importlib
 import itertools
@@ -16,6 +17,7 @@ import pkgutil
 import resource
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -48,7 +50,7 @@ class Calls:
 
     def __init__(self, folder: Path, act: Act, *, reading: bool = True) -> None:
         self.folder, self.act, self.reading = str(folder), act, reading
-        self.count = 0
+        self.count = self.changes = 0
         self.acting = False
 
     def __call__(self, event: str, args: tuple[Any, ...]) -> None:
@@ -61,7 +63,9 @@ class Calls:
         if os.path.isabs(name) and not name.startswith(self.folder):
             return
         flags = args[2] if event == "open" and len(args) > 2 and args[2] is not None else 0
-        if event == "open" and not self.reading and not flags & (os.O_WRONLY | os.O_RDWR):
+        changing = event != "open" or bool(flags & (os.O_WRONLY | os.O_RDWR))
+        self.changes += changing
+        if not (self.reading or changing):
             return
         self.count += 1
         self.acting = True
@@ -90,7 +94,9 @@ class Fault:
     writers
         Number of processes that run the same command at once.
     lasting
-        Whether the process cannot remove its own files, either.
+        Whether the process may be unable to remove its own files.
+    space
+        Free bytes on the disk; None for as many as there are.
     """
 
     kind: str
@@ -101,6 +107,7 @@ class Fault:
     changing: Mapping[str, bytes] = field(default_factory=dict)
     writers: int = 1
     lasting: bool = False
+    space: int | None = None
 
 
 @dataclass(frozen=True)
@@ -232,26 +239,27 @@ def signalled(kind: str, number: int, at: int) -> Fault:
 def refused(kind: str, error: int, at: int, *, lasting: bool = False) -> Fault:
     """An error of the operating system at one change of the file system, or from then on.
 
-    On a full disk, files can still be removed.
+    On a full disk, files can still be removed, and renamed unless the fault strikes just then.
     """
 
     def act(count: int, event: str) -> None:
         if error != NO_PERMISSION and event in REMOVALS:
             return
-        if count == at or (lasting and count > at):
+        further = error == NO_PERMISSION or event != "os.rename"
+        if count == at or (lasting and count > at and further):
             raise OSError(error, os.strerror(error))
 
-    return Fault(kind, _install(act, reading=False), lasting=lasting and error == NO_PERMISSION)
+    return Fault(kind, _install(act, reading=False), lasting=error == NO_PERMISSION)
 
 
-def unreadable(at: int) -> Fault:
-    """A file that cannot be read."""
+def unreadable(kind: str, error: int, at: int) -> Fault:
+    """A file that cannot be opened."""
 
     def act(count: int, event: str) -> None:
         if count == at and event == "open":
-            raise OSError(BAD_DISK, os.strerror(BAD_DISK))
+            raise OSError(error, os.strerror(error))
 
-    return Fault("read error", _install(act))
+    return Fault(kind, _install(act))
 
 
 def full(size: int) -> Fault:
@@ -286,17 +294,17 @@ def stepped(step: float) -> Fault:
     return Fault("clock steps", strike)
 
 
-def counted(into: Path, *, reading: bool = True) -> Fault:
-    """No fault; the number of calls to the file system is written to a file."""
+def counted(into: Path) -> Fault:
+    """No fault; the numbers of calls to the file system and of changes are written to a file."""
 
     def strike(folder: Path) -> None:
-        calls = Calls(folder, lambda count, event: None, reading=reading)
+        calls = Calls(folder, lambda count, event: None)
         sys.addaudithook(calls)
         leave = os._exit
 
         def note(code: int) -> None:
             calls.acting = True
-            into.write_text(str(calls.count))
+            into.write_text(f"{calls.count} {calls.changes}")
             leave(code)
 
         os._exit = note  # type: ignore[assignment]
@@ -304,4 +312,41 @@ def counted(into: Path, *, reading: bool = True) -> Fault:
     return Fault("none", strike)
 
 
-NO_SPACE, NO_PERMISSION, BAD_DISK = errno.ENOSPC, errno.EACCES, errno.EIO
+def mount(folder: Path, size: int, flags: int = 0) -> None:
+    """Mount a file system in memory of a number of bytes on a folder.
+
+    Raises
+    ------
+    OSError
+        When this process may not mount.
+    """
+    options = f"size={size}".encode()
+    if _libc.mount(b"none", os.fsencode(folder), b"tmpfs", flags, options):
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))
+
+
+def enlarge(folder: Path) -> None:
+    """Give the file system in memory enough space."""
+    mount(folder, 1 << 30, MS_REMOUNT)
+
+
+def unmount(folder: Path) -> None:
+    """Unmount what `mount` mounted, if anything."""
+    _libc.umount2(os.fsencode(folder), MNT_DETACH)
+
+
+def can_mount() -> bool:
+    """Whether this process may mount a file system."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            mount(Path(folder), 1 << 20)
+        except OSError:
+            return False
+        unmount(Path(folder))
+    return True
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+MS_REMOUNT, MNT_DETACH = 32, 2
+NO_SPACE, QUOTA, NO_PERMISSION, BAD_DISK = errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EIO

@@ -22,6 +22,7 @@ FILES = {
 READERS = {
     "danq/datasets/array_files.py": "npz, from the local copy of a pipe",
     "danq/genome/bed.py": "parses bytes of the text layer with polars",
+    "danq/genome/signal/bedgraph.py": "parses bytes of the text layer with polars",
     "danq/genome/indexed_fasta.py": "FASTA by position",
     "danq/genome/variants/read_bcf.py": "BCF, with pysam",
     "danq/genome/variants/uncompressed_stream.py": "variants in order: pipes are read once",

@@ -57,7 +57,7 @@ class ParallelOneHotConv(Freezable):
             OneHotConv(share, width, pool=pool, unknown=unknown)
             for share, width in zip(divided(filters, len(widths)), widths, strict=True)
         )
-        self.pool, self.unknown = pool, unknown
+        self.widths, self.pool, self.unknown = tuple(widths), pool, unknown
         self.out_features = filters
 
     def steps(self, length: int) -> int:
@@ -67,9 +67,11 @@ class ParallelOneHotConv(Freezable):
     def forward(self, x: UInt8[Tensor, "B L"] | Float[Tensor, "B 4 L"]) -> Float[Tensor, "B T F"]:
         """Pooled activations of codes or of soft one-hot channels."""
         outside = SYMBOLS if x.dim() == 2 else self.unknown
-        return torch.cat(
-            [layer(F.pad(x, margins(layer.width), value=outside)) for layer in self.layers], dim=2
-        )
+        parts = [
+            layer(F.pad(x, margins(width), value=outside))
+            for layer, width in zip(self.layers, self.widths, strict=True)
+        ]
+        return torch.cat(parts, dim=2)
 
 
 class StepConv(nn.Module):

@@ -23,6 +23,7 @@ from danq.core import (
     OneHotConv,
     Recurrent,
     Tcn,
+    features_of,
     tcn_blocks,
 )
 from danq.core.heads import JointHeads, Pooled, Profiles
@@ -203,7 +204,7 @@ def _build(a: Architecture, window: int, groups: Sequence[TargetGroup]) -> CnnRn
             remedy="Use a longer window, or a preset with narrower filters and pools",
         )
     temporal = _temporal(a, encoder.out_features, steps)
-    features = encoder.out_features if temporal is None else temporal.out_features
+    features = features_of(encoder if temporal is None else temporal)
     pooling, head = _head(a, features, steps, window, groups)
     return CnnRnn(
         encoder,
@@ -280,7 +281,7 @@ def _temporal(a: Architecture, features: int, steps: int) -> nn.Module | None:
     layers = [layer for layer in (_recurrent(a, features, steps),) if layer is not None]
     if not a.step_stages:
         return layers[0] if layers else None
-    before = layers[0].out_features if layers else features
+    before = features_of(layers[0]) if layers else features
     stack: list[nn.Module] = [*layers]
     for stage in a.step_stages:
         stack.append(StepConv(before, stage.channels, stage.widths, dropout=stage.dropout))

@@ -96,7 +96,7 @@ def background(folder: Path) -> Sealed:
     rank, tail = ranks(count), tail_ranks(count)
     stratum = StratumScores(Stratum("SNV", ALL), count, tail, values[:, tail - 1])
     scores = values[:, rank - 1]
-    made = Background(("A", "B"), count, rank, scores, scores, {}, {}, strata=(stratum,))
+    made = Background(("A", "B"), count, rank, *[scores] * 3, {}, {}, strata=(stratum,))
     write_background_file(path, made)
     return Sealed(path, lambda: read_background(path))
 

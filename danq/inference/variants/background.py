@@ -51,17 +51,17 @@ class StratumScores:
     rank
         ``(M,)`` ranks of the stored values, as `tail_ranks`; empty for fewer than `FEWEST`
         variants.
-    logit
-        ``(K, M)`` absolute values at these ranks, ascending.
+    specific
+        ``(K, M)`` values at these ranks, ascending.
     """
 
     stratum: Stratum
     count: int
     rank: IntRow
-    logit: Float32[ndarray, "K M"]
+    specific: Float32[ndarray, "K M"]
 
-    def p(self, logit: Float32[ndarray, "V K"]) -> Float32[ndarray, "V K"]:
-        """``(1 + number of values at least as large as each |logit|) / (1 + n)``.
+    def p(self, specific: Float32[ndarray, "V K"]) -> Float32[ndarray, "V K"]:
+        """``(1 + number of values at least as large as each) / (1 + n)``.
 
         Exact where at most `TAIL` values are as large, or all values are stored. Elsewhere it may
         be too large, never too small. NaN stays NaN.
@@ -69,12 +69,12 @@ class StratumScores:
         North, Curtis and Sham 2002, Am. J. Hum. Genet. 71, 439.
         """
         table = (1 + self.count - np.append(0, self.rank)) / (1 + self.count)
-        return _at_least(self.logit, table, np.ascontiguousarray(np.abs(logit)))
+        return _at_least(self.specific, table, np.ascontiguousarray(specific))
 
 
 @dataclass(frozen=True, eq=False)
 class Background:
-    """Distribution of two scores over background variants, per track.
+    """Distribution of three scores over background variants, per track.
 
     Attributes
     ----------
@@ -84,8 +84,9 @@ class Background:
         Number of variant alleles.
     rank
         ``(M,)`` ranks of the stored values, from 1 to ``count``, ascending.
-    product, logit
-        ``(K, M)`` absolute values at these ranks, ascending.
+    product, logit, specific
+        ``(K, M)`` absolute values at these ranks, ascending
+        (`danq.inference.variants.allele_scores`).
     conditions
         `danq.provenance.Provenance.identity` of what a run must share with the background:
         models, strand, window, indel anchor.
@@ -94,7 +95,7 @@ class Background:
     classes
         Classes of regions.
     strata
-        Absolute logits by kind of variant and class of regions.
+        ``specific`` by kind of variant and class of regions.
     """
 
     tracks: tuple[str, ...]
@@ -102,6 +103,7 @@ class Background:
     rank: IntRow
     product: Float32[ndarray, "K M"]
     logit: Float32[ndarray, "K M"]
+    specific: Float32[ndarray, "K M"]
     conditions: Mapping[str, Any]
     provenance: Mapping[str, str]
     classes: RegionClasses = field(default_factory=RegionClasses)
@@ -111,12 +113,12 @@ class Background:
     def sha256(self) -> str:
         """SHA-256 of the values, in hexadecimal."""
         sha = hashlib.sha256(f"{self.count} {self.tracks}".encode())
-        for part in (self.rank, self.product, self.logit):
+        for part in (self.rank, self.product, self.logit, self.specific):
             sha.update(np.ascontiguousarray(part).data)
         sha.update(self.classes.sha256().encode())
         for one in self.strata:
             sha.update(f"{one.stratum} {one.count}".encode())
-            sha.update(np.ascontiguousarray(one.logit).data)
+            sha.update(np.ascontiguousarray(one.specific).data)
         return sha.hexdigest()
 
     def evalues(self, product: Float32[ndarray, "V K"]) -> Float64[ndarray, "V K"]:
@@ -157,27 +159,27 @@ class Background:
             ]
         )
 
-    def p(self, logit: Float32[ndarray, "V K"], stratum: IntRow) -> Float32[ndarray, "V K"]:
+    def p(self, specific: Float32[ndarray, "V K"], stratum: IntRow) -> Float32[ndarray, "V K"]:
         """Empirical p-values of the background variants of each variant's stratum.
 
         Parameters
         ----------
-        logit
-            Changes in log2 odds; the sign does not matter.
+        specific
+            As `danq.inference.variants.allele_scores.specific`, of the background's tracks.
         stratum
             ``(V,)`` numbers of strata, as `danq.inference.variants.strata.Strata.of`.
         """
-        out = np.empty(logit.shape, dtype=np.float32)
+        out = np.empty(specific.shape, dtype=np.float32)
         used = self._used[stratum]
         for index in np.unique(used):
             rows = used == index
             scores = self._all if index < 0 else self.strata[index]
-            out[rows] = scores.p(logit[rows])
+            out[rows] = scores.p(specific[rows])
         return out
 
     @cached_property
     def _all(self) -> StratumScores:
-        return StratumScores(Stratum("", ""), self.count, self.rank, self.logit)
+        return StratumScores(Stratum("", ""), self.count, self.rank, self.specific)
 
     def select(self, tracks: Sequence[str], conditions: Provenance, file: Path) -> Background:
         """The background of some tracks, if it matches a run.
@@ -217,10 +219,11 @@ class Background:
             self.rank,
             self.product[rows],
             self.logit[rows],
+            self.specific[rows],
             self.conditions,
             self.provenance,
             self.classes,
-            tuple(replace(one, logit=one.logit[rows]) for one in self.strata),
+            tuple(replace(one, specific=one.specific[rows]) for one in self.strata),
         )
 
 

@@ -22,7 +22,7 @@ from danq.names import check_names
 from danq.output import replacing
 
 MAGIC = "danq-background"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 KIND = "background"
 """Kind of the file in its seal."""
 
@@ -53,7 +53,7 @@ def write_background_file(path: Path, background: Background, *, overwrite: bool
             count=background.count,
             conditions=json.dumps(dict(background.conditions)),
         )
-        for name in ("rank", "product", "logit"):
+        for name in ("rank", "product", "logit", "specific"):
             file.create_dataset(name, data=getattr(background, name))
         file.create_dataset("regions/class", data=list(classes.names), dtype=TEXT)
         file.create_dataset("regions/contig_name", data=list(classes.contigs), dtype=TEXT)
@@ -69,7 +69,8 @@ def write_background_file(path: Path, background: Background, *, overwrite: bool
         file.create_dataset("strata/rank", data=np.concatenate([empty, *(o.rank for o in strata)]))
         none = np.zeros((len(background.tracks), 0), np.float32)
         file.create_dataset(
-            "strata/logit", data=np.concatenate([none, *(one.logit for one in strata)], axis=1)
+            "strata/specific",
+            data=np.concatenate([none, *(one.specific for one in strata)], axis=1),
         )
 
 
@@ -111,6 +112,7 @@ def read_background(path: str | Path) -> Background:
             rank,
             _scores(file, "product", shape),
             _scores(file, "logit", shape),
+            _scores(file, "specific", shape),
             _object(about, "conditions"),
             _object(about, "provenance"),
             classes,
@@ -157,8 +159,8 @@ def _strata(
     _check_equal("strata/rank", _array(file, "strata/rank", np.int64, expected.shape), expected)
     ends = np.cumsum([len(one) for one in each])
     starts = {int(end) - len(one) for one, end in zip(each, ends, strict=True)}
-    logit = _scores(file, "strata/logit", (tracks, len(expected)), starts)
-    parts = np.split(logit, ends[:-1], axis=1) if strata else []
+    specific = _scores(file, "strata/specific", (tracks, len(expected)), starts)
+    parts = np.split(specific, ends[:-1], axis=1) if strata else []
     return tuple(
         StratumScores(stratum, int(count), rank, np.ascontiguousarray(part))
         for stratum, count, rank, part in zip(strata, counts, each, parts, strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int
@@ -16,17 +16,21 @@ from danq.inference.variants.allele_scores import (
     LOGIT,
     PRODUCT,
     SIGNED,
+    SPECIFIC,
     Effects,
     P,
     Q,
     View,
     effects,
+    specific,
     summarise,
 )
 from danq.inference.variants.background import Background
 from danq.inference.writers.layout import Values
 from danq.inference.writers.variant_layout import VariantLayout
 from danq.typing import CodeBatch
+
+Floating = TypeVar("Floating", bound=np.ndarray)
 
 ROWS = 64
 """Variant alleles per step, few enough that their scores stay in the CPU cache."""
@@ -67,7 +71,7 @@ class Logits(NamedTuple):
     Attributes
     ----------
     reference
-        ``(R, K)``, of the selected tracks.
+        ``(R, K)``, of the selected tracks, or of all tracks where `Scorer.compares_tracks`.
     alternate
         ``(A, K)``.
     owner
@@ -157,7 +161,7 @@ class Scorer:
     ) -> Logits:
         done = [
             tuple(
-                self._selected(part)
+                part if self.compares_tracks else self._selected(part)
                 for part in engine.logits(
                     reference[refs], alternate[alts], owner[alts] - refs.start
                 )
@@ -168,14 +172,26 @@ class Scorer:
         refs, alts = done[0] if len(done) == 1 else map(np.concatenate, zip(*done, strict=True))
         return Logits(refs, alts, owner)
 
-    def _selected(self, logits: Float32[np.ndarray, "N T"]) -> Float32[np.ndarray, "N K"]:
-        """Logits of the selected tracks; no copy if all are selected."""
-        every = self.track_indices == tuple(range(logits.shape[1]))
-        return logits if every else logits.take(self.track_indices, axis=1)
+    @property
+    def compares_tracks(self) -> bool:
+        """Whether a track's values depend on all tracks of the model."""
+        return self.background is not None or SPECIFIC in self.layout.scores
+
+    def _selected(self, values: Floating) -> Floating:
+        """``(N, K)`` values of the selected tracks; no copy if all are selected."""
+        every = self.track_indices == tuple(range(values.shape[1]))
+        return values if every else values.take(self.track_indices, axis=1)
 
     def _fill(self, out: Values, models: Sequence[Effects]) -> None:
         layout, tracks = self.layout, len(self.track_indices)
+        own: Float64[np.ndarray, "V K"] | None = None
+        if self.compares_tracks:
+            own = self._selected(specific(_mean([one.score(PRODUCT) for one in models])))
+            models = [Effects(*map(self._selected, one)) for one in models]
         for name in layout.scores:
+            if name == SPECIFIC:
+                layout.part(out, name)[:] = own
+                continue
             each = [one.score(name) for one in models]
             layout.part(out, name)[:] = _mean(each)
             if layout.spread:
@@ -196,7 +212,7 @@ class Scorer:
             layout.part(out, "evalue")[:] = evalues
             layout.part(out, "quantile")[:] = self.background.quantiles(logit)
             # `Significance` computes p from it once all rows are known.
-            layout.part(out, P)[:] = np.abs(logit)
+            layout.part(out, P)[:] = own
             layout.part(out, Q)[:] = np.nan
             out[:, column] = np.exp(np.log(evalues).mean(axis=1))
             out[:, column + 1 :] = np.nan

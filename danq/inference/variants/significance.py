@@ -15,7 +15,8 @@ from danq.typing import IntRow
 class Significance:
     """Computes p and q of the rows of a run, in two passes over its blocks.
 
-    Until then, the column ``p`` holds the absolute change in log2 odds, and ``q`` and the summaries
+    Until then, the column ``p`` holds the score that p compares
+    (`danq.inference.variants.allele_scores.specific`), and ``q`` and the summaries
     of both are undefined.
 
     Parameters

@@ -13,7 +13,7 @@ from danq._memory import kept_memory
 from danq.errors import InputError, few
 from danq.files.inputs_in_use import protects_inputs
 from danq.inference.ensemble import Models
-from danq.inference.variants.allele_scores import LOGIT, PRODUCT
+from danq.inference.variants.allele_scores import LOGIT, PRODUCT, SPECIFIC
 from danq.inference.variants.background import (
     FEWEST,
     Background,
@@ -61,7 +61,7 @@ def write_background(
     """Score background variants, usually common ones, and write the distribution of their scores.
 
     `danq.score_variants` takes the file as ``calibrate``, with the same models, strand, center
-    and indel anchor. Scores are stored on disk until they are sorted, 8 bytes per variant and
+    and indel anchor. Scores are stored on disk until they are sorted, 12 bytes per variant and
     track.
 
     Parameters
@@ -100,7 +100,7 @@ def write_background(
     else:
         check_files([rejects_file(target)], overwrite)
     check_unfinished(target, overwrite or resume)
-    run = prepare(model, source, genome, (LOGIT, PRODUCT), tracks=tracks, output="background")
+    run = prepare(model, source, genome, (LOGIT, PRODUCT, SPECIFIC), tracks=tracks, output="background")
     run.check_resume(target, resume=resume, overwrite=overwrite)
     if resume and (done := finished_run(target, run)) is not None:
         return replace(done, columns=run.scorer.layout.tracks)
@@ -139,16 +139,16 @@ def _collect(run: VariantRun, blocks: FinishedBlocks, count: int) -> Background:
             strata.append((StratumScores(stratum, total, rank, scores), numbers))
     known = {
         name: np.empty((len(layout.tracks), kept.size), dtype=np.float32)
-        for name in (PRODUCT, LOGIT)
+        for name in (PRODUCT, LOGIT, SPECIFIC)
     }
     for name, out in known.items():
         for tracks, values in _columns(run, blocks, name, count):
             values = np.abs(values)
-            if name == LOGIT:
+            if name == SPECIFIC:
                 for one, numbers in strata:
                     if len(one.rank):
                         own = np.sort(values[:, np.isin(number, numbers)], axis=1)
-                        one.logit[tracks] = own[:, one.rank - 1]
+                        one.specific[tracks] = own[:, one.rank - 1]
             out[tracks] = np.sort(values, axis=1)[:, kept - 1]
     return Background(
         layout.tracks,
@@ -156,6 +156,7 @@ def _collect(run: VariantRun, blocks: FinishedBlocks, count: int) -> Background:
         kept,
         known[PRODUCT],
         known[LOGIT],
+        known[SPECIFIC],
         run.conditions.identity(),
         layout.provenance,
         run.strata.classes,

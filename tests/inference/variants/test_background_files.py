@@ -81,7 +81,11 @@ DAMAGES: dict[str, tuple[list[Change], str]] = {
     "infinite": ([put("product", (0, 3), np.inf)], "'product' has values that are not finite"),
     "negative": ([put("logit", (0, 0), -1)], "below 0"),
     "descending": ([turn("product")], "'product' is not in ascending order"),
-    "descending stratum": ([turn("strata/logit")], "'strata/logit' is not in ascending order"),
+    "descending specific": ([turn("specific")], "'specific' is not in ascending order"),
+    "descending stratum": (
+        [turn("strata/specific")],
+        "'strata/specific' is not in ascending order",
+    ),
     "rank": ([put("rank", 0, 2)], "'rank' does not hold the ranks"),
     "rank of a stratum": ([put("strata/rank", 0, 10**15)], "'strata/rank' does not hold"),
     "count of 0": ([attribute("count", 0)], "'count' is"),

@@ -59,6 +59,11 @@ def region_of(pos: int) -> str:
     return "promoter" if pos <= 1000 else "exon" if pos <= 1500 else "."
 
 
+def specific(table: pl.DataFrame, track: str) -> pl.Series:
+    """The score that p compares, from the columns of an output of all tracks."""
+    return table[f"{track}_product"] ** 2 / table["product_max"]
+
+
 def test_p_and_q_follow_from_the_scores_of_matched_background_variants(
     small_model, fasta, regions, tmp_path
 ):
@@ -69,8 +74,8 @@ def test_p_and_q_follow_from_the_scores_of_matched_background_variants(
     single = common["ref"].str.len_chars() == 1
     where = pl.Series([region_of(pos) for pos in common["pos"]])
     for track in model.tracks:
-        background = common[f"{track}_logit"].abs()
-        for row in table.iter_rows(named=True):
+        background, scores = specific(common, track), specific(table, track)
+        for row, score in zip(table.iter_rows(named=True), scores, strict=True):
             if len(row["ref"]) == len(row["alt"]):
                 own = background.filter(single & (where == region_of(row["pos"])))
                 assert row["flags"] == "."
@@ -81,7 +86,7 @@ def test_p_and_q_follow_from_the_scores_of_matched_background_variants(
             else:
                 own = background
                 assert "unmatched" in row["flags"]
-            p = (1 + (own >= abs(row[f"{track}_logit"])).sum()) / (1 + len(own))
+            p = (1 + (own >= score).sum()) / (1 + len(own))
             assert row[f"{track}_p"] == pytest.approx(p, rel=1e-6)
     p = table.select(f"{track}_p" for track in model.tracks).to_numpy().astype(np.float64)
     q = table.select(f"{track}_q" for track in model.tracks).to_numpy()
@@ -101,6 +106,23 @@ def test_q_is_over_the_selected_tracks(small_model, fasta, tmp_path):
     expected = stats.false_discovery_control(table["Rap1_p"].to_numpy().astype(np.float64))
     np.testing.assert_allclose(table["Rap1_q"], expected, rtol=1e-6)
     assert set(table["q_min_track"]) == {"Rap1"}
+
+
+def test_p_does_not_depend_on_the_selected_tracks(small_model, fasta, regions, tmp_path):
+    """The largest product is over all tracks of the model, also where a background has fewer."""
+    model = small_model()
+    files = {tracks: tmp_path / f"{len(tracks)}.h5" for tracks in (model.tracks, ("Reb1", "Rap1"))}
+    for tracks, file in files.items():
+        write_background(model, Variants(COMMON, regions=regions), fasta, file, tracks=tracks)
+    every, two = (
+        score_variants(model, VARIANTS, fasta, calibrate=file, tracks=tracks).to_polars()
+        for tracks, file in files.items()
+    )
+    one = score_variants(model, VARIANTS, fasta, calibrate=files[model.tracks], tracks=["Rap1"])
+    for found in (two, one.to_polars()):
+        assert found["Rap1_p"].equals(every["Rap1_p"])
+    products = every.select(f"{track}_product" for track in model.tracks).to_numpy()
+    assert (products.argmax(axis=1) != model.tracks.index("Rap1")).any()
 
 
 def test_all_formats_hold_the_same_values(small_model, fasta, regions, tmp_path):

@@ -94,7 +94,7 @@ def test_a_large_background_keeps_its_tail_and_a_sample_of_the_rest():
     assert (np.diff(kept) > 0).all()
     np.testing.assert_array_equal(kept[-5000:], np.arange(95_001, 100_001))
     thin = values[kept - 1][None]
-    background = Background(("a",), values.size, kept, thin, thin, {}, {})
+    background = Background(("a",), values.size, kept, thin, thin, thin, {}, {})
     probes = np.append(np.abs(rng.normal(size=2000)), [0, 9]).astype(np.float32)[:, None]
     above = (values[None] > probes).sum(1)
     found = background.evalues(probes)[:, 0]

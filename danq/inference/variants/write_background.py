@@ -100,7 +100,9 @@ def write_background(
     else:
         check_files([rejects_file(target)], overwrite)
     check_unfinished(target, overwrite or resume)
-    run = prepare(model, source, genome, (LOGIT, PRODUCT, SPECIFIC), tracks=tracks, output="background")
+    run = prepare(
+        model, source, genome, (LOGIT, PRODUCT, SPECIFIC), tracks=tracks, output="background"
+    )
     run.check_resume(target, resume=resume, overwrite=overwrite)
     if resume and (done := finished_run(target, run)) is not None:
         return replace(done, columns=run.scorer.layout.tracks)

@@ -13,6 +13,7 @@ from danq.inference.variants.allele_scores import (
     View,
     check_scores,
     effects,
+    specific,
     summarise,
 )
 from danq.inference.variants.scorer import Scorer, batches, distinct
@@ -48,6 +49,13 @@ def test_summaries_are_the_largest_change_and_the_norm():
     largest, norm = summarise(score)
     assert largest.tolist() == [-3, 0, 4]
     np.testing.assert_allclose(norm, np.linalg.norm(score.astype(float), axis=1), rtol=1e-6)
+
+
+def test_a_product_counts_by_its_fraction_of_the_largest_one():
+    product = np.array([[8, 2, 0], [0.5, 0.5, 1], [0, 0, 0], [np.nan, 4, 1]])
+    expected = [[8, 0.5, 0], [0.25, 0.25, 1], [0, 0, 0], [np.nan, 4, 0.25]]
+    np.testing.assert_array_equal(specific(product), expected)
+    assert specific(np.zeros((0, 3))).shape == (0, 3)
 
 
 def test_the_change_in_log2_odds_is_the_first_score_and_summary():

@@ -14,11 +14,18 @@ from . import options
     epilog=options.example(
         "danq evaluate runs/yeast yeast.h5 --out runs/yeast/test",
         "danq evaluate model.safetensors yeast.h5 --split valid --baseline",
+        "danq evaluate runs/seed1 runs/seed2 runs/seed3 yeast.h5 --out ensemble",
         "danq evaluate runs/deepsea deepsea.h5 --paper --out runs/deepsea/paper",
         "danq evaluate runs/yeast yeast.h5 --precision bf16 --compare-fp32",
     )
 )
-@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@click.argument(
+    "models",
+    metavar="MODEL...",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, path_type=Path),
+)
 @click.argument("data", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @options.out(
     required=False,
@@ -63,7 +70,7 @@ from . import options
 @options.run_options()
 @options.overwrite()
 def evaluate(
-    model: Path,
+    models: tuple[Path, ...],
     data: Path,
     out: Path | None,
     paper: bool,
@@ -73,7 +80,8 @@ def evaluate(
 ) -> None:
     """Evaluate a model on one split of a dataset, by default the test split.
 
-    MODEL is a model file or a run directory. DATA is a dataset with the same window length, bin and
+    MODEL is a model file or a run directory; predictions of several are averaged, and their spread
+    is reported. DATA is a dataset with the same window length, bin and
     tracks. Prints mean and median AUPR (average precision) and AUROC over tracks; --out writes a
     table of all tracks, the points of the ROC and precision-recall curves, and plots. Tracks
     without positives are listed and excluded from the summary.
@@ -86,7 +94,7 @@ def evaluate(
 
     if out is not None:
         check_evaluation_directory(out, overwrite)
-    (loaded,) = options.load_models([model], given)
+    loaded = options.load_models(models, given)
     report = run(loaded, data, paper=paper_table or paper, **options.given(given))
     click.echo(report.describe())
     if out is not None:

@@ -14,13 +14,13 @@ from danq._version import __version__
 from danq.errors import InputError
 from danq.evaluation.confidence_intervals import window_blocks
 from danq.evaluation.paired_bootstrap import METRICS, PairedDifferences, paired_differences
-from danq.inference.engine.forward import predict_dataset
 from danq.inference.ensemble import Ensemble, Models
+from danq.inference.evaluation.ensemble_members import mean_predictions
 from danq.inference.evaluation.evaluate import REPLICATES, SPLITS
-from danq.inference.evaluation.matching import check_match
+from danq.inference.evaluation.matching import open_for, warn_of_other_dataset
 from danq.inference.writers.tsv import write_table
 from danq.output import replacing
-from danq.typing import Location, Scores
+from danq.typing import Location
 
 if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset
@@ -118,13 +118,7 @@ def compare(
     if split not in SPLITS:
         raise InputError(f"there is no split '{split}'", remedy=f"Choose {', '.join(SPLITS)}")
     _check_different(*sides)
-    if isinstance(dataset, str | Path):
-        from danq.datasets.dataset import Dataset
-
-        dataset = Dataset.open(dataset)
-    for side in sides:
-        for model in side.models:
-            check_match(model, dataset)
+    dataset = open_for([model for side in sides for model in side.models], dataset)
     indices = dataset.indices(split)
     if not len(indices):
         raise InputError(
@@ -135,8 +129,7 @@ def compare(
     _warn_of_training_windows(sides, dataset, split)
     blocks = window_blocks(dataset.contig[indices], dataset.start[indices])
     found = paired_differences(
-        _probabilities(sides[0], dataset, indices),
-        _probabilities(sides[1], dataset, indices),
+        *(mean_predictions(side.models, dataset, indices, side.options) for side in sides),
         dataset.labels(indices),
         blocks,
         replicates=bootstrap,
@@ -199,21 +192,7 @@ def _warn_of_training_windows(
         )
     for side in sides:
         for model, name in zip(side.models, side.names, strict=True):
-            if model.spec.data_sha256 not in ("", dataset.sha256):
-                log.warning(
-                    "%s: %s was trained on another dataset, so its training windows may include "
-                    "windows of the %s split",
-                    dataset.path or "the dataset",
-                    name,
-                    split,
-                )
-
-
-def _probabilities(side: Ensemble, dataset: Dataset, indices: np.ndarray) -> Scores:
-    total = np.zeros((len(indices), len(dataset.tracks)))
-    for model in side.models:
-        total += predict_dataset(model.module, dataset, indices, model.options)
-    return (total / len(side.models)).astype(np.float32)
+            warn_of_other_dataset(model, name, dataset, split)
 
 
 def _about(name: str, side: Ensemble) -> dict[str, str]:

@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 
 from danq._version import __version__
-from danq.device import set_threads
 from danq.errors import InputError, few
 from danq.evaluation.calibration import Calibration, calibration
 from danq.evaluation.calibration_slope import CalibrationSlope, calibration_slope
@@ -29,14 +28,18 @@ from danq.evaluation.metric_tables import (
 )
 from danq.evaluation.metrics import Ranking, rank
 from danq.evaluation.published_metrics import TRACKS, Comparison, compare, read_paper
-from danq.inference.engine.forward import predict_dataset
-from danq.inference.evaluation.matching import open_matching
+from danq.inference.ensemble import Ensemble, Models
+from danq.inference.evaluation.ensemble_members import (
+    MemberMetrics,
+    describe_members,
+    mean_predictions,
+)
+from danq.inference.evaluation.matching import open_for, warn_of_other_dataset
 from danq.inference.evaluation.precision_cost import PrecisionCost
 from danq.typing import IntRow, LabelBatch, Scores
 
 if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset
-    from danq.models import Model
 
 SPLITS = ("train", "valid", "test")
 REPLICATES = 1000
@@ -72,6 +75,10 @@ class EvaluationReport:
         The published metrics next to the model's, or None.
     precision_cost
         The metrics in bf16 and in fp32, or None.
+    members
+        Metrics of each model alone, see
+        `danq.inference.evaluation.ensemble_members.MemberMetrics.table`; None for one model.
+        ``table`` then also has the columns ``auroc_sd``, ``aupr_sd`` and ``log_loss_sd``.
     """
 
     table: pl.DataFrame
@@ -84,6 +91,7 @@ class EvaluationReport:
     baseline: KmerBaseline | None = field(default=None, repr=False)
     paper: Comparison | None = field(default=None, repr=False)
     precision_cost: PrecisionCost | None = None
+    members: pl.DataFrame | None = None
 
     @property
     def macro_aupr(self) -> float:
@@ -108,6 +116,7 @@ class EvaluationReport:
             "calibration_slope": _known(self.calibration_slope.pooled_slope),
             "calibration_intercept": _known(self.calibration_slope.pooled_intercept),
             "precision_cost": None if cost is None else cost.row(),
+            "members": None if self.members is None else self.members.to_dicts(),
             "published": None if self.paper is None else self.paper.means.to_dicts(),
             "baseline": None
             if fitted is None
@@ -135,6 +144,8 @@ class EvaluationReport:
             if self.baseline is not None:
                 text += f"; k-mer baseline mean {_show(row[f'baseline_{metric}_mean'])}"
             lines.append(text)
+        if self.members is not None:
+            lines.append(describe_members(self.members))
         slope = self.calibration_slope
         lines.append(
             f"log loss {slope.mean_log_loss:.4f}; calibration slope "
@@ -164,7 +175,7 @@ class EvaluationReport:
 
 
 def evaluate(
-    model: Model,
+    model: Models,
     dataset: Dataset | str | Path,
     *,
     split: str = "test",
@@ -174,7 +185,7 @@ def evaluate(
     bootstrap: int = REPLICATES,
     seed: int = 0,
 ) -> EvaluationReport:
-    """Evaluate a model on one split of a dataset.
+    """Evaluate a model, or an ensemble, on one split of a dataset.
 
     When windows of the split are leaked (`danq.datasets.shared_sequence`), the metrics are reported
     with and without them.
@@ -182,7 +193,8 @@ def evaluate(
     Parameters
     ----------
     model
-        A loaded model. Its options select strand, device, precision, batch size and threads.
+        A loaded model, or several whose predictions are averaged. Their options select strand,
+        device, precision, batch size and threads.
     dataset
         A dataset, or the path of its file, with the window, bin and tracks of the model.
     split
@@ -207,38 +219,35 @@ def evaluate(
     Raises
     ------
     InputError
-        When the dataset's window, bin or tracks differ from the model's, the split does not
+        When a model is not loaded, models disagree, the dataset's window, bin or tracks differ from
+        the model's, the split does not
         exist or is empty, ``bootstrap`` is 1 or negative, the model predicts NaN, a file cannot
         be read, or the authors' table has other tracks.
     """
     _check_choices(split, bootstrap)
     published = None if isinstance(paper, bool) else read_paper(paper)
-    model, dataset = open_matching(model, dataset)
-    if model.spec.data_sha256 not in ("", dataset.sha256):
-        log.warning(
-            "%s: the model was trained on another dataset, so its training windows may include "
-            "windows of the %s split",
-            dataset.path or "the dataset",
-            split,
-        )
-    options = model.options
-    if options.threads is not None:
-        set_threads(options.threads)
+    ensemble = Ensemble.of(model)
+    models, options = ensemble.models, ensemble.options
+    dataset = open_for(models, dataset)
+    for one, name in zip(models, ensemble.names, strict=True):
+        warn_of_other_dataset(one, name if ensemble.spread else "the model", dataset, split)
     indices = dataset.indices(split)
     if not len(indices):
         raise InputError(
             f"the {split} split is empty", file=dataset.path, remedy="Choose another split"
         )
     precision = options.resolved_precision
-    scores = predict_dataset(model.module, dataset, indices, options)
-    fitted, base = _fit_baseline(dataset, indices) if baseline else (None, None)
     labels = dataset.labels(indices)
+    members = MemberMetrics(labels, dataset.tracks) if ensemble.spread else None
+    each = None if members is None else members.add
+    scores = mean_predictions(models, dataset, indices, options, each)
+    fitted, base = _fit_baseline(dataset, indices) if baseline else (None, None)
     replicates = _bootstrap(dataset, indices, scores, labels, bootstrap, seed)
     provenance = {
         "created_by": f"danq {__version__}",
-        "model": None if model.path is None else str(model.path),
-        "model_sha256": model.sha256,
-        "preset": model.spec.preset,
+        "model": _each([None if one.path is None else str(one.path) for one in models]),
+        "model_sha256": _each([one.sha256 for one in models]),
+        "preset": _each([one.spec.preset for one in models]),
         "dataset": None if dataset.path is None else str(dataset.path),
         "dataset_sha256": dataset.sha256,
         "split": split,
@@ -251,6 +260,12 @@ def evaluate(
         "bootstrap_seed": seed,
     }
     report = _report(dataset, indices, scores, labels, replicates, (fitted, base), provenance)
+    if members is not None:
+        report = replace(
+            report,
+            table=members.with_spread(report.table),
+            members=members.table(models, ensemble.names),
+        )
     if paper:
         if len(dataset.tracks) != TRACKS or split != "test":
             log.warning("The published metrics are for DeepSEA's test split and its 919 tracks.")
@@ -258,11 +273,16 @@ def evaluate(
     if compare_fp32 and precision == "fp32":
         log.warning("The model ran in fp32, so the cost of bf16 is not measured.")
     elif compare_fp32:
-        exact = predict_dataset(model.module, dataset, indices, replace(options, precision="fp32"))
+        exact = mean_predictions(models, dataset, indices, replace(options, precision="fp32"))
         names = dataset.tracks
         cost = PrecisionCost.between(rank(exact, labels, names), rank(scores, labels, names), names)
         report = replace(report, precision_cost=cost)
     return report
+
+
+def _each(values: list[str | None]) -> str | list[str | None] | None:
+    """The value of one model, or the list of those of several."""
+    return values[0] if len(values) == 1 else values
 
 
 def _check_choices(split: str, bootstrap: int) -> None:

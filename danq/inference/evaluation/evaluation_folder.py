@@ -111,6 +111,8 @@ def _fill(folder: Path, report: EvaluationReport) -> None:
     plots.save(plots.plot_calibration(report.calibration, report.table), folder / "calibration.png")
     if report.baseline is not None:
         plots.save(plots.plot_baseline(report.table), folder / "baseline.png")
+    if report.members is not None:
+        _write_tsv(folder / "members.tsv", report.members, about)
     if report.paper is not None and report.paper.tracks is not None:
         tracks = report.paper.tracks
         _write_tsv(folder / "paper.tsv", tracks, about)
@@ -181,4 +183,6 @@ def calibration_rows(report: EvaluationReport) -> pl.DataFrame:
 def _write_tsv(path: Path, table: pl.DataFrame, about: Mapping[str, Any]) -> None:
     """Write a table with the main provenance fields; undefined values are empty."""
     plain = table.with_columns(pl.selectors.float().fill_nan(None))
-    write_table(path, plain, {name: about[name] for name in _SHOWN})
+    shown = {name: about[name] for name in _SHOWN}
+    texts = {n: ", ".join(map(str, v)) if isinstance(v, list) else v for n, v in shown.items()}
+    write_table(path, plain, texts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,37 @@ from danq.models.model_file import check_loaded
 if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset
     from danq.models import Model
+
+log = logging.getLogger("danq")
+
+
+def open_for(models: Sequence[Model], dataset: Dataset | str | Path) -> Dataset:
+    """Open a dataset and check that it matches loaded models.
+
+    Raises
+    ------
+    InputError
+        As `check_match`; when the file is missing or damaged.
+    """
+    if isinstance(dataset, str | Path):
+        from danq.datasets.dataset import Dataset
+
+        dataset = Dataset.open(dataset)
+    for model in models:
+        check_match(model, dataset)
+    return dataset
+
+
+def warn_of_other_dataset(model: Model, name: str, dataset: Dataset, split: str) -> None:
+    """Warn if a model was trained on another dataset."""
+    if model.spec.data_sha256 not in ("", dataset.sha256):
+        log.warning(
+            "%s: %s was trained on another dataset, so its training windows may include windows of "
+            "the %s split",
+            dataset.path or "the dataset",
+            name,
+            split,
+        )
 
 
 def open_matching(model: Model, dataset: Dataset | str | Path) -> tuple[Model, Dataset]:
@@ -22,12 +55,7 @@ def open_matching(model: Model, dataset: Dataset | str | Path) -> tuple[Model, D
         As `check_match`; when the file is missing or damaged, or the model is not loaded.
     """
     check_loaded(model, "one model", remedy="Give one loaded model")
-    if isinstance(dataset, str | Path):
-        from danq.datasets.dataset import Dataset
-
-        dataset = Dataset.open(dataset)
-    check_match(model, dataset)
-    return model, dataset
+    return model, open_for([model], dataset)
 
 
 def check_match(model: Model, dataset: Dataset) -> None:

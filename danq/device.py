@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
@@ -22,6 +22,12 @@ Result = TypeVar("Result")
 
 MAX_THREADS = 1024
 """Maximum number of threads; OpenMP ends the process when it cannot start all threads."""
+
+BATCH_SIZES = {"cpu": 512, "cuda": 2048, "mps": 512}
+"""Windows per batch, by kind of device.
+
+They do not depend on free memory: results depend on the batch size in their last bits.
+"""
 
 _DEVICE = re.compile(r"cpu|mps|cuda(?::(\d+))?")
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
@@ -108,6 +114,33 @@ def autocast(device: torch.device, precision: Precision) -> AbstractContextManag
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+@contextmanager
+def memory_errors(windows: int | None = None) -> Iterator[None]:
+    """Name a smaller batch when a device has not enough memory.
+
+    Parameters
+    ----------
+    windows
+        Windows of the batch that is computed in the block; None if it is not known.
+
+    Raises
+    ------
+    InputError
+        When the memory of a device is exhausted.
+    """
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        batch = "the model or a batch" if windows is None else f"a batch of {windows:,} windows"
+        half = "" if windows is None else f", such as {windows // 2:,}"
+        remedy = f"Use a smaller batch size{half}, end other programs on the device, or use the CPU"
+        if windows == 1:
+            remedy = "End other programs on the device, or use the CPU"
+        raise InputError(f"the device has not enough memory for {batch}", remedy=remedy) from error
 
 
 def resolve_threads(count: int | None = None) -> int:

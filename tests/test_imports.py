@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BASE = {"errors", "typing", "_jit"}
 FILES = {*BASE, "_lazy", "_version", "cache_folder", "files", "names", "output", "provenance"}
 FILES |= {"file_lock", "track_names"}
-DATA = {*FILES, "genome", "datasets"}
+DATA = {*FILES, "bounded_queue", "genome", "datasets"}
 MODEL = {*FILES, "_memory", "device", "core", "models"}
 USE = {*DATA, *MODEL, "gpu", "evaluation", "inference"}
 ARROWS = {
@@ -29,6 +29,7 @@ ARROWS = {
     "_lazy": set(),
     "_memory": set(),
     "_version": set(),
+    "bounded_queue": set(),
     "cache_folder": {"errors"},
     "errors": set(),
     "typing": set(),
@@ -41,7 +42,7 @@ ARROWS = {
     "device": {"errors"},
     "genome": FILES,
     "simulation": {*FILES, "genome"},
-    "datasets": {*FILES, "genome"},
+    "datasets": {*FILES, "bounded_queue", "genome"},
     "core": BASE,
     "gpu": {*BASE, "cache_folder", "device", "core"},
     "models": {*FILES, "device", "core"},
@@ -54,7 +55,7 @@ ARROWS = {
 }
 """Part of danq, and the other parts that it may import."""
 
-TORCH_FREE = {*FILES, "genome", "simulation", "datasets", "evaluation"}
+TORCH_FREE = {*FILES, "bounded_queue", "genome", "simulation", "datasets", "evaluation"}
 NEVER = {"pickle", "cPickle", "dill", "cloudpickle", "yaml", "joblib", "shelve", "marshal"}
 HARMLESS = {"pickle.UnpicklingError"}  # what torch's safe loader raises at a damaged file
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from danq.bounded_queue import read_ahead
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError
 from danq.typing import BoolRow, CodeBatch, IntRow, LabelBatch
@@ -159,7 +158,7 @@ class Batches:
         if epoch < 0 or start_batch < 0:
             raise InputError(f"epoch {epoch} or batch {start_batch} is below 0")
         batches = self._make(self.plan(epoch), start_batch)
-        return _ahead(batches, self.prefetch) if self.prefetch else batches
+        return self._ahead(batches) if self.prefetch else batches
 
     def _make(self, plan: Plan, start_batch: int) -> Generator[Batch, None, None]:
         for number in range(start_batch, len(self)):
@@ -172,37 +171,6 @@ class Batches:
             )
             yield codes, self.dataset.labels(rows)
 
-
-def _ahead(batches: Iterator[Batch], depth: int) -> Generator[Batch, None, None]:
-    """Run an iterator in a thread that stays up to ``depth`` batches ahead."""
-    ready: queue.Queue[Batch | BaseException | None] = queue.Queue(depth)
-    stop = threading.Event()
-
-    def put(item: Batch | BaseException | None) -> None:
-        while not stop.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-                return
-            except queue.Full:
-                continue
-
-    def work() -> None:
-        try:
-            for batch in batches:
-                put(batch)
-                if stop.is_set():
-                    return
-            put(None)
-        except BaseException as error:  # raised again in the thread that reads
-            put(error)
-
-    thread = threading.Thread(target=work, name="danq-batches", daemon=True)
-    thread.start()
-    try:
-        while (item := ready.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
-        thread.join()
+    def _ahead(self, batches: Iterator[Batch]) -> Generator[Batch, None, None]:
+        with read_ahead(batches, self.prefetch) as ready:
+            yield from ready

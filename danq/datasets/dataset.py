@@ -311,12 +311,28 @@ class Dataset:
         InputError
             When an index is out of range.
         """
-        rows = self.checked(indices)
-        starts = self.start[rows] + (self.bin // 2 - self.window // 2)
+        contig, starts = self.positions(indices)
         if shift is not None:
             starts += np.asarray(shift, dtype=np.int64)
         flips = None if reverse is None else np.asarray(reverse, dtype=np.bool_)
-        return self.genome.windows(self.contig[rows].astype(np.int64), starts, self.window, flips)
+        return self.genome.windows(contig, starts, self.window, flips)
+
+    def positions(self, indices: ArrayLike) -> tuple[IntRow, IntRow]:
+        """Contig numbers and first positions of windows, which may be negative.
+
+        Parameters
+        ----------
+        indices
+            ``(B,)`` indices of windows.
+
+        Raises
+        ------
+        InputError
+            When an index is out of range.
+        """
+        rows = self.checked(indices)
+        starts = self.start[rows] + (self.bin // 2 - self.window // 2)
+        return self.contig[rows].astype(np.int64), starts
 
     def labels(self, indices: ArrayLike) -> LabelBatch:
         """Labels of windows.

@@ -9,10 +9,11 @@ from itertools import tee
 
 import numpy as np
 
+from danq.bounded_queue import read_ahead
 from danq.device import set_threads
 from danq.errors import InputError
 from danq.inference.engine.forward import predict_blocks
-from danq.inference.sources.tiling import Chunk, Rows
+from danq.inference.sources.tiling import Chunk, Rows, RowStream
 from danq.inference.writers.layout import Values
 from danq.models import Model, RunOptions
 from danq.models.model_file import check_loaded
@@ -119,8 +120,12 @@ class Ensemble:
             "precision": f"{options.resolved_precision} on {options.torch_device}",
         }
 
-    def predict(self, chunks: Iterator[Chunk]) -> Generator[tuple[Rows, Values], None, None]:
-        """Predict a stream of windows.
+    def batches(self) -> dict[str, str]:
+        """Windows per batch, on which the last bits of results depend, for the same header."""
+        return {"batch size": f"{self.options.windows_per_batch} windows"}
+
+    def predict(self, source: RowStream) -> Generator[tuple[Rows, Values], None, None]:
+        """Predict the rows of a source, which is read ahead in a thread of its own.
 
         Yields
         ------
@@ -128,21 +133,28 @@ class Ensemble:
             ``(B, P)`` probabilities of the selected tracks. For several models the mean, followed
             by the ``(B, P)`` sample standard deviations.
         """
-        inputs, *streams = tee(chunks, 1 + len(self.models))
+        chunks = source.chunks(self.options.windows_per_batch)
+        every = self.track_indices == tuple(range(len(self.models[0].spec.tracks)))
+        tracks = None if every else self.track_indices
         with ExitStack() as stack:
+            ready = stack.enter_context(read_ahead(chunks))
+            loaded = (Chunk(rows, source.load(windows)) for rows, windows in ready)
+            inputs, *streams = tee(loaded, 1 + len(self.models))
             results = [
                 stack.enter_context(
                     closing(
                         predict_blocks(
-                            model.module, (chunk.codes for chunk in stream), self.options
+                            model.module,
+                            (chunk.windows for chunk in stream),
+                            self.options,
+                            tracks,
                         )
                     )
                 )
                 for model, stream in zip(self.models, streams, strict=True)
             ]
-            for chunk in inputs:
-                values = np.stack([next(result)[:, self.track_indices] for result in results])
-                yield chunk.rows, _mean_and_spread(values)
+            for values in zip(*results, strict=True):
+                yield next(inputs).rows, _mean_and_spread(np.stack(values))
 
     def _numbered(self) -> Iterator[tuple[int, Model]]:
         return iter(enumerate(self.models, start=1))

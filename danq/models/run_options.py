@@ -8,7 +8,13 @@ from typing import Literal, get_args
 
 import torch
 
-from danq.device import Precision, resolve_device, resolve_precision, resolve_threads
+from danq.device import (
+    BATCH_SIZES,
+    Precision,
+    resolve_device,
+    resolve_precision,
+    resolve_threads,
+)
 from danq.errors import InputError
 
 Strand = Literal["both", "forward"]
@@ -86,6 +92,11 @@ class RunOptions:
     def resolved_precision(self) -> Precision:
         """The precision that ``precision`` stands for on this device."""
         return resolve_precision(self.precision, self.torch_device)
+
+    @property
+    def windows_per_batch(self) -> int:
+        """``batch_size``, or the default of this kind of device for whole windows."""
+        return self.batch_size or BATCH_SIZES[self.torch_device.type]
 
     def resolved(self) -> RunOptions:
         """The options with device and precision resolved, to compare models."""

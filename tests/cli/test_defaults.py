@@ -14,7 +14,7 @@ import danq
 import danq.vision
 from danq.datasets import LabelOptions
 from danq.demo import run_demo
-from danq.inference.engine.forward import BATCH_SIZE
+from danq.device import BATCH_SIZES
 from danq.inference.mutagenesis.effects import BLOCK
 from danq.inference.variants.prepare import BATCH_WINDOWS
 from danq.models import RunOptions
@@ -42,10 +42,10 @@ OWNERS: dict[str, tuple[Callable, ...]] = {
 }
 NAMES = {"bin_size": "bin", "size": "genome_size"}
 SPECIAL = {
-    ("evaluate", "batch_size"): BATCH_SIZE,
-    ("compare", "batch_size"): BATCH_SIZE,
-    ("predict", "batch_size"): BATCH_SIZE,
-    ("motifs", "batch_size"): BATCH_SIZE,
+    ("evaluate", "batch_size"): BATCH_SIZES["cpu"],
+    ("compare", "batch_size"): BATCH_SIZES["cpu"],
+    ("predict", "batch_size"): BATCH_SIZES["cpu"],
+    ("motifs", "batch_size"): BATCH_SIZES["cpu"],
     ("mutate", "batch_size"): BLOCK,
     ("variants", "batch_size"): BATCH_WINDOWS,
     ("benchmark-variants", "batch_size"): BATCH_WINDOWS,

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from danq.inference.engine.forward import BATCH_SIZE
+from danq.device import BATCH_SIZES
 from danq.models import RunOptions
 from danq_cli import options
 
@@ -138,7 +138,7 @@ def test_help_shows_the_defaults_of_run_options():
         (options.precision, defaults.precision),
         (options.strand, defaults.strand),
         (options.tolerance, defaults.tolerance),
-        (options.batch_size, BATCH_SIZE),
+        (options.batch_size, BATCH_SIZES["cpu"]),
     ):
 
         @click.command

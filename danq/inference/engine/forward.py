@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
-from torch import nn
+from torch import Tensor, nn
 
 from danq._memory import kept_memory
-from danq.device import autocast, set_threads
-from danq.genome.nucleotide_codes import reverse_complement
+from danq.bounded_queue import read_ahead
+from danq.device import autocast, memory_errors, set_threads
+from danq.genome.nucleotide_codes import N
+from danq.inference.engine.device_genome import reverse_complement
+from danq.inference.engine.genome_windows import GenomeWindows
+from danq.inference.engine.transfer import transfer_for
 from danq.models.run_options import RunOptions
 
 if TYPE_CHECKING:
@@ -21,8 +26,8 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=nn.Module)
 
-BATCH_SIZE = 512
-"""Windows per batch where the options name no batch size."""
+Windows = UInt8[np.ndarray, "B L"] | UInt8[Tensor, "B L"]
+"""Codes of windows, on the host or on the device of the model."""
 
 
 def evaluation_copy(module: M, device: torch.device) -> M:
@@ -70,10 +75,15 @@ def predict_codes(
         Windows; any number of them.
     options
         How the model runs; None selects the defaults. ``tolerance`` does not apply.
+
+    Raises
+    ------
+    InputError
+        When the device has not enough memory for a batch.
     """
     options = options or RunOptions()
     blocks = (codes[batch] for batch in _batches(len(codes), options))
-    done = list(predict_blocks(module, blocks, options))
+    done = [values.copy() for values in predict_blocks(module, blocks, options)]
     if not done:
         return np.empty((0, int(module.head.out_features)), np.float32)  # type: ignore[union-attr]
     return np.concatenate(done)
@@ -81,27 +91,43 @@ def predict_codes(
 
 def predict_blocks(
     module: nn.Module,
-    blocks: Iterable[UInt8[np.ndarray, "B L"]],
+    blocks: Iterable[Windows],
     options: RunOptions | None = None,
+    tracks: Sequence[int] | None = None,
 ) -> Generator[Float32[np.ndarray, "B K"], None, None]:
     """`predict_codes` for a stream of batches, whose size is up to the caller.
+
+    On a GPU, up to two more batches are computed before the results of a batch are yielded.
+
+    Parameters
+    ----------
+    module, options
+        As for `predict_codes`.
+    blocks
+        Batches, on the host or on the device.
+    tracks
+        Indices of the selected tracks, in that order; None selects all.
 
     Yields
     ------
     np.ndarray
-        Probabilities of a batch.
+        Probabilities of a batch. On a GPU, they are in pinned memory: copy what is to be kept.
+
+    Raises
+    ------
+    InputError
+        As `predict_codes`.
     """
     options = options or RunOptions()
-    device, precision = options.torch_device, options.resolved_precision
-    with kept_memory():
-        ready = _prepared(module, options)
-        for codes in blocks:
-            # Not around the yield: the consumer of the stream may need gradients.
-            with torch.inference_mode(), autocast(device, precision):
-                out = _probabilities(ready, codes, device)
-                if options.strand == "both":
-                    out = (out + _probabilities(ready, reverse_complement(codes), device)) / 2
-            yield out.cpu().numpy()
+    selected = None if tracks is None else torch.tensor(tracks, device=options.torch_device)
+
+    def probabilities(logits: list[Tensor]) -> Tensor:
+        mean = torch.sigmoid(logits[0])
+        if len(logits) == 2:
+            mean = (mean + torch.sigmoid(logits[1])) / 2
+        return mean if selected is None else mean.index_select(1, selected)
+
+    return _run(module, blocks, options, probabilities)
 
 
 def predict_dataset(
@@ -114,9 +140,10 @@ def predict_dataset(
     options = options or RunOptions()
     out = np.empty((len(indices), len(dataset.tracks)), np.float32)
     batches = _batches(len(indices), options)
-    blocks = (dataset.codes(indices[batch]) for batch in batches)
-    for batch, result in zip(batches, predict_blocks(module, blocks, options), strict=True):
-        out[batch] = result
+    with _dataset_windows(dataset, indices, batches, options) as blocks:
+        results = predict_blocks(module, blocks, options)
+        for batch, result in zip(batches, results, strict=True):
+            out[batch] = result
     return out
 
 
@@ -126,20 +153,62 @@ def dataset_logits(
     indices: np.ndarray,
     options: RunOptions | None = None,
 ) -> Float32[np.ndarray, "S N K"]:
-    """Logits of windows of a dataset: of the forward strand, then of the other if it is used."""
+    """Logits of windows of a dataset: of the forward strand, then of the other if it is used.
+
+    Raises
+    ------
+    InputError
+        As `predict_codes`.
+    """
     options = options or RunOptions()
-    device, precision = options.torch_device, options.resolved_precision
     strands = 2 if options.strand == "both" else 1
     out = np.empty((strands, len(indices), len(dataset.tracks)), np.float32)
-    with kept_memory():
-        ready = _prepared(module, options)
-        for batch in _batches(len(indices), options):
-            codes = dataset.codes(indices[batch])
-            with torch.inference_mode(), autocast(device, precision):
-                out[0, batch] = _logits(ready, codes, device).cpu().numpy()
-                if strands == 2:
-                    out[1, batch] = _logits(ready, reverse_complement(codes), device).cpu().numpy()
+    batches = _batches(len(indices), options)
+    with _dataset_windows(dataset, indices, batches, options) as blocks:
+        results = _run(module, blocks, options, torch.stack)
+        for batch, result in zip(batches, results, strict=True):
+            out[:, batch] = result
     return out
+
+
+@contextmanager
+def _dataset_windows(
+    dataset: Dataset, indices: np.ndarray, batches: Sequence[slice], options: RunOptions
+) -> Iterator[Iterator[Windows]]:
+    """Windows of a dataset, read ahead."""
+    device, window = options.torch_device, dataset.window
+    windows = GenomeWindows(dataset.genome, device, window, len(indices))
+    blocks = (windows.read(*dataset.positions(indices[batch])) for batch in batches)
+    with read_ahead(blocks) as ready:
+        yield map(windows.load, ready)
+
+
+def _run(
+    module: nn.Module,
+    blocks: Iterable[Windows],
+    options: RunOptions,
+    combine: Callable[[list[Tensor]], Tensor],
+) -> Generator[np.ndarray, None, None]:
+    """Results of batches; ``combine`` makes a batch's from the logits of one strand or two."""
+    device, precision = options.torch_device, options.resolved_precision
+    transfer = transfer_for(device)
+    largest = 0
+
+    def compute(block: Windows) -> Tensor:
+        nonlocal largest
+        windows, largest = len(block), max(largest, len(block))
+        # Not around the yield: the consumer of the stream may need gradients.
+        with memory_errors(windows), torch.inference_mode(), autocast(device, precision):
+            codes = block if isinstance(block, Tensor) else transfer.to_device(block)
+            if device.type == "cuda":
+                # Kernels and graphs are made for one shape.
+                codes = _padded(codes, largest)
+            return combine([logits[:windows] for logits in _logits(ready, codes, options)])
+
+    with kept_memory(), memory_errors():
+        ready = _prepared(module, options)
+        with closing(transfer.run(blocks, compute)) as results:
+            yield from results
 
 
 def _prepared(module: M, options: RunOptions) -> M:
@@ -153,18 +222,23 @@ def _prepared(module: M, options: RunOptions) -> M:
 
 
 def _batches(windows: int, options: RunOptions) -> list[slice]:
-    size = BATCH_SIZE if options.batch_size is None else options.batch_size
+    size = options.windows_per_batch
     return [slice(start, start + size) for start in range(0, windows, size)]
 
 
-def _probabilities(
-    module: nn.Module, codes: UInt8[np.ndarray, "B L"], device: torch.device
-) -> torch.Tensor:
-    return torch.sigmoid(_logits(module, codes, device))
+def _padded(codes: UInt8[Tensor, "B L"], windows: int) -> UInt8[Tensor, "N L"]:
+    """Windows of unknown bases are added up to a number of windows."""
+    missing = windows - len(codes)
+    return torch.cat([codes, codes.new_full((missing, codes.shape[1]), N)]) if missing else codes
 
 
 def _logits(
-    module: nn.Module, codes: UInt8[np.ndarray, "B L"], device: torch.device
-) -> torch.Tensor:
-    batch = torch.from_numpy(np.ascontiguousarray(codes)).to(device, non_blocking=True)
-    return module(batch).float()
+    module: nn.Module, codes: UInt8[Tensor, "B L"], options: RunOptions
+) -> list[Float32[Tensor, "B K"]]:
+    """Logits of the forward strand and, if both are requested, of the other."""
+    if options.strand == "forward":
+        return [module(codes).float()]
+    other = reverse_complement(codes)
+    if codes.device.type == "cuda":
+        return list(module(torch.cat([codes, other])).float().chunk(2))
+    return [module(codes).float(), module(other).float()]

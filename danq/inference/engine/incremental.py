@@ -8,8 +8,8 @@ from jaxtyping import Float32, Int, UInt8
 from torch import nn
 
 from danq._memory import kept_memory
-from danq.device import Precision, autocast, map_in_threads, set_threads
-from danq.inference.engine.forward import BATCH_SIZE, evaluation_copy
+from danq.device import BATCH_SIZES, Precision, autocast, map_in_threads, set_threads
+from danq.inference.engine.forward import evaluation_copy
 from danq.inference.engine.pass_planning import Alternates, Pass, plan_passes
 from danq.inference.engine.split_model import SplitModel, why_not_incremental
 from danq.models.run_options import RunOptions
@@ -88,8 +88,9 @@ class Incremental:
             return np.empty((0, int(self._module.head.out_features)), np.float32)  # type: ignore[union-attr]
         done = []
         with torch.inference_mode(), autocast(self.device, self.precision):
-            for start in range(0, len(codes), BATCH_SIZE):
-                batch = torch.from_numpy(np.ascontiguousarray(codes[start : start + BATCH_SIZE]))
+            size = BATCH_SIZES[self.device.type]
+            for start in range(0, len(codes), size):
+                batch = torch.from_numpy(np.ascontiguousarray(codes[start : start + size]))
                 done.append(self._module(batch.to(self.device)).float().cpu().numpy())
         return np.concatenate(done)
 

@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from danq._version import __version__
+from danq.bounded_queue import write_behind
 from danq.files.inputs_in_use import protects_inputs
-from danq.inference.engine.forward import BATCH_SIZE
 from danq.inference.ensemble import Ensemble, Models
 from danq.inference.result import Result
 from danq.inference.sources import Source, as_source
@@ -105,10 +105,10 @@ def predict(
     """
     source = as_source(source)
     ensemble = Ensemble.of(model, tracks)
-    with source.open(ensemble.window, ensemble.bin) as opened:
+    with source.open(ensemble.window, ensemble.bin, device=ensemble.options.torch_device) as opened:
         layout = _layout(ensemble, opened, source)
         with closing(_stream(ensemble, opened, progress)) as stream:
-            blocks = list(stream)
+            blocks = list(_blocks(stream, len(layout.columns)))
     rows = [layout.keys(rows) for rows, _ in blocks]
     values = [np.empty((0, len(layout.columns)), np.float32), *(values for _, values in blocks)]
     return Result(
@@ -159,16 +159,17 @@ def write_predictions(
     output = find_output(out, PredictionLayout, format)
     output.check(overwrite=overwrite)
     ensemble = Ensemble.of(model, tracks)
-    ordered = output.writer.ordered
-    with source.open(ensemble.window, ensemble.bin, ordered=ordered) as opened:
+    ordered, device = output.writer.ordered, ensemble.options.torch_device
+    with source.open(ensemble.window, ensemble.bin, ordered=ordered, device=device) as opened:
         layout = _layout(ensemble, opened, source)
         count = 0
         with (
             closing(_stream(ensemble, opened, progress)) as stream,
             output.open(layout, overwrite=overwrite) as writer,
+            write_behind(writer.write) as write,
         ):
             for rows, values in _blocks(stream, len(layout.columns)):
-                writer.write(rows, values)
+                write(rows, values)
                 count += len(values)
     columns = layout.tracks if output.format == "deepsea" else layout.columns
     return WrittenPredictions(output.path, count, columns, layout.tracks)
@@ -181,6 +182,7 @@ def _layout(ensemble: Ensemble, opened: RowStream, source: Source) -> Prediction
         **source.provenance(),
         "window": f"{ensemble.window} bases, centred on the middle of each row",
         **ensemble.running(),
+        **ensemble.batches(),
         "coordinates": "0-based, half-open",
         "values": "probabilities",
     }
@@ -203,10 +205,8 @@ def _layout(ensemble: Ensemble, opened: RowStream, source: Source) -> Prediction
 def _stream(
     ensemble: Ensemble, source: RowStream, progress: Progress | None
 ) -> Generator[tuple[Rows, Values], None, None]:
-    size = ensemble.options.batch_size
-    chunks = source.chunks(BATCH_SIZE if size is None else size)
     done = 0
-    with closing(ensemble.predict(chunks)) as stream:
+    with closing(ensemble.predict(source)) as stream:
         for rows, values in stream:
             yield rows, values
             done += len(values)

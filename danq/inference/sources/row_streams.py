@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+import torch
 
 from danq.datasets.one_hot_arrays import Sequences as OneHotSequences
 from danq.datasets.one_hot_arrays import blocks
 from danq.errors import InputError
 from danq.genome.fasta import Genome
+from danq.genome.packed_genome import PackedGenome
 from danq.genome.two_bit_packing import UNPACKED
+from danq.inference.engine.genome_windows import GenomeWindows, Positions, cut_on_device
 from danq.inference.sources.tiling import (
     Chunk,
     Chunker,
@@ -23,15 +28,21 @@ from danq.inference.sources.tiling import (
     tiles,
     window_starts,
 )
-from danq.typing import Codes
+from danq.typing import CodeBatch, Codes, IntRow
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt8
+    from torch import Tensor
 
 log = logging.getLogger("danq")
 
+CPU = torch.device("cpu")
 
-class GenomeTiles(RowStream):
-    """Regions of a genome, cut into tiles of ``step`` bases.
 
-    Rows come in the order of the regions; the last tile of a region may be shorter.
+class GenomeRows(RowStream):
+    """Rows on a genome.
+
+    Where the windows have more bases than their contigs, they are cut on the GPU.
 
     Parameters
     ----------
@@ -39,6 +50,72 @@ class GenomeTiles(RowStream):
         Open genome.
     window
         Bases of a window.
+    device
+        Where the model runs.
+    """
+
+    key = "chrom"
+    total: int
+
+    def __init__(self, genome: Genome, window: int, device: torch.device) -> None:
+        self.genome, self.window, self.device = genome, window, device
+        self.contigs: dict[str, int] = dict(genome.contigs)
+        self._packed: GenomeWindows | None = None
+
+    @abstractmethod
+    def used(self) -> list[str]:
+        """Names of the contigs with rows, each once."""
+
+    @abstractmethod
+    def rows(self, names: Sequence[str], size: int) -> Iterator[tuple[Rows, IntRow]]:
+        """Rows with the indices in ``names`` of their contigs, up to ``size`` at a time."""
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        tally = WindowTally()
+        names = self.used()
+        lengths = np.array([self.contigs[name] for name in names], np.int64)
+        if cut_on_device(self.device, self.total * self.window, int(lengths.sum())):
+            genome = PackedGenome.from_contigs((name, self.genome.codes(name)) for name in names)
+            self._packed = GenomeWindows(genome, self.device, self.window, self.total)
+        for rows, contig in self.rows(names, size):
+            first = window_starts(rows.start, rows.end, self.window)
+            padded = int(((first < 0) | (first + self.window > lengths[contig])).sum())
+            if self._packed is None:
+                codes = self._cut(names, contig, first)
+                tally.count(codes, padded)
+                yield Chunk(rows, codes)
+            else:
+                unknown = self._packed.genome.unknown(contig, first, self.window)
+                tally.add(len(first), padded, int((unknown == self.window).sum()))
+                yield Chunk(rows, self._packed.read(contig, first))
+        tally.report()
+
+    def load(self, windows: CodeBatch | Positions) -> CodeBatch | UInt8[Tensor, "B L"]:
+        return super().load(windows) if self._packed is None else self._packed.load(windows)
+
+    def _cut(self, names: Sequence[str], contig: IntRow, first: IntRow) -> CodeBatch:
+        codes = np.empty((len(first), self.window), dtype=np.uint8)
+        for number in dict.fromkeys(contig.tolist()):
+            rows = np.flatnonzero(contig == number)
+            rows = rows[np.argsort(first[rows], kind="stable")]
+            name = names[number]
+
+            def read(low: int, high: int, name: str = name) -> Codes:
+                return self.genome.codes(name, low, high)
+
+            codes[rows] = cut(read, self.contigs[name], first[rows], self.window)[0]
+        return codes
+
+
+class GenomeTiles(GenomeRows):
+    """Regions of a genome, cut into tiles of ``step`` bases.
+
+    Rows come in the order of the regions; the last tile of a region may be shorter.
+
+    Parameters
+    ----------
+    genome, window, device
+        As for `GenomeRows`.
     step
         Bases of a tile.
     regions
@@ -51,89 +128,75 @@ class GenomeTiles(RowStream):
         When ``step`` is below 1.
     """
 
-    key = "chrom"
-
     def __init__(
         self,
         genome: Genome,
         window: int,
         step: int,
         regions: Sequence[tuple[str, int, int]] | None = None,
+        device: torch.device = CPU,
     ) -> None:
+        super().__init__(genome, window, device)
         if step < 1:
             raise InputError(f"a tile of {step} bases is below 1")
         # A tile longer than every contig would end at the end of its contig anyway.
-        step = min(step, max(genome.contigs.values()))
-        self.genome, self.window, self.step = genome, window, step
-        self.contigs = dict(genome.contigs)
+        self.step = min(step, max(self.contigs.values()))
         if regions is None:
             regions = [(name, 0, length) for name, length in self.contigs.items()]
         self.regions = regions
-        self.total = sum(-(-(end - start) // step) for _, start, end in regions)
+        low, high = (np.array([region[part] for region in regions], np.int64) for part in (1, 2))
+        self._low, self._high = low, high
+        self._rows_before = np.concatenate([[0], np.cumsum(-((low - high) // self.step))])
+        self.total = int(self._rows_before[-1])
 
-    def chunks(self, size: int) -> Iterator[Chunk]:
-        tally = WindowTally()
-        chunker = Chunker(size, self.window)
-        for name, low, high in self.regions:
-            length = self.genome.contigs[name]
+    def used(self) -> list[str]:
+        return list(dict.fromkeys(name for name, _, _ in self.regions))
 
-            def read(start: int, end: int, name: str = name) -> Codes:
-                return self.genome.codes(name, start, end)
-
-            for start, end in tiles(low, high, self.step, size):
-                codes, padded = cut(
-                    read, length, window_starts(start, end, self.window), self.window
-                )
-                tally.count(codes, padded)
-                yield from chunker.add(Rows([name] * len(start), start, end), codes)
-        yield from chunker.flush()
-        tally.report()
+    def rows(self, names: Sequence[str], size: int) -> Iterator[tuple[Rows, IntRow]]:
+        numbers = {name: number for number, name in enumerate(names)}
+        contig = np.array([numbers[name] for name, _, _ in self.regions], np.int64)
+        for first in range(0, self.total, size):
+            row = np.arange(first, min(first + size, self.total))
+            region = np.searchsorted(self._rows_before, row, side="right") - 1
+            start = self._low[region] + (row - self._rows_before[region]) * self.step
+            end = np.minimum(start + self.step, self._high[region])
+            own = contig[region]
+            yield Rows([names[number] for number in own.tolist()], start, end), own
 
 
-class RegionRows(RowStream):
+class RegionRows(GenomeRows):
     """One row per region of a genome; the region's name, if it has one, is the row's.
 
     Parameters
     ----------
     table
         Regions, as `danq.inference.sources.region_table.region_table` returns them.
-    genome
-        Open genome.
-    window
-        Bases of a window.
+    genome, window, device
+        As for `GenomeRows`.
     """
 
-    key = "chrom"
-
-    def __init__(self, table: pl.DataFrame, genome: Genome, window: int) -> None:
-        self.table, self.genome, self.window = table, genome, window
-        self.contigs = dict(genome.contigs)
+    def __init__(
+        self, table: pl.DataFrame, genome: Genome, window: int, device: torch.device = CPU
+    ) -> None:
+        super().__init__(genome, window, device)
+        self.table = table
         self.labelled = "name" in table.columns
         self.total = table.height
 
-    def chunks(self, size: int) -> Iterator[Chunk]:
-        tally = WindowTally()
+    def used(self) -> list[str]:
+        return self.table["contig"].unique(maintain_order=True).to_list()
+
+    def rows(self, names: Sequence[str], size: int) -> Iterator[tuple[Rows, IntRow]]:
+        numbers = {name: number for number, name in enumerate(names)}
         for at in range(0, self.table.height, size):
             part = self.table[at : at + size]
             start, end = part["start"].to_numpy(), part["end"].to_numpy()
-            codes = np.empty((part.height, self.window), dtype=np.uint8)
-            firsts = window_starts(start, end, self.window)
-            contigs = part["contig"].to_numpy()
-            padded = 0
-            for name in part["contig"].unique(maintain_order=True):
-                rows = np.flatnonzero(contigs == name)
-                rows = rows[np.argsort(firsts[rows], kind="stable")]
-
-                def read(low: int, high: int, name: str = name) -> Codes:
-                    return self.genome.codes(name, low, high)
-
-                length = self.genome.contigs[name]
-                codes[rows], over = cut(read, length, firsts[rows], self.window)
-                padded += over
-            tally.count(codes, padded)
             labels = part["name"].to_list() if self.labelled else None
-            yield Chunk(Rows(part["chrom"].to_list(), start, end, labels), codes)
-        tally.report()
+            contig = np.array([numbers[name] for name in part["contig"].to_list()], np.int64)
+            yield Rows(part["chrom"].to_list(), start, end, labels), contig
+
+    def chunks(self, size: int) -> Iterator[Chunk]:
+        yield from super().chunks(size)
         wide = self.table.filter(pl.col("end") - pl.col("start") > self.window).height
         if wide:
             log.info(

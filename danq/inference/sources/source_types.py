@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+import torch
 
 from danq.datasets.array_files import open_arrays
 from danq.datasets.one_hot_arrays import check_channels, find_sequences
@@ -16,7 +17,7 @@ from danq.errors import InputError, few
 from danq.genome.contig_names import read_chrom_map
 from danq.genome.fasta import Genome, read_fasta
 from danq.inference.sources.region_table import find_regions, region_table
-from danq.inference.sources.row_streams import GenomeTiles, OneHotRows, RecordRows, RegionRows
+from danq.inference.sources.row_streams import CPU, GenomeTiles, OneHotRows, RecordRows, RegionRows
 from danq.inference.sources.tiling import RowStream
 from danq.typing import Codes, Location
 
@@ -34,7 +35,7 @@ class Source(ABC):
 
     @abstractmethod
     def open(
-        self, window: int, step: int, *, ordered: bool = False
+        self, window: int, step: int, *, ordered: bool = False, device: torch.device = CPU
     ) -> AbstractContextManager[RowStream]:
         """Open the input.
 
@@ -46,6 +47,8 @@ class Source(ABC):
             Bases between the tiles of a long sequence: the model's bin.
         ordered
             Sort the rows and refuse those that overlap, as bigWig requires.
+        device
+            Where the model runs; windows of a genome may be cut there.
 
         Raises
         ------
@@ -103,9 +106,11 @@ class Regions(Source):
         return (self.regions,) if isinstance(self.regions, str) else tuple(self.regions)
 
     @contextmanager
-    def open(self, window: int, step: int, *, ordered: bool = False) -> Iterator[RowStream]:
+    def open(
+        self, window: int, step: int, *, ordered: bool = False, device: torch.device = CPU
+    ) -> Iterator[RowStream]:
         with Genome(self.genome) as genome:
-            yield RegionRows(self.table(genome, ordered=ordered), genome, window)
+            yield RegionRows(self.table(genome, ordered=ordered), genome, window, device)
 
     def provenance(self) -> dict[str, str]:
         texts = self.texts
@@ -144,10 +149,12 @@ class Tiles(Source):
         _check_genome(self.genome)
 
     @contextmanager
-    def open(self, window: int, step: int, *, ordered: bool = False) -> Iterator[RowStream]:
+    def open(
+        self, window: int, step: int, *, ordered: bool = False, device: torch.device = CPU
+    ) -> Iterator[RowStream]:
         with Genome(self.genome) as genome:
             regions = None if self.region is None else find_regions([self.region], genome)
-            yield GenomeTiles(genome, window, self.size, regions)
+            yield GenomeTiles(genome, window, self.size, regions, device)
 
     def provenance(self) -> dict[str, str]:
         return _texts({"input": self.genome, "tile": self.size, "region": self.region})
@@ -171,7 +178,9 @@ class OneHotFile(Source):
     channels: str | None = None
 
     @contextmanager
-    def open(self, window: int, step: int, *, ordered: bool = False) -> Iterator[RowStream]:
+    def open(
+        self, window: int, step: int, *, ordered: bool = False, device: torch.device = CPU
+    ) -> Iterator[RowStream]:
         with open_arrays(self.path) as arrays:
             channels = check_channels(self.channels)
             yield OneHotRows(find_sequences(arrays, Path(self.path), window, channels))
@@ -198,7 +207,9 @@ class FastaFile(Records):
         return read_fasta(self.path)
 
     @contextmanager
-    def open(self, window: int, step: int, *, ordered: bool = False) -> Iterator[RowStream]:
+    def open(
+        self, window: int, step: int, *, ordered: bool = False, device: torch.device = CPU
+    ) -> Iterator[RowStream]:
         yield RecordRows(self.records, window, step)
 
     def provenance(self) -> dict[str, str]:
@@ -224,7 +235,9 @@ class Sequences(Records):
         return zip(self.names, self.codes, strict=True)
 
     @contextmanager
-    def open(self, window: int, step: int, *, ordered: bool = False) -> Iterator[RowStream]:
+    def open(
+        self, window: int, step: int, *, ordered: bool = False, device: torch.device = CPU
+    ) -> Iterator[RowStream]:
         lengths = [len(codes) for codes in self.codes]
         total = sum(1 if length <= window else -(-length // step) for length in lengths)
         yield RecordRows(self.records, window, step, total)

@@ -11,11 +11,16 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from danq.inference.engine.genome_windows import Positions
 from danq.typing import CodeBatch, Codes, IntRow
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt8
+    from torch import Tensor
 
 log = logging.getLogger("danq")
 
@@ -36,10 +41,10 @@ class Rows(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """Rows and the ``(B, L)`` codes of their windows."""
+    """Rows and the ``(B, L)`` codes of their windows, or where `RowStream.load` cuts them."""
 
     rows: Rows
-    codes: CodeBatch
+    windows: CodeBatch | Positions
 
 
 @dataclass
@@ -52,9 +57,13 @@ class WindowTally:
 
     def count(self, codes: CodeBatch, padded: int) -> None:
         """Add a batch of windows, ``padded`` of which extend beyond an end."""
-        self.rows += len(codes)
+        self.add(len(codes), padded, int((codes == 4).all(axis=1).sum()))
+
+    def add(self, rows: int, padded: int, unknown: int) -> None:
+        """Add the counts of a batch."""
+        self.rows += rows
         self.padded += padded
-        self.unknown += int((codes == 4).all(axis=1).sum())
+        self.unknown += unknown
 
     def report(self) -> None:
         """Log the counts that are not 0."""
@@ -145,13 +154,18 @@ class RowStream(ABC):
 
     @abstractmethod
     def chunks(self, size: int) -> Iterator[Chunk]:
-        """Yield rows with their windows, up to ``size`` at a time.
+        """Yield rows with their windows, up to ``size`` at a time, in any thread.
 
         Raises
         ------
         InputError
             As the readers of the files do.
         """
+
+    def load(self, windows: CodeBatch | Positions) -> CodeBatch | UInt8[Tensor, "B L"]:
+        """Codes of the windows of a chunk, in the thread in which the model runs."""
+        assert isinstance(windows, np.ndarray)
+        return windows
 
 
 class Chunker:

@@ -193,7 +193,7 @@ def test_windows_follow_the_rules_of_fasta(write_fasta):
     for X in (write_fasta(records), records):
         with as_source(X).open(20, 8) as stream:
             (chunk,) = stream.chunks(100)
-            found.append((chunk.rows.names, chunk.rows.start, chunk.rows.end, chunk.codes))
+            found.append((chunk.rows.names, chunk.rows.start, chunk.rows.end, chunk.windows))
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
     with as_source(records).open(20, 8) as stream:

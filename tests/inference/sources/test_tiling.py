@@ -30,10 +30,10 @@ def everything(
     rows, windows, sizes = [], [], []
     with source.open(20, 8, ordered=ordered) as stream:
         for chunk in stream.chunks(size):
-            sizes.append(len(chunk.codes))
+            sizes.append(len(chunk.windows))
             regions = zip(chunk.rows.names, chunk.rows.start, chunk.rows.end, strict=True)
             rows += [(name, int(start), int(end)) for name, start, end in regions]
-            windows += [decode(codes) for codes in chunk.codes]
+            windows += [decode(codes) for codes in chunk.windows]
         assert all(count == size for count in sizes[:-1])
         assert stream.total in (None, len(rows))
     return rows, windows
@@ -95,9 +95,9 @@ def test_chunker_keeps_every_row_in_order(pieces, size):
     assert [name for chunk in chunks for name in chunk.rows.names] == [
         str(n) for n in range(number)
     ]
-    flat = np.concatenate([np.empty(0), *(chunk.codes[:, 0] for chunk in chunks)])
+    flat = np.concatenate([np.empty(0), *(chunk.windows[:, 0] for chunk in chunks)])
     assert flat.tolist() == [n % 200 for n in range(number)]
-    assert all(len(chunk.codes) == size for chunk in chunks[:-1])
+    assert all(len(chunk.windows) == size for chunk in chunks[:-1])
 
 
 def test_tiles_cover_the_genome_once(genome, sequences, caplog):

@@ -1,0 +1,175 @@
+"""Read and write in threads of their own, while the calling thread computes.
+
+    with read_ahead(blocks) as ready, write_behind(writer.write) as write:
+        for block in ready:
+            write(block, compute(block))
+
+Both use a `BoundedQueue`: a thread stops when it is a few items ahead, so memory stays bounded.
+Items keep their order. An error in a thread is raised in the calling thread, and any error there,
+also Ctrl-C, ends the threads before the block is left.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+DEPTH = 2
+"""Items that a thread may be ahead or behind."""
+
+
+class _End:
+    """The last item of a queue, with the error that ended it."""
+
+    def __init__(self, error: BaseException | None = None) -> None:
+        self.error = error
+
+
+class BoundedQueue(Generic[T]):
+    """Items from one thread to another, at most ``depth`` at a time.
+
+    It waits in two queues of the C library, one of items and one of free places. An interrupt
+    therefore cannot leave a lock behind, as it can in `queue.Queue`.
+
+    Parameters
+    ----------
+    depth
+        Maximum number of items.
+    """
+
+    def __init__(self, depth: int) -> None:
+        self._items: SimpleQueue[T | _End] = SimpleQueue()
+        self._free: SimpleQueue[None] = SimpleQueue()
+        self._stopped = False
+        for _ in range(depth):
+            self._free.put(None)
+
+    def put(self, item: T) -> bool:
+        """Add an item, after waiting for a free place; False once the queue is stopped."""
+        if not self._stopped:
+            self._free.get()
+        if self._stopped:
+            return False
+        self._items.put(item)
+        return True
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Mark the end; the reader raises ``error`` after the items before it."""
+        self._items.put(_End(error))
+
+    def stop(self) -> None:
+        """Drop the items; threads that wait for the queue return."""
+        self._stopped = True
+        self._free.put(None)
+        self._items.put(_End())
+
+    def __iter__(self) -> Iterator[T]:
+        while True:
+            item = self._items.get()
+            if self._stopped:
+                return
+            if isinstance(item, _End):
+                if item.error is not None:
+                    raise item.error
+                return
+            self._free.put(None)
+            yield item
+
+
+@contextmanager
+def read_ahead(items: Iterable[T], depth: int = DEPTH) -> Iterator[Iterator[T]]:
+    """Run an iterator in a thread that stays up to ``depth`` items ahead.
+
+    Parameters
+    ----------
+    items
+        Iterated, and a generator closed, in the thread, which has ended when the block is left.
+    depth
+        Maximum number of items that wait.
+
+    Yields
+    ------
+    Iterator
+        The items, in order; it raises the error that ended ``items``.
+    """
+    queue: BoundedQueue[T] = BoundedQueue(depth)
+
+    def work() -> None:
+        try:
+            try:
+                for item in items:
+                    if not queue.put(item):
+                        break
+            finally:
+                close: Callable[[], None] | None = getattr(items, "close", None)
+                if close is not None:
+                    close()
+        except BaseException as error:
+            queue.end(error)
+        else:
+            queue.end()
+
+    thread = threading.Thread(target=work, name="danq-read", daemon=True)
+    try:
+        thread.start()
+        yield iter(queue)
+    finally:
+        queue.stop()
+        if thread.ident is not None:
+            thread.join()
+
+
+@contextmanager
+def write_behind(write: Callable[..., None], depth: int = DEPTH) -> Iterator[Callable[..., None]]:
+    """Call a function in a thread that stays up to ``depth`` calls behind.
+
+    Parameters
+    ----------
+    write
+        Called with the arguments of each call, in order, by one thread.
+    depth
+        Maximum number of calls that wait.
+
+    Yields
+    ------
+    Callable
+        Takes the arguments of ``write`` and returns at once, or when one of the waiting calls has
+        begun; it raises the error of an earlier call. At the end of the block all calls have
+        returned. After an error, waiting calls are dropped.
+    """
+    queue: BoundedQueue[tuple] = BoundedQueue(depth)
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for arguments in queue:
+                write(*arguments)
+        except BaseException as error:
+            failed.append(error)
+            queue.stop()
+
+    def call(*arguments: object) -> None:
+        if not queue.put(arguments):
+            raise failed[0]
+
+    thread = threading.Thread(target=work, name="danq-write", daemon=True)
+    try:
+        thread.start()
+        yield call
+        queue.end()
+        thread.join()
+    except BaseException as error:
+        if failed and error is not failed[0]:
+            error.add_note(f"An earlier error while writing: {failed[0]!r}")
+        raise
+    finally:
+        queue.stop()
+        if thread.ident is not None:
+            thread.join()
+    if failed:
+        raise failed[0]

@@ -1,0 +1,102 @@
+"""Copies of batches to and from the device of a model, which overlap with its computation."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+T = TypeVar("T")
+
+Pending = Callable[[], np.ndarray]
+"""Waits for a result and returns it."""
+
+
+class Transfer:
+    """Copies for a device without streams, such as the CPU: each batch is done before the next.
+
+    Parameters
+    ----------
+    device
+        Where the model runs.
+
+    Attributes
+    ----------
+    in_flight
+        Batches that the device may hold while the host reads the results of earlier ones.
+    """
+
+    in_flight = 0
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def to_device(self, array: np.ndarray) -> Tensor:
+        """Copy an array to the device; on the CPU, the tensor shares its memory."""
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
+
+    def to_host(self, result: Tensor) -> Pending:
+        """Begin to copy a result to the host; nothing may change it before the copy is done."""
+        copied = result.cpu().numpy()
+        return lambda: copied
+
+    def run(self, batches: Iterable[T], compute: Callable[[T], Tensor]) -> Iterator[np.ndarray]:
+        """Compute batch after batch, and copy results back while later batches compute.
+
+        Parameters
+        ----------
+        batches
+            Arguments of ``compute``.
+        compute
+            Returns a result on the device, in memory of its own.
+
+        Yields
+        ------
+        np.ndarray
+            The results, in order.
+        """
+        waiting: deque[Pending] = deque()
+        for batch in batches:
+            waiting.append(self.to_host(compute(batch)))
+            if len(waiting) > self.in_flight:
+                yield waiting.popleft()()
+        while waiting:
+            yield waiting.popleft()()
+
+
+class CudaTransfer(Transfer):
+    """Copies through pinned memory; results are copied on a second stream."""
+
+    in_flight = 2
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__(device)
+        self._stream = torch.cuda.Stream(device)
+
+    def to_device(self, array: np.ndarray) -> Tensor:
+        # torch reuses pinned memory only after the copies from it are done.
+        pinned = torch.from_numpy(np.ascontiguousarray(array)).pin_memory()
+        return pinned.to(self.device, non_blocking=True)
+
+    def to_host(self, result: Tensor) -> Pending:
+        pinned = torch.empty(result.shape, dtype=result.dtype, pin_memory=True)
+        self._stream.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(self._stream):
+            pinned.copy_(result, non_blocking=True)
+            done = self._stream.record_event()
+        result.record_stream(self._stream)
+
+        def wait() -> np.ndarray:
+            done.synchronize()
+            return pinned.numpy()
+
+        return wait
+
+
+def transfer_for(device: torch.device) -> Transfer:
+    """The copies of a kind of device."""
+    return CudaTransfer(device) if device.type == "cuda" else Transfer(device)

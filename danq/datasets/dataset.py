@@ -26,6 +26,7 @@ from danq.datasets.dataset_format import (
     SPLITS,
     TEXTS,
     open_file,
+    split_number,
 )
 from danq.datasets.hdf5_writer import writing
 from danq.datasets.label_bits import count_bits, read_bits
@@ -330,9 +331,8 @@ class Dataset:
         InputError
             When an index is out of range.
         """
-        rows = self.checked(indices)
-        starts = self.start[rows] + (self.bin // 2 - self.window // 2)
-        return self.contig[rows].astype(np.int64), starts
+        rows, before = self.checked(indices), self.bin // 2 - self.window // 2
+        return self.contig[rows].astype(np.int64), self.start[rows] + before
 
     def labels(self, indices: ArrayLike) -> LabelBatch:
         """Labels of windows.
@@ -398,16 +398,3 @@ class Dataset:
             bad = rows[(rows < 0) | (rows >= len(self))][0]
             raise InputError(f"window index {bad} is outside 0 to {len(self) - 1}")
         return rows
-
-
-def split_number(split: str) -> int:
-    """Number of a split: 0 train, 1 valid, 2 test.
-
-    Raises
-    ------
-    InputError
-        When there is no split of that name.
-    """
-    if split not in SPLITS:
-        raise InputError(f"no split '{split}'", remedy=f"The splits are {', '.join(SPLITS)}")
-    return SPLITS.index(split)

@@ -104,3 +104,16 @@ def check(file: Hdf5Input) -> None:
 
 def _incomplete(path: Path, problem: str) -> InputError:
     return InputError(problem, file=path, remedy="The file is damaged; build it again")
+
+
+def split_number(split: str) -> int:
+    """Number of a split: 0 train, 1 valid, 2 test.
+
+    Raises
+    ------
+    InputError
+        When there is no split of that name.
+    """
+    if split not in SPLITS:
+        raise InputError(f"no split '{split}'", remedy=f"The splits are {', '.join(SPLITS)}")
+    return SPLITS.index(split)

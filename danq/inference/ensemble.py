@@ -13,7 +13,7 @@ from danq.bounded_queue import read_ahead
 from danq.device import set_threads
 from danq.errors import InputError
 from danq.inference.engine.forward import predict_blocks
-from danq.inference.sources.tiling import Chunk, Rows, RowStream
+from danq.inference.sources.tiling import Rows, RowStream
 from danq.inference.writers.layout import Values
 from danq.models import Model, RunOptions
 from danq.models.model_file import check_loaded
@@ -138,14 +138,14 @@ class Ensemble:
         tracks = None if every else self.track_indices
         with ExitStack() as stack:
             ready = stack.enter_context(read_ahead(chunks))
-            loaded = (Chunk(rows, source.load(windows)) for rows, windows in ready)
+            loaded = ((rows, source.load(windows)) for rows, windows in ready)
             inputs, *streams = tee(loaded, 1 + len(self.models))
             results = [
                 stack.enter_context(
                     closing(
                         predict_blocks(
                             model.module,
-                            (chunk.windows for chunk in stream),
+                            (windows for _, windows in stream),
                             self.options,
                             tracks,
                         )
@@ -154,7 +154,7 @@ class Ensemble:
                 for model, stream in zip(self.models, streams, strict=True)
             ]
             for values in zip(*results, strict=True):
-                yield next(inputs).rows, _mean_and_spread(np.stack(values))
+                yield next(inputs)[0], _mean_and_spread(np.stack(values))
 
     def _numbered(self) -> Iterator[tuple[int, Model]]:
         return iter(enumerate(self.models, start=1))

@@ -16,7 +16,8 @@ from danq._memory import kept_memory
 from danq.bounded_queue import read_ahead
 from danq.device import autocast, memory_errors, set_threads
 from danq.genome.nucleotide_codes import N
-from danq.inference.engine.device_genome import reverse_complement
+from danq.gpu import accelerate
+from danq.inference.engine.device_genome import reverse_complement, to_device
 from danq.inference.engine.genome_windows import GenomeWindows
 from danq.inference.engine.transfer import transfer_for
 from danq.models.run_options import RunOptions
@@ -199,7 +200,7 @@ def _run(
         windows, largest = len(block), max(largest, len(block))
         # Not around the yield: the consumer of the stream may need gradients.
         with memory_errors(windows), torch.inference_mode(), autocast(device, precision):
-            codes = block if isinstance(block, Tensor) else transfer.to_device(block)
+            codes = block if isinstance(block, Tensor) else to_device(block, device)
             if device.type == "cuda":
                 # Kernels and graphs are made for one shape.
                 codes = _padded(codes, largest)
@@ -211,13 +212,15 @@ def _run(
             yield from results
 
 
-def _prepared(module: M, options: RunOptions) -> M:
+def _prepared(module: nn.Module, options: RunOptions) -> nn.Module:
     """The module as the options run it."""
     if options.threads is not None:
         set_threads(options.threads)
-    ready = evaluation_copy(module, options.torch_device)
-    if options.resolved_precision == "bf16":
-        _convert_dense_weights(ready)
+    device, precision = options.torch_device, options.resolved_precision
+    copied = evaluation_copy(module, device)
+    ready = accelerate(copied, device, precision)
+    if ready is copied and precision == "bf16":
+        _convert_dense_weights(copied)
     return ready
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Int64, UInt8
 from torch import Tensor
 
 from danq.genome.packed_genome import PackedGenome
-from danq.inference.engine.device_genome import DeviceGenome
+from danq.inference.engine.device_genome import DeviceGenome, to_device
 from danq.typing import CodeBatch, IntRow
 
 
@@ -73,8 +73,8 @@ class GenomeWindows:
             return block
         if self._copy is None:
             self._copy = DeviceGenome(self.genome, self.device)
-        contig, first = map(self._copy.put, (block.contig, block.first))
-        return self._copy.windows(contig, first, self.window, unknown=block.unknown)
+        contig, first, unknown = (to_device(part, self.device) for part in block)
+        return self._copy.windows(contig, first, self.window, unknown=unknown)
 
 
 def cut_on_device(device: torch.device, read: int, stored: int) -> bool:

@@ -1,9 +1,9 @@
-"""Copies of batches to and from the device of a model, which overlap with its computation."""
+"""Copies of results from the device of a model, which overlap with its computation."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
 
 import numpy as np
@@ -35,16 +35,14 @@ class Transfer:
     def __init__(self, device: torch.device) -> None:
         self.device = device
 
-    def to_device(self, array: np.ndarray) -> Tensor:
-        """Copy an array to the device; on the CPU, the tensor shares its memory."""
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device)
-
     def to_host(self, result: Tensor) -> Pending:
         """Begin to copy a result to the host; nothing may change it before the copy is done."""
         copied = result.cpu().numpy()
         return lambda: copied
 
-    def run(self, batches: Iterable[T], compute: Callable[[T], Tensor]) -> Iterator[np.ndarray]:
+    def run(
+        self, batches: Iterable[T], compute: Callable[[T], Tensor]
+    ) -> Generator[np.ndarray, None, None]:
         """Compute batch after batch, and copy results back while later batches compute.
 
         Parameters
@@ -69,18 +67,13 @@ class Transfer:
 
 
 class CudaTransfer(Transfer):
-    """Copies through pinned memory; results are copied on a second stream."""
+    """Copies to pinned memory on a second stream."""
 
     in_flight = 2
 
     def __init__(self, device: torch.device) -> None:
         super().__init__(device)
         self._stream = torch.cuda.Stream(device)
-
-    def to_device(self, array: np.ndarray) -> Tensor:
-        # torch reuses pinned memory only after the copies from it are done.
-        pinned = torch.from_numpy(np.ascontiguousarray(array)).pin_memory()
-        return pinned.to(self.device, non_blocking=True)
 
     def to_host(self, result: Tensor) -> Pending:
         pinned = torch.empty(result.shape, dtype=result.dtype, pin_memory=True)

@@ -67,7 +67,7 @@ class GenomeRows(RowStream):
         """Names of the contigs with rows, each once."""
 
     @abstractmethod
-    def rows(self, names: Sequence[str], size: int) -> Iterator[tuple[Rows, IntRow]]:
+    def rows(self, names: list[str], size: int) -> Iterator[tuple[Rows, IntRow]]:
         """Rows with the indices in ``names`` of their contigs, up to ``size`` at a time."""
 
     def chunks(self, size: int) -> Iterator[Chunk]:
@@ -93,7 +93,7 @@ class GenomeRows(RowStream):
     def load(self, windows: CodeBatch | Positions) -> CodeBatch | UInt8[Tensor, "B L"]:
         return super().load(windows) if self._packed is None else self._packed.load(windows)
 
-    def _cut(self, names: Sequence[str], contig: IntRow, first: IntRow) -> CodeBatch:
+    def _cut(self, names: list[str], contig: IntRow, first: IntRow) -> CodeBatch:
         codes = np.empty((len(first), self.window), dtype=np.uint8)
         for number in dict.fromkeys(contig.tolist()):
             rows = np.flatnonzero(contig == number)
@@ -152,7 +152,7 @@ class GenomeTiles(GenomeRows):
     def used(self) -> list[str]:
         return list(dict.fromkeys(name for name, _, _ in self.regions))
 
-    def rows(self, names: Sequence[str], size: int) -> Iterator[tuple[Rows, IntRow]]:
+    def rows(self, names: list[str], size: int) -> Iterator[tuple[Rows, IntRow]]:
         numbers = {name: number for number, name in enumerate(names)}
         contig = np.array([numbers[name] for name, _, _ in self.regions], np.int64)
         for first in range(0, self.total, size):
@@ -186,7 +186,7 @@ class RegionRows(GenomeRows):
     def used(self) -> list[str]:
         return self.table["contig"].unique(maintain_order=True).to_list()
 
-    def rows(self, names: Sequence[str], size: int) -> Iterator[tuple[Rows, IntRow]]:
+    def rows(self, names: list[str], size: int) -> Iterator[tuple[Rows, IntRow]]:
         numbers = {name: number for number, name in enumerate(names)}
         for at in range(0, self.table.height, size):
             part = self.table[at : at + size]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import tee
 
 import numpy as np
@@ -13,6 +13,7 @@ from danq.bounded_queue import read_ahead
 from danq.device import set_threads
 from danq.errors import InputError
 from danq.inference.engine.forward import predict_blocks
+from danq.inference.engine.whole_windows import effect_options
 from danq.inference.sources.tiling import Rows, RowStream
 from danq.inference.writers.layout import Values
 from danq.models import Model, RunOptions
@@ -69,6 +70,12 @@ class Ensemble:
         if first.options.threads is not None:
             set_threads(first.options.threads)
         return cls(members, _track_indices(first, tracks))
+
+    def for_effects(self) -> Ensemble:
+        """The same models in the precision in which effects are computed."""
+        precision = effect_options(self.options).precision
+        models = tuple(model.with_options(precision=precision) for model in self.models)
+        return replace(self, models=models)
 
     @property
     def options(self) -> RunOptions:

@@ -10,7 +10,8 @@ from jaxtyping import Float32, Float64
 CLIP = 1e-12
 """DeepSEA's constant: log2 odds are log2(p / (1 - p + CLIP)), so at most 39.9."""
 
-_LARGEST = 500.0
+LARGEST = 500.0
+"""Magnitude to which logits are clipped, so that their exponentials are finite."""
 
 
 class Odds(NamedTuple):
@@ -30,7 +31,7 @@ def odds(logits: Float32[np.ndarray, "... K"]) -> Odds:
     logits
         Natural log odds.
     """
-    z = np.clip(logits, -_LARGEST, _LARGEST, dtype=np.float64)
+    z = np.clip(logits, -LARGEST, LARGEST, dtype=np.float64)
     e = np.exp(z)
     probability = e / (1 + e)
     # 1 / (1 - p) is 1 + e, so the clipped odds are e / (1 + CLIP (1 + e)).

@@ -143,6 +143,21 @@ def small_model() -> Callable[..., Model]:
 
 
 @pytest.fixture
+def as_on_a_gpu(monkeypatch) -> Callable[[], None]:
+    """Compute effects from whole windows that are composed on the device, which is the CPU."""
+
+    def switch() -> None:
+        for module in (
+            "danq.inference.engine.whole_windows",
+            "danq.inference.variants.prepare",
+            "danq.inference.mutagenesis.effects",
+        ):
+            monkeypatch.setattr(f"{module}.evaluates_whole_windows", lambda device: True)
+
+    return switch
+
+
+@pytest.fixture
 def split_options() -> Callable[[dict], tuple[dict, dict, dict]]:
     """Split options into those of the model, of the variants, and of the function."""
 

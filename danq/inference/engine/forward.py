@@ -207,12 +207,12 @@ def _run(
             return combine([logits[:windows] for logits in _logits(ready, codes, options)])
 
     with kept_memory(), memory_errors():
-        ready = _prepared(module, options)
+        ready = prepared(module, options)
         with closing(transfer.run(blocks, compute)) as results:
             yield from results
 
 
-def _prepared(module: nn.Module, options: RunOptions) -> nn.Module:
+def prepared(module: nn.Module, options: RunOptions) -> nn.Module:
     """The module as the options run it."""
     if options.threads is not None:
         set_threads(options.threads)

@@ -13,8 +13,10 @@ from jaxtyping import Float32, Int, UInt8
 from danq.errors import InputError
 from danq.genome.nucleotide_codes import N, reverse_complement
 from danq.inference.engine.incremental import Incremental
+from danq.inference.engine.whole_windows import evaluates_whole_windows
 from danq.inference.ensemble import Ensemble
 from danq.inference.mutagenesis.targets import TargetWindow
+from danq.inference.mutagenesis.whole_window_effects import BATCHES, WholeWindowEffects
 from danq.inference.odds import odds
 from danq.typing import CodeBatch, Codes
 
@@ -129,13 +131,25 @@ class EffectScorer:
             raise InputError(f"effect is '{effect}'", remedy="Choose 'logit' or 'probability'")
         options = ensemble.options
         self.effect: Effect = effect
-        self.block = BLOCK if options.batch_size is None else options.batch_size
         self.track_indices = np.array(ensemble.track_indices)
         self.strands = 2 if options.strand == "both" else 1
+        self.members: list[Incremental] = []
+        self._whole: WholeWindowEffects | None = None
+        if evaluates_whole_windows(options.torch_device):
+            self._whole = WholeWindowEffects(
+                ensemble, "bits" if effect == "logit" else "probability"
+            )
+            self.block = BATCHES * self._whole.batch
+            return
+        self.block = BLOCK if options.batch_size is None else options.batch_size
         self.members = [Incremental(model.module, options) for model in ensemble.models]
         for reason in dict.fromkeys(member.reason for member in self.members):
             if reason is not None:
                 log.info(f"each mutated window is evaluated in full: {reason}")
+
+    def batches(self) -> dict[str, str]:
+        """Windows per batch on a GPU, for the header of an output."""
+        return {} if self._whole is None else {"batch size": f"{self._whole.batch} windows"}
 
     def score(
         self, codes: CodeBatch, substitutions: Substitutions
@@ -178,6 +192,8 @@ class EffectScorer:
     def _block(
         self, codes: CodeBatch, substitutions: Substitutions
     ) -> tuple[Float32[np.ndarray, "models M P"], Float32[np.ndarray, "R P"]]:
+        if self._whole is not None:
+            return self._whole.of(codes, *substitutions)
         owner, count = substitutions.window, len(substitutions.window)
         mutant = codes[owner]
         mutant[np.arange(count)[:, None], substitutions.position] = substitutions.base

@@ -280,7 +280,7 @@ class _Job:
     def of(
         cls, model: Models, source: Source, effect: Effect, tracks: Sequence[str] | None
     ) -> _Job:
-        ensemble = Ensemble.of(model, tracks)
+        ensemble = Ensemble.of(model, tracks).for_effects()
         return cls(ensemble, source, EffectScorer(ensemble, effect))
 
     def windows(self, targets: list[Target]) -> Iterator[TargetWindow]:
@@ -309,6 +309,7 @@ class _Job:
                 "window": f"{ensemble.window} bases, centred on the sequence, or on each tile of "
                 f"{ensemble.bin} bases of a longer one",
                 **ensemble.running(),
+                **self.scorer.batches(),
                 "tolerance": f"{ensemble.options.tolerance:g}",
                 "coordinates": "pos is 1-based; position, start and end in HDF5 are 0-based, "
                 "half-open",

@@ -89,7 +89,7 @@ def compute_scores(
     for one in windows:
         kept = keep[start : start + len(one.block)]
         start += len(one.block)
-        values = scorer.values(one.reference, one.alternates)[kept]
+        values = scorer.start(one)()[kept]
         summaries = {}
         for name in SIGNED:
             part = scorer.layout.part(values, name)

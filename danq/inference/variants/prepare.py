@@ -8,15 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from danq.device import memory_errors
 from danq.errors import InputError
 from danq.files.unchanged_inputs import UnchangedInputs
 from danq.genome.packed_genome import PackedGenome
+from danq.inference.engine.device_genome import DeviceGenome
 from danq.inference.engine.incremental import Incremental
+from danq.inference.engine.transfer import transfer_for
+from danq.inference.engine.whole_windows import BATCH, WholeWindows, evaluates_whole_windows
 from danq.inference.ensemble import Ensemble, Models
 from danq.inference.variants.allele_scores import MEANING
 from danq.inference.variants.assembly_check import check_assembly
 from danq.inference.variants.background import Background
 from danq.inference.variants.background_file import read_background
+from danq.inference.variants.device_scorer import DeviceScorer
 from danq.inference.variants.region_classes import RegionClasses, read_region_classes
 from danq.inference.variants.run import BLOCK_RECORDS, BLOCK_VALUES, VariantRun
 from danq.inference.variants.run_identity import (
@@ -31,6 +36,7 @@ from danq.inference.variants.strata import Strata
 from danq.inference.variants.variant_input import VariantInput, Variants, VariantTable, as_variants
 from danq.inference.writers.layout import SPREAD
 from danq.inference.writers.variant_layout import VariantLayout
+from danq.models.run_options import RunOptions
 from danq.provenance import Inputs, Provenance
 from danq.typing import Location
 
@@ -69,7 +75,7 @@ def prepare(
     InputError
         As `danq.score_variants`.
     """
-    ensemble = Ensemble.of(models, tracks)
+    ensemble = Ensemble.of(models, tracks).for_effects()
     options = ensemble.options
     source = as_variants(variants)
     unchanged = UnchangedInputs.of(
@@ -84,9 +90,7 @@ def prepare(
     # Both read all weights, which takes as long as loading them.
     with ThreadPoolExecutor(1) as executor:
         weights = executor.submit(weights_checksums, ensemble.models)
-        engines = [Incremental(one.module, options) for one in ensemble.models]
-    for reason in dict.fromkeys(one.reason for one in engines if one.reason is not None):
-        log.info("each window is evaluated in full: %s", reason)
+        engines = _engines(ensemble)
     conditions = shared_conditions(ensemble, input, weights.result())
     background = None if calibrate is None else _background(calibrate, ensemble, conditions)
     reference = packed(genome)
@@ -98,8 +102,10 @@ def prepare(
     if background is not None or output == "background":
         strata, used = _strata(background, str(calibrate), reference, input)
         provenance |= used
+    if evaluates_whole_windows(options.torch_device):
+        provenance |= Provenance(header={"batch size": f"{_windows_per_batch(options)} windows"})
     layout = _layout(ensemble, scores, provenance.header, output, background)
-    batch = BATCH_WINDOWS if options.batch_size is None else options.batch_size
+    batch = _windows_per_batch(options)
     block = max(1, min(BLOCK_RECORDS, BLOCK_VALUES // len(layout.columns)))
     provenance |= Provenance(
         settings={
@@ -113,14 +119,7 @@ def prepare(
         if background is None
         else {"background": Inputs([str(calibrate)], [background.sha256])},
     )
-    scorer = Scorer(
-        engines,
-        ensemble.track_indices,
-        options.strand == "both",
-        batch,
-        layout,
-        background,
-    )
+    scorer = _scorer(engines, ensemble, reference, batch, layout, background)
     return VariantRun(
         input,
         reference,
@@ -132,6 +131,52 @@ def prepare(
         by_column=output == "background",
         unchanged=unchanged,
         strata=strata,
+    )
+
+
+Engines = Sequence[Incremental] | Sequence[WholeWindows]
+
+
+def _engines(ensemble: Ensemble) -> Engines:
+    """The engine of each model."""
+    options = ensemble.options
+    if evaluates_whole_windows(options.torch_device):
+        return [WholeWindows(one.module, options) for one in ensemble.models]
+    engines = [Incremental(one.module, options) for one in ensemble.models]
+    for reason in dict.fromkeys(one.reason for one in engines if one.reason is not None):
+        log.info("each window is evaluated in full: %s", reason)
+    return engines
+
+
+def _windows_per_batch(options: RunOptions) -> int:
+    if options.batch_size is not None:
+        return options.batch_size
+    return BATCH if evaluates_whole_windows(options.torch_device) else BATCH_WINDOWS
+
+
+def _scorer(
+    engines: Engines,
+    ensemble: Ensemble,
+    genome: PackedGenome,
+    batch: int,
+    layout: VariantLayout,
+    background: Background | None,
+) -> Scorer | DeviceScorer:
+    both_strands, device = ensemble.options.strand == "both", ensemble.options.torch_device
+    whole = [one for one in engines if isinstance(one, WholeWindows)]
+    incremental = [one for one in engines if isinstance(one, Incremental)]
+    if incremental:
+        return Scorer(incremental, ensemble.track_indices, both_strands, batch, layout, background)
+    with memory_errors():
+        stored = DeviceGenome(genome, device)
+    return DeviceScorer(
+        whole,
+        stored,
+        transfer_for(device),
+        ensemble.track_indices,
+        both_strands,
+        layout,
+        background,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,8 +21,9 @@ from danq.genome.variants import Reject, VariantBlock, VariantReader
 from danq.genome.variants.reference_alleles import FEW, MOST_MISMATCHES
 from danq.inference.variants.background import FEWEST
 from danq.inference.variants.block_folder import folder_of
+from danq.inference.variants.device_scorer import DeviceScorer
 from danq.inference.variants.finished_blocks import FinishedBlock, FinishedBlocks
-from danq.inference.variants.repeats import Repeats, row_keys
+from danq.inference.variants.repeats import Repeats
 from danq.inference.variants.scorer import Scorer
 from danq.inference.variants.significance import Significance
 from danq.inference.variants.strata import Strata
@@ -141,7 +142,7 @@ class VariantRun:
 
     input: VariantInput
     genome: PackedGenome
-    scorer: Scorer
+    scorer: Scorer | DeviceScorer
     conditions: Provenance
     provenance: Provenance
     block: int
@@ -177,57 +178,74 @@ class VariantRun:
         InputError
             As the reader; when an input file has changed since the start of the run.
         """
+        waiting: deque[tuple[AlleleWindows, list[bytes], Callable[[], Values]]] = deque()
         for windows in self.input.windows(reader, skip=skip):
             self.unchanged.check()
-            keys = row_keys(windows.reference, windows.alternates)
-            values = self._values(windows, repeats, keys)
-            block = windows.block
-            stratum = None if self.strata is None else self.strata.of(block)
-            background = self.scorer.background
-            more = (
-                {}
-                if background is None or stratum is None
-                else {"unmatched": background.unmatched[stratum]}
-            )
-            flags = _flags({**windows.flags, **more})
-            tally = VariantTally(
-                block.records,
-                block.alleles,
-                len(block),
-                Counter(reject.reason for reject in block.rejects),
-                Counter(flag for text in flags for flag in text.split(",") if flag != NO_FLAG),
-            )
+            keys = self.scorer.keys(windows)
+            waiting.append((windows, keys, self._start(windows, repeats, keys)))
             repeats.add(keys)
-            rows = _rows(block, flags).with_columns(
-                pl.Series(WINDOWS, keys, dtype=pl.Binary),
-                *([] if stratum is None else [pl.Series(STRATUM, stratum, dtype=pl.Int32)]),
-            )
-            tables = {"rows": rows, "rejects": _rejects(block.rejects)}
-            if self.keep_lines:
-                lines = block.lines or []
-                numbers = range(block.first, block.first + block.records)
-                tables["lines"] = pl.DataFrame(
-                    {"record": numbers[: len(lines)], "line": lines},
-                    schema={"record": pl.Int64, "line": pl.String},
-                )
-            yield FinishedBlock(
-                tables, values.T.copy().T if self.by_column else values, tally.to_counts()
-            )
+            if len(waiting) > self.scorer.in_flight:
+                yield self._finished(*waiting.popleft())
+        while waiting:
+            yield self._finished(*waiting.popleft())
         self.unchanged.check()
         for path in self.unchanged.states:
             note_checked(path)
 
-    def _values(self, windows: AlleleWindows, repeats: Repeats, keys: list[bytes]) -> Values:
+    def _start(
+        self, windows: AlleleWindows, repeats: Repeats, keys: list[bytes]
+    ) -> Callable[[], Values]:
+        """Begin to score a block; the result is called once the earlier blocks are stored."""
         found = repeats.find(keys)
         if not found:
-            return self.scorer.values(windows.reference, windows.alternates)
+            return self.scorer.start(windows)
         fresh = np.setdiff1d(np.arange(len(keys)), list(found))
-        out = np.empty((len(keys), len(self.scorer.layout.columns)), dtype=np.float32)
-        alternates = [one[fresh] for one in windows.alternates]
-        out[fresh] = self.scorer.values(windows.reference[fresh], alternates)
-        for row, earlier in found.items():
-            out[row] = repeats.values(earlier)
-        return out
+        scored = self.scorer.start(windows, fresh)
+
+        def values() -> Values:
+            out = np.empty((len(keys), len(self.scorer.layout.columns)), dtype=np.float32)
+            out[fresh] = scored()
+            for row, earlier in found.items():
+                out[row] = repeats.values(earlier)
+            return out
+
+        return values
+
+    def _finished(
+        self, windows: AlleleWindows, keys: list[bytes], scored: Callable[[], Values]
+    ) -> FinishedBlock:
+        """The tables and values of a block, once it is scored."""
+        values, block = scored(), windows.block
+        stratum = None if self.strata is None else self.strata.of(block)
+        background = self.scorer.background
+        more = (
+            {}
+            if background is None or stratum is None
+            else {"unmatched": background.unmatched[stratum]}
+        )
+        flags = _flags({**windows.flags, **more})
+        tally = VariantTally(
+            block.records,
+            block.alleles,
+            len(block),
+            Counter(reject.reason for reject in block.rejects),
+            Counter(flag for text in flags for flag in text.split(",") if flag != NO_FLAG),
+        )
+        rows = _rows(block, flags).with_columns(
+            pl.Series(WINDOWS, keys, dtype=pl.Binary),
+            *([] if stratum is None else [pl.Series(STRATUM, stratum, dtype=pl.Int32)]),
+        )
+        tables = {"rows": rows, "rejects": _rejects(block.rejects)}
+        if self.keep_lines:
+            lines = block.lines or []
+            numbers = range(block.first, block.first + block.records)
+            tables["lines"] = pl.DataFrame(
+                {"record": numbers[: len(lines)], "line": lines},
+                schema={"record": pl.Int64, "line": pl.String},
+            )
+        return FinishedBlock(
+            tables, values.T.copy().T if self.by_column else values, tally.to_counts()
+        )
 
     def score(
         self,

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int
+from jaxtyping import Float32, Int
 
-from danq.device import map_in_threads
 from danq.genome.nucleotide_codes import reverse_complement
-from danq.inference.variants.allele_scores import (
-    AGREEMENT,
-    LOGIT,
-    PRODUCT,
-    SIGNED,
-    SPECIFIC,
-    Effects,
-    P,
-    Q,
-    View,
-    effects,
-    specific,
-    summarise,
-)
 from danq.inference.variants.background import Background
+from danq.inference.variants.repeats import row_keys
+from danq.inference.variants.score_columns import Logits, ScoreColumns
+from danq.inference.variants.variant_input import AlleleWindows
 from danq.inference.writers.layout import Values
 from danq.inference.writers.variant_layout import VariantLayout
 from danq.typing import CodeBatch
-
-Floating = TypeVar("Floating", bound=np.ndarray)
-
-ROWS = 64
-"""Variant alleles per step, few enough that their scores stay in the CPU cache."""
 
 
 class PairEngine(Protocol):
@@ -65,28 +48,6 @@ class Distinct(NamedTuple):
     rows: Int[np.ndarray, "N"]
 
 
-class Logits(NamedTuple):
-    """Logits of one strand.
-
-    Attributes
-    ----------
-    reference
-        ``(R, K)``, of the selected tracks, or of all tracks where `Scorer.compares_tracks`.
-    alternate
-        ``(A, K)``.
-    owner
-        ``(A,)`` row of ``reference`` for each alternate.
-    """
-
-    reference: Float32[np.ndarray, "R K"]
-    alternate: Float32[np.ndarray, "A K"]
-    owner: Int[np.ndarray, "A"]
-
-    def view(self, rows: Int[np.ndarray, "V"]) -> View:
-        """Some alternates, each with its reference."""
-        return View(self.reference[self.owner[rows]], self.alternate[rows])
-
-
 @dataclass(frozen=True)
 class Scorer:
     """Computes the values of an output from the windows of variants.
@@ -113,6 +74,23 @@ class Scorer:
     batch_size: int
     layout: VariantLayout
     background: Background | None = None
+    in_flight: ClassVar[int] = 0
+
+    @property
+    def columns(self) -> ScoreColumns:
+        """Computes the values from logits."""
+        return ScoreColumns(self.track_indices, self.layout, self.background)
+
+    def keys(self, windows: AlleleWindows) -> list[bytes]:
+        """A hash of each row's windows."""
+        return row_keys(windows.reference, windows.alternates)
+
+    def start(
+        self, windows: AlleleWindows, rows: Int[np.ndarray, "V"] | slice = slice(None)
+    ) -> Callable[[], Values]:
+        """Begin to score some rows; the result waits for their values."""
+        alternates = [one[rows] for one in windows.alternates]
+        return lambda: self.values(windows.reference[rows], alternates)
 
     def values(self, reference: CodeBatch, alternates: Sequence[CodeBatch]) -> Values:
         """Values of V variant alleles.
@@ -131,19 +109,12 @@ class Scorer:
         Values
             ``(V, C)`` in the columns of `danq.inference.writers.variant_layout.VariantLayout`.
         """
-        out = np.empty((len(reference), len(self.layout.columns)), dtype=np.float32)
         if not len(reference):
-            return out
+            return self.columns.empty(0)
         windows = distinct(np.tile(reference, (len(alternates), 1)), np.concatenate(alternates))
         rows_of = windows.rows.reshape(len(alternates), -1)
         models = [list(self._strands(engine, windows)) for engine in self.engines]
-
-        def fill(rows: slice) -> None:
-            views = ([one.view(own[rows]) for one in each for own in rows_of] for each in models)
-            self._fill(out[rows], [effects(each) for each in views])
-
-        map_in_threads(fill, [slice(row, row + ROWS) for row in range(0, len(out), ROWS)])
-        return out
+        return self.columns.values(models, rows_of)
 
     def _strands(self, engine: PairEngine, windows: Distinct) -> Iterator[Logits]:
         reference, alternate = windows.reference, windows.alternate
@@ -159,9 +130,10 @@ class Scorer:
         alternate: CodeBatch,
         owner: Int[np.ndarray, "A"],
     ) -> Logits:
+        columns = self.columns
         done = [
             tuple(
-                part if self.compares_tracks else self._selected(part)
+                part if columns.compares_tracks else columns.selected(part)
                 for part in engine.logits(
                     reference[refs], alternate[alts], owner[alts] - refs.start
                 )
@@ -172,51 +144,6 @@ class Scorer:
         refs, alts = done[0] if len(done) == 1 else map(np.concatenate, zip(*done, strict=True))
         return Logits(refs, alts, owner)
 
-    @property
-    def compares_tracks(self) -> bool:
-        """Whether a track's values depend on all tracks of the model."""
-        return self.background is not None or SPECIFIC in self.layout.scores
-
-    def _selected(self, values: Floating) -> Floating:
-        """``(N, K)`` values of the selected tracks; no copy if all are selected."""
-        every = self.track_indices == tuple(range(values.shape[1]))
-        return values if every else values.take(self.track_indices, axis=1)
-
-    def _fill(self, out: Values, models: Sequence[Effects]) -> None:
-        layout, tracks = self.layout, len(self.track_indices)
-        own: Float64[np.ndarray, "V K"] | None = None
-        if self.compares_tracks:
-            own = self._selected(specific(_mean([one.score(PRODUCT) for one in models])))
-            models = [Effects(*map(self._selected, one)) for one in models]
-        for name in layout.scores:
-            if name == SPECIFIC:
-                layout.part(out, name)[:] = own
-                continue
-            each = [one.score(name) for one in models]
-            layout.part(out, name)[:] = _mean(each)
-            if layout.spread:
-                layout.part(out, f"{name}_sd")[:] = np.std(each, axis=0, ddof=1)
-        if layout.spread:
-            layout.part(out, AGREEMENT)[:] = _agreement([one.logit for one in models])
-        column = tracks * len(layout.per_track)
-        for name in layout.scores:
-            if name in SIGNED:
-                out[:, column], out[:, column + 1] = summarise(layout.part(out, name))
-                column += 2
-        if self.background is not None:
-            product, logit = (
-                _mean([one.score(name) for one in models]).astype(np.float32)
-                for name in (PRODUCT, LOGIT)
-            )
-            evalues = self.background.evalues(product)
-            layout.part(out, "evalue")[:] = evalues
-            layout.part(out, "quantile")[:] = self.background.quantiles(logit)
-            # `Significance` computes p from it once all rows are known.
-            layout.part(out, P)[:] = own
-            layout.part(out, Q)[:] = np.nan
-            out[:, column] = np.exp(np.log(evalues).mean(axis=1))
-            out[:, column + 1 :] = np.nan
-
 
 def distinct(reference: CodeBatch, alternate: CodeBatch) -> Distinct:
     """Remove duplicate references, and duplicate alternates of each reference.
@@ -226,13 +153,34 @@ def distinct(reference: CodeBatch, alternate: CodeBatch) -> Distinct:
     reference, alternate
         ``(N, L)`` windows, one pair per row.
     """
+    first, pairs, owner, rows = group_pairs(reference, alternate)
+    return Distinct(reference[first], alternate[pairs], owner, rows)
+
+
+def group_pairs(
+    reference: CodeBatch, alternate: CodeBatch
+) -> tuple[Int[np.ndarray, "R"], Int[np.ndarray, "A"], Int[np.ndarray, "A"], Int[np.ndarray, "N"]]:
+    """Find distinct references, and distinct alternates of each reference.
+
+    Parameters
+    ----------
+    reference, alternate
+        ``(N, L)`` windows or their keys, one pair per row.
+
+    Returns
+    -------
+    first, pairs
+        Rows of the distinct references, and of the distinct pairs, grouped by reference.
+    owner, rows
+        As in `Distinct`.
+    """
     first, owner = _numbered(reference)
     pairs, rows = _numbered(np.concatenate([reference, alternate], axis=1))
     owners = owner[pairs]
     order = np.argsort(owners, kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(order.size)
-    return Distinct(reference[first], alternate[pairs[order]], owners[order], rank[rows])
+    return first, pairs[order], owners[order], rank[rows]
 
 
 def batches(
@@ -269,13 +217,3 @@ def _numbered(rows: CodeBatch) -> tuple[Int[np.ndarray, "U"], Int[np.ndarray, "N
         (seen.setdefault(row.tobytes(), len(seen)) for row in rows), np.int64, count=len(rows)
     )
     return np.unique(number, return_index=True)[1], number
-
-
-def _mean(each: Sequence[Float64[np.ndarray, "V K"]]) -> Float64[np.ndarray, "V K"]:
-    return each[0] if len(each) == 1 else np.mean(each, axis=0)
-
-
-def _agreement(each: Sequence[Float64[np.ndarray, "V K"]]) -> Float64[np.ndarray, "V K"]:
-    """Fraction of the models whose effect has the sign of the mean effect."""
-    sign = np.sign(_mean(each))
-    return np.mean([np.sign(one) == sign for one in each], axis=0)

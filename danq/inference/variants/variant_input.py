@@ -6,9 +6,10 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import polars as pl
 
@@ -22,18 +23,19 @@ from danq.genome.variants import (
     RefMismatch,
     VariantBlock,
     VariantReader,
-    anchored_windows,
     from_table,
-    haplotype_windows,
     longest_allele,
     open_variants,
     read_haplotypes,
     window_center,
 )
+from danq.genome.variants.allele_windows import anchored_pieces
 from danq.genome.variants.count_records import count_records
+from danq.genome.variants.haplotypes import haplotype_pieces
 from danq.genome.variants.read_data_frame import Frame, TableRows, table_rows
 from danq.genome.variants.reference_alleles import RECORDS, ReferenceTally
 from danq.genome.variants.uncompressed_stream import STDIN, name_of
+from danq.genome.variants.window_pieces import WindowPieces
 from danq.provenance import Inputs, Provenance, sha256_of
 from danq.typing import BoolRow, CodeBatch, Location
 
@@ -171,25 +173,39 @@ def as_variants(variants: Variants | Location | VariantTable) -> Variants:
     return variants if isinstance(variants, Variants) else Variants(variants)
 
 
-class AlleleWindows(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class AlleleWindows:
     """A block of variants and its windows.
 
     Attributes
     ----------
     block
         V variant alleles and their rejects.
-    reference
-        ``(V, L)``.
-    alternates
-        ``(V, L)`` for each anchor.
+    genome
+        The genome that the windows are read from.
+    reference_pieces
+        V windows.
+    alternate_pieces
+        V windows for each anchor.
     flags
         ``(V,)`` each, by the names in `danq.inference.writers.variant_layout.FLAGS`.
     """
 
     block: VariantBlock
-    reference: CodeBatch
-    alternates: Sequence[CodeBatch]
+    genome: PackedGenome
+    reference_pieces: WindowPieces
+    alternate_pieces: Sequence[WindowPieces]
     flags: Mapping[str, BoolRow]
+
+    @cached_property
+    def reference(self) -> CodeBatch:
+        """``(V, L)`` codes."""
+        return self.reference_pieces.written(self.genome)
+
+    @cached_property
+    def alternates(self) -> Sequence[CodeBatch]:
+        """``(V, L)`` codes for each anchor."""
+        return [pieces.written(self.genome) for pieces in self.alternate_pieces]
 
 
 @dataclass(frozen=True)
@@ -341,10 +357,10 @@ class VariantInput:
             for anchor in ANCHORS[source.indel_anchor]:
                 where = {"center": self.center, "anchor": anchor}
                 if sample is None:
-                    done = anchored_windows(reader.genome, block, self.window, **where)
+                    done = anchored_pieces(reader.genome, block, self.window, **where)
                     found = {"padded": done.padded}
                 else:
-                    done = haplotype_windows(reader.genome, block, sample, self.window, **where)
+                    done = haplotype_pieces(reader.genome, block, sample, self.window, **where)
                     found = {
                         "padded": done.padded,
                         "neighbours": done.neighbours + done.reference_neighbours > 0,
@@ -352,7 +368,8 @@ class VariantInput:
                     }
                 made.append(done)
                 flags |= {name: flags.get(name, False) | flag for name, flag in found.items()}
-            yield AlleleWindows(block, made[0].reference, [one.alternate for one in made], flags)
+            alternates = [one.alternate for one in made]
+            yield AlleleWindows(block, reader.genome, made[0].reference, alternates, flags)
 
     def _haplotypes(self, genome: PackedGenome) -> Haplotypes:
         sample = self.variants.haplotypes

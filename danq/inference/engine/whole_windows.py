@@ -1,0 +1,125 @@
+"""Logits of whole windows in large batches, for effects of variants on a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from jaxtyping import Float32, UInt8
+from torch import Tensor, nn
+
+from danq.device import autocast, memory_errors
+from danq.genome.nucleotide_codes import N
+from danq.inference.engine.forward import prepared
+from danq.models.run_options import RunOptions
+
+BATCH = 4096
+"""Windows per batch where the options name no batch size."""
+
+SMALLEST = 64
+"""Windows of the smallest batch; smaller ones are padded."""
+
+
+def evaluates_whole_windows(device: torch.device) -> bool:
+    """Whether effects are computed from whole windows on a device, instead of incrementally.
+
+    A step of the incremental evaluation is a dozen small operations. On a CPU, their time is that
+    of their arithmetic. On a GPU it is that of their launches, 0.9 ms per step on an H200 for any
+    number of rows, and a pass has two scans over all steps. In that time the GPU evaluates more
+    whole windows than a pass has: ``docs/performance.md`` has the calculation.
+    """
+    return device.type != "cpu"
+
+
+def effect_options(options: RunOptions) -> RunOptions:
+    """Options in which effects are computed: on a GPU in fp32, unless a precision is set.
+
+    Effects are small differences of logits. The rounding of bf16 in whole windows does not cancel
+    where the windows differ.
+    """
+    if options.precision == "auto" and evaluates_whole_windows(options.torch_device):
+        return replace(options, precision="fp32")
+    return options
+
+
+class WholeWindows:
+    """Logits of windows that are stored on a device.
+
+    Parameters
+    ----------
+    module
+        Maps codes ``(B, L)`` to logits ``(B, K)``. It does not change.
+    options
+        How the model runs. In fp32, products are IEEE float32, without TF32. ``strand`` and
+        ``tolerance`` do not apply.
+
+    Attributes
+    ----------
+    device
+        Where the windows are.
+    batch
+        Windows per batch.
+    """
+
+    def __init__(self, module: nn.Module, options: RunOptions) -> None:
+        self.device, self._precision = options.torch_device, options.resolved_precision
+        self.batch = BATCH if options.batch_size is None else options.batch_size
+        with memory_errors():
+            self._module = prepared(module, options)
+
+    def logits(self, codes: UInt8[Tensor, "B L"]) -> Float32[Tensor, "B K"]:
+        """Logits on the device; at least one window.
+
+        The last batch is padded to one of few sizes, for which kernels are compiled.
+
+        Raises
+        ------
+        InputError
+            When the device has not enough memory for a batch.
+        """
+        done = []
+        with (
+            memory_errors(min(self.batch, len(codes))),
+            torch.inference_mode(),
+            autocast(self.device, self._precision),
+            ieee_products(),
+        ):
+            for part in codes.split(self.batch):
+                size = padded_size(len(part), self.batch)
+                padded = nn.functional.pad(part, (0, 0, 0, size - len(part)), value=N)
+                done.append(self._module(padded)[: len(part)].float())
+        return done[0] if len(done) == 1 else torch.cat(done)
+
+
+def padded_size(windows: int, batch: int) -> int:
+    """Size of a batch: the next power of two or multiple of an eighth of the full batch."""
+    step = max(1, batch // 8)
+    size = SMALLEST
+    while size < windows:
+        size = 2 * size if size < step else step * (size // step + 1)
+    return min(batch, size)
+
+
+@contextmanager
+def ieee_products() -> Iterator[None]:
+    """Compute products of float32 without TF32, also where torch or the user allows it."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    owners: tuple[Any, ...] = cudnn, matmul
+    name: str = "allow_tf32"
+    ieee: bool | str = False
+    try:
+        before = [getattr(owner, name) for owner in owners]
+    except RuntimeError:  # the user has set them by torch's newer names
+        owners = cudnn.conv, cudnn.rnn, matmul  # pyright: ignore[reportAttributeAccessIssue]
+        name, ieee = "fp32_precision", "ieee"
+        before = [getattr(owner, name) for owner in owners]
+    try:
+        for owner in owners:
+            setattr(owner, name, ieee)
+        yield
+    finally:
+        for owner, value in zip(owners, before, strict=True):
+            setattr(owner, name, value)

@@ -1,0 +1,106 @@
+"""Effects of substitutions on a GPU, where mutants are made and evaluated as whole windows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Float64, Int64, UInt8
+from torch import Tensor
+
+from danq.inference.engine.device_genome import reverse_complement, to_device
+from danq.inference.engine.whole_windows import WholeWindows
+from danq.inference.ensemble import Ensemble
+from danq.inference.odds import CLIP, LARGEST
+from danq.typing import CodeBatch
+
+BATCHES = 4
+"""Batches of mutants that are evaluated before their effects are copied to the host."""
+
+
+class DeviceOdds(NamedTuple):
+    """As `danq.inference.odds.Odds`, on a device."""
+
+    probability: Float64[Tensor, "... K"]
+    bits: Float64[Tensor, "... K"]
+
+
+def device_odds(logits: Float32[Tensor, "... K"]) -> DeviceOdds:
+    """As `danq.inference.odds.odds`, on a device."""
+    if logits.device.type == "mps":  # which has no float64
+        logits = logits.cpu()
+    z = logits.double().clamp(-LARGEST, LARGEST)
+    e = z.exp()
+    bits = (z - (e * CLIP + (1 + CLIP)).log()) / np.log(2)
+    return DeviceOdds(e / (1 + e), bits)
+
+
+class WholeWindowEffects:
+    """Effects of mutations on the predictions of an ensemble, from whole windows on a device.
+
+    Parameters
+    ----------
+    ensemble
+        Models and tracks.
+    unit
+        Name of the field of `DeviceOdds` whose change is the effect.
+
+    Attributes
+    ----------
+    batch
+        Windows per batch.
+    """
+
+    def __init__(self, ensemble: Ensemble, unit: str) -> None:
+        options = ensemble.options
+        self._members = [WholeWindows(model.module, options) for model in ensemble.models]
+        self._unit, self._both_strands = unit, options.strand == "both"
+        self._device = options.torch_device
+        self._tracks = torch.tensor(ensemble.track_indices, device=self._device)
+        self.batch = self._members[0].batch
+
+    def of(
+        self,
+        codes: CodeBatch,
+        owner: Int64[np.ndarray, "M"],
+        position: Int64[np.ndarray, "M E"],
+        base: UInt8[np.ndarray, "M E"],
+    ) -> tuple[Float32[np.ndarray, "models M P"], Float32[np.ndarray, "R P"]]:
+        """Effects of substitutions.
+
+        Parameters
+        ----------
+        codes
+            ``(R, L)`` reference windows.
+        owner
+            Reference window of each mutant.
+        position, base
+            Positions in the window, and the new bases.
+
+        Returns
+        -------
+        effects, reference
+            Effects on each model, means over strands; and probabilities of the reference windows,
+            means over strands and models.
+        """
+        known, rows = to_device(codes, self._device), to_device(owner, self._device)
+        with torch.inference_mode():
+            mutants = known[rows].scatter_(
+                1, to_device(position, self._device), to_device(base, self._device)
+            )
+            windows = torch.cat([known, mutants])
+            strands = [windows, *([reverse_complement(windows)] if self._both_strands else [])]
+            effects = []
+            total: Tensor | float = 0.0
+            for member in self._members:
+                change: Tensor | float = 0.0
+                for strand in strands:
+                    found = device_odds(member.logits(strand)[:, self._tracks])
+                    values = getattr(found, self._unit)
+                    change = change + values[len(known) :] - values[: len(known)][rows]
+                    total = total + found.probability[: len(known)]
+                effects.append(change / len(strands))
+            reference = total / (len(self._members) * len(strands))
+            done = torch.stack(effects)
+        return done.float().cpu().numpy(), reference.float().cpu().numpy()

@@ -1,0 +1,96 @@
+"""Score variants on a GPU: windows are composed there, and evaluated in large batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from danq.genome.variants.window_pieces import WindowPieces
+from danq.inference.engine.device_genome import DeviceGenome, reverse_complement
+from danq.inference.engine.transfer import Pending, Transfer
+from danq.inference.engine.whole_windows import WholeWindows
+from danq.inference.variants.background import Background
+from danq.inference.variants.repeats import row_keys
+from danq.inference.variants.score_columns import Logits, ScoreColumns
+from danq.inference.variants.scorer import group_pairs
+from danq.inference.variants.variant_input import AlleleWindows
+from danq.inference.writers.layout import Values
+from danq.inference.writers.variant_layout import VariantLayout
+
+
+@dataclass(frozen=True)
+class DeviceScorer:
+    """As `danq.inference.variants.scorer.Scorer`, for windows that are composed on a device.
+
+    Attributes
+    ----------
+    engines
+        One per model.
+    genome
+        The genome on the device.
+    transfer
+        Copies results to the host.
+    track_indices
+        Indices of the selected tracks.
+    both_strands
+        Whether the reverse complement is also scored.
+    layout
+        Columns of the output.
+    background
+        Background distribution for E-values, quantiles and p.
+    """
+
+    engines: Sequence[WholeWindows]
+    genome: DeviceGenome
+    transfer: Transfer
+    track_indices: tuple[int, ...]
+    both_strands: bool
+    layout: VariantLayout
+    background: Background | None = None
+    in_flight: ClassVar[int] = 1
+
+    def keys(self, windows: AlleleWindows) -> list[bytes]:
+        """A hash of the pieces of each row's windows."""
+        return row_keys(
+            windows.reference_pieces.keys, [one.keys for one in windows.alternate_pieces]
+        )
+
+    def start(
+        self, windows: AlleleWindows, rows: Int[np.ndarray, "V"] | slice = slice(None)
+    ) -> Callable[[], Values]:
+        """Begin to score some rows; the result waits for their values."""
+        columns = ScoreColumns(self.track_indices, self.layout, self.background)
+        anchors = len(windows.alternate_pieces)
+        reference = WindowPieces.concatenated([windows.reference_pieces[rows]] * anchors)
+        alternate = WindowPieces.concatenated([one[rows] for one in windows.alternate_pieces])
+        if not len(reference):
+            return lambda: columns.empty(0)
+        first, pairs, owner, rows_of = group_pairs(reference.keys, alternate.keys)
+        distinct = WindowPieces.concatenated([reference[first], alternate[pairs]])
+        with torch.inference_mode():
+            forward = self.genome.written(distinct)
+            strands = [forward, *([reverse_complement(forward)] if self.both_strands else [])]
+            selected = torch.tensor(self.track_indices, device=forward.device)
+
+            def host(logits: Tensor) -> Pending:
+                kept = logits if columns.compares_tracks else logits.index_select(1, selected)
+                return self.transfer.to_host(kept)
+
+            waiting = [[host(engine.logits(codes)) for codes in strands] for engine in self.engines]
+
+        def values() -> Values:
+            models = []
+            for each in waiting:
+                logits = [ready() for ready in each]
+                models.append(
+                    [Logits(one[: len(first)], one[len(first) :], owner) for one in logits]
+                )
+            return columns.values(models, rows_of.reshape(anchors, -1))
+
+        return values

@@ -1,0 +1,95 @@
+"""Logits of whole windows in batches, on CPU tensors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from danq.inference.engine import whole_windows
+from danq.inference.engine.whole_windows import (
+    BATCH,
+    WholeWindows,
+    effect_options,
+    evaluates_whole_windows,
+    ieee_products,
+    padded_size,
+)
+from danq.models.architecture import Architecture, build_module
+from danq.models.run_options import RunOptions
+
+WINDOW = 120
+
+
+def module() -> nn.Module:
+    torch.manual_seed(1)
+    hyperparameters = {"filters": 9, "width": 8, "pool": 5, "hidden": 6, "dense": (7,)}
+    return build_module(Architecture(**hyperparameters), 3, WINDOW).eval()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("windows", "batch"), [(1, None), (130, 64), (100, 100), (70, 7)])
+def test_logits_equal_those_of_the_module(windows: int, batch: int | None):
+    codes = torch.randint(0, 5, (windows, WINDOW), dtype=torch.uint8)
+    plain = module()
+    engine = WholeWindows(plain, RunOptions("cpu", "fp32", batch_size=batch))
+    assert engine.batch == (BATCH if batch is None else batch)
+    found = engine.logits(codes)
+    with torch.inference_mode():
+        expected = plain(codes)
+    assert found.shape == (windows, 3)
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=0, atol=1e-6)
+
+
+def test_batches_have_few_sizes(monkeypatch):
+    sizes = []
+    plain = module()
+    forward = plain.forward
+    monkeypatch.setattr(plain, "forward", lambda codes: sizes.append(len(codes)) or forward(codes))
+    engine = WholeWindows(plain, RunOptions("cpu", "fp32", batch_size=200))
+    engine._module = plain
+    engine.logits(torch.zeros(401, WINDOW, dtype=torch.uint8))
+    assert sizes == [200, 200, 64]
+    every = {padded_size(windows, BATCH) for windows in range(1, BATCH + 1)}
+    assert every == {64, 128, 256, 512, *range(1024, 4097, 512)}
+    assert all(padded_size(windows, 100) >= windows for windows in range(1, 101))
+    assert {padded_size(windows, 3) for windows in (1, 2, 3)} == {3}
+
+
+def test_only_cpus_evaluate_incrementally():
+    assert not evaluates_whole_windows(torch.device("cpu"))
+    assert evaluates_whole_windows(torch.device("cuda", 0))
+    assert evaluates_whole_windows(torch.device("mps"))
+
+
+def test_effects_are_computed_in_fp32_on_a_gpu_unless_a_precision_is_set(monkeypatch):
+    auto, bf16 = RunOptions("cpu"), RunOptions("cpu", "bf16")
+    assert effect_options(auto) is auto
+    monkeypatch.setattr(whole_windows, "evaluates_whole_windows", lambda device: True)
+    assert effect_options(auto).precision == "fp32"
+    assert effect_options(bf16) is bf16
+
+
+def test_products_of_float32_do_not_use_tf32():
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    with ieee_products():
+        assert (cudnn.allow_tf32, matmul.allow_tf32) == (False, False)
+    assert (cudnn.allow_tf32, matmul.allow_tf32) == (True, False)
+
+
+def test_settings_of_tf32_by_their_newer_names_are_restored():
+    backends = torch.backends
+    owners = [getattr(backends.cudnn, "conv", None), getattr(backends.cudnn, "rnn", None)]
+    if None in owners:
+        assert not hasattr(backends, "fp32_precision")
+        return
+    before = [owner.fp32_precision for owner in owners]
+    try:
+        owners[1].fp32_precision = "ieee"
+        for _ in range(2):
+            with ieee_products():
+                assert [owner.fp32_precision for owner in owners] == ["ieee", "ieee"]
+            assert [owner.fp32_precision for owner in owners] == ["tf32", "ieee"]
+    finally:
+        for owner, value in zip(owners, before, strict=True):
+            owner.fp32_precision = value

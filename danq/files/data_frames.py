@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -26,6 +27,9 @@ _PARQUET_ERRORS = (
 )
 
 Kind = type[pl.DataType] | None
+
+SEPARATORS = ("\t", ",", ";")
+"""Separators of fields, in the order in which they are looked for in the first line."""
 
 
 def read_frame(
@@ -119,6 +123,121 @@ def read_parquet(path: str | Path) -> pl.DataFrame:
             file=path,
             remedy="Copy it again, or write it again",
         ) from error
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table of text whose first line may name the columns.
+
+    Attributes
+    ----------
+    path
+        Its file.
+    frame
+        Columns of String without blanks around the fields; an empty or absent field is null. Rows
+        without any field are left out.
+    named
+        Whether the first line names the columns. Otherwise they are ``column_1`` and so on.
+    empty
+        Number of lines with separators only.
+    """
+
+    path: Path
+    frame: pl.DataFrame
+    named: bool
+    empty: int
+    _data: bytes
+    _separator: str
+
+    def line(self, row: int) -> int | None:
+        """1-based line of a row; None where a quoted field may contain line ends."""
+        if b'"' in self._data:
+            return None
+        blank = f" {self._separator}".encode()
+        rows = (
+            number
+            for number, _, line in byte_lines(self._data)
+            if line.strip(blank) and not line.startswith(b"#")
+        )
+        wanted = row + self.named
+        return next((number for at, number in enumerate(rows) if at == wanted), None)
+
+
+def read_text_table(path: str | Path, is_header: Callable[[list[str]], bool]) -> TextTable:
+    """Read a table whose fields are separated by tabs, commas or semicolons.
+
+    The first line decides which of them it is. Lines that start with ``#`` and blank lines are
+    skipped.
+
+    Parameters
+    ----------
+    path
+        Plain, gzip or bgzip file.
+    is_header
+        Whether the fields of the first line are names of columns.
+
+    Raises
+    ------
+    InputError
+        As `danq.files.text_tables.read_text_bytes`; when the file has no line, the name of a column
+        is missing or repeats, or a line has more fields than the first line.
+    """
+    path = Path(path)
+    data = read_text_bytes(path)
+    header = _header(data)
+    if header is None:
+        raise InputError("holds no row", file=path, remedy="Check the path")
+    number, offset, line = header
+    text = line.decode("utf-8")
+    separator = next((one for one in SEPARATORS if one in text), "\t")
+    fields = [field.strip(' "') for field in text.split(separator)]
+    named = is_header(fields)
+    repeated = [name for name, count in Counter(fields).items() if count > 1]
+    if named and (repeated or "" in fields):
+        raise InputError(
+            f"two columns are named '{repeated[0]}'" if repeated else "a column has no name",
+            file=path,
+            line=number,
+            remedy="Give each column a unique name",
+        )
+    names = fields if named else [f"column_{i + 1}" for i in range(len(fields))]
+    body = data[offset + len(line) + 1 :] if named else data[offset:]
+    table = TextTable(path, pl.DataFrame(), named, 0, data, separator)
+    if not body.strip():
+        return table
+    try:
+        frame = pl.read_csv(
+            body,
+            separator=separator,
+            comment_prefix="#",
+            has_header=False,
+            schema=dict.fromkeys(names, pl.String),
+        )
+    except pl.exceptions.PolarsError as error:
+        raise _ragged(table, len(names), error) from error
+    frame = frame.with_columns(pl.all().str.strip_chars().replace("", None))
+    kept = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+    mark = re.escape(separator.encode())
+    empty = len(re.findall(rb"^ *%b[%b ]*$" % (mark, mark), body, re.MULTILINE))
+    return TextTable(path, kept, named, empty, data, separator)
+
+
+def _ragged(table: TextTable, columns: int, error: Exception) -> InputError:
+    """Make the error for a table that polars cannot read."""
+    for number, _, line in byte_lines(table._data):
+        fields = line.count(table._separator.encode()) + 1
+        if fields > columns and not line.startswith(b"#") and b'"' not in table._data:
+            return InputError(
+                f"the line has {fields:,} fields, but the first line has {columns:,}",
+                file=table.path,
+                line=number,
+                remedy="Check the separators; write numbers with a decimal point",
+            )
+    return InputError(
+        f"cannot be read as a table ({str(error).partition(chr(10))[0]})",
+        file=table.path,
+        remedy="Check that every line has the columns of the first line",
+    )
 
 
 def _header(data: bytes) -> tuple[int, int, bytes] | None:

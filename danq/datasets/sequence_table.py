@@ -1,0 +1,397 @@
+"""Read tables of designed sequences with measured amounts, as of reporter assays."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float32, Int32, UInt8
+
+from danq.datasets.dataset_format import SPLITS
+from danq.datasets.table_values import amounts_of, folds_of, splits_of, weights_of
+from danq.errors import InputError, few
+from danq.files.data_frames import TextTable, read_parquet, read_text_table
+from danq.files.open_input import check_file, open_raw
+from danq.files.text_tables import MISSING
+from danq.genome.nucleotide_codes import LETTER_CODES, REFUSED, N, refused_letter
+from danq.names import check_name
+
+SEQUENCE_NAMES = ("sequence", "seq", "dna", "oligo", "promoter")
+"""Names of a column of sequences, in lower case, in the order in which they are looked for."""
+
+SHORTEST = 10
+"""Letters of a DNA sequence that is recognised without the name of its column."""
+
+MAX_LENGTH = 1_000_000
+"""Largest number of bases of a sequence."""
+
+_LETTERS = re.compile(r"[ACGTUNRYSWKMBDHVacgtunryswkmbdhv]+")
+_NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)([eE][+-]?[0-9]+)?|[+-]?inf")
+_PARQUET = b"PAR1"
+
+_ROWS = 1 << 16
+
+log = logging.getLogger("danq")
+
+
+@dataclass(frozen=True)
+class TableColumns:
+    """Columns of a table of sequences.
+
+    Attributes
+    ----------
+    sequence
+        Column of the sequences. None for a column with one of `SEQUENCE_NAMES`, or else the only
+        column of DNA.
+    values
+        Columns of the amounts. Empty for all columns of numbers without another use.
+    split
+        Column with train, valid or test. None for a column ``split``, if there is one.
+    weight
+        Column of weights of 0 or more. None for a column ``weight``, if there is one.
+    fold
+        Column of folds. None for a column ``fold``, if there is one.
+    left_flank, right_flank
+        Bases before and after each sequence: the name of a column, or the same bases for all.
+    """
+
+    sequence: str | None = None
+    values: Sequence[str] = ()
+    split: str | None = None
+    weight: str | None = None
+    fold: str | None = None
+    left_flank: str = ""
+    right_flank: str = ""
+
+
+@dataclass(frozen=True)
+class SequenceTable:
+    """Sequences with measured amounts.
+
+    Attributes
+    ----------
+    codes
+        ``(N, L)`` flanks included. Shorter sequences are followed by code 4 (N).
+    lengths
+        ``(N,)`` bases of each sequence; the others are padding.
+    values
+        ``(N, K)`` amounts; NaN where one was not measured.
+    tracks
+        ``K`` names of the columns of amounts.
+    split
+        ``(N,)`` index in `danq.datasets.dataset_format.SPLITS`; None without such a column.
+    weights
+        ``(N,)`` weights; None without such a column.
+    folds
+        ``(N,)`` index in ``fold_names``; None without such a column.
+    fold_names
+        Names of the folds.
+    decisions
+        Number of rows by what was done with them.
+    """
+
+    codes: UInt8[np.ndarray, "N L"]
+    lengths: Int32[np.ndarray, "N"]
+    values: Float32[np.ndarray, "N K"]
+    tracks: tuple[str, ...]
+    split: UInt8[np.ndarray, "N"] | None = None
+    weights: Float32[np.ndarray, "N"] | None = None
+    folds: Int32[np.ndarray, "N"] | None = None
+    fold_names: tuple[str, ...] = ()
+    decisions: dict[str, int] = field(default_factory=dict)
+
+
+def read_sequence_table(
+    path: str | Path, columns: TableColumns | None = None, *, window: int | None = None
+) -> SequenceTable:
+    """Read a table of sequences and amounts.
+
+    Rows without any amount are left out. Rows of one sequence become one row with the means of
+    their amounts. Both are counted and logged.
+
+    Parameters
+    ----------
+    path
+        TSV, CSV (separated by commas or semicolons; plain, gzip or bgzip) or Parquet. The first
+        line names the columns; without names, a column of DNA and columns of numbers are
+        recognised. A missing amount is empty, NA or NaN.
+    columns
+        Use of the columns; None to recognise it.
+    window
+        Number L of bases, at least those of the longest sequence; None for those.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read, a column does not exist, is used twice or cannot be
+        recognised; at a row without sequence, with a letter that is no IUPAC letter, or with a
+        sequence longer than the window; at an amount or weight that is not a finite number, such as
+        one with a decimal comma, a negative weight, or another split than train, valid and test;
+        when rows of one sequence have different splits or folds; and when a column has no amount,
+        or the table no row.
+    """
+    path = check_file(path)
+    columns = columns or TableColumns()
+    table = _read(path)
+    use = _recognised(table, columns)
+    sequences = _whole_sequences(table, use, columns)
+    _check_letters(table, sequences)
+    values = np.stack([amounts_of(table, name) for name in use.values], axis=1)
+    none = np.zeros(table.frame.height)
+    rest = pl.DataFrame(
+        {
+            "sequence": sequences,
+            "split": splits_of(table, use.split) if use.split else none,
+            "fold": folds_of(table, use.fold) if use.fold else none,
+            "weight": weights_of(table, use.weight) if use.weight else none + 1,
+        }
+    )
+    measured = ~np.isnan(values).all(axis=1)
+    decisions = {
+        "empty rows": table.empty,
+        "rows without any amount": int((~measured).sum()),
+    }
+    values, rest = values[measured], rest.filter(pl.Series(np.asarray(measured)))
+    _check_tracks(table, use.values, values)
+    values, rest, merged = _merge(path, values, rest, use)
+    decisions |= merged
+    for what, count in decisions.items():
+        if count:
+            log.info("%s: %s: %s", path, what, f"{count:,}")
+    codes, lengths = _encode(rest["sequence"], path, window)
+    names = sorted(rest["fold"].unique().to_list()) if use.fold else []
+    return SequenceTable(
+        codes=codes,
+        lengths=lengths,
+        values=values.astype(np.float32),
+        tracks=tuple(use.values),
+        split=rest["split"].to_numpy().astype(np.uint8) if use.split else None,
+        weights=rest["weight"].to_numpy().astype(np.float32) if use.weight else None,
+        folds=np.searchsorted(names, rest["fold"].to_numpy()).astype(np.int32)
+        if use.fold
+        else None,
+        fold_names=tuple(names),
+        decisions=decisions,
+    )
+
+
+def _read(path: Path) -> TextTable:
+    with open_raw(path) as handle:
+        parquet = handle.read(len(_PARQUET)) == _PARQUET
+    table = (
+        TextTable(path, read_parquet(path), True, 0, b'"', "\t")
+        if parquet
+        else read_text_table(path, lambda fields: not any(map(_is_dna, fields)))
+    )
+    if not table.frame.height:
+        raise InputError("has no row of a sequence", file=path, remedy="Check the path")
+    if not table.named:
+        log.info("%s: the first line has a sequence, so it does not name the columns", path)
+    return table
+
+
+def _recognised(table: TextTable, columns: TableColumns) -> TableColumns:
+    """The columns with a name for each use, checked."""
+    frame, path = table.frame, table.path
+    lower = {name.lower(): name for name in reversed(frame.columns)}
+    sequence = columns.sequence or next(
+        (lower[name] for name in SEQUENCE_NAMES if name in lower), None
+    )
+    if sequence is None:
+        dna = [one.name for one in frame if _is_dna(one.drop_nulls().head(1).to_list())]
+        if len(dna) != 1:
+            raise InputError(
+                f"has {len(dna)} columns of DNA ({few(dna) or few(frame.columns)})",
+                file=path,
+                remedy="Name the column of the sequences 'sequence', or give its name",
+            )
+        sequence = dna[0]
+    found = {use: getattr(columns, use) or lower.get(use) for use in ("split", "weight", "fold")}
+    flanks = [one for one in (columns.left_flank, columns.right_flank) if one in frame.columns]
+    used = [sequence, *filter(None, found.values()), *flanks]
+    values = tuple(columns.values) or tuple(
+        name for name in frame.columns if name not in used and _is_numeric(frame[name])
+    )
+    for name in (*used, *values):
+        if name not in frame.columns:
+            raise InputError(
+                f"has no column '{name}'",
+                file=path,
+                remedy=f"Its columns are {few(frame.columns, 20)}",
+            )
+    twice = [name for name in dict.fromkeys((*used, *values)) if (*used, *values).count(name) > 1]
+    if twice or not values:
+        raise InputError(
+            f"the column '{twice[0]}' has two uses" if twice else "has no column of numbers",
+            file=path,
+            remedy=f"Name the columns of the amounts; its columns are {few(frame.columns, 20)}",
+        )
+    for name in values:
+        check_name(name, "track", file=path)
+    if not columns.values:
+        log.info("%s: sequences are in '%s', amounts in %s", path, sequence, few(values, 10))
+    for use, name in found.items():
+        if name and not getattr(columns, use):
+            log.info("%s: uses the column '%s' as %s", path, name, use)
+    return TableColumns(sequence, values, found["split"], found["weight"], found["fold"])
+
+
+def _whole_sequences(table: TextTable, use: TableColumns, columns: TableColumns) -> pl.Series:
+    """Sequences with their flanks, in upper case, with T for U."""
+    frame, path = table.frame, table.path
+    assert use.sequence is not None
+    own = frame[use.sequence]
+    if own.dtype != pl.String:
+        raise InputError(f"the column '{use.sequence}' is not text", file=path)
+    own = own.str.strip_chars()
+    missing = np.flatnonzero((own.fill_null("") == "").to_numpy())
+    if missing.size:
+        raise InputError(
+            f"{missing.size:,} rows have no sequence",
+            file=path,
+            line=table.line(int(missing[0])),
+            remedy="Remove them, or write their sequences",
+        )
+    sides = {}
+    for side in ("left_flank", "right_flank"):
+        text = getattr(columns, side)
+        if text in frame.columns:
+            sides[side] = frame[text].fill_null("").str.strip_chars()
+        elif text and not _LETTERS.fullmatch(text):
+            raise InputError(
+                f"the {side.replace('_', ' ')} '{text[:40]}' is neither a column nor a sequence",
+                file=path,
+                remedy=f"Its columns are {few(frame.columns, 20)}",
+            )
+        else:
+            sides[side] = pl.Series([text]).new_from_index(0, frame.height)
+    whole = sides["left_flank"] + own + sides["right_flank"]
+    return whole.str.to_uppercase().str.replace_all("U", "T", literal=True)
+
+
+def _check_letters(table: TextTable, sequences: pl.Series) -> None:
+    for low in range(0, sequences.len(), _ROWS):
+        texts = sequences[low : low + _ROWS].to_list()
+        flat = LETTER_CODES[np.frombuffer("".join(texts).encode(), np.uint8)]
+        if not np.bitwise_or.reduce(flat, initial=0) & REFUSED:
+            continue
+        row = next(i for i, text in enumerate(texts) if not _LETTERS.fullmatch(text))
+        at = next(i for i, letter in enumerate(texts[row]) if not _LETTERS.fullmatch(letter))
+        letter, line = ord(texts[row][at]), table.line(low + row)
+        raise refused_letter(letter, at + 1, file=table.path, line=line)
+
+
+def _merge(
+    path: Path, values: np.ndarray, rest: pl.DataFrame, use: TableColumns
+) -> tuple[np.ndarray, pl.DataFrame, dict[str, int]]:
+    """Join the rows of each sequence: means of amounts and weights."""
+    if rest["sequence"].n_unique() == rest.height:
+        return values, rest, {}
+    numbered = rest.with_row_index("row")
+    first = numbered.select(pl.col("row").first().over("sequence")).to_series().to_numpy()
+    kept, group = np.unique(first, return_inverse=True)
+    for column in ("split", "fold"):
+        codes = rest[column].rank("dense").to_numpy()
+        differ = np.flatnonzero(codes != codes[first])
+        if differ.size:
+            row, other = int(differ[0]), int(first[differ[0]])
+            shown = [rest[column][at] for at in (other, row)]
+            if column == "split":
+                shown = [SPLITS[number] for number in shown]
+            raise InputError(
+                f"a sequence has the {column}s '{shown[0]}' and '{shown[1]}' "
+                f"({rest['sequence'][row][:40]}...); {differ.size:,} rows differ from the first "
+                "row of their sequence",
+                file=path,
+                remedy=f"Give all rows of a sequence one {column}",
+            )
+    known = ~np.isnan(values)
+    weight = rest["weight"].to_numpy() if use.weight else np.ones(rest.height)
+    weighted = weight[:, None] * known
+    # Rows whose weights are all 0 have the plain mean.
+    total = _sums(group, weighted, kept.size)
+    share = np.where((total > 0)[group], weighted, known)
+    total = _sums(group, share, kept.size)
+    with np.errstate(invalid="ignore"):
+        mean = _sums(group, np.where(known, values, 0) * share, kept.size) / total
+    low, high = np.full((2, kept.size, values.shape[1]), np.nan)
+    np.fmin.at(low, group, values)
+    np.fmax.at(high, group, values)
+    differing = int((low < high).any(axis=1).sum())
+    merged = {
+        "rows that repeat a sequence": rest.height - kept.size,
+        "sequences with different amounts, of which the mean is used": differing,
+    }
+    rest = rest[kept].with_columns(weight=np.bincount(group, weight) / np.bincount(group))
+    return mean, rest, merged
+
+
+def _sums(group: np.ndarray, values: np.ndarray, groups: int) -> np.ndarray:
+    return np.stack([np.bincount(group, column, groups) for column in values.T], axis=1)
+
+
+def _encode(
+    sequences: pl.Series, path: Path, window: int | None
+) -> tuple[UInt8[np.ndarray, "N L"], Int32[np.ndarray, "N"]]:
+    lengths = sequences.str.len_bytes().to_numpy().astype(np.int32)
+    longest, shortest = int(lengths.max()), int(lengths.min())
+    most = MAX_LENGTH if window is None else window
+    if longest > most:
+        row = int(np.flatnonzero(lengths > most)[0])
+        raise InputError(
+            f"{int((lengths > most).sum()):,} sequences are longer than {most:,} bases; the "
+            f"longest has {longest:,}. The first is {sequences[row][:20]}...",
+            file=path,
+            remedy="Use a longer window" if window is not None else "Give shorter sequences",
+        )
+    if shortest < longest:
+        log.info(
+            "%s: sequences have %s to %s bases; shorter ones are padded at the end",
+            path,
+            f"{shortest:,}",
+            f"{longest:,}",
+        )
+    width = longest if window is None else window
+    codes = np.full((lengths.size, width), N, np.uint8)
+    unknown = 0
+    for low in range(0, lengths.size, _ROWS):
+        part = slice(low, low + _ROWS)
+        flat = LETTER_CODES[np.frombuffer("".join(sequences[part].to_list()).encode(), np.uint8)]
+        unknown += int(np.count_nonzero(flat == N))
+        codes[part][np.arange(width) < lengths[part, None]] = flat
+    if unknown:
+        log.info("%s: %s bases are N or another ambiguity code", path, f"{unknown:,}")
+    return codes, lengths
+
+
+def _check_tracks(table: TextTable, names: Sequence[str], values: np.ndarray) -> None:
+    for name, column in zip(names, values.T, strict=True):
+        known = column[~np.isnan(column)]
+        if not known.size:
+            raise InputError(
+                f"the column '{name}' has no amount",
+                file=table.path,
+                remedy="Leave the column out, or correct it",
+            )
+        if known.min() == known.max():
+            log.warning("%s: all amounts of '%s' are %g", table.path, name, known[0])
+
+
+def _is_dna(fields: str | list) -> bool:
+    """Whether a field, or the only field of a list, is a DNA sequence."""
+    if isinstance(fields, list):
+        return len(fields) == 1 and _is_dna(fields[0])
+    return isinstance(fields, str) and len(fields) >= SHORTEST and bool(_LETTERS.fullmatch(fields))
+
+
+def _is_numeric(column: pl.Series) -> bool:
+    """Whether the first value of a column that is not missing is a number."""
+    if column.dtype != pl.String:
+        return column.dtype.is_numeric()
+    given = column.filter(~column.str.to_lowercase().is_in(list(MISSING)))
+    return bool(given.len()) and bool(_NUMBER.fullmatch(given[0]))

@@ -6,6 +6,9 @@ import csv
 import io
 import logging
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -14,16 +17,26 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from danq.output import replacing
+from danq.errors import InputError
+from danq.output import replacing, write_errors
 from danq.training.progress import TrainingProgress
 from danq.training.recipe import BaseRecipe
 
 METRICS = "metrics.csv"
 LOG = "log.txt"
+BOARD = "tensorboard"
 log = logging.getLogger("danq")
 
 _COUNTS = {"epoch", "step"}
 _SPELLED = {"aupr": "AUPR", "auroc": "AUROC"}
+
+
+class _LogFile(logging.FileHandler):
+    """Raises when the operating system refuses to write, instead of printing a traceback."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        with write_errors(Path(self.baseFilename)):
+            raise
 
 
 class RunLog:
@@ -41,9 +54,7 @@ class RunLog:
 
     def __init__(self, directory: Path, *, active: bool, unit: str) -> None:
         self.directory, self.active, self.unit = directory, active, unit
-        self.board = (
-            TensorBoardLogger(directory, name="tensorboard", version="") if active else None
-        )
+        self.board = TensorBoardLogger(directory, name=BOARD, version="") if active else None
         self.bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -53,11 +64,13 @@ class RunLog:
             disable=not (active and sys.stderr.isatty()),
         )
         self.task = self.bar.add_task("training", total=None, summary="")
-        self.file = logging.FileHandler(directory / LOG, encoding="utf-8") if active else None
+        self.file = _LogFile(directory / LOG, encoding="utf-8") if active else None
         self.level = log.level
         self.rate: tuple[int, float] | None = None
+        self._excepthook = threading.excepthook
 
     def __enter__(self) -> RunLog:
+        threading.excepthook = self._in_thread
         if self.file is not None:
             self.file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
             log.addHandler(self.file)
@@ -72,15 +85,41 @@ class RunLog:
         trace: TracebackType | None,
     ) -> None:
         self.bar.stop()
-        if self.board is not None:
-            self.board.finalize("failed" if error else "success")
-        if self.file is not None:
+        try:
+            with ExitStack() as stack:
+                if self.file is not None:
+                    stack.callback(self._close, self.file, error)
+                if self.board is not None:
+                    stack.enter_context(self._board_errors())
+                    self.board.finalize("failed" if error else "success")
+        except InputError:
+            # The first error is reported, and usually has the same cause.
+            if error is None:
+                raise
+        finally:
+            threading.excepthook = self._excepthook
+
+    def _close(self, file: _LogFile, error: BaseException | None) -> None:
+        log.removeHandler(file)
+        log.setLevel(self.level)
+        with write_errors(self.directory / LOG), closing(file):
             if error is not None:
                 message = str(error) or type(error).__name__
-                self.file.emit(log.makeRecord(log.name, logging.ERROR, "", 0, message, (), None))
-            log.removeHandler(self.file)
-            log.setLevel(self.level)
-            self.file.close()
+                file.emit(log.makeRecord(log.name, logging.ERROR, "", 0, message, (), None))
+
+    @contextmanager
+    def _board_errors(self) -> Iterator[None]:
+        with write_errors(self.directory / BOARD):
+            try:
+                yield
+            except ValueError as error:
+                # Lightning raises this one, whatever the reason is.
+                raise error.__cause__ or error from None
+
+    def _in_thread(self, error: threading.ExceptHookArgs) -> None:
+        """Ignore what TensorBoard's thread raises, because its next call raises it again."""
+        if not isinstance(error.exc_value, OSError):
+            self._excepthook(error)
 
     def step(self, progress: TrainingProgress, steps: int, recipe: BaseRecipe) -> None:
         """Show loss and speed; TensorBoard also gets the seconds spent waiting for data."""
@@ -100,9 +139,10 @@ class RunLog:
         )
         if self.board is not None:
             values = {"train_loss": loss, f"{self.unit}_per_second": speed}
-            self.board.log_metrics(
-                values | {"seconds_waiting": progress.seconds_waiting}, progress.step
-            )
+            with self._board_errors():
+                self.board.log_metrics(
+                    values | {"seconds_waiting": progress.seconds_waiting}, progress.step
+                )
 
     def restore(self, progress: TrainingProgress) -> None:
         """Write metrics.csv of the finished epochs again if it is missing or was changed."""
@@ -133,10 +173,9 @@ class RunLog:
             "epoch %d: %s, %.0f s%s", progress.epoch, ", ".join(metrics), progress.seconds, mark
         )
         if self.board is not None:
-            self.board.log_metrics(
-                {name: value for name, value in row.items() if name.startswith("valid")},
-                progress.step,
-            )
+            valid = {name: value for name, value in row.items() if name.startswith("valid")}
+            with self._board_errors():
+                self.board.log_metrics(valid, progress.step)
 
 
 def _metrics_table(progress: TrainingProgress) -> str:

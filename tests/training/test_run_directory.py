@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import subprocess
 import sys
@@ -13,8 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tensorboard.summary.writer.record_writer import RecordWriter
 
 import danq.training.fit as fit_module
+import danq.training.run_log as run_log
 from danq.errors import InputError
 from danq.genome.nucleotide_codes import decode
 from danq.output import MARKER
@@ -168,6 +172,25 @@ def test_leftovers_of_a_killed_process_do_not_stop_a_run(planted_set, tmp_path):
     temporary_name(run / "config.toml").touch()
     train(planted_set, out=run, resume=True, **SMALL)
     assert not list(run.glob(".*"))
+
+
+def test_records_that_cannot_be_written_are_reported(planted_set, tmp_path, monkeypatch, capsys):
+    hook, handlers = threading.excepthook, list(run_log.log.handlers)
+    with monkeypatch.context() as full:
+        full.setattr(run_log, "LOG", "/dev/full")
+        with pytest.raises(InputError, match="/dev/full: cannot be written: No space left"):
+            train(planted_set, out=tmp_path / "log", **SMALL)
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    # TensorBoard writes in a thread.
+    monkeypatch.setattr(RecordWriter, "write", refused)
+    with pytest.raises(InputError, match="tensorboard: cannot be written: No space left"):
+        train(planted_set, out=tmp_path / "board", **SMALL)
+    assert "Traceback" not in capsys.readouterr().err
+    assert threading.excepthook is hook
+    assert run_log.log.handlers == handlers
 
 
 EMPTYING = """

@@ -113,7 +113,7 @@ class RunLog:
             try:
                 yield
             except ValueError as error:
-                # Lightning raises this one, whatever the reason is.
+                # Lightning replaces every error by this one.
                 raise error.__cause__ or error from None
 
     def _in_thread(self, error: threading.ExceptHookArgs) -> None:

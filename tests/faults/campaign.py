@@ -1,4 +1,4 @@
-"""Inject faults into commands, and judge what is left: nothing lost, changed or left behind.
+"""Inject faults into commands, and check what is left: nothing lost, changed or left behind.
 
 ``python -m tests.faults.campaign --faults 200 --json FILE`` injects that many faults per kind of
 output; ``python -m tests.reliability`` writes the counts into docs/reliability.md.
@@ -20,7 +20,7 @@ from typing import Any
 
 from tests.faults import processes
 from tests.faults.calls import WRITING
-from tests.faults.judgement import inject
+from tests.faults.checks import inject
 from tests.faults.kinds import KINDS, faults
 from tests.faults.subjects import Files, make_inputs, prepare
 

@@ -33,7 +33,7 @@ KINDS = (
 
 
 def faults(subject: Subject, rng: random.Random) -> Iterator[Fault]:
-    """Faults without end, of each kind in turn; without inputs, there are fewer kinds."""
+    """Endless faults, in the order of `KINDS`; without inputs, there are fewer kinds."""
     largest = max(map(len, subject.reference.values()))
     total = sum(map(len, subject.reference.values()))
     mounts = processes.can_mount()

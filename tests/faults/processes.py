@@ -96,7 +96,7 @@ class Fault:
     lasting
         Whether the process may be unable to remove its own files.
     space
-        Free bytes on the disk; None for as many as there are.
+        Free bytes on the disk; None for no limit.
     """
 
     kind: str

@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.faults.calls import WRITING
 from tests.faults.kinds import KINDS
+from tests.reliability import merged
 
 FAULTS = 4
 """Faults per kind of output: each begins with another kind of fault."""
@@ -51,6 +52,17 @@ def test_faults_of_each_kind_strike(results):
     assert set(struck) | {MOUNTED} == set(KINDS)
     assert min(struck[kind] for kind in KINDS if kind != MOUNTED) >= 4
     assert outcomes["refused"] + outcomes["ended"] >= outcomes.total() // 2
+
+
+def test_counts_of_several_runs_are_added(tmp_path):
+    one = {"command": "predict", "faults": {"killed": 2}, "problems": ["a"]}
+    (tmp_path / "faults-1.json").write_text(json.dumps({"TSV": one}))
+    more = {"command": "predict", "faults": {"killed": 3, "disk full": 1}, "problems": []}
+    (tmp_path / "faults-2.json").write_text(json.dumps({"TSV": more, "HDF5": one}))
+    expected = {"command": "predict", "faults": {"killed": 5, "disk full": 1}, "problems": ["a"]}
+    assert merged(tmp_path, "faults") == {"TSV": expected, "HDF5": one}
+    with pytest.raises(SystemExit, match="fuzz"):
+        merged(tmp_path, "fuzz")
 
 
 @pytest.mark.slow

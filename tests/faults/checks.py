@@ -1,4 +1,4 @@
-"""Judge what a command leaves after a fault: nothing lost, changed or left behind."""
+"""Check what a command leaves after a fault: nothing lost, changed or left behind."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SEALED = (".safetensors", ".h5")
 """Inputs in which danq finds every flipped bit."""
 
 
-def judge(subject: Subject, fault: Fault, end: End, folder: Path, old: Files) -> Verdict:
+def check(subject: Subject, fault: Fault, end: End, folder: Path, old: Files) -> Verdict:
     """What is wrong after a fault."""
     problems = []
     now = content(folder)
@@ -126,7 +126,7 @@ def changed_while_read(subject: Subject, fault: Fault, work: Path) -> list[str]:
 
 
 def inject(subject: Subject, fault: Fault, work: Path, *, old: bool) -> Verdict:
-    """Run a command with a fault, judge what is left, and run it once more.
+    """Run a command with a fault, check what is left, and run it once more.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def inject(subject: Subject, fault: Fault, work: Path, *, old: bool) -> Verdict:
     ends = [processes.wait(one, fault) for one in started]
     # Of two writers, the one that succeeded says what must be there.
     end = min(ends, key=lambda one: (one.code != 0, one.code is not None))
-    verdict = judge(subject, fault, end, folder, before)
+    verdict = check(subject, fault, end, folder, before)
     for other in ends:
         if other.code not in (0, 2) and fault.writers > 1:
             verdict.problems.append(f"a second writer: exit code {other.code}: {other.text[-300:]}")

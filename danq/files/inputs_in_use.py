@@ -115,11 +115,11 @@ def input_that_is(path: Path) -> Path | None:
 
 
 def input_within(folder: Path) -> Path | None:
-    """An input of a running call that is in a folder, or is the folder."""
+    """An input of a running call that is in a folder, or is the folder; not one of danq's own."""
     real = [folder.resolve()]
     for call in _calls:
         for path in call.inputs.values():
-            if _is_within(path, real):
+            if _is_within(path, real) and not _is_within(path, call.own):
                 return path
     return None
 

@@ -136,6 +136,18 @@ def test_a_track_that_changes_before_the_training_begins_leaves_no_run(folder, c
     assert not (folder / "OUT").exists()
 
 
+def test_a_resumed_training_replaces_an_evaluation_that_is_not_complete(folder, capsys):
+    words = words_of("train")
+    assert run(words) == 0
+    before = (folder / "OUT" / "evaluation" / "metrics.tsv").read_bytes()
+    (folder / "OUT" / "evaluation" / "roc.png").unlink()
+    capsys.readouterr()
+    assert run([*words, "--resume"]) == 0
+    assert "it is made again" in capsys.readouterr().err
+    assert (folder / "OUT" / "evaluation" / "metrics.tsv").read_bytes() == before
+    assert (folder / "OUT" / "evaluation" / "roc.png").is_file()
+
+
 def test_tracks_in_a_table_are_inputs(folder, capsys):
     words = words_of("data build")
     track = Path((folder / "tracks.tsv").read_text().split()[1])

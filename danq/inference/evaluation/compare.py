@@ -129,7 +129,8 @@ def compare(
     _warn_of_training_windows(sides, dataset, split)
     blocks = window_blocks(dataset.contig[indices], dataset.start[indices])
     found = paired_differences(
-        *(mean_predictions(side.models, dataset, indices, side.options) for side in sides),
+        mean_predictions(sides[0].models, dataset, indices, sides[0].options),
+        mean_predictions(sides[1].models, dataset, indices, sides[1].options),
         dataset.labels(indices),
         blocks,
         replicates=bootstrap,

@@ -7,9 +7,9 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BufferedReader
+from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from danq.errors import InputError
 from danq.files.inputs_in_use import note_input
@@ -291,12 +291,73 @@ def open_raw(path: str | Path) -> BufferedReader:
     Raises
     ------
     InputError
-        When it cannot be opened.
+        When it cannot be opened; and, while it is being read, when the operating system reports an
+        error.
     """
     try:
-        return local_path(path).open("rb")
+        return BufferedReader(_Input(local_path(path), path), _PIECE)  # type: ignore[arg-type]
     except OSError as error:
         raise unopened(path, error) from error
+
+
+class _Input(FileIO):
+    """A file whose name is in the errors of its reads: they could be taken for errors of outputs.
+
+    Parameters
+    ----------
+    local
+        File to read.
+    path
+        Its name in messages.
+    """
+
+    def __init__(self, local: Path, path: str | Path) -> None:
+        super().__init__(local, "rb")
+        self._path = path
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            raise unread(self._path, error) from error
+
+    def readall(self) -> bytes | None:  # type: ignore[override]
+        try:
+            return super().readall()
+        except OSError as error:
+            raise unread(self._path, error) from error
+
+
+def read_at(file: int, start: int, end: int, path: str | Path) -> bytes:
+    """Bytes of an open file from ``start`` to ``end``, or less at its end.
+
+    Parameters
+    ----------
+    file
+        Its descriptor.
+    start, end
+        Offsets, half-open.
+    path
+        Its name in messages.
+
+    Raises
+    ------
+    InputError
+        When the operating system reports an error.
+    """
+    try:
+        return os.pread(file, end - start, start)
+    except OSError as error:
+        raise unread(path, error) from error
+
+
+def unread(path: str | Path, error: OSError) -> InputError:
+    """Make the error for a file that was opened and cannot be read."""
+    return InputError(
+        f"cannot be read ({error.strerror})",
+        file=path,
+        remedy="Check its disk or network, or copy it to another disk",
+    )
 
 
 def unopened(path: str | Path, error: OSError) -> InputError:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from danq.files.open_input import BGZF_HEAD, damaged, is_bgzip
+from danq.files.open_input import BGZF_HEAD, damaged, is_bgzip, read_at
 from danq.typing import IntRow
 
 CHECKED = 512
@@ -157,7 +157,7 @@ def _inflate_blocks(file: int, path: Path, blocks: Blocks, size: int, row: int, 
     start, first = blocks
     begin = int(start[row])
     end = int(start[stop]) if stop < len(start) else size
-    data = os.pread(file, end - begin, begin)
+    data = read_at(file, begin, end, path)
     pieces, at, done = [], 0, 0
     expected = int(first[stop] - first[row])
     while at < len(data) and done < expected:

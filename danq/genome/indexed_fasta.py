@@ -23,6 +23,7 @@ from danq.files.open_input import (
     is_gzip,
     open_bytes,
     open_raw,
+    read_at,
     refuse_cut_bgzip,
 )
 from danq.files.pipes import local_path
@@ -133,14 +134,14 @@ class IndexedFasta:
         Raises
         ------
         InputError
-            When a block of a bgzip file is damaged.
+            When a block of a bgzip file is damaged, or the operating system reports an error.
         """
         offset, bases, width = self._lines[contig]
         end = width - bases
         first = offset + low + low // bases * end
         stop = offset + high + (high - 1) // bases * end
         if self._blocks is None:
-            return os.pread(self._file, stop - first, first)
+            return read_at(self._file, first, stop, self.path)
         return self._blocks(first, stop)
 
 
@@ -150,10 +151,10 @@ def _lines(index: FastaIndex) -> Iterator[tuple[int, int, int]]:
     return zip(*(column.tolist() for column in columns), strict=True)
 
 
-def _plain_reader(handle: BinaryIO) -> tuple[Read, int]:
+def _plain_reader(handle: BinaryIO, path: Path) -> tuple[Read, int]:
     """Reader of the bytes of a plain file, and their number."""
     file = handle.fileno()
-    return (lambda low, high: os.pread(file, high - low, low)), os.fstat(file).st_size
+    return (lambda low, high: read_at(file, low, high, path)), os.fstat(file).st_size
 
 
 def _block_reader(path: Path, handle: BinaryIO) -> BlockReader:
@@ -174,7 +175,7 @@ def _compared(path: Path) -> tuple[Path, BinaryIO, FastaIndex]:
     """Open a plain file: its path, the open file and its index."""
     handle = open_raw(path)
     with _closed_on_error(handle):
-        return local_path(path), handle, _index(path, *_plain_reader(handle))
+        return local_path(path), handle, _index(path, *_plain_reader(handle, path))
 
 
 def _faidx(path: Path, source: Path, handle: BinaryIO, index: FastaIndex) -> Faidx | None:
@@ -293,7 +294,7 @@ def _unpacked(path: Path) -> tuple[Path, BinaryIO, FastaIndex]:
     if data is not None and target.exists():
         handle = target.open("rb")
         index = read_fai(data)
-        if index is not None and mismatch(index, *_plain_reader(handle)) is None:
+        if index is not None and mismatch(index, *_plain_reader(handle, path)) is None:
             return target, handle, index
         handle.close()
     log.info("%s is gzip, which allows no random access: unpacking it to %s", path, target)

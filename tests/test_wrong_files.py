@@ -47,7 +47,8 @@ from danq.simulation.ground_truth import read_truth
 from danq.track_names import track_names
 from danq.training.config import read_config
 from danq.vision import load_vision_model, read_clip
-from danq.vision.input_files import read_lines, read_npy
+from danq.files.npy_input import read_npy
+from danq.vision.input_files import read_lines
 from danq.vision.input_files import read_table as read_number_table
 from danq_cli import main as cli
 from tests.small_dataset import small_dataset

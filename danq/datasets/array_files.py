@@ -10,18 +10,22 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
-import h5py
 import numpy as np
 
 from danq.datasets.matlab_files import MatlabStream, Variable, is_matlab5, list_variables
 from danq.errors import InputError
 from danq.files.binary_input import format_of
-from danq.files.hdf5_input import hdf5_errors, is_hdf5, open_hdf5
+from danq.files.hdf5_input import MOST_UNPACKED, ArrayInfo, Hdf5Input, is_hdf5, open_hdf5
+from danq.files.npy_input import NUMBERS, NpyHeader, damage_named, read_header
 from danq.files.open_input import check_file, open_raw
 from danq.files.pipes import local_path
 from danq.files.recognise import HEAD
 
-_NUMERIC = "biuf"
+MOST_ARRAYS = 10_000
+"""Largest number of arrays of an npz file."""
+
+_AXES = (2, 3)
+"""Numbers of axes of labels and of sequences."""
 
 
 class Array(ABC):
@@ -80,22 +84,24 @@ class Array(ABC):
 
 
 class Hdf5Array(Array):
-    """A dataset of an HDF5 file."""
+    """An array of an HDF5 file."""
 
     random_access = True
 
-    def __init__(self, path: Path, name: str, dataset: h5py.Dataset, matlab: bool) -> None:
-        self.path, self.name, self._dataset = path, name, dataset
-        self.shape = dataset.shape
-        self.chunk = dataset.chunks or (1,) * len(self.shape)
-        self.itemsize = dataset.dtype.itemsize
-        self.matlab = matlab or "MATLAB_class" in dataset.attrs
+    def __init__(self, file: Hdf5Input, name: str, info: ArrayInfo, matlab: bool) -> None:
+        self.path, self.name, self.shape = file.path, name, info.shape
+        self.chunk = info.chunk or (1,) * len(self.shape)
+        self.itemsize = info.itemsize
+        self.matlab = matlab or info.matlab
+        self._file, self._info = file, info
 
     def read(self, lead: slice, last: slice | None = None) -> np.ndarray:
-        with hdf5_errors(self.path):
-            if last is None:
-                return self._dataset[lead]
-            return self._dataset[(lead, ..., last)]
+        parts = [(0, size) for size in self.shape]
+        for axis, part in ((0, lead), (-1, last)):
+            if part is not None:
+                start, stop, _ = part.indices(self.shape[axis])
+                parts[axis] = start, stop
+        return self._file.read_part(self.name, self._info, parts)
 
 
 class MatlabArray(Array):
@@ -128,19 +134,37 @@ class MatlabArray(Array):
 class NpzArray(Array):
     """An array of an npz file, compressed or not."""
 
-    def __init__(self, path: Path, archive: zipfile.ZipFile, member: str) -> None:
-        self.path, self.name = path, member.removesuffix(".npy")
+    def __init__(self, path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+        self.path, self.name = path, member.filename.removesuffix(".npy")
         self._archive, self._member = archive, member
         self._file: IO[bytes] | None = None
         try:
-            self.shape, self.dtype = self._start()
+            header = self._start()
         finally:
             self.close()
+        self.dtype = header.dtype
+        self.shape = header.shape[::-1] if header.fortran else header.shape
         self.chunk = (1,) * len(self.shape)
         self.itemsize = self.dtype.itemsize
 
+    def check(self) -> None:
+        """Refuse an array with other values than the archive holds.
+
+        Raises
+        ------
+        InputError
+            When its shape needs more bytes than are stored.
+        """
+        size = math.prod(self.shape) * self.itemsize
+        if size > min(self._member.file_size, MOST_UNPACKED * self._member.compress_size):
+            raise damaged(
+                self.path,
+                f"'{self.name}' {self.shape} has {size:,} bytes of values, but only "
+                f"{self._member.compress_size:,} are stored",
+            )
+
     def read(self, lead: slice, last: slice | None = None) -> np.ndarray:
-        try:
+        with damage_named(self.path, f"'{self.name}' cannot be read"):
             if not lead.start:
                 self.close()
                 self._start()
@@ -149,24 +173,15 @@ class NpzArray(Array):
             count = min(lead.stop, self.shape[0]) - lead.start
             data = self._file.read(count * math.prod(rest) * self.itemsize)
             return np.frombuffer(data, self.dtype).reshape(count, *rest)
-        except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
-            raise damaged(self.path, f"'{self.name}' cannot be read ({error})") from error
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
 
-    def _start(self) -> tuple[tuple[int, ...], np.dtype]:
-        self._file = file = self._archive.open(self._member)
-        version = np.lib.format.read_magic(file)
-        read = (
-            np.lib.format.read_array_header_1_0
-            if version == (1, 0)
-            else np.lib.format.read_array_header_2_0
-        )
-        shape, fortran, dtype = read(file)
-        return (shape[::-1] if fortran else shape), dtype
+    def _start(self) -> NpyHeader:
+        self._file = self._archive.open(self._member)
+        return read_header(self._file)
 
 
 @contextmanager
@@ -220,27 +235,29 @@ def is_array_file(path: str | Path) -> bool:
 
 def _hdf5(path: Path, stack: ExitStack) -> list[Array]:
     file = stack.enter_context(open_hdf5(path))
-    found: list[Array] = []
     with open_raw(path) as raw:
         matlab = raw.read(10) == b"MATLAB 7.3"
-
-    def visit(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset) and item.dtype.kind in _NUMERIC and item.shape:
-            found.append(Hdf5Array(path, name, item, matlab))
-
-    with hdf5_errors(path):
-        file.visititems(visit)
-    return found
+    found = file.arrays()
+    for name, info in found.items():
+        if len(info.shape) in _AXES:
+            file.check(name, info)
+    return [Hdf5Array(file, name, info, matlab) for name, info in found.items()]
 
 
 def _npz(path: Path, stack: ExitStack) -> list[Array]:
-    try:
+    with damage_named(path, "is not a complete npz file"):
         archive = stack.enter_context(zipfile.ZipFile(local_path(path)))
-        members = [name for name in archive.namelist() if name.endswith(".npy")]
-        arrays = [NpzArray(path, archive, name) for name in members]
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError) as error:
-        raise damaged(path, f"is not a complete npz file ({error})") from error
-    return [array for array in arrays if array.dtype.kind in _NUMERIC and array.shape]
+        members = [one for one in archive.infolist() if one.filename.endswith(".npy")]
+        if len(members) > MOST_ARRAYS:
+            raise ValueError(f"it has {len(members):,} arrays, more than {MOST_ARRAYS:,}")
+        size = local_path(path).stat().st_size
+        if sum(member.compress_size for member in members) > size:
+            raise ValueError("its arrays have more bytes than the file")
+        every = [NpzArray(path, archive, member) for member in members]
+    arrays = [array for array in every if array.dtype.kind in NUMBERS and array.shape]
+    for array in arrays:
+        array.check()
+    return list(arrays)
 
 
 def damaged(path: Path, problem: str) -> InputError:

@@ -18,11 +18,9 @@ from danq._version import __version__
 from danq.datasets import dataset_checks as checks
 from danq.datasets.dataset_format import (
     ARRAYS,
-    EXPECTED,
     FORMAT_VERSION,
     KIND,
     MAGIC,
-    REMEDY,
     SPLITS,
     TEXTS,
     open_file,
@@ -32,7 +30,6 @@ from danq.datasets.hdf5_writer import writing
 from danq.datasets.label_bits import count_bits, read_bits
 from danq.datasets.leaked_windows import leaked_windows
 from danq.errors import InputError
-from danq.files.hdf5_input import hdf5_errors
 from danq.genome.packed_genome import PackedGenome
 from danq.output import replacing
 from danq.typing import CodeBatch, IntRow, LabelBatch
@@ -127,7 +124,7 @@ class Dataset:
             format version, incomplete, changed, or inconsistent.
         """
         path = Path(path)
-        with open_file(path) as file, hdf5_errors(path, EXPECTED, remedy=REMEDY):
+        with open_file(path) as file:
             arrays = {name: file.read(name, dtype) for name, dtype in ARRAYS.items()}
             texts = {name: file.texts(name, fixed=True) for name in TEXTS}
             dataset = cls._from_file(path, arrays, texts, file.attributes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import BinaryIO
 import numpy as np
 
 from danq.errors import InputError
+from danq.files.hdf5_input import MOST_UNPACKED
+from danq.files.npy_input import MOST_AXES
 from danq.files.open_input import check_file, open_raw
 from danq.files.pipes import local_path
 
@@ -29,6 +32,7 @@ _TYPES = {
     13: "u8",
 }
 _NUMERIC = range(6, 16)
+_COMPLEX = 1 << 11
 _PIECE = 1 << 20
 
 
@@ -136,7 +140,7 @@ class _Element:
     """A matrix element, plain or compressed."""
 
     def __init__(self, path: Path, start: int, end: int, order: str) -> None:
-        self._path, self._order, self._end = path, order, end
+        self._path, self._order, self._start, self._end = path, order, start, end
         self._file = open_raw(path)
         self._inflate = None
         self._held = b""
@@ -146,10 +150,15 @@ class _Element:
                 self._inflate = zlib.decompressobj()
                 if self._inner_tag()[0] != _MATRIX:
                     raise _damaged(path, "a compressed element has no array")
-            flags = np.frombuffer(self._header_element(), f"{order}u4")
+            self.shape, self.name = (), ""
+            flags = self._numbers("u4")
             self.numeric = flags.size > 0 and int(flags[0] & 0xFF) in _NUMERIC
-            sizes = np.frombuffer(self._header_element(), f"{order}i4")
-            self.shape = tuple(int(size) for size in sizes[::-1])
+            self.numeric = self.numeric and not flags[0] & _COMPLEX
+            if not self.numeric:
+                return
+            self.shape = tuple(int(size) for size in self._numbers("i4")[::-1])
+            if len(self.shape) > MOST_AXES or min(self.shape, default=0) < 0:
+                raise _damaged(path, f"no array has the shape {str(self.shape)[:80]}")
             self.name = self._header_element().decode("ascii", "replace")
         except BaseException:
             self.close()
@@ -159,10 +168,17 @@ class _Element:
         """Read the tag of the values; `fill` then reads values."""
         kind, count, small = self._inner_tag()
         dtype = np.dtype(self._order + _TYPES.get(kind, "V1"))
-        expected = int(np.prod(self.shape)) * dtype.itemsize
+        expected = math.prod(self.shape) * dtype.itemsize
         if dtype.kind == "V" or count != expected:
             raise _damaged(
                 self._path, f"'{self.name}' has {count:,} bytes of values, not {expected:,}"
+            )
+        stored = len(small) + len(self._held) + self._end - self._file.tell()
+        if self._inflate is not None:
+            stored = MOST_UNPACKED * (self._end - self._start)
+        if count > stored:
+            raise _damaged(
+                self._path, f"'{self.name}' has {count:,} bytes of values, more than are stored"
             )
         self._held = small + self._held
         return dtype
@@ -206,10 +222,19 @@ class _Element:
     def _inner_tag(self) -> tuple[int, int, bytes]:
         """Type and number of bytes of an element, and its bytes if they are part of the tag."""
         first, second = struct.unpack(f"{self._order}II", self._bytes(8))
+        if first >> 16 > 4:
+            raise _damaged(self._path, f"a small element has {first >> 16} bytes")
         if first >> 16:
             data = struct.pack(f"{self._order}I", second)[: first >> 16]
             return first & 0xFFFF, first >> 16, data
         return first, second, b""
+
+    def _numbers(self, dtype: str) -> np.ndarray:
+        """Numbers of the header."""
+        data = self._header_element()
+        if len(data) % 4:
+            raise _damaged(self._path, f"{len(data)} bytes of the header are no list of numbers")
+        return np.frombuffer(data, self._order + dtype)
 
     def _header_element(self) -> bytes:
         """Read a small element of the header, padded to a multiple of eight bytes."""

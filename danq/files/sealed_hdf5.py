@@ -17,6 +17,7 @@ from typing import Protocol
 
 from danq.errors import InputError
 from danq.files.hdf5_input import Hdf5Input, is_hdf5, not_hdf5, open_hdf5
+from danq.files.hdf5_reader import start_reader
 from danq.files.inputs_in_use import note_checked
 from danq.files.open_input import check_file, open_raw
 from danq.files.pipes import local_path
@@ -70,11 +71,13 @@ def open_sealed(path: str | Path, kind: str, expected: str, *, remedy: str) -> I
         the file was changed meanwhile.
     """
     path = check_file(path)
+    if is_hdf5(path):
+        start_reader()  # while the checksum is computed
     with open_raw(path) as file:
         before = _state(os.fstat(file.fileno()))
         _check_seal(file, path, kind, expected, remedy)
     with open_hdf5(path, expected, remedy=remedy) as opened:
-        yield Hdf5Input(path, opened, expected, remedy)
+        yield opened
     if _state(local_path(path).stat()) != before:
         raise InputError("the file was changed while it was read", file=path, remedy="Start again")
     note_checked(path)

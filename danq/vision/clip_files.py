@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from danq.errors import InputError
 from danq.files.open_input import check_file, open_raw
 from danq.output import replacing
-from danq.vision.input_files import read_npy
+from danq.files.npy_input import read_npy
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 VIDEOS = {".mp4", ".mov", ".mkv", ".webm", ".avi"}

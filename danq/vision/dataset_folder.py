@@ -12,7 +12,7 @@ from danq.errors import InputError
 from danq.files.json_file import read_json
 from danq.output import replacing_folder
 from danq.vision.dataset import SPLITS, Dataset, Examples
-from danq.vision.input_files import read_npy
+from danq.files.npy_input import read_npy
 from danq.vision.task import Task
 from danq.vision.task_registry import load_task
 

@@ -8,8 +8,6 @@ import numpy as np
 from jaxtyping import Float
 
 from danq.errors import InputError
-from danq.files.binary_input import format_of
-from danq.files.open_input import check_file, open_raw
 from danq.files.text_tables import text_lines, text_rows
 from danq.vision.vocabulary import split_words
 
@@ -67,25 +65,3 @@ def read_table(path: Path, columns: int, remedy: str) -> Float[np.ndarray, "T C"
         line = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0]) + 1
         raise InputError("a number is not finite", file=path, record=f"row {line}", remedy=remedy)
     return rows
-
-
-def read_npy(path: Path) -> np.ndarray:
-    """Read the array of an ``.npy`` file.
-
-    Raises
-    ------
-    InputError
-        When the file cannot be read.
-    """
-    remedy = "Write it with numpy.save"
-    with open_raw(check_file(path)) as file:
-        magic = np.lib.format.MAGIC_PREFIX
-        if file.read(len(magic)) != magic:
-            raise InputError(f"is {format_of(path)}, not an .npy file", file=path, remedy=remedy)
-        file.seek(0)
-        try:
-            return np.lib.format.read_array(file, allow_pickle=False)
-        except (OSError, ValueError, EOFError, TypeError) as error:
-            raise InputError(
-                f"not a readable .npy file: {error}", file=path, remedy=remedy
-            ) from error

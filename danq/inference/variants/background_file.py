@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from danq.datasets.hdf5_writer import writing
 from danq.errors import InputError
-from danq.files.hdf5_input import hdf5_errors
+from danq.files.hdf5_input import Hdf5Input
 from danq.files.sealed_hdf5 import open_sealed
 from danq.inference.variants.background import Background, StratumScores, ranks, tail_ranks
 from danq.inference.variants.region_classes import ELSEWHERE, RegionClasses
@@ -83,11 +83,8 @@ def read_background(path: str | Path) -> Background:
         When the file is missing or damaged, was not written by danq, or its arrays contradict each
         other.
     """
-    with (
-        open_sealed(path, KIND, EXPECTED, remedy=REMEDY) as sealed,
-        hdf5_errors(path, EXPECTED, remedy=REMEDY),
-    ):
-        file, about = sealed.file, sealed.attributes
+    with open_sealed(path, KIND, EXPECTED, remedy=REMEDY) as file:
+        about = file.attributes
         if about.get("magic") != MAGIC:
             raise InputError("is not a background of danq", file=path, remedy=REMEDY)
         version = about.get("format_version")
@@ -97,7 +94,7 @@ def read_background(path: str | Path) -> Background:
                 file=path,
                 remedy="Make the background again",
             )
-        tracks = _texts(file, "tracks/name")
+        tracks = file.texts("tracks/name")
         check_names(tracks, "track", file=path)
         if not tracks or len(set(tracks)) < len(tracks):
             raise ValueError("'tracks/name' is empty or repeats a name")
@@ -120,10 +117,9 @@ def read_background(path: str | Path) -> Background:
         )
 
 
-def _classes(file: h5py.File) -> RegionClasses:
-    names, contigs = _texts(file, "regions/class"), _texts(file, "regions/contig_name")
-    stored = file["regions/start"]
-    size = stored.shape if isinstance(stored, h5py.Dataset) else (0,)
+def _classes(file: Hdf5Input) -> RegionClasses:
+    names, contigs = file.texts("regions/class"), file.texts("regions/contig_name")
+    size = file.info("regions/start").shape
     found = RegionClasses(
         names, contigs, *(_array(file, f"regions/{name}", np.int64, size) for name in INTERVALS)
     )
@@ -143,11 +139,11 @@ def _classes(file: h5py.File) -> RegionClasses:
 
 
 def _strata(
-    file: h5py.File, classes: RegionClasses, tracks: int, total: int
+    file: Hdf5Input, classes: RegionClasses, tracks: int, total: int
 ) -> tuple[StratumScores, ...]:
     strata = [
         Stratum(*texts)
-        for texts in zip(*(_texts(file, f"strata/{name}") for name in Stratum._fields), strict=True)
+        for texts in zip(*(file.texts(f"strata/{name}") for name in Stratum._fields), strict=True)
     ]
     counts = _array(file, "strata/count", np.int64, (len(strata),))
     if len(set(strata)) < len(strata) or not set(strata) <= set(members(classes.names)):
@@ -168,7 +164,7 @@ def _strata(
 
 
 def _scores(
-    file: h5py.File, name: str, shape: tuple[int, ...], starts: set[int] | None = None
+    file: Hdf5Input, name: str, shape: tuple[int, ...], starts: set[int] | None = None
 ) -> np.ndarray:
     """Finite values that are 0 or more and ascend within each part that begins at ``starts``."""
     values = _array(file, name, np.float32, shape)
@@ -180,23 +176,12 @@ def _scores(
     return values
 
 
-def _array(file: h5py.File, name: str, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+def _array(file: Hdf5Input, name: str, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
     """An array of a known type and shape, which the file holds uncompressed."""
-    stored = file[name]
-    if not isinstance(stored, h5py.Dataset) or stored.dtype != dtype or stored.shape != shape:
-        found = f"{getattr(stored, 'dtype', 'no array')} {getattr(stored, 'shape', '')}"
-        raise ValueError(f"'{name}' is {found}, not {np.dtype(dtype)} {shape}")
-    size = int(np.prod(shape)) * stored.dtype.itemsize
-    if stored.external or stored.is_virtual or (size and stored.id.get_storage_size() != size):
+    found = file.info(name)
+    if found.stored != math.prod(found.shape) * found.itemsize:
         raise ValueError(f"'{name}' is not stored in the file as danq writes it")
-    return stored[:]
-
-
-def _texts(file: h5py.File, name: str) -> tuple[str, ...]:
-    stored = file[name]
-    if not isinstance(stored, h5py.Dataset) or len(stored.shape) != 1:
-        raise ValueError(f"'{name}' is not a list of texts")
-    return tuple(stored.asstr()[:])
+    return file.read(name, dtype, shape)
 
 
 def _check_equal(name: str, found: np.ndarray, expected: np.ndarray) -> None:

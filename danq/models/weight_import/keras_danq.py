@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import h5py
 import numpy as np
 from jaxtyping import Float
 
-from danq.files.hdf5_input import hdf5_errors, open_hdf5
-from danq.files.pipes import local_path
+from danq.files.hdf5_input import Hdf5Input, open_hdf5
 from danq.models.presets import architecture
 from danq.models.weight_import.weight_file import Array, ImportedWeights, WeightFile
 
@@ -96,8 +94,7 @@ def read_keras(source: WeightFile, preset: str, backward: str) -> ImportedWeight
 
 _Named = tuple[str, Array]
 
-_RATIO = 1100
-"""Limit of the compression of HDF5: bytes of data for a byte of the file."""
+_Attributes = Mapping[str, int | float | str | None]
 
 
 def _direction(
@@ -118,8 +115,8 @@ def _direction(
 
 def _layers(source: WeightFile) -> list[list[_Named]]:
     """Named arrays of each layer that has any."""
-    with open_hdf5(source.path, _EXPECTED) as file, hdf5_errors(source.path, _EXPECTED):
-        layers = [_arrays(source, group) for group in _groups(source, file)]
+    with open_hdf5(source.path, _EXPECTED) as file:
+        layers = [_arrays(source, file, group) for group in _groups(source, file)]
     layers = [layer for layer in layers if layer]
     found = tuple(len(layer) for layer in layers)
     if found != _COUNTS:
@@ -131,48 +128,34 @@ def _layers(source: WeightFile) -> list[list[_Named]]:
     return layers
 
 
-def _groups(source: WeightFile, file: h5py.File) -> Iterable[h5py.Group]:
-    if "nb_layers" not in file.attrs:
-        newer = "layer_names" in file.attrs or "model_weights" in file
+def _groups(source: WeightFile, file: Hdf5Input) -> Iterable[str]:
+    attributes = file.attributes
+    if "nb_layers" not in attributes:
+        newer = "layer_names" in attributes or file.attributes_of("model_weights") is not None
         kind = "weights of a newer Keras" if newer else "an HDF5 file without Keras's 'nb_layers'"
         raise source.error(f"{kind}, not of Keras 0.2", _OLD)
-    for number in range(_count(source, file, "nb_layers")):
-        name = f"layer_{number}"
-        if not isinstance(file.get(name), h5py.Group):
-            raise source.error("a group is missing", _OLD, name=name)
-        yield file[name]  # type: ignore[misc]
+    for number in range(_count(source, attributes, "nb_layers", "/")):
+        yield f"layer_{number}"
 
 
-def _arrays(source: WeightFile, group: h5py.Group) -> list[_Named]:
+def _arrays(source: WeightFile, file: Hdf5Input, group: str) -> list[_Named]:
+    attributes = file.attributes_of(group)
+    if attributes is None or group in file:
+        raise source.error("a group is missing", _OLD, name=group)
     found = []
-    for number in range(_count(source, group, "nb_params")):
-        name = f"{group.name}/param_{number}".lstrip("/")
-        item = group.get(f"param_{number}")
-        if not isinstance(item, h5py.Dataset):
+    for number in range(_count(source, attributes, "nb_params", f"/{group}")):
+        name = f"{group}/param_{number}"
+        if name not in file:
             raise source.error("an array is missing", _OLD, name=name)
-        if item.dtype.kind != "f":
-            raise source.error(f"holds {item.dtype}, not floating-point numbers", name=name)
-        _check_stored(source, group, f"param_{number}", item, name)
-        found.append((name, item[()]))
+        info = file.info(name)
+        if info.dtype is None or info.dtype.kind != "f":
+            raise source.error(f"holds {info.type}, not floating-point numbers", name=name)
+        found.append((name, file.read(name)))
     return found
 
 
-def _check_stored(
-    source: WeightFile, group: h5py.Group, key: str, item: h5py.Dataset, name: str
-) -> None:
-    """Refuse an array of another file, or one that is larger than compression explains."""
-    link = group.get(key, getlink=True)
-    if not isinstance(link, h5py.HardLink) or item.external or item.is_virtual:
-        raise source.error("is stored in another file or place", _OLD, name=name)
-    most = _RATIO * local_path(source.path).stat().st_size
-    if item.size and item.nbytes > most:
-        raise source.error(
-            f"has the shape {item.shape}, more than the file can hold", _OLD, name=name
-        )
-
-
-def _count(source: WeightFile, group: h5py.Group, attribute: str) -> int:
-    value = group.attrs.get(attribute)
-    if not isinstance(value, int | np.integer) or not 0 <= value <= 1000:
-        raise source.error(f"'{attribute}' is {value}, not a small number", _OLD, name=group.name)
-    return int(value)
+def _count(source: WeightFile, attributes: _Attributes, attribute: str, group: str) -> int:
+    value = attributes.get(attribute)
+    if not isinstance(value, int) or not 0 <= value <= 1000:
+        raise source.error(f"'{attribute}' is {value}, not a small number", _OLD, name=group)
+    return value

@@ -31,6 +31,7 @@ from danq.datasets import Dataset, convert_dataset
 from danq.datasets.track_files import find_tracks
 from danq.errors import InputError
 from danq.evaluation.published_metrics import read_paper
+from danq.files.npy_input import read_npy
 from danq.genome.bed import read_bed
 from danq.genome.contig_names import read_chrom_map
 from danq.genome.fasta import Genome, read_fasta
@@ -47,7 +48,6 @@ from danq.simulation.ground_truth import read_truth
 from danq.track_names import track_names
 from danq.training.config import read_config
 from danq.vision import load_vision_model, read_clip
-from danq.files.npy_input import read_npy
 from danq.vision.input_files import read_lines
 from danq.vision.input_files import read_table as read_number_table
 from danq_cli import main as cli

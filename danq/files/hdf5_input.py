@@ -270,9 +270,7 @@ class Hdf5Input:
             raise InputError(f"/{name} has shape {found.shape}, not {shape}")
         return self.read_part(name, found, [(0, size) for size in found.shape])
 
-    def read_part(
-        self, name: str, info: ArrayInfo, selection: list[tuple[int, int]]
-    ) -> np.ndarray:
+    def read_part(self, name: str, info: ArrayInfo, selection: list[tuple[int, int]]) -> np.ndarray:
         """Read a part of an array of numbers.
 
         Parameters

@@ -136,15 +136,12 @@ class Server:
         parts = tuple(slice(*part) for part in selection)
         shape = [part.stop - part.start for part in parts]
         size = math.prod(shape) * array.dtype.itemsize
-        with mmap.mmap(descriptor, size) as shared:
-            out = np.frombuffer(shared, array.dtype).reshape(shape)
-            try:
-                array.read_direct(out, parts or None)
-            finally:
-                del out
+        # An error of the library keeps the memory mapped for a moment.
+        out = np.frombuffer(mmap.mmap(descriptor, size), array.dtype).reshape(shape)
+        array.read_direct(out, parts or None)
 
     def do_texts(self, name: str) -> list[str]:
-        """Read a list of texts, which cannot be longer than the file and its texts of fixed length."""
+        """Read a list of texts; they have no more bytes than the file and the list."""
         array = self._array(name)
         most, texts, total = self.size + array.nbytes, array.asstr(), 0
         found: list[str] = []

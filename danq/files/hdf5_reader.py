@@ -21,7 +21,7 @@ import numpy as np
 from danq.files import hdf5_process
 from danq.files.hdf5_process import receive, send
 
-SECONDS = 3
+SECONDS = 2
 """Computing time that HDF5 may take for a request."""
 
 RATE = 5_000_000
@@ -135,9 +135,7 @@ class Hdf5Reader:
                 name=name,
                 selection=selection,
             )
-            shared = mmap.mmap(
-                descriptor, size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE
-            )
+            shared = mmap.mmap(descriptor, size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
         return np.frombuffer(shared, dtype).reshape(shape)
 
     def end(self) -> None:

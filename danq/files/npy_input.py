@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -99,7 +100,9 @@ def read_header(file: IO[bytes]) -> NpyHeader:
         if version == (1, 0)
         else np.lib.format.read_array_header_2_0
     )
-    header = NpyHeader(*read(file))
+    with warnings.catch_warnings():  # of headers that Python 2 wrote
+        warnings.simplefilter("ignore", UserWarning)
+        header = NpyHeader(*read(file))
     sound = all(type(size) is int and 0 <= size < 1 << 62 for size in header.shape)
     if not sound or len(header.shape) > MOST_AXES:
         raise ValueError(f"no array has the shape {str(header.shape)[:80]}")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import struct
+import warnings
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,12 +13,35 @@ import numpy as np
 from jaxtyping import UInt8
 
 from danq.errors import InputError
+from danq.files.npy_input import read_npy
 from danq.files.open_input import check_file, open_raw
 from danq.output import replacing
-from danq.files.npy_input import read_npy
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 VIDEOS = {".mp4", ".mov", ".mkv", ".webm", ".avi"}
+FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF")
+"""Formats of images that are read; others of Pillow are not, as some call other programs."""
+
+MOST_PIXELS = 1 << 27
+"""Largest number of pixels of all frames."""
+
+_IMAGE_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow raises at damaged files."""
+
 _REMEDY = "Give a GIF, a folder of frames, an image, an .npy file or an .mp4"
 
 
@@ -120,15 +146,30 @@ def fitted(
 
 
 def _read_image(path: Path) -> list[UInt8[np.ndarray, "H W 3"]]:
-    from PIL import Image, ImageSequence, UnidentifiedImageError
+    from PIL import Image, ImageSequence
 
+    errors = (*_IMAGE_ERRORS, Image.DecompressionBombError, Image.DecompressionBombWarning)
+    frames, pixels = [], 0
     try:
-        with open_raw(check_file(path)) as file, Image.open(file) as image:
-            return [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(image)]
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, EOFError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"not a readable image: {error}", file=path, remedy=_REMEDY) from error
+        with warnings.catch_warnings(), open_raw(check_file(path)) as file:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(file, formats=FORMATS) as image:
+                for frame in ImageSequence.Iterator(image):
+                    pixels += frame.width * frame.height
+                    if pixels > MOST_PIXELS:
+                        raise InputError(
+                            f"has more than {MOST_PIXELS:,} pixels",
+                            file=path,
+                            remedy="Give smaller or fewer images",
+                        )
+                    frames.append(np.asarray(frame.convert("RGB")))
+    except InputError:
+        raise
+    except errors as error:
+        text = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise InputError(f"not a readable image ({text})", file=path, remedy=_REMEDY) from error
+    return frames
 
 
 def _read_array(path: Path) -> UInt8[np.ndarray, "T C H W"]:

@@ -10,9 +10,9 @@ import numpy as np
 
 from danq.errors import InputError
 from danq.files.json_file import read_json
+from danq.files.npy_input import read_npy
 from danq.output import replacing_folder
 from danq.vision.dataset import SPLITS, Dataset, Examples
-from danq.files.npy_input import read_npy
 from danq.vision.task import Task
 from danq.vision.task_registry import load_task
 

@@ -60,7 +60,8 @@ def read_table(path: Path, columns: int, remedy: str) -> Float[np.ndarray, "T C"
             ) from error
     if not lines:
         raise InputError("the file has no numbers", file=path, remedy=remedy)
-    rows = np.array(lines, np.float32)
+    with np.errstate(over="ignore"):  # infinite numbers are refused
+        rows = np.array(lines, np.float32)
     if not np.isfinite(rows).all():
         line = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0]) + 1
         raise InputError("a number is not finite", file=path, record=f"row {line}", remedy=remedy)

@@ -118,7 +118,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(file: Path, replaced: b
 )
 def test_arrays_of_another_kind_are_refused(file: Path, ask, message: str):
     with (
-        open_sealed(file, *THING, remedy="Make one") as opened,
         pytest.raises(InputError, match=rf"a\.h5: {message}.*\. Make one"),
+        open_sealed(file, *THING, remedy="Make one") as opened,
     ):
         ask(opened)

@@ -146,7 +146,7 @@ def _arrays(source: WeightFile, file: Hdf5Input, group: str) -> list[_Named]:
     for number in range(_count(source, attributes, "nb_params", f"/{group}")):
         name = f"{group}/param_{number}"
         if name not in file:
-            raise source.error("an array is missing", _OLD, name=name)
+            raise source.error("an array is missing, or is a link", _OLD, name=name)
         info = file.info(name)
         if info.dtype is None or info.dtype.kind != "f":
             raise source.error(f"holds {info.type}, not floating-point numbers", name=name)

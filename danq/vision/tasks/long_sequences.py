@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 from danq.core import Classes, CnnRnn, Last, Mlp, PerStep
 from danq.errors import InputError
+from danq.files.npy_input import read_npy
 from danq.training.problem import Metrics
 from danq.vision.base_tasks import DIGIT_CLASSES, Classification, number_lines
 from danq.vision.clip_files import fitted, read_clip
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, layout
 from danq.vision.generators.digit_images import draw_digits
-from danq.files.npy_input import read_npy
 from danq.vision.model_blocks import temporal
 from danq.vision.task import (
     Baselines,

@@ -284,11 +284,7 @@ class Hdf5Input:
         if any(start >= stop for start, stop in selection):
             return np.empty([stop - start for start, stop in selection], info.dtype)
         chunk = info.chunk or (1,) * len(info.shape)
-        covered = math.prod(
-            (-(-stop // size) - start // size) * size
-            for (start, stop), size in zip(selection, chunk, strict=True)
-        )
-        return self._reader.read(name, selection, info.dtype, covered * info.itemsize)
+        return self._reader.read(name, selection, info.dtype, chunk)
 
     def texts(self, name: str, *, fixed: bool = False) -> tuple[str, ...]:
         """Read a list of UTF-8 strings.

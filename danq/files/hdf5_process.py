@@ -81,6 +81,7 @@ class Server:
     def __init__(self) -> None:
         self.file: h5py.File | None = None
         self.size = 0
+        self.shared: mmap.mmap | None = None
 
     def answer(self, request: Message, descriptor: int | None) -> Any:
         """Answer a request; its ``do`` is the name of a method.
@@ -130,15 +131,18 @@ class Server:
             if isinstance(item, h5py.Dataset)
         }
 
-    def do_read(self, name: str, selection: list[list[int]], descriptor: int) -> None:
-        """Read a part of an array into shared memory."""
+    def do_share(self, size: int, descriptor: int) -> None:
+        """Use memory for the values of further requests."""
+        self.shared = mmap.mmap(descriptor, size)
+
+    def do_read(self, name: str, selection: list[list[int]], offset: int) -> None:
+        """Read a part of an array into the shared memory."""
         array = self._array(name)
         parts = tuple(slice(*part) for part in selection)
         shape = [part.stop - part.start for part in parts]
-        size = math.prod(shape) * array.dtype.itemsize
-        # An error of the library keeps the memory mapped for a moment.
-        out = np.frombuffer(mmap.mmap(descriptor, size), array.dtype).reshape(shape)
-        array.read_direct(out, parts or None)
+        assert self.shared is not None
+        out = np.frombuffer(self.shared, array.dtype, math.prod(shape), offset)
+        array.read_direct(out.reshape(shape), parts or None)
 
     def do_texts(self, name: str) -> list[str]:
         """Read a list of texts; they have no more bytes than the file and the list."""
@@ -196,7 +200,7 @@ def open_unlocked(path: str) -> h5py.File:
     return h5py.File(path, "r", locking=False)
 
 
-def walk(file: h5py.File) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
+def walk(file: h5py.File) -> Iterator[tuple[str, h5py.HLObject]]:
     """Paths and objects of a file, each once; links to others are not followed.
 
     Raises
@@ -208,7 +212,7 @@ def walk(file: h5py.File) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
     seen = {_address(file)}
     while waiting:
         path, group = waiting.pop()
-        for name in group:
+        for name in map(str, group):
             if not _is_hard(group, name):
                 continue
             item = group[name]
@@ -223,11 +227,11 @@ def walk(file: h5py.File) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
 
 
 def _is_hard(group: h5py.Group, name: str) -> bool:
-    return group.id.links.get_info(os.fsencode(name)).type == h5py.h5l.TYPE_HARD
+    return isinstance(group.get(name, getlink=True), h5py.HardLink)
 
 
 def _address(item: h5py.HLObject) -> int:
-    return h5py.h5o.get_info(item.id).addr
+    return h5py.h5o.get_info(item.id).addr  # type: ignore[attr-defined]
 
 
 def _description(array: h5py.Dataset) -> Message:
@@ -281,7 +285,7 @@ def serve(connection: socket.socket) -> None:
             answer = {"error": "memory"}
         except Exception as error:
             kind = "library" if isinstance(error, OSError) else "content"
-            answer = {"error": kind, "problem": f"{type(error).__name__}: {error}"}
+            answer = {"error": kind, "problem": str(error) or type(error).__name__}
         finally:
             if descriptor is not None:
                 os.close(descriptor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import math
 import mmap
 import os
 import signal
@@ -12,8 +13,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,9 @@ SECONDS = 2
 RATE = 5_000_000
 """Bytes of values that HDF5 reads at least in a second of computing."""
 
+PIECE = 1 << 25
+"""Bytes that are read at once, rounded to the chunks of the file."""
+
 MEMORY = 1 << 29
 """Bytes of memory that HDF5 may take for a request, in addition to the values."""
 
@@ -35,6 +40,8 @@ _CODE = (
     "runpy.run_path(sys.argv[1], run_name='__main__')"
 )
 _KEPT = 3
+
+Selection = Sequence[tuple[int, int]]
 
 
 class Refused(Exception):
@@ -58,12 +65,14 @@ class Hdf5Reader:
             command = [sys.executable, "-I", "-S", "-c", _CODE, hdf5_process.__file__]
             self._process = subprocess.Popen(
                 [*command, json.dumps(sys.path)],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
             )
         self._lock = threading.Lock()
+        self._shared: mmap.mmap | None = None
+        self._waiting = self._seconds = self._most = 0
         self.usable = True
 
     def ask(
@@ -88,37 +97,27 @@ class Hdf5Reader:
             When the library cannot read the file; crashes, takes more than `SECONDS` and the time
             for the values at `RATE`, or takes more memory than the values and `MEMORY`.
         """
-        seconds = SECONDS + values // RATE
-        message = {"do": do, "seconds": seconds, "bytes": 3 * values + MEMORY, **request}
         with self._lock:
-            if not self.usable:
-                raise Refused("its reader has ended")
-            try:
-                send(self._ours, message, descriptor)
-                answer, _ = receive(self._ours)
-            except (OSError, EOFError):
-                raise Refused(self._reason(seconds)) from None
-            except BaseException:
-                # The answer that still comes would be taken for that of the next request.
-                self.end()
-                raise
-        problem = answer.get("problem", "").partition("\n")[0][:200]
-        match answer.get("error"):
-            case None:
-                return answer["answer"]
-            case "locked":
-                raise FileLocked
-            case "memory":
-                raise Refused(f"more than {message['bytes'] >> 20:,} MiB of memory are needed")
-            case "library":
-                raise Refused(problem)
-            case _:
-                raise WrongContent(problem)
+            self._send(do, values, descriptor, **request)
+            return self._receive()
 
     def read(
-        self, name: str, selection: list[tuple[int, int]], dtype: np.dtype, covered: int
+        self, name: str, selection: Selection, dtype: np.dtype, chunk: Sequence[int]
     ) -> np.ndarray:
-        """Read a part of an array, not empty; ``covered`` is the bytes of the chunks with it.
+        """Read a part of an array.
+
+        The process reads each piece while this one copies the piece before it.
+
+        Parameters
+        ----------
+        name
+            Path of the array.
+        selection
+            First index of each axis, and the index after the last; none is empty.
+        dtype
+            Type of the array.
+        chunk
+            Sizes of what HDF5 reads at once.
 
         Raises
         ------
@@ -126,17 +125,94 @@ class Hdf5Reader:
             As `ask`.
         """
         shape = [stop - start for start, stop in selection]
-        size = int(np.prod(shape, dtype=object)) * dtype.itemsize
-        with _memory(size) as descriptor:
-            self.ask(
-                "read",
-                values=max(size, covered),
-                descriptor=descriptor,
-                name=name,
-                selection=selection,
-            )
-            shared = mmap.mmap(descriptor, size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE)
-        return np.frombuffer(shared, dtype).reshape(shape)
+        out = np.empty(shape, dtype)
+        flat = out.reshape(shape or 1)
+        (first, last), *others = selection or [(0, 1)]
+        rows, *widths = chunk or [1]
+        line = flat[0].nbytes
+        covered = dtype.itemsize * math.prod(
+            (-(-stop // width) - start // width) * width
+            for (start, stop), width in zip(others, widths, strict=True)
+        )
+        step = max(1, PIECE // max(1, line) // rows) * rows
+        # The first piece ends where a chunk ends.
+        cuts = [first, *range(first - first % rows + step, last, step), last]
+        pieces = list(pairwise(cut - first for cut in cuts))
+        room = _rounded(line * max(stop - start for start, stop in pieces))
+        with self._lock:
+            shared = self._memory(2 * room)
+            for number, (start, stop) in enumerate([*pieces, (0, 0)]):
+                if start < stop:
+                    part = [(first + start, first + stop), *others] if selection else []
+                    self._send(
+                        "read",
+                        covered * (stop - start + 2 * rows),
+                        name=name,
+                        selection=part,
+                        offset=number % 2 * room,
+                    )
+                if number:
+                    self._receive()
+                    start, stop = pieces[number - 1]
+                    found = np.frombuffer(
+                        shared, dtype, flat[start:stop].size, (number + 1) % 2 * room
+                    )
+                    flat[start:stop] = found.reshape(flat[start:stop].shape)
+        return out
+
+    def _memory(self, size: int) -> mmap.mmap:
+        """Memory that is shared with the process, at least of a size."""
+        if self._shared is None or len(self._shared) < size:
+            with _new_memory(size) as descriptor:
+                self._send("share", 0, descriptor, size=size)
+                self._receive()
+                self._shared = mmap.mmap(descriptor, size)
+        return self._shared
+
+    def _send(self, do: str, values: int, descriptor: int | None = None, **request: object) -> None:
+        if not self.usable:
+            raise Refused("its reader has ended")
+        self._seconds = SECONDS + values // RATE
+        self._most = 3 * values + MEMORY
+        message = {"do": do, "seconds": self._seconds, "bytes": self._most, **request}
+        self._waiting += 1
+        try:
+            send(self._ours, message, descriptor)
+        except OSError:
+            raise Refused(self._reason()) from None
+        except BaseException:
+            self.end()
+            raise
+
+    def _receive(self) -> Any:
+        try:
+            answer, _ = receive(self._ours)
+        except (OSError, EOFError):
+            raise Refused(self._reason()) from None
+        except BaseException:
+            # The answer that still comes would be taken for that of the next request.
+            self.end()
+            raise
+        self._waiting -= 1
+        if "error" in answer and self._waiting:
+            self.end()
+        problem = answer.get("problem", "").partition("\n")[0][:200]
+        match answer.get("error"):
+            case None:
+                return answer["answer"]
+            case "locked":
+                raise FileLocked
+            case "memory":
+                raise Refused(f"more than {self._most >> 20:,} MiB of memory are needed")
+            case "library":
+                raise Refused(problem)
+            case _:
+                raise WrongContent(problem)
+
+    @property
+    def keeps_little(self) -> bool:
+        """Whether the memory that it shares has the usual size."""
+        return self._shared is None or len(self._shared) <= 2 * PIECE
 
     def end(self) -> None:
         """End the process."""
@@ -152,7 +228,7 @@ class Hdf5Reader:
         self._ours.close()
         self._process.returncode = 0
 
-    def _reason(self, seconds: int) -> str:
+    def _reason(self) -> str:
         self.usable = False
         self._ours.close()
         with suppress(subprocess.TimeoutExpired):
@@ -160,9 +236,13 @@ class Hdf5Reader:
         self._process.kill()
         code = self._process.wait()
         if code == -signal.SIGXCPU:
-            return f"HDF5 does not finish within {seconds} seconds of computing"
+            return f"HDF5 does not finish within {self._seconds} seconds of computing"
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         return f"HDF5 crashes ({name})"
+
+
+def _rounded(size: int) -> int:
+    return -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
 _idle: list[Hdf5Reader] = []
@@ -194,7 +274,7 @@ def _give_back(reader: Hdf5Reader) -> None:
     try:
         with suppress(Refused):
             reader.ask("close")
-            closed = True
+            closed = reader.keeps_little
     finally:
         with _guard:
             if closed and len(_idle) < _KEPT:
@@ -212,7 +292,7 @@ def _new() -> Hdf5Reader:
 
 
 @contextmanager
-def _memory(size: int) -> Iterator[int]:
+def _new_memory(size: int) -> Iterator[int]:
     """Descriptor of new memory that another process can map."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("danq")

@@ -118,7 +118,7 @@ def test_a_fork_starts_its_own_readers(tmp_path: Path):
 def test_memory_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("x", data=np.zeros(1 << 26, np.uint8), chunks=(1 << 26,), shuffle=True)
-    monkeypatch.setattr(hdf5_reader, "MEMORY", -(1 << 27))
+    monkeypatch.setattr(hdf5_reader, "MEMORY", -3 * 3 * (1 << 26))
     with (
         pytest.raises(InputError, match=r"a\.h5: HDF5 cannot read it"),
         open_hdf5(tmp_path / "a.h5") as opened,
@@ -149,3 +149,45 @@ def test_a_file_with_too_many_objects_is_refused(tmp_path: Path, monkeypatch):
         file["loop"] = file
         with pytest.raises(ValueError, match="more than 5 arrays and groups"):
             list(hdf5_process.walk(file))
+
+
+@pytest.mark.parametrize("chunks", [None, (3, 2, 4), (5, 7, 1), (40, 9, 11)])
+def test_parts_in_pieces_equal_those_of_h5py(tmp_path: Path, monkeypatch, chunks):
+    monkeypatch.setattr(hdf5_reader, "PIECE", 2000)
+    values = np.random.default_rng(1).normal(size=(40, 9, 11)).astype(">f4")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", data=values, chunks=chunks)
+        file["one"] = np.int16(7)
+        file["none"] = np.zeros((0, 3))
+    with open_hdf5(tmp_path / "a.h5") as opened:
+        assert opened.read("one") == 7
+        assert opened.read("none").shape == (0, 3)
+        whole = opened.read("x")
+        assert whole.dtype == values.dtype
+        np.testing.assert_array_equal(whole, values)
+        for first, last, start, stop in [
+            (0, 40, 0, 11),
+            (7, 38, 2, 9),
+            (39, 40, 10, 11),
+            (4, 4, 0, 3),
+        ]:
+            part = opened.read_part("x", opened.info("x"), [(first, last), (0, 9), (start, stop)])
+            np.testing.assert_array_equal(part, values[first:last, :, start:stop])
+
+
+def test_damage_between_two_pieces_names_the_file(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(hdf5_reader, "PIECE", 1000)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("x", data=np.arange(900), chunks=(100,), fletcher32=True)
+        at = file["x"].id.get_chunk_info(4).byte_offset
+    data = bytearray((tmp_path / "a.h5").read_bytes())
+    data[at] ^= 1
+    (tmp_path / "a.h5").write_bytes(data)
+    for _ in range(2):
+        with (
+            pytest.raises(
+                InputError, match=r"a\.h5: HDF5 cannot read it .*filter returned failure"
+            ),
+            open_hdf5(tmp_path / "a.h5") as opened,
+        ):
+            opened.read("x")

@@ -12,7 +12,6 @@ FILES = {
     "danq/files/data_frames.py": "large tables of text, with polars",
     "danq/files/hdf5_process.py": "HDF5, in another process",
     "danq/files/hdf5_reader.py": "memory that it shares with the process that reads HDF5",
-    "danq/files/npy_input.py": "npy",
     "danq/files/open_input.py": "every other file",
     "danq/files/pipes.py": "copies of pipes",
     "danq/files/sealed_safetensors.py": "safetensors of danq, and writes them",

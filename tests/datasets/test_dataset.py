@@ -191,7 +191,7 @@ def test_damaged_labels_are_refused(saved: Path, sealed: bool):
         (lambda file: attribute(file, "min_overlap", np.nan), "min_overlap is nan, not a number"),
         (lambda file: attribute(file, "min_overlap", "x"), "min_overlap is 'x', not a number"),
         (lambda file: attribute(file, "build", "[]"), "build is not a JSON object"),
-        (lambda file: attribute(file, "build", 3), "build is int64, not text"),
+        (lambda file: attribute(file, "build", 3), "build is int, not text"),
         (lambda file: attribute(file, "build", "[" * 50_000), "build is nested too deeply"),
         (lambda file: attribute(file, "build", '{"a": NaN}'), "build contains NaN"),
         (lambda file: attribute(file, "build", '{"standalone": 1}'), "neither true nor false"),

@@ -179,9 +179,12 @@ def _scores(
 def _array(file: Hdf5Input, name: str, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
     """An array of a known type and shape, which the file holds uncompressed."""
     found = file.info(name)
+    if found.dtype != dtype or found.shape != shape:
+        expected = f"{np.dtype(dtype)} {shape}"
+        raise ValueError(f"'{name}' is {found.type} {found.shape}, not {expected}")
     if found.stored != math.prod(found.shape) * found.itemsize:
         raise ValueError(f"'{name}' is not stored in the file as danq writes it")
-    return file.read(name, dtype, shape)
+    return file.read(name)
 
 
 def _check_equal(name: str, found: np.ndarray, expected: np.ndarray) -> None:

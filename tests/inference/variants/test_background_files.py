@@ -107,12 +107,16 @@ DAMAGES: dict[str, tuple[list[Change], str]] = {
     "repeated track": ([copy("tracks/name", 1, 0)], "repeats a name"),
     "list for an object": ([attribute("conditions", json.dumps([1]))], "is not a JSON object"),
     "open brace": ([attribute("provenance", "{")], "is damaged"),
-    "wide": ([remade("logit", "f4", (3, 10**7), chunks=(1, 1000))], "'logit' is float32"),
-    "float64": ([remade("product", "f8")], "'product' is float64"),
-    "group": ([group("rank")], "'rank' is no array"),
-    "unwritten": ([remade("logit", "f4", chunks=(1, 100))], "is not stored in the file as danq"),
+    "wide": (
+        [remade("logit", "f4", (3, 10**7), chunks=(1, 1000))],
+        "120,000,000 bytes of values, but only 0",
+    ),
+    "float64": ([remade("product", "f8")], "/product has .* bytes of values, but only 0"),
+    "other type": ([remade("product", "f8"), put("product", (0, 3), 1)], "'product' is float64"),
+    "group": ([group("rank")], "/rank is missing"),
+    "unwritten": ([remade("logit", "f4", chunks=(1, 100))], "values, but only 0 are stored"),
     "compressed": (
-        [remade("logit", "f4", chunks=(1, 100), compression="gzip")],
+        [remade("logit", "f4", chunks=(1, 100), compression="gzip"), put("logit", (0, 3), 1)],
         "is not stored in the file as danq",
     ),
 }

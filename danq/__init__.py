@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from danq.errors import InputError as InputError
     from danq.genome import Genome as Genome
     from danq.genome import read_motifs as read_motifs
+    from danq.inference import Hdf5Storage as Hdf5Storage
     from danq.inference import Measurements as Measurements
     from danq.inference import OneHotFile as OneHotFile
     from danq.inference import Regions as Regions
@@ -70,6 +71,7 @@ __getattr__, __dir__ = lazy_names(
         "DataSettings": "danq.training:DataSettings",
         "Dataset": "danq.datasets:Dataset",
         "Genome": "danq.genome:Genome",
+        "Hdf5Storage": "danq.inference:Hdf5Storage",
         "InputError": "danq.errors:InputError",
         "InputLayout": "danq.models.weight_import:InputLayout",
         "LabelOptions": "danq.datasets:LabelOptions",
@@ -117,6 +119,7 @@ __all__ = [
     "DataSettings",
     "Dataset",
     "Genome",
+    "Hdf5Storage",
     "InputError",
     "InputLayout",
     "LabelOptions",

@@ -23,11 +23,13 @@ from danq.inference.variants.run_summary import VariantSummary
 from danq.inference.variants.score import score_variants, write_variant_scores
 from danq.inference.variants.variant_input import Variants
 from danq.inference.variants.write_background import write_background
+from danq.inference.writers.hdf5_storage import Hdf5Storage
 
 __all__ = [
     "BenchmarkReport",
     "Ensemble",
     "EvaluationReport",
+    "Hdf5Storage",
     "Measurements",
     "ModelComparison",
     "OneHotFile",

@@ -32,7 +32,7 @@ OWNERS: dict[str, tuple[Callable, ...]] = {
     "evaluate": (danq.evaluate, RunOptions),
     "motifs": (danq.find_motifs, RunOptions),
     "mutate": (danq.mutate, RunOptions),
-    "predict": (danq.predict, RunOptions),
+    "predict": (danq.predict, danq.Hdf5Storage, RunOptions),
     "simulate": (danq.simulate,),
     "train": (RunSettings, Recipe, danq.build_dataset, LabelOptions),
     "variants": (danq.score_variants, danq.Variants, RunOptions),

@@ -201,10 +201,14 @@ def _run(
         # Not around the yield: the consumer of the stream may need gradients.
         with memory_errors(windows), torch.inference_mode(), autocast(device, precision):
             codes = block if isinstance(block, Tensor) else to_device(block, device)
-            if device.type == "cuda":
-                # Kernels and graphs are made for one shape.
+            if transfer.large_batches:
                 codes = _padded(codes, largest)
-            return combine([logits[:windows] for logits in _logits(ready, codes, options)])
+            strands = _strands(codes, options)
+            if transfer.large_batches:
+                logits = ready(torch.cat(strands)).float().chunk(len(strands))
+            else:
+                logits = [ready(strand).float() for strand in strands]
+            return combine([one[:windows] for one in logits])
 
     with kept_memory(), memory_errors():
         ready = prepared(module, options)
@@ -235,13 +239,6 @@ def _padded(codes: UInt8[Tensor, "B L"], windows: int) -> UInt8[Tensor, "N L"]:
     return torch.cat([codes, codes.new_full((missing, codes.shape[1]), N)]) if missing else codes
 
 
-def _logits(
-    module: nn.Module, codes: UInt8[Tensor, "B L"], options: RunOptions
-) -> list[Float32[Tensor, "B K"]]:
-    """Logits of the forward strand and, if both are requested, of the other."""
-    if options.strand == "forward":
-        return [module(codes).float()]
-    other = reverse_complement(codes)
-    if codes.device.type == "cuda":
-        return list(module(torch.cat([codes, other])).float().chunk(2))
-    return [module(codes).float(), module(other).float()]
+def _strands(codes: UInt8[Tensor, "B L"], options: RunOptions) -> list[UInt8[Tensor, "B L"]]:
+    """The windows and, if both strands are requested, their reverse complements."""
+    return [codes] if options.strand == "forward" else [codes, reverse_complement(codes)]

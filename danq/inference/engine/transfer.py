@@ -28,9 +28,13 @@ class Transfer:
     ----------
     in_flight
         Batches that the device may hold while the host reads the results of earlier ones.
+    large_batches
+        Whether the device prefers few large batches of one shape: both strands are then computed
+        together, and a smaller batch is filled up.
     """
 
     in_flight = 0
+    large_batches = False
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -70,6 +74,7 @@ class CudaTransfer(Transfer):
     """Copies to pinned memory on a second stream."""
 
     in_flight = 2
+    large_batches = True
 
     def __init__(self, device: torch.device) -> None:
         super().__init__(device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from danq.inference.ensemble import Ensemble, Models
 from danq.inference.result import Result
 from danq.inference.sources import Source, as_source
 from danq.inference.sources.tiling import Rows, RowStream
+from danq.inference.writers.hdf5_storage import Hdf5Storage
 from danq.inference.writers.layout import PredictionLayout, Values
 from danq.inference.writers.open_output import find_output
 from danq.typing import Location, Progress
@@ -128,6 +130,7 @@ def write_predictions(
     *,
     tracks: Sequence[str] | None = None,
     format: str | None = None,
+    storage: Hdf5Storage | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> WrittenPredictions:
@@ -147,21 +150,29 @@ def write_predictions(
     format
         ``tsv``, ``hdf5``, ``parquet`` or ``bigwig`` overrides the extension; ``deepsea`` writes the
         format of DeepSEA's and DanQ's scripts, HDF5 with ``pred``, ``(n, K)``.
+    storage
+        How an HDF5 file stores the values: compression, float32 or float16. None: not
+        compressed, float32.
     overwrite
         Replace an existing output.
 
     Raises
     ------
     InputError
-        As `danq.predict`; when the output exists, has an unknown extension or cannot be written.
+        As `danq.predict`; when the output exists, has an unknown extension or cannot be written,
+        or ``storage`` is set for another format than ``hdf5``.
     """
     source = as_source(source)
     output = find_output(out, PredictionLayout, format)
+    storage = storage or Hdf5Storage()
+    storage.check_format(output.format)
     output.check(overwrite=overwrite)
     ensemble = Ensemble.of(model, tracks)
     ordered, device = output.writer.ordered, ensemble.options.torch_device
     with source.open(ensemble.window, ensemble.bin, ordered=ordered, device=device) as opened:
         layout = _layout(ensemble, opened, source)
+        provenance = {**layout.provenance, **storage.provenance()}
+        layout = replace(layout, provenance=provenance, storage=storage, total=opened.total)
         count = 0
         with (
             closing(_stream(ensemble, opened, progress)) as stream,

@@ -15,6 +15,7 @@ from numpy import ndarray
 
 from danq.errors import InputError
 from danq.inference.sources.tiling import Rows
+from danq.inference.writers.hdf5_storage import Hdf5Storage
 
 SPREAD = "_sd"
 """Suffix of the column with the standard deviation of a track over an ensemble."""
@@ -117,6 +118,10 @@ class PredictionLayout(Layout):
         Lengths of the genome's contigs by name; None for standalone records.
     labelled
         Whether rows have names, in a column ``name`` after ``end``.
+    total
+        Number of rows, if known.
+    storage
+        How HDF5 files store the values.
 
     Raises
     ------
@@ -129,6 +134,8 @@ class PredictionLayout(Layout):
     key: str
     contigs: Mapping[str, int] | None = None
     labelled: bool = False
+    total: int | None = None
+    storage: Hdf5Storage = field(default_factory=Hdf5Storage)
 
     def __post_init__(self) -> None:
         self.check_names()

@@ -90,7 +90,8 @@ class ParquetWriter(Writer):
         empty = self.layout.empty()
         register_io_source(lambda *_: self._taken(), schema=empty.schema).sink_parquet(
             self._sink,
-            compression="lz4",
+            compression="zstd",
+            compression_level=1,
             row_group_size=max(1, GROUP_VALUES // len(empty.columns)),
             metadata={KEY: json.dumps(dict(self.layout.provenance))},
         )

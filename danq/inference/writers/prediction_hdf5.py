@@ -11,7 +11,7 @@ from danq.inference.writers.hdf5 import Hdf5Writer, write_header
 from danq.inference.writers.layout import PredictionLayout, Values
 
 MAGIC = "danq-predictions"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class PredictionHdf5(Hdf5Writer):
@@ -28,7 +28,7 @@ class PredictionHdf5(Hdf5Writer):
     """
 
     def __init__(self, path: Path, layout: PredictionLayout) -> None:
-        super().__init__(path)
+        super().__init__(path, layout.total)
         self.layout = layout
         self._numbers: dict[str, int] = {}
         self._known = 0
@@ -48,9 +48,10 @@ class PredictionHdf5(Hdf5Writer):
         self._grow("rows/end", dtype=np.int64)
         if layout.labelled:
             self._grow("rows/name")
-        self._grow("predictions", tracks, np.float32)
-        if layout.spread:
-            self._grow("spread", tracks, np.float32)
+        self._dtype = np.dtype(layout.storage.dtype)
+        packed = layout.storage.compress == "gzip"
+        for name in ("predictions", *(["spread"] if layout.spread else [])):
+            self._grow(name, tracks, self._dtype, packed=packed)
 
     def write(self, rows: Rows, values: Values) -> None:
         tracks = len(self.layout.tracks)
@@ -60,6 +61,8 @@ class PredictionHdf5(Hdf5Writer):
         if self.layout.labelled:
             labels = [label or "" for label in rows.labels or ()]
             self._append("rows", name=np.array(labels, dtype=object))
+        # HDF5 would take ten times as long to convert them.
+        values = values.astype(self._dtype, copy=False)
         self._append(predictions=values[:, :tracks])
         if self.layout.spread:
             self._append(spread=values[:, tracks:])

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 
+import h5py
+import numpy as np
 import polars as pl
 import pytest
 
@@ -86,6 +89,31 @@ def test_missing_arguments_and_files_are_refused(model, genome, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     assert run(["predict", *arguments, "--out", "out.tsv"]) == 2
     assert not (tmp_path / "out.tsv").exists()
+
+
+def test_hdf5_is_half_as_large_in_float16(model, genome, tmp_path):
+    common = ["predict", str(model()), str(genome), "--tile", "5", "--batch-size", "64"]
+    for name, more in {
+        "whole": [],
+        "half": ["--dtype", "float16"],
+        "packed": ["--compress", "gzip"],
+    }.items():
+        assert run([*common, "--out", f"{tmp_path}/{name}.h5", *more]) == 0
+    files = {name: h5py.File(tmp_path / f"{name}.h5") for name in ("whole", "half", "packed")}
+    values = files["whole"]["predictions"][:]
+    np.testing.assert_array_equal(files["packed"]["predictions"][:], values)
+    np.testing.assert_array_equal(files["half"]["predictions"][:], values.astype(np.float16))
+    notes = {name: json.loads(file.attrs["provenance"]) for name, file in files.items()}
+    assert notes["half"]["rounding"] == "values are float16"
+    assert "rounding" not in notes["whole"]
+    assert notes["whole"]["batch size"] == "64 windows"
+
+
+def test_storage_of_other_formats_is_refused_before_work(model, genome, tmp_path, capsys):
+    common = ["predict", str(model()), str(genome), "--tile", "5"]
+    assert run([*common, "--out", f"{tmp_path}/a.tsv", "--dtype", "float16"]) == 2
+    assert "float16 are for HDF5, and the format of the output is tsv" in capsys.readouterr().err
+    assert not (tmp_path / "a.tsv").exists()
 
 
 def test_help_shows_an_example(capsys):

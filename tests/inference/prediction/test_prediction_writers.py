@@ -18,6 +18,7 @@ import pytest
 from danq.errors import InputError
 from danq.inference.sources.tiling import Rows
 from danq.inference.writers import prediction_bigwig
+from danq.inference.writers.hdf5_storage import Hdf5Storage
 from danq.inference.writers.layout import PredictionLayout
 from danq.inference.writers.mutation_layout import MutationLayout
 from danq.inference.writers.open_output import Output, find_output
@@ -124,7 +125,7 @@ def test_hdf5_contains_rows_values_and_provenance(tmp_path, spread):
     values = write(tmp_path / "out.h5", spread=spread)
     with h5py.File(tmp_path / "out.h5") as file:
         assert file.attrs["magic"] == "danq-predictions"
-        assert file.attrs["format_version"] == 1
+        assert file.attrs["format_version"] == 2
         assert file.attrs["key"] == "chrom"
         assert json.loads(file.attrs["provenance"])["danq"] == "1.2.3"
         assert file["tracks/name"].asstr()[:].tolist() == list(TRACKS)
@@ -136,6 +137,53 @@ def test_hdf5_contains_rows_values_and_provenance(tmp_path, spread):
         assert ("spread" in file) == spread
         if spread:
             np.testing.assert_array_equal(file["spread"][:], values[:, 2:])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("compress", ["none", "gzip"])
+def test_hdf5_is_stored_as_requested(tmp_path, compress, dtype):
+    storage = Hdf5Storage(compress=compress, dtype=dtype)
+    values = write(tmp_path / "out.h5", spread=True, storage=storage, total=85)
+    with h5py.File(tmp_path / "out.h5") as file:
+        for name, part in (("predictions", values[:, :2]), ("spread", values[:, 2:])):
+            assert file[name].dtype == dtype
+            assert file[name].compression == (None if compress == "none" else "gzip")
+            assert file[name].chunks == (85, 2)
+            np.testing.assert_array_equal(file[name][:], part.astype(dtype))
+
+
+def test_float16_holds_all_probabilities():
+    """The stated error and limit: no overflow, at most 2^-12 of rounding, 0 below 3e-8."""
+    values = np.random.default_rng(0).random(100_000, np.float32)
+    values = np.concatenate([values, values**20, [0, 1, np.nextafter(1, 0), 2.9e-8, 3e-8]])
+    rounded = values.astype(np.float16)
+    assert np.isfinite(rounded).all()
+    assert rounded.max() == 1
+    assert np.abs(values - rounded).max() <= 2**-12
+    assert (rounded[values < 2.9e-8] == 0).all()
+    assert (rounded[values > 3e-8] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"compress": "lzf"}, "compress is 'lzf'.*none or gzip"),
+        ({"dtype": "float64"}, "dtype is 'float64'.*float32 or float16"),
+        ({"dtype": None}, "dtype is None"),
+    ],
+)
+def test_other_storage_is_refused(changes, message):
+    with pytest.raises(InputError, match=message):
+        Hdf5Storage(**changes)
+
+
+@pytest.mark.parametrize("format", ["tsv", "tsv.gz", "parquet", "bigwig", "deepsea"])
+def test_storage_is_for_hdf5_alone(format):
+    Hdf5Storage().check_format(format)
+    for storage in (Hdf5Storage("gzip"), Hdf5Storage(dtype="float16")):
+        storage.check_format("hdf5")
+        with pytest.raises(InputError, match=f"for HDF5, and the format of the output is {format}"):
+            storage.check_format(format)
 
 
 def test_hdf5_records_may_span_blocks(tmp_path):

@@ -10,9 +10,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # As `danq` itself does: two test runs at once must not spin each other to a standstill.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+# A busy machine makes one example slow now and then.
+settings.register_profile("danq", deadline=None)
+settings.load_profile("danq")
 
 ROOT = Path(__file__).resolve().parents[1]
 

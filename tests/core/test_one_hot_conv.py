@@ -36,7 +36,7 @@ shapes = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(shape=shapes, rows=st.integers(1, 5), extra=st.integers(0, 60), n_share=st.floats(0, 1))
 def test_look_up_equals_plain_layers(shape, rows, extra, n_share):
     layer = make(**shape)
@@ -44,7 +44,7 @@ def test_look_up_equals_plain_layers(shape, rows, extra, n_share):
     torch.testing.assert_close(layer(codes), layer.plain(codes), rtol=1e-5, atol=1e-5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(shape=shapes, rows=st.integers(1, 4), extra=st.integers(0, 40), n_share=st.floats(0, 0.3))
 def test_gradients_equal_autograd_in_float64(shape, rows, extra, n_share):
     layer = make(**shape).double()

@@ -15,7 +15,7 @@ from danq.evaluation.calibration import calibration, log_odds_edges
 from danq.evaluation.curves import curve_grid, thresholds
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     hnp.arrays(np.float32, 40, elements=st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, -3.0])),
     hnp.arrays(np.uint8, 40, elements=st.integers(0, 1)),

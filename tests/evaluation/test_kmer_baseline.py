@@ -21,7 +21,7 @@ from danq.evaluation.kmer_baseline import (
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     hnp.arrays(
         np.uint8,

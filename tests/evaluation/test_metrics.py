@@ -39,7 +39,7 @@ def oracle(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return auroc, aupr
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(tables())
 def test_equals_scikit_learn(table: tuple[np.ndarray, np.ndarray]):
     scores, labels = table
@@ -50,7 +50,7 @@ def test_equals_scikit_learn(table: tuple[np.ndarray, np.ndarray]):
     np.testing.assert_array_equal(got.positives, labels.sum(0))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(tables())
 def test_equals_the_plain_twin(table: tuple[np.ndarray, np.ndarray]):
     for ours, plain in zip(rank(*table), _plain_rank(*table), strict=True):
@@ -144,7 +144,7 @@ def test_shapes_and_dtypes_are_refused():
         rank(scores, labels.astype(np.int64))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(hnp.arrays(np.int64, st.integers(0, 200), elements=st.integers(0, 2**63 - 1)))
 def test_radix_sort_is_stable_on_its_bits(keys: np.ndarray):
     got = radix_sort(keys.copy(), np.empty_like(keys), 31)

@@ -16,7 +16,7 @@ NAME = (
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(NAME, min_size=2, max_size=4, unique=True),
     st.lists(st.integers(-9, 9), min_size=1, max_size=4),

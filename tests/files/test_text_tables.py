@@ -16,7 +16,7 @@ FIELD = st.text(
 ).map(lambda text: text.strip() or "x")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.lists(FIELD, min_size=1, max_size=4), min_size=1, max_size=5),
     st.sampled_from(["\n", "\r\n", "\r"]),

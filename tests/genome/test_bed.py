@@ -303,9 +303,7 @@ LINES = st.one_of(
 )
 
 
-@settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(LINES, max_size=12))
 def test_fast_reader_equals_its_plain_twin(tmp_path, lines):
     path = write(tmp_path / "a.bed", "\n".join(["chr1\t1\t2\tn", *lines, ""]))

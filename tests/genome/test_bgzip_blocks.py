@@ -46,7 +46,7 @@ def test_blocks_equal_biopythons(path):
     os.close(file)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.integers(0, len(TEXT) + 10), st.integers(0, 140_000))
 def test_any_part_is_read(path, low, size):
     file = opened(path)

@@ -89,9 +89,7 @@ def test_intervals_equal_slices_across_block_borders(tmp_path, kind, name, monke
     genome.close()
 
 
-@settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.lists(st.text("ACGTNacgtn", max_size=9), min_size=1, max_size=5), max_size=4),
     st.sampled_from(["\n", "\r\n"]),

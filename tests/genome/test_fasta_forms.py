@@ -227,9 +227,7 @@ LINES = st.sampled_from(
 )
 
 
-@settings(
-    deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(LINES, max_size=14), st.sampled_from(["\n", "\r\n", "\r", ""]), st.booleans())
 @example([">a", "\r", "ACGT", "\r\n", ">b x", "\n", "AC"], "", False)
 def test_what_random_access_reads_is_what_is_read_in_order(tmp_path, lines, end, mark):
@@ -248,9 +246,7 @@ def test_what_random_access_reads_is_what_is_read_in_order(tmp_path, lines, end,
     assert genome_letters(path) == letters
 
 
-@settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(st.text("ACGTN", min_size=1, max_size=40), st.integers(1, 9)),

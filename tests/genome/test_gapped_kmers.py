@@ -10,7 +10,7 @@ from danq.genome.gapped_kmers import _plain_count_gapped_kmers, count_gapped_kme
 from danq.genome.nucleotide_codes import decode, encode
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     rows=st.integers(0, 12),
     length=st.integers(1, 40),

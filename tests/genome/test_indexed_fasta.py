@@ -153,9 +153,7 @@ def test_the_index_of_a_file_with_other_bases_and_the_same_lines_is_used(tmp_pat
     assert not list(cache.rglob("*.fai"))
 
 
-@settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_index_beside_any_file_gives_the_bases_of_the_file(tmp_path, data):
     contigs = st.dictionaries(
@@ -178,9 +176,7 @@ def test_any_index_beside_any_file_gives_the_bases_of_the_file(tmp_path, data):
     assert letters(path) == {name: decode(codes) for name, codes in read_fasta(path)}
 
 
-@settings(
-    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2), st.integers(1, 4), st.integers(-12, 12))
 def test_an_index_with_one_other_number_gives_the_same_bases(tmp_path, row, column, change):
     path = write(tmp_path / "g.fa", fasta(BASES))

@@ -567,9 +567,7 @@ def random_motifs(draw) -> Motif:
 
 
 @given(written=st.lists(random_motifs(), min_size=1, max_size=4))
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_danqs_own_files_are_read_back(tmp_path, written):
     path = tmp_path / "own.meme"
     write_meme(path, written, overwrite=True)

@@ -64,14 +64,14 @@ def test_decode_refuses_a_code_above_4():
         decode(np.array([0, 5], dtype=np.uint8))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.text(alphabet="ACGTN", max_size=200))
 def test_decode_inverts_encode(text):
     assert decode(encode(text)) == text
     assert decode(encode(text.lower())) == text
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.text(alphabet=IUPAC, max_size=200))
 def test_reverse_complement_agrees_with_biopython(text):
     expected = encode(str(Seq(text).reverse_complement()))
@@ -96,7 +96,7 @@ def test_reverse_complement_accepts_a_strided_array():
     )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.binary(max_size=200), st.sampled_from([LETTER_CODES, LINE_CODES]))
 def test_translate_equals_its_plain_twin(letters, table):
     array = np.frombuffer(letters, dtype=np.uint8)

@@ -56,14 +56,14 @@ def test_codes_invert_packing():
     assert {name: decode(packed().codes(name)) for name in packed().names} == TEXTS
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.text(alphabet="ACGTN", max_size=60))
 def test_pack_equals_its_plain_twin(text):
     for ours, plain in zip(pack(encode(text)), _plain_pack(encode(text)), strict=True):
         assert ours.tolist() == plain.tolist()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data(), st.integers(0, 60))
 def test_windows_equal_slices_of_the_text(data, length):
     texts = data.draw(

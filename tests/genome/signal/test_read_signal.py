@@ -153,7 +153,7 @@ def test_sums_in_float64_equal_those_of_pybigwig(bigwig):
     )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.integers(0, 10_000), st.integers(1, 40), st.sampled_from(["mean", "sum", "max", "coverage"])
 )

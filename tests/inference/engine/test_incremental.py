@@ -81,7 +81,7 @@ def one_step(owner: np.ndarray) -> Alternates:
     return Alternates(np.empty((len(owner), 0), np.uint8), owner, step, step)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(HYPERPARAMETERS, st.integers(1, 5), st.integers(0, 12), st.integers(0, 1000))
 def test_logits_equal_those_of_whole_windows(hyperparameters, references, alternates, seed):
     module = model(seed, **hyperparameters)

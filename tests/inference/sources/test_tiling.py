@@ -39,7 +39,7 @@ def everything(
     return rows, windows
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sequence=st.text("ACGTN", min_size=1, max_size=80),
     starts=st.lists(st.integers(-40, 9_000), min_size=1, max_size=12),

@@ -96,11 +96,24 @@ def count_kmers(codes: CodeBatch, k: int = K) -> UInt16[np.ndarray, "B W"]:
         When k is not between 1 and 6, or a window is too long.
     """
     column, names = canonical_kmers(k)
+    counts = np.zeros((len(codes), len(names)), np.uint16)
+    count_into(codes, column, k, counts)
+    return counts
+
+
+def count_into(
+    codes: CodeBatch, column: Int64[np.ndarray, "4**k"], k: int, counts: UInt16[np.ndarray, "B W"]
+) -> None:
+    """Add the k-mers of each window to ``counts``, at the column of each k-mer.
+
+    Raises
+    ------
+    InputError
+        When a window is too long.
+    """
     if codes.shape[1] > np.iinfo(np.uint16).max:
         raise InputError(f"windows of {codes.shape[1]} bp are longer than 65,535 bp")
-    counts = np.zeros((len(codes), len(names)), np.uint16)
     _count(np.ascontiguousarray(codes), column, k, counts)
-    return counts
 
 
 def _plain_count_kmers(codes: CodeBatch, k: int = K) -> UInt16[np.ndarray, "B W"]:

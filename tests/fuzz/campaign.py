@@ -18,7 +18,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,14 +95,14 @@ def _work(stream: Stream, cases: range, folder: Path, pipe: int) -> None:
     quiet = os.open(os.devnull, os.O_RDWR)
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
-    start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = _peak()
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 30, 1 << 30))
     path = folder / f"damaged{stream.target.suffix}"
     for case in cases:
         path.write_bytes(stream.file(case))
         os.write(pipe, json.dumps([case, None]).encode() + b"\n")
         outcome = attempt(stream.target, path)
-        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - start) * 1024
+        grown = _peak() - start
         if grown > MOST_MEMORY:
             outcome = f"memory: {outcome}"
         os.write(pipe, json.dumps([case, outcome]).encode() + b"\n")
@@ -111,14 +112,25 @@ def _work(stream: Stream, cases: range, folder: Path, pipe: int) -> None:
     os._exit(0)
 
 
-def fuzz(stream: Stream, cases: int) -> Counts:
-    """Give a number of damaged files to a reader."""
+def _peak() -> int:
+    """Largest number of bytes of memory of this process and of the processes that it started."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    for number in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        with suppress(OSError):
+            lines = Path(f"/proc/{number}/status").read_text().splitlines()
+            peak += sum(int(one.split()[1]) * 1024 for one in lines if one.startswith("VmHWM"))
+    return peak
+
+
+def fuzz(stream: Stream, cases: int, note: Callable[[Counts], None] = lambda _: None) -> Counts:
+    """Give a number of damaged files to a reader; ``note`` gets the counts of each batch."""
     counts = Counts()
     first = 0
     with tempfile.TemporaryDirectory() as name:
         while first < cases:
             batch = range(first, min(first + BATCH, cases))
             first = _batch(stream, batch, Path(name), counts)
+            note(counts)
     return counts
 
 
@@ -183,9 +195,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.only and name not in options.only:
             continue
         begun = time.monotonic()
-        counts = fuzz(Stream(target, seeds[name], options.seed), options.cases)
+
+        def note(counts: Counts, name: str = name) -> None:
+            results[name] = dict(counts.outcomes)
+            if options.json:
+                options.json.write_text(json.dumps(results, indent=1))
+
+        counts = fuzz(Stream(target, seeds[name], options.seed), options.cases, note)
         seconds = time.monotonic() - begun
-        results[name] = dict(counts.outcomes)
         print(f"{name}: {dict(counts.outcomes)}, {seconds:.0f} s", flush=True)
         for number, (failure, data) in enumerate(counts.failures.items()):
             failed += 1
@@ -194,8 +211,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 options.keep.mkdir(parents=True, exist_ok=True)
                 file = options.keep / f"{name.replace(' ', '-')}.{number}{target.suffix}"
                 file.write_bytes(data)
-        if options.json:
-            options.json.write_text(json.dumps(results, indent=1))
     return 1 if failed else 0
 
 

@@ -124,7 +124,7 @@ def vision_model_from(stored: StoredModel) -> VisionModel:
             remedy="Import the module that registers it (@danq.vision.register) and predict from "
             "Python: the command line has only the tasks of danq",
         )
-    _check_numbers([spec.hyperparameters, spec.metadata, spec.inputs], file)
+    _check_values([spec.hyperparameters, spec.metadata, spec.inputs], file)
     try:
         with sized_for(stored, tensors=MAX_TENSORS, values=MAX_PARAMETERS):
             module = build(spec)
@@ -141,11 +141,17 @@ def vision_model_from(stored: StoredModel) -> VisionModel:
     return VisionModel(load_weights(module, stored), spec, file)
 
 
-def _check_numbers(value: object, file: Path) -> None:
-    """Refuse sizes that no model has, which would take all memory."""
+def _check_values(value: object, file: Path) -> None:
+    """Refuse sizes that no model has, which would take all memory, and unprintable names."""
     if isinstance(value, dict | list | tuple):
-        for one in value.values() if isinstance(value, dict) else value:
-            _check_numbers(one, file)
+        for one in [*value, *value.values()] if isinstance(value, dict) else value:
+            _check_values(one, file)
+    elif isinstance(value, str) and not value.isprintable():
+        raise InputError(
+            f"its header has the text {value[:40]!a}, which cannot be printed",
+            file=file,
+            remedy="Copy the model again, or train it",
+        )
     elif isinstance(value, int) and abs(value) > MAX_NUMBER:
         raise InputError(
             f"its header has the number {value:,}; at most {MAX_NUMBER:,} is allowed",

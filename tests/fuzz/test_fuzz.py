@@ -69,7 +69,7 @@ def test_damaged_files_are_read_or_refused_by_name(name, seeds, folder, capfd):
         derandomize=True,
         database=None,
         deadline=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
     @given(st.sampled_from(seeds[name]), st.randoms(use_true_random=False))
     def property(data: bytes, rng: random.Random) -> None:

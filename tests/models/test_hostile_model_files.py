@@ -209,6 +209,8 @@ def vision_header(**changes):
             "has the number 1,000,000,000; at most 16,777,216",
         ),
         ({"inputs": {"x": ["float32", [10**12]]}}, "has the number 1,000,000,000,000"),
+        ({"metadata": {"classes": ["a\nb"]}}, r"has the text 'a\\nb', which cannot be printed"),
+        ({"metadata": {"a\u202eb": 1}}, r"has the text 'a\\u202eb', which cannot be printed"),
         ({"task": "unknown"}, "the task 'unknown', which is not registered"),
         ({"model": "unknown"}, "its model cannot be built: "),
         ({"hyperparameters": {"nothing": 1}}, "its model cannot be built: "),

@@ -19,16 +19,23 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 settings.register_profile("danq", deadline=None)
 settings.load_profile("danq")
 
+# Without a card, GPU kernels run in Triton's interpreter, which must be chosen before torch loads
+# Triton.
+if not Path("/dev/nvidiactl").exists():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def pytest_configure() -> None:
-    """Refuse to run without the programs that DANQ_TEST_PROGRAMS names: no test may skip them."""
-    missing = [
-        name for name in os.environ.get("DANQ_TEST_PROGRAMS", "").split() if not shutil.which(name)
-    ]
-    if missing:
-        raise pytest.UsageError(f"not installed: {', '.join(missing)} (DANQ_TEST_PROGRAMS)")
+    """Refuse to run without what the environment names: no test may skip it."""
+    for variable, find in (
+        ("DANQ_TEST_PROGRAMS", shutil.which),
+        ("DANQ_TEST_LIBRARIES", importlib.util.find_spec),
+    ):
+        missing = [name for name in os.environ.get(variable, "").split() if not find(name)]
+        if missing:
+            raise pytest.UsageError(f"not installed: {', '.join(missing)} ({variable})")
 
 
 @pytest.fixture(scope="session")

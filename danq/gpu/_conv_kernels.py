@@ -7,50 +7,24 @@ product, one per position of its pool window. The columns of a one-hot block are
 
 One-hot values are exact in bfloat16. A product of float32 is therefore computed as three products
 of bfloat16, whose other factor is split into three terms; their sum is as exact as in float32.
+
+``LAYOUT`` is a `danq.gpu.fused_conv.ConvLayout`.
 """
 
 # pyright: reportAttributeAccessIssue=false, reportIndexIssue=false, reportOperatorIssue=false
+# pyright: reportGeneralTypeIssues=false
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+import torch
 import triton
 import triton.language as tl
 
-
-class ConvLayout(NamedTuple):
-    """Constants of a layer and of its tiles; a kernel is compiled for each combination."""
-
-    length: int
-    """Bases of a window."""
-    steps: int
-    """Pooled steps of a window."""
-    width: int
-    width_rows: int
-    """The width of a filter, rounded up to a power of two."""
-    pool: int
-    pool_rows: int
-    """The pool, rounded up to a power of two."""
-    filters: int
-    columns: int
-    """The filters, rounded up to a multiple of ``block``."""
-    tile: int
-    """Pooled steps per tile."""
-    block: int
-    """Filters per product."""
-    unknown: float
-    """Value of the four channels at code 4."""
-    rectify: bool
-    """Whether negative values become 0."""
-    train: bool
-    """Whether the winners of the pool windows are stored."""
-    parts: int
-    """Terms that a factor of a product is split into: 3 of bfloat16 add up to a float32."""
-
-
 NO_WINNER = tl.constexpr(255)
 """Index of the winner of a pool window whose output is 0."""
+
+TYPES = {torch.bfloat16: tl.bfloat16, torch.float32: tl.float32}
+"""Types of products."""
 
 
 @triton.jit

@@ -1,27 +1,14 @@
-"""Gates of one LSTM step, forward and backward, for all rows of a batch in one launch."""
+"""Gates of one LSTM step, forward and backward, for all rows of a batch in one launch.
+
+``LAYOUT`` is a `danq.gpu.fused_lstm.StepLayout`.
+"""
 
 # pyright: reportAttributeAccessIssue=false, reportIndexIssue=false, reportOperatorIssue=false
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import triton
 import triton.language as tl
-
-
-class StepLayout(NamedTuple):
-    """Constants of a step; a kernel is compiled for each combination."""
-
-    units: int
-    block: int
-    """Units, counted through all rows, per program."""
-    towards: int
-    """Sign of the distance from the cell states before a step to those after it; 0 in place."""
-    masked: bool
-    """Whether there is a mask."""
-    keep: bool
-    """Whether the gates are stored for the backward pass."""
 
 
 @triton.jit

@@ -11,6 +11,7 @@ from torch import nn
 from danq.core import CnnRnn
 from danq.device import Precision, autocast
 from danq.gpu import triton_cache
+from danq.gpu import twin as twins
 from danq.gpu.batch_graph import BatchGraph
 from danq.gpu.graph import current_device
 
@@ -88,7 +89,7 @@ def _checked_twin(
     except torch.cuda.OutOfMemoryError:
         raise
     except Exception as error:
-        # Compilers and drivers fail in ways of their own, and torch's layers give the same result.
+        # Compilers and drivers fail in many ways, and torch's layers give the same result.
         log.warning(
             "torch's layers run on %s, because a fused layer failed (%s: %s)",
             device,
@@ -106,12 +107,12 @@ def _twin(
     A kernel that a compiler or a new card breaks must not change results silently, so each model is
     compared once in a process.
     """
-    from danq.gpu import twin as twins  # imports Triton
-
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     twin, reasons = twins.make_twin(module, dtype, fixed=not training)
     for reason in reasons:
         _notice(f"torch's layers run on {device} for a part of the model: {reason}")
+    if twin is module:
+        return None
     key = (str(module), str(device), precision, str(training))
     if key not in _compared:
         codes = twins.example_codes(module, device)
@@ -142,9 +143,7 @@ def _why_not(module: nn.Module, device: torch.device) -> str | None:
             return "danq's kernels need compute capability 8.0"
     if type(module) is not CnnRnn:
         return f"there are no fused layers for a {type(module).__name__}"
-    from danq.gpu.twin import has_hooks
-
-    return "the model has hooks" if has_hooks(module) else None
+    return "the model has hooks" if twins.has_hooks(module) else None
 
 
 @lru_cache

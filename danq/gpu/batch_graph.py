@@ -38,7 +38,7 @@ class BatchGraph(nn.Module):
     def forward(self, x: UInt8[Tensor, "B L"] | Float[Tensor, "B 4 L"]) -> Float32[Tensor, "B K"]:
         """Logits of codes, or of soft one-hot channels, for which there is no graph."""
         with torch.inference_mode(), current_device(self.device):
-            if not self.static or x.dim() == 3 or not len(x):
+            if not self.static or x.dim() == 3:
                 return self._compute(x)
             rows, length = x.shape
             if rows > len(self._codes) or length != self._codes.shape[1]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
-import triton
-import triton.language as tl
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from danq.core import OneHotConv
-from danq.gpu import _conv_kernels as kernels
 from danq.gpu.launch import launch
 
 TILE_VALUES = 16_384
@@ -23,6 +22,36 @@ WARPS = 8
 PROGRAMS_PER_PROCESSOR = 4
 
 
+class ConvLayout(NamedTuple):
+    """Constants of a layer and of its tiles; a kernel is compiled for each combination."""
+
+    length: int
+    """Bases of a window."""
+    steps: int
+    """Pooled steps of a window."""
+    width: int
+    width_rows: int
+    """The width of a filter, rounded up to a power of two."""
+    pool: int
+    pool_rows: int
+    """The pool, rounded up to a power of two."""
+    filters: int
+    columns: int
+    """The filters, rounded up to a multiple of ``block``."""
+    tile: int
+    """Pooled steps per tile."""
+    block: int
+    """Filters per product."""
+    unknown: float
+    """Value of the four channels at code 4."""
+    rectify: bool
+    """Whether negative values become 0."""
+    train: bool
+    """Whether the winners of the pool windows are stored."""
+    parts: int
+    """Terms that a factor of a product is split into: 3 of bfloat16 add up to a float32."""
+
+
 def why_not(layer: OneHotConv) -> str | None:
     """Why the kernels cannot compute a layer; None where they can."""
     width, pool = _rows(layer)
@@ -33,7 +62,12 @@ def why_not(layer: OneHotConv) -> str | None:
 
 def _rows(layer: OneHotConv) -> tuple[int, int]:
     """Width and pool, rounded up to what products can have."""
-    return max(4, triton.next_power_of_2(layer.width)), triton.next_power_of_2(layer.pool)
+    return max(4, _power(layer.width)), _power(layer.pool)
+
+
+def _power(number: int) -> int:
+    """The smallest power of two that is not smaller."""
+    return 1 << (number - 1).bit_length()
 
 
 class FusedConv(nn.Module):
@@ -103,10 +137,10 @@ class PackedFilters:
             rest = rest - term.float()
         self.bias[:filters] = plain.bias.detach()
 
-    def layout(self, length: int, *, train: bool) -> kernels.ConvLayout:
+    def layout(self, length: int, *, train: bool) -> ConvLayout:
         """Constants of the kernels for windows of a length."""
         plain = self.plain
-        return kernels.ConvLayout(
+        return ConvLayout(
             length=length,
             steps=plain.steps(length),
             width=plain.width,
@@ -128,6 +162,8 @@ class PackedFilters:
 class _PooledConv(torch.autograd.Function):
     @staticmethod
     def forward(ctx, codes: Tensor, weight: Tensor, bias: Tensor, filters: PackedFilters):
+        from danq.gpu import _conv_kernels as kernels
+
         train = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
         layout = filters.layout(codes.shape[1], train=train)
         shape = (len(codes), layout.steps, layout.filters)
@@ -136,7 +172,7 @@ class _PooledConv(torch.autograd.Function):
         total = len(codes) * layout.steps
         launch(
             kernels.forward,
-            (triton.cdiv(total, layout.tile),),
+            (-(-total // layout.tile),),
             codes,
             filters.weights,
             filters.bias,
@@ -153,11 +189,13 @@ class _PooledConv(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor):  # type: ignore[override]
+        from danq.gpu import _conv_kernels as kernels
+
         codes, winner = ctx.saved_tensors
         layout, filters = ctx.layout, ctx.filters
         total = len(codes) * layout.steps
         blocks = layout.columns // layout.block
-        shares = min(triton.cdiv(total, layout.tile), _programs(codes.device) // blocks + 1)
+        shares = min(-(-total // layout.tile), _programs(codes.device) // blocks + 1)
         options = {"dtype": torch.float32, "device": codes.device}
         sums = torch.empty(shares, 4 * layout.width_rows, layout.columns, **options)
         bias_sums = torch.empty(shares, layout.columns, **options)
@@ -171,7 +209,7 @@ class _PooledConv(torch.autograd.Function):
             bias_sums,
             total,
             layout,
-            tl.bfloat16 if filters.product == torch.bfloat16 else tl.float32,
+            kernels.TYPES[filters.product],
             warps=WARPS,
         )
         weight_grad = sums.sum(0)[: 4 * layout.width, : layout.filters]

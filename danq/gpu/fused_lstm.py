@@ -11,13 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
-import triton
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from danq.core import Recurrent
-from danq.gpu import _lstm_kernels as kernels
 from danq.gpu.graph import Graph, side_by_side
 from danq.gpu.launch import launch
 
@@ -25,6 +23,20 @@ BLOCK = 1024
 """Units, counted through all rows, per program of a step."""
 
 WARPS = 4
+
+
+class StepLayout(NamedTuple):
+    """Constants of a step; a kernel is compiled for each combination."""
+
+    units: int
+    block: int
+    """Units, counted through all rows, per program."""
+    towards: int
+    """Sign of the distance from the cell states before a step to those after it; 0 in place."""
+    masked: bool
+    """Whether there is a mask."""
+    keep: bool
+    """Whether the gates are stored for the backward pass."""
 
 
 def why_not(layer: Recurrent) -> str | None:
@@ -111,12 +123,13 @@ class Scan(NamedTuple):
         )
 
     def fill(self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None) -> None:
-        """Copy a batch of at most B rows; further rows are 0."""
+        """Copy a batch of at most B rows; further rows and padding are 0."""
         rows = len(x)
         self.x[:, :rows].copy_(x.transpose(0, 1))
         self.x[:, rows:] = 0
         if mask is not None:
             self.mask[:, :rows].copy_(mask.transpose(0, 1))
+            self.x[:, :rows].masked_fill_(~mask.transpose(0, 1).unsqueeze(2), 0)
 
     def outputs(self, rows: int) -> Float[Tensor, "B T G"]:
         """Copy of the hidden states of all steps, the forward direction first."""
@@ -127,18 +140,20 @@ class Scan(NamedTuple):
             out[:, :, d].copy_(after[:, :rows].transpose(0, 1))
         return out.flatten(2)
 
-    def layout(self, direction: int, *, keep: bool) -> kernels.StepLayout:
+    def layout(self, direction: int, *, keep: bool) -> StepLayout:
         """Constants of the kernels for a direction."""
         towards = 0 if self.cells.shape[1] == 1 else (1, -1)[direction]
         masked = len(self.mask) > 0
-        return kernels.StepLayout(self.hiddens.shape[3], BLOCK, towards, masked, keep)
+        return StepLayout(self.hiddens.shape[3], BLOCK, towards, masked, keep)
 
 
 def scan_forward(scan: Scan, weights: LstmWeights, *, keep: bool) -> None:
     """Compute the states of all steps, and the gates where they are kept."""
+    from danq.gpu import _lstm_kernels as kernels
+
     steps, rows, features = scan.x.shape
     count = rows * weights.units
-    grid = (triton.cdiv(count, BLOCK),)
+    grid = (-(-count // BLOCK),)
 
     def run(d: int) -> None:
         gates, recurrent, cells, hiddens = (part[d] for part in scan[2:])
@@ -173,9 +188,11 @@ def scan_backward(scan: Scan, weights: LstmWeights, upstream: Tensor, back: Tens
     ``upstream`` (D, T, B, H) are the gradients of the outputs; ``back`` (D, B, H) is working memory
     for those of the hidden states.
     """
+    from danq.gpu import _lstm_kernels as kernels
+
     steps, rows, _ = scan.x.shape
     count = rows * weights.units
-    grid = (triton.cdiv(count, BLOCK),)
+    grid = (-(-count // BLOCK),)
     cell_grads = torch.zeros(back.shape, device=back.device)
     back.zero_()
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from danq.core import CnnRnn, ConvEncoder, Mlp, MultiLabel, OneHotConv, Recurrent
+from danq.core import CnnRnn, Flatten, Mlp, MultiLabel, OneHotConv, Recurrent
 from danq.gpu import fused_conv, fused_lstm
 from danq.gpu.fused_conv import FusedConv
 from danq.gpu.fused_lstm import FusedLstm
@@ -36,8 +36,8 @@ def has_hooks(module: nn.Module) -> bool:
     )
 
 
-def make_twin(module: CnnRnn, dtype: torch.dtype, *, fixed: bool) -> tuple[CnnRnn, list[str]]:
-    """A twin of a model, and the reasons why other layers stay torch's.
+def make_twin(module: CnnRnn, dtype: torch.dtype, *, fixed: bool) -> tuple[CnnRnn, dict[str, None]]:
+    """A twin of a model, or the model if none of its layers can be fused; and reasons for that.
 
     Parameters
     ----------
@@ -48,32 +48,33 @@ def make_twin(module: CnnRnn, dtype: torch.dtype, *, fixed: bool) -> tuple[CnnRn
     fixed
         Whether the parameters never change while the twin is in use.
     """
-    twin, reasons = _shallow(module), []
-    encoder = module.encoder
-    first = encoder.first if isinstance(encoder, ConvEncoder) else encoder
-    if type(first) is not OneHotConv or not _is_plain(first):
-        reasons.append("its encoder does not begin with filters over symbols")
-    elif reason := fused_conv.why_not(first):
-        reasons.append(reason)
-    else:
-        conv = FusedConv(first, dtype, fixed=fixed)
-        if isinstance(encoder, ConvEncoder):
-            twin.encoder = _shallow(encoder)
-            twin.encoder.first = conv
-        else:
-            twin.encoder = conv
-    if type(module.temporal) is Recurrent:
-        reason = fused_lstm.why_not(module.temporal)
-        if reason is None and _is_plain(module.temporal.rnn):
-            twin.temporal = FusedLstm(module.temporal, dtype, fixed=fixed)
-        elif reason is not None:
-            reasons.append(reason)
-    head = module.head
-    if isinstance(head, MultiLabel) and type(head.body) is Mlp:
-        layers = [*head.body, head.output]
-        if all(_is_plain(layer) for layer in layers):
-            twin.head = PaddedDense(layers, dtype, fixed=fixed)
-    return twin, reasons
+    reasons: dict[str, None] = {}
+
+    def fused(layer: nn.Module) -> nn.Module:
+        reason = None
+        if type(layer) is OneHotConv and _is_plain(layer):
+            reason = fused_conv.why_not(layer)
+            if reason is None:
+                return FusedConv(layer, dtype, fixed=fixed)
+        elif type(layer) is Recurrent and _is_plain(layer):
+            reason = fused_lstm.why_not(layer)
+            if reason is None:
+                return FusedLstm(layer, dtype, fixed=fixed)
+        elif type(layer) is MultiLabel and type(layer.body) is Mlp and _is_plain(layer):
+            return PaddedDense([*layer.body, layer.output], dtype, fixed=fixed)
+        if reason is not None:
+            reasons[reason] = None
+        return replaced(layer)
+
+    def replaced(layer: M) -> M:
+        parts = {name: part and fused(part) for name, part in layer._modules.items()}
+        if all(part is layer._modules[name] for name, part in parts.items()):
+            return layer
+        copied = copy.copy(layer)
+        copied._modules = parts
+        return copied
+
+    return replaced(module), reasons
 
 
 def is_static(twin: CnnRnn) -> bool:
@@ -130,7 +131,8 @@ def difference_of_gradients(
 
 def example_codes(module: CnnRnn, device: torch.device) -> Tensor:
     """Random windows of the shortest length that a model accepts, with some unknown bases."""
-    encoder, wanted = module.encoder, getattr(module.pooling, "steps", 8)
+    encoder = module.encoder
+    wanted = next((part.steps for part in module.modules() if isinstance(part, Flatten)), 8)
     short, length = 0, 1
     while encoder.steps(length) < wanted:  # type: ignore[operator]
         short, length = length, 2 * length
@@ -155,10 +157,3 @@ def _difference(found: Tensor, wanted: Tensor) -> float:
 def _is_plain(layer: nn.Module) -> bool:
     """Whether the parameters are tensors, not results of a parametrization."""
     return not any("parametrizations" in part._modules for part in layer.modules())
-
-
-def _shallow(module: M) -> M:
-    """A copy with the same layers, whose layers can be replaced."""
-    copied = copy.copy(module)
-    copied._modules = dict(module._modules)
-    return copied

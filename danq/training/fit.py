@@ -15,7 +15,9 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from danq.core.dropout import share_of_batch
+from danq.device import resolve_precision
 from danq.errors import DanqError
+from danq.gpu import accelerate_training
 from danq.training.checkpoint import Checkpoints, TrainingState
 from danq.training.config import RunSettings
 from danq.training.optimizer import build_optimizer, encoders, learning_rate
@@ -78,7 +80,7 @@ class Fit(Generic[M]):
         if self.frozen:
             for encoder in self.encoders:
                 encoder.freeze()
-        self.module = fabric.setup_module(self.plain)
+        self.module = self._ready()
         self._pending: list[Tensor] = []
 
     @property
@@ -166,7 +168,13 @@ class Fit(Generic[M]):
         for encoder in self.encoders:
             encoder.unfreeze()
         # Distributed training reduces the gradients that existed when the module was set up.
-        self.module = self.fabric.setup_module(self.plain)
+        self.module = self._ready()
+
+    def _ready(self) -> nn.Module:
+        """The module that computes the losses; its parameters are those of the trained module."""
+        device = self.fabric.device
+        fast = accelerate_training(self.plain, device, resolve_precision(self.precision, device))
+        return self.fabric.setup_module(fast)
 
     def _timed(self, stream: Iterator[tuple]) -> Iterator[tuple]:
         while True:

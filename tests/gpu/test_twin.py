@@ -1,0 +1,137 @@
+"""Twins of models against the models: in Triton's interpreter, or on a card."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from danq.gpu.batch_graph import BatchGraph
+from danq.gpu.fused_conv import FusedConv
+from danq.gpu.fused_lstm import FusedLstm
+from danq.gpu.padded_dense import PaddedDense
+from danq.gpu.twin import example_codes, has_hooks, is_static, make_twin
+from tests.gpu.small_models import KINDS, LENGTH, codes, small_model
+
+FUSED = (FusedConv, FusedLstm, PaddedDense)
+
+
+def kinds_of(twin: nn.Module) -> set[str]:
+    return {type(part).__name__ for part in twin.modules() if isinstance(part, FUSED)}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_twin_computes_what_the_model_computes(device, kind):
+    model = small_model(kind).to(device).eval()
+    twin, _ = make_twin(model, torch.float32, fixed=False)
+    x = codes(3).to(device)
+    found, wanted = twin(x), model(x)
+    # On a card, torch's own convolution rounds to 10 bits.
+    close = {"rtol": 1e-4, "atol": 1e-5 if device.type == "cpu" else 2e-3}
+    torch.testing.assert_close(found, wanted, **close)
+    assert {id(p) for p in twin.parameters()} == {id(p) for p in model.parameters()}
+    with torch.backends.cudnn.flags(enabled=False):
+        wanted_grads = torch.autograd.grad(model(x).square().sum(), list(model.parameters()))
+    grads = torch.autograd.grad(found.square().sum(), list(model.parameters()))
+    for a, b in zip(grads, wanted_grads, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5 if device.type == "cpu" else 2e-3)
+
+
+def test_which_layers_are_fused(device):
+    everything = {"FusedConv", "FusedLstm", "PaddedDense"}
+    for kind, wanted, reasons in (
+        ("danq", everything, []),
+        ("several widths", everything, []),
+        ("stages", everything, []),
+        ("gru", everything - {"FusedLstm"}, ["its recurrent cell is a GRU"]),
+        ("hard gates", everything - {"FusedLstm"}, ["its LSTM has hard gates"]),
+        ("tcn", everything - {"FusedLstm"}, []),
+    ):
+        model = small_model(kind).to(device)
+        twin, found = make_twin(model, torch.float32, fixed=True)
+        assert kinds_of(twin) == wanted
+        assert list(found) == reasons
+        assert kinds_of(model) == set()
+
+
+def test_a_model_without_layers_that_fit_is_returned(device):
+    model = small_model("hard gates")
+    model.encoder = nn.Identity()
+    model.head = None
+    assert make_twin(model, torch.float32, fixed=True)[0] is model
+
+
+def test_training_mode_and_dropout_are_shared(device):
+    model = small_model("two layers").to(device)
+    twin, _ = make_twin(model, torch.float32, fixed=False)
+    assert twin.encoder_dropout is model.encoder_dropout
+    twin.eval()
+    assert not model.encoder_dropout.training
+    twin.train()
+    assert model.encoder_dropout.training
+
+
+def test_dropout_in_training_is_that_of_the_model(device):
+    model = small_model("danq", encoder_dropout=0.5, temporal_dropout=0.5).to(device).train()
+    twin, _ = make_twin(model, torch.float32, fixed=False)
+    x = codes(4).to(device)
+    torch.manual_seed(1)
+    wanted = model(x)
+    torch.manual_seed(1)
+    torch.testing.assert_close(twin(x), wanted, rtol=1e-3, atol=2e-3)
+
+
+def test_hooks_are_found(device):
+    model = small_model()
+    assert not has_hooks(model)
+    handle = model.temporal.rnn.register_forward_hook(lambda *_: None)
+    assert has_hooks(model)
+    handle.remove()
+    assert not has_hooks(model)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_example_windows_have_the_shortest_length(kind):
+    model = small_model(kind)
+    found = example_codes(model, torch.device("cpu"))
+    model(found)
+    steps = model.encoder.steps(found.shape[1])
+    assert model.encoder.steps(found.shape[1] - 1) == steps - 1
+
+
+def test_example_windows_leave_random_numbers_as_they_are():
+    model = small_model()
+    torch.manual_seed(3)
+    wanted = torch.rand(1)
+    torch.manual_seed(3)
+    example_codes(model, torch.device("cpu"))
+    assert torch.equal(torch.rand(1), wanted)
+
+
+def test_layers_of_cudnn_make_a_twin_that_is_not_static(device):
+    for kind, wanted in (("danq", True), ("gru", False), ("tcn", True)):
+        twin, _ = make_twin(small_model(kind).to(device), torch.float32, fixed=True)
+        assert is_static(twin) == wanted
+
+
+@pytest.mark.parametrize("kind", ["danq", "gru"])
+def test_batches_of_any_size_in_any_order(device, kind):
+    model = small_model(kind).to(device).eval()
+    twin, _ = make_twin(copy.deepcopy(model), torch.float32, fixed=True)
+    fast = BatchGraph(twin, device, "fp32", static=is_static(twin))
+    close = {"rtol": 1e-4, "atol": 1e-5 if device.type == "cpu" else 2e-3}
+    kept = []
+    for number, rows in enumerate((3, 3, 3, 1, 2, 5, 5, 5, 4)):
+        x = codes(rows, seed=number).to(device)
+        found = fast(x)
+        with torch.no_grad():
+            torch.testing.assert_close(found, model(x), **close)
+        assert found.shape == (rows, 5)
+        assert found.dtype == torch.float32
+        kept.append((found, found.clone()))
+    assert all(torch.equal(one, other) for one, other in kept)
+    longer = codes(2, LENGTH).to(device)
+    soft = nn.functional.one_hot(longer.long(), 5)[..., :4].transpose(1, 2).float()
+    torch.testing.assert_close(fast(soft), fast(longer), **close)

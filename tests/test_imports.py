@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 BASE = {"errors", "typing", "_jit"}
 FILES = {*BASE, "_lazy", "_version", "cache_folder", "files", "names", "output", "provenance"}
-FILES |= {"file_lock", "track_names"}
+FILES |= {"file_lock", "track_names", "amounts"}
 DATA = {*FILES, "bounded_queue", "genome", "datasets"}
 MODEL = {*FILES, "_memory", "device", "core", "models"}
 USE = {*DATA, *MODEL, "gpu", "evaluation", "inference"}
@@ -37,6 +37,7 @@ ARROWS = {
     "files": {"errors", "typing"},
     "provenance": {"errors", "typing", "files"},
     "names": {"errors", "typing"},
+    "amounts": {"errors", "names"},
     "track_names": {"errors", "typing", "files", "names"},
     "output": {"errors", "typing", "files", "file_lock"},
     "device": {"errors"},

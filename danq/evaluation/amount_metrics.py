@@ -106,7 +106,8 @@ def amount_metrics(
     """
     predicted, measured = check_amounts(predicted, measured, names)
     tracks = predicted.shape[1]
-    result = AmountMetrics(*np.full((4, tracks), np.nan), np.zeros(tracks, np.int64))
+    empty = [np.full(tracks, np.nan) for _ in METRICS]
+    result = AmountMetrics(empty[0], empty[1], empty[2], empty[3], np.zeros(tracks, np.int64))
     for k in range(tracks):
         known = ~np.isnan(measured[:, k])
         x, y = predicted[known, k], measured[known, k]

@@ -16,11 +16,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import polars as pl
+import pybigtools
 import safetensors.torch
 import torch
 
 import danq
 from danq.datasets import Dataset, convert_dataset, find_tracks
+from danq.datasets.sequence_table import TableColumns, read_sequence_table
 from danq.evaluation.published_metrics import read_paper
 from danq.files.recognise import SEAL
 from danq.files.sealed_hdf5 import seal_of
@@ -29,6 +31,7 @@ from danq.genome.contig_names import read_chrom_map
 from danq.genome.fasta import Genome, read_fasta
 from danq.genome.motif_files import read_motifs
 from danq.genome.packed_genome import PackedGenome
+from danq.genome.signal import Bins, read_signal
 from danq.genome.variants import open_variants
 from danq.inference.variants.background_file import read_background
 from danq.interpretation.variant_classification.effect_features import read_effects, read_table
@@ -118,12 +121,36 @@ def model(path: Path) -> None:
         danq.predict(loaded, ["A" * loaded.window])
 
 
+SEQUENCES = (
+    "id\tsequence\texpression\tother\tsplit\tweight\tfold\tleft\n"
+    "a\tACGTACGTACGT\t1.5\tNA\ttrain\t1\t1\tAC\n"
+    "b\tACGTNCGTACG\t-2\t3\tvalid\t0.5\t2\t\n"
+    "c\tacgtacgtacgt\t2.5\t1e2\ttrain\t1\t1\tAC\n"
+    "d\tGGGTTTAAACCC\t0\t7\ttest\t2\t3\tG\n"
+)
+
+
+def sequences(path: Path) -> None:
+    read_sequence_table(path, TableColumns(left_flank="left"))
+
+
 def background(path: Path) -> None:
     found = read_background(path)
     values = np.zeros((2, len(found.tracks)), np.float32)
     found.evalues(values)
     found.quantiles(values)
     found.p(values, np.zeros(2, np.int64))
+
+
+def signal(path: Path) -> None:
+    start = np.arange(0, 600, 20)
+    bins = {"chr1": Bins(start, start + 30)}
+    read_signal(path, {"chr1": 700, "chr2": 50}, bins, gaps="mask")
+
+
+def bigwig(path: Path) -> None:
+    rows = [("chr1", 5 * i, 5 * i + 4, float(i % 7)) for i in range(120)]
+    pybigtools.open(str(path), "w").write({"chr1": 700, "chr2": 50}, iter(rows))
 
 
 def into_folder(read: Callable[[Path, Path], object]) -> Read:
@@ -298,6 +325,18 @@ def make_seeds() -> dict[str, tuple[bytes, ...]]:
         "index of a bgzip FASTA": (struct.pack("<Q", 0), struct.pack("<3Q", 1, 60, 16)),
         "genome": (fasta, short),
         "FASTA of sequences": (files["short.fa"],),
+        "bigWig": (saved(bigwig, ".bw"),),
+        "bedGraph": (
+            b"track type=bedGraph\nchr1\t0\t10\t1.5\nchr1\t12\t20\t-2e3\nchr2\t0\t5\tNA\n",
+        ),
+        "wiggle": (
+            b"fixedStep chrom=chr1 start=1 step=5 span=5\n1\n2.5\n-3\n"
+            b"variableStep chrom=chr1 span=2\n100 1\n110 2\nvariableStep chrom=chr2\n5 1\n",
+        ),
+        "table of sequences": (SEQUENCES.encode(), SEQUENCES.replace("\t", ",").encode()),
+        "Parquet of sequences": (
+            saved(pl.read_csv(SEQUENCES.encode(), separator="\t").write_parquet, ".parquet"),
+        ),
         "BED": (files["rows.bed"], b"chr1\t1\t5\ta\t0\t+\t1.5\t-1\t-1\t2\n" * 3),
         "VCF": (VCF.encode(),),
         "table of variants": (files["table.tsv"],),
@@ -393,6 +432,11 @@ TARGETS: Mapping[str, Target] = {
     ),
     "genome": Target(".fa", genome),
     "FASTA of sequences": Target(".fa", lambda path: list(read_fasta(path))),
+    "bigWig": Target(".bw", signal, True),
+    "bedGraph": Target(".bedgraph", signal),
+    "wiggle": Target(".wig", signal),
+    "table of sequences": Target(".tsv", sequences),
+    "Parquet of sequences": Target(".parquet", sequences, True),
     "BED": Target(".bed", read_bed),
     "VCF": Target(".vcf", variants),
     "table of variants": Target(".tsv", variants),

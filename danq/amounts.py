@@ -1,0 +1,106 @@
+"""Units of amounts: how the values of a track were made from measured values, and back."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float32
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from danq.errors import InputError
+from danq.names import name_problem
+
+LIBRARY = 1e6
+"""Sum of the values of a signal after `library_scale`."""
+
+LARGEST = float(np.finfo(np.float32).max)
+
+
+class AmountUnit(BaseModel):
+    """Unit of a track of amounts: ``transform(scale * measured)``.
+
+    ``log1p`` is ``log(1 + x)`` and ``asinh`` is ``log(x + sqrt(x**2 + 1))``, both with natural
+    logarithms.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    unit: str = ""
+    """Unit of the measured values, such as "reads"; empty if it is not known."""
+    transform: Literal["none", "log1p", "asinh"] = "none"
+    scale: float = Field(default=1.0, gt=0, le=1e30)
+
+    @field_validator("unit")
+    @classmethod
+    def _check_unit(cls, unit: str) -> str:
+        problem = name_problem(unit) if unit else None
+        if problem is not None:
+            raise ValueError(f"the unit {problem}")
+        return unit
+
+    def apply(self, measured: np.ndarray) -> Float32[np.ndarray, "..."]:
+        """Values in this unit, from measured values; NaN stays NaN.
+
+        Raises
+        ------
+        InputError
+            When a value is negative, for ``log1p``; or the result is too large for float32.
+        """
+        scaled = np.asarray(measured, np.float64) * self.scale
+        if self.transform == "log1p":
+            if (scaled < 0).any():
+                raise InputError(
+                    f"{int((scaled < 0).sum()):,} values are negative, down to "
+                    f"{float(np.nanmin(measured)):g}; log1p needs values of 0 or more",
+                    remedy="Use asinh, or a signal without negative values",
+                )
+            scaled = np.log1p(scaled)
+        elif self.transform == "asinh":
+            scaled = np.arcsinh(scaled)
+        if (np.abs(scaled) > LARGEST).any():
+            raise InputError("a value is too large for float32", remedy="Use a smaller scale")
+        return scaled.astype(np.float32)
+
+    def undo(self, values: np.ndarray) -> Float32[np.ndarray, "..."]:
+        """Measured values, from values in this unit; at most the largest number of float32."""
+        back = np.asarray(values, np.float64)
+        with np.errstate(over="ignore"):
+            if self.transform == "log1p":
+                back = np.expm1(back)
+            elif self.transform == "asinh":
+                back = np.sinh(back)
+            back = np.clip(back / self.scale, -LARGEST, LARGEST)
+        return back.astype(np.float32)
+
+    def __str__(self) -> str:
+        """The unit for headers, such as "log1p(0.5 x reads)"; may be empty."""
+        factor = "" if self.scale == 1 else f"{self.scale:.6g} x "
+        inside = f"{factor}{self.unit or 'value'}"
+        if self.transform != "none":
+            return f"{self.transform}({inside})"
+        return inside if factor else self.unit
+
+
+def library_scale(total: float, library: float = LIBRARY) -> float:
+    """Scale at which the values of a signal add up to ``library``.
+
+    Parameters
+    ----------
+    total
+        Sum of the values of all bases.
+    library
+        Sum after scaling.
+
+    Raises
+    ------
+    InputError
+        When the total is not above 0, or too small for a number.
+    """
+    scale = library / total if total > 0 else np.inf
+    if not 0 < scale <= 1e30:
+        raise InputError(
+            f"the values of the signal add up to {total:g} and cannot be scaled to {library:g}",
+            remedy="Check the signal, or leave out the scaling",
+        )
+    return scale

@@ -59,6 +59,19 @@ def find_tracks(source: str | Path | Sequence[str | Path]) -> list[Track]:
         raise InputError(
             "no tracks were given", remedy="Give a folder of peak files, or a track sheet"
         )
+    check_tracks(tracks)
+    return tracks
+
+
+def check_tracks(tracks: Sequence[Track]) -> None:
+    """Check the names of tracks.
+
+    Raises
+    ------
+    InputError
+        When two tracks have the same name; or a name is one of `RESERVED` or as
+        `danq.names.check_name`.
+    """
     seen: dict[str, Track] = {}
     for track in tracks:
         check_name(track.name, "track", file=track.path)
@@ -74,7 +87,6 @@ def find_tracks(source: str | Path | Sequence[str | Path]) -> list[Track]:
                 remedy="Rename one file, or give names in a track sheet",
             )
         seen[track.name] = track
-    return tracks
 
 
 def _stem(path: Path) -> str | None:

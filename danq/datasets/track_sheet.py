@@ -1,4 +1,4 @@
-"""Read a track sheet: a table of the names and peak files of tracks."""
+"""Read a track sheet: a table of the names and files of tracks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ COLUMNS = ("name", "path", "group")
 
 @dataclass(frozen=True)
 class Track:
-    """One track: a name, the file with its peaks, and a group (may be empty)."""
+    """One track: a name, the file with its peaks or signal, and a group (may be empty)."""
 
     name: str
     path: Path
@@ -68,7 +68,7 @@ def read_sheet(path: Path) -> list[Track]:
         raise InputError(
             "the track sheet has no tracks",
             file=path,
-            remedy="Write one line per track: name, tab, path of its peak file",
+            remedy="Write one line per track: name, tab, path of its file",
         )
     return tracks
 
@@ -120,8 +120,8 @@ def _track(path: Path, number: int, fields: list[str], columns: dict[str, int] |
             f"({', '.join(fields)[:80]}), not name, path and optionally group",
             file=path,
             line=number,
-            remedy="Write name, tab, path, and optionally tab, group; if this is a peak file, give "
-            "it the extension .bed",
+            remedy="Write name, tab, path, and optionally tab, group; if this is a file of peaks or "
+            "of a signal, give it its extension, such as .bed or .bw",
         )
     check_name(values["name"], "track", file=path, line=number)
     if values.get("group"):
@@ -148,7 +148,7 @@ def _track(path: Path, number: int, fields: list[str], columns: dict[str, int] |
             remedy="Check the path",
         ) from error
     if not usable:
-        missing = "is a folder, not a peak file" if peaks.is_dir() else "there is no file"
+        missing = "is a folder, not a file" if peaks.is_dir() else "there is no file"
         raise InputError(
             f"{peaks} {missing}" if peaks.is_dir() else f"{missing} {peaks}",
             file=path,

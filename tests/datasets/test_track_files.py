@@ -58,7 +58,7 @@ def test_paths_in_a_sheet_are_relative_to_its_folder(tmp_path: Path, header: str
         ("path\tname\n", None, "the track sheet has no tracks"),
         ("sample\tfile\nx\ta.bed\n", 1, "no file .*file.*Column names are name, path"),
         ("name\tpath\tpath\nx\ta.bed\ta.bed\n", 1, "two columns are named 'path'"),
-        ("name\tpath\nx\tsub\n", 2, "sub is a folder, not a peak file"),
+        ("name\tpath\nx\tsub\n", 2, "sub is a folder, not a file"),
         ("x\tC:\\data\\a.bed\n", 1, "Write the path with /"),
         ("x\thttps://host/a.bed\n", 1, "danq does not download files"),
         ("x\t*.bed\n", 1, "patterns and variables are not expanded"),

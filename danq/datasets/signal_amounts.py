@@ -1,0 +1,186 @@
+"""Read the signals of several tracks as amounts of bins."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float32
+
+from danq.amounts import AmountUnit, library_scale
+from danq.datasets.track_sheet import Track
+from danq.errors import InputError
+from danq.genome.signal import Bins, SignalCounts, read_signal
+from danq.genome.signal.bedgraph import VALUE_COLUMN
+from danq.genome.signal.bin_sums import Gaps, Statistic
+from danq.typing import IntRow, Progress
+
+log = logging.getLogger("danq")
+
+
+@dataclass(frozen=True)
+class SignalOptions:
+    """How signals become amounts of bins.
+
+    Attributes
+    ----------
+    statistic, gaps, column
+        As in `danq.genome.signal.read_signal`.
+    step
+        Bases of a step of a profile; None for one value per bin.
+    transform
+        As in `danq.amounts.AmountUnit`.
+    library
+        Scale each track so that the values of all its bases add up to
+        `danq.amounts.LIBRARY`.
+    unit
+        Unit of the values in the files.
+    chrom_map
+        Names of the files' contigs to names of the genome.
+    """
+
+    statistic: Statistic = "mean"
+    gaps: Gaps | None = None
+    step: int | None = None
+    transform: Literal["none", "log1p", "asinh"] = "none"
+    library: bool = False
+    unit: str = ""
+    column: int = VALUE_COLUMN
+    chrom_map: Mapping[str, str] = field(default_factory=dict)
+
+
+class SignalAmounts(NamedTuple):
+    """Amounts of the bins of all tracks.
+
+    Attributes
+    ----------
+    values
+        ``(N, K)``, or ``(N, K, S)`` for profiles: in the units, NaN where masked.
+    units
+        Unit of each track.
+    counts
+        What the file of each track contains.
+    """
+
+    values: Float32[np.ndarray, "N K ..."]
+    units: tuple[AmountUnit, ...]
+    counts: tuple[SignalCounts, ...]
+
+
+def read_signals(
+    tracks: Sequence[Track],
+    genome: Mapping[str, int],
+    starts: Mapping[str, IntRow],
+    size: int,
+    options: SignalOptions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> SignalAmounts:
+    """Read the amounts of the bins of all tracks, one file after another.
+
+    Parameters
+    ----------
+    tracks
+        Name and signal file of each track.
+    genome
+        Lengths of all contigs of the genome by name.
+    starts
+        0-based starts of the bins of each contig.
+    size
+        Bases of a bin.
+    options
+        How signals become amounts.
+    progress
+        Called with the number of tracks that are done.
+
+    Raises
+    ------
+    InputError
+        As `danq.genome.signal.read_signal`, `danq.genome.signal.Bins.of` and
+        `danq.amounts.AmountUnit.apply`; when a profile is to be transformed, or no bin of a track
+        has a value.
+    """
+    options = options or SignalOptions()
+    steps = 1
+    if options.step is not None:
+        if options.transform != "none":
+            raise InputError(
+                f"a profile cannot be transformed by {options.transform}",
+                remedy="Its loss needs the values themselves; leave out the transform",
+            )
+        if options.step < 1 or size % options.step:
+            raise InputError(
+                f"steps of {options.step:,} bases do not divide a bin of {size:,} bases",
+                remedy="Use a number of bases per step that divides the bin",
+            )
+        steps = size // options.step
+    bins = {name: Bins.of(start, size, steps) for name, start in starts.items()}
+    rows = sum(len(start) for start in starts.values())
+    values = np.empty((rows, len(tracks), steps), np.float32)
+    units, counts = [], []
+    for number, track in enumerate(tracks):
+        signal = read_signal(
+            track.path,
+            genome,
+            bins,
+            statistic=options.statistic,
+            gaps=options.gaps,
+            column=options.column,
+            chrom_map=options.chrom_map,
+        )
+        unit = _unit(track, signal.counts, options)
+        values[:, number] = _applied(track, unit, signal.values).reshape(rows, steps)
+        units.append(unit)
+        counts.append(signal.counts)
+        _report(track, values[:, number], signal.counts)
+        if progress is not None:
+            progress(number + 1, len(tracks))
+    shaped = values if options.step is not None else values[:, :, 0]
+    return SignalAmounts(shaped, tuple(units), tuple(counts))
+
+
+def _unit(track: Track, counts: SignalCounts, options: SignalOptions) -> AmountUnit:
+    scale = 1.0
+    if options.library:
+        try:
+            scale = library_scale(counts.total)
+        except InputError as error:
+            raise InputError(error.problem, file=track.path, remedy=error.remedy) from error
+    return AmountUnit(unit=options.unit, transform=options.transform, scale=scale)
+
+
+def _applied(track: Track, unit: AmountUnit, values: np.ndarray) -> np.ndarray:
+    try:
+        return unit.apply(values)
+    except InputError as error:
+        raise InputError(error.problem, file=track.path, remedy=error.remedy) from error
+
+
+def _report(track: Track, values: np.ndarray, counts: SignalCounts) -> None:
+    known = values[~np.isnan(values)]
+    if not known.size:
+        raise InputError(
+            "no bin has a value",
+            file=track.path,
+            record=track.name,
+            remedy="Check that it is a signal of this genome, or leave the track out",
+        )
+    if known.min() == known.max():
+        log.warning("%s: all bins have the value %g", track.path, known[0])
+    log.info(
+        "%s: %.2f %% of the bases of its contigs have no value; %s of %s values are masked",
+        track.path,
+        100 * counts.gaps,
+        f"{values.size - known.size:,}",
+        f"{values.size:,}",
+    )
+    if counts.missing or counts.negative:
+        log.info(
+            "%s: bases with a missing value: %s, with a negative value: %s",
+            track.path,
+            f"{counts.missing:,}",
+            f"{counts.negative:,}",
+        )

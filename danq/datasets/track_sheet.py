@@ -120,8 +120,8 @@ def _track(path: Path, number: int, fields: list[str], columns: dict[str, int] |
             f"({', '.join(fields)[:80]}), not name, path and optionally group",
             file=path,
             line=number,
-            remedy="Write name, tab, path, and optionally tab, group; if this is a file of peaks or "
-            "of a signal, give it its extension, such as .bed or .bw",
+            remedy="Write name, tab, path, and optionally tab, group; if this is a file of peaks "
+            "or of a signal, give it its extension, such as .bed or .bw",
         )
     check_name(values["name"], "track", file=path, line=number)
     if values.get("group"):

@@ -204,6 +204,8 @@ class BigWig:
         return struct.unpack(self._order + layout.format[1:], data)
 
     def _bytes(self, offset: int, size: int) -> bytes:
+        if min(offset, size) < 0:  # numbers of 2 ** 63 and more
+            raise self._damaged("an offset is outside the file")
         if offset + size > self._size:
             raise InputError(
                 f"is truncated: it has {self._size:,} bytes, and data up to byte "

@@ -173,6 +173,16 @@ def test_counts_of_a_hostile_index_reserve_no_memory(path, tmp_path):
             read(tmp_path / "a.bw")
 
 
+@pytest.mark.parametrize("field", [16, 24])
+def test_offsets_beyond_the_largest_number_are_refused(path, tmp_path, field):
+    content = bytearray(path.read_bytes())
+    leaf = struct.unpack_from("<Q", content, 24)[0] + 48 + 4
+    content[leaf + field : leaf + field + 8] = b"\xff" * 8
+    (tmp_path / "a.bw").write_bytes(content)
+    with pytest.raises(InputError, match="an offset is outside the file"):
+        read(tmp_path / "a.bw")
+
+
 def test_a_tree_that_points_to_itself_ends(path, tmp_path):
     content = bytearray(path.read_bytes())
     index = struct.unpack_from("<Q", content, 24)[0]

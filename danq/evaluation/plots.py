@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -84,7 +86,7 @@ def _draw_intervals(axes: Axes, table: pl.DataFrame) -> None:
     value, low, high = (table[f"auroc{end}"].to_numpy() for end in ("", "_low", "_high"))
     axes.hlines(rows, low, high, color=_CROWD, lw=4)
     axes.plot(value, rows, "o", color=_COLOURS[0])
-    axes.set_yticks(rows, [_short(name) for name in table["track"]])
+    axes.set_yticks(rows, [short_name(name) for name in table["track"]])
     left = min(0.5, float(np.nanmin([value, low])) - 0.02)
     axes.set(xlim=(left, 1.005), ylim=(-0.6, table.height - 0.4))
 
@@ -117,7 +119,7 @@ def plot_calibration(calibration: Calibration, table: pl.DataFrame) -> Figure:
     ]
     if few:
         for line, name, colour in zip(lines, table["track"], _COLOURS, strict=False):
-            axes.plot(*line.T, color=colour, lw=1.2, marker=".", label=_short(name))
+            axes.plot(*line.T, color=colour, lw=1.2, marker=".", label=short_name(name))
     else:
         crowd = LineCollection(lines, colors=_CROWD, lw=0.6, alpha=_faint(len(lines)))
         axes.add_collection(crowd)
@@ -162,31 +164,39 @@ def plot_baseline(table: pl.DataFrame) -> Figure:
     return plot_against(table, "baseline", "the k-mer baseline")
 
 
-def plot_against(table: pl.DataFrame, prefix: str, name: str) -> Figure:
+def plot_against(
+    table: pl.DataFrame,
+    prefix: str,
+    name: str,
+    metrics: Mapping[str, str] = MappingProxyType({"aupr": "AUPR", "auroc": "AUROC"}),
+) -> Figure:
     """Metrics of the model against those of another model, one point per track.
 
     Parameters
     ----------
     table
-        A row per track with the columns ``track``, ``group``, ``aupr`` and ``auroc``, and the same
-        metrics of the other model with the prefix, such as ``baseline_aupr``.
+        A row per track with the columns ``track``, ``group`` and the metrics, and the same metrics
+        of the other model with the prefix, such as ``baseline_aupr``.
     prefix
         Prefix of the other model's columns, such as ``"baseline"``.
     name
         Name of the other model.
+    metrics
+        Two metrics of at most 1, with their names.
     """
-    figure, panels = _figure(2)
-    for axes, metric, label in zip(panels, ("aupr", "auroc"), ("AUPR", "AUROC"), strict=True):
+    figure, panels = _figure(len(metrics))
+    for axes, (metric, label) in zip(panels, metrics.items(), strict=True):
         base = f"{prefix}_{metric}"
         known = table.drop_nulls([metric, base])
-        axes.set(xlabel=f"{label} of {_short(name, 60)}", ylabel=f"{label} of the model")
+        axes.set(xlabel=f"{label} of {short_name(name, 60)}", ylabel=f"{label} of the model")
         if not known.height:
             axes.set_title(f"{label}: no track to compare")
             continue
         better = int((known[metric] > known[base]).sum())
         low = 0.0
-        if metric == "auroc":
-            low = float(min(0.5, known[base].min(), known[metric].min()))  # type: ignore[type-var, arg-type]
+        if metric != "aupr":
+            most = 0.5 if metric == "auroc" else 0.0
+            low = float(min(most, known[base].min(), known[metric].min()))  # type: ignore[type-var, arg-type]
             low = np.floor(low * 20) / 20
         axes.plot([low, 1], [low, 1], color=_MUTED, lw=1, ls="--", zorder=1)
         _draw_groups(axes, known, base, metric)
@@ -243,7 +253,7 @@ def _draw_curves(
                 curves[k],
                 color=_COLOURS[k],
                 lw=1.8,
-                label=f"{values[k]:.3f}  {_short(names[k])}",
+                label=f"{values[k]:.3f}  {short_name(names[k])}",
             )
         return
     crowd = [np.stack([grid, curves[k]], 1) for k in order]
@@ -255,7 +265,7 @@ def _draw_curves(
     median = float(np.median(values[order]))
     axes.plot(grid, middle, color=_MAIN, lw=2.4, zorder=4, label=f"{median:.3f}  median track")
     for k, colour, rank in ((order[0], _COLOURS[2], "best"), (order[-1], _INK, "worst")):
-        label = f"{values[k]:.3f}  {rank}: {_short(names[k])}"
+        label = f"{values[k]:.3f}  {rank}: {short_name(names[k])}"
         axes.plot(grid, curves[k], color=colour, lw=1.4, zorder=3, label=label)
     axes.plot([], [], color=_CROWD, lw=1, label=f"each of {len(order):,} tracks")
 
@@ -268,7 +278,7 @@ def _draw_groups(axes: Axes, table: pl.DataFrame, x: str, y: str) -> None:
         return
     for group, colour in zip(groups, _COLOURS, strict=False):
         part = table.filter(pl.col("group") == group)
-        label = _short(group or "(no group)")
+        label = short_name(group or "(no group)")
         axes.scatter(part[x], part[y], s=size, color=colour, alpha=0.6, lw=0, label=label, zorder=2)
     axes.legend(loc="lower right", **_legend())
 
@@ -290,7 +300,7 @@ def _name_points(axes: Axes, points: pl.DataFrame, x: str, y: str) -> None:
     for name, pixel, height in zip(points["track"], pixels, heights, strict=True):
         left = pixel[0] > span.x0 + 0.62 * span.width
         axes.annotate(
-            _short(name),
+            short_name(name),
             tuple(axes.transData.inverted().transform(pixel)),
             xytext=(-14 if left else 14, (height - pixel[1]) * 72 / axes.figure.dpi),
             textcoords="offset points",
@@ -303,7 +313,7 @@ def _name_points(axes: Axes, points: pl.DataFrame, x: str, y: str) -> None:
         )
 
 
-def _short(name: str, limit: int = 28) -> str:
+def short_name(name: str, limit: int = 28) -> str:
     """Name as matplotlib must get it: without formulas, and shown in the legend."""
     cut = name if len(name) <= limit else f"{name[: limit - 1]}…"
     return (f" {cut}" if cut.startswith("_") else cut).replace("$", r"\$")

@@ -33,6 +33,7 @@ from danq.genome.fasta import Genome
 from danq.genome.nucleotide_codes import decode
 from danq.genome.packed_genome import PackedGenome
 from danq.inference import Variants, score_variants, write_background
+from danq.inference.variants.allele_scores import specific
 from danq.inference.variants.background import Background, StratumScores
 from danq.inference.variants.background_file import read_background, write_background_file
 from danq.inference.variants.false_discovery import FalseDiscovery
@@ -194,13 +195,12 @@ def _against_all(
     known: Background, logit: np.ndarray, product: np.ndarray
 ) -> Mapping[str, np.ndarray]:
     """p-values of three scores against all background variants."""
-    specific = product**2 / np.maximum(product.max(axis=1, keepdims=True), 1e-30)
     return {
         name: StratumScores(Stratum(ALL, ALL), known.count, known.rank, stored).p(values)
         for name, stored, values in (
             ("logit", known.logit, logit),
             ("product", known.product, product),
-            ("specific", known.specific, specific),
+            ("specific", known.specific, specific(product)),
         )
     }
 

@@ -32,12 +32,12 @@ MEANING = {
     "quantile": "fraction of background variants with no larger logit magnitude, with the sign of "
     "this variant's logit (-1 to 1)",
     AGREEMENT: "fraction of the models whose logit has the sign of the mean logit",
-    SPECIFIC: "product multiplied by its fraction of the variant's largest product over all tracks "
-    "of the model (bits)",
+    SPECIFIC: "product multiplied by the square of its fraction of the variant's largest product "
+    "over all tracks of the model (bits)",
     P: "empirical p-value: (1 + number of background variants of the same kind and region whose "
     "specific score is at least this one's) / (1 + number of these background variants); the "
-    "specific score is the product multiplied by its fraction of the variant's largest product "
-    "over all tracks of the model",
+    "specific score is the product multiplied by the square of its fraction of the variant's "
+    "largest product over all tracks of the model",
     Q: "q-value: false discovery rate (Benjamini-Hochberg) among the rows and tracks of this "
     "output whose p is no larger",
 }
@@ -112,7 +112,7 @@ def effects(views: Iterable[View]) -> Effects:
 
 
 def specific(product: Float64[np.ndarray, "V K"]) -> Float64[np.ndarray, "V K"]:
-    """Each track's product multiplied by its fraction of the variant's largest product.
+    """Each track's product multiplied by the square of its fraction of the largest product.
 
     A model also changes its prediction a little for tracks that a variant does not affect, if their
     peaks are correlated with those of a track that it does affect. Such a change is a small
@@ -124,7 +124,8 @@ def specific(product: Float64[np.ndarray, "V K"]) -> Float64[np.ndarray, "V K"]:
         Of all tracks of the model, each 0 or more.
     """
     largest = np.fmax.reduce(product, axis=1, keepdims=True)
-    return product * np.divide(product, largest, out=np.zeros_like(product), where=largest > 0)
+    fraction = np.divide(product, largest, out=np.zeros_like(product), where=largest > 0)
+    return product * fraction**2
 
 
 def summarise(

@@ -61,7 +61,7 @@ def region_of(pos: int) -> str:
 
 def specific(table: pl.DataFrame, track: str) -> pl.Series:
     """The score that p compares, from the columns of an output of all tracks."""
-    return table[f"{track}_product"] ** 2 / table["product_max"]
+    return table[f"{track}_product"] ** 3 / table["product_max"] ** 2
 
 
 def test_p_and_q_follow_from_the_scores_of_matched_background_variants(

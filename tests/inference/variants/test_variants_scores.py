@@ -51,9 +51,9 @@ def test_summaries_are_the_largest_change_and_the_norm():
     np.testing.assert_allclose(norm, np.linalg.norm(score.astype(float), axis=1), rtol=1e-6)
 
 
-def test_a_product_counts_by_its_fraction_of_the_largest_one():
+def test_a_product_counts_by_the_square_of_its_fraction_of_the_largest_one():
     product = np.array([[8, 2, 0], [0.5, 0.5, 1], [0, 0, 0], [np.nan, 4, 1]])
-    expected = [[8, 0.5, 0], [0.25, 0.25, 1], [0, 0, 0], [np.nan, 4, 0.25]]
+    expected = [[8, 0.125, 0], [0.125, 0.125, 1], [0, 0, 0], [np.nan, 4, 0.0625]]
     np.testing.assert_array_equal(specific(product), expected)
     assert specific(np.zeros((0, 3))).shape == (0, 3)
 

@@ -28,12 +28,15 @@ class DeviceOdds(NamedTuple):
 
 def device_odds(logits: Float32[Tensor, "... K"]) -> DeviceOdds:
     """As `danq.inference.odds.odds`, on a device."""
-    if logits.device.type == "mps":  # which has no float64
-        logits = logits.cpu()
-    z = logits.double().clamp(-LARGEST, LARGEST)
+    z = logits.to(_odds_device(logits.device)).double().clamp(-LARGEST, LARGEST)
     e = z.exp()
     bits = (z - (e * CLIP + (1 + CLIP)).log()) / np.log(2)
     return DeviceOdds(e / (1 + e), bits)
+
+
+def _odds_device(device: torch.device) -> torch.device:
+    """The device, or the CPU for Metal, which has no float64."""
+    return torch.device("cpu") if device.type == "mps" else device
 
 
 class WholeWindowEffects:
@@ -57,6 +60,7 @@ class WholeWindowEffects:
         self._members = [WholeWindows(model.module, options) for model in ensemble.models]
         self._unit, self._both_strands = unit, options.strand == "both"
         self._device = options.torch_device
+        self._odds_device = _odds_device(self._device)
         self._tracks = torch.tensor(ensemble.track_indices, device=self._device)
         self.batch = self._members[0].batch
 
@@ -85,6 +89,7 @@ class WholeWindowEffects:
             means over strands and models.
         """
         known, rows = to_device(codes, self._device), to_device(owner, self._device)
+        owners = rows.to(self._odds_device)
         with torch.inference_mode():
             mutants = known[rows].scatter_(
                 1, to_device(position, self._device), to_device(base, self._device)
@@ -92,13 +97,13 @@ class WholeWindowEffects:
             windows = torch.cat([known, mutants])
             strands = [windows, *([reverse_complement(windows)] if self._both_strands else [])]
             effects = []
-            total: Tensor | float = 0.0
+            total = torch.zeros((), dtype=torch.float64, device=self._odds_device)
             for member in self._members:
-                change: Tensor | float = 0.0
+                change = torch.zeros_like(total)
                 for strand in strands:
                     found = device_odds(member.logits(strand)[:, self._tracks])
                     values = getattr(found, self._unit)
-                    change = change + values[len(known) :] - values[: len(known)][rows]
+                    change = change + values[len(known) :] - values[: len(known)][owners]
                     total = total + found.probability[: len(known)]
                 effects.append(change / len(strands))
             reference = total / (len(self._members) * len(strands))

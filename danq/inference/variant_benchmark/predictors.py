@@ -10,6 +10,7 @@ from jaxtyping import Float32, Float64
 
 from danq.inference.variant_benchmark.baselines import Baseline
 from danq.inference.variants.allele_scores import LOGIT, MEANING, PRODUCT, SIGNED, summarise
+from danq.inference.variants.device_scorer import DeviceScorer
 from danq.inference.variants.scorer import Scorer
 from danq.inference.variants.variant_input import AlleleWindows
 from danq.typing import BoolRow
@@ -65,7 +66,10 @@ class Scores(NamedTuple):
 
 
 def compute_scores(
-    scorer: Scorer, baselines: Sequence[Baseline], windows: Iterable[AlleleWindows], keep: BoolRow
+    scorer: Scorer | DeviceScorer,
+    baselines: Sequence[Baseline],
+    windows: Iterable[AlleleWindows],
+    keep: BoolRow,
 ) -> Iterator[tuple[int, Scores]]:
     """Scores of consecutive blocks of variants.
 

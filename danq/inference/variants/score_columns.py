@@ -80,7 +80,7 @@ class ScoreColumns(NamedTuple):
     def selected(self, values: Floating) -> Floating:
         """``(N, K)`` values of the selected tracks; no copy if all are selected."""
         every = self.track_indices == tuple(range(values.shape[1]))
-        return values if every else values.take(self.track_indices, axis=1)
+        return values if every else values.take(self.track_indices, axis=1)  # pyright: ignore[reportReturnType]
 
     def values(
         self, models: Sequence[Sequence[Logits]], rows_of: Int[np.ndarray, "anchors V"]

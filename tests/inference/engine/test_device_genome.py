@@ -45,9 +45,10 @@ def test_windows_equal_those_of_the_host(seed: int, stranded: bool):
     expected = genome.windows(contig, first, length, reverse)
     unknown = np.flatnonzero(genome.unknown(contig, first, length))
     stored = DeviceGenome(genome, CPU)
-    given = [None if one is None else torch.from_numpy(one) for one in (contig, first, reverse)]
+    rows, starts = torch.from_numpy(contig), torch.from_numpy(first)
+    flips = None if reverse is None else torch.from_numpy(reverse)
     for which in (None, torch.from_numpy(unknown)):
-        found = stored.windows(given[0], given[1], length, given[2], which)
+        found = stored.windows(rows, starts, length, flips, which)
         assert found.dtype == torch.uint8
         np.testing.assert_array_equal(found.numpy(), expected)
 

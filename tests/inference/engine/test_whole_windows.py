@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -78,11 +80,11 @@ def test_products_of_float32_do_not_use_tf32():
 
 
 def test_settings_of_tf32_by_their_newer_names_are_restored():
-    backends = torch.backends
-    owners = [getattr(backends.cudnn, "conv", None), getattr(backends.cudnn, "rnn", None)]
-    if None in owners:
+    backends: Any = torch.backends
+    if not hasattr(backends.cudnn, "conv"):
         assert not hasattr(backends, "fp32_precision")
         return
+    owners = [backends.cudnn.conv, backends.cudnn.rnn]
     before = [owner.fp32_precision for owner in owners]
     try:
         owners[1].fp32_precision = "ieee"

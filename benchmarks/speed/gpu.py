@@ -36,6 +36,7 @@ from benchmarks.speed.training_step import train_step
 from danq.datasets.batches import Batches
 from danq.datasets.dataset import Dataset
 from danq.device import Precision, autocast, resolve_device, set_threads
+from danq.gpu import accelerate, accelerate_training
 from danq.training.device_batches import DeviceBatches, device_bytes
 
 BATCHES = (100, 1024, 4096)
@@ -49,6 +50,8 @@ def build_model(name: str, size: ModelSize, x: Tensor, *, training: bool) -> nn.
     reference, danq = matched_models(size)
     module: nn.Module = reference if name in REFERENCE else danq
     module.to(x.device).train(training)
+    if not training and name.startswith("danq") and name not in ("danq compiled", "danq graph"):
+        return accelerate(module, x.device, precision_of(name))
     if name == "danq compiled":
         return torch.compile(module)  # pyright: ignore[reportReturnType]
     if name == "danq graph":
@@ -56,6 +59,11 @@ def build_model(name: str, size: ModelSize, x: Tensor, *, training: bool) -> nn.
         with torch.autocast(x.device.type, dtype=torch.bfloat16, cache_enabled=False):
             return torch.cuda.make_graphed_callables(module, (x,))  # pyright: ignore
     return module
+
+
+def precision_of(name: str) -> Precision:
+    """Precision of a model by its name."""
+    return "fp32" if name == "danq fp32" else REFERENCE.get(name, "bf16")
 
 
 def predict_call(module: nn.Module, x: Tensor, precision: Precision) -> Callable[[], Tensor]:
@@ -70,14 +78,15 @@ def predict_call(module: nn.Module, x: Tensor, precision: Precision) -> Callable
 
 
 def train_call(
-    module: nn.Module, precision: Precision, *, fused: bool = True
+    module: nn.Module, precision: Precision, *, fused: bool = True, twin: nn.Module | None = None
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """A call that trains on one batch of inputs and labels, and returns the loss.
 
     The optimiser is AdamW: fused for danq, torch's default implementation for the reference model.
+    The fused form of the module, ``twin``, computes where it is given.
     """
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-4, fused=fused or None)
-    return lambda x, labels: train_step(module, optimizer, x, labels, precision)
+    return lambda x, labels: train_step(twin or module, optimizer, x, labels, precision)
 
 
 def measure(
@@ -88,11 +97,12 @@ def measure(
     codes = random_codes(size, batch)
     x = (one_hot(codes) if name in REFERENCE else torch.from_numpy(codes)).to(device)
     module = build_model(name, size, x, training=training)
-    precision = REFERENCE.get(name, "bf16")
+    precision = precision_of(name)
     if not training:
         return batch / mean_seconds(predict_call(module, x, precision), device, seconds)
     labels = (torch.rand(batch, size.tracks, device=device) < 0.02).to(torch.uint8)
-    train = train_call(module, precision, fused=name not in REFERENCE)
+    twin = accelerate_training(module, device, precision) if name == "danq" else None
+    train = train_call(module, precision, fused=name not in REFERENCE, twin=twin)
     return batch / mean_seconds(lambda: train(x, labels), device, seconds)
 
 
@@ -110,33 +120,56 @@ def measure_all(
     memory traffic is the minimum that any implementation needs.
     """
     for task, batch in ((task, batch) for task in ("inference", "training") for batch in batches):
-        training = task == "training"
-        bf16 = None
-        for name in models:
-            row = Measurement(f"{name}, batch {batch}", unit="windows/s", benchmark=task)
-            row.details = {"model": name, "batch": batch}
-            try:
-                speed = measure(task, name, size, batch, device, seconds)
-            except RuntimeError as error:  # for example, out of memory
-                row.note = f"failed: {str(error).splitlines()[0][:120]}"
-                yield row
-                continue
-            finally:
-                if device.type == "cuda":
-                    torch.cuda.empty_cache()
-            bf16 = speed if name == "reference bf16" else bf16
-            itemsize = 4 if REFERENCE.get(name) == "fp32" else 2
+        yield from measure_task(task, size, batch, device, peaks, models, seconds)
+
+
+def measure_task(
+    task: str,
+    size: ModelSize,
+    batch: int,
+    device: torch.device,
+    peaks: dict[str, Any] | None,
+    models: list[str],
+    seconds: float,
+) -> Iterator[Measurement]:
+    """Rows of one task and batch size; without ``peaks``, they have no shares of these."""
+    training = task == "training"
+    bf16 = None
+    for name in models:
+        row = Measurement(f"{name}, batch {batch}", unit="windows/s", benchmark=task)
+        row.details = {"model": name, "batch": batch}
+        try:
+            speed = measure(task, name, size, batch, device, seconds)
+        except RuntimeError as error:  # for example, out of memory
+            if is_lost(error):
+                raise
+            row.note = f"failed: {str(error).splitlines()[0][:120]}"
+            yield row
+            continue
+        finally:
+            if device.type == "cuda":
+                torch.cuda.empty_cache()
+        bf16 = speed if name == "reference bf16" else bf16
+        row.value = speed
+        notes = []
+        if peaks is not None:
+            itemsize = 4 if precision_of(name) == "fp32" else 2
             traffic = minimum_traffic(size, batch, itemsize, training=training)
             flop = size.flop * (3 if training else 1)
             matrix = speed * flop / peaks["bf16_tflops"] / 1e12
             memory = speed / batch * traffic / peaks["copy_gbytes"] / 1e9
-            row.value = speed
-            row.note = f"{matrix:.1%} of matrix rate, {memory:.1%} of copy rate"
+            notes.append(f"{matrix:.1%} of matrix rate, {memory:.1%} of copy rate")
             row.details |= {"matrix_fraction": matrix, "memory_fraction": memory}
-            if bf16:
-                row.note += f", {speed / bf16:.2f} x reference bf16"
-                row.details["speedup_over_reference_bf16"] = speed / bf16
-            yield row
+        if bf16:
+            notes.append(f"{speed / bf16:.2f} x reference bf16")
+            row.details["speedup_over_reference_bf16"] = speed / bf16
+        row.note = ", ".join(notes)
+        yield row
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the process can no longer use its GPU."""
+    return "CUDA error" in str(error) or type(error).__name__ == "AcceleratorError"
 
 
 def differences_from_reference(size: ModelSize, device: torch.device) -> dict[str, float]:
@@ -177,7 +210,8 @@ def measure_epoch(
     with timed("batches_seconds"):
         for _ in batches.epoch(1):
             pass
-    train = train_call(danq_module(size).to(device).train(), "bf16")
+    module = danq_module(size).to(device).train()
+    train = train_call(module, "bf16", twin=accelerate_training(module, device, "bf16"))
     for codes, labels in _first(batches.epoch(2), 3):
         train(codes, labels)
     synchronize(device)

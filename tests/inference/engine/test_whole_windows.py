@@ -15,7 +15,7 @@ from danq.inference.engine.whole_windows import (
     WholeWindows,
     effect_options,
     evaluates_whole_windows,
-    ieee_products,
+    float32_products,
     padded_size,
 )
 from danq.models.architecture import Architecture, build_module
@@ -72,10 +72,22 @@ def test_effects_are_computed_in_fp32_on_a_gpu_unless_a_precision_is_set(monkeyp
     assert effect_options(bf16) is bf16
 
 
-def test_products_of_float32_do_not_use_tf32():
+@pytest.mark.parametrize("tf32", [False, True])
+def test_products_of_float32_use_tf32_where_it_is_set(tf32: bool, monkeypatch):
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    with ieee_products():
-        assert (cudnn.allow_tf32, matmul.allow_tf32) == (False, False)
+    seen = []
+    engine = WholeWindows(module(), RunOptions("cpu", "fp32"))
+    assert not engine.tf32
+    engine.tf32 = tf32
+    forward = engine._module.forward
+
+    def watched(codes: torch.Tensor) -> torch.Tensor:
+        seen.append((cudnn.allow_tf32, matmul.allow_tf32))
+        return forward(codes)
+
+    monkeypatch.setattr(engine._module, "forward", watched)
+    engine.logits(torch.zeros(3, WINDOW, dtype=torch.uint8))
+    assert seen == [(tf32, tf32)]
     assert (cudnn.allow_tf32, matmul.allow_tf32) == (True, False)
 
 
@@ -89,7 +101,7 @@ def test_settings_of_tf32_by_their_newer_names_are_restored():
     try:
         owners[1].fp32_precision = "ieee"
         for _ in range(2):
-            with ieee_products():
+            with float32_products(tf32=False):
                 assert [owner.fp32_precision for owner in owners] == ["ieee", "ieee"]
             assert [owner.fp32_precision for owner in owners] == ["tf32", "ieee"]
     finally:

@@ -15,7 +15,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-PACKAGES = ("danq.datasets", "danq.training")
+PACKAGES = ("danq.genome.variants", "danq.datasets", "danq.inference", "danq.training")
 
 
 class _Shape:

@@ -97,9 +97,10 @@ class WholeWindowEffects:
             windows = torch.cat([known, mutants])
             strands = [windows, *([reverse_complement(windows)] if self._both_strands else [])]
             effects = []
-            total = torch.zeros((), dtype=torch.float64, device=self._odds_device)
+            zero = torch.zeros((), dtype=torch.float64, device=self._odds_device)
+            total = zero
             for member in self._members:
-                change = torch.zeros_like(total)
+                change = zero
                 for strand in strands:
                     found = device_odds(member.logits(strand)[:, self._tracks])
                     values = getattr(found, self._unit)

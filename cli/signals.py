@@ -24,11 +24,16 @@ GRACE = 4.0
 NAMES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 """Signals that end a command, and what it then reports."""
 
-_UNSAFE = re.compile(r"<frozen importlib\._bootstrap>|.*/site-packages/(llvmlite|numba)/.*")
-"""Files of the frames in which an exception can end the process with a segmentation fault.
+_UNSAFE = re.compile(
+    r"<frozen importlib\._bootstrap>:.*"
+    r"|.*/site-packages/(llvmlite|numba)/.*"
+    r"|.*/danq/datasets/hdf5_writer\.py:(write|truncate|readinto)"
+)
+"""Files and functions in which an exception can end the process with a segmentation fault.
 
-The initialization of compiled modules, and llvmlite, which frees an object of LLVM a second time if
-its first release did not return.
+The initialization of compiled modules; llvmlite, which frees an object of LLVM a second time if its
+first release did not return; and functions that HDF5 calls, because it fails when it closes a file
+after an error in one of them.
 """
 
 _received: list[int] = []
@@ -77,7 +82,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
         return
     _received.append(number)
     while frame is not None:
-        if _UNSAFE.fullmatch(frame.f_code.co_filename):
+        if _UNSAFE.fullmatch(f"{frame.f_code.co_filename}:{frame.f_code.co_name}"):
             _end(number)
         frame = frame.f_back
     raise Terminated if number == signal.SIGTERM else KeyboardInterrupt

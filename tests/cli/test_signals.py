@@ -69,6 +69,22 @@ LLVM = """
 """
 """If this call does not return, both objects own the same memory: the process would fail."""
 
+HDF5 = """
+    from danq.datasets import hdf5_writer
+    from danq.output import replacing
+    def slow(data):
+        print("started", flush=True)
+        time.sleep(60)
+    with replacing(out) as temporary, hdf5_writer.writing(temporary, "probe") as file:
+        hdf5_writer.memoryview = slow
+        try:
+            file["x"] = [1, 2, 3]
+            file.flush()
+        finally:
+            print("HDF5 got the error", flush=True)
+"""
+"""HDF5 calls a function of Python, and fails when it closes a file after an error in it."""
+
 RELEASING = """
     class Held:
         def __del__(self):
@@ -133,15 +149,15 @@ def test_a_signal_during_an_import_ends_the_command(tmp_path, number, code, mess
     assert (process.returncode, out, err) == (code, "", f"danq: {message}\n")
 
 
-@pytest.mark.parametrize("body", [LLVM, RELEASING])
+@pytest.mark.parametrize("body", [LLVM, HDF5, RELEASING])
 @pytest.mark.parametrize(("number", "code", "message"), SIGNALS)
 def test_no_interrupt_is_raised_or_lost_where_python_drops_it(
     tmp_path, number, code, message, body
 ):
     with started(body, tmp_path / "out.tsv") as process:
         process.send_signal(number)
-        _, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (code, f"danq: {message}\n")
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (code, "", f"danq: {message}\n")
     assert not list(tmp_path.iterdir())
 
 

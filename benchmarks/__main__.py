@@ -23,6 +23,7 @@ BENCHMARKS = (
     "convolution",
     "mutagenesis",
     "variants",
+    "prediction_outputs",
     "ranking_metrics",
     "labels",
     "batch_loading",

@@ -197,7 +197,8 @@ def _warn_of_training_windows(
 
 
 def _about(name: str, side: Ensemble) -> dict[str, str]:
-    running = {f"{name} {key}": value for key, value in side.running().items()}
+    settings = {**side.running(), **side.batches()}
+    running = {f"{name} {key}": value for key, value in settings.items()}
     return {f"{name} {key}": value for key, value in side.provenance().items()} | running
 
 

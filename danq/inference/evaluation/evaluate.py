@@ -256,6 +256,7 @@ def evaluate(
         "strand": options.strand,
         "device": str(options.torch_device),
         "precision": precision,
+        "batch_size": options.windows_per_batch,
         "bootstrap_replicates": bootstrap if replicates else 0,
         "bootstrap_seed": seed,
     }

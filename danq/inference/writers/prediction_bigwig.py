@@ -10,6 +10,7 @@ import struct
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain, repeat
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -154,7 +155,7 @@ class BigWigWriter(Writer):
         feed = _Feed(self._entries(column, blocks))
         with os_errors():
             try:
-                pybigtools.open(str(path), "w").write(sizes, feed)
+                pybigtools.open(str(path), "w").write(sizes, chain.from_iterable(feed))
             except BaseException as error:
                 if feed.error is not None:
                     raise feed.error from None
@@ -167,22 +168,27 @@ class BigWigWriter(Writer):
         if not feed.ended or not _complete(path):
             raise _unfinished(path)
 
-    def _entries(self, column: int, blocks: list[Block]) -> Iterator[tuple[str, int, int, float]]:
+    def _entries(self, column: int, blocks: list[Block]) -> Iterator[Entries]:
         for contig, rows, offset in blocks:
             start, end = self._read(offset, 2 * rows, "<i8").reshape(2, rows)
             values = self._read(offset + 16 * rows + 4 * rows * column, rows, "<f4")
-            for entry in zip(start.tolist(), end.tolist(), values.tolist(), strict=True):
-                yield contig, *entry
+            # Without Python code for each entry, writing takes half the time.
+            columns = repeat(contig, rows), start.tolist(), end.tolist(), values.tolist()
+            yield zip(*columns, strict=True)
 
     def _read(self, offset: int, count: int, dtype: str) -> IntRow:
         size = count * np.dtype(dtype).itemsize
         return np.frombuffer(os.pread(self._scratch.fileno(), size, offset), dtype=dtype)
 
 
-class _Feed:
-    """An iterator that keeps the error that ended it, which the library drops."""
+Entries = Iterator[tuple[str, int, int, float]]
+"""Contig, start, end and value of the rows of a block."""
 
-    def __init__(self, entries: Iterator[tuple[str, int, int, float]]) -> None:
+
+class _Feed:
+    """An iterator over blocks that keeps the error that ended it, which the library drops."""
+
+    def __init__(self, entries: Iterator[Entries]) -> None:
         self.entries = entries
         self.error: BaseException | None = None
         self.ended = False
@@ -190,7 +196,7 @@ class _Feed:
     def __iter__(self) -> _Feed:
         return self
 
-    def __next__(self) -> tuple[str, int, int, float]:
+    def __next__(self) -> Entries:
         try:
             return next(self.entries)
         except StopIteration:

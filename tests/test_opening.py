@@ -85,7 +85,6 @@ LIBRARIES = {
     "np",
     "os",
     "pl",
-    "pybigtools",
     "pyfaidx",
     "pysam",
     "safetensors",

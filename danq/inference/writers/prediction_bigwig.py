@@ -5,29 +5,30 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import struct
 import unicodedata
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from itertools import chain, repeat
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-import pybigtools
+import torch
 
 from danq.errors import InputError
 from danq.inference.sources.tiling import Rows
+from danq.inference.writers.bigwig_file import ContigRows, write_bigwig
 from danq.inference.writers.layout import Layout, PredictionLayout, Values
 from danq.inference.writers.writer import Writer
-from danq.output import check_output_folder, os_errors, replacing_folder
+from danq.output import check_output_folder, replacing_folder
 from danq.typing import IntRow
 
 EXTENSION = ".bw"
 INDEX = "danq.json"
 KIND = "bigWig prediction"
-MAGIC = struct.pack("<I", 0x888FFC26)
+
+MOST_THREADS = 8
+"""Files that are written at the same time; each needs memory for a block and for summaries."""
 
 LONGEST_NAME = 255
 """Bytes of the longest file name on common file systems."""
@@ -83,6 +84,7 @@ class BigWigWriter(Writer):
         self._names = file_names(layout.columns)
         self.path.mkdir(exist_ok=True)
         self._blocks: list[Block] = []
+        self._over = False
         self._scratch_path = self.path / ".values"
         self._scratch: BinaryIO = self._scratch_path.open("w+b")
 
@@ -134,8 +136,7 @@ class BigWigWriter(Writer):
         # A bigWig file lists contigs by name.
         blocks = sorted(self._blocks, key=lambda block: block.contig)
         sizes = {name: int(self.contigs[name]) for name in sorted(self.contigs)}
-        for column, file in enumerate(self._names):
-            self._write_track(self.path / file, column, blocks, sizes)
+        self._write_tracks(blocks, sizes)
         self._scratch.close()
         self._scratch_path.unlink()
         index = {
@@ -149,62 +150,39 @@ class BigWigWriter(Writer):
         with suppress(OSError):
             self._scratch.close()
 
+    def _write_tracks(self, blocks: list[Block], sizes: dict[str, int]) -> None:
+        """Write the files of all columns, several at a time: most of the work is compression."""
+        threads = max(1, min(MOST_THREADS, torch.get_num_threads(), len(self._names)))
+        with ThreadPoolExecutor(threads) as pool:
+            done = [
+                pool.submit(self._write_track, self.path / file, column, blocks, sizes)
+                for column, file in enumerate(self._names)
+            ]
+            try:
+                for one in done:
+                    one.result()
+            except BaseException:
+                self._over = True
+                pool.shutdown(cancel_futures=True)
+                raise
+
     def _write_track(
         self, path: Path, column: int, blocks: list[Block], sizes: dict[str, int]
     ) -> None:
-        feed = _Feed(self._entries(column, blocks))
-        with os_errors():
-            try:
-                pybigtools.open(str(path), "w").write(sizes, chain.from_iterable(feed))
-            except BaseException as error:
-                if feed.error is not None:
-                    raise feed.error from None
-                # On a full disk the library panics: its exception is not a subclass of Exception.
-                if type(error).__name__ != "PanicException" and not isinstance(error, Exception):
-                    raise
-                raise _unfinished(path) from error
-        if feed.error is not None:
-            raise feed.error
-        if not feed.ended or not _complete(path):
-            raise _unfinished(path)
+        with path.open("wb") as file:
+            write_bigwig(file, sizes, self._rows(column, blocks))
 
-    def _entries(self, column: int, blocks: list[Block]) -> Iterator[Entries]:
+    def _rows(self, column: int, blocks: list[Block]) -> Iterator[ContigRows]:
         for contig, rows, offset in blocks:
+            if self._over:
+                return
             start, end = self._read(offset, 2 * rows, "<i8").reshape(2, rows)
             values = self._read(offset + 16 * rows + 4 * rows * column, rows, "<f4")
-            # Without Python code for each entry, writing takes half the time.
-            columns = repeat(contig, rows), start.tolist(), end.tolist(), values.tolist()
-            yield zip(*columns, strict=True)
+            yield ContigRows(contig, start, end, values)
 
     def _read(self, offset: int, count: int, dtype: str) -> IntRow:
         size = count * np.dtype(dtype).itemsize
         return np.frombuffer(os.pread(self._scratch.fileno(), size, offset), dtype=dtype)
-
-
-Entries = Iterator[tuple[str, int, int, float]]
-"""Contig, start, end and value of the rows of a block."""
-
-
-class _Feed:
-    """An iterator over blocks that keeps the error that ended it, which the library drops."""
-
-    def __init__(self, entries: Iterator[Entries]) -> None:
-        self.entries = entries
-        self.error: BaseException | None = None
-        self.ended = False
-
-    def __iter__(self) -> _Feed:
-        return self
-
-    def __next__(self) -> Entries:
-        try:
-            return next(self.entries)
-        except StopIteration:
-            self.ended = True
-            raise
-        except BaseException as error:
-            self.error = error
-            raise
 
 
 def file_names(columns: tuple[str, ...]) -> tuple[str, ...]:
@@ -236,18 +214,3 @@ def file_names(columns: tuple[str, ...]) -> tuple[str, ...]:
                 ".tsv, .h5 or .parquet",
             )
     return tuple(files)
-
-
-def _complete(path: Path) -> bool:
-    """Whether the file starts and ends with the magic number, as a complete bigWig file does."""
-    if not path.is_file() or path.stat().st_size < 2 * len(MAGIC):
-        return False
-    with path.open("rb") as file:
-        head = file.read(len(MAGIC))
-        file.seek(-len(MAGIC), os.SEEK_END)
-        return head == MAGIC and file.read() == MAGIC
-
-
-def _unfinished(path: Path) -> OSError:
-    free = shutil.disk_usage(path.parent).free
-    return OSError(f"{path.name} could not be completed; {free / 1e6:,.0f} MB are free on the disk")

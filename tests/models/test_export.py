@@ -22,6 +22,12 @@ KINDS = {
     "hard-back": {"gates": "hard"},
     "hard-one": {"gates": "hard", "bidirectional": False},
     "gru": {"temporal": "gru", "layers": 2, "pooling": "attention"},
+    "dream": {
+        "further_widths": (5,),
+        "step_stages": ({"channels": 6, "widths": (3, 4), "dropout": 0.2},),
+        "pooling": "mean",
+        "unknown": 0.25,
+    },
 }
 FILES = {"onnx": "m.onnx", "torchscript": "m.pt", "torch-export": "m.pt2"}
 
@@ -59,7 +65,7 @@ def run(path: Path, form: str, codes: np.ndarray) -> tuple[np.ndarray, str]:
         (kind, form)
         for kind in KINDS
         for form in FILES
-        if form == "onnx" or kind in ("danq", "hard")
+        if form == "onnx" or kind in ("danq", "hard", "dream")
     ],
 )
 def test_the_exported_file_is_the_model(kind, form, tmp_path, caplog):

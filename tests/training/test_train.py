@@ -5,14 +5,18 @@ import math
 import tomllib
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import danq
 import danq.training.checkpoint as checkpoint_module
 import danq.training.fit as fit_module
 from danq.errors import InputError
 from danq.inference.engine.forward import predict_dataset
+from danq.inference.engine.split_model import why_not_incremental
+from danq.interpretation import find_motifs
 from danq.models import build_module, load_model, save_model
 from danq.models.run_options import RunOptions
 from danq.provenance import Provenance
@@ -85,6 +89,32 @@ def test_other_temporal_layers_learn_from_a_configuration(planted_set, tmp_path,
     from sklearn.metrics import roc_auc_score
 
     assert roc_auc_score(planted_set.labels(test)[:, 0], scores[:, 0]) > 0.85
+
+
+def test_filters_side_by_side_and_step_stages_learn_from_a_configuration(planted_set, tmp_path):
+    config = tmp_path / "run.toml"
+    config.write_text(
+        '[model]\npreset = "dream-rnn"\nfilters = 24\nwidth = 9\nfurther_widths = [11]\npool = 10\n'
+        "hidden = 8\nstep_stages = [{channels = 12, widths = [3, 5], dropout = 0.1}]\n"
+        'pooling = "max"\n[recipe]\nepochs = 8\nbatch_size = 32\nlr = 1e-2\n'
+        'initial_motifs = "auto"\n'
+    )
+    run = tmp_path / "run"
+    train(planted_set, out=run, config=config, run=CPU)
+    model = load_model(run)
+    assert model.spec.architecture.widths == (9, 11)
+    stored = tomllib.loads((run / "config.toml").read_text())["model"]
+    assert stored["step_stages"] == [{"channels": 12, "widths": [3, 5], "dropout": 0.1}]
+    test = planted_set.indices("test")
+    scores = predict_dataset(model.module, planted_set, test, RunOptions("cpu", "fp32"))
+    from sklearn.metrics import roc_auc_score
+
+    assert roc_auc_score(planted_set.labels(test)[:, 0], scores[:, 0]) > 0.85
+    mutated = danq.mutate(model, planted_set.codes(test[:1]))
+    assert np.isfinite(mutated.values).all()
+    assert why_not_incremental(model.module) is not None
+    # The motifs are those of the 12 widest filters.
+    assert find_motifs(model, planted_set).sites.counts.shape == (12, 11, 4)
 
 
 def test_run_directory(planted_set, tiny, tmp_path):

@@ -24,6 +24,9 @@ BLOCK = 1024
 
 WARPS = 4
 
+CHUNK = 16
+"""Steps whose inputs are multiplied together in inference, which bounds the memory."""
+
 
 class StepLayout(NamedTuple):
     """Constants of a step; a kernel is compiled for each combination."""
@@ -90,7 +93,8 @@ class Scan(NamedTuple):
         ``(T, B)`` uint8, 0 at padding, or empty without a mask.
     gates
         ``(D, T, B, 4H)``: products of the inputs, then gates if they are kept, then, in the
-        backward pass, gradients of the products.
+        backward pass, gradients of the products. At most `CHUNK` steps at a time if they are not
+        kept.
     recurrent
         ``(D, B, 4H)``, products of the states.
     cells
@@ -113,10 +117,11 @@ class Scan(NamedTuple):
         directions, units = weights.directions, weights.units
         options = {"dtype": weights.inputs.dtype, "device": weights.inputs.device}
         states = (directions, steps + 1 if keep else 1, rows, units)
+        gates = (directions, steps if keep else min(steps, CHUNK), rows, 4 * units)
         return cls(
             torch.empty(steps, rows, weights.features, **options),
             torch.ones(steps if masked else 0, rows, dtype=torch.uint8, device=options["device"]),
-            torch.empty(directions, steps, rows, 4 * units, **options),
+            torch.empty(gates, **options),
             torch.empty(directions, rows, 4 * units, **options),
             torch.zeros(states, device=options["device"]),
             torch.zeros(directions, steps + 1, rows, units, **options),
@@ -151,24 +156,29 @@ def scan_forward(scan: Scan, weights: LstmWeights, *, keep: bool) -> None:
     """Compute the states of all steps, and the gates where they are kept."""
     from danq.gpu import _lstm_kernels as kernels
 
-    steps, rows, features = scan.x.shape
+    steps, rows, _ = scan.x.shape
     count = rows * weights.units
     grid = (-(-count // BLOCK),)
 
     def run(d: int) -> None:
         gates, recurrent, cells, hiddens = (part[d] for part in scan[2:])
-        product, layout = weights.states[d].t(), scan.layout(d, keep=keep)
-        flat = gates.view(steps * rows, -1)
-        torch.mm(scan.x.view(steps * rows, features), weights.inputs[d].t(), out=flat)
+        inputs, product = weights.inputs[d].t(), weights.states[d].t()
+        layout, size = scan.layout(d, keep=keep), len(gates)
         cells[0 if d == 0 else -1] = 0
         hiddens[0 if d == 0 else -1] = 0
-        for t in reversed(range(steps)) if d else range(steps):
+        start = 0
+        for number, t in enumerate(reversed(range(steps)) if d else range(steps)):
+            if number % size == 0:
+                start = max(0, t + 1 - size) if d else t
+                chunk = scan.x[start : start + min(size, steps - number)]
+                flat = gates[: len(chunk)].flatten(0, 1)
+                torch.mm(chunk.flatten(0, 1), inputs, out=flat)
             before, after = (t + 1, t) if d else (t, t + 1)
             torch.mm(hiddens[before], product, out=recurrent)
             launch(
                 kernels.step_forward,
                 grid,
-                gates[t],
+                gates[t - start],
                 recurrent,
                 weights.bias[d],
                 cells[before if len(cells) > 1 else 0],

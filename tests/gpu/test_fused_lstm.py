@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from danq.core import Recurrent
+from danq.gpu import fused_lstm
 from danq.gpu.fused_lstm import FusedLstm, why_not
 
 # Gates in float32 through 8 steps: 1e-7 for each of some ten roundings per step.
@@ -69,6 +70,16 @@ def test_batches_of_other_sizes_and_lengths(device):
         compare(fused, plain, exact, *inputs(device, rows, steps, 5, masked=False))
     compare(fused, plain, exact, *inputs(device, 3, 5, 5, masked=True))
     compare(fused, plain, exact, *inputs(device, 2, 5, 5, masked=True))
+
+
+@pytest.mark.parametrize("steps", [5, 6, 7])
+def test_inference_multiplies_the_inputs_of_a_few_steps_at_a_time(device, monkeypatch, steps):
+    fused, *_ = layers(device, 7, in_features=3, hidden=4)
+    x, mask = inputs(device, 3, steps, 3, masked=True)
+    wanted = fused(x, mask)
+    monkeypatch.setattr(fused_lstm, "CHUNK", 3)
+    with torch.no_grad():
+        torch.testing.assert_close(fused(x, mask), wanted, rtol=0, atol=1e-6)
 
 
 def test_the_scan_works_in_the_memory_of_the_largest_batch(device):

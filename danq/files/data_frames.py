@@ -13,18 +13,13 @@ import polars as pl
 from danq.errors import InputError
 from danq.files.open_input import check_file
 from danq.files.pipes import local_path
-from danq.files.quiet import quiet_stderr
+from danq.files.separate_reader import Refused, borrowed_reader, new_memory
 from danq.files.text_tables import byte_lines, read_text_bytes, separator_problem, split_fields
 
 _OUTER_BLANKS = re.compile(rb" *([\t\n]) *")
 
-_PARQUET_ERRORS = (
-    pl.exceptions.PolarsError,
-    pl.exceptions.PanicException,
-    ArithmeticError,
-    MemoryError,
-    ValueError,
-)
+_PARQUET_ROOM = 1 << 30
+_PARQUET_RATIO = 20
 
 Kind = type[pl.DataType] | None
 
@@ -105,21 +100,24 @@ def read_frame(
 
 
 def read_parquet(path: str | Path) -> pl.DataFrame:
-    """Read a Parquet file.
+    """Read a Parquet file in another process, because a damaged file can abort its reader.
 
     Raises
     ------
     InputError
         When the file is missing or damaged.
     """
+    file = local_path(check_file(path))
+    most = _PARQUET_ROOM + _PARQUET_RATIO * file.stat().st_size
     try:
-        with quiet_stderr():
-            return pl.read_parquet(local_path(check_file(path)))
-    except InputError:
-        raise
-    except (*_PARQUET_ERRORS, OSError) as error:
+        with borrowed_reader() as reader, new_memory() as descriptor:
+            reader.ask("parquet", values=most, descriptor=descriptor, path=str(file.resolve()))
+            with open(descriptor, "rb", closefd=False) as table:
+                table.seek(0)  # the other process has moved the position to the end
+                return pl.read_ipc(table.read())
+    except Refused as error:
         raise InputError(
-            f"cannot be read as Parquet ({error})",
+            f"cannot be read as Parquet: {error}",
             file=path,
             remedy="Copy it again, or write it again",
         ) from error

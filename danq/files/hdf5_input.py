@@ -1,6 +1,6 @@
 """Read HDF5 files: root attributes, arrays and texts.
 
-Another process (`danq.files.hdf5_reader`) reads them, because the HDF5 library can crash or run
+Another process (`danq.files.separate_reader`) reads them, because the HDF5 library can crash or run
 forever on damaged files.
 """
 
@@ -19,15 +19,15 @@ import numpy.typing as npt
 
 from danq.errors import InputError
 from danq.files.binary_input import format_of
-from danq.files.hdf5_reader import (
+from danq.files.open_input import check_file, open_raw
+from danq.files.pipes import local_path
+from danq.files.separate_reader import (
     FileLocked,
-    Hdf5Reader,
     Refused,
+    SeparateReader,
     WrongContent,
     borrowed_reader,
 )
-from danq.files.open_input import check_file, open_raw
-from danq.files.pipes import local_path
 
 MOST_UNPACKED = 1100
 """More bytes than any byte of gzip unpacks to."""
@@ -181,7 +181,7 @@ class Hdf5Input:
         The process that has it open.
     """
 
-    def __init__(self, path: Path, reader: Hdf5Reader) -> None:
+    def __init__(self, path: Path, reader: SeparateReader) -> None:
         self.path, self._reader = path, reader
         self._size = local_path(path).stat().st_size
 

@@ -17,11 +17,11 @@ from typing import Protocol
 
 from danq.errors import InputError
 from danq.files.hdf5_input import Hdf5Input, is_hdf5, not_hdf5, open_hdf5
-from danq.files.hdf5_reader import start_reader
 from danq.files.inputs_in_use import note_checked
 from danq.files.open_input import check_file, open_raw
 from danq.files.pipes import local_path
 from danq.files.recognise import SEAL
+from danq.files.separate_reader import start_reader
 
 _LINE = re.compile(rb"danq HDF5 1 ([a-z-]+) ([0-9]{1,18}) ([0-9a-f]{64})\n")
 _BUFFER = 1 << 20

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import date
 
 import polars as pl
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from danq.errors import InputError
-from danq.files.data_frames import read_frame
+from danq.files import separate_reader
+from danq.files.data_frames import read_frame, read_parquet
 
 NAME = (
     st.text("ab #\"',.", min_size=1).map(str.strip).filter(lambda name: name[:1] not in ("", "#"))
@@ -67,3 +69,34 @@ def test_blanks_around_fields_are_removed_before_types_are_inferred(tmp_path):
     path = tmp_path / "t.tsv"
     path.write_text("id \t n\n a b \t1\nc\t 2 \n")
     assert read_frame(path).rows(named=True) == [{"id": "a b", "n": 1}, {"id": "c", "n": 2}]
+
+
+def test_a_parquet_file_is_read_as_polars_reads_it(tmp_path):
+    table = pl.DataFrame(
+        {
+            "a": pl.Series(["x", None, "y"], dtype=pl.Categorical),
+            "b": [1.5, None, float("nan")],
+            "c": [[1], [], [2, 3]],
+            "d": [date(2026, 1, 2), None, date(1969, 1, 2)],
+        }
+    )
+    table.write_parquet(tmp_path / "t.parquet")
+    found = read_parquet(tmp_path / "t.parquet")
+    assert found.schema == table.schema
+    assert found.equals(pl.read_parquet(tmp_path / "t.parquet"))
+
+
+def test_a_parquet_file_that_aborts_its_reader_is_refused(tmp_path, monkeypatch):
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "t.parquet")
+    monkeypatch.setattr(separate_reader, "_idle", [])
+    monkeypatch.setattr(separate_reader, "_CODE", "import os; os.abort()")
+    with pytest.raises(InputError, match=r"t\.parquet: cannot be read as Parquet: .*SIGABRT"):
+        read_parquet(tmp_path / "t.parquet")
+
+
+def test_a_truncated_parquet_file_is_refused(tmp_path):
+    path = tmp_path / "t.parquet"
+    pl.DataFrame({"a": [1]}).write_parquet(path)
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(InputError, match=r"t\.parquet: cannot be read as Parquet"):
+        read_parquet(path)

@@ -12,7 +12,7 @@ import h5py
 import pytest
 
 from danq.errors import InputError
-from danq.files import hdf5_process
+from danq.files import reading_process
 from danq.files.hdf5_input import is_hdf5, open_hdf5
 
 
@@ -35,7 +35,7 @@ def refusing_locks(monkeypatch: pytest.MonkeyPatch, number: int) -> list[object]
             raise OSError(number, f"Unable to open file (unable to lock file, errno = {number})")
         return real(path, mode, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(hdf5_process.h5py, "File", opened)
+    monkeypatch.setattr(reading_process.h5py, "File", opened)
     return locking
 
 
@@ -44,7 +44,7 @@ def test_a_file_system_without_locks_is_read(
     file: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ):
     locking = refusing_locks(monkeypatch, number)
-    with hdf5_process.open_unlocked(str(file)) as opened:
+    with reading_process.open_unlocked(str(file)) as opened:
         assert opened["x"][:].tolist() == [1, 2, 3]  # type: ignore[index]
     assert locking == [None, False]
 

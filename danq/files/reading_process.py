@@ -1,6 +1,6 @@
-"""Read HDF5 files on behalf of another process.
+"""Read HDF5 and Parquet files on behalf of another process.
 
-The HDF5 library can crash or run forever on files that are damaged or made to deceive. This module
+Their libraries can crash, or run forever, on files that are damaged or made to deceive. This module
 is the program of the process that opens them. It imports nothing of danq. Requests and answers are
 JSON on standard input, which is a socket; values are written to memory that the other process
 shares with each request.
@@ -156,6 +156,16 @@ class Server:
                 raise ValueError(f"the texts of {name} are longer than the file")
             found += part
         return found
+
+    def do_parquet(self, path: str, descriptor: int) -> None:
+        """Write the table of a Parquet file to a file in Arrow's format."""
+        import polars as pl  # few readers need it
+
+        try:
+            with open(descriptor, "wb", closefd=False) as out:
+                pl.read_parquet(path).write_ipc(out)
+        except pl.exceptions.PanicException as error:
+            raise ValueError(str(error)) from None
 
     @property
     def _open(self) -> h5py.File:

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from danq.errors import InputError
-from danq.files import hdf5_process, hdf5_reader
+from danq.files import reading_process, separate_reader
 from danq.files.hdf5_input import open_hdf5
-from danq.files.hdf5_reader import borrowed_reader
+from danq.files.separate_reader import borrowed_reader
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_an_endless_file_is_refused_and_the_next_file_is_read(endless: Path):
 
 def test_a_signal_ends_a_process_that_waits_for_an_endless_file(endless: Path):
     code = (
-        "import sys; from danq.files import hdf5_reader; hdf5_reader.SECONDS = 1000\n"
+        "import sys; from danq.files import separate_reader; separate_reader.SECONDS = 1000\n"
         "from danq.files.hdf5_input import open_hdf5\n"
         "with open_hdf5(sys.argv[1]) as file:\n"
         "    print(file._reader._process.pid, flush=True); file.texts('names')"
@@ -71,7 +71,7 @@ def test_a_crash_of_the_library_names_the_file(tmp_path: Path):
             os.kill(opened._reader._process.pid, signal.SIGSEGV)
             opened.read("x")
 
-    with pytest.raises(InputError, match=r"a\.h5: HDF5 cannot read it .HDF5 crashes .SIGSEGV"):
+    with pytest.raises(InputError, match=r"a\.h5: HDF5 cannot read it .the library crashes"):
         read()
 
 
@@ -85,7 +85,7 @@ def test_a_process_is_used_for_one_file_after_the_other(tmp_path: Path):
 
 def test_a_reader_ends_with_the_process_that_started_it():
     code = (
-        "import os; from danq.files.hdf5_reader import borrowed_reader\n"
+        "import os; from danq.files.separate_reader import borrowed_reader\n"
         "with borrowed_reader() as reader:\n"
         "    reader.ask('close'); print(reader._process.pid, flush=True); os._exit(0)"
     )
@@ -118,7 +118,7 @@ def test_a_fork_starts_its_own_readers(tmp_path: Path):
 def test_memory_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("x", data=np.zeros(1 << 26, np.uint8), chunks=(1 << 26,), shuffle=True)
-    monkeypatch.setattr(hdf5_reader, "MEMORY", -3 * 3 * (1 << 26))
+    monkeypatch.setattr(separate_reader, "MEMORY", -3 * 3 * (1 << 26))
     with (
         pytest.raises(InputError, match=r"a\.h5: HDF5 cannot read it"),
         open_hdf5(tmp_path / "a.h5") as opened,
@@ -142,18 +142,18 @@ def test_texts_that_repeat_one_object_are_refused(tmp_path: Path):
 
 
 def test_a_file_with_too_many_objects_is_refused(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(hdf5_process, "MOST_OBJECTS", 5)
+    monkeypatch.setattr(reading_process, "MOST_OBJECTS", 5)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         for number in range(6):
             file[f"x{number}"] = number
         file["loop"] = file
         with pytest.raises(ValueError, match="more than 5 arrays and groups"):
-            list(hdf5_process.walk(file))
+            list(reading_process.walk(file))
 
 
 @pytest.mark.parametrize("chunks", [None, (3, 2, 4), (5, 7, 1), (40, 9, 11)])
 def test_parts_in_pieces_equal_those_of_h5py(tmp_path: Path, monkeypatch, chunks):
-    monkeypatch.setattr(hdf5_reader, "PIECE", 2000)
+    monkeypatch.setattr(separate_reader, "PIECE", 2000)
     values = np.random.default_rng(1).normal(size=(40, 9, 11)).astype(">f4")
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("x", data=values, chunks=chunks)
@@ -176,7 +176,7 @@ def test_parts_in_pieces_equal_those_of_h5py(tmp_path: Path, monkeypatch, chunks
 
 
 def test_damage_between_two_pieces_names_the_file(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(hdf5_reader, "PIECE", 1000)
+    monkeypatch.setattr(separate_reader, "PIECE", 1000)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("x", data=np.arange(900), chunks=(100,), fletcher32=True)
         at = file["x"].id.get_chunk_info(4).byte_offset

@@ -1,4 +1,4 @@
-"""The processes that read HDF5 files for this one, so that no file can crash or stop it."""
+"""The processes that read HDF5 and Parquet files for this one: no file can crash or stop it."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from typing import Any
 
 import numpy as np
 
-from danq.files import hdf5_process
-from danq.files.hdf5_process import receive, send
+from danq.files import reading_process
+from danq.files.reading_process import receive, send
 
 SECONDS = 2
-"""Computing time that HDF5 may take for a request."""
+"""Computing time that a library may take for a request."""
 
 RATE = 5_000_000
-"""Bytes of values that HDF5 reads at least in a second of computing."""
+"""Bytes of values that a library reads at least in a second of computing."""
 
 PIECE = 1 << 25
 """Bytes that are read at once, rounded to the chunks of the file."""
 
 MEMORY = 1 << 29
-"""Bytes of memory that HDF5 may take for a request, in addition to the values."""
+"""Bytes of memory that a library may take for a request, in addition to the values."""
 
 _CODE = (
     "import json, runpy, sys; sys.path[:] = json.loads(sys.argv[2]); "
@@ -45,7 +45,7 @@ Selection = Sequence[tuple[int, int]]
 
 
 class Refused(Exception):
-    """HDF5 cannot read a file; the text says why."""
+    """A library cannot read a file; the text says why."""
 
 
 class FileLocked(Refused):
@@ -56,19 +56,19 @@ class WrongContent(Refused):
     """The file is HDF5, but has not the content that was asked for."""
 
 
-class Hdf5Reader:
-    """A process that reads one HDF5 file at a time."""
+class SeparateReader:
+    """A process that reads one file at a time."""
 
     def __init__(self) -> None:
         self._ours, theirs = socket.socketpair()
         with theirs:
-            command = [sys.executable, "-I", "-S", "-c", _CODE, hdf5_process.__file__]
+            command = [sys.executable, "-I", "-S", "-c", _CODE, reading_process.__file__]
             self._process = subprocess.Popen(
                 [*command, json.dumps(sys.path)],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "RUST_BACKTRACE": "0"},
             )
         self._lock = threading.Lock()
         self._shared: mmap.mmap | None = None
@@ -83,9 +83,9 @@ class Hdf5Reader:
         Parameters
         ----------
         do
-            A method of `danq.files.hdf5_process.Server`.
+            A method of `danq.files.reading_process.Server`.
         values
-            Bytes of values that HDF5 reads from the file for it.
+            Bytes of values that the library reads from the file for it.
         descriptor
             A file that is sent with the request.
         request
@@ -163,7 +163,7 @@ class Hdf5Reader:
     def _memory(self, size: int) -> mmap.mmap:
         """Memory that is shared with the process, at least of a size."""
         if self._shared is None or len(self._shared) < size:
-            with _new_memory(size) as descriptor:
+            with new_memory(size) as descriptor:
                 self._send("share", 0, descriptor, size=size)
                 self._receive()
                 self._shared = mmap.mmap(descriptor, size)
@@ -236,17 +236,17 @@ class Hdf5Reader:
         self._process.kill()
         code = self._process.wait()
         if code == -signal.SIGXCPU:
-            return f"HDF5 does not finish within {self._seconds} seconds of computing"
+            return f"the library does not finish within {self._seconds} seconds of computing"
         name = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return f"HDF5 crashes ({name})"
+        return f"the library crashes ({name})"
 
 
 def _rounded(size: int) -> int:
     return -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
-_idle: list[Hdf5Reader] = []
-_all: list[Hdf5Reader] = []
+_idle: list[SeparateReader] = []
+_all: list[SeparateReader] = []
 _guard = threading.Lock()
 
 
@@ -258,7 +258,7 @@ def start_reader() -> None:
 
 
 @contextmanager
-def borrowed_reader() -> Iterator[Hdf5Reader]:
+def borrowed_reader() -> Iterator[SeparateReader]:
     """A process for one file; it is kept for the next file afterwards."""
     with _guard:
         reader = _idle.pop() if _idle else _new()
@@ -268,7 +268,7 @@ def borrowed_reader() -> Iterator[Hdf5Reader]:
         _give_back(reader)
 
 
-def _give_back(reader: Hdf5Reader) -> None:
+def _give_back(reader: SeparateReader) -> None:
     """Keep a process for the next file, or end it."""
     closed = False
     try:
@@ -285,14 +285,14 @@ def _give_back(reader: Hdf5Reader) -> None:
                     _all.remove(reader)
 
 
-def _new() -> Hdf5Reader:
-    reader = Hdf5Reader()
+def _new() -> SeparateReader:
+    reader = SeparateReader()
     _all.append(reader)
     return reader
 
 
 @contextmanager
-def _new_memory(size: int) -> Iterator[int]:
+def new_memory(size: int = 0) -> Iterator[int]:
     """Descriptor of new memory that another process can map."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("danq")

@@ -90,9 +90,11 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 def _unraisable(error: sys.UnraisableHookArgs) -> None:
     """End the process if an interrupt came where no exception can be raised, as in a callback."""
-    if _received and isinstance(error.exc_value, KeyboardInterrupt):
+    if not _received:
+        sys.__unraisablehook__(error)
+    elif isinstance(error.exc_value, KeyboardInterrupt):
         _end(_received[0])
-    sys.__unraisablehook__(error)
+    # Others, after a signal, come from what the interrupt left half done.
 
 
 def _watch(pipe: int) -> None:

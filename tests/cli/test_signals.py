@@ -10,9 +10,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
+from danq_cli import signals
 
 PROBE = """
 import pathlib, signal, sys, time, types
@@ -237,3 +240,12 @@ def test_signals_at_random_times_leave_no_partial_files(tmp_path: Path, name: st
         (tmp_path / "b.h5").unlink(missing_ok=True)
         shutil.rmtree(tmp_path / "sim", ignore_errors=True)
     assert ended
+
+
+@pytest.mark.parametrize("received", [[], [signal.SIGTERM]])
+def test_nothing_is_printed_about_what_an_interrupt_left_half_done(received, monkeypatch):
+    printed = []
+    monkeypatch.setattr(signals, "_received", received)
+    monkeypatch.setattr(sys, "__unraisablehook__", printed.append)
+    signals._unraisable(SimpleNamespace(exc_value=AttributeError("no flush")))
+    assert len(printed) == (not received)

@@ -1,6 +1,6 @@
 """Recurrent layers over time.
 
-The arithmetic of an LSTM step is implemented in five places. Each serves a case in which the others
+The arithmetic of an LSTM step is implemented in six places. Each serves a case in which the others
 are slower or do not apply:
 
 - ``torch.nn.LSTM``, which `Recurrent` wraps: inference on whole windows, every device but the CPU,
@@ -13,6 +13,7 @@ are slower or do not apply:
 - ``danq.inference.engine.recurrent_scan``: inference on variants as differences from a reference.
   Windows join and leave at any step, which torch's layer cannot do. A kernel for LSTM on the CPU,
   torch's operators for GRU and on other devices.
+- ``danq.gpu.fused_lstm``: training and inference on CUDA devices, as few launches as possible.
 - ``danq.models.onnx_lstm``: only writes an operator of ONNX; it computes nothing.
 
 All kernels share the approximation of tanh in ``_activations`` and the bfloat16 conversions in

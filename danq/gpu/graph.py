@@ -51,7 +51,7 @@ class Graph:
         self._calls += 1
 
     def _record(self) -> bool:
-        graph = torch.cuda.CUDAGraph()
+        graph, current = torch.cuda.CUDAGraph(), torch.cuda.current_stream(self.device)
         try:
             # Other threads may allocate and copy meanwhile.
             with torch.cuda.graph(
@@ -61,6 +61,8 @@ class Graph:
         except torch.cuda.OutOfMemoryError:
             raise
         except RuntimeError as error:
+            # torch leaves the stream of a failed recording in place.
+            torch.cuda.set_stream(current)
             log.warning("no CUDA graph could be recorded, so launches take longer: %s", error)
             return False
         self._graph = graph

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import logging
+from contextlib import contextmanager, nullcontext
+
+import pytest
 import torch
 
+from danq.gpu import graph as graphs
 from danq.gpu.graph import Graph, side_by_side
 
-CPU = torch.device("cpu")
+CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 
 
 def test_each_call_on_a_cpu_runs_the_function():
@@ -19,3 +24,101 @@ def test_functions_run_one_after_another_on_a_cpu():
     order: list[int] = []
     side_by_side(CPU, [lambda n=n: order.append(n) for n in range(3)])
     assert order == [0, 1, 2]
+
+
+class Stream:
+    """Streams wait for each other; what waits for what is written down."""
+
+    def __init__(self, name: str, events: list[str]) -> None:
+        self.name, self.events = name, events
+
+    def wait_stream(self, other: Stream) -> None:
+        self.events.append(f"{self.name} waits for {other.name}")
+
+
+@pytest.fixture
+def events(monkeypatch) -> list[str]:
+    """What happens on a device that is not there."""
+    happened: list[str] = []
+
+    class Recorded:
+        def replay(self) -> None:
+            happened.append("replay")
+
+    @contextmanager
+    def record(graph, *, stream, capture_error_mode):
+        happened.append(f"record on {stream.name} ({capture_error_mode})")
+        yield
+
+    main = Stream("main", happened)
+    streams = tuple(Stream(name, happened) for name in ("recorder", "first", "second"))
+    monkeypatch.setattr(graphs, "_streams", lambda _: streams)
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: main)
+    monkeypatch.setattr(torch.cuda, "set_stream", lambda s: happened.append(f"back on {s.name}"))
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Recorded)
+    monkeypatch.setattr(torch.cuda, "graph", record)
+    return happened
+
+
+WARM = ["recorder waits for main", "run", "main waits for recorder"]
+
+
+def test_a_card_runs_then_records_then_replays(events):
+    graph = Graph(lambda: events.append("run"), CUDA)
+    graph()
+    assert events == WARM
+    events.clear()
+    graph()
+    assert events == ["record on recorder (thread_local)", "run", "replay"]
+    events.clear()
+    graph()
+    assert events == ["replay"]
+
+
+def test_a_graph_within_a_graph_is_recorded_with_it(events, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
+    graph = Graph(lambda: events.append("run"), CUDA)
+    graph()
+    graph()
+    assert events == ["run", "run"]
+
+
+def test_what_cannot_be_recorded_is_run(events, monkeypatch, caplog):
+    @contextmanager
+    def refuse(graph, **_):
+        raise RuntimeError("operation not permitted when stream is capturing")
+        yield
+
+    monkeypatch.setattr(torch.cuda, "graph", refuse)
+    caplog.set_level(logging.WARNING, "danq")
+    graph = Graph(lambda: events.append("run"), CUDA)
+    for _ in range(3):
+        graph()
+    assert events == [*WARM, "back on main", *WARM, *WARM]
+    assert caplog.messages == [
+        "no CUDA graph could be recorded, so launches take longer: operation not permitted when "
+        "stream is capturing"
+    ]
+
+
+def test_exhausted_memory_is_not_hidden(events, monkeypatch):
+    @contextmanager
+    def refuse(graph, **_):
+        raise torch.cuda.OutOfMemoryError("out of memory")
+        yield
+
+    monkeypatch.setattr(torch.cuda, "graph", refuse)
+    graph = Graph(lambda: None, CUDA)
+    graph()
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        graph()
+
+
+def test_streams_side_by_side_begin_after_and_end_before_the_current_one(events):
+    side_by_side(CUDA, [lambda: events.append("one"), lambda: events.append("other")])
+    assert events == [
+        *("first waits for main", "one", "second waits for main", "other"),
+        *("main waits for first", "main waits for second"),
+    ]

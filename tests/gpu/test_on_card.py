@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,7 +17,14 @@ from danq.gpu.fused_conv import FusedConv
 from danq.gpu.fused_lstm import FusedLstm
 from danq.gpu.graph import Graph, side_by_side
 from danq.models import build
-from tests.gpu.small_models import codes, small_model
+from danq.models.architecture import Architecture, build_module
+from danq.provenance import Provenance
+from danq.training import Fit, Recipe, RunSettings
+from danq.training.checkpoint import Checkpoints
+from danq.training.fabric import make_fabric
+from danq.training.window_problem import WindowProblem
+from tests.gpu.small_models import SMALL, codes, small_model
+from tests.small_dataset import small_dataset
 
 pytestmark = pytest.mark.gpu
 
@@ -190,3 +198,32 @@ def test_training_twice_gives_the_same_bits(card):
     other, second = train(trainable(card), 12, card, "bf16")
     assert one == other
     assert all(map(torch.equal, first.parameters(), second.parameters()))
+
+
+def small_fit(device: torch.device, folder: Path) -> Fit:
+    """A training of a small model on 60-base windows that is ready to start."""
+    recipe = Recipe(batch_size=32, epochs=1, averaging=0.99)
+    run = RunSettings(device=str(device), precision="bf16" if device.type == "cuda" else "fp32")
+    checkpoints = Checkpoints(folder, Provenance(settings={}, inputs={}))
+    dataset = small_dataset(900, 20_000)
+    model = build_module(Architecture.model_validate(SMALL), 2, dataset.window)
+    fabric = make_fabric(device, run)
+    return Fit(model, WindowProblem(dataset, recipe), recipe, fabric, run, checkpoints)
+
+
+def test_training_steps_do_not_wait_for_the_card(card, tmp_path, warnings_of):
+    fit = small_fit(card, tmp_path)
+    fit.module.train()
+    losses = []
+    batches = fit.batches.epoch(0)
+    for step, batch in enumerate(batches):
+        # The first steps compile and record.
+        torch.cuda.set_sync_debug_mode("error" if step > 2 and len(batch[0]) == 32 else "default")
+        try:
+            losses.append(fit._step(*batch))
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        fit.progress.step += 1
+    assert len(losses) > 6
+    assert all(loss.isfinite() for loss in losses)
+    assert warnings_of() == []

@@ -16,7 +16,7 @@ from danq.inference.engine.incremental import Incremental
 from danq.inference.engine.whole_windows import evaluates_whole_windows
 from danq.inference.ensemble import Ensemble
 from danq.inference.mutagenesis.targets import TargetWindow
-from danq.inference.mutagenesis.whole_window_effects import BATCHES, WholeWindowEffects
+from danq.inference.mutagenesis.whole_window_effects import WholeWindowEffects
 from danq.inference.odds import odds
 from danq.typing import CodeBatch, Codes
 
@@ -139,7 +139,7 @@ class EffectScorer:
             self._whole = WholeWindowEffects(
                 ensemble, "bits" if effect == "logit" else "probability"
             )
-            self.block = BATCHES * self._whole.batch
+            self.block = self._whole.block
             return
         self.block = BLOCK if options.batch_size is None else options.batch_size
         self.members = [Incremental(model.module, options) for model in ensemble.models]

@@ -16,7 +16,10 @@ from danq.inference.odds import CLIP, LARGEST
 from danq.typing import CodeBatch
 
 BATCHES = 4
-"""Batches of mutants that are evaluated before their effects are copied to the host."""
+"""Batches that are evaluated before their effects are copied to the host."""
+
+ROOM = 64
+"""A batch, divided by the windows of it that are kept for references."""
 
 
 class DeviceOdds(NamedTuple):
@@ -53,6 +56,8 @@ class WholeWindowEffects:
     ----------
     batch
         Windows per batch.
+    block
+        Mutated windows per call: with their references they usually fill `BATCHES` batches.
     """
 
     def __init__(self, ensemble: Ensemble, unit: str) -> None:
@@ -63,6 +68,7 @@ class WholeWindowEffects:
         self._odds_device = _odds_device(self._device)
         self._tracks = torch.tensor(ensemble.track_indices, device=self._device)
         self.batch = self._members[0].batch
+        self.block = BATCHES * self.batch - self.batch // ROOM
 
     def of(
         self,

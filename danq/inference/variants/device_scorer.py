@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, Int64
 from torch import Tensor
 
 from danq.genome.variants.window_pieces import WindowPieces
@@ -55,6 +56,11 @@ class DeviceScorer:
     background: Background | None = None
     in_flight: ClassVar[int] = 1
 
+    @cached_property
+    def _selected(self) -> Int64[Tensor, "K"]:
+        # Made once, because the host waits for the device when it copies from unpinned memory.
+        return torch.tensor(self.track_indices, device=self.genome.device)
+
     def keys(self, windows: AlleleWindows) -> list[bytes]:
         """A hash of the pieces of each row's windows."""
         return row_keys(
@@ -76,10 +82,9 @@ class DeviceScorer:
         with torch.inference_mode():
             forward = self.genome.written(distinct)
             strands = [forward, *([reverse_complement(forward)] if self.both_strands else [])]
-            selected = torch.tensor(self.track_indices, device=forward.device)
 
             def host(logits: Tensor) -> Pending:
-                kept = logits if columns.compares_tracks else logits.index_select(1, selected)
+                kept = logits if columns.compares_tracks else logits.index_select(1, self._selected)
                 return self.transfer.to_host(kept)
 
             waiting = [[host(engine.logits(codes)) for codes in strands] for engine in self.engines]

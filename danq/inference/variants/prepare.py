@@ -45,6 +45,9 @@ log = logging.getLogger("danq")
 FEW_BACKGROUND = 10_000
 """Background variants below which E-values are too coarse for the range of interest."""
 
+DEVICE_RECORDS = 16384
+"""Maximum number of records per block on a GPU: with SNVs, several full batches of windows."""
+
 BATCH_WINDOWS = 8192
 """Reference and alternate windows per batch."""
 
@@ -102,11 +105,13 @@ def prepare(
     if background is not None or output == "background":
         strata, used = _strata(background, str(calibrate), reference, input)
         provenance |= used
-    if evaluates_whole_windows(options.torch_device):
+    whole = evaluates_whole_windows(options.torch_device)
+    if whole:
         provenance |= Provenance(header={"batch size": f"{_windows_per_batch(options)} windows"})
     layout = _layout(ensemble, scores, provenance.header, output, background)
     batch = _windows_per_batch(options)
-    block = max(1, min(BLOCK_RECORDS, BLOCK_VALUES // len(layout.columns)))
+    records = DEVICE_RECORDS if whole else BLOCK_RECORDS
+    block = max(1, min(records, BLOCK_VALUES // len(layout.columns)))
     provenance |= Provenance(
         settings={
             "output format": str(output),

@@ -62,5 +62,13 @@ def test_pairs_and_headers(small_model, as_on_a_gpu, tmp_path):
 def test_windows_share_large_blocks(small_model, as_on_a_gpu):
     as_on_a_gpu()
     scorer = effects.EffectScorer(Ensemble.of(small_model()), "logit")
-    assert scorer.block == 4 * 4096
+    assert scorer.block == 4 * 4096 - 64
     assert scorer.batches() == {"batch size": "4096 windows"}
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_effects_on_a_cuda_device_equal_those_of_the_cpu(small_model):
+    expected = mutate(small_model(), SEQUENCES)
+    found = mutate(small_model().with_options(device="cuda", precision="auto"), SEQUENCES)
+    np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=2e-5)

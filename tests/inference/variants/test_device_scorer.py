@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 
 from danq.genome.variants.window_pieces import WindowPieces
 from danq.inference import Variants, score_variants, write_background, write_variant_scores
@@ -123,7 +124,7 @@ def test_an_interrupted_run_resumes_to_the_same_output(
     small_model, fasta, vcf, tmp_path, as_on_a_gpu, monkeypatch, name
 ):
     as_on_a_gpu()
-    monkeypatch.setattr(RUN, "BLOCK_RECORDS", 10)
+    monkeypatch.setattr(RUN, "DEVICE_RECORDS", 10)
     model = small_model()
     (tmp_path / "complete").mkdir()
     complete, out = tmp_path / "complete" / name, tmp_path / name
@@ -147,7 +148,7 @@ def test_repeated_variants_have_identical_scores_in_any_block(
     small_model, fasta, vcf, as_on_a_gpu, monkeypatch
 ):
     as_on_a_gpu()
-    monkeypatch.setattr(RUN, "BLOCK_RECORDS", 10)
+    monkeypatch.setattr(RUN, "DEVICE_RECORDS", 10)
     values = score_variants(small_model(), vcf, fasta).values
     np.testing.assert_array_equal(values[70:79], values[:9])
 
@@ -160,3 +161,24 @@ def test_the_header_states_precision_and_batch(small_model, fasta, vcf, as_on_a_
     assert header["batch size"] == "4096 windows"
     header = score_variants(model.with_options(batch_size=5), vcf, fasta).provenance
     assert header["batch size"] == "5 windows"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("options", [{}, {"haplotypes": "one", "indel_anchor": "both"}])
+def test_scores_on_a_cuda_device_equal_those_of_the_cpu(small_model, fasta, vcf, options):
+    source = Variants(vcf, **options)
+    expected = score_variants(small_model(), source, fasta)
+    found = score_variants(small_model().with_options(device="cuda"), source, fasta)
+    assert found.provenance["precision"] == "fp32 on cuda"
+    assert found.rows.equals(expected.rows)
+    np.testing.assert_allclose(found.values, expected.values, rtol=0, atol=2e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_identical_windows_have_identical_scores_in_batches_of_one_size(small_model, fasta, vcf):
+    model = small_model().with_options(device="cuda")
+    values = score_variants(model, vcf, fasta).values
+    np.testing.assert_array_equal(values[70:79], values[:9])
+    np.testing.assert_array_equal(score_variants(model, vcf, fasta).values, values)

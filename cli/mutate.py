@@ -60,7 +60,11 @@ from .progress import progress
     metavar="FILE",
     help="Plot a sequence logo and a heat map (.png, .svg or .pdf) of one sequence or region.",
 )
-@options.run_options(batch_size={"help": "Batch size (mutated windows).  [default: 2048]"})
+@options.run_options(
+    batch_size={
+        "help": "Batch size (mutated windows); on GPUs the default is 4096.  [default: 2048]"
+    }
+)
 @options.tolerance()
 @options.overwrite()
 def mutate(

@@ -106,7 +106,10 @@ from .progress import progress
     "quantiles.",
 )
 @options.run_options(
-    batch_size={"help": "Batch size (reference and alternate windows).  [default: 8192]"}
+    batch_size={
+        "help": "Batch size (reference and alternate windows); on GPUs the default is 4096.  "
+        "[default: 8192]"
+    }
 )
 @options.tolerance()
 @click.option("--resume", is_flag=True, help="Resume an interrupted run.")

@@ -33,7 +33,8 @@ class RunOptions:
         ``"auto"`` (the first CUDA device, else the CPU), ``"cpu"``, ``"cuda"``, ``"cuda:N"`` or
         ``"mps"``.
     precision
-        ``"fp32"``, ``"bf16"`` or ``"auto"``: bf16 where the device has fast bfloat16 arithmetic.
+        ``"fp32"``, ``"bf16"`` or ``"auto"``: bf16 where the device has fast bfloat16 arithmetic,
+        except for variants and mutagenesis on a GPU, whose effects are computed in fp32.
     batch_size
         Windows per batch. None selects the default of each function.
     threads

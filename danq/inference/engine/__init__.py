@@ -20,4 +20,7 @@ three stages:
 evaluates together. `packed_matrix` multiplies by weights that are stored in oneDNN's layout.
 
 Models that do not fit this scheme, and `Incremental` says why, are evaluated window by window.
+
+`whole_windows` evaluates variants on a GPU, where steps of few operations take longer than complete
+windows. `device_genome` has the genome there and composes their windows.
 """

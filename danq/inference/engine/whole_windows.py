@@ -113,7 +113,7 @@ def padded_size(windows: int, batch: int) -> int:
 
 @contextmanager
 def float32_products(*, tf32: bool) -> Iterator[None]:
-    """Compute products of float32 with or without TF32, whatever torch or the user has set."""
+    """Compute products of float32 with or without TF32; the settings of torch do not apply."""
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     owners: tuple[Any, ...] = cudnn, matmul
     name: str = "allow_tf32"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import logging
+import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -115,6 +116,13 @@ class _KernelCache(FunctionCache):
             self._cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp()
         )
 
+    def load_overload(self, sig: object, target_context: object) -> object | None:
+        """Find compiled code; None if the kernel is compiled next, which a terminal shows once."""
+        found = super().load_overload(sig, target_context)
+        if found is None:
+            _compiling()
+        return found
+
     def save_overload(self, sig: object, data: object) -> None:
         """Store compiled code; a full disk or a lost folder is a notice."""
         try:
@@ -134,6 +142,13 @@ class _Unstored(NullCache):
 @lru_cache(maxsize=1)
 def _once() -> list[str]:
     return []
+
+
+@lru_cache(maxsize=1)
+def _compiling() -> None:
+    """Show that kernels are compiled, once in a process, and as progress only in a terminal."""
+    if sys.stderr is not None and sys.stderr.isatty():
+        log.info("compiling kernels for this CPU; later runs find the compiled code on disk")
 
 
 def _notice(problem: str) -> None:

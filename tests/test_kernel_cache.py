@@ -34,9 +34,11 @@ def fresh_folders(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
     _kernel_cache._folder.cache_clear()
     _kernel_cache._once.cache_clear()
+    _kernel_cache._compiling.cache_clear()
     yield
     _kernel_cache._folder.cache_clear()
     _kernel_cache._once.cache_clear()
+    _kernel_cache._compiling.cache_clear()
 
 
 @pytest.fixture
@@ -228,3 +230,16 @@ for dtype in (np.float64, np.int64):
     assert {file.suffix for file in (source.parent / "__pycache__").iterdir()} <= {".nbc", ".pyc"}
     assert hits(source, np.arange(5.0)) == 1
     assert hits(source, np.arange(5)) == 1
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_shows_once_that_kernels_are_compiled(source, caplog, monkeypatch, terminal):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    with caplog.at_level("INFO", "danq"):
+        for dtype in (np.float64, np.int64):
+            hits(source, np.arange(5, dtype=dtype))
+        assert caplog.text.count("compiling kernels for this CPU") == terminal
+        caplog.clear()
+        _kernel_cache._compiling.cache_clear()
+        assert hits(source, np.arange(5.0)) == 1
+    assert "compiling" not in caplog.text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import polars as pl
 
 from danq._memory import kept_memory
 from danq._version import __version__
+from danq.bounded_queue import write_behind
 from danq.files.inputs_in_use import protects_inputs
 from danq.genome.nucleotide_codes import LETTERS, N
 from danq.inference.ensemble import Ensemble, Models
@@ -36,7 +37,6 @@ from danq.inference.result import Result
 from danq.inference.sources import Source, as_source
 from danq.inference.writers.mutation_layout import MutationLayout
 from danq.inference.writers.open_output import Output, find_output
-from danq.inference.writers.writer import Writer
 from danq.typing import Location, Progress
 
 _LETTERS = np.array(list(LETTERS), dtype=object)
@@ -220,14 +220,16 @@ def write_mutations(
             if observer is None
             else observer.writer(output, layout) as writer
         ):
-            for effects in base_effects(job.scorer, job.windows(targets)):
-                writer.write(effects)
-                tally.count(effects.window)
-                counter.add(3 * len(effects.codes), 3 * int((effects.codes != N).sum()), progress)
-                if observer is not None:
-                    observer.window(effects)
-                if interval is not None and effects.window.target is chosen:
-                    _write_pairs(job.scorer, effects.window, interval, writer, counter, progress)
+            with write_behind(writer.write) as write:
+                for effects in base_effects(job.scorer, job.windows(targets)):
+                    write(effects)
+                    tally.count(effects.window)
+                    known = 3 * int((effects.codes != N).sum())
+                    counter.add(3 * len(effects.codes), known, progress)
+                    if observer is not None:
+                        observer.window(effects)
+                    if interval is not None and effects.window.target is chosen:
+                        _write_pairs(job.scorer, effects.window, interval, write, counter, progress)
             if observer is not None:
                 observer.end()
     tally.report(job.ensemble.window, job.ensemble.bin)
@@ -240,13 +242,13 @@ def _write_pairs(
     scorer: EffectScorer,
     window: TargetWindow,
     interval: PairRegion,
-    writer: Writer,
+    write: Callable[..., None],
     counter: _Counter,
     progress: Progress | None,
 ) -> None:
     low, high = interval.start - window.first, interval.end - window.first
     for part in pair_effects(scorer, window, low, high):
-        writer.write(part)
+        write(part)
         count = len(part.substitutions.window)
         counter.pairs += count
         counter.add(count, 0, progress)

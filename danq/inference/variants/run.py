@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from danq.bounded_queue import read_ahead
 from danq.errors import InputError
 from danq.files.inputs_in_use import note_checked
 from danq.files.unchanged_inputs import UnchangedInputs
@@ -161,8 +162,8 @@ class VariantRun:
 
     def blocks(
         self, reader: VariantReader, repeats: Repeats, *, skip: int = 0
-    ) -> Iterator[FinishedBlock]:
-        """Score one block after the other.
+    ) -> Generator[FinishedBlock, None, None]:
+        """Score one block after the other; a file is read ahead in a thread of its own.
 
         Parameters
         ----------
@@ -179,13 +180,16 @@ class VariantRun:
             As the reader; when an input file has changed since the start of the run.
         """
         waiting: deque[tuple[AlleleWindows, list[bytes], Callable[[], Values]]] = deque()
-        for windows in self.input.windows(reader, skip=skip):
-            self.unchanged.check()
-            keys = self.scorer.keys(windows)
-            waiting.append((windows, keys, self._start(windows, repeats, keys)))
-            repeats.add(keys)
-            if len(waiting) > self.scorer.in_flight:
-                yield self._finished(*waiting.popleft())
+        read = self.input.windows(reader, skip=skip)
+        # A thread that waits for a pipe cannot be ended.
+        with nullcontext(read) if self.input.variants.is_stream else read_ahead(read) as ready:
+            for windows in ready:
+                self.unchanged.check()
+                keys = self.scorer.keys(windows)
+                waiting.append((windows, keys, self._start(windows, repeats, keys)))
+                repeats.add(keys)
+                if len(waiting) > self.scorer.in_flight:
+                    yield self._finished(*waiting.popleft())
         while waiting:
             yield self._finished(*waiting.popleft())
         self.unchanged.check()
@@ -218,12 +222,10 @@ class VariantRun:
         values, block = scored(), windows.block
         stratum = None if self.strata is None else self.strata.of(block)
         background = self.scorer.background
-        more = (
-            {}
-            if background is None or stratum is None
-            else {"unmatched": background.unmatched[stratum]}
-        )
-        flags = _flags({**windows.flags, **more})
+        found = dict(windows.flags)
+        if background is not None and stratum is not None:
+            found["unmatched"] = background.unmatched[stratum]
+        flags = _flags(found)
         tally = VariantTally(
             block.records,
             block.alleles,
@@ -238,9 +240,8 @@ class VariantRun:
         tables = {"rows": rows, "rejects": _rejects(block.rejects)}
         if self.keep_lines:
             lines = block.lines or []
-            numbers = range(block.first, block.first + block.records)
             tables["lines"] = pl.DataFrame(
-                {"record": numbers[: len(lines)], "line": lines},
+                {"record": range(block.first, block.first + len(lines)), "line": lines},
                 schema={"record": pl.Int64, "line": pl.String},
             )
         return FinishedBlock(
@@ -273,7 +274,7 @@ class VariantRun:
             As the reader (the stored blocks are then removed); when the operating system cannot
             write.
         """
-        tally, repeats = VariantTally(), Repeats(finished.values)
+        tally, repeats, known = VariantTally(), Repeats(finished.values), len(finished.counts)
         contigs: dict[str, None] = {}
         for number, counts in enumerate(finished.counts):
             with finished.readable():
@@ -283,10 +284,11 @@ class VariantRun:
                 repeats.add(tables["rows"][WINDOWS].to_list())
         total = self.input.records() if progress is not None else None
         try:
-            with self.open(tally.records) as reader:
-                lines, samples = reader.header_lines, reader.samples
-                blocks = self.blocks(reader, repeats, skip=len(finished.counts))
-                begun = time.perf_counter()
+            with (
+                self.open(tally.records) as reader,
+                closing(self.blocks(reader, repeats, skip=known)) as blocks,
+            ):
+                lines, samples, begun = reader.header_lines, reader.samples, time.perf_counter()
                 while (block := next(blocks, None)) is not None:
                     scored = time.perf_counter()
                     finished.add(block)
@@ -325,8 +327,7 @@ class VariantRun:
         wrong = tally.rejects["ref-mismatch"]
         total = wrong + tally.rows
         variants = self.input.variants
-        compared = variants.check_assembly and wrong >= FEW
-        if compared and wrong > MOST_MISMATCHES * total:
+        if variants.check_assembly and wrong >= FEW and wrong > MOST_MISMATCHES * total:
             log.warning(
                 "%s: REF differs from the genome in %s of %s alleles: wrong assembly, or N in the "
                 "genome?",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -121,8 +122,8 @@ def score_variants(
     strata: list[np.ndarray] = []
     repeats = Repeats(lambda block: values[block + 1])
     total = run.input.records() if progress is not None else None
-    with run.open() as reader:
-        for block in run.blocks(reader, repeats):
+    with run.open() as reader, closing(run.blocks(reader, repeats)) as blocks:
+        for block in blocks:
             tally.add(VariantTally.of(block.counts))
             rows.append(layout.keys(block.tables["rows"]))
             rejects.append(block.tables["rejects"])

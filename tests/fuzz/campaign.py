@@ -13,6 +13,7 @@ import os
 import random
 import resource
 import select
+import shutil
 import signal
 import sys
 import tempfile
@@ -98,6 +99,7 @@ def _work(stream: Stream, cases: range, folder: Path, pipe: int) -> None:
     quiet = os.open(os.devnull, os.O_RDWR)
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
+    os.environ["DANQ_CACHE"] = str(folder / "cache")
     start = _peak()
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 30, 1 << 30))
     path = folder / f"damaged{stream.target.suffix}"
@@ -145,6 +147,7 @@ def fuzz(stream: Stream, cases: int, note: Callable[[Counts], None] = lambda _: 
         while first < cases:
             batch = range(first, min(first + BATCH, cases))
             first = _batch(stream, batch, Path(name), counts)
+            shutil.rmtree(Path(name) / "cache", ignore_errors=True)
             note(counts)
     return counts
 

@@ -110,15 +110,17 @@ def difference_of_gradients(
     training = module.training
     module.eval()
     twin.eval()
+    kind = codes.device.type
     try:
         # cuDNN gives no gradients of recurrent layers in evaluation mode.
-        off = torch.autocast(codes.device.type, enabled=False)
-        with off, torch.backends.cudnn.flags(enabled=False):
-            out = module(codes)
-            probe = torch.linspace(-1, 1, out.numel(), device=out.device).view_as(out)
-            wanted = torch.autograd.grad((out * probe).sum(), values)
-        with torch.autocast(codes.device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
-            found = torch.autograd.grad((twin(codes).float() * probe).sum(), values)
+        with torch.backends.cudnn.flags(enabled=False):
+            with torch.autocast(kind, enabled=False):
+                out = module(codes)
+                probe = torch.linspace(-1, 1, out.numel(), device=out.device).view_as(out)
+                wanted = torch.autograd.grad((out * probe).sum(), values)
+            with torch.autocast(kind, torch.bfloat16, enabled=dtype == torch.bfloat16):
+                out = twin(codes).float()
+            found = torch.autograd.grad((out * probe).sum(), values)
     finally:
         module.train(training)
         twin.train(training)

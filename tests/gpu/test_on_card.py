@@ -177,7 +177,9 @@ def train(module, steps: int, card, precision: str) -> tuple[list[float], torch.
 
 
 def trainable(card) -> torch.nn.Module:
-    return small_model(filters=64, pool=3, hidden=32, dense=(40,)).to(card).train()
+    # Without dropout, whose masks depend on the order of values in memory.
+    settings = {"filters": 64, "pool": 3, "hidden": 32, "dense": (40,)}
+    return small_model(**settings, encoder_dropout=0, temporal_dropout=0).to(card).train()
 
 
 def test_training_equals_that_of_torch_s_layers(card, warnings_of):

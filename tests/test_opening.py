@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = {
     "danq/files/data_frames.py": "large tables of text, with polars",
     "danq/files/reading_process.py": "HDF5 and Parquet, in another process",
-    "danq/files/separate_reader.py": "memory that it shares with the process that reads HDF5 and Parquet",
+    "danq/files/separate_reader.py": "memory that it shares with that process",
     "danq/files/open_input.py": "every other file",
     "danq/files/pipes.py": "copies of pipes",
     "danq/files/sealed_safetensors.py": "safetensors of danq, and writes them",

@@ -173,7 +173,7 @@ def start(words: list[str], folder: Path, fault: Fault) -> Started:
         os.dup2(writer, 1)
         os.dup2(writer, 2)
         from danq_cli import main as cli
-        from danq_cli.signals import install
+        from danq_cli.signals import exit_code, install, received, uninstall
 
         sys.stdout = os.fdopen(1, "w", closefd=False)
         sys.stderr = os.fdopen(2, "w", closefd=False)
@@ -182,7 +182,11 @@ def start(words: list[str], folder: Path, fault: Fault) -> Started:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         fault.strike(folder)
         code = cli.run(words)
+        uninstall()
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        # As `danq_cli.main.main`: the signal came before or after the command.
+        code = exit_code(received() or signal.SIGINT)
     finally:
         os._exit(code)
 

@@ -14,7 +14,7 @@ from danq.datasets.dataset import Dataset
 from danq.errors import InputError
 from danq.typing import BoolRow, CodeBatch, IntRow, LabelBatch
 
-Batch = tuple[CodeBatch, LabelBatch]
+Batch = tuple[CodeBatch, LabelBatch] | tuple[np.ndarray, ...]
 Strands = bool | Literal["both"]
 
 
@@ -39,7 +39,7 @@ class Plan:
 
 
 class Batches:
-    """Batches of codes and labels.
+    """Batches of codes and labels, or of codes and amounts.
 
     Parameters
     ----------
@@ -53,7 +53,8 @@ class Batches:
         Use a new random order in each epoch.
     reverse_complement
         Reverse-complement each window with probability one half, drawn in each epoch. ``"both"``
-        uses both strands of each window in every epoch.
+        uses both strands of each window in every epoch. Windows of an oriented dataset
+        (`Dataset.oriented`) are never reverse-complemented.
     max_shift
         Shift each window by a number of bases drawn from ``-max_shift`` to ``max_shift`` in
         each epoch. Labels do not change.
@@ -103,7 +104,7 @@ class Batches:
             )
         self.batch_size = batch_size
         self.shuffle = shuffle
-        self.reverse_complement = reverse_complement
+        self.reverse_complement: Strands = False if dataset.oriented else reverse_complement
         self.max_shift = max_shift
         self.seed = seed
         self.prefetch = prefetch
@@ -153,7 +154,10 @@ class Batches:
         codes : CodeBatch
             ``(B, L)`` uint8.
         labels : LabelBatch
-            ``(B, K)`` uint8, 0 or 1.
+            ``(B, K)`` uint8, 0 or 1. For a dataset with amounts `Dataset.target_values`, in
+            float32, of the strand of each window.
+        weights : numpy.ndarray
+            ``(B,)`` float32 weights of windows, only for a dataset with weights.
         """
         if epoch < 0 or start_batch < 0:
             raise InputError(f"epoch {epoch} or batch {start_batch} is below 0")
@@ -164,12 +168,17 @@ class Batches:
         for number in range(start_batch, len(self)):
             part = slice(number * self.batch_size, (number + 1) * self.batch_size)
             rows = plan.order[part]
-            codes = self.dataset.codes(
-                rows,
-                None if plan.reverse is None else plan.reverse[part],
-                None if plan.shift is None else plan.shift[part],
-            )
-            yield codes, self.dataset.labels(rows)
+            reverse = None if plan.reverse is None else plan.reverse[part]
+            shift = None if plan.shift is None else plan.shift[part]
+            yield self.dataset.codes(rows, reverse, shift), *self._targets(rows, reverse)
+
+    def _targets(self, rows: IntRow, reverse: BoolRow | None) -> tuple[np.ndarray, ...]:
+        dataset = self.dataset
+        if dataset.measured is None:
+            targets = dataset.labels(rows)
+        else:
+            targets = dataset.target_values(rows, reverse)
+        return (targets,) if dataset.values.weights is None else (targets, dataset.weights(rows))
 
     def _ahead(self, batches: Iterator[Batch]) -> Generator[Batch, None, None]:
         with read_ahead(batches, self.prefetch) as ready:

@@ -10,38 +10,29 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import ArrayLike
 
-from danq._version import __version__
+from danq.amounts import AmountUnit
 from danq.datasets import dataset_checks as checks
-from danq.datasets.dataset_format import (
-    ARRAYS,
-    FORMAT_VERSION,
-    KIND,
-    MAGIC,
-    SPLITS,
-    TEXTS,
-    open_file,
-    split_number,
-)
+from danq.datasets.dataset_content import read_content, update_checksum, write_content
+from danq.datasets.dataset_format import KIND, SPLITS, open_file, split_number
 from danq.datasets.hdf5_writer import writing
 from danq.datasets.label_bits import count_bits, read_bits
 from danq.datasets.leaked_windows import leaked_windows
+from danq.datasets.track_amounts import Amounts, TrackGroup, WindowValues, take
 from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
 from danq.output import replacing
 from danq.typing import CodeBatch, IntRow, LabelBatch
 
-ROWS_PER_CHUNK = 1 << 14
-
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Windows of a genome, their labels for every track, and their splits.
+    """Windows of a genome or standalone sequences, their labels and amounts, and their splits.
 
-    Everything is in memory: 2 bits per base of the genome, 1 bit per label.
+    Everything is in memory: 2 bits per base of the genome, 1 bit per label, 4 bytes per amount.
+    The ``P`` tracks of peaks come first, then the ``A`` tracks of amounts; ``K = P + A``.
 
     Attributes
     ----------
@@ -54,11 +45,11 @@ class Dataset:
     split
         ``(W,)`` uint8: 0 train, 1 valid, 2 test.
     packed
-        ``(W, ceil(K / 8))`` uint8 labels, track ``k`` in bit ``k % 8`` of byte ``k // 8``.
+        ``(W, ceil(P / 8))`` uint8 labels of peaks, track ``k`` in bit ``k % 8`` of byte ``k // 8``.
     tracks, groups, sources
-        Name, group (may be empty) and peak file of each of the ``K`` tracks.
+        Name, group (may be empty) and file of each of the ``K`` tracks.
     peaks
-        ``(K,)`` int64 number of peaks read for each track.
+        ``(P,)`` int64 number of peaks read for each track of peaks.
     window
         Bases ``L`` of a window, centred on its bin.
     bin
@@ -71,6 +62,12 @@ class Dataset:
         How the dataset was made: options, and the number of bins that each rule dropped.
     path
         The file it was read from or written to, if any.
+    measured
+        The amounts; None without tracks of amounts.
+    values
+        Lengths, weights and folds of windows.
+    oriented
+        Whether the sequences have a strand, so that their reverse complements are not used.
     """
 
     genome: PackedGenome
@@ -88,18 +85,27 @@ class Dataset:
     min_overlap: float
     build: Mapping[str, Any] = field(default_factory=dict)
     path: Path | None = None
+    measured: Amounts | None = None
+    values: WindowValues = field(default_factory=WindowValues)
+    oriented: bool = False
 
     def __post_init__(self) -> None:
-        windows, tracks = self.start.size, len(self.tracks)
+        windows, tracks, peaks = self.start.size, len(self.tracks), self.peaks.size
         if not self.contig.shape == self.start.shape == self.split.shape == (windows,):
             raise self._mismatch("contig, start and split differ in length")
-        if self.packed.shape != (windows, (tracks + 7) // 8):
+        if self.packed.shape != (windows, (peaks + 7) // 8):
             raise self._mismatch(
                 f"labels have shape {self.packed.shape}, "
-                f"but there are {windows} windows and {tracks} tracks"
+                f"but there are {windows} windows and {peaks} tracks of peaks"
             )
-        if not len(self.groups) == len(self.sources) == self.peaks.size == tracks:
-            raise self._mismatch("the numbers of names, groups, sources and peaks of tracks differ")
+        if not len(self.groups) == len(self.sources) == peaks + len(self.units) == tracks:
+            raise self._mismatch(
+                "the numbers of names, groups, sources, and peaks or units of tracks differ"
+            )
+        if self.measured is not None and len(self.measured.values) != windows:
+            raise self._mismatch(
+                f"there are amounts of {len(self.measured.values):,} windows, not {windows:,}"
+            )
         if windows and int(self.contig.max()) >= len(self.genome.names):
             raise self._mismatch(f"contig number {self.contig.max()} is not in the genome")
         if windows and int(self.split.max()) >= len(SPLITS):
@@ -125,44 +131,9 @@ class Dataset:
         """
         path = Path(path)
         with open_file(path) as file:
-            arrays = {name: file.read(name, dtype) for name, dtype in ARRAYS.items()}
-            texts = {name: file.texts(name, fixed=True) for name in TEXTS}
-            dataset = cls._from_file(path, arrays, texts, file.attributes)
+            dataset = cls(**read_content(file), path=path)
             checks.check_content(dataset)
             return dataset
-
-    @classmethod
-    def _from_file(
-        cls,
-        path: Path,
-        arrays: Mapping[str, Any],
-        texts: Mapping[str, tuple[str, ...]],
-        attributes: Mapping[str, Any],
-    ) -> Dataset:
-        return cls(
-            genome=PackedGenome(
-                names=texts["genome/name"],
-                lengths=arrays["genome/length"],
-                bases=arrays["genome/bases"],
-                offsets=arrays["genome/offset"],
-                n_start=arrays["genome/n_start"],
-                n_end=arrays["genome/n_end"],
-            ),
-            contig=arrays["windows/contig"],
-            start=arrays["windows/start"],
-            split=arrays["windows/split"],
-            packed=arrays["labels"],
-            tracks=texts["tracks/name"],
-            groups=texts["tracks/group"],
-            sources=texts["tracks/source"],
-            peaks=arrays["tracks/peaks"],
-            window=checks.whole_number(attributes, "window"),
-            bin=checks.whole_number(attributes, "bin"),
-            stride=checks.whole_number(attributes, "stride"),
-            min_overlap=checks.fraction(attributes, "min_overlap"),
-            build=checks.build_options(attributes),
-            path=path,
-        )
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the dataset file, under a temporary name until it is complete.
@@ -180,56 +151,7 @@ class Dataset:
             When ``path`` exists and ``overwrite`` is false, or it cannot be written.
         """
         with replacing(path, overwrite) as temporary, writing(temporary, KIND) as file:
-            self._write(file)
-
-    def _write(self, file: h5py.File) -> None:
-        attributes: dict[str, Any] = {
-            "magic": MAGIC,
-            "format_version": FORMAT_VERSION,
-            "window": self.window,
-            "bin": self.bin,
-            "stride": self.stride,
-            "min_overlap": float(self.min_overlap),
-            "created_by": f"danq {__version__}",
-            "build": json.dumps(self.build),
-        }
-        for name, value in attributes.items():
-            file.attrs[name] = value
-        genome = self.genome
-        lists = (genome.names, self.tracks, self.groups, self.sources)
-        for name, texts in zip(TEXTS, lists, strict=True):
-            # Of fixed length: HDF5 can be made to loop forever by texts of variable length.
-            encoded = [text.encode() for text in texts]
-            kind = h5py.string_dtype("utf-8", max(map(len, encoded), default=0) or 1)
-            packing = {"compression": "gzip", "compression_opts": 1} if encoded else {}
-            file.create_dataset(name, data=np.array(encoded, kind), **packing)
-        plain = {
-            "genome/length": genome.lengths,
-            "genome/bases": genome.bases,
-            "genome/offset": genome.offsets,
-            "genome/n_start": genome.n_start,
-            "genome/n_end": genome.n_end,
-            "tracks/peaks": self.peaks,
-        }
-        for name, array in plain.items():
-            file.create_dataset(name, data=array, dtype=ARRAYS[name])
-        compressed = {
-            "windows/contig": self.contig,
-            "windows/start": self.start,
-            "windows/split": self.split,
-            "labels": self.packed,
-        }
-        for name, array in compressed.items():
-            rows = (min(ROWS_PER_CHUNK, max(1, array.shape[0])), *array.shape[1:])
-            file.create_dataset(
-                name,
-                data=array,
-                dtype=ARRAYS[name],
-                chunks=rows,
-                compression="gzip",
-                compression_opts=1,
-                shuffle=array.itemsize > 1,
-            )
+            write_content(file, self)
 
     def __len__(self) -> int:
         return self.start.size
@@ -245,6 +167,22 @@ class Dataset:
         """Whether windows are standalone sequences, without the bases around them."""
         return bool(self.build.get("standalone", False))
 
+    @property
+    def units(self) -> tuple[AmountUnit, ...]:
+        """Unit of each of the ``A`` tracks of amounts."""
+        return () if self.measured is None else self.measured.units
+
+    @property
+    def targets(self) -> tuple[TrackGroup, ...]:
+        """Groups of tracks by kind, in the order of the tracks."""
+        peaks = (TrackGroup("peaks", self.peaks.size),) if self.peaks.size else ()
+        return peaks if self.measured is None else (*peaks, self.measured.group)
+
+    @property
+    def folds(self) -> np.ndarray | None:
+        """``(W,)`` int32 index of the fold of each window in ``values.fold_names``, if given."""
+        return self.values.folds
+
     @cached_property
     def leaked(self) -> np.ndarray:
         """``(W,)`` uint8 of :func:`danq.datasets.shared_sequence.find_leaked`, computed once."""
@@ -252,7 +190,7 @@ class Dataset:
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 over window, bin, stride, overlap, genome, windows, tracks and labels."""
+        """SHA-256 over the sizes, the genome, the windows, the tracks, labels and amounts."""
         header = (self.window, self.bin, self.stride, self.min_overlap, self.tracks, self.groups)
         sha = hashlib.sha256(json.dumps([*header, self.genome.sha256]).encode())
         for array, dtype in (
@@ -262,6 +200,7 @@ class Dataset:
             (self.packed, "|u1"),
         ):
             sha.update(np.ascontiguousarray(array, dtype=dtype).data)
+        update_checksum(sha, self)
         return sha.hexdigest()
 
     def indices(self, split: str) -> IntRow:
@@ -342,7 +281,7 @@ class Dataset:
         Returns
         -------
         LabelBatch
-            ``(B, K)`` uint8, 0 or 1.
+            ``(B, P)`` uint8, 0 or 1, of the tracks of peaks.
 
         Raises
         ------
@@ -350,17 +289,71 @@ class Dataset:
             When an index is out of range.
         """
         rows = self.checked(indices)
-        out = np.empty((rows.size, len(self.tracks)), dtype=np.uint8)
+        out = np.empty((rows.size, self.peaks.size), dtype=np.uint8)
         read_bits(self.packed, rows, out)
         return out
 
+    def amounts(self, indices: ArrayLike, reverse: ArrayLike | None = None) -> np.ndarray:
+        """Amounts of windows.
+
+        Parameters
+        ----------
+        indices
+            ``(B,)`` indices of windows.
+        reverse
+            ``(B,)`` True where the steps of profiles are to be in the order of the reverse strand.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``(B, A)`` float32, or ``(B, A, S)`` for profiles, in `units`; NaN where masked.
+
+        Raises
+        ------
+        InputError
+            When an index is out of range.
+        """
+        rows = self.checked(indices)
+        if self.measured is None:
+            return np.empty((rows.size, 0), np.float32)
+        return take(self.measured.values, rows, None if reverse is None else np.asarray(reverse))
+
+    def target_values(self, indices: ArrayLike, reverse: ArrayLike | None = None) -> np.ndarray:
+        """Values of all `targets`, group after group: labels, then amounts or steps of profiles.
+
+        Parameters are those of `amounts`.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``(B, P + A S)`` float32; NaN where masked.
+
+        Raises
+        ------
+        InputError
+            When an index is out of range.
+        """
+        rows = self.checked(indices)
+        amounts = self.amounts(rows, reverse).reshape(rows.size, -1)
+        return np.concatenate([self.labels(rows).astype(np.float32), amounts], axis=1)
+
+    def lengths(self, indices: ArrayLike) -> np.ndarray:
+        """``(B,)`` int32 bases of windows without padding; errors as `checked`."""
+        rows, lengths = self.checked(indices), self.values.lengths
+        return np.full(rows.size, self.window, np.int32) if lengths is None else lengths[rows]
+
+    def weights(self, indices: ArrayLike) -> np.ndarray:
+        """``(B,)`` float32 weights of windows in the loss, 1 unless given; errors as `checked`."""
+        rows, weights = self.checked(indices), self.values.weights
+        return np.ones(rows.size, np.float32) if weights is None else weights[rows]
+
     def positives(self, split: str) -> IntRow:
-        """Number of positive windows of each track in one split.
+        """Number of positive windows of each track of peaks in one split.
 
         Returns
         -------
         IntRow
-            ``(K,)`` int64.
+            ``(P,)`` int64.
 
         Raises
         ------
@@ -373,7 +366,7 @@ class Dataset:
     def _positives(self) -> IntRow:
         counts = np.zeros((len(SPLITS), 8 * self.packed.shape[1]), dtype=np.int64)
         count_bits(np.ascontiguousarray(self.packed), self.split, counts)
-        return counts[:, : len(self.tracks)]
+        return counts[:, : self.peaks.size]
 
     def checked(self, indices: ArrayLike) -> IntRow:
         """Indices of windows as an int64 array, after checking them.

@@ -19,8 +19,10 @@ MOST_BASES = 1 << 31
 """Largest window, bin and stride."""
 
 
-def whole_number(attributes: Mapping[str, Any], name: str) -> int:
-    """An attribute that is a whole number from 1 to `MOST_BASES`.
+def whole_number(
+    attributes: Mapping[str, Any], name: str, least: int = 1, most: int = MOST_BASES
+) -> int:
+    """An attribute that is a whole number from ``least`` to ``most``.
 
     Raises
     ------
@@ -28,8 +30,8 @@ def whole_number(attributes: Mapping[str, Any], name: str) -> int:
         When it is something else.
     """
     value = attributes[name]
-    if not isinstance(value, Integral) or not 1 <= int(value) <= MOST_BASES:
-        raise ValueError(f"{name} is {_shown(value)}, not a whole number from 1 to {MOST_BASES:,}")
+    if not isinstance(value, Integral) or not least <= int(value) <= most:
+        raise ValueError(f"{name} is {_shown(value)}, not a whole number from {least} to {most:,}")
     return int(value)
 
 
@@ -95,9 +97,18 @@ def check_content(dataset: Dataset) -> None:
             f"the bin of window {outside[0]:,} starts at {dataset.start[outside[0]]:,}, which is "
             "outside its contig"
         )
-    spare = -len(dataset.tracks) % 8
+    spare = -dataset.peaks.size % 8
     if spare and dataset.packed.size and int(dataset.packed[:, -1].max()) >> (8 - spare):
         raise ValueError("labels are set beyond the last track")
+    if dataset.measured is not None:
+        dataset.measured.check()
+        group = dataset.measured.group
+        if group.step and group.steps * group.step != dataset.bin:
+            raise ValueError(
+                f"profiles have {group.steps:,} steps of {group.step:,} bases, but a bin has "
+                f"{dataset.bin:,}"
+            )
+    dataset.values.check(len(dataset), dataset.window)
 
 
 def _refuse_constant(name: str) -> float:

@@ -11,7 +11,7 @@ from danq.files.hdf5_input import Hdf5Input
 from danq.files.sealed_hdf5 import open_sealed
 
 MAGIC = "danq-dataset"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 KIND = "dataset"
 """Kind of the file in its seal."""
 
@@ -28,19 +28,34 @@ ARRAYS = {
     "windows/contig": "<u4",
     "windows/start": "<i8",
     "windows/split": "|u1",
+    "tracks/kind": "|u1",
     "tracks/peaks": "<i8",
     "labels": "|u1",
 }
 """Every array of numbers and its dtype."""
 
+AMOUNT_ARRAYS = {"amounts/values": "<f4", "amounts/scale": "<f8"}
+"""Arrays of datasets with tracks of amounts."""
+
+WINDOW_ARRAYS = {"windows/length": "<i4", "windows/weight": "<f4", "windows/fold": "<i4"}
+"""Arrays that some datasets have."""
+
 TEXTS = ("genome/name", "tracks/name", "tracks/group", "tracks/source")
 """Every array of UTF-8 strings."""
+
+AMOUNT_TEXTS = ("amounts/unit", "amounts/transform")
+"""Arrays of UTF-8 strings of datasets with tracks of amounts."""
+
+FOLD_TEXTS = "folds/name"
+"""Array of UTF-8 strings of datasets with folds."""
 
 ATTRIBUTES = (
     "window",
     "bin",
     "stride",
     "min_overlap",
+    "oriented",
+    "profile_step",
     "created_by",
     "build",
 )

@@ -146,4 +146,4 @@ def _leaked_positives(dataset: Dataset, leaks: bool) -> IntRow:
     if leaks:
         rows = np.flatnonzero(dataset.leaked)
         count_bits(dataset.packed[rows], dataset.split[rows], counts)
-    return counts[:, : len(dataset.tracks)].T
+    return counts[:, : dataset.peaks.size].T

@@ -76,7 +76,7 @@ def track_quality(dataset: Dataset) -> TrackQuality:
         for track in np.flatnonzero((counts[:, 0] < FEW_POSITIVES) & (total > 0))
     }
     disagreeing = {}
-    for group in _replicates(dataset.tracks):
+    for group in _replicates(dataset.tracks[: dataset.peaks.size]):
         for a, b in combinations(group, 2):
             if total[a] and total[b]:
                 one, other = _column(dataset, a), _column(dataset, b)

@@ -125,7 +125,7 @@ class DeviceWindows:
 
     def _labels(self, rows: Int64[Tensor, "B"]) -> UInt8[Tensor, "B K"]:
         spread = (self._packed[rows].unsqueeze(2) >> self._bits) & 1
-        return spread.flatten(1)[:, : len(self.dataset.tracks)].contiguous()
+        return spread.flatten(1)[:, : self.dataset.peaks.size].contiguous()
 
     def _find_unknown(self, first: np.ndarray) -> np.ndarray:
         """``(W,)`` True for windows that hold an unknown base at some allowed shift."""

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from danq.amounts import AmountUnit
 from danq.datasets import Dataset
+from danq.datasets.track_amounts import Amounts, WindowValues
 from danq.genome.nucleotide_codes import decode
 from danq.genome.packed_genome import PackedGenome
 
@@ -58,3 +61,43 @@ def dataset(contigs: dict[str, np.ndarray]) -> Dataset:
         min_overlap=0.5,
         build={"seed": 0},
     )
+
+
+def with_amounts(dataset: Dataset, steps: int = 0, **values: object) -> Dataset:
+    """Add two tracks of amounts, or of profiles, with some masked values."""
+    rng = np.random.default_rng(5)
+    amounts = rng.gamma(1, 2, (len(dataset), 2, steps or 1)).astype(np.float32)
+    amounts[rng.random(amounts.shape) < 0.1] = np.nan
+    units = (AmountUnit(), AmountUnit(unit="reads", scale=0.25))
+    if not steps:
+        units = (units[0], AmountUnit(unit="reads", transform="log1p", scale=0.25))
+    return replace(
+        dataset,
+        tracks=(*dataset.tracks, "tss", "rna"),
+        groups=(*dataset.groups, "", "RNA"),
+        sources=(*dataset.sources, "tss.bw", "rna.bw"),
+        measured=Amounts(
+            amounts if steps else amounts[:, :, 0], units, dataset.bin // steps if steps else 0
+        ),
+        values=WindowValues(**values),  # pyright: ignore[reportArgumentType]
+    )
+
+
+@pytest.fixture
+def amounts(dataset: Dataset) -> Dataset:
+    """The dataset with two tracks of amounts; oriented, with lengths, weights and folds."""
+    rng = np.random.default_rng(6)
+    found = with_amounts(
+        dataset,
+        lengths=rng.integers(1, 501, 90).astype(np.int32),
+        weights=rng.random(90).astype(np.float32),
+        folds=rng.integers(0, 3, 90).astype(np.int32),
+        fold_names=("a", "b", "c"),
+    )
+    return replace(found, oriented=True)
+
+
+@pytest.fixture
+def profiles(dataset: Dataset) -> Dataset:
+    """The dataset with two tracks of profiles of 10 steps."""
+    return with_amounts(dataset, 10)

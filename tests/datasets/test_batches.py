@@ -100,3 +100,25 @@ def test_bad_numbers_are_refused(dataset: Dataset, changes, message: str):
 def test_a_negative_epoch_is_refused(dataset: Dataset):
     with pytest.raises(InputError, match="epoch -1 or batch 0"):
         next(Batches(dataset, [0], 4).epoch(-1))
+
+
+def test_batches_of_amounts_have_targets_and_weights(amounts: Dataset):
+    batches = Batches(amounts, np.arange(90), 32, reverse_complement="both", shuffle=True)
+    order = batches.plan(3).order
+    found = list(batches.epoch(3))
+    assert len(found) == len(batches) == 3
+    codes, targets, weights = (np.concatenate(part) for part in zip(*found, strict=True))
+    # Oriented: the forward strand of each window once.
+    np.testing.assert_array_equal(codes, amounts.codes(order))
+    np.testing.assert_array_equal(targets, amounts.target_values(order))
+    assert targets.dtype == np.float32
+    assert np.isnan(targets).any()
+    np.testing.assert_array_equal(weights, amounts.weights(order))
+
+
+def test_profiles_follow_the_strand_of_their_window(profiles: Dataset):
+    batches = Batches(profiles, np.arange(40), 80, reverse_complement="both")
+    ((_, targets),) = batches.epoch(0)
+    steps = targets[:, 11:].reshape(2, 40, 2, 10)
+    np.testing.assert_array_equal(steps[1], steps[0, :, :, ::-1])
+    np.testing.assert_array_equal(targets[:40, :11], targets[40:, :11])

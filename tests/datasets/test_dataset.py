@@ -63,7 +63,7 @@ def test_the_file_follows_its_format(dataset: Dataset, tmp_path: Path):
     dataset.save(tmp_path / "set.h5")
     with h5py.File(tmp_path / "set.h5") as file:
         assert file.attrs["magic"] == "danq-dataset"
-        assert file.attrs["format_version"] == 3
+        assert file.attrs["format_version"] == 4
         names: list[str] = []
         file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
         assert set(names) == {*layout.ARRAYS, *layout.TEXTS}
@@ -147,7 +147,7 @@ def test_damaged_labels_are_refused(saved: Path, sealed: bool):
         (lambda file: file.attrs.__setitem__("magic", "cooler"), "without the attribute magic"),
         (
             lambda file: file.attrs.__setitem__("format_version", 1),
-            "is of format version 1, but this version of danq reads version 3",
+            "is of format version 1, but this version of danq reads version 4",
         ),
         (lambda file: file.attrs.__delitem__("window"), "the attribute window is missing"),
         (lambda file: file.__delitem__("labels"), "/labels is missing"),
@@ -175,6 +175,9 @@ def test_damaged_labels_are_refused(saved: Path, sealed: bool):
         (lambda file: put(file, "windows/start", 5, 1 << 62), "the bin of window 5 starts at"),
         (lambda file: put(file, "labels", (3, 1), 8), "labels are set beyond the last track"),
         (lambda file: put(file, "tracks/peaks", 3, -1), "the number of peaks of a track is -1"),
+        (lambda file: put(file, "tracks/kind", 3, 1), "/tracks/kind does not match the peaks"),
+        (lambda file: attribute(file, "oriented", 2), "oriented is .*2.*, not a whole number"),
+        (lambda file: attribute(file, "profile_step", -1), "profile_step is .*-1.*, not a whole"),
         (lambda file: put(file, "tracks/name", 1, b"track0"), "two tracks have the same name"),
         (lambda file: put(file, "genome/name", 1, b"one"), "two contigs have the same name"),
         (lambda file: put(file, "tracks/name", 1, b"a\nb"), "which cannot be printed"),
@@ -262,3 +265,128 @@ def test_an_unknown_split_is_refused(dataset: Dataset):
         dataset.indices("dev")
     with pytest.raises(InputError, match="no split 'dev'"):
         dataset.positives("dev")
+
+
+def test_amounts_are_stored_and_read(amounts: Dataset, profiles: Dataset, tmp_path: Path):
+    for name, data, kind in (("a", amounts, "amounts"), ("p", profiles, "profiles")):
+        data.save(tmp_path / f"{name}.h5")
+        back = Dataset.open(tmp_path / f"{name}.h5")
+        assert back.targets == data.targets
+        assert [group.kind for group in back.targets] == ["peaks", kind]
+        assert back.units == data.units
+        assert (back.tracks, back.oriented) == (data.tracks, name == "a")
+        rows = np.array([7, 2, 80])
+        measured = data.measured
+        assert measured is not None
+        np.testing.assert_array_equal(back.amounts(rows), measured.values[rows])
+        np.testing.assert_array_equal(back.labels(rows), data.labels(rows))
+        together = back.target_values(rows)
+        assert together.dtype == np.float32
+        assert together.shape == (3, sum(group.columns for group in back.targets))
+        np.testing.assert_array_equal(together[:, :11], data.labels(rows))
+        np.testing.assert_array_equal(together[:, 11:], measured.values[rows].reshape(3, -1))
+        assert back.sha256 == data.sha256
+    assert back.measured is not None
+    assert (back.measured.values.shape, back.measured.step) == ((90, 2, 10), 20)
+    np.testing.assert_array_equal(back.lengths([3]), [500])
+    np.testing.assert_array_equal(back.weights([3]), [1])
+    assert back.folds is None
+
+
+def test_values_of_windows_are_stored_and_read(amounts: Dataset, tmp_path: Path):
+    amounts.save(tmp_path / "a.h5")
+    back, given = Dataset.open(tmp_path / "a.h5"), amounts.values
+    assert given.lengths is not None
+    assert given.weights is not None
+    np.testing.assert_array_equal(back.lengths([5, 1]), given.lengths[[5, 1]])
+    np.testing.assert_array_equal(back.weights([5, 1]), given.weights[[5, 1]])
+    np.testing.assert_array_equal(back.folds, given.folds)
+    assert back.values.fold_names == ("a", "b", "c")
+
+
+def test_the_reverse_strand_reverses_the_steps_of_profiles(profiles: Dataset, amounts: Dataset):
+    assert profiles.measured is not None
+    values = profiles.measured.values
+    found = profiles.amounts([4, 9], [True, False])
+    np.testing.assert_array_equal(found, [values[4, :, ::-1], values[9]])
+    np.testing.assert_array_equal(values, profiles.measured.values)
+    np.testing.assert_array_equal(amounts.amounts([4], [True]), amounts.amounts([4]))
+
+
+def test_the_checksum_depends_on_amounts_and_values(amounts: Dataset, dataset: Dataset):
+    measured, values = amounts.measured, amounts.values
+    assert measured is not None
+    assert values.weights is not None
+    others = [
+        dataset,
+        dataclasses.replace(amounts, oriented=False),
+        dataclasses.replace(
+            amounts, measured=dataclasses.replace(measured, values=measured.values + 1)
+        ),
+        dataclasses.replace(
+            amounts, measured=dataclasses.replace(measured, units=measured.units[::-1])
+        ),
+        dataclasses.replace(
+            amounts, values=dataclasses.replace(values, weights=values.weights + 1)
+        ),
+        dataclasses.replace(
+            amounts, values=dataclasses.replace(values, fold_names=("a", "b", "d"))
+        ),
+    ]
+    assert len({amounts.sha256, *(other.sha256 for other in others)}) == 7
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda file: file.__delitem__("amounts/values"), "/amounts/values is missing"),
+        (lambda file: file.__delitem__("amounts/unit"), "/amounts/unit is missing"),
+        (lambda file: file.__delitem__("amounts"), "/tracks/kind does not match"),
+        (lambda file: put(file, "amounts/values", (3, 1), np.inf), "track 2 and window 3 is inf"),
+        (lambda file: put(file, "amounts/values", (3, 1), -1), "track 2 is negative, but those of"),
+        (lambda file: put(file, "amounts/scale", 0, 0), "/amounts/scale: .*greater than 0"),
+        (lambda file: put(file, "amounts/scale", 0, np.nan), "/amounts/scale: .*finite"),
+        (lambda file: put(file, "amounts/transform", 1, b"sqrt"), "/amounts/transform: .*log1p"),
+        (lambda file: put(file, "amounts/unit", 1, b"a\nb"), "/amounts/unit: .*the unit"),
+        (
+            lambda file: replace(file, "amounts/values", np.zeros((89, 2), np.float32)),
+            "amounts of 89 windows, not 90",
+        ),
+        (
+            lambda file: replace(file, "amounts/values", np.zeros((90, 3), np.float32)),
+            "amounts of 3 tracks, but 2 units",
+        ),
+        (lambda file: replace(file, "amounts/values", np.zeros((90, 2))), "is float64, not float"),
+        (lambda file: attribute(file, "profile_step", 20), "shape .* with steps of 20 bases"),
+        (lambda file: put(file, "windows/length", 3, 501), "length of a sequence is not from 1"),
+        (lambda file: put(file, "windows/length", 3, 0), "length of a sequence is not from 1"),
+        (lambda file: put(file, "windows/weight", 3, -1), "weight of a window is not a number"),
+        (lambda file: put(file, "windows/weight", 3, np.nan), "weight of a window is not a number"),
+        (lambda file: put(file, "windows/fold", 3, 3), "fold of a window is not from 0 to 2"),
+        (lambda file: put(file, "folds/name", 1, b"a"), "two folds have the same name"),
+        (lambda file: file.__delitem__("folds"), "folds without names"),
+        (
+            lambda file: replace(file, "windows/weight", np.ones(89, np.float32)),
+            r"weights of \(89,\) for 90 windows",
+        ),
+    ],
+)
+def test_wrong_amounts_are_refused(amounts: Dataset, tmp_path: Path, change, message: str):
+    path = tmp_path / "a.h5"
+    amounts.save(path)
+    with h5py.File(path, "r+") as file:
+        change(file)
+    reseal(path)
+    with pytest.raises(InputError, match=message) as caught:
+        Dataset.open(path)
+    assert caught.value.file == str(path)
+
+
+def test_profiles_that_do_not_fill_their_bin_are_refused(profiles: Dataset, tmp_path: Path):
+    path = tmp_path / "p.h5"
+    profiles.save(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["profile_step"] = 10
+    reseal(path)
+    with pytest.raises(InputError, match="10 steps of 10 bases, but a bin has 200"):
+        Dataset.open(path)

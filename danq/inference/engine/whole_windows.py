@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor, nn
 
-from danq.device import autocast, memory_errors
+from danq.device import Precision, autocast, memory_errors
 from danq.genome.nucleotide_codes import N
 from danq.inference.engine.forward import prepared
 from danq.models.run_options import RunOptions
@@ -72,7 +72,8 @@ class WholeWindows:
     """
 
     def __init__(self, module: nn.Module, options: RunOptions) -> None:
-        self.device, self._precision = options.torch_device, options.resolved_precision
+        self.device = options.torch_device
+        self._precision: Precision = options.resolved_precision
         self.batch = BATCH if options.batch_size is None else options.batch_size
         self.tf32 = TF32
         with memory_errors():

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from danq.errors import InputError
 from danq.inference.engine import whole_windows
 from danq.inference.engine.whole_windows import (
     BATCH,
@@ -107,3 +108,14 @@ def test_settings_of_tf32_by_their_newer_names_are_restored():
     finally:
         for owner, value in zip(owners, before, strict=True):
             owner.fp32_precision = value
+
+
+def test_exhausted_memory_names_a_smaller_batch(monkeypatch):
+    engine = WholeWindows(module(), RunOptions("cpu", "fp32", batch_size=600))
+
+    def full(codes: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(engine._module, "forward", full)
+    with pytest.raises(InputError, match=r"600 windows.*such as 300"):
+        engine.logits(torch.zeros(900, WINDOW, dtype=torch.uint8))

@@ -86,8 +86,7 @@ def effects(setting: Setting) -> Iterator[Measurement]:
         ("bf16", "bf16", True),
     )
     for name, precision, ieee in kinds:
-        engine = WholeWindows(module, RunOptions(str(setting.device), precision))
-        engine.tf32 = not ieee
+        engine = WholeWindows(module, RunOptions(str(setting.device), precision), tf32=not ieee)
         logits = engine.logits(windows.to(setting.device)).double().cpu()
         seconds = setting.seconds_of(lambda e=engine: e.logits(windows.to(setting.device)))
         error = _effects(logits) - exact

@@ -13,7 +13,8 @@ from danq.gpu.graph import Graph, current_device
 class BatchGraph(nn.Module):
     """Logits ``(B, K)`` of codes ``(B, L)`` in batches of any size, without gradients.
 
-    There is one graph, for the largest batch so far. Smaller batches are padded to it.
+    There is one graph, for the size of the last batch, so that results of a batch do not depend on
+    earlier ones. Callers fill up batches to few sizes.
 
     Parameters
     ----------
@@ -40,16 +41,15 @@ class BatchGraph(nn.Module):
         with torch.inference_mode(), current_device(self.device):
             if not self.static or x.dim() == 3:
                 return self._compute(x)
-            rows, length = x.shape
-            if rows > len(self._codes) or length != self._codes.shape[1]:
+            if x.shape != self._codes.shape:
                 self._graph = self._logits = None  # their memory is used again
-                self._codes = torch.zeros_like(x, memory_format=torch.contiguous_format)
+                self._codes = torch.empty_like(x, memory_format=torch.contiguous_format)
                 self._graph = Graph(self._run, self.device)
             assert self._graph is not None
-            self._codes[:rows].copy_(x)
+            self._codes.copy_(x)
             self._graph()
             assert self._logits is not None
-            return self._logits[:rows].clone()
+            return self._logits.clone()
 
     def _run(self) -> None:
         with torch.inference_mode():

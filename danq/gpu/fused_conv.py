@@ -96,7 +96,11 @@ class FusedConv(nn.Module):
             return self.plain(x)
         if not self.fixed:
             self.filters.pack()
-        return _PooledConv.apply(x.contiguous(), self.plain.weight, self.plain.bias, self.filters)  # type: ignore[no-any-return]
+        weight, bias = self.plain.weight, self.plain.bias
+        # Within the function below, torch does not show whether gradients are computed.
+        train = torch.is_grad_enabled() and (weight.requires_grad or bias.requires_grad)
+        layout = self.filters.layout(x.shape[1], train=train)
+        return _PooledConv.apply(x.contiguous(), weight, bias, self.filters, layout)  # type: ignore[no-any-return]
 
 
 class PackedFilters:
@@ -161,14 +165,14 @@ class PackedFilters:
 
 class _PooledConv(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, codes: Tensor, weight: Tensor, bias: Tensor, filters: PackedFilters):
+    def forward(
+        ctx, codes: Tensor, weight: Tensor, bias: Tensor, filters: PackedFilters, layout: ConvLayout
+    ):
         from danq.gpu import _conv_kernels as kernels
 
-        train = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
-        layout = filters.layout(codes.shape[1], train=train)
         shape = (len(codes), layout.steps, layout.filters)
         out = torch.empty(shape, dtype=filters.dtype, device=codes.device)
-        winner = torch.empty(shape if train else 0, dtype=torch.uint8, device=codes.device)
+        winner = torch.empty(shape if layout.train else 0, dtype=torch.uint8, device=codes.device)
         total = len(codes) * layout.steps
         launch(
             kernels.forward,
@@ -214,7 +218,7 @@ class _PooledConv(torch.autograd.Function):
         )
         weight_grad = sums.sum(0)[: 4 * layout.width, : layout.filters]
         weight_grad = weight_grad.view(layout.width, 4, layout.filters).permute(2, 1, 0)
-        return None, weight_grad.contiguous(), bias_sums.sum(0)[: layout.filters], None
+        return None, weight_grad.contiguous(), bias_sums.sum(0)[: layout.filters], None, None
 
 
 def _programs(device: torch.device) -> int:

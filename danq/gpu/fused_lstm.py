@@ -330,7 +330,8 @@ class LstmTraining:
         grads = []
         for inputs, states, bias in self._grads:
             grads += [inputs.clone(), states.clone(), bias.clone(), bias.clone()]
-        return self._x_grad[:, :rows].transpose(0, 1).contiguous(), grads
+        x_grad = self._x_grad[:, :rows].transpose(0, 1)
+        return x_grad.clone(memory_format=torch.contiguous_format), grads
 
     def _prepare(self, rows: int, steps: int, *, masked: bool) -> Scan:
         weights = self.weights

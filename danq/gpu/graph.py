@@ -52,18 +52,25 @@ class Graph:
 
     def _record(self) -> bool:
         graph, current = torch.cuda.CUDAGraph(), torch.cuda.current_stream(self.device)
+        raised: BaseException | None = None
         try:
             # Other threads may allocate and copy meanwhile.
             with torch.cuda.graph(
                 graph, stream=_streams(self.device)[0], capture_error_mode="thread_local"
             ):
-                self.function()
-        except torch.cuda.OutOfMemoryError:
-            raise
+                try:
+                    self.function()
+                except BaseException as error:
+                    raised = error
+                    raise
         except RuntimeError as error:
             # torch leaves the stream of a failed recording in place.
             torch.cuda.set_stream(current)
-            log.warning("no CUDA graph could be recorded, so launches take longer: %s", error)
+            # The end of a failed recording raises an error of its own, also after an interrupt.
+            cause = error if raised is None else raised
+            if not isinstance(cause, RuntimeError) or isinstance(cause, torch.OutOfMemoryError):
+                raise cause from None
+            log.warning("no CUDA graph could be recorded, so launches take longer: %s", cause)
             return False
         self._graph = graph
         return True

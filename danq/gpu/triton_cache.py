@@ -28,5 +28,7 @@ def use_cache_folder() -> bool:
     InputError
         As `cache_folder`.
     """
-    folder = Path(os.environ.setdefault(VARIABLE, str(cache_folder("triton"))))
+    if VARIABLE not in os.environ:
+        os.environ[VARIABLE] = str(cache_folder("triton"))
+    folder = Path(os.environ[VARIABLE])
     return not folder.is_dir() or next(folder.iterdir(), None) is None

@@ -156,4 +156,6 @@ def test_a_cache_folder_of_the_user_is_kept(as_card, monkeypatch, tmp_path):
     assert triton_cache.use_cache_folder()
     assert os.environ["TRITON_CACHE_DIR"] == str(tmp_path / "mine")
     (tmp_path / "mine" / "kernel").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DANQ_CACHE", str(tmp_path / "file"))  # not a folder, and not needed
     assert not triton_cache.use_cache_folder()

@@ -107,7 +107,7 @@ def test_changed_weights_are_used_unless_they_are_fixed(device):
     assert torch.equal(fixed(x), before)
 
 
-def test_frozen_filters_store_no_winners(device, monkeypatch):
+def test_winners_are_stored_for_gradients_only(device, monkeypatch):
     layer, x = make(device, filters=4, width=5, pool=2), codes(2, 20).to(device)
     wanted = FusedConv(layer, torch.float32)(x).detach()
     seen = []
@@ -118,9 +118,15 @@ def test_frozen_filters_store_no_winners(device, monkeypatch):
         return layout(self, length, train=train)
 
     monkeypatch.setattr(fused_conv.PackedFilters, "layout", record)
+    fused = FusedConv(layer, torch.float32)
+    assert torch.equal(fused(x), wanted)
+    with torch.no_grad():
+        assert torch.equal(fused(x), wanted)
+    with torch.inference_mode():
+        assert torch.equal(fused(x), wanted)
     layer.freeze()
-    assert torch.equal(FusedConv(layer, torch.float32)(x), wanted)
-    assert seen == [False]
+    assert torch.equal(fused(x), wanted)
+    assert seen == [True, False, False, False]
 
 
 def test_soft_channels_and_short_windows_are_those_of_the_plain_layer(device):

@@ -153,6 +153,16 @@ def test_a_result_is_not_overwritten_by_the_next_call(device):
     assert torch.equal(first, kept)
 
 
+@pytest.mark.parametrize(("rows", "steps"), [(1, 3), (3, 1), (2, 3)])
+def test_a_gradient_is_not_overwritten_by_the_next_call(device, rows, steps):
+    fused, *_ = layers(device, 6, in_features=3, hidden=4)
+    x = inputs(device, rows, steps, 3, masked=False)[0].requires_grad_()
+    (first,) = torch.autograd.grad(fused(x).sum(), x)
+    kept = first.clone()
+    torch.autograd.grad(2 * fused(x).sum(), x)
+    assert torch.equal(first, kept)
+
+
 def test_other_cells_are_named():
     assert why_not(Recurrent(3, 4, kind="gru")) == "its recurrent cell is a GRU"
     assert why_not(Recurrent(3, 4, gates="hard")) == "its LSTM has hard gates"

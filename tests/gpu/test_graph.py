@@ -116,6 +116,30 @@ def test_exhausted_memory_is_not_hidden(events, monkeypatch):
         graph()
 
 
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, ValueError, torch.cuda.OutOfMemoryError])
+def test_the_end_of_a_failed_recording_hides_no_interrupt(events, monkeypatch, kind):
+    @contextmanager
+    def record(graph, **_):
+        try:
+            yield
+        finally:
+            raise RuntimeError("capturing stream has unjoined work")
+
+    monkeypatch.setattr(torch.cuda, "graph", record)
+    errors = [kind("first")]
+
+    def function() -> None:
+        events.append("run")
+        if errors and len(events) > len(WARM):
+            raise errors.pop()
+
+    graph = Graph(function, CUDA)
+    graph()
+    with pytest.raises(kind, match="first"):
+        graph()
+    assert events == [*WARM, "run", "back on main"]
+
+
 def test_streams_side_by_side_begin_after_and_end_before_the_current_one(events):
     side_by_side(CUDA, [lambda: events.append("one"), lambda: events.append("other")])
     assert events == [

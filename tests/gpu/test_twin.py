@@ -143,3 +143,15 @@ def test_batches_of_any_size_in_any_order(device, kind):
     longer = codes(2, LENGTH).to(device)
     soft = nn.functional.one_hot(longer.long(), 5)[..., :4].transpose(1, 2).float()
     torch.testing.assert_close(fast(soft), fast(longer), **close)
+
+
+def test_a_batch_is_computed_alike_whatever_came_before_it(device, monkeypatch):
+    twin, _ = make_twin(small_model().to(device).eval(), torch.float32, fixed=True)
+    fast = BatchGraph(twin, device, "fp32", static=True)
+    sizes, forward = [], twin.forward
+    monkeypatch.setattr(twin, "forward", lambda x: sizes.append(len(x)) or forward(x))
+    x = codes(5).to(device)
+    wanted = fast(x[:2])
+    fast(x)
+    assert torch.equal(fast(x[:2]), wanted)
+    assert sizes == [2, 5, 2]

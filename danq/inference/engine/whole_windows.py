@@ -60,6 +60,8 @@ class WholeWindows:
         Maps codes ``(B, L)`` to logits ``(B, K)``. It does not change.
     options
         How the model runs. ``strand`` and ``tolerance`` do not apply.
+    tf32
+        Whether products of float32 use TF32.
 
     Attributes
     ----------
@@ -67,22 +69,21 @@ class WholeWindows:
         Where the windows are.
     batch
         Windows per batch.
-    tf32
-        Whether products of float32 use TF32.
     """
 
-    def __init__(self, module: nn.Module, options: RunOptions) -> None:
+    def __init__(self, module: nn.Module, options: RunOptions, *, tf32: bool = TF32) -> None:
         self.device = options.torch_device
         self._precision: Precision = options.resolved_precision
         self.batch = BATCH if options.batch_size is None else options.batch_size
-        self.tf32 = TF32
+        self._tf32 = tf32
         with memory_errors():
             self._module = prepared(module, options)
 
     def logits(self, codes: UInt8[Tensor, "B L"]) -> Float32[Tensor, "B K"]:
         """Logits on the device; at least one window.
 
-        The last batch is padded to one of few sizes, for which kernels are compiled.
+        The last of several batches is padded to a full one, a single batch to one of few sizes, for
+        which kernels are compiled. A result therefore depends on ``codes`` alone.
 
         Raises
         ------
@@ -94,10 +95,11 @@ class WholeWindows:
             memory_errors(min(self.batch, len(codes))),
             torch.inference_mode(),
             autocast(self.device, self._precision),
-            float32_products(tf32=self.tf32),
+            float32_products(tf32=self._tf32),
         ):
             for part in codes.split(self.batch):
-                size = padded_size(len(part), self.batch)
+                several = len(codes) > self.batch
+                size = self.batch if several else padded_size(len(part), self.batch)
                 padded = nn.functional.pad(part, (0, 0, 0, size - len(part)), value=N)
                 done.append(self._module(padded)[: len(part)].float())
         return done[0] if len(done) == 1 else torch.cat(done)

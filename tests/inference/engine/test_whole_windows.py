@@ -52,7 +52,9 @@ def test_batches_have_few_sizes(monkeypatch):
     engine = WholeWindows(plain, RunOptions("cpu", "fp32", batch_size=200))
     engine._module = plain
     engine.logits(torch.zeros(401, WINDOW, dtype=torch.uint8))
-    assert sizes == [200, 200, 64]
+    assert sizes == [200, 200, 200]
+    engine.logits(torch.zeros(101, WINDOW, dtype=torch.uint8))
+    assert sizes[3:] == [125]
     every = {padded_size(windows, BATCH) for windows in range(1, BATCH + 1)}
     assert every == {64, 128, 256, 512, *range(1024, 4097, 512)}
     assert all(padded_size(windows, 100) >= windows for windows in range(1, 101))
@@ -77,9 +79,9 @@ def test_effects_are_computed_in_fp32_on_a_gpu_unless_a_precision_is_set(monkeyp
 def test_products_of_float32_use_tf32_where_it_is_set(tf32: bool, monkeypatch):
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
     seen = []
-    engine = WholeWindows(module(), RunOptions("cpu", "fp32"))
-    assert not engine.tf32
-    engine.tf32 = tf32
+    assert not whole_windows.TF32
+    options = RunOptions("cpu", "fp32")
+    engine = WholeWindows(module(), options, tf32=True) if tf32 else WholeWindows(module(), options)
     forward = engine._module.forward
 
     def watched(codes: torch.Tensor) -> torch.Tensor:

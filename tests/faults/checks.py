@@ -34,6 +34,9 @@ class Verdict:
 SEALED = (".safetensors", ".h5")
 """Inputs in which danq finds every flipped bit."""
 
+IMPORTED = "weights.safetensors"
+"""An input of another program, which has no checksum."""
+
 
 def check(subject: Subject, fault: Fault, end: End, folder: Path, old: Files) -> Verdict:
     """What is wrong after a fault."""
@@ -59,11 +62,11 @@ def check(subject: Subject, fault: Fault, end: End, folder: Path, old: Files) ->
     if strange:
         problems.append(f"unexpected files: {strange}")
     if code == 0:
-        if fault.inputs and any(name.endswith(SEALED) for name in fault.inputs):
+        if any(name.endswith(SEALED) and name != IMPORTED for name in fault.inputs):
             problems.append(f"{list(fault.inputs)} was believed")
         if not fault.inputs and not fault.changing:
             problems += differences(subject, outputs)
-        if leftovers and not fault.lasting:
+        if leftovers and not (fault.lasting or fault.unreadable):
             problems.append(f"left behind after success: {leftovers}")
         return Verdict("completed", problems)
     if subject.command not in TRAININGS:
@@ -159,7 +162,7 @@ def inject(subject: Subject, fault: Fault, work: Path, *, old: bool) -> Verdict:
     if fault.changing:
         if end.code == 0:
             verdict.problems += changed_while_read(subject, fault, work)
-    elif end.code != 0:
+    elif end.code != 0 or fault.unreadable:
         if fault.space is not None:
             processes.enlarge(folder)
         verdict.problems += again(subject, folder)

@@ -95,6 +95,8 @@ class Fault:
         Number of processes that run the same command at once.
     lasting
         Whether the process may be unable to remove its own files.
+    unreadable
+        Whether a file or a folder cannot be opened. Only the next run can remove such a folder.
     space
         Free bytes on the disk; None for no limit.
     """
@@ -107,6 +109,7 @@ class Fault:
     changing: Mapping[str, bytes] = field(default_factory=dict)
     writers: int = 1
     lasting: bool = False
+    unreadable: bool = False
     space: int | None = None
 
 
@@ -263,7 +266,7 @@ def unreadable(kind: str, error: int, at: int) -> Fault:
         if count == at and event == "open":
             raise OSError(error, os.strerror(error))
 
-    return Fault(kind, _install(act))
+    return Fault(kind, _install(act), unreadable=True)
 
 
 def full(size: int) -> Fault:

@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch import nn
 
-from danq.core import CnnRnn
+from danq.core import CnnRnn, OneHotConv
 from danq.device import Precision, autocast
 from danq.gpu import triton_cache
 from danq.gpu import twin as twins
@@ -45,7 +45,9 @@ def accelerate(module: nn.Module, device: torch.device, precision: Precision) ->
     return _checked_twin(module, device, precision, training=False) or module
 
 
-def accelerate_training(module: nn.Module, device: torch.device, precision: Precision) -> nn.Module:
+def accelerate_training(
+    module: nn.Module, device: torch.device, precision: Precision, *, rows: int = 0
+) -> nn.Module:
     """A module that trains the parameters of another one, faster on a CUDA device.
 
     Parameters
@@ -57,6 +59,9 @@ def accelerate_training(module: nn.Module, device: torch.device, precision: Prec
         Where it is trained.
     precision
         Precision of products and of stored activations; parameters and gradients are float32.
+    rows
+        Rows of the largest batch. With it, the result of a smaller batch does not depend on whether
+        a larger one came before it, as it must not in a training that is resumed.
 
     Returns
     -------
@@ -66,7 +71,7 @@ def accelerate_training(module: nn.Module, device: torch.device, precision: Prec
     """
     if not _is_card(device):
         return module
-    return _checked_twin(module, device, precision, training=True) or module
+    return _checked_twin(module, device, precision, training=True, rows=rows) or module
 
 
 def _is_card(device: torch.device) -> bool:
@@ -74,7 +79,7 @@ def _is_card(device: torch.device) -> bool:
 
 
 def _checked_twin(
-    module: nn.Module, device: torch.device, precision: Precision, *, training: bool
+    module: nn.Module, device: torch.device, precision: Precision, *, training: bool, rows: int = 0
 ) -> nn.Module | None:
     """The fused form of a module, or None after a notice."""
     reason = _why_not(module, device)
@@ -85,7 +90,7 @@ def _checked_twin(
         _notice("compiling kernels for this GPU; this takes a minute and is done once")
     assert isinstance(module, CnnRnn)
     try:
-        return _twin(module, device, precision, training=training)
+        return _twin(module, device, precision, training=training, rows=rows)
     except torch.cuda.OutOfMemoryError:
         raise
     except Exception as error:
@@ -100,7 +105,7 @@ def _checked_twin(
 
 
 def _twin(
-    module: CnnRnn, device: torch.device, precision: Precision, *, training: bool
+    module: CnnRnn, device: torch.device, precision: Precision, *, training: bool, rows: int
 ) -> nn.Module | None:
     """The fused form of a module, if it computes what the module computes.
 
@@ -108,7 +113,7 @@ def _twin(
     compared once in a process.
     """
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    twin, reasons = twins.make_twin(module, dtype, fixed=not training)
+    twin, reasons = twins.make_twin(module, dtype, fixed=not training, rows=rows)
     for reason in reasons:
         _notice(f"torch's layers run on {device} for a part of the model: {reason}")
     if twin is module:
@@ -143,6 +148,8 @@ def _why_not(module: nn.Module, device: torch.device) -> str | None:
             return "danq's kernels need compute capability 8.0"
     if type(module) is not CnnRnn:
         return f"there are no fused layers for a {type(module).__name__}"
+    if not any(isinstance(layer, OneHotConv) for layer in module.encoder.modules()):
+        return "the model does not read DNA"
     return "the model has hooks" if twins.has_hooks(module) else None
 
 

@@ -244,16 +244,20 @@ class FusedLstm(nn.Module):
         Type of products and outputs, bfloat16 or float32; cell states are float32.
     fixed
         Whether the parameters never change, so that they are converted once; without gradients.
+    rows
+        As for `LstmTraining`.
     """
 
-    def __init__(self, plain: Recurrent, dtype: torch.dtype, *, fixed: bool = False) -> None:
+    def __init__(
+        self, plain: Recurrent, dtype: torch.dtype, *, fixed: bool = False, rows: int = 0
+    ) -> None:
         super().__init__()
         self.plain, self.dtype, self.fixed = plain, dtype, fixed
         self.out_features = plain.out_features
         parameters = list(plain.rnn.parameters())
         each = len(parameters) // plain.rnn.num_layers
         self.layers = [
-            LstmTraining(LstmWeights(parameters[first : first + each], dtype))
+            LstmTraining(LstmWeights(parameters[first : first + each], dtype), rows)
             for first in range(0, len(parameters), each)
         ]
 
@@ -282,11 +286,12 @@ class FusedLstm(nn.Module):
 class LstmTraining:
     """Scans of one layer in training, replayed as CUDA graphs on tensors that stay in place.
 
-    A batch with fewer rows than the largest one before it is padded, so that the graphs fit.
+    A batch is padded to ``rows``, or to the largest one before it, so that the graphs fit. With
+    the rows of the largest batch, its results do not depend on earlier ones.
     """
 
-    def __init__(self, weights: LstmWeights) -> None:
-        self.weights = weights
+    def __init__(self, weights: LstmWeights, rows: int = 0) -> None:
+        self.weights, self.rows = weights, rows
         self.calls = 0
         self._scan: Scan | None = None
         self._pointers: list[int] = []
@@ -302,7 +307,8 @@ class LstmTraining:
             or (len(scan.mask) > 0) != (mask is not None)
             or pointers != self._pointers
         ):
-            scan = self._prepare(len(x), x.shape[1], masked=mask is not None)
+            rows = max(len(x), self.rows)
+            scan = self._prepare(rows, x.shape[1], masked=mask is not None)
             self._pointers = pointers
         self.calls += 1
         scan.fill(x, mask)

@@ -66,7 +66,7 @@ class Graph:
         except RuntimeError as error:
             # torch leaves the stream of a failed recording in place.
             torch.cuda.set_stream(current)
-            # The end of a failed recording raises an error of its own, also after an interrupt.
+            # The end of a failed recording raises another error, also after an interrupt.
             cause = error if raised is None else raised
             if not isinstance(cause, RuntimeError) or isinstance(cause, torch.OutOfMemoryError):
                 raise cause from None

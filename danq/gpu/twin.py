@@ -36,7 +36,9 @@ def has_hooks(module: nn.Module) -> bool:
     )
 
 
-def make_twin(module: CnnRnn, dtype: torch.dtype, *, fixed: bool) -> tuple[CnnRnn, dict[str, None]]:
+def make_twin(
+    module: CnnRnn, dtype: torch.dtype, *, fixed: bool, rows: int = 0
+) -> tuple[CnnRnn, dict[str, None]]:
     """A twin of a model, or the model if none of its layers can be fused; and reasons for that.
 
     Parameters
@@ -47,6 +49,8 @@ def make_twin(module: CnnRnn, dtype: torch.dtype, *, fixed: bool) -> tuple[CnnRn
         Type of products and activations of fused layers.
     fixed
         Whether the parameters never change while the twin is in use.
+    rows
+        Rows of the largest batch of a training, if known.
     """
     reasons: dict[str, None] = {}
 
@@ -59,7 +63,7 @@ def make_twin(module: CnnRnn, dtype: torch.dtype, *, fixed: bool) -> tuple[CnnRn
         elif type(layer) is Recurrent and _is_plain(layer):
             reason = fused_lstm.why_not(layer)
             if reason is None:
-                return FusedLstm(layer, dtype, fixed=fixed)
+                return FusedLstm(layer, dtype, fixed=fixed, rows=rows)
         elif type(layer) is MultiLabel and type(layer.body) is Mlp and _is_plain(layer):
             return PaddedDense([*layer.body, layer.output], dtype, fixed=fixed)
         if reason is not None:

@@ -173,7 +173,9 @@ class Fit(Generic[M]):
     def _ready(self) -> nn.Module:
         """The module that computes the losses; its parameters are those of the trained module."""
         device = self.fabric.device
-        fast = accelerate_training(self.plain, device, resolve_precision(self.precision, device))
+        precision = resolve_precision(self.precision, device)
+        rows = -(-self.recipe.batch_size // self.fabric.world_size)
+        fast = accelerate_training(self.plain, device, precision, rows=rows)
         return self.fabric.setup_module(fast)
 
     def _timed(self, stream: Iterator[tuple]) -> Iterator[tuple]:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from danq.core import Classes, CnnRnn, ColumnEncoder, Last, Mlp, Recurrent, conv_encoder
 from danq.gpu import accelerate, accelerate_training, acceleration, triton_cache, twin
 from danq.gpu.batch_graph import BatchGraph
 from tests.gpu.small_models import codes, small_model
@@ -99,11 +100,16 @@ def test_without_triton_torch_s_layers_are_used_and_named_once(as_card, caplog, 
 def test_other_models_and_models_with_hooks_stay_as_they_are(as_card, caplog):
     other = nn.Linear(3, 2)
     assert accelerate(other, as_card, "fp32") is other
+    columns = ColumnEncoder(conv_encoder(2, 1, (3,), pool=1), 4)
+    temporal = Recurrent(columns.out_features, 5)
+    images = CnnRnn(columns, temporal, Last(10), Classes(Mlp(10, ()), 2))
+    assert accelerate_training(images, as_card, "fp32") is images
     model = small_model().eval()
     model.encoder.register_forward_hook(lambda *_: None)
     assert accelerate(model, as_card, "fp32") is model
     assert caplog.messages == [
         "torch's layers run on cpu, because there are no fused layers for a Linear",
+        "torch's layers run on cpu, because the model does not read DNA",
         "torch's layers run on cpu, because the model has hooks",
     ]
 

@@ -91,6 +91,18 @@ def test_the_scan_works_in_the_memory_of_the_largest_batch(device):
     assert fused.layers[0]._scan is scan
 
 
+def test_a_small_batch_before_large_ones_is_computed_as_after_them(device):
+    _, plain, _ = layers(device, 1, in_features=5, hidden=6)
+    x, _ = inputs(device, 4, 3, 5, masked=False)
+    known = FusedLstm(plain, torch.float32, rows=4)
+    small, scan = known(x[:1]), known.layers[0]._scan
+    assert scan is not None
+    assert scan.x.shape[1] == 4
+    known(x)
+    assert torch.equal(known(x[:1]), small)
+    assert known.layers[0]._scan is scan
+
+
 def test_padding_is_zero_and_changes_nothing(device):
     fused, *_ = layers(device, 2, in_features=3, hidden=4)
     x, mask = inputs(device, 3, 4, 3, masked=False)[0], torch.ones(3, 4, dtype=torch.bool)

@@ -394,3 +394,25 @@ def test_batches_of_a_device_train_to_the_same_weights(planted_set, tiny, tmp_pa
     train(planted_set, out=tmp_path / "device", **settings(tiny, max_shift=3))
     plain, device = (tmp_path / name / "model.safetensors" for name in ("plain", "device"))
     assert device.read_bytes() == plain.read_bytes()
+
+
+@pytest.mark.parametrize(("world", "rows"), [(1, 32), (3, 11)])
+def test_a_device_knows_the_largest_batch_before_the_first(
+    planted_set, tiny, tmp_path, monkeypatch, world, rows
+):
+    """Otherwise, the last bits of a run that is resumed at a smaller batch would differ."""
+    known = []
+
+    def watched(module, device, precision, *, rows):
+        known.append((device.type, precision, rows))
+        return module
+
+    monkeypatch.setattr(fit_module, "accelerate_training", watched)
+    monkeypatch.setattr(fit_module.Fabric, "world_size", world)
+    choices = settings(tiny)
+    problem = WindowProblem(planted_set, choices["recipe"])
+    module = build_module(choices["model"].architecture, 2, planted_set.window)
+    checkpoints = Checkpoints(tmp_path, Provenance())
+    fabric = fit_module.Fabric(accelerator="cpu", devices=1)
+    fit_module.Fit(module, problem, choices["recipe"], fabric, CPU, checkpoints)
+    assert known == [("cpu", "fp32", rows)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import options
+from . import amount_options, options
 from .options import example
 from .progress import progress
 
@@ -27,32 +28,38 @@ def data() -> None:
     epilog=example(
         "danq data build peaks.h5 --genome hg38.fa --tracks peaks/ --valid chr7 --test chr8,chr9",
         "danq data build small.h5 --genome g.fa --tracks tracks.tsv --negatives 2 --window 500",
+        "danq data build signal.h5 --genome hg38.fa --signal bigwigs/ --transform log1p",
+        "danq data build mpra.h5 --sequences mpra.tsv --amount-columns K562,HepG2",
     )
 )
 @click.argument("out", metavar="OUT.h5", type=click.Path(path_type=Path))
-@options.genome(required=True)
-@options.tracks(required=True)
+@options.genome()
+@options.tracks()
+@amount_options.signal_options()
+@amount_options.table_options()
+@amount_options.oriented()
 @options.window_options()
-@options.seed(help="Random seed for negative sampling.  [default: 0]")
+@options.seed(help="Random seed for negative sampling and random splits.  [default: 0]")
 @options.overwrite()
 @click.option("--all", "every", is_flag=True, help="List every track in the printed summary.")
-def build(
-    out: Path, genome: Path, tracks: tuple[Path, ...], overwrite: bool, every: bool, **given: Any
-) -> None:
-    """Cut a genome into windows and label them from peak files.
+def build(out: Path, sequences: Path | None, overwrite: bool, every: bool, **given: Any) -> None:
+    """Cut a genome into windows and label them, or read a table of sequences.
 
-    A window is centred on a bin; the bin is positive for a track when peaks cover at least
-    --min-overlap of it. --valid and --test hold out contigs or regions; without them danq chooses
-    about a tenth of the genome for each, and reports the choice.
+    A window is centred on a bin. With --tracks, the bin is positive for a track when peaks cover
+    at least --min-overlap of it. With --signal, a track is the amount of a signal in the bin.
+    --valid and --test hold out contigs or regions; without them danq chooses about a tenth of the
+    genome for each, and reports the choice. With --sequences, windows are the sequences of a table.
     """
-    from danq.datasets.build import build_dataset
-    from danq.datasets.label_options import label_arguments
+    from danq.datasets import build_dataset, build_sequence_dataset
 
-    library_names = {**options.WINDOW_NAMES, "seed": "seed"}
-    arguments = label_arguments(
-        {library_names[name]: value for name, value in options.given(given).items()}
-    )
-    _show(build_dataset(out, genome, tracks, overwrite=overwrite, **arguments), every)
+    settings = options.given(given)
+    if sequences is not None:
+        arguments = amount_options.table_arguments(settings)
+        summary = build_sequence_dataset(out, sequences, overwrite=overwrite, **arguments)
+    else:
+        arguments = amount_options.genome_arguments(settings)
+        summary = build_dataset(out, overwrite=overwrite, **arguments)
+    _show(summary, every)
 
 
 @data.command(
@@ -99,7 +106,7 @@ def convert(
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--all", "every", is_flag=True, help="List every track in the printed summary.")
 def info(file: Path, every: bool) -> None:
-    """Show the windows, splits and positives of a dataset."""
+    """Show the windows, splits, positives and amounts of a dataset."""
     from danq.datasets import Dataset, summarise
 
     _show(summarise(Dataset.open(file)), every)
@@ -113,11 +120,8 @@ def _show(summary: BuildSummary, every: bool) -> None:
     windows = ", ".join(f"{count:,} {split}" for split, count in summary.windows.items())
     click.echo(f"{summary.path}: {summary.size / 1e6:,.1f} MB")
     click.echo(f"windows   {sum(summary.windows.values()):,} ({windows})")
-    click.echo(
-        f"geometry  {summary.window} bases around a bin of {summary.bin}, "
-        f"every {summary.stride}; positive when {summary.min_overlap:.0%} covered"
-    )
-    click.echo(f"genome    {summary.contigs:,} contigs, {summary.bases:,} bases")
+    for line in _geometry(summary):
+        click.echo(line)
     for title, counts in (("bins", summary.dropped), ("peaks", summary.dropped_peaks)):
         shown = ", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count)
         click.echo(f"{f'{title} dropped':<13} {shown or 'none'}")
@@ -132,10 +136,52 @@ def _show(summary: BuildSummary, every: bool) -> None:
         click.echo(f"check     {line}")
     # rich exits the program on a closed pipe; click does not.
     with console.capture() as table:
-        console.print(_table(summary, every))
+        if summary.peaks.size:
+            console.print(_table(summary, every))
+        if summary.amounts:
+            console.print(_amounts_table(summary, every))
     click.echo(table.get(), nl=False)
     if not every and len(summary.tracks) > MOST_ROWS:
         click.echo(f"{len(summary.tracks):,} tracks; --all shows all")
+
+
+def _geometry(summary: BuildSummary) -> Iterator[str]:
+    """Lines about windows, bins and the genome."""
+    if summary.standalone:
+        yield f"geometry  standalone sequences of up to {summary.window:,} bases"
+    else:
+        covered = f"; positive when {summary.min_overlap:.0%} covered" if summary.peaks.size else ""
+        yield (
+            f"geometry  {summary.window} bases around a bin of {summary.bin}, "
+            f"every {summary.stride}{covered}"
+        )
+        yield f"genome    {summary.contigs:,} contigs, {summary.bases:,} bases"
+    if summary.oriented:
+        yield "oriented  yes: only the forward strand is used"
+    if summary.folds:
+        sizes = ", ".join(f"{name} {count:,}" for name, count in summary.folds.items())
+        yield f"folds     {len(summary.folds):,} ({sizes})"
+
+
+def _amounts_table(summary: BuildSummary, every: bool) -> Any:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    units = any(one.unit for one in summary.amounts)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in ("track", *(["unit"] if units else [])):
+        table.add_column(title, no_wrap=True)
+    for title in ("masked", "zero", "smallest", "mean", "largest"):
+        table.add_column(title, justify="right", no_wrap=True)
+    most = len(summary.amounts) if every else MOST_ROWS
+    for one in summary.amounts[:most]:
+        names = [Text(one.track), *([Text(one.unit)] if units else [])]
+        shares = (f"{one.masked:.2%}", f"{one.zero:.2%}")
+        table.add_row(*names, *shares, *(f"{value:.4g}" for value in (one.low, one.mean, one.high)))
+    if len(summary.amounts) > most:
+        table.add_row("...")
+    return table
 
 
 def _table(summary: BuildSummary, every: bool) -> Any:
@@ -150,7 +196,7 @@ def _table(summary: BuildSummary, every: bool) -> Any:
     leaked = summary.leaked_positives.sum(axis=1)
     for title in ("peaks", *summary.windows, *(["leaked"] if leaked.any() else [])):
         table.add_column(title, justify="right", no_wrap=True)
-    order = list(range(len(summary.tracks)))
+    order = list(range(summary.peaks.size))
     complete = every or len(order) <= MOST_ROWS
     if not complete:
         order.sort(key=lambda track: -int(summary.positives[track].sum()))

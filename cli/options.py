@@ -109,7 +109,9 @@ def apply_all(*decorators: Decorator) -> Decorator:
     return decorate
 
 
-def _option(*names: str, **settings: Any) -> Callable[..., Decorator]:
+def option(*names: str, **settings: Any) -> Callable[..., Decorator]:
+    """Define an option: a function that makes its decorator, with changes for one command."""
+
     def make(**changes: Any) -> Decorator:
         return click.option(*names, **{**settings, **changes})
 
@@ -124,41 +126,41 @@ _TARGET = click.Path(path_type=Path)
 # repeats the default as text, because reading it from the library would import torch.
 
 # Running a model.
-device = _option(
+device = option(
     "--device",
     metavar="DEVICE",
     help="Device: auto, cpu, cuda, cuda:N or mps.  [default: auto]",
 )
-precision = _option(
+precision = option(
     "--precision",
     type=click.Choice(["auto", "fp32", "bf16"]),
     help="Numeric precision; auto uses bf16 if the device has native bf16 arithmetic, else fp32.  "
     "[default: auto]",
 )
-batch_size = _option(
+batch_size = option(
     "--batch-size",
     type=Size(),
     metavar="N",
     help="Batch size (windows); on CUDA devices the default is 2048.  [default: 512]",
 )
-frozen_epochs = _option(
+frozen_epochs = option(
     "--frozen-epochs",
     type=click.IntRange(min=0),
     metavar="N",
     help="Freeze the convolutions for the first N epochs.  [default: 0]",
 )
-threads = _option(
+threads = option(
     "--threads",
     type=click.IntRange(min=1),
     metavar="N",
     help="CPU threads.  [default: all cores]",
 )
-strand = _option(
+strand = option(
     "--strand",
     type=click.Choice(["both", "forward"]),
     help="both: average over the forward and the reverse-complement strand.  [default: both]",
 )
-tolerance = _option(
+tolerance = option(
     "--tolerance",
     type=click.FloatRange(min=0),
     metavar="X",
@@ -167,13 +169,13 @@ tolerance = _option(
 )
 
 # Files.
-genome = _option(
+genome = option(
     "--genome",
     type=_FILE,
     metavar="FASTA",
     help="Genome, plain or compressed FASTA.",
 )
-tracks = _option(
+tracks = option(
     "--tracks",
     type=_ANY,
     multiple=True,
@@ -182,7 +184,7 @@ tracks = _option(
     "(TSV with the columns name, path and optionally group). Without a sample sheet, a track has "
     "the name of its file.",
 )
-track = _option(
+track = option(
     "--track",
     "tracks",
     multiple=True,
@@ -190,27 +192,27 @@ track = _option(
     callback=lambda ctx, param, value: value or None,
     help="Track to write (repeatable); tracks are written in that order.  [default: all]",
 )
-chrom_map = _option(
+chrom_map = option(
     "--chrom-map",
     type=_FILE,
     metavar="FILE",
     help="TSV with two columns: contig name in the peak files, name in the genome.",
 )
-channels = _option(
+channels = option(
     "--channels",
     metavar="ORDER",
     help="Channel order of one-hot arrays, such as ACGT. Arrays with DeepSEA's names have the "
     "order AGCT; all others need this option.",
 )
-names = _option(
+names = option(
     "--names",
     type=_FILE,
     metavar="FILE",
     help="Track names: one per line, optionally followed by a tab and the group; or DanQ's "
     "aucs.txt.  [default: track index]",
 )
-out = _option("--out", type=_TARGET, required=True, metavar="PATH", help="Output path.")
-seed = _option(
+out = option("--out", type=_TARGET, required=True, metavar="PATH", help="Output path.")
+seed = option(
     "--seed",
     type=click.IntRange(min=0),
     metavar="N",
@@ -218,64 +220,64 @@ seed = _option(
 )
 
 # From peaks to labelled windows.
-window = _option(
+window = option(
     "--window",
     type=Size(),
     metavar="BASES",
     help="Window length of the model in bp.  [default: 1000]",
 )
-bin_size = _option(
+bin_size = option(
     "--bin",
     "bin_size",
     type=Size(),
     metavar="BASES",
     help="Length of the labelled bin in the middle of the window, in bp.  [default: 200]",
 )
-stride = _option(
+stride = option(
     "--stride",
     type=Size(),
     metavar="BASES",
     help="Distance between the starts of two training bins, in bp. Validation and test bins do not "
     "overlap.  [default: the bin size]",
 )
-min_overlap = _option(
+min_overlap = option(
     "--min-overlap",
     type=click.FloatRange(0, 1, min_open=True),
     metavar="FRACTION",
     help="A bin is positive if the peaks of a track cover at least this fraction of it.  "
     "[default: 0.5]",
 )
-exclude = _option(
+exclude = option(
     "--exclude",
     type=_FILE,
     multiple=True,
     metavar="BED",
     help="BED file of regions to exclude (repeatable).",
 )
-valid = _option(
+valid = option(
     "--valid",
     metavar="LIST",
     help="Validation contigs or regions: chr8,chr9:1-500000 (1-based, closed).  "
     "[default: whole contigs, about a tenth of the genome]",
 )
-test = _option(
+test = option(
     "--test",
     metavar="LIST",
     help="Test contigs or regions, as for --valid.  [default: whole contigs, about a tenth of the "
     "genome]",
 )
-skip_contigs = _option(
+skip_contigs = option(
     "--skip-contigs",
     metavar="LIST",
     help="Contigs to exclude, such as chrM; * and ? stand for any letters, as in *_alt.",
 )
-drop_leaked = _option(
+drop_leaked = option(
     "--drop-leaked",
     is_flag=True,
     default=None,
     help="Drop training windows that contain the sequence of held-out windows, on either strand.",
 )
-negatives = _option(
+negatives = option(
     "--negatives",
     type=Negatives(),
     metavar="keep|drop|RATIO",
@@ -284,12 +286,12 @@ negatives = _option(
     "the other splits, keep all.  [default: keep]",
 )
 
-edge = _option(
+edge = option(
     "--edge",
     type=click.Choice(["pad", "drop"]),
     help="Windows that extend past an end of their contig: pad with N, or drop.  [default: pad]",
 )
-max_n = _option(
+max_n = option(
     "--max-n",
     type=click.FloatRange(0, 1),
     metavar="FRACTION",

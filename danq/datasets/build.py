@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,10 @@ from danq.datasets.leaked_windows import report_identical, report_leaked
 from danq.datasets.negatives import thin_negatives
 from danq.datasets.peak_labels import IntervalReader, Positives, by_contig, find_positives
 from danq.datasets.shared_sequence import WindowTable, drop_sources
+from danq.datasets.signal_files import find_signals
+from danq.datasets.signal_tracks import add_amounts
 from danq.datasets.splits import held_out
-from danq.datasets.track_files import find_tracks
+from danq.datasets.track_files import check_tracks, find_tracks
 from danq.datasets.track_sheet import Track
 from danq.errors import InputError, few
 from danq.files.inputs_in_use import protects_inputs
@@ -45,7 +48,7 @@ log = logging.getLogger("danq")
 def build_dataset(
     out: str | Path,
     genome: str | Path | Genome,
-    tracks: Paths | Sequence[Track],
+    tracks: Paths | Sequence[Track] | None,
     *,
     window: int = 1000,
     valid: str | Sequence[str] | None = None,
@@ -53,7 +56,7 @@ def build_dataset(
     options: LabelOptions | None = None,
     overwrite: bool = False,
 ) -> BuildSummary:
-    """Write a dataset file made from a genome and peak files.
+    """Write a dataset file made from a genome and files of peaks, signals or both.
 
     Parameters
     ----------
@@ -92,14 +95,14 @@ def build_dataset(
 
 def label_genome(
     genome: str | Path | Genome,
-    tracks: Paths | Sequence[Track],
+    tracks: Paths | Sequence[Track] | None,
     *,
     window: int = 1000,
     valid: str | Sequence[str] | None = None,
     test: str | Sequence[str] | None = None,
     options: LabelOptions | None = None,
 ) -> Dataset:
-    """Make labelled windows, in memory, from a genome and peak files.
+    """Make labelled windows, in memory, from a genome and files of peaks, signals or both.
 
     Whole bins tile each contig from its first base; the last bases that do not fill a bin have
     no window. A bin is positive for a track when the union of the track's peaks covers at least
@@ -110,7 +113,8 @@ def label_genome(
     genome
         FASTA file, or an open genome.
     tracks
-        Folder of peak files, peak files, a track sheet (:func:`find_tracks`), or tracks.
+        Folder of peak files, peak files, a track sheet (:func:`find_tracks`), or tracks. None for
+        tracks of signals only (``options.signal``).
     window
         Bases of a window.
     valid, test
@@ -135,7 +139,7 @@ def label_genome(
     """
     options = options or LabelOptions()
     geometry = options.geometry(window)
-    listed = _tracks(tracks)
+    listed, signals = _tracks(tracks, options)
     chrom_map = options.chrom_map
     if isinstance(chrom_map, str | Path):
         chrom_map = read_chrom_map(chrom_map)
@@ -145,7 +149,9 @@ def label_genome(
         report_alternate_contigs(contigs)
         regions = held_out(valid, test, contigs)
         grid = Grid.over(contigs, geometry)
-        positives = find_positives(listed, grid, reader.contigs, options.min_overlap, chrom_map)
+        positives = Positives([], np.zeros(0, np.int64), 0, 0)
+        if listed:
+            positives = find_positives(listed, grid, reader.contigs, options.min_overlap, chrom_map)
         _exclude_files(grid, options.excluded, reader.contigs, chrom_map)
         packed = PackedGenome.from_contigs((name, reader.codes(name)) for name in contigs)
     finally:
@@ -170,12 +176,16 @@ def label_genome(
         "seed": options.seed,
         **_dropped(grid, positives, reader.contigs),
     }
-    dataset = _assemble(grid, packed, listed, positives, options.min_overlap, build)
+    dataset = _assemble(grid, packed, listed, positives, options, build)
+    if signals:
+        amounts = replace(options.amounts, chrom_map=chrom_map or {})
+        dataset = add_amounts(dataset, signals, reader.contigs, amounts)
     if leaked is None:
         report_identical(dataset)
     else:
-        # Of the windows that are left, so they need not be searched again.
-        dataset.__dict__["leaked"] = leaked
+        if leaked.size == len(dataset):
+            # Of the windows that are left, so they need not be searched again.
+            dataset.__dict__["leaked"] = leaked
         report_leaked(dataset)
     return dataset
 
@@ -216,7 +226,7 @@ def _assemble(
     genome: PackedGenome,
     tracks: Sequence[Track],
     positives: Positives,
-    min_overlap: float,
+    options: LabelOptions,
     build: Mapping[str, Any],
 ) -> Dataset:
     """Make a row of each bin that has a split, and pack its labels."""
@@ -245,8 +255,9 @@ def _assemble(
         window=grid.geometry.window,
         bin=grid.geometry.bin,
         stride=grid.geometry.spacing,
-        min_overlap=min_overlap,
+        min_overlap=options.min_overlap,
         build=build,
+        oriented=options.oriented,
     )
 
 
@@ -332,7 +343,23 @@ def _exclude_files(
             )
 
 
-def _tracks(source: Paths | Sequence[Track]) -> list[Track]:
-    if not isinstance(source, str | Path) and source and isinstance(source[0], Track):
-        return [track for track in source if isinstance(track, Track)]
-    return find_tracks(source)  # pyright: ignore[reportArgumentType]
+def _tracks(
+    source: Paths | Sequence[Track] | None, options: LabelOptions
+) -> tuple[list[Track], list[Track]]:
+    """Tracks of peaks, and tracks of signals."""
+    if source is None:
+        peaks = []
+        if options.signal is None:
+            raise InputError("no tracks were given", remedy="Give files of peaks or of signals")
+        if options.negatives != "keep":
+            raise InputError(
+                f"negatives is {options.negatives}, but without peaks no bin is negative",
+                remedy="Leave negatives out, or give files of peaks, too",
+            )
+    elif not isinstance(source, str | Path) and source and isinstance(source[0], Track):
+        peaks = [track for track in source if isinstance(track, Track)]
+    else:
+        peaks = find_tracks(source)  # pyright: ignore[reportArgumentType]
+    signals = [] if options.signal is None else find_signals(options.signal)
+    check_tracks([*peaks, *signals])
+    return peaks, signals

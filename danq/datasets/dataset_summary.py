@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from danq.datasets.amount_summary import TrackAmounts, amounts_to_check, summarise_amounts
 from danq.datasets.dataset import Dataset
 from danq.datasets.dataset_format import SPLITS
 from danq.datasets.label_bits import count_bits
@@ -32,18 +33,18 @@ class BuildSummary:
     contigs, bases
         Contigs of the packed genome, and their bases.
     tracks, groups
-        Name and group of each track.
+        Name and group of each track: ``P`` tracks of peaks, then tracks of amounts.
     peaks
-        ``(K,)`` number of peaks of each track.
+        ``(P,)`` number of peaks of each track of peaks.
     windows
         Number of windows by split.
     positives
-        ``(K, 3)`` number of positive windows of each track in train, valid and test.
+        ``(P, 3)`` number of positive windows of each track of peaks in train, valid and test.
     leaked
         Number of held-out windows, by split, of whose k-mers at least 80 %, and all, occur in the
         training windows; None when they were not counted.
     leaked_positives
-        ``(K, 3)`` number of positive windows of each track that are leaked; 0 when they were not
+        ``(P, 3)`` number of positive windows of each track that are leaked; 0 when they were not
         counted.
     dropped
         Number of bins without a window, by the first reason that applies.
@@ -53,6 +54,14 @@ class BuildSummary:
         SHA-256 of the content.
     quality
         Tracks that are copies, have few positives, or are replicates that disagree.
+    amounts
+        Amounts of each track of amounts.
+    folds
+        Number of windows of each fold.
+    oriented
+        Whether reverse complements are not used.
+    standalone
+        Whether windows are standalone sequences.
     """
 
     path: Path | None
@@ -74,6 +83,10 @@ class BuildSummary:
     dropped: Mapping[str, int] = field(default_factory=dict)
     dropped_peaks: Mapping[str, int] = field(default_factory=dict)
     quality: TrackQuality = field(default_factory=TrackQuality)
+    amounts: tuple[TrackAmounts, ...] = ()
+    folds: Mapping[str, int] = field(default_factory=dict)
+    oriented: bool = False
+    standalone: bool = False
 
     @property
     def without_positives(self) -> dict[str, tuple[str, ...]]:
@@ -81,20 +94,22 @@ class BuildSummary:
         return {
             split: tuple(
                 track
-                for track, count in zip(self.tracks, self.positives[:, number], strict=True)
+                for track, count in zip(
+                    self.tracks[: self.peaks.size], self.positives[:, number], strict=True
+                )
                 if count == 0
             )
             for number, split in enumerate(SPLITS)
         }
 
     def tracks_to_check(self) -> list[str]:
-        """One line for each split in which tracks have no positive window, then `quality`."""
+        """One line for each split in which tracks have no positive window, then other problems."""
         empty = [
             f"no positive {split} window: {few(tracks, MOST_NAMED)}"
             for split, tracks in self.without_positives.items()
             if tracks
         ]
-        return [*empty, *self.quality.lines()]
+        return [*empty, *self.quality.lines(), *amounts_to_check(self.amounts)]
 
 
 def saved_as(dataset: Dataset, path: Path) -> Dataset:
@@ -138,7 +153,18 @@ def summarise(dataset: Dataset, *, leaks: bool = True) -> BuildSummary:
         dropped=dict(dataset.build.get("dropped_bins", {})),
         dropped_peaks=dict(dataset.build.get("dropped_peaks", {})),
         quality=track_quality(dataset),
+        amounts=summarise_amounts(dataset),
+        folds=_fold_sizes(dataset),
+        oriented=dataset.oriented,
+        standalone=dataset.standalone,
     )
+
+
+def _fold_sizes(dataset: Dataset) -> dict[str, int]:
+    if dataset.folds is None:
+        return {}
+    names = dataset.values.fold_names
+    return dict(zip(names, np.bincount(dataset.folds, minlength=len(names)).tolist(), strict=True))
 
 
 def _leaked_positives(dataset: Dataset, leaks: bool) -> IntRow:

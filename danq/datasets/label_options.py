@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from danq.datasets.bin_grid import Geometry
+from danq.datasets.signal_amounts import SignalOptions
 from danq.errors import InputError
 from danq.genome.bin_coverage import least_cover
 
@@ -51,6 +52,13 @@ class LabelOptions:
         (:mod:`danq.datasets.shared_sequence`). Held-out windows are never dropped.
     seed
         Random seed for the sampling of negatives.
+    signal
+        Signals whose amounts are tracks, too: a folder, files or a track sheet
+        (:func:`danq.datasets.signal_files.find_signals`). None for no such tracks.
+    amounts
+        How signals become amounts of bins; their contig names are matched by ``chrom_map`` above.
+    oriented
+        Whether tracks belong to the forward strand, so that no command uses reverse complements.
 
     Raises
     ------
@@ -69,6 +77,9 @@ class LabelOptions:
     skip_contigs: str | Sequence[str] = ()
     drop_leaked: bool = False
     seed: int = 0
+    signal: Paths | None = None
+    amounts: SignalOptions = field(default_factory=SignalOptions)
+    oriented: bool = False
 
     def __post_init__(self) -> None:
         least_cover(self.bin, self.min_overlap)
@@ -82,8 +93,11 @@ class LabelOptions:
             )
         if self.edge not in ("pad", "drop"):
             raise InputError(f"edge is '{self.edge}', not pad or drop")
-        if not isinstance(self.drop_leaked, bool):
-            raise InputError(f"drop_leaked is '{self.drop_leaked}', not true or false")
+        for name in ("drop_leaked", "oriented"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} is '{getattr(self, name)}', not true or false")
+        if self.signal is not None:
+            self.amounts.steps(self.bin)
         if not 0 <= self.max_n <= 1:
             raise InputError(f"max_n is {self.max_n:g}, not from 0 to 1")
 
@@ -105,7 +119,7 @@ class LabelOptions:
         return [Path(path) for path in self.exclude or ()]
 
 
-OPTIONS = tuple(field.name for field in fields(LabelOptions))
+OPTIONS = tuple(one.name for one in fields(LabelOptions) if one.name not in ("signal", "amounts"))
 ARGUMENTS = ("genome", "tracks", "window", "valid", "test")
 """Parameters of :func:`danq.datasets.build.label_genome` other than ``options``."""
 

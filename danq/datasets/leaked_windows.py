@@ -25,6 +25,10 @@ CACHED_BASES = 200_000_000
 """Bases of a genome from which the result is kept in the cache. Below, the search takes about a
 second."""
 
+SIMILAR_SHARE = 0.5
+"""Share from which a held-out sequence is similar to training sequences. It is lower than
+`LEAST_SHARE`, because one changed base changes a large share of the k-mers of a short sequence."""
+
 log = logging.getLogger("danq")
 
 
@@ -82,6 +86,38 @@ def report_identical(dataset: Dataset) -> None:
             " and ".join(found),
             _ADVICE,
         )
+
+
+def report_similar(dataset: Dataset, before: int = 0, after: int = 0) -> None:
+    """Log a warning for each held-out split with sequences that resemble training sequences.
+
+    Parameters
+    ----------
+    dataset
+        A dataset of standalone sequences.
+    before, after
+        Bases at the start and end of all sequences that are not compared.
+    """
+    window = dataset.window - before - after
+    if window < K:
+        return
+    table = _windows(dataset)
+    table = table._replace(first=table.first + before, window=window)
+    similar = find_leaked(table, SIMILAR_SHARE) > 0
+    for split in SPLITS[1:]:
+        rows = dataset.indices(split)
+        count = int(np.count_nonzero(similar[rows]))
+        if count:
+            log.warning(
+                "%s of %s %s sequences resemble training sequences: at least %.0f %% of their "
+                "%d-mers occur there, on either strand. Metrics on them do not describe new "
+                "sequences. Put similar sequences into the same split, with a column 'split'.",
+                f"{count:,}",
+                f"{rows.size:,}",
+                split,
+                100 * SIMILAR_SHARE,
+                K,
+            )
 
 
 def count_leaked(dataset: Dataset) -> dict[str, tuple[int, int]]:

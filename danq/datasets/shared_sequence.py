@@ -136,21 +136,23 @@ def _known(genome: PackedGenome, low: IntRow, high: IntRow) -> Intervals:
     return np.maximum(low[owner], known_low[known]), np.minimum(high[owner], known_high[known])
 
 
-def find_leaked(table: WindowTable) -> np.ndarray:
+def find_leaked(table: WindowTable, least: float = LEAST_SHARE) -> np.ndarray:
     """Find the held-out windows whose sequence occurs in the training windows.
 
     Large windows are searched twice: first with a sample of the k-mers, selected by their hash,
-    then with all k-mers of the windows with at least half of ``LEAST_SHARE`` in the sample.
+    then with all k-mers of the windows with at least half of ``least`` in the sample.
 
     Parameters
     ----------
     table
         The windows.
+    least
+        Share from which a held-out window is leaked.
 
     Returns
     -------
     numpy.ndarray
-        ``(W,)`` uint8: ``LEAKED`` when at least ``LEAST_SHARE`` of a held-out window's k-mers
+        ``(W,)`` uint8: ``LEAKED`` when at least ``least`` of a held-out window's k-mers
         occur in training windows, ``COMPLETE`` when all do, otherwise ``NOT_LEAKED``. Training
         windows, and windows without a k-mer, are ``NOT_LEAKED``.
     """
@@ -167,9 +169,9 @@ def find_leaked(table: WindowTable) -> np.ndarray:
         expected = (held.high - held.low) / step
         # With few different k-mers, as in a run of one base, the sample can miss most of them.
         scarce = 3 * known < expected
-        held = held.where(scarce | (seen >= LEAST_SHARE / 2 * np.minimum(known, expected)))
+        held = held.where(scarce | (seen >= least / 2 * np.minimum(known, expected)))
     known, seen = _counts(held, held.intervals(), training, 1)
-    shared = (known > 0) & (seen >= LEAST_SHARE * known)
+    shared = (known > 0) & (seen >= least * known)
     leaked[held.rows[shared]] = np.where(seen[shared] == known[shared], COMPLETE, LEAKED)
     return leaked
 

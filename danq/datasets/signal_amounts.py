@@ -13,7 +13,7 @@ from jaxtyping import Float32
 from danq.amounts import AmountUnit, library_scale
 from danq.datasets.track_sheet import Track
 from danq.errors import InputError
-from danq.genome.signal import Bins, SignalCounts, read_signal
+from danq.genome.signal import Bins, SignalCounts, check_not_negative, read_signal
 from danq.genome.signal.bedgraph import VALUE_COLUMN
 from danq.genome.signal.bin_sums import Gaps, Statistic
 from danq.typing import IntRow, Progress
@@ -37,7 +37,8 @@ class SignalOptions:
         Scale each track so that the values of all its bases add up to
         `danq.amounts.LIBRARY`.
     unit
-        Unit of the values in the files.
+        Unit of the measured amounts; empty for the statistic and the bases, such as "mean of
+        200 bp".
     chrom_map
         Names of the files' contigs to names of the genome.
     """
@@ -50,6 +51,28 @@ class SignalOptions:
     unit: str = ""
     column: int = VALUE_COLUMN
     chrom_map: Mapping[str, str] = field(default_factory=dict)
+
+    def steps(self, size: int) -> int:
+        """Number of values of a bin of ``size`` bases: the steps of a profile, or 1.
+
+        Raises
+        ------
+        InputError
+            When the steps do not divide the bin, or a profile is to be transformed.
+        """
+        if self.step is None:
+            return 1
+        if self.transform != "none":
+            raise InputError(
+                f"a profile cannot be transformed by {self.transform}",
+                remedy="Its loss needs the values themselves; leave out the transform",
+            )
+        if self.step < 1 or size % self.step:
+            raise InputError(
+                f"steps of {self.step:,} bases do not divide a bin of {size:,} bases",
+                remedy="Use a number of bases per step that divides the bin",
+            )
+        return size // self.step
 
 
 class SignalAmounts(NamedTuple):
@@ -100,23 +123,11 @@ def read_signals(
     ------
     InputError
         As `danq.genome.signal.read_signal`, `danq.genome.signal.Bins.of` and
-        `danq.amounts.AmountUnit.apply`; when a profile is to be transformed, or no bin of a track
-        has a value.
+        `danq.amounts.AmountUnit.apply`; when a profile is to be transformed or has negative values,
+        or no bin of a track has a value.
     """
     options = options or SignalOptions()
-    steps = 1
-    if options.step is not None:
-        if options.transform != "none":
-            raise InputError(
-                f"a profile cannot be transformed by {options.transform}",
-                remedy="Its loss needs the values themselves; leave out the transform",
-            )
-        if options.step < 1 or size % options.step:
-            raise InputError(
-                f"steps of {options.step:,} bases do not divide a bin of {size:,} bases",
-                remedy="Use a number of bases per step that divides the bin",
-            )
-        steps = size // options.step
+    steps = options.steps(size)
     bins = {name: Bins.of(start, size, steps) for name, start in starts.items()}
     rows = sum(len(start) for start in starts.values())
     values = np.empty((rows, len(tracks), steps), np.float32)
@@ -131,7 +142,9 @@ def read_signals(
             column=options.column,
             chrom_map=options.chrom_map,
         )
-        unit = _unit(track, signal.counts, options)
+        if options.step is not None:
+            check_not_negative(track.path, signal.counts, "a profile")
+        unit = _unit(track, signal.counts, options, size // steps)
         values[:, number] = _applied(track, unit, signal.values).reshape(rows, steps)
         units.append(unit)
         counts.append(signal.counts)
@@ -142,14 +155,14 @@ def read_signals(
     return SignalAmounts(shaped, tuple(units), tuple(counts))
 
 
-def _unit(track: Track, counts: SignalCounts, options: SignalOptions) -> AmountUnit:
-    scale = 1.0
+def _unit(track: Track, counts: SignalCounts, options: SignalOptions, size: int) -> AmountUnit:
+    scale, unit = 1.0, options.unit or f"{options.statistic} of {size} bp"
     if options.library:
         try:
             scale = library_scale(counts.total)
         except InputError as error:
             raise InputError(error.problem, file=track.path, remedy=error.remedy) from error
-    return AmountUnit(unit=options.unit, transform=options.transform, scale=scale)
+    return AmountUnit(unit=unit, transform=options.transform, scale=scale)
 
 
 def _applied(track: Track, unit: AmountUnit, values: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import pytest
 
 import danq
 import danq.vision
-from danq.datasets import LabelOptions
+from danq.datasets import LabelOptions, SignalOptions
 from danq.demo import run_demo
 from danq.device import BATCH_SIZES
 from danq.inference.mutagenesis.effects import BLOCK
@@ -26,7 +26,7 @@ OWNERS: dict[str, tuple[Callable, ...]] = {
     "benchmark-variants": (danq.benchmark_variants, danq.Measurements, RunOptions),
     "classify-variants": (danq.classify_variants,),
     "compare": (danq.compare, RunOptions),
-    "data build": (danq.build_dataset, LabelOptions),
+    "data build": (danq.build_dataset, LabelOptions, SignalOptions),
     "data convert": (danq.convert_dataset,),
     "demo": (run_demo, RunOptions),
     "evaluate": (danq.evaluate, RunOptions),

@@ -44,7 +44,7 @@ def test_means_of_all_tracks(tracks):
     wanted = tracks[1].reshape(14, 100, 3).mean(axis=1)
     np.testing.assert_allclose(found.values, wanted, rtol=1e-6)
     assert np.isnan(found.values).sum() == 4
-    assert [str(unit) for unit in found.units] == ["", "", ""]
+    assert [str(unit) for unit in found.units] == ["mean of 100 bp"] * 3
     assert found.counts[2].absent == ("chrII",)
 
 

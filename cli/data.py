@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MOST_ROWS, END_ROWS = 100, 20
 """Largest number of tracks in a table; of more, those with the most and fewest positives."""
 
+MOST_COLUMNS = 10_000
+"""Width of a table, in characters."""
+
 
 @click.group(epilog=example("danq data build peaks.h5 --genome hg38.fa --tracks peaks/"))
 def data() -> None:
@@ -116,7 +119,7 @@ def _show(summary: BuildSummary, every: bool) -> None:
     from rich.console import Console
 
     # Track names must not be truncated to the width of a terminal, also in a pipe.
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, width=MOST_COLUMNS)
     windows = ", ".join(f"{count:,} {split}" for split, count in summary.windows.items())
     click.echo(f"{summary.path}: {summary.size / 1e6:,.1f} MB")
     click.echo(f"windows   {sum(summary.windows.values()):,} ({windows})")

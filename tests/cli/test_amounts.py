@@ -71,7 +71,7 @@ def test_peaks_profiles_and_gaps_reach_the_library(folder: Path, capsys):
     assert dataset.build["gaps"] == "mask"
     shown = capsys.readouterr()
     assert "check     the same amount in all training windows: rna" in shown.out
-    assert "has no data of 2 of 3 contigs; their 40 bins are masked" in shown.err
+    assert "has no data of 2 of 3 contigs; their 160 bins are masked" in shown.err
     (folder / "signals" / "rna.bedgraph").write_text("chr1\t0\t3000\t2\n")
     assert build(folder, *windows(folder), *peaks, *signal, "--overwrite") == 2
     assert "25.0% of the bases of its contigs have no value" in capsys.readouterr().err

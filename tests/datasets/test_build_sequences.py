@@ -101,7 +101,7 @@ def test_similar_sequences_in_two_splits_cause_a_warning(tmp_path: Path, caplog)
     assert "resemble" not in caplog.text
     # Two test sequences are training sequences with one changed base.
     for at in (0, 1):
-        copy = frame["sequence"][at]
+        copy = str(frame["sequence"].iloc[at])
         changed = "A" if copy[55] != "A" else "C"
         frame.loc[30 + at, "sequence"] = copy[:55] + changed + copy[56:]
     frame.to_csv(path, sep="\t", index=False)

@@ -23,8 +23,13 @@ CHUNK = 1 << 20
 
 
 def device_bytes(dataset: Dataset) -> int:
-    """Bytes that a dataset needs on a device: 2 bits a base, 1 bit a label, 12 bytes a window."""
-    return genome_bytes(dataset.genome) + dataset.packed.nbytes + 12 * len(dataset)
+    """Bytes that a dataset needs on a device.
+
+    2 bits a base, 1 bit a label, 4 bytes an amount, and 12 bytes a window, 16 with weights.
+    """
+    windows = (12 if dataset.values.weights is None else 16) * len(dataset)
+    amounts = 0 if dataset.measured is None else dataset.measured.values.nbytes
+    return genome_bytes(dataset.genome) + dataset.packed.nbytes + amounts + windows
 
 
 class DeviceWindows:
@@ -61,6 +66,9 @@ class DeviceWindows:
             )
         self._genome = DeviceGenome(dataset.genome, self.device)
         self._packed = self._put(dataset.packed)
+        measured, weights = dataset.measured, dataset.values.weights
+        self._amounts = None if measured is None else self._put(measured.values)
+        self._weights = None if weights is None else self._put(weights)
         self._contig = self._put(dataset.contig.astype(np.int32))
         first = dataset.start + (dataset.bin // 2 - dataset.window // 2)
         self._first = self._put(first.astype(np.int64))
@@ -127,6 +135,18 @@ class DeviceWindows:
         spread = (self._packed[rows].unsqueeze(2) >> self._bits) & 1
         return spread.flatten(1)[:, : self.dataset.peaks.size].contiguous()
 
+    def _targets(
+        self, rows: Int64[Tensor, "B"], reverse: Bool[Tensor, "B"] | None
+    ) -> tuple[Tensor, ...]:
+        """Labels, or labels and amounts, and weights if there are any, as `Batches` yields them."""
+        targets = self._labels(rows)
+        if self._amounts is not None:
+            amounts = self._amounts[rows]
+            if reverse is not None and amounts.dim() == 3:
+                amounts = torch.where(reverse[:, None, None], amounts.flip(2), amounts)
+            targets = torch.cat([targets.float(), amounts.flatten(1)], dim=1)
+        return (targets,) if self._weights is None else (targets, self._weights[rows])
+
     def _find_unknown(self, first: np.ndarray) -> np.ndarray:
         """``(W,)`` True for windows that hold an unknown base at some allowed shift."""
         dataset = self.dataset
@@ -183,9 +203,7 @@ class DeviceBatches:
         """Number of batches per epoch."""
         return len(self._batches)
 
-    def epoch(
-        self, epoch: int, start_batch: int = 0
-    ) -> Generator[tuple[UInt8[Tensor, "B L"], UInt8[Tensor, "B K"]], None, None]:
+    def epoch(self, epoch: int, start_batch: int = 0) -> Generator[tuple[Tensor, ...], None, None]:
         """Yield the batches of an epoch; the same seed and epoch give the same batches.
 
         Parameters
@@ -200,7 +218,9 @@ class DeviceBatches:
         codes
             ``(B, L)`` uint8 on the device.
         labels
-            ``(B, K)`` uint8, 0 or 1, on the device.
+            ``(B, K)`` uint8, 0 or 1, on the device; float32 with amounts.
+        weights
+            ``(B,)`` float32 on the device, only for a dataset with weights.
 
         Raises
         ------
@@ -211,7 +231,7 @@ class DeviceBatches:
             raise InputError(f"epoch {epoch}, batch {start_batch}: the minimum is 0")
         return self._gather(epoch, start_batch)
 
-    def _gather(self, epoch: int, start_batch: int) -> Generator[tuple[Tensor, Tensor], None, None]:
+    def _gather(self, epoch: int, start_batch: int) -> Generator[tuple[Tensor, ...], None, None]:
         plan, windows, size = self._batches.plan(epoch), self.windows, self._batches.batch_size
         order = windows._put(plan.order)
         reverse = None if plan.reverse is None else windows._put(plan.reverse)
@@ -219,13 +239,14 @@ class DeviceBatches:
         unknown = windows._has_unknown[plan.order]
         for number in range(start_batch, len(self)):
             part = slice(number * size, (number + 1) * size)
+            flips = None if reverse is None else reverse[part]
             codes = windows._codes(
                 order[part],
-                None if reverse is None else reverse[part],
+                flips,
                 None if shift is None else shift[part],
                 np.flatnonzero(unknown[part]),
             )
-            yield codes, windows._labels(order[part])
+            yield codes, *windows._targets(order[part], flips)
 
 
 def _free_memory(device: torch.device) -> int | None:

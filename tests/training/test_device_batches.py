@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from danq.amounts import AmountUnit
 from danq.datasets.batches import Batches
 from danq.datasets.dataset import Dataset
+from danq.datasets.track_amounts import Amounts, WindowValues
 from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
 from danq.training import device_batches
@@ -86,6 +90,29 @@ def test_epochs_equal_the_host_s_from_any_batch(options):
             for (codes, labels), (host_codes, host_labels) in pairs:
                 np.testing.assert_array_equal(codes.numpy(), host_codes)
                 np.testing.assert_array_equal(labels.numpy(), host_labels)
+
+
+@pytest.mark.parametrize("steps", [0, 4])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_epochs_of_amounts_equal_the_host_s(steps: int, weighted: bool):
+    rng = np.random.default_rng(3)
+    values = rng.gamma(1, 2, (70, 2, steps or 1)).astype(np.float32)
+    values[rng.random(values.shape) < 0.2] = np.nan
+    plain = patchy()
+    dataset = replace(
+        plain,
+        tracks=(*plain.tracks, "a", "b"),
+        groups=("",) * (len(plain.tracks) + 2),
+        sources=("",) * (len(plain.tracks) + 2),
+        measured=Amounts(values if steps else values[:, :, 0], (AmountUnit(),) * 2, steps and 5),
+        values=WindowValues(weights=rng.random(70).astype(np.float32) if weighted else None),
+    )
+    assert device_bytes(dataset) == device_bytes(plain) + values.nbytes + 280 * weighted
+    host = Batches(dataset, np.arange(3, 70), 16, prefetch=0, **AUGMENTED)
+    for own, theirs in zip(DeviceBatches(host).epoch(1), host.epoch(1), strict=True):
+        assert len(own) == len(theirs) == 2 + weighted
+        for one, other in zip(own, theirs, strict=True):
+            np.testing.assert_array_equal(one.numpy(), other)
 
 
 def test_splits_share_the_data_on_the_device():

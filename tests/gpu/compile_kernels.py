@@ -52,11 +52,15 @@ def main() -> None:
             show(_conv_kernels.forward, given, fused_conv.WARPS, dtype)
         given = (byte, dtype, byte, full, full, 4096, layout, _conv_kernels.TYPES[half])
         show(_conv_kernels.weight_gradient, given, fused_conv.WARPS, dtype)
-        layout = fused_lstm.StepLayout(units, fused_lstm.BLOCK, 1, True, True)
-        given = (dtype, dtype, full, full, dtype, byte, 4096 * units, layout)
-        show(_lstm_kernels.step_forward, given, fused_lstm.WARPS, dtype)
-        given = (dtype, full, dtype, dtype, full, byte, 4096 * units, layout)
-        show(_lstm_kernels.step_backward, given, fused_lstm.WARPS, dtype)
+        # Both directions of a training, with and without a mask, and inference.
+        for towards, masked in ((1, True), (-1, False), (0, True), (0, False)):
+            keep = towards != 0
+            step = fused_lstm.StepLayout(units, fused_lstm.BLOCK, towards, masked, keep)
+            given = (dtype, dtype, full, full, dtype, byte, 4096 * units, step)
+            show(_lstm_kernels.step_forward, given, fused_lstm.WARPS, dtype)
+            if keep:
+                given = (dtype, full, dtype, dtype, full, byte, 4096 * units, step)
+                show(_lstm_kernels.step_backward, given, fused_lstm.WARPS, dtype)
 
 
 if __name__ == "__main__":

@@ -171,8 +171,3 @@ def _hash(first, at, sizes, source, codes, keys):
                 for code in codes[start : start + sizes[piece]]:
                     state = _mixed(state, code)
             keys[row, half] = state
-
-
-def keys_of(windows: CodeBatch | WindowPieces) -> np.ndarray:
-    """``(B, n)`` bytes that are equal for equal windows: codes, or `WindowPieces.keys`."""
-    return windows.keys if isinstance(windows, WindowPieces) else windows

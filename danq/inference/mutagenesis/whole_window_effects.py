@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float32, Float64, Int64, UInt8
 from torch import Tensor
 
+from danq.device import memory_errors
 from danq.inference.engine.device_genome import reverse_complement, to_device
 from danq.inference.engine.whole_windows import WholeWindows
 from danq.inference.ensemble import Ensemble
@@ -93,10 +94,15 @@ class WholeWindowEffects:
         effects, reference
             Effects on each model, means over strands; and probabilities of the reference windows,
             means over strands and models.
+
+        Raises
+        ------
+        InputError
+            When the device has not enough memory.
         """
-        known, rows = to_device(codes, self._device), to_device(owner, self._device)
-        owners = rows.to(self._odds_device)
-        with torch.inference_mode():
+        with memory_errors(self.batch), torch.inference_mode():
+            known, rows = to_device(codes, self._device), to_device(owner, self._device)
+            owners = rows.to(self._odds_device)
             mutants = known[rows].scatter_(
                 1, to_device(position, self._device), to_device(base, self._device)
             )

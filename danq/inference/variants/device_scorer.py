@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Int, Int64
 from torch import Tensor
 
+from danq.device import memory_errors
 from danq.genome.variants.window_pieces import WindowPieces
 from danq.inference.engine.device_genome import DeviceGenome, reverse_complement
 from danq.inference.engine.transfer import Pending, Transfer
@@ -79,7 +80,7 @@ class DeviceScorer:
             return lambda: columns.empty(0)
         first, pairs, owner, rows_of = group_pairs(reference.keys, alternate.keys)
         distinct = WindowPieces.concatenated([reference[first], alternate[pairs]])
-        with torch.inference_mode():
+        with memory_errors(self.engines[0].batch), torch.inference_mode():
             forward = self.genome.written(distinct)
             strands = [forward, *([reverse_complement(forward)] if self.both_strands else [])]
 

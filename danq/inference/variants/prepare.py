@@ -15,7 +15,7 @@ from danq.genome.packed_genome import PackedGenome
 from danq.inference.engine.device_genome import DeviceGenome
 from danq.inference.engine.incremental import Incremental
 from danq.inference.engine.transfer import transfer_for
-from danq.inference.engine.whole_windows import BATCH, WholeWindows, evaluates_whole_windows
+from danq.inference.engine.whole_windows import WholeWindows, evaluates_whole_windows
 from danq.inference.ensemble import Ensemble, Models
 from danq.inference.variants.allele_scores import MEANING
 from danq.inference.variants.assembly_check import check_assembly
@@ -105,11 +105,13 @@ def prepare(
     if background is not None or output == "background":
         strata, used = _strata(background, str(calibrate), reference, input)
         provenance |= used
-    whole = evaluates_whole_windows(options.torch_device)
+    whole, batch = (
+        evaluates_whole_windows(options.torch_device),
+        _windows_per_batch(engines, options),
+    )
     if whole:
-        provenance |= Provenance(header={"batch size": f"{_windows_per_batch(options)} windows"})
+        provenance |= Provenance(header={"batch size": f"{batch} windows"})
     layout = _layout(ensemble, scores, provenance.header, output, background)
-    batch = _windows_per_batch(options)
     records = DEVICE_RECORDS if whole else BLOCK_RECORDS
     block = max(1, min(records, BLOCK_VALUES // len(layout.columns)))
     provenance |= Provenance(
@@ -153,10 +155,11 @@ def _engines(ensemble: Ensemble) -> Engines:
     return engines
 
 
-def _windows_per_batch(options: RunOptions) -> int:
-    if options.batch_size is not None:
-        return options.batch_size
-    return BATCH if evaluates_whole_windows(options.torch_device) else BATCH_WINDOWS
+def _windows_per_batch(engines: Engines, options: RunOptions) -> int:
+    first = engines[0]
+    if isinstance(first, WholeWindows):
+        return first.batch
+    return BATCH_WINDOWS if options.batch_size is None else options.batch_size
 
 
 def _scorer(

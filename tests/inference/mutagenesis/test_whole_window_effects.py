@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from danq.errors import InputError
 from danq.inference import mutate, write_mutations
 from danq.inference.ensemble import Ensemble
-from danq.inference.mutagenesis import effects
+from danq.inference.mutagenesis import effects, whole_window_effects
 from danq.inference.mutagenesis.whole_window_effects import device_odds
 from danq.inference.odds import odds
 
@@ -57,6 +58,17 @@ def test_pairs_and_headers(small_model, as_on_a_gpu, tmp_path):
                 assert float(one) == pytest.approx(float(other), abs=6e-6, nan_ok=True)
             except ValueError:
                 assert one == other
+
+
+def test_exhausted_memory_for_mutants_names_a_smaller_batch(small_model, as_on_a_gpu, monkeypatch):
+    def full(codes):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    as_on_a_gpu()
+    model = small_model().with_options(strand="both", batch_size=600)
+    monkeypatch.setattr(whole_window_effects, "reverse_complement", full)
+    with pytest.raises(InputError, match=r"600 windows.*such as 300"):
+        mutate(model, SEQUENCES)
 
 
 def test_windows_share_large_blocks(small_model, as_on_a_gpu):

@@ -10,8 +10,10 @@ import polars as pl
 import pytest
 import torch
 
+from danq.errors import InputError
 from danq.genome.variants.window_pieces import WindowPieces
 from danq.inference import Variants, score_variants, write_background, write_variant_scores
+from danq.inference.engine.device_genome import DeviceGenome
 from danq.inference.variants.background_file import read_background
 
 RUN = sys.modules["danq.inference.variants.prepare"]
@@ -161,6 +163,18 @@ def test_the_header_states_precision_and_batch(small_model, fasta, vcf, as_on_a_
     assert header["batch size"] == "4096 windows"
     header = score_variants(model.with_options(batch_size=5), vcf, fasta).provenance
     assert header["batch size"] == "5 windows"
+
+
+def test_exhausted_memory_for_windows_names_a_smaller_batch(
+    small_model, fasta, vcf, as_on_a_gpu, monkeypatch
+):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    as_on_a_gpu()
+    monkeypatch.setattr(DeviceGenome, "written", full)
+    with pytest.raises(InputError, match=r"600 windows.*such as 300"):
+        score_variants(small_model().with_options(batch_size=600), vcf, fasta)
 
 
 @pytest.mark.gpu

@@ -18,6 +18,7 @@ from danq.output.replacing_folder import refuse_input_within as refuse_input_wit
 from danq.output.replacing_folder import replacing_folder as replacing_folder
 from danq.output.standard_output import STANDARD_OUTPUT as STANDARD_OUTPUT
 from danq.output.standard_output import is_standard_output as is_standard_output
+from danq.output.standard_output import name_of_output as name_of_output
 from danq.output.standard_output import standard_output as standard_output
 from danq.output.targets import OVERWRITE as OVERWRITE
 from danq.output.targets import check_distinct as check_distinct

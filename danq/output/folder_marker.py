@@ -71,7 +71,7 @@ def marked(kind: str) -> Objection:
     def objection(folder: Path) -> str | None:
         content = read_marker(folder)
         if content is None:
-            return f"has no valid {MARKER}, so danq did not write it"
+            return f"has no valid {MARKER}, which marks the folders of danq"
         if content["kind"] != kind:
             return f"is the folder of a {content['kind']}, not of a {kind}"
         strange = next(_strange(folder, content), None)

@@ -21,6 +21,11 @@ def is_standard_output(path: Location) -> bool:
     return str(path) == STANDARD_OUTPUT
 
 
+def name_of_output(path: Location) -> str:
+    """Name of an output for messages: its path, or ``standard output``."""
+    return "standard output" if is_standard_output(path) else str(path)
+
+
 @contextmanager
 def standard_output() -> Iterator[BinaryIO]:
     """A stream to standard output, which stays open at the end.

@@ -206,7 +206,7 @@ def refuse_input(path: Path) -> None:
     source = input_that_is(path)
     if source is not None:
         raise InputError(
-            "is an input of the same command, and the output would replace it",
+            f"is an input of the same command, and the output {path} would replace it",
             file=source,
             remedy="Choose another name for the output",
         )

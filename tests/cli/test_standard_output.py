@@ -48,7 +48,8 @@ def test_a_table_on_standard_output_equals_the_file(files, capfdbinary, command)
     out, err = capfdbinary.readouterr()
     assert out == Path("a.tsv").read_bytes()
     assert pl.read_csv(io.BytesIO(out), separator="\t", comment_prefix="#").height > 0
-    assert err.decode().splitlines()[-1].startswith("-: ") or "alleles" in err.decode()
+    last = err.decode().splitlines()[-1]
+    assert last.startswith("standard output: ") or "alleles" in last
     assert sorted(files.iterdir()) == before
 
 

@@ -37,6 +37,7 @@ from danq.inference.result import Result
 from danq.inference.sources import Source, as_source
 from danq.inference.writers.mutation_layout import MutationLayout
 from danq.inference.writers.open_output import Output, find_output
+from danq.output import name_of_output
 from danq.typing import Location, Progress
 
 _LETTERS = np.array(list(LETTERS), dtype=object)
@@ -69,8 +70,8 @@ class WrittenMutations(NamedTuple):
         """Path, substitutions and sequences on one line."""
         pairs = f" and {self.pairs:,} pairs of substitutions" if self.pairs else ""
         return (
-            f"{self.path}: {self.substitutions:,} substitutions{pairs} in {self.sequences:,} "
-            f"sequence{'s' * (self.sequences != 1)}"
+            f"{name_of_output(self.path)}: {self.substitutions:,} substitutions{pairs} "
+            f"in {self.sequences:,} sequence{'s' * (self.sequences != 1)}"
         )
 
 

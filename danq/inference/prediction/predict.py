@@ -21,6 +21,7 @@ from danq.inference.sources.tiling import Rows, RowStream
 from danq.inference.writers.hdf5_storage import Hdf5Storage
 from danq.inference.writers.layout import PredictionLayout, Values
 from danq.inference.writers.open_output import find_output
+from danq.output import name_of_output
 from danq.typing import Location, Progress
 
 BLOCK_VALUES = 1 << 22
@@ -54,7 +55,7 @@ class WrittenPredictions(NamedTuple):
         count = len(self.tracks)
         spread = " and standard deviations" if len(self.columns) > count else ""
         return (
-            f"{self.path}: {self.rows:,} row{'s' * (self.rows != 1)}, "
+            f"{name_of_output(self.path)}: {self.rows:,} row{'s' * (self.rows != 1)}, "
             f"{count:,} track{'s' * (count != 1)}{spread}"
         )
 

@@ -13,7 +13,7 @@ from danq.inference.variants.finished_blocks import FinishedBlocks
 from danq.inference.variants.finished_output import FinishedOutput, read_finished, seal_table
 from danq.inference.variants.run import REJECT_COLUMNS, VariantRun, VariantTally
 from danq.inference.writers.tsv import head, write_rows
-from danq.output import REJECTED, OutputFile, is_standard_output, replacing_files
+from danq.output import REJECTED, OutputFile, is_standard_output, name_of_output, replacing_files
 
 log = logging.getLogger("danq")
 
@@ -45,7 +45,7 @@ class VariantSummary:
     def describe(self) -> str:
         """Output, rows, and counts of scored and rejected alleles."""
         lines = [
-            f"{self.path}: {self.tally.rows:,} rows, {len(self.columns):,} columns",
+            f"{name_of_output(self.path)}: {self.tally.rows:,} rows, {len(self.columns):,} columns",
             self.tally.describe(),
         ]
         if self.tally.rejects:

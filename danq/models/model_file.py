@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
 
+from danq.amounts import AmountUnit
 from danq.core import CnnRnn
 from danq.errors import InputError
 from danq.models.architecture import MAX_TRACKS, MAX_WINDOW, Architecture, build_module
@@ -24,7 +25,7 @@ from danq.models.stored_model import (
     sized_for,
     write_stored,
 )
-from danq.models.targets import TargetGroup, check_groups
+from danq.models.targets import Loss, TargetGroup, check_groups
 from danq.names import name_problem
 from danq.typing import Location
 
@@ -43,6 +44,10 @@ class ModelSpec(BaseModel):
     """Group of each track."""
     targets: tuple[TargetGroup, ...] = Field(default=(), max_length=MAX_TRACKS)
     """Groups of consecutive tracks that share a loss; none if all tracks are peaks."""
+    units: tuple[AmountUnit, ...] = Field(default=(), max_length=MAX_TRACKS)
+    """Unit of each track of amounts, in the order of the tracks."""
+    oriented: bool = False
+    """Whether only the given strand of a sequence has a meaning, as for designed sequences."""
     window: int = Field(gt=0, le=MAX_WINDOW)
     """Input length L in bases."""
     bin: int = Field(gt=0)
@@ -66,11 +71,37 @@ class ModelSpec(BaseModel):
         if len(self.groups) != len(self.tracks):
             raise ValueError(f"{len(self.groups):,} groups for {len(self.tracks):,} tracks")
         check_groups(self.targets, len(self.tracks))
-        if self.temperature is not None and any(one.loss != "binary" for one in self.targets):
+        amounts = self.kinds.count("amounts")
+        if len(self.units) != amounts:
+            raise ValueError(f"{len(self.units):,} units for {amounts:,} tracks of amounts")
+        if self.temperature is not None and self.has_amounts:
             raise ValueError("a temperature for tracks that are not peaks")
         if self.bin > self.window:
             raise ValueError(f"a bin of {self.bin} bp in a window of {self.window} bp")
         return self
+
+    @property
+    def has_amounts(self) -> bool:
+        """Whether a track measures amounts."""
+        return any(group.loss != "binary" for group in self.targets)
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """Loss of each track."""
+        if not self.targets:
+            return ("binary",) * len(self.tracks)
+        return tuple(group.loss for group in self.targets for _ in range(group.tracks))
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What each track measures: "peaks" or "amounts"."""
+        return tuple("peaks" if loss == "binary" else "amounts" for loss in self.losses)
+
+    @property
+    def track_units(self) -> tuple[AmountUnit | None, ...]:
+        """Unit of each track; None for peaks."""
+        units = iter(self.units)
+        return tuple(None if kind == "peaks" else next(units) for kind in self.kinds)
 
 
 @dataclass(frozen=True)
@@ -80,8 +111,9 @@ class Model:
     Attributes
     ----------
     module
-        Codes ``(B, window)`` to logits ``(B, K)``, in evaluation mode on the CPU. `load_model` has
-        divided the weights of the last layer by ``spec.temperature``, if there is one.
+        Codes ``(B, window)`` to logits ``(B, K)``, or to the outputs of ``spec.targets``, in
+        evaluation mode on the CPU. `load_model` has divided the weights of the last layer by
+        ``spec.temperature``, if there is one.
     spec
         Tracks, window geometry and provenance.
     path
@@ -89,7 +121,7 @@ class Model:
     sha256
         SHA-256 checksum of that file, or "".
     options
-        How the model runs.
+        How the model runs; an oriented model on the forward strand.
     """
 
     module: CnnRnn
@@ -101,6 +133,8 @@ class Model:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tracks", self.spec.tracks)
+        if self.spec.oriented:
+            object.__setattr__(self, "options", replace(self.options, strand="forward"))
 
     @property
     def window(self) -> int:
@@ -115,12 +149,14 @@ class Model:
         Raises
         ------
         InputError
-            When a setting does not exist or a value is not allowed.
+            When a setting does not exist or a value is not allowed, or both strands are asked of
+            an oriented model.
 
         Examples
         --------
         >>> forward = model.with_options(strand="forward", batch_size=64)  # doctest: +SKIP
         """
+        _check_strand(self.spec, changes, self.path)
         return replace(self, options=replace(self.options, **_checked(changes)))
 
 
@@ -196,10 +232,13 @@ def load_model(path: Location, **options: Any) -> Model:
     ------
     InputError
         When there is no such file, it is not a danq model, it is damaged, its format version is not
-        supported, its weights do not fit its architecture, or one of them is NaN or infinite.
+        supported, its weights do not fit its architecture, or one of them is NaN or infinite; when
+        both strands are asked of an oriented model.
     """
     settings = RunOptions(**_checked(options))
-    return model_from(read_stored(path), settings)
+    model = model_from(read_stored(path), settings)
+    _check_strand(model.spec, options, model.path)
+    return model
 
 
 def model_from(stored: StoredModel, options: RunOptions | None = None) -> Model:
@@ -225,6 +264,16 @@ def _divide_logits(module: CnnRnn, temperature: float) -> None:
     with torch.no_grad():
         for value in module.head.output.parameters():  # type: ignore[union-attr]
             value.div_(temperature)
+
+
+def _check_strand(spec: ModelSpec, options: dict[str, Any], path: Path | None) -> None:
+    if spec.oriented and options.get("strand") == "both":
+        raise InputError(
+            "both strands were asked for, but the model was trained on oriented sequences, whose "
+            "reverse complements are other sequences",
+            file=path,
+            remedy="Leave the strand out, or choose 'forward'",
+        )
 
 
 def _spec(stored: StoredModel) -> ModelSpec:
@@ -254,16 +303,19 @@ def untrained(
     window: int,
     bin: int,
     targets: tuple[TargetGroup, ...] = (),
+    units: tuple[AmountUnit, ...] = (),
 ) -> Model:
     """A model with initial weights, for tests and for counting its parameters."""
     from danq.models.initialisation import initialise_danq
 
+    amounts = sum(group.tracks for group in targets if group.loss != "binary")
     spec = ModelSpec(
         preset=preset,
         architecture=architecture,
         tracks=tracks,
         groups=("",) * len(tracks),
         targets=targets,
+        units=units or (AmountUnit(),) * amounts,
         window=window,
         bin=bin,
     )

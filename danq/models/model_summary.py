@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from danq.models.model_file import Model, load_model
+from danq.models.model_file import Model, ModelSpec, load_model
 from danq.typing import Location
 
 SHOWN = 8
@@ -46,10 +46,13 @@ def summary(model: Location | Model, *, every: bool = False) -> str:
         "preset": spec.preset,
         "window": f"{spec.window} bp, labels describe the middle {spec.bin} bp",
         "tracks": f"{len(spec.tracks)}: {tracks}",
+        "losses": _losses(spec),
+        "units": _units(spec, every),
+        "strand": "forward only: trained on oriented sequences" if spec.oriented else "",
         "written by": spec.created_by,
         "trained on": spec.data_sha256,
         **{f"training {name}": value for name, value in spec.training.items()},
-        "temperature": "none: probabilities are as trained"
+        "temperature": ("" if spec.has_amounts else "none: probabilities are as trained")
         if spec.temperature is None
         else f"{spec.temperature:.4g}, divides the logits (fitted to the validation split)",
     }
@@ -66,6 +69,27 @@ def summary(model: Location | Model, *, every: bool = False) -> str:
     # torchinfo counts products only in torch's layers, and the first layer is not one.
     table = [line for line in str(layers).splitlines() if "mult-adds" not in line]
     return "\n".join([*fact_lines(facts), "", *table])
+
+
+def _losses(spec: ModelSpec) -> str:
+    """Loss of each group of tracks, if there are amounts."""
+    if not spec.has_amounts:
+        return ""
+    parts = []
+    for one in spec.targets:
+        kind = "peaks" if one.loss == "binary" else "amounts"
+        bins = f", {one.bins} bins from {one.lowest:g} by {one.bin_width:g}" if one.bins else ""
+        steps = f", {one.steps} steps of {one.step_bases} bp" if one.steps else ""
+        parts.append(f"{one.tracks} of {kind} ({one.loss}, weight {one.weight:.4g}{bins}{steps})")
+    return "; ".join(parts)
+
+
+def _units(spec: ModelSpec, every: bool) -> str:
+    pairs = zip(spec.tracks, spec.track_units, strict=True)
+    texts = [f"{name} {unit}" for name, unit in pairs if unit is not None and str(unit)]
+    if every or len(texts) <= SHOWN:
+        return ", ".join(texts)
+    return ", ".join(texts[:SHOWN]) + ", ..."
 
 
 def fact_lines(facts: Mapping[str, Any]) -> list[str]:

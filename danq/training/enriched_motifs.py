@@ -103,9 +103,9 @@ def find_enriched_kmers(dataset: Dataset, *, limit: int, seed: int = 0) -> list[
     codes = dataset.codes(indices)[:, margin : dataset.window - margin]
     labels = dataset.labels(indices)
     found: list[EnrichedKmer] = []
-    for first in range(0, len(dataset.tracks), TRACKS_AT_ONCE):
+    for first in range(0, dataset.peaks.size, TRACKS_AT_ONCE):
         tracks = slice(first, first + TRACKS_AT_ONCE)
-        found += _enriched(codes, labels[:, tracks], dataset.tracks[tracks])
+        found += _enriched(codes, labels[:, tracks], dataset.tracks[: dataset.peaks.size][tracks])
     return _distinct(sorted(found, key=lambda k: (-k.z, k.bases, k.track)), limit)
 
 

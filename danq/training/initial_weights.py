@@ -39,7 +39,7 @@ def initialise(
         When the recipe's motif file cannot be read.
     """
     initialise_danq(module)
-    if recipe.base_rates:
+    if recipe.base_rates and dataset.measured is None:
         windows = max(1, len(dataset.indices("train")))
         set_base_rates(module, dataset.positives("train") / windows)
     layer = first_layer(module)
@@ -98,6 +98,9 @@ def _motifs(
         return (), ""
     if recipe.initial_motifs != "auto":
         return read_motifs(recipe.initial_motifs), f"motifs of {recipe.initial_motifs}"
+    if not dataset.peaks.size:
+        log.info("the dataset has no peaks: filters start at random")
+        return (), ""
     if len(dataset.indices("train")) > LARGE_SET:
         log.info("more than %s training windows: filters start at random", f"{LARGE_SET:,}")
         return (), ""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from danq.errors import InputError, describe_validation_error
+from danq.models.targets import MAX_BINS, MAX_WEIGHT
 
 TOTAL_WINDOWS = 900_000
 """Training windows, counted over all epochs, that an automatic number of epochs aims at."""
@@ -115,8 +117,22 @@ class Recipe(BaseRecipe):
     """Recipe that gives the values of all other fields: "default" or "paper"."""
     epochs: int = Field(default=0, ge=0)
     """Number of epochs; 0 is automatic: about 900,000 training windows in total, 4 to 40 epochs."""
-    monitor: Literal["aupr", "loss"] = "aupr"
-    """Validation metric that selects the best epoch: mean AUPR over tracks, or loss."""
+    monitor: Literal["auto", "aupr", "pearson", "loss"] = "auto"
+    """Validation metric that selects the best epoch: mean AUPR over tracks of peaks, mean Pearson
+    correlation over tracks of amounts, or loss; "auto" is the one for the dataset's tracks, and
+    loss if it has both kinds."""
+    amount_loss: Literal["auto", "gaussian", "poisson", "soft-bins"] = "auto"
+    """Loss of amounts (`danq.models.targets`). "auto": "soft-bins" for the preset dream-rnn; else
+    "poisson" for values of 0 or more without a transform, if they are whole numbers or from a
+    genome, and "gaussian" for others. Profiles have their own."""
+    bins: int = Field(default=18, ge=2, le=MAX_BINS)
+    """Number of soft bins, from the lowest to the highest training amount, both rounded to whole
+    numbers."""
+    peak_weight: float = Field(default=1.0, gt=0, le=MAX_WEIGHT)
+    """Weight of tracks of peaks in the loss, if there are amounts too."""
+    amount_weight: float = Field(default=1.0, gt=0, le=MAX_WEIGHT)
+    """Weight of tracks of amounts in the loss, if there are peaks too. With the loss "gaussian" it
+    is divided by the variance of the amounts."""
     reverse_complement: bool | Literal["both"] = True
     """Replace a random half of the training windows by their reverse complements; "both" shows
     every window on both strands in each epoch."""
@@ -142,13 +158,48 @@ class Recipe(BaseRecipe):
     def _path_as_text(cls, value: Any) -> Any:
         return str(value) if isinstance(value, Path) else value
 
-    def with_epochs(self, windows: int) -> Recipe:
-        """The recipe with its number of epochs set for a training split of ``windows`` windows."""
-        if self.epochs:
-            return self
+    def resolved(
+        self, windows: int, targets: Sequence[str] = ("peaks",), *, oriented: bool = False
+    ) -> Recipe:
+        """The recipe with its number of epochs, its monitor and its strands set.
+
+        Parameters
+        ----------
+        windows
+            Windows of the training split.
+        targets
+            Kinds of the dataset's tracks: "peaks", "amounts" or "profiles".
+        oriented
+            Whether only the given strand of each window has a meaning: no window is then
+            reverse-complemented.
+
+        Raises
+        ------
+        InputError
+            When the recipe asks for reverse complements of oriented windows, or for a monitor that
+            the tracks do not have.
+        """
+        reverse = self.reverse_complement
+        if oriented and reverse and "reverse_complement" in self.model_fields_set:
+            raise InputError(
+                f"reverse_complement is {reverse!r}, but the sequences are oriented: their reverse "
+                "complements are other sequences",
+                remedy="Set reverse_complement to false, or leave it out",
+            )
+        monitor = self.monitor
+        peaks, amounts = "peaks" in targets, set(targets) > {"peaks"} or "peaks" not in targets
+        if (monitor == "aupr" and not peaks) or (monitor == "pearson" and not amounts):
+            raise InputError(
+                f"the monitor '{monitor}' is for tracks of {'peaks' if amounts else 'amounts'}, "
+                "and the dataset has none",
+                remedy="Choose 'loss' or 'auto'",
+            )
+        if monitor == "auto":
+            monitor = "loss" if peaks and amounts else "aupr" if peaks else "pearson"
         least, most = EPOCHS
-        epochs = min(most, max(least, round(TOTAL_WINDOWS / max(1, windows))))
-        return self.model_copy(update={"epochs": epochs})
+        epochs = self.epochs or min(most, max(least, round(TOTAL_WINDOWS / max(1, windows))))
+        update = {"epochs": epochs, "monitor": monitor}
+        return self.model_copy(update=update | ({"reverse_complement": False} if oriented else {}))
 
 
 RECIPES: dict[str, Recipe] = {name: Recipe(base=name) for name in _BASES}

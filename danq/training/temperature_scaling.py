@@ -9,7 +9,7 @@ import numpy as np
 
 from danq.evaluation.confidence_intervals import window_blocks
 from danq.evaluation.temperature import LEAST_BLOCKS, Temperature, fit_temperature
-from danq.inference.engine.forward import dataset_logits
+from danq.inference.engine.forward import dataset_outputs
 from danq.models.model_file import load_model, save_model
 from danq.models.stored_model import RUN_MODEL
 from danq.training.saved_model import UNSCALED
@@ -25,7 +25,7 @@ log = logging.getLogger("danq")
 
 
 def scale_by_temperature(session: Session, dataset: Dataset) -> None:
-    """Add a temperature to the header of the best model, unless it has one.
+    """Add a temperature to the header of the best model of peaks, unless it has one.
 
     The stored weights do not change: `danq.models.load_model` divides the logits. To be called in
     the main process when the training is finished.
@@ -37,12 +37,12 @@ def scale_by_temperature(session: Session, dataset: Dataset) -> None:
     """
     device = str(session.fabric.device)
     model = load_model(session.directory, device=device, precision=session.precision)
-    if model.spec.temperature is not None:
+    if model.spec.temperature is not None or model.spec.has_amounts:
         return
     windows = dataset.indices("valid")
     thinning = -(-len(windows) * len(dataset.tracks) // MOST_LOGITS)
     windows = windows[:: max(1, thinning)]
-    logits = dataset_logits(model.module, dataset, windows, model.options)
+    logits = dataset_outputs(model.module, dataset, windows, model.options)
     blocks = window_blocks(dataset.contig[windows], dataset.start[windows])
     found = fit_temperature(logits, dataset.labels(windows), blocks)
     log.info(_describe(found))

@@ -9,13 +9,23 @@ import torch
 
 from danq._version import __version__
 from danq.core import CnnRnn
+from danq.datasets.column_summary import ColumnSummary
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError
 from danq.genome.motif_files import write_meme
 from danq.inference.evaluation.evaluate import evaluate
 from danq.inference.evaluation.evaluation_folder import is_complete, write_evaluation
-from danq.models import Architecture, ModelSpec, build_module, load_model
+from danq.models import (
+    ModelSpec,
+    TargetGroup,
+    build_module,
+    load_model,
+    set_initial_outputs,
+)
+from danq.models.targets import initial_outputs
 from danq.output import recover_folder
+from danq.training.amount_problem import AmountProblem
+from danq.training.amount_targets import check_amounts, target_groups
 from danq.training.config import (
     CONFIG,
     DataSettings,
@@ -109,12 +119,16 @@ def train(
         session.fabric.barrier()
         if dataset is None:
             dataset = Dataset.open(source.table.get("file", directory / DATASET))
-        full_recipe = settings.recipe.with_epochs(len(dataset.indices("train")))
-        spec = _spec(settings, architecture, dataset, full_recipe)
+        full_recipe = _resolved(settings.recipe, dataset)
+        summary = None if dataset.measured is None else check_amounts(dataset)
+        groups = _groups(settings, dataset, summary)
+        spec = _spec(settings, dataset, full_recipe, groups)
         with session.recording("windows"):
             fit = session.fit(
-                _initial_model(session, settings.model, dataset, full_recipe),
-                WindowProblem(dataset, full_recipe),
+                _initial_model(session, spec, dataset, full_recipe, summary),
+                AmountProblem(dataset, full_recipe, groups)
+                if groups
+                else WindowProblem(dataset, full_recipe),
                 full_recipe,
                 spec,
                 model={"preset": spec.preset, **architecture.model_dump(mode="json")},
@@ -136,17 +150,19 @@ def _prepare(
     if dataset is None:
         dataset = open_or_label(directory, source.table, resume=session.resume)
     for split in ("train", "valid"):
-        if not dataset.positives(split).any():
+        if dataset.peaks.size and not dataset.positives(split).any():
             raise InputError(
                 f"the {split} split has {len(dataset.indices(split))} windows, none is positive",
                 file=dataset.path,
                 remedy="Build the dataset with other validation and test chromosomes",
             )
+    summary = None if dataset.measured is None else check_amounts(dataset)
+    groups = _groups(settings, dataset, summary)
+    recipe = _resolved(settings.recipe, dataset)
     if not session.resuming:
         check_motif_file(settings.recipe)
         with torch.device("meta"):  # without memory: checks that the window is long enough
-            build_module(settings.model.architecture, len(dataset.tracks), dataset.window)
-    recipe = settings.recipe.with_epochs(len(dataset.indices("train")))
+            build_module(settings.model.architecture, len(dataset.tracks), dataset.window, groups)
     architecture = settings.model.architecture.model_dump(mode="json")
     tables = {
         "data": source.table,
@@ -160,15 +176,38 @@ def _prepare(
     return dataset
 
 
+def _resolved(recipe: Recipe, dataset: Dataset) -> Recipe:
+    windows = len(dataset.indices("train"))
+    kinds = [group.kind for group in dataset.targets]
+    return recipe.resolved(windows, kinds, oriented=dataset.oriented)
+
+
+def _groups(
+    settings: RunConfig, dataset: Dataset, summary: ColumnSummary | None
+) -> tuple[TargetGroup, ...]:
+    if summary is None:
+        return ()
+    return target_groups(dataset, settings.recipe, settings.model.preset, summary)
+
+
 def _initial_model(
-    session: Session, model: ModelSettings, dataset: Dataset, recipe: Recipe
+    session: Session,
+    spec: ModelSpec,
+    dataset: Dataset,
+    recipe: Recipe,
+    summary: ColumnSummary | None,
 ) -> CnnRnn:
     """A new model; with initial weights unless a checkpoint will give it others."""
     seed = session.run.seed
     torch.manual_seed(seed)
-    module = build_module(model.architecture, len(dataset.tracks), dataset.window)
+    module = build_module(spec.architecture, len(dataset.tracks), dataset.window, spec.targets)
     if not session.resuming:
-        motifs = initialise(module, model.preset, dataset, recipe, seed)
+        motifs = initialise(module, spec.preset, dataset, recipe, seed)
+        if recipe.base_rates and summary is not None:
+            mean, deviation = (
+                torch.from_numpy(one).float() for one in (summary.mean, summary.deviation)
+            )
+            set_initial_outputs(module, initial_outputs(mean, deviation, spec.targets))
         if motifs and session.is_main:
             write_meme(session.directory / INITIAL_MOTIFS, motifs, overwrite=True)
     return module
@@ -215,14 +254,17 @@ def _data_settings(
 
 
 def _spec(
-    settings: RunConfig, architecture: Architecture, dataset: Dataset, recipe: Recipe
+    settings: RunConfig, dataset: Dataset, recipe: Recipe, targets: tuple[TargetGroup, ...]
 ) -> ModelSpec:
     return ModelSpec(
         created_by=f"danq {__version__}",
         preset=settings.model.preset,
-        architecture=architecture,
+        architecture=settings.model.architecture,
         tracks=dataset.tracks,
         groups=dataset.groups,
+        targets=targets,
+        units=dataset.units,
+        oriented=dataset.oriented,
         window=dataset.window,
         bin=dataset.bin,
         data_sha256=dataset.sha256,

@@ -143,7 +143,7 @@ HOSTILE = {
     "surrogate": (fields(tracks=["\ud800", "c"]), "characters that are not Unicode"),
     "surrogate in training": (fields(training={"x": "\udcff"}), "characters that are not Unicode"),
     "unknown field": (fields(code="x"), "code: there is no setting of this name"),
-    "other version": (fields(format_version=4), "model format version 4, but this danq reads"),
+    "other version": (fields(format_version=5), "model format version 4, but this danq reads"),
     "many layers": (shape(layers=10**7), "architecture.layers: .* less than or equal to 100"),
     "many units": (shape(hidden=10**9), "architecture.hidden: .*equal to 65536"),
     "many filters": (shape(filters=10**9), "architecture.filters: .*equal to 65536"),
@@ -196,7 +196,7 @@ VISION = {
 
 def vision_header(**changes):
     def make(text: str) -> str:
-        return json.dumps({"format_version": 3} | VISION | changes)
+        return json.dumps({"format_version": 4} | VISION | changes)
 
     return header_text(make)
 

@@ -105,7 +105,7 @@ def test_files_of_another_format_version_are_refused(version, model, tmp_path):
     safetensors.torch.save_file(model.module.state_dict(), path, {"danq": json.dumps(header)})
     with pytest.raises(InputError, match=f"version {version}, but this danq reads version 3"):
         load_model(path)
-    assert FORMAT_VERSION == 3
+    assert FORMAT_VERSION == 4
 
 
 def test_weights_of_another_shape_are_refused(model, tmp_path):

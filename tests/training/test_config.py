@@ -44,10 +44,10 @@ def test_numbers_are_finite(name, value):
 
 def test_zero_epochs_are_set_by_the_number_of_windows():
     recipe = merge_config(None, None, Recipe(base="paper", epochs=0), None).recipe
-    assert recipe.with_epochs(100_000).epochs == 9
-    assert recipe.with_epochs(10).epochs == 40
-    assert recipe.with_epochs(10**7).epochs == 4
-    assert Recipe(epochs=3).with_epochs(10).epochs == 3
+    assert recipe.resolved(100_000).epochs == 9
+    assert recipe.resolved(10).epochs == 40
+    assert recipe.resolved(10**7).epochs == 4
+    assert Recipe(epochs=3).resolved(10).epochs == 3
 
 
 def test_a_relative_motif_file_starts_where_it_is_named(tmp_path, monkeypatch):

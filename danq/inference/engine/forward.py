@@ -1,4 +1,4 @@
-"""Probabilities of whole windows, batch after batch."""
+"""Predictions of whole windows, batch after batch: probabilities of peaks, and amounts."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from danq.inference.engine.device_genome import reverse_complement, to_device
 from danq.inference.engine.genome_windows import GenomeWindows
 from danq.inference.engine.transfer import transfer_for
 from danq.models.run_options import RunOptions
+from danq.models.targets import TargetGroup, track_values
 
 if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset
@@ -64,18 +65,23 @@ def _convert_dense_weights(copied: nn.Module) -> None:
 
 
 def predict_codes(
-    module: nn.Module, codes: UInt8[np.ndarray, "B L"], options: RunOptions | None = None
+    module: nn.Module,
+    codes: UInt8[np.ndarray, "B L"],
+    options: RunOptions | None = None,
+    targets: Sequence[TargetGroup] = (),
 ) -> Float32[np.ndarray, "B K"]:
-    """Probabilities of all tracks for all windows.
+    """Probabilities or amounts of all tracks for all windows.
 
     Parameters
     ----------
     module
-        Maps codes ``(B, L)`` to logits ``(B, K)``.
+        Maps codes ``(B, L)`` to logits ``(B, K)``, or to the outputs of ``targets``.
     codes
         Windows; any number of them.
     options
         How the model runs; None selects the defaults. ``tolerance`` does not apply.
+    targets
+        Groups of the tracks; none if every output is the logit of a track.
 
     Raises
     ------
@@ -84,9 +90,10 @@ def predict_codes(
     """
     options = options or RunOptions()
     blocks = (codes[batch] for batch in _batches(len(codes), options))
-    done = [values.copy() for values in predict_blocks(module, blocks, options)]
+    done = [values.copy() for values in predict_blocks(module, blocks, options, None, targets)]
     if not done:
-        return np.empty((0, int(module.head.out_features)), np.float32)  # type: ignore[union-attr]
+        count = sum(group.tracks for group in targets) or _outputs(module)
+        return np.empty((0, count), np.float32)
     return np.concatenate(done)
 
 
@@ -95,6 +102,7 @@ def predict_blocks(
     blocks: Iterable[Windows],
     options: RunOptions | None = None,
     tracks: Sequence[int] | None = None,
+    targets: Sequence[TargetGroup] = (),
 ) -> Generator[Float32[np.ndarray, "B K"], None, None]:
     """`predict_codes` for a stream of batches, whose size is up to the caller.
 
@@ -102,7 +110,7 @@ def predict_blocks(
 
     Parameters
     ----------
-    module, options
+    module, options, targets
         As for `predict_codes`.
     blocks
         Batches, on the host or on the device.
@@ -112,7 +120,7 @@ def predict_blocks(
     Yields
     ------
     np.ndarray
-        Probabilities of a batch. On a GPU, they are in pinned memory: copy what is to be kept.
+        Probabilities or amounts of a batch. On a GPU, they are in pinned memory: copy what is to be kept.
 
     Raises
     ------
@@ -122,13 +130,16 @@ def predict_blocks(
     options = options or RunOptions()
     selected = None if tracks is None else torch.tensor(tracks, device=options.torch_device)
 
-    def probabilities(logits: list[Tensor]) -> Tensor:
-        mean = torch.sigmoid(logits[0])
-        if len(logits) == 2:
-            mean = (mean + torch.sigmoid(logits[1])) / 2
+    def values(outputs: Tensor) -> Tensor:
+        return track_values(outputs, targets) if targets else torch.sigmoid(outputs)
+
+    def means(outputs: list[Tensor]) -> Tensor:
+        mean = values(outputs[0])
+        if len(outputs) == 2:
+            mean = (mean + values(outputs[1])) / 2
         return mean if selected is None else mean.index_select(1, selected)
 
-    return _run(module, blocks, options, probabilities)
+    return _run(module, blocks, options, means)
 
 
 def predict_dataset(
@@ -136,25 +147,26 @@ def predict_dataset(
     dataset: Dataset,
     indices: np.ndarray,
     options: RunOptions | None = None,
+    targets: Sequence[TargetGroup] = (),
 ) -> Float32[np.ndarray, "N K"]:
     """`predict_codes` for windows of a dataset, in the order of ``indices``."""
     options = options or RunOptions()
     out = np.empty((len(indices), len(dataset.tracks)), np.float32)
     batches = _batches(len(indices), options)
     with _dataset_windows(dataset, indices, batches, options) as blocks:
-        results = predict_blocks(module, blocks, options)
+        results = predict_blocks(module, blocks, options, None, targets)
         for batch, result in zip(batches, results, strict=True):
             out[batch] = result
     return out
 
 
-def dataset_logits(
+def dataset_outputs(
     module: nn.Module,
     dataset: Dataset,
     indices: np.ndarray,
     options: RunOptions | None = None,
-) -> Float32[np.ndarray, "S N K"]:
-    """Logits of windows of a dataset: of the forward strand, then of the other if it is used.
+) -> Float32[np.ndarray, "S N O"]:
+    """Outputs for windows of a dataset: of the forward strand, then of the other if it is used.
 
     Raises
     ------
@@ -163,13 +175,17 @@ def dataset_logits(
     """
     options = options or RunOptions()
     strands = 2 if options.strand == "both" else 1
-    out = np.empty((strands, len(indices), len(dataset.tracks)), np.float32)
+    out = np.empty((strands, len(indices), _outputs(module)), np.float32)
     batches = _batches(len(indices), options)
     with _dataset_windows(dataset, indices, batches, options) as blocks:
         results = _run(module, blocks, options, torch.stack)
         for batch, result in zip(batches, results, strict=True):
             out[:, batch] = result
     return out
+
+
+def _outputs(module: nn.Module) -> int:
+    return int(module.head.out_features)  # type: ignore[union-attr]
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from danq.inference import (
     write_predictions,
 )
 from danq.inference.engine import forward, genome_windows
-from danq.inference.engine.forward import dataset_logits, predict_blocks
+from danq.inference.engine.forward import dataset_outputs, predict_blocks
 from danq.inference.engine.genome_windows import GenomeWindows
 from danq.inference.engine.transfer import Transfer
 from danq.inference.sources import row_streams
@@ -131,13 +131,13 @@ def test_windows_of_a_dataset_are_cut_where_the_model_runs(module, gpu):
     dataset = small_dataset(25, 500)
     rows = np.random.default_rng(0).permutation(25)
     expected = predict_dataset(module, dataset, rows, options())
-    logits = dataset_logits(module, dataset, rows, options())
+    logits = dataset_outputs(module, dataset, rows, options())
     gpu.enable()
     np.testing.assert_allclose(
         predict_dataset(module, dataset, rows, options()), expected, rtol=0, atol=1e-6
     )
     np.testing.assert_allclose(
-        dataset_logits(module, dataset, rows, options()), logits, rtol=0, atol=1e-5
+        dataset_outputs(module, dataset, rows, options()), logits, rtol=0, atol=1e-5
     )
 
 
@@ -259,6 +259,6 @@ def test_exhausted_memory_ends_an_evaluation(module):
 
     module.register_forward_pre_hook(fail)
     dataset = small_dataset(25, 500)
-    for run in (predict_dataset, dataset_logits):
+    for run in (predict_dataset, dataset_outputs):
         with pytest.raises(InputError, match="such as 2"):
             run(module, dataset, np.arange(25), options())

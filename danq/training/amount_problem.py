@@ -1,0 +1,90 @@
+"""Windows with measured amounts, and perhaps peaks, as a problem to train on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from danq.datasets.batches import Batches
+from danq.datasets.column_summary import total_amounts
+from danq.datasets.dataset import Dataset
+from danq.evaluation.amount_metrics import amount_metrics
+from danq.evaluation.metrics import average_precision, roc_auc
+from danq.inference.engine.forward import dataset_outputs
+from danq.models.run_options import RunOptions
+from danq.models.targets import TargetGroup, target_loss, track_values
+from danq.training.problem import Metrics
+from danq.training.recipe import Recipe
+
+
+class AmountProblem:
+    """Predict the measured values of windows from their codes.
+
+    Parameters
+    ----------
+    dataset
+        The windows.
+    recipe
+        Batch size and augmentation.
+    groups
+        Losses of the tracks.
+    """
+
+    def __init__(self, dataset: Dataset, recipe: Recipe, groups: Sequence[TargetGroup]) -> None:
+        self.dataset, self.recipe, self.groups = dataset, recipe, tuple(groups)
+        self.valid = dataset.indices("valid")
+
+    def batches(self, seed: int, device: torch.device) -> Batches:
+        """Batches that are made on the CPU."""
+        recipe = self.recipe
+        return Batches(
+            self.dataset,
+            self.dataset.indices("train"),
+            recipe.batch_size,
+            shuffle=True,
+            reverse_complement=recipe.reverse_complement,
+            max_shift=recipe.max_shift,
+            seed=seed,
+        )
+
+    def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
+        """Mean of the losses of all groups."""
+        codes, targets, *weights = batch
+        return target_loss(module(codes), targets, self.groups, *weights)
+
+    def validate(self, module: nn.Module, device: torch.device, precision: str) -> Metrics:
+        """Metrics of the validation split.
+
+        Returns
+        -------
+        ``loss``, the mean over the strands that are used; ``pearson``, the mean correlation over
+        tracks of amounts, 0 for a track with constant predictions; and for peaks ``aupr`` and
+        ``auroc``, as `danq.training.window_problem.WindowProblem`.
+        """
+        strand = "forward" if self.dataset.oriented else "both"
+        options = RunOptions(device=str(device), precision=precision, strand=strand)
+        found = torch.from_numpy(dataset_outputs(module, self.dataset, self.valid, options))
+        share = torch.from_numpy(self.dataset.weights(self.valid))
+        losses, values = [], []
+        for number, outputs in enumerate(found):
+            reverse = np.full(len(self.valid), number == 1)
+            targets = torch.from_numpy(self.dataset.target_values(self.valid, reverse))
+            losses.append(float(target_loss(outputs, targets, self.groups, share)))
+            values.append(track_values(outputs, self.groups).numpy())
+        predicted = np.mean(values, axis=0, dtype=np.float32)
+        return {"loss": float(np.mean(losses))} | self._metrics(predicted)
+
+    def _metrics(self, predicted: np.ndarray) -> Metrics:
+        peaks = self.dataset.peaks.size
+        measured = total_amounts(self.dataset, self.valid)
+        found = amount_metrics(predicted[:, peaks:], measured).pearson
+        varies = np.array([np.unique(one[~np.isnan(one)]).size > 1 for one in measured.T])
+        values = {"pearson": float(np.nan_to_num(found)[varies].mean()) if varies.any() else 0.0}
+        if peaks:
+            labels, scores = self.dataset.labels(self.valid), predicted[:, :peaks]
+            values["aupr"] = float(np.nan_to_num(np.nanmean(average_precision(scores, labels))))
+            values["auroc"] = float(np.nan_to_num(np.nanmean(roc_auc(scores, labels))))
+        return values

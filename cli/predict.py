@@ -54,6 +54,12 @@ from .progress import progress
 @options.track()
 @options.channels()
 @click.option(
+    "--measured",
+    is_flag=True,
+    help="Write amounts in the unit of the measured values: undo the transform and the scale.  "
+    "[default: as in training]",
+)
+@click.option(
     "--format",
     type=click.Choice(["tsv", "hdf5", "parquet", "bigwig", "deepsea"]),
     help="Output format; overrides the extension. deepsea writes HDF5 with an array pred "
@@ -84,7 +90,7 @@ def predict(
     channels: str | None,
     **given: Any,
 ) -> None:
-    """Predict the probability of a peak for every track.
+    """Predict the probability of a peak, or the amount, for every track.
 
     MODEL is a run directory or model file. With several models, danq reports the mean and the
     sample standard deviation of their predictions.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -80,6 +81,17 @@ class AmountUnit(BaseModel):
         if self.transform != "none":
             return f"{self.transform}({inside})"
         return inside if factor else self.unit
+
+
+def describe_units(tracks: Sequence[str], units: Sequence[AmountUnit | None]) -> str:
+    """Units of tracks as one line of text; None is the unit of peaks.
+
+    The names of tracks are left out where all have the same unit.
+    """
+    texts = ["probability" if one is None else str(one) or "not known" for one in units]
+    if len(set(texts)) == 1:
+        return texts[0]
+    return "; ".join(f"{name}: {text}" for name, text in zip(tracks, texts, strict=True))
 
 
 def library_scale(total: float, library: float = LIBRARY) -> float:

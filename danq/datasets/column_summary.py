@@ -68,7 +68,7 @@ def summarise_columns(dataset: Dataset, rows: IntRow) -> ColumnSummary:
 
 
 def total_amounts(dataset: Dataset, rows: IntRow) -> Float32[np.ndarray, "B A"]:
-    """One amount per window and track: its value, or the total of the measured steps of its profile.
+    """One amount per window and track: its value, or the total of its profile's measured steps.
 
     NaN where nothing was measured.
     """

@@ -9,6 +9,7 @@ from itertools import tee
 
 import numpy as np
 
+from danq.amounts import AmountUnit
 from danq.bounded_queue import read_ahead
 from danq.device import set_threads
 from danq.errors import InputError
@@ -16,7 +17,7 @@ from danq.inference.engine.forward import predict_blocks
 from danq.inference.engine.whole_windows import effect_options
 from danq.inference.sources.tiling import Rows, RowStream
 from danq.inference.writers.layout import Values
-from danq.models import Model, RunOptions
+from danq.models import Model, ModelSpec, RunOptions
 from danq.models.model_file import check_loaded
 from danq.track_names import select_tracks
 
@@ -34,13 +35,19 @@ class Ensemble:
         The members.
     track_indices
         ``(P,)`` indices of the selected tracks, in the requested order.
+    measured
+        Whether amounts are predicted as they were measured, before the scale and transform of their
+        unit.
     """
 
     models: tuple[Model, ...]
     track_indices: tuple[int, ...]
+    measured: bool = False
 
     @classmethod
-    def of(cls, models: Models, tracks: Sequence[str] | None = None) -> Ensemble:
+    def of(
+        cls, models: Models, tracks: Sequence[str] | None = None, *, measured: bool = False
+    ) -> Ensemble:
         """Check models and select tracks.
 
         Parameters
@@ -49,12 +56,15 @@ class Ensemble:
             A loaded model, or several.
         tracks
             Names of the selected tracks, in that order. None selects all.
+        measured
+            As in the class.
 
         Raises
         ------
         InputError
             When there is no model, a model is a path and not loaded, two members are the same
-            model or disagree, or a track is unknown or repeated.
+            model or disagree, a track is unknown or repeated, or ``measured`` is set and no
+            selected track has amounts.
         """
         members: tuple[Model, ...] = (
             tuple(models) if isinstance(models, list | tuple) else (models,)  # type: ignore[arg-type]
@@ -69,7 +79,13 @@ class Ensemble:
         _check_distinct(members)
         if first.options.threads is not None:
             set_threads(first.options.threads)
-        return cls(members, _track_indices(first, tracks))
+        found = cls(members, _track_indices(first, tracks), measured)
+        if measured and "amounts" not in found.kinds:
+            raise InputError(
+                "measured amounts were asked for, but every track is of peaks",
+                remedy="Leave this setting out",
+            )
+        return found
 
     def for_effects(self) -> Ensemble:
         """The same models in the precision in which effects are computed."""
@@ -101,6 +117,21 @@ class Ensemble:
     def groups(self) -> tuple[str, ...]:
         """Groups of the selected tracks."""
         return tuple(self.models[0].spec.groups[number] for number in self.track_indices)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What each selected track measures: "peaks" or "amounts"."""
+        kinds = self.models[0].spec.kinds
+        return tuple(kinds[number] for number in self.track_indices)
+
+    @property
+    def units(self) -> tuple[AmountUnit | None, ...]:
+        """Unit of the predictions of each selected track; None for peaks."""
+        units = self.models[0].spec.track_units
+        chosen = [units[number] for number in self.track_indices]
+        if self.measured:
+            return tuple(one and AmountUnit(unit=one.unit) for one in chosen)
+        return tuple(chosen)
 
     @property
     def spread(self) -> bool:
@@ -137,8 +168,8 @@ class Ensemble:
         Yields
         ------
         rows, values
-            ``(B, P)`` probabilities of the selected tracks. For several models the mean, followed
-            by the ``(B, P)`` sample standard deviations.
+            ``(B, P)`` probabilities or amounts of the selected tracks. For several models the mean,
+            followed by the ``(B, P)`` sample standard deviations.
         """
         chunks = source.chunks(self.options.windows_per_batch)
         every = self.track_indices == tuple(range(len(self.models[0].spec.tracks)))
@@ -155,13 +186,24 @@ class Ensemble:
                             (windows for _, windows in stream),
                             self.options,
                             tracks,
+                            model.spec.targets,
                         )
                     )
                 )
                 for model, stream in zip(self.models, streams, strict=True)
             ]
             for values in zip(*results, strict=True):
-                yield next(inputs)[0], _mean_and_spread(np.stack(values))
+                yield next(inputs)[0], _mean_and_spread(self._in_units(np.stack(values)))
+
+    def _in_units(self, values: np.ndarray) -> np.ndarray:
+        """Predictions ``(M, B, P)`` of the models in `units`."""
+        if not self.measured:
+            return values
+        units = self.models[0].spec.track_units
+        for column, number in enumerate(self.track_indices):
+            if (unit := units[number]) is not None:
+                values[:, :, column] = unit.undo(values[:, :, column])
+        return values
 
     def _numbered(self) -> Iterator[tuple[int, Model]]:
         return iter(enumerate(self.models, start=1))
@@ -194,6 +236,7 @@ def _check_agreement(first: Model, other: Model, number: int) -> None:
                 remedy="Use models with the same window and bin, or predict with each separately",
             )
     if first.spec.tracks == other.spec.tracks:
+        _check_targets(first.spec, other.spec, names)
         return
     ours, theirs = first.spec.tracks, other.spec.tracks
     only = sorted(set(ours) ^ set(theirs))
@@ -202,6 +245,27 @@ def _check_agreement(first: Model, other: Model, number: int) -> None:
         f"{names} cannot predict together: {len(ours)} and {len(theirs)} tracks, {detail}",
         remedy="Use models that were trained on the same tracks",
     )
+
+
+def _check_targets(first: ModelSpec, other: ModelSpec, names: str) -> None:
+    """Raise when models of the same tracks predict other quantities."""
+    what = None
+    if first.oriented != other.oriented:
+        what = "only one of them was trained on oriented sequences"
+    for track, *kinds in zip(first.tracks, first.kinds, other.kinds, strict=True):
+        if kinds[0] != kinds[1]:
+            what = f"the track '{track}' is of {kinds[0]} and of {kinds[1]}"
+            break
+    else:
+        for track, *units in zip(first.tracks, first.track_units, other.track_units, strict=True):
+            if units[0] != units[1]:
+                what = f"the unit of the track '{track}' is {units[0]} and {units[1]}"
+                break
+    if what is not None:
+        raise InputError(
+            f"{names} cannot predict together: {what}",
+            remedy="Predict with each of them separately",
+        )
 
 
 def _check_distinct(models: Sequence[Model]) -> None:

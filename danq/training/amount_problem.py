@@ -80,9 +80,12 @@ class AmountProblem:
     def _metrics(self, predicted: np.ndarray) -> Metrics:
         peaks = self.dataset.peaks.size
         measured = total_amounts(self.dataset, self.valid)
-        found = amount_metrics(predicted[:, peaks:], measured).pearson
-        varies = np.array([np.unique(one[~np.isnan(one)]).size > 1 for one in measured.T])
-        values = {"pearson": float(np.nan_to_num(found)[varies].mean()) if varies.any() else 0.0}
+        values: Metrics = {}
+        if measured.shape[1]:
+            found = amount_metrics(predicted[:, peaks:], measured).pearson
+            varies = np.nanmax(measured, axis=0) > np.nanmin(measured, axis=0)
+            known = np.nan_to_num(found)[varies]
+            values["pearson"] = float(known.mean()) if known.size else 0.0
         if peaks:
             labels, scores = self.dataset.labels(self.valid), predicted[:, :peaks]
             values["aupr"] = float(np.nan_to_num(np.nanmean(average_precision(scores, labels))))

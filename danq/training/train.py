@@ -120,7 +120,7 @@ def train(
         if dataset is None:
             dataset = Dataset.open(source.table.get("file", directory / DATASET))
         full_recipe = _resolved(settings.recipe, dataset)
-        summary = None if dataset.measured is None else check_amounts(dataset)
+        summary = _summary(dataset)
         groups = _groups(settings, dataset, summary)
         spec = _spec(settings, dataset, full_recipe, groups)
         with session.recording("windows"):
@@ -156,7 +156,7 @@ def _prepare(
                 file=dataset.path,
                 remedy="Build the dataset with other validation and test chromosomes",
             )
-    summary = None if dataset.measured is None else check_amounts(dataset)
+    summary = _summary(dataset)
     groups = _groups(settings, dataset, summary)
     recipe = _resolved(settings.recipe, dataset)
     if not session.resuming:
@@ -180,6 +180,12 @@ def _resolved(recipe: Recipe, dataset: Dataset) -> Recipe:
     windows = len(dataset.indices("train"))
     kinds = [group.kind for group in dataset.targets]
     return recipe.resolved(windows, kinds, oriented=dataset.oriented)
+
+
+def _summary(dataset: Dataset) -> ColumnSummary | None:
+    """Values of a dataset with amounts or weights; None for peaks alone."""
+    plain = dataset.measured is None and dataset.values.weights is None
+    return None if plain else check_amounts(dataset)
 
 
 def _groups(

@@ -120,7 +120,8 @@ def predict_blocks(
     Yields
     ------
     np.ndarray
-        Probabilities or amounts of a batch. On a GPU, they are in pinned memory: copy what is to be kept.
+        Probabilities or amounts of a batch. On a GPU, they are in pinned memory: copy what is to be
+        kept.
 
     Raises
     ------

@@ -12,7 +12,9 @@ import numpy as np
 import polars as pl
 
 from danq._version import __version__
+from danq.amounts import describe_units
 from danq.bounded_queue import write_behind
+from danq.errors import InputError
 from danq.files.inputs_in_use import protects_inputs
 from danq.inference.ensemble import Ensemble, Models
 from danq.inference.result import Result
@@ -65,9 +67,10 @@ def predict(
     source: Any,
     *,
     tracks: Sequence[str] | None = None,
+    measured: bool = False,
     progress: Progress | None = None,
 ) -> Result:
-    """Predict the probability of a peak for every track and every row of a source.
+    """Predict the probability of a peak, or the amount, for every track and row of a source.
 
     Each row is a region of a sequence. The window is centred on it: it starts at
     ``(start + end) // 2 - window // 2``. Bases beyond the end of a sequence are N. A sequence no
@@ -86,14 +89,19 @@ def predict(
         `danq.Tiles` for a whole genome, `danq.OneHotFile` for arrays with another channel order.
     tracks
         Names of the selected tracks, in that order. None selects all.
+    measured
+        Undo the transform and the scale of each track of amounts, so that predictions have the unit
+        of the measured values; otherwise they have that of the training. The provenance names the
+        units.
     progress
         Called with the number of rows done and the total (None if unknown).
 
     Returns
     -------
     Result
-        ``values`` are probabilities ``(N, C)``; ``rows`` has ``chrom`` (or ``name``), ``start``,
-        ``end`` (0-based, half-open), and ``name`` for a BED file with names.
+        ``values`` are probabilities or amounts ``(N, C)``, totals of profiles; ``rows`` has
+        ``chrom`` (or ``name``), ``start``, ``end`` (0-based, half-open), and ``name`` for a BED
+        file with names.
 
     Raises
     ------
@@ -107,7 +115,7 @@ def predict(
     >>> danq.predict(model, {"a": "ACGT" * 125}).to_polars()  # doctest: +SKIP
     """
     source = as_source(source)
-    ensemble = Ensemble.of(model, tracks)
+    ensemble = Ensemble.of(model, tracks, measured=measured)
     with source.open(ensemble.window, ensemble.bin, device=ensemble.options.torch_device) as opened:
         layout = _layout(ensemble, opened, source)
         with closing(_stream(ensemble, opened, progress)) as stream:
@@ -130,6 +138,7 @@ def write_predictions(
     out: Location,
     *,
     tracks: Sequence[str] | None = None,
+    measured: bool = False,
     format: str | None = None,
     storage: Hdf5Storage | None = None,
     overwrite: bool = False,
@@ -142,7 +151,7 @@ def write_predictions(
 
     Parameters
     ----------
-    model, source, tracks, progress
+    model, source, tracks, measured, progress
         As for `danq.predict`.
     out
         Output. Its extension selects the format: ``.tsv``, ``.tsv.gz``, ``.h5`` or ``.hdf5``,
@@ -161,14 +170,16 @@ def write_predictions(
     ------
     InputError
         As `danq.predict`; when the output exists, has an unknown extension or cannot be written,
-        or ``storage`` is set for another format than ``hdf5``.
+        ``storage`` is set for another format than ``hdf5``, or amounts were to be written in the
+        format ``deepsea`` or as float16.
     """
     source = as_source(source)
     output = find_output(out, PredictionLayout, format)
     storage = storage or Hdf5Storage()
     storage.check_format(output.format)
     output.check(overwrite=overwrite)
-    ensemble = Ensemble.of(model, tracks)
+    ensemble = Ensemble.of(model, tracks, measured=measured)
+    _check_amounts(ensemble, output.format, storage)
     ordered, device = output.writer.ordered, ensemble.options.torch_device
     with source.open(ensemble.window, ensemble.bin, ordered=ordered, device=device) as opened:
         layout = _layout(ensemble, opened, source)
@@ -196,13 +207,15 @@ def _layout(ensemble: Ensemble, opened: RowStream, source: Source) -> Prediction
         **ensemble.running(),
         **ensemble.batches(),
         "coordinates": "0-based, half-open",
-        "values": "probabilities",
+        "values": _quantity(ensemble),
     }
     if ensemble.spread:
         provenance["values"] = (
-            f"mean probabilities over {len(ensemble.models)} models, then sample standard "
+            f"mean {provenance['values']} over {len(ensemble.models)} models, then sample standard "
             "deviations (_sd)"
         )
+    if "amounts" in ensemble.kinds:
+        provenance["units"] = describe_units(ensemble.tracks, ensemble.units)
     return PredictionLayout(
         key=opened.key,
         tracks=ensemble.tracks,
@@ -212,6 +225,28 @@ def _layout(ensemble: Ensemble, opened: RowStream, source: Source) -> Prediction
         contigs=opened.contigs,
         labelled=opened.labelled,
     )
+
+
+def _quantity(ensemble: Ensemble) -> str:
+    kinds = set(ensemble.kinds)
+    if kinds == {"peaks"}:
+        return "probabilities"
+    return "amounts" if kinds == {"amounts"} else "probabilities of peaks and amounts"
+
+
+def _check_amounts(ensemble: Ensemble, format: str, storage: Hdf5Storage) -> None:
+    if "amounts" not in ensemble.kinds:
+        return
+    if format == "deepsea":
+        raise InputError(
+            "the format deepsea holds probabilities and has no place for the units of amounts",
+            remedy="Choose another format, or select tracks of peaks",
+        )
+    if storage.dtype == "float16":
+        raise InputError(
+            "amounts may exceed 65504, the largest number of float16",
+            remedy="Use float32, or select tracks of peaks",
+        )
 
 
 def _stream(

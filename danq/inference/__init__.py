@@ -6,6 +6,7 @@ results. ``prediction``, ``variants``, ``mutagenesis`` and ``evaluation`` hold t
 
 from danq.inference.engine.forward import predict_blocks, predict_codes, predict_dataset
 from danq.inference.ensemble import Ensemble
+from danq.inference.evaluation.amount_report import AmountReport
 from danq.inference.evaluation.compare import ModelComparison, compare, write_comparison
 from danq.inference.evaluation.evaluate import EvaluationReport, evaluate
 from danq.inference.evaluation.evaluation_folder import write_evaluation
@@ -26,6 +27,7 @@ from danq.inference.variants.write_background import write_background
 from danq.inference.writers.hdf5_storage import Hdf5Storage
 
 __all__ = [
+    "AmountReport",
     "BenchmarkReport",
     "Ensemble",
     "EvaluationReport",

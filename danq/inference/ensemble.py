@@ -223,6 +223,8 @@ def _name(model: Model, number: int) -> str:
 
 def _check_agreement(first: Model, other: Model, number: int) -> None:
     names = f"{_name(first, 1)} and {_name(other, number)}"
+    if first.spec.tracks == other.spec.tracks:
+        _check_targets(first.spec, other.spec, names)
     if first.options.resolved() != other.options.resolved():
         raise InputError(
             f"{names} have different run options: {first.options} and {other.options}",
@@ -236,7 +238,6 @@ def _check_agreement(first: Model, other: Model, number: int) -> None:
                 remedy="Use models with the same window and bin, or predict with each separately",
             )
     if first.spec.tracks == other.spec.tracks:
-        _check_targets(first.spec, other.spec, names)
         return
     ours, theirs = first.spec.tracks, other.spec.tracks
     only = sorted(set(ours) ^ set(theirs))

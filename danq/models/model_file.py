@@ -121,7 +121,8 @@ class Model:
     sha256
         SHA-256 checksum of that file, or "".
     options
-        How the model runs; an oriented model on the forward strand.
+        How the model runs; an oriented model on the forward strand, and a model of amounts in fp32
+        unless the precision is chosen.
     """
 
     module: CnnRnn
@@ -135,6 +136,9 @@ class Model:
         object.__setattr__(self, "tracks", self.spec.tracks)
         if self.spec.oriented:
             object.__setattr__(self, "options", replace(self.options, strand="forward"))
+        # bfloat16 would round amounts to two or three digits.
+        if self.spec.has_amounts and self.options.precision == "auto":
+            object.__setattr__(self, "options", replace(self.options, precision="fp32"))
 
     @property
     def window(self) -> int:

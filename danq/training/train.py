@@ -13,6 +13,7 @@ from danq.datasets.column_summary import ColumnSummary
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError
 from danq.genome.motif_files import write_meme
+from danq.inference.evaluation.amount_report import AmountReport
 from danq.inference.evaluation.evaluate import evaluate
 from danq.inference.evaluation.evaluation_folder import is_complete, write_evaluation
 from danq.models import (
@@ -231,12 +232,11 @@ def _evaluate(session: Session, dataset: Dataset) -> None:
         log.info("%s is not that of this model, or not as it was written; it is made again", out)
     report = evaluate(model, dataset)
     write_evaluation(report, out, overwrite=True)
-    log.info(
-        "test split: mean AUPR %.4f, mean AUROC %.4f; metrics of each track in %s",
-        report.macro_aupr,
-        report.macro_auroc,
-        out,
-    )
+    amounts = report if isinstance(report, AmountReport) else report.amounts
+    found = [] if amounts is None else [f"mean Pearson correlation {amounts.macro_pearson:.4f}"]
+    if not isinstance(report, AmountReport):
+        found = [f"mean AUPR {report.macro_aupr:.4f}, mean AUROC {report.macro_auroc:.4f}", *found]
+    log.info("test split: %s; metrics of each track in %s", ", ".join(found), out)
 
 
 def _data_settings(

@@ -57,6 +57,11 @@ class Toy:
             bin=self.bin,
             preset="toy",
             data_sha256=self.data_sha256,
+            targets=(),
+            kinds=("peaks",) * len(self.tracks),
+            track_units=(None,) * len(self.tracks),
+            oriented=False,
+            has_amounts=False,
         )
 
 

@@ -29,7 +29,7 @@ def mean_predictions(
     options: RunOptions,
     each: Callable[[Scores], None] | None = None,
 ) -> Scores:
-    """Probabilities of windows, averaged over models.
+    """Probabilities and amounts of windows, averaged over models.
 
     Parameters
     ----------
@@ -42,15 +42,15 @@ def mean_predictions(
     options
         How the models run.
     each
-        Called with the probabilities of each of several models.
+        Called with the probabilities of each of several models for tracks of peaks.
     """
     if len(models) == 1:
-        return predict_dataset(models[0].module, dataset, indices, options)
+        return predict_dataset(models[0].module, dataset, indices, options, models[0].spec.targets)
     total = np.zeros((len(indices), len(dataset.tracks)))
     for model in models:
-        scores = predict_dataset(model.module, dataset, indices, options)
+        scores = predict_dataset(model.module, dataset, indices, options, model.spec.targets)
         if each is not None:
-            each(scores)
+            each(scores[:, : dataset.peaks.size])
         total += scores
     return (total / len(models)).astype(np.float32)
 

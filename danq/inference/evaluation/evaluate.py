@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from danq.evaluation.calibration_slope import CalibrationSlope, calibration_slop
 from danq.evaluation.confidence_intervals import Bootstrap, window_blocks
 from danq.evaluation.confidence_intervals import bootstrap as resample
 from danq.evaluation.curves import CurveGrid, curve_grid
-from danq.evaluation.kmer_baseline import KmerBaseline, fit_kmer_baseline
+from danq.evaluation.kmer_baseline import KmerBaseline
 from danq.evaluation.metric_tables import (
     TrackCalibration,
     group_table,
@@ -29,11 +28,13 @@ from danq.evaluation.metric_tables import (
 from danq.evaluation.metrics import Ranking, rank
 from danq.evaluation.published_metrics import TRACKS, Comparison, compare, read_paper
 from danq.inference.ensemble import Ensemble, Models
+from danq.inference.evaluation.amount_report import AmountReport, amount_report
 from danq.inference.evaluation.ensemble_members import (
     MemberMetrics,
     describe_members,
     mean_predictions,
 )
+from danq.inference.evaluation.fit_baselines import fit_baseline
 from danq.inference.evaluation.matching import open_for, warn_of_other_dataset
 from danq.inference.evaluation.precision_cost import PrecisionCost
 from danq.typing import IntRow, LabelBatch, Scores
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "valid", "test")
 REPLICATES = 1000
-_ROWS = 4096
 
 log = logging.getLogger("danq")
 
@@ -79,6 +79,8 @@ class EvaluationReport:
         Metrics of each model alone, see
         `danq.inference.evaluation.ensemble_members.MemberMetrics.table`; None for one model.
         ``table`` then also has the columns ``auroc_sd``, ``aupr_sd`` and ``log_loss_sd``.
+    amounts
+        Metrics of the tracks of amounts, or None. All other attributes are of the tracks of peaks.
     """
 
     table: pl.DataFrame
@@ -92,6 +94,7 @@ class EvaluationReport:
     paper: Comparison | None = field(default=None, repr=False)
     precision_cost: PrecisionCost | None = None
     members: pl.DataFrame | None = None
+    amounts: AmountReport | None = None
 
     @property
     def macro_aupr(self) -> float:
@@ -106,8 +109,10 @@ class EvaluationReport:
     def summary(self) -> dict[str, Any]:
         """Everything except the per-track table, as JSON types."""
         fitted, cost = self.baseline, self.precision_cost
+        measured = {} if self.amounts is None else {"amounts": self.amounts.results()}
         return {
             **self.provenance,
+            **measured,
             "overall": self.groups.row(0, named=True),
             "groups": self.groups.to_dicts()[1:],
             "tracks_without_positives": list(self.without_positives),
@@ -171,6 +176,8 @@ class EvaluationReport:
             lines += self.precision_cost.describe()
         if self.paper is not None:
             lines += self.paper.describe()
+        if self.amounts is not None:
+            lines.append(self.amounts.describe())
         return "\n".join(lines)
 
 
@@ -184,8 +191,11 @@ def evaluate(
     compare_fp32: bool = False,
     bootstrap: int = REPLICATES,
     seed: int = 0,
-) -> EvaluationReport:
+) -> EvaluationReport | AmountReport:
     """Evaluate a model, or an ensemble, on one split of a dataset.
+
+    The result is an `AmountReport` for tracks of amounts alone. An `EvaluationReport` has the
+    metrics of tracks of peaks, and those of amounts in its attribute ``amounts``.
 
     When windows of the split are leaked (`danq.datasets.shared_sequence`), the metrics are reported
     with and without them.
@@ -200,7 +210,8 @@ def evaluate(
     split
         ``"train"``, ``"valid"`` or ``"test"``.
     baseline
-        Also fit ridge regression on k-mer counts to the training split, select its penalty on
+        Also fit ridge regression on k-mer counts (of 5-mers for peaks, of 3- to 6-mers for amounts)
+        to the training split, select its penalty on
         the validation split, and report its metrics next to the model's.
     paper
         Report the metrics that DeepSEA's and DanQ's authors published next to the model's. With
@@ -237,13 +248,59 @@ def evaluate(
             f"the {split} split is empty", file=dataset.path, remedy="Choose another split"
         )
     precision = options.resolved_precision
-    labels = dataset.labels(indices)
-    members = MemberMetrics(labels, dataset.tracks) if ensemble.spread else None
+    labels, peaks = dataset.labels(indices), dataset.peaks.size
+    if not peaks and (paper or compare_fp32):
+        raise InputError(
+            f"{'published metrics are' if paper else 'the cost of bf16 is'} of peaks, and every "
+            "track is of amounts",
+            remedy="Leave this setting out",
+        )
+    members = None
+    if ensemble.spread and peaks:
+        members = MemberMetrics(labels, dataset.tracks[:peaks])
     each = None if members is None else members.add
-    scores = mean_predictions(models, dataset, indices, options, each)
-    fitted, base = _fit_baseline(dataset, indices) if baseline else (None, None)
+    predicted = mean_predictions(models, dataset, indices, options, each)
+    scores = predicted[:, :peaks]
+    provenance = _provenance(ensemble, dataset, split, indices)
+    provenance |= {"bootstrap_replicates": bootstrap, "bootstrap_seed": seed}
+    amounts = None
+    if dataset.measured is not None:
+        settings = {"baseline": baseline, "bootstrap": bootstrap, "seed": seed}
+        amounts = amount_report(dataset, indices, predicted[:, peaks:], provenance, **settings)
+        if not peaks:
+            return amounts
+    fitted, base = fit_baseline(dataset, indices) if baseline else (None, None)
     replicates = _bootstrap(dataset, indices, scores, labels, bootstrap, seed)
-    provenance = {
+    provenance["bootstrap_replicates"] = bootstrap if replicates else 0
+    report = replace(
+        _report(dataset, indices, scores, labels, replicates, (fitted, base), provenance),
+        amounts=amounts,
+    )
+    if members is not None:
+        report = replace(
+            report,
+            table=members.with_spread(report.table),
+            members=members.table(models, ensemble.names),
+        )
+    if paper:
+        if peaks != TRACKS or split != "test":
+            log.warning("The published metrics are for DeepSEA's test split and its 919 tracks.")
+        report = replace(report, paper=compare(report.table, report.groups, published))
+    if compare_fp32 and precision == "fp32":
+        log.warning("The model ran in fp32, so the cost of bf16 is not measured.")
+    elif compare_fp32:
+        exact = mean_predictions(models, dataset, indices, replace(options, precision="fp32"))
+        exact, names = exact[:, :peaks], dataset.tracks[:peaks]
+        cost = PrecisionCost.between(rank(exact, labels, names), rank(scores, labels, names), names)
+        report = replace(report, precision_cost=cost)
+    return report
+
+
+def _provenance(
+    ensemble: Ensemble, dataset: Dataset, split: str, indices: IntRow
+) -> dict[str, Any]:
+    models, options = ensemble.models, ensemble.options
+    return {
         "created_by": f"danq {__version__}",
         "model": _each([None if one.path is None else str(one.path) for one in models]),
         "model_sha256": _each([one.sha256 for one in models]),
@@ -255,30 +312,9 @@ def evaluate(
         "leaked_windows": int(np.count_nonzero(dataset.leaked[indices])),
         "strand": options.strand,
         "device": str(options.torch_device),
-        "precision": precision,
+        "precision": options.resolved_precision,
         "batch_size": options.windows_per_batch,
-        "bootstrap_replicates": bootstrap if replicates else 0,
-        "bootstrap_seed": seed,
     }
-    report = _report(dataset, indices, scores, labels, replicates, (fitted, base), provenance)
-    if members is not None:
-        report = replace(
-            report,
-            table=members.with_spread(report.table),
-            members=members.table(models, ensemble.names),
-        )
-    if paper:
-        if len(dataset.tracks) != TRACKS or split != "test":
-            log.warning("The published metrics are for DeepSEA's test split and its 919 tracks.")
-        report = replace(report, paper=compare(report.table, report.groups, published))
-    if compare_fp32 and precision == "fp32":
-        log.warning("The model ran in fp32, so the cost of bf16 is not measured.")
-    elif compare_fp32:
-        exact = mean_predictions(models, dataset, indices, replace(options, precision="fp32"))
-        names = dataset.tracks
-        cost = PrecisionCost.between(rank(exact, labels, names), rank(scores, labels, names), names)
-        report = replace(report, precision_cost=cost)
-    return report
 
 
 def _each(values: list[str | None]) -> str | list[str | None] | None:
@@ -295,20 +331,6 @@ def _check_choices(split: str, bootstrap: int) -> None:
         )
 
 
-def _batches(dataset: Dataset, indices: IntRow) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for start in range(0, len(indices), _ROWS):
-        rows = indices[start : start + _ROWS]
-        yield dataset.codes(rows), dataset.labels(rows)
-
-
-def _fit_baseline(dataset: Dataset, indices: IntRow) -> tuple[KmerBaseline, Ranking]:
-    train, valid = dataset.indices("train"), dataset.indices("valid")
-    log.info("fitting the k-mer baseline to %s training windows", f"{len(train):,}")
-    fitted = fit_kmer_baseline(_batches(dataset, train), _batches(dataset, valid))
-    scores = np.concatenate([fitted.predict(codes) for codes, _ in _batches(dataset, indices)])
-    return fitted, rank(scores, dataset.labels(indices), dataset.tracks)
-
-
 def _bootstrap(
     dataset: Dataset,
     indices: IntRow,
@@ -323,7 +345,8 @@ def _bootstrap(
     if blocks.max() == 0:
         log.warning("a bootstrap interval needs more than one window")
         return None
-    return resample(scores, labels, blocks, replicates=replicates, seed=seed, names=dataset.tracks)
+    names = dataset.tracks[: dataset.peaks.size]
+    return resample(scores, labels, blocks, replicates=replicates, seed=seed, names=names)
 
 
 def _report(
@@ -335,14 +358,14 @@ def _report(
     baseline: tuple[KmerBaseline | None, Ranking | None],
     provenance: dict[str, Any],
 ) -> EvaluationReport:
-    names = dataset.tracks
+    names = dataset.tracks[: dataset.peaks.size]
     fitted, base = baseline
     own = dataset.leaked[indices] == 0
     bins = calibration(scores, labels, names=names)
     slope = calibration_slope(scores, labels, names)
     table = track_table(
         names,
-        dataset.groups,
+        dataset.groups[: len(names)],
         rank(scores, labels, names),
         len(scores),
         bootstrap=replicates,

@@ -18,6 +18,7 @@ from danq.provenance import sha256_of
 from danq.typing import Location
 
 if TYPE_CHECKING:
+    from danq.inference.evaluation.amount_report import AmountReport
     from danq.inference.evaluation.evaluate import EvaluationReport
 
 SUMMARY = "summary.json"
@@ -49,7 +50,9 @@ def check_evaluation_directory(out: Location, overwrite: bool = False) -> None:
     check_output_folder(out, overwrite, kind=KIND)
 
 
-def write_evaluation(report: EvaluationReport, out: Location, *, overwrite: bool = False) -> None:
+def write_evaluation(
+    report: EvaluationReport | AmountReport, out: Location, *, overwrite: bool = False
+) -> None:
     """Write an evaluation to a directory.
 
     Parameters
@@ -59,7 +62,9 @@ def write_evaluation(report: EvaluationReport, out: Location, *, overwrite: bool
     out
         Directory to write: ``metrics.tsv`` (one row per track), ``groups.tsv``, ``summary.json``,
         ``curves.tsv``, ``calibration.tsv``, plots as PNG, and ``paper.tsv`` and ``paper.png`` if
-        the report compares each track with published metrics.
+        the report compares each track with published metrics. For amounts ``amounts.tsv`` (one row
+        per track), ``amount_groups.tsv``, ``scatter.png``, and with a baseline
+        ``amount_baseline.png``.
     overwrite
         Replace an existing evaluation.
 
@@ -96,7 +101,37 @@ def is_complete(folder: Path, model_sha256: str, dataset_sha256: str) -> bool:
         return False
 
 
-def _fill(folder: Path, report: EvaluationReport) -> None:
+def _fill(folder: Path, report: EvaluationReport | AmountReport) -> None:
+    from danq.inference.evaluation.evaluate import EvaluationReport
+
+    peaks = isinstance(report, EvaluationReport)
+    if peaks:
+        _fill_peaks(folder, report)
+    amounts = report.amounts if peaks else report
+    if amounts is not None:
+        _fill_amounts(folder, amounts)
+    # Written last, with the checksums of the other files.
+    files = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+    about = {"format": FORMAT, "format_version": FORMAT_VERSION, **report.summary(), "files": files}
+    text = json.dumps(about, indent=2)
+    (folder / SUMMARY).write_text(text + "\n", encoding="utf-8")
+
+
+def _fill_amounts(folder: Path, report: AmountReport) -> None:
+    from danq.evaluation import amount_plots, plots
+
+    about = report.provenance
+    _write_tsv(folder / "amounts.tsv", report.table, about)
+    _write_tsv(folder / "amount_groups.tsv", report.groups, about)
+    scatter = amount_plots.plot_scatter(
+        report.predicted, report.measured, report.table, report.units
+    )
+    plots.save(scatter, folder / "scatter.png")
+    if report.baseline is not None:
+        plots.save(amount_plots.plot_amount_baseline(report.table), folder / "amount_baseline.png")
+
+
+def _fill_peaks(folder: Path, report: EvaluationReport) -> None:
     from danq.evaluation import plots, published_metrics
 
     about = report.provenance
@@ -122,11 +157,6 @@ def _fill(folder: Path, report: EvaluationReport) -> None:
             prefix = published_metrics.column(model, "")[:-1]
             plot = plots.plot_against(tracks, prefix, f"{model} as published")
             plots.save(plot, folder / "paper.png")
-    # Written last, with the checksums of the other files.
-    files = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
-    about = {"format": FORMAT, "format_version": FORMAT_VERSION, **report.summary(), "files": files}
-    text = json.dumps(about, indent=2)
-    (folder / SUMMARY).write_text(text + "\n", encoding="utf-8")
 
 
 def curve_rows(report: EvaluationReport) -> pl.DataFrame:

@@ -64,7 +64,8 @@ def check_match(model: Model, dataset: Dataset) -> None:
     Raises
     ------
     InputError
-        When the window, the bin, the number of tracks or the name of a track differs.
+        When the window, the bin, the number of tracks, the name, kind or unit of a track, or the
+        orientation of the sequences differs.
     """
     spec, owner = model.spec, model.path or "the model"
     for name in ("window", "bin"):
@@ -76,6 +77,7 @@ def check_match(model: Model, dataset: Dataset) -> None:
                 remedy=f"Build a dataset with a {name} of {ours}, or train a model on this one",
             )
     if tuple(dataset.tracks) == tuple(spec.tracks):
+        _check_targets(model, dataset)
         return
     remedy = "Use the dataset that the model was trained on, or one with the same tracks in order"
     if len(dataset.tracks) != len(spec.tracks):
@@ -95,3 +97,32 @@ def check_match(model: Model, dataset: Dataset) -> None:
         file=dataset.path,
         remedy=remedy,
     )
+
+
+def _check_targets(model: Model, dataset: Dataset) -> None:
+    """Check kinds and units of the tracks, and the orientation of the sequences."""
+    spec, owner = model.spec, model.path or "the model"
+    problem = None
+    peaks = dataset.peaks.size
+    for track, kind in enumerate(spec.kinds):
+        theirs = "peaks" if track < peaks else "amounts"
+        if theirs != kind:
+            problem = f"is of {theirs} in the dataset, and of {kind} in {owner}"
+        elif kind == "amounts" and dataset.units[track - peaks] != spec.track_units[track]:
+            problem = (
+                f"has the unit '{dataset.units[track - peaks]}' in the dataset, and "
+                f"'{spec.track_units[track]}' in {owner}"
+            )
+        if problem is not None:
+            raise InputError(
+                f"the track '{spec.tracks[track]}' {problem}",
+                file=dataset.path,
+                remedy="Build the dataset as that of the model's training",
+            )
+    if dataset.oriented != spec.oriented:
+        which = "the dataset" if dataset.oriented else owner
+        raise InputError(
+            f"only the sequences of {which} are oriented",
+            file=dataset.path,
+            remedy="Build the dataset as that of the model's training",
+        )

@@ -1,0 +1,188 @@
+"""Metrics of a model's amounts on one split of a dataset."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from jaxtyping import Float32
+
+from danq.datasets.column_summary import total_amounts
+from danq.evaluation.amount_baseline import AmountBaseline
+from danq.evaluation.amount_metrics import (
+    across_tracks,
+    amount_metrics,
+    bootstrap_amounts,
+)
+from danq.evaluation.amount_tables import amount_group_table, amount_table
+from danq.evaluation.confidence_intervals import BLOCKS, window_blocks
+from danq.inference.evaluation.fit_baselines import fit_amounts
+from danq.typing import IntRow
+
+if TYPE_CHECKING:
+    from danq.datasets.dataset import Dataset
+
+_NAMES = {"pearson": "Pearson", "spearman": "Spearman", "r2": "R2", "mse": "MSE"}
+
+log = logging.getLogger("danq")
+
+
+@dataclass(frozen=True)
+class AmountReport:
+    """Metrics of a model's amounts on one split.
+
+    Attributes
+    ----------
+    table
+        One row per track, see `danq.evaluation.amount_tables.amount_table`.
+    groups
+        Means and medians over all tracks and over each group.
+    predicted, measured
+        ``(N, A)`` amounts of the windows of the split in the units of the dataset; totals of
+        profiles. NaN where not measured.
+    units
+        Unit of each track, as text.
+    across
+        Mean over windows of Pearson's correlation over tracks, after each track's mean is
+        subtracted; NaN with fewer than three tracks.
+    provenance
+        Model, dataset, split and settings, as in ``summary.json``.
+    baseline
+        The ridge regression on k-mer counts, or None.
+    """
+
+    table: pl.DataFrame
+    groups: pl.DataFrame
+    predicted: Float32[np.ndarray, "N A"] = field(repr=False)
+    measured: Float32[np.ndarray, "N A"] = field(repr=False)
+    units: tuple[str, ...]
+    across: float
+    provenance: dict[str, Any]
+    baseline: AmountBaseline | None = field(default=None, repr=False)
+
+    @property
+    def macro_pearson(self) -> float:
+        """Mean Pearson correlation over tracks; NaN when there is none."""
+        value = self.groups["pearson_mean"][0]
+        return float("nan") if value is None else value
+
+    def summary(self) -> dict[str, Any]:
+        """Provenance, and everything except the per-track table, as JSON types."""
+        return {**self.provenance, "amounts": self.results()}
+
+    def results(self) -> dict[str, Any]:
+        """Everything except the provenance and the per-track table, as JSON types."""
+        fitted = self.baseline
+        return {
+            "overall": self.groups.row(0, named=True),
+            "groups": self.groups.to_dicts()[1:],
+            "correlation_over_tracks": None if np.isnan(self.across) else self.across,
+            "baseline": None
+            if fitted is None
+            else {
+                "model": "ridge regression on k-mer counts"
+                + ("" if fitted.oriented else " of both strands"),
+                "k": list(fitted.lengths),
+                "penalty_per_window": fitted.penalty,
+                "validation_pearson_by_penalty": {str(p): v for p, v in fitted.tried.items()},
+            },
+        }
+
+    def describe(self) -> str:
+        """The main metrics as a few lines of text."""
+        split, row = self.provenance, self.groups.row(0, named=True)
+        lines = [
+            f"{split['windows']:,} windows of the {split['split']} split, "
+            f"{row['tracks']:,} tracks of amounts"
+        ]
+        for metric, name in _NAMES.items():
+            text = f"{name:8}  mean {_show(row[f'{metric}_mean'])}"
+            low, high = row[f"{metric}_mean_low"], row[f"{metric}_mean_high"]
+            if low is not None and high is not None:
+                text += f" ({_show(low)} to {_show(high)})"
+            text += f", median {_show(row[f'{metric}_median'])}"
+            if self.baseline is not None and f"baseline_{metric}_mean" in row:
+                text += f"; k-mer baseline mean {_show(row[f'baseline_{metric}_mean'])}"
+            lines.append(text)
+        if not np.isnan(self.across):
+            lines.append(f"correlation over tracks, mean over windows {self.across:.4f}")
+        below = row["below_baseline"]
+        if below is not None:
+            lines.append(f"Pearson is below the baseline on {below:,} track{'s' * (below != 1)}")
+        undefined = self.table["pearson"].null_count()
+        if undefined:
+            lines.append(
+                f"without a correlation, because predictions or amounts are equal: {undefined:,}"
+            )
+        return "\n".join(lines)
+
+
+def amount_report(
+    dataset: Dataset,
+    indices: IntRow,
+    predicted: Float32[np.ndarray, "N A"],
+    provenance: dict[str, Any],
+    *,
+    baseline: bool,
+    bootstrap: int,
+    seed: int,
+) -> AmountReport:
+    """Compare predicted with measured amounts.
+
+    Parameters
+    ----------
+    dataset
+        The windows.
+    indices
+        ``(N,)`` windows of the split.
+    predicted
+        Predicted amounts of the tracks of amounts.
+    provenance
+        Model, dataset, split and settings.
+    baseline, bootstrap, seed
+        As `danq.evaluate` takes them.
+
+    Raises
+    ------
+    InputError
+        When a prediction is NaN or infinite.
+    """
+    first = dataset.peaks.size
+    names, groups = dataset.tracks[first:], dataset.groups[first:]
+    measured = total_amounts(dataset, indices)
+    metrics = amount_metrics(predicted, measured, names)
+    replicates = None
+    if bootstrap:
+        blocks = _blocks(dataset, indices)
+        if blocks.max() > 0:
+            replicates = bootstrap_amounts(
+                predicted, measured, blocks, replicates=bootstrap, seed=seed, names=names
+            )
+        else:
+            log.warning("a bootstrap interval needs more than one window")
+    fitted, base = fit_amounts(dataset, indices) if baseline else (None, None)
+    over = across_tracks(predicted, measured)
+    table = amount_table(names, groups, metrics, bootstrap=replicates, baseline=base)
+    return AmountReport(
+        table=table,
+        groups=amount_group_table(table, replicates),
+        predicted=predicted,
+        measured=measured,
+        units=tuple(map(str, dataset.units)),
+        across=float(np.nanmean(over)) if (~np.isnan(over)).any() else float("nan"),
+        provenance=provenance,
+        baseline=fitted,
+    )
+
+
+def _blocks(dataset: Dataset, indices: IntRow) -> IntRow:
+    if dataset.standalone:  # sequences that are not neighbours
+        return np.arange(len(indices)) * min(BLOCKS, len(indices)) // len(indices)
+    return window_blocks(dataset.contig[indices], dataset.start[indices])
+
+
+def _show(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -87,6 +87,23 @@ class Ensemble:
             )
         return found
 
+    def check_peaks(self, what: str) -> None:
+        """Check that all tracks of the models are of peaks; ``what`` names what needs that.
+
+        Raises
+        ------
+        InputError
+            When a track is of amounts.
+        """
+        spec = self.models[0].spec
+        if spec.has_amounts:
+            name = spec.tracks[spec.kinds.index("amounts")]
+            raise InputError(
+                f"{what} for tracks of peaks alone, and '{name}' is of amounts",
+                file=self.models[0].path,
+                remedy="Use a model of peaks; predict and evaluate work with amounts",
+            )
+
     def for_effects(self) -> Ensemble:
         """The same models in the precision in which effects are computed."""
         precision = effect_options(self.options).precision

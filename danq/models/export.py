@@ -99,9 +99,9 @@ def export_model(
     Raises
     ------
     InputError
-        When the format does not exist, the model cannot be read, ``out`` cannot be written, the
-        libraries of ONNX are not installed, or the probabilities differ from the model's by more
-        than `TOLERANCE`. Then no file is written.
+        When the format does not exist, the model cannot be read or has tracks of amounts, ``out``
+        cannot be written, the libraries of ONNX are not installed, or the probabilities differ from
+        the model's by more than `TOLERANCE`. Then no file is written.
     """
     if to not in _EXPORTERS:
         raise InputError(
@@ -109,6 +109,12 @@ def export_model(
         )
     check_target(out, overwrite)
     model = model if isinstance(model, Model) else load_model(model)
+    if model.spec.has_amounts:
+        raise InputError(
+            "models of amounts cannot be exported yet",
+            file=model.path,
+            remedy="Export a model of peaks",
+        )
     write, start = _EXPORTERS[to]
     wrapped = _Probabilities(model.module)
     codes = _sequences(model.window)

@@ -115,6 +115,8 @@ def compare(
         or has one block of windows; or when ``bootstrap`` is below 2.
     """
     sides = (Ensemble.of(first), Ensemble.of(second))
+    for side in sides:
+        side.check_peaks("models are compared")
     if split not in SPLITS:
         raise InputError(f"there is no split '{split}'", remedy=f"Choose {', '.join(SPLITS)}")
     _check_different(*sides)

@@ -284,6 +284,7 @@ class _Job:
         cls, model: Models, source: Source, effect: Effect, tracks: Sequence[str] | None
     ) -> _Job:
         ensemble = Ensemble.of(model, tracks).for_effects()
+        ensemble.check_peaks("effects of mutations are computed")
         return cls(ensemble, source, EffectScorer(ensemble, effect))
 
     def windows(self, targets: list[Target]) -> Iterator[TargetWindow]:

@@ -195,6 +195,7 @@ def benchmark_variants(
     check_groups(measured, file)
     rows = len(measured.label if measured.label is not None else measured.effect)  # type: ignore[arg-type]
     ensemble = Ensemble.of(model, tracks)
+    ensemble.check_peaks("effects of variants are computed")
     if rows * len(ensemble.tracks) > MOST_VALUES:
         raise InputError(
             f"{rows:,} variants and {len(ensemble.tracks):,} tracks are more than "

@@ -79,6 +79,7 @@ def prepare(
         As `danq.score_variants`.
     """
     ensemble = Ensemble.of(models, tracks).for_effects()
+    ensemble.check_peaks("effects of variants are computed")
     options = ensemble.options
     source = as_variants(variants)
     unchanged = UnchangedInputs.of(

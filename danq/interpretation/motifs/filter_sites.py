@@ -170,14 +170,14 @@ def positive_windows(dataset: Dataset, split: str, tracks: Sequence[str] | None 
     split
         ``"train"``, ``"valid"`` or ``"test"``.
     tracks
-        Names of the tracks. None uses all tracks.
+        Names of the tracks. None uses all tracks of peaks.
 
     Raises
     ------
     InputError
-        When the split or a track does not exist, or no window is positive.
+        When the split or a track does not exist, a track is not of peaks, or no window is positive.
     """
-    columns = list(range(len(dataset.tracks)))
+    columns = list(range(dataset.peaks.size))
     if tracks is not None:
         columns = list(
             select_tracks(
@@ -187,6 +187,17 @@ def positive_windows(dataset: Dataset, split: str, tracks: Sequence[str] | None 
                 listing="the summary of the dataset",
                 file=dataset.path,
             )
+        )
+    if not columns or max(columns) >= dataset.peaks.size:
+        raise InputError(
+            "motifs are found in positive windows of tracks of peaks, and "
+            + (
+                f"'{dataset.tracks[max(columns)]}' is of amounts"
+                if columns
+                else "every track is of amounts"
+            ),
+            file=dataset.path,
+            remedy="Select tracks of peaks, or use a dataset with peaks",
         )
     indices = dataset.indices(split)
     parts = np.array_split(indices, max(1, len(indices) // 65536))

@@ -1,0 +1,107 @@
+"""What refuses models of amounts, or datasets that do not fit them, by name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import danq
+from danq.amounts import AmountUnit
+from danq.datasets.column_summary import total_amounts
+from danq.errors import InputError
+from danq.evaluation.amount_metrics import amount_metrics
+from danq.inference.engine.forward import predict_dataset
+from danq.inference.evaluation.evaluation_folder import write_evaluation
+from danq.interpretation import find_motifs
+from danq.models import TargetGroup, architecture, untrained
+from danq.models.export import export_model
+from tests.amount_dataset import amount_dataset
+
+SMALL = architecture("danq", filters=8, width=8, pool=4, hidden=4, dense=(6,))
+
+
+def model_of(dataset, **changes):
+    peaks = dataset.peaks.size
+    groups = (TargetGroup(loss="binary", tracks=peaks),) if peaks else ()
+    groups += (TargetGroup(loss="gaussian", tracks=2),)
+    model = untrained("danq", SMALL, dataset.tracks, 60, 20, groups, dataset.units)
+    spec = model.spec.model_copy(update={"oriented": dataset.oriented} | changes)
+    return replace(model.with_options(device="cpu", threads=1), spec=spec)
+
+
+@pytest.mark.parametrize("peaks", [False, True])
+def test_evaluation_reports_amounts_beside_peaks(peaks, tmp_path):
+    dataset = amount_dataset(300, peaks=peaks)
+    model = model_of(dataset)
+    report = danq.evaluate(model, dataset, bootstrap=20, baseline=True)
+    amounts = report.amounts if peaks else report
+    rows = dataset.indices("test")
+    found = predict_dataset(model.module, dataset, rows, model.options, model.spec.targets)
+    expected = amount_metrics(found[:, peaks:], total_amounts(dataset, rows))
+    assert amounts.table["track"].to_list() == ["strong", "adenines"]
+    np.testing.assert_array_equal(amounts.table["pearson"], expected.pearson)
+    np.testing.assert_array_equal(amounts.table["windows"], expected.windows)
+    assert amounts.table["pearson_low"].null_count() == 0
+    assert amounts.table["baseline_pearson"].null_count() == 0
+    assert "2 tracks of amounts" in report.describe()
+    write_evaluation(report, tmp_path / "out")
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"amounts.tsv", "amount_groups.tsv", "scatter.png", "amount_baseline.png"} <= files
+    assert ("metrics.tsv" in files) == peaks
+    summary = json.loads((tmp_path / "out/summary.json").read_text())
+    assert summary["amounts"]["overall"]["pearson_mean"] == pytest.approx(amounts.macro_pearson)
+    if peaks:
+        assert report.table["track"].to_list() == ["Reb1"]
+        assert summary["overall"]["tracks"] == 1
+
+
+def test_an_ensemble_is_evaluated_on_peaks_and_amounts():
+    dataset = amount_dataset(300, peaks=True)
+    models = [model_of(dataset), model_of(dataset)]
+    report = danq.evaluate(models, dataset, bootstrap=0)
+    assert report.members.height == 2
+    assert report.amounts.table.height == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"unit": AmountUnit(unit="RPKM")}, "'strong' has the unit 'RPKM' in the dataset"),
+        ({"oriented": True}, "only the sequences of the dataset are oriented"),
+    ],
+)
+def test_a_dataset_of_other_amounts_is_refused(settings, problem):
+    model = model_of(amount_dataset(300))
+    with pytest.raises(InputError, match=problem):
+        danq.evaluate(model, amount_dataset(300, **settings))
+
+
+def test_amounts_are_not_evaluated_as_peaks():
+    dataset = amount_dataset(300)
+    peaks = untrained("danq", SMALL, dataset.tracks, 60, 20).with_options(device="cpu")
+    with pytest.raises(InputError, match="'strong' is of amounts in the dataset, and of peaks in"):
+        danq.evaluate(peaks, dataset)
+    for setting in ("paper", "compare_fp32"):
+        with pytest.raises(InputError, match="every track is of amounts"):
+            danq.evaluate(model_of(dataset), dataset, **{setting: True})
+
+
+def test_what_needs_peaks_refuses_amounts(tmp_path):
+    dataset = amount_dataset(300)
+    model = model_of(dataset)
+    (tmp_path / "genome.fa").write_text(">chr1\n" + "ACGT" * 40 + "\n")
+    variants = [("chr1", 50, "C", "A")]
+    with pytest.raises(InputError, match="effects of variants .* 'strong' is of amounts"):
+        danq.score_variants(model, variants, tmp_path / "genome.fa")
+    with pytest.raises(InputError, match="effects of mutations .* 'strong' is of amounts"):
+        danq.mutate(model, "ACGT" * 15)
+    with pytest.raises(InputError, match="models are compared .* 'strong' is of amounts"):
+        danq.compare(model, model_of(dataset), dataset)
+    with pytest.raises(InputError, match="models of amounts cannot be exported"):
+        export_model(model, tmp_path / "model.onnx", to="onnx")
+    with pytest.raises(InputError, match="every track is of amounts"):
+        find_motifs(model, dataset)
+    assert not (tmp_path / "model.onnx").exists()

@@ -316,7 +316,7 @@ WINDOW_NAMES = {
 """Parameters of `window_options`, with their names in `danq.build_dataset`."""
 
 
-RUN_NAMES = ("device", "precision", "batch_size", "threads", "strand", "tolerance")
+RUN_NAMES = ("device", "precision", "batch_size", "threads", "strand", "tolerance", "measured")
 """Parameters that belong to a loaded model."""
 
 

@@ -35,19 +35,13 @@ class Ensemble:
         The members.
     track_indices
         ``(P,)`` indices of the selected tracks, in the requested order.
-    measured
-        Whether amounts are predicted as they were measured, before the scale and transform of their
-        unit.
     """
 
     models: tuple[Model, ...]
     track_indices: tuple[int, ...]
-    measured: bool = False
 
     @classmethod
-    def of(
-        cls, models: Models, tracks: Sequence[str] | None = None, *, measured: bool = False
-    ) -> Ensemble:
+    def of(cls, models: Models, tracks: Sequence[str] | None = None) -> Ensemble:
         """Check models and select tracks.
 
         Parameters
@@ -56,15 +50,12 @@ class Ensemble:
             A loaded model, or several.
         tracks
             Names of the selected tracks, in that order. None selects all.
-        measured
-            As in the class.
 
         Raises
         ------
         InputError
             When there is no model, a model is a path and not loaded, two members are the same
-            model or disagree, a track is unknown or repeated, or ``measured`` is set and no
-            selected track has amounts.
+            model or disagree, or a track is unknown or repeated.
         """
         members: tuple[Model, ...] = (
             tuple(models) if isinstance(models, list | tuple) else (models,)  # type: ignore[arg-type]
@@ -79,13 +70,7 @@ class Ensemble:
         _check_distinct(members)
         if first.options.threads is not None:
             set_threads(first.options.threads)
-        found = cls(members, _track_indices(first, tracks), measured)
-        if measured and "amounts" not in found.kinds:
-            raise InputError(
-                "measured amounts were asked for, but every track is of peaks",
-                remedy="Leave this setting out",
-            )
-        return found
+        return cls(members, _track_indices(first, tracks))
 
     def check_peaks(self, what: str) -> None:
         """Check that all tracks of the models are of peaks; ``what`` names what needs that.
@@ -146,7 +131,7 @@ class Ensemble:
         """Unit of the predictions of each selected track; None for peaks."""
         units = self.models[0].spec.track_units
         chosen = [units[number] for number in self.track_indices]
-        if self.measured:
+        if self.options.measured:
             return tuple(one and AmountUnit(unit=one.unit) for one in chosen)
         return tuple(chosen)
 
@@ -214,7 +199,7 @@ class Ensemble:
 
     def _in_units(self, values: np.ndarray) -> np.ndarray:
         """Predictions ``(M, B, P)`` of the models in `units`."""
-        if not self.measured:
+        if not self.options.measured:
             return values
         units = self.models[0].spec.track_units
         for column, number in enumerate(self.track_indices):

@@ -230,7 +230,7 @@ def load_model(path: Location, **options: Any) -> Model:
         Model file or run directory.
     options
         How the model runs: ``device``, ``precision``, ``batch_size``, ``threads``, ``strand``,
-        ``tolerance``; see `RunOptions`.
+        ``tolerance``, ``measured``; see `RunOptions`.
 
     Raises
     ------

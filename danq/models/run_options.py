@@ -45,6 +45,9 @@ class RunOptions:
     tolerance
         For variants and mutagenesis: a change stops propagating once its hidden states are within
         this distance of the reference's. 0 is exact.
+    measured
+        For predictions of amounts: undo the transform and the scale of each track, so that they
+        have the unit of the measured values; otherwise they have that of the training.
 
     Raises
     ------
@@ -58,6 +61,7 @@ class RunOptions:
     threads: int | None = None
     strand: Strand = "both"
     tolerance: float = DEFAULT_TOLERANCE
+    measured: bool = False
 
     def __post_init__(self) -> None:
         # "auto" is resolved when the model runs: here it would initialise a GPU that is not used.

@@ -67,7 +67,6 @@ def predict(
     source: Any,
     *,
     tracks: Sequence[str] | None = None,
-    measured: bool = False,
     progress: Progress | None = None,
 ) -> Result:
     """Predict the probability of a peak, or the amount, for every track and row of a source.
@@ -89,10 +88,6 @@ def predict(
         `danq.Tiles` for a whole genome, `danq.OneHotFile` for arrays with another channel order.
     tracks
         Names of the selected tracks, in that order. None selects all.
-    measured
-        Undo the transform and the scale of each track of amounts, so that predictions have the unit
-        of the measured values; otherwise they have that of the training. The provenance names the
-        units.
     progress
         Called with the number of rows done and the total (None if unknown).
 
@@ -115,7 +110,7 @@ def predict(
     >>> danq.predict(model, {"a": "ACGT" * 125}).to_polars()  # doctest: +SKIP
     """
     source = as_source(source)
-    ensemble = Ensemble.of(model, tracks, measured=measured)
+    ensemble = Ensemble.of(model, tracks)
     with source.open(ensemble.window, ensemble.bin, device=ensemble.options.torch_device) as opened:
         layout = _layout(ensemble, opened, source)
         with closing(_stream(ensemble, opened, progress)) as stream:
@@ -138,7 +133,6 @@ def write_predictions(
     out: Location,
     *,
     tracks: Sequence[str] | None = None,
-    measured: bool = False,
     format: str | None = None,
     storage: Hdf5Storage | None = None,
     overwrite: bool = False,
@@ -151,7 +145,7 @@ def write_predictions(
 
     Parameters
     ----------
-    model, source, tracks, measured, progress
+    model, source, tracks, progress
         As for `danq.predict`.
     out
         Output. Its extension selects the format: ``.tsv``, ``.tsv.gz``, ``.h5`` or ``.hdf5``,
@@ -178,7 +172,7 @@ def write_predictions(
     storage = storage or Hdf5Storage()
     storage.check_format(output.format)
     output.check(overwrite=overwrite)
-    ensemble = Ensemble.of(model, tracks, measured=measured)
+    ensemble = Ensemble.of(model, tracks)
     _check_amounts(ensemble, output.format, storage)
     ordered, device = output.writer.ordered, ensemble.options.torch_device
     with source.open(ensemble.window, ensemble.bin, ordered=ordered, device=device) as opened:
@@ -199,6 +193,11 @@ def write_predictions(
 
 
 def _layout(ensemble: Ensemble, opened: RowStream, source: Source) -> PredictionLayout:
+    if ensemble.options.measured and "amounts" not in ensemble.kinds:
+        raise InputError(
+            "measured amounts were asked for, but every track is of peaks",
+            remedy="Leave this setting out",
+        )
     provenance = {
         "danq": __version__,
         **ensemble.provenance(),

@@ -82,19 +82,19 @@ def test_transforms_are_undone_on_request(make_model):
     model = make_model("binary", "gaussian", "poisson")
     plain = predict(model, SEQUENCE)
     assert plain.provenance["units"] == "t0: probability; t1: log1p(0.5 x reads); t2: reads"
-    undone = predict(model, SEQUENCE, measured=True)
+    undone = predict(model.with_options(measured=True), SEQUENCE)
     assert undone.provenance["units"] == "t0: probability; t1: reads; t2: reads"
     assert undone.values[0, 0] == plain.values[0, 0]
     assert undone.values[0, 1] == UNITS[0].undo(plain.values[0, 1])
     assert undone.values[0, 2] == plain.values[0, 2]
-    only = predict(model, SEQUENCE, measured=True, tracks=["t2", "t1"])
+    only = predict(model.with_options(measured=True), SEQUENCE, tracks=["t2", "t1"])
     np.testing.assert_array_equal(only.values[0], undone.values[0, [2, 1]])
 
 
 def test_an_ensemble_averages_measured_amounts(make_model):
     models = [make_model("gaussian", seed=seed) for seed in (1, 2)]
-    each = [predict(one, SEQUENCE, measured=True).values[0, 0] for one in models]
-    found = predict(models, SEQUENCE, measured=True)
+    each = [predict(one.with_options(measured=True), SEQUENCE).values[0, 0] for one in models]
+    found = predict([one.with_options(measured=True) for one in models], SEQUENCE)
     np.testing.assert_allclose(found.values[0], [np.mean(each), np.std(each, ddof=1)], rtol=1e-5)
     assert found.provenance["values"].startswith("mean amounts over 2 models")
 
@@ -132,7 +132,7 @@ def test_amounts_are_refused_where_they_do_not_fit(make_model, tmp_path):
     with pytest.raises(InputError, match="largest number of float16"):
         write_predictions(model, SEQUENCE, tmp_path / "a.h5", storage=half)
     with pytest.raises(InputError, match="measured amounts were asked for, but every track"):
-        predict(model, SEQUENCE, tracks=["t0"], measured=True)
+        predict(model.with_options(measured=True), SEQUENCE, tracks=["t0"])
     assert not (tmp_path / "a.h5").exists()
     write_predictions(model, SEQUENCE, tmp_path / "b.h5", format="deepsea", tracks=["t0"])
 

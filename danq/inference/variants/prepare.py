@@ -106,10 +106,8 @@ def prepare(
     if background is not None or output == "background":
         strata, used = _strata(background, str(calibrate), reference, input)
         provenance |= used
-    whole, batch = (
-        evaluates_whole_windows(options.torch_device),
-        _windows_per_batch(engines, options),
-    )
+    whole = evaluates_whole_windows(options.torch_device)
+    batch = _windows_per_batch(engines, options)
     if whole:
         provenance |= Provenance(header={"batch size": f"{batch} windows"})
     layout = _layout(ensemble, scores, provenance.header, output, background)

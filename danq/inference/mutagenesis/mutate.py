@@ -37,6 +37,7 @@ from danq.inference.result import Result
 from danq.inference.sources import Source, as_source
 from danq.inference.writers.mutation_layout import MutationLayout
 from danq.inference.writers.open_output import Output, find_output
+from danq.inference.writers.writer import Writer
 from danq.output import name_of_output
 from danq.typing import Location, Progress
 

@@ -75,6 +75,6 @@ def total_amounts(dataset: Dataset, rows: IntRow) -> Float32[np.ndarray, "B A"]:
     amounts = dataset.amounts(rows)
     if amounts.ndim == 2:
         return amounts
-    total = np.nansum(amounts, axis=2, dtype=np.float64)
+    total = np.asarray(np.nansum(amounts, axis=2, dtype=np.float64))
     total[np.isnan(amounts).all(axis=2)] = np.nan
     return total.astype(np.float32)

@@ -74,7 +74,7 @@ class AmountProblem:
             targets = torch.from_numpy(self.dataset.target_values(self.valid, reverse))
             losses.append(float(target_loss(outputs, targets, self.groups, share)))
             values.append(track_values(outputs, self.groups).numpy())
-        predicted = np.mean(values, axis=0, dtype=np.float32)
+        predicted = np.asarray(np.mean(values, axis=0, dtype=np.float32))
         return {"loss": float(np.mean(losses))} | self._metrics(predicted)
 
     def _metrics(self, predicted: np.ndarray) -> Metrics:

@@ -150,6 +150,6 @@ def _group(
         width = (highest - lowest) / (recipe.bins - 1)
         settings |= {"bins": recipe.bins, "lowest": lowest, "bin_width": width}
     if loss == "profile":
-        group = dataset.targets[-1]
+        group = next(one for one in dataset.targets if one.kind == "profiles")
         settings |= {"steps": group.steps, "step_bases": group.step}
     return TargetGroup(loss=loss, tracks=len(tracks), **settings)  # type: ignore[arg-type]

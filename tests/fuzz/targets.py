@@ -21,7 +21,13 @@ import safetensors.torch
 import torch
 
 import danq
-from danq.datasets import Dataset, convert_dataset, find_tracks
+from danq.datasets import (
+    Dataset,
+    build_sequence_dataset,
+    convert_dataset,
+    find_tracks,
+    summarise,
+)
 from danq.datasets.sequence_table import TableColumns, read_sequence_table
 from danq.evaluation.published_metrics import read_paper
 from danq.files.recognise import SEAL
@@ -111,8 +117,19 @@ def dataset(path: Path) -> None:
     data = Dataset.open(path)
     rows = np.arange(len(data))
     data.codes(rows)
-    data.labels(rows)
+    data.target_values(rows)
+    data.lengths(rows)
+    data.weights(rows)
     data.positives("train")
+    summarise(data)
+
+
+def dataset_of_amounts(path: Path) -> None:
+    """Write a dataset of sequences of two lengths, with amounts, weights and folds."""
+    table = path.with_suffix(".tsv")
+    rows = [f"{'ACGTTGCA' * 4}{'ACGT'[at % 4] * (at + 1)}\t{at}.5\t1\t{at % 3}" for at in range(6)]
+    table.write_text("\n".join(["sequence\tamount\tweight\tfold", *rows]) + "\n")
+    build_sequence_dataset(path, table)
 
 
 def model(path: Path) -> None:
@@ -299,7 +316,7 @@ def make_seeds() -> dict[str, tuple[bytes, ...]]:
     images = [saved(lambda path, kind=kind: picture(path, kind), kind) for kind in PICTURES]
     return {
         "model": (files["model.safetensors"],),
-        "dataset": (files["data.h5"],),
+        "dataset": (files["data.h5"], saved(dataset_of_amounts)),
         "background": (files["background.h5"],),
         "one-hot HDF5": (
             saved(hdf5),

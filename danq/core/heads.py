@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from danq.core.block_interface import features_of, with_mask
 from danq.core.dropout import TorchDropout
 from danq.core.masks import zero_padding
-from danq.core.pooling import Mean
 
 
 class Mlp(nn.Sequential):
@@ -128,17 +127,16 @@ class Profiles(nn.Module):
         Steps S of a profile.
     first
         Position of the first step's centre among the T steps of the input, where 0 is the centre of
-        the first one. Logits between two steps are interpolated; those before the first or after
+        the first one. Features between two steps are interpolated; those before the first or after
         the last step are equal to theirs.
     spacing
         Steps of the input from one step of the profile to the next.
 
     Notes
     -----
-    Profiles and totals as in BPNet (Avsec et al., Nature Genetics 2021).
+    Profiles and totals as in BPNet (Avsec et al., Nature Genetics 2021), but a total is computed
+    from the mean of the features at the steps of the profile, not at all steps of the window.
     """
-
-    takes_mask = True
 
     def __init__(
         self,
@@ -151,22 +149,18 @@ class Profiles(nn.Module):
     ) -> None:
         super().__init__()
         self.output = nn.Linear(in_features, profiles)
-        self.pooling = Mean(in_features)
         self.totals = nn.Linear(in_features, profiles)
         self.steps, self.first, self.spacing = steps, first, spacing
         self.out_features = profiles * (steps + 1)
 
-    def forward(
-        self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None
-    ) -> Float[Tensor, "B O"]:
-        logits = self.output(x)
+    def forward(self, x: Float[Tensor, "B T F"]) -> Float[Tensor, "B O"]:
         position = torch.arange(self.steps, device=x.device) * self.spacing + self.first
         position = position.clamp(0, x.shape[1] - 1)
         before = position.floor().long()
         after = (before + 1).clamp(max=x.shape[1] - 1)
-        share = (position - before).to(logits.dtype).unsqueeze(1)
-        profile = torch.lerp(logits[:, before], logits[:, after], share)
-        totals = self.totals(self.pooling(x, mask))
+        share = (position - before).to(x.dtype).unsqueeze(1)
+        steps = torch.lerp(x[:, before], x[:, after], share)
+        profile, totals = self.output(steps), self.totals(steps.mean(dim=1))
         return torch.cat([profile.transpose(1, 2).flatten(1), totals], dim=1)
 
 

@@ -12,11 +12,17 @@ import numpy as np
 from danq.datasets.column_summary import ColumnSummary, summarise_columns
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError, few
-from danq.models.targets import Loss, TargetGroup
+from danq.models.targets import MAX_WEIGHT, Loss, TargetGroup
 from danq.training.recipe import Recipe
 
 SOFT_BINS = ("dream-rnn",)
 """Presets that were published with soft bins."""
+
+SHARE_OF_TOTALS = 0.5
+"""Weight of the loss of totals for each count of the mean profile.
+
+The loss of profiles grows with the number of counts (BPNet: Avsec et al., Nature Genetics 2021).
+"""
 
 log = logging.getLogger("danq")
 
@@ -151,5 +157,10 @@ def _group(
         settings |= {"bins": recipe.bins, "lowest": lowest, "bin_width": width}
     if loss == "profile":
         group = next(one for one in dataset.targets if one.kind == "profiles")
-        settings |= {"steps": group.steps, "step_bases": group.step}
+        total = float(summary.mean[own].sum()) / len(tracks)
+        settings |= {
+            "steps": group.steps,
+            "step_bases": group.step,
+            "total_weight": float(np.clip(total * SHARE_OF_TOTALS, 1, MAX_WEIGHT)),
+        }
     return TargetGroup(loss=loss, tracks=len(tracks), **settings)  # type: ignore[arg-type]

@@ -109,6 +109,21 @@ def test_a_model_of_counts_learns_them(tmp_path):
     assert "temperature" not in text
 
 
+def test_a_model_of_profiles_learns_their_totals(tmp_path):
+    recipe = Recipe(epochs=5, batch_size=32, averaging=0.9)
+    dataset = amount_dataset(1500, steps=4)
+    result = train(dataset, out=tmp_path / "run", model=SMALL, recipe=recipe, run=CPU)
+    assert result.history[-1]["valid_pearson"] > 0.6
+
+
+def test_the_weight_of_totals_grows_with_the_counts():
+    (few,) = groups(amount_dataset(300, steps=4))
+    (many,) = groups(amount_dataset(300, steps=4, scale=10.0))
+    mean = check_amounts(amount_dataset(300, steps=4)).mean.sum() / 2
+    assert few.total_weight == pytest.approx(mean / 2)
+    assert many.total_weight == pytest.approx(10 * few.total_weight)
+
+
 @pytest.mark.parametrize(
     "settings", [{"peaks": True}, {"peaks": True, "steps": 4}, {"weights": True, "unit": LOG}]
 )

@@ -2,7 +2,7 @@
 
     python -m benchmarks.speed.gpu [--out FILE.json] [--device cuda] [--quick]
 
-It needs torch, lightning, numba, h5py and click. A measurement that fails, for example because
+It needs torch, lightning, numba, h5py, pydantic and click. A measurement that fails, for example if
 memory is too small, is reported in the table, and the next one starts. All models have the same
 weights. The reference model reads one-hot floats on the device; danq reads codes.
 """

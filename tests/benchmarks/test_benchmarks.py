@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 # llvmlite is a part of numba.
-PRESENT = {"torch", "lightning", "numba", "llvmlite", "numpy", "h5py", "click"}
+PRESENT = {"torch", "lightning", "numba", "pydantic", "llvmlite", "numpy", "h5py", "click"}
 MODULE = {"biopython": "Bio", "scikit-learn": "sklearn"}
 
 

@@ -76,7 +76,8 @@ class SequenceTable:
     Attributes
     ----------
     codes
-        ``(N, L)`` flanks included. Shorter sequences are followed by code 4 (N).
+        ``(N, L)`` flanks included. Shorter sequences are centred: L // 2 - length // 2 codes of 4 (N)
+        come before them.
     lengths
         ``(N,)`` bases of each sequence; the others are padding.
     values
@@ -351,7 +352,7 @@ def _encode(
         )
     if shortest < longest:
         log.info(
-            "%s: sequences have %s to %s bases; shorter ones are padded at the end",
+            "%s: sequences have %s to %s bases; shorter ones are centred and padded with N",
             path,
             f"{shortest:,}",
             f"{longest:,}",
@@ -363,7 +364,9 @@ def _encode(
         part = slice(low, low + _ROWS)
         flat = LETTER_CODES[np.frombuffer("".join(sequences[part].to_list()).encode(), np.uint8)]
         unknown += int(np.count_nonzero(flat == N))
-        codes[part][np.arange(width) < lengths[part, None]] = flat
+        # As `danq predict` places a sequence that is shorter than the window of a model.
+        place = np.arange(width) - (width // 2 - lengths[part, None] // 2)
+        codes[part][(place >= 0) & (place < lengths[part, None])] = flat
     if unknown:
         log.info("%s: %s bases are N or another ambiguity code", path, f"{unknown:,}")
     return codes, lengths

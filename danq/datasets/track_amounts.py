@@ -118,7 +118,7 @@ class WindowValues:
     Attributes
     ----------
     lengths
-        ``(W,)`` bases of each sequence; the others of its window are padding at the end.
+        ``(W,)`` bases of each sequence; it is in the centre of its window, between padding.
     weights
         ``(W,)`` weight of each window in the loss.
     folds

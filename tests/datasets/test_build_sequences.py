@@ -10,7 +10,8 @@ import pytest
 
 from danq.datasets import Dataset, TableColumns, build_sequence_dataset, read_sequences
 from danq.errors import InputError
-from danq.genome.nucleotide_codes import decode
+from danq.genome.nucleotide_codes import decode, encode
+from danq.inference.sources.row_streams import RecordRows
 
 
 def table(path: Path, rows: int = 60, lengths: tuple[int, int] = (50, 50), **columns) -> Path:
@@ -30,7 +31,8 @@ def table(path: Path, rows: int = 60, lengths: tuple[int, int] = (50, 50), **col
 def sequences_of(dataset: Dataset) -> list[str]:
     rows = np.arange(len(dataset))
     pairs = zip(dataset.codes(rows), dataset.lengths(rows), strict=True)
-    return [decode(codes[:length]) for codes, length in pairs]
+    first = [dataset.window // 2 - length // 2 for length in dataset.lengths(rows)]
+    return [decode(codes[at : at + size]) for at, (codes, size) in zip(first, pairs, strict=True)]
 
 
 def test_sequences_and_amounts_are_those_of_the_table(tmp_path: Path):
@@ -46,7 +48,11 @@ def test_sequences_and_amounts_are_those_of_the_table(tmp_path: Path):
         dataset.lengths(np.arange(60)), frame["sequence"].str.len().to_numpy()
     )
     codes = dataset.codes(np.arange(60))
-    assert (codes[np.arange(longest) >= dataset.lengths(np.arange(60))[:, None]] == 4).all()
+    assert ((codes == 4).sum(axis=1) == longest - dataset.lengths(np.arange(60))).all()
+    # A model sees the same windows when it predicts on the sequences.
+    records = [(str(name), encode(text)) for name, text in enumerate(frame["sequence"])]
+    (chunk,) = RecordRows(lambda: records, longest, longest).chunks(100)
+    np.testing.assert_array_equal(chunk.windows, codes)
     np.testing.assert_allclose(dataset.amounts(np.arange(60))[:, 0], frame["k562"], rtol=1e-6)
 
 

@@ -70,8 +70,10 @@ def test_every_format_gives_the_same_arrays(tmp_path, form):
     assert found.codes.shape == (40, longest)
     for codes, length, text in zip(found.codes, found.lengths, rows["sequence"], strict=True):
         assert length == len(text)
-        np.testing.assert_array_equal(codes[:length], encode(text))
-        assert (codes[length:] == 4).all()
+        first = longest // 2 - length // 2
+        np.testing.assert_array_equal(codes[first : first + length], encode(text))
+        assert (codes[:first] == 4).all()
+        assert (codes[first + length :] == 4).all()
 
 
 def test_a_table_without_names_is_recognised(tmp_path, caplog):
@@ -99,9 +101,12 @@ def test_letters_of_any_case_and_ambiguity_codes(tmp_path, caplog):
     caplog.set_level(logging.INFO, "danq")
     path = table(tmp_path / "a.tsv", "seq\tvalue\nacguNRyk\t1\nACGT\t2\n")
     found = read_sequence_table(path, window=10)
-    assert found.codes.tolist() == [[0, 1, 2, 3, 4, 4, 4, 4, 4, 4], [0, 1, 2, 3] + [4] * 6]
+    assert found.codes.tolist() == [
+        [4, 0, 1, 2, 3, 4, 4, 4, 4, 4],
+        [4] * 3 + [0, 1, 2, 3] + [4] * 3,
+    ]
     assert "4 bases are N or another ambiguity code" in caplog.text
-    assert "sequences have 4 to 8 bases; shorter ones are padded at the end" in caplog.text
+    assert "sequences have 4 to 8 bases; shorter ones are centred and padded with N" in caplog.text
 
 
 def test_repeated_sequences_have_the_mean_of_their_amounts(tmp_path, caplog):

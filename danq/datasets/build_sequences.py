@@ -84,9 +84,10 @@ def read_sequences(
     """Read a table of sequences with measured amounts into a dataset, in memory.
 
     All sequences are on one contig, in the order of the table; windows never extend into the next
-    sequence. Shorter sequences are centred and padded with N. Without a column of splits, the first fold is
-    the test split and the second one the validation split; without three folds, a random tenth of
-    the sequences each. Held-out sequences that resemble training sequences cause a warning.
+    sequence. Shorter sequences are centred and padded with N. Without a column of splits, the first
+    fold is the test split and the second one the validation split; without three folds, a random
+    tenth of the sequences each. Held-out sequences that resemble training sequences cause a
+    warning.
 
     Parameters
     ----------

@@ -76,8 +76,8 @@ class SequenceTable:
     Attributes
     ----------
     codes
-        ``(N, L)`` flanks included. Shorter sequences are centred: L // 2 - length // 2 codes of 4 (N)
-        come before them.
+        ``(N, L)`` flanks included. Shorter sequences are centred: L // 2 - length // 2 codes of 4
+        (N) come before them.
     lengths
         ``(N,)`` bases of each sequence; the others are padding.
     values

@@ -92,7 +92,7 @@ def test_flanks_are_constant_or_columns(tmp_path):
     assert found.tracks == ("value",)
     assert found.lengths.tolist() == [2 + 12 + 3, 12 + 3]
     np.testing.assert_array_equal(found.codes[0], encode(f"AC{A}TTT"))
-    np.testing.assert_array_equal(found.codes[1], encode(f"{B}TTTNN"))
+    np.testing.assert_array_equal(found.codes[1], encode(f"N{B}TTTN"))
     with pytest.raises(InputError, match="the left flank 'lefd' is neither a column nor"):
         read_sequence_table(path, TableColumns(left_flank="lefd"))
 

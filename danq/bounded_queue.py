@@ -1,4 +1,4 @@
-"""Read and write in threads of their own, while the calling thread computes.
+"""Read and write in separate threads, while the calling thread computes.
 
     with read_ahead(blocks) as ready, write_behind(writer.write) as write:
         for block in ready:

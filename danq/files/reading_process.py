@@ -91,7 +91,7 @@ class Server:
         Locked
             When another process is writing the file.
         Exception
-            Whatever the library raises.
+            Any error of the library.
         """
         _limit(request["seconds"], request["bytes"])
         values = {key: request[key] for key in request.keys() - {"do", "seconds", "bytes"}}

@@ -165,7 +165,7 @@ class Ensemble:
         return {"batch size": f"{self.options.windows_per_batch} windows"}
 
     def predict(self, source: RowStream) -> Generator[tuple[Rows, Values], None, None]:
-        """Predict the rows of a source, which is read ahead in a thread of its own.
+        """Predict the rows of a source, which is read ahead in a separate thread.
 
         Yields
         ------

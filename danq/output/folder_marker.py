@@ -38,7 +38,7 @@ def mark_folder(folder: Path, kind: str, patterns: Iterable[str] = ()) -> None:
     patterns
         Files that danq writes into it later: names relative to the folder with ``/`` between
         folders, where ``*`` stands for any letters of one name. A folder within it with a marker
-        of its own needs no pattern.
+        needs no pattern.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def _remove(folder: Path, content: Mapping[str, Any]) -> None:
 
 
 def _collecting(inner: list[tuple[Path, dict[str, Any]]]) -> Callable[[Path], bool]:
-    """Whether a folder has a marker of its own; collects these folders and their markers."""
+    """Whether a folder has a marker; collects these folders and their markers."""
 
     def has_own_marker(path: Path) -> bool:
         own = read_marker(path)

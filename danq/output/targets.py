@@ -164,7 +164,7 @@ def check_distinct(paths: Iterable[Location]) -> None:
             raise InputError(
                 f"is named for two outputs of the same command{also}",
                 file=path,
-                remedy="Give each output a name of its own",
+                remedy="Give each output another name",
             )
         seen[key] = path
 

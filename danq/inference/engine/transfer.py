@@ -54,7 +54,7 @@ class Transfer:
         batches
             Arguments of ``compute``.
         compute
-            Returns a result on the device, in memory of its own.
+            Returns a result on the device, in separate memory.
 
         Yields
         ------

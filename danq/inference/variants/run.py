@@ -163,7 +163,7 @@ class VariantRun:
     def blocks(
         self, reader: VariantReader, repeats: Repeats, *, skip: int = 0
     ) -> Generator[FinishedBlock, None, None]:
-        """Score one block after the other; a file is read ahead in a thread of its own.
+        """Score one block after the other; a file is read ahead in a separate thread.
 
         Parameters
         ----------
@@ -314,7 +314,7 @@ class VariantRun:
 
     def warn(self, tally: VariantTally) -> None:
         """Warn about REF that differ in many of all alleles, though not in the records that were
-        compared before the run, and about alleles without a stratum of their own."""
+        compared before the run, and about alleles without their own stratum."""
         if unmatched := tally.flags["unmatched"]:
             log.warning(
                 "%s of %s alleles: the background has fewer than %s variants of their kind and "

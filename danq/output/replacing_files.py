@@ -230,7 +230,7 @@ def _name_without_link(temporary: Path, target: Path, path: Path) -> None:
 
 
 def _keep(target: Path, old: Path) -> None:
-    """Give the file of an output another name; where there are hard links, it keeps its own, too."""
+    """Give the file of an output another name; with hard links, it keeps its own, too."""
     try:
         os.link(target, old, follow_symlinks=False)
     except OSError as error:

@@ -76,7 +76,11 @@ def set_base_rates(module: CnnRnn, rates: Float[np.ndarray, " K"]) -> None:
 
 @torch.no_grad()
 def set_initial_outputs(module: CnnRnn, outputs: Float[Tensor, " O"]) -> None:
-    """Set the biases of all outputs, such as those of `danq.models.targets.initial_outputs`."""
+    """Set all outputs to constants, such as those of `danq.models.targets.initial_outputs`.
+
+    The weights of the last layers become 0. With random ones, the first steps of a training on
+    amounts are so large that all rectified features can become 0, and the outputs stay constant.
+    """
     head = module.head
     at = 0
     for one in head.heads if isinstance(head, JointHeads) else (head,):
@@ -84,9 +88,12 @@ def set_initial_outputs(module: CnnRnn, outputs: Float[Tensor, " O"]) -> None:
         if isinstance(layer, Profiles):
             profiles = layer.totals.out_features
             steps = outputs[at : at + profiles * layer.steps].unflatten(0, (profiles, layer.steps))
+            layer.output.weight.zero_()
             layer.output.bias.copy_(steps.mean(dim=1))
+            layer.totals.weight.zero_()
             layer.totals.bias.copy_(outputs[at + steps.numel() : at + layer.out_features])
         elif isinstance(layer, MultiLabel):
+            layer.output.weight.zero_()
             layer.output.bias.copy_(outputs[at : at + layer.out_features])
         else:
             raise TypeError(f"a {type(layer).__name__} has no biases of outputs")

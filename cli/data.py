@@ -150,7 +150,7 @@ def _show(summary: BuildSummary, every: bool) -> None:
 
 def _geometry(summary: BuildSummary) -> Iterator[str]:
     """Lines about windows, bins and the genome."""
-    if summary.standalone:
+    if summary.standalone and summary.bin == summary.window:
         yield f"geometry  standalone sequences of up to {summary.window:,} bases"
     else:
         covered = f"; positive when {summary.min_overlap:.0%} covered" if summary.peaks.size else ""

@@ -18,6 +18,9 @@ WINDOWS = "--window 40 --bin 10 --valid chr2 --test chr3"
 CALLS = {
     "data build": f"OUT.h5 --genome genome.fa --tracks tracks.tsv --chrom-map map.tsv "
     f"--exclude exclude.bed {WINDOWS}",
+    "data build:signals": f"OUT.h5 --genome genome.fa --signal signals.tsv --chrom-map map.tsv "
+    f"--gaps zero {WINDOWS}",
+    "data build:sequences": "OUT.h5 --sequences sequences.tsv",
     "data convert": "one-hot.npz valid.npz test.npz OUT.h5 --bin 10 --names names.txt "
     "--channels ACGT",
     "data info": "data.h5",
@@ -75,6 +78,13 @@ def write_inputs(folder: Path) -> Path:
     (folder / "tracks.tsv").write_text(
         "".join(f"{t}\t{folder}/tracks/{t}.bed\n" for t in ("Reb1", "Abf1"))
     )
+    signal = "".join(
+        f"{contig}\t0\t300\t1.5\n{contig}\t300\t600\t2\n" for contig in ("one", "two", "three")
+    )
+    (folder / "tracks" / "depth.bedgraph").write_text(signal)
+    (folder / "signals.tsv").write_text(f"depth\t{folder}/tracks/depth.bedgraph\n")
+    rows = "".join(f"{contigs['chr1'][at : at + 30]}\t{at / 7}\n" for at in range(0, 500, 25))
+    (folder / "sequences.tsv").write_text(f"sequence\tHepG2\n{rows}")
     (folder / "config.toml").write_text(
         f"[model]\npreset = 'danq-small'\n{SHAPE}"
         "[recipe]\nepochs = 1\ninitial_motifs = 'none'\n[run]\ndevice = 'cpu'\nprecision = 'fp32'\n"

@@ -80,7 +80,8 @@ def comparable(path: str, content: bytes) -> object:
     """The values of an output, without the names of the inputs."""
     if path.endswith((".tsv", ".toml", ".meme")):
         return [line for line in content.splitlines() if not line.startswith(b"# ")]
-    return stored_arrays(path, content)
+    arrays = stored_arrays(path, content)
+    return arrays and {name: one for name, one in arrays.items() if name != "tracks/source"}
 
 
 @pytest.mark.parametrize(("name", "word"), CASES, ids=[f"{name}-{word}" for name, word in CASES])

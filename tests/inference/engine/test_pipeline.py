@@ -251,14 +251,15 @@ def test_exhausted_memory_names_a_smaller_batch(toy, genome, tmp_path, size, rem
 
 
 def test_exhausted_memory_ends_an_evaluation(module):
-    module = torch.nn.Sequential(module)
     error = torch.OutOfMemoryError("CUDA out of memory")
 
-    def fail(*_):
-        raise error
+    class Failing(torch.nn.Module):
+        head = module.head
 
-    module.register_forward_pre_hook(fail)
+        def forward(self, *_):
+            raise error
+
     dataset = small_dataset(25, 500)
     for run in (predict_dataset, dataset_outputs):
         with pytest.raises(InputError, match="such as 2"):
-            run(module, dataset, np.arange(25), options())
+            run(Failing(), dataset, np.arange(25), options())

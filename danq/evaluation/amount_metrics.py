@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 
 from danq.errors import InputError
-from danq.evaluation.confidence_intervals import Interval, draw_weights
+from danq.evaluation.confidence_intervals import Interval, check_draws, draw_weights, percentiles
 from danq.evaluation.grouped_metrics import FEWEST, Replicates, spearman_within
 from danq.typing import IntRow, PerTrack
 
@@ -63,7 +63,7 @@ class AmountBootstrap(NamedTuple):
 
     def per_track(self, metric: str) -> Interval:
         """Percentile interval of a metric for each track; NaN where undefined."""
-        return self._interval(getattr(self, metric))
+        return percentiles(getattr(self, metric), self.level)
 
     def macro(self, metric: str, tracks: IntRow | None = None) -> Interval:
         """Percentile interval of the mean of a metric over tracks; None for all tracks."""
@@ -73,16 +73,8 @@ class AmountBootstrap(NamedTuple):
         usable = usable[~np.isnan(usable).all(axis=1)]
         if not usable.size:
             return Interval(np.nan, np.nan)
-        interval = self._interval(np.nanmean(usable, axis=1)[:, None])
+        interval = percentiles(np.nanmean(usable, axis=1)[:, None], self.level)
         return Interval(float(interval.low[0]), float(interval.high[0]))  # type: ignore[index]
-
-    def _interval(self, values: np.ndarray) -> Interval:
-        tail = (1 - self.level) / 2
-        low, high = np.full((2, values.shape[1]), np.nan)
-        known = ~np.isnan(values).all(axis=0)
-        if known.any():
-            low[known], high[known] = np.nanquantile(values[:, known], [tail, 1 - tail], axis=0)
-        return Interval(low, high)
 
 
 def amount_metrics(
@@ -158,18 +150,7 @@ def bootstrap_amounts(
     predicted, measured = check_amounts(predicted, measured, names)
     rows, tracks = predicted.shape
     index = np.asarray(blocks, np.int64)
-    if replicates < 2:
-        raise InputError(f"the number of bootstrap replicates is {replicates}, the minimum is 2")
-    if not 0 < level < 1:
-        raise InputError(f"the level of the intervals is {level}, not between 0 and 1")
-    if index.shape != (rows,) or (rows and index.min() < 0):
-        raise InputError(f"blocks of shape {index.shape} are not {rows} indices from 0")
-    total = int(index.max()) + 1 if rows else 0
-    if total < 2:
-        raise InputError(
-            f"{rows} windows in {total} block(s) are too few for a bootstrap",
-            remedy="Evaluate more windows, or without confidence intervals",
-        )
+    total = check_draws(rows, index, replicates, level)
     weights = np.ascontiguousarray(draw_weights(total, replicates, seed).T)
     found = {name: np.full((replicates, tracks), np.nan) for name in METRICS}
     for k in range(tracks):

@@ -43,7 +43,7 @@ class Bootstrap(NamedTuple):
 
     def per_track(self) -> tuple[Interval, Interval]:
         """Percentile intervals of AUROC and AUPR of each track; NaN where undefined."""
-        return self._interval(self.auroc), self._interval(self.aupr)
+        return percentiles(self.auroc, self.level), percentiles(self.aupr, self.level)
 
     def macro(self, statistic: str = "mean", tracks: IntRow | None = None) -> tuple[Interval, ...]:
         """Percentile intervals of the mean or median over tracks of AUROC and AUPR.
@@ -66,17 +66,19 @@ class Bootstrap(NamedTuple):
             chosen = values if tracks is None else values[:, tracks]
             usable = chosen[~np.isnan(chosen).all(1)]
             merged = over(usable, axis=1) if usable.size else np.empty(0)
-            interval = self._interval(merged[:, None])
+            interval = percentiles(merged[:, None], self.level)
             ends.append(Interval(float(interval.low[0]), float(interval.high[0])))  # type: ignore[index]
         return tuple(ends)
 
-    def _interval(self, values: np.ndarray) -> Interval:
-        tail = (1 - self.level) / 2
-        low, high = np.full((2, values.shape[1]), np.nan)
-        known = ~np.isnan(values).all(0)
-        if known.any():
-            low[known], high[known] = np.nanquantile(values[:, known], [tail, 1 - tail], axis=0)
-        return Interval(low, high)
+
+def percentiles(values: Float64[np.ndarray, "R K"], level: float) -> Interval:
+    """Percentile interval of each column of replicates; NaN where undefined."""
+    tail = (1 - level) / 2
+    low, high = np.full((2, values.shape[1]), np.nan)
+    known = ~np.isnan(values).all(0)
+    if known.any():
+        low[known], high[known] = np.nanquantile(values[:, known], [tail, 1 - tail], axis=0)
+    return Interval(low, high)
 
 
 def window_blocks(contig: IntRow, start: IntRow, count: int = BLOCKS) -> Int64[np.ndarray, "N"]:
@@ -118,6 +120,30 @@ def window_blocks(contig: IntRow, start: IntRow, count: int = BLOCKS) -> Int64[n
     blocks = np.empty(order.size, np.int64)
     blocks[order] = np.cumsum(new)
     return blocks
+
+
+def check_draws(rows: int, blocks: IntRow, replicates: int, level: float) -> int:
+    """Number of blocks, after checking the arguments of a bootstrap of ``rows`` windows.
+
+    Raises
+    ------
+    InputError
+        When ``replicates`` is below 2, ``level`` is not between 0 and 1, ``blocks`` has another
+        length or a negative value, or there is only one block.
+    """
+    if replicates < 2:
+        raise InputError(f"the number of bootstrap replicates is {replicates}, the minimum is 2")
+    if not 0 < level < 1:
+        raise InputError(f"the level of the intervals is {level}, not between 0 and 1")
+    if blocks.shape != (rows,) or (rows and blocks.min() < 0):
+        raise InputError(f"blocks of shape {blocks.shape} are not {rows} indices from 0")
+    total = int(blocks.max()) + 1 if rows else 0
+    if total < 2:
+        raise InputError(
+            f"{rows} windows in {total} block(s) are too few for a bootstrap",
+            remedy="Evaluate more windows, or without confidence intervals",
+        )
+    return total
 
 
 def draw_weights(blocks: int, replicates: int, seed: int) -> UInt8[np.ndarray, "blocks R"]:
@@ -239,18 +265,7 @@ def bootstrap(
     scores, labels = check_arrays(scores, labels)
     rows, tracks = scores.shape
     index = np.arange(rows) if blocks is None else np.asarray(blocks, np.int64)
-    if replicates < 2:
-        raise InputError(f"the number of bootstrap replicates is {replicates}, the minimum is 2")
-    if not 0 < level < 1:
-        raise InputError(f"the level of the intervals is {level}, not between 0 and 1")
-    if index.shape != (rows,) or (rows and index.min() < 0):
-        raise InputError(f"blocks of shape {index.shape} are not {rows} indices from 0")
-    total = int(index.max()) + 1 if rows else 0
-    if total < 2:
-        raise InputError(
-            f"{rows} windows in {total} block(s) are too few for a bootstrap",
-            remedy="Evaluate more windows, or without confidence intervals",
-        )
+    total = check_draws(rows, index, replicates, level)
     weights = draw_weights(total, replicates, seed)
     auroc, aupr = np.full((2, tracks, replicates), np.nan)
     bad = np.zeros(tracks, np.uint8)

@@ -47,6 +47,9 @@ EVALUATION = "evaluation"
 
 log = logging.getLogger("danq")
 
+Targets = tuple[ColumnSummary | None, tuple[TargetGroup, ...]]
+"""Measured values of the training split, and the groups of tracks that follow from them."""
+
 
 def train(
     data: str | Path | Dataset | DataSettings | None = None,
@@ -114,15 +117,14 @@ def train(
     architecture = settings.model.architecture
     source = _data_settings(settings.data, data)
     with Session(directory, settings.run, resume=resume, overwrite=overwrite) as session:
-        dataset = data if isinstance(data, Dataset) else None
+        dataset, targets = data if isinstance(data, Dataset) else None, None
         if session.is_main:
-            dataset = _prepare(session, settings, source, dataset)
+            dataset, targets = _prepare(session, settings, source, dataset)
         session.fabric.barrier()
         if dataset is None:
             dataset = Dataset.open(source.table.get("file", directory / DATASET))
         full_recipe = _resolved(settings.recipe, dataset)
-        summary = _summary(dataset)
-        groups = _groups(settings, dataset, summary)
+        summary, groups = targets or _targets(settings, dataset)
         spec = _spec(settings, dataset, full_recipe, groups)
         with session.recording("windows"):
             fit = session.fit(
@@ -144,8 +146,11 @@ def train(
 
 def _prepare(
     session: Session, settings: RunConfig, source: DataSettings, given: Dataset | None
-) -> Dataset:
-    """Check all inputs, then prepare the run directory; the dataset, stored in a file if built."""
+) -> tuple[Dataset, Targets]:
+    """Check all inputs, then prepare the run directory.
+
+    Returns the dataset, stored in a file if built, and its `_targets`.
+    """
     directory = session.directory
     dataset = given
     if dataset is None:
@@ -157,8 +162,7 @@ def _prepare(
                 file=dataset.path,
                 remedy="Build the dataset with other validation and test chromosomes",
             )
-    summary = _summary(dataset)
-    groups = _groups(settings, dataset, summary)
+    summary, groups = _targets(settings, dataset)
     recipe = _resolved(settings.recipe, dataset)
     if not session.resuming:
         check_motif_file(settings.recipe)
@@ -173,8 +177,8 @@ def _prepare(
     session.prepare(tables, dataset.path, dataset.sha256)
     if given is None and dataset.path is None:
         dataset.save(directory / DATASET)
-        return Dataset.open(directory / DATASET)
-    return dataset
+        dataset = Dataset.open(directory / DATASET)
+    return dataset, (summary, groups)
 
 
 def _resolved(recipe: Recipe, dataset: Dataset) -> Recipe:
@@ -183,18 +187,12 @@ def _resolved(recipe: Recipe, dataset: Dataset) -> Recipe:
     return recipe.resolved(windows, kinds, oriented=dataset.oriented)
 
 
-def _summary(dataset: Dataset) -> ColumnSummary | None:
-    """Values of a dataset with amounts or weights; None for peaks alone."""
-    plain = dataset.measured is None and dataset.values.weights is None
-    return None if plain else check_amounts(dataset)
-
-
-def _groups(
-    settings: RunConfig, dataset: Dataset, summary: ColumnSummary | None
-) -> tuple[TargetGroup, ...]:
-    if summary is None:
-        return ()
-    return target_groups(dataset, settings.recipe, settings.model.preset, summary)
+def _targets(settings: RunConfig, dataset: Dataset) -> Targets:
+    """Values and groups of a dataset with amounts or weights; nothing for peaks alone."""
+    if dataset.measured is None and dataset.values.weights is None:
+        return None, ()
+    summary = check_amounts(dataset)
+    return summary, target_groups(dataset, settings.recipe, settings.model.preset, summary)
 
 
 def _initial_model(

@@ -163,7 +163,7 @@ def amount_report(
             )
         else:
             log.warning("a bootstrap interval needs more than one window")
-    fitted, base = fit_amounts(dataset, indices) if baseline else (None, None)
+    fitted, base = fit_amounts(dataset, indices, measured) if baseline else (None, None)
     over = across_tracks(predicted, measured)
     table = amount_table(names, groups, metrics, bootstrap=replicates, baseline=base)
     return AmountReport(

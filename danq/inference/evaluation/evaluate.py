@@ -269,7 +269,7 @@ def evaluate(
         amounts = amount_report(dataset, indices, predicted[:, peaks:], provenance, **settings)
         if not peaks:
             return amounts
-    fitted, base = fit_baseline(dataset, indices) if baseline else (None, None)
+    fitted, base = fit_baseline(dataset, indices, labels) if baseline else (None, None)
     replicates = _bootstrap(dataset, indices, scores, labels, bootstrap, seed)
     provenance["bootstrap_replicates"] = bootstrap if replicates else 0
     report = replace(

@@ -10,10 +10,10 @@ import numpy as np
 
 from danq.datasets.column_summary import total_amounts
 from danq.evaluation.amount_baseline import AmountBaseline, fit_amount_baseline
-from danq.evaluation.amount_metrics import AmountMetrics, amount_metrics
+from danq.evaluation.amount_metrics import AmountMetrics, Amounts, amount_metrics
 from danq.evaluation.kmer_baseline import KmerBaseline, fit_kmer_baseline
 from danq.evaluation.metrics import Ranking, rank
-from danq.typing import IntRow
+from danq.typing import IntRow, LabelBatch
 
 if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset
@@ -23,18 +23,23 @@ _ROWS = 4096
 log = logging.getLogger("danq")
 
 
-def fit_baseline(dataset: Dataset, indices: IntRow) -> tuple[KmerBaseline, Ranking]:
-    """The baseline of tracks of peaks, and its metrics for some windows."""
+def fit_baseline(
+    dataset: Dataset, indices: IntRow, labels: LabelBatch
+) -> tuple[KmerBaseline, Ranking]:
+    """The baseline of tracks of peaks, and its metrics for windows with the given labels."""
     train, valid = dataset.indices("train"), dataset.indices("valid")
     log.info("fitting the k-mer baseline to %s training windows", f"{len(train):,}")
-    labels = dataset.labels
-    fitted = fit_kmer_baseline(_batches(dataset, train, labels), _batches(dataset, valid, labels))
-    scores = _joined(fitted.predict(codes) for codes, _ in _batches(dataset, indices, labels))
-    return fitted, rank(scores, labels(indices), dataset.tracks[: dataset.peaks.size])
+    fitted = fit_kmer_baseline(
+        _batches(dataset, train, dataset.labels), _batches(dataset, valid, dataset.labels)
+    )
+    scores = _predicted(fitted, dataset, indices)
+    return fitted, rank(scores, labels, dataset.tracks[: dataset.peaks.size])
 
 
-def fit_amounts(dataset: Dataset, indices: IntRow) -> tuple[AmountBaseline, AmountMetrics]:
-    """The baseline of tracks of amounts, and its metrics for some windows."""
+def fit_amounts(
+    dataset: Dataset, indices: IntRow, measured: Amounts
+) -> tuple[AmountBaseline, AmountMetrics]:
+    """The baseline of tracks of amounts, and its metrics for windows with measured amounts."""
     train, valid = dataset.indices("train"), dataset.indices("valid")
     log.info("fitting the k-mer baseline of amounts to %s training windows", f"{len(train):,}")
 
@@ -46,17 +51,23 @@ def fit_amounts(dataset: Dataset, indices: IntRow) -> tuple[AmountBaseline, Amou
         _batches(dataset, valid, totals),
         oriented=dataset.oriented,
     )
-    found = _joined(fitted.predict(codes) for codes, _ in _batches(dataset, indices, totals))
-    return fitted, amount_metrics(found, totals(indices), dataset.tracks[dataset.peaks.size :])
+    found = _predicted(fitted, dataset, indices)
+    return fitted, amount_metrics(found, measured, dataset.tracks[dataset.peaks.size :])
 
 
 def _batches(
     dataset: Dataset, indices: IntRow, values: Callable[[IntRow], np.ndarray]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for start in range(0, len(indices), _ROWS):
-        rows = indices[start : start + _ROWS]
+    for rows in _blocks(indices):
         yield dataset.codes(rows), values(rows)
 
 
-def _joined(parts: Iterator[np.ndarray]) -> np.ndarray:
-    return np.concatenate(list(parts))
+def _predicted(
+    fitted: KmerBaseline | AmountBaseline, dataset: Dataset, indices: IntRow
+) -> np.ndarray:
+    return np.concatenate([fitted.predict(dataset.codes(rows)) for rows in _blocks(indices)])
+
+
+def _blocks(indices: IntRow) -> Iterator[IntRow]:
+    for start in range(0, len(indices), _ROWS):
+        yield indices[start : start + _ROWS]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -184,3 +184,30 @@ def _row(
 def without_positives(table: pl.DataFrame) -> list[str]:
     """Names of the tracks without a positive window."""
     return table.filter(pl.col("positives") == 0)["track"].to_list()
+
+
+def describe_means(row: Mapping[str, Any], metric: str, title: str, *, baseline: bool) -> str:
+    """Mean, its interval and median of a metric as a line of text.
+
+    Parameters
+    ----------
+    row
+        A row of a table of groups.
+    metric, title
+        Name of the metric in the columns, and in the text.
+    baseline
+        Whether to show the baseline's mean, too.
+    """
+    text = f"{title}  mean {shown(row[f'{metric}_mean'])}"
+    low, high = row[f"{metric}_mean_low"], row[f"{metric}_mean_high"]
+    if low is not None and high is not None:
+        text += f" ({shown(low)} to {shown(high)})"
+    text += f", median {shown(row[f'{metric}_median'])}"
+    if baseline:
+        text += f"; k-mer baseline mean {shown(row[f'baseline_{metric}_mean'])}"
+    return text
+
+
+def shown(value: float | None) -> str:
+    """A metric with four decimals, or "-" if it is undefined."""
+    return "-" if value is None else f"{value:.4f}"

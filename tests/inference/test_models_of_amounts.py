@@ -58,6 +58,19 @@ def test_evaluation_reports_amounts_beside_peaks(peaks, tmp_path):
         assert summary["overall"]["tracks"] == 1
 
 
+@pytest.mark.parametrize("peaks", [False, True])
+def test_one_window_has_no_intervals_and_one_warning(peaks, caplog):
+    dataset = amount_dataset(300, peaks=peaks)
+    split = np.where(dataset.split == 2, 0, dataset.split)
+    split[dataset.indices("test")[0]] = 2
+    dataset = replace(dataset, split=split)
+    report = danq.evaluate(model_of(dataset), dataset, bootstrap=20)
+    amounts = report.amounts if peaks else report
+    assert caplog.text.count("a bootstrap interval needs more than one window") == 1
+    assert report.provenance["bootstrap_replicates"] == 0
+    assert amounts.table["mse_low"].null_count() == 2
+
+
 def test_an_ensemble_is_evaluated_on_peaks_and_amounts():
     dataset = amount_dataset(300, peaks=True)
     models = [model_of(dataset), model_of(dataset)]

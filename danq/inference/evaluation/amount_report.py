@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from danq.evaluation.amount_metrics import (
     bootstrap_amounts,
 )
 from danq.evaluation.amount_tables import amount_group_table, amount_table
-from danq.evaluation.confidence_intervals import BLOCKS, window_blocks
+from danq.evaluation.metric_tables import describe_means
 from danq.inference.evaluation.fit_baselines import fit_amounts
 from danq.typing import IntRow
 
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset
 
 _NAMES = {"pearson": "Pearson", "spearman": "Spearman", "r2": "R2", "mse": "MSE"}
-
-log = logging.getLogger("danq")
 
 
 @dataclass(frozen=True)
@@ -99,14 +96,8 @@ class AmountReport:
             f"{row['tracks']:,} tracks of amounts"
         ]
         for metric, name in _NAMES.items():
-            text = f"{name:8}  mean {_show(row[f'{metric}_mean'])}"
-            low, high = row[f"{metric}_mean_low"], row[f"{metric}_mean_high"]
-            if low is not None and high is not None:
-                text += f" ({_show(low)} to {_show(high)})"
-            text += f", median {_show(row[f'{metric}_median'])}"
-            if self.baseline is not None and f"baseline_{metric}_mean" in row:
-                text += f"; k-mer baseline mean {_show(row[f'baseline_{metric}_mean'])}"
-            lines.append(text)
+            compared = self.baseline is not None and f"baseline_{metric}_mean" in row
+            lines.append(describe_means(row, metric, f"{name:8}", baseline=compared))
         if not np.isnan(self.across):
             lines.append(f"correlation over tracks, mean over windows {self.across:.4f}")
         below = row["below_baseline"]
@@ -127,6 +118,7 @@ def amount_report(
     provenance: dict[str, Any],
     *,
     baseline: bool,
+    blocks: IntRow | None,
     bootstrap: int,
     seed: int,
 ) -> AmountReport:
@@ -142,6 +134,8 @@ def amount_report(
         Predicted amounts of the tracks of amounts.
     provenance
         Model, dataset, split and settings.
+    blocks
+        ``(N,)`` block index of each window for the bootstrap; None computes no intervals.
     baseline, bootstrap, seed
         As `danq.evaluate` takes them.
 
@@ -155,14 +149,10 @@ def amount_report(
     measured = total_amounts(dataset, indices)
     metrics = amount_metrics(predicted, measured, names)
     replicates = None
-    if bootstrap:
-        blocks = _blocks(dataset, indices)
-        if blocks.max() > 0:
-            replicates = bootstrap_amounts(
-                predicted, measured, blocks, replicates=bootstrap, seed=seed, names=names
-            )
-        else:
-            log.warning("a bootstrap interval needs more than one window")
+    if blocks is not None:
+        replicates = bootstrap_amounts(
+            predicted, measured, blocks, replicates=bootstrap, seed=seed, names=names
+        )
     fitted, base = fit_amounts(dataset, indices, measured) if baseline else (None, None)
     over = across_tracks(predicted, measured)
     table = amount_table(names, groups, metrics, bootstrap=replicates, baseline=base)
@@ -176,13 +166,3 @@ def amount_report(
         provenance=provenance,
         baseline=fitted,
     )
-
-
-def _blocks(dataset: Dataset, indices: IntRow) -> IntRow:
-    if dataset.standalone:  # sequences that are not neighbours
-        return np.arange(len(indices)) * min(BLOCKS, len(indices)) // len(indices)
-    return window_blocks(dataset.contig[indices], dataset.start[indices])
-
-
-def _show(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"

@@ -21,7 +21,9 @@ from danq.evaluation.curves import CurveGrid, curve_grid
 from danq.evaluation.kmer_baseline import KmerBaseline
 from danq.evaluation.metric_tables import (
     TrackCalibration,
+    describe_means,
     group_table,
+    shown,
     track_table,
     without_positives,
 )
@@ -141,26 +143,21 @@ class EvaluationReport:
             f"{row['tracks']:,} tracks with positives"
         ]
         for metric, name in (("aupr", "AUPR"), ("auroc", "AUROC")):
-            text = f"{name:5}  mean {_show(row[f'{metric}_mean'])}"
-            low, high = row[f"{metric}_mean_low"], row[f"{metric}_mean_high"]
-            if low is not None and high is not None:
-                text += f" ({_show(low)} to {_show(high)})"
-            text += f", median {_show(row[f'{metric}_median'])}"
-            if self.baseline is not None:
-                text += f"; k-mer baseline mean {_show(row[f'baseline_{metric}_mean'])}"
-            lines.append(text)
+            lines.append(
+                describe_means(row, metric, f"{name:5}", baseline=self.baseline is not None)
+            )
         if self.members is not None:
             lines.append(describe_members(self.members))
         slope = self.calibration_slope
         lines.append(
             f"log loss {slope.mean_log_loss:.4f}; calibration slope "
-            f"{_show(_known(slope.pooled_slope))} (ideal: 1), "
-            f"intercept {_show(_known(slope.pooled_intercept))} (ideal: 0)"
+            f"{shown(_known(slope.pooled_slope))} (ideal: 1), "
+            f"intercept {shown(_known(slope.pooled_intercept))} (ideal: 0)"
         )
         leaked = split["leaked_windows"]
         if leaked:
             means = (
-                f"{name} mean {_show(row[f'{metric}_without_leaked_mean'])}"
+                f"{name} mean {shown(row[f'{metric}_without_leaked_mean'])}"
                 for metric, name in (("aupr", "AUPR"), ("auroc", "AUROC"))
             )
             lines.append(
@@ -262,16 +259,30 @@ def evaluate(
     predicted = mean_predictions(models, dataset, indices, options, each)
     scores = predicted[:, :peaks]
     provenance = _provenance(ensemble, dataset, split, indices)
-    provenance |= {"bootstrap_replicates": bootstrap, "bootstrap_seed": seed}
+    blocks = _blocks(dataset, indices) if bootstrap else None
+    provenance |= {
+        "bootstrap_replicates": 0 if blocks is None else bootstrap,
+        "bootstrap_seed": seed,
+    }
     amounts = None
     if dataset.measured is not None:
-        settings = {"baseline": baseline, "bootstrap": bootstrap, "seed": seed}
-        amounts = amount_report(dataset, indices, predicted[:, peaks:], provenance, **settings)
+        amounts = amount_report(
+            dataset,
+            indices,
+            predicted[:, peaks:],
+            provenance,
+            baseline=baseline,
+            blocks=blocks,
+            bootstrap=bootstrap,
+            seed=seed,
+        )
         if not peaks:
             return amounts
     fitted, base = fit_baseline(dataset, indices, labels) if baseline else (None, None)
-    replicates = _bootstrap(dataset, indices, scores, labels, bootstrap, seed)
-    provenance["bootstrap_replicates"] = bootstrap if replicates else 0
+    replicates = None
+    if blocks is not None:
+        names = dataset.tracks[:peaks]
+        replicates = resample(scores, labels, blocks, replicates=bootstrap, seed=seed, names=names)
     report = replace(
         _report(dataset, indices, scores, labels, replicates, (fitted, base), provenance),
         amounts=amounts,
@@ -331,22 +342,13 @@ def _check_choices(split: str, bootstrap: int) -> None:
         )
 
 
-def _bootstrap(
-    dataset: Dataset,
-    indices: IntRow,
-    scores: Scores,
-    labels: LabelBatch,
-    replicates: int,
-    seed: int,
-) -> Bootstrap | None:
-    if not replicates:
-        return None
+def _blocks(dataset: Dataset, indices: IntRow) -> IntRow | None:
+    """Blocks of neighbouring windows for the bootstrap; None for a single one."""
     blocks = window_blocks(dataset.contig[indices], dataset.start[indices])
-    if blocks.max() == 0:
-        log.warning("a bootstrap interval needs more than one window")
-        return None
-    names = dataset.tracks[: dataset.peaks.size]
-    return resample(scores, labels, blocks, replicates=replicates, seed=seed, names=names)
+    if blocks.max() > 0:
+        return blocks
+    log.warning("a bootstrap interval needs more than one window")
+    return None
 
 
 def _report(
@@ -391,7 +393,3 @@ def _number(value: float | None) -> float:
 
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
-
-
-def _show(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"

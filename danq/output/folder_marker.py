@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from danq.output.temporary_names import is_leftover, temporary_name
+from danq.output.temporary_names import is_leftover, new_file
 
 Objection = Callable[[Path], str | None]
 """Returns why a folder may not be replaced, such as "contains 'thesis.tex'", or None."""
@@ -53,13 +53,9 @@ def mark_folder(folder: Path, kind: str, patterns: Iterable[str] = ()) -> None:
         "files": files,
         "patterns": sorted(patterns),
     }
-    temporary = temporary_name(folder / MARKER)
-    try:
+    with new_file(folder / MARKER) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         os.replace(temporary, folder / MARKER)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def marked(kind: str) -> Objection:

@@ -14,8 +14,8 @@ import re
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from danq.file_lock import HeldLock
@@ -60,16 +60,10 @@ def leftovers(target: Path, ending: str) -> list[Path]:
 def remove_leftovers(target: Path) -> None:
     """Remove the temporary files of an output that a killed process left."""
     for path in leftovers(target, PART):
-        with suppress(OSError):
-            if path.is_dir():
-                # The folder was made under this name, which no other program uses.
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+        _remove(path)
 
 
-@contextmanager
-def new_file(target: Path) -> Iterator[Path]:
+def new_file(target: Path) -> AbstractContextManager[Path]:
     """Make the temporary file of an output, empty, and hold its lock.
 
     Raises
@@ -77,9 +71,19 @@ def new_file(target: Path) -> Iterator[Path]:
     OSError
         When the operating system cannot write.
     """
+    return _new(target, _make_file)
+
+
+def new_folder(target: Path) -> AbstractContextManager[Path]:
+    """As `new_file`, for a folder."""
+    return _new(target, Path.mkdir)
+
+
+@contextmanager
+def _new(target: Path, make: Callable[[Path], None]) -> Iterator[Path]:
     while True:
         path = temporary_name(target)
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        make(path)
         try:
             with locked(path):
                 # Before it was locked, another process may have taken it for a leftover.
@@ -87,24 +91,21 @@ def new_file(target: Path) -> Iterator[Path]:
                     yield path
                     return
         finally:
-            # One that cannot be deleted is a leftover, which the next call removes.
-            with suppress(OSError):
-                path.unlink()
+            _remove(path)
 
 
-@contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
-    """As `new_file`, for a folder."""
-    while True:
-        path = temporary_name(target)
-        path.mkdir()
-        try:
-            with locked(path):
-                if path.exists():
-                    yield path
-                    return
-        finally:
+def _make_file(path: Path) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+
+
+def _remove(path: Path) -> None:
+    """Remove a temporary file or folder that was not renamed; the next call tries again."""
+    with suppress(OSError):
+        if path.is_dir():
+            # It was made under this name, which no other program uses.
             shutil.rmtree(path, ignore_errors=True)
+        elif path.exists():
+            path.unlink()
 
 
 @contextmanager

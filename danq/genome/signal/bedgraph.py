@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from danq.files.text_tables import (
     text_blocks,
 )
 from danq.genome.bed import WHOLE_NUMBER
-from danq.genome.signal.segments import Segments, SignalContigs, first_problem
+from danq.genome.signal.segments import Segments, SignalContigs
 
 VALUE_COLUMN = 4
 """Column of the value in a bedGraph file, counted from 1."""
@@ -58,48 +59,33 @@ def read_bedgraph(
         than four columns.
     """
     path, line = Path(path), 1
-    before = 0
     for block in text_blocks(path):
         table = _fast(block, column)
         if table is None:
             table = _checked(block, path, line, column)
         first = 0
-        runs = table["chrom"].rle().struct.unnest() if table.height else table
-        for rows, name in zip(runs["len"], runs["value"], strict=True) if table.height else ():
-            entered = contigs.last == name
-            at = _Rows(block, path, line, first)
-            contig = contigs.enter(name, None if entered else at.line(0))
+        runs = table["chrom"].rle().struct.unnest()
+        for rows, name in zip(runs["len"], runs["value"], strict=True):
+            at = _Rows(block, line, first)
+            contig = contigs.enter(name, None if contigs.last == name else at.line(0))
             part = table.slice(first, rows)
             first += rows
-            if contig is None:
-                continue
-            start, end = part["start"].to_numpy(), part["end"].to_numpy()
-            value = part["value"].to_numpy()
-            problem = first_problem(
-                start, end, value, before=before if entered else 0, contig=contig,
-                length=contigs.genome[contig],
-            )  # fmt: skip
-            if problem is not None:
-                raise InputError(
-                    problem.text, file=path, line=at.line(problem.index), remedy=problem.remedy
-                )
-            before = int(end[-1])
-            yield Segments(contig, start, end, value)
+            if contig is not None:
+                columns = (part[key].to_numpy() for key in ("start", "end", "value"))
+                yield contigs.check(Segments(contig, *columns), at.line)
         line += block.count(b"\n")
 
 
 class _Rows:
     """Finds the line of a row, which is only needed for errors."""
 
-    def __init__(self, block: bytes, path: Path, line: int, first: int) -> None:
-        self.block, self.path, self.first, self.start = block, path, line, first
+    def __init__(self, block: bytes, line: int, first: int) -> None:
+        self.block, self.start, self.first = block, line, first
 
     def line(self, row: int) -> int:
+        """Line of a row, counted from the first one."""
         rows = (n for n, _, text in byte_lines(self.block) if not _SKIPPED.fullmatch(text + b"\n"))
-        for number, found in enumerate(rows):
-            if number == self.start + row:
-                return self.first + found - 1
-        raise AssertionError("the block has fewer rows")
+        return self.start + next(islice(rows, self.first + row, None)) - 1
 
 
 def _fast(block: bytes, column: int) -> pl.DataFrame | None:

@@ -20,7 +20,7 @@ from danq.genome.contig_names import REMEDY
 from danq.genome.signal.bedgraph import VALUE_COLUMN, read_bedgraph
 from danq.genome.signal.bigwig import BigWig, is_bigwig, open_bigwig
 from danq.genome.signal.bin_sums import STATISTICS, BinSums, Gaps, Statistic
-from danq.genome.signal.segments import Segments, SignalContigs, first_problem
+from danq.genome.signal.segments import Segments, SignalContigs
 from danq.genome.signal.wiggle import is_wiggle, read_wiggle
 
 MANY_GAPS = 0.01
@@ -314,13 +314,6 @@ def _of_bigwig(file: BigWig, contigs: SignalContigs) -> Iterator[Segments]:
                 remedy=REMEDY,
             )
     for name, contig in matched.items():
-        before = 0
-        for start, end, value in file.segments(name) if contig is not None else ():
-            assert contig is not None
-            problem = first_problem(
-                start, end, value, before=before, contig=contig, length=contigs.genome[contig]
-            )
-            if problem is not None:
-                raise InputError(problem.text, file=file.path, remedy=problem.remedy)
-            before = int(end[-1]) if end.size else before
-            yield Segments(contig, start, end, value)
+        if contig is not None:
+            for columns in file.segments(name):
+                yield contigs.check(Segments(contig, *columns))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,6 +63,7 @@ class SignalContigs:
         self.bridge = ContigBridge(genome, source=str(path), chrom_map=chrom_map)
         self.found: dict[str, str | None] = {}
         self.last: str | None = None
+        self._ends: dict[str, int] = {}
         self._reported = False
 
     def enter(self, name: str, line: int | None = None) -> str | None:
@@ -100,6 +101,37 @@ class SignalContigs:
             )
         self.found[name], self.last = contig, name
         return contig
+
+    def check(self, segments: Segments, line_of: Callable[[int], int] | None = None) -> Segments:
+        """Check the next segments of a contig, and return them.
+
+        Parameters
+        ----------
+        segments
+            Segments in the order of the file.
+        line_of
+            Line of a segment, by its index, for errors.
+
+        Raises
+        ------
+        InputError
+            At the first segment that cannot be right (see `first_problem`).
+        """
+        contig, start, end, value = segments
+        problem = first_problem(
+            start, end, value, before=self._ends.get(contig, 0), contig=contig,
+            length=self.genome[contig],
+        )  # fmt: skip
+        if problem is not None:
+            raise InputError(
+                problem.text,
+                file=self.path,
+                line=None if line_of is None else line_of(problem.index),
+                remedy=problem.remedy,
+            )
+        if end.size:
+            self._ends[contig] = int(end[-1])
+        return segments
 
     def report(self) -> None:
         """Log renamed contigs and those that the genome lacks.

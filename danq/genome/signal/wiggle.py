@@ -13,7 +13,7 @@ from danq.errors import InputError
 from danq.files.text_tables import text_blocks
 from danq.genome.bed import WHOLE_NUMBER
 from danq.genome.signal.bedgraph import number_in
-from danq.genome.signal.segments import Segments, SignalContigs, first_problem
+from danq.genome.signal.segments import Segments, SignalContigs
 
 _SECTION = re.compile(r"(fixedStep|variableStep)\b(.*)")
 _SETTING = re.compile(r"(\w+)=(\S+)")
@@ -59,7 +59,6 @@ def read_wiggle(path: str | Path, contigs: SignalContigs) -> Iterator[Segments]:
     """
     path, number = Path(path), 1
     section: _Section | None = None
-    before: dict[str, int] = {}
     for block in text_blocks(path):
         lines = block.decode("utf-8").removesuffix("\n").split("\n")
         declared = [i for i, line in enumerate(lines) if line[:1] in "fvtb#" or not line.strip()]
@@ -72,7 +71,7 @@ def read_wiggle(path: str | Path, contigs: SignalContigs) -> Iterator[Segments]:
                 values = lines[low + 1 : high]
                 first = number + low + 1
                 found, section = _values(values, section, path, first)
-                segments = _placed(found, section, contigs, before, first)
+                segments = _placed(found, section, contigs, first)
                 if segments is not None:
                     yield segments
         number += block.count(b"\n")
@@ -138,22 +137,13 @@ def _numbers(texts: list[str], path: Path, number: int) -> np.ndarray:
 
 
 def _placed(
-    found: _Values, section: _Section, contigs: SignalContigs, before: dict[str, int], number: int
+    found: _Values, section: _Section, contigs: SignalContigs, number: int
 ) -> Segments | None:
     contig = contigs.enter(section.name, number)
     if contig is None:
         return None
-    end = found.start + section.span
-    problem = first_problem(
-        found.start, end, found.value, before=before.get(contig, 0), contig=contig,
-        length=contigs.genome[contig],
-    )  # fmt: skip
-    if problem is not None:
-        raise InputError(
-            problem.text, file=contigs.path, line=number + problem.index, remedy=problem.remedy
-        )
-    before[contig] = int(end[-1])
-    return Segments(contig, found.start, end, found.value)
+    segments = Segments(contig, found.start, found.start + section.span, found.value)
+    return contigs.check(segments, lambda index: number + index)
 
 
 def _bad(path: Path, line: int, problem: str) -> InputError:

@@ -69,19 +69,36 @@ class NpyHeader(NamedTuple):
 
 
 @contextmanager
-def damage_named(path: Path, problem: str, *, remedy: str = _COPY) -> Iterator[None]:
-    """Name the file when numpy or zipfile cannot read it.
+def damage_named(
+    path: Path,
+    problem: str,
+    *,
+    errors: tuple[type[Exception], ...] = _DAMAGE,
+    remedy: str = _COPY,
+) -> Iterator[None]:
+    """Name the file when a library cannot read it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    problem
+        What is wrong; the first line of the library's error follows in brackets.
+    errors
+        What the library raises; by default, numpy and zipfile.
+    remedy
+        What to do.
 
     Raises
     ------
     InputError
-        When they report an error within the block.
+        When the library reports an error within the block.
     """
     try:
         yield
     except InputError:
         raise
-    except _DAMAGE as error:
+    except errors as error:
         text = str(error).partition("\n")[0][:200] or type(error).__name__
         raise InputError(f"{problem} ({text})", file=path, remedy=remedy) from error
 

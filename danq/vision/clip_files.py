@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from danq.errors import InputError
-from danq.files.npy_input import read_npy
+from danq.files.npy_input import damage_named, read_npy
 from danq.files.open_input import check_file, open_raw
 from danq.output import replacing
 
@@ -150,25 +150,23 @@ def _read_image(path: Path) -> list[UInt8[np.ndarray, "H W 3"]]:
 
     errors = (*_IMAGE_ERRORS, Image.DecompressionBombError, Image.DecompressionBombWarning)
     frames, pixels = [], 0
-    try:
-        with warnings.catch_warnings(), open_raw(check_file(path)) as file:
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(file, formats=FORMATS) as image:
-                for frame in ImageSequence.Iterator(image):
-                    pixels += frame.width * frame.height
-                    if pixels > MOST_PIXELS:
-                        raise InputError(
-                            f"has more than {MOST_PIXELS:,} pixels",
-                            file=path,
-                            remedy="Give smaller or fewer images",
-                        )
-                    frames.append(np.asarray(frame.convert("RGB")))
-    except InputError:
-        raise
-    except errors as error:
-        text = str(error).partition("\n")[0][:200] or type(error).__name__
-        raise InputError(f"not a readable image ({text})", file=path, remedy=_REMEDY) from error
+    with (
+        damage_named(path, "not a readable image", errors=errors, remedy=_REMEDY),
+        warnings.catch_warnings(),
+        open_raw(check_file(path)) as file,
+    ):
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(file, formats=FORMATS) as image:
+            for frame in ImageSequence.Iterator(image):
+                pixels += frame.width * frame.height
+                if pixels > MOST_PIXELS:
+                    raise InputError(
+                        f"has more than {MOST_PIXELS:,} pixels",
+                        file=path,
+                        remedy="Give smaller or fewer images",
+                    )
+                frames.append(np.asarray(frame.convert("RGB")))
     return frames
 
 

@@ -16,6 +16,7 @@ from tests.faults.subjects import (
     fresh,
     is_leftover,
     is_output,
+    outputs_among,
     same,
 )
 
@@ -56,7 +57,7 @@ def check(subject: Subject, fault: Fault, end: End, folder: Path, old: Files) ->
     if fault.signal != processes.KILL and end.stopping > MOST_SECONDS:
         problems.append(f"ended {end.stopping:.1f} s after the signal")
     left = [name for name in now if name not in untouched]
-    outputs = {name: now[name] for name in left if is_output(name) and not is_leftover(name)}
+    outputs = outputs_among(now)
     leftovers = [name for name in left if is_leftover(name)]
     strange = [name for name in left if not is_output(name) and not is_leftover(name)]
     if strange:
@@ -105,7 +106,7 @@ def again(subject: Subject, folder: Path) -> list[str]:
     if end.code != 0:
         return [f"the next run: exit code {end.code}: {end.text[-300:]}"]
     now = content(folder)
-    outputs = {n: d for n, d in now.items() if is_output(n) and not is_leftover(n)}
+    outputs = outputs_among(now)
     leftovers = [name for name in now if is_leftover(name) and name not in STRANGERS]
     problems = differences(subject, outputs)
     if leftovers:
@@ -116,12 +117,12 @@ def again(subject: Subject, folder: Path) -> list[str]:
 def changed_while_read(subject: Subject, fault: Fault, work: Path) -> list[str]:
     """Whether outputs belong to the inputs before or after a change, and to no mixture."""
     folder = work / "case"
-    made = {n: d for n, d in content(folder).items() if is_output(n) and not is_leftover(n)}
+    made = outputs_among(content(folder))
     if not differences(subject, made):
         return []
     fresh(subject, folder, fault.changing)
     end = processes.run(list(subject.words), folder, Fault("none"))
-    other = {n: d for n, d in content(folder).items() if is_output(n) and not is_leftover(n)}
+    other = outputs_among(content(folder))
     compared = {n: d for n, d in made.items() if n in subject.exact}
     if end.code == 0 and all(other.get(name) == data for name, data in compared.items()):
         return []

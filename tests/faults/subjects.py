@@ -86,6 +86,11 @@ def is_leftover(name: str) -> bool:
     return name.startswith(".OUT") or "/." in name or ".unfinished/" in name
 
 
+def outputs_among(files: Files) -> dict[str, bytes]:
+    """Outputs among some files, without temporary ones."""
+    return {n: data for n, data in files.items() if is_output(n) and not is_leftover(n)}
+
+
 def same(subject: Subject, name: str, data: bytes) -> bool:
     """Whether an output is that of an undisturbed run."""
     if name not in subject.reference:

@@ -29,7 +29,7 @@ READERS = {
     "danq/genome/variants/uncompressed_stream.py": "variants in order: pipes are read once",
     "danq/models/export.py": "the exported program, to compare it with the model",
     "danq/models/weight_import/torch_tensors.py": "weights of torch",
-    "danq/vision/clip_files.py": "pictures",
+    "danq/vision/clip_files.py": "images",
 }
 """Readers of formats that have libraries of their own, or are read in a special order."""
 

@@ -213,7 +213,7 @@ KINDS = (
     Kind("JSON", REFUSED, lambda data: b'{"error": "not found"}\n'),
     Kind("Git LFS pointer", REFUSED, lambda data: b"version https://git-lfs.github.com/spec/v1\n"),
     Kind("HDF5", REFUSED, lambda data: b"\x89HDF\r\n\x1a\n" + bytes(600)),
-    Kind("picture", REFUSED, lambda data: b"\x89PNG\r\n\x1a\n" + bytes(60)),
+    Kind("image", REFUSED, lambda data: b"\x89PNG\r\n\x1a\n" + bytes(60)),
     Kind("folder", REFUSED, lambda data: None),
     Kind("missing", REFUSED, lambda data: None),
 )

@@ -142,7 +142,7 @@ class ArrayInfo(NamedTuple):
     dtype
         Type of its numbers; None when it holds no numbers.
     type
-        Its type in words.
+        Name of its type, for errors.
     text
         Bytes of its texts, or -1 when their length varies; None when it holds no texts.
     itemsize

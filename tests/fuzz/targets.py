@@ -313,7 +313,7 @@ def make_seeds() -> dict[str, tuple[bytes, ...]]:
     )
     npz = saved(lambda path: np.savez(path, x=one_hot, y=labels), ".npz")
     npz_packed = saved(lambda path: np.savez_compressed(path, x=one_hot, y=labels), ".npz")
-    images = [saved(lambda path, kind=kind: picture(path, kind), kind) for kind in PICTURES]
+    images = [saved(lambda path, kind=kind: write_image(path, kind), kind) for kind in IMAGES]
     return {
         "model": (files["model.safetensors"],),
         "dataset": (files["data.h5"], saved(dataset_of_amounts)),
@@ -374,10 +374,10 @@ def make_seeds() -> dict[str, tuple[bytes, ...]]:
     }
 
 
-PICTURES = (".png", ".gif", ".jpg", ".bmp")
+IMAGES = (".png", ".gif", ".jpg", ".bmp")
 
 
-def picture(path: Path, kind: str) -> None:
+def write_image(path: Path, kind: str) -> None:
     from PIL import Image
 
     Image.fromarray(np.arange(300, dtype=np.uint8).reshape(10, 10, 3)).save(path)

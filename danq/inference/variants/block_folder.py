@@ -61,7 +61,7 @@ def check_unfinished(out: Path, replace: bool) -> None:
     folder = folder_of(out)
     if folder.is_symlink():
         raise InputError(
-            "is a link, and danq stores an unfinished run in a folder of its own",
+            "is a link, and danq stores an unfinished run in a separate folder",
             file=folder,
             remedy="Remove the link, or choose another output",
         )

@@ -22,6 +22,26 @@ def _tanh(x):
 
 
 @triton.jit
+def _load_gates(first, inside, UNITS: tl.constexpr):
+    """Values of the gates i, f, g, o, in float32; ``first`` points to those of i."""
+    i = tl.load(first, inside, other=0.0).to(tl.float32)
+    f = tl.load(first + UNITS, inside, other=0.0).to(tl.float32)
+    g = tl.load(first + 2 * UNITS, inside, other=0.0).to(tl.float32)
+    o = tl.load(first + 3 * UNITS, inside, other=0.0).to(tl.float32)
+    return i, f, g, o
+
+
+@triton.jit
+def _store_gates(first, i, f, g, o, inside, UNITS: tl.constexpr):
+    """Store what `_load_gates` loads, in the type of the memory."""
+    kind: tl.constexpr = first.dtype.element_ty
+    tl.store(first, i.to(kind), inside)
+    tl.store(first + UNITS, f.to(kind), inside)
+    tl.store(first + 2 * UNITS, g.to(kind), inside)
+    tl.store(first + 3 * UNITS, o.to(kind), inside)
+
+
+@triton.jit
 def step_forward(gates, recurrent, bias, cell, hidden, mask, count, LAYOUT: tl.constexpr):
     """Advance a batch by one step.
 
@@ -36,18 +56,12 @@ def step_forward(gates, recurrent, bias, cell, hidden, mask, count, LAYOUT: tl.c
     inside = at < count
     row, unit = at // UNITS, at % UNITS
     first = row.to(tl.int64) * (4 * UNITS) + unit
-    i = tl.load(gates + first, inside, other=0.0).to(tl.float32)
-    f = tl.load(gates + first + UNITS, inside, other=0.0).to(tl.float32)
-    g = tl.load(gates + first + 2 * UNITS, inside, other=0.0).to(tl.float32)
-    o = tl.load(gates + first + 3 * UNITS, inside, other=0.0).to(tl.float32)
-    i += tl.load(recurrent + first, inside, other=0.0).to(tl.float32)
-    f += tl.load(recurrent + first + UNITS, inside, other=0.0).to(tl.float32)
-    g += tl.load(recurrent + first + 2 * UNITS, inside, other=0.0).to(tl.float32)
-    o += tl.load(recurrent + first + 3 * UNITS, inside, other=0.0).to(tl.float32)
-    i = _sigmoid(i + tl.load(bias + unit))
-    f = _sigmoid(f + tl.load(bias + UNITS + unit))
-    g = _tanh(g + tl.load(bias + 2 * UNITS + unit))
-    o = _sigmoid(o + tl.load(bias + 3 * UNITS + unit))
+    i, f, g, o = _load_gates(gates + first, inside, UNITS)
+    ri, rf, rg, ro = _load_gates(recurrent + first, inside, UNITS)
+    i = _sigmoid(i + ri + tl.load(bias + unit))
+    f = _sigmoid(f + rf + tl.load(bias + UNITS + unit))
+    g = _tanh(g + rg + tl.load(bias + 2 * UNITS + unit))
+    o = _sigmoid(o + ro + tl.load(bias + 3 * UNITS + unit))
     c = f * tl.load(cell + at, inside, other=0.0) + i * g
     h = o * _tanh(c)
     if LAYOUT.masked:
@@ -57,11 +71,7 @@ def step_forward(gates, recurrent, bias, cell, hidden, mask, count, LAYOUT: tl.c
     tl.store(cell + LAYOUT.towards * count + at, c, inside)
     tl.store(hidden + at, h.to(hidden.dtype.element_ty), inside)
     if LAYOUT.keep:
-        kind: tl.constexpr = gates.dtype.element_ty
-        tl.store(gates + first, i.to(kind), inside)
-        tl.store(gates + first + UNITS, f.to(kind), inside)
-        tl.store(gates + first + 2 * UNITS, g.to(kind), inside)
-        tl.store(gates + first + 3 * UNITS, o.to(kind), inside)
+        _store_gates(gates + first, i, f, g, o, inside, UNITS)
 
 
 @triton.jit
@@ -80,10 +90,7 @@ def step_backward(gates, cell, upstream, recurrent, cell_grad, mask, count, LAYO
     inside = at < count
     row, unit = at // UNITS, at % UNITS
     first = row.to(tl.int64) * (4 * UNITS) + unit
-    i = tl.load(gates + first, inside, other=0.0).to(tl.float32)
-    f = tl.load(gates + first + UNITS, inside, other=0.0).to(tl.float32)
-    g = tl.load(gates + first + 2 * UNITS, inside, other=0.0).to(tl.float32)
-    o = tl.load(gates + first + 3 * UNITS, inside, other=0.0).to(tl.float32)
+    i, f, g, o = _load_gates(gates + first, inside, UNITS)
     before = tl.load(cell + at, inside, other=0.0)
     t = _tanh(tl.load(cell + LAYOUT.towards * count + at, inside, other=0.0))
     dh = tl.load(upstream + at, inside, other=0.0).to(tl.float32)
@@ -94,9 +101,9 @@ def step_backward(gates, cell, upstream, recurrent, cell_grad, mask, count, LAYO
         dh = tl.where(real, dh, 0.0)
         dc = tl.where(real, dc, 0.0)
     dc += dh * o * (1.0 - t * t)
-    kind: tl.constexpr = gates.dtype.element_ty
-    tl.store(gates + first, (dc * g * i * (1.0 - i)).to(kind), inside)
-    tl.store(gates + first + UNITS, (dc * before * f * (1.0 - f)).to(kind), inside)
-    tl.store(gates + first + 2 * UNITS, (dc * i * (1.0 - g * g)).to(kind), inside)
-    tl.store(gates + first + 3 * UNITS, (dh * t * o * (1.0 - o)).to(kind), inside)
+    di = dc * g * i * (1.0 - i)
+    df = dc * before * f * (1.0 - f)
+    dg = dc * i * (1.0 - g * g)
+    do = dh * t * o * (1.0 - o)
+    _store_gates(gates + first, di, df, dg, do, inside, UNITS)
     tl.store(cell_grad + at, dc * f, inside)

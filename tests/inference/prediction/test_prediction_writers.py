@@ -542,6 +542,15 @@ def test_parquet_reports_a_full_disk_immediately(monkeypatch):
     assert len(list(parts)) > 1000
 
 
+def test_parquet_raises_the_error_of_its_thread_instead_of_waiting(tmp_path, monkeypatch):
+    other = pl.DataFrame({"other": ["A"]})
+    monkeypatch.setattr(PredictionLayout, "frame", lambda self, *block: other)
+    parts = iter(100 * blocks())
+    with pytest.raises(pl.exceptions.ColumnNotFoundError):
+        write_parquet(tmp_path / "out.parquet", parts)
+    assert len(list(parts)) > 10
+
+
 def test_row_groups_do_not_change_a_parquet_table(tmp_path, monkeypatch):
     path, made = tmp_path / "out.parquet", layout()
     one = tmp_path / "one.parquet"

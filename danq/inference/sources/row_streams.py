@@ -87,7 +87,7 @@ class GenomeRows(RowStream):
             else:
                 unknown = self._packed.genome.unknown(contig, first, self.window)
                 tally.add(len(first), padded, int((unknown == self.window).sum()))
-                yield Chunk(rows, self._packed.read(contig, first))
+                yield Chunk(rows, Positions(contig, first, np.flatnonzero(unknown)))
         tally.report()
 
     def load(self, windows: CodeBatch | Positions) -> CodeBatch | UInt8[Tensor, "B L"]:

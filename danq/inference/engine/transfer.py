@@ -61,13 +61,8 @@ class Transfer:
         np.ndarray
             The results, in order.
         """
-        waiting: deque[Pending] = deque()
-        for batch in batches:
-            waiting.append(self.to_host(compute(batch)))
-            if len(waiting) > self.in_flight:
-                yield waiting.popleft()()
-        while waiting:
-            yield waiting.popleft()()
+        begun = (self.to_host(compute(batch)) for batch in batches)
+        return overlapped(begun, self.in_flight)
 
 
 class CudaTransfer(Transfer):
@@ -93,6 +88,25 @@ class CudaTransfer(Transfer):
             return pinned.numpy()
 
         return wait
+
+
+def overlapped(begun: Iterable[Callable[[], T]], in_flight: int) -> Generator[T, None, None]:
+    """Results, in order, of work that continues after it is begun.
+
+    Parameters
+    ----------
+    begun
+        Begins work when it is asked for an item; the item waits for the result and returns it.
+    in_flight
+        Items that are begun before the result of an earlier one is waited for.
+    """
+    waiting: deque[Callable[[], T]] = deque()
+    for one in begun:
+        waiting.append(one)
+        if len(waiting) > in_flight:
+            yield waiting.popleft()()
+    while waiting:
+        yield waiting.popleft()()
 
 
 def transfer_for(device: torch.device) -> Transfer:

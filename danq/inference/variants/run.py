@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ from danq.files.unchanged_inputs import UnchangedInputs
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import Reject, VariantBlock, VariantReader
 from danq.genome.variants.reference_alleles import FEW, MOST_MISMATCHES
+from danq.inference.engine.transfer import overlapped
 from danq.inference.variants.background import FEWEST
 from danq.inference.variants.block_folder import folder_of
 from danq.inference.variants.device_scorer import DeviceScorer
@@ -179,19 +180,18 @@ class VariantRun:
         InputError
             As the reader; when an input file has changed since the start of the run.
         """
-        waiting: deque[tuple[AlleleWindows, list[bytes], Callable[[], Values]]] = deque()
+
+        def begin(windows: AlleleWindows) -> Callable[[], FinishedBlock]:
+            self.unchanged.check()
+            keys = self.scorer.keys(windows)
+            scored = self._start(windows, repeats, keys)
+            repeats.add(keys)
+            return lambda: self._finished(windows, keys, scored)
+
         read = self.input.windows(reader, skip=skip)
         # A thread that waits for a pipe cannot be ended.
         with nullcontext(read) if self.input.variants.is_stream else read_ahead(read) as ready:
-            for windows in ready:
-                self.unchanged.check()
-                keys = self.scorer.keys(windows)
-                waiting.append((windows, keys, self._start(windows, repeats, keys)))
-                repeats.add(keys)
-                if len(waiting) > self.scorer.in_flight:
-                    yield self._finished(*waiting.popleft())
-        while waiting:
-            yield self._finished(*waiting.popleft())
+            yield from overlapped(map(begin, ready), self.scorer.in_flight)
         self.unchanged.check()
         for path in self.unchanged.states:
             note_checked(path)

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from danq.datasets.track_files import check_tracks
+from danq.datasets.track_files import TrackFiles
 from danq.datasets.track_sheet import Track, is_stream, read_sheet
-from danq.errors import InputError, few
+from danq.errors import InputError
 from danq.files.open_input import check_file, open_raw
 from danq.files.text_tables import text_rows
 from danq.genome.signal.bigwig import is_bigwig
@@ -43,54 +43,7 @@ def find_signals(source: str | Path | Sequence[str | Path]) -> list[Track]:
         As `read_sheet` and `danq.datasets.track_files.check_tracks`; when a path is missing, or a
         folder has no signal file.
     """
-    paths = [source] if isinstance(source, str | Path) else list(source)
-    tracks: list[Track] = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            tracks += _folder(path)
-        elif not path.exists():
-            raise InputError("no such file or folder", file=path, remedy="Check the path")
-        elif (stem := _stem(path)) is not None:
-            tracks.append(Track(stem, path))
-        else:
-            tracks += _other_file(path)
-    if not tracks:
-        raise InputError(
-            "no tracks were given", remedy="Give a folder of signal files, or a track sheet"
-        )
-    check_tracks(tracks)
-    return tracks
-
-
-def _stem(path: Path) -> str | None:
-    """Name without the extensions of a signal file, or None for other files."""
-    name = path.name
-    if name.lower().endswith((".gz", ".bgz")):
-        name = name[: name.rindex(".")]
-    return name[: name.rindex(".")] if name.lower().endswith(SIGNAL_ENDINGS) else None
-
-
-def _folder(folder: Path) -> list[Track]:
-    files = sorted(path for path in folder.iterdir() if path.name[0] != "." and not path.is_dir())
-    tracks = [Track(stem, path) for path in files if (stem := _stem(path))]
-    for track in tracks:
-        check_file(track.path)
-    others = [path.name for path in files if _stem(path) is None]
-    if tracks and others:
-        log.warning(
-            "%s: %d of %d files are not signals by their extension and are left out: %s",
-            folder,
-            len(others),
-            len(files),
-            few(others),
-        )
-    if not tracks:
-        raise InputError(
-            f"none of the {len(files)} files in this folder is a signal file",
-            file=folder,
-            remedy=f"Signal files end in {', '.join(SIGNAL_ENDINGS)}, or in these and .gz",
-        )
-    return tracks
+    return SIGNALS.find(source)
 
 
 def _other_file(path: Path) -> list[Track]:
@@ -121,3 +74,13 @@ def _is_signal(path: Path) -> bool:
         or fields[0] in ("track", "browser")
         or (len(fields) == 4 and fields[1].isdigit() and fields[2].isdigit())
     )
+
+
+SIGNALS = TrackFiles(
+    SIGNAL_ENDINGS,
+    "signal file",
+    "signals",
+    f"Signal files end in {', '.join(SIGNAL_ENDINGS)}, or in these and .gz",
+    check_file,
+    _other_file,
+)

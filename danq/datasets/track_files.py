@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from danq.datasets.track_sheet import Track, is_stream, read_sheet
@@ -44,23 +45,7 @@ def find_tracks(source: str | Path | Sequence[str | Path]) -> list[Track]:
         one; when two tracks have the same name; or a name is one of `RESERVED` or as
         `danq.names.check_name`.
     """
-    paths = [source] if isinstance(source, str | Path) else list(source)
-    tracks: list[Track] = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            tracks += _folder(path)
-        elif not path.exists():
-            raise InputError("no such file or folder", file=path, remedy="Check the path")
-        elif _stem(path) is not None:
-            tracks.append(Track(_stem(path) or path.name, path))
-        else:
-            tracks += _other_file(path)
-    if not tracks:
-        raise InputError(
-            "no tracks were given", remedy="Give a folder of peak files, or a track sheet"
-        )
-    check_tracks(tracks)
-    return tracks
+    return PEAKS.find(source)
 
 
 def check_tracks(tracks: Sequence[Track]) -> None:
@@ -89,47 +74,97 @@ def check_tracks(tracks: Sequence[Track]) -> None:
         seen[track.name] = track
 
 
-def _stem(path: Path) -> str | None:
-    """Name without the extensions of a peak file, or None for other files."""
-    name = _unpacked_name(path)
-    return name[: name.rindex(".")] if name.lower().endswith(PEAK_ENDINGS) else None
+@dataclass(frozen=True)
+class TrackFiles:
+    """Files of one kind, each of which is a track.
+
+    Attributes
+    ----------
+    endings
+        Their extensions, in lower case. Files with .gz or .bgz after one of these belong to them.
+    noun, plural
+        What one file and several are called in messages, such as "peak file".
+    remedy
+        Sentence that names the extensions.
+    check
+        Raises an `InputError` for a file of a folder that cannot be used.
+    other
+        Tracks of a file with another extension.
+    """
+
+    endings: tuple[str, ...]
+    noun: str
+    plural: str
+    remedy: str
+    check: Callable[[Path], object]
+    other: Callable[[Path], list[Track]]
+
+    def find(self, source: str | Path | Sequence[str | Path]) -> list[Track]:
+        """List the tracks of one or several paths, as `find_tracks`."""
+        paths = [source] if isinstance(source, str | Path) else list(source)
+        tracks: list[Track] = []
+        for path in map(Path, paths):
+            if path.is_dir():
+                tracks += self._of_folder(path)
+            elif not path.exists():
+                raise InputError("no such file or folder", file=path, remedy="Check the path")
+            elif (stem := self._stem(path)) is not None:
+                tracks.append(Track(stem or path.name, path))
+            else:
+                tracks += self.other(path)
+        if not tracks:
+            raise InputError(
+                "no tracks were given", remedy=f"Give a folder of {self.noun}s, or a track sheet"
+            )
+        check_tracks(tracks)
+        return tracks
+
+    def _stem(self, path: Path) -> str | None:
+        """Name without the extensions, or None for other files."""
+        name = unpacked_name(path)
+        return name[: name.rindex(".")] if name.lower().endswith(self.endings) else None
+
+    def _of_folder(self, folder: Path) -> list[Track]:
+        entries = sorted(path for path in folder.iterdir() if path.name[0] != ".")
+        files = [path for path in entries if not path.is_dir()]
+        tracks = [Track(stem, path) for path in files if (stem := self._stem(path))]
+        for track in tracks:
+            self.check(track.path)
+        others = [path.name for path in files if self._stem(path) is None]
+        if tracks and others:
+            log.warning(
+                "%s: %d of %d files are not %s by their extension and are left out: %s",
+                folder,
+                len(others),
+                len(files),
+                self.plural,
+                few(others),
+            )
+        folders = [path.name for path in entries if path.is_dir()]
+        if tracks and folders:
+            log.info("%s: folders in it are not searched: %s", folder, few(folders))
+        if not tracks:
+            raise InputError(
+                f"none of the {len(files)} files in this folder is a {self.noun}",
+                file=folder,
+                remedy=self.remedy,
+            )
+        return tracks
 
 
-def _unpacked_name(path: Path) -> str:
+def unpacked_name(path: Path) -> str:
+    """Name of a file without .gz or .bgz."""
     name = path.name
     return name[: name.rindex(".")] if name.lower().endswith((".gz", ".bgz")) else name
 
 
-def _folder(folder: Path) -> list[Track]:
-    entries = sorted(path for path in folder.iterdir() if path.name[0] != ".")
-    files = [path for path in entries if not path.is_dir()]
-    tracks = [Track(stem, path) for path in files if (stem := _stem(path))]
-    for track in tracks:
-        if not track.path.exists():
-            raise InputError(
-                "is a link to a file that does not exist",
-                file=track.path,
-                remedy="Remove the link, or make the file",
-            )
-    others = [path.name for path in files if _stem(path) is None]
-    if tracks and others:
-        log.warning(
-            "%s: %d of %d files are not peak files by their extension and are left out: %s",
-            folder,
-            len(others),
-            len(files),
-            few(others),
-        )
-    folders = [path.name for path in entries if path.is_dir()]
-    if tracks and folders:
-        log.info("%s: folders in it are not searched: %s", folder, few(folders))
-    if not tracks:
+def _check_link(path: Path) -> None:
+    if not path.exists():
         raise InputError(
-            f"none of the {len(files)} files in this folder is a peak file",
-            file=folder,
-            remedy="Peak files end in .bed, .narrowPeak or .broadPeak, or in these and .gz",
+            "is a link to a file that does not exist",
+            file=path,
+            remedy="Remove the link, or make the file",
         )
-    return tracks
 
 
 def _other_file(path: Path) -> list[Track]:
@@ -144,7 +179,7 @@ def _other_file(path: Path) -> list[Track]:
             remedy="Save the peaks under the name of the track, such as CTCF.bed; a named pipe may "
             "have such a name",
         )
-    name = _unpacked_name(path)
+    name = unpacked_name(path)
     log.info("%s: read as a peak file", path)
     return [Track(name[: name.rindex(".")] if "." in name[1:] else name, path)]
 
@@ -153,3 +188,13 @@ def _is_intervals(fields: Sequence[str]) -> bool:
     if len(fields) == 1:
         return fields[0].startswith(("track ", "browser "))
     return is_header(fields) or (len(fields) > 2 and fields[1].isdigit() and fields[2].isdigit())
+
+
+PEAKS = TrackFiles(
+    PEAK_ENDINGS,
+    "peak file",
+    "peak files",
+    "Peak files end in .bed, .narrowPeak or .broadPeak, or in these and .gz",
+    _check_link,
+    _other_file,
+)

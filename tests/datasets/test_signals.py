@@ -100,6 +100,7 @@ def test_bad_steps_are_refused_before_files_are_read(options, message):
 
 
 def test_signals_of_a_folder_a_sheet_and_files(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "danq")
     write_bigwig(tmp_path / "b.bigWig", 0)
     (tmp_path / "a.x.bedGraph.gz").write_bytes(b"x")
     (tmp_path / "c.WIG").write_text("x")
@@ -108,6 +109,7 @@ def test_signals_of_a_folder_a_sheet_and_files(tmp_path, caplog):
     found = find_signals(tmp_path)
     assert [track.name for track in found] == ["a.x", "b", "c"]
     assert "1 of 4 files are not signals by their extension" in caplog.text
+    assert "folders in it are not searched: folder" in caplog.text
     sheet = tmp_path / "sheet.tsv"
     sheet.write_text("name\tpath\tgroup\nRNA\tb.bigWig\texpression\n")
     assert find_signals(sheet) == [Track("RNA", tmp_path / "b.bigWig", "expression")]

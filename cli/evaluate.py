@@ -19,13 +19,7 @@ from . import options
         "danq evaluate runs/yeast yeast.h5 --precision bf16 --compare-fp32",
     )
 )
-@click.argument(
-    "models",
-    metavar="MODEL...",
-    nargs=-1,
-    required=True,
-    type=click.Path(exists=True, path_type=Path),
-)
+@options.models()
 @click.argument("data", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @options.out(
     required=False,

@@ -122,6 +122,12 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _ANY = click.Path(exists=True, path_type=Path)
 _TARGET = click.Path(path_type=Path)
 
+
+def models() -> Decorator:
+    """The argument of one or more models."""
+    return click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=_ANY)
+
+
 # Defaults belong to the library: an option that is not given is None, and `given` removes it. Help
 # repeats the default as text, because reading it from the library would import torch.
 

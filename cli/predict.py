@@ -21,13 +21,7 @@ from .progress import progress
         "danq predict runs/deepsea test.mat --out pred.h5 --format deepsea",
     )
 )
-@click.argument(
-    "models",
-    metavar="MODEL...",
-    nargs=-1,
-    required=True,
-    type=click.Path(exists=True, path_type=Path),
-)
+@options.models()
 @click.argument(
     "input", metavar="INPUT", type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )

@@ -22,14 +22,21 @@ import numpy as np
 from danq.errors import InputError
 from danq.files.open_input import check_file, open_raw
 
-MAGIC = 0x888FFC26
-_CHROM_MAGIC, _INDEX_MAGIC = 0x78CA8C91, 0x2468ACE0
-_HEADER = struct.Struct("<IHHQQQHHQQIQ")
-_CHROM_HEADER = struct.Struct("<IIIIQQ")
-_INDEX_HEADER = struct.Struct("<IIQIIIIQII")
-_SECTION = struct.Struct("<IIIIIBBH")
+MAGIC, CHROM_MAGIC, INDEX_MAGIC = 0x888FFC26, 0x78CA8C91, 0x2468ACE0
+HEADER = struct.Struct("<IHHQQQHHQQIQ")
+CHROM_HEADER = struct.Struct("<IIIIQQ")
+INDEX_HEADER = struct.Struct("<IIQIIIIQII")
+SECTION = struct.Struct("<IIIIIBBH")
+BEDGRAPH, VARIABLE_STEP, FIXED_STEP = 1, 2, 3
+"""Kinds of sections."""
+
+_FIELDS = {
+    BEDGRAPH: ("start", "end", "value"),
+    VARIABLE_STEP: ("start", "value"),
+    FIXED_STEP: ("value",),
+}
 _MOST_ITEMS = 65_535
-_MOST_BYTES = _SECTION.size + 12 * _MOST_ITEMS
+_MOST_BYTES = SECTION.size + 12 * _MOST_ITEMS
 _LONGEST_NAME = 4096
 _BATCH = 1 << 18
 """Segments that are read before they are passed on."""
@@ -75,11 +82,11 @@ class BigWig:
     def __init__(self, path: Path, handle: BinaryIO) -> None:
         self.path, self._handle = path, handle
         self._size = handle.seek(0, 2)
-        head = self._bytes(0, _HEADER.size)
+        head = self._bytes(0, HEADER.size)
         if not is_bigwig(head):
             raise InputError("is not a bigWig file", file=path, remedy="Check the path")
         self._order = "<" if head[:4] == struct.pack("<I", MAGIC) else ">"
-        fields = self._unpack(_HEADER, head)
+        fields = self._unpack(HEADER, head)
         tree, index, self._compressed = fields[3], fields[5], fields[10] > 0
         self._ids = self._read_contigs(tree)
         self.contigs = dict(self._ids.values())
@@ -119,23 +126,23 @@ class BigWig:
                 raise self._damaged(f"a block of data cannot be unpacked ({error})") from error
             if not unpacker.eof:
                 raise self._damaged("a block of data is truncated, or larger than allowed")
-        if len(data) < _SECTION.size:
+        if len(data) < SECTION.size:
             raise self._damaged("a block of data is truncated")
-        contig, low, _, step, span, kind, _, count = self._unpack(_SECTION, data[: _SECTION.size])
-        if contig != number or kind not in (1, 2, 3):
+        contig, low, _, step, span, kind, _, count = self._unpack(SECTION, data[: SECTION.size])
+        if contig != number or kind not in _FIELDS:
             raise self._damaged("a block of data is not the one that the index names")
-        fields = {1: ("start", "end", "value"), 2: ("start", "value"), 3: ("value",)}[kind]
+        fields = _FIELDS[kind]
         types = [(name, f"{self._order}{'f4' if name == 'value' else 'u4'}") for name in fields]
-        room = len(data) - _SECTION.size
+        room = len(data) - SECTION.size
         if room < count * np.dtype(types).itemsize:
             raise self._damaged("a block of data is truncated")
-        items = np.frombuffer(data, types, count, _SECTION.size)
+        items = np.frombuffer(data, types, count, SECTION.size)
         start = (
             low + step * np.arange(count, dtype=np.int64)
-            if kind == 3
+            if kind == FIXED_STEP
             else items["start"].astype(np.int64)
         )
-        end = items["end"].astype(np.int64) if kind == 1 else start + span
+        end = items["end"].astype(np.int64) if kind == BEDGRAPH else start + span
         low, high = self._blocks.start[row], self._blocks.end[row]
         if count and (start[0] < low or end[-1] > high):
             raise self._damaged("a block of data is not the one that the index names")
@@ -143,13 +150,13 @@ class BigWig:
 
     def _read_contigs(self, offset: int) -> dict[int, tuple[str, int]]:
         """Name and length of each contig by its number."""
-        magic, _, key, value, count, _ = self._struct(_CHROM_HEADER, offset)
-        if magic != _CHROM_MAGIC or value != 8 or not 0 < key <= _LONGEST_NAME:
+        magic, _, key, value, count, _ = self._struct(CHROM_HEADER, offset)
+        if magic != CHROM_MAGIC or value != 8 or not 0 < key <= _LONGEST_NAME:
             raise self._damaged("the list of contigs is not where the header says")
         found: dict[int, tuple[str, int]] = {}
         leaf = np.dtype([("key", f"S{key}"), ("id", self._order + "u4"), ("n", self._order + "u4")])
         inner = np.dtype([("key", f"S{key}"), ("child", self._order + "u8")])
-        for items in self._leaves(offset + _CHROM_HEADER.size, leaf, inner, count):
+        for items in self._leaves(offset + CHROM_HEADER.size, leaf, inner, count):
             for name, number, length in items.tolist():
                 try:
                     found[number] = (name.rstrip(b"\0").decode("utf-8"), length)
@@ -161,13 +168,13 @@ class BigWig:
 
     def _read_index(self, offset: int) -> Block:
         """All blocks of data, in the order of the index."""
-        magic, _, count, *_ = self._struct(_INDEX_HEADER, offset)
-        if magic != _INDEX_MAGIC:
+        magic, _, count, *_ = self._struct(INDEX_HEADER, offset)
+        if magic != INDEX_MAGIC:
             raise self._damaged("the index is not where the header says")
         ends = [(name, self._order + "u4") for name in ("contig", "start", "end_contig", "end")]
         leaf = np.dtype([*ends, ("offset", self._order + "u8"), ("size", self._order + "u8")])
         inner = np.dtype([*ends, ("child", self._order + "u8")])
-        leaves = list(self._leaves(offset + _INDEX_HEADER.size, leaf, inner, count))
+        leaves = list(self._leaves(offset + INDEX_HEADER.size, leaf, inner, count))
         items = np.concatenate(leaves) if leaves else np.empty(0, leaf)
         if items.size != count:
             raise self._damaged(f"the index lists {items.size:,} of {count:,} blocks of data")

@@ -15,9 +15,20 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from danq.genome.signal.bigwig import (
+    BEDGRAPH,
+    CHROM_HEADER,
+    CHROM_MAGIC,
+    FIXED_STEP,
+    HEADER,
+    INDEX_HEADER,
+    INDEX_MAGIC,
+    MAGIC,
+    SECTION,
+    VARIABLE_STEP,
+)
 from danq.typing import IntRow
 
-MAGIC, CHROM_MAGIC, INDEX_MAGIC = 0x888FFC26, 0x78CA8C91, 0x2468ACE0
 VERSION = 4
 ITEMS = 1024
 """Rows of a section, and summaries of a block."""
@@ -37,14 +48,8 @@ The summaries of a file are in memory, one byte per row.
 COMPRESSION = 1
 """Level of zlib. For predictions, level 6 takes twice as long and saves less than one percent."""
 
-BEDGRAPH, VARIABLE_STEP, FIXED_STEP = 1, 2, 3
-
-_HEADER = struct.Struct("<IHHQQQHHQQIQ")
 _ZOOM = struct.Struct("<IIQQ")
 _TOTAL = struct.Struct("<Qdddd")
-_CHROM_HEADER = struct.Struct("<IIIIQQ")
-_INDEX_HEADER = struct.Struct("<IIQIIIIQII")
-_SECTION = struct.Struct("<IIIIIBBH")
 
 _ROW = np.dtype([("start", "<u4"), ("end", "<u4"), ("value", "<f4")])
 _SUMMARY = np.dtype(
@@ -92,7 +97,7 @@ def write_bigwig(file: BinaryIO, lengths: Mapping[str, int], rows: Iterable[Cont
         When the operating system refuses, as on a full disk.
     """
     numbers = {name: number for number, name in enumerate(lengths)}
-    file.write(bytes(_HEADER.size + ZOOMS * _ZOOM.size + _TOTAL.size))
+    file.write(bytes(HEADER.size + ZOOMS * _ZOOM.size + _TOTAL.size))
     tree = _write_contigs(file, lengths)
     data = file.tell()
     file.write(bytes(8))
@@ -118,10 +123,10 @@ def write_bigwig(file: BinaryIO, lengths: Mapping[str, int], rows: Iterable[Cont
     levels = _write_zooms(file, finest, step, np.array(list(lengths.values()), np.int64))
     file.write(struct.pack("<I", MAGIC))
     file.seek(0)
-    most = max(_SECTION.size + ITEMS * _ROW.itemsize, ITEMS * _SUMMARY.itemsize)
-    after = _HEADER.size + ZOOMS * _ZOOM.size
+    most = max(SECTION.size + ITEMS * _ROW.itemsize, ITEMS * _SUMMARY.itemsize)
+    after = HEADER.size + ZOOMS * _ZOOM.size
     head = (MAGIC, VERSION, len(levels), tree, data, index, 0, 0, 0, after, most, 0)
-    file.write(_HEADER.pack(*head))
+    file.write(HEADER.pack(*head))
     for bases, first, where in levels:
         file.write(_ZOOM.pack(bases, 0, first, where))
     file.seek(after)
@@ -138,7 +143,7 @@ def _write_contigs(file: BinaryIO, lengths: Mapping[str, int]) -> int:
     items = np.array(
         [(name, number, lengths[name.decode()]) for number, name in enumerate(names)], leaf
     )
-    file.write(_CHROM_HEADER.pack(CHROM_MAGIC, BRANCHES, width, 8, len(items), 0))
+    file.write(CHROM_HEADER.pack(CHROM_MAGIC, BRANCHES, width, 8, len(items), 0))
     _write_tree(file, items, np.dtype([("key", f"S{width}"), ("child", "<u8")]))
     return at
 
@@ -164,7 +169,7 @@ def _write_sections(
             content = part["value"]
         elif kind == VARIABLE_STEP:
             content = part[["start", "value"]].astype([("start", "<u4"), ("value", "<f4")])
-        head = _SECTION.pack(number, low, high, step, span, kind, 0, len(part))
+        head = SECTION.pack(number, low, high, step, span, kind, 0, len(part))
         packed = zlib.compress(head + content.tobytes(), COMPRESSION)
         file.write(packed)
         sections.append((number, low, number, high, at, len(packed)))
@@ -192,7 +197,7 @@ def _write_index(file: BinaryIO, sections: list[tuple[int, ...]]) -> int:
         first, last = items[0], items[-1]
         bounds = (first["contig"], first["start"], last["end_contig"], last["end"])
     head = (INDEX_MAGIC, BRANCHES, len(items), *map(int, bounds), at, ITEMS, 0)
-    file.write(_INDEX_HEADER.pack(*head))
+    file.write(INDEX_HEADER.pack(*head))
     _write_tree(file, items, np.dtype([*_BOUNDS, ("child", "<u8")]))
     return at
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from danq.errors import InputError, few
-from danq.files.open_input import check_file, open_bytes, open_raw
+from danq.files.open_input import check_file, open_raw
 from danq.files.recognise import HEAD
 from danq.files.text_tables import text_blocks
 from danq.genome.contig_names import REMEDY
@@ -286,8 +286,6 @@ def _segments(path: Path, contigs: SignalContigs, column: int) -> Iterator[Itera
         with open_bigwig(path) as file:
             yield _of_bigwig(file, contigs)
         return
-    with open_bytes(path):
-        pass  # names other formats that are not text
     yield (
         read_wiggle(path, contigs) if _has_sections(path) else read_bedgraph(path, contigs, column)
     )

@@ -77,7 +77,9 @@ def open_hdf5(
     ------
     InputError
         When the file is missing, empty, a folder, not HDF5, truncated, or locked by a process that
-        writes it; and as `hdf5_errors` within the block.
+        writes it; when HDF5 reports an error within the block, or an object is missing, is of
+        another kind, or has another shape or type than is read; and for an error within the block
+        that names no file.
     """
     if not is_hdf5(path):
         raise not_hdf5(path, expected, remedy)
@@ -94,21 +96,13 @@ def open_hdf5(
             ) from error
         except Refused as error:
             raise _unreadable(path, error, remedy) from error
-        with hdf5_errors(path, expected, remedy=remedy):
+        with _errors_named(path, expected, remedy):
             yield Hdf5Input(path, reader)
 
 
 @contextmanager
-def hdf5_errors(path: str | Path, expected: str = "HDF5", *, remedy: str = COPY) -> Iterator[None]:
-    """Name the file when a part of it cannot be read; parameters as for `open_hdf5`.
-
-    Raises
-    ------
-    InputError
-        When HDF5 reports an error within the block, or an object is missing, is of another kind,
-        or has another shape or type than is read; and for an error within the block that names no
-        file.
-    """
+def _errors_named(path: Path, expected: str, remedy: str) -> Iterator[None]:
+    """Name the file when a part of it cannot be read; parameters as for `open_hdf5`."""
     try:
         yield
     except InputError as error:
@@ -171,7 +165,7 @@ class ArrayInfo(NamedTuple):
 class Hdf5Input:
     """An open HDF5 file: its attributes, arrays and texts.
 
-    Errors are those of `hdf5_errors`, which `open_hdf5` turns into an `InputError`.
+    `open_hdf5` turns its errors into an `InputError` that names the file.
 
     Parameters
     ----------

@@ -12,12 +12,11 @@ from jaxtyping import Float32, Float64, UInt16
 from danq.errors import InputError
 from danq.evaluation.amount_metrics import amount_metrics
 from danq.evaluation.kmer_baseline import PENALTIES, canonical_kmers, count_into
+from danq.evaluation.ridge import check_penalties, predict_linear, select_penalty, standardise
 from danq.typing import CodeBatch, Scores
 
 LENGTHS = (3, 4, 5, 6)
 """Lengths of the k-mers: 5,440 columns of one strand, 2,760 of both."""
-
-_ROWS = 4096
 
 Batches = Iterable[tuple[CodeBatch, np.ndarray]]
 
@@ -92,12 +91,10 @@ class AmountBaseline:
         InputError
             As `count_kmers_of_lengths`.
         """
-        out = np.empty((len(codes), len(self.intercept)), np.float32)
-        for start in range(0, len(codes), _ROWS):
-            part = codes[start : start + _ROWS]
-            counts = count_kmers_of_lengths(part, self.lengths, oriented=self.oriented)
-            out[start : start + _ROWS] = counts.astype(np.float32) @ self.weights + self.intercept
-        return out
+        return predict_linear(codes, self._count, self.weights, self.intercept)
+
+    def _count(self, codes: CodeBatch) -> UInt16[np.ndarray, "B W"]:
+        return count_kmers_of_lengths(codes, self.lengths, oriented=self.oriented)
 
 
 def fit_amount_baseline(
@@ -132,8 +129,7 @@ def fit_amount_baseline(
         As `count_kmers_of_lengths`; when there is no penalty or one is not positive, a track has no
         amount in the training windows, or there are no training or validation windows.
     """
-    if not penalties or min(penalties) <= 0:
-        raise InputError(f"ridge penalties {list(penalties)} are not positive numbers")
+    check_penalties(penalties)
     lengths = tuple(lengths)
 
     def count(codes: CodeBatch) -> np.ndarray:
@@ -147,16 +143,14 @@ def fit_amount_baseline(
             "there are no validation windows to select the penalty of the k-mer baseline",
             remedy="Build the dataset with a validation split",
         )
-    tried, fits = {}, {}
-    for penalty in sorted(penalties, reverse=True):
-        weights, intercept = (part.astype(np.float32) for part in sums.solve(penalty))
-        scores = np.concatenate([c.astype(np.float32) @ weights + intercept for c, _ in held])
-        found = amount_metrics(scores, measured).pearson
-        known = found[~np.isnan(found)]
-        tried[penalty] = float(known.mean()) if known.size else -1.0
-        fits[penalty] = weights, intercept
-    best = max(tried, key=lambda penalty: tried[penalty])
-    return AmountBaseline(lengths, oriented, *fits[best], penalty=best, tried=tried)
+    fit = select_penalty(
+        penalties,
+        sums.solve,
+        [counts for counts, _ in held],
+        lambda scores: amount_metrics(scores, measured).pearson,
+        worst=-1.0,
+    )
+    return AmountBaseline(lengths, oriented, *fit)
 
 
 @dataclass(frozen=True)
@@ -211,10 +205,5 @@ def _accumulate(train: Batches, count: Callable[[CodeBatch], np.ndarray]) -> _Su
     amount_mean, mean = amounts_sum / measured, sums / windows
     cross -= track_sums * amount_mean
     gram -= windows * np.outer(mean, mean)
-    scale = np.sqrt(np.diag(gram).clip(0) / windows)
-    constant = scale < 1e-9
-    scale[constant] = 1.0
-    gram /= np.outer(scale, scale)
-    cross /= scale[:, None]
-    gram[constant], gram[:, constant], cross[constant] = 0, 0, 0
+    scale = standardise(gram, cross, windows)
     return _Sums(windows, mean, amount_mean, scale, gram, cross)

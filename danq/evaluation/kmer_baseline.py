@@ -14,13 +14,13 @@ from jaxtyping import Float32, Float64, Int64, UInt16
 from danq._jit import parallel_kernel
 from danq.errors import InputError
 from danq.evaluation.metrics import rank
+from danq.evaluation.ridge import check_penalties, predict_linear, select_penalty, standardise
 from danq.typing import CodeBatch, LabelBatch, Scores
 
 K = 5
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2)
 """Candidate ridge penalties, in units of the number of training windows."""
 _LIMIT = 6  # 2,080 columns; 7 would need a dense 8,192 x 8,192 system
-_ROWS = 4096
 
 Batches = Iterable[tuple[CodeBatch, LabelBatch]]
 
@@ -161,11 +161,9 @@ class KmerBaseline:
         InputError
             As `count_kmers`.
         """
-        out = np.empty((len(codes), len(self.intercept)), np.float32)
-        for start in range(0, len(codes), _ROWS):
-            counts = count_kmers(codes[start : start + _ROWS], self.k)
-            out[start : start + _ROWS] = counts.astype(np.float32) @ self.weights + self.intercept
-        return out
+        return predict_linear(
+            codes, lambda part: count_kmers(part, self.k), self.weights, self.intercept
+        )
 
 
 @dataclass(frozen=True)
@@ -206,13 +204,9 @@ def _accumulate(train: Batches, k: int) -> _Sums:
     mean, label_mean = sums / windows, label_sums / windows
     gram -= windows * np.outer(mean, mean)
     cross -= windows * np.outer(mean, label_mean)
-    scale = np.sqrt(np.diag(gram).clip(0) / windows)
-    constant = scale < 1e-9
-    scale[constant] = 1.0
-    gram /= np.outer(scale, scale)
-    gram[constant], gram[:, constant], cross[constant] = 0, 0, 0
+    scale = standardise(gram, cross, windows)
     values, vectors = np.linalg.eigh(gram)
-    projected = vectors.T @ (cross / scale[:, None])
+    projected = vectors.T @ cross
     return _Sums(windows, mean, label_mean, scale, values.clip(0), vectors, projected)
 
 
@@ -247,8 +241,7 @@ def fit_kmer_baseline(
         When k is not between 1 and 6, there is no penalty or one is not positive, or there are no
         training or validation windows.
     """
-    if not penalties or min(penalties) <= 0:
-        raise InputError(f"ridge penalties {list(penalties)} are not positive numbers")
+    check_penalties(penalties)
     sums = _accumulate(train, k)
     held = [(count_kmers(codes, k), np.asarray(labels, np.uint8)) for codes, labels in valid]
     if not sum(len(labels) for _, labels in held):
@@ -257,13 +250,11 @@ def fit_kmer_baseline(
             remedy="Build the dataset with validation chromosomes",
         )
     labels = np.concatenate([part for _, part in held])
-    tried, fits = {}, {}
-    for penalty in sorted(penalties, reverse=True):
-        weights, intercept = (a.astype(np.float32) for a in sums.solve(penalty * sums.windows))
-        scores = np.concatenate([c.astype(np.float32) @ weights + intercept for c, _ in held])
-        precision = rank(scores, labels).aupr
-        known = precision[~np.isnan(precision)]
-        tried[penalty] = float(known.mean()) if known.size else 0.0
-        fits[penalty] = weights, intercept
-    best = max(tried, key=lambda penalty: tried[penalty])
-    return KmerBaseline(k, *fits[best], penalty=best, tried=tried)
+    fit = select_penalty(
+        penalties,
+        lambda penalty: sums.solve(penalty * sums.windows),
+        [counts for counts, _ in held],
+        lambda scores: rank(scores, labels).aupr,
+        worst=0.0,
+    )
+    return KmerBaseline(k, *fit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -66,14 +66,7 @@ def read_frame(
     problem = separator_problem(text, 2) if len(names) == 1 else None
     if problem is not None:
         raise InputError(problem[0], file=path, line=number, remedy=problem[1])
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated or "" in names:
-        raise InputError(
-            f"two columns are named '{repeated[0]}'" if repeated else "a column has no name",
-            file=path,
-            line=number,
-            remedy="Give each column a unique name",
-        )
+    _check_unique(names, path, number)
     # Empty fields at the end of the lines become columns, which are then removed.
     rest = [f"\0{index}" for index in range(line.count(b"\t") + 1 - len(names))]
     kinds = {name: kind for name in names if (kind := kind_of(name)) is not None}
@@ -190,14 +183,8 @@ def read_text_table(path: str | Path, is_header: Callable[[list[str]], bool]) ->
     separator = next((one for one in SEPARATORS if one in text), "\t")
     fields = [field.strip(' "') for field in text.split(separator)]
     named = is_header(fields)
-    repeated = [name for name, count in Counter(fields).items() if count > 1]
-    if named and (repeated or "" in fields):
-        raise InputError(
-            f"two columns are named '{repeated[0]}'" if repeated else "a column has no name",
-            file=path,
-            line=number,
-            remedy="Give each column a unique name",
-        )
+    if named:
+        _check_unique(fields, path, number)
     names = fields if named else [f"column_{i + 1}" for i in range(len(fields))]
     body = data[offset + len(line) + 1 :] if named else data[offset:]
     table = TextTable(path, pl.DataFrame(), named, 0, data, separator)
@@ -217,7 +204,7 @@ def read_text_table(path: str | Path, is_header: Callable[[list[str]], bool]) ->
     kept = frame.filter(~pl.all_horizontal(pl.all().is_null()))
     mark = re.escape(separator.encode())
     empty = len(re.findall(rb"^ *%b[%b ]*$" % (mark, mark), body, re.MULTILINE))
-    return TextTable(path, kept, named, empty, data, separator)
+    return replace(table, frame=kept, empty=empty)
 
 
 def _ragged(table: TextTable, columns: int, error: Exception) -> InputError:
@@ -242,6 +229,18 @@ def _header(data: bytes) -> tuple[int, int, bytes] | None:
     """Number, offset and text of the first line that is neither blank nor a comment."""
     lines = (one for one in byte_lines(data) if one[2].strip() and not one[2].startswith(b"#"))
     return next(lines, None)
+
+
+def _check_unique(names: list[str], path: Path, line: int) -> None:
+    """Refuse names of columns that repeat or are empty."""
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated or "" in names:
+        raise InputError(
+            f"two columns are named '{repeated[0]}'" if repeated else "a column has no name",
+            file=path,
+            line=line,
+            remedy="Give each column a unique name",
+        )
 
 
 def _without_rest(table: pl.DataFrame, names: list[str], path: Path) -> pl.DataFrame:

@@ -16,7 +16,7 @@ from danq.evaluation.amount_metrics import (
     Ceiling,
     amount_metrics,
 )
-from danq.evaluation.metric_tables import ALL
+from danq.evaluation.metric_tables import by_group
 from danq.typing import IntRow
 
 BASELINE = ("baseline_pearson", "baseline_spearman", "baseline_r2")
@@ -116,11 +116,7 @@ def amount_group_table(
         and median of the baseline's; and ``below_baseline``: the number of tracks whose Pearson
         correlation is below the baseline's, null without one.
     """
-    names = table["group"].to_list()
-    rows = [_row(ALL, table, np.arange(table.height), bootstrap)]
-    for group in sorted(set(names)) if len(set(names)) > 1 else ():
-        chosen = np.array([i for i, name in enumerate(names) if name == group])
-        rows.append(_row(group or "(no group)", table[chosen], chosen, bootstrap))
+    rows = [_row(*part, bootstrap) for part in by_group(table)]
     floats = {name: pl.Float64 for name in rows[0] if name not in ("group", "tracks")}
     found = pl.DataFrame(rows, schema_overrides={**floats, "below_baseline": pl.Int64})
     return found.with_columns(pl.selectors.float().fill_nan(None))

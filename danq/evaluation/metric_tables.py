@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ import polars as pl
 from danq.errors import InputError
 from danq.evaluation.confidence_intervals import Bootstrap, Interval
 from danq.evaluation.metrics import Ranking
-from danq.typing import PerTrack
+from danq.typing import IntRow, PerTrack
 
 ALL = "all"
 WITHOUT_LEAKED = ("auroc_without_leaked", "aupr_without_leaked")
@@ -144,20 +144,24 @@ def group_table(table: pl.DataFrame, bootstrap: Bootstrap | None = None) -> pl.D
         ``baseline_aupr_median``, the same of ``auroc_without_leaked`` and ``aupr_without_leaked``,
         and ``below_baseline``: the number of tracks with an AUPR below the baseline's.
     """
-    names = table["group"].to_list()
-    groups = sorted(set(names))
-    rows = [_row(ALL, table, np.arange(table.height), bootstrap)]
-    if len(groups) > 1:
-        for group in groups:
-            chosen = np.array([i for i, name in enumerate(names) if name == group])
-            rows.append(_row(group or "(no group)", table[chosen], chosen, bootstrap))
+    rows = [_row(*part, bootstrap) for part in by_group(table)]
     floats = {name: pl.Float64 for name in rows[0] if name.startswith((*METRICS,))}
     table = pl.DataFrame(rows, schema_overrides={**floats, "below_baseline": pl.Int64})
     return table.with_columns(pl.selectors.float().fill_nan(None))
 
 
+def by_group(table: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame, IntRow]]:
+    """Name, rows and their indices of all tracks, then of each group if there are several."""
+    yield ALL, table, np.arange(table.height)
+    names = table["group"].to_list()
+    groups = sorted(set(names))
+    for group in groups if len(groups) > 1 else ():
+        chosen = np.array([i for i, name in enumerate(names) if name == group])
+        yield group or "(no group)", table[chosen], chosen
+
+
 def _row(
-    name: str, part: pl.DataFrame, tracks: np.ndarray, bootstrap: Bootstrap | None
+    name: str, part: pl.DataFrame, tracks: IntRow, bootstrap: Bootstrap | None
 ) -> dict[str, object]:
     known = part.filter(pl.col("positives") > 0)
     row: dict[str, object] = {

@@ -13,7 +13,7 @@ from jaxtyping import Float32
 from danq.amounts import AmountUnit, library_scale
 from danq.datasets.track_sheet import Track
 from danq.errors import InputError
-from danq.genome.signal import Bins, SignalCounts, check_not_negative, read_signal
+from danq.genome.signal import Bins, Signal, SignalCounts, check_not_negative, read_signal
 from danq.genome.signal.bedgraph import VALUE_COLUMN
 from danq.genome.signal.bin_sums import Gaps, Statistic
 from danq.typing import IntRow, Progress
@@ -144,8 +144,8 @@ def read_signals(
         )
         if options.step is not None:
             check_not_negative(track.path, signal.counts, "a profile")
-        unit = _unit(track, signal.counts, options, size // steps)
-        values[:, number] = _applied(track, unit, signal.values).reshape(rows, steps)
+        applied, unit = _in_unit(track, signal, options, size // steps)
+        values[:, number] = applied.reshape(rows, steps)
         units.append(unit)
         counts.append(signal.counts)
         _report(track, values[:, number], signal.counts)
@@ -155,19 +155,15 @@ def read_signals(
     return SignalAmounts(shaped, tuple(units), tuple(counts))
 
 
-def _unit(track: Track, counts: SignalCounts, options: SignalOptions, size: int) -> AmountUnit:
-    scale, unit = 1.0, options.unit or f"{options.statistic} of {size} bp"
-    if options.library:
-        try:
-            scale = library_scale(counts.total)
-        except InputError as error:
-            raise InputError(error.problem, file=track.path, remedy=error.remedy) from error
-    return AmountUnit(unit=unit, transform=options.transform, scale=scale)
-
-
-def _applied(track: Track, unit: AmountUnit, values: np.ndarray) -> np.ndarray:
+def _in_unit(
+    track: Track, signal: Signal, options: SignalOptions, size: int
+) -> tuple[np.ndarray, AmountUnit]:
+    """Values of a track in its unit."""
     try:
-        return unit.apply(values)
+        scale = library_scale(signal.counts.total) if options.library else 1.0
+        name = options.unit or f"{options.statistic} of {size} bp"
+        unit = AmountUnit(unit=name, transform=options.transform, scale=scale)
+        return unit.apply(signal.values), unit
     except InputError as error:
         raise InputError(error.problem, file=track.path, remedy=error.remedy) from error
 

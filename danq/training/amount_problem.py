@@ -18,6 +18,7 @@ from danq.models.run_options import RunOptions
 from danq.models.targets import TargetGroup, target_loss, track_values
 from danq.training.problem import Metrics
 from danq.training.recipe import Recipe
+from danq.training.window_problem import training_batches
 
 
 class AmountProblem:
@@ -39,16 +40,7 @@ class AmountProblem:
 
     def batches(self, seed: int, device: torch.device) -> Batches:
         """Batches that are made on the CPU."""
-        recipe = self.recipe
-        return Batches(
-            self.dataset,
-            self.dataset.indices("train"),
-            recipe.batch_size,
-            shuffle=True,
-            reverse_complement=recipe.reverse_complement,
-            max_shift=recipe.max_shift,
-            seed=seed,
-        )
+        return training_batches(self.dataset, self.recipe, seed)
 
     def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
         """Mean of the losses of all groups."""

@@ -35,16 +35,7 @@ class WindowProblem:
 
     def batches(self, seed: int, device: torch.device) -> Batches | DeviceBatches:
         """Batches gathered on the GPU if the dataset fits into half its free memory."""
-        recipe = self.recipe
-        batches = Batches(
-            self.dataset,
-            self.dataset.indices("train"),
-            recipe.batch_size,
-            shuffle=True,
-            reverse_complement=recipe.reverse_complement,
-            max_shift=recipe.max_shift,
-            seed=seed,
-        )
+        batches = training_batches(self.dataset, self.recipe, seed)
         if device.type == "cuda":
             fits = device_bytes(self.dataset) < torch.cuda.mem_get_info(device)[0] / 2
             if fits:
@@ -75,3 +66,16 @@ class WindowProblem:
             "aupr": float(np.nanmean(average_precision(scores, y))),
             "auroc": float(np.nanmean(roc_auc(scores, y))),
         }
+
+
+def training_batches(dataset: Dataset, recipe: Recipe, seed: int) -> Batches:
+    """Batches of the training split, augmented as the recipe says."""
+    return Batches(
+        dataset,
+        dataset.indices("train"),
+        recipe.batch_size,
+        shuffle=True,
+        reverse_complement=recipe.reverse_complement,
+        max_shift=recipe.max_shift,
+        seed=seed,
+    )

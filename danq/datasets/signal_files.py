@@ -10,7 +10,7 @@ from danq.datasets.track_files import TrackFiles
 from danq.datasets.track_sheet import Track, is_stream, read_sheet
 from danq.errors import InputError
 from danq.files.open_input import check_file, open_raw
-from danq.files.text_tables import text_rows
+from danq.files.text_tables import first_line
 from danq.genome.signal.bigwig import is_bigwig
 from danq.genome.signal.wiggle import is_wiggle
 
@@ -65,12 +65,12 @@ def _is_signal(path: Path) -> bool:
     with open_raw(check_file(path)) as handle:
         if is_bigwig(handle.read(4)):
             return True
-    row = next(text_rows(path), None)
-    if row is None:
+    line = first_line(path)
+    if line is None:
         return False
-    fields = row.text.split()
+    fields = line.split()
     return (
-        is_wiggle(row.text)
+        is_wiggle(line)
         or fields[0] in ("track", "browser")
         or (len(fields) == 4 and fields[1].isdigit() and fields[2].isdigit())
     )

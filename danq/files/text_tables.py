@@ -106,6 +106,29 @@ def text_blocks(path: str | Path, size: int = 1 << 22) -> Iterator[bytes]:
         yield normalise(rest, path, line)
 
 
+def first_line(path: str | Path, skipped: tuple[str, ...] = ("#",)) -> str | None:
+    """The first line that is not blank; None if there is none. The file may have any size.
+
+    Parameters
+    ----------
+    path
+        The file.
+    skipped
+        Beginnings of lines that are left out, such as comments.
+
+    Raises
+    ------
+    InputError
+        As `text_blocks`.
+    """
+    for block in text_blocks(path):
+        for _, _, line in byte_lines(block):
+            text = line.decode("utf-8")
+            if text.strip() and not text.startswith(skipped):
+                return text
+    return None
+
+
 def normalise(data: bytes, path: str | Path, first: int = 1) -> bytes:
     """Text as UTF-8 without byte-order mark, with lines that end in LF.
 

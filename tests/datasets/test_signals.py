@@ -12,6 +12,7 @@ from danq.datasets.signal_amounts import SignalOptions, read_signals
 from danq.datasets.signal_files import find_signals
 from danq.datasets.track_sheet import Track
 from danq.errors import InputError
+from danq.files.text_tables import MAX_TEXT
 
 pyBigWig = pytest.importorskip("pyBigWig", reason="pyBigWig is not installed")
 
@@ -133,6 +134,12 @@ def test_signals_without_an_extension_are_recognised(tmp_path, text, caplog):
     bigwig = tmp_path / "coverage"
     write_bigwig(bigwig, 0)
     assert find_signals(str(bigwig)) == [Track("coverage", bigwig)]
+
+
+def test_a_large_signal_without_an_extension_is_recognised(tmp_path):
+    path = tmp_path / "coverage"
+    path.write_bytes(b"#c\n\nchr1\t0\t10\t1.5\n" + b"#\n" * (MAX_TEXT // 2))
+    assert find_signals(path) == [Track("coverage", path)]
 
 
 def test_places_without_signals_are_refused(tmp_path):

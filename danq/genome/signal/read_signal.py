@@ -15,7 +15,7 @@ from jaxtyping import Float32, Int64
 from danq.errors import InputError, few
 from danq.files.open_input import check_file, open_raw
 from danq.files.recognise import HEAD
-from danq.files.text_tables import text_blocks
+from danq.files.text_tables import first_line
 from danq.genome.contig_names import REMEDY
 from danq.genome.signal.bedgraph import VALUE_COLUMN, read_bedgraph
 from danq.genome.signal.bigwig import BigWig, is_bigwig, open_bigwig
@@ -293,11 +293,8 @@ def _segments(path: Path, contigs: SignalContigs, column: int) -> Iterator[Itera
 
 def _has_sections(path: Path) -> bool:
     """Whether the first line that is neither blank, a comment nor a header begins a section."""
-    for block in text_blocks(path):
-        for line in block.decode("utf-8").split("\n"):
-            if line.strip() and not line.startswith(("#", "track", "browser")):
-                return is_wiggle(line)
-    return False
+    line = first_line(path, ("#", "track", "browser"))
+    return line is not None and is_wiggle(line)
 
 
 def _of_bigwig(file: BigWig, contigs: SignalContigs) -> Iterator[Segments]:

@@ -41,6 +41,9 @@ PARTS = {
 
 MINUTES = 7.5
 
+LOST = 3
+"""Exit status of a process after a part, with its line, in which the GPU was lost."""
+
 
 def main() -> None:
     """Run the parts, print their tables and write the JSON file."""
@@ -71,19 +74,19 @@ def run_in_processes(arguments: argparse.Namespace, folder: Path) -> dict[str, d
     while left := [part for part in arguments.only if part not in done]:
         words = ["-m", "benchmarks.gpu", "--device", arguments.device, "--only", *left]
         words += ["--rows", str(rows), "--folder", str(folder), *["--quick"] * arguments.quick]
-        problem = "the process ended"
+        timeout = max(1.0, end - time.monotonic())
         try:
-            ended = subprocess.run(
-                [sys.executable, *words], cwd=ROOT, timeout=max(1.0, end - time.monotonic())
-            )
-            problem += f" with {ended.returncode}"
+            code = subprocess.run([sys.executable, *words], cwd=ROOT, timeout=timeout).returncode
+            problem = f"the process ended with {code}"
         except subprocess.TimeoutExpired:
-            problem = f"the limit of {arguments.minutes:g} minutes was reached"
+            code, problem = None, f"the limit of {arguments.minutes:g} minutes was reached"
         lines = [json.loads(line) for line in rows.read_text().splitlines()]
         done = {line["part"]: line for line in lines}
         left = [part for part in arguments.only if part not in done]
-        # The part in which the process ended, or all of them when the time is over.
-        for part in left if time.monotonic() >= end else left[: "with 0" not in problem]:
+        if time.monotonic() < end:
+            # The part in which the process ended, if it did not end after one.
+            left = [] if code == LOST else left[:1]
+        for part in left:
             with rows.open("a") as file:
                 line = {"part": part, "rows": [], "failed": problem, "seconds": None}
                 file.write(json.dumps(line) + "\n")
@@ -121,7 +124,7 @@ def measure_parts(arguments: argparse.Namespace) -> None:
         with arguments.rows.open("a") as file:
             file.write(json.dumps(line, default=str) + "\n")
         if lost:
-            sys.exit(3)
+            sys.exit(LOST)
         _free(setting)
 
 

@@ -96,7 +96,11 @@ def test_a_failed_part_keeps_its_rows_and_its_traceback(tmp_path, problem, code,
     assert [line["part"] for line in lines[1:]] == ([] if code else ["limits"])
 
 
-def test_parts_after_a_lost_process_run_in_another_one(tmp_path, monkeypatch):
+def results_of_processes(tmp_path, monkeypatch, code, *, has_line):
+    """Results of three parts, and the parts that each process was to measure.
+
+    A process ends with a code after its first part, or during it where ``has_line`` is false.
+    """
     import argparse
 
     from benchmarks.gpu import __main__ as benchmark
@@ -109,18 +113,31 @@ def test_parts_after_a_lost_process_run_in_another_one(tmp_path, monkeypatch):
         rows = Path(words[words.index("--rows") + 1])
         done = {"failed": None, "rows": [], "seconds": 1.0}
         with rows.open("a") as file:
-            if parts[0] != "training":
+            if has_line(parts[0]):
                 file.write(json.dumps({"part": parts[0], **done}) + "\n")
-        return subprocess.CompletedProcess(words, 139)
+        return subprocess.CompletedProcess(words, code)
 
     monkeypatch.setattr(benchmark.subprocess, "run", process)
     names = ["limits", "training", "inference"]
     arguments = argparse.Namespace(only=names, device="cpu", quick=True, minutes=1.0)
     found = benchmark.run_in_processes(arguments, tmp_path)
     assert list(found) == names
+    assert calls[0] == names
+    return found, calls
+
+
+def test_parts_after_a_lost_process_run_in_another_one(tmp_path, monkeypatch):
+    found, _ = results_of_processes(
+        tmp_path, monkeypatch, 139, has_line=lambda part: part != "training"
+    )
     assert found["training"]["failed"] == "the process ended with 139"
     assert found["limits"]["failed"] is None
-    assert calls[0] == names
+
+
+def test_parts_after_a_lost_gpu_all_run(tmp_path, monkeypatch):
+    found, calls = results_of_processes(tmp_path, monkeypatch, 3, has_line=lambda _: True)
+    assert [one["failed"] for one in found.values()] == [None, None, None]
+    assert calls[1:] == [["training", "inference"], ["inference"]]
 
 
 def test_parts_are_skipped_at_the_time_limit(tmp_path: Path):

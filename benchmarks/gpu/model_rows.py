@@ -14,11 +14,17 @@ from benchmarks.harness.reference_model import danq_module, random_codes
 from benchmarks.harness.synthetic_data import random_dataset
 from benchmarks.harness.timing import Measurement
 from benchmarks.speed.device_peaks import copy_rate, matrix_rate
-from benchmarks.speed.gpu import REFERENCE, measure_epoch, measure_task, train_call
+from benchmarks.speed.gpu import (
+    EPOCH_BATCH,
+    EPOCH_WINDOWS,
+    REFERENCE,
+    measure_epoch,
+    measure_task,
+    train_call,
+)
 from danq.device import Precision, autocast
 from danq.gpu import accelerate_training
 
-EPOCH_WINDOWS = 4_400_000
 PEAKS = "peaks.json"
 PARTS = {
     "LSTM": ("lstm", "gate", "rnn", "elementwise_bp"),
@@ -69,7 +75,7 @@ def _task(setting: Setting, task: str, models: list[str]) -> Iterator[Measuremen
 def epoch(setting: Setting) -> Iterator[Measurement]:
     """Training on a part of an epoch of 4.4 million windows, and the time of all of it."""
     windows = setting.some(400, 240_000)
-    size, batch = setting.size, setting.some(64, 4096)
+    size, batch = setting.size, setting.some(64, EPOCH_BATCH)
     dataset = random_dataset(
         setting.some(100_000, 300_000_000), windows, size.tracks, window=size.length
     )

@@ -12,6 +12,7 @@ import torch
 
 from benchmarks.harness.reference_model import QUICK, ModelSize
 from benchmarks.harness.timing import Measurement
+from benchmarks.speed.device_peaks import synchronize
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,7 @@ class Setting:
         """Time of one call, after the device has finished."""
         start = time.perf_counter()
         call()
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        synchronize(self.device)
         return time.perf_counter() - start
 
 

@@ -3,40 +3,28 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from benchmarks.gpu.setting import Setting
+from benchmarks.harness.shared_data import YEAST
 from benchmarks.harness.timing import Measurement
 from danq.device import Precision
 from danq.inference.engine.whole_windows import WholeWindows
 from danq.models import RunOptions, load_model
 
-PLACES = ("shared/data", "../shared/data")
 RUN = "yeast-run"
-
-
-def shared_data() -> Path | None:
-    """Folder of the shared data, from DANQ_SHARED_DATA or beside the checkout."""
-    root = Path(__file__).resolve().parents[2]
-    given = os.environ.get("DANQ_SHARED_DATA")
-    places = [Path(given)] if given is not None else [root / place for place in PLACES]
-    return next((place for place in places if (place / "yeast").is_dir()), None)
 
 
 def yeast(setting: Setting) -> Iterator[Measurement]:
     """Train danq-small on the 64 yeast tracks with the default recipe, and evaluate it."""
-    folder = shared_data()
-    if folder is None:
+    if not YEAST.is_dir():
         yield Measurement("yeast", note="skipped: DANQ_SHARED_DATA names no folder with yeast data")
         return
-    os.environ["DANQ_SHARED_DATA"] = str(folder)
-    # Imported here because they read the variable.
+    # Imported here, because the other part works without them.
     from benchmarks.harness.yeast_data import CONFIG, yeast_dataset
     from benchmarks.speed.data_wait import subset
     from danq.datasets import Dataset

@@ -1,22 +1,16 @@
-"""The yeast data set of the benchmarks: 64 ChIP-exo tracks in 500-bp windows.
-
-The environment variable DANQ_SHARED_DATA gives the folder of the source files.
-"""
+"""The yeast data set of the benchmarks: 64 ChIP-exo tracks in 500-bp windows."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import polars as pl
 
+from benchmarks.harness.shared_data import ROOT, YEAST
 from danq.datasets import build_dataset
 from danq.datasets.label_options import label_arguments
 from danq.training import read_config
 
-ROOT = Path(__file__).resolve().parents[2]
-SHARED_DATA = Path(os.environ.get("DANQ_SHARED_DATA", ROOT.parent / "shared/data"))
-YEAST = SHARED_DATA / "yeast"
 CONFIG = ROOT / "data/recipes/yeast/yeast.toml"
 TRACKS = 64
 

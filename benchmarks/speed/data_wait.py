@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.harness.shared_data import YEAST
 from benchmarks.harness.timing import Measurement, summarise
-from benchmarks.harness.yeast_data import CONFIG, YEAST, yeast_dataset
+from benchmarks.harness.yeast_data import CONFIG, yeast_dataset
 from danq.datasets import Dataset
 from danq.training import Recipe, RunSettings, train
 

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.harness.shared_data import YEAST
 from benchmarks.harness.timing import Measurement, summarise, time_alternately
-from benchmarks.harness.yeast_data import TRACKS, YEAST
+from benchmarks.harness.yeast_data import TRACKS
 from danq.inference import Tiles, predict_codes, write_predictions
 from danq.inference.sources.tiling import Rows
 from danq.inference.writers.hdf5_storage import Hdf5Storage

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.harness.arguments import make_parser
-from benchmarks.harness.yeast_data import SHARED_DATA
+from benchmarks.harness.shared_data import SHARED_DATA
 from benchmarks.studies.motif_recovery import motif_recovery
 from danq.genome.motif_files import read_motifs
 from danq.genome.motif_matrix import IUPAC, LETTERS, Motif

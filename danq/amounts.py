@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from danq.errors import InputError
@@ -16,6 +17,9 @@ LIBRARY = 1e6
 """Sum of the values of a signal after `library_scale`."""
 
 LARGEST = float(np.finfo(np.float32).max)
+
+_LOGARITHM = re.compile(r"log2(?![0-9])|log10(?![0-9])|ln(?![a-z0-9])", re.IGNORECASE)
+_BITS = {"log2": 1.0, "log10": float(np.log2(10)), "ln": float(1 / np.log(2))}
 
 
 class AmountUnit(BaseModel):
@@ -65,14 +69,37 @@ class AmountUnit(BaseModel):
 
     def undo(self, values: np.ndarray) -> Float32[np.ndarray, "..."]:
         """Measured values, from values in this unit; at most the largest number of float32."""
+        return self.measured(values).astype(np.float32)
+
+    def measured(self, values: np.ndarray) -> Float64[np.ndarray, "..."]:
+        """As `undo`, in float64."""
         back = np.asarray(values, np.float64)
         with np.errstate(over="ignore"):
             if self.transform == "log1p":
                 back = np.expm1(back)
             elif self.transform == "asinh":
                 back = np.sinh(back)
-            back = np.clip(back / self.scale, -LARGEST, LARGEST)
-        return back.astype(np.float32)
+            return np.clip(back / self.scale, -LARGEST, LARGEST)
+
+    @property
+    def logarithm(self) -> str | None:
+        """The function of which measured values are logarithms; None if they are none.
+
+        It is ``log2``, ``log10`` or ``ln`` if the unit begins with it.
+        """
+        begins = _LOGARITHM.match(self.unit)
+        return None if begins is None else begins[0].lower()
+
+    def bits(self, values: np.ndarray) -> Float64[np.ndarray, "..."]:
+        """Values in bits, whose differences are log2 fold changes, from values in this unit.
+
+        These are ``log2(1 + x)`` of the measured value x; ``-log2(1 - x)`` if x is negative; or x
+        itself, as a logarithm to the base of 2, if the unit says that it is a logarithm.
+        """
+        measured = self.measured(values)
+        if self.logarithm is not None:
+            return measured * _BITS[self.logarithm]
+        return np.sign(measured) * np.log1p(np.abs(measured)) / np.log(2)
 
     def __str__(self) -> str:
         """The unit for headers, such as "log1p(0.5 x reads)"; may be empty."""

@@ -80,3 +80,32 @@ def test_units_that_make_no_sense_are_refused(changes, message):
 )
 def test_text_of_a_unit(unit, text):
     assert str(unit) == text
+
+
+X = np.array([-3.0, -0.2, 0.0, 1e-7, 0.5, 3.0, 900.0], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        (AmountUnit(), lambda x: np.sign(x) * np.log2(1 + np.abs(x))),
+        (AmountUnit(unit="reads", scale=2), lambda x: np.sign(x) * np.log2(1 + np.abs(x) / 2)),
+        (AmountUnit(unit="log2 YFP"), lambda x: x),
+        (AmountUnit(unit="Log10(RPKM)", scale=2), lambda x: x / 2 * np.log2(10)),
+        (AmountUnit(unit="ln ratio"), lambda x: x / np.log(2)),
+        (AmountUnit(unit="log20"), lambda x: np.sign(x) * np.log2(1 + np.abs(x))),
+        (AmountUnit(unit="lncRNA"), lambda x: np.sign(x) * np.log2(1 + np.abs(x))),
+    ],
+)
+def test_differences_in_bits_are_fold_changes(unit, expected):
+    np.testing.assert_allclose(unit.bits(X), expected(X.astype(np.float64)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.25])
+@pytest.mark.parametrize("transform", ["log1p", "asinh"])
+def test_fold_changes_are_of_measured_amounts(transform, scale):
+    unit = AmountUnit(unit="reads", transform=transform, scale=scale)
+    measured = np.array([0.0, 0.3, 1.0, 7.0, 2500.0])
+    found = unit.bits(unit.apply(measured))
+    np.testing.assert_allclose(found, np.log2(1 + measured), rtol=1e-5, atol=1e-6)
+    assert np.isfinite(unit.bits(np.array([-1e30, 1e30], np.float32))).all()

@@ -16,6 +16,7 @@ from danq.errors import InputError
 from danq.inference.engine.forward import predict_blocks
 from danq.inference.engine.whole_windows import effect_options
 from danq.inference.sources.tiling import Rows, RowStream
+from danq.inference.track_levels import TrackLevels
 from danq.inference.writers.layout import Values
 from danq.models import Model, ModelSpec, RunOptions
 from danq.models.model_file import check_loaded
@@ -134,6 +135,12 @@ class Ensemble:
         if self.options.measured:
             return tuple(one and AmountUnit(unit=one.unit) for one in chosen)
         return tuple(chosen)
+
+    @property
+    def levels(self) -> TrackLevels:
+        """Computes levels of all tracks, also of those that are not selected."""
+        spec = self.models[0].spec
+        return TrackLevels.of(spec.tracks, spec.track_units, measured=self.options.measured)
 
     @property
     def spread(self) -> bool:

@@ -209,17 +209,36 @@ def track_values(
     outputs: Float[Tensor, "B O"], groups: Sequence[TargetGroup]
 ) -> Float[Tensor, "B K"]:
     """One value per track: a probability, an amount, or the total of a profile."""
-    values = []
+    numbers = [
+        one.sigmoid() if group.loss == "binary" else one
+        for group, one in _track_numbers(outputs, groups)
+    ]
+    return torch.cat(numbers, dim=1)
+
+
+def track_scores(
+    outputs: Float[Tensor, "B O"], groups: Sequence[TargetGroup]
+) -> Float[Tensor, "B K"]:
+    """As `track_values`, but the logit of a peak instead of its probability.
+
+    Effects are computed from these numbers (`danq.inference.track_levels`). Without groups, they
+    are the outputs, one logit per track.
+    """
+    if not groups:
+        return outputs
+    return torch.cat([one for _, one in _track_numbers(outputs, groups)], dim=1)
+
+
+def _track_numbers(
+    outputs: Tensor, groups: Sequence[TargetGroup]
+) -> Iterator[tuple[TargetGroup, Tensor]]:
     for part in parts(outputs, groups):
-        if part.group.loss == "binary":
-            values.append(part.outputs.sigmoid())
-        elif part.group.loss == "poisson":
-            values.append(part.outputs.exp())
+        if part.group.loss == "poisson":
+            yield part.group, part.outputs.exp()
         elif part.group.loss == "soft-bins":
-            values.append(expected_value(part.outputs, part.group.centres(outputs)))
+            yield part.group, expected_value(part.outputs, part.group.centres(outputs))
         else:
-            values.append(part.outputs if part.totals is None else part.totals.expm1())
-    return torch.cat(values, dim=1)
+            yield part.group, part.outputs if part.totals is None else part.totals.expm1()
 
 
 def profiles(

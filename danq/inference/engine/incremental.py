@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float32, Int, UInt8
@@ -13,6 +15,7 @@ from danq.inference.engine.forward import evaluation_copy
 from danq.inference.engine.pass_planning import Alternates, Pass, plan_passes
 from danq.inference.engine.split_model import SplitModel, why_not_incremental
 from danq.models.run_options import RunOptions
+from danq.models.targets import TargetGroup, track_scores
 
 
 class Incremental:
@@ -25,12 +28,16 @@ class Incremental:
     Parameters
     ----------
     module
-        Maps codes ``(B, L)`` to logits ``(B, K)``. It does not change.
+        Maps codes ``(B, L)`` to logits ``(B, K)``, or to the outputs of ``targets``. It does not
+        change.
     options
         How the model runs; None selects the defaults. Past its last changed step, an alternate
         whose hidden and cell states all differ by at most ``tolerance`` from its reference's
         counts as equal to it; 0 is exact. ``strand`` and ``batch_size`` do not apply: the caller
         decides which windows, and how many, `logits` gets.
+    targets
+        Groups of the tracks: `logits` then gives `danq.models.targets.track_scores`. None if every
+        output is the logit of a track.
 
     Attributes
     ----------
@@ -38,8 +45,14 @@ class Incremental:
         Why the model is evaluated window by window; None where it is evaluated incrementally.
     """
 
-    def __init__(self, module: nn.Module, options: RunOptions | None = None) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        options: RunOptions | None = None,
+        targets: Sequence[TargetGroup] = (),
+    ) -> None:
         options = options or RunOptions()
+        self._targets = tuple(targets)
         self.device = options.torch_device
         self.precision: Precision = options.resolved_precision
         self.tolerance = options.tolerance
@@ -85,13 +98,15 @@ class Incremental:
     def _every_window(self, codes: UInt8[np.ndarray, "B L"]) -> Float32[np.ndarray, "B K"]:
         assert self._module is not None
         if not len(codes):
-            return np.empty((0, int(self._module.head.out_features)), np.float32)  # type: ignore[union-attr]
+            columns = sum(group.tracks for group in self._targets)
+            return np.empty((0, columns or int(self._module.head.out_features)), np.float32)  # type: ignore[union-attr]
         done = []
         with torch.inference_mode(), autocast(self.device, self.precision):
             size = BATCH_SIZES[self.device.type]
             for start in range(0, len(codes), size):
                 batch = torch.from_numpy(np.ascontiguousarray(codes[start : start + size]))
-                done.append(self._module(batch.to(self.device)).float().cpu().numpy())
+                outputs = self._module(batch.to(self.device)).float()
+                done.append(track_scores(outputs, self._targets).cpu().numpy())
         return np.concatenate(done)
 
     def _differences(
@@ -107,8 +122,9 @@ class Incremental:
         passes = list(
             plan_passes(len(reference), alternates, split.steps.length, split.limits, concurrent)
         )
-        known = np.empty((len(reference), split.tracks), np.float32)
-        out = np.empty((len(codes), split.tracks), np.float32)
+        columns = sum(group.tracks for group in self._targets) or split.outputs
+        known = np.empty((len(reference), columns), np.float32)
+        out = np.empty((len(codes), columns), np.float32)
         results = map_in_threads(run, passes) if cpu else map(run, passes)
         # In order: the last bits of a reference in two passes must not depend on their timing.
         for some, logits in zip(passes, results, strict=True):
@@ -123,7 +139,8 @@ class Incremental:
                 inputs = split.encode(reference, alternates)
             sums = split.first_layer(inputs, self.tolerance)
             # In float32 at any precision: the effects of variants are small differences.
-            logits = split.later_layers(sums).cpu().numpy()
+            outputs = split.later_layers(sums)
+            logits = track_scores(outputs, self._targets).cpu().numpy()
         known, out = logits[: len(reference)], logits[len(reference) :]
         same = alternates.last < alternates.first
         out[same] = known[alternates.reference_of[same]]

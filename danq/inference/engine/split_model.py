@@ -75,8 +75,8 @@ class SplitModel:
 
     Attributes
     ----------
-    tracks
-        Number of tracks.
+    outputs
+        Number of outputs of the model.
     steps
         Which bases the steps of the encoder read.
     limits
@@ -88,7 +88,7 @@ class SplitModel:
         assert isinstance(module.head, MultiLabel)
         assert isinstance(module.encoder, OneHotConv | ConvEncoder)
         self.dtype, self.device = dtype, device
-        self.tracks = module.head.out_features
+        self.outputs = module.head.out_features
         self.encoder = evaluation_copy(module.encoder, device)
         self.steps = EncoderSteps.of(self.encoder, module.pooling.steps)
         self.directions: list[RecurrentDirection] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -15,6 +15,7 @@ from danq.device import Precision, autocast, memory_errors
 from danq.genome.nucleotide_codes import N
 from danq.inference.engine.forward import prepared
 from danq.models.run_options import RunOptions
+from danq.models.targets import TargetGroup, track_scores
 
 BATCH = 4096
 """Windows per batch where the options name no batch size."""
@@ -57,9 +58,13 @@ class WholeWindows:
     Parameters
     ----------
     module
-        Maps codes ``(B, L)`` to logits ``(B, K)``. It does not change.
+        Maps codes ``(B, L)`` to logits ``(B, K)``, or to the outputs of ``targets``. It does not
+        change.
     options
         How the model runs. ``strand`` and ``tolerance`` do not apply.
+    targets
+        Groups of the tracks: `logits` then gives `danq.models.targets.track_scores`. None if every
+        output is the logit of a track.
     tf32
         Whether products of float32 use TF32.
 
@@ -71,11 +76,18 @@ class WholeWindows:
         Windows per batch.
     """
 
-    def __init__(self, module: nn.Module, options: RunOptions, *, tf32: bool = TF32) -> None:
+    def __init__(
+        self,
+        module: nn.Module,
+        options: RunOptions,
+        targets: Sequence[TargetGroup] = (),
+        *,
+        tf32: bool = TF32,
+    ) -> None:
         self.device = options.torch_device
         self._precision: Precision = options.resolved_precision
         self.batch = BATCH if options.batch_size is None else options.batch_size
-        self._tf32 = tf32
+        self._tf32, self._targets = tf32, tuple(targets)
         with memory_errors():
             self._module = prepared(module, options)
 
@@ -101,7 +113,8 @@ class WholeWindows:
                 several = len(codes) > self.batch
                 size = self.batch if several else padded_size(len(part), self.batch)
                 padded = nn.functional.pad(part, (0, 0, 0, size - len(part)), value=N)
-                done.append(self._module(padded)[: len(part)].float())
+                outputs = self._module(padded)[: len(part)].float()
+                done.append(track_scores(outputs, self._targets))
         return done[0] if len(done) == 1 else torch.cat(done)
 
 

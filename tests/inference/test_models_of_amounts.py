@@ -17,7 +17,6 @@ from danq.inference.engine.forward import predict_dataset
 from danq.inference.evaluation.evaluation_folder import write_evaluation
 from danq.interpretation import find_motifs
 from danq.models import TargetGroup, architecture, untrained
-from danq.models.export import export_model
 from tests.amount_dataset import amount_dataset
 
 SMALL = architecture("danq", filters=8, width=8, pool=4, hidden=4, dense=(6,))
@@ -113,8 +112,5 @@ def test_what_needs_peaks_refuses_amounts(tmp_path):
         danq.mutate(model, "ACGT" * 15)
     with pytest.raises(InputError, match="models are compared .* 'strong' is of amounts"):
         danq.compare(model, model_of(dataset), dataset)
-    with pytest.raises(InputError, match="models of amounts cannot be exported"):
-        export_model(model, tmp_path / "model.onnx", to="onnx")
     with pytest.raises(InputError, match="every track is of amounts"):
         find_motifs(model, dataset)
-    assert not (tmp_path / "model.onnx").exists()

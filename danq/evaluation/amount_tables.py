@@ -20,12 +20,14 @@ from danq.evaluation.metric_tables import by_group
 from danq.typing import IntRow
 
 BASELINE = ("baseline_pearson", "baseline_spearman", "baseline_r2")
+WITHOUT_LEAKED = ("pearson_without_leaked", "spearman_without_leaked", "r2_without_leaked")
 COLUMNS = (
     "track",
     "group",
     "windows",
     *(f"{metric}{end}" for metric in METRICS for end in ("", "_low", "_high")),
     *BASELINE,
+    *WITHOUT_LEAKED,
     "replicates_pearson",
     "ceiling_pearson",
 )
@@ -38,6 +40,7 @@ def amount_table(
     *,
     bootstrap: AmountBootstrap | None = None,
     baseline: AmountMetrics | None = None,
+    without_leaked: AmountMetrics | None = None,
     ceiling: Ceiling | None = None,
 ) -> pl.DataFrame:
     """Table with one row per track, in the given order.
@@ -52,6 +55,8 @@ def amount_table(
         Replicates for the columns ``*_low`` and ``*_high``, which are null without it.
     baseline
         Metrics of the baseline on the same windows; its columns are null without it.
+    without_leaked
+        Metrics of the model without the leaked windows; its columns are null without it.
     ceiling
         Agreement of replicates; its columns are null without it. ``ceiling_pearson`` is the limit
         for the mean of two replicates.
@@ -66,7 +71,7 @@ def amount_table(
     InputError
         When the arguments have different numbers of tracks.
     """
-    others = [len(one[0]) for one in (baseline, ceiling) if one is not None]
+    others = [len(one[0]) for one in (baseline, without_leaked, ceiling) if one is not None]
     if {len(groups), len(metrics.pearson), *others} != {len(tracks)}:
         raise InputError(
             f"{len(tracks)} track names, {len(groups)} groups and metrics of "
@@ -87,6 +92,9 @@ def amount_table(
     for name in BASELINE:
         metric = name.removeprefix("baseline_")
         columns[name] = empty if baseline is None else getattr(baseline, metric)
+    for name in WITHOUT_LEAKED:
+        metric = name.removesuffix("_without_leaked")
+        columns[name] = empty if without_leaked is None else getattr(without_leaked, metric)
     columns["replicates_pearson"] = empty if ceiling is None else ceiling.pearson
     columns["ceiling_pearson"] = empty if ceiling is None else ceiling.mean
     table = pl.DataFrame(columns, schema_overrides={"track": pl.String, "group": pl.String})
@@ -113,8 +121,8 @@ def amount_group_table(
     polars.DataFrame
         ``group`` (``"all"`` first), ``tracks``; for each of Pearson's and Spearman's correlation,
         R2 and the squared error ``_mean``, ``_mean_low``, ``_mean_high`` and ``_median``; the mean
-        and median of the baseline's; and ``below_baseline``: the number of tracks whose Pearson
-        correlation is below the baseline's, null without one.
+        and median of the baseline's and of those without leaked windows; and ``below_baseline``:
+        the number of tracks whose Pearson correlation is below the baseline's, null without one.
     """
     rows = [_row(*part, bootstrap) for part in by_group(table)]
     floats = {name: pl.Float64 for name in rows[0] if name not in ("group", "tracks")}
@@ -176,7 +184,7 @@ def _row(
             low, high = bootstrap.macro(metric, known)
         row[f"{metric}_mean_low"], row[f"{metric}_mean_high"] = low, high
         row[f"{metric}_median"] = part[metric].median()
-    for metric in BASELINE:
+    for metric in (*BASELINE, *WITHOUT_LEAKED):
         row[f"{metric}_mean"], row[f"{metric}_median"] = part[metric].mean(), part[metric].median()
     compared = part.drop_nulls(["pearson", "baseline_pearson"])
     below = int((compared["pearson"] < compared["baseline_pearson"]).sum())

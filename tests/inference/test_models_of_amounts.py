@@ -31,6 +31,14 @@ def model_of(dataset, **changes):
     return replace(model.with_options(device="cpu", threads=1), spec=spec)
 
 
+def profile_model(dataset):
+    peaks = dataset.peaks.size
+    groups = (TargetGroup(loss="binary", tracks=peaks),) if peaks else ()
+    groups += (TargetGroup(loss="profile", tracks=2, steps=4, step_bases=5),)
+    model = untrained("danq", SMALL, dataset.tracks, 60, 20, groups, dataset.units)
+    return model.with_options(device="cpu", threads=1)
+
+
 @pytest.mark.parametrize("peaks", [False, True])
 def test_evaluation_reports_amounts_beside_peaks(peaks, tmp_path):
     dataset = amount_dataset(300, peaks=peaks)
@@ -55,6 +63,40 @@ def test_evaluation_reports_amounts_beside_peaks(peaks, tmp_path):
     if peaks:
         assert report.table["track"].to_list() == ["Reb1"]
         assert summary["overall"]["tracks"] == 1
+
+
+@pytest.mark.parametrize("peaks", [False, True])
+@pytest.mark.parametrize("steps", [0, 4])
+def test_metrics_of_amounts_are_reported_with_and_without_leaked_windows(peaks, steps, tmp_path):
+    dataset = amount_dataset(300, peaks=peaks, steps=steps)
+    rows = dataset.indices("test")
+    leaked = np.zeros(len(dataset), np.uint8)
+    leaked[rows[::3]] = 1
+    dataset.__dict__["leaked"] = leaked
+    model = model_of(dataset) if not steps else profile_model(dataset)
+    report = danq.evaluate(model, dataset, bootstrap=0)
+    amounts = report.amounts if peaks else report
+    own = leaked[rows] == 0
+    kept = amount_metrics(amounts.predicted[own], amounts.measured[own])
+    for metric in ("pearson", "spearman", "r2"):
+        found = amounts.table[f"{metric}_without_leaked"]
+        np.testing.assert_array_equal(found, getattr(kept, metric))
+        assert found.to_list() != amounts.table[metric].to_list()
+        mean = amounts.groups[f"{metric}_without_leaked_mean"][0]
+        assert mean == pytest.approx(getattr(kept, metric).mean())
+    assert f"without {len(rows[::3])} leaked windows" in amounts.describe()
+    write_evaluation(report, tmp_path / "out")
+    summary = json.loads((tmp_path / "out/summary.json").read_text())
+    assert summary["leaked_windows"] == len(rows[::3])
+    assert "pearson_without_leaked_mean" in summary["amounts"]["overall"]
+
+
+def test_without_leaked_windows_their_columns_are_empty():
+    dataset = amount_dataset(300)
+    dataset.__dict__["leaked"] = np.zeros(len(dataset), np.uint8)
+    report = danq.evaluate(model_of(dataset), dataset, bootstrap=0)
+    assert report.table["pearson_without_leaked"].null_count() == 2
+    assert "leaked" not in report.describe()
 
 
 @pytest.mark.parametrize("peaks", [False, True])

@@ -17,7 +17,7 @@ from danq.evaluation.amount_metrics import (
     bootstrap_amounts,
 )
 from danq.evaluation.amount_tables import amount_group_table, amount_table
-from danq.evaluation.metric_tables import describe_means
+from danq.evaluation.metric_tables import describe_means, shown
 from danq.inference.evaluation.fit_baselines import fit_amounts
 from danq.typing import IntRow
 
@@ -100,6 +100,16 @@ class AmountReport:
             lines.append(describe_means(row, metric, f"{name:8}", baseline=compared))
         if not np.isnan(self.across):
             lines.append(f"correlation over tracks, mean over windows {self.across:.4f}")
+        leaked = split["leaked_windows"]
+        if leaked:
+            means = (
+                f"{_NAMES[metric]} mean {shown(row[f'{metric}_without_leaked_mean'])}"
+                for metric in ("pearson", "spearman", "r2")
+            )
+            lines.append(
+                f"{', '.join(means)} without {leaked:,} leaked window{'s' * (leaked != 1)}, whose "
+                "sequence occurs in training windows"
+            )
         below = row["below_baseline"]
         if below is not None:
             lines.append(f"Pearson is below the baseline on {below:,} track{'s' * (below != 1)}")
@@ -155,7 +165,15 @@ def amount_report(
         )
     fitted, base = fit_amounts(dataset, indices, measured) if baseline else (None, None)
     over = across_tracks(predicted, measured)
-    table = amount_table(names, groups, metrics, bootstrap=replicates, baseline=base)
+    own = dataset.leaked[indices] == 0
+    table = amount_table(
+        names,
+        groups,
+        metrics,
+        bootstrap=replicates,
+        baseline=base,
+        without_leaked=None if own.all() else amount_metrics(predicted[own], measured[own], names),
+    )
     return AmountReport(
         table=table,
         groups=amount_group_table(table, replicates),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "summary.json"
 FORMAT = "danq-evaluation"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 KIND = "evaluation"
 
 _SHOWN = (

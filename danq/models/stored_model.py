@@ -23,7 +23,7 @@ from danq.typing import Location
 M = TypeVar("M", bound=nn.Module)
 S = TypeVar("S", bound=BaseModel)
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 HEADER_KEY = "danq"
 RUN_MODEL = "model.safetensors"
 

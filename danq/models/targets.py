@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -33,15 +33,18 @@ MAX_OUTPUTS = 10_000_000
 
 MAX_WEIGHT = 1e6
 
+Positive = Annotated[float, Field(gt=0)]
+
 Loss = Literal["binary", "gaussian", "poisson", "soft-bins", "profile"]
 
 
 class TargetGroup(BaseModel):
     """Consecutive tracks that share a loss.
 
-    The outputs of a track are one logit (``binary``), the amount itself (``gaussian``), the natural
-    logarithm of the amount (``poisson``), one logit per bin (``soft-bins``), or one logit per step
-    and ``log(1 + total)`` (``profile``).
+    The outputs of a track are one logit (``binary``), x of the amount ``mean + deviation x``
+    (``gaussian``) or ``mean exp(x)`` (``poisson``), one logit per bin (``soft-bins``), or one logit
+    per step and ``log(1 + total)`` (``profile``). Errors of ``gaussian`` are divided by the
+    deviation, and losses of ``poisson`` by the mean, so that all tracks count alike.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -50,6 +53,10 @@ class TargetGroup(BaseModel):
     tracks: int = Field(gt=0, le=1_000_000)
     weight: float = Field(default=1.0, gt=0, le=MAX_WEIGHT)
     """Weight of the group in the loss of the model."""
+    means: tuple[float, ...] = ()
+    """Mean of each track (``gaussian``, ``poisson``); without them 0 and 1."""
+    deviations: tuple[Positive, ...] = ()
+    """Standard deviation of each track (``gaussian``); without them 1."""
     bins: int = Field(default=0, ge=0, le=MAX_BINS)
     """Number of soft bins, at least two."""
     lowest: float = 0.0
@@ -73,7 +80,24 @@ class TargetGroup(BaseModel):
             raise ValueError(
                 f"{self.steps} steps of {self.step_bases} bases for the loss '{self.loss}'"
             )
+        allowed = {"gaussian": ("means", "deviations"), "poisson": ("means",)}.get(self.loss, ())
+        for name in ("means", "deviations"):
+            count = len(getattr(self, name))
+            if count and (name not in allowed or count != self.tracks):
+                raise ValueError(
+                    f"{count} {name} of {self.tracks} tracks for the loss '{self.loss}'"
+                )
+        if self.loss == "poisson" and min(self.means, default=1) <= 0:
+            raise ValueError(f"a mean of {min(self.means):g} for the loss 'poisson'")
         return self
+
+    def mean(self, like: Tensor) -> Float[Tensor, " K"]:
+        """Mean of each track, with the type and device of another tensor."""
+        return like.new_tensor(self.means or (float(self.loss == "poisson"),) * self.tracks)
+
+    def deviation(self, like: Tensor) -> Float[Tensor, " K"]:
+        """Standard deviation of each track, with the type and device of another tensor."""
+        return like.new_tensor(self.deviations or (1.0,) * self.tracks)
 
     @property
     def outputs(self) -> int:
@@ -192,9 +216,10 @@ def _group_loss(part: Part, target: Tensor, share: Tensor | None) -> Tensor:
         each = F.binary_cross_entropy_with_logits(outputs, safe, reduction="none")
         return weighted_mean(each, mask, share)
     if group.loss == "gaussian":
-        return gaussian_loss(outputs, target, mask, share)
+        standardised = (target - group.mean(target)) / group.deviation(target)
+        return gaussian_loss(outputs, standardised, mask, share)
     if group.loss == "poisson":
-        return poisson_loss(outputs, target, mask, share)
+        return poisson_loss(outputs, target / group.mean(target), mask, share)
     if group.loss == "soft-bins":
         centres = group.centres(outputs)
         return soft_bin_loss(outputs, target, centres, group.bin_width / 2, mask, share)
@@ -233,12 +258,16 @@ def _track_numbers(
     outputs: Tensor, groups: Sequence[TargetGroup]
 ) -> Iterator[tuple[TargetGroup, Tensor]]:
     for part in parts(outputs, groups):
-        if part.group.loss == "poisson":
-            yield part.group, part.outputs.exp()
-        elif part.group.loss == "soft-bins":
-            yield part.group, expected_value(part.outputs, part.group.centres(outputs))
-        else:
-            yield part.group, part.outputs if part.totals is None else part.totals.expm1()
+        group, found = part.group, part.outputs
+        if group.loss == "poisson":
+            found = group.mean(found) * found.exp()
+        elif group.loss == "gaussian":
+            found = group.mean(found) + group.deviation(found) * found
+        elif group.loss == "soft-bins":
+            found = expected_value(found, group.centres(found))
+        elif part.totals is not None:
+            found = part.totals.expm1()
+        yield group, found
 
 
 def profiles(
@@ -269,9 +298,10 @@ def initial_outputs(
 
     Returns
     -------
-    Log odds of the mean, clipped to [1e-4, 1 - 1e-4]; the mean; the logarithm of the mean, at least
-    1e-6; the logarithm of a normal distribution over the bins; 0 for the steps of profiles and
-    ``log(1 + total)`` of the mean profile.
+    Log odds of the mean, clipped to [1e-4, 1 - 1e-4]; the mean, or the logarithm of the mean, at
+    least 1e-6, relative to the means and deviations of the group; the logarithm of a normal
+    distribution over the bins; 0 for the steps of profiles and ``log(1 + total)`` of the mean
+    profile.
     """
     found = []
     for part in parts(torch.zeros(1, count_outputs(groups)), groups):
@@ -279,7 +309,9 @@ def initial_outputs(
         if group.loss == "binary":
             own = own.clamp(1e-4, 1 - 1e-4).logit()
         elif group.loss == "poisson":
-            own = own.clamp(min=1e-6).log()
+            own = (own.clamp(min=1e-6) / group.mean(own)).log()
+        elif group.loss == "gaussian":
+            own = (own - group.mean(own)) / group.deviation(own)
         elif group.loss == "soft-bins":
             widest = deviation[part.columns].clamp(min=group.bin_width / 2)
             centres = group.centres(own)

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 
@@ -143,13 +144,15 @@ def _group(
     dataset: Dataset, recipe: Recipe, loss: Loss, tracks: Sequence[int], summary: ColumnSummary
 ) -> TargetGroup:
     own = np.isin(summary.track, tracks)
-    settings: dict[str, float] = {}
+    settings: dict[str, Any] = {}
     if len(dataset.targets) > 1:
-        weight = recipe.peak_weight if loss == "binary" else recipe.amount_weight
-        if loss == "gaussian":
-            variance = float(np.mean(summary.deviation[own] ** 2))
-            weight = float(np.clip(weight / max(variance, 1e-6), 1e-6, 1e6))
-        settings["weight"] = weight
+        settings["weight"] = recipe.peak_weight if loss == "binary" else recipe.amount_weight
+    if loss in ("gaussian", "poisson"):
+        mean, deviation = summary.mean[own].tolist(), summary.deviation[own].tolist()
+        if loss == "poisson":
+            settings["means"] = tuple(one or 1.0 for one in mean)
+        else:
+            settings |= {"means": tuple(mean), "deviations": tuple(one or 1.0 for one in deviation)}
     if loss == "soft-bins":
         lowest = math.floor(float(summary.lowest[own].min()))
         highest = max(lowest + 1, math.ceil(float(summary.highest[own].max())))
@@ -163,4 +166,4 @@ def _group(
             "step_bases": group.step,
             "total_weight": float(np.clip(total * SHARE_OF_TOTALS, 1, MAX_WEIGHT)),
         }
-    return TargetGroup(loss=loss, tracks=len(tracks), **settings)  # type: ignore[arg-type]
+    return TargetGroup(loss=loss, tracks=len(tracks), **settings)

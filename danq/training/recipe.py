@@ -131,8 +131,7 @@ class Recipe(BaseRecipe):
     peak_weight: float = Field(default=1.0, gt=0, le=MAX_WEIGHT)
     """Weight of tracks of peaks in the loss, if there are amounts too."""
     amount_weight: float = Field(default=1.0, gt=0, le=MAX_WEIGHT)
-    """Weight of tracks of amounts in the loss, if there are peaks too. With the loss "gaussian" it
-    is divided by the variance of the amounts."""
+    """Weight of tracks of amounts in the loss, if there are peaks too."""
     reverse_complement: bool | Literal["both"] = True
     """Replace a random half of the training windows by their reverse complements; "both" shows
     every window on both strands in each epoch."""

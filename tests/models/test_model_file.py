@@ -103,9 +103,9 @@ def test_files_of_another_format_version_are_refused(version, model, tmp_path):
     if version == 1:
         header["data_sha256"] = header.pop("data_sha256")
     safetensors.torch.save_file(model.module.state_dict(), path, {"danq": json.dumps(header)})
-    with pytest.raises(InputError, match=f"version {version}, but this danq reads version 4"):
+    with pytest.raises(InputError, match=f"version {version}, but this danq reads version 5"):
         load_model(path)
-    assert FORMAT_VERSION == 4
+    assert FORMAT_VERSION == 5
 
 
 def test_weights_of_another_shape_are_refused(model, tmp_path):

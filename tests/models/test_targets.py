@@ -39,8 +39,8 @@ from danq.models.targets import (
 )
 
 PEAKS = TargetGroup(loss="binary", tracks=2)
-COUNTS = TargetGroup(loss="poisson", tracks=3, weight=2.0)
-EXPRESSION = TargetGroup(loss="gaussian", tracks=1)
+COUNTS = TargetGroup(loss="poisson", tracks=3, weight=2.0, means=(3.0, 0.5, 20.0))
+EXPRESSION = TargetGroup(loss="gaussian", tracks=1, means=(0.5,), deviations=(4.0,))
 BINNED = TargetGroup(loss="soft-bins", tracks=2, bins=18)
 PROFILE = TargetGroup(loss="profile", tracks=2, steps=5, step_bases=8, total_weight=0.5)
 GROUPS = (PEAKS, COUNTS, EXPRESSION, BINNED, PROFILE)
@@ -76,8 +76,9 @@ def test_the_loss_is_the_weighted_mean_of_the_groups():
     binary = F.binary_cross_entropy_with_logits(
         x[:, :2], target[:, :2].nan_to_num(), (share * mask[:, :2]), reduction="sum"
     ) / (share * mask[:, :2]).sum()  # fmt: skip
-    poisson = poisson_loss(x[:, 2:5], target[:, 2:5], mask[:, 2:5], share)
-    gaussian = gaussian_loss(x[:, 5:6], target[:, 5:6], mask[:, 5:6], share)
+    means = torch.tensor([3.0, 0.5, 20.0], dtype=torch.float64)
+    poisson = poisson_loss(x[:, 2:5], target[:, 2:5] / means, mask[:, 2:5], share)
+    gaussian = gaussian_loss(x[:, 5:6], (target[:, 5:6] - 0.5) / 4, mask[:, 5:6], share)
     centres = torch.arange(18, dtype=torch.float64)
     soft = soft_bin_loss(
         x[:, 6:42].reshape(7, 2, 18), target[:, 6:8], centres, 0.5, mask[:, 6:8], share
@@ -110,8 +111,9 @@ def test_values_of_tracks_and_profiles():
     values = track_values(x, GROUPS)
     assert values.shape == (7, 10)
     torch.testing.assert_close(values[:, :2], x[:, :2].sigmoid())
-    torch.testing.assert_close(values[:, 2:5], x[:, 2:5].exp())
-    torch.testing.assert_close(values[:, 5], x[:, 5])
+    means = torch.tensor([3.0, 0.5, 20.0], dtype=torch.float64)
+    torch.testing.assert_close(values[:, 2:5], means * x[:, 2:5].exp())
+    torch.testing.assert_close(values[:, 5], 0.5 + 4 * x[:, 5])
     share = x[:, 6:24].softmax(1)
     torch.testing.assert_close(values[:, 6], (share * torch.arange(18)).sum(1))
     torch.testing.assert_close(values[:, 8:], x[:, 52:].exp() - 1)
@@ -133,6 +135,22 @@ def test_initial_outputs_predict_the_means():
     torch.testing.assert_close(found[8:], mean[8:].reshape(2, 5).sum(1))
     with pytest.raises(ValueError, match="53 outputs for a module with 54"):
         set_initial_outputs(module, torch.zeros(53))
+
+
+@pytest.mark.parametrize("loss", ["gaussian", "poisson"])
+@pytest.mark.parametrize("scale", [1e-3, 1e3])
+def test_losses_and_gradients_do_not_depend_on_the_scale_of_the_amounts(loss, scale):
+    def group(scale):
+        deviations = (scale, 3 * scale) if loss == "gaussian" else ()
+        return (TargetGroup(loss=loss, tracks=2, means=(scale, 2 * scale), deviations=deviations),)
+
+    torch.manual_seed(0)
+    x, target = torch.randn(9, 2, dtype=torch.float64), torch.rand(9, 2, dtype=torch.float64)
+    plain = target_loss(x, target, group(1.0))
+    torch.testing.assert_close(target_loss(x, scale * target, group(scale)), plain)
+    torch.testing.assert_close(
+        track_values(x, group(scale)), scale * track_values(x, group(1.0))
+    )  # fmt: skip
 
 
 def test_without_targets_the_module_is_that_of_peaks():
@@ -247,6 +265,12 @@ def test_positions_of_steps_are_the_centres_of_the_bases_that_they_read(changes)
         ({"loss": "poisson", "weight": float("inf")}, "finite"),
         ({"loss": "poisson", "lowest": float("nan")}, "finite"),
         ({"loss": "ranking"}, "Input should be"),
+        ({"loss": "gaussian", "means": (1.0,)}, "1 means of 2 tracks for the loss 'gaussian'"),
+        ({"loss": "gaussian", "means": (1.0, float("nan"))}, "finite"),
+        ({"loss": "gaussian", "deviations": (1.0, 0.0)}, "greater than 0"),
+        ({"loss": "poisson", "means": (1.0, 0.0)}, "a mean of 0 for the loss 'poisson'"),
+        ({"loss": "poisson", "deviations": (1.0, 2.0)}, "2 deviations of 2 tracks"),
+        ({"loss": "binary", "means": (1.0, 2.0)}, "2 means of 2 tracks"),
         ({"loss": "poisson", "tracks": 0}, "greater than 0"),
     ],
 )

@@ -84,12 +84,23 @@ def test_soft_bins_span_the_training_amounts():
     assert group.lowest + 17 * group.bin_width == pytest.approx(found.highest.max())
 
 
-def test_the_weight_of_gaussian_amounts_beside_peaks_does_not_depend_on_their_scale():
+@pytest.mark.parametrize("loss", ["gaussian", "poisson"])
+def test_amounts_are_standardised_by_their_training_values(loss):
     dataset = amount_dataset(300, peaks=True, scale=10.0)
-    peaks, amounts = groups(dataset, amount_loss="gaussian", amount_weight=2.0, peak_weight=3.0)
-    variance = np.mean(check_amounts(dataset).deviation[1:] ** 2)
-    assert peaks.weight == 3.0
-    assert amounts.weight == pytest.approx(2.0 / variance)
+    peaks, amounts = groups(dataset, amount_loss=loss, amount_weight=2.0, peak_weight=3.0)
+    assert (peaks.weight, amounts.weight) == (3.0, 2.0)
+    found = check_amounts(dataset)
+    assert amounts.means == pytest.approx(found.mean[1:])
+    assert amounts.deviations == pytest.approx(found.deviation[1:] if loss == "gaussian" else ())
+
+
+def test_constant_amounts_have_the_deviation_1_and_zeros_the_mean_1():
+    dataset = amount_dataset(300)
+    values = dataset.measured.values.copy()
+    values[:, 1] = 0
+    constant = changed(dataset, values)
+    assert groups(constant, amount_loss="gaussian")[0].deviations[1] == 1.0
+    assert groups(constant, amount_loss="poisson")[0].means[1] == 1.0
 
 
 def test_a_model_of_counts_learns_them(tmp_path):
@@ -98,7 +109,8 @@ def test_a_model_of_counts_learns_them(tmp_path):
     result = train(dataset, out=tmp_path / "run", model=SMALL, recipe=recipe, run=CPU)
     assert result.history[-1]["valid_pearson"] > 0.7
     spec = read_spec(tmp_path / "run")
-    assert spec.targets == (TargetGroup(loss="poisson", tracks=2),)
+    means = tuple(check_amounts(dataset).mean.tolist())
+    assert spec.targets == (TargetGroup(loss="poisson", tracks=2, means=means),)
     assert spec.kinds == ("amounts", "amounts")
     assert spec.units == dataset.units
     assert spec.temperature is None

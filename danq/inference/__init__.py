@@ -8,8 +8,9 @@ from danq.inference.engine.forward import predict_blocks, predict_codes, predict
 from danq.inference.ensemble import Ensemble
 from danq.inference.evaluation.amount_report import AmountReport
 from danq.inference.evaluation.compare import ModelComparison, compare, write_comparison
-from danq.inference.evaluation.evaluate import EvaluationReport, evaluate
+from danq.inference.evaluation.evaluate import evaluate
 from danq.inference.evaluation.evaluation_folder import write_evaluation
+from danq.inference.evaluation.peak_report import EvaluationReport
 from danq.inference.mutagenesis.mutate import WrittenMutations, mutate, write_mutations
 from danq.inference.prediction.predict import WrittenPredictions, predict, write_predictions
 from danq.inference.result import Result

@@ -19,7 +19,7 @@ from danq.typing import Location
 
 if TYPE_CHECKING:
     from danq.inference.evaluation.amount_report import AmountReport
-    from danq.inference.evaluation.evaluate import EvaluationReport
+    from danq.inference.evaluation.peak_report import EvaluationReport
 
 SUMMARY = "summary.json"
 FORMAT = "danq-evaluation"
@@ -102,7 +102,7 @@ def is_complete(folder: Path, model_sha256: str, dataset_sha256: str) -> bool:
 
 
 def _fill(folder: Path, report: EvaluationReport | AmountReport) -> None:
-    from danq.inference.evaluation.evaluate import EvaluationReport
+    from danq.inference.evaluation.peak_report import EvaluationReport
 
     peaks = isinstance(report, EvaluationReport)
     if peaks:

@@ -155,19 +155,8 @@ def _prepare(
     dataset = given
     if dataset is None:
         dataset = open_or_label(directory, source.table, resume=session.resume)
-    for split in ("train", "valid"):
-        if dataset.peaks.size and not dataset.positives(split).any():
-            raise InputError(
-                f"the {split} split has {len(dataset.indices(split))} windows, none is positive",
-                file=dataset.path,
-                remedy="Build the dataset with other validation and test chromosomes",
-            )
-    summary, groups = _targets(settings, dataset)
+    targets = check_training(settings, dataset, resuming=session.resuming)
     recipe = _resolved(settings.recipe, dataset)
-    if not session.resuming:
-        check_motif_file(settings.recipe)
-        with torch.device("meta"):  # without memory: checks that the window is long enough
-            build_module(settings.model.architecture, len(dataset.tracks), dataset.window, groups)
     architecture = settings.model.architecture.model_dump(mode="json")
     tables = {
         "data": source.table,
@@ -178,7 +167,40 @@ def _prepare(
     if given is None and dataset.path is None:
         dataset.save(directory / DATASET)
         dataset = Dataset.open(directory / DATASET)
-    return dataset, (summary, groups)
+    return dataset, targets
+
+
+def check_training(settings: RunConfig, dataset: Dataset, *, resuming: bool = False) -> Targets:
+    """Check that a model can be trained on a dataset, before any output is created.
+
+    Parameters
+    ----------
+    settings
+        Model and recipe.
+    dataset
+        Labelled windows.
+    resuming
+        Whether a checkpoint gives the weights, so that initial motifs are not read.
+
+    Raises
+    ------
+    InputError
+        As `train`.
+    """
+    for split in ("train", "valid"):
+        if dataset.peaks.size and not dataset.positives(split).any():
+            raise InputError(
+                f"the {split} split has {len(dataset.indices(split))} windows, none is positive",
+                file=dataset.path,
+                remedy="Build the dataset with other validation and test chromosomes",
+            )
+    summary, groups = _targets(settings, dataset)
+    _resolved(settings.recipe, dataset)
+    if not resuming:
+        check_motif_file(settings.recipe)
+        with torch.device("meta"):  # without memory: checks that the window is long enough
+            build_module(settings.model.architecture, len(dataset.tracks), dataset.window, groups)
+    return summary, groups
 
 
 def _resolved(recipe: Recipe, dataset: Dataset) -> Recipe:

@@ -40,9 +40,10 @@ from .progress import progress
 @options.chrom_map(help="TSV with two columns: contig name in the BED file, name in the genome.")
 @click.option(
     "--effect",
-    type=click.Choice(["logit", "probability"]),
-    help="logit: log2 odds ratio of mutant to reference; probability: difference, mutant minus "
-    "reference.  [default: logit]",
+    type=click.Choice(["logit", "probability", "log2fc", "difference"]),
+    help="Of peaks: logit (log2 odds ratio of mutant to reference) or probability (mutant minus "
+    "reference). Of amounts: log2fc (log2 fold change) or difference (mutant minus reference).  "
+    "[default: logit; with tracks of amounts, difference]",
 )
 @click.option(
     "--pairs",

@@ -12,7 +12,8 @@ import numpy as np
 from danq.errors import InputError
 from danq.files.inputs_in_use import protects_inputs
 from danq.inference.ensemble import Ensemble, Models
-from danq.inference.mutagenesis.effects import UNITS, BaseEffects, Effect
+from danq.inference.mutagenesis.effect_kinds import Effect, describe_change, effect_for
+from danq.inference.mutagenesis.effects import BaseEffects
 from danq.inference.mutagenesis.mutate import WrittenMutations, write_mutations
 from danq.inference.mutagenesis.targets import Target
 from danq.inference.writers.mutation_layout import MutationLayout
@@ -48,7 +49,7 @@ def write_mutations_and_plot(
     out: Location,
     *,
     plot: Location | None = None,
-    effect: Effect = "logit",
+    effect: Effect | None = None,
     tracks: Sequence[str] | None = None,
     overwrite: bool = False,
     **options: Any,
@@ -94,22 +95,27 @@ class _Plot:
     def __init__(
         self,
         all_tracks: bool,
-        effect: Effect,
+        effect: Effect | None,
         temporary: Path,
         path: Path,
         table: Path | None = None,
     ) -> None:
         self.all_tracks, self.temporary, self.path = all_tracks, temporary, path
         self.table = table
-        self.unit = UNITS[effect].partition(",")[0]
+        self.effect = effect
         self.effects: list[BaseEffects] = []
         self.tracks: tuple[str, ...] = ()
+        self.changes: list[str] = []
+        self.quantities: list[str] = []
 
     def writer(self, output: Output, layout: MutationLayout) -> AbstractContextManager[Writer]:
         return output.open(layout) if self.table is None else output.open_at(self.table, layout)
 
     def begin(self, ensemble: Ensemble, targets: list[Target]) -> None:
         self.tracks = ensemble.tracks
+        effect = effect_for(ensemble.kinds, self.effect)
+        self.changes = [describe_change(effect, unit) for unit in ensemble.units]
+        self.quantities = ["probability" if one == "peaks" else "amount" for one in ensemble.kinds]
         if len(targets) != 1:
             raise InputError(
                 f"a plot shows one sequence, and there are {len(targets):,}",
@@ -136,10 +142,12 @@ class _Plot:
             np.concatenate([one.codes for one in self.effects]),
             effects[:, :, shown],
             tracks=[self.tracks[track] for track in shown],
-            unit=self.unit,
+            units=[self.changes[track] for track in shown],
             name=first.window.target.name,
             start=first.window.target.start,
-            reference=first.reference[shown] if len(self.effects) == 1 else None,
+            predicted=None
+            if len(self.effects) > 1
+            else [f"{self.quantities[one]} {first.reference[one]:.3g}" for one in shown],
         )
         with write_errors(self.path):
             save_plot(figure, self.temporary, self.path.suffix)

@@ -39,10 +39,10 @@ def plot_effects(
     effects: Float32[np.ndarray, "L 4 K"],
     *,
     tracks: Sequence[str],
-    unit: str,
+    units: Sequence[str],
     name: str,
     start: int = 0,
-    reference: Float32[np.ndarray, "K"] | None = None,
+    predicted: Sequence[str] | None = None,
 ) -> Figure:
     """Draw a logo and a heat map of the effects of every single-base change, for each track.
 
@@ -61,14 +61,15 @@ def plot_effects(
         Effects as returned by `danq.mutate`.
     tracks
         ``K`` names, at most 12.
-    unit
-        Unit of the effects, such as ``"change in log2 odds"``.
+    units
+        What the effects on each track are, such as ``"change in log2 odds"``.
     name
         Name of the contig or record.
     start
         0-based position of the first base. The axis labels are 1-based.
-    reference
-        ``(K,)`` predicted probabilities of the unchanged sequence, shown in the titles.
+    predicted
+        Prediction of each track for the unchanged sequence, such as ``"probability 0.3"``, shown in
+        the titles.
 
     Raises
     ------
@@ -103,8 +104,8 @@ def plot_effects(
     n_ticks = int(np.clip((width - 1.8) / tick_spacing, 2, 10))
     for track, track_name in enumerate(tracks):
         title = _literal(track_name)
-        if reference is not None:
-            title += f"   (predicted probability {reference[track]:.3g})"
+        if predicted is not None:
+            title += f"   (predicted {predicted[track]})"
         rows = range(stride * track, stride * track + len(heights))
         panels = [figure.add_subplot(grid[row, 0]) for row in rows]
         panels[0].set_title(title, fontsize=11, fontweight="bold", color=_DARK)
@@ -114,7 +115,8 @@ def plot_effects(
         panels[-1].set_xlabel(f"Position on {_literal(name)} (1-based)")
         # Beside the lower two panels: across more, constrained layout would widen every gap.
         bar = figure.colorbar(mesh, cax=figure.add_subplot(grid[rows[-2] : rows[-1] + 1, 1]))
-        bar.set_label(unit[:1].upper() + unit[1:], fontsize=9)
+        unit = units[track]
+        bar.set_label(_literal(unit[:1].upper() + unit[1:]), fontsize=9)
         bar.ax.tick_params(labelsize=8)
         bar.outline.set_visible(False)  # type: ignore[operator]
     return figure

@@ -80,8 +80,8 @@ class _Outputs(nn.Module):
         self, codes: UInt8[Tensor, "B L"]
     ) -> Float[Tensor, "B ..."] | tuple[Float[Tensor, "B ..."], ...]:
         channels = F.embedding(codes.long(), self.table).transpose(1, 2)  # type: ignore[arg-type]
-        found = _values(self.module(channels), self.targets)
-        return found if len(found) > 1 else found[0]
+        first, *others = _values(self.module(channels), self.targets)
+        return (first, *others) if others else first
 
 
 def _values(

@@ -34,12 +34,13 @@ def test_each_track_has_a_logo_and_a_heat_map():
         codes,
         effects,
         tracks=["Reb1", "Abf$1"],
-        unit=UNIT,
+        units=[UNIT, "change in amount (log1p($x))"],
         name="chrIV",
         start=1000,
-        reference=np.array([0.25, 0.5], np.float32),
+        predicted=["probability 0.25", "amount 0.5"],
     )
     tracks = panels_by_track(figure, 2)
+    labels = ["Change in log2 odds (bits)", r"Change in amount (log1p(\$x))"]
     for track, (logo, heat, bar) in enumerate(tracks):
         (mesh,) = (item for item in heat.collections if isinstance(item, QuadMesh))
         np.testing.assert_array_equal(mesh.get_array(), np.ma.masked_invalid(effects[..., track].T))
@@ -49,14 +50,14 @@ def test_each_track_has_a_logo_and_a_heat_map():
         assert heat.get_xlim() == (1000.5, 1030.5)
         assert heat.yaxis_inverted()
         assert "chrIV (1-based)" in heat.get_xlabel()
-        assert bar.get_ylabel() == "Change in log2 odds (bits)"
+        assert bar.get_ylabel() == labels[track]
         low = -np.nansum(effects[..., track], axis=1) / 3
         assert logo.get_ylim()[0] < low.min()
         assert logo.get_ylim()[1] > low.max()
     titles = [logo.get_title() for logo, _, _ in tracks]
     assert titles == [
         "Reb1   (predicted probability 0.25)",
-        r"Abf\$1   (predicted probability 0.5)",
+        r"Abf\$1   (predicted amount 0.5)",
     ]
     assert figure.get_suptitle() == "chrIV:1,001-1,030"
 
@@ -65,7 +66,7 @@ def test_the_100_bases_with_the_largest_effects_are_enlarged():
     codes, effects = some_effects(400, 1)
     effects[:] *= 0.01
     effects[280:290, :, 0] = 3
-    figure = plot_effects(codes, effects, tracks=["Reb1"], unit=UNIT, name="x")
+    figure = plot_effects(codes, effects, tracks=["Reb1"], units=[UNIT], name="x")
     overview, overview_heat, _, heat, _ = figure.axes
     assert overview.get_xlim() == overview_heat.get_xlim() == (0.5, 400.5)
     low, high = heat.get_xlim()
@@ -80,7 +81,9 @@ def test_the_panels_of_all_tracks_are_aligned(length):
     codes, effects = some_effects(length, 3)
     effects *= np.array([1, 1000, 0.0001], np.float32)
     tracks = ["Reb1", "Abf1", "Rap1"]
-    figure = plot_effects(codes, effects, tracks=tracks, unit=UNIT, name="chrIV", start=10**6)
+    figure = plot_effects(
+        codes, effects, tracks=tracks, units=[UNIT] * len(tracks), name="chrIV", start=10**6
+    )
     figure.draw_without_rendering()
     bars = [axes for axes in figure.axes if axes.get_ylabel() == "Change in log2 odds (bits)"]
     panels = [axes for axes in figure.axes if axes not in bars]
@@ -98,7 +101,7 @@ def test_the_panels_of_all_tracks_are_aligned(length):
 @pytest.mark.parametrize("extension", [".png", ".svg", ".pdf"])
 def test_the_same_plot_gives_the_same_bytes(tmp_path, extension):
     for name in "ab":
-        figure = plot_effects(*some_effects(120, 1), tracks=["t"], unit=UNIT, name="x")
+        figure = plot_effects(*some_effects(120, 1), tracks=["t"], units=[UNIT], name="x")
         save_plot(figure, tmp_path / name, extension)
     data = (tmp_path / "a").read_bytes()
     assert data == (tmp_path / "b").read_bytes()
@@ -110,13 +113,15 @@ def test_a_sequence_of_n_and_effects_of_zero_are_drawn(tmp_path):
     for code, effect in ((4, np.nan), (0, 0)):
         codes = np.full(5, code, np.uint8)
         effects = np.full((5, 4, 1), effect, np.float32)
-        figure = plot_effects(codes, effects, tracks=["t"], unit=UNIT, name="x")
+        figure = plot_effects(codes, effects, tracks=["t"], units=[UNIT], name="x")
         save_plot(figure, tmp_path / "a.png", ".png")
 
 
 def test_too_many_tracks_and_wrong_shapes_are_refused():
     codes, effects = some_effects(9, 13)
     with pytest.raises(InputError, match="13 tracks for one plot"):
-        plot_effects(codes, effects, tracks=[str(k) for k in range(13)], unit=UNIT, name="x")
+        plot_effects(
+            codes, effects, tracks=[str(k) for k in range(13)], units=[UNIT] * 13, name="x"
+        )
     with pytest.raises(InputError, match="effects have shape"):
-        plot_effects(codes[:5], effects, tracks=list("abc"), unit=UNIT, name="x")
+        plot_effects(codes[:5], effects, tracks=list("abc"), units=[UNIT] * 3, name="x")

@@ -5,28 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32, Int, UInt8
 
-from danq.errors import InputError
 from danq.genome.nucleotide_codes import N, reverse_complement
 from danq.inference.engine.incremental import Incremental
 from danq.inference.engine.whole_windows import evaluates_whole_windows
 from danq.inference.ensemble import Ensemble
+from danq.inference.mutagenesis.effect_kinds import BITS, Effect, effect_for
 from danq.inference.mutagenesis.targets import TargetWindow
 from danq.inference.mutagenesis.whole_window_effects import WholeWindowEffects
-from danq.inference.odds import odds
 from danq.typing import CodeBatch, Codes
 
 log = logging.getLogger("danq")
-
-Effect = Literal["logit", "probability"]
-UNITS: dict[Effect, str] = {
-    "logit": "change in log2 odds (bits), mutant minus reference",
-    "probability": "change in probability, mutant minus reference",
-}
 
 BLOCK = 2048
 """Mutated windows per batch."""
@@ -111,38 +104,38 @@ class EffectScorer:
 
     An effect is the prediction for the mutant minus the prediction for the reference. On both
     strands, it is the mean of the effects on the window and on its reverse complement; for several
-    models, the mean over models.
+    models, the mean over models. A profile counts with its total.
 
     Parameters
     ----------
     ensemble
         Models and tracks.
     effect
-        ``"logit"`` or ``"probability"``.
+        As for `danq.inference.mutagenesis.effect_kinds.effect_for`.
 
     Raises
     ------
     InputError
-        When ``effect`` has another value.
+        As `danq.inference.mutagenesis.effect_kinds.effect_for`.
     """
 
-    def __init__(self, ensemble: Ensemble, effect: Effect) -> None:
-        if effect not in get_args(Effect):
-            raise InputError(f"effect is '{effect}'", remedy="Choose 'logit' or 'probability'")
+    def __init__(self, ensemble: Ensemble, effect: str | None) -> None:
         options = ensemble.options
-        self.effect: Effect = effect
+        self.effect: Effect = effect_for(ensemble.kinds, effect)
+        self._level = "bits" if self.effect in BITS else "value"
+        self._levels = ensemble.levels.select(ensemble.track_indices)
         self.track_indices = np.array(ensemble.track_indices)
         self.strands = 2 if options.strand == "both" else 1
         self.members: list[Incremental] = []
         self._whole: WholeWindowEffects | None = None
         if evaluates_whole_windows(options.torch_device):
-            self._whole = WholeWindowEffects(
-                ensemble, "bits" if effect == "logit" else "probability"
-            )
+            self._whole = WholeWindowEffects(ensemble, self._level)
             self.block = self._whole.block
             return
         self.block = BLOCK if options.batch_size is None else options.batch_size
-        self.members = [Incremental(model.module, options) for model in ensemble.models]
+        self.members = [
+            Incremental(model.module, options, model.spec.targets) for model in ensemble.models
+        ]
         for reason in dict.fromkeys(member.reason for member in self.members):
             if reason is not None:
                 log.info(f"each mutated window is evaluated in full: {reason}")
@@ -168,7 +161,8 @@ class EffectScorer:
         values : EffectValues
             Effects.
         reference : np.ndarray
-            ``(R, P)`` probabilities of the reference windows, means over strands and models.
+            ``(R, P)`` probabilities or amounts of the reference windows, means over strands and
+            models.
         """
         reference = np.empty((len(codes), len(self.track_indices)), dtype=np.float32)
         blocks = []
@@ -201,13 +195,10 @@ class EffectScorer:
         reference = np.zeros((len(codes), len(self.track_indices)))
         for member, sums in zip(self.members, out, strict=True):
             for before, after in zip(self._strands(codes), self._strands(mutant), strict=True):
-                logits = member.logits(before, after, owner)
-                old, new = (odds(part[:, self.track_indices]) for part in logits)
-                reference += old.probability
-                if self.effect == "logit":
-                    sums += new.bits - old.bits[owner]
-                else:
-                    sums += new.probability - old.probability[owner]
+                numbers = member.logits(before, after, owner)
+                old, new = (self._levels(part[:, self.track_indices]) for part in numbers)
+                reference += old.value
+                sums += getattr(new, self._level) - getattr(old, self._level)[owner]
         out /= np.float32(self.strands)
         return out, (reference / (len(self.members) * self.strands)).astype(np.float32)
 
@@ -232,7 +223,7 @@ class BaseEffects:
     spread
         Sample standard deviations over several models, with the same shape.
     reference
-        ``(P,)`` probabilities of the reference window.
+        ``(P,)`` probabilities or amounts of the reference window.
     """
 
     window: TargetWindow

@@ -13,14 +13,14 @@ import polars as pl
 
 from danq._memory import kept_memory
 from danq._version import __version__
+from danq.amounts import describe_units
 from danq.bounded_queue import write_behind
 from danq.files.inputs_in_use import protects_inputs
 from danq.genome.nucleotide_codes import LETTERS, N
 from danq.inference.ensemble import Ensemble, Models
+from danq.inference.mutagenesis.effect_kinds import BITS, Effect, describe_effect
 from danq.inference.mutagenesis.effects import (
-    UNITS,
     BaseEffects,
-    Effect,
     EffectScorer,
     base_effects,
     pair_effects,
@@ -98,7 +98,7 @@ def mutate(
     model: Models,
     source: Any,
     *,
-    effect: Effect = "logit",
+    effect: Effect | None = None,
     tracks: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> Result:
@@ -117,8 +117,13 @@ def mutate(
     source
         Sequences in memory or in a FASTA file, as for `danq.predict`; or `danq.Regions`.
     effect
-        ``"logit"``: change in log2 odds (bits), as in `danq.score_variants`;
-        ``"probability"``: change in probability. Both are mutant minus reference.
+        ``"logit"``: change in log2 odds (bits) of a peak, as in `danq.score_variants`;
+        ``"probability"``: change in its probability; ``"log2fc"``: log2 fold change of an amount,
+        as in `danq.score_variants`; ``"difference"``: change in an amount, in the unit of the
+        model, or of the measured values with the option ``measured``. All are mutant minus
+        reference. If there are peaks and amounts, ``"logit"`` and ``"log2fc"`` select both effects
+        in bits, the others both differences. None selects ``"logit"`` for peaks alone and
+        ``"difference"`` otherwise. A profile counts with its total.
     tracks
         Names of the selected tracks, in that order. None selects all.
     progress
@@ -134,7 +139,8 @@ def mutate(
     ------
     InputError
         When a sequence is empty or has letters outside the IUPAC codes, a file is missing or
-        damaged, the models disagree, a track is unknown, or a region extends past its contig.
+        damaged, the models disagree, a track is unknown, the effect is of another kind than all
+        tracks, or a region extends past its contig.
 
     Examples
     --------
@@ -171,7 +177,7 @@ def write_mutations(
     source: Any,
     out: Location,
     *,
-    effect: Effect = "logit",
+    effect: Effect | None = None,
     tracks: Sequence[str] | None = None,
     pairs: str | None = None,
     overwrite: bool = False,
@@ -282,18 +288,25 @@ class _Job:
 
     @classmethod
     def of(
-        cls, model: Models, source: Source, effect: Effect, tracks: Sequence[str] | None
+        cls, model: Models, source: Source, effect: Effect | None, tracks: Sequence[str] | None
     ) -> _Job:
         ensemble = Ensemble.of(model, tracks).for_effects()
-        ensemble.check_peaks("effects of mutations are computed")
         return cls(ensemble, source, EffectScorer(ensemble, effect))
 
     def windows(self, targets: list[Target]) -> Iterator[TargetWindow]:
         for target in targets:
             yield from target_windows(target, self.ensemble.window, self.ensemble.bin)
 
+    def units(self) -> dict[str, str]:
+        """Units of the effects on amounts, or of the amounts without a mutation."""
+        if "amounts" not in self.ensemble.kinds:
+            return {}
+        text = describe_units(self.ensemble.tracks, self.ensemble.units)
+        return {"units of the reference" if self.scorer.effect in BITS else "units": text}
+
     def layout(self, pairs: str | None = None) -> MutationLayout:
-        ensemble, values = self.ensemble, UNITS[self.scorer.effect]
+        ensemble = self.ensemble
+        values = describe_effect(self.scorer.effect, ensemble.kinds)
         if ensemble.spread:
             values = (
                 f"mean {values}, over {len(ensemble.models)} models, then sample standard "
@@ -319,6 +332,7 @@ class _Job:
                 "coordinates": "pos is 1-based; position, start and end in HDF5 are 0-based, "
                 "half-open",
                 "values": values,
+                **self.units(),
             },
         )
 

@@ -23,19 +23,19 @@ ROOM = 64
 """A batch, divided by the windows of it that are kept for references."""
 
 
-class DeviceOdds(NamedTuple):
-    """As `danq.inference.odds.Odds`, on a device."""
+class DeviceLevels(NamedTuple):
+    """As `danq.inference.track_levels.Levels`, on a device."""
 
-    probability: Float64[Tensor, "... K"]
+    value: Float64[Tensor, "... K"]
     bits: Float64[Tensor, "... K"]
 
 
-def device_odds(logits: Float32[Tensor, "... K"]) -> DeviceOdds:
+def device_odds(logits: Float32[Tensor, "... K"]) -> DeviceLevels:
     """As `danq.inference.odds.odds`, on a device."""
     z = logits.to(_odds_device(logits.device)).double().clamp(-LARGEST, LARGEST)
     e = z.exp()
     bits = (z - (e * CLIP + (1 + CLIP)).log()) / np.log(2)
-    return DeviceOdds(e / (1 + e), bits)
+    return DeviceLevels(e / (1 + e), bits)
 
 
 def _odds_device(device: torch.device) -> torch.device:
@@ -50,8 +50,8 @@ class WholeWindowEffects:
     ----------
     ensemble
         Models and tracks.
-    unit
-        Name of the field of `DeviceOdds` whose change is the effect.
+    level
+        Name of the field of `DeviceLevels` whose change is the effect.
 
     Attributes
     ----------
@@ -61,10 +61,13 @@ class WholeWindowEffects:
         Mutated windows per call: with their references they usually fill `BATCHES` batches.
     """
 
-    def __init__(self, ensemble: Ensemble, unit: str) -> None:
+    def __init__(self, ensemble: Ensemble, level: str) -> None:
         options = ensemble.options
-        self._members = [WholeWindows(model.module, options) for model in ensemble.models]
-        self._unit, self._both_strands = unit, options.strand == "both"
+        self._members = [
+            WholeWindows(model.module, options, model.spec.targets) for model in ensemble.models
+        ]
+        self._levels = ensemble.levels.select(ensemble.track_indices)
+        self._level, self._both_strands = level, options.strand == "both"
         self._device = options.torch_device
         self._odds_device = _odds_device(self._device)
         self._tracks = torch.tensor(ensemble.track_indices, device=self._device)
@@ -92,8 +95,8 @@ class WholeWindowEffects:
         Returns
         -------
         effects, reference
-            Effects on each model, means over strands; and probabilities of the reference windows,
-            means over strands and models.
+            Effects on each model, means over strands; and probabilities or amounts of the reference
+            windows, means over strands and models.
 
         Raises
         ------
@@ -114,11 +117,18 @@ class WholeWindowEffects:
             for member in self._members:
                 change = zero
                 for strand in strands:
-                    found = device_odds(member.logits(strand)[:, self._tracks])
-                    values = getattr(found, self._unit)
+                    found = self._device_levels(member.logits(strand)[:, self._tracks])
+                    values = getattr(found, self._level)
                     change = change + values[len(known) :] - values[: len(known)][owners]
-                    total = total + found.probability[: len(known)]
+                    total = total + found.value[: len(known)]
                 effects.append(change / len(strands))
             reference = total / (len(self._members) * len(strands))
             done = torch.stack(effects)
         return done.float().cpu().numpy(), reference.float().cpu().numpy()
+
+    def _device_levels(self, numbers: Float32[Tensor, "B P"]) -> DeviceLevels:
+        """Levels on the device; amounts have few tracks, so theirs are computed on the host."""
+        if "amounts" not in self._levels.kinds:
+            return device_odds(numbers)
+        levels = self._levels(numbers.cpu().numpy())
+        return DeviceLevels(*(torch.from_numpy(one).to(self._odds_device) for one in levels))

@@ -11,7 +11,7 @@ from danq.inference.writers.hdf5 import Hdf5Writer, write_header
 from danq.inference.writers.mutation_layout import MutationLayout
 
 MAGIC = "danq-mutations"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class MutationHdf5(Hdf5Writer):

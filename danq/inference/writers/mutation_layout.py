@@ -34,7 +34,7 @@ class MutationLayout(Layout):
         Name of the first column: ``chrom`` or ``name``. ``pos`` (1-based), ``ref`` and ``alt``
         follow, as in a VCF.
     effect
-        ``"logit"`` or ``"probability"``.
+        Kind of effect, see `danq.inference.mutagenesis.effect_kinds`.
     pairs
         Whether there are substitutions of two bases too.
 

@@ -5,17 +5,18 @@
             write(block, compute(block))
 
 Both use a `BoundedQueue`: a thread stops when it is a few items ahead, so memory stays bounded.
-Items keep their order. An error in a thread is raised in the calling thread, and any error there,
-also Ctrl-C, ends the threads before the block is left.
+Items keep their order. An error in a thread is raised in the calling thread, at the latest when the
+block is left. Any error there, also Ctrl-C, ends the threads before; an error of a thread is then
+noted on it.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from queue import SimpleQueue
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -95,9 +96,11 @@ def read_ahead(items: Iterable[T], depth: int = DEPTH) -> Iterator[Iterator[T]]:
     Yields
     ------
     Iterator
-        The items, in order; it raises the error that ended ``items``.
+        The items, in order; it raises the error that ended ``items``. If the block is left before,
+        the end of the block raises it, also one of the items ahead or of closing a generator.
     """
     queue: BoundedQueue[T] = BoundedQueue(depth)
+    failed: list[BaseException] = []
 
     def work() -> None:
         try:
@@ -110,18 +113,13 @@ def read_ahead(items: Iterable[T], depth: int = DEPTH) -> Iterator[Iterator[T]]:
                 if close is not None:
                     close()
         except BaseException as error:
+            failed.append(error)
             queue.end(error)
         else:
             queue.end()
 
-    thread = threading.Thread(target=work, name="danq-read", daemon=True)
-    try:
-        thread.start()
+    with _thread(work, "reading", queue, failed):
         yield iter(queue)
-    finally:
-        queue.stop()
-        if thread.ident is not None:
-            thread.join()
 
 
 @contextmanager
@@ -157,19 +155,37 @@ def write_behind(write: Callable[..., None], depth: int = DEPTH) -> Iterator[Cal
         if not queue.put(arguments):
             raise failed[0]
 
-    thread = threading.Thread(target=work, name="danq-write", daemon=True)
-    try:
-        thread.start()
+    with _thread(work, "writing", queue, failed) as thread:
         yield call
         queue.end()
         thread.join()
+
+
+@contextmanager
+def _thread(
+    work: Callable[[], None],
+    doing: str,
+    queue: BoundedQueue[Any],
+    failed: Sequence[BaseException],
+) -> Iterator[threading.Thread]:
+    """Run a thread, stop its queue and wait for it at the end, and raise or note its error."""
+    thread = threading.Thread(target=work, name=f"danq-{doing}", daemon=True)
+    try:
+        try:
+            thread.start()
+            yield thread
+        finally:
+            queue.stop()
+            if thread.ident is not None:
+                thread.join()
+    except GeneratorExit:
+        # The end of a generator, which hides its notes.
+        if failed:
+            raise failed[0] from None
+        raise
     except BaseException as error:
         if failed and error is not failed[0]:
-            error.add_note(f"An earlier error while writing: {failed[0]!r}")
+            error.add_note(f"Another error while {doing}: {failed[0]!r}")
         raise
-    finally:
-        queue.stop()
-        if thread.ident is not None:
-            thread.join()
     if failed:
         raise failed[0]

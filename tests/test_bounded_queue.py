@@ -119,6 +119,84 @@ def test_an_error_while_a_source_is_closed_is_raised():
         run(source(), same, lambda _: None)
 
 
+def failing_at_its_end(failed: threading.Event, where: str):
+    """Three items; fails when the third is asked for, or when it is closed before."""
+    try:
+        yield 1
+        yield 2
+        if where == "an item ahead":
+            failed.set()
+            raise OSError("broken source")
+        yield 3
+    finally:
+        if where == "closing":
+            failed.set()
+            raise OSError("broken source")
+
+
+LEFT_EARLY = pytest.mark.parametrize("where", ["an item ahead", "closing"])
+
+
+def begin(where: str, problem: Exception | None = None) -> None:
+    """Take one item of a source that fails, and leave the block."""
+    failed = threading.Event()
+    with read_ahead(failing_at_its_end(failed, where)) as ready:
+        assert next(ready) == 1
+        assert where == "closing" or failed.wait(30)
+        if problem is not None:
+            raise problem
+
+
+@LEFT_EARLY
+def test_an_error_of_a_source_is_raised_when_the_block_is_left_early(where):
+    with pytest.raises(OSError, match="broken source"):
+        begin(where)
+
+
+@LEFT_EARLY
+def test_an_error_of_a_source_is_raised_when_its_user_is_a_closed_generator(where):
+    failed = threading.Event()
+
+    def stream():
+        with read_ahead(failing_at_its_end(failed, where)) as ready:
+            yield from ready
+
+    items = stream()
+    assert next(items) == 1
+    assert where == "closing" or failed.wait(30)
+    with pytest.raises(OSError, match="broken source"):
+        items.close()
+
+
+@LEFT_EARLY
+def test_an_error_of_a_source_is_noted_on_another_error(where):
+    with pytest.raises(ValueError, match="computing") as caught:
+        begin(where, ValueError("computing"))
+    assert caught.value.__notes__ == ["Another error while reading: OSError('broken source')"]
+
+
+def test_an_error_of_a_source_is_raised_once_and_without_a_note():
+    with pytest.raises(OSError, match="item 2") as caught:
+        run(counted([], 9, fail_at=2), same, lambda _: None)
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_an_error_of_a_writer_is_raised_when_its_user_is_a_closed_generator():
+    def fail(_: int) -> None:
+        raise OSError("disk full")
+
+    def stream():
+        with write_behind(fail) as write:
+            write(1)
+            yield
+
+    items = stream()
+    next(items)
+    wait_until(lambda: "danq-writing" not in threads())
+    with pytest.raises(OSError, match="disk full"):
+        items.close()
+
+
 @pytest.mark.parametrize("fail_at", [0, 3, 19])
 def test_an_error_of_the_writer_ends_the_block(fail_at):
     written: list[int] = []
@@ -160,7 +238,7 @@ def test_an_error_of_the_computation_ends_both_threads():
 def test_both_errors_are_shown_when_computing_and_writing_fail():
     def compute(number: int) -> int:
         if number == 1:
-            wait_until(lambda: "danq-write" not in threads())
+            wait_until(lambda: "danq-writing" not in threads())
             raise ValueError("computing")
         return number
 
@@ -169,7 +247,7 @@ def test_both_errors_are_shown_when_computing_and_writing_fail():
 
     with pytest.raises(ValueError, match="computing") as caught:
         run(range(9), compute, fail)
-    assert caught.value.__notes__ == ["An earlier error while writing: OSError('disk full')"]
+    assert caught.value.__notes__ == ["Another error while writing: OSError('disk full')"]
 
 
 @pytest.mark.parametrize("where", ["reading", "writing", "computing"])

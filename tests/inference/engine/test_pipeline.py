@@ -236,7 +236,7 @@ def test_an_error_of_the_writer_leaves_no_output(toy, genome, tmp_path, monkeypa
     with pytest.raises((InputError, MemoryError)) as caught:
         write_predictions(toy().with_options(batch_size=4), Tiles(genome, 3), tmp_path / name)
     assert error in (caught.value, caught.value.__cause__)
-    assert calls == ["danq-write"] * 3
+    assert calls == ["danq-writing"] * 3
     assert not list(tmp_path.glob(f"*{name}*"))
 
 

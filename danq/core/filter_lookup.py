@@ -58,9 +58,10 @@ def pair_table(weight: np.ndarray, bias: np.ndarray, unknown: float) -> PairTabl
     taps = np.zeros((blocks, 2 * pairs, CODES, BLOCK), weight.dtype)
     own = padded.reshape(blocks, BLOCK, SYMBOLS, width).transpose(0, 3, 2, 1)
     taps[:, :width, :SYMBOLS] = own
-    taps[:, :width, SYMBOLS] = unknown * own.sum(axis=2)
     rows = _aligned((blocks, pairs, CODES, CODES, BLOCK), weight.dtype)
-    np.add(taps[:, 0::2, :, None, :], taps[:, 1::2, None, :, :], out=rows)
+    with np.errstate(invalid="ignore"):  # of weights that are not finite
+        taps[:, :width, SYMBOLS] = unknown * own.sum(axis=2)
+        np.add(taps[:, 0::2, :, None, :], taps[:, 1::2, None, :, :], out=rows)
     biases = np.zeros(blocks * BLOCK, bias.dtype)
     biases[:filters] = bias
     return PairTable(rows.reshape(blocks, pairs * PAIRS, BLOCK), biases.reshape(blocks, BLOCK))

@@ -21,6 +21,15 @@ def one_hot(codes: UInt8[Tensor, "B L"], unknown: float) -> Float[Tensor, "B 4 L
     return F.embedding(codes.long(), table).transpose(1, 2)
 
 
+def bias_with_nan(weight: Float[Tensor, "F 4 W"], bias: Float[Tensor, " F"]) -> Float[Tensor, " F"]:
+    """The bias of each filter, but NaN where one of its weights is not finite.
+
+    Kernels that pool skip NaN when they compare scores. With this bias they can give NaN for the
+    whole filter, as torch's convolution does: there, 0 times such a weight is NaN.
+    """
+    return bias.detach() + (0 * weight.detach()).sum(dim=(1, 2))
+
+
 class _LookupConv(torch.autograd.Function):
     """Fused convolution, ReLU and max-pool by table look-up, on the CPU."""
 
@@ -36,6 +45,7 @@ class _LookupConv(torch.autograd.Function):
         train = ctx.needs_input_grad[1] or ctx.needs_input_grad[2]
         winner = np.empty(out.shape if train else (0, 0, 0), np.uint8)
         kernels.forward(pairs, table, pool, rectify, out, winner)
+        out[:, :, bias_with_nan(weight, bias).isnan().numpy()] = np.nan
         # Computed now, because the caller may change the codes before backward.
         ctx.quads = kernels.quad_codes(codes.numpy()) if train else None
         ctx.winner = winner

@@ -41,8 +41,8 @@ def forward(codes, weights, bias, out, winner, total, LAYOUT: tl.constexpr):
     """Pooled outputs of one tile.
 
     ``codes`` (B, L) uint8; ``weights`` (parts, 4 * width_rows, columns) with rows in the order of
-    bases, then of symbols, and ``bias`` (columns,) float32, both 0 where they are padded; ``out``
-    and ``winner`` (B * T, F); ``total`` is B * T.
+    bases, then of symbols, and ``bias`` (columns,) float32, both 0 where they are padded; NaN as a
+    bias is the output; ``out`` and ``winner`` (B * T, F); ``total`` is B * T.
     """
     # Names, because some releases of Triton take an attribute for an integer.
     TILE: tl.constexpr = LAYOUT.tile
@@ -83,12 +83,13 @@ def forward(codes, weights, bias, out, winner, total, LAYOUT: tl.constexpr):
             best, index = tl.max(y, axis=1, return_indices=True)
             best += shift
             if LAYOUT.rectify:
-                index = tl.where(best > 0, index, NO_WINNER)
+                index = tl.where(best <= 0, NO_WINNER, index)
             tl.store(winner + where, index.to(tl.uint8), mask=keep)
         else:
             best = tl.max(y, axis=1) + shift
         if LAYOUT.rectify:
-            best = tl.maximum(best, 0.0)
+            # Not the maximum, which is 0 for NaN.
+            best = tl.where(best <= 0, 0.0, best)
         tl.store(out + where, best.to(out.dtype.element_ty), mask=keep)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from danq.core import OneHotConv
+from danq.core.one_hot_conv import bias_with_nan
 from danq.gpu.launch import launch
 
 TILE_VALUES = 16_384
@@ -112,7 +113,7 @@ class PackedFilters:
         ``(parts, 4 * width, filters)``, with the width and the number of filters rounded up. Three
         parts add up to weights in float32; one part is rounded.
     bias
-        ``(filters,)`` float32.
+        ``(filters,)`` float32; NaN for a filter with a weight that is not finite.
     """
 
     def __init__(self, plain: OneHotConv, dtype: torch.dtype) -> None:
@@ -139,7 +140,7 @@ class PackedFilters:
             term = rest.to(torch.bfloat16)
             part[:rows, :filters] = term
             rest = rest - term.float()
-        self.bias[:filters] = plain.bias.detach()
+        self.bias[:filters] = bias_with_nan(plain.weight, plain.bias)
 
     def layout(self, length: int, *, train: bool) -> ConvLayout:
         """Constants of the kernels for windows of a length."""

@@ -128,3 +128,27 @@ def test_autocast_feeds_a_half_precision_layer():
     assert out.dtype == torch.bfloat16
     out.float().sum().backward()
     assert layer.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("activation", ["relu", "identity"])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_filter_with_a_weight_that_is_not_finite_is_nan(value, activation, training):
+    layer = make(40, 4, 3, activation, 0.0, 1)
+    with torch.no_grad():
+        layer.weight[1, 2, 3] = value
+        layer.bias[39] = float("nan")
+    codes = random_codes(2, 40, 0.1, 1)
+    with torch.set_grad_enabled(training):
+        found, wanted = layer(codes), layer.plain(codes)
+    assert wanted.isnan().all(dim=(0, 1)).nonzero().flatten().tolist() == [1, 39]
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5, equal_nan=True)
+
+
+def test_a_bias_that_is_infinite_stays_infinite():
+    layer = make(3, 4, 3, "relu", 0.0, 1)
+    with torch.no_grad():
+        layer.bias[:2] = torch.tensor([float("inf"), -float("inf")])
+    found = layer(random_codes(2, 40, 0.1, 1))
+    assert torch.equal(found[..., 0], torch.full_like(found[..., 0], float("inf")))
+    assert torch.equal(found[..., 1], torch.zeros_like(found[..., 1]))

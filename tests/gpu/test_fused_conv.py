@@ -137,3 +137,22 @@ def test_soft_channels_and_short_windows_are_those_of_the_plain_layer(device):
     torch.testing.assert_close(fused(soft), fused(x), rtol=1e-5, atol=1e-5)
     with pytest.raises(ValueError, match="input of 5 symbols"):
         fused(x[:, :5])
+
+
+# The interpreter computes with numpy.
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("activation", ["relu", "identity"])
+def test_a_filter_with_a_weight_that_is_not_finite_is_nan(device, value, activation):
+    layer = make(device, filters=5, width=4, pool=3, activation=activation)
+    with torch.no_grad():
+        layer.weight[1, 2, 3] = value
+        layer.bias[3] = float("nan")
+    x = codes(2, 40).to(device)
+    fused = FusedConv(layer, torch.float32)
+    wanted = layer.plain(x)
+    assert wanted.isnan().all(dim=(0, 1)).tolist() == [False, True, False, True, False]
+    for found in (fused(x), fused.eval()(x)):
+        torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5, equal_nan=True)
+    with torch.no_grad():
+        torch.testing.assert_close(fused(x), wanted, rtol=1e-5, atol=1e-5, equal_nan=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import torch
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
@@ -14,7 +16,7 @@ class BatchGraph(nn.Module):
     """Logits ``(B, K)`` of codes ``(B, L)`` in batches of any size, without gradients.
 
     There is one graph, for the size of the last batch, so that results of a batch do not depend on
-    earlier ones. Callers fill up batches to few sizes.
+    earlier ones. Callers fill up batches to few sizes. Threads take turns.
 
     Parameters
     ----------
@@ -35,21 +37,26 @@ class BatchGraph(nn.Module):
         self._codes = torch.empty(0, 0, dtype=torch.uint8)
         self._logits: Tensor | None = None
         self._graph: Graph | None = None
+        self._turn = threading.Lock()
 
     def forward(self, x: UInt8[Tensor, "B L"] | Float[Tensor, "B 4 L"]) -> Float32[Tensor, "B K"]:
         """Logits of codes, or of soft one-hot channels, for which there is no graph."""
         with torch.inference_mode(), current_device(self.device):
             if not self.static or x.dim() == 3:
                 return self._compute(x)
-            if x.shape != self._codes.shape:
-                self._graph = self._logits = None  # their memory is used again
-                self._codes = torch.empty_like(x, memory_format=torch.contiguous_format)
-                self._graph = Graph(self._run, self.device)
-            assert self._graph is not None
-            self._codes.copy_(x)
-            self._graph()
-            assert self._logits is not None
-            return self._logits.clone()
+            with self._turn:
+                return self._replay(x)
+
+    def _replay(self, x: Tensor) -> Tensor:
+        if x.shape != self._codes.shape:
+            self._graph = self._logits = None  # their memory is used again
+            self._codes = torch.empty_like(x, memory_format=torch.contiguous_format)
+            self._graph = Graph(self._run, self.device)
+        assert self._graph is not None
+        self._codes.copy_(x)
+        self._graph()
+        assert self._logits is not None
+        return self._logits.clone()
 
     def _run(self) -> None:
         with torch.inference_mode():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
@@ -10,6 +11,10 @@ from functools import lru_cache
 import torch
 
 log = logging.getLogger("danq")
+
+_recorder = threading.RLock()
+"""Held while a function is recorded or runs on streams that all threads share. What another thread
+launched on such a stream would become part of the recording."""
 
 
 class Graph:
@@ -42,21 +47,28 @@ class Graph:
         elif self._calls == 1 and self._record():
             self._graph.replay()  # type: ignore[union-attr]
         else:
-            # On the stream of the recording, so that the libraries' memory for it exists.
+            self._run()
+        self._calls += 1
+
+    def _run(self) -> None:
+        """Run the function on the stream of the recording, for which libraries keep memory."""
+        with _recorder:
             stream, current = _streams(self.device)[0], torch.cuda.current_stream(self.device)
             stream.wait_stream(current)
             with torch.cuda.stream(stream):
                 self.function()
             current.wait_stream(stream)
-        self._calls += 1
 
     def _record(self) -> bool:
         graph, current = torch.cuda.CUDAGraph(), torch.cuda.current_stream(self.device)
         raised: BaseException | None = None
         try:
             # Other threads may allocate and copy meanwhile.
-            with torch.cuda.graph(
-                graph, stream=_streams(self.device)[0], capture_error_mode="thread_local"
+            with (
+                _recorder,
+                torch.cuda.graph(
+                    graph, stream=_streams(self.device)[0], capture_error_mode="thread_local"
+                ),
             ):
                 try:
                     self.function()
@@ -85,14 +97,15 @@ def side_by_side(device: torch.device, functions: Sequence[Callable[[], None]]) 
         for function in functions:
             function()
         return
-    current = torch.cuda.current_stream(device)
-    streams = _streams(device)[1 : 1 + len(functions)]
-    for stream, function in zip(streams, functions, strict=True):
-        stream.wait_stream(current)
-        with torch.cuda.stream(stream):
-            function()
-    for stream in streams:
-        current.wait_stream(stream)
+    with _recorder:
+        current = torch.cuda.current_stream(device)
+        streams = _streams(device)[1 : 1 + len(functions)]
+        for stream, function in zip(streams, functions, strict=True):
+            stream.wait_stream(current)
+            with torch.cuda.stream(stream):
+                function()
+        for stream in streams:
+            current.wait_stream(stream)
 
 
 def current_device(device: torch.device) -> AbstractContextManager[object]:
@@ -100,7 +113,15 @@ def current_device(device: torch.device) -> AbstractContextManager[object]:
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
+def copy_stream(device: torch.device) -> torch.cuda.Stream:
+    """The stream of a CUDA device for copies to the host."""
+    return _streams(device)[3]
+
+
 @lru_cache
 def _streams(device: torch.device) -> tuple[torch.cuda.Stream, ...]:
-    """A stream to record on, and two to run side by side."""
-    return tuple(torch.cuda.Stream(device) for _ in range(3))
+    """A stream to record on, two to run side by side, and one for copies.
+
+    Each is made once, because torch hands out the same 32 streams again and again.
+    """
+    return tuple(torch.cuda.Stream(device) for _ in range(4))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from contextlib import contextmanager, nullcontext
 
 import pytest
@@ -51,7 +52,7 @@ def events(monkeypatch) -> list[str]:
         yield
 
     main = Stream("main", happened)
-    streams = tuple(Stream(name, happened) for name in ("recorder", "first", "second"))
+    streams = tuple(Stream(name, happened) for name in ("recorder", "first", "second", "copies"))
     monkeypatch.setattr(graphs, "_streams", lambda _: streams)
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda _: main)
@@ -146,3 +147,44 @@ def test_streams_side_by_side_begin_after_and_end_before_the_current_one(events)
         *("first waits for main", "one", "second waits for main", "other"),
         *("main waits for first", "main waits for second"),
     ]
+
+
+@pytest.mark.parametrize("what", ["runs", "records", "runs side by side"])
+def test_no_thread_launches_on_shared_streams_while_another_one_records(events, what):
+    recording, other = threading.Event(), threading.Event()
+
+    def function() -> None:
+        if len(events) > len(WARM):
+            recording.set()
+            # Time for the other thread to do what it must not.
+            assert not other.wait(0.3)
+        events.append("run")
+
+    def launch() -> None:
+        other.set()
+        events.append("launched")
+
+    mine, theirs = Graph(function, CUDA), Graph(launch, CUDA)
+
+    def work() -> None:
+        recording.wait(30)
+        if what == "runs side by side":
+            side_by_side(CUDA, [launch, launch])
+        else:
+            theirs()
+
+    if what == "records":
+        theirs()
+        other.clear()
+    events.clear()
+    mine()
+    events[:] = WARM
+    thread = threading.Thread(target=work)
+    thread.start()
+    mine()
+    thread.join()
+    assert events.index("run", len(WARM)) < events.index("launched")
+
+
+def test_copies_have_one_stream_of_each_device(events):
+    assert graphs.copy_stream(CUDA).name == "copies"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 
 import pytest
 import torch
@@ -155,3 +156,40 @@ def test_a_batch_is_computed_alike_whatever_came_before_it(device, monkeypatch):
     fast(x)
     assert torch.equal(fast(x[:2]), wanted)
     assert sizes == [2, 5, 2]
+
+
+def test_threads_that_share_a_graph_take_turns(device):
+    class Slow(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            begun.set()
+            other.wait(0.3)  # time for the other thread to replace the codes
+            return x.float()
+
+    begun, other = threading.Event(), threading.Event()
+    fast = BatchGraph(Slow(), torch.device("cpu"), "fp32", static=True)
+    first, second = codes(2, seed=1), codes(2, seed=2)
+    found: list[torch.Tensor] = []
+
+    def work() -> None:
+        begun.wait(30)
+        found.append(fast(second))
+        other.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert torch.equal(fast(first), first.float())
+    thread.join()
+    assert torch.equal(found[0], second.float())
+
+
+@pytest.mark.parametrize("kind", ["danq", "stages", "several widths", "hard gates"])
+def test_a_weight_that_is_nan_gives_nan_as_in_the_model(device, kind):
+    for number, (name, _) in enumerate(small_model(kind).named_parameters()):
+        model = small_model(kind).to(device).eval()
+        values = model.get_parameter(name).data.view(-1)
+        values[number % len(values)] = float("nan")
+        twin, _ = make_twin(model, torch.float32, fixed=True)
+        with torch.no_grad():
+            wanted, found = model(codes(2).to(device)), twin(codes(2).to(device))
+        assert wanted.isnan().any(dim=1).all(), name
+        assert torch.equal(found.isnan(), wanted.isnan()), name

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from danq.gpu.graph import copy_stream
+
 T = TypeVar("T")
 
 Pending = Callable[[], np.ndarray]
@@ -73,7 +75,7 @@ class CudaTransfer(Transfer):
 
     def __init__(self, device: torch.device) -> None:
         super().__init__(device)
-        self._stream = torch.cuda.Stream(device)
+        self._stream = copy_stream(device)
 
     def to_host(self, result: Tensor) -> Pending:
         pinned = torch.empty(result.shape, dtype=result.dtype, pin_memory=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,8 @@ from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from benchmarks.harness.process_group import run_alone
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = {
@@ -49,6 +52,8 @@ def main() -> None:
     """Run the parts, print their tables and write the JSON file."""
     from benchmarks.harness.arguments import make_parser
 
+    # So that the processes of the benchmark end with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     parser = make_parser(__doc__, "quick", "out", out=None)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--minutes", type=float, default=MINUTES, help="time limit of all parts")
@@ -76,7 +81,7 @@ def run_in_processes(arguments: argparse.Namespace, folder: Path) -> dict[str, d
         words += ["--rows", str(rows), "--folder", str(folder), *["--quick"] * arguments.quick]
         timeout = max(1.0, end - time.monotonic())
         try:
-            code = subprocess.run([sys.executable, *words], cwd=ROOT, timeout=timeout).returncode
+            code = run_alone([sys.executable, *words], ROOT, timeout)
             problem = f"the process ended with {code}"
         except subprocess.TimeoutExpired:
             code, problem = None, f"the limit of {arguments.minutes:g} minutes was reached"

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from benchmarks.gpu.__main__ import PARTS
 from benchmarks.gpu.model_rows import part_of
+from benchmarks.harness.process_group import run_alone
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -107,7 +110,7 @@ def results_of_processes(tmp_path, monkeypatch, code, *, has_line):
 
     calls = []
 
-    def process(words, **_):
+    def process(words, *_):
         parts = words[words.index("--only") + 1 : words.index("--rows")]
         calls.append(parts)
         rows = Path(words[words.index("--rows") + 1])
@@ -115,9 +118,9 @@ def results_of_processes(tmp_path, monkeypatch, code, *, has_line):
         with rows.open("a") as file:
             if has_line(parts[0]):
                 file.write(json.dumps({"part": parts[0], **done}) + "\n")
-        return subprocess.CompletedProcess(words, code)
+        return code
 
-    monkeypatch.setattr(benchmark.subprocess, "run", process)
+    monkeypatch.setattr(benchmark, "run_alone", process)
     names = ["limits", "training", "inference"]
     arguments = argparse.Namespace(only=names, device="cpu", quick=True, minutes=1.0)
     found = benchmark.run_in_processes(arguments, tmp_path)
@@ -176,3 +179,59 @@ def test_a_yeast_model_is_trained_and_its_effects_are_compared(shared_data: Path
 )
 def test_operations_belong_to_parts(operation: str, part: str):
     assert part_of(operation) == part
+
+
+TREE = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(child.pid, flush=True)
+{end}
+"""
+
+OUTER = """
+import sys
+from pathlib import Path
+from benchmarks.gpu import __main__ as benchmark
+words = [sys.executable, "-c", sys.argv.pop()]
+benchmark.run_in_processes = lambda *_: benchmark.run_alone(words, Path.cwd(), 600)
+benchmark.main()
+"""
+
+
+def has_ended(number: int) -> bool:
+    """Whether a process ends within some seconds; nobody may wait for a child of a dead one."""
+    for _ in range(600):
+        state = Path(f"/proc/{number}/stat")
+        try:
+            if state.read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.parametrize("end", ["time.sleep(600)", "sys.exit(5)"])
+def test_processes_of_a_process_end_with_it(tmp_path, capfd, end):
+    words = [sys.executable, "-c", TREE.format(end=end)]
+    if "sleep" in end:
+        with pytest.raises(subprocess.TimeoutExpired):
+            run_alone(words, tmp_path, 3)
+    else:
+        assert run_alone(words, tmp_path, 60) == 5
+    assert has_ended(int(capfd.readouterr().out))
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_processes_of_the_benchmark_end_with_it(name):
+    code = TREE.format(end="time.sleep(600)")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    outer = subprocess.Popen(
+        [sys.executable, "-c", OUTER, code], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    assert outer.stdout is not None
+    with outer:
+        number = int(outer.stdout.readline())
+        outer.send_signal(signal.Signals[name])
+        assert outer.wait(60) != 0
+    assert has_ended(number)

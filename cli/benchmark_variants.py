@@ -99,11 +99,11 @@ _NAMES = ("effect", "label", "strata", "group", "match", "chrom_map", "ref_misma
 def benchmark_variants(paths: tuple[Path, ...], out: Path, overwrite: bool, **given: Any) -> None:
     """Compare predicted with measured effects of variants.
 
-    MODEL is a run directory or model file; of several, the mean is compared. TABLE holds variants
-    (chrom, pos, ref, alt, one ALT per row) with measured effects (reporter assays, eQTL, allelic
-    imbalance), labels, or both: TSV, CSV or Parquet. Prints AUROC, average precision, Spearman
-    correlations and agreement of signs, over all variants, within strata, and against matched
-    controls.
+    MODEL is a run directory, model file or folder of folds; of several, the mean is compared.
+    TABLE holds variants (chrom, pos, ref, alt, one ALT per row) with measured effects (reporter
+    assays, eQTL, allelic imbalance), labels, or both: TSV, CSV or Parquet. Prints AUROC,
+    average precision, Spearman correlations and agreement of signs, over all variants, within
+    strata, and against matched controls.
     """
     from danq.inference.variant_benchmark.benchmark_variants import benchmark_variants as run
     from danq.inference.variant_benchmark.benchmark_variants import (

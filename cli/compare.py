@@ -62,18 +62,24 @@ def compare(
 ) -> None:
     """Compare two models on the same windows, by default those of the test split.
 
-    FIRST and SECOND are model files or run directories. DATA is a dataset with their window length,
-    bin and tracks. Prints the differences of AUROC, AUPR and log loss (second minus first) with
-    95 % intervals and p-values of a paired bootstrap; --out writes a table of all tracks.
+    FIRST and SECOND are model files, run directories or folders of folds. DATA is a dataset
+    with their window length, bin and tracks. Prints the differences of AUROC, AUPR and log loss
+    (second minus first) with 95 % intervals and p-values of a paired bootstrap; --out writes a
+    table of all tracks.
     """
     from danq.inference.evaluation.compare import compare as run
     from danq.inference.evaluation.compare import write_comparison
+    from danq.models.ensemble_file import ensemble_members
     from danq.output import check_target
 
     if out is not None:
         check_target(out, overwrite)
-    models = options.load_models([first, *add_to_first, second, *add_to_second], given)
-    count = 1 + len(add_to_first)
+    sides = [
+        [member for path in paths for member in ensemble_members(path)]
+        for paths in ([first, *add_to_first], [second, *add_to_second])
+    ]
+    models = options.load_models([*sides[0], *sides[1]], given)
+    count = len(sides[0])
     report = run(models[:count], models[count:], data, **options.given(given))
     click.echo(report.describe())
     if out is not None:

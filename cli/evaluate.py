@@ -74,7 +74,8 @@ def evaluate(
 ) -> None:
     """Evaluate a model on one split of a dataset, by default the test split.
 
-    MODEL is a model file or a run directory; predictions of several are averaged, and their spread
+    MODEL is a model file, a run directory or a folder of folds; predictions of several models are
+    averaged, and their spread
     is reported. DATA is a dataset with the same window length, bin and
     tracks. Prints mean and median AUPR (average precision) and AUROC over tracks; --out writes a
     table of all tracks, the points of the ROC and precision-recall curves, and plots. Tracks

@@ -71,7 +71,7 @@ def motifs(
     from danq.interpretation import check_motif_folder, find_motifs, write_motifs
 
     check_motif_folder(out, overwrite)
-    (loaded,) = options.load_models([model], given)
+    (loaded,) = options.load_models([model], given, ensembles=False)
     report = find_motifs(loaded, data, **options.given(given))
     write_motifs(report, out, overwrite=overwrite)
     click.echo(report.describe())

@@ -7,12 +7,15 @@ Each name below makes a decorator: ``@options.device()``, or with changes for on
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from .load_models import given as given
+from .load_models import load_models as load_models
+from .load_models import pop as pop
 from .overwrite import overwrite as overwrite
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -322,10 +325,6 @@ WINDOW_NAMES = {
 """Parameters of `window_options`, with their names in `danq.build_dataset`."""
 
 
-RUN_NAMES = ("device", "precision", "batch_size", "threads", "strand", "tolerance", "measured")
-"""Parameters that belong to a loaded model."""
-
-
 def run_options(**changes: dict[str, Any]) -> Decorator:
     """The options of every command that runs a model; ``changes`` by parameter name."""
     options = {
@@ -338,45 +337,9 @@ def run_options(**changes: dict[str, Any]) -> Decorator:
     return apply_all(*(make(**changes.get(name, {})) for name, make in options.items()))
 
 
-def given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters of a command without the options that were not given."""
-    return {name: value for name, value in values.items() if value is not None}
-
-
 def is_stdout(out: str | Path) -> bool:
     """Whether an output is ``-``: messages then go to stderr."""
     return str(out) == "-"
-
-
-def pop(values: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Remove parameters from ``values``, and return those that were given."""
-    return given({name: values.pop(name) for name in names if name in values})
-
-
-def load_models(
-    paths: Sequence[Path], values: dict[str, Any], *, input_option: str | None = None
-) -> list[Any]:
-    """Load models with the run options among the parameters of a command, which are taken out.
-
-    ``input_option`` is the option that was given in place of the last argument, an input.
-    """
-    from danq.device import set_threads
-    from danq.errors import InputError
-    from danq.models import load_model
-
-    options = pop(values, *RUN_NAMES)
-    set_threads(options.get("threads"))
-    try:
-        return [load_model(path, **options) for path in paths]
-    except InputError as error:
-        if input_option is None or error.file != str(paths[-1]) or len(paths) == 1:
-            raise
-        raise InputError(
-            error.problem,
-            file=error.file,
-            remedy=f"With {input_option}, all arguments are models: if this is the input, leave it "
-            f"or {input_option} out",
-        ) from error
 
 
 def window_options() -> Decorator:

@@ -86,8 +86,8 @@ def predict(
 ) -> None:
     """Predict the probability of a peak, or the amount, for every track.
 
-    MODEL is a run directory or model file. With several models, danq reports the mean and the
-    sample standard deviation of their predictions.
+    MODEL is a run directory, model file or folder of folds. With several models, danq reports
+    the mean and the sample standard deviation of their predictions.
 
     \b
     INPUT is one of:

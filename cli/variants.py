@@ -117,13 +117,13 @@ from .progress import progress
 def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> None:
     """Predict the effect of variants on every track.
 
-    MODEL is a run directory or model file. With several models, danq reports the mean and the
-    sample standard deviation of each score. VARIANTS is a VCF, a BCF or a table, plain or
-    compressed, or - for standard input. A table has the header chrom, pos (1-based), ref, alt and
-    optionally id, or names that GWAS tables use, such as CHR, BP, A1 and A2.
-    danq scores each ALT allele, or lists it as rejected with a reason. Completed chunks are stored
-    in the directory PATH.unfinished, where PATH is the value of --out, so that --resume can
-    continue an interrupted run.
+    MODEL is a run directory, model file or folder of folds. With several models, danq reports
+    the mean and the sample standard deviation of each score. VARIANTS is a VCF, a BCF or a
+    table, plain or compressed, or - for standard input. A table has the header chrom, pos
+    (1-based), ref, alt and optionally id, or names that GWAS tables use, such as CHR, BP, A1
+    and A2. danq scores each ALT allele, or lists it as rejected with a reason. Completed chunks
+    are stored in the directory PATH.unfinished, where PATH is the value of --out, so that
+    --resume can continue an interrupted run.
     """
     from danq.inference.variants.score import write_variant_scores
     from danq.inference.variants.variant_input import Variants

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from danq.interpretation import write_motifs as write_motifs
     from danq.interpretation import write_variant_classes as write_variant_classes
     from danq.models import Model as Model
+    from danq.models import load_ensemble as load_ensemble
     from danq.models import load_model as load
     from danq.models import summary as summary
     from danq.models.export import export_model as export
@@ -95,6 +96,7 @@ __getattr__, __dir__ = lazy_names(
         "find_motifs": "danq.interpretation:find_motifs",
         "import_weights": "danq.models.weight_import:import_weights",
         "load": "danq.models:load_model",
+        "load_ensemble": "danq.models:load_ensemble",
         "mutate": "danq.inference:mutate",
         "predict": "danq.inference:predict",
         "read_motifs": "danq.genome:read_motifs",
@@ -144,6 +146,7 @@ __all__ = [
     "find_motifs",
     "import_weights",
     "load",
+    "load_ensemble",
     "mutate",
     "predict",
     "read_motifs",

@@ -1,6 +1,7 @@
 """Presets, architectures, initial weights and model files of sequence models."""
 
 from danq.models.architecture import Architecture, Stage, StepStage, build_module
+from danq.models.ensemble_file import load_ensemble
 from danq.models.initialisation import (
     first_layer,
     initialise_danq,
@@ -37,6 +38,7 @@ __all__ = [
     "first_layer",
     "initialise_danq",
     "initialise_jaspar",
+    "load_ensemble",
     "load_model",
     "read_spec",
     "save_model",

@@ -26,6 +26,8 @@ S = TypeVar("S", bound=BaseModel)
 FORMAT_VERSION = 5
 HEADER_KEY = "danq"
 RUN_MODEL = "model.safetensors"
+ENSEMBLE = "ensemble.json"
+FOLDS = "folds.json"
 
 _SPARE = 4
 """Multiple of a file's weights that a module may register while it is built."""
@@ -280,6 +282,19 @@ def _model_file(path: Path) -> Path:
     if file.exists() and not file.is_dir():
         return file
     if path.is_dir():
+        if (path / ENSEMBLE).is_file():
+            raise InputError(
+                "is an ensemble of several models, where one model is needed",
+                file=path,
+                remedy="Give one of its models, such as its folder fold1; danq.load_ensemble loads "
+                "all of them",
+            )
+        if (path / FOLDS).is_file():
+            raise InputError(
+                "is a training in folds that is not finished, so the ensemble is not complete",
+                file=path,
+                remedy="Resume the training, or give one of its models, such as its folder fold1",
+            )
         raise InputError(
             f"no {RUN_MODEL} in this folder",
             file=path,

@@ -24,6 +24,7 @@ from danq.models import (
     set_initial_outputs,
 )
 from danq.models.targets import initial_outputs
+from danq.models.training_record import SPLITS
 from danq.output import recover_folder
 from danq.training.amount_problem import AmountProblem
 from danq.training.amount_targets import check_amounts, target_groups
@@ -39,6 +40,7 @@ from danq.training.initial_weights import check_motif_file, initialise
 from danq.training.recipe import Recipe
 from danq.training.run_directory import DATASET, open_or_label
 from danq.training.session import Session, TrainingResult
+from danq.training.split_regions import split_regions
 from danq.training.temperature_scaling import scale_by_temperature
 from danq.training.window_problem import WindowProblem
 
@@ -282,6 +284,8 @@ def _data_settings(
 def _spec(
     settings: RunConfig, dataset: Dataset, recipe: Recipe, targets: tuple[TargetGroup, ...]
 ) -> ModelSpec:
+    splits = split_regions(dataset)
+    training = {"recipe": recipe.model_dump(), "seed": settings.run.seed}
     return ModelSpec(
         created_by=f"danq {__version__}",
         preset=settings.model.preset,
@@ -294,5 +298,7 @@ def _spec(
         window=dataset.window,
         bin=dataset.bin,
         data_sha256=dataset.sha256,
-        training={"recipe": recipe.model_dump(), "seed": settings.run.seed},
+        training=training
+        if splits is None
+        else training | {SPLITS: splits.model_dump(mode="json")},
     )

@@ -12,7 +12,12 @@ from click.core import ParameterSource
 from . import options
 from .options import example
 
-_MODEL = {"model": "preset", "temporal": "temporal", "pooling": "pooling"}
+_MODEL = {
+    "model": "preset",
+    "pretrained": "pretrained",
+    "temporal": "temporal",
+    "pooling": "pooling",
+}
 _RECIPE = {
     "recipe": "base",
     "epochs": "epochs",
@@ -20,6 +25,7 @@ _RECIPE = {
     "lr": "lr",
     "initial_motifs": "initial_motifs",
     "frozen_epochs": "frozen_epochs",
+    "freeze": "freeze",
 }
 _RUN = {name: name for name in ("seed", "device", "precision", "threads", "devices", "nodes")}
 _DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
@@ -29,6 +35,7 @@ _DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
     epilog=example(
         "danq train yeast.h5 --out runs/yeast",
         "danq train --out runs/yeast --resume",
+        "danq train ours.h5 --from runs/yeast --freeze encoder --out runs/ours",
         "danq train --genome sacCer3.fa --tracks peaks/ --window 500 \\",
         "    --valid chrXV --test chrIV --out runs/yeast",
     )
@@ -43,6 +50,14 @@ _DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
     "--model",
     metavar="PRESET",
     help="Use a preset: danq-small (the default), danq, danq-jaspar or deepsea.",
+)
+@click.option(
+    "--from",
+    "pretrained",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="MODEL",
+    help="Start from this model (model file or run directory): take its hyperparameters, the "
+    "layers with the same names and shapes, and the outputs of tracks with the same names.",
 )
 @click.option(
     "--temporal",
@@ -93,6 +108,12 @@ _DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
     "million training windows, else random.  [default: the recipe's]",
 )
 @options.frozen_epochs()
+@click.option(
+    "--freeze",
+    type=click.Choice(["none", "encoder", "temporal"]),
+    help="With --from, never train the convolutions (encoder), or the convolutions and the layer "
+    "after them, such as the LSTM (temporal).  [default: none]",
+)
 @options.device()
 @options.precision()
 @options.threads()

@@ -27,6 +27,8 @@ CALLS = {
     "train": "data.h5 --out OUT --config config.toml --threads 1",
     "train:from peaks": f"--genome genome.fa --tracks tracks.tsv --chrom-map map.tsv "
     f"--exclude exclude.bed --out OUT --config config.toml --threads 1 {WINDOWS}",
+    "train:pretrained": "data.h5 --out OUT --config config.toml --from model.safetensors "
+    "--threads 1",
     "evaluate": f"model.safetensors data.h5 --out OUT --bootstrap 0 {FP32}",
     "evaluate:published": f"model.safetensors data.h5 --paper-table aucs.txt {FP32}",
     "compare": f"model.safetensors second.safetensors data.h5 --add-to-first third.safetensors "

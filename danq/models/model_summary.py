@@ -9,7 +9,14 @@ from typing import Any
 
 import torch
 
+from danq.errors import few
 from danq.models.model_file import Model, ModelSpec, load_model
+from danq.models.training_record import (
+    PRETRAINING,
+    SPLITS,
+    stored_pretrainings,
+    stored_splits,
+)
 from danq.typing import Location
 
 SHOWN = 8
@@ -51,7 +58,13 @@ def summary(model: Location | Model, *, every: bool = False) -> str:
         "strand": "forward only: trained on oriented sequences" if spec.oriented else "",
         "written by": spec.created_by,
         "trained on": spec.data_sha256,
-        **{f"training {name}": value for name, value in spec.training.items()},
+        **{
+            f"training {name}": value
+            for name, value in spec.training.items()
+            if name not in (SPLITS, PRETRAINING)
+        },
+        "splits": _splits(model),
+        "started from": _pretrainings(model),
         "temperature": ("" if spec.has_amounts else "none: probabilities are as trained")
         if spec.temperature is None
         else f"{spec.temperature:.4g}, divides the logits (fitted to the validation split)",
@@ -82,6 +95,25 @@ def _losses(spec: ModelSpec) -> str:
         steps = f", {one.steps} steps of {one.step_bases} bp" if one.steps else ""
         parts.append(f"{one.tracks} of {kind} ({one.loss}, weight {one.weight:.4g}{bins}{steps})")
     return "; ".join(parts)
+
+
+def _splits(model: Model) -> str:
+    """Contigs of each split of the training."""
+    found = stored_splits(model.spec.training, model.path)
+    if found is None:
+        return ""
+    parts = (("train", found.train), ("validation", found.valid), ("test", found.test))
+    return "; ".join(f"{name} {few(spans, 4)}" for name, spans in parts if spans)
+
+
+def _pretrainings(model: Model) -> str:
+    """Models that the training started from, the last one first."""
+    records = reversed(stored_pretrainings(model.spec.training, model.path))
+    return "; ".join(
+        f"{one.model} (sha256 {one.sha256}): "
+        f"{sum(layer.origin != 'new' for layer in one.layers)} of {len(one.layers)} layers taken"
+        for one in records
+    )
 
 
 def _units(spec: ModelSpec, every: bool) -> str:

@@ -109,7 +109,7 @@ def read_stored(path: Location) -> StoredModel:
     except NotSealed as error:
         _refuse(error.metadata, file, error)
     if HEADER_KEY not in metadata:
-        raise _foreign(file)
+        raise _foreign(file, metadata)
     fields = _fields(metadata[HEADER_KEY], file)
     if fields.get("format_version") != FORMAT_VERSION:
         raise _other_version(fields.get("format_version"), file)
@@ -240,14 +240,20 @@ def _refuse(metadata: dict[str, Any] | None, file: Path, error: InputError) -> N
         ) from error
     header = metadata.get(HEADER_KEY)
     if not isinstance(header, str):
-        raise _foreign(file) from error
+        raise _foreign(file, metadata) from error
     version = _fields(header, file).get("format_version")
     if version == FORMAT_VERSION:
         raise _damaged("it has no checksum where one belongs", file) from error
     raise _other_version(version, file) from error
 
 
-def _foreign(file: Path) -> InputError:
+def _foreign(file: Path, metadata: Mapping[str, Any]) -> InputError:
+    if "moments" in metadata and "progress" in metadata:
+        return InputError(
+            "is a checkpoint of a training, not a model",
+            file=file,
+            remedy=f"Give the run directory, or the file {RUN_MODEL} in it",
+        )
     return InputError(
         "a safetensors file without the header of danq",
         file=file,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -76,10 +75,6 @@ class Pretraining(BaseModel):
     tracks: tuple[str, ...] = ()
     """Tracks whose outputs were taken."""
 
-    def checksum(self) -> str:
-        """SHA-256 of the record, in hexadecimal."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
-
 
 def stored_splits(training: Mapping[str, Any], file: Path | None) -> Splits | None:
     """Splits in the field ``training`` of a header; None if it has none.
@@ -102,9 +97,13 @@ def stored_pretrainings(training: Mapping[str, Any], file: Path | None) -> list[
     InputError
         When the records are not as danq writes them.
     """
-    records = training.get(PRETRAINING, [])
+    return parse_pretrainings(training.get(PRETRAINING, []), file)
+
+
+def parse_pretrainings(records: Any, file: Path | None) -> list[Pretraining]:
+    """Validate a list of records; errors as `stored_pretrainings`."""
     if not isinstance(records, list):
-        raise _damaged(f"'{PRETRAINING}' is not a list", file)
+        raise _damaged("the models that it started from are not a list", file)
     return [_parsed(Pretraining, record, file) for record in records]
 
 

@@ -20,8 +20,12 @@ from danq.output import replacing
 from danq.training.recipe import RECIPES, Recipe, Settings
 
 CONFIG = "config.toml"
+PRETRAINED = "pretrained"
+"""Entry of ``[model]`` that names the model to start from."""
+
 _PATHS = {"file", "genome", "tracks", "exclude", "chrom_map"}
-_NO_FILES = ("auto", "none")
+NO_FILES = ("auto", "none")
+"""Initial motifs that are not a file."""
 
 
 class DataSettings:
@@ -58,12 +62,16 @@ class DataSettings:
 
 
 class ModelSettings:
-    """A model preset and the hyperparameters that differ from it.
+    """A model preset, the hyperparameters that differ from it, and a model to start from.
 
     Parameters
     ----------
     preset
-        One of `danq.models.PRESETS`; None for the default one.
+        One of `danq.models.PRESETS`. None for the preset and the hyperparameters of
+        ``pretrained``; without it, for the default preset.
+    pretrained
+        Model file or run directory. Layers with the same names and shapes start with its weights,
+        and outputs of tracks with the same names too; see `danq.training.matching_layers`.
     hyperparameters
         Fields of `danq.models.Architecture`. None counts as not given.
 
@@ -78,8 +86,20 @@ class ModelSettings:
     'tcn'
     """
 
-    def __init__(self, preset: str | None = None, **hyperparameters: Any) -> None:
-        given = {"preset": preset, **hyperparameters}
+    def __init__(
+        self,
+        preset: str | None = None,
+        *,
+        pretrained: str | Path | None = None,
+        **hyperparameters: Any,
+    ) -> None:
+        if not isinstance(pretrained, str | Path | None):
+            raise InputError(
+                f"the model to start from is a {type(pretrained).__qualname__}",
+                remedy="Give the path of a model file or run directory",
+            )
+        path = None if pretrained is None else str(pretrained)
+        given = {"preset": preset, PRETRAINED: path, **hyperparameters}
         self.table: dict[str, Any] = {n: v for n, v in given.items() if v is not None}
         self.preset = DEFAULT_PRESET if preset is None else preset
         known = architecture(self.preset).model_dump()
@@ -103,7 +123,14 @@ class ModelSettings:
 
     @property
     def _changes(self) -> dict[str, Any]:
-        return {name: value for name, value in self.table.items() if name != "preset"}
+        return {n: v for n, v in self.table.items() if n not in ("preset", PRETRAINED)}
+
+    def resolved(self, directory: Path) -> ModelSettings:
+        """The same settings with an absolute path; a relative one starts at ``directory``."""
+        path = self.table.get(PRETRAINED)
+        if path is None:
+            return self
+        return ModelSettings(**(self.table | {PRETRAINED: _absolute(directory / path)}))
 
 
 class RunSettings(Settings):
@@ -183,7 +210,7 @@ def read_config(path: str | Path) -> RunConfig:
     directory = Path() if is_pipe(path) else path.parent
     return RunConfig(
         config.data.resolved(directory),
-        config.model,
+        config.model.resolved(directory),
         _resolve_motif_file(config.recipe, directory),
         config.run,
     )
@@ -212,6 +239,7 @@ def merge_config(
     elif not isinstance(config, RunConfig):
         config = read_config(config)
     model = ModelSettings(model) if isinstance(model, str) else model or ModelSettings()
+    model = model.resolved(Path.cwd())
     recipe = Recipe(base=recipe) if isinstance(recipe, str) else recipe or Recipe()
     recipe = _resolve_motif_file(recipe, Path.cwd())
     usual_model = PRESETS[config.model.preset].model_dump(mode="json")
@@ -245,7 +273,7 @@ def _absolute(path: Path) -> str:
 
 
 def _resolve_motif_file(recipe: Recipe, directory: Path) -> Recipe:
-    if "initial_motifs" not in recipe.model_fields_set or recipe.initial_motifs in _NO_FILES:
+    if "initial_motifs" not in recipe.model_fields_set or recipe.initial_motifs in NO_FILES:
         return recipe
     file = _absolute(directory / recipe.initial_motifs)
     return Recipe(**(recipe.given() | {"initial_motifs": file}))

@@ -20,7 +20,7 @@ from danq.errors import DanqError
 from danq.gpu import accelerate_training
 from danq.training.checkpoint import Checkpoints, TrainingState
 from danq.training.config import RunSettings
-from danq.training.optimizer import build_optimizer, encoders, learning_rate
+from danq.training.optimizer import TakenLayers, build_optimizer, encoders, learning_rate
 from danq.training.problem import Metrics, Problem
 from danq.training.progress import Schedule, TrainingProgress
 from danq.training.recipe import BaseRecipe
@@ -54,6 +54,8 @@ class Fit(Generic[M]):
         ``fabric``.
     checkpoints
         Where and when checkpoints are written.
+    taken
+        Layers that were taken from a pretrained model; those that are frozen never change.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Fit(Generic[M]):
         fabric: Fabric,
         run: RunSettings,
         checkpoints: Checkpoints,
+        taken: TakenLayers | None = None,
     ) -> None:
         self.problem, self.recipe, self.fabric = problem, recipe, fabric
         self.seed, self.precision, self.checkpoints = run.seed, run.precision, checkpoints
@@ -73,8 +76,14 @@ class Fit(Generic[M]):
         self.steps = len(self.batches) * recipe.epochs
         self.plain = module.to(fabric.device)
         self.average = copy.deepcopy(self.plain).requires_grad_(False) if recipe.averaging else None
-        self.encoders = encoders(self.plain, recipe)
-        wrapped = fabric.setup_optimizers(build_optimizer(self.plain, recipe))
+        self.never_trained = [] if taken is None else taken.frozen_parts(self.plain)
+        for part in self.never_trained:
+            part.requires_grad_(False)
+        self._averaged = self._trained_pairs()
+        self.encoders = [
+            one for one in encoders(self.plain, recipe) if one not in self.never_trained
+        ]
+        wrapped = fabric.setup_optimizers(build_optimizer(self.plain, recipe, taken))
         self.optimizer = cast(torch.optim.Optimizer, wrapped)
         self.frozen = recipe.frozen_epochs > 0
         if self.frozen:
@@ -140,6 +149,8 @@ class Fit(Generic[M]):
         if self.frozen and progress.epoch >= self.recipe.frozen_epochs:
             self._unfreeze()
         self.module.train()
+        for part in self.never_trained:
+            part.eval()
         rank, world = self.fabric.global_rank, self.fabric.world_size
         started = time.perf_counter()
         # Closed at once when a step fails: an error that is kept would keep the stream's thread.
@@ -212,12 +223,19 @@ class Fit(Generic[M]):
         assert self.average is not None
         step = self.progress.step
         decay = min(self.recipe.averaging, (step + 1) / (step + 10))
-        torch._foreach_lerp_(
-            list(self.average.parameters()), list(self.plain.parameters()), 1 - decay
-        )
+        torch._foreach_lerp_(*self._averaged, 1 - decay)
         # Running statistics of normalisation layers are averages already.
         for ours, theirs in zip(self.average.buffers(), self.plain.buffers(), strict=True):
             ours.copy_(theirs)
+
+    def _trained_pairs(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Averaged and current values of all parameters that are trained."""
+        if self.average is None:
+            return [], []
+        pairs = zip(self.average.parameters(), self.plain.parameters(), strict=True)
+        never = {p for part in self.never_trained for p in part.parameters()}
+        trained = [(ours, theirs) for ours, theirs in pairs if theirs not in never]
+        return [ours for ours, _ in trained], [theirs for _, theirs in trained]
 
     def _check_losses(self) -> None:
         if not self._pending:

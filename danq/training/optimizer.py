@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,30 @@ from torch import Tensor, nn
 from danq.core import Freezable, freezable
 from danq.errors import InputError
 from danq.training.recipe import BaseRecipe
+
+
+@dataclass(frozen=True)
+class TakenLayers:
+    """Layers of a module that were taken from a pretrained model.
+
+    Attributes
+    ----------
+    parameters
+        Names of the parameters that were taken.
+    lr
+        Their learning rate as a multiple of the recipe's.
+    frozen
+        Names of the parts of the module that are never trained.
+    """
+
+    parameters: frozenset[str] = frozenset()
+    lr: float = 1.0
+    frozen: tuple[str, ...] = ()
+
+    def frozen_parts(self, module: nn.Module) -> list[nn.Module]:
+        """The parts of a module that are never trained."""
+        parts = (getattr(module, name) for name in self.frozen)
+        return [part for part in parts if part is not None]
 
 
 class KerasRmsprop(torch.optim.Optimizer):
@@ -60,17 +85,24 @@ def encoders(module: nn.Module, recipe: BaseRecipe) -> list[Freezable]:
     return found
 
 
-def build_optimizer(module: nn.Module, recipe: BaseRecipe) -> torch.optim.Optimizer:
+def build_optimizer(
+    module: nn.Module, recipe: BaseRecipe, taken: TakenLayers | None = None
+) -> torch.optim.Optimizer:
     """The optimizer of a recipe for a module.
 
     Weight decay applies to matrices, not to biases and filters. The entry ``share`` of a parameter
-    group multiplies its learning rate.
+    group multiplies its learning rate. Layers that are never trained are left out.
     """
-    ours = list(module.parameters())
+    taken = taken or TakenLayers()
     slow = {p for part in encoders(module, recipe) for p in part.parameters()}
-    parts = [(1.0, [p for p in ours if p not in slow])]
-    if slow:
-        parts.append((recipe.encoder_lr, [p for p in ours if p in slow]))
+    never = {p for part in taken.frozen_parts(module) for p in part.parameters()}
+    shares: dict[float, list[nn.Parameter]] = {1.0: []}
+    for name, parameter in module.named_parameters():
+        if parameter not in never:
+            share = recipe.encoder_lr if parameter in slow else 1.0
+            share *= taken.lr if name in taken.parameters else 1.0
+            shares.setdefault(share, []).append(parameter)
+    parts = list(shares.items())
     if recipe.optimizer == "rmsprop":
         groups = [{"params": part, "share": share} for share, part in parts]
         return KerasRmsprop(groups, lr=recipe.lr)

@@ -139,6 +139,12 @@ class Recipe(BaseRecipe):
     """Largest random shift of a training window, in bases and in either direction."""
     base_rates: bool = True
     """Initialise the bias of each track's output as the log odds of its positive rate."""
+    freeze: Literal["none", "encoder", "temporal"] = "none"
+    """Layers of a pretrained model that are never trained: "encoder" for the convolutions,
+    "temporal" for the convolutions and the temporal layers after them."""
+    pretrained_lr: float = Field(default=0.1, gt=0)
+    """Learning rate of layers that are taken from a pretrained model, as a multiple of ``lr``
+    (discriminative learning rates: Howard & Ruder, ACL 2018)."""
     initial_motifs: str = "auto"
     """Motifs that initialise filters: "auto" for k-mers enriched in the training data (up to a
     million training windows), "none", or a file that `danq.read_motifs` reads."""

@@ -39,6 +39,7 @@ FILES = (
     "initial_motifs.meme",
     "log.txt",
     "metrics.csv",
+    "pretrained.json",
     "test.tsv",
     "tensorboard/events.out.tfevents.*",
 )

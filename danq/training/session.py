@@ -25,6 +25,7 @@ from danq.training.checkpoint import LAST, Checkpoints
 from danq.training.config import CONFIG, RunSettings, write_config
 from danq.training.fabric import make_fabric
 from danq.training.fit import Fit
+from danq.training.optimizer import TakenLayers
 from danq.training.problem import Metrics, Problem
 from danq.training.progress import TrainingProgress
 from danq.training.recipe import BaseRecipe
@@ -183,6 +184,7 @@ class Session:
         *,
         model: Mapping[str, Any],
         data_name: str,
+        taken: TakenLayers | None = None,
     ) -> Fit[M]:
         """Train a model, or continue its training, and save the best one; inside `recording`.
 
@@ -196,6 +198,9 @@ class Session:
             What a resumed run must share about the model.
         data_name
             Name of the dataset in error messages.
+        taken
+            Layers that were taken from a pretrained model. The first checkpoint is then written
+            before the first step, so that the run can resume without that model.
 
         Raises
         ------
@@ -205,7 +210,7 @@ class Session:
         assert self._log is not None
         provenance = self._provenance(model, recipe, Inputs((data_name,), (spec.data_sha256,)))
         checkpoints = Checkpoints(self.directory, provenance, steps=self.run.checkpoint_steps)
-        fit = Fit(module, problem, recipe, self.fabric, self.run, checkpoints)
+        fit = Fit(module, problem, recipe, self.fabric, self.run, checkpoints, taken)
         if self.resuming:
             fit.resume()
             self._check_saved_model(fit, spec)
@@ -219,6 +224,8 @@ class Session:
                 "%s: this run has no checkpoint, so the training starts from the beginning",
                 self.directory,
             )
+        if taken is not None and not self.resuming:
+            fit.checkpoint()
         for metrics in fit.run(self._log):
             self._save_model(fit, spec, metrics)
         self.fabric.barrier()

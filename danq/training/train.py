@@ -30,6 +30,7 @@ from danq.training.amount_problem import AmountProblem
 from danq.training.amount_targets import check_amounts, target_groups
 from danq.training.config import (
     CONFIG,
+    PRETRAINED,
     DataSettings,
     ModelSettings,
     RunConfig,
@@ -37,6 +38,8 @@ from danq.training.config import (
     merge_config,
 )
 from danq.training.initial_weights import check_motif_file, initialise
+from danq.training.pretrained import Pretrained, Start, open_pretrained
+from danq.training.pretraining_leaks import report_leaks
 from danq.training.recipe import Recipe
 from danq.training.run_directory import DATASET, open_or_label
 from danq.training.session import Session, TrainingResult
@@ -80,7 +83,10 @@ def train(
     config
         A run configuration or its TOML file. Values given to the parameters below take precedence.
     model
-        Name of a preset, or a preset with changed hyperparameters; "danq-small" by default.
+        Name of a preset, or a preset with changed hyperparameters; "danq-small" by default. With
+        ``ModelSettings(pretrained=...)``, the training starts from the weights of another model and
+        takes its hyperparameters. The table of the layers that are taken is logged and stored in
+        ``pretrained.json``.
     recipe
         Name of a recipe ("default" or "paper"), or a recipe with changed settings.
     run
@@ -116,28 +122,37 @@ def train(
     if resume and config is None and (directory / CONFIG).is_file():
         config = directory / CONFIG
     settings = merge_config(config, model, recipe, run)
-    architecture = settings.model.architecture
     source = _data_settings(settings.data, data)
     with Session(directory, settings.run, resume=resume, overwrite=overwrite) as session:
+        before = open_pretrained(session, settings, model)
+        if before is not None:
+            settings = before.with_architecture(settings)
+        architecture = settings.model.architecture
         dataset, targets = data if isinstance(data, Dataset) else None, None
         if session.is_main:
-            dataset, targets = _prepare(session, settings, source, dataset)
+            dataset, targets = _prepare(session, settings, source, dataset, before)
         session.fabric.barrier()
         if dataset is None:
             dataset = Dataset.open(source.table.get("file", directory / DATASET))
         full_recipe = _resolved(settings.recipe, dataset)
         summary, groups = targets or _targets(settings, dataset)
         spec = _spec(settings, dataset, full_recipe, groups)
+        start = None if before is None else before.start(spec)
+        if start is not None:
+            spec = start.in_header(spec)
         with session.recording("windows"):
+            module = _initial_model(session, spec, dataset, full_recipe, summary, start)
             fit = session.fit(
-                _initial_model(session, spec, dataset, full_recipe, summary),
+                module,
                 AmountProblem(dataset, full_recipe, groups)
                 if groups
                 else WindowProblem(dataset, full_recipe),
                 full_recipe,
                 spec,
-                model={"preset": spec.preset, **architecture.model_dump(mode="json")},
+                model={"preset": spec.preset, **architecture.model_dump(mode="json")}
+                | ({} if start is None else start.identity()),
                 data_name=str(dataset.path or "the dataset"),
+                taken=None if start is None else start.taken(module, full_recipe),
             )
         if session.is_main:
             scale_by_temperature(session, dataset)
@@ -147,7 +162,11 @@ def train(
 
 
 def _prepare(
-    session: Session, settings: RunConfig, source: DataSettings, given: Dataset | None
+    session: Session,
+    settings: RunConfig,
+    source: DataSettings,
+    given: Dataset | None,
+    before: Pretrained | None,
 ) -> tuple[Dataset, Targets]:
     """Check all inputs, then prepare the run directory.
 
@@ -159,13 +178,23 @@ def _prepare(
         dataset = open_or_label(directory, source.table, resume=session.resume)
     targets = check_training(settings, dataset, resuming=session.resuming)
     recipe = _resolved(settings.recipe, dataset)
+    start = None
+    if before is not None:
+        start = before.start(_spec(settings, dataset, recipe, targets[1]))
+    if start is not None and not session.resuming:
+        start.check(recipe, settings.model.architecture)
+        start.report(recipe)
+        report_leaks(dataset, start.records, start.file)
     architecture = settings.model.architecture.model_dump(mode="json")
+    named = {n: settings.model.table[n] for n in (PRETRAINED,) if n in settings.model.table}
     tables = {
         "data": source.table,
-        "model": {"preset": settings.model.preset} | architecture,
+        "model": {"preset": settings.model.preset} | named | architecture,
         "recipe": recipe.model_dump(mode="json"),
     }
     session.prepare(tables, dataset.path, dataset.sha256)
+    if start is not None and not session.resuming:
+        start.write(directory)
     if given is None and dataset.path is None:
         dataset.save(directory / DATASET)
         dataset = Dataset.open(directory / DATASET)
@@ -225,18 +254,22 @@ def _initial_model(
     dataset: Dataset,
     recipe: Recipe,
     summary: ColumnSummary | None,
+    start: Start | None,
 ) -> CnnRnn:
     """A new model; with initial weights unless a checkpoint will give it others."""
     seed = session.run.seed
     torch.manual_seed(seed)
     module = build_module(spec.architecture, len(dataset.tracks), dataset.window, spec.targets)
     if not session.resuming:
-        motifs = initialise(module, spec.preset, dataset, recipe, seed)
+        own = recipe if start is None else start.without_taken(recipe)
+        motifs = initialise(module, spec.preset, dataset, own, seed)
         if recipe.base_rates and summary is not None:
             mean, deviation = (
                 torch.from_numpy(one).float() for one in (summary.mean, summary.deviation)
             )
             set_initial_outputs(module, initial_outputs(mean, deviation, spec.targets))
+        if start is not None:
+            start.copy_into(module)
         if motifs and session.is_main:
             write_meme(session.directory / INITIAL_MOTIFS, motifs, overwrite=True)
     return module

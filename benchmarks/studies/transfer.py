@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks.harness.arguments import make_parser
 from benchmarks.harness.report import markdown_table, write_json
 from benchmarks.harness.yeast_data import yeast_dataset
+from benchmarks.studies.train_and_evaluate import run_folder
 from danq.datasets import Dataset
 from danq.inference.evaluation.evaluate import evaluate
 from danq.models import load_model
@@ -30,6 +31,8 @@ from danq.training import ModelSettings, Recipe, RunConfig, RunSettings, train
 
 EVERY_TRACK = 4
 EVERY_WINDOW = 10
+SMALL = ModelSettings("danq-small")
+COLUMNS = ("aupr", "auroc", "valid_aupr")
 
 
 def divided_tracks(tracks: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -67,20 +70,21 @@ def file_of(dataset: Dataset, path: Path) -> Path:
     return path
 
 
-def trained(
-    data: Path, folder: Path, config: RunConfig, seed: int, split: str | None
-) -> dict[str, Any]:
-    """Train a model, and give its metrics on one split."""
+def trained(data: Path, folder: Path, config: RunConfig, seed: int) -> dict[str, Any]:
+    """Train a model, and give its metrics on the test split and those of its best epoch."""
     start = time.perf_counter()
     run = RunSettings(seed=seed, evaluate=False)
     result = train(data, out=folder, config=config, run=run, resume=True)
     seconds = time.perf_counter() - start
-    values: dict[str, Any] = {"best_epoch": result.best_epoch, "seconds": round(seconds)}
     best = result.history[result.best_epoch - 1]
-    values |= {"valid_aupr": best["valid_aupr"], "valid_auroc": best["valid_auroc"]}
-    if split is not None:
-        report = evaluate(load_model(folder), Dataset.open(data), split=split)
-        values |= {"aupr": report.macro_aupr, "auroc": report.macro_auroc}
+    report = evaluate(load_model(folder), Dataset.open(data), split="test")
+    values = {
+        "aupr": report.macro_aupr,
+        "auroc": report.macro_auroc,
+        "valid_aupr": best["valid_aupr"],
+        "best_epoch": result.best_epoch,
+        "seconds": round(seconds),
+    }
     print(f"{folder.name}:", values, flush=True)
     return values
 
@@ -89,20 +93,28 @@ def main() -> None:
     """Pretrain a model, train both kinds of models with every seed, and print the table."""
     parser = make_parser(__doc__, "seeds")
     parser.add_argument("--out", type=Path, required=True, help="folder for data and models")
-    parser.add_argument("--pretraining-epochs", type=int, default=4)
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--only-pretraining", action="store_true")
+    parser.add_argument("--pretraining-epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--kinds", nargs="+", default=["scratch", "pretrained"])
     args = parser.parse_args()
     dataset = Dataset.open(yeast_dataset(args.out))
     known, left_out = divided_tracks(dataset.tracks)
     before = file_of(part_of(dataset, known), args.out / "48-tracks.h5")
     after = file_of(part_of(dataset, left_out, EVERY_WINDOW), args.out / "16-tracks.h5")
-    small = ModelSettings("danq-small")
-    first = RunConfig(model=small, recipe=Recipe(epochs=args.pretraining_epochs))
-    pretrained = args.out / "pretrained"
-    metrics: dict[str, Any] = {"pretraining": trained(before, pretrained, first, 1, "test")}
-    if args.only_pretraining:
-        return
+    first = RunConfig(model=SMALL, recipe=Recipe(epochs=args.pretraining_epochs))
+    metrics = {"pretraining": trained(before, args.out / "pretraining", first, 1)}
+    models = {"scratch": SMALL, "pretrained": ModelSettings(pretrained=args.out / "pretraining")}
+    rows = []
+    for kind in args.kinds:
+        config = RunConfig(model=models[kind], recipe=Recipe(epochs=args.epochs))
+        runs = {s: trained(after, run_folder(args.out, kind, s), config, s) for s in args.seeds}
+        metrics |= {f"{kind}, seed {seed}": values for seed, values in runs.items()}
+        means = [statistics.fmean(run[name] for run in runs.values()) for name in COLUMNS]
+        cells = [f"{run['aupr']:.4f}" for run in runs.values()]
+        rows.append([kind, *cells, *(f"{value:.4f}" for value in means)])
+    write_json(args.out / "transfer.json", metrics)
+    seeds = [f"AUPR, seed {seed}" for seed in args.seeds]
+    print(markdown_table(["start", *seeds, *(f"mean {name}" for name in COLUMNS)], rows))
 
 
 if __name__ == "__main__":

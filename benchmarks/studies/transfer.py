@@ -102,7 +102,9 @@ def main() -> None:
     before = file_of(part_of(dataset, known), args.out / "48-tracks.h5")
     after = file_of(part_of(dataset, left_out, EVERY_WINDOW), args.out / "16-tracks.h5")
     first = RunConfig(model=SMALL, recipe=Recipe(epochs=args.pretraining_epochs))
-    metrics = {"pretraining": trained(before, args.out / "pretraining", first, 1)}
+    metrics = {}
+    if "pretrained" in args.kinds:
+        metrics["pretraining"] = trained(before, args.out / "pretraining", first, 1)
     models = {"scratch": SMALL, "pretrained": ModelSettings(pretrained=args.out / "pretraining")}
     rows = []
     for kind in args.kinds:

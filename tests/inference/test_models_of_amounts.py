@@ -150,7 +150,5 @@ def test_what_needs_peaks_refuses_amounts(tmp_path):
     variants = [("chr1", 50, "C", "A")]
     with pytest.raises(InputError, match="effects of variants .* 'strong' is of amounts"):
         danq.score_variants(model, variants, tmp_path / "genome.fa")
-    with pytest.raises(InputError, match="models are compared .* 'strong' is of amounts"):
-        danq.compare(model, model_of(dataset), dataset)
     with pytest.raises(InputError, match="every track is of amounts"):
         find_motifs(model, dataset)

@@ -102,7 +102,7 @@ def match_layers(module: CnnRnn, spec: ModelSpec, source: CnnRnn, source_spec: M
     reasons = _reasons(ours, list(theirs.values()))
     rows, others = _track_rows(spec), _track_rows(source_spec)
     shared = [track for track in rows if track in others]
-    same = [track for track in shared if others[track][:2] == rows[track][:2]]
+    same = [track for track in shared if others[track].kind == rows[track].kind]
     origins, copies, tracks = [], [], set()
     for layer in ours:
         reason = reasons[layer.key]
@@ -114,7 +114,8 @@ def match_layers(module: CnnRnn, spec: ModelSpec, source: CnnRnn, source_spec: M
             tracks.update(kept)
             origin = "new" if not kept else "taken" if len(kept) == len(parts) else "tracks"
             detail = f"taken for {len(kept):,} of {len(parts):,} tracks"
-            copies += _row_copies(layer, theirs[layer.key], kept, rows, others)
+            for track in kept:
+                copies += _row_copies(layer, theirs, rows[track], others[track])
         elif not reason:
             pairs = zip(layer.names(), theirs[layer.key].names(), strict=True)
             copies += [Copy(*pair) for pair in pairs]
@@ -165,6 +166,7 @@ def _layers(module: CnnRnn, architecture: Architecture) -> list[_Layer]:
 def _renamed(module: CnnRnn) -> dict[str, str]:
     """Prefixes of names that depend on other blocks, and what replaces them."""
     renamed: dict[str, str] = {}
+    profiles = 0
     if isinstance(module.encoder, ConvEncoder):
         renamed["encoder.first."] = "encoder."
     if isinstance(module.temporal, TemporalStack):
@@ -178,7 +180,8 @@ def _renamed(module: CnnRnn) -> dict[str, str]:
     for number, part in parts:
         prefix = "head." if number is None else f"head.heads.{number}."
         if isinstance(part, Profiles):
-            renamed[prefix] = f"{PROFILES}."
+            renamed[prefix] = f"{PROFILES}.{profiles}."
+            profiles += 1
         if isinstance(part, Pooled):
             renamed[f"{prefix}pooling."] = "pooling."
             prefix, part = f"{prefix}head.", part.head
@@ -196,20 +199,34 @@ def _reasons(ours: Sequence[_Layer], theirs: Sequence[_Layer]) -> dict[str, str]
     reasons: dict[str, str] = {}
     keys = {one.key for one in theirs}
     for branch in sorted({_branch(layer.key) for layer in ours}):
-        mine, other = (
-            [one for one in layers if _branch(one.key) in ("", branch)] for layers in (ours, theirs)
+        (mine, outputs), (other, other_outputs) = (
+            _divided([one for one in layers if _branch(one.key) in ("", branch)])
+            for layers in (ours, theirs)
         )
         blocked = False
         for number, layer in enumerate(mine):
             before = other[number] if number < len(other) else None
             reason = "follows a new layer" if blocked else _difference(layer, before, keys)
             reasons[layer.key] = reason
-            blocked = blocked or (bool(reason) and not _is_output(layer.key))
+            blocked = blocked or bool(reason)
+        for layer in outputs:
+            before = other_outputs[0] if other_outputs and len(mine) == len(other) else None
+            reason = "follows a new layer" if blocked else _difference(layer, before, keys)
+            reasons[layer.key] = reason
     return reasons
 
 
+def _divided(layers: Sequence[_Layer]) -> tuple[list[_Layer], list[_Layer]]:
+    """Layers without rows for tracks, and those with."""
+    return (
+        [one for one in layers if not _is_output(one.key)],
+        [one for one in layers if _is_output(one.key)],
+    )
+
+
 def _difference(layer: _Layer, other: _Layer | None, keys: set[str]) -> str:
-    if other is None or other.key != layer.key:
+    per_track = _is_output(layer.key)
+    if other is None or (other.key != layer.key and not per_track):
         known = layer.key in keys
         return f"{'follows other layers' if known else 'is not'} in the pretrained model"
     if other.function != layer.function:
@@ -220,8 +237,7 @@ def _difference(layer: _Layer, other: _Layer | None, keys: set[str]) -> str:
         ]
         return ", ".join(changes)
     one, two = (
-        {n: s[1:] if _is_output(layer.key) else s for n, s in each.shapes.items()}
-        for each in (layer, other)
+        {n: s[1:] if per_track else s for n, s in each.shapes.items()} for each in (layer, other)
     )
     return "" if one == two else f"has the shape {shape_text(other.shape)} in the pretrained model"
 
@@ -243,14 +259,15 @@ def _is_output(key: str) -> bool:
 
 
 def _output_key(key: str) -> str:
-    return PROFILES if key.startswith(f"{PROFILES}.") else key
+    """Key of the head that an output layer belongs to."""
+    return key if key == OUTPUT else key.rpartition(".")[0]
 
 
 def _track_rows(spec: ModelSpec) -> dict[str, _TrackRows]:
     groups = spec.targets or (TargetGroup(loss="binary", tracks=len(spec.tracks)),)
     units = spec.track_units
     found: dict[str, _TrackRows] = {}
-    track = at = 0
+    track = at = profiles = 0
     for group in groups:
         profile, each = group.loss == "profile", group.bins or 1
         kind: tuple[object, ...] = (group.loss,)
@@ -261,19 +278,17 @@ def _track_rows(spec: ModelSpec) -> dict[str, _TrackRows]:
             start = number if profile else at
             rows = range(start, start + (1 if profile else each))
             own = (*kind, "" if unit is None else unit.transform)
-            found[spec.tracks[track]] = _TrackRows(PROFILES if profile else OUTPUT, own, rows)
+            layer = f"{PROFILES}.{profiles}" if profile else OUTPUT
+            found[spec.tracks[track]] = _TrackRows(layer, own, rows)
             track, at = track + 1, at if profile else at + each
+        profiles += profile
     return found
 
 
 def _row_copies(
-    layer: _Layer,
-    other: _Layer,
-    tracks: Sequence[str],
-    rows: Mapping[str, _TrackRows],
-    others: Mapping[str, _TrackRows],
+    layer: _Layer, theirs: Mapping[str, _Layer], rows: _TrackRows, other: _TrackRows
 ) -> list[Copy]:
-    target = [row for track in tracks for row in rows[track].rows]
-    source = [row for track in tracks for row in others[track].rows]
-    pairs = zip(layer.names(), other.names(), strict=True)
-    return [Copy(*pair, target, source) for pair in pairs]
+    """Copies of the rows of a track, which another output layer of the same kind may hold."""
+    key = other.layer + layer.key.removeprefix(rows.layer)
+    pairs = zip(layer.names(), theirs[key].names(), strict=True)
+    return [Copy(*pair, rows.rows, other.rows) for pair in pairs]

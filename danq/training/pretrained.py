@@ -13,7 +13,7 @@ import torch
 
 from danq.core import CnnRnn
 from danq.errors import InputError, few
-from danq.files.text_tables import read_text
+from danq.files.open_input import open_raw
 from danq.models import (
     DEFAULT_PRESET,
     PRESETS,
@@ -286,8 +286,12 @@ def _read_record(directory: Path) -> tuple[Pretraining, ...]:
             file=file,
             remedy="Copy it back, or train the model again: overwrite this run",
         )
+    with open_raw(file) as opened:
+        text = opened.read(MAX_RECORD + 1)
     try:
-        content = json.loads(read_text(file, MAX_RECORD))
+        if len(text) > MAX_RECORD:
+            raise ValueError(f"it has more than {MAX_RECORD:,} bytes")
+        content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"is damaged: {error}",

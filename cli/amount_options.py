@@ -1,4 +1,4 @@
-"""Options of `danq data build` for tracks of amounts: of signals, and of tables of sequences."""
+"""Options for tracks of amounts: of `danq data build`, and of the commands that use a model."""
 
 from __future__ import annotations
 
@@ -56,6 +56,12 @@ value_column = option(
     type=click.IntRange(min=4),
     metavar="N",
     help="Column of the amounts in BED files given with --signal.",
+)
+measured = option(
+    "--measured",
+    is_flag=True,
+    help="Write amounts in the unit of the measured values: undo the transform and the scale.  "
+    "[default: as in training]",
 )
 oriented = option(
     "--oriented/--both-strands",

@@ -102,8 +102,9 @@ def benchmark_variants(paths: tuple[Path, ...], out: Path, overwrite: bool, **gi
     MODEL is a run directory, model file or folder of folds; of several, the mean is compared.
     TABLE holds variants (chrom, pos, ref, alt, one ALT per row) with measured effects (reporter
     assays, eQTL, allelic imbalance), labels, or both: TSV, CSV or Parquet. Prints AUROC,
-    average precision, Spearman correlations and agreement of signs, over all variants, within
-    strata, and against matched controls.
+    average precision, Spearman and Pearson correlations and agreement of signs, over all
+    variants, within strata, and against matched controls. Tracks of amounts are compared by
+    their log2 fold change and difference.
     """
     from danq.inference.variant_benchmark.benchmark_variants import benchmark_variants as run
     from danq.inference.variant_benchmark.benchmark_variants import (

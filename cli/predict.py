@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from . import options
+from .amount_options import measured
 from .options import example
 from .progress import progress
 
@@ -47,12 +48,7 @@ from .progress import progress
 @options.chrom_map(help="TSV with two columns: contig name in the BED file, name in the genome.")
 @options.track()
 @options.channels()
-@click.option(
-    "--measured",
-    is_flag=True,
-    help="Write amounts in the unit of the measured values: undo the transform and the scale.  "
-    "[default: as in training]",
-)
+@measured()
 @click.option(
     "--format",
     type=click.Choice(["tsv", "hdf5", "parquet", "bigwig", "deepsea"]),

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from . import options
+from .amount_options import measured
 from .options import example
 from .progress import progress
 
@@ -45,9 +46,11 @@ from .progress import progress
     type=options.Names(),
     metavar="LIST",
     help="Comma-separated scores: logit (log2 odds ratio of alt to ref), diff (alt - ref), product "
-    "(|diff * logit|), ref, alt (probabilities).  [default: all]",
+    "(|diff * logit|), ref, alt (probabilities). Of amounts: log2fc (log2 fold change) instead of "
+    "logit, and amounts instead of probabilities.  [default: all]",
 )
 @options.track()
+@measured()
 @click.option(
     "--ref-mismatch",
     type=click.Choice(["skip", "swap", "error"]),
@@ -121,9 +124,11 @@ def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> 
     the mean and the sample standard deviation of each score. VARIANTS is a VCF, a BCF or a
     table, plain or compressed, or - for standard input. A table has the header chrom, pos
     (1-based), ref, alt and optionally id, or names that GWAS tables use, such as CHR, BP, A1
-    and A2. danq scores each ALT allele, or lists it as rejected with a reason. Completed chunks
-    are stored in the directory PATH.unfinished, where PATH is the value of --out, so that
-    --resume can continue an interrupted run.
+    and A2. danq scores each ALT allele, or lists it as rejected with a reason. Tracks of peaks
+    have changes in probability and in log2 odds; tracks of amounts have differences and log2 fold
+    changes, and the header of the output has their units. Models of oriented sequences score the
+    forward strand of the genome. Completed chunks are stored in the directory PATH.unfinished,
+    where PATH is the value of --out, so that --resume can continue an interrupted run.
     """
     from danq.inference.variants.score import write_variant_scores
     from danq.inference.variants.variant_input import Variants

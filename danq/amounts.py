@@ -110,12 +110,17 @@ class AmountUnit(BaseModel):
         return inside if factor else self.unit
 
 
+def unit_text(unit: AmountUnit | None) -> str:
+    """A unit as text; None is the unit of peaks."""
+    return "probability" if unit is None else str(unit) or "not known"
+
+
 def describe_units(tracks: Sequence[str], units: Sequence[AmountUnit | None]) -> str:
     """Units of tracks as one line of text; None is the unit of peaks.
 
     The names of tracks are left out where all have the same unit.
     """
-    texts = ["probability" if one is None else str(one) or "not known" for one in units]
+    texts = [unit_text(one) for one in units]
     if len(set(texts)) == 1:
         return texts[0]
     return "; ".join(f"{name}: {text}" for name, text in zip(tracks, texts, strict=True))

@@ -90,6 +90,20 @@ class Ensemble:
                 remedy="Use a model of peaks; predict and evaluate work with amounts",
             )
 
+    def check_measured(self) -> None:
+        """Check that measured amounts are requested only where a selected track is of amounts.
+
+        Raises
+        ------
+        InputError
+            When all selected tracks are of peaks.
+        """
+        if self.options.measured and "amounts" not in self.kinds:
+            raise InputError(
+                "measured amounts were asked for, but every track is of peaks",
+                remedy="Leave this setting out",
+            )
+
     def for_effects(self) -> Ensemble:
         """The same models in the precision in which effects are computed."""
         precision = effect_options(self.options).precision

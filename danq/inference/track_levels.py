@@ -60,13 +60,13 @@ class TrackLevels:
     ) -> TrackLevels:
         """Levels of tracks with these units.
 
-        The name of a track without a unit says whether its amounts are logarithms, as in
+        The name of a track may say that its amounts, without a transform, are logarithms, as in
         ``log2_ratio``.
         """
         named = []
         for name, unit in zip(tracks, units, strict=True):
-            if unit is not None and not unit.unit and name.lower().startswith("log"):
-                function = AmountUnit(unit=name).logarithm or ""
+            if unit is not None and unit.transform == "none" and name.lower().startswith("log"):
+                function = AmountUnit(unit=name).logarithm or unit.unit
                 unit = unit.model_copy(update={"unit": function})
             named.append(unit)
         return cls(tuple(named), measured)
@@ -75,6 +75,17 @@ class TrackLevels:
     def kinds(self) -> tuple[Kind, ...]:
         """What each track measures."""
         return tuple("peaks" if unit is None else "amounts" for unit in self.units)
+
+    @property
+    def comparable(self) -> tuple[tuple[int, ...], ...]:
+        """Indices of the tracks of peaks, and of those of amounts of each unit.
+
+        Tracks that differ in their scale alone have one unit.
+        """
+        found: dict[object, list[int]] = {}
+        for number, one in enumerate(self.units):
+            found.setdefault(one and (one.unit, one.transform), []).append(number)
+        return tuple(map(tuple, found.values()))
 
     def select(self, indices: Sequence[int]) -> TrackLevels:
         """Levels of some tracks."""

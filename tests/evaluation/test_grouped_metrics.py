@@ -12,6 +12,7 @@ from danq.evaluation.grouped_metrics import (
     FEWEST,
     Replicates,
     agreement,
+    pearson,
     ranking_within,
     spearman_within,
 )
@@ -111,3 +112,18 @@ def test_differences_between_groups_do_not_count():
     effect = np.array([3.0, 2, 1, 13, 12, 11])
     assert spearman_within(score, effect, group, one)[0] == pytest.approx(-1)
     assert spearman_within(score, effect, np.zeros(6, np.int64), one)[0] > 0.5
+
+
+def test_pearson_is_that_of_the_drawn_rows(rows, replicates):
+    for scale, shift in ((1.0, 0.0), (1e-4, 1e6)):
+        first, second = rows["score"] * scale + shift, rows["score"] + rows["effect"]
+        found = pearson(first, second, replicates)
+        for r in range(1 + DRAWS):
+            x, y = repeated(replicates, r, first, second)
+            assert found[r] == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-6)
+
+
+def test_pearson_of_equal_values_or_few_rows_is_undefined(rows, replicates):
+    assert np.isnan(pearson(np.full(ROWS, 0.1), rows["effect"], replicates)).all()
+    two = Replicates(replicates.block[:2], replicates.weights[:1])
+    assert np.isnan(pearson(np.arange(2.0), np.arange(2.0), two)).all()

@@ -143,12 +143,10 @@ def test_amounts_are_not_evaluated_as_peaks():
             danq.evaluate(model_of(dataset), dataset, **{setting: True})
 
 
-def test_what_needs_peaks_refuses_amounts(tmp_path):
+def test_what_needs_peaks_refuses_amounts():
     dataset = amount_dataset(300)
     model = model_of(dataset)
-    (tmp_path / "genome.fa").write_text(">chr1\n" + "ACGT" * 40 + "\n")
-    variants = [("chr1", 50, "C", "A")]
-    with pytest.raises(InputError, match="effects of variants .* 'strong' is of amounts"):
-        danq.score_variants(model, variants, tmp_path / "genome.fa")
+    with pytest.raises(InputError, match="models are compared .* 'strong' is of amounts"):
+        danq.compare(model, model_of(dataset), dataset)
     with pytest.raises(InputError, match="every track is of amounts"):
         find_motifs(model, dataset)

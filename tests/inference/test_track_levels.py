@@ -41,11 +41,12 @@ def test_each_track_has_the_level_of_its_unit(measured):
     np.testing.assert_array_equal(some.bits, found.bits[:, [2, 1]])
 
 
-def test_the_name_of_a_track_without_a_unit_may_be_that_of_a_logarithm():
-    names = ("log2_ratio", "log10RPKM", "ln-229", "log2_reads", "logit")
-    plain = AmountUnit()
-    found = TrackLevels.of(names, (plain, plain, plain, AmountUnit(unit="reads"), plain)).units
-    assert [one.unit for one in found] == ["log2", "log10", "", "reads", ""]
+def test_the_name_of_a_track_may_be_that_of_a_logarithm():
+    names = ("log2_ratio", "log10RPKM", "ln-229", "log2_bins", "logit", "log2_reads")
+    plain, reads = AmountUnit(), AmountUnit(unit="reads")
+    stored = (plain, plain, plain, reads, reads, READS)
+    found = TrackLevels.of(names, stored).units
+    assert [one.unit for one in found] == ["log2", "log10", "", "log2", "reads", "reads"]
     assert TrackLevels.of(("log2",), (None,)).units == (None,)
 
 

@@ -193,11 +193,7 @@ def write_predictions(
 
 
 def _layout(ensemble: Ensemble, opened: RowStream, source: Source) -> PredictionLayout:
-    if ensemble.options.measured and "amounts" not in ensemble.kinds:
-        raise InputError(
-            "measured amounts were asked for, but every track is of peaks",
-            remedy="Leave this setting out",
-        )
+    ensemble.check_measured()
     provenance = {
         "danq": __version__,
         **ensemble.provenance(),

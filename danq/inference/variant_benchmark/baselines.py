@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from danq.amounts import unit_text
 from danq.datasets import Dataset
+from danq.datasets.column_summary import total_amounts
 from danq.errors import InputError
 from danq.evaluation import KmerBaseline, fit_kmer_baseline
+from danq.evaluation.amount_baseline import AmountBaseline, fit_amount_baseline
 from danq.files.hdf5_input import is_hdf5
 from danq.genome.motif_files import read_motifs
 from danq.genome.motif_matrix import Motif, scan
@@ -83,46 +87,86 @@ class KmerEffects(Baseline):
     model
         Fitted to the training windows of a dataset.
     tracks
-        Indices of the selected tracks.
+        Indices of the selected tracks among those of the k-mer model.
     """
 
-    model: KmerBaseline
+    model: KmerBaseline | AmountBaseline
     tracks: tuple[int, ...]
 
+    name: ClassVar[str] = "kmer"
     meanings: ClassVar[Mapping[str, str]] = {
         "kmer_max": "k-mer model: change on the track with the largest change",
         "kmer_l2": "k-mer model: L2 norm of the changes over tracks",
     }
     unsigned: ClassVar[frozenset[str]] = frozenset({"kmer_l2"})
 
-    @classmethod
-    def fit(cls, path: Location, ensemble: Ensemble) -> KmerEffects:
-        """Fit the k-mer model to a dataset.
-
-        Raises
-        ------
-        InputError
-            When the file is no dataset, lacks a track, or has windows of another length.
-        """
-        dataset = Dataset.open(path)
-        if dataset.window != ensemble.window:
-            raise InputError(
-                f"its windows have {dataset.window} bases, those of the model {ensemble.window}",
-                file=path,
-                remedy="Give the dataset that the model was trained on",
-            )
-        tracks = select_tracks(ensemble.tracks, dataset.tracks, owner="the dataset", file=path)
-        train, valid = dataset.indices("train"), dataset.indices("valid")
-        log.info("fitting the k-mer model to %s training windows of %s", f"{len(train):,}", path)
-        model = fit_kmer_baseline(_batches(dataset, train), _batches(dataset, valid))
-        return cls(model, tuple(tracks))
-
     def scores(self, windows: AlleleWindows) -> dict[str, Row]:
         reference = self.model.predict(windows.reference)
         changes = [self.model.predict(one) - reference for one in windows.alternates]
         change: Float32[np.ndarray, "V K"] = np.mean(changes, axis=0)[:, list(self.tracks)]
         largest, norm = summarise(np.ascontiguousarray(change))
-        return {"kmer_max": largest.astype(np.float64), "kmer_l2": norm.astype(np.float64)}
+        return {
+            f"{self.name}_max": largest.astype(np.float64),
+            f"{self.name}_l2": norm.astype(np.float64),
+        }
+
+
+class KmerAmountEffects(KmerEffects):
+    """Change in the amounts of the k-mer model of tracks of amounts."""
+
+    name: ClassVar[str] = "kmer_amount"
+    meanings: ClassVar[Mapping[str, str]] = {
+        "kmer_amount_max": "ridge regression of amounts on k-mers: change on the track with the "
+        "largest change",
+        "kmer_amount_l2": "ridge regression of amounts on k-mers: L2 norm of the changes over "
+        "tracks",
+    }
+    unsigned: ClassVar[frozenset[str]] = frozenset({"kmer_amount_l2"})
+
+
+def fit_kmers(path: Location, ensemble: Ensemble) -> list[Baseline]:
+    """Fit k-mer models to a dataset: one to tracks of peaks, one to tracks of amounts.
+
+    Raises
+    ------
+    InputError
+        When the file is no dataset, lacks a track or has another kind of it, or has windows of
+        another length.
+    """
+    dataset = Dataset.open(path)
+    if dataset.window != ensemble.window:
+        raise InputError(
+            f"its windows have {dataset.window} bases, those of the model {ensemble.window}",
+            file=path,
+            remedy="Give the dataset that the model was trained on",
+        )
+    numbers = select_tracks(ensemble.tracks, dataset.tracks, owner="the dataset", file=path)
+    peaks = dataset.peaks.size
+    units = [*[None] * peaks, *dataset.units]
+    wanted = ensemble.models[0].spec.track_units
+    for number, index in zip(numbers, ensemble.track_indices, strict=True):
+        if units[number] != wanted[index]:
+            theirs, ours = map(unit_text, (units[number], wanted[index]))
+            raise InputError(
+                f"the unit of '{dataset.tracks[number]}' is {theirs}, that of the model {ours}",
+                file=path,
+                remedy="Give the dataset that the model was trained on",
+            )
+    of_peaks = tuple(one for one in numbers if one < peaks)
+    of_amounts = tuple(one - peaks for one in numbers if one >= peaks)
+    train, valid = dataset.indices("train"), dataset.indices("valid")
+    log.info("fitting the k-mer model to %s training windows of %s", f"{len(train):,}", path)
+    found: list[Baseline] = []
+    if of_peaks:
+        batches = (_batches(dataset, rows, dataset.labels) for rows in (train, valid))
+        found.append(KmerEffects(fit_kmer_baseline(*batches), of_peaks))
+    if of_amounts:
+        fitted = fit_amount_baseline(
+            *(_batches(dataset, rows, partial(total_amounts, dataset)) for rows in (train, valid)),
+            oriented=dataset.oriented,
+        )
+        found.append(KmerAmountEffects(fitted, of_amounts))
+    return found
 
 
 @dataclass(frozen=True)
@@ -200,18 +244,18 @@ def read_baselines(files: Sequence[Location], ensemble: Ensemble, center: int) -
     InputError
         When a file is neither a dataset nor a file of motifs, or two are of one kind.
     """
-    found: dict[type[Baseline], Baseline] = {}
+    found: list[Baseline] = []
+    seen = set()
     for path in files:
-        one: Baseline = (
-            KmerEffects.fit(path, ensemble)
-            if is_hdf5(Path(path))
-            else MotifEffects(read_motifs(path), center)
-        )
-        if type(one) in found:
-            what = "dataset" if isinstance(one, KmerEffects) else "file of motifs"
+        what = "dataset" if is_hdf5(Path(path)) else "file of motifs"
+        if what in seen:
             raise InputError(f"is the second {what}", file=path, remedy="Give one of each kind")
-        found[type(one)] = one
-    return [*found.values(), AlleleBaseline()]
+        seen.add(what)
+        if what == "dataset":
+            found += fit_kmers(path, ensemble)
+        else:
+            found.append(MotifEffects(read_motifs(path), center))
+    return [*found, AlleleBaseline()]
 
 
 def kind_of(ref: str, alt: str) -> str:
@@ -241,7 +285,9 @@ def _part(codes: CodeBatch, start: int, end: int) -> CodeBatch:
     return np.ascontiguousarray(codes[:, start : min(end, codes.shape[1])])
 
 
-def _batches(dataset: Dataset, indices: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _batches(
+    dataset: Dataset, indices: np.ndarray, values: Callable[[np.ndarray], np.ndarray]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     for start in range(0, len(indices), ROWS):
         rows = indices[start : start + ROWS]
-        yield dataset.codes(rows), dataset.labels(rows)
+        yield dataset.codes(rows), values(rows)

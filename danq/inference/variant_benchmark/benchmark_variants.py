@@ -23,7 +23,6 @@ from danq.inference.variant_benchmark.comparison import (
     LEVEL,
     LOW,
     METRICS,
-    REFERENCE,
     compare,
     draw_replicates,
     first_metric,
@@ -64,6 +63,7 @@ SHOWN = (
     "ap",
     "spearman_size",
     "spearman_signed",
+    "pearson",
     "sign_agreement",
     "strata_auroc",
     "strata_spearman_size",
@@ -92,6 +92,8 @@ class BenchmarkReport:
         What limits the comparison, as text.
     provenance
         Files, columns and settings.
+    reference
+        Name of the predictor with which all others are compared.
     """
 
     table: pl.DataFrame
@@ -99,6 +101,7 @@ class BenchmarkReport:
     counts: dict[str, int]
     notes: tuple[str, ...]
     provenance: dict[str, str]
+    reference: str
 
     def describe(self) -> str:
         """Counts, the metrics of summaries, baselines and the best tracks, and notes, as text."""
@@ -126,7 +129,9 @@ class BenchmarkReport:
             lines.append("  ".join(cells))
         if len(tracks) > BEST_TRACKS:
             lines.append(f"(the best {BEST_TRACKS} of {len(tracks):,} tracks)")
-        lines.append(f"difference: {first} of {REFERENCE} minus that of the row, in the same draws")
+        lines.append(
+            f"difference: {first} of {self.reference} minus that of the row, in the same draws"
+        )
         return "\n".join([*lines, "", *self.notes])
 
 
@@ -146,11 +151,12 @@ def benchmark_variants(
 
     danq scores the variants, and compares with the measured values: three summaries over tracks
     of each of the scores ``logit``, ``diff`` and ``product``; the ``logit`` of each track; and
-    baselines. With labels, the metrics are AUROC and average precision of the size of the
-    predicted effect; with effects, Spearman correlations of size and of signed effect, and the
-    agreement of signs. Metrics within strata compare variants of one stratum with each other
-    only, and matched metrics compare a variant with an effect with its matched controls only.
-    Intervals are from a bootstrap over blocks of neighbouring variants.
+    baselines. For tracks of amounts, ``log2fc`` takes the place of ``logit``. With labels, the
+    metrics are AUROC and average precision of the size of the predicted effect; with effects,
+    Spearman correlations of size and of signed effect, the Pearson correlation, and the agreement
+    of signs. Metrics within strata compare variants of one stratum with each other only, and
+    matched metrics compare a variant with an effect with its matched controls only. Intervals are
+    from a bootstrap over blocks of neighbouring variants.
 
     Parameters
     ----------
@@ -195,7 +201,6 @@ def benchmark_variants(
     check_groups(measured, file)
     rows = len(measured.label if measured.label is not None else measured.effect)  # type: ignore[arg-type]
     ensemble = Ensemble.of(model, tracks)
-    ensemble.check_peaks("effects of variants are computed")
     if rows * len(ensemble.tracks) > MOST_VALUES:
         raise InputError(
             f"{rows:,} variants and {len(ensemble.tracks):,} tracks are more than "
@@ -220,12 +225,14 @@ def benchmark_variants(
         done += records
         if progress is not None:
             progress(done, rows)
-    compared = predictors(joined(parts), ensemble.tracks, extra)
+    layout = run.scorer.layout
+    compared = predictors(joined(parts), layout, extra)
     table = compare(compared, used, replicates)
     counts = _counts(rows, used)
     size = "none" if drawn is None else drawn.describe()
     provenance = {
         **run.provenance.header,
+        **{name: text for name, text in layout.provenance.items() if name == "units"},
         "variants": _named(measurements.table, file),
         "columns": "; ".join(f"{what}: {name}" for what, name in measured.columns.items()),
         "baselines": ", ".join(map(str, baselines)) or "alleles only",
@@ -233,7 +240,8 @@ def benchmark_variants(
         "intervals": f"{LEVEL:.0%}, {bootstrap:,} replicates, seed {seed}; {size}",
     }
     notes = _notes(used, counts, bootstrap, size, 0 if drawn is None else drawn.count)
-    return BenchmarkReport(table, used.rejects, counts, notes, provenance)
+    reference = f"{layout.summarised[0].name}_max"
+    return BenchmarkReport(table, used.rejects, counts, notes, provenance, reference)
 
 
 def write_variant_benchmark(
@@ -258,7 +266,7 @@ def write_variant_benchmark(
     metrics = report.table.with_columns(pl.selectors.float().fill_nan(None).round_sig_figs(6))
     definitions = {name: text for name, text in METRICS.items() if name in report.table.columns}
     first = first_metric(report.table)
-    definitions[DIFFERENCE] = f"{first} of {REFERENCE} minus that of the row"
+    definitions[DIFFERENCE] = f"{first} of {report.reference} minus that of the row"
     with replacing_files(_files(Path(out)), overwrite) as (rejected, main):
         write_table(rejected, report.rejected, report.provenance, *report.notes)
         write_table(main, metrics, {**report.provenance, **definitions}, *report.notes)

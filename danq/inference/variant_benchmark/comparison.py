@@ -12,10 +12,11 @@ from danq.evaluation.confidence_intervals import BLOCKS, draw_weights
 from danq.evaluation.grouped_metrics import (
     Replicates,
     agreement,
+    pearson,
     ranking_within,
     spearman_within,
 )
-from danq.inference.variant_benchmark.predictors import SUMMARY, Predictor
+from danq.inference.variant_benchmark.predictors import Predictor
 from danq.inference.variant_benchmark.usable_variants import UsableVariants
 from danq.typing import IntRow
 
@@ -26,6 +27,7 @@ METRICS = {
     "ap": "average precision of the label",
     "spearman_size": "Spearman correlation of the sizes of predicted and measured effects",
     "spearman_signed": "Spearman correlation of signed effects",
+    "pearson": "Pearson correlation of signed effects",
     "sign_agreement": "fraction of variants with the same sign of both effects",
     "sign_agreement_label": "the same of the variants with label 1",
     "strata_auroc": "AUROC within strata, averaged over variants with label 1",
@@ -36,9 +38,6 @@ METRICS = {
     "matched_ap": "average precision among matched controls, averaged over variants with label 1",
 }
 """Metrics, with their definitions."""
-
-REFERENCE = "logit_max"
-"""Predictor with which all others are compared."""
 
 DIFFERENCE = "difference"
 LOW, HIGH = "_low", "_high"
@@ -109,7 +108,7 @@ def compare(
     -------
     polars.DataFrame
         ``kind``, ``name``, each defined metric of `METRICS`, the ``difference`` of the first
-        metric (that of `REFERENCE` minus that of the row, in the same replicates), and
+        metric (that of the first predictor minus that of the row, in the same replicates), and
         ``meaning``. The limits of an interval follow each value (``_low``, ``_high``) if there
         are replicates. Rows are sorted by the first metric, best first.
     """
@@ -118,10 +117,11 @@ def compare(
         row: dict[str, object] = {"kind": one.kind, "name": one.name}
         metrics = _metrics(one, used, replicates)
         for metric, values in metrics.items():
-            row |= _with_limits(metric, values, -1.0 if "spearman" in metric else 0.0)
+            correlation = "spearman" in metric or metric == "pearson"
+            row |= _with_limits(metric, values, -1.0 if correlation else 0.0)
         firsts[one.kind, one.name] = next(iter(metrics.values()))
         rows.append((row, {"meaning": one.meaning}))
-    best = firsts[SUMMARY, REFERENCE]
+    best = next(iter(firsts.values()))
     found = []
     for row, meaning in rows:
         difference = best - firsts[row["kind"], row["name"]]
@@ -156,6 +156,9 @@ def _metrics(one: Predictor, used: UsableVariants, replicates: Replicates) -> di
                 if one.signed is None
                 else spearman_within(one.signed, used.effect, group, replicates)
             )
+        found["pearson"] = (
+            undefined if one.signed is None else pearson(one.signed, used.effect, replicates)
+        )
         parts = {"sign_agreement": np.ones(len(used), np.bool_)}
         if used.label is not None:
             parts["sign_agreement_label"] = used.label == 1

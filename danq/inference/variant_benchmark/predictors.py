@@ -9,10 +9,15 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from danq.inference.variant_benchmark.baselines import Baseline
-from danq.inference.variants.allele_scores import LOGIT, MEANING, PRODUCT, SIGNED, summarise
+from danq.inference.variants.allele_scores import (
+    LOGIT,
+    PRODUCT,
+    summarise,
+)
 from danq.inference.variants.device_scorer import DeviceScorer
 from danq.inference.variants.scorer import Scorer
 from danq.inference.variants.variant_input import AlleleWindows
+from danq.inference.writers.variant_layout import VariantLayout
 from danq.typing import BoolRow
 
 SUMMARY, TRACK, BASELINE = KINDS = ("summary", "track", "baseline")
@@ -55,7 +60,7 @@ class Scores(NamedTuple):
     Attributes
     ----------
     tracks
-        ``(N, K)`` change in log2 odds of each track.
+        ``(N, K)`` change in log2 odds, or log2 fold change, of each track.
     summaries, baselines
         ``(N,)`` values by name.
     """
@@ -95,12 +100,14 @@ def compute_scores(
         start += len(one.block)
         values = scorer.start(one)()[kept]
         summaries = {}
-        for name in SIGNED:
-            part = scorer.layout.part(values, name)
+        for score in scorer.layout.summarised:
+            part = scorer.layout.part(values, score.score)
+            if len(score.tracks) < part.shape[1]:
+                part = part[:, score.tracks]
             largest, norm = summarise(part)
             total = part.sum(axis=1, dtype=np.float64)
             for how, value in zip(SUMMARIES, (largest, norm, total), strict=True):
-                summaries[f"{name}_{how}"] = value
+                summaries[f"{score.name}_{how}"] = value
         others: dict[str, np.ndarray] = {}
         for baseline in baselines:
             others |= {name: value[kept] for name, value in baseline.scores(one).items()}
@@ -123,7 +130,7 @@ def joined(parts: Sequence[Scores]) -> Scores:
 
 
 def predictors(
-    scores: Scores, tracks: Sequence[str], baselines: Sequence[Baseline]
+    scores: Scores, layout: VariantLayout, baselines: Sequence[Baseline]
 ) -> Iterator[Predictor]:
     """Predictors in the order summaries, baselines, tracks.
 
@@ -131,21 +138,22 @@ def predictors(
     ----------
     scores
         Scores of all variants.
-    tracks
-        Names of the K tracks.
+    layout
+        Columns of the scores.
     baselines
         As for `compute_scores`.
     """
-    for name, values in scores.summaries.items():
-        score, _, how = name.rpartition("_")
-        unsigned = score == PRODUCT or how == "l2"
-        yield _predictor(SUMMARY, name, f"{MEANING[score]}; {SUMMARIES[how]}", values, unsigned)
+    for one in layout.summarised:
+        for how, text in SUMMARIES.items():
+            name, unsigned = f"{one.name}_{how}", one.score == PRODUCT or how == "l2"
+            what = f"{layout.meaning(one.score, one.kind)}; {text}"
+            yield _predictor(SUMMARY, name, what, scores.summaries[name], unsigned)
     for baseline in baselines:
         for name, meaning in baseline.meanings.items():
             unsigned = name in baseline.unsigned
             yield _predictor(BASELINE, name, meaning, scores.baselines[name], unsigned)
-    for name, values in zip(tracks, scores.tracks.T, strict=True):
-        yield _predictor(TRACK, name, MEANING[LOGIT], values, False)
+    for track, kind, values in zip(layout.tracks, layout.kinds, scores.tracks.T, strict=True):
+        yield _predictor(TRACK, track, layout.meaning(LOGIT, kind), values, False)
 
 
 def _predictor(kind: str, name: str, meaning: str, values: np.ndarray, unsigned: bool) -> Predictor:

@@ -17,6 +17,7 @@ from danq.genome.variants.window_pieces import WindowPieces
 from danq.inference.engine.device_genome import DeviceGenome, reverse_complement
 from danq.inference.engine.transfer import Pending, Transfer
 from danq.inference.engine.whole_windows import WholeWindows
+from danq.inference.track_levels import TrackLevels
 from danq.inference.variants.background import Background
 from danq.inference.variants.repeats import row_keys
 from danq.inference.variants.score_columns import Logits, ScoreColumns
@@ -46,6 +47,8 @@ class DeviceScorer:
         Columns of the output.
     background
         Background distribution for E-values, quantiles and p.
+    levels
+        Computes levels of all tracks of the model; None if they are all of peaks.
     """
 
     engines: Sequence[WholeWindows]
@@ -55,6 +58,7 @@ class DeviceScorer:
     both_strands: bool
     layout: VariantLayout
     background: Background | None = None
+    levels: TrackLevels | None = None
     in_flight: ClassVar[int] = 1
 
     @cached_property
@@ -72,7 +76,7 @@ class DeviceScorer:
         self, windows: AlleleWindows, rows: Int[np.ndarray, "V"] | slice = slice(None)
     ) -> Callable[[], Values]:
         """Begin to score some rows; the result waits for their values."""
-        columns = ScoreColumns(self.track_indices, self.layout, self.background)
+        columns = ScoreColumns(self.track_indices, self.layout, self.background, self.levels)
         anchors = len(windows.alternate_pieces)
         reference = WindowPieces.concatenated([windows.reference_pieces[rows]] * anchors)
         alternate = WindowPieces.concatenated([one[rows] for one in windows.alternate_pieces])

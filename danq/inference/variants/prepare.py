@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from danq.amounts import describe_units
 from danq.device import memory_errors
-from danq.errors import InputError
+from danq.errors import InputError, few
 from danq.files.unchanged_inputs import UnchangedInputs
 from danq.genome.packed_genome import PackedGenome
 from danq.inference.engine.device_genome import DeviceGenome
@@ -17,7 +18,6 @@ from danq.inference.engine.incremental import Incremental
 from danq.inference.engine.transfer import transfer_for
 from danq.inference.engine.whole_windows import WholeWindows, evaluates_whole_windows
 from danq.inference.ensemble import Ensemble, Models
-from danq.inference.variants.allele_scores import MEANING
 from danq.inference.variants.assembly_check import check_assembly
 from danq.inference.variants.background import Background
 from danq.inference.variants.background_file import read_background
@@ -34,7 +34,6 @@ from danq.inference.variants.run_identity import (
 from danq.inference.variants.scorer import Scorer
 from danq.inference.variants.strata import Strata
 from danq.inference.variants.variant_input import VariantInput, Variants, VariantTable, as_variants
-from danq.inference.writers.layout import SPREAD
 from danq.inference.writers.variant_layout import VariantLayout
 from danq.models.run_options import RunOptions
 from danq.provenance import Inputs, Provenance
@@ -79,7 +78,7 @@ def prepare(
         As `danq.score_variants`.
     """
     ensemble = Ensemble.of(models, tracks).for_effects()
-    ensemble.check_peaks("effects of variants are computed")
+    ensemble.check_measured()
     options = ensemble.options
     source = as_variants(variants)
     unchanged = UnchangedInputs.of(
@@ -91,6 +90,7 @@ def prepare(
             "classes of regions are set, but only a background has them",
             remedy="Give the regions when the background is made; it stores them",
         )
+    _note_assumptions(ensemble)
     # Both read all weights, which takes as long as loading them.
     with ThreadPoolExecutor(1) as executor:
         weights = executor.submit(weights_checksums, ensemble.models)
@@ -117,7 +117,7 @@ def prepare(
         settings={
             "output format": str(output),
             "tracks": ensemble.tracks,
-            "scores": layout.per_track,
+            "scores": tuple(one.name for one in layout.named_scores),
             "batch size": str(batch),
             "records of a block": str(block),
         },
@@ -147,8 +147,8 @@ def _engines(ensemble: Ensemble) -> Engines:
     """The engine of each model."""
     options = ensemble.options
     if evaluates_whole_windows(options.torch_device):
-        return [WholeWindows(one.module, options) for one in ensemble.models]
-    engines = [Incremental(one.module, options) for one in ensemble.models]
+        return [WholeWindows(one.module, options, one.spec.targets) for one in ensemble.models]
+    engines = [Incremental(one.module, options, one.spec.targets) for one in ensemble.models]
     for reason in dict.fromkeys(one.reason for one in engines if one.reason is not None):
         log.info("each window is evaluated in full: %s", reason)
     return engines
@@ -170,10 +170,13 @@ def _scorer(
     background: Background | None,
 ) -> Scorer | DeviceScorer:
     both_strands, device = ensemble.options.strand == "both", ensemble.options.torch_device
+    levels = ensemble.levels
     whole = [one for one in engines if isinstance(one, WholeWindows)]
     incremental = [one for one in engines if isinstance(one, Incremental)]
     if incremental:
-        return Scorer(incremental, ensemble.track_indices, both_strands, batch, layout, background)
+        return Scorer(
+            incremental, ensemble.track_indices, both_strands, batch, layout, background, levels
+        )
     with memory_errors():
         stored = DeviceGenome(genome, device)
     return DeviceScorer(
@@ -184,6 +187,7 @@ def _scorer(
         both_strands,
         layout,
         background,
+        levels,
     )
 
 
@@ -222,9 +226,43 @@ def _layout(
         scores=scores,
         spread=ensemble.spread and output != "background",
         calibrated=background is not None,
+        units=ensemble.units,
     )
-    meanings = (f"{name} ({MEANING[name.removesuffix(SPREAD)]})" for name in layout.per_track)
-    return replace(layout, provenance=about | {"scores": "; ".join(meanings)})
+    meanings = (
+        f"{one.name} ({layout.meaning(one.score, one.kind)})" for one in layout.named_scores
+    )
+    about["scores"] = "; ".join(meanings)
+    if "amounts" in ensemble.kinds:
+        about["units"] = describe_units(ensemble.tracks, ensemble.units)
+    return replace(layout, provenance=about)
+
+
+def _note_assumptions(ensemble: Ensemble) -> None:
+    """Notices about the strand, and about fold changes of amounts whose unit is not known."""
+    if ensemble.models[0].spec.oriented:
+        log.info(
+            "the model was trained on oriented sequences: effects are those on the forward strand "
+            "of the genome"
+        )
+    used = ensemble.levels.select(ensemble.track_indices).units
+    named = [
+        (name, unit)
+        for name, unit in zip(ensemble.tracks, used, strict=True)
+        if unit is not None and unit.transform == "none"
+    ]
+    unknown = [name for name, unit in named if not unit.unit]
+    if unknown:
+        log.info(
+            "amounts without a unit: %s; if they are logarithms, diff is their fold change, and "
+            "log2fc is not",
+            few(unknown),
+        )
+    logarithms = [f"{name} ({unit.logarithm})" for name, unit in named if unit.logarithm]
+    if logarithms:
+        log.info(
+            "amounts that are logarithms, by their name or unit: %s; log2fc is their difference",
+            few(logarithms),
+        )
 
 
 def _compare_genomes(background: Background, file: Path, genome: str) -> None:

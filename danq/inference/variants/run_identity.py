@@ -27,8 +27,10 @@ def shared_conditions(
     ensemble: Ensemble, input: VariantInput, weights: Sequence[str]
 ) -> Provenance:
     """What scores must share to be compared with a background: models, strand and windows."""
+    measured = ensemble.options.measured and ensemble.models[0].spec.has_amounts
     return input.conditions() | Provenance(
-        settings={"strand": ensemble.options.strand},
+        settings={"strand": ensemble.options.strand}
+        | ({"amounts": "measured: transform and scale undone"} if measured else {}),
         inputs={"model": Inputs(ensemble.names, weights)},
     )
 

@@ -16,7 +16,7 @@ import polars as pl
 from danq._memory import kept_memory
 from danq.errors import InputError
 from danq.files.inputs_in_use import protects_inputs
-from danq.inference.ensemble import Models
+from danq.inference.ensemble import Ensemble, Models
 from danq.inference.result import Result
 from danq.inference.variants.allele_scores import check_scores
 from danq.inference.variants.block_folder import check_unfinished, folder_of
@@ -82,7 +82,10 @@ def score_variants(
         ``diff`` (change in probability, alt - ref), ``product`` (``|diff * logit|``), ``ref`` and
         ``alt`` (probabilities). None selects all. For the first three, the value of the track
         with the largest absolute value and the L2 norm over tracks are also reported. To rank
-        variants, use ``logit_max``.
+        variants, use ``logit_max``. For tracks of amounts, ``log2fc`` (log2 fold change,
+        `danq.amounts.AmountUnit.bits`) takes the place of ``logit``, and the others are of
+        amounts in the unit of the track. A model with both kinds of track gives each its own, and
+        the summaries are over the tracks of a kind.
     tracks
         Names of the selected tracks, in that order. None selects all.
     calibrate
@@ -113,7 +116,8 @@ def score_variants(
     >>> model = danq.load("runs/yeast")  # doctest: +SKIP
     >>> danq.score_variants(model, "strains.vcf.gz", "sacCer3.fa").to_polars()  # doctest: +SKIP
     """
-    run = prepare(model, variants, genome, check_scores(scores), tracks=tracks, calibrate=calibrate)
+    requested = check_scores(scores, Ensemble.of(model, tracks).kinds)
+    run = prepare(model, variants, genome, requested, tracks=tracks, calibrate=calibrate)
     layout = run.scorer.layout
     layout.check_names()
     tally, rejects = VariantTally(), [no_rejects()]
@@ -197,8 +201,14 @@ def write_variant_scores(
         run has other inputs or settings.
     """
     output = find_output(out, VariantLayout, format)
-    requested = check_scores(scores)
+    kinds = Ensemble.of(model, tracks).kinds
+    requested = check_scores(scores, kinds)
     if output.format == "deepsea":
+        if "amounts" in kinds:
+            raise InputError(
+                "the format deepsea holds probabilities and has no place for the units of amounts",
+                remedy="Choose another format, or select tracks of peaks",
+            )
         if scores is not None:
             raise InputError(
                 "the format deepsea has a fixed set of scores", remedy="Do not select scores"

@@ -1,4 +1,4 @@
-"""The columns of an output from the logits of variants."""
+"""The columns of an output from the predictions for variants."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int
 
 from danq.device import map_in_threads
+from danq.inference.track_levels import TrackLevels
 from danq.inference.variants.allele_scores import (
     AGREEMENT,
+    EVALUE,
     LOGIT,
     PRODUCT,
-    SIGNED,
+    QUANTILE,
     SPECIFIC,
     Effects,
     P,
@@ -34,7 +36,7 @@ ROWS = 64
 
 
 class Logits(NamedTuple):
-    """Logits of one strand.
+    """Logits of peaks and amounts of one strand (`danq.models.targets.track_scores`).
 
     Attributes
     ----------
@@ -56,7 +58,7 @@ class Logits(NamedTuple):
 
 
 class ScoreColumns(NamedTuple):
-    """Computes the values of an output from logits.
+    """Computes the values of an output from logits and amounts.
 
     Attributes
     ----------
@@ -66,11 +68,14 @@ class ScoreColumns(NamedTuple):
         Columns of the output.
     background
         Background distribution for E-values, quantiles and p.
+    levels
+        Computes levels of all tracks of the model; None if they are all of peaks.
     """
 
     track_indices: tuple[int, ...]
     layout: VariantLayout
     background: Background | None = None
+    levels: TrackLevels | None = None
 
     @property
     def compares_tracks(self) -> bool:
@@ -100,10 +105,13 @@ class ScoreColumns(NamedTuple):
             ``(V, C)`` in the columns of the layout.
         """
         out = self.empty(rows_of.shape[1])
+        levels = self.levels or TrackLevels.of_peaks(models[0][0].reference.shape[1])
+        if not self.compares_tracks and self.levels is not None:
+            levels = levels.select(self.track_indices)
 
         def fill(rows: slice) -> None:
             views = ([one.view(own[rows]) for one in each for own in rows_of] for each in models)
-            self._fill(out[rows], [effects(each) for each in views])
+            self._fill(out[rows], [effects(each, levels) for each in views])
 
         map_in_threads(fill, [slice(row, row + ROWS) for row in range(0, len(out), ROWS)])
         return out
@@ -116,7 +124,8 @@ class ScoreColumns(NamedTuple):
         layout, tracks = self.layout, len(self.track_indices)
         own: Float64[np.ndarray, "V K"] | None = None
         if self.compares_tracks:
-            own = self.selected(specific(_mean([one.score(PRODUCT) for one in models])))
+            product = _mean([one.score(PRODUCT) for one in models])
+            own = self.selected(specific(product, self.levels and self.levels.comparable))
             models = [Effects(*map(self.selected, one)) for one in models]
         for name in layout.scores:
             if name == SPECIFIC:
@@ -129,18 +138,20 @@ class ScoreColumns(NamedTuple):
         if layout.spread:
             layout.part(out, AGREEMENT)[:] = _agreement([one.logit for one in models])
         column = tracks * len(layout.per_track)
-        for name in layout.scores:
-            if name in SIGNED:
-                out[:, column], out[:, column + 1] = summarise(layout.part(out, name))
-                column += 2
+        for one in layout.summarised:
+            part = layout.part(out, one.score)
+            if len(one.tracks) < tracks:
+                part = part[:, one.tracks]
+            out[:, column], out[:, column + 1] = summarise(part)
+            column += 2
         if self.background is not None:
             product, logit = (
                 _mean([one.score(name) for one in models]).astype(np.float32)
                 for name in (PRODUCT, LOGIT)
             )
             evalues = self.background.evalues(product)
-            layout.part(out, "evalue")[:] = evalues
-            layout.part(out, "quantile")[:] = self.background.quantiles(logit)
+            layout.part(out, EVALUE)[:] = evalues
+            layout.part(out, QUANTILE)[:] = self.background.quantiles(logit)
             # `Significance` computes p from it once all rows are known.
             layout.part(out, P)[:] = own
             layout.part(out, Q)[:] = np.nan

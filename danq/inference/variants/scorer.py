@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from danq.genome.nucleotide_codes import reverse_complement
+from danq.inference.track_levels import TrackLevels
 from danq.inference.variants.background import Background
 from danq.inference.variants.repeats import row_keys
 from danq.inference.variants.score_columns import Logits, ScoreColumns
@@ -66,6 +67,8 @@ class Scorer:
         Columns of the output.
     background
         Background distribution for E-values, quantiles and p.
+    levels
+        Computes levels of all tracks of the model; None if they are all of peaks.
     """
 
     engines: Sequence[PairEngine]
@@ -74,12 +77,13 @@ class Scorer:
     batch_size: int
     layout: VariantLayout
     background: Background | None = None
+    levels: TrackLevels | None = None
     in_flight: ClassVar[int] = 0
 
     @property
     def columns(self) -> ScoreColumns:
         """Computes the values from logits."""
-        return ScoreColumns(self.track_indices, self.layout, self.background)
+        return ScoreColumns(self.track_indices, self.layout, self.background, self.levels)
 
     def keys(self, windows: AlleleWindows) -> list[bytes]:
         """A hash of each row's windows."""

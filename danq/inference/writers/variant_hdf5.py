@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from danq.amounts import unit_text
+from danq.inference.track_levels import Kind
 from danq.inference.writers.hdf5 import TEXT, Hdf5Writer, write_header
 from danq.inference.writers.layout import Values
 from danq.inference.writers.variant_layout import FLAGS, KEYS, NO_FLAG, VariantLayout
@@ -16,7 +18,9 @@ KIND = "variants"
 """Kind of the file in its seal."""
 
 EXPECTED = "variant effects of danq (HDF5)"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
+TRACK_KINDS: tuple[Kind, ...] = ("peaks", "amounts")
+"""What a track measures, by its number in ``tracks/kind``."""
 
 
 class VariantHdf5(Hdf5Writer):
@@ -44,12 +48,15 @@ class VariantHdf5(Hdf5Writer):
             dtype = np.uint8 if name == "flags" else TEXT if kind == pl.String else np.int64
             self._grow(f"variants/{name}", dtype=dtype)
         self._file["variants/flags"].attrs.update(FLAGS)
-        meanings, tracks = layout.meanings(), len(layout.tracks)
-        for number, name in enumerate(layout.per_track):
-            scores = self._grow(f"scores/{name}", (tracks,), np.float32, packed=False)
-            scores.attrs["meaning"] = meanings[number * tracks].rpartition("; track ")[0]
-        after = len(layout.per_track) * tracks
-        for name, meaning in zip(layout.summaries, meanings[after:], strict=True):
+        units = layout.units or (None,) * len(layout.tracks)
+        kinds = np.array([TRACK_KINDS.index(kind) for kind in layout.kinds], np.uint8)
+        self._file.create_dataset("tracks/kind", data=kinds)
+        self._file.create_dataset("tracks/unit", data=list(map(unit_text, units)), dtype=TEXT)
+        for one in layout.named_scores:
+            scores = self._grow(f"scores/{one.name}", (len(one.tracks),), np.float32, packed=False)
+            scores.attrs["meaning"] = layout.meaning(one.score, one.kind)
+        meanings = layout.meanings()[len(layout.per_track) * len(layout.tracks) :]
+        for name, meaning in zip(layout.summaries, meanings, strict=True):
             dtype = np.uint32 if name in layout.index_columns else np.float32
             summary = self._grow(f"summary/{name}", dtype=dtype, packed=False)
             summary.attrs["meaning"] = meaning
@@ -62,8 +69,10 @@ class VariantHdf5(Hdf5Writer):
             for name, kind in KEYS.items()
         }
         self._append("variants", **columns | {"flags": flag_bits(rows["flags"])})
-        for name in self.layout.per_track:
-            self._append("scores", **{name: self.layout.part(values, name)})
+        for one in self.layout.named_scores:
+            part = self.layout.part(values, one.score)
+            every = len(one.tracks) == part.shape[1]
+            self._append("scores", **{one.name: part if every else part[:, one.tracks]})
         summaries = self.layout.summaries
         first = values.shape[1] - len(summaries)
         for column, name in enumerate(summaries, start=first):

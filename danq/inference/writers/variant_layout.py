@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, NamedTuple
 
 import polars as pl
 
+from danq.amounts import AmountUnit, unit_text
+from danq.inference.track_levels import Kind
 from danq.inference.variants.allele_scores import (
     AGREEMENT,
-    MEANING,
+    EVALUE,
+    HAS_UNIT,
+    QUANTILE,
     SIGNED,
     SIGNIFICANCE,
     SMALLEST_Q,
@@ -18,6 +23,8 @@ from danq.inference.variants.allele_scores import (
     SUMMARIES,
     P,
     Q,
+    meaning,
+    score_name,
 )
 from danq.inference.writers.layout import SPREAD, Layout, Values, named_tracks
 
@@ -53,6 +60,9 @@ CALIBRATED = {
 """Summaries that need a background, and what they are."""
 
 
+_OTHER: dict[Kind, Kind] = {"peaks": "amounts", "amounts": "peaks"}
+
+
 class VcfHeader(NamedTuple):
     """Header of the input: its ``##`` lines, its samples, and the contigs of its records."""
 
@@ -61,11 +71,34 @@ class VcfHeader(NamedTuple):
     contigs: Sequence[str] = ()
 
 
+class NamedScore(NamedTuple):
+    """A score of the tracks that share its name.
+
+    Attributes
+    ----------
+    score
+        One of `VariantLayout.per_track`.
+    name
+        Name in an output.
+    kind
+        What the tracks measure; None if they are of both kinds.
+    tracks
+        Indices of the tracks.
+    """
+
+    score: str
+    name: str
+    kind: Kind | None
+    tracks: tuple[int, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class VariantLayout(Layout):
     """Columns of variant effects, as ``(V, C)`` values hold them.
 
-    For each per-track score in order, a column for each track; then one for each summary.
+    For each per-track score in order, a column for each track; then one for each summary. The score
+    ``logit`` has the name ``log2fc`` for tracks of amounts, and summaries are over tracks of one
+    kind.
 
     Attributes
     ----------
@@ -75,6 +108,8 @@ class VariantLayout(Layout):
         Whether the standard deviation over the models follows, for each score and track.
     calibrated
         Whether E-values, quantiles, p and q follow, and their summaries.
+    units
+        Unit of each track, None for peaks; empty if all tracks are of peaks.
     vcf_header
         Header of the input, if it is a VCF.
     total
@@ -85,6 +120,7 @@ class VariantLayout(Layout):
 
     scores: tuple[str, ...]
     calibrated: bool = False
+    units: tuple[AmountUnit | None, ...] = ()
     vcf_header: VcfHeader | None = None
     total: int | None = None
 
@@ -96,15 +132,58 @@ class VariantLayout(Layout):
     def per_track(self) -> tuple[str, ...]:
         """Per-track values: scores, ``_sd`` for standard deviations, and further ones."""
         spread = (*(f"{name}{SPREAD}" for name in self.scores), AGREEMENT) if self.spread else ()
-        calibrated = ("evalue", "quantile", P, Q) if self.calibrated else ()
+        calibrated = (EVALUE, QUANTILE, P, Q) if self.calibrated else ()
         return (*self.scores, *spread, *calibrated)
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What each track measures."""
+        if not self.units:
+            return ("peaks",) * len(self.tracks)
+        return tuple("peaks" if unit is None else "amounts" for unit in self.units)
+
+    @cached_property
+    def _tracks_of(self) -> dict[Kind, tuple[int, ...]]:
+        found: dict[Kind, list[int]] = {}
+        for number, kind in enumerate(self.kinds):
+            found.setdefault(kind, []).append(number)
+        return {kind: tuple(found[kind]) for kind in ("peaks", "amounts") if kind in found}
+
+    @cached_property
+    def named_scores(self) -> tuple[NamedScore, ...]:
+        """The names of `per_track`, each with its tracks."""
+        every = tuple(range(len(self.tracks)))
+        found = []
+        for score in self.per_track:
+            names = {kind: score_name(score, kind) for kind in self._tracks_of}
+            if len(names) > 1 and len(set(names.values())) == 1:
+                found.append(NamedScore(score, score, None, every))
+            else:
+                found += [
+                    NamedScore(score, name, kind, self._tracks_of[kind])
+                    for kind, name in names.items()
+                ]
+        return tuple(found)
+
+    @cached_property
+    def summarised(self) -> tuple[NamedScore, ...]:
+        """Scores that are summarised over the tracks of a kind.
+
+        The name of the kind is before that of a score which tracks of both kinds have.
+        """
+        found = []
+        for score in self.scores:
+            for kind, tracks in self._tracks_of.items() if score in SIGNED else ():
+                name = score_name(score, kind)
+                shared = len(self._tracks_of) > 1 and name == score_name(score, _OTHER[kind])
+                name = f"{kind}_{name}" if shared else name
+                found.append(NamedScore(score, name, kind, tracks))
+        return tuple(found)
 
     @property
     def summaries(self) -> tuple[str, ...]:
         """Columns that hold one value per variant-allele."""
-        names = tuple(
-            f"{name}_{how}" for name in self.scores if name in SIGNED for how in SUMMARIES
-        )
+        names = tuple(f"{one.name}_{how}" for one in self.summarised for how in SUMMARIES)
         return (*names, *CALIBRATED) if self.calibrated else names
 
     @property
@@ -118,7 +197,10 @@ class VariantLayout(Layout):
         scores = self.per_track
         if len(scores) == 1:
             return (*self.tracks, *self.summaries)
-        names = tuple(f"{track}_{score}" for score in scores for track in self.tracks)
+        named = list(zip(self.tracks, self.kinds, strict=True))
+        names = tuple(
+            f"{track}_{score_name(score, kind)}" for score in scores for track, kind in named
+        )
         return (*names, *self.summaries)
 
     def part(self, values: Values, score: str) -> Values:
@@ -129,19 +211,32 @@ class VariantLayout(Layout):
     def meanings(self) -> tuple[str, ...]:
         """Description of each of `columns`, with its unit."""
         texts = []
+        units = self.units or (None,) * len(self.tracks)
         for score in self.per_track:
-            meaning = MEANING[score.removesuffix(SPREAD)]
-            if score.endswith(SPREAD):
-                meaning = f"standard deviation over the models: {meaning}"
-            texts += [f"{meaning}; track {track}" for track in self.tracks]
-        for name in self.summaries:
-            score, _, how = name.rpartition("_")
-            texts.append(
-                f"{SUMMARIES[how].format(score)}; {score} is the {MEANING[score]}"
-                if how in SUMMARIES
-                else CALIBRATED[name]
-            )
-        return tuple(texts)
+            for track, unit, kind in zip(self.tracks, units, self.kinds, strict=True):
+                text = f"{self.meaning(score, kind)}; track {track}"
+                if unit is not None and score.removesuffix(SPREAD) in HAS_UNIT:
+                    text = f"{text}; unit {unit_text(unit)}"
+                texts.append(text)
+        for one in self.summarised:
+            assert one.kind is not None
+            score = score_name(one.score, one.kind)
+            of = f" of tracks of {one.kind}" if len(self._tracks_of) > 1 else ""
+            texts += [
+                f"{how.format(score)}{of}; {score} is the {meaning(one.score, one.kind)}"
+                for how in SUMMARIES.values()
+            ]
+        return (*texts, *CALIBRATED.values()) if self.calibrated else tuple(texts)
+
+    def meaning(self, score: str, kind: Kind | None) -> str:
+        """Description of one of `per_track` for tracks of a kind; None for tracks of both."""
+        first = score.removesuffix(SPREAD)
+        text = meaning(first, kind or "peaks")
+        if kind is None and (other := meaning(first, "amounts")) != text:
+            text = f"{text}, or for amounts {other}"
+        if score.endswith(SPREAD):
+            text = f"standard deviation over the models: {text}"
+        return text
 
     def keys(self, rows: pl.DataFrame | None = None) -> pl.DataFrame:
         """The columns that identify some rows, without the numbers of record and allele."""

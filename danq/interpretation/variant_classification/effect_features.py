@@ -29,8 +29,9 @@ from danq.files.text_tables import (
     text_lines,
     too_many_rows,
 )
-from danq.inference.variants.allele_scores import DIFF, LOGIT
-from danq.inference.writers.variant_hdf5 import EXPECTED, FORMAT_VERSION, KIND, MAGIC
+from danq.inference.track_levels import BITS_NAME
+from danq.inference.variants.allele_scores import DIFF
+from danq.inference.writers.variant_hdf5 import EXPECTED, FORMAT_VERSION, KIND, MAGIC, TRACK_KINDS
 from danq.interpretation.variant_classification.match_variants import (
     KEYS,
     LABEL,
@@ -41,8 +42,7 @@ from danq.interpretation.variant_classification.match_variants import (
 )
 from danq.names import check_names
 
-SCORES = (LOGIT, DIFF)
-REMEDY = "Give variants that danq scored with the scores logit and diff"
+REMEDY = "Give variants that danq scored with the scores logit (or log2fc) and diff"
 
 _KEY_TYPES = {"chrom": pl.String, "pos": pl.Int64, "id": pl.String, "ref": pl.String}
 _TYPES = _KEY_TYPES | {"alt": pl.String}
@@ -59,8 +59,9 @@ class EffectFeatures:
     variants
         V rows with the columns ``chrom``, ``pos`` (1-based), ``id``, ``ref`` and ``alt``.
     values
-        ``(V, F)`` absolute change in log2 odds of each track, then absolute change in probability
-        of each track, then further columns unchanged, NaN where unknown.
+        ``(V, F)`` absolute change in log2 odds, or log2 fold change, of each track, then absolute
+        change in probability or amount of each track, then further columns unchanged, NaN where
+        unknown.
     names
         Names of the F features.
     path
@@ -153,7 +154,8 @@ def read_effects(path: str | Path) -> EffectFeatures:
     Parameters
     ----------
     path
-        HDF5, Parquet or TSV (plain or gzip) with the scores ``logit`` and ``diff``.
+        HDF5, Parquet or TSV (plain or gzip) with the scores ``logit`` (``log2fc`` for
+        tracks of amounts) and ``diff``.
 
     Raises
     ------
@@ -304,25 +306,29 @@ def _kind_of(name: str) -> type[pl.DataType] | None:
 
 
 def _track_of(column: str) -> str | None:
-    """Track of a column TRACK_logit or TRACK_diff."""
+    """Track of a column TRACK_logit, TRACK_log2fc or TRACK_diff."""
     track, _, score = column.rpartition("_")
-    return track if track and score in SCORES else None
+    return track if track and score in (*BITS_NAME.values(), DIFF) else None
 
 
 def _from_table(path: Path, table: pl.DataFrame) -> EffectFeatures:
-    tracks = [
-        name.removesuffix(f"_{LOGIT}")
+    bits = {
+        track: name
         for name in table.columns
-        if name.endswith(f"_{LOGIT}") and f"{name.removesuffix(LOGIT)}{DIFF}" in table.columns
-    ]
+        if (track := _track_of(name))
+        and not name.endswith(f"_{DIFF}")
+        and f"{track}_{DIFF}" in table.columns
+    }
+    tracks = tuple(bits)
     if not tracks or not set(_TYPES) <= set(table.columns):
         raise InputError(
-            "lacks columns of variant effects (chrom, pos, id, ref, alt, TRACK_logit, TRACK_diff)",
+            "lacks columns of variant effects (chrom, pos, id, ref, alt, TRACK_logit or "
+            "TRACK_log2fc, TRACK_diff)",
             file=path,
             remedy=REMEDY,
         )
     check_names(tracks, "track", file=path)
-    names = tuple(f"{track}_{score}" for score in SCORES for track in tracks)
+    names = (*bits.values(), *(f"{track}_{DIFF}" for track in tracks))
     values = np.abs(table.select(pl.col(names).cast(pl.Float32)).fill_null(np.nan).to_numpy())
     return EffectFeatures(table.select(list(_TYPES)), values, names, path)
 
@@ -338,7 +344,16 @@ def _from_hdf5(path: Path) -> EffectFeatures:
                 file=path,
                 remedy="Score the variants again",
             )
-        missing = [score for score in SCORES if f"scores/{score}" not in file]
+        tracks, kind = file.texts("tracks/name"), file.read("tracks/kind", np.uint8, (None,))
+        if len(kind) != len(tracks) or (len(kind) and kind.max() >= len(TRACK_KINDS)):
+            raise ValueError("'tracks/kind' does not hold the kinds of the tracks")
+        # Columns of each score: those of a kind of track, or all.
+        parts = {
+            BITS_NAME[one]: np.flatnonzero(kind == number)
+            for number, one in enumerate(TRACK_KINDS)
+            if (kind == number).any()
+        } | {DIFF: len(tracks) + np.arange(len(tracks))}
+        missing = [score for score in parts if f"scores/{score}" not in file]
         if missing:
             raise InputError(f"lacks the score {missing[0]}", file=path, remedy=REMEDY)
         columns: dict[str, Any] = {
@@ -347,17 +362,19 @@ def _from_hdf5(path: Path) -> EffectFeatures:
             else file.read(f"variants/{name}", shape=(None,))
             for name, kind in _TYPES.items()
         }
-        tracks = file.texts("tracks/name")
         rows = len(columns["pos"])
-        values = np.empty((rows, len(SCORES) * len(tracks)), np.float32)
-        for number, score in enumerate(SCORES):
-            found = file.read(f"scores/{score}", np.float32, (rows, len(tracks)))
-            values[:, number * len(tracks) : (number + 1) * len(tracks)] = found
+        values = np.empty((rows, 2 * len(tracks)), np.float32)
+        for score, own in parts.items():
+            values[:, own] = file.read(f"scores/{score}", np.float32, (rows, len(own)))
         lengths = {len(column) for column in columns.values()}
         if lengths != {rows}:
             raise InputError(
                 f"the columns of 'variants' have {sorted(lengths)} rows", file=path, remedy=REMEDY
             )
     np.abs(values, out=values)
-    names = tuple(f"{track}_{score}" for score in SCORES for track in tracks)
+    bits = [BITS_NAME[TRACK_KINDS[number]] for number in kind]
+    names = (
+        *(f"{track}_{score}" for track, score in zip(tracks, bits, strict=True)),
+        *(f"{track}_{DIFF}" for track in tracks),
+    )
     return EffectFeatures(pl.DataFrame(columns, schema=_TYPES), values, names, path)

@@ -90,7 +90,7 @@ def read_tsv(path: Path, schema) -> pl.DataFrame:
 def read_hdf5(path: Path) -> pl.DataFrame:
     with h5py.File(path) as file:
         assert file.attrs["magic"] == "danq-variants"
-        assert file.attrs["format_version"] == 2
+        assert file.attrs["format_version"] == 3
         tracks = file["tracks/name"].asstr()[:].tolist()
         variants = file["variants"]
         columns = {

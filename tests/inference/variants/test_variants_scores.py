@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from danq.errors import InputError
+from danq.inference.track_levels import TrackLevels
 from danq.inference.variants.allele_scores import (
     SCORES,
     View,
@@ -35,7 +36,7 @@ def test_scores_equal_those_of_deepsea_averaged_over_strands():
     views = [
         View(*(rng.normal(0, 4, (5, 3)).astype(np.float32) for _ in range(2))) for _ in range(2)
     ]
-    result = effects(views)
+    result = effects(views, TrackLevels.of_peaks(3))
     each = [deepsea(sigmoid(view.reference), sigmoid(view.alternate)) for view in views]
     for name in ("ref", "alt", "diff", "logit"):
         expected = (each[0][name] + each[1][name]) / 2

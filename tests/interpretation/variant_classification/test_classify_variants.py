@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from danq.amounts import AmountUnit
 from danq.errors import InputError
 from danq.inference.writers.open_output import find_output
 from danq.inference.writers.variant_layout import VariantLayout
@@ -24,6 +25,7 @@ from danq.interpretation.variant_classification.effect_features import (
     read_table,
 )
 from danq_cli.main import run
+from tests.reseal import reseal_hdf5
 
 TRACKS = ("Reb1", "Abf1_x", "DNase")
 
@@ -51,6 +53,7 @@ def write(
     scores=("diff", "logit"),
     tracks=TRACKS,
     provenance=None,
+    units=(),
 ) -> Path:
     """An output of `danq variants`, made by its own writers; diff is a tenth of logit."""
     layout = VariantLayout(
@@ -58,6 +61,7 @@ def write(
         groups=("",) * len(tracks),
         scores=tuple(scores),
         provenance=provenance or {},
+        units=units,
     )
     by_name = {"diff": logit / 10, "logit": logit, "alt": np.abs(logit)}
     extra = np.zeros((len(logit), len(layout.summaries)))
@@ -90,6 +94,27 @@ def test_every_output_format_gives_the_same_features(tmp_path: Path, name):
     np.testing.assert_allclose(features.values[:, 3:], np.abs(logit) / 10, rtol=1e-6)
     assert features.variants.columns == ["chrom", "pos", "id", "ref", "alt"]
     assert features.variants.row(1) == ("chr2", 200, "rs2", "A", "GT")
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.tsv", "a.parquet"])
+def test_tracks_of_amounts_have_fold_changes_as_features(tmp_path: Path, name):
+    logit = np.random.default_rng(1).normal(0, 2, (12, 3)).astype(np.float32)
+    units = (AmountUnit(unit="reads"), None, AmountUnit())
+    path = write(tmp_path / name, variants(12), logit, ("logit", "diff"), units=units)
+    features = read_effects(path)
+    expected = ["Reb1_log2fc", "Abf1_x_logit", "DNase_log2fc"]
+    assert features.names == (*expected, *(f"{track}_diff" for track in TRACKS))
+    np.testing.assert_allclose(features.values[:, :3], np.abs(logit))
+    np.testing.assert_allclose(features.values[:, 3:], np.abs(logit) / 10, rtol=1e-6)
+
+
+def test_an_unknown_kind_of_track_is_refused(tmp_path: Path):
+    path = write(tmp_path / "a.h5", variants(12), np.ones((12, 3)))
+    with h5py.File(path, "r+") as file:
+        file["tracks/kind"][1] = 2
+    reseal_hdf5(path)
+    with pytest.raises(InputError, match="'tracks/kind' does not hold the kinds of the tracks"):
+        read_effects(path)
 
 
 def test_a_signal_is_learned_and_each_variant_is_held_out_once(tmp_path: Path):
@@ -247,7 +272,9 @@ def test_files_that_were_not_scored_alike_give_a_warning(tmp_path: Path, names, 
 def test_bad_files_are_refused(tmp_path: Path):
     good = write(tmp_path / "good.h5", variants(30), np.ones((30, 3)))
     one = write(tmp_path / "one.tsv", variants(9), np.ones((9, 3)), ("logit",))
-    with pytest.raises(InputError, match="lacks columns of variant effects.*scores logit and diff"):
+    with pytest.raises(
+        InputError, match="lacks columns of variant effects.*scores logit .or log2fc. and diff"
+    ):
         read_effects(one)
     half = write(tmp_path / "half.h5", variants(9), np.ones((9, 3)), ("logit",))
     with pytest.raises(InputError, match="lacks the score diff"):

@@ -63,9 +63,9 @@ def compare(
     """Compare two models on the same windows, by default those of the test split.
 
     FIRST and SECOND are model files, run directories or folders of folds. DATA is a dataset
-    with their window length, bin and tracks. Prints the differences of AUROC, AUPR and log loss
-    (second minus first) with 95 % intervals and p-values of a paired bootstrap; --out writes a
-    table of all tracks.
+    with their window length, bin and tracks. Prints the differences (second minus first) of AUROC,
+    AUPR and log loss, or of correlations, R2 and MSE of amounts, with 95 % intervals and p-values
+    of a paired bootstrap; --out writes a table of all tracks.
     """
     from danq.inference.evaluation.compare import compare as run
     from danq.inference.evaluation.compare import write_comparison

@@ -18,16 +18,17 @@ from danq.errors import InputError
 from danq.file_lock import FileLock
 
 HOLD = """
-import sys, time
+import os, sys, time
 from pathlib import Path
 from danq.file_lock import FileLock
 path = Path(sys.argv[1])
 lock = FileLock(path, path.parent)
 {more}
-print("locked", flush=True)
+os.write(1, b"locked\\n")
 time.sleep(60)
 """
-FORK = "import os\nif os.fork() == 0:\n    print(os.getpid(), flush=True); time.sleep(60)"
+# One write for a line, because two processes write to the same pipe.
+FORK = "if os.fork() == 0:\n    os.write(1, b'%d\\n' % os.getpid()); time.sleep(60)"
 PROGRAM = (
     "import subprocess\n"
     "child = subprocess.Popen(['sleep', '60'], close_fds=False, stdout=subprocess.DEVNULL)\n"

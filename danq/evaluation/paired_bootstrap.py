@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
+from danq.evaluation.amount_metrics import METRICS as AMOUNT_METRICS
+from danq.evaluation.amount_metrics import Amounts, amount_metrics, bootstrap_amounts
 from danq.evaluation.calibration_slope import log_loss
 from danq.evaluation.confidence_intervals import bootstrap, draw_weights
 from danq.evaluation.metrics import rank
@@ -55,6 +57,24 @@ class PairedDifferences(NamedTuple):
     tracks: dict[str, Difference]
     macro: dict[str, Difference]
     positives: np.ndarray
+
+
+class AmountDifferences(NamedTuple):
+    """Differences of every metric of `danq.evaluation.amount_metrics`.
+
+    Attributes
+    ----------
+    tracks
+        Per track.
+    macro
+        Of the mean over the tracks with the metric in both models.
+    windows
+        ``(K,)`` number of measured windows.
+    """
+
+    tracks: dict[str, Difference]
+    macro: dict[str, Difference]
+    windows: np.ndarray
 
 
 def paired_differences(
@@ -119,6 +139,56 @@ def paired_differences(
     return PairedDifferences(tracks, macro, ranks[0].positives)
 
 
+def amount_differences(
+    first: Amounts,
+    second: Amounts,
+    measured: Amounts,
+    blocks: IntRow,
+    *,
+    replicates: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+    names: tuple[str, ...] | None = None,
+) -> AmountDifferences:
+    """Compare two sets of predicted amounts of the same windows.
+
+    Each replicate draws blocks of neighbouring windows with replacement, the same blocks for both
+    models and for every track.
+
+    Parameters
+    ----------
+    first, second
+        ``(N, K)`` finite amounts that both models predict.
+    measured
+        ``(N, K)`` amounts; NaN where not measured.
+    blocks, replicates, level, seed, names
+        As in `danq.evaluation.amount_metrics.bootstrap_amounts`.
+
+    Raises
+    ------
+    InputError
+        As `danq.evaluation.amount_metrics.bootstrap_amounts`.
+    """
+    points = [amount_metrics(amounts, measured, names) for amounts in (first, second)]
+    # The same random seed draws the same blocks.
+    drawn = [
+        bootstrap_amounts(
+            amounts, measured, blocks, replicates=replicates, level=level, seed=seed, names=names
+        )
+        for amounts in (first, second)
+    ]
+    tracks, macro = {}, {}
+    for metric in AMOUNT_METRICS:
+        one, other = (getattr(values, metric) for values in points)
+        draws = getattr(drawn[1], metric) - getattr(drawn[0], metric)
+        tracks[metric] = _difference(one, other, draws, level)
+        chosen = ~np.isnan(one) & ~np.isnan(other)
+        each = _mean(draws[:, chosen])
+        one, other = (_mean(values[None, chosen]) for values in (one, other))
+        macro[metric] = _difference(one, other, each[:, None], level)
+    return AmountDifferences(tracks, macro, points[0].windows)
+
+
 def _mean_draws(
     values: np.ndarray, blocks: IntRow, replicates: int, seed: int
 ) -> Float64[np.ndarray, "R K"]:
@@ -144,7 +214,7 @@ def _difference(
     low, high, p = np.full((3, draws.shape[1]), np.nan)
     tail = (1 - level) / 2
     known = ~np.isnan(draws)
-    defined = known.any(0) & ~np.isnan(first)
+    defined = known.any(0) & ~np.isnan(first) & ~np.isnan(second)
     if defined.any():
         chosen = draws[:, defined]
         low[defined], high[defined] = np.nanquantile(chosen, [tail, 1 - tail], axis=0)

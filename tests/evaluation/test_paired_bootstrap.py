@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from danq.errors import InputError
 from danq.evaluation.confidence_intervals import draw_weights, window_blocks
-from danq.evaluation.paired_bootstrap import paired_differences
+from danq.evaluation.paired_bootstrap import amount_differences, paired_differences
 
 
 def pair(windows: int, tracks: int = 3, *, noise: float = 0.5, gap: float = 0.0, seed: int = 0):
@@ -178,3 +178,88 @@ def test_a_real_difference_is_found():
     assert found.macro["aupr"].high[0] < 0
     assert found.macro["log_loss"].low[0] > 0
     assert found.macro["log_loss"].p[0] == pytest.approx(2 / 201)
+
+
+def amounts(windows: int, noise: float, seed: int = 0):
+    """Measured amounts, some missing, and predictions of two models."""
+    rng = np.random.default_rng(seed)
+    measured = rng.gamma(2, 2, (windows, 3))
+    first = measured + rng.normal(0, 2, measured.shape)
+    second = measured + rng.normal(0, noise, measured.shape)
+    measured[rng.random(measured.shape) < 0.1] = np.nan
+    return first, second, measured
+
+
+def test_differences_of_amounts_are_those_of_scipy_and_scikit_learn():
+    from scipy.stats import pearsonr, spearmanr
+    from sklearn.metrics import mean_squared_error, r2_score
+
+    first, second, measured = amounts(400, 1.0)
+    found = amount_differences(first, second, measured, neighbours(400, 20), replicates=40)
+    for track in range(3):
+        known = ~np.isnan(measured[:, track])
+        assert found.windows[track] == known.sum()
+        truth = measured[known, track]
+        for name, values in (("first", first), ("second", second)):
+            own = values[known, track]
+            right = {
+                "pearson": pearsonr(own, truth).statistic,
+                "spearman": spearmanr(own, truth).statistic,
+                "r2": r2_score(truth, own),
+                "mse": mean_squared_error(truth, own),
+            }
+            for metric, value in right.items():
+                assert getattr(found.tracks[metric], name)[track] == pytest.approx(value)
+    for metric in ("pearson", "spearman", "r2", "mse"):
+        one = found.tracks[metric]
+        np.testing.assert_allclose(one.difference, one.second - one.first)
+        assert found.macro[metric].difference[0] == pytest.approx(one.difference.mean())
+        sign = -1 if metric == "mse" else 1
+        assert (sign * one.low > 0).all() or (sign * one.high > 0).all()
+        assert found.macro[metric].p[0] == pytest.approx(2 / 41)
+
+
+def test_replicates_of_amounts_draw_the_same_blocks_for_both_models():
+    first, _, measured = amounts(300, 1.0)
+    found = amount_differences(first, first, measured, neighbours(300, 30), replicates=20)
+    for metric in ("pearson", "spearman", "r2", "mse"):
+        np.testing.assert_array_equal(found.tracks[metric].low, 0)
+        np.testing.assert_array_equal(found.tracks[metric].high, 0)
+        np.testing.assert_array_equal(found.tracks[metric].p, 1)
+
+
+def test_a_track_that_one_model_predicts_as_constant_is_left_out_of_means():
+    first, second, measured = amounts(300, 1.0)
+    second[:, 1] = 4.0
+    found = amount_differences(first, second, measured, neighbours(300, 30), replicates=20)
+    assert np.isnan(found.tracks["pearson"].difference).tolist() == [False, True, False]
+    assert np.isnan(found.tracks["pearson"].p).tolist() == [False, True, False]
+    assert not np.isnan(found.tracks["pearson"].first[1])
+    mean = np.delete(found.tracks["pearson"].first, 1).mean()
+    assert found.macro["pearson"].first[0] == pytest.approx(mean)
+    assert not np.isnan(found.tracks["mse"].difference).any()
+    measured[:, 2] = np.nan
+    found = amount_differences(first, second, measured, neighbours(300, 30), replicates=20)
+    assert np.isnan(found.tracks["mse"].difference).tolist() == [False, False, True]
+    assert found.windows[2] == 0
+    with pytest.raises(InputError, match="the prediction of window 5 is nan"):
+        amount_differences(
+            np.where(np.arange(300)[:, None] == 5, np.nan, first),
+            second,
+            measured,
+            neighbours(300, 30),
+        )
+
+
+def test_intervals_of_equal_models_of_amounts_rarely_exclude_0():
+    wrong = dict.fromkeys(("pearson", "mse"), 0)
+    for seed in range(40):
+        first, second, measured = amounts(400, 2.0, seed)
+        found = amount_differences(
+            first, second, measured, neighbours(400, 50), replicates=100, seed=seed
+        )
+        for metric in wrong:
+            one = found.macro[metric]
+            wrong[metric] += int(one.low[0] > 0 or one.high[0] < 0)
+    # 5 % of 40 is 2; 8 or more have a probability of .001.
+    assert max(wrong.values()) < 8

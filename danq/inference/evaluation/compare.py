@@ -3,79 +3,37 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import polars as pl
-
 from danq._version import __version__
+from danq.amounts import describe_units
+from danq.datasets.column_summary import total_amounts
 from danq.errors import InputError
 from danq.evaluation.confidence_intervals import window_blocks
-from danq.evaluation.paired_bootstrap import METRICS, PairedDifferences, paired_differences
+from danq.evaluation.paired_bootstrap import amount_differences, paired_differences
 from danq.inference.ensemble import Ensemble, Models
-from danq.inference.evaluation.ensemble_members import mean_predictions
+from danq.inference.evaluation.comparison_table import (
+    ComparedTracks,
+    Members,
+    ModelComparison,
+    comparison_table,
+)
+from danq.inference.evaluation.ensemble_members import (
+    AmountMemberMetrics,
+    MemberMetrics,
+    mean_predictions,
+)
 from danq.inference.evaluation.evaluate import REPLICATES, SPLITS
 from danq.inference.evaluation.matching import open_for, warn_of_other_dataset
 from danq.inference.writers.tsv import write_table
 from danq.output import replacing
-from danq.typing import Location
+from danq.typing import IntRow, Location, Scores
 
 if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset
 
-ALL = "all"
-TITLES = {"auroc": "AUROC", "aupr": "AUPR", "log_loss": "log loss"}
-
 log = logging.getLogger("danq")
-
-
-@dataclass(frozen=True)
-class ModelComparison:
-    """Metrics of two models on the same windows, and their differences.
-
-    Attributes
-    ----------
-    table
-        First the mean over tracks, named ``all``, then one row per track: ``track``, ``group``,
-        ``positives``, ``windows``; for each of ``auroc``, ``aupr`` and ``log_loss``: ``_first``,
-        ``_second``, ``_difference`` (second minus first), ``_low`` and ``_high`` (95 % interval of
-        the difference), and ``_p``.
-    provenance
-        Models, dataset, split and settings.
-    """
-
-    table: pl.DataFrame
-    provenance: dict[str, Any]
-
-    def describe(self) -> str:
-        """The differences as a few lines of text."""
-        about, row = self.provenance, self.table.row(0, named=True)
-        lines = [
-            f"{about['windows']:,} windows of the {about['split']} split, second model minus first"
-        ]
-        for metric, title in TITLES.items():
-            values = [row[f"{metric}_{name}"] for name in ("first", "second", "difference")]
-            if None in values:
-                lines.append(f"{title}: undefined, because no track has a positive and a negative")
-                continue
-            first, second, difference = values
-            low, high, p = (row[f"{metric}_{name}"] for name in ("low", "high", "p"))
-            lines.append(
-                f"{title + ':':9} mean {first:.4f} and {second:.4f}, difference {difference:+.4f} "
-                f"({low:+.4f} to {high:+.4f}), p {p:.2g}"
-            )
-            tracks = self.table[1:]
-            above = int((tracks[f"{metric}_low"] > 0).sum())
-            below = int((tracks[f"{metric}_high"] < 0).sum())
-            better, worse = (below, above) if metric == "log_loss" else (above, below)
-            lines.append(
-                f"{'':9} of {tracks[f'{metric}_difference'].count():,} tracks, the interval "
-                f"excludes 0 for {better + worse:,}: the second model is better on {better:,}, "
-                f"worse on {worse:,}"
-            )
-        return "\n".join(lines)
 
 
 def compare(
@@ -115,8 +73,6 @@ def compare(
         or has one block of windows; or when ``bootstrap`` is below 2.
     """
     sides = (Ensemble.of(first), Ensemble.of(second))
-    for side in sides:
-        side.check_peaks("models are compared")
     if split not in SPLITS:
         raise InputError(f"there is no split '{split}'", remedy=f"Choose {', '.join(SPLITS)}")
     _check_different(*sides)
@@ -130,15 +86,7 @@ def compare(
         raise InputError(f"bootstrap is {bootstrap}, the minimum is 2", remedy="Use 1,000 or more")
     _warn_of_training_windows(sides, dataset, split)
     blocks = window_blocks(dataset.contig[indices], dataset.start[indices])
-    found = paired_differences(
-        mean_predictions(sides[0].models, dataset, indices, sides[0].options),
-        mean_predictions(sides[1].models, dataset, indices, sides[1].options),
-        dataset.labels(indices),
-        blocks,
-        replicates=bootstrap,
-        seed=seed,
-        names=tuple(dataset.tracks),
-    )
+    differences = _differences(sides, dataset, indices, blocks, bootstrap, seed)
     provenance = {
         "created_by": f"danq {__version__}",
         **_about("first", sides[0]),
@@ -151,7 +99,11 @@ def compare(
         "bootstrap_replicates": bootstrap,
         "bootstrap_seed": seed,
     }
-    return ModelComparison(_table(found, dataset, len(indices)), provenance)
+    if dataset.measured is not None:
+        provenance["units"] = describe_units(
+            dataset.tracks, (*[None] * dataset.peaks.size, *dataset.units)
+        )
+    return ModelComparison(comparison_table(dataset, len(indices), *differences), provenance)
 
 
 def write_comparison(report: ModelComparison, out: Location, *, overwrite: bool = False) -> None:
@@ -173,6 +125,46 @@ def write_comparison(report: ModelComparison, out: Location, *, overwrite: bool 
     """
     with replacing(out, overwrite) as temporary:
         write_table(temporary, report.table, report.provenance)
+
+
+def _differences(
+    sides: tuple[Ensemble, Ensemble],
+    dataset: Dataset,
+    indices: IntRow,
+    blocks: IntRow,
+    replicates: int,
+    seed: int,
+) -> tuple[ComparedTracks | None, ComparedTracks | None]:
+    """Differences of the tracks of peaks, and of those of amounts."""
+    peaks, names = dataset.peaks.size, dataset.tracks
+    labels, measured = dataset.labels(indices), total_amounts(dataset, indices)
+    predicted: list[Scores] = []
+    spreads: tuple[list[Members], list[Members]] = ([], [])
+    for side in sides:
+        members = (
+            MemberMetrics(labels, names[:peaks]),
+            AmountMemberMetrics(measured, names[peaks:]),
+        )
+        kinds = [one for one in members if len(one.tracks)]
+
+        def each(scores: Scores, kinds: list[Any] = kinds) -> None:
+            for one in kinds:
+                one.add(scores)
+
+        predicted.append(mean_predictions(side.models, dataset, indices, side.options, each))
+        for spread, one in zip(spreads, members, strict=True):
+            spread.append(one.values if side.spread else None)
+    settings: dict[str, Any] = {"replicates": replicates, "seed": seed}
+    of_peaks = of_amounts = None
+    if peaks:
+        one, other = (values[:, :peaks] for values in predicted)
+        found = paired_differences(one, other, labels, blocks, names=names[:peaks], **settings)
+        of_peaks = ComparedTracks(found.tracks, found.macro, found.positives, spreads[0])
+    if len(names) > peaks:
+        one, other = (values[:, peaks:] for values in predicted)
+        own = amount_differences(one, other, measured, blocks, names=names[peaks:], **settings)
+        of_amounts = ComparedTracks(own.tracks, own.macro, own.windows, spreads[1])
+    return of_peaks, of_amounts
 
 
 def _check_different(first: Ensemble, second: Ensemble) -> None:
@@ -202,19 +194,3 @@ def _about(name: str, side: Ensemble) -> dict[str, str]:
     settings = {**side.running(), **side.batches()}
     running = {f"{name} {key}": value for key, value in settings.items()}
     return {f"{name} {key}": value for key, value in side.provenance().items()} | running
-
-
-def _table(found: PairedDifferences, dataset: Dataset, windows: int) -> pl.DataFrame:
-    columns: dict[str, Any] = {
-        "track": [ALL, *dataset.tracks],
-        "group": ["", *dataset.groups],
-        "positives": np.concatenate([[found.positives.sum()], found.positives]),
-        "windows": np.full(len(dataset.tracks) + 1, windows),
-    }
-    for metric in METRICS:
-        pairs = zip(found.macro[metric], found.tracks[metric], strict=True)
-        names = ("first", "second", "difference", "low", "high", "p")
-        for name, (mean, each) in zip(names, pairs, strict=True):
-            columns[f"{metric}_{name}"] = np.concatenate([mean, each])
-    table = pl.DataFrame(columns, schema_overrides={"track": pl.String, "group": pl.String})
-    return table.with_columns(pl.selectors.float().fill_nan(None))

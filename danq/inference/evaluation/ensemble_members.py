@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from danq.evaluation.amount_metrics import METRICS as AMOUNT_METRICS
+from danq.evaluation.amount_metrics import Amounts, amount_metrics
 from danq.evaluation.calibration_slope import log_loss
 from danq.evaluation.metrics import rank
 from danq.inference.engine.forward import predict_dataset
@@ -42,7 +44,7 @@ def mean_predictions(
     options
         How the models run.
     each
-        Called with the probabilities of each of several models for tracks of peaks.
+        Called with the predictions of each of several models.
     """
     if len(models) == 1:
         return predict_dataset(models[0].module, dataset, indices, options, models[0].spec.targets)
@@ -50,7 +52,7 @@ def mean_predictions(
     for model in models:
         scores = predict_dataset(model.module, dataset, indices, options, model.spec.targets)
         if each is not None:
-            each(scores[:, : dataset.peaks.size])
+            each(scores)
         total += scores
     return (total / len(models)).astype(np.float32)
 
@@ -74,7 +76,8 @@ class MemberMetrics:
     values: dict[str, list[PerTrack]] = field(default_factory=lambda: {m: [] for m in METRICS})
 
     def add(self, scores: Scores) -> None:
-        """Add the probabilities of the next member."""
+        """Add the predictions of the next member, of which the tracks of peaks come first."""
+        scores = scores[:, : len(self.tracks)]
         ranking = rank(scores, self.labels, self.tracks)
         loss = log_loss(scores, self.labels, self.tracks).mean(0, dtype=np.float64)
         for name, value in zip(METRICS, (ranking.auroc, ranking.aupr, loss), strict=True):
@@ -98,6 +101,35 @@ class MemberMetrics:
             pl.Series(f"{metric}{SPREAD}", np.std(values, axis=0, ddof=1)).fill_nan(None)
             for metric, values in self.values.items()
         )
+
+
+@dataclass
+class AmountMemberMetrics:
+    """Metrics of amounts of each member of an ensemble on the same windows.
+
+    Attributes
+    ----------
+    measured
+        ``(N, A)`` amounts; NaN where not measured.
+    tracks
+        Names of the A tracks of amounts, which follow those of peaks.
+    values
+        For each metric of `danq.evaluation.amount_metrics`, ``(A,)`` values of each member so far;
+        NaN where undefined.
+    """
+
+    measured: Amounts
+    tracks: Sequence[str]
+    values: dict[str, list[PerTrack]] = field(
+        default_factory=lambda: {m: [] for m in AMOUNT_METRICS}
+    )
+
+    def add(self, predicted: Scores) -> None:
+        """Add the predictions of the next member."""
+        own = predicted[:, predicted.shape[1] - len(self.tracks) :]
+        metrics = amount_metrics(own, self.measured, self.tracks)
+        for name, values in self.values.items():
+            values.append(getattr(metrics, name))
 
 
 def describe_members(members: pl.DataFrame) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from danq.amounts import AmountUnit
 from danq.errors import InputError
@@ -41,8 +41,7 @@ def effect_for(kinds: Sequence[str], effect: str | None) -> Effect:
     known: tuple[Effect, ...] = get_args(Effect)
     if effect is None:
         return "difference" if "amounts" in kinds else "logit"
-    selected = next((one for one in known if one == effect), None)
-    if selected is None:
+    if effect not in known:
         raise InputError(f"effect is '{effect}'", remedy=f"Choose {_listed(known)}")
     for kind, other in (("peaks", "amounts"), ("amounts", "peaks")):
         if (effect, kind) in _CHANGES and kind not in kinds:
@@ -51,7 +50,7 @@ def effect_for(kinds: Sequence[str], effect: str | None) -> Effect:
                 f"the effect '{effect}' is of {kind}, and every track is of {other}",
                 remedy=f"Choose {_listed(allowed)}",
             )
-    return selected
+    return cast(Effect, effect)
 
 
 def describe_effect(effect: Effect, kinds: Sequence[str]) -> str:

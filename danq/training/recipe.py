@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from danq.errors import InputError, describe_validation_error
 from danq.models.targets import MAX_BINS, MAX_WEIGHT
@@ -16,6 +16,9 @@ TOTAL_WINDOWS = 900_000
 
 EPOCHS = (4, 40)
 """Limits of an automatic number of epochs."""
+
+MAX_SEGMENT = 10_000
+"""Largest number of bins of a training segment."""
 
 
 class Settings(BaseModel):
@@ -137,6 +140,17 @@ class Recipe(BaseRecipe):
     every window on both strands in each epoch."""
     max_shift: int = Field(default=0, ge=0)
     """Largest random shift of a training window, in bases and in either direction."""
+    segment_bins: int = Field(default=1, gt=0, le=MAX_SEGMENT)
+    """Bins of a training segment. Above 1, the model reads segments of overlapping windows, for
+    tracks of peaks alone: the convolutions and the temporal layer run once over a segment, the
+    dense layers once for each of its bins. An epoch cuts the training chromosomes into segments
+    once. Windows of validation and of all later commands stay as they are."""
+    segment_spacing: int = Field(default=100, gt=0)
+    """Bases from one bin of a segment to the next: a multiple of the dataset's stride and of the
+    bases of a step of the model (its pool)."""
+    segment_margin: int = Field(default=0, ge=0)
+    """Bases at each end of a window that the temporal layer reads and the dense layers do not, if
+    segments are used; a multiple of the bases of a step."""
     base_rates: bool = True
     """Initialise the bias of each track's output as the log odds of its positive rate."""
     freeze: Literal["none", "encoder", "temporal"] = "none"
@@ -162,6 +176,14 @@ class Recipe(BaseRecipe):
     @classmethod
     def _path_as_text(cls, value: Any) -> Any:
         return str(value) if isinstance(value, Path) else value
+
+    @model_validator(mode="after")
+    def _check_segments(self) -> Self:
+        if self.segment_bins > 1 and self.max_shift:
+            raise ValueError(f"max_shift is {self.max_shift}; with segments it must be 0")
+        if self.segment_bins > 1 and self.reverse_complement == "both":
+            raise ValueError("reverse_complement is 'both'; with segments it is true or false")
+        return self
 
     def resolved(
         self, windows: int, targets: Sequence[str] = ("peaks",), *, oriented: bool = False

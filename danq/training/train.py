@@ -42,6 +42,7 @@ from danq.training.pretrained import Pretrained, Start, open_pretrained
 from danq.training.pretraining_leaks import report_leaks
 from danq.training.recipe import Recipe
 from danq.training.run_directory import DATASET, open_or_label
+from danq.training.segment_problem import SegmentProblem, check_segments, segment_module
 from danq.training.session import Session, TrainingResult
 from danq.training.split_regions import split_regions
 from danq.training.temperature_scaling import scale_by_temperature
@@ -144,9 +145,7 @@ def train(
             module = _initial_model(session, spec, dataset, full_recipe, summary, start)
             fit = session.fit(
                 module,
-                AmountProblem(dataset, full_recipe, groups)
-                if groups
-                else WindowProblem(dataset, full_recipe),
+                _problem(dataset, full_recipe, groups),
                 full_recipe,
                 spec,
                 model={"preset": spec.preset, **architecture.model_dump(mode="json")}
@@ -230,12 +229,18 @@ def check_training(settings: RunConfig, dataset: Dataset, *, resuming: bool = Fa
     if not resuming:
         check_motif_file(settings.recipe)
         with torch.device("meta"):  # without memory: checks that the window is long enough
-            build_module(settings.model.architecture, len(dataset.tracks), dataset.window, groups)
+            module = build_module(
+                settings.model.architecture, len(dataset.tracks), dataset.window, groups
+            )
+            if settings.recipe.segment_bins > 1:
+                check_segments(module, dataset, settings.recipe, groups)
     return summary, groups
 
 
 def _resolved(recipe: Recipe, dataset: Dataset) -> Recipe:
     windows = len(dataset.indices("train"))
+    if recipe.segment_bins > 1:
+        windows = windows * dataset.stride // recipe.segment_spacing
     kinds = [group.kind for group in dataset.targets]
     return recipe.resolved(windows, kinds, oriented=dataset.oriented)
 
@@ -246,6 +251,14 @@ def _targets(settings: RunConfig, dataset: Dataset) -> Targets:
         return None, ()
     summary = check_amounts(dataset)
     return summary, target_groups(dataset, settings.recipe, settings.model.preset, summary)
+
+
+def _problem(
+    dataset: Dataset, recipe: Recipe, groups: tuple[TargetGroup, ...]
+) -> AmountProblem | SegmentProblem | WindowProblem:
+    if groups:
+        return AmountProblem(dataset, recipe, groups)
+    return (SegmentProblem if recipe.segment_bins > 1 else WindowProblem)(dataset, recipe)
 
 
 def _initial_model(
@@ -272,7 +285,7 @@ def _initial_model(
             start.copy_into(module)
         if motifs and session.is_main:
             write_meme(session.directory / INITIAL_MOTIFS, motifs, overwrite=True)
-    return module
+    return segment_module(module, recipe) if recipe.segment_bins > 1 else module
 
 
 def _evaluate(session: Session, dataset: Dataset) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from . import options
+from .load_models import RUN_NAMES
 
 
 @click.command(
@@ -30,6 +31,6 @@ def demo(out: Path, overwrite: bool, **given: Any) -> None:
     from danq.demo import run_demo
     from danq.models.run_options import RunOptions
 
-    running = RunOptions(**options.pop(given, *options.RUN_NAMES))
+    running = RunOptions(**options.pop(given, *RUN_NAMES))
     report = run_demo(out, options=running, overwrite=overwrite, **options.given(given))
     click.echo(report.describe())

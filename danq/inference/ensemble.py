@@ -16,7 +16,7 @@ from danq.errors import InputError
 from danq.inference.engine.forward import predict_blocks
 from danq.inference.engine.whole_windows import effect_options
 from danq.inference.sources.tiling import Rows, RowStream
-from danq.inference.track_levels import TrackLevels
+from danq.inference.track_levels import Kind, TrackLevels
 from danq.inference.writers.layout import Values
 from danq.models import Model, ModelSpec, RunOptions
 from danq.models.model_file import check_loaded
@@ -73,23 +73,6 @@ class Ensemble:
             set_threads(first.options.threads)
         return cls(members, _track_indices(first, tracks))
 
-    def check_peaks(self, what: str) -> None:
-        """Check that all tracks of the models are of peaks; ``what`` names what needs that.
-
-        Raises
-        ------
-        InputError
-            When a track is of amounts.
-        """
-        spec = self.models[0].spec
-        if spec.has_amounts:
-            name = spec.tracks[spec.kinds.index("amounts")]
-            raise InputError(
-                f"{what} for tracks of peaks alone, and '{name}' is of amounts",
-                file=self.models[0].path,
-                remedy="Use a model of peaks; predict and evaluate work with amounts",
-            )
-
     def check_measured(self) -> None:
         """Check that measured amounts are requested only where a selected track is of amounts.
 
@@ -136,9 +119,9 @@ class Ensemble:
         return tuple(self.models[0].spec.groups[number] for number in self.track_indices)
 
     @property
-    def kinds(self) -> tuple[str, ...]:
-        """What each selected track measures: "peaks" or "amounts"."""
-        kinds = self.models[0].spec.kinds
+    def kinds(self) -> tuple[Kind, ...]:
+        """What each selected track measures."""
+        kinds = self.levels.kinds
         return tuple(kinds[number] for number in self.track_indices)
 
     @property

@@ -10,7 +10,7 @@ from typing import ClassVar, NamedTuple
 import polars as pl
 
 from danq.amounts import AmountUnit, unit_text
-from danq.inference.track_levels import Kind
+from danq.inference.track_levels import BITS_NAME, Kind
 from danq.inference.variants.allele_scores import (
     AGREEMENT,
     EVALUE,
@@ -144,10 +144,11 @@ class VariantLayout(Layout):
 
     @cached_property
     def _tracks_of(self) -> dict[Kind, tuple[int, ...]]:
-        found: dict[Kind, list[int]] = {}
-        for number, kind in enumerate(self.kinds):
-            found.setdefault(kind, []).append(number)
-        return {kind: tuple(found[kind]) for kind in ("peaks", "amounts") if kind in found}
+        found: dict[Kind, tuple[int, ...]] = {
+            kind: tuple(number for number, one in enumerate(self.kinds) if one == kind)
+            for kind in BITS_NAME
+        }
+        return {kind: tracks for kind, tracks in found.items() if tracks}
 
     @cached_property
     def named_scores(self) -> tuple[NamedScore, ...]:
@@ -155,14 +156,12 @@ class VariantLayout(Layout):
         every = tuple(range(len(self.tracks)))
         found = []
         for score in self.per_track:
-            names = {kind: score_name(score, kind) for kind in self._tracks_of}
-            if len(names) > 1 and len(set(names.values())) == 1:
-                found.append(NamedScore(score, score, None, every))
-            else:
-                found += [
-                    NamedScore(score, name, kind, self._tracks_of[kind])
-                    for kind, name in names.items()
-                ]
+            own = [
+                NamedScore(score, score_name(score, kind), kind, tracks)
+                for kind, tracks in self._tracks_of.items()
+            ]
+            shared = len(own) > 1 and len({one.name for one in own}) == 1
+            found += [NamedScore(score, score, None, every)] if shared else own
         return tuple(found)
 
     @cached_property

@@ -41,7 +41,8 @@ from . import options
     help="Split whose windows are used.  [default: test]",
 )
 @options.track(
-    help="Use the windows that are positive for this track (repeatable).  [default: any track]"
+    help="Use the windows that are positive, or have high amounts, for this track (repeatable).  "
+    "[default: any track]"
 )
 @click.option(
     "--q-value",
@@ -64,9 +65,10 @@ def motifs(
     """Extract motifs from first-layer filters and match them with known motifs.
 
     MODEL is a model file or a run directory. DATA is a dataset with the same window length and
-    tracks; the windows of --split that are positive for a track are used. Writes a MEME file,
-    tables, logos, and motifs.html, a page with a sortable table. danq compares the filters with the
-    motifs of all --database files in one search, by Tomtom's method.
+    tracks; the windows of --split that are positive for a track are used, or of amounts the tenth
+    with the highest values. Writes a MEME file, tables, logos, and motifs.html, a page with a
+    sortable table. danq compares the filters with the motifs of all --database files in one search,
+    by Tomtom's method.
     """
     from danq.interpretation import check_motif_folder, find_motifs, write_motifs
 

@@ -4,6 +4,7 @@ from danq.models.architecture import Architecture, Stage, StepStage, build_modul
 from danq.models.ensemble_file import load_ensemble
 from danq.models.initialisation import (
     first_layer,
+    first_layers,
     initialise_danq,
     initialise_jaspar,
     set_base_rates,
@@ -36,6 +37,7 @@ __all__ = [
     "build",
     "build_module",
     "first_layer",
+    "first_layers",
     "initialise_danq",
     "initialise_jaspar",
     "load_ensemble",

@@ -14,15 +14,20 @@ from danq.core.heads import JointHeads, Pooled, Profiles
 from danq.core.parallel_filters import ParallelOneHotConv
 
 
-def first_layer(module: CnnRnn) -> OneHotConv:
-    """The motif filters of a sequence model; of several widths side by side, the widest filters."""
+def first_layers(module: CnnRnn) -> list[OneHotConv]:
+    """The motif filters of a sequence model: one layer, or one for each of several widths."""
     encoder = module.encoder
     layer = encoder.first if isinstance(encoder, ConvEncoder) else encoder
-    if isinstance(layer, ParallelOneHotConv):
-        layer = max(layer.layers, key=lambda one: one.width)  # type: ignore[arg-type,return-value]
-    if not isinstance(layer, OneHotConv):
-        raise TypeError(f"the first layer is a {type(layer).__name__}, not a OneHotConv")
-    return layer
+    layers = list(layer.layers) if isinstance(layer, ParallelOneHotConv) else [layer]
+    for one in layers:
+        if not isinstance(one, OneHotConv):
+            raise TypeError(f"the first layer is a {type(one).__name__}, not a OneHotConv")
+    return layers  # type: ignore[return-value]
+
+
+def first_layer(module: CnnRnn) -> OneHotConv:
+    """The motif filters of a sequence model; of several widths side by side, the widest filters."""
+    return max(first_layers(module), key=lambda one: one.width)
 
 
 @torch.no_grad()

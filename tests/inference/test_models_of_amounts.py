@@ -15,7 +15,6 @@ from danq.errors import InputError
 from danq.evaluation.amount_metrics import amount_metrics
 from danq.inference.engine.forward import predict_dataset
 from danq.inference.evaluation.evaluation_folder import write_evaluation
-from danq.interpretation import find_motifs
 from danq.models import TargetGroup, architecture, untrained
 from tests.amount_dataset import amount_dataset
 
@@ -141,10 +140,3 @@ def test_amounts_are_not_evaluated_as_peaks():
     for setting in ("paper", "compare_fp32"):
         with pytest.raises(InputError, match="every track is of amounts"):
             danq.evaluate(model_of(dataset), dataset, **{setting: True})
-
-
-def test_what_needs_peaks_refuses_amounts():
-    dataset = amount_dataset(300)
-    model = model_of(dataset)
-    with pytest.raises(InputError, match="every track is of amounts"):
-        find_motifs(model, dataset)

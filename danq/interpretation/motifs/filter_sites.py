@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numba
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from danq.core import OneHotConv
 from danq.core.filter_lookup import CODES, pair_codes, pair_table
+from danq.datasets.column_summary import total_amounts
 from danq.errors import InputError
 from danq.genome.motif_matrix import Motif
 from danq.genome.nucleotide_codes import reverse_complement
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 Rule = Literal["argmax", "half-max"]
 RULES: tuple[Rule, ...] = get_args(Rule)
 BATCH_SIZE = 512
+
+HIGHEST = 0.1
+"""Share of the windows with the highest amounts of a track in which motifs are found."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +50,8 @@ class FilterSites:
         ``(F,)`` number of sequences with an activation above 0.
     sequences
         Number of sequences. A window and its reverse complement are two sequences.
+    widths
+        ``(F,)`` width of each filter; W is that of the widest ones.
     """
 
     counts: Int64[np.ndarray, "F W 4"]
@@ -53,13 +59,14 @@ class FilterSites:
     maximum: Float32[np.ndarray, " F"]
     active: Int64[np.ndarray, " F"]
     sequences: int
+    widths: Int64[np.ndarray, " F"]
 
     def motif(self, index: int) -> Motif:
         """Base frequencies at the sites of one filter, named ``filter_NNN``.
 
         A filter position with unknown bases only gets a frequency of 1/4 for each base.
         """
-        counts = self.counts[index]
+        counts = self.counts[index, : self.widths[index]]
         totals = counts.sum(axis=1, keepdims=True)
         rows = np.where(totals > 0, counts / np.maximum(totals, 1), 0.25)
         width = len(str(len(self.sites) - 1))
@@ -71,7 +78,7 @@ class FilterSites:
 
 
 def find_filter_sites(
-    layer: OneHotConv,
+    layers: OneHotConv | Sequence[OneHotConv],
     batches: Sequence[CodeBatch] | WindowBatches,
     *,
     rule: Rule = "argmax",
@@ -80,8 +87,9 @@ def find_filter_sites(
 
     Parameters
     ----------
-    layer
-        The first layer of a model. It is applied on the CPU in float32.
+    layers
+        The first layer of a model, or its layers of several widths, whose filters are numbered one
+        layer after the other. They are applied on the CPU in float32.
     batches
         Batches ``(B, L)`` of codes. The rule ``"half-max"`` reads them twice.
     rule
@@ -101,6 +109,22 @@ def find_filter_sites(
     """
     if rule not in RULES:
         raise InputError(f"the rule is '{rule}'", remedy=f"Choose {' or '.join(RULES)}")
+    layers = [layers] if isinstance(layers, OneHotConv) else layers
+    each = [_sites_of(layer, batches, rule) for layer in layers]
+    widest = max(one.counts.shape[1] for one in each)
+    counts = [
+        np.pad(one.counts, ((0, 0), (0, widest - one.counts.shape[1]), (0, 0))) for one in each
+    ]
+    names = ("sites", "maximum", "active")
+    joined = (np.concatenate([getattr(one, name) for one in each]) for name in names)
+    widths = np.concatenate([one.widths for one in each])
+    return FilterSites(np.concatenate(counts), *joined, each[0].sequences, widths)
+
+
+def _sites_of(
+    layer: OneHotConv, batches: Sequence[CodeBatch] | WindowBatches, rule: Rule
+) -> FilterSites:
+    """Sites of the filters of one layer."""
     weight, bias = _numpy(layer.weight), _numpy(layer.bias)
     filters, _, width = weight.shape
     table = pair_table(weight, bias, layer.unknown)
@@ -127,7 +151,8 @@ def find_filter_sites(
                 codes, pair_codes(codes), table, threshold, counts_by_share, sites_by_share
             )
         counts, sites = counts_by_share.sum(axis=0), sites_by_share.sum(axis=0)
-    return FilterSites(counts[..., :4], sites, maximum, active, sequences)
+    widths = np.full(filters, width)
+    return FilterSites(counts[..., :4], sites, maximum, active, sequences, widths)
 
 
 @dataclass(frozen=True)
@@ -160,56 +185,63 @@ class WindowBatches:
                 yield reverse_complement(codes)
 
 
-def positive_windows(dataset: Dataset, split: str, tracks: Sequence[str] | None = None) -> IntRow:
-    """Indices of the windows of a split that are positive for at least one track.
+def motif_windows(dataset: Dataset, split: str, tracks: Sequence[str] | None = None) -> IntRow:
+    """Indices of the windows of a split that are positive, or have high amounts, for some tracks.
+
+    A window with a high amount is among the tenth of the measured windows of the split with the
+    highest amounts of a track, and above the lowest amount. The amount of a profile is its total.
 
     Parameters
     ----------
     dataset
-        Labelled windows.
+        Windows with labels or amounts.
     split
         ``"train"``, ``"valid"`` or ``"test"``.
     tracks
-        Names of the tracks. None uses all tracks of peaks.
+        Names of the tracks. None uses all tracks.
 
     Raises
     ------
     InputError
-        When the split or a track does not exist, a track is not of peaks, or no window is positive.
+        When the split or a track does not exist, or no window is positive or has a high amount.
     """
-    columns = list(range(dataset.peaks.size))
+    peaks, columns = dataset.peaks.size, tuple(range(len(dataset.tracks)))
     if tracks is not None:
-        columns = list(
-            select_tracks(
-                tracks,
-                dataset.tracks,
-                owner="the dataset",
-                listing="the summary of the dataset",
-                file=dataset.path,
-            )
-        )
-    if not columns or max(columns) >= dataset.peaks.size:
-        raise InputError(
-            "motifs are found in positive windows of tracks of peaks, and "
-            + (
-                f"'{dataset.tracks[max(columns)]}' is of amounts"
-                if columns
-                else "every track is of amounts"
-            ),
+        columns = select_tracks(
+            tracks,
+            dataset.tracks,
+            owner="the dataset",
+            listing="the summary of the dataset",
             file=dataset.path,
-            remedy="Select tracks of peaks, or use a dataset with peaks",
         )
     indices = dataset.indices(split)
     parts = np.array_split(indices, max(1, len(indices) // 65536))
-    positive = np.concatenate([dataset.labels(part)[:, columns].any(axis=1) for part in parts])
-    if not positive.any():
+    of_peaks = [column for column in columns if column < peaks]
+    chosen = np.concatenate([dataset.labels(part)[:, of_peaks].any(axis=1) for part in parts])
+    of_amounts = [column - peaks for column in columns if column >= peaks]
+    if of_amounts:
+        amounts = np.concatenate([total_amounts(dataset, part)[:, of_amounts] for part in parts])
+        for track in amounts.T:
+            chosen |= _highest(track)
+    if not chosen.any():
         which = ", ".join(tracks) if tracks else "any track"
+        problem = "is positive" if of_peaks else "has a higher amount than others"
         raise InputError(
-            f"no window of the {split} split is positive for {which}",
+            f"no window of the {split} split {problem} for {which}",
             file=dataset.path,
             remedy="Choose another split or track",
         )
-    return indices[positive]
+    return indices[chosen]
+
+
+def _highest(amounts: Float32[np.ndarray, " N"]) -> Bool[np.ndarray, " N"]:
+    """Whether an amount is among the share `HIGHEST` of the measured ones, and not the lowest."""
+    known = amounts[~np.isnan(amounts)]
+    if not known.size:
+        return np.zeros(amounts.size, bool)
+    count = max(1, round(HIGHEST * known.size))
+    limit = np.partition(known, known.size - count)[known.size - count]
+    return (amounts >= limit) & (amounts > known.min())
 
 
 def _numpy(parameter: Tensor) -> np.ndarray:

@@ -17,11 +17,12 @@ from danq.genome.motif_matrix import Motif
 from danq.inference.evaluation.matching import open_matching
 from danq.interpretation.motifs.filter_sites import (
     BATCH_SIZE,
+    HIGHEST,
     FilterSites,
     Rule,
     WindowBatches,
     find_filter_sites,
-    positive_windows,
+    motif_windows,
 )
 from danq.interpretation.motifs.motif_table import (
     MAX_Q,
@@ -111,8 +112,10 @@ def find_motifs(
 ) -> MotifReport:
     """Derive a motif from the sites of each first-layer filter, and match it with known motifs.
 
-    The windows of ``split`` that are positive for at least one of ``tracks`` are used. With
-    ``strand="both"`` in the options of the model, their reverse complements are used as well.
+    The windows of ``split`` that are positive for at least one of ``tracks`` are used; for tracks
+    of amounts, the tenth of the windows with the highest amounts, see
+    `danq.interpretation.motifs.filter_sites.motif_windows`. With ``strand="both"`` in the options
+    of the model, their reverse complements are used as well.
 
     Parameters
     ----------
@@ -136,22 +139,22 @@ def find_motifs(
     Raises
     ------
     InputError
-        When the dataset does not match the model, the split has no positive window, a motif file
+        When the dataset does not match the model, the split has no such window, a motif file
         cannot be read or is given twice, the rule does not exist, or ``max_q`` is not in (0, 1].
     """
     if not 0 < max_q <= 1:
         raise InputError(f"max_q is {max_q:g}, outside (0, 1]", remedy="Use a q-value such as 0.01")
     known = _read_known_motifs(databases)
     model, dataset = open_matching(model, dataset)
-    from danq.models import first_layer
+    from danq.models import first_layers
 
     if model.options.threads is not None:
         set_threads(model.options.threads)
-    indices = positive_windows(dataset, split, tracks)
+    indices = motif_windows(dataset, split, tracks)
     batches = WindowBatches(
         dataset, indices, model.options.strand, model.options.batch_size or BATCH_SIZE
     )
-    sites = find_filter_sites(first_layer(model.module), batches, rule=rule)
+    sites = find_filter_sites(first_layers(model.module), batches, rule=rule)
     without_sites = int((sites.sites == 0).sum())
     if without_sites:
         log.info("%d filters have no sites and no motif", without_sites)
@@ -164,6 +167,7 @@ def find_motifs(
         "split": split,
         "tracks": "any" if tracks is None else ", ".join(tracks),
         "windows": len(indices),
+        "highest_share_of_amounts": HIGHEST if model.spec.has_amounts else None,
         "sequences": sites.sequences,
         "strand": model.options.strand,
         "rule": rule,

@@ -17,7 +17,7 @@ from danq.output import check_output_folder, replacing_folder
 from danq.typing import Location
 
 FORMAT = "danq-motifs"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 KIND = "motif report"
 
 

@@ -216,7 +216,9 @@ def test_filters_that_are_not_compared_are_counted(caplog):
     counts[0, 2:10] = 100 * MOTIF
     counts[1, :4] = 100 * MOTIF[:4]
     hundred = np.full(3, 100)
-    sites = FilterSites(counts, hundred, np.ones(3, np.float32), hundred, 200)
+    sites = FilterSites(
+        counts, hundred, np.ones(3, np.float32), hundred, 200, np.full(3, counts.shape[1])
+    )
     known = KnownMotifs(tuple(motif(name) for name in CONSENSUS), ("",) * len(CONSENSUS))
     with caplog.at_level(logging.INFO, logger="danq"):
         table = motif_table(sites, known)

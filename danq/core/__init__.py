@@ -29,6 +29,7 @@ from danq.core.losses import (
 from danq.core.map_pooling import GlobalPool, clip_tokens, map_tokens
 from danq.core.masks import lengths_mask, masked_mean
 from danq.core.one_hot_conv import OneHotConv, one_hot
+from danq.core.padded_sequences import PaddedCnnRnn
 from danq.core.pooling import Flatten, Last, Max, Mean
 from danq.core.recurrent import Recurrent
 from danq.core.refinement import Refine
@@ -69,6 +70,7 @@ __all__ = [
     "MultiLabel",
     "Multiply",
     "OneHotConv",
+    "PaddedCnnRnn",
     "PerStep",
     "Recurrent",
     "Refine",

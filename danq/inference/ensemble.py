@@ -17,7 +17,7 @@ from danq.inference.engine.forward import predict_blocks
 from danq.inference.engine.whole_windows import effect_options
 from danq.inference.sources.tiling import Rows, RowStream
 from danq.inference.track_levels import Kind, TrackLevels
-from danq.inference.writers.layout import Values
+from danq.inference.writers.layout import TrackProfile, Values
 from danq.models import Model, ModelSpec, RunOptions
 from danq.models.model_file import check_loaded
 from danq.track_names import select_tracks
@@ -168,8 +168,28 @@ class Ensemble:
         """Windows per batch, on which the last bits of results depend, for the same header."""
         return {"batch size": f"{self.options.windows_per_batch} windows"}
 
-    def predict(self, source: RowStream) -> Generator[tuple[Rows, Values], None, None]:
+    @property
+    def profiles(self) -> tuple[TrackProfile, ...]:
+        """Profiles of the selected tracks that have one, in the order of the tracks."""
+        targets = self.models[0].spec.targets
+        of = [group for group in targets for _ in range(group.tracks)]
+        return tuple(
+            TrackProfile(column, of[number].steps, of[number].step_bases)
+            for column, number in enumerate(self.track_indices)
+            if of and of[number].loss == "profile"
+        )
+
+    def predict(
+        self, source: RowStream, *, steps: bool = False
+    ) -> Generator[tuple[Rows, Values], None, None]:
         """Predict the rows of a source, which is read ahead in a separate thread.
+
+        Parameters
+        ----------
+        source
+            Rows and their windows.
+        steps
+            Whether the columns of the tracks are followed by the steps of `profiles`.
 
         Yields
         ------
@@ -193,6 +213,7 @@ class Ensemble:
                             self.options,
                             tracks,
                             model.spec.targets,
+                            steps=steps,
                         )
                     )
                 )
@@ -206,8 +227,11 @@ class Ensemble:
         if not self.options.measured:
             return values
         units = self.models[0].spec.track_units
-        for column, number in enumerate(self.track_indices):
-            if (unit := units[number]) is not None:
+        of_column = [units[number] for number in self.track_indices]
+        for profile in self.profiles:
+            of_column += [of_column[profile.column]] * profile.steps
+        for column in range(values.shape[2]):
+            if (unit := of_column[column]) is not None:
                 values[:, :, column] = unit.undo(values[:, :, column])
         return values
 
@@ -268,11 +292,19 @@ def _check_targets(first: ModelSpec, other: ModelSpec, names: str) -> None:
             if units[0] != units[1]:
                 what = f"the unit of the track '{track}' is {units[0]} and {units[1]}"
                 break
+        if _steps_of(first) != _steps_of(other):
+            what = "they have profiles of other steps"
     if what is not None:
         raise InputError(
             f"{names} cannot predict together: {what}",
             remedy="Predict with each of them separately",
         )
+
+
+def _steps_of(spec: ModelSpec) -> list[tuple[int, int]]:
+    """Steps of the profile of each track with one, and their bases."""
+    of = (group for group in spec.targets for _ in range(group.tracks))
+    return [(group.steps, group.step_bases) for group in of if group.loss == "profile"]
 
 
 def _check_distinct(models: Sequence[Model]) -> None:

@@ -21,6 +21,7 @@ from danq.core import (
     Mlp,
     MultiLabel,
     OneHotConv,
+    PaddedCnnRnn,
     Recurrent,
     Tcn,
     features_of,
@@ -126,6 +127,9 @@ class Architecture(BaseModel):
     """Value of each of the four one-hot channels at N."""
     gates: Literal["sigmoid", "hard"] = "sigmoid"
     """Gates of the LSTM. "hard" is the hard sigmoid of models trained with Keras 0.2."""
+    masks_padding: bool = False
+    """Mask unknown bases at both ends of a sequence, so that outputs do not depend on the padding
+    of sequences of unequal lengths (`danq.core.PaddedCnnRnn`)."""
     second_direction: Literal["backward", "forward"] = "backward"
     """Direction of the LSTM's second set of units; "forward" needs hard gates."""
 
@@ -206,7 +210,13 @@ def _build(a: Architecture, window: int, groups: Sequence[TargetGroup]) -> CnnRn
     temporal = _temporal(a, encoder.out_features, steps)
     features = features_of(encoder if temporal is None else temporal)
     pooling, head = _head(a, features, steps, window, groups)
-    return CnnRnn(
+    if a.masks_padding and any(group.loss == "profile" for group in groups):
+        raise InputError(
+            "padding cannot be masked in a model of profiles, whose steps have fixed positions",
+            remedy="Set masks_padding to false, or use amounts without profiles",
+        )
+    kind = PaddedCnnRnn if a.masks_padding else CnnRnn
+    return kind(
         encoder,
         temporal,
         pooling,

@@ -19,10 +19,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from danq.amounts import describe_units
-from danq.core import Recurrent
+from danq.core import PaddedCnnRnn, Recurrent
 from danq.core.hard_lstm import HardLstm
+from danq.core.parallel_filters import TemporalStack
 from danq.errors import InputError
 from danq.files.inputs_in_use import protects_inputs
+from danq.models.exported_recurrent import ExportedRecurrent
 from danq.models.initialisation import first_layer
 from danq.models.model_file import Model, ModelSpec, load_model
 from danq.models.onnx_lstm import OnnxHardLstm
@@ -71,6 +73,8 @@ class _Outputs(nn.Module):
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.module = copy.deepcopy(model.module).cpu().float().eval()
+        if isinstance(self.module, PaddedCnnRnn):
+            self.module.temporal = _with_masks(self.module.temporal)
         self.targets = model.spec.targets
         table = torch.eye(5, 4)
         table[4] = first_layer(model.module).unknown
@@ -79,9 +83,21 @@ class _Outputs(nn.Module):
     def forward(
         self, codes: UInt8[Tensor, "B L"]
     ) -> Float[Tensor, "B ..."] | tuple[Float[Tensor, "B ..."], ...]:
-        channels = F.embedding(codes.long(), self.table).transpose(1, 2)  # type: ignore[arg-type]
-        first, *others = _values(self.module(channels), self.targets)
+        mask, codes = None, codes.long()
+        if isinstance(self.module, PaddedCnnRnn):
+            codes, mask = self.module.aligned(codes)
+        channels = F.embedding(codes, self.table).transpose(1, 2)  # type: ignore[arg-type]
+        first, *others = _values(self.module(channels, mask), self.targets)
         return (first, *others) if others else first
+
+
+def _with_masks(layer: nn.Module | None) -> nn.Module | None:
+    """A temporal layer without packed sequences, which other runtimes do not have."""
+    if isinstance(layer, TemporalStack):
+        layer.layers = nn.ModuleList(_with_masks(one) for one in layer.layers)  # type: ignore[misc]
+    if isinstance(layer, Recurrent) and not isinstance(layer.rnn, HardLstm):
+        return ExportedRecurrent(layer).eval()
+    return layer
 
 
 def _values(
@@ -200,6 +216,9 @@ def _sequences(window: int) -> UInt8[np.ndarray, "B L"]:
     for row in codes[CHECKED // 4 : CHECKED // 2]:
         start, end = sorted(rng.integers(0, window + 1, 2))
         row[start:end] = 4
+    for row in codes[CHECKED // 2 : CHECKED // 2 + CHECKED // 8]:  # padded at both ends
+        start, end = sorted(rng.integers(0, window + 1, 2))
+        row[:start] = row[end:] = 4
     codes[0] = 4
     return codes
 

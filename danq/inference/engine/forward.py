@@ -21,7 +21,7 @@ from danq.inference.engine.device_genome import reverse_complement, to_device
 from danq.inference.engine.genome_windows import GenomeWindows
 from danq.inference.engine.transfer import transfer_for
 from danq.models.run_options import RunOptions
-from danq.models.targets import TargetGroup, track_values
+from danq.models.targets import TargetGroup, profiles, track_values
 
 if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset
@@ -103,6 +103,8 @@ def predict_blocks(
     options: RunOptions | None = None,
     tracks: Sequence[int] | None = None,
     targets: Sequence[TargetGroup] = (),
+    *,
+    steps: bool = False,
 ) -> Generator[Float32[np.ndarray, "B K"], None, None]:
     """`predict_codes` for a stream of batches, whose size is up to the caller.
 
@@ -116,6 +118,9 @@ def predict_blocks(
         Batches, on the host or on the device.
     tracks
         Indices of the selected tracks, in that order; None selects all.
+    steps
+        Add a column for each step of the selected tracks with profiles, in the order of the forward
+        strand, track after track.
 
     Yields
     ------
@@ -131,16 +136,34 @@ def predict_blocks(
     options = options or RunOptions()
     selected = None if tracks is None else torch.tensor(tracks, device=options.torch_device)
 
-    def values(outputs: Tensor) -> Tensor:
-        return track_values(outputs, targets) if targets else torch.sigmoid(outputs)
+    def values(outputs: Tensor, *, reverse: bool) -> Tensor:
+        found = track_values(outputs, targets) if targets else torch.sigmoid(outputs)
+        if selected is not None:
+            found = found.index_select(1, selected)
+        if not steps:
+            return found
+        return torch.cat([found, *_steps(outputs, targets, tracks, reverse=reverse)], dim=1)
 
     def means(outputs: list[Tensor]) -> Tensor:
-        mean = values(outputs[0])
-        if len(outputs) == 2:
-            mean = (mean + values(outputs[1])) / 2
-        return mean if selected is None else mean.index_select(1, selected)
+        mean = values(outputs[0], reverse=False)
+        return mean if len(outputs) == 1 else (mean + values(outputs[1], reverse=True)) / 2
 
     return _run(module, blocks, options, means)
+
+
+def _steps(
+    outputs: Tensor,
+    targets: Sequence[TargetGroup],
+    tracks: Sequence[int] | None,
+    *,
+    reverse: bool,
+) -> list[Float32[Tensor, "B S"]]:
+    """Amounts of the steps of each selected track with a profile."""
+    first = sum(group.tracks for group in targets if group.loss != "profile")
+    each = [track for group in profiles(outputs, targets) for track in group.unbind(1)]
+    chosen = range(first, first + len(each)) if tracks is None else tracks
+    found = [each[track - first] for track in chosen if track >= first]
+    return [one.flip(1) for one in found] if reverse else found
 
 
 def predict_dataset(

@@ -17,6 +17,7 @@ from danq.core import (
     Mlp,
     MultiLabel,
     OneHotConv,
+    PaddedCnnRnn,
     Recurrent,
 )
 from danq.inference.engine.forward import evaluation_copy
@@ -40,6 +41,8 @@ def why_not_incremental(module: nn.Module) -> str | None:
     """Why a model cannot be evaluated incrementally; None where it can."""
     if not isinstance(module, CnnRnn):
         return f"{type(module).__name__} is not a CnnRnn"
+    if isinstance(module, PaddedCnnRnn):
+        return "the padding of sequences is masked"
     encoder = module.encoder
     first = encoder.first if isinstance(encoder, ConvEncoder) else encoder
     if not isinstance(first, OneHotConv):

@@ -18,11 +18,12 @@ from danq.errors import InputError
 from danq.files.inputs_in_use import protects_inputs
 from danq.inference.ensemble import Ensemble, Models
 from danq.inference.result import Result
-from danq.inference.sources import Source, as_source
+from danq.inference.sources import Source, Tiles, as_source
 from danq.inference.sources.tiling import Rows, RowStream
 from danq.inference.writers.hdf5_storage import Hdf5Storage
-from danq.inference.writers.layout import PredictionLayout, Values
+from danq.inference.writers.layout import PredictionLayout, TrackProfile, Values
 from danq.inference.writers.open_output import find_output
+from danq.inference.writers.prediction_bigwig import check_covered
 from danq.output import name_of_output
 from danq.typing import Location, Progress
 
@@ -141,7 +142,9 @@ def write_predictions(
     """Write predictions to a file.
 
     As `danq.predict`, but rows stream through: memory does not grow with the source, except for
-    one FASTA record and the table of a BED file.
+    one FASTA record and the table of a BED file. Of tracks with profiles, HDF5 files have the
+    totals and the steps, bigWig files the steps, cut at the ends of the rows, and tables the
+    totals.
 
     Parameters
     ----------
@@ -150,7 +153,8 @@ def write_predictions(
     out
         Output. Its extension selects the format: ``.tsv``, ``.tsv.gz``, ``.h5`` or ``.hdf5``,
         ``.parquet``; a name without extension (or with ``.bw``) is a directory with one bigWig
-        per track. For bigWig, rows must be on a genome and must not overlap.
+        per track. For bigWig, rows must be on a genome and must not overlap, and those of tracks
+        with profiles must not be longer than the profile.
     format
         ``tsv``, ``hdf5``, ``parquet`` or ``bigwig`` overrides the extension; ``deepsea`` writes the
         format of DeepSEA's and DanQ's scripts, HDF5 with ``pred``, ``(n, K)``.
@@ -175,18 +179,28 @@ def write_predictions(
     ensemble = Ensemble.of(model, tracks)
     _check_amounts(ensemble, output.format, storage)
     ordered, device = output.writer.ordered, ensemble.options.torch_device
+    profiles = ensemble.profiles if output.writer.profiles else ()
+    if output.format == "bigwig" and isinstance(source, Tiles):
+        check_covered(profiles, source.size)
     with source.open(ensemble.window, ensemble.bin, ordered=ordered, device=device) as opened:
         layout = _layout(ensemble, opened, source)
-        provenance = {**layout.provenance, **storage.provenance()}
-        layout = replace(layout, provenance=provenance, storage=storage, total=opened.total)
+        provenance = {**layout.provenance, **storage.provenance(), **_describe(profiles, ensemble)}
+        layout = replace(
+            layout,
+            provenance=provenance,
+            storage=storage,
+            total=opened.total,
+            profiles=profiles,
+        )
         count = 0
         with (
-            closing(_stream(ensemble, opened, progress)) as stream,
+            closing(_stream(ensemble, opened, progress, steps=bool(profiles))) as stream,
             output.open(layout, overwrite=overwrite) as writer,
             write_behind(writer.write) as write,
         ):
-            for rows, values in _blocks(stream, len(layout.columns)):
-                write(rows, values)
+            tracks_and_steps = len(layout.tracks) + layout.steps
+            for rows, values in _blocks(stream, tracks_and_steps * (1 + layout.spread)):
+                write(rows, *_parts(values, layout))
                 count += len(values)
     columns = layout.tracks if output.format == "deepsea" else layout.columns
     return WrittenPredictions(output.path, count, columns, layout.tracks)
@@ -244,11 +258,30 @@ def _check_amounts(ensemble: Ensemble, format: str, storage: Hdf5Storage) -> Non
         )
 
 
+def _parts(values: Values, layout: PredictionLayout) -> Iterator[Values]:
+    """Columns of the tracks, then those of the steps of profiles if there are any."""
+    if not layout.profiles:
+        yield values
+        return
+    tracks = len(layout.tracks)
+    each = [values] if not layout.spread else np.split(values, 2, axis=1)
+    yield np.concatenate([one[:, :tracks] for one in each], axis=1)
+    yield np.concatenate([one[:, tracks:] for one in each], axis=1)
+
+
+def _describe(profiles: Sequence[TrackProfile], ensemble: Ensemble) -> dict[str, str]:
+    """Steps of the profiles, as text for the header of an output."""
+    texts = [
+        f"{ensemble.tracks[one.column]}: {one.steps} steps of {one.bases} bases" for one in profiles
+    ]
+    return {"profiles": "; ".join(texts)} if texts else {}
+
+
 def _stream(
-    ensemble: Ensemble, source: RowStream, progress: Progress | None
+    ensemble: Ensemble, source: RowStream, progress: Progress | None, *, steps: bool = False
 ) -> Generator[tuple[Rows, Values], None, None]:
     done = 0
-    with closing(ensemble.predict(source)) as stream:
+    with closing(ensemble.predict(source, steps=steps)) as stream:
         for rows, values in stream:
             yield rows, values
             done += len(values)

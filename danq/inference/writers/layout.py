@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -105,6 +105,31 @@ class Layout(ABC):
             )
 
 
+class TrackProfile(NamedTuple):
+    """The profile of a track: amounts of steps in the middle of a window.
+
+    The first step starts at ``(start + end) // 2 - steps * bases // 2`` of a row.
+
+    Attributes
+    ----------
+    column
+        Column of the track.
+    steps
+        Number of steps.
+    bases
+        Bases of a step.
+    """
+
+    column: int
+    steps: int
+    bases: int
+
+    @property
+    def span(self) -> int:
+        """Bases of all steps."""
+        return self.steps * self.bases
+
+
 @dataclass(frozen=True, kw_only=True)
 class PredictionLayout(Layout):
     """Columns of predictions.
@@ -122,6 +147,10 @@ class PredictionLayout(Layout):
         Number of rows, if known.
     storage
         How HDF5 files store the values.
+    profiles
+        Profiles whose steps are written. Blocks of rows then have a third part, ``(B, C')``: the
+        steps of each profile, profile after profile; for an ensemble, then their standard
+        deviations.
 
     Raises
     ------
@@ -136,6 +165,12 @@ class PredictionLayout(Layout):
     labelled: bool = False
     total: int | None = None
     storage: Hdf5Storage = field(default_factory=Hdf5Storage)
+    profiles: tuple[TrackProfile, ...] = ()
+
+    @property
+    def steps(self) -> int:
+        """Steps of all profiles."""
+        return sum(profile.steps for profile in self.profiles)
 
     def __post_init__(self) -> None:
         self.check_names()

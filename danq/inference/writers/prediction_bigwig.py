@@ -6,7 +6,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +18,7 @@ import torch
 from danq.errors import InputError
 from danq.inference.sources.tiling import Rows
 from danq.inference.writers.bigwig_file import ContigRows, write_bigwig
-from danq.inference.writers.layout import Layout, PredictionLayout, Values
+from danq.inference.writers.layout import Layout, PredictionLayout, TrackProfile, Values
 from danq.inference.writers.writer import Writer
 from danq.output import check_output_folder, replacing_folder
 from danq.typing import IntRow
@@ -38,6 +38,8 @@ _UNSAFE = re.compile(r"[^\w.+-]+")
 
 class Block(NamedTuple):
     """Rows of one contig in the scratch file.
+
+    The values of a column with a profile are those of its steps, row after row.
 
     Attributes
     ----------
@@ -60,7 +62,8 @@ class BigWigWriter(Writer):
 
     A bigWig file is written in one go, so the values of all columns are kept in a scratch file in
     the directory until the last row: 4 bytes per value. Rows must come contig by contig, ascending
-    and without overlap; contigs may come in any order.
+    and without overlap; contigs may come in any order. A column with a profile has the amounts of
+    its steps, which are cut at the ends of their row.
 
     Parameters
     ----------
@@ -76,12 +79,19 @@ class BigWigWriter(Writer):
     """
 
     ordered = True
+    profiles = True
 
     def __init__(self, path: Path, layout: PredictionLayout) -> None:
         self.check_layout(layout)
         self.layout, self.path = layout, path
         self.contigs = layout.contigs or {}
         self._names = file_names(layout.columns)
+        tracks = len(layout.tracks)
+        self._profiles = {one.column: one for one in layout.profiles}
+        if layout.spread:
+            self._profiles |= {tracks + one.column: one for one in layout.profiles}
+        sizes = [self._values_of(column) for column in range(len(layout.columns))]
+        self._first = np.concatenate([[0], np.cumsum(sizes)])
         self.path.mkdir(exist_ok=True)
         self._blocks: list[Block] = []
         self._over = False
@@ -118,7 +128,8 @@ class BigWigWriter(Writer):
         ):
             yield writer
 
-    def write(self, rows: Rows, values: Values) -> None:
+    def write(self, rows: Rows, values: Values, steps: Values | None = None) -> None:
+        check_covered(self.layout.profiles, int((rows.end - rows.start).max(initial=0)))
         names = np.array(rows.names, dtype=object)
         breaks = np.flatnonzero(names[1:] != names[:-1]) + 1
         for part in np.split(np.arange(len(names)), breaks):
@@ -128,8 +139,28 @@ class BigWigWriter(Writer):
             block = Block(str(names[part[0]]), part.size, self._scratch.tell())
             self._scratch.write(rows.start[span].astype("<i8").tobytes())
             self._scratch.write(rows.end[span].astype("<i8").tobytes())
-            self._scratch.write(np.ascontiguousarray(values[span].T, dtype="<f4").tobytes())
+            for column in self._columns(values[span], None if steps is None else steps[span]):
+                self._scratch.write(np.ascontiguousarray(column, dtype="<f4").tobytes())
             self._blocks.append(block)
+
+    def _columns(self, values: Values, steps: Values | None) -> Iterator[np.ndarray]:
+        """Values of each column, one after another; of its steps if it has a profile."""
+        if steps is None:
+            yield values.T
+            return
+        at = 0
+        for number, column in enumerate(values.T):
+            profile = self._profiles.get(number)
+            if profile is None:
+                yield column
+            else:
+                yield steps[:, at : at + profile.steps]
+                at += profile.steps
+
+    def _values_of(self, column: int) -> int:
+        """Values per row of a column."""
+        profile = self._profiles.get(column)
+        return 1 if profile is None else profile.steps
 
     def finish(self) -> None:
         self._scratch.flush()
@@ -177,12 +208,45 @@ class BigWigWriter(Writer):
             if self._over:
                 return
             start, end = self._read(offset, 2 * rows, "<i8").reshape(2, rows)
-            values = self._read(offset + 16 * rows + 4 * rows * column, rows, "<f4")
+            first, count = int(self._first[column]), self._values_of(column)
+            values = self._read(offset + 16 * rows + 4 * rows * first, rows * count, "<f4")
+            profile = self._profiles.get(column)
+            if profile is not None:
+                start, end, values = _cut(profile, start, end, values)
             yield ContigRows(contig, start, end, values)
 
     def _read(self, offset: int, count: int, dtype: str) -> IntRow:
         size = count * np.dtype(dtype).itemsize
         return np.frombuffer(os.pread(self._scratch.fileno(), size, offset), dtype=dtype)
+
+
+def check_covered(profiles: Sequence[TrackProfile], bases: int) -> None:
+    """Check that profiles cover rows of a number of bases.
+
+    Raises
+    ------
+    InputError
+        When a profile is shorter.
+    """
+    for profile in profiles:
+        if bases > profile.span:
+            raise InputError(
+                f"a row of {bases:,} bases is longer than its profile of {profile.span:,}, so the "
+                "bigWig file of the profile would have gaps",
+                remedy=f"Use tiles or regions of at most {profile.span:,} bases, or a table",
+            )
+
+
+def _cut(
+    profile: TrackProfile, start: IntRow, end: IntRow, values: np.ndarray
+) -> tuple[IntRow, IntRow, np.ndarray]:
+    """Start, end and values of the steps of rows, cut at the ends of their row."""
+    first = (start + end) // 2 - profile.span // 2
+    low = first[:, None] + profile.bases * np.arange(profile.steps)
+    high = np.minimum(low + profile.bases, end[:, None])
+    low = np.maximum(low, start[:, None])
+    inside = (low < high).ravel()
+    return low.ravel()[inside], high.ravel()[inside], values[inside]
 
 
 def file_names(columns: tuple[str, ...]) -> tuple[str, ...]:

@@ -12,11 +12,13 @@ from danq.inference.writers.hdf5 import Hdf5Writer, write_header
 from danq.inference.writers.layout import PredictionLayout, Values
 
 MAGIC = "danq-predictions"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 class PredictionHdf5(Hdf5Writer):
     """One row per window in ``/predictions``, and in ``/spread`` for an ensemble.
+
+    The steps of profiles are in ``/profiles``.
 
     docs/formats.md shows the tree.
 
@@ -27,6 +29,8 @@ class PredictionHdf5(Hdf5Writer):
     layout
         Columns and provenance.
     """
+
+    profiles = True
 
     def __init__(self, path: Path, layout: PredictionLayout) -> None:
         super().__init__(path, layout.total)
@@ -52,8 +56,13 @@ class PredictionHdf5(Hdf5Writer):
         packed = layout.storage.compress == "gzip"
         for name in ("predictions", *(["spread"] if layout.spread else [])):
             self._grow(name, tracks, np.dtype(layout.storage.dtype), packed=packed)
+        for number, profile in enumerate(layout.profiles):
+            group = self._file.create_group(f"profiles/{number}")
+            group.attrs.update(track=profile.column, step_bases=profile.bases)
+            for name in ("values", *(["spread"] if layout.spread else [])):
+                self._grow(f"profiles/{number}/{name}", (profile.steps,), np.float32, packed=packed)
 
-    def write(self, rows: Rows, values: Values) -> None:
+    def write(self, rows: Rows, values: Values, steps: Values | None = None) -> None:
         tracks = len(self.layout.tracks)
         self._append(
             "rows", sequence=self._sequence_numbers(rows.names), start=rows.start, end=rows.end
@@ -67,6 +76,14 @@ class PredictionHdf5(Hdf5Writer):
         self._append(predictions=values[:, :tracks])
         if self.layout.spread:
             self._append(spread=values[:, tracks:])
+        at = 0
+        for number, profile in enumerate(self.layout.profiles):
+            assert steps is not None
+            own = slice(at, at + profile.steps)
+            self._append(f"profiles/{number}", values=steps[:, own])
+            if self.layout.spread:
+                self._append(f"profiles/{number}", spread=steps[:, self.layout.steps :][:, own])
+            at += profile.steps
 
     def _sequence_numbers(self, names: list[str]) -> np.ndarray:
         """Indices in ``sequences/name``, to which new names are added."""

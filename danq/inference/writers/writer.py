@@ -31,6 +31,9 @@ class Writer(ABC):
     ordered: ClassVar[bool] = False
     """Whether rows must be sorted and must not overlap."""
 
+    profiles: ClassVar[bool] = False
+    """Whether the steps of profiles are written, not only their totals."""
+
     unique_columns: ClassVar[bool] = False
     """Whether no two columns may have one name."""
 

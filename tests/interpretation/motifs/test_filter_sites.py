@@ -12,7 +12,7 @@ from danq.interpretation.motifs.filter_sites import (
     RULES,
     WindowBatches,
     find_filter_sites,
-    positive_windows,
+    motif_windows,
 )
 
 MOTIF = np.array([2, 0, 3, 0, 0, 2, 1, 3], np.uint8)  # GATAAGCT
@@ -109,7 +109,7 @@ def test_a_filter_position_with_unknown_bases_only_is_uniform():
 @pytest.mark.parametrize("rule", RULES)
 def test_batch_size_does_not_matter_and_both_strands_are_two_sequences(rule, planted_set):
     layer = whole_number_layer(6, 7, 0.0, seed=1)
-    indices = positive_windows(planted_set, "test")
+    indices = motif_windows(planted_set, "test")
     one = find_filter_sites(layer, WindowBatches(planted_set, indices, "both", 1000), rule=rule)
     many = find_filter_sites(layer, WindowBatches(planted_set, indices, "both", 7), rule=rule)
     np.testing.assert_array_equal(one.counts, many.counts)
@@ -126,15 +126,13 @@ def test_windows_are_positive_for_a_track(planted_set):
     labels = planted_set.labels(planted_set.indices("test"))
     indices = planted_set.indices("test")
     np.testing.assert_array_equal(
-        positive_windows(planted_set, "test", ["planted"]), indices[labels[:, 0] == 1]
+        motif_windows(planted_set, "test", ["planted"]), indices[labels[:, 0] == 1]
     )
-    np.testing.assert_array_equal(
-        positive_windows(planted_set, "test"), indices[labels.any(axis=1)]
-    )
+    np.testing.assert_array_equal(motif_windows(planted_set, "test"), indices[labels.any(axis=1)])
     with pytest.raises(InputError, match="the dataset has no track 'Reb1'"):
-        positive_windows(planted_set, "test", ["Reb1"])
+        motif_windows(planted_set, "test", ["Reb1"])
     with pytest.raises(InputError, match="no split 'tset'"):
-        positive_windows(planted_set, "tset")
+        motif_windows(planted_set, "tset")
 
 
 def test_a_track_without_positives_is_refused(planted_set):
@@ -142,7 +140,7 @@ def test_a_track_without_positives_is_refused(planted_set):
 
     empty = replace(planted_set, packed=np.zeros_like(planted_set.packed))
     with pytest.raises(InputError, match="no window of the valid split is positive for planted"):
-        positive_windows(empty, "valid", ["planted"])
+        motif_windows(empty, "valid", ["planted"])
 
 
 def test_invalid_rules_and_short_sequences_are_refused():

@@ -1,4 +1,4 @@
-"""Sequences of unequal lengths: padding of unknown symbols is found, moved to the end and masked."""
+"""Sequences of unequal lengths: their padding is found, moved to the end and masked."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -128,13 +129,13 @@ def train(
         before = open_pretrained(session, settings, model)
         if before is not None:
             settings = before.with_architecture(settings)
-        architecture = settings.model.architecture
         dataset, targets = data if isinstance(data, Dataset) else None, None
         if session.is_main:
             dataset, targets = _prepare(session, settings, source, dataset, before)
         session.fabric.barrier()
         if dataset is None:
             dataset = Dataset.open(source.table.get("file", directory / DATASET))
+        settings = _masking_padding(settings, dataset)
         full_recipe = _resolved(settings.recipe, dataset)
         summary, groups = targets or _targets(settings, dataset)
         spec = _spec(settings, dataset, full_recipe, groups)
@@ -148,7 +149,7 @@ def train(
                 _problem(dataset, full_recipe, groups),
                 full_recipe,
                 spec,
-                model={"preset": spec.preset, **architecture.model_dump(mode="json")}
+                model={"preset": spec.preset, **spec.architecture.model_dump(mode="json")}
                 | ({} if start is None else start.identity()),
                 data_name=str(dataset.path or "the dataset"),
                 taken=None if start is None else start.taken(module, full_recipe),
@@ -175,6 +176,9 @@ def _prepare(
     dataset = given
     if dataset is None:
         dataset = open_or_label(directory, source.table, resume=session.resume)
+    settings = _masking_padding(settings, dataset)
+    if settings.model.architecture.masks_padding:
+        log.info("sequences have unequal lengths; their padding is masked")
     targets = check_training(settings, dataset, resuming=session.resuming)
     recipe = _resolved(settings.recipe, dataset)
     start = None
@@ -198,6 +202,15 @@ def _prepare(
         dataset.save(directory / DATASET)
         dataset = Dataset.open(directory / DATASET)
     return dataset, targets
+
+
+def _masking_padding(settings: RunConfig, dataset: Dataset) -> RunConfig:
+    """Settings of a model that masks padding if sequences are padded, unless they say otherwise."""
+    name, table = "masks_padding", settings.model.table
+    if dataset.values.lengths is None or name in table:
+        return settings
+    own = {"preset": settings.model.preset} | table | {name: True}
+    return replace(settings, model=ModelSettings(**own))
 
 
 def check_training(settings: RunConfig, dataset: Dataset, *, resuming: bool = False) -> Targets:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from . import options
+from .amount_options import measured
 from .options import example
 from .progress import progress
 
@@ -67,6 +68,7 @@ from .progress import progress
     }
 )
 @options.tolerance()
+@measured()
 @options.overwrite()
 def mutate(
     paths: tuple[Path, ...],

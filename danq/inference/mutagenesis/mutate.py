@@ -291,6 +291,7 @@ class _Job:
         cls, model: Models, source: Source, effect: Effect | None, tracks: Sequence[str] | None
     ) -> _Job:
         ensemble = Ensemble.of(model, tracks).for_effects()
+        ensemble.check_measured()
         return cls(ensemble, source, EffectScorer(ensemble, effect))
 
     def windows(self, targets: list[Target]) -> Iterator[TargetWindow]:

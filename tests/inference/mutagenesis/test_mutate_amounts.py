@@ -122,6 +122,8 @@ def test_measured_amounts(tmp_path):
         right.append(reads[1] - reads[0])
     assert found.values[3, 0, 0] == pytest.approx(np.mean(right), rel=1e-4)
     assert found.provenance["units"] == "reads"
+    with pytest.raises(InputError, match="measured amounts were asked for, but every track is of"):
+        mutate(made("binary").with_options(measured=True), SEQUENCE)
 
 
 def test_an_ensemble_of_unlike_losses_and_pairs(tmp_path):
@@ -208,6 +210,8 @@ def test_the_command_takes_the_effects_of_amounts(tmp_path, monkeypatch, capsys)
     words = ["mutate", "m.safetensors", "a.fa", "--device", "cpu", "--out"]
     assert run([*words, "a.tsv", "--effect", "log2fc"]) == 0
     assert "log2 fold change (bits), mutant over reference" in (tmp_path / "a.tsv").read_text()
+    assert run([*words, "c.tsv", "--measured"]) == 0
+    assert "# units: reads\n" in (tmp_path / "c.tsv").read_text()
     assert run([*words, "b.tsv", "--effect", "logit"]) == 2
     assert "every track is of amounts" in capsys.readouterr().err
     assert not (tmp_path / "b.tsv").exists()

@@ -26,8 +26,16 @@ class PaddedCnnRnn(CnnRnn):
         x: UInt8[Tensor, "B L"] | Float[Tensor, "B 4 L"],
         mask: Bool[Tensor, "B T"] | None = None,
     ) -> Float[Tensor, "B K"]:
-        """Outputs for codes with padding, or for an input with the mask of its steps."""
+        """Outputs for codes with padding, or for an input with the mask of its steps.
+
+        Raises
+        ------
+        ValueError
+            When there is no mask and the input is not codes, in which padding is found.
+        """
         if mask is None:
+            if x.dim() != 2:
+                raise ValueError(f"an input of shape {tuple(x.shape)} needs a mask")
             x, mask = self.aligned(x)
             # Without a mask, recurrent layers are faster.
             mask = None if bool(mask.all()) else mask

@@ -12,7 +12,7 @@ from danq.core import CnnRnn, PaddedCnnRnn
 from danq.models import Architecture, TargetGroup, build_module
 
 WINDOW = 60
-BASE = {"filters": 6, "width": 5, "pool": 3, "hidden": 4, "dense": (5,), "masks_padding": True}
+BASE = {"filters": 6, "width": 5, "pool": 3, "hidden": 4, "dense": (), "masks_padding": True}
 KINDS = {
     "lstm": {"pooling": "mean"},
     "two-layers": {"pooling": "last", "layers": 2},
@@ -67,6 +67,7 @@ def test_outputs_do_not_depend_on_the_padding(kind, length, seed, data):
         others = [padded(letters(size, size), 0) for size in (9, 30, WINDOW)]
         together = module(torch.cat([*others, padded(codes, before)]))[-1:]
         torch.testing.assert_close(together, found, rtol=1e-5, atol=1e-6)
+        assert (module(others[1]) - module(others[2])).abs().max() > 1e-4
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "flatten"])
@@ -110,3 +111,9 @@ def test_a_model_without_masks_depends_on_the_padding():
     module, codes = made("lstm", masks_padding=False), letters(25, 2)
     with torch.no_grad():
         assert (module(padded(codes, 0)) - module(padded(codes, 20))).abs().max() > 1e-3
+
+
+def test_channels_without_a_mask_are_refused():
+    module = made("lstm")
+    with pytest.raises(ValueError, match=r"an input of shape \(2, 4, 60\) needs a mask"):
+        module(torch.zeros(2, 4, WINDOW))

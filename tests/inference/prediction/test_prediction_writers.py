@@ -126,7 +126,7 @@ def test_hdf5_contains_rows_values_and_provenance(tmp_path, spread):
     values = write(tmp_path / "out.h5", spread=spread)
     with h5py.File(tmp_path / "out.h5") as file:
         assert file.attrs["magic"] == "danq-predictions"
-        assert file.attrs["format_version"] == 2
+        assert file.attrs["format_version"] == 3
         assert file.attrs["key"] == "chrom"
         assert json.loads(file.attrs["provenance"])["danq"] == "1.2.3"
         assert file["tracks/name"].asstr()[:].tolist() == list(TRACKS)

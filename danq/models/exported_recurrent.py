@@ -12,8 +12,8 @@ from danq.core import Recurrent
 class ExportedRecurrent(nn.Module):
     """Replaces a `Recurrent` with sigmoid gates while a model with masks is exported.
 
-    Each direction is a layer of its own. The backward direction reads the real steps of each row in
-    reverse order, so that padding follows them in both directions.
+    Each direction becomes a separate layer. The backward direction reads the real steps of each row
+    in reverse order, so that padding follows them in both directions.
     """
 
     def __init__(self, layer: Recurrent) -> None:

@@ -99,13 +99,16 @@ def test_an_ensemble_averages_measured_amounts(make_model):
     assert found.provenance["values"].startswith("mean amounts over 2 models")
 
 
-def test_every_format_names_the_units_and_a_bigwig_equals_the_table(make_model, tmp_path):
+@pytest.mark.parametrize(("measured", "unit"), [(False, "log1p(0.5 x reads)"), (True, "reads")])
+def test_every_format_names_the_units_and_a_bigwig_equals_the_table(
+    make_model, tmp_path, measured, unit
+):
     bigwig = pytest.importorskip("pyBigWig")
-    model = make_model("binary", "gaussian")
+    model = make_model("binary", "gaussian").with_options(measured=measured)
     genome = tmp_path / "genome.fa"
     letters = np.random.default_rng(0).choice(list("ACGT"), 300)
     genome.write_text(">chrI\n" + "".join(letters) + "\n")
-    units = "t0: probability; t1: log1p(0.5 x reads)"
+    units = f"t0: probability; t1: {unit}"
     for name in ("a.tsv", "a.h5", "a.parquet", "wigs/"):
         write_predictions(model, Tiles(genome, 8), str(tmp_path / name))
     assert f"# units: {units}\n" in (tmp_path / "a.tsv").read_text()

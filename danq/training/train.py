@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -206,10 +207,11 @@ def _prepare(
 
 def _masking_padding(settings: RunConfig, dataset: Dataset) -> RunConfig:
     """Settings of a model that masks padding if sequences are padded, unless they say otherwise."""
-    name, table = "masks_padding", settings.model.table
+    name = "masks_padding"
+    table: dict[str, Any] = settings.model.table
     if dataset.values.lengths is None or name in table:
         return settings
-    own = {"preset": settings.model.preset} | table | {name: True}
+    own: dict[str, Any] = {"preset": settings.model.preset, **table, name: True}
     return replace(settings, model=ModelSettings(**own))
 
 

@@ -115,10 +115,14 @@ def find_filter_sites(
     counts = [
         np.pad(one.counts, ((0, 0), (0, widest - one.counts.shape[1]), (0, 0))) for one in each
     ]
-    names = ("sites", "maximum", "active")
-    joined = (np.concatenate([getattr(one, name) for one in each]) for name in names)
-    widths = np.concatenate([one.widths for one in each])
-    return FilterSites(np.concatenate(counts), *joined, each[0].sequences, widths)
+    return FilterSites(
+        np.concatenate(counts),
+        np.concatenate([one.sites for one in each]),
+        np.concatenate([one.maximum for one in each]),
+        np.concatenate([one.active for one in each]),
+        each[0].sequences,
+        np.concatenate([one.widths for one in each]),
+    )
 
 
 def _sites_of(

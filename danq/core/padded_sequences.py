@@ -43,7 +43,7 @@ class PaddedCnnRnn(CnnRnn):
 
     def aligned(self, codes: UInt8[Tensor, "B L"]) -> tuple[Tensor, Bool[Tensor, "B T"]]:
         """Codes with all padding at the end, and the mask of the steps of the encoder."""
-        real = codes != SYMBOLS
+        real = (codes != SYMBOLS).long()
         before = (real.cumsum(dim=1) == 0).sum(dim=1)
         after = (real.flip(1).cumsum(dim=1) == 0).sum(dim=1)
         size = codes.shape[1]

@@ -36,9 +36,9 @@ def table(tmp_path):
 def trained(table, tmp_path):
     settings = danq.ModelSettings("danq-small", **SMALL)
     data = read_sequences(table)
-    recipe = danq.Recipe(epochs=2, batch_size=32, learning_rate=0.01)
+    recipe = danq.Recipe(epochs=2, batch_size=32, lr=0.01)
     run = danq.RunSettings(device="cpu", threads=1, evaluate=False)
-    danq.train(data, tmp_path / "run", model=settings, recipe=recipe, run=run)
+    danq.train(data=data, out=tmp_path / "run", model=settings, recipe=recipe, run=run)
     return load_model(tmp_path / "run", device="cpu", threads=1), data
 
 
@@ -92,14 +92,14 @@ def test_a_dataset_of_equal_lengths_has_no_masks(table, tmp_path, caplog):
     recipe = danq.Recipe(epochs=1, batch_size=32)
     run = danq.RunSettings(device="cpu", threads=1, evaluate=False)
     settings = danq.ModelSettings("danq-small", **SMALL)
-    danq.train(data, tmp_path / "run", model=settings, recipe=recipe, run=run)
+    danq.train(data=data, out=tmp_path / "run", model=settings, recipe=recipe, run=run)
     assert not load_model(tmp_path / "run").spec.architecture.masks_padding
     assert "padding is masked" not in caplog.text
     data = read_sequences(table)
-    danq.train(data, tmp_path / "masked", model=settings, recipe=recipe, run=run)
+    danq.train(data=data, out=tmp_path / "masked", model=settings, recipe=recipe, run=run)
     assert "sequences have unequal lengths; their padding is masked" in caplog.text
     own = ModelSettings("danq-small", **SMALL, masks_padding=False)
-    danq.train(data, tmp_path / "own", model=own, recipe=recipe, run=run)
+    danq.train(data=data, out=tmp_path / "own", model=own, recipe=recipe, run=run)
     assert not load_model(tmp_path / "own").spec.architecture.masks_padding
 
 

@@ -10,7 +10,12 @@ from danq.core.block_interface import features_of
 from danq.core.cnn_rnn import CnnRnn
 from danq.core.column_encoder import ColumnEncoder
 from danq.core.conv_recurrent import ConvRecurrent
-from danq.core.convolutional_encoder import ConvEncoder, ConvStage, conv_encoder
+from danq.core.convolutional_encoder import (
+    ConvEncoder,
+    ConvStage,
+    NormalisedEncoder,
+    conv_encoder,
+)
 from danq.core.ctc import ctc_greedy, ctc_loss
 from danq.core.feature_encoder import FeatureEncoder
 from danq.core.frame_forecaster import EncoderForecaster, FrameForecaster
@@ -28,9 +33,9 @@ from danq.core.losses import (
 )
 from danq.core.map_pooling import GlobalPool, clip_tokens, map_tokens
 from danq.core.masks import lengths_mask, masked_mean
-from danq.core.one_hot_conv import OneHotConv, one_hot
+from danq.core.one_hot_conv import BothStrandsConv, OneHotConv, one_hot
 from danq.core.padded_sequences import PaddedCnnRnn
-from danq.core.pooling import Flatten, Last, Max, Mean
+from danq.core.pooling import Flatten, Last, Max, Mean, MeanMax
 from danq.core.recurrent import Recurrent
 from danq.core.refinement import Refine
 from danq.core.region_align import RegionAlign
@@ -42,6 +47,7 @@ from danq.core.video_encoders import ClipEncoder, FrameEncoder, without_classifi
 __all__ = [
     "AdditiveAttention",
     "AttentionPool",
+    "BothStrandsConv",
     "Classes",
     "ClipEncoder",
     "CnnRnn",
@@ -66,9 +72,11 @@ __all__ = [
     "LateFusion",
     "Max",
     "Mean",
+    "MeanMax",
     "Mlp",
     "MultiLabel",
     "Multiply",
+    "NormalisedEncoder",
     "OneHotConv",
     "PaddedCnnRnn",
     "PerStep",

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from danq.core.block_interface import features_of
 from danq.core.dropout import TorchDropout
 from danq.core.freezing import Freezable
 
@@ -109,6 +110,36 @@ class ConvEncoder(Freezable):
             x = self.first(x).transpose(1, 2)
         x = self.stages(x)
         return x.transpose(1, 2) if self.dims == 1 else x
+
+
+class NormalisedEncoder(Freezable):
+    """Batch normalisation of the features of an encoder: ``(B, L) -> (B, T, F)``.
+
+    Parameters
+    ----------
+    encoder
+        A module with ``steps`` and ``out_features`` whose output is ``(B, T, F)``, such as
+        `OneHotConv`.
+
+    Notes
+    -----
+    Ioffe & Szegedy, ICML 2015. The mean and the variance of a feature are those of all steps of the
+    batch; in evaluation, moving averages.
+    """
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.out_features = features_of(encoder)
+        self.norm = nn.BatchNorm1d(self.out_features)
+
+    def steps(self, length: int) -> int:
+        """Number of steps T for an input of ``length`` positions."""
+        return self.encoder.steps(length)  # type: ignore[operator,no-any-return]
+
+    def forward(self, x: Tensor) -> Float[Tensor, "B T F"]:
+        y = self.encoder(x)
+        return self.norm(y.flatten(0, 1)).view_as(y)
 
 
 def conv_encoder(

@@ -119,6 +119,10 @@ class OneHotConv(Freezable):
         """Number of steps T for an input of ``length`` symbols."""
         return max(0, length - self.width + 1) // self.pool
 
+    def filters(self) -> tuple[Float[Tensor, "F 4 W"], Float[Tensor, " F"]]:
+        """Weights and biases of all filters."""
+        return self.weight, self.bias
+
     def forward(self, x: UInt8[Tensor, "B L"] | Float[Tensor, "B 4 L"]) -> Float[Tensor, "B T F"]:
         """Pooled activations of codes or of soft one-hot channels.
 
@@ -134,13 +138,13 @@ class OneHotConv(Freezable):
             )
         if x.dim() == 2 and x.device.type == "cpu" and not torch.compiler.is_compiling():
             rectify = self.activation == "relu"
-            return _LookupConv.apply(x, self.weight, self.bias, self.pool, rectify, self.unknown)  # type: ignore[no-any-return]
+            return _LookupConv.apply(x, *self.filters(), self.pool, rectify, self.unknown)  # type: ignore[no-any-return]
         return self.plain(x)
 
     def plain(self, x: UInt8[Tensor, "B L"] | Float[Tensor, "B 4 L"]) -> Float[Tensor, "B T F"]:
         """`forward` with torch's layers, on any device and for soft one-hot channels."""
         channels = one_hot(x, self.unknown) if x.dim() == 2 else x
-        y = F.conv1d(channels.to(self.weight.dtype), self.weight, self.bias)
+        y = F.conv1d(channels.to(self.weight.dtype), *self.filters())
         y = F.relu(y) if self.activation == "relu" else y
         y = F.max_pool1d(y, self.pool) if self.pool > 1 else y
         return y.transpose(1, 2)
@@ -150,3 +154,48 @@ class OneHotConv(Freezable):
             f"filters={self.out_features}, width={self.width}, pool={self.pool}, "
             f"activation={self.activation}, unknown={self.unknown}"
         )
+
+
+class BothStrandsConv(OneHotConv):
+    """`OneHotConv` whose filters read both strands: ``(B, L) -> (B, T, F)``.
+
+    The second half of the filters are the reverse complements of the first half, with the same
+    biases. The layers that follow see on which strand a motif is, and each motif is learned from
+    its occurrences on both.
+
+    Parameters
+    ----------
+    filters
+        Number of filters F of both strands together, even. There are F / 2 sets of weights.
+    width, pool, activation, unknown
+        As in `OneHotConv`.
+
+    Raises
+    ------
+    ValueError
+        When the number of filters is odd.
+
+    Notes
+    -----
+    Shared weights as in Shrikumar, Greenside & Kundaje, bioRxiv 103663 (2017); here only in the
+    first layer, because the sequences have a direction.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        width: int,
+        *,
+        pool: int = 1,
+        activation: str = "relu",
+        unknown: float = 0.0,
+    ) -> None:
+        if filters % 2:
+            raise ValueError(f"{filters} filters of two strands; the number must be even")
+        super().__init__(filters // 2, width, pool=pool, activation=activation, unknown=unknown)
+        self.out_features = filters
+
+    def filters(self) -> tuple[Float[Tensor, "F 4 W"], Float[Tensor, " F"]]:
+        """Weights and biases of all filters: those of the forward strand first."""
+        both = torch.cat([self.weight, self.weight.flip(1, 2)])
+        return both, torch.cat([self.bias, self.bias])

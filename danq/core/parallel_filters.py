@@ -41,6 +41,8 @@ class ParallelOneHotConv(Freezable):
         Widths of the filters in symbols.
     pool, unknown
         As in `OneHotConv`.
+    kind
+        Class of the layers, `OneHotConv` or `BothStrandsConv`.
 
     Notes
     -----
@@ -48,13 +50,19 @@ class ParallelOneHotConv(Freezable):
     """
 
     def __init__(
-        self, filters: int, widths: Sequence[int], *, pool: int = 1, unknown: float = 0.0
+        self,
+        filters: int,
+        widths: Sequence[int],
+        *,
+        pool: int = 1,
+        unknown: float = 0.0,
+        kind: type[OneHotConv] = OneHotConv,
     ) -> None:
         super().__init__()
         if not 0 < len(widths) <= filters:
             raise ValueError(f"{filters} filters for {len(widths)} widths")
         self.layers = nn.ModuleList(
-            OneHotConv(share, width, pool=pool, unknown=unknown)
+            kind(share, width, pool=pool, unknown=unknown)
             for share, width in zip(divided(filters, len(widths)), widths, strict=True)
         )
         self.widths, self.pool, self.unknown = tuple(widths), pool, unknown

@@ -74,3 +74,17 @@ class Max(nn.Module):
             return x.amax(dim=1)
         hidden = x.masked_fill(~mask.unsqueeze(2), float("-inf")).amax(dim=1)
         return torch.where(mask.any(dim=1, keepdim=True), hidden, torch.zeros_like(hidden))
+
+
+class MeanMax(nn.Module):
+    """Mean of each feature over real steps, then the maximum: ``G = 2 F``."""
+
+    def __init__(self, in_features: int) -> None:
+        super().__init__()
+        self.mean, self.max = Mean(in_features), Max(in_features)
+        self.out_features = 2 * in_features
+
+    def forward(
+        self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B G"]:
+        return torch.cat([self.mean(x, mask), self.max(x, mask)], dim=1)

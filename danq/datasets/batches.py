@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from danq.bounded_queue import read_ahead
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError
+from danq.genome.nucleotide_codes import N
 from danq.typing import BoolRow, CodeBatch, IntRow, LabelBatch
 
 Batch = tuple[CodeBatch, LabelBatch] | tuple[np.ndarray, ...]
@@ -57,7 +58,8 @@ class Batches:
         (`Dataset.oriented`) are never reverse-complemented.
     max_shift
         Shift each window by a number of bases drawn from ``-max_shift`` to ``max_shift`` in
-        each epoch. Labels do not change.
+        each epoch. Labels do not change. A standalone sequence (`Dataset.standalone`) moves within
+        its window: N takes the place of its bases, and bases that leave the window are cut off.
     seed
         Random seed; together with the epoch it determines order, strands and shifts.
     prefetch
@@ -66,8 +68,7 @@ class Batches:
     Raises
     ------
     InputError
-        When there are no windows, a window index is out of range, a value is below its
-        minimum, or ``max_shift`` is not 0 for standalone sequences (`Dataset.standalone`).
+        When there are no windows, a window index is out of range, or a value is below its minimum.
     """
 
     def __init__(
@@ -95,13 +96,6 @@ class Batches:
                 raise InputError(f"a {name} of {value} is below {least}")
         if not 0 <= self.indices.min() <= self.indices.max() < len(dataset):
             raise InputError(f"a window index is outside 0 to {len(dataset) - 1}")
-        if max_shift and dataset.standalone:
-            raise InputError(
-                f"max_shift is {max_shift}, but the windows are standalone sequences, without the "
-                "bases around them",
-                file=dataset.path,
-                remedy="Set max_shift to 0",
-            )
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.reverse_complement: Strands = False if dataset.oriented else reverse_complement
@@ -170,7 +164,12 @@ class Batches:
             rows = plan.order[part]
             reverse = None if plan.reverse is None else plan.reverse[part]
             shift = None if plan.shift is None else plan.shift[part]
-            yield self.dataset.codes(rows, reverse, shift), *self._targets(rows, reverse)
+            yield self._codes(rows, reverse, shift), *self._targets(rows, reverse)
+
+    def _codes(self, rows: IntRow, reverse: BoolRow | None, shift: IntRow | None) -> CodeBatch:
+        if shift is None or not self.dataset.standalone:
+            return self.dataset.codes(rows, reverse, shift)
+        return moved(self.dataset.codes(rows, reverse), shift)
 
     def _targets(self, rows: IntRow, reverse: BoolRow | None) -> tuple[np.ndarray, ...]:
         dataset = self.dataset
@@ -183,3 +182,11 @@ class Batches:
     def _ahead(self, batches: Iterator[Batch]) -> Generator[Batch, None, None]:
         with read_ahead(batches, self.prefetch) as ready:
             yield from ready
+
+
+def moved(codes: CodeBatch, shift: IntRow) -> CodeBatch:
+    """Windows ``(B, L)`` that start ``shift`` bases further right, with N outside the originals."""
+    rows, length = codes.shape
+    most = int(np.abs(shift).max(initial=0))
+    padded = np.pad(codes, ((0, 0), (most, most)), constant_values=N)
+    return padded[np.arange(rows)[:, None], np.arange(length) + (most + shift)[:, None]]

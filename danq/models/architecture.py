@@ -11,6 +11,7 @@ from torch import nn
 
 from danq.core import (
     AttentionPool,
+    BothStrandsConv,
     CnnRnn,
     ConvEncoder,
     ConvStage,
@@ -18,8 +19,10 @@ from danq.core import (
     Last,
     Max,
     Mean,
+    MeanMax,
     Mlp,
     MultiLabel,
+    NormalisedEncoder,
     OneHotConv,
     PaddedCnnRnn,
     Recurrent,
@@ -28,7 +31,7 @@ from danq.core import (
     tcn_blocks,
 )
 from danq.core.heads import JointHeads, Pooled, Profiles
-from danq.core.parallel_filters import ParallelOneHotConv, StepConv, TemporalStack
+from danq.core.parallel_filters import ParallelOneHotConv, StepConv, TemporalStack, divided
 from danq.errors import InputError
 from danq.models.targets import TargetGroup, check_groups, count_outputs
 
@@ -51,7 +54,13 @@ MAX_WIDTH = 10_000
 MAX_LAYERS = 100
 """Largest number of layers of a kind."""
 
-_POOLINGS = {"last": Last, "mean": Mean, "max": Max, "attention": AttentionPool}
+_POOLINGS = {
+    "last": Last,
+    "mean": Mean,
+    "max": Max,
+    "mean-max": MeanMax,
+    "attention": AttentionPool,
+}
 
 
 class Stage(BaseModel):
@@ -90,8 +99,9 @@ class StepStage(BaseModel):
 class Architecture(BaseModel):
     """Hyperparameters that define a sequence model.
 
-    Motif filters -> ReLU -> max-pool -> (further convolutions) -> dropout -> LSTM, GRU or TCN ->
-    (convolutions over steps) -> dropout -> pooling -> dense layers -> outputs of the tracks.
+    Motif filters -> ReLU -> max-pool -> (further convolutions) -> (batch normalisation) -> dropout
+    -> LSTM, GRU or TCN -> (convolutions over steps) -> dropout -> pooling -> dense layers ->
+    outputs of the tracks.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -101,8 +111,13 @@ class Architecture(BaseModel):
     further_widths: Widths = ()
     """Widths of further filters beside those of ``width``. The filters are divided equally among
     all widths, and the input is padded with N, so that all are centred on the same base."""
+    both_strands: bool = False
+    """Share the weights of filters between strands: the second half of the filters of a width are
+    the reverse complements of the first half."""
     pool: int = Field(gt=0, le=255)
     stages: tuple[Stage, ...] = Field(default=(), max_length=MAX_LAYERS)
+    encoder_norm: bool = False
+    """Batch normalisation of the encoder's features."""
     encoder_dropout: float = Field(default=0.2, ge=0, lt=1)
     temporal: Literal["lstm", "gru", "tcn", "none"] = "lstm"
     hidden: int = Field(default=320, gt=0, le=MAX_FEATURES)
@@ -118,7 +133,7 @@ class Architecture(BaseModel):
     step_stages: tuple[StepStage, ...] = Field(default=(), max_length=MAX_LAYERS)
     """Convolutions over the steps of the temporal layer."""
     temporal_dropout: float = Field(default=0.5, ge=0, lt=1)
-    pooling: Literal["flatten", "last", "mean", "max", "attention"] = "flatten"
+    pooling: Literal["flatten", "last", "mean", "max", "mean-max", "attention"] = "flatten"
     dense: tuple[Annotated[int, Field(gt=0, le=MAX_DENSE)], ...] = Field(
         default=(925,), max_length=MAX_LAYERS
     )
@@ -137,6 +152,11 @@ class Architecture(BaseModel):
     def _check_widths(self) -> Architecture:
         if len(self.widths) > self.filters:
             raise ValueError(f"{self.filters} filters for {len(self.widths)} widths")
+        if self.both_strands and any(n % 2 for n in divided(self.filters, len(self.widths))):
+            raise ValueError(
+                f"{self.filters} filters for {len(self.widths)} widths and both strands; each width "
+                "needs an even number"
+            )
         return self
 
     @property
@@ -226,12 +246,21 @@ def _build(a: Architecture, window: int, groups: Sequence[TargetGroup]) -> CnnRn
     )
 
 
-def _encoder(a: Architecture) -> OneHotConv | ParallelOneHotConv | ConvEncoder:
+Encoder = OneHotConv | ParallelOneHotConv | ConvEncoder | NormalisedEncoder
+
+
+def _encoder(a: Architecture) -> Encoder:
+    encoder = _convolutions(a)
+    return NormalisedEncoder(encoder) if a.encoder_norm else encoder
+
+
+def _convolutions(a: Architecture) -> OneHotConv | ParallelOneHotConv | ConvEncoder:
     first: OneHotConv | ParallelOneHotConv
+    kind = BothStrandsConv if a.both_strands else OneHotConv
     if a.further_widths:
-        first = ParallelOneHotConv(a.filters, a.widths, pool=a.pool, unknown=a.unknown)
+        first = ParallelOneHotConv(a.filters, a.widths, pool=a.pool, unknown=a.unknown, kind=kind)
     else:
-        first = OneHotConv(a.filters, a.width, pool=a.pool, unknown=a.unknown)
+        first = kind(a.filters, a.width, pool=a.pool, unknown=a.unknown)
     if not a.stages:
         return first
     channels = [a.filters, *(stage.channels for stage in a.stages)]

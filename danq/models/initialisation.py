@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from danq.core import CnnRnn, ConvEncoder, MultiLabel, OneHotConv, Recurrent
+from danq.core import CnnRnn, ConvEncoder, MultiLabel, NormalisedEncoder, OneHotConv, Recurrent
 from danq.core.heads import JointHeads, Pooled, Profiles
 from danq.core.parallel_filters import ParallelOneHotConv
 
@@ -17,6 +17,8 @@ from danq.core.parallel_filters import ParallelOneHotConv
 def first_layers(module: CnnRnn) -> list[OneHotConv]:
     """The motif filters of a sequence model: one layer, or one for each of several widths."""
     encoder = module.encoder
+    if isinstance(encoder, NormalisedEncoder):
+        encoder = encoder.encoder
     layer = encoder.first if isinstance(encoder, ConvEncoder) else encoder
     layers = list(layer.layers) if isinstance(layer, ParallelOneHotConv) else [layer]
     for one in layers:
@@ -131,7 +133,7 @@ def initialise_jaspar(module: CnnRnn, motifs: Sequence[Float[np.ndarray, "W 4"]]
     """
     layer = first_layer(module)
     rng = np.random.default_rng(seed)
-    used = min(len(motifs), layer.out_features)
+    used = min(len(motifs), len(layer.weight))
     for number, motif in enumerate(motifs[:used]):
         cut = max(0, len(motif) - layer.width) // 2
         rows = motif[cut : cut + layer.width]

@@ -34,9 +34,13 @@ class WindowProblem:
         self.valid_labels = dataset.labels(self.valid)
 
     def batches(self, seed: int, device: torch.device) -> Batches | DeviceBatches:
-        """Batches gathered on the GPU if the dataset fits into half its free memory."""
+        """Batches gathered on the GPU if the dataset fits into half its free memory.
+
+        Standalone sequences that are shifted are gathered on the CPU.
+        """
         batches = training_batches(self.dataset, self.recipe, seed)
-        if device.type == "cuda":
+        moved = self.dataset.standalone and self.recipe.max_shift > 0
+        if device.type == "cuda" and not moved:
             fits = device_bytes(self.dataset) < torch.cuda.mem_get_info(device)[0] / 2
             if fits:
                 return DeviceBatches(batches, device)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from danq.core import OneHotConv, one_hot
+from danq.core import BothStrandsConv, OneHotConv, one_hot
 
 
 def make(filters: int, width: int, pool: int, activation: str, unknown: float, seed: int):
@@ -152,3 +152,29 @@ def test_a_bias_that_is_infinite_stays_infinite():
     found = layer(random_codes(2, 40, 0.1, 1))
     assert torch.equal(found[..., 0], torch.full_like(found[..., 0], float("inf")))
     assert torch.equal(found[..., 1], torch.zeros_like(found[..., 1]))
+
+
+@pytest.mark.parametrize("unknown", [0.0, 0.25])
+def test_filters_of_both_strands_find_a_motif_on_either_strand(unknown):
+    torch.manual_seed(0)
+    layer = BothStrandsConv(6, 7, pool=3, unknown=unknown)
+    torch.nn.init.normal_(layer.weight)
+    torch.nn.init.normal_(layer.bias)
+    assert layer.weight.shape == (3, 4, 7)
+    assert layer.out_features == 6
+    codes = torch.randint(0, 5, (5, 37), dtype=torch.uint8)
+    out = layer(codes[:, :36])
+    reverse = torch.where(codes < 4, 3 - codes, codes).flip(1)
+    other = layer(reverse[:, 1:]).flip(1)
+    torch.testing.assert_close(out[..., :3], other[..., 3:])
+    torch.testing.assert_close(out[..., 3:], other[..., :3])
+    torch.testing.assert_close(out, layer.plain(codes[:, :36]))
+    grads = []
+    for run in (layer, layer.plain):
+        layer.zero_grad()
+        run(codes).square().sum().backward()
+        assert layer.weight.grad is not None
+        grads.append(layer.weight.grad.clone())
+    torch.testing.assert_close(*grads, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match="5 filters of two strands"):
+        BothStrandsConv(5, 7)

@@ -230,8 +230,18 @@ def test_windows_never_extend_into_other_sequences(trio):
     assert pairs == [(row, strand) for row in rows.tolist() for strand in (False, True)]
     codes = np.concatenate([codes for codes, _ in batches.epoch(0)])
     np.testing.assert_array_equal(codes, dataset.codes(plan.order, plan.reverse))
-    with pytest.raises(InputError, match="max_shift is 3, but the windows are standalone"):
-        Batches(dataset, rows, 10, max_shift=3)
+    batches = Batches(dataset, rows, 10, reverse_complement="both", max_shift=3)
+    plan = batches.plan(0)
+    assert plan.shift is not None
+    assert set(plan.shift) == set(range(-3, 4))
+    codes = np.concatenate([codes for codes, _ in batches.epoch(0)])
+    length = dataset.window
+    for shifted, still, by in zip(
+        codes, dataset.codes(plan.order, plan.reverse), plan.shift, strict=True
+    ):
+        kept = slice(max(0, by), length + min(0, by))
+        np.testing.assert_array_equal(shifted[max(0, -by) : length - max(0, by)], still[kept])
+        assert (shifted == 4).sum() == abs(by) + (still[kept] == 4).sum()
 
 
 def refusal(files, **options) -> str:

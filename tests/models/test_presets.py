@@ -65,7 +65,7 @@ def test_initial_values_follow_the_paper():
 
 
 @pytest.mark.parametrize("temporal", ["lstm", "gru", "tcn", "none"])
-@pytest.mark.parametrize("pooling", ["flatten", "last", "mean", "max", "attention"])
+@pytest.mark.parametrize("pooling", ["flatten", "last", "mean", "max", "mean-max", "attention"])
 def test_any_temporal_layer_and_pooling(temporal, pooling, tmp_path):
     numbers = {"filters": 6, "hidden": 4, "dense": (5,), "temporal": temporal, "pooling": pooling}
     model = untrained("danq", architecture("danq", **numbers), ("a", "b"), window=200, bin=100)

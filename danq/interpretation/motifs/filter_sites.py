@@ -129,7 +129,7 @@ def _sites_of(
     layer: OneHotConv, batches: Sequence[CodeBatch] | WindowBatches, rule: Rule
 ) -> FilterSites:
     """Sites of the filters of one layer."""
-    weight, bias = _numpy(layer.weight), _numpy(layer.bias)
+    weight, bias = (_numpy(values) for values in layer.filters())
     filters, _, width = weight.shape
     table = pair_table(weight, bias, layer.unknown)
     counts = np.zeros((filters, width, CODES), np.int64)

@@ -49,7 +49,8 @@ _DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
 @click.option(
     "--model",
     metavar="PRESET",
-    help="Use a preset: danq-small (the default), danq, danq-jaspar or deepsea.",
+    help="Use a preset: danq-small, danq-mpra, danq, danq-jaspar, deepsea or dream-rnn.  [default: "
+    "danq-mpra for sequences with amounts, else danq-small]",
 )
 @click.option(
     "--from",
@@ -67,9 +68,9 @@ _DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
 )
 @click.option(
     "--pooling",
-    type=click.Choice(["flatten", "last", "mean", "max", "attention"]),
+    type=click.Choice(["flatten", "last", "mean", "max", "mean-max", "attention"]),
     help="Set how positions are combined before the dense layers: flatten (keep all), last "
-    "position, mean, max or attention.  [default: the preset's]",
+    "position, mean, max, mean-max (both) or attention.  [default: the preset's]",
 )
 @click.option(
     "--config",
@@ -80,14 +81,15 @@ _DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
 @click.option(
     "--recipe",
     metavar="NAME",
-    help="Training hyperparameters: 'default', or 'paper' (as published for DanQ).",
+    help="Training hyperparameters: 'default', 'mpra' (for danq-mpra), or 'paper' (as published "
+    "for DanQ).",
 )
 @click.option(
     "--epochs",
     type=click.IntRange(min=0),
     metavar="N",
     help="Number of epochs. 0 chooses 4 to 40 epochs automatically, so that epochs times training "
-    "windows is about 900,000.  [default: the recipe's]",
+    "windows is about 900,000 (recipe mpra: 50,000).  [default: the recipe's]",
 )
 @options.batch_size(
     default=None,

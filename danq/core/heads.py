@@ -17,11 +17,29 @@ from danq.core.masks import zero_padding
 class Mlp(nn.Sequential):
     """Dense layers, each with ReLU and dropout: ``(B, in_features) -> (B, hidden[-1])``.
 
-    Without layers the output is the input.
+    Without layers the output is the input, after its dropout.
+
+    Parameters
+    ----------
+    in_features
+        Features of the input.
+    hidden
+        Units of each layer.
+    dropout
+        Dropout after each layer.
+    input_dropout
+        Dropout of the input.
     """
 
-    def __init__(self, in_features: int, hidden: Sequence[int], *, dropout: float = 0.0) -> None:
-        layers: list[nn.Module] = []
+    def __init__(
+        self,
+        in_features: int,
+        hidden: Sequence[int],
+        *,
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+    ) -> None:
+        layers: list[nn.Module] = [TorchDropout(input_dropout)] if input_dropout else []
         features = in_features
         for size in hidden:
             layers += [nn.Linear(features, size), nn.ReLU()]

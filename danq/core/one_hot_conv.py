@@ -159,9 +159,9 @@ class OneHotConv(Freezable):
 class BothStrandsConv(OneHotConv):
     """`OneHotConv` whose filters read both strands: ``(B, L) -> (B, T, F)``.
 
-    The second half of the filters are the reverse complements of the first half, with the same
-    biases. The layers that follow see on which strand a motif is, and each motif is learned from
-    its occurrences on both.
+    The second half of the filters of a group are the reverse complements of its first half, with
+    the same biases. The layers that follow see on which strand a motif is, and each motif is
+    learned from its occurrences on both.
 
     Parameters
     ----------
@@ -169,11 +169,13 @@ class BothStrandsConv(OneHotConv):
         Number of filters F of both strands together, even. There are F / 2 sets of weights.
     width, pool, activation, unknown
         As in `OneHotConv`.
+    groups
+        Number of groups of filters.
 
     Raises
     ------
     ValueError
-        When the number of filters is odd.
+        When the filters cannot be divided into groups of an even number of filters.
 
     Notes
     -----
@@ -189,13 +191,21 @@ class BothStrandsConv(OneHotConv):
         pool: int = 1,
         activation: str = "relu",
         unknown: float = 0.0,
+        groups: int = 1,
     ) -> None:
-        if filters % 2:
-            raise ValueError(f"{filters} filters of two strands; the number must be even")
+        if filters % (2 * groups):
+            raise ValueError(
+                f"{filters} filters of two strands in groups: {groups}; the number must be a "
+                f"multiple of {2 * groups}"
+            )
         super().__init__(filters // 2, width, pool=pool, activation=activation, unknown=unknown)
-        self.out_features = filters
+        self.out_features, self.groups = filters, groups
 
     def filters(self) -> tuple[Float[Tensor, "F 4 W"], Float[Tensor, " F"]]:
-        """Weights and biases of all filters: those of the forward strand first."""
-        both = torch.cat([self.weight, self.weight.flip(1, 2)])
-        return both, torch.cat([self.bias, self.bias])
+        """Weights and biases of all filters: in a group, those of the forward strand first."""
+        weight = torch.stack([self.weight, self.weight.flip(1, 2)])
+        bias = torch.stack([self.bias, self.bias])
+        return self._grouped(weight), self._grouped(bias)
+
+    def _grouped(self, strands: Float[Tensor, "S F ..."]) -> Float[Tensor, "G ..."]:
+        return strands.unflatten(1, (self.groups, -1)).transpose(0, 1).flatten(0, 2)

@@ -31,6 +31,7 @@ from danq.core import (
     tcn_blocks,
 )
 from danq.core.heads import JointHeads, Pooled, Profiles
+from danq.core.members import MemberLabels, MemberLayers
 from danq.core.parallel_filters import ParallelOneHotConv, StepConv, TemporalStack, divided
 from danq.errors import InputError
 from danq.models.targets import TargetGroup, check_groups, count_outputs
@@ -100,8 +101,8 @@ class Architecture(BaseModel):
     """Hyperparameters that define a sequence model.
 
     Motif filters -> ReLU -> max-pool -> (further convolutions) -> (batch normalisation) -> dropout
-    -> LSTM, GRU or TCN -> (convolutions over steps) -> dropout -> pooling -> dense layers ->
-    outputs of the tracks.
+    -> LSTM, GRU or TCN -> (convolutions over steps) -> dropout -> pooling -> dropout -> dense
+    layers -> outputs of the tracks.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -134,10 +135,15 @@ class Architecture(BaseModel):
     """Convolutions over the steps of the temporal layer."""
     temporal_dropout: float = Field(default=0.5, ge=0, lt=1)
     pooling: Literal["flatten", "last", "mean", "max", "mean-max", "attention"] = "flatten"
+    pooled_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout after the pooling."""
     dense: tuple[Annotated[int, Field(gt=0, le=MAX_DENSE)], ...] = Field(
         default=(925,), max_length=MAX_LAYERS
     )
     dense_dropout: float = Field(default=0.0, ge=0, lt=1)
+    members: int = Field(default=1, gt=0, le=MAX_LAYERS)
+    """Number of small models side by side, each with its own filters and units, which learn alone
+    and whose outputs are averaged. ``filters`` and ``hidden`` are those of each."""
     unknown: float = Field(default=0.0, ge=0, le=1)
     """Value of each of the four one-hot channels at N."""
     gates: Literal["sigmoid", "hard"] = "sigmoid"
@@ -154,9 +160,26 @@ class Architecture(BaseModel):
             raise ValueError(f"{self.filters} filters for {len(self.widths)} widths")
         if self.both_strands and any(n % 2 for n in divided(self.filters, len(self.widths))):
             raise ValueError(
-                f"{self.filters} filters for {len(self.widths)} widths and both strands; each width "
-                "needs an even number"
+                f"{self.filters} filters for {len(self.widths)} widths and both strands; each "
+                "width needs an even number"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_members(self) -> Architecture:
+        if self.members > 1:
+            mixed = {
+                "further_widths": self.further_widths,
+                "stages": self.stages,
+                "step_stages": self.step_stages,
+                "dense": self.dense,
+                "pooling 'attention'": self.pooling == "attention",
+            }
+            found = [name for name, value in mixed.items() if value]
+            if found:
+                raise ValueError(
+                    f"{self.members} members and {', '.join(found)} exclude each other"
+                )
         return self
 
     @property
@@ -260,7 +283,8 @@ def _convolutions(a: Architecture) -> OneHotConv | ParallelOneHotConv | ConvEnco
     if a.further_widths:
         first = ParallelOneHotConv(a.filters, a.widths, pool=a.pool, unknown=a.unknown, kind=kind)
     else:
-        first = kind(a.filters, a.width, pool=a.pool, unknown=a.unknown)
+        groups = {"groups": a.members} if a.both_strands else {}
+        first = kind(a.members * a.filters, a.width, pool=a.pool, unknown=a.unknown, **groups)
     if not a.stages:
         return first
     channels = [a.filters, *(stage.channels for stage in a.stages)]
@@ -276,14 +300,18 @@ def _head(
 ) -> tuple[nn.Module | None, nn.Module]:
     """Pooling and head; with profiles, which read every step, the head contains the pooling."""
     single = [group for group in groups if group.loss != "profile"]
+    if a.members > 1 and len(single) < len(groups):
+        raise InputError(
+            f"{a.members} members cannot learn profiles",
+            remedy="Use 1 member, or amounts without steps",
+        )
     heads: list[nn.Module] = []
     pooling: nn.Module | None = None
     if single:
         pooling = (
             Flatten(features, steps) if a.pooling == "flatten" else _POOLINGS[a.pooling](features)
         )
-        body = Mlp(int(pooling.out_features), a.dense, dropout=a.dense_dropout)  # type: ignore[arg-type]
-        heads.append(MultiLabel(body, count_outputs(single)))
+        heads.append(_labels(a, features, features_of(pooling), count_outputs(single)))
     if len(single) == len(groups):
         return pooling, heads[0]
     if pooling is not None:
@@ -307,6 +335,15 @@ def _head(
     return None, JointHeads(heads)
 
 
+def _labels(a: Architecture, features: int, pooled: int, outputs: int) -> MultiLabel:
+    """Dense layers from the pooled features to the outputs."""
+    if a.members > 1:
+        own = features // a.members
+        return MemberLabels(own, pooled, outputs, a.members, dropout=a.pooled_dropout)
+    body = Mlp(pooled, a.dense, dropout=a.dense_dropout, input_dropout=a.pooled_dropout)
+    return MultiLabel(body, outputs)
+
+
 def _step_positions(a: Architecture) -> tuple[float, int]:
     """Base at the centre of the encoder's first step, and bases from one step to the next."""
     centre, spacing = (0.0 if a.further_widths else (a.width - 1) / 2), 1
@@ -328,9 +365,14 @@ def _temporal(a: Architecture, features: int, steps: int) -> nn.Module | None:
     return TemporalStack(stack)
 
 
-def _recurrent(a: Architecture, features: int, steps: int) -> Recurrent | Tcn | None:
+def _recurrent(a: Architecture, features: int, steps: int) -> Recurrent | Tcn | MemberLayers | None:
     if a.temporal == "none":
         return None
+    if a.members > 1:
+        one = a.model_copy(update={"members": 1})
+        own = features // a.members
+        layers = [_recurrent(one, own, steps) for _ in range(a.members)]
+        return MemberLayers([layer for layer in layers if layer is not None])
     if a.temporal == "tcn":
         blocks = a.tcn_blocks or tcn_blocks(steps, a.tcn_width, causal=not a.bidirectional)
         return Tcn(features, [a.hidden] * blocks, a.tcn_width, causal=not a.bidirectional)

@@ -43,6 +43,22 @@ PRESETS: dict[str, Architecture] = {
     ),
     # For genomes of 10-100 Mb; chosen on yeast chrXV, see benchmarks/studies/yeast.md.
     "danq-small": Architecture(filters=512, width=26, pool=13, hidden=64, dense=(512,)),
+    # For thousands of sequences with measured amounts, such as an MPRA; chosen on random yeast
+    # promoters, see benchmarks/studies/promoters.md.
+    "danq-mpra": Architecture(
+        filters=256,
+        width=9,
+        both_strands=True,
+        pool=4,
+        encoder_norm=True,
+        encoder_dropout=0.2,
+        hidden=64,
+        temporal_dropout=0.0,
+        pooling="mean-max",
+        pooled_dropout=0.3,
+        dense=(),
+        members=5,
+    ),
 }
 
 DEFAULT_PRESET = "danq-small"

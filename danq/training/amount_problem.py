@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from danq.core.members import per_member
 from danq.datasets.batches import Batches
 from danq.datasets.column_summary import total_amounts
 from danq.datasets.dataset import Dataset
@@ -45,7 +46,9 @@ class AmountProblem:
     def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
         """Mean of the losses of all groups."""
         codes, targets, *weights = batch
-        return target_loss(module(codes), targets, self.groups, *weights)
+        outputs = module(codes)
+        targets, *weights = (per_member(outputs, values) for values in (targets, *weights))
+        return target_loss(outputs, targets, self.groups, *weights)
 
     def validate(self, module: nn.Module, device: torch.device, precision: str) -> Metrics:
         """Metrics of the validation split.

@@ -68,7 +68,7 @@ class ModelSettings:
     ----------
     preset
         One of `danq.models.PRESETS`. None for the preset and the hyperparameters of
-        ``pretrained``; without it, for the default preset.
+        ``pretrained``; without it, for the preset that suits the dataset.
     pretrained
         Model file or run directory. Layers with the same names and shapes start with its weights,
         and outputs of tracks with the same names too; see `danq.training.matching_layers`.

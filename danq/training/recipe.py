@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from danq.errors import InputError, describe_validation_error
 from danq.models.targets import MAX_BINS, MAX_WEIGHT
 
-TOTAL_WINDOWS = 900_000
-"""Training windows, counted over all epochs, that an automatic number of epochs aims at."""
+TOTAL_WINDOWS = {"mpra": 50_000}
+"""Training windows, counted over all epochs, that an automatic number of epochs aims at, by base of
+the recipe; 900,000 for others."""
 
 EPOCHS = (4, 40)
 """Limits of an automatic number of epochs."""
@@ -93,7 +94,9 @@ _PAPER = {
     "base_rates": False,
     "initial_motifs": "none",
 }
-_BASES: dict[str, dict[str, Any]] = {"default": {}, "paper": _PAPER}
+# Chosen on random yeast promoters, see benchmarks/studies/promoters.md.
+_MPRA = {"lr": 3e-3, "weight_decay": 5e-2, "batch_size": 64, "max_shift": 4}
+_BASES: dict[str, dict[str, Any]] = {"default": {}, "paper": _PAPER, "mpra": _MPRA}
 DEFAULT_RECIPE = "default"
 
 
@@ -117,9 +120,11 @@ class Recipe(BaseRecipe):
     """
 
     base: str = DEFAULT_RECIPE
-    """Recipe that gives the values of all other fields: "default" or "paper"."""
+    """Recipe that gives the values of all other fields: "default", "paper", or "mpra" for thousands
+    of sequences with measured amounts."""
     epochs: int = Field(default=0, ge=0)
-    """Number of epochs; 0 is automatic: about 900,000 training windows in total, 4 to 40 epochs."""
+    """Number of epochs; 0 is automatic: about 900,000 training windows in total (50,000 with the
+    base "mpra"), 4 to 40 epochs."""
     monitor: Literal["auto", "aupr", "pearson", "loss"] = "auto"
     """Validation metric that selects the best epoch: mean AUPR over tracks of peaks, mean Pearson
     correlation over tracks of amounts, or loss; "auto" is the one for the dataset's tracks, and
@@ -224,7 +229,8 @@ class Recipe(BaseRecipe):
         if monitor == "auto":
             monitor = "loss" if peaks and amounts else "aupr" if peaks else "pearson"
         least, most = EPOCHS
-        epochs = self.epochs or min(most, max(least, round(TOTAL_WINDOWS / max(1, windows))))
+        total = TOTAL_WINDOWS.get(self.base, 900_000)
+        epochs = self.epochs or min(most, max(least, round(total / max(1, windows))))
         update = {"epochs": epochs, "monitor": monitor}
         return self.model_copy(update=update | ({"reverse_complement": False} if oriented else {}))
 

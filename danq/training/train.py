@@ -47,6 +47,7 @@ from danq.training.run_directory import DATASET, open_or_label
 from danq.training.segment_problem import SegmentProblem, check_segments, segment_module
 from danq.training.session import Session, TrainingResult
 from danq.training.split_regions import split_regions
+from danq.training.suited_settings import suited
 from danq.training.temperature_scaling import scale_by_temperature
 from danq.training.window_problem import WindowProblem
 
@@ -86,12 +87,14 @@ def train(
     config
         A run configuration or its TOML file. Values given to the parameters below take precedence.
     model
-        Name of a preset, or a preset with changed hyperparameters; "danq-small" by default. With
+        Name of a preset, or a preset with changed hyperparameters. By default "danq-mpra" for
+        standalone sequences with amounts, and "danq-small" for all other data. With
         ``ModelSettings(pretrained=...)``, the training starts from the weights of another model and
         takes its hyperparameters. The table of the layers that are taken is logged and stored in
         ``pretrained.json``.
     recipe
-        Name of a recipe ("default" or "paper"), or a recipe with changed settings.
+        Name of a recipe ("default", "mpra" or "paper"), or a recipe with changed settings. By
+        default "mpra" for the preset "danq-mpra", and "default" for all others.
     run
         Random seed, device, precision, threads, processes.
     resume
@@ -136,7 +139,7 @@ def train(
         session.fabric.barrier()
         if dataset is None:
             dataset = Dataset.open(source.table.get("file", directory / DATASET))
-        settings = _masking_padding(settings, dataset)
+        settings = _masking_padding(suited(settings, dataset), dataset)
         full_recipe = _resolved(settings.recipe, dataset)
         summary, groups = targets or _targets(settings, dataset)
         spec = _spec(settings, dataset, full_recipe, groups)
@@ -177,7 +180,13 @@ def _prepare(
     dataset = given
     if dataset is None:
         dataset = open_or_label(directory, source.table, resume=session.resume)
-    settings = _masking_padding(settings, dataset)
+    named, settings = settings, _masking_padding(suited(settings, dataset), dataset)
+    if settings.model.preset != named.model.preset and not session.resuming:
+        log.info(
+            "sequences with amounts: the model is %s and the recipe %s, unless others are named",
+            settings.model.preset,
+            settings.recipe.base,
+        )
     if settings.model.architecture.masks_padding:
         log.info("sequences have unequal lengths; their padding is masked")
     targets = check_training(settings, dataset, resuming=session.resuming)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from danq.core.members import per_member
 from danq.datasets.batches import Batches
 from danq.datasets.dataset import Dataset
 from danq.evaluation.metrics import average_precision, roc_auc
@@ -49,7 +50,8 @@ class WindowProblem:
     def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
         """Mean binary cross-entropy over windows and tracks."""
         codes, labels = batch
-        return F.binary_cross_entropy_with_logits(module(codes).float(), labels.float())
+        logits = module(codes).float()
+        return F.binary_cross_entropy_with_logits(logits, per_member(logits, labels.float()))
 
     def validate(self, module: nn.Module, device: torch.device, precision: str) -> Metrics:
         """Metrics of the validation split; predictions are averaged over both strands.

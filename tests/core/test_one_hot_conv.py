@@ -178,3 +178,19 @@ def test_filters_of_both_strands_find_a_motif_on_either_strand(unknown):
     torch.testing.assert_close(*grads, rtol=1e-4, atol=1e-4)
     with pytest.raises(ValueError, match="5 filters of two strands"):
         BothStrandsConv(5, 7)
+    with pytest.raises(ValueError, match="6 filters of two strands in groups: 2; .* multiple of 4"):
+        BothStrandsConv(6, 7, groups=2)
+
+
+def test_each_group_of_filters_of_both_strands_is_a_layer_of_its_own():
+    torch.manual_seed(0)
+    layer, codes = BothStrandsConv(12, 5, groups=3), random_codes(2, 30, 0.1, 1)
+    torch.nn.init.normal_(layer.bias)
+    parts = []
+    for group in range(3):
+        one = BothStrandsConv(4, 5)
+        one.weight.data, one.bias.data = (
+            values[2 * group : 2 * group + 2].detach() for values in (layer.weight, layer.bias)
+        )
+        parts.append(one(codes))
+    torch.testing.assert_close(layer(codes), torch.cat(parts, dim=2))

@@ -59,7 +59,7 @@ def why_not_incremental(module: nn.Module) -> str | None:
         return f"its temporal layer is a {type(module.temporal).__name__}"
     if not isinstance(module.pooling, Flatten):
         return f"its pooling is {type(module.pooling).__name__}, not Flatten"
-    if not isinstance(module.head, MultiLabel) or not isinstance(module.head.body, Mlp):
+    if type(module.head) is not MultiLabel or not isinstance(module.head.body, Mlp):
         return f"its head is a {type(module.head).__name__}"
     return None
 
@@ -99,7 +99,8 @@ class SplitModel:
             rnn: nn.LSTM | nn.GRU = evaluation_copy(module.temporal.rnn, device)  # type: ignore[assignment]
             sides = (False, True)[: 1 + rnn.bidirectional]
             self.directions = [RecurrentDirection(rnn, reverse, dtype) for reverse in sides]
-        first, *later = [*module.head.body, module.head.output]  # type: ignore[misc]
+        dense = [*module.head.body, module.head.output]  # type: ignore[misc]
+        first, *later = [layer for layer in dense if not isinstance(layer, nn.Dropout)]
         assert isinstance(first, nn.Linear)
         self.later_layers = evaluation_copy(nn.Sequential(*later), device)
         self._copy_first_layer(first)

@@ -1,0 +1,39 @@
+"""The preset and the recipe that suit a dataset, where none is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from danq.datasets.dataset import Dataset
+from danq.models import DEFAULT_PRESET
+from danq.training.config import ModelSettings, RunConfig
+from danq.training.recipe import DEFAULT_RECIPE, Recipe
+
+SEQUENCE_PRESET = "danq-mpra"
+"""Preset for standalone sequences with amounts."""
+
+PRESET_RECIPES = {"danq-mpra": "mpra"}
+"""Recipes that were chosen together with a preset."""
+
+
+def suited(settings: RunConfig, dataset: Dataset) -> RunConfig:
+    """Settings with a preset and a recipe that suit a dataset, where none is named.
+
+    The preset is "danq-mpra" for standalone sequences whose tracks are all amounts, otherwise
+    "danq-small". The recipe is "mpra" for the preset "danq-mpra", otherwise "default".
+
+    Raises
+    ------
+    InputError
+        When a hyperparameter that was given is not allowed with the preset.
+    """
+    model = settings.model
+    if "preset" not in model.table:
+        amounts = {group.kind for group in dataset.targets} == {"amounts"}
+        preset = SEQUENCE_PRESET if dataset.standalone and amounts else DEFAULT_PRESET
+        model = ModelSettings(**{"preset": preset, **model.table})
+    recipe = settings.recipe
+    if "base" not in recipe.given():
+        base = PRESET_RECIPES.get(model.preset, DEFAULT_RECIPE)
+        recipe = Recipe(**(recipe.given() | {"base": base}))
+    return replace(settings, model=model, recipe=recipe)

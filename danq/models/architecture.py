@@ -178,7 +178,7 @@ class Architecture(BaseModel):
             found = [name for name, value in mixed.items() if value]
             if found:
                 raise ValueError(
-                    f"{self.members} members and {', '.join(found)} exclude each other"
+                    f"{self.members} members exclude {', '.join(found)}; members = 1 allows them"
                 )
         return self
 

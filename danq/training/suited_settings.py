@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from danq.datasets.dataset import Dataset
+from danq.errors import InputError
 from danq.models import DEFAULT_PRESET
-from danq.training.config import ModelSettings, RunConfig
+from danq.training.config import DataSettings, ModelSettings, RunConfig
 from danq.training.recipe import DEFAULT_RECIPE, Recipe
 
 SEQUENCE_PRESET = "danq-mpra"
@@ -37,3 +39,24 @@ def suited(settings: RunConfig, dataset: Dataset) -> RunConfig:
         base = PRESET_RECIPES.get(model.preset, DEFAULT_RECIPE)
         recipe = Recipe(**(recipe.given() | {"base": base}))
     return replace(settings, model=model, recipe=recipe)
+
+
+def check_hyperparameters(settings: RunConfig, data: DataSettings) -> None:
+    """Check the hyperparameters before the dataset is opened or built.
+
+    Raises
+    ------
+    InputError
+        When a value is not allowed with the named preset or, without one, with any preset that may
+        suit the dataset.
+    """
+    try:
+        _ = settings.model.architecture
+    except InputError:
+        # Windows of a genome never have the preset of sequences.
+        if "preset" in settings.model.table or "genome" in data.table:
+            raise
+        with suppress(InputError):
+            _ = ModelSettings(**{"preset": SEQUENCE_PRESET, **settings.model.table}).architecture
+            return
+        raise

@@ -47,7 +47,7 @@ from danq.training.run_directory import DATASET, open_or_label
 from danq.training.segment_problem import SegmentProblem, check_segments, segment_module
 from danq.training.session import Session, TrainingResult
 from danq.training.split_regions import split_regions
-from danq.training.suited_settings import suited
+from danq.training.suited_settings import check_hyperparameters, suited
 from danq.training.temperature_scaling import scale_by_temperature
 from danq.training.window_problem import WindowProblem
 
@@ -133,6 +133,7 @@ def train(
         before = open_pretrained(session, settings, model)
         if before is not None:
             settings = before.with_architecture(settings)
+        check_hyperparameters(settings, source)
         dataset, targets = data if isinstance(data, Dataset) else None, None
         if session.is_main:
             dataset, targets = _prepare(session, settings, source, dataset, before)

@@ -14,6 +14,7 @@ from danq.datasets import Dataset, build_sequence_dataset
 from danq.errors import InputError
 from danq.genome.nucleotide_codes import decode
 from danq.models import load_model
+from danq.models.export import export_model
 from danq.training import ModelSettings, Recipe, RunConfig, RunSettings, train
 from danq.training.suited_settings import suited
 from tests.amount_dataset import amount_dataset
@@ -88,5 +89,5 @@ def test_measured_sequences_train_with_their_own_settings(tmp_path, caplog):
 def test_members_are_exported(tmp_path, to):
     data = sequences(tmp_path)
     train(data, out=tmp_path / "run", model=ModelSettings(**TINY), recipe=Recipe(epochs=1), run=CPU)
-    found = danq.export_model(tmp_path / "run", tmp_path / "exported", to=to)
+    found = export_model(tmp_path / "run", tmp_path / "exported", to=to)
     assert found.difference < 1e-4

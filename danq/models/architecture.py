@@ -282,9 +282,12 @@ def _convolutions(a: Architecture) -> OneHotConv | ParallelOneHotConv | ConvEnco
     kind = BothStrandsConv if a.both_strands else OneHotConv
     if a.further_widths:
         first = ParallelOneHotConv(a.filters, a.widths, pool=a.pool, unknown=a.unknown, kind=kind)
+    elif a.both_strands:
+        first = BothStrandsConv(
+            a.members * a.filters, a.width, pool=a.pool, unknown=a.unknown, groups=a.members
+        )
     else:
-        groups = {"groups": a.members} if a.both_strands else {}
-        first = kind(a.members * a.filters, a.width, pool=a.pool, unknown=a.unknown, **groups)
+        first = OneHotConv(a.members * a.filters, a.width, pool=a.pool, unknown=a.unknown)
     if not a.stages:
         return first
     channels = [a.filters, *(stage.channels for stage in a.stages)]

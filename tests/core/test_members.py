@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -12,7 +14,7 @@ from danq.errors import InputError
 from danq.models import TargetGroup, architecture, build, set_initial_outputs
 from danq.models.targets import target_loss
 
-SMALL = {"filters": 6, "width": 5, "pool": 3, "hidden": 4, "members": 3}
+SMALL: dict[str, Any] = {"filters": 6, "width": 5, "pool": 3, "hidden": 4, "members": 3}
 
 
 def test_each_layer_reads_the_features_of_its_member():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from danq.training.suited_settings import suited
 from tests.amount_dataset import amount_dataset
 
 CPU = RunSettings(threads=1, device="cpu", precision="fp32", quiet=True)
-TINY = {"filters": 8, "hidden": 4, "members": 2}
+TINY: dict[str, Any] = {"filters": 8, "hidden": 4, "members": 2}
 
 
 def sequences(folder: Path, rows: int = 400) -> Path:

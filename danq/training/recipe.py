@@ -144,7 +144,8 @@ class Recipe(BaseRecipe):
     """Replace a random half of the training windows by their reverse complements; "both" shows
     every window on both strands in each epoch."""
     max_shift: int = Field(default=0, ge=0)
-    """Largest random shift of a training window, in bases and in either direction."""
+    """Largest random shift of a training window, in bases and in either direction. A standalone
+    sequence moves within its window; its padding is then not masked."""
     segment_bins: int = Field(default=1, gt=0, le=MAX_SEGMENT)
     """Bins of a training segment. Above 1, the model reads segments of overlapping windows, for
     tracks of peaks alone: the convolutions and the temporal layer run once over a segment, the

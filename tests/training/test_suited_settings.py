@@ -92,3 +92,20 @@ def test_members_are_exported(tmp_path, to):
     train(data, out=tmp_path / "run", model=ModelSettings(**TINY), recipe=Recipe(epochs=1), run=CPU)
     found = export_model(tmp_path / "run", tmp_path / "exported", to=to)
     assert found.difference < 1e-4
+
+
+def test_padding_is_masked_unless_the_recipe_moves_sequences(tmp_path):
+    texts = [decode(row) for row in np.random.default_rng(0).integers(0, 4, (90, 60))]
+    lines = [f"{text[: 50 + row % 11]}\t{row % 7 + 0.5}\n" for row, text in enumerate(texts)]
+    (tmp_path / "table.tsv").write_text("sequence\texpression\n" + "".join(lines))
+    build_sequence_dataset(tmp_path / "padded.h5", tmp_path / "table.tsv")
+    for shift in (0, 4):
+        train(
+            tmp_path / "padded.h5",
+            out=tmp_path / f"run{shift}",
+            model=ModelSettings(**TINY),
+            recipe=Recipe(epochs=1, max_shift=shift),
+            run=CPU,
+        )
+        spec = load_model(tmp_path / f"run{shift}").spec
+        assert spec.architecture.masks_padding == (shift == 0)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 BASE = {"errors", "typing", "_jit"}
 FILES = {*BASE, "_lazy", "_version", "cache_folder", "files", "names", "output", "provenance"}
-FILES |= {"file_lock", "track_names", "amounts"}
+FILES |= {"file_lock", "track_names", "amounts", "cache_limit"}
 DATA = {*FILES, "bounded_queue", "genome", "datasets"}
 MODEL = {*FILES, "_memory", "device", "core", "models"}
 USE = {*DATA, *MODEL, "gpu", "evaluation", "inference"}
@@ -40,6 +40,7 @@ ARROWS = {
     "amounts": {"errors", "names"},
     "track_names": {"errors", "typing", "files", "names"},
     "output": {"errors", "typing", "files", "file_lock"},
+    "cache_limit": {"cache_folder", "output"},
     "device": {"errors"},
     "genome": FILES,
     "simulation": {*FILES, "genome"},

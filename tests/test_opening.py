@@ -36,6 +36,7 @@ READERS = {
 OWN = {
     "danq/_kernel_cache.py": "compiled code in danq's cache",
     "danq/cache_folder.py": "a sample of a file, for the name of its entry in the cache",
+    "danq/cache_limit.py": "files of danq's cache, and their locks",
     "danq/datasets/leaked_windows.py": "danq's cache",
     "danq/device.py": "/proc/cpuinfo",
     "danq/files/quiet.py": "the null device",

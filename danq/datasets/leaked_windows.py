@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from danq.cache_folder import lasting_cache_folder
+from danq.cache_limit import limit_cache, note_use
 from danq.datasets.dataset_format import SPLITS
 from danq.datasets.identical_windows import find_identical
 from danq.datasets.shared_sequence import COMPLETE, LEAKED, LEAST_SHARE, K, WindowTable, find_leaked
@@ -39,7 +40,8 @@ def leaked_windows(dataset: Dataset) -> np.ndarray:
     folder = lasting_cache_folder("leaked")
     file = None if folder is None else folder / f"{dataset.sha256}.npy"
     stored = None if file is None else _read(file, len(dataset))
-    if stored is not None:
+    if file is not None and stored is not None:
+        note_use(file)
         return stored
     log.info("searching the training windows for the sequence of held-out windows")
     leaked = _find(dataset)
@@ -47,6 +49,7 @@ def leaked_windows(dataset: Dataset) -> np.ndarray:
         # Without the file, the next run computes it again.
         with suppress(InputError), replacing(file, overwrite=True) as temporary:
             temporary.write_bytes(_npy(leaked))
+        limit_cache()
     return leaked
 
 

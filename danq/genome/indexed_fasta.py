@@ -16,6 +16,7 @@ from typing import BinaryIO, TypeVar
 from pyfaidx import Faidx
 
 from danq.cache_folder import cache_folder, lasting_cache_folder, stamped_name
+from danq.cache_limit import limit_cache, note_use, open_kept
 from danq.errors import InputError
 from danq.files.open_input import (
     BGZF_HEAD,
@@ -51,11 +52,12 @@ class IndexedFasta:
     next to the file if no other index is there and the folder is writable, else to the cache.
 
     A plain file is opened by `pyfaidx.Faidx` with this index, if a temporary file can be written:
-    pyfaidx reads an index from a file only. Otherwise danq uses its index itself. The bytes are
-    read at the offsets of Faidx's records and without Faidx's lock: ``Faidx.fetch`` moves the
-    position of the file, which forked processes share, and takes twice as long. A bgzip file is
-    read by `danq.genome.bgzip_blocks`, because pyfaidx fails at a read that starts at the end of a
-    block of 65,536 bytes, and at a file whose name does not end in ``.gz`` or ``.bgz``.
+    pyfaidx reads an index from a file only. Otherwise danq uses its index itself, also for the copy
+    of a gzip file, which another process may replace. The bytes are read at the offsets of Faidx's
+    records and without Faidx's lock: ``Faidx.fetch`` moves the position of the file, which forked
+    processes share, and takes twice as long. A bgzip file is read by
+    `danq.genome.bgzip_blocks`, because pyfaidx fails at a read that starts at the end of a block of
+    65,536 bytes, and at a file whose name does not end in ``.gz`` or ``.bgz``.
 
     Parameters
     ----------
@@ -87,8 +89,8 @@ class IndexedFasta:
             weakref.finalize(self, handle.close)
             lines = _lines(self.index)
         else:
-            source, handle, self.index = _unpacked(path) if zipped else _compared(path)
-            faidx = _faidx(path, source, handle, self.index)
+            handle, self.index = _unpacked(path) if zipped else _compared(path)
+            faidx = None if zipped else _faidx(path, handle, self.index)
             self._open = handle if faidx is None else faidx
             if faidx is None:
                 weakref.finalize(self, handle.close)
@@ -171,14 +173,14 @@ def _block_reader(path: Path, handle: BinaryIO) -> BlockReader:
     return BlockReader(file, path, blocks)
 
 
-def _compared(path: Path) -> tuple[Path, BinaryIO, FastaIndex]:
-    """Open a plain file: its path, the open file and its index."""
+def _compared(path: Path) -> tuple[BinaryIO, FastaIndex]:
+    """Open a plain file: the open file and its index."""
     handle = open_raw(path)
     with _closed_on_error(handle):
-        return local_path(path), handle, _index(path, *_plain_reader(handle, path))
+        return handle, _index(path, *_plain_reader(handle, path))
 
 
-def _faidx(path: Path, source: Path, handle: BinaryIO, index: FastaIndex) -> Faidx | None:
+def _faidx(path: Path, handle: BinaryIO, index: FastaIndex) -> Faidx | None:
     """Open a plain file with pyfaidx, which gets the open file and its index.
 
     None when no temporary file can be written for the index.
@@ -186,11 +188,9 @@ def _faidx(path: Path, source: Path, handle: BinaryIO, index: FastaIndex) -> Fai
     Parameters
     ----------
     path
-        The file of the user, for errors.
-    source
-        The plain file.
+        The file of the user.
     handle
-        The open plain file, which Faidx closes.
+        The open file, which Faidx closes.
     index
         Its index.
 
@@ -212,7 +212,7 @@ def _faidx(path: Path, source: Path, handle: BinaryIO, index: FastaIndex) -> Fai
             os.utime(own, ns=(later, later))
             # pyfaidx recognises compressed files by their names.
             link = Path(folder, "genome.fa")
-            link.symlink_to(source.absolute())
+            link.symlink_to(local_path(path).absolute())
         except OSError as error:
             log.info("%s: no temporary file can be written (%s); pyfaidx is not used", path, error)
             return None
@@ -265,6 +265,8 @@ def _stored(
         data = _content(file)
         found = None if data is None else check(data)
         if found is not None and not isinstance(found, str):
+            if file != beside:
+                note_use(file)
             return found
         if file == beside:
             problem = found
@@ -272,6 +274,8 @@ def _stored(
     taken = beside.exists() or not writable(beside.parent)
     target = _in_cache(source, ending) if taken else beside
     written = target is not None and _write(target, to_bytes(made))
+    if taken:
+        limit_cache()
     if problem is not None:
         log.warning(
             "%s does not belong to %s: %s; danq uses its own index (%s)",
@@ -283,32 +287,36 @@ def _stored(
     return made
 
 
-def _unpacked(path: Path) -> tuple[Path, BinaryIO, FastaIndex]:
+def _unpacked(path: Path) -> tuple[BinaryIO, FastaIndex]:
     """Unpack a gzip file into the cache, unless it is there; open it as `_compared` does."""
     source = local_path(path)
     # The copy of a pipe is in a temporary folder, and so is what is made from it.
     folder = cache_folder("fasta") if source == path else source.parent
     target = folder / stamped_name(source, ".fa")
     beside = target.with_name(target.name + ".fai")
-    data = _content(beside)
-    if data is not None and target.exists():
-        handle = target.open("rb")
+    data, handle = _content(beside), open_kept(target)
+    if data is not None and handle is not None:
         index = read_fai(data)
         if index is not None and mismatch(index, *_plain_reader(handle, path)) is None:
-            return target, handle, index
-        handle.close()
-    log.info("%s is gzip, which allows no random access: unpacking it to %s", path, target)
-    with (
-        replacing(target, overwrite=True, remedy=ELSEWHERE) as temporary,
-        open_bytes(path) as packed,
-        temporary.open("w+b") as out,
-    ):
-        shutil.copyfileobj(packed, out, 1 << 22)
-        out.seek(0)
-        index = scan(out, path)
-    handle = target.open("rb")
-    _write(beside, index.to_fai())
-    return target, handle, index
+            note_use(beside)
+            return handle, index
+    while True:
+        if handle is not None:
+            handle.close()
+        log.info("%s is gzip, which allows no random access: unpacking it to %s", path, target)
+        with (
+            replacing(target, overwrite=True, remedy=ELSEWHERE) as temporary,
+            open_bytes(path) as packed,
+            temporary.open("w+b") as out,
+        ):
+            shutil.copyfileobj(packed, out, 1 << 22)
+            out.seek(0)
+            index = scan(out, path)
+        # None if another process has removed it from the cache.
+        if (handle := open_kept(target)) is not None:
+            _write(beside, index.to_fai())
+            limit_cache()
+            return handle, index
 
 
 @contextmanager

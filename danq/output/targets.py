@@ -14,6 +14,7 @@ Rules for every output:
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -184,7 +185,7 @@ def real_path(path: Path) -> Path:
         if not real.is_symlink():
             return real
         real = real.parent / os.readlink(real)
-        if not _exists(real, path):
+        if _mode(real, path) is None:
             raise InputError(
                 f"is a link to {real}, which does not exist",
                 file=path,
@@ -230,22 +231,22 @@ def _refuse_device(real: Path, path: Path) -> None:
 
 
 def _is_special(real: Path, path: Path) -> bool:
-    if not _exists(real, path) or real.is_symlink():
-        return False
-    return not (real.is_file() or real.is_dir())
+    # Asked once, because another process may remove the file meanwhile.
+    mode = _mode(real, path)
+    return mode is not None and not (stat.S_ISLNK(mode) or stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _exists(real: Path, path: Path) -> bool:
+def _mode(real: Path, path: Path) -> int | None:
+    """Kind and permissions of what has a name; None if nothing has it."""
     try:
-        os.lstat(real)
+        return os.lstat(real).st_mode
     except (FileNotFoundError, NotADirectoryError):
-        return False
+        return None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(
             f"cannot be the name of an output: {reason}", file=path, remedy="Choose another name"
         ) from error
-    return True
 
 
 def _check_parent(folder: Path, path: Path, remedy: str) -> None:

@@ -42,6 +42,11 @@ def is_leftover(path: Path) -> bool:
 
 def leftovers(target: Path, ending: str) -> list[Path]:
     """Temporary files and folders of an output that no living process uses."""
+    return [path for path in _named(target, ending) if _is_abandoned(path)]
+
+
+def _named(target: Path, ending: str) -> list[Path]:
+    """Temporary files and folders of an output."""
     start = f".{_stem(target)}."
     try:
         names = [name for name in os.listdir(target.parent) if name.startswith(start)]
@@ -51,16 +56,21 @@ def leftovers(target: Path, ending: str) -> list[Path]:
     return [
         path
         for path in paths
-        if _ending(path) == ending
-        and len(path.name) == len(start) + 2 * _DIGITS + 1 + len(ending)
-        and _is_abandoned(path)
+        if _ending(path) == ending and len(path.name) == len(start) + 2 * _DIGITS + 1 + len(ending)
     ]
 
 
 def remove_leftovers(target: Path) -> None:
     """Remove the temporary files of an output that a killed process left."""
-    for path in leftovers(target, PART):
-        _remove(path)
+    for path in _named(target, PART):
+        _remove_abandoned(path)
+
+
+def remove_all_leftovers(folder: Path) -> None:
+    """As `remove_leftovers`, for all outputs in a folder."""
+    for path in folder.iterdir():
+        if is_leftover(path):
+            _remove_abandoned(path)
 
 
 def new_file(target: Path) -> AbstractContextManager[Path]:
@@ -86,7 +96,7 @@ def _new(target: Path, make: Callable[[Path], None]) -> Iterator[Path]:
         make(path)
         try:
             with locked(path):
-                # Before it was locked, another process may have taken it for a leftover.
+                # Before it was locked, another process may have removed it as a leftover.
                 if path.exists():
                     yield path
                     return
@@ -111,11 +121,12 @@ def _remove(path: Path) -> None:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock of a temporary file or folder; without effect where there are no locks."""
-    with _locked(path) or nullcontext():
+    # A process that looks for leftovers holds the lock for a moment.
+    with _locked(path, wait=True) or nullcontext():
         yield
 
 
-def _locked(path: Path) -> HeldLock | None:
+def _locked(path: Path, *, wait: bool = False) -> HeldLock | None:
     """The lock of a file or folder; None if it cannot be locked."""
     try:
         # Without waiting, if it is a named pipe; never through a link.
@@ -126,11 +137,19 @@ def _locked(path: Path) -> HeldLock | None:
         kind = os.fstat(number).st_mode
         if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
             raise OSError
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(number, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except OSError:
         os.close(number)
         return None
     return HeldLock(number)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Remove what no living process uses, under its lock: a process may just have made it."""
+    lock = _locked(path)
+    if lock is not None:
+        with lock:
+            _remove(path)
 
 
 def _is_abandoned(path: Path) -> bool:

@@ -41,7 +41,7 @@ from danq.genome.signal import Bins, read_signal
 from danq.genome.variants import open_variants
 from danq.inference.variants.background_file import read_background
 from danq.interpretation.variant_classification.effect_features import read_effects, read_table
-from danq.models.weight_import import import_weights
+from danq.models.weight_import import InputLayout, import_weights
 from danq.models.weight_import.torch_mapping import read_mapping
 from danq.simulation.ground_truth import read_truth
 from danq.track_names import track_names
@@ -186,10 +186,10 @@ def weights(format: str) -> Read:
         if format == "torch":
             mapping = out / "mapping.toml"
             mapping.write_text(MAPPING)
-        backward = "reversed" if format.startswith("keras") else None
-        import_weights(
-            path, out / "m.safetensors", format=format, mapping=mapping, backward=backward
-        )
+        settings: dict[str, object] = {}
+        if format.startswith("keras"):
+            settings = {"backward": "reversed", "layout": InputLayout(window=40, bin=10)}
+        import_weights(path, out / "m.safetensors", format=format, mapping=mapping, **settings)
 
     return into_folder(read)
 
@@ -278,16 +278,23 @@ def hdf5(path: Path, *, user_block: int = 0, **options: object) -> None:
         file.create_dataset("y", data=labels.astype(np.uint8), **options)
 
 
-def keras(path: Path) -> None:
-    """Layers in the layout of Keras 0.2; too few for DanQ, so that the file is refused."""
-    with h5py.File(path, "w") as file:
-        file.attrs["nb_layers"] = 3
-        for number, shape in enumerate(((8, 4, 26, 1), (8, 2), ())):
+def keras(path: Path, **options: object) -> None:
+    """Weights of a small DanQ for windows of 40 bases, in the layout of Keras 0.2."""
+    rng = np.random.default_rng(6)
+    layers = {
+        0: [(2, 4, 5, 1), (2,)],
+        3: 8 * [(2, 2), (2, 2), (2,)],
+        6: [(8, 3), (3,)],
+        8: [(3, 2), (2,)],
+    }
+    with h5py.File(path, "w", **options) as file:
+        file.attrs["nb_layers"] = 10
+        for number in range(10):
             group = file.create_group(f"layer_{number}")
-            group.attrs["nb_params"] = 2 if shape else 0
-            if shape:
-                group["param_0"] = np.ones(shape, np.float32)
-                group["param_1"] = np.ones(shape[-1], np.float32)
+            shapes = layers.get(number, [])
+            group.attrs["nb_params"] = len(shapes)
+            for n, shape in enumerate(shapes):
+                group[f"param_{n}"] = rng.normal(size=shape).astype(np.float32)
 
 
 def make_seeds() -> dict[str, tuple[bytes, ...]]:
@@ -328,7 +335,7 @@ def make_seeds() -> dict[str, tuple[bytes, ...]]:
         "one-hot MATLAB 5": (matlab5(),),
         "BCF": (bcf,),
         "Parquet of effects": (saved(table.write_parquet, ".parquet"),),
-        "weights of Keras": (saved(keras),),
+        "weights of Keras": (saved(keras), saved(lambda path: keras(path, libver="latest"))),
         "weights of torch": (saved(lambda path: torch.save(state, path)),),
         "weights in safetensors": (files["weights.safetensors"],),
         "array of numpy": (

@@ -20,9 +20,6 @@ from tests.fuzz.campaign import LIMIT, READ, REFUSED, attempt, damaged
 from tests.fuzz.mutations import mutate
 from tests.fuzz.targets import TARGETS, make_seeds
 
-INCOMPLETE = {"weights of Keras"}
-"""Readers whose valid file is too small to be accepted."""
-
 
 @pytest.fixture(scope="module")
 def seeds() -> dict[str, tuple[bytes, ...]]:
@@ -50,7 +47,7 @@ def no_hang() -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-@pytest.mark.parametrize("name", sorted(set(TARGETS) - INCOMPLETE))
+@pytest.mark.parametrize("name", TARGETS)
 def test_valid_files_are_read(name, seeds, folder):
     target = TARGETS[name]
     for data in seeds[name]:

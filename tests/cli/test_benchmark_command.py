@@ -47,7 +47,7 @@ def test_options_reach_the_library(files, capsys):
     assert {"auroc", "strata_ap_low", "matched_auroc_high"} <= set(table.columns)
     assert table.filter(pl.col("kind") == "track")["name"].to_list() == ["Abf1"]
     text = Path("b.tsv").read_text()
-    assert "effect: change; label: q <0.5; strata: gene; matched by: place" in text
+    assert "effect: change; label: q < 0.5; strata: gene; matched by: place" in text
     assert "20 replicates, seed 3" in text
     assert Path("b.tsv.rejected.tsv").exists()
 

@@ -215,7 +215,9 @@ def _label(table: TextTable, text: str | None, found: dict[str, str]) -> tuple[s
         match = None if text in table.names else _CUT.fullmatch(text)
         if match is None and text not in table.names and re.search("[<>]", text):
             raise _no_cut(text)
-        name, cut = (text, "") if match is None else (match["name"], match["sign"] + match["cut"])
+        name, cut = text, ""
+        if match is not None:
+            name, cut = match["name"], f"{match['sign']} {match['cut']}"
         table.check(name)
         return name, cut
     labels = [found[one] for one in LABELS if one in found]
@@ -223,7 +225,7 @@ def _label(table: TextTable, text: str | None, found: dict[str, str]) -> tuple[s
         return _chosen(table, None, labels), ""
     adjusted = [found[one] for one in ADJUSTED if one in found]
     if adjusted:
-        return _chosen(table, None, adjusted), f"<{CUT}"
+        return _chosen(table, None, adjusted), f"< {CUT}"
     raw = [found[one] for one in RAW if one in found]
     if raw:
         log.info(
@@ -257,7 +259,7 @@ def _numbers(table: TextTable, name: str) -> Float64[np.ndarray, "N"]:
 def _labels(table: TextTable, name: str, cut: str) -> Int8[np.ndarray, "N"]:
     """1, 0, or -1 where missing."""
     if cut:
-        sign, limit = cut.rstrip("-+.0123456789eE"), _limit(cut)
+        sign, limit = cut.split()[0], _limit(cut)
         values = _numbers(table, name)
         with np.errstate(invalid="ignore"):
             compare = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
@@ -279,7 +281,7 @@ def _labels(table: TextTable, name: str, cut: str) -> Int8[np.ndarray, "N"]:
 
 
 def _limit(cut: str) -> float:
-    text = cut.lstrip("<>=")
+    text = cut.split()[1]
     if not _NUMBER.fullmatch(text):
         raise _no_cut(cut)
     return float(text)

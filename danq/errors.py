@@ -106,6 +106,11 @@ def _shortened(text: str, length: int) -> str:
     return f"{text[: length - end]}...{text[-end:]}"
 
 
+def first_line(error: BaseException) -> str:
+    """First line of the message of a library's error, or the name of its type."""
+    return str(error).strip().partition("\n")[0][:200] or type(error).__name__
+
+
 def few(names: Iterable[str], shown: int = 3, separator: str = ", ") -> str:
     """The first names of a list, and how many more there are: "a, b, c and 7 more"."""
     names = list(names)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from danq.files.open_input import GZIP_MAGIC, check_file, open_raw
-from danq.files.recognise import HEAD, unreadable_format
+from danq.files.open_input import check_file, open_raw
+from danq.files.recognise import GZIP_MAGIC, HEAD, unreadable_format
 
 
 def format_of(path: str | Path) -> str:

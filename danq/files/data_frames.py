@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from danq.errors import InputError
+from danq.errors import InputError, first_line
 from danq.files.open_input import check_file
 from danq.files.pipes import local_path
 from danq.files.separate_reader import Refused, borrowed_reader, new_memory
@@ -83,9 +83,8 @@ def read_frame(
     except pl.exceptions.NoDataError:
         return pl.DataFrame(schema={name: kinds.get(name, pl.String) for name in names})
     except pl.exceptions.PolarsError as error:
-        reason = str(error).partition("\n")[0]
         raise InputError(
-            f"cannot be read as a table ({reason})",
+            f"cannot be read as a table ({first_line(error)})",
             file=path,
             remedy="Check that every line has the columns of the first line, separated by tabs",
         ) from error
@@ -219,7 +218,7 @@ def _ragged(table: TextTable, columns: int, error: Exception) -> InputError:
                 remedy="Check the separators; write numbers with a decimal point",
             )
     return InputError(
-        f"cannot be read as a table ({str(error).partition(chr(10))[0]})",
+        f"cannot be read as a table ({first_line(error)})",
         file=table.path,
         remedy="Check that every line has the columns of the first line",
     )

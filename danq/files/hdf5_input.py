@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from danq.errors import InputError
+from danq.errors import InputError, first_line
 from danq.files.binary_input import format_of
 from danq.files.open_input import check_file, open_raw
 from danq.files.pipes import local_path
+from danq.files.recognise import HDF5_MAGIC
 from danq.files.separate_reader import (
     FileLocked,
     Refused,
@@ -34,8 +35,6 @@ MOST_UNPACKED = 1100
 
 COPY = "Copy or download it again"
 
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-
 
 def is_hdf5(path: str | Path) -> bool:
     """Whether a file has the signature of HDF5, which may follow a header of 512, 1024, ... bytes.
@@ -47,9 +46,9 @@ def is_hdf5(path: str | Path) -> bool:
     """
     with open_raw(check_file(path)) as file:
         size, start = file.seek(0, os.SEEK_END), 0
-        while start + len(_SIGNATURE) <= size:
+        while start + len(HDF5_MAGIC) <= size:
             file.seek(start)
-            if file.read(len(_SIGNATURE)) == _SIGNATURE:
+            if file.read(len(HDF5_MAGIC)) == HDF5_MAGIC:
                 return True
             start = 2 * start or 512
     return False
@@ -117,7 +116,7 @@ def _errors_named(path: Path, expected: str, remedy: str) -> Iterator[None]:
         raise InputError(f"HDF5 cannot read it ({error})", file=path, remedy=remedy) from error
     except (KeyError, TypeError, AttributeError, RuntimeError, ValueError) as error:
         raise InputError(
-            f"is not {expected}, or is damaged ({_first_line(error)})", file=path, remedy=remedy
+            f"is not {expected}, or is damaged ({first_line(error)})", file=path, remedy=remedy
         ) from error
 
 
@@ -321,7 +320,3 @@ def _unreadable(path: Path, error: Refused, remedy: str) -> InputError:
             "is open for writing", file=path, remedy="Close it, or wait until it is complete"
         )
     return InputError(f"HDF5 cannot open it ({error})", file=path, remedy=remedy)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0][:200] or type(error).__name__

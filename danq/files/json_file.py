@@ -29,8 +29,7 @@ def read_json(path: str | Path, expected: str, *, remedy: str) -> Any:
     ------
     InputError
         When the file is missing, empty, a folder or a device, larger than `MAX_TEXT` bytes, or not
-        JSON; a pipe is read within
-        `danq.files.pipes.copied_pipes` only.
+        JSON. A pipe is read within `danq.files.pipes.copied_pipes` only.
     """
     with open_raw(check_file(path)) as file:
         data = file.read(MAX_TEXT + 1)

@@ -15,7 +15,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
-from danq.errors import InputError
+from danq.errors import InputError, first_line
 from danq.files.binary_input import format_of
 from danq.files.open_input import check_file, open_raw
 
@@ -99,8 +99,7 @@ def damage_named(
     except InputError:
         raise
     except errors as error:
-        text = str(error).partition("\n")[0][:200] or type(error).__name__
-        raise InputError(f"{problem} ({text})", file=path, remedy=remedy) from error
+        raise InputError(f"{problem} ({first_line(error)})", file=path, remedy=remedy) from error
 
 
 def read_header(file: IO[bytes]) -> NpyHeader:

@@ -14,9 +14,8 @@ from typing import Any, BinaryIO, cast
 from danq.errors import InputError
 from danq.files.inputs_in_use import note_input
 from danq.files.pipes import local_path
-from danq.files.recognise import HEAD, Format, unreadable_format
+from danq.files.recognise import GZIP_MAGIC, HEAD, Format, unreadable_format
 
-GZIP_MAGIC = b"\x1f\x8b"
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 """End-of-file block of BGZF (SAM specification, section 4.1.2)."""
 

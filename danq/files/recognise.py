@@ -23,7 +23,8 @@ _CONVERT = "Convert it, for example with: iconv -f {} -t UTF-8"
 
 PARQUET = "a Parquet file"
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
+GZIP_MAGIC = b"\x1f\x8b"
+HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 SEAL = 512
 """Bytes before the HDF5 signature in the HDF5 files of danq."""
 
@@ -35,9 +36,9 @@ _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (b"\x1f\x9d", Format("compressed with compress", _UNPACK.format("uncompress"))),
     (b"7z\xbc\xaf\x27\x1c", Format("a 7-Zip archive", "Unpack it first")),
     (b"Rar!\x1a\x07", Format("a RAR archive", "Unpack it first")),
-    (b"\x1f\x8b", Format("compressed with gzip twice", "Unpack it once with 'gunzip'")),
+    (GZIP_MAGIC, Format("compressed with gzip twice", "Unpack it once with 'gunzip'")),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Format("an Excel workbook (xls)", _SAVE_AS_TEXT)),
-    (_HDF5, Format("an HDF5 file", "Give a text file")),
+    (HDF5_MAGIC, Format("an HDF5 file", "Give a text file")),
     (b"PAR1", Format(PARQUET, "Convert it to tab-separated text")),
     (b"ARROW1", Format("an Arrow file", "Convert it to tab-separated text")),
     (b"\x1a\x41\x27\x43", Format("a 2bit genome", "Convert it: twoBitToFa FILE.2bit FILE.fa")),
@@ -104,7 +105,7 @@ def unreadable_format(head: bytes) -> Format | None:
         return WEB_PAGE
     if _JSON.match(head):
         return JSON
-    if head[SEAL:].startswith(_HDF5):
+    if head[SEAL:].startswith(HDF5_MAGIC):
         return Format("an HDF5 file", "Give a text file")
     if b"\0" in head:
         wide = _wide_text(head)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from danq.files.open_input import GZIP_MAGIC, check_file, open_raw
+from danq.files.open_input import check_file, open_raw
+from danq.files.recognise import GZIP_MAGIC
 from danq.genome.variants.text_header import names_columns
 
 SAMPLED = 1 << 22

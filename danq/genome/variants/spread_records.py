@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from danq.errors import InputError
-from danq.files.open_input import BGZF_HEAD, GZIP_MAGIC, is_bgzip, open_raw
+from danq.files.open_input import BGZF_HEAD, is_bgzip, open_raw
+from danq.files.recognise import GZIP_MAGIC
 from danq.genome.bgzip_blocks import block_size, inflate_block
 from danq.genome.variants.open_variant_file import Source, open_source
 from danq.genome.variants.read_vcf import TextSource

@@ -13,7 +13,6 @@ from typing import Any, BinaryIO
 from danq.errors import InputError
 from danq.files.open_input import (
     BGZF_END,
-    GZIP_MAGIC,
     LineLengths,
     check_file,
     empty,
@@ -27,7 +26,7 @@ from danq.files.open_input import (
     unopened,
 )
 from danq.files.pipes import is_pipe
-from danq.files.recognise import HEAD
+from danq.files.recognise import GZIP_MAGIC, HEAD
 
 STDIN = "-"
 BUFFER = 1 << 18

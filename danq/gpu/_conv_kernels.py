@@ -66,7 +66,7 @@ def forward(codes, weights, bias, out, winner, total, LAYOUT: tl.constexpr):
 
     product = tl.arange(0, PRODUCTS)
     pooled = tl.program_id(0) * TILE + tl.arange(0, TILE)
-    place = pooled.to(tl.int64) * LAYOUT.filters
+    first_output = pooled.to(tl.int64) * LAYOUT.filters
     for start in range(0, COLUMNS, BLOCK):
         column = start + tl.arange(0, BLOCK)
         table = weights + product[:, None] * COLUMNS + column[None, :]
@@ -76,7 +76,7 @@ def forward(codes, weights, bias, out, winner, total, LAYOUT: tl.constexpr):
             y = tl.dot(hot, term, y, input_precision="ieee")
         y = tl.where((offset < LAYOUT.pool)[:, None], y, float("-inf"))
         y = tl.reshape(y, (TILE, POOL_ROWS, BLOCK))
-        where = place[:, None] + column[None, :]
+        where = first_output[:, None] + column[None, :]
         keep = (pooled < total)[:, None] & (column < LAYOUT.filters)[None, :]
         shift = tl.load(bias + column)[None, :]
         if LAYOUT.train:

@@ -98,8 +98,8 @@ def difference_of_values(
 ) -> str | None:
     """Compare the logits of a model, called as it is, with those of its twin; None if alike."""
     with torch.no_grad():
-        wanted, found = module(codes).float(), twin(codes).float()
-    share = _difference(found, wanted)
+        expected, found = module(codes).float(), twin(codes).float()
+    share = _difference(found, expected)
     return None if share <= VALUE_BOUND[dtype] else f"logits differ by {share:.2g} of their norm"
 
 
@@ -121,14 +121,14 @@ def difference_of_gradients(
             with torch.autocast(kind, enabled=False):
                 out = module(codes)
                 probe = torch.linspace(-1, 1, out.numel(), device=out.device).view_as(out)
-                wanted = torch.autograd.grad((out * probe).sum(), values)
+                expected = torch.autograd.grad((out * probe).sum(), values)
             with torch.autocast(kind, torch.bfloat16, enabled=dtype == torch.bfloat16):
                 out = twin(codes).float()
             found = torch.autograd.grad((out * probe).sum(), values)
     finally:
         module.train(training)
         twin.train(training)
-    for (name, _), one, other in zip(named, found, wanted, strict=True):
+    for (name, _), one, other in zip(named, found, expected, strict=True):
         share = _difference(one, other)
         if not share <= GRADIENT_BOUND[dtype]:
             return f"the gradient of {name} differs by {share:.2g} of its norm"
@@ -138,13 +138,13 @@ def difference_of_gradients(
 def example_codes(module: CnnRnn, device: torch.device) -> Tensor:
     """Random windows of the shortest length that a model accepts, with some unknown bases."""
     encoder = module.encoder
-    wanted = next((part.steps for part in module.modules() if isinstance(part, Flatten)), 8)
+    expected = next((part.steps for part in module.modules() if isinstance(part, Flatten)), 8)
     short, length = 0, 1
-    while encoder.steps(length) < wanted:  # type: ignore[operator]
+    while encoder.steps(length) < expected:  # type: ignore[operator]
         short, length = length, 2 * length
     while length - short > 1:
         middle = (short + length) // 2
-        if encoder.steps(middle) < wanted:  # type: ignore[operator]
+        if encoder.steps(middle) < expected:  # type: ignore[operator]
             short = middle
         else:
             length = middle
@@ -154,10 +154,10 @@ def example_codes(module: CnnRnn, device: torch.device) -> Tensor:
     return codes.to(device)
 
 
-def _difference(found: Tensor, wanted: Tensor) -> float:
-    norm = float(wanted.float().norm())
+def _difference(found: Tensor, expected: Tensor) -> float:
+    norm = float(expected.float().norm())
     # Gradients of layers that have no effect, such as ReLUs that are never active, are 0.
-    return float((found.float() - wanted.float()).norm()) / max(norm, 1e-6)
+    return float((found.float() - expected.float()).norm()) / max(norm, 1e-6)
 
 
 def _is_plain(layer: nn.Module) -> bool:

@@ -99,7 +99,8 @@ _NAMES = ("effect", "label", "strata", "group", "match", "chrom_map", "ref_misma
 def benchmark_variants(paths: tuple[Path, ...], out: Path, overwrite: bool, **given: Any) -> None:
     """Compare predicted with measured effects of variants.
 
-    MODEL is a run directory, model file or folder of folds; of several, the mean is compared.
+    MODEL is a run directory, model file or folder of folds; of several, the mean is compared, and
+    the spread of their metrics is reported.
     TABLE holds variants (chrom, pos, ref, alt, one ALT per row) with measured effects (reporter
     assays, eQTL, allelic imbalance), labels, or both: TSV, CSV or Parquet. Prints AUROC,
     average precision, Spearman and Pearson correlations and agreement of signs, over all

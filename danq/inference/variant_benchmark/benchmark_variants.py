@@ -13,6 +13,7 @@ import polars as pl
 
 from danq._memory import kept_memory
 from danq.errors import InputError
+from danq.evaluation.grouped_metrics import Replicates
 from danq.genome.variants import VariantBlock, VariantReader
 from danq.genome.variants.read_data_frame import Frame
 from danq.inference.ensemble import Ensemble, Models
@@ -28,6 +29,7 @@ from danq.inference.variant_benchmark.comparison import (
     first_metric,
 )
 from danq.inference.variant_benchmark.measurements import Measurements, read_measurements
+from danq.inference.variant_benchmark.members import describe_members, members, with_spread
 from danq.inference.variant_benchmark.predictors import (
     TRACK,
     compute_scores,
@@ -45,6 +47,7 @@ from danq.inference.variants.run import VariantRun
 from danq.inference.variants.run_identity import AnyGenome
 from danq.inference.variants.run_summary import rejects_file
 from danq.inference.variants.variant_input import Variants
+from danq.inference.writers.layout import SPREAD
 from danq.inference.writers.tsv import write_table
 from danq.output import OutputFile, check_files, replacing_files
 from danq.provenance import sha256_of
@@ -83,7 +86,8 @@ class BenchmarkReport:
     ----------
     table
         One row per predictor, best first: ``kind`` (summary, track, baseline), ``name``, the
-        metrics with the limits of their intervals, and ``meaning``.
+        metrics with the limits of their intervals, for an ensemble also the sample standard
+        deviation over its members (``_sd``), and ``meaning``.
     rejected
         Rows of the input that were left out, with the reason of each.
     counts
@@ -161,7 +165,8 @@ def benchmark_variants(
     Parameters
     ----------
     model
-        A loaded model; of several, the mean of each score is compared.
+        A loaded model; of several, the mean of each score is compared. The members are also
+        compared alone, which gives the spread of each metric.
     measurements
         Table of variants with measured effects or labels, or `danq.Measurements` to name its
         columns.
@@ -219,15 +224,22 @@ def benchmark_variants(
     used = find_usable(measured, blocks, file)
     extra = read_baselines(baselines, ensemble, run.input.center)
     replicates, drawn = draw_replicates(used, bootstrap, seed)
-    done, parts = 0, []
-    for records, scores in compute_scores(run.scorer, extra, _windows(run, blocks), used.keep):
-        parts.append(scores)
-        done += records
-        if progress is not None:
-            progress(done, rows)
+    scorers = [run.scorer, *members(run.scorer)]
+    done, compared = 0, []
+    for scorer in scorers:
+        parts = []
+        for records, scores in compute_scores(scorer, extra, _windows(run, blocks), used.keep):
+            parts.append(scores)
+            done += records
+            if progress is not None:
+                progress(done, len(scorers) * rows)
+        found = predictors(joined(parts), scorer.layout, extra)
+        compared.append(compare(found, used, replicates))
+        # Members have no intervals, and baselines are the same for all.
+        extra, replicates = [], Replicates.single(len(used))
+    table, *each = compared
     layout = run.scorer.layout
-    compared = predictors(joined(parts), layout, extra)
-    table = compare(compared, used, replicates)
+    reference = f"{layout.summarised[0].name}_max"
     counts = _counts(rows, used)
     size = "none" if drawn is None else drawn.describe()
     provenance = {
@@ -240,7 +252,9 @@ def benchmark_variants(
         "intervals": f"{LEVEL:.0%}, {bootstrap:,} replicates, seed {seed}; {size}",
     }
     notes = _notes(used, counts, bootstrap, size, 0 if drawn is None else drawn.count)
-    reference = f"{layout.summarised[0].name}_max"
+    if each:
+        table = with_spread(table, each)
+        notes = (describe_members(each, reference), *notes)
     return BenchmarkReport(table, used.rejects, counts, notes, provenance, reference)
 
 
@@ -265,6 +279,8 @@ def write_variant_benchmark(
     """
     metrics = report.table.with_columns(pl.selectors.float().fill_nan(None).round_sig_figs(6))
     definitions = {name: text for name, text in METRICS.items() if name in report.table.columns}
+    if any(name.endswith(SPREAD) for name in report.table.columns):
+        definitions[SPREAD] = "sample standard deviation of the metrics of the models, each alone"
     first = first_metric(report.table)
     definitions[DIFFERENCE] = f"{first} of {report.reference} minus that of the row"
     with replacing_files(_files(Path(out)), overwrite) as (rejected, main):

@@ -141,6 +141,14 @@ def test_other_files_and_earlier_output_are_not_replaced(report, tmp_path):
     assert [path.name for path in other.iterdir()] == ["chapter.txt"]
 
 
+def test_an_earlier_demo_is_replaced(tmp_path):
+    small = {**OPTIONS, "genome_size": 60_000, "variants": 5, "recipe": Recipe(epochs=1)}
+    first = run_demo(tmp_path / "demo", **small)
+    again = run_demo(tmp_path / "demo", overwrite=True, **small)
+    assert again.to_dict()["test_mean"] == first.to_dict()["test_mean"]
+    assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+
+
 def test_predicted_and_known_effects_are_compared_by_kind_in_bits(report):
     truth = read_truth(report.directory / "simulation")
     first, second = truth.tracks[:2]

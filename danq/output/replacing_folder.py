@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -24,7 +24,9 @@ from danq.typing import Location
 
 
 @contextmanager
-def replacing_folder(path: Location, overwrite: bool = False, *, kind: str) -> Iterator[Path]:
+def replacing_folder(
+    path: Location, overwrite: bool = False, *, kind: str, patterns: Iterable[str] = ()
+) -> Iterator[Path]:
     """Yield a new temporary folder, and rename it to ``path`` when the block succeeds.
 
     When the block raises, the new folder is removed and ``path`` is unchanged. The new folder gets
@@ -39,6 +41,8 @@ def replacing_folder(path: Location, overwrite: bool = False, *, kind: str) -> I
         files that danq wrote.
     kind
         What the folder is: "evaluation".
+    patterns
+        Files that danq writes into it later; see `danq.output.folder_marker.mark_folder`.
 
     Raises
     ------
@@ -53,7 +57,7 @@ def replacing_folder(path: Location, overwrite: bool = False, *, kind: str) -> I
         try:
             fresh = locks.enter_context(new_folder(target))
             yield fresh
-            mark_folder(fresh, kind)
+            mark_folder(fresh, kind, patterns)
             check_output_folder(path, overwrite, kind=kind)
             check_unchanged(target)
             if overwrite and target.exists():

@@ -81,7 +81,8 @@ def simulate(
     """
     _check(seed, genome_size, contigs, variants)
     model = BindingModel.of_tracks(tracks)
-    with replacing_folder(out, overwrite, kind="simulation") as folder:
+    # The index of the genome is written when the genome is first read.
+    with replacing_folder(out, overwrite, kind="simulation", patterns=("genome.fa.fai",)) as folder:
         # With separate streams, more variants do not change the genome.
         planting, peaking, varying = (np.random.default_rng([seed, stream]) for stream in range(3))
         planter = Planter(model, planting)

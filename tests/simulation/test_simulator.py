@@ -11,6 +11,7 @@ from Bio import SeqIO
 from sklearn.metrics import average_precision_score
 
 from danq.errors import InputError
+from danq.genome import Genome
 from danq.genome.bed import read_bed
 from danq.genome.bed_checks import check_bounds
 from danq.genome.bin_coverage import positive_indices
@@ -259,6 +260,8 @@ def test_an_existing_simulation_is_refused_or_replaced(tmp_path):
         small(out, seed=9, overwrite=True)
     assert (out / "genome.fa").read_bytes() == before
     (out / "stray.txt").unlink()
+    with Genome(out / "genome.fa"):
+        assert (out / "genome.fa.fai").exists()
     small(out, seed=9, overwrite=True)
     assert (out / "genome.fa").read_bytes() != before
     assert [p.name for p in tmp_path.iterdir()] == ["a"]

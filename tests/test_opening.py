@@ -70,6 +70,7 @@ WRITERS = {
     "danq/simulation/simulated_variants.py",
     "danq/simulation/simulator.py",
     "danq/training/config.py",
+    "danq/training/pretrained.py",
     "danq/training/run_log.py",
     "danq/vision/benchmark.py",
     "danq/vision/dataset_folder.py",

@@ -56,6 +56,7 @@ WRITING = {
         "simulate",
         "OUT --size 40000 --contigs 3 --track CTCF --track REST --variants 20",
     ),
+    "demo": ("demo", "OUT --threads 1 --device cpu"),
     "examples of a vision task": ("vision data", "direction --out OUT --quick"),
     "run folder of a vision task": (
         "vision train",
@@ -64,10 +65,10 @@ WRITING = {
 }
 """Kind of output, and the command and arguments that write it. Outputs have names with ``OUT``."""
 
-TRAININGS = ("train", "vision train")
+STEPWISE = ("train", "vision train", "demo")
 """Commands whose output is complete only after several steps."""
 
-RESUMED = (*TRAININGS, "variants")
+RESUMED = ("train", "vision train", "variants")
 """Commands that continue an interrupted run."""
 
 NEVER_OVERWRITING = ("vision data",)

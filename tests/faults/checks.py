@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults import processes
-from tests.faults.calls import NEVER_OVERWRITING, RESUMED, TRAININGS
+from tests.faults.calls import NEVER_OVERWRITING, RESUMED, STEPWISE
 from tests.faults.processes import End, Fault
 from tests.faults.subjects import (
     STRANGERS,
@@ -70,7 +70,7 @@ def check(subject: Subject, fault: Fault, end: End, folder: Path, old: Files) ->
         if leftovers and not (fault.lasting or fault.unreadable):
             problems.append(f"left behind after success: {leftovers}")
         return Verdict("completed", problems)
-    if subject.command not in TRAININGS:
+    if subject.command not in STEPWISE:
         for name, data in outputs.items():
             if not same(subject, name, data) and old.get(name) != data:
                 problems.append(f"{name} is neither the old nor the new output")

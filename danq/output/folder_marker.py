@@ -37,21 +37,26 @@ def mark_folder(folder: Path, kind: str, patterns: Iterable[str] = ()) -> None:
         What the folder is: "evaluation".
     patterns
         Files that danq writes into it later: names relative to the folder with ``/`` between
-        folders, where ``*`` stands for any letters of one name. A folder within it with a marker
-        needs no pattern.
+        folders, where ``*`` stands for any letters of one name. Folders within it with a marker
+        need no pattern.
 
     Raises
     ------
     OSError
         When the marker cannot be written.
     """
-    files = sorted(name for name, _ in _files(folder) if name != MARKER)
+    later = sorted(patterns)
+    files = sorted(
+        name
+        for name, _ in _files(folder, skip=_collecting([]))
+        if name != MARKER and not any(_matches(name, pattern) for pattern in later)
+    )
     content = {
         "magic": MAGIC,
         "format_version": FORMAT_VERSION,
         "kind": kind,
         "files": files,
-        "patterns": sorted(patterns),
+        "patterns": later,
     }
     with new_file(folder / MARKER) as temporary:
         temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

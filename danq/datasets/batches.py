@@ -68,7 +68,8 @@ class Batches:
     Raises
     ------
     InputError
-        When there are no windows, a window index is out of range, or a value is below its minimum.
+        When there are no windows, a window index is out of range, a value is below its minimum, or
+        ``max_shift`` moves standalone sequences out of their windows.
     """
 
     def __init__(
@@ -96,6 +97,12 @@ class Batches:
                 raise InputError(f"a {name} of {value} is below {least}")
         if not 0 <= self.indices.min() <= self.indices.max() < len(dataset):
             raise InputError(f"a window index is outside 0 to {len(dataset) - 1}")
+        if dataset.standalone and max_shift >= dataset.window:
+            raise InputError(
+                f"max_shift is {max_shift}, but the sequences have at most {dataset.window} bases",
+                file=dataset.path,
+                remedy="Use a smaller shift, or 0",
+            )
         self.batch_size = batch_size
         self.shuffle = shuffle
         self.reverse_complement: Strands = False if dataset.oriented else reverse_complement

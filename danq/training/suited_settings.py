@@ -17,12 +17,17 @@ SEQUENCE_PRESET = "danq-mpra"
 PRESET_RECIPES = {"danq-mpra": "mpra"}
 """Recipes that were chosen together with a preset."""
 
+WINDOW_PER_SHIFT = 25
+"""Bases of a window for each base of the largest shift of such a recipe: a sequence that fills its
+window loses the bases that leave it."""
+
 
 def suited(settings: RunConfig, dataset: Dataset) -> RunConfig:
     """Settings with a preset and a recipe that suit a dataset, where none is named.
 
     The preset is "danq-mpra" for standalone sequences whose tracks are all amounts, otherwise
-    "danq-small". The recipe is "mpra" for the preset "danq-mpra", otherwise "default".
+    "danq-small". The recipe is "mpra" for the preset "danq-mpra", otherwise "default". The largest
+    shift of the recipe "mpra" is one base per `WINDOW_PER_SHIFT` bases of the window, at most 4.
 
     Raises
     ------
@@ -34,10 +39,11 @@ def suited(settings: RunConfig, dataset: Dataset) -> RunConfig:
         amounts = {group.kind for group in dataset.targets} == {"amounts"}
         preset = SEQUENCE_PRESET if dataset.standalone and amounts else DEFAULT_PRESET
         model = ModelSettings(**{"preset": preset, **model.table})
-    recipe = settings.recipe
-    if "base" not in recipe.given():
-        base = PRESET_RECIPES.get(model.preset, DEFAULT_RECIPE)
-        recipe = Recipe(**(recipe.given() | {"base": base}))
+    given = settings.recipe.given()
+    recipe = Recipe(**({"base": PRESET_RECIPES.get(model.preset, DEFAULT_RECIPE)} | given))
+    if recipe.base in PRESET_RECIPES.values() and "max_shift" not in given:
+        shift = min(recipe.max_shift, dataset.window // WINDOW_PER_SHIFT)
+        recipe = Recipe(**(recipe.given() | {"max_shift": shift}))
     return replace(settings, model=model, recipe=recipe)
 
 

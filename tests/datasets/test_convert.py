@@ -242,6 +242,8 @@ def test_windows_never_extend_into_other_sequences(trio):
         kept = slice(max(0, by), length + min(0, by))
         np.testing.assert_array_equal(shifted[max(0, -by) : length - max(0, by)], still[kept])
         assert (shifted == 4).sum() == abs(by) + (still[kept] == 4).sum()
+    with pytest.raises(InputError, match=f"max_shift is {length}, but the sequences have at most"):
+        Batches(dataset, rows, 10, max_shift=length)
 
 
 def refusal(files, **options) -> str:

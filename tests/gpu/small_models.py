@@ -21,6 +21,14 @@ KINDS: dict[str, dict[str, object]] = {
     "tcn": {"temporal": "tcn", "pooling": "attention"},
     "hard gates": {"gates": "hard"},
     "several widths": {"further_widths": (9, 3), "step_stages": ({"channels": 6, "widths": (3,)},)},
+    "members": {
+        "members": 2,
+        "both_strands": True,
+        "encoder_norm": True,
+        "pooling": "mean-max",
+        "pooled_dropout": 0.1,
+        "dense": (),
+    },
 }
 
 

@@ -51,6 +51,7 @@ def test_which_layers_are_fused(device):
         ("gru", everything - {"FusedLstm"}, ["its recurrent cell is a GRU"]),
         ("hard gates", everything - {"FusedLstm"}, ["its LSTM has hard gates"]),
         ("tcn", everything - {"FusedLstm"}, []),
+        ("members", {"FusedLstm"}, []),
     ):
         model = small_model(kind).to(device)
         twin, found = make_twin(model, torch.float32, fixed=True)

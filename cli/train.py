@@ -38,6 +38,7 @@ _DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
         "danq train ours.h5 --from runs/yeast --freeze encoder --out runs/ours",
         "danq train --genome sacCer3.fa --tracks peaks/ --window 500 \\",
         "    --valid chrXV --test chrIV --out runs/yeast",
+        "danq train yeast.h5 --folds 5 --hold-out chrIV --out runs/folds",
     )
 )
 @click.argument(
@@ -132,6 +133,20 @@ _DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
     help="Train on N nodes of a cluster instead of one.",
 )
 @options.seed()
+@click.option(
+    "--folds",
+    type=click.IntRange(min=3),
+    metavar="K",
+    help="Train K models: each tests on one of K groups of contigs, validates on the next one, and "
+    "trains on the others. Writes predictions of all windows, each by the model that never saw it, "
+    "and an ensemble of the models.",
+)
+@click.option(
+    "--hold-out",
+    metavar="LIST",
+    help="With --folds, contigs that no model sees, such as chrIV; the mean of all models predicts "
+    "them.",
+)
 @click.option("--resume", is_flag=True, help="Resume from the last checkpoint in RUN.")
 @options.overwrite(help="Replace the run directory if it exists.")
 @options.window_options()
@@ -142,10 +157,11 @@ def train(context: click.Context, **given: Any) -> None:
     DATA is a dataset of `danq data build` or `danq data convert`. Without it, danq builds a dataset
     from --genome and --tracks and stores it in the run directory. The options from --window to
     --chrom-map in the list below apply only in that case. To resume a run, give only --out and
-    --resume.
+    --resume. With --folds, the other commands take RUN as an ensemble.
     """
-    from danq.training import DataSettings, ModelSettings, Recipe, RunSettings
+    from danq.training import DataSettings, Folds, ModelSettings, Recipe, RunSettings, train_folds
     from danq.training import train as run
+    from danq.training.folds import uses_folds
 
     data: Path | DataSettings = given["data"]
     table = _given(context, _DATA)
@@ -158,16 +174,20 @@ def train(context: click.Context, **given: Any) -> None:
         )
     if given["resume"] and given["overwrite"]:
         raise click.UsageError("--resume and --overwrite exclude each other.")
-    result = run(
-        data,
-        out=given["out"],
-        config=given["config"],
-        model=ModelSettings(**_given(context, _MODEL)),
-        recipe=Recipe(**_given(context, _RECIPE)),
-        run=RunSettings(**_given(context, _RUN)),
-        resume=given["resume"],
-        overwrite=given["overwrite"],
-    )
+    folds = Folds(data, given["folds"], given["hold_out"] or ())
+    settings = {
+        "out": given["out"],
+        "config": given["config"],
+        "model": ModelSettings(**_given(context, _MODEL)),
+        "recipe": Recipe(**_given(context, _RECIPE)),
+        "run": RunSettings(**_given(context, _RUN)),
+        "resume": given["resume"],
+        "overwrite": given["overwrite"],
+    }
+    if uses_folds(folds, given["out"], given["config"], resume=given["resume"]):
+        click.echo(train_folds(folds, **settings).describe())
+        return
+    result = run(data, **settings)
     if result.rank == 0:
         epochs = f"{result.epochs} epoch" + "s" * (result.epochs != 1)
         click.echo(

@@ -60,10 +60,12 @@ if TYPE_CHECKING:
     from danq.models.weight_import import import_weights as import_weights
     from danq.simulation import simulate as simulate
     from danq.training import DataSettings as DataSettings
+    from danq.training import Folds as Folds
     from danq.training import ModelSettings as ModelSettings
     from danq.training import Recipe as Recipe
     from danq.training import RunSettings as RunSettings
     from danq.training import train as train
+    from danq.training import train_folds as train_folds
 
 __getattr__, __dir__ = lazy_names(
     __name__,
@@ -71,6 +73,7 @@ __getattr__, __dir__ = lazy_names(
         "DanqError": "danq.errors:DanqError",
         "DataSettings": "danq.training:DataSettings",
         "Dataset": "danq.datasets:Dataset",
+        "Folds": "danq.training:Folds",
         "Genome": "danq.genome:Genome",
         "Hdf5Storage": "danq.inference:Hdf5Storage",
         "InputError": "danq.errors:InputError",
@@ -104,6 +107,7 @@ __getattr__, __dir__ = lazy_names(
         "simulate": "danq.simulation:simulate",
         "summary": "danq.models:summary",
         "train": "danq.training:train",
+        "train_folds": "danq.training:train_folds",
         "write_background": "danq.inference:write_background",
         "write_comparison": "danq.inference:write_comparison",
         "write_evaluation": "danq.inference:write_evaluation",
@@ -120,6 +124,7 @@ __all__ = [
     "DanqError",
     "DataSettings",
     "Dataset",
+    "Folds",
     "Genome",
     "Hdf5Storage",
     "InputError",
@@ -154,6 +159,7 @@ __all__ = [
     "simulate",
     "summary",
     "train",
+    "train_folds",
     "write_background",
     "write_comparison",
     "write_evaluation",

@@ -71,6 +71,7 @@ WRITERS = {
     "danq/simulation/simulator.py",
     "danq/training/config.py",
     "danq/training/pretrained.py",
+    "danq/training/folds_directory.py",
     "danq/training/run_log.py",
     "danq/vision/benchmark.py",
     "danq/vision/dataset_folder.py",

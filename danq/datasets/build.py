@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,24 +13,25 @@ import numpy as np
 from danq.datasets.alternate_contigs import matching_contigs, report_alternate_contigs
 from danq.datasets.bin_grid import (
     LEAK,
+    UNSET,
     Grid,
     assign_splits,
     bins_of,
-    drop_overlapping,
     drop_poor_windows,
 )
 from danq.datasets.dataset import Dataset
 from danq.datasets.dataset_format import SPLITS
 from danq.datasets.dataset_summary import BuildSummary, saved_as, summarise
+from danq.datasets.excluded_regions import exclude_files
 from danq.datasets.label_bits import set_bits
 from danq.datasets.label_options import LabelOptions, Paths
 from danq.datasets.leaked_windows import report_identical, report_leaked
 from danq.datasets.negatives import thin_negatives
-from danq.datasets.peak_labels import IntervalReader, Positives, by_contig, find_positives
+from danq.datasets.peak_labels import Positives, find_positives
 from danq.datasets.shared_sequence import WindowTable, drop_sources
 from danq.datasets.signal_files import find_signals
 from danq.datasets.signal_tracks import add_amounts
-from danq.datasets.splits import held_out
+from danq.datasets.splits import HeldOutRegion, held_out
 from danq.datasets.track_files import check_tracks, find_tracks
 from danq.datasets.track_sheet import Track
 from danq.errors import InputError, few
@@ -137,6 +138,42 @@ def label_genome(
         contig; no contig of a peak file is in the genome; a peak ends beyond its contig (with
         file and line); the held-out regions overlap; or a split is empty.
     """
+    return _label(genome, tracks, window, options, lambda contigs: held_out(valid, test, contigs))
+
+
+def label_undivided(
+    genome: str | Path | Genome,
+    tracks: Paths | Sequence[Track] | None,
+    *,
+    window: int = 1000,
+    options: LabelOptions | None = None,
+) -> Dataset:
+    """As :func:`label_genome`, with all windows in the training split, to divide them later.
+
+    Leaked windows are neither dropped nor reported.
+
+    Raises
+    ------
+    InputError
+        As :func:`label_genome`; when ``options.negatives`` is a number, which keeps different
+        windows in different splits.
+    """
+    if options is not None and not isinstance(options.negatives, str):
+        raise InputError(
+            f"negatives is {options.negatives:g}, which drops windows of the training split alone, "
+            "but in folds all windows are tested",
+            remedy="Use keep or drop",
+        )
+    return _label(genome, tracks, window, options, None)
+
+
+def _label(
+    genome: str | Path | Genome,
+    tracks: Paths | Sequence[Track] | None,
+    window: int,
+    options: LabelOptions | None,
+    held: Callable[[Mapping[str, int]], list[HeldOutRegion]] | None,
+) -> Dataset:
     options = options or LabelOptions()
     geometry = options.geometry(window)
     listed, signals = _tracks(tracks, options)
@@ -147,22 +184,26 @@ def label_genome(
     try:
         contigs, skipped = _used_contigs(reader, options.skip_contigs)
         report_alternate_contigs(contigs)
-        regions = held_out(valid, test, contigs)
+        regions = [] if held is None else held(contigs)
         grid = Grid.over(contigs, geometry)
         positives = Positives([], np.zeros(0, np.int64), 0, 0)
         if listed:
             positives = find_positives(listed, grid, reader.contigs, options.min_overlap, chrom_map)
-        _exclude_files(grid, options.excluded, reader.contigs, chrom_map)
+        exclude_files(grid, options.excluded, reader.contigs, chrom_map)
         packed = PackedGenome.from_contigs((name, reader.codes(name)) for name in contigs)
     finally:
         if reader is not genome:
             reader.close()
     drop_poor_windows(grid, packed, options.edge, options.max_n)
-    assign_splits(grid, regions)
+    if held is None:
+        grid.fate[grid.fate == UNSET] = 0
+    else:
+        assign_splits(grid, regions)
     positive = _any_positive(grid, positives)
     thin_negatives(grid, packed, positive, options.negatives, options.seed)
-    _refuse_empty(grid)
-    leaked = _drop_leaked(grid, packed) if options.drop_leaked else None
+    splits = SPLITS[:1] if held is None else SPLITS
+    _refuse_empty(grid, splits)
+    leaked = _drop_leaked(grid, packed) if options.drop_leaked and held else None
     build = {
         "genome": reader.path.name,
         "valid": [str(region) for region in regions if region.split == "valid"],
@@ -180,6 +221,8 @@ def label_genome(
     if signals:
         amounts = replace(options.amounts, chrom_map=chrom_map or {})
         dataset = add_amounts(dataset, signals, reader.contigs, amounts)
+    if held is None:
+        return dataset
     if leaked is None:
         report_identical(dataset)
     else:
@@ -241,7 +284,7 @@ def _assemble(
         rows = row_of[positives.bins[number]]
         positives.bins[number] = rows[:0]
         set_bits(rows, number, split, packed, counts[number])
-    _warn_without_positives(tracks, counts)
+    _warn_without_positives(tracks, counts, SPLITS if split.any() else SPLITS[:1])
     return Dataset(
         genome=genome,
         contig=contig,
@@ -261,11 +304,13 @@ def _assemble(
     )
 
 
-def _warn_without_positives(tracks: Sequence[Track], counts: np.ndarray) -> None:
+def _warn_without_positives(
+    tracks: Sequence[Track], counts: np.ndarray, splits: Sequence[str]
+) -> None:
     nowhere = counts.sum(axis=1) == 0
     for where, empty in (
         ("any split", nowhere),
-        *((split, (counts[:, i] == 0) & ~nowhere) for i, split in enumerate(SPLITS)),
+        *((split, (counts[:, i] == 0) & ~nowhere) for i, split in enumerate(splits)),
     ):
         names = [track.name for track, flag in zip(tracks, empty, strict=True) if flag]
         if names:
@@ -279,9 +324,9 @@ def _any_positive(grid: Grid, positives: Positives) -> np.ndarray:
     return flags
 
 
-def _refuse_empty(grid: Grid) -> None:
+def _refuse_empty(grid: Grid, splits: Sequence[str] = SPLITS) -> None:
     counts = np.bincount(grid.fate, minlength=len(SPLITS))
-    for number, split in enumerate(SPLITS):
+    for number, split in enumerate(splits):
         if counts[number] == 0:
             dropped = ", ".join(f"{name} {count:,}" for name, count in grid.counts().items())
             raise InputError(
@@ -316,31 +361,6 @@ def _used_contigs(genome: Genome, skip: str | Sequence[str]) -> tuple[dict[str, 
     if not used:
         raise InputError("every contig of the genome is skipped", file=genome.path)
     return used, skipped
-
-
-def _exclude_files(
-    grid: Grid,
-    paths: Sequence[Path],
-    genome: Mapping[str, int],
-    chrom_map: Mapping[str, str] | None,
-) -> None:
-    for path in paths:
-        reader = IntervalReader()
-        intervals = reader.read(path, peaks=False)
-        contig_of = reader.match(genome, source=str(path), chrom_map=chrom_map)
-        beyond = 0
-        for contig, start, end in by_contig(intervals, contig_of, list(genome)):
-            beyond += int(np.count_nonzero(end > genome[contig]))
-            if contig in grid.contigs:
-                drop_overlapping(grid, contig, start, end)
-        if beyond:
-            log.warning(
-                "%s: %s of %s excluded regions extend past the end of their contig; check that the "
-                "file is of the same assembly",
-                path,
-                f"{beyond:,}",
-                f"{len(intervals.start):,}",
-            )
 
 
 def _tracks(

@@ -11,7 +11,7 @@ from danq.amounts import AmountUnit
 from danq.datasets.dataset import Dataset
 from danq.datasets.dataset_format import SPLITS
 from danq.datasets.dataset_summary import BuildSummary, saved_as, summarise
-from danq.datasets.leaked_windows import report_similar
+from danq.datasets.leaked_windows import constant_ends, report_similar
 from danq.datasets.sequence_table import SequenceTable, TableColumns, read_sequence_table
 from danq.datasets.track_amounts import Amounts, WindowValues
 from danq.datasets.track_files import RESERVED
@@ -150,7 +150,7 @@ def read_sequences(
         ),
         oriented=oriented,
     )
-    report_similar(dataset, *_constant_ends(found))
+    report_similar(dataset, *constant_ends(dataset))
     return dataset
 
 
@@ -189,12 +189,3 @@ def _splits(table: SequenceTable, path: Path, seed: int) -> tuple[np.ndarray, st
         f"{count:,}",
     )
     return split, "random"
-
-
-def _constant_ends(table: SequenceTable) -> tuple[int, int]:
-    """Number of bases at both ends that are the same in all sequences."""
-    same = (table.codes == table.codes[0]).all(axis=0)
-    if same.all() or (table.lengths < table.codes.shape[1]).any():
-        # Sequences of unequal lengths end at different positions.
-        return (0 if same.all() else int(np.argmin(same))), 0
-    return int(np.argmin(same)), int(np.argmin(same[::-1]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ second."""
 SIMILAR_SHARE = 0.5
 """Share from which a held-out sequence is similar to training sequences. It is lower than
 `LEAST_SHARE`, because one changed base changes a large share of the k-mers of a short sequence."""
+
+_ROWS = 1 << 14
 
 log = logging.getLogger("danq")
 
@@ -101,26 +104,70 @@ def report_similar(dataset: Dataset, before: int = 0, after: int = 0) -> None:
     before, after
         Bases at the start and end of all sequences that are not compared.
     """
+    for split, count in _similar(dataset, before, after).items():
+        if count:
+            _warn_similar(f"{count:,} of {len(dataset.indices(split)):,} {split} sequences")
+
+
+def report_similar_in_folds(
+    dataset: Dataset, fold: Callable[[int], Dataset], folds: int, ends: tuple[int, int]
+) -> None:
+    """Log a warning if test sequences of folds resemble training sequences of their fold.
+
+    Parameters
+    ----------
+    dataset
+        Standalone sequences; if they have `CACHED_BASES` or more, they are not searched.
+    fold
+        Returns the dataset of each fold.
+    folds
+        Number of folds.
+    ends
+        Bases at the start and end of all sequences that are not compared.
+    """
+    if len(dataset) * dataset.window >= CACHED_BASES:
+        return
+    count = sum(_similar(fold(number), *ends).get("test", 0) for number in range(folds))
+    if count:
+        which = f"{count:,} of {len(dataset):,} sequences, in the fold that tests them,"
+        _warn_similar(which, "fold")
+
+
+def constant_ends(dataset: Dataset) -> tuple[int, int]:
+    """Number of bases at both ends that are the same in all of a dataset's sequences."""
+    same = np.ones(dataset.window, np.bool_)
+    first = dataset.codes([0])
+    for low in range(0, len(dataset), _ROWS):
+        rows = np.arange(low, min(low + _ROWS, len(dataset)))
+        same &= (dataset.codes(rows) == first).all(axis=0)
+    if same.all() or dataset.values.lengths is not None:
+        # Sequences of unequal lengths end at different positions.
+        return (0 if same.all() else int(np.argmin(same))), 0
+    return int(np.argmin(same)), int(np.argmin(same[::-1]))
+
+
+def _similar(dataset: Dataset, before: int, after: int) -> dict[str, int]:
+    """Sequences of each held-out split that resemble training sequences."""
     window = dataset.window - before - after
     if window < K:
-        return
+        return {}
     table = _windows(dataset)
     table = table._replace(first=table.first + before, window=window)
     similar = find_leaked(table, SIMILAR_SHARE) > 0
-    for split in SPLITS[1:]:
-        rows = dataset.indices(split)
-        count = int(np.count_nonzero(similar[rows]))
-        if count:
-            log.warning(
-                "%s of %s %s sequences resemble training sequences: at least %.0f %% of their "
-                "%d-mers occur there, on either strand. Metrics on them do not describe new "
-                "sequences. Put similar sequences into the same split, with a column 'split'.",
-                f"{count:,}",
-                f"{rows.size:,}",
-                split,
-                100 * SIMILAR_SHARE,
-                K,
-            )
+    return {split: int(np.count_nonzero(similar[dataset.indices(split)])) for split in SPLITS[1:]}
+
+
+def _warn_similar(which: str, column: str = "split") -> None:
+    log.warning(
+        "%s resemble training sequences: at least %.0f %% of their %d-mers occur there, on either "
+        "strand. Metrics on them do not describe new sequences. Put similar sequences into the "
+        "same %s, with a column '%s'.",
+        which,
+        100 * SIMILAR_SHARE,
+        K,
+        column,
+        column,
+    )
 
 
 def count_leaked(dataset: Dataset) -> dict[str, tuple[int, int]]:

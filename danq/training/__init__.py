@@ -8,6 +8,7 @@ from danq.training.config import (
     read_config,
 )
 from danq.training.fit import Fit, TrainingDiverged
+from danq.training.folds import Folds, FoldsResult, train_folds
 from danq.training.recipe import RECIPES, Recipe
 from danq.training.session import TrainingResult
 from danq.training.train import train
@@ -16,6 +17,8 @@ __all__ = [
     "RECIPES",
     "DataSettings",
     "Fit",
+    "Folds",
+    "FoldsResult",
     "ModelSettings",
     "Recipe",
     "RunConfig",
@@ -24,4 +27,5 @@ __all__ = [
     "TrainingResult",
     "read_config",
     "train",
+    "train_folds",
 ]

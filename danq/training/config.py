@@ -12,6 +12,7 @@ import tomli_w
 from pydantic import Field
 
 from danq._version import __version__
+from danq.datasets.fold_groups import LEAST, MOST
 from danq.errors import InputError
 from danq.files.pipes import is_pipe
 from danq.files.toml_file import read_toml
@@ -158,9 +159,20 @@ class RunSettings(Settings):
     """Show no progress and write no log, metrics or TensorBoard files."""
 
 
+class FoldSettings(Settings):
+    """Folds of a training, see `danq.train_folds`."""
+
+    number: int | None = Field(default=None, ge=LEAST, le=MOST)
+    """Number of folds; None for a training without folds."""
+    hold_out: str | tuple[str, ...] = ()
+    """Contigs, or folds of a table of sequences, that are in no fold."""
+    fold: int | None = Field(default=None, gt=0)
+    """Number of the fold in the configuration of its own run."""
+
+
 @dataclass(frozen=True)
 class RunConfig:
-    """A run configuration: the sections ``[data]``, ``[model]``, ``[recipe]`` and ``[run]``.
+    """A run configuration: sections ``[data]``, ``[model]``, ``[recipe]``, ``[run]``, ``[folds]``.
 
     Each section of a TOML file holds the arguments of the class of the same field. Sections and
     entries may be left out.
@@ -170,6 +182,7 @@ class RunConfig:
     model: ModelSettings = field(default_factory=ModelSettings)
     recipe: Recipe = field(default_factory=Recipe)
     run: RunSettings = field(default_factory=RunSettings)
+    folds: FoldSettings = field(default_factory=FoldSettings)
 
 
 def read_config(path: str | Path) -> RunConfig:
@@ -183,7 +196,13 @@ def read_config(path: str | Path) -> RunConfig:
     """
     path = Path(path)
     sections = read_toml(path)
-    kinds = {"data": DataSettings, "model": ModelSettings, "recipe": Recipe, "run": RunSettings}
+    kinds = {
+        "data": DataSettings,
+        "model": ModelSettings,
+        "recipe": Recipe,
+        "run": RunSettings,
+        "folds": FoldSettings,
+    }
     settings: dict[str, Any] = {}
     for name, values in sections.items():
         if name == "training":
@@ -196,7 +215,7 @@ def read_config(path: str | Path) -> RunConfig:
             raise InputError(
                 f"'{name}' is not a section of a run configuration",
                 file=path,
-                remedy="The sections are [data], [model], [recipe] and [run]",
+                remedy="The sections are [data], [model], [recipe], [run] and [folds]",
             )
         try:
             settings[name] = kinds[name](**values)
@@ -213,6 +232,7 @@ def read_config(path: str | Path) -> RunConfig:
         config.model.resolved(directory),
         _resolve_motif_file(config.recipe, directory),
         config.run,
+        config.folds,
     )
 
 
@@ -249,6 +269,7 @@ def merge_config(
         ModelSettings(**_overlay(config.model.table, model.table, usual_model, "preset")),
         Recipe(**_overlay(config.recipe.given(), recipe.given(), usual_recipe, "base")),
         config.run if run is None else config.run.replaced(run),
+        config.folds,
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from danq.datasets.dataset import Dataset
 from danq.datasets.label_options import label_arguments
 from danq.errors import InputError
 from danq.file_lock import FileLock
-from danq.models.stored_model import RUN_MODEL
+from danq.models.stored_model import FOLDS, RUN_MODEL
 from danq.output import (
     MARKER,
     check_folder,
@@ -48,8 +49,10 @@ FILES = (
 _NO_RUN = f"holds no run of danq (no valid {MARKER})"
 
 
-def check_run_directory(directory: Path, *, resume: bool, overwrite: bool) -> None:
-    """Check that a run may write into a directory.
+def check_run_directory(
+    directory: Path, *, resume: bool, overwrite: bool, kind: str = KIND
+) -> None:
+    """Check that a run may write into a directory; ``kind`` as in its marker.
 
     Raises
     ------
@@ -62,16 +65,16 @@ def check_run_directory(directory: Path, *, resume: bool, overwrite: bool) -> No
     check_folder(
         directory,
         resume or overwrite or unused,
-        objection=_objection_to_resume if resume else _objection,
+        objection=partial(_objection_to_resume if resume else _objection, kind),
         parents=True,
         remedy="Resume that run, overwrite it, or choose another directory",
     )
 
 
-def is_run(directory: Path) -> bool:
-    """Whether a training wrote this directory."""
+def is_run(directory: Path, kind: str = KIND) -> bool:
+    """Whether a training wrote this directory; ``kind`` as in its marker."""
     content = read_marker(directory)
-    return content is not None and content["kind"] == KIND
+    return content is not None and content["kind"] == kind
 
 
 def lock_run_directory(directory: Path) -> FileLock:
@@ -95,7 +98,13 @@ def unlock_run_directory(directory: Path, lock: FileLock) -> None:
     lock.close()
 
 
-def open_or_label(directory: Path, data: Mapping[str, Any], *, resume: bool) -> Dataset:
+def open_or_label(
+    directory: Path,
+    data: Mapping[str, Any],
+    *,
+    resume: bool,
+    label: Callable[..., Dataset] = label_genome,
+) -> Dataset:
     """Open the dataset of a run, or label the windows of a genome in memory.
 
     Parameters
@@ -106,6 +115,8 @@ def open_or_label(directory: Path, data: Mapping[str, Any], *, resume: bool) -> 
         Table of `danq.training.DataSettings`, with absolute paths.
     resume
         Use the dataset in the run directory if there is one.
+    label
+        Labels the windows.
 
     Raises
     ------
@@ -126,10 +137,17 @@ def open_or_label(directory: Path, data: Mapping[str, Any], *, resume: bool) -> 
     if resume and (directory / DATASET).is_file():
         _check_same(directory, data)
         return Dataset.open(directory / DATASET)
-    return label_genome(**arguments)
+    return label(**arguments)
 
 
-def prepare_run_directory(directory: Path, dataset: Path | None, *, resume: bool) -> None:
+def prepare_run_directory(
+    directory: Path,
+    dataset: Path | None,
+    *,
+    resume: bool,
+    kind: str = KIND,
+    files: Sequence[str] = FILES,
+) -> None:
     """Empty a run directory that is locked; of a run that resumes, delete only leftovers.
 
     Parameters
@@ -140,6 +158,8 @@ def prepare_run_directory(directory: Path, dataset: Path | None, *, resume: bool
         File of the dataset, if there is one.
     resume
         Keep the run in the directory.
+    kind, files
+        What the directory is, and files that are written into it, for its marker.
 
     Raises
     ------
@@ -157,13 +177,13 @@ def prepare_run_directory(directory: Path, dataset: Path | None, *, resume: bool
             # The marker stays, so that an interrupted deletion can be continued.
             if entry.name not in (LOCK, MARKER) and (is_leftover(entry) or not resume):
                 _delete(entry)
-        if not (resume and is_run(directory)):
-            mark_folder(directory, KIND, FILES)
+        if not (resume and is_run(directory, kind)):
+            mark_folder(directory, kind, files)
 
 
 def _deletion_order(entry: Path) -> tuple[bool, bool]:
-    """The checkpoint goes first: without it, nothing resumes a run that is partly deleted."""
-    return entry.name != LAST, entry.name != CONFIG
+    """What runs resume from goes first, so that nothing resumes a run that is partly deleted."""
+    return entry.name not in (LAST, FOLDS), entry.name != CONFIG
 
 
 def _delete(entry: Path) -> None:
@@ -180,14 +200,14 @@ def _content(directory: Path) -> list[Path]:
     return [one for one in directory.iterdir() if one.name != LOCK and not is_leftover(one)]
 
 
-def _objection(directory: Path) -> str | None:
+def _objection(kind: str, directory: Path) -> str | None:
     if not _content(directory):
         return None
-    return marked(KIND)(directory) if is_run(directory) else _NO_RUN
+    return _NO_RUN if read_marker(directory) is None else marked(kind)(directory)
 
 
-def _objection_to_resume(directory: Path) -> str | None:
-    return None if is_run(directory) or not _content(directory) else _NO_RUN
+def _objection_to_resume(kind: str, directory: Path) -> str | None:
+    return None if is_run(directory, kind) else _objection(kind, directory)
 
 
 def _check_file_alone(data: Mapping[str, Any]) -> None:

@@ -34,6 +34,7 @@ from danq.training.config import (
     CONFIG,
     PRETRAINED,
     DataSettings,
+    FoldSettings,
     ModelSettings,
     RunConfig,
     RunSettings,
@@ -128,7 +129,8 @@ def train(
     if resume and config is None and (directory / CONFIG).is_file():
         config = directory / CONFIG
     settings = merge_config(config, model, recipe, run)
-    source = _data_settings(settings.data, data)
+    _refuse_folds(settings.folds, data, directory)
+    source = data_settings(settings.data, data)
     with Session(directory, settings.run, resume=resume, overwrite=overwrite) as session:
         before = open_pretrained(session, settings, model)
         if before is not None:
@@ -206,6 +208,8 @@ def _prepare(
         "model": {"preset": settings.model.preset} | named | architecture,
         "recipe": recipe.model_dump(mode="json"),
     }
+    if settings.folds.given():
+        tables["folds"] = settings.folds.given()
     session.prepare(tables, dataset.path, dataset.sha256)
     if start is not None and not session.resuming:
         start.write(directory)
@@ -264,6 +268,23 @@ def check_training(settings: RunConfig, dataset: Dataset, *, resuming: bool = Fa
             if settings.recipe.segment_bins > 1:
                 check_segments(module, dataset, settings.recipe, groups)
     return summary, groups
+
+
+def _refuse_folds(
+    folds: FoldSettings, data: str | Path | Dataset | DataSettings | None, directory: Path
+) -> None:
+    if folds.number is None or (folds.fold and isinstance(data, Dataset)):
+        return
+    if folds.fold:
+        raise InputError(
+            f"is the run of fold {folds.fold} of a training in folds",
+            file=directory,
+            remedy=f"Resume the training in folds: {directory.parent}",
+        )
+    raise InputError(
+        "the configuration has a section [folds], but danq.train trains one model",
+        remedy="Use danq.train_folds, or leave the section out",
+    )
 
 
 def _resolved(recipe: Recipe, dataset: Dataset) -> Recipe:
@@ -336,7 +357,7 @@ def _evaluate(session: Session, dataset: Dataset) -> None:
     log.info("test split: %s; metrics of each track in %s", ", ".join(found), out)
 
 
-def _data_settings(
+def data_settings(
     configured: DataSettings, data: str | Path | Dataset | DataSettings | None
 ) -> DataSettings:
     """Data of the configuration, replaced by the dataset or the settings that were given."""

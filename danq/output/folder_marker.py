@@ -47,9 +47,7 @@ def mark_folder(folder: Path, kind: str, patterns: Iterable[str] = ()) -> None:
     """
     later = sorted(patterns)
     files = sorted(
-        name
-        for name, _ in _files(folder, skip=_collecting([]))
-        if name != MARKER and not any(_matches(name, pattern) for pattern in later)
+        name for name, _ in _files(folder, skip=_collecting([])) if not _is_expected(name, later)
     )
     content = {
         "magic": MAGIC,
@@ -162,17 +160,21 @@ def _strange(folder: Path, content: Mapping[str, Any], above: str = "") -> Itera
     listed, patterns = set(content["files"]), content["patterns"]
     inner: list[tuple[Path, dict[str, Any]]] = []
     for name, path in _files(folder, skip=_collecting(inner)):
-        known = (
-            name == MARKER
-            or name in listed
-            or any(_matches(name, pattern) for pattern in patterns)
-            or any(is_leftover(Path(part)) for part in PurePosixPath(name).parts)
-        )
+        known = name in listed or _is_expected(name, patterns)
         # danq writes regular files only.
         if not known or path.is_symlink() or not path.is_file():
             yield above + name
     for path, own in inner:
         yield from _strange(path, own, f"{above}{path.relative_to(folder).as_posix()}/")
+
+
+def _is_expected(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a file is the marker, matches a pattern, or is a temporary file of danq."""
+    return (
+        name == MARKER
+        or any(_matches(name, pattern) for pattern in patterns)
+        or any(is_leftover(Path(part)) for part in PurePosixPath(name).parts)
+    )
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -57,6 +57,8 @@ def why_not_incremental(module: nn.Module) -> str | None:
             return "its recurrent layers are stacked: a change reaches every step of the second"
     elif module.temporal is not None:
         return f"its temporal layer is a {type(module.temporal).__name__}"
+    if module.pooling is None:
+        return f"its head ({type(module.head).__name__}) reads every step"
     if not isinstance(module.pooling, Flatten):
         return f"its pooling is {type(module.pooling).__name__}, not Flatten"
     if type(module.head) is not MultiLabel or not isinstance(module.head.body, Mlp):

@@ -27,10 +27,12 @@ def shared_conditions(
     ensemble: Ensemble, input: VariantInput, weights: Sequence[str]
 ) -> Provenance:
     """What scores must share to be compared with a background: models, strand and windows."""
-    measured = ensemble.options.measured and ensemble.models[0].spec.has_amounts
+    settings = {"strand": ensemble.options.strand}
+    if ensemble.models[0].spec.has_amounts:
+        undone = "measured ones: transform and scale undone"
+        settings["amounts"] = undone if ensemble.options.measured else "as in training"
     return input.conditions() | Provenance(
-        settings={"strand": ensemble.options.strand}
-        | ({"amounts": "measured: transform and scale undone"} if measured else {}),
+        settings=settings,
         inputs={"model": Inputs(ensemble.names, weights)},
     )
 

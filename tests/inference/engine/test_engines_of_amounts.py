@@ -55,6 +55,8 @@ def test_scores_equal_those_of_whole_windows(names, changes, references, alterna
     known, other, owner = cases(seed, references, alternates)
     engine = Incremental(module, EXACT, groups)
     assert (engine.reason is None) == ("profile" not in names and "further_widths" not in changes)
+    if "profile" in names and "further_widths" not in changes:
+        assert engine.reason == "its head (JointHeads) reads every step"
     for found, codes in zip(engine.logits(known, other, owner), (known, other), strict=True):
         own = expected(module, groups, codes) if len(codes) else found[:0]
         assert found.shape == (len(codes), sum(group.tracks for group in groups))

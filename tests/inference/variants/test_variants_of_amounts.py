@@ -292,7 +292,10 @@ def test_a_background_of_another_model_or_unit_is_refused(fasta, tmp_path):
     common = substitutions(TEXT, range(5, 295, 9))
     write_background(model, common, fasta, file)
     for other, what in (
-        (model.with_options(measured=True), "measured: transform and scale undone"),
+        (
+            model.with_options(measured=True),
+            "made with amounts: as in training; now it is measured ones",
+        ),
         (made("gaussian", units=(READS,), seed=4), "model"),
         (made("binary", seed=5), "model"),
     ):

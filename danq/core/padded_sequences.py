@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from danq.core.cnn_rnn import CnnRnn
 from danq.core.filter_lookup import SYMBOLS
+from danq.core.recurrent import Recurrent
 
 
 class PaddedCnnRnn(CnnRnn):
@@ -20,6 +23,12 @@ class PaddedCnnRnn(CnnRnn):
 
     Parameters are those of `CnnRnn`. The encoder reads codes and has a method ``steps``.
     """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for layer in self.modules():
+            if isinstance(layer, Recurrent):
+                layer.fused_masks = True
 
     def forward(
         self,

@@ -5,8 +5,8 @@ are slower or do not apply:
 
 - ``torch.nn.LSTM``, which `Recurrent` wraps: inference on whole windows, every device but the CPU,
   stacked layers, masks. ``torch.nn.GRU`` is the only GRU for whole windows.
-- ``_training_lstm``: training on the CPU of a single layer, or of stacked layers with dropout
-  between them, one after another. It keeps the gates of every step for the backward pass, which
+- ``_training_lstm``: training on the CPU of a single layer, in `PaddedCnnRnn` also with a mask, or of
+  stacked layers with dropout between them, one after another. It keeps the gates of every step for the backward pass, which
   torch's layer does more slowly.
 - ``hard_lstm``: gates of old Keras models, which torch's layer cannot express. A kernel on the CPU
   without gradients, torch's operators elsewhere.
@@ -34,6 +34,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from danq.core._training_lstm import LstmLayer
 from danq.core.dropout import Dropout
 from danq.core.hard_lstm import HardLstm
+from danq.core.masks import zero_padding
 
 _KINDS = {"lstm": nn.LSTM, "gru": nn.GRU}
 _FUNCTIONS: dict[str, Callable[..., tuple[Tensor, ...]]] = {"lstm": torch.lstm, "gru": torch.gru}
@@ -108,6 +109,8 @@ class Recurrent(nn.Module):
         # Torch's dropout between layers would give the n-th example of all processes one mask.
         self.dropout = Dropout(dropout)
         self.out_features = hidden * (2 if bidirectional else 1)
+        self.fused_masks = False
+        """Train an LSTM of one layer with a mask by the fused scan, too."""
 
     def forward(
         self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None
@@ -125,6 +128,8 @@ class Recurrent(nn.Module):
         if mask is None:
             fused = self.rnn.num_layers == 1 and self._trains_on_cpu(x)
             return _fused(x, weights) if fused else self.rnn(x)[0]
+        if self.fused_masks and self.rnn.num_layers == 1 and self._trains_on_cpu(x):
+            return _fused_with_mask(x, mask, weights)
         packed = _pack(x, mask)
         return pad_packed_sequence(self.rnn(packed)[0], True, total_length=x.shape[1])[0]
 
@@ -167,6 +172,18 @@ class Recurrent(nn.Module):
 def _fused(x: Tensor, weights: list[Tensor]) -> Tensor:
     bf16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
     return LstmLayer.apply(x, bf16, *weights)  # type: ignore[no-any-return]
+
+
+def _fused_with_mask(x: Tensor, mask: Tensor, weights: list[Tensor]) -> Tensor:
+    """As `_fused`, but the backward direction reads the real steps of each row in reverse order."""
+    parts = [_fused(x, weights[:4])]
+    if len(weights) > 4:
+        length = mask.sum(dim=1, keepdim=True)
+        along = torch.arange(x.shape[1])
+        index = torch.where(along < length, length - 1 - along, along).unsqueeze(2)
+        turned = _fused(x.gather(1, index.expand_as(x)), weights[4:])
+        parts.append(turned.gather(1, index.expand_as(turned)))
+    return zero_padding(torch.cat(parts, dim=2), mask.unsqueeze(2))
 
 
 def _pack(x: Tensor, mask: Tensor) -> PackedSequence:

@@ -117,3 +117,19 @@ def test_channels_without_a_mask_are_refused():
     module = made("lstm")
     with pytest.raises(ValueError, match=r"an input of shape \(2, 4, 60\) needs a mask"):
         module(torch.zeros(2, 4, WINDOW))
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_the_fused_scan_of_training_equals_packed_sequences(bidirectional):
+    module = made("lstm", bidirectional=bidirectional)
+    rows = torch.cat([padded(letters(size, size), 3) for size in (9, 25, 40)])
+    found = []
+    for fused in (True, False):
+        module.temporal.fused_masks = fused
+        module.zero_grad()
+        outputs = module(rows)
+        outputs.square().sum().backward()
+        found.append([outputs.detach(), *(value.grad.clone() for value in module.parameters())])
+    assert found[0][0].std() > 0.01
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)

@@ -113,8 +113,10 @@ def test_filters_side_by_side_and_step_stages_learn_from_a_configuration(planted
     mutated = danq.mutate(model, planted_set.codes(test[:1]))
     assert np.isfinite(mutated.values).all()
     assert why_not_incremental(model.module) is not None
-    # The motifs are those of the 12 widest filters.
-    assert find_motifs(model, planted_set).sites.counts.shape == (12, 11, 4)
+    # The motifs are those of the filters of both widths.
+    sites = find_motifs(model, planted_set).sites
+    assert sites.counts.shape == (24, 11, 4)
+    assert sites.widths.tolist() == [9] * 12 + [11] * 12
 
 
 def test_run_directory(planted_set, tiny, tmp_path):

@@ -5,9 +5,9 @@ are slower or do not apply:
 
 - ``torch.nn.LSTM``, which `Recurrent` wraps: inference on whole windows, every device but the CPU,
   stacked layers, masks. ``torch.nn.GRU`` is the only GRU for whole windows.
-- ``_training_lstm``: training on the CPU of a single layer, in `PaddedCnnRnn` also with a mask, or of
-  stacked layers with dropout between them, one after another. It keeps the gates of every step for the backward pass, which
-  torch's layer does more slowly.
+- ``_training_lstm``: training on the CPU of a single layer, in `PaddedCnnRnn` also with a mask, or
+  of stacked layers with dropout between them, one after another. It keeps the gates of every step
+  for the backward pass, which torch's layer does more slowly.
 - ``hard_lstm``: gates of old Keras models, which torch's layer cannot express. A kernel on the CPU
   without gradients, torch's operators elsewhere.
 - ``danq.inference.engine.recurrent_scan``: inference on variants as differences from a reference.

@@ -28,7 +28,7 @@ from danq.evaluation.amount_metrics import amount_metrics
 from danq.genome.nucleotide_codes import N, encode
 from danq.inference.evaluation.amount_report import AmountReport
 from danq.inference.evaluation.evaluate import evaluate
-from danq.inference.prediction import predict
+from danq.inference.prediction.predict import predict
 from danq.models import load_model
 from danq.training import RunSettings, train
 

@@ -88,7 +88,8 @@ def match_layers(module: CnnRnn, spec: ModelSpec, source: CnnRnn, source_spec: M
 
     A layer is taken if its name, its shapes and the layers before it are those of the other model:
     after a new layer, features have another meaning. Rows of the output layers are taken for tracks
-    with the name of a track of the other model, the same loss and the same transform.
+    with the name of a track of the other model, the same loss, bins and transform. Outputs of
+    amounts are relative to the mean and deviation of their track, which may differ.
 
     Parameters
     ----------

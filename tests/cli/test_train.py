@@ -91,6 +91,16 @@ def test_options_reach_the_library(trained, dataset):
     assert not settings["overwrite"]
 
 
+def test_a_model_to_start_from_reaches_the_library(trained, dataset, tmp_path):
+    model = tmp_path / "model.safetensors"
+    model.touch()
+    command = ["train", str(dataset), "--out", "r", "--from", str(model), "--freeze", "encoder"]
+    assert cli.run(command) == 0
+    settings = trained[0][1]
+    assert settings["model"].table == {"pretrained": str(model)}
+    assert settings["recipe"].given() == {"freeze": "encoder"}
+
+
 def test_only_given_data_options_are_passed(trained, tmp_path):
     genome, peaks = tmp_path / "g.fa", tmp_path / "peaks"
     genome.touch()

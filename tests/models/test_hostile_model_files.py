@@ -13,6 +13,7 @@ import torch
 from danq.errors import InputError
 from danq.models import architecture, load_model, read_spec, save_model, untrained
 from danq.models.architecture import MAX_PARAMETERS, build_module
+from danq.models.stored_model import FORMAT_VERSION
 from danq.training import read_config
 from danq.vision import load_vision_model
 from danq_cli.main import run
@@ -143,7 +144,10 @@ HOSTILE = {
     "surrogate": (fields(tracks=["\ud800", "c"]), "characters that are not Unicode"),
     "surrogate in training": (fields(training={"x": "\udcff"}), "characters that are not Unicode"),
     "unknown field": (fields(code="x"), "code: there is no setting of this name"),
-    "other version": (fields(format_version=5), "model format version 5, but this danq reads"),
+    "other version": (
+        fields(format_version=FORMAT_VERSION + 1),
+        f"model format version {FORMAT_VERSION + 1}, but this danq reads",
+    ),
     "many layers": (shape(layers=10**7), "architecture.layers: .* less than or equal to 100"),
     "many units": (shape(hidden=10**9), "architecture.hidden: .*equal to 65536"),
     "many filters": (shape(filters=10**9), "architecture.filters: .*equal to 65536"),
@@ -196,7 +200,7 @@ VISION = {
 
 def vision_header(**changes):
     def make(text: str) -> str:
-        return json.dumps({"format_version": 4} | VISION | changes)
+        return json.dumps({"format_version": FORMAT_VERSION} | VISION | changes)
 
     return header_text(make)
 

@@ -26,6 +26,7 @@ from benchmarks.harness.yeast_data import yeast_dataset
 from benchmarks.studies.train_and_evaluate import run_folder
 from danq.datasets import Dataset
 from danq.inference.evaluation.evaluate import evaluate
+from danq.inference.evaluation.peak_report import EvaluationReport
 from danq.models import load_model
 from danq.training import ModelSettings, Recipe, RunConfig, RunSettings, train
 
@@ -78,6 +79,7 @@ def trained(data: Path, folder: Path, config: RunConfig, seed: int) -> dict[str,
     seconds = time.perf_counter() - start
     best = result.history[result.best_epoch - 1]
     report = evaluate(load_model(folder), Dataset.open(data), split="test")
+    assert isinstance(report, EvaluationReport)
     values = {
         "aupr": report.macro_aupr,
         "auroc": report.macro_auroc,
@@ -93,7 +95,7 @@ def main() -> None:
     """Pretrain a model, train both kinds of models with every seed, and print the table."""
     parser = make_parser(__doc__, "seeds")
     parser.add_argument("--out", type=Path, required=True, help="folder for data and models")
-    parser.add_argument("--pretraining-epochs", type=int, default=2)
+    parser.add_argument("--pretraining-epochs", type=int, default=1)
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--kinds", nargs="+", default=["scratch", "pretrained"])
     args = parser.parse_args()

@@ -13,7 +13,7 @@ import torch
 
 from danq.core import CnnRnn
 from danq.errors import InputError, few
-from danq.files.open_input import open_raw
+from danq.files.json_file import read_json
 from danq.models import (
     DEFAULT_PRESET,
     PRESETS,
@@ -42,8 +42,7 @@ from danq.training.session import Session
 RECORD = "pretrained.json"
 """File of a run directory: the models that a training started from, the last one directly."""
 
-MAX_RECORD = 16 << 20
-"""Largest number of bytes of that file."""
+_TRAIN_AGAIN = "Copy it back, or train the model again: overwrite this run"
 
 FROZEN = {"none": (), "encoder": ("encoder",), "temporal": ("encoder", "temporal")}
 """Parts of a model that a recipe freezes."""
@@ -192,9 +191,17 @@ class Start:
         with replacing(directory / RECORD, overwrite=True) as temporary:
             temporary.write_text(json.dumps(self._content(), indent=1) + "\n", encoding="utf-8")
 
-    def report(self, recipe: Recipe) -> None:
-        """Log a table of the layers, and the tracks whose kind differs in the pretrained model."""
-        if self.match is None:
+    def report(self, recipe: Recipe, spec: ModelSpec) -> None:
+        """Log a table of the layers, and what differs in the pretrained model.
+
+        Parameters
+        ----------
+        recipe
+            Learning rate of the layers that are taken, and those that are frozen.
+        spec
+            Header of the new model.
+        """
+        if self.match is None or self.model is None:
             return
         rate = f"learning rate x {recipe.pretrained_lr:g}"
         rows = []
@@ -214,6 +221,7 @@ class Start:
             new,
             "\n".join(f"  {line}" for line in lines),
         )
+        _report_differences(spec, self.model.spec, self.file)
         if self.match.other_kind:
             log.warning(
                 "%d tracks have the name of a track of %s, but another loss, transform or bins; "
@@ -225,6 +233,23 @@ class Start:
 
     def _content(self) -> list[dict[str, Any]]:
         return [one.model_dump(mode="json") for one in self.records]
+
+
+def _report_differences(spec: ModelSpec, source: ModelSpec, file: Path | None) -> None:
+    """Log other hyperparameters, another window, and sequences that only one model orients."""
+    ours, theirs = spec.architecture.model_dump(), source.architecture.model_dump()
+    changes = [f"{name} is {ours[name]}, not {theirs[name]}" for name in ours]
+    changes = [one for one, name in zip(changes, ours, strict=True) if ours[name] != theirs[name]]
+    if changes:
+        log.warning("hyperparameters differ from those of %s: %s", file, few(changes, 6, "; "))
+    if spec.window != source.window:
+        log.info("the window is %d bp, that of %s %d bp", spec.window, file, source.window)
+    if spec.oriented != source.oriented:
+        one, other = (
+            "oriented sequences" if oriented else "both strands"
+            for oriented in (spec.oriented, source.oriented)
+        )
+        log.info("the training is on %s, that of %s was on %s", one, file, other)
 
 
 def _is_frozen(layer: str, recipe: Recipe) -> bool:
@@ -284,23 +309,12 @@ def _read_record(directory: Path) -> tuple[Pretraining, ...]:
         raise InputError(
             "is missing: it names the layers that this run took from another model",
             file=file,
-            remedy="Copy it back, or train the model again: overwrite this run",
+            remedy=_TRAIN_AGAIN,
         )
-    with open_raw(file) as opened:
-        text = opened.read(MAX_RECORD + 1)
-    try:
-        if len(text) > MAX_RECORD:
-            raise ValueError(f"it has more than {MAX_RECORD:,} bytes")
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"is damaged: {error}",
-            file=file,
-            remedy="Copy it back, or train the model again: overwrite this run",
-        ) from error
+    content = read_json(file, "the record of a pretrained model", remedy=_TRAIN_AGAIN)
     records = parse_pretrainings(content, file)
     if not records:
-        raise InputError("names no model", file=file, remedy="Copy it back, or overwrite this run")
+        raise InputError("names no model", file=file, remedy=_TRAIN_AGAIN)
     return tuple(records)
 
 

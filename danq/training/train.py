@@ -194,12 +194,11 @@ def _prepare(
         log.info("sequences have unequal lengths; their padding is masked")
     targets = check_training(settings, dataset, resuming=session.resuming)
     recipe = _resolved(settings.recipe, dataset)
-    start = None
-    if before is not None:
-        start = before.start(_spec(settings, dataset, recipe, targets[1]))
+    spec = _spec(settings, dataset, recipe, targets[1])
+    start = None if before is None else before.start(spec)
     if start is not None and not session.resuming:
-        start.check(recipe, settings.model.architecture)
-        start.report(recipe)
+        start.check(recipe, spec.architecture)
+        start.report(recipe, spec)
         report_leaks(dataset, start.records, start.file)
     architecture = settings.model.architecture.model_dump(mode="json")
     named = {n: settings.model.table[n] for n in (PRETRAINED,) if n in settings.model.table}

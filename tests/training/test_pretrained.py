@@ -248,7 +248,7 @@ def test_resume_with_a_model(source, other_set, tmp_path, monkeypatch):
         train(other_set, out=out, resume=True)
     text = (tmp_path / "kept").read_text()
     for changed, message in (
-        ("[1", "pretrained.json: is damaged"),
+        ("[1", "pretrained.json: "),
         ("[]", "pretrained.json: names no model"),
         ('{"a": 1}', "not a list"),
         ("[{}]", "damaged record of the training: model: "),
@@ -290,6 +290,21 @@ def test_another_window(source, other_set, tmp_path, caplog):
         "head.output": ("new", "follows a new layer"),
     }
     assert any("2 layers taken, 2 new" in one for one in caplog.messages)
+    assert any("the window is 300 bp, that of" in one for one in caplog.messages)
+    assert not any("hyperparameters differ" in one for one in caplog.messages)
+
+
+def test_hyperparameters_that_differ_are_named(source, other_set, tmp_path, caplog):
+    start_from(source, other_set, tmp_path / "run", {"hidden": 5, "dense": (4,)})
+    (message,) = [one for one in caplog.messages if "hyperparameters differ" in one]
+    assert message.endswith("hidden is 5, not 6; dense is (4,), not (8,)")
+
+
+def test_oriented_and_other_sequences_are_named(source, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "danq")
+    oriented = replace(planted(), oriented=True)
+    start_from(source, oriented, tmp_path / "run")
+    assert any("the training is on oriented sequences, that of" in m for m in caplog.messages)
 
 
 def test_a_model_that_pools_takes_any_window(source, other_set, tmp_path):

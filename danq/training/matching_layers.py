@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from danq.core import CnnRnn, ConvEncoder
+from danq.core import CnnRnn, ConvEncoder, NormalisedEncoder
 from danq.core.heads import JointHeads, Mlp, MultiLabel, Pooled, Profiles
 from danq.core.parallel_filters import StepConv, TemporalStack
 from danq.models import Architecture, ModelSpec, TargetGroup
@@ -19,9 +19,10 @@ OUTPUT, PROFILES = "head.output", "profiles"
 """Keys of the layers with rows for each track."""
 
 _FUNCTION = {
-    "temporal": ("temporal", "bidirectional", "gates", "second_direction"),
+    "encoder": ("both_strands", "members"),
+    "temporal": ("temporal", "bidirectional", "gates", "second_direction", "members"),
     "pooling": ("pooling",),
-    "head": ("pooling",),
+    "head": ("pooling", "members"),
 }
 """Hyperparameters that change the meaning of weights, but not their shape."""
 
@@ -168,8 +169,12 @@ def _renamed(module: CnnRnn) -> dict[str, str]:
     """Prefixes of names that depend on other blocks, and what replaces them."""
     renamed: dict[str, str] = {}
     profiles = 0
-    if isinstance(module.encoder, ConvEncoder):
-        renamed["encoder.first."] = "encoder."
+    encoder, prefix = module.encoder, "encoder."
+    if isinstance(encoder, NormalisedEncoder):
+        encoder, prefix = encoder.encoder, "encoder.encoder."
+        renamed[prefix] = "encoder."
+    if isinstance(encoder, ConvEncoder):
+        renamed[f"{prefix}first."] = "encoder."
     if isinstance(module.temporal, TemporalStack):
         stage = 0
         for number, layer in enumerate(module.temporal.layers):
@@ -231,12 +236,13 @@ def _difference(layer: _Layer, other: _Layer | None, keys: set[str]) -> str:
         known = layer.key in keys
         return f"{'follows other layers' if known else 'is not'} in the pretrained model"
     if other.function != layer.function:
+        part = layer.key.partition(".")[0]
         changes = [
-            f"{was} became {now}"
-            for was, now in zip(other.function, layer.function, strict=True)
+            f"{name} {was} became {now}"
+            for name, was, now in zip(_FUNCTION[part], other.function, layer.function, strict=True)
             if was != now
         ]
-        return ", ".join(changes)
+        return f"differs: {', '.join(changes)}"
     one, two = (
         {n: s[1:] if per_track else s for n, s in each.shapes.items()} for each in (layer, other)
     )

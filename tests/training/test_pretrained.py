@@ -137,6 +137,17 @@ def test_frozen_layers_do_not_change_in_any_bit(source, other_set, tmp_path, bas
         assert same == name.startswith(frozen), name
 
 
+def test_a_frozen_encoder_keeps_its_normalisation(other_set, tmp_path):
+    first, shape = tmp_path / "first", {"filters": 12, "width": 11, "pool": 10, "hidden": 6}
+    model = ModelSettings(encoder_norm=True, dense=(8,), **shape)
+    train(planted(), out=first, model=model, recipe=Recipe(**QUICK), run=CPU)
+    out = start_from(first, other_set, tmp_path / "run", freeze="encoder")
+    before, after = load_model(first).module.state_dict(), load_model(out).module.state_dict()
+    assert "encoder.norm.running_mean" in after
+    for name, value in after.items():
+        assert torch.equal(value, before[name]) == name.startswith("encoder."), name
+
+
 def test_frozen_normalisation_keeps_its_statistics_and_signs_of_zeros(tmp_path):
     """A frozen part is not trained, averaged, decayed, or normalised by batches."""
     torch.manual_seed(0)
@@ -317,7 +328,7 @@ def test_a_model_that_pools_takes_any_window(source, other_set, tmp_path):
     other = start_from(pooled, other_set, tmp_path / "other", {"pooling": "max"})
     (record,) = json.loads((other / "pretrained.json").read_text())
     assert [one["detail"] for one in record["layers"][2:]] == [
-        "mean became max",
+        "differs: pooling mean became max",
         "follows a new layer",
     ]
 
@@ -329,6 +340,9 @@ GROUPS = {
     "p": TargetGroup(loss="profile", tracks=1, steps=4, step_bases=5),
     "q": TargetGroup(loss="profile", tracks=1, steps=4, step_bases=5),
 }
+
+
+BINARY = dict.fromkeys("xb", TargetGroup(loss="binary", tracks=1))
 
 
 def joint(names: str, seed: int, groups=GROUPS, **changes):
@@ -391,6 +405,24 @@ def test_layers_are_found_under_the_names_that_other_blocks_give_them():
     stages = joint("a", 5, stages=({"channels": 6, "width": 3},))
     match = match_layers(stages.module, stages.spec, source.module, source.spec)
     assert [one.origin for one in match.origins] == ["taken", "new", "new", "new", "new"]
+
+
+def test_members_and_normalised_filters_of_both_strands_are_taken(tmp_path):
+    shape = {"members": 2, "pooling": "mean-max", "both_strands": True, "encoder_norm": True}
+    changes = {**shape, "dense": (), "further_widths": (), "filters": 6}
+    source, made = joint("xb", 1, BINARY, **changes), joint("bx", 2, BINARY, **changes)
+    match = match_layers(made.module, made.spec, source.module, source.spec)
+    assert {one.origin for one in match.origins} == {"taken"}
+    copy_layers(match, made.module, source.module)
+    codes = torch.randint(0, 5, (7, 60), dtype=torch.uint8)
+    with torch.no_grad():
+        assert torch.equal(made.module(codes), source.module(codes).flip(1))
+    for name, value in (("members", 1), ("both_strands", False), ("encoder_norm", False)):
+        other = joint("bx", 3, BINARY, **(changes | {name: value}))
+        match = match_layers(other.module, other.spec, source.module, source.spec)
+        expected = "taken" if name == "encoder_norm" else "new"
+        assert match.origins[0].origin == expected
+        assert match.origins[-1].origin == "new"
 
 
 @pytest.mark.parametrize("change", [{"gates": "hard"}, {"temporal": "gru"}, {"temporal": "none"}])
@@ -524,7 +556,7 @@ SETTINGS = {
     "a new layer is frozen": (
         ModelSettings(temporal="gru"),
         {"freeze": "temporal"},
-        "the layer temporal.rnn is new and cannot be frozen: it lstm became gru",
+        "the layer temporal.rnn is new and cannot be frozen: it differs: temporal lstm became gru",
     ),
     "no temporal layer": (
         ModelSettings(temporal="none"),

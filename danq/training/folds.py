@@ -44,6 +44,7 @@ from danq.training.out_of_fold import OutOfFold, Report, prediction_layout
 from danq.training.recipe import Recipe
 from danq.training.run_directory import is_run, open_or_label
 from danq.training.session import TrainingResult
+from danq.training.suited_settings import suited
 from danq.training.train import check_training, data_settings, train
 
 log = logging.getLogger("danq")
@@ -273,7 +274,8 @@ def _check_fold(settings: RunConfig, groups: FoldGroups, fold: int, *, resuming:
     try:
         # Without weights: those of a model to start from decide about its layers.
         own = resuming or "pretrained" in settings.model.table
-        check_training(settings, fold_dataset(groups, fold), resuming=own)
+        dataset = fold_dataset(groups, fold)
+        check_training(suited(settings, dataset), dataset, resuming=own)
     except InputError as error:
         raise InputError(
             f"fold {fold + 1}: {error.problem}", file=error.file, remedy="Use fewer folds"

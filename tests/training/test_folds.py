@@ -23,7 +23,7 @@ from tests.several_contigs import TINY, several_contigs
 
 RUN = {"threads": 1, "device": "cpu", "precision": "fp32", "quiet": True}
 SETTINGS = {
-    "model": ModelSettings(**TINY),
+    "model": ModelSettings("danq-small", **TINY),
     "recipe": Recipe(epochs=1, batch_size=32),
     "run": RunSettings(**RUN),
 }

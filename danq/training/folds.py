@@ -245,7 +245,7 @@ def _check_settings(settings: RunConfig, source: DataSettings) -> None:
         if name in source.table:
             raise InputError(
                 f"folds were asked for, and contigs of one split were named ({name} = "
-                f"{source.table[name]}), but each group of contigs tests and validates in turn",
+                f"{source.table[name]}), but each group of contigs is tested and validated once",
                 remedy="Leave one of the two out, or hold the contigs out of all folds",
             )
     if settings.run.devices * settings.run.nodes > 1:

@@ -35,7 +35,7 @@ OUT_OF_FOLD = "out_of_fold.parquet"
 EVALUATION = "evaluation"
 HELD_OUT_EVALUATION = "held_out_evaluation"
 FILES = (LOCK, CONFIG, DATASET, FOLDS, ENSEMBLE, GROUPS, OUT_OF_FOLD, f"fold*/{LOCK}")
-"""Files of the directory, in addition to folders with a marker of their own."""
+"""Files of the directory, in addition to folders that have a marker."""
 
 MAGIC = "danq-folds"
 FORMAT_VERSION = 1

@@ -382,8 +382,8 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ("--folds 3 --valid chr1", "each group of contigs tests and validates in turn"),
-            ("--folds 3 --test chr1", "each group of contigs tests and validates in turn"),
+            ("--folds 3 --valid chr1", "each group of contigs is tested and validated once"),
+            ("--folds 3 --test chr1", "each group of contigs is tested and validated once"),
             ("--folds 6", "the dataset has 5 contigs with windows"),
             ("--hold-out chr1", "the number of folds is not set"),
             ("--folds 2", "2 is not in the range x>=3"),

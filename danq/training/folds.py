@@ -197,8 +197,9 @@ def train_folds(
             log.info("fold %d of %d", fold + 1, groups.number)
             own = fold_dataset(groups, fold)
             results.append(_train_fold(own, settings, directory, fold))
-            rows = groups.rows(fold)[groups.separate[groups.rows(fold)]]
-            leaked[rows] = own.leaked[own.indices("test")]
+            if settings.run.evaluate:
+                rows = groups.rows(fold)[groups.separate[groups.rows(fold)]]
+                leaked[rows] = own.leaked[own.indices("test")]
         reports = _finish(groups, settings.run, directory, leaked)
         return FoldsResult(
             directory=directory,
@@ -278,7 +279,7 @@ def _check_fold(settings: RunConfig, groups: FoldGroups, fold: int, *, resuming:
         check_training(suited(settings, dataset), dataset, resuming=own)
     except InputError as error:
         raise InputError(
-            f"fold {fold + 1}: {error.problem}", file=error.file, remedy="Use fewer folds"
+            f"fold {fold + 1}: {error.problem}", file=error.file, remedy=error.remedy
         ) from error
 
 

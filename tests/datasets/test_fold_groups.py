@@ -21,6 +21,8 @@ def standalone(sequences: list[str], *, oriented: bool = True) -> Dataset:
     codes = np.array([["ACGT".index(base) for base in one] for one in sequences], np.uint8)
     rows, length = codes.shape
     assert length % 4 == 0
+    measured = amount_dataset().measured
+    assert measured is not None
     return replace(
         amount_dataset(),
         genome=PackedGenome.from_contigs([("sequences", codes.reshape(-1))]),
@@ -32,9 +34,7 @@ def standalone(sequences: list[str], *, oriented: bool = True) -> Dataset:
         bin=length,
         stride=length,
         build={"standalone": True},
-        measured=replace(
-            amount_dataset().measured, values=np.arange(2 * rows, dtype=np.float32).reshape(rows, 2)
-        ),
+        measured=replace(measured, values=np.arange(2 * rows, dtype=np.float32).reshape(rows, 2)),
         oriented=oriented,
     )
 

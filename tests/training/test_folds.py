@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,13 +22,13 @@ from danq_cli.main import run as run_command
 from tests.amount_dataset import amount_dataset
 from tests.several_contigs import TINY, several_contigs
 
-RUN = {"threads": 1, "device": "cpu", "precision": "fp32", "quiet": True}
-SETTINGS = {
+RUN: dict[str, Any] = {"threads": 1, "device": "cpu", "precision": "fp32", "quiet": True}
+SETTINGS: dict[str, Any] = {
     "model": ModelSettings("danq-small", **TINY),
     "recipe": Recipe(epochs=1, batch_size=32),
     "run": RunSettings(**RUN),
 }
-PLAIN = SETTINGS | {"run": RunSettings(evaluate=False, **RUN)}
+PLAIN: dict[str, Any] = SETTINGS | {"run": RunSettings(evaluate=False, **RUN)}
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,28 @@ from collections.abc import Sequence
 
 import numba
 import numpy as np
-from jaxtyping import Int32, UInt8
+from jaxtyping import Float32, Float64, Int32, UInt8
 
-from danq._jit import parallel_kernel
+from danq._jit import kernel, parallel_kernel
 
 HALF = 4
 """Bases on either side of the gap."""
+
+
+@kernel
+def _halves(window, forward, reverse):
+    """Indices of the four bases at each position and of their reverse complement; -1 with an N."""
+    for i in range(len(window) - HALF + 1):
+        a = 0
+        r = 0
+        known = True
+        for h in range(HALF):
+            c = np.int64(window[i + h])
+            known = known and c < 4
+            a = a * 4 + c
+            r += (3 - c) * 4**h
+        forward[i] = a if known else -1
+        reverse[i] = r
 
 
 @parallel_kernel
@@ -25,17 +41,7 @@ def _count(codes, pointers, tracks, gaps, counts, totals):
         forward = np.empty(length, np.int64)
         reverse = np.empty(length, np.int64)
         for n in range(windows):
-            for i in range(length - HALF + 1):
-                a = 0
-                r = 0
-                known = True
-                for h in range(HALF):
-                    c = np.int64(codes[n, i + h])
-                    known = known and c < 4
-                    a = a * 4 + c
-                    r += (3 - c) * 4**h
-                forward[i] = a if known else -1
-                reverse[i] = r
+            _halves(codes[n], forward, reverse)
             for i in range(length - span + 1):
                 left = forward[i]
                 right = forward[i + HALF + gap]
@@ -50,6 +56,64 @@ def _count(codes, pointers, tracks, gaps, counts, totals):
                 totals[g, kmer] += 1
                 for q in range(pointers[n], pointers[n + 1]):
                     counts[g, tracks[q], kmer] += 1
+
+
+@parallel_kernel
+def _sum(codes, values, gaps, sums, totals):
+    windows, length = codes.shape
+    side = 4**HALF
+    for g in numba.prange(gaps.size):
+        gap = gaps[g]
+        seen = np.full(side * side, -1, np.int64)
+        forward = np.empty(length, np.int64)
+        reverse = np.empty(length, np.int64)
+        for n in range(windows):
+            _halves(codes[n], forward, reverse)
+            for i in range(length - 2 * HALF - gap + 1):
+                left = forward[i]
+                right = forward[i + HALF + gap]
+                if left < 0 or right < 0:
+                    continue
+                other = reverse[i + HALF + gap] * side + reverse[i]
+                kmer = min(left * side + right, other)
+                if seen[kmer] == n:
+                    continue
+                seen[kmer] = n
+                totals[g, kmer] += 1
+                for k in range(values.shape[1]):
+                    sums[g, kmer, k] += values[n, k]
+
+
+def sum_gapped_kmers(
+    codes: UInt8[np.ndarray, "N L"], values: Float32[np.ndarray, "N K"], gaps: Sequence[int]
+) -> tuple[Float64[np.ndarray, "G 65536 K"], Int32[np.ndarray, "G 65536"]]:
+    """Sum the values of the windows that contain each gapped 8-mer, on either strand.
+
+    Parameters
+    ----------
+    codes, gaps
+        As for `count_gapped_kmers`.
+    values
+        Values of each window.
+
+    Returns
+    -------
+    sums
+        Sum of the values, per gap, 8-mer and column of ``values``.
+    totals
+        As of `count_gapped_kmers`.
+    """
+    kmers = 4 ** (2 * HALF)
+    sums = np.zeros((len(gaps), kmers, values.shape[1]))
+    totals = np.zeros((len(gaps), kmers), np.int32)
+    _sum(
+        np.ascontiguousarray(codes),
+        np.ascontiguousarray(values, np.float32),
+        np.asarray(gaps, np.int64),
+        sums,
+        totals,
+    )
+    return sums, totals
 
 
 def count_gapped_kmers(

@@ -9,21 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 from danq.core import CnnRnn
+from danq.datasets.column_summary import total_amounts
 from danq.datasets.dataset import Dataset
-from danq.genome.gapped_kmers import count_gapped_kmers, kmer_bases
+from danq.genome.gapped_kmers import count_gapped_kmers, kmer_bases, sum_gapped_kmers
 from danq.genome.motif_files import Motif
 from danq.genome.nucleotide_codes import decode, reverse_complement
 from danq.models import first_layer
+from danq.typing import CodeBatch, IntRow
+
+K = TypeVar("K", "EnrichedKmer", "CorrelatedKmer")
 
 GAPS = range(9)
 CENTRE = 250
 """Bases in the middle of a window that are searched."""
 MAX_WINDOWS = 200_000
+MAX_AMOUNTS = 2_000_000
 LARGE_SET = 1_000_000
 """Training windows above which filters are not initialised from the data by default."""
 MIN_OBSERVED = 5
@@ -65,15 +71,18 @@ class EnrichedKmer:
 
     def motif(self) -> Motif:
         """The k-mer as base frequencies: 1 at its bases, 1/4 in the gap."""
-        rows = [[float(base == letter) for letter in "ACGT"] for base in self.bases]
-        probabilities = np.array([row if any(row) else [0.25] * 4 for row in rows])
         comment = {
             "track": self.track,
             "z": f"{self.z:.1f}",
             "observed": str(self.observed),
             "expected": f"{self.expected:.1f}",
         }
-        return Motif(f"{self.bases}_{self.track}", probabilities, self.observed, comment)
+        return Motif(f"{self.bases}_{self.track}", _frequencies(self.bases), self.observed, comment)
+
+
+def _frequencies(bases: str) -> np.ndarray:
+    rows = [[float(base == letter) for letter in "ACGT"] for base in bases]
+    return np.array([row if any(row) else [0.25] * 4 for row in rows])
 
 
 def find_enriched_kmers(dataset: Dataset, *, limit: int, seed: int = 0) -> list[EnrichedKmer]:
@@ -96,17 +105,104 @@ def find_enriched_kmers(dataset: Dataset, *, limit: int, seed: int = 0) -> list[
     -------
     K-mers in descending order of z.
     """
-    indices = dataset.indices("train")
-    if len(indices) > MAX_WINDOWS:
-        indices = np.sort(np.random.default_rng(seed).choice(indices, MAX_WINDOWS, replace=False))
-    margin = max(0, dataset.window - CENTRE) // 2
-    codes = dataset.codes(indices)[:, margin : dataset.window - margin]
+    indices = _sample(dataset, MAX_WINDOWS, seed)
+    codes = _centres(dataset, indices)
     labels = dataset.labels(indices)
     found: list[EnrichedKmer] = []
     for first in range(0, dataset.peaks.size, TRACKS_AT_ONCE):
         tracks = slice(first, first + TRACKS_AT_ONCE)
         found += _enriched(codes, labels[:, tracks], dataset.tracks[: dataset.peaks.size][tracks])
     return _distinct(sorted(found, key=lambda k: (-k.z, k.bases, k.track)), limit)
+
+
+def _sample(dataset: Dataset, most: int, seed: int) -> IntRow:
+    """Training windows, or a random sample of them."""
+    indices = dataset.indices("train")
+    if len(indices) > most:
+        indices = np.sort(np.random.default_rng(seed).choice(indices, most, replace=False))
+    return indices
+
+
+def _centres(dataset: Dataset, indices: IntRow) -> CodeBatch:
+    margin = max(0, dataset.window - CENTRE) // 2
+    return dataset.codes(indices)[:, margin : dataset.window - margin]
+
+
+@dataclass(frozen=True)
+class CorrelatedKmer:
+    """A gapped k-mer whose windows have other amounts than most.
+
+    Attributes
+    ----------
+    bases
+        Its letters, N in the gap.
+    track
+        Track of the amounts.
+    z
+        ``sqrt(n / (1 - f))`` times the mean of the standardised amounts of the n windows that
+        contain the k-mer, which are the fraction f of all windows.
+    windows
+        Number of windows that contain it.
+    """
+
+    bases: str
+    track: str
+    z: float
+    windows: int
+
+    def motif(self) -> Motif:
+        """The k-mer as base frequencies: 1 at its bases, 1/4 in the gap."""
+        comment = {"track": self.track, "z": f"{self.z:.1f}", "windows": str(self.windows)}
+        return Motif(f"{self.bases}_{self.track}", _frequencies(self.bases), self.windows, comment)
+
+
+def find_correlated_kmers(dataset: Dataset, *, limit: int, seed: int = 0) -> list[CorrelatedKmer]:
+    """Find the k-mers that say most about the amounts of training windows.
+
+    As `find_enriched_kmers`, but k-mers are ordered by the absolute value of their z
+    (`CorrelatedKmer`), every track has its share of them, and 5 windows and a z of 4 are needed.
+
+    Parameters
+    ----------
+    dataset, limit, seed
+        As for `find_enriched_kmers`. At most two million amounts are read.
+
+    Returns
+    -------
+    K-mers in descending order of the absolute value of z.
+    """
+    tracks = dataset.tracks[dataset.peaks.size :]
+    indices = _sample(dataset, min(MAX_WINDOWS, MAX_AMOUNTS // len(tracks)), seed)
+    codes = _centres(dataset, indices)
+    amounts = total_amounts(dataset, indices).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spread = np.nanstd(amounts, axis=0)
+        amounts = (amounts - np.nanmean(amounts, axis=0)) / np.where(spread > 0, spread, np.inf)
+    values = np.nan_to_num(amounts).astype(np.float32)
+    found: list[CorrelatedKmer] = []
+    for first in range(0, len(tracks), TRACKS_AT_ONCE):
+        part = slice(first, first + TRACKS_AT_ONCE)
+        found += _correlated(codes, values[:, part], tracks[part], max(1, limit // len(tracks)))
+    return _distinct(sorted(found, key=lambda k: (-abs(k.z), k.bases, k.track)), limit)
+
+
+def _correlated(
+    codes: np.ndarray, values: np.ndarray, tracks: Sequence[str], share: int
+) -> list[CorrelatedKmer]:
+    sums, totals = sum_gapped_kmers(codes, values, GAPS)
+    scale = np.sqrt(np.maximum(totals, 1) * (1 - totals / (len(codes) + 1)))
+    found: list[CorrelatedKmer] = []
+    for k, track in enumerate(tracks):
+        z = sums[:, :, k] / scale
+        z[(totals < MIN_OBSERVED) | (np.abs(z) < MIN_Z)] = 0
+        best = np.argsort(-np.abs(z), axis=None, kind="stable")[: 20 * share]
+        candidates = []
+        for index in best[z.ravel()[best] != 0]:
+            at = np.unravel_index(index, z.shape)
+            bases = decode(kmer_bases(int(at[1]), GAPS[at[0]]))
+            candidates.append(CorrelatedKmer(bases, track, float(z[at]), int(totals[at])))
+        found += _distinct(candidates, share)
+    return found
 
 
 def _enriched(codes: np.ndarray, labels: np.ndarray, tracks: Sequence[str]) -> list[EnrichedKmer]:
@@ -132,8 +228,8 @@ def _enriched(codes: np.ndarray, labels: np.ndarray, tracks: Sequence[str]) -> l
     return found
 
 
-def _distinct(kmers: Sequence[EnrichedKmer], limit: int) -> list[EnrichedKmer]:
-    kept: list[EnrichedKmer] = []
+def _distinct(kmers: Sequence[K], limit: int) -> list[K]:
+    kept: list[K] = []
     for kmer in kmers:
         if len(kept) == limit:
             break

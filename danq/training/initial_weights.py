@@ -12,6 +12,7 @@ from danq.models import first_layer, initialise_danq, initialise_jaspar, set_bas
 from danq.training.enriched_motifs import (
     LARGE_SET,
     LARGEST_SHARE,
+    find_correlated_kmers,
     find_enriched_kmers,
     initialise_filters,
 )
@@ -98,11 +99,12 @@ def _motifs(
         return (), ""
     if recipe.initial_motifs != "auto":
         return read_motifs(recipe.initial_motifs), f"motifs of {recipe.initial_motifs}"
-    if not dataset.peaks.size:
-        log.info("the dataset has no peaks: filters start at random")
-        return (), ""
     if len(dataset.indices("train")) > LARGE_SET:
         log.info("more than %s training windows: filters start at random", f"{LARGE_SET:,}")
         return (), ""
-    found = find_enriched_kmers(dataset, limit=int(LARGEST_SHARE * filters / 2), seed=seed)
+    most = int(LARGEST_SHARE * filters / 2)
+    if not dataset.peaks.size:
+        correlated = find_correlated_kmers(dataset, limit=most, seed=seed)
+        return [kmer.motif() for kmer in correlated], "motifs that correlate with amounts"
+    found = find_enriched_kmers(dataset, limit=most, seed=seed)
     return [kmer.motif() for kmer in found], "enriched motifs"

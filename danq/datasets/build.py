@@ -381,5 +381,8 @@ def _tracks(
     else:
         peaks = find_tracks(source)  # pyright: ignore[reportArgumentType]
     signals = [] if options.signal is None else find_signals(options.signal)
+    related = [track.name for track in peaks if track.reverse or track.replicates]
+    if related:
+        log.info("reverse_track and replicate_of are not used for peaks: %s", few(related))
     check_tracks([*peaks, *signals])
     return peaks, signals

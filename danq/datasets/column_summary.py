@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
 from danq.datasets.dataset import Dataset
-from danq.typing import IntRow
+from danq.typing import BoolRow, IntRow
 
 _ROWS = 1 << 14
 
@@ -67,12 +67,14 @@ def summarise_columns(dataset: Dataset, rows: IntRow) -> ColumnSummary:
     return ColumnSummary(track, count, mean, deviation, lowest, highest, whole)
 
 
-def total_amounts(dataset: Dataset, rows: IntRow) -> Float32[np.ndarray, "B A"]:
+def total_amounts(
+    dataset: Dataset, rows: IntRow, reverse: BoolRow | None = None
+) -> Float32[np.ndarray, "B A"]:
     """One amount per window and track: its value, or the total of its profile's measured steps.
 
     NaN where nothing was measured.
     """
-    amounts = dataset.amounts(rows)
+    amounts = dataset.amounts(rows, reverse)
     if amounts.ndim == 2:
         return amounts
     total = np.asarray(np.nansum(amounts, axis=2, dtype=np.float64))

@@ -301,7 +301,8 @@ class Dataset:
         indices
             ``(B,)`` indices of windows.
         reverse
-            ``(B,)`` True where the steps of profiles are to be in the order of the reverse strand.
+            ``(B,)`` True where amounts are to be those of the reverse strand
+            (`danq.datasets.track_amounts.take`).
 
         Returns
         -------
@@ -316,7 +317,7 @@ class Dataset:
         rows = self.checked(indices)
         if self.measured is None:
             return np.empty((rows.size, 0), np.float32)
-        return take(self.measured.values, rows, None if reverse is None else np.asarray(reverse))
+        return take(self.measured, rows, None if reverse is None else np.asarray(reverse))
 
     def target_values(self, indices: ArrayLike, reverse: ArrayLike | None = None) -> np.ndarray:
         """Values of all `targets`, group after group: labels, then amounts or steps of profiles.

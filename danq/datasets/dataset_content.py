@@ -20,6 +20,7 @@ from danq.datasets.dataset_format import (
     FOLD_TEXTS,
     FORMAT_VERSION,
     MAGIC,
+    STRATUM_TEXTS,
     TEXTS,
     WINDOW_ARRAYS,
 )
@@ -90,7 +91,7 @@ def _read_amounts(file: Hdf5Input) -> Amounts | None:
     if not any(name in file for name in (*AMOUNT_ARRAYS, *AMOUNT_TEXTS)):
         return None
     arrays = {name: file.read(name, dtype) for name, dtype in AMOUNT_ARRAYS.items()}
-    unit, transform = (file.texts(name, fixed=True) for name in AMOUNT_TEXTS)
+    unit, transform, replicates = (file.texts(name, fixed=True) for name in AMOUNT_TEXTS)
     fields = zip(unit, transform, arrays["amounts/scale"].tolist(), strict=True)
     try:
         units = tuple(
@@ -100,15 +101,24 @@ def _read_amounts(file: Hdf5Input) -> Amounts | None:
     except ValidationError as error:
         first = error.errors()[0]
         raise ValueError(f"/amounts/{first['loc'][0]}: {first['msg']}") from error
-    return Amounts(arrays["amounts/values"], units, step)
+    reverse = tuple(arrays["amounts/reverse"].tolist())
+    return Amounts(
+        arrays["amounts/values"],
+        units,
+        step,
+        () if reverse == (*range(len(reverse)),) else reverse,
+        replicates if any(replicates) else (),
+    )
 
 
 def _read_values(file: Hdf5Input) -> WindowValues:
-    length, weight, fold = (
+    length, weight, fold, stratum = (
         file.read(name, dtype) if name in file else None for name, dtype in WINDOW_ARRAYS.items()
     )
-    names = file.texts(FOLD_TEXTS, fixed=True) if FOLD_TEXTS in file else ()
-    return WindowValues(length, weight, fold, names)
+    folds, strata = (
+        file.texts(name, fixed=True) if name in file else () for name in (FOLD_TEXTS, STRATUM_TEXTS)
+    )
+    return WindowValues(length, weight, fold, folds, stratum, strata)
 
 
 def write_content(file: h5py.File, dataset: Dataset) -> None:
@@ -147,14 +157,19 @@ def write_content(file: h5py.File, dataset: Dataset) -> None:
         "windows/split": dataset.split,
         "labels": dataset.packed,
     }
-    further = (values.lengths, values.weights, values.folds)
+    further = (values.lengths, values.weights, values.folds, values.strata)
     for name, array in zip(WINDOW_ARRAYS, further, strict=True):
         if array is not None:
             compressed[name] = array
     if values.folds is not None:
         texts[FOLD_TEXTS] = values.fold_names
+    if values.strata is not None:
+        texts[STRATUM_TEXTS] = values.strata_names
     if measured is not None:
         plain["amounts/scale"] = np.array([unit.scale for unit in measured.units])
+        tracks = len(measured.units)
+        plain["amounts/reverse"] = np.array(measured.reverse or range(tracks), np.int32)
+        texts["amounts/replicates"] = measured.replicates or ("",) * tracks
         compressed["amounts/values"] = measured.values
         texts["amounts/unit"] = tuple(unit.unit for unit in measured.units)
         texts["amounts/transform"] = tuple(unit.transform for unit in measured.units)
@@ -196,12 +211,25 @@ def update_checksum(sha: Any, dataset: Dataset) -> None:
     """Add to a checksum what datasets of peaks do not have."""
     measured, values = dataset.measured, dataset.values
     arrays: dict[str, np.ndarray | None] = dict(
-        zip(WINDOW_ARRAYS, (values.lengths, values.weights, values.folds), strict=True)
+        zip(
+            WINDOW_ARRAYS,
+            (values.lengths, values.weights, values.folds, values.strata),
+            strict=True,
+        )
     )
-    about: dict[str, Any] = {"oriented": dataset.oriented, "folds": values.fold_names}
+    about: dict[str, Any] = {
+        "oriented": dataset.oriented,
+        "folds": values.fold_names,
+        "strata": values.strata_names,
+    }
     if measured is not None:
         arrays["amounts/values"] = measured.values
-        about |= {"step": measured.step, "units": [one.model_dump() for one in measured.units]}
+        about |= {
+            "step": measured.step,
+            "units": [one.model_dump() for one in measured.units],
+            "reverse": measured.reverse,
+            "replicates": measured.replicates,
+        }
     found = {name: array for name, array in arrays.items() if array is not None}
     if not found and not dataset.oriented:
         return

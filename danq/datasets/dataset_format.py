@@ -11,7 +11,7 @@ from danq.files.hdf5_input import Hdf5Input
 from danq.files.sealed_hdf5 import open_sealed
 
 MAGIC = "danq-dataset"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 KIND = "dataset"
 """Kind of the file in its seal."""
 
@@ -34,20 +34,25 @@ ARRAYS = {
 }
 """Every array of numbers and its dtype."""
 
-AMOUNT_ARRAYS = {"amounts/values": "<f4", "amounts/scale": "<f8"}
+AMOUNT_ARRAYS = {"amounts/values": "<f4", "amounts/scale": "<f8", "amounts/reverse": "<i4"}
 """Arrays of datasets with tracks of amounts."""
 
-WINDOW_ARRAYS = {"windows/length": "<i4", "windows/weight": "<f4", "windows/fold": "<i4"}
+WINDOW_ARRAYS = {
+    "windows/length": "<i4",
+    "windows/weight": "<f4",
+    "windows/fold": "<i4",
+    "windows/stratum": "<i4",
+}
 """Arrays that some datasets have."""
 
 TEXTS = ("genome/name", "tracks/name", "tracks/group", "tracks/source")
 """Every array of UTF-8 strings."""
 
-AMOUNT_TEXTS = ("amounts/unit", "amounts/transform")
+AMOUNT_TEXTS = ("amounts/unit", "amounts/transform", "amounts/replicates")
 """Arrays of UTF-8 strings of datasets with tracks of amounts."""
 
-FOLD_TEXTS = "folds/name"
-"""Array of UTF-8 strings of datasets with folds."""
+FOLD_TEXTS, STRATUM_TEXTS = "folds/name", "strata/name"
+"""Arrays of UTF-8 strings of datasets with folds and with strata."""
 
 ATTRIBUTES = (
     "window",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -100,6 +100,7 @@ def read_signals(
     size: int,
     options: SignalOptions | None = None,
     *,
+    strands: Sequence[int] = (),
     progress: Progress | None = None,
 ) -> SignalAmounts:
     """Read the amounts of the bins of all tracks, one file after another.
@@ -116,6 +117,10 @@ def read_signals(
         Bases of a bin.
     options
         How signals become amounts.
+    strands
+        Index of the track of the other strand of each track, see
+        `danq.datasets.track_relations.strand_partners`; empty if no track has one. Values of a
+        strand that are all 0 or negative are read as positive, with a notice.
     progress
         Called with the number of tracks that are done.
 
@@ -142,6 +147,8 @@ def read_signals(
             column=options.column,
             chrom_map=options.chrom_map,
         )
+        if strands and strands[number] != number:
+            signal = _unsigned(track, signal, options)
         if options.step is not None:
             check_not_negative(track.path, signal.counts, "a profile")
         applied, unit = _in_unit(track, signal, options, size // steps)
@@ -153,6 +160,29 @@ def read_signals(
             progress(number + 1, len(tracks))
     shaped = values if options.step is not None else values[:, :, 0]
     return SignalAmounts(shaped, tuple(units), tuple(counts))
+
+
+def _unsigned(track: Track, signal: Signal, options: SignalOptions) -> Signal:
+    """Positive values of a strand whose file has them as negative ones."""
+    counts = signal.counts
+    if not (counts.smallest < 0 and counts.largest <= 0) or options.statistic == "coverage":
+        return signal
+    if options.statistic == "max":
+        raise InputError(
+            "all values of this strand are negative, so their maximum is the weakest signal",
+            file=track.path,
+            record=track.name,
+            remedy="Use the mean or the sum, or a file with positive values",
+        )
+    log.info("%s: all values are 0 or negative; they are read as positive", track.path)
+    positive = replace(
+        counts,
+        negative=0,
+        total=-counts.total,
+        smallest=-counts.largest,
+        largest=-counts.smallest,
+    )
+    return Signal(-signal.values, positive)
 
 
 def _in_unit(

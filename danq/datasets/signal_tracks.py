@@ -13,6 +13,7 @@ from danq.datasets.dataset import Dataset
 from danq.datasets.dataset_format import SPLITS
 from danq.datasets.signal_amounts import SignalOptions, read_signals
 from danq.datasets.track_amounts import Amounts
+from danq.datasets.track_relations import replicate_names, strand_partners
 from danq.datasets.track_sheet import Track
 from danq.errors import InputError
 from danq.typing import IntRow
@@ -48,7 +49,13 @@ def add_amounts(
     ends = np.searchsorted(dataset.contig, np.arange(len(dataset.genome.names)), side="right")
     pieces = np.split(dataset.start, ends[:-1])
     starts = dict(zip(dataset.genome.names, pieces, strict=True))
-    values, units, counts = read_signals(tracks, genome, starts, dataset.bin, options)
+    strands = strand_partners(tracks)
+    replicates = replicate_names(
+        [track.name for track in tracks], [track.replicates for track in tracks]
+    )
+    values, units, counts = read_signals(
+        tracks, genome, starts, dataset.bin, options, strands=strands
+    )
     kept = np.arange(len(dataset)) if dataset.peaks.size else _with_values(values)
     dropped = len(dataset) - kept.size
     build: dict[str, Any] = {
@@ -82,7 +89,7 @@ def add_amounts(
         groups=(*dataset.groups, *(track.group for track in tracks)),
         sources=(*dataset.sources, *(track.path.name for track in tracks)),
         build=build,
-        measured=Amounts(values, units, options.step or 0),
+        measured=Amounts(values, units, options.step or 0, strands, replicates),
     )
 
 

@@ -60,16 +60,23 @@ class Amounts:
         Unit of each of the ``A`` tracks.
     step
         Bases of a step of a profile; 0 without profiles.
+    reverse
+        Index of the track with the amounts of each track on the reverse strand, such as 1 and 0 for
+        two strands of one signal; empty if it is the track itself for all tracks.
+    replicates
+        Name of the experiment that each track is a replicate of, which may be empty; or no names.
 
     Raises
     ------
     InputError
-        When the shapes do not match.
+        When the shapes do not match, or ``reverse`` does not pair tracks.
     """
 
     values: Float32[np.ndarray, "W A ..."]
     units: tuple[AmountUnit, ...]
     step: int = 0
+    reverse: tuple[int, ...] = ()
+    replicates: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = self.values.shape
@@ -79,6 +86,13 @@ class Amounts:
             raise InputError(f"amounts have shape {shape} with steps of {self.step} bases")
         if shape[1] != len(self.units):
             raise InputError(f"there are amounts of {shape[1]} tracks, but {len(self.units)} units")
+        tracks = [*range(shape[1])]
+        if self.reverse and sorted(self.reverse) != tracks:
+            raise InputError("the tracks of the reverse strand are not those of the amounts")
+        if [self.reverse[other] for other in self.reverse] not in ([], tracks):
+            raise InputError("a track is the reverse strand of a track that has another one")
+        if len(self.replicates) not in (0, shape[1]):
+            raise InputError(f"{len(self.replicates)} names of replicates for {shape[1]} tracks")
 
     @property
     def group(self) -> TrackGroup:
@@ -125,12 +139,18 @@ class WindowValues:
         ``(W,)`` index of the fold of each window in ``fold_names``.
     fold_names
         Names of the folds.
+    strata
+        ``(W,)`` index of the stratum of each window in ``strata_names``, for separate metrics.
+    strata_names
+        Names of the strata.
     """
 
     lengths: Int32[np.ndarray, " W"] | None = None
     weights: Float32[np.ndarray, " W"] | None = None
     folds: Int32[np.ndarray, " W"] | None = None
     fold_names: tuple[str, ...] = ()
+    strata: Int32[np.ndarray, " W"] | None = None
+    strata_names: tuple[str, ...] = ()
 
     def check(self, windows: int, window: int) -> None:
         """Check sizes and ranges for a number of windows of ``window`` bases.
@@ -144,19 +164,23 @@ class WindowValues:
             ("lengths", self.lengths),
             ("weights", self.weights),
             ("folds", self.folds),
+            ("strata", self.strata),
         ):
             if array is not None and array.shape != (windows,):
                 raise InputError(f"{what} of {array.shape} for {windows:,} windows")
-        if (self.folds is None) != (not self.fold_names):
-            raise InputError("there are folds without names, or names without folds")
-        if len(set(self.fold_names)) < len(self.fold_names):
-            raise InputError("two folds have the same name")
+        named = (("folds", self.folds, self.fold_names), ("strata", self.strata, self.strata_names))
+        for what, array, names in named:
+            if (array is None) != (not names):
+                raise InputError(f"there are {what} without names, or names without {what}")
+            if len(set(names)) < len(names):
+                raise InputError(f"two {what} have the same name")
         if not windows:
             return
         if self.lengths is not None and not _within(self.lengths, 1, window):
             raise InputError(f"the length of a sequence is not from 1 to {window:,}")
-        if self.folds is not None and not _within(self.folds, 0, len(self.fold_names) - 1):
-            raise InputError(f"the fold of a window is not from 0 to {len(self.fold_names) - 1}")
+        for what, array, names in named:
+            if array is not None and not _within(array, 0, len(names) - 1):
+                raise InputError(f"the {what} of a window are not from 0 to {len(names) - 1}")
         if self.weights is not None and not (
             np.isfinite(self.weights).all() and (self.weights >= 0).all()
         ):
@@ -172,19 +196,25 @@ def columns_of(groups: Sequence[TrackGroup]) -> int:
     return sum(group.columns for group in groups)
 
 
-def take(values: np.ndarray, rows: IntRow, reverse: np.ndarray | None) -> np.ndarray:
-    """Amounts of rows; the steps of profiles of reverse-complemented windows in reverse order.
+def take(amounts: Amounts, rows: IntRow, reverse: np.ndarray | None) -> np.ndarray:
+    """Amounts of rows, in reverse-complemented windows those of the reverse strand.
+
+    The tracks of two strands are exchanged, and the steps of profiles are in reverse order.
 
     Parameters
     ----------
-    values
-        ``(W, A)`` or ``(W, A, S)``.
+    amounts
+        The amounts.
     rows
         ``(B,)`` indices of windows.
     reverse
         ``(B,)`` True where the window is reverse-complemented; None for no window.
     """
-    found = values[rows]
-    if reverse is not None and found.ndim == 3:
+    found = amounts.values[rows]
+    if reverse is None:
+        return found
+    if found.ndim == 3:
         found[reverse] = found[reverse, :, ::-1]
+    if amounts.reverse:
+        found[reverse] = found[reverse][:, list(amounts.reverse)]
     return found

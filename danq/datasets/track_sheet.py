@@ -15,16 +15,30 @@ from danq.names import check_name
 
 log = logging.getLogger("danq")
 
-COLUMNS = ("name", "path", "group")
+COLUMNS = ("name", "path", "group", "reverse_track", "replicate_of")
 
 
 @dataclass(frozen=True)
 class Track:
-    """One track: a name, the file with its peaks or signal, and a group (may be empty)."""
+    """One track.
+
+    Attributes
+    ----------
+    name, path
+        Name, and the file with its peaks or signal.
+    group
+        Group; may be empty.
+    reverse
+        Name of the track of the other strand, or of the track itself; empty if not given.
+    replicates
+        Name of the experiment that the track is a replicate of; empty if not given.
+    """
 
     name: str
     path: Path
     group: str = ""
+    reverse: str = ""
+    replicates: str = ""
 
 
 def read_sheet(path: Path) -> list[Track]:
@@ -34,7 +48,8 @@ def read_sheet(path: Path) -> list[Track]:
     ----------
     path
         Tab-separated columns ``name  path  [group]``. With a header, they may have any order,
-        other columns are left out, and commas may separate them. Paths are relative to the
+        commas may separate them, ``reverse_track`` and ``replicate_of`` (`Track`) may follow, and
+        other columns are left out. Paths are relative to the
         sheet's folder, or for a pipe to the working directory.
 
     Returns
@@ -110,7 +125,10 @@ def _columns(header: Sequence[str], path: Path, line: int) -> dict[str, int]:
 
 def _track(path: Path, number: int, fields: list[str], columns: dict[str, int] | None) -> Track:
     if columns is None:
-        indices, fits = dict(zip(COLUMNS, range(len(fields)), strict=False)), len(fields) in (2, 3)
+        indices, fits = (
+            dict(zip(COLUMNS[:3], range(len(fields)), strict=False)),
+            len(fields) in (2, 3),
+        )
     else:
         indices, fits = columns, len(fields) > max(columns["name"], columns["path"])
     values = {name: fields[index] for name, index in indices.items() if index < len(fields)}
@@ -124,8 +142,9 @@ def _track(path: Path, number: int, fields: list[str], columns: dict[str, int] |
             "or of a signal, give it its extension, such as .bed or .bw",
         )
     check_name(values["name"], "track", file=path, line=number)
-    if values.get("group"):
-        check_name(values["group"], "group", file=path, line=number)
+    for column in COLUMNS[2:]:
+        if values.get(column):
+            check_name(values[column], column, file=path, line=number)
     folder = Path() if is_stream(path) or is_pipe(path) else path.parent
     try:
         peaks = folder / Path(values["path"]).expanduser()
@@ -156,7 +175,8 @@ def _track(path: Path, number: int, fields: list[str], columns: dict[str, int] |
             record=values["name"],
             remedy=_remedy(values["path"], named=columns is not None),
         )
-    return Track(values["name"], peaks, values.get("group", ""))
+    further = (values.get(column, "") for column in COLUMNS[2:])
+    return Track(values["name"], peaks, *further)
 
 
 def _remedy(given: str, *, named: bool) -> str:

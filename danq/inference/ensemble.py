@@ -20,6 +20,7 @@ from danq.inference.track_levels import Kind, TrackLevels
 from danq.inference.writers.layout import TrackProfile, Values
 from danq.models import Model, ModelSpec, RunOptions
 from danq.models.model_file import check_loaded
+from danq.models.targets import reverse_tracks
 from danq.track_names import select_tracks
 
 Models = Model | Sequence[Model]
@@ -112,6 +113,11 @@ class Ensemble:
     def tracks(self) -> tuple[str, ...]:
         """Names of the selected tracks."""
         return tuple(self.models[0].spec.tracks[number] for number in self.track_indices)
+
+    @property
+    def reverse_tracks(self) -> tuple[int, ...]:
+        """As `danq.models.targets.reverse_tracks` of the models."""
+        return reverse_tracks(self.models[0].spec.targets)
 
     @property
     def groups(self) -> tuple[str, ...]:

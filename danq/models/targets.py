@@ -57,6 +57,9 @@ class TargetGroup(BaseModel):
     """Mean of each track (``gaussian``, ``poisson``); without them 0 and 1."""
     deviations: tuple[Positive, ...] = ()
     """Standard deviation of each track (``gaussian``); without them 1."""
+    reverse: tuple[int, ...] = ()
+    """Index within the group of the track that has the amounts of each track on the reverse strand;
+    without them the track itself."""
     bins: int = Field(default=0, ge=0, le=MAX_BINS)
     """Number of soft bins, at least two."""
     lowest: float = 0.0
@@ -89,6 +92,17 @@ class TargetGroup(BaseModel):
                 )
         if self.loss == "poisson" and min(self.means, default=1) <= 0:
             raise ValueError(f"a mean of {min(self.means):g} for the loss 'poisson'")
+        return self
+
+    @model_validator(mode="after")
+    def _check_reverse(self) -> TargetGroup:
+        tracks = [*range(self.tracks)]
+        if self.reverse and (
+            self.loss == "binary"
+            or sorted(self.reverse) != tracks
+            or [self.reverse[other] for other in self.reverse] != tracks
+        ):
+            raise ValueError("reverse does not pair the tracks of amounts of the group")
         return self
 
     def mean(self, like: Tensor) -> Float[Tensor, " K"]:
@@ -231,14 +245,40 @@ def _group_loss(part: Part, target: Tensor, share: Tensor | None) -> Tensor:
 
 
 def track_values(
-    outputs: Float[Tensor, "B O"], groups: Sequence[TargetGroup]
+    outputs: Float[Tensor, "B O"], groups: Sequence[TargetGroup], *, reverse: bool = False
 ) -> Float[Tensor, "B K"]:
-    """One value per track: a probability, an amount, or the total of a profile."""
+    """One value per track: a probability, an amount, or the total of a profile.
+
+    Parameters
+    ----------
+    outputs
+        Outputs of the model.
+    groups
+        Groups of all tracks.
+    reverse
+        Whether the outputs are those of reverse complements. The values are those of the given
+        windows: the tracks of two strands are exchanged.
+    """
     numbers = [
         one.sigmoid() if group.loss == "binary" else one
         for group, one in _track_numbers(outputs, groups)
     ]
-    return torch.cat(numbers, dim=1)
+    values = torch.cat(numbers, dim=1)
+    order = reverse_tracks(groups) if reverse else ()
+    return values[:, list(order)] if order else values
+
+
+def reverse_tracks(groups: Sequence[TargetGroup]) -> tuple[int, ...]:
+    """Index of the track that has the values of each track on the reverse strand.
+
+    Empty if it is the track itself for all tracks.
+    """
+    found, first = [], 0
+    for group in groups:
+        own = group.reverse or range(group.tracks)
+        found += [first + other for other in own]
+        first += group.tracks
+    return tuple(found) if any(group.reverse for group in groups) else ()
 
 
 def track_scores(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from danq.core.members import per_member
 from danq.datasets.batches import Batches
 from danq.datasets.column_summary import total_amounts
 from danq.datasets.dataset import Dataset
+from danq.errors import few
 from danq.evaluation.amount_metrics import amount_metrics
 from danq.evaluation.metrics import average_precision, roc_auc
 from danq.inference.engine.forward import dataset_outputs
@@ -20,6 +22,8 @@ from danq.models.targets import TargetGroup, target_loss, track_values
 from danq.training.problem import Metrics
 from danq.training.recipe import Recipe
 from danq.training.window_problem import training_batches
+
+log = logging.getLogger("danq")
 
 
 class AmountProblem:
@@ -68,7 +72,7 @@ class AmountProblem:
             reverse = np.full(len(self.valid), number == 1)
             targets = torch.from_numpy(self.dataset.target_values(self.valid, reverse))
             losses.append(float(target_loss(outputs, targets, self.groups, share)))
-            values.append(track_values(outputs, self.groups).numpy())
+            values.append(track_values(outputs, self.groups, reverse=number == 1).numpy())
         predicted = np.asarray(np.mean(values, axis=0, dtype=np.float32))
         return {"loss": float(np.mean(losses))} | self._metrics(predicted)
 
@@ -79,6 +83,15 @@ class AmountProblem:
         if measured.shape[1]:
             found = amount_metrics(predicted[:, peaks:], measured).pearson
             varies = np.nanmax(measured, axis=0) > np.nanmin(measured, axis=0)
+            equal = varies & (np.ptp(predicted[:, peaks:], axis=0) == 0)
+            if equal.any():
+                tracks = np.flatnonzero(equal) + peaks
+                log.warning(
+                    "all predictions are equal for %d of %d tracks (%s): use a lower learning rate",
+                    len(tracks),
+                    len(equal),
+                    few([self.dataset.tracks[track] for track in tracks]),
+                )
             known = np.nan_to_num(found)[varies]
             values["pearson"] = float(known.mean()) if known.size else 0.0
         if peaks:

@@ -50,10 +50,10 @@ def target_groups(
         When amounts are negative and their loss does not allow it.
     """
     kinds = [group.kind for group in dataset.targets for _ in range(group.tracks)]
+    own: dict[str, Loss] = {"peaks": "binary", "profiles": "profile"}
     losses: list[Loss] = []
     for track, kind in enumerate(kinds):
-        own: dict[str, Loss] = {"peaks": "binary", "profiles": "profile"}
-        loss = own.get(kind) or _loss(dataset, recipe, preset, summary, track)
+        loss = own.get(kind) or _loss(dataset, recipe, preset, summary)
         lowest = float(summary.lowest[summary.track == track].min())
         if lowest < 0 and loss in ("poisson", "profile"):
             raise InputError(
@@ -125,18 +125,16 @@ def _where(dataset: Dataset, summary: ColumnSummary, columns: np.ndarray) -> lis
     return [dataset.tracks[one] for one in tracks if columns[summary.track == one].all()]
 
 
-def _loss(
-    dataset: Dataset, recipe: Recipe, preset: str, summary: ColumnSummary, track: int
-) -> Loss:
-    """Loss of a track with one amount per window."""
+def _loss(dataset: Dataset, recipe: Recipe, preset: str, summary: ColumnSummary) -> Loss:
+    """Loss of the tracks with one amount per window."""
     if recipe.amount_loss != "auto":
         return recipe.amount_loss
     if preset in SOFT_BINS:
         return "soft-bins"
-    own = summary.track == track
+    own = summary.track >= dataset.peaks.size
     counts = not dataset.standalone or bool(summary.whole[own].all())
-    unit = dataset.units[track - dataset.peaks.size]
-    plain = unit.transform == "none" and summary.lowest[own].min() >= 0
+    linear = all(unit.transform == "none" for unit in dataset.units)
+    plain = linear and summary.lowest[own].min() >= 0
     return "poisson" if counts and plain else "gaussian"
 
 
@@ -145,6 +143,9 @@ def _group(
 ) -> TargetGroup:
     own = np.isin(summary.track, tracks)
     settings: dict[str, Any] = {}
+    measured = dataset.measured
+    if measured is not None and loss != "binary":
+        settings["reverse"] = measured.reverse
     if len(dataset.targets) > 1:
         settings["weight"] = recipe.peak_weight if loss == "binary" else recipe.amount_weight
     if loss in ("gaussian", "poisson"):

@@ -99,12 +99,13 @@ def _motifs(
         return (), ""
     if recipe.initial_motifs != "auto":
         return read_motifs(recipe.initial_motifs), f"motifs of {recipe.initial_motifs}"
+    most = int(LARGEST_SHARE * filters / 2)
+    if not dataset.peaks.size:
+        # At random, all filters have similar outputs, and with them the dense layers learn nothing.
+        correlated = find_correlated_kmers(dataset, limit=most, seed=seed)
+        return [kmer.motif() for kmer in correlated], "motifs that correlate with amounts"
     if len(dataset.indices("train")) > LARGE_SET:
         log.info("more than %s training windows: filters start at random", f"{LARGE_SET:,}")
         return (), ""
-    most = int(LARGEST_SHARE * filters / 2)
-    if not dataset.peaks.size:
-        correlated = find_correlated_kmers(dataset, limit=most, seed=seed)
-        return [kmer.motif() for kmer in correlated], "motifs that correlate with amounts"
     found = find_enriched_kmers(dataset, limit=most, seed=seed)
     return [kmer.motif() for kmer in found], "enriched motifs"

@@ -15,6 +15,9 @@ TOTAL_WINDOWS = {"mpra": 50_000}
 """Training windows, counted over all epochs, that an automatic number of epochs aims at, by base of
 the recipe; 900,000 for others."""
 
+AMOUNT_RATE = 2e-3
+"""Learning rate of the default recipe for datasets without peaks."""
+
 EPOCHS = (4, 40)
 """Limits of an automatic number of epochs."""
 
@@ -125,14 +128,17 @@ class Recipe(BaseRecipe):
     epochs: int = Field(default=0, ge=0)
     """Number of epochs; 0 is automatic: about 900,000 training windows in total (50,000 with the
     base "mpra"), 4 to 40 epochs."""
+    lr: float = Field(default=4e-3, gt=0)
+    """Learning rate; the peak of the one-cycle schedule. The default recipe has 2e-3 for datasets
+    without peaks."""
     monitor: Literal["auto", "aupr", "pearson", "loss"] = "auto"
     """Validation metric that selects the best epoch: mean AUPR over tracks of peaks, mean Pearson
     correlation over tracks of amounts, or loss; "auto" is the one for the dataset's tracks, and
     loss if it has both kinds."""
     amount_loss: Literal["auto", "gaussian", "poisson", "soft-bins"] = "auto"
     """Loss of amounts (`danq.models.targets`). "auto": "soft-bins" for the preset dream-rnn; else
-    "poisson" for values of 0 or more without a transform, if they are whole numbers or from a
-    genome, and "gaussian" for others. Profiles have their own."""
+    "poisson" if all amounts are 0 or more, without a transform, and whole numbers or from a
+    genome; else "gaussian". Profiles have their own."""
     bins: int = Field(default=18, ge=2, le=MAX_BINS)
     """Number of soft bins, from the lowest to the highest training amount, both rounded to whole
     numbers."""
@@ -167,7 +173,8 @@ class Recipe(BaseRecipe):
     (discriminative learning rates: Howard & Ruder, ACL 2018)."""
     initial_motifs: str = "auto"
     """Motifs that initialise filters: "auto" for k-mers enriched in the training data (up to a
-    million training windows), "none", or a file that `danq.read_motifs` reads."""
+    million training windows) or, without peaks, for those that correlate with amounts; "none"; or a
+    file that `danq.read_motifs` reads."""
 
     def __init__(self, /, **values: Any) -> None:
         base = values.get("base", DEFAULT_RECIPE)
@@ -194,7 +201,7 @@ class Recipe(BaseRecipe):
     def resolved(
         self, windows: int, targets: Sequence[str] = ("peaks",), *, oriented: bool = False
     ) -> Recipe:
-        """The recipe with its number of epochs, its monitor and its strands set.
+        """The recipe with its number of epochs, learning rate, monitor and strands set.
 
         Parameters
         ----------
@@ -232,7 +239,9 @@ class Recipe(BaseRecipe):
         least, most = EPOCHS
         total = TOTAL_WINDOWS.get(self.base, 900_000)
         epochs = self.epochs or min(most, max(least, round(total / max(1, windows))))
-        update = {"epochs": epochs, "monitor": monitor}
+        update: dict[str, Any] = {"epochs": epochs, "monitor": monitor}
+        if not peaks and self.base == DEFAULT_RECIPE and "lr" not in self.model_fields_set:
+            update["lr"] = AMOUNT_RATE
         return self.model_copy(update=update | ({"reverse_complement": False} if oriented else {}))
 
 

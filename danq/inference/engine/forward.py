@@ -21,7 +21,7 @@ from danq.inference.engine.device_genome import reverse_complement, to_device
 from danq.inference.engine.genome_windows import GenomeWindows
 from danq.inference.engine.transfer import transfer_for
 from danq.models.run_options import RunOptions
-from danq.models.targets import TargetGroup, profiles, track_values
+from danq.models.targets import TargetGroup, profiles, reverse_tracks, track_values
 
 if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset
@@ -137,7 +137,10 @@ def predict_blocks(
     selected = None if tracks is None else torch.tensor(tracks, device=options.torch_device)
 
     def values(outputs: Tensor, *, reverse: bool) -> Tensor:
-        found = track_values(outputs, targets) if targets else torch.sigmoid(outputs)
+        if targets:
+            found = track_values(outputs, targets, reverse=reverse)
+        else:
+            found = torch.sigmoid(outputs)
         if selected is not None:
             found = found.index_select(1, selected)
         if not steps:
@@ -162,7 +165,10 @@ def _steps(
     first = sum(group.tracks for group in targets if group.loss != "profile")
     each = [track for group in profiles(outputs, targets) for track in group.unbind(1)]
     chosen = range(first, first + len(each)) if tracks is None else tracks
-    found = [each[track - first] for track in chosen if track >= first]
+    order = reverse_tracks(targets) if reverse else ()
+    found = [
+        each[(order[track] if order else track) - first] for track in chosen if track >= first
+    ]
     return [one.flip(1) for one in found] if reverse else found
 
 

@@ -46,13 +46,29 @@ def fit_amounts(
     def totals(rows: IntRow) -> np.ndarray:
         return total_amounts(dataset, rows)
 
-    fitted = fit_amount_baseline(
-        _batches(dataset, train, totals),
-        _batches(dataset, valid, totals),
-        oriented=dataset.oriented,
-    )
-    found = _predicted(fitted, dataset, indices)
+    reverse = () if dataset.measured is None else dataset.measured.reverse
+    if reverse:
+        fitted = fit_amount_baseline(
+            _both_strands(dataset, train), _both_strands(dataset, valid), oriented=True
+        )
+        other = _predicted(fitted, dataset, indices, reverse=True)[:, list(reverse)]
+        found = (_predicted(fitted, dataset, indices) + other) / 2
+    else:
+        fitted = fit_amount_baseline(
+            _batches(dataset, train, totals),
+            _batches(dataset, valid, totals),
+            oriented=dataset.oriented,
+        )
+        found = _predicted(fitted, dataset, indices)
     return fitted, amount_metrics(found, measured, dataset.tracks[dataset.peaks.size :])
+
+
+def _both_strands(dataset: Dataset, indices: IntRow) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches of windows and of their reverse complements, with the amounts of their strands."""
+    for rows in _blocks(indices):
+        for flag in (False, True):
+            flips = np.full(len(rows), flag)
+            yield dataset.codes(rows, flips), total_amounts(dataset, rows, flips)
 
 
 def _batches(
@@ -63,9 +79,14 @@ def _batches(
 
 
 def _predicted(
-    fitted: KmerBaseline | AmountBaseline, dataset: Dataset, indices: IntRow
+    fitted: KmerBaseline | AmountBaseline,
+    dataset: Dataset,
+    indices: IntRow,
+    *,
+    reverse: bool = False,
 ) -> np.ndarray:
-    return np.concatenate([fitted.predict(dataset.codes(rows)) for rows in _blocks(indices)])
+    windows = (dataset.codes(rows, np.full(len(rows), reverse)) for rows in _blocks(indices))
+    return np.concatenate([fitted.predict(codes) for codes in windows])
 
 
 def _blocks(indices: IntRow) -> Iterator[IntRow]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from danq.errors import InputError, few
 from danq.models.model_file import check_loaded
+from danq.models.targets import reverse_tracks
 
 if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset
@@ -119,6 +120,14 @@ def _check_targets(model: Model, dataset: Dataset) -> None:
                 file=dataset.path,
                 remedy="Build the dataset as that of the model's training",
             )
+    order = () if dataset.measured is None else dataset.measured.reverse
+    ours = reverse_tracks(spec.targets)
+    if (*range(peaks), *(peaks + other for other in order)) != ours and (order or ours):
+        raise InputError(
+            f"the tracks of two strands are others in the dataset than in {owner}",
+            file=dataset.path,
+            remedy="Build the dataset as that of the model's training",
+        )
     if dataset.oriented != spec.oriented:
         which = "the dataset" if dataset.oriented else owner
         raise InputError(

@@ -125,6 +125,8 @@ class EffectScorer:
         self._level = "bits" if self.effect in BITS else "value"
         self._levels = ensemble.levels.select(ensemble.track_indices)
         self.track_indices = np.array(ensemble.track_indices)
+        order = np.array(ensemble.reverse_tracks or range(self.track_indices.max() + 1))
+        self._reverse_indices = order[self.track_indices]
         self.strands = 2 if options.strand == "both" else 1
         self.members: list[Incremental] = []
         self._whole: WholeWindowEffects | None = None
@@ -194,9 +196,15 @@ class EffectScorer:
         out = np.zeros((len(self.members), count, len(self.track_indices)), dtype=np.float32)
         reference = np.zeros((len(codes), len(self.track_indices)))
         for member, sums in zip(self.members, out, strict=True):
-            for before, after in zip(self._strands(codes), self._strands(mutant), strict=True):
+            strands = zip(
+                self._strands(codes),
+                self._strands(mutant),
+                (self.track_indices, self._reverse_indices),
+                strict=False,
+            )
+            for before, after, tracks in strands:
                 numbers = member.logits(before, after, owner)
-                old, new = (self._levels(part[:, self.track_indices]) for part in numbers)
+                old, new = (self._levels(part[:, tracks]) for part in numbers)
                 reference += old.value
                 sums += getattr(new, self._level) - getattr(old, self._level)[owner]
         out /= np.float32(self.strands)

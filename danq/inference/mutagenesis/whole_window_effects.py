@@ -71,6 +71,9 @@ class WholeWindowEffects:
         self._device = options.torch_device
         self._odds_device = _odds_device(self._device)
         self._tracks = torch.tensor(ensemble.track_indices, device=self._device)
+        order = ensemble.reverse_tracks
+        other = [order[track] if order else track for track in ensemble.track_indices]
+        self._reverse_tracks = torch.tensor(other, device=self._device)
         self.batch = self._members[0].batch
         self.block = BATCHES * self.batch - self.batch // ROOM
 
@@ -116,8 +119,10 @@ class WholeWindowEffects:
             total = zero
             for member in self._members:
                 change = zero
-                for strand in strands:
-                    found = self._device_levels(member.logits(strand)[:, self._tracks])
+                for strand, tracks in zip(
+                    strands, (self._tracks, self._reverse_tracks), strict=False
+                ):
+                    found = self._device_levels(member.logits(strand)[:, tracks])
                     values = getattr(found, self._level)
                     change = change + values[len(known) :] - values[: len(known)][owners]
                     total = total + found.value[: len(known)]

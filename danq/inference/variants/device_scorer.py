@@ -49,6 +49,8 @@ class DeviceScorer:
         Background distribution for E-values, quantiles and p.
     levels
         Computes levels of all tracks of the model; None if they are all of peaks.
+    reverse_tracks
+        As `danq.models.targets.reverse_tracks`.
     """
 
     engines: Sequence[WholeWindows]
@@ -59,6 +61,7 @@ class DeviceScorer:
     layout: VariantLayout
     background: Background | None = None
     levels: TrackLevels | None = None
+    reverse_tracks: tuple[int, ...] = ()
     in_flight: ClassVar[int] = 1
 
     @cached_property
@@ -88,11 +91,16 @@ class DeviceScorer:
             forward = self.genome.written(distinct)
             strands = [forward, *([reverse_complement(forward)] if self.both_strands else [])]
 
-            def host(logits: Tensor) -> Pending:
+            def host(logits: Tensor, strand: int) -> Pending:
+                if strand and self.reverse_tracks:
+                    logits = logits[:, list(self.reverse_tracks)]
                 kept = logits if columns.compares_tracks else logits.index_select(1, self._selected)
                 return self.transfer.to_host(kept)
 
-            waiting = [[host(engine.logits(codes)) for codes in strands] for engine in self.engines]
+            waiting = [
+                [host(engine.logits(codes), strand) for strand, codes in enumerate(strands)]
+                for engine in self.engines
+            ]
 
         def values() -> Values:
             models = []

@@ -175,7 +175,14 @@ def _scorer(
     incremental = [one for one in engines if isinstance(one, Incremental)]
     if incremental:
         return Scorer(
-            incremental, ensemble.track_indices, both_strands, batch, layout, background, levels
+            incremental,
+            ensemble.track_indices,
+            both_strands,
+            batch,
+            layout,
+            background,
+            levels,
+            ensemble.reverse_tracks,
         )
     with memory_errors():
         stored = DeviceGenome(genome, device)
@@ -188,6 +195,7 @@ def _scorer(
         layout,
         background,
         levels,
+        ensemble.reverse_tracks,
     )
 
 

@@ -69,6 +69,8 @@ class Scorer:
         Background distribution for E-values, quantiles and p.
     levels
         Computes levels of all tracks of the model; None if they are all of peaks.
+    reverse_tracks
+        As `danq.models.targets.reverse_tracks`.
     """
 
     engines: Sequence[PairEngine]
@@ -78,6 +80,7 @@ class Scorer:
     layout: VariantLayout
     background: Background | None = None
     levels: TrackLevels | None = None
+    reverse_tracks: tuple[int, ...] = ()
     in_flight: ClassVar[int] = 0
 
     @property
@@ -122,10 +125,10 @@ class Scorer:
 
     def _strands(self, engine: PairEngine, windows: Distinct) -> Iterator[Logits]:
         reference, alternate = windows.reference, windows.alternate
-        yield self._logits(engine, reference, alternate, windows.owner)
+        yield self._logits(engine, reference, alternate, windows.owner, ())
         if self.both_strands:
             flipped = reverse_complement(reference), reverse_complement(alternate)
-            yield self._logits(engine, *flipped, windows.owner)
+            yield self._logits(engine, *flipped, windows.owner, self.reverse_tracks)
 
     def _logits(
         self,
@@ -133,13 +136,14 @@ class Scorer:
         reference: CodeBatch,
         alternate: CodeBatch,
         owner: Int[np.ndarray, "A"],
+        order: Sequence[int],
     ) -> Logits:
         columns = self.columns
         done = [
             tuple(
                 part if columns.compares_tracks else columns.selected(part)
-                for part in engine.logits(
-                    reference[refs], alternate[alts], owner[alts] - refs.start
+                for part in _ordered(
+                    engine.logits(reference[refs], alternate[alts], owner[alts] - refs.start), order
                 )
             )
             for refs, alts in batches(owner, len(reference), self.batch_size)
@@ -147,6 +151,11 @@ class Scorer:
         # Usually there is one batch, and concatenating would copy all logits.
         refs, alts = done[0] if len(done) == 1 else map(np.concatenate, zip(*done, strict=True))
         return Logits(refs, alts, owner)
+
+
+def _ordered(parts: Sequence[np.ndarray], order: Sequence[int]) -> Sequence[np.ndarray]:
+    """Columns of both parts in another order, if one is given."""
+    return [part[:, list(order)] for part in parts] if order else parts
 
 
 def distinct(reference: CodeBatch, alternate: CodeBatch) -> Distinct:

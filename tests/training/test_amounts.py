@@ -105,7 +105,7 @@ def test_constant_amounts_have_the_deviation_1_and_zeros_the_mean_1():
 
 def test_a_model_of_counts_learns_them(tmp_path):
     dataset = amount_dataset(1500)
-    recipe = Recipe(epochs=15, batch_size=32, averaging=0.9)
+    recipe = Recipe(epochs=15, lr=4e-3, batch_size=32, averaging=0.9)
     result = train(dataset, out=tmp_path / "run", model=SMALL, recipe=recipe, run=CPU)
     assert result.history[-1]["valid_pearson"] > 0.7
     spec = read_spec(tmp_path / "run")

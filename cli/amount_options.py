@@ -110,6 +110,12 @@ weight_column = option(
 fold_column = option(
     "--fold-column", metavar="NAME", help="Column of folds.  [default: the column fold, if any]"
 )
+stratum_column = option(
+    "--stratum-column",
+    metavar="NAME",
+    help="Column of strata, within each of which danq evaluate reports metrics.  [default: the "
+    "column stratum, if any]",
+)
 left_flank = option(
     "--left-flank",
     metavar="BASES",
@@ -127,6 +133,7 @@ TABLE_NAMES = {
     "split_column": "split",
     "weight_column": "weight",
     "fold_column": "fold",
+    "stratum_column": "stratum",
     "left_flank": "left_flank",
     "right_flank": "right_flank",
 }
@@ -149,6 +156,7 @@ def table_options() -> Decorator:
         split_column(),
         weight_column(),
         fold_column(),
+        stratum_column(),
         left_flank(),
         right_flank(),
     )

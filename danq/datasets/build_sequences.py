@@ -15,6 +15,7 @@ from danq.datasets.leaked_windows import constant_ends, report_similar
 from danq.datasets.sequence_table import SequenceTable, TableColumns, read_sequence_table
 from danq.datasets.track_amounts import Amounts, WindowValues
 from danq.datasets.track_files import RESERVED
+from danq.datasets.track_relations import replicate_names
 from danq.errors import InputError
 from danq.files.inputs_in_use import protects_inputs
 from danq.genome.nucleotide_codes import N
@@ -144,9 +145,18 @@ def read_sequences(
             "seed": seed,
             "rows": found.decisions,
         },
-        measured=Amounts(found.values, (AmountUnit(),) * len(found.tracks)),
+        measured=Amounts(
+            found.values,
+            (AmountUnit(),) * len(found.tracks),
+            replicates=replicate_names(found.tracks, path=path),
+        ),
         values=WindowValues(
-            found.lengths if padded else None, found.weights, found.folds, found.fold_names
+            found.lengths if padded else None,
+            found.weights,
+            found.folds,
+            found.fold_names,
+            found.strata,
+            found.strata_names,
         ),
         oriented=oriented,
     )

@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float32, Int32, UInt8
 
-from danq.datasets.dataset_format import SPLITS
-from danq.datasets.table_values import amounts_of, folds_of, splits_of, weights_of
+from danq.datasets.repeated_sequences import join_repeats
+from danq.datasets.table_values import amounts_of, names_of, splits_of, weights_of
 from danq.errors import InputError, few
 from danq.files.data_frames import TextTable, read_parquet, read_text_table
 from danq.files.open_input import check_file, open_raw
@@ -23,6 +23,9 @@ from danq.names import check_name
 
 SEQUENCE_NAMES = ("sequence", "seq", "dna", "oligo", "promoter")
 """Names of a column of sequences, in lower case, in the order in which they are looked for."""
+
+USES = ("split", "weight", "fold", "stratum")
+"""Uses of columns that are recognised by their name."""
 
 SHORTEST = 10
 """Letters of a DNA sequence that is recognised without the name of its column."""
@@ -56,6 +59,9 @@ class TableColumns:
         Column of weights of 0 or more. None for a column ``weight``, if there is one.
     fold
         Column of folds. None for a column ``fold``, if there is one.
+    stratum
+        Column of strata, within each of which an evaluation reports metrics. None for a column
+        ``stratum``, if there is one.
     left_flank, right_flank
         Bases before and after each sequence: the name of a column, or the same bases for all.
     """
@@ -65,6 +71,7 @@ class TableColumns:
     split: str | None = None
     weight: str | None = None
     fold: str | None = None
+    stratum: str | None = None
     left_flank: str = ""
     right_flank: str = ""
 
@@ -92,6 +99,8 @@ class SequenceTable:
         ``(N,)`` index in ``fold_names``; None without such a column.
     fold_names
         Names of the folds.
+    strata, strata_names
+        The same for strata.
     decisions
         Number of rows by what was done with them.
     """
@@ -104,6 +113,8 @@ class SequenceTable:
     weights: Float32[np.ndarray, "N"] | None = None
     folds: Int32[np.ndarray, "N"] | None = None
     fold_names: tuple[str, ...] = ()
+    strata: Int32[np.ndarray, "N"] | None = None
+    strata_names: tuple[str, ...] = ()
     decisions: dict[str, int] = field(default_factory=dict)
 
 
@@ -133,8 +144,8 @@ def read_sequence_table(
         recognised; at a row without sequence, with a letter that is no IUPAC letter, or with a
         sequence longer than the window; at an amount or weight that is not a finite number, such as
         one with a decimal comma, a negative weight, or another split than train, valid and test;
-        when rows of one sequence have different splits or folds; and when a column has no amount,
-        or the table no row.
+        when rows of one sequence have different splits, folds or strata; and when a column has no
+        amount, or the table no row.
     """
     path = check_file(path)
     columns = columns or TableColumns()
@@ -148,7 +159,8 @@ def read_sequence_table(
         {
             "sequence": sequences,
             "split": splits_of(table, use.split) if use.split else none,
-            "fold": folds_of(table, use.fold) if use.fold else none,
+            "fold": names_of(table, use.fold, "fold") if use.fold else none,
+            "stratum": names_of(table, use.stratum, "stratum") if use.stratum else none,
             "weight": weights_of(table, use.weight) if use.weight else none + 1,
         }
     )
@@ -159,13 +171,14 @@ def read_sequence_table(
     }
     values, rest = values[measured], rest.filter(pl.Series(np.asarray(measured)))
     _check_tracks(table, use.values, values)
-    values, rest, merged = _merge(path, values, rest, use)
+    values, rest, merged = join_repeats(path, values, rest, weighted=use.weight is not None)
     decisions |= merged
     for what, count in decisions.items():
         if count:
             log.info("%s: %s: %s", path, what, f"{count:,}")
     codes, lengths = _encode(rest["sequence"], path, window)
-    names = sorted(rest["fold"].unique().to_list()) if use.fold else []
+    folds, fold_names = _numbered(rest["fold"], use.fold)
+    strata, strata_names = _numbered(rest["stratum"], use.stratum)
     return SequenceTable(
         codes=codes,
         lengths=lengths,
@@ -173,12 +186,22 @@ def read_sequence_table(
         tracks=tuple(use.values),
         split=rest["split"].to_numpy().astype(np.uint8) if use.split else None,
         weights=rest["weight"].to_numpy().astype(np.float32) if use.weight else None,
-        folds=np.searchsorted(names, rest["fold"].to_numpy()).astype(np.int32)
-        if use.fold
-        else None,
-        fold_names=tuple(names),
+        folds=folds,
+        fold_names=fold_names,
+        strata=strata,
+        strata_names=strata_names,
         decisions=decisions,
     )
+
+
+def _numbered(
+    texts: pl.Series, column: str | None
+) -> tuple[Int32[np.ndarray, "N"] | None, tuple[str, ...]]:
+    """Index of each text in the sorted names, and the names; nothing without a column."""
+    if column is None:
+        return None, ()
+    names = sorted(texts.unique().to_list())
+    return np.searchsorted(names, texts.to_numpy()).astype(np.int32), tuple(names)
 
 
 def _read(path: Path) -> TextTable:
@@ -212,7 +235,7 @@ def _recognised(table: TextTable, columns: TableColumns) -> TableColumns:
                 remedy="Name the column of the sequences 'sequence', or give its name",
             )
         sequence = dna[0]
-    found = {use: getattr(columns, use) or lower.get(use) for use in ("split", "weight", "fold")}
+    found = {use: getattr(columns, use) or lower.get(use) for use in USES}
     flanks = [one for one in (columns.left_flank, columns.right_flank) if one in frame.columns]
     used = [sequence, *filter(None, found.values()), *flanks]
     values = tuple(columns.values) or tuple(
@@ -239,7 +262,7 @@ def _recognised(table: TextTable, columns: TableColumns) -> TableColumns:
     for use, name in found.items():
         if name and not getattr(columns, use):
             log.info("%s: uses the column '%s' as %s", path, name, use)
-    return TableColumns(sequence, values, found["split"], found["weight"], found["fold"])
+    return TableColumns(sequence, values, **found)
 
 
 def _whole_sequences(table: TextTable, use: TableColumns, columns: TableColumns) -> pl.Series:
@@ -285,55 +308,6 @@ def _check_letters(table: TextTable, sequences: pl.Series) -> None:
         at = next(i for i, letter in enumerate(texts[row]) if not _LETTERS.fullmatch(letter))
         letter, line = ord(texts[row][at]), table.line(low + row)
         raise refused_letter(letter, at + 1, file=table.path, line=line)
-
-
-def _merge(
-    path: Path, values: np.ndarray, rest: pl.DataFrame, use: TableColumns
-) -> tuple[np.ndarray, pl.DataFrame, dict[str, int]]:
-    """Join the rows of each sequence: means of amounts and weights."""
-    if rest["sequence"].n_unique() == rest.height:
-        return values, rest, {}
-    numbered = rest.with_row_index("row")
-    first = numbered.select(pl.col("row").first().over("sequence")).to_series().to_numpy()
-    kept, group = np.unique(first, return_inverse=True)
-    for column in ("split", "fold"):
-        codes = rest[column].rank("dense").to_numpy()
-        differ = np.flatnonzero(codes != codes[first])
-        if differ.size:
-            row, other = int(differ[0]), int(first[differ[0]])
-            shown = [rest[column][at] for at in (other, row)]
-            if column == "split":
-                shown = [SPLITS[number] for number in shown]
-            raise InputError(
-                f"a sequence has the {column}s '{shown[0]}' and '{shown[1]}' "
-                f"({rest['sequence'][row][:40]}...); {differ.size:,} rows differ from the first "
-                "row of their sequence",
-                file=path,
-                remedy=f"Give all rows of a sequence one {column}",
-            )
-    known = ~np.isnan(values)
-    weight = rest["weight"].to_numpy() if use.weight else np.ones(rest.height)
-    weighted = weight[:, None] * known
-    # Rows whose weights are all 0 have the plain mean.
-    total = _sums(group, weighted, kept.size)
-    share = np.where((total > 0)[group], weighted, known)
-    total = _sums(group, share, kept.size)
-    with np.errstate(invalid="ignore"):
-        mean = _sums(group, np.where(known, values, 0) * share, kept.size) / total
-    low, high = np.full((2, kept.size, values.shape[1]), np.nan)
-    np.fmin.at(low, group, values)
-    np.fmax.at(high, group, values)
-    differing = int((low < high).any(axis=1).sum())
-    merged = {
-        "rows that repeat a sequence": rest.height - kept.size,
-        "sequences with different amounts, of which the mean is used": differing,
-    }
-    rest = rest[kept].with_columns(weight=np.bincount(group, weight) / np.bincount(group))
-    return mean, rest, merged
-
-
-def _sums(group: np.ndarray, values: np.ndarray, groups: int) -> np.ndarray:
-    return np.stack([np.bincount(group, column, groups) for column in values.T], axis=1)
 
 
 def _encode(

@@ -73,20 +73,20 @@ def splits_of(table: TextTable, name: str) -> UInt8[np.ndarray, "N"]:
     return numbers.to_numpy()
 
 
-def folds_of(table: TextTable, name: str) -> pl.Series:
-    """Name of the fold of each row.
+def names_of(table: TextTable, name: str, use: str) -> pl.Series:
+    """Name of each row's fold or stratum, as ``use`` says.
 
     Raises
     ------
     InputError
-        At a fold without a name, or with one that is not allowed.
+        At one without a name, or with a name that is not allowed.
     """
     texts = table.frame[name].cast(pl.String).fill_null("").str.strip_chars()
     for fold in texts.unique().to_list():
         problem = name_problem(fold)
         if problem is not None:
             row = int(np.flatnonzero((texts == fold).to_numpy())[0])
-            problem = f"the name of the fold {fold[:40]!r} in '{name}' {problem}"
+            problem = f"the name of the {use} {fold[:40]!r} in '{name}' {problem}"
             raise _bad(table, row, problem, "Write a name or a number in every row")
     return texts
 

@@ -251,6 +251,32 @@ def replicate_ceiling(first: Amounts, second: Amounts) -> Ceiling:
     return Ceiling(r, np.sqrt(positive), np.sqrt(2 * positive / (1 + positive)))
 
 
+def ceiling_of_replicates(measured: Amounts, experiments: Sequence[str]) -> Ceiling:
+    """Ceiling of each track that is a replicate, from the other replicates of its experiment.
+
+    Parameters
+    ----------
+    measured
+        ``(N, K)`` amounts; NaN where missing.
+    experiments
+        Name of the experiment that each track is a replicate of; empty for others, which have NaN.
+        Of more than two replicates, r is the mean correlation with the others.
+    """
+    found = [np.full(len(experiments), np.nan) for _ in Ceiling._fields]
+    for k, name in enumerate(experiments):
+        others = [i for i, other in enumerate(experiments) if name and other == name and i != k]
+        if not others:
+            continue
+        own = np.repeat(measured[:, [k]], len(others), axis=1)
+        r = replicate_ceiling(own, measured[:, others]).pearson
+        mean = np.nan if np.isnan(r).all() else float(np.nanmean(r))
+        positive = max(mean, 0.0) if mean == mean else mean
+        values = (mean, np.sqrt(positive), np.sqrt(2 * positive / (1 + positive)))
+        for array, value in zip(found, values, strict=True):
+            array[k] = value
+    return Ceiling(*found)
+
+
 def pearson(x: np.ndarray, y: np.ndarray) -> float:
     """Pearson's correlation of two rows; NaN with fewer than `FEWEST` values or equal ones."""
     if x.size < FEWEST:

@@ -59,7 +59,7 @@ def amount_table(
         Metrics of the model without the leaked windows; its columns are null without it.
     ceiling
         Agreement of replicates; its columns are null without it. ``ceiling_pearson`` is the limit
-        for the mean of two replicates.
+        for one replicate.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def amount_table(
         metric = name.removesuffix("_without_leaked")
         columns[name] = empty if without_leaked is None else getattr(without_leaked, metric)
     columns["replicates_pearson"] = empty if ceiling is None else ceiling.pearson
-    columns["ceiling_pearson"] = empty if ceiling is None else ceiling.mean
+    columns["ceiling_pearson"] = empty if ceiling is None else ceiling.single
     table = pl.DataFrame(columns, schema_overrides={"track": pl.String, "group": pl.String})
     return table.with_columns(pl.selectors.float().fill_nan(None))
 

@@ -147,7 +147,7 @@ def test_damaged_labels_are_refused(saved: Path, sealed: bool):
         (lambda file: file.attrs.__setitem__("magic", "cooler"), "without the attribute magic"),
         (
             lambda file: file.attrs.__setitem__("format_version", 1),
-            "is of format version 1, but this version of danq reads version 4",
+            "is of format version 1, but this version of danq reads version 5",
         ),
         (lambda file: file.attrs.__delitem__("window"), "the attribute window is missing"),
         (lambda file: file.__delitem__("labels"), "/labels is missing"),
@@ -362,7 +362,7 @@ def test_the_checksum_depends_on_amounts_and_values(amounts: Dataset, dataset: D
         (lambda file: put(file, "windows/length", 3, 0), "length of a sequence is not from 1"),
         (lambda file: put(file, "windows/weight", 3, -1), "weight of a window is not a number"),
         (lambda file: put(file, "windows/weight", 3, np.nan), "weight of a window is not a number"),
-        (lambda file: put(file, "windows/fold", 3, 3), "fold of a window is not from 0 to 2"),
+        (lambda file: put(file, "windows/fold", 3, 3), "folds of a window are not from 0 to 2"),
         (lambda file: put(file, "folds/name", 1, b"a"), "two folds have the same name"),
         (lambda file: file.__delitem__("folds"), "folds without names"),
         (

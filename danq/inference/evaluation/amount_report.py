@@ -15,8 +15,9 @@ from danq.evaluation.amount_metrics import (
     across_tracks,
     amount_metrics,
     bootstrap_amounts,
+    ceiling_of_replicates,
 )
-from danq.evaluation.amount_tables import amount_group_table, amount_table
+from danq.evaluation.amount_tables import amount_group_table, amount_table, stratum_table
 from danq.evaluation.metric_tables import describe_means, shown
 from danq.inference.evaluation.fit_baselines import fit_amounts
 from danq.typing import IntRow
@@ -49,6 +50,9 @@ class AmountReport:
         Model, dataset, split and settings, as in ``summary.json``.
     baseline
         The ridge regression on k-mer counts, or None.
+    strata
+        Metrics within each stratum, see `danq.evaluation.amount_tables.stratum_table`; None for a
+        dataset without strata.
     """
 
     table: pl.DataFrame
@@ -59,6 +63,7 @@ class AmountReport:
     across: float
     provenance: dict[str, Any]
     baseline: AmountBaseline | None = field(default=None, repr=False)
+    strata: pl.DataFrame | None = field(default=None, repr=False)
 
     @property
     def macro_pearson(self) -> float:
@@ -113,12 +118,36 @@ class AmountReport:
         below = row["below_baseline"]
         if below is not None:
             lines.append(f"Pearson is below the baseline on {below:,} track{'s' * (below != 1)}")
+        lines += self._describe_ceiling() + self._describe_strata()
         undefined = self.table["pearson"].null_count()
         if undefined:
             lines.append(
                 f"without a correlation, because predictions or amounts are equal: {undefined:,}"
             )
         return "\n".join(lines)
+
+    def _describe_ceiling(self) -> list[str]:
+        known = self.table.drop_nulls("ceiling_pearson")
+        if not known.height:
+            return []
+        return [
+            f"{known.height:,} tracks are replicates: Pearson between replicates, mean "
+            f"{known['replicates_pearson'].mean():.4f}; ceiling of a prediction, mean "
+            f"{known['ceiling_pearson'].mean():.4f}; of the model, mean "
+            f"{shown(known['pearson'].mean())}"  # type: ignore[arg-type]
+        ]
+
+    def _describe_strata(self) -> list[str]:
+        if self.strata is None:
+            return []
+        lines = []
+        for (name,), part in self.strata.group_by(["stratum"], maintain_order=True):
+            means = ", ".join(
+                f"{_NAMES[metric]} {shown(part[metric].mean())}"  # type: ignore[arg-type]
+                for metric in ("pearson", "spearman", "r2")
+            )
+            lines.append(f"stratum {name}, {part['windows'].max():,} windows: mean {means}")
+        return lines
 
 
 def amount_report(
@@ -166,12 +195,18 @@ def amount_report(
     fitted, base = fit_amounts(dataset, indices, measured) if baseline else (None, None)
     over = across_tracks(predicted, measured)
     own = dataset.leaked[indices] == 0
+    replicated = () if dataset.measured is None else dataset.measured.replicates
+    strata, values = None, dataset.values
+    if values.strata is not None:
+        labels = [values.strata_names[number] for number in values.strata[indices]]
+        strata = stratum_table(names, predicted, measured, labels)
     table = amount_table(
         names,
         groups,
         metrics,
         bootstrap=replicates,
         baseline=base,
+        ceiling=ceiling_of_replicates(measured, replicated) if replicated else None,
         without_leaked=None if own.all() else amount_metrics(predicted[own], measured[own], names),
     )
     return AmountReport(
@@ -183,4 +218,5 @@ def amount_report(
         across=float(np.nanmean(over)) if (~np.isnan(over)).any() else float("nan"),
         provenance=provenance,
         baseline=fitted,
+        strata=strata,
     )

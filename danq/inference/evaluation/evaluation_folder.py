@@ -63,8 +63,8 @@ def write_evaluation(
         Directory to write: ``metrics.tsv`` (one row per track), ``groups.tsv``, ``summary.json``,
         ``curves.tsv``, ``calibration.tsv``, plots as PNG, and ``paper.tsv`` and ``paper.png`` if
         the report compares each track with published metrics. For amounts ``amounts.tsv`` (one row
-        per track), ``amount_groups.tsv``, ``scatter.png``, and with a baseline
-        ``amount_baseline.png``.
+        per track), ``amount_groups.tsv``, ``scatter.png``, with strata ``strata.tsv``, and with a
+        baseline ``amount_baseline.png``.
     overwrite
         Replace an existing evaluation.
 
@@ -123,6 +123,8 @@ def _fill_amounts(folder: Path, report: AmountReport) -> None:
     about = report.provenance
     _write_tsv(folder / "amounts.tsv", report.table, about)
     _write_tsv(folder / "amount_groups.tsv", report.groups, about)
+    if report.strata is not None:
+        _write_tsv(folder / "strata.tsv", report.strata, about)
     scatter = amount_plots.plot_scatter(
         report.predicted, report.measured, report.table, report.units
     )

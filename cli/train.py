@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from . import options
+from . import amount_options, options
 from .options import example
 
 _MODEL = {
@@ -28,7 +28,16 @@ _RECIPE = {
     "freeze": "freeze",
 }
 _RUN = {name: name for name in ("seed", "device", "precision", "threads", "devices", "nodes")}
-_DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
+_DATA = {
+    "genome": "genome",
+    "tracks": "tracks",
+    "signal": "signal",
+    **amount_options.SIGNAL_NAMES,
+    "sequences": "sequences",
+    **amount_options.TABLE_NAMES,
+    "oriented": "oriented",
+    **options.WINDOW_NAMES,
+}
 
 
 @click.command(
@@ -150,14 +159,18 @@ _DATA = {"genome": "genome", "tracks": "tracks", **options.WINDOW_NAMES}
 @click.option("--resume", is_flag=True, help="Resume from the last checkpoint in RUN.")
 @options.overwrite(help="Replace the run directory if it exists.")
 @options.window_options()
+@amount_options.signal_options()
+@amount_options.table_options()
+@amount_options.oriented()
 @click.pass_context
 def train(context: click.Context, **given: Any) -> None:
-    """Train a model on a dataset, or directly on a genome and peaks.
+    """Train a model on a dataset, or directly on a genome with peaks or signals, or on a table.
 
     DATA is a dataset of `danq data build` or `danq data convert`. Without it, danq builds a dataset
-    from --genome and --tracks and stores it in the run directory. The options from --window to
-    --chrom-map in the list below apply only in that case. To resume a run, give only --out and
-    --resume. With --folds, the other commands take RUN as an ensemble.
+    from --genome with --tracks or --signal, or from --sequences, and stores it in the run
+    directory. The options from --window to --both-strands in the list below apply only in that
+    case. To resume a run, give only --out and --resume. With --folds, the other commands take RUN
+    as an ensemble.
     """
     from danq.training import DataSettings, Folds, ModelSettings, Recipe, RunSettings, train_folds
     from danq.training import train as run
@@ -168,10 +181,12 @@ def train(context: click.Context, **given: Any) -> None:
     if data is None:
         data = DataSettings(**table)
     elif table:
-        flag = next(name for name in _DATA if _DATA[name] in table).replace("_size", "")
-        raise click.UsageError(
-            f"--{flag.replace('_', '-')} is an option for building a dataset, and DATA is given."
+        flag = next(
+            parameter.opts[0]
+            for parameter in context.command.params
+            if _DATA.get(parameter.name or "") in table
         )
+        raise click.UsageError(f"{flag} is an option for building a dataset, and DATA is given.")
     if given["resume"] and given["overwrite"]:
         raise click.UsageError("--resume and --overwrite exclude each other.")
     folds = Folds(data, given["folds"], given["hold_out"] or ())

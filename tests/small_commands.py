@@ -25,6 +25,9 @@ CALLS = {
     "--channels ACGT",
     "data info": "data.h5",
     "train": "data.h5 --out OUT --config config.toml --threads 1",
+    "train:from signals": f"--genome genome.fa --signal signals.tsv --chrom-map map.tsv "
+    f"--gaps zero --out OUT --config config.toml --threads 1 {WINDOWS}",
+    "train:from sequences": "--sequences sequences.tsv --out OUT --config config.toml --threads 1",
     "train:from peaks": f"--genome genome.fa --tracks tracks.tsv --chrom-map map.tsv "
     f"--exclude exclude.bed --out OUT --config config.toml --threads 1 {WINDOWS}",
     "train:pretrained": "data.h5 --out OUT --config config.toml --from model.safetensors "

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -72,6 +75,34 @@ def build_sequence_dataset(
     dataset = read_sequences(table, columns, window=window, oriented=oriented, seed=seed)
     dataset.save(path, overwrite=overwrite)
     return summarise(saved_as(dataset, path), leaks=False)
+
+
+def sequence_arguments(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of :func:`read_sequences` from one flat table.
+
+    Parameters
+    ----------
+    table
+        ``sequences`` (the table's file), the fields of `TableColumns`, ``window``, ``oriented`` and
+        ``seed``.
+
+    Raises
+    ------
+    InputError
+        When a name is unknown.
+    """
+    columns = [one.name for one in fields(TableColumns)]
+    plain = ("window", "oriented", "seed")
+    known = ("sequences", *columns, *plain)
+    for name in table:
+        if name not in known:
+            raise InputError(
+                f"'{name}' is not an option of a table of sequences",
+                remedy=f"The options are {', '.join(known)}",
+            )
+    use = TableColumns(**{name: value for name, value in table.items() if name in columns})
+    given = {name: value for name, value in table.items() if name in plain}
+    return {"table": table["sequences"], "columns": use, **given}
 
 
 def read_sequences(

@@ -123,6 +123,9 @@ OPTIONS = tuple(one.name for one in fields(LabelOptions) if one.name not in ("si
 ARGUMENTS = ("genome", "tracks", "window", "valid", "test")
 """Parameters of :func:`danq.datasets.build.label_genome` other than ``options``."""
 
+SIGNAL = tuple(one.name for one in fields(SignalOptions) if one.name != "chrom_map")
+"""Options of signals."""
+
 
 def label_arguments(table: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of :func:`danq.datasets.build.label_genome` from one flat table.
@@ -130,20 +133,25 @@ def label_arguments(table: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     table
-        Values by the names in ``ARGUMENTS`` and ``OPTIONS``, as the ``[data]`` table of a run
-        configuration holds them.
+        Values by the names in ``ARGUMENTS``, ``OPTIONS`` and ``SIGNAL``, and ``signal``, as the
+        ``[data]`` table of a run configuration holds them.
 
     Raises
     ------
     InputError
-        When a name is unknown or a value is outside its limits.
+        When a name is unknown, is one of signals and there is no signal, or a value is outside its
+        limits.
     """
+    known = (*ARGUMENTS, *OPTIONS, "signal", *SIGNAL)
     for name in table:
-        if name not in (*ARGUMENTS, *OPTIONS):
+        if name not in known:
             raise InputError(
                 f"'{name}' is not an option of a dataset",
-                remedy=f"The options are {', '.join((*ARGUMENTS, *OPTIONS))}",
+                remedy=f"The options are {', '.join(known)}",
             )
+        if name in SIGNAL and "signal" not in table:
+            raise InputError(f"'{name}' is an option of signals", remedy="Give signals, too")
     arguments = {name: value for name, value in table.items() if name in ARGUMENTS}
-    options = {name: value for name, value in table.items() if name in OPTIONS}
-    return {**arguments, "options": LabelOptions(**options)}
+    options = {name: value for name, value in table.items() if name in (*OPTIONS, "signal")}
+    amounts = {name: value for name, value in table.items() if name in SIGNAL}
+    return {**arguments, "options": LabelOptions(**options, amounts=SignalOptions(**amounts))}

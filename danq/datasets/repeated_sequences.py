@@ -10,6 +10,8 @@ import polars as pl
 from danq.datasets.dataset_format import SPLITS
 from danq.errors import InputError
 
+PLURALS = {"split": "splits", "fold": "folds", "stratum": "strata"}
+
 
 def join_repeats(
     path: Path, values: np.ndarray, rest: pl.DataFrame, *, weighted: bool
@@ -41,7 +43,7 @@ def join_repeats(
     numbered = rest.with_row_index("row")
     first = numbered.select(pl.col("row").first().over("sequence")).to_series().to_numpy()
     kept, group = np.unique(first, return_inverse=True)
-    for column in ("split", "fold", "stratum"):
+    for column in PLURALS:
         codes = rest[column].rank("dense").to_numpy()
         differ = np.flatnonzero(codes != codes[first])
         if differ.size:
@@ -50,7 +52,7 @@ def join_repeats(
             if column == "split":
                 shown = [SPLITS[number] for number in shown]
             raise InputError(
-                f"a sequence has two values of {column}, '{shown[0]}' and '{shown[1]}' "
+                f"a sequence has the {PLURALS[column]} '{shown[0]}' and '{shown[1]}' "
                 f"({rest['sequence'][row][:40]}...); {differ.size:,} rows differ from the first "
                 "row of their sequence",
                 file=path,

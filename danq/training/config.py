@@ -24,7 +24,7 @@ CONFIG = "config.toml"
 PRETRAINED = "pretrained"
 """Entry of ``[model]`` that names the model to start from."""
 
-_PATHS = {"file", "genome", "tracks", "exclude", "chrom_map"}
+_PATHS = {"file", "genome", "tracks", "signal", "sequences", "exclude", "chrom_map"}
 NO_FILES = ("auto", "none")
 """Initial motifs that are not a file."""
 
@@ -37,8 +37,10 @@ class DataSettings:
     genome, tracks
         FASTA file; peak files, their directory or their sheet.
     options
-        Other options of `danq.datasets.label_genome`, or ``file``, a dataset file. None counts as
-        not given. The names are checked when the dataset is opened or built.
+        Other options of `danq.datasets.label_genome`, such as ``signal`` and the fields of
+        `danq.datasets.SignalOptions`; ``sequences`` and the fields of `danq.datasets.TableColumns`
+        for a table of sequences; or ``file``, a dataset file. None counts as not given. The names
+        are checked when the dataset is opened or built.
 
     Examples
     --------

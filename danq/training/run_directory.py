@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from danq.datasets.build import label_genome
+from danq.datasets.build_sequences import read_sequences, sequence_arguments
 from danq.datasets.dataset import Dataset
 from danq.datasets.label_options import label_arguments
 from danq.errors import InputError
@@ -121,23 +122,26 @@ def open_or_label(
     Raises
     ------
     InputError
-        When ``data`` names neither a dataset file nor a genome and tracks, or both; when an option
-        is unknown or differs from that of the dataset to resume with; and as `Dataset.open` and
-        `label_genome`.
+        When ``data`` names neither a dataset file, nor a genome and tracks or signals, nor a table
+        of sequences, or several of them; when an option is unknown or differs from that of the
+        dataset to resume with; and as `Dataset.open`, `label_genome` and `read_sequences`.
     """
     if "file" in data:
         _check_file_alone(data)
         return Dataset.open(data["file"])
-    arguments = label_arguments(data)
-    if "genome" not in data or "tracks" not in data:
+    tables = "sequences" in data
+    arguments = sequence_arguments(data) if tables else label_arguments(data)
+    if not tables and ("genome" not in data or not {"tracks", "signal"} & {*data}):
         raise InputError(
             "there is nothing to train on",
-            remedy="Give a dataset file, or a genome and tracks",
+            remedy="Give a dataset file, a genome with tracks or signals, or a table of sequences",
         )
     if resume and (directory / DATASET).is_file():
         _check_same(directory, data)
         return Dataset.open(directory / DATASET)
-    return label(**arguments)
+    if tables:
+        return read_sequences(**arguments)
+    return label(**{"tracks": None, **arguments})
 
 
 def prepare_run_directory(

@@ -63,7 +63,7 @@ def test_the_file_follows_its_format(dataset: Dataset, tmp_path: Path):
     dataset.save(tmp_path / "set.h5")
     with h5py.File(tmp_path / "set.h5") as file:
         assert file.attrs["magic"] == "danq-dataset"
-        assert file.attrs["format_version"] == 4
+        assert file.attrs["format_version"] == 5
         names: list[str] = []
         file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
         assert set(names) == {*layout.ARRAYS, *layout.TEXTS}

@@ -47,7 +47,7 @@ def test_one_row_per_track():
     assert (
         table.select(pl.selectors.float())[3].select(pl.all_horizontal(pl.all().is_null())).item()
     )
-    np.testing.assert_array_equal(table["ceiling_pearson"].to_numpy()[:3], ceiling.mean[:3])
+    np.testing.assert_array_equal(table["ceiling_pearson"].to_numpy()[:3], ceiling.single[:3])
     plain = amount_table(TRACKS, GROUPS, metrics)
     assert plain["baseline_pearson"].null_count() == plain["pearson_low"].null_count() == 4
 

@@ -259,6 +259,9 @@ def _recognised(table: TextTable, columns: TableColumns) -> TableColumns:
         check_name(name, "track", file=path)
     if not columns.values:
         log.info("%s: sequences are in '%s', amounts in %s", path, sequence, few(values, 10))
+        others = [name for name in frame.columns if name not in (*used, *values)]
+        if others:
+            log.info("%s: columns that are left out: %s", path, few(others, 10))
     for use, name in found.items():
         if name and not getattr(columns, use):
             log.info("%s: uses the column '%s' as %s", path, name, use)

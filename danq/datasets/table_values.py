@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 from jaxtyping import Float64, UInt8
 
+from danq.amounts import LARGEST
 from danq.datasets.dataset_format import SPLITS
 from danq.errors import InputError
 from danq.files.data_frames import TextTable
@@ -114,11 +115,11 @@ def _numbers(table: TextTable, name: str, kind: str) -> Float64[np.ndarray, "N"]
             remedy="Give a column of numbers",
         )
     values = numbers.to_numpy().astype(np.float64)
-    infinite = np.flatnonzero(np.isinf(values))
-    if infinite.size:
-        row = int(infinite[0])
-        problem = f"the {kind} in '{name}' is infinite"
-        raise _bad(table, row, problem, "Write NA, or remove it")
+    large = np.flatnonzero(np.abs(values) > LARGEST)
+    if large.size:
+        row = int(large[0])
+        shown = "infinite" if np.isinf(values[row]) else f"{values[row]:g}, too large for float32"
+        raise _bad(table, row, f"the {kind} in '{name}' is {shown}", "Write NA, or remove it")
     return values
 
 

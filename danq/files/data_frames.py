@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from danq.errors import InputError, first_line
@@ -170,7 +171,8 @@ def read_text_table(path: str | Path, is_header: Callable[[list[str]], bool]) ->
     ------
     InputError
         As `danq.files.text_tables.read_text_bytes`; when the file has no line, the name of a column
-        is missing or repeats, or a line has more fields than the first line.
+        is missing or repeats, or a line has more fields than the first line or, without quotes,
+        fewer.
     """
     path = Path(path)
     data = read_text_bytes(path)
@@ -189,6 +191,7 @@ def read_text_table(path: str | Path, is_header: Callable[[list[str]], bool]) ->
     table = TextTable(path, pl.DataFrame(), named, 0, data, separator)
     if not body.strip():
         return table
+    _check_fields(table, len(names))
     try:
         frame = pl.read_csv(
             body,
@@ -204,6 +207,27 @@ def read_text_table(path: str | Path, is_header: Callable[[list[str]], bool]) ->
     mark = re.escape(separator.encode())
     empty = len(re.findall(rb"^ *%b[%b ]*$" % (mark, mark), body, re.MULTILINE))
     return replace(table, frame=kept, empty=empty)
+
+
+def _check_fields(table: TextTable, columns: int) -> None:
+    """Refuse a line with fewer fields than the first one; polars would add missing values."""
+    data = table._data
+    if b'"' in data:
+        return
+    letters = np.frombuffer(data, np.uint8)
+    ends = np.append(np.flatnonzero(letters == ord("\n")), letters.size)
+    separators = np.flatnonzero(letters == ord(table._separator))
+    fields = np.diff(np.searchsorted(separators, ends), prepend=0) + 1
+    starts = np.append(0, ends[:-1] + 1)
+    for number in np.flatnonzero((fields < columns) & (ends > starts)):
+        line = data[starts[number] : ends[number]]
+        if line.strip() and not line.startswith(b"#"):
+            raise InputError(
+                f"the line has {fields[number]:,} fields, but the first line has {columns:,}",
+                file=table.path,
+                line=int(number) + 1,
+                remedy="Write NA for a missing value",
+            )
 
 
 def _ragged(table: TextTable, columns: int, error: Exception) -> InputError:

@@ -120,7 +120,7 @@ def test_the_checksum_depends_on_strands_and_replicates():
     [
         ("amounts/reverse", [0, 0], "not those of the amounts"),
         ("amounts/reverse", [0, 2], "not those of the amounts"),
-        ("amounts/reverse", [0], "not those of the amounts"),
+        ("amounts/reverse", [1], "not those of the amounts"),
         ("amounts/replicates", [b"E"], "1 names of replicates for 2 tracks"),
     ],
 )

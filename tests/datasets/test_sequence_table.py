@@ -189,6 +189,16 @@ GOOD = f"seq\tx\tsplit\tweight\tfold\n{A}\t1\ttrain\t1\ta\n"
         (GOOD + f"{A}\t2\ttrain\t1\tb\n", r"a sequence has the folds 'a' and 'b'"),
         (GOOD + f"{B}\t1\ttest\t1\tb\t5\n", r"line 3: the line has 6 fields, but the first line h"),
         (
+            GOOD + f"{B}\t1\ttest\n",
+            r"line 3: the line has 3 fields, but the first line has 5. Write NA",
+        ),
+        (f"# a\n\nseq,x,y\n{A},1\n{B},1,5\n", r"line 4: the line has 2 fields, but the first line"),
+        (
+            GOOD + f"{B}\t1e39\ttest\t1\tb\n",
+            r"line 3: the amount in 'x' is 1e\+39, too large for fl",
+        ),
+        (GOOD + f"{B}\t1\ttest\t1e39\tb\n", r"line 3: the weight in 'weight' is 1e\+39, too large"),
+        (
             f"seq,x\n{A},1\n{B},1,5\n",
             r"line 3: the line has 3 fields, but the first line has 2.*poi",
         ),

@@ -12,12 +12,12 @@ from danq.amounts import AmountUnit
 from danq.datasets import Dataset
 from danq.errors import InputError
 from danq.genome.nucleotide_codes import decode, encode, reverse_complement
-from danq.inference import evaluate, mutate, predict
+from danq.inference import evaluate, mutate, predict, score_variants
 from danq.inference.ensemble import Ensemble
 from danq.inference.evaluation.fit_baselines import fit_amounts
-from danq.inference.variants.scorer import Scorer
-from danq.models import TargetGroup, architecture, untrained
-from danq.models.targets import reverse_tracks
+from danq.inference.variants.scorer import Scorer, distinct
+from danq.models import TargetGroup, architecture, load_model, untrained
+from danq.models.targets import reverse_tracks, track_values
 from danq.training import ModelSettings, Recipe, RunSettings, train
 from tests.amount_dataset import amount_dataset
 
@@ -87,10 +87,9 @@ class _Engine:
 def test_scores_of_variants_take_the_tracks_of_the_reverse_strand(model, monkeypatch):
     ensemble = Ensemble.of(model)
     assert ensemble.reverse_tracks == (0, 1, 3, 2)
-    scorer = Scorer([_Engine()], (0, 1, 2, 3), True, 8, None, None, ensemble.reverse_tracks)
+    order = ensemble.reverse_tracks
+    scorer = Scorer([_Engine()], (0, 1, 2, 3), True, 8, None, reverse_tracks=order)
     monkeypatch.setattr(Scorer, "columns", _Columns())
-    from danq.inference.variants.scorer import distinct
-
     windows = distinct(encode("ACG")[None], encode("ATG")[None])
     forward, reverse = scorer._strands(scorer.engines[0], windows)
     assert forward.reference.tolist() == [[0, 1, 2, 3]]
@@ -118,8 +117,6 @@ def test_a_training_keeps_the_strands(tmp_path):
     result = train(dataset, out=tmp_path / "run", model=small, recipe=recipe, run=run)
     # The mean of both strands, A + T, has a correlation of .58 with A, and less is learned.
     assert result.history[-1]["valid_pearson"] > 0.65
-    from danq.models import load_model
-
     model = load_model(tmp_path / "run", device="cpu", threads=1)
     assert model.spec.targets[0].reverse == (1, 0)
     report = evaluate(model, dataset, baseline=True, bootstrap=0)
@@ -137,3 +134,29 @@ def test_the_baseline_of_two_strands_counts_the_given_strand():
     alone = replace(dataset, measured=replace(dataset.measured, reverse=()))
     _, symmetric = fit_amounts(alone, rows, dataset.amounts(rows))
     assert (metrics.pearson > symmetric.pearson).all()
+
+
+def test_scores_of_variants_are_means_of_both_strands(model, tmp_path, as_on_a_gpu):
+    (tmp_path / "v.vcf").write_text(
+        "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+        f"chr1\t31\tv\t{SEQUENCE[30]}\tG\t.\t.\t.\n"
+    )
+    genome = {"chr1": SEQUENCE + SEQUENCE}
+    found = score_variants(model, tmp_path / "v.vcf", genome)
+    window = encode(genome["chr1"])[10:50]
+    mutant = window.copy()
+    mutant[20] = 2
+    levels = []
+    for codes in (window, mutant):
+        both = [codes, reverse_complement(codes)]
+        with torch.no_grad():
+            outputs = [model.module(torch.from_numpy(one.copy()[None])) for one in both]
+        values = [track_values(one, GROUPS)[0].numpy() for one in outputs]
+        levels.append((values[0] + values[1][ORDER]) / 2)
+    table = found.to_polars()
+    for track, (reference, alternate) in zip(model.tracks, zip(*levels, strict=True), strict=True):
+        assert table[f"{track}_ref"][0] == pytest.approx(reference, rel=1e-4)
+        assert table[f"{track}_alt"][0] == pytest.approx(alternate, rel=1e-4)
+    as_on_a_gpu()
+    whole = score_variants(model, tmp_path / "v.vcf", genome)
+    np.testing.assert_allclose(whole.values, found.values, rtol=1e-4, atol=1e-6)

@@ -172,7 +172,7 @@ def read_text_table(path: str | Path, is_header: Callable[[list[str]], bool]) ->
     InputError
         As `danq.files.text_tables.read_text_bytes`; when the file has no line, the name of a column
         is missing or repeats, or a line has more fields than the first line or, without quotes,
-        fewer.
+        more than one and fewer.
     """
     path = Path(path)
     data = read_text_bytes(path)
@@ -210,7 +210,10 @@ def read_text_table(path: str | Path, is_header: Callable[[list[str]], bool]) ->
 
 
 def _check_fields(table: TextTable, columns: int) -> None:
-    """Refuse a line with fewer fields than the first one; polars would add missing values."""
+    """Refuse a line with fewer fields than the first one; polars would add missing values.
+
+    A line with one field is a row without any value.
+    """
     data = table._data
     if b'"' in data:
         return
@@ -219,7 +222,7 @@ def _check_fields(table: TextTable, columns: int) -> None:
     separators = np.flatnonzero(letters == ord(table._separator))
     fields = np.diff(np.searchsorted(separators, ends), prepend=0) + 1
     starts = np.append(0, ends[:-1] + 1)
-    for number in np.flatnonzero((fields < columns) & (ends > starts)):
+    for number in np.flatnonzero((fields < columns) & (fields > 1)):
         line = data[starts[number] : ends[number]]
         if line.strip() and not line.startswith(b"#"):
             raise InputError(

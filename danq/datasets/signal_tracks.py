@@ -49,7 +49,7 @@ def add_amounts(
     ends = np.searchsorted(dataset.contig, np.arange(len(dataset.genome.names)), side="right")
     pieces = np.split(dataset.start, ends[:-1])
     starts = dict(zip(dataset.genome.names, pieces, strict=True))
-    strands = strand_partners(tracks)
+    strands = () if dataset.oriented else strand_partners(tracks)
     replicates = replicate_names(
         [track.name for track in tracks], [track.replicates for track in tracks]
     )

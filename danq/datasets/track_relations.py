@@ -79,7 +79,7 @@ def replicate_names(
     Parameters
     ----------
     tracks
-        Names of the tracks. Those that differ only in a word such as ``rep1`` are replicates.
+        Names of the tracks. Those that differ only in a part such as ``rep1`` are replicates.
     given
         Names of experiments, which take precedence where they are not empty.
     path

@@ -174,3 +174,12 @@ def test_relations_of_peaks_are_not_used(tmp_path, caplog):
     (tmp_path / "peaks.tsv").write_text("name\tpath\treverse_track\np\tp.bed\tp\n")
     label_genome(tmp_path / "g.fa", tmp_path / "peaks.tsv", window=400, valid="two", test="three")
     assert "reverse_track and replicate_of are not used for peaks: p" in caplog.text
+
+
+def test_oriented_signals_have_no_other_strand(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "danq")
+    options = replace(genome_with(tmp_path, "1 2"), oriented=True)
+    held = {"valid": "two", "test": "three"}
+    dataset = label_genome(tmp_path / "g.fa", None, window=400, options=options, **held)
+    assert dataset.measured.reverse == ()
+    assert "strand" not in caplog.text

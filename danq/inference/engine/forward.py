@@ -166,9 +166,7 @@ def _steps(
     each = [track for group in profiles(outputs, targets) for track in group.unbind(1)]
     chosen = range(first, first + len(each)) if tracks is None else tracks
     order = reverse_tracks(targets) if reverse else ()
-    found = [
-        each[(order[track] if order else track) - first] for track in chosen if track >= first
-    ]
+    found = [each[(order[track] if order else track) - first] for track in chosen if track >= first]
     return [one.flip(1) for one in found] if reverse else found
 
 

@@ -143,9 +143,9 @@ def test_scores_of_variants_are_means_of_both_strands(model, tmp_path, as_on_a_g
     )
     genome = {"chr1": SEQUENCE + SEQUENCE}
     found = score_variants(model, tmp_path / "v.vcf", genome)
-    window = encode(genome["chr1"])[10:50]
+    window = encode(genome["chr1"])[11:51]
     mutant = window.copy()
-    mutant[20] = 2
+    mutant[19] = 2
     levels = []
     for codes in (window, mutant):
         both = [codes, reverse_complement(codes)]

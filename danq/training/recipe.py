@@ -98,7 +98,13 @@ _PAPER = {
     "initial_motifs": "none",
 }
 # Chosen on random yeast promoters, see benchmarks/studies/promoters.md.
-_MPRA = {"lr": 3e-3, "weight_decay": 5e-2, "batch_size": 64, "max_shift": 4}
+_MPRA = {
+    "lr": 3e-3,
+    "weight_decay": 5e-2,
+    "batch_size": 64,
+    "max_shift": 4,
+    "initial_motifs": "none",
+}
 _BASES: dict[str, dict[str, Any]] = {"default": {}, "paper": _PAPER, "mpra": _MPRA}
 DEFAULT_RECIPE = "default"
 

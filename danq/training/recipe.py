@@ -162,7 +162,8 @@ class Recipe(BaseRecipe):
     """Bins of a training segment. Above 1, the model reads segments of overlapping windows, for
     tracks of peaks alone: the convolutions and the temporal layer run once over a segment, the
     dense layers once for each of its bins. An epoch cuts the training chromosomes into segments
-    once. Windows of validation and of all later commands stay as they are."""
+    once. Windows of validation and of all later commands stay as they are. On a GPU, torch's
+    layers train such a model."""
     segment_spacing: int = Field(default=100, gt=0)
     """Bases from one bin of a segment to the next: a multiple of the dataset's stride and of the
     bases of a step of the model (its pool)."""

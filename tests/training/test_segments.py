@@ -55,6 +55,22 @@ def test_the_trained_model_is_an_ordinary_one(planted_set, tiny, tmp_path):
     assert read.tolist() == [False] * 3 + [True] * (len(read) - 6) + [False] * 3
 
 
+def test_a_training_on_segments_starts_from_another_model(planted_set, tiny, tmp_path):
+    single = settings(tiny, segment_bins=1, epochs=1)
+    train(planted_set, out=tmp_path / "single", **single)
+    before = load_model(tmp_path / "single")
+    chosen = settings(tiny, epochs=1, freeze="encoder")
+    chosen["model"] = ModelSettings(pretrained=str(tmp_path / "single"))
+    train(planted_set, out=tmp_path / "run", **chosen)
+    after = load_model(tmp_path / "run")
+    assert torch.equal(after.module.encoder.weight, before.module.encoder.weight)
+    dense = [model.module.head.body[0].weight.detach() for model in (before, after)]
+    columns = 3 * dense[0].shape[1] // before.module.pooling.steps
+    assert dense[0][:, :columns].count_nonzero() > 0
+    assert dense[1][:, :columns].count_nonzero() == 0
+    assert not torch.equal(dense[0][:, columns:-columns], dense[1][:, columns:-columns])
+
+
 @pytest.mark.parametrize("kill_at", [4, 10, 13])
 def test_resumed_equals_uninterrupted(planted_set, tiny, tmp_path, monkeypatch, kill_at):
     train(planted_set, out=tmp_path / "whole", **settings(tiny))

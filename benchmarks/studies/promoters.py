@@ -75,7 +75,7 @@ def main() -> None:
     ridge: dict[str, float] = {}
     for seed in args.seeds:
         folder = run_folder(args.out, "promoters", seed)
-        run = RunSettings(seed=seed, evaluate=False)
+        run = RunSettings(seed=seed, threads=1, evaluate=False)
         processor = time.process_time()
         result = train(data, out=folder, run=run, resume=True)
         processor = time.process_time() - processor

@@ -16,7 +16,7 @@ def several_contigs(
     contigs: int = 7, bins: int = 60, *, bin: int = 40, window: int = 80
 ) -> Dataset:
     """Contigs chr1, chr2, ... of which each has 5 bins more than the one before."""
-    bin, rng = 40, np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     sequences, labels, sizes = [], [], [bins + 5 * number for number in range(contigs)]
     for number, size in enumerate(sizes, start=1):
         codes = rng.integers(0, 4, size * bin + 13).astype(np.uint8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Shaped
-from torch import Tensor
+from torch import Tensor, nn
 
 from danq.core.cnn_rnn import CnnRnn
 from danq.core.heads import MultiLabel
@@ -43,10 +43,15 @@ class SegmentCnnRnn(CnnRnn):
         self.temporal_dropout = module.temporal_dropout
         if not isinstance(self.pooling, Flatten) or not isinstance(self.head, MultiLabel):
             raise ValueError("segments need the pooling Flatten and the head MultiLabel")
+        body = list(self.head.body)  # type: ignore[arg-type]
+        dense = [number for number, layer in enumerate(body) if isinstance(layer, nn.Linear)]
+        if not dense:
+            raise ValueError("segments need a dense layer")
         if 2 * margin >= self.pooling.steps:
             raise ValueError(f"margins of {margin} of {self.pooling.steps} steps leave no step")
         self.spacing, self.margin = spacing, margin
-        first = self.head.body[0]  # type: ignore[index]
+        self._dense = dense[0]
+        first = body[self._dense]
         self._features = first.in_features // self.pooling.steps
         with torch.no_grad():
             weight = first.weight.unflatten(1, (self.pooling.steps, self._features))
@@ -66,10 +71,12 @@ class SegmentCnnRnn(CnnRnn):
         read = slice(self.margin, steps.shape[1] - self.margin)
         count = self.pooling.steps - 2 * self.margin
         windows = steps[:, read].unfold(1, count, self.spacing).transpose(2, 3).flatten(2)
-        first, *later = self.head.body  # type: ignore[misc]
         columns = slice(self.margin * self._features, (self.margin + count) * self._features)
-        values = F.linear(windows, first.weight[:, columns], first.bias).flatten(0, 1)
-        for layer in later:
-            values = layer(values)
+        values = windows.flatten(0, 1)
+        for number, layer in enumerate(self.head.body):  # type: ignore[arg-type]
+            if number == self._dense:
+                values = F.linear(values, layer.weight[:, columns], layer.bias)
+            else:
+                values = layer(values)
         logits = self.head.output(values).unflatten(0, (len(x), further + 1))
         return logits if further else logits[:, 0]

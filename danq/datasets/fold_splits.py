@@ -11,7 +11,6 @@ from danq.datasets.dataset_format import SPLITS
 from danq.datasets.fold_groups import HELD_OUT, FoldGroups
 from danq.datasets.shared_sequence import WindowTable, drop_sources
 from danq.datasets.splits import HeldOutRegion
-from danq.datasets.track_amounts import Amounts, WindowValues
 from danq.errors import InputError
 from danq.typing import BoolRow, IntRow
 
@@ -118,11 +117,7 @@ def _taken(dataset: Dataset, rows: IntRow, split: np.ndarray, build: dict[str, o
     build = {**dataset.build, **build}
     if rows.size == len(dataset):
         return replace(dataset, split=split, build=build)
-    measured, values = dataset.measured, dataset.values
-
-    def some(array: np.ndarray | None) -> np.ndarray | None:
-        return None if array is None else array[rows]
-
+    measured = dataset.measured
     return replace(
         dataset,
         contig=dataset.contig[rows],
@@ -130,10 +125,8 @@ def _taken(dataset: Dataset, rows: IntRow, split: np.ndarray, build: dict[str, o
         split=split,
         packed=dataset.packed[rows],
         build=build,
-        measured=measured and Amounts(measured.values[rows], measured.units, measured.step),
-        values=WindowValues(
-            some(values.lengths), some(values.weights), some(values.folds), values.fold_names
-        ),
+        measured=measured and measured.of_rows(rows),
+        values=dataset.values.of_rows(rows),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -101,6 +101,10 @@ class Amounts:
             return TrackGroup("profiles", len(self.units), self.values.shape[2], self.step)
         return TrackGroup("amounts", len(self.units))
 
+    def of_rows(self, rows: IntRow) -> Amounts:
+        """Amounts of some windows, copied."""
+        return replace(self, values=self.values[rows])
+
     def check(self) -> None:
         """Check that amounts are numbers, and allowed by their unit.
 
@@ -151,6 +155,19 @@ class WindowValues:
     fold_names: tuple[str, ...] = ()
     strata: Int32[np.ndarray, " W"] | None = None
     strata_names: tuple[str, ...] = ()
+
+    def of_rows(self, rows: IntRow) -> WindowValues:
+        """Values of some windows, copied."""
+        arrays = {
+            name: None if array is None else array[rows]
+            for name, array in (
+                ("lengths", self.lengths),
+                ("weights", self.weights),
+                ("folds", self.folds),
+                ("strata", self.strata),
+            )
+        }
+        return replace(self, **arrays)  # type: ignore[arg-type]
 
     def check(self, windows: int, window: int) -> None:
         """Check sizes and ranges for a number of windows of ``window`` bases.

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from danq.amounts import describe_units
 from danq.core import PaddedCnnRnn, Recurrent
 from danq.core.hard_lstm import HardLstm
+from danq.core.members import MemberLayers
 from danq.core.parallel_filters import TemporalStack
 from danq.errors import InputError
 from danq.files.inputs_in_use import protects_inputs
@@ -93,7 +94,7 @@ class _Outputs(nn.Module):
 
 def _with_masks(layer: nn.Module | None) -> nn.Module | None:
     """A temporal layer without packed sequences, which other runtimes do not have."""
-    if isinstance(layer, TemporalStack):
+    if isinstance(layer, TemporalStack | MemberLayers):
         layer.layers = nn.ModuleList(_with_masks(one) for one in layer.layers)  # type: ignore[misc]
     if isinstance(layer, Recurrent) and not isinstance(layer.rnn, HardLstm):
         return ExportedRecurrent(layer).eval()

@@ -275,13 +275,15 @@ def initialise_filters(module: CnnRnn, motifs: Sequence[Motif], seed: int = 0) -
     Number of filters initialised.
     """
     layer = first_layer(module)
-    most = int(LARGEST_SHARE * layer.out_features)
+    # Layers of both strands add the filter of the other strand themselves.
+    shared = layer.out_features // len(layer.weight)
+    most = int(LARGEST_SHARE * len(layer.weight))
     noise = torch.Generator().manual_seed(seed)
     number = 0
     for motif in motifs:
-        for rows in (motif.probabilities, motif.probabilities[::-1, ::-1]):
+        for rows in (motif.probabilities, motif.probabilities[::-1, ::-1])[: 2 // shared]:
             if number == most:
-                return number
+                return shared * number
             margin = max(0, len(rows) - layer.width) // 2
             rows = rows[margin : margin + layer.width]
             start = (layer.width - len(rows)) // 2
@@ -290,4 +292,4 @@ def initialise_filters(module: CnnRnn, motifs: Sequence[Motif], seed: int = 0) -
             layer.weight[number, :, start : start + len(rows)] += weight
             layer.bias[number] = -BIAS_SHARE * float(weight.amax(dim=0).sum())
             number += 1
-    return number
+    return shared * number

@@ -42,6 +42,15 @@ def test_without_a_temporal_layer_the_logits_are_those_of_single_windows(margin,
     torch.testing.assert_close(found, expected)
 
 
+def test_dropout_before_the_dense_layer_is_that_of_single_windows():
+    module = small(temporal="none", pooled_dropout=0.5)
+    segments = SegmentCnnRnn(module, 3)
+    codes = random_codes(WINDOW + 3 * POOL * (BINS - 1))
+    expected = module(single_windows(codes, 3 * POOL)).unflatten(0, (3, BINS))
+    torch.testing.assert_close(segments(codes), expected)
+    assert not torch.equal(segments.train()(codes), segments(codes))
+
+
 @pytest.mark.parametrize("temporal", ["lstm", "gru", "tcn"])
 def test_a_single_window_has_the_logits_of_the_model(temporal):
     module = small(temporal=temporal)
@@ -91,6 +100,8 @@ def test_the_parameters_are_those_of_the_model():
 def test_layers_and_lengths_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="the pooling Flatten"):
         SegmentCnnRnn(small(pooling="mean"), 1)
+    with pytest.raises(ValueError, match="need a dense layer"):
+        SegmentCnnRnn(small(dense=(), pooled_dropout=0.5), 1)
     module = small()
     steps = module.pooling.steps
     with pytest.raises(ValueError, match=f"margins of {steps} of {steps} steps leave no step"):

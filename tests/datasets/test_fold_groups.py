@@ -219,6 +219,32 @@ def test_positives_are_counted_for_each_group():
         assert groups.positives[group].tolist() == expected.tolist()
 
 
+def test_a_fold_keeps_strands_replicates_and_strata():
+    dataset = amount_dataset()
+    assert dataset.measured is not None
+    rows = np.arange(len(dataset))
+    dataset = replace(
+        dataset,
+        measured=replace(dataset.measured, reverse=(1, 0), replicates=("a", "a")),
+        values=WindowValues(
+            weights=rows.astype(np.float32),
+            strata=(rows % 3).astype(np.int32),
+            strata_names=("x", "y", "z"),
+        ),
+    )
+    found = fold_dataset(group_windows(dataset, 3), 0)
+    kept = np.searchsorted(dataset.start, found.start)
+    assert 0 < len(kept) < len(dataset)
+    assert found.measured is not None
+    assert found.measured.reverse == (1, 0)
+    assert found.measured.replicates == ("a", "a")
+    assert found.units == dataset.units
+    np.testing.assert_array_equal(found.measured.values, dataset.measured.values[kept])
+    assert found.values.strata_names == ("x", "y", "z")
+    np.testing.assert_array_equal(found.values.strata, kept % 3)
+    np.testing.assert_array_equal(found.values.weights, kept)
+
+
 def test_the_description_of_a_fold_names_its_contigs():
     own = fold_dataset(group_windows(several_contigs(4), 4, ()), 3)
     assert own.build["test"] == ["chr4:1-3,013"]

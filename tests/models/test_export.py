@@ -24,6 +24,7 @@ KINDS = {
     "hard-one": {"gates": "hard", "bidirectional": False},
     "hard-stack": {"gates": "hard", "step_stages": ({"channels": 4, "widths": (3,)},)},
     "gru": {"temporal": "gru", "layers": 2, "pooling": "attention"},
+    "members": {"members": 2, "dense": (), "pooling": "mean-max", "masks_padding": True},
     "dream": {
         "further_widths": (5,),
         "step_stages": ({"channels": 6, "widths": (3, 4), "dropout": 0.2},),
@@ -39,7 +40,7 @@ def model_of(kind: str, targets: tuple[TargetGroup, ...] = ()) -> Model:
     amounts = sum(group.tracks for group in targets if group.loss != "binary")
     names = tuple("abcdefgh"[: sum(group.tracks for group in targets) or 2])
     units = (AmountUnit(unit="reads", transform="log1p"),) * amounts
-    small = architecture("danq", **SMALL, **KINDS[kind])
+    small = architecture("danq", **(SMALL | KINDS[kind]))
     model = untrained("danq", small, names, 60, 20, targets, units)
     with torch.no_grad():
         for value in model.module.parameters():
@@ -78,7 +79,7 @@ def run_all(path: Path, form: str, codes: np.ndarray) -> tuple[list[np.ndarray],
         (kind, form)
         for kind in KINDS
         for form in FILES
-        if form == "onnx" or kind in ("danq", "hard", "dream")
+        if form == "onnx" or kind in ("danq", "hard", "dream", "members")
     ],
 )
 def test_the_exported_file_is_the_model(kind, form, tmp_path, caplog):

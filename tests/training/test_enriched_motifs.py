@@ -3,6 +3,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pytest
 import torch
 
 from danq.genome.motif_files import Motif
@@ -70,17 +71,28 @@ def test_motif_of_a_gapped_kmer():
     assert "Abf1" in motif.name
 
 
-def test_initialised_filters_match_their_kmer_on_both_strands():
+@pytest.mark.parametrize("both_strands", [False, True])
+def test_initialised_filters_match_their_kmer_on_both_strands(both_strands):
     torch.manual_seed(0)
-    module = build("danq-small", tracks=1, window=100, filters=4, width=20, pool=1)
+    sizes = {"filters": 4, "width": 20, "pool": 1, "both_strands": both_strands}
+    module = build("danq-small", tracks=1, window=100, **sizes)
     motif = Motif("GATAAGCT", np.eye(4)[[2, 0, 3, 0, 0, 2, 1, 3]])
     assert initialise_filters(module, [motif]) == 2
     codes = torch.full((3, 100), 4, dtype=torch.uint8)
     codes[0, 40:48] = torch.tensor([2, 0, 3, 0, 0, 2, 1, 3])
     codes[1, 40:48] = torch.tensor([0, 2, 1, 3, 3, 0, 3, 1])  # reverse complement
-    best = module.encoder(codes)[:, :, :2].amax(dim=1)
+    pair = [0, 2] if both_strands else [0, 1]  # the second half are the reverse complements
+    best = module.encoder(codes)[:, :, pair].amax(dim=1)
     assert best[0].argmax() == 0
     assert best[1].argmax() == 1
     # A full match gives 8 * 0.45 * (1 - 0.61) = 1.4 plus noise; half a match gives nothing.
     np.testing.assert_allclose(best[[0, 1], [0, 1]].detach(), 1.4, atol=0.35)
     assert best[2].max() < 0.2
+
+
+@pytest.mark.parametrize("both_strands", [False, True])
+def test_motifs_initialise_at_most_nine_tenths_of_the_filters(both_strands):
+    sizes = {"filters": 40, "width": 20, "pool": 1, "both_strands": both_strands}
+    module = build("danq-small", tracks=1, window=100, **sizes)
+    motif = Motif("GATAAGCT", np.eye(4)[[2, 0, 3, 0, 0, 2, 1, 3]])
+    assert initialise_filters(module, [motif] * 60) == 36

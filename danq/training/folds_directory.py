@@ -130,7 +130,7 @@ class FoldsDirectory:
             "run": settings.run.model_dump(exclude_none=True),
         }
         write_config(self.path, tables, dataset.sha256)
-        if dataset.path is None and "genome" in data:
+        if dataset.path is None and {"genome", "sequences"} & {*data}:
             dataset.save(self.path / DATASET)
             dataset = Dataset.open(self.path / DATASET)
         with replacing(self.path / GROUPS, overwrite=True) as temporary:

@@ -183,8 +183,8 @@ def _prepare(
     dataset = given
     if dataset is None:
         dataset = open_or_label(directory, source.table, resume=session.resume)
-    named, settings = settings, _masking_padding(suited(settings, dataset), dataset)
-    if settings.model.preset != named.model.preset and not session.resuming:
+    usual, settings = settings.model.preset, _masking_padding(suited(settings, dataset), dataset)
+    if settings.model.preset != usual and not session.resuming:
         log.info(
             "sequences with amounts: the model is %s and the recipe %s, unless others are named",
             settings.model.preset,
@@ -363,7 +363,7 @@ def data_settings(
     if data is None or isinstance(data, DataSettings):
         given = (data or DataSettings()).resolved(Path.cwd())
         below = dict(configured.table)
-        if "genome" in given.table:
+        if {"genome", "sequences"} & {*given.table}:
             below.pop("file", None)
         return DataSettings(**(below | given.table))
     file = data.path if isinstance(data, Dataset) else data

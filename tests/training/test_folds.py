@@ -17,7 +17,15 @@ from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
 from danq.inference.evaluation.amount_report import AmountReport
 from danq.inference.evaluation.peak_report import EvaluationReport
-from danq.training import Folds, FoldsResult, ModelSettings, Recipe, RunSettings, train_folds
+from danq.training import (
+    DataSettings,
+    Folds,
+    FoldsResult,
+    ModelSettings,
+    Recipe,
+    RunSettings,
+    train_folds,
+)
 from danq_cli.main import run as run_command
 from tests.amount_dataset import amount_dataset
 from tests.several_contigs import TINY, several_contigs
@@ -299,6 +307,22 @@ def test_sequences_with_folds(tmp_path):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
     resumed = train_folds(out=tmp_path / "folds", resume=True)
     assert isinstance(resumed.report, AmountReport)
+
+
+def test_a_table_of_sequences_is_stored_as_a_dataset(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [f"{''.join(rng.choice(list('ACGT'), 60))}\t{row}\t{row % 3}" for row in range(60)]
+    table = tmp_path / "table.tsv"
+    table.write_text("\n".join(["sequence\texpression\tfold", *rows, ""]))
+    out = tmp_path / "folds"
+    train_folds(Folds(DataSettings(sequences=table), 3), out=out, **PLAIN)
+    stored = Dataset.open(out / "dataset.h5")
+    assert len(stored) == 60
+    assert stored.values.fold_names == ("0", "1", "2")
+    before = deterministic(out)
+    table.unlink()
+    train_folds(out=out, resume=True)
+    assert deterministic(out) == before
 
 
 def test_sequences_without_folds_are_in_random_groups(tmp_path, caplog):

@@ -12,6 +12,13 @@ def lengths_mask(lengths: Int[Tensor, " B"], steps: int) -> Bool[Tensor, "B T"]:
     return torch.arange(steps, device=lengths.device) < lengths.unsqueeze(1)
 
 
+def reversed_steps(mask: Bool[Tensor, "B T"]) -> Int[Tensor, "B T 1"]:
+    """Index that reads the real steps of each row, which come first, in reverse order."""
+    length = mask.sum(dim=1, keepdim=True)
+    along = torch.arange(mask.shape[1], device=mask.device)
+    return torch.where(along < length, length - 1 - along, along).unsqueeze(2)
+
+
 def masked_mean(
     values: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"] | None = None
 ) -> Float[Tensor, ""]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from danq.core.cnn_rnn import CnnRnn
 from danq.core.filter_lookup import SYMBOLS
+from danq.core.masks import lengths_mask
 from danq.core.recurrent import Recurrent
 
 
@@ -66,4 +67,4 @@ class PaddedCnnRnn(CnnRnn):
     def _mask(self, length: Tensor, size: int) -> Bool[Tensor, "B T"]:
         count = [max(1, self.encoder.steps(bases)) for bases in range(size + 1)]  # type: ignore[operator]
         steps = torch.tensor(count, device=length.device)[length]
-        return torch.arange(count[-1], device=length.device) < steps.unsqueeze(1)
+        return lengths_mask(steps, count[-1])

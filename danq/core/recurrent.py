@@ -34,7 +34,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 from danq.core._training_lstm import LstmLayer
 from danq.core.dropout import Dropout
 from danq.core.hard_lstm import HardLstm
-from danq.core.masks import zero_padding
+from danq.core.masks import reversed_steps, zero_padding
 
 _KINDS = {"lstm": nn.LSTM, "gru": nn.GRU}
 _FUNCTIONS: dict[str, Callable[..., tuple[Tensor, ...]]] = {"lstm": torch.lstm, "gru": torch.gru}
@@ -178,9 +178,7 @@ def _fused_with_mask(x: Tensor, mask: Tensor, weights: list[Tensor]) -> Tensor:
     """As `_fused`, but the backward direction reads the real steps of each row in reverse order."""
     parts = [_fused(x, weights[:4])]
     if len(weights) > 4:
-        length = mask.sum(dim=1, keepdim=True)
-        along = torch.arange(x.shape[1])
-        index = torch.where(along < length, length - 1 - along, along).unsqueeze(2)
+        index = reversed_steps(mask)
         turned = _fused(x.gather(1, index.expand_as(x)), weights[4:])
         parts.append(turned.gather(1, index.expand_as(turned)))
     return zero_padding(torch.cat(parts, dim=2), mask.unsqueeze(2))

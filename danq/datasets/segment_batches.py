@@ -181,7 +181,8 @@ class SegmentBatches:
         """Set the bases of held-out windows to N."""
         for row in np.flatnonzero(np.isin(contig, list(self._held_out))):
             regions = self._held_out[int(contig[row])] - start[row]
-            for first, end in regions.clip(0, self.length):
+            inside = (regions[:, 1] > 0) & (regions[:, 0] < self.length)
+            for first, end in regions[inside].clip(0, self.length):
                 bases = slice(self.length - end, self.length - first)
                 codes[row, bases if reverse[row] else slice(first, end)] = N
 

@@ -300,6 +300,8 @@ def _check_targets(first: ModelSpec, other: ModelSpec, names: str) -> None:
                 break
         if _steps_of(first) != _steps_of(other):
             what = "they have profiles of other steps"
+        elif reverse_tracks(first.targets) != reverse_tracks(other.targets):
+            what = "they exchange other tracks for the reverse strand"
     if what is not None:
         raise InputError(
             f"{names} cannot predict together: {what}",

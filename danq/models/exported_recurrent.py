@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from danq.core import Recurrent
+from danq.core.masks import reversed_steps
 
 
 class ExportedRecurrent(nn.Module):
@@ -36,9 +37,7 @@ class ExportedRecurrent(nn.Module):
     def forward(
         self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"]
     ) -> Float[Tensor, "B T G"]:
-        length = mask.sum(dim=1, keepdim=True)
-        along = torch.arange(x.shape[1], device=x.device)
-        backward = torch.where(along < length, length - 1 - along, along).unsqueeze(2)
+        backward = reversed_steps(mask)
         for number in range(0, len(self.parts), self.directions):
             found = [self.parts[number](x)[0]]
             if self.directions == 2:

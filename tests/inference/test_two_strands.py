@@ -16,7 +16,7 @@ from danq.inference import evaluate, mutate, predict, score_variants
 from danq.inference.ensemble import Ensemble
 from danq.inference.evaluation.fit_baselines import fit_amounts
 from danq.inference.variants.scorer import Scorer, distinct
-from danq.models import TargetGroup, architecture, load_model, untrained
+from danq.models import Model, TargetGroup, architecture, load_model, untrained
 from danq.models.targets import reverse_tracks, track_values
 from danq.training import ModelSettings, Recipe, RunSettings, train
 from tests.amount_dataset import amount_dataset
@@ -33,20 +33,31 @@ def other_strand(text: str) -> str:
     return decode(reverse_complement(encode(text)))
 
 
-@pytest.fixture
-def model():
-    torch.manual_seed(0)
+def made(seed: int, groups: tuple[TargetGroup, ...]) -> Model:
+    torch.manual_seed(seed)
     small = architecture("danq", filters=8, width=5, pool=3, hidden=4, dense=(6,))
     names = ("peak", "mnase", "rna.plus", "rna.minus")
-    made = untrained("danq", small, names, 40, 8, GROUPS, (AmountUnit(),) * 3)
+    made = untrained("danq", small, names, 40, 8, groups, (AmountUnit(),) * 3)
     for value in made.module.parameters():
         torch.nn.init.normal_(value, std=0.4)
     return made.with_options(device="cpu", threads=1, tolerance=0.0)
 
 
+@pytest.fixture
+def model() -> Model:
+    return made(0, GROUPS)
+
+
 def test_tracks_of_the_reverse_strand():
     assert reverse_tracks(GROUPS) == (0, 1, 3, 2)
     assert reverse_tracks(GROUPS[:1]) == ()
+
+
+def test_models_that_exchange_other_tracks_do_not_predict_together(model):
+    plain = GROUPS[1].model_copy(update={"reverse": ()})
+    other = made(1, (GROUPS[0], plain))
+    with pytest.raises(InputError, match="they exchange other tracks for the reverse strand"):
+        mutate([model, other], SEQUENCE)
 
 
 @pytest.mark.parametrize("selected", [None, ["rna.minus", "mnase"]])

@@ -214,13 +214,9 @@ class Start:
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         lines = ["  ".join([*map(str.ljust, row[:3], widths), row[3]]).rstrip() for row in rows]
         new = sum(one.origin == "new" for one in self.match.origins)
-        log.info(
-            "starting from %s: %d layers taken, %d new\n%s",
-            self.file,
-            len(rows) - new,
-            new,
-            "\n".join(f"  {line}" for line in lines),
-        )
+        log.info("starting from %s: %d layers taken, %d new", self.file, len(rows) - new, new)
+        for line in lines:
+            log.info("  %s", line)
         _report_differences(spec, self.model.spec, self.file)
         if self.match.other_kind:
             log.warning(

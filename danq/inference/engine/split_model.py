@@ -46,7 +46,7 @@ def why_not_incremental(module: nn.Module) -> str | None:
     encoder = module.encoder
     first = encoder.first if isinstance(encoder, ConvEncoder) else encoder
     if not isinstance(first, OneHotConv):
-        return "its encoder does not begin with filters over symbols"
+        return f"the first layer of its encoder is of the kind {type(first).__name__}"
     stages = list(encoder.stages) if isinstance(encoder, ConvEncoder) else []
     if any(isinstance(stage, ConvStage) and max(stage.padding) for stage in stages):
         return "its convolutions are padded"

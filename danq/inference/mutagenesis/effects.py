@@ -140,7 +140,7 @@ class EffectScorer:
         ]
         for reason in dict.fromkeys(member.reason for member in self.members):
             if reason is not None:
-                log.info(f"each mutated window is evaluated in full: {reason}")
+                log.info("the model computes each window in full, which is slower: %s", reason)
 
     def batches(self) -> dict[str, str]:
         """Windows per batch on a GPU, for the header of an output."""

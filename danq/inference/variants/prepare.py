@@ -150,7 +150,7 @@ def _engines(ensemble: Ensemble) -> Engines:
         return [WholeWindows(one.module, options, one.spec.targets) for one in ensemble.models]
     engines = [Incremental(one.module, options, one.spec.targets) for one in ensemble.models]
     for reason in dict.fromkeys(one.reason for one in engines if one.reason is not None):
-        log.info("each window is evaluated in full: %s", reason)
+        log.info("the model computes each window in full, which is slower: %s", reason)
     return engines
 
 
@@ -250,7 +250,7 @@ def _note_assumptions(ensemble: Ensemble) -> None:
     if ensemble.models[0].spec.oriented:
         log.info(
             "the model was trained on oriented sequences: effects are those on the forward strand "
-            "of the genome"
+            "of the genome, in windows of the genome without the flanks of the training sequences"
         )
     used = ensemble.levels.select(ensemble.track_indices).units
     named = [
@@ -262,7 +262,7 @@ def _note_assumptions(ensemble: Ensemble) -> None:
     if unknown:
         log.info(
             "amounts without a unit: %s; if they are logarithms, diff is their fold change, and "
-            "log2fc is not",
+            "log2fc is not; amounts with a name that begins with log2 or log10 count as logarithms",
             few(unknown),
         )
     logarithms = [f"{name} ({unit.logarithm})" for name, unit in named if unit.logarithm]

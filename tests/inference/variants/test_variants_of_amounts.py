@@ -177,6 +177,7 @@ def test_amounts_that_are_logarithms_have_their_difference_as_fold_change(fasta,
     caplog.clear()
     score_variants(made("gaussian", units=(AmountUnit(),)), variants, fasta)
     assert "amounts without a unit: t0; if they are logarithms, diff is" in caplog.text
+    assert "a name that begins with log2 or log10 count as logarithms" in caplog.text
     caplog.clear()
     score_variants(made("gaussian", units=(READS,)), variants, fasta)
     assert "logarithms" not in caplog.text
@@ -187,6 +188,7 @@ def test_an_oriented_model_scores_the_forward_strand(fasta, caplog):
     found = score_variants(made("gaussian", oriented=True), substitutions(TEXT, [50]), fasta)
     assert found.provenance["strand"] == "forward"
     assert "effects are those on the forward strand of the genome" in caplog.text
+    assert "without the flanks of the training sequences" in caplog.text
 
 
 def test_an_ensemble_has_means_deviations_and_agreement(fasta):

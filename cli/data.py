@@ -125,7 +125,10 @@ def _show(summary: BuildSummary, every: bool) -> None:
     click.echo(f"windows   {sum(summary.windows.values()):,} ({windows})")
     for line in _geometry(summary):
         click.echo(line)
-    for title, counts in (("bins", summary.dropped), ("peaks", summary.dropped_peaks)):
+    dropped = {"bins": summary.dropped}
+    if summary.peaks.size:
+        dropped["peaks"] = summary.dropped_peaks
+    for title, counts in dropped.items():
         shown = ", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count)
         click.echo(f"{f'{title} dropped':<13} {shown or 'none'}")
     if summary.leaked is not None:

@@ -98,6 +98,8 @@ def test_tables_of_sequences_are_built_and_shown(folder: Path, capsys):
     shown = capsys.readouterr().out
     assert "40 (32 train, 4 valid, 4 test)" in shown
     assert "standalone sequences of up to 50 bases" in shown
+    assert "bins dropped" in shown
+    assert "peaks dropped" not in shown
     assert build(folder, *table, "--overwrite") == 0
     assert Dataset.open(folder / "set.h5").oriented
     assert "oriented  yes" in capsys.readouterr().out

@@ -98,7 +98,7 @@ class AmountReport:
         split, row = self.provenance, self.groups.row(0, named=True)
         lines = [
             f"{split['windows']:,} windows of the {split['split']} split, "
-            f"{row['tracks']:,} tracks of amounts"
+            f"{row['tracks']:,} track{'s' * (row['tracks'] != 1)} of amounts"
         ]
         for metric, name in _NAMES.items():
             compared = self.baseline is not None and f"baseline_{metric}_mean" in row

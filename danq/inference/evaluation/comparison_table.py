@@ -102,8 +102,9 @@ class ModelComparison:
             above = int((tracks[f"{metric}_low"] > 0).sum())
             below = int((tracks[f"{metric}_high"] < 0).sum())
             better, worse = (below, above) if metric in LOWER_IS_BETTER else (above, below)
+            compared = int(tracks[f"{metric}_difference"].count())
             lines.append(
-                f"{'':9} of {tracks[f'{metric}_difference'].count():,} tracks, the interval "
+                f"{'':9} of {compared:,} track{'s' * (compared != 1)}, the interval "
                 f"excludes 0 for {better + worse:,}: the second model is better on {better:,}, "
                 f"worse on {worse:,}"
             )

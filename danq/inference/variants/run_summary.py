@@ -44,8 +44,10 @@ class VariantSummary:
 
     def describe(self) -> str:
         """Output, rows, and counts of scored and rejected alleles."""
+        rows, columns = self.tally.rows, len(self.columns)
         lines = [
-            f"{name_of_output(self.path)}: {self.tally.rows:,} rows, {len(self.columns):,} columns",
+            f"{name_of_output(self.path)}: {rows:,} row{'s' * (rows != 1)}, "
+            f"{columns:,} column{'s' * (columns != 1)}",
             self.tally.describe(),
         ]
         if self.tally.rejects:

@@ -75,10 +75,10 @@ def evaluate(
     """Evaluate a model on one split of a dataset, by default the test split.
 
     MODEL is a model file, a run directory or a folder of folds; predictions of several models are
-    averaged, and their spread
-    is reported. DATA is a dataset with the same window length, bin and
-    tracks. Prints mean and median AUPR (average precision) and AUROC over tracks; --out writes a
-    table of all tracks, the points of the ROC and precision-recall curves, and plots. Tracks
+    averaged, and their spread is reported. DATA is a dataset with the same window length, bin and
+    tracks. Prints mean and median AUPR (average precision) and AUROC over tracks of peaks, and
+    Pearson and Spearman correlations, R2 and MSE over tracks of amounts; --out writes a table of
+    all tracks and plots, and for peaks the points of the ROC and precision-recall curves. Tracks
     without positives are listed and excluded from the summary.
     """
     from danq.inference.evaluation.evaluate import evaluate as run

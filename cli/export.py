@@ -30,8 +30,9 @@ def export(model: Path, to: str, out: Path, overwrite: bool) -> None:
 
     MODEL is a model file or a run directory. The input of the exported model is a uint8 array
     (windows, window length) with A=0, C=1, G=2, T=3 and 4 for any other base. The exported model
-    returns the probabilities for the sequence as given; it does not average over strands. The file
-    is written only if it agrees with the model within 1e-5 on 1,000 random sequences.
+    returns the probabilities or amounts for the sequence as given; it does not average over
+    strands. The file is written only if it agrees with the model within 1e-5 on 1,000 random
+    sequences.
     """
     from danq.models.export import export_model
 

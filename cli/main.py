@@ -27,10 +27,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("danq_cli.demo", "Run the full pipeline on a small simulated genome."),
     "simulate": ("danq_cli.simulate", "Simulate a genome, peaks and variants with ground truth."),
     "data": ("danq_cli.data", "Build, convert and inspect datasets of labelled windows."),
-    "train": ("danq_cli.train", "Train a model on a dataset, or on a genome and peaks."),
+    "train": ("danq_cli.train", "Train a model on a dataset, a genome or a table."),
     "evaluate": ("danq_cli.evaluate", "Evaluate a model on held-out windows."),
     "compare": ("danq_cli.compare", "Compare two models on the same held-out windows."),
-    "predict": ("danq_cli.predict", "Predict peak probabilities of sequences and regions."),
+    "predict": ("danq_cli.predict", "Predict peaks or amounts of sequences and regions."),
     "variants": ("danq_cli.variants", "Predict the effect of variants on every track."),
     "benchmark-variants": (
         "danq_cli.benchmark_variants",

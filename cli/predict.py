@@ -65,7 +65,7 @@ from .progress import progress
     "--dtype",
     type=click.Choice(["float32", "float16"]),
     help="Number type of HDF5; float16 halves the file and rounds probabilities by at most "
-    "0.00025.  [default: float32]",
+    "0.00025; amounts need float32.  [default: float32]",
 )
 @options.run_options()
 @options.overwrite()

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import resource
 import shutil
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +15,10 @@ from hypothesis import settings
 
 # As `danq` itself does: two test runs at once must not spin each other to a standstill.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
+# Shells start background jobs with SIGINT ignored, and tests interrupt themselves.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine makes one example slow now and then.
 settings.register_profile("danq", deadline=None)

@@ -107,6 +107,11 @@ class FoldsResult:
         """The directory, and the main metrics as lines of text."""
         lines = [f"{self.directory}: {len(self.folds)} folds; {OUT_OF_FOLD} has all predictions"]
         reports = (self.report, self.held_out_report)
+        if self.report is not None:
+            lines.append(
+                "metrics of all windows together, by several models; those of each model are in "
+                "its folder"
+            )
         return "\n".join([*lines, *(one.describe() for one in reports if one is not None)])
 
 

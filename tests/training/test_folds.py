@@ -111,6 +111,7 @@ def test_metrics_of_held_out_windows_are_those_of_the_ensemble(trained, data):
     columns = found.table.columns
     assert found.table.equals(expected.table.select(columns))
     assert "held-out split" in trained.describe()
+    assert "those of each model are in its folder" in trained.describe()
 
 
 def test_a_finished_training_is_resumed_to_the_same_bytes(trained):

@@ -84,8 +84,8 @@ def segment_module(module: CnnRnn, recipe: Recipe) -> SegmentCnnRnn:
     """
     encoder, pooling, head = module.encoder, module.pooling, module.head
     plain = isinstance(encoder, OneHotConv | ConvEncoder) and isinstance(pooling, Flatten)
-    dense = type(head) is MultiLabel and isinstance(head.body, Mlp)
-    dense = dense and any(isinstance(layer, nn.Linear) for layer in head.body)
+    body = head.body if isinstance(head, MultiLabel) else None
+    dense = isinstance(body, Mlp) and any(isinstance(layer, nn.Linear) for layer in body)
     if not plain or not dense:
         raise InputError(
             "segment_bins is above 1, which needs filters of one width, the pooling 'flatten', a "

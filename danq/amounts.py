@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from danq.errors import InputError
 from danq.names import name_problem
+from danq.typing import IntRow
 
 LIBRARY = 1e6
 """Sum of the values of a signal after `library_scale`."""
@@ -113,6 +114,16 @@ class AmountUnit(BaseModel):
 def unit_text(unit: AmountUnit | None) -> str:
     """A unit as text; None is the unit of peaks."""
     return "probability" if unit is None else str(unit) or "not known"
+
+
+def columns_of_units(
+    units: Sequence[AmountUnit | None],
+) -> list[tuple[AmountUnit | None, IntRow]]:
+    """Each unit, and the indices of its columns; None is the unit of peaks."""
+    found: dict[AmountUnit | None, list[int]] = {}
+    for number, unit in enumerate(units):
+        found.setdefault(unit, []).append(number)
+    return [(unit, np.array(columns)) for unit, columns in found.items()]
 
 
 def describe_units(tracks: Sequence[str], units: Sequence[AmountUnit | None]) -> str:

@@ -9,7 +9,7 @@ from itertools import tee
 
 import numpy as np
 
-from danq.amounts import AmountUnit
+from danq.amounts import AmountUnit, columns_of_units
 from danq.bounded_queue import read_ahead
 from danq.device import set_threads
 from danq.errors import InputError
@@ -234,11 +234,11 @@ class Ensemble:
             return values
         units = self.models[0].spec.track_units
         of_column = [units[number] for number in self.track_indices]
-        for profile in self.profiles:
+        for profile in self.profiles if values.shape[2] > len(of_column) else ():
             of_column += [of_column[profile.column]] * profile.steps
-        for column in range(values.shape[2]):
-            if (unit := of_column[column]) is not None:
-                values[:, :, column] = unit.undo(values[:, :, column])
+        for unit, columns in columns_of_units(of_column):
+            if unit is not None:
+                values[:, :, columns] = unit.undo(values[:, :, columns])
         return values
 
     def _numbered(self) -> Iterator[tuple[int, Model]]:

@@ -10,8 +10,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from danq.amounts import LARGEST, AmountUnit
+from danq.amounts import LARGEST, AmountUnit, columns_of_units
 from danq.inference.odds import odds
+from danq.typing import IntRow
 
 Kind = Literal["peaks", "amounts"]
 
@@ -92,12 +93,9 @@ class TrackLevels:
         return replace(self, units=tuple(self.units[number] for number in indices))
 
     @cached_property
-    def _columns(self) -> list[tuple[AmountUnit | None, np.ndarray]]:
-        """Columns of each unit."""
-        found: dict[AmountUnit | None, list[int]] = {}
-        for number, unit in enumerate(self.units):
-            found.setdefault(unit, []).append(number)
-        return [(unit, np.array(columns)) for unit, columns in found.items()]
+    def _columns(self) -> list[tuple[AmountUnit | None, IntRow]]:
+        """As `danq.amounts.columns_of_units`."""
+        return columns_of_units(self.units)
 
     def __call__(self, numbers: Float32[np.ndarray, "... K"]) -> Levels:
         """Levels of all tracks."""

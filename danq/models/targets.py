@@ -315,7 +315,7 @@ def profiles(
 ) -> list[Float[Tensor, "B K S"]]:
     """Predicted amounts of the steps of each profile, one array per group of profiles.
 
-    The steps of a profile add up to its total.
+    The steps of a profile add up to its total, or to 0 if the total is negative.
     """
     return [
         part.outputs.softmax(dim=2) * part.totals.expm1().clamp(min=0).unsqueeze(2)

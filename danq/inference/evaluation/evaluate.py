@@ -60,8 +60,8 @@ def evaluate(
         ``"train"``, ``"valid"`` or ``"test"``.
     baseline
         Also fit ridge regression on k-mer counts (of 5-mers for peaks, of 3- to 6-mers for amounts)
-        to the training split, select its penalty on
-        the validation split, and report its metrics next to the model's.
+        to the training split, select its penalty on the validation split, and report its metrics
+        next to the model's.
     paper
         Report the metrics that DeepSEA's and DanQ's authors published next to the model's. With
         the path of the authors' table (`danq.evaluation.published_metrics.read_paper`), metrics are
@@ -80,8 +80,8 @@ def evaluate(
     ------
     InputError
         When a model is not loaded, models disagree, the dataset's window, bin or tracks differ from
-        the model's, the split does not
-        exist or is empty, ``bootstrap`` is 1 or negative, the model predicts NaN, a file cannot
+        the model's, the split does not exist or is empty, ``bootstrap`` is 1 or negative, the model
+        predicts NaN, ``paper`` or ``compare_fp32`` is set and no track is of peaks, a file cannot
         be read, or the authors' table has other tracks.
     """
     _check_choices(split, bootstrap)

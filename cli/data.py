@@ -164,9 +164,31 @@ def _geometry(summary: BuildSummary) -> Iterator[str]:
         yield f"genome    {summary.contigs:,} contigs, {summary.bases:,} bases"
     if summary.oriented:
         yield "oriented  yes: only the forward strand is used"
+    yield from _relations(summary)
     if summary.folds:
         sizes = ", ".join(f"{name} {count:,}" for name, count in summary.folds.items())
         yield f"folds     {len(summary.folds):,} ({sizes})"
+
+
+def _relations(summary: BuildSummary) -> Iterator[str]:
+    """Lines about pairs of strands and replicates among the tracks of amounts."""
+    from danq.errors import few
+
+    index = {one.track: number for number, one in enumerate(summary.amounts)}
+    pairs = [
+        f"{one.track} and {one.reverse}"
+        for number, one in enumerate(summary.amounts)
+        if index[one.reverse] > number
+    ]
+    if pairs:
+        yield f"strands   {few(pairs)}"
+    experiments: dict[str, list[str]] = {}
+    for one in summary.amounts:
+        if one.replicate:
+            experiments.setdefault(one.replicate, []).append(one.track)
+    if experiments:
+        texts = [f"{name} ({few(tracks)})" for name, tracks in experiments.items()]
+        yield f"replicates {few(texts)}"
 
 
 def _amounts_table(summary: BuildSummary, every: bool) -> Any:

@@ -25,6 +25,10 @@ class TrackAmounts(NamedTuple):
         Smallest value, mean and largest value; NaN if all are masked.
     constant
         Whether all values of the training windows are the same, or masked.
+    reverse
+        Track that has the amounts of the reverse strand; the track itself if it has no strand.
+    replicate
+        Name of the experiment that the track is a replicate of; empty for other tracks.
     """
 
     track: str
@@ -35,6 +39,8 @@ class TrackAmounts(NamedTuple):
     mean: float
     high: float
     constant: bool
+    reverse: str
+    replicate: str
 
 
 def summarise_amounts(dataset: Dataset) -> tuple[TrackAmounts, ...]:
@@ -44,6 +50,8 @@ def summarise_amounts(dataset: Dataset) -> tuple[TrackAmounts, ...]:
         return ()
     training = dataset.indices("train")
     names = dataset.tracks[dataset.peaks.size :]
+    order = measured.reverse or range(len(names))
+    experiments = measured.replicates or ("",) * len(names)
     found = []
     for number, (track, unit) in enumerate(zip(names, measured.units, strict=True)):
         values = measured.values[:, number]
@@ -65,6 +73,8 @@ def summarise_amounts(dataset: Dataset) -> tuple[TrackAmounts, ...]:
                 mean=mean,
                 high=high,
                 constant=not learnt.size or bool(learnt.min() == learnt.max()),
+                reverse=names[order[number]],
+                replicate=experiments[number],
             )
         )
     return tuple(found)

@@ -85,6 +85,14 @@ def test_signals_are_trained_on_without_a_dataset_file(trained: Path):
     assert run(["train", "--out", str(trained), "--resume"]) == 0
 
 
+def test_a_summary_names_the_strands_and_replicates(trained: Path, capsys):
+    assert run(["data", "info", str(trained / "dataset.h5")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "strands   wt_rep1.minus and wt_rep1.plus, wt_rep2.minus and wt_rep2.plus" in lines
+    experiments = "wt.minus (wt_rep1.minus, wt_rep2.minus), wt.plus (wt_rep1.plus, wt_rep2.plus)"
+    assert f"replicates {experiments}" in lines
+
+
 @pytest.mark.parametrize("measured", [[], ["--measured"]])
 def test_predicted_bigwigs_equal_the_table(trained: Path, folder: Path, measured, tmp_path):
     import pyBigWig

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -8,7 +10,13 @@ import torch
 
 from danq.genome.motif_files import Motif
 from danq.models import build
-from danq.training.enriched_motifs import EnrichedKmer, find_enriched_kmers, initialise_filters
+from danq.training.enriched_motifs import (
+    EnrichedKmer,
+    find_correlated_kmers,
+    find_enriched_kmers,
+    initialise_filters,
+)
+from tests.amount_dataset import amount_dataset
 
 
 def matches(kmer: str, motif: str = "GATAAGCT") -> bool:
@@ -35,9 +43,54 @@ def test_finds_the_planted_motif_first_and_little_in_noise(planted_set):
     assert not [kmer for kmer in kmers if kmer.track == "noise" and kmer.z > 6]
 
 
-def test_only_training_windows_are_searched(planted_set):
-    from dataclasses import replace
+def planted_amounts(windows: int = 1500):
+    """Amounts of windows: noise, plus 3 with the first site, and minus 3 with the second one."""
+    dataset = amount_dataset(windows)
+    codes = dataset.codes(np.arange(windows))
+    words = ["".join("ACGTN"[c] for c in row) for row in codes]
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(windows, 2)).astype(np.float32)
+    for track, (site, effect) in enumerate((("GATA", 3.0), ("CCGG", -3.0))):
+        other = site[::-1].translate(str.maketrans("ACGT", "TGCA"))
+        values[[site in word or other in word for word in words], track] += effect
+    values[::13, 0] = np.nan
+    return replace(dataset, measured=replace(dataset.measured, values=values))
 
+
+def test_z_of_amounts_equals_a_plain_count():
+    dataset = planted_amounts()
+    kmers = find_correlated_kmers(dataset, limit=6)
+    rows = dataset.indices("train")
+    words = ["".join("ACGTN"[c] for c in row) for row in dataset.codes(rows)]
+    amounts = dataset.amounts(rows).astype(np.float64)
+    assert {kmer.track for kmer in kmers} == {"strong", "adenines"}
+    for kmer in kmers:
+        track = dataset.tracks.index(kmer.track)
+        values = amounts[:, track]
+        values = np.nan_to_num((values - np.nanmean(values)) / np.nanstd(values))
+        other = kmer.bases[::-1].translate(str.maketrans("ACGT", "TGCA"))
+        pattern = re.compile(f"(?=({kmer.bases}|{other}))".replace("N", "[ACGT]"))
+        has = np.array([bool(pattern.search(word)) for word in words])
+        assert kmer.windows == has.sum() >= 5
+        share = has.sum() / (len(words) + 1)
+        z = np.sqrt(has.sum() / (1 - share)) * values[has].mean()
+        assert kmer.z == pytest.approx(z, rel=1e-5)
+        assert np.sign(kmer.z) == (1, -1)[track]
+        assert abs(kmer.z) >= 4
+    sizes = [abs(kmer.z) for kmer in kmers]
+    assert sizes == sorted(sizes, reverse=True)
+
+
+def test_correlated_kmers_do_not_depend_on_held_out_amounts():
+    dataset = planted_amounts()
+    values = dataset.measured.values.copy()
+    values[dataset.split > 0] = 9
+    changed = replace(dataset, measured=replace(dataset.measured, values=values))
+    expected = find_correlated_kmers(dataset, limit=6)
+    assert find_correlated_kmers(changed, limit=6) == expected
+
+
+def test_only_training_windows_are_searched(planted_set):
     labels = planted_set.packed.copy()
     labels[planted_set.split > 0] = 0
     assert find_enriched_kmers(replace(planted_set, packed=labels), limit=9) == find_enriched_kmers(
@@ -50,8 +103,6 @@ def test_z_equals_its_definition(planted_set):
     indices = planted_set.indices("train")
     codes = planted_set.codes(indices)
     words = ["".join("ACGTN"[c] for c in row) for row in codes]
-    import re
-
     other = best.bases[::-1].translate(str.maketrans("ACGT", "TGCA"))
     pattern = re.compile(f"(?=({best.bases}|{other}))".replace("N", "[ACGT]"))
     has = np.array([bool(pattern.search(word)) for word in words])

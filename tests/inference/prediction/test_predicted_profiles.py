@@ -46,7 +46,11 @@ def genome(tmp_path):
 
 
 def steps_of(model, text: str, start: int, end: int) -> np.ndarray:
-    """``(2, 4)`` steps of a row, from the outputs of the module for both strands."""
+    """``(2, 4)`` steps of a row, from the outputs of the module for both strands.
+
+    On the reverse strand, the tracks and the steps have the other order.
+    """
+    order = list(model.spec.targets[-1].reverse or (0, 1))
     first = (start + end) // 2 - 20
     window = "".join(text[i] if 0 <= i < len(text) else "N" for i in range(first, first + 40))
     codes = encode(window)[None]
@@ -58,7 +62,7 @@ def steps_of(model, text: str, start: int, end: int) -> np.ndarray:
         share = np.exp(part.outputs[0].numpy())
         share /= share.sum(axis=1, keepdims=True)
         steps = share * np.expm1(part.totals[0].numpy())[:, None]
-        found.append(steps[:, ::-1] if len(found) else steps)
+        found.append(steps[order, ::-1] if len(found) else steps)
     return np.mean(found, axis=0)
 
 
@@ -91,6 +95,33 @@ def test_hdf5_has_the_steps_of_both_strands_and_tables_the_totals(genome, tmp_pa
     np.testing.assert_array_equal(totals, table.select(TRACKS).to_numpy().astype(np.float32))
     plain = predict(model, Tiles(genome, 8))
     np.testing.assert_array_equal(plain.values, totals)
+
+
+@pytest.mark.parametrize("tracks", [None, ["p1", "peak"]])
+def test_steps_of_paired_strands_are_exchanged(genome, tmp_path, tracks):
+    model = made(0, PROFILE.model_copy(update={"reverse": (1, 0)}))
+    write_predictions(model, Tiles(genome, 8), tmp_path / "a.h5", tracks=tracks)
+    text = genome.read_text().splitlines()[1]
+    with h5py.File(tmp_path / "a.h5") as file:
+        numbers = {0: 0, 1: 1} if tracks is None else {0: 1}
+        for number, profile in numbers.items():
+            group = file[f"profiles/{number}"]
+            steps = group["values"][:]
+            totals = file["predictions"][:, group.attrs["track"]]
+            np.testing.assert_allclose(steps.sum(axis=1), totals, rtol=1e-5)
+            for row in (0, 17, 36):
+                right = steps_of(model, text, 8 * row, 8 * row + 8)
+                np.testing.assert_allclose(steps[row], right[profile], rtol=1e-4)
+                assert not np.allclose(right[0], right[1], rtol=0.01)
+    plain = made(0)
+    write_predictions(plain, Tiles(genome, 8), tmp_path / "plain.h5", tracks=tracks)
+    with h5py.File(tmp_path / "plain.h5") as file:
+        assert not np.allclose(file["profiles/0/values"][17], steps_at(tmp_path / "a.h5", 17))
+
+
+def steps_at(path, row: int) -> np.ndarray:
+    with h5py.File(path) as file:
+        return file["profiles/0/values"][row]
 
 
 @pytest.mark.parametrize("tile", [8, 5, 7])

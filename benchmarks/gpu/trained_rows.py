@@ -29,6 +29,7 @@ def yeast(setting: Setting) -> Iterator[Measurement]:
     from benchmarks.speed.data_wait import subset
     from danq.datasets import Dataset
     from danq.inference.evaluation.evaluate import evaluate
+    from danq.inference.evaluation.peak_report import EvaluationReport
     from danq.training import Recipe, RunSettings, read_config, train
 
     built = setting.seconds_of(lambda: yeast_dataset(setting.folder))
@@ -41,6 +42,7 @@ def yeast(setting: Setting) -> Iterator[Measurement]:
     seconds = setting.seconds_of(lambda: train(data, out=out, config=config, run=run))
     model = load_model(out, device=str(setting.device))
     report = evaluate(model, data, split=split, baseline=False)
+    assert isinstance(report, EvaluationReport)
     row = Measurement("yeast, training", seconds, unit="s")
     row.details = {"dataset_seconds": built}
     yield row

@@ -32,6 +32,7 @@ CALLS = {
     f"--exclude exclude.bed --out OUT --config config.toml --threads 1 {WINDOWS}",
     "train:pretrained": "data.h5 --out OUT --config config.toml --from model.safetensors "
     "--threads 1",
+    "train:folds": "data.h5 --out OUT --config config.toml --folds 3 --threads 1",
     "evaluate": f"model.safetensors data.h5 --out OUT --bootstrap 0 {FP32}",
     "evaluate:published": f"model.safetensors data.h5 --paper-table aucs.txt {FP32}",
     "compare": f"model.safetensors second.safetensors data.h5 --add-to-first third.safetensors "

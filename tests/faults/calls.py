@@ -13,6 +13,8 @@ WRITING = {
     "converted dataset": ("data convert", CALLS["data convert"]),
     "run folder": ("train", CALLS["train"]),
     "run folder with its dataset": ("train", CALLS["train:from peaks"]),
+    "run folder of a model that starts from another": ("train", CALLS["train:pretrained"]),
+    "run folder of folds": ("train", CALLS["train:folds"]),
     "evaluation": ("evaluate", CALLS["evaluate"]),
     "predictions, TSV": ("predict", f"{PREDICT} --out OUT.tsv"),
     "predictions, TSV.GZ": ("predict", f"{PREDICT} --out OUT.tsv.gz"),

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, Int64
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from danq.errors import InputError
 from danq.names import name_problem
-from danq.typing import IntRow
 
 LIBRARY = 1e6
 """Sum of the values of a signal after `library_scale`."""
@@ -118,7 +117,7 @@ def unit_text(unit: AmountUnit | None) -> str:
 
 def columns_of_units(
     units: Sequence[AmountUnit | None],
-) -> list[tuple[AmountUnit | None, IntRow]]:
+) -> list[tuple[AmountUnit | None, Int64[np.ndarray, "columns"]]]:
     """Each unit, and the indices of its columns; None is the unit of peaks."""
     found: dict[AmountUnit | None, list[int]] = {}
     for number, unit in enumerate(units):

@@ -18,6 +18,8 @@ from danq.typing import CodeBatch, Scores
 LENGTHS = (3, 4, 5, 6)
 """Lengths of the k-mers: 5,440 columns of one strand, 2,760 of both."""
 
+_COMPLEMENT = np.array([3, 2, 1, 0, 4], np.uint8)
+
 Batches = Iterable[tuple[CodeBatch, np.ndarray]]
 
 
@@ -74,6 +76,9 @@ class AmountBaseline:
         The selected penalty, in units of the number of training windows.
     tried
         Mean correlation (Pearson) on the validation windows for each candidate penalty.
+    reverse
+        Index of the track that has the amounts of each track on the reverse strand. Predictions are
+        then means over both strands; without them, they are those of the given strand.
     """
 
     lengths: tuple[int, ...]
@@ -82,6 +87,7 @@ class AmountBaseline:
     intercept: Float32[np.ndarray, "K"]
     penalty: float
     tried: dict[float, float]
+    reverse: tuple[int, ...] = ()
 
     def predict(self, codes: CodeBatch) -> Scores:
         """Predicted amounts ``(B, K)`` of windows.
@@ -91,6 +97,13 @@ class AmountBaseline:
         InputError
             As `count_kmers_of_lengths`.
         """
+        found = self._predict(codes)
+        if not self.reverse:
+            return found
+        other = self._predict(_COMPLEMENT[codes[:, ::-1]])
+        return (found + other[:, list(self.reverse)]) / 2
+
+    def _predict(self, codes: CodeBatch) -> Scores:
         return predict_linear(codes, self._count, self.weights, self.intercept)
 
     def _count(self, codes: CodeBatch) -> UInt16[np.ndarray, "B W"]:

@@ -15,6 +15,7 @@ from danq.genome.nucleotide_codes import decode, encode, reverse_complement
 from danq.inference import evaluate, mutate, predict, score_variants
 from danq.inference.ensemble import Ensemble
 from danq.inference.evaluation.fit_baselines import fit_amounts
+from danq.inference.variant_benchmark.baselines import KmerEffects, fit_kmers
 from danq.inference.variants.scorer import Scorer, distinct
 from danq.models import Model, TargetGroup, architecture, load_model, untrained
 from danq.models.targets import reverse_tracks, track_values
@@ -145,6 +146,27 @@ def test_the_baseline_of_two_strands_counts_the_given_strand():
     alone = replace(dataset, measured=replace(dataset.measured, reverse=()))
     _, symmetric = fit_amounts(alone, rows, dataset.amounts(rows))
     assert (metrics.pearson > symmetric.pearson).all()
+    codes = dataset.codes(rows)
+    found = fitted.predict(codes)
+    np.testing.assert_allclose(
+        fitted.predict(reverse_complement(codes)), found[:, ::-1], rtol=1e-5, atol=1e-5
+    )
+    assert np.abs(found[:, 0] - found[:, 1]).max() > 0.5
+
+
+def test_the_baseline_of_variants_is_that_of_an_evaluation(tmp_path):
+    dataset = paired(900)
+    dataset.save(tmp_path / "data.h5")
+    small = architecture("danq", filters=8, width=5, pool=3, hidden=4, dense=(6,))
+    group = TargetGroup(loss="gaussian", tracks=2, reverse=(1, 0))
+    model = untrained("danq", small, dataset.tracks, 60, 20, (group,), dataset.units)
+    (found,) = fit_kmers(tmp_path / "data.h5", Ensemble.of(model))
+    assert isinstance(found, KmerEffects)
+    rows = dataset.indices("test")
+    fitted, _ = fit_amounts(dataset, rows, dataset.amounts(rows))
+    codes = dataset.codes(rows)
+    np.testing.assert_array_equal(found.model.predict(codes), fitted.predict(codes))
+    assert found.model.reverse == (1, 0)
 
 
 def test_scores_of_variants_are_means_of_both_strands(model, tmp_path, as_on_a_gpu):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,11 +29,7 @@ def fit_baseline(
     dataset: Dataset, indices: IntRow, labels: LabelBatch
 ) -> tuple[KmerBaseline, Ranking]:
     """The baseline of tracks of peaks, and its metrics for windows with the given labels."""
-    train, valid = dataset.indices("train"), dataset.indices("valid")
-    log.info("fitting the k-mer baseline to %s training windows", f"{len(train):,}")
-    fitted = fit_kmer_baseline(
-        _batches(dataset, train, dataset.labels), _batches(dataset, valid, dataset.labels)
-    )
+    fitted = fit_baseline_of_peaks(dataset)
     scores = _predicted(fitted, dataset, indices)
     return fitted, rank(scores, labels, dataset.tracks[: dataset.peaks.size])
 
@@ -40,27 +38,39 @@ def fit_amounts(
     dataset: Dataset, indices: IntRow, measured: Amounts
 ) -> tuple[AmountBaseline, AmountMetrics]:
     """The baseline of tracks of amounts, and its metrics for windows with measured amounts."""
+    fitted = fit_baseline_of_amounts(dataset)
+    found = _predicted(fitted, dataset, indices)
+    return fitted, amount_metrics(found, measured, dataset.tracks[dataset.peaks.size :])
+
+
+def fit_baseline_of_peaks(dataset: Dataset) -> KmerBaseline:
+    """The baseline of tracks of peaks."""
+    train, valid = dataset.indices("train"), dataset.indices("valid")
+    log.info("fitting the k-mer baseline to %s training windows", f"{len(train):,}")
+    return fit_kmer_baseline(
+        _batches(dataset, train, dataset.labels), _batches(dataset, valid, dataset.labels)
+    )
+
+
+def fit_baseline_of_amounts(dataset: Dataset) -> AmountBaseline:
+    """The baseline of tracks of amounts.
+
+    Of tracks of two strands, it is fitted to windows and to their reverse complements.
+    """
     train, valid = dataset.indices("train"), dataset.indices("valid")
     log.info("fitting the k-mer baseline of amounts to %s training windows", f"{len(train):,}")
-
-    def totals(rows: IntRow) -> np.ndarray:
-        return total_amounts(dataset, rows)
-
     reverse = () if dataset.measured is None else dataset.measured.reverse
     if reverse:
         fitted = fit_amount_baseline(
             _both_strands(dataset, train), _both_strands(dataset, valid), oriented=True
         )
-        other = _predicted(fitted, dataset, indices, reverse=True)[:, list(reverse)]
-        found = (_predicted(fitted, dataset, indices) + other) / 2
-    else:
-        fitted = fit_amount_baseline(
-            _batches(dataset, train, totals),
-            _batches(dataset, valid, totals),
-            oriented=dataset.oriented,
-        )
-        found = _predicted(fitted, dataset, indices)
-    return fitted, amount_metrics(found, measured, dataset.tracks[dataset.peaks.size :])
+        return replace(fitted, reverse=reverse)
+    totals = partial(total_amounts, dataset)
+    return fit_amount_baseline(
+        _batches(dataset, train, totals),
+        _batches(dataset, valid, totals),
+        oriented=dataset.oriented,
+    )
 
 
 def _both_strands(dataset: Dataset, indices: IntRow) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -79,14 +89,9 @@ def _batches(
 
 
 def _predicted(
-    fitted: KmerBaseline | AmountBaseline,
-    dataset: Dataset,
-    indices: IntRow,
-    *,
-    reverse: bool = False,
+    fitted: KmerBaseline | AmountBaseline, dataset: Dataset, indices: IntRow
 ) -> np.ndarray:
-    windows = (dataset.codes(rows, np.full(len(rows), reverse)) for rows in _blocks(indices))
-    return np.concatenate([fitted.predict(codes) for codes in windows])
+    return np.concatenate([fitted.predict(dataset.codes(rows)) for rows in _blocks(indices)])
 
 
 def _blocks(indices: IntRow) -> Iterator[IntRow]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,27 +13,27 @@ from jaxtyping import Float32, Float64
 
 from danq.amounts import unit_text
 from danq.datasets import Dataset
-from danq.datasets.column_summary import total_amounts
 from danq.errors import InputError
-from danq.evaluation import KmerBaseline, fit_kmer_baseline
-from danq.evaluation.amount_baseline import AmountBaseline, fit_amount_baseline
+from danq.evaluation import KmerBaseline
+from danq.evaluation.amount_baseline import AmountBaseline
 from danq.files.hdf5_input import is_hdf5
 from danq.genome.motif_files import read_motifs
 from danq.genome.motif_matrix import Motif, scan
 from danq.genome.variants import VariantBlock
 from danq.inference.ensemble import Ensemble
+from danq.inference.evaluation.fit_baselines import (
+    fit_baseline_of_amounts,
+    fit_baseline_of_peaks,
+)
 from danq.inference.variants.allele_scores import summarise
 from danq.inference.variants.variant_input import AlleleWindows
 from danq.track_names import select_tracks
 from danq.typing import CodeBatch, Location
 
-ROWS = 4096
 STRONG = 0.85
 """Share of the range from a motif's smallest to its largest score from which a match is strong."""
 
 KINDS = ("substitution", "insertion", "deletion")
-
-log = logging.getLogger("danq")
 
 Row = Float64[np.ndarray, "V"]
 
@@ -154,18 +152,11 @@ def fit_kmers(path: Location, ensemble: Ensemble) -> list[Baseline]:
             )
     of_peaks = tuple(one for one in numbers if one < peaks)
     of_amounts = tuple(one - peaks for one in numbers if one >= peaks)
-    train, valid = dataset.indices("train"), dataset.indices("valid")
-    log.info("fitting the k-mer model to %s training windows of %s", f"{len(train):,}", path)
     found: list[Baseline] = []
     if of_peaks:
-        batches = (_batches(dataset, rows, dataset.labels) for rows in (train, valid))
-        found.append(KmerEffects(fit_kmer_baseline(*batches), of_peaks))
+        found.append(KmerEffects(fit_baseline_of_peaks(dataset), of_peaks))
     if of_amounts:
-        fitted = fit_amount_baseline(
-            *(_batches(dataset, rows, partial(total_amounts, dataset)) for rows in (train, valid)),
-            oriented=dataset.oriented,
-        )
-        found.append(KmerAmountEffects(fitted, of_amounts))
+        found.append(KmerAmountEffects(fit_baseline_of_amounts(dataset), of_amounts))
     return found
 
 
@@ -283,11 +274,3 @@ def _alleles(block: VariantBlock) -> tuple[list[str], list[str]]:
 
 def _part(codes: CodeBatch, start: int, end: int) -> CodeBatch:
     return np.ascontiguousarray(codes[:, start : min(end, codes.shape[1])])
-
-
-def _batches(
-    dataset: Dataset, indices: np.ndarray, values: Callable[[np.ndarray], np.ndarray]
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for start in range(0, len(indices), ROWS):
-        rows = indices[start : start + ROWS]
-        yield dataset.codes(rows), values(rows)

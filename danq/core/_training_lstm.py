@@ -7,12 +7,19 @@ products are taken in bfloat16 and cell states stay float32.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numba
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from danq.core import _training_lstm_kernels as kernels
 from danq.core._bfloat16 import as_array
+
+MANY = 32_768
+"""Gates of a step, ``4 * B * H``, from which a scan uses several threads."""
 
 
 class LstmLayer(torch.autograd.Function):
@@ -97,20 +104,43 @@ def _scan(
     hiddens[steps if reverse else 0] = 0
     recurrent = torch.empty(batch, 4 * units, dtype=xs.dtype)
     columns = as_array(out.view(batch, -1))
-    for t in reversed(range(steps)) if reverse else range(steps):
-        before, after = (t + 1, t) if reverse else (t, t + 1)
-        torch.mm(hiddens[before], weight, out=recurrent)
-        kernels.step_forward(
-            as_array(gates[t]),
-            as_array(recurrent),
-            bias,
-            as_array(cells[before]),
-            as_array(cells[after]),
-            as_array(hiddens[after]),
-            columns,
-            t * out.shape[2] + first,
-        )
+    with _few_threads(4 * batch * units):
+        for t in reversed(range(steps)) if reverse else range(steps):
+            before, after = (t + 1, t) if reverse else (t, t + 1)
+            torch.mm(hiddens[before], weight, out=recurrent)
+            kernels.step_forward(
+                as_array(gates[t]),
+                as_array(recurrent),
+                bias,
+                as_array(cells[before]),
+                as_array(cells[after]),
+                as_array(hiddens[after]),
+                columns,
+                t * out.shape[2] + first,
+            )
     return [gates, cells, hiddens]
+
+
+@contextmanager
+def _few_threads(gates: int) -> Iterator[None]:
+    """Use one thread for a scan whose steps have fewer than `MANY` gates.
+
+    Such a step takes about as long as the threads need to meet, and on a busy machine a hundred
+    times less.
+    """
+    threads = torch.get_num_threads()
+    if threads == 1 or gates >= MANY:
+        yield
+        return
+    kernel_threads = numba.get_num_threads()
+    numba.set_num_threads(1)
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        # torch last, as in `danq.device.set_threads`.
+        numba.set_num_threads(kernel_threads)
+        torch.set_num_threads(threads)
 
 
 def _scan_back(
@@ -127,17 +157,18 @@ def _scan_back(
     recurrent = torch.zeros(batch, units, dtype=gates.dtype)
     cell_grad = torch.zeros(batch, units)
     columns = as_array(grad.view(batch, -1))
-    for t in range(steps) if reverse else reversed(range(steps)):
-        before, after = (t + 1, t) if reverse else (t, t + 1)
-        kernels.step_backward(
-            as_array(gates[t]),
-            as_array(cells[before]),
-            as_array(cells[after]),
-            columns,
-            t * grad.shape[2] + first,
-            as_array(recurrent),
-            as_array(cell_grad),
-            as_array(products[t]),
-        )
-        torch.mm(products[t], weight, out=recurrent)
+    with _few_threads(batch * width):
+        for t in range(steps) if reverse else reversed(range(steps)):
+            before, after = (t + 1, t) if reverse else (t, t + 1)
+            kernels.step_backward(
+                as_array(gates[t]),
+                as_array(cells[before]),
+                as_array(cells[after]),
+                columns,
+                t * grad.shape[2] + first,
+                as_array(recurrent),
+                as_array(cell_grad),
+                as_array(products[t]),
+            )
+            torch.mm(products[t], weight, out=recurrent)
     return products

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -235,7 +236,7 @@ def _recognised(table: TextTable, columns: TableColumns) -> TableColumns:
                 remedy="Name the column of the sequences 'sequence', or give its name",
             )
         sequence = dna[0]
-    found = {use: getattr(columns, use) or lower.get(use) for use in USES}
+    found: dict[str, Any] = {use: getattr(columns, use) or lower.get(use) for use in USES}
     flanks = [one for one in (columns.left_flank, columns.right_flank) if one in frame.columns]
     used = [sequence, *filter(None, found.values()), *flanks]
     values = tuple(columns.values) or tuple(

@@ -34,7 +34,7 @@ OWNERS: dict[str, tuple[Callable, ...]] = {
     "mutate": (danq.mutate, RunOptions),
     "predict": (danq.predict, danq.Hdf5Storage, RunOptions),
     "simulate": (danq.simulate,),
-    "train": (RunSettings, Recipe, danq.build_dataset, LabelOptions),
+    "train": (RunSettings, Recipe, danq.build_dataset, LabelOptions, SignalOptions),
     "variants": (danq.score_variants, danq.Variants, RunOptions),
     "vision train": (RunSettings, Recipe),
     "vision bench": (danq.vision.bench,),

@@ -85,7 +85,8 @@ def random_groups(dataset: Dataset, number: int, seed: int = 0) -> np.ndarray:
 
 def _fingerprints(dataset: Dataset) -> np.ndarray:
     """``(W,)`` uint64, equal for windows of the same bases on either strand."""
-    # A random function of the bases: two other sequences are equal with a probability of 2^-64.
+    # A random function of the bases: two other sequences are equal with a probability of at
+    # most 2^-62.
     factors = np.random.default_rng(0).integers(0, 1 << 64, dataset.window, np.uint64)
     found = np.empty(len(dataset), np.uint64)
     for low in range(0, len(dataset), _ROWS):

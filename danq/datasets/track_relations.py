@@ -51,7 +51,8 @@ def strand_partners(tracks: Sequence[Track]) -> tuple[int, ...]:
         taken = {partner[number], partner[other]} - {number, other}
         if taken or (tracks[other].reverse not in ("", track.name)):
             raise InputError(
-                f"'{track.name}' and another track name '{track.reverse}', or it names another one",
+                f"'{track.reverse}' is named as the other strand of '{track.name}', and belongs to "
+                "another track",
                 record=track.name,
                 remedy="Name each track of a strand once in the column reverse_track",
             )

@@ -212,14 +212,19 @@ def read_text_table(path: str | Path, is_header: Callable[[list[str]], bool]) ->
 def _check_fields(table: TextTable, columns: int) -> None:
     """Refuse a line with fewer fields than the first one; polars would add missing values.
 
-    A line with one field is a row without any value.
+    A line with one field is a row without any value. Tables with quotes that do not end in their
+    line are not checked.
     """
     data = table._data
-    if b'"' in data:
-        return
     letters = np.frombuffer(data, np.uint8)
     ends = np.append(np.flatnonzero(letters == ord("\n")), letters.size)
     separators = np.flatnonzero(letters == ord(table._separator))
+    if b'"' in data:
+        # The type wraps around, which keeps the numbers odd or even.
+        odd = np.cumsum(letters == ord('"'), dtype=np.uint8) & 1
+        if odd[ends[:-1]].any() or odd[-1]:
+            return
+        separators = separators[odd[separators] == 0]
     fields = np.diff(np.searchsorted(separators, ends), prepend=0) + 1
     starts = np.append(0, ends[:-1] + 1)
     for number in np.flatnonzero((fields < columns) & (fields > 1)):

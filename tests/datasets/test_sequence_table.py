@@ -157,6 +157,13 @@ def test_a_track_without_amounts_is_refused(tmp_path):
         read_sequence_table(path, TableColumns(values=("x", "y")))
 
 
+def test_separators_and_line_ends_inside_quotes_do_not_end_a_field(tmp_path):
+    quoted = f'seq,x,name\n{A},1,"one, two"\n{B},2,"three"\n'
+    assert read_sequence_table(table(tmp_path / "a.csv", quoted)).values.tolist() == [[1], [2]]
+    lines = f'seq,x,name\n{A},1,"one\ntwo"\n{B},2,"three"\n'
+    assert read_sequence_table(table(tmp_path / "b.csv", lines)).values.tolist() == [[1], [2]]
+
+
 def test_constant_tracks_are_reported(tmp_path, caplog):
     read_sequence_table(table(tmp_path / "a.tsv", f"seq\tx\n{A}\t0\n{B}\t0\n"))
     assert "all amounts of 'x' are 0" in caplog.text
@@ -191,6 +198,10 @@ GOOD = f"seq\tx\tsplit\tweight\tfold\n{A}\t1\ttrain\t1\ta\n"
         (
             GOOD + f"{B}\t1\ttest\n",
             r"line 3: the line has 3 fields, but the first line has 5. Write NA",
+        ),
+        (
+            f'seq\tx\ty\tname\n"{A}"\t1\t2\t"one\tname"\n"{B}"\t1\t"2"\n',
+            r"line 3: the line has 3 fields, but the first line has 4",
         ),
         (f"# a\n\nseq,x,y\n{A},1\n{B},1,5\n", r"line 4: the line has 2 fields, but the first line"),
         (

@@ -57,8 +57,8 @@ def test_a_sheet_names_the_track_of_the_other_strand():
     ("reverse", "message"),
     [
         ({"a": "gone"}, "'gone', is not a track of a signal"),
-        ({"a": "c", "b": "c"}, "'b' and another track name 'c'"),
-        ({"a": "b", "b": "c"}, "'a' and another track name 'b', or it names another one"),
+        ({"a": "c", "b": "c"}, "'c' is named as the other strand of 'b', and"),
+        ({"a": "b", "b": "c"}, "'b' is named as the other strand of 'a', and"),
     ],
 )
 def test_pairs_that_contradict_each_other_are_refused(reverse, message):

@@ -312,13 +312,18 @@ def _track_of(column: str) -> str | None:
 
 
 def _from_table(path: Path, table: pl.DataFrame) -> EffectFeatures:
-    bits = {
-        track: name
-        for name in table.columns
-        if (track := _track_of(name))
-        and not name.endswith(f"_{DIFF}")
-        and f"{track}_{DIFF}" in table.columns
-    }
+    bits: dict[str, str] = {}
+    for name in table.columns:
+        track = _track_of(name)
+        if not track or name.endswith(f"_{DIFF}") or f"{track}_{DIFF}" not in table.columns:
+            continue
+        if track in bits:
+            raise InputError(
+                f"has two columns of effects of one track, '{bits[track]}' and '{name}'",
+                file=path,
+                remedy="Remove one of them",
+            )
+        bits[track] = name
     tracks = tuple(bits)
     if not tracks or not set(_TYPES) <= set(table.columns):
         raise InputError(

@@ -269,6 +269,16 @@ def test_files_that_were_not_scored_alike_give_a_warning(tmp_path: Path, names, 
     assert "genome (a.fa sha256:1b, a.fa sha256:2c); strand (both, forward)" in caplog.text
 
 
+def test_two_kinds_of_effects_of_one_track_are_refused(tmp_path: Path):
+    path = write(tmp_path / "a.parquet", variants(9), np.ones((9, 3)), ("logit", "diff"))
+    table = pl.read_parquet(path)
+    table.with_columns(pl.col("Reb1_logit").alias("Reb1_log2fc")).write_parquet(path)
+    with pytest.raises(
+        InputError, match="two columns of effects of one track, 'Reb1_logit' and 'Reb1_log2fc'"
+    ):
+        read_effects(path)
+
+
 def test_bad_files_are_refused(tmp_path: Path):
     good = write(tmp_path / "good.h5", variants(30), np.ones((30, 3)))
     one = write(tmp_path / "one.tsv", variants(9), np.ones((9, 3)), ("logit",))

@@ -26,6 +26,7 @@ def sites() -> FilterSites:
         maximum=np.array([1, 1, -1], np.float32),
         active=np.array([100, 100, 0]),
         sequences=400,
+        widths=np.full(3, 12),
     )
 
 

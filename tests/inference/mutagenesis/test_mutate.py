@@ -180,7 +180,7 @@ def test_tracks_are_selected_in_the_given_order(model):
 def test_a_model_without_incremental_evaluation_is_evaluated_in_full(toy, caplog):
     caplog.set_level("INFO", logger="danq")
     effects = mutate(toy().with_options(strand="forward"), "ACGTTGCATT").values
-    assert "in full: Counts is not a CnnRnn" in caplog.text
+    assert "in full, which is slower: Counts is not a CnnRnn" in caplog.text
     np.testing.assert_allclose(effects[0, :, 0], [0, 0, 0.25 * BITS, 0], atol=1e-6)
     np.testing.assert_allclose(effects[1, :, 1], np.array([-1, 0, -1, -1]) * 0.25 * BITS, atol=1e-6)
 

@@ -361,7 +361,7 @@ def test_disk_full_at_a_checkpoint(planted_set, tiny, tmp_path, monkeypatch):
 
 
 def test_nothing_to_train_on(tmp_path):
-    with pytest.raises(InputError, match=r"nothing to train on.*a genome and tracks"):
+    with pytest.raises(InputError, match=r"nothing to train on.*a genome with tracks or signals"):
         train(out=tmp_path / "run")
 
 

@@ -13,7 +13,13 @@ from jaxtyping import Bool, Float, Float64, Int64
 
 from danq.errors import InputError
 from danq.evaluation.confidence_intervals import Interval, check_draws, draw_weights, percentiles
-from danq.evaluation.grouped_metrics import FEWEST, Replicates, spearman_within
+from danq.evaluation.grouped_metrics import (
+    FEWEST,
+    Replicated,
+    Replicates,
+    Row,
+    spearman_within,
+)
 from danq.typing import IntRow, PerTrack
 
 METRICS = ("pearson", "spearman", "r2", "mse")
@@ -106,10 +112,10 @@ def amount_metrics(
         result.windows[k] = y.size
         if not y.size:
             continue
-        sums = _moments(x, y, np.zeros(y.size, np.int64), 1)
-        for name, values in zip(("pearson", "r2", "mse"), _from_moments(sums), strict=True):
+        found = _drawn(x, y, Replicates.single(y.size))
+        for name, values in zip(("pearson", "r2", "mse"), found, strict=True):
             getattr(result, name)[k] = values[0]
-        result.spearman[k] = pearson(ranks(x), ranks(y))
+        result.spearman[k] = _pearson(ranks(x), ranks(y))
     return result
 
 
@@ -158,14 +164,14 @@ def bootstrap_amounts(
         x, y, block = predicted[known, k], measured[known, k], index[known]
         if not y.size:
             continue
-        sums = _moments(x, y, block, total)
-        drawn = weights.astype(np.float64) @ sums.T
-        for name, values in zip(("pearson", "r2", "mse"), _from_moments(drawn.T), strict=True):
+        replicated = Replicates(block, weights)
+        drawn = _drawn(x, y, replicated)
+        for name, values in zip(("pearson", "r2", "mse"), drawn, strict=True):
             found[name][:, k] = values
         if y.size < FEWEST:  # a replicate may draw the few windows more than once
             found["pearson"][:, k] = np.nan
         group = np.zeros(y.size, np.int64)
-        found["spearman"][:, k] = spearman_within(x, y, group, Replicates(block, weights))
+        found["spearman"][:, k] = spearman_within(x, y, group, replicated)
     return AmountBootstrap(**found, level=level)
 
 
@@ -246,7 +252,7 @@ def replicate_ceiling(first: Amounts, second: Amounts) -> Ceiling:
     r = np.full(first.shape[1], np.nan)
     for k, (x, y) in enumerate(zip(first.T, second.T, strict=True)):
         known = ~np.isnan(x) & ~np.isnan(y)
-        r[k] = pearson(x[known], y[known])
+        r[k] = _pearson(x[known], y[known])
     positive = np.where(r < 0, 0, r)
     return Ceiling(r, np.sqrt(positive), np.sqrt(2 * positive / (1 + positive)))
 
@@ -277,11 +283,28 @@ def ceiling_of_replicates(measured: Amounts, experiments: Sequence[str]) -> Ceil
     return Ceiling(*found)
 
 
-def pearson(x: np.ndarray, y: np.ndarray) -> float:
-    """Pearson's correlation of two rows; NaN with fewer than `FEWEST` values or equal ones."""
-    if x.size < FEWEST:
-        return np.nan
-    return float(_from_moments(_moments(x, y, np.zeros(x.size, np.int64), 1))[0][0])
+def pearson(first: Row, second: Row, replicates: Replicates) -> Replicated:
+    """Pearson's correlation.
+
+    Parameters
+    ----------
+    first, second
+        ``(N,)`` finite numbers.
+    replicates
+        Weights of the rows.
+
+    Returns
+    -------
+    array
+        ``(R,)``; NaN where fewer than `FEWEST` rows are drawn, or all values of one variable are
+        equal.
+    """
+    return _drawn(first, second, replicates)[0]
+
+
+def _pearson(x: Row, y: Row) -> float:
+    """Pearson's correlation of the rows themselves."""
+    return float(pearson(x, y, Replicates.single(x.size))[0]) if x.size else np.nan
 
 
 def ranks(values: np.ndarray) -> Float64[np.ndarray, "N"]:
@@ -322,6 +345,12 @@ def check_amounts(
 
 
 _Sums = Float64[np.ndarray, "7 B"]
+
+
+def _drawn(x: Row, y: Row, replicates: Replicates) -> tuple[Replicated, Replicated, Replicated]:
+    """Pearson's correlation, R2 and mean squared error in each replicate."""
+    sums = _moments(x, y, replicates.block, replicates.weights.shape[1])
+    return _from_moments((replicates.weights.astype(np.float64) @ sums.T).T)
 
 
 def _moments(x: np.ndarray, y: np.ndarray, block: np.ndarray, blocks: int) -> _Sums:

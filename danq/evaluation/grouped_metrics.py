@@ -124,39 +124,6 @@ def spearman_within(first: Row, second: Row, group: IntRow, replicates: Replicat
     return out
 
 
-def pearson(first: Row, second: Row, replicates: Replicates) -> Replicated:
-    """Pearson's correlation.
-
-    Parameters
-    ----------
-    first, second
-        ``(N,)`` finite numbers.
-    replicates
-        Weights of the rows.
-
-    Returns
-    -------
-    array
-        ``(R,)``; NaN where fewer than `FEWEST` rows are drawn, or all values of one variable are
-        equal.
-    """
-    blocks = replicates.weights.shape[1]
-    weights = replicates.weights.astype(np.float64)
-
-    def total(values: Row) -> Replicated:
-        return weights @ np.bincount(replicates.block, values, minlength=blocks)
-
-    # Sums of squares lose digits where the mean is large.
-    x, y = first - first.mean(), second - second.mean()
-    rows, sum_x, sum_y = total(np.ones(len(x))), total(x), total(y)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        xx, yy = total(x * x) - sum_x**2 / rows, total(y * y) - sum_y**2 / rows
-        found = (total(x * y) - sum_x * sum_y / rows) / np.sqrt(xx * yy)
-    smallest = 1e-12
-    constant = (xx <= smallest * total(x * x)) | (yy <= smallest * total(y * y))
-    return np.where(constant | (rows < FEWEST), np.nan, np.clip(found, -1, 1))
-
-
 def agreement(first: Row, second: Row, replicates: Replicates) -> Replicated:
     """Fraction of rows in which two numbers have the same sign.
 

@@ -212,6 +212,28 @@ def describe_means(row: Mapping[str, Any], metric: str, title: str, *, baseline:
     return text
 
 
+def describe_leaked(row: Mapping[str, Any], names: Mapping[str, str], leaked: int) -> str:
+    """Means of metrics without leaked windows as a line of text.
+
+    Parameters
+    ----------
+    row
+        A row of a table of groups.
+    names
+        Name of each metric in the text, by that in the columns.
+    leaked
+        Number of leaked windows.
+    """
+    means = (
+        f"{name} mean {shown(row[f'{metric}_without_leaked_mean'])}"
+        for metric, name in names.items()
+    )
+    return (
+        f"{', '.join(means)} without {leaked:,} leaked window{'s' * (leaked != 1)}, whose "
+        "sequence occurs in training windows"
+    )
+
+
 def shown(value: float | None) -> str:
     """A metric with four decimals, or "-" if it is undefined."""
     return "-" if value is None else f"{value:.4f}"

@@ -131,11 +131,9 @@ def paired_differences(
     tracks, macro = {}, {}
     for metric in METRICS:
         one, other = points[metric]
-        tracks[metric] = _difference(one, other, draws[metric], level)
         chosen = everywhere if metric == "log_loss" else known
-        one, other = (_mean(values[None, chosen]) for values in points[metric])
-        each = _mean(draws[metric][:, chosen])
-        macro[metric] = _difference(one, other, each[:, None], level)
+        tracks[metric] = _difference(one, other, draws[metric], level)
+        macro[metric] = _difference_of_means(one, other, draws[metric], level, chosen)
     return PairedDifferences(tracks, macro, ranks[0].positives)
 
 
@@ -181,11 +179,9 @@ def amount_differences(
     for metric in AMOUNT_METRICS:
         one, other = (getattr(values, metric) for values in points)
         draws = getattr(drawn[1], metric) - getattr(drawn[0], metric)
-        tracks[metric] = _difference(one, other, draws, level)
         chosen = ~np.isnan(one) & ~np.isnan(other)
-        each = _mean(draws[:, chosen])
-        one, other = (_mean(values[None, chosen]) for values in (one, other))
-        macro[metric] = _difference(one, other, each[:, None], level)
+        tracks[metric] = _difference(one, other, draws, level)
+        macro[metric] = _difference_of_means(one, other, draws, level, chosen)
     return AmountDifferences(tracks, macro, points[0].windows)
 
 
@@ -206,6 +202,18 @@ def _mean(values: np.ndarray) -> np.ndarray:
     known = ~np.isnan(values)
     count = known.sum(1)
     return np.where(known, values, 0).sum(1) / np.where(count, count, np.nan)
+
+
+def _difference_of_means(
+    first: PerTrack,
+    second: PerTrack,
+    draws: Float64[np.ndarray, "R K"],
+    level: float,
+    chosen: np.ndarray,
+) -> Difference:
+    """Difference of the means over the tracks that ``chosen`` (K,) marks."""
+    one, other = (_mean(values[None, chosen]) for values in (first, second))
+    return _difference(one, other, _mean(draws[:, chosen])[:, None], level)
 
 
 def _difference(

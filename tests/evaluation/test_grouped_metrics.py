@@ -7,12 +7,12 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score, roc_auc_score
 
+from danq.evaluation.amount_metrics import pearson
 from danq.evaluation.confidence_intervals import draw_weights
 from danq.evaluation.grouped_metrics import (
     FEWEST,
     Replicates,
     agreement,
-    pearson,
     ranking_within,
     spearman_within,
 )

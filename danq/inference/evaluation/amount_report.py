@@ -18,7 +18,7 @@ from danq.evaluation.amount_metrics import (
     ceiling_of_replicates,
 )
 from danq.evaluation.amount_tables import amount_group_table, amount_table, stratum_table
-from danq.evaluation.metric_tables import describe_means, shown
+from danq.evaluation.metric_tables import describe_leaked, describe_means, shown
 from danq.inference.evaluation.fit_baselines import fit_amounts
 from danq.typing import IntRow
 
@@ -107,14 +107,8 @@ class AmountReport:
             lines.append(f"correlation over tracks, mean over windows {self.across:.4f}")
         leaked = split["leaked_windows"]
         if leaked:
-            means = (
-                f"{_NAMES[metric]} mean {shown(row[f'{metric}_without_leaked_mean'])}"
-                for metric in ("pearson", "spearman", "r2")
-            )
-            lines.append(
-                f"{', '.join(means)} without {leaked:,} leaked window{'s' * (leaked != 1)}, whose "
-                "sequence occurs in training windows"
-            )
+            names = {metric: _NAMES[metric] for metric in ("pearson", "spearman", "r2")}
+            lines.append(describe_leaked(row, names, leaked))
         below = row["below_baseline"]
         if below is not None:
             lines.append(f"Pearson is below the baseline on {below:,} track{'s' * (below != 1)}")

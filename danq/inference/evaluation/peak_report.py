@@ -18,6 +18,7 @@ from danq.evaluation.curves import CurveGrid, curve_grid
 from danq.evaluation.kmer_baseline import KmerBaseline
 from danq.evaluation.metric_tables import (
     TrackCalibration,
+    describe_leaked,
     describe_means,
     group_table,
     shown,
@@ -144,14 +145,7 @@ class EvaluationReport:
         )
         leaked = split["leaked_windows"]
         if leaked:
-            means = (
-                f"{name} mean {shown(row[f'{metric}_without_leaked_mean'])}"
-                for metric, name in (("aupr", "AUPR"), ("auroc", "AUROC"))
-            )
-            lines.append(
-                f"{', '.join(means)} without {leaked:,} leaked window{'s' * (leaked != 1)}, whose "
-                "sequence occurs in training windows"
-            )
+            lines.append(describe_leaked(row, {"aupr": "AUPR", "auroc": "AUROC"}, leaked))
         if row["below_baseline"] is not None:
             count = row["below_baseline"]
             lines.append(f"AUPR is below the baseline on {count:,} track{'s' * (count != 1)}")

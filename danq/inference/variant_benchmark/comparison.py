@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from danq.evaluation.amount_metrics import pearson
 from danq.evaluation.confidence_intervals import BLOCKS, draw_weights
 from danq.evaluation.grouped_metrics import (
     Replicates,
     agreement,
-    pearson,
     ranking_within,
     spearman_within,
 )

@@ -26,16 +26,31 @@ def several_contigs(
         sequences.append((f"chr{number}", codes))
         labels.append(positive)
     joined = np.concatenate(labels)
+    start = np.concatenate([bin * np.arange(size) for size in sizes])
+    return two_tracks(sequences, start, joined, bin=bin, window=window)
+
+
+def two_tracks(
+    sequences: list[tuple[str, np.ndarray]],
+    start: np.ndarray,
+    labels: np.ndarray,
+    split: np.ndarray | None = None,
+    *,
+    bin: int,
+    window: int,
+) -> Dataset:
+    """Windows of contigs, one after the other, with the tracks "planted" and "noise"."""
+    first = np.concatenate([[True], np.diff(start) < 0])
     return Dataset(
         genome=PackedGenome.from_contigs(sequences),
-        contig=np.repeat(np.arange(contigs), sizes).astype(np.uint32),
-        start=np.concatenate([bin * np.arange(size) for size in sizes]),
-        split=np.zeros(len(joined), np.uint8),
-        packed=np.packbits(joined, axis=1, bitorder="little"),
+        contig=(np.cumsum(first) - 1).astype(np.uint32),
+        start=start,
+        split=np.zeros(len(labels), np.uint8) if split is None else split,
+        packed=np.packbits(labels, axis=1, bitorder="little"),
         tracks=("planted", "noise"),
         groups=("", ""),
         sources=("", ""),
-        peaks=joined.sum(axis=0).astype(np.int64),
+        peaks=labels.sum(axis=0).astype(np.int64),
         window=window,
         bin=bin,
         stride=bin,

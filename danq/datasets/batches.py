@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,7 @@ from danq.typing import BoolRow, CodeBatch, IntRow, LabelBatch
 
 Batch = tuple[CodeBatch, LabelBatch] | tuple[np.ndarray, ...]
 Strands = bool | Literal["both"]
+B = TypeVar("B")
 
 
 @dataclass(frozen=True)
@@ -162,8 +163,7 @@ class Batches:
         """
         if epoch < 0 or start_batch < 0:
             raise InputError(f"epoch {epoch} or batch {start_batch} is below 0")
-        batches = self._make(self.plan(epoch), start_batch)
-        return self._ahead(batches) if self.prefetch else batches
+        return made_ahead(self._make(self.plan(epoch), start_batch), self.prefetch)
 
     def _make(self, plan: Plan, start_batch: int) -> Generator[Batch, None, None]:
         for number in range(start_batch, len(self)):
@@ -186,9 +186,15 @@ class Batches:
             targets = dataset.target_values(rows, reverse)
         return (targets,) if dataset.values.weights is None else (targets, dataset.weights(rows))
 
-    def _ahead(self, batches: Iterator[Batch]) -> Generator[Batch, None, None]:
-        with read_ahead(batches, self.prefetch) as ready:
-            yield from ready
+
+def made_ahead(batches: Generator[B, None, None], prefetch: int) -> Generator[B, None, None]:
+    """Batches of which a separate thread makes up to ``prefetch`` in advance; 0 for no thread."""
+    return _from_thread(batches, prefetch) if prefetch else batches
+
+
+def _from_thread(batches: Generator[B, None, None], prefetch: int) -> Generator[B, None, None]:
+    with read_ahead(batches, prefetch) as ready:
+        yield from ready
 
 
 def moved(codes: CodeBatch, shift: IntRow) -> CodeBatch:

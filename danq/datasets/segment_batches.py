@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from danq.bounded_queue import read_ahead
+from danq.datasets.batches import made_ahead
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError
 from danq.genome.nucleotide_codes import N
@@ -162,8 +162,7 @@ class SegmentBatches:
         known : numpy.ndarray
             ``(B, N)`` bool, whether the labels of a bin are known.
         """
-        batches = self._make(self.plan(epoch), start_batch)
-        return self._ahead(batches) if self.prefetch else batches
+        return made_ahead(self._make(self.plan(epoch), start_batch), self.prefetch)
 
     def _make(self, plan: Segments, start_batch: int) -> Generator[Batch, None, None]:
         dataset = self.dataset
@@ -185,10 +184,6 @@ class SegmentBatches:
             for first, end in regions[inside].clip(0, self.length):
                 bases = slice(self.length - end, self.length - first)
                 codes[row, bases if reverse[row] else slice(first, end)] = N
-
-    def _ahead(self, batches: Generator[Batch, None, None]) -> Generator[Batch, None, None]:
-        with read_ahead(batches, self.prefetch) as ready:
-            yield from ready
 
 
 def _held_out_bases(dataset: Dataset, contigs: Iterable[int]) -> dict[int, np.ndarray]:

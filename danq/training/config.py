@@ -169,7 +169,7 @@ class FoldSettings(Settings):
     hold_out: str | tuple[str, ...] = ()
     """Contigs, or folds of a table of sequences, that are in no fold."""
     fold: int | None = Field(default=None, gt=0)
-    """Number of the fold in the configuration of its own run."""
+    """Number of the fold, in the configuration of the run of one fold."""
 
 
 @dataclass(frozen=True)

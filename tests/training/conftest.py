@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from danq.datasets.dataset import Dataset
-from danq.genome.packed_genome import PackedGenome
-
-MOTIF = np.array([2, 0, 3, 0, 0, 2, 1, 3], np.uint8)  # GATAAGCT
+from tests.several_contigs import MOTIF, TINY, two_tracks
 
 
 def planted(bins: int = 900, bin_size: int = 100, window: int = 200, seed: int = 0) -> Dataset:
@@ -25,21 +23,8 @@ def planted(bins: int = 900, bin_size: int = 100, window: int = 200, seed: int =
     split = np.zeros(bins, np.uint8)
     split[bins * 4 // 6 :] = 1
     split[bins * 5 // 6 :] = 2
-    return Dataset(
-        genome=PackedGenome.from_contigs([("c", codes)]),
-        contig=np.zeros(bins, np.uint32),
-        start=np.arange(bins, dtype=np.int64) * bin_size,
-        split=split,
-        packed=np.packbits(labels, axis=1, bitorder="little"),
-        tracks=("planted", "noise"),
-        groups=("", ""),
-        sources=("", ""),
-        peaks=labels.sum(axis=0).astype(np.int64),
-        window=window,
-        bin=bin_size,
-        stride=bin_size,
-        min_overlap=0.5,
-    )
+    start = np.arange(bins, dtype=np.int64) * bin_size
+    return two_tracks([("c", codes)], start, labels, split, bin=bin_size, window=window)
 
 
 @pytest.fixture(scope="session")
@@ -50,4 +35,4 @@ def planted_set() -> Dataset:
 @pytest.fixture
 def tiny() -> dict[str, object]:
     """Hyperparameters of a model small enough to train in a second."""
-    return {"filters": 12, "width": 11, "pool": 10, "hidden": 6, "dense": (8,)}
+    return dict(TINY)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.killed_training import finish, kill_after, seconds_of, start
 from tests.several_contigs import several_contigs
 from tests.training.test_folds import deterministic
 
@@ -28,52 +25,18 @@ train_folds(
 """
 
 
-def start(data: Path, run: Path) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, str(data), str(run)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-
-
-def finish(process: subprocess.Popen) -> None:
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors.decode()
-
-
-def wait_for(run: Path, process: subprocess.Popen) -> None:
-    """Wait until the directory exists; before that, the interpreter starts."""
-    while not run.is_dir() and process.poll() is None:
-        time.sleep(0.01)
-
-
 def kill_and_resume(folder: Path, kills: int, seed: int) -> None:
     data = folder / "data.h5"
     several_contigs(5, 120).save(data)
-    # The first training may compile kernels; measured with it, most kills would come too late.
-    finish(start(data, folder / "warm"))
-    process = start(data, folder / "whole")
-    wait_for(folder / "whole", process)
-    started = time.monotonic()
-    finish(process)
-    duration = time.monotonic() - started
+    duration = seconds_of(SCRIPT, data, folder)
     expected = deterministic(folder / "whole")
     run, rng, killed = folder / "run", np.random.default_rng(seed), 0
     # All kills hit one training, which therefore is resumed from what each of them left.
     for number in range(kills):
-        process = start(data, run)
-        wait_for(run, process)
-        try:
-            process.wait(rng.uniform(0, duration / kills * 1.5))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            killed += process.wait() == -signal.SIGKILL
-        finally:
-            assert process.stderr is not None
-            process.stderr.close()
+        killed += kill_after(SCRIPT, data, run, rng.uniform(0, duration / kills * 1.5))
         if number == 0:
             assert killed == 1
-    finish(start(data, run))
+    finish(start(SCRIPT, data, run))
     assert deterministic(run) == expected
 
 

@@ -104,9 +104,8 @@ class SegmentBatches:
         self.seed, self.prefetch = seed, prefetch
         order = np.lexsort((dataset.start[rows], dataset.contig[rows]))
         self._rows = rows[order]
-        self._contig = dataset.contig[self._rows].astype(np.int64)
         self._start = dataset.start[self._rows]
-        contigs, first = np.unique(self._contig, return_index=True)
+        contigs, first = np.unique(dataset.contig[self._rows].astype(np.int64), return_index=True)
         self._parts = dict(
             zip(contigs.tolist(), np.split(np.arange(rows.size), first[1:]), strict=True)
         )
@@ -189,11 +188,10 @@ class SegmentBatches:
 def _held_out_bases(dataset: Dataset, contigs: Iterable[int]) -> dict[int, np.ndarray]:
     """Merged ``(R, 2)`` regions of validation and test windows, of contigs that have some."""
     found: dict[int, np.ndarray] = {}
-    held_out = dataset.split != 0
+    contig_of, start = dataset.positions(np.flatnonzero(dataset.split != 0))
     for contig in contigs:
-        first = np.sort(dataset.start[held_out & (dataset.contig == contig)])
+        first = np.sort(start[contig_of == contig])
         if first.size:
-            first = first + (dataset.bin // 2 - dataset.window // 2)
             gap = np.flatnonzero(np.diff(first) > dataset.window)
             ends = first[np.append(gap, first.size - 1)] + dataset.window
             found[contig] = np.stack([first[np.append(0, gap + 1)], ends], axis=1)

@@ -69,6 +69,10 @@ class DeviceScorer:
         # Made once, because the host waits for the device when it copies from unpinned memory.
         return torch.tensor(self.track_indices, device=self.genome.device)
 
+    @cached_property
+    def _exchanged(self) -> Int64[Tensor, "K"]:
+        return torch.tensor(self.reverse_tracks, device=self.genome.device)
+
     def keys(self, windows: AlleleWindows) -> list[bytes]:
         """A hash of the pieces of each row's windows."""
         return row_keys(
@@ -93,7 +97,7 @@ class DeviceScorer:
 
             def host(logits: Tensor, strand: int) -> Pending:
                 if strand and self.reverse_tracks:
-                    logits = logits[:, list(self.reverse_tracks)]
+                    logits = logits.index_select(1, self._exchanged)
                 kept = logits if columns.compares_tracks else logits.index_select(1, self._selected)
                 return self.transfer.to_host(kept)
 

@@ -85,7 +85,7 @@ class FoldGroups:
     @cached_property
     def separate(self) -> BoolRow:
         """``(W,)`` whether a window counts in validation and test: their bins do not overlap."""
-        return _on_grid(self.dataset, self.dataset.bin)
+        return _on_grid(self.dataset)
 
     @property
     def units(self) -> pl.DataFrame:
@@ -266,8 +266,8 @@ def _names(dataset: Dataset, kind: Kind) -> pl.Series:
     return pl.Series(names, dtype=pl.String)
 
 
-def _on_grid(dataset: Dataset, spacing: int) -> BoolRow:
-    """Windows whose bin starts at a multiple of ``spacing``, in datasets with a stride."""
+def _on_grid(dataset: Dataset) -> BoolRow:
+    """Windows whose bin starts at a multiple of its length, in datasets with a stride."""
     if dataset.standalone or dataset.stride == dataset.bin:
         return np.ones(len(dataset), np.bool_)
-    return dataset.start % spacing == 0
+    return dataset.start % dataset.bin == 0

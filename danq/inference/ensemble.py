@@ -15,7 +15,7 @@ from danq.device import set_threads
 from danq.errors import InputError
 from danq.inference.engine.forward import predict_blocks
 from danq.inference.engine.whole_windows import effect_options
-from danq.inference.sources.tiling import Rows, RowStream
+from danq.inference.sources.tiling import Rows, RowStream, Selection, every_chunk
 from danq.inference.track_levels import Kind, TrackLevels
 from danq.inference.writers.layout import TrackProfile, Values
 from danq.models import Model, ModelSpec, RunOptions
@@ -186,7 +186,7 @@ class Ensemble:
         )
 
     def predict(
-        self, source: RowStream, *, steps: bool = False
+        self, source: RowStream, *, steps: bool = False, selected: Selection = every_chunk
     ) -> Generator[tuple[Rows, Values], None, None]:
         """Predict the rows of a source, which is read ahead in a separate thread.
 
@@ -196,6 +196,9 @@ class Ensemble:
             Rows and their windows.
         steps
             Whether the columns of the tracks are followed by the steps of `profiles`.
+        selected
+            Which chunks of ``source`` are predicted. Their values do not depend on which others
+            are.
 
         Yields
         ------
@@ -203,7 +206,8 @@ class Ensemble:
             ``(B, P)`` probabilities or amounts of the selected tracks. For several models the mean,
             followed by the ``(B, P)`` sample standard deviations.
         """
-        chunks = source.chunks(self.options.windows_per_batch)
+        size = self.options.windows_per_batch
+        chunks = source.chunks(size, selected)
         every = self.track_indices == tuple(range(len(self.models[0].spec.tracks)))
         tracks = None if every else self.track_indices
         with ExitStack() as stack:
@@ -220,6 +224,8 @@ class Ensemble:
                             tracks,
                             model.spec.targets,
                             steps=steps,
+                            # All chunks before the last have this size.
+                            largest=0 if selected(0) else size,
                         )
                     )
                 )

@@ -105,10 +105,14 @@ def predict_blocks(
     targets: Sequence[TargetGroup] = (),
     *,
     steps: bool = False,
+    largest: int = 0,
 ) -> Generator[Float32[np.ndarray, "B K"], None, None]:
     """`predict_codes` for a stream of batches, whose size is up to the caller.
 
     On a GPU, up to two more batches are computed before the results of a batch are yielded.
+
+    The last bits of a result may depend on the size of its batch. On a GPU, a batch is filled up to
+    the size of the largest batch before it.
 
     Parameters
     ----------
@@ -151,7 +155,7 @@ def predict_blocks(
         mean = values(outputs[0], reverse=False)
         return mean if len(outputs) == 1 else (mean + values(outputs[1], reverse=True)) / 2
 
-    return _run(module, blocks, options, means)
+    return _run(module, blocks, options, means, largest)
 
 
 def _steps(
@@ -233,11 +237,11 @@ def _run(
     blocks: Iterable[Windows],
     options: RunOptions,
     combine: Callable[[list[Tensor]], Tensor],
+    largest: int = 0,
 ) -> Generator[np.ndarray, None, None]:
     """Results of batches; ``combine`` makes a batch's from the logits of one strand or two."""
     device, precision = options.torch_device, options.resolved_precision
     transfer = transfer_for(device)
-    largest = 0
 
     def compute(block: Windows) -> Tensor:
         nonlocal largest

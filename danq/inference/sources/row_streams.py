@@ -23,8 +23,11 @@ from danq.inference.sources.tiling import (
     Chunker,
     Rows,
     RowStream,
+    Selection,
     WindowTally,
     cut,
+    every_chunk,
+    selected_rows,
     tiles,
     window_starts,
 )
@@ -67,17 +70,18 @@ class GenomeRows(RowStream):
         """Names of the contigs with rows, each once."""
 
     @abstractmethod
-    def rows(self, names: list[str], size: int) -> Iterator[tuple[Rows, IntRow]]:
-        """Rows with the indices in ``names`` of their contigs, up to ``size`` at a time."""
+    def rows(self, first: int, last: int) -> tuple[Rows, IntRow]:
+        """Rows ``first`` to ``last``, half-open, with the indices in `used` of their contigs."""
 
-    def chunks(self, size: int) -> Iterator[Chunk]:
+    def chunks(self, size: int, selected: Selection = every_chunk) -> Iterator[Chunk]:
         tally = WindowTally()
         names = self.used()
         lengths = np.array([self.contigs[name] for name in names], np.int64)
         if cut_on_device(self.device, self.total * self.window, int(lengths.sum())):
             genome = PackedGenome.from_contigs((name, self.genome.codes(name)) for name in names)
             self._packed = GenomeWindows(genome, self.device, self.window, self.total)
-        for rows, contig in self.rows(names, size):
+        for low, high in selected_rows(0, self.total, size, selected):
+            rows, contig = self.rows(low, high)
             first = window_starts(rows.start, rows.end, self.window)
             padded = int(((first < 0) | (first + self.window > lengths[contig])).sum())
             if self._packed is None:
@@ -146,22 +150,23 @@ class GenomeTiles(GenomeRows):
         self.regions = regions
         low, high = (np.array([region[part] for region in regions], np.int64) for part in (1, 2))
         self._low, self._high = low, high
+        self._names = self.used()
+        numbers = {name: number for number, name in enumerate(self._names)}
+        self._contig = np.array([numbers[name] for name, _, _ in regions], np.int64)
         self._rows_before = np.concatenate([[0], np.cumsum(-((low - high) // self.step))])
         self.total = int(self._rows_before[-1])
+        self.longest = min(self.step, int((high - low).max(initial=0)))
 
     def used(self) -> list[str]:
         return list(dict.fromkeys(name for name, _, _ in self.regions))
 
-    def rows(self, names: list[str], size: int) -> Iterator[tuple[Rows, IntRow]]:
-        numbers = {name: number for number, name in enumerate(names)}
-        contig = np.array([numbers[name] for name, _, _ in self.regions], np.int64)
-        for first in range(0, self.total, size):
-            row = np.arange(first, min(first + size, self.total))
-            region = np.searchsorted(self._rows_before, row, side="right") - 1
-            start = self._low[region] + (row - self._rows_before[region]) * self.step
-            end = np.minimum(start + self.step, self._high[region])
-            own = contig[region]
-            yield Rows([names[number] for number in own.tolist()], start, end), own
+    def rows(self, first: int, last: int) -> tuple[Rows, IntRow]:
+        row = np.arange(first, last)
+        region = np.searchsorted(self._rows_before, row, side="right") - 1
+        start = self._low[region] + (row - self._rows_before[region]) * self.step
+        end = np.minimum(start + self.step, self._high[region])
+        own = self._contig[region]
+        return Rows([self._names[number] for number in own.tolist()], start, end), own
 
 
 class RegionRows(GenomeRows):
@@ -182,28 +187,29 @@ class RegionRows(GenomeRows):
         self.table = table
         self.labelled = "name" in table.columns
         self.total = table.height
+        bases = (table["end"] - table["start"]).to_numpy()
+        self.longest = int(bases.max(initial=0))
+        self._wide = int((bases > window).sum())
+        numbers = {name: number for number, name in enumerate(self.used())}
+        self._contig = np.array([numbers[name] for name in table["contig"].to_list()], np.int64)
 
     def used(self) -> list[str]:
         return self.table["contig"].unique(maintain_order=True).to_list()
 
-    def rows(self, names: list[str], size: int) -> Iterator[tuple[Rows, IntRow]]:
-        numbers = {name: number for number, name in enumerate(names)}
-        for at in range(0, self.table.height, size):
-            part = self.table[at : at + size]
-            start, end = part["start"].to_numpy(), part["end"].to_numpy()
-            labels = part["name"].to_list() if self.labelled else None
-            contig = np.array([numbers[name] for name in part["contig"].to_list()], np.int64)
-            yield Rows(part["chrom"].to_list(), start, end, labels), contig
+    def rows(self, first: int, last: int) -> tuple[Rows, IntRow]:
+        part = self.table[first:last]
+        start, end = part["start"].to_numpy(), part["end"].to_numpy()
+        labels = part["name"].to_list() if self.labelled else None
+        return Rows(part["chrom"].to_list(), start, end, labels), self._contig[first:last]
 
-    def chunks(self, size: int) -> Iterator[Chunk]:
-        yield from super().chunks(size)
-        wide = self.table.filter(pl.col("end") - pl.col("start") > self.window).height
-        if wide:
+    def chunks(self, size: int, selected: Selection = every_chunk) -> Iterator[Chunk]:
+        yield from super().chunks(size, selected)
+        if self._wide:
             log.info(
                 "regions longer than the window of %s bases: %s; their values are those of the "
                 "window at the middle of the region",
                 f"{self.window:,}",
-                f"{wide:,}",
+                f"{self._wide:,}",
             )
 
 
@@ -236,9 +242,9 @@ class RecordRows(RowStream):
     ) -> None:
         self.records, self.window, self.step, self.total = records, window, step, total
 
-    def chunks(self, size: int) -> Iterator[Chunk]:
+    def chunks(self, size: int, selected: Selection = every_chunk) -> Iterator[Chunk]:
         tally, chunker = WindowTally(), Chunker(size, self.window)
-        tiled = rows = short = 0
+        tiled = rows = short = done = 0
         for name, record in self.records():
             length = record.size
             long = length > self.window
@@ -251,10 +257,14 @@ class RecordRows(RowStream):
                 return record[low:high]
 
             for start, end in tiles(0, length, step, size):
-                firsts = window_starts(start, end, self.window)
-                codes, padded = cut(read, length, firsts, self.window)
-                tally.count(codes, padded if long else 0)
-                yield from chunker.add(Rows([name] * len(start), start, end), codes)
+                for low, high in selected_rows(done, done + len(start), size, selected):
+                    part = slice(low - done, high - done)
+                    some = Rows([name] * (high - low), start[part], end[part])
+                    firsts = window_starts(some.start, some.end, self.window)
+                    codes, padded = cut(read, length, firsts, self.window)
+                    tally.count(codes, padded if long else 0)
+                    yield from chunker.add(some, codes)
+                done += len(start)
         yield from chunker.flush()
         window = f"the window of {self.window:,} bases"
         if tiled:
@@ -281,19 +291,24 @@ class OneHotRows(RowStream):
     def __init__(self, sequences: OneHotSequences) -> None:
         self.sequences = sequences
         self.window, self.total = sequences.length, sequences.rows
+        self.longest = sequences.length
 
-    def chunks(self, size: int) -> Iterator[Chunk]:
-        tally = WindowTally()
+    def chunks(self, size: int, selected: Selection = every_chunk) -> Iterator[Chunk]:
+        tally, chunker = WindowTally(), Chunker(size, self.window)
         for first, last in blocks(self.sequences):
+            parts = list(selected_rows(first, last, size, selected))
+            if not parts:
+                continue
             bases = np.empty((last - first, self.sequences.slot), np.uint8)
             row, position = self.sequences.pack(first, last, bases)
-            for low in range(0, last - first, size):
-                part = bases[low : low + size]
+            for low, high in parts:
+                part = bases[low - first : high - first]
                 codes = UNPACKED[part].reshape(len(part), -1)[:, : self.window]
-                here = slice(*np.searchsorted(row, [low, low + len(part)]))
-                codes[row[here] - low, position[here]] = 4
+                here = slice(*np.searchsorted(row, [low - first, high - first]))
+                codes[row[here] - (low - first), position[here]] = 4
                 tally.count(codes, 0)
                 start = np.zeros(len(part), np.int64)
-                names = [str(first + low + number) for number in range(1, len(part) + 1)]
-                yield Chunk(Rows(names, start, start + self.window), codes)
+                names = [str(number) for number in range(low + 1, high + 1)]
+                yield from chunker.add(Rows(names, start, start + self.window), codes)
+        yield from chunker.flush()
         tally.report()

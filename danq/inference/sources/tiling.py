@@ -40,6 +40,37 @@ class Rows(NamedTuple):
     labels: list[str | None] | None = None
 
 
+Selection = Callable[[int], bool]
+"""Whether the chunk of a number, from 0, is selected."""
+
+
+def every_chunk(_: int) -> bool:
+    """Select all chunks."""
+    return True
+
+
+def selected_rows(
+    first: int, last: int, size: int, selected: Selection
+) -> Iterator[tuple[int, int]]:
+    """Parts of a range of rows that are in selected chunks, each within one chunk.
+
+    Parameters
+    ----------
+    first, last
+        First row, and the row after the last.
+    size
+        Rows of a chunk; the first chunk starts at row 0.
+    selected
+        Whether a chunk is selected.
+    """
+    while first < last:
+        number = first // size
+        end = min(last, (number + 1) * size)
+        if selected(number):
+            yield first, end
+        first = end
+
+
 class Chunk(NamedTuple):
     """Rows and the ``(B, L)`` codes of their windows, or where `RowStream.load` cuts them."""
 
@@ -142,6 +173,8 @@ class RowStream(ABC):
         Lengths of the genome's contigs by name; None if the rows are not on a genome.
     total
         Number of rows; None if it is not known before the end.
+    longest
+        Bases of the longest row; None if it is not known before the end.
     labelled
         Whether rows have names in the input.
     """
@@ -150,11 +183,19 @@ class RowStream(ABC):
     window: int
     contigs: dict[str, int] | None = None
     total: int | None = None
+    longest: int | None = None
     labelled: bool = False
 
     @abstractmethod
-    def chunks(self, size: int) -> Iterator[Chunk]:
-        """Yield rows with their windows, up to ``size`` at a time, in any thread.
+    def chunks(self, size: int, selected: Selection = every_chunk) -> Iterator[Chunk]:
+        """Yield rows with their windows, in any thread.
+
+        Parameters
+        ----------
+        size
+            Rows of a chunk; only the last chunk of the stream is smaller.
+        selected
+            Whether a chunk is made. No window of another chunk is cut.
 
         Raises
         ------

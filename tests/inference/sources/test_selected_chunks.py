@@ -55,7 +55,11 @@ def test_selected_chunks_equal_those_of_the_whole_stream(kinds, size):
         with source.open(WINDOW, STEP) as stream:
             each = [content(chunk) for chunk in stream.chunks(size)]
             assert all(len(chunk[0]) == size for chunk in each[:-1]), name
-            ends = [end - start for _, starts, ends, *_ in each for start, end in zip(starts, ends, strict=True)]
+            ends = [
+                end - start
+                for _, starts, ends, *_ in each
+                for start, end in zip(starts, ends, strict=True)
+            ]
             assert stream.longest in (None, max(ends)), name
         for count in (1, 2, 5):
             for own in range(count):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -43,7 +44,7 @@ def kinds(genome, tmp_path: Path, write_fasta, monkeypatch) -> dict[str, Source]
     }
 
 
-def content(chunk: Chunk) -> tuple[list, ...]:
+def content(chunk: Chunk) -> tuple[Any, ...]:
     rows = chunk.rows
     assert isinstance(chunk.windows, np.ndarray)
     return rows.names, rows.start.tolist(), rows.end.tolist(), rows.labels, chunk.windows.tolist()

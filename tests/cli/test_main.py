@@ -240,10 +240,10 @@ HALF_WRITTEN = """
 UNFINISHED = """
     import numpy as np
     from pathlib import Path
-    from danq.inference.variants.finished_blocks import FinishedBlock, FinishedBlocks
+    from danq.inference.blocks import FinishedBlock, FinishedBlocks
     from danq.provenance import Provenance
-    with FinishedBlocks(Path({folder!r}) / "a.tsv", Provenance()) as blocks:
-        blocks.add(FinishedBlock({{}}, np.zeros((1, 2), np.float32), {{"rows": 1}}))
+    with FinishedBlocks(Path({folder!r}) / "a.tsv", Provenance(), kind="variants") as blocks:
+        blocks.add(FinishedBlock({{}}, {{"values": np.zeros((1, 2), np.float32)}}, {{"rows": 1}}))
         print("written", flush=True)
         time.sleep(60)
 """

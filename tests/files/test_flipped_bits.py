@@ -14,10 +14,10 @@ import torch
 
 from danq.datasets import Dataset
 from danq.errors import InputError
+from danq.inference.blocks import FinishedBlock, FinishedBlocks
+from danq.inference.blocks.folder import JOURNAL, folder_of
 from danq.inference.variants.background import Background, StratumScores, ranks, tail_ranks
 from danq.inference.variants.background_file import read_background, write_background_file
-from danq.inference.variants.block_folder import JOURNAL, folder_of
-from danq.inference.variants.finished_blocks import FinishedBlock, FinishedBlocks
 from danq.inference.variants.finished_output import FinishedOutput, read_finished, seal_table
 from danq.inference.variants.strata import ALL, Stratum
 from danq.inference.writers.variant_hdf5 import VariantHdf5
@@ -175,7 +175,7 @@ def test_each_of_a_thousand_flipped_bits_is_refused_by_name(make, tmp_path: Path
 def block(number: int) -> FinishedBlock:
     rows = pl.DataFrame({"chrom": ["chr1"] * 5, "pos": range(number, number + 5)})
     values = np.random.default_rng(number).random((5, 4), np.float32)
-    return FinishedBlock({"rows": rows}, values, {"records": 5})
+    return FinishedBlock({"rows": rows}, {"values": values}, {"records": 5})
 
 
 @pytest.mark.parametrize("name", [JOURNAL, "000000.values.npy", "000001.rows.arrow"])
@@ -187,7 +187,7 @@ def test_each_of_a_thousand_flipped_bits_of_an_unfinished_run_is_detected(
 ):
     monkeypatch.setattr(os, "fsync", lambda _: None)  # 3,000 of them take 10 s
     out = tmp_path / "a.tsv"
-    with FinishedBlocks(out, IDENTITY) as finished:
+    with FinishedBlocks(out, IDENTITY, kind="variants") as finished:
         for number in range(BLOCKS):
             finished.add(block(number))
     folder = folder_of(out)
@@ -201,15 +201,15 @@ def test_each_of_a_thousand_flipped_bits_of_an_unfinished_run_is_detected(
         if name == JOURNAL and at <= head:
             # The first line shows that danq wrote the folder.
             with pytest.raises(InputError, match=r"a\.tsv\.unfinished: .*not replaced"):
-                FinishedBlocks(out, IDENTITY, resume=True)
+                FinishedBlocks(out, IDENTITY, kind="variants", resume=True)
             continue
-        with FinishedBlocks(out, IDENTITY, resume=True) as finished:
+        with FinishedBlocks(out, IDENTITY, kind="variants", resume=True) as finished:
             kept = list(finished)
         assert len(kept) < BLOCKS
         for number, found in enumerate(kept):
-            assert found.values.tobytes() == block(number).values.tobytes()
+            assert found.arrays["values"].tobytes() == block(number).arrays["values"].tobytes()
             assert found.tables["rows"].equals(block(number).tables["rows"])
         # Without its line end, the last line looks as a killed process leaves it.
         if name != JOURNAL or at < len(changed) - 1:
             assert name in caplog.text
-            assert "are scored again" in caplog.text
+            assert "is computed again" in caplog.text

@@ -134,7 +134,7 @@ def prepare(
         provenance,
         block,
         keep_lines=output == "vcf",
-        by_column=output == "background",
+        kind="background" if output == "background" else "variants",
         unchanged=unchanged,
         strata=strata,
     )

@@ -20,16 +20,16 @@ from danq.files.unchanged_inputs import UnchangedInputs
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import Reject, VariantBlock, VariantReader
 from danq.genome.variants.reference_alleles import FEW, MOST_MISMATCHES
+from danq.inference.blocks import FinishedBlock, FinishedBlocks, folder_of
 from danq.inference.engine.transfer import overlapped
 from danq.inference.variants.background import FEWEST
-from danq.inference.variants.block_folder import folder_of
 from danq.inference.variants.device_scorer import DeviceScorer
-from danq.inference.variants.finished_blocks import FinishedBlock, FinishedBlocks
 from danq.inference.variants.repeats import Repeats
 from danq.inference.variants.scorer import Scorer
 from danq.inference.variants.significance import Significance
 from danq.inference.variants.strata import Strata
 from danq.inference.variants.variant_input import AlleleWindows, VariantInput
+from danq.inference.variants.variant_tally import VariantTally
 from danq.inference.writers.layout import Values
 from danq.inference.writers.variant_layout import FLAGS, KEYS, NO_FLAG, VcfHeader
 from danq.provenance import Provenance
@@ -44,6 +44,9 @@ BLOCK_RECORDS = 4096
 WINDOWS = "windows"
 """Column with a hash of each row's windows."""
 
+VALUES = "values"
+"""Name of the array with the ``(V, C)`` values of a block."""
+
 STRATUM = "stratum"
 """Column with the number of each row's stratum, in runs with a background or for one."""
 
@@ -51,67 +54,6 @@ REJECT_COLUMNS = Reject._fields
 """Columns of the table of rejects."""
 
 log = logging.getLogger("danq")
-
-
-@dataclass
-class VariantTally:
-    """Counts of records, alleles and rejects.
-
-    Attributes
-    ----------
-    records, alleles, rows
-        Records read; variant alleles in them; alleles that were scored.
-    rejects
-        Alleles that were not scored, by reason.
-    flags
-        Rows by `danq.inference.writers.variant_layout.FLAGS`.
-    """
-
-    records: int = 0
-    alleles: int = 0
-    rows: int = 0
-    rejects: Counter[str] = field(default_factory=Counter)
-    flags: Counter[str] = field(default_factory=Counter)
-
-    @classmethod
-    def of(cls, counts: Mapping[str, int]) -> VariantTally:
-        """The inverse of `to_counts`; a KeyError for other counts."""
-        done = cls(counts["records"], counts["alleles"], counts["rows"])
-        kinds = {"rejects": done.rejects, "flags": done.flags}
-        for name, count in counts.items():
-            kind, _, what = name.partition(":")
-            if what:
-                kinds[kind][what] += count
-        return done
-
-    def to_counts(self) -> dict[str, int]:
-        """Counts by name, for the journal."""
-        return {
-            "records": self.records,
-            "alleles": self.alleles,
-            "rows": self.rows,
-            **{f"rejects:{name}": count for name, count in self.rejects.items()},
-            **{f"flags:{name}": count for name, count in self.flags.items()},
-        }
-
-    def add(self, other: VariantTally) -> None:
-        """Add the counts of a block."""
-        self.records += other.records
-        self.alleles += other.alleles
-        self.rows += other.rows
-        self.rejects.update(other.rejects)
-        self.flags.update(other.flags)
-
-    def describe(self) -> str:
-        """Records, alleles, rows, rejects by reason and flags, on one line."""
-        rejected = sum(self.rejects.values())
-        kinds = ", ".join(f"{count:,} {name}" for name, count in self.rejects.most_common())
-        text = (
-            f"{self.records:,} records, {self.alleles:,} alleles = {self.rows:,} scored + "
-            f"{rejected:,} rejected{f' ({kinds})' if kinds else ''}"
-        )
-        flags = ", ".join(f"{self.flags[name]:,} {name}" for name in FLAGS if self.flags[name])
-        return f"{text}; {flags}" if flags else text
 
 
 @dataclass(frozen=True)
@@ -134,8 +76,8 @@ class VariantRun:
         Records per block.
     keep_lines
         Whether blocks keep the records as text.
-    by_column
-        Whether values are stored in column-major order.
+    kind
+        ``variants``, or ``background``: values are then stored in column-major order.
     unchanged
         The input files, which must not change until the last record is read.
     strata
@@ -149,7 +91,7 @@ class VariantRun:
     provenance: Provenance
     block: int
     keep_lines: bool = False
-    by_column: bool = False
+    kind: str = "variants"
     unchanged: UnchangedInputs = field(default_factory=UnchangedInputs)
     strata: Strata | None = None
 
@@ -244,9 +186,8 @@ class VariantRun:
                 {"record": range(block.first, block.first + len(lines)), "line": lines},
                 schema={"record": pl.Int64, "line": pl.String},
             )
-        return FinishedBlock(
-            tables, values.T.copy().T if self.by_column else values, tally.to_counts()
-        )
+        stored = values.T.copy().T if self.kind == "background" else values
+        return FinishedBlock(tables, {VALUES: stored}, tally.to_counts())
 
     def score(
         self,
@@ -274,7 +215,8 @@ class VariantRun:
             As the reader (the stored blocks are then removed); when the operating system cannot
             write.
         """
-        tally, repeats, known = VariantTally(), Repeats(finished.values), len(finished.counts)
+        repeats = Repeats(lambda number: finished.arrays(number)[VALUES])
+        tally, known = VariantTally(), len(finished.counts)
         contigs: dict[str, None] = {}
         for number, counts in enumerate(finished.counts):
             with finished.readable():

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from danq.errors import InputError
-from danq.inference.variants.block_folder import delete_leftovers, folder_of
-from danq.inference.variants.finished_blocks import FinishedBlocks
+from danq.inference.blocks import Blocks, FinishedBlocks, folder_of
+from danq.inference.blocks.folder import delete_leftovers
 from danq.inference.variants.finished_output import FinishedOutput, read_finished, seal_table
-from danq.inference.variants.run import REJECT_COLUMNS, VariantRun, VariantTally
+from danq.inference.variants.run import REJECT_COLUMNS, VariantRun
+from danq.inference.variants.variant_tally import VariantTally
 from danq.inference.writers.tsv import head, write_rows
 from danq.output import REJECTED, OutputFile, is_standard_output, name_of_output, replacing_files
 
@@ -61,7 +62,7 @@ class VariantSummary:
 
 def write_rejects(
     run: VariantRun,
-    blocks: FinishedBlocks,
+    blocks: Blocks,
     out: Path,
     files: Sequence[Path],
     tally: VariantTally,
@@ -92,7 +93,7 @@ def write_rejects(
             notes = tally.describe(), note.text()
             lines = head(REJECT_COLUMNS, run.scorer.layout.provenance, *notes)
             file.write(lines)
-            for number in range(len(blocks.counts)):
+            for number in blocks.numbers:
                 write_rows(file, blocks.tables(number)["rejects"])
         seal_table(temporary, lines)
 
@@ -132,7 +133,7 @@ def finished_run(out: Path, run: VariantRun) -> VariantSummary | None:
             return None
         raise
     if unfinished:
-        with FinishedBlocks(out, run.provenance, overwrite=True) as blocks:
+        with FinishedBlocks(out, run.provenance, kind=run.kind, overwrite=True) as blocks:
             blocks.remove()
     delete_leftovers(folder_of(out))
     log.info("%s: is complete, nothing remains to be done", out)

@@ -16,14 +16,13 @@ import polars as pl
 from danq._memory import kept_memory
 from danq.errors import InputError
 from danq.files.inputs_in_use import protects_inputs
+from danq.inference.blocks import Blocks, FinishedBlocks, check_unfinished, folder_of
 from danq.inference.ensemble import Ensemble, Models
 from danq.inference.result import Result
 from danq.inference.variants.allele_scores import check_scores
-from danq.inference.variants.block_folder import check_unfinished, folder_of
-from danq.inference.variants.finished_blocks import FinishedBlocks
 from danq.inference.variants.prepare import prepare
 from danq.inference.variants.repeats import Repeats
-from danq.inference.variants.run import STRATUM, VariantRun, VariantTally, no_rejects
+from danq.inference.variants.run import STRATUM, VALUES, VariantRun, no_rejects
 from danq.inference.variants.run_identity import AnyGenome
 from danq.inference.variants.run_summary import (
     VariantSummary,
@@ -33,6 +32,7 @@ from danq.inference.variants.run_summary import (
     write_rejects,
 )
 from danq.inference.variants.variant_input import Variants, VariantTable, as_variants
+from danq.inference.variants.variant_tally import VariantTally
 from danq.inference.writers.open_output import Output, find_output
 from danq.inference.writers.variant_deepsea import NEEDED
 from danq.inference.writers.variant_layout import VariantLayout, VcfHeader
@@ -131,7 +131,7 @@ def score_variants(
             tally.add(VariantTally.of(block.counts))
             rows.append(layout.keys(block.tables["rows"]))
             rejects.append(block.tables["rejects"])
-            values.append(block.values)
+            values.append(block.arrays[VALUES])
             if STRATUM in block.tables["rows"].columns:
                 strata.append(block.tables["rows"][STRATUM].to_numpy())
             if progress is not None:
@@ -247,7 +247,9 @@ def write_variant_scores(
     output.check(run.scorer.layout, overwrite=overwrite)
     check_files([rejects_file(target)], overwrite)
     seconds = {"score": 0.0, "write": 0.0}
-    with FinishedBlocks(target, run.provenance, resume=resume, overwrite=overwrite) as blocks:
+    with FinishedBlocks(
+        target, run.provenance, kind=run.kind, resume=resume, overwrite=overwrite
+    ) as blocks:
         tally, head = run.score(blocks, progress, seconds)
         begun = time.perf_counter()
         _assemble(run, blocks, output, head, tally.rows, overwrite=overwrite)
@@ -266,7 +268,7 @@ def _stream(run: VariantRun, output: Output, progress: Progress | None) -> Varia
     layout = run.scorer.layout
     with (
         TemporaryDirectory(prefix="danq-") as folder,
-        FinishedBlocks(Path(folder) / "variants", run.provenance) as blocks,
+        FinishedBlocks(Path(folder) / "variants", run.provenance, kind=run.kind) as blocks,
     ):
         try:
             if run.significance() is None:
@@ -275,7 +277,7 @@ def _stream(run: VariantRun, output: Output, progress: Progress | None) -> Varia
                         blocks,
                         progress,
                         seconds,
-                        lambda one: writer.write(one.tables["rows"], one.values),
+                        lambda one: writer.write(one.tables["rows"], one.arrays[VALUES]),
                     )
             else:
                 tally, head = run.score(blocks, progress, seconds)
@@ -287,7 +289,7 @@ def _stream(run: VariantRun, output: Output, progress: Progress | None) -> Varia
 
 def _assemble(
     run: VariantRun,
-    blocks: FinishedBlocks,
+    blocks: Blocks,
     output: Output,
     head: VcfHeader,
     total: int,
@@ -300,10 +302,10 @@ def _assemble(
     significance = run.significance()
     if significance is not None:
         for block in blocks:
-            significance.count(block.values, block.tables["rows"][STRATUM].to_numpy())
+            significance.count(block.arrays[VALUES], block.tables["rows"][STRATUM].to_numpy())
     with output.open(layout, overwrite=overwrite) as writer:
         for block in blocks:
-            rows, values = block.tables["rows"], block.values
+            rows, values = block.tables["rows"], block.arrays[VALUES]
             if significance is not None:
                 values = significance.fill(values, rows[STRATUM].to_numpy())
             keys = LinesAndRows(rows, block.tables["lines"]) if output.format == "vcf" else rows

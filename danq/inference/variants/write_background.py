@@ -12,6 +12,7 @@ import numpy as np
 from danq._memory import kept_memory
 from danq.errors import InputError, few
 from danq.files.inputs_in_use import protects_inputs
+from danq.inference.blocks import FinishedBlocks, check_unfinished, folder_of
 from danq.inference.ensemble import Models
 from danq.inference.variants.allele_scores import LOGIT, PRODUCT, SPECIFIC
 from danq.inference.variants.background import (
@@ -22,10 +23,8 @@ from danq.inference.variants.background import (
     tail_ranks,
 )
 from danq.inference.variants.background_file import write_background_file
-from danq.inference.variants.block_folder import check_unfinished, folder_of
-from danq.inference.variants.finished_blocks import FinishedBlocks
 from danq.inference.variants.prepare import prepare
-from danq.inference.variants.run import STRATUM, VariantRun
+from danq.inference.variants.run import STRATUM, VALUES, VariantRun
 from danq.inference.variants.run_identity import AnyGenome
 from danq.inference.variants.run_summary import (
     VariantSummary,
@@ -110,7 +109,9 @@ def write_background(
     check_target(target, overwrite)
     check_files([rejects_file(target)], overwrite)
     seconds = {"score": 0.0, "write": 0.0}
-    with FinishedBlocks(target, run.provenance, resume=resume, overwrite=overwrite) as blocks:
+    with FinishedBlocks(
+        target, run.provenance, kind=run.kind, resume=resume, overwrite=overwrite
+    ) as blocks:
         tally, _ = run.score(blocks, progress, seconds)
         if tally.rows == 0:
             blocks.remove()
@@ -192,5 +193,5 @@ def _columns(
     for first in range(0, len(layout.tracks), width):
         tracks = slice(first, min(first + width, len(layout.tracks)))
         part = slice(start + tracks.start, start + tracks.stop)
-        each = (blocks.columns(number, part) for number in range(len(blocks.counts)))
+        each = (blocks.columns(number, VALUES, part) for number in blocks.numbers)
         yield tracks, np.concatenate([values.T for values in each], axis=1)

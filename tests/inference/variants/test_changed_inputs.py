@@ -10,8 +10,8 @@ import pytest
 
 from danq.errors import InputError
 from danq.inference import score_variants, write_background, write_variant_scores
+from danq.inference.blocks.folder import folder_of
 from danq.inference.variants import prepare
-from danq.inference.variants.block_folder import folder_of
 
 TEXT = "".join(np.random.default_rng(8).choice(list("ACGT"), 900))
 

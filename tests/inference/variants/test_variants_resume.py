@@ -15,8 +15,8 @@ import pytest
 
 from danq.errors import InputError
 from danq.inference import Variants, write_variant_scores
-from danq.inference.variants import finished_blocks
-from danq.inference.variants.block_folder import folder_of
+from danq.inference.blocks import finished_blocks
+from danq.inference.blocks.folder import folder_of
 from danq.inference.writers.variant_hdf5 import VariantHdf5
 from danq.models import load_model, save_model
 from danq_cli.main import run

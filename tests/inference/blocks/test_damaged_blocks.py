@@ -13,9 +13,9 @@ import polars as pl
 import pytest
 
 from danq.errors import InputError
-from danq.inference.variants.block_folder import check_unfinished, folder_of
-from danq.inference.variants.block_journal import head_line, journal_line, read_journal
-from danq.inference.variants.finished_blocks import FinishedBlock, FinishedBlocks
+from danq.inference.blocks import FinishedBlock, FinishedBlocks
+from danq.inference.blocks.folder import check_unfinished, folder_of
+from danq.inference.blocks.journal import Head, head_line, journal_line, read_journal
 from danq.output.temporary_names import temporary_name
 from danq.provenance import Provenance
 
@@ -27,14 +27,14 @@ RNG = np.random.default_rng(3)
 def block(number: int) -> FinishedBlock:
     rows = pl.DataFrame({"chrom": ["chr1"] * 5, "pos": range(number, number + 5)})
     values = np.random.default_rng(number).random((5, 4), np.float32)
-    return FinishedBlock({"rows": rows}, values, {"records": 5, "rows": number})
+    return FinishedBlock({"rows": rows}, {"values": values}, {"records": 5, "rows": number})
 
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     """Output with an unfinished run of `BLOCKS` blocks."""
     out = tmp_path / "a.tsv"
-    with FinishedBlocks(out, RUN) as finished:
+    with FinishedBlocks(out, RUN, kind="variants") as finished:
         for number in range(BLOCKS):
             finished.add(block(number))
     return out
@@ -45,7 +45,7 @@ def assert_are_the_first_blocks(finished: FinishedBlocks) -> None:
         expected = block(number)
         assert found.counts == expected.counts
         assert found.tables["rows"].equals(expected.tables["rows"])
-        assert found.values.tobytes() == expected.values.tobytes()
+        assert found.arrays["values"].tobytes() == expected.arrays["values"].tobytes()
 
 
 def names(folder: Path) -> list[str]:
@@ -66,16 +66,16 @@ def test_one_flipped_bit_is_reported(out: Path, tmp_path: Path, caplog: pytest.L
             if file.name == "journal.jsonl" and bit // 8 <= content.index(b"\n"):
                 # The first line shows that danq wrote the folder.
                 with pytest.raises(InputError, match=r"b\.tsv\.unfinished: .*not replaced"):
-                    FinishedBlocks(copied, RUN, resume=True)
+                    FinishedBlocks(copied, RUN, kind="variants", resume=True)
                 assert len(names(folder_of(copied))) == 2 * BLOCKS + 1
             else:
-                with FinishedBlocks(copied, RUN, resume=True) as finished:
+                with FinishedBlocks(copied, RUN, kind="variants", resume=True) as finished:
                     assert len(finished.counts) < BLOCKS
                     assert_are_the_first_blocks(finished)
                 # Without its line end, a line looks incomplete.
                 torn = file.name == "journal.jsonl" and bit // 8 == len(content) - 1
                 assert torn or f"{file.name}" in caplog.text
-                assert torn or "are scored again" in caplog.text
+                assert torn or "is computed again" in caplog.text
             shutil.rmtree(folder_of(copied))
 
 
@@ -87,7 +87,7 @@ def test_missing_and_moved_lines_are_reported(out: Path, kept, caplog):
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines[number] for number in kept))
     good = next(at for at, number in enumerate((*kept, -1)) if at != number)
-    with FinishedBlocks(out, RUN, resume=True) as finished:
+    with FinishedBlocks(out, RUN, kind="variants", resume=True) as finished:
         assert len(finished.counts) == good - 1
         assert_are_the_first_blocks(finished)
     assert f"journal.jsonl, line {good + 1}: is damaged" in caplog.text
@@ -97,11 +97,11 @@ def test_missing_and_moved_lines_are_reported(out: Path, kept, caplog):
 def test_an_incomplete_last_line_is_not_reported(out: Path, size: int, caplog):
     journal = folder_of(out) / "journal.jsonl"
     journal.write_bytes(journal.read_bytes()[:-size])
-    with FinishedBlocks(out, RUN, resume=True) as finished:
+    with FinishedBlocks(out, RUN, kind="variants", resume=True) as finished:
         assert len(finished.counts) == BLOCKS - 1
         finished.add(block(BLOCKS - 1))
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
-    with FinishedBlocks(out, RUN, resume=True) as finished:
+    with FinishedBlocks(out, RUN, kind="variants", resume=True) as finished:
         assert len(finished.counts) == BLOCKS
         assert_are_the_first_blocks(finished)
 
@@ -110,7 +110,7 @@ def test_an_incomplete_last_line_is_not_reported(out: Path, size: int, caplog):
 @pytest.mark.parametrize("how", ["changed", "missing", "link"])
 def test_a_part_damaged_after_the_start_is_an_error(out: Path, name: str, how: str, tmp_path: Path):
     part = folder_of(out) / name
-    with FinishedBlocks(out, RUN, resume=True) as finished:
+    with FinishedBlocks(out, RUN, kind="variants", resume=True) as finished:
         content = part.read_bytes()
         part.unlink()
         if how == "changed":
@@ -126,20 +126,20 @@ def test_a_part_damaged_after_the_start_is_an_error(out: Path, name: str, how: s
 def test_columns_are_compared_with_their_checksums_at_each_read(tmp_path: Path):
     out = tmp_path / "a.h5"
     values = np.asfortranarray(RNG.random((7, 6), np.float32))
-    with FinishedBlocks(out, RUN) as finished:
-        finished.add(FinishedBlock({}, values, {"records": 7}))
+    with FinishedBlocks(out, RUN, kind="variants") as finished:
+        finished.add(FinishedBlock({}, {"values": values}, {"records": 7}))
         for columns in (slice(0, 2), slice(2, 5), slice(5, 6), slice(0, 6)):
-            assert np.array_equal(finished.columns(0, columns), values[:, columns])
+            assert np.array_equal(finished.columns(0, "values", columns), values[:, columns])
         part = folder_of(out) / "000000.values.npy"
         content = bytearray(part.read_bytes())
         content[-1] ^= 1
         part.write_bytes(content)
-        assert np.array_equal(finished.columns(0, slice(0, 5)), values[:, :5])
+        assert np.array_equal(finished.columns(0, "values", slice(0, 5)), values[:, :5])
         with pytest.raises(InputError, match="its checksum is wrong"):
-            finished.columns(0, slice(5, 6))
+            finished.columns(0, "values", slice(5, 6))
         part.write_bytes(content[:-30])
         with pytest.raises(InputError, match="is missing or damaged"):
-            finished.columns(0, slice(0, 2))
+            finished.columns(0, "values", slice(0, 2))
 
 
 FOREIGN = ["thesis.tex", "000001.values.txt", "000009.values.npy", "1.values.npy", "data"]
@@ -152,7 +152,7 @@ def test_a_file_of_somebody_else_is_kept(out: Path, name: str, option: str):
     (folder / name).write_text("x")
     before = names(folder)
     with pytest.raises(InputError, match=f"has a file '{name}' that danq did not write"):
-        FinishedBlocks(out, RUN, **{option: True})
+        FinishedBlocks(out, RUN, kind="variants", **{option: True})
     assert names(folder) == before
 
 
@@ -164,18 +164,18 @@ def test_links_are_refused(out: Path, tmp_path: Path, option: str):
     (victim / "000003.values.npy").write_text("x")
     (folder / "000003.values.npy").symlink_to(victim / "000003.values.npy")
     with pytest.raises(InputError, match=r"has a file '000003.values.npy' that danq did not"):
-        FinishedBlocks(out, RUN, **{option: True})
+        FinishedBlocks(out, RUN, kind="variants", **{option: True})
     (folder / "000003.values.npy").unlink()
     moved = tmp_path / "moved"
     folder.rename(moved)
     folder.symlink_to(moved)
     before = names(moved)
     with pytest.raises(InputError, match="is a link"):
-        FinishedBlocks(out, RUN, **{option: True})
+        FinishedBlocks(out, RUN, kind="variants", **{option: True})
     folder.unlink()
     folder.symlink_to(victim)
     with pytest.raises(InputError, match="is a link"):
-        FinishedBlocks(out, RUN, **{option: True})
+        FinishedBlocks(out, RUN, kind="variants", **{option: True})
     assert names(moved) == before
     assert (victim / "000003.values.npy").read_text() == "x"
 
@@ -187,8 +187,8 @@ def test_links_are_refused(out: Path, tmp_path: Path, option: str):
         b"my journal",
         b"my journal of danq-blocks\n",
         b'{"magic": "danq-blocks"',
-        b'{"magic": "danq-blocks", "format_version": 4, "identity": {}}\n',
         b'{"magic": "danq-blocks", "format_version": 5, "identity": {}}\n',
+        b'{"magic": "danq-blocks", "format_version": 6, "identity": {}}\n',
         b"[" * 100_000 + b"\n",
         b"\x00" * 100,
     ],
@@ -201,29 +201,38 @@ def test_a_folder_with_another_journal_is_kept(tmp_path: Path, content: bytes, o
     (folder / "journal.jsonl").write_bytes(content)
     (folder / "000000.values.npy").write_bytes(b"mine")
     with pytest.raises(InputError, match=r"a\.tsv\.unfinished: .*so it is not replaced"):
-        FinishedBlocks(out, RUN, **{option: True})
+        FinishedBlocks(out, RUN, kind="variants", **{option: True})
     assert (folder / "journal.jsonl").read_bytes() == content
     assert (folder / "000000.values.npy").read_bytes() == b"mine"
 
 
+GOOD = {"line": 2, "block": 0, "counts": {"rows": 1}, "files": {"000000.values.npy": "0"}}
+
+
 @pytest.mark.parametrize(
-    "entry",
+    "change",
     [
-        {"line": 2, "counts": {"rows": -1}, "files": {"000000.values.npy": "0"}},
-        {"line": 2, "counts": {"rows": 1}, "files": {"../../a": "0", "000000.values.npy": "0"}},
-        {"line": 2, "counts": {"rows": 1}, "files": {"000001.values.npy": "0"}},
-        {"line": 2, "counts": {"rows": 1}, "files": {}},
-        {"line": 2, "counts": {"rows": 1}, "files": {"000000.rows.arrow": "0"}},
-        {"line": 2, "counts": [], "files": {"000000.values.npy": "0"}},
-        {"line": 3, "counts": {"rows": 1}, "files": {"000000.values.npy": "0"}},
-        {"counts": {"rows": 1}, "files": {"000000.values.npy": "0"}},
+        {"counts": {"rows": -1}},
+        {"counts": []},
+        {"files": {"../../a": "0", "000000.values.npy": "0"}},
+        {"files": {"000001.values.npy": "0"}},
+        {"files": {"000000.Values.npy": "0"}},
+        {"files": {"000000.values.npy": 0}},
+        {"files": None},
+        {"line": 3},
+        {"line": None},
+        {"block": 1},
+        {"block": None},
+        {"block": None, "complete": []},
     ],
 )
-def test_a_line_with_another_content_is_damaged(entry: dict):
-    head, checksum = head_line(RUN.identity())
-    line, _ = journal_line(entry, checksum)
-    journal = read_journal(head + line)
-    assert (len(journal.lines), journal.damaged) == (1, 2)
+def test_a_line_with_another_content_is_damaged(change: dict):
+    head, checksum = head_line(Head.of("variants", RUN, "a.tsv", None))
+    for entry, expected in ((GOOD, (1, None)), (GOOD | change, (0, 2))):
+        entry = {name: value for name, value in entry.items() if value is not None}
+        line, _ = journal_line(entry, checksum)
+        journal = read_journal(head + line)
+        assert (len(journal.blocks), journal.damaged) == expected
 
 
 @pytest.mark.parametrize(
@@ -245,7 +254,7 @@ def test_a_part_that_is_no_table_is_an_error_although_its_checksum_is_right(out,
     line, _ = journal_line(entry, json.loads(lines[0])["sha256"])
     (folder / "journal.jsonl").write_bytes(lines[0] + line)
     with (
-        FinishedBlocks(out, RUN, resume=True) as finished,
+        FinishedBlocks(out, RUN, kind="variants", resume=True) as finished,
         pytest.raises(InputError, match=f"{name}: is missing or damaged"),
     ):
         list(finished)
@@ -253,7 +262,7 @@ def test_a_part_that_is_no_table_is_an_error_although_its_checksum_is_right(out,
 
 def test_a_file_of_somebody_else_survives_the_end_of_the_run(tmp_path: Path, caplog):
     out = tmp_path / "a.tsv"
-    with FinishedBlocks(out, RUN) as finished:
+    with FinishedBlocks(out, RUN, kind="variants") as finished:
         finished.add(block(0))
         (folder_of(out) / "thesis.tex").write_text("x")
         finished.remove()
@@ -269,7 +278,7 @@ def test_the_next_run_deletes_what_a_killed_run_was_deleting(out: Path, tmp_path
     empty.mkdir()
     strange.mkdir()
     (strange / "thesis.tex").write_text("x")
-    with FinishedBlocks(out, RUN, resume=True) as finished:
+    with FinishedBlocks(out, RUN, kind="variants", resume=True) as finished:
         assert len(finished.counts) == BLOCKS
     assert names(tmp_path) == [strange.name, folder.name]
     assert names(strange) == ["thesis.tex"]
@@ -277,7 +286,7 @@ def test_the_next_run_deletes_what_a_killed_run_was_deleting(out: Path, tmp_path
 
 def test_an_output_in_use_is_refused_before_any_work(out: Path):
     with (
-        FinishedBlocks(out, RUN, resume=True),
+        FinishedBlocks(out, RUN, kind="variants", resume=True),
         pytest.raises(InputError, match="another process is writing this output"),
     ):
         check_unfinished(out, replace=False)
@@ -288,5 +297,5 @@ def test_an_unreadable_journal_is_named(out: Path):
     journal.unlink()
     os.mkfifo(journal)
     with pytest.raises(InputError, match="is not an unfinished run of danq"):
-        FinishedBlocks(out, RUN, overwrite=True)
+        FinishedBlocks(out, RUN, kind="variants", overwrite=True)
     assert journal.is_fifo()

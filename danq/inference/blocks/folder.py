@@ -1,4 +1,4 @@
-"""The folder of an unfinished run: what danq wrote in it, and how it is made and deleted.
+"""A folder of blocks: what danq wrote in it, and how it is made and deleted.
 
 The folder has its final name only while it holds a journal. It is made under a temporary name, and
 gets one again before its files are deleted.
@@ -16,13 +16,14 @@ from typing import BinaryIO
 
 from danq.errors import InputError
 from danq.file_lock import FileLock
-from danq.inference.variants.block_journal import (
+from danq.inference.blocks.journal import (
     MAGIC,
     Journal,
     is_of_another_version,
     part_number,
     read_journal,
 )
+from danq.inference.blocks.shard import Shard, is_shard_name, shard_folders
 from danq.output import check_folder, write_errors
 from danq.output.temporary_names import PART, leftovers, locked, temporary_name
 
@@ -38,12 +39,12 @@ _KEPT_BY_NFS = ".nfs"
 log = logging.getLogger("danq")
 
 
-def folder_of(out: Path) -> Path:
-    """Folder of the completed blocks of an output."""
-    return out.with_name(out.name + ENDING)
+def folder_of(out: Path, shard: Shard | None = None) -> Path:
+    """Folder of the completed blocks of an output, or of a shard of it."""
+    return out.with_name(out.name + ENDING) if shard is None else shard.folder(out)
 
 
-def check_unfinished(out: Path, replace: bool) -> None:
+def check_unfinished(out: Path, replace: bool, shard: Shard | None = None) -> None:
     """Check that the folder of completed blocks of an output can be written.
 
     Parameters
@@ -52,28 +53,45 @@ def check_unfinished(out: Path, replace: bool) -> None:
         The output.
     replace
         Whether the folder may exist, because the run is continued or discarded.
+    shard
+        The shard of the run that is computed; None for all blocks.
 
     Raises
     ------
     InputError
-        As `danq.output.check_folder`; when the folder is a link, or another process uses it.
+        As `danq.output.check_folder`; when the folder is a link, or another process uses it; when
+        there are shards of the same output with another number of shards.
     """
-    folder = folder_of(out)
+    folder = folder_of(out, shard)
     if folder.is_symlink():
         raise InputError(
-            "is a link, and danq stores an unfinished run in a separate folder",
+            "is a link, and danq stores completed blocks in a folder of their own",
             file=folder,
             remedy="Remove the link, or choose another output",
         )
-    if _objection(folder) is None:
+    if shard is not None:
+        _check_other_shards(out, shard)
+    if objection(folder) is None:
         with suppress(OSError):
             FileLock(folder / JOURNAL, folder).close()
     check_folder(
         folder,
         replace,
-        objection=_objection,
+        objection=objection,
         remedy="Continue that run (resume) or discard it (overwrite)",
     )
+
+
+def _check_other_shards(out: Path, shard: Shard) -> None:
+    """Refuse shards of which `danq.merge` could not say which belong together."""
+    with suppress(OSError):
+        for other, path in shard_folders(out).items():
+            if other.count != shard.count and objection(path) is None:
+                raise InputError(
+                    f"is a shard of the same output, one of {other.count} instead of {shard.count}",
+                    file=path,
+                    remedy=f"Use {other.count} shards, choose another output, or remove this shard",
+                )
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -195,7 +213,7 @@ def delete_leftovers(folder: Path) -> None:
     """Delete the folders that a killed process was making or deleting."""
     for other in leftovers(folder, PART):
         with suppress(OSError, InputError):
-            if _objection(other) is None:
+            if objection(other) is None:
                 with FileLock(other / JOURNAL, other):
                     _delete_files(other)
             other.rmdir()
@@ -205,7 +223,7 @@ def foreign_file(folder: Path, journal: Journal) -> str | None:
     """Name of a file in the folder that danq did not write; None if there is none."""
     for name in sorted(os.listdir(folder)):
         number = part_number(name)
-        ours = name == JOURNAL or (number is not None and number < journal.blocks)
+        ours = name == JOURNAL or (number is not None and journal.may_have(number))
         if name.startswith(_KEPT_BY_NFS):
             continue
         if not ours or not _is_regular(folder / name):
@@ -230,24 +248,29 @@ def _delete_files(folder: Path) -> None:
         (folder / JOURNAL).unlink(missing_ok=True)
 
 
-def _objection(folder: Path) -> str | None:
+def objection(folder: Path) -> str | None:
     """Why danq cannot have written a folder; None if it did."""
+    what = "a shard" if is_shard_name(folder.name) else "an unfinished run"
     try:
         if folder.is_symlink() or (folder / JOURNAL).lstat().st_size > _LONGEST:
-            return "is not an unfinished run of danq"
+            return f"is not {what} of danq"
         content = read_bytes(folder / JOURNAL)
         journal = read_journal(content)
-        if not journal.lines:
-            return _strange_head(content)
+        if journal.head is None:
+            return _strange_head(content, what)
+        own, shard = folder_of(Path(journal.head.out), journal.head.shard).name, journal.head.shard
+        if own != folder.name and (what == "a shard" or (shard and folder.name.endswith(ENDING))):
+            name = "an unfinished run" if shard is None else f"shard {shard}"
+            return f"is {name} of '{journal.head.out}' under another name"
         name = foreign_file(folder, journal)
     except OSError:
-        return "is not an unfinished run of danq"
+        return f"is not {what} of danq"
     return None if name is None else f"has a file '{name}' that danq did not write"
 
 
-def _strange_head(content: bytes) -> str:
+def _strange_head(content: bytes, what: str) -> str:
     if is_of_another_version(content):
         return "was written by another version of danq"
     if f'"magic": "{MAGIC}"'.encode() in content[:100]:
         return f"has a damaged {JOURNAL} (line 1)"
-    return "is not an unfinished run of danq"
+    return f"is not {what} of danq"

@@ -1,29 +1,26 @@
-"""Completed blocks of a variant run, stored next to its output until the output is complete.
+"""Completed blocks of a run, stored next to its output until the output is complete.
 
-An interrupted run resumes after its last completed block. A block is a few files. It is complete
-once the journal has a line with the checksums of its files, which are on disk before the line.
-Files are compared with their checksums whenever they are read.
+An interrupted run resumes after its last completed block. A block is complete once the journal has
+a line with the checksums of its files, which are on disk before the line.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
-import polars as pl
-from polars.exceptions import PanicException, PolarsError
+from polars.exceptions import PolarsError
 
 from danq.errors import InputError
 from danq.file_lock import FileLock
-from danq.inference.variants.block_folder import (
+from danq.inference.blocks.folder import (
     JOURNAL,
     check_unfinished,
     delete_folder,
@@ -34,41 +31,25 @@ from danq.inference.variants.block_folder import (
     sync_folder,
     write_new,
 )
-from danq.inference.variants.block_journal import (
-    VALUES,
+from danq.inference.blocks.journal import (
+    Head,
+    block_entry,
+    complete_entry,
     head_line,
     journal_line,
+    part_name,
     part_number,
     read_journal,
 )
-from danq.inference.variants.stored_columns import StoredColumns
+from danq.inference.blocks.shard import WHOLE, Shard
+from danq.inference.blocks.stored_blocks import ARRAY, TABLE, FinishedBlock, StoredBlocks, sha256
 from danq.output import os_errors, write_errors
 from danq.provenance import Provenance
-
-_TABLE = ".arrow"
 
 log = logging.getLogger("danq")
 
 
-class FinishedBlock(NamedTuple):
-    """One completed block.
-
-    Attributes
-    ----------
-    tables
-        Tables by name: rows, rejects, and for VCF output the input lines.
-    values
-        ``(V, C)`` float32.
-    counts
-        Counts of the block.
-    """
-
-    tables: Mapping[str, pl.DataFrame]
-    values: np.ndarray
-    counts: Mapping[str, int]
-
-
-class FinishedBlocks:
+class FinishedBlocks(StoredBlocks):
     """The folder of completed blocks: a context manager that locks it for one process.
 
     Parameters
@@ -77,6 +58,10 @@ class FinishedBlocks:
         Output of the run; the folder is named after it.
     provenance
         What the blocks depend on: a run is resumed only if its provenance agrees.
+    kind
+        Kind of the run, such as ``variants``: what their content is.
+    shard
+        The shard that is computed; None for all blocks.
     resume
         Continue with the stored blocks. Those from the first damaged file or line on are deleted,
         with a warning.
@@ -96,19 +81,25 @@ class FinishedBlocks:
         out: Path,
         provenance: Provenance,
         *,
+        kind: str,
+        shard: Shard | None = None,
         resume: bool = False,
         overwrite: bool = False,
     ) -> None:
-        self.folder = folder_of(out)
-        self._counts: list[dict[str, int]] = []
-        self._files: list[dict[str, str]] = []
-        self._stored_columns: dict[int, StoredColumns] = {}
+        super().__init__(
+            folder_of(out, shard),
+            WHOLE if shard is None else shard,
+            remedy="Continue the run (resume), which computes these blocks again, or discard it "
+            "(overwrite)",
+        )
+        self._head = Head.of(kind, provenance, out.name, shard)
         self._provenance = provenance
+        self._content: Mapping[str, Any] | None = None
         self._removed = False
         self._checksum = ""
-        # A block is written while the next one is scored.
+        # A block is written while the next one is computed.
         self._worker = ThreadPoolExecutor(1)
-        self._writing: Future[tuple[dict[str, int], dict[str, str]]] | None = None
+        self._writing: Future[tuple[Mapping[str, int], Mapping[str, str]]] | None = None
         delete_leftovers(self.folder)
         self._lock = self._locked(out, resume, overwrite)
         self._journal: BinaryIO | None = None
@@ -143,93 +134,17 @@ class FinishedBlocks:
             self.remove()
 
     @property
-    def counts(self) -> list[dict[str, int]]:
-        """Counts of the completed blocks."""
-        self._settle()
-        return self._counts
+    def next(self) -> int:
+        """Number of the block that `add` takes next."""
+        return self.part.number(len(self.counts))
 
-    def __iter__(self) -> Iterator[FinishedBlock]:
-        for number, counts in enumerate(self.counts):
-            yield FinishedBlock(self.tables(number), self.values(number), counts)
-
-    def tables(self, number: int) -> dict[str, pl.DataFrame]:
-        """Tables of a completed block, by name.
-
-        Raises
-        ------
-        InputError
-            When a file of the block is missing or damaged.
-        """
-        self._settle()
-        found = {}
-        for name in self._files[number]:
-            if name.endswith(_TABLE):
-                content = self._part(number, name)
-                with self.readable(name):
-                    found[name.split(".")[1]] = pl.read_ipc(content)
-        return found
-
-    def values(self, number: int) -> np.ndarray:
-        """``(V, C)`` values of a completed block.
-
-        Raises
-        ------
-        InputError
-            When the file is missing or damaged.
-        """
-        self._settle()
-        name = f"{number:06d}.{VALUES}"
-        content = self._part(number, name)
-        with self.readable(name):
-            values = np.load(io.BytesIO(content), allow_pickle=False)
-            if values.ndim != 2 or values.dtype != np.float32:
-                raise ValueError(f"values are {values.dtype} of shape {values.shape}")
-        return values
-
-    def columns(self, number: int, columns: slice) -> np.ndarray:
-        """Some columns of the values of a completed block.
-
-        If the values are stored in column-major order, only these columns are read, except the
-        first time.
-
-        Raises
-        ------
-        InputError
-            When the file is missing or damaged.
-        """
-        known = self._stored_columns.get(number)
-        if known is None:
-            values = self.values(number)
-            if values.flags.f_contiguous:
-                self._stored_columns[number] = StoredColumns.of(values)
-            return values[:, columns]
-        name = f"{number:06d}.{VALUES}"
-        with self.readable(name):
-            return known.read(self.folder / name, columns)
-
-    @contextmanager
-    def readable(self, name: str = JOURNAL) -> Iterator[None]:
-        """Name the file of the folder that cannot be interpreted.
-
-        Parameters
-        ----------
-        name
-            The file.
-
-        Raises
-        ------
-        InputError
-            When the block raises an error of numpy or polars, or a KeyError.
-        """
-        try:
-            yield
-        except (PolarsError, PanicException, ValueError, KeyError, OSError, EOFError) as error:
-            if isinstance(error, InputError):
-                raise
-            raise self._damaged(name, str(error).partition("\n")[0]) from error
+    @property
+    def completed(self) -> Mapping[str, Any] | None:
+        """Content of the line after the last block; None while blocks may be missing."""
+        return self._content
 
     def add(self, block: FinishedBlock) -> None:
-        """Write a block and then its journal line, in the background.
+        """Write block number `next` and then its journal line, in the background.
 
         Raises
         ------
@@ -237,7 +152,27 @@ class FinishedBlocks:
             When the operating system could not write the previous block, for example on a full
             disk. For the last block, the next method call or the end of the ``with`` raises.
         """
-        self._writing = self._worker.submit(self._write, len(self.counts), block)
+        assert self._content is None
+        self._writing = self._worker.submit(self._write, self.next, block)
+
+    def complete(self, content: Mapping[str, Any]) -> None:
+        """Write the line after the last block.
+
+        Parameters
+        ----------
+        content
+            What the merge needs besides the blocks, as JSON can store it. It must be the same for
+            all shards of a run, except what the merge adds up.
+
+        Raises
+        ------
+        InputError
+            When the operating system cannot write.
+        """
+        line = len(self.counts) + 2
+        with write_errors(self.folder):
+            self._note(complete_entry(line, content))
+        self._content = content
 
     def remove(self) -> None:
         """Delete the folder."""
@@ -247,23 +182,27 @@ class FinishedBlocks:
         self._close_journal()
         delete_folder(self.folder, self._lock)
 
-    def _write(self, number: int, block: FinishedBlock) -> tuple[dict[str, int], dict[str, str]]:
+    def _write(
+        self, number: int, block: FinishedBlock
+    ) -> tuple[Mapping[str, int], Mapping[str, str]]:
         files = {}
         with write_errors(self.folder):
             for name, table in block.tables.items():
                 buffer = io.BytesIO()
                 with os_errors(PolarsError):
                     table.write_ipc(buffer)
-                files[f"{number:06d}.{name}{_TABLE}"] = buffer.getbuffer()
-            buffer = io.BytesIO()
-            np.save(buffer, block.values)
-            files[f"{number:06d}.{VALUES}"] = buffer.getbuffer()
+                files[part_name(number, name + TABLE)] = buffer.getbuffer()
+            for name, array in block.arrays.items():
+                buffer = io.BytesIO()
+                np.save(buffer, array, allow_pickle=False)
+                files[part_name(number, name + ARRAY)] = buffer.getbuffer()
+            assert all(part_number(name) == number for name in files)
             for name, content in files.items():
                 write_new(self.folder / name, content)
             sync_folder(self.folder)
-            checksums = {name: _sha256(content) for name, content in files.items()}
+            checksums = {name: sha256(content) for name, content in files.items()}
             counts = dict(block.counts)
-            self._note({"line": number + 2, "counts": counts, "files": checksums})
+            self._note(block_entry(len(self._counts) + 2, number, counts, checksums))
         return counts, checksums
 
     def _settle(self) -> None:
@@ -278,9 +217,9 @@ class FinishedBlocks:
 
     def _locked(self, out: Path, resume: bool, overwrite: bool) -> FileLock:
         """Make the folder or find it, and lock it."""
-        head, _ = head_line(self._provenance.identity())
+        head, _ = head_line(self._head)
         while True:
-            check_unfinished(out, resume or overwrite)
+            check_unfinished(out, resume or overwrite, self._head.shard)
             if not self.folder.exists() or not any(self.folder.iterdir()):
                 lock = make_folder(self.folder, head)
                 if lock is not None:
@@ -309,14 +248,14 @@ class FinishedBlocks:
         """Take over the completed blocks; delete those from the first damaged file or line on."""
         with write_errors(self.folder):
             journal = read_journal(read_bytes(self.folder / JOURNAL))
-            if not journal.lines:
+            if journal.head is None:
                 raise self._damaged(JOURNAL, "line 1")
-            self._check(journal.lines[0].entry["identity"])
+            self._check(journal.head)
             problem = None
             if journal.damaged is not None:
                 problem = f"{self.folder / JOURNAL}, line {journal.damaged}: is damaged"
-            kept = journal.lines[0]
-            for line in journal.lines[1:]:
+            [kept] = journal.start
+            for line in journal.blocks:
                 files = line.entry["files"]
                 bad = next((name for name in files if not self._is_sound(name, files[name])), None)
                 if bad is not None:
@@ -327,13 +266,15 @@ class FinishedBlocks:
                 kept = line
             if problem is not None:
                 log.warning(
-                    "%s; the records after the first %s are scored again",
+                    "%s; what follows the first %s blocks is computed again",
                     problem,
-                    f"{sum(counts.get('records', 0) for counts in self._counts):,}",
+                    f"{len(self._counts):,}",
                 )
+            elif journal.complete is not None:
+                kept, self._content = journal.complete, journal.complete.entry["complete"]
             for name in os.listdir(self.folder):
                 number = part_number(name)
-                if number is not None and number >= len(self._counts):
+                if number is not None and number >= self.part.number(len(self._counts)):
                     os.unlink(self.folder / name)
             file.truncate(kept.end)
             os.fsync(file.fileno())
@@ -341,30 +282,14 @@ class FinishedBlocks:
 
     def _is_sound(self, name: str, checksum: str) -> bool:
         try:
-            return _sha256(read_bytes(self.folder / name)) == checksum
+            return sha256(read_bytes(self.folder / name)) == checksum
         except OSError:
             return False
 
-    def _part(self, number: int, name: str) -> bytes:
-        """Content of a file of a completed block, which has its checksum."""
-        try:
-            content = read_bytes(self.folder / name)
-        except OSError as error:
-            raise self._damaged(name, error.strerror or str(error)) from error
-        if _sha256(content) != self._files[number].get(name):
-            raise self._damaged(name, "its checksum is wrong")
-        return content
-
-    def _damaged(self, name: str, reason: str) -> InputError:
-        return InputError(
-            f"is missing or damaged ({reason})",
-            file=self.folder / name,
-            remedy="Continue the run (resume), which scores these records again, or discard it "
-            "(overwrite)",
-        )
-
-    def _check(self, before: Mapping[str, Any]) -> None:
-        changed = self._provenance.difference(before)
+    def _check(self, before: Head) -> None:
+        changed = self._provenance.difference(before.identity)
+        if before.kind != self._head.kind:
+            changed = f"the run began as one of {before.kind}, and this one is of {self._head.kind}"
         if changed is not None:
             raise InputError(
                 changed,
@@ -388,7 +313,3 @@ class FinishedBlocks:
     def _close(self) -> None:
         self._close_journal()
         self._lock.close()
-
-
-def _sha256(content: bytes | memoryview) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from danq.inference.variants.block_folder import open_regular
+from danq.inference.blocks.folder import open_regular
 
 
 class StoredColumns(NamedTuple):

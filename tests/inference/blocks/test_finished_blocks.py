@@ -15,10 +15,10 @@ import pytest
 
 from danq.errors import InputError
 from danq.file_lock import FileLock
-from danq.inference.variants import block_folder
-from danq.inference.variants import finished_blocks as module
-from danq.inference.variants.block_folder import folder_of
-from danq.inference.variants.finished_blocks import FinishedBlock, FinishedBlocks
+from danq.inference.blocks import FinishedBlock, FinishedBlocks
+from danq.inference.blocks import finished_blocks as module
+from danq.inference.blocks import folder as block_folder
+from danq.inference.blocks.folder import folder_of
 from danq.provenance import Provenance
 
 ONE, OTHER = (Provenance(settings={"strand": strand}) for strand in ("both", "forward"))
@@ -40,10 +40,12 @@ def test_files_of_a_block_are_synced_before_its_journal_entry(tmp_path, monkeypa
 
     journal = folder_of(tmp_path / "a.tsv") / "journal.jsonl"
     rows = pl.DataFrame({"a": [1]})
-    with FinishedBlocks(tmp_path / "a.tsv", ONE) as finished:
+    with FinishedBlocks(tmp_path / "a.tsv", ONE, kind="variants") as finished:
         before = journal.stat().st_size
         monkeypatch.setattr(os, "fsync", fsync)
-        finished.add(FinishedBlock({"rows": rows}, np.zeros((1, 2), np.float32), {"rows": 1}))
+        finished.add(
+            FinishedBlock({"rows": rows}, {"values": np.zeros((1, 2), np.float32)}, {"rows": 1})
+        )
     after = journal.stat().st_size
     assert after > before
     names = ["000000.rows.arrow", "000000.values.npy", "a.tsv.unfinished", "journal.jsonl"]
@@ -52,9 +54,9 @@ def test_files_of_a_block_are_synced_before_its_journal_entry(tmp_path, monkeypa
 
 
 def add(out: Path, blocks: int) -> None:
-    with FinishedBlocks(out, ONE) as finished:
+    with FinishedBlocks(out, ONE, kind="variants") as finished:
         for _ in range(blocks):
-            finished.add(FinishedBlock({}, np.zeros((1, 2), np.float32), {"rows": 1}))
+            finished.add(FinishedBlock({}, {"values": np.zeros((1, 2), np.float32)}, {"rows": 1}))
 
 
 def test_a_block_survives_an_interrupt_while_it_is_written(tmp_path, monkeypatch, caplog):
@@ -68,7 +70,7 @@ def test_a_block_survives_an_interrupt_while_it_is_written(tmp_path, monkeypatch
     with caplog.at_level("INFO", "danq"), pytest.raises(KeyboardInterrupt):
         add(tmp_path / "a.tsv", 2)
     assert "completed blocks are kept" in caplog.text
-    with FinishedBlocks(tmp_path / "a.tsv", ONE, resume=True) as finished:
+    with FinishedBlocks(tmp_path / "a.tsv", ONE, kind="variants", resume=True) as finished:
         assert finished.counts == [{"rows": 1}]
 
 
@@ -91,10 +93,10 @@ def test_a_full_disk_keeps_completed_blocks(tmp_path, monkeypatch, caplog, block
 def test_a_second_process_cannot_write_the_same_output(tmp_path):
     out = tmp_path / "a.tsv"
     with (
-        FinishedBlocks(out, ONE),
+        FinishedBlocks(out, ONE, kind="variants"),
         pytest.raises(InputError, match="another process is writing this output"),
     ):
-        FinishedBlocks(out, ONE, resume=True)
+        FinishedBlocks(out, ONE, kind="variants", resume=True)
 
 
 def test_the_folder_is_locked_until_it_is_removed(tmp_path, monkeypatch):
@@ -104,10 +106,10 @@ def test_the_folder_is_locked_until_it_is_removed(tmp_path, monkeypatch):
     def renamed(folder: Path, other: Path) -> None:
         tried.append(folder)
         with pytest.raises(InputError, match="another process is writing this output"):
-            FinishedBlocks(out, ONE, resume=True)
+            FinishedBlocks(out, ONE, kind="variants", resume=True)
         rename(folder, other)
 
-    with FinishedBlocks(out, ONE) as finished:
+    with FinishedBlocks(out, ONE, kind="variants") as finished:
         monkeypatch.setattr(os, "rename", renamed)
         finished.remove()
     assert tried == [folder_of(out)]
@@ -126,19 +128,19 @@ def test_a_folder_removed_before_it_is_locked_is_created_again(tmp_path, monkeyp
         return lock(*arguments)
 
     monkeypatch.setattr(module, "FileLock", late)
-    with FinishedBlocks(out, ONE, resume=True) as finished:
+    with FinishedBlocks(out, ONE, kind="variants", resume=True) as finished:
         assert finished.counts == []
-        finished.add(FinishedBlock({}, np.zeros((1, 2), np.float32), {"rows": 1}))
+        finished.add(FinishedBlock({}, {"values": np.zeros((1, 2), np.float32)}, {"rows": 1}))
     assert len(calls) == 1
-    with FinishedBlocks(out, ONE, resume=True) as finished:
+    with FinishedBlocks(out, ONE, kind="variants", resume=True) as finished:
         assert finished.counts == [{"rows": 1}]
 
 
 def test_the_folder_of_another_process_is_not_removed(tmp_path):
     out = tmp_path / "a.tsv"
-    finished = FinishedBlocks(out, ONE)
+    finished = FinishedBlocks(out, ONE, kind="variants")
     finished.remove()
-    other = FinishedBlocks(out, OTHER)
+    other = FinishedBlocks(out, OTHER, kind="variants")
     finished.__exit__(Stop, Stop(), None)
     assert folder_of(out).exists()
     other.remove()
@@ -149,10 +151,10 @@ def test_a_folder_with_other_files_is_refused(tmp_path):
     folder_of(out).mkdir()
     (folder_of(out) / "thesis.txt").write_text("x")
     with pytest.raises(InputError, match="is not an unfinished run of danq"):
-        FinishedBlocks(out, ONE, overwrite=True)
+        FinishedBlocks(out, ONE, kind="variants", overwrite=True)
     (folder_of(out) / "journal.jsonl").write_text(json.dumps({"magic": "danq-blocks"}) + "\n")
     with pytest.raises(InputError, match="written by another version"):
-        FinishedBlocks(out, ONE, resume=True)
+        FinishedBlocks(out, ONE, kind="variants", resume=True)
     assert (folder_of(out) / "thesis.txt").read_text() == "x"
 
 
@@ -163,12 +165,12 @@ def test_a_file_system_without_locks_is_a_warning(tmp_path, monkeypatch, caplog,
 
     monkeypatch.setattr(fcntl, "flock", flock)
     out = tmp_path / "a.tsv"
-    with FinishedBlocks(out, ONE) as finished:
-        finished.add(FinishedBlock({}, np.zeros((1, 2), np.float32), {"rows": 1}))
+    with FinishedBlocks(out, ONE, kind="variants") as finished:
+        finished.add(FinishedBlock({}, {"values": np.zeros((1, 2), np.float32)}, {"rows": 1}))
     [text] = [record.message for record in caplog.records if record.levelname == "WARNING"]
     assert str(folder_of(out)) in text
     assert os.strerror(number) in text
-    with FinishedBlocks(out, ONE, resume=True) as finished:
+    with FinishedBlocks(out, ONE, kind="variants", resume=True) as finished:
         assert [dict(counts) for counts in finished.counts] == [{"rows": 1}]
 
 
@@ -182,8 +184,8 @@ def test_a_file_system_that_flushes_no_directories_is_no_error(tmp_path, monkeyp
         sync(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    with FinishedBlocks(tmp_path / "a.tsv", ONE) as finished:
-        finished.add(FinishedBlock({}, np.zeros((1, 2), np.float32), {"rows": 1}))
+    with FinishedBlocks(tmp_path / "a.tsv", ONE, kind="variants") as finished:
+        finished.add(FinishedBlock({}, {"values": np.zeros((1, 2), np.float32)}, {"rows": 1}))
         assert len(finished.counts) == 1
 
 
@@ -202,7 +204,7 @@ def test_a_file_that_nfs_keeps_open_leaves_no_folder(tmp_path, monkeypatch):
             kept.unlink()
         close(lock)
 
-    with FinishedBlocks(out, ONE) as finished:
+    with FinishedBlocks(out, ONE, kind="variants") as finished:
         monkeypatch.setattr(block_folder, "_delete_files", deleted)
         monkeypatch.setattr(FileLock, "close", closed)
         finished.remove()
@@ -212,9 +214,11 @@ def test_a_file_that_nfs_keeps_open_leaves_no_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize("lost", [0, 1, 2])
 def test_a_resume_continues_after_the_block_before_a_missing_file(tmp_path, lost):
     out = tmp_path / "a.tsv"
-    with FinishedBlocks(out, ONE) as finished:
+    with FinishedBlocks(out, ONE, kind="variants") as finished:
         for value in range(3):
-            finished.add(FinishedBlock({}, np.full((1, 2), value, np.float32), {"rows": value}))
+            finished.add(
+                FinishedBlock({}, {"values": np.full((1, 2), value, np.float32)}, {"rows": value})
+            )
     (folder_of(out) / f"00000{lost}.values.npy").unlink()
-    with FinishedBlocks(out, ONE, resume=True) as finished:
+    with FinishedBlocks(out, ONE, kind="variants", resume=True) as finished:
         assert finished.counts == [{"rows": value} for value in range(lost)]

@@ -151,13 +151,6 @@ def test_standard_input_and_pipes_are_read(tmp_path, form, monkeypatch):
     writer.join()
 
 
-def test_records_can_be_skipped(tmp_path):
-    path = vcf(tmp_path / "a.vcf", *SOME)
-    for count in range(6):
-        kept = [row for row in KNOWN if row[0] > count]
-        assert alleles(read(path, skip_records=count, block=2)) == kept
-
-
 def test_lines_are_kept_on_request(tmp_path):
     for form in ("vcf", "bcf"):
         blocks = read(some(tmp_path, form), keep_lines=True, block=3)
@@ -359,7 +352,6 @@ def test_missing_files_and_bad_options_are_refused(tmp_path):
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"ref_mismatch": "swop"}, "ref_mismatch is 'swop'"),
         ({"block": 0}, "block of 0"),
-        ({"skip_records": -1}, "skip_records is -1"),
     ]
     for options, problem in wrong:
         with pytest.raises(InputError, match=problem):

@@ -18,6 +18,7 @@ from danq.genome.variants.haplotypes import (
 from danq.genome.variants.reject_reasons import REASONS, Reject
 from danq.genome.variants.variant_block import VariantBlock
 from danq.genome.variants.variant_reader import (
+    Blocks,
     RefMismatch,
     VariantReader,
     from_table,
@@ -27,6 +28,7 @@ from danq.genome.variants.variant_reader import (
 __all__ = [
     "REASONS",
     "Anchor",
+    "Blocks",
     "HaplotypeWindows",
     "Haplotypes",
     "RefMismatch",

@@ -84,17 +84,20 @@ class ContigNumbers:
             self._learn([name for name in dict.fromkeys(names) if name in new])
         return np.fromiter(map(self.known.__getitem__, names), dtype=np.int64, count=len(names))
 
-    def check(self, last: bool = False) -> None:
+    def check(self, last: bool = False, *, all_read: bool = True) -> None:
         """Refuse an input whose contigs are all missing from the genome.
 
         Parameters
         ----------
         last
-            All records were read.
+            There are no further records.
+        all_read
+            No records were skipped. Otherwise the contigs of the skipped ones are not known, and
+            only contigs that are not in the genome are reported.
         """
-        if last:
+        if last and all_read:
             self.bridge.check_map([*self.known, *self.source.header.contigs])
-        if self.known and not self.matched and (last or self.source.header.contigs):
+        if self.known and not self.matched and ((last and all_read) or self.source.header.contigs):
             names = list(dict.fromkeys([*self.known, *self.source.header.contigs]))
             found = [self.bridge.find(name) for name in names]
             if not any(one.contig is not None and one.same_length for one in found):

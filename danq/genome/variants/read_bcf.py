@@ -62,9 +62,14 @@ class BcfSource:
         with suppress(*ERRORS):
             self.file.close()
 
-    def skip(self, records: int) -> None:
-        """Skip records."""
-        self._record += len(self._take(records))
+    def skip(self, records: int) -> int:
+        """Skip records; returns their number, less at the end."""
+        try:
+            skipped = sum(1 for _ in islice(self.file, records))
+        except ERRORS as error:
+            raise self._damaged(error) from error
+        self._record += skipped
+        return skipped
 
     def read(self, count: int) -> Records | None:
         """Read at most ``count`` records; None after the last one."""

@@ -147,9 +147,11 @@ class TableSource:
         self._values = TableValues(table.columns, table.names, self.name)
         self._record = 1
 
-    def skip(self, records: int) -> None:
-        """Skip records."""
-        self._record += sum(1 for _ in islice(self._rows, records))
+    def skip(self, records: int) -> int:
+        """Skip records; returns their number, less at the end."""
+        skipped = sum(1 for _ in islice(self._rows, records))
+        self._record += skipped
+        return skipped
 
     def read(self, count: int) -> Records | None:
         """Read at most ``count`` records; None after the last one.

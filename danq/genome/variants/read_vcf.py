@@ -30,14 +30,13 @@ from danq.genome.variants.text_header import (
     read_text_header,
     split_line,
 )
+from danq.genome.variants.text_lines import TextLines
 
 COLUMNS = ("chrom", "pos", "id", "ref", "alt")
 INFO, FORMAT = 7, 8
 """Indices of the columns INFO and FORMAT; the columns of samples follow."""
 NOT_UTF8 = re.compile("[\udc80-\udcff]")
 """Result of `surrogateescape` for a byte that is not UTF-8."""
-SNIFFED = 1 << 16
-"""Bytes in which a line end is searched."""
 
 log = logging.getLogger("danq")
 
@@ -78,16 +77,8 @@ class TextSource:
         self, handle: io.BufferedReader[Any], name: str, sample: str | None, keep_lines: bool
     ) -> None:
         self.name, self.keep_lines = name, keep_lines
-        sniffed = handle.peek(SNIFFED)[:SNIFFED]
-        only_cr = b"\r" in sniffed and b"\n" not in sniffed
-        # surrogateescape marks bytes that are not UTF-8.
-        self._text = io.TextIOWrapper(
-            handle,
-            encoding="utf-8",
-            errors="surrogateescape",
-            newline="\r" if only_cr else "\n",
-        )
-        self._lines = self._decoded()
+        self._text = TextLines(handle, self._plain)
+        self._lines = iter(self._text)
         self._warned = self._repeated = False
         self._record = 1
         self._head = read_text_header(self._lines, name)
@@ -124,10 +115,6 @@ class TextSource:
             )
         return TableValues(found, names, self.name)
 
-    def _decoded(self) -> Iterator[tuple[int, str]]:
-        for number, line in enumerate(self._text, start=1):
-            yield number, line if line.isascii() else self._plain(number, line)
-
     def _plain(self, number: int, line: str) -> str:
         if not NOT_UTF8.search(line):
             return line
@@ -147,9 +134,19 @@ class TextSource:
             self._warned = True
         return NOT_UTF8.sub("\N{REPLACEMENT CHARACTER}", line)
 
-    def skip(self, records: int) -> None:
-        """Skip records."""
-        self._record += sum(1 for _ in islice(self._records(), records))
+    def skip(self, records: int) -> int:
+        """Skip records without parsing them; returns their number, less at the end."""
+        header = self._head.text if self.is_table else None
+        done = 0
+        while done < records:
+            passed = self._text.skip_plain(records - done, header)
+            if not passed:
+                passed = sum(1 for _ in islice(self._records(), 1))
+                if not passed:
+                    break
+            done += passed
+        self._record += done
+        return done
 
     def read(self, count: int) -> Records | None:
         """Read at most ``count`` records; None after the last one.

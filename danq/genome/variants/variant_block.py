@@ -17,6 +17,8 @@ class VariantBlock:
 
     Attributes
     ----------
+    number
+        Number of the block in the input, from 0.
     first, records
         1-based number of the first record, and the number of records.
     record, allele
@@ -40,6 +42,7 @@ class VariantBlock:
         Each record as text without its line end; None unless requested.
     """
 
+    number: int
     first: int
     records: int
     record: IntRow

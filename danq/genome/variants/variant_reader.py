@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +36,9 @@ RefMismatch = Literal["skip", "swap", "error"]
 MISMATCHES = ("skip", "swap", "error")
 BLOCK = 4096
 
+Blocks = Callable[[int], bool]
+"""Whether the block with a number, from 0, is read."""
+
 
 def open_variants(
     path: str | Path,
@@ -45,7 +48,7 @@ def open_variants(
     ref_mismatch: RefMismatch = "skip",
     longest: int | None = None,
     block: int = BLOCK,
-    skip_records: int = 0,
+    blocks: Blocks | None = None,
     keep_lines: bool = False,
     check_assembly: bool = True,
 ) -> VariantReader:
@@ -74,8 +77,11 @@ def open_variants(
         limit.
     block
         Records per block.
-    skip_records
-        Records to skip at the start; the numbers of records include them.
+    blocks
+        Called with the number of each block, from 0, in order: whether the block is read. Other
+        blocks are skipped without parsing them, which is much faster; records and lines are
+        numbered as if they were read. None reads all blocks. For the second of four shards:
+        ``blocks=lambda number: number % 4 == 1``.
     keep_lines
         Keep each record as text in ``VariantBlock.lines``.
     check_assembly
@@ -101,11 +107,10 @@ def open_variants(
     ...     for block in reader:
     ...         ref, alt, padded = anchored_windows(genome, block, 1000)
     """
-    _check(ref_mismatch, block, skip_records)
+    _check(ref_mismatch, block)
     stack = ExitStack()
     source = stack.enter_context(open_source(path, keep_lines=keep_lines))
     try:
-        source.skip(skip_records)
         contigs = ContigNumbers(genome, source, chrom_map, check_assembly=check_assembly)
     except BaseException:
         stack.close()
@@ -116,6 +121,7 @@ def open_variants(
         ref_mismatch=ref_mismatch,
         longest=longest,
         block=block,
+        blocks=blocks,
         stack=stack,
     )
 
@@ -128,6 +134,7 @@ def from_table(
     ref_mismatch: RefMismatch = "skip",
     longest: int | None = None,
     block: int = BLOCK,
+    blocks: Blocks | None = None,
 ) -> VariantReader:
     """Read variants from memory; the other parameters are those of :func:`open_variants`.
 
@@ -138,7 +145,7 @@ def from_table(
         several ALT alleles separated by commas; or a polars or pandas data frame with columns of
         these names.
     """
-    _check(ref_mismatch, block, 0)
+    _check(ref_mismatch, block)
     source = TableSource(rows, "the table")
     return VariantReader(
         source,
@@ -146,6 +153,7 @@ def from_table(
         ref_mismatch=ref_mismatch,
         longest=longest,
         block=block,
+        blocks=blocks,
         stack=ExitStack(),
     )
 
@@ -165,12 +173,15 @@ class VariantReader:
         ref_mismatch: RefMismatch = "skip",
         longest: int | None = None,
         block: int = BLOCK,
+        blocks: Blocks | None = None,
         align: bool = True,
     ) -> None:
         self.genome, self.name = contigs.genome, source.name
         self._source, self._stack = source, stack
         self._contigs = contigs
-        self._ahead: deque[Records] = deque()
+        self._ahead: deque[tuple[int, Records]] = deque()
+        self._number, self._blocks = 0, blocks
+        self._skipped = False
         self._table = (
             TableAlleles(self.genome, source.name, source.oriented) if source.is_table else None
         )
@@ -218,7 +229,9 @@ class VariantReader:
         tally = ReferenceTally(self.genome, self.name)
         ahead = 0
         while ahead < count and (records := self._source.read(self._block)) is not None:
-            self._ahead.append(records)
+            if self._is_read():
+                self._ahead.append((self._number, records))
+            self._number += 1
             ahead += len(records.chrom)
             numbers = self._contigs.numbers(records.chrom)
             tally.add(numbers, records.chrom, records.pos, records.ref, records.alt)
@@ -230,11 +243,12 @@ class VariantReader:
 
     def records(self) -> Iterator[tuple[Records, VariantBlock]]:
         """Blocks, each with its raw records."""
-        while (records := self._next()) is not None:
-            yield records, self._block_of(records)
+        while (found := self._next()) is not None:
+            number, records = found
+            yield records, self._block_of(number, records)
         # Closing raises an error if a pipe was truncated.
         self.close()
-        self._contigs.check(last=True)
+        self._contigs.check(last=True, all_read=not self._skipped)
         if self._table is not None:
             self._table.report()
 
@@ -242,10 +256,25 @@ class VariantReader:
         """Numbers of contigs of the input in the genome; -1 for those that it does not have."""
         return self._contigs.numbers(names)
 
-    def _next(self) -> Records | None:
-        return self._ahead.popleft() if self._ahead else self._source.read(self._block)
+    def _next(self) -> tuple[int, Records] | None:
+        """Number and records of the next block that is read; None after the last."""
+        if self._ahead:
+            return self._ahead.popleft()
+        while not self._is_read():
+            if not self._source.skip(self._block):
+                return None
+            self._number += 1
+        records = self._source.read(self._block)
+        self._number += 1
+        return None if records is None else (self._number - 1, records)
 
-    def _block_of(self, records: Records) -> VariantBlock:
+    def _is_read(self) -> bool:
+        """Whether the next block of the input is read rather than skipped."""
+        read = self._blocks is None or self._blocks(self._number)
+        self._skipped |= not read
+        return read
+
+    def _block_of(self, number: int, records: Records) -> VariantBlock:
         numbers = self._contigs.numbers(records.chrom)
         exchanged = None
         if self._table is not None:
@@ -281,6 +310,7 @@ class VariantReader:
         ref_allele, alt_allele = self._normalised(refs, alts, done, kept, numbers[rows[kept]])
         vcf_start = done.start - ((done.ref_size == 0) | (done.alt_size == 0))
         return VariantBlock(
+            number=number,
             first=records.first,
             records=len(records.chrom),
             record=rows[kept] + records.first,
@@ -359,13 +389,11 @@ class _Kept:
         return [texts[i] for i in self.rows]
 
 
-def _check(ref_mismatch: str, block: int, skip_records: int) -> None:
+def _check(ref_mismatch: str, block: int) -> None:
     if ref_mismatch not in MISMATCHES:
         raise InputError(f"ref_mismatch is '{ref_mismatch}', not skip, swap or error")
     if block < 1:
         raise InputError(f"a block of {block} records is below 1")
-    if skip_records < 0:
-        raise InputError(f"skip_records is {skip_records}, below 0")
 
 
 def _alleles(alts: list[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:

@@ -18,7 +18,7 @@ from danq.errors import InputError
 from danq.files.inputs_in_use import note_checked
 from danq.files.unchanged_inputs import UnchangedInputs
 from danq.genome.packed_genome import PackedGenome
-from danq.genome.variants import Reject, VariantBlock, VariantReader
+from danq.genome.variants import Blocks, Reject, VariantBlock, VariantReader
 from danq.genome.variants.reference_alleles import FEW, MOST_MISMATCHES
 from danq.inference.blocks import FinishedBlock, FinishedBlocks, folder_of
 from danq.inference.engine.transfer import overlapped
@@ -96,15 +96,15 @@ class VariantRun:
     strata: Strata | None = None
 
     @contextmanager
-    def open(self, skip: int = 0) -> Iterator[VariantReader]:
-        """Reader of the variants after the first ``skip`` records."""
+    def open(self, blocks: Blocks | None = None) -> Iterator[VariantReader]:
+        """Reader of the variants in all blocks, or in those for which ``blocks`` is true."""
         with self.input.open(
-            self.genome, block=self.block, skip=skip, keep_lines=self.keep_lines
+            self.genome, block=self.block, blocks=blocks, keep_lines=self.keep_lines
         ) as reader:
             yield reader
 
     def blocks(
-        self, reader: VariantReader, repeats: Repeats, *, skip: int = 0
+        self, reader: VariantReader, repeats: Repeats
     ) -> Generator[FinishedBlock, None, None]:
         """Score one block after the other; a file is read ahead in a separate thread.
 
@@ -114,8 +114,6 @@ class VariantRun:
             Reader of the input.
         repeats
             Rows of the completed blocks; new rows are added.
-        skip
-            Number of completed blocks.
 
         Raises
         ------
@@ -130,7 +128,7 @@ class VariantRun:
             repeats.add(keys)
             return lambda: self._finished(windows, keys, scored)
 
-        read = self.input.windows(reader, skip=skip)
+        read = self.input.windows(reader)
         # A thread that waits for a pipe cannot be ended.
         with nullcontext(read) if self.input.variants.is_stream else read_ahead(read) as ready:
             yield from overlapped(map(begin, ready), self.scorer.in_flight)
@@ -227,8 +225,8 @@ class VariantRun:
         total = self.input.records() if progress is not None else None
         try:
             with (
-                self.open(tally.records) as reader,
-                closing(self.blocks(reader, repeats, skip=known)) as blocks,
+                self.open(lambda number: number >= known) as reader,
+                closing(self.blocks(reader, repeats)) as blocks,
             ):
                 lines, samples, begun = reader.header_lines, reader.samples, time.perf_counter()
                 while (block := next(blocks, None)) is not None:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any, get_args
 
@@ -19,6 +18,7 @@ from danq.genome.contig_names import read_chrom_map
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import (
     Anchor,
+    Blocks,
     Haplotypes,
     RefMismatch,
     VariantBlock,
@@ -280,7 +280,12 @@ class VariantInput:
 
     @contextmanager
     def open(
-        self, genome: PackedGenome, *, block: int, skip: int = 0, keep_lines: bool = False
+        self,
+        genome: PackedGenome,
+        *,
+        block: int,
+        blocks: Blocks | None = None,
+        keep_lines: bool = False,
     ) -> Iterator[VariantReader]:
         """Reader of the variants.
 
@@ -290,8 +295,9 @@ class VariantInput:
             The reference genome.
         block
             Records per block.
-        skip
-            Records to skip at the beginning; a multiple of ``block``.
+        blocks
+            Called with the number of each block: whether it is read; None reads all
+            (`danq.genome.variants.open_variants`).
         keep_lines
             Keep each record as text.
 
@@ -306,10 +312,10 @@ class VariantInput:
             "ref_mismatch": source.ref_mismatch,
             "longest": longest_allele(self.window, self.center),
             "block": block,
+            "blocks": blocks,
         }
         if source.is_file:
-            more = {
-                "skip_records": skip,
+            more: dict[str, Any] = {
                 "keep_lines": keep_lines,
                 "check_assembly": source.check_assembly,
             }
@@ -339,19 +345,17 @@ class VariantInput:
         swap = self.variants.ref_mismatch == "swap" or not oriented
         tally.check(swap=swap, stop=self.variants.check_assembly)
 
-    def windows(self, reader: VariantReader, *, skip: int = 0) -> Iterator[AlleleWindows]:
+    def windows(self, reader: VariantReader) -> Iterator[AlleleWindows]:
         """Blocks with their windows.
 
         Parameters
         ----------
         reader
             From :meth:`open`.
-        skip
-            Blocks to skip at the beginning, of a table.
         """
         source = self.variants
         sample = None if source.haplotypes is None else self._haplotypes(reader.genome)
-        for block in islice(reader, 0 if source.is_file else skip, None):
+        for block in reader:
             made = []
             flags = {"moved": block.moved, "swapped": block.swapped}
             for anchor in ANCHORS[source.indel_anchor]:

@@ -6,15 +6,26 @@ Backward visits only the position of the maximum of each pool window.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 
 from danq._jit import inlined_kernel, parallel_kernel
-from danq.core._best_position import best_position
+from danq.core._position_scores import (
+    best_position,
+    copy_row,
+    every_position,
+    larger_of_rows,
+)
 from danq.core.filter_lookup import BLOCK, CODES, SYMBOLS
 
 QUADS = CODES**4
 FILTER_BLOCK = 2
+
+SPAN = 512
+"""Positions of a sequence that a thread computes at a time: the scores of a block of filters and the
+values of all windows there stay in the second-level cache."""
 
 
 @parallel_kernel
@@ -39,6 +50,82 @@ def forward(pairs, table, pool, rectify, out, winner):
                 if winner.size > 0:
                     for f in range(min(BLOCK, filters - first)):
                         winner[b, t, first + f] = np.uint8(where[f])
+
+
+class Spans(NamedTuple):
+    """Parts of a sequence in which windows overlap.
+
+    Attributes
+    ----------
+    first, last
+        ``(N,)`` positions at which pools begin, half-open.
+    end
+        ``(N,)`` end of the positions that pools contain.
+    low, high
+        ``(N,)`` the windows with pools there, half-open, as indices of the sorted windows.
+    """
+
+    first: np.ndarray
+    last: np.ndarray
+    end: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def spans(starts: np.ndarray, reach: int) -> Spans:
+    """Divide the positions of windows into parts of at most `SPAN`, which threads share.
+
+    Parameters
+    ----------
+    starts
+        First position of each window, ascending; at least one.
+    reach
+        Positions that the pools of a window contain.
+    """
+    breaks = np.flatnonzero(np.diff(starts) > reach)
+    runs = zip(
+        starts[np.concatenate([[0], breaks + 1])],
+        starts[np.append(breaks, len(starts) - 1)] + reach,
+        strict=True,
+    )
+    parts = [(first, end) for begin, end in runs for first in range(begin, end, SPAN)]
+    first, end = np.array(parts, np.int64).T
+    last = np.minimum(first + SPAN, end)
+    low = np.searchsorted(starts, first - reach, side="right")
+    high = np.searchsorted(starts, last, side="left")
+    return Spans(first, last, end, low, high)
+
+
+@parallel_kernel
+def forward_overlapping(pairs, starts, row, spans, table, pool, least, out):
+    """Fill ``out`` (B, T, N BLOCK) with pooled activations of windows of one sequence.
+
+    The score at a position is computed once for all windows. Every value is the same as that of
+    `forward`: the largest of the same sums, and of ``least``.
+
+    ``pairs`` is (1, S), ``starts`` (B,) the first position of each window, ascending, ``row`` (B,)
+    its row in ``out``, and ``spans`` the `Spans` of the windows.
+    """
+    steps = out.shape[1]
+    for number in numba.prange(len(spans.first)):
+        first, last = spans.first[number], spans.last[number]
+        count = min(last + pool - 1, spans.end[number]) - first
+        scores = np.empty((SPAN + pool - 1, BLOCK), out.dtype)
+        for block in range(len(table.rows)):
+            every_position(pairs, 0, first, table, block, count, scores)
+            width = 1
+            while width < pool:
+                shift = min(width, pool - width)
+                for position in range(count - shift):
+                    larger_of_rows(scores, position, position + shift)
+                width += shift
+            for window in range(spans.low[number], spans.high[number]):
+                start = starts[window]
+                step = max(0, -((start - first) // pool))
+                while step < steps and start + step * pool < last:
+                    position = start + step * pool - first
+                    copy_row(scores, position, out, row[window], step, block * BLOCK, least)
+                    step += 1
 
 
 def quad_codes(codes: np.ndarray) -> np.ndarray:

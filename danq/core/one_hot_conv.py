@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
@@ -140,6 +140,37 @@ class OneHotConv(Freezable):
             rectify = self.activation == "relu"
             return _LookupConv.apply(x, *self.filters(), self.pool, rectify, self.unknown)  # type: ignore[no-any-return]
         return self.plain(x)
+
+    def overlapping(
+        self, codes: UInt8[np.ndarray, " S"], first: Int64[np.ndarray, " B"], length: int
+    ) -> Float[Tensor, "B T F"]:
+        """`forward` of windows of one sequence, on the CPU and without gradients.
+
+        A position that several windows contain is computed once. The values are those of
+        `forward`, bit for bit.
+
+        Parameters
+        ----------
+        codes
+            Codes of the sequence.
+        first
+            First position of each window.
+        length
+            Symbols of a window, which is inside the sequence.
+        """
+        weight, bias = (one.detach() for one in self.filters())
+        table = pair_table(weight.numpy(), bias.numpy(), self.unknown)
+        steps, padded = self.steps(length), table.bias.size
+        out = np.empty((len(first), steps, padded), table.rows.dtype)
+        row = np.argsort(first, kind="stable")
+        starts = first[row]
+        spans = kernels.spans(starts, steps * self.pool)
+        least = out.dtype.type(0 if self.activation == "relu" else -np.inf)
+        pairs = pair_codes(codes[None])
+        kernels.forward_overlapping(pairs, starts, row, spans, table, self.pool, least, out)
+        out = np.ascontiguousarray(out[:, :, : len(weight)])
+        out[:, :, bias_with_nan(weight, bias).isnan().numpy()] = np.nan
+        return torch.from_numpy(out)
 
     def plain(self, x: UInt8[Tensor, "B L"] | Float[Tensor, "B 4 L"]) -> Float[Tensor, "B T F"]:
         """`forward` with torch's layers, on any device and for soft one-hot channels."""

@@ -19,6 +19,8 @@ from danq.genome.nucleotide_codes import N
 from danq.gpu import accelerate
 from danq.inference.engine.device_genome import reverse_complement, to_device
 from danq.inference.engine.genome_windows import GenomeWindows
+from danq.inference.engine.overlapping_windows import OverlappingWindows
+from danq.inference.engine.shared_convolution import SharedConvolution, shares_convolution
 from danq.inference.engine.transfer import transfer_for
 from danq.models.run_options import RunOptions
 from danq.models.targets import TargetGroup, profiles, reverse_tracks, track_values
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", bound=nn.Module)
 
-Windows = UInt8[np.ndarray, "B L"] | UInt8[Tensor, "B L"]
+Windows = UInt8[np.ndarray, "B L"] | UInt8[Tensor, "B L"] | OverlappingWindows
 """Codes of windows, on the host or on the device of the model."""
 
 
@@ -243,23 +245,30 @@ def _run(
     device, precision = options.torch_device, options.resolved_precision
     transfer = transfer_for(device)
 
+    def outputs(block: Windows) -> list[Tensor]:
+        if isinstance(block, OverlappingWindows):
+            if shared is not None:
+                both = [block] if options.strand == "forward" else [block, block.reverse_complement()]
+                return [shared(one).float() for one in both]
+            block = block.cut()
+        codes = block if isinstance(block, Tensor) else to_device(block, device)
+        if not transfer.large_batches:
+            return [ready(strand).float() for strand in _strands(codes, options)]
+        strands = _strands(_padded(codes, largest), options)
+        return list(ready(torch.cat(strands)).float().chunk(len(strands)))
+
     def compute(block: Windows) -> Tensor:
         nonlocal largest
         windows, largest = len(block), max(largest, len(block))
         # Not around the yield: the consumer of the stream may need gradients.
         with memory_errors(windows), torch.inference_mode(), autocast(device, precision):
-            codes = block if isinstance(block, Tensor) else to_device(block, device)
-            if transfer.large_batches:
-                codes = _padded(codes, largest)
-            strands = _strands(codes, options)
-            if transfer.large_batches:
-                logits = ready(torch.cat(strands)).float().chunk(len(strands))
-            else:
-                logits = [ready(strand).float() for strand in strands]
-            return combine([one[:windows] for one in logits])
+            return combine([one[:windows] for one in outputs(block)])
 
     with kept_memory(), memory_errors():
         ready = prepared(module, options)
+        shared = None
+        if device.type == "cpu" and shares_convolution(ready):
+            shared = SharedConvolution(evaluation_copy(ready, device))  # type: ignore[arg-type]
         with closing(transfer.run(blocks, compute)) as results:
             yield from results
 

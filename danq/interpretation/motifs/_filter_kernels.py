@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from danq._jit import parallel_kernel
-from danq.core._best_position import best_position
+from danq.core._position_scores import best_position
 from danq.core.filter_lookup import BLOCK
 
 

@@ -24,8 +24,8 @@ QUADS = CODES**4
 FILTER_BLOCK = 2
 
 SPAN = 512
-"""Positions of a sequence that a thread computes at a time: the scores of a block of filters and the
-values of all windows there stay in the second-level cache."""
+"""Positions that a thread computes at a time. The scores of a block of filters there, and the
+activations of all windows, stay in the second-level cache."""
 
 
 @parallel_kernel

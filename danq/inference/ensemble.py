@@ -14,8 +14,9 @@ from danq.bounded_queue import read_ahead
 from danq.device import set_threads
 from danq.errors import InputError
 from danq.inference.engine.forward import predict_blocks
+from danq.inference.engine.overlapping_windows import OverlappingWindows
 from danq.inference.engine.whole_windows import effect_options
-from danq.inference.sources.tiling import Rows, RowStream, Selection, every_chunk
+from danq.inference.sources.tiling import Chunk, Rows, RowStream, Selection, every_chunk
 from danq.inference.track_levels import Kind, TrackLevels
 from danq.inference.writers.layout import TrackProfile, Values
 from danq.models import Model, ModelSpec, RunOptions
@@ -207,7 +208,9 @@ class Ensemble:
             followed by the ``(B, P)`` sample standard deviations.
         """
         size = self.options.windows_per_batch
-        chunks = source.chunks(size, selected)
+        chunks: Iterator[Chunk] = source.chunks(size, selected)
+        if self.options.torch_device.type != "cpu":
+            chunks = _cut(chunks)
         every = self.track_indices == tuple(range(len(self.models[0].spec.tracks)))
         tracks = None if every else self.track_indices
         with ExitStack() as stack:
@@ -249,6 +252,12 @@ class Ensemble:
 
     def _numbered(self) -> Iterator[tuple[int, Model]]:
         return iter(enumerate(self.models, start=1))
+
+
+def _cut(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """Chunks with the codes of windows instead of segments, which only CPUs use."""
+    for rows, windows in chunks:
+        yield Chunk(rows, windows.cut() if isinstance(windows, OverlappingWindows) else windows)
 
 
 def _mean_and_spread(values: np.ndarray) -> Values:

@@ -248,7 +248,9 @@ def _run(
     def outputs(block: Windows) -> list[Tensor]:
         if isinstance(block, OverlappingWindows):
             if shared is not None:
-                both = [block] if options.strand == "forward" else [block, block.reverse_complement()]
+                both = (
+                    [block] if options.strand == "forward" else [block, block.reverse_complement()]
+                )
                 return [shared(one).float() for one in both]
             block = block.cut()
         codes = block if isinstance(block, Tensor) else to_device(block, device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +12,8 @@ from danq.genome.nucleotide_codes import N, reverse_complement
 from danq.typing import CodeBatch, Codes
 
 LARGEST_SHARE = 0.75
-"""Bases of the segments, of the bases of all windows, up to which convolutions are shared: computing
-both takes about the same time at 0.8."""
+"""Bases of segments, as a fraction of the bases of their windows, up to which windows share the
+convolution. At 0.8, both ways take about the same time."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,30 @@ class OverlappingWindows:
     def __len__(self) -> int:
         return len(self.first)
 
-    @property
-    def pays(self) -> bool:
-        """Whether computing each base of the segments once takes less time."""
-        return len(self.codes) < LARGEST_SHARE * len(self.first) * self.window
+    @classmethod
+    def joined(cls, parts: Sequence[OverlappingWindows]) -> OverlappingWindows:
+        """The windows of several parts, one after another; at least one part."""
+        sizes = [len(part.codes) for part in parts]
+        before = np.cumsum([0, *sizes[:-1]])
+        first = [part.first + offset for part, offset in zip(parts, before, strict=True)]
+        codes = np.concatenate([part.codes for part in parts])
+        return cls(codes, np.concatenate(first), parts[0].window)
+
+    def rows(self, selected: slice) -> OverlappingWindows:
+        """Some of the windows, at least one."""
+        first = self.first[selected]
+        low, high = int(first.min()), int(first.max()) + self.window
+        return OverlappingWindows(self.codes[low:high], first - low, self.window)
 
     def cut(self) -> CodeBatch:
         """Codes of each window."""
         views = np.lib.stride_tricks.sliding_window_view(self.codes, self.window)
         return views[self.first]
+
+    def cut_if_distant(self) -> OverlappingWindows | CodeBatch:
+        """These windows where computing each base once takes less time, else their codes."""
+        many = len(self.first) * self.window
+        return self if len(self.codes) < LARGEST_SHARE * many else self.cut()
 
     def unknown(self) -> int:
         """Number of windows without any known base."""

@@ -16,7 +16,7 @@ from danq.errors import InputError
 from danq.genome.fasta import Genome
 from danq.genome.nucleotide_codes import N
 from danq.inference.sources import Records, Regions, Source
-from danq.inference.sources.tiling import cut, tiles, window_starts
+from danq.inference.sources.tiling import overlapping, tiles, window_starts
 from danq.typing import Codes
 
 log = logging.getLogger("danq")
@@ -93,7 +93,7 @@ def target_windows(target: Target, window: int, step: int) -> Iterator[TargetWin
     width = target.size if target.size <= window else step
     for start, end in tiles(target.start, target.end, width, 64):
         firsts = window_starts(start, end, window)
-        codes, _ = cut(target.read, target.length, firsts, window)
+        codes = overlapping(target.read, target.length, firsts, window).cut()
         for row, first in enumerate(firsts.tolist()):
             yield TargetWindow(
                 target, codes[row], first, int(start[row]) - first, int(end[row]) - first

@@ -18,15 +18,18 @@ from danq.genome.fasta import Genome
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.two_bit_packing import UNPACKED
 from danq.inference.engine.genome_windows import GenomeWindows, Positions, cut_on_device
+from danq.inference.engine.overlapping_windows import OverlappingWindows
 from danq.inference.sources.tiling import (
     Chunk,
     Chunker,
     Rows,
     RowStream,
     Selection,
+    Windows,
     WindowTally,
-    cut,
+    beyond,
     every_chunk,
+    overlapping,
     selected_rows,
     tiles,
     window_starts,
@@ -83,22 +86,25 @@ class GenomeRows(RowStream):
         for low, high in selected_rows(0, self.total, size, selected):
             rows, contig = self.rows(low, high)
             first = window_starts(rows.start, rows.end, self.window)
-            padded = int(((first < 0) | (first + self.window > lengths[contig])).sum())
+            padded = beyond(first, self.window, lengths[contig])
             if self._packed is None:
-                codes = self._cut(names, contig, first)
-                tally.count(codes, padded)
-                yield Chunk(rows, codes)
+                windows = self._read(names, contig, first)
+                tally.count(windows, padded)
+                yield Chunk(rows, windows.cut_if_distant())
             else:
                 unknown = self._packed.genome.unknown(contig, first, self.window)
                 tally.add(len(first), padded, int((unknown == self.window).sum()))
                 yield Chunk(rows, Positions(contig, first, np.flatnonzero(unknown)))
         tally.report()
 
-    def load(self, windows: CodeBatch | Positions) -> CodeBatch | UInt8[Tensor, "B L"]:
-        return super().load(windows) if self._packed is None else self._packed.load(windows)
+    def load(self, windows: Windows) -> CodeBatch | OverlappingWindows | UInt8[Tensor, "B L"]:
+        if self._packed is None:
+            return super().load(windows)
+        assert not isinstance(windows, OverlappingWindows)
+        return self._packed.load(windows)
 
-    def _cut(self, names: list[str], contig: IntRow, first: IntRow) -> CodeBatch:
-        codes = np.empty((len(first), self.window), dtype=np.uint8)
+    def _read(self, names: list[str], contig: IntRow, first: IntRow) -> OverlappingWindows:
+        parts, order = [], []
         for number in dict.fromkeys(contig.tolist()):
             rows = np.flatnonzero(contig == number)
             rows = rows[np.argsort(first[rows], kind="stable")]
@@ -107,8 +113,12 @@ class GenomeRows(RowStream):
             def read(low: int, high: int, name: str = name) -> Codes:
                 return self.genome.codes(name, low, high)
 
-            codes[rows] = cut(read, self.contigs[name], first[rows], self.window)[0]
-        return codes
+            parts.append(overlapping(read, self.contigs[name], first[rows], self.window))
+            order.append(rows)
+        windows = OverlappingWindows.joined(parts)
+        inside = np.empty(len(first), np.int64)
+        inside[np.concatenate(order)] = windows.first
+        return OverlappingWindows(windows.codes, inside, self.window)
 
 
 class GenomeTiles(GenomeRows):
@@ -243,7 +253,7 @@ class RecordRows(RowStream):
         self.records, self.window, self.step, self.total = records, window, step, total
 
     def chunks(self, size: int, selected: Selection = every_chunk) -> Iterator[Chunk]:
-        tally, chunker = WindowTally(), Chunker(size, self.window)
+        tally, chunker = WindowTally(), Chunker(size)
         tiled = rows = short = done = 0
         for name, record in self.records():
             length = record.size
@@ -261,9 +271,9 @@ class RecordRows(RowStream):
                     part = slice(low - done, high - done)
                     some = Rows([name] * (high - low), start[part], end[part])
                     firsts = window_starts(some.start, some.end, self.window)
-                    codes, padded = cut(read, length, firsts, self.window)
-                    tally.count(codes, padded if long else 0)
-                    yield from chunker.add(some, codes)
+                    windows = overlapping(read, length, firsts, self.window)
+                    tally.count(windows, beyond(firsts, self.window, length) if long else 0)
+                    yield from chunker.add(some, windows)
                 done += len(start)
         yield from chunker.flush()
         window = f"the window of {self.window:,} bases"
@@ -294,7 +304,7 @@ class OneHotRows(RowStream):
         self.longest = sequences.length
 
     def chunks(self, size: int, selected: Selection = every_chunk) -> Iterator[Chunk]:
-        tally, chunker = WindowTally(), Chunker(size, self.window)
+        tally, chunker = WindowTally(), Chunker(size)
         for first, last in blocks(self.sequences):
             parts = list(selected_rows(first, last, size, selected))
             if not parts:
@@ -309,6 +319,8 @@ class OneHotRows(RowStream):
                 tally.count(codes, 0)
                 start = np.zeros(len(part), np.int64)
                 names = [str(number) for number in range(low + 1, high + 1)]
-                yield from chunker.add(Rows(names, start, start + self.window), codes)
+                each = np.arange(len(part)) * self.window
+                windows = OverlappingWindows(codes.reshape(-1), each, self.window)
+                yield from chunker.add(Rows(names, start, start + self.window), windows)
         yield from chunker.flush()
         tally.report()

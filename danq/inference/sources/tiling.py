@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from danq.inference.engine.genome_windows import Positions
+from danq.inference.engine.overlapping_windows import OverlappingWindows
 from danq.typing import CodeBatch, Codes, IntRow
 
 if TYPE_CHECKING:
@@ -71,11 +72,15 @@ def selected_rows(
         first = end
 
 
+Windows = CodeBatch | OverlappingWindows | Positions
+"""Windows of a chunk: ``(B, L)`` codes, or what they are cut from."""
+
+
 class Chunk(NamedTuple):
-    """Rows and the ``(B, L)`` codes of their windows, or where `RowStream.load` cuts them."""
+    """Rows and their windows: codes, segments, or positions that `RowStream.load` cuts."""
 
     rows: Rows
-    windows: CodeBatch | Positions
+    windows: Windows
 
 
 @dataclass
@@ -86,9 +91,13 @@ class WindowTally:
     padded: int = 0
     unknown: int = 0
 
-    def count(self, codes: CodeBatch, padded: int) -> None:
+    def count(self, windows: CodeBatch | OverlappingWindows, padded: int) -> None:
         """Add a batch of windows, ``padded`` of which extend beyond an end."""
-        self.add(len(codes), padded, int((codes == 4).all(axis=1).sum()))
+        if isinstance(windows, OverlappingWindows):
+            unknown = windows.unknown()
+        else:
+            unknown = int((windows == 4).all(axis=1).sum())
+        self.add(len(windows), padded, unknown)
 
     def add(self, rows: int, padded: int, unknown: int) -> None:
         """Add the counts of a batch."""
@@ -123,9 +132,9 @@ def window_starts(start: IntRow, end: IntRow, window: int) -> IntRow:
     return (start + end) // 2 - window // 2
 
 
-def cut(
+def overlapping(
     read: Callable[[int, int], Codes], length: int, starts: IntRow, window: int
-) -> tuple[CodeBatch, int]:
+) -> OverlappingWindows:
     """Read windows of one sequence.
 
     Parameters
@@ -135,29 +144,29 @@ def cut(
     length
         Bases of the sequence.
     starts
-        ``(B,)`` first positions, ascending; windows may extend beyond both ends. Windows that
-        are near each other are read together.
+        ``(B,)`` first positions, ascending; windows may extend beyond both ends, where their codes
+        are 4. Windows that are near each other are read together.
     window
         Bases of a window.
-
-    Returns
-    -------
-    codes
-        ``(B, window)`` uint8; 4 outside the sequence.
-    padded
-        Number of windows that extend beyond an end.
     """
-    out = np.empty((len(starts), window), dtype=np.uint8)
     breaks = np.flatnonzero(np.diff(starts) > window + FAR) + 1
+    segments, first, size = [], np.empty(len(starts), np.int64), 0
     for part in np.split(np.arange(len(starts)), breaks):
-        first, last = int(starts[part[0]]), int(starts[part[-1]]) + window
-        low, high = min(max(first, 0), length), max(min(last, length), 0)
-        segment = np.full(last - first, 4, dtype=np.uint8)
+        begin, end = int(starts[part[0]]), int(starts[part[-1]]) + window
+        low, high = min(max(begin, 0), length), max(min(end, length), 0)
+        segment = np.full(end - begin, 4, dtype=np.uint8)
         if low < high:
-            segment[low - first : high - first] = read(low, high)
-        views = np.lib.stride_tricks.sliding_window_view(segment, window)
-        out[part[0] : part[-1] + 1] = views[starts[part] - first]
-    return out, int(((starts < 0) | (starts + window > length)).sum())
+            segment[low - begin : high - begin] = read(low, high)
+        first[part] = starts[part] - begin + size
+        segments.append(segment)
+        size += len(segment)
+    codes = segments[0] if len(segments) == 1 else np.concatenate(segments)
+    return OverlappingWindows(codes, first, window)
+
+
+def beyond(starts: IntRow, window: int, length: int | IntRow) -> int:
+    """Number of windows that extend beyond an end of a sequence of ``length`` bases."""
+    return int(((starts < 0) | (starts + window > length)).sum())
 
 
 class RowStream(ABC):
@@ -203,32 +212,31 @@ class RowStream(ABC):
             As the readers of the files do.
         """
 
-    def load(self, windows: CodeBatch | Positions) -> CodeBatch | UInt8[Tensor, "B L"]:
-        """Codes of the windows of a chunk, in the thread in which the model runs."""
-        assert isinstance(windows, np.ndarray)
+    def load(self, windows: Windows) -> CodeBatch | OverlappingWindows | UInt8[Tensor, "B L"]:
+        """Windows of a chunk for a model, in the thread in which it runs."""
+        assert not isinstance(windows, Positions)
         return windows
 
 
 class Chunker:
     """Join small batches into chunks of one size; only the last chunk is smaller."""
 
-    def __init__(self, size: int, window: int) -> None:
-        self.size, self.window = size, window
+    def __init__(self, size: int) -> None:
+        self.size = size
         self._clear()
 
     def _clear(self) -> None:
         self._names: list[str] = []
         self._bounds: list[tuple[IntRow, IntRow]] = []
-        self._codes = np.empty((self.size, self.window), dtype=np.uint8)
+        self._windows: list[OverlappingWindows] = []
 
-    def add(self, rows: Rows, codes: CodeBatch) -> Iterator[Chunk]:
+    def add(self, rows: Rows, windows: OverlappingWindows) -> Iterator[Chunk]:
         """Add a batch and yield the chunks that it completes."""
         at = 0
-        while at < len(codes):
-            have = len(self._names)
-            part = slice(at, at + self.size - have)
+        while at < len(windows):
+            part = slice(at, at + self.size - len(self._names))
             names = rows.names[part]
-            self._codes[have : have + len(names)] = codes[part]
+            self._windows.append(windows.rows(part))
             self._names += names
             self._bounds.append((rows.start[part], rows.end[part]))
             at += len(names)
@@ -240,7 +248,6 @@ class Chunker:
         if not self._names:
             return
         start, end = (np.concatenate(part) for part in zip(*self._bounds, strict=True))
-        codes = self._codes[: len(self._names)]
-        rows = Rows(self._names, start, end)
+        rows, windows = Rows(self._names, start, end), OverlappingWindows.joined(self._windows)
         self._clear()
-        yield Chunk(rows, codes)
+        yield Chunk(rows, windows.cut_if_distant())

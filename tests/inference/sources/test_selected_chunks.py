@@ -14,6 +14,7 @@ from danq.genome.fasta import Genome
 from danq.inference.sources import FastaFile, OneHotFile, Regions, Sequences, Source, Tiles
 from danq.inference.sources.row_streams import GenomeTiles
 from danq.inference.sources.tiling import Chunk, selected_rows
+from tests.chunk_codes import codes_of
 
 WINDOW, STEP = 20, 8
 
@@ -46,8 +47,8 @@ def kinds(genome, tmp_path: Path, write_fasta, monkeypatch) -> dict[str, Source]
 
 def content(chunk: Chunk) -> tuple[Any, ...]:
     rows = chunk.rows
-    assert isinstance(chunk.windows, np.ndarray)
-    return rows.names, rows.start.tolist(), rows.end.tolist(), rows.labels, chunk.windows.tolist()
+    codes = codes_of(chunk).tolist()
+    return rows.names, rows.start.tolist(), rows.end.tolist(), rows.labels, codes
 
 
 @pytest.mark.parametrize("size", [1, 3, 8, 1000])

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from danq.errors import InputError
 from danq.genome.fasta import Genome
 from danq.genome.nucleotide_codes import decode, encode
+from danq.inference.engine.overlapping_windows import OverlappingWindows
 from danq.inference.sources import FastaFile, Regions, Tiles
 from danq.inference.sources.row_streams import GenomeTiles
-from danq.inference.sources.tiling import Chunker, Rows, cut, tiles, window_starts
+from danq.inference.sources.tiling import Chunker, Rows, beyond, overlapping, tiles, window_starts
+from tests.chunk_codes import codes_of
 
 
 def text_window(sequence: str, first: int, window: int) -> str:
@@ -33,7 +35,7 @@ def everything(
             sizes.append(len(chunk.windows))
             regions = zip(chunk.rows.names, chunk.rows.start, chunk.rows.end, strict=True)
             rows += [(name, int(start), int(end)) for name, start, end in regions]
-            windows += [decode(codes) for codes in chunk.windows]
+            windows += map(decode, codes_of(chunk))
         assert all(count == size for count in sizes[:-1])
         assert stream.total in (None, len(rows))
     return rows, windows
@@ -45,7 +47,7 @@ def everything(
     starts=st.lists(st.integers(-40, 9_000), min_size=1, max_size=12),
     window=st.integers(1, 30),
 )
-def test_cut_equals_slicing_of_padded_text(sequence, starts, window):
+def test_windows_equal_slices_of_padded_text(sequence, starts, window):
     codes = encode(sequence)
     asked = []
 
@@ -55,9 +57,11 @@ def test_cut_equals_slicing_of_padded_text(sequence, starts, window):
         return codes[low:high]
 
     starts = np.sort(np.array(starts, dtype=np.int64))
-    found, padded = cut(read, len(sequence), starts, window)
+    found = overlapping(read, len(sequence), starts, window)
     expected = [text_window(sequence, int(first), window) for first in starts]
-    assert [decode(row) for row in found] == expected
+    assert [decode(row) for row in found.cut()] == expected
+    assert found.unknown() == sum(set(text) == {"N"} for text in expected)
+    padded = beyond(starts, window, len(sequence))
     assert padded == sum(first < 0 or first + window > len(sequence) for first in starts)
     assert sum(asked) <= len(sequence) * len(starts)
 
@@ -69,7 +73,8 @@ def test_distant_windows_are_read_separately():
         asked.append((low, high))
         return np.zeros(high - low, np.uint8)
 
-    cut(read, 10**9, np.array([0, 100, 5 * 10**8]), 10)
+    found = overlapping(read, 10**9, np.array([0, 100, 5 * 10**8]), 10)
+    assert len(found.codes) == 120
     assert asked == [(0, 110), (5 * 10**8, 5 * 10**8 + 10)]
 
 
@@ -85,17 +90,18 @@ def test_the_last_tile_ends_where_the_region_ends():
 
 @given(pieces=st.lists(st.integers(0, 9), max_size=12), size=st.integers(1, 6))
 def test_chunker_keeps_every_row_in_order(pieces, size):
-    chunker, chunks, number = Chunker(size, 1), [], 0
+    chunker, chunks, number = Chunker(size), [], 0
     for count in pieces:
         start = np.arange(number, number + count)
         rows = Rows([str(n) for n in start], start, start + 1)
-        chunks += chunker.add(rows, (start % 200).astype(np.uint8)[:, None])
+        windows = OverlappingWindows((start % 200).astype(np.uint8), np.arange(count), 1)
+        chunks += chunker.add(rows, windows)
         number += count
     chunks += chunker.flush()
     assert [name for chunk in chunks for name in chunk.rows.names] == [
         str(n) for n in range(number)
     ]
-    flat = np.concatenate([np.empty(0), *(chunk.windows[:, 0] for chunk in chunks)])
+    flat = np.concatenate([np.empty(0), *(codes_of(chunk)[:, 0] for chunk in chunks)])
     assert flat.tolist() == [n % 200 for n in range(number)]
     assert all(len(chunk.windows) == size for chunk in chunks[:-1])
 

@@ -17,6 +17,7 @@ from danq.inference.engine.overlapping_windows import OverlappingWindows
 from danq.inference.ensemble import Ensemble
 from danq.inference.sources import FastaFile, Source, Tiles
 from danq.models import architecture, untrained
+from tests.chunk_codes import codes_of
 
 WINDOW, BIN = 150, 50
 

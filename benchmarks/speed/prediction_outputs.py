@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.harness.chunk_codes import codes_of
 from benchmarks.harness.shared_data import YEAST
 from benchmarks.harness.timing import Measurement, summarise, time_alternately
 from benchmarks.harness.yeast_data import TRACKS
@@ -63,7 +64,7 @@ def measure_commands(folder: Path, windows: int, repeats: int) -> list[Measureme
     tiles = Tiles(genome, TILE, f"{CONTIG}:1-{windows * TILE}")
     model = small_model()
     with tiles.open(WINDOW, TILE) as rows:
-        codes = np.concatenate([chunk.windows for chunk in rows.chunks(windows)])
+        codes = np.concatenate([codes_of(chunk) for chunk in rows.chunks(windows)])
     number = count()
 
     def write(file: str) -> None:

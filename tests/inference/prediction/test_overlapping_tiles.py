@@ -11,13 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import danq
+from benchmarks.harness.chunk_codes import codes_of
 from danq.inference import ensemble
 from danq.inference.engine import overlapping_windows
 from danq.inference.engine.overlapping_windows import OverlappingWindows
 from danq.inference.ensemble import Ensemble
 from danq.inference.sources import FastaFile, Source, Tiles
 from danq.models import architecture, untrained
-from tests.chunk_codes import codes_of
 
 WINDOW, BIN = 150, 50
 

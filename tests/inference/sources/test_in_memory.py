@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 import torch
 
+from benchmarks.harness.chunk_codes import codes_of
 from danq.errors import InputError
 from danq.genome.nucleotide_codes import decode
 from danq.inference import mutate, predict
@@ -20,7 +21,6 @@ from danq.inference.sources import (
     as_source,
     source_from_options,
 )
-from tests.chunk_codes import codes_of
 
 TEXTS = ["ACGTNACGTA", "TTTTTGGGGG", "NNACGTTGCA"]
 CODES = np.array([["ACGTN".index(letter) for letter in text] for text in TEXTS], np.uint8)

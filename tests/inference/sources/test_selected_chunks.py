@@ -9,12 +9,12 @@ import h5py
 import numpy as np
 import pytest
 
+from benchmarks.harness.chunk_codes import codes_of
 from danq.datasets import one_hot_arrays
 from danq.genome.fasta import Genome
 from danq.inference.sources import FastaFile, OneHotFile, Regions, Sequences, Source, Tiles
 from danq.inference.sources.row_streams import GenomeTiles
 from danq.inference.sources.tiling import Chunk, selected_rows
-from tests.chunk_codes import codes_of
 
 WINDOW, STEP = 20, 8
 

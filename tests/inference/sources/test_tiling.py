@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.harness.chunk_codes import codes_of
 from danq.errors import InputError
 from danq.genome.fasta import Genome
 from danq.genome.nucleotide_codes import decode, encode
@@ -16,7 +17,6 @@ from danq.inference.engine.overlapping_windows import OverlappingWindows
 from danq.inference.sources import FastaFile, Regions, Tiles
 from danq.inference.sources.row_streams import GenomeTiles
 from danq.inference.sources.tiling import Chunker, Rows, beyond, overlapping, tiles, window_starts
-from tests.chunk_codes import codes_of
 
 
 def text_window(sequence: str, first: int, window: int) -> str:

@@ -1,4 +1,4 @@
-"""Codes of the windows of a chunk, for tests of the sources."""
+"""Codes of the windows of a chunk."""
 
 from __future__ import annotations
 
@@ -9,5 +9,6 @@ from danq.typing import CodeBatch
 
 
 def codes_of(chunk: Chunk) -> CodeBatch:
+    """``(B, L)`` codes of the windows, which a model on the CPU reads."""
     assert not isinstance(chunk.windows, Positions)
     return chunk.windows.cut() if isinstance(chunk.windows, OverlappingWindows) else chunk.windows

@@ -86,8 +86,8 @@ def samples(model: Model, tiles: Tiles) -> list[Sample]:
     """Some chunks of the command, spread over the genome."""
     size = model.options.windows_per_batch
     with tiles.open(WINDOW, model.spec.bin) as stream:
-        full = stream.total // size
-        some = set(np.linspace(0, full - 1, min(CHUNKS, full)).astype(int).tolist())
+        last = -(-stream.total // size) - 1
+        some = set(np.linspace(0, last, CHUNKS).astype(int).tolist())
         chunks = stream.chunks(size, some.__contains__)
         return [Sample(chunk.rows, codes_of(chunk)) for chunk in chunks]
 

@@ -131,11 +131,7 @@ class OneHotConv(Freezable):
         ValueError
             When the input is shorter than a filter and one pool window.
         """
-        if self.steps(x.shape[-1]) < 1:
-            raise ValueError(
-                f"input of {x.shape[-1]} symbols is shorter than filter width {self.width} "
-                f"and pool {self.pool} together need ({self.width + self.pool - 1})"
-            )
+        self._check_length(x.shape[-1])
         if x.dim() == 2 and x.device.type == "cpu" and not torch.compiler.is_compiling():
             rectify = self.activation == "relu"
             return _LookupConv.apply(x, *self.filters(), self.pool, rectify, self.unknown)  # type: ignore[no-any-return]
@@ -154,10 +150,16 @@ class OneHotConv(Freezable):
         codes
             Codes of the sequence.
         first
-            First position of each window.
+            First position of each window; at least one.
         length
             Symbols of a window, which is inside the sequence.
+
+        Raises
+        ------
+        ValueError
+            As `forward`.
         """
+        self._check_length(length)
         weight, bias = (one.detach() for one in self.filters())
         table = pair_table(weight.numpy(), bias.numpy(), self.unknown)
         steps, padded = self.steps(length), table.bias.size
@@ -171,6 +173,13 @@ class OneHotConv(Freezable):
         out = np.ascontiguousarray(out[:, :, : len(weight)])
         out[:, :, bias_with_nan(weight, bias).isnan().numpy()] = np.nan
         return torch.from_numpy(out)
+
+    def _check_length(self, length: int) -> None:
+        if self.steps(length) < 1:
+            raise ValueError(
+                f"input of {length} symbols is shorter than filter width {self.width} "
+                f"and pool {self.pool} together need ({self.width + self.pool - 1})"
+            )
 
     def plain(self, x: UInt8[Tensor, "B L"] | Float[Tensor, "B 4 L"]) -> Float[Tensor, "B T F"]:
         """`forward` with torch's layers, on any device and for soft one-hot channels."""

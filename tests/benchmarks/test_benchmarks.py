@@ -225,6 +225,15 @@ def test_known_effects_are_compared(tmp_path):
     assert run("-m", "benchmarks.studies.known_effects", str(out)) == printed.split("\n", 1)[1]
 
 
+def test_a_chromosome_is_predicted_and_read(tmp_path):
+    pytest.importorskip("pyBigWig")
+    words = ["--bases", "30000", "--step", "500", "--tracks", "2", "--threads", "1"]
+    printed = run("-m", "benchmarks.studies.whole_genome", str(tmp_path), *words)
+    assert "60 windows of 1,000 bases" in printed
+    assert "values that pyBigWig reads: 0.0e+00" in printed
+    assert re.search(r"model alone / danq predict: \d", printed)
+
+
 def test_two_checkouts_are_timed_against_each_other(tmp_path):
     out = tmp_path / "compare.json"
     words = ["--quick", "--pairs", "1", "--only", "mutagenesis", "--threads", "1"]

@@ -147,3 +147,9 @@ def test_hooks_of_the_first_layers_get_windows():
     assert not shares_convolution(module)
     predicted(module, windows, strand="forward")
     assert seen == [(len(windows), WINDOW)]
+
+
+def test_windows_shorter_than_a_filter_and_a_pool():
+    layer = OneHotConv(3, 5, pool=4)
+    with pytest.raises(ValueError, match="input of 7 symbols is shorter"):
+        layer.overlapping(np.zeros(20, np.uint8), np.array([0, 3]), 7)

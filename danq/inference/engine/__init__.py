@@ -1,9 +1,9 @@
 """How models run on windows, for all commands.
 
 `forward` evaluates whole windows, batch after batch, on one strand or on both: predictions,
-evaluation, validation during training. On a CPU, windows that overlap, such as the tiles of a genome,
-come as `overlapping_windows`, segments of their sequences; `shared_convolution` then computes the first
-layer once for each position.
+evaluation, validation during training. Windows that overlap, such as the tiles of a genome, are
+segments of their sequences (`overlapping_windows`). On a CPU, `shared_convolution` then computes
+the first layer once for each position.
 
 `incremental` evaluates variants: windows that each differ from a reference window at a few
 positions. It computes the reference once and, for each variant, only what the difference changes;

@@ -16,12 +16,12 @@ from typing import Any
 import click
 
 import danq
-from danq.errors import DanqError, printable
+from danq.errors import DanqError, Stopped, printable
 from danq.files.pipes import copied_pipes
 
 from .environment import prepare
 from .option_names import option_names, with_options
-from .signals import NAMES, exit_code, install, received, uninstall
+from .signals import EXIT_STOPPED, NAMES, exit_code, install, is_silent, received, uninstall
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("danq_cli.demo", "Run the full pipeline on a small simulated genome."),
@@ -158,7 +158,7 @@ def run(args: Sequence[str]) -> int:
     -------
     int
         Exit code: 0 success; 1 a bug (traceback on stderr); 2 invalid input (message on stderr);
-        130 interrupted; 141 standard output was closed; 143 terminated.
+        75 stopped by SIGUSR1; 130 interrupted; 141 standard output was closed; 143 terminated.
     """
     try:
         try:
@@ -170,7 +170,8 @@ def run(args: Sequence[str]) -> int:
             if received() is None:
                 raise
         if (number := received()) is not None:
-            click.echo(f"danq: {NAMES[signal.Signals(number)]}", err=True)
+            if not is_silent():
+                click.echo(f"danq: {NAMES[signal.Signals(number)]}", err=True)
             return exit_code(number)
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -178,8 +179,9 @@ def run(args: Sequence[str]) -> int:
         error.show()
         return EXIT_INPUT
     except DanqError as error:
-        click.echo(f"danq: {_shown(str(error), args)}", err=True)
-        return EXIT_INPUT
+        if not error.reported:
+            click.echo(f"danq: {_shown(str(error), args)}", err=True)
+        return EXIT_STOPPED if isinstance(error, Stopped) else EXIT_INPUT
     except (KeyboardInterrupt, click.Abort):
         click.echo("danq: interrupted", err=True)
         return EXIT_INTERRUPTED

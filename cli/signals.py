@@ -1,4 +1,7 @@
-"""SIGINT and SIGTERM end a command within seconds, also where Python cannot react to them.
+"""SIGINT, SIGTERM and SIGUSR1 end a command within seconds, also where Python cannot react to them.
+
+Schedulers such as SLURM send SIGUSR1 before the time of a job ends. Its exit code, 75, says that
+the command can be started again. A training replaces its handler, to write a checkpoint first.
 
 Python runs a signal handler only in the main thread, between two instructions. While the main
 thread is inside a library, such as a search in compiled code, the handler waits. A second thread
@@ -21,8 +24,15 @@ from types import FrameType
 GRACE = 4.0
 """Seconds after which the process ends without further cleanup."""
 
-NAMES = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+NAMES = {
+    signal.SIGINT: "interrupted",
+    signal.SIGTERM: "terminated",
+    signal.SIGUSR1: "stopped by SIGUSR1",
+}
 """Signals that end a command, and what it then reports."""
+
+EXIT_STOPPED = 75
+"""Exit code of a command that SIGUSR1 stopped: EX_TEMPFAIL of sysexits.h."""
 
 _UNSAFE = re.compile(
     r"<frozen importlib\._bootstrap>:.*"
@@ -40,12 +50,13 @@ _received: list[int] = []
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: the command ends as after Ctrl-C, and leaves no partial file."""
+    """SIGTERM or SIGUSR1: the command ends as after Ctrl-C, and leaves no partial file."""
 
 
 def install() -> None:
     """Install the handlers; a signal that the parent process chose to ignore stays ignored."""
-    defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    defaults = {number: signal.SIG_DFL for number in NAMES}
+    defaults[signal.SIGINT] = signal.default_int_handler
     caught = [number for number in NAMES if signal.getsignal(number) == defaults[number]]
     for number in caught:
         signal.signal(number, _stop)
@@ -72,8 +83,15 @@ def uninstall() -> None:
 
 
 def exit_code(number: int) -> int:
-    """Exit code of a command that a signal ended, as shells report it."""
-    return 128 + number
+    """Exit code of a command that a signal ended: 75 for SIGUSR1, else as shells report it."""
+    return EXIT_STOPPED if number == signal.SIGUSR1 else 128 + number
+
+
+def is_silent() -> bool:
+    """Whether another process, which got the same signal, shows a message for this one."""
+    if os.environ.get("DANQ_PARENT_PROCESS") == str(os.getppid()):
+        return True
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("LOCAL_RANK", "0") != "0"
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -85,7 +103,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
         if _UNSAFE.fullmatch(f"{frame.f_code.co_filename}:{frame.f_code.co_name}"):
             _end(number)
         frame = frame.f_back
-    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated
 
 
 def _unraisable(error: sys.UnraisableHookArgs) -> None:
@@ -100,7 +118,8 @@ def _unraisable(error: sys.UnraisableHookArgs) -> None:
 def _watch(pipe: int) -> None:
     while True:
         for number in os.read(pipe, 64):
-            if number in NAMES:
+            # A training that reacts to SIGUSR1 itself has another handler.
+            if number in NAMES and signal.getsignal(number) is _stop:
                 time.sleep(GRACE)
                 _end(number)
 
@@ -112,7 +131,8 @@ def _end(number: int) -> None:
             with suppress(OSError):
                 os.kill(child, signal.SIGTERM)
         _remove_temporary_files()
-        os.write(2, f"danq: {NAMES[signal.Signals(number)]}\n".encode())
+        if not is_silent():
+            os.write(2, f"danq: {NAMES[signal.Signals(number)]}\n".encode())
     finally:
         os._exit(exit_code(number))
 

@@ -101,6 +101,8 @@ def train(task: str, **given: Any) -> None:
     recipe = Recipe(**options.pop(given, "epochs", "batch_size", "lr", "frozen_epochs"))
     settings = RunSettings(**options.pop(given, "seed", "device", "precision", "threads"))
     result = run(task, recipe=recipe, run=settings, **given)
+    if result.rank:
+        return
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
     epochs = f"{result.epochs} epoch" + "s" * (result.epochs != 1)
     click.echo(

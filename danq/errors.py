@@ -21,7 +21,19 @@ _LONG_WORD = re.compile(rf"[^\s]{{{LONGEST_WORD + 1},}}")
 
 
 class DanqError(Exception):
-    """Base class of every error that danq raises on purpose."""
+    """Base class of every error that danq raises on purpose.
+
+    Attributes
+    ----------
+    reported
+        Whether another process of the same training shows the error, or one that caused it.
+    """
+
+    reported = False
+
+
+class Stopped(DanqError):
+    """The work ended before its end, as a signal asked for; it can be continued."""
 
 
 class InputError(DanqError, ValueError):

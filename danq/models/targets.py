@@ -196,6 +196,7 @@ def target_loss(
     targets: Float[Tensor, "B W"],
     groups: Sequence[TargetGroup],
     weights: Float[Tensor, " B"] | None = None,
+    scale: Float[Tensor, " G"] | None = None,
 ) -> Float[Tensor, ""]:
     """Mean of the losses of all groups, weighted by the weights of the groups.
 
@@ -210,6 +211,8 @@ def target_loss(
         Groups of all tracks.
     weights
         Weight of each window, 0 or more; None for equal weights.
+    scale
+        Number that the loss of each group is multiplied by; None for 1.
     """
     outputs = outputs.float() if outputs.dtype != torch.float64 else outputs
     share = None if weights is None else weights.unsqueeze(1)
@@ -218,7 +221,32 @@ def target_loss(
         _group_loss(part, targets[:, part.columns], share) * (part.group.weight / total)
         for part in parts(outputs, groups)
     ]
-    return torch.stack(losses).sum()
+    each = torch.stack(losses)
+    return (each if scale is None else each * scale).sum()
+
+
+def target_weights(
+    targets: Float[Tensor, "B W"],
+    groups: Sequence[TargetGroup],
+    weights: Float[Tensor, " B"] | None = None,
+) -> Float[Tensor, " G"]:
+    """Sum of the weights of the values, or of the profiles, that count in the loss of each group.
+
+    Parameters
+    ----------
+    targets, groups, weights
+        As in `target_loss`.
+    """
+    share = torch.ones(len(targets)) if weights is None else weights
+    mask, column, found = ~targets.isnan(), 0, []
+    for group in groups:
+        own = mask[:, column : column + group.columns]
+        if group.loss == "profile":
+            own = own.unflatten(1, (group.tracks, group.steps)).any(dim=2)
+        counts = own.sum(dim=1).to(share)
+        found.append((counts.double() * share.double()).sum())
+        column += group.columns
+    return torch.stack(found)
 
 
 def _group_loss(part: Part, target: Tensor, share: Tensor | None) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +19,11 @@ from danq.evaluation.amount_metrics import amount_metrics
 from danq.evaluation.metrics import average_precision, roc_auc
 from danq.inference.engine.forward import dataset_outputs
 from danq.models.run_options import RunOptions
-from danq.models.targets import TargetGroup, target_loss, track_values
+from danq.models.targets import TargetGroup, target_loss, target_weights, track_values
 from danq.training.problem import Metrics
+from danq.training.processes import Processes
 from danq.training.recipe import Recipe
+from danq.training.shared_validation import computed_together
 from danq.training.window_problem import training_batches
 
 log = logging.getLogger("danq")
@@ -47,14 +50,23 @@ class AmountProblem:
         """Batches that are made on the CPU."""
         return training_batches(self.dataset, self.recipe, seed)
 
-    def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
+    def loss(
+        self, module: nn.Module, batch: tuple[Tensor, ...], scale: Tensor | None = None
+    ) -> Tensor:
         """Mean of the losses of all groups."""
         codes, targets, *weights = batch
         outputs = module(codes)
         targets, *weights = (per_member(outputs, values) for values in (targets, *weights))
-        return target_loss(outputs, targets, self.groups, *weights)
+        return target_loss(outputs, targets, self.groups, *weights, scale=scale)
 
-    def validate(self, module: nn.Module, device: torch.device, precision: str) -> Metrics:
+    def weights(self, batch: tuple[Any, ...]) -> Tensor:
+        """Sum of the weights of the measured values of each group."""
+        _, targets, *weights = map(torch.as_tensor, batch)
+        return target_weights(targets.float(), self.groups, *weights)
+
+    def validate(
+        self, module: nn.Module, device: torch.device, precision: str, processes: Processes
+    ) -> Metrics:
         """Metrics of the validation split.
 
         Returns
@@ -65,10 +77,23 @@ class AmountProblem:
         """
         strand = "forward" if self.dataset.oriented else "both"
         options = RunOptions(device=str(device), precision=precision, strand=strand)
-        found = torch.from_numpy(dataset_outputs(module, self.dataset, self.valid, options))
+        outputs = computed_together(
+            lambda windows: dataset_outputs(module, self.dataset, windows, options),
+            self.valid,
+            options.windows_per_batch,
+            processes,
+            module,
+            device,
+            axis=1,
+        )
+        return processes.first(lambda: self._validated(outputs))
+
+    def _validated(self, found: np.ndarray | None) -> Metrics:
+        """Metrics from the outputs for the strands that are used."""
+        assert found is not None
         share = torch.from_numpy(self.dataset.weights(self.valid))
         losses, values = [], []
-        for number, outputs in enumerate(found):
+        for number, outputs in enumerate(map(torch.from_numpy, found)):
             reverse = np.full(len(self.valid), number == 1)
             targets = torch.from_numpy(self.dataset.target_values(self.valid, reverse))
             losses.append(float(target_loss(outputs, targets, self.groups, share)))

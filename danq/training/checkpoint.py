@@ -22,7 +22,7 @@ from danq.training.optimizer import SQUARES, moments_like
 from danq.training.progress import Schedule, TrainingProgress, stored_progress
 
 LAST = "last.ckpt"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 TRAIN_AGAIN = "Train the model again: overwrite this run, or choose another run directory"
 
 V = TypeVar("V")
@@ -82,10 +82,11 @@ class Checkpoints:
 
     def due(self, step: int) -> bool:
         """Whether a checkpoint is due after ``step`` steps."""
-        last_step, when = self._last
-        if self.steps is not None and step - last_step >= self.steps:
-            return True
-        return time.monotonic() - when >= self.seconds
+        return self.due_by_steps(step) or time.monotonic() - self._last[1] >= self.seconds
+
+    def due_by_steps(self, step: int) -> bool:
+        """Whether one is due after ``step`` steps, however long they took."""
+        return self.steps is not None and step - self._last[0] >= self.steps
 
     def save(self, state: TrainingState) -> None:
         """Write the checkpoint, completely or not at all.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import torch
@@ -16,20 +17,24 @@ from torch import Tensor, nn
 
 from danq.core.dropout import share_of_batch
 from danq.device import resolve_precision
-from danq.errors import DanqError
+from danq.errors import DanqError, Stopped
 from danq.gpu import accelerate_training
 from danq.training.checkpoint import Checkpoints, TrainingState
 from danq.training.config import RunSettings
+from danq.training.meetings import Decision, Meetings
 from danq.training.optimizer import TakenLayers, build_optimizer, encoders, learning_rate
 from danq.training.problem import Metrics, Problem
+from danq.training.processes import Processes
 from danq.training.progress import Schedule, TrainingProgress
 from danq.training.recipe import BaseRecipe
 from danq.training.run_log import RunLog
+from danq.training.stop_signal import StopRequested
 
 M = TypeVar("M", bound=nn.Module)
 
-CHECK_EVERY = 50
-"""Steps between two checks of the losses; a check makes a GPU wait."""
+log = logging.getLogger("danq")
+
+_BATCH_NORM = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class TrainingDiverged(DanqError):
@@ -56,6 +61,8 @@ class Fit(Generic[M]):
         Where and when checkpoints are written.
     taken
         Layers that were taken from a pretrained model; those that are frozen never change.
+    processes
+        The processes of the training, of which ``fabric`` computes; None for one alone.
     """
 
     def __init__(
@@ -67,6 +74,7 @@ class Fit(Generic[M]):
         run: RunSettings,
         checkpoints: Checkpoints,
         taken: TakenLayers | None = None,
+        processes: Processes | None = None,
     ) -> None:
         self.problem, self.recipe, self.fabric = problem, recipe, fabric
         self.seed, self.precision, self.checkpoints = run.seed, run.precision, checkpoints
@@ -74,7 +82,10 @@ class Fit(Generic[M]):
         self.batches = problem.batches(run.seed, fabric.device)
         self.schedule = Schedule(len(self.batches), recipe.epochs, recipe.patience)
         self.steps = len(self.batches) * recipe.epochs
+        self.processes = processes or Processes()
+        self.meetings = Meetings(self.processes, checkpoints)
         self.plain = module.to(fabric.device)
+        self.processes.copy_from_first(self.plain)
         self.average = copy.deepcopy(self.plain).requires_grad_(False) if recipe.averaging else None
         self.never_trained = [] if taken is None else taken.frozen_parts(self.plain)
         for part in self.never_trained:
@@ -91,6 +102,11 @@ class Fit(Generic[M]):
                 encoder.freeze()
         self.module = self._ready()
         self._pending: list[Tensor] = []
+        if self.processes.world > 1 and any(isinstance(m, _BATCH_NORM) for m in module.modules()):
+            log.info(
+                "batch normalisation uses the part of a batch that a process has: results depend "
+                "on the number of processes"
+            )
 
     @property
     def best_module(self) -> M:
@@ -121,9 +137,15 @@ class Fit(Generic[M]):
         ------
         TrainingDiverged
             When the loss or the gradient is not finite.
+        Stopped
+            After a checkpoint, when a process was told to stop (`StopSignal`).
         InputError
             When a checkpoint cannot be written.
         """
+        with self.processes.stop:
+            yield from self._run(log)
+
+    def _run(self, log: RunLog) -> Iterator[Metrics]:
         progress, recipe = self.progress, self.recipe
         while not progress.finished:
             self._epoch(log)
@@ -158,21 +180,43 @@ class Fit(Generic[M]):
             for batch in self._timed(stream):
                 # The last batch may be too small to give every process a share.
                 size = len(batch[0])
-                share = slice(rank, None, world) if size >= world else slice(None)
+                whole = size < world or world == 1
+                share = slice(None) if whole else slice(rank, None, world)
+                own = tuple(part[share] for part in batch)
+                scale = None if whole else world * self._fraction(own, batch)
                 with share_of_batch(range(size)[share], size):
-                    self._pending.append(self._step(*(part[share] for part in batch)))
+                    self._pending.append(self._step(*own, scale=scale))
                 progress.step += 1
                 progress.batch += 1
                 now = time.perf_counter()
                 progress.seconds += now - started
                 started = now
-                due = self.checkpoints.due(progress.step)
-                if due or len(self._pending) >= CHECK_EVERY:
-                    self._check_losses()
+                if self.meetings.is_due(progress.step, len(self._pending)):
+                    decision = self._meet()
                     log.step(progress, self.steps, self.recipe)
-                if due:
-                    self.checkpoint()
-        self._check_losses()
+                    if decision.stop:
+                        raise self._stopped()
+                    if decision.checkpoint:
+                        self.checkpoint()
+        if self._pending and self._meet().stop:
+            raise self._stopped()
+
+    def _fraction(self, part: tuple[Any, ...], batch: tuple[Any, ...]) -> Tensor:
+        """Fraction of the weights of a batch that a part of it has, of each mean of the loss."""
+        own, whole = self.problem.weights(part), self.problem.weights(batch)
+        fraction = torch.where(whole > 0, own / whole, 0.0)
+        return fraction.float().to(self.fabric.device, non_blocking=True)
+
+    def _stopped(self) -> Stopped:
+        """Write a checkpoint; return the error that ends the training, as a signal asked for."""
+        self.checkpoint()
+        # No process ends before the first one has written it.
+        self.processes.wait()
+        step = self.progress.step
+        return Stopped(
+            f"the training was stopped at step {step:,} by SIGUSR1, after a checkpoint: "
+            f"{self.checkpoints.path}. Resume it (resume) to go on."
+        )
 
     def _unfreeze(self) -> None:
         self.frozen = False
@@ -198,7 +242,7 @@ class Fit(Generic[M]):
                 return
             yield batch
 
-    def _step(self, *batch: np.ndarray | Tensor) -> Tensor:
+    def _step(self, *batch: np.ndarray | Tensor, scale: Tensor | None = None) -> Tensor:
         progress, recipe, device = self.progress, self.recipe, self.fabric.device
         # Dropout depends on seed and step alone: a resumed run repeats it, and all processes draw
         # from one random seed. (The hash of integers is the same in every process.)
@@ -207,7 +251,7 @@ class Fit(Generic[M]):
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["share"]
         parts = tuple(torch.as_tensor(part).to(device, non_blocking=True) for part in batch)
-        loss = self.problem.loss(self.module, parts)
+        loss = self.problem.loss(self.module, parts, *([] if scale is None else [scale]))
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         limit = recipe.clip or math.inf
@@ -237,10 +281,10 @@ class Fit(Generic[M]):
         trained = [(ours, theirs) for ours, theirs in pairs if theirs not in never]
         return [ours for ours, _ in trained], [theirs for _, theirs in trained]
 
-    def _check_losses(self) -> None:
-        if not self._pending:
-            return
-        losses = torch.stack(self._pending).double()
+    def _meet(self) -> Decision:
+        """Check the losses since the last meeting, and decide with the other processes."""
+        decision = self.meetings.meet(self._pending, self.progress)
+        losses = decision.losses
         bad = (~losses.isfinite()).nonzero()
         first = self.progress.step - len(self._pending)
         self._pending.clear()
@@ -253,6 +297,7 @@ class Fit(Generic[M]):
         # One by one: the rounding of the sum must not depend on where the run was interrupted.
         for loss in losses.tolist():
             self.progress.loss_sum += loss
+        return decision
 
     def checkpoint(self) -> None:
         """Write the checkpoint (the first process alone).
@@ -267,5 +312,17 @@ class Fit(Generic[M]):
         self.checkpoints.mark(self.progress.step)
 
     def validate(self) -> Metrics:
-        """Metrics of the validation split."""
-        return self.problem.validate(self.best_module, self.fabric.device, self.precision)
+        """Metrics of the validation split.
+
+        Raises
+        ------
+        Stopped
+            As `run`.
+        """
+        module, device = self.best_module, self.fabric.device
+        # Running statistics of normalisation layers.
+        self.processes.copy_from_first(module, parameters=False)
+        try:
+            return self.problem.validate(module, device, self.precision, self.processes)
+        except StopRequested:
+            raise self._stopped() from None

@@ -41,7 +41,9 @@ from danq.training.folds_directory import (
     fold_name,
 )
 from danq.training.out_of_fold import OutOfFold, Report, prediction_layout
+from danq.training.process_layout import find_layout
 from danq.training.recipe import Recipe
+from danq.training.restarts import continued, stored_config
 from danq.training.run_directory import is_run, open_or_label
 from danq.training.session import TrainingResult
 from danq.training.suited_settings import suited
@@ -177,8 +179,9 @@ def train_folds(
     >>> danq.predict(danq.load_ensemble("runs/folds"), "ACGT" * 125)  # doctest: +SKIP
     """
     directory = Path(out)
-    if resume and config is None and (directory / CONFIG).is_file():
-        config = directory / CONFIG
+    resume, overwrite = continued(resume, overwrite)
+    if resume and config is None:
+        config = stored_config(directory)
     data = data or Folds()
     settings = merge_config(config, model, recipe, run)
     settings = _resolved(replace(settings, folds=settings.folds.replaced(data.settings)))
@@ -254,10 +257,10 @@ def _check_settings(settings: RunConfig, source: DataSettings) -> None:
                 f"{source.table[name]}), but each group of contigs is tested and validated once",
                 remedy="Leave one of the two out, or hold the contigs out of all folds",
             )
-    if settings.run.devices * settings.run.nodes > 1:
+    if find_layout(settings.run).world > 1:
         raise InputError(
             "folds are trained one after the other on one device",
-            remedy="Use one device and one node",
+            remedy="Use one process, one device and one node",
         )
 
 

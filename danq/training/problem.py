@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from danq.training.processes import Processes
+
 Metrics = dict[str, float]
 """Values of metrics by name. Lower is better for "loss", higher for all others."""
 
@@ -34,13 +36,45 @@ class Problem(Protocol):
         """The training split in batches."""
         ...
 
-    def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
-        """Mean loss of a batch on the device.
+    def loss(
+        self, module: nn.Module, batch: tuple[Tensor, ...], scale: Tensor | None = None
+    ) -> Tensor:
+        """Mean loss of a batch on the device: a mean, or a sum of means.
 
         Calls ``module`` once; distributed training may have wrapped it.
+
+        Parameters
+        ----------
+        module
+            The model.
+        batch
+            A batch, or some of its examples.
+        scale
+            Number that each mean is multiplied by: one, or one per mean; None for 1.
         """
         ...
 
-    def validate(self, module: nn.Module, device: torch.device, precision: str) -> Metrics:
-        """Metrics of the validation split: "loss" and others."""
+    def weights(self, batch: tuple[Any, ...]) -> Tensor:
+        """Sum of the weights over which each mean of `loss` is taken; none depends on the model.
+
+        The mean of a batch is the sum over its parts of their means, each multiplied by its
+        fraction of the batch's weights.
+
+        Parameters
+        ----------
+        batch
+            A batch as the stream yields it, or some of its examples.
+        """
+        ...
+
+    def validate(
+        self, module: nn.Module, device: torch.device, precision: str, processes: Processes
+    ) -> Metrics:
+        """Metrics of the validation split: "loss" and others; equal in all processes.
+
+        Raises
+        ------
+        StopRequested
+            In all processes, when one of them is told to stop.
+        """
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -46,12 +47,19 @@ class SegmentProblem(WindowProblem):
             seed=seed,
         )
 
-    def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
+    def loss(
+        self, module: nn.Module, batch: tuple[Tensor, ...], scale: Tensor | None = None
+    ) -> Tensor:
         """Mean binary cross-entropy over the bins whose labels are known, and tracks."""
         codes, labels, known = batch
         logits = module(codes).float()
         losses = F.binary_cross_entropy_with_logits(logits, labels.float(), reduction="none")
-        return (losses.mean(dim=2) * known).sum() / known.sum().clamp(min=1)
+        loss = (losses.mean(dim=2) * known).sum() / known.sum().clamp(min=1)
+        return loss if scale is None else loss * scale
+
+    def weights(self, batch: tuple[Any, ...]) -> Tensor:
+        """Number of bins whose labels are known."""
+        return torch.as_tensor(batch[2]).sum().float()
 
 
 def check_segments(

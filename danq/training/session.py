@@ -14,7 +14,7 @@ from torch import nn
 
 from danq._memory import kept_memory
 from danq._version import __version__
-from danq.device import Precision, resolve_device, resolve_precision, set_threads
+from danq.device import Precision, resolve_precision, set_threads
 from danq.file_lock import FileLock
 from danq.files.inputs_in_use import check_unchanged, note_own_folder
 from danq.models.model_file import save_model
@@ -27,6 +27,7 @@ from danq.training.fabric import make_fabric
 from danq.training.fit import Fit
 from danq.training.optimizer import TakenLayers
 from danq.training.problem import Metrics, Problem
+from danq.training.processes import Processes
 from danq.training.progress import TrainingProgress
 from danq.training.recipe import BaseRecipe
 from danq.training.run_directory import (
@@ -93,6 +94,8 @@ class Session:
         Run directory.
     run
         Settings of the run.
+    processes
+        The processes of the run; this one is one of them.
     resume
         Continue from the checkpoint in the directory, if there is one.
     overwrite
@@ -105,15 +108,28 @@ class Session:
         another process is training in it.
     """
 
-    def __init__(self, out: str | Path, run: RunSettings, *, resume: bool, overwrite: bool) -> None:
-        self.directory, self.resume = Path(out), resume
-        self.device = resolve_device(run.device)
+    def __init__(
+        self,
+        out: str | Path,
+        run: RunSettings,
+        processes: Processes,
+        *,
+        resume: bool,
+        overwrite: bool,
+    ) -> None:
+        self.directory, self.resume, self.processes = Path(out), resume, processes
+        self.device = processes.device
         # Stored as resolved values, so that a resumed run computes as before.
         self.precision: Precision = resolve_precision(run.precision, self.device)
-        resolved = {"precision": self.precision, "threads": set_threads(run.threads)}
-        self.run = run.model_copy(update=resolved)
-        self.fabric = make_fabric(self.device, self.run)
-        self.is_main = self.fabric.is_global_zero
+        layout = processes.layout
+        resolved = {"devices": layout.local_world, "nodes": layout.nodes}
+        self.run = run.model_copy(update={"precision": self.precision, **resolved})
+        self.fabric = make_fabric(self.device, self.run, processes)
+        # After Fabric, which sets another number.
+        threads = set_threads(run.threads or processes.own_threads())
+        if processes.world == 1:
+            self.run = self.run.model_copy(update={"threads": threads})
+        self.is_main = processes.is_first
         self._lock: FileLock | None = None
         self._may_replace = overwrite
         if self.is_main:
@@ -121,9 +137,7 @@ class Session:
             # Others are locked once all inputs are checked: until then, nothing is written.
             if is_run(self.directory):
                 self._lock = lock_run_directory(self.directory)
-        else:
-            log.setLevel(logging.WARNING)
-        self.resuming = resume and (self.directory / LAST).is_file()
+        self.resuming = processes.first(lambda: resume and (self.directory / LAST).is_file())
         self._log: RunLog | None = None
 
     def __enter__(self) -> Self:
@@ -210,7 +224,9 @@ class Session:
         assert self._log is not None
         provenance = self._provenance(model, recipe, Inputs((data_name,), (spec.data_sha256,)))
         checkpoints = Checkpoints(self.directory, provenance, steps=self.run.checkpoint_steps)
-        fit = Fit(module, problem, recipe, self.fabric, self.run, checkpoints, taken)
+        fit = Fit(
+            module, problem, recipe, self.fabric, self.run, checkpoints, taken, self.processes
+        )
         if self.resuming:
             fit.resume()
             self._check_saved_model(fit, spec)
@@ -228,7 +244,7 @@ class Session:
             fit.checkpoint()
         for metrics in fit.run(self._log):
             self._save_model(fit, spec, metrics)
-        self.fabric.barrier()
+        self.processes.wait()
         return fit
 
     def _save_model(self, fit: Fit[Any], spec: TrainedSpec, metrics: Metrics) -> None:
@@ -249,7 +265,7 @@ class Session:
         progress = fit.progress
         found = find_saved_model(self.directory, progress, spec)  # type: ignore[arg-type]
         # All processes look before the first one writes.
-        self.fabric.barrier()
+        self.processes.wait()
         if found == "lost":
             log.warning(
                 "%s was missing or another one; it is written again from the checkpoint",
@@ -276,17 +292,18 @@ class Session:
             seconds=progress.seconds,
             wait_fraction=progress.seconds_waiting / max(progress.seconds, 1e-9),
             history=progress.history,
-            rank=self.fabric.global_rank,
+            rank=self.processes.rank,
         )
 
     def _provenance(
         self, model: Mapping[str, Any], recipe: BaseRecipe, dataset: Inputs
     ) -> Provenance:
-        # Device and threads may change when a run is resumed: they change results by rounding.
+        # Device, threads and processes may change when a run is resumed: they change results by
+        # rounding.
         settings = settings_of(
             model=model,
             recipe=recipe.model_dump(exclude={"base"}),
-            run=self.run.model_dump(include={"seed", "precision", "devices", "nodes"}),
+            run=self.run.model_dump(include={"seed", "precision"}),
         )
         return Provenance(settings={"danq": __version__, **settings}, inputs={"dataset": dataset})
 

@@ -43,8 +43,10 @@ from danq.training.config import (
 from danq.training.initial_weights import check_motif_file, initialise
 from danq.training.pretrained import Pretrained, Start, open_pretrained
 from danq.training.pretraining_leaks import report_leaks
+from danq.training.processes import one_voice, training_processes
 from danq.training.recipe import Recipe
 from danq.training.run_directory import DATASET, open_or_label
+from danq.training.restarts import continued, stored_config
 from danq.training.segment_problem import SegmentProblem, check_segments, segment_module
 from danq.training.session import Session, TrainingResult
 from danq.training.split_regions import split_regions
@@ -101,7 +103,8 @@ def train(
     resume
         Continue from ``last.ckpt``; the result equals that of an uninterrupted run. Settings come
         from the ``config.toml`` of the run directory unless ``config`` is given. A run without a
-        checkpoint starts from the beginning; a finished run stays as it is.
+        checkpoint starts from the beginning; a finished run stays as it is. A process that
+        torchrun or SLURM starts again after an earlier attempt always resumes.
     overwrite
         Replace a run directory that exists. It is emptied only after all inputs are checked.
 
@@ -112,6 +115,10 @@ def train(
         ``overwrite`` is set; or when the training or validation split has no positive window.
     TrainingDiverged
         When the loss is not finite; the last good checkpoint is kept.
+    Stopped
+        When SIGUSR1 asked the training to stop, after a checkpoint.
+    TrainingInterrupted
+        When another process of the training ended before its end.
 
     Examples
     --------
@@ -126,46 +133,65 @@ def train(
     ... )  # doctest: +SKIP
     """
     directory = Path(out)
-    if resume and config is None and (directory / CONFIG).is_file():
-        config = directory / CONFIG
-    settings = merge_config(config, model, recipe, run)
-    _refuse_folds(settings.folds, data, directory)
-    source = data_settings(settings.data, data)
-    with Session(directory, settings.run, resume=resume, overwrite=overwrite) as session:
-        before = open_pretrained(session, settings, model)
-        if before is not None:
-            settings = before.with_architecture(settings)
-        check_hyperparameters(settings, source)
-        dataset, targets = data if isinstance(data, Dataset) else None, None
-        if session.is_main:
-            dataset, targets = _prepare(session, settings, source, dataset, before)
-        session.fabric.barrier()
-        if dataset is None:
-            dataset = Dataset.open(source.table.get("file", directory / DATASET))
-        settings = _masking_padding(suited(settings, dataset), dataset)
-        full_recipe = _resolved(settings.recipe, dataset)
-        summary, groups = targets or _targets(settings, dataset)
-        spec = _spec(settings, dataset, full_recipe, groups)
-        start = None if before is None else before.start(spec)
-        if start is not None:
-            spec = start.in_header(spec)
-        with session.recording("windows"):
-            module = _initial_model(session, spec, dataset, full_recipe, summary, start)
-            fit = session.fit(
-                module,
-                _problem(dataset, full_recipe, groups),
-                full_recipe,
-                spec,
-                model={"preset": spec.preset, **spec.architecture.model_dump(mode="json")}
-                | ({} if start is None else start.identity()),
-                data_name=str(dataset.path or "the dataset"),
-                taken=None if start is None else start.taken(module, full_recipe),
-            )
-        if session.is_main:
-            scale_by_temperature(session, dataset)
-        if session.is_main and settings.run.evaluate and len(dataset.indices("test")):
-            _evaluate(session, dataset)
-        return session.result(fit)
+    with one_voice():
+        resume, overwrite = continued(resume, overwrite)
+        if resume and config is None:
+            config = stored_config(directory)
+        settings = merge_config(config, model, recipe, run)
+        _refuse_folds(settings.folds, data, directory)
+        source = data_settings(settings.data, data)
+        with (
+            training_processes(settings.run, directory) as processes,
+            Session(
+                directory, settings.run, processes, resume=resume, overwrite=overwrite
+            ) as session,
+        ):
+            before = open_pretrained(session, settings, model)
+            given = data if isinstance(data, Dataset) else None
+            return _train(session, settings, source, given, before)
+
+
+def _train(
+    session: Session,
+    settings: RunConfig,
+    source: DataSettings,
+    given: Dataset | None,
+    before: Pretrained | None,
+) -> TrainingResult:
+    """Train in one of the processes of a run."""
+    processes, dataset, targets = session.processes, given, None
+    if before is not None:
+        settings = before.with_architecture(settings)
+    check_hyperparameters(settings, source)
+    if session.is_main:
+        dataset, targets = _prepare(session, settings, source, given, before)
+    processes.wait()
+    if dataset is None:
+        dataset = Dataset.open(source.table.get("file", session.directory / DATASET))
+    settings = _masking_padding(suited(settings, dataset), dataset)
+    full_recipe = _resolved(settings.recipe, dataset)
+    summary, groups = targets or _targets(settings, dataset)
+    spec = _spec(settings, dataset, full_recipe, groups)
+    start = None if before is None else before.start(spec)
+    if start is not None:
+        spec = start.in_header(spec)
+    with session.recording("windows"):
+        module = _initial_model(session, spec, dataset, full_recipe, summary, start)
+        fit = session.fit(
+            module,
+            _problem(dataset, full_recipe, groups),
+            full_recipe,
+            spec,
+            model={"preset": spec.preset, **spec.architecture.model_dump(mode="json")}
+            | ({} if start is None else start.identity()),
+            data_name=str(dataset.path or "the dataset"),
+            taken=None if start is None else start.taken(module, full_recipe),
+        )
+    if session.is_main:
+        scale_by_temperature(session, dataset)
+    if session.is_main and settings.run.evaluate and len(dataset.indices("test")):
+        _evaluate(session, dataset)
+    return session.result(fit)
 
 
 def _prepare(
@@ -322,7 +348,8 @@ def _initial_model(
     seed = session.run.seed
     torch.manual_seed(seed)
     module = build_module(spec.architecture, len(dataset.tracks), dataset.window, spec.targets)
-    if not session.resuming:
+    # Other processes receive the weights of the first one.
+    if session.is_main and not session.resuming:
         own = recipe if start is None else start.without_taken(recipe)
         motifs = initialise(module, spec.preset, dataset, own, seed)
         if recipe.base_rates and summary is not None:
@@ -332,7 +359,7 @@ def _initial_model(
             set_initial_outputs(module, initial_outputs(mean, deviation, spec.targets))
         if start is not None:
             start.copy_into(module)
-        if motifs and session.is_main:
+        if motifs:
             write_meme(session.directory / INITIAL_MOTIFS, motifs, overwrite=True)
     return segment_module(module, recipe) if recipe.segment_bins > 1 else module
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -15,7 +17,9 @@ from danq.inference.engine.forward import predict_dataset
 from danq.models.run_options import RunOptions
 from danq.training.device_batches import DeviceBatches, device_bytes
 from danq.training.problem import Metrics
+from danq.training.processes import Processes
 from danq.training.recipe import Recipe
+from danq.training.shared_validation import computed_together
 
 
 class WindowProblem:
@@ -47,13 +51,22 @@ class WindowProblem:
                 return DeviceBatches(batches, device)
         return batches
 
-    def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
+    def loss(
+        self, module: nn.Module, batch: tuple[Tensor, ...], scale: Tensor | None = None
+    ) -> Tensor:
         """Mean binary cross-entropy over windows and tracks."""
         codes, labels = batch
         logits = module(codes).float()
-        return F.binary_cross_entropy_with_logits(logits, per_member(logits, labels.float()))
+        loss = F.binary_cross_entropy_with_logits(logits, per_member(logits, labels.float()))
+        return loss if scale is None else loss * scale
 
-    def validate(self, module: nn.Module, device: torch.device, precision: str) -> Metrics:
+    def weights(self, batch: tuple[Any, ...]) -> Tensor:
+        """Number of windows."""
+        return torch.tensor(float(len(batch[0])))
+
+    def validate(
+        self, module: nn.Module, device: torch.device, precision: str, processes: Processes
+    ) -> Metrics:
         """Metrics of the validation split; predictions are averaged over both strands.
 
         Returns
@@ -63,7 +76,18 @@ class WindowProblem:
         are defined.
         """
         options = RunOptions(device=str(device), precision=precision)
-        scores = predict_dataset(module, self.dataset, self.valid, options)
+        scores = computed_together(
+            lambda windows: predict_dataset(module, self.dataset, windows, options),
+            self.valid,
+            options.windows_per_batch,
+            processes,
+            module,
+            device,
+        )
+        return processes.first(lambda: self._metrics(scores))
+
+    def _metrics(self, scores: np.ndarray | None) -> Metrics:
+        assert scores is not None
         clipped = np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)
         y = self.valid_labels
         loss = -np.mean(np.where(y == 1, np.log(clipped), np.log1p(-clipped)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,7 @@ from danq._memory import kept_memory
 from danq.device import Precision, autocast, resolve_precision
 from danq.inference.engine.forward import evaluation_copy
 from danq.training.problem import Metrics
+from danq.training.processes import Processes
 from danq.training.recipe import BaseRecipe
 from danq.vision.dataset import Dataset, ShuffledBatches, scaled
 from danq.vision.task import Task
@@ -28,12 +30,24 @@ class TaskProblem:
         """The training split in batches, in a new order each epoch."""
         return ShuffledBatches(self.data.train, self.recipe.batch_size, seed)
 
-    def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
+    def loss(
+        self, module: nn.Module, batch: tuple[Tensor, ...], scale: Tensor | None = None
+    ) -> Tensor:
         """The task's loss."""
-        return self.task.loss(module, scaled(dict(zip(self.names, batch, strict=True))))
+        loss = self.task.loss(module, scaled(dict(zip(self.names, batch, strict=True))))
+        return loss if scale is None else loss * scale
 
-    def validate(self, module: nn.Module, device: torch.device, precision: str) -> Metrics:
-        """The task's metrics of the validation split."""
+    def weights(self, batch: tuple[Any, ...]) -> Tensor:
+        """Number of examples; exact for a task whose loss is a mean over examples."""
+        return torch.tensor(float(len(batch[0])))
+
+    def validate(
+        self, module: nn.Module, device: torch.device, precision: str, processes: Processes
+    ) -> Metrics:
+        """The task's metrics of the validation split, which the first process computes."""
+        return processes.first(lambda: self._validated(module, device, precision))
+
+    def _validated(self, module: nn.Module, device: torch.device, precision: str) -> Metrics:
         with inference(module, device, resolve_precision(precision, device)) as ready:
             return self.task.validation(ready, self.data.valid)
 

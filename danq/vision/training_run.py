@@ -13,9 +13,11 @@ from danq.output import replacing
 from danq.training.config import RunSettings
 from danq.training.optimizer import encoders
 from danq.training.problem import Metrics
+from danq.training.processes import one_voice, training_processes
 from danq.training.recipe import BaseRecipe
+from danq.training.restarts import continued
 from danq.training.session import Session, TrainingResult
-from danq.vision.dataset import EVALUATION_BATCH, Dataset
+from danq.vision.dataset import EVALUATION_BATCH, Dataset, Examples
 from danq.vision.dataset_folder import read_dataset
 from danq.vision.problem import TaskProblem, inference
 from danq.vision.task import ModelDefinition, Task
@@ -95,48 +97,72 @@ def train(
     definition = model if isinstance(model, ModelDefinition) else known
     recipe = _recipe(task, definition, recipe, quick)
     run = RunSettings(precision="fp32").replaced(run or RunSettings())
-    with Session(out, run, resume=resume, overwrite=overwrite) as session:
-        data, data_name = _examples(task, data, run.seed, quick)
-        spec = _spec(task, definition, data, recipe, run.seed)
-        torch.manual_seed(run.seed)
-        module = build(spec)
-        encoders(module, recipe)  # raises, before anything is written, if nothing can be frozen
-        sample = data.train.rows(slice(EVALUATION_BATCH))
-        with inference(module, session.device, session.precision) as ready:
-            before = task.mean_loss(ready, sample)
-        tables = {
-            "task": {"name": task.name, "model": definition.name},
-            "model": spec.hyperparameters,
-            "recipe": recipe.model_dump(),
-        }
-        if session.is_main:
-            session.prepare(tables, None, data.sha256)
-        session.fabric.barrier()
-        with session.recording("examples"):
-            fit = session.fit(
-                module,
-                TaskProblem(task, data, recipe),
-                recipe,
-                spec,
-                model={"task": task.name, "name": definition.name, **spec.hyperparameters},
-                data_name=data_name,
-            )
-        best = load_vision_model(session.directory).module
-        metrics: Metrics = {}
-        with inference(best, session.device, session.precision) as ready:
-            after = task.mean_loss(ready, sample)
-            if run.evaluate:
-                metrics = task.metrics(ready, data.test)
-        if run.evaluate and session.is_main:
-            with replacing(session.directory / TEST_METRICS, overwrite=True) as temporary:
-                lines = (f"{name}\t{value:.6g}\n" for name, value in metrics.items())
-                temporary.write_text("".join(lines), encoding="utf-8")
-        return VisionResult(
-            **vars(session.result(fit)),
-            parameters=sum(p.numel() for p in module.parameters()),
-            metrics=metrics,
-            losses=(before, after),
+    with one_voice():
+        resume, overwrite = continued(resume, overwrite)
+        with (
+            training_processes(run, Path(out)) as processes,
+            Session(out, run, processes, resume=resume, overwrite=overwrite) as session,
+        ):
+            return _train(session, task, definition, recipe, data=data, quick=quick)
+
+
+def _train(
+    session: Session,
+    task: Task,
+    definition: ModelDefinition,
+    recipe: BaseRecipe,
+    *,
+    data: str | Path | Dataset | None,
+    quick: bool,
+) -> VisionResult:
+    """Train in one of the processes of a run."""
+    run = session.run
+    data, data_name = _examples(task, data, run.seed, quick)
+    spec = _spec(task, definition, data, recipe, run.seed)
+    torch.manual_seed(run.seed)
+    module = build(spec)
+    encoders(module, recipe)  # raises, before anything is written, if nothing can be frozen
+    sample = data.train.rows(slice(EVALUATION_BATCH))
+    with inference(module, session.device, session.precision) as ready:
+        before = task.mean_loss(ready, sample)
+    tables = {
+        "task": {"name": task.name, "model": definition.name},
+        "model": spec.hyperparameters,
+        "recipe": recipe.model_dump(),
+    }
+    if session.is_main:
+        session.prepare(tables, None, data.sha256)
+    session.processes.wait()
+    with session.recording("examples"):
+        fit = session.fit(
+            module,
+            TaskProblem(task, data, recipe),
+            recipe,
+            spec,
+            model={"task": task.name, "name": definition.name, **spec.hyperparameters},
+            data_name=data_name,
         )
+    after, metrics = session.processes.first(lambda: _evaluated(session, task, data, sample))
+    if run.evaluate and session.is_main:
+        with replacing(session.directory / TEST_METRICS, overwrite=True) as temporary:
+            lines = (f"{name}\t{value:.6g}\n" for name, value in metrics.items())
+            temporary.write_text("".join(lines), encoding="utf-8")
+    return VisionResult(
+        **vars(session.result(fit)),
+        parameters=sum(p.numel() for p in module.parameters()),
+        metrics=metrics,
+        losses=(before, after),
+    )
+
+
+def _evaluated(
+    session: Session, task: Task, data: Dataset, sample: Examples
+) -> tuple[float, Metrics]:
+    """Loss of some training examples and metrics of the test split, with the best model."""
+    best = load_vision_model(session.directory).module
+    with inference(best, session.device, session.precision) as ready:
+        after = task.mean_loss(ready, sample)
+        return after, task.metrics(ready, data.test) if session.run.evaluate else {}
 
 
 def _check_registered(task: Task) -> Task:

@@ -55,9 +55,8 @@ class Terminated(KeyboardInterrupt):
 
 def install() -> None:
     """Install the handlers; a signal that the parent process chose to ignore stays ignored."""
-    defaults = {number: signal.SIG_DFL for number in NAMES}
-    defaults[signal.SIGINT] = signal.default_int_handler
-    caught = [number for number in NAMES if signal.getsignal(number) == defaults[number]]
+    usual = {signal.SIGINT: signal.default_int_handler}
+    caught = [n for n in NAMES if signal.getsignal(n) == usual.get(n, signal.SIG_DFL)]
     for number in caught:
         signal.signal(number, _stop)
     if caught:

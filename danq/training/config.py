@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import tomli_w
 from pydantic import Field
 
 from danq._version import __version__
+from danq.datasets.dataset import Dataset
 from danq.datasets.fold_groups import LEAST, MOST
 from danq.errors import InputError
 from danq.files.pipes import is_pipe
@@ -19,6 +21,8 @@ from danq.files.toml_file import read_toml
 from danq.models import DEFAULT_PRESET, PRESETS, Architecture, architecture
 from danq.output import replacing
 from danq.training.recipe import RECIPES, Recipe, Settings
+
+log = logging.getLogger("danq")
 
 CONFIG = "config.toml"
 PRETRAINED = "pretrained"
@@ -273,6 +277,26 @@ def merge_config(
         config.run if run is None else config.run.replaced(run),
         config.folds,
     )
+
+
+def data_settings(
+    configured: DataSettings, data: str | Path | Dataset | DataSettings | None
+) -> DataSettings:
+    """Data of the configuration, replaced by the dataset or the settings that were given."""
+    if data is None or isinstance(data, DataSettings):
+        given = (data or DataSettings()).resolved(Path.cwd())
+        below = dict(configured.table)
+        if {"genome", "sequences"} & {*given.table}:
+            below.pop("file", None)
+        return DataSettings(**(below | given.table))
+    file = data.path if isinstance(data, Dataset) else data
+    given = DataSettings(file=file).resolved(Path.cwd())
+    if configured.table and configured.table != given.table:
+        log.warning(
+            "A dataset was given, so [data] of the configuration is not used: %s.",
+            ", ".join(f"{name} = {value}" for name, value in configured.table.items()),
+        )
+    return given
 
 
 def _overlay(

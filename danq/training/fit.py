@@ -102,6 +102,8 @@ class Fit(Generic[M]):
                 encoder.freeze()
         self.module = self._ready()
         self._pending: list[Tensor] = []
+        # With it, the mean of the losses of all processes is that of the whole batch.
+        self._scale: Tensor | None = None
         if self.processes.world > 1 and any(isinstance(m, _BATCH_NORM) for m in module.modules()):
             log.info(
                 "batch normalisation uses the part of a batch that a process has: results depend "
@@ -183,9 +185,9 @@ class Fit(Generic[M]):
                 whole = size < world or world == 1
                 share = slice(None) if whole else slice(rank, None, world)
                 own = tuple(part[share] for part in batch)
-                scale = None if whole else world * self._fraction(own, batch)
+                self._scale = None if whole else world * self._fraction(own, batch)
                 with share_of_batch(range(size)[share], size):
-                    self._pending.append(self._step(*own, scale=scale))
+                    self._pending.append(self._step(*own))
                 progress.step += 1
                 progress.batch += 1
                 now = time.perf_counter()
@@ -242,7 +244,7 @@ class Fit(Generic[M]):
                 return
             yield batch
 
-    def _step(self, *batch: np.ndarray | Tensor, scale: Tensor | None = None) -> Tensor:
+    def _step(self, *batch: np.ndarray | Tensor) -> Tensor:
         progress, recipe, device = self.progress, self.recipe, self.fabric.device
         # Dropout depends on seed and step alone: a resumed run repeats it, and all processes draw
         # from one random seed. (The hash of integers is the same in every process.)
@@ -251,7 +253,10 @@ class Fit(Generic[M]):
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["share"]
         parts = tuple(torch.as_tensor(part).to(device, non_blocking=True) for part in batch)
-        loss = self.problem.loss(self.module, parts, *([] if scale is None else [scale]))
+        if self._scale is None:
+            loss = self.problem.loss(self.module, parts)
+        else:
+            loss = self.problem.loss(self.module, parts, self._scale)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         limit = recipe.clip or math.inf

@@ -23,12 +23,12 @@ from danq.models import load_model
 from danq.models.ensemble_file import write_ensemble
 from danq.models.stored_model import RUN_MODEL
 from danq.training.config import (
-    CONFIG,
     DataSettings,
     FoldSettings,
     ModelSettings,
     RunConfig,
     RunSettings,
+    data_settings,
     merge_config,
     read_config,
 )
@@ -47,7 +47,7 @@ from danq.training.restarts import continued, stored_config
 from danq.training.run_directory import is_run, open_or_label
 from danq.training.session import TrainingResult
 from danq.training.suited_settings import suited
-from danq.training.train import check_training, data_settings, train
+from danq.training.train import check_training, train
 
 log = logging.getLogger("danq")
 

@@ -56,25 +56,26 @@ class Meetings:
         self.processes, self.checkpoints = processes, checkpoints
         self.interval = CHECK_EVERY if processes.world == 1 else 1
         self._last = (0, 0.0)
+        self._due = False
 
     def is_due(self, step: int, losses: int) -> bool:
         """Whether the processes meet after a step, at which they have a number of new losses."""
-        if losses >= self.interval or self.checkpoints.due_by_steps(step):
-            return True
-        alone = self.processes.world == 1
-        return alone and (self.processes.stop.requested or self.checkpoints.due(step))
+        if self.processes.world > 1:
+            return losses >= self.interval or self.checkpoints.due_by_steps(step)
+        self._due = self.checkpoints.due(step)
+        return self._due or self.processes.stop.requested or losses >= self.interval
 
     def meet(self, losses: list[Tensor], progress: TrainingProgress) -> Decision:
         """Exchange losses and decide; to be called at the same step in all processes."""
         own = torch.stack(losses).double().cpu() if losses else torch.zeros(0)
-        stop = self.processes.stop.requested
-        due = self.checkpoints.due(progress.step)
+        stop, several = self.processes.stop.requested, self.processes.world > 1
+        due = self.checkpoints.due(progress.step) if several else self._due
         found = self.processes.gather((own, stop, due, self._speed(progress)))
         speed = found[0][3]
-        if self.processes.world > 1 and speed:
+        if several and speed:
             self.interval = min(CHECK_EVERY, max(1, round(speed * SECONDS)))
         # Each process scaled its loss, so that the mean is that of the whole batch.
-        mean = own if len(found) == 1 else torch.stack([one[0] for one in found]).mean(dim=0)
+        mean = torch.stack([one[0] for one in found]).mean(dim=0) if several else own
         return Decision(mean, checkpoint=found[0][2], stop=any(one[1] for one in found))
 
     def _speed(self, progress: TrainingProgress) -> float:

@@ -112,9 +112,9 @@ def find_layout(run: RunSettings) -> ProcessLayout:
             if name not in os.environ:
                 raise InputError(
                     f"nodes is {run.nodes}, but the environment variable {name} is not set",
-                    remedy="Start the training with srun or torchrun, or set NODE_RANK to the index "
-                    "of this node from 0, and MASTER_ADDR and MASTER_PORT to the host name of the "
-                    "first node and a free port of it",
+                    remedy="Start the training with srun or torchrun, or set NODE_RANK to the "
+                    "index of this node from 0, and MASTER_ADDR and MASTER_PORT to the host name "
+                    "of the first node and a free port of it",
                 )
         node = _number(os.environ, "NODE_RANK")
         if node >= run.nodes:

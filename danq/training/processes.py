@@ -72,7 +72,7 @@ class Processes:
         self.device = device or torch.device("cpu")
         self.stop = StopSignal()
         self._store, self._children = store, children
-        self._group: dist.ProcessGroup | None = None
+        self._group: Any = None
         if store is not None:
             self._make_group(store)
 
@@ -159,8 +159,8 @@ class Processes:
                 raise InputError(
                     f"process {rank + 1} of {self.world} has another {what} ({other}) than the "
                     f"first one ({values[0]})",
-                    remedy="Start every training with processes of its own; with srun, a single "
-                    "process is --ntasks=1",
+                    remedy="Start every training with processes of its own: those of one srun or "
+                    "torchrun train one model",
                 )
 
     def check_devices(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError
@@ -66,3 +67,17 @@ def check_hyperparameters(settings: RunConfig, data: DataSettings) -> None:
             _ = ModelSettings(**{"preset": SEQUENCE_PRESET, **settings.model.table}).architecture
             return
         raise
+
+
+def masking_padding(settings: RunConfig, dataset: Dataset) -> RunConfig:
+    """Settings of a model that masks padding if sequences are padded, unless they say otherwise.
+
+    A recipe that moves sequences within their windows (``max_shift``) teaches the model to ignore
+    padding; a model that masks it would see no movement.
+    """
+    name = "masks_padding"
+    table: dict[str, Any] = settings.model.table
+    if dataset.values.lengths is None or name in table or settings.recipe.max_shift:
+        return settings
+    own: dict[str, Any] = {"preset": settings.model.preset, **table, name: True}
+    return replace(settings, model=ModelSettings(**own))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -31,13 +29,13 @@ from danq.output import recover_folder
 from danq.training.amount_problem import AmountProblem
 from danq.training.amount_targets import check_amounts, target_groups
 from danq.training.config import (
-    CONFIG,
     PRETRAINED,
     DataSettings,
     FoldSettings,
     ModelSettings,
     RunConfig,
     RunSettings,
+    data_settings,
     merge_config,
 )
 from danq.training.initial_weights import check_motif_file, initialise
@@ -45,12 +43,12 @@ from danq.training.pretrained import Pretrained, Start, open_pretrained
 from danq.training.pretraining_leaks import report_leaks
 from danq.training.processes import one_voice, training_processes
 from danq.training.recipe import Recipe
-from danq.training.run_directory import DATASET, open_or_label
 from danq.training.restarts import continued, stored_config
+from danq.training.run_directory import DATASET, open_or_label
 from danq.training.segment_problem import SegmentProblem, check_segments, segment_module
 from danq.training.session import Session, TrainingResult
 from danq.training.split_regions import split_regions
-from danq.training.suited_settings import check_hyperparameters, suited
+from danq.training.suited_settings import check_hyperparameters, masking_padding, suited
 from danq.training.temperature_scaling import scale_by_temperature
 from danq.training.window_problem import WindowProblem
 
@@ -168,7 +166,7 @@ def _train(
     processes.wait()
     if dataset is None:
         dataset = Dataset.open(source.table.get("file", session.directory / DATASET))
-    settings = _masking_padding(suited(settings, dataset), dataset)
+    settings = masking_padding(suited(settings, dataset), dataset)
     full_recipe = _resolved(settings.recipe, dataset)
     summary, groups = targets or _targets(settings, dataset)
     spec = _spec(settings, dataset, full_recipe, groups)
@@ -209,7 +207,7 @@ def _prepare(
     dataset = given
     if dataset is None:
         dataset = open_or_label(directory, source.table, resume=session.resume)
-    usual, settings = settings.model.preset, _masking_padding(suited(settings, dataset), dataset)
+    usual, settings = settings.model.preset, masking_padding(suited(settings, dataset), dataset)
     if settings.model.preset != usual and not session.resuming:
         log.info(
             "sequences with amounts: the model is %s and the recipe %s, unless others are named",
@@ -242,20 +240,6 @@ def _prepare(
         dataset.save(directory / DATASET)
         dataset = Dataset.open(directory / DATASET)
     return dataset, targets
-
-
-def _masking_padding(settings: RunConfig, dataset: Dataset) -> RunConfig:
-    """Settings of a model that masks padding if sequences are padded, unless they say otherwise.
-
-    A recipe that moves sequences within their windows (``max_shift``) teaches the model to ignore
-    padding; a model that masks it would see no movement.
-    """
-    name = "masks_padding"
-    table: dict[str, Any] = settings.model.table
-    if dataset.values.lengths is None or name in table or settings.recipe.max_shift:
-        return settings
-    own: dict[str, Any] = {"preset": settings.model.preset, **table, name: True}
-    return replace(settings, model=ModelSettings(**own))
 
 
 def check_training(settings: RunConfig, dataset: Dataset, *, resuming: bool = False) -> Targets:
@@ -381,26 +365,6 @@ def _evaluate(session: Session, dataset: Dataset) -> None:
     if not isinstance(report, AmountReport):
         found = [f"mean AUPR {report.macro_aupr:.4f}, mean AUROC {report.macro_auroc:.4f}", *found]
     log.info("test split: %s; metrics of each track in %s", ", ".join(found), out)
-
-
-def data_settings(
-    configured: DataSettings, data: str | Path | Dataset | DataSettings | None
-) -> DataSettings:
-    """Data of the configuration, replaced by the dataset or the settings that were given."""
-    if data is None or isinstance(data, DataSettings):
-        given = (data or DataSettings()).resolved(Path.cwd())
-        below = dict(configured.table)
-        if {"genome", "sequences"} & {*given.table}:
-            below.pop("file", None)
-        return DataSettings(**(below | given.table))
-    file = data.path if isinstance(data, Dataset) else data
-    given = DataSettings(file=file).resolved(Path.cwd())
-    if configured.table and configured.table != given.table:
-        log.warning(
-            "A dataset was given, so [data] of the configuration is not used: %s.",
-            ", ".join(f"{name} = {value}" for name, value in configured.table.items()),
-        )
-    return given
 
 
 def _spec(

@@ -52,8 +52,11 @@ class Examples:
     def batches(self, seed: int, device: torch.device) -> Examples:
         return self
 
-    def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> Tensor:
-        return module(*batch).mean()
+    def loss(self, module: nn.Module, batch: tuple[Tensor, ...], scale=1.0) -> Tensor:
+        return module(*batch).mean() * scale
+
+    def weights(self, batch: tuple[Tensor, ...]) -> Tensor:
+        return torch.tensor(float(len(batch[0])))
 
 
 def single_layer() -> Recurrent:

@@ -173,7 +173,7 @@ def test_frozen_normalisation_keeps_its_statistics_and_signs_of_zeros(tmp_path):
         def loss(self, module, batch):
             return module(batch[0]).square().mean()
 
-        def validate(self, module, device, precision):
+        def validate(self, module, device, precision, processes):
             return {"loss": 0.0}
 
     taken = TakenLayers(frozenset(), 1.0, ("encoder",))

@@ -47,6 +47,8 @@ class ChildProcesses:
                 "LOCAL_RANK": local,
                 "LOCAL_WORLD_SIZE": layout.local_world,
                 PARENT: os.getpid(),
+                # At the end of the first process, torch would show its own stack.
+                "TORCH_CPP_LOG_LEVEL": os.environ.get("TORCH_CPP_LOG_LEVEL", "ERROR"),
             }
             environment = os.environ | address | {n: str(v) for n, v in variables.items()}
             # The command line as Python got it: also with -m and -c.

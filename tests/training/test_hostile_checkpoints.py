@@ -192,10 +192,10 @@ def test_a_checkpoint_of_an_earlier_format_is_refused(run, planted_set):
     import safetensors.torch
 
     tensors = safetensors.torch.load_file(run / "last.ckpt")
-    for version in ("2", "3"):
+    for version in ("2", "4"):
         safetensors.torch.save_file(tensors, run / "last.ckpt", {"format_version": version})
         with pytest.raises(
-            InputError, match="format version 2, this danq reads version 3|no check"
+            InputError, match="format version 2, this danq reads version 4|no check"
         ):
             resume(planted_set, run)
 

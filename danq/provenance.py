@@ -85,7 +85,9 @@ class Provenance:
         """SHA-256 of the identity, in hexadecimal."""
         return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()
 
-    def difference(self, before: Mapping[str, Any], *, began: str = "the run began") -> str | None:
+    def difference(
+        self, before: Mapping[str, Any], *, began: str = "the run began", now: str = "now"
+    ) -> str | None:
         """Describe the first difference from an earlier run; None where the two agree.
 
         Inputs are compared by checksum and described by name.
@@ -96,17 +98,19 @@ class Provenance:
             `identity` of the earlier run.
         began
             How the message refers to the earlier run: "the run began", "the background was made".
+        now
+            How the message refers to this run.
         """
-        now = self.identity()
-        old, new = before["inputs"], now["inputs"]
+        identity = self.identity()
+        old, new = before["inputs"], identity["inputs"]
         for noun in {**new, **old}:
             if old.get(noun, []) != new.get(noun, []):
                 files = self.inputs.get(noun, Inputs((), ()))
-                return _input_difference(noun, old.get(noun, []), files, began)
-        old, new = before["settings"], now["settings"]
+                return _input_difference(noun, old.get(noun, []), files, (began, now))
+        old, new = before["settings"], identity["settings"]
         for name in {**new, **old}:
             if old.get(name) != new.get(name):
-                return _setting_difference(name, old.get(name), new.get(name), began)
+                return _setting_difference(name, old.get(name), new.get(name), (began, now))
         return None
 
 
@@ -137,37 +141,46 @@ def _plain(value: Setting) -> str | list[str]:
     return value if isinstance(value, str) else list(value)
 
 
-def _input_difference(noun: str, before: Sequence[str], now: Inputs, began: str) -> str:
-    if not now.checksums:
-        return f"{began} with a {noun}; now there is none"
+def _input_difference(
+    noun: str, before: Sequence[str], files: Inputs, words: tuple[str, str]
+) -> str:
+    began, now = words
+    if not files.checksums:
+        return f"{began} with a {noun}; {now} there is none"
     if not before:
-        return f"{began} without a {noun}; now there is {', '.join(now.names)}"
-    old, new = len(before), len(now.checksums)
+        return f"{began} without a {noun}; {now} there is {', '.join(files.names)}"
+    old, new = len(before), len(files.checksums)
     if old != new:
         plural = "s" * (old != 1)
-        return f"{began} with {old} {noun}{plural}; now there {'is' if new == 1 else 'are'} {new}"
-    entries = zip(now.names, before, now.checksums, strict=True)
+        return f"{began} with {old} {noun}{plural}; {now} there {'is' if new == 1 else 'are'} {new}"
+    entries = zip(files.names, before, files.checksums, strict=True)
     changed = [name for name, was, given in entries if was != given]
     return f"{changed[0]} is not the {noun} that {began} with"
 
 
 def _setting_difference(
-    name: str, before: str | list[str] | None, now: str | list[str] | None, began: str
+    name: str,
+    before: str | list[str] | None,
+    after: str | list[str] | None,
+    words: tuple[str, str],
 ) -> str:
+    began, now = words
     if before is None:
-        return f"{began} without {name}; now it is {few(_entries(now))}"
-    if now is None:
-        return f"{began} with {name}: {few(_entries(before))}; now it is not set"
-    old, new = _entries(before), _entries(now)
+        return f"{began} without {name}; {now} it is {few(_entries(after))}"
+    if after is None:
+        return f"{began} with {name}: {few(_entries(before))}; {now} it is not set"
+    old, new = _entries(before), _entries(after)
     if sum(map(len, (*old, *new))) <= LONG:
-        return f"{began} with {name}: {', '.join(old)}; now it is {', '.join(new)}"
+        return f"{began} with {name}: {', '.join(old)}; {now} it is {', '.join(new)}"
     missing, added = set(old) - set(new), set(new) - set(old)
     changes = [
         f"{word} {few([entry for entry in entries if entry in changed])}"
         for word, entries, changed in (("without", old, missing), ("with", new, added))
         if changed
     ]
-    return f"{began} with other {name}; now they are {' and '.join(changes) or 'in another order'}"
+    return (
+        f"{began} with other {name}; {now} they are {' and '.join(changes) or 'in another order'}"
+    )
 
 
 def _entries(value: str | list[str] | None) -> list[str]:

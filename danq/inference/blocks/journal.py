@@ -186,7 +186,8 @@ def read_journal(content: bytes) -> Journal:
             fits = _is_block(line.entry, head.part.number(number - 2))
             line = line if fits else None
         if line is None:
-            damaged = number if text.endswith(b"\n") else None
+            torn = complete is None and not text.endswith(b"\n")
+            damaged = None if torn else number
             break
         lines.append(line)
         checksum, end = line.checksum, line.end

@@ -9,7 +9,7 @@ import hashlib
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,8 +59,25 @@ class Blocks(ABC):
         """Counts of each block."""
 
     @abstractmethod
-    def tables(self, number: int) -> dict[str, pl.DataFrame]:
+    def readable(self, number: int) -> AbstractContextManager[None]:
+        """Name the journal whose line of a block cannot be interpreted.
+
+        Raises
+        ------
+        InputError
+            When the block of the ``with`` raises a ValueError or a KeyError.
+        """
+
+    @abstractmethod
+    def tables(self, number: int, *names: str) -> dict[str, pl.DataFrame]:
         """Tables of a block, by name.
+
+        Parameters
+        ----------
+        number
+            Number of the block.
+        names
+            Names of the tables that are read; none: all.
 
         Raises
         ------
@@ -112,17 +129,17 @@ class StoredBlocks(Blocks):
         self._settle()
         return self._counts
 
-    def tables(self, number: int) -> dict[str, pl.DataFrame]:
+    def tables(self, number: int, *names: str) -> dict[str, pl.DataFrame]:
         found = {}
-        for name, content in self._contents(number, TABLE):
-            with self.readable(name):
+        for name, content in self._contents(number, TABLE, names):
+            with self._readable_file(name):
                 found[_name(name)] = pl.read_ipc(content)
         return found
 
     def arrays(self, number: int) -> dict[str, np.ndarray]:
         found = {}
         for name, content in self._contents(number, ARRAY):
-            with self.readable(name):
+            with self._readable_file(name):
                 found[_name(name)] = np.load(io.BytesIO(content), allow_pickle=False)
         return found
 
@@ -144,23 +161,15 @@ class StoredBlocks(Blocks):
             return values[:, columns]
         self._settle()
         name = part_name(number, array + ARRAY)
-        with self.readable(name):
+        with self._readable_file(name):
             return known.read(self.folder / name, columns)
 
+    def readable(self, number: int) -> AbstractContextManager[None]:
+        return self._readable_file(JOURNAL)
+
     @contextmanager
-    def readable(self, name: str = JOURNAL) -> Iterator[None]:
-        """Name the file of the folder that cannot be interpreted.
-
-        Parameters
-        ----------
-        name
-            The file.
-
-        Raises
-        ------
-        InputError
-            When the block raises an error of numpy or polars, or a KeyError.
-        """
+    def _readable_file(self, name: str) -> Iterator[None]:
+        """Name the file of the folder that cannot be interpreted."""
         try:
             yield
         except (PolarsError, PanicException, ValueError, KeyError, OSError, EOFError) as error:
@@ -171,12 +180,14 @@ class StoredBlocks(Blocks):
     def _settle(self) -> None:
         """Wait for a block that is being written."""
 
-    def _contents(self, number: int, ending: str) -> Iterator[tuple[str, bytes]]:
+    def _contents(
+        self, number: int, ending: str, names: Sequence[str] = ()
+    ) -> Iterator[tuple[str, bytes]]:
         """Name and content of the files of a block, which have their checksums."""
         self._settle()
         files = self._files[(number - self.part.number(0)) // self.part.count]
         for name, checksum in files.items():
-            if name.endswith(ending):
+            if name.endswith(ending) and (not names or _name(name) in names):
                 try:
                     content = read_bytes(self.folder / name)
                 except OSError as error:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-import numpy as np
 import torch
-from jaxtyping import Int, Int64
+from jaxtyping import Int64
 from torch import Tensor
 
 from danq.device import memory_errors
@@ -19,7 +18,6 @@ from danq.inference.engine.transfer import Pending, Transfer
 from danq.inference.engine.whole_windows import WholeWindows
 from danq.inference.track_levels import TrackLevels
 from danq.inference.variants.background import Background
-from danq.inference.variants.repeats import row_keys
 from danq.inference.variants.score_columns import Logits, ScoreColumns
 from danq.inference.variants.scorer import group_pairs
 from danq.inference.variants.variant_input import AlleleWindows
@@ -73,20 +71,12 @@ class DeviceScorer:
     def _exchanged(self) -> Int64[Tensor, "K"]:
         return torch.tensor(self.reverse_tracks, device=self.genome.device)
 
-    def keys(self, windows: AlleleWindows) -> list[bytes]:
-        """A hash of the pieces of each row's windows."""
-        return row_keys(
-            windows.reference_pieces.keys, [one.keys for one in windows.alternate_pieces]
-        )
-
-    def start(
-        self, windows: AlleleWindows, rows: Int[np.ndarray, "V"] | slice = slice(None)
-    ) -> Callable[[], Values]:
-        """Begin to score some rows; the result waits for their values."""
+    def start(self, windows: AlleleWindows) -> Callable[[], Values]:
+        """Begin to score a block; the result waits for its values."""
         columns = ScoreColumns(self.track_indices, self.layout, self.background, self.levels)
         anchors = len(windows.alternate_pieces)
-        reference = WindowPieces.concatenated([windows.reference_pieces[rows]] * anchors)
-        alternate = WindowPieces.concatenated([one[rows] for one in windows.alternate_pieces])
+        reference = WindowPieces.concatenated([windows.reference_pieces] * anchors)
+        alternate = WindowPieces.concatenated(list(windows.alternate_pieces))
         if not len(reference):
             return lambda: columns.empty(0)
         first, pairs, owner, rows_of = group_pairs(reference.keys, alternate.keys)

@@ -23,7 +23,13 @@ from danq.inference.variants.background import Background
 from danq.inference.variants.background_file import read_background
 from danq.inference.variants.device_scorer import DeviceScorer
 from danq.inference.variants.region_classes import RegionClasses, read_region_classes
-from danq.inference.variants.run import BLOCK_RECORDS, BLOCK_VALUES, VariantRun
+from danq.inference.variants.run import (
+    BACKGROUND,
+    BLOCK_RECORDS,
+    BLOCK_VALUES,
+    VARIANTS,
+    VariantRun,
+)
 from danq.inference.variants.run_identity import (
     AnyGenome,
     packed,
@@ -134,7 +140,7 @@ def prepare(
         provenance,
         block,
         keep_lines=output == "vcf",
-        kind="background" if output == "background" else "variants",
+        kind=BACKGROUND if output == BACKGROUND else VARIANTS,
         unchanged=unchanged,
         strata=strata,
     )

@@ -10,7 +10,6 @@ from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
 from danq.bounded_queue import read_ahead
@@ -19,17 +18,19 @@ from danq.files.inputs_in_use import note_checked
 from danq.files.unchanged_inputs import UnchangedInputs
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import Blocks, Reject, VariantBlock, VariantReader
-from danq.genome.variants.reference_alleles import FEW, MOST_MISMATCHES
-from danq.inference.blocks import FinishedBlock, FinishedBlocks, folder_of
+from danq.inference.blocks import FinishedBlock, FinishedBlocks, Shard, folder_of
 from danq.inference.engine.transfer import overlapped
-from danq.inference.variants.background import FEWEST
+from danq.inference.variants.allele_scores import P
 from danq.inference.variants.device_scorer import DeviceScorer
-from danq.inference.variants.repeats import Repeats
 from danq.inference.variants.scorer import Scorer
-from danq.inference.variants.significance import Significance
 from danq.inference.variants.strata import Strata
 from danq.inference.variants.variant_input import AlleleWindows, VariantInput
-from danq.inference.variants.variant_tally import VariantTally
+from danq.inference.variants.variant_tally import (
+    VariantTally,
+    contig_counts,
+    contigs_of,
+    count_blocks,
+)
 from danq.inference.writers.layout import Values
 from danq.inference.writers.variant_layout import FLAGS, KEYS, NO_FLAG, VcfHeader
 from danq.provenance import Provenance
@@ -41,14 +42,14 @@ BLOCK_VALUES = 1 << 23
 BLOCK_RECORDS = 4096
 """Maximum number of records per block."""
 
-WINDOWS = "windows"
-"""Column with a hash of each row's windows."""
-
 VALUES = "values"
 """Name of the array with the ``(V, C)`` values of a block."""
 
 STRATUM = "stratum"
-"""Column with the number of each row's stratum, in runs with a background or for one."""
+"""Column with the number of each row's stratum, in runs for a background."""
+
+VARIANTS, BACKGROUND = "variants", "background"
+"""Kinds of runs."""
 
 REJECT_COLUMNS = Reject._fields
 """Columns of the table of rejects."""
@@ -77,7 +78,7 @@ class VariantRun:
     keep_lines
         Whether blocks keep the records as text.
     kind
-        ``variants``, or ``background``: values are then stored in column-major order.
+        `VARIANTS`, or `BACKGROUND`: values are then stored in column-major order.
     unchanged
         The input files, which must not change until the last record is read.
     strata
@@ -91,7 +92,7 @@ class VariantRun:
     provenance: Provenance
     block: int
     keep_lines: bool = False
-    kind: str = "variants"
+    kind: str = VARIANTS
     unchanged: UnchangedInputs = field(default_factory=UnchangedInputs)
     strata: Strata | None = None
 
@@ -103,17 +104,16 @@ class VariantRun:
         ) as reader:
             yield reader
 
-    def blocks(
-        self, reader: VariantReader, repeats: Repeats
-    ) -> Generator[FinishedBlock, None, None]:
+    def blocks(self, reader: VariantReader) -> Generator[FinishedBlock, None, None]:
         """Score one block after the other; a file is read ahead in a separate thread.
+
+        Variants with the same windows have bit-identical scores within a block. Between blocks,
+        the last bits may differ, because rounding depends on the composition of a batch.
 
         Parameters
         ----------
         reader
             Reader of the input.
-        repeats
-            Rows of the completed blocks; new rows are added.
 
         Raises
         ------
@@ -123,10 +123,8 @@ class VariantRun:
 
         def begin(windows: AlleleWindows) -> Callable[[], FinishedBlock]:
             self.unchanged.check()
-            keys = self.scorer.keys(windows)
-            scored = self._start(windows, repeats, keys)
-            repeats.add(keys)
-            return lambda: self._finished(windows, keys, scored)
+            scored = self.scorer.start(windows)
+            return lambda: self._finished(windows, scored())
 
         read = self.input.windows(reader)
         # A thread that waits for a pipe cannot be ended.
@@ -136,35 +134,16 @@ class VariantRun:
         for path in self.unchanged.states:
             note_checked(path)
 
-    def _start(
-        self, windows: AlleleWindows, repeats: Repeats, keys: list[bytes]
-    ) -> Callable[[], Values]:
-        """Begin to score a block; the result is called once the earlier blocks are stored."""
-        found = repeats.find(keys)
-        if not found:
-            return self.scorer.start(windows)
-        fresh = np.setdiff1d(np.arange(len(keys)), list(found))
-        scored = self.scorer.start(windows, fresh)
-
-        def values() -> Values:
-            out = np.empty((len(keys), len(self.scorer.layout.columns)), dtype=np.float32)
-            out[fresh] = scored()
-            for row, earlier in found.items():
-                out[row] = repeats.values(earlier)
-            return out
-
-        return values
-
-    def _finished(
-        self, windows: AlleleWindows, keys: list[bytes], scored: Callable[[], Values]
-    ) -> FinishedBlock:
-        """The tables and values of a block, once it is scored."""
-        values, block = scored(), windows.block
+    def _finished(self, windows: AlleleWindows, values: Values) -> FinishedBlock:
+        """The tables, values and counts of a block."""
+        block = windows.block
         stratum = None if self.strata is None else self.strata.of(block)
         background = self.scorer.background
         found = dict(windows.flags)
         if background is not None and stratum is not None:
             found["unmatched"] = background.unmatched[stratum]
+            p = self.scorer.layout.part(values, P)
+            p[:] = background.p(p, stratum)
         flags = _flags(found)
         tally = VariantTally(
             block.records,
@@ -173,19 +152,21 @@ class VariantRun:
             Counter(reject.reason for reject in block.rejects),
             Counter(flag for text in flags for flag in text.split(",") if flag != NO_FLAG),
         )
-        rows = _rows(block, flags).with_columns(
-            pl.Series(WINDOWS, keys, dtype=pl.Binary),
-            *([] if stratum is None else [pl.Series(STRATUM, stratum, dtype=pl.Int32)]),
-        )
-        tables = {"rows": rows, "rejects": _rejects(block.rejects)}
+        counts = tally.to_counts()
+        tables = {"rows": _rows(block, flags), "rejects": _rejects(block.rejects)}
         if self.keep_lines:
             lines = block.lines or []
             tables["lines"] = pl.DataFrame(
                 {"record": range(block.first, block.first + len(lines)), "line": lines},
                 schema={"record": pl.Int64, "line": pl.String},
             )
-        stored = values.T.copy().T if self.kind == "background" else values
-        return FinishedBlock(tables, {VALUES: stored}, tally.to_counts())
+            counts |= contig_counts(tables["rows"], tables["rejects"])
+        if self.kind == BACKGROUND:
+            tables["rows"] = tables["rows"].with_columns(
+                pl.Series(STRATUM, stratum, dtype=pl.Int32)
+            )
+            values = values.T.copy().T
+        return FinishedBlock(tables, {VALUES: values}, counts)
 
     def score(
         self,
@@ -194,7 +175,7 @@ class VariantRun:
         seconds: dict[str, float],
         each: Callable[[FinishedBlock], None] = lambda _: None,
     ) -> tuple[VariantTally, VcfHeader]:
-        """Score the remaining records, store each block, and count.
+        """Score the remaining records of a run or a shard, store each block, and count.
 
         Parameters
         ----------
@@ -207,26 +188,28 @@ class VariantRun:
         each
             Called with each block.
 
+        Returns
+        -------
+        VariantTally
+            Counts of all stored blocks.
+        VcfHeader
+            Header of the input, with the contigs of the blocks.
+
         Raises
         ------
         InputError
             As the reader (the stored blocks are then removed); when the operating system cannot
             write.
         """
-        repeats = Repeats(lambda number: finished.arrays(number)[VALUES])
-        tally, known = VariantTally(), len(finished.counts)
-        contigs: dict[str, None] = {}
-        for number, counts in enumerate(finished.counts):
-            with finished.readable():
-                tables = finished.tables(number)
-                contigs.update(_contigs(tables))
-                tally.add(VariantTally.of(counts))
-                repeats.add(tables["rows"][WINDOWS].to_list())
+        tally, contigs = count_blocks(finished)
+        first, part = finished.next, finished.part
         total = self.input.records() if progress is not None else None
+        if total is not None:
+            total = -(-total // part.count)
         try:
             with (
-                self.open(lambda number: number >= known) as reader,
-                closing(self.blocks(reader, repeats)) as blocks,
+                self.open(lambda number: number >= first and part.owns(number)) as reader,
+                closing(self.blocks(reader)) as blocks,
             ):
                 lines, samples, begun = reader.header_lines, reader.samples, time.perf_counter()
                 while (block := next(blocks, None)) is not None:
@@ -237,7 +220,7 @@ class VariantRun:
                     begun = time.perf_counter()
                     seconds["write"] += begun - scored
                     tally.add(VariantTally.of(block.counts))
-                    contigs.update(_contigs(block.tables))
+                    contigs.update(dict.fromkeys(contigs_of(block.counts)))
                     if progress is not None:
                         # The total of a large file is an estimate.
                         progress(tally.records, total and max(total, tally.records))
@@ -245,44 +228,12 @@ class VariantRun:
             if not Path(error.file or "").is_relative_to(finished.folder):
                 finished.remove()
             raise
-        if tally.records == 0:
-            log.warning("%s: contains no record", self.input.variants.name)
-        elif tally.rows == 0:
-            log.warning("none of the variants could be scored")
-        self.warn(tally)
         return tally, VcfHeader(lines, samples, list(contigs))
 
-    def warn(self, tally: VariantTally) -> None:
-        """Warn about REF that differ in many of all alleles, though not in the records that were
-        compared before the run, and about alleles without their own stratum."""
-        if unmatched := tally.flags["unmatched"]:
-            log.warning(
-                "%s of %s alleles: the background has fewer than %s variants of their kind and "
-                "region, so their p compares them with more kinds or regions (flag unmatched); a "
-                "larger background avoids this",
-                f"{unmatched:,}",
-                f"{tally.rows:,}",
-                f"{FEWEST:,}",
-            )
-        wrong = tally.rejects["ref-mismatch"]
-        total = wrong + tally.rows
-        variants = self.input.variants
-        if variants.check_assembly and wrong >= FEW and wrong > MOST_MISMATCHES * total:
-            log.warning(
-                "%s: REF differs from the genome in %s of %s alleles: wrong assembly, or N in the "
-                "genome?",
-                variants.name,
-                f"{wrong:,}",
-                f"{total:,}",
-            )
-
-    def significance(self) -> Significance | None:
-        """Computes p and q of the rows; None without a background."""
-        background = self.scorer.background
-        return None if background is None else Significance(self.scorer.layout, background)
-
-    def check_resume(self, out: Path, *, resume: bool, overwrite: bool) -> None:
-        """Check that the run can be resumed.
+    def check_resume(
+        self, out: Path, *, resume: bool, overwrite: bool, shard: Shard | None = None
+    ) -> None:
+        """Check that the run, or a shard of it, can be resumed.
 
         Raises
         ------
@@ -299,19 +250,15 @@ class VariantRun:
             )
         if self.input.variants.is_file:
             self.input.variants.check_file("only a run on a file can be resumed")
-        if not folder_of(out).exists() and not out.exists():
-            log.info("%s: no unfinished run was found; starting a new one", out)
+        folder = folder_of(out, shard)
+        if not folder.exists() and (shard is not None or not out.exists()):
+            name = out if shard is None else folder
+            log.info("%s: no unfinished run was found; starting a new one", name)
 
 
 def no_rejects() -> pl.DataFrame:
     """Table of rejects without rows."""
     return _rejects([])
-
-
-def _contigs(tables: Mapping[str, pl.DataFrame]) -> dict[str, None]:
-    """Names of the contigs of a block, in order."""
-    names = [tables[name]["chrom"].unique(maintain_order=True) for name in ("rows", "rejects")]
-    return dict.fromkeys(name for each in names for name in each.to_list())
 
 
 def _flags(found: Mapping[str, BoolRow]) -> list[str]:

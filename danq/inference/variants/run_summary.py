@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from danq.errors import InputError
-from danq.inference.blocks import Blocks, FinishedBlocks, folder_of
+from danq.inference.blocks import Blocks, FinishedBlocks, Shard, folder_of
 from danq.inference.blocks.folder import delete_leftovers
 from danq.inference.variants.finished_output import FinishedOutput, read_finished, seal_table
 from danq.inference.variants.run import REJECT_COLUMNS, VariantRun
 from danq.inference.variants.variant_tally import VariantTally
 from danq.inference.writers.tsv import head, write_rows
+from danq.inference.writers.variant_layout import VariantLayout
 from danq.output import REJECTED, OutputFile, is_standard_output, name_of_output, replacing_files
 
 log = logging.getLogger("danq")
@@ -26,15 +27,17 @@ class VariantSummary:
     Attributes
     ----------
     path
-        The output.
+        The output, or the folder of a shard.
     rejected
-        Table of the alleles without scores, with reasons.
+        Table of the alleles without scores, with reasons; of a shard, its folder.
     tally
         Records, alleles, rows, rejects by reason and flags.
     columns
         Names of the value columns.
     seconds
         Time for scoring (``score``) and for writing (``write``).
+    shard
+        The shard; None for an output.
     """
 
     path: Path
@@ -42,6 +45,7 @@ class VariantSummary:
     tally: VariantTally
     columns: tuple[str, ...]
     seconds: Mapping[str, float]
+    shard: Shard | None = None
 
     def describe(self) -> str:
         """Output, rows, and counts of scored and rejected alleles."""
@@ -51,7 +55,9 @@ class VariantSummary:
             f"{columns:,} column{'s' * (columns != 1)}",
             self.tally.describe(),
         ]
-        if self.tally.rejects:
+        if self.shard is not None:
+            lines.append(f"shard {self.shard} is complete; merge the shards once all are")
+        elif self.tally.rejects:
             lines.append(
                 "rejected alleles are listed beside an output file only: name a file to see them"
                 if is_standard_output(self.rejected)
@@ -61,10 +67,10 @@ class VariantSummary:
 
 
 def write_rejects(
-    run: VariantRun,
     blocks: Blocks,
     out: Path,
-    files: Sequence[Path],
+    layout: VariantLayout,
+    note: FinishedOutput,
     tally: VariantTally,
     *,
     overwrite: bool,
@@ -73,12 +79,14 @@ def write_rejects(
 
     Parameters
     ----------
-    run, blocks, tally
-        The run, its blocks and counts.
+    blocks, tally
+        The blocks of the run and their counts.
     out
         The output, which is complete. The table is written last, because it shows this.
-    files
-        Files that the output may consist of.
+    layout
+        Columns of the output.
+    note
+        Sizes and checksums of the files of the output.
     overwrite
         Whether an existing table may be replaced.
 
@@ -87,14 +95,13 @@ def write_rejects(
     InputError
         As `danq.output.replacing`.
     """
-    note = FinishedOutput.of(run.provenance.checksum(), tally.to_counts(), out, files)
     with replacing_files([rejects_file(out)], overwrite) as (temporary,):
         with temporary.open("wb") as file:
             notes = tally.describe(), note.text()
-            lines = head(REJECT_COLUMNS, run.scorer.layout.provenance, *notes)
+            lines = head(REJECT_COLUMNS, layout.provenance, *notes)
             file.write(lines)
             for number in blocks.numbers:
-                write_rows(file, blocks.tables(number)["rejects"])
+                write_rows(file, blocks.tables(number, "rejects")["rejects"])
         seal_table(temporary, lines)
 
 

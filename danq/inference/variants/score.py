@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,13 +16,14 @@ import polars as pl
 from danq._memory import kept_memory
 from danq.errors import InputError
 from danq.files.inputs_in_use import protects_inputs
-from danq.inference.blocks import Blocks, FinishedBlocks, check_unfinished, folder_of
+from danq.inference.blocks import FinishedBlocks, Shard, check_unfinished, folder_of
 from danq.inference.ensemble import Ensemble, Models
 from danq.inference.result import Result
 from danq.inference.variants.allele_scores import check_scores
+from danq.inference.variants.assemble import assemble
+from danq.inference.variants.finished_output import FinishedOutput
 from danq.inference.variants.prepare import prepare
-from danq.inference.variants.repeats import Repeats
-from danq.inference.variants.run import STRATUM, VALUES, VariantRun, no_rejects
+from danq.inference.variants.run import VALUES, VariantRun, no_rejects
 from danq.inference.variants.run_identity import AnyGenome
 from danq.inference.variants.run_summary import (
     VariantSummary,
@@ -31,12 +32,14 @@ from danq.inference.variants.run_summary import (
     rejects_of,
     write_rejects,
 )
+from danq.inference.variants.run_warnings import warn, warn_without_rows
+from danq.inference.variants.shards import check_shard, write_shard
+from danq.inference.variants.significance import Significance
 from danq.inference.variants.variant_input import Variants, VariantTable, as_variants
 from danq.inference.variants.variant_tally import VariantTally
 from danq.inference.writers.open_output import Output, find_output
 from danq.inference.writers.variant_deepsea import NEEDED
-from danq.inference.writers.variant_layout import VariantLayout, VcfHeader
-from danq.inference.writers.variant_vcf import LinesAndRows
+from danq.inference.writers.variant_layout import VariantLayout
 from danq.output import (
     check_distinct,
     check_files,
@@ -123,24 +126,21 @@ def score_variants(
     tally, rejects = VariantTally(), [no_rejects()]
     rows: list[pl.DataFrame] = [layout.keys()]
     values = [np.empty((0, len(layout.columns)), np.float32)]
-    strata: list[np.ndarray] = []
-    repeats = Repeats(lambda block: values[block + 1])
     total = run.input.records() if progress is not None else None
-    with run.open() as reader, closing(run.blocks(reader, repeats)) as blocks:
+    with run.open() as reader, closing(run.blocks(reader)) as blocks:
         for block in blocks:
             tally.add(VariantTally.of(block.counts))
             rows.append(layout.keys(block.tables["rows"]))
             rejects.append(block.tables["rejects"])
             values.append(block.arrays[VALUES])
-            if STRATUM in block.tables["rows"].columns:
-                strata.append(block.tables["rows"][STRATUM].to_numpy())
             if progress is not None:
                 progress(tally.records, total and max(total, tally.records))
-    run.warn(tally)
-    if (significance := run.significance()) is not None:
-        for one, stratum in zip(values[1:], strata, strict=True):
-            significance.count(one, stratum)
-        values[1:] = map(significance.fill, values[1:], strata)
+    warn(tally, run.input.variants.name, run.input.variants.check_assembly)
+    if layout.calibrated:
+        significance = Significance(layout)
+        for one in values[1:]:
+            significance.count(one)
+        values[1:] = map(significance.fill, values[1:])
     if tally.rejects:
         log.warning("%s", tally.describe())
     return Result(
@@ -168,6 +168,7 @@ def write_variant_scores(
     format: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    shard: Shard | None = None,
     progress: Progress | None = None,
 ) -> VariantSummary:
     """Write the effect of variants on every track to a file.
@@ -192,13 +193,21 @@ def write_variant_scores(
     overwrite
         Replace an existing output, and discard an unfinished run for it.
     resume
-        Continue an unfinished run of the same inputs and settings.
+        Continue an unfinished run, or shard, of the same inputs and settings.
+    shard
+        Score only this part of the variants, and store it in the directory
+        ``<out>.shard-<index>-of-<count>``; `danq.merge` writes the output from all shards. Shards
+        can be computed at the same time, on different machines. The merged output is the same,
+        byte for byte, as that of a run without shards (of HDF5: its content), if machines and
+        numbers of threads are the same. A shard needs variants that can be read again, so no
+        stream.
 
     Raises
     ------
     InputError
         As `danq.score_variants`; when the output exists or cannot be written, or the unfinished
-        run has other inputs or settings.
+        run has other inputs or settings; when a shard is written to standard output or is of a
+        stream, or there are shards of the same output with another number of shards.
     """
     output = find_output(out, VariantLayout, format)
     kinds = Ensemble.of(model, tracks).kinds
@@ -220,11 +229,21 @@ def write_variant_scores(
             "table in memory",
             remedy="Choose an output that ends with .tsv, .h5 or .parquet",
         )
+    prepared = partial(prepare, model, variants, genome, requested, tracks=tracks)
     if is_standard_output(output.path):
+        if shard is not None:
+            raise InputError("a shard cannot be written to standard output", remedy="Name a file")
         if resume:
             raise InputError("an output on standard output cannot be resumed", remedy="Name a file")
-        run = prepare(model, variants, genome, requested, tracks=tracks, calibrate=calibrate)
-        return _stream(run, output, progress)
+        return _stream(prepared(calibrate=calibrate), output, progress)
+    prepared = partial(prepared, calibrate=calibrate, output=output.format)
+    if shard is not None:
+        if (source := as_variants(variants)).is_stream:
+            source.check_file("only variants in a file can be scored in shards")
+        check_shard(output, shard, overwrite or resume)
+        run = prepared()
+        run.check_resume(output.path, resume=resume, overwrite=overwrite, shard=shard)
+        return write_shard(run, output, shard, resume, overwrite, progress)
     target = output.path
     # A run that is resumed may be complete.
     files = [*output.files, rejects_of(target)]
@@ -237,26 +256,34 @@ def write_variant_scores(
         output.check(overwrite=overwrite)
         check_files([rejects_file(target)], overwrite)
     check_unfinished(target, overwrite or resume)
-    run = prepare(
-        model, variants, genome, requested, tracks=tracks, calibrate=calibrate, output=output.format
-    )
+    run = prepared()
     run.check_resume(target, resume=resume, overwrite=overwrite)
     if resume and (done := finished_run(target, run)) is not None:
         return done
     overwrite = overwrite or (resume and folder_of(target).exists())
-    output.check(run.scorer.layout, overwrite=overwrite)
+    return _write(run, output, resume, overwrite, progress)
+
+
+def _write(
+    run: VariantRun, output: Output, resume: bool, overwrite: bool, progress: Progress | None
+) -> VariantSummary:
+    """Score all variants, and write the output and the table of rejects."""
+    target, layout = output.path, run.scorer.layout
+    output.check(layout, overwrite=overwrite)
     check_files([rejects_file(target)], overwrite)
     seconds = {"score": 0.0, "write": 0.0}
     with FinishedBlocks(
         target, run.provenance, kind=run.kind, resume=resume, overwrite=overwrite
     ) as blocks:
         tally, head = run.score(blocks, progress, seconds)
+        _warn(run, tally)
         begun = time.perf_counter()
-        _assemble(run, blocks, output, head, tally.rows, overwrite=overwrite)
-        write_rejects(run, blocks, target, output.files, tally, overwrite=overwrite)
+        assemble(blocks, output, layout, head=head, total=tally.rows, overwrite=overwrite)
+        note = FinishedOutput.of(run.provenance.checksum(), tally.to_counts(), target, output.files)
+        write_rejects(blocks, target, layout, note, tally, overwrite=overwrite)
         blocks.remove()
         seconds["write"] += time.perf_counter() - begun
-    return VariantSummary(target, rejects_of(target), tally, run.scorer.layout.columns, seconds)
+    return VariantSummary(target, rejects_of(target), tally, layout.columns, seconds)
 
 
 def _stream(run: VariantRun, output: Output, progress: Progress | None) -> VariantSummary:
@@ -271,7 +298,11 @@ def _stream(run: VariantRun, output: Output, progress: Progress | None) -> Varia
         FinishedBlocks(Path(folder) / "variants", run.provenance, kind=run.kind) as blocks,
     ):
         try:
-            if run.significance() is None:
+            if layout.calibrated:
+                tally, head = run.score(blocks, progress, seconds)
+                _warn(run, tally)
+                assemble(blocks, output, layout, head=head, total=tally.rows, overwrite=False)
+            else:
                 with output.open(layout) as writer:
                     tally, _ = run.score(
                         blocks,
@@ -279,34 +310,13 @@ def _stream(run: VariantRun, output: Output, progress: Progress | None) -> Varia
                         seconds,
                         lambda one: writer.write(one.tables["rows"], one.arrays[VALUES]),
                     )
-            else:
-                tally, head = run.score(blocks, progress, seconds)
-                _assemble(run, blocks, output, head, tally.rows, overwrite=False)
+                    _warn(run, tally)
         finally:
             blocks.remove()
     return VariantSummary(output.path, output.path, tally, layout.columns, seconds)
 
 
-def _assemble(
-    run: VariantRun,
-    blocks: Blocks,
-    output: Output,
-    head: VcfHeader,
-    total: int,
-    *,
-    overwrite: bool,
-) -> None:
-    layout = replace(run.scorer.layout, vcf_header=head, total=total)
-    if output.format == "deepsea" and not layout.calibrated:
-        log.info("%s.evalue is not written: E-values need a background", output.path)
-    significance = run.significance()
-    if significance is not None:
-        for block in blocks:
-            significance.count(block.arrays[VALUES], block.tables["rows"][STRATUM].to_numpy())
-    with output.open(layout, overwrite=overwrite) as writer:
-        for block in blocks:
-            rows, values = block.tables["rows"], block.arrays[VALUES]
-            if significance is not None:
-                values = significance.fill(values, rows[STRATUM].to_numpy())
-            keys = LinesAndRows(rows, block.tables["lines"]) if output.format == "vcf" else rows
-            writer.write(keys, values)
+def _warn(run: VariantRun, tally: VariantTally) -> None:
+    source = run.input.variants
+    warn_without_rows(tally, source.name)
+    warn(tally, source.name, source.check_assembly)

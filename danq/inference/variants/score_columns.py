@@ -152,7 +152,7 @@ class ScoreColumns(NamedTuple):
             evalues = self.background.evalues(product)
             layout.part(out, EVALUE)[:] = evalues
             layout.part(out, QUANTILE)[:] = self.background.quantiles(logit)
-            # `Significance` computes p from it once all rows are known.
+            # p is computed from it, and from the stratum of each row; q once all rows are known.
             layout.part(out, P)[:] = own
             layout.part(out, Q)[:] = np.nan
             out[:, column] = np.exp(np.log(evalues).mean(axis=1))

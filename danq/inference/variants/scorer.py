@@ -12,7 +12,6 @@ from jaxtyping import Float32, Int
 from danq.genome.nucleotide_codes import reverse_complement
 from danq.inference.track_levels import TrackLevels
 from danq.inference.variants.background import Background
-from danq.inference.variants.repeats import row_keys
 from danq.inference.variants.score_columns import Logits, ScoreColumns
 from danq.inference.variants.variant_input import AlleleWindows
 from danq.inference.writers.layout import Values
@@ -88,16 +87,9 @@ class Scorer:
         """Computes the values from logits."""
         return ScoreColumns(self.track_indices, self.layout, self.background, self.levels)
 
-    def keys(self, windows: AlleleWindows) -> list[bytes]:
-        """A hash of each row's windows."""
-        return row_keys(windows.reference, windows.alternates)
-
-    def start(
-        self, windows: AlleleWindows, rows: Int[np.ndarray, "V"] | slice = slice(None)
-    ) -> Callable[[], Values]:
-        """Begin to score some rows; the result waits for their values."""
-        alternates = [one[rows] for one in windows.alternates]
-        return lambda: self.values(windows.reference[rows], alternates)
+    def start(self, windows: AlleleWindows) -> Callable[[], Values]:
+        """Begin to score a block; the result waits for its values."""
+        return lambda: self.values(windows.reference, windows.alternates)
 
     def values(self, reference: CodeBatch, alternates: Sequence[CodeBatch]) -> Values:
         """Values of V variant alleles.

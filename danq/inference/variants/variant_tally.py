@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+import polars as pl
+
+from danq.inference.blocks import Blocks
 from danq.inference.writers.variant_layout import FLAGS
+
+CONTIG = "contig"
+"""Kind of the counts of alleles by contig, in the order of the contigs."""
 
 
 @dataclass
@@ -33,7 +39,7 @@ class VariantTally:
     def of(cls, counts: Mapping[str, int]) -> VariantTally:
         """The inverse of `to_counts`; a KeyError for other counts."""
         done = cls(counts["records"], counts["alleles"], counts["rows"])
-        kinds = {"rejects": done.rejects, "flags": done.flags}
+        kinds = {"rejects": done.rejects, "flags": done.flags, CONTIG: Counter()}
         for name, count in counts.items():
             kind, _, what = name.partition(":")
             if what:
@@ -68,3 +74,35 @@ class VariantTally:
         )
         flags = ", ".join(f"{self.flags[name]:,} {name}" for name in FLAGS if self.flags[name])
         return f"{text}; {flags}" if flags else text
+
+
+def contig_counts(*tables: pl.DataFrame) -> dict[str, int]:
+    """Number of alleles of each contig, in the order in which tables of a block have them."""
+    counts: Counter[str] = Counter()
+    for table in tables:
+        counts.update(table["chrom"].to_list())
+    return {f"{CONTIG}:{name}": count for name, count in counts.items()}
+
+
+def contigs_of(counts: Mapping[str, int]) -> Iterator[str]:
+    """Names of the contigs of a block, from its counts."""
+    for name in counts:
+        kind, found, contig = name.partition(":")
+        if found and kind == CONTIG:
+            yield contig
+
+
+def count_blocks(blocks: Blocks) -> tuple[VariantTally, dict[str, None]]:
+    """The counts of all blocks, and the names of their contigs in order.
+
+    Raises
+    ------
+    InputError
+        When the counts of a block are not those of variants.
+    """
+    tally, contigs = VariantTally(), {}
+    for number, counts in zip(blocks.numbers, blocks.counts, strict=True):
+        with blocks.readable(number):
+            tally.add(VariantTally.of(counts))
+        contigs.update(dict.fromkeys(contigs_of(counts)))
+    return tally, contigs

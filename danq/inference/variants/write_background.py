@@ -23,6 +23,7 @@ from danq.inference.variants.background import (
     tail_ranks,
 )
 from danq.inference.variants.background_file import write_background_file
+from danq.inference.variants.finished_output import FinishedOutput
 from danq.inference.variants.prepare import prepare
 from danq.inference.variants.run import STRATUM, VALUES, VariantRun
 from danq.inference.variants.run_identity import AnyGenome
@@ -33,6 +34,7 @@ from danq.inference.variants.run_summary import (
     rejects_of,
     write_rejects,
 )
+from danq.inference.variants.run_warnings import warn, warn_without_rows
 from danq.inference.variants.strata import members
 from danq.inference.variants.variant_input import Variants, VariantTable, as_variants
 from danq.output import check_files, check_target
@@ -113,6 +115,9 @@ def write_background(
         target, run.provenance, kind=run.kind, resume=resume, overwrite=overwrite
     ) as blocks:
         tally, _ = run.score(blocks, progress, seconds)
+        source = run.input.variants
+        warn_without_rows(tally, source.name)
+        warn(tally, source.name, source.check_assembly)
         if tally.rows == 0:
             blocks.remove()
             raise InputError(
@@ -123,7 +128,8 @@ def write_background(
         background = _collect(run, blocks, tally.rows)
         _report_small(background)
         write_background_file(target, background, overwrite=overwrite)
-        write_rejects(run, blocks, target, (target,), tally, overwrite=overwrite)
+        note = FinishedOutput.of(run.provenance.checksum(), tally.to_counts(), target, (target,))
+        write_rejects(blocks, target, run.scorer.layout, note, tally, overwrite=overwrite)
         blocks.remove()
     return VariantSummary(target, rejects_of(target), tally, run.scorer.layout.tracks, seconds)
 
@@ -132,7 +138,9 @@ def _collect(run: VariantRun, blocks: FinishedBlocks, count: int) -> Background:
     layout = run.scorer.layout
     assert run.strata is not None
     kept = ranks(count)
-    number = np.concatenate([one.tables["rows"][STRATUM].to_numpy() for one in blocks])
+    number = np.concatenate(
+        [blocks.tables(one, "rows")["rows"][STRATUM].to_numpy() for one in blocks.numbers]
+    )
     size = np.bincount(number)
     strata = []
     for stratum, numbers in members(run.strata.classes.names).items():

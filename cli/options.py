@@ -95,6 +95,23 @@ class Negatives(click.ParamType):
         return ratio
 
 
+class ShardType(click.ParamType):
+    """``I/N``, the I-th of N shards."""
+
+    name = "shard"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from danq.errors import InputError
+        from danq.inference.blocks.shard import Shard
+
+        if isinstance(value, Shard):
+            return value
+        try:
+            return Shard.parse(str(value))
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+
+
 def example(*lines: str) -> str:
     """Epilog of a command's help: one line per call, printed as written."""
     head = "Example:" if len(lines) == 1 else "Examples:"
@@ -221,6 +238,13 @@ names = option(
     "aucs.txt.  [default: track index]",
 )
 out = option("--out", type=_TARGET, required=True, metavar="PATH", help="Output path.")
+shard = option(
+    "--shard",
+    type=ShardType(),
+    metavar="I/N",
+    help="Compute only the I-th of N shards, into the directory PATH.shard-I-of-N. Shards can run "
+    "at the same time on several machines; danq merge PATH writes the output.",
+)
 seed = option(
     "--seed",
     type=click.IntRange(min=0),

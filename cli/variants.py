@@ -20,6 +20,7 @@ from .progress import progress
         "    --track Reb1 --track Abf1 --scores logit",
         "danq variants runs/yeast --background common.vcf.gz --genome sacCer3.fa --out common.h5",
         "danq variants runs/yeast hits.vcf --genome sacCer3.fa --calibrate common.h5 --out hits.h5",
+        "danq variants runs/yeast all.bcf --genome sacCer3.fa --out all.parquet --shard 2/8",
     )
 )
 @click.argument(
@@ -115,7 +116,8 @@ from .progress import progress
     }
 )
 @options.tolerance()
-@click.option("--resume", is_flag=True, help="Resume an interrupted run.")
+@options.shard()
+@click.option("--resume", is_flag=True, help="Resume an interrupted run or shard.")
 @options.overwrite(help="Replace an existing output and discard an unfinished run.")
 def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> None:
     """Predict the effect of variants on every track.
@@ -144,7 +146,7 @@ def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> 
             f"Give the variants after the models, or --background: {source} is a directory."
         )
     if background is not None:
-        for name in ("format", "scores", "haplotypes", "calibrate"):
+        for name in ("format", "scores", "haplotypes", "calibrate", "shard"):
             if given.pop(name) is not None:
                 raise click.UsageError(f"--{name} does not apply to --background.")
     elif given["regions"] is not None:

@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from danq.inference import OneHotFile as OneHotFile
     from danq.inference import Regions as Regions
     from danq.inference import Result as Result
+    from danq.inference import Shard as Shard
     from danq.inference import Tiles as Tiles
     from danq.inference import Variants as Variants
     from danq.inference import benchmark_variants as benchmark_variants
     from danq.inference import compare as compare
     from danq.inference import evaluate as evaluate
+    from danq.inference import merge as merge
     from danq.inference import mutate as mutate
     from danq.inference import predict as predict
     from danq.inference import score_variants as score_variants
@@ -87,6 +89,7 @@ __getattr__, __dir__ = lazy_names(
         "Regions": "danq.inference:Regions",
         "Result": "danq.inference:Result",
         "RunSettings": "danq.training:RunSettings",
+        "Shard": "danq.inference:Shard",
         "Tiles": "danq.inference:Tiles",
         "Variants": "danq.inference:Variants",
         "benchmark_variants": "danq.inference:benchmark_variants",
@@ -100,6 +103,7 @@ __getattr__, __dir__ = lazy_names(
         "import_weights": "danq.models.weight_import:import_weights",
         "load": "danq.models:load_model",
         "load_ensemble": "danq.models:load_ensemble",
+        "merge": "danq.inference:merge",
         "mutate": "danq.inference:mutate",
         "predict": "danq.inference:predict",
         "read_motifs": "danq.genome:read_motifs",

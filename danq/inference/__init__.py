@@ -4,6 +4,7 @@
 results. ``prediction``, ``variants``, ``mutagenesis`` and ``evaluation`` hold the public functions.
 """
 
+from danq.inference.blocks.shard import Shard
 from danq.inference.engine.forward import predict_blocks, predict_codes, predict_dataset
 from danq.inference.ensemble import Ensemble
 from danq.inference.evaluation.amount_report import AmountReport
@@ -11,6 +12,7 @@ from danq.inference.evaluation.compare import ModelComparison, compare, write_co
 from danq.inference.evaluation.evaluate import evaluate
 from danq.inference.evaluation.evaluation_folder import write_evaluation
 from danq.inference.evaluation.peak_report import EvaluationReport
+from danq.inference.merge import MergeSummary, merge
 from danq.inference.mutagenesis.mutate import WrittenMutations, mutate, write_mutations
 from danq.inference.prediction.predict import WrittenPredictions, predict, write_predictions
 from danq.inference.result import Result
@@ -34,10 +36,12 @@ __all__ = [
     "EvaluationReport",
     "Hdf5Storage",
     "Measurements",
+    "MergeSummary",
     "ModelComparison",
     "OneHotFile",
     "Regions",
     "Result",
+    "Shard",
     "Tiles",
     "VariantSummary",
     "Variants",
@@ -46,6 +50,7 @@ __all__ = [
     "benchmark_variants",
     "compare",
     "evaluate",
+    "merge",
     "mutate",
     "predict",
     "predict_blocks",

@@ -23,7 +23,7 @@ from danq.output import os_errors
 
 log = logging.getLogger("danq")
 
-_AGAIN = "Compute shard {} again: continue it (resume), or discard it (overwrite)"
+_AGAIN = "Continue shard {} (resume), which computes the damaged blocks and those after them again"
 
 
 class CompleteShard(StoredBlocks):
@@ -162,7 +162,7 @@ class MergedBlocks(Blocks):
                     f"has {len(one.counts):,} blocks instead of {expected:,}, as follows from the "
                     f"{total:,} blocks of all shards",
                     file=one.folder,
-                    remedy="Compute the shards again, of inputs that do not change (overwrite)",
+                    remedy="Remove the shards and compute them again, of inputs that do not change",
                 )
 
 

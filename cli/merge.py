@@ -1,0 +1,36 @@
+"""`danq merge`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from . import options
+from .progress import progress
+
+
+@click.command(
+    epilog=options.example(
+        "danq variants runs/yeast all.vcf.gz --genome sacCer3.fa --out all.tsv.gz --shard 1/2",
+        "danq variants runs/yeast all.vcf.gz --genome sacCer3.fa --out all.tsv.gz --shard 2/2",
+        "danq merge all.tsv.gz",
+    )
+)
+@click.argument("outs", metavar="OUT...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@options.overwrite()
+def merge(outs: tuple[Path, ...], overwrite: bool) -> None:
+    """Write outputs from their shards.
+
+    OUT is the value of --out that the shards were computed with (--shard). danq verifies that all
+    shards in the directories OUT.shard-I-of-N are there, complete, undamaged and of the same run,
+    and writes their rows in the order of the input. Nothing is computed again, and neither the
+    model nor the genome is needed. OUT is the same as without shards, byte for byte (HDF5: the
+    same content). The shards are kept.
+    """
+    from danq.inference.merge import merge as run
+
+    for out in outs:
+        with progress("merging", unit="blocks") as show:
+            written = run(out, overwrite=overwrite, progress=show)
+        click.echo(written.describe())

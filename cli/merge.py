@@ -28,7 +28,7 @@ def merge(outs: tuple[Path, ...], overwrite: bool) -> None:
     model nor the genome is needed. OUT is the same as without shards, byte for byte (HDF5: the
     same content). The shards are kept.
     """
-    from danq.inference.merge import merge as run
+    from danq.inference.merge_shards import merge as run
 
     for out in outs:
         with progress("merging", unit="blocks") as show:

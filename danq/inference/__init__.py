@@ -12,7 +12,7 @@ from danq.inference.evaluation.compare import ModelComparison, compare, write_co
 from danq.inference.evaluation.evaluate import evaluate
 from danq.inference.evaluation.evaluation_folder import write_evaluation
 from danq.inference.evaluation.peak_report import EvaluationReport
-from danq.inference.merge import MergeSummary, merge
+from danq.inference.merge_shards import MergeSummary, merge
 from danq.inference.mutagenesis.mutate import WrittenMutations, mutate, write_mutations
 from danq.inference.prediction.predict import WrittenPredictions, predict, write_predictions
 from danq.inference.result import Result

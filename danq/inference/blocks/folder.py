@@ -194,7 +194,7 @@ def delete_folder(folder: Path, lock: FileLock) -> None:
     """
     gone = folder
     try:
-        if foreign_file(folder, _journal(folder)) is None:
+        if foreign_file(folder, journal_in(folder)) is None:
             gone = temporary_name(folder)
             os.rename(folder, gone)
         _delete_files(gone)
@@ -231,12 +231,19 @@ def foreign_file(folder: Path, journal: Journal) -> str | None:
     return None
 
 
+def journal_in(folder: Path) -> Journal:
+    """The journal of a folder.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read.
+    """
+    return read_journal(read_bytes(folder / JOURNAL))
+
+
 def _is_regular(path: Path) -> bool:
     return stat.S_ISREG(path.lstat().st_mode)
-
-
-def _journal(folder: Path) -> Journal:
-    return read_journal(read_bytes(folder / JOURNAL))
 
 
 def _delete_files(folder: Path) -> None:

@@ -14,12 +14,11 @@ import polars as pl
 
 from danq.errors import InputError, few
 from danq.file_lock import FileLock
-from danq.inference.blocks.folder import ENDING, JOURNAL, folder_of, objection, read_bytes
-from danq.inference.blocks.journal import Head, read_journal
+from danq.inference.blocks.folder import ENDING, JOURNAL, folder_of, journal_in, objection
+from danq.inference.blocks.journal import Head
 from danq.inference.blocks.shard import Shard, is_shard_name, shard_folders
 from danq.inference.blocks.stored_blocks import Blocks, StoredBlocks
 from danq.inference.blocks.stored_layout import HEADER
-from danq.output import os_errors
 
 log = logging.getLogger("danq")
 
@@ -58,9 +57,12 @@ class CompleteShard(StoredBlocks):
         # A shard of somebody else can be read, but not locked.
         with suppress(OSError):
             FileLock(folder / JOURNAL, folder).close()
-        with os_errors():
-            journal = read_journal(read_bytes(folder / JOURNAL))
-        assert journal.head is not None
+        try:
+            journal = journal_in(folder)
+        except OSError as error:
+            raise self._damaged(JOURNAL, error.strerror or str(error)) from error
+        if journal.head is None:
+            raise self._damaged(JOURNAL, "line 1")
         if journal.damaged is not None:
             raise InputError(
                 "is damaged",

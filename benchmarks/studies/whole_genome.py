@@ -86,6 +86,7 @@ def samples(model: Model, tiles: Tiles) -> list[Sample]:
     """Some chunks of the command, spread over the genome."""
     size = model.options.windows_per_batch
     with tiles.open(WINDOW, model.spec.bin) as stream:
+        assert stream.total is not None
         last = -(-stream.total // size) - 1
         some = set(np.linspace(0, last, CHUNKS).astype(int).tolist())
         chunks = stream.chunks(size, some.__contains__)

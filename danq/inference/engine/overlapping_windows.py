@@ -16,6 +16,11 @@ LARGEST_SHARE = 0.75
 convolution. At 0.8, both ways take about the same time."""
 
 
+def shares(bases: int, of_windows: int) -> bool:
+    """Whether windows share the convolution, from the bases of their segments and their own."""
+    return bases < LARGEST_SHARE * of_windows
+
+
 @dataclass(frozen=True)
 class OverlappingWindows:
     """Windows of one or more segments of sequences.
@@ -60,8 +65,7 @@ class OverlappingWindows:
 
     def cut_if_distant(self) -> OverlappingWindows | CodeBatch:
         """These windows where computing each base once takes less time, else their codes."""
-        many = len(self.first) * self.window
-        return self if len(self.codes) < LARGEST_SHARE * many else self.cut()
+        return self if shares(len(self.codes), len(self.first) * self.window) else self.cut()
 
     def unknown(self) -> int:
         """Number of windows without any known base."""

@@ -22,6 +22,7 @@ from danq.inference import (
 from danq.inference.engine import forward, genome_windows
 from danq.inference.engine.forward import dataset_outputs, predict_blocks
 from danq.inference.engine.genome_windows import GenomeWindows
+from danq.inference.engine.overlapping_windows import OverlappingWindows
 from danq.inference.engine.transfer import Transfer
 from danq.inference.sources import row_streams
 from danq.inference.writers.prediction_bigwig import BigWigWriter
@@ -148,7 +149,9 @@ def test_windows_cut_on_a_device_equal_those_of_the_host(monkeypatch):
     contig, first = np.repeat([0, 1], 60), np.tile(np.arange(-15, 105, 2), 2)
     device = torch.device("cpu")
     host = GenomeWindows(genome, device, 20, 120)
-    expected = host.load(host.read(contig, first))
+    segments = host.load(host.read(contig, first))
+    assert isinstance(segments, OverlappingWindows)
+    expected = segments.cut()
     monkeypatch.setattr(genome_windows, "cut_on_device", lambda *_: True)
     other = GenomeWindows(genome, device, 20, 120)
     np.testing.assert_array_equal(other.load(other.read(contig, first)), expected)

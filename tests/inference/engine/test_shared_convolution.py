@@ -13,10 +13,14 @@ from hypothesis import strategies as st
 from danq.core import BothStrandsConv, OneHotConv
 from danq.core import _one_hot_conv_kernels as kernels
 from danq.genome.nucleotide_codes import reverse_complement
-from danq.inference.engine.forward import predict_blocks
+from danq.genome.packed_genome import PackedGenome
+from danq.inference.engine import overlapping_windows
+from danq.inference.engine.forward import predict_blocks, predict_dataset
+from danq.inference.engine.genome_windows import GenomeWindows
 from danq.inference.engine.overlapping_windows import OverlappingWindows
 from danq.inference.engine.shared_convolution import SharedConvolution, shares_convolution
 from danq.models import RunOptions, build
+from tests.small_dataset import small_dataset
 
 WINDOW = 300
 SMALL = {"filters": 40, "hidden": 4, "dense": (5,)}
@@ -147,6 +151,40 @@ def test_hooks_of_the_first_layers_get_windows():
     assert not shares_convolution(module)
     predicted(module, windows, strand="forward")
     assert seen == [(len(windows), WINDOW)]
+
+
+@settings(max_examples=40)
+@given(
+    starts=st.lists(st.tuples(st.integers(0, 1), st.integers(-40, 500)), min_size=1, max_size=30),
+    window=st.integers(1, 60),
+)
+def test_windows_of_a_packed_genome(starts, window):
+    rng = np.random.default_rng(0)
+    contigs = [(name, rng.integers(0, 5, 300, dtype=np.uint8)) for name in ("a", "b")]
+    genome = PackedGenome.from_contigs(contigs)
+    contig, first = (np.array(part, np.int64) for part in zip(*starts, strict=True))
+    windows = GenomeWindows(genome, torch.device("cpu"), window, 100)
+    expected = genome.windows(contig, first, window)
+    found = windows.load(windows.read(contig, first))
+    if isinstance(found, OverlappingWindows):
+        assert len(found.codes) < 0.75 * expected.size
+        found = found.cut()
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_datasets_share_convolutions(monkeypatch):
+    dataset = small_dataset(90, 1840)
+    module = build("danq-small", tracks=len(dataset.tracks), window=dataset.window, **SMALL)
+    rows, shared = np.random.default_rng(0).permutation(90)[:80], []
+    run = SharedConvolution.__call__
+    monkeypatch.setattr(
+        SharedConvolution, "__call__", lambda *args: shared.append(len(args[1])) or run(*args)
+    )
+    found = predict_dataset(module, dataset, rows, FP32)
+    assert shared == [80, 80]
+    monkeypatch.setattr(overlapping_windows, "LARGEST_SHARE", 0)
+    np.testing.assert_array_equal(predict_dataset(module, dataset, rows, FP32), found)
+    assert len(shared) == 2
 
 
 def test_windows_shorter_than_a_filter_and_a_pool():

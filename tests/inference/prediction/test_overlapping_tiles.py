@@ -16,7 +16,7 @@ from danq.inference import ensemble
 from danq.inference.engine import overlapping_windows
 from danq.inference.engine.overlapping_windows import OverlappingWindows
 from danq.inference.ensemble import Ensemble
-from danq.inference.sources import FastaFile, Source, Tiles
+from danq.inference.sources import FastaFile, Regions, Source, Tiles
 from danq.models import architecture, untrained
 
 WINDOW, BIN = 150, 50
@@ -56,12 +56,16 @@ def random_genome(seed: int, lengths: list[int], unknown: float) -> dict[str, st
 
 @pytest.mark.parametrize("strand", ["both", "forward"])
 @pytest.mark.parametrize("tile", [1, 13, 100, WINDOW, 400])
-def test_tiles_of_a_genome(model, tile, strand, write_fasta):
+def test_rows_of_a_genome(model, tile, strand, write_fasta, tmp_path):
+    bed = tmp_path / "some.bed"
     lengths = [400, 149, 1, 260] if tile < 13 else [4001, 149, 1, 1300, 60]
     fasta = write_fasta(random_genome(tile, lengths, 0.2))
     model = model.with_options(strand=strand)
     distinct: set[float] = set()
-    for source in (Tiles(fasta, tile), Tiles(fasta, tile, "chr3:101-250"), FastaFile(fasta)):
+    starts = np.random.default_rng(0).integers(0, 200, 40)
+    bed.write_text("".join(f"chr{3 * (one % 2)}\t{one}\t{one + 50}\n" for one in starts))
+    region = Tiles(fasta, tile, "chr3:101-250")
+    for source in (Tiles(fasta, tile), region, FastaFile(fasta), Regions(bed, fasta)):
         shared, cut = both_ways(model, source)
         np.testing.assert_array_equal(shared, cut)
         distinct |= set(shared.ravel().tolist())

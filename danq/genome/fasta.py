@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -183,8 +184,8 @@ def read_fasta(path: str | Path) -> Iterator[tuple[str, Codes]]:
         sequence, and a character that is not a DNA letter.
     """
     path = Path(path)
-    names: set[str] = set()
-    repeated = 0
+    # 8 bytes a record, where a set of names would take 150.
+    names = array("q")
     record: _Record | None = None
     with open_bytes(path) as handle:
         for line, is_header, text, more in _segments(handle, path):
@@ -198,12 +199,11 @@ def read_fasta(path: str | Path) -> Iterator[tuple[str, Codes]]:
             if record is not None:
                 yield record.name, record.whole()
             record = _Record(path, record_name(bytes(text)), line)
-            repeated += record.name in names
-            names.add(record.name)
+            names.append(hash(record.name))
     if record is None:
         raise headless(path, None)
     yield record.name, record.whole()
-    if repeated:
+    if repeated := len(names) - np.unique(names).size:
         log.info("%s: records with the name of an earlier record: %s", path, f"{repeated:,}")
 
 

@@ -28,7 +28,11 @@ from danq.output import name_of_output
 from danq.typing import Location, Progress
 
 BLOCK_VALUES = 1 << 22
-"""Values per write: 16 MB."""
+"""Maximum number of values per write: 16 MB."""
+
+BLOCK_ROWS = 1 << 16
+"""Maximum number of rows per write: their names and positions take more than the values of a few
+tracks."""
 
 Stream = Iterable[tuple[Rows, Values]]
 
@@ -290,8 +294,8 @@ def _stream(
 
 
 def _blocks(stream: Stream, columns: int) -> Iterator[tuple[Rows, Values]]:
-    """Join batches into blocks of `BLOCK_VALUES`, which writers store efficiently."""
-    enough = max(1, BLOCK_VALUES // columns)
+    """Join batches into blocks, which writers store efficiently."""
+    enough = max(1, min(BLOCK_ROWS, BLOCK_VALUES // columns))
     held: list[tuple[Rows, Values]] = []
     count = 0
     for batch in stream:

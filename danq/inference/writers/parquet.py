@@ -18,7 +18,10 @@ from danq.inference.writers.writer import Writer
 KEY = "danq"
 
 GROUP_VALUES = 1 << 25
-"""Values of a row group, which polars holds in memory: 128 MB."""
+"""Maximum number of values of a row group, which polars holds in memory: 128 MB."""
+
+GROUP_ROWS = 1 << 17
+"""Maximum number of rows of a row group."""
 
 
 class ParquetWriter(Writer):
@@ -71,7 +74,7 @@ class ParquetWriter(Writer):
                 self._sink,
                 compression="zstd",
                 compression_level=1,
-                row_group_size=max(1, GROUP_VALUES // len(empty.columns)),
+                row_group_size=max(1, min(GROUP_ROWS, GROUP_VALUES // len(empty.columns))),
                 metadata={KEY: json.dumps(dict(self.layout.provenance))},
             )
         finally:

@@ -71,9 +71,8 @@ class CompleteShard(StoredBlocks):
                 remedy=_AGAIN.format(shard),
             )
         if journal.complete is None:
-            done = len(journal.blocks)
             raise InputError(
-                f"shard {shard} is not complete: {done:,} block{'s' * (done != 1)} so far",
+                f"shard {shard} is not complete: {_blocks(len(journal.blocks))} so far",
                 file=folder,
                 remedy="Continue the shard (resume)",
             )
@@ -161,7 +160,7 @@ class MergedBlocks(Blocks):
             expected = len(range(one.part.number(0), total, one.part.count))
             if len(one.counts) != expected:
                 raise InputError(
-                    f"has {len(one.counts):,} blocks instead of {expected:,}, as follows from the "
+                    f"has {_blocks(len(one.counts))} instead of {expected:,}, as follows from the "
                     f"{total:,} blocks of all shards",
                     file=one.folder,
                     remedy="Remove the shards and compute them again, of inputs that do not change",
@@ -216,6 +215,10 @@ def _shards_of(out: Path) -> dict[Shard, Path]:
             remedy="Compute the missing shards, or copy their folders beside the others",
         )
     return found
+
+
+def _blocks(count: int) -> str:
+    return f"{count:,} block{'s' * (count != 1)}"
 
 
 def _of(found: Mapping[Shard, Path], count: int) -> list[int]:

@@ -75,6 +75,12 @@ class Shard:
         """Number of a block, by its 0-based position among the blocks of this shard."""
         return position * self.count + self.index - 1
 
+    def share(self, total: int, size: int) -> int:
+        """Number of elements of this shard, of ``total`` in blocks of ``size``."""
+        whole, rest = divmod(total, size)
+        own = len(range(self.index - 1, whole, self.count))
+        return own * size + (rest if self.owns(whole) else 0)
+
     def folder(self, out: Path) -> Path:
         """Folder of this shard of an output."""
         return out.with_name(f"{out.name}.shard-{self.index}-of-{self.count}")

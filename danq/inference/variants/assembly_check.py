@@ -15,10 +15,21 @@ from danq.genome.variants.spread_records import spread_records, spread_source
 from danq.inference.variants.variant_input import VariantInput
 
 
-def check_assembly(input: VariantInput, genome: PackedGenome) -> None:
+def check_assembly(input: VariantInput, genome: PackedGenome, *, in_shards: bool = False) -> None:
     """Compare contigs and REF of records with the genome.
 
-    Streams can be read only once; `VariantInput.open` checks their first records.
+    Streams can be read only once; `VariantInput.open` checks their first records. The records are
+    from the whole input, so that the result is the same for all shards.
+
+    Parameters
+    ----------
+    input
+        The variants.
+    genome
+        The reference.
+    in_shards
+        Whether these records must have a contig of the genome. A run without shards sees at its end
+        whether any record has one, and a shard does not read all records.
 
     Raises
     ------
@@ -41,7 +52,7 @@ def check_assembly(input: VariantInput, genome: PackedGenome) -> None:
         )
         numbers = contigs.numbers(records.chrom)
         if numbers.size:
-            contigs.check()
+            contigs.check(last=in_shards)
     if variants.ref_mismatch != "error":
         tally = ReferenceTally(genome, records.source.name)
         tally.add(numbers, *records[1:])

@@ -66,6 +66,7 @@ def prepare(
     tracks: Sequence[str] | None = None,
     calibrate: Location | None = None,
     output: str | None = None,
+    in_shards: bool = False,
 ) -> VariantRun:
     """Load what a run needs and check it, before any variant is scored.
 
@@ -77,6 +78,8 @@ def prepare(
         Requested scores, in order.
     output
         Format of the output, or ``"background"``; None for a result in memory.
+    in_shards
+        Whether the run is a part of the variants.
 
     Raises
     ------
@@ -104,7 +107,7 @@ def prepare(
     conditions = shared_conditions(ensemble, input, weights.result())
     background = None if calibrate is None else _background(calibrate, ensemble, conditions)
     reference = packed(genome)
-    check_assembly(input, reference)
+    check_assembly(input, reference, in_shards=in_shards)
     provenance = run_provenance(ensemble, input, genome, reference) | conditions
     if background is not None:
         _compare_genomes(background, Path(str(calibrate)), provenance.header["genome"])

@@ -204,8 +204,7 @@ class VariantRun:
         tally, contigs = count_blocks(finished)
         first, part = finished.next, finished.part
         total = self.input.records() if progress is not None else None
-        if total is not None:
-            total = -(-total // part.count)
+        total = total and part.share(total, self.block)
         try:
             with (
                 self.open(lambda number: number >= first and part.owns(number)) as reader,

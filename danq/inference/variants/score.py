@@ -241,7 +241,7 @@ def write_variant_scores(
         if (source := as_variants(variants)).is_stream:
             source.check_file("only variants in a file can be scored in shards")
         check_shard(output, shard, overwrite or resume)
-        run = prepared()
+        run = prepared(in_shards=True)
         run.check_resume(output.path, resume=resume, overwrite=overwrite, shard=shard)
         return write_shard(run, output, shard, resume, overwrite, progress)
     target = output.path

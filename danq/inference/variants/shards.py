@@ -84,13 +84,11 @@ def write_shard(
             tally, head = run.score(blocks, progress, seconds)
             # Contigs are those of all shards.
             kept = head._replace(contigs=()) if output.format == "vcf" else None
-            source = run.input.variants
             blocks.complete(
                 {
                     **stored_layout(replace(layout, vcf_header=kept)),
                     "format": output.format,
-                    "variants": source.name,
-                    "check_assembly": source.check_assembly,
+                    "check_assembly": run.input.variants.check_assembly,
                 }
             )
         return VariantSummary(blocks.folder, blocks.folder, tally, layout.columns, seconds, shard)
@@ -119,7 +117,7 @@ def merge_variants(
     out, content = blocks.out, blocks.content
     with blocks.readable_content():
         layout = restored_layout(VariantLayout, content)
-        format, name = str(content["format"]), str(content["variants"])
+        format, name = str(content["format"]), layout.provenance["variants"]
         output = Output(out, format, WRITERS[VariantLayout][format])
         check_assembly = bool(content["check_assembly"])
     recover_files([one.path for one in output.writer.outputs(out)])

@@ -19,6 +19,7 @@ from .progress import progress
         "--out reb1.h5 --plot reb1.png --track Reb1",
         "danq mutate runs/yeast promoters.fa --out promoters.tsv.gz --track Reb1 --track Abf1",
         "danq mutate runs/yeast sites.bed --genome sacCer3.fa --out sites.h5 --effect probability",
+        "danq mutate runs/yeast sites.bed --genome sacCer3.fa --out sites.h5 --shard 1/4",
     )
 )
 @click.argument(
@@ -69,7 +70,9 @@ from .progress import progress
 )
 @options.tolerance()
 @measured()
-@options.overwrite()
+@options.shard()
+@options.resume()
+@options.overwrite(help="Replace an existing output, or with --shard what the shard has stored.")
 def mutate(
     paths: tuple[Path, ...],
     region: str | None,

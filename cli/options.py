@@ -245,6 +245,9 @@ shard = option(
     help="Compute only the I-th of N shards, into the directory PATH.shard-I-of-N. Shards can run "
     "at the same time on several machines; danq merge PATH writes the output.",
 )
+resume = option(
+    "--resume", is_flag=True, help="With --shard, continue a shard that was interrupted."
+)
 seed = option(
     "--seed",
     type=click.IntRange(min=0),

@@ -20,6 +20,7 @@ from .progress import progress
         "danq predict runs/yeast sacCer3.fa --tile 50 --region chrIV --out chrIV-tracks/",
         "danq predict runs/a runs/b promoters.fa --out both.tsv.gz",
         "danq predict runs/deepsea test.mat --out pred.h5 --format deepsea",
+        "danq predict runs/human hg38.fa --tile 100 --out hg38-tracks/ --shard 2/8",
     )
 )
 @options.models()
@@ -68,7 +69,9 @@ from .progress import progress
     "0.00025; amounts need float32.  [default: float32]",
 )
 @options.run_options()
-@options.overwrite()
+@options.shard()
+@options.resume()
+@options.overwrite(help="Replace an existing output, or with --shard what the shard has stored.")
 def predict(
     models: tuple[Path, ...],
     input: Path,

@@ -97,8 +97,7 @@ def _runs(genome: PackedGenome, indexed: Intervals, searched: Intervals, window:
             repeat(window),
             repeat(indexed),
             repeat(searched),
-            repeat(table),
-            repeat(present),
+            repeat((table, present)),
         )
         runs = np.concatenate([np.zeros((0, 2), np.int64), *found])
     return runs[:, 0], runs[:, 1]
@@ -164,8 +163,9 @@ def _index(bases, low, high, step, table, present):
 
 
 @kernel
-def _compare(bases, low, high, step, window, held, training, table, present):
+def _compare(bases, low, high, step, window, held, training, index):
     """Runs of equal bases around the k-mers of intervals that are in the table, ``(n, 2)``."""
+    table, present = index
     runs = np.empty((MOST_PAIRS, 2), np.int64)
     last, count = table.shape[0] - 1, 0
     for number in range(low.size):

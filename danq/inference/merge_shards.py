@@ -11,6 +11,10 @@ from danq.errors import InputError
 from danq.files.inputs_in_use import protects_inputs
 from danq.inference.blocks.merged_blocks import MergedBlocks
 from danq.inference.blocks.shard import Shard
+from danq.inference.mutagenesis.shards import KIND as MUTATIONS
+from danq.inference.mutagenesis.shards import merge_mutations
+from danq.inference.prediction.shards import KIND as PREDICTIONS
+from danq.inference.prediction.shards import merge_predictions
 from danq.inference.variants.run import VARIANTS
 from danq.inference.variants.shards import merge_variants
 from danq.typing import Location, Progress
@@ -22,7 +26,11 @@ class Summary(Protocol):
     def describe(self) -> str: ...
 
 
-MERGES: Mapping[str, Callable[..., Summary]] = {VARIANTS: merge_variants}
+MERGES: Mapping[str, Callable[..., Summary]] = {
+    MUTATIONS: merge_mutations,
+    PREDICTIONS: merge_predictions,
+    VARIANTS: merge_variants,
+}
 """Kind of the runs of shards, and what writes their output from `MergedBlocks`."""
 
 

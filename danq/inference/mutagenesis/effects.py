@@ -15,7 +15,7 @@ from danq.inference.engine.incremental import Incremental
 from danq.inference.engine.whole_windows import evaluates_whole_windows
 from danq.inference.ensemble import Ensemble
 from danq.inference.mutagenesis.effect_kinds import BITS, Effect, effect_for
-from danq.inference.mutagenesis.targets import TargetWindow
+from danq.inference.mutagenesis.targets import Span, TargetWindow, read_windows
 from danq.inference.mutagenesis.whole_window_effects import WholeWindowEffects
 from danq.typing import CodeBatch, Codes
 
@@ -245,18 +245,22 @@ class BaseEffects:
         return self.window.codes[self.window.low : self.window.high]
 
 
-def base_effects(scorer: EffectScorer, windows: Iterable[TargetWindow]) -> Iterator[BaseEffects]:
-    """Effects of all single-base substitutions; windows with few bases share a batch."""
-    held: list[TargetWindow] = []
-    count = 0
-    for window in windows:
-        held.append(window)
-        count += 3 * (window.high - window.low)
-        if count >= scorer.block:
-            yield from _effects_of(scorer, held)
-            held, count = [], 0
-    if held:
-        yield from _effects_of(scorer, held)
+def base_effects(
+    scorer: EffectScorer, batches: Iterable[Sequence[Span]], window: int
+) -> Iterator[BaseEffects]:
+    """Effects of all single-base substitutions, batch by batch.
+
+    Parameters
+    ----------
+    scorer
+        Models.
+    batches
+        Bases to mutate; those of a batch are scored together.
+    window
+        Window length of the models in bases.
+    """
+    for batch in batches:
+        yield from _effects_of(scorer, read_windows(batch, window))
 
 
 def _effects_of(scorer: EffectScorer, windows: list[TargetWindow]) -> Iterator[BaseEffects]:

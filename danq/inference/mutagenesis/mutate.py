@@ -2,78 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
 
 from danq._memory import kept_memory
-from danq._version import __version__
-from danq.amounts import describe_units
 from danq.bounded_queue import write_behind
+from danq.errors import InputError
 from danq.files.inputs_in_use import protects_inputs
+from danq.files.unchanged_inputs import UnchangedInputs
 from danq.genome.nucleotide_codes import LETTERS, N
+from danq.inference.blocks import Shard
 from danq.inference.ensemble import Ensemble, Models
-from danq.inference.mutagenesis.effect_kinds import BITS, Effect, describe_effect
-from danq.inference.mutagenesis.effects import (
-    BaseEffects,
-    EffectScorer,
-    base_effects,
-    pair_effects,
-)
+from danq.inference.mutagenesis.effect_kinds import Effect
+from danq.inference.mutagenesis.effects import BaseEffects, EffectScorer, pair_effects
+from danq.inference.mutagenesis.mutation_job import MutationJob
 from danq.inference.mutagenesis.pairs import PairRegion, parse_pairs
-from danq.inference.mutagenesis.targets import (
-    SequenceTally,
-    Target,
-    TargetWindow,
-    open_targets,
-    target_windows,
-)
+from danq.inference.mutagenesis.shards import KIND, write_shard
+from danq.inference.mutagenesis.targets import SequenceTally, Target, TargetWindow, open_targets
+from danq.inference.mutagenesis.written_mutations import WrittenMutations
 from danq.inference.result import Result
-from danq.inference.sources import Source, as_source
+from danq.inference.shard_run import ShardRun, check_shard
+from danq.inference.sources import as_source
 from danq.inference.writers.mutation_layout import MutationLayout
 from danq.inference.writers.open_output import Output, find_output
 from danq.inference.writers.writer import Writer
-from danq.output import name_of_output
 from danq.typing import Location, Progress
 
 _LETTERS = np.array(list(LETTERS), dtype=object)
-
-
-class WrittenMutations(NamedTuple):
-    """Effects of mutations in a file.
-
-    Attributes
-    ----------
-    path
-        The file.
-    sequences
-        Regions or records that were mutated.
-    substitutions
-        Number of substitutions of one base.
-    pairs
-        Number of pairs of substitutions.
-    columns
-        Names of the value columns.
-    """
-
-    path: Path
-    sequences: int
-    substitutions: int
-    pairs: int
-    columns: tuple[str, ...]
-
-    def describe(self) -> str:
-        """Path, substitutions and sequences on one line."""
-        pairs = f" and {self.pairs:,} pairs of substitutions" if self.pairs else ""
-        return (
-            f"{name_of_output(self.path)}: {self.substitutions:,} substitutions{pairs} "
-            f"in {self.sequences:,} sequence{'s' * (self.sequences != 1)}"
-        )
 
 
 class MutationObserver(Protocol):
@@ -148,12 +108,12 @@ def mutate(
     >>> effects = danq.mutate(model, "ACGT" * 125)  # doctest: +SKIP
     >>> strongest = np.abs(effects.values).max(axis=(0, 1))  # doctest: +SKIP
     """
-    job = _Job.of(model, as_source(source), effect, tracks)
+    job = MutationJob.of(model, as_source(source), effect, tracks)
     layout = job.layout()
     with open_targets(job.source) as targets:
         counter = _Counter(3 * sum(one.size for one in targets))
         done = []
-        for effects in base_effects(job.scorer, job.windows(targets)):
+        for effects in job.effects(job.batches(targets)):
             done.append(effects)
             counter.add(3 * len(effects.codes), 0, progress)
     values = [np.empty((0, 4, len(layout.columns)), np.float32)]
@@ -181,6 +141,8 @@ def write_mutations(
     tracks: Sequence[str] | None = None,
     pairs: str | None = None,
     overwrite: bool = False,
+    resume: bool = False,
+    shard: Shard | None = None,
     observer: MutationObserver | None = None,
     progress: Progress | None = None,
 ) -> WrittenMutations:
@@ -200,21 +162,39 @@ def write_mutations(
         contig or record, as in the output), or ``NAME:start-end`` if there are several sequences.
         The sequence must not be longer than the window.
     overwrite
-        Replace an existing output.
+        Replace an existing output, and discard the stored effects of the shard.
+    resume
+        Continue a shard that was interrupted, with the same inputs and settings.
+    shard
+        Compute one of several parts of the effects, `danq.Shard`, and store it in the directory
+        ``<out>.shard-i-of-n``. `danq.merge` writes the output once all parts are complete. None
+        computes and writes all effects.
     observer
         Receives the effects of each window.
 
     Raises
     ------
     InputError
-        As `danq.mutate`; when the pairs are in no sequence or in one that is too long, or the
-        output exists, has an unknown extension or cannot be written.
+        As `danq.mutate`; when the pairs are in no sequence or in one that is too long; when the
+        output exists, has an unknown extension or cannot be written; when the stored effects of
+        the shard are of other inputs or settings, or ``resume`` is set without a shard; when
+        ``pairs`` or ``observer`` is set, or an input is a pipe, and ``shard`` is set.
     """
+    source = as_source(source)
     output = find_output(out, MutationLayout)
-    output.check(overwrite=overwrite)
+    if shard is not None:
+        _check_undivided(pairs, observer)
+    check_shard(output, source, shard, resume=resume, overwrite=overwrite)
+    unchanged = UnchangedInputs.of(source.files().values())
     interval = None if pairs is None else parse_pairs(pairs)
-    job = _Job.of(model, as_source(source), effect, tracks)
-    with open_targets(job.source) as targets:
+    job = MutationJob.of(model, source, effect, tracks)
+    with open_targets(source) as targets:
+        if shard is not None:
+            layout = job.layout()
+            output.writer.check_layout(layout)
+            identity = job.identity(output.format)
+            run = ShardRun(output.path, KIND, shard, identity, unchanged, resume, overwrite)
+            return write_shard(run, job, targets, layout, output.format, progress)
         chosen = None if interval is None else interval.target(targets, job.ensemble.window)
         if observer is not None:
             observer.begin(job.ensemble, targets)
@@ -229,7 +209,7 @@ def write_mutations(
             else observer.writer(output, layout) as writer
         ):
             with write_behind(writer.write) as write:
-                for effects in base_effects(job.scorer, job.windows(targets)):
+                for effects in job.effects(job.batches(targets)):
                     write(effects)
                     tally.count(effects.window)
                     known = 3 * int((effects.codes != N).sum())
@@ -244,6 +224,20 @@ def write_mutations(
     return WrittenMutations(
         output.path, len(targets), counter.substitutions, counter.pairs, layout.columns
     )
+
+
+def _check_undivided(pairs: str | None, observer: MutationObserver | None) -> None:
+    """Raise when an output was requested that needs all effects at once."""
+    if pairs is not None:
+        raise InputError(
+            "pairs of bases are mutated in a run without shards",
+            remedy="Leave the shard out for pairs, or the pairs for a shard",
+        )
+    if observer is not None:
+        raise InputError(
+            "a plot shows all effects, and a shard computes some of them",
+            remedy="Leave the shard out for a plot, or the plot for a shard",
+        )
 
 
 def _write_pairs(
@@ -276,66 +270,6 @@ class _Counter:
         self.substitutions += substitutions
         if progress is not None:
             progress(self.done, self.total)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What to mutate, and with which models."""
-
-    ensemble: Ensemble
-    source: Source
-    scorer: EffectScorer
-
-    @classmethod
-    def of(
-        cls, model: Models, source: Source, effect: Effect | None, tracks: Sequence[str] | None
-    ) -> _Job:
-        ensemble = Ensemble.of(model, tracks).for_effects()
-        ensemble.check_measured()
-        return cls(ensemble, source, EffectScorer(ensemble, effect))
-
-    def windows(self, targets: list[Target]) -> Iterator[TargetWindow]:
-        for target in targets:
-            yield from target_windows(target, self.ensemble.window, self.ensemble.bin)
-
-    def units(self) -> dict[str, str]:
-        """Units of the effects on amounts, or of the amounts without a mutation."""
-        if "amounts" not in self.ensemble.kinds:
-            return {}
-        text = describe_units(self.ensemble.tracks, self.ensemble.units)
-        return {"units of the reference" if self.scorer.effect in BITS else "units": text}
-
-    def layout(self, pairs: str | None = None) -> MutationLayout:
-        ensemble = self.ensemble
-        values = describe_effect(self.scorer.effect, ensemble.kinds)
-        if ensemble.spread:
-            values = (
-                f"mean {values}, over {len(ensemble.models)} models, then sample standard "
-                "deviations (_sd)"
-            )
-        return MutationLayout(
-            key=self.source.key,
-            effect=self.scorer.effect,
-            pairs=pairs is not None,
-            tracks=ensemble.tracks,
-            groups=ensemble.groups,
-            spread=ensemble.spread,
-            provenance={
-                "danq": __version__,
-                **ensemble.provenance(),
-                **self.source.provenance(),
-                **({} if pairs is None else {"pairs": pairs}),
-                "window": f"{ensemble.window} bases, centred on the sequence, or on each tile of "
-                f"{ensemble.bin} bases of a longer one",
-                **ensemble.running(),
-                **self.scorer.batches(),
-                "tolerance": f"{ensemble.options.tolerance:g}",
-                "coordinates": "pos is 1-based; position, start and end in HDF5 are 0-based, "
-                "half-open",
-                "values": values,
-                **self.units(),
-            },
-        )
 
 
 def _base_rows(key: str, done: list[BaseEffects]) -> pl.DataFrame:

@@ -8,15 +8,19 @@ centred on its tile: the prediction is for the bin that holds the base.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
+
+import numpy as np
 
 from danq.errors import InputError
 from danq.genome.fasta import Genome
 from danq.genome.nucleotide_codes import N
 from danq.inference.sources import Records, Regions, Source
-from danq.inference.sources.tiling import overlapping, tiles, window_starts
+from danq.inference.sources.tiling import overlapping, window_starts
 from danq.typing import Codes
 
 log = logging.getLogger("danq")
@@ -78,8 +82,21 @@ class TargetWindow:
     high: int
 
 
-def target_windows(target: Target, window: int, step: int) -> Iterator[TargetWindow]:
-    """Windows in which the bases of a target are scored, in order.
+class Span(NamedTuple):
+    """Bases of a target that are scored in one window: 0-based, half-open."""
+
+    target: Target
+    start: int
+    end: int
+
+    @property
+    def bases(self) -> int:
+        """Bases to mutate."""
+        return self.end - self.start
+
+
+def target_spans(target: Target, window: int, step: int) -> Iterator[Span]:
+    """The bases of a target that are scored together, in order.
 
     Parameters
     ----------
@@ -91,13 +108,24 @@ def target_windows(target: Target, window: int, step: int) -> Iterator[TargetWin
         Tile size for a target longer than the window: the model's bin.
     """
     width = target.size if target.size <= window else step
-    for start, end in tiles(target.start, target.end, width, 64):
+    for start in range(target.start, target.end, width):
+        yield Span(target, start, min(start + width, target.end))
+
+
+def read_windows(spans: Sequence[Span], window: int) -> list[TargetWindow]:
+    """The windows that are centred on some bases; neighbours are read together."""
+    found = []
+    for _, group in groupby(spans, lambda span: id(span.target)):
+        some = list(group)
+        target = some[0].target
+        start, end = (np.array(part) for part in zip(*((s, e) for _, s, e in some), strict=True))
         firsts = window_starts(start, end, window)
         codes = overlapping(target.read, target.length, firsts, window).cut()
-        for row, first in enumerate(firsts.tolist()):
-            yield TargetWindow(
-                target, codes[row], first, int(start[row]) - first, int(end[row]) - first
-            )
+        found += [
+            TargetWindow(target, own, first, span.start - first, span.end - first)
+            for span, own, first in zip(some, codes, firsts.tolist(), strict=True)
+        ]
+    return found
 
 
 @contextmanager

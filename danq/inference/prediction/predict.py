@@ -2,69 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from danq._version import __version__
 from danq.amounts import describe_units
-from danq.bounded_queue import write_behind
 from danq.errors import InputError
 from danq.files.inputs_in_use import protects_inputs
+from danq.files.unchanged_inputs import UnchangedInputs
+from danq.inference.blocks import Shard
 from danq.inference.ensemble import Ensemble, Models
+from danq.inference.prediction.row_blocks import joined, rows_per_write
+from danq.inference.prediction.shards import KIND, write_shard
+from danq.inference.prediction.written_predictions import (
+    WrittenPredictions,
+    stored_columns,
+    write_rows,
+)
 from danq.inference.result import Result
-from danq.inference.sources import Source, Tiles, as_source
+from danq.inference.shard_run import ShardRun, check_shard, shard_provenance
+from danq.inference.sources import Source, as_source
 from danq.inference.sources.tiling import Rows, RowStream
 from danq.inference.writers.hdf5_storage import Hdf5Storage
 from danq.inference.writers.layout import PredictionLayout, TrackProfile, Values
-from danq.inference.writers.open_output import find_output
+from danq.inference.writers.open_output import Output, find_output
 from danq.inference.writers.prediction_bigwig import check_covered
-from danq.output import name_of_output
+from danq.provenance import Provenance
 from danq.typing import Location, Progress
-
-BLOCK_VALUES = 1 << 22
-"""Maximum number of values per write: 16 MB."""
-
-BLOCK_ROWS = 1 << 16
-"""Maximum number of rows per write: their names and positions take more than the values of a few
-tracks."""
-
-Stream = Iterable[tuple[Rows, Values]]
-
-
-class WrittenPredictions(NamedTuple):
-    """Predictions in a file.
-
-    Attributes
-    ----------
-    path
-        File, or directory of bigWig files.
-    rows
-        Number of rows.
-    columns
-        Names of the value columns.
-    tracks
-        Names of the tracks.
-    """
-
-    path: Path
-    rows: int
-    columns: tuple[str, ...]
-    tracks: tuple[str, ...]
-
-    def describe(self) -> str:
-        """Path, rows and tracks on one line."""
-        count = len(self.tracks)
-        spread = " and standard deviations" if len(self.columns) > count else ""
-        return (
-            f"{name_of_output(self.path)}: {self.rows:,} row{'s' * (self.rows != 1)}, "
-            f"{count:,} track{'s' * (count != 1)}{spread}"
-        )
 
 
 def predict(
@@ -118,8 +87,9 @@ def predict(
     ensemble = Ensemble.of(model, tracks)
     with source.open(ensemble.window, ensemble.bin, device=ensemble.options.torch_device) as opened:
         layout = _layout(ensemble, opened, source)
+        size = rows_per_write(len(layout.columns), ensemble.options.windows_per_batch)
         with closing(_stream(ensemble, opened, progress)) as stream:
-            blocks = list(_blocks(stream, len(layout.columns)))
+            blocks = list(joined(stream, size))
     rows = [layout.keys(rows) for rows, _ in blocks]
     values = [np.empty((0, len(layout.columns)), np.float32), *(values for _, values in blocks)]
     return Result(
@@ -141,6 +111,8 @@ def write_predictions(
     format: str | None = None,
     storage: Hdf5Storage | None = None,
     overwrite: bool = False,
+    resume: bool = False,
+    shard: Shard | None = None,
     progress: Progress | None = None,
 ) -> WrittenPredictions:
     """Write predictions to a file.
@@ -166,26 +138,32 @@ def write_predictions(
         How an HDF5 file stores the values: compression, float32 or float16. None: not
         compressed, float32.
     overwrite
-        Replace an existing output.
+        Replace an existing output, and discard the stored rows of the shard.
+    resume
+        Continue a shard that was interrupted, with the same inputs and settings.
+    shard
+        Compute one of several parts of the rows, `danq.Shard`, and store it in the directory
+        ``<out>.shard-i-of-n``. `danq.merge` writes the output once all parts are complete. None
+        computes and writes all rows.
 
     Raises
     ------
     InputError
         As `danq.predict`; when the output exists, has an unknown extension or cannot be written,
         ``storage`` is set for another format than ``hdf5``, or amounts were to be written in the
-        format ``deepsea`` or as float16.
+        format ``deepsea`` or as float16; when the stored rows of the shard are of other inputs or
+        settings, or ``resume`` is set without a shard; when an input of a shard is a pipe.
     """
     source = as_source(source)
     output = find_output(out, PredictionLayout, format)
     storage = storage or Hdf5Storage()
     storage.check_format(output.format)
-    output.check(overwrite=overwrite)
+    check_shard(output, source, shard, resume=resume, overwrite=overwrite)
+    unchanged = UnchangedInputs.of(source.files().values())
     ensemble = Ensemble.of(model, tracks)
     _check_amounts(ensemble, output.format, storage)
     ordered, device = output.writer.ordered, ensemble.options.torch_device
     profiles = ensemble.profiles if output.writer.profiles else ()
-    if output.format == "bigwig" and isinstance(source, Tiles):
-        check_covered(profiles, source.size)
     with source.open(ensemble.window, ensemble.bin, ordered=ordered, device=device) as opened:
         layout = _layout(ensemble, opened, source)
         provenance = {**layout.provenance, **storage.provenance(), **_describe(profiles, ensemble)}
@@ -196,18 +174,23 @@ def write_predictions(
             total=opened.total,
             profiles=profiles,
         )
-        count = 0
-        with (
-            closing(_stream(ensemble, opened, progress, steps=bool(profiles))) as stream,
-            output.open(layout, overwrite=overwrite) as writer,
-            write_behind(writer.write) as write,
-        ):
-            tracks_and_steps = len(layout.tracks) + layout.steps
-            for rows, values in _blocks(stream, tracks_and_steps * (1 + layout.spread)):
-                write(rows, *_parts(values, layout))
-                count += len(values)
-    columns = layout.tracks if output.format == "deepsea" else layout.columns
-    return WrittenPredictions(output.path, count, columns, layout.tracks)
+        output.writer.check_layout(layout)
+        if output.format == "bigwig" and opened.longest is not None:
+            check_covered(profiles, opened.longest)
+        if shard is not None:
+            run = ShardRun(
+                output.path,
+                KIND,
+                shard,
+                _identity(ensemble, source, output, storage),
+                unchanged,
+                resume,
+                overwrite,
+            )
+            return write_shard(run, ensemble, opened, layout, output.format, progress)
+        size = rows_per_write(stored_columns(layout), ensemble.options.windows_per_batch)
+        with closing(_stream(ensemble, opened, progress, steps=bool(profiles))) as stream:
+            return write_rows(stream, output, layout, size, overwrite=overwrite)
 
 
 def _layout(ensemble: Ensemble, opened: RowStream, source: Source) -> PredictionLayout:
@@ -240,6 +223,14 @@ def _layout(ensemble: Ensemble, opened: RowStream, source: Source) -> Prediction
     )
 
 
+def _identity(
+    ensemble: Ensemble, source: Source, output: Output, storage: Hdf5Storage
+) -> Provenance:
+    stored = {"HDF5": f"{storage.compress}, {storage.dtype}"} if output.format == "hdf5" else {}
+    settings = {"format": output.format, **stored, **ensemble.batches()}
+    return shard_provenance(ensemble, source, settings)
+
+
 def _quantity(ensemble: Ensemble) -> str:
     kinds = set(ensemble.kinds)
     if kinds == {"peaks"}:
@@ -262,17 +253,6 @@ def _check_amounts(ensemble: Ensemble, format: str, storage: Hdf5Storage) -> Non
         )
 
 
-def _parts(values: Values, layout: PredictionLayout) -> Iterator[Values]:
-    """Columns of the tracks, then those of the steps of profiles if there are any."""
-    if not layout.profiles:
-        yield values
-        return
-    tracks = len(layout.tracks)
-    each = [values] if not layout.spread else np.split(values, 2, axis=1)
-    yield np.concatenate([one[:, :tracks] for one in each], axis=1)
-    yield np.concatenate([one[:, tracks:] for one in each], axis=1)
-
-
 def _describe(profiles: Sequence[TrackProfile], ensemble: Ensemble) -> dict[str, str]:
     """Steps of the profiles, as text for the header of an output."""
     texts = [
@@ -291,29 +271,3 @@ def _stream(
             done += len(values)
             if progress is not None:
                 progress(done, source.total)
-
-
-def _blocks(stream: Stream, columns: int) -> Iterator[tuple[Rows, Values]]:
-    """Join batches into blocks, which writers store efficiently."""
-    enough = max(1, min(BLOCK_ROWS, BLOCK_VALUES // columns))
-    held: list[tuple[Rows, Values]] = []
-    count = 0
-    for batch in stream:
-        held.append(batch)
-        count += len(batch[1])
-        if count >= enough:
-            yield _joined(held)
-            held, count = [], 0
-    if held:
-        yield _joined(held)
-
-
-def _joined(batches: list[tuple[Rows, Values]]) -> tuple[Rows, Values]:
-    labels = [label for batch, _ in batches for label in batch.labels or ()]
-    rows = Rows(
-        [name for batch, _ in batches for name in batch.names],
-        np.concatenate([batch.start for batch, _ in batches]),
-        np.concatenate([batch.end for batch, _ in batches]),
-        labels if batches[0][0].labels is not None else None,
-    )
-    return rows, np.concatenate([values for _, values in batches])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import torch
 
@@ -19,6 +21,7 @@ from danq.genome.fasta import Genome, read_fasta
 from danq.inference.sources.region_table import find_regions, region_table
 from danq.inference.sources.row_streams import CPU, GenomeTiles, OneHotRows, RecordRows, RegionRows
 from danq.inference.sources.tiling import RowStream
+from danq.provenance import Inputs, Setting, sha256_of
 from danq.typing import Codes, Location
 
 
@@ -59,6 +62,24 @@ class Source(ABC):
     @abstractmethod
     def provenance(self) -> dict[str, str]:
         """Description of the input for the header of an output."""
+
+    def files(self) -> dict[str, Location]:
+        """Files that are read, by the noun for one of them."""
+        return {}
+
+    def settings(self) -> dict[str, Setting]:
+        """What the rows depend on besides the content of the files."""
+        return {}
+
+    def contents(self) -> dict[str, Inputs]:
+        """Checksum of each file.
+
+        Raises
+        ------
+        InputError
+            When a file cannot be read.
+        """
+        return {noun: Inputs([str(path)], [sha256_of(path)]) for noun, path in self.files().items()}
 
 
 @dataclass(frozen=True)
@@ -123,6 +144,14 @@ class Regions(Source):
             }
         )
 
+    def files(self) -> dict[str, Location]:
+        regions = {"BED file": self.regions} if isinstance(self.regions, Path) else {}
+        mapped = {} if self.chrom_map is None else {"contig map": self.chrom_map}
+        return {**regions, "genome": self.genome, **mapped}
+
+    def settings(self) -> dict[str, Setting]:
+        return {"regions": self.texts} if self.texts else {}
+
 
 @dataclass(frozen=True)
 class Tiles(Source):
@@ -159,6 +188,12 @@ class Tiles(Source):
     def provenance(self) -> dict[str, str]:
         return _texts({"input": self.genome, "tile": self.size, "region": self.region})
 
+    def files(self) -> dict[str, Location]:
+        return {"genome": self.genome}
+
+    def settings(self) -> dict[str, Setting]:
+        return {**_texts({"tile": self.size, "region": self.region})}
+
 
 @dataclass(frozen=True)
 class OneHotFile(Source):
@@ -188,6 +223,12 @@ class OneHotFile(Source):
     def provenance(self) -> dict[str, str]:
         return _texts({"input": self.path, "channels": self.channels})
 
+    def files(self) -> dict[str, Location]:
+        return {"file of arrays": self.path}
+
+    def settings(self) -> dict[str, Setting]:
+        return {**_texts({"channels": self.channels})}
+
 
 class Records(Source):
     """Standalone sequences: one row each, or where one is longer than the window, tiles."""
@@ -214,6 +255,9 @@ class FastaFile(Records):
 
     def provenance(self) -> dict[str, str]:
         return {"input": str(self.path)}
+
+    def files(self) -> dict[str, Location]:
+        return {"FASTA file": self.path}
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,6 +289,13 @@ class Sequences(Records):
     def provenance(self) -> dict[str, str]:
         count = len(self.names)
         return {"input": f"{count:,} sequence{'s' * (count != 1)} in memory"}
+
+    def contents(self) -> dict[str, Inputs]:
+        sha = hashlib.sha256()
+        for name, codes in self.records():
+            sha.update(f"{len(name)} {name} {len(codes)} ".encode())
+            sha.update(np.ascontiguousarray(codes).data)
+        return {"input": Inputs(["the sequences in memory"], [sha.hexdigest()])}
 
 
 def _check_genome(genome: object) -> None:

@@ -35,11 +35,11 @@ from danq.inference.variants.run_identity import (
     packed,
     run_provenance,
     shared_conditions,
-    weights_checksums,
 )
 from danq.inference.variants.scorer import Scorer
 from danq.inference.variants.strata import Strata
 from danq.inference.variants.variant_input import VariantInput, Variants, VariantTable, as_variants
+from danq.inference.weights_checksums import weights_checksums
 from danq.inference.writers.variant_layout import VariantLayout
 from danq.models.run_options import RunOptions
 from danq.provenance import Inputs, Provenance

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-import torch
 
 from danq._version import __version__
 from danq.errors import InputError
@@ -15,7 +12,6 @@ from danq.genome.packed_genome import PackedGenome
 from danq.inference.ensemble import Ensemble
 from danq.inference.sources.in_memory import read_sequences
 from danq.inference.variants.variant_input import VariantInput
-from danq.models import Model
 from danq.provenance import Inputs, Provenance
 from danq.typing import Location
 
@@ -97,21 +93,3 @@ def genome_text(genome: AnyGenome, content: PackedGenome) -> str:
     """The genome as text: its file, and the checksum of its content."""
     name = genome_file(genome)
     return f"{'' if name is None else f'{name} '}sha256:{content.sha256}"
-
-
-def weights_checksums(models: Sequence[Model]) -> list[str]:
-    """SHA-256 of the weights of each model in memory.
-
-    The checksum of the file does not suffice: a model may have changed since it was loaded.
-    """
-    return [_weights_checksum(model) for model in models]
-
-
-def _weights_checksum(model: Model) -> str:
-    sha = hashlib.sha256()
-    for name, value in sorted(model.module.state_dict().items()):
-        sha.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
-        # As uint8, because numpy has no bfloat16.
-        plain = value.detach().cpu().contiguous().flatten().view(torch.uint8)
-        sha.update(plain.numpy().data)
-    return sha.hexdigest()

@@ -234,7 +234,7 @@ def test_an_error_of_the_writer_leaves_no_output(toy, genome, tmp_path, monkeypa
         write(self, *block)
 
     monkeypatch.setattr(writer, "write", fail)
-    monkeypatch.setattr("danq.inference.prediction.predict.BLOCK_VALUES", 30)
+    monkeypatch.setattr("danq.inference.prediction.row_blocks.BLOCK_VALUES", 30)
     name = "out.h5" if writer is PredictionHdf5 else "folder"
     with pytest.raises((InputError, MemoryError)) as caught:
         write_predictions(toy().with_options(batch_size=4), Tiles(genome, 3), tmp_path / name)

@@ -25,7 +25,7 @@ from danq.models import load_model, save_model
 from danq.models.run_options import RunOptions
 
 # The package re-exports the function under the name of its module.
-MODULE = sys.modules["danq.inference.prediction.predict"]
+MODULE = sys.modules["danq.inference.prediction.row_blocks"]
 
 
 def check(table: pl.DataFrame, sequences, expect, **options) -> None:

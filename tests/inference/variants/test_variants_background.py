@@ -19,7 +19,7 @@ from danq.errors import InputError
 from danq.inference import Variants, score_variants, write_background, write_variant_scores
 from danq.inference.variants.background import Background, ranks
 from danq.inference.variants.background_file import read_background
-from danq.inference.variants.run_identity import weights_checksums
+from danq.inference.weights_checksums import weights_checksums
 from danq.models import load_model, save_model
 from tests.one_contig import Variant, random_bases, substitutions, write_contig
 from tests.reseal import reseal_hdf5

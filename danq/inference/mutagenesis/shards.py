@@ -1,0 +1,175 @@
+"""Shards of mutation effects: blocks of windows, and the output that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+
+import numpy as np
+import polars as pl
+
+from danq.bounded_queue import write_behind
+from danq.genome.nucleotide_codes import N
+from danq.inference.blocks import FinishedBlock
+from danq.inference.blocks.merged_blocks import MergedBlocks
+from danq.inference.blocks.stored_layout import restored_layout, stored_layout
+from danq.inference.mutagenesis.batches import bases_of, blocks
+from danq.inference.mutagenesis.effects import BaseEffects
+from danq.inference.mutagenesis.mutation_job import MutationJob
+from danq.inference.mutagenesis.targets import SequenceTally, Target, TargetWindow
+from danq.inference.mutagenesis.written_mutations import WrittenMutations
+from danq.inference.shard_run import ShardRun
+from danq.inference.sources.tiling import Selection
+from danq.inference.writers.mutation_layout import MutationLayout
+from danq.inference.writers.open_output import WRITERS, Output
+from danq.typing import Codes, Progress
+
+KIND = "mutations"
+WINDOWS, SUBSTITUTIONS = "windows", "substitutions"
+"""Name of the table of a block; name of the count of its substitutions."""
+
+_COLUMNS = ("name", "target_start", "target_end", "length", "first", "low", "high")
+_SCHEMA = {name: pl.String if name == "name" else pl.Int64 for name in _COLUMNS}
+
+
+def write_shard(
+    run: ShardRun,
+    job: MutationJob,
+    targets: list[Target],
+    layout: MutationLayout,
+    format: str,
+    progress: Progress | None = None,
+) -> WrittenMutations:
+    """Compute the effects of a shard, and store them block by block.
+
+    Parameters
+    ----------
+    run
+        The shard.
+    job, targets
+        Models, and the sequences of the whole run.
+    layout, format
+        Columns and format of the output.
+    progress
+        Called with the number of substitutions done and the total, without those that are
+        stored.
+
+    Raises
+    ------
+    InputError
+        As `danq.inference.shard_run.ShardRun.store`.
+    """
+
+    def own(selected: Selection) -> Iterator[list]:
+        each = enumerate(blocks(job.batches(targets), len(layout.columns)))
+        return (block for number, block in each if selected(number))
+
+    def make(selected: Selection) -> Generator[FinishedBlock, None, None]:
+        total = 0 if progress is None else 3 * sum(map(bases_of, own(selected)))
+        done = 0
+        for block in own(selected):
+            yield _stored(list(job.effects(block)))
+            done += 3 * bases_of(block)
+            if progress is not None:
+                progress(done, total)
+
+    content = {
+        **stored_layout(layout),
+        "format": format,
+        "sequences": len(targets),
+        "window": job.ensemble.window,
+        "bin": job.ensemble.bin,
+    }
+    counts = run.store(make, content)
+    return WrittenMutations(run.folder, len(targets), counts[SUBSTITUTIONS], 0, layout.columns)
+
+
+def merge_mutations(
+    blocks: MergedBlocks, *, overwrite: bool, progress: Progress | None
+) -> WrittenMutations:
+    """Write the effects of a run from the blocks of all shards.
+
+    Parameters
+    ----------
+    blocks
+        The blocks.
+    overwrite
+        Whether an existing output may be replaced.
+    progress
+        Called with the number of blocks written and the total.
+
+    Raises
+    ------
+    InputError
+        As `danq.merge`.
+    """
+    content = blocks.content
+    with blocks.readable_content():
+        layout = restored_layout(MutationLayout, content)
+        format, sequences = str(content["format"]), int(content["sequences"])
+        window, step = int(content["window"]), int(content["bin"])
+        output = Output(blocks.out, format, WRITERS[MutationLayout][format])
+    output.check(layout, overwrite=overwrite)
+    tally, substitutions, total = SequenceTally(), 0, len(blocks.numbers)
+    with (
+        output.open(layout, overwrite=overwrite) as writer,
+        write_behind(writer.write) as write,
+    ):
+        for done, block in enumerate(blocks, start=1):
+            with blocks.readable(blocks.numbers[done - 1]):
+                each = list(_effects(block))
+            for effects in each:
+                write(effects)
+                tally.count(effects.window)
+                substitutions += _substitutions(effects.codes)
+            if progress is not None:
+                progress(done, total)
+    tally.report(window, step)
+    return WrittenMutations(output.path, sequences, substitutions, 0, layout.columns)
+
+
+def _substitutions(codes: Codes) -> int:
+    return 3 * int((codes != N).sum())
+
+
+def _stored(each: list[BaseEffects]) -> FinishedBlock:
+    windows = [one.window for one in each]
+    places = [
+        (
+            one.target.name,
+            one.target.start,
+            one.target.end,
+            one.target.length,
+            one.first,
+            one.low,
+            one.high,
+        )
+        for one in windows
+    ]
+    spreads = [one.spread for one in each if one.spread is not None]
+    return FinishedBlock(
+        {WINDOWS: pl.DataFrame(places, schema=_SCHEMA, orient="row")},
+        {
+            "codes": np.stack([one.codes for one in windows]),
+            "reference": np.stack([one.reference for one in each]),
+            "mean": np.concatenate([one.mean for one in each]),
+            **({"spread": np.concatenate(spreads)} if spreads else {}),
+        },
+        {SUBSTITUTIONS: sum(_substitutions(one.codes) for one in each)},
+    )
+
+
+def _effects(block: FinishedBlock) -> Iterator[BaseEffects]:
+    """The inverse of `_stored`; the targets cannot be read."""
+    arrays, at = block.arrays, 0
+    rows = block.tables[WINDOWS].iter_rows()
+    for row, codes, reference in zip(rows, arrays["codes"], arrays["reference"], strict=True):
+        name, start, end, length, first, low, high = row
+        window = TargetWindow(Target(name, start, end, length, _unread), codes, first, low, high)
+        own = slice(at, at + high - low)
+        at += high - low
+        spread = arrays["spread"][own] if "spread" in arrays else None
+        yield BaseEffects(window, arrays["mean"][own], spread, reference)
+
+
+def _unread(low: int, high: int) -> Codes:
+    raise AssertionError(f"bases {low} to {high} are not stored")

@@ -1,0 +1,40 @@
+"""What `danq.write_mutations` wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from danq.output import name_of_output
+
+
+class WrittenMutations(NamedTuple):
+    """Effects of mutations in a file.
+
+    Attributes
+    ----------
+    path
+        The file, or the folder of a shard.
+    sequences
+        Regions or records that were mutated.
+    substitutions
+        Number of substitutions of one base.
+    pairs
+        Number of pairs of substitutions.
+    columns
+        Names of the value columns.
+    """
+
+    path: Path
+    sequences: int
+    substitutions: int
+    pairs: int
+    columns: tuple[str, ...]
+
+    def describe(self) -> str:
+        """Path, substitutions and sequences on one line."""
+        pairs = f" and {self.pairs:,} pairs of substitutions" if self.pairs else ""
+        return (
+            f"{name_of_output(self.path)}: {self.substitutions:,} substitutions{pairs} "
+            f"in {self.sequences:,} sequence{'s' * (self.sequences != 1)}"
+        )

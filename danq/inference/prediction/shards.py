@@ -1,0 +1,132 @@
+"""Shards of predictions: blocks of rows with their values, and the output that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+
+from danq.inference.blocks import FinishedBlock
+from danq.inference.blocks.merged_blocks import MergedBlocks
+from danq.inference.blocks.stored_layout import restored_layout, stored_layout
+from danq.inference.ensemble import Ensemble
+from danq.inference.prediction.row_blocks import batches_per_block, joined, rows_per_write
+from danq.inference.prediction.written_predictions import (
+    WrittenPredictions,
+    stored_columns,
+    write_rows,
+)
+from danq.inference.shard_run import ShardRun
+from danq.inference.sources.tiling import Rows, RowStream, Selection
+from danq.inference.writers.layout import PredictionLayout, Values
+from danq.inference.writers.open_output import WRITERS, Output
+from danq.typing import Progress
+
+KIND = "predictions"
+ROWS, VALUES = "rows", "values"
+"""Names of the table and of the array of a block, and of the count of its rows."""
+
+
+def write_shard(
+    run: ShardRun,
+    ensemble: Ensemble,
+    opened: RowStream,
+    layout: PredictionLayout,
+    format: str,
+    progress: Progress | None = None,
+) -> WrittenPredictions:
+    """Predict the rows of a shard, and store them block by block.
+
+    Parameters
+    ----------
+    run
+        The shard.
+    ensemble, opened
+        Models, and the rows of the whole run.
+    layout, format
+        Columns and format of the output.
+    progress
+        Called with the number of rows done and the total, without those that are stored.
+        The total is None if it is unknown.
+
+    Raises
+    ------
+    InputError
+        As `danq.inference.shard_run.ShardRun.store`.
+    """
+    batch, columns = ensemble.options.windows_per_batch, stored_columns(layout)
+    batches = batches_per_block(columns, batch)
+
+    def make(selected: Selection) -> Generator[FinishedBlock, None, None]:
+        total = None if opened.total is None else _rows_in(opened.total, batches * batch, selected)
+        done = 0
+        predicted = ensemble.predict(
+            opened, steps=bool(layout.profiles), selected=lambda chunk: selected(chunk // batches)
+        )
+        with closing(predicted):
+            for rows, values in joined(predicted, batches * batch):
+                yield FinishedBlock(
+                    {ROWS: layout.keys(rows)}, {VALUES: values}, {ROWS: len(values)}
+                )
+                done += len(values)
+                if progress is not None:
+                    progress(done, total)
+
+    content = {
+        **stored_layout(layout),
+        "format": format,
+        "rows per write": rows_per_write(columns, batch),
+    }
+    counts = run.store(make, content)
+    return WrittenPredictions.of(run.folder, counts[ROWS], layout, format)
+
+
+def merge_predictions(
+    blocks: MergedBlocks, *, overwrite: bool, progress: Progress | None
+) -> WrittenPredictions:
+    """Write the predictions of a run from the blocks of all shards.
+
+    Parameters
+    ----------
+    blocks
+        The blocks.
+    overwrite
+        Whether an existing output may be replaced.
+    progress
+        Called with the number of blocks written and the total.
+
+    Raises
+    ------
+    InputError
+        As `danq.merge`.
+    """
+    content = blocks.content
+    with blocks.readable_content():
+        layout = restored_layout(PredictionLayout, content)
+        format, size = str(content["format"]), int(content["rows per write"])
+        output = Output(blocks.out, format, WRITERS[PredictionLayout][format])
+    output.check(layout, overwrite=overwrite)
+    total = len(blocks.numbers)
+
+    def parts() -> Iterator[tuple[Rows, Values]]:
+        for done, block in enumerate(blocks, start=1):
+            with blocks.readable(blocks.numbers[done - 1]):
+                rows = _rows(block, layout)
+            yield rows, block.arrays[VALUES]
+            if progress is not None:
+                progress(done, total)
+
+    return write_rows(parts(), output, layout, size, overwrite=overwrite)
+
+
+def _rows(block: FinishedBlock, layout: PredictionLayout) -> Rows:
+    table = block.tables[ROWS]
+    names, start, end, *labels = (table[name] for name in layout.key_types)
+    named = labels[0].to_list() if labels else None
+    return Rows(names.to_list(), start.to_numpy(), end.to_numpy(), named)
+
+
+def _rows_in(total: int, size: int, selected: Selection) -> int:
+    """Rows of the selected blocks of a run."""
+    return sum(
+        min(size, total - first) for first in range(0, total, size) if selected(first // size)
+    )

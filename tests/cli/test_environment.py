@@ -106,3 +106,13 @@ def test_matplotlib_uses_the_cache_folder_without_a_home(
     monkeypatch.setenv("MPLCONFIGDIR", "given")
     environment.place_matplotlib()
     assert os.environ["MPLCONFIGDIR"] == "given"
+
+
+@pytest.mark.parametrize("given", [{}, {"LRU_CACHE_CAPACITY": "7"}])
+def test_compiled_products_are_kept_for_few_shapes(given: dict[str, str]):
+    names = ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+    unset = "import os\nfor name in os.environ.get('UNSET', '').split(): del os.environ[name]\n"
+    show = f"import atexit, os\natexit.register(lambda: print(*map(os.environ.get, {names})))\n"
+    present = " ".join(name for name in names if name in os.environ and name not in given)
+    done = shell("", unset + show + MAIN, UNSET=present, **given)
+    assert done.stdout.decode().splitlines()[-1].split() == [given.get(names[0], "64"), "64"]

@@ -551,11 +551,12 @@ def test_parquet_raises_the_error_of_its_thread_instead_of_waiting(tmp_path, mon
     assert len(list(parts)) > 10
 
 
-def test_row_groups_do_not_change_a_parquet_table(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("limit", "most"), [("GROUP_VALUES", 30), ("GROUP_ROWS", 2)])
+def test_row_groups_do_not_change_a_parquet_table(tmp_path, monkeypatch, limit, most):
     path, made = tmp_path / "out.parquet", layout()
     one = tmp_path / "one.parquet"
     write(one)
-    monkeypatch.setattr("danq.inference.writers.parquet.GROUP_VALUES", 30)
+    monkeypatch.setattr(f"danq.inference.writers.parquet.{limit}", most)
     values = write(path)
     assert path.stat().st_size > 1.5 * one.stat().st_size
     assert pl.read_parquet(path).equals(pl.read_parquet(one))

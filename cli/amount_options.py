@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
 
+from .input_path import InputPath
 from .options import WINDOW_NAMES, Decorator, Names, Size, apply_all, option
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_ANY = click.Path(exists=True, path_type=Path)
+_FILE = InputPath(dir_okay=False)
+_ANY = InputPath()
 
 signal = option(
     "--signal",

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from . import options
+from .input_path import InputPath
 from .progress import progress
 
 _NAMES = ("effect", "label", "strata", "group", "match", "chrom_map", "ref_mismatch")
@@ -27,7 +28,7 @@ _NAMES = ("effect", "label", "strata", "group", "match", "chrom_map", "ref_misma
     metavar="MODEL... TABLE",
     nargs=-1,
     required=True,
-    type=click.Path(exists=True, allow_dash=True, path_type=Path),
+    type=InputPath(allow_dash=True),
 )
 @options.genome(required=True, help="Reference genome, plain or compressed FASTA.")
 @options.out(
@@ -73,7 +74,7 @@ _NAMES = ("effect", "label", "strata", "group", "match", "chrom_map", "ref_misma
     "--baseline",
     "baselines",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=InputPath(dir_okay=False),
     metavar="FILE",
     help="Add a baseline: a dataset (k-mer model) or a file of motifs (repeatable).",
 )

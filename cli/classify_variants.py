@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from . import options
+from .input_path import InputPath
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FILE = InputPath(dir_okay=False)
 
 
 @click.command(

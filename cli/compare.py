@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from . import options
+from .input_path import InputPath
 
-_MODEL = click.Path(exists=True, path_type=Path)
+_MODEL = InputPath()
 
 
 def _more(which: str) -> options.Decorator:
@@ -30,7 +31,7 @@ def _more(which: str) -> options.Decorator:
 )
 @click.argument("first", type=_MODEL)
 @click.argument("second", type=_MODEL)
-@click.argument("data", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("data", type=InputPath(dir_okay=False))
 @_more("first")
 @_more("second")
 @options.out(

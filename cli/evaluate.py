@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from . import options
+from .input_path import InputPath
 
 
 @click.command(
@@ -20,7 +21,7 @@ from . import options
     )
 )
 @options.models()
-@click.argument("data", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("data", type=InputPath(dir_okay=False))
 @options.out(
     required=False,
     metavar="DIR",
@@ -43,7 +44,7 @@ from . import options
 )
 @click.option(
     "--paper-table",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=InputPath(dir_okay=False),
     metavar="FILE",
     help="Per-track published metrics (DanQ's aucs.txt); implies --paper and adds a scatter plot.",
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from . import options
+from .input_path import InputPath
 from .options import example
 
 
@@ -16,7 +17,7 @@ from .options import example
         "danq export model.safetensors --to torch-export --out model.pt2",
     )
 )
-@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@click.argument("model", type=InputPath())
 @click.option(
     "--to",
     type=click.Choice(["onnx", "torchscript", "torch-export"]),

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
+
 RUN_NAMES = ("device", "precision", "batch_size", "threads", "strand", "tolerance", "measured")
 """Parameters that belong to a loaded model."""
 
@@ -18,6 +20,40 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
 def pop(values: dict[str, Any], *names: str) -> dict[str, Any]:
     """Remove parameters from ``values``, and return those that were given."""
     return given({name: values.pop(name) for name in names if name in values})
+
+
+def split_models(paths: Sequence[Path], noun: str) -> tuple[list[Path], list[Path]]:
+    """Split arguments into models, which come first, and the inputs after them.
+
+    A model is a folder or a model file, by its content. A pipe is not opened: it is a model where
+    another argument follows before the first input. ``noun`` names the inputs in errors.
+    """
+    kinds = [_is_model(path) for path in paths]
+    count = kinds.index(False) if False in kinds else len(kinds) - (kinds[-1] is None)
+    if True in kinds[count:]:
+        late = paths[count + kinds[count:].index(True)]
+        raise click.UsageError(
+            f"Give all models first, then the {noun}: {late} is a model, and it follows "
+            f"{paths[count]}, which is not one."
+        )
+    # The error of the loader says what the file is.
+    count = count or min(1, len(paths) - 1)
+    return list(paths[:count]), list(paths[count:])
+
+
+def _is_model(path: Path) -> bool | None:
+    """Whether an argument is a model; None for a pipe."""
+    from danq.files.open_input import open_raw
+    from danq.files.recognise import is_safetensors
+
+    if path.is_dir():
+        return True
+    if str(path) == "-":
+        return False
+    if not path.is_file():
+        return None
+    with open_raw(path) as file:
+        return is_safetensors(file.read(9))
 
 
 def load_models(

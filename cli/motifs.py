@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from . import options
+from .input_path import InputPath
 
 
 @click.command(
@@ -17,8 +18,8 @@ from . import options
         "    --database JASPAR_fungi.meme --database mine.jaspar",
     )
 )
-@click.argument("model", type=click.Path(exists=True, path_type=Path))
-@click.argument("data", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("model", type=InputPath())
+@click.argument("data", type=InputPath(dir_okay=False))
 @options.out(metavar="DIR", help="Output directory: MEME file, tables, logos and a web page.")
 @click.option(
     "--rule",
@@ -30,7 +31,7 @@ from . import options
 @click.option(
     "--database",
     "databases",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=InputPath(dir_okay=False),
     multiple=True,
     metavar="FILE",
     help="Known motifs to compare with: MEME, JASPAR, HOMER, HOCOMOCO, TRANSFAC (repeatable).",

@@ -9,6 +9,7 @@ import click
 
 from . import options
 from .amount_options import measured
+from .input_path import InputPath
 from .options import example
 from .progress import progress
 
@@ -27,7 +28,7 @@ from .progress import progress
     metavar="MODEL... [INPUT]",
     nargs=-1,
     required=True,
-    type=click.Path(exists=True, path_type=Path),
+    type=InputPath(),
 )
 @options.out(
     help="Output file; the extension selects the format: .h5, .tsv, .tsv.gz, .parquet. "

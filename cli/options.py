@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 
 import click
 
+from .input_path import InputPath
 from .load_models import given as given
 from .load_models import load_models as load_models
 from .load_models import pop as pop
+from .load_models import split_models as split_models
 from .overwrite import overwrite as overwrite
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -138,8 +140,8 @@ def option(*names: str, **settings: Any) -> Callable[..., Decorator]:
     return make
 
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_ANY = click.Path(exists=True, path_type=Path)
+_FILE = InputPath(dir_okay=False)
+_ANY = InputPath()
 _TARGET = click.Path(path_type=Path)
 
 

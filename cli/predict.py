@@ -9,6 +9,7 @@ import click
 
 from . import options
 from .amount_options import measured
+from .input_path import InputPath
 from .options import example
 from .progress import progress
 
@@ -24,9 +25,7 @@ from .progress import progress
     )
 )
 @options.models()
-@click.argument(
-    "input", metavar="INPUT", type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
+@click.argument("input", metavar="INPUT", type=InputPath(dir_okay=False))
 @options.out(
     type=str,
     help="Output; the extension selects the format: .tsv, .tsv.gz, .h5 or .parquet. A name "

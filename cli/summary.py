@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from .input_path import InputPath
 from .options import example
 
 
@@ -14,7 +15,7 @@ from .options import example
         "danq summary runs/yeast", "danq summary model.safetensors", "danq summary runs/direction"
     )
 )
-@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@click.argument("model", type=InputPath())
 @click.option("--all", "every", is_flag=True, help="List all tracks.")
 def summary(model: Path, every: bool) -> None:
     """Show the tracks or task, provenance, layers and parameters of a model.

@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from . import amount_options, options
+from .input_path import InputPath
 from .options import example
 
 _MODEL = {
@@ -50,9 +51,7 @@ _DATA = {
         "danq train yeast.h5 --folds 5 --hold-out chrIV --out runs/folds",
     )
 )
-@click.argument(
-    "data", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False
-)
+@click.argument("data", type=InputPath(dir_okay=False), required=False)
 @options.out(metavar="RUN", help="Write the run to this directory.")
 @options.genome(help="Build a dataset from this genome (FASTA).")
 @options.tracks()
@@ -65,7 +64,7 @@ _DATA = {
 @click.option(
     "--from",
     "pretrained",
-    type=click.Path(exists=True, path_type=Path),
+    type=InputPath(),
     metavar="MODEL",
     help="Start from this model (model file or run directory): take its hyperparameters, the "
     "layers with the same names and shapes, and the outputs of tracks with the same names.",
@@ -84,7 +83,7 @@ _DATA = {
 )
 @click.option(
     "--config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=InputPath(dir_okay=False),
     metavar="TOML",
     help="Read a run configuration; options of the command line take precedence.",
 )

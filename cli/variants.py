@@ -9,6 +9,7 @@ import click
 
 from . import options
 from .amount_options import measured
+from .input_path import InputPath
 from .options import example
 from .progress import progress
 
@@ -18,6 +19,7 @@ from .progress import progress
         "danq variants runs/yeast strains.vcf.gz --genome sacCer3.fa --out effects.tsv",
         "danq variants runs/yeast strains.vcf.gz --genome sacCer3.fa --out annotated.vcf.gz \\",
         "    --track Reb1 --track Abf1 --scores logit",
+        "danq variants runs/yeast chr*.vcf.gz --genome genome.fa --out all.tsv",
         "danq variants runs/yeast --background common.vcf.gz --genome sacCer3.fa --out common.h5",
         "danq variants runs/yeast hits.vcf --genome sacCer3.fa --calibrate common.h5 --out hits.h5",
         "danq variants runs/yeast all.bcf --genome sacCer3.fa --out all.parquet --shard 2/8",
@@ -25,10 +27,10 @@ from .progress import progress
 )
 @click.argument(
     "paths",
-    metavar="MODEL... [VARIANTS]",
+    metavar="MODEL... [VARIANTS...]",
     nargs=-1,
     required=True,
-    type=click.Path(exists=True, allow_dash=True, path_type=Path),
+    type=InputPath(allow_dash=True),
 )
 @options.genome(required=True, help="Reference genome, plain or compressed FASTA.")
 @options.out(
@@ -78,6 +80,14 @@ from .progress import progress
     help="Put the other variants that SAMPLE has on the same haplotype into the REF and the ALT "
     "window (needs phased genotypes).",
 )
+@click.option(
+    "--region",
+    "within",
+    multiple=True,
+    metavar="REGION",
+    help="Score only the records in a region of the genome: chrIV or chrIV:1-500000 (1-based, "
+    "closed). May be repeated. A VCF or BCF with a tabix or CSI index is read only there.",
+)
 @options.chrom_map(help="TSV with two columns: contig name in the VCF, name in the genome.")
 @click.option(
     "--no-assembly-check",
@@ -89,21 +99,21 @@ from .progress import progress
 )
 @click.option(
     "--background",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=InputPath(dir_okay=False),
     metavar="VCF",
     help="Score these variants (usually common ones) instead of VARIANTS, and write a background "
     "file to --out (.h5).",
 )
 @click.option(
     "--regions",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=InputPath(dir_okay=False),
     metavar="BED",
     help="With --background: classes of regions, such as promoter, in column 4. p-values compare "
     "variants of the same class. Where classes overlap, the one that the file names first applies.",
 )
 @click.option(
     "--calibrate",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=InputPath(dir_okay=False),
     metavar="FILE",
     help="Background file: add p-values against background variants of the same kind and region, "
     "their q-values (Benjamini-Hochberg), DeepSEA's E-values and functional significance, and "
@@ -119,12 +129,15 @@ from .progress import progress
 @options.shard()
 @click.option("--resume", is_flag=True, help="Resume an interrupted run or shard.")
 @options.overwrite(help="Replace an existing output and discard an unfinished run.")
-def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> None:
+def variants(
+    paths: tuple[Path, ...], background: Path | None, within: tuple[str, ...], **given: Any
+) -> None:
     """Predict the effect of variants on every track.
 
     MODEL is a run directory, model file or folder of folds. With several models, danq reports
     the mean and the sample standard deviation of each score. VARIANTS is a VCF, a BCF or a
-    table, plain or compressed, or - for standard input. A table has the header chrom, pos
+    table, plain or compressed, or - for standard input; several files are read one after the
+    other, as one input. A table has the header chrom, pos
     (1-based), ref, alt and optionally id, or names that GWAS tables use, such as CHR, BP, A1
     and A2. danq scores each ALT allele, or lists it as rejected with a reason. Tracks of peaks
     have changes in probability and in log2 odds; tracks of amounts have differences and log2 fold
@@ -133,17 +146,20 @@ def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> 
     where PATH is the value of --out, so that --resume can continue an interrupted run.
     """
     from danq.inference.variants.score import write_variant_scores
-    from danq.inference.variants.variant_input import Variants
+    from danq.inference.variants.variant_source import Variants
     from danq.inference.variants.write_background import write_background
 
     if given["resume"] and given["overwrite"]:
         raise click.UsageError("--resume continues a run, --overwrite discards it; choose one.")
-    models, source = (paths, background) if background is not None else (paths[:-1], paths[-1])
-    if not models:
+    models, files = options.split_models(paths, "variants")
+    if background is not None:
+        models, files = list(paths), [background]
+    elif not models:
         raise click.UsageError("Give a model, then the variants or --background.")
-    if source.is_dir():
+    elif not files:
         raise click.UsageError(
-            f"Give the variants after the models, or --background: {source} is a directory."
+            f"Give the variants after the models, or --background: {paths[-1]} is a "
+            f"{'directory' if paths[-1].is_dir() else 'model'}."
         )
     if background is not None:
         for name in ("format", "scores", "haplotypes", "calibrate", "shard"):
@@ -151,12 +167,22 @@ def variants(paths: tuple[Path, ...], background: Path | None, **given: Any) -> 
                 raise click.UsageError(f"--{name} does not apply to --background.")
     elif given["regions"] is not None:
         raise click.UsageError("--regions applies to --background; its output stores the regions.")
-    names = ("chrom_map", "ref_mismatch", "haplotypes", "indel_anchor", "center", "check_assembly")
+    given["within"] = within or None
+    names = (
+        "chrom_map",
+        "within",
+        "ref_mismatch",
+        "haplotypes",
+        "indel_anchor",
+        "center",
+        "check_assembly",
+    )
     settings = options.pop(given, *names, "regions")
     write = write_variant_scores if background is None else write_background
     loaded = options.load_models(
         models, given, input_option=None if background is None else "--background"
     )
     with progress("scoring", unit="variants") as show:
-        written = write(loaded, Variants(str(source), **settings), progress=show, **given)
+        source = str(files[0]) if len(files) == 1 else list(map(str, files))
+        written = write(loaded, Variants(source, **settings), progress=show, **given)
     click.echo(written.describe(), err=options.is_stdout(given["out"]))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .input_path import InputPath
 from .options import example
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def list_(tasks: tuple[str, ...]) -> None:
 )
 @click.option(
     "--data",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=InputPath(file_okay=False),
     metavar="FOLDER",
     help="Train on your own examples, in the layout of 'danq vision data'.",
 )
@@ -117,7 +118,7 @@ def train(task: str, **given: Any) -> None:
         'danq vision predict runs/vqa scene.png --text "what colour is the circle?"',
     )
 )
-@click.argument("model", type=click.Path(exists=True, path_type=Path))
+@click.argument("model", type=InputPath())
 @click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
 @click.option(
     "--text", metavar="TEXT", help="Add text to the input, such as a question about an image."

@@ -27,6 +27,7 @@ READERS = {
     "danq/genome/indexed_fasta.py": "FASTA by position",
     "danq/genome/variants/read_bcf.py": "BCF, with pysam",
     "danq/genome/variants/uncompressed_stream.py": "variants in order: pipes are read once",
+    "danq/genome/variants/variant_index.py": "indexes of VCF and BCF",
     "danq/models/export.py": "the exported program, to compare it with the model",
     "danq/models/weight_import/torch_tensors.py": "weights of torch",
     "danq/vision/clip_files.py": "images",

@@ -20,7 +20,7 @@ from benchmarks.harness.arguments import make_parser
 from danq.demo import run_demo
 from danq.genome.fasta import Genome
 from danq.inference.variants.score import score_variants
-from danq.inference.variants.variant_input import Variants
+from danq.inference.variants.variant_source import Variants
 from danq.models import Model, load_model
 from danq.models.run_options import RunOptions
 from danq.simulation.ground_truth import Truth, read_truth

@@ -13,7 +13,7 @@ from jaxtyping import Float32
 from danq._version import __version__
 from danq.errors import InputError
 from danq.inference.variants.score import score_variants
-from danq.inference.variants.variant_input import Variants
+from danq.inference.variants.variant_source import Variants
 from danq.inference.writers.tsv import write_table
 from danq.models import Model
 from danq.output import replacing

@@ -15,6 +15,7 @@ from danq.errors import InputError
 from danq.files.inputs_in_use import note_input
 from danq.files.pipes import local_path
 from danq.files.recognise import GZIP_MAGIC, HEAD, Format, unreadable_format
+from danq.files.urls import refuse_url
 
 BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 """End-of-file block of BGZF (SAM specification, section 4.1.2)."""
@@ -64,6 +65,7 @@ def check_file(path: str | Path) -> Path:
     except ValueError as error:
         raise InputError("a path cannot have a NUL", file=path, remedy="Check the path") from error
     except OSError as error:
+        refuse_url(path)
         missing = isinstance(error, FileNotFoundError | NotADirectoryError)
         problem = "no such file" if missing else f"cannot be read ({error.strerror})"
         raise InputError(problem, file=path, remedy="Check the path") from error

@@ -177,3 +177,8 @@ def other_interval_format(lines: Sequence[str]) -> Format | None:
             return Format("an interval list of Picard, which counts from 1", _TO_BED)
         return Format("SAM alignments", "Give a BED file")
     return None
+
+
+def is_safetensors(head: bytes) -> bool:
+    """Whether a file is one of safetensors, as models are, by its first nine bytes."""
+    return 1 < int.from_bytes(head[:8], "little") < 1 << 32 and head[8:9] == b"{"

@@ -25,7 +25,7 @@ from danq.inference.variant_benchmark.benchmark_variants import (
 from danq.inference.variant_benchmark.measurements import Measurements
 from danq.inference.variants.run_summary import VariantSummary
 from danq.inference.variants.score import score_variants, write_variant_scores
-from danq.inference.variants.variant_input import Variants
+from danq.inference.variants.variant_source import Variants
 from danq.inference.variants.write_background import write_background
 from danq.inference.writers.hdf5_storage import Hdf5Storage
 

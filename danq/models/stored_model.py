@@ -17,6 +17,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from danq.errors import InputError, describe_validation_error
 from danq.files.sealed_safetensors import NotSealed, read_sealed, write_sealed
+from danq.files.urls import refuse_url
 from danq.output import replacing
 from danq.typing import Location
 
@@ -306,4 +307,5 @@ def _model_file(path: Path) -> Path:
             file=path,
             remedy="Give a run directory or a model file",
         )
+    refuse_url(path)
     raise InputError("no such model file or run directory", file=path, remedy="Check the path")

@@ -141,7 +141,7 @@ def test_help_shows_an_example(capsys):
     assert run(["variants", "--help"]) == 0
     shown = capsys.readouterr().out
     assert "danq variants runs/yeast strains.vcf.gz --genome sacCer3.fa --out effects.tsv" in shown
-    assert "MODEL... [VARIANTS]" in shown
+    assert "MODEL... [VARIANTS...]" in shown
 
 
 def test_a_folder_instead_of_variants_is_refused(tmp_path, capsys):

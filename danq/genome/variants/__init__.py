@@ -15,15 +15,10 @@ from danq.genome.variants.haplotypes import (
     haplotype_windows,
     read_haplotypes,
 )
+from danq.genome.variants.open_variants import from_table, open_variants
 from danq.genome.variants.reject_reasons import REASONS, Reject
 from danq.genome.variants.variant_block import VariantBlock
-from danq.genome.variants.variant_reader import (
-    Blocks,
-    RefMismatch,
-    VariantReader,
-    from_table,
-    open_variants,
-)
+from danq.genome.variants.variant_reader import Blocks, RefMismatch, VariantReader
 
 __all__ = [
     "REASONS",

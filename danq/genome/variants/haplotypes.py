@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -14,14 +12,15 @@ import numpy as np
 from danq._jit import kernel
 from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
+from danq.genome.regions import Region
 from danq.genome.variants.allele_windows import Anchor, checked_frame
 from danq.genome.variants.carried_alleles import CarriedAlleles, Edit
-from danq.genome.variants.contig_numbers import ContigNumbers
 from danq.genome.variants.genotypes import UNPHASED
 from danq.genome.variants.normalise import Ragged, normalise
-from danq.genome.variants.open_variant_file import open_source
 from danq.genome.variants.reference_spans import Spans
+from danq.genome.variants.several_files import listed_files
 from danq.genome.variants.variant_block import VariantBlock
+from danq.genome.variants.variant_file import Settings, VariantFile
 from danq.genome.variants.variant_reader import RefMismatch, VariantReader
 from danq.genome.variants.window_kernel import (
     ALL_PHASES,
@@ -31,7 +30,7 @@ from danq.genome.variants.window_kernel import (
     compose_windows,
 )
 from danq.genome.variants.window_pieces import WindowPieces
-from danq.typing import BoolRow, CodeBatch, Codes, IntRow
+from danq.typing import BoolRow, CodeBatch, Codes, IntRow, Location
 
 NOT_CARRIED = -1
 
@@ -97,11 +96,12 @@ class HaplotypeWindows(NamedTuple, Generic[W]):
 
 
 def read_haplotypes(
-    path: str | Path,
+    path: Location | Sequence[Location],
     genome: PackedGenome,
     sample: str,
     *,
     chrom_map: Mapping[str, str] | None = None,
+    regions: Sequence[Region] | None = None,
     ref_mismatch: RefMismatch = "skip",
     check_assembly: bool = True,
 ) -> Haplotypes:
@@ -122,12 +122,12 @@ def read_haplotypes(
     Parameters
     ----------
     path
-        VCF or BCF, in any order.
+        VCF or BCF, in any order. Windows have the alleles of all of several files.
     genome
         The reference.
     sample
         Name of the sample.
-    chrom_map, ref_mismatch, check_assembly
+    chrom_map, regions, ref_mismatch, check_assembly
         As for :func:`danq.genome.variants.open_variants`. With "swap", an allele whose REF and ALT
         were exchanged is carried where the genotype has REF.
 
@@ -138,10 +138,9 @@ def read_haplotypes(
         a sample twice, or the sample has no genotype in any record; and when a genotype cannot be
         parsed, or names an allele that its record does not have.
     """
-    with ExitStack() as stack:
-        source = stack.enter_context(open_source(path, sample))
-        contigs = ContigNumbers(genome, source, chrom_map, check_assembly=check_assembly)
-        reader = VariantReader(source, contigs, stack=stack, ref_mismatch=ref_mismatch, align=False)
+    settings = Settings(chrom_map, regions, sample, check_assembly=check_assembly)
+    files = (VariantFile.of_file(one, genome, settings) for one in listed_files(path))
+    with VariantReader(files, ref_mismatch=ref_mismatch, align=False) as reader:
         carried = CarriedAlleles(reader)
         for records, block in reader.records():
             carried.add(records, block)

@@ -14,18 +14,25 @@ from typing import Any
 from danq.genome.variants.read_bcf import BcfSource
 from danq.genome.variants.read_data_frame import TableSource
 from danq.genome.variants.read_vcf import TextSource
+from danq.genome.variants.selected_records import SelectedSource
 from danq.genome.variants.uncompressed_stream import STDIN, name_of, open_stream
 
 BCF_MAGIC = b"BCF\2"
 
-Source = TextSource | BcfSource | TableSource
+Source = TextSource | BcfSource | TableSource | SelectedSource
 
 
 @contextmanager
 def open_source(
-    path: str | Path, sample: str | None = None, keep_lines: bool = False
+    path: str | Path,
+    sample: str | None = None,
+    keep_lines: bool = False,
+    *,
+    spans: bool = False,
 ) -> Iterator[TextSource | BcfSource]:
     """Open a VCF, a BCF or a table, plain, gzip or bgzip; ``-`` is standard input.
+
+    With ``spans``, the last base of each record is read, too.
 
     Raises
     ------
@@ -35,13 +42,13 @@ def open_source(
     name = name_of(path)
     with open_stream(path) as handle:
         if handle.peek(len(BCF_MAGIC))[: len(BCF_MAGIC)] != BCF_MAGIC:
-            yield TextSource(handle, name, sample, keep_lines)
+            yield TextSource(handle, name, sample, keep_lines, spans=spans)
             return
         if str(path) != STDIN and Path(path).is_file():
-            yield BcfSource(str(path), name, sample, keep_lines)
+            yield BcfSource(str(path), name, sample, keep_lines, spans=spans)
             return
         with _piped(handle) as pipe:
-            source = BcfSource(pipe, name, sample, keep_lines)
+            source = BcfSource(pipe, name, sample, keep_lines, spans=spans)
             try:
                 yield source
             finally:

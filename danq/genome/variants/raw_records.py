@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from danq.errors import InputError, few
@@ -12,13 +13,18 @@ DIGITS = 18
 """Largest number of digits of a position; it then fits into 64 bits."""
 
 
+Interval = tuple[int, int | None]
+"""0-based half-open interval of a contig; None for the end of the contig."""
+
+
 class Records(NamedTuple):
     """Consecutive records as columns of text.
 
     ``first`` is the 1-based number of the first record, ``numbers`` are the lines in the file
     (empty for tables in memory), ``genotype`` and ``phase_set`` a sample's genotype and phase set,
     as `danq.genome.variants.genotypes.phased` returns them, and ``info`` INFO (all three empty
-    without a sample), and ``lines`` the complete records (empty unless requested).
+    without a sample), ``lines`` the complete records, and ``end`` the last base that a record
+    covers: of REF, or END of INFO (both empty unless requested).
     """
 
     first: int
@@ -32,6 +38,7 @@ class Records(NamedTuple):
     phase_set: list[str]
     lines: list[str]
     info: list[str]
+    end: Sequence[int] = ()
 
 
 class Header(NamedTuple):

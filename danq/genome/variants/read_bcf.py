@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
 
 from danq.errors import InputError
 from danq.genome.variants.genotypes import phased
-from danq.genome.variants.raw_records import Header, Records, find_sample
+from danq.genome.variants.raw_records import Header, Interval, Records, find_sample
 
 ERRORS = (
     ArithmeticError,
@@ -29,18 +30,37 @@ class BcfSource:
     """Records of BCF, read by htslib through pysam from a file's path or an open pipe.
 
     The methods are those of :class:`danq.genome.variants.read_vcf.TextSource`.
+
+    Parameters
+    ----------
+    file
+        Path, or open pipe.
+    name, sample, keep_lines, spans
+        As for `TextSource`.
+    index
+        Index of a file, if it is not the one that htslib finds.
     """
 
     is_table = False
     oriented = True
 
-    def __init__(self, file: Any, name: str, sample: str | None, keep_lines: bool) -> None:
+    def __init__(
+        self,
+        file: Any,
+        name: str,
+        sample: str | None,
+        keep_lines: bool,
+        *,
+        spans: bool = False,
+        index: str | None = None,
+    ) -> None:
         import pysam
 
+        self._spans = spans
         self.name, self.sample, self.keep_lines = name, sample, keep_lines
         pysam.set_verbosity(0)
         try:
-            self.file = pysam.VariantFile(file)
+            self.file = pysam.VariantFile(file, index_filename=index)
         except ERRORS as error:
             raise self._damaged(error) from error
         try:
@@ -56,6 +76,27 @@ class BcfSource:
             self.close()
             raise self._damaged(error) from error
         self._record = 1
+        self._left: Iterator[Any] = iter(self.file)
+
+    def select(self, intervals: Mapping[str, Sequence[Interval]]) -> None:
+        """Read only the records that overlap intervals of contigs, through the index.
+
+        Parameters
+        ----------
+        intervals
+            Disjoint intervals of each contig, in their order in the file.
+        """
+        self._left = self._fetched(intervals)
+
+    def _fetched(self, intervals: Mapping[str, Sequence[Interval]]) -> Iterator[Any]:
+        for contig, each in intervals.items():
+            before = 0
+            for start, end in each:
+                for record in self.file.fetch(contig, start, end):
+                    # A record that begins before the end of the last interval is in that, too.
+                    if record.start >= before:
+                        yield record
+                before = end or before
 
     def close(self) -> None:
         """Close the file; errors were raised when it was read."""
@@ -65,7 +106,7 @@ class BcfSource:
     def skip(self, records: int) -> int:
         """Skip records; returns their number, less at the end."""
         try:
-            skipped = sum(1 for _ in islice(self.file, records))
+            skipped = sum(1 for _ in islice(self._left, records))
         except ERRORS as error:
             raise self._damaged(error) from error
         self._record += skipped
@@ -84,7 +125,8 @@ class BcfSource:
 
     def _records(self, first: int, taken: list[Any]) -> Records:
         if self.sample is not None:
-            return _with_genotypes(first, taken)
+            found = _with_genotypes(first, taken)
+            return found._replace(end=self._ends(taken))
         return Records(
             first,
             [],
@@ -97,11 +139,15 @@ class BcfSource:
             [],
             [str(record).rstrip("\n") for record in taken] if self.keep_lines else [],
             [],
+            self._ends(taken),
         )
+
+    def _ends(self, taken: list[Any]) -> Sequence[int]:
+        return [record.stop for record in taken] if self._spans else ()
 
     def _take(self, count: int) -> list[Any]:
         try:
-            return list(islice(self.file, count))
+            return list(islice(self._left, count))
         except ERRORS as error:
             raise self._damaged(error) from error
 

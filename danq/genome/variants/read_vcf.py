@@ -35,6 +35,7 @@ from danq.genome.variants.text_lines import TextLines
 COLUMNS = ("chrom", "pos", "id", "ref", "alt")
 INFO, FORMAT = 7, 8
 """Indices of the columns INFO and FORMAT; the columns of samples follow."""
+END = re.compile(r"(?:^|;)END=([0-9]{1,18})")
 NOT_UTF8 = re.compile("[\udc80-\udcff]")
 """Result of `surrogateescape` for a byte that is not UTF-8."""
 
@@ -56,6 +57,10 @@ class TextSource:
         Keep the text of the records, which must then be those of a VCF. Bytes that are not UTF-8
         are then an error, since they could not be written again. Otherwise they are read as
         U+FFFD, with one warning.
+    spans
+        Also read the last base that each record of a VCF covers.
+    numbered
+        The text is the whole input. Otherwise the numbers of lines are not known.
 
     Attributes
     ----------
@@ -74,9 +79,17 @@ class TextSource:
     """
 
     def __init__(
-        self, handle: io.BufferedReader[Any], name: str, sample: str | None, keep_lines: bool
+        self,
+        handle: io.BufferedReader[Any],
+        name: str,
+        sample: str | None,
+        keep_lines: bool,
+        *,
+        spans: bool = False,
+        numbered: bool = True,
     ) -> None:
         self.name, self.keep_lines = name, keep_lines
+        self._spans, self._numbered = spans, numbered
         self._text = TextLines(handle, self._plain)
         self._lines = iter(self._text)
         self._warned = self._repeated = False
@@ -122,14 +135,13 @@ class TextSource:
             raise InputError(
                 "has bytes that are not UTF-8, which cannot be written to an annotated VCF",
                 file=self.name,
-                line=number,
+                **self._place(number),
                 remedy="Convert it, for example with: iconv -f latin1 -t utf-8",
             )
         if not self._warned:
+            where = f", line {number}" if self._numbered else ""
             log.warning(
-                "%s, line %d: has bytes that are not UTF-8; they are read as U+FFFD",
-                self.name,
-                number,
+                "%s%s: has bytes that are not UTF-8; they are read as U+FFFD", self.name, where
             )
             self._warned = True
         return NOT_UTF8.sub("\N{REPLACEMENT CHARACTER}", line)
@@ -170,7 +182,9 @@ class TextSource:
         counts = [line.count("\t") for line in lines]
         if counts.count(tabs) != len(counts):
             lines = [self._fitting(number, line) for number, line in taken]
-        last = max(*self._indices, self._sample or 0, FORMAT if self._sample else 0) + 1
+        numbers = numbers if self._numbered else []
+        more = FORMAT if self._sample else INFO if self._spans else 0
+        last = max(*self._indices, self._sample or 0, more) + 1
         fields = [line.split("\t", last) for line in lines]
         chrom, pos, id_, ref, alt = (
             ["."] * len(fields) if index < 0 else [row[index] for row in fields]
@@ -181,7 +195,7 @@ class TextSource:
             first,
             numbers,
             chrom,
-            whole_numbers(pos, self.name, numbers, first),
+            positions := whole_numbers(pos, self.name, numbers, first),
             id_,
             ref,
             alt,
@@ -189,7 +203,18 @@ class TextSource:
             phase_set,
             lines if self.keep_lines else [],
             [] if self._sample is None else [row[INFO] for row in fields],
+            self._ends(fields, positions, ref) if self._spans else (),
         )
+
+    def _ends(self, fields: list[list[str]], pos: list[int], ref: list[str]) -> list[int]:
+        """1-based last base of each record."""
+        ends = [start + len(bases) - 1 for start, bases in zip(pos, ref, strict=True)]
+        for row, texts in enumerate(fields):
+            info = texts[INFO] if len(texts) > INFO else ""
+            if "END=" in info and (found := END.search(info)) is not None:
+                # As htslib, which ignores an END before POS.
+                ends[row] = int(found[1]) if int(found[1]) >= pos[row] else ends[row]
+        return ends
 
     def _columns(self, lines: list[str], numbers: list[int]) -> Any:
         """Texts of a table's column by its index."""
@@ -307,7 +332,13 @@ class TextSource:
                 remedy = "If the first column holds names of rows, give it a name in the header"
             elif columns > self._width:
                 remedy = "Check the separators of this line and of the header"
-        return InputError(problem, file=self.name, line=number, remedy=remedy)
+        return InputError(problem, file=self.name, **self._place(number), remedy=remedy)
+
+    def _place(self, number: int) -> dict[str, Any]:
+        """Where a line is: its number, or that of its record among those that are read."""
+        if self._numbered:
+            return {"line": number}
+        return {"record": str(number - self._head.line)}
 
 
 def _check_kept(head: TextHeader, name: str) -> None:

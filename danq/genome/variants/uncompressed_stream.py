@@ -88,6 +88,14 @@ def open_stream(path: str | Path) -> Iterator[io.BufferedReader[Any]]:
             raw.close()
 
 
+def open_parts(parts: io.RawIOBase, path: str | Path) -> io.BufferedReader[Any]:
+    """Reader of the text of parts of a file, which is checked as by `open_stream`."""
+    handle = _buffered(parts)
+    _check_format(handle, path)
+    _guard_text(handle, path)
+    return handle
+
+
 def _raw(path: str | Path) -> BinaryIO:
     if str(path) == STDIN:
         return sys.stdin.buffer
@@ -172,7 +180,9 @@ class _Tail(io.RawIOBase):
         return True
 
     def readinto(self, buffer) -> int:  # pyright: ignore[reportIncompatibleMethodOverride]
-        data = self.raw.read(len(buffer))
+        # Standard input waits in `read` until all bytes are there.
+        read = getattr(self.raw, "read1", self.raw.read)
+        data = read(len(buffer))
         buffer[: len(data)] = data
         self.last = (self.last + data[-len(BGZF_END) :])[-len(BGZF_END) :]
         return len(data)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from danq.errors import InputError
 from danq.genome.nucleotide_codes import decode
-from danq.genome.packed_genome import PackedGenome
-from danq.genome.variants.contig_numbers import ContigNumbers
 from danq.genome.variants.normalise import (
     MISMATCH,
     OK,
@@ -23,13 +19,11 @@ from danq.genome.variants.normalise import (
     Ragged,
     normalise,
 )
-from danq.genome.variants.open_variant_file import Source, open_source
-from danq.genome.variants.raw_records import Records
-from danq.genome.variants.read_data_frame import Frame, TableSource
+from danq.genome.variants.raw_records import Header, Records
 from danq.genome.variants.reference_alleles import ReferenceTally
 from danq.genome.variants.reject_reasons import Reject, explain
-from danq.genome.variants.table_alleles import TableAlleles
 from danq.genome.variants.variant_block import VariantBlock
+from danq.genome.variants.variant_file import VariantFile
 from danq.typing import IntRow
 
 RefMismatch = Literal["skip", "swap", "error"]
@@ -40,151 +34,37 @@ Blocks = Callable[[int], bool]
 """Whether the block with a number, from 0, is read."""
 
 
-def open_variants(
-    path: str | Path,
-    genome: PackedGenome,
-    *,
-    chrom_map: Mapping[str, str] | None = None,
-    ref_mismatch: RefMismatch = "skip",
-    longest: int | None = None,
-    block: int = BLOCK,
-    blocks: Blocks | None = None,
-    keep_lines: bool = False,
-    check_assembly: bool = True,
-) -> VariantReader:
-    """Open variants of a VCF, a BCF or a table for reading block by block.
-
-    Parameters
-    ----------
-    path
-        VCF or BCF, or a table whose first line names the columns ``chrom``, ``pos`` (1-based),
-        ``ref``, ``alt`` and optionally ``id``, or has other names that
-        :mod:`danq.genome.variants.table_columns` lists; other columns are ignored. Plain, gzip or
-        bgzip; a file, a named pipe, or ``-`` for standard input. In any order.
-    genome
-        The reference.
-    chrom_map
-        Contig names of the file to names of the genome, as
-        :func:`danq.genome.contig_names.read_chrom_map` returns it. Without it ``chr1`` and ``1``
-        are matched, with a message.
-    ref_mismatch
-        What to do where REF differs from the genome: "skip" rejects the allele; "swap"
-        exchanges REF and ALT where the genome has ALT, and rejects otherwise; "error" stops.
-        Tables that do not show which allele is REF are always exchanged so.
-    longest
-        Largest number of bases of a normalised allele, usually
-        :func:`danq.genome.variants.longest_allele`; longer alleles are rejected. None for no
-        limit.
-    block
-        Records per block.
-    blocks
-        Called with the number of each block, from 0, in order: whether the block is read. Other
-        blocks are skipped without parsing them, which is much faster; records and lines are
-        numbered as if they were read. None reads all blocks. For the second of four shards:
-        ``blocks=lambda number: number % 4 == 1``.
-    keep_lines
-        Keep each record as text in ``VariantBlock.lines``.
-    check_assembly
-        Refuse records on a contig whose length in the header differs from the genome's. False
-        logs a warning.
-
-    Returns
-    -------
-    VariantReader
-        A context manager and an iterator of :class:`VariantBlock`.
-
-    Raises
-    ------
-    InputError
-        When the file is missing, empty, truncated or damaged, or is neither VCF, BCF nor such
-        a table; and, while it is read, at a record with too few columns or a position that is
-        not a whole number, at the first REF that differs with "error", and when the genome has
-        none of the file's contigs, or a contig of another length.
-
-    Examples
-    --------
-    >>> with open_variants("common.vcf.gz", genome) as reader:  # doctest: +SKIP
-    ...     for block in reader:
-    ...         ref, alt, padded = anchored_windows(genome, block, 1000)
-    """
-    _check(ref_mismatch, block)
-    stack = ExitStack()
-    source = stack.enter_context(open_source(path, keep_lines=keep_lines))
-    try:
-        contigs = ContigNumbers(genome, source, chrom_map, check_assembly=check_assembly)
-    except BaseException:
-        stack.close()
-        raise
-    return VariantReader(
-        source,
-        contigs,
-        ref_mismatch=ref_mismatch,
-        longest=longest,
-        block=block,
-        blocks=blocks,
-        stack=stack,
-    )
-
-
-def from_table(
-    rows: Iterable[tuple] | Frame,
-    genome: PackedGenome,
-    *,
-    chrom_map: Mapping[str, str] | None = None,
-    ref_mismatch: RefMismatch = "skip",
-    longest: int | None = None,
-    block: int = BLOCK,
-    blocks: Blocks | None = None,
-) -> VariantReader:
-    """Read variants from memory; the other parameters are those of :func:`open_variants`.
-
-    Parameters
-    ----------
-    rows
-        Tuples (chrom, pos, ref, alt) or (chrom, pos, ref, alt, id), ``pos`` 1-based and
-        several ALT alleles separated by commas; or a polars or pandas data frame with columns of
-        these names.
-    """
-    _check(ref_mismatch, block)
-    source = TableSource(rows, "the table")
-    return VariantReader(
-        source,
-        ContigNumbers(genome, source, chrom_map),
-        ref_mismatch=ref_mismatch,
-        longest=longest,
-        block=block,
-        blocks=blocks,
-        stack=ExitStack(),
-    )
-
-
 class VariantReader:
     """Iterator over :class:`VariantBlock`; close it, or use it in a ``with`` statement.
 
-    Made by :func:`open_variants` and :func:`from_table`.
+    Made by :func:`danq.genome.variants.open_variants` and
+    :func:`danq.genome.variants.from_table`.
     """
 
     def __init__(
         self,
-        source: Source,
-        contigs: ContigNumbers,
+        files: Iterator[VariantFile],
         *,
-        stack: ExitStack,
+        header: Header | None = None,
         ref_mismatch: RefMismatch = "skip",
         longest: int | None = None,
         block: int = BLOCK,
         blocks: Blocks | None = None,
         align: bool = True,
     ) -> None:
-        self.genome, self.name = contigs.genome, source.name
-        self._source, self._stack = source, stack
-        self._contigs = contigs
-        self._ahead: deque[tuple[int, Records]] = deque()
+        if ref_mismatch not in MISMATCHES:
+            raise InputError(f"ref_mismatch is '{ref_mismatch}', not skip, swap or error")
+        if block < 1:
+            raise InputError(f"a block of {block} records is below 1")
+        self._files = files
+        self._file = next(files)
+        self._header = self._file.source.header if header is None else header
+        self.genome = self._file.contigs.genome
+        self._before = self._passed = 0
+        """Records of earlier files, and those of this file that were read or skipped."""
+        self._ahead: deque[_Next] = deque()
         self._number, self._blocks = 0, blocks
         self._skipped = False
-        self._table = (
-            TableAlleles(self.genome, source.name, source.oriented) if source.is_table else None
-        )
         self._ref_mismatch, self._longest = ref_mismatch, longest
         self._block, self._align = block, align
 
@@ -201,22 +81,30 @@ class VariantReader:
 
     def close(self) -> None:
         """Close the input."""
-        self._stack.close()
+        self._file.close()
+
+    @property
+    def name(self) -> str:
+        """The input, or the one of several files that is being read."""
+        return self._file.source.name
 
     @property
     def header_lines(self) -> list[str]:
-        """Header lines of a VCF or BCF that start with ``##``; none for a table."""
-        return self._source.header.meta
+        """Header lines of a VCF or BCF that start with ``##``; none for a table.
+
+        Those of several files are joined; without ``keep_lines``, there are none.
+        """
+        return self._header.meta
 
     @property
     def samples(self) -> list[str]:
         """Names of the samples."""
-        return self._source.header.samples
+        return self._header.samples
 
     @property
     def oriented(self) -> bool:
         """Whether REF is the reference allele; False for tables that do not show it."""
-        return self._source.oriented
+        return self._file.source.oriented
 
     def compare_references(self, count: int) -> ReferenceTally:
         """Compare REF of about ``count`` records ahead with the genome; they are read afterwards.
@@ -228,12 +116,12 @@ class VariantReader:
         """
         tally = ReferenceTally(self.genome, self.name)
         ahead = 0
-        while ahead < count and (records := self._source.read(self._block)) is not None:
-            if self._is_read():
-                self._ahead.append((self._number, records))
-            self._number += 1
+        while ahead < count and (records := self._file.source.read(self._block)) is not None:
+            found = self._take(records)
+            if self._is_read(found.number):
+                self._ahead.append(found)
             ahead += len(records.chrom)
-            numbers = self._contigs.numbers(records.chrom)
+            numbers = self.contigs(records.chrom)
             tally.add(numbers, records.chrom, records.pos, records.ref, records.alt)
         return tally
 
@@ -244,41 +132,51 @@ class VariantReader:
     def records(self) -> Iterator[tuple[Records, VariantBlock]]:
         """Blocks, each with its raw records."""
         while (found := self._next()) is not None:
-            number, records = found
-            yield records, self._block_of(number, records)
-        # Closing raises an error if a pipe was truncated.
-        self.close()
-        self._contigs.check(last=True, all_read=not self._skipped)
-        if self._table is not None:
-            self._table.report()
+            yield found.records, self._block_of(found)
 
     def contigs(self, names: list[str]) -> IntRow:
         """Numbers of contigs of the input in the genome; -1 for those that it does not have."""
-        return self._contigs.numbers(names)
+        return self._file.contigs.numbers(names)
 
-    def _next(self) -> tuple[int, Records] | None:
-        """Number and records of the next block that is read; None after the last."""
+    def _next(self) -> _Next | None:
+        """The next block that is read; None after the last."""
         if self._ahead:
             return self._ahead.popleft()
-        while not self._is_read():
-            if not self._source.skip(self._block):
+        source = self._file.source
+        while True:
+            if self._is_read(self._number):
+                if (records := source.read(self._block)) is not None:
+                    return self._take(records)
+            elif skipped := source.skip(self._block):
+                self._passed += skipped
+                self._number += 1
+                continue
+            # Closing raises an error if a pipe was truncated.
+            self._file.finish(all_read=not self._skipped)
+            if (file := next(self._files, None)) is None:
                 return None
-            self._number += 1
-        records = self._source.read(self._block)
-        self._number += 1
-        return None if records is None else (self._number - 1, records)
+            self._file, source = file, file.source
+            self._before, self._passed = self._before + self._passed, 0
 
-    def _is_read(self) -> bool:
-        """Whether the next block of the input is read rather than skipped."""
-        read = self._blocks is None or self._blocks(self._number)
+    def _take(self, records: Records) -> _Next:
+        """Number the records that were just read."""
+        self._passed += len(records.chrom)
+        self._number += 1
+        return _Next(self._number - 1, self._before, records)
+
+    def _is_read(self, number: int) -> bool:
+        """Whether a block of the input is read rather than skipped."""
+        read = self._blocks is None or self._blocks(number)
         self._skipped |= not read
         return read
 
-    def _block_of(self, number: int, records: Records) -> VariantBlock:
-        numbers = self._contigs.numbers(records.chrom)
+    def _block_of(self, block: _Next) -> VariantBlock:
+        before, records = block.before, block.records
+        numbers, table = self.contigs(records.chrom), self._file.table
         exchanged = None
-        if self._table is not None:
-            records, exchanged = self._table.rewrite(records, numbers)
+        if table is not None:
+            records, exchanged = table.rewrite(records, numbers)
+            block = block._replace(records=records)
         rows, allele, alt = _alleles(records.alt)
         ref = [records.ref[row] for row in rows] if len(alt) > len(records.ref) else records.ref
         pos = np.array(records.pos, dtype=np.int64)
@@ -288,18 +186,18 @@ class VariantReader:
             pos[rows] - 1,
             Ragged.of(ref),
             Ragged.of(alt),
-            swap=self._ref_mismatch == "swap" or not self._source.oriented,
+            swap=self._ref_mismatch == "swap" or not self.oriented,
             align=self._align,
         )
         swapped = done.swapped
-        if self._table is not None and exchanged is not None:
+        if table is not None and exchanged is not None:
             swapped = swapped | exchanged[rows]
-            self._table.count(done, swapped)
+            table.count(done, swapped)
         ok = done.found == OK
         if self._longest is not None:
             ok &= np.maximum(done.ref_size, done.alt_size) <= self._longest
         rejects = [
-            self._reject(records, int(rows[i]), ref[i], alt[i], done, int(i))
+            self._reject(block, int(rows[i]), ref[i], alt[i], done, int(i))
             for i in np.flatnonzero(~ok)
         ]
         kept = np.flatnonzero(ok)
@@ -310,10 +208,10 @@ class VariantReader:
         ref_allele, alt_allele = self._normalised(refs, alts, done, kept, numbers[rows[kept]])
         vcf_start = done.start - ((done.ref_size == 0) | (done.alt_size == 0))
         return VariantBlock(
-            number=number,
-            first=records.first,
+            number=block.number,
+            first=records.first + before,
             records=len(records.chrom),
-            record=rows[kept] + records.first,
+            record=rows[kept] + records.first + before,
             allele=allele[kept],
             chrom=names.of_records(records.chrom),
             pos=pos[rows[kept]],
@@ -353,17 +251,18 @@ class VariantReader:
         return refs, alts
 
     def _reject(
-        self, records: Records, row: int, ref: str, alt: str, done: Normalised, i: int
+        self, block: _Next, row: int, ref: str, alt: str, done: Normalised, i: int
     ) -> Reject:
+        records, contigs = block.records, self._file.contigs
         chrom, pos, found = records.chrom[row], records.pos[row], int(done.found[i])
         if found == OK:
             size = max(done.ref_size[i], done.alt_size[i])
             reason, detail = "too-long", f"{size} bases, the window permits {self._longest}"
         else:
-            contig = int(self._contigs.numbers([chrom])[0])
+            contig = int(contigs.numbers([chrom])[0])
             reason, detail = explain(self.genome, found, contig, chrom, pos, ref, alt)
-            if found == UNKNOWN and chrom in self._contigs.other_length:
-                reason, detail = "other-length", self._contigs.other_length[chrom]
+            if found == UNKNOWN and chrom in contigs.other_length:
+                reason, detail = "other-length", contigs.other_length[chrom]
         if found == MISMATCH and self._ref_mismatch == "error":
             raise InputError(
                 f"REF differs at {chrom}:{pos}: {detail}",
@@ -373,7 +272,16 @@ class VariantReader:
                 remedy="Use the assembly that the variants were called on, or set ref_mismatch to "
                 "skip or swap",
             )
-        return Reject(records.first + row, chrom, pos, records.id[row], ref, alt, reason, detail)
+        number = block.before + records.first + row
+        return Reject(number, chrom, pos, records.id[row], ref, alt, reason, detail)
+
+
+class _Next(NamedTuple):
+    """Number of a block, number of records of earlier files, and records of the block."""
+
+    number: int
+    before: int
+    records: Records
 
 
 class _Kept:
@@ -387,13 +295,6 @@ class _Kept:
 
     def of_records(self, texts: list[str]) -> list[str]:
         return [texts[i] for i in self.rows]
-
-
-def _check(ref_mismatch: str, block: int) -> None:
-    if ref_mismatch not in MISMATCHES:
-        raise InputError(f"ref_mismatch is '{ref_mismatch}', not skip, swap or error")
-    if block < 1:
-        raise InputError(f"a block of {block} records is below 1")
 
 
 def _alleles(alts: list[str]) -> tuple[np.ndarray, np.ndarray, list[str]]:

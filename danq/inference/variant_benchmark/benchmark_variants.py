@@ -46,7 +46,7 @@ from danq.inference.variants.prepare import prepare
 from danq.inference.variants.run import VariantRun
 from danq.inference.variants.run_identity import AnyGenome
 from danq.inference.variants.run_summary import rejects_file
-from danq.inference.variants.variant_input import Variants
+from danq.inference.variants.variant_source import Variants
 from danq.inference.writers.layout import SPREAD
 from danq.inference.writers.tsv import write_table
 from danq.output import OutputFile, check_files, replacing_files

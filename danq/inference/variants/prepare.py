@@ -38,7 +38,8 @@ from danq.inference.variants.run_identity import (
 )
 from danq.inference.variants.scorer import Scorer
 from danq.inference.variants.strata import Strata
-from danq.inference.variants.variant_input import VariantInput, Variants, VariantTable, as_variants
+from danq.inference.variants.variant_input import VariantInput
+from danq.inference.variants.variant_source import Variants, VariantSource, as_variants
 from danq.inference.weights_checksums import weights_checksums
 from danq.inference.writers.variant_layout import VariantLayout
 from danq.models.run_options import RunOptions
@@ -59,7 +60,7 @@ BATCH_WINDOWS = 8192
 
 def prepare(
     models: Models,
-    variants: Variants | Location | VariantTable,
+    variants: Variants | VariantSource,
     genome: AnyGenome,
     scores: tuple[str, ...],
     *,
@@ -91,7 +92,7 @@ def prepare(
     options = ensemble.options
     source = as_variants(variants)
     unchanged = UnchangedInputs.of(
-        (source.source, source.chrom_map, source.regions, genome, calibrate)
+        (*source.paths, source.chrom_map, source.regions, genome, calibrate)
     )
     input = VariantInput(source, ensemble.window)
     if input.variants.regions is not None and output != "background":
@@ -107,7 +108,7 @@ def prepare(
     conditions = shared_conditions(ensemble, input, weights.result())
     background = None if calibrate is None else _background(calibrate, ensemble, conditions)
     reference = packed(genome)
-    check_assembly(input, reference, in_shards=in_shards)
+    check_assembly(input, reference, in_shards=in_shards, one_vcf=output == "vcf")
     provenance = run_provenance(ensemble, input, genome, reference) | conditions
     if background is not None:
         _compare_genomes(background, Path(str(calibrate)), provenance.header["genome"])

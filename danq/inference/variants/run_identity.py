@@ -49,7 +49,7 @@ def run_provenance(
             settings={"danq": __version__},
             inputs={"genome": file},
         )
-        | input.provenance()
+        | input.provenance(content)
         | Provenance.shown(
             {
                 "strand": options.strand,

@@ -35,7 +35,7 @@ from danq.inference.variants.run_summary import (
 from danq.inference.variants.run_warnings import warn, warn_without_rows
 from danq.inference.variants.shards import check_shard, write_shard
 from danq.inference.variants.significance import Significance
-from danq.inference.variants.variant_input import Variants, VariantTable, as_variants
+from danq.inference.variants.variant_source import Variants, VariantSource, as_variants
 from danq.inference.variants.variant_tally import VariantTally
 from danq.inference.writers.open_output import Output, find_output
 from danq.inference.writers.variant_deepsea import NEEDED
@@ -55,7 +55,7 @@ log = logging.getLogger("danq")
 @kept_memory()
 def score_variants(
     model: Models,
-    variants: Variants | Location | VariantTable,
+    variants: Variants | VariantSource,
     genome: AnyGenome,
     *,
     scores: Sequence[str] | None = None,
@@ -158,7 +158,7 @@ def score_variants(
 @kept_memory()
 def write_variant_scores(
     model: Models,
-    variants: Variants | Location | VariantTable,
+    variants: Variants | VariantSource,
     genome: AnyGenome,
     out: Location,
     *,

@@ -1,26 +1,20 @@
-"""Which variants to score, and how their alleles become windows."""
+"""Read variants, and cut them into windows of a model's length."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-import polars as pl
-
-from danq.errors import InputError
 from danq.files.open_input import check_file
 from danq.genome.contig_names import read_chrom_map
 from danq.genome.packed_genome import PackedGenome
+from danq.genome.regions import Region, parse_regions
 from danq.genome.variants import (
-    Anchor,
     Blocks,
     Haplotypes,
-    RefMismatch,
     VariantBlock,
     VariantReader,
     from_table,
@@ -32,145 +26,14 @@ from danq.genome.variants import (
 from danq.genome.variants.allele_windows import anchored_pieces
 from danq.genome.variants.count_records import count_records
 from danq.genome.variants.haplotypes import haplotype_pieces
-from danq.genome.variants.read_data_frame import Frame, TableRows, table_rows
+from danq.genome.variants.open_regions import checksum_of_records
+from danq.genome.variants.read_data_frame import TableRows
 from danq.genome.variants.reference_alleles import RECORDS, ReferenceTally
-from danq.genome.variants.uncompressed_stream import STDIN, name_of
 from danq.genome.variants.window_pieces import WindowPieces
+from danq.inference.variants.silence import silence
+from danq.inference.variants.variant_source import ANCHORS, Variants
 from danq.provenance import Inputs, Provenance, sha256_of
-from danq.typing import BoolRow, CodeBatch, Location
-
-VariantTable = Frame | Iterable[tuple]
-"""A data frame of polars or pandas, or rows (chrom, pos, ref, alt[, id])."""
-
-ANCHORS: dict[str, tuple[Anchor, ...]] = {"left": ("left",), "both": ("left", "right")}
-
-
-@dataclass(frozen=True)
-class Variants:
-    """Variants to score, and how their alleles become windows.
-
-    `danq.score_variants` accepts the source alone where the defaults suit.
-
-    Attributes
-    ----------
-    source
-        VCF, BCF, or table with a header line (chrom, pos, ref, alt and optionally id, or other
-        names that `danq.genome.variants.table_columns` lists), plain or compressed; ``-`` for
-        standard input; or a data frame of polars or pandas with these columns, or such rows.
-        Positions are 1-based.
-    chrom_map
-        Tab-separated file with two columns: contig name in the source, name in the genome.
-    ref_mismatch
-        If REF does not match the genome: ``"skip"`` rejects the allele, ``"swap"`` exchanges REF
-        and ALT where the genome has ALT (and sets the flag ``swapped``), ``"error"`` raises.
-    haplotypes
-        A sample of the VCF: windows then also carry the sample's other variants on the same
-        haplotype.
-    indel_anchor
-        ``"left"``: the alternate window of an indel starts at the same base as the reference
-        window and is extended on the right. ``"both"`` also scores the window that keeps the base
-        after the allele, extended on the left, and averages.
-    center
-        0-based position of the variant in the window; None for ``window // 2 - 1``, as DeepSEA.
-    check_assembly
-        Refuse variants that seem to be of another assembly than the genome: the header states
-        another length for a contig with records, or REF differs in more than 5 % of up to 10,000
-        records, taken from the whole input (from a stream, the first). False logs a warning.
-    regions
-        For `danq.write_background`: BED file with the name of a class in column 4, such as promoter
-        or exon. p-values then compare a variant with background variants of its class. Where
-        classes overlap, the one that the file names first applies. None: there is one class.
-
-    Raises
-    ------
-    InputError
-        When ``indel_anchor`` or ``ref_mismatch`` has another value, or haplotypes are requested
-        for a source that is not a file.
-    """
-
-    source: Location | VariantTable
-    chrom_map: Location | None = None
-    ref_mismatch: RefMismatch = "skip"
-    haplotypes: str | None = None
-    indel_anchor: str = "left"
-    center: int | None = None
-    check_assembly: bool = True
-    regions: Location | None = None
-
-    def __post_init__(self) -> None:
-        if self.indel_anchor not in ANCHORS:
-            raise InputError(
-                f"indel_anchor is '{self.indel_anchor}'", remedy="Choose 'left' or 'both'"
-            )
-        if self.ref_mismatch not in get_args(RefMismatch):
-            raise InputError(
-                f"ref_mismatch is '{self.ref_mismatch}'",
-                remedy=f"Choose from {', '.join(get_args(RefMismatch))}",
-            )
-        if not isinstance(self.source, str | Path | pl.DataFrame):
-            # A run reads the source several times.
-            object.__setattr__(self, "source", table_rows(self.source).stored())
-        if self.haplotypes is not None:
-            self.check_file("haplotypes need the genotypes of a file")
-
-    @property
-    def is_file(self) -> bool:
-        """Whether the source is a path or standard input."""
-        return isinstance(self.source, str | Path)
-
-    @property
-    def is_stream(self) -> bool:
-        """Whether the source can be read only once."""
-        path = Path(str(self.source))
-        return self.is_file and (str(path) == STDIN or (path.exists() and not path.is_file()))
-
-    @property
-    def name(self) -> str:
-        """The source as text."""
-        if isinstance(self.source, TableRows) and self.source.file is not None:
-            return self.source.file
-        return str(self.source) if self.is_file else "a table"
-
-    def check_file(self, reason: str) -> None:
-        """Raise unless the source is a regular file, which can be read again.
-
-        Parameters
-        ----------
-        reason
-            Why a file is needed, as the beginning of the message.
-
-        Raises
-        ------
-        InputError
-            For standard input, pipes and tables in memory.
-        """
-        if not self.is_file:
-            raise InputError(
-                f"{reason}, and the variants are a table in memory",
-                remedy="Save the variants to a file first",
-            )
-        if self.is_stream:
-            raise InputError(
-                f"{reason}, and the variants are a stream",
-                file=name_of(str(self.source)),
-                remedy="Save the variants to a file first",
-            )
-
-    def checksum(self) -> str:
-        """SHA-256 of a file's bytes or a table's values; the name of a stream."""
-        if self.is_file:
-            path = str(self.source)
-            if path == STDIN or not check_file(path).is_file():
-                return path
-            return sha256_of(path)
-        source = self.source
-        table = (source.columns, source.rows()) if isinstance(source, pl.DataFrame) else source
-        return hashlib.sha256(repr(table).encode()).hexdigest()
-
-
-def as_variants(variants: Variants | Location | VariantTable) -> Variants:
-    """A source alone, with the defaults of `Variants`."""
-    return variants if isinstance(variants, Variants) else Variants(variants)
+from danq.typing import BoolRow, CodeBatch
 
 
 @dataclass(frozen=True, eq=False)
@@ -245,10 +108,11 @@ class VariantInput:
             }
         )
 
-    def provenance(self) -> Provenance:
+    def provenance(self, genome: PackedGenome) -> Provenance:
         """The variants, and how their windows are made."""
         source = self.variants
-        inputs = {"set of variants": Inputs([source.name], [source.checksum()])}
+        names = source.paths or [source.name]
+        inputs = {"set of variants": Inputs(names, self._checksums(genome))}
         files = {}
         if source.chrom_map is not None:
             path = check_file(source.chrom_map)
@@ -257,8 +121,11 @@ class VariantInput:
         sample = (
             {} if source.haplotypes is None else {"haplotypes": f"of sample {source.haplotypes}"}
         )
+        regions = self.within(genome)
+        within = {} if regions is None else {"within": _text(regions)}
         return (
             Provenance(header={"variants": source.name}, inputs=inputs)
+            | Provenance.shown(within)
             | self.conditions()
             | Provenance.shown({"ref mismatch": source.ref_mismatch})
             | Provenance.shown({} if source.check_assembly else {"assembly check": "off"})
@@ -266,17 +133,49 @@ class VariantInput:
             | Provenance.shown(sample)
         )
 
+    def _checksums(self, genome: PackedGenome) -> list[str]:
+        """Checksums of the files; those of the records in the regions, if there are regions."""
+        source, regions = self.variants, self.within(genome)
+        if regions is None or not source.is_file or source.is_stream:
+            return source.checksums()
+        with silence():
+            return [
+                checksum_of_records(path, regions, genome.contigs, self.chrom_map())
+                for path in source.paths
+            ]
+
+    def within(self, genome: PackedGenome) -> list[Region] | None:
+        """The requested regions of the genome.
+
+        Raises
+        ------
+        InputError
+            As `danq.genome.regions.parse_regions`.
+        """
+        texts = self.variants.within
+        if texts is None:
+            return None
+        names = self.chrom_map()
+        listed = [texts] if isinstance(texts, str) else texts
+        return [
+            region
+            for text in listed
+            for region in parse_regions(text, genome.contigs, chrom_map=names)
+        ]
+
     def records(self) -> int | None:
         """Number of records, for a progress bar; None where only a full read would give it.
 
         For a large file this is an estimate (`danq.genome.variants.count_records`).
         """
-        source = self.variants.source
-        if not self.variants.is_file:
-            rows = source.rows if isinstance(source, TableRows) else source
-            return len(rows)  # type: ignore[arg-type]
-        path = Path(str(self.variants.source))
-        return count_records(path) if path.is_file() else None
+        variants = self.variants
+        if variants.within is not None or variants.is_stream:
+            return None
+        if not variants.is_file:
+            table = variants.table
+            return len(table.rows if isinstance(table, TableRows) else table)  # type: ignore[arg-type]
+        counts = [count_records(path) for path in variants.paths]
+        return None if None in counts else sum(counts)  # type: ignore[arg-type]
 
     @contextmanager
     def open(
@@ -309,6 +208,7 @@ class VariantInput:
         source = self.variants
         options: dict[str, Any] = {
             "chrom_map": self.chrom_map(),
+            "regions": self.within(genome),
             "ref_mismatch": source.ref_mismatch,
             "longest": longest_allele(self.window, self.center),
             "block": block,
@@ -319,9 +219,9 @@ class VariantInput:
                 "keep_lines": keep_lines,
                 "check_assembly": source.check_assembly,
             }
-            reader = open_variants(str(source.source), genome, **options, **more)
+            reader = open_variants(source.paths, genome, **options, **more)
         else:
-            reader = from_table(source.source, genome, **options)  # type: ignore[arg-type]
+            reader = from_table(source.table, genome, **options)
         with reader:
             if source.is_stream and source.ref_mismatch != "error":
                 self.check_references(reader.compare_references(RECORDS), reader.oriented)
@@ -378,12 +278,17 @@ class VariantInput:
     def _haplotypes(self, genome: PackedGenome) -> Haplotypes:
         sample = self.variants.haplotypes
         assert sample is not None
-        path = str(self.variants.source)
+        regions = self.within(genome)
+        if regions is not None:
+            # Windows may hold alleles that are anywhere on the contig.
+            lengths = genome.contigs
+            regions = [Region(name, 0, lengths[name]) for name in {one.contig for one in regions}]
         return read_haplotypes(
-            path,
+            self.variants.paths,
             genome,
             sample,
             chrom_map=self.chrom_map(),
+            regions=regions,
             ref_mismatch=self.variants.ref_mismatch,
             check_assembly=self.variants.check_assembly,
         )
@@ -392,3 +297,9 @@ class VariantInput:
         """The map of contig names, read from its file."""
         path = self.variants.chrom_map
         return None if path is None else read_chrom_map(path)
+
+
+def _text(regions: Sequence[Region]) -> str:
+    """Regions as a user types them, sorted."""
+    listed = (f"{contig}:{start + 1}-{end}" for contig, start, end in sorted(set(regions)))
+    return ", ".join(listed)

@@ -36,7 +36,7 @@ from danq.inference.variants.run_summary import (
 )
 from danq.inference.variants.run_warnings import warn, warn_without_rows
 from danq.inference.variants.strata import members
-from danq.inference.variants.variant_input import Variants, VariantTable, as_variants
+from danq.inference.variants.variant_source import Variants, VariantSource, as_variants
 from danq.output import check_files, check_target
 from danq.typing import Location, Progress
 
@@ -50,7 +50,7 @@ CHUNK_VALUES = 1 << 26
 @kept_memory()
 def write_background(
     model: Models,
-    variants: Variants | Location | VariantTable,
+    variants: Variants | VariantSource,
     genome: AnyGenome,
     out: Location,
     *,

@@ -22,7 +22,7 @@ from danq.inference.variant_benchmark.baselines import (
     read_baselines,
 )
 from danq.inference.variants.prepare import prepare
-from danq.inference.variants.variant_input import Variants
+from danq.inference.variants.variant_source import Variants
 
 MOTIF = "TTACCC"
 

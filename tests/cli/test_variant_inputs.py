@@ -294,7 +294,7 @@ def test_a_run_is_resumed_only_with_its_regions(folder, capsys, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(score, "_assemble", fail)
+        patched.setattr(score, "assemble", fail)
         words = ["variants", "m.safetensors", "all.vcf.gz", *OPTIONS, "--out", "out.tsv"]
         assert run([*words, "--region", "chr2"]) == 130
     capsys.readouterr()

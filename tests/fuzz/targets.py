@@ -29,6 +29,7 @@ from danq.datasets import (
     summarise,
 )
 from danq.datasets.sequence_table import TableColumns, read_sequence_table
+from danq.errors import InputError
 from danq.evaluation.published_metrics import read_paper
 from danq.files.recognise import SEAL
 from danq.files.sealed_hdf5 import seal_of
@@ -37,6 +38,7 @@ from danq.genome.contig_names import read_chrom_map
 from danq.genome.fasta import Genome, read_fasta
 from danq.genome.motif_files import read_motifs
 from danq.genome.packed_genome import PackedGenome
+from danq.genome.regions import Region
 from danq.genome.signal import Bins, read_signal
 from danq.genome.variants import open_variants
 from danq.inference.variants.background_file import read_background
@@ -105,6 +107,47 @@ def variants(path: Path) -> None:
     with open_variants(path, REFERENCE) as reader:
         for block in reader:
             block.alt  # noqa: B018
+
+
+def beside_variants(ending: str) -> Read:
+    """A reader of variants through a damaged index, which must not change what is read."""
+
+    def read(path: Path) -> None:
+        folder = path.parent / f"variants-{ending[1:]}"
+        folder.mkdir(exist_ok=True)
+        file = folder / "v.vcf.gz"
+        if not file.exists():
+            write_bgzip(file)
+        beside = shutil.copyfile(path, folder / f"{file.name}{ending}")
+        try:
+            with open_variants(file, REFERENCE, regions=[Region("chr1", 0, 600)]) as reader:
+                count = sum(block.records for block in reader)
+        except InputError as error:
+            if str(beside) not in str(error):
+                raise
+            raise InputError(error.problem, file=path, remedy=error.remedy) from error
+        if count != 3:
+            raise RuntimeError("the variants were read wrong")
+
+    return read
+
+
+def write_bgzip(file: Path) -> None:
+    import pysam
+
+    with pysam.BGZFile(str(file), "wb", None) as out:
+        out.write(VCF.encode())
+
+
+def saved_index(ending: str) -> bytes:
+    """Index of the VCF."""
+    import pysam
+
+    with tempfile.TemporaryDirectory() as name:
+        file = Path(name) / "v.vcf.gz"
+        write_bgzip(file)
+        pysam.tabix_index(str(file), preset="vcf", csi=ending == ".csi")
+        return Path(f"{file}{ending}").read_bytes()
 
 
 def genome(path: Path) -> None:
@@ -345,6 +388,8 @@ def make_seeds() -> dict[str, tuple[bytes, ...]]:
         "gzip of FASTA": (gzip.compress(fasta),),
         "bgzip of FASTA": (bgzip(fasta),),
         "bgzip of VCF": (bgzip(VCF.encode()),),
+        "tabix index of a VCF": (saved_index(".tbi"),),
+        "CSI index of a VCF": (saved_index(".csi"),),
         "index of a FASTA": (b"chr1\t11\t6\t8\t9\nchr2\t4\t25\t4\t5\n",),
         "index of a bgzip FASTA": (struct.pack("<Q", 0), struct.pack("<3Q", 1, 60, 16)),
         "genome": (fasta, short),
@@ -450,6 +495,8 @@ TARGETS: Mapping[str, Target] = {
     "gzip of FASTA": Target(".fa.gz", genome, True, reseal_inside_gzip),
     "bgzip of FASTA": Target(".fa.gz", genome, True, reseal_inside_bgzip),
     "bgzip of VCF": Target(".vcf.gz", variants, True),
+    "tabix index of a VCF": Target(".tbi", beside_variants(".tbi"), True, reseal_inside_bgzip),
+    "CSI index of a VCF": Target(".csi", beside_variants(".csi"), True, reseal_inside_bgzip),
     "index of a FASTA": Target(".fai", beside_genome("fai", ".fai", SHORT)),
     "index of a bgzip FASTA": Target(
         ".gzi", beside_genome("gzi", ".gzi", SHORT, bgzip(SHORT)), True

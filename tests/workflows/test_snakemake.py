@@ -151,11 +151,11 @@ def missing_jobs(folder: Path) -> dict[str, int]:
     effects = [out / "variants" / name / "effects.tsv" for name in VCFS]
     outputs = {
         "dataset": [out / "dataset.h5"],
-        "train": [out / "done" / "train"],
-        "predict_shard": [out / "done" / f"predict.{i}-of-2" for i in (1, 2)],
+        "train": [out / "training.done"],
+        "predict_shard": [out / "prediction" / f"shard-{i}-of-2.done" for i in (1, 2)],
         "merge_prediction": [out / "prediction" / "tracks"],
         "variants_shard": [
-            out / "done" / "variants" / f"{name}.{i}-of-2" for name in VCFS for i in (1, 2)
+            out / "variants" / name / f"shard-{i}-of-2.done" for name in VCFS for i in (1, 2)
         ],
         "merge_variants": effects,
     }
@@ -201,7 +201,7 @@ def killed(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Killed:
     after.append(missing_jobs(folder))
     locked = snakemake(folder, *LOCAL, code=1)
     snakemake(folder, *LOCAL, "--unlock")
-    run_until(folder, lambda: any((out / "done").glob("predict.*")))
+    run_until(folder, lambda: any((out / "prediction").glob("*.done")))
     after.append(missing_jobs(folder))
     snakemake(folder, *LOCAL, "--unlock")
     last = counts(snakemake(folder, *LOCAL))
@@ -276,7 +276,7 @@ def test_one_model_of_signals_is_evaluated(inputs):
         "merge_prediction": 1,
         "total": 6,
     }
-    commands = re.findall("Shell command: (danq .*) >> ", output)
+    commands = re.findall("(danq .*) >> ", output)
     out = "'the results/"
     expected = [
         f"data build {out}dataset.h5' --genome 'demo data/genome.fa' --signal 'demo data/tracks' "

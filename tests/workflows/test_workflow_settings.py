@@ -13,8 +13,9 @@ import yaml
 
 from danq.errors import InputError
 
-WORKFLOWS = Path(__file__).resolve().parents[2] / "data" / "workflows"
-EXAMPLE = WORKFLOWS / "config.yaml"
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "data" / "workflows" / "config.yaml"
+DOCUMENTATION = ROOT / "docs" / "scaling.md"
 
 
 @pytest.fixture
@@ -51,6 +52,31 @@ def test_the_example_is_valid_and_shows_every_setting(workflow_settings):
     # A user who leaves the section out has the same limits.
     assert settings.resources == workflow_settings.StepResources()
     assert settings.samples() == {"variants": "demo/variants.vcf"}
+
+
+def test_documented_defaults_are_those_of_the_settings(workflow_settings):
+    text = DOCUMENTATION.read_text(encoding="utf-8")
+    section = text.partition("\n## On a cluster, with Snakemake\n")[2].partition("\n## ")[0]
+    table = section.partition("| setting | default |")[2].partition("\n\n")[0]
+    documented = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", table, re.MULTILINE))
+    fields = {
+        section: {name: field.default for name, field in kind.model_fields.items()}
+        for section, kind in workflow_settings.SECTIONS.items()
+    }
+    predict, variants = fields["predict"], fields["variants"]
+    assert predict["shards"] == variants["shards"]
+    expected = {
+        "`out`": f"`{workflow_settings.Settings.model_fields['out'].default}`",
+        "`predict.shards`, `variants.shards`": str(predict["shards"]),
+        "`predict.format`": f"`{predict['format']}`",
+        "`variants.format`": f"`{variants['format']}`",
+    }
+    for step, limits in fields["resources"].items():
+        cores = f"{limits.threads} core" + "s" * (limits.threads != 1)
+        expected[f"`resources.{step}`"] = (
+            f"{cores}, {limits.mem_mb} MB, {limits.runtime} min, {limits.gpu} GPUs"
+        )
+    assert documented == expected
 
 
 @pytest.mark.usefixtures("files")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import importlib.util
 import json
@@ -141,11 +142,12 @@ def run_until(folder: Path, reached: Callable[[str], bool]) -> list[str]:
     end = time.monotonic() + LIMIT
     try:
         while not reached(messages.read_text()):
-            assert process.poll() is None, "the workflow ended before it was killed"
+            assert process.poll() is None, f"it ended before the kill: {messages.read_text()}"
             assert time.monotonic() < end, "the state was not reached"
             time.sleep(0.005)
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()
     return finished(messages.read_text())
 

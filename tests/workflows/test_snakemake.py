@@ -55,7 +55,7 @@ initial_motifs = "none"
 [run]
 evaluate = false
 """
-LIMIT = 120.0
+LIMIT = 300.0
 """Seconds after which a run of Snakemake counts as hanging."""
 
 

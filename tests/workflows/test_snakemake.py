@@ -327,7 +327,7 @@ def test_settings_are_refused_before_any_job(inputs):
 def test_the_rules_have_no_lint(inputs):
     write_settings(inputs, evaluate=None)
     titles = set(re.findall(r"^ *\* (.*?):$", snakemake(inputs, "--lint", code=1), re.MULTILINE))
-    # Snakemake's jobs run the danq of its own environment.
+    # Jobs run the danq of the environment in which Snakemake runs.
     assert titles == {"Specify a conda environment or container for each rule."}
 
 

@@ -147,3 +147,48 @@ def test_an_interrupt_leaves_no_output(model, write_fasta, tmp_path, name, numbe
         "genome.fa.fai",
         "model.safetensors",
     ]
+
+
+def test_shards_of_the_commands_are_merged(model, genome, tmp_path, capsys):
+    path, bed = model(), tmp_path / "sites.bed"
+    bed.write_text("chrIV\t0\t30\nchrIV\t60\t95\n")
+    calls = {
+        "predict": [str(path), str(genome), "--tile", "20", "--precision", "fp32"],
+        "mutate": [str(path), str(bed), "--genome", str(genome)],
+    }
+    for command, given in calls.items():
+        one, out = tmp_path / f"{command}.tsv", tmp_path / f"{command}-merged.tsv"
+        assert run([command, *given, "--out", str(one)]) == 0
+        shown = capsys.readouterr().out
+        for index in (1, 2):
+            call = [command, *given, "--out", str(out), "--shard", f"{index}/2"]
+            assert run(call) == 0
+            assert capsys.readouterr().out.startswith(f"{out}.shard-{index}-of-2: ")
+            assert run(call) == 2
+            assert "exists already" in capsys.readouterr().err
+            assert run([*call, "--resume"]) == 0
+            assert "is complete, nothing remains to be done" in capsys.readouterr().err
+        assert run(["merge", str(out)]) == 0
+        merged = capsys.readouterr().out
+        assert merged.splitlines()[0] == shown.replace(str(one), str(out)).strip()
+        assert out.read_bytes() == one.read_bytes()
+
+
+def test_shards_without_a_place_are_refused(model, genome, tmp_path, capsys):
+    path, out = str(model()), str(tmp_path / "out.tsv")
+    problems = {
+        ("predict", "--resume"): "only a shard of a run can be resumed",
+        ("predict", "--shard", "3/2"): "shard 3 of 2 does not exist",
+        ("predict", "--shard", "half"): "'half' is not a shard",
+        ("predict", "--shard", "1/2", "--resume", "--overwrite"): "resume and overwrite",
+        ("mutate", "--shard", "1/2", "--plot", str(tmp_path / "a.png")): "a plot shows all effects",
+        ("mutate", "--shard", "1/2", "--pairs", "chrI:2-4"): "pairs of bases are mutated in a run",
+        ("mutate", "--resume"): "only a shard of a run can be resumed",
+    }
+    for (command, *given), problem in problems.items():
+        assert run([command, path, str(genome), "--out", out, *given]) == 2
+        assert problem in capsys.readouterr().err
+    for command in ("predict", "mutate"):
+        assert run([command, path, str(genome), "--out", "-", "--shard", "1/2"]) == 2
+        assert "a shard cannot be written to standard output" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*shard*"))

@@ -70,7 +70,7 @@ class ShardRun:
         make
             Makes blocks.
         content
-            What the merge needs besides the blocks, as JSON can store it.
+            What the merge needs in addition to the blocks, as JSON can store it.
 
         Returns
         -------

@@ -68,7 +68,7 @@ class Source(ABC):
         return {}
 
     def settings(self) -> dict[str, Setting]:
-        """What the rows depend on besides the content of the files."""
+        """What the rows depend on in addition to the content of the files."""
         return {}
 
     def contents(self) -> dict[str, Inputs]:

@@ -37,7 +37,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Compare predicted with measured effects of variants.",
     ),
     "mutate": ("danq_cli.mutate", "Predict the effect of every single-base substitution."),
-    "merge": ("danq_cli.merge", "Write outputs from the shards that they were computed in."),
+    "merge": ("danq_cli.merge", "Write outputs from their shards."),
     "classify-variants": (
         "danq_cli.classify_variants",
         "Cross-validate a classifier of functional variants.",

@@ -17,9 +17,9 @@ from .progress import progress
         "danq merge all.tsv.gz",
     )
 )
-@click.argument("outs", metavar="OUT...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("out", metavar="OUT...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @options.overwrite()
-def merge(outs: tuple[Path, ...], overwrite: bool) -> None:
+def merge(out: tuple[Path, ...], overwrite: bool) -> None:
     """Write outputs from their shards.
 
     OUT is the value of --out that the shards were computed with (--shard). danq verifies that all
@@ -30,7 +30,7 @@ def merge(outs: tuple[Path, ...], overwrite: bool) -> None:
     """
     from danq.inference.merge_shards import merge as run
 
-    for out in outs:
+    for one in out:
         with progress("merging", unit="blocks") as show:
-            written = run(out, overwrite=overwrite, progress=show)
+            written = run(one, overwrite=overwrite, progress=show)
         click.echo(written.describe())

@@ -29,10 +29,10 @@ How a run uses blocks::
   ``blocks.counts`` are those of the stored blocks. Iterating gives the blocks in order;
   ``blocks.tables(number)`` and ``blocks.arrays(number)`` read one. ``blocks.add`` writes block
   ``blocks.next`` in the background.
-- Blocks of other shards are not added, so that a run calls ``add`` once for each of its own blocks,
-  in order, also for a block without rows. A run without any block completes, too.
+- Blocks of other shards are not added. A run calls ``add`` once for each block of its shard, in
+  order, also for a block without rows. A run without any block completes, too.
 - ``blocks.complete(content)`` writes the last line of a shard's journal: JSON with what the merge
-  needs besides the blocks. ``blocks.completed`` is this content, in a resumed run also: then
+  needs in addition to the blocks. ``blocks.completed`` is this content, in a resumed run also: then
   nothing remains to be done. All shards of a run must store the same content. What differs between
   shards, such as numbers of rows, belongs into the counts of blocks.
 - A merge opens the same output with the same writer, and passes it the blocks of all shards in

@@ -161,8 +161,9 @@ class FinishedBlocks(StoredBlocks):
         Parameters
         ----------
         content
-            What the merge needs besides the blocks, as JSON can store it. It must be the same for
-            all shards of a run, except what the merge adds up.
+            What the merge needs in addition to the blocks, as JSON can store it. It must be the
+            same for all shards of a run, except the names of inputs
+            (`danq.inference.blocks.stored_layout.HEADER`).
 
         Raises
         ------

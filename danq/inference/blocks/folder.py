@@ -65,7 +65,7 @@ def check_unfinished(out: Path, replace: bool, shard: Shard | None = None) -> No
     folder = folder_of(out, shard)
     if folder.is_symlink():
         raise InputError(
-            "is a link, and danq stores completed blocks in a folder of their own",
+            "is a link, and danq stores completed blocks in a separate folder",
             file=folder,
             remedy="Remove the link, or choose another output",
         )

@@ -168,7 +168,7 @@ class MergedBlocks(Blocks):
 
 
 class _InTurn(Sequence[Mapping[str, int]]):
-    """Elements of several lists in turn: the first of each, the second of each, and so on."""
+    """Elements of several lists: the first of each, the second of each, and so on."""
 
     def __init__(self, each: Sequence[Sequence[Mapping[str, int]]]) -> None:
         self._each = each

@@ -20,8 +20,8 @@ _REMEDY = "Give two numbers such as 2/4: the second of four shards"
 class Shard:
     """One of n parts of a run, which n processes can compute on different machines.
 
-    Blocks are dealt in turn, so that neighbouring blocks belong to different shards, and all shards
-    have about the same work. The bytes of a block do not depend on n.
+    Neighbouring blocks belong to different shards, so that all shards have about the same work. The
+    bytes of a block do not depend on n.
 
     Attributes
     ----------

@@ -231,6 +231,17 @@ danq.write_variant_scores(model, variants, genome, out, shard=danq.Shard(2, 3))
 """
 
 
+KILLED_MERGE = """
+import os, signal, sys
+from danq.inference.writers.variant_vcf import VcfWriter
+def write(self, *_):
+    os.kill(os.getpid(), signal.SIGKILL)
+VcfWriter.write = write
+import danq
+danq.merge(sys.argv[1])
+"""
+
+
 def test_a_killed_shard_is_named_and_resumes_to_the_same_output(small_model, fasta, tmp_path):
     made, path = small_model(), tmp_path / "model.safetensors"
     save_model(path, made.module, made.spec)
@@ -255,7 +266,13 @@ def test_a_killed_shard_is_named_and_resumes_to_the_same_output(small_model, fas
     with pytest.raises(InputError, match=r"-of-3: shard 2/3 is not complete: \d+ blocks? so"):
         merge(out)
     write_variant_scores(model, vcf, fasta, out, shard=Shard(2, 3), resume=True)
+    before = sorted(tmp_path.iterdir())
+    killed = subprocess.run([sys.executable, "-c", KILLED_MERGE, str(out)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not list(tmp_path.glob("all.vcf.gz*[!0-9]"))
+    assert len([*tmp_path.iterdir()]) > len(before)
     merge(out)
+    assert not list(tmp_path.glob(".*"))
     write_variant_scores(model, vcf, fasta, one)
     assert files_of(out) == files_of(one)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from danq.training.process_layout import PARENT, ProcessLayout
 
 GRACE = 4.0
-"""Seconds in which a process may end by itself after another one has ended."""
+"""Seconds in which a process can still end normally after another one has ended."""
 
 POLL = 0.3
 """Seconds between two looks at other processes."""

@@ -140,7 +140,7 @@ class Fit(Generic[M]):
         TrainingDiverged
             When the loss or the gradient is not finite.
         Stopped
-            After a checkpoint, when a process was told to stop (`StopSignal`).
+            After a checkpoint, when a process received a signal to stop (`StopSignal`).
         InputError
             When a checkpoint cannot be written.
         """

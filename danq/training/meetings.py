@@ -49,7 +49,7 @@ class Meetings:
     processes
         The processes.
     checkpoints
-        Tells when a checkpoint is due.
+        Shows when a checkpoint is due.
     """
 
     def __init__(self, processes: Processes, checkpoints: Checkpoints) -> None:

@@ -75,6 +75,6 @@ class Problem(Protocol):
         Raises
         ------
         StopRequested
-            In all processes, when one of them is told to stop.
+            In all processes, when one of them received a signal to stop.
         """
         ...

@@ -93,7 +93,7 @@ def find_layout(run: RunSettings) -> ProcessLayout:
     ------
     InputError
         When the settings contradict the processes that were started, or there are several nodes
-        and the environment does not tell which one this is.
+        and the environment does not say which one this is.
     """
     found = started_layout()
     if found is not None:

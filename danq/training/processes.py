@@ -1,4 +1,4 @@
-"""The processes that train one model together, and what they tell each other."""
+"""The processes that train one model together, and the values that they exchange."""
 
 from __future__ import annotations
 
@@ -159,8 +159,8 @@ class Processes:
                 raise InputError(
                     f"process {rank + 1} of {self.world} has another {what} ({other}) than the "
                     f"first one ({values[0]})",
-                    remedy="Start every training with processes of its own: those of one srun or "
-                    "torchrun train one model",
+                    remedy="Start each training separately: the processes of one srun or torchrun "
+                    "train one model",
                 )
 
     def check_devices(self) -> None:
@@ -302,7 +302,9 @@ def _join(run: RunSettings) -> Processes:
         store, *_ = next(
             dist.rendezvous("env://", rank=layout.rank, world_size=layout.world, timeout=START)
         )
-    _joined = Processes(layout, dist.PrefixStore("danq", store), device, children)
+    # The store of torchrun may be that of an earlier attempt, with the addresses of dead processes.
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    _joined = Processes(layout, dist.PrefixStore(f"danq/{attempt}", store), device, children)
     return _joined
 
 

@@ -45,7 +45,7 @@ def computed_together(
     Raises
     ------
     StopRequested
-        In all processes, when one of them is told to stop.
+        In all processes, when one of them received a signal to stop.
     """
     batches = np.arange(len(windows)) // batch_size
     rows = [np.flatnonzero(batches % processes.world == rank) for rank in range(processes.world)]

@@ -37,7 +37,9 @@ DEAF = """
     from danq.output import replacing
     with replacing(out) as temporary, temporary.open("w") as file:
         file.write("half")
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
+        signal.pthread_sigmask(
+            signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
+        )
         print("started", flush=True)
         for _ in range(600):
             time.sleep(1)
@@ -127,7 +129,9 @@ def started(body: str, out: Path) -> Iterator[subprocess.Popen[str]]:
         yield process
 
 
-@pytest.mark.parametrize(("number", "code", "message"), SIGNALS)
+@pytest.mark.parametrize(
+    ("number", "code", "message"), [*SIGNALS, (signal.SIGUSR1, 75, "stopped by SIGUSR1")]
+)
 def test_a_command_inside_a_library_ends_too(tmp_path: Path, number: int, code: int, message: str):
     with started(DEAF, tmp_path / "out.tsv") as process:
         process.send_signal(number)

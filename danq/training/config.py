@@ -151,9 +151,11 @@ class RunSettings(Settings):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """As `danq.device.resolve_precision` takes it."""
     threads: int | None = Field(default=None, gt=0)
-    """CPU threads; None for all cores. Rounding depends on the number."""
+    """CPU threads of each process; None for all cores, which the processes of a node share.
+    Rounding depends on the number."""
     devices: int = Field(default=1, gt=0)
-    """Processes per node, one per device (distributed data parallel)."""
+    """Processes per node, one per device (distributed data parallel). The batch size of the recipe
+    is that of all processes together."""
     nodes: int = Field(default=1, gt=0)
     """Nodes of a cluster."""
     checkpoint_steps: int | None = Field(default=None, gt=0)

@@ -42,6 +42,7 @@ from danq.training.folds_directory import (
 )
 from danq.training.out_of_fold import OutOfFold, Report, prediction_layout
 from danq.training.process_layout import find_layout
+from danq.training.processes import one_voice
 from danq.training.recipe import Recipe
 from danq.training.restarts import continued, stored_config
 from danq.training.run_directory import is_run, open_or_label
@@ -117,6 +118,7 @@ class FoldsResult:
         return "\n".join([*lines, *(one.describe() for one in reports if one is not None)])
 
 
+@one_voice()
 def train_folds(
     data: Folds | None = None,
     *,

@@ -92,12 +92,12 @@ def train(
     TrainingDiverged
         When the loss is not finite.
     """
-    task = load_task(task) if isinstance(task, str) else _check_registered(task)
-    known = task.model(model.name if isinstance(model, ModelDefinition) else model)
-    definition = model if isinstance(model, ModelDefinition) else known
-    recipe = _recipe(task, definition, recipe, quick)
-    run = RunSettings(precision="fp32").replaced(run or RunSettings())
     with one_voice():
+        task = load_task(task) if isinstance(task, str) else _check_registered(task)
+        known = task.model(model.name if isinstance(model, ModelDefinition) else model)
+        definition = model if isinstance(model, ModelDefinition) else known
+        recipe = _recipe(task, definition, recipe, quick)
+        run = RunSettings(precision="fp32").replaced(run or RunSettings())
         resume, overwrite = continued(resume, overwrite)
         with (
             training_processes(run, Path(out)) as processes,

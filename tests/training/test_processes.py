@@ -174,7 +174,7 @@ def test_processes_end_with_the_first_and_show_an_error_once(dataset_file, tmp_p
     assert refused.stderr.count("exists already and is not empty") == 1
     assert processes_of(run) == []
     interrupted = command(
-        *DEVICES, f"0,25,{int(signal.SIGINT)}", *begin[:4], "--resume", *begin[5:]
+        *DEVICES, f"0,25,{int(signal.SIGINT)}", *begin[:4], "--resume", *begin[4:]
     )
     assert interrupted.returncode == 130, interrupted.stderr
     assert interrupted.stderr.count("danq: interrupted") == 1
@@ -183,7 +183,7 @@ def test_processes_end_with_the_first_and_show_an_error_once(dataset_file, tmp_p
 
 @pytest.mark.slow
 def test_a_vision_model_trains_with_two_processes(tmp_path):
-    args = ("-m", "danq_cli", "vision", "train", "long-sequences", "--quick", "--device", "cpu")
+    args = ("-m", "danq_cli", "vision", "train", "adding", "--quick", "--device", "cpu")
     done = command(*TORCHRUN, *args, "--out", str(tmp_path / "two"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("best epoch") == 1

@@ -183,7 +183,8 @@ def test_processes_end_with_the_first_and_show_an_error_once(dataset_file, tmp_p
 
 @pytest.mark.slow
 def test_a_vision_model_trains_with_two_processes(tmp_path):
-    args = ("-m", "danq_cli", "vision", "train", "adding", "--quick", "--device", "cpu")
+    args = ("-m", "danq_cli", "vision", "train", "adding", "--model", "gru", "--quick")
+    args += ("--device", "cpu", "--threads", "1")
     done = command(*TORCHRUN, *args, "--out", str(tmp_path / "two"))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("best epoch") == 1

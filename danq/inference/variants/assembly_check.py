@@ -19,6 +19,7 @@ from danq.inference.variants.variant_input import VariantInput
 FEWEST = 1000
 """Smallest number of records of each of several files that are compared."""
 
+
 def check_assembly(
     input: VariantInput, genome: PackedGenome, *, in_shards: bool = False, one_vcf: bool = False
 ) -> None:

@@ -310,7 +310,7 @@ def test_one_model_of_signals_is_evaluated(inputs):
         f"predict {out}models' 'demo data/genome.fa' --tile 50 --out "
         f"{out}prediction/windows.tsv.gz' --shard 1/1 --resume --track CTCF --track REST "
         "--threads 1",
-        f"merge {out}prediction/windows.tsv.gz'",
+        f"merge {out}prediction/windows.tsv.gz' --overwrite",
     ]
     assert sorted(" ".join(one.split()) for one in commands) == sorted(
         f"danq {one}" for one in expected

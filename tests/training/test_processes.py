@@ -28,7 +28,13 @@ from tests.amount_dataset import amount_dataset
 from tests.several_contigs import TINY
 
 STEPS, EPOCHS = 50, 10
-RECIPE = {"epochs": EPOCHS, "batch_size": 731, "initial_motifs": "none", "frozen_epochs": 1}
+RECIPE = {
+    "epochs": EPOCHS,
+    "lr": 1e-3,
+    "batch_size": 731,
+    "initial_motifs": "none",
+    "frozen_epochs": 1,
+}
 CPU = RunSettings(device="cpu", precision="fp32", threads=1)
 
 SCRIPT = """

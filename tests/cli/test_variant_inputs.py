@@ -305,6 +305,27 @@ def test_a_run_is_resumed_only_with_its_regions(folder, capsys, monkeypatch):
     assert Path("out.tsv").read_text() == _text_of(scored_file("chr2"))
 
 
+def test_shards_of_regions_see_what_changed_in_the_records(folder, capsys):
+    """INFO in an annotated VCF, and a neighbour outside of the region in haplotypes."""
+    region = ["--region", "chr1:1-2000"]
+    cases = [
+        ("a.vcf.gz", [], "AC=1", "AC=2", 1),
+        ("b.tsv", ["--haplotypes", "s"], "0|1", "1|1", 60),
+    ]
+    for out, words, old, new, line in cases:
+        command = ["variants", "m.safetensors", "in.vcf", *OPTIONS, *region, *words, "--out", out]
+        text = records("chr1")
+        Path("in.vcf").write_text(META + COLUMNS + text)
+        assert run([*command, "--shard", "1/2"]) == 0
+        lines = text.splitlines(keepends=True)
+        lines[line] = lines[line].replace(old, new)
+        Path("in.vcf").write_text(META + COLUMNS + "".join(lines))
+        assert run([*command, "--shard", "2/2"]) == 0
+        capsys.readouterr()
+        assert run(["merge", out]) == 2
+        assert f"{out}.shard-2-of-2: in.vcf is not the set of variants" in capsys.readouterr().err
+
+
 def scored_file(region: str) -> Path:
     scored("all.vcf.gz", "--region", region, out="again.tsv")
     return Path("again.tsv")

@@ -21,7 +21,7 @@ from danq.genome.nucleotide_codes import encode
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.regions import Region, parse_regions
 from danq.genome.variants import Blocks, VariantBlock, from_table, open_variants, read_haplotypes
-from danq.genome.variants.open_regions import checksum_of_records
+from danq.genome.variants.open_regions import checksum_of_records, open_regions
 from danq.genome.variants.variant_index import read_index
 
 SIZES = {"chr1": 60_000, "chr2": 45_000, "chr3": 20_000}
@@ -204,6 +204,70 @@ def test_the_checksum_does_not_depend_on_the_index(files):
     assert len(set(sums.values())) == 1
     other = checksum_of_records(files["tbi"], regions[:1], GENOME.contigs)
     assert other not in sums.values()
+
+
+def test_the_checksum_has_what_is_used_of_the_records(tmp_path):
+    regions = parse_regions("chr1", GENOME.contigs)
+    changes = [("0|1", "1|1"), ("\t.\tGT", "\tEND=30000\tGT"), ("\t.\t.\t", "\t9\t.\t")]
+    options = [{}, {"sample": "s"}, {"keep_lines": True}]
+    sums = []
+    for number, (old, new) in enumerate([("", ""), *changes]):
+        changed = [LINES[0], LINES[1].replace(old, new), *LINES[2:]]
+        (folder := tmp_path / str(number)).mkdir()
+        path = stored(folder, "plain", changed)
+        sums.append([checksum_of_records(path, regions, GENOME.contigs, **o) for o in options])
+    bare, sample, lines = zip(*sums, strict=True)
+    assert len({bare[0], *bare[1:]}) == 1
+    assert len({*sample}) == 3
+    assert sample[3] == sample[0]
+    assert len({*lines}) == 4
+
+
+def test_records_of_a_bcf_come_in_its_order(tmp_path):
+    """The header names the contigs in another order."""
+    listed = [*(one for one in LINES if one.startswith("chr2")), *LINES[:900]]
+    path = stored(tmp_path, "bcf", listed)
+    regions = ["chr1:1-30000", "chr2"]
+    expected = of_bcftools(path, ["chr2", *regions[:1]])
+    assert ids(read(path, regions)) == expected
+    assert ids(read(stored(tmp_path, "plain", listed), regions)) == expected
+
+
+@pytest.mark.parametrize("shift", [4, 10, 20])
+def test_long_contigs_and_bins_of_other_sizes(shift, tmp_path):
+    """A contig longer than a tabix index allows, and contigs without records."""
+    contigs = {"empty": 1_000, "long": 1 << (27 if shift == 4 else 31), "last": 1 << 20}
+    head = "".join(f"##contig=<ID={name},length={size}>\n" for name, size in contigs.items())
+    chance = random.Random(shift)
+    edges = [1 << chance.randrange(5, contigs["long"].bit_length() - 1) for _ in range(300)]
+    places = sorted(edge + chance.randrange(-2, 3) for edge in edges)
+    rows = [
+        f"long\t{pos}\tid{i}\t{'A' * (1 + i % 3)}\tC\t.\t.\t.\n" for i, pos in enumerate(places)
+    ]
+    columns = "#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
+    plain, path = tmp_path / "a.vcf", tmp_path / "a.vcf.gz"
+    plain.write_text("##fileformat=VCFv4.2\n" + head + columns + "".join(rows))
+    pysam.tabix_compress(str(plain), str(path))
+    pysam.bcftools.index("-c", "-m", str(shift), str(path))  # type: ignore[attr-defined]
+    for edge in [*edges[:40], contigs["long"] - 5]:
+        regions = [Region("long", edge - 1, min(edge + chance.choice([1, 900]), contigs["long"]))]
+        if edge == edges[0]:
+            regions = [Region("empty", 0, 1_000), Region("long", 0, contigs["long"] - 1)]
+        with open_regions(path, regions, contigs) as source:
+            found = [
+                one for records in iter(lambda s=source: s.read(7), None) for one in records.id
+            ]
+        texts = [f"{name}:{start + 1}-{end}" for name, start, end in regions]
+        assert found == of_bcftools(path, texts)
+
+
+def test_many_regions_of_one_contig(files):
+    chance = random.Random(3)
+    starts = sorted(chance.sample(range(SIZES["chr1"] - 60), 400))
+    regions = [f"chr1:{start + 1}-{start + chance.randrange(1, 60)}" for start in starts]
+    expected = sorted({*of_bcftools(files["tbi"], regions)}, key=lambda one: int(one[2:]))
+    for form in FORMS:
+        assert ids(read(files[form], regions)) == expected
 
 
 def test_haplotypes_have_the_alleles_of_the_regions(files):

@@ -158,7 +158,7 @@ class IndexedFile:
 
         Raises
         ------
-        InputError
+        ValueError
             When the byte before is not a line end.
         """
         at, inside = offset >> 16, offset & 0xFFFF
@@ -179,11 +179,6 @@ class IndexedFile:
             if found:
                 break
         return line
-
-    def stored(self, part: Part) -> bytes:
-        """The blocks of a part, as they are stored."""
-        self.file.seek(part[0] >> 16)
-        return self.file.read((part[1] >> 16) + LARGEST_BLOCK - (part[0] >> 16))
 
     def _block(self, at: int) -> tuple[bytes, int]:
         """Text of the block at a byte of the file, and the byte after it."""

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from danq.files.open_input import check_file, open_raw
 from danq.genome.regions import Region
@@ -114,11 +114,23 @@ def checksum_of_records(
     path: str | Path,
     regions: Sequence[Region],
     contigs: Mapping[str, int],
+    *,
     chrom_map: Mapping[str, str] | None = None,
+    sample: str | None = None,
+    keep_lines: bool = False,
 ) -> str:
     """SHA-256 of the header, and of contig, position, ID, REF and ALT of the selected records.
 
     It does not depend on whether the file has an index.
+
+    Parameters
+    ----------
+    path, regions, contigs, chrom_map
+        As for `open_regions`.
+    sample
+        Include the genotypes of this sample, and INFO; without ``keep_lines``.
+    keep_lines
+        Include the complete records.
 
     Raises
     ------
@@ -126,11 +138,16 @@ def checksum_of_records(
         As `open_regions`.
     """
     sha = hashlib.sha256()
-    with open_regions(path, regions, contigs, chrom_map=chrom_map) as source:
+    options: dict[str, Any] = {"chrom_map": chrom_map, "sample": sample, "keep_lines": keep_lines}
+    with open_regions(path, regions, contigs, **options) as source:
         sha.update("\n".join(source.header.meta).encode(errors="surrogateescape"))
         while (records := source.read(READ)) is not None:
             columns = zip(*records[2:7], strict=True)
             sha.update(repr(list(columns)).encode())
+            if sample is not None:
+                sha.update(repr((records.genotype, records.phase_set, records.info)).encode())
+            if keep_lines:
+                sha.update(repr(records.lines).encode())
     return sha.hexdigest()
 
 
@@ -141,9 +158,13 @@ class _Indexed(NamedTuple):
     index: VariantIndex
 
     def intervals(self, regions: RegionsOfFile, names: Sequence[str]) -> dict[str, list[Interval]]:
-        """Intervals of each contig of the file that the index has records of."""
-        kept = zip(names, self.index.contigs, strict=False)
-        return {name: regions.of(name) for name, one in kept if one.bins and regions.of(name)}
+        """Intervals of each contig with records, by the order of these in the file.
+
+        The header of a BCF may name its contigs in another order.
+        """
+        kept = [pair for pair in zip(names, self.index.contigs, strict=False) if pair[1].bins]
+        kept.sort(key=lambda pair: pair[1].first or 0)
+        return {name: regions.of(name) for name, _ in kept if regions.of(name)}
 
     def parts(self, intervals: Mapping[str, Sequence[Interval]]) -> list[Part]:
         """Parts of a VCF with the records of intervals."""

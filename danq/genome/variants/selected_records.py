@@ -18,6 +18,8 @@ from danq.typing import BoolRow, IntRow
 READ = 4096
 """Records that are read at a time."""
 
+LARGEST = np.iinfo(np.int64).max
+
 
 class RegionsOfFile:
     """Regions of the genome by the contig names of a file.
@@ -65,10 +67,14 @@ class RegionsOfFile:
         pos, end
             ``(V,)`` 1-based first and last base of each.
         """
-        found = np.zeros(len(pos), dtype=np.bool_)
-        for first, last in self.of(name):
-            found |= (end > first) & (True if last is None else pos <= last)
-        return found
+        listed = self.of(name)
+        if not listed:
+            return np.zeros(len(pos), dtype=np.bool_)
+        first = np.array([one for one, _ in listed])
+        last = np.array([LARGEST if one is None else one for _, one in listed])
+        # Of the intervals that begin before the end of a record, only the last can contain it.
+        number = np.searchsorted(first, end) - 1
+        return (number >= 0) & (pos <= last[number])
 
     def overlap_line(self, line: bytes) -> bool:
         """Whether a line of a VCF overlaps a region with its REF."""

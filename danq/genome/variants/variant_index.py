@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gzip
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
@@ -104,18 +104,25 @@ class VariantIndex:
             found = list(contig.bins.values())
             least = 0
         else:
-            found = [contig.bins[one] for one in self._bins(start, end) if one in contig.bins]
+            levels = self._levels(start, end)
+            if sum(map(len, levels)) <= len(contig.bins):
+                numbers = [one for one in chain(*levels) if one in contig.bins]
+            else:
+                # An interval may overlap many more small bins than the contig has.
+                numbers = [one for one in contig.bins if any(one in level for level in levels)]
+            found = [contig.bins[one] for one in numbers]
             least = self._least(contig, start)
         listed = [(int(a), int(b)) for each in found for a, b in each.tolist() if b > least]
         return joined(listed)
 
-    def _bins(self, start: int, end: int) -> Iterator[int]:
-        """Bins that overlap an interval."""
-        first, shift = 0, self.shift + 3 * self.depth
+    def _levels(self, start: int, end: int) -> list[range]:
+        """Numbers of the bins of each level that overlap an interval."""
+        found, first, shift = [], 0, self.shift + 3 * self.depth
         last = min(max(end, start + 1), 1 << shift) - 1
         for level in range(self.depth + 1):
-            yield from range(first + (start >> shift), first + (last >> shift) + 1)
+            found.append(range(first + (start >> shift), first + (last >> shift) + 1))
             first, shift = first + (1 << 3 * level), shift - 3
+        return found
 
     def _least(self, contig: ContigIndex, start: int) -> int:
         leaf = start >> self.shift

@@ -108,8 +108,11 @@ def prepare(
     conditions = shared_conditions(ensemble, input, weights.result())
     background = None if calibrate is None else _background(calibrate, ensemble, conditions)
     reference = packed(genome)
-    check_assembly(input, reference, in_shards=in_shards, one_vcf=output == "vcf")
-    provenance = run_provenance(ensemble, input, genome, reference) | conditions
+    keep_lines = output == "vcf"
+    check_assembly(input, reference, in_shards=in_shards, one_vcf=keep_lines)
+    provenance = (
+        run_provenance(ensemble, input, genome, reference, keep_lines=keep_lines) | conditions
+    )
     if background is not None:
         _compare_genomes(background, Path(str(calibrate)), provenance.header["genome"])
     strata: Strata | None = None
@@ -143,7 +146,7 @@ def prepare(
         conditions,
         provenance,
         block,
-        keep_lines=output == "vcf",
+        keep_lines=keep_lines,
         kind=BACKGROUND if output == BACKGROUND else VARIANTS,
         unchanged=unchanged,
         strata=strata,

@@ -34,9 +34,14 @@ def shared_conditions(
 
 
 def run_provenance(
-    ensemble: Ensemble, input: VariantInput, genome: AnyGenome, content: PackedGenome
+    ensemble: Ensemble,
+    input: VariantInput,
+    genome: AnyGenome,
+    content: PackedGenome,
+    *,
+    keep_lines: bool = False,
 ) -> Provenance:
-    """Models, genome, variants and run options."""
+    """Models, genome, variants and run options; ``keep_lines`` as for `VariantInput.provenance`."""
     options = ensemble.options
     file = Inputs([genome_file(genome) or "the genome in memory"], [content.sha256])
     return (
@@ -49,7 +54,7 @@ def run_provenance(
             settings={"danq": __version__},
             inputs={"genome": file},
         )
-        | input.provenance(content)
+        | input.provenance(content, keep_lines=keep_lines)
         | Provenance.shown(
             {
                 "strand": options.strand,

@@ -108,11 +108,19 @@ class VariantInput:
             }
         )
 
-    def provenance(self, genome: PackedGenome) -> Provenance:
-        """The variants, and how their windows are made."""
+    def provenance(self, genome: PackedGenome, *, keep_lines: bool = False) -> Provenance:
+        """The variants, and how their windows are made.
+
+        Parameters
+        ----------
+        genome
+            The reference genome.
+        keep_lines
+            The records are written again, as text.
+        """
         source = self.variants
         names = source.paths or [source.name]
-        inputs = {"set of variants": Inputs(names, self._checksums(genome))}
+        inputs = {"set of variants": Inputs(names, self._checksums(genome, keep_lines))}
         files = {}
         if source.chrom_map is not None:
             path = check_file(source.chrom_map)
@@ -133,16 +141,30 @@ class VariantInput:
             | Provenance.shown(sample)
         )
 
-    def _checksums(self, genome: PackedGenome) -> list[str]:
-        """Checksums of the files; those of the records in the regions, if there are regions."""
+    def _checksums(self, genome: PackedGenome, keep_lines: bool) -> list[str]:
+        """Checksums of the files; with regions, those of the records that are used."""
         source, regions = self.variants, self.within(genome)
         if regions is None or not source.is_file or source.is_stream:
             return source.checksums()
+        sample = source.haplotypes
+        if sample is not None:
+            regions = self._of_haplotypes(genome, regions)
+        options: dict[str, Any] = {
+            "chrom_map": self.chrom_map(),
+            # Complete records have the genotypes.
+            "sample": None if keep_lines else sample,
+            "keep_lines": keep_lines,
+        }
         with silence():
             return [
-                checksum_of_records(path, regions, genome.contigs, self.chrom_map())
+                checksum_of_records(path, regions, genome.contigs, **options)
                 for path in source.paths
             ]
+
+    def _of_haplotypes(self, genome: PackedGenome, regions: Sequence[Region]) -> list[Region]:
+        """Contigs whose alleles windows in some regions may hold."""
+        lengths = genome.contigs
+        return [Region(name, 0, lengths[name]) for name in sorted({one.contig for one in regions})]
 
     def within(self, genome: PackedGenome) -> list[Region] | None:
         """The requested regions of the genome.
@@ -280,9 +302,7 @@ class VariantInput:
         assert sample is not None
         regions = self.within(genome)
         if regions is not None:
-            # Windows may hold alleles that are anywhere on the contig.
-            lengths = genome.contigs
-            regions = [Region(name, 0, lengths[name]) for name in {one.contig for one in regions}]
+            regions = self._of_haplotypes(genome, regions)
         return read_haplotypes(
             self.variants.paths,
             genome,

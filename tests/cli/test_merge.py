@@ -49,6 +49,33 @@ def test_shards_of_two_outputs_are_merged(capsys):
     assert Path("a.tsv").read_bytes() == Path("c.tsv").read_bytes()
 
 
+@pytest.mark.parametrize("command", ["predict", "mutate"])
+def test_a_shard_of_another_command_says_what_to_do_next(capsys, command):
+    words = f"{command} model.safetensors short.bed --genome genome.fa --chrom-map map.tsv {FP32}"
+    out = f"{command}.tsv"
+    for expected in ("complete; merge the shards once all are", "nothing remains to be done"):
+        assert run([*words.split(), "--out", out, "--shard", "1/1", "--resume"]) == 0
+        shown = capsys.readouterr()
+        assert expected in shown.out + shown.err
+    assert run([*words.split(), "--out", out, "--shard", "1/2"]) == 2
+    assert "Use 1 shard, choose another output" in capsys.readouterr().err
+    assert run(["merge", out]) == 0
+    assert "complete" not in capsys.readouterr().out
+
+
+def test_an_output_without_its_table_of_rejects_is_named(capsys):
+    assert variants("--out", "killed.tsv", "--shard", "1/1") == 0
+    assert run(["merge", "killed.tsv"]) == 0
+    Path("killed.tsv.rejected.tsv").unlink()
+    capsys.readouterr()
+    assert run(["merge", "killed.tsv"]) == 2
+    assert "exists already, without killed.tsv.rejected.tsv, as after a merge that was killed" in (
+        capsys.readouterr().err
+    )
+    assert run(["merge", "killed.tsv", "--overwrite"]) == 0
+    assert Path("killed.tsv.rejected.tsv").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -73,3 +100,9 @@ def test_a_background_has_no_shards(capsys):
 def test_a_merge_without_shards_is_refused(capsys):
     assert run(["merge", "d.tsv"]) == 2
     assert "d.tsv: no shards were found beside it" in capsys.readouterr().err
+
+
+def test_an_output_without_a_name_is_refused(capsys):
+    for name in (".", "..", "/"):
+        assert run(["merge", name]) == 2
+        assert f"danq: {name}: is not a name, and" in capsys.readouterr().err

@@ -40,7 +40,19 @@ log = logging.getLogger("danq")
 
 
 def folder_of(out: Path, shard: Shard | None = None) -> Path:
-    """Folder of the completed blocks of an output, or of a shard of it."""
+    """Folder of the completed blocks of an output, or of a shard of it.
+
+    Raises
+    ------
+    InputError
+        When the output is named by its place only, such as ``.``.
+    """
+    if out.name in ("", ".."):
+        raise InputError(
+            "is not a name, and blocks are stored beside the output under its name",
+            file=out,
+            remedy="Name the output, for example as ../tracks",
+        )
     return out.with_name(out.name + ENDING) if shard is None else shard.folder(out)
 
 
@@ -90,7 +102,8 @@ def _check_other_shards(out: Path, shard: Shard) -> None:
                 raise InputError(
                     f"is a shard of the same output, one of {other.count} instead of {shard.count}",
                     file=path,
-                    remedy=f"Use {other.count} shards, choose another output, or remove this shard",
+                    remedy=f"Use {other.count} shard{'s' * (other.count != 1)}, choose another "
+                    "output, or remove this shard",
                 )
 
 

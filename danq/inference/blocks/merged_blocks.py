@@ -14,7 +14,7 @@ import polars as pl
 
 from danq.errors import InputError, few
 from danq.file_lock import FileLock
-from danq.inference.blocks.folder import ENDING, JOURNAL, folder_of, journal_in, objection
+from danq.inference.blocks.folder import JOURNAL, folder_of, journal_in, objection
 from danq.inference.blocks.journal import Head
 from danq.inference.blocks.shard import Shard, is_shard_name, shard_folders
 from danq.inference.blocks.stored_blocks import Blocks, StoredBlocks
@@ -95,8 +95,8 @@ class MergedBlocks(Blocks):
     Raises
     ------
     InputError
-        When there are no shards, one is missing or as `CompleteShard`, there are shards of
-        different numbers of shards, or two shards are of different runs.
+        As `folder_of`; when there are no shards, one is missing or as `CompleteShard`, there are
+        shards of different numbers of shards, or two shards are of different runs.
     """
 
     def __init__(self, out: Path) -> None:
@@ -185,6 +185,7 @@ class _InTurn(Sequence[Mapping[str, int]]):
 
 def _shards_of(out: Path) -> dict[Shard, Path]:
     """The folders of all shards of an output, in order."""
+    unfinished = folder_of(out)
     try:
         found = shard_folders(out)
     except OSError as error:
@@ -193,7 +194,7 @@ def _shards_of(out: Path) -> dict[Shard, Path]:
         ) from error
     if not found:
         raise InputError(
-            f"no shards were found beside it{_instead(out)}",
+            f"no shards were found beside it{_instead(out, unfinished)}",
             file=out,
             remedy="Give the output that the shards were computed for",
         )
@@ -225,10 +226,10 @@ def _of(found: Mapping[Shard, Path], count: int) -> list[int]:
     return [shard.index for shard in found if shard.count == count]
 
 
-def _instead(out: Path) -> str:
+def _instead(out: Path, unfinished: Path) -> str:
     """What is there instead of shards."""
-    if folder_of(out).exists():
-        return f", but an unfinished run without shards ({out.name}{ENDING})"
+    if unfinished.exists():
+        return f", but an unfinished run without shards ({unfinished.name})"
     names = sorted({name for one in out.parent.iterdir() if (name := _output_of(one.name))})
     if names:
         return f"; there are shards of {few(names)}"

@@ -90,6 +90,11 @@ WHOLE = Shard(1, 1)
 """The blocks of a run without shards."""
 
 
+def describe_complete(shard: Shard) -> str:
+    """What to do after a shard, for its summary."""
+    return f"shard {shard} is complete; merge the shards once all are"
+
+
 def shard_folders(out: Path) -> dict[Shard, Path]:
     """Everything beside an output that has the name of one of its shards, in order.
 

@@ -80,7 +80,8 @@ def write_shard(
         "bin": job.ensemble.bin,
     }
     counts = run.store(make, content)
-    return WrittenMutations(run.folder, len(targets), counts[SUBSTITUTIONS], 0, layout.columns)
+    done = counts[SUBSTITUTIONS]
+    return WrittenMutations(run.folder, len(targets), done, 0, layout.columns, run.shard)
 
 
 def merge_mutations(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from danq.inference.blocks.shard import Shard, describe_complete
 from danq.output import name_of_output
 
 
@@ -23,6 +24,8 @@ class WrittenMutations(NamedTuple):
         Number of pairs of substitutions.
     columns
         Names of the value columns.
+    shard
+        The shard; None for an output.
     """
 
     path: Path
@@ -30,11 +33,13 @@ class WrittenMutations(NamedTuple):
     substitutions: int
     pairs: int
     columns: tuple[str, ...]
+    shard: Shard | None = None
 
     def describe(self) -> str:
-        """Path, substitutions and sequences on one line."""
+        """Path, substitutions and sequences on one line, and what to do after a shard."""
         pairs = f" and {self.pairs:,} pairs of substitutions" if self.pairs else ""
-        return (
+        text = (
             f"{name_of_output(self.path)}: {self.substitutions:,} substitutions{pairs} "
             f"in {self.sequences:,} sequence{'s' * (self.sequences != 1)}"
         )
+        return text if self.shard is None else f"{text}\n{describe_complete(self.shard)}"

@@ -77,7 +77,7 @@ def write_shard(
         "rows per write": rows_per_write(columns, batch),
     }
     counts = run.store(make, content)
-    return WrittenPredictions.of(run.folder, counts[ROWS], layout, format)
+    return WrittenPredictions.of(run.folder, counts[ROWS], layout, format, run.shard)
 
 
 def merge_predictions(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from danq.bounded_queue import write_behind
+from danq.inference.blocks.shard import Shard, describe_complete
 from danq.inference.prediction.row_blocks import joined
 from danq.inference.sources.tiling import Rows
 from danq.inference.writers.layout import PredictionLayout, Values
@@ -29,27 +30,38 @@ class WrittenPredictions(NamedTuple):
         Names of the value columns.
     tracks
         Names of the tracks.
+    shard
+        The shard; None for an output.
     """
 
     path: Path
     rows: int
     columns: tuple[str, ...]
     tracks: tuple[str, ...]
+    shard: Shard | None = None
 
     def describe(self) -> str:
-        """Path, rows and tracks on one line."""
+        """Path, rows and tracks on one line, and what to do after a shard."""
         count = len(self.tracks)
         spread = " and standard deviations" if len(self.columns) > count else ""
-        return (
+        text = (
             f"{name_of_output(self.path)}: {self.rows:,} row{'s' * (self.rows != 1)}, "
             f"{count:,} track{'s' * (count != 1)}{spread}"
         )
+        return text if self.shard is None else f"{text}\n{describe_complete(self.shard)}"
 
     @classmethod
-    def of(cls, path: Path, rows: int, layout: PredictionLayout, format: str) -> WrittenPredictions:
+    def of(
+        cls,
+        path: Path,
+        rows: int,
+        layout: PredictionLayout,
+        format: str,
+        shard: Shard | None = None,
+    ) -> WrittenPredictions:
         """Predictions with the columns of a layout."""
         columns = layout.tracks if format == "deepsea" else layout.columns
-        return cls(path, rows, columns, layout.tracks)
+        return cls(path, rows, columns, layout.tracks, shard)
 
 
 def stored_columns(layout: PredictionLayout) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from danq.errors import InputError
 from danq.inference.blocks import Blocks, FinishedBlocks, Shard, folder_of
 from danq.inference.blocks.folder import delete_leftovers
+from danq.inference.blocks.shard import describe_complete
 from danq.inference.variants.finished_output import FinishedOutput, read_finished, seal_table
 from danq.inference.variants.run import REJECT_COLUMNS, VariantRun
 from danq.inference.variants.variant_tally import VariantTally
@@ -56,7 +57,7 @@ class VariantSummary:
             self.tally.describe(),
         ]
         if self.shard is not None:
-            lines.append(f"shard {self.shard} is complete; merge the shards once all are")
+            lines.append(describe_complete(self.shard))
         elif self.tally.rejects:
             lines.append(
                 "rejected alleles are listed beside an output file only: name a file to see them"

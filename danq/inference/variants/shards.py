@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import replace
+from pathlib import Path
 
+from danq.errors import InputError
 from danq.inference.blocks import FinishedBlocks, Shard, check_unfinished
 from danq.inference.blocks.merged_blocks import MergedBlocks
 from danq.inference.blocks.stored_layout import restored_layout, stored_layout
@@ -121,6 +123,13 @@ def merge_variants(
         output = Output(out, format, WRITERS[VariantLayout][format])
         check_assembly = bool(content["check_assembly"])
     recover_files([one.path for one in output.writer.outputs(out)])
+    if not overwrite and not rejects_of(out).exists():
+        for file in filter(Path.exists, output.files):
+            raise InputError(
+                f"exists already, without {rejects_of(out)}, as after a merge that was killed",
+                file=file,
+                remedy="Allow overwriting (overwrite), or choose another name for another file",
+            )
     output.check(layout, overwrite=overwrite)
     check_files([rejects_file(out)], overwrite)
     tally, contigs = count_blocks(blocks)

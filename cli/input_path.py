@@ -7,9 +7,15 @@ from typing import Any
 
 import click
 
+STANDARD_INPUT = "/dev/stdin"
+
 
 class InputPath(click.Path):
-    """A file or folder that exists.
+    """A file or folder that exists, or ``-`` for standard input.
+
+    With ``allow_dash``, the command reads ``-`` itself, in order. Else it stands for
+    `STANDARD_INPUT`, which is read as other pipes are: from a temporary copy, because most readers
+    need the content more than once (`danq.files.pipes`).
 
     Parameters
     ----------
@@ -33,4 +39,6 @@ class InputPath(click.Path):
             from danq.files.urls import refuse_url
 
             refuse_url(value)
+        if value == "-" and self.file_okay and not self.allow_dash:
+            value = STANDARD_INPUT
         return super().convert(value, param, ctx)

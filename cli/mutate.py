@@ -85,9 +85,10 @@ def mutate(
 
     MODEL is a run directory, model file or folder of folds. With several models, danq reports
     the mean effect and the sample standard deviation. INPUT is a FASTA (every base of each
-    record is mutated) or a BED file with --genome; omit it with --region. A sequence no longer
-    than the window is scored in one window centred on it. A longer sequence is split into tiles
-    of the bin length, and each base is scored in the window centred on its tile.
+    record is mutated) or a BED file with --genome, or - for one of them on standard input, which
+    is copied to a temporary file first; omit it with --region. A sequence no longer than the
+    window is scored in one window centred on it. A longer sequence is split into tiles of the bin
+    length, and each base is scored in the window centred on its tile.
     """
     from danq.inference.sources import source_from_options
     from danq.interpretation.mutate_and_plot import write_mutations_and_plot

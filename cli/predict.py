@@ -93,6 +93,7 @@ def predict(
       BED           one window per region, centred on it (needs --genome)
       genome FASTA  with --tile
       .mat .h5 .npz one-hot arrays, such as DeepSEA's testxdata
+      -             one of these on standard input, copied to a temporary file first
     """
     from danq.inference.prediction.predict import write_predictions
     from danq.inference.sources import source_from_options

@@ -17,6 +17,10 @@ Setting = str | Sequence[str]
 LONG = 160
 """Characters above which two lists are not printed; only their differences are."""
 
+REGIONS = "regions"
+"""Setting that selects a part of the inputs. Checksums of inputs may be those of this part, so a
+difference in the setting is described before one in the inputs."""
+
 
 class Inputs(NamedTuple):
     """Files, or tables in memory, that play one role in a run.
@@ -102,12 +106,16 @@ class Provenance:
             How the message refers to this run.
         """
         identity = self.identity()
+        settings = before["settings"], identity["settings"]
+        if settings[0].get(REGIONS) != settings[1].get(REGIONS):
+            regions = (one.get(REGIONS) for one in settings)
+            return _setting_difference(REGIONS, *regions, (began, now))
         old, new = before["inputs"], identity["inputs"]
         for noun in {**new, **old}:
             if old.get(noun, []) != new.get(noun, []):
                 files = self.inputs.get(noun, Inputs((), ()))
                 return _input_difference(noun, old.get(noun, []), files, (began, now))
-        old, new = before["settings"], identity["settings"]
+        old, new = settings
         for name in {**new, **old}:
             if old.get(name) != new.get(name):
                 return _setting_difference(name, old.get(name), new.get(name), (began, now))

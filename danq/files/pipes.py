@@ -16,6 +16,8 @@ from danq.files.inputs_in_use import note_input
 
 _BUFFER = 1 << 20
 
+_STANDARD_INPUT = Path("/dev/stdin")
+
 
 class _Copies:
     """Temporary files with the content of pipes, by device and inode of the pipe."""
@@ -39,7 +41,9 @@ class _Copies:
             # Readers look at extensions, so the copy keeps the name.
             target = Path(self.folder.name) / str(len(self.files)) / path.name
             target.parent.mkdir()
-            with path.open("rb") as pipe, target.open("wb") as file:
+            # A socket, which some programs give as standard input, has no path to open.
+            source = os.dup(0) if path == _STANDARD_INPUT else path
+            with open(source, "rb") as pipe, target.open("wb") as file:
                 shutil.copyfileobj(pipe, file, _BUFFER)
         except OSError as error:
             raise InputError(
@@ -119,9 +123,10 @@ def local_path(path: str | Path) -> Path:
     if stat.S_ISREG(mode) or stat.S_ISDIR(mode):
         note_input(path)
         return path
-    if stat.S_ISFIFO(mode) and _copies is not None:
+    read_once = stat.S_ISFIFO(mode) or (stat.S_ISSOCK(mode) and path == _STANDARD_INPUT)
+    if read_once and _copies is not None:
         return _copies.copy_of(path, state)
-    if stat.S_ISFIFO(mode):
+    if read_once:
         raise InputError(
             "is a pipe, which can be read only once",
             file=path,

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import shutil
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -108,6 +112,64 @@ def test_a_pipe_is_read_whole(name, word, inputs, tmp_path, monkeypatch, capsys,
     assert piped_files.keys() == files.keys()
     for one, content in files.items():
         assert comparable(one, piped_files[one]) == comparable(one, content)
+
+
+@contextmanager
+def standard_input(source: int) -> Iterator[None]:
+    """Another standard input of the process."""
+    before = os.dup(0)
+    try:
+        os.dup2(source, 0)
+        yield
+    finally:
+        os.dup2(before, 0)
+        os.close(before)
+
+
+BY_DASH = [
+    ("predict:fasta", "genome.fa"),
+    ("predict", "rows.bed"),
+    ("predict:one-hot", "one-hot.npz"),
+    ("mutate:fasta", "short.fa"),
+    ("mutate", "model.safetensors"),
+]
+
+
+@pytest.mark.parametrize(("name", "word"), BY_DASH)
+def test_a_dash_is_standard_input(name, word, inputs, tmp_path, monkeypatch, capsys, pipe_with):
+    """Standard input is a pipe, a file or a socket."""
+    monkeypatch.setenv("DANQ_CACHE", str(tmp_path / "cache"))
+    shutil.copytree(inputs, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    words = [*name.partition(":")[0].split(), *CALLS[name].split()]
+    code, text, expected = result(tmp_path, words, capsys)
+    assert code == 0, text
+    data = Path(word).read_bytes()
+    Path(word).rename(f"moved-{word}")
+    given = ["-" if one == word else one for one in words]
+    sent, received = socket.socketpair()
+    thread = threading.Thread(target=lambda: (sent.sendall(data), sent.close()))
+    thread.start()
+    with pipe_with(data) as pipe, received, open(f"moved-{word}", "rb") as file:
+        for number in (int(pipe.name), received.fileno(), file.fileno()):
+            Path("OUT.tsv").unlink()
+            with standard_input(number):
+                code, text, files = result(tmp_path, given, capsys)
+            assert code == 0, text
+            assert files.keys() == expected.keys()
+            for one, content in expected.items():
+                assert comparable(one, files[one]) == comparable(one, content)
+    thread.join()
+
+
+def test_an_empty_standard_input_is_named(inputs, tmp_path, monkeypatch, capsys, pipe_with):
+    monkeypatch.chdir(inputs)
+    for data, message in ((b"", "/dev/stdin: is empty"), (b"ACGT\n", "/dev/stdin: is not FASTA")):
+        with pipe_with(data) as pipe, standard_input(int(pipe.name)):
+            out = str(tmp_path / "OUT.tsv")
+            assert run(["predict", "model.safetensors", "-", "--out", out]) == 2
+        assert message in " ".join(capsys.readouterr().err.split())
+    assert not list(tmp_path.iterdir())
 
 
 def test_every_file_option_has_a_case():

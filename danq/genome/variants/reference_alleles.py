@@ -115,7 +115,7 @@ class ReferenceTally:
         found = normalise(self.genome, contig, first, *paired, swap=True, align=False).found
         self._other_strand += int(((found == OK) & bases).sum())
 
-    def check(self, *, swap: bool, stop: bool) -> None:
+    def check(self, *, swap: bool, stop: bool, more: bool = False) -> None:
         """Refuse variants of which too many have another REF, or warn.
 
         Parameters
@@ -124,6 +124,8 @@ class ReferenceTally:
             Records of which the genome has ALT agree with it.
         stop
             Raise an error rather than warn.
+        more
+            More records will be added: warnings are left to the last check.
 
         Raises
         ------
@@ -131,7 +133,11 @@ class ReferenceTally:
             When more than `MOST_MISMATCHES` of the records, and at least `FEW`, have another REF.
         """
         total = self.matching + self.exchanged + self.neither
-        if self.masked >= FEW and self.masked > MOST_MISMATCHES * (total + self.masked):
+        if (
+            not more
+            and self.masked >= FEW
+            and self.masked > MOST_MISMATCHES * (total + self.masked)
+        ):
             log.warning(
                 "%s: the genome has N at %s of %s records, which are rejected: is it masked? Use "
                 "the genome without masked repeats, or with lower-case letters for them",
@@ -154,7 +160,8 @@ class ReferenceTally:
                 file=self.name,
                 remedy=f"{remedy}, or set check_assembly to False to score the variants that agree",
             )
-        log.warning("%s: %s", self.name, problem)
+        if not more:
+            log.warning("%s: %s", self.name, problem)
 
     def _cause(self, total: int, wrong: int, swap: bool) -> tuple[str, str]:
         """What is probably wrong, and what to do."""

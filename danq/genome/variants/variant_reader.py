@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Literal, NamedTuple
@@ -33,6 +32,9 @@ BLOCK = 4096
 Blocks = Callable[[int], bool]
 """Whether the block with a number, from 0, is read."""
 
+Check = Callable[[ReferenceTally, bool], None]
+"""Checks counts of compared records, and is told whether more will be compared."""
+
 
 class VariantReader:
     """Iterator over :class:`VariantBlock`; close it, or use it in a ``with`` statement.
@@ -62,7 +64,7 @@ class VariantReader:
         self.genome = self._file.contigs.genome
         self._before = self._passed = 0
         """Records of earlier files, and those of this file that were read or skipped."""
-        self._ahead: deque[_Next] = deque()
+        self._comparison: _Comparison | None = None
         self._number, self._blocks = 0, blocks
         self._skipped = False
         self._ref_mismatch, self._longest = ref_mismatch, longest
@@ -106,24 +108,18 @@ class VariantReader:
         """Whether REF is the reference allele; False for tables that do not show it."""
         return self._file.source.oriented
 
-    def compare_references(self, count: int) -> ReferenceTally:
-        """Compare REF of about ``count`` records ahead with the genome; they are read afterwards.
+    def compare_references(self, count: int, check: Check) -> None:
+        """Compare REF of the first records with the genome while they are read.
 
-        Raises
-        ------
-        InputError
-            As while the input is read.
+        Parameters
+        ----------
+        count
+            Number of records that are compared; the last of their blocks as a whole.
+        check
+            Called before each of these blocks is returned, with the counts so far and whether
+            records remain to be compared.
         """
-        tally = ReferenceTally(self.genome, self.name)
-        ahead = 0
-        while ahead < count and (records := self._file.source.read(self._block)) is not None:
-            found = self._take(records)
-            if self._is_read(found.number):
-                self._ahead.append(found)
-            ahead += len(records.chrom)
-            numbers = self.contigs(records.chrom)
-            tally.add(numbers, records.chrom, records.pos, records.ref, records.alt)
-        return tally
+        self._comparison = _Comparison(ReferenceTally(self.genome, self.name), count, check)
 
     def __iter__(self) -> Iterator[VariantBlock]:
         for _, block in self.records():
@@ -140,8 +136,6 @@ class VariantReader:
 
     def _next(self) -> _Next | None:
         """The next block that is read; None after the last."""
-        if self._ahead:
-            return self._ahead.popleft()
         source = self._file.source
         while True:
             if self._is_read(self._number):
@@ -151,6 +145,8 @@ class VariantReader:
                 self._passed += skipped
                 self._number += 1
                 continue
+            if self._comparison is not None:
+                self._comparison.end()
             # Closing raises an error if a pipe was truncated.
             self._file.finish(all_read=not self._skipped)
             if (file := next(self._files, None)) is None:
@@ -160,6 +156,8 @@ class VariantReader:
 
     def _take(self, records: Records) -> _Next:
         """Number the records that were just read."""
+        if self._comparison is not None:
+            self._comparison.add(self.contigs(records.chrom), records)
         self._passed += len(records.chrom)
         self._number += 1
         return _Next(self._number - 1, self._before, records)
@@ -282,6 +280,25 @@ class _Next(NamedTuple):
     number: int
     before: int
     records: Records
+
+
+class _Comparison:
+    """Compares the first ``count`` records with the genome, block by block."""
+
+    def __init__(self, tally: ReferenceTally, count: int, check: Check) -> None:
+        self._tally, self._left, self._check = tally, count, check
+
+    def add(self, contig: IntRow, records: Records) -> None:
+        if self._left > 0:
+            self._tally.add(contig, records.chrom, records.pos, records.ref, records.alt)
+            self._left -= len(records.chrom)
+            self._check(self._tally, self._left > 0)
+
+    def end(self) -> None:
+        """Check fewer records than were to be compared."""
+        if self._left > 0:
+            self._left = 0
+            self._check(self._tally, False)
 
 
 class _Kept:

@@ -25,8 +25,8 @@ def check_assembly(
 ) -> None:
     """Compare contigs and REF of records with the genome, and several files with each other.
 
-    Streams can be read only once; `VariantInput.open` checks their first records. The records are
-    from the whole input, so that the result is the same for all shards.
+    Streams can be read only once; `VariantInput.open` checks their first records while it reads.
+    The records are from the whole input, so that the result is the same for all shards.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ from danq.genome.variants.reference_alleles import RECORDS, ReferenceTally
 from danq.genome.variants.window_pieces import WindowPieces
 from danq.inference.variants.silence import silence
 from danq.inference.variants.variant_source import ANCHORS, Variants
-from danq.provenance import Inputs, Provenance, sha256_of
+from danq.provenance import REGIONS, Inputs, Provenance, sha256_of
 from danq.typing import BoolRow, CodeBatch
 
 
@@ -130,10 +130,14 @@ class VariantInput:
             {} if source.haplotypes is None else {"haplotypes": f"of sample {source.haplotypes}"}
         )
         regions = self.within(genome)
-        within = {} if regions is None else {"within": _text(regions)}
+        within = [] if regions is None else _texts(regions)
         return (
             Provenance(header={"variants": source.name}, inputs=inputs)
-            | Provenance.shown(within)
+            | (
+                Provenance({"within": ", ".join(within)}, {REGIONS: within})
+                if within
+                else Provenance()
+            )
             | self.conditions()
             | Provenance.shown({"ref mismatch": source.ref_mismatch})
             | Provenance.shown({} if source.check_assembly else {"assembly check": "off"})
@@ -210,6 +214,10 @@ class VariantInput:
     ) -> Iterator[VariantReader]:
         """Reader of the variants.
 
+        Of a stream, REF of the first 10,000 records is compared with the genome while they are
+        read: after each block, before it is returned, so that rows appear although the stream
+        pauses. Other sources are compared before (`danq.inference.variants.assembly_check`).
+
         Parameters
         ----------
         genome
@@ -246,10 +254,15 @@ class VariantInput:
             reader = from_table(source.table, genome, **options)
         with reader:
             if source.is_stream and source.ref_mismatch != "error":
-                self.check_references(reader.compare_references(RECORDS), reader.oriented)
+                reader.compare_references(
+                    RECORDS,
+                    lambda tally, more: self.check_references(tally, reader.oriented, more=more),
+                )
             yield reader
 
-    def check_references(self, tally: ReferenceTally, oriented: bool) -> None:
+    def check_references(
+        self, tally: ReferenceTally, oriented: bool, *, more: bool = False
+    ) -> None:
         """Check how many reference alleles the genome has.
 
         Parameters
@@ -258,6 +271,8 @@ class VariantInput:
             Their counts.
         oriented
             Whether REF of the input is the reference allele.
+        more
+            More records will be compared: warnings are left to the last check.
 
         Raises
         ------
@@ -265,7 +280,7 @@ class VariantInput:
             As :meth:`danq.genome.variants.reference_alleles.ReferenceTally.check`.
         """
         swap = self.variants.ref_mismatch == "swap" or not oriented
-        tally.check(swap=swap, stop=self.variants.check_assembly)
+        tally.check(swap=swap, stop=self.variants.check_assembly, more=more)
 
     def windows(self, reader: VariantReader) -> Iterator[AlleleWindows]:
         """Blocks with their windows.
@@ -319,7 +334,6 @@ class VariantInput:
         return None if path is None else read_chrom_map(path)
 
 
-def _text(regions: Sequence[Region]) -> str:
+def _texts(regions: Sequence[Region]) -> list[str]:
     """Regions as a user types them, sorted."""
-    listed = (f"{contig}:{start + 1}-{end}" for contig, start, end in sorted(set(regions)))
-    return ", ".join(listed)
+    return [f"{contig}:{start + 1}-{end}" for contig, start, end in sorted(set(regions))]

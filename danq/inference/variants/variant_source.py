@@ -63,7 +63,8 @@ class Variants:
     check_assembly
         Refuse variants that seem to be of another assembly than the genome: the header states
         another length for a contig with records, or REF differs in more than 5 % of up to 10,000
-        records, taken from the whole input (from a stream, the first). False logs a warning.
+        records, taken from the whole input. Of a stream these are the first 10,000, compared block
+        by block, each before its rows are written. False logs a warning.
     regions
         For `danq.write_background`: BED file with the name of a class in column 4, such as promoter
         or exon. p-values then compare a variant with background variants of its class. Where

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -139,11 +140,26 @@ def pipe(folder: Path, content: bytes) -> Path:
     return path
 
 
-def test_a_pipe_is_checked_by_its_first_records(small_model, fasta, tmp_path):
+def test_a_pipe_is_checked_by_its_first_records(small_model, fasta, tmp_path, monkeypatch, caplog):
     content = vcf(tmp_path / "a.vcf", rows(200, wrong=range(180, 200))).read_bytes()
     with pytest.raises(InputError, match="20 of 200 records"):
         write_variant_scores(small_model(), pipe(tmp_path, content), fasta, tmp_path / "out.tsv")
     assert left(tmp_path) == set()
+    (tmp_path / "pipe").unlink()
+    # The records are compared block by block, also after the first block.
+    source = vcf(tmp_path / "a.vcf", rows(1_000, wrong=range(500, 1_000)))
+    monkeypatch.setattr(sys.modules["danq.inference.variants.prepare"], "BLOCK_RECORDS", 300)
+    message = r"REF differs from the genome in 100 of 600 records"
+    with pytest.raises(InputError, match=message):
+        write_variant_scores(
+            small_model(), pipe(tmp_path, source.read_bytes()), fasta, tmp_path / "out.tsv"
+        )
+    assert left(tmp_path) == set()
+    (tmp_path / "pipe").unlink()
+    off = Variants(pipe(tmp_path, source.read_bytes()), check_assembly=False)
+    assert len(score_variants(small_model(), off, fasta).rows) == 500
+    assert caplog.text.count("REF differs from the genome in") == 1
+    assert "REF differs from the genome in 500 of 1,000 records" in caplog.text
     (tmp_path / "pipe").unlink()
     right = vcf(tmp_path / "a.vcf", rows(200, wrong=range(10))).read_bytes()
     piped = score_variants(small_model(), pipe(tmp_path, right), fasta)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pysam
 import pytest
 
 import danq
@@ -195,6 +196,91 @@ def test_a_shard_scores_its_own_blocks_only(small_model, fasta, tmp_path, monkey
     numbers = {path.name[:6] for path in folder.iterdir() if path.name != JOURNAL}
     assert numbers == {"000001", "000005", "000009"}
     assert "shard 2/4 is complete" in summary.describe()
+
+
+REGIONS = ["chr1:20-77", "chr2:1-200"]
+
+
+@pytest.fixture
+def by_form(tmp_path) -> dict[str, Variants]:
+    """The same 61 records in one file and in several, and those of regions."""
+    plain = write_vcf(tmp_path / "in.vcf", 61)
+    lines = plain.read_text().splitlines(keepends=True)
+    head = [line for line in lines if line.startswith("#")]
+    indexed = tmp_path / "in.vcf.gz"
+    with pysam.BGZFile(str(indexed), "wb", None) as file:
+        file.write(plain.read_bytes())
+    pysam.tabix_index(str(indexed), preset="vcf")
+    files = [indexed.with_name(f"{name}.vcf") for name in CONTIGS]
+    for path in files:
+        rows = [line for line in lines if line.startswith(f"{path.stem}\t")]
+        path.write_text("".join([*head, *rows]))
+    return {
+        "files": Variants(files),
+        "indexed": Variants(indexed, within=REGIONS),
+        "plain": Variants(plain, within=REGIONS),
+        "files of regions": Variants(files, within=REGIONS),
+    }
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.vcf.gz", "a.parquet"])
+@pytest.mark.parametrize("form", ["files", "indexed", "plain", "files of regions"])
+def test_regions_and_several_files_in_shards(small_model, fasta, tmp_path, by_form, form, name):
+    source, model = by_form[form], small_model()
+    (tmp_path / "one").mkdir()
+    single = write(model, source, fasta, tmp_path / "one" / name)
+    assert single.tally.records == (61 if form == "files" else 27)
+    for count in (1, 2, 3, 7):
+        (tmp_path / f"{count}").mkdir()
+        out, seen = tmp_path / f"{count}" / name, []
+        for index in range(1, count + 1):
+            last = []
+            show = lambda *one, last=last: last.append(one)  # noqa: E731
+            summary = write(model, source, fasta, out, shard=Shard(index, count), progress=show)
+            # The number of records in regions is not known before they are read.
+            assert source.within is None or {total for _, total in last} <= {None}
+            assert summary.tally.records == (last[-1][0] if last else 0)
+            seen.append(summary.tally.records)
+        blocks = range(-(-single.tally.records // BLOCK))
+        if "files" not in form:
+            sizes = [BLOCK] * (len(blocks) - 1) + [27 % BLOCK]
+            assert seen == [sum(sizes[index::count]) for index in range(count)]
+        merged = merge(out)
+        assert merged.output.tally == single.tally
+        assert files_of(out) == files_of(tmp_path / "one" / name)
+
+
+def test_shards_of_one_file_with_and_without_an_index_are_merged(
+    small_model, fasta, tmp_path, by_form
+):
+    one, out = tmp_path / "one.tsv", tmp_path / "all.tsv"
+    write(small_model(), by_form["plain"], fasta, one)
+    for index, form in ((1, "plain"), (2, "indexed"), (3, "plain")):
+        write(small_model(), by_form[form], fasta, out, shard=Shard(index, 3))
+    merge(out)
+    assert files_of(out) == files_of(one)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (REGIONS, ["chr2"], r"with regions: chr1:20-77, chr2:1-200; here it is chr2:1-4000"),
+        (REGIONS, None, r"with regions: chr1:20-77, chr2:1-200; here it is not set"),
+        (None, ["chr1:2-5"], r"without regions; here it is chr1:2-5"),
+    ],
+)
+def test_shards_and_runs_of_other_regions_are_refused(
+    small_model, fasta, tmp_path, by_form, first, second, message
+):
+    out, vcf = tmp_path / "a.tsv", by_form["plain"].source
+    write(small_model(), Variants(vcf, within=first), fasta, out, shard=Shard(1, 2))
+    write(small_model(), Variants(vcf, within=second), fasta, out, shard=Shard(2, 2))
+    with pytest.raises(InputError, match=f"shard 1/2 was computed {message}"):
+        merge(out)
+    with pytest.raises(InputError, match=f"the run began {message.replace('here', 'now')}"):
+        write(
+            small_model(), Variants(vcf, within=second), fasta, out, shard=Shard(1, 2), resume=True
+        )
 
 
 def test_a_complete_shard_is_verified_and_nothing_is_scored(

@@ -33,7 +33,7 @@ Blocks = Callable[[int], bool]
 """Whether the block with a number, from 0, is read."""
 
 Check = Callable[[ReferenceTally, bool], None]
-"""Checks counts of compared records, and is told whether more will be compared."""
+"""Checks counts of compared records; the second argument is whether more will be compared."""
 
 
 class VariantReader:

@@ -106,16 +106,15 @@ class Provenance:
             How the message refers to this run.
         """
         identity = self.identity()
-        settings = before["settings"], identity["settings"]
-        if settings[0].get(REGIONS) != settings[1].get(REGIONS):
-            regions = (one.get(REGIONS) for one in settings)
-            return _setting_difference(REGIONS, *regions, (began, now))
+        earlier, regions = (one["settings"].get(REGIONS) for one in (before, identity))
+        if earlier != regions:
+            return _setting_difference(REGIONS, earlier, regions, (began, now))
         old, new = before["inputs"], identity["inputs"]
         for noun in {**new, **old}:
             if old.get(noun, []) != new.get(noun, []):
                 files = self.inputs.get(noun, Inputs((), ()))
                 return _input_difference(noun, old.get(noun, []), files, (began, now))
-        old, new = settings
+        old, new = before["settings"], identity["settings"]
         for name in {**new, **old}:
             if old.get(name) != new.get(name):
                 return _setting_difference(name, old.get(name), new.get(name), (began, now))

@@ -22,7 +22,8 @@ FILES = {*BASE, "_lazy", "_version", "cache_folder", "files", "names", "output",
 FILES |= {"file_lock", "track_names", "amounts", "cache_limit"}
 DATA = {*FILES, "bounded_queue", "genome", "datasets"}
 MODEL = {*FILES, "_memory", "device", "core", "models"}
-USE = {*DATA, *MODEL, "gpu", "evaluation", "inference"}
+PLOTS = {"evaluation", "plots"}
+USE = {*DATA, *MODEL, *PLOTS, "gpu", "inference"}
 ARROWS = {
     "_jit": {"_kernel_cache"},
     "_kernel_cache": {"_version", "cache_folder"},
@@ -49,15 +50,17 @@ ARROWS = {
     "gpu": {*BASE, "cache_folder", "device", "core"},
     "models": {*FILES, "device", "core"},
     "evaluation": {*BASE, "files"},
-    "inference": {*DATA, *MODEL, "gpu", "evaluation"},
+    "plots": {*FILES, "genome", "evaluation"},
+    "inference": {*DATA, *MODEL, *PLOTS, "gpu"},
     "interpretation": USE,
     "training": USE,
     "vision": {*FILES, *MODEL, "evaluation", "inference", "training"},
+    "report": {*USE, "interpretation", "training"},
     "demo": {*USE, "simulation", "training"},
 }
 """Part of danq, and the other parts that it may import."""
 
-TORCH_FREE = {*FILES, "bounded_queue", "genome", "simulation", "datasets", "evaluation"}
+TORCH_FREE = {*FILES, "bounded_queue", "genome", "simulation", "datasets", *PLOTS}
 NEVER = {"pickle", "cPickle", "dill", "cloudpickle", "yaml", "joblib", "shelve", "marshal"}
 HARMLESS = {"pickle.UnpicklingError"}  # what torch's safe loader raises at a damaged file
 

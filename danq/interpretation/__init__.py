@@ -1,9 +1,8 @@
-"""Interpretation of models: filters as motifs, mutation plots, classification of variants."""
+"""Interpretation of models: filters as motifs, classification of variants."""
 
 from danq.interpretation.motifs.filter_sites import FilterSites, find_filter_sites
 from danq.interpretation.motifs.find_motifs import MotifReport, find_motifs
 from danq.interpretation.motifs.write_motifs import check_motif_folder, write_motifs
-from danq.interpretation.sequence_logo import draw_logo
 from danq.interpretation.variant_classification.classify_variants import (
     ClassificationReport,
     classify_variants,
@@ -16,7 +15,6 @@ __all__ = [
     "MotifReport",
     "check_motif_folder",
     "classify_variants",
-    "draw_logo",
     "find_filter_sites",
     "find_motifs",
     "write_motifs",

@@ -19,12 +19,6 @@ from danq.inference.mutagenesis.targets import Target
 from danq.inference.writers.mutation_layout import MutationLayout
 from danq.inference.writers.open_output import Output, find_output
 from danq.inference.writers.writer import Writer
-from danq.interpretation.mutation_heat_map import (
-    MAX_TRACKS,
-    check_plot_format,
-    plot_effects,
-    save_plot,
-)
 from danq.output import (
     OutputFile,
     check_distinct,
@@ -33,6 +27,8 @@ from danq.output import (
     replacing_files,
     write_errors,
 )
+from danq.plots.mutation_heat_map import MAX_TRACKS, plot_effects, save_plot
+from danq.plots.style import check_plot_format
 from danq.typing import Location
 
 DEFAULT_TRACKS = 3
@@ -61,7 +57,7 @@ def write_mutations_and_plot(
     model, source, out, effect, overwrite, options
         As in `danq.write_mutations`.
     plot
-        ``.png``, ``.svg`` or ``.pdf``; see `danq.interpretation.mutation_heat_map.plot_effects`.
+        ``.png``, ``.svg`` or ``.pdf``; see `danq.plots.mutation_heat_map.plot_effects`.
         None writes the effects only.
     tracks
         Tracks to write and to plot, in that order. With None, or more than 12, the three tracks

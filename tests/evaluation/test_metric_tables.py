@@ -14,12 +14,12 @@ from danq.evaluation.confidence_intervals import Bootstrap, bootstrap
 from danq.evaluation.curves import curve_grid
 from danq.evaluation.metric_tables import COLUMNS, group_table, track_table, without_positives
 from danq.evaluation.metrics import Ranking, rank
-from danq.evaluation.plots import (
+from danq.plots import save
+from danq.plots.metric_plots import (
     plot_baseline,
     plot_calibration,
     plot_precision_recall,
     plot_roc,
-    save,
 )
 
 TRACKS = ("a", "b", "c", "d")

@@ -118,7 +118,8 @@ def _fill(folder: Path, report: EvaluationReport | AmountReport) -> None:
 
 
 def _fill_amounts(folder: Path, report: AmountReport) -> None:
-    from danq.evaluation import amount_plots, plots
+    from danq.plots import amount_plots
+    from danq.plots.style import save
 
     about = report.provenance
     _write_tsv(folder / "amounts.tsv", report.table, about)
@@ -128,26 +129,28 @@ def _fill_amounts(folder: Path, report: AmountReport) -> None:
     scatter = amount_plots.plot_scatter(
         report.predicted, report.measured, report.table, report.units
     )
-    plots.save(scatter, folder / "scatter.png")
+    save(scatter, folder / "scatter.png")
     if report.baseline is not None:
-        plots.save(amount_plots.plot_amount_baseline(report.table), folder / "amount_baseline.png")
+        save(amount_plots.plot_amount_baseline(report.table), folder / "amount_baseline.png")
 
 
 def _fill_peaks(folder: Path, report: EvaluationReport) -> None:
-    from danq.evaluation import plots, published_metrics
+    from danq.evaluation import published_metrics
+    from danq.plots import metric_plots
+    from danq.plots.style import save
 
     about = report.provenance
     _write_tsv(folder / "metrics.tsv", report.table, about)
     _write_tsv(folder / "groups.tsv", report.groups, about)
     _write_tsv(folder / "curves.tsv", curve_rows(report), about)
     _write_tsv(folder / "calibration.tsv", calibration_rows(report), about)
-    plots.save(
-        plots.plot_precision_recall(report.curves, report.table), folder / "precision_recall.png"
-    )
-    plots.save(plots.plot_roc(report.curves, report.table), folder / "roc.png")
-    plots.save(plots.plot_calibration(report.calibration, report.table), folder / "calibration.png")
+    recall = metric_plots.plot_precision_recall(report.curves, report.table)
+    save(recall, folder / "precision_recall.png")
+    save(metric_plots.plot_roc(report.curves, report.table), folder / "roc.png")
+    calibration = metric_plots.plot_calibration(report.calibration, report.table)
+    save(calibration, folder / "calibration.png")
     if report.baseline is not None:
-        plots.save(plots.plot_baseline(report.table), folder / "baseline.png")
+        save(metric_plots.plot_baseline(report.table), folder / "baseline.png")
     if report.members is not None:
         _write_tsv(folder / "members.tsv", report.members, about)
     if report.paper is not None and report.paper.tracks is not None:
@@ -157,8 +160,8 @@ def _fill_peaks(folder: Path, report: EvaluationReport) -> None:
         model = "DanQ" if "DanQ" in models else models[0] if models else None
         if model is not None:
             prefix = published_metrics.column(model, "")[:-1]
-            plot = plots.plot_against(tracks, prefix, f"{model} as published")
-            plots.save(plot, folder / "paper.png")
+            plot = metric_plots.plot_against(tracks, prefix, f"{model} as published")
+            save(plot, folder / "paper.png")
 
 
 def curve_rows(report: EvaluationReport) -> pl.DataFrame:

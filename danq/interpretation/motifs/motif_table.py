@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 
+from danq.genome.information_content import core, information_content, trim
 from danq.genome.motif_matrix import Motif
 from danq.interpretation.motifs.filter_sites import FilterSites
-from danq.interpretation.motifs.information_content import core, information_content, trim
 from danq.interpretation.motifs.tomtom import MIN_OVERLAP, Comparison, tomtom
 
 MAX_Q = 0.01
@@ -78,7 +78,7 @@ def motif_table(
     """Describe the motif of every filter with sites, and find matching known motifs.
 
     The comparison uses the core of a filter's motif, which excludes uninformative ends (see
-    `danq.interpretation.motifs.information_content`). Cores of fewer than 5 positions have no
+    `danq.genome.information_content`). Cores of fewer than 5 positions have no
     matches.
 
     Parameters

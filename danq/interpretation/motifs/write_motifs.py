@@ -10,10 +10,10 @@ import polars as pl
 
 from danq.genome.motif_files import write_meme
 from danq.inference.writers.tsv import write_table
-from danq.interpretation.motifs.filter_logo_images import logo_pngs
 from danq.interpretation.motifs.find_motifs import MotifReport
 from danq.interpretation.motifs.motif_page import motif_page
 from danq.output import check_output_folder, replacing_folder
+from danq.plots.filter_logo_images import logo_pngs
 from danq.typing import Location
 
 FORMAT = "danq-motifs"

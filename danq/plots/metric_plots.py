@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -18,11 +17,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from danq.evaluation.calibration import Calibration
 from danq.evaluation.curves import CurveGrid
+from danq.plots.style import CROWD, INK, MAIN, MUTED, short_name
 
 NAMED = 10
 """Tracks get a colour and a label each if there are at most this many."""
 
-_INK, _MUTED, _CROWD, _MAIN = "#222222", "#777777", "#9db4cc", "#b3261e"
 _COLOURS = colormaps["tab10"].colors  # type: ignore[attr-defined]
 _LEAST_WINDOWS = 30  # a frequency of fewer windows is too noisy to draw
 
@@ -45,7 +44,7 @@ def plot_precision_recall(curves: CurveGrid, table: pl.DataFrame) -> Figure:
     if known.height:
         low = min(known["base_rate"].min(), known["aupr"].min()) * 0.7  # type: ignore[operator, type-var]
         _draw_groups(right, known, "base_rate", "aupr")
-        right.plot([low, 1], [low, 1], color=_MUTED, lw=1, ls="--", zorder=1)
+        right.plot([low, 1], [low, 1], color=MUTED, lw=1, ls="--", zorder=1)
         right.set(xscale="log", yscale="log", xlim=(low, 1), ylim=(low, 1.1))
         if known.height <= NAMED:
             _name_points(right, known, "base_rate", "aupr")
@@ -68,7 +67,7 @@ def plot_roc(curves: CurveGrid, table: pl.DataFrame) -> Figure:
         As in `plot_precision_recall`.
     """
     figure, (left, right) = _figure(2)
-    left.plot([0, 1], [0, 1], color=_MUTED, lw=1, ls="--", zorder=1)
+    left.plot([0, 1], [0, 1], color=MUTED, lw=1, ls="--", zorder=1)
     _draw_curves(left, curves.grid, curves.true_positive_rate, table, "auroc")
     left.set(xlabel="False positive rate", ylabel="True positive rate", title="ROC")
     left.legend(loc="lower right", **_legend())
@@ -84,7 +83,7 @@ def plot_roc(curves: CurveGrid, table: pl.DataFrame) -> Figure:
 def _draw_intervals(axes: Axes, table: pl.DataFrame) -> None:
     rows = np.arange(table.height)
     value, low, high = (table[f"auroc{end}"].to_numpy() for end in ("", "_low", "_high"))
-    axes.hlines(rows, low, high, color=_CROWD, lw=4)
+    axes.hlines(rows, low, high, color=CROWD, lw=4)
     axes.plot(value, rows, "o", color=_COLOURS[0])
     axes.set_yticks(rows, [short_name(name) for name in table["track"]])
     left = min(0.5, float(np.nanmin([value, low])) - 0.02)
@@ -93,8 +92,8 @@ def _draw_intervals(axes: Axes, table: pl.DataFrame) -> None:
 
 def _draw_histogram(axes: Axes, values: np.ndarray) -> None:
     floor = min(0.5, float(np.floor(values.min() * 20) / 20))
-    axes.hist(values, bins=np.linspace(floor, 1, 26).tolist(), color=_CROWD, edgecolor="white")
-    axes.axvline(float(np.median(values)), color=_MAIN, lw=2, label="median")
+    axes.hist(values, bins=np.linspace(floor, 1, 26).tolist(), color=CROWD, edgecolor="white")
+    axes.axvline(float(np.median(values)), color=MAIN, lw=2, label="median")
     axes.legend(loc="upper left", **_legend())
     axes.set(xlim=(floor, 1), ylabel="Tracks")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -121,13 +120,13 @@ def plot_calibration(calibration: Calibration, table: pl.DataFrame) -> Figure:
         for line, name, colour in zip(lines, table["track"], _COLOURS, strict=False):
             axes.plot(*line.T, color=colour, lw=1.2, marker=".", label=short_name(name))
     else:
-        crowd = LineCollection(lines, colors=_CROWD, lw=0.6, alpha=_faint(len(lines)))
+        crowd = LineCollection(lines, colors=CROWD, lw=0.6, alpha=_faint(len(lines)))
         axes.add_collection(crowd)
     pooled = calibration.pooled()
     axes.plot(
         pooled.predicted[0],
         np.where(pooled.windows[0] >= _LEAST_WINDOWS, pooled.observed[0], np.nan),
-        color=_INK if few else _MAIN,
+        color=INK if few else MAIN,
         lw=2.2,
         marker="o",
         ms=4,
@@ -135,15 +134,15 @@ def plot_calibration(calibration: Calibration, table: pl.DataFrame) -> Figure:
         zorder=4,
     )
     if not few:
-        axes.plot([], [], color=_CROWD, lw=1, label=f"each of {table.height:,} tracks")
+        axes.plot([], [], color=CROWD, lw=1, label=f"each of {table.height:,} tracks")
     span = (5e-4, 0.9995)
-    axes.plot(span, span, color=_MUTED, lw=1, ls="--", label="perfect", zorder=3)
+    axes.plot(span, span, color=MUTED, lw=1, ls="--", label="perfect", zorder=3)
     axes.set(xscale="logit", yscale="logit", xlim=span, ylim=span)
     axes.set(ylabel="Observed frequency", title="Calibration")
     axes.legend(loc="upper left", **_legend())
     # The axes cannot show 0, 1 or an empty bin.
     edges, heights = calibration.edges.clip(1e-4, 1 - 1e-4), pooled.windows[0].clip(0.5)
-    below.stairs(heights, edges, baseline=0.5, fill=True, color=_CROWD)
+    below.stairs(heights, edges, baseline=0.5, fill=True, color=CROWD)
     below.set(xscale="logit", yscale="log", xlim=span, xlabel="Predicted probability")
     below.set_ylim(0.5, heights.max() * 2)
     below.set_ylabel("Predictions")
@@ -198,7 +197,7 @@ def plot_against(
             most = 0.5 if metric == "auroc" else 0.0
             low = float(min(most, known[base].min(), known[metric].min()))  # type: ignore[type-var, arg-type]
             low = np.floor(low * 20) / 20
-        axes.plot([low, 1], [low, 1], color=_MUTED, lw=1, ls="--", zorder=1)
+        axes.plot([low, 1], [low, 1], color=MUTED, lw=1, ls="--", zorder=1)
         _draw_groups(axes, known, base, metric)
         gain = known.with_columns(gain=pl.col(metric) - pl.col(base)).sort("gain")
         named = gain if known.height <= NAMED else pl.concat([gain.head(2), gain.tail(3)])
@@ -206,11 +205,6 @@ def plot_against(
         _name_points(axes, named, base, metric)
         axes.set_title(f"{label}: the model is better on {better:,} of {known.height:,} tracks")
     return figure
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a plot as PNG at 150 dots per inch, without a date in its metadata."""
-    figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
 
 
 def _figure(panels: int, *, rows: bool = False) -> tuple[Figure, Any]:
@@ -244,7 +238,7 @@ def _draw_curves(
     order = known[np.argsort(-values[known], kind="stable")]
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     if not order.size:
-        axes.plot([], [], color=_MUTED, label="no track has positives")
+        axes.plot([], [], color=MUTED, label="no track has positives")
         return
     if table.height <= NAMED:
         for k in order:
@@ -258,16 +252,16 @@ def _draw_curves(
         return
     crowd = [np.stack([grid, curves[k]], 1) for k in order]
     axes.add_collection(
-        LineCollection(crowd, colors=_CROWD, lw=0.6, alpha=_faint(len(crowd)), zorder=1)
+        LineCollection(crowd, colors=CROWD, lw=0.6, alpha=_faint(len(crowd)), zorder=1)
     )
     low, middle, high = np.quantile(curves[order], [0.25, 0.5, 0.75], axis=0)
-    axes.fill_between(grid, low, high, color=_MAIN, alpha=0.15, lw=0, zorder=2, label="middle half")
+    axes.fill_between(grid, low, high, color=MAIN, alpha=0.15, lw=0, zorder=2, label="middle half")
     median = float(np.median(values[order]))
-    axes.plot(grid, middle, color=_MAIN, lw=2.4, zorder=4, label=f"{median:.3f}  median track")
-    for k, colour, rank in ((order[0], _COLOURS[2], "best"), (order[-1], _INK, "worst")):
+    axes.plot(grid, middle, color=MAIN, lw=2.4, zorder=4, label=f"{median:.3f}  median track")
+    for k, colour, rank in ((order[0], _COLOURS[2], "best"), (order[-1], INK, "worst")):
         label = f"{values[k]:.3f}  {rank}: {short_name(names[k])}"
         axes.plot(grid, curves[k], color=colour, lw=1.4, zorder=3, label=label)
-    axes.plot([], [], color=_CROWD, lw=1, label=f"each of {len(order):,} tracks")
+    axes.plot([], [], color=CROWD, lw=1, label=f"each of {len(order):,} tracks")
 
 
 def _draw_groups(axes: Axes, table: pl.DataFrame, x: str, y: str) -> None:
@@ -307,16 +301,10 @@ def _name_points(axes: Axes, points: pl.DataFrame, x: str, y: str) -> None:
             ha="right" if left else "left",
             va="center",
             fontsize=8,
-            color=_INK,
+            color=INK,
             bbox={"facecolor": "white", "alpha": 0.8, "lw": 0, "pad": 0.6},
-            arrowprops={"arrowstyle": "-", "color": _MUTED, "lw": 0.6, "shrinkB": 2},
+            arrowprops={"arrowstyle": "-", "color": MUTED, "lw": 0.6, "shrinkB": 2},
         )
-
-
-def short_name(name: str, limit: int = 28) -> str:
-    """Name as matplotlib must get it: without formulas, and shown in the legend."""
-    cut = name if len(name) <= limit else f"{name[: limit - 1]}…"
-    return (f" {cut}" if cut.startswith("_") else cut).replace("$", r"\$")
 
 
 def _plain_log(axis: Any) -> None:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 
 from danq.errors import InputError
-from danq.interpretation.sequence_logo import COLOURS, draw_logo
+from danq.plots.sequence_logo import COLOURS, draw_logo
 
 
 def drawn(heights, **given):

@@ -7,7 +7,7 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
 from danq.errors import InputError
-from danq.interpretation.mutation_heat_map import plot_effects, save_plot
+from danq.plots.mutation_heat_map import plot_effects, save_plot
 
 UNIT = "change in log2 odds (bits)"
 

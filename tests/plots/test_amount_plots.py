@@ -10,7 +10,9 @@ from matplotlib.collections import PathCollection
 
 from danq.errors import InputError
 from danq.evaluation.amount_metrics import amount_metrics
-from danq.evaluation.amount_plots import (
+from danq.evaluation.amount_tables import amount_table
+from danq.plots import save
+from danq.plots.amount_plots import (
     MANY,
     PANELS,
     WINDOWS,
@@ -18,8 +20,6 @@ from danq.evaluation.amount_plots import (
     plot_profiles,
     plot_scatter,
 )
-from danq.evaluation.amount_tables import amount_table
-from danq.evaluation.plots import save
 
 
 def amounts(rows: int, tracks: int) -> tuple[np.ndarray, np.ndarray]:

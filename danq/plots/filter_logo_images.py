@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from danq.genome.information_content import core, letter_heights
 from danq.genome.motif_matrix import Motif
-from danq.interpretation.motifs.information_content import core, letter_heights
-from danq.interpretation.sequence_logo import draw_logo
+from danq.plots.sequence_logo import draw_logo
+from danq.plots.style import MUTED
 
 _WIDTH, _HEIGHT, _DPI = 3.4, 0.75, 80
-_GREY = "#777777"
 
 Pair = tuple[Motif, tuple[Motif, int] | None]
 """Motif of a filter, and its best match or None, as in
-`danq.interpretation.motifs.motif_table.MotifTable.best`."""
+``best`` of the table of motifs."""
 
 
 def logo_pngs(pairs: Iterable[Pair]) -> Iterator[bytes]:
@@ -48,7 +48,7 @@ def _figure(rows: int) -> tuple[Figure, list[Axes]]:
         axes = figure.add_axes((0.05, (row + 0.08) / rows, 0.94, 0.84 / rows))
         axes.set(yticks=(0, 2), xticks=())
         axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color(_GREY)
-        axes.tick_params(labelsize=6, colors=_GREY, length=2)
+        axes.spines[["left", "bottom"]].set_color(MUTED)
+        axes.tick_params(labelsize=6, colors=MUTED, length=2)
         panels.append(axes)
     return figure, panels

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
-from matplotlib import colormaps, rc_context
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import Colormap
@@ -16,20 +16,19 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from danq.errors import InputError
 from danq.genome.nucleotide_codes import N
-from danq.interpretation.sequence_logo import draw_logo
+from danq.plots.sequence_logo import draw_logo
+from danq.plots.style import INK, MUTED, literal, save
 from danq.typing import Codes
 
 MAX_TRACKS = 12
 MAX_LETTERS = 100
 """Longest sequence drawn as one logo. A longer one gets an overview and an enlarged region."""
 
-EXTENSIONS = (".png", ".svg", ".pdf")
-
 _WIDTH = 13.0
 _COLOUR_BAR_WIDTH = 0.12
 _GAP = 0.15
 """Relative height of the space between two tracks."""
-_DARK, _GREY, _UNKNOWN, _HIGHLIGHT = "#222222", "#777777", "#d9d9d9", "#f4e3c1"
+_UNKNOWN, _HIGHLIGHT = "#d9d9d9", "#f4e3c1"
 _SHORT_PANELS, _LONG_PANELS = (1.3, 1.0), (0.9, 0.7, 1.3, 1.0)
 """Relative heights of a track's panels: logo and heat map, with two overviews above if long."""
 
@@ -90,7 +89,7 @@ def plot_effects(
     height = (5.6 if long else 3.0) * len(tracks) + 0.5
     figure = Figure(figsize=(width, height), layout="constrained")
     end = start + len(codes)
-    figure.suptitle(f"{_literal(name)}:{start + 1:,}-{end:,}", fontsize=12, color=_DARK)
+    figure.suptitle(f"{literal(name)}:{start + 1:,}-{end:,}", fontsize=12, color=INK)
     heights = _LONG_PANELS if long else _SHORT_PANELS
     stride = len(heights) + 1
     # One grid for all tracks: constrained layout aligns only axes of the same grid.
@@ -103,20 +102,20 @@ def plot_effects(
     tick_spacing = 0.07 * len(f"{end:,}") + 0.15
     n_ticks = int(np.clip((width - 1.8) / tick_spacing, 2, 10))
     for track, track_name in enumerate(tracks):
-        title = _literal(track_name)
+        title = literal(track_name)
         if predicted is not None:
             title += f"   (predicted {predicted[track]})"
         rows = range(stride * track, stride * track + len(heights))
         panels = [figure.add_subplot(grid[row, 0]) for row in rows]
-        panels[0].set_title(title, fontsize=11, fontweight="bold", color=_DARK)
+        panels[0].set_title(title, fontsize=11, fontweight="bold", color=INK)
         mesh = _draw_track(panels, codes, effects[:, :, track], start)
         for axes in panels:
             _style(axes, n_ticks)
-        panels[-1].set_xlabel(f"Position on {_literal(name)} (1-based)")
+        panels[-1].set_xlabel(f"Position on {literal(name)} (1-based)")
         # Beside the lower two panels: across more, constrained layout would widen every gap.
         bar = figure.colorbar(mesh, cax=figure.add_subplot(grid[rows[-2] : rows[-1] + 1, 1]))
         unit = units[track]
-        bar.set_label(_literal(unit[:1].upper() + unit[1:]), fontsize=9)
+        bar.set_label(literal(unit[:1].upper() + unit[1:]), fontsize=9)
         bar.ax.tick_params(labelsize=8)
         bar.outline.set_visible(False)  # type: ignore[operator]
     return figure
@@ -153,8 +152,8 @@ def _draw_overview(axes: Axes, importance: np.ndarray, start: int, low: int) -> 
     x = start + 1 + np.arange(len(importance))
     high = low + MAX_LETTERS
     axes.axvspan(start + low + 0.5, start + high + 0.5, color=_HIGHLIGHT, lw=0, zorder=0)
-    axes.axhline(0, color=_GREY, lw=0.6)
-    axes.vlines(x, 0, importance, color=_DARK, lw=max(0.5, 700 / len(importance) * 0.8))
+    axes.axhline(0, color=MUTED, lw=0.6)
+    axes.vlines(x, 0, importance, color=INK, lw=max(0.5, 700 / len(importance) * 0.8))
     axes.set_xlim(x[0] - 0.5, x[-1] + 0.5)
     axes.set_ylabel("Importance", fontsize=9)
     label_right = high < 0.8 * len(importance)
@@ -166,7 +165,7 @@ def _draw_overview(axes: Axes, importance: np.ndarray, start: int, low: int) -> 
         ha="left" if label_right else "right",
         va="top",
         fontsize=8,
-        color=_GREY,
+        color=MUTED,
     )
     axes.tick_params(labelbottom=False)
 
@@ -176,7 +175,7 @@ def _draw_letters(axes: Axes, codes: Codes, importance: np.ndarray, start: int) 
     known = np.flatnonzero(codes != N)
     heights[known, codes[known]] = importance[known]
     draw_logo(axes, heights, start=start + 1)
-    axes.axhline(0, color=_GREY, lw=0.6, zorder=0)
+    axes.axhline(0, color=MUTED, lw=0.6, zorder=0)
     axes.set_ylabel("Importance\n(−mean effect)", fontsize=9)
     axes.tick_params(labelbottom=False)
 
@@ -198,7 +197,7 @@ def _draw_heat_map(
     )
     if len(codes) <= MAX_LETTERS:
         known = np.flatnonzero(codes != N)
-        axes.plot(start + 1 + known, codes[known], ".", color=_DARK, ms=2.5, lw=0)
+        axes.plot(start + 1 + known, codes[known], ".", color=INK, ms=2.5, lw=0)
     axes.set_yticks(range(4), list("ACGT"))
     axes.invert_yaxis()
     axes.set_xlim(edges[0], edges[-1])
@@ -217,27 +216,6 @@ def _style(axes: Axes, n_ticks: int) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
 
 
-def _literal(name: str) -> str:
-    """Escape a name so that matplotlib does not read it as a formula."""
-    return name.replace("$", r"\$")
-
-
-def check_plot_format(path: Path) -> None:
-    """Check that the extension of a plot's file name is supported.
-
-    Raises
-    ------
-    InputError
-        When the extension is not ``.png``, ``.svg`` or ``.pdf``.
-    """
-    if path.suffix.lower() not in EXTENSIONS:
-        raise InputError(
-            "does not end in the extension of a plot format",
-            file=path,
-            remedy=f"Use {', '.join(EXTENSIONS)}",
-        )
-
-
 def save_plot(figure: Figure, path: Path, extension: str) -> None:
     """Write a plot in the format of an extension. The same plot gives the same bytes.
 
@@ -250,7 +228,4 @@ def save_plot(figure: Figure, path: Path, extension: str) -> None:
         for axes in figure.axes:
             left, bottom, width, height = np.round(axes.get_position().bounds, 6)
             axes.set_position((left, bottom, width, height))
-    kind = extension.lower().removeprefix(".")
-    dates = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
-    with rc_context({"svg.hashsalt": "danq"}):
-        figure.savefig(path, format=kind, dpi=150, metadata=dates)
+    save(figure, path, extension)

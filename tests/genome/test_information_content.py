@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from Bio import motifs as bio
 
-from danq.genome.motif_matrix import Motif
-from danq.interpretation.motifs.information_content import (
+from danq.genome.information_content import (
     core,
     information_content,
     letter_heights,
     trim,
 )
+from danq.genome.motif_matrix import Motif
 
 
 def test_known_values():

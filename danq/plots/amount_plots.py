@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 
 from danq.errors import InputError
 from danq.evaluation.amount_metrics import Amounts
-from danq.evaluation.plots import plot_against, short_name
+from danq.plots.metric_plots import plot_against
+from danq.plots.style import MUTED, short_name
 
 PANELS = 9
 """Largest number of tracks with a panel each."""
@@ -24,7 +25,7 @@ MANY = 3_000
 WINDOWS = 500
 """Windows with the largest totals, over which profiles are averaged."""
 
-_MEASURED, _PREDICTED, _MUTED = "#777777", "#1f77b4", "#777777"
+_MEASURED, _PREDICTED = MUTED, "#1f77b4"
 
 
 def plot_scatter(
@@ -59,7 +60,7 @@ def plot_scatter(
         if not x.size:
             continue
         low, high = float(min(x.min(), y.min())), float(max(x.max(), y.max()))
-        axes.plot([low, high], [low, high], color=_MUTED, lw=1, ls="--")
+        axes.plot([low, high], [low, high], color=MUTED, lw=1, ls="--")
         if x.size > MANY:
             axes.hexbin(x, y, gridsize=60, bins="log", cmap="Blues", mincnt=1, linewidths=0)
         else:

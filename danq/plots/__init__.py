@@ -1,0 +1,54 @@
+"""Plots of evaluations, mutagenesis and motifs as matplotlib figures, in one style.
+
+A function returns a figure, which a notebook shows; `save` writes it as the commands do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from danq._lazy import lazy_names
+
+if TYPE_CHECKING:
+    from danq.plots.amount_plots import plot_amount_baseline as plot_amount_baseline
+    from danq.plots.amount_plots import plot_profiles as plot_profiles
+    from danq.plots.amount_plots import plot_scatter as plot_scatter
+    from danq.plots.metric_plots import plot_against as plot_against
+    from danq.plots.metric_plots import plot_baseline as plot_baseline
+    from danq.plots.metric_plots import plot_calibration as plot_calibration
+    from danq.plots.metric_plots import plot_precision_recall as plot_precision_recall
+    from danq.plots.metric_plots import plot_roc as plot_roc
+    from danq.plots.mutation_heat_map import plot_effects as plot_effects
+    from danq.plots.sequence_logo import draw_logo as draw_logo
+    from danq.plots.style import save as save
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "draw_logo": "danq.plots.sequence_logo:draw_logo",
+        "plot_against": "danq.plots.metric_plots:plot_against",
+        "plot_amount_baseline": "danq.plots.amount_plots:plot_amount_baseline",
+        "plot_baseline": "danq.plots.metric_plots:plot_baseline",
+        "plot_calibration": "danq.plots.metric_plots:plot_calibration",
+        "plot_effects": "danq.plots.mutation_heat_map:plot_effects",
+        "plot_precision_recall": "danq.plots.metric_plots:plot_precision_recall",
+        "plot_profiles": "danq.plots.amount_plots:plot_profiles",
+        "plot_roc": "danq.plots.metric_plots:plot_roc",
+        "plot_scatter": "danq.plots.amount_plots:plot_scatter",
+        "save": "danq.plots.style:save",
+    },
+)
+
+__all__ = [
+    "draw_logo",
+    "plot_against",
+    "plot_amount_baseline",
+    "plot_baseline",
+    "plot_calibration",
+    "plot_effects",
+    "plot_precision_recall",
+    "plot_profiles",
+    "plot_roc",
+    "plot_scatter",
+    "save",
+]

@@ -43,6 +43,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Cross-validate a classifier of functional variants.",
     ),
     "motifs": ("danq_cli.motifs", "Extract motifs from filters and match known motifs."),
+    "report": ("danq_cli.report", "Write one web page of runs and other outputs."),
     "vision": ("danq_cli.vision", "Train and apply models of images, video, text and sound."),
     "import": (
         "danq_cli.import_weights",

@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from danq.models.export import export_model as export
     from danq.models.weight_import import InputLayout as InputLayout
     from danq.models.weight_import import import_weights as import_weights
+    from danq.report import ReportOptions as ReportOptions
+    from danq.report import write_report as write_report
     from danq.simulation import simulate as simulate
     from danq.training import DataSettings as DataSettings
     from danq.training import Folds as Folds
@@ -86,6 +88,7 @@ __getattr__, __dir__ = lazy_names(
         "ModelSettings": "danq.training:ModelSettings",
         "OneHotFile": "danq.inference:OneHotFile",
         "Recipe": "danq.training:Recipe",
+        "ReportOptions": "danq.report:ReportOptions",
         "Regions": "danq.inference:Regions",
         "Result": "danq.inference:Result",
         "RunSettings": "danq.training:RunSettings",
@@ -118,6 +121,7 @@ __getattr__, __dir__ = lazy_names(
         "write_motifs": "danq.interpretation:write_motifs",
         "write_mutations": "danq.inference:write_mutations",
         "write_predictions": "danq.inference:write_predictions",
+        "write_report": "danq.report:write_report",
         "write_variant_benchmark": "danq.inference:write_variant_benchmark",
         "write_variant_classes": "danq.interpretation:write_variant_classes",
         "write_variant_scores": "danq.inference:write_variant_scores",
@@ -140,6 +144,7 @@ __all__ = [
     "OneHotFile",
     "Recipe",
     "Regions",
+    "ReportOptions",
     "Result",
     "RunSettings",
     "Shard",
@@ -172,6 +177,7 @@ __all__ = [
     "write_motifs",
     "write_mutations",
     "write_predictions",
+    "write_report",
     "write_variant_benchmark",
     "write_variant_classes",
     "write_variant_scores",

@@ -54,6 +54,8 @@ CALLS = {
     "classify-variants": "scored.tsv --labels labels.tsv --conservation conservation.tsv "
     "--out OUT.tsv --folds 2 --groups none",
     "motifs": "model.safetensors data.h5 --database known.meme --out OUT --threads 1",
+    "report": "data.h5 model.safetensors scored.tsv --genome genome.fa --model second.safetensors "
+    "--genes exclude.bed --observed rows.bed --out OUT.html",
     "import": "weights.safetensors --format torch --mapping mapping.toml --names names.txt "
     "--out OUT.safetensors",
     "export": "model.safetensors --to onnx --out OUT.onnx",

@@ -55,8 +55,8 @@ ARROWS = {
     "interpretation": USE,
     "training": USE,
     "vision": {*FILES, *MODEL, "evaluation", "inference", "training"},
-    "report": {*USE, "interpretation", "training"},
     "demo": {*USE, "simulation", "training"},
+    "report": {*USE, "demo", "interpretation", "training"},
 }
 """Part of danq, and the other parts that it may import."""
 

@@ -68,6 +68,7 @@ WRITERS = {
     "danq/inference/writers/variant_vcf.py",
     "danq/interpretation/motifs/write_motifs.py",
     "danq/models/ensemble_file.py",
+    "danq/report/report_file.py",
     "danq/simulation/ground_truth.py",
     "danq/simulation/simulated_variants.py",
     "danq/simulation/simulator.py",

@@ -35,6 +35,7 @@ from danq.files.npy_input import read_npy
 from danq.genome.bed import read_bed
 from danq.genome.contig_names import read_chrom_map
 from danq.genome.fasta import Genome, read_fasta
+from danq.genome.gene_models import read_genes
 from danq.genome.motif_files import read_motifs
 from danq.genome.nucleotide_codes import decode
 from danq.inference.sources.find_source import as_source
@@ -44,6 +45,7 @@ from danq.models.architecture import Architecture
 from danq.models.model_file import save_model, untrained
 from danq.models.weight_import import FORMATS, import_weights
 from danq.models.weight_import.torch_mapping import read_mapping
+from danq.report.find_outputs import find_outputs
 from danq.simulation.ground_truth import read_truth
 from danq.track_names import track_names
 from danq.training.config import read_config
@@ -327,6 +329,8 @@ READERS: dict[str, Callable[[Path, Path], object]] = {
     "FASTA records": lambda path, out: list(read_fasta(path)),
     "BED": lambda path, out: read_bed(path),
     "motifs": lambda path, out: read_motifs(path),
+    "genes": lambda path, out: read_genes(path),
+    "outputs to report on": lambda path, out: find_outputs([path]),
     "contig map": lambda path, out: read_chrom_map(path),
     "image": renamed("clip.png", lambda path, out: read_clip(path)),
     "clip in an array": renamed("clip.npy", lambda path, out: read_clip(path)),
@@ -491,6 +495,11 @@ COMMANDS = {
     "variant effects": "classify-variants WRONG bed --out OUT",
     "measured variants": "benchmark-variants model WRONG --genome genome --out OUT",
     "baseline": "benchmark-variants model measured --genome genome --baseline WRONG --out OUT",
+    "output to report on": "report WRONG --out OUT",
+    "model of report": "report dataset --model WRONG --out OUT",
+    "genome of report": "report dataset --genome WRONG --out OUT",
+    "genes of report": "report dataset --genes WRONG --out OUT",
+    "observed track of report": "report dataset --observed WRONG --out OUT",
     "vision model": "vision predict WRONG bed",
 }
 """Commands with ``WRONG`` for the wrong file, and names of good files."""

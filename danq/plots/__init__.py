@@ -1,6 +1,7 @@
-"""Plots of evaluations, mutagenesis and motifs as matplotlib figures, in one style.
+"""Plots of evaluations, mutagenesis and motifs with matplotlib, in one style.
 
-A function returns a figure, which a notebook shows; `save` writes it as the commands do.
+A function returns a `matplotlib.figure.Figure`, which a notebook shows; `save` writes it as the
+commands do.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def plot_scatter(
     units
         Unit of each track; none if they are not known.
     """
-    chosen = _spread(table)
+    chosen = spread_tracks(table)
     figure, panels = _grid(len(chosen))
     for axes, k in zip(panels, chosen, strict=True):
         known = ~np.isnan(measured[:, k])
@@ -126,8 +126,8 @@ def plot_profiles(
     return figure
 
 
-def _spread(table: pl.DataFrame) -> list[int]:
-    """Indices of at most `PANELS` tracks."""
+def spread_tracks(table: pl.DataFrame) -> list[int]:
+    """Indices of the tracks with a panel: at most `PANELS`, from the best to the worst."""
     if table.height <= PANELS:
         return list(range(table.height))
     r = table["pearson"].fill_null(-2.0).to_numpy()

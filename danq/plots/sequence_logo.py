@@ -56,7 +56,7 @@ def draw_logo(
     if values.ndim != 2 or values.shape[1] != 4 or not len(values):
         raise InputError(f"the heights of a logo have shape {values.shape}, not (L, 4)")
     values = np.where(np.isfinite(values), values, 0.0)
-    bottom = _bottoms(values)
+    bottom = letter_bottoms(values)
     for code, colour in enumerate(colours):
         rows = np.flatnonzero(values[:, code])
         if rows.size:
@@ -69,7 +69,7 @@ def draw_logo(
     axes.set_ylim(low - margin if low < 0 else 0.0, high + margin)
 
 
-def _bottoms(values: np.ndarray) -> np.ndarray:
+def letter_bottoms(values: np.ndarray) -> np.ndarray:
     """Start of each letter: the sum of the smaller letters of the same sign."""
     order = np.argsort(np.abs(values), axis=1)
     ranked = np.take_along_axis(values, order, axis=1)
@@ -85,7 +85,7 @@ def _bottoms(values: np.ndarray) -> np.ndarray:
 
 def _letters(letter: str, x: np.ndarray, y: np.ndarray, height: np.ndarray) -> Path:
     """Path of one letter drawn at several positions."""
-    vertices, codes = _glyph(letter)
+    vertices, codes = glyph(letter)
     width = 1 - _GAP
     moved = np.empty((len(x), *vertices.shape))
     moved[..., 0] = x[:, None] + width * (vertices[:, 0] - 0.5)
@@ -94,7 +94,7 @@ def _letters(letter: str, x: np.ndarray, y: np.ndarray, height: np.ndarray) -> P
 
 
 @lru_cache(maxsize=8)
-def _glyph(letter: str) -> tuple[np.ndarray, np.ndarray]:
+def glyph(letter: str) -> tuple[np.ndarray, np.ndarray]:
     """Vertices of a letter scaled to the unit square, and matplotlib's path codes."""
     font = FontProperties(family="DejaVu Sans", weight="bold")
     path = TextPath((0, 0), letter, size=1, prop=font)

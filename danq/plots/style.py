@@ -1,4 +1,4 @@
-"""What all plots share: colours, names as text, and how a figure is saved."""
+"""What all plots share: colours, names as text, and how they are saved."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
 import danq
@@ -16,6 +17,7 @@ from danq.evaluation.amount_metrics import amount_metrics
 from danq.inference.engine.forward import predict_dataset
 from danq.inference.evaluation.evaluation_folder import write_evaluation
 from danq.models import TargetGroup, architecture, untrained
+from danq.report import Absent, evaluation_section
 from tests.amount_dataset import amount_dataset
 
 SMALL = architecture("danq", filters=8, width=8, pool=4, hidden=4, dense=(6,))
@@ -57,6 +59,19 @@ def test_evaluation_reports_amounts_beside_peaks(peaks, tmp_path):
     files = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"amounts.tsv", "amount_groups.tsv", "scatter.png", "amount_baseline.png"} <= files
     assert ("metrics.tsv" in files) == peaks
+    scatter = pl.read_csv(tmp_path / "out/scatter.tsv", separator="\t", comment_prefix="#")
+    for k, track in enumerate(amounts.table["track"]):
+        known = ~np.isnan(amounts.measured[:, k])
+        own = scatter.filter(pl.col("track") == track)
+        np.testing.assert_allclose(own["measured"], np.sort(amounts.measured[known, k]), rtol=1e-5)
+        expected_sum = amounts.predicted[known, k].sum()
+        assert own["predicted"].sum() == pytest.approx(expected_sum, rel=1e-4)
+    section = evaluation_section(tmp_path / "out")
+    titles = [one.title for one in section.parts if not isinstance(one, Absent)]
+    assert len(titles) == len(section.parts)
+    assert "Predicted and measured amounts: strong" in titles
+    assert "Pearson of the model and of the baseline" in titles
+    assert f"{amounts.macro_pearson:.3f}" in section.facts["mean Pearson"]
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     assert summary["amounts"]["overall"]["pearson_mean"] == pytest.approx(amounts.macro_pearson)
     if peaks:

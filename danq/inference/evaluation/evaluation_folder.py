@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 SUMMARY = "summary.json"
 FORMAT = "danq-evaluation"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 KIND = "evaluation"
+SCATTER = 1_000
+"""Largest number of windows of a track in ``scatter.tsv``."""
 
 _SHOWN = (
     "created_by",
@@ -63,8 +65,8 @@ def write_evaluation(
         Directory to write: ``metrics.tsv`` (one row per track), ``groups.tsv``, ``summary.json``,
         ``curves.tsv``, ``calibration.tsv``, plots as PNG, and ``paper.tsv`` and ``paper.png`` if
         the report compares each track with published metrics. For amounts ``amounts.tsv`` (one row
-        per track), ``amount_groups.tsv``, ``scatter.png``, with strata ``strata.tsv``, and with a
-        baseline ``amount_baseline.png``.
+        per track), ``amount_groups.tsv``, ``scatter.tsv``, ``scatter.png``, with strata
+        ``strata.tsv``, and with a baseline ``amount_baseline.png``.
     overwrite
         Replace an existing evaluation.
 
@@ -124,6 +126,7 @@ def _fill_amounts(folder: Path, report: AmountReport) -> None:
     about = report.provenance
     _write_tsv(folder / "amounts.tsv", report.table, about)
     _write_tsv(folder / "amount_groups.tsv", report.groups, about)
+    _write_tsv(folder / "scatter.tsv", scatter_rows(report), about)
     if report.strata is not None:
         _write_tsv(folder / "strata.tsv", report.strata, about)
     scatter = amount_plots.plot_scatter(
@@ -185,6 +188,36 @@ def curve_rows(report: EvaluationReport) -> pl.DataFrame:
         schema_overrides={"track": pl.String},
     )
     return table.with_columns(pl.selectors.float().round(6))
+
+
+def scatter_rows(report: AmountReport) -> pl.DataFrame:
+    """Points of the scatter plots of amounts.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``track``, ``measured``, ``predicted``: for each track with a panel, all windows with a
+        measured amount, or `SCATTER` of them at equal ranks of the measured amount.
+    """
+    from danq.plots.amount_plots import spread_tracks
+
+    tables = []
+    for k in spread_tracks(report.table):
+        known = np.flatnonzero(~np.isnan(report.measured[:, k]))
+        rows = known[np.argsort(report.measured[known, k], kind="stable")]
+        if rows.size > SCATTER:
+            rows = rows[np.linspace(0, rows.size - 1, SCATTER).round().astype(int)]
+        tables.append(
+            pl.DataFrame(
+                {
+                    "track": [report.table["track"][k]] * rows.size,
+                    "measured": report.measured[rows, k].astype(np.float64),
+                    "predicted": report.predicted[rows, k].astype(np.float64),
+                },
+                schema_overrides={"track": pl.String},
+            )
+        )
+    return pl.concat(tables).with_columns(pl.selectors.float().round_sig_figs(6))
 
 
 def calibration_rows(report: EvaluationReport) -> pl.DataFrame:

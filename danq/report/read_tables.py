@@ -1,0 +1,124 @@
+"""Read tables that danq wrote: their comment lines, columns and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from danq.errors import InputError
+from danq.files.data_frames import read_frame, read_parquet
+from danq.files.open_input import check_file, open_raw
+from danq.files.text_tables import split_fields, text_blocks
+
+_STARTS = (b"# danq: ", b"# danq ", b"# created_by: danq ", b"# created by danq ")
+
+
+class StoredTable(NamedTuple):
+    """A table that danq wrote.
+
+    Attributes
+    ----------
+    frame
+        Its rows and columns.
+    provenance
+        Values of its comment lines by name.
+    """
+
+    frame: pl.DataFrame
+    provenance: Mapping[str, str]
+
+
+def is_danq_table(head: bytes) -> bool:
+    """Whether text begins as a table of danq does."""
+    return head.startswith(_STARTS)
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file is Parquet, by its first bytes."""
+    with open_raw(check_file(path)) as file:
+        return file.read(4) == b"PAR1"
+
+
+def read_stored_table(
+    path: Path,
+    kinds: Mapping[str, type[pl.DataType]],
+    *,
+    needed: Sequence[str] = (),
+    complete: Sequence[str] = (),
+    numeric: bool = True,
+) -> StoredTable:
+    """Read a TSV, plain or gzip, or a Parquet file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    kinds
+        Types of columns by name; others are read as their values suggest.
+    needed
+        Columns that it must have.
+    complete
+        Columns that it must have, with a value in each row.
+    numeric
+        Whether all columns without a type must hold numbers. Columns without values then are
+        columns of numbers, too.
+
+    Raises
+    ------
+    InputError
+        When it is damaged, its lines do not have the columns that it names, or a column is not as
+        required.
+    """
+    if is_parquet(path):
+        frame, comments = read_parquet(path), {}
+    else:
+        comments, _ = comments_and_columns(path)
+        frame = read_frame(path, kinds.get)
+    for name in (*needed, *complete):
+        if name not in frame.columns:
+            raise _damaged(path, f"has no column '{name}'")
+        if name in kinds and frame[name].dtype not in (kinds[name], pl.Null):
+            raise _damaged(path, f"the column '{name}' is of another type")
+        if name in complete and frame[name].null_count():
+            raise _damaged(path, f"the column '{name}' has no value in a row")
+    if numeric:
+        others = [name for name in frame.columns if name not in kinds]
+        empty = [name for name in others if frame[name].null_count() == frame.height]
+        frame = frame.with_columns(pl.col(empty).cast(pl.Float64)) if empty else frame
+        wrong = [name for name in others if not frame[name].dtype.is_numeric()]
+        if wrong:
+            raise _damaged(path, f"the column '{wrong[0]}' has a value that is not a number")
+    return StoredTable(frame, comments)
+
+
+def _damaged(path: Path, problem: str) -> InputError:
+    return InputError(problem, file=path, remedy="Copy the file again, or make it again")
+
+
+def columns_of_parquet(path: Path) -> list[str]:
+    """Names of the columns of a Parquet file."""
+    return read_parquet(path).columns
+
+
+def comments_and_columns(path: Path) -> tuple[dict[str, str], list[str]]:
+    """Values of the comment lines of a table by name, and the names of its columns.
+
+    Raises
+    ------
+    InputError
+        As `danq.files.text_tables.text_blocks`.
+    """
+    comments: dict[str, str] = {}
+    number = 0
+    for block in text_blocks(path):
+        for line in block.decode("utf-8").split("\n"):
+            number += 1
+            if line.startswith("#"):
+                name, found, value = line[1:].strip().partition(": ")
+                comments[name if found else f"note {len(comments) + 1}"] = value if found else name
+            elif line.strip():
+                return comments, split_fields(line, path, number)
+    return comments, [""]

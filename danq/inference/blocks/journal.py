@@ -257,6 +257,12 @@ def _head(entry: Mapping[str, Any]) -> Head | None:
         return None
     if not all(isinstance(identity.get(name), dict) for name in ("settings", "inputs")):
         return None
+    if not all(isinstance(value, str | list) for value in identity["settings"].values()):
+        return None
+    if not all(
+        isinstance(value, list) for value in [*identity["inputs"].values(), *names.values()]
+    ):
+        return None
     try:
         shard = None if entry["shard"] is None else Shard(*entry["shard"])
     except (KeyError, TypeError, InputError):

@@ -65,7 +65,7 @@ class Blocks(ABC):
         Raises
         ------
         InputError
-            When the block of the ``with`` raises a ValueError or a KeyError.
+            When the block of the ``with`` raises a ValueError, a TypeError or a KeyError.
         """
 
     @abstractmethod
@@ -172,7 +172,15 @@ class StoredBlocks(Blocks):
         """Name the file of the folder that cannot be interpreted."""
         try:
             yield
-        except (PolarsError, PanicException, ValueError, KeyError, OSError, EOFError) as error:
+        except (
+            PolarsError,
+            PanicException,
+            ValueError,
+            TypeError,
+            KeyError,
+            OSError,
+            EOFError,
+        ) as error:
             if isinstance(error, InputError):
                 raise
             raise self._damaged(name, str(error).partition("\n")[0]) from error

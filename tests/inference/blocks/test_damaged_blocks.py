@@ -236,6 +236,31 @@ def test_a_line_with_another_content_is_damaged(change: dict):
 
 
 @pytest.mark.parametrize(
+    "identity",
+    [
+        {"settings": {"strand": 5}, "inputs": {}},
+        {"settings": {}, "inputs": {"model": 5}},
+        {"settings": {}, "inputs": []},
+        {"settings": {}},
+    ],
+)
+def test_a_first_line_with_another_content_is_none(identity: dict):
+    head = Head.of("variants", RUN, "a.tsv", None)
+    assert read_journal(head_line(head)[0]).head == head
+    assert read_journal(head_line(head._replace(identity=identity))[0]).head is None
+    assert read_journal(head_line(head._replace(input_names={"model": 5}))[0]).head is None
+
+
+def test_content_of_another_type_is_named(out: Path):
+    with (
+        FinishedBlocks(out, RUN, kind="variants", resume=True) as finished,
+        pytest.raises(InputError, match=r"journal\.jsonl: is missing or damaged"),
+        finished.readable(0),
+    ):
+        int([])  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
     ("name", "content"),
     [
         ("000000.rows.arrow", b"ARROW1\0\0" + b"\xff" * 100),

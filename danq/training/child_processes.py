@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 
+from danq.errors import InputError
 from danq.training.process_layout import PARENT, ProcessLayout
 
 GRACE = 4.0
@@ -34,9 +35,19 @@ class ChildProcesses:
         The processes of the training; this one is the first on its node.
     address
         Variables with the address of the first process.
+
+    Raises
+    ------
+    InputError
+        When this process runs no script or command that others could repeat.
     """
 
     def __init__(self, layout: ProcessLayout, address: Mapping[str, str]) -> None:
+        if hasattr(sys, "ps1") or sys.argv[0] in ("", "-"):
+            raise InputError(
+                "several processes run the same script or command, but this one is interactive",
+                remedy="Train with one process, or start the training as a script or a command",
+            )
         self.layout = layout
         self._ending = threading.Event()
         self._processes = {}
@@ -72,9 +83,18 @@ class ChildProcesses:
                 return None
             time.sleep(0.05)
 
-    def stop(self) -> None:
-        """End the processes; they write no files, and those that do not end at once are killed."""
+    def stop(self, *, wait: bool) -> None:
+        """End the processes, which write no files.
+
+        Parameters
+        ----------
+        wait
+            Whether one of them is about to show an error, and first gets the time for that.
+        """
         self._ending.set()
+        limit = time.monotonic() + (GRACE if wait else 0.0)
+        while time.monotonic() < limit and None in self._codes().values():
+            time.sleep(0.05)
         for process in self._processes.values():
             if process.poll() is None:
                 process.terminate()

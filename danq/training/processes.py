@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -73,6 +75,7 @@ class Processes:
         self.stop = StopSignal()
         self._store, self._children = store, children
         self._group: Any = None
+        self._failure: BaseException | None = None
         if store is not None:
             self._make_group(store)
 
@@ -181,15 +184,37 @@ class Processes:
                 remedy="Start one process per device",
             )
 
-    def failure(self, error: BaseException, directory: Path) -> BaseException:
+    @contextmanager
+    def failing_together(self, directory: Path) -> Iterator[None]:
+        """Context whose first error ends the training in all processes; one of them shows it.
+
+        Raises
+        ------
+        TrainingInterrupted
+            When another process ended before its end.
+        """
+        try:
+            yield
+        except BaseException as error:
+            if self.world == 1 or error is self._failure:
+                raise
+            self._failure = self._described(error, directory)
+            if self._failure is error:
+                raise
+            raise self._failure from error
+
+    def _described(self, error: BaseException, directory: Path) -> BaseException:
         """The error to raise in place of one that ends the training in this process."""
         lost = isinstance(error, RuntimeError) and _is_lost_connection(error)
+        if lost and threading.current_thread() is threading.main_thread():
+            # The process ends anyway. The signal, which torchrun sends to it, would hide why.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         what = None
         if self._children is not None:
             what = self._children.describe_failure(1.0) if lost else None
         shown = self._is_first_to_report()
         if self._children is not None:
-            self._children.stop()
+            self._children.stop(wait=not shown)
         if lost:
             what = what or "another process of the training ended"
             error = TrainingInterrupted(
@@ -261,16 +286,11 @@ def training_processes(run: RunSettings, directory: Path) -> Iterator[Processes]
     if processes.world == 1:
         yield processes
         return
-    try:
+    with processes.failing_together(directory):
         processes.check_alike("run directory", str(directory.absolute()))
         processes.check_devices()
         yield processes
         processes.wait()
-    except BaseException as error:
-        found = processes.failure(error, directory)
-        if found is error:
-            raise
-        raise found from error
 
 
 def _join(run: RunSettings) -> Processes:

@@ -186,7 +186,9 @@ class Session:
     def recording(self, unit: str) -> Iterator[None]:
         """Context that writes the records of the run; see `RunLog`."""
         active = self.is_main and not self.run.quiet
-        with kept_memory(), RunLog(self.directory, active=active, unit=unit) as self._log:
+        record = RunLog(self.directory, active=active, unit=unit)
+        # Inside the record, which shows the same error as the user sees.
+        with kept_memory(), record as self._log, self.processes.failing_together(self.directory):
             yield
 
     def fit(

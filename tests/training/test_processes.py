@@ -20,8 +20,8 @@ from danq.errors import InputError, Stopped
 from danq.models.targets import TargetGroup
 from danq.training import ModelSettings, Recipe, RunSettings, train, window_problem
 from danq.training.amount_problem import AmountProblem
-from danq.training.child_processes import GRACE
-from danq.training.process_layout import find_layout, started_layout, was_restarted
+from danq.training.child_processes import GRACE, ChildProcesses
+from danq.training.process_layout import ProcessLayout, find_layout, started_layout, was_restarted
 from danq.training.processes import as_rows
 from danq.training.segment_problem import SegmentProblem
 from tests.amount_dataset import amount_dataset
@@ -153,11 +153,15 @@ def test_two_processes_that_stop_die_and_start_again_equal_one(alone, dataset_fi
     assert f"Resume the training of {run} (--resume)" in killed.stderr
     assert "Traceback" not in killed.stderr
     assert processes_of(run) == []
+    *_, last = (run / "log.txt").read_text().splitlines()
+    assert "ERROR process 2 of 2 was killed by signal 9 (SIGKILL)" in last
 
     script = tmp_path / "danq_with_a_signal.py"
     script.write_text(SCRIPT)
-    restarted = command(*TORCHRUN, str(script), f"0,40,{int(signal.SIGKILL)}", *again)
+    restarted = command(*TORCHRUN, str(script), f"1,40,{int(signal.SIGKILL)}", *again)
     assert restarted.returncode == 0, restarted.stderr
+    message = f"another process of the training ended. Resume the training of {run} (--resume)"
+    assert restarted.stderr.count(message) == 1
     assert restarted.stderr.count("resuming at epoch") == 2
     assert restarted.stdout.count("best of 10 epochs") == 1
     assert_equal_runs(run, alone)
@@ -179,6 +183,12 @@ def test_processes_end_with_the_first_and_show_an_error_once(dataset_file, tmp_p
     assert refused.returncode == 2
     assert refused.stderr.count("exists already and is not empty") == 1
     assert processes_of(run) == []
+    script = tmp_path / "danq_with_a_signal.py"
+    script.write_text(SCRIPT)
+    again = ("train", "--out", str(run), "--resume")
+    ended = command(*TORCHRUN[:-1], "0", str(script), f"0,30,{int(signal.SIGKILL)}", *again)
+    assert ended.returncode == 1
+    assert ended.stderr.count(f"Resume the training of {run} (--resume)") == 1
     interrupted = command(
         *DEVICES, f"0,25,{int(signal.SIGINT)}", *begin[:4], "--resume", *begin[4:]
     )
@@ -223,6 +233,29 @@ def test_a_signal_in_the_validation_ends_the_training_after_a_checkpoint(
     monkeypatch.undo()
     train(out=run, resume=True)
     assert (run / "metrics.csv").read_bytes() == (alone / "metrics.csv").read_bytes()
+
+
+@pytest.mark.parametrize("wait", [False, True])
+def test_a_process_that_shows_an_error_has_the_time_for_it(tmp_path, monkeypatch, wait):
+    begun, shown = tmp_path / "begun", tmp_path / "shown"
+    script = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(0.5)"
+    script += f"; pathlib.Path({str(shown)!r}).touch(); raise SystemExit(3)"
+    monkeypatch.setattr(sys, "orig_argv", [sys.executable, "-c", script])
+    children = ChildProcesses(ProcessLayout(world=2, local_world=2), {})
+    while not begun.exists():
+        assert children.describe_failure() is None
+    children.stop(wait=wait)
+    assert shown.exists() is wait
+    how = "ended with exit code 3" if wait else "was killed by signal 15 (SIGTERM)"
+    assert children.describe_failure() == f"process 2 of 2 {how}"
+
+
+@pytest.mark.parametrize("name", ["", "-"])
+def test_an_interactive_process_starts_no_others(tmp_path, monkeypatch, dataset_file, name):
+    monkeypatch.setattr(sys, "argv", [name])
+    with pytest.raises(InputError, match="but this one is interactive"):
+        train(dataset_file, out=tmp_path / "run", **settings(devices=2))
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_grace_of_a_process_ends_all_within_half_a_minute():

@@ -20,11 +20,13 @@ from danq.files.pipes import is_pipe
 from danq.files.toml_file import read_toml
 from danq.models import DEFAULT_PRESET, PRESETS, Architecture, architecture
 from danq.output import replacing
+from danq.training.launches import launch_marks
 from danq.training.recipe import RECIPES, Recipe, Settings
 
 log = logging.getLogger("danq")
 
 CONFIG = "config.toml"
+LAUNCH = "# launch "
 PRETRAINED = "pretrained"
 """Entry of ``[model]`` that names the model to start from."""
 
@@ -329,7 +331,9 @@ def _resolve_motif_file(recipe: Recipe, directory: Path) -> Recipe:
 
 
 def write_config(directory: Path, tables: Mapping[str, Mapping[str, Any]], checksum: str) -> None:
-    """Write ``config.toml`` of a run directory, after a comment with danq's version and the data's.
+    """Write ``config.toml`` of a run directory, after comments with danq's version and the data's.
+
+    A run that torchrun or SLURM started also gets the marks of `launch_marks`.
 
     Parameters
     ----------
@@ -346,5 +350,6 @@ def write_config(directory: Path, tables: Mapping[str, Mapping[str, Any]], check
         When the file cannot be written.
     """
     text = f"# danq {__version__}, dataset sha256 {checksum}\n"
+    text += "".join(f"{LAUNCH}{mark}\n" for mark in launch_marks())
     with replacing(directory / CONFIG, overwrite=True) as temporary:
         temporary.write_text(text + tomli_w.dumps(tables), encoding="utf-8")

@@ -181,7 +181,7 @@ def train_folds(
     >>> danq.predict(danq.load_ensemble("runs/folds"), "ACGT" * 125)  # doctest: +SKIP
     """
     directory = Path(out)
-    resume, overwrite = continued(resume, overwrite)
+    resume, overwrite = continued(directory, resume, overwrite)
     if resume and config is None:
         config = stored_config(directory)
     data = data or Folds()

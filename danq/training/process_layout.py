@@ -140,14 +140,6 @@ def set_address(layout: ProcessLayout) -> None:
     os.environ.setdefault("MASTER_PORT", str(15000 + number % 10000))
 
 
-def was_restarted(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether torchrun or SLURM started this process again after an earlier attempt."""
-    counts = (
-        environment.get(name, "0") for name in ("TORCHELASTIC_RESTART_COUNT", "SLURM_RESTART_COUNT")
-    )
-    return any(count.isdecimal() and int(count) > 0 for count in counts)
-
-
 def _is_child(parent: str | None) -> bool:
     """Whether the process of this number started this one.
 

@@ -101,8 +101,8 @@ def train(
     resume
         Continue from ``last.ckpt``; the result equals that of an uninterrupted run. Settings come
         from the ``config.toml`` of the run directory unless ``config`` is given. A run without a
-        checkpoint starts from the beginning; a finished run stays as it is. A process that
-        torchrun or SLURM starts again after an earlier attempt always resumes.
+        checkpoint starts from the beginning; a finished run stays as it is. A training that
+        torchrun or SLURM starts again resumes the run that it began.
     overwrite
         Replace a run directory that exists. It is emptied only after all inputs are checked.
 
@@ -132,7 +132,7 @@ def train(
     """
     directory = Path(out)
     with one_voice():
-        resume, overwrite = continued(resume, overwrite)
+        resume, overwrite = continued(directory, resume, overwrite)
         if resume and config is None:
             config = stored_config(directory)
         settings = merge_config(config, model, recipe, run)

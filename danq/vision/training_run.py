@@ -98,7 +98,7 @@ def train(
         definition = model if isinstance(model, ModelDefinition) else known
         recipe = _recipe(task, definition, recipe, quick)
         run = RunSettings(precision="fp32").replaced(run or RunSettings())
-        resume, overwrite = continued(resume, overwrite)
+        resume, overwrite = continued(Path(out), resume, overwrite)
         with (
             training_processes(run, Path(out)) as processes,
             Session(out, run, processes, resume=resume, overwrite=overwrite) as session,

@@ -21,8 +21,11 @@ from danq.models.targets import TargetGroup
 from danq.training import ModelSettings, Recipe, RunSettings, train, window_problem
 from danq.training.amount_problem import AmountProblem
 from danq.training.child_processes import GRACE, ChildProcesses
-from danq.training.process_layout import ProcessLayout, find_layout, started_layout, was_restarted
+from danq.training.config import write_config
+from danq.training.launches import was_restarted
+from danq.training.process_layout import ProcessLayout, find_layout, started_layout
 from danq.training.processes import as_rows
+from danq.training.restarts import continued
 from danq.training.segment_problem import SegmentProblem
 from tests.amount_dataset import amount_dataset
 from tests.several_contigs import TINY
@@ -185,10 +188,17 @@ def test_processes_end_with_the_first_and_show_an_error_once(dataset_file, tmp_p
     assert processes_of(run) == []
     script = tmp_path / "danq_with_a_signal.py"
     script.write_text(SCRIPT)
-    again = ("train", "--out", str(run), "--resume")
-    ended = command(*TORCHRUN[:-1], "0", str(script), f"0,30,{int(signal.SIGKILL)}", *again)
+    started = (*TORCHRUN, str(script), f"0,25,{int(signal.SIGKILL)}", *begin[:2])
+    new = tmp_path / "new"
+    ended = command(*started, "--out", str(new), "--epochs", "2", *begin[6:])
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.count(f"Resume the training of {new} (--resume)") == 1
+    assert ended.stderr.count("the training resumes") == 1
+    # A second attempt does not resume a run of another start.
+    ended = command(*started, "--out", str(new), "--epochs", "2", *begin[6:])
     assert ended.returncode == 1
-    assert ended.stderr.count(f"Resume the training of {run} (--resume)") == 1
+    assert ended.stderr.count("exists already and is not empty") == 2
+    assert len(metrics(new)) == 2
     interrupted = command(
         *DEVICES, f"0,25,{int(signal.SIGINT)}", *begin[:4], "--resume", *begin[4:]
     )
@@ -283,6 +293,7 @@ SLURM = {
 def variables(monkeypatch):
     """Set the variables of a process that torchrun or SLURM starts, and no others."""
     names = (*TORCHELASTIC, *SLURM, "DANQ_PARENT_PROCESS", "NODE_RANK", "MASTER_ADDR")
+    names += ("SLURM_JOB_ID", "SLURM_RESTART_COUNT", "GROUP_WORLD_SIZE")
     for name in names:
         monkeypatch.delenv(name, raising=False)
     return lambda values: [monkeypatch.setenv(*one) for one in values.items()]
@@ -356,6 +367,33 @@ def test_a_process_of_a_dead_one_does_not_train_alone(variables):
 )
 def test_a_process_that_is_started_again_resumes(name, count, again):
     assert was_restarted({name: count}) is again
+
+
+@pytest.mark.parametrize(
+    ("first", "other"),
+    [
+        ({"SLURM_JOB_ID": "7"}, {"SLURM_JOB_ID": "8"}),
+        (
+            TORCHELASTIC | {"GROUP_WORLD_SIZE": "2"},
+            TORCHELASTIC | {"GROUP_WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "b"},
+        ),
+        (TORCHELASTIC, {"SLURM_JOB_ID": "7"}),
+    ],
+)
+def test_only_a_run_that_an_earlier_attempt_began_is_resumed(
+    tmp_path, variables, monkeypatch, first, other
+):
+    variables(first)
+    assert continued(tmp_path, False, True) == (False, True)
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert continued(tmp_path, False, True) == (False, True)
+    write_config(tmp_path, {"run": {"seed": 1}}, "sha")
+    assert continued(tmp_path, False, True) == (True, False)
+    for name in first:
+        monkeypatch.delenv(name)
+    variables(other)
+    assert continued(tmp_path, False, True) == (False, True)
+    assert continued(tmp_path, True, False) == (True, False)
 
 
 def amount_batch() -> tuple[AmountProblem, tuple[np.ndarray, ...]]:

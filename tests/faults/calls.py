@@ -64,8 +64,21 @@ WRITING = {
         "vision train",
         "direction --out OUT --quick --epochs 1 --threads 1 --device cpu",
     ),
+    "shard of variants": ("variants", f"{VARIANTS} --out OUT.vcf.gz --shard 1/1"),
+    "shard of predictions": ("predict", f"{PREDICT} --out OUT.h5 --shard 1/1"),
+    "shard of mutations": ("mutate", f"{MUTATE} --out OUT.h5 --shard 1/1"),
+    "merged variants": ("merge", "OUT.vcf.gz"),
+    "merged predictions": ("merge", "OUT.tsv"),
+    "merged mutations": ("merge", "OUT.h5"),
 }
 """Kind of output, and the command and arguments that write it. Outputs have names with ``OUT``."""
+
+MERGED = {
+    "merged variants": ("variants", f"{VARIANTS} --out OUT.vcf.gz"),
+    "merged predictions": ("predict", f"{PREDICT} --out OUT.tsv"),
+    "merged mutations": ("mutate", f"{MUTATE} --out OUT.h5"),
+}
+"""Commands whose two shards are inputs of a merge."""
 
 STEPWISE = ("train", "vision train", "demo")
 """Commands whose output is complete only after several steps."""

@@ -15,6 +15,7 @@ from tests.faults.subjects import (
     content,
     fresh,
     is_leftover,
+    is_of_shard,
     is_output,
     outputs_among,
     same,
@@ -57,20 +58,22 @@ def check(subject: Subject, fault: Fault, end: End, folder: Path, old: Files) ->
     if fault.signal != processes.KILL and end.stopping > MOST_SECONDS:
         problems.append(f"ended {end.stopping:.1f} s after the signal")
     left = [name for name in now if name not in untouched]
-    outputs = outputs_among(now)
+    outputs = outputs_among({name: now[name] for name in left})
     leftovers = [name for name in left if is_leftover(name)]
     strange = [name for name in left if not is_output(name) and not is_leftover(name)]
     if strange:
         problems.append(f"unexpected files: {strange}")
     if code == 0:
-        if any(name.endswith(SEALED) and name != IMPORTED for name in fault.inputs):
+        sealed = [n for n in fault.inputs if n.endswith(SEALED) or is_of_shard(n)]
+        if any(name != IMPORTED for name in sealed):
             problems.append(f"{list(fault.inputs)} was believed")
         if not fault.inputs and not fault.changing:
             problems += differences(subject, outputs)
         if leftovers and not (fault.lasting or fault.unreadable):
             problems.append(f"left behind after success: {leftovers}")
         return Verdict("completed", problems)
-    if subject.command not in STEPWISE:
+    # The completed blocks of a shard are kept.
+    if subject.command not in STEPWISE and "--shard" not in subject.words:
         for name, data in outputs.items():
             if not same(subject, name, data) and old.get(name) != data:
                 problems.append(f"{name} is neither the old nor the new output")
@@ -96,7 +99,7 @@ def differences(subject: Subject, outputs: Files) -> list[str]:
 def again(subject: Subject, folder: Path) -> list[str]:
     """Run the command once more: it must complete, and leave nothing behind."""
     words = list(subject.words)
-    if subject.command in RESUMED:
+    if subject.command in RESUMED or "--shard" in words:
         words.append("--resume")
     end = processes.run(words, folder, Fault("none"))
     if subject.command in NEVER_OVERWRITING and "exists already" in end.text:
@@ -105,7 +108,7 @@ def again(subject: Subject, folder: Path) -> list[str]:
         end = processes.run([*subject.words, "--overwrite"], folder, Fault("none"))
     if end.code != 0:
         return [f"the next run: exit code {end.code}: {end.text[-300:]}"]
-    now = content(folder)
+    now = {name: data for name, data in content(folder).items() if name not in subject.inputs}
     outputs = outputs_among(now)
     leftovers = [name for name in now if is_leftover(name) and name not in STRANGERS]
     problems = differences(subject, outputs)
@@ -117,16 +120,22 @@ def again(subject: Subject, folder: Path) -> list[str]:
 def changed_while_read(subject: Subject, fault: Fault, work: Path) -> list[str]:
     """Whether outputs belong to the inputs before or after a change, and to no mixture."""
     folder = work / "case"
-    made = outputs_among(content(folder))
+    made = _made(subject, folder)
     if not differences(subject, made):
         return []
     fresh(subject, folder, fault.changing)
     end = processes.run(list(subject.words), folder, Fault("none"))
-    other = outputs_among(content(folder))
+    other = _made(subject, folder)
     compared = {n: d for n, d in made.items() if n in subject.exact}
     if end.code == 0 and all(other.get(name) == data for name, data in compared.items()):
         return []
     return ["the output is neither that of the old nor that of the new input"]
+
+
+def _made(subject: Subject, folder: Path) -> Files:
+    """Outputs in a folder, without inputs with such names."""
+    now = content(folder)
+    return outputs_among({name: data for name, data in now.items() if name not in subject.inputs})
 
 
 def inject(subject: Subject, fault: Fault, work: Path, *, old: bool) -> Verdict:

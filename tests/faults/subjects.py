@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults import processes
-from tests.faults.calls import WRITING
+from tests.faults.calls import MERGED, WRITING
 from tests.forked import in_process
 from tests.stored_arrays import stored_arrays
 
@@ -59,7 +59,11 @@ class Subject:
     @property
     def read(self) -> list[str]:
         """Names of the inputs that the command reads."""
-        return [name for name in self.inputs if name in self.words or self._is_track(name)]
+        return [
+            name
+            for name in self.inputs
+            if name in self.words or self._is_track(name) or is_of_shard(name)
+        ]
 
     def _is_track(self, name: str) -> bool:
         return name.startswith("tracks/") and "--tracks" in self.words
@@ -80,6 +84,10 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def is_output(name: str) -> bool:
     return name.split("/")[0] == "OUT" or name.startswith("OUT.")
+
+
+def is_of_shard(name: str) -> bool:
+    return ".shard-" in name
 
 
 def is_leftover(name: str) -> bool:
@@ -148,6 +156,8 @@ def prepare(kind: str, inputs: Files, work: Path) -> Subject:
     """Run a command twice without faults; the first run compiles."""
     command, arguments = WRITING[kind]
     words = [*command.split(), *arguments.split()]
+    if kind in MERGED:
+        inputs = {**inputs, **_shards(kind, inputs, work / "case")}
     subject = Subject(kind, words, inputs, {}, frozenset(), 0, 0, 0.0)
     results = []
     for _ in range(2):
@@ -156,8 +166,20 @@ def prepare(kind: str, inputs: Files, work: Path) -> Subject:
         end = processes.run(words, folder, processes.counted(count))
         if end.code != 0:
             raise RuntimeError(f"{' '.join(words)}: exit code {end.code}\n{end.text}")
-        results.append({name: data for name, data in content(folder).items() if is_output(name)})
+        found = content(folder).items()
+        results.append({n: data for n, data in found if is_output(n) and n not in inputs})
         calls, changes = map(int, count.read_text().split())
     first, second = results
     exact = frozenset(name for name in first if first[name] == second.get(name))
     return Subject(kind, words, inputs, first, exact, calls, changes, end.seconds)
+
+
+def _shards(kind: str, inputs: Files, folder: Path) -> Files:
+    """The shards that a merge reads."""
+    command, arguments = MERGED[kind]
+    fresh(Subject(kind, [], inputs, {}, frozenset(), 0, 0, 0.0), folder, {})
+    for shard in ("1/2", "2/2"):
+        words = [command, *arguments.split(), "--shard", shard]
+        end = processes.run(words, folder, processes.Fault("none"))
+        assert end.code == 0, end.text
+    return {name: data for name, data in content(folder).items() if is_of_shard(name)}

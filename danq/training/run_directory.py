@@ -132,9 +132,16 @@ def open_or_label(
     tables = "sequences" in data
     arguments = sequence_arguments(data) if tables else label_arguments(data)
     if not tables and ("genome" not in data or not {"tracks", "signal"} & {*data}):
+        needed = "a dataset file, a genome with tracks or signals, or a table of sequences"
+        if resume:
+            raise InputError(
+                "there is no run to resume, and nothing to train on",
+                file=directory,
+                remedy=f"Check the name of the run, or give {needed} to start one",
+            )
         raise InputError(
             "there is nothing to train on",
-            remedy="Give a dataset file, a genome with tracks or signals, or a table of sequences",
+            remedy=f"Give {needed}",
         )
     if resume and (directory / DATASET).is_file():
         _check_same(directory, data)

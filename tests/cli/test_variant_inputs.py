@@ -261,7 +261,9 @@ def test_regions_are_scored_as_with_bcftools(folder, capsys):
     Path("all.vcf.gz.tbi").unlink()
     Path("all.vcf.gz.tbi").symlink_to(Path("all.vcf.gz").resolve().with_name("all.vcf.gz.tbi"))
     for word in ("all.vcf.gz", "plain.vcf", "all.tsv"):
+        capsys.readouterr()
         found = scored(word, *regions, out=f"{word}.tsv")
+        assert capsys.readouterr().err.count("the region: contig names differ") == 1
         assert found == expected, word
         assert "# within: chr1:3000-4000, chr2:1001-2000" in Path(f"{word}.tsv").read_text()
     assert scored("chr1.vcf.gz", "chr2.vcf.gz", *regions, out="both.tsv") == expected

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 import tomllib
 from dataclasses import replace
 
@@ -363,6 +364,10 @@ def test_disk_full_at_a_checkpoint(planted_set, tiny, tmp_path, monkeypatch):
 def test_nothing_to_train_on(tmp_path):
     with pytest.raises(InputError, match=r"nothing to train on.*a genome with tracks or signals"):
         train(out=tmp_path / "run")
+    message = f"{tmp_path / 'run'}: there is no run to resume, and nothing to train on. Check the"
+    with pytest.raises(InputError, match=re.escape(message)):
+        train(out=tmp_path / "run", resume=True)
+    assert not (tmp_path / "run").exists()
 
 
 def test_split_without_positives(planted_set, tiny, tmp_path):

@@ -176,9 +176,11 @@ class FinishedBlocks(StoredBlocks):
         self._content = content
 
     def remove(self) -> None:
-        """Delete the folder."""
+        """Delete the folder, unless that was done before."""
         with suppress(InputError):
             self._settle()
+        if self._removed:
+            return
         self._removed = True
         self._close_journal()
         delete_folder(self.folder, self._lock)

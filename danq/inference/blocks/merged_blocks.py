@@ -22,7 +22,7 @@ from danq.inference.blocks.stored_layout import HEADER
 
 log = logging.getLogger("danq")
 
-_AGAIN = "Continue shard {} (resume), which computes the damaged blocks and those after them again"
+_AGAIN = "Compute shard {} again with resume, which repeats the damaged blocks and those after them"
 
 
 class CompleteShard(StoredBlocks):
@@ -74,7 +74,7 @@ class CompleteShard(StoredBlocks):
             raise InputError(
                 f"shard {shard} is not complete: {_blocks(len(journal.blocks))} so far",
                 file=folder,
-                remedy="Continue the shard (resume)",
+                remedy=f"Repeat the command of shard {shard} with resume",
             )
         self.head: Head = journal.head
         self.content: Mapping[str, Any] = journal.complete.entry["complete"]

@@ -48,9 +48,8 @@ def check_assembly(
     """
     variants = input.variants
     paths = listed_files(variants.paths) if variants.is_file else []
-    # Errors in the regions come first, and their notices appear once.
-    with silence():
-        input.within(genome)
+    # Errors in the regions come first.
+    input.within(genome)
     if variants.is_stream:
         return
     if len(paths) > 1:

@@ -129,7 +129,7 @@ class VariantInput:
         sample = (
             {} if source.haplotypes is None else {"haplotypes": f"of sample {source.haplotypes}"}
         )
-        regions = self.within(genome)
+        regions = self._regions(genome)
         within = [] if regions is None else _texts(regions)
         return (
             Provenance(header={"variants": source.name}, inputs=inputs)
@@ -178,6 +178,12 @@ class VariantInput:
         InputError
             As `danq.genome.regions.parse_regions`.
         """
+        # Their notices appear once, with the provenance.
+        with silence():
+            return self._regions(genome)
+
+    def _regions(self, genome: PackedGenome) -> list[Region] | None:
+        """As `within`, with notices."""
         texts = self.variants.within
         if texts is None:
             return None

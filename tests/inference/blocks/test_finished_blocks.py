@@ -136,11 +136,14 @@ def test_a_folder_removed_before_it_is_locked_is_created_again(tmp_path, monkeyp
         assert finished.counts == [{"rows": 1}]
 
 
-def test_the_folder_of_another_process_is_not_removed(tmp_path):
+def test_the_folder_of_another_process_is_not_removed(tmp_path, caplog):
     out = tmp_path / "a.tsv"
     finished = FinishedBlocks(out, ONE, kind="variants")
     finished.remove()
+    finished.remove()
     other = FinishedBlocks(out, OTHER, kind="variants")
+    finished.remove()
+    assert not caplog.records
     finished.__exit__(Stop, Stop(), None)
     assert folder_of(out).exists()
     other.remove()

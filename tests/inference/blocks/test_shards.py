@@ -162,7 +162,7 @@ def test_two_numbers_of_shards_are_named(out: Path, tmp_path: Path):
 def test_an_incomplete_shard_is_named(out: Path, tmp_path: Path):
     shutil.rmtree(tmp_path / "a.tsv.shard-2-of-3")
     write(out, Shard(2, 3), 5, content=None)
-    error = assert_refused(out, "shard 2/3 is not complete: 2 blocks so far. Continue the shard (r")
+    error = assert_refused(out, "shard 2/3 is not complete: 2 blocks so far. Repeat")
     assert error.file == str(tmp_path / "a.tsv.shard-2-of-3")
 
 
@@ -255,7 +255,7 @@ def test_damage_is_reported_and_names_the_file(out: Path, tmp_path: Path):
                 assert any(word in error.problem for word in expected.split("|"))
             else:
                 assert error.file == str(path)
-                assert "Continue shard 2/3 (resume), which" in str(error)
+                assert "Compute shard 2/3 again with resume, which" in str(error)
             path.write_bytes(content)
     assert len(list(MergedBlocks(out))) == 8
 

@@ -26,6 +26,7 @@ from danq.inference.blocks.folder import (
     delete_folder,
     delete_leftovers,
     folder_of,
+    journal_in,
     make_folder,
     read_bytes,
     sync_folder,
@@ -41,7 +42,7 @@ from danq.inference.blocks.journal import (
     part_number,
     read_journal,
 )
-from danq.inference.blocks.shard import WHOLE, Shard
+from danq.inference.blocks.shard import WHOLE, Shard, shard_folders
 from danq.inference.blocks.stored_blocks import ARRAY, TABLE, FinishedBlock, StoredBlocks, sha256
 from danq.output import os_errors, write_errors
 from danq.provenance import Provenance
@@ -109,6 +110,28 @@ class FinishedBlocks(StoredBlocks):
         except BaseException:
             self._close()
             raise
+        if shard is not None:
+            self._compare_with_other_shards(out, shard)
+
+    def _compare_with_other_shards(self, out: Path, shard: Shard) -> None:
+        """Warn at the start if a merge would refuse this shard beside another one."""
+        for other, folder in shard_folders(out).items():
+            head = None
+            with suppress(OSError):
+                head = None if other == shard else journal_in(folder).head
+            if head is None:
+                continue
+            changed = self._provenance.difference(
+                head.identity, began=f"shard {other} was computed", now="here"
+            )
+            if changed is not None:
+                log.warning(
+                    "%s: %s. Shards that differ cannot be merged: compute all of them with the "
+                    "same settings and inputs",
+                    self.folder,
+                    changed,
+                )
+            return
 
     def __enter__(self) -> FinishedBlocks:
         return self

@@ -281,3 +281,18 @@ def test_a_shard_that_cannot_be_locked_is_merged(out: Path, monkeypatch):
 
     monkeypatch.setattr("danq.inference.blocks.merged_blocks.FileLock", refused)
     assert len(list(MergedBlocks(out))) == 8
+
+
+def test_a_shard_with_other_settings_than_another_one_warns_at_its_start(tmp_path, caplog):
+    out = tmp_path / "out.tsv"
+    write(out, Shard(1, 3), 4)
+    write(out, Shard(2, 3), 4)
+    assert not caplog.records
+    other = Provenance(settings={"strand": "forward"}, inputs=RUN.inputs)
+    write(out, Shard(3, 3), 4, run=other)
+    [record] = caplog.records
+    assert "out.tsv.shard-3-of-3: shard 1/3 was computed with strand" in record.getMessage()
+    assert "both" in record.getMessage()
+    assert "forward" in record.getMessage()
+    with pytest.raises(InputError, match="strand"):
+        MergedBlocks(out)

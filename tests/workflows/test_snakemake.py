@@ -59,7 +59,7 @@ LIMIT = 300.0
 """Seconds after which a run of Snakemake counts as hanging."""
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(autouse=True, scope="module")
 def _snakemake() -> None:
     if importlib.util.find_spec("snakemake") is None:
         pytest.skip("snakemake is not installed")

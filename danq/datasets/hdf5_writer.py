@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import h5py.h5f
+import h5py.h5i
 
 from danq.files.recognise import SEAL
 from danq.files.sealed_hdf5 import seal_of
@@ -29,6 +31,18 @@ class GuardedFile(io.FileIO):
     def __init__(self, path: str | Path) -> None:
         super().__init__(str(path), "w+")
         self.failure: BaseException | None = None
+
+    def close(self) -> None:
+        """Close the file, and before it a file of HDF5 in it, which an interrupt may leave open.
+
+        HDF5 crashes if it closes such a file later, without this one.
+        """
+        if not self.closed:
+            name = repr(self).encode("ascii", "replace")
+            for one in h5py.h5f.get_obj_ids(h5py.h5f.OBJ_ALL, h5py.h5f.OBJ_FILE):
+                while one.valid and one.name == name:
+                    h5py.h5i.dec_ref(one)
+        super().close()
 
     def check(self) -> None:
         """Raise the stored error, if any."""

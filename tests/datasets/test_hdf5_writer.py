@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from danq.datasets.hdf5_writer import writing
+from danq.datasets.hdf5_writer import GuardedFile, create, writing
 
 
 def fill(path: Path) -> None:
@@ -46,3 +46,16 @@ def test_a_full_disk_is_an_error(tmp_path: Path, part: float, full_disk):
 def test_an_error_in_the_block_is_passed_on(tmp_path: Path):
     with pytest.raises(ZeroDivisionError), writing(tmp_path / "set.h5", "probe") as file:
         file.attrs["magic"] = 1 // 0
+
+
+def test_what_an_interrupt_leaves_open_is_closed_with_the_file(tmp_path: Path):
+    (tmp_path / "other").mkdir()
+    with h5py.File(tmp_path / "other" / "set.h5", "w") as other:
+        with GuardedFile(tmp_path / "set.h5") as raw:
+            left = create(raw)
+            values = left.create_dataset("values", data=np.arange(20_000))
+        assert not left
+        assert not values
+        assert other
+    with h5py.File(tmp_path / "set.h5") as file:
+        assert file["values"][-1] == 19_999

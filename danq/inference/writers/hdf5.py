@@ -73,7 +73,11 @@ class Hdf5Writer(Writer):
     def __init__(self, path: Path, total: int | None = None) -> None:
         self._most = CHUNK_VALUES if total is None else max(1, total)
         self._sink = GuardedFile(path)
-        self._file = h5py.File(self._sink, "w") if self.kind is None else create(self._sink)
+        try:
+            self._file = h5py.File(self._sink, "w") if self.kind is None else create(self._sink)
+        except BaseException:
+            self._sink.close()
+            raise
 
     def finish(self) -> None:
         self._file.close()

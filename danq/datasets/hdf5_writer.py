@@ -33,15 +33,16 @@ class GuardedFile(io.FileIO):
         self.failure: BaseException | None = None
 
     def close(self) -> None:
-        """Close the file, and before it a file of HDF5 in it, which an interrupt may leave open.
+        """Close the file, and before it what HDF5 has open in it, which an interrupt may leave.
 
         HDF5 crashes if it closes such a file later, without this one.
         """
         if not self.closed:
-            name = repr(self).encode("ascii", "replace")
-            for one in h5py.h5f.get_obj_ids(h5py.h5f.OBJ_ALL, h5py.h5f.OBJ_FILE):
-                while one.valid and one.name == name:
-                    h5py.h5i.dec_ref(one)
+            name, h5f = repr(self).encode("ascii", "replace"), h5py.h5f
+            for kind in (h5f.OBJ_ATTR, h5f.OBJ_DATASET, h5f.OBJ_GROUP, h5f.OBJ_FILE):
+                for one in h5f.get_obj_ids(h5f.OBJ_ALL, kind):
+                    while one.valid and h5f.get_name(one) == name:
+                        h5py.h5i.dec_ref(one)
         super().close()
 
     def check(self) -> None:

@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Compare predicted with measured effects of variants.",
     ),
     "mutate": ("danq_cli.mutate", "Predict the effect of every single-base substitution."),
+    "serve": ("danq_cli.serve", "Open a private web page and JSON API of models."),
     "merge": ("danq_cli.merge", "Write outputs from their shards."),
     "classify-variants": (
         "danq_cli.classify_variants",

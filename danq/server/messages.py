@@ -1,0 +1,42 @@
+"""Texts of errors and notices for users, without paths of the server."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from danq.errors import DanqError, printable
+
+
+class Messages:
+    """Texts without paths of the server.
+
+    Parameters
+    ----------
+    folder
+        Private folder of uploads; each is in a folder of its own there.
+    files
+        Files whose names are shown without their folders.
+    """
+
+    def __init__(self, folder: Path, files: Iterable[Path]) -> None:
+        self._upload = re.compile(re.escape(str(folder)) + r"/[^/\s]+/")
+        self._files = [(str(file), file.name) for file in files if file.name != str(file)]
+
+    def clean(self, text: str) -> str:
+        """The text, with the names of files alone."""
+        text = self._upload.sub("", text)
+        for path, name in self._files:
+            text = text.replace(path, name)
+        return printable(text)
+
+    def of_error(self, error: Exception) -> str:
+        """Text of an error that is no bug."""
+        if isinstance(error, DanqError):
+            return self.clean(str(error))
+        if isinstance(error, MemoryError):
+            return "out of memory. Give less."
+        if isinstance(error, OSError):
+            return f"{error.strerror or type(error).__name__}."
+        return f"danq failed unexpectedly ({type(error).__name__}); this is a bug."

@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -118,7 +119,7 @@ class Answer:
         rows, bounds = self.result.rows, self._bounds
         return [
             f"{rows[low, 0]}:{rows['pos'][low]}-{rows['pos'][high - 1]}"
-            for low, high in zip(bounds, bounds[1:], strict=False)
+            for low, high in pairwise(bounds)
         ]
 
 

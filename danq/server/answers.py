@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -62,11 +62,18 @@ class Answer:
             "rejected": result.rejected[:MAX_REJECTS].to_dicts(),
         }
 
-    def table(self) -> bytes:
-        """The whole result, as the commands write it."""
+    def table(self, clean: Callable[[str], str]) -> bytes:
+        """The whole result, as the commands write it.
+
+        Parameters
+        ----------
+        clean
+            Changes the texts of the provenance.
+        """
         frame = self.result.to_polars()
         text = io.BytesIO()
-        text.write(head(frame.columns, self.result.provenance))
+        about = {name: clean(one) for name, one in self.result.provenance.items()}
+        text.write(head(frame.columns, about))
         write_rows(text, frame)
         return text.getvalue()
 

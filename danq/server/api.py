@@ -21,6 +21,7 @@ from danq.errors import InputError, few
 from danq.server.answers import Answer, score_columns
 from danq.server.api_description import describe_api
 from danq.server.jobs import Job, JobQueue, QueueFull, notices_of_request
+from danq.server.messages import Messages
 from danq.server.predictor import EFFECTS, TASKS, Predictor
 from danq.server.request_input import UPLOAD
 from danq.server.security import COOKIE, Sessions
@@ -46,15 +47,22 @@ class Api:
         The queue.
     sessions
         Browsers that have sent the token.
+    messages
+        Makes texts for users.
     folder
         Private folder of uploads.
     """
 
     def __init__(
-        self, predictor: Predictor, jobs: JobQueue, sessions: Sessions, folder: Path
+        self,
+        predictor: Predictor,
+        jobs: JobQueue,
+        sessions: Sessions,
+        messages: Messages,
+        folder: Path,
     ) -> None:
         self.predictor, self.jobs, self.sessions = predictor, jobs, sessions
-        self.folder = folder
+        self.messages, self.folder = messages, folder
         self.settings = predictor.settings
 
     def routes(self) -> list[Route]:
@@ -84,8 +92,9 @@ class Api:
         except (ValueError, KeyError, TypeError, RecursionError):
             raise HTTPException(400, "the body is not JSON with a token") from None
         if not isinstance(token, str) or not self.sessions.is_token(token):
-            # Slows down guessing.
-            await asyncio.sleep(1)
+            if self.sessions.needed:
+                # Slows down guessing.
+                await asyncio.sleep(1)
             raise HTTPException(401, "the token is wrong")
         answer = JSONResponse({"ok": True})
         answer.set_cookie(COOKIE, self.sessions.open(), httponly=True, samesite="strict")
@@ -98,7 +107,7 @@ class Api:
         return JSONResponse(
             {
                 "danq": __version__,
-                "models": ensemble.names,
+                "models": [self.messages.clean(name) for name in ensemble.names],
                 "window": ensemble.window,
                 "bin": ensemble.bin,
                 "tracks": [
@@ -228,7 +237,7 @@ class Api:
     async def table(self, request: Request) -> Response:
         """The whole answer of a job as a table, as the commands write it."""
         answer = self._answer(request, TASKS)
-        body = await run_in_threadpool(answer.table)
+        body = await run_in_threadpool(answer.table, self.messages.clean)
         name = f"danq-{self._find(request).task}.tsv"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(body, media_type="text/tab-separated-values", headers=headers)

@@ -92,7 +92,7 @@ def make_app(
         return JSONResponse({"error": messages.of_error(error)}, 422)
 
     app = Starlette(
-        routes=[*map(_page, _PAGES), *Api(predictor, jobs, sessions, folder).routes()],
+        routes=[*map(_page, _PAGES), *Api(predictor, jobs, sessions, messages, folder).routes()],
         lifespan=lifespan,
         middleware=[Middleware(Guard, settings=settings, sessions=sessions)],
         exception_handlers={HTTPException: _refuse, InputError: refuse_input},

@@ -142,11 +142,13 @@ class JobQueue:
         self._stopped = False
         self._recent: deque[float] = deque([1.0], maxlen=20)
         self._thread = threading.Thread(target=self._run, name="danq-jobs", daemon=True)
-        self._notices = _NoticesOfJob(self)
+        self._notices, self._level = _NoticesOfJob(self), log.level
 
     def start(self) -> None:
         """Start the thread. Messages of the library during a job go to its user only."""
         log.addFilter(self._notices)
+        self._level = log.level
+        log.setLevel(logging.INFO)
         self._thread.start()
 
     def stop(self) -> None:
@@ -162,6 +164,7 @@ class JobQueue:
             if not job.is_ended:
                 job.take("cancelled")
         log.removeFilter(self._notices)
+        log.setLevel(self._level)
 
     def submit(self, job: Job) -> None:
         """Put a job at the end of the queue.
@@ -277,8 +280,9 @@ class _NoticesOfJob(logging.Filter):
             if job is None or threading.current_thread() is threading.main_thread():
                 return True
             notices = job.notices
-        if len(notices) < MAX_NOTICES:
-            notices.append(self.queue.messages.clean(record.getMessage()))
+        text = self.queue.messages.clean(record.getMessage())
+        if len(notices) < MAX_NOTICES and text not in notices:
+            notices.append(text)
         return False
 
 

@@ -17,15 +17,17 @@ class Messages:
     folder
         Private folder of uploads; each is in a folder of its own there.
     files
-        Files whose names are shown without their folders.
+        Files whose names are shown with their last folder only.
     """
 
     def __init__(self, folder: Path, files: Iterable[Path]) -> None:
         self._upload = re.compile(re.escape(str(folder)) + r"/[^/\s]+/")
-        self._files = [(str(file), file.name) for file in files if file.name != str(file)]
+        # Models of runs have the same name, so that their folder is shown too.
+        shown = {str(file): str(Path(*file.parts[-2:])) for file in files}
+        self._files = sorted(shown.items(), key=lambda one: -len(one[0]))
 
     def clean(self, text: str) -> str:
-        """The text, with the names of files alone."""
+        """The text, with short names of files."""
         text = self._upload.sub("", text)
         for path, name in self._files:
             text = text.replace(path, name)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from danq.datasets.array_files import is_array_file
 from danq.errors import InputError
 from danq.files.open_input import open_bytes
 from danq.genome.contig_names import ContigBridge
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.regions import parse_regions
-from danq.inference.sources import FastaFile, OneHotFile, Regions, source_from_options
+from danq.inference.sources import OneHotFile, Regions, source_from_options
 from danq.inference.sources.find_source import is_fasta
 from danq.inference.variants.variant_source import Variants
 from danq.server.settings import ServerSettings
@@ -63,7 +64,8 @@ class ReferenceGenome:
 
 def is_file_text(text: str) -> bool:
     """Whether a pasted text is the content of a FASTA, VCF, BED or table."""
-    return _FILE_START.match(text) is not None
+    first = text.lstrip().partition("\n")[0].strip()
+    return _FILE_START.match(text) is not None and not looks_like_variant(first)
 
 
 def typed_input(text: str, task: Task, genome: ReferenceGenome) -> Any:
@@ -139,8 +141,6 @@ def file_input(path: Path, task: Task, genome: ReferenceGenome, settings: Server
 
 def is_array_or_fasta(path: Path) -> bool:
     """Whether a file goes without a genome."""
-    from danq.datasets.array_files import is_array_file
-
     return is_array_file(path) or is_fasta(path)
 
 
@@ -178,15 +178,3 @@ def _around(variants: list[TypedVariant], genome: ReferenceGenome, bridge: Conti
         low, high = max(1, one.pos - MAP_FLANK), min(length, one.pos + MAP_FLANK)
         texts.append(f"{contig}:{low}-{high}")
     return Regions(texts, genome.path)
-
-
-__all__ = [
-    "MAP_FLANK",
-    "UPLOAD",
-    "FastaFile",
-    "ReferenceGenome",
-    "Task",
-    "file_input",
-    "is_file_text",
-    "typed_input",
-]

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from . import options
+from .amount_options import measured
 from .input_path import InputPath
 
 
@@ -46,8 +47,12 @@ from .input_path import InputPath
     metavar="VCF",
     help="VCF or BCF with the IDs of variants, such as rsIDs, that users may type.",
 )
-@options.run_options()
+@options.device()
+@options.precision()
+@options.threads()
+@options.strand()
 @options.tolerance()
+@measured()
 def serve(models: tuple[Path, ...], genome: Path, **given: Any) -> None:
     """Open a private web page and JSON API of models.
 

@@ -57,6 +57,7 @@ ARROWS = {
     "vision": {*FILES, *MODEL, "evaluation", "inference", "training"},
     "demo": {*USE, "simulation", "training"},
     "report": {*USE, "demo", "interpretation", "training"},
+    "server": USE,
 }
 """Part of danq, and the other parts that it may import."""
 

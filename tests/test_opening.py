@@ -48,6 +48,8 @@ OWN = {
     "danq/output/folder_marker.py": "markers of output folders",
     "danq/output/replacing_files.py": "new files, empty",
     "danq/output/temporary_names.py": "temporary files, empty, and their locks",
+    "danq/server/api.py": "writes an upload into the private folder of the server",
+    "danq/server/app.py": "the files of its page",
     "cli/main.py": "the null device",
     "cli/signals.py": "the children of the process in /proc",
     "cli/streams.py": "the null device",

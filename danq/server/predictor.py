@@ -62,6 +62,7 @@ class Predictor:
             As the readers of the files do; when the models disagree.
         """
         ensemble = Ensemble.of(list(models))
+        ensemble.check_measured()
         with Genome(genome) as file:
             packed = file.pack()
         ids = None if settings.ids is None else read_ids(settings.ids, packed)

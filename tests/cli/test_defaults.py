@@ -18,6 +18,7 @@ from danq.device import BATCH_SIZES
 from danq.inference.mutagenesis.effects import BLOCK
 from danq.inference.variants.prepare import BATCH_WINDOWS
 from danq.models import RunOptions
+from danq.server import ServerSettings
 from danq.training import Recipe, RunSettings
 from danq_cli.main import COMMANDS
 
@@ -33,6 +34,7 @@ OWNERS: dict[str, tuple[Callable, ...]] = {
     "motifs": (danq.find_motifs, RunOptions),
     "mutate": (danq.mutate, RunOptions),
     "predict": (danq.predict, danq.Hdf5Storage, RunOptions),
+    "serve": (ServerSettings, RunOptions),
     "simulate": (danq.simulate,),
     "train": (RunSettings, Recipe, danq.build_dataset, LabelOptions, SignalOptions),
     "variants": (danq.score_variants, danq.Variants, RunOptions),

@@ -20,6 +20,9 @@ from tests.small_commands import CALLS, write_inputs
 from tests.stored_arrays import stored_arrays
 
 NO_FILES = {
+    ("serve", "models"): "read as by predict",
+    ("serve", "genome"): "read as by variants",
+    ("serve", "ids"): "read as the variants of variants; a server has no output to compare",
     ("vision train", "data"): "a folder of arrays",
     ("vision predict", "model"): "a run directory, or a model file as of the other commands",
     ("vision predict", "source"): "tested with the readers of the tasks",

@@ -1,7 +1,7 @@
 // Drawings as SVG. Colours are attributes, so that a saved drawing does not need the page.
 const NAMESPACE = "http://www.w3.org/2000/svg";
 const LETTERS = "ACGT";
-const WIDTH = 960, LEFT = 74, RIGHT = 12, LOGO = 104, ROW = 20, HEAT = LOGO + 14, AXIS = HEAT + 4 * ROW + 4;
+const WIDTH = 960, LEFT = 74, RIGHT = 12, TOP = 30, LOGO = 96, ROW = 20, HEAT = TOP + LOGO + 14, AXIS = HEAT + 4 * ROW + 4;
 const LEVELS = 10;
 const SCALE = { red: [[247, 247, 247], [239, 138, 98], [150, 5, 30]], blue: [[247, 247, 247], [103, 169, 207], [5, 48, 97]] };
 
@@ -12,7 +12,14 @@ export const make = (name, attributes, parent, text) => {
   parent?.append(made);
   return made;
 };
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+// Saved drawings have a white background, whatever the page has.
+const SAVED = { "--ink": "#1b1f24", "--soft": "#4c5560", "--paper": "#ffffff", "--bar0": "#56a0d3", "--bar1": "#d8893b", "--n0": "#00795a", "--n1": "#0072b2", "--n2": "#a86a00", "--n3": "#c04a00", "--unknown": "#c9c9c9" };
+let saving = false;
+const colour = (name) => saving ? SAVED[name] : getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+export const forSaving = (draw) => {
+  saving = true;
+  try { return draw(); } finally { saving = false; }
+};
 export const shown = (value) => value === null ? "unknown" : Number(value.toPrecision(4)).toString();
 export const grouped = (value) => value.toLocaleString("en");
 
@@ -32,7 +39,7 @@ export const ticksOf = (low, high, most = 7) => {
 };
 
 // The bars of tracks: a standalone drawing of the rows that the table shows.
-export const drawBars = (rows, { title, axis, limits }) => {
+export const drawBars = (rows, { title, axis, limits }) => forSaving(() => {
   const ink = colour("--ink"), soft = colour("--soft"), paper = colour("--paper");
   const left = 260, row = 18, top = 44, height = top + rows.length * row + 46;
   const svg = make("svg", { xmlns: NAMESPACE, viewBox: `0 0 ${WIDTH} ${height}`, width: WIDTH, height, "font-family": "sans-serif", "font-size": 12 });
@@ -53,7 +60,7 @@ export const drawBars = (rows, { title, axis, limits }) => {
   });
   make("text", { x: left + (WIDTH - left - 80) / 2, y: height - 8, fill: ink, "text-anchor": "middle" }, svg, axis);
   return svg;
-};
+});
 
 // The map of a sequence: logo over heat map, with a view that zooms.
 export class MutationMap {
@@ -80,6 +87,7 @@ export class MutationMap {
     const height = AXIS + 44, inner = WIDTH - LEFT - RIGHT, unit = inner / (high - low);
     const svg = make("svg", { xmlns: NAMESPACE, viewBox: `0 0 ${WIDTH} ${height}`, width: WIDTH, height, "font-family": "sans-serif", "font-size": 12, role: "img", "aria-label": `Effects on ${data.track} of ${data.name}` });
     make("rect", { width: WIDTH, height, fill: paper }, svg);
+    make("text", { x: LEFT, y: 18, fill: ink, "font-size": 14, "font-weight": 600 }, svg, `${data.track}, ${data.name}:${grouped(data.first + low)}-${grouped(data.first + high - 1)}`);
     this.drawLogo(svg, unit, ink, soft);
     this.drawHeat(svg, unit);
     [...LETTERS].forEach((letter, row) => make("text", { x: LEFT - 8, y: HEAT + row * ROW + 14, fill: ink, "text-anchor": "end" }, svg, letter));
@@ -101,7 +109,7 @@ export class MutationMap {
   drawLogo(svg, unit, ink, soft) {
     const { data, low, high } = this, part = this.heights.slice(low, high);
     const top = Math.max(...part, 0), bottom = Math.min(...part, 0), span = top - bottom || 1;
-    const y = (value) => 8 + (top - value) / span * (LOGO - 12);
+    const y = (value) => TOP + (top - value) / span * LOGO;
     make("path", { d: `M${LEFT} ${y(0)}H${WIDTH - RIGHT}`, stroke: soft, "stroke-width": .7 }, svg);
     for (const value of [top, bottom].filter((one) => one !== 0)) make("text", { x: LEFT - 8, y: y(value) + (value > 0 ? 9 : 0), fill: ink, "text-anchor": "end", "font-size": 11 }, svg, shown(value));
     part.forEach((value, index) => {
@@ -110,19 +118,20 @@ export class MutationMap {
       const fill = colour(`--n${LETTERS.indexOf(letter)}`), x = LEFT + index * unit;
       if (unit < 4) { make("rect", { x, y: Math.min(y(value), y(0)), width: Math.max(unit * .9, .5), height: size, fill }, svg); return; }
       // A capital of this font is .73 of its size high; the text is stretched into its cell.
-      const scale = size / 7.3, base = value > 0 ? y(0) : y(value);
-      const turned = value > 0 ? `translate(${x + unit / 2} ${base}) scale(${unit / 9} ${scale})` : `translate(${x + unit / 2} ${base}) scale(${unit / 9} ${-scale})`;
-      make("text", { transform: turned, fill, "text-anchor": "middle", "font-size": 10, "font-weight": 700 }, svg, letter);
+      const scale = size / 7.3 * Math.sign(value);
+      make("text", { transform: `translate(${x + unit / 2} ${y(0)}) scale(${unit / 9} ${scale})`, fill, "text-anchor": "middle", "font-size": 10, "font-weight": 700 }, svg, letter);
     });
   }
 
   drawHeat(svg, unit) {
-    const { data, low, high } = this, cells = new Map();
+    const { data, low, high } = this, cells = new Map(), none = shade(0);
+    make("rect", { x: LEFT, y: HEAT, width: (high - low) * unit, height: 4 * ROW, fill: none }, svg);
     for (let i = low; i < high; i += 1) {
       data.effects[i].forEach((value, row) => {
         const fill = value === null ? colour("--unknown") : shade(Math.round(value / this.limit * LEVELS));
+        if (fill === none) return;
         const x = (LEFT + (i - low) * unit).toFixed(2);
-        cells.set(fill, `${cells.get(fill) ?? ""}M${x} ${HEAT + row * ROW}h${(unit + .05).toFixed(2)}v${ROW}h-${(unit + .05).toFixed(2)}z`);
+        cells.set(fill, `${cells.get(fill) ?? ""}M${x} ${HEAT + row * ROW}h${unit.toFixed(2)}v${ROW}h-${unit.toFixed(2)}z`);
       });
     }
     for (const [fill, d] of cells) make("path", { d, fill }, svg);
@@ -177,11 +186,13 @@ export class MutationMap {
     for (const [key, value] of Object.entries(box)) this.cursor.setAttribute(key, value);
   }
 
-  // The drawing without the cursor.
+  // The drawing on white, without the cursor.
   saved() {
-    const copy = this.svg.cloneNode(true);
-    copy.lastElementChild.remove();
-    return copy;
+    forSaving(() => this.draw());
+    const made = this.svg.cloneNode(true);
+    made.lastElementChild.remove();
+    this.draw();
+    return made;
   }
 }
 

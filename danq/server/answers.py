@@ -32,7 +32,7 @@ class Answer:
     result
         What the function of the library returned.
     values
-        What the values are, in words.
+        Meaning of the values.
     """
 
     result: Result
@@ -142,4 +142,6 @@ def _lists(values: np.ndarray) -> list[Any]:
     finite = np.isfinite(values)
     if finite.all():
         return values.astype(np.float64).tolist()
-    return np.where(finite, values.astype(object), None).tolist()
+    listed = values.astype(object)
+    listed[~finite] = None
+    return listed.tolist()

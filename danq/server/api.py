@@ -180,7 +180,7 @@ class Api:
             return self.predictor.typed(text, task), notices
 
     async def job(self, request: Request) -> Response:
-        """State of a job; with ``wait``, when it ended or after so many seconds."""
+        """State of a job; with ``wait``, when it ended or after this time in seconds."""
         job = self._find(request)
         wait = _number(request, "wait", 0.0, MAX_WAIT)
         end = asyncio.get_running_loop().time() + wait

@@ -190,7 +190,7 @@ def _job() -> Schema:
         "operationId": "job",
         "parameters": [
             _ID,
-            _parameter("wait", "Answer when the job ended, or after so many seconds.", wait),
+            _parameter("wait", "Answer when the job ended, or after this time in seconds.", wait),
         ],
         "responses": {"200": _json("Its state.", _JOB_REF), **_errors(s400=_BAD, s404=_GONE)},
     }

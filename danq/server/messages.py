@@ -15,7 +15,7 @@ class Messages:
     Parameters
     ----------
     folder
-        Private folder of uploads; each is in a folder of its own there.
+        Private folder of uploads; each is in its own folder there.
     files
         Files whose names are shown with their last folder only.
     """

@@ -24,7 +24,7 @@ _PLAIN = (
 _HGVS = re.compile(r"(?P<chrom>\S+):g\.(?P<change>\S.*)", re.IGNORECASE)
 _CHANGE = re.compile(
     r"(?P<start>[0-9]+)(?:_(?P<end>[0-9]+))?"
-    r"(?:(?P<ref>[A-Za-z]+)>(?P<alt>[A-Za-z]+)|(?P<kind>delins|del|dup|inv|ins)(?P<bases>[A-Za-z]*)"
+    r"(?:(?P<ref>[A-Za-z]+)>(?P<alt>[A-Za-z]+)|(?P<kind>delins|del|dup|inv|ins)(?P<bases>[A-Za-z]*?)"
     r"(?:ins(?P<inserted>[A-Za-z]+))?)"
 )
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_.]*[0-9]")

@@ -99,7 +99,7 @@ export class MutationMap {
       if (x < WIDTH - 40) make("text", { x, y: AXIS + 18, fill: ink, "text-anchor": "middle" }, svg, grouped(tick));
     }
     make("text", { x: LEFT + inner / 2, y: AXIS + 36, fill: ink, "text-anchor": "middle" }, svg, `Position on ${data.name} (1-based)`);
-    this.cursor = make("rect", { fill: "none", stroke: ink, "stroke-width": 2, visibility: "hidden" }, svg);
+    this.cursor = make("rect", { fill: "none", stroke: "#222", "stroke-width": 2, visibility: "hidden" }, svg);
     svg.addEventListener("pointermove", (event) => this.point(svg, event));
     this.holder.replaceChildren(svg);
     this.svg = svg;

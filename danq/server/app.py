@@ -30,15 +30,16 @@ from danq.server.settings import ServerSettings
 from danq.typing import Location
 
 _PAGES = {
-    "/": ("page.html", "text/html"),
-    "/api": ("api.html", "text/html"),
-    "/page.css": ("page.css", "text/css"),
-    "/page.js": ("page.js", "text/javascript"),
-    "/drawings.js": ("drawings.js", "text/javascript"),
-    "/api.js": ("api.js", "text/javascript"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
+    "/": ("danq.server", "static/page.html", "text/html"),
+    "/api": ("danq.server", "static/api.html", "text/html"),
+    "/report.css": ("danq.report", "page.css", "text/css"),
+    "/page.css": ("danq.server", "static/page.css", "text/css"),
+    "/page.js": ("danq.server", "static/page.js", "text/javascript"),
+    "/drawings.js": ("danq.server", "static/drawings.js", "text/javascript"),
+    "/api.js": ("danq.server", "static/api.js", "text/javascript"),
+    "/icon.svg": ("danq.server", "static/icon.svg", "image/svg+xml"),
 }
-"""Files of the page by their address; there are no others."""
+"""Files of the page by their address: package, path, type. There are no others."""
 
 
 def make_app(
@@ -104,8 +105,8 @@ def make_app(
 
 def _page(address: str) -> Route:
     """A file of the page, read once."""
-    name, kind = _PAGES[address]
-    content = files("danq.server").joinpath("static", name).read_bytes()
+    package, path, kind = _PAGES[address]
+    content = files(package).joinpath(path).read_bytes()
 
     async def respond(request: Request) -> Response:
         return Response(content, media_type=kind)

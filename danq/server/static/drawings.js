@@ -7,7 +7,12 @@ const SCALE = { red: [[247, 247, 247], [239, 138, 98], [150, 5, 30]], blue: [[24
 
 export const make = (name, attributes, parent, text) => {
   const made = document.createElementNS(NAMESPACE, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  for (const [key, value] of Object.entries(attributes)) {
+    // The style sheet of the page would win over attributes of texts.
+    if (name === "text" && key === "fill") made.style.setProperty(key, value);
+    else if (name === "text" && key.startsWith("font-")) made.style.setProperty(key, key === "font-size" ? `${value}px` : value);
+    else made.setAttribute(key, value);
+  }
   if (text !== undefined) made.textContent = text;
   parent?.append(made);
   return made;

@@ -210,7 +210,7 @@ const showTracks = () => {
     cell("td", one.value === null ? "none" : shown(one.value) + (one.unit && !page.scores ? ` ${one.unit}` : ""), "number");
     const svg = make("svg", { viewBox: "0 0 200 14", preserveAspectRatio: "none", "aria-hidden": "true" }, cell("td", "", "text"));
     make("path", { class: "zero", d: `M${x(0)} 0V14` }, svg);
-    if (one.value !== null) make("rect", { class: one.value < 0 ? "bar below" : "bar", x: Math.min(x(0), x(one.value)), y: 2, width: Math.abs(x(one.value) - x(0)), height: 10 }, svg);
+    if (one.value !== null) make("rect", { class: one.value < 0 ? "bar c1" : "bar", x: Math.min(x(0), x(one.value)), y: 2, width: Math.abs(x(one.value) - x(0)), height: 10 }, svg);
     return line;
   }));
   for (const header of document.querySelectorAll("#bars thead th")) {

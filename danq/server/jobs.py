@@ -69,6 +69,8 @@ class Job:
         Why it failed.
     answer
         Its answer, when it is done.
+    size
+        Values of the answer.
     """
 
     task: str
@@ -82,6 +84,7 @@ class Job:
     notices: list[str] = field(default_factory=list)
     error: str | None = None
     answer: Any = None
+    size: int = 0
     created: float = field(default_factory=time.monotonic)
     started: float = math.inf
     ended: float = math.inf
@@ -217,9 +220,11 @@ class JobQueue:
     def _forget_old(self) -> None:
         ended = [one for one in self._jobs.values() if one.is_ended]
         limit = time.monotonic() - self._settings.keep_seconds
-        excess = len(ended) - self._settings.max_kept
-        for number, job in enumerate(sorted(ended, key=lambda one: one.ended)):
-            if number < excess or job.ended < limit:
+        size = 0
+        for number, job in enumerate(sorted(ended, key=lambda one: -one.ended)):
+            size += job.size
+            too_much = number > 0 and size > self._settings.max_kept_values
+            if number >= self._settings.max_kept or too_much or job.ended < limit:
                 del self._jobs[job.id]
 
     def _run(self) -> None:

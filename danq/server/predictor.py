@@ -129,6 +129,7 @@ class Predictor:
             if isinstance(given, Path):
                 given = file_input(given, task, self.genome, self.settings)
             result = self._result(task, given, effect, self._limited(job, task))
+            job.size = result.values.size
             return Answer(result, self._values(task, effect))
 
         return compute

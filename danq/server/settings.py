@@ -42,6 +42,8 @@ class ServerSettings:
         Jobs that wait. Further ones are refused until one of them starts.
     max_kept
         Completed jobs that are kept.
+    max_kept_values
+        Values of all results that are kept.
     keep_seconds
         Seconds for which a completed job is kept.
 
@@ -63,6 +65,7 @@ class ServerSettings:
     max_seconds: float = 300.0
     max_waiting: int = 32
     max_kept: int = 64
+    max_kept_values: int = 50_000_000
     keep_seconds: float = 1800.0
 
     def __post_init__(self) -> None:

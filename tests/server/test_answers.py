@@ -6,10 +6,14 @@ import gzip
 
 import numpy as np
 import pytest
+import torch
+from starlette.testclient import TestClient
 
 import danq
+from danq.models import save_model
+from danq.server.app import make_app
 from danq_cli.main import run
-from tests.server.conftest import CONTIGS
+from tests.server.conftest import BASE, CONTIGS, TRACKS, User
 
 VCF = "##fileformat=VCFv4.2\n#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO\n"
 FP32 = ["--device", "cpu", "--precision", "fp32", "--threads", "1"]
@@ -120,8 +124,6 @@ def test_ids(user, model, folder, bases):
 
 
 def test_ids_need_a_file_that_has_them(serve, user):
-    from tests.server.conftest import User
-
     assert "the file with IDs has no variant 'rs7'" in user.error("variants", "rs7")
     assert "the server has no file with IDs" in User(serve()).error("variants", "rs5")
 
@@ -181,3 +183,26 @@ def test_the_model_is_described(user, model, folder):
         assert str(folder.parent) not in text
     for task, example in (("predict", "region"), ("variants", "variant")):
         assert user.answer(task, found["examples"][example])["total"] == 1
+
+
+def test_an_ensemble_has_means_and_deviations(folder, model, tmp_path):
+    other = tmp_path / "other.safetensors"
+    changed = danq.load(folder / "model.safetensors")
+    with torch.no_grad():
+        changed.module.head.output.bias += 0.5
+    save_model(other, changed.module, changed.spec)
+    models = [model, danq.load(other, device="cpu", precision="fp32", threads=1)]
+    app = make_app(models, folder / "genome.fa", warm=True)
+    with TestClient(app, base_url=BASE) as client:
+        user = User(client)
+        found = user.answer("predict", "ACGT" * 10)
+        expected = danq.predict(models, "ACGT" * 10)
+        assert np.float32(found["data"]).tolist() == expected.values.tolist()
+        assert found["columns"] == list(expected.columns)
+        found = user.answer("variants", user.client.get("/api/model").json()["examples"]["variant"])
+        column = found["scores"]["ref"][2]
+        assert found["columns"][column] == f"{TRACKS[2]}_ref"
+        found = user.answer("mutate", "ACGTACGT", "map")
+        expected = danq.mutate(models, "ACGTACGT")
+        assert np.float32(found["effects"]).tolist() == expected.values[:, :, 0].tolist()
+        assert len(found["strongest"]) == len(TRACKS)

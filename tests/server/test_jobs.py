@@ -194,6 +194,10 @@ def test_old_answers_are_forgotten(serve):
     found = [user.client.get(f"/api/jobs/{one}").status_code for one in ids]
     assert found[0] == 404
     assert found[-1] == 200
+    user = User(serve(max_kept_values=6))
+    ids = [user.state("predict", SEQUENCE)["id"] for _ in range(3)]
+    found = [user.client.get(f"/api/jobs/{one}").status_code for one in ids]
+    assert found == [404, 200, 200]
     user = User(serve(keep_seconds=0.0))
     gone = user.post("predict", SEQUENCE).headers["Location"]
     for _ in range(500):

@@ -175,7 +175,16 @@ def test_names_of_tracks_and_contigs_stay_text(user):
 def test_the_page_has_no_markup_of_users_and_no_other_addresses(client):
     import re
 
-    for path in ("/", "/api", "/page.js", "/drawings.js", "/api.js", "/page.css", "/report.css", "/icon.svg"):
+    for path in (
+        "/",
+        "/api",
+        "/page.js",
+        "/drawings.js",
+        "/api.js",
+        "/page.css",
+        "/report.css",
+        "/icon.svg",
+    ):
         text = client.get(path).text
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", text)
         assert not re.search(r"<script(?! type=\"module\" src=)", text)

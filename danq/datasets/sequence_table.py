@@ -16,8 +16,8 @@ from jaxtyping import Float32, Int32, UInt8
 from danq.datasets.repeated_sequences import join_repeats
 from danq.datasets.table_values import amounts_of, names_of, splits_of, weights_of
 from danq.errors import InputError, few
-from danq.files.data_frames import TextTable, read_parquet, read_text_table
-from danq.files.open_input import check_file, open_raw
+from danq.files.data_frames import TextTable, is_parquet, read_parquet, read_text_table
+from danq.files.open_input import check_file
 from danq.files.text_tables import MISSING
 from danq.genome.nucleotide_codes import LETTER_CODES, REFUSED, N, refused_letter
 from danq.names import check_name
@@ -36,7 +36,6 @@ MAX_LENGTH = 1_000_000
 
 _LETTERS = re.compile(r"[ACGTUNRYSWKMBDHVacgtunryswkmbdhv]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)([eE][+-]?[0-9]+)?|[+-]?inf")
-_PARQUET = b"PAR1"
 
 _ROWS = 1 << 16
 
@@ -206,11 +205,9 @@ def _numbered(
 
 
 def _read(path: Path) -> TextTable:
-    with open_raw(path) as handle:
-        parquet = handle.read(len(_PARQUET)) == _PARQUET
     table = (
         TextTable(path, read_parquet(path), True, 0, b'"', "\t")
-        if parquet
+        if is_parquet(path)
         else read_text_table(path, lambda fields: not any(map(_is_dna, fields)))
     )
     if not table.frame.height:

@@ -12,8 +12,9 @@ import numpy as np
 import polars as pl
 
 from danq.errors import InputError, first_line
-from danq.files.open_input import check_file
+from danq.files.open_input import check_file, open_raw
 from danq.files.pipes import local_path
+from danq.files.recognise import PARQUET_MAGIC
 from danq.files.separate_reader import Refused, borrowed_reader, new_memory
 from danq.files.text_tables import byte_lines, read_text_bytes, separator_problem, split_fields
 
@@ -92,8 +93,27 @@ def read_frame(
     return _without_rest(table, names, path)
 
 
-def read_parquet(path: str | Path) -> pl.DataFrame:
+def is_parquet(path: str | Path) -> bool:
+    """Whether a file is Parquet, by its first bytes.
+
+    Raises
+    ------
+    InputError
+        As `danq.files.open_input.check_file`; when it cannot be opened.
+    """
+    with open_raw(check_file(path)) as file:
+        return file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
+
+
+def read_parquet(path: str | Path, rows: int | None = None) -> pl.DataFrame:
     """Read a Parquet file in another process, because a damaged file can abort its reader.
+
+    Parameters
+    ----------
+    path
+        The file.
+    rows
+        Number of rows to read, the first ones; None for all.
 
     Raises
     ------
@@ -104,7 +124,9 @@ def read_parquet(path: str | Path) -> pl.DataFrame:
     most = _PARQUET_ROOM + _PARQUET_RATIO * file.stat().st_size
     try:
         with borrowed_reader() as reader, new_memory() as descriptor:
-            reader.ask("parquet", values=most, descriptor=descriptor, path=str(file.resolve()))
+            reader.ask(
+                "parquet", values=most, descriptor=descriptor, path=str(file.resolve()), rows=rows
+            )
             with open(descriptor, "rb", closefd=False) as table:
                 table.seek(0)  # the other process has moved the position to the end
                 return pl.read_ipc(table.read())

@@ -157,13 +157,13 @@ class Server:
             found += part
         return found
 
-    def do_parquet(self, path: str, descriptor: int) -> None:
-        """Write the table of a Parquet file to a file in Arrow's format."""
+    def do_parquet(self, path: str, descriptor: int, rows: int | None) -> None:
+        """Write the first rows of a Parquet file, or all, to a file in Arrow's format."""
         import polars as pl  # few readers need it
 
         try:
             with open(descriptor, "wb", closefd=False) as out:
-                pl.read_parquet(path).write_ipc(out)
+                pl.read_parquet(path, n_rows=rows).write_ipc(out)
         except pl.exceptions.PanicException as error:
             raise ValueError(str(error)) from None
 

@@ -25,6 +25,7 @@ PARQUET = "a Parquet file"
 
 GZIP_MAGIC = b"\x1f\x8b"
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+PARQUET_MAGIC = b"PAR1"
 SEAL = 512
 """Bytes before the HDF5 signature in the HDF5 files of danq."""
 
@@ -39,7 +40,7 @@ _MAGIC: tuple[tuple[bytes, Format], ...] = (
     (GZIP_MAGIC, Format("compressed with gzip twice", "Unpack it once with 'gunzip'")),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Format("an Excel workbook (xls)", _SAVE_AS_TEXT)),
     (HDF5_MAGIC, Format("an HDF5 file", "Give a text file")),
-    (b"PAR1", Format(PARQUET, "Convert it to tab-separated text")),
+    (PARQUET_MAGIC, Format(PARQUET, "Convert it to tab-separated text")),
     (b"ARROW1", Format("an Arrow file", "Convert it to tab-separated text")),
     (b"\x1a\x41\x27\x43", Format("a 2bit genome", "Convert it: twoBitToFa FILE.2bit FILE.fa")),
     (b"\x43\x27\x41\x1a", Format("a 2bit genome", "Convert it: twoBitToFa FILE.2bit FILE.fa")),
@@ -74,7 +75,7 @@ _MAGIC: tuple[tuple[bytes, Format], ...] = (
         Format("a pointer of Git LFS, not the file itself", "Fetch the file with 'git lfs pull'"),
     ),
 )
-_LETTERS = frozenset({b"BZh", b"PAR1", b"ARROW1", b"CRAM", b"BCF", b"GIF8", b"MATLAB "})
+_LETTERS = frozenset({b"BZh", PARQUET_MAGIC, b"ARROW1", b"CRAM", b"BCF", b"GIF8", b"MATLAB "})
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 WEB_PAGE = Format(
     "a web page or XML",

@@ -12,7 +12,7 @@ from danq.demo.demo_report import OUTPUTS as DEMO_OUTPUTS
 from danq.errors import InputError
 from danq.files.hdf5_input import open_hdf5
 from danq.files.open_input import check_file, open_bytes, open_raw
-from danq.files.recognise import GZIP_MAGIC, HDF5_MAGIC, SEAL
+from danq.files.recognise import GZIP_MAGIC, HDF5_MAGIC, PARQUET_MAGIC, SEAL
 from danq.inference.blocks.folder import JOURNAL, folder_of
 from danq.inference.blocks.shard import shard_folders
 from danq.inference.evaluation.evaluation_folder import FORMAT as EVALUATION_FORMAT
@@ -181,7 +181,7 @@ def _of_bytes(path: Path, head: bytes) -> Kind | None:
             magic = file.attributes.get("magic")
         magics: dict[object, Kind] = {PREDICTIONS: "predictions", MUTATIONS: "mutations"}
         return magics.get(magic)
-    if head.startswith(b"PAR1"):
+    if head.startswith(PARQUET_MAGIC):
         return _of_columns(columns_of_parquet(path))
     if head.startswith(GZIP_MAGIC):
         with open_bytes(path) as unpacked:

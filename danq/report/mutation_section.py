@@ -10,11 +10,11 @@ import numpy as np
 import polars as pl
 
 from danq.errors import InputError
-from danq.files.hdf5_input import is_hdf5, open_hdf5
+from danq.files.hdf5_input import is_hdf5
 from danq.inference.writers.mutation_hdf5 import FORMAT_VERSION, MAGIC
 from danq.report.content import Absent, MutationMap, Part, Plot, Section, Table
 from danq.report.provenance_text import provenance_of
-from danq.report.read_tables import read_stored_table
+from danq.report.read_tables import open_stored_hdf5, read_stored_table
 
 SEQUENCES, TRACKS = 3, 3
 """Sequences, and tracks of each, that are drawn: those with the largest effects."""
@@ -68,12 +68,8 @@ def mutation_section(path: Path) -> Section:
 
 
 def _from_hdf5(path: Path) -> _Mutations:
-    with open_hdf5(path, "mutation effects of danq (HDF5)", remedy=_AGAIN) as file:
-        if (file.attributes.get("magic"), file.attributes.get("format_version")) != (
-            MAGIC,
-            FORMAT_VERSION,
-        ):
-            raise InputError(f"is not of format version {FORMAT_VERSION}", file=path, remedy=_AGAIN)
+    what = "mutation effects of danq (HDF5)"
+    with open_stored_hdf5(path, MAGIC, FORMAT_VERSION, what, remedy=_AGAIN) as file:
         tracks, names = file.texts("tracks/name"), file.texts("sequences/name")
         start = file.read("sequences/start", np.int64, (len(names),))
         end = file.read("sequences/end", np.int64, (len(names),))

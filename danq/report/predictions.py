@@ -10,13 +10,13 @@ import numpy as np
 import polars as pl
 
 from danq.errors import InputError
-from danq.files.hdf5_input import is_hdf5, open_hdf5
+from danq.files.hdf5_input import is_hdf5
 from danq.files.json_file import read_json
 from danq.genome.signal.bigwig import open_bigwig
 from danq.inference.writers.prediction_bigwig import INDEX
 from danq.inference.writers.prediction_hdf5 import FORMAT_VERSION, MAGIC
 from danq.report.provenance_text import provenance_of
-from danq.report.read_tables import read_stored_table
+from danq.report.read_tables import open_stored_hdf5, read_stored_table
 
 MOST_VALUES = 200_000_000
 """Values that a report reads; of bigWig files and HDF5, as many rows as fit."""
@@ -89,12 +89,8 @@ def _check_size(rows: int, tracks: int, path: Path) -> None:
 
 
 def _from_hdf5(path: Path) -> Predictions:
-    with open_hdf5(path, "predictions of danq (HDF5)", remedy=_AGAIN) as file:
-        if (file.attributes.get("magic"), file.attributes.get("format_version")) != (
-            MAGIC,
-            FORMAT_VERSION,
-        ):
-            raise InputError(f"is not of format version {FORMAT_VERSION}", file=path, remedy=_AGAIN)
+    what = "predictions of danq (HDF5)"
+    with open_stored_hdf5(path, MAGIC, FORMAT_VERSION, what, remedy=_AGAIN) as file:
         tracks, names = file.texts("tracks/name"), file.texts("sequences/name")
         number = file.read("rows/sequence", np.uint32, (None,))
         rows = len(number)

@@ -1,16 +1,17 @@
-"""Read tables that danq wrote: their comment lines, columns and rows."""
+"""Read tables and HDF5 files that danq wrote."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
 from danq.errors import InputError
-from danq.files.data_frames import read_frame, read_parquet
-from danq.files.open_input import check_file, open_raw
+from danq.files.data_frames import is_parquet, read_frame, read_parquet
+from danq.files.hdf5_input import Hdf5Input, open_hdf5
 from danq.files.text_tables import split_fields, text_blocks
 
 _STARTS = (b"# danq: ", b"# danq ", b"# created_by: danq ", b"# created by danq ")
@@ -34,12 +35,6 @@ class StoredTable(NamedTuple):
 def is_danq_table(head: bytes) -> bool:
     """Whether text begins as a table of danq does."""
     return head.startswith(_STARTS)
-
-
-def is_parquet(path: Path) -> bool:
-    """Whether a file is Parquet, by its first bytes."""
-    with open_raw(check_file(path)) as file:
-        return file.read(4) == b"PAR1"
 
 
 def read_stored_table(
@@ -100,7 +95,7 @@ def _damaged(path: Path, problem: str) -> InputError:
 
 def columns_of_parquet(path: Path) -> list[str]:
     """Names of the columns of a Parquet file."""
-    return read_parquet(path).columns
+    return read_parquet(path, rows=0).columns
 
 
 def comments_and_columns(path: Path) -> tuple[dict[str, str], list[str]]:
@@ -122,3 +117,30 @@ def comments_and_columns(path: Path) -> tuple[dict[str, str], list[str]]:
             elif line.strip():
                 return comments, split_fields(line, path, number)
     return comments, [""]
+
+
+@contextmanager
+def open_stored_hdf5(
+    path: Path, magic: str, version: int, expected: str, *, remedy: str
+) -> Iterator[Hdf5Input]:
+    """Open an HDF5 file of a format of danq.
+
+    Parameters
+    ----------
+    path
+        The file.
+    magic, version
+        Attributes ``magic`` and ``format_version`` of the format.
+    expected, remedy
+        As for `danq.files.hdf5_input.open_hdf5`.
+
+    Raises
+    ------
+    InputError
+        As `danq.files.hdf5_input.open_hdf5`; when the file has another format or version.
+    """
+    with open_hdf5(path, expected, remedy=remedy) as file:
+        attributes = file.attributes
+        if (attributes.get("magic"), attributes.get("format_version")) != (magic, version):
+            raise InputError(f"is not of format version {version}", file=path, remedy=remedy)
+        yield file

@@ -15,13 +15,15 @@ import numpy as np
 import polars as pl
 
 from danq.errors import InputError
+from danq.files.data_frames import is_parquet
 from danq.files.hdf5_input import Hdf5Input, is_hdf5
 from danq.files.open_input import open_bytes
 from danq.files.sealed_hdf5 import open_sealed
 from danq.inference.writers.variant_hdf5 import EXPECTED, FORMAT_VERSION, KIND
 from danq.inference.writers.variant_layout import CALIBRATED, FLAGS, NO_FLAG
+from danq.inference.writers.variant_layout import KEYS as KEY_TYPES
 from danq.report.provenance_text import provenance_of
-from danq.report.read_tables import is_parquet, read_stored_table
+from danq.report.read_tables import read_stored_table
 
 MOST_ROWS = 5_000_000
 """Largest number of variants that a report reads."""
@@ -40,16 +42,7 @@ STRONG = 1.0
 """Absolute effect in bits from which a variant counts as strong."""
 
 KEYS = ("chrom", "pos", "id", "ref", "alt")
-_TEXT = {
-    "chrom": pl.String,
-    "pos": pl.Int64,
-    "id": pl.String,
-    "ref": pl.String,
-    "alt": pl.String,
-    "flags": pl.String,
-    "kind": pl.String,
-    "q_min_track": pl.String,
-}
+_TYPES = {**KEY_TYPES, "kind": pl.String, "q_min_track": pl.String}
 _SUMMARY = re.compile(r"((peaks|amounts)_)?(logit|log2fc|diff|product)_(max|l2)")
 _OTHER = re.compile(r"_(sd|ref|alt|evalue|quantile|p|q|agreement|logit|log2fc|diff|product)$")
 _AGAIN = "Score the variants again"
@@ -108,7 +101,7 @@ def read_variant_scores(path: Path) -> VariantScores:
         return _from_hdf5(path)
     if not is_parquet(path) and _is_vcf(path):
         return _from_vcf(path)
-    stored = read_stored_table(path, _TEXT, complete=KEYS[:2], needed=KEYS[2:])
+    stored = read_stored_table(path, _TYPES, complete=KEYS[:2], needed=KEYS[2:])
     frame = stored.frame
     _check_rows(frame.height, path)
     columns = [name for name in frame.columns if name not in (*KEYS, "flags", "kind")]
@@ -292,7 +285,7 @@ def _from_vcf(path: Path) -> VariantScores:
                 _check_rows(len(rows), path)
     fields = fields or _described(described, path)
     names = (*KEYS, "flags")
-    frame = pl.DataFrame(rows, schema={name: _TEXT[name] for name in names}, orient="row")
+    frame = pl.DataFrame(rows, schema={name: _TYPES[name] for name in names}, orient="row")
     array = np.array(values, np.float32).reshape(-1, len(fields.tracks))
     return _gathered(frame, tuple(fields.tracks), fields.score, [array], about)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from danq.errors import InputError
 from danq.files import separate_reader
-from danq.files.data_frames import read_frame, read_parquet
+from danq.files.data_frames import is_parquet, read_frame, read_parquet
 
 NAME = (
     st.text("ab #\"',.", min_size=1).map(str.strip).filter(lambda name: name[:1] not in ("", "#"))
@@ -100,3 +100,15 @@ def test_a_truncated_parquet_file_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(InputError, match=r"t\.parquet: cannot be read as Parquet"):
         read_parquet(path)
+
+
+def test_the_first_rows_of_a_parquet_file(tmp_path):
+    path = tmp_path / "table.parquet"
+    whole = pl.DataFrame({"name": ["a", "b", "c"], "amount": [1.0, 2.0, 3.0]})
+    whole.write_parquet(path)
+    assert is_parquet(path)
+    assert read_parquet(path).equals(whole)
+    assert read_parquet(path, rows=2).equals(whole[:2])
+    assert read_parquet(path, rows=0).schema == whole.schema
+    path.write_bytes(b"PAR")
+    assert not is_parquet(path)

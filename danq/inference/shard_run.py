@@ -15,6 +15,7 @@ from danq.errors import InputError
 from danq.files.pipes import is_pipe
 from danq.files.unchanged_inputs import UnchangedInputs
 from danq.inference.blocks import FinishedBlock, FinishedBlocks, Shard, check_unfinished, folder_of
+from danq.inference.blocks.folder import check_not_both
 from danq.inference.ensemble import Ensemble
 from danq.inference.sources import Source
 from danq.inference.sources.tiling import Selection
@@ -139,12 +140,7 @@ def check_shard(
             )
         output.check(overwrite=overwrite)
         return
-    if resume and overwrite:
-        raise InputError(
-            "resume and overwrite are both set",
-            file=output.path,
-            remedy="Use resume to continue an unfinished shard, overwrite to discard it",
-        )
+    check_not_both(output.path, "shard", resume=resume, overwrite=overwrite)
     if is_standard_output(output.path):
         raise InputError("a shard cannot be written to standard output", remedy="Name a file")
     for path in source.files().values():

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from danq._version import __version__
 from danq.inference.writers.tsv import head, write_rows
+from danq.interpretation.html_templates import html_templates
 from danq.report.content import Absent, Chart, Logo, MutationMap, Plot, Section, Strip, Table
 from danq.report.draw_charts import HEIGHT, WIDTH, draw_chart
 from danq.report.draw_sequences import WIDTH as WIDE
@@ -50,13 +50,7 @@ def render_page(sections: Sequence[Section], title: str, *, thinned: int = 1) ->
     thinned
         Factor by which tables and numbers have fewer rows than usual.
     """
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = html_templates(_FOLDER)
     source = environment.loader
     assert source is not None
     style, script = (source.get_source(environment, name)[0] for name in ("page.css", "page.js"))

@@ -213,10 +213,6 @@ class JobQueue:
         """The job that the thread runs."""
         return self._running
 
-    def is_own_thread(self, ident: int | None) -> bool:
-        """Whether a thread is the one that runs jobs."""
-        return ident is not None and ident == self._thread.ident
-
     def _forget_old(self) -> None:
         ended = [one for one in self._jobs.values() if one.is_ended]
         limit = time.monotonic() - self._settings.keep_seconds

@@ -38,10 +38,11 @@ How a run uses blocks::
 - A merge opens the same output with the same writer, and passes it the blocks of all shards in
   order. What writes an output therefore takes a `Blocks`, which has ``numbers``, ``counts``,
   ``tables``, ``arrays`` and iteration, and no `FinishedBlocks`.
-- `danq.inference.blocks.stored_layout` makes entries of this content from a layout, and the layout
-  from them. A kind of run has a function ``merge(blocks: MergedBlocks, *, overwrite, progress)``
-  in the table of `danq.inference.merge_shards`. It restores the layout within
-  ``blocks.readable_content()``, checks the output, writes it, and returns a summary.
+- `danq.inference.blocks.stored_layout` makes entries of this content from a layout and a format,
+  and the layout and the output from them. A kind of run has a function
+  ``merge(blocks: MergedBlocks, *, overwrite, progress)`` in the table of
+  `danq.inference.merge_shards`. It restores the output within ``blocks.readable_content()``, checks
+  it, writes it, and returns a summary.
 - ``provenance`` contains everything that the bytes of a block depend on, also the format and the
   size of a block, and nothing of the shard.
 """

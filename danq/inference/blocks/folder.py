@@ -94,6 +94,31 @@ def check_unfinished(out: Path, replace: bool, shard: Shard | None = None) -> No
     )
 
 
+def check_not_both(out: Path, what: str, *, resume: bool, overwrite: bool) -> None:
+    """Check that stored blocks are not to be continued and discarded at the same time.
+
+    Parameters
+    ----------
+    out
+        The output.
+    what
+        What the blocks belong to: a run or a shard.
+    resume, overwrite
+        What is asked for.
+
+    Raises
+    ------
+    InputError
+        When both are set.
+    """
+    if resume and overwrite:
+        raise InputError(
+            "resume and overwrite are both set",
+            file=out,
+            remedy=f"Use resume to continue an unfinished {what}, overwrite to discard it",
+        )
+
+
 def _check_other_shards(out: Path, shard: Shard) -> None:
     """Refuse shards of which `danq.merge` could not say which belong together."""
     with suppress(OSError):

@@ -11,7 +11,7 @@ from danq.bounded_queue import write_behind
 from danq.genome.nucleotide_codes import N
 from danq.inference.blocks import FinishedBlock
 from danq.inference.blocks.merged_blocks import MergedBlocks
-from danq.inference.blocks.stored_layout import restored_layout, stored_layout
+from danq.inference.blocks.stored_layout import restored_output, stored_layout
 from danq.inference.mutagenesis.batches import bases_of, blocks
 from danq.inference.mutagenesis.effects import BaseEffects
 from danq.inference.mutagenesis.mutation_job import MutationJob
@@ -20,7 +20,6 @@ from danq.inference.mutagenesis.written_mutations import WrittenMutations
 from danq.inference.shard_run import ShardRun
 from danq.inference.sources.tiling import Selection
 from danq.inference.writers.mutation_layout import MutationLayout
-from danq.inference.writers.open_output import WRITERS, Output
 from danq.typing import Codes, Progress
 
 KIND = "mutations"
@@ -73,8 +72,7 @@ def write_shard(
                 progress(done, total)
 
     content = {
-        **stored_layout(layout),
-        "format": format,
+        **stored_layout(layout, format),
         "sequences": len(targets),
         "window": job.ensemble.window,
         "bin": job.ensemble.bin,
@@ -105,10 +103,9 @@ def merge_mutations(
     """
     content = blocks.content
     with blocks.readable_content():
-        layout = restored_layout(MutationLayout, content)
-        format, sequences = str(content["format"]), int(content["sequences"])
+        layout, output = restored_output(MutationLayout, content, blocks.out)
+        sequences = int(content["sequences"])
         window, step = int(content["window"]), int(content["bin"])
-        output = Output(blocks.out, format, WRITERS[MutationLayout][format])
     output.check(layout, overwrite=overwrite)
     tally, substitutions, total = SequenceTally(), 0, len(blocks.numbers)
     with (

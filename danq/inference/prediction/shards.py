@@ -7,7 +7,7 @@ from contextlib import closing
 
 from danq.inference.blocks import FinishedBlock
 from danq.inference.blocks.merged_blocks import MergedBlocks
-from danq.inference.blocks.stored_layout import restored_layout, stored_layout
+from danq.inference.blocks.stored_layout import restored_output, stored_layout
 from danq.inference.ensemble import Ensemble
 from danq.inference.prediction.row_blocks import batches_per_block, joined, rows_per_write
 from danq.inference.prediction.written_predictions import (
@@ -18,7 +18,6 @@ from danq.inference.prediction.written_predictions import (
 from danq.inference.shard_run import ShardRun
 from danq.inference.sources.tiling import Rows, RowStream, Selection
 from danq.inference.writers.layout import PredictionLayout, Values
-from danq.inference.writers.open_output import WRITERS, Output
 from danq.typing import Progress
 
 KIND = "predictions"
@@ -72,8 +71,7 @@ def write_shard(
                     progress(done, total)
 
     content = {
-        **stored_layout(layout),
-        "format": format,
+        **stored_layout(layout, format),
         "rows per write": rows_per_write(columns, batch),
     }
     counts = run.store(make, content)
@@ -101,9 +99,8 @@ def merge_predictions(
     """
     content = blocks.content
     with blocks.readable_content():
-        layout = restored_layout(PredictionLayout, content)
-        format, size = str(content["format"]), int(content["rows per write"])
-        output = Output(blocks.out, format, WRITERS[PredictionLayout][format])
+        layout, output = restored_output(PredictionLayout, content, blocks.out)
+        size = int(content["rows per write"])
     output.check(layout, overwrite=overwrite)
     total = len(blocks.numbers)
 

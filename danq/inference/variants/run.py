@@ -19,6 +19,7 @@ from danq.files.unchanged_inputs import UnchangedInputs
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.variants import Blocks, Reject, VariantBlock, VariantReader
 from danq.inference.blocks import FinishedBlock, FinishedBlocks, Shard, folder_of
+from danq.inference.blocks.folder import check_not_both
 from danq.inference.engine.transfer import overlapped
 from danq.inference.variants.allele_scores import P
 from danq.inference.variants.device_scorer import DeviceScorer
@@ -241,12 +242,7 @@ class VariantRun:
         """
         if not resume:
             return
-        if overwrite:
-            raise InputError(
-                "resume and overwrite are both set",
-                file=out,
-                remedy="Use resume to continue an unfinished run, overwrite to discard it",
-            )
+        check_not_both(out, "run", resume=resume, overwrite=overwrite)
         if self.input.variants.is_file:
             self.input.variants.check_file("only a run on a file can be resumed")
         folder = folder_of(out, shard)

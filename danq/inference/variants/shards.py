@@ -10,7 +10,7 @@ from pathlib import Path
 from danq.errors import InputError
 from danq.inference.blocks import FinishedBlocks, Shard, check_unfinished
 from danq.inference.blocks.merged_blocks import MergedBlocks
-from danq.inference.blocks.stored_layout import restored_layout, stored_layout
+from danq.inference.blocks.stored_layout import restored_output, stored_layout
 from danq.inference.variants.assemble import assemble
 from danq.inference.variants.finished_output import FinishedOutput
 from danq.inference.variants.run import VariantRun
@@ -22,7 +22,7 @@ from danq.inference.variants.run_summary import (
 )
 from danq.inference.variants.run_warnings import warn, warn_without_rows
 from danq.inference.variants.variant_tally import count_blocks
-from danq.inference.writers.open_output import WRITERS, Output
+from danq.inference.writers.open_output import Output
 from danq.inference.writers.variant_layout import VariantLayout
 from danq.output import check_distinct, check_files, recover_files
 from danq.typing import Progress
@@ -88,8 +88,7 @@ def write_shard(
             kept = head._replace(contigs=()) if output.format == "vcf" else None
             blocks.complete(
                 {
-                    **stored_layout(replace(layout, vcf_header=kept)),
-                    "format": output.format,
+                    **stored_layout(replace(layout, vcf_header=kept), output.format),
                     "check_assembly": run.input.variants.check_assembly,
                 }
             )
@@ -118,9 +117,8 @@ def merge_variants(
     begun = time.perf_counter()
     out, content = blocks.out, blocks.content
     with blocks.readable_content():
-        layout = restored_layout(VariantLayout, content)
-        format, name = str(content["format"]), layout.provenance["variants"]
-        output = Output(out, format, WRITERS[VariantLayout][format])
+        layout, output = restored_output(VariantLayout, content, out)
+        name = layout.provenance["variants"]
         check_assembly = bool(content["check_assembly"])
     recover_files([one.path for one in output.writer.outputs(out)])
     if not overwrite and not rejects_of(out).exists():

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from danq.interpretation.html_templates import html_templates
 
 _TEMPLATES = Path(__file__).parent
 
@@ -80,14 +81,7 @@ def motif_page(
         }
         for row in in_order.iter_rows(named=True)
     ]
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    template = environment.get_template("motif_page.html")
+    template = html_templates(_TEMPLATES).get_template("motif_page.html")
     return template.render(columns=columns, rows=rows, provenance=provenance, summary=summary)
 
 

@@ -31,6 +31,7 @@ READERS = {
     "danq/models/export.py": "the exported program, to compare it with the model",
     "danq/models/weight_import/torch_tensors.py": "weights of torch",
     "danq/vision/clip_files.py": "images",
+    "danq/vision/own_data/image_files.py": "images",
 }
 """Readers of formats that have libraries of their own, or are read in a special order."""
 

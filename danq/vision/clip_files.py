@@ -25,7 +25,7 @@ FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "GIF")
 MOST_PIXELS = 1 << 27
 """Largest number of pixels of all frames."""
 
-_IMAGE_ERRORS = (
+IMAGE_ERRORS = (
     ArithmeticError,
     AssertionError,
     AttributeError,
@@ -148,7 +148,7 @@ def fitted(
 def _read_image(path: Path) -> list[UInt8[np.ndarray, "H W 3"]]:
     from PIL import Image, ImageSequence
 
-    errors = (*_IMAGE_ERRORS, Image.DecompressionBombError, Image.DecompressionBombWarning)
+    errors = (*IMAGE_ERRORS, Image.DecompressionBombError, Image.DecompressionBombWarning)
     frames, pixels = [], 0
     with (
         damage_named(path, "not a readable image", errors=errors, remedy=_REMEDY),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,10 +16,12 @@ from torch import Tensor, nn
 
 SPLITS = ("train", "valid", "test")
 EVALUATION_BATCH = 256
-"""Examples that are evaluated at once."""
+"""Largest number of examples that are evaluated at once."""
 
 Fields = Mapping[str, np.ndarray]
 """Arrays of one length N, each a field of the examples."""
+FieldTypes = dict[str, tuple[str, tuple[int, ...]]]
+"""Type and shape of each field of one example."""
 Metadata = Mapping[str, Any]
 """JSON values that building a model and reading its output require: shapes, class names,
 vocabularies."""
@@ -56,12 +59,51 @@ class Examples:
         """Some of the examples."""
         return Examples({name: array[selected] for name, array in self.arrays.items()})
 
+    @property
+    def types(self) -> FieldTypes:
+        """Type and shape of each field of one example."""
+        return {name: (str(array.dtype), array.shape[1:]) for name, array in self.arrays.items()}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the fields that a module may receive: all but text."""
+        kinds = {name: np.dtype(kind).kind for name, (kind, _) in self.types.items()}
+        return tuple(name for name, kind in kinds.items() if kind != "U")
+
+    @property
+    def evaluation_batch(self) -> int:
+        """Number of examples that are evaluated at once."""
+        return EVALUATION_BATCH
+
+    def selected(
+        self, parts: Iterable[np.ndarray], epoch: Sequence[int] | None
+    ) -> Generator[Fields, None, None]:
+        """Yield the fields of the examples of each part.
+
+        Parameters
+        ----------
+        parts
+            Indices of examples.
+        epoch
+            Random seed and epoch of a training, on which variations of the examples depend. None
+            for an evaluation, which has no variations.
+        """
+        for rows in parts:
+            yield {name: array[rows] for name, array in self.arrays.items()}
+
     def batches(self, size: int, device: torch.device) -> Iterator[dict[str, Tensor]]:
         """Yield all examples in order, ``size`` at a time, as a module takes them."""
-        arrays = {name: a for name, a in self.arrays.items() if a.dtype.kind != "U"}
-        for start in range(0, len(self), size):
-            part = {n: torch.from_numpy(a[start : start + size]) for n, a in arrays.items()}
-            yield scaled({name: value.to(device) for name, value in part.items()})
+        names, order = self.names, np.arange(len(self))
+        parts = (order[start : start + size] for start in range(0, len(self), size))
+        with closing(self.selected(parts, None)) as stream:
+            for part in stream:
+                yield scaled({name: torch.from_numpy(part[name]).to(device) for name in names})
+
+    def update_checksum(self, total: hashlib._Hash, split: str) -> None:
+        """Add all examples of a split to a checksum."""
+        for name, array in sorted(self.arrays.items()):
+            total.update(f"{split}/{name} {array.dtype} {array.shape}".encode())
+            total.update(np.ascontiguousarray(array).data)
 
 
 def scaled(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -70,8 +112,8 @@ def scaled(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def evaluation_batches(module: nn.Module, examples: Examples) -> Iterator[dict[str, Tensor]]:
-    """Yield all examples in batches of `EVALUATION_BATCH` on the device of a module."""
-    return examples.batches(EVALUATION_BATCH, next(module.parameters()).device)
+    """Yield all examples in batches on the device of a module."""
+    return examples.batches(examples.evaluation_batch, next(module.parameters()).device)
 
 
 @dataclass(frozen=True)
@@ -95,9 +137,7 @@ class Dataset:
         total = hashlib.sha256(json.dumps(self.metadata, sort_keys=True).encode())
         for split in SPLITS:
             examples: Examples = getattr(self, split)
-            for name, array in sorted(examples.arrays.items()):
-                total.update(f"{split}/{name} {array.dtype} {array.shape}".encode())
-                total.update(np.ascontiguousarray(array).data)
+            examples.update_checksum(total, split)
         return total.hexdigest()
 
 
@@ -106,7 +146,7 @@ class ShuffledBatches:
 
     def __init__(self, examples: Examples, batch_size: int, seed: int) -> None:
         self.examples, self.batch_size, self.seed = examples, batch_size, seed
-        self.names = tuple(examples.arrays)
+        self.names = examples.names
 
     def __len__(self) -> int:
         # Batch normalisation needs two examples: a single last one joins the batch before it.
@@ -115,7 +155,11 @@ class ShuffledBatches:
     def epoch(self, epoch: int, start_batch: int = 0) -> Generator[tuple[Any, ...], None, None]:
         """Yield tuples of arrays in the order of ``names``."""
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.examples))
-        for number in range(start_batch, len(self)):
-            end = None if number + 1 == len(self) else (number + 1) * self.batch_size
-            rows = order[number * self.batch_size : end]
-            yield tuple(self.examples.arrays[name][rows] for name in self.names)
+        parts = (self._rows(order, number) for number in range(start_batch, len(self)))
+        with closing(self.examples.selected(parts, (self.seed, epoch))) as stream:
+            for part in stream:
+                yield tuple(part[name] for name in self.names)
+
+    def _rows(self, order: np.ndarray, number: int) -> np.ndarray:
+        end = None if number + 1 == len(self) else (number + 1) * self.batch_size
+        return order[number * self.batch_size : end]

@@ -20,11 +20,11 @@ from danq.vision.task import Task
 
 
 class TaskProblem:
-    """Examples of a task in memory, its loss and its metrics."""
+    """Examples of a task, its loss and its metrics."""
 
     def __init__(self, task: Task, data: Dataset, recipe: BaseRecipe) -> None:
         self.task, self.data, self.recipe = task, data, recipe
-        self.names = tuple(data.train.arrays)
+        self.names = data.train.names
 
     def batches(self, seed: int, device: torch.device) -> ShuffledBatches:
         """The training split in batches, in a new order each epoch."""

@@ -17,7 +17,6 @@ from danq.training.problem import Metrics
 from danq.training.recipe import BaseRecipe
 from danq.vision.clip_files import fitted, read_clip
 from danq.vision.dataset import (
-    EVALUATION_BATCH,
     SPLITS,
     Dataset,
     Examples,
@@ -214,9 +213,8 @@ class Task(ABC):
     def mean_loss(self, module: nn.Module, examples: Examples) -> float:
         """Mean loss over all examples."""
         total = 0.0
-        for number, part in enumerate(evaluation_batches(module, examples)):
-            count = min(EVALUATION_BATCH, len(examples) - number * EVALUATION_BATCH)
-            total += float(self.loss(module, part)) * count
+        for part in evaluation_batches(module, examples):
+            total += float(self.loss(module, part)) * len(next(iter(part.values())))
         return total / len(examples)
 
     def baselines(self, data: Dataset, quick: bool) -> Baselines:

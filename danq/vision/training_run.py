@@ -208,7 +208,7 @@ def _spec(
         model=model.name,
         hyperparameters=dict(model.hyperparameters),
         metadata=data.metadata,
-        inputs={n: (str(a.dtype), a.shape[1:]) for n, a in data.train.arrays.items()},
+        inputs=data.train.types,
         data_sha256=data.sha256,
         training={"recipe": recipe.model_dump(), "seed": seed},
     )

@@ -1,0 +1,77 @@
+"""Examples of a user: files, what is to be predicted, split and group."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from danq.errors import InputError
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "valid": "valid",
+    "val": "valid",
+    "validation": "valid",
+    "dev": "valid",
+    "test": "test",
+    "testing": "test",
+}
+"""Names of splits in folders and tables, in lower case."""
+
+
+class Record(NamedTuple):
+    """One example.
+
+    Attributes
+    ----------
+    path
+        Its file; for a text, the text.
+    target
+        What is to be predicted: the name of a class, names of labels, values, a caption, an answer.
+    split
+        "train", "valid" or "test"; None if it is not given.
+    group
+        Examples of a group are never divided between splits; None is a group of its own.
+    line
+        1-based line of the table.
+    more
+        Further inputs: a question, the file of a sound.
+    """
+
+    path: str
+    target: Any
+    split: str | None = None
+    group: str | None = None
+    line: int | None = None
+    more: Any = None
+
+
+class Source(NamedTuple):
+    """The examples of a source, and what was found beside them.
+
+    Attributes
+    ----------
+    path
+        The folder or table.
+    kind
+        What is to be predicted: "classes", "labels", "values", "captions", "questions", "frames".
+    records
+        The examples, in the order of the source.
+    notices
+        What was left out or assumed.
+    names
+        Names of the values.
+    """
+
+    path: Path
+    kind: str
+    records: Sequence[Record]
+    notices: Sequence[str] = ()
+    names: Sequence[str] = ()
+
+    def error(self, problem: str, remedy: str, record: Record | None = None) -> InputError:
+        """Make an error that names the source and the line of a record."""
+        line = None if record is None else record.line
+        return InputError(problem, file=self.path, line=line, remedy=remedy)

@@ -1,0 +1,88 @@
+"""Examples whose files are read when they are needed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from danq.vision.dataset import EVALUATION_BATCH, Examples, Fields, FieldTypes
+from danq.vision.own_data.decoders import Description, decode_row, make_decoder
+
+EVALUATED_VALUES = 1 << 22
+"""Largest number of values of the examples that are evaluated at once."""
+
+
+@dataclass(frozen=True)
+class StreamedExamples(Examples):
+    """Examples whose large fields are read from files, some at a time.
+
+    Attributes
+    ----------
+    arrays
+        The small fields, in memory; there may be none.
+    decoder
+        How files become fields, as `make_decoder` takes it.
+    sources
+        Files of each example, as JSON values.
+    digests
+        Checksum of the files of each example.
+    """
+
+    decoder: Description
+    sources: list[Any]
+    digests: list[str]
+
+    def __post_init__(self) -> None:
+        if any(len(array) != len(self.sources) for array in self.arrays.values()):
+            raise ValueError("fields differ in length")
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    @property
+    def evaluation_batch(self) -> int:
+        """Number of examples that are evaluated at once: fewer if they are large."""
+        values = sum(math.prod(shape) for _, shape in self.types.values())
+        return max(1, min(EVALUATION_BATCH, EVALUATED_VALUES // max(1, values)))
+
+    @property
+    def types(self) -> FieldTypes:
+        """Type and shape of each field of one example."""
+        return super().types | make_decoder(self.decoder).fields
+
+    def __getitem__(self, field: str) -> np.ndarray:
+        if field in self.arrays:
+            return self.arrays[field]
+        parts = [part[field] for part in self.selected([np.arange(len(self))], None)]
+        return np.concatenate(parts)
+
+    def rows(self, selected: slice | np.ndarray) -> StreamedExamples:
+        """Some of the examples."""
+        numbers = np.arange(len(self))[selected].tolist()
+        return StreamedExamples(
+            {name: array[selected] for name, array in self.arrays.items()},
+            self.decoder,
+            [self.sources[i] for i in numbers],
+            [self.digests[i] for i in numbers],
+        )
+
+    def selected(
+        self, parts: Iterable[np.ndarray], epoch: Sequence[int] | None
+    ) -> Generator[Fields, None, None]:
+        """Yield the fields of the examples of each part, as `Examples.selected`."""
+        decoder = make_decoder(self.decoder)
+        for rows in parts:
+            decoded = [decode_row(decoder, i, self.sources[i], epoch) for i in rows.tolist()]
+            fields = {name: np.stack([one[name] for one in decoded]) for name in decoder.fields}
+            yield {name: array[rows] for name, array in self.arrays.items()} | fields
+
+    def update_checksum(self, total: hashlib._Hash, split: str) -> None:
+        """Add all examples of a split to a checksum: content of files, fields and settings."""
+        super().update_checksum(total, split)
+        total.update(json.dumps([self.decoder, list(self.digests)], sort_keys=True).encode())

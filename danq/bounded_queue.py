@@ -5,7 +5,7 @@
             write(block, compute(block))
 
 Both use a `BoundedQueue`: a thread stops when it is a few items ahead, so memory stays bounded.
-Items keep their order. An error in a thread is raised in the calling thread, at the latest when the
+The threads run in the context (`contextvars`) of the calling thread. Items keep their order. An error in a thread is raised in the calling thread, at the latest when the
 block is left. Any error there, also Ctrl-C, ends the threads before; an error of a thread is then
 noted on it.
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -169,7 +170,8 @@ def _thread(
     failed: Sequence[BaseException],
 ) -> Iterator[threading.Thread]:
     """Run a thread, stop its queue and wait for it at the end, and raise or note its error."""
-    thread = threading.Thread(target=work, name=f"danq-{doing}", daemon=True)
+    run = copy_context().run
+    thread = threading.Thread(target=run, args=[work], name=f"danq-{doing}", daemon=True)
     try:
         try:
             thread.start()

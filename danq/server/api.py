@@ -23,7 +23,7 @@ from danq.server.api_description import describe_api
 from danq.server.jobs import Job, JobQueue, QueueFull, notices_of_request
 from danq.server.messages import Messages
 from danq.server.predictor import EFFECTS, TASKS, Predictor
-from danq.server.request_input import UPLOAD
+from danq.server.request_input import UPLOAD, is_short
 from danq.server.security import COOKIE, Sessions
 
 MAX_WAIT = 30.0
@@ -162,6 +162,7 @@ class Api:
             self.predictor.work(task, source, query.get("effect")),
             discard,
             self.settings.max_seconds,
+            short=is_short(task, body),
             notices=notices,
         )
         try:

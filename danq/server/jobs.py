@@ -1,4 +1,8 @@
-"""Jobs: a bounded queue, one thread that runs them, progress, cancelling, limits of time."""
+"""Jobs: a bounded queue, one thread that runs them, progress, cancelling, limits of time.
+
+Short jobs run between two batches of a longer one, in the same thread: models are never used by two
+threads at once.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ import traceback
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -59,6 +64,8 @@ class Job:
         Removes what the job left outside, such as its uploaded file.
     seconds
         Limit of its running time.
+    short
+        Whether it takes about a batch, and need not wait until longer jobs have ended.
     id
         Name that cannot be guessed.
     state, done, total
@@ -71,12 +78,15 @@ class Job:
         Its answer, when it is done.
     size
         Values of the answer.
+    give_way
+        Called at each progress: runs other jobs.
     """
 
     task: str
     work: Callable[[Job], Any] | None
     discard: Callable[[], None]
     seconds: float
+    short: bool = False
     id: str = field(default_factory=lambda: secrets.token_urlsafe(18))
     state: State = "waiting"
     done: int = 0
@@ -88,6 +98,7 @@ class Job:
     created: float = field(default_factory=time.monotonic)
     started: float = math.inf
     ended: float = math.inf
+    give_way: Callable[[], None] | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def progress(self, done: int, total: int | None) -> None:
@@ -108,6 +119,10 @@ class Job:
                 f"the job ran longer than {self.seconds:g} seconds",
                 remedy="Give less, or use the command line",
             )
+        if self.give_way is not None:
+            paused = time.monotonic()
+            self.give_way()
+            self.started += time.monotonic() - paused
 
     def cancel(self) -> None:
         """Ask the job to end, at its next progress."""
@@ -120,13 +135,17 @@ class Job:
 
     def take(self, state: State, error: str | None = None) -> None:
         """Enter the last state, and forget the input."""
-        self.work, self.error, self.ended = None, error, time.monotonic()
+        self.work, self.give_way = None, None
+        self.error, self.ended = error, time.monotonic()
         self.discard()
         self.state = state
 
 
 class JobQueue:
-    """Runs one job after the other in its own thread.
+    """Runs one job after the other in its own thread, in the order in which they came.
+
+    While a longer job runs, the short jobs that wait at its progress run first. Those that come
+    meanwhile run at its next progress, so that it goes on however many there are.
 
     Parameters
     ----------
@@ -145,7 +164,7 @@ class JobQueue:
         self._stopped = False
         self._recent: deque[float] = deque([1.0], maxlen=20)
         self._thread = threading.Thread(target=self._run, name="danq-jobs", daemon=True)
-        self._notices, self._level = _NoticesOfJob(self), log.level
+        self._notices, self._level = _NoticesOfJobs(messages), log.level
 
     def start(self) -> None:
         """Start the thread. Messages of the library during a job go to its user only."""
@@ -193,10 +212,13 @@ class JobQueue:
             return self._jobs.get(id)
 
     def ahead(self, job: Job) -> int:
-        """How many jobs run before a waiting one."""
+        """How many jobs end before a waiting one starts, as far as is known."""
         with self._changed:
-            before = self._waiting.index(job) if job in self._waiting else 0
-            return before + (self._running is not None) if job.state == "waiting" else 0
+            if job not in self._waiting:
+                return 0
+            before = [*filter(None, [self._running]), *self._waiting]
+            before = before[: before.index(job)]
+            return sum(one.short or not job.short for one in before)
 
     def remove(self, job: Job) -> None:
         """Cancel a job, or forget one that ended."""
@@ -207,11 +229,6 @@ class JobQueue:
                 job.take("cancelled")
             elif job.is_ended:
                 self._jobs.pop(job.id, None)
-
-    @property
-    def running(self) -> Job | None:
-        """The job that the thread runs."""
-        return self._running
 
     def _forget_old(self) -> None:
         ended = [one for one in self._jobs.values() if one.is_ended]
@@ -226,21 +243,41 @@ class JobQueue:
     def _run(self) -> None:
         while (job := self._next()) is not None:
             self._complete(job)
-            with self._changed:
-                self._running = None
-                self._recent.append(job.ended - job.started)
 
     def _next(self) -> Job | None:
         with self._changed:
             while not self._waiting and not self._stopped:
                 self._changed.wait()
-            if self._stopped:
-                return None
-            job = self._running = self._waiting.popleft()
-            job.started, job.state = time.monotonic(), "running"
-            return job
+            return None if self._stopped else self._waiting.popleft()
+
+    def _run_short(self) -> None:
+        """Run the short jobs that wait now."""
+        with self._changed:
+            count = sum(one.short for one in self._waiting)
+        for _ in range(count):
+            with self._changed:
+                job = next((one for one in self._waiting if one.short), None)
+                if job is None or self._stopped:
+                    return
+                self._waiting.remove(job)
+            self._complete(job)
 
     def _complete(self, job: Job) -> None:
+        with self._changed:
+            outer, self._running = self._running, job
+            job.started, job.state = time.monotonic(), "running"
+        if not job.short:
+            job.give_way = self._run_short
+        before = _receiver.set(job.notices)
+        try:
+            self._compute(job)
+        finally:
+            _receiver.reset(before)
+        with self._changed:
+            self._running = outer
+            self._recent.append(job.ended - job.started)
+
+    def _compute(self, job: Job) -> None:
         assert job.work is not None
         try:
             job.answer = job.work(job)
@@ -255,33 +292,33 @@ class JobQueue:
             job.take("done")
 
 
-_own = threading.local()
+_receiver: ContextVar[list[str] | None] = ContextVar("receiver", default=None)
+"""Notices of the job that is computed, or of the request that is read."""
 
 
 @contextmanager
 def notices_of_request() -> Iterator[list[str]]:
     """The messages of the library while this thread reads a request, instead of on stderr."""
-    _own.notices = []
+    notices: list[str] = []
+    before = _receiver.set(notices)
     try:
-        yield _own.notices
+        yield notices
     finally:
-        _own.notices = None
+        _receiver.reset(before)
 
 
-class _NoticesOfJob(logging.Filter):
+class _NoticesOfJobs(logging.Filter):
     """Keeps messages of the library for the user of a job: they may have parts of sequences."""
 
-    def __init__(self, queue: JobQueue) -> None:
+    def __init__(self, messages: Messages) -> None:
         super().__init__()
-        self.queue = queue
+        self.messages = messages
 
     def filter(self, record: logging.LogRecord) -> bool:
-        notices, job = getattr(_own, "notices", None), self.queue.running
+        notices = _receiver.get()
         if notices is None:
-            if job is None or threading.current_thread() is threading.main_thread():
-                return True
-            notices = job.notices
-        text = self.queue.messages.clean(record.getMessage())
+            return True
+        text = self.messages.clean(record.getMessage())
         if len(notices) < MAX_NOTICES and text not in notices:
             notices.append(text)
         return False

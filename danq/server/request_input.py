@@ -33,6 +33,9 @@ UPLOAD = "upload"
 MAP_FLANK = 50
 """Bases on each side of a variant in its mutagenesis map."""
 
+SHORT_LINES, SHORT_BYTES = 50, 5_000
+"""Limits of a short input, which is computed in about a batch."""
+
 _SEQUENCE = re.compile(r"[ACGTUNRYSWKMBDHVacgtunryswkmbdhv]+")
 _FILE_START = re.compile(r"\s*(?:>|##|#CHROM)|[^\n]*\t")
 _PIECE = 1 << 20
@@ -60,6 +63,15 @@ class ReferenceGenome:
     def bridge(self) -> ContigBridge:
         """Finds contigs by the names of a request."""
         return ContigBridge(self.packed.contigs, source="the request")
+
+
+def is_short(task: Task, body: bytes) -> bool:
+    """Whether an input is text with few lines, for predictions or variants.
+
+    Compressed files, and maps, which need many windows for each base, are not.
+    """
+    few = len(body) <= SHORT_BYTES and body.count(b"\n") <= SHORT_LINES
+    return task != "mutate" and few and body.isascii()
 
 
 def is_file_text(text: str) -> bool:

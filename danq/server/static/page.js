@@ -108,7 +108,7 @@ const follow = (id, again) => {
   const update = (state) => {
     job = state;
     const { done, total } = state;
-    $("status").textContent = state.state === "waiting" ? `waiting; ${state.ahead} before this` : total ? `running: ${grouped(done)} of ${grouped(total)}` : "running";
+    $("status").textContent = state.state === "waiting" ? state.ahead ? `waiting; ${state.ahead} before this` : "waiting" : total ? `running: ${grouped(done)} of ${grouped(total)}` : "running";
     if (total) { $("progress").max = total; $("progress").value = done; } else $("progress").removeAttribute("value");
     if (!ENDED.includes(state.state)) return;
     ended = true;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +18,12 @@ MOST_GENES = 1_000_000
 """Largest number of genes of a file."""
 
 _GENES = {"gene", "pseudogene", "ncRNA_gene", "transposable_element_gene"}
+_TRANSCRIPT = re.compile(r"\w*(transcript|RNA)", re.ASCII)
 _EXONS = {"exon", "CDS"}
 _GTF = re.compile(r'(\w+) "([^"]*)"')
 _FIELDS = 9
+
+log = logging.getLogger("danq")
 
 
 class GeneModel(NamedTuple):
@@ -47,8 +51,10 @@ def read_genes(path: str | Path) -> list[GeneModel]:
     """Read genes of a GFF3 or GTF file, or the intervals of a BED file.
 
     Of GFF3 and GTF, features ``gene`` (also ``pseudogene`` and ``ncRNA_gene``) are genes, and
-    ``exon`` and ``CDS`` are exons of the gene that their parents belong to. GFF counts from 1;
-    the result is 0-based. The sequences after ``##FASTA`` are not read.
+    ``exon`` and ``CDS`` are exons of the gene that their parents belong to. In a file without such
+    features, genes are the transcripts and coding sequences without a parent; of GTF, they are all
+    features with the same ``gene_id``. GFF counts from 1; the result is 0-based. The sequences
+    after ``##FASTA`` are not read.
 
     Parameters
     ----------
@@ -94,6 +100,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def _from_gff(path: Path) -> list[GeneModel]:
     genes: dict[str, GeneModel] = {}
+    others: dict[str, GeneModel] = {}
     parents: dict[str, str] = {}
     exons: dict[str, list[tuple[int, int]]] = {}
     for number, line in _lines(path):
@@ -110,24 +117,23 @@ def _from_gff(path: Path) -> list[GeneModel]:
                 remedy="Check that it is GFF3 or GTF",
             )
         kind, about = fields[2], _attributes(fields[8])
-        if kind not in _GENES and kind not in _EXONS and "Parent" not in about:
+        known = kind in _GENES or kind in _EXONS or "gene_id" in about
+        if not known and "Parent" not in about and not _TRANSCRIPT.fullmatch(kind):
             continue
         start, end = _positions(fields, path, number)
         if kind in _GENES:
-            if len(genes) == MOST_GENES:
-                raise InputError(
-                    f"has more than {MOST_GENES:,} genes", file=path, remedy="Check the file"
-                )
-            key = about.get("ID") or about.get("gene_id") or f"gene {number}"
-            names = (about.get(one) for one in ("Name", "gene_name", "gene"))
-            name = next((one for one in names if one), key)
-            genes[key] = GeneModel(name, unquote(fields[0]), start, end, fields[6])
+            _add(genes, _gene(fields, about, start, end, number), path)
             continue
+        if "Parent" not in about and not genes:
+            _add(others, _gene(fields, about, start, end, number), path)
         owner = about.get("Parent", "").split(",")[0] or about.get("gene_id", "")
         if "ID" in about and kind not in _EXONS:
             parents[about["ID"]] = owner
         if kind in _EXONS:
             exons.setdefault(owner, []).append((start, end))
+    if not genes and others:
+        genes = others
+        log.info(f"{path} has no features of the type gene; its transcripts are taken as genes")
     for owner, intervals in exons.items():
         key = owner
         for _ in range(5):
@@ -138,6 +144,28 @@ def _from_gff(path: Path) -> list[GeneModel]:
             merged = _merged([*genes[key].exons, *intervals])
             genes[key] = genes[key]._replace(exons=merged)
     return list(genes.values())
+
+
+def _gene(
+    fields: list[str], about: dict[str, str], start: int, end: int, number: int
+) -> tuple[str, GeneModel]:
+    """Identifier and model of a feature."""
+    key = about.get("ID") or about.get("gene_id") or f"gene {number}"
+    names = (about.get(one) for one in ("Name", "gene_name", "gene"))
+    name = next((one for one in names if one), key)
+    return key, GeneModel(name, unquote(fields[0]), start, end, fields[6])
+
+
+def _add(genes: dict[str, GeneModel], one: tuple[str, GeneModel], path: Path) -> None:
+    """Add a gene, or a further part of one."""
+    key, gene = one
+    before = genes.get(key)
+    if before is not None and (before.contig, before.strand) == (gene.contig, gene.strand):
+        start, end = min(before.start, gene.start), max(before.end, gene.end)
+        gene = before._replace(start=start, end=end)
+    elif before is None and len(genes) == MOST_GENES:
+        raise InputError(f"has more than {MOST_GENES:,} genes", file=path, remedy="Check the file")
+    genes[key] = gene
 
 
 def _attributes(text: str) -> dict[str, str]:

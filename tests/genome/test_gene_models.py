@@ -47,6 +47,37 @@ def test_gtf_has_the_exons_of_all_transcripts(tmp_path):
     ]
 
 
+TRANSCRIPTS = """##gff-version 3
+c\tXu\ttranscript\t7276\t9260\t.\t-\t.\tID=ST1;Name=YAL067C
+c\tXu\tregion\t1\t9260\t.\t-\t.\tID=r
+c\tvD\tncRNA\t11270\t11785\t3.5\t+\t.\tID=X1
+c\tvD\texon\t11270\t11300\t.\t+\t.\tParent=X1
+c\tProdigal\tCDS\t3\t98\t.\t+\t0\tID=1_1
+"""
+
+
+def test_transcripts_are_genes_where_there_are_no_others(tmp_path, caplog):
+    (tmp_path / "a.gff3").write_text(TRANSCRIPTS)
+    with caplog.at_level("INFO", "danq"):
+        found = read_genes(tmp_path / "a.gff3")
+    assert found == [
+        GeneModel("YAL067C", "c", 7275, 9260, "-"),
+        GeneModel("X1", "c", 11269, 11785, "+", ((11269, 11300),)),
+        GeneModel("1_1", "c", 2, 98, "+"),
+    ]
+    assert "no features of the type gene" in caplog.text
+    # With a gene, they are not.
+    (tmp_path / "a.gff3").write_text(TRANSCRIPTS + "c\tx\tgene\t5\t9\t.\t+\t.\tID=g\n")
+    assert read_genes(tmp_path / "a.gff3") == [GeneModel("g", "c", 4, 9, "+")]
+
+
+def test_gtf_without_genes_has_those_of_its_other_features(tmp_path):
+    (tmp_path / "a.gtf").write_text(GTF.replace("\tgene\t11\t60", "\tCDS\t15\t20"))
+    assert read_genes(tmp_path / "a.gtf") == [
+        GeneModel("Nam e", "1", 10, 60, "-", ((10, 20), (40, 60)))
+    ]
+
+
 def test_bed_has_its_names_or_positions(tmp_path):
     (tmp_path / "a.bed").write_text("c\t5\t9\tone\t0\t-\nc\t7\t20\t\t0\t+\n")
     assert read_genes(tmp_path / "a.bed") == [

@@ -5,9 +5,9 @@
             write(block, compute(block))
 
 Both use a `BoundedQueue`: a thread stops when it is a few items ahead, so memory stays bounded.
-The threads run in the context (`contextvars`) of the calling thread. Items keep their order. An error in a thread is raised in the calling thread, at the latest when the
-block is left. Any error there, also Ctrl-C, ends the threads before; an error of a thread is then
-noted on it.
+Items keep their order. The threads have the context variables of the calling thread. An error in a
+thread is raised in the calling thread, at the latest when the block is left. Any error there, also
+Ctrl-C, ends the threads before; an error of a thread is then noted on it.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def draw_mutation_map(one: MutationMap) -> Drawn:
         element("path", class_="axis", d=f"M{_LEFT} {number(zero)}H{WIDTH - _RIGHT}"),
         element(
             "text",
-            "Importance",
+            f"Importance{' (bits)' if 'bits' in one.unit else ''}",
             class_="label",
             x=16,
             y=_LOGO_HEIGHT / 2,
@@ -234,6 +234,8 @@ def position_axis(start: int, end: int, top: float) -> Markup:
 class _Placed(NamedTuple):
     gene: Gene
     row: int
+    middle: float
+    """Position of the middle of its name."""
 
 
 def draw_strip(strip: Strip) -> tuple[Drawn, int]:
@@ -263,23 +265,22 @@ def draw_strip(strip: Strip) -> tuple[Drawn, int]:
             }
         )
         top += _STRIP_ROW
-    placed = _place(strip.genes or (), size)
+    placed = _place(strip)
     texts = []
     if placed:
         top += 10
         for one in placed:
             y = top + one.row * _GENE_ROW
             moving.append(_gene(one.gene, strip, y, plot / size))
-            middle = (max(one.gene.start, strip.start) + min(one.gene.end, strip.end)) / 2
             texts.append(
                 element(
                     "text",
                     _arrowed(one.gene),
                     class_="gene-name",
                     text_anchor="middle",
-                    x=_LEFT + (middle - strip.start) / size * plot,
+                    x=_LEFT + (one.middle - strip.start) / size * plot,
                     y=y + 20,
-                    data_x=middle,
+                    data_x=one.middle,
                 )
             )
         top += _GENE_ROW * (1 + max(one.row for one in placed))
@@ -330,18 +331,19 @@ def _gene(gene: Gene, strip: Strip, top: float, scale: float) -> Markup:
     return element("path", class_="gene", d=rectangles_path(rows))
 
 
-def _place(genes: tuple[Gene, ...], size: int) -> list[_Placed]:
-    """Genes in rows, so that neither they nor their names overlap."""
+def _place(strip: Strip) -> list[_Placed]:
+    """Genes in rows, so that neither they nor their names overlap, with names inside the region."""
     ends: list[float] = []
     placed = []
-    letter = size * 7.5 / (WIDTH - _LEFT - _RIGHT)
-    for gene in sorted(genes, key=lambda one: one.start):
+    letter = (strip.end - strip.start) * 7.5 / (WIDTH - _LEFT - _RIGHT)
+    for gene in sorted(strip.genes or (), key=lambda one: one.start):
+        start, end = max(gene.start, strip.start), min(gene.end, strip.end)
         half = (len(gene.name) + 3) * letter / 2
-        middle = (gene.start + gene.end) / 2
-        first, last = min(gene.start, middle - half), max(gene.end, middle + half)
+        middle = max(strip.start + half, min(strip.end - half, (start + end) / 2))
+        first, last = min(start, middle - half), max(end, middle + half)
         row = next((n for n, end in enumerate(ends) if end <= first), len(ends))
         if row == MAX_GENE_ROWS:
             continue
         ends[row : row + 1] = [last]
-        placed.append(_Placed(gene, row))
+        placed.append(_Placed(gene, row, middle))
     return placed

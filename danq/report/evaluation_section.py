@@ -145,7 +145,10 @@ def metric_table(table: pl.DataFrame, sorted_by: str = "aupr", caption: str = ""
     for low in (name for name in kept if name.endswith("_low")):
         metric = low.removesuffix("_low")
         high = f"{metric}_high"
-        text = pl.format("{}\u00a0to\u00a0{}", pl.col(low).round(3), pl.col(high).round(3))
+        ends = (
+            pl.col(end).map_elements(lambda value: f"{value:.3f}", pl.String) for end in (low, high)
+        )
+        text = pl.format("{}\u00a0to\u00a0{}", *ends)
         shown = shown.with_columns(text.alias(f"{metric}_interval")).drop(low, high)
         names = shown.columns
         names.remove(f"{metric}_interval")

@@ -107,11 +107,12 @@ def _in_folder(path: Path) -> Iterator[Found]:
 
 
 def _marked_within(path: Path) -> Iterator[Found]:
-    """Evaluations and motifs in a run directory, in the order of their names."""
+    """Evaluations, then motifs, in a run directory, in the order of their names."""
+    found = []
     for folder in sorted(one for one in path.iterdir() if one.is_dir()):
         marker = read_marker(folder)
-        if (one := _of_marked(folder, None if marker is None else marker["kind"])) is not None:
-            yield one
+        found.append(_of_marked(folder, None if marker is None else marker["kind"]))
+    yield from sorted(filter(None, found), key=lambda one: one.kind)
 
 
 def _of_marked(path: Path, kind: str | None) -> Found | None:

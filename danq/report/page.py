@@ -37,6 +37,9 @@ _FOLDER = Path(__file__).parent
 _SMALL = ("p_value", "q_value", "e_value", "q_min", "evalue", "p", "q")
 _COUNTED = 10_000.0
 
+_UNBROKEN = 28
+"""Characters of the longest text of a column whose lines are not broken."""
+
 
 def render_page(sections: Sequence[Section], title: str, *, thinned: int = 1) -> str:
     """The page as HTML.
@@ -143,7 +146,7 @@ def _table(table: Table, name: str, marked: MarkedTerms, thinned: int) -> dict[s
         columns.append(
             {
                 "title": title,
-                "style": "number" if frame[column].dtype.is_numeric() else "text",
+                "style": _style(shown[column]),
                 "sorted": order if column == table.sorted_by else None,
                 "term": None if term is None else term_id(term),
             }
@@ -173,6 +176,14 @@ def _table(table: Table, name: str, marked: MarkedTerms, thinned: int) -> dict[s
     }
 
 
+def _style(column: pl.Series) -> str:
+    """Class of the cells of a column."""
+    if column.dtype.is_numeric():
+        return "number"
+    longest = column.cast(pl.String).str.len_chars().max()
+    return "text" if isinstance(longest, int) and longest > _UNBROKEN else "text unbroken"
+
+
 def _sentence(text: str) -> str:
     """A reason as a sentence. A path at its start stays as it is."""
     first, _, _ = text.partition(" ")
@@ -192,7 +203,8 @@ def _cell(column: str, value: Any) -> dict[str, Any]:
     if isinstance(value, float):
         small = column in _SMALL or column.endswith(_SMALL)
         large = abs(value) >= _COUNTED
-        text = f"{value:.1e}" if small else f"{value:,.0f}" if large else f"{value:.4g}"
+        tiny = small and abs(value) < 0.01
+        text = f"{value:.1e}" if tiny else f"{value:,.0f}" if large else f"{value:.4g}"
         return {"text": text, "key": f"{value:.9g}"}
     if isinstance(value, int):
         return {"text": f"{value:,}", "key": value}

@@ -14,6 +14,7 @@ from danq.genome.variants.reject_reasons import REASONS
 from danq.inference.mutagenesis.mutate import mutate
 from danq.inference.sources import Regions
 from danq.inference.variants.finished_output import read_finished
+from danq.inference.writers.variant_layout import NO_FLAG
 from danq.models import Model
 from danq.output import REJECTED
 from danq.report.content import Absent, Axis, Chart, MutationMap, Part, Plot, Section, Series, Table
@@ -32,6 +33,17 @@ FLANK = 20
 """Bases on each side of a mapped variant."""
 
 _BINS = 61
+
+_EXPLAINED = {
+    "q_min": "The q-value is the smallest of all tracks.",
+    "significance": "Significance is DeepSEA's: low where effects on many tracks are larger than "
+    "those of background variants.",
+    "flags": "Flags are: padded, the window extends past its contig; moved, the "
+    "variant was shifted to the left; swapped, REF and ALT were exchanged; neighbours or left-out, "
+    "other variants are in the window, with or without their alleles; unmatched, few background "
+    "variants are of its kind.",
+}
+"""What columns of the table of the largest effects are."""
 
 
 class Surroundings(NamedTuple):
@@ -121,14 +133,17 @@ def _top(scores: VariantScores) -> Iterator[Part]:
     )
     named = pl.format("{}:{} {}>{}", "chrom", "pos", _short("ref"), _short("alt")).alias("variant")
     extra = [one for one in ("q_min", "significance", "flags") if one in table.columns]
+    if "flags" in extra:
+        table = table.with_columns(pl.col("flags").replace(NO_FLAG, ""))
     table = table.select(named, "id", "effect", "track", *extra)
+    more = "".join(f" {_EXPLAINED[one]}" for one in extra)
     size = min(TOP, len(scores))
     yield Table(
         "Largest effects",
         f"The {size:,} variants with the largest effect on any track, and that track. Above 0, the "
-        "alternate allele raises the prediction.",
+        f"alternate allele raises the prediction.{more}",
         table,
-        {"id": "Name", "q_min": "Smallest q", "effect": f"Effect ({scores.score})"},
+        {"id": "Name", "q_min": "Smallest q-value", "effect": f"Effect ({scores.score})"},
         limit=TOP,
     )
 

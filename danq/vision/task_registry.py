@@ -31,6 +31,7 @@ TASKS = {
     "tracking": "tracking:Tracking",
     "pose": "pose:Pose",
     "gait": "gait:Gait",
+    "gait-views": "gait_views:GaitViews",
     "scene-labels": "scene_labels:SceneLabels",
     "text-lines": "text_lines:TextLines",
     "sounds": "impact_sounds:Sounds",
@@ -38,6 +39,7 @@ TASKS = {
     "relations": "relation_questions:Relations",
     "reports": "image_reports:Reports",
     "regions": "region_captions:Regions",
+    "group-emotion": "group_emotion:GroupEmotion",
 }
 """Name of each task, its module in `danq.vision.tasks` and its class."""
 

@@ -8,7 +8,7 @@ from danq.core import contrastive_loss
 from danq.vision.generators.walker_videos import HEIGHT, JOINTS, WIDTH, joints, people, silhouettes
 from danq.vision.task import Sizes
 from danq.vision.task_registry import load_task
-from danq.vision.tasks.gait import UNSEEN, VIEWS, _similarity_loss, rank_one
+from danq.vision.tasks.gait import UNSEEN, VIEWS, _similarity_loss
 from danq.vision.tasks.pose import posed_walks
 
 
@@ -50,13 +50,6 @@ def test_bars_hide_half_of_a_frame():
     bars = (clips == 128).all(axis=4).sum(axis=3)[:, :, 0]
     assert set(np.unique(bars)) <= {0, HEIGHT // 2}
     assert (bars > 0).mean() == pytest.approx(0.35, abs=0.08)
-
-
-def test_rank_one_is_the_share_of_correct_nearest_clips():
-    points = np.array([[0.0], [1.0], [5.0], [5.2], [9.0], [1.4]])
-    who = np.array([0, 0, 1, 1, 2, 2])
-    view = np.array([0, 45, 0, 45, 0, 45])
-    assert rank_one(points, who, view) == pytest.approx(2 / 3)
 
 
 def test_the_test_split_has_unseen_people_and_an_unseen_view():

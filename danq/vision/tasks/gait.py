@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,12 @@ from danq.core import (
     contrastive_loss,
     triplet_loss,
 )
+from danq.errors import InputError
 from danq.training.problem import Metrics
 from danq.vision.base_tasks import number_lines
+from danq.vision.clip_files import fitted, read_clip
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, evaluation_batches, layout
+from danq.vision.gallery_search import Points, nearest_people, rank_metrics
 from danq.vision.generators.walker_videos import FRAMES, HEIGHT, WIDTH, joints, people, silhouettes
 from danq.vision.model_blocks import frame_cnn, image_cnn
 from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, task_recipe
@@ -37,12 +41,10 @@ UNSEEN = 45
 GALLERY = 0
 """View angle of the clips of known people."""
 
-Points = Float[np.ndarray, "N E"]
-
 
 def walks(
     who: np.ndarray, view: np.ndarray, traits: Mapping[str, np.ndarray], rng: np.random.Generator
-) -> Fields:
+) -> tuple[Fields, Float[np.ndarray, "N T J 2"]]:
     """Draw clips with random speed, phase, distance and clothing, and noisy pixels.
 
     Parameters
@@ -51,6 +53,10 @@ def walks(
         Index of the person and view angle in degrees, for each clip.
     traits
         Traits of all people.
+
+    Returns
+    -------
+    Fields of the examples, and the joints of the same walks, centred, in the view of the gallery.
     """
     count = len(who)
     pace = rng.uniform(0.075, 0.095, (count, 1))
@@ -59,11 +65,35 @@ def walks(
     positions = joints(own, phase, np.radians(view + rng.normal(0, 2, count)))
     near = rng.uniform(0.9, 1.0, (count, 1, 1, 1))
     feet = np.array([WIDTH / 2, HEIGHT - 3])
+    poses = feet + near * (joints(own, phase, np.full(count, np.radians(GALLERY))) - feet)
     positions = feet + near * (positions - feet) + rng.uniform(-1, 1, (count, 1, 1, 2))
     clips = silhouettes(positions, own["build"] * rng.uniform(0.85, 1.25, count))
     specks = rng.random(clips.shape) < 0.02
     clips = np.where(specks, 255 - clips, clips)
-    return {"clip": clips, "walker": who.astype(np.int64), "view": view.astype(np.int64)}
+    fields = {
+        "clip": clips,
+        "walker": who.astype(np.int64),
+        "view": view.astype(np.int64),
+        "gallery": view == GALLERY,
+    }
+    return fields, poses
+
+
+def draw_walks(
+    split: str, count: int, rng: np.random.Generator
+) -> tuple[Fields, Float[np.ndarray, "N T J 2"]]:
+    """Draw the walks of a split, and their joints as `walks` returns them."""
+    if split == "train":
+        who, view = rng.integers(WALKERS, size=count), rng.choice(VIEWS, count)
+        traits = people(WALKERS, rng)
+    else:
+        # Each person once in the gallery and once from another angle.
+        who = np.arange(count) // 2
+        others = [angle for angle in VIEWS if angle != GALLERY]
+        query = rng.choice(others, count) if split == "valid" else np.full(count, UNSEEN)
+        view = np.where(np.arange(count) % 2, query, GALLERY)
+        traits = people(count // 2 + 1, rng)
+    return walks(who, view, traits, rng)
 
 
 class Identifier(nn.Module):
@@ -117,22 +147,14 @@ def identifier(
     return Identifier(body, embedding, metadata["walkers"], contrastive)
 
 
-def rank_one(points: Points, who: np.ndarray, view: np.ndarray, gallery: int = GALLERY) -> float:
-    """Share of clips of other views whose nearest clip in the gallery shows the same person."""
-    known = view == gallery
-    gaps = points[~known][:, None] - points[known]
-    nearest = who[known][(gaps**2).sum(axis=2).argmin(axis=1)]
-    return float((nearest == who[~known]).mean())
-
-
 _CNN = {"channels": [8, 16, 32], "features": 96, "hidden": 96, "embedding": 48}
 
 
 class Gait(Task):
-    """People by their gait, with people and a view that training does not have; rank-1."""
+    """People by their gait in a gallery, with people and a view that training does not have."""
 
     name = "gait"
-    fields = layout(clip="uint8 T C H W", walker="int64", view="int64")
+    fields = layout(clip="uint8 T C H W", walker="int64", view="int64", gallery="bool")
     inputs = ("clip",)
     models = (
         ModelDefinition(
@@ -161,24 +183,14 @@ class Gait(Task):
     quick_epochs = 3
     sizes = Sizes(2400, 200, 200)
     quick_sizes = Sizes(300, 40, 80)
-    reported_metrics = ("rank1",)
+    reported_metrics = ("rank1", "rank5")
     targets = (Target("rank-1 above GEI + 1-NN", above("rank1", ["gait-rnn"], ["GEI, 1-NN"])),)
 
     def metadata(self) -> dict[str, Any]:
         return {"shape": [FRAMES, 1, HEIGHT, WIDTH], "walkers": WALKERS}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
-        if split == "train":
-            who, view = rng.integers(WALKERS, size=count), rng.choice(VIEWS, count)
-            traits = people(WALKERS, rng)
-        else:
-            # Each person once in the gallery and once from another angle.
-            who = np.arange(count) // 2
-            others = [angle for angle in VIEWS if angle != GALLERY]
-            query = rng.choice(others, count) if split == "valid" else np.full(count, UNSEEN)
-            view = np.where(np.arange(count) % 2, query, GALLERY)
-            traits = people(count // 2 + 1, rng)
-        return walks(who, view, traits, rng)
+        return draw_walks(split, count, rng)[0]
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         points, logits = self.call(module, batch)
@@ -195,7 +207,8 @@ class Gait(Task):
         )
 
     def score(self, predictions: Points, examples: Examples) -> Metrics:
-        return {"rank1": rank_one(predictions, examples["walker"], examples["view"])}
+        """Share of clips whose person is among the 1, 5 or 10 nearest people of the gallery."""
+        return rank_metrics(predictions, examples["walker"], examples["gallery"])
 
     def validation(self, module: nn.Module, examples: Examples) -> Metrics:
         # The model has no classes for these people, so the loss leaves out the identity term.
@@ -211,8 +224,44 @@ class Gait(Task):
 
         return {"GEI, 1-NN": energy}
 
+    def read_input(self, source: Path, metadata: Metadata, text: str | None) -> Examples:
+        """Read a clip; ``text`` is a folder with clips of known people, named by the person."""
+        return with_gallery(source, metadata["shape"], text)
+
     def describe(self, outputs: Points, examples: Examples, metadata: Metadata) -> list[str]:
-        return number_lines(outputs)
+        """The people of a gallery, the nearest first, and their distances; else the embedding."""
+        return ranked_people(outputs, examples)
+
+
+def with_gallery(source: Path, shape: Sequence[int], gallery: str | None) -> Examples:
+    """A clip, and the clips of a folder as a gallery, in which a name is a person's.
+
+    Raises
+    ------
+    InputError
+        When a clip cannot be read, or the folder has none.
+    """
+    clips, names = [fitted(read_clip(source), shape)], [""]
+    if gallery is not None:
+        for path in sorted(Path(gallery).glob("*")):
+            clips.append(fitted(read_clip(path), shape))
+            names.append(path.stem)
+        if len(clips) == 1:
+            raise InputError(
+                "there are no clips of known people",
+                file=Path(gallery),
+                remedy="Give a folder with a clip of each known person, named by the person",
+            )
+    return Examples({"clip": np.stack(clips), "name": np.array(names)})
+
+
+def ranked_people(points: Points, examples: Examples) -> list[str]:
+    """The people of `with_gallery`, the nearest first, and their distances; else the points."""
+    if len(examples) == 1 or "name" not in examples.arrays:
+        return number_lines(points)
+    people, who = np.unique(examples["name"][1:], return_inverse=True)
+    (order,), (distance,) = nearest_people(points[:1], points[1:], who)
+    return [f"{people[k]}\t{gap:.4f}" for k, gap in zip(order, distance, strict=True)]
 
 
 def _similarity_loss(points: Tensor, who: Tensor, contrastive: bool) -> Tensor:

@@ -37,7 +37,7 @@ from danq.core.one_hot_conv import BothStrandsConv, OneHotConv, one_hot
 from danq.core.padded_sequences import PaddedCnnRnn
 from danq.core.pooling import Flatten, Last, Max, Mean, MeanMax
 from danq.core.recurrent import Recurrent
-from danq.core.refinement import Refine
+from danq.core.refinement import ClipRefine, Refine
 from danq.core.region_align import RegionAlign
 from danq.core.sequence_decoder import DecoderState, SequenceDecoder
 from danq.core.tcn import Tcn, TcnBlock, tcn_blocks
@@ -50,6 +50,7 @@ __all__ = [
     "BothStrandsConv",
     "Classes",
     "ClipEncoder",
+    "ClipRefine",
     "CnnRnn",
     "ColumnEncoder",
     "Concat",

@@ -33,6 +33,7 @@ TASKS = {
     "gait": "gait:Gait",
     "gait-views": "gait_views:GaitViews",
     "scene-labels": "scene_labels:SceneLabels",
+    "scene-clips": "scene_clips:SceneClips",
     "text-lines": "text_lines:TextLines",
     "sounds": "impact_sounds:Sounds",
     "audio-visual": "audio_visual:AudioVisual",

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from danq.core import DensePixel, Refine, conv_encoder, refinement_loss
+from danq.core import ClipRefine, DensePixel, Refine, conv_encoder, refinement_loss
 
 
-def make(steps: int = 3) -> Refine:
+def make(steps: int = 3, scales=None) -> Refine:
     torch.manual_seed(0)
     body = conv_encoder(2, 3 + 4, [6, 5], pool=1, norm=False)
-    return Refine(nn.Sequential(body, DensePixel(5, 4)), 4, steps)
+    return Refine(nn.Sequential(body, DensePixel(5, 4)), 4, steps, scales=scales)
 
 
 def test_each_step_reads_the_image_and_the_previous_output():
@@ -48,3 +49,40 @@ def test_loss_is_the_mean_over_steps_and_counted_pixels():
 def test_a_network_that_shrinks_is_refused():
     with pytest.raises(ValueError, match=r"maps of shape \(1, 4, 4, 4\), not \(1, 4, 8, 8\)"):
         Refine(conv_encoder(2, 7, [4]), 4, 2)(torch.zeros(1, 3, 8, 8))
+
+
+def test_a_step_at_half_scale_reads_means_of_four_pixels():
+    model, x = make(2, (0.5, 1)), torch.randn(2, 3, 8, 6)
+    out = model(x)
+    half = torch.cat([F.avg_pool2d(x, 2), torch.zeros(2, 4, 4, 3)], dim=1)
+    first = F.interpolate(model.network(half), (8, 6), mode="bilinear")
+    torch.testing.assert_close(out[:, 0], first)
+    second = model.network(torch.cat([x, first.softmax(dim=1)], dim=1))
+    torch.testing.assert_close(out[:, 1], second)
+    torch.testing.assert_close(make(2, (1, 1))(x), make(2)(x))
+
+
+@pytest.mark.parametrize("scales", [(1,), (0.5, 0), (1, 1, 1)])
+def test_scales_are_as_many_as_steps_and_positive(scales):
+    with pytest.raises(ValueError, match="not 2 positive numbers"):
+        make(2, scales)
+
+
+def test_a_frame_starts_with_the_labels_of_the_frame_before():
+    refine, x = make(2), torch.randn(2, 3, 3, 8, 8)
+    out = ClipRefine(refine)(x)
+    labels = None
+    for frame in range(3):
+        expected = refine(x[:, frame], labels=labels)
+        torch.testing.assert_close(out[:, frame], expected)
+        labels = expected[:, -1].softmax(dim=1)
+    alone = ClipRefine(refine, recurrent=False)(x)
+    torch.testing.assert_close(alone[:, 2], refine(x[:, 2]))
+
+
+def test_padded_frames_change_no_real_frame():
+    model, x = ClipRefine(make(2)), torch.randn(2, 4, 3, 8, 8)
+    mask = torch.tensor([[True, False, True, True], [True] * 4])
+    out = model(x, mask)
+    torch.testing.assert_close(out[0, [0, 2, 3]], model(x[:1, [0, 2, 3]])[0])
+    assert (out[0, 1] == 0).all()

@@ -40,6 +40,7 @@ TASKS = {
     "relations": "relation_questions:Relations",
     "reports": "image_reports:Reports",
     "regions": "region_captions:Regions",
+    "dense-captions": "dense_captions:DenseCaptions",
     "group-emotion": "group_emotion:GroupEmotion",
 }
 """Name of each task, its module in `danq.vision.tasks` and its class."""

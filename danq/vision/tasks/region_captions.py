@@ -106,7 +106,12 @@ class RegionCaptioner(nn.Module):
         self, image: Float[Tensor, "B 3 H W"], boxes: Float[Tensor, "B R 4"]
     ) -> Float[Tensor, "M 1 F"]:
         """One token for each region of each image, ``M = B R``."""
-        maps = self.encoder(image)
+        return self.tokens(self.encoder(image), boxes)
+
+    def tokens(
+        self, maps: Float[Tensor, "B F h w"], boxes: Float[Tensor, "B R 4"]
+    ) -> Float[Tensor, "M 1 F"]:
+        """One token for each region of each map of the encoder, ``M = B R``."""
         if self.align is None:
             regions = maps.mean(dim=(2, 3)).unsqueeze(1).expand(-1, boxes.shape[1], -1)
         else:
@@ -204,7 +209,8 @@ class Regions(Task):
     def baselines(self, data: Dataset, quick: bool) -> Baselines:
         def nearest() -> Metrics:
             known = _phrases(data.train)
-            near = nearest_rows(_crops(data.train), _crops(data.test))
+            crops = [region_crops(e["image"], e["boxes"]) for e in (data.train, data.test)]
+            near = nearest_rows(*crops)
             return self.score([known[row] for row in near], data.test)
 
         return {"nearest crop": nearest}
@@ -237,8 +243,9 @@ def _phrases(examples: Examples) -> list[tuple[int, ...]]:
     return [without_special(row) for row in examples["words"].reshape(-1, LENGTH)]
 
 
-def _crops(examples: Examples, cells: int = 8) -> Float[np.ndarray, "M D"]:
-    """Pixels of all boxes, resized to 8 x 8."""
-    images = torch.from_numpy(examples["image"]).float() / 255
-    crops = RegionAlign(cells)(images, torch.from_numpy(examples["boxes"]))
+def region_crops(
+    images: UInt8[np.ndarray, "N 3 H W"], boxes: Boxes, cells: int = 8
+) -> Float[np.ndarray, "M D"]:
+    """Pixels of all boxes in [0, 1], resized to 8 x 8."""
+    crops = RegionAlign(cells)(torch.from_numpy(images).float() / 255, torch.from_numpy(boxes))
     return crops.flatten(0, 1).flatten(1).numpy()

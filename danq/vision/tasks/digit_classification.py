@@ -13,7 +13,7 @@ from danq.core.dropout import TorchDropout
 from danq.training.problem import Metrics
 from danq.vision.base_tasks import DIGIT_CLASSES, Classification
 from danq.vision.dataset import Dataset, Examples, Metadata, layout
-from danq.vision.deep_forest import DeepForest
+from danq.vision.deep_forest import DeepForest, MultiGrainedScan
 from danq.vision.model_blocks import image_cnn
 from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, above, task_recipe
 
@@ -65,6 +65,10 @@ class Digits(Classification):
             "deep forest as published: 98.667 %", lambda m: m["deep forest"]["accuracy"] >= 0.98666
         ),
         Target(
+            "multi-grained scan above the deep forest of pixels",
+            above("accuracy", ["scan, deep forest"], ["deep forest"]),
+        ),
+        Target(
             "deep forest above one random forest",
             above("accuracy", ["deep forest"], ["random forest"]),
         ),
@@ -92,17 +96,21 @@ class Digits(Classification):
         )
 
     def baselines(self, data: Dataset, quick: bool) -> Baselines:
-        flat = [s["image"].reshape(len(s), -1) / 255.0 for s in (data.train, data.valid)]
-        known, labels = (
-            np.concatenate(flat),
-            np.concatenate([data.train["label"], data.valid["label"]]),
+        images, labels = (
+            np.concatenate([data.train[name], data.valid[name]]) for name in ("image", "label")
         )
-        test = data.test["image"].reshape(len(data.test), -1) / 255.0
+        images, test_images = images / 255.0, data.test["image"] / 255.0
+        known, test = (pixels.reshape(len(pixels), -1) for pixels in (images, test_images))
         trees = 20 if quick else 100
 
-        def cascade() -> Metrics:
+        def cascade(known: np.ndarray, test: np.ndarray) -> Metrics:
             forest = DeepForest(trees=trees).fit(known, labels)
             return self.score(forest.probabilities(test).argmax(axis=1), data.test)
+
+        def scanned() -> Metrics:
+            widths = [min(images.shape[2:]) * share // 4 for share in ((2,) if quick else (2, 3))]
+            scan = MultiGrainedScan(widths, trees=trees // 5)
+            return cascade(scan.fit_transform(images, labels), scan.transform(test_images))
 
         def single_forest() -> Metrics:
             from sklearn.ensemble import RandomForestClassifier
@@ -110,4 +118,8 @@ class Digits(Classification):
             forest = RandomForestClassifier(4 * trees, random_state=0).fit(known, labels)
             return self.score(forest.predict(test), data.test)
 
-        return {"deep forest": cascade, "random forest": single_forest}
+        return {
+            "scan, deep forest": scanned,
+            "deep forest": lambda: cascade(known, test),
+            "random forest": single_forest,
+        }

@@ -311,7 +311,8 @@ def bright_components(image: UInt8[np.ndarray, "3 H W"]) -> Float[np.ndarray, "R
     from skimage.filters import threshold_otsu
 
     grey = image.max(axis=0)
-    parts = find_objects(label(grey > threshold_otsu(grey))[0])
+    labels: Any = label(grey > threshold_otsu(grey))
+    parts = find_objects(labels[0])
     height, width = grey.shape
     boxes = [[x.start / width, y.start / height, x.stop / width, y.stop / height] for y, x in parts]
     return np.array(boxes, np.float32).reshape(-1, 4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ from danq.files.open_input import check_file, open_raw
 from danq.vision.own_data.image_files import image_facts
 from danq.vision.own_data.input_settings import InputSettings
 from danq.vision.own_data.records import Record, Source
+from danq.vision.own_data.video_files import clip_facts, frame_files
 
 _PIECE = 1 << 20
 
@@ -64,6 +66,21 @@ def check_image(path: str) -> CheckedFile:
         When it cannot be read.
     """
     return CheckedFile(digest_of(path), image_facts(path))
+
+
+def check_clip(path: str) -> CheckedFile:
+    """Read a clip to its end.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read.
+    """
+    facts = clip_facts(path)
+    files = frame_files(path) if os.path.isdir(path) else [path]
+    digests = [digest_of(file) for file in files]
+    total = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode())
+    return CheckedFile(total if isinstance(total, str) else total.hexdigest(), facts)
 
 
 def checked(

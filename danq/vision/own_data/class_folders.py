@@ -14,7 +14,9 @@ DEEPEST = 32
 """Levels of folders below the folder of a class."""
 
 
-def read_class_folders(folder: Path, suffixes: Set[str], what: str) -> Source:
+def read_class_folders(
+    folder: Path, suffixes: Set[str], what: str, frames: Set[str] = frozenset()
+) -> Source:
     """Read the files of class folders.
 
     Parameters
@@ -26,6 +28,8 @@ def read_class_folders(folder: Path, suffixes: Set[str], what: str) -> Source:
         Endings of the files that are read, in lower case; other files are counted and left out.
     what
         The files, for messages: "images".
+    frames
+        Endings of images; a folder with one of them, below the folder of a class, is one example.
 
     Raises
     ------
@@ -53,7 +57,7 @@ def read_class_folders(folder: Path, suffixes: Set[str], what: str) -> Source:
     empty: list[str] = []
     for split, kind in parts:
         before = len(records)
-        for path in _files(kind, suffixes, others):
+        for path in _files(kind, suffixes, others, frames):
             records.append(Record(path, kind.name, split))
         if len(records) == before:
             empty.append(str(kind.relative_to(folder)))
@@ -77,7 +81,9 @@ def _folders(folder: Path) -> list[Path]:
         return sorted(Path(one.path) for one in entries if one.name[0] != "." and one.is_dir())
 
 
-def _files(folder: Path, suffixes: Set[str], others: Counter[str]) -> Iterator[str]:
+def _files(
+    folder: Path, suffixes: Set[str], others: Counter[str], frames: Set[str]
+) -> Iterator[str]:
     """Files below a folder in the order of their names; links in a circle are followed once."""
     waiting, seen = [(str(folder), 0)], set()
     while waiting:
@@ -89,13 +95,20 @@ def _files(folder: Path, suffixes: Set[str], others: Counter[str]) -> Iterator[s
         with os.scandir(current) as entries:
             found = sorted(entries, key=lambda one: one.name)
         below = []
+        if any(one.name[0] != "." and _suffix(one.name) in frames for one in found):
+            yield current
+            continue
         for one in found:
             if one.name.startswith("."):
                 continue
             if one.is_dir():
                 below.append((one.path, depth + 1))
-            elif os.path.splitext(one.name)[1].lower() in suffixes:
+            elif _suffix(one.name) in suffixes:
                 yield one.path
             else:
-                others[f"*{os.path.splitext(one.name)[1].lower()}"] += 1
+                others[f"*{_suffix(one.name)}"] += 1
         waiting.extend(reversed(below))
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+from jaxtyping import Int64
 
+from danq.vision.own_data.frame_sampling import sampled_frames
 from danq.vision.own_data.image_files import opened_image
-from danq.vision.own_data.image_transforms import PLAIN, Variation, fitted_image
+from danq.vision.own_data.image_transforms import PLAIN, Variation, fitted_image, fitted_pixels
+from danq.vision.own_data.video_files import frames_of
 
 FieldTypes = dict[str, tuple[str, tuple[int, ...]]]
 """Type and shape of each field of one example."""
@@ -61,7 +64,88 @@ class ImageDecoder:
         return {"image": pixels}
 
 
-_DECODERS = {"image": ImageDecoder}
+class ClipDecoder:
+    """Reads the frames of one clip, and the classes of the frames, if there are any.
+
+    Parameters
+    ----------
+    shape
+        Frames, channels, height, width.
+    fit, bits, augment
+        As in `ImageDecoder`; "frames" varies the times of frames.
+    labels
+        Whether frames have classes.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        fit: str,
+        bits: int = 8,
+        augment: Sequence[str] = (),
+        labels: bool = False,
+    ) -> None:
+        self.steps, channels, height, width = shape
+        self.shape = (channels, height, width)
+        self.fit, self.bits, self.augment = fit, bits, frozenset(augment)
+        self.labels = labels
+        self.fields: FieldTypes = {
+            "clip": ("uint8", (self.steps, *self.shape)),
+            "real": ("bool", (self.steps,)),
+        }
+        if labels:
+            self.fields["labels"] = ("int64", (self.steps,))
+
+    def decode(
+        self, source: Mapping[str, Any], rng: np.random.Generator | None
+    ) -> Mapping[str, np.ndarray]:
+        """Read the frames of a clip.
+
+        Parameters
+        ----------
+        source
+            ``path``; ``frames``, their number; ``labels``, if frames have classes: the class and
+            the number of frames of each run of frames with one class, in order.
+        rng
+            Draws variations.
+        """
+        variation, times = PLAIN, None
+        if rng is not None and self.augment:
+            variation = Variation.draw(rng, self.augment)
+            times = rng if "frames" in self.augment else None
+        numbers = sampled_frames(source["frames"], self.steps, times)
+        images = frames_of(source["path"], numbers.tolist(), self.shape[0], self.bits)
+        clip = np.zeros((self.steps, *self.shape), np.uint8)
+        for step, image in enumerate(images):
+            clip[step] = fitted_pixels(image, self.shape, fit=self.fit, variation=variation)
+        found = {"clip": clip, "real": np.arange(self.steps) < len(numbers)}
+        if self.labels:
+            found["labels"] = labels_at(source["labels"], numbers, self.steps)
+        return found
+
+
+def labels_at(
+    runs: Sequence[Sequence[int]], numbers: np.ndarray, steps: int
+) -> Int64[np.ndarray, " T"]:
+    """Classes of selected frames; -1 for frames without a class, and behind the last frame.
+
+    Parameters
+    ----------
+    runs
+        Class and number of frames of each run.
+    numbers
+        0-based numbers of the frames.
+    steps
+        Length of the result.
+    """
+    classes, lengths = np.array(runs, np.int64).reshape(-1, 2).T
+    run = np.searchsorted(np.cumsum(lengths), numbers, side="right")
+    out = np.full(steps, -1, np.int64)
+    out[: len(numbers)] = np.append(classes, -1)[run]
+    return out
+
+
+_DECODERS: dict[str, Any] = {"image": ImageDecoder, "clip": ClipDecoder}
 
 
 def make_decoder(description: Description) -> Decoder:

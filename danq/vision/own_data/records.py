@@ -21,6 +21,21 @@ SPLIT_NAMES = {
 """Names of splits in folders and tables, in lower case."""
 
 
+class FrameClasses(NamedTuple):
+    """Classes of the frames of a clip.
+
+    Attributes
+    ----------
+    segments
+        First frame, frame behind the last one (0-based), and class; ascending, without overlap.
+    frames
+        Number of frames that the classes are for; None if only segments are given.
+    """
+
+    segments: tuple[tuple[int, int, str], ...]
+    frames: int | None
+
+
 class Record(NamedTuple):
     """One example.
 
@@ -29,7 +44,8 @@ class Record(NamedTuple):
     path
         Its file; for a text, the text.
     target
-        What is to be predicted: the name of a class, names of labels, values, a caption, an answer.
+        What is to be predicted: the name of a class, a tuple of labels, a list of values,
+        `FrameClasses`, a caption, an answer; None if it is not known.
     split
         "train", "valid" or "test"; None if it is not given.
     group

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Iterable, Sequence
 import numpy as np
 
 from danq.errors import InputError, few
-from danq.vision.own_data.records import Record, Source
+from danq.vision.own_data.records import FrameClasses, Record, Source
 
 SHARES = {"valid": 0.1, "test": 0.1}
 """Share of the examples of each class in validation and test; the others are for training."""
@@ -21,6 +21,8 @@ log = logging.getLogger("danq")
 
 def classes_of(record: Record) -> tuple[str, ...]:
     """Classes or labels of an example; none for other targets."""
+    if isinstance(record.target, FrameClasses):
+        return tuple(dict.fromkeys(name for _, _, name in record.target.segments))
     if isinstance(record.target, str):
         return (record.target,)
     return record.target if isinstance(record.target, tuple) else ()

@@ -67,6 +67,10 @@ class Table(NamedTuple):
     columns: Sequence[str]
     rows: Sequence[Row]
 
+    def error(self, problem: str, remedy: str, row: Row) -> InputError:
+        """Make an error that names the line of a row."""
+        return InputError(problem, file=self.path, line=row.line, remedy=remedy)
+
     def file_of(self, row: Row, column: str = "path") -> str:
         """Path of the file of a row, which is relative to the folder of the table.
 

@@ -1,0 +1,124 @@
+"""Examples from files that are decoded when they are needed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from danq.vision.dataset import SPLITS, Dataset
+from danq.vision.own_data.checked_files import CheckedFile, checked, without_repeats
+from danq.vision.own_data.decoders import labels_at
+from danq.vision.own_data.frame_classes import all_runs
+from danq.vision.own_data.frame_sampling import sampled_frames
+from danq.vision.own_data.input_settings import InputSettings
+from danq.vision.own_data.media import (
+    VIDEO,
+    Media,
+    augmentation,
+    describe_decoder,
+    report_media,
+)
+from danq.vision.own_data.records import Record, Source
+from danq.vision.own_data.splits import divided, report_leaks
+from danq.vision.own_data.streamed_examples import StreamedExamples
+from danq.vision.own_data.targets import Targets, make_targets
+
+log = logging.getLogger("danq")
+
+
+def file_examples(source: Source, media: Media, settings: InputSettings) -> Dataset:
+    """Make the dataset of a source of images or clips.
+
+    Raises
+    ------
+    InputError
+        When files, targets or splits cannot be used.
+    """
+    for notice in source.notices:
+        log.info("%s: %s", source.path, notice)
+    if source.kind not in {"captions", "questions"}:
+        source = source._replace(records=without_repeats(source, source.records))
+    records, files = checked(source, media.check, settings, media.what)
+    digests = [file.digest for file in files]
+    by_class = source.kind in {"classes", "labels", "frames"}
+    splits = divided(source, records, digests, settings.seed, by_class)
+    report_leaks(source, records, digests, splits)
+    targets = make_targets(source, records, splits, None)
+    training = [files[i].facts for i in splits["train"]]
+    decoder = describe_decoder(media, source.kind, training, settings)
+    report_media(source, media, [file.facts for file in files], decoder)
+    metadata = {
+        "shape": decoder["shape"],
+        "normalisation": settings.normalisation,
+        "decoder": decoder,
+        **targets.metadata,
+    }
+    varied = decoder | {"augment": augmentation(decoder, settings, source.kind)}
+    whole = streamed(source, records, files, targets, varied)
+    parts = {split: whole.rows(np.array(splits[split], np.int64)) for split in SPLITS}
+    return Dataset(metadata=metadata, **parts)
+
+
+def file_inputs(
+    source: Source, media: Media, metadata: Mapping[str, Any], settings: InputSettings
+) -> StreamedExamples:
+    """Examples of files for a model: with the targets that the source gives, or without.
+
+    Parameters
+    ----------
+    source
+        The files.
+    media
+        Images or clips.
+    metadata
+        That of the model.
+    settings
+        Workers, and whether damaged files are left out.
+
+    Raises
+    ------
+    InputError
+        As `file_examples`; and when targets are not those of the model.
+    """
+    for notice in source.notices:
+        log.info("%s: %s", source.path, notice)
+    records, files = checked(source, media.check, settings, media.what)
+    targets = Targets({}, dict(metadata))
+    decoder = dict(metadata["decoder"])
+    if source.kind != "none":
+        targets = make_targets(source, records, {}, metadata)
+    elif media is VIDEO:
+        decoder["labels"] = False
+    return streamed(source, records, files, targets, decoder)
+
+
+def streamed(
+    source: Source,
+    records: Sequence[Record],
+    files: Sequence[CheckedFile],
+    targets: Targets,
+    decoder: dict[str, Any],
+) -> StreamedExamples:
+    """Examples of all records."""
+    arrays = dict(targets.arrays)
+    sources: list[Any] = [record.path for record in records]
+    if decoder["kind"] == "clip":
+        facts = [file.facts for file in files]
+        sources = [
+            {"path": record.path, "frames": one.frames}
+            for record, one in zip(records, facts, strict=True)
+        ]
+        if decoder["labels"]:
+            steps = decoder["shape"][0]
+            found = all_runs(source, records, facts, targets.metadata["classes"])
+            for one, runs in zip(sources, found, strict=True):
+                one["labels"] = runs
+            rows = [
+                labels_at(runs, sampled_frames(one.frames, steps), steps)
+                for one, runs in zip(facts, found, strict=True)
+            ]
+            arrays["labels"] = np.stack(rows)
+    return StreamedExamples(arrays, decoder, sources, [file.digest for file in files])

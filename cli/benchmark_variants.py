@@ -9,7 +9,7 @@ import click
 
 from . import options
 from .input_path import InputPath
-from .progress import progress
+from .show import show
 
 _NAMES = ("effect", "label", "strata", "group", "match", "chrom_map", "ref_mismatch")
 
@@ -124,10 +124,6 @@ def benchmark_variants(paths: tuple[Path, ...], out: Path, overwrite: bool, **gi
     names = options.pop(given, *_NAMES)
     settings = {name: value for name, value in names.items() if value != ()}
     loaded = options.load_models(models, given)
-    with progress("scoring", unit="variants") as show:
-        report = run(
-            loaded, Measurements(str(table), **settings), progress=show, **options.given(given)
-        )
+    report = run(loaded, Measurements(str(table), **settings), **options.given(given))
     write_variant_benchmark(report, out, overwrite=overwrite)
-    click.echo(report.describe())
-    click.echo(f"written to {out}")
+    show(f"{report.describe()}\nwritten to {out}", {"path": out, **report.to_dict()})

@@ -9,6 +9,7 @@ import click
 
 from . import options
 from .input_path import InputPath
+from .show import show
 
 _FILE = InputPath(dir_okay=False)
 
@@ -88,5 +89,5 @@ def classify_variants(
         raise click.UsageError("--out and --apply name the same output; give two names.")
     report = run(effects, apply=applied_to, **options.given(settings))
     write_variant_classes(report, out, applied=applied_out, overwrite=overwrite)
-    click.echo(report.describe())
-    click.echo(f"written to {out}")
+    paths = {"path": out, "applied_path": applied_out}
+    show(f"{report.describe()}\nwritten to {out}", {**paths, **report.to_dict()})

@@ -9,6 +9,7 @@ import click
 
 from . import options
 from .input_path import InputPath
+from .show import show
 
 _MODEL = InputPath()
 
@@ -82,7 +83,8 @@ def compare(
     models = options.load_models([*sides[0], *sides[1]], given)
     count = len(sides[0])
     report = run(models[:count], models[count:], data, **options.given(given))
-    click.echo(report.describe())
+    text = report.describe()
     if out is not None:
         write_comparison(report, out, overwrite=overwrite)
-        click.echo(f"written to {out}")
+        text += f"\nwritten to {out}"
+    show(text, {"path": out, **report.to_dict()})

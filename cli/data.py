@@ -10,7 +10,7 @@ import click
 
 from . import amount_options, options
 from .options import example
-from .progress import progress
+from .show import show
 
 if TYPE_CHECKING:
     from danq.datasets import BuildSummary
@@ -62,7 +62,7 @@ def build(out: Path, sequences: Path | None, overwrite: bool, every: bool, **giv
     else:
         arguments = amount_options.genome_arguments(settings)
         summary = build_dataset(out, overwrite=overwrite, **arguments)
-    _show(summary, every)
+    show(_text(summary, every), summary)
 
 
 @data.command(
@@ -94,15 +94,8 @@ def convert(
     """
     from danq.datasets import convert_dataset
 
-    with progress("reading", unit="MB") as show:
-
-        def watch(done: int, total: int | None) -> None:
-            if show is not None:
-                show(done // 10**6, None if total is None else total // 10**6)
-
-        settings = options.given({"bin": bin_size, **given})
-        summary = convert_dataset(out, files, progress=watch, **settings)
-    _show(summary, every)
+    summary = convert_dataset(out, files, **options.given({"bin": bin_size, **given}))
+    show(_text(summary, every), summary)
 
 
 @data.command(epilog=example("danq data info peaks.h5"))
@@ -112,43 +105,46 @@ def info(file: Path, every: bool) -> None:
     """Show the windows, splits, positives and amounts of a dataset."""
     from danq.datasets import Dataset, summarise
 
-    _show(summarise(Dataset.open(file)), every)
+    summary = summarise(Dataset.open(file))
+    show(_text(summary, every), summary)
 
 
-def _show(summary: BuildSummary, every: bool) -> None:
+def _text(summary: BuildSummary, every: bool) -> str:
+    """The summary of a dataset as lines of text and tables."""
     from rich.console import Console
 
     # Track names must not be truncated to the width of a terminal, also in a pipe.
     console = Console(highlight=False, soft_wrap=True, width=MOST_COLUMNS)
     windows = ", ".join(f"{count:,} {split}" for split, count in summary.windows.items())
-    click.echo(f"{summary.path}: {summary.size / 1e6:,.1f} MB")
-    click.echo(f"windows   {sum(summary.windows.values()):,} ({windows})")
-    for line in _geometry(summary):
-        click.echo(line)
+    lines = [
+        f"{summary.path}: {summary.size / 1e6:,.1f} MB",
+        f"windows   {sum(summary.windows.values()):,} ({windows})",
+        *_geometry(summary),
+    ]
     dropped = {"bins": summary.dropped}
     if summary.peaks.size:
         dropped["peaks"] = summary.dropped_peaks
     for title, counts in dropped.items():
         shown = ", ".join(f"{count:,} {reason}" for reason, count in counts.items() if count)
-        click.echo(f"{f'{title} dropped':<13} {shown or 'none'}")
+        lines.append(f"{f'{title} dropped':<13} {shown or 'none'}")
     if summary.leaked is not None:
         leaks = ", ".join(
             f"{count:,} of {summary.windows[split]:,} {split} ({complete:,} completely)"
             for split, (count, complete) in summary.leaked.items()
             if count
         )
-        click.echo(f"leaked        {leaks or 'none'}")
-    for line in summary.tracks_to_check():
-        click.echo(f"check     {line}")
+        lines.append(f"leaked        {leaks or 'none'}")
+    lines += [f"check     {line}" for line in summary.tracks_to_check()]
     # rich exits the program on a closed pipe; click does not.
     with console.capture() as table:
         if summary.peaks.size:
             console.print(_table(summary, every))
         if summary.amounts:
             console.print(_amounts_table(summary, every))
-    click.echo(table.get(), nl=False)
+    lines += table.get().splitlines()
     if not every and len(summary.tracks) > MOST_ROWS:
-        click.echo(f"{len(summary.tracks):,} tracks; --all shows all")
+        lines.append(f"{len(summary.tracks):,} tracks; --all shows all")
+    return "\n".join(lines)
 
 
 def _geometry(summary: BuildSummary) -> Iterator[str]:

@@ -9,6 +9,7 @@ import click
 
 from . import options
 from .load_models import RUN_NAMES
+from .show import show
 
 
 @click.command(
@@ -33,4 +34,4 @@ def demo(out: Path, overwrite: bool, **given: Any) -> None:
 
     running = RunOptions(**options.pop(given, *RUN_NAMES))
     report = run_demo(out, options=running, overwrite=overwrite, **options.given(given))
-    click.echo(report.describe())
+    show(report.describe(), {"path": report.directory, **report.to_dict()})

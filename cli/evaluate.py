@@ -9,6 +9,7 @@ import click
 
 from . import options
 from .input_path import InputPath
+from .show import show
 
 
 @click.command(
@@ -92,7 +93,8 @@ def evaluate(
         check_evaluation_directory(out, overwrite)
     loaded = options.load_models(models, given)
     report = run(loaded, data, paper=paper_table or paper, **options.given(given))
-    click.echo(report.describe())
+    text = report.describe()
     if out is not None:
         write_evaluation(report, out, overwrite=overwrite)
-        click.echo(f"written to {out}")
+        text += f"\nwritten to {out}"
+    show(text, {"path": out, **report.to_dict()})

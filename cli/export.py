@@ -9,6 +9,7 @@ import click
 from . import options
 from .input_path import InputPath
 from .options import example
+from .show import show
 
 
 @click.command(
@@ -38,4 +39,4 @@ def export(model: Path, to: str, out: Path, overwrite: bool) -> None:
     from danq.models.export import export_model
 
     done = export_model(model, out, to=to, overwrite=overwrite)
-    click.echo(f"{done.path}: differs from the model by at most {done.difference:.1e}")
+    show(f"{done.path}: differs from the model by at most {done.difference:.1e}", done)

@@ -10,6 +10,7 @@ import click
 from . import options
 from .input_path import InputPath
 from .options import example
+from .show import show
 
 _FILE = InputPath(dir_okay=False)
 
@@ -76,7 +77,9 @@ def import_weights(
 
     model = run(weights, out, layout=InputLayout(window, bin_size, channels), tracks=names, **given)
     spec = model.spec
-    click.echo(
+    parameters = sum(p.numel() for p in model.module.parameters())
+    show(
         f"{out}: {spec.preset}, {len(spec.tracks):,} tracks, window {spec.window:,} bp, "
-        f"{sum(p.numel() for p in model.module.parameters()):,} parameters"
+        f"{parameters:,} parameters",
+        {"path": out, "parameters": parameters, "header": spec},
     )

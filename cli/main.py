@@ -16,11 +16,13 @@ from typing import Any
 import click
 
 import danq
-from danq.errors import DanqError, Stopped, printable
+from danq.errors import DanqError, InputError, Stopped, first_line, printable
 from danq.files.pipes import copied_pipes
 
 from .environment import prepare
-from .option_names import option_names, with_options
+from .option_names import find_command, option_names, with_options
+from .progress import shown_progress
+from .show import Output, printing, shown_error, with_output_options
 from .signals import EXIT_STOPPED, NAMES, exit_code, install, is_silent, received, uninstall
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
@@ -103,7 +105,8 @@ class LazyGroup(click.Group):
         if cmd_name not in self.table:
             return None
         module, _ = self.table[cmd_name]
-        return getattr(importlib.import_module(module), module.rpartition(".")[2])
+        command = getattr(importlib.import_module(module), module.rpartition(".")[2])
+        return with_output_options(command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -122,24 +125,27 @@ def root() -> None:
 
 
 class _Stderr(logging.Handler):
-    """Writes notices to stderr, and warnings and errors with their level."""
+    """Writes notices to stderr, unless it is to be quiet, and warnings with their level."""
 
-    def __init__(self, args: Sequence[str]) -> None:
+    def __init__(self, output: Output) -> None:
         super().__init__()
-        self.args = args
+        self.output = output
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = _shown(printable(self.format(record)), self.args)
+        text = _shown(printable(self.format(record)), self.output.args)
         if record.levelno >= logging.WARNING:
+            self.output.warnings.append(text)
             text = f"{record.levelname.lower()}: {text}"
+        elif self.output.quiet:
+            return
         click.echo(text, err=True)
 
 
 @contextmanager
-def _notices(args: Sequence[str]) -> Iterator[None]:
+def _notices(output: Output) -> Iterator[None]:
     """Show the messages of the logger "danq" while a command runs."""
     logger = logging.getLogger("danq")
-    handler, level = _Stderr(args), logger.level
+    handler, level = _Stderr(output), logger.level
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
@@ -163,48 +169,97 @@ def run(args: Sequence[str]) -> int:
         Exit code: 0 success; 1 a bug (traceback on stderr); 2 invalid input (message on stderr);
         75 stopped by SIGUSR1; 130 interrupted; 141 standard output was closed; 143 terminated.
     """
+    output = Output(args)
+    try:
+        with printing(output):
+            code = _run(args, output)
+    finally:
+        output.restore()
+    try:
+        output.finish()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _leave_pipe()
+    except OSError as error:
+        click.echo(f"danq: standard output: cannot be written: {error.strerror}.", err=True)
+        return EXIT_INPUT
+    return code
+
+
+def _run(args: Sequence[str], output: Output) -> int:
+    """As `run`; errors are shown on stderr, and kept in ``output``."""
+
+    def failed(message: str, code: int, **about: str | int | None) -> int:
+        click.echo(f"danq: {message}", err=True)
+        output.fail(message, code, **about)
+        return code
+
+    def hidden() -> bool:
+        return output.quiet or is_silent()
+
     try:
         try:
-            with _notices(args), copied_pipes(), root.make_context("danq", list(args)) as context:
+            with (
+                shown_progress(hidden),
+                _notices(output),
+                copied_pipes(),
+                root.make_context("danq", list(args)) as context,
+            ):
                 root.invoke(context)
             sys.stdout.flush()
         except BaseException:
             # A library may have turned the interrupt into another exception.
             if received() is None:
                 raise
-        if (number := received()) is not None:
-            if not is_silent():
-                click.echo(f"danq: {NAMES[signal.Signals(number)]}", err=True)
+        if (number := received()) is not None and is_silent():
             return exit_code(number)
+        if number is not None:
+            return failed(NAMES[signal.Signals(number)], exit_code(number))
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
+        if not output.json and "--json" in args:
+            # The options were not read to their end.
+            output.command = find_command(root, args)[0]
+            output.use_json()
         error.show()
+        output.fail(shown_error(error), EXIT_INPUT)
         return EXIT_INPUT
     except DanqError as error:
-        if not error.reported:
-            click.echo(f"danq: {_shown(str(error), args)}", err=True)
-        return EXIT_STOPPED if isinstance(error, Stopped) else EXIT_INPUT
+        code = EXIT_STOPPED if isinstance(error, Stopped) else EXIT_INPUT
+        if error.reported:
+            return code
+        return failed(_shown(str(error), args), code, **_about(error, args))
     except (KeyboardInterrupt, click.Abort):
-        click.echo("danq: interrupted", err=True)
-        return EXIT_INTERRUPTED
+        return failed("interrupted", EXIT_INTERRUPTED)
     except BrokenPipeError:
         return _leave_pipe()
     except OSError as error:
         if error.errno not in _REFUSALS:
-            traceback.print_exc()
-            return EXIT_BUG
+            return _bug(error, output)
         where = f": {printable(str(error.filename))}" if error.filename else ""
-        click.echo(f"danq: {error.strerror}{where}.", err=True)
-        return EXIT_INPUT
+        return failed(f"{error.strerror}{where}.", EXIT_INPUT)
     except Exception as error:
         if _out_of_memory(error):
             reason = str(error).partition("\n")[0].rstrip(".")
-            click.echo(f"danq: out of memory: {reason}. Reduce the batch size.", err=True)
-            return EXIT_INPUT
-        traceback.print_exc()
-        return EXIT_BUG
+            return failed(f"out of memory: {reason}. Reduce the batch size.", EXIT_INPUT)
+        return _bug(error, output)
     return 0
+
+
+def _bug(error: Exception, output: Output) -> int:
+    traceback.print_exc()
+    output.fail(f"{type(error).__name__}: {first_line(error)}", EXIT_BUG)
+    return EXIT_BUG
+
+
+def _about(error: DanqError, args: Sequence[str]) -> dict[str, str | int | None]:
+    """The parts of an error about an input."""
+    if not isinstance(error, InputError):
+        return {}
+    remedy = error.remedy and _shown(error.remedy, args)
+    place = {"file": error.file, "line": error.line, "record": error.record}
+    return {"problem": _shown(error.problem, args), **place, "remedy": remedy}
 
 
 def _shown(text: str, args: Sequence[str]) -> str:

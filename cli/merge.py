@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from . import options
-from .progress import progress
+from .show import show
 
 
 @click.command(
@@ -33,6 +33,5 @@ def merge(out: tuple[Path, ...], overwrite: bool) -> None:
     from danq.inference.merge_shards import merge as run
 
     for one in out:
-        with progress("merging", unit="blocks") as show:
-            written = run(one, overwrite=overwrite, progress=show)
-        click.echo(written.describe())
+        written = run(one, overwrite=overwrite)
+        show(written.describe(), written, several=True)

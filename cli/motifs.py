@@ -9,6 +9,7 @@ import click
 
 from . import options
 from .input_path import InputPath
+from .show import show
 
 
 @click.command(
@@ -77,5 +78,5 @@ def motifs(
     (loaded,) = options.load_models([model], given, ensembles=False)
     report = find_motifs(loaded, data, **options.given(given))
     write_motifs(report, out, overwrite=overwrite)
-    click.echo(report.describe())
-    click.echo(f"written to {out}; open motifs.html in a browser")
+    text = f"{report.describe()}\nwritten to {out}; open motifs.html in a browser"
+    show(text, {"path": out, **report.to_dict()})

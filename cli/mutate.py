@@ -11,7 +11,7 @@ from . import options
 from .amount_options import measured
 from .input_path import InputPath
 from .options import example
-from .progress import progress
+from .show import show
 
 
 @click.command(
@@ -98,8 +98,7 @@ def mutate(
         raise click.UsageError("Give a model, then a FASTA or BED file or --region.")
     source = source_from_options(input, genome, region=region, chrom_map=chrom_map)
     loaded = options.load_models(models, given, input_option=None if region is None else "--region")
-    with progress("mutating") as show:
-        written = write_mutations_and_plot(loaded, source, progress=show, **options.given(given))
-    click.echo(written.describe(), err=options.is_stdout(given["out"]))
-    if given["plot"] is not None:
-        click.echo(f"{given['plot']}", err=options.is_stdout(given["out"]))
+    written = write_mutations_and_plot(loaded, source, **options.given(given))
+    plot = given["plot"]
+    text = written.describe() + ("" if plot is None else f"\n{plot}")
+    show(text, {**written._asdict(), "plot": plot}, err=options.is_stdout(given["out"]))

@@ -14,8 +14,8 @@ _NAME = re.compile(
 _FUNCTIONS = {"danq.build_dataset": "'danq data build'"}
 
 
-def option_names(command: click.Command, args: Sequence[str]) -> dict[str, str]:
-    """Options of the command that a command line names, by parameter.
+def find_command(command: click.Command, args: Sequence[str]) -> tuple[str, click.Command]:
+    """The command that a command line names, and its name, such as "data build".
 
     Parameters
     ----------
@@ -24,6 +24,7 @@ def option_names(command: click.Command, args: Sequence[str]) -> dict[str, str]:
     args
         Arguments after it.
     """
+    names = []
     for word in args:
         if not isinstance(command, click.Group):
             break
@@ -31,9 +32,15 @@ def option_names(command: click.Command, args: Sequence[str]) -> dict[str, str]:
         if found is None:
             break
         command = found
+        names.append(word)
+    return " ".join(names), command
+
+
+def option_names(command: click.Command, args: Sequence[str]) -> dict[str, str]:
+    """Options of the command that a command line names, by parameter; see `find_command`."""
     return {
         str(param.name): max(param.opts, key=len)
-        for param in command.params
+        for param in find_command(command, args)[1].params
         if isinstance(param, click.Option)
     }
 

@@ -11,7 +11,7 @@ from . import options
 from .amount_options import measured
 from .input_path import InputPath
 from .options import example
-from .progress import progress
+from .show import show
 
 
 @click.command(
@@ -104,6 +104,5 @@ def predict(
     )
     storage = Hdf5Storage(**options.pop(given, "compress", "dtype"))
     loaded = options.load_models(models, given)
-    with progress("predicting") as show:
-        written = write_predictions(loaded, source, out, storage=storage, progress=show, **given)
-    click.echo(written.describe(), err=options.is_stdout(out))
+    written = write_predictions(loaded, source, out, storage=storage, **given)
+    show(written.describe(), written, err=options.is_stdout(out))

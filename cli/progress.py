@@ -1,51 +1,209 @@
-"""A progress bar on stderr."""
+"""Progress of a command on stderr: bars on a terminal, now and then a line elsewhere."""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from danq.progress import watch_progress
 
 if TYPE_CHECKING:
-    from danq.typing import Progress
+    from danq.progress import Event, Stage
+
+LINE_SECONDS = 10.0
+"""Seconds between two lines of a log; the first one comes after as many."""
+
+BAR_SECONDS = 0.5
+"""Age of a stage in seconds at which a terminal shows its bar."""
+
+YOUNG_SECONDS = 2.0
+"""Age in seconds up to which a line shows the name of a stage only."""
+
+RATE_SECONDS = 30.0
+"""Seconds over which the rate is computed."""
 
 
-@contextmanager
-def progress(verb: str, *, unit: str | None = None) -> Iterator[Progress | None]:
-    """Show a progress bar while the block runs, if stderr is a terminal.
+class Timed:
+    """A stage and the rate at which its items are done.
 
     Parameters
     ----------
-    verb
-        Label of the bar: "predicting".
-    unit
-        What is counted, in the plural: "variants". Shows the number per second.
-
-    Yields
-    ------
-    callable or None
-        Function of the number done and the total number (None if unknown); None if stderr is not
-        a terminal.
+    stage
+        The stage.
+    now
+        Time at which it began, in seconds.
     """
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Task, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-    from rich.text import Text
 
-    class Speed(TextColumn):
-        def render(self, task: Task) -> Text:
-            return Text("" if task.speed is None else f"{task.speed:,.0f} {unit}/s")
+    def __init__(self, stage: Stage, now: float) -> None:
+        self.stage, self.begun = stage, now
+        self._counts = deque([(now, stage.first)])
 
-    speed = [] if unit is None else [Speed("")]
-    columns = TextColumn(verb), MofNCompleteColumn(), *speed, TimeRemainingColumn()
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
+    def note(self, now: float) -> None:
+        """Note how many items are done now."""
+        self._counts.append((now, self.stage.done))
+        while len(self._counts) > 2 and self._counts[1][0] <= now - RATE_SECONDS:
+            self._counts.popleft()
 
-        def show(done: int, total: int | None) -> None:
-            bar.update(task, completed=done, total=total)
+    @property
+    def rate(self) -> float | None:
+        """Items per second in the last `RATE_SECONDS`; None while none is done."""
+        (first, before), (last, done) = self._counts[0], self._counts[-1]
+        return (done - before) / (last - first) if done > before and last > first else None
 
-        yield show
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds to the end of the stage at this rate; None if unknown."""
+        total, rate = self.stage.total, self.rate
+        return None if not total or rate is None else max(0, total - self.stage.done) / rate
+
+    def count(self) -> str:
+        """Number of items that are done, of the total if it is known."""
+        stage = self.stage
+        if not stage.unit and stage.total is None:
+            return ""
+        of = "" if stage.total is None else f" of {stage.total:,}"
+        return f"{stage.done:,}{of} {stage.unit}".rstrip()
+
+    def speed(self) -> str:
+        """Items per second, or seconds per item where that is less than one in a second."""
+        rate, unit = self.rate, self.stage.unit
+        if rate is None or not unit:
+            return ""
+        return f"{rate:,.0f} {unit}/s" if rate >= 10 else f"{rate:.2g} {unit}/s"
+
+    def line(self, now: float) -> str:
+        """One line of a log."""
+        left = self.seconds_left
+        parts = [self.count(), self.speed(), self.stage.detail]
+        parts.append(f"{duration(now - self.begun)} so far" if left is None else "")
+        parts.append("" if left is None else f"{duration(left)} left")
+        return f"{self.stage.name}: {', '.join(filter(None, parts))}"
+
+
+def duration(seconds: float) -> str:
+    """A time as text: "12 s", "3 min 20 s", "2 h 5 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600:,} h {whole % 3600 // 60} min"
+
+
+class Display:
+    """Shows the stages of a command, as `danq.progress.watch_progress` reports them.
+
+    A thread looks at the stages; counting their items costs them nothing.
+
+    Parameters
+    ----------
+    clock
+        Time in seconds, which never goes back.
+    bars
+        Whether stderr is a terminal: bars are then shown in place of lines.
+    hidden
+        Whether nothing is shown; called when a stage begins.
+    """
+
+    def __init__(
+        self,
+        *,
+        bars: bool,
+        hidden: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.bars, self.hidden, self.clock = bars, hidden, clock
+        self.active: list[Timed] = []
+        self.last_line = clock()
+        self._bar: Any = None
+        self._process = os.getpid()
+        self._lock = threading.RLock()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __call__(self, stage: Stage, event: Event) -> None:
+        """Note that a stage begins or ends."""
+        if event == "step" or os.getpid() != self._process:
+            return
+        with self._lock:
+            if event == "begin":
+                if self.hidden():
+                    return
+                self.active.append(Timed(stage, self.clock()))
+                self._start()
+                return
+            self.active = [one for one in self.active if one.stage is not stage]
+            if not self.active:
+                self._hide()
+
+    def tick(self) -> None:
+        """Show the stages as they are now, if it is time to."""
+        with self._lock:
+            now = self.clock()
+            for one in self.active:
+                one.note(now)
+            if not self.active:
+                return
+            if self.bars:
+                self._show(now)
+            elif now - self.last_line >= LINE_SECONDS:
+                self.last_line = now
+                click.echo(self._line(now), err=True)
+
+    def close(self) -> None:
+        """Remove the bars and end the thread."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+        with self._lock:
+            self._hide()
+
+    def _line(self, now: float) -> str:
+        """A line on the innermost stage that is not young, and the names of those within it."""
+        old = [one for one in self.active if now - one.begun >= YOUNG_SECONDS]
+        shown = (old or self.active)[-1]
+        within = self.active[self.active.index(shown) + 1 :]
+        names = ", ".join(one.stage.name for one in within)
+        return shown.line(now) + (f" ({names})" if names else "")
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="danq-progress", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        while not self._ended.wait(0.25 if self.bars else 1.0):
+            self.tick()
+
+    def _show(self, now: float) -> None:
+        if self._bar is None:
+            if now - self.active[0].begun < BAR_SECONDS:
+                return
+            from .progress_bars import Bars
+
+            self._bar = Bars()
+        self._bar.show(self.active, now)
+
+    def _hide(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+@contextmanager
+def shown_progress(hidden: Callable[[], bool]) -> Iterator[None]:
+    """Context in which stderr shows the progress of danq's functions, unless ``hidden()``."""
+    display = Display(bars=sys.stderr.isatty(), hidden=hidden)
+    try:
+        with watch_progress(display):
+            yield
+    finally:
+        display.close()

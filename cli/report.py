@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from . import options
+from .show import show
 
 
 @click.command(
@@ -73,4 +74,4 @@ def report(paths: tuple[Path, ...], out: Path, overwrite: bool, **given: Any) ->
     from danq.report import ReportOptions, write_report
 
     written = write_report(paths, out, ReportOptions(**options.given(given)), overwrite=overwrite)
-    click.echo(written.describe())
+    show(written.describe(), written.to_dict())

@@ -10,6 +10,7 @@ import click
 from . import options
 from .amount_options import measured
 from .input_path import InputPath
+from .show import show
 
 
 @click.command(
@@ -71,4 +72,4 @@ def serve(models: tuple[Path, ...], genome: Path, **given: Any) -> None:
 
 
 def _show(address: str) -> None:
-    click.echo(f"danq: serving {address} (Ctrl-C stops)", err=True)
+    show(f"danq: serving {address} (Ctrl-C stops)", {"address": address}, err=True)

@@ -9,6 +9,7 @@ import click
 
 from . import options
 from .options import example
+from .show import show
 
 
 @click.command(
@@ -48,8 +49,13 @@ def simulate(out: Path, **given: Any) -> None:
     from danq.simulation.simulator import simulate as run
 
     truth = run(out, **options.given(given))
-    click.echo(f"genome    {out / 'genome.fa'}")
-    click.echo(f"tracks    {out / 'tracks'} ({', '.join(truth.tracks)})")
-    click.echo(f"variants  {out / 'variants.vcf'}")
-    click.echo(f"truth     {out / 'truth.json'}")
-    click.echo(f"hold out  --valid {','.join(truth.valid)} --test {','.join(truth.test)}")
+    files = {
+        "genome": out / "genome.fa",
+        "tracks": out / "tracks",
+        "variants": out / "variants.vcf",
+        "truth": out / "truth.json",
+    }
+    lines = {**files, "tracks": f"{files['tracks']} ({', '.join(truth.tracks)})"}
+    text = "\n".join(f"{name:9} {value}" for name, value in lines.items())
+    text += f"\nhold out  --valid {','.join(truth.valid)} --test {','.join(truth.test)}"
+    show(text, {"path": out, "files": files, **truth.counts()})

@@ -8,6 +8,7 @@ import click
 
 from .input_path import InputPath
 from .options import example
+from .show import show
 
 
 @click.command(
@@ -29,9 +30,15 @@ def summary(model: Path, every: bool) -> None:
         from danq.vision import summary as describe_vision
         from danq.vision.vision_model_file import vision_model_from
 
-        click.echo(describe_vision(vision_model_from(stored)))
+        model_read = vision_model_from(stored)
+        text = describe_vision(model_read)
     else:
         from danq.models import summary as describe
         from danq.models.model_file import model_from
 
-        click.echo(describe(model_from(stored), every=every))
+        model_read = model_from(stored)
+        text = describe(model_read, every=every)
+    parameters = sum(one.numel() for one in model_read.module.parameters())
+    kind = "vision" if stored.is_vision else "sequence"
+    about = {"path": model, "kind": kind, "parameters": parameters, "header": model_read.spec}
+    show(text, about)

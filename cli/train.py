@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from . import amount_options, options
 from .input_path import InputPath
 from .options import example
+from .show import show
 
 _MODEL = {
     "model": "preset",
@@ -199,14 +200,16 @@ def train(context: click.Context, **given: Any) -> None:
         "overwrite": given["overwrite"],
     }
     if uses_folds(folds, given["out"], given["config"], resume=given["resume"]):
-        click.echo(train_folds(folds, **settings).describe())
+        trained = train_folds(folds, **settings)
+        show(trained.describe(), trained.to_dict())
         return
     result = run(data, **settings)
     if result.rank == 0:
         epochs = f"{result.epochs} epoch" + "s" * (result.epochs != 1)
-        click.echo(
+        show(
             f"{result.directory}: best of {epochs} was {result.best_epoch}; "
-            f"trained for {result.seconds:.0f} s"
+            f"trained for {result.seconds:.0f} s",
+            result,
         )
 
 

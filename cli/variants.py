@@ -11,7 +11,7 @@ from . import options
 from .amount_options import measured
 from .input_path import InputPath
 from .options import example
-from .progress import progress
+from .show import show
 
 
 @click.command(
@@ -182,7 +182,6 @@ def variants(
     loaded = options.load_models(
         models, given, input_option=None if background is None else "--background"
     )
-    with progress("scoring", unit="variants") as show:
-        source = str(files[0]) if len(files) == 1 else list(map(str, files))
-        written = write(loaded, Variants(source, **settings), progress=show, **given)
-    click.echo(written.describe(), err=options.is_stdout(given["out"]))
+    source = str(files[0]) if len(files) == 1 else list(map(str, files))
+    written = write(loaded, Variants(source, **settings), **given)
+    show(written.describe(), written, err=options.is_stdout(given["out"]))

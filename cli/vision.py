@@ -12,6 +12,7 @@ import click
 from . import options
 from .input_path import InputPath
 from .options import example
+from .show import show
 
 if TYPE_CHECKING:
     from danq.vision import TaskReport
@@ -36,13 +37,15 @@ def list_(tasks: tuple[str, ...]) -> None:
     """List tasks and their models: layers, number of parameters, paper."""
     from danq.vision import list_models
 
-    for _, entries in groupby(list_models(tasks), key=lambda entry: entry.task):
+    found, lines = list(list_models(tasks)), []
+    for _, entries in groupby(found, key=lambda entry: entry.task):
         models = list(entries)
-        click.echo(f"{models[0].task}: {models[0].about}")
+        lines.append(f"{models[0].task}: {models[0].about}")
         widths = [max(len(getattr(m, f)) for m in models) for f in ("model", "configuration")]
         for one in models:
             name, blocks = one.model.ljust(widths[0]), one.configuration.ljust(widths[1])
-            click.echo(f"  {name}  {blocks}  {one.parameters:>9,}  {one.paper}")
+            lines.append(f"  {name}  {blocks}  {one.parameters:>9,}  {one.paper}")
+    show("\n".join(lines), found)
 
 
 @vision.command(
@@ -106,9 +109,10 @@ def train(task: str, **given: Any) -> None:
         return
     metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
     epochs = f"{result.epochs} epoch" + "s" * (result.epochs != 1)
-    click.echo(
+    show(
         f"{result.directory}: best epoch {result.best_epoch} of {epochs}; "
-        f"test split: {metrics}; trained for {result.seconds:.0f} s"
+        f"test split: {metrics}; trained for {result.seconds:.0f} s",
+        result,
     )
 
 
@@ -137,8 +141,8 @@ def predict(model: Path, source: Path, **given: Any) -> None:
     """
     from danq.vision import predict as run
 
-    for line in run(model, source, **options.given(given)):
-        click.echo(line)
+    lines = list(run(model, source, **options.given(given)))
+    show("\n".join(lines), {"lines": lines, "path": given["out"]})
 
 
 @vision.command(epilog=example("danq vision data direction --out direction/ --seed 1"))
@@ -153,7 +157,8 @@ def data(task: str, out: Path, **given: Any) -> None:
     """
     from danq.vision import make_dataset, write_dataset
 
-    click.echo(str(write_dataset(out, make_dataset(task, **options.given(given)))))
+    path = write_dataset(out, make_dataset(task, **options.given(given)))
+    show(str(path), {"path": path})
 
 
 @vision.command(
@@ -200,5 +205,5 @@ def bench(
 def _printed(reports: Iterable[TaskReport]) -> Iterator[TaskReport]:
     """Print each report when it is ready."""
     for report in reports:
-        click.echo(report.text())
+        show(report.text(), report, several=True)
         yield report

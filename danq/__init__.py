@@ -60,6 +60,8 @@ if TYPE_CHECKING:
     from danq.models.export import export_model as export
     from danq.models.weight_import import InputLayout as InputLayout
     from danq.models.weight_import import import_weights as import_weights
+    from danq.progress import Stage as Stage
+    from danq.progress import watch_progress as watch_progress
     from danq.report import ReportOptions as ReportOptions
     from danq.report import write_report as write_report
     from danq.simulation import simulate as simulate
@@ -93,6 +95,7 @@ __getattr__, __dir__ = lazy_names(
         "Result": "danq.inference:Result",
         "RunSettings": "danq.training:RunSettings",
         "Shard": "danq.inference:Shard",
+        "Stage": "danq.progress:Stage",
         "Tiles": "danq.inference:Tiles",
         "Variants": "danq.inference:Variants",
         "benchmark_variants": "danq.inference:benchmark_variants",
@@ -115,6 +118,7 @@ __getattr__, __dir__ = lazy_names(
         "summary": "danq.models:summary",
         "train": "danq.training:train",
         "train_folds": "danq.training:train_folds",
+        "watch_progress": "danq.progress:watch_progress",
         "write_background": "danq.inference:write_background",
         "write_comparison": "danq.inference:write_comparison",
         "write_evaluation": "danq.inference:write_evaluation",
@@ -148,6 +152,7 @@ __all__ = [
     "Result",
     "RunSettings",
     "Shard",
+    "Stage",
     "Tiles",
     "Variants",
     "__version__",
@@ -171,6 +176,7 @@ __all__ = [
     "summary",
     "train",
     "train_folds",
+    "watch_progress",
     "write_background",
     "write_comparison",
     "write_evaluation",

@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import inspect
 import logging
-import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
 
 from danq._version import __version__
 from danq.cache_folder import VARIABLE, accepts_files, lasting_cache_folder
+from danq.progress import Stage, stage
 
 _CHECKSUM = 32
 
@@ -112,19 +113,23 @@ class _KernelCache(FunctionCache):
 
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
+        self._compiling: dict[object, AbstractContextManager[Stage]] = {}
         self._cache_file = _KernelFiles(
             self._cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp()
         )
 
     def load_overload(self, sig: object, target_context: object) -> object | None:
-        """Find compiled code; None if the kernel is compiled next, which a terminal shows once."""
+        """Find compiled code; None if the kernel is compiled next, which is a stage."""
         found = super().load_overload(sig, target_context)
         if found is None:
-            _compiling()
+            self._compiling[sig] = stage("compiling kernels for this CPU, once")
+            self._compiling[sig].__enter__()
         return found
 
     def save_overload(self, sig: object, data: object) -> None:
         """Store compiled code; a full disk or a lost folder is a notice."""
+        if sig in self._compiling:
+            self._compiling.pop(sig).__exit__(None, None, None)
         try:
             super().save_overload(sig, data)
         except OSError as error:
@@ -142,13 +147,6 @@ class _Unstored(NullCache):
 @lru_cache(maxsize=1)
 def _once() -> list[str]:
     return []
-
-
-@lru_cache(maxsize=1)
-def _compiling() -> None:
-    """Show that kernels are compiled, once in a process, and as progress only in a terminal."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        log.info("compiling kernels for this CPU; later runs find the compiled code on disk")
 
 
 def _notice(problem: str) -> None:

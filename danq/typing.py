@@ -16,7 +16,6 @@ library. Signatures with tensors write the dimensions out: ``Float[Tensor, "B T 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -25,9 +24,6 @@ from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
 Location: TypeAlias = str | Path
 """The path of a file or folder."""
-
-Progress: TypeAlias = Callable[[int, int | None], None]
-"""Called with the number of items that are done and their total, None where it is unknown."""
 
 Codes: TypeAlias = UInt8[np.ndarray, "..."]
 """DNA as uint8 codes of any shape: A 0, C 1, G 2, T 3, anything else 4."""
@@ -62,6 +58,5 @@ __all__ = [
     "Location",
     "Matrix",
     "PerTrack",
-    "Progress",
     "Scores",
 ]

@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-BASE = {"errors", "typing", "_jit"}
+BASE = {"errors", "typing", "progress", "_jit"}
 FILES = {*BASE, "_lazy", "_version", "cache_folder", "files", "names", "output", "provenance"}
 FILES |= {"file_lock", "track_names", "amounts", "cache_limit"}
 DATA = {*FILES, "bounded_queue", "genome", "datasets"}
@@ -26,13 +26,14 @@ PLOTS = {"evaluation", "plots"}
 USE = {*DATA, *MODEL, *PLOTS, "gpu", "inference"}
 ARROWS = {
     "_jit": {"_kernel_cache"},
-    "_kernel_cache": {"_version", "cache_folder"},
+    "_kernel_cache": {"_version", "cache_folder", "progress"},
     "_lazy": set(),
     "_memory": set(),
     "_version": set(),
     "bounded_queue": set(),
     "cache_folder": {"errors"},
     "errors": set(),
+    "progress": set(),
     "typing": set(),
     "file_lock": {"errors"},
     "files": {"errors", "typing"},

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from danq import _kernel_cache
+from danq.progress import watch_progress
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = """
@@ -34,11 +35,9 @@ def fresh_folders(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(numba.config, "CACHE_DIR", "")
     _kernel_cache._folder.cache_clear()
     _kernel_cache._once.cache_clear()
-    _kernel_cache._compiling.cache_clear()
     yield
     _kernel_cache._folder.cache_clear()
     _kernel_cache._once.cache_clear()
-    _kernel_cache._compiling.cache_clear()
 
 
 @pytest.fixture
@@ -232,14 +231,12 @@ for dtype in (np.float64, np.int64):
     assert hits(source, np.arange(5)) == 1
 
 
-@pytest.mark.parametrize("terminal", [True, False])
-def test_a_terminal_shows_once_that_kernels_are_compiled(source, caplog, monkeypatch, terminal):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
-    with caplog.at_level("INFO", "danq"):
+def test_compiling_is_a_stage(source):
+    seen = []
+    with watch_progress(lambda stage, event: seen.append((stage.name, event))):
         for dtype in (np.float64, np.int64):
             hits(source, np.arange(5, dtype=dtype))
-        assert caplog.text.count("compiling kernels for this CPU") == terminal
-        caplog.clear()
-        _kernel_cache._compiling.cache_clear()
+        name = "compiling kernels for this CPU, once"
+        assert seen == [(name, "begin"), (name, "end")] * 2
         assert hits(source, np.arange(5.0)) == 1
-    assert "compiling" not in caplog.text
+    assert len(seen) == 4

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,14 +16,22 @@ from danq.datasets.dataset import Dataset
 from danq.datasets.dataset_format import SPLITS
 from danq.datasets.dataset_summary import BuildSummary, saved_as, summarise
 from danq.datasets.leaked_windows import report_identical
-from danq.datasets.one_hot_arrays import Labels, Sequences, blocks, check_channels, find_pairs
+from danq.datasets.one_hot_arrays import (
+    Labels,
+    Sequences,
+    Watch,
+    blocks,
+    check_channels,
+    find_pairs,
+)
 from danq.datasets.reverse_complement_pairs import PairFinder
 from danq.errors import InputError
 from danq.files.inputs_in_use import protects_inputs
 from danq.genome.packed_genome import PackedGenome
 from danq.output import check_target
+from danq.progress import stage
 from danq.track_names import track_names
-from danq.typing import Codes, IntRow, LabelBatch, Progress
+from danq.typing import Codes, IntRow, LabelBatch
 
 log = logging.getLogger("danq")
 
@@ -48,7 +56,6 @@ def convert_dataset(
     channels: str | None = None,
     bin: int = BIN,
     overwrite: bool = False,
-    progress: Progress | None = None,
 ) -> BuildSummary:
     """Write a dataset file made from DeepSEA's files or other one-hot arrays.
 
@@ -56,7 +63,7 @@ def convert_dataset(
     ----------
     out
         The HDF5 file to write; ``docs/formats.md`` describes it.
-    files, names, channels, bin, progress
+    files, names, channels, bin
         As for :func:`read_arrays`.
     overwrite
         Whether to replace an existing file.
@@ -77,7 +84,7 @@ def convert_dataset(
     >>> convert_dataset("deepsea.h5", ["train.mat", "valid.mat", "test.mat"])  # doctest: +SKIP
     """
     path = check_target(out, overwrite)
-    dataset = read_arrays(files, names=names, channels=channels, bin=bin, progress=progress)
+    dataset = read_arrays(files, names=names, channels=channels, bin=bin)
     dataset.save(path, overwrite=overwrite)
     return summarise(saved_as(dataset, path), leaks=False)
 
@@ -88,7 +95,6 @@ def read_arrays(
     names: str | Path | None = None,
     channels: str | None = None,
     bin: int = BIN,
-    progress: Progress | None = None,
 ) -> Dataset:
     """Read one-hot sequences and their labels into a dataset, in memory.
 
@@ -114,8 +120,6 @@ def read_arrays(
         names, and is an error for others.
     bin
         Bases in the middle of a sequence that its labels refer to.
-    progress
-        Called with the bytes read so far and the total.
 
     Returns
     -------
@@ -147,9 +151,10 @@ def read_arrays(
         parts.sort(key=lambda part: SPLITS.index(part.split))
         _refuse_mixed(parts, bin)
         tracks, groups = track_names(names, parts[0].labels.tracks)
-        store = _Store(parts, _Watch(parts, progress))
-        for part in parts:
-            store.add(part)
+        with _reading(parts) as watch:
+            store = _Store(parts, watch)
+            for part in parts:
+                store.add(part)
     build = {
         "converted": [part.path.name for part in parts],
         "channels": {part.split: part.sequences.order for part in parts},
@@ -161,18 +166,20 @@ def read_arrays(
     return dataset
 
 
-class _Watch:
-    """Count the bytes read, for progress."""
+@contextmanager
+def _reading(parts: Sequence[Part]) -> Iterator[Watch]:
+    """Stage of the reading: a function to call with the number of bytes of each slab."""
+    arrays = [array for part in parts for array in (part.sequences.array, part.labels.array)]
+    total = sum(int(np.prod(array.shape)) * array.itemsize for array in arrays)
+    read = 0
+    with stage("reading", "MB", total // 10**6) as now:
 
-    def __init__(self, parts: Sequence[Part], progress: Progress | None) -> None:
-        arrays = [array for part in parts for array in (part.sequences.array, part.labels.array)]
-        self.total = sum(int(np.prod(array.shape)) * array.itemsize for array in arrays)
-        self.done, self.progress = 0, progress
+        def watch(size: int) -> None:
+            nonlocal read
+            read += size
+            now.reach(read // 10**6)
 
-    def __call__(self, size: int) -> None:
-        self.done += size
-        if self.progress is not None:
-            self.progress(self.done, self.total)
+        yield watch
 
 
 class _Store:
@@ -181,7 +188,7 @@ class _Store:
     The arrays have room for every row of every file; only rows that are written use memory.
     """
 
-    def __init__(self, parts: Sequence[Part], watch: _Watch) -> None:
+    def __init__(self, parts: Sequence[Part], watch: Watch) -> None:
         rows = sum(part.sequences.rows for part in parts)
         first = parts[0]
         self.length, self.slot = first.sequences.length, first.sequences.slot

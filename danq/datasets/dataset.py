@@ -24,6 +24,7 @@ from danq.datasets.track_amounts import Amounts, TrackGroup, WindowValues, take
 from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
 from danq.output import replacing
+from danq.progress import stage
 from danq.typing import CodeBatch, IntRow, LabelBatch
 
 
@@ -150,7 +151,11 @@ class Dataset:
         InputError
             When ``path`` exists and ``overwrite`` is false, or it cannot be written.
         """
-        with replacing(path, overwrite) as temporary, writing(temporary, KIND) as file:
+        with (
+            stage("writing the dataset"),
+            replacing(path, overwrite) as temporary,
+            writing(temporary, KIND) as file,
+        ):
             write_content(file, self)
 
     def __len__(self) -> int:

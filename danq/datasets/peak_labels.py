@@ -16,6 +16,7 @@ from danq.genome.bed import read_bed
 from danq.genome.bed_checks import MOST_BEYOND, check_bounds, refuse_signal, report_clipped
 from danq.genome.bin_coverage import positive_indices
 from danq.genome.contig_names import ContigBridge, match_contigs, no_contig_matches
+from danq.progress import counted
 from danq.typing import IntRow
 
 log = logging.getLogger("danq")
@@ -198,13 +199,15 @@ def find_positives(
         peaks on no contig of the genome.
     """
     reader = IntervalReader()
-    files: list[Intervals | None] = [reader.read(track.path) for track in tracks]
+    files: list[Intervals | None] = [
+        reader.read(track.path) for track in counted(tracks, "reading peaks", "files")
+    ]
     contig_of = reader.match(genome, source=_source(tracks), chrom_map=chrom_map)
     used = np.array([name in grid.contigs for name in genome], dtype=bool)
     peaks = np.zeros(len(tracks), dtype=np.int64)
     bins: list[np.ndarray] = []
     unknown = skipped = 0
-    for number, intervals in enumerate(files):
+    for number, intervals in enumerate(counted(files, "labelling bins", "tracks")):
         assert intervals is not None
         contig = contig_of[intervals.name]
         if contig.size and contig.max() < 0:

@@ -22,6 +22,7 @@ import numpy as np
 
 from danq.datasets.kmer_index import Intervals, K, KmerIndex, count, insert, mark
 from danq.genome.packed_genome import PackedGenome
+from danq.progress import stage
 from danq.typing import BoolRow, IntRow
 
 LEAST_SHARE = 0.8
@@ -260,7 +261,10 @@ def _counts(
         tables *= 2
     lows, highs = pieces(searched)
     blocks = _blocks(windows)
-    with ThreadPoolExecutor(numba.get_num_threads()) as threads:
+    with (
+        ThreadPoolExecutor(numba.get_num_threads()) as threads,
+        stage("searching windows for shared sequence", "blocks", tables * len(blocks)) as now,
+    ):
         for part in range(tables):
             index = KmerIndex.empty(size, step * tables, part)
             insert(bases, *indexed, index)
@@ -271,6 +275,7 @@ def _counts(
                 strict=True,
             ):
                 counts[rows] += block
+                now.add()
     return counts[:, 0], counts[:, 1]
 
 

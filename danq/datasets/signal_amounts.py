@@ -16,7 +16,8 @@ from danq.errors import InputError
 from danq.genome.signal import Bins, Signal, SignalCounts, check_not_negative, read_signal
 from danq.genome.signal.bedgraph import VALUE_COLUMN
 from danq.genome.signal.bin_sums import Gaps, Statistic
-from danq.typing import IntRow, Progress
+from danq.progress import counted
+from danq.typing import IntRow
 
 log = logging.getLogger("danq")
 
@@ -101,7 +102,6 @@ def read_signals(
     options: SignalOptions | None = None,
     *,
     strands: Sequence[int] = (),
-    progress: Progress | None = None,
 ) -> SignalAmounts:
     """Read the amounts of the bins of all tracks, one file after another.
 
@@ -121,8 +121,6 @@ def read_signals(
         Index of the track of the other strand of each track, see
         `danq.datasets.track_relations.strand_partners`; empty if no track has one. Values of a
         strand that are all 0 or negative are read as positive, with a notice.
-    progress
-        Called with the number of tracks that are done.
 
     Raises
     ------
@@ -137,7 +135,7 @@ def read_signals(
     rows = sum(len(start) for start in starts.values())
     values = np.empty((rows, len(tracks), steps), np.float32)
     units, counts = [], []
-    for number, track in enumerate(tracks):
+    for number, track in enumerate(counted(tracks, "reading signals", "tracks")):
         signal = read_signal(
             track.path,
             genome,
@@ -156,8 +154,6 @@ def read_signals(
         units.append(unit)
         counts.append(signal.counts)
         _report(track, values[:, number], signal.counts)
-        if progress is not None:
-            progress(number + 1, len(tracks))
     shaped = values if options.step is not None else values[:, :, 0]
     return SignalAmounts(shaped, tuple(units), tuple(counts))
 

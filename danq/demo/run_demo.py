@@ -25,6 +25,7 @@ from danq.inference.sources import Tiles
 from danq.models import Model, load_model
 from danq.models.run_options import RunOptions
 from danq.output import check_folder, mark_folder, marked, replacing, write_errors
+from danq.progress import stage
 from danq.simulation.simulator import Truth, simulate
 from danq.training import ModelSettings, Recipe, RunSettings, train
 from danq.typing import Location
@@ -205,5 +206,6 @@ def _use(
 def _timed(step: str, seconds: dict[str, float]) -> Iterator[None]:
     log.info("demo: %s", step)
     started = time.perf_counter()
-    yield
+    with stage(f"demo: {step}"):
+        yield
     seconds[step] = time.perf_counter() - started

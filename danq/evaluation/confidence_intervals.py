@@ -13,6 +13,7 @@ from danq._jit import kernel, parallel_kernel
 from danq.errors import InputError
 from danq.evaluation.input_checks import check_arrays, check_values
 from danq.evaluation.score_sort import is_nan, ordered_bits, radix_sort
+from danq.progress import stage
 from danq.typing import IntRow, LabelBatch, PerTrack, Scores
 
 BLOCKS = 200
@@ -270,9 +271,10 @@ def bootstrap(
     auroc, aupr = np.full((2, tracks, replicates), np.nan)
     bad = np.zeros(tracks, np.uint8)
     width = max(1, min(_BLOCK, tracks // numba.get_num_threads()))
-    _bootstrap(
-        scores.view(np.uint32), labels, index.astype(np.int64), weights, width, auroc, aupr, bad
-    )
+    with stage("bootstrap"):
+        _bootstrap(
+            scores.view(np.uint32), labels, index.astype(np.int64), weights, width, auroc, aupr, bad
+        )
     check_values(bad, scores, labels, names)
     return Bootstrap(auroc.T, aupr.T, level)
 

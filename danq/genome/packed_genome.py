@@ -12,6 +12,7 @@ import numpy as np
 from danq.errors import InputError
 from danq.genome.regions import check_interval
 from danq.genome.two_bit_packing import PackedArrays, pack, read_windows
+from danq.progress import counted
 from danq.typing import BoolRow, Codes, IntRow
 
 
@@ -111,7 +112,7 @@ class PackedGenome:
         names: dict[str, int] = {}
         offsets: list[int] = []
         runs: list[tuple[IntRow, IntRow]] = []
-        for name, codes in contigs:
+        for name, codes in counted(contigs, "reading the genome", "contigs"):
             if name in names:
                 raise InputError("an earlier contig has the same name", record=name)
             offset = len(buffer)

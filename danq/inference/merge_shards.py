@@ -17,7 +17,7 @@ from danq.inference.prediction.shards import KIND as PREDICTIONS
 from danq.inference.prediction.shards import merge_predictions
 from danq.inference.variants.run import VARIANTS
 from danq.inference.variants.shards import merge_variants
-from danq.typing import Location, Progress
+from danq.typing import Location
 
 
 class Summary(Protocol):
@@ -57,9 +57,7 @@ class MergeSummary:
 
 
 @protects_inputs
-def merge(
-    out: Location, *, overwrite: bool = False, progress: Progress | None = None
-) -> MergeSummary:
+def merge(out: Location, *, overwrite: bool = False) -> MergeSummary:
     """Write an output from all of its shards, in the order of the input.
 
     Nothing is computed again: a merge needs neither the model nor the genome. The output is the
@@ -73,8 +71,6 @@ def merge(
         The output that the shards were computed for.
     overwrite
         Replace an existing output.
-    progress
-        Called with the number of blocks written and the total.
 
     Raises
     ------
@@ -99,5 +95,5 @@ def merge(
             file=blocks.shards[0].folder,
             remedy="Use the version of danq that wrote it",
         )
-    summary = write(blocks, overwrite=overwrite, progress=progress)
+    summary = write(blocks, overwrite=overwrite)
     return MergeSummary(summary, {one.part: one.folder for one in blocks.shards})

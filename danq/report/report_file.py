@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError
@@ -18,6 +18,7 @@ from danq.genome.fasta import Genome
 from danq.genome.gene_models import read_genes
 from danq.models import Model, load_model
 from danq.output import check_target, replacing
+from danq.progress import counted
 from danq.report.content import Absent, Gene, Section
 from danq.report.evaluation_section import evaluation_section
 from danq.report.find_outputs import Found, find_outputs
@@ -68,6 +69,21 @@ class WrittenReport(NamedTuple):
         many = "s" * (len(lines) != 1)
         size = f"{len(lines)} section{many}, {self.size / 1e6:.1f} MB"
         return "\n".join([*lines, f"{self.path}: {size}"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Path and size of the page, and of each section its title, source and what is absent."""
+        sections = []
+        for one in self.sections:
+            absent = [part for part in one.parts if isinstance(part, Absent)]
+            sections.append(
+                {
+                    "title": one.title,
+                    "source": one.source,
+                    "parts": len(one.parts) - len(absent),
+                    "absent": [{"what": part.what, "why": part.why} for part in absent],
+                }
+            )
+        return {"path": self.path, "size": self.size, "sections": sections}
 
 
 @dataclass(frozen=True)
@@ -178,7 +194,7 @@ def report_sections(
     found = find_outputs(map(Path, given))
     context = _Context(found, options or ReportOptions())
     sections: list[Section] = []
-    for one in found:
+    for one in counted(found, "reading outputs", "outputs"):
         log.info("report: %s %s", one.kind, one.path)
         sections += context.sections(one)
     counts = Counter(one.title for one in sections)

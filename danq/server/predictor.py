@@ -17,6 +17,7 @@ from danq.inference.prediction.predict import predict
 from danq.inference.result import Result
 from danq.inference.variants.score import score_variants
 from danq.models import Model
+from danq.progress import Event, Stage, Watch, watch_progress
 from danq.server.answers import Answer
 from danq.server.jobs import Job
 from danq.server.request_input import (
@@ -28,7 +29,7 @@ from danq.server.request_input import (
 )
 from danq.server.settings import ServerSettings
 from danq.server.variant_ids import read_ids
-from danq.typing import Location, Progress
+from danq.typing import Location
 
 TASKS: tuple[Task, ...] = get_args(Task)
 EFFECTS: tuple[Effect, ...] = get_args(Effect)
@@ -128,20 +129,21 @@ class Predictor:
             given = source
             if isinstance(given, Path):
                 given = file_input(given, task, self.genome, self.settings)
-            result = self._result(task, given, effect, self._limited(job, task))
+            with watch_progress(self._limited(job, task)):
+                result = self._result(task, given, effect)
             job.size = result.values.size
             return Answer(result, self._values(task, effect))
 
         return compute
 
-    def _result(self, task: Task, source: Any, effect: str | None, progress: Progress) -> Result:
+    def _result(self, task: Task, source: Any, effect: str | None) -> Result:
         models = list(self.ensemble.models)
         if task == "predict":
-            return predict(models, source, progress=progress)
+            return predict(models, source)
         if task == "variants":
-            return score_variants(models, source, self.genome.packed, progress=progress)
+            return score_variants(models, source, self.genome.packed)
         chosen = effect_for(self.ensemble.kinds, effect)
-        return mutate(models, source, effect=chosen, progress=progress)
+        return mutate(models, source, effect=chosen)
 
     def _values(self, task: Task, effect: str | None) -> str:
         kinds = self.ensemble.kinds
@@ -153,26 +155,29 @@ class Predictor:
             return "amount" if task == "predict" else "effects on amounts"
         return "probability or amount" if task == "predict" else "effects"
 
-    def _limited(self, job: Job, task: Task) -> Progress:
-        """The progress of a job, which also checks how much is computed."""
+    def _limited(self, job: Job, task: Task) -> Watch:
+        """Watches the progress of a job, and checks how much is computed."""
         settings = self.settings
         columns = len(self.ensemble.tracks) * (1 + self.ensemble.spread)
-        most, noun, each = settings.max_rows, "rows", columns
+        most, noun, counted, each = settings.max_rows, "rows", "rows", columns
         if task == "variants":
-            noun, each = "variants", 6 * columns
+            noun, counted, each = "variants", "variants", 6 * columns
         elif task == "mutate":
             # Progress counts substitutions; a base has an effect of each of four letters.
-            most, noun, each = settings.max_bases, "bases", 4 * columns
+            most, noun, counted = settings.max_bases, "bases", "substitutions"
+            each = 4 * columns
         most = min(most, max(1, settings.max_values // each))
         per_item = 3 if task == "mutate" else 1
 
-        def progress(done: int, total: int | None) -> None:
-            size = max(done, total or 0) / per_item
+        def watch(stage: Stage, event: Event) -> None:
+            size = max(stage.done, stage.total or 0) / per_item
+            if event != "step" or stage.unit != counted:
+                return
             if size > most:
                 raise InputError(
                     f"the input has more than {most:,} {noun}",
                     remedy="Give less, or use the command line",
                 )
-            job.progress(done, total)
+            job.progress(stage.done, stage.total)
 
-        return progress
+        return watch

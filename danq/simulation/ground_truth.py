@@ -91,6 +91,18 @@ class Truth:
         """Names of the tracks K, in alphabetical order as the peak files are."""
         return self.model.tracks
 
+    def counts(self) -> dict[str, Any]:
+        """Seed, contigs and tracks, and the numbers of sites and variants."""
+        return {
+            "seed": self.seed,
+            "contigs": dict(self.contigs),
+            "valid": list(self.valid),
+            "test": list(self.test),
+            "tracks": list(self.tracks),
+            "sites": len(self.sites),
+            "variants": len(self.variants),
+        }
+
     def probability(self, codes: CodeBatch) -> Float64[np.ndarray, "B K"]:
         """Probability that the bin in the middle of each window is positive.
 

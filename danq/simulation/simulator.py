@@ -11,6 +11,7 @@ import numpy as np
 from danq.errors import InputError
 from danq.genome.nucleotide_codes import LETTERS
 from danq.output import replacing_folder
+from danq.progress import counted, stage
 from danq.simulation.background_sequence import background
 from danq.simulation.binding_model import BindingModel
 from danq.simulation.ground_truth import KnownVariant, Truth, read_truth
@@ -88,7 +89,7 @@ def simulate(
         planter = Planter(model, planting)
         genome: dict[str, Codes] = {}
         sites = []
-        for number in range(contigs):
+        for number in counted(range(contigs), "planting motifs", "contigs"):
             name = f"chr{number + 1}"
             size = genome_size * (number + 1) // contigs - genome_size * number // contigs
             codes = background(size, planting)
@@ -98,6 +99,8 @@ def simulate(
         _write_fasta(folder / GENOME, genome)
         counts = _write_tracks(folder / TRACKS, model, genome, peaking)
         names = list(genome)
+        with stage("selecting variants"):
+            chosen = tuple(select_variants(model, genome, sites, variants, varying))
         truth = Truth(
             seed=seed,
             model=model,
@@ -105,7 +108,7 @@ def simulate(
             valid=(names[-2],),
             test=(names[-1],),
             sites=tuple(sites),
-            variants=tuple(select_variants(model, genome, sites, variants, varying)),
+            variants=chosen,
         )
         write_vcf(folder / VARIANTS, truth.variants, truth.contigs, seed)
         truth.save(folder / TRUTH)
@@ -163,7 +166,7 @@ def _write_tracks(
     """Draw and write the peaks of all tracks; return their number by track."""
     folder.mkdir()
     rows: dict[str, list[str]] = {track: [] for track in model.tracks}
-    for name, codes in genome.items():
+    for name, codes in counted(genome.items(), "drawing peaks", "contigs"):
         chances = model.site_probability(codes)
         for k, rule in enumerate(model.rules):
             at = np.flatnonzero(chances[k])

@@ -19,6 +19,7 @@ from danq.core.dropout import share_of_batch
 from danq.device import resolve_precision
 from danq.errors import DanqError, Stopped
 from danq.gpu import accelerate_training
+from danq.progress import stage
 from danq.training.checkpoint import Checkpoints, TrainingState
 from danq.training.config import RunSettings
 from danq.training.meetings import Decision, Meetings
@@ -178,7 +179,10 @@ class Fit(Generic[M]):
         rank, world = self.fabric.global_rank, self.fabric.world_size
         started = time.perf_counter()
         # Closed at once when a step fails: an error that is kept would keep the stream's thread.
-        with closing(self.batches.epoch(progress.epoch, start_batch=progress.batch)) as stream:
+        with (
+            log.epoch_stage(progress, len(self.batches), self.recipe) as shown,
+            closing(self.batches.epoch(progress.epoch, start_batch=progress.batch)) as stream,
+        ):
             for batch in self._timed(stream):
                 # The last batch may be too small to give every process a share.
                 size = len(batch[0])
@@ -190,12 +194,13 @@ class Fit(Generic[M]):
                     self._pending.append(self._step(*own))
                 progress.step += 1
                 progress.batch += 1
+                shown.add()
                 now = time.perf_counter()
                 progress.seconds += now - started
                 started = now
                 if self.meetings.is_due(progress.step, len(self._pending)):
                     decision = self._meet()
-                    log.step(progress, self.steps, self.recipe)
+                    log.step(progress, shown, self.recipe)
                     if decision.stop:
                         raise self._stopped()
                     if decision.checkpoint:
@@ -328,6 +333,7 @@ class Fit(Generic[M]):
         # Running statistics of normalisation layers.
         self.processes.copy_from_first(module, parameters=False)
         try:
-            return self.problem.validate(module, device, self.precision, self.processes)
+            with stage("validating"):
+                return self.problem.validate(module, device, self.precision, self.processes)
         except StopRequested:
             raise self._stopped() from None

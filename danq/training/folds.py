@@ -117,6 +117,15 @@ class FoldsResult:
             )
         return "\n".join([*lines, *(one.describe() for one in reports if one is not None)])
 
+    def to_dict(self) -> dict[str, Any]:
+        """The directory, the result of each fold, and the metrics with their tables."""
+        reports = {"out_of_fold": self.report, "held_out": self.held_out_report}
+        return {
+            "directory": self.directory,
+            "folds": [vars(one) for one in self.folds],
+            **{name: None if one is None else one.to_dict() for name, one in reports.items()},
+        }
+
 
 @one_voice()
 def train_folds(

@@ -1,24 +1,21 @@
-"""Records of a run: progress on the terminal, metrics.csv, TensorBoard, log.txt."""
+"""Records of a run: metrics.csv, TensorBoard, log.txt."""
 
 from __future__ import annotations
 
 import csv
 import io
 import logging
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 
 from lightning.fabric.loggers import TensorBoardLogger
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
 
 from danq.errors import InputError
 from danq.output import replacing, write_errors
+from danq.progress import Stage, stage, watch_progress
 from danq.training.progress import TrainingProgress
 from danq.training.recipe import BaseRecipe
 
@@ -55,15 +52,6 @@ class RunLog:
     def __init__(self, directory: Path, *, active: bool, unit: str) -> None:
         self.directory, self.active, self.unit = directory, active, unit
         self.board = TensorBoardLogger(directory, name=BOARD, version="") if active else None
-        self.bar = Bar(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[summary]}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            disable=not (active and sys.stderr.isatty()),
-        )
-        self.task = self.bar.add_task("training", total=None, summary="")
         self.file = _LogFile(directory / LOG, encoding="utf-8") if active else None
         self.level = log.level
         self.rate: tuple[int, float] | None = None
@@ -75,7 +63,6 @@ class RunLog:
             self.file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
             log.addHandler(self.file)
             log.setLevel(logging.INFO)
-        self.bar.start()
         return self
 
     def __exit__(
@@ -84,7 +71,6 @@ class RunLog:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.bar.stop()
         try:
             with ExitStack() as stack:
                 if self.file is not None:
@@ -121,7 +107,19 @@ class RunLog:
         if not isinstance(error.exc_value, OSError):
             self._excepthook(error)
 
-    def step(self, progress: TrainingProgress, steps: int, recipe: BaseRecipe) -> None:
+    @contextmanager
+    def epoch_stage(
+        self, progress: TrainingProgress, batches: int, recipe: BaseRecipe
+    ) -> Iterator[Stage]:
+        """Stage of the next epoch, of so many batches."""
+        name = f"epoch {progress.epoch + 1} of {recipe.epochs}"
+        with (
+            nullcontext() if self.active else watch_progress(None),
+            stage(name, "batches", batches, progress.batch) as now,
+        ):
+            yield now
+
+    def step(self, progress: TrainingProgress, now: Stage, recipe: BaseRecipe) -> None:
         """Show loss and speed; TensorBoard also gets the seconds spent waiting for data."""
         if not self.active or not progress.batch:
             return
@@ -130,13 +128,10 @@ class RunLog:
         seconds = max(1e-9, progress.seconds - before[1])
         speed = (progress.step - before[0]) * recipe.batch_size / seconds
         name = f"valid_{recipe.monitor}"
-        last = progress.history[-1][name] if progress.history else float("nan")
         loss = progress.loss_sum / progress.batch
-        summary = f"loss {loss:.4f}  {_spelled(name)} {last:.4f}  {speed:,.0f} {self.unit}/s"
-        epoch = f"epoch {progress.epoch + 1}/{recipe.epochs}"
-        self.bar.update(
-            self.task, total=steps, completed=progress.step, summary=summary, description=epoch
-        )
+        now.detail = f"{speed:,.0f} {self.unit}/s, loss {loss:.4f}"
+        if progress.history:
+            now.detail += f", {_spelled(name)} {progress.history[-1][name]:.4f}"
         if self.board is not None:
             values = {"train_loss": loss, f"{self.unit}_per_second": speed}
             with self._board_errors():

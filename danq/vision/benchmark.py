@@ -14,6 +14,7 @@ from pathlib import Path
 from danq._version import __version__
 from danq.errors import InputError
 from danq.output import check_target, replacing
+from danq.progress import Stage, stage
 from danq.training.config import RunSettings
 from danq.training.problem import Metrics
 from danq.vision.task import Task
@@ -195,6 +196,16 @@ def report_on(task: Task, rows: Sequence[Row], quick: bool, seeds: Sequence[int]
 def _bench_task(
     task: Task, seeds: Sequence[int], quick: bool, device: str, threads: int | None
 ) -> TaskReport:
+    count = len(seeds) * len(task.models)
+    with stage(f"training models of {task.name}", "models", count) as now:
+        rows = _trained(task, seeds, quick, device, threads, now)
+    return report_on(task, rows, quick, seeds)
+
+
+def _trained(
+    task: Task, seeds: Sequence[int], quick: bool, device: str, threads: int | None, now: Stage
+) -> list[Row]:
+    """The rows of all models and baselines."""
     rows: dict[str, Row] = {}
     for seed in seeds:
         data = task.make(seed, task.quick_sizes if quick else task.sizes)
@@ -215,12 +226,13 @@ def _bench_task(
             row.metrics.append(result.metrics)
             row.parameters = result.parameters
             row.losses.append(result.losses)
+            now.add()
         for name, evaluate in task.baselines(data, quick).items():
             row = rows.setdefault(name, Row(name, [], []))
             started = time.process_time()
             row.metrics.append(evaluate())
             row.seconds.append(time.process_time() - started)
-    return report_on(task, list(rows.values()), quick, seeds)
+    return list(rows.values())
 
 
 def _short(value: float) -> str:

@@ -16,6 +16,7 @@ import uvicorn
 
 import danq
 from danq.models import architecture, save_model, untrained
+from danq.progress import stage
 from danq.server import ServerSettings
 from danq.server.app import make_app
 
@@ -272,10 +273,11 @@ def slow(monkeypatch) -> Iterator[threading.Event]:
     allowed = threading.Event()
     real = danq.predict
 
-    def predict(models, source, progress):
-        while not allowed.wait(0.01):
-            progress(1, 4)
-        return real(models, source, progress=progress)
+    def predict(models, source):
+        with stage("predicting", "rows", 4) as now:
+            while not allowed.wait(0.01):
+                now.reach(1)
+        return real(models, source)
 
     monkeypatch.setattr("danq.server.predictor.predict", predict)
     yield allowed

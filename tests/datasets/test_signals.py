@@ -13,6 +13,7 @@ from danq.datasets.signal_files import find_signals
 from danq.datasets.track_sheet import Track
 from danq.errors import InputError
 from danq.files.text_tables import MAX_TEXT
+from tests.watched import watched
 
 pyBigWig = pytest.importorskip("pyBigWig", reason="pyBigWig is not installed")
 
@@ -60,9 +61,8 @@ def test_scaling_by_library_size_and_transforms(tracks, caplog):
     caplog.set_level(logging.INFO, "danq")
     options = SignalOptions(statistic="sum", library=True, transform="log1p", unit="reads")
     done = []
-    found = read_signals(
-        tracks[0], GENOME, STARTS, 100, options, progress=lambda *count: done.append(count)
-    )
+    with watched(lambda *count: done.append(count), "tracks"):
+        found = read_signals(tracks[0], GENOME, STARTS, 100, options)
     sums = tracks[1].reshape(14, 100, 3).sum(axis=1)
     wanted = np.log1p(sums * 1e6 / np.nansum(tracks[1], axis=0))
     np.testing.assert_allclose(found.values, wanted, rtol=1e-5)

@@ -12,6 +12,7 @@ import pytest
 
 import danq
 from danq.errors import InputError
+from danq.progress import stage
 from danq.server import ServerSettings
 from tests.server.conftest import User
 
@@ -24,11 +25,12 @@ def slow(monkeypatch):
     allowed, begun = threading.Event(), threading.Event()
     real = danq.predict
 
-    def predict(models, source, progress):
+    def predict(models, source):
         begun.set()
-        while not allowed.wait(0.01):
-            progress(1, 4)
-        return real(models, source, progress=progress)
+        with stage("predicting", "rows", 4) as now:
+            while not allowed.wait(0.01):
+                now.reach(1)
+        return real(models, source)
 
     monkeypatch.setattr("danq.server.predictor.predict", predict)
     allowed.begun = begun

@@ -40,7 +40,7 @@ How a run uses blocks::
   ``tables``, ``arrays`` and iteration, and no `FinishedBlocks`.
 - `danq.inference.blocks.stored_layout` makes entries of this content from a layout and a format,
   and the layout and the output from them. A kind of run has a function
-  ``merge(blocks: MergedBlocks, *, overwrite, progress)`` in the table of
+  ``merge(blocks: MergedBlocks, *, overwrite)`` in the table of
   `danq.inference.merge_shards`. It restores the output within ``blocks.readable_content()``, checks
   it, writes it, and returns a summary.
 - ``provenance`` contains everything that the bytes of a block depend on, also the format and the

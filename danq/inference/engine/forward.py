@@ -24,6 +24,7 @@ from danq.inference.engine.shared_convolution import SharedConvolution, shares_c
 from danq.inference.engine.transfer import transfer_for
 from danq.models.run_options import RunOptions
 from danq.models.targets import TargetGroup, profiles, reverse_tracks, track_values
+from danq.progress import stage
 
 if TYPE_CHECKING:
     from danq.datasets.dataset import Dataset
@@ -189,8 +190,10 @@ def predict_dataset(
     batches = _batches(len(indices), options)
     with _dataset_windows(dataset, indices, batches, options) as blocks:
         results = predict_blocks(module, blocks, options, None, targets)
-        for batch, result in zip(batches, results, strict=True):
-            out[batch] = result
+        with stage("predicting", "windows", len(indices)) as now:
+            for batch, result in zip(batches, results, strict=True):
+                out[batch] = result
+                now.add(len(result))
     return out
 
 
@@ -213,8 +216,10 @@ def dataset_outputs(
     batches = _batches(len(indices), options)
     with _dataset_windows(dataset, indices, batches, options) as blocks:
         results = _run(module, blocks, options, torch.stack)
-        for batch, result in zip(batches, results, strict=True):
-            out[:, batch] = result
+        with stage("predicting", "windows", len(indices)) as now:
+            for batch, result in zip(batches, results, strict=True):
+                out[:, batch] = result
+                now.add(result.shape[1])
     return out
 
 

@@ -93,6 +93,10 @@ class AmountReport:
             },
         }
 
+    def to_dict(self) -> dict[str, Any]:
+        """The summary and the table of all tracks."""
+        return {**self.summary(), "amounts_table": self.table.to_dicts()}
+
     def describe(self) -> str:
         """The main metrics as a few lines of text."""
         split, row = self.provenance, self.groups.row(0, named=True)

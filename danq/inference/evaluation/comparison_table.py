@@ -110,6 +110,10 @@ class ModelComparison:
             )
         return "\n".join(lines)
 
+    def to_dict(self) -> dict[str, Any]:
+        """The table and the provenance."""
+        return {"table": self.table.to_dicts(), "provenance": self.provenance}
+
     def _of_members(self, metric: str) -> list[str]:
         """The spread of the mean over the members of each ensemble, as a line of text."""
         row = self.table.row(0, named=True)

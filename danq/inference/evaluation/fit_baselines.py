@@ -15,6 +15,7 @@ from danq.evaluation.amount_baseline import AmountBaseline, fit_amount_baseline
 from danq.evaluation.amount_metrics import AmountMetrics, Amounts, amount_metrics
 from danq.evaluation.kmer_baseline import KmerBaseline, fit_kmer_baseline
 from danq.evaluation.metrics import Ranking, rank
+from danq.progress import stage
 from danq.typing import IntRow, LabelBatch
 
 if TYPE_CHECKING:
@@ -95,5 +96,7 @@ def _predicted(
 
 
 def _blocks(indices: IntRow) -> Iterator[IntRow]:
-    for start in range(0, len(indices), _ROWS):
-        yield indices[start : start + _ROWS]
+    with stage("reading windows for the baseline", "windows", len(indices)) as now:
+        for start in range(0, len(indices), _ROWS):
+            yield indices[start : start + _ROWS]
+            now.reach(min(start + _ROWS, len(indices)))

@@ -124,6 +124,11 @@ class EvaluationReport:
             },
         }
 
+    def to_dict(self) -> dict[str, Any]:
+        """The summary and the tables of all tracks."""
+        amounts = {} if self.amounts is None else {"amounts_table": self.amounts.table.to_dicts()}
+        return {**self.summary(), "table": self.table.to_dicts(), **amounts}
+
     def describe(self) -> str:
         """The main metrics as a few lines of text."""
         split, row = self.provenance, self.groups.row(0, named=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,7 +30,8 @@ from danq.inference.sources import as_source
 from danq.inference.writers.mutation_layout import MutationLayout
 from danq.inference.writers.open_output import Output, find_output
 from danq.inference.writers.writer import Writer
-from danq.typing import Location, Progress
+from danq.progress import Stage, stage
+from danq.typing import Location
 
 _LETTERS = np.array(list(LETTERS), dtype=object)
 
@@ -60,7 +60,6 @@ def mutate(
     *,
     effect: Effect | None = None,
     tracks: Sequence[str] | None = None,
-    progress: Progress | None = None,
 ) -> Result:
     """Effect of every single-base substitution on every track (in silico mutagenesis).
 
@@ -86,8 +85,6 @@ def mutate(
         ``"difference"`` otherwise. A profile counts with its total.
     tracks
         Names of the selected tracks, in that order. None selects all.
-    progress
-        Called with the number of substitutions done and the total.
 
     Returns
     -------
@@ -111,11 +108,11 @@ def mutate(
     job = MutationJob.of(model, as_source(source), effect, tracks)
     layout = job.layout()
     with open_targets(job.source) as targets:
-        counter = _Counter(3 * sum(one.size for one in targets))
         done = []
-        for effects in job.effects(job.batches(targets)):
-            done.append(effects)
-            counter.add(3 * len(effects.codes), 0, progress)
+        with stage("mutating", "substitutions", 3 * sum(one.size for one in targets)) as now:
+            for effects in job.effects(job.batches(targets)):
+                done.append(effects)
+                now.add(3 * len(effects.codes))
     values = [np.empty((0, 4, len(layout.columns)), np.float32)]
     values += [
         one.mean if one.spread is None else np.concatenate([one.mean, one.spread], axis=2)
@@ -144,7 +141,6 @@ def write_mutations(
     resume: bool = False,
     shard: Shard | None = None,
     observer: MutationObserver | None = None,
-    progress: Progress | None = None,
 ) -> WrittenMutations:
     """Write the effect of every single-base substitution to a file.
 
@@ -153,7 +149,7 @@ def write_mutations(
 
     Parameters
     ----------
-    model, source, effect, tracks, progress
+    model, source, effect, tracks
         As for `danq.mutate`.
     out
         ``.h5`` or ``.hdf5``, ``.tsv``, ``.tsv.gz`` or ``.parquet``; see docs/formats.md.
@@ -194,36 +190,35 @@ def write_mutations(
             output.writer.check_layout(layout)
             identity = job.identity(output.format)
             run = ShardRun(output.path, KIND, shard, identity, unchanged, resume, overwrite)
-            return write_shard(run, job, targets, layout, output.format, progress)
+            return write_shard(run, job, targets, layout, output.format)
         chosen = None if interval is None else interval.target(targets, job.ensemble.window)
         if observer is not None:
             observer.begin(job.ensemble, targets)
         layout = job.layout(pairs)
         tally = SequenceTally()
-        counter = _Counter(
-            3 * sum(one.size for one in targets) + (interval.substitutions if interval else 0)
-        )
+        total = 3 * sum(one.size for one in targets)
+        total += 0 if interval is None else interval.substitutions
+        substitutions = pairs_done = 0
         with (
+            stage("mutating", "substitutions", total) as now,
             output.open(layout, overwrite=overwrite)
             if observer is None
-            else observer.writer(output, layout) as writer
+            else observer.writer(output, layout) as writer,
         ):
             with write_behind(writer.write) as write:
                 for effects in job.effects(job.batches(targets)):
                     write(effects)
                     tally.count(effects.window)
-                    known = 3 * int((effects.codes != N).sum())
-                    counter.add(3 * len(effects.codes), known, progress)
+                    substitutions += 3 * int((effects.codes != N).sum())
+                    now.add(3 * len(effects.codes))
                     if observer is not None:
                         observer.window(effects)
                     if interval is not None and effects.window.target is chosen:
-                        _write_pairs(job.scorer, effects.window, interval, write, counter, progress)
+                        pairs_done += _write_pairs(job.scorer, effects.window, interval, write, now)
             if observer is not None:
                 observer.end()
     tally.report(job.ensemble.window, job.ensemble.bin)
-    return WrittenMutations(
-        output.path, len(targets), counter.substitutions, counter.pairs, layout.columns
-    )
+    return WrittenMutations(output.path, len(targets), substitutions, pairs_done, layout.columns)
 
 
 def _check_undivided(pairs: str | None, observer: MutationObserver | None) -> None:
@@ -245,31 +240,17 @@ def _write_pairs(
     window: TargetWindow,
     interval: PairRegion,
     write: Callable[..., None],
-    counter: _Counter,
-    progress: Progress | None,
-) -> None:
+    now: Stage,
+) -> int:
+    """Write the effects of all pairs of an interval; return their number."""
     low, high = interval.start - window.first, interval.end - window.first
+    pairs = 0
     for part in pair_effects(scorer, window, low, high):
         write(part)
         count = len(part.substitutions.window)
-        counter.pairs += count
-        counter.add(count, 0, progress)
-
-
-@dataclass
-class _Counter:
-    """Single and double substitutions in total and done, and those of bases other than N."""
-
-    total: int
-    done: int = 0
-    substitutions: int = 0
-    pairs: int = 0
-
-    def add(self, done: int, substitutions: int, progress: Progress | None) -> None:
-        self.done += done
-        self.substitutions += substitutions
-        if progress is not None:
-            progress(self.done, self.total)
+        pairs += count
+        now.add(count)
+    return pairs
 
 
 def _base_rows(key: str, done: list[BaseEffects]) -> pl.DataFrame:

@@ -20,7 +20,8 @@ from danq.inference.mutagenesis.written_mutations import WrittenMutations
 from danq.inference.shard_run import ShardRun
 from danq.inference.sources.tiling import Selection
 from danq.inference.writers.mutation_layout import MutationLayout
-from danq.typing import Codes, Progress
+from danq.progress import counted, is_watched, stage
+from danq.typing import Codes
 
 KIND = "mutations"
 WINDOWS, SUBSTITUTIONS = "windows", "substitutions"
@@ -36,7 +37,6 @@ def write_shard(
     targets: list[Target],
     layout: MutationLayout,
     format: str,
-    progress: Progress | None = None,
 ) -> WrittenMutations:
     """Compute the effects of a shard, and store them block by block.
 
@@ -48,9 +48,6 @@ def write_shard(
         Models, and the sequences of the whole run.
     layout, format
         Columns and format of the output.
-    progress
-        Called with the number of substitutions done and the total, without those that are
-        stored.
 
     Raises
     ------
@@ -63,13 +60,11 @@ def write_shard(
         return (block for number, block in each if selected(number))
 
     def make(selected: Selection) -> Generator[FinishedBlock, None, None]:
-        total = 0 if progress is None else 3 * sum(map(bases_of, own(selected)))
-        done = 0
-        for block in own(selected):
-            yield _stored(list(job.effects(block)))
-            done += 3 * bases_of(block)
-            if progress is not None:
-                progress(done, total)
+        total = 3 * sum(map(bases_of, own(selected))) if is_watched() else None
+        with stage("mutating", "substitutions", total) as now:
+            for block in own(selected):
+                yield _stored(list(job.effects(block)))
+                now.add(3 * bases_of(block))
 
     content = {
         **stored_layout(layout, format),
@@ -82,9 +77,7 @@ def write_shard(
     return WrittenMutations(run.folder, len(targets), done, 0, layout.columns, run.shard)
 
 
-def merge_mutations(
-    blocks: MergedBlocks, *, overwrite: bool, progress: Progress | None
-) -> WrittenMutations:
+def merge_mutations(blocks: MergedBlocks, *, overwrite: bool) -> WrittenMutations:
     """Write the effects of a run from the blocks of all shards.
 
     Parameters
@@ -93,8 +86,6 @@ def merge_mutations(
         The blocks.
     overwrite
         Whether an existing output may be replaced.
-    progress
-        Called with the number of blocks written and the total.
 
     Raises
     ------
@@ -107,20 +98,19 @@ def merge_mutations(
         sequences = int(content["sequences"])
         window, step = int(content["window"]), int(content["bin"])
     output.check(layout, overwrite=overwrite)
-    tally, substitutions, total = SequenceTally(), 0, len(blocks.numbers)
+    tally, substitutions = SequenceTally(), 0
     with (
         output.open(layout, overwrite=overwrite) as writer,
         write_behind(writer.write) as write,
     ):
-        for done, block in enumerate(blocks, start=1):
-            with blocks.readable(blocks.numbers[done - 1]):
+        counted_blocks = counted(blocks, "merging", "blocks", len(blocks.numbers))
+        for number, block in zip(blocks.numbers, counted_blocks, strict=True):
+            with blocks.readable(number):
                 each = list(_effects(block))
             for effects in each:
                 write(effects)
                 tally.count(effects.window)
                 substitutions += _substitutions(effects.codes)
-            if progress is not None:
-                progress(done, total)
     tally.report(window, step)
     return WrittenMutations(output.path, sequences, substitutions, 0, layout.columns)
 

@@ -32,8 +32,9 @@ from danq.inference.writers.hdf5_storage import Hdf5Storage
 from danq.inference.writers.layout import PredictionLayout, TrackProfile, Values
 from danq.inference.writers.open_output import Output, find_output
 from danq.inference.writers.prediction_bigwig import check_covered
+from danq.progress import stage
 from danq.provenance import Provenance
-from danq.typing import Location, Progress
+from danq.typing import Location
 
 
 def predict(
@@ -41,7 +42,6 @@ def predict(
     source: Any,
     *,
     tracks: Sequence[str] | None = None,
-    progress: Progress | None = None,
 ) -> Result:
     """Predict the probability of a peak, or the amount, for every track and row of a source.
 
@@ -62,8 +62,6 @@ def predict(
         `danq.Tiles` for a whole genome, `danq.OneHotFile` for arrays with another channel order.
     tracks
         Names of the selected tracks, in that order. None selects all.
-    progress
-        Called with the number of rows done and the total (None if unknown).
 
     Returns
     -------
@@ -88,7 +86,7 @@ def predict(
     with source.open(ensemble.window, ensemble.bin, device=ensemble.options.torch_device) as opened:
         layout = _layout(ensemble, opened, source)
         size = rows_per_write(len(layout.columns), ensemble.options.windows_per_batch)
-        with closing(_stream(ensemble, opened, progress)) as stream:
+        with closing(_stream(ensemble, opened)) as stream:
             blocks = list(joined(stream, size))
     rows = [layout.keys(rows) for rows, _ in blocks]
     values = [np.empty((0, len(layout.columns)), np.float32), *(values for _, values in blocks)]
@@ -113,7 +111,6 @@ def write_predictions(
     overwrite: bool = False,
     resume: bool = False,
     shard: Shard | None = None,
-    progress: Progress | None = None,
 ) -> WrittenPredictions:
     """Write predictions to a file.
 
@@ -124,7 +121,7 @@ def write_predictions(
 
     Parameters
     ----------
-    model, source, tracks, progress
+    model, source, tracks
         As for `danq.predict`.
     out
         Output. Its extension selects the format: ``.tsv``, ``.tsv.gz``, ``.h5`` or ``.hdf5``,
@@ -187,9 +184,9 @@ def write_predictions(
                 resume,
                 overwrite,
             )
-            return write_shard(run, ensemble, opened, layout, output.format, progress)
+            return write_shard(run, ensemble, opened, layout, output.format)
         size = rows_per_write(stored_columns(layout), ensemble.options.windows_per_batch)
-        with closing(_stream(ensemble, opened, progress, steps=bool(profiles))) as stream:
+        with closing(_stream(ensemble, opened, steps=bool(profiles))) as stream:
             return write_rows(stream, output, layout, size, overwrite=overwrite)
 
 
@@ -262,12 +259,12 @@ def _describe(profiles: Sequence[TrackProfile], ensemble: Ensemble) -> dict[str,
 
 
 def _stream(
-    ensemble: Ensemble, source: RowStream, progress: Progress | None, *, steps: bool = False
+    ensemble: Ensemble, source: RowStream, *, steps: bool = False
 ) -> Generator[tuple[Rows, Values], None, None]:
-    done = 0
-    with closing(ensemble.predict(source, steps=steps)) as stream:
+    with (
+        stage("predicting", "rows", source.total) as now,
+        closing(ensemble.predict(source, steps=steps)) as stream,
+    ):
         for rows, values in stream:
             yield rows, values
-            done += len(values)
-            if progress is not None:
-                progress(done, source.total)
+            now.reach(now.done + len(values), source.total)

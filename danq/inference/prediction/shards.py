@@ -18,7 +18,7 @@ from danq.inference.prediction.written_predictions import (
 from danq.inference.shard_run import ShardRun
 from danq.inference.sources.tiling import Rows, RowStream, Selection
 from danq.inference.writers.layout import PredictionLayout, Values
-from danq.typing import Progress
+from danq.progress import counted, stage
 
 KIND = "predictions"
 ROWS, VALUES = "rows", "values"
@@ -31,7 +31,6 @@ def write_shard(
     opened: RowStream,
     layout: PredictionLayout,
     format: str,
-    progress: Progress | None = None,
 ) -> WrittenPredictions:
     """Predict the rows of a shard, and store them block by block.
 
@@ -43,9 +42,6 @@ def write_shard(
         Models, and the rows of the whole run.
     layout, format
         Columns and format of the output.
-    progress
-        Called with the number of rows done and the total, without those that are stored.
-        The total is None if it is unknown.
 
     Raises
     ------
@@ -57,18 +53,15 @@ def write_shard(
 
     def make(selected: Selection) -> Generator[FinishedBlock, None, None]:
         total = None if opened.total is None else _rows_in(opened.total, batches * batch, selected)
-        done = 0
         predicted = ensemble.predict(
             opened, steps=bool(layout.profiles), selected=lambda chunk: selected(chunk // batches)
         )
-        with closing(predicted):
+        with stage("predicting", "rows", total) as now, closing(predicted):
             for rows, values in joined(predicted, batches * batch):
                 yield FinishedBlock(
                     {ROWS: layout.keys(rows)}, {VALUES: values}, {ROWS: len(values)}
                 )
-                done += len(values)
-                if progress is not None:
-                    progress(done, total)
+                now.add(len(values))
 
     content = {
         **stored_layout(layout, format),
@@ -78,9 +71,7 @@ def write_shard(
     return WrittenPredictions.of(run.folder, counts[ROWS], layout, format, run.shard)
 
 
-def merge_predictions(
-    blocks: MergedBlocks, *, overwrite: bool, progress: Progress | None
-) -> WrittenPredictions:
+def merge_predictions(blocks: MergedBlocks, *, overwrite: bool) -> WrittenPredictions:
     """Write the predictions of a run from the blocks of all shards.
 
     Parameters
@@ -89,8 +80,6 @@ def merge_predictions(
         The blocks.
     overwrite
         Whether an existing output may be replaced.
-    progress
-        Called with the number of blocks written and the total.
 
     Raises
     ------
@@ -102,15 +91,13 @@ def merge_predictions(
         layout, output = restored_output(PredictionLayout, content, blocks.out)
         size = int(content["rows per write"])
     output.check(layout, overwrite=overwrite)
-    total = len(blocks.numbers)
 
     def parts() -> Iterator[tuple[Rows, Values]]:
-        for done, block in enumerate(blocks, start=1):
-            with blocks.readable(blocks.numbers[done - 1]):
+        each = counted(blocks, "merging", "blocks", len(blocks.numbers))
+        for number, block in zip(blocks.numbers, each, strict=True):
+            with blocks.readable(number):
                 rows = _rows(block, layout)
             yield rows, block.arrays[VALUES]
-            if progress is not None:
-                progress(done, total)
 
     return write_rows(parts(), output, layout, size, overwrite=overwrite)
 

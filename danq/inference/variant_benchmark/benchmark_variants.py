@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
@@ -50,8 +50,9 @@ from danq.inference.variants.variant_source import Variants
 from danq.inference.writers.layout import SPREAD
 from danq.inference.writers.tsv import write_table
 from danq.output import OutputFile, check_files, replacing_files
+from danq.progress import stage
 from danq.provenance import sha256_of
-from danq.typing import Location, Progress
+from danq.typing import Location
 
 MOST_VALUES = 250_000_000
 """Largest number of variants times tracks: 1 GB."""
@@ -138,6 +139,17 @@ class BenchmarkReport:
         )
         return "\n".join([*lines, "", *self.notes])
 
+    def to_dict(self) -> dict[str, Any]:
+        """The table, counts, notes and provenance, as JSON types or numbers that are NaN."""
+        return {
+            "table": self.table.to_dicts(),
+            "reference": self.reference,
+            "counts": self.counts,
+            "rejected": len(self.rejected),
+            "notes": list(self.notes),
+            "provenance": self.provenance,
+        }
+
 
 @kept_memory()
 def benchmark_variants(
@@ -149,7 +161,6 @@ def benchmark_variants(
     tracks: Sequence[str] | None = None,
     bootstrap: int = 1000,
     seed: int = 0,
-    progress: Progress | None = None,
 ) -> BenchmarkReport:
     """Compare the effects that a model predicts for variants with measured ones.
 
@@ -181,8 +192,6 @@ def benchmark_variants(
         Number of replicates; 0 for no intervals.
     seed
         Random seed of the bootstrap.
-    progress
-        Called with the number of records done and the total.
 
     Raises
     ------
@@ -225,14 +234,14 @@ def benchmark_variants(
     extra = read_baselines(baselines, ensemble, run.input.center)
     replicates, drawn = draw_replicates(used, bootstrap, seed)
     scorers = [run.scorer, *members(run.scorer)]
-    done, compared = 0, []
-    for scorer in scorers:
+    compared = []
+    for number, scorer in enumerate(scorers):
         parts = []
-        for records, scores in compute_scores(scorer, extra, _windows(run, blocks), used.keep):
-            parts.append(scores)
-            done += records
-            if progress is not None:
-                progress(done, len(scorers) * rows)
+        name = "scoring" if number == 0 else f"scoring with model {number} of {len(scorers) - 1}"
+        with stage(name, "variants", rows) as now:
+            for records, scores in compute_scores(scorer, extra, _windows(run, blocks), used.keep):
+                parts.append(scores)
+                now.add(records)
         found = predictors(joined(parts), scorer.layout, extra)
         compared.append(compare(found, used, replicates))
         # Members have no intervals, and baselines are the same for all.

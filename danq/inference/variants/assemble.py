@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import replace
 
 from danq.inference.blocks import Blocks
@@ -12,6 +11,7 @@ from danq.inference.variants.significance import Significance
 from danq.inference.writers.open_output import Output
 from danq.inference.writers.variant_layout import VariantLayout, VcfHeader
 from danq.inference.writers.variant_vcf import LinesAndRows
+from danq.progress import counted
 
 log = logging.getLogger("danq")
 
@@ -24,7 +24,7 @@ def assemble(
     head: VcfHeader | None,
     total: int,
     overwrite: bool,
-    each: Callable[[int], None] = lambda _: None,
+    verb: str = "writing",
 ) -> None:
     """Write all rows to the output, which appears whole or not at all.
 
@@ -42,8 +42,8 @@ def assemble(
         Number of rows.
     overwrite
         Whether an existing output may be replaced.
-    each
-        Called with the number of blocks that are written.
+    verb
+        Name of the stage in which blocks are counted.
 
     Raises
     ------
@@ -55,13 +55,12 @@ def assemble(
         log.info("%s.evalue is not written: E-values need a background", output.path)
     significance = Significance(layout) if layout.calibrated else None
     if significance is not None:
-        for number in blocks.numbers:
+        for number in counted(blocks.numbers, "reading p-values", "blocks"):
             significance.count(blocks.arrays(number)[VALUES])
     with output.open(layout, overwrite=overwrite) as writer:
-        for done, block in enumerate(blocks, start=1):
+        for block in counted(blocks, verb, "blocks", len(blocks.numbers)):
             rows, values = block.tables["rows"], block.arrays[VALUES]
             if significance is not None:
                 values = significance.fill(values)
             keys = LinesAndRows(rows, block.tables["lines"]) if output.format == "vcf" else rows
             writer.write(keys, values)
-            each(done)

@@ -34,8 +34,9 @@ from danq.inference.variants.variant_tally import (
 )
 from danq.inference.writers.layout import Values
 from danq.inference.writers.variant_layout import FLAGS, KEYS, NO_FLAG, VcfHeader
+from danq.progress import is_watched, stage
 from danq.provenance import Provenance
-from danq.typing import BoolRow, Progress
+from danq.typing import BoolRow
 
 BLOCK_VALUES = 1 << 23
 """Values per block: 32 MB."""
@@ -172,7 +173,6 @@ class VariantRun:
     def score(
         self,
         finished: FinishedBlocks,
-        progress: Progress | None,
         seconds: dict[str, float],
         each: Callable[[FinishedBlock], None] = lambda _: None,
     ) -> tuple[VariantTally, VcfHeader]:
@@ -182,8 +182,6 @@ class VariantRun:
         ----------
         finished
             The stored blocks.
-        progress
-            Called with the number of records done and the total.
         seconds
             Time for scoring and for writing; this is added to it.
         each
@@ -204,10 +202,9 @@ class VariantRun:
         """
         tally, contigs = count_blocks(finished)
         first, part = finished.next, finished.part
-        total = self.input.records() if progress is not None else None
-        total = total and part.share(total, self.block)
         try:
             with (
+                self.counting(tally.records, part) as count,
                 self.open(lambda number: number >= first and part.owns(number)) as reader,
                 closing(self.blocks(reader)) as blocks,
             ):
@@ -221,14 +218,32 @@ class VariantRun:
                     seconds["write"] += begun - scored
                     tally.add(VariantTally.of(block.counts))
                     contigs.update(dict.fromkeys(contigs_of(block.counts)))
-                    if progress is not None:
-                        # The total of a large file is an estimate.
-                        progress(tally.records, total and max(total, tally.records))
+                    count(tally.records)
         except InputError as error:
             if not Path(error.file or "").is_relative_to(finished.folder):
                 finished.remove()
             raise
         return tally, VcfHeader(lines, samples, list(contigs))
+
+    @contextmanager
+    def counting(
+        self, first: int = 0, part: Shard | None = None
+    ) -> Iterator[Callable[[int], None]]:
+        """Stage of the scoring: a function to call with the number of records that are done.
+
+        Parameters
+        ----------
+        first
+            Records that were done before.
+        part
+            The shard, if it is one.
+        """
+        total = self.input.records() if is_watched() else None
+        if part is not None:
+            total = total and part.share(total, self.block)
+        with stage("scoring", "variants", total, first) as now:
+            # The total of a large file is an estimate.
+            yield lambda done: now.reach(done, total and max(total, done))
 
     def check_resume(
         self, out: Path, *, resume: bool, overwrite: bool, shard: Shard | None = None

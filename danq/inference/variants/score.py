@@ -47,7 +47,7 @@ from danq.output import (
     is_standard_output,
     recover_files,
 )
-from danq.typing import Location, Progress
+from danq.typing import Location
 
 log = logging.getLogger("danq")
 
@@ -61,7 +61,6 @@ def score_variants(
     scores: Sequence[str] | None = None,
     tracks: Sequence[str] | None = None,
     calibrate: Location | None = None,
-    progress: Progress | None = None,
 ) -> Result:
     """Predict the effect of variants on every track.
 
@@ -94,8 +93,6 @@ def score_variants(
     calibrate
         Background file that `danq.write_background` wrote: adds E-values, quantiles, DeepSEA's
         functional significance, and p- and q-values.
-    progress
-        Called with the number of records done and the total (None if unknown).
 
     Returns
     -------
@@ -126,15 +123,13 @@ def score_variants(
     tally, rejects = VariantTally(), [no_rejects()]
     rows: list[pl.DataFrame] = [layout.keys()]
     values = [np.empty((0, len(layout.columns)), np.float32)]
-    total = run.input.records() if progress is not None else None
-    with run.open() as reader, closing(run.blocks(reader)) as blocks:
+    with run.counting() as count, run.open() as reader, closing(run.blocks(reader)) as blocks:
         for block in blocks:
             tally.add(VariantTally.of(block.counts))
             rows.append(layout.keys(block.tables["rows"]))
             rejects.append(block.tables["rejects"])
             values.append(block.arrays[VALUES])
-            if progress is not None:
-                progress(tally.records, total and max(total, tally.records))
+            count(tally.records)
     warn(tally, run.input.variants.name, run.input.variants.check_assembly)
     if layout.calibrated:
         significance = Significance(layout)
@@ -169,7 +164,6 @@ def write_variant_scores(
     overwrite: bool = False,
     resume: bool = False,
     shard: Shard | None = None,
-    progress: Progress | None = None,
 ) -> VariantSummary:
     """Write the effect of variants on every track to a file.
 
@@ -179,7 +173,7 @@ def write_variant_scores(
 
     Parameters
     ----------
-    model, variants, genome, scores, tracks, calibrate, progress
+    model, variants, genome, scores, tracks, calibrate
         As for `danq.score_variants`.
     out
         Output file. Its extension selects the format: ``.tsv``, ``.tsv.gz``, ``.h5`` or ``.hdf5``,
@@ -235,7 +229,7 @@ def write_variant_scores(
             raise InputError("a shard cannot be written to standard output", remedy="Name a file")
         if resume:
             raise InputError("an output on standard output cannot be resumed", remedy="Name a file")
-        return _stream(prepared(calibrate=calibrate), output, progress)
+        return _stream(prepared(calibrate=calibrate), output)
     prepared = partial(prepared, calibrate=calibrate, output=output.format)
     if shard is not None:
         if (source := as_variants(variants)).is_stream:
@@ -243,7 +237,7 @@ def write_variant_scores(
         check_shard(output, shard, overwrite or resume)
         run = prepared(in_shards=True)
         run.check_resume(output.path, resume=resume, overwrite=overwrite, shard=shard)
-        return write_shard(run, output, shard, resume, overwrite, progress)
+        return write_shard(run, output, shard, resume, overwrite)
     target = output.path
     # A run that is resumed may be complete.
     files = [*output.files, rejects_of(target)]
@@ -261,12 +255,10 @@ def write_variant_scores(
     if resume and (done := finished_run(target, run)) is not None:
         return done
     overwrite = overwrite or (resume and folder_of(target).exists())
-    return _write(run, output, resume, overwrite, progress)
+    return _write(run, output, resume, overwrite)
 
 
-def _write(
-    run: VariantRun, output: Output, resume: bool, overwrite: bool, progress: Progress | None
-) -> VariantSummary:
+def _write(run: VariantRun, output: Output, resume: bool, overwrite: bool) -> VariantSummary:
     """Score all variants, and write the output and the table of rejects."""
     target, layout = output.path, run.scorer.layout
     output.check(layout, overwrite=overwrite)
@@ -275,7 +267,7 @@ def _write(
     with FinishedBlocks(
         target, run.provenance, kind=run.kind, resume=resume, overwrite=overwrite
     ) as blocks:
-        tally, head = run.score(blocks, progress, seconds)
+        tally, head = run.score(blocks, seconds)
         _warn(run, tally)
         begun = time.perf_counter()
         assemble(blocks, output, layout, head=head, total=tally.rows, overwrite=overwrite)
@@ -286,7 +278,7 @@ def _write(
     return VariantSummary(target, rejects_of(target), tally, layout.columns, seconds)
 
 
-def _stream(run: VariantRun, output: Output, progress: Progress | None) -> VariantSummary:
+def _stream(run: VariantRun, output: Output) -> VariantSummary:
     """Write rows to standard output; rejected alleles are counted only.
 
     A block is written as soon as it is scored, except with q-values, which depend on all rows.
@@ -299,14 +291,13 @@ def _stream(run: VariantRun, output: Output, progress: Progress | None) -> Varia
     ):
         try:
             if layout.calibrated:
-                tally, head = run.score(blocks, progress, seconds)
+                tally, head = run.score(blocks, seconds)
                 _warn(run, tally)
                 assemble(blocks, output, layout, head=head, total=tally.rows, overwrite=False)
             else:
                 with output.open(layout) as writer:
                     tally, _ = run.score(
                         blocks,
-                        progress,
                         seconds,
                         lambda one: writer.write(one.tables["rows"], one.arrays[VALUES]),
                     )

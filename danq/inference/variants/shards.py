@@ -25,7 +25,6 @@ from danq.inference.variants.variant_tally import count_blocks
 from danq.inference.writers.open_output import Output
 from danq.inference.writers.variant_layout import VariantLayout
 from danq.output import check_distinct, check_files, recover_files
-from danq.typing import Progress
 
 log = logging.getLogger("danq")
 
@@ -59,7 +58,6 @@ def write_shard(
     shard: Shard,
     resume: bool,
     overwrite: bool,
-    progress: Progress | None,
 ) -> VariantSummary:
     """Score the variants of a shard, and store what the merge needs.
 
@@ -83,7 +81,7 @@ def write_shard(
             log.info("%s: is complete, nothing remains to be done", blocks.folder)
             tally, _ = count_blocks(blocks)
         else:
-            tally, head = run.score(blocks, progress, seconds)
+            tally, head = run.score(blocks, seconds)
             # Contigs are those of all shards.
             kept = head._replace(contigs=()) if output.format == "vcf" else None
             blocks.complete(
@@ -95,9 +93,7 @@ def write_shard(
         return VariantSummary(blocks.folder, blocks.folder, tally, layout.columns, seconds, shard)
 
 
-def merge_variants(
-    blocks: MergedBlocks, *, overwrite: bool, progress: Progress | None
-) -> VariantSummary:
+def merge_variants(blocks: MergedBlocks, *, overwrite: bool) -> VariantSummary:
     """Write the output of a variant run from the blocks of all shards.
 
     Parameters
@@ -106,8 +102,6 @@ def merge_variants(
         The blocks.
     overwrite
         Whether an existing output may be replaced.
-    progress
-        Called with the number of blocks written and the total.
 
     Raises
     ------
@@ -134,7 +128,6 @@ def merge_variants(
     warn_without_rows(tally, name)
     warn(tally, name, check_assembly)
     head = layout.vcf_header
-    total = len(blocks.numbers)
     assemble(
         blocks,
         output,
@@ -142,7 +135,7 @@ def merge_variants(
         head=head and head._replace(contigs=tuple(contigs)),
         total=tally.rows,
         overwrite=overwrite,
-        each=lambda done: progress and progress(done, total),
+        verb="merging",
     )
     note = FinishedOutput.of(blocks.checksum, tally.to_counts(), out, output.files)
     write_rejects(blocks, out, layout, note, tally, overwrite=overwrite)

@@ -38,7 +38,8 @@ from danq.inference.variants.run_warnings import warn, warn_without_rows
 from danq.inference.variants.strata import members
 from danq.inference.variants.variant_source import Variants, VariantSource, as_variants
 from danq.output import check_files, check_target
-from danq.typing import Location, Progress
+from danq.progress import stage
+from danq.typing import Location
 
 log = logging.getLogger("danq")
 
@@ -57,7 +58,6 @@ def write_background(
     tracks: Sequence[str] | None = None,
     overwrite: bool = False,
     resume: bool = False,
-    progress: Progress | None = None,
 ) -> VariantSummary:
     """Score background variants, usually common ones, and write the distribution of their scores.
 
@@ -67,7 +67,7 @@ def write_background(
 
     Parameters
     ----------
-    model, variants, genome, tracks, progress
+    model, variants, genome, tracks
         As for `danq.score_variants`. Haplotypes are not supported. The file stores the classes
         of `danq.Variants.regions`.
     out
@@ -114,7 +114,7 @@ def write_background(
     with FinishedBlocks(
         target, run.provenance, kind=run.kind, resume=resume, overwrite=overwrite
     ) as blocks:
-        tally, _ = run.score(blocks, progress, seconds)
+        tally, _ = run.score(blocks, seconds)
         source = run.input.variants
         warn_without_rows(tally, source.name)
         warn(tally, source.name, source.check_assembly)
@@ -152,15 +152,17 @@ def _collect(run: VariantRun, blocks: FinishedBlocks, count: int) -> Background:
         name: np.empty((len(layout.tracks), kept.size), dtype=np.float32)
         for name in (PRODUCT, LOGIT, SPECIFIC)
     }
-    for name, out in known.items():
-        for tracks, values in _columns(run, blocks, name, count):
-            values = np.abs(values)
-            if name == SPECIFIC:
-                for one, numbers in strata:
-                    if len(one.rank):
-                        own = np.sort(values[:, np.isin(number, numbers)], axis=1)
-                        one.specific[tracks] = own[:, one.rank - 1]
-            out[tracks] = np.sort(values, axis=1)[:, kept - 1]
+    with stage("sorting scores", "tracks", len(known) * len(layout.tracks)) as now:
+        for name, out in known.items():
+            for tracks, values in _columns(run, blocks, name, count):
+                values = np.abs(values)
+                if name == SPECIFIC:
+                    for one, numbers in strata:
+                        if len(one.rank):
+                            own = np.sort(values[:, np.isin(number, numbers)], axis=1)
+                            one.specific[tracks] = own[:, one.rank - 1]
+                out[tracks] = np.sort(values, axis=1)[:, kept - 1]
+                now.add(tracks.stop - tracks.start)
     return Background(
         layout.tracks,
         count,

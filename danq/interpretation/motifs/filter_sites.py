@@ -19,6 +19,7 @@ from danq.genome.motif_matrix import Motif
 from danq.genome.nucleotide_codes import reverse_complement
 from danq.interpretation.motifs import _filter_kernels as kernels
 from danq.models.run_options import Strand
+from danq.progress import counted
 from danq.track_names import select_tracks
 from danq.typing import CodeBatch, IntRow
 
@@ -181,6 +182,9 @@ class WindowBatches:
     strand: Strand = "both"
     batch_size: int = BATCH_SIZE
 
+    def __len__(self) -> int:
+        return -(-len(self.indices) // self.batch_size) * (2 if self.strand == "both" else 1)
+
     def __iter__(self) -> Iterator[CodeBatch]:
         for start in range(0, len(self.indices), self.batch_size):
             codes = self.dataset.codes(self.indices[start : start + self.batch_size])
@@ -253,7 +257,7 @@ def _numpy(parameter: Tensor) -> np.ndarray:
 
 
 def _checked(batches: Iterable[CodeBatch], width: int) -> Iterator[CodeBatch]:
-    for codes in batches:
+    for codes in counted(batches, "searching sites of filters", "batches"):
         if codes.ndim != 2 or codes.shape[1] < width:
             raise InputError(
                 f"sequences of shape {codes.shape} are shorter than filters of width {width}"

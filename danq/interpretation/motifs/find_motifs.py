@@ -31,6 +31,7 @@ from danq.interpretation.motifs.motif_table import (
     MotifTable,
     motif_table,
 )
+from danq.progress import stage
 from danq.typing import Location
 
 if TYPE_CHECKING:
@@ -74,6 +75,10 @@ class MotifReport:
             "motifs_matched": filters["best_match"].drop_nulls().n_unique(),
             "median_information_content": filters["information_content"].median(),
         }
+
+    def to_dict(self) -> dict[str, Any]:
+        """The summary, and the table of the filters with sites."""
+        return {**self.summary(), "table": self.table.filters.to_dicts()}
 
     def describe(self) -> str:
         """The summary as text."""
@@ -175,7 +180,8 @@ def find_motifs(
         "known_motifs": len(known.motifs),
         "max_q": max_q,
     }
-    return MotifReport(sites, motif_table(sites, known, max_q), provenance)
+    with stage("comparing with known motifs"):
+        return MotifReport(sites, motif_table(sites, known, max_q), provenance)
 
 
 def _read_known_motifs(databases: Sequence[Location]) -> KnownMotifs:

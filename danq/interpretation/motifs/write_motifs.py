@@ -14,6 +14,7 @@ from danq.interpretation.motifs.find_motifs import MotifReport
 from danq.interpretation.motifs.motif_page import motif_page
 from danq.output import check_output_folder, replacing_folder
 from danq.plots.filter_logo_images import logo_pngs
+from danq.progress import counted
 from danq.typing import Location
 
 FORMAT = "danq-motifs"
@@ -49,7 +50,14 @@ def write_motifs(report: MotifReport, out: Location, *, overwrite: bool = False)
         _write_tsv(folder / "filters.tsv", report.table.filters, report.provenance)
         _write_tsv(folder / "matches.tsv", report.table.matches, report.provenance)
         pairs = [(one, report.table.best.get(one.name)) for one in motifs]
-        logos = dict(zip((one.name for one in motifs), logo_pngs(pairs), strict=True))
+        names = [one.name for one in motifs]
+        logos = dict(
+            zip(
+                names,
+                counted(logo_pngs(pairs), "drawing logos", "filters", len(names)),
+                strict=True,
+            )
+        )
         (folder / "logos").mkdir()
         for name, image in logos.items():
             (folder / "logos" / f"{name}.png").write_bytes(image)

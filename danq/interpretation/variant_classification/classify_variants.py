@@ -97,6 +97,21 @@ class ClassificationReport:
         ]
         return "\n".join(lines)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Metrics of the folds, their means, the pooled metrics, notes and provenance."""
+        result = self.result
+        return {
+            "variants": len(self.variants),
+            "folds": self.folds.to_dicts(),
+            "auroc": self.folds["auroc"].fill_nan(None).mean(),
+            "aupr": self.folds["aupr"].fill_nan(None).mean(),
+            "pooled_auroc": result.pooled_auroc,
+            "pooled_aupr": result.pooled_aupr,
+            "base_rate": result.base_rate,
+            "notes": list(self.notes),
+            "provenance": self.provenance,
+        }
+
 
 def classify_variants(
     effects: Location | Sequence[Location],

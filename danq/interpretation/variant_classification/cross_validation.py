@@ -16,6 +16,7 @@ from danq.interpretation.variant_classification.boosted_trees import (
     fit_trees,
     functional_probability,
 )
+from danq.progress import counted
 
 Groups = Literal["chrom", "none"]
 FOLDS = 10
@@ -96,7 +97,7 @@ def cross_validate(
     probability = np.empty(len(labels), np.float32)
     fold = np.zeros(len(labels), np.int64)
     auroc, aupr = np.full(folds, np.nan), np.full(folds, np.nan)
-    for number, (train, test) in enumerate(splits):
+    for number, (train, test) in enumerate(counted(splits, "training classifiers", "folds")):
         if len(np.unique(labels[train])) < 2:
             raise InputError(
                 f"all variants outside fold {number + 1} have the same label",

@@ -18,6 +18,7 @@ from danq.inference import Regions, Tiles, WrittenMutations, mutate, write_mutat
 from danq.models import Model, ModelSpec, RunOptions, architecture
 from danq.models import build as build_model
 from danq.models.run_options import DEFAULT_TOLERANCE
+from tests.watched import watched
 
 WINDOW, BIN = 40, 10
 SHAPE = {"filters": 12, "width": 5, "pool": 3, "hidden": 6, "dense": (7,)}
@@ -382,7 +383,8 @@ def test_the_header_describes_the_run(genome, tmp_path, model):
 def test_progress_counts_substitutions(model, genome, tmp_path):
     seen = []
     source = Regions("chrIV:1-95", genome)
-    write_mutations(model, source, tmp_path / "a.tsv", progress=lambda *now: seen.append(now))
+    with watched(lambda *now: seen.append(now), "substitutions"):
+        write_mutations(model, source, tmp_path / "a.tsv")
     assert seen == [(min(30 * (n + 1), 285), 285) for n in range(10)]
 
 

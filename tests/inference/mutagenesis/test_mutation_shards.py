@@ -19,6 +19,7 @@ from danq.inference.mutagenesis import batches, effects
 from danq.inference.mutagenesis.targets import Target, read_windows, target_spans
 from danq.interpretation.mutate_and_plot import write_mutations_and_plot
 from tests.output_contents import output_content
+from tests.watched import watched
 
 FORMATS = ("out.tsv", "out.tsv.gz", "out.parquet", "out.h5")
 
@@ -131,9 +132,8 @@ def test_an_interrupted_shard_is_resumed(small_model, inputs, tmp_path, monkeypa
     limited = False
     scored.clear()
     seen: list[tuple[int, int | None]] = []
-    done = write_mutations(
-        model, source, out, shard=second, resume=True, progress=lambda *both: seen.append(both)
-    )
+    with watched(lambda *both: seen.append(both), "substitutions"):
+        done = write_mutations(model, source, out, shard=second, resume=True)
     total = sum(scored)
     assert seen[-1][0] == seen[-1][1]
     scored.clear()

@@ -23,6 +23,7 @@ from danq.inference.ensemble import Ensemble
 from danq.inference.sources import source_from_options
 from danq.models import load_model, save_model
 from danq.models.run_options import RunOptions
+from tests.watched import watched
 
 # The package re-exports the function under the name of its module.
 MODULE = sys.modules["danq.inference.prediction.row_blocks"]
@@ -195,12 +196,11 @@ def test_models_keep_their_training_mode_after_an_interrupt(toy, genome, tmp_pat
     def stop(done, total):
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), watched(stop, "rows"):
         write_predictions(
             [one.with_options(batch_size=3) for one in models],
             Tiles(genome, 10),
             tmp_path / "a.tsv",
-            progress=stop,
         )
     assert all(model.module.training for model in models)
     assert not torch.is_inference_mode_enabled()
@@ -215,11 +215,8 @@ def test_tracks_are_selected_in_the_given_order(toy, genome):
 
 def test_progress_counts_rows(toy, genome):
     seen = []
-    predict(
-        toy().with_options(batch_size=16),
-        Tiles(genome, 10),
-        progress=lambda *pair: seen.append(pair),
-    ).to_polars()
+    with watched(lambda *pair: seen.append(pair), "rows"):
+        predict(toy().with_options(batch_size=16), Tiles(genome, 10)).to_polars()
     assert seen == [(16, 34), (32, 34), (34, 34)]
 
 

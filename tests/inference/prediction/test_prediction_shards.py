@@ -28,6 +28,7 @@ from danq.models import Model, TargetGroup, architecture, untrained
 from tests.inference.conftest import Toy
 from tests.inference.engine.test_pipeline import Asynchronous
 from tests.output_contents import output_content
+from tests.watched import watched
 
 BATCH = 3
 FORMATS = ("out.tsv", "out.tsv.gz", "out.parquet", "out.h5", "tracks")
@@ -236,9 +237,8 @@ def test_a_killed_shard_is_resumed(toy, inputs, tmp_path, monkeypatch, caplog):
             yield part
 
     monkeypatch.setattr(Ensemble, "predict", counted)
-    done = write_predictions(
-        model, source, out, shard=second, resume=True, progress=lambda *both: seen.append(both)
-    )
+    with watched(lambda *both: seen.append(both), "rows"):
+        done = write_predictions(model, source, out, shard=second, resume=True)
     assert done.path == second.folder(out)
     assert sum(rows) == done.rows - kept * 2 * BATCH
     assert seen[-1] == (sum(rows), sum(rows))

@@ -9,6 +9,7 @@ import torch
 
 from danq.inference import benchmark_variants, write_variant_benchmark
 from tests.inference.variant_benchmark.test_benchmark_variants import contig, fasta, table_of
+from tests.watched import watched
 
 assert contig
 assert fasta
@@ -90,7 +91,7 @@ def test_the_spread_is_written_and_defined(models, table, fasta, tmp_path):
 
 def test_progress_counts_the_members(models, table, fasta):
     seen = []
-    benchmark_variants(
-        models, table, fasta, bootstrap=0, progress=lambda done, total: seen.append((done, total))
-    )
-    assert seen[-1] == (120, 120)
+    with watched(lambda *pair: seen.append(pair)):
+        benchmark_variants(models, table, fasta, bootstrap=0)
+    # The mean, then each of two models.
+    assert [pair for pair in seen if pair[0] == 40] == [(40, 40)] * 3

@@ -12,6 +12,7 @@ from danq.errors import InputError
 from danq.inference import score_variants, write_background, write_variant_scores
 from danq.inference.blocks.folder import folder_of
 from danq.inference.variants import prepare
+from tests.watched import watched
 
 TEXT = "".join(np.random.default_rng(8).choice(list("ACGT"), 900))
 
@@ -61,16 +62,22 @@ def test_a_changed_input_is_an_error(inputs, tmp_path: Path, change, which, afte
         if done == after:
             change(inputs[which])
 
-    with pytest.raises(InputError, match="has changed while danq was reading it") as caught:
-        write(*inputs, out, progress=progress)
+    with (
+        pytest.raises(InputError, match="has changed while danq was reading it") as caught,
+        watched(progress),
+    ):
+        write(*inputs, out)
     assert caught.value.file == str(inputs[which])
     assert not out.exists()
     assert not folder_of(out).exists()
 
 
 def test_a_changed_input_of_a_run_in_memory_is_an_error(inputs):
-    with pytest.raises(InputError, match="has changed while danq was reading it"):
-        score_variants(*inputs, progress=lambda done, _: done == 50 and append(inputs[1]))
+    with (
+        pytest.raises(InputError, match="has changed while danq was reading it"),
+        watched(lambda done, _: done == 50 and append(inputs[1])),
+    ):
+        score_variants(*inputs)
 
 
 def test_a_deleted_input_is_read_to_its_end(inputs, tmp_path: Path):
@@ -78,5 +85,6 @@ def test_a_deleted_input_is_read_to_its_end(inputs, tmp_path: Path):
         if done == 20:
             inputs[1].unlink()
 
-    written = write_variant_scores(*inputs, tmp_path / "a.tsv", progress=progress)
+    with watched(progress):
+        written = write_variant_scores(*inputs, tmp_path / "a.tsv")
     assert written.tally.records == 50

@@ -15,6 +15,7 @@ from danq.genome.variants.window_pieces import WindowPieces
 from danq.inference import Variants, score_variants, write_background, write_variant_scores
 from danq.inference.engine.device_genome import DeviceGenome
 from danq.inference.variants.background_file import read_background
+from tests.watched import watched
 
 RUN = sys.modules["danq.inference.variants.prepare"]
 BOUND = 5e-6
@@ -136,12 +137,11 @@ def test_an_interrupted_run_resumes_to_the_same_output(
         if done >= 30:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        write_variant_scores(model, vcf, fasta, out, progress=stop)
+    with pytest.raises(KeyboardInterrupt), watched(stop):
+        write_variant_scores(model, vcf, fasta, out)
     seen = []
-    write_variant_scores(
-        model, vcf, fasta, out, resume=True, progress=lambda *pair: seen.append(pair[0])
-    )
+    with watched(lambda done, _: seen.append(done)):
+        write_variant_scores(model, vcf, fasta, out, resume=True)
     assert seen[0] == 40
     assert out.read_bytes() == complete.read_bytes()
 

@@ -16,6 +16,7 @@ from danq.inference import Variants, score_variants, write_background, write_var
 from danq.inference.variants import background as distribution
 from danq.inference.variants.background_file import read_background
 from tests.one_contig import Variant, random_bases, substitutions, write_contig
+from tests.watched import watched
 
 RUN = sys.modules["danq.inference.variants.prepare"]
 TEXT = random_bases(3000)
@@ -176,8 +177,8 @@ def test_a_resumed_run_has_the_same_bytes(small_model, fasta, regions, tmp_path)
         table, separator="\t"
     )
     write_variant_scores(model, table, fasta, complete, calibrate=file)
-    with pytest.raises(Stop):
-        write_variant_scores(model, table, fasta, out, calibrate=file, progress=stop)
+    with pytest.raises(Stop), watched(stop):
+        write_variant_scores(model, table, fasta, out, calibrate=file)
     write_variant_scores(model, table, fasta, out, calibrate=file, resume=True)
     assert out.read_bytes() == complete.read_bytes()
 

@@ -25,6 +25,7 @@ from danq.inference.variants.scorer import Scorer
 from danq.models import save_model
 from tests.one_contig import random_bases, substitutions, write_contig
 from tests.stored_arrays import stored_arrays
+from tests.watched import watched
 
 RUN = sys.modules["danq.inference.variants.prepare"]
 TEXT = random_bases(4000)
@@ -185,9 +186,8 @@ def test_a_shard_scores_its_own_blocks_only(small_model, fasta, tmp_path, monkey
 
     monkeypatch.setattr(Scorer, "values", counted)
     seen = []
-    summary = write_variant_scores(
-        small_model(), vcf, fasta, out, shard=Shard(2, 4), progress=lambda *one: seen.append(one)
-    )
+    with watched(lambda *one: seen.append(one)):
+        summary = write_variant_scores(small_model(), vcf, fasta, out, shard=Shard(2, 4))
     assert len(scored) == 3
     assert summary.tally.records == seen[-1][0] == 3 * BLOCK
     assert {total for _, total in seen} == {3 * BLOCK}
@@ -235,8 +235,8 @@ def test_regions_and_several_files_in_shards(small_model, fasta, tmp_path, by_fo
         out, seen = tmp_path / f"{count}" / name, []
         for index in range(1, count + 1):
             last = []
-            show = lambda *one, last=last: last.append(one)  # noqa: E731
-            summary = write(model, source, fasta, out, shard=Shard(index, count), progress=show)
+            with watched(lambda *one, last=last: last.append(one)):
+                summary = write(model, source, fasta, out, shard=Shard(index, count))
             # The number of records in regions is not known before they are read.
             assert source.within is None or {total for _, total in last} <= {None}
             assert summary.tally.records == (last[-1][0] if last else 0)

@@ -23,6 +23,7 @@ from danq.inference.weights_checksums import weights_checksums
 from danq.models import load_model, save_model
 from tests.one_contig import Variant, random_bases, substitutions, write_contig
 from tests.reseal import reseal_hdf5
+from tests.watched import watched
 
 RUN = sys.modules["danq.inference.variants.prepare"]
 TEXT = random_bases(500)
@@ -227,8 +228,8 @@ def test_an_interrupted_background_resumes(
 
     model, complete, file = small_model(), tmp_path / "complete.h5", tmp_path / "common.h5"
     write_background(model, common, fasta, complete)
-    with pytest.raises(Stop):
-        write_background(model, common, fasta, file, progress=stop)
+    with pytest.raises(Stop), watched(stop):
+        write_background(model, common, fasta, file)
     with pytest.raises(InputError, match=r"Continue that run \(resume\)"):
         write_background(model, common, fasta, file)
     first = write_background(model, common, fasta, file, resume=True)

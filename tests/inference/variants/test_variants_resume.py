@@ -20,6 +20,7 @@ from danq.inference.blocks.folder import folder_of
 from danq.inference.writers.variant_hdf5 import VariantHdf5
 from danq.models import load_model, save_model
 from danq_cli.main import run
+from tests.watched import watched
 
 RUN = sys.modules["danq.inference.variants.prepare"]
 TEXT = "".join(np.random.default_rng(8).choice(list("ACGT"), 3000))
@@ -76,8 +77,8 @@ def stop_after(records: int):
 
 
 def run_and_stop(files, out: Path, records: int, **options) -> None:
-    with pytest.raises(Stop):
-        score(files, out, progress=stop_after(records), **options)
+    with pytest.raises(Stop), watched(stop_after(records)):
+        score(files, out, **options)
 
 
 @pytest.mark.parametrize("name", ["a.tsv.gz", "a.h5", "a.parquet", "a.vcf.gz"])
@@ -89,7 +90,8 @@ def test_an_interrupted_run_resumes_to_the_same_output(files, tmp_path, name):
     assert not out.exists()
     assert sum(path.name.endswith(".npy") for path in folder_of(out).iterdir()) == 7
     seen = []
-    score(files, out, resume=True, progress=lambda *pair: seen.append(pair))
+    with watched(lambda *pair: seen.append(pair)):
+        score(files, out, resume=True)
     assert seen[0] == (80, 249)
     assert out.read_bytes() == complete.read_bytes()
     for ending in (".rejected.tsv", ".tbi"):
@@ -182,7 +184,8 @@ def test_files_without_a_journal_entry_are_scored_again(files, tmp_path):
     part = next(folder.glob("000003.values*"))
     part.write_bytes(part.read_bytes()[:-1])
     seen = []
-    score(files, out, resume=True, progress=lambda *pair: seen.append(pair))
+    with watched(lambda *pair: seen.append(pair)):
+        score(files, out, resume=True)
     assert seen[0][0] == 40
     assert out.read_text() == complete.read_text()
 
@@ -196,7 +199,8 @@ def test_an_altered_block_is_scored_again(files, tmp_path):
     content[-3] ^= 1
     part.write_bytes(content)
     seen = []
-    score(files, out, resume=True, progress=lambda *pair: seen.append(pair))
+    with watched(lambda *pair: seen.append(pair)):
+        score(files, out, resume=True)
     assert seen[0][0] == 50
     assert out.read_text() == complete.read_text()
 
@@ -207,8 +211,8 @@ def test_a_run_on_a_table_resumes(files, tmp_path):
     ]
     files = (files[0], rows, files[2])
     score(files, tmp_path / "complete.tsv")
-    with pytest.raises(Stop):
-        score(files, tmp_path / "a.tsv", progress=stop_after(20))
+    with pytest.raises(Stop), watched(stop_after(20)):
+        score(files, tmp_path / "a.tsv")
     score(files, tmp_path / "a.tsv", resume=True)
     assert (tmp_path / "a.tsv").read_bytes() == (tmp_path / "complete.tsv").read_bytes()
 
@@ -258,7 +262,8 @@ def test_a_run_resumes_after_a_full_disk_at_the_second_block(files, tmp_path, mo
     journal = (folder_of(out) / "journal.jsonl").read_text().splitlines()
     assert [json.loads(line).get("counts", {}).get("records") for line in journal] == [None, 10]
     seen = []
-    score(files, out, resume=True, progress=lambda *pair: seen.append(pair))
+    with watched(lambda *pair: seen.append(pair)):
+        score(files, out, resume=True)
     assert seen[0][0] == 20
     assert out.read_bytes() == complete.read_bytes()
 

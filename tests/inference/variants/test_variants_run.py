@@ -13,6 +13,7 @@ import danq
 from danq.errors import InputError
 from danq.genome.fasta import Genome, read_fasta
 from danq.inference import Variants, predict, score_variants, write_variant_scores
+from tests.watched import watched
 
 RUN = sys.modules["danq.inference.variants.prepare"]
 WINDOW = 40
@@ -306,7 +307,8 @@ def test_haplotypes_apply_neighbouring_variants_to_both_windows(
 def test_progress_counts_records(small_model, fasta, vcf, monkeypatch):
     monkeypatch.setattr(RUN, "BLOCK_RECORDS", 25)
     seen = []
-    score_variants(small_model(), vcf, fasta, progress=lambda *pair: seen.append(pair)).to_polars()
+    with watched(lambda *pair: seen.append(pair)):
+        score_variants(small_model(), vcf, fasta).to_polars()
     assert seen == [(25, 60), (50, 60), (60, 60)]
 
 

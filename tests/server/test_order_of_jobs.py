@@ -13,6 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import danq
+from danq.progress import stage
 from danq.server import ServerSettings
 from danq.server.app import make_app
 from danq.server.jobs import Job, JobQueue
@@ -127,10 +128,11 @@ def held(monkeypatch, folder) -> Iterator[threading.Event]:
     allowed = threading.Event()
     real = danq.predict
 
-    def predict(models, source, progress):
-        while not isinstance(source, str) and not allowed.wait(0.01):
-            progress(1, 60)
-        return real(models, source, progress=progress)
+    def predict(models, source):
+        with stage("predicting", "rows", 60) as now:
+            while not isinstance(source, str) and not allowed.wait(0.01):
+                now.reach(1)
+        return real(models, source)
 
     monkeypatch.setattr("danq.server.predictor.predict", predict)
     yield allowed

@@ -16,7 +16,7 @@ import click
 import pytest
 
 from danq_cli.main import COMMANDS, run
-from tests.small_commands import CALLS, write_inputs
+from tests.small_commands import CALLS
 from tests.stored_arrays import stored_arrays
 
 NO_FILES = {
@@ -62,12 +62,6 @@ CASES = [
     for name, text in CALLS.items()
     for word in dict.fromkeys(filter(is_input, text.split()))
 ]
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory) -> Path:
-    """Folder with one file of each kind."""
-    return write_inputs(tmp_path_factory.mktemp("inputs"))
 
 
 def result(folder: Path, words: list[str], capsys) -> tuple[int, str, dict[str, bytes]]:

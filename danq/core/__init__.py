@@ -20,7 +20,7 @@ from danq.core.ctc import ctc_greedy, ctc_loss
 from danq.core.feature_encoder import FeatureEncoder
 from danq.core.frame_forecaster import EncoderForecaster, FrameForecaster
 from danq.core.freezing import Freezable, freezable
-from danq.core.fusion import Concat, LateFusion, Multiply, Streams
+from danq.core.fusion import Concat, LateFusion, LowRankBilinear, Multiply, Streams
 from danq.core.greedy_and_beam_search import Hypothesis, beam_search, greedy
 from danq.core.heads import Classes, DensePixel, Embedding, Mlp, MultiLabel, PerStep, Vote
 from danq.core.kernel_attention import KernelAttention
@@ -39,7 +39,7 @@ from danq.core.pooling import Flatten, Last, Max, Mean, MeanMax
 from danq.core.recurrent import Recurrent
 from danq.core.refinement import ClipRefine, Refine
 from danq.core.region_align import RegionAlign
-from danq.core.sequence_decoder import DecoderState, SequenceDecoder
+from danq.core.sequence_decoder import DecoderState, MeanStates, SequenceDecoder
 from danq.core.tcn import Tcn, TcnBlock, tcn_blocks
 from danq.core.token_encoder import TokenEncoder
 from danq.core.video_encoders import ClipEncoder, FrameEncoder, without_classifier
@@ -71,9 +71,11 @@ __all__ = [
     "KernelAttention",
     "Last",
     "LateFusion",
+    "LowRankBilinear",
     "Max",
     "Mean",
     "MeanMax",
+    "MeanStates",
     "Mlp",
     "MultiLabel",
     "Multiply",

@@ -56,6 +56,47 @@ class Multiply(nn.Module):
         return product
 
 
+class LowRankBilinear(nn.Module):
+    """Bilinear form of two streams with matrices of low rank: ``(B, F_1), (B, F_2) -> (B, G)``.
+
+    ``out[g] = x_1' W[g] x_2`` with ``W[g] = sum over r of u[r, g] v[r, g]'``, where each stream is
+    extended by a constant 1, so that the form includes what each stream says alone. For more
+    streams the form is multilinear. An absent stream is 1.
+
+    Parameters
+    ----------
+    features
+        Features of each stream.
+    out_features
+        Number of forms G.
+    rank
+        Largest rank of the matrices ``W[g]``.
+
+    Notes
+    -----
+    Sum over ranks of products: Ben-younes et al., "MUTAN" (ICCV 2017), after Kim et al. (ICLR
+    2017), whose form has rank 1; constant 1: Liu et al. (ACL 2018).
+    """
+
+    def __init__(self, features: Sequence[int], out_features: int, *, rank: int = 5) -> None:
+        super().__init__()
+        if rank < 1:
+            raise ValueError(f"rank is {rank}, not above 0")
+        self.dense = nn.ModuleList(nn.Linear(size, rank * out_features) for size in features)
+        self.rank, self.out_features = rank, out_features
+
+    def forward(
+        self,
+        streams: Sequence[Float[Tensor, "B F"]],
+        present: Bool[Tensor, "B S"] | None = None,
+    ) -> Float[Tensor, "B G"]:
+        product = torch.ones((), device=streams[0].device, dtype=streams[0].dtype)
+        for number, (dense, x) in enumerate(zip(self.dense, streams, strict=True)):
+            factor, here = dense(x), _column(present, number)
+            product = product * (factor if here is None else factor.masked_fill(~here, 1.0))
+        return product.unflatten(1, (self.rank, self.out_features)).sum(dim=1)
+
+
 class LateFusion(nn.Module):
     """Weighted mean of the streams' class probabilities: ``S x (B, K) logits -> (B, K)``.
 

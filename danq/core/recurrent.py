@@ -36,6 +36,9 @@ from danq.core.dropout import Dropout
 from danq.core.hard_lstm import HardLstm
 from danq.core.masks import reversed_steps, zero_padding
 
+States = tuple[Tensor, Tensor | None]
+"""h and c after the last step, ``(B, layers, F)`` each; c is None for a GRU."""
+
 _KINDS = {"lstm": nn.LSTM, "gru": nn.GRU}
 _FUNCTIONS: dict[str, Callable[..., tuple[Tensor, ...]]] = {"lstm": torch.lstm, "gru": torch.gru}
 
@@ -133,17 +136,49 @@ class Recurrent(nn.Module):
         packed = _pack(x, mask)
         return pad_packed_sequence(self.rnn(packed)[0], True, total_length=x.shape[1])[0]
 
+    def with_states(
+        self, x: Float[Tensor, "B T F"], mask: Bool[Tensor, "B T"] | None = None
+    ) -> tuple[Float[Tensor, "B T G"], States]:
+        """Outputs of every step, and the states of all layers after the last real step.
+
+        The states ``(B, layers, G)`` have the units of the forward direction first. Those of the
+        backward direction are its states after the first step.
+
+        Raises
+        ------
+        ValueError
+            When the gates are hard.
+        """
+        if self.gates == "hard":
+            raise ValueError("layers with hard gates return no states")
+        found: list[tuple[Tensor, ...]] = []
+        for layer, weights in enumerate(self._weights()):
+            x, *states = self._torch_layer(self.dropout(x) if layer else x, mask, weights)
+            found.append(tuple(one.transpose(0, 1).flatten(1) for one in states))
+        h, *c = (torch.stack(parts, dim=1) for parts in zip(*found, strict=True))
+        return x, (h, c[0] if c else None)
+
     def _layer_by_layer(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """Run stacked layers with dropout between them."""
+        for layer, weights in enumerate(self._weights()):
+            x = self._layer(self.dropout(x) if layer else x, mask, weights)
+        return x
+
+    def _weights(self) -> list[list[Tensor]]:
+        """Weights of each layer."""
         weights: list[Tensor] = list(self.rnn.parameters())
         each = len(weights) // self.rnn.num_layers
-        for first in range(0, len(weights), each):
-            x = self._layer(self.dropout(x) if first else x, mask, weights[first : first + each])
-        return x
+        return [weights[first : first + each] for first in range(0, len(weights), each)]
 
     def _layer(self, x: Tensor, mask: Tensor | None, weights: list[Tensor]) -> Tensor:
         if mask is None and self._trains_on_cpu(x):
             return _fused(x, weights)
+        return self._torch_layer(x, mask, weights)[0]
+
+    def _torch_layer(
+        self, x: Tensor, mask: Tensor | None, weights: list[Tensor]
+    ) -> tuple[Tensor, ...]:
+        """Outputs of one layer, and its states ``(directions, B, hidden)``."""
         run = _FUNCTIONS[self.kind]
         zeros = x.new_zeros(2 if self.rnn.bidirectional else 1, len(x), self.rnn.hidden_size)
         start = [zeros, zeros] if self.kind == "lstm" else zeros
@@ -152,11 +187,13 @@ class Recurrent(nn.Module):
             # cuDNN copies the weights of one layer; the warning proposes to store them together.
             warnings.filterwarnings("ignore", "RNN module weights are not part of single")
             if mask is None:
-                return run(x, start, *options, True)[0]
+                return run(x, start, *options, True)
             packed = _pack(x, mask)
-            out = run(packed.data, packed.batch_sizes, start, *options)[0]
+            out, *states = run(packed.data, packed.batch_sizes, start, *options)
+        order = packed.unsorted_indices
         packed = PackedSequence(out, *packed[1:])
-        return pad_packed_sequence(packed, True, total_length=x.shape[1])[0]
+        out = pad_packed_sequence(packed, True, total_length=x.shape[1])[0]
+        return out, *(one.index_select(1, order) for one in states)
 
     def _trains_on_cpu(self, x: Tensor) -> bool:
         """Whether the fused scan is faster; without gradients torch's own layer is as fast."""

@@ -107,6 +107,10 @@ BLOCKS = {
         lambda: SequenceDecoder(F, 9, hidden=4, attention=AttentionPool(F, 4, query_features=4)),
         lambda block: block(STEPS, CLASSES, MASK),
     ),
+    "stacked decoder": (
+        lambda: SequenceDecoder(F, 9, hidden=4, kind="gru", layers=2),
+        lambda block: block(STEPS, CLASSES, MASK),
+    ),
 }
 
 

@@ -10,6 +10,7 @@ from danq.core import (
     Concat,
     Last,
     LateFusion,
+    LowRankBilinear,
     Mlp,
     Multiply,
     Recurrent,
@@ -38,7 +39,47 @@ def test_concat_and_multiply_by_hand():
     assert Concat([3, 2])([a, b], PRESENT)[1, 3:].abs().sum() == 0
 
 
-@pytest.mark.parametrize("fusion", [Concat([3, 3]), Multiply([3, 3], 4), LateFusion(3, [2, 1])])
+def explicit_matrices(fusion: LowRankBilinear) -> torch.Tensor:
+    """The matrix of each output, with the constant 1 as the last value of both streams."""
+    u, v = (torch.cat([one.weight, one.bias[:, None]], dim=1) for one in fusion.dense)
+    shape = fusion.rank, fusion.out_features, -1
+    return torch.einsum("rgi,rgj->gij", u.view(shape), v.view(shape))
+
+
+def with_one(x: torch.Tensor) -> torch.Tensor:
+    return torch.cat([x, torch.ones(len(x), 1, dtype=x.dtype)], dim=1)
+
+
+def test_low_rank_bilinear_is_the_explicit_bilinear_form():
+    a, b = (x.double() for x in pair(3, 5))
+    fusion = LowRankBilinear([3, 5], 4, rank=2).double()
+    matrices = explicit_matrices(fusion)
+    assert matrices.shape == (4, 4, 6)
+    wanted = torch.einsum("bi,gij,bj->bg", with_one(a), matrices, with_one(b))
+    torch.testing.assert_close(fusion([a, b]), wanted)
+    assert torch.linalg.matrix_rank(matrices).tolist() == [2] * 4
+    full = LowRankBilinear([3, 5], 4, rank=6).double()
+    assert torch.linalg.matrix_rank(explicit_matrices(full)).tolist() == [4] * 4
+
+
+def test_an_absent_stream_of_a_bilinear_form_is_1():
+    a, b = (x.double() for x in pair(3, 5))
+    fusion = LowRankBilinear([3, 5], 4, rank=2).double()
+    alone = fusion.dense[0](a).view(4, 2, 4).sum(dim=1)
+    torch.testing.assert_close(fusion([a, b], PRESENT)[1], alone[1])
+    with pytest.raises(ValueError, match="rank is 0, not above 0"):
+        LowRankBilinear([3, 5], 4, rank=0)
+
+
+@pytest.mark.parametrize(
+    "fusion",
+    [
+        Concat([3, 3]),
+        Multiply([3, 3], 4),
+        LateFusion(3, [2, 1]),
+        LowRankBilinear([3, 3], 4, rank=2),
+    ],
+)
 def test_the_values_of_an_absent_stream_change_nothing(fusion):
     a, b = pair(3, 3)
     out = fusion([a, b], PRESENT)

@@ -42,6 +42,9 @@ TASKS = {
     "regions": "region_captions:Regions",
     "dense-captions": "dense_captions:DenseCaptions",
     "group-emotion": "group_emotion:GroupEmotion",
+    "clip-captions": "clip_captions:ClipCaptions",
+    "clip-questions": "clip_questions:ClipQuestions",
+    "line-translation": "line_translation:LineTranslation",
 }
 """Name of each task, its module in `danq.vision.tasks` and its class."""
 

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int, Int64, UInt8
 from torch import Tensor, nn
 
 from danq.core import (
     AttentionPool,
     Classes,
+    KernelAttention,
+    LowRankBilinear,
     Mlp,
     Multiply,
     conv_encoder,
@@ -25,7 +28,7 @@ from danq.training.problem import Metrics
 from danq.vision.base_tasks import Classification
 from danq.vision.clip_files import fitted, read_clip
 from danq.vision.dataset import Dataset, Examples, Metadata, layout
-from danq.vision.model_blocks import TextEncoder, image_cnn
+from danq.vision.model_blocks import TextEncoder, image_cnn, map_area
 from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, task_recipe
 from danq.vision.vocabulary import Vocabulary, split_words
 
@@ -117,6 +120,70 @@ class StackedAnswer(Answer):
         return words + self.pool(map_tokens(self.image(image))[rows], None, words)
 
 
+class BilinearAnswer(Answer):
+    """Bilinear forms of one vector of the image and one of the question; classes.
+
+    Both vectors pass a dense layer with tanh first. Ben-younes et al. also read a pretrained
+    image network and attend to its map; both are left out.
+    """
+
+    def __init__(
+        self,
+        metadata: Metadata,
+        *,
+        channels: Sequence[int],
+        embed: int,
+        hidden: int,
+        features: int,
+        rank: int,
+    ) -> None:
+        super().__init__()
+        width = 2 * features
+        self.image = nn.Sequential(
+            image_cnn(metadata["shape"], channels, width),
+            nn.BatchNorm1d(width),
+            nn.Linear(width, features),
+            nn.Tanh(),
+        )
+        words = TextEncoder(len(metadata["vocabulary"]), embed, hidden)
+        self.question = nn.Sequential(words, nn.Linear(hidden, features), nn.Tanh())
+        self.fusion = LowRankBilinear([features, features], features, rank=rank)
+        self.head = Classes(Mlp(features, ()), len(metadata["classes"]))
+
+    def fused(self, image: Tensor, rows: Tensor, question: Tensor) -> Tensor:
+        return self.fusion([self.image(image)[rows], self.question(question)])
+
+
+class KernelAnswer(Answer):
+    """The question as a convolution kernel over the map, whose softmax weights the positions.
+
+    As in Chen et al., convolutions of width 1 reduce the weighted and the whole map, and a dense
+    layer fuses their positions and the question. Their image network is pretrained.
+    """
+
+    def __init__(
+        self, metadata: Metadata, *, channels: Sequence[int], embed: int, width: int, reduced: int
+    ) -> None:
+        super().__init__()
+        features = channels[-1]
+        area = map_area(metadata["shape"], len(channels))
+        self.image = conv_encoder(2, metadata["shape"][0], channels)
+        self.question = TextEncoder(len(metadata["vocabulary"]), embed, features)
+        self.attention = KernelAttention(features, features, width=width)
+        self.reduce = nn.Conv2d(2 * features, reduced, 1)
+        # The normalisation gives the image the scale of the question.
+        self.norm = nn.BatchNorm1d(reduced * area)
+        self.head = Classes(
+            Mlp(reduced * area + features, (2 * features,)), len(metadata["classes"])
+        )
+
+    def fused(self, image: Tensor, rows: Tensor, question: Tensor) -> Tensor:
+        maps, words = self.image(image)[rows], self.question(question)
+        weighted = self.attention(maps, words) * maps[0, 0].numel()
+        both = self.reduce(torch.cat([weighted, maps], dim=1)).relu().flatten(1)
+        return torch.cat([self.norm(both), words], dim=1)
+
+
 class QuestionOnly(Answer):
     """The question without the image."""
 
@@ -151,6 +218,22 @@ class VisualQuestions(Classification):
             {"channels": [16, 32, 64], "embed": 32, "hops": 2},
         ),
         ModelDefinition(
+            "mutan",
+            "{image}, {tokens -> LSTM} -> LowRankBilinear(rank=5) -> Classes",
+            "Ben-younes et al., ICCV 2017; Kim et al., ICLR 2017",
+            BilinearAnswer,
+            {"channels": [16, 32, 64], "embed": 32, "hidden": 64, "features": 64, "rank": 5},
+            {"epochs": 10},
+        ),
+        ModelDefinition(
+            "abc-cnn",
+            "{map}, {tokens -> LSTM} -> KernelAttention(query) -> Classes",
+            "Chen et al., ABC-CNN, 2015",
+            KernelAnswer,
+            {"channels": [16, 32, 64], "embed": 32, "width": 3, "reduced": 32},
+            {"epochs": 10},
+        ),
+        ModelDefinition(
             "question-only",
             "tokens -> LSTM -> Classes",
             "without the image",
@@ -166,6 +249,8 @@ class VisualQuestions(Classification):
     targets = (
         Target("at least 95 % (peer project: 87.6 %)", lambda m: m["vqa"]["accuracy"] >= 0.95),
         Target("attention at least 95 %", lambda m: m["san"]["accuracy"] >= 0.95),
+        Target("bilinear fusion at least 95 %", lambda m: m["mutan"]["accuracy"] >= 0.95),
+        Target("question as kernel at least 95 %", lambda m: m["abc-cnn"]["accuracy"] >= 0.95),
         Target("question only near 67 %", lambda m: m["question-only"]["accuracy"] <= 0.70),
     )
 

@@ -28,7 +28,7 @@ from danq.training.problem import Metrics
 from danq.vision.base_tasks import Classification
 from danq.vision.clip_files import fitted, read_clip
 from danq.vision.dataset import Dataset, Examples, Metadata, layout
-from danq.vision.model_blocks import TextEncoder, image_cnn, map_area
+from danq.vision.model_blocks import TextEncoder, image_cnn
 from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, task_recipe
 from danq.vision.vocabulary import Vocabulary, split_words
 
@@ -157,31 +157,28 @@ class BilinearAnswer(Answer):
 class KernelAnswer(Answer):
     """The question as a convolution kernel over the map, whose softmax weights the positions.
 
-    As in Chen et al., convolutions of width 1 reduce the weighted and the whole map, and a dense
-    layer fuses their positions and the question. Their image network is pretrained.
+    The weighted mean of the map, its plain mean and the question are fused by a product. Chen et
+    al. fuse them by a sum before a dense layer, and their image network is pretrained.
     """
 
     def __init__(
-        self, metadata: Metadata, *, channels: Sequence[int], embed: int, width: int, reduced: int
+        self, metadata: Metadata, *, channels: Sequence[int], embed: int, width: int
     ) -> None:
         super().__init__()
         features = channels[-1]
-        area = map_area(metadata["shape"], len(channels))
         self.image = conv_encoder(2, metadata["shape"][0], channels)
         self.question = TextEncoder(len(metadata["vocabulary"]), embed, features)
         self.attention = KernelAttention(features, features, width=width)
-        self.reduce = nn.Conv2d(2 * features, reduced, 1)
         # The normalisation gives the image the scale of the question.
-        self.norm = nn.BatchNorm1d(reduced * area)
-        self.head = Classes(
-            Mlp(reduced * area + features, (2 * features,)), len(metadata["classes"])
-        )
+        self.norm = nn.BatchNorm1d(2 * features)
+        self.fusion = Multiply([2 * features, features], 2 * features)
+        self.head = Classes(Mlp(2 * features, (2 * features,)), len(metadata["classes"]))
 
     def fused(self, image: Tensor, rows: Tensor, question: Tensor) -> Tensor:
         maps, words = self.image(image)[rows], self.question(question)
-        weighted = self.attention(maps, words) * maps[0, 0].numel()
-        both = self.reduce(torch.cat([weighted, maps], dim=1)).relu().flatten(1)
-        return torch.cat([self.norm(both), words], dim=1)
+        weighted = self.attention(maps, words).sum(dim=(2, 3))
+        both = self.norm(torch.cat([weighted, maps.mean(dim=(2, 3))], dim=1))
+        return self.fusion([both, words])
 
 
 class QuestionOnly(Answer):
@@ -227,10 +224,10 @@ class VisualQuestions(Classification):
         ),
         ModelDefinition(
             "abc-cnn",
-            "{map}, {tokens -> LSTM} -> KernelAttention(query) -> Classes",
+            "{map}, {tokens -> LSTM} -> KernelAttention(query) -> Multiply -> Classes",
             "Chen et al., ABC-CNN, 2015",
             KernelAnswer,
-            {"channels": [16, 32, 64], "embed": 32, "width": 3, "reduced": 32},
+            {"channels": [16, 32, 64], "embed": 32, "width": 3},
             {"epochs": 10},
         ),
         ModelDefinition(

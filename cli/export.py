@@ -39,4 +39,4 @@ def export(model: Path, to: str, out: Path, overwrite: bool) -> None:
     from danq.models.export import export_model
 
     done = export_model(model, out, to=to, overwrite=overwrite)
-    show(f"{done.path}: differs from the model by at most {done.difference:.1e}", done)
+    show(done.describe(), done)

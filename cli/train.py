@@ -205,12 +205,7 @@ def train(context: click.Context, **given: Any) -> None:
         return
     result = run(data, **settings)
     if result.rank == 0:
-        epochs = f"{result.epochs} epoch" + "s" * (result.epochs != 1)
-        show(
-            f"{result.directory}: best of {epochs} was {result.best_epoch}; "
-            f"trained for {result.seconds:.0f} s",
-            result,
-        )
+        show(result.describe(), result)
 
 
 def _given(context: click.Context, names: Mapping[str, str]) -> dict[str, Any]:

@@ -107,13 +107,7 @@ def train(task: str, **given: Any) -> None:
     result = run(task, recipe=recipe, run=settings, **given)
     if result.rank:
         return
-    metrics = ", ".join(f"{name} {value:.4f}" for name, value in result.metrics.items())
-    epochs = f"{result.epochs} epoch" + "s" * (result.epochs != 1)
-    show(
-        f"{result.directory}: best epoch {result.best_epoch} of {epochs}; "
-        f"test split: {metrics}; trained for {result.seconds:.0f} s",
-        result,
-    )
+    show(result.describe(), result)
 
 
 @vision.command(

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 BASE = {"errors", "typing", "progress", "_jit"}
 FILES = {*BASE, "_lazy", "_version", "cache_folder", "files", "names", "output", "provenance"}
-FILES |= {"file_lock", "track_names", "amounts", "cache_limit"}
+FILES |= {"file_lock", "track_names", "amounts", "cache_limit", "notebook_display"}
 DATA = {*FILES, "bounded_queue", "genome", "datasets"}
 MODEL = {*FILES, "_memory", "device", "core", "models"}
 PLOTS = {"evaluation", "plots"}
@@ -34,6 +34,7 @@ ARROWS = {
     "cache_folder": {"errors"},
     "errors": set(),
     "progress": set(),
+    "notebook_display": set(),
     "typing": set(),
     "file_lock": {"errors"},
     "files": {"errors", "typing"},

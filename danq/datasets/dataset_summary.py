@@ -11,10 +11,12 @@ import numpy as np
 from danq.datasets.amount_summary import TrackAmounts, amounts_to_check, summarise_amounts
 from danq.datasets.dataset import Dataset
 from danq.datasets.dataset_format import SPLITS
+from danq.datasets.display_dataset import track_positives
 from danq.datasets.label_bits import count_bits
 from danq.datasets.leaked_windows import count_leaked
 from danq.datasets.track_quality import MOST_NAMED, TrackQuality, track_quality
 from danq.errors import few
+from danq.notebook_display import Display, FirstRows, display_html, display_text
 from danq.typing import IntRow
 
 
@@ -87,6 +89,28 @@ class BuildSummary:
     folds: Mapping[str, int] = field(default_factory=dict)
     oriented: bool = False
     standalone: bool = False
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        facts = {
+            "File": self.path,
+            "Size": f"{self.size / 1e6:,.1f} MB",
+            "Window": f"{self.window:,} bp around a bin of {self.bin:,} bp",
+            "Genome": f"{self.bases:,} bases in {self.contigs:,} contigs",
+            **{f"Windows, {split}": count for split, count in self.windows.items()},
+            **{f"Bins without a window, {reason}": n for reason, n in self.dropped.items() if n},
+            **{f"Peaks not used, {reason}": n for reason, n in self.dropped_peaks.items() if n},
+            "SHA-256": self.sha256,
+        }
+        table = track_positives(self.tracks, self.groups, self.positives)
+        return Display(
+            f"{sum(self.windows.values()):,} windows, {len(self.tracks):,} tracks",
+            "\n".join(self.tracks_to_check()),
+            facts,
+            tables=[FirstRows.of("Positive windows of each track", table)],
+        )
 
     @property
     def without_positives(self) -> dict[str, tuple[str, ...]]:

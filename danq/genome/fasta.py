@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
+import polars as pl
 
 from danq.errors import InputError
 from danq.files.open_input import open_bytes
@@ -35,6 +36,7 @@ from danq.genome.nucleotide_codes import (
 )
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.regions import check_interval
+from danq.notebook_display import Display, FirstRows, display_html
 from danq.typing import Codes
 
 log = logging.getLogger("danq")
@@ -92,6 +94,14 @@ class Genome:
 
     def __repr__(self) -> str:
         return f"Genome('{self.path}', {len(self.contigs)} contigs)"
+
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        bases, count = sum(self.contigs.values()), len(self.contigs)
+        frame = pl.DataFrame({"contig": [*self.contigs], "bases": [*self.contigs.values()]})
+        tables = [FirstRows.of("Contigs", frame)]
+        return Display(f"{self.path}: {bases:,} bases in {count:,} contigs", tables=tables)
 
     def close(self) -> None:
         """Close the file."""

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import polars as pl
 from jaxtyping import Float32, Float64
 from numpy.typing import ArrayLike
 
 from danq._jit import kernel
 from danq.errors import InputError
+from danq.notebook_display import Display, FirstRows, display_html, display_text
 from danq.typing import CodeBatch, Matrix
 
 UNIFORM = (0.25, 0.25, 0.25, 0.25)
@@ -82,6 +84,21 @@ class Motif:
                 remedy="Give one row per position, in the order A, C, G, T",
             )
         object.__setattr__(self, "probabilities", table / sums[:, None])
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        sites = "" if self.nsites is None else f", {self.nsites:,} sites"
+        table = {"position": range(1, self.width + 1)}
+        table |= {base: self.probabilities[:, code] for code, base in enumerate(LETTERS)}
+        frequencies = FirstRows("Frequencies of the bases", pl.DataFrame(table), self.width)
+        return Display(
+            f"{self.name}: {self.consensus}{sites}",
+            facts=self.comment or {},
+            tables=[frequencies],
+            plots=["danq.plots.draw_logo"],
+        )
 
     @property
     def width(self) -> int:

@@ -17,6 +17,7 @@ from danq.inference.prediction.shards import KIND as PREDICTIONS
 from danq.inference.prediction.shards import merge_predictions
 from danq.inference.variants.run import VARIANTS
 from danq.inference.variants.shards import merge_variants
+from danq.notebook_display import Display, display_html, display_text
 from danq.typing import Location
 
 
@@ -48,6 +49,12 @@ class MergeSummary:
 
     output: Summary
     folders: Mapping[Shard, Path]
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        return Display.of_text(self.describe())
 
     def describe(self) -> str:
         """What was written, and where the shards are."""

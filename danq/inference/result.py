@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from jaxtyping import Float32
 
 from danq.errors import InputError, few
 from danq.inference.writers.layout import named_tracks
+from danq.notebook_display import ROWS, Display, FirstRows, display_html, display_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +54,32 @@ class Result:
     def __len__(self) -> int:
         """Number of rows N."""
         return len(self.values)
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        total = self._table_rows
+        few = replace(self, values=self.values[:ROWS], rows=self.rows[:ROWS]).to_polars()
+        tables = [FirstRows("Values", few.head(ROWS), total)]
+        if self.rejected.height:
+            tables.append(FirstRows.of("Variant alleles without scores", self.rejected))
+        effects = self.values.ndim == 3
+        return Display(
+            f"{total:,} row{'s' * (total != 1)}, {len(self.columns):,} columns of "
+            f"{len(self.tracks):,} track{'s' * (len(self.tracks) != 1)}",
+            facts=self.provenance,
+            facts_title="Provenance",
+            tables=tables,
+            plots=["danq.plots.plot_effects"] if effects else [],
+        )
+
+    @property
+    def _table_rows(self) -> int:
+        """Rows of `to_polars`."""
+        if self.values.ndim < 3:
+            return len(self)
+        return 3 * int((self.rows["ref"] != "N").sum())
 
     @property
     def names(self) -> list[str]:

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from danq.errors import InputError
+import polars as pl
+
+from danq.errors import InputError, few
 from danq.files.json_file import read_json
 from danq.models.model_file import Model, load_model
 from danq.models.stored_model import ENSEMBLE, RUN_MODEL
+from danq.notebook_display import Display, FirstRows, display_html, display_text
 from danq.output import replacing
 from danq.provenance import sha256_of
 from danq.typing import Location
@@ -78,7 +81,30 @@ def ensemble_members(path: Location) -> list[Path]:
     return found
 
 
-def load_ensemble(path: Location, **options: Any) -> tuple[Model, ...]:
+class LoadedModels(tuple[Model, ...]):
+    """Models of an ensemble, in the order of their file."""
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        first, count = self[0], len(self)
+        table = pl.DataFrame(
+            {
+                "file": [str(model.path) for model in self],
+                "preset": [model.spec.preset for model in self],
+                "SHA-256": [model.sha256 for model in self],
+            }
+        )
+        return Display(
+            f"{count:,} model{'s' * (count != 1)}, {len(first.tracks):,} tracks, "
+            f"window of {first.window:,} bp",
+            facts={"Tracks": few(first.tracks, 8)},
+            tables=[FirstRows.of("Models", table)],
+        )
+
+
+def load_ensemble(path: Location, **options: Any) -> LoadedModels:
     """Load all models of an ensemble.
 
     Parameters
@@ -91,7 +117,8 @@ def load_ensemble(path: Location, **options: Any) -> tuple[Model, ...]:
 
     Returns
     -------
-    tuple of Model
+    LoadedModels
+        A tuple of models.
         Functions that take several models report the mean of their predictions.
 
     Raises
@@ -104,7 +131,7 @@ def load_ensemble(path: Location, **options: Any) -> tuple[Model, ...]:
     >>> models = danq.load_ensemble("runs/folds")  # doctest: +SKIP
     >>> danq.predict(models, "ACGT" * 125).to_polars()  # doctest: +SKIP
     """
-    return tuple(load_model(member, **options) for member in ensemble_members(path))
+    return LoadedModels(load_model(member, **options) for member in ensemble_members(path))
 
 
 def _listed(content: Any, file: Path) -> list[tuple[str, str]]:

@@ -30,6 +30,7 @@ from danq.models.initialisation import first_layer
 from danq.models.model_file import Model, ModelSpec, load_model
 from danq.models.onnx_lstm import OnnxHardLstm
 from danq.models.targets import TargetGroup, profiles, track_values
+from danq.notebook_display import Display, display_html, display_text
 from danq.output import check_target, replacing
 from danq.typing import Location
 
@@ -66,6 +67,15 @@ class Exported(NamedTuple):
 
     path: Path
     difference: float
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def describe(self) -> str:
+        """The file and the difference on one line."""
+        return f"{self.path}: differs from the model by at most {self.difference:.1e}"
+
+    def _display(self) -> Display:
+        return Display.of_text(self.describe())
 
 
 class _Outputs(nn.Module):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
@@ -27,6 +28,7 @@ from danq.models.stored_model import (
 )
 from danq.models.targets import Loss, TargetGroup, check_groups
 from danq.names import name_problem
+from danq.notebook_display import Display, FirstRows, display_html, display_text
 from danq.typing import Location
 
 
@@ -139,6 +141,32 @@ class Model:
         # bfloat16 would round amounts to two or three digits.
         if self.spec.has_amounts and self.options.precision == "auto":
             object.__setattr__(self, "options", replace(self.options, precision="fp32"))
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        spec, options = self.spec, self.options
+        parameters = sum(one.numel() for one in self.module.parameters())
+        facts = {
+            "File": self.path,
+            "Preset": spec.preset,
+            "Window": f"{spec.window:,} bp; labels describe the middle {spec.bin:,} bp",
+            "Parameters": parameters,
+            "Strand": options.strand,
+            "Device": options.device,
+            "Precision": options.precision,
+            "Trained on": spec.data_sha256,
+            "Written by": spec.created_by,
+            "SHA-256": self.sha256,
+        }
+        units = ["peaks" if unit is None else str(unit) for unit in spec.track_units]
+        tracks = pl.DataFrame({"track": spec.tracks, "group": spec.groups, "measures": units})
+        count = len(spec.tracks)
+        summary = (
+            f"{spec.preset}, {count:,} track{'s' * (count != 1)}, window of {spec.window:,} bp"
+        )
+        return Display(summary, facts=facts, tables=[FirstRows.of("Tracks", tracks)])
 
     @property
     def window(self) -> int:

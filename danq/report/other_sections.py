@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from danq.datasets.dataset import Dataset
+from danq.datasets.dataset_format import SPLITS
+from danq.datasets.display_dataset import track_positives
 from danq.errors import InputError
 from danq.inference.blocks.folder import ENDING
 from danq.inference.blocks.shard import is_shard_name
 from danq.report.content import Absent, Section, Table
 from danq.report.read_tables import read_stored_table
 
-SPLITS = ("train", "valid", "test")
 _NAMES = {
     "first": "Comparison of two models",
     "predictor": "Benchmark of variant effects",
@@ -35,19 +37,12 @@ def dataset_section(path: Path, dataset: Dataset | Absent) -> Section:
         "bases": f"{int(dataset.genome.lengths.sum()):,} in {len(dataset.genome.names):,} contigs",
     }
     peaks = len(dataset.peaks)
-    columns: dict[str, list] = {"track": list(dataset.tracks)}
-    if any(dataset.groups):
-        columns["group"] = list(dataset.groups)
-    for split in SPLITS:
-        own = dataset.positives(split)
-        columns[f"{split}_positives"] = [
-            int(own[k]) if k < peaks else None for k in range(len(dataset.tracks))
-        ]
+    positives = np.stack([dataset.positives(split) for split in SPLITS], axis=1)
     table = Table(
         "Tracks of the dataset",
         "Positive windows of each track of peaks in each split. A metric of a track with few "
         "positive test windows is uncertain.",
-        pl.DataFrame(columns, strict=False),
+        track_positives(dataset.tracks, dataset.groups, positives),
         {f"{split}_positives": f"Positives, {split}" for split in SPLITS},
         "train_positives" if peaks else None,
     )

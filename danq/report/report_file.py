@@ -17,6 +17,7 @@ from danq.files.toml_file import read_toml
 from danq.genome.fasta import Genome
 from danq.genome.gene_models import read_genes
 from danq.models import Model, load_model
+from danq.notebook_display import Display, display_html, display_text
 from danq.output import check_target, replacing
 from danq.progress import counted
 from danq.report.content import Absent, Gene, Section
@@ -62,6 +63,13 @@ class WrittenReport(NamedTuple):
     path: Path
     sections: tuple[Section, ...]
     size: int
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        *sections, page = self.describe().splitlines()
+        return Display(page, "\n".join(sections))
 
     def describe(self) -> str:
         """A line for each section, then the page and its size."""

@@ -14,6 +14,7 @@ from jaxtyping import Float64
 from danq.errors import InputError
 from danq.files.json_file import read_json
 from danq.genome.motif_matrix import Motif
+from danq.notebook_display import Display, display_html, display_text
 from danq.simulation.binding_model import BindingModel
 from danq.simulation.binding_rules import Rule
 from danq.simulation.peak_shape import PeakShape
@@ -85,6 +86,22 @@ class Truth:
     test: tuple[str, ...]
     sites: tuple[Site, ...]
     variants: tuple[KnownVariant, ...]
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        bases, contigs = sum(self.contigs.values()), len(self.contigs)
+        facts = {
+            "Seed": self.seed,
+            "Tracks": ", ".join(self.tracks),
+            "Genome": f"{bases:,} bases in {contigs:,} contigs",
+            "Validation": ", ".join(self.valid),
+            "Test": ", ".join(self.test),
+            "Planted elements": len(self.sites),
+            "Variants": len(self.variants),
+        }
+        return Display(f"{bases:,} bases, {len(self.tracks):,} tracks", facts=facts)
 
     @property
     def tracks(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from danq.inference.evaluation.evaluation_folder import write_evaluation
 from danq.models import load_model
 from danq.models.ensemble_file import write_ensemble
 from danq.models.stored_model import RUN_MODEL
+from danq.notebook_display import Display, display_html, display_text
 from danq.training.config import (
     DataSettings,
     FoldSettings,
@@ -105,6 +106,12 @@ class FoldsResult:
     folds: tuple[TrainingResult, ...]
     report: Report | None
     held_out_report: Report | None
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        return Display.of_text(self.describe())
 
     def describe(self) -> str:
         """The directory, and the main metrics as lines of text."""

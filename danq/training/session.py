@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
+import polars as pl
 from pydantic import BaseModel
 from torch import nn
 
@@ -19,6 +20,7 @@ from danq.file_lock import FileLock
 from danq.files.inputs_in_use import check_unchanged, note_own_folder
 from danq.models.model_file import save_model
 from danq.models.stored_model import RUN_MODEL
+from danq.notebook_display import Display, FirstRows, display_html, display_text
 from danq.output import refuse_input_within
 from danq.provenance import Inputs, Provenance, settings_of
 from danq.training.checkpoint import LAST, Checkpoints
@@ -74,6 +76,20 @@ class TrainingResult:
     wait_fraction: float
     history: list[dict[str, float]]
     rank: int
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def describe(self) -> str:
+        """The directory, the best epoch and the time on one line."""
+        epochs = f"{self.epochs} epoch" + "s" * (self.epochs != 1)
+        return (
+            f"{self.directory}: best of {epochs} was {self.best_epoch}; "
+            f"trained for {self.seconds:.0f} s"
+        )
+
+    def _display(self) -> Display:
+        history = FirstRows.of("Metrics of each epoch", pl.DataFrame(self.history))
+        return Display(self.describe(), tables=[history] if self.history else [])
 
 
 class TrainedSpec(Protocol):

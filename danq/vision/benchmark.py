@@ -13,6 +13,7 @@ from pathlib import Path
 
 from danq._version import __version__
 from danq.errors import InputError
+from danq.notebook_display import Display, display_html, display_text
 from danq.output import check_target, replacing
 from danq.progress import Stage, stage
 from danq.training.config import RunSettings
@@ -90,6 +91,12 @@ class TaskReport:
     targets: list[tuple[str, bool | None]]
     quick: bool
     seeds: list[int]
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        return Display(f"{self.task}: {self.about}", self.text().partition("\n")[2])
 
     @property
     def failed(self) -> list[Row]:

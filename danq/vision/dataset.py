@@ -11,8 +11,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import polars as pl
 import torch
 from torch import Tensor, nn
+
+from danq.errors import few
+from danq.notebook_display import Display, FirstRows, display_html, display_text
 
 SPLITS = ("train", "valid", "test")
 EVALUATION_BATCH = 256
@@ -54,6 +58,18 @@ class Examples:
 
     def __getitem__(self, field: str) -> np.ndarray:
         return self.arrays[field]
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        fields = {
+            "field": list(self.arrays),
+            "type": [array.dtype.name for array in self.arrays.values()],
+            "shape": [" x ".join(map(str, array.shape[1:])) for array in self.arrays.values()],
+        }
+        tables = [FirstRows.of("Fields of an example", pl.DataFrame(fields))]
+        return Display(f"{len(self):,} examples", tables=tables)
 
     def rows(self, selected: slice | np.ndarray) -> Examples:
         """Some of the examples."""
@@ -130,6 +146,23 @@ class Dataset:
     valid: Examples
     test: Examples
     metadata: dict[str, Any] = field(default_factory=dict)
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        counts = {split: len(getattr(self, split)) for split in SPLITS}
+        summary = ", ".join(f"{count:,} {split}" for split, count in counts.items())
+        metadata = {
+            name: few(map(str, value), 8) if isinstance(value, list) else value
+            for name, value in self.metadata.items()
+        }
+        return Display(
+            f"examples: {summary}",
+            facts=metadata,
+            facts_title="Metadata",
+            tables=self.train._display().tables,
+        )
 
     @cached_property
     def sha256(self) -> str:

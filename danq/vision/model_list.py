@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from danq.errors import MissingPackage
+from danq.notebook_display import Display, display_html
 from danq.vision.task_registry import load_tasks
 
 log = logging.getLogger("danq")
@@ -24,6 +25,11 @@ class ModelInfo:
     configuration: str
     parameters: int
     paper: str
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        facts = {"Blocks": self.configuration, "Parameters": self.parameters, "Paper": self.paper}
+        return Display(f"{self.model} for {self.task}: {self.about}", facts=facts)
 
 
 def list_models(tasks: Iterable[str] = ()) -> list[ModelInfo]:

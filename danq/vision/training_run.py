@@ -27,7 +27,7 @@ from danq.vision.vision_model_file import VisionSpec, build, load_vision_model
 TEST_METRICS = "test.tsv"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class VisionResult(TrainingResult):
     """Result of the training of a vision model.
 
@@ -44,6 +44,15 @@ class VisionResult(TrainingResult):
     parameters: int
     metrics: Metrics
     losses: tuple[float, float]
+
+    def describe(self) -> str:
+        """The directory, the best epoch, the metrics and the time on one line."""
+        metrics = ", ".join(f"{name} {value:.4f}" for name, value in self.metrics.items())
+        epochs = f"{self.epochs} epoch" + "s" * (self.epochs != 1)
+        return (
+            f"{self.directory}: best epoch {self.best_epoch} of {epochs}; "
+            f"test split: {metrics}; trained for {self.seconds:.0f} s"
+        )
 
 
 def train(

@@ -20,6 +20,7 @@ from danq.models.stored_model import (
     read_stored,
     sized_for,
 )
+from danq.notebook_display import Display, display_html, display_text
 from danq.vision.task_registry import is_registered, load_task
 
 MAX_NUMBER = 1 << 24
@@ -69,6 +70,20 @@ class VisionModel:
     module: nn.Module
     spec: VisionSpec
     path: Path
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        spec = self.spec
+        parameters = sum(one.numel() for one in self.module.parameters())
+        facts = {
+            "File": self.path,
+            "Parameters": parameters,
+            **spec.hyperparameters,
+            "Trained on": spec.data_sha256,
+            "Written by": spec.created_by,
+        }
+        return Display(f"{spec.model} for {spec.task}, {parameters:,} parameters", facts=facts)
 
 
 def build(spec: VisionSpec) -> nn.Module:

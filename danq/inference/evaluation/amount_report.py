@@ -20,6 +20,7 @@ from danq.evaluation.amount_metrics import (
 from danq.evaluation.amount_tables import amount_group_table, amount_table, stratum_table
 from danq.evaluation.metric_tables import describe_leaked, describe_means, shown
 from danq.inference.evaluation.fit_baselines import fit_amounts
+from danq.notebook_display import Display, FirstRows, display_html, display_text
 from danq.typing import IntRow
 
 if TYPE_CHECKING:
@@ -64,6 +65,22 @@ class AmountReport:
     provenance: dict[str, Any]
     baseline: AmountBaseline | None = field(default=None, repr=False)
     strata: pl.DataFrame | None = field(default=None, repr=False)
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        drawn = [
+            "danq.plots.plot_scatter(report.predicted, report.measured, report.table, report.units)"
+        ]
+        if self.baseline is not None:
+            drawn.append("danq.plots.plot_amount_baseline(report.table)")
+        windows, split = self.provenance["windows"], self.provenance["split"]
+        summary = (
+            f"{windows:,} windows of the {split} split, {self.table.height:,} tracks of amounts"
+        )
+        tables = [FirstRows.of("Metrics of each track of amounts", self.table)]
+        return Display(summary, self.describe(), tables=tables, plots=drawn)
 
     @property
     def macro_pearson(self) -> float:

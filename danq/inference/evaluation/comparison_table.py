@@ -11,6 +11,7 @@ import polars as pl
 
 from danq.evaluation.paired_bootstrap import Difference
 from danq.inference.writers.layout import SPREAD
+from danq.notebook_display import Display, FirstRows, display_html, display_text
 from danq.typing import PerTrack
 
 if TYPE_CHECKING:
@@ -72,6 +73,15 @@ class ModelComparison:
 
     table: pl.DataFrame
     provenance: dict[str, Any]
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        about, tracks = self.provenance, self.table.height - 1
+        summary = f"{about['windows']:,} windows of the {about['split']} split, {tracks:,} tracks"
+        table = FirstRows.of("Metrics of both models: means, then each track", self.table)
+        return Display(summary, self.describe(), tables=[table])
 
     def describe(self) -> str:
         """The differences as a few lines of text."""

@@ -31,6 +31,7 @@ from danq.inference.evaluation.amount_report import AmountReport, amount_report
 from danq.inference.evaluation.ensemble_members import describe_members
 from danq.inference.evaluation.fit_baselines import fit_baseline
 from danq.inference.evaluation.precision_cost import PrecisionCost
+from danq.notebook_display import Display, FirstRows, display_html, display_text
 from danq.typing import IntRow, LabelBatch, Scores
 
 if TYPE_CHECKING:
@@ -86,6 +87,24 @@ class EvaluationReport:
     precision_cost: PrecisionCost | None = None
     members: pl.DataFrame | None = None
     amounts: AmountReport | None = None
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        drawn = [
+            "danq.plots.plot_precision_recall(report.curves, report.table)",
+            "danq.plots.plot_roc(report.curves, report.table)",
+            "danq.plots.plot_calibration(report.calibration, report.table)",
+        ]
+        if self.baseline is not None:
+            drawn.append("danq.plots.plot_baseline(report.table)")
+        tables = [FirstRows.of("Metrics of each track of peaks", self.table)]
+        if self.amounts is not None:
+            tables.append(FirstRows.of("Metrics of each track of amounts", self.amounts.table))
+        about, tracks = self.provenance, self.table.height
+        summary = f"{about['windows']:,} windows of the {about['split']} split, {tracks:,} tracks"
+        return Display(summary, self.describe(), tables=tables, plots=drawn)
 
     @property
     def macro_aupr(self) -> float:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from danq.inference.blocks.shard import Shard, describe_complete
+from danq.notebook_display import Display, display_html, display_text
 from danq.output import name_of_output
 
 
@@ -34,6 +35,12 @@ class WrittenMutations(NamedTuple):
     pairs: int
     columns: tuple[str, ...]
     shard: Shard | None = None
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        return Display.of_text(self.describe())
 
     def describe(self) -> str:
         """Path, substitutions and sequences on one line, and what to do after a shard."""

@@ -14,6 +14,7 @@ from danq.inference.prediction.row_blocks import joined
 from danq.inference.sources.tiling import Rows
 from danq.inference.writers.layout import PredictionLayout, Values
 from danq.inference.writers.open_output import Output
+from danq.notebook_display import Display, display_html, display_text
 from danq.output import name_of_output
 
 
@@ -39,6 +40,12 @@ class WrittenPredictions(NamedTuple):
     columns: tuple[str, ...]
     tracks: tuple[str, ...]
     shard: Shard | None = None
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        return Display.of_text(self.describe())
 
     def describe(self) -> str:
         """Path, rows and tracks on one line, and what to do after a shard."""

@@ -49,6 +49,7 @@ from danq.inference.variants.run_summary import rejects_file
 from danq.inference.variants.variant_source import Variants
 from danq.inference.writers.layout import SPREAD
 from danq.inference.writers.tsv import write_table
+from danq.notebook_display import Display, FirstRows, display_html, display_text
 from danq.output import OutputFile, check_files, replacing_files
 from danq.progress import stage
 from danq.provenance import sha256_of
@@ -107,6 +108,16 @@ class BenchmarkReport:
     notes: tuple[str, ...]
     provenance: dict[str, str]
     reference: str
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        tables = [FirstRows.of("Predictors, best first", self.table)]
+        if self.rejected.height:
+            tables.append(FirstRows.of("Rows that were left out", self.rejected))
+        summary = ", ".join(f"{what} {count:,}" for what, count in self.counts.items())
+        return Display(summary, "\n".join(self.notes), tables=tables)
 
     def describe(self) -> str:
         """Counts, the metrics of summaries, baselines and the best tracks, and notes, as text."""

@@ -16,6 +16,7 @@ from danq.inference.variants.run import REJECT_COLUMNS, VariantRun
 from danq.inference.variants.variant_tally import VariantTally
 from danq.inference.writers.tsv import head, write_rows
 from danq.inference.writers.variant_layout import VariantLayout
+from danq.notebook_display import Display, display_html, display_text
 from danq.output import REJECTED, OutputFile, is_standard_output, name_of_output, replacing_files
 
 log = logging.getLogger("danq")
@@ -47,6 +48,12 @@ class VariantSummary:
     columns: tuple[str, ...]
     seconds: Mapping[str, float]
     shard: Shard | None = None
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        return Display.of_text(self.describe())
 
     def describe(self) -> str:
         """Output, rows, and counts of scored and rejected alleles."""

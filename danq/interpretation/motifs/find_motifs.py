@@ -31,6 +31,7 @@ from danq.interpretation.motifs.motif_table import (
     MotifTable,
     motif_table,
 )
+from danq.notebook_display import Display, FirstRows, display_html, display_text
 from danq.progress import stage
 from danq.typing import Location
 
@@ -61,6 +62,17 @@ class MotifReport:
     sites: FilterSites = field(repr=False)
     table: MotifTable = field(repr=False)
     provenance: dict[str, Any]
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        filters, matches = self.table.filters, self.table.matches
+        tables = [FirstRows.of("Motifs of the filters", filters)]
+        if matches.height:
+            tables.append(FirstRows.of("Matches with known motifs", matches))
+        summary = f"{filters.height:,} of {len(self.sites.sites):,} filters have sites"
+        return Display(summary, self.describe(), tables=tables)
 
     def summary(self) -> dict[str, Any]:
         """Provenance and counts of filters and matches, as in ``summary.json``."""

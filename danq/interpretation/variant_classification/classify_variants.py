@@ -43,6 +43,7 @@ from danq.interpretation.variant_classification.match_variants import (
 from danq.interpretation.variant_classification.scoring_conditions import (
     warn_of_differences,
 )
+from danq.notebook_display import Display, FirstRows, display_html, display_text
 from danq.output import OutputFile, replacing_files
 from danq.typing import Location
 
@@ -78,6 +79,20 @@ class ClassificationReport:
     applied: pl.DataFrame | None = field(repr=False)
     notes: tuple[str, ...]
     provenance: dict[str, Any]
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        tables = [
+            FirstRows.of("Metrics of each fold", self.folds),
+            FirstRows.of("Labelled variants", self.variants),
+        ]
+        if self.applied is not None:
+            tables.append(FirstRows.of("Further variants", self.applied))
+        summary = f"{self.variants.height:,} labelled variants in {self.folds.height:,} folds"
+        lines = self.describe().splitlines()[self.folds.height + 2 :]
+        return Display(summary, "\n".join(lines), tables=tables)
 
     def describe(self) -> str:
         """Metrics of each fold, their means, the pooled metrics, and the notes, as text."""

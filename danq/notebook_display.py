@@ -1,4 +1,8 @@
-"""What a notebook shows of a model, a dataset or a result."""
+"""What a notebook shows of a model, a dataset or a result.
+
+The classes of danq import this module. It therefore imports libraries only when a notebook needs
+them.
+"""
 
 from __future__ import annotations
 
@@ -114,10 +118,29 @@ class FirstRows(NamedTuple):
     total: int
 
     @classmethod
-    def of(cls, title: str, frame: pl.DataFrame) -> FirstRows:
-        """The first rows of a complete table, without columns that have no value."""
+    def of(
+        cls,
+        title: str,
+        table: pl.DataFrame | Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        rows: int = ROWS,
+    ) -> FirstRows:
+        """The first rows of a complete table, without columns that have no value.
+
+        Parameters
+        ----------
+        title
+            What the table shows.
+        table
+            A data frame, columns by name, or rows.
+        rows
+            Largest number of rows that are shown.
+        """
+        import polars as pl
+
+        is_frame = isinstance(table, pl.DataFrame)
+        frame = table if is_frame else pl.DataFrame(table, infer_schema_length=None)
         empty = [one for one in frame.columns if 0 < frame.height == frame[one].null_count()]
-        return cls(title, frame.drop(empty).head(ROWS), frame.height)
+        return cls(title, frame.drop(empty).head(rows), frame.height)
 
 
 @dataclass(frozen=True)
@@ -176,7 +199,6 @@ def display_html(self: Displayed) -> str:
 
 @cache
 def _template() -> Template:
-    # Only a notebook needs jinja2.
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 

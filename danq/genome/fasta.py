@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import BinaryIO
 
 import numpy as np
-import polars as pl
 
 from danq.errors import InputError
 from danq.files.open_input import open_bytes
@@ -99,8 +98,8 @@ class Genome:
 
     def _display(self) -> Display:
         bases, count = sum(self.contigs.values()), len(self.contigs)
-        frame = pl.DataFrame({"contig": [*self.contigs], "bases": [*self.contigs.values()]})
-        tables = [FirstRows.of("Contigs", frame)]
+        table = {"contig": [*self.contigs], "bases": [*self.contigs.values()]}
+        tables = [FirstRows.of("Contigs", table)]
         return Display(f"{self.path}: {bases:,} bases in {count:,} contigs", tables=tables)
 
     def close(self) -> None:

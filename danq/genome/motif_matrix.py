@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import polars as pl
 from jaxtyping import Float32, Float64
 from numpy.typing import ArrayLike
 
@@ -90,9 +90,9 @@ class Motif:
 
     def _display(self) -> Display:
         sites = "" if self.nsites is None else f", {self.nsites:,} sites"
-        table = {"position": range(1, self.width + 1)}
+        table: dict[str, Any] = {"position": range(1, self.width + 1)}
         table |= {base: self.probabilities[:, code] for code, base in enumerate(LETTERS)}
-        frequencies = FirstRows("Frequencies of the bases", pl.DataFrame(table), self.width)
+        frequencies = FirstRows.of("Frequencies of the bases", table, self.width)
         return Display(
             f"{self.name}: {self.consensus}{sites}",
             facts=self.comment or {},

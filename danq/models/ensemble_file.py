@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import polars as pl
-
 from danq.errors import InputError, few
 from danq.files.json_file import read_json
 from danq.models.model_file import Model, load_model
@@ -89,13 +87,11 @@ class LoadedModels(tuple[Model, ...]):
 
     def _display(self) -> Display:
         first, count = self[0], len(self)
-        table = pl.DataFrame(
-            {
-                "file": [str(model.path) for model in self],
-                "preset": [model.spec.preset for model in self],
-                "SHA-256": [model.sha256 for model in self],
-            }
-        )
+        table = {
+            "file": [str(model.path) for model in self],
+            "preset": [model.spec.preset for model in self],
+            "SHA-256": [model.sha256 for model in self],
+        }
         return Display(
             f"{count:,} model{'s' * (count != 1)}, {len(first.tracks):,} tracks, "
             f"window of {first.window:,} bp",

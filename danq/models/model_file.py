@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import nn
@@ -161,7 +160,7 @@ class Model:
             "SHA-256": self.sha256,
         }
         units = ["peaks" if unit is None else str(unit) for unit in spec.track_units]
-        tracks = pl.DataFrame({"track": spec.tracks, "group": spec.groups, "measures": units})
+        tracks = {"track": spec.tracks, "group": spec.groups, "measures": units}
         count = len(spec.tracks)
         summary = (
             f"{spec.preset}, {count:,} track{'s' * (count != 1)}, window of {spec.window:,} bp"

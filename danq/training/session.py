@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
-import polars as pl
 from pydantic import BaseModel
 from torch import nn
 
@@ -88,7 +87,7 @@ class TrainingResult:
         )
 
     def _display(self) -> Display:
-        history = FirstRows.of("Metrics of each epoch", pl.DataFrame(self.history))
+        history = FirstRows.of("Metrics of each epoch", self.history)
         return Display(self.describe(), tables=[history] if self.history else [])
 
 

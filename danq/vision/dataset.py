@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 from torch import Tensor, nn
 
@@ -68,7 +67,7 @@ class Examples:
             "type": [array.dtype.name for array in self.arrays.values()],
             "shape": [" x ".join(map(str, array.shape[1:])) for array in self.arrays.values()],
         }
-        tables = [FirstRows.of("Fields of an example", pl.DataFrame(fields))]
+        tables = [FirstRows.of("Fields of an example", fields)]
         return Display(f"{len(self):,} examples", tables=tables)
 
     def rows(self, selected: slice | np.ndarray) -> Examples:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
-import types
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import danq.training
+from danq.training.session import TrainingResult
 from danq_cli import main as cli
+
+
+def result(directory: Path, **values: Any) -> TrainingResult:
+    return TrainingResult(directory=directory, wait_fraction=0.0, history=[], rank=0, **values)
 
 
 @pytest.fixture
@@ -15,11 +19,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]
     """Arguments of the calls of `train`, which trains nothing here."""
     calls: list[tuple[Any, dict[str, Any]]] = []
 
-    def train(data: Any, **settings: Any) -> types.SimpleNamespace:
+    def train(data: Any, **settings: Any) -> TrainingResult:
         calls.append((data, settings))
-        return types.SimpleNamespace(
-            directory=settings["out"], best_epoch=3, epochs=5, seconds=61.4, rank=0
-        )
+        return result(settings["out"], best_epoch=3, epochs=5, seconds=61.4)
 
     monkeypatch.setattr(danq.training, "train", train)
     return calls
@@ -46,7 +48,7 @@ def test_call_without_options_leaves_every_setting_to_recipe_and_configuration(
 
 
 def test_one_epoch_is_singular(trained, dataset, capsys, monkeypatch):
-    one = types.SimpleNamespace(directory="r", best_epoch=1, epochs=1, seconds=2.0, rank=0)
+    one = result(Path("r"), best_epoch=1, epochs=1, seconds=2.0)
     monkeypatch.setattr(danq.training, "train", lambda data, **_: one)
     assert cli.run(["train", str(dataset), "--out", "r", "--epochs", "1"]) == 0
     assert capsys.readouterr().out == "r: best of 1 epoch was 1; trained for 2 s\n"

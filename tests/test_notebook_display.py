@@ -39,7 +39,7 @@ SETTINGS = {
 """Public classes that are neither a model, a dataset nor a result."""
 
 RETURNED = {"BaseRecipe", "Callable", "Iterator", "Mapping", "None", "Path", "UInt8", "T", "C"}
-RETURNED |= {"H", "W", "Means"}
+RETURNED |= {"H", "W", "Means", "Stage"}
 HOSTILE = "<script>alert(6)</script>&'\""
 
 

@@ -5,9 +5,10 @@
             write(block, compute(block))
 
 Both use a `BoundedQueue`: a thread stops when it is a few items ahead, so memory stays bounded.
-Items keep their order. The threads have the context variables of the calling thread. An error in a
-thread is raised in the calling thread, at the latest when the block is left. Any error there, also
-Ctrl-C, ends the threads before; an error of a thread is then noted on it.
+Items keep their order. The threads have the context variables of the calling thread, but their
+progress is not watched. An error in a thread is raised in the calling thread, at the latest when
+the block is left. Any error there, also Ctrl-C, ends the threads before; an error of a thread is
+then noted on it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
+
+from danq.progress import watch_progress
 
 T = TypeVar("T")
 
@@ -170,8 +173,13 @@ def _thread(
     failed: Sequence[BaseException],
 ) -> Iterator[threading.Thread]:
     """Run a thread, stop its queue and wait for it at the end, and raise or note its error."""
-    run = copy_context().run
-    thread = threading.Thread(target=run, args=[work], name=f"danq-{doing}", daemon=True)
+
+    def run() -> None:
+        with watch_progress(None):
+            work()
+
+    context = copy_context()
+    thread = threading.Thread(target=context.run, args=[run], name=f"danq-{doing}", daemon=True)
     try:
         try:
             thread.start()

@@ -30,7 +30,7 @@ ARROWS = {
     "_lazy": set(),
     "_memory": set(),
     "_version": set(),
-    "bounded_queue": set(),
+    "bounded_queue": {"progress"},
     "cache_folder": {"errors"},
     "errors": set(),
     "progress": set(),

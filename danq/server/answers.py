@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -32,11 +32,14 @@ class Answer:
     result
         What the function of the library returned.
     values
-        Meaning of the values.
+        What the values are.
+    meanings
+        What each kind of value, or each score of variants, is.
     """
 
     result: Result
     values: str
+    meanings: Mapping[str, str]
 
     def rows(self, first: int, count: int) -> dict[str, Any]:
         """Some rows with their values, as JSON; and the rejected alleles.
@@ -52,6 +55,7 @@ class Answer:
         part = slice(first, first + count)
         return {
             "values": self.values,
+            "meanings": dict(self.meanings),
             "total": len(result),
             "first": first,
             "names": result.names[part],

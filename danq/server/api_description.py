@@ -221,6 +221,7 @@ def _rows() -> Schema:
         values=_TEXT, total=_COUNT, first=_COUNT, names=_list(_TEXT), columns=_list(_TEXT),
         rows=_list({"type": "object"}), data=_list(_list(_NUMBER)), rejected_total=_COUNT,
         rejected=_list({"type": "object"}),
+        meanings={"type": "object", "additionalProperties": _TEXT},
     )  # fmt: skip
     return {
         "summary": "Rows of the answer of predict or variants",

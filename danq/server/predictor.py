@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,6 +16,8 @@ from danq.inference.mutagenesis.effect_kinds import Effect, describe_effect, eff
 from danq.inference.mutagenesis.mutate import mutate
 from danq.inference.prediction.predict import predict
 from danq.inference.result import Result
+from danq.inference.track_levels import Kind
+from danq.inference.variants.allele_scores import SCORES, meaning, score_name
 from danq.inference.variants.score import score_variants
 from danq.models import Model
 from danq.progress import Event, Stage, Watch, watch_progress
@@ -132,7 +135,8 @@ class Predictor:
             with watch_progress(self._limited(job, task)):
                 result = self._result(task, given, effect)
             job.size = result.values.size
-            return Answer(result, self._values(task, effect))
+            values = self._values(task, effect)
+            return Answer(result, values, self._meanings(task, values))
 
         return compute
 
@@ -154,6 +158,24 @@ class Predictor:
         if set(kinds) == {"amounts"}:
             return "amount" if task == "predict" else "effects on amounts"
         return "probability or amount" if task == "predict" else "effects"
+
+    def _meanings(self, task: Task, values: str) -> dict[str, str]:
+        """What the values, or each score of variants, are."""
+        ensemble = self.ensemble
+        kinds: list[Kind] = [one for one in get_args(Kind) if one in ensemble.kinds]
+        if task == "variants":
+            found: dict[str, list[str]] = {}
+            for score, kind in product(SCORES, kinds):
+                text = meaning(score, kind)
+                found.setdefault(score_name(score, kind), []).append(
+                    f"of {kind}: {text}" if len(kinds) > 1 else text
+                )
+            return {name: "; ".join(texts) for name, texts in found.items()}
+        if task == "mutate":
+            return {values: values}
+        bin = f"in the middle {ensemble.bin:,} bases of a window of {ensemble.window:,} bases"
+        of = {"peaks": "probability of a peak", "amounts": "amount"}
+        return {values: f"{' or '.join(of[kind] for kind in kinds)} {bin}"}
 
     def _limited(self, job: Job, task: Task) -> Watch:
         """Watches the progress of a job, and checks how much is computed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from danq.server.typed_variants import (
     looks_like_variant,
     read_variant,
 )
+
+log = logging.getLogger("danq")
 
 Task = Literal["predict", "variants", "mutate"]
 
@@ -184,6 +187,7 @@ def _typed_variants(lines: list[str], genome: ReferenceGenome, bridge: ContigBri
 def _around(variants: list[TypedVariant], genome: ReferenceGenome, bridge: ContigBridge) -> Regions:
     """The regions around variants."""
     texts = []
+    log.info(f"mutated: the bases around the variants, {MAP_FLANK} on each side, of the reference")
     for one in variants:
         contig = bridge.find(one.chrom).contig or one.chrom
         length = genome.packed.contigs.get(contig, one.pos)

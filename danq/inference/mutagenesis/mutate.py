@@ -108,11 +108,13 @@ def mutate(
     job = MutationJob.of(model, as_source(source), effect, tracks)
     layout = job.layout()
     with open_targets(job.source) as targets:
-        done = []
+        done, tally = [], SequenceTally()
         with stage("mutating", "substitutions", 3 * sum(one.size for one in targets)) as now:
             for effects in job.effects(job.batches(targets)):
                 done.append(effects)
+                tally.count(effects.window)
                 now.add(3 * len(effects.codes))
+    tally.report(job.ensemble.window, job.ensemble.bin)
     values = [np.empty((0, 4, len(layout.columns)), np.float32)]
     values += [
         one.mean if one.spread is None else np.concatenate([one.mean, one.spread], axis=2)

@@ -1,7 +1,7 @@
 import { MutationMap, drawBars, grouped, make, pngBlob, save, shown, svgBlob } from "./drawings.js";
 
 const $ = (id) => document.getElementById(id);
-const ENDED = ["done", "failed", "cancelled"], ROWS = 50, DRAWN = 60;
+const ENDED = ["done", "failed", "cancelled"], ROWS = 50, DRAWN = 60, IN_UNITS = ["ref", "alt", "diff"];
 const VARIANT = /^(?!\s*>)[^\n]*(\d\s*[:\s]?\s*[acgtn]+\s*>\s*[acgtn]|:g\.\d|-\d+-[acgtn]+-[acgtn]+\s*$|^\s*rs\d+\s*$|^##fileformat=VCF|^#CHROM)/im;
 
 let model = null, job = null, source = null, page = null, first = 0, sort = { by: "value", up: false };
@@ -44,6 +44,8 @@ const start = async () => {
   $("effect").replaceChildren(new Option("default", ""), ...model.effects.map((name) => new Option(name, name)));
   const groups = [...new Set(tracks.map((track) => track.group))].filter((name) => name);
   fill($("group"), ["all", ...groups]);
+  $("group-label").hidden = !groups.length;
+  $("bars").classList.toggle("no-groups", !groups.length);
   const known = location.hash.slice(1);
   if (known) follow(known, true);
 };
@@ -201,13 +203,15 @@ const limitsOf = (rows) => {
 const showTracks = () => {
   const rows = shownTracks(), [low, high] = limitsOf(rows), x = (value) => (value - low) / (high - low) * 200;
   $("value-title").textContent = valueTitle();
+  const meaning = page.meanings[valueTitle()] ?? page.values;
+  $("meaning").textContent = `${valueTitle()}: ${meaning}.`;
   $("count").textContent = `${grouped(rows.length)} of ${grouped(model.tracks.length)} tracks`;
   $("tracks").replaceChildren(...rows.map((one) => {
     const line = document.createElement("tr");
     const cell = (name, text, kind) => { const made = document.createElement(name); made.textContent = text; made.className = kind; line.append(made); return made; };
     cell("th", one.name, "text").scope = "row";
     cell("td", one.group, "text");
-    cell("td", one.value === null ? "none" : shown(one.value) + (one.unit && !page.scores ? ` ${one.unit}` : ""), "number");
+    cell("td", one.value === null ? "none" : shown(one.value) + (one.unit && (!page.scores || IN_UNITS.includes(valueTitle())) ? ` ${one.unit}` : ""), "number");
     const svg = make("svg", { viewBox: "0 0 200 14", preserveAspectRatio: "none", "aria-hidden": "true" }, cell("td", "", "text"));
     make("path", { class: "zero", d: `M${x(0)} 0V14` }, svg);
     if (one.value !== null) make("rect", { class: one.value < 0 ? "bar c1" : "bar", x: Math.min(x(0), x(one.value)), y: 2, width: Math.abs(x(one.value) - x(0)), height: 10 }, svg);

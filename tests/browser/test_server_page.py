@@ -19,11 +19,13 @@ from danq.models import architecture, save_model, untrained
 from danq.progress import stage
 from danq.server import ServerSettings
 from danq.server.app import make_app
+from tests.server.test_amounts import save_amounts
 
 AXE = Path(__file__).with_name("axe.min.js")
 TRACKS = ("Reb1", "<img src=x onerror=alert(1)>", "Abf1")
 CONTIG = "<svg/onload=alert(2)>"
 TOKEN = "a-token-of-some-length"
+MODEL = "model.safetensors"
 SMALL = {"filters": 8, "width": 5, "pool": 3, "hidden": 4, "dense": (6,)}
 
 
@@ -39,15 +41,16 @@ def folder(tmp_path_factory) -> Path:
         for weights in model.module.parameters():
             weights.normal_(0, 0.3, generator=generator)
     groups = {"groups": ("yeast", "<b>other</b>", "yeast")}
-    save_model(made / "model.safetensors", model.module, model.spec.model_copy(update=groups))
+    save_model(made / MODEL, model.module, model.spec.model_copy(update=groups))
+    save_amounts(made / "amounts.safetensors")
     return made
 
 
 class Served:
     """A server in a thread of this process."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
-        model = danq.load(folder / "model.safetensors", device="cpu", threads=1)
+    def __init__(self, folder: Path, model_file: str = MODEL, **settings: Any) -> None:
+        model = danq.load(folder / model_file, device="cpu", threads=1)
         app = make_app(model, folder / "genome.fa", ServerSettings(**settings), warm=False)
         self.jobs = app.state.jobs
         config = uvicorn.Config(app, port=0, log_level="critical", ws="none")
@@ -163,6 +166,60 @@ def test_predictions_are_sorted_searched_and_filtered(served, visit, folder):
     page.get_by_role("searchbox").fill("ABF")
     assert names(page) == ["Abf1"]
     assert page.locator("#count").inner_text() == "1 of 3 tracks"
+
+
+def test_what_was_scored_of_a_long_region_is_shown(served, visit):
+    page = visit(served.address)
+    ask(page, "chr1:101-140")
+    page.locator("#tracks tr").first.wait_for()
+    assert page.locator("#notices").is_hidden()
+    assert page.locator("#meaning").inner_text() == (
+        "probability: probability of a peak in the middle 10 bases of a window of 40 bases."
+    )
+    for text, task, message in (
+        ("chr1:101-300", "predict", "regions longer than the window of 40 bases: 1; their values"),
+        ("ACGTA" * 20, "predict", "records longer than the window of 40 bases: 1, tiled every 10"),
+        ("chr1:101-300", "mutate", "each base is scored in the window centred on its 10-base"),
+    ):
+        ask(page, text, task)
+        page.locator("#notices li", has_text=message).first.wait_for()
+        assert page.locator("#answer").is_visible()
+
+
+def test_amounts_have_units(folder, visit):
+    server = Served(folder, "amounts.safetensors")
+    try:
+        page = visit(server.address, 400)
+        ask(page, "chr1:101-140")
+        page.locator("#tracks tr").first.wait_for()
+        cells = dict(
+            zip(names(page), page.locator("#tracks td.number").all_inner_texts(), strict=True)
+        )
+        assert re.fullmatch(r"[\d.]+", cells["Reb1"])
+        assert re.fullmatch(r"-?[\d.]+ log1p\(0\.5 x reads\)", cells["RNA"])
+        assert cells["ATAC"].endswith(" RPM")
+        # Without groups, there is no column and no filter of groups, and bars are in view.
+        assert page.locator("#group-label").is_hidden()
+        assert page.get_by_role("columnheader", name="Group").count() == 0
+        page.locator("#example-variant").click()
+        page.get_by_role("button", name="Run").click()
+        page.get_by_role("heading", name="Effects of variants").wait_for()
+        for score, unit, meaning in (
+            ("log2fc", "", "log2 fold change"),
+            ("ref", " RPM", "of amounts: amount with the reference allele"),
+            ("diff", " RPM", "of amounts: change in the amount"),
+        ):
+            page.locator("#score").select_option(label=score)
+            page.locator("#search").fill("atac")
+            (text,) = page.locator("#tracks td.number").all_inner_texts()
+            assert re.fullmatch(r"-?[\d.e-]+" + unit, text)
+            assert meaning in page.locator("#meaning").inner_text()
+        ask(page, "chr1:101-140", "mutate")
+        page.locator("#chart svg").wait_for()
+        page.locator("#map-track").select_option(value="2")
+        page.get_by_text("mutant minus reference (amounts) (RPM)").wait_for()
+    finally:
+        server.stop()
 
 
 def test_the_task_follows_the_input(served, visit):

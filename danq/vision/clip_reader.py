@@ -57,10 +57,15 @@ class ClipReader(nn.Module):
     ) -> tuple[Float[Tensor, "B T F"], Bool[Tensor, "B T"], States]:
         """A token per frame, the mask of real tokens, and the states after the last one."""
         if self.one_frame:
-            middle = real.sum(dim=1) // 2
-            rows = torch.arange(len(clip), device=clip.device)
-            clip, real = clip[rows, middle].unsqueeze(1), real[rows, middle].unsqueeze(1)
+            clip, real = middle_frame(clip, real).unsqueeze(1), real[:, :1]
         before = torch.cat([clip[:, :1], clip[:, :-1]], dim=1)
         tokens = self.frames(torch.cat([clip, clip - before], dim=2), real)
         tokens, states = self.rnn.with_states(tokens, real)
         return tokens, real, states
+
+
+def middle_frame(
+    clip: Float[Tensor, "B T C H W"], real: Bool[Tensor, "B T"]
+) -> Float[Tensor, "B C H W"]:
+    """The middle one of the real frames, which come first."""
+    return clip[torch.arange(len(clip), device=clip.device), real.sum(dim=1) // 2]

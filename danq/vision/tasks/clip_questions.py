@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from danq.core import AttentionPool, Classes, Mlp, Multiply, step_cross_entropy
+from danq.core import (
+    AttentionPool,
+    Classes,
+    Mlp,
+    Multiply,
+    conv_encoder,
+    map_tokens,
+    step_cross_entropy,
+)
 from danq.errors import InputError
 from danq.training.problem import Metrics
 from danq.vision.base_tasks import Classification
-from danq.vision.clip_reader import ClipReader
+from danq.vision.clip_reader import ClipReader, middle_frame
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, layout
 from danq.vision.generators.event_clips import (
     ACTIONS,
@@ -71,23 +80,35 @@ class ClipAnswer(nn.Module):
     embed, hidden
         Width of the word embedding, and units of the encoders of questions and clips.
     attend
-        Units of the attention from the question to the frames; 0 ignores the clip.
+        Units of the attentions from the question to the frames, and to the positions of the map
+        of the middle frame; 0 ignores the clip.
+    channels
+        Channels of the CNN of frames.
     reader
         Further parameters of `danq.vision.clip_reader.ClipReader`.
     """
 
     def __init__(
-        self, metadata: Metadata, *, embed: int, hidden: int, attend: int, **reader: Any
+        self,
+        metadata: Metadata,
+        *,
+        embed: int,
+        hidden: int,
+        attend: int,
+        channels: Sequence[int] = (),
+        **reader: Any,
     ) -> None:
         super().__init__()
         self.question = TextEncoder(len(metadata["vocabulary"]), embed, hidden)
         self.head = Classes(Mlp(hidden, (hidden,)), len(metadata["classes"]))
         if attend:
-            self.reader = ClipReader(metadata, hidden=hidden, **reader)
-            self.pool = AttentionPool(hidden, attend, query_features=hidden)
+            self.reader = ClipReader(metadata, channels=channels, hidden=hidden, **reader)
+            self.frames = AttentionPool(hidden, attend, query_features=hidden)
+            self.still = conv_encoder(2, metadata["shape"][1], channels)
+            self.positions = AttentionPool(channels[-1], attend, query_features=hidden)
             # As in the questions about images, the clip gets the scale of the question.
-            self.norm = nn.BatchNorm1d(hidden)
-            self.fusion = Multiply([hidden, hidden], hidden)
+            self.norm = nn.BatchNorm1d(hidden + channels[-1])
+            self.fusion = Multiply([hidden + channels[-1], hidden], hidden)
         self.attend = attend
 
     def forward(
@@ -102,8 +123,12 @@ class ClipAnswer(nn.Module):
         if self.attend:
             rows = asked.nonzero()[:, 0]
             tokens, mask, _ = self.reader(clip, real)
-            found = self.pool(tokens[rows], mask[rows], words)
-            words = self.fusion([self.norm(found), words])
+            places = map_tokens(self.still(middle_frame(clip, real)))
+            found = [
+                self.frames(tokens[rows], mask[rows], words),
+                self.positions(places[rows], None, words),
+            ]
+            words = self.fusion([self.norm(torch.cat(found, dim=1)), words])
         logits = self.head(words)
         answers = logits.new_zeros(*asked.shape, logits.shape[1])
         answers[asked] = logits
@@ -119,8 +144,9 @@ class ClipQuestions(Classification):
     """Questions about the events of a clip of 7 to 10 frames; accuracy on events and on objects.
 
     Made data: the clips of `clip-captions`. Questions about events need several frames; those
-    about colour and shape of an object need one. Jang et al. (CVPR 2017) read features of
-    pretrained networks, and attend to positions of a frame, too; here the attention is to frames.
+    about colour and shape of an object need one. Jang et al. (CVPR 2017) attend to frames and to
+    the positions of every frame, and read features of pretrained networks; here the attention to
+    positions is to those of the middle frame, and the networks are small.
     """
 
     name = "clip-questions"
@@ -136,14 +162,14 @@ class ClipQuestions(Classification):
     models = (
         ModelDefinition(
             "attention",
-            "{Frame -> LSTM}, {tokens -> LSTM} -> AttentionPool(query) -> Multiply -> Classes",
+            "{Frame -> LSTM}, {map}, {tokens -> LSTM} -> AttentionPool(query) -> Multiply",
             "Jang et al., TGIF-QA, CVPR 2017",
             ClipAnswer,
             _READER | _QUESTION | {"attend": 48},
         ),
         ModelDefinition(
             "one-frame",
-            "{middle frame}, {tokens -> LSTM} -> Multiply -> Classes",
+            "{middle frame}, {map}, {tokens -> LSTM} -> AttentionPool(query) -> Multiply",
             "without the other frames",
             ClipAnswer,
             _READER | _QUESTION | {"attend": 48, "one_frame": True},

@@ -191,6 +191,7 @@ class Recurrent(nn.Module):
             packed = _pack(x, mask)
             out, *states = run(packed.data, packed.batch_sizes, start, *options)
         order = packed.unsorted_indices
+        assert order is not None
         packed = PackedSequence(out, *packed[1:])
         out = pad_packed_sequence(packed, True, total_length=x.shape[1])[0]
         return out, *(one.index_select(1, order) for one in states)

@@ -1,23 +1,17 @@
-"""Read every file of a source once: which are damaged, what they contain, which are equal."""
+"""Read files to their ends: whether they are damaged, and what they contain."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from danq.errors import InputError, few
 from danq.files.open_input import check_file, open_raw
-from danq.vision.own_data.image_files import image_facts
-from danq.vision.own_data.input_settings import InputSettings
-from danq.vision.own_data.records import Record, Source
-from danq.vision.own_data.video_files import clip_facts, frame_files
+from danq.vision.own_data.image_files import ImageFacts, image_facts
+from danq.vision.own_data.video_files import ClipFacts, clip_facts, frame_files
 
 _PIECE = 1 << 20
-
-log = logging.getLogger("danq")
 
 
 class CheckedFile(NamedTuple):
@@ -33,13 +27,6 @@ class CheckedFile(NamedTuple):
 
     digest: str
     facts: Any
-
-
-class Checked(NamedTuple):
-    """Examples whose files can be read, and what is known of the files."""
-
-    records: list[Record]
-    files: list[CheckedFile]
 
 
 def digest_of(path: str) -> str:
@@ -83,72 +70,8 @@ def check_clip(path: str) -> CheckedFile:
     return CheckedFile(total if isinstance(total, str) else total.hexdigest(), facts)
 
 
-def checked(
-    source: Source, check: Callable[[str], CheckedFile], settings: InputSettings, what: str
-) -> Checked:
-    """Read all files of a source.
+CHECKS: dict[str, Callable[[str], CheckedFile]] = {"image": check_image, "video": check_clip}
+"""Kinds of files, and how they are read to their ends."""
 
-    Parameters
-    ----------
-    source
-        The examples.
-    check
-        Reads one file.
-    settings
-        Whether damaged files are left out.
-    what
-        The files, for messages: "images".
-
-    Raises
-    ------
-    InputError
-        When files cannot be read and are not to be left out, or none can be read.
-    """
-    known: dict[str, CheckedFile | InputError] = {}
-    for record in source.records:
-        if record.path not in known:
-            try:
-                known[record.path] = check(record.path)
-            except InputError as error:
-                known[record.path] = error
-    damaged = {path: error for path, error in known.items() if isinstance(error, InputError)}
-    if damaged:
-        names = few((f"{path} ({error.problem})" for path, error in damaged.items()), 5, "; ")
-        counts = f"{len(damaged):,} of {len(known):,} {what} cannot be read"
-        if not settings.skip_damaged or len(damaged) == len(known):
-            raise source.error(
-                f"{counts}: {names}", "Repair or remove them, or leave them out (skip_damaged)"
-            )
-        log.warning("%s: %s and are left out: %s", source.path, counts, names)
-    records = [record for record in source.records if record.path not in damaged]
-    files = [known[record.path] for record in records]
-    return Checked(records, files)  # type: ignore[arg-type]
-
-
-def without_repeats(source: Source, records: Sequence[Record]) -> list[Record]:
-    """Examples, each once.
-
-    Raises
-    ------
-    InputError
-        When a file is in several rows that differ.
-    """
-    first: dict[tuple[str, Any], Record] = {}
-    for record in records:
-        known = first.setdefault((record.path, str(record.more)), record)
-        if known[1:4] != record[1:4]:
-            lines = "" if known.line is None else f" (as in line {known.line:,})"
-            raise source.error(
-                f"{record.path} is given twice{lines}, with different targets, splits or groups: "
-                f"'{_shown(known)}' and '{_shown(record)}'",
-                "Remove one of them",
-                record,
-            )
-    repeated = len(records) - len(first)
-    if repeated:
-        log.warning("%s: %d repeated rows are left out", source.path, repeated)
-    return list(first.values())
-
-
-def _shown(record: Record) -> str:
-    return " ".join(str(part) for part in record[1:4] if part is not None)
+FACTS: dict[str, Callable[..., Any]] = {"image": ImageFacts, "video": ClipFacts}
+"""Kinds of files, and the descriptions of their content."""

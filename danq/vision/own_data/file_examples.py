@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from danq.vision.dataset import SPLITS, Dataset
-from danq.vision.own_data.checked_files import CheckedFile, checked, without_repeats
+from danq.vision.own_data.checked_files import CheckedFile
 from danq.vision.own_data.decoders import labels_at
 from danq.vision.own_data.frame_classes import all_runs
 from danq.vision.own_data.frame_sampling import sampled_frames
@@ -21,7 +21,9 @@ from danq.vision.own_data.media import (
     describe_decoder,
     report_media,
 )
+from danq.vision.own_data.reading_workers import worker_count
 from danq.vision.own_data.records import Record, Source
+from danq.vision.own_data.source_check import checked, without_repeats
 from danq.vision.own_data.splits import divided, report_leaks
 from danq.vision.own_data.streamed_examples import StreamedExamples
 from danq.vision.own_data.targets import Targets, make_targets
@@ -41,7 +43,7 @@ def file_examples(source: Source, media: Media, settings: InputSettings) -> Data
         log.info("%s: %s", source.path, notice)
     if source.kind not in {"captions", "questions"}:
         source = source._replace(records=without_repeats(source, source.records))
-    records, files = checked(source, media.check, settings, media.what)
+    records, files = checked(source, media.name, settings, media.what)
     digests = [file.digest for file in files]
     by_class = source.kind in {"classes", "labels", "frames"}
     splits = divided(source, records, digests, settings.seed, by_class)
@@ -57,7 +59,7 @@ def file_examples(source: Source, media: Media, settings: InputSettings) -> Data
         **targets.metadata,
     }
     varied = decoder | {"augment": augmentation(decoder, settings, source.kind)}
-    whole = streamed(source, records, files, targets, varied)
+    whole = streamed(source, records, files, targets, varied, settings)
     parts = {split: whole.rows(np.array(splits[split], np.int64)) for split in SPLITS}
     return Dataset(metadata=metadata, **parts)
 
@@ -85,14 +87,14 @@ def file_inputs(
     """
     for notice in source.notices:
         log.info("%s: %s", source.path, notice)
-    records, files = checked(source, media.check, settings, media.what)
+    records, files = checked(source, media.name, settings, media.what)
     targets = Targets({}, dict(metadata))
     decoder = dict(metadata["decoder"])
     if source.kind != "none":
         targets = make_targets(source, records, {}, metadata)
     elif media is VIDEO:
         decoder["labels"] = False
-    return streamed(source, records, files, targets, decoder)
+    return streamed(source, records, files, targets, decoder, settings)
 
 
 def streamed(
@@ -101,6 +103,7 @@ def streamed(
     files: Sequence[CheckedFile],
     targets: Targets,
     decoder: dict[str, Any],
+    settings: InputSettings,
 ) -> StreamedExamples:
     """Examples of all records."""
     arrays = dict(targets.arrays)
@@ -121,4 +124,5 @@ def streamed(
                 for one, runs in zip(facts, found, strict=True)
             ]
             arrays["labels"] = np.stack(rows)
-    return StreamedExamples(arrays, decoder, sources, [file.digest for file in files])
+    digests = [file.digest for file in files]
+    return StreamedExamples(arrays, decoder, sources, digests, worker_count(settings.workers))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any, NamedTuple
 
-from danq.vision.own_data.checked_files import CheckedFile, check_clip, check_image
 from danq.vision.own_data.image_files import ImageFacts, common_bits
 from danq.vision.own_data.input_settings import InputSettings
 from danq.vision.own_data.records import Source
@@ -35,26 +34,23 @@ class Media(NamedTuple):
     Attributes
     ----------
     name
-        "image" or "video".
+        "image" or "video"; also the kind of `danq.vision.own_data.checked_files.CHECKS`.
     what
         The files, for messages.
     suffixes
         Endings of its files.
     frames
         Endings of images, whose folders are examples.
-    check
-        Reads one file to its end.
     """
 
     name: str
     what: str
     suffixes: frozenset[str]
     frames: frozenset[str]
-    check: Callable[[str], CheckedFile]
 
 
-IMAGE = Media("image", "images", IMAGE_SUFFIXES, frozenset(), check_image)
-VIDEO = Media("video", "videos", CLIP_SUFFIXES, FRAME_SUFFIXES, check_clip)
+IMAGE = Media("image", "images", IMAGE_SUFFIXES, frozenset())
+VIDEO = Media("video", "videos", CLIP_SUFFIXES, FRAME_SUFFIXES)
 
 
 def media_of(path: str) -> Media:

@@ -13,6 +13,10 @@ import numpy as np
 
 from danq.vision.dataset import EVALUATION_BATCH, Examples, Fields, FieldTypes
 from danq.vision.own_data.decoders import Description, decode_row, make_decoder
+from danq.vision.own_data.reading_workers import borrowed_workers, decoded_batches
+
+FEW_EXAMPLES = {"image": 64, "clip": 16}
+"""Examples of each kind of decoder that this process reads itself, if there are fewer."""
 
 EVALUATED_VALUES = 1 << 22
 """Largest number of values of the examples that are evaluated at once."""
@@ -32,11 +36,14 @@ class StreamedExamples(Examples):
         Files of each example, as JSON values.
     digests
         Checksum of the files of each example.
+    workers
+        Processes that read files; 0 for none beside this one.
     """
 
     decoder: Description
     sources: list[Any]
     digests: list[str]
+    workers: int = 0
 
     def __post_init__(self) -> None:
         if any(len(array) != len(self.sources) for array in self.arrays.values()):
@@ -70,12 +77,20 @@ class StreamedExamples(Examples):
             self.decoder,
             [self.sources[i] for i in numbers],
             [self.digests[i] for i in numbers],
+            self.workers,
         )
 
     def selected(
         self, parts: Iterable[np.ndarray], epoch: Sequence[int] | None
     ) -> Generator[Fields, None, None]:
         """Yield the fields of the examples of each part, as `Examples.selected`."""
+        parts = list(parts)
+        if self.workers and sum(map(len, parts)) >= FEW_EXAMPLES[self.decoder["kind"]]:
+            with borrowed_workers(self.workers) as workers:
+                stream = decoded_batches(workers, self.decoder, self.sources, parts, epoch)
+                for rows, fields in zip(parts, stream, strict=True):
+                    yield {name: array[rows] for name, array in self.arrays.items()} | fields
+            return
         decoder = make_decoder(self.decoder)
         for rows in parts:
             decoded = [decode_row(decoder, i, self.sources[i], epoch) for i in rows.tolist()]

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from danq.errors import InputError
+from danq.vision.dataset import ShuffledBatches
+from danq.vision.own_data import InputSettings, own_examples
+from danq.vision.own_data.reading_workers import WorkerCrashed, borrowed_workers, end_workers
+from tests.vision.own_data.image_set import class_folders
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    yield class_folders(tmp_path_factory.mktemp("many"), 40, ".jpg")
+    end_workers()
+
+
+@pytest.fixture(scope="module")
+def data(folder):
+    return [own_examples("images", folder, InputSettings(workers=n))[1] for n in (0, 2)]
+
+
+def test_workers_give_what_one_process_gives(data):
+    alone, streamed = data
+    assert alone.sha256 == streamed.sha256
+    np.testing.assert_array_equal(alone.train["image"], streamed.train["image"])
+    for size in (7, 64):
+        streams = [ShuffledBatches(one.train, size, seed=5) for one in data]
+        for one, other in zip(streams[0].epoch(3), streams[1].epoch(3), strict=True):
+            for a, b in zip(one, other, strict=True):
+                np.testing.assert_array_equal(a, b)
+        # An epoch that resumes in its middle has the same batches.
+        again = [*streams[1].epoch(3, len(streams[1]) // 2)]
+        for one, other in zip([*streams[0].epoch(3)][-len(again) :], again, strict=True):
+            np.testing.assert_array_equal(one[1], other[1])
+
+
+def test_batches_do_not_change_when_later_ones_are_read(data):
+    batches = [batch[1] for batch in ShuffledBatches(data[1].train, 8, seed=5).epoch(0)]
+    for kept, fresh in zip(
+        batches, ShuffledBatches(data[0].train, 8, seed=5).epoch(0), strict=True
+    ):
+        np.testing.assert_array_equal(kept, fresh[1])
+
+
+def test_two_streams_at_a_time(data):
+    streams = [ShuffledBatches(data[1].train, 16, seed=s).epoch(0) for s in (1, 2)]
+    for first, second in zip(*streams, strict=True):
+        assert first[1].shape == second[1].shape
+        assert not np.array_equal(first[1], second[1])
+
+
+def test_a_file_that_disappears_is_named(folder, data):
+    lost = data[1].train.sources[5]
+    os.rename(lost, lost + ".moved")
+    try:
+        with pytest.raises(InputError, match="no such file") as caught:
+            list(ShuffledBatches(data[1].train, 16, seed=0).epoch(0))
+        assert caught.value.file == lost
+    finally:
+        os.rename(lost + ".moved", lost)
+    assert len(list(ShuffledBatches(data[1].train, 16, seed=0).epoch(0))) == 6
+
+
+def test_a_worker_that_is_killed_is_reported(data):
+    with borrowed_workers(2) as pool:
+        pids = [worker.process.pid for worker in pool._workers]
+    stream = ShuffledBatches(data[1].train, 16, seed=0).epoch(0)
+    next(stream)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkerCrashed, match=r"ended \(SIGKILL\) while it read .*\.jpg"):
+        list(stream)
+    assert len(list(ShuffledBatches(data[1].train, 16, seed=0).epoch(0))) == 6
+
+
+def test_a_stream_that_is_left_ends_its_workers(data):
+    stream = ShuffledBatches(data[1].train, 16, seed=0).epoch(0)
+    next(stream)
+    with borrowed_workers(2):
+        pass
+    children = _children(os.getpid())
+    stream.close()
+    assert len(_children(os.getpid())) == len(children) - 2
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_no_worker_survives_its_owner(folder, how):
+    code = (
+        "import sys\n"
+        "from danq.vision.dataset import ShuffledBatches\n"
+        "from danq.vision.own_data import InputSettings, own_examples\n"
+        "data = own_examples('images', sys.argv[1], InputSettings(workers=2))[1]\n"
+        "print('ready', flush=True)\n"
+        "while True:\n"
+        "    for batch in ShuffledBatches(data.train, 4, 0).epoch(0): pass\n"
+    )
+    owner = subprocess.Popen(
+        [sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    with owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == b"ready\n"
+        workers = _children(owner.pid)
+        assert len(workers) == 2
+        owner.send_signal(how)
+        owner.wait()
+    end = time.monotonic() + 20
+    while any(map(_runs, workers)):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_workers_start_without_torch():
+    code = "import sys, danq.vision.own_data.reading_worker; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {"torch", "av", "scipy", "polars", "h5py"} & set(done.stdout.split()) == set()
+
+
+def _children(pid: int) -> list[int]:
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
+    mine = []
+    for child in map(int, found.stdout.split()):
+        try:
+            with open(f"/proc/{child}/cmdline", "rb") as file:
+                if b"reading_worker" in file.read():
+                    mine.append(child)
+        except OSError:
+            pass
+    return mine
+
+
+def _runs(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False

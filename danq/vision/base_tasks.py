@@ -38,6 +38,9 @@ class Classification(Task):
         """Share of examples whose predicted class is correct."""
         return {"accuracy": float((predictions == examples["label"]).mean())}
 
+    def probabilities(self, output: Tensor) -> Tensor:
+        return output.softmax(dim=-1)
+
     def describe(self, outputs: np.ndarray, examples: Examples, metadata: Metadata) -> list[str]:
         """The three most likely classes and their probabilities, one line per prediction."""
         logits = torch.from_numpy(outputs).flatten(0, -2)

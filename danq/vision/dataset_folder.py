@@ -72,7 +72,7 @@ def read_dataset(folder: str | Path, task: Task) -> Dataset:
     metadata = read_json(folder / METADATA, "the metadata of examples", remedy=remedy)
     if not isinstance(metadata, dict):
         raise InputError("is JSON, but not an object", file=folder / METADATA, remedy=remedy)
-    missing = sorted(set(task.metadata()) - set(metadata))
+    missing = sorted(task.required() - set(metadata))
     if missing:
         raise InputError(f"no entry '{missing[0]}'", file=folder / METADATA)
     splits = {split: _read_split(folder / split, task.fields) for split in SPLITS}

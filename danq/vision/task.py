@@ -24,6 +24,7 @@ from danq.vision.dataset import (
     Metadata,
     evaluation_batches,
 )
+from danq.vision.prediction_rows import Row, Truth
 
 Means = Mapping[str, Mapping[str, float]]
 """Row of a benchmark, name of a metric, its mean over the random seeds."""
@@ -137,6 +138,12 @@ class Task(ABC):
         Aims of a benchmark in full form.
     slow_metrics
         Whether validation computes the loss alone, because the metrics take long.
+    errors
+        Metrics that are better when lower, in addition to the loss.
+    is_own
+        Whether it has no examples, and all its facts are those of a user's data.
+    sample
+        Training examples whose loss is compared before and after the training.
     """
 
     name: ClassVar[str]
@@ -150,6 +157,9 @@ class Task(ABC):
     reported_metrics: ClassVar[tuple[str, ...]]
     targets: ClassVar[tuple[Target, ...]] = ()
     slow_metrics: ClassVar[bool] = False
+    errors: ClassVar[frozenset[str]] = frozenset()
+    is_own: ClassVar[bool] = False
+    sample: ClassVar[int] = EVALUATION_BATCH
 
     @property
     def about(self) -> str:
@@ -162,6 +172,14 @@ class Task(ABC):
 
         They are the same for all random seeds and numbers of examples, and need no examples.
         """
+
+    def required(self) -> frozenset[str]:
+        """Entries that the metadata of examples needs."""
+        return frozenset(self.metadata())
+
+    def facts(self, data: Dataset) -> dict[str, Any]:
+        """Further entries of the metadata, which follow from the training split."""
+        return {}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         """Draw ``count`` examples of "train", "valid" or "test" from ``rng`` alone.
@@ -263,6 +281,18 @@ class Task(ABC):
         outputs = self.outputs(module, examples)
         lines = self.describe(outputs, examples, metadata)
         return lines if out is None else [*lines, *self.write_output(out, outputs)]
+
+    def rows(self, outputs: Any, examples: Examples, metadata: Metadata) -> list[list[Row]]:
+        """Rows of a table of predictions, for each example; all of them for one, by default."""
+        return [[{"prediction": line} for line in self.describe(outputs, examples, metadata)]]
+
+    def truth(self, predictions: Any, examples: Examples, metadata: Metadata) -> Truth | None:
+        """True and predicted classes; None for a task without classes."""
+        return None
+
+    def probabilities(self, output: Tensor) -> Tensor:
+        """Output of an exported model from that of a module."""
+        return output
 
     @abstractmethod
     def describe(self, outputs: Any, examples: Examples, metadata: Metadata) -> list[str]:

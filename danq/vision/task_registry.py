@@ -48,6 +48,24 @@ TASKS = {
 }
 """Name of each task, its module in `danq.vision.tasks` and its class."""
 
+OWN_TASKS = {
+    "image-classes": "image_tasks:ImageClasses",
+    "image-labels": "image_tasks:ImageLabels",
+    "image-values": "image_tasks:ImageValues",
+    "image-captions": "caption_tasks:OwnImageCaptions",
+    "image-questions": "question_tasks:ImageQuestions",
+    "video-classes": "clip_tasks:VideoClasses",
+    "video-frames": "clip_tasks:VideoFrames",
+    "video-captions": "caption_tasks:VideoCaptions",
+    "video-questions": "question_tasks:VideoQuestions",
+    "video-sound-classes": "clip_tasks:VideoSoundClasses",
+    "text-classes": "text_tasks:TextClasses",
+    "text-tags": "text_tasks:TextTags",
+    "series-classes": "series_tasks:SeriesClasses",
+    "series-values": "series_tasks:SeriesValues",
+}
+"""Tasks on a user's own data, in `danq.vision.own_tasks`."""
+
 _REGISTERED: dict[str, type[Task]] = {}
 
 
@@ -61,7 +79,7 @@ def register(task: type[T]) -> type[T]:
     InputError
         When a task of danq has that name.
     """
-    if task.name in TASKS:
+    if task.name in TASKS or task.name in OWN_TASKS:
         raise InputError(
             f"danq has a task named '{task.name}'", remedy="Give your task another name"
         )
@@ -79,11 +97,12 @@ def load_task(name: str) -> Task:
     """
     if name in _REGISTERED:
         return _REGISTERED[name]()
-    if name not in TASKS:
-        known = ", ".join([*TASKS, *_REGISTERED])
-        raise InputError(f"no task is named '{name}'", remedy=f"Choose one of {known}")
-    module, _, kind = TASKS[name].partition(":")
-    return getattr(importlib.import_module(f"danq.vision.tasks.{module}"), kind)()
+    for known, package in ((TASKS, "tasks"), (OWN_TASKS, "own_tasks")):
+        if name in known:
+            module, _, kind = known[name].partition(":")
+            return getattr(importlib.import_module(f"danq.vision.{package}.{module}"), kind)()
+    names = ", ".join([*TASKS, *OWN_TASKS, *_REGISTERED])
+    raise InputError(f"no task is named '{name}'", remedy=f"Choose one of {names}")
 
 
 def load_tasks(names: Iterable[str] = ()) -> list[Task]:
@@ -100,5 +119,5 @@ def load_tasks(names: Iterable[str] = ()) -> list[Task]:
 def is_registered(task: str | Task) -> bool:
     """Whether a name belongs to a task, or a task is the one that its name belongs to."""
     if isinstance(task, str):
-        return task in TASKS or task in _REGISTERED
+        return task in TASKS or task in OWN_TASKS or task in _REGISTERED
     return is_registered(task.name) and type(load_task(task.name)) is type(task)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 
@@ -13,18 +17,27 @@ from danq.output import replacing
 from danq.training.config import RunSettings
 from danq.training.optimizer import encoders
 from danq.training.problem import Metrics
+from danq.training.process_layout import is_first_on_node
 from danq.training.processes import one_voice, training_processes
 from danq.training.recipe import BaseRecipe
 from danq.training.restarts import continued
+from danq.training.run_directory import check_run_directory
 from danq.training.session import Session, TrainingResult
-from danq.vision.dataset import EVALUATION_BATCH, Dataset, Examples
+from danq.vision.dataset import Dataset, Examples
 from danq.vision.dataset_folder import read_dataset
+from danq.vision.given_settings import with_input_settings, with_settings
+from danq.vision.own_files import OwnFiles, own_tasks
 from danq.vision.problem import TaskProblem, inference
 from danq.vision.task import ModelDefinition, Task
 from danq.vision.task_registry import is_registered, load_task
 from danq.vision.vision_model_file import VisionSpec, build, load_vision_model
 
 TEST_METRICS = "test.tsv"
+
+OWN_FILES = "files"
+"""Section of ``config.toml`` with a user's files."""
+
+log = logging.getLogger("danq")
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -56,12 +69,13 @@ class VisionResult(TrainingResult):
 
 
 def train(
-    task: str | Task,
+    task: str | Task | None = None,
     *,
     out: str | Path,
-    data: str | Path | Dataset | None = None,
+    data: str | Path | Dataset | OwnFiles | None = None,
     model: str | ModelDefinition | None = None,
     recipe: BaseRecipe | None = None,
+    settings: Mapping[str, Any] | None = None,
     run: RunSettings | None = None,
     quick: bool = False,
     resume: bool = False,
@@ -72,18 +86,21 @@ def train(
     Parameters
     ----------
     task
-        A registered task or its name.
+        A registered task or its name; None for the task of ``data``, if that are `OwnFiles`.
     out
         Run directory. It receives ``model.safetensors`` (best epoch), ``last.ckpt``,
         ``config.toml``, ``metrics.csv``, ``test.tsv``, ``tensorboard/``, ``log.txt``.
     data
-        Examples, or their directory (`danq.vision.read_dataset`); None makes synthetic examples
-        from the random seed.
+        Examples, their directory (`danq.vision.read_dataset`), or a user's own files; None makes
+        synthetic examples from the random seed.
     model
         Name of a model of the task; its definition with changed hyperparameters
         (`ModelDefinition.with_hyperparameters`); or None for the first model of the task.
     recipe
         Settings that differ from those of the model.
+    settings
+        The same by name, hyperparameters of the model, and for `OwnFiles` those of
+        `danq.vision.InputSettings`.
     run
         Random seed, device, precision ("fp32" by default), threads.
     quick
@@ -102,36 +119,86 @@ def train(
         When the loss is not finite.
     """
     with one_voice():
-        task = load_task(task) if isinstance(task, str) else _check_registered(task)
+        resume, overwrite = continued(Path(out), resume, overwrite)
+        found, rest = _found(task, data, settings or {}, partial(_check_out, out, resume, overwrite))
+        task = found.task
         known = task.model(model.name if isinstance(model, ModelDefinition) else model)
         definition = model if isinstance(model, ModelDefinition) else known
+        definition, recipe = with_settings(definition, recipe or BaseRecipe(), rest)
         recipe = _recipe(task, definition, recipe, quick)
         run = RunSettings(precision="fp32").replaced(run or RunSettings())
-        resume, overwrite = continued(Path(out), resume, overwrite)
         with (
             training_processes(run, Path(out)) as processes,
             Session(out, run, processes, resume=resume, overwrite=overwrite) as session,
         ):
-            return _train(session, task, definition, recipe, data=data, quick=quick)
+            return _train(session, found, definition, recipe, quick=quick)
+
+
+def _check_out(out: str | Path, resume: bool, overwrite: bool) -> None:
+    """Check the run directory before a user's files are read, which can take long."""
+    if is_first_on_node():
+        check_run_directory(Path(out), resume=resume, overwrite=overwrite)
+
+
+class _Found(NamedTuple):
+    """A task, and the examples that were given for it, with their name and where they are."""
+
+    task: Task
+    data: str | Path | Dataset | None
+    name: str
+    files: OwnFiles | None
+
+
+def _found(
+    task: str | Task | None,
+    data: str | Path | Dataset | OwnFiles | None,
+    settings: Mapping[str, Any],
+    check_out: Callable[[], None],
+) -> tuple[_Found, dict[str, Any]]:
+    """The task and its examples, and the settings that do not concern the reading of files."""
+    if not isinstance(data, OwnFiles):
+        if task is None:
+            raise InputError(
+                "no task is given", remedy="Name a task, or give files of your own to train on"
+            )
+        found = load_task(task) if isinstance(task, str) else _check_registered(task)
+        if data is None and found.is_own:
+            raise InputError(
+                f"the task '{found.name}' has no examples of its own",
+                remedy="Give files of your own to train on",
+            )
+        return _Found(found, data, "", None), dict(settings)
+    reading, rest = with_input_settings(data.settings, settings, own_tasks())
+    files = replace(data, settings=reading)
+    check_out()
+    name, examples = files.read()
+    if task is not None and name != (task if isinstance(task, str) else task.name):
+        raise InputError(
+            f"these files are for the task '{name}', not for the task given",
+            file=files.source,
+            remedy="Leave out the task, or give other files",
+        )
+    found = load_task(name)
+    log.info("%s: task %s (%s)", files.source, name, found.about)
+    return _Found(found, examples, str(files.source), files), rest
 
 
 def _train(
     session: Session,
-    task: Task,
+    found: _Found,
     definition: ModelDefinition,
     recipe: BaseRecipe,
     *,
-    data: str | Path | Dataset | None,
     quick: bool,
 ) -> VisionResult:
     """Train in one of the processes of a run."""
-    run = session.run
-    data, data_name = _examples(task, data, run.seed, quick)
+    run, task = session.run, found.task
+    data, data_name = _examples(task, found, run.seed, quick)
     spec = _spec(task, definition, data, recipe, run.seed)
     torch.manual_seed(run.seed)
     module = build(spec)
     encoders(module, recipe)  # raises, before anything is written, if nothing can be frozen
-    sample = data.train.rows(slice(EVALUATION_BATCH))
+    sample = data.train.rows(slice(task.sample))
     with inference(module, session.device, session.precision) as ready:
         before = task.mean_loss(ready, sample)
     tables = {
@@ -139,6 +206,8 @@ def _train(
         "model": spec.hyperparameters,
         "recipe": recipe.model_dump(),
     }
+    if found.files is not None:
+        tables[OWN_FILES] = found.files.table()
     if session.is_main:
         session.prepare(tables, None, data.sha256)
     session.processes.wait()
@@ -193,19 +262,31 @@ def _recipe(
     settings = task.recipe.model_dump() | dict(model.recipe)
     if quick:
         settings["epochs"] = task.quick_epochs
-    return BaseRecipe(**(settings | (changes.given() if changes is not None else {})))
+    recipe = BaseRecipe(**(settings | (changes.given() if changes is not None else {})))
+    if recipe.monitor in task.errors:
+        raise InputError(
+            f"the monitor '{recipe.monitor}' is better when lower, unlike those that select an epoch",
+            remedy="Use another metric, or loss",
+        )
+    return recipe
 
 
 def _examples(
-    task: Task, data: str | Path | Dataset | None, seed: int, quick: bool
+    task: Task, found: _Found, seed: int, quick: bool
 ) -> tuple[Dataset, str]:
-    """Examples, and their name in error messages."""
-    if isinstance(data, Dataset):
-        return data, "the data given"
+    """Examples with all facts that the task needs, and their name in error messages."""
+    data, name = found.data, found.name
     if data is None:
-        made = task.make(seed, task.quick_sizes if quick else task.sizes)
-        return made, f"the synthetic data of random seed {seed}"
-    return read_dataset(data, task), str(data)
+        data = task.make(seed, task.quick_sizes if quick else task.sizes)
+        name = f"the synthetic data of random seed {seed}"
+    elif not isinstance(data, Dataset):
+        data, name = read_dataset(data, task), str(data)
+    name = name or "the data given"
+    missing = sorted(task.required() - set(data.metadata))
+    if missing:
+        raise InputError(f"{name} has no entry '{missing[0]}' in its metadata")
+    facts = task.facts(data)
+    return (replace(data, metadata={**data.metadata, **facts}) if facts else data), name
 
 
 def _spec(

@@ -1,0 +1,156 @@
+"""Captions of images and clips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor, nn
+
+from danq.core import Hypothesis, beam_search
+from danq.training.problem import Metrics
+from danq.vision.bleu import bleu
+from danq.vision.cider import cider
+from danq.vision.dataset import Examples, Metadata, layout
+from danq.vision.model_blocks import next_word_loss
+from danq.vision.own_tasks.caption_networks import Captioner, captioner
+from danq.vision.own_tasks.own_task import OwnTask
+from danq.vision.prediction_rows import Row
+from danq.vision.task import ModelDefinition, task_recipe
+from danq.vision.vocabulary import END, START, Vocabulary, without_special
+
+BEAM = 3
+"""Captions that the search keeps at each step."""
+
+ALPHA = 0.7
+"""Power of the length that divides the log probability of a caption."""
+
+_DECODER: dict[str, Any] = {"embedding": 96, "units": 192, "attend": 96, "word_dropout": 0.2}
+
+
+class CaptionTask(OwnTask):
+    """Captions in the field ``caption``, with start and end symbols."""
+
+    reported_metrics = ("bleu4", "cider", "exact")
+    batch = 16
+    recipe = task_recipe(epochs=30, lr=2e-3, batch_size=16)
+    entries: ClassVar[tuple[str, ...]] = ("shape", "vocabulary", "length")
+    slow_metrics = True
+
+    def loss_of(self, output: Tensor, batch: Mapping[str, Tensor], module: nn.Module) -> Tensor:
+        """Cross-entropy of each word after the words before it."""
+        return next_word_loss(output, batch["caption"])
+
+    def call(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+        *seen, words = (batch[name] for name in self.inputs)
+        return module(*seen, words[:, :-1])
+
+    def outputs(self, module: nn.Module, examples: Examples) -> list[Hypothesis]:  # type: ignore[override]
+        """The best caption of each example by beam search."""
+        found = []
+        for part in examples.batches(self.batch, next(module.parameters()).device):
+            found += self.search(module, [part[name] for name in self.inputs[:-1]])
+        return found
+
+    def search(self, module: nn.Module, seen: Sequence[Tensor]) -> list[Hypothesis]:
+        """The best caption of each input by beam search."""
+        captions = next(part for part in module.modules() if isinstance(part, Captioner))
+        decoder = captions.decoder
+        state = decoder.begin(*captions.tokens(*seen))
+        best = beam_search(
+            decoder.step,
+            state,
+            start=START,
+            end=END,
+            limit=captions.length,
+            width=min(BEAM, decoder.out_features),
+            alpha=ALPHA,
+        )
+        return [rows[0] for rows in best]
+
+    def validation(self, module: nn.Module, examples: Examples) -> Metrics:
+        return {"loss": self.mean_loss(module, examples)}
+
+    def score(self, predictions: Sequence[Hypothesis], examples: Examples) -> Metrics:
+        """BLEU-4, CIDEr-D, and the share of captions that equal one of their references.
+
+        Words outside of the vocabulary are all equal.
+        """
+        captions = [one.symbols for one in predictions]
+        references = _references(examples)
+        exact = [one in known for one, known in zip(captions, references, strict=True)]
+        return {
+            "bleu4": bleu(captions, references),
+            "cider": cider(captions, references),
+            "exact": float(np.mean(exact)),
+        }
+
+    def rows(
+        self, outputs: Sequence[Hypothesis], examples: Examples, metadata: Metadata
+    ) -> list[list[Row]]:
+        known = Vocabulary(metadata["vocabulary"])
+        return [
+            [{"caption": " ".join(known.decode(one.symbols)), "score": one.score}]
+            for one in outputs
+        ]
+
+    def line(self, rows: list[Row]) -> str:
+        return f"{rows[0]['caption']}  {rows[0]['score']:.3f}"
+
+
+def _references(examples: Examples) -> list[list[tuple[int, ...]]]:
+    """References of each example."""
+    return [
+        [caption for caption in map(without_special, known) if caption]
+        for known in examples["references"]
+    ]
+
+
+class OwnImageCaptions(CaptionTask):
+    """Your own images with captions."""
+
+    name = "image-captions"
+    fields = layout(image="uint8 C H W", caption="int64 S", references="int64 R S")
+    inputs = ("image", "caption")
+    models = tuple(
+        ModelDefinition(
+            network,
+            f"{blocks} -> map -> SequenceDecoder(attend), beam {BEAM}",
+            "Xu et al., ICML 2015",
+            captioner,
+            {"network": network, "channels": channels, "blocks": 1, **_DECODER},
+        )
+        for network, blocks, channels in (
+            ("cnn", "Conv(2)", [32, 64, 128, 128]),
+            ("resnet", "residual Conv(2)", [32, 64, 128, 256]),
+        )
+    )
+
+
+class VideoCaptions(CaptionTask):
+    """Your own videos with captions."""
+
+    name = "video-captions"
+    fields = layout(
+        clip="uint8 T C H W", real="bool T", caption="int64 S", references="int64 R S"
+    )
+    inputs = ("clip", "real", "caption")
+    models = (
+        ModelDefinition(
+            "cnn-lstm",
+            f"Frame -> BiLSTM -> SequenceDecoder(attend), beam {BEAM}",
+            "Yao et al., ICCV 2015, with a recurrent encoder",
+            captioner,
+            {
+                "network": "cnn",
+                "channels": [16, 32, 64, 128],
+                "blocks": 1,
+                "features": 128,
+                "layer": "lstm",
+                "hidden": 96,
+                "dropout": 0.2,
+                **_DECODER,
+            },
+        ),
+    )

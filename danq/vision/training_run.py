@@ -263,10 +263,11 @@ def _recipe(
     if quick:
         settings["epochs"] = task.quick_epochs
     recipe = BaseRecipe(**(settings | (changes.given() if changes is not None else {})))
-    if recipe.monitor in task.errors:
+    known = {"loss", *(() if task.slow_metrics else task.reported_metrics)} - task.errors
+    if recipe.monitor not in known:
         raise InputError(
-            f"the monitor '{recipe.monitor}' is better when lower, unlike those that select an epoch",
-            remedy="Use another metric, or loss",
+            f"the task '{task.name}' has no metric '{recipe.monitor}' to monitor",
+            remedy=f"Choose one of {', '.join(sorted(known))}",
         )
     return recipe
 

@@ -2,17 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+from torch import nn
 
 from danq.device import resolve_device, resolve_precision
+from danq.errors import InputError, escaped
+from danq.files.inputs_in_use import protects_inputs
+from danq.vision.clip_files import IMAGES
 from danq.vision.dataset import Examples
+from danq.vision.own_inputs import files_below, own_inputs
+from danq.vision.own_tasks.own_task import OwnTask
+from danq.vision.prediction_rows import Row
+from danq.vision.prediction_table import FILE, table_writer
 from danq.vision.problem import inference
+from danq.vision.task import Task
 from danq.vision.task_registry import load_task
-from danq.vision.vision_model_file import load_vision_model
+from danq.vision.vision_model_file import VisionModel, load_vision_model
+
+
+class Prediction(NamedTuple):
+    """The prediction for one input.
+
+    Attributes
+    ----------
+    name
+        The input.
+    rows
+        Rows of a table: one per input, frame or word.
+    lines
+        Lines for a person to read.
+    """
+
+    name: str
+    rows: list[Row]
+    lines: list[str]
+
+
+@dataclass(frozen=True)
+class WrittenPredictions:
+    """Number of inputs and rows of a table of predictions, and the table."""
+
+    path: Path | str
+    inputs: int
+    rows: int
+
+    def describe(self) -> str:
+        """Describe the table in a sentence."""
+        rows = "" if self.rows == self.inputs else f" in {self.rows:,} rows"
+        return f"{self.path}: predictions for {self.inputs:,} inputs{rows}"
 
 
 def predict(
-    model: str | Path,
+    model: str | Path | VisionModel,
     source: str | Path | Examples,
     *,
     text: str | None = None,
@@ -25,7 +70,7 @@ def predict(
     Parameters
     ----------
     model
-        A model file or run directory of `danq.vision.train`.
+        A model, a model file or a run directory of `danq.vision.train`.
     source
         A clip, an image, a text file or an array, as the task requires; or examples.
     text
@@ -44,14 +89,147 @@ def predict(
     InputError
         When the model or the input cannot be used, or the output exists.
     """
-    loaded = load_vision_model(model)
+    loaded = _loaded(model)
     task, metadata = load_task(loaded.spec.task), loaded.spec.metadata
     if isinstance(source, Examples):
         examples = source
+    elif task.is_own:
+        examples = own_inputs(task, metadata, [source], text=text).examples
     else:
         examples = task.read_input(Path(source), metadata, text)
     target = resolve_device(device)
-    kind = resolve_precision(precision, target)
     path = None if out is None else Path(out)
-    with inference(loaded.module, target, kind) as ready:
-        return task.predict(ready, examples, metadata, path)
+    with inference(loaded.module, target, resolve_precision(precision, target)) as ready:
+        return [escaped(line) for line in task.predict(ready, examples, metadata, path)]
+
+
+def predictions(
+    model: str | Path | VisionModel,
+    sources: Sequence[str | Path],
+    *,
+    text: str | None = None,
+    skip_damaged: bool = False,
+    device: str = "auto",
+    precision: str = "fp32",
+) -> Iterator[Prediction]:
+    """Predict for many inputs, some at a time, in the inference mode of torch while iterated.
+
+    Parameters
+    ----------
+    model, text, device, precision
+        As `predict` takes them.
+    sources
+        Files; folders, whose files are inputs unless the task is on clips and they hold the frames
+        of one; and for models of own data, tables with the column ``path``.
+    skip_damaged
+        Leave out files that cannot be read, with a warning.
+
+    Yields
+    ------
+    Prediction
+        In the order of the inputs.
+
+    Raises
+    ------
+    InputError
+        When there is no input, or the model or an input cannot be used.
+    """
+    if not sources:
+        raise InputError("no input is given", remedy="Give files or folders")
+    loaded = _loaded(model)
+    task = load_task(loaded.spec.task)
+    target = resolve_device(device)
+    with inference(loaded.module, target, resolve_precision(precision, target)) as ready:
+        if isinstance(task, OwnTask):
+            yield from _of_own(ready, task, loaded, sources, text, skip_damaged)
+            return
+        for source in _files(sources, loaded.spec.metadata):
+            examples = task.read_input(source, loaded.spec.metadata, text)
+            outputs = task.outputs(ready, examples)
+            (rows,) = task.rows(outputs, examples, loaded.spec.metadata)
+            lines = task.describe(outputs, examples, loaded.spec.metadata)
+            yield Prediction(str(source), rows, lines)
+
+
+@protects_inputs
+def write_predictions(
+    model: str | Path | VisionModel,
+    sources: Sequence[str | Path],
+    out: str | Path,
+    *,
+    text: str | None = None,
+    skip_damaged: bool = False,
+    device: str = "auto",
+    precision: str = "fp32",
+    overwrite: bool = False,
+) -> WrittenPredictions:
+    """Predict for many inputs and write a table.
+
+    Parameters
+    ----------
+    model, sources, text, skip_damaged, device, precision
+        As `predictions` takes them.
+    out
+        A ``.tsv`` or ``.json`` file, or "-" for TSV on standard output. Each row has the column
+        ``file`` and those of the task: ``class``, ``probability`` and the probabilities of all
+        classes; ``labels``; values; ``caption`` and ``score``; ``answer``; one row per frame or
+        word where these have classes.
+    overwrite
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    InputError
+        As `predictions`; when the output exists or cannot be written.
+    """
+    inputs = 0
+    found = predictions(
+        model,
+        sources,
+        text=text,
+        skip_damaged=skip_damaged,
+        device=device,
+        precision=precision,
+    )
+    with table_writer(out, overwrite=overwrite) as table:
+        for one in found:
+            inputs += 1
+            for row in one.rows:
+                table.write({FILE: one.name, **row})
+        rows = table.count
+    return WrittenPredictions(out, inputs, rows)
+
+
+def _of_own(
+    module: nn.Module,
+    task: OwnTask,
+    model: VisionModel,
+    sources: Sequence[str | Path],
+    text: str | None,
+    skip_damaged: bool,
+) -> Iterator[Prediction]:
+    metadata = model.spec.metadata
+    inputs = own_inputs(task, metadata, sources, text=text, skip_damaged=skip_damaged)
+    names = iter(inputs.names)
+    for outputs, small in task.stream(module, inputs.examples):
+        for rows in task.rows(outputs, small, metadata):
+            yield Prediction(next(names), rows, [task.line(rows)])
+
+
+def _files(sources: Sequence[str | Path], metadata: dict) -> Iterator[Path]:
+    """Inputs of a task that reads one at a time: a folder of images has several for such a task."""
+    of_images = len(metadata.get("shape", ())) == 3
+    for source in map(Path, sources):
+        if of_images and source.is_dir():
+            found = files_below(source, frozenset(IMAGES | {".gif"}))
+            if not found:
+                raise InputError("has no images", file=source, remedy="Give a folder of images")
+            yield from found
+        else:
+            yield source
+
+
+def _loaded(model: str | Path | VisionModel) -> VisionModel:
+    return model if isinstance(model, VisionModel) else load_vision_model(model)
+
+

@@ -46,12 +46,12 @@ class CaptionTask(OwnTask):
         *seen, words = (batch[name] for name in self.inputs)
         return module(*seen, words[:, :-1])
 
-    def outputs(self, module: nn.Module, examples: Examples) -> list[Hypothesis]:  # type: ignore[override]
+    def output(self, module: nn.Module, batch: Mapping[str, Tensor]) -> list[Hypothesis]:
         """The best caption of each example by beam search."""
-        found = []
-        for part in examples.batches(self.batch, next(module.parameters()).device):
-            found += self.search(module, [part[name] for name in self.inputs[:-1]])
-        return found
+        return self.search(module, [batch[name] for name in self.inputs[:-1]])
+
+    def join(self, outputs: Sequence[list[Hypothesis]]) -> list[Hypothesis]:
+        return [one for part in outputs for one in part]
 
     def search(self, module: nn.Module, seen: Sequence[Tensor]) -> list[Hypothesis]:
         """The best caption of each input by beam search."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -74,33 +74,54 @@ class OwnTask(Task):
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         return self.loss_of(self.call(module, batch), batch, module)
 
-    def outputs(self, module: nn.Module, examples: Examples) -> np.ndarray:
+    def output(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Any:
+        """Outputs for the examples of a batch, as `join` takes them."""
+        return self.call(module, batch).float().cpu().numpy()
+
+    def join(self, outputs: Sequence[Any]) -> Any:
+        """Outputs of several batches as one."""
+        return np.concatenate(outputs)
+
+    def stream(self, module: nn.Module, examples: Examples) -> Iterator[tuple[Any, Examples]]:
+        """Yield the outputs of each batch and its small fields, which `rows` needs."""
+        for part in examples.batches(self.batch, next(module.parameters()).device):
+            yield self.output(module, part), self._small(part)
+
+    def outputs(self, module: nn.Module, examples: Examples) -> Any:
         """Outputs for all examples."""
-        return self._run(module, examples, losses=None)
+        return self.join([found for found, _ in self.stream(module, examples)])
+
+    def metrics(self, module: nn.Module, examples: Examples) -> Metrics:
+        outputs, small = self.evaluated(module, examples)
+        return self.score(self.decode(outputs), small)
+
+    def evaluated(self, module: nn.Module, examples: Examples) -> tuple[Any, Examples]:
+        """Outputs for all examples, and their small fields, from one pass over the examples."""
+        outputs, fields = zip(*self.stream(module, examples), strict=True)
+        return self.join(outputs), _joined(fields)
 
     def validation(self, module: nn.Module, examples: Examples) -> Metrics:
         """Loss and metrics, from one pass over the examples."""
-        losses: list[tuple[float, int]] = []
-        outputs = self._run(module, examples, losses)
-        loss = sum(one * count for one, count in losses) / len(examples)
-        return {"loss": loss, **self.score(self.decode(outputs), examples)}
-
-    def mean_loss(self, module: nn.Module, examples: Examples) -> float:
-        losses: list[tuple[float, int]] = []
-        self._run(module, examples, losses)
-        return sum(one * count for one, count in losses) / len(examples)
-
-    def _run(
-        self, module: nn.Module, examples: Examples, losses: list[tuple[float, int]] | None
-    ) -> np.ndarray:
-        """Outputs of a module; the loss and size of each batch are appended to ``losses``."""
-        found = []
+        total, outputs, fields = 0.0, [], []
         for part in examples.batches(self.batch, next(module.parameters()).device):
             output = self.call(module, part)
-            found.append(output.float().cpu().numpy())
-            if losses is not None:
-                losses.append((float(self.loss_of(output, part, module)), len(found[-1])))
-        return np.concatenate(found)
+            outputs.append(output.float().cpu().numpy())
+            fields.append(self._small(part))
+            total += float(self.loss_of(output, part, module)) * len(fields[-1])
+        scores = self.score(self.decode(self.join(outputs)), _joined(fields))
+        return {"loss": total / len(examples), **scores}
+
+    def mean_loss(self, module: nn.Module, examples: Examples) -> float:
+        total = 0.0
+        for part in examples.batches(self.batch, next(module.parameters()).device):
+            total += float(self.loss(module, part)) * len(next(iter(part.values())))
+        return total / len(examples)
+
+    def _small(self, batch: Mapping[str, Tensor]) -> Examples:
+        """Fields of a batch other than pixels, series and sounds."""
+        large = {n for n in self.inputs if self.fields[n].startswith(("uint8", "float32"))}
+        rows = {"row": np.arange(len(next(iter(batch.values()))))}
+        return Examples(rows | {n: x.cpu().numpy() for n, x in batch.items() if n not in large})
 
     def describe(self, outputs: Any, examples: Examples, metadata: Metadata) -> list[str]:
         """One line per example."""
@@ -277,6 +298,11 @@ class StepClassTask(OwnTask):
     def _known(self, examples: Examples) -> tuple[Int[np.ndarray, " M"], Bool[np.ndarray, "N T"]]:
         known = examples[self.label] != NO_CLASS
         return examples[self.label][known], known
+
+
+def _joined(parts: Sequence[Examples]) -> Examples:
+    names = parts[0].arrays
+    return Examples({name: np.concatenate([one[name] for one in parts]) for name in names})
 
 
 def class_rows(logits: np.ndarray, names: list[str], column: str) -> list[Row]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import options
+from . import options, own_files
 from .input_path import InputPath
 from .options import example
 from .show import show
@@ -50,11 +50,13 @@ def list_(tasks: tuple[str, ...]) -> None:
 
 @vision.command(
     epilog=example(
+        "danq vision train --images photos/ --out runs/photos",
+        "danq vision train --videos clips.csv --model c3d --set frames=8 --out runs/clips",
         "danq vision train direction --out runs/direction",
-        "danq vision train direction --model c3d --epochs 5 --out runs/c3d",
     )
 )
-@click.argument("task")
+@click.argument("task", required=False)
+@own_files.files
 @options.out(metavar="RUN", help="Run directory to write.")
 @click.option(
     "--model", metavar="NAME", help="Select a model of the task.  [default: its first model]"
@@ -63,8 +65,9 @@ def list_(tasks: tuple[str, ...]) -> None:
     "--data",
     type=InputPath(file_okay=False),
     metavar="FOLDER",
-    help="Train on your own examples, in the layout of 'danq vision data'.",
+    help="Train on examples of TASK in the layout of 'danq vision data'.",
 )
+@own_files.settings
 @click.option(
     "--epochs",
     type=click.IntRange(min=1),
@@ -90,10 +93,17 @@ def list_(tasks: tuple[str, ...]) -> None:
 @options.seed()
 @click.option("--resume", is_flag=True, help="Resume from the last checkpoint of the run.")
 @options.overwrite(help="Replace the run directory if it exists.")
-def train(task: str, **given: Any) -> None:
-    """Train a model on TASK (see `danq vision list`) and evaluate it on the test split.
+def train(task: str | None, data: Path | None, **given: Any) -> None:
+    """Train a model on TASK (see `danq vision list`) or on your own files, and evaluate it.
 
-    Without --data, examples are generated from --seed.
+    \b
+    A source of your own files is one of:
+      FOLDER  one folder per class: cats/1.jpg; or with splits: train/cats/1.jpg
+      TABLE   .csv, .tsv or .json with the column path and one of class, labels,
+              value (or value.NAME), caption, question and answer, frames;
+              also split (train, valid, test) and group
+
+    Without one, the examples of TASK are generated from --seed.
     """
     if given["resume"] and given["overwrite"]:
         raise click.UsageError(
@@ -102,9 +112,10 @@ def train(task: str, **given: Any) -> None:
     from danq.vision import Recipe, RunSettings
     from danq.vision import train as run
 
+    files = own_files.taken(task, data, given)
     recipe = Recipe(**options.pop(given, "epochs", "batch_size", "lr", "frozen_epochs"))
     settings = RunSettings(**options.pop(given, "seed", "device", "precision", "threads"))
-    result = run(task, recipe=recipe, run=settings, **given)
+    result = run(task, data=files or data, recipe=recipe, run=settings, **given)
     if result.rank:
         return
     show(result.describe(), result)
@@ -113,30 +124,61 @@ def train(task: str, **given: Any) -> None:
 @vision.command(
     epilog=example(
         "danq vision predict runs/direction clip.gif",
+        "danq vision predict runs/photos new_photos/ --out classes.tsv",
         'danq vision predict runs/vqa scene.png --text "what colour is the circle?"',
     )
 )
 @click.argument("model", type=InputPath())
-@click.argument("source", metavar="INPUT", type=click.Path(path_type=Path))
+@click.argument(
+    "sources", metavar="INPUT...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
 @click.option(
     "--text", metavar="TEXT", help="Add text to the input, such as a question about an image."
 )
-@options.out(required=False, help="Write the predicted frames, map or audio to this file.")
+@own_files.skip_damaged
+@options.out(
+    required=False,
+    help="Write a table (.tsv, .json, or - for TSV on standard output); or, of one input, the "
+    "predicted frames, map or audio.",
+)
+@options.overwrite(help="Replace the table if it exists.")
 @options.device()
 @_precision
-def predict(model: Path, source: Path, **given: Any) -> None:
-    """Apply a model to INPUT.
+def predict(
+    model: Path, sources: tuple[Path, ...], out: Path | None, overwrite: bool, **given: Any
+) -> None:
+    """Apply a model to every INPUT.
 
     MODEL is a run directory or model file.
 
     INPUT is a clip (GIF, folder of frames, .npy, .mp4), an image, a text file or an array (.npy),
-    as the task requires. Classes, captions and answers are printed; frames, segmentation maps and
-    audio are written to --out.
+    as the task requires; a folder of such files; or, for models of your own files, a table with
+    the column path. Classes, captions and answers are printed or written as a table; frames,
+    segmentation maps and audio of one input are written to --out.
     """
-    from danq.vision import predict as run
+    from danq.errors import escaped
+    from danq.vision.prediction import predict as run
+    from danq.vision.prediction import predictions, write_predictions
+    from danq.vision.prediction_table import is_table
 
-    lines = list(run(model, source, **options.given(given)))
-    show("\n".join(lines), {"lines": lines, "path": given["out"]})
+    chosen = options.given(given)
+    if out is not None and is_table(out):
+        written = write_predictions(model, sources, out, overwrite=overwrite, **chosen)
+        show(written.describe(), written, err=options.is_stdout(str(out)))
+        return
+    if out is not None:
+        if len(sources) > 1 or overwrite or chosen.pop("skip_damaged", False):
+            raise click.UsageError(
+                f"'{out}' is the file of one prediction. Use .tsv or .json for a table of several."
+            )
+        lines = run(model, sources[0], out=out, **chosen)
+        show("\n".join(lines), {"file": sources[0], "lines": lines, "path": out}, several=True)
+        return
+    single = len(sources) == 1 and not sources[0].is_dir()
+    for one in predictions(model, sources, **chosen):
+        name = "" if single and one.name == str(sources[0]) else f"{escaped(one.name)}: "
+        text = "\n".join(f"{name}{line}" for line in one.lines)
+        show(text, {"file": one.name, "lines": one.lines, "rows": one.rows}, several=True)
 
 
 @vision.command(epilog=example("danq vision data direction --out direction/ --seed 1"))

@@ -43,7 +43,9 @@ def with_settings(
         When there is no such setting, a value has the wrong type, or a setting of the recipe is
         given twice.
     """
-    own = {n: checked(n, v, definition) for n, v in given.items() if n in definition.hyperparameters}
+    own = {
+        n: checked(n, v, definition) for n, v in given.items() if n in definition.hyperparameters
+    }
     others = {name: value for name, value in given.items() if name not in own}
     known = [*definition.hyperparameters, *BaseRecipe.model_fields]
     refuse_unknown(others, BaseRecipe.model_fields, known, f"model '{definition.name}'")
@@ -81,6 +83,9 @@ def with_input_settings(
     models = {name for task in tasks for model in task.models for name in model.hyperparameters}
     known = [*names, *models, *BaseRecipe.model_fields]
     refuse_unknown(given, known, known, "this training")
+    BaseRecipe(
+        **{n: v for n, v in given.items() if n in BaseRecipe.model_fields and n not in models}
+    )
     mine = {name: value for name, value in given.items() if name in names and name not in models}
     if "size" in mine and isinstance(mine["size"], int):
         mine["size"] = (mine["size"], mine["size"])

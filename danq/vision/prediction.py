@@ -19,7 +19,6 @@ from danq.vision.own_tasks.own_task import OwnTask
 from danq.vision.prediction_rows import Row
 from danq.vision.prediction_table import FILE, table_writer
 from danq.vision.problem import inference
-from danq.vision.task import Task
 from danq.vision.task_registry import load_task
 from danq.vision.vision_model_file import VisionModel, load_vision_model
 
@@ -30,7 +29,7 @@ class Prediction(NamedTuple):
     Attributes
     ----------
     name
-        The input.
+        The input: a path, or where it is in a file.
     rows
         Rows of a table: one per input, frame or word.
     lines
@@ -148,7 +147,7 @@ def predictions(
             outputs = task.outputs(ready, examples)
             (rows,) = task.rows(outputs, examples, loaded.spec.metadata)
             lines = task.describe(outputs, examples, loaded.spec.metadata)
-            yield Prediction(str(source), rows, lines)
+            yield Prediction(str(source), rows, [escaped(line) for line in lines])
 
 
 @protects_inputs
@@ -213,7 +212,7 @@ def _of_own(
     names = iter(inputs.names)
     for outputs, small in task.stream(module, inputs.examples):
         for rows in task.rows(outputs, small, metadata):
-            yield Prediction(next(names), rows, [task.line(rows)])
+            yield Prediction(next(names), rows, [escaped(task.line(rows))])
 
 
 def _files(sources: Sequence[str | Path], metadata: dict) -> Iterator[Path]:
@@ -231,5 +230,3 @@ def _files(sources: Sequence[str | Path], metadata: dict) -> Iterator[Path]:
 
 def _loaded(model: str | Path | VisionModel) -> VisionModel:
     return model if isinstance(model, VisionModel) else load_vision_model(model)
-
-

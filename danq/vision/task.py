@@ -142,8 +142,6 @@ class Task(ABC):
         Metrics that are better when lower, in addition to the loss.
     is_own
         Whether it has no examples, and all its facts are those of a user's data.
-    sample
-        Training examples whose loss is compared before and after the training.
     """
 
     name: ClassVar[str]
@@ -159,7 +157,6 @@ class Task(ABC):
     slow_metrics: ClassVar[bool] = False
     errors: ClassVar[frozenset[str]] = frozenset()
     is_own: ClassVar[bool] = False
-    sample: ClassVar[int] = EVALUATION_BATCH
 
     @property
     def about(self) -> str:

@@ -120,7 +120,9 @@ def train(
     """
     with one_voice():
         resume, overwrite = continued(Path(out), resume, overwrite)
-        found, rest = _found(task, data, settings or {}, partial(_check_out, out, resume, overwrite))
+        found, rest = _found(
+            task, data, settings or {}, partial(_check_out, out, resume, overwrite)
+        )
         task = found.task
         known = task.model(model.name if isinstance(model, ModelDefinition) else model)
         definition = model if isinstance(model, ModelDefinition) else known
@@ -198,7 +200,7 @@ def _train(
     torch.manual_seed(run.seed)
     module = build(spec)
     encoders(module, recipe)  # raises, before anything is written, if nothing can be frozen
-    sample = data.train.rows(slice(task.sample))
+    sample = data.train.rows(slice(data.train.evaluation_batch))
     with inference(module, session.device, session.precision) as ready:
         before = task.mean_loss(ready, sample)
     tables = {
@@ -272,9 +274,7 @@ def _recipe(
     return recipe
 
 
-def _examples(
-    task: Task, found: _Found, seed: int, quick: bool
-) -> tuple[Dataset, str]:
+def _examples(task: Task, found: _Found, seed: int, quick: bool) -> tuple[Dataset, str]:
     """Examples with all facts that the task needs, and their name in error messages."""
     data, name = found.data, found.name
     if data is None:

@@ -33,7 +33,6 @@ class CaptionTask(OwnTask):
     """Captions in the field ``caption``, with start and end symbols."""
 
     reported_metrics = ("bleu4", "cider", "exact")
-    batch = 16
     recipe = task_recipe(epochs=30, lr=2e-3, batch_size=16)
     entries: ClassVar[tuple[str, ...]] = ("shape", "vocabulary", "length")
     slow_metrics = True
@@ -132,9 +131,7 @@ class VideoCaptions(CaptionTask):
     """Your own videos with captions."""
 
     name = "video-captions"
-    fields = layout(
-        clip="uint8 T C H W", real="bool T", caption="int64 S", references="int64 R S"
-    )
+    fields = layout(clip="uint8 T C H W", real="bool T", caption="int64 S", references="int64 R S")
     inputs = ("clip", "real", "caption")
     models = (
         ModelDefinition(

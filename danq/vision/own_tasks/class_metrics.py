@@ -23,9 +23,7 @@ class Counts(NamedTuple):
         return 2 * self.hits / np.maximum(1, self.predicted + self.true)
 
 
-def class_metrics(
-    true: Int64[np.ndarray, " N"], predicted: Int64[np.ndarray, " N"]
-) -> Metrics:
+def class_metrics(true: Int64[np.ndarray, " N"], predicted: Int64[np.ndarray, " N"]) -> Metrics:
     """Accuracy, balanced accuracy and macro F1 of one class per example.
 
     Balanced accuracy is the mean over the true classes of the share of their examples that are
@@ -67,9 +65,7 @@ def label_metrics(
     }
 
 
-def value_metrics(
-    true: Float[np.ndarray, "N K"], predicted: Float[np.ndarray, "N K"]
-) -> Metrics:
+def value_metrics(true: Float[np.ndarray, "N K"], predicted: Float[np.ndarray, "N K"]) -> Metrics:
     """R² and mean absolute error, each the mean over the columns; NaN in ``true`` is left out.
 
     Columns whose known values are all equal have no R² and are left out of its mean.

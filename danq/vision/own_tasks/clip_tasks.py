@@ -60,7 +60,6 @@ class VideoClasses(ClassTask):
     fields = layout(clip="uint8 T C H W", real="bool T", label="int64")
     inputs = ("clip", "real")
     entries = ("shape", "classes")
-    batch = 16
     models = (
         ModelDefinition(
             "cnn-lstm",
@@ -96,7 +95,6 @@ class VideoFrames(StepClassTask):
     entries = ("shape", "classes")
     label = "labels"
     step = "frame"
-    batch = 16
     models = (
         ModelDefinition(
             "cnn-lstm",
@@ -226,7 +224,6 @@ class VideoSoundClasses(ClassTask):
     )
     inputs = ("clip", "real", "sound", "sound_real")
     entries = ("shape", "sound_shape", "classes")
-    batch = 16
     models = (
         ModelDefinition(
             "late",

@@ -120,9 +120,7 @@ class ResidualEncoder(Freezable):
         )
         stages = [
             ResidualBlock(before if n == 0 else after, after, 2 if n == 0 and stage else 1)
-            for stage, (before, after) in enumerate(
-                zip([first, *channels], channels, strict=False)
-            )
+            for stage, (before, after) in enumerate(zip([first, *channels], channels, strict=False))
             for n in range(blocks)
         ]
         self.stages = nn.Sequential(*stages)

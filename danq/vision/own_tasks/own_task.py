@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from danq.core import step_cross_entropy
 from danq.errors import InputError
 from danq.training.problem import Metrics
-from danq.vision.dataset import Dataset, Examples, Metadata
+from danq.vision.dataset import Dataset, Examples, Metadata, evaluation_batches
 from danq.vision.own_tasks.class_metrics import class_metrics, label_metrics, value_metrics
 from danq.vision.own_tasks.value_scale import ScaledValues, value_facts
 from danq.vision.prediction_rows import Row, Truth
@@ -34,15 +34,11 @@ class OwnTask(Task):
     ----------
     entries
         Entries that the metadata needs.
-    batch
-        Examples that are evaluated at once.
     """
 
     entries: ClassVar[tuple[str, ...]]
-    batch: ClassVar[int] = 64
     sizes = quick_sizes = Sizes(0, 0, 0)
     is_own: ClassVar[bool] = True
-    sample: ClassVar[int] = 64
 
     def metadata(self) -> dict[str, Any]:
         """Refuse: the facts of this task are those of the data.
@@ -84,7 +80,7 @@ class OwnTask(Task):
 
     def stream(self, module: nn.Module, examples: Examples) -> Iterator[tuple[Any, Examples]]:
         """Yield the outputs of each batch and its small fields, which `rows` needs."""
-        for part in examples.batches(self.batch, next(module.parameters()).device):
+        for part in evaluation_batches(module, examples):
             yield self.output(module, part), self._small(part)
 
     def outputs(self, module: nn.Module, examples: Examples) -> Any:
@@ -103,19 +99,13 @@ class OwnTask(Task):
     def validation(self, module: nn.Module, examples: Examples) -> Metrics:
         """Loss and metrics, from one pass over the examples."""
         total, outputs, fields = 0.0, [], []
-        for part in examples.batches(self.batch, next(module.parameters()).device):
+        for part in evaluation_batches(module, examples):
             output = self.call(module, part)
             outputs.append(output.float().cpu().numpy())
             fields.append(self._small(part))
             total += float(self.loss_of(output, part, module)) * len(fields[-1])
         scores = self.score(self.decode(self.join(outputs)), _joined(fields))
         return {"loss": total / len(examples), **scores}
-
-    def mean_loss(self, module: nn.Module, examples: Examples) -> float:
-        total = 0.0
-        for part in examples.batches(self.batch, next(module.parameters()).device):
-            total += float(self.loss(module, part)) * len(next(iter(part.values())))
-        return total / len(examples)
 
     def _small(self, batch: Mapping[str, Tensor]) -> Examples:
         """Fields of a batch other than pixels, series and sounds."""
@@ -150,9 +140,7 @@ class ClassTask(OwnTask):
     label: ClassVar[str] = "label"
     column: ClassVar[str] = "class"
 
-    def loss_of(
-        self, output: Tensor, batch: Mapping[str, Tensor], module: nn.Module
-    ) -> Tensor:
+    def loss_of(self, output: Tensor, batch: Mapping[str, Tensor], module: nn.Module) -> Tensor:
         """Cross-entropy."""
         return F.cross_entropy(output.float(), batch[self.label])
 
@@ -181,9 +169,7 @@ class LabelTask(OwnTask):
 
     reported_metrics = ("f1", "micro_f1", "aupr")
 
-    def loss_of(
-        self, output: Tensor, batch: Mapping[str, Tensor], module: nn.Module
-    ) -> Tensor:
+    def loss_of(self, output: Tensor, batch: Mapping[str, Tensor], module: nn.Module) -> Tensor:
         """Binary cross-entropy, averaged over labels."""
         return F.binary_cross_entropy_with_logits(output.float(), batch["labels"].float())
 
@@ -221,9 +207,7 @@ class ValueTask(OwnTask):
     reported_metrics = ("r2", "mae")
     errors = frozenset({"mae"})
 
-    def loss_of(
-        self, output: Tensor, batch: Mapping[str, Tensor], module: nn.Module
-    ) -> Tensor:
+    def loss_of(self, output: Tensor, batch: Mapping[str, Tensor], module: nn.Module) -> Tensor:
         """Squared error over the known values of each example, averaged over examples."""
         (scale,) = (part.scale for part in module.modules() if isinstance(part, ScaledValues))
         known = ~batch["values"].isnan()
@@ -256,9 +240,7 @@ class StepClassTask(OwnTask):
     def real(self, examples: Examples) -> Bool[np.ndarray, "N T"]:
         """Mask of the real steps."""
 
-    def loss_of(
-        self, output: Tensor, batch: Mapping[str, Tensor], module: nn.Module
-    ) -> Tensor:
+    def loss_of(self, output: Tensor, batch: Mapping[str, Tensor], module: nn.Module) -> Tensor:
         """Cross-entropy over steps with a label."""
         label = batch[self.label]
         return step_cross_entropy(output.float(), label, label != NO_CLASS)

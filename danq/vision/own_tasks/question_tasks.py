@@ -25,7 +25,6 @@ class QuestionTask(ClassTask):
     named = "answers"
     label = "answer"
     column = "answer"
-    batch = 32
     recipe = task_recipe(epochs=20, lr=2e-3, weight_decay=1e-2, batch_size=32)
 
 

@@ -63,8 +63,9 @@ class OwnFiles:
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> OwnFiles:
         """Make the files that a section of ``config.toml`` describes."""
-        given = {n: tuple(v) if isinstance(v, list) else v for n, v in table.items()}
+        given = dict(table)
         kind, source = given.pop("kind"), given.pop("source")
+        given = {n: tuple(v) if isinstance(v, list) else v for n, v in given.items()}
         return cls(kind, source, replace(InputSettings(), **given))
 
 

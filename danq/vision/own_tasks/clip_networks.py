@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -30,16 +31,13 @@ def frame_network(
     metadata: Metadata,
     head: Head | None,
     *,
-    network: str,
-    channels: Sequence[int],
-    blocks: int,
-    features: int,
     layer: str,
     hidden: int,
     width: int = 3,
     layers: int = 3,
     pooling: str = "mean",
     dropout: float = 0.2,
+    **frame: Any,
 ) -> CnnRnn:
     """Make a network of every frame, a temporal layer over the frames, a pooling and a head.
 
@@ -49,18 +47,16 @@ def frame_network(
         ``shape`` of the clip and ``normalisation``.
     head
         Makes the head; None returns the pooled features, or those of every frame.
-    network, channels, blocks, features
-        Network of a frame, as `image_vector` takes them.
     layer, hidden, width, layers
         Temporal layer, as `temporal_layer` takes them; ``layers`` are the blocks of a TCN.
     pooling
         "mean" or "attention"; "" keeps all frames.
     dropout
         Dropout after the frames' network and after the temporal layer.
+    frame
+        Network of a frame, as `image_vector` takes it.
     """
-    frames = frame_vectors(
-        metadata, network=network, channels=channels, blocks=blocks, features=features
-    )
+    frames = frame_vectors(metadata, **frame)
     over_time = temporal_layer(layer, frames.out_features, hidden, width, layers)
     size = features_of(over_time)
     return CnnRnn(

@@ -122,7 +122,9 @@ def series_pooling(name: str, features: int) -> nn.Module:
     raise ValueError(f"pooling is '{name}', not mean or attention")
 
 
-def temporal_layer(kind: str, features: int, hidden: int, width: int, blocks: int) -> nn.Module:
+def temporal_layer(
+    kind: str, features: int, hidden: int, width: int = 3, blocks: int = 3
+) -> nn.Module:
     """Make a temporal layer that reads both directions.
 
     Parameters
@@ -142,7 +144,7 @@ def temporal_layer(kind: str, features: int, hidden: int, width: int, blocks: in
         When there is no such layer.
     """
     if kind not in ("lstm", "gru", "tcn"):
-        raise ValueError(f"layer is '{kind}', not lstm, gru or tcn")
+        raise ValueError(f"the layer is '{kind}', not lstm, gru or tcn")
     options: dict[str, Any] = {"hidden": hidden, "bidirectional": True}
     if kind == "tcn":
         options = {"channels": [hidden] * blocks, "width": width, "causal": False, "start": "he"}

@@ -28,12 +28,9 @@ def series_network(
     target: str,
     channels: Sequence[int],
     filter_width: int,
-    layer: str,
-    hidden: int,
-    width: int = 3,
-    layers: int = 3,
-    pooling: str = "mean",
-    dropout: float = 0.2,
+    pooling: str,
+    dropout: float,
+    **layer: Any,
 ) -> SeriesNetwork:
     """Make a network of series.
 
@@ -46,16 +43,16 @@ def series_network(
         "classes" or "values".
     channels, filter_width
         Channels of each convolution and its width.
-    layer, hidden, width, layers
-        Temporal layer, as `temporal_layer` takes them; ``layers`` are the blocks of a TCN.
     pooling
         "mean" or "attention".
     dropout
         Dropout before the head.
+    layer
+        Temporal layer, as `temporal_layer` takes it.
     """
     steps, size = metadata["shape"]
     encoder = SeriesEncoder(size, channels, filter_width, steps)
-    over_time: nn.Module = temporal_layer(layer, encoder.out_features, hidden, width, layers)
+    over_time: nn.Module = temporal_layer(features=encoder.out_features, **layer)
     features = features_of(over_time)
     inner = Mlp(features, (), input_dropout=dropout)
     return SeriesNetwork(
@@ -76,14 +73,14 @@ def _models(target: str) -> tuple[ModelDefinition, ...]:
             f"Conv(1) -> BiLSTM -> Mean -> {head}",
             "Ordóñez & Roggen, Sensors 2016 (DeepConvLSTM), in both directions",
             partial(series_network, target=target),
-            first | {"layer": "lstm", "hidden": 48, "pooling": "mean"},
+            first | {"kind": "lstm", "hidden": 48, "pooling": "mean"},
         ),
         ModelDefinition(
             "tcn",
             f"Conv(1) -> Tcn -> Mean -> {head}",
             "Bai et al. 2018",
             partial(series_network, target=target),
-            first | {"layer": "tcn", "hidden": 64, "width": 5, "layers": 4, "pooling": "mean"},
+            first | {"kind": "tcn", "hidden": 64, "width": 5, "blocks": 4, "pooling": "mean"},
         ),
     )
 

@@ -85,6 +85,9 @@ class TextTags(StepClassTask):
         tables = super().rows(outputs, examples, metadata)
         names = metadata["vocabulary"]
         return [
-            [{"word": row["word"], "text": names[word], **row} for row, word in zip(rows, words)]
+            [
+                {"word": row["word"], "text": names[word], **row}
+                for row, word in zip(rows, words, strict=False)
+            ]
             for rows, words in zip(tables, examples["words"], strict=True)
         ]

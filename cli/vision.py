@@ -161,7 +161,7 @@ def predict(
     from danq.vision.prediction import predictions, write_predictions
     from danq.vision.prediction_table import is_table
 
-    chosen = options.given(given)
+    chosen, first = options.given(given), sources[0]
     if out is not None and is_table(out):
         written = write_predictions(model, sources, out, overwrite=overwrite, **chosen)
         show(written.describe(), written, err=options.is_stdout(str(out)))
@@ -171,12 +171,12 @@ def predict(
             raise click.UsageError(
                 f"'{out}' is the file of one prediction. Use .tsv or .json for a table of several."
             )
-        lines = run(model, sources[0], out=out, **chosen)
-        show("\n".join(lines), {"file": sources[0], "lines": lines, "path": out}, several=True)
+        lines = run(model, first, out=out, **chosen)
+        show("\n".join(lines), {"file": first, "lines": lines, "path": out}, several=True)
         return
-    single = len(sources) == 1 and not sources[0].is_dir()
+    single = len(sources) == 1 and not first.is_dir()
     for one in predictions(model, sources, **chosen):
-        name = "" if single and one.name == str(sources[0]) else f"{escaped(one.name)}: "
+        name = "" if single and one.name == str(first) else f"{escaped(one.name)}: "
         text = "\n".join(f"{name}{line}" for line in one.lines)
         show(text, {"file": one.name, "lines": one.lines, "rows": one.rows}, several=True)
 

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 from danq.errors import InputError
 from danq.vision.dataset import Dataset
 from danq.vision.own_data import InputSettings, own_examples
+from danq.vision.own_data.own_examples import KINDS
 from danq.vision.task import Task
 from danq.vision.task_registry import OWN_TASKS, load_task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-KINDS = ("images", "videos", "captions", "questions", "sequences", "audio")
-"""Kinds of files that a user can train on."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class OwnFiles:
     Attributes
     ----------
     kind
-        What they are: one of `KINDS`.
+        What they are: one of `danq.vision.own_data.own_examples.KINDS`.
     source
         A folder with one folder per class, or a table.
     settings

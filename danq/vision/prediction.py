@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,14 +13,17 @@ from danq.device import resolve_device, resolve_precision
 from danq.errors import InputError, escaped
 from danq.files.inputs_in_use import protects_inputs
 from danq.vision.clip_files import IMAGES
-from danq.vision.dataset import Examples
-from danq.vision.own_inputs import files_below, own_inputs
+from danq.vision.dataset import Examples, Metadata
+from danq.vision.own_data import InputSettings
+from danq.vision.own_data.own_examples import own_inputs
+from danq.vision.own_data.words import encoded, words_of
 from danq.vision.own_tasks.own_task import OwnTask
 from danq.vision.prediction_rows import Row
 from danq.vision.prediction_table import FILE, table_writer
 from danq.vision.problem import inference
 from danq.vision.task_registry import load_task
 from danq.vision.vision_model_file import VisionModel, load_vision_model
+from danq.vision.vocabulary import Vocabulary
 
 
 class Prediction(NamedTuple):
@@ -92,8 +95,8 @@ def predict(
     task, metadata = load_task(loaded.spec.task), loaded.spec.metadata
     if isinstance(source, Examples):
         examples = source
-    elif task.is_own:
-        examples = own_inputs(task, metadata, [source], text=text).examples
+    elif isinstance(task, OwnTask):
+        ((_, examples),) = _own_examples(task, metadata, [source], text, False)
     else:
         examples = task.read_input(Path(source), metadata, text)
     target = resolve_device(device)
@@ -137,10 +140,13 @@ def predictions(
         raise InputError("no input is given", remedy="Give files or folders")
     loaded = _loaded(model)
     task = load_task(loaded.spec.task)
+    inputs = []
+    if isinstance(task, OwnTask):
+        inputs = _own_examples(task, loaded.spec.metadata, sources, text, skip_damaged)
     target = resolve_device(device)
     with inference(loaded.module, target, resolve_precision(precision, target)) as ready:
         if isinstance(task, OwnTask):
-            yield from _of_own(ready, task, loaded, sources, text, skip_damaged)
+            yield from _of_own(ready, task, loaded.spec.metadata, inputs)
             return
         for source in _files(sources, loaded.spec.metadata):
             examples = task.read_input(source, loaded.spec.metadata, text)
@@ -202,25 +208,62 @@ def write_predictions(
 def _of_own(
     module: nn.Module,
     task: OwnTask,
-    model: VisionModel,
+    metadata: Metadata,
+    inputs: list[tuple[list[str], Examples]],
+) -> Iterator[Prediction]:
+    for names, examples in inputs:
+        name = iter(names)
+        for outputs, small in task.stream(module, examples):
+            for rows in task.rows(outputs, small, metadata):
+                yield Prediction(next(name), rows, [escaped(task.line(rows))])
+
+
+def _own_examples(
+    task: OwnTask,
+    metadata: Metadata,
     sources: Sequence[str | Path],
     text: str | None,
     skip_damaged: bool,
-) -> Iterator[Prediction]:
-    metadata = model.spec.metadata
-    inputs = own_inputs(task, metadata, sources, text=text, skip_damaged=skip_damaged)
-    names = iter(inputs.names)
-    for outputs, small in task.stream(module, inputs.examples):
-        for rows in task.rows(outputs, small, metadata):
-            yield Prediction(next(names), rows, [escaped(task.line(rows))])
+) -> list[tuple[list[str], Examples]]:
+    """Names and examples of each source; all files are checked first."""
+    settings = InputSettings(skip_damaged=skip_damaged)
+    asks = "question" in task.inputs
+    if text is not None and not asks:
+        raise InputError(f"models of the task '{task.name}' read no text with their input")
+    found = []
+    for source in sources:
+        names, examples = own_inputs(task.name, source, metadata, settings)
+        if asks:
+            if ("question" in examples.arrays) == (text is not None):
+                raise InputError(
+                    "has questions, and another one is given"
+                    if text is not None
+                    else "no question is given",
+                    file=source,
+                    remedy="Give one question for all inputs, or a table with the column "
+                    "'question'",
+                )
+            if text is not None:
+                words = [words_of(text)] * len(names)
+                length = metadata["lengths"]["question"]
+                question = encoded(Vocabulary(metadata["vocabulary"]), words, length)
+                examples = replace(examples, arrays={**examples.arrays, "question": question})
+        found.append((names, examples))
+    return found
 
 
-def _files(sources: Sequence[str | Path], metadata: dict) -> Iterator[Path]:
+def files_below(folder: Path, suffixes: Set[str]) -> list[Path]:
+    """Files of some endings in a folder and in all folders in it, in the order of their paths."""
+    found = [path for path in folder.rglob("*") if path.suffix.lower() in suffixes]
+    return sorted(path for path in found if path.is_file())
+
+
+def _files(sources: Sequence[str | Path], metadata: Metadata) -> Iterator[Path]:
     """Inputs of a task that reads one at a time: a folder of images has several for such a task."""
     of_images = len(metadata.get("shape", ())) == 3
     for source in map(Path, sources):
         if of_images and source.is_dir():
-            found = files_below(source, frozenset(IMAGES | {".gif"}))
+            found = files_below(source, IMAGES | {".gif"})
             if not found:
                 raise InputError("has no images", file=source, remedy="Give a folder of images")
             yield from found

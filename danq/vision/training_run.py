@@ -164,10 +164,10 @@ def _found(
                 "no task is given", remedy="Name a task, or give files of your own to train on"
             )
         found = load_task(task) if isinstance(task, str) else _check_registered(task)
-        if data is None and found.is_own:
+        if found.is_own and not isinstance(data, Dataset):
             raise InputError(
-                f"the task '{found.name}' has no examples of its own",
-                remedy="Give files of your own to train on",
+                f"the task '{found.name}' is for files of your own",
+                remedy="Leave out the task, and give the files",
             )
         return _Found(found, data, "", None), dict(settings)
     reading, rest = with_input_settings(data.settings, settings, own_tasks())
@@ -299,7 +299,7 @@ def _spec(
         model=model.name,
         hyperparameters=dict(model.hyperparameters),
         metadata=data.metadata,
-        inputs=data.train.types,
+        inputs={name: data.train.types[name] for name in data.train.names},
         data_sha256=data.sha256,
         training={"recipe": recipe.model_dump(), "seed": seed},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +40,8 @@ def _captions(labels: np.ndarray) -> dict[str, np.ndarray]:
     captions[:, :4] = np.stack(
         [[START, 4 + label, 7 if label else END, END if label else PAD] for label in labels]
     )
-    return {"caption": captions, "references": captions[:, None]}
+    texts = [[f"{WORDS[4 + label]} sky" if label else WORDS[4]] for label in labels]
+    return {"caption": captions, "references": np.array([json.dumps(one) for one in texts])}
 
 
 def _questions(labels: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -76,8 +78,8 @@ def _sound(labels: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray
 _IMAGE = {"shape": [3, SIZE, SIZE + 2], "normalisation": "imagenet"}
 _CLIP = {"shape": [5, 3, SIZE, SIZE + 2], "normalisation": "none"}
 _CLASSES = {"classes": CLASSES}
-_NAMES = {"names": ["height", "naïve"]}
-_TEXT = {"vocabulary": WORDS, "length": 4}
+_NAMES = {"names": ["height", "naïve"], "scale": {"mean": [10050, -1], "std": [40, 0.8]}}
+_TEXT = {"vocabulary": WORDS, "lengths": {"caption": 5, "question": 4}}
 _ANSWERS = {"answers": ["no", "yes"]}
 Make = Callable[[np.ndarray, np.random.Generator], dict[str, np.ndarray]]
 KINDS: dict[str, tuple[dict[str, Any], Make]] = {

@@ -65,13 +65,18 @@ class Captioner(nn.Module):
         Input to tokens and their mask.
     decoder
         Reads them.
+    words
+        Words of the vocabulary.
     length
-        Largest number of words of a caption, with the end symbol.
+        Largest number of symbols of a caption, with the start and the end symbol.
     """
 
-    def __init__(self, tokens: nn.Module, decoder: SequenceDecoder, length: int) -> None:
+    def __init__(
+        self, tokens: nn.Module, decoder: SequenceDecoder, words: Sequence[str], length: int
+    ) -> None:
         super().__init__()
-        self.tokens, self.decoder, self.length = tokens, decoder, length
+        self.tokens, self.decoder = tokens, decoder
+        self.words, self.length = words, length
 
     def forward(self, *inputs: Tensor) -> Float[Tensor, "B S V"]:
         """Logits of the symbol after each symbol of the last input, the caption so far."""
@@ -94,7 +99,7 @@ def captioner(
     Parameters
     ----------
     metadata
-        ``shape``, ``normalisation``, ``vocabulary`` and ``length`` of the captions.
+        ``shape``, ``normalisation``, ``vocabulary`` and ``lengths`` of the captions.
     embedding, units
         Width of the word embedding and units of the decoder.
     attend
@@ -115,4 +120,4 @@ def captioner(
         attention=AttentionPool(size, attend, query_features=units) if attend else None,
         dropout=word_dropout,
     )
-    return Captioner(tokens, decoder, metadata["length"])
+    return Captioner(tokens, decoder, metadata["vocabulary"], metadata["lengths"]["caption"])

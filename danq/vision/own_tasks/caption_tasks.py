@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from torch import Tensor, nn
 
-from danq.core import Hypothesis, beam_search
+from danq.core import beam_search
 from danq.training.problem import Metrics
 from danq.vision.bleu import bleu
 from danq.vision.cider import cider
 from danq.vision.dataset import Examples, Metadata, layout
 from danq.vision.model_blocks import next_word_loss
+from danq.vision.own_data.streamed_examples import StreamedExamples
 from danq.vision.own_tasks.caption_networks import Captioner, captioner
 from danq.vision.own_tasks.own_task import OwnTask
 from danq.vision.prediction_rows import Row
 from danq.vision.task import ModelDefinition, task_recipe
-from danq.vision.vocabulary import END, START, Vocabulary, without_special
+from danq.vision.vocabulary import END, START
 
 BEAM = 3
 """Captions that the search keeps at each step."""
@@ -29,12 +31,27 @@ ALPHA = 0.7
 _DECODER: dict[str, Any] = {"embedding": 96, "units": 192, "attend": 96, "word_dropout": 0.2}
 
 
+class Caption(NamedTuple):
+    """A caption.
+
+    Attributes
+    ----------
+    words
+        Its words.
+    score
+        Log probability, divided by a power of the length.
+    """
+
+    words: tuple[str, ...]
+    score: float
+
+
 class CaptionTask(OwnTask):
     """Captions in the field ``caption``, with start and end symbols."""
 
     reported_metrics = ("bleu4", "cider", "exact")
     recipe = task_recipe(epochs=30, lr=2e-3, batch_size=16)
-    entries: ClassVar[tuple[str, ...]] = ("shape", "vocabulary", "length")
+    entries: ClassVar[tuple[str, ...]] = ("shape", "vocabulary", "lengths")
     slow_metrics = True
 
     def loss_of(self, output: Tensor, batch: Mapping[str, Tensor], module: nn.Module) -> Tensor:
@@ -45,72 +62,65 @@ class CaptionTask(OwnTask):
         *seen, words = (batch[name] for name in self.inputs)
         return module(*seen, words[:, :-1])
 
-    def output(self, module: nn.Module, batch: Mapping[str, Tensor]) -> list[Hypothesis]:
+    def output(self, module: nn.Module, batch: Mapping[str, Tensor]) -> list[Caption]:
         """The best caption of each example by beam search."""
-        return self.search(module, [batch[name] for name in self.inputs[:-1]])
-
-    def join(self, outputs: Sequence[list[Hypothesis]]) -> list[Hypothesis]:
-        return [one for part in outputs for one in part]
-
-    def search(self, module: nn.Module, seen: Sequence[Tensor]) -> list[Hypothesis]:
-        """The best caption of each input by beam search."""
         captions = next(part for part in module.modules() if isinstance(part, Captioner))
         decoder = captions.decoder
-        state = decoder.begin(*captions.tokens(*seen))
-        best = beam_search(
+        state = decoder.begin(*captions.tokens(*(batch[name] for name in self.inputs[:-1])))
+        found = beam_search(
             decoder.step,
             state,
             start=START,
             end=END,
-            limit=captions.length,
+            limit=captions.length - 1,
             width=min(BEAM, decoder.out_features),
             alpha=ALPHA,
         )
-        return [rows[0] for rows in best]
+        words = captions.words
+        return [
+            Caption(tuple(words[index] for index in best.symbols), best.score) for best, *_ in found
+        ]
+
+    def join(self, outputs: Sequence[list[Caption]]) -> list[Caption]:
+        return [one for part in outputs for one in part]
 
     def validation(self, module: nn.Module, examples: Examples) -> Metrics:
         return {"loss": self.mean_loss(module, examples)}
 
-    def score(self, predictions: Sequence[Hypothesis], examples: Examples) -> Metrics:
-        """BLEU-4, CIDEr-D, and the share of captions that equal one of their references.
+    def evaluated(self, module: nn.Module, examples: Examples) -> tuple[Any, Examples]:
+        """One caption per file, however many captions the file has."""
+        if isinstance(examples, StreamedExamples):
+            first: dict[str, int] = {}
+            for row, source in enumerate(examples.sources):
+                first.setdefault(str(source), row)
+            examples = examples.rows(np.array([*first.values()], np.int64))
+        return super().evaluated(module, examples)
 
-        Words outside of the vocabulary are all equal.
-        """
-        captions = [one.symbols for one in predictions]
-        references = _references(examples)
-        exact = [one in known for one, known in zip(captions, references, strict=True)]
+    def score(self, predictions: Sequence[Caption], examples: Examples) -> Metrics:
+        """BLEU-4, CIDEr-D, and the share of captions that equal one of their references."""
+        captions = [one.words for one in predictions]
+        known = [[tuple(t.split()) for t in json.loads(one)] for one in examples["references"]]
+        exact = [one in texts for one, texts in zip(captions, known, strict=True)]
         return {
-            "bleu4": bleu(captions, references),
-            "cider": cider(captions, references),
+            "bleu4": bleu(captions, known),
+            "cider": cider(captions, known),
             "exact": float(np.mean(exact)),
         }
 
     def rows(
-        self, outputs: Sequence[Hypothesis], examples: Examples, metadata: Metadata
+        self, outputs: Sequence[Caption], examples: Examples, metadata: Metadata
     ) -> list[list[Row]]:
-        known = Vocabulary(metadata["vocabulary"])
-        return [
-            [{"caption": " ".join(known.decode(one.symbols)), "score": one.score}]
-            for one in outputs
-        ]
+        return [[{"caption": " ".join(one.words), "score": one.score}] for one in outputs]
 
     def line(self, rows: list[Row]) -> str:
         return f"{rows[0]['caption']}  {rows[0]['score']:.3f}"
-
-
-def _references(examples: Examples) -> list[list[tuple[int, ...]]]:
-    """References of each example."""
-    return [
-        [caption for caption in map(without_special, known) if caption]
-        for known in examples["references"]
-    ]
 
 
 class OwnImageCaptions(CaptionTask):
     """Your own images with captions."""
 
     name = "image-captions"
-    fields = layout(image="uint8 C H W", caption="int64 S", references="int64 R S")
+    fields = layout(image="uint8 C H W", caption="int64 S")
     inputs = ("image", "caption")
     models = tuple(
         ModelDefinition(
@@ -131,7 +141,7 @@ class VideoCaptions(CaptionTask):
     """Your own videos with captions."""
 
     name = "video-captions"
-    fields = layout(clip="uint8 T C H W", real="bool T", caption="int64 S", references="int64 R S")
+    fields = layout(clip="uint8 T C H W", real="bool T", caption="int64 S")
     inputs = ("clip", "real", "caption")
     models = (
         ModelDefinition(

@@ -28,8 +28,11 @@ def class_metrics(true: Int64[np.ndarray, " N"], predicted: Int64[np.ndarray, " 
 
     Balanced accuracy is the mean over the true classes of the share of their examples that are
     predicted correctly. Macro F1 is the mean F1 over all classes that are true or predicted
-    somewhere. Both as in scikit-learn.
+    somewhere. Both as in scikit-learn. A true class of -1 is unknown to the model: it counts as
+    wrong in the accuracy, and not in the others.
     """
+    right, total = int((true == predicted).sum()), max(1, len(true))
+    true, predicted = true[true >= 0], predicted[true >= 0]
     size = int(max(true.max(initial=-1), predicted.max(initial=-1))) + 1
     counts = Counts(
         *(np.bincount(one, minlength=size) for one in (true[true == predicted], predicted, true))
@@ -39,7 +42,7 @@ def class_metrics(true: Int64[np.ndarray, " N"], predicted: Int64[np.ndarray, " 
         return dict.fromkeys(("accuracy", "balanced_accuracy", "f1"), float("nan"))
     recall = counts.hits[known] / counts.true[known]
     return {
-        "accuracy": float(counts.hits.sum() / len(true)),
+        "accuracy": right / total,
         "balanced_accuracy": float(recall.mean()),
         "f1": float(counts.f1()[seen].mean()),
     }

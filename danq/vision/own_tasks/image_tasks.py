@@ -50,7 +50,7 @@ def image_network(
     Parameters
     ----------
     metadata
-        ``shape``, ``normalisation``, and ``classes`` or ``names``.
+        ``shape``, ``normalisation``, and ``classes`` or ``names`` and ``scale``.
     target
         "classes", "labels" or "values".
     network, channels, blocks, features
@@ -67,7 +67,7 @@ def target_head(metadata: Metadata, target: str, inner: nn.Module) -> nn.Module:
     """Make the head of classes, labels or values after a module with ``out_features``."""
     if target == "values":
         head = MultiLabel(inner, len(metadata["names"]))
-        return ScaledValues(head, metadata["value_mean"], metadata["value_scale"])
+        return ScaledValues(head, metadata["scale"]["mean"], metadata["scale"]["std"])
     kind = Classes if target == "classes" else MultiLabel
     return kind(inner, len(metadata["classes"]))
 
@@ -132,6 +132,6 @@ class ImageValues(ValueTask):
     name = "image-values"
     fields = layout(image="uint8 C H W", values="float32 K")
     inputs = ("image",)
-    entries = ("shape", "names")
+    entries = ("shape", "names", "scale")
     models = _models("values")
     recipe = ImageClasses.recipe

@@ -17,7 +17,7 @@ from danq.errors import InputError
 from danq.training.problem import Metrics
 from danq.vision.dataset import Dataset, Examples, Metadata, evaluation_batches
 from danq.vision.own_tasks.class_metrics import class_metrics, label_metrics, value_metrics
-from danq.vision.own_tasks.value_scale import ScaledValues, value_facts
+from danq.vision.own_tasks.value_scale import ScaledValues
 from danq.vision.prediction_rows import Row, Truth
 from danq.vision.task import Sizes, Task
 
@@ -94,7 +94,7 @@ class OwnTask(Task):
     def evaluated(self, module: nn.Module, examples: Examples) -> tuple[Any, Examples]:
         """Outputs for all examples, and their small fields, from one pass over the examples."""
         outputs, fields = zip(*self.stream(module, examples), strict=True)
-        return self.join(outputs), _joined(fields)
+        return self.join(outputs), _joined(fields, examples)
 
     def validation(self, module: nn.Module, examples: Examples) -> Metrics:
         """Loss and metrics, from one pass over the examples."""
@@ -104,7 +104,7 @@ class OwnTask(Task):
             outputs.append(output.float().cpu().numpy())
             fields.append(self._small(part))
             total += float(self.loss_of(output, part, module)) * len(fields[-1])
-        scores = self.score(self.decode(self.join(outputs)), _joined(fields))
+        scores = self.score(self.decode(self.join(outputs)), _joined(fields, examples))
         return {"loss": total / len(examples), **scores}
 
     def _small(self, batch: Mapping[str, Tensor]) -> Examples:
@@ -141,8 +141,10 @@ class ClassTask(OwnTask):
     column: ClassVar[str] = "class"
 
     def loss_of(self, output: Tensor, batch: Mapping[str, Tensor], module: nn.Module) -> Tensor:
-        """Cross-entropy."""
-        return F.cross_entropy(output.float(), batch[self.label])
+        """Cross-entropy; an example whose class the training split has not costs nothing."""
+        label = batch[self.label]
+        total = F.cross_entropy(output.float(), label, ignore_index=NO_CLASS, reduction="sum")
+        return total / len(label)
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:
         """The most likely class."""
@@ -152,7 +154,8 @@ class ClassTask(OwnTask):
         return class_metrics(examples[self.label], predictions)
 
     def truth(self, predictions: Any, examples: Examples, metadata: Metadata) -> Truth:
-        return Truth(metadata[self.named], examples[self.label], predictions)
+        known = examples[self.label] != NO_CLASS
+        return Truth(metadata[self.named], examples[self.label][known], predictions[known])
 
     def rows(self, outputs: np.ndarray, examples: Examples, metadata: Metadata) -> list[list[Row]]:
         return [[row] for row in class_rows(outputs, metadata[self.named], self.column)]
@@ -213,9 +216,6 @@ class ValueTask(OwnTask):
         known = ~batch["values"].isnan()
         error = ((output.float() - batch["values"]) / scale).masked_fill(~known, 0.0).square()
         return (error.sum(dim=1) / known.sum(dim=1).clamp(min=1)).mean()
-
-    def facts(self, data: Dataset) -> dict[str, Any]:
-        return value_facts(data.train["values"]) | super().facts(data)
 
     def score(self, predictions: np.ndarray, examples: Examples) -> Metrics:
         return value_metrics(examples["values"], predictions)
@@ -282,9 +282,11 @@ class StepClassTask(OwnTask):
         return examples[self.label][known], known
 
 
-def _joined(parts: Sequence[Examples]) -> Examples:
+def _joined(parts: Sequence[Examples], whole: Examples) -> Examples:
+    """Small fields of all batches, and the texts, which are in no batch."""
+    texts = {name: array for name, array in whole.arrays.items() if array.dtype.kind == "U"}
     names = parts[0].arrays
-    return Examples({name: np.concatenate([one[name] for one in parts]) for name in names})
+    return Examples(texts | {n: np.concatenate([one[n] for one in parts]) for n in names})
 
 
 def class_rows(logits: np.ndarray, names: list[str], column: str) -> list[Row]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from danq.vision.dataset import layout
+import numpy as np
+
+from danq.vision.dataset import Examples, Metadata, layout
 from danq.vision.own_tasks.own_task import ClassTask
 from danq.vision.own_tasks.question_networks import question_network
+from danq.vision.prediction_rows import Row
 from danq.vision.task import ModelDefinition, task_recipe
+from danq.vision.vocabulary import Vocabulary
 
 _QUESTION: dict[str, Any] = {
     "embedding": 64,
@@ -25,6 +29,16 @@ class QuestionTask(ClassTask):
     named = "answers"
     label = "answer"
     column = "answer"
+
+    def rows(self, outputs: np.ndarray, examples: Examples, metadata: Metadata) -> list[list[Row]]:
+        known = Vocabulary(metadata["vocabulary"])
+        texts = [" ".join(known.decode(words)) for words in examples["question"]]
+        tables = super().rows(outputs, examples, metadata)
+        return [
+            [{"question": text, **row} for row in rows]
+            for text, rows in zip(texts, tables, strict=True)
+        ]
+
     recipe = task_recipe(epochs=20, lr=2e-3, weight_decay=1e-2, batch_size=32)
 
 

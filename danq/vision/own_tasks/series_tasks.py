@@ -105,9 +105,9 @@ class SeriesValues(ValueTask):
     name = "series-values"
     fields = layout(series="float32 T C", real="bool T", values="float32 K")
     inputs = ("series", "real")
-    entries = ("shape", "names")
+    entries = ("shape", "names", "scale")
     models = _models("values")
     recipe = SeriesClasses.recipe
 
     def facts(self, data: Dataset) -> dict[str, Any]:
-        return super().facts(data) | series_facts(data.train, "series", "real")
+        return series_facts(data.train, "series", "real")

@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from danq.core import features_of
-from danq.errors import InputError
 from danq.vision.dataset import Examples
 
 
@@ -56,24 +55,6 @@ class Standardised(nn.Module):
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
         return (x - self.mean) / self.scale
-
-
-def value_facts(values: Float[np.ndarray, "N K"]) -> dict[str, list[float]]:
-    """Mean and standard deviation of each value; NaN does not count.
-
-    Raises
-    ------
-    InputError
-        When a value is infinite, or one is always missing.
-    """
-    known = ~np.isnan(values)
-    if np.isinf(values).any() or not known.any(axis=0).all():
-        raise InputError(
-            "a value is infinite, or missing in all training examples",
-            remedy="Give numbers, at least one of each value in the training split",
-        )
-    wide = values.astype(np.float64)
-    return _facts(np.nanmean(wide, axis=0), np.nanstd(wide, axis=0), "value")
 
 
 def series_facts(examples: Examples, series: str, real: str) -> dict[str, list[float]]:

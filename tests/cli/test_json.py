@@ -172,7 +172,7 @@ def test_simulate_and_vision(folder, small_task, capsys):
     assert err == ""
     np.save("clip.npy", np.zeros((10, 32, 32), np.uint8))
     _, found, _ = called(f"vision predict {OTHERS['vision predict']} --json", capsys)
-    assert len(found["result"]["lines"]) >= 1
+    assert len(found["result"][0]["lines"]) >= 1
     shutil.rmtree("OUT")
     _, found, _ = called(f"vision data {OTHERS['vision data']} --json", capsys)
     assert found["result"]["path"] == "OUT"

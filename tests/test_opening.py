@@ -50,6 +50,8 @@ OWN = {
     "danq/output/folder_marker.py": "markers of output folders",
     "danq/output/replacing_files.py": "new files, empty",
     "danq/output/temporary_names.py": "temporary files, empty, and their locks",
+    "danq/vision/own_data/reading_worker.py": "memory shared with the process that it works for",
+    "danq/vision/own_data/reading_workers.py": "memory shared with the processes that read",
     "danq/server/api.py": "writes an upload into the private folder of the server",
     "danq/server/app.py": "the files of its page",
     "cli/main.py": "the null device",

@@ -15,11 +15,12 @@ from danq.vision.own_data.image_files import refuse_no_pillow
 from danq.vision.own_data.input_settings import InputSettings
 from danq.vision.own_data.media import IMAGE, VIDEO, Media, media_of
 from danq.vision.own_data.records import Record, Source
+from danq.vision.own_data.sequence_examples import sequence_examples, sequence_inputs
 from danq.vision.own_data.table_records import read_records
 from danq.vision.own_data.tables import TABLES
 from danq.vision.own_data.video_files import refuse_no_av
 
-KINDS = ("images", "videos", "captions", "questions")
+KINDS = ("images", "videos", "captions", "questions", "sequences")
 """What a source may have."""
 
 _TARGETS = {
@@ -43,7 +44,7 @@ def own_examples(
     source
         A folder with one folder per class; or a table (CSV, TSV, JSON) with the columns ``path``
         and ``class``, ``labels``, ``value``, ``frames``, ``caption``, or ``question`` and
-        ``answer``; or captions in COCO's layout.
+        ``answer``; or captions in COCO's layout. Sequences are described in `sequence_examples`.
     settings
         How files become examples.
 
@@ -57,6 +58,8 @@ def own_examples(
         When the source cannot be used.
     """
     path = _existing(kind, source)
+    if kind == "sequences":
+        return sequence_examples(path, settings or InputSettings())
     found, media = _read(kind, path)
     return f"{media.name}-{found.kind}", file_examples(found, media, settings or InputSettings())
 
@@ -94,9 +97,11 @@ def own_inputs(
     InputError
         When the source cannot be used, or its targets are not those of the model.
     """
+    path = _existing("images", source)
+    if task.startswith(("text-", "series-")):
+        return sequence_inputs(task, path, metadata, settings or InputSettings(), labelled)
     media = {"image": IMAGE, "video": VIDEO}[task.partition("-")[0]]
     kind = task.partition("-")[2]
-    path = _existing("images", source)
     columns = {"classes": ("class",), "labels": ("labels",), "values": ("value",)} | {
         "frames": ("frames", "class"),
         "captions": ("caption",),

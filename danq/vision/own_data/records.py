@@ -79,6 +79,8 @@ class Source(NamedTuple):
         What was left out or assumed.
     names
         Names of the values.
+    text
+        Whether the paths of the examples are texts.
     """
 
     path: Path
@@ -86,6 +88,7 @@ class Source(NamedTuple):
     records: Sequence[Record]
     notices: Sequence[str] = ()
     names: Sequence[str] = ()
+    text: bool = False
 
     def error(self, problem: str, remedy: str, record: Record | None = None) -> InputError:
         """Make an error that names the source and the line of a record."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from danq.errors import InputError, few
@@ -49,6 +49,34 @@ def checked(source: Source, kind: str, settings: InputSettings, what: str) -> Ch
     """
     paths = list(dict.fromkeys(record.path for record in source.records))
     known = dict(zip(paths, read_all(kind, paths, worker_count(settings.workers)), strict=True))
+    records = leave_out_damaged(source, known, settings, what)
+    return Checked(records, [known[record.path] for record in records])  # type: ignore[misc]
+
+
+def leave_out_damaged(
+    source: Source,
+    known: Mapping[str, object],
+    settings: InputSettings,
+    what: str,
+) -> list[Record]:
+    """Examples whose files can be read.
+
+    Parameters
+    ----------
+    source
+        The examples.
+    known
+        What was found in each file, or the error.
+    settings
+        Whether damaged files are left out.
+    what
+        The files, for messages: "images".
+
+    Raises
+    ------
+    InputError
+        When files cannot be read and are not to be left out, or none can be read.
+    """
     damaged = {path: error for path, error in known.items() if isinstance(error, InputError)}
     if damaged:
         names = few((f"{path} ({error.problem})" for path, error in damaged.items()), 5, "; ")
@@ -58,9 +86,7 @@ def checked(source: Source, kind: str, settings: InputSettings, what: str) -> Ch
                 f"{counts}: {names}", "Repair or remove them, or leave them out (skip_damaged)"
             )
         log.warning("%s: %s and are left out: %s", source.path, counts, names)
-    records = [record for record in source.records if record.path not in damaged]
-    files = [known[record.path] for record in records]
-    return Checked(records, files)  # type: ignore[arg-type]
+    return [record for record in source.records if record.path not in damaged]
 
 
 def read_all(kind: str, paths: Sequence[str], workers: int) -> list[CheckedFile | InputError]:

@@ -15,6 +15,8 @@ SHARES = {"valid": 0.1, "test": 0.1}
 """Share of the examples of each class in validation and test; the others are for training."""
 
 SPLITS = ("train", "valid", "test")
+Splits = dict[str, list[int]]
+"""Indices of the examples of each split."""
 
 log = logging.getLogger("danq")
 
@@ -30,7 +32,7 @@ def classes_of(record: Record) -> tuple[str, ...]:
 
 def divided(
     source: Source, records: Sequence[Record], digests: Sequence[Hashable], seed: int, classes: bool
-) -> dict[str, list[int]]:
+) -> Splits:
     """Indices of the examples of each split.
 
     Given splits are kept; a missing validation or test split is drawn from the training examples,
@@ -88,7 +90,7 @@ def _drawn(
     seed: int,
     missing: list[str],
     classes: bool,
-) -> dict[str, list[int]]:
+) -> Splits:
     members = _joined(records, digests, rows)
     if len(members) <= len(missing):
         raise source.error(
@@ -176,7 +178,7 @@ def report_leaks(
     source: Source,
     records: Sequence[Record],
     digests: Sequence[Hashable],
-    splits: dict[str, list[int]],
+    splits: Splits,
 ) -> None:
     """Warn of files with the same content in two splits, and of groups that are divided."""
     places: dict[Hashable, dict[str, str]] = defaultdict(dict)
@@ -203,9 +205,7 @@ def report_leaks(
         )
 
 
-def class_list(
-    source: Source, records: Sequence[Record], splits: dict[str, list[int]]
-) -> list[str]:
+def class_list(source: Source, records: Sequence[Record], splits: Splits) -> list[str]:
     """Names of the classes of the training split, sorted.
 
     Raises
@@ -223,6 +223,11 @@ def class_list(
                 f"the {_WORDS[split]} split has classes without training examples: "
                 + few(f"'{name}' ({count:,})" for name, count in sorted(unknown.items())),
                 "Give training examples of each class, or remove these",
+            )
+    for name in counts:
+        if not name.isprintable():
+            raise source.error(
+                f"the class {name!a} has a character that cannot be printed", "Rename the class"
             )
     single = sorted(name for name, count in counts.items() if count == 1)
     if single:

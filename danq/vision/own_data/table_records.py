@@ -29,7 +29,9 @@ KINDS = {
 """Columns and the kind of target that they mean, in the order in which they are looked for."""
 
 
-def read_records(path: Path, targets: Sequence[str], *, labelled: bool = True) -> Source:
+def read_records(
+    path: Path, targets: Sequence[str], *, labelled: bool = True, texts: bool = False
+) -> Source:
     """Read a table of files and what is to be predicted of them.
 
     Parameters
@@ -41,6 +43,8 @@ def read_records(path: Path, targets: Sequence[str], *, labelled: bool = True) -
         used.
     labelled
         Whether the table must have one of them.
+    texts
+        Whether a column "text" may stand in place of files.
 
     Raises
     ------
@@ -49,7 +53,9 @@ def read_records(path: Path, targets: Sequence[str], *, labelled: bool = True) -
     """
     ignored: list[str] = []
     table = read_table(path, targets if labelled else (), ignored=ignored)
-    need_columns(table, ["path"])
+    written = texts and "text" in table.columns
+    if not written:
+        need_columns(table, ["path"])
     have = {base_name(name) for name in table.columns}
     column = next((one for one in KINDS if one in have and one in targets), None)
     more = [one for one in KINDS if one in have and one != column]
@@ -71,7 +77,7 @@ def read_records(path: Path, targets: Sequence[str], *, labelled: bool = True) -
                 target = segment(table, row, target)
         records.append(
             Record(
-                table.file_of(row),
+                row.text("text") if written else table.file_of(row),
                 target,
                 table.split_of(row),
                 table.group_of(row),
@@ -79,8 +85,12 @@ def read_records(path: Path, targets: Sequence[str], *, labelled: bool = True) -
                 more_input,
             )
         )
+    if written:
+        for row, record in zip(table.rows, records, strict=True):
+            if not record.path:
+                raise table.error("the column 'text' is empty", "Give a text", row)
     kind = "none" if column is None else KINDS[column]
-    source = Source(path, kind, records, notices, [_value_name(one) for one in names])
+    source = Source(path, kind, records, notices, [_value_name(one) for one in names], written)
     return joined_segments(source._replace(kind="frames")) if segments else source
 
 

@@ -19,6 +19,7 @@ TABLES = frozenset({".csv", ".tsv", ".tab", ".txt", ".json"})
 SEPARATORS = ("\t", ",", ";")
 COLUMNS = (
     "path",
+    "text",
     "class",
     "labels",
     "value",

@@ -12,7 +12,7 @@ import numpy as np
 
 from danq.errors import few
 from danq.vision.own_data.records import Record, Source
-from danq.vision.own_data.splits import SPLITS, class_list, classes_of, refuse_few_classes
+from danq.vision.own_data.splits import SPLITS, Splits, class_list, classes_of, refuse_few_classes
 from danq.vision.own_data.words import encoded, vocabulary_of, words_of
 from danq.vision.vocabulary import Vocabulary
 
@@ -28,8 +28,6 @@ MOST_ANSWERS = 3000
 MANY = 1000
 
 log = logging.getLogger("danq")
-
-Splits = dict[str, list[int]]
 
 
 class Targets(NamedTuple):
@@ -221,7 +219,9 @@ def _questions(
 
 
 def _answer(text: str) -> str:
-    return " ".join(text.split()).casefold()
+    """An answer in lower case, without characters that cannot be printed."""
+    kept = "".join(one if one.isprintable() else " " for one in text)
+    return " ".join(kept.split()).casefold()
 
 
 def _report_answers(

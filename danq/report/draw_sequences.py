@@ -30,6 +30,7 @@ _RED, _BLUE = (
     ((247, 247, 247), (103, 169, 207), (5, 48, 97)),
 )
 _LOGO_HEIGHT, _ROW, _HEAT_TOP = 96, 19, 112
+_TITLE_MIDDLE = 64
 _STRIP_ROW, _STRIP_GAP, _GENE_ROW = 46, 16, 24
 MAX_GENE_ROWS = 6
 
@@ -120,9 +121,9 @@ def draw_mutation_map(one: MutationMap) -> Drawn:
             f"Importance{' (bits)' if 'bits' in one.unit else ''}",
             class_="label",
             x=16,
-            y=_LOGO_HEIGHT / 2,
+            y=_TITLE_MIDDLE,
             text_anchor="middle",
-            transform=f"rotate(-90 16 {_LOGO_HEIGHT // 2})",
+            transform=f"rotate(-90 16 {_TITLE_MIDDLE})",
         ),
         *(
             element("text", f"{v:.2g}", x=_LEFT - 6, y=zero - v * scale + 4, text_anchor="end")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,12 @@ def report(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def opened(browser, report) -> Iterator[Callable[..., Any]]:
-    """Open the page; errors of its script, and requests, fail the test."""
+def open_report(browser) -> Iterator[Callable[..., Any]]:
+    """Open a page; errors of its script, and requests, fail the test."""
     problems: list[str] = []
     contexts = []
 
-    def open_page(width: int = 1000, **options: Any) -> Any:
+    def open_page(report: Path, width: int = 1000, **options: Any) -> Any:
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
         contexts.append(context)
         page = context.new_page()
@@ -73,3 +74,9 @@ def opened(browser, report) -> Iterator[Callable[..., Any]]:
     for context in contexts:
         context.close()
     assert problems == []
+
+
+@pytest.fixture
+def opened(open_report, report) -> Callable[..., Any]:
+    """Open the page of small outputs."""
+    return partial(open_report, report)

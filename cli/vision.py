@@ -40,11 +40,12 @@ def list_(tasks: tuple[str, ...]) -> None:
     found, lines = list(list_models(tasks)), []
     for _, entries in groupby(found, key=lambda entry: entry.task):
         models = list(entries)
-        lines.append(f"{models[0].task}: {models[0].about}")
+        lines.append(f"{models[0].task}: {models[0].about}. Data: {models[0].data}")
         widths = [max(len(getattr(m, f)) for m in models) for f in ("model", "configuration")]
         for one in models:
             name, blocks = one.model.ljust(widths[0]), one.configuration.ljust(widths[1])
-            lines.append(f"  {name}  {blocks}  {one.parameters:>9,}  {one.paper}")
+            count = "?" if one.parameters is None else f"{one.parameters:,}"
+            lines.append(f"  {name}  {blocks}  {count:>9}  {one.paper}")
     show("\n".join(lines), found)
 
 

@@ -161,7 +161,8 @@ class Fit(Generic[M]):
             progress.history.append(row)
             progress.epoch += 1
             progress.batch, progress.loss_sum = 0, 0.0
-            value = metrics[recipe.monitor] * (-1 if recipe.monitor == "loss" else 1)
+            known = metrics | {"epoch": float(progress.epoch)}
+            value = known[recipe.monitor] * (-1 if recipe.monitor == "loss" else 1)
             if progress.best is None or value > progress.best:
                 progress.best, progress.best_epoch = value, progress.epoch
                 yield metrics

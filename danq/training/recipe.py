@@ -68,7 +68,7 @@ class BaseRecipe(Settings):
     """Epochs without improvement after which training stops; 0 for no early stopping."""
     monitor: str = "loss"
     """Validation metric that selects the best epoch: the lowest "loss", or the highest value of
-    any other metric."""
+    any other metric. "epoch" keeps the last epoch."""
     clip: float = Field(default=1.0, ge=0)
     """Largest gradient norm; 0 for no limit."""
     frozen_epochs: int = Field(default=0, ge=0)

@@ -127,7 +127,7 @@ class RunLog:
         self.rate = (progress.step, progress.seconds)
         seconds = max(1e-9, progress.seconds - before[1])
         speed = (progress.step - before[0]) * recipe.batch_size / seconds
-        name = f"valid_{recipe.monitor}"
+        name = "valid_loss" if recipe.monitor == "epoch" else f"valid_{recipe.monitor}"
         loss = progress.loss_sum / progress.batch
         now.detail = f"{speed:,.0f} {self.unit}/s, loss {loss:.4f}"
         if progress.history:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from danq.core import step_regression
 from danq.training.problem import Metrics
 from danq.vision.dataset import Examples, Metadata
-from danq.vision.task import Task
+from danq.vision.task import Symbols, Task
 
 DIGIT_CLASSES = tuple(str(digit) for digit in range(10))
 
@@ -25,6 +25,9 @@ class Classification(Task):
     """
 
     reported_metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
+
+    def symbols(self, metadata: Metadata, split: str) -> Symbols:
+        return {"label": metadata["classes"]}
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         """Cross-entropy."""

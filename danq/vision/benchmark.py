@@ -22,7 +22,7 @@ from danq.vision.task import Task
 from danq.vision.task_registry import load_tasks
 from danq.vision.training_run import train
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Version of the JSON file of `write_reports`."""
 
 
@@ -60,10 +60,6 @@ class Row:
             return all(math.isfinite(after) for _, after in self.losses)
         return all(after < before for before, after in self.losses)
 
-    def means(self) -> Metrics:
-        """Mean of each metric over the seeds."""
-        return {name: statistics.fmean(self.over_seeds(name)) for name in self.metrics[0]}
-
     def over_seeds(self, metric: str) -> list[float]:
         """Values of a metric, one per seed."""
         return [metrics[metric] for metrics in self.metrics]
@@ -78,17 +74,43 @@ class Row:
 
 
 @dataclass
-class TaskReport:
-    """Rows of a task over some seeds, and its targets with whether each is met.
+class TargetResult:
+    """Margins of a target over the seeds.
 
-    In the quick form targets are not evaluated (None).
+    Attributes
+    ----------
+    text
+        The target.
+    margins
+        By how much each seed exceeds it; empty in the quick form.
+    met
+        Whether the mean margin is more than its standard error above 0. None in the quick form,
+        and with one seed, which has no standard error.
     """
+
+    text: str
+    margins: list[float]
+    met: bool | None
+
+    def result(self) -> str:
+        """Whether it is met, with the mean margin and its standard error."""
+        if not self.margins:
+            return "not evaluated in the quick form"
+        mean, error = mean_and_error(self.margins)
+        if error is None:
+            return f"needs two seeds ({_signed(mean)} with one)"
+        return f"{'met' if self.met else 'not met'} ({_signed(mean)} ± {_short(error)})"
+
+
+@dataclass
+class TaskReport:
+    """Rows of a task over some seeds, and its targets."""
 
     task: str
     about: str
     reported_metrics: tuple[str, ...]
     rows: list[Row]
-    targets: list[tuple[str, bool | None]]
+    targets: list[TargetResult]
     quick: bool
     seeds: list[int]
 
@@ -121,8 +143,7 @@ class TaskReport:
             cells = [line[0].ljust(widths[0])]
             cells += [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
             lines.append("  " + "  ".join(cells).rstrip())
-        results = {True: "met", False: "NOT met", None: "not evaluated in the quick form"}
-        lines += [f"  target: {text}: {results[met]}" for text, met in self.targets]
+        lines += [f"  target: {target.text}: {target.result()}" for target in self.targets]
         lines += [f"  {row.name}: did NOT learn, its loss did not decrease" for row in self.failed]
         return "\n".join(lines) + "\n"
 
@@ -193,11 +214,36 @@ def write_reports(
 
 
 def report_on(task: Task, rows: Sequence[Row], quick: bool, seeds: Sequence[int]) -> TaskReport:
-    """Make the report of a task; its targets are evaluated on the means over all seeds."""
-    means = {row.name: row.means() for row in rows}
-    targets = [(target.text, None if quick else target.met(means)) for target in task.targets]
+    """Make the report of a task; the margins of its targets are computed for each seed."""
+    targets = []
+    for target in task.targets:
+        margins = (
+            []
+            if quick
+            else [
+                float(target.margin({row.name: row.metrics[number] for row in rows}))
+                for number in range(len(seeds))
+            ]
+        )
+        targets.append(TargetResult(target.text, margins, exceeds_error(margins)))
     names = task.reported_metrics
     return TaskReport(task.name, task.about, names, [*rows], targets, quick, [*seeds])
+
+
+def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean, and its standard error; None for a single value."""
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return mean, None
+    return mean, statistics.stdev(values) / math.sqrt(len(values))
+
+
+def exceeds_error(margins: Sequence[float]) -> bool | None:
+    """Whether the mean of paired differences is more than its standard error above 0."""
+    if len(margins) < 2:
+        return None
+    mean, error = mean_and_error(margins)
+    return error is not None and mean > error
 
 
 def _bench_task(
@@ -240,6 +286,10 @@ def _trained(
             row.metrics.append(evaluate())
             row.seconds.append(time.process_time() - started)
     return list(rows.values())
+
+
+def _signed(value: float) -> str:
+    return f"+{_short(value)}" if value > 0 else _short(value)
 
 
 def _short(value: float) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -42,10 +42,11 @@ class Examples:
     The type of an array gives its meaning: ``uint8`` pixels, which a module receives scaled to
     [0, 1]; ``int64`` symbols, classes and lengths; ``bool`` masks, True at real entries;
     ``float32`` all other values; text, which no module receives. Clips are ``(N, T, C, H, W)``,
-    images ``(N, C, H, W)``.
+    images ``(N, C, H, W)``. Examples of a `Dataset` have its metadata.
     """
 
     arrays: Fields
+    metadata: Metadata = field(default_factory=dict, kw_only=True)
 
     def __post_init__(self) -> None:
         lengths = {name: len(array) for name, array in self.arrays.items()}
@@ -72,7 +73,8 @@ class Examples:
 
     def rows(self, selected: slice | np.ndarray) -> Examples:
         """Some of the examples."""
-        return Examples({name: array[selected] for name, array in self.arrays.items()})
+        arrays = {name: array[selected] for name, array in self.arrays.items()}
+        return Examples(arrays, metadata=self.metadata)
 
     @property
     def types(self) -> FieldTypes:
@@ -145,6 +147,11 @@ class Dataset:
     valid: Examples
     test: Examples
     metadata: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for split in SPLITS:
+            examples = replace(getattr(self, split), metadata=self.metadata)
+            object.__setattr__(self, split, examples)
 
     __repr__ = display_text
     _repr_html_ = display_html

@@ -13,6 +13,7 @@ from danq.files.json_file import read_json
 from danq.files.npy_input import read_npy
 from danq.output import replacing_folder
 from danq.vision.dataset import SPLITS, Dataset, Examples
+from danq.vision.metadata_checks import check_dataset, check_metadata
 from danq.vision.task import Task
 from danq.vision.task_registry import load_task
 
@@ -64,19 +65,20 @@ def read_dataset(folder: str | Path, task: Task) -> Dataset:
     Raises
     ------
     InputError
-        When a file or an entry of ``metadata.json`` is missing, an array has another type or
-        number of axes, or the fields of a split differ in length.
+        When a file is missing, an array has another type or number of axes, the fields of a split
+        differ in length, or the metadata are incomplete or contradict the arrays
+        (`danq.vision.metadata_checks`).
     """
     folder = Path(folder)
     remedy = "Write the examples with danq.vision.write_dataset"
     metadata = read_json(folder / METADATA, "the metadata of examples", remedy=remedy)
     if not isinstance(metadata, dict):
         raise InputError("is JSON, but not an object", file=folder / METADATA, remedy=remedy)
-    missing = sorted(task.required() - set(metadata))
-    if missing:
-        raise InputError(f"no entry '{missing[0]}'", file=folder / METADATA)
+    check_metadata(task, metadata, folder / METADATA)
     splits = {split: _read_split(folder / split, task.fields) for split in SPLITS}
-    return Dataset(metadata=metadata, **splits)
+    data = Dataset(metadata=metadata, **splits)
+    check_dataset(task, data, folder)
+    return data
 
 
 def _read_split(folder: Path, fields: Mapping[str, str]) -> Examples:

@@ -10,6 +10,8 @@ import torch
 
 from danq.errors import MissingPackage
 from danq.notebook_display import Display, display_html
+from danq.vision.dataset import Metadata
+from danq.vision.task import ModelDefinition
 from danq.vision.task_registry import load_tasks
 
 log = logging.getLogger("danq")
@@ -17,13 +19,18 @@ log = logging.getLogger("danq")
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A model of a task: its blocks, number of parameters and paper."""
+    """A model of a task: its blocks, number of parameters and paper.
+
+    ``data`` is whether the task's examples are real or made. Without the packages that the examples
+    need, the number of parameters is unknown (None).
+    """
 
     task: str
     about: str
+    data: str
     model: str
     configuration: str
-    parameters: int
+    parameters: int | None
     paper: str
     _repr_html_ = display_html
 
@@ -35,7 +42,7 @@ class ModelInfo:
 def list_models(tasks: Iterable[str] = ()) -> list[ModelInfo]:
     """Describe every model of the tasks; of all tasks if none is named.
 
-    Without names, tasks whose packages are not installed are left out, with a warning.
+    A warning names the tasks whose packages are not installed.
 
     Raises
     ------
@@ -43,22 +50,28 @@ def list_models(tasks: Iterable[str] = ()) -> list[ModelInfo]:
         When no task has that name.
     """
     entries = []
-    names = tuple(tasks)
-    for task in load_tasks(names):
+    for task in load_tasks(tasks):
         try:
             metadata = task.metadata()
         except MissingPackage as error:
-            if names:
-                raise
-            log.warning("%s is not listed: %s", task.name, error)
-            continue
+            log.warning("%s is listed without numbers of parameters: %s", task.name, error)
+            metadata = None
         for model in task.models:
-            with torch.device("meta"):
-                module = model.build(metadata, **model.hyperparameters)
-            count = sum(p.numel() for p in module.parameters())
             entries.append(
                 ModelInfo(
-                    task.name, task.about, model.name, model.configuration, count, model.paper
+                    task=task.name,
+                    about=task.about,
+                    data=task.data_source,
+                    model=model.name,
+                    configuration=model.configuration,
+                    parameters=None if metadata is None else _parameters(model, metadata),
+                    paper=model.paper,
                 )
             )
     return entries
+
+
+def _parameters(model: ModelDefinition, metadata: Metadata) -> int:
+    with torch.device("meta"):
+        module = model.build(metadata, **model.hyperparameters)
+    return sum(p.numel() for p in module.parameters())

@@ -26,10 +26,13 @@ from danq.vision.dataset import (
 )
 from danq.vision.prediction_rows import Row, Truth
 
-Means = Mapping[str, Mapping[str, float]]
-"""Row of a benchmark, name of a metric, its mean over the random seeds."""
+SeedMetrics = Mapping[str, Mapping[str, float]]
+"""Row of a benchmark, name of a metric, its value with one random seed."""
 Baselines = Mapping[str, Callable[[], Metrics]]
 """Name of a baseline, and a function that returns its metrics on the test split."""
+
+Symbols = Mapping[str, Sequence[str] | tuple[int, ...] | int]
+"""Name of a field of indices, and the names of its values, or how many there are."""
 
 
 @dataclass(frozen=True)
@@ -91,20 +94,43 @@ class ModelDefinition:
 
 @dataclass(frozen=True)
 class Target:
-    """An aim of a task's benchmark: ``met`` tests the mean metrics of the benchmark's rows."""
+    """An aim of a task's benchmark.
+
+    Attributes
+    ----------
+    text
+        Its description.
+    margin
+        By how much the metrics of one seed exceed the aim; negative if they miss it. The aim is
+        met if the mean over the seeds is more than its standard error above 0.
+    """
 
     text: str
-    met: Callable[[Means], bool]
+    margin: Callable[[SeedMetrics], float]
 
 
-def above(metric: str, rows: Sequence[str], others: Sequence[str]) -> Callable[[Means], bool]:
-    """Make a test of whether every row has a greater mean of a metric than all other rows."""
-    return lambda means: min(means[r][metric] for r in rows) > max(means[o][metric] for o in others)
+def above(
+    metric: str, rows: Sequence[str], others: Sequence[str]
+) -> Callable[[SeedMetrics], float]:
+    """Make the margin by which every row has a greater metric than all other rows."""
+    return lambda seed: min(seed[r][metric] for r in rows) - max(seed[o][metric] for o in others)
 
 
-def below(metric: str, rows: Sequence[str], others: Sequence[str]) -> Callable[[Means], bool]:
-    """Make a test of whether every row has a lower mean of a metric than all other rows."""
+def below(
+    metric: str, rows: Sequence[str], others: Sequence[str]
+) -> Callable[[SeedMetrics], float]:
+    """Make the margin by which every row has a lower metric than all other rows."""
     return above(metric, others, rows)
+
+
+def at_least(metric: str, row: str, value: float) -> Callable[[SeedMetrics], float]:
+    """Make the margin by which a row's metric is above a value."""
+    return lambda seed: seed[row][metric] - value
+
+
+def at_most(metric: str, row: str, value: float) -> Callable[[SeedMetrics], float]:
+    """Make the margin by which a row's metric is below a value."""
+    return lambda seed: value - seed[row][metric]
 
 
 def task_recipe(**changes: Any) -> BaseRecipe:
@@ -142,6 +168,11 @@ class Task(ABC):
         Metrics that are better when lower, in addition to the loss.
     is_own
         Whether it has no examples, and all its facts are those of a user's data.
+    metadata_kinds
+        Entries of the metadata that the task needs, and the kind of each
+        (`danq.vision.metadata_checks`). Without them, all entries of ``metadata()`` are needed.
+    data_source
+        Whether the examples are "real" or "made", and what they are made from.
     """
 
     name: ClassVar[str]
@@ -157,6 +188,8 @@ class Task(ABC):
     slow_metrics: ClassVar[bool] = False
     errors: ClassVar[frozenset[str]] = frozenset()
     is_own: ClassVar[bool] = False
+    metadata_kinds: ClassVar[Mapping[str, str]] = {}
+    data_source: ClassVar[str] = "made"
 
     @property
     def about(self) -> str:
@@ -172,10 +205,23 @@ class Task(ABC):
 
     def required(self) -> frozenset[str]:
         """Entries that the metadata of examples needs."""
-        return frozenset(self.metadata())
+        return frozenset(self.metadata_kinds or self.metadata())
 
     def facts(self, data: Dataset) -> dict[str, Any]:
         """Further entries of the metadata, which follow from the training split."""
+        return {}
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        """Sizes of the axes of fields that the metadata give; None for any size."""
+        shape, first = metadata.get("shape"), self.inputs[0]
+        axes = len(self.fields[first].split()) - 1
+        return {} if shape is None or len(shape) != axes else {first: shape}
+
+    def symbols(self, metadata: Metadata, split: str) -> Symbols:
+        """Names or number of the values of each field of indices in a split.
+
+        A tuple has the numbers for the entries of the last axis.
+        """
         return {}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:

@@ -26,6 +26,7 @@ from danq.training.session import Session, TrainingResult
 from danq.vision.dataset import Dataset, Examples
 from danq.vision.dataset_folder import read_dataset
 from danq.vision.given_settings import with_input_settings, with_settings
+from danq.vision.metadata_checks import check_dataset
 from danq.vision.own_files import OwnFiles, own_tasks
 from danq.vision.problem import TaskProblem, inference
 from danq.vision.task import ModelDefinition, Task
@@ -265,7 +266,7 @@ def _recipe(
     if quick:
         settings["epochs"] = task.quick_epochs
     recipe = BaseRecipe(**(settings | (changes.given() if changes is not None else {})))
-    known = {"loss", *(() if task.slow_metrics else task.reported_metrics)} - task.errors
+    known = {"loss", "epoch", *(() if task.slow_metrics else task.reported_metrics)} - task.errors
     if recipe.monitor not in known:
         raise InputError(
             f"the task '{task.name}' has no metric '{recipe.monitor}' to monitor",
@@ -282,10 +283,9 @@ def _examples(task: Task, found: _Found, seed: int, quick: bool) -> tuple[Datase
         name = f"the synthetic data of random seed {seed}"
     elif not isinstance(data, Dataset):
         data, name = read_dataset(data, task), str(data)
+    else:
+        check_dataset(task, data)
     name = name or "the data given"
-    missing = sorted(task.required() - set(data.metadata))
-    if missing:
-        raise InputError(f"{name} has no entry '{missing[0]}' in its metadata")
     facts = task.facts(data)
     return (replace(data, metadata={**data.metadata, **facts}) if facts else data), name
 

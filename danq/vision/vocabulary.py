@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Int64
+
+from danq.errors import InputError
+
+log = logging.getLogger("danq")
 
 PAD, START, END, UNKNOWN = range(4)
 SPECIAL = ("<pad>", "<start>", "<end>", "<unk>")
@@ -52,6 +57,24 @@ class Vocabulary:
     ) -> Int64[np.ndarray, "N S"]:
         """Indices of the words of several texts; see `encode`."""
         return np.stack([self.encode(words, length, ends=ends) for words in texts])
+
+    def encode_input(self, words: Sequence[str], length: int, name: str) -> Int64[np.ndarray, " S"]:
+        """Indices of the words of a user's text, with a warning about unknown words.
+
+        Raises
+        ------
+        InputError
+            When it has no words, or more than ``length``.
+        """
+        if not 0 < len(words) <= length:
+            raise InputError(
+                f"a {name} of {len(words)} words; 1 to {length} are possible",
+                remedy=f"Give a {name} as short as those of the training data",
+            )
+        unknown = [word for word in dict.fromkeys(words) if word not in self._index]
+        if unknown:
+            log.warning("the model does not know these words of the %s: %s", name, unknown)
+        return self.encode(words, length)
 
     def decode(self, indices: Iterable[int]) -> list[str]:
         """Words of indices up to the end symbol, without padding and start symbol."""

@@ -30,15 +30,16 @@ def test_list_shows_tasks_and_models(capsys):
     assert "Bai, Kolter & Koltun" in text
 
 
-def test_list_leaves_out_tasks_of_missing_packages(monkeypatch, capsys):
+def test_list_has_tasks_of_missing_packages_without_parameters(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "easy_vqa", None)
     assert run(["vision", "list"]) == 0
     shown = capsys.readouterr()
     assert "direction: Direction of a digit" in shown.out
-    assert "vqa is not listed: the questions are in the package easy-vqa" in shown.err
-    assert "\nvqa: " not in shown.out
-    assert run(["vision", "list", "vqa"]) == 2
-    assert "pip install 'danq[vision]'" in capsys.readouterr().err
+    assert "vqa is listed without numbers of parameters: the questions are in the" in shown.err
+    assert "pip install 'danq[vision]'" in shown.err
+    (vqa,) = [line for line in shown.out.splitlines() if line.startswith("  question-only")]
+    assert vqa.split("  ")[-2].strip() == "?"
+    assert "13 answers. Data: made (easy-vqa)" in shown.out
 
 
 def test_train_predict_and_data_write_their_outputs(small, tmp_path, capsys):

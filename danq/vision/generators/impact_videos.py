@@ -109,6 +109,34 @@ def envelopes(waves: Float[np.ndarray, "N L"]) -> Float[np.ndarray, "N T K"]:
     return compressed.reshape(len(waves), -1, STEPS * BANDS).astype(np.float32)
 
 
+def vocoded(
+    levels: Float[np.ndarray, "T K"], *, bands: int, rate: int, fps: int
+) -> Float[np.ndarray, " L"]:
+    """Make a waveform with levels as `envelopes` gives them, from one sine in each band.
+
+    Parameters
+    ----------
+    levels
+        Values of each frame: the bands of its first step, then those of the next.
+    bands
+        Bands of a step.
+    rate, fps
+        Samples and frames per second.
+    """
+    steps = levels.reshape(-1, bands)
+    width = 21.4 * np.log10(1 + 0.00437 * rate / 2) / (bands + 1)
+    centres = (10 ** (width * np.arange(1, bands + 1) / 21.4) - 1) / 0.00437
+    samples = len(levels) * rate // fps
+    time = np.arange(samples) / rate
+    middles = (np.arange(len(steps)) + 0.5) * (samples / rate / len(steps))
+    wave = np.zeros(samples)
+    for centre, level in zip(centres, steps.T, strict=True):
+        # A sine of amplitude a has the root mean square a / sqrt(2).
+        amplitude = np.sqrt(2) * np.clip(level, 0, None) ** (1 / COMPRESSION)
+        wave += np.interp(time, middles, amplitude) * np.sin(2 * np.pi * centre * time)
+    return wave.clip(-1, 1)
+
+
 @dataclass(frozen=True)
 class SoundBank:
     """Levels, waveform and material of single impacts in the ``REACH`` frames after each."""

@@ -78,6 +78,7 @@ class StreamedExamples(Examples):
             [self.sources[i] for i in numbers],
             [self.digests[i] for i in numbers],
             self.workers,
+            metadata=self.metadata,
         )
 
     def selected(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +159,7 @@ class AudioVisual(Classification):
     """A moving digit and its spoken name, each short, noisy or missing; 10 classes."""
 
     name = "audio-visual"
+    data_source = "made from real digits and voices"
     fields = layout(
         clip="uint8 T C H W",
         frames="bool T",
@@ -207,6 +208,7 @@ class AudioVisual(Classification):
             _HYPERPARAMETERS | {"names": ["sound"], "fusion": "concat"},
         ),
     )
+    metadata_kinds = layout(shape="sizes", steps="count", bands="count", classes="names")
     recipe = task_recipe(epochs=10, lr=4e-3, batch_size=48)
     quick_epochs = 4
     sizes = Sizes(4000, 300, 1000)
@@ -225,6 +227,11 @@ class AudioVisual(Classification):
             "bands": BANDS,
             "classes": list(DIGIT_CLASSES),
         }
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        steps, bands = metadata["steps"], metadata["bands"]
+        known = {"frames": metadata["shape"][:1], "sound": (steps, bands), "steps": (steps,)}
+        return {"clip": metadata["shape"], "present": (2,), **known}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         digits, labels = draw_digits(split, count, rng)

@@ -26,7 +26,16 @@ from danq.vision.generators.event_clips import (
 )
 from danq.vision.generators.shape_images import SHAPES
 from danq.vision.model_blocks import next_word_loss
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, task_recipe
+from danq.vision.task import (
+    Baselines,
+    ModelDefinition,
+    Sizes,
+    Target,
+    Task,
+    above,
+    at_least,
+    task_recipe,
+)
 from danq.vision.vocabulary import END, START, Vocabulary, without_special
 
 BEAM, LENGTH = 3, 13
@@ -143,11 +152,8 @@ class ClipCaptions(Task):
     quick_sizes = Sizes(96, 16, 32)
     reported_metrics = ("exact", "bleu4")
     targets = (
-        Target("attention: 80 % correct captions", lambda m: m["attention"]["exact"] >= 0.8),
-        Target(
-            "encoder-decoder: 80 % correct captions",
-            lambda m: m["encoder-decoder"]["exact"] >= 0.8,
-        ),
+        Target("attention: 80 % correct captions", at_least("exact", "attention", 0.8)),
+        Target("encoder-decoder: 80 % correct captions", at_least("exact", "encoder-decoder", 0.8)),
         Target(
             "both above one frame and the nearest clip",
             above("exact", ["attention", "encoder-decoder"], ["one-frame", "nearest clip"]),

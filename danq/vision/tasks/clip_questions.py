@@ -36,7 +36,16 @@ from danq.vision.generators.event_clips import (
 )
 from danq.vision.generators.shape_images import SHAPES
 from danq.vision.model_blocks import TextEncoder
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, above, task_recipe
+from danq.vision.task import (
+    Baselines,
+    ModelDefinition,
+    Sizes,
+    Target,
+    above,
+    at_least,
+    at_most,
+    task_recipe,
+)
 from danq.vision.vocabulary import PAD, Vocabulary, split_words
 
 LENGTH = 6
@@ -190,14 +199,14 @@ class ClipQuestions(Classification):
     quick_sizes = Sizes(96, 16, 32)
     reported_metrics = ("temporal", "still")
     targets = (
-        Target("85 % on events", lambda m: m["attention"]["temporal"] >= 0.85),
+        Target("85 % on events", at_least("temporal", "attention", 0.85)),
         Target(
             "above one frame, the question alone and the most frequent answer",
             above(
                 "temporal", ["attention"], ["one-frame", "question-only", "most frequent answer"]
             ),
         ),
-        Target("one frame at most 60 % on events", lambda m: m["one-frame"]["temporal"] <= 0.60),
+        Target("one frame at most 60 % on events", at_most("temporal", "one-frame", 0.60)),
     )
 
     def metadata(self) -> dict[str, Any]:

@@ -24,7 +24,17 @@ from danq.vision.dataset import Dataset, Examples, Fields, Metadata, evaluation_
 from danq.vision.detection_metrics import Regions, mean_average_precision
 from danq.vision.generators.shape_images import COLOURS, SHAPES, dark_images, paint, shape_mask
 from danq.vision.model_blocks import next_word_loss
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, task_recipe
+from danq.vision.task import (
+    Baselines,
+    ModelDefinition,
+    Sizes,
+    Symbols,
+    Target,
+    Task,
+    above,
+    at_least,
+    task_recipe,
+)
 from danq.vision.tasks.region_captions import (
     LARGE,
     LENGTH,
@@ -209,13 +219,14 @@ class DenseCaptions(Task):
             {"epochs": 4},
         ),
     )
+    metadata_kinds = layout(shape="sizes", vocabulary="vocabulary", length="count")
     recipe = task_recipe(epochs=10, lr=3e-3, batch_size=16)
     quick_epochs = 3
     sizes = Sizes(2500, 100, 300)
     quick_sizes = Sizes(200, 24, 32)
     reported_metrics = ("map", "box_map", "given_map")
     targets = (
-        Target("mAP at least .7", lambda m: m["densecap"]["map"] >= 0.7),
+        Target("mAP at least .7", at_least("map", "densecap", 0.7)),
         Target(
             "above components with the nearest crop",
             above("map", ["densecap"], ["components, nearest crop"]),
@@ -229,6 +240,13 @@ class DenseCaptions(Task):
             "vocabulary": list(VOCABULARY.words),
             "length": LENGTH,
         }
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        words = (None, metadata["length"])
+        return {"image": metadata["shape"], "boxes": (None, 4), "words": words}
+
+    def symbols(self, metadata: Metadata, split: str) -> Symbols:
+        return {"words": metadata["vocabulary"]}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         images, boxes, phrases = objects(count, rng)

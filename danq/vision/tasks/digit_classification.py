@@ -15,7 +15,7 @@ from danq.vision.base_tasks import DIGIT_CLASSES, Classification
 from danq.vision.dataset import Dataset, Examples, Metadata, layout
 from danq.vision.deep_forest import DeepForest, MultiGrainedScan
 from danq.vision.model_blocks import image_cnn
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, above, task_recipe
+from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, above, at_least, task_recipe
 
 
 def image_model(metadata: Metadata, channels: Sequence[int], features: int) -> nn.Module:
@@ -38,6 +38,7 @@ class Digits(Classification):
     """scikit-learn's digits, split by random_state=1: networks and deep forest."""
 
     name = "digits"
+    data_source = "real"
     fields = layout(image="uint8 C H W", label="int64")
     inputs = ("image",)
     models = (
@@ -56,14 +57,13 @@ class Digits(Classification):
             {"channels": [16, 16], "hidden": 48},
         ),
     )
+    metadata_kinds = layout(shape="sizes", classes="names")
     recipe = task_recipe(epochs=30, lr=3e-3, batch_size=32, averaging=0.98)
     quick_epochs = 3
     sizes = Sizes(1147, 200, 450)
     quick_sizes = Sizes(300, 50, 100)
     targets = (
-        Target(
-            "deep forest as published: 98.667 %", lambda m: m["deep forest"]["accuracy"] >= 0.98666
-        ),
+        Target("deep forest as published: 98.667 %", at_least("accuracy", "deep forest", 0.98666)),
         Target(
             "multi-grained scan above the deep forest of pixels",
             above("accuracy", ["scan, deep forest"], ["deep forest"]),

@@ -17,7 +17,7 @@ from danq.vision.base_tasks import DIGIT_CLASSES, Classification
 from danq.vision.dataset import Examples, Fields, Metadata, evaluation_batches, layout
 from danq.vision.generators.digit_images import draw_digits
 from danq.vision.model_blocks import frame_cnn
-from danq.vision.task import ModelDefinition, Sizes, Target, above, task_recipe
+from danq.vision.task import ModelDefinition, Sizes, Symbols, Target, above, at_least, task_recipe
 
 FRAMES = 16
 
@@ -68,6 +68,7 @@ class FrameSelection(Classification):
     """Digit in one of 16 frames, the others noise, 10 classes; weight on its frame."""
 
     name = "frame-selection"
+    data_source = "made from real digits"
     fields = layout(clip="uint8 T C H W", label="int64", frame="int64")
     inputs = ("clip",)
     models = (
@@ -93,6 +94,7 @@ class FrameSelection(Classification):
             _FRAME | {"hidden": 0, "gate": False},
         ),
     )
+    metadata_kinds = layout(shape="sizes", classes="names")
     recipe = task_recipe(epochs=12, lr=4e-3, batch_size=32)
     sizes = Sizes(2000, 300, 1000)
     quick_epochs = 6
@@ -100,11 +102,14 @@ class FrameSelection(Classification):
     reported_metrics = ("accuracy", "mass")
     targets = (
         Target("gated above mean", above("accuracy", ["gated"], ["mean"])),
-        Target("gate's weight on the frame at least .9", lambda m: m["gated"]["mass"] >= 0.9),
+        Target("gate's weight on the frame at least .9", at_least("mass", "gated", 0.9)),
     )
 
     def metadata(self) -> dict[str, Any]:
         return {"shape": [FRAMES, 1, 8, 8], "classes": list(DIGIT_CLASSES)}
+
+    def symbols(self, metadata: Metadata, split: str) -> Symbols:
+        return {"label": metadata["classes"], "frame": metadata["shape"][0]}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         clip, label, frame = hidden_digits(split, count, rng)

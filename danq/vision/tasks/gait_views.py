@@ -107,6 +107,7 @@ class GaitViews(Gait):
             _CNN | {"embedding": 48, "energy": True},
         ),
     )
+    metadata_kinds = layout(shape="sizes", maps="sizes", walkers="count")
     recipe = task_recipe(epochs=12, lr=3e-3, batch_size=32)
     reported_metrics = ("rank1", "rank5", "map_error")
     targets = (
@@ -120,6 +121,9 @@ class GaitViews(Gait):
             "maps": [FRAMES, len(PARTS), HEIGHT // CELL, WIDTH // CELL],
             "walkers": WALKERS,
         }
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        return {"clip": metadata["shape"], "maps": metadata["maps"]}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         fields, poses = draw_walks(split, count, rng)

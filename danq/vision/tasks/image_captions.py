@@ -26,10 +26,21 @@ from danq.vision.bleu import bleu
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, evaluation_batches, layout
 from danq.vision.generators.shape_images import COLOURS, SHAPES, dark_images, paint
 from danq.vision.model_blocks import map_area, next_word_loss
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, task_recipe
+from danq.vision.task import (
+    Baselines,
+    ModelDefinition,
+    Sizes,
+    Symbols,
+    Target,
+    Task,
+    above,
+    at_least,
+    task_recipe,
+)
 from danq.vision.vocabulary import END, START, Vocabulary, without_special
 
 SIDE, LENGTH, BEAM = 32, 12, 3
+"""Pixels per side, words of a caption with start and end, captions kept by the search."""
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 
 Captions = Sequence[tuple[int, ...]]
@@ -81,7 +92,8 @@ class Captioner(nn.Module):
         width: int = 0,
     ) -> None:
         super().__init__()
-        self.encoder = conv_encoder(2, 3, channels)
+        self.length = metadata["length"]
+        self.encoder = conv_encoder(2, metadata["shape"][0], channels)
         features, positions = channels[-1], map_area(metadata["shape"], len(channels))
         self.position = nn.Parameter(torch.zeros(positions, features))
         self.point = None if attend else Mlp(features, (width, width))
@@ -117,9 +129,9 @@ def write(module: nn.Module, image: Float[Tensor, "B 3 H W"], *, width: int) -> 
     decoder = module.decoder
     state = decoder.begin(module.memory(image))
     if width == 1:
-        return greedy(decoder.step, state, start=START, end=END, limit=LENGTH)
+        return greedy(decoder.step, state, start=START, end=END, limit=module.length)
     found = beam_search(
-        decoder.step, state, start=START, end=END, limit=LENGTH, width=width, alpha=0.7
+        decoder.step, state, start=START, end=END, limit=module.length, width=width, alpha=0.7
     )
     return [rows[0] for rows in found]
 
@@ -151,14 +163,13 @@ class ImageCaptions(Task):
             {"lr": 2e-3, "epochs": 12},
         ),
     )
+    metadata_kinds = layout(shape="sizes", vocabulary="vocabulary", length="count")
     recipe = task_recipe(epochs=20, lr=3e-3, batch_size=16)
     sizes = Sizes(6000, 200, 500)
     quick_sizes = Sizes(200, 32, 48)
     reported_metrics = ("exact", "bleu4", "exact_greedy")
     targets = (
-        Target(
-            "attention: 95 % correct captions", lambda m: m["show-attend-tell"]["exact"] >= 0.95
-        ),
+        Target("attention: 95 % correct captions", at_least("exact", "show-attend-tell", 0.95)),
         Target(
             "both above the caption of the nearest image",
             above("exact", ["nic", "show-attend-tell"], ["nearest image"]),
@@ -166,7 +177,15 @@ class ImageCaptions(Task):
     )
 
     def metadata(self) -> dict[str, Any]:
-        return {"shape": [3, SIDE, SIDE], "vocabulary": list(VOCABULARY.words)}
+        words = list(VOCABULARY.words)
+        return {"shape": [3, SIDE, SIDE], "vocabulary": words, "length": LENGTH}
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        length = metadata["length"]
+        return {"image": metadata["shape"], "words": (length,), "references": (None, length)}
+
+    def symbols(self, metadata: Metadata, split: str) -> Symbols:
+        return {"words": metadata["vocabulary"], "references": metadata["vocabulary"]}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         images, texts = captioned_scenes(count, rng)
@@ -190,7 +209,7 @@ class ImageCaptions(Task):
     def score(self, predictions: Captions, examples: Examples) -> Metrics:
         """Share of captions that equal one of their references, and BLEU-4."""
         references = [
-            [without_special(caption) for caption in pair] for pair in examples["references"]
+            [one for one in map(without_special, known) if one] for known in examples["references"]
         ]
         exact = [caption in pair for caption, pair in zip(predictions, references, strict=True)]
         return {"exact": float(np.mean(exact)), "bleu4": bleu(predictions, references)}

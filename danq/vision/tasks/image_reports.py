@@ -27,7 +27,17 @@ from danq.vision.bleu import bleu
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, evaluation_batches, layout
 from danq.vision.generators.shape_images import COLOURS, SHAPES, dark_images, paint
 from danq.vision.model_blocks import map_area, next_word_loss
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, task_recipe
+from danq.vision.task import (
+    Baselines,
+    ModelDefinition,
+    Sizes,
+    Symbols,
+    Target,
+    Task,
+    above,
+    at_least,
+    task_recipe,
+)
 from danq.vision.vocabulary import END, START, Vocabulary, without_special
 
 SIDE, SENTENCES, LENGTH = 32, 4, 11
@@ -72,7 +82,7 @@ class Reporter(nn.Module):
     Parameters
     ----------
     metadata
-        Shape of the images, vocabulary and tags.
+        Shape of the images, vocabulary, tags, number of sentences and their length.
     channels
         Channels of the stages of the image encoder; each stage halves the map.
     embedding, hidden, attend
@@ -96,7 +106,8 @@ class Reporter(nn.Module):
         super().__init__()
         features, positions = channels[-1], map_area(metadata["shape"], len(channels))
         words, tags = len(metadata["vocabulary"]), len(metadata["tags"])
-        self.encoder = conv_encoder(2, 3, channels)
+        self.sentences, self.length = metadata["sentences"], metadata["length"]
+        self.encoder = conv_encoder(2, metadata["shape"][0], channels)
         self.position = nn.Parameter(torch.zeros(positions, features))
         self.tags = MultiLabel(Mlp(features * positions, (2 * features,)), tags)
         self.names = nn.Parameter(torch.randn(tags, features) * features**-0.5)
@@ -112,12 +123,12 @@ class Reporter(nn.Module):
         return tokens, self.tags(tokens.flatten(1))
 
     def memory(self, tokens: Tensor, tags: Tensor) -> Float[Tensor, "M 1 H"]:
-        """A topic for each sentence, ``M = B * SENTENCES``: the input of the decoder of words."""
+        """A topic for each sentence, ``M = B * sentences``: the input of the decoder of words."""
         # Each tag is a token, weighted by its probability.
         names = tags.detach().sigmoid().unsqueeze(2) * self.names
         h = c = tokens.new_zeros(len(tokens), self.topics.hidden_size)
         topics = []
-        for _ in range(SENTENCES):
+        for _ in range(self.sentences):
             read = [self.map_pool(tokens, None, h), self.tag_pool(names, None, h)]
             h, c = self.topics(torch.cat(read, dim=1), (h, c))
             topics.append(h)
@@ -136,10 +147,10 @@ def write(module: nn.Module, image: Tensor) -> tuple[list[tuple[int, ...]], Tens
     assert isinstance(module, Reporter)
     tokens, tags = module.encode(image)
     state = module.decoder.begin(module.memory(tokens, tags))
-    sentences = greedy(module.decoder.step, state, start=START, end=END, limit=LENGTH)
+    sentences = greedy(module.decoder.step, state, start=START, end=END, limit=module.length)
     rows = []
-    for first in range(0, len(sentences), SENTENCES):
-        kept = takewhile(lambda one: one.symbols, sentences[first : first + SENTENCES])
+    for first in range(0, len(sentences), module.sentences):
+        kept = takewhile(lambda one: one.symbols, sentences[first : first + module.sentences])
         rows.append(tuple(symbol for one in kept for symbol in one.symbols))
     return rows, tags
 
@@ -160,13 +171,16 @@ class Reports(Task):
             {"channels": [24, 48, 64], "embedding": 24, "hidden": 96, "attend": 48},
         ),
     )
+    metadata_kinds = layout(
+        shape="sizes", vocabulary="vocabulary", tags="names", sentences="count", length="count"
+    )
     recipe = task_recipe(epochs=12, lr=3e-3, batch_size=16)
     quick_epochs = 4
     sizes = Sizes(3000, 100, 300)
     quick_sizes = Sizes(400, 32, 48)
     reported_metrics = ("bleu4", "exact", "tag_f1")
     targets = (
-        Target("tag F1 at least .9", lambda m: m["two-level"]["tag_f1"] >= 0.9),
+        Target("tag F1 at least .9", at_least("tag_f1", "two-level", 0.9)),
         Target(
             "BLEU-4 above the report of the nearest image",
             above("bleu4", ["two-level"], ["nearest image"]),
@@ -174,7 +188,20 @@ class Reports(Task):
     )
 
     def metadata(self) -> dict[str, Any]:
-        return {"shape": [3, SIDE, SIDE], "vocabulary": list(VOCABULARY.words), "tags": list(TAGS)}
+        return {
+            "shape": [3, SIDE, SIDE],
+            "vocabulary": list(VOCABULARY.words),
+            "tags": list(TAGS),
+            "sentences": SENTENCES,
+            "length": LENGTH,
+        }
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        words = (metadata["sentences"], metadata["length"])
+        return {"image": metadata["shape"], "words": words, "tags": (len(metadata["tags"]),)}
+
+    def symbols(self, metadata: Metadata, split: str) -> Symbols:
+        return {"words": metadata["vocabulary"]}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         images, reports, tags = reported_scenes(count, rng)

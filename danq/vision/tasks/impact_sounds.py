@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import wave
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,29 @@ from danq.vision.base_tasks import StepRegression
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, layout
 from danq.vision.generators.impact_videos import (
     BANDS,
+    FPS,
     FRAMES,
     MATERIALS,
     RATE,
+    REACH,
     SIDE,
     STEPS,
     envelopes,
     impacts,
-    synthesise,
+    onsets,
+    vocoded,
 )
 from danq.vision.model_blocks import image_cnn, temporal
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, below, task_recipe
+from danq.vision.task import (
+    Baselines,
+    ModelDefinition,
+    Sizes,
+    Symbols,
+    Target,
+    at_least,
+    below,
+    task_recipe,
+)
 
 Levels = Float[np.ndarray, "N T K"]
 
@@ -62,12 +75,38 @@ def sound_model(
     **hyperparameters: Any,
 ) -> nn.Module:
     """Frame CNN, with three grey frames if ``spacetime``; LSTM; levels at each step."""
+    if metadata["levels"] % metadata["bands"]:
+        raise ValueError(
+            f"{metadata['levels']} levels are no multiple of {metadata['bands']} bands"
+        )
     channels, *size = metadata["shape"][1:]
     channels += 3 if spacetime else 0
     frames = FrameEncoder(image_cnn([channels, *size], filters, features), features)
     encoder = nn.Sequential(Spacetime(), frames) if spacetime else frames
     rnn = temporal(kind, features, **hyperparameters)
     return CnnRnn(encoder, rnn, None, PerStep(Mlp(rnn.out_features, ()), metadata["levels"]))
+
+
+def first_impact(levels: Float[np.ndarray, "T K"]) -> Float[np.ndarray, "R K"] | None:
+    """Levels of the `REACH` frames after the first onset, zeros after the end; None if silent."""
+    found = onsets(levels)
+    if not found:
+        return None
+    part = levels[found[0] : found[0] + REACH]
+    return np.pad(part, ((0, REACH - len(part)), (0, 0)))
+
+
+def impact_classes(levels: Levels, known: Levels, classes: np.ndarray) -> np.ndarray:
+    """Class of the nearest known first impact, other than that of the same row; -1 if silent."""
+    parts = [first_impact(one) for one in known]
+    bank = [number for number, part in enumerate(parts) if part is not None]
+    found = np.full(len(levels), -1)
+    for row, one in enumerate(map(first_impact, levels)):
+        others = [number for number in bank if number != row]
+        if one is not None and others:
+            gaps = [float(((parts[number] - one) ** 2).sum()) for number in others]
+            found[row] = classes[others[int(np.argmin(gaps))]]
+    return found
 
 
 def write_wav(path: str | Path, samples: Float[np.ndarray, " L"], rate: int) -> Path:
@@ -113,6 +152,9 @@ class Sounds(StepRegression):
             _CNN | {"spacetime": False},
         ),
     )
+    metadata_kinds = layout(
+        shape="sizes", classes="names", levels="count", bands="count", rate="count", fps="count"
+    )
     recipe = task_recipe(epochs=15, lr=4e-3, batch_size=32)
     sizes = Sizes(1200, 100, 300)
     quick_sizes = Sizes(128, 24, 32)
@@ -123,13 +165,31 @@ class Sounds(StepRegression):
         ),
         Target(
             "material found from the predicted sound: 90 %",
-            lambda m: m["spacetime-lstm"]["material"] >= 0.9,
+            at_least("material", "spacetime-lstm", 0.9),
         ),
     )
 
     def metadata(self) -> dict[str, Any]:
-        shape = [FRAMES, 3, SIDE, SIDE]
-        return {"shape": shape, "levels": STEPS * BANDS, "classes": list(MATERIALS)}
+        sound = {"levels": STEPS * BANDS, "bands": BANDS, "rate": RATE, "fps": FPS}
+        return {"shape": [FRAMES, 3, SIDE, SIDE], "classes": list(MATERIALS), **sound}
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        shape = metadata["shape"]
+        return {"clip": shape, "levels": (shape[0], metadata["levels"])}
+
+    def symbols(self, metadata: Metadata, split: str) -> Symbols:
+        return {"material": metadata["classes"]}
+
+    def facts(self, data: Dataset) -> dict[str, Any]:
+        """Mean levels after the first impact of each class, to name the class of a sound."""
+        parts = [first_impact(levels) for levels in data.train["levels"]]
+        profiles = []
+        for number in range(len(data.metadata["classes"])):
+            rows = np.flatnonzero(data.train["material"] == number)
+            own = [part for part in (parts[row] for row in rows) if part is not None]
+            mean = np.mean(own, axis=0) if own else np.zeros((0, 0))
+            profiles.append(mean.round(4).tolist())
+        return {"profiles": profiles}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         made = impacts(count, rng)
@@ -140,11 +200,14 @@ class Sounds(StepRegression):
         }
 
     def score(self, predictions: Levels, examples: Examples) -> Metrics:
-        """Squared error, and the share of first impacts whose nearest sound has their material."""
-        materials = [(synthesise(levels)[1] or [-1])[0] for levels in predictions]
+        """Squared error, and the share of first impacts whose nearest sound has their material.
+
+        The nearest sound is a true sound of another example.
+        """
+        levels, materials = examples["levels"], examples["material"]
         return {
-            "mse": float(np.mean((predictions - examples["levels"]) ** 2)),
-            "material": float(np.mean(np.array(materials) == examples["material"])),
+            "mse": float(np.mean((predictions - levels) ** 2)),
+            "material": float(np.mean(impact_classes(predictions, levels, materials) == materials)),
         }
 
     def baselines(self, data: Dataset, quick: bool) -> Baselines:
@@ -156,9 +219,31 @@ class Sounds(StepRegression):
         }
 
     def describe(self, outputs: Levels, examples: Examples, metadata: Metadata) -> list[str]:
-        _, materials = synthesise(outputs[0])
-        return [f"impacts: {', '.join(metadata['classes'][k] for k in materials) or 'none'}"]
+        return [f"impacts: {', '.join(_impacts(levels, metadata)) or 'none'}" for levels in outputs]
 
-    def write_output(self, out: Path, outputs: Levels) -> list[str]:
-        samples, _ = synthesise(outputs[0])
-        return [f"{write_wav(out, samples, RATE)}: {len(samples) / RATE:.2f} s"]
+    def predict(
+        self, module: nn.Module, examples: Examples, metadata: Metadata, out: Path | None = None
+    ) -> list[str]:
+        lines = super().predict(module, examples, metadata)
+        if out is None:
+            return lines
+        levels = self.outputs(module, examples.rows(slice(1)))[0]
+        rate = metadata["rate"]
+        samples = vocoded(levels, bands=metadata["bands"], rate=rate, fps=metadata["fps"])
+        return [*lines, f"{write_wav(out, samples, rate)}: {len(samples) / rate:.2f} s"]
+
+
+def _impacts(levels: Float[np.ndarray, "T K"], metadata: Metadata) -> list[str]:
+    """Seconds and class of each impact."""
+    profiles = [np.array(one) for one in metadata["profiles"]]
+    starts, texts = onsets(levels), []
+    for start, stop in pairwise([*starts, len(levels)]):
+        part = levels[start : min(stop, start + REACH)]
+        gaps = [
+            float(((one[: len(part)] - part) ** 2).sum()) if one.size else np.inf
+            for one in profiles
+        ]
+        texts.append(
+            f"{metadata['classes'][int(np.argmin(gaps))]} at {start / metadata['fps']:.2f} s"
+        )
+    return texts

@@ -35,7 +35,16 @@ from danq.vision.generators.sentence_images import (
     sentence_images,
 )
 from danq.vision.model_blocks import next_word_loss
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, task_recipe
+from danq.vision.task import (
+    Baselines,
+    ModelDefinition,
+    Sizes,
+    Target,
+    Task,
+    above,
+    at_least,
+    task_recipe,
+)
 from danq.vision.vocabulary import END, PAD, START, Vocabulary, without_special
 
 Sentences = Sequence[tuple[int, ...]]
@@ -183,7 +192,7 @@ class LineTranslation(Task):
     quick_sizes = Sizes(96, 16, 32)
     reported_metrics = ("exact", "bleu4", "any_order")
     targets = (
-        Target("attention: 90 % correct sentences", lambda m: m["attention"]["exact"] >= 0.9),
+        Target("attention: 90 % correct sentences", at_least("exact", "attention", 0.9)),
         Target(
             "attention above CTC and the nearest image",
             above("exact", ["attention"], ["ctc", "nearest image"]),

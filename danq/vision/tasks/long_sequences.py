@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,12 @@ from danq.vision.task import (
     Baselines,
     ModelDefinition,
     Sizes,
+    Symbols,
     Target,
     Task,
     above,
+    at_least,
+    at_most,
     below,
     task_recipe,
 )
@@ -90,18 +94,22 @@ class Adding(Task):
         },
         {"tcn": {"batch_size": 16, "lr": 4e-3, "epochs": 3}},
     )
+    metadata_kinds = layout(features="count", classes="names")
     recipe = task_recipe(epochs=2, batch_size=32, lr=1e-2)
     sizes = Sizes(20_000, 500, 1000)
     quick_sizes = Sizes(500, 100, 200)
     reported_metrics = ("loss",)
     targets = (
-        Target("TCN below 1e-3", lambda m: m["tcn"]["loss"] < 1e-3),
+        Target("TCN below 1e-3", at_most("loss", "tcn", 1e-3)),
         Target("LSTM behind GRU and TCN", above("loss", ["lstm"], ["gru", "tcn"])),
     )
     length = 200
 
     def metadata(self) -> dict[str, Any]:
         return {"features": 2, "classes": ["total"]}
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        return {"steps": (None, metadata["features"])}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         values = rng.random((count, self.length), np.float32)
@@ -130,7 +138,9 @@ class Adding(Task):
         return {"always 1": lambda: self.score(np.ones_like(data.test["total"]), data.test)}
 
     def read_input(self, source: Path, metadata: Metadata, text: str | None) -> Examples:
-        return Examples({"steps": _values_of_steps(source, 2, "(T, 2): value and mark")[None]})
+        columns = metadata["features"]
+        values = _values_of_steps(source, columns, f"(T, {columns}) with a row per step")
+        return Examples({"steps": values[None]})
 
     def describe(self, outputs: np.ndarray, examples: Examples, metadata: Metadata) -> list[str]:
         return number_lines(outputs)
@@ -152,18 +162,22 @@ class CopyMemory(Task):
         },
         {"tcn": {"epochs": 3}},
     )
+    metadata_kinds = layout(symbols="count", copied="count")
     recipe = task_recipe(epochs=4, batch_size=32, lr=4e-3)
     sizes = Sizes(8000, 500, 1000)
     quick_sizes = Sizes(500, 100, 200)
     reported_metrics = ("recall", "loss")
     targets = (
         Target("TCN ahead of GRU and LSTM", below("loss", ["tcn"], ["gru", "lstm"])),
-        Target("TCN recalls 99 %", lambda m: m["tcn"]["recall"] >= 0.99),
+        Target("TCN recalls 99 %", at_least("recall", "tcn", 0.99)),
     )
     blanks = 100
 
     def metadata(self) -> dict[str, Any]:
-        return {"symbols": DELIMITER + 1}
+        return {"symbols": DELIMITER + 1, "copied": COPIED}
+
+    def symbols(self, metadata: Metadata, split: str) -> Symbols:
+        return {"symbols": metadata["symbols"], "answer": metadata["symbols"]}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         copied = rng.integers(1, DELIMITER, size=(count, COPIED))
@@ -179,11 +193,13 @@ class CopyMemory(Task):
         return F.cross_entropy(logits.flatten(0, 1), batch["answer"].flatten())
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:
-        """The most likely symbol at each of the last steps."""
-        return outputs[:, -COPIED:].argmax(axis=2)
+        """The most likely symbol at each step."""
+        return outputs.argmax(axis=2)
 
     def score(self, predictions: np.ndarray, examples: Examples) -> Metrics:
-        return {"recall": float((predictions == examples["answer"][:, -COPIED:]).mean())}
+        """Share of the last steps, those of the copy, with the correct symbol."""
+        copy = slice(-examples.metadata["copied"], None)
+        return {"recall": float((predictions == examples["answer"])[:, copy].mean())}
 
     def metrics(self, module: nn.Module, examples: Examples) -> Metrics:
         loss = {"loss": self.mean_loss(module, examples)}
@@ -195,20 +211,23 @@ class CopyMemory(Task):
         return {"no memory": lambda: {"loss": loss, "recall": 1 / (DELIMITER - 1)}}
 
     def read_input(self, source: Path, metadata: Metadata, text: str | None) -> Examples:
-        symbols = _values_of_steps(source, None, "(T,) of symbols 0 to 9").astype(np.int64)
-        outside = symbols[(symbols < 0) | (symbols >= metadata["symbols"])]
+        last = metadata["symbols"] - 1
+        symbols = _values_of_steps(source, None, f"(T,) of symbols 0 to {last}").astype(np.int64)
+        outside = symbols[(symbols < 0) | (symbols > last)]
         if outside.size:
-            raise InputError(f"symbol {outside[0]} is outside 0 to 9", file=source)
+            raise InputError(f"symbol {outside[0]} is outside 0 to {last}", file=source)
         return Examples({"symbols": symbols[None]})
 
     def describe(self, outputs: np.ndarray, examples: Examples, metadata: Metadata) -> list[str]:
-        return [" ".join(map(str, row)) for row in self.decode(outputs)]
+        copies = self.decode(outputs)[:, -metadata["copied"] :]
+        return [" ".join(map(str, row)) for row in copies]
 
 
 class DigitSteps(Classification):
     """scikit-learn's digits as 64 steps of one pixel, 10 classes."""
 
     name = "digit-steps"
+    data_source = "real"
     fields = layout(steps="uint8 T D", label="int64")
     inputs = ("steps",)
     models = _models(
@@ -220,25 +239,29 @@ class DigitSteps(Classification):
             "lstm": {"hidden": 64},
         },
     )
+    metadata_kinds = layout(features="count", shape="sizes", classes="names")
     recipe = task_recipe(epochs=30, lr=4e-3, batch_size=32)
     quick_epochs = 3
     sizes = Sizes(1078, 270, 449)
     quick_sizes = Sizes(500, 100, 200)
     targets = (
         Target("TCN ahead of GRU and LSTM", above("accuracy", ["tcn"], ["gru", "lstm"])),
-        Target("GRU ahead of LSTM", lambda m: m["gru"]["accuracy"] >= m["lstm"]["accuracy"]),
+        Target("GRU ahead of LSTM", above("accuracy", ["gru"], ["lstm"])),
     )
 
     def metadata(self) -> dict[str, Any]:
-        return {"features": 1, "classes": list(DIGIT_CLASSES)}
+        return {"features": 1, "shape": [1, 8, 8], "classes": list(DIGIT_CLASSES)}
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        return {"steps": (math.prod(metadata["shape"]), metadata["features"])}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         images, labels = draw_digits(split, count, rng)
         return {"steps": images.reshape(count, 64, 1), "label": labels}
 
     def read_input(self, source: Path, metadata: Metadata, text: str | None) -> Examples:
-        image = fitted(read_clip(source), (1, 8, 8))
-        return Examples({"steps": image.reshape(1, 64, 1)})
+        image = fitted(read_clip(source), metadata["shape"])
+        return Examples({"steps": image.reshape(1, -1, metadata["features"])})
 
 
 def _values_of_steps(source: Path, columns: int | None, expected: str) -> np.ndarray:

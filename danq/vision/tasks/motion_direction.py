@@ -14,7 +14,7 @@ from danq.vision.base_tasks import Classification
 from danq.vision.dataset import Fields, Metadata, layout
 from danq.vision.generators.digit_images import draw_digits
 from danq.vision.model_blocks import frame_cnn
-from danq.vision.task import ModelDefinition, Sizes, Target, task_recipe
+from danq.vision.task import ModelDefinition, Sizes, Target, at_least, at_most, task_recipe
 
 SIDE, FRAMES, SPEED = 16, 8, 2
 DIRECTIONS = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}
@@ -75,6 +75,7 @@ class Direction(Classification):
     """Direction of a digit that re-enters on the opposite side, 4 classes."""
 
     name = "direction"
+    data_source = "made from real digits"
     fields = layout(clip="uint8 T C H W", label="int64")
     inputs = ("clip",)
     models = (
@@ -98,7 +99,7 @@ class Direction(Classification):
             "Tran et al., ICCV 2015",
             volume_model,
             {"channels": [8, 16, 32]},
-            {"epochs": 3},
+            {"epochs": 3, "lr": 3e-3},
         ),
         ModelDefinition(
             "frame-mean",
@@ -119,15 +120,17 @@ class Direction(Classification):
             control=True,
         ),
     )
-    recipe = task_recipe(epochs=8, lr=3e-3)
+    metadata_kinds = layout(shape="sizes", classes="names")
+    # With a rate of 3e-3, one seed of three learns only one of the two axes.
+    recipe = task_recipe(epochs=8, lr=1.5e-3)
     quick_epochs = 4
     sizes = Sizes(6000, 400, 1000)
     quick_sizes = Sizes(600, 100, 200)
     targets = (
-        Target("CNN-LSTM at least 97 %", lambda m: m["cnn-lstm"]["accuracy"] >= 0.97),
-        Target("3-D CNN at least 97 %", lambda m: m["c3d"]["accuracy"] >= 0.97),
-        Target("mean of frames at most 52 %", lambda m: m["frame-mean"]["accuracy"] <= 0.52),
-        Target("one frame at most 28 %", lambda m: m["single-frame"]["accuracy"] <= 0.28),
+        Target("CNN-LSTM at least 97 %", at_least("accuracy", "cnn-lstm", 0.97)),
+        Target("3-D CNN at least 97 %", at_least("accuracy", "c3d", 0.97)),
+        Target("mean of frames at most 52 %", at_most("accuracy", "frame-mean", 0.52)),
+        Target("one frame at most 28 %", at_most("accuracy", "single-frame", 0.28)),
     )
 
     def metadata(self) -> dict[str, Any]:

@@ -134,6 +134,7 @@ class Nowcasting(Task):
     """Two moving digits, 10 frames -> 10 frames of 32 x 32; mean squared error."""
 
     name = "nowcasting"
+    data_source = "made from real digits"
     fields = layout(clip="uint8 T C H W", future="uint8 T C H W")
     inputs = ("clip",)
     models = tuple(
@@ -146,6 +147,7 @@ class Nowcasting(Task):
         )
         for width in (5, 1)
     )
+    metadata_kinds = layout(shape="sizes", ahead="count")
     recipe = task_recipe(epochs=4, lr=1e-2, batch_size=8)
     sizes = Sizes(1500, 100, 300)
     quick_sizes = Sizes(64, 16, 16)
@@ -161,6 +163,10 @@ class Nowcasting(Task):
 
     def metadata(self) -> dict[str, Any]:
         return {"shape": [SEEN, 1, SIDE, SIDE], "ahead": AHEAD}
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        shape = metadata["shape"]
+        return {"clip": shape, "future": [metadata["ahead"], *shape[1:]]}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         clips = self.clips(split, count, rng)
@@ -214,6 +220,7 @@ class Rain(Nowcasting):
     """Showers that drift, grow and decay, 10 frames -> 10; CSI and FAR of pixels above 0.5."""
 
     name = "rain"
+    data_source = "made"
     models = (
         ModelDefinition(
             "convlstm",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, below, t
 HIDDEN = 0.35
 """Share of frames with a bar in front of the walker."""
 UNIT = 8.0
-"""Pixels per unit of a module's output; the origin is the centre of the frame."""
+"""Pixels per unit of the positions of joints; the origin is the centre of the frame."""
 NEAR = 2.0
 """Largest error in pixels of a joint that counts as found."""
 _CENTRE = np.array([WIDTH / 2, HEIGHT / 2])
@@ -92,6 +92,7 @@ class Pose(StepRegression):
             _CNN | {"kind": ""},
         ),
     )
+    metadata_kinds = layout(shape="sizes", joints="names", unit="number")
     recipe = task_recipe(epochs=12, lr=4e-3, batch_size=32)
     sizes = Sizes(1200, 100, 300)
     quick_sizes = Sizes(128, 24, 32)
@@ -102,7 +103,11 @@ class Pose(StepRegression):
     )
 
     def metadata(self) -> dict[str, Any]:
-        return {"shape": [FRAMES, 1, HEIGHT, WIDTH], "joints": list(JOINTS)}
+        return {"shape": [FRAMES, 1, HEIGHT, WIDTH], "joints": list(JOINTS), "unit": UNIT}
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        shape, values = metadata["shape"], 2 * len(metadata["joints"])
+        return {"clip": shape, "joints": (shape[0], values)}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         clips, positions = posed_walks(count, rng)
@@ -110,7 +115,10 @@ class Pose(StepRegression):
         return {"clip": clips, "joints": values.astype(np.float32)}
 
     def score(self, predictions: np.ndarray, examples: Examples) -> Metrics:
-        errors = np.linalg.norm(_pixels(predictions) - _pixels(examples["joints"]), axis=-1)
+        found, true = (
+            _pixels(values, examples.metadata) for values in (predictions, examples["joints"])
+        )
+        errors = np.linalg.norm(found - true, axis=-1)
         return {"pixels": float(errors.mean()), "near": float((errors < NEAR).mean())}
 
     def baselines(self, data: Dataset, quick: bool) -> Baselines:
@@ -120,10 +128,15 @@ class Pose(StepRegression):
 
     def describe(self, outputs: np.ndarray, examples: Examples, metadata: Metadata) -> list[str]:
         lines = ["\t".join(["frame", *metadata["joints"]])]
-        for number, frame in enumerate(_pixels(outputs[0]), 1):
-            lines.append("\t".join([str(number), *(f"{x:.1f},{y:.1f}" for x, y in frame)]))
+        for clip in _pixels(outputs, metadata):
+            for number, frame in enumerate(clip, 1):
+                lines.append("\t".join([str(number), *(f"{x:.1f},{y:.1f}" for x, y in frame)]))
         return lines
 
 
-def _pixels(values: Float[np.ndarray, "... J2"]) -> Float[np.ndarray, "... J 2"]:
-    return values.reshape(*values.shape[:-1], -1, 2) * UNIT + _CENTRE
+def _pixels(
+    values: Float[np.ndarray, "... J2"], metadata: Metadata
+) -> Float[np.ndarray, "... J 2"]:
+    height, width = metadata["shape"][-2:]
+    positions = values.reshape(*values.shape[:-1], -1, 2) * metadata["unit"]
+    return positions + np.array([width / 2, height / 2])

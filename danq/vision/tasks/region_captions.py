@@ -19,7 +19,17 @@ from danq.vision.clip_files import fitted, read_clip
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, evaluation_batches, layout
 from danq.vision.generators.shape_images import COLOURS, SHAPES, dark_images, paint
 from danq.vision.model_blocks import next_word_loss
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, task_recipe
+from danq.vision.task import (
+    Baselines,
+    ModelDefinition,
+    Sizes,
+    Symbols,
+    Target,
+    Task,
+    above,
+    at_least,
+    task_recipe,
+)
 from danq.vision.vocabulary import END, START, Vocabulary, without_special
 
 SIDE, REGIONS, LENGTH = 40, 4, 7
@@ -67,7 +77,7 @@ class RegionCaptioner(nn.Module):
     Parameters
     ----------
     metadata
-        Vocabulary of the phrases.
+        Shape of the images, vocabulary and length of the phrases.
     channels, pools
         Channels of the stages of the image encoder, and the number of first stages that halve
         the map.
@@ -89,7 +99,8 @@ class RegionCaptioner(nn.Module):
         hidden: int,
     ) -> None:
         super().__init__()
-        halved = conv_encoder(2, 3, channels[:pools])
+        self.length = metadata["length"]
+        halved = conv_encoder(2, metadata["shape"][0], channels[:pools])
         kept = conv_encoder(2, channels[pools - 1], channels[pools:], pool=1)
         self.encoder = nn.Sequential(halved, kept)
         self.align = RegionAlign(size) if size else None
@@ -132,7 +143,7 @@ class RegionCaptioner(nn.Module):
     ) -> list[tuple[int, ...]]:
         """Words of the phrase of each region, ordered by image."""
         state = self.decoder.begin(self.memory(image, boxes))
-        phrases = greedy(self.decoder.step, state, start=START, end=END, limit=LENGTH)
+        phrases = greedy(self.decoder.step, state, start=START, end=END, limit=self.length)
         return [phrase.symbols for phrase in phrases]
 
 
@@ -169,20 +180,29 @@ class Regions(Task):
             {"epochs": 4},
         ),
     )
+    metadata_kinds = layout(shape="sizes", vocabulary="vocabulary", length="count")
     recipe = task_recipe(epochs=12, lr=3e-3, batch_size=16)
     quick_epochs = 4
     sizes = Sizes(3000, 100, 300)
     quick_sizes = Sizes(400, 32, 48)
     reported_metrics = ("exact",)
     targets = (
-        Target("90 % correct phrases", lambda m: m["densecap"]["exact"] >= 0.9),
+        Target("90 % correct phrases", at_least("exact", "densecap", 0.9)),
         Target(
             "above the phrase of the nearest crop", above("exact", ["densecap"], ["nearest crop"])
         ),
     )
 
     def metadata(self) -> dict[str, Any]:
-        return {"shape": [3, SIDE, SIDE], "vocabulary": list(VOCABULARY.words)}
+        words = list(VOCABULARY.words)
+        return {"shape": [3, SIDE, SIDE], "vocabulary": words, "length": LENGTH}
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        words = (None, metadata["length"])
+        return {"image": metadata["shape"], "boxes": (None, 4), "words": words}
+
+    def symbols(self, metadata: Metadata, split: str) -> Symbols:
+        return {"words": metadata["vocabulary"]}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         images, boxes, phrases = described_regions(count, rng)
@@ -240,7 +260,7 @@ class Regions(Task):
 
 
 def _phrases(examples: Examples) -> list[tuple[int, ...]]:
-    return [without_special(row) for row in examples["words"].reshape(-1, LENGTH)]
+    return [without_special(row) for row in np.concatenate(examples["words"])]
 
 
 def region_crops(

@@ -124,6 +124,7 @@ class SceneClips(Task):
             _CNN | {"scales": [1.0], "recurrent": False},
         ),
     )
+    metadata_kinds = layout(shape="sizes", classes="names")
     recipe = task_recipe(epochs=10, lr=5e-3, batch_size=16)
     sizes = Sizes(600, 60, 150)
     quick_sizes = Sizes(64, 16, 24)
@@ -139,6 +140,10 @@ class SceneClips(Task):
 
     def metadata(self) -> dict[str, Any]:
         return {"shape": [FRAMES, 1, SIDE, SIDE], "classes": list(CLASSES)}
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        frames, _, *size = metadata["shape"]
+        return {"clip": metadata["shape"], "label": [frames, *size]}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         clip, real, label = moving_digit_labels(split, count, rng)

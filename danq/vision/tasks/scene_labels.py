@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from colorsys import hsv_to_rgb
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from danq.training.problem import Metrics
 from danq.vision.clip_files import write_png
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, layout
 from danq.vision.generators.digit_images import draw_digits
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, task_recipe
+from danq.vision.task import Baselines, ModelDefinition, Sizes, Symbols, Target, Task, task_recipe
 
 LabelMaps = Int64[np.ndarray, "N H W"]
 
@@ -24,8 +25,22 @@ CLASSES = ("background", *(str(k) for k in range(10)))
 INK = 80
 """Least grey value of a pixel that belongs to a digit."""
 _HEX = "000000 e6194b 3cb44b ffe119 0082c8 f58230 911eb4 46f0f0 f032e6 d2f53c fabed4"
-PALETTE = np.array([list(bytes.fromhex(code)) for code in _HEX.split()], np.uint8)
-"""RGB colour of each class."""
+
+
+def palette(count: int) -> UInt8[np.ndarray, "K 3"]:
+    """RGB colours of classes, all different: first those of the digits, then made ones."""
+    colours = [list(bytes.fromhex(code)) for code in _HEX.split()]
+    number = 0
+    while len(colours) < count:
+        # The golden ratio spreads the hues.
+        red, green, blue = hsv_to_rgb(
+            number * 0.618034 % 1, (0.5, 1.0)[number % 2], 0.95 - 0.35 * (number // 64 % 2)
+        )
+        colour = [round(255 * value) for value in (red, green, blue)]
+        if colour not in colours:
+            colours.append(colour)
+        number += 1
+    return np.array(colours, np.uint8)
 
 
 def composed_digits(
@@ -53,7 +68,7 @@ def composed_digits(
 
 def mean_iou(predictions: LabelMaps, labels: LabelMaps) -> float:
     """Intersection over union over all pixels, averaged over the classes that occur."""
-    count = len(CLASSES)
+    count = int(max(labels.max(), predictions.max())) + 1
     table = np.bincount(labels.ravel() * count + predictions.ravel(), minlength=count**2)
     table = table.reshape(count, count)
     either = table.sum(axis=0) + table.sum(axis=1) - table.diagonal()
@@ -73,6 +88,7 @@ class SceneLabels(Task):
     """Class of each pixel of overlapping digits; mean IoU of 11 classes."""
 
     name = "scene-labels"
+    data_source = "made from real digits"
     fields = layout(image="uint8 C H W", label="int64 H W")
     inputs = ("image",)
     models = tuple(
@@ -85,6 +101,7 @@ class SceneLabels(Task):
         )
         for steps in (3, 2, 1)
     )
+    metadata_kinds = layout(shape="sizes", classes="names")
     recipe = task_recipe(epochs=12, lr=5e-3, batch_size=16)
     quick_epochs = 2
     sizes = Sizes(2000, 150, 400)
@@ -93,12 +110,21 @@ class SceneLabels(Task):
     targets = (
         Target(
             "mean IoU increases over steps 1, 2, 3",
-            lambda m: m["refine-1"]["miou"] < m["refine-2"]["miou"] < m["refine-3"]["miou"],
+            lambda m: min(
+                m["refine-2"]["miou"] - m["refine-1"]["miou"],
+                m["refine-3"]["miou"] - m["refine-2"]["miou"],
+            ),
         ),
     )
 
     def metadata(self) -> dict[str, Any]:
         return {"shape": [1, SIDE, SIDE], "classes": list(CLASSES)}
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        return {"image": metadata["shape"], "label": metadata["shape"][1:]}
+
+    def symbols(self, metadata: Metadata, split: str) -> Symbols:
+        return {"label": metadata["classes"]}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         image, label = composed_digits(split, count, rng)
@@ -130,9 +156,12 @@ class SceneLabels(Task):
         return {"single pixel": majority_of_grey}
 
     def describe(self, outputs: np.ndarray, examples: Examples, metadata: Metadata) -> list[str]:
-        counts = np.bincount(self.decode(outputs)[0].ravel(), minlength=len(CLASSES))
-        return [f"{metadata['classes'][k]}: {n} pixels" for k, n in enumerate(counts) if n]
+        lines = []
+        for labels in self.decode(outputs):
+            counts = enumerate(np.bincount(labels.ravel()))
+            lines += [f"{metadata['classes'][k]}: {n} pixels" for k, n in counts if n]
+        return lines
 
     def write_output(self, out: Path, outputs: np.ndarray) -> list[str]:
-        image = PALETTE[self.decode(outputs)[0]].transpose(2, 0, 1)
+        image = palette(outputs.shape[2])[self.decode(outputs)[0]].transpose(2, 0, 1)
         return [f"{write_png(out, image, zoom=8)}: label map"]

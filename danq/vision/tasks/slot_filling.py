@@ -16,7 +16,18 @@ from danq.training.problem import Metrics
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, layout
 from danq.vision.input_files import read_lines
 from danq.vision.model_blocks import TextEncoder
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, task_recipe
+from danq.vision.task import (
+    Baselines,
+    ModelDefinition,
+    Sizes,
+    Symbols,
+    Target,
+    Task,
+    above,
+    at_least,
+    at_most,
+    task_recipe,
+)
 from danq.vision.vocabulary import PAD, UNKNOWN, Vocabulary, split_words
 
 # fmt: off
@@ -138,18 +149,25 @@ class Slots(Task):
             {"embed": 32, "hidden": 96, "bidirectional": False, "dropout": 0.2},
         ),
     )
+    metadata_kinds = layout(vocabulary="vocabulary", labels="names", length="count")
     recipe = task_recipe(epochs=10, batch_size=32, lr=5e-3)
     sizes = Sizes(2000, 300, 1000)
     quick_sizes = Sizes(500, 100, 200)
     reported_metrics = ("f1",)
     targets = (
-        Target("BiLSTM F1 at least .98", lambda m: m["bilstm"]["f1"] >= 0.98),
-        Target("single words at most .70", lambda m: m["single word"]["f1"] <= 0.70),
+        Target("BiLSTM F1 at least .98", at_least("f1", "bilstm", 0.98)),
+        Target("single words at most .70", at_most("f1", "single word", 0.70)),
         Target("BiLSTM above LSTM", above("f1", ["bilstm"], ["lstm"])),
     )
 
     def metadata(self) -> dict[str, Any]:
         return {"vocabulary": list(VOCABULARY.words), "labels": list(LABELS), "length": LENGTH}
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        return {"words": (metadata["length"],), "labels": (metadata["length"],)}
+
+    def symbols(self, metadata: Metadata, split: str) -> Symbols:
+        return {"words": metadata["vocabulary"], "labels": metadata["labels"]}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         texts, labels = requests(count, UNSEEN if split == "test" else KNOWN, rng)
@@ -197,19 +215,20 @@ class Slots(Task):
         return Examples({"words": encoded, "text": texts})
 
     def describe(self, outputs: np.ndarray, examples: Examples, metadata: Metadata) -> list[str]:
+        known = Vocabulary(metadata["vocabulary"]).words
+        if "text" in examples.arrays:
+            texts = [str(text).split() for text in examples["text"]]
+        else:
+            texts = [[known[k] for k in row if k != PAD] for row in examples["words"]]
         lines = []
-        for text, row in zip(examples["text"], self.decode(outputs), strict=True):
-            words = str(text).split()
-            slots = sorted(spans(_label_names(row[: len(words)])), key=lambda span: span[1])
+        for words, row in zip(texts, self.decode(outputs), strict=True):
+            names = [metadata["labels"][int(index)] for index in row[: len(words)]]
+            slots = sorted(spans(names), key=lambda span: span[1])
             parts = (f"{slot}: {' '.join(words[a:b])}" for slot, a, b in slots)
             lines.append(", ".join(parts) or "no slot")
         return lines
 
 
-def _label_names(indices: np.ndarray) -> list[str]:
-    return [LABELS[int(index)] for index in indices]
-
-
 def _names(labels: np.ndarray, examples: Examples) -> list[list[str]]:
-    lengths = (examples["words"] != PAD).sum(axis=1)
-    return [_label_names(row[:n]) for row, n in zip(labels, lengths, strict=True)]
+    lengths, known = (examples["words"] != PAD).sum(axis=1), examples.metadata["labels"]
+    return [[known[int(k)] for k in row[:n]] for row, n in zip(labels, lengths, strict=True)]

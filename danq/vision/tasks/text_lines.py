@@ -30,7 +30,17 @@ from danq.vision.base_tasks import nearest_rows
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, evaluation_batches, layout
 from danq.vision.generators.captcha_images import HEIGHT, LONGEST, SYMBOLS, WIDTH, text_lines
 from danq.vision.model_blocks import next_word_loss
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, Task, above, task_recipe
+from danq.vision.task import (
+    Baselines,
+    ModelDefinition,
+    Sizes,
+    Symbols,
+    Target,
+    Task,
+    above,
+    at_least,
+    task_recipe,
+)
 from danq.vision.vocabulary import END, PAD, START, Vocabulary
 
 LENGTH = LONGEST + 2
@@ -55,6 +65,7 @@ class CtcReader(nn.Module):
 
     def __init__(self, metadata: Metadata, **hyperparameters: Any) -> None:
         super().__init__()
+        self.words = tuple(metadata["vocabulary"])
         self.body = line_reader(metadata, **hyperparameters)
         # The index of the blank is that of padding, 0.
         self.head = PerStep(Mlp(self.body.out_features, ()), len(metadata["vocabulary"]))
@@ -79,6 +90,7 @@ class AttentionReader(nn.Module):
         self, metadata: Metadata, *, embedding: int, state: int, attend: int, **hyperparameters: Any
     ) -> None:
         super().__init__()
+        self.words, self.length = tuple(metadata["vocabulary"]), metadata["length"]
         self.body = line_reader(metadata, **hyperparameters)
         features = self.body.out_features
         pool = AttentionPool(features, attend, query_features=state)
@@ -95,7 +107,7 @@ class AttentionReader(nn.Module):
     def transcribe(self, image: Float[Tensor, "B C H W"]) -> list[tuple[int, ...]]:
         """Symbols of each line."""
         state = self.decoder.begin(self.body(image))
-        lines = greedy(self.decoder.step, state, start=START, end=END, limit=LENGTH)
+        lines = greedy(self.decoder.step, state, start=START, end=END, limit=self.length)
         return [line.symbols for line in lines]
 
 
@@ -116,6 +128,7 @@ class TextLines(Task):
     """Lines of 3 to 5 digits of the captcha package; share of lines without an error."""
 
     name = "text-lines"
+    data_source = "made (captcha)"
     fields = layout(image="uint8 C H W", words="int64 S")
     inputs = ("image", "words")
     slow_metrics = True
@@ -135,12 +148,13 @@ class TextLines(Task):
             _BODY | {"embedding": 16, "state": 96, "attend": 64},
         ),
     )
+    metadata_kinds = layout(shape="sizes", vocabulary="vocabulary", length="count", inverted="flag")
     recipe = task_recipe(epochs=12, lr=4e-3, batch_size=32)
     sizes = Sizes(3000, 200, 500)
     quick_sizes = Sizes(96, 16, 32)
     reported_metrics = ("lines", "symbols")
     targets = (
-        Target("CTC: 90 % of lines without an error", lambda m: m["crnn"]["lines"] >= 0.9),
+        Target("CTC: 90 % of lines without an error", at_least("lines", "crnn", 0.9)),
         Target(
             "both above equal cuts with 1-NN",
             above("lines", ["crnn", "attention"], ["equal cuts, 1-NN"]),
@@ -148,7 +162,18 @@ class TextLines(Task):
     )
 
     def metadata(self) -> dict[str, Any]:
-        return {"shape": [1, HEIGHT, WIDTH], "vocabulary": list(Vocabulary(SYMBOLS).words)}
+        return {
+            "shape": [1, HEIGHT, WIDTH],
+            "vocabulary": list(Vocabulary(SYMBOLS).words),
+            "length": LENGTH,
+            "inverted": True,
+        }
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        return {"image": metadata["shape"], "words": (metadata["length"],)}
+
+    def symbols(self, metadata: Metadata, split: str) -> Symbols:
+        return {"words": metadata["vocabulary"]}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         images, texts = text_lines(count, rng)
@@ -161,10 +186,12 @@ class TextLines(Task):
         """Text of each line."""
         assert isinstance(module, CtcReader | AttentionReader)
         batches = evaluation_batches(module, examples)
-        return _texts([row for part in batches for row in module.transcribe(part["image"])])
+        rows = [row for part in batches for row in module.transcribe(part["image"])]
+        return _texts(rows, module.words)
 
     def score(self, predictions: Sequence[str], examples: Examples) -> Metrics:
-        pairs = list(zip(predictions, _texts(examples["words"]), strict=True))
+        true = _texts(examples["words"], examples.metadata["vocabulary"])
+        pairs = list(zip(predictions, true, strict=True))
         wrong = sum(edit_distance(one, other) for one, other in pairs)
         return {
             "lines": float(np.mean([one == other for one, other in pairs])),
@@ -177,29 +204,31 @@ class TextLines(Task):
             known, symbols = _parts(data.train)
             queries, _ = _parts(data.test)
             nearest = symbols[nearest_rows(known, queries)]
-            ends = np.cumsum([0, *map(len, _texts(data.test["words"]))])
+            texts = _texts(data.test["words"], data.metadata["vocabulary"])
+            ends = np.cumsum([0, *map(len, texts)])
             return self.score(["".join(nearest[a:b]) for a, b in pairwise(ends)], data.test)
 
         return {"equal cuts, 1-NN": cuts}
 
     def read_input(self, source: Path, metadata: Metadata, text: str | None) -> Examples:
         image = super().read_input(source, metadata, text)["image"]
-        # A user's text is dark on light; training images are inverted.
-        return Examples({"image": 255 - image})
+        # A user's text is dark on light; training images may be inverted.
+        return Examples({"image": 255 - image if metadata["inverted"] else image})
 
     def describe(self, outputs: list[str], examples: Examples, metadata: Metadata) -> list[str]:
         return outputs
 
 
-def _texts(rows: Sequence[Sequence[int]] | np.ndarray) -> list[str]:
-    known = Vocabulary(SYMBOLS)
+def _texts(rows: Sequence[Sequence[int]] | np.ndarray, words: Sequence[str]) -> list[str]:
+    known = Vocabulary(words)
     return ["".join(known.decode(int(n) for n in row)) for row in rows]
 
 
 def _parts(examples: Examples) -> tuple[Float[np.ndarray, "M D"], np.ndarray]:
     """Equal parts of all lines, resized to one width, and their symbols."""
+    texts = _texts(examples["words"], examples.metadata["vocabulary"])
     parts, symbols = [], []
-    for image, text in zip(examples["image"][:, 0], _texts(examples["words"]), strict=True):
+    for image, text in zip(examples["image"][:, 0], texts, strict=True):
         ends = np.linspace(0, image.shape[1], len(text) + 1)
         for start, stop, symbol in zip(ends[:-1], ends[1:], text, strict=True):
             columns = np.linspace(start, stop - 1, 12).round().astype(int)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,7 @@ class Tracking(StepRegression):
             {"dense": 32, "kind": "tcn", "channels": [48, 48, 48], "width": 3},
         ),
     )
+    metadata_kinds = layout(features="count")
     recipe = task_recipe(epochs=25, lr=6e-3)
     quick_epochs = 6
     sizes = Sizes(4000, 300, 1000)
@@ -133,6 +135,9 @@ class Tracking(StepRegression):
 
     def metadata(self) -> dict[str, Any]:
         return {"features": 5}
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        return {"detections": (None, metadata["features"]), "boxes": (None, 4)}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         boxes = tracks(count, rng)
@@ -157,9 +162,9 @@ class Tracking(StepRegression):
             source,
             metadata["features"],
             "Give a tab-separated file with one frame per line: centre x, centre y, width, height "
-            "(as shares of the frame), confidence (0 to 2); five zeros without a detection",
+            "(as shares of the frame), confidence (0 to 2); zeros without a detection",
         )
         return Examples({"detections": rows[None]})
 
     def describe(self, outputs: Boxes, examples: Examples, metadata: Metadata) -> list[str]:
-        return number_lines(outputs[0])
+        return number_lines(np.concatenate(outputs))

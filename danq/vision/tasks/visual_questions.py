@@ -29,7 +29,16 @@ from danq.vision.base_tasks import Classification
 from danq.vision.clip_files import fitted, read_clip
 from danq.vision.dataset import Dataset, Examples, Metadata, layout
 from danq.vision.model_blocks import TextEncoder, image_cnn
-from danq.vision.task import Baselines, ModelDefinition, Sizes, Target, task_recipe
+from danq.vision.task import (
+    Baselines,
+    ModelDefinition,
+    Sizes,
+    Symbols,
+    Target,
+    at_least,
+    at_most,
+    task_recipe,
+)
 from danq.vision.vocabulary import Vocabulary, split_words
 
 SIDE, LENGTH = 32, 12
@@ -197,6 +206,7 @@ class VisualQuestions(Classification):
     """easy-vqa: 48,248 questions about 5,000 images, 13 answers."""
 
     name = "vqa"
+    data_source = "made (easy-vqa)"
     fields = layout(image="uint8 C H W", question="int64 Q S", asked="bool Q", label="int64 Q")
     inputs = ("image", "question", "asked")
     models = (
@@ -239,16 +249,17 @@ class VisualQuestions(Classification):
             {"epochs": 2},
         ),
     )
+    metadata_kinds = layout(shape="sizes", vocabulary="vocabulary", classes="names", length="count")
     recipe = task_recipe(epochs=16, lr=4e-3, batch_size=32)
     quick_epochs = 4
     sizes = Sizes(3700, 300, 1000)
     quick_sizes = Sizes(200, 20, 40)
     targets = (
-        Target("at least 95 % (peer project: 87.6 %)", lambda m: m["vqa"]["accuracy"] >= 0.95),
-        Target("attention at least 95 %", lambda m: m["san"]["accuracy"] >= 0.95),
-        Target("bilinear fusion at least 95 %", lambda m: m["mutan"]["accuracy"] >= 0.95),
-        Target("question as kernel at least 95 %", lambda m: m["abc-cnn"]["accuracy"] >= 0.95),
-        Target("question only near 67 %", lambda m: m["question-only"]["accuracy"] <= 0.70),
+        Target("at least 95 % (peer project: 87.6 %)", at_least("accuracy", "vqa", 0.95)),
+        Target("attention at least 95 %", at_least("accuracy", "san", 0.95)),
+        Target("bilinear fusion at least 95 %", at_least("accuracy", "mutan", 0.95)),
+        Target("question as kernel at least 95 %", at_least("accuracy", "abc-cnn", 0.95)),
+        Target("question only near 67 %", at_most("accuracy", "question-only", 0.70)),
     )
 
     def metadata(self) -> dict[str, Any]:
@@ -258,7 +269,14 @@ class VisualQuestions(Classification):
             "shape": [3, SIDE, SIDE],
             "vocabulary": list(known.words),
             "classes": sorted(set(answers)),
+            "length": LENGTH,
         }
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        return {"image": metadata["shape"], "question": (None, metadata["length"])}
+
+    def symbols(self, metadata: Metadata, split: str) -> Symbols:
+        return {"label": metadata["classes"], "question": metadata["vocabulary"]}
 
     def make(self, seed: int, sizes: Sizes) -> Dataset:
         metadata = self.metadata()
@@ -294,7 +312,8 @@ class VisualQuestions(Classification):
                 remedy='Give a question as text: "what colour is it?"',
             )
         image = super().read_input(source, metadata, text)["image"]
-        words = Vocabulary(metadata["vocabulary"]).encode(split_words(text), LENGTH)
+        known = Vocabulary(metadata["vocabulary"])
+        words = known.encode_input(split_words(text), metadata["length"], "question")
         return Examples(
             {"image": image, "question": words[None, None], "asked": np.ones((1, 1), bool)}
         )
@@ -312,7 +331,7 @@ def _examples(split: str, numbers: Int64[np.ndarray, " N"], metadata: Metadata) 
     for words, answer, image in zip(*questions(split), strict=True):
         if image in row_of:
             index = row_of[image], int(asked[row_of[image]].sum())
-            question[index] = known.encode(words, LENGTH)
+            question[index] = known.encode(words, metadata["length"])
             label[index], asked[index] = classes.index(answer), True
     image = images(split, numbers.tolist())
     return Examples({"image": image, "question": question, "asked": asked, "label": label})

@@ -73,13 +73,16 @@ class AmountUnit(BaseModel):
 
     def measured(self, values: np.ndarray) -> Float64[np.ndarray, "..."]:
         """As `undo`, in float64."""
+        return self._measured(values, LARGEST)
+
+    def _measured(self, values: np.ndarray, largest: float) -> Float64[np.ndarray, "..."]:
         back = np.asarray(values, np.float64)
         with np.errstate(over="ignore"):
             if self.transform == "log1p":
                 back = np.expm1(back)
             elif self.transform == "asinh":
                 back = np.sinh(back)
-            return np.clip(back / self.scale, -LARGEST, LARGEST)
+            return np.clip(back / self.scale, -largest, largest)
 
     @property
     def logarithm(self) -> str | None:
@@ -96,7 +99,8 @@ class AmountUnit(BaseModel):
         These are ``log2(1 + x)`` of the measured value x; ``-log2(1 - x)`` if x is negative; or x
         itself, as a logarithm to the base of 2, if the unit says that it is a logarithm.
         """
-        measured = self.measured(values)
+        # Not limited to float32: two amounts above its largest number still differ.
+        measured = self._measured(values, float(np.finfo(np.float64).max))
         if self.logarithm is not None:
             return measured * _BITS[self.logarithm]
         return np.sign(measured) * np.log1p(np.abs(measured)) / np.log(2)

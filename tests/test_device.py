@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numba
@@ -184,6 +185,7 @@ def test_an_error_of_one_item_is_raised_and_the_threads_are_restored(two_threads
     def work(item: int) -> None:
         if item == 1:
             raise ZeroDivisionError(f"item {item}")
+        time.sleep(0.001)
         done.append(item)
 
     with pytest.raises(ZeroDivisionError, match="item 1"):

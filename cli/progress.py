@@ -154,7 +154,7 @@ class Display:
                 return
             if self.bars:
                 self._show(now)
-            elif now - self.last_line >= LINE_SECONDS:
+            elif now - self.last_line >= self._wait(now):
                 self.last_line = now
                 click.echo(self._line(now), err=True)
 
@@ -165,6 +165,11 @@ class Display:
             self._thread.join()
         with self._lock:
             self._hide()
+
+    def _wait(self, now: float) -> float:
+        """Seconds between lines; some more if all stages are young, so that there is a rate."""
+        young = now - self.active[0].begun < YOUNG_SECONDS
+        return LINE_SECONDS + (YOUNG_SECONDS if young else 0.0)
 
     def _line(self, now: float) -> str:
         """A line on the innermost stage that is not young, and the names of those within it."""

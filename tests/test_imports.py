@@ -37,7 +37,7 @@ ARROWS = {
     "notebook_display": set(),
     "typing": set(),
     "file_lock": {"errors"},
-    "files": {"errors", "typing"},
+    "files": {"errors", "typing", "progress"},
     "provenance": {"errors", "typing", "files"},
     "names": {"errors", "typing"},
     "amounts": {"errors", "names"},

@@ -24,6 +24,7 @@ from danq.files.inputs_in_use import protects_inputs
 from danq.genome.nucleotide_codes import N
 from danq.genome.packed_genome import PackedGenome
 from danq.output import check_target
+from danq.progress import stage
 
 CONTIG = "sequences"
 """Name of the contig that holds all sequences."""
@@ -105,6 +106,7 @@ def sequence_arguments(table: Mapping[str, Any]) -> dict[str, Any]:
     return {"table": table["sequences"], "columns": use, **given}
 
 
+@stage("reading sequences")
 def read_sequences(
     table: str | Path,
     columns: TableColumns | None = None,

@@ -20,6 +20,7 @@ from danq.evaluation.grouped_metrics import (
     Row,
     spearman_within,
 )
+from danq.progress import counted
 from danq.typing import IntRow, PerTrack
 
 METRICS = ("pearson", "spearman", "r2", "mse")
@@ -159,7 +160,7 @@ def bootstrap_amounts(
     total = check_draws(rows, index, replicates, level)
     weights = np.ascontiguousarray(draw_weights(total, replicates, seed).T)
     found = {name: np.full((replicates, tracks), np.nan) for name in METRICS}
-    for k in range(tracks):
+    for k in counted(range(tracks), "bootstrap", "tracks"):
         known = ~np.isnan(measured[:, k])
         x, y, block = predicted[known, k], measured[known, k], index[known]
         if not y.size:

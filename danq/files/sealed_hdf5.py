@@ -22,6 +22,7 @@ from danq.files.open_input import check_file, open_raw
 from danq.files.pipes import local_path
 from danq.files.recognise import SEAL
 from danq.files.separate_reader import start_reader
+from danq.progress import stage
 
 _LINE = re.compile(rb"danq HDF5 1 ([a-z-]+) ([0-9]{1,18}) ([0-9a-f]{64})\n")
 _BUFFER = 1 << 20
@@ -117,13 +118,15 @@ def _checksum(file: _File) -> str:
     """SHA-256 of the bytes after the seal, in hexadecimal."""
     left = file.seek(0, os.SEEK_END) - SEAL
     file.seek(SEAL)
-    sha, buffer = hashlib.sha256(), memoryview(bytearray(_BUFFER))
-    while left > 0:
-        count = file.readinto(buffer[: min(left, _BUFFER)])
-        if not count:
-            break
-        sha.update(buffer[:count])
-        left -= count
+    sha, buffer, size = hashlib.sha256(), memoryview(bytearray(_BUFFER)), left
+    with stage("computing the checksum", "MB", size // 10**6) as now:
+        while left > 0:
+            count = file.readinto(buffer[: min(left, _BUFFER)])
+            if not count:
+                break
+            sha.update(buffer[:count])
+            left -= count
+            now.reach((size - left) // 10**6)
     return sha.hexdigest()
 
 

@@ -23,6 +23,7 @@ from danq.models import load_model
 from danq.models.ensemble_file import write_ensemble
 from danq.models.stored_model import RUN_MODEL
 from danq.notebook_display import Display, display_html, display_text
+from danq.progress import counted
 from danq.training.config import (
     DataSettings,
     FoldSettings,
@@ -219,7 +220,7 @@ def train_folds(
         groups = replace(groups, dataset=folder.prepare(settings, source.table, groups))
         leaked = np.zeros(len(groups.dataset), np.uint8)
         results = []
-        for fold in range(groups.number):
+        for fold in counted(range(groups.number), "training folds", "folds"):
             log.info("fold %d of %d", fold + 1, groups.number)
             own = fold_dataset(groups, fold)
             results.append(_train_fold(own, settings, directory, fold))

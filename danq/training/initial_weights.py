@@ -9,6 +9,7 @@ from danq.core import CnnRnn
 from danq.datasets.dataset import Dataset
 from danq.genome.motif_files import Motif, check_motifs, read_motifs
 from danq.models import first_layer, initialise_danq, initialise_jaspar, set_base_rates
+from danq.progress import stage
 from danq.training.enriched_motifs import (
     LARGE_SET,
     LARGEST_SHARE,
@@ -91,6 +92,7 @@ def check_motif_file(recipe: Recipe) -> None:
         check_motifs(recipe.initial_motifs)
 
 
+@stage("searching initial motifs")
 def _motifs(
     dataset: Dataset, recipe: Recipe, filters: int, seed: int
 ) -> tuple[Sequence[Motif], str]:

@@ -14,6 +14,7 @@ import torch
 from danq._version import __version__
 from danq.errors import InputError
 from danq.output import replacing
+from danq.progress import stage
 from danq.training.config import RunSettings
 from danq.training.optimizer import encoders
 from danq.training.problem import Metrics
@@ -236,6 +237,7 @@ def _train(
     )
 
 
+@stage("evaluating")
 def _evaluated(
     session: Session, task: Task, data: Dataset, sample: Examples
 ) -> tuple[float, Metrics]:
@@ -275,6 +277,7 @@ def _recipe(
     return recipe
 
 
+@stage("reading examples")
 def _examples(task: Task, found: _Found, seed: int, quick: bool) -> tuple[Dataset, str]:
     """Examples with all facts that the task needs, and their name in error messages."""
     data, name = found.data, found.name

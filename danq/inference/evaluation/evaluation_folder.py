@@ -14,6 +14,7 @@ from danq.errors import InputError
 from danq.files.json_file import read_json
 from danq.inference.writers.tsv import write_table
 from danq.output import check_output_folder, replacing_folder
+from danq.progress import stage
 from danq.provenance import sha256_of
 from danq.typing import Location
 
@@ -119,6 +120,7 @@ def _fill(folder: Path, report: EvaluationReport | AmountReport) -> None:
     (folder / SUMMARY).write_text(text + "\n", encoding="utf-8")
 
 
+@stage("writing tables and plots")
 def _fill_amounts(folder: Path, report: AmountReport) -> None:
     from danq.plots import amount_plots
     from danq.plots.style import save
@@ -137,6 +139,7 @@ def _fill_amounts(folder: Path, report: AmountReport) -> None:
         save(amount_plots.plot_amount_baseline(report.table), folder / "amount_baseline.png")
 
 
+@stage("writing tables and plots")
 def _fill_peaks(folder: Path, report: EvaluationReport) -> None:
     from danq.evaluation import published_metrics
     from danq.plots import metric_plots

@@ -254,7 +254,8 @@ def benchmark_variants(
                 parts.append(scores)
                 now.add(records)
         found = predictors(joined(parts), scorer.layout, extra)
-        compared.append(compare(found, used, replicates))
+        with stage("comparing with measured effects"):
+            compared.append(compare(found, used, replicates))
         # Members have no intervals, and baselines are the same for all.
         extra, replicates = [], Replicates.single(len(used))
     table, *each = compared

@@ -43,6 +43,7 @@ from danq.inference.variants.variant_source import Variants, VariantSource, as_v
 from danq.inference.weights_checksums import weights_checksums
 from danq.inference.writers.variant_layout import VariantLayout
 from danq.models.run_options import RunOptions
+from danq.progress import stage
 from danq.provenance import Inputs, Provenance
 from danq.typing import Location
 
@@ -58,6 +59,7 @@ BATCH_WINDOWS = 8192
 """Reference and alternate windows per batch."""
 
 
+@stage("preparing the run")
 def prepare(
     models: Models,
     variants: Variants | VariantSource,

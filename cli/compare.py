@@ -9,7 +9,7 @@ import click
 
 from . import options
 from .input_path import InputPath
-from .show import show
+from .show import show, show_line
 
 _MODEL = InputPath()
 
@@ -83,8 +83,7 @@ def compare(
     models = options.load_models([*sides[0], *sides[1]], given)
     count = len(sides[0])
     report = run(models[:count], models[count:], data, **options.given(given))
-    text = report.describe()
+    show(report.describe(), {"path": out, **report.to_dict()})
     if out is not None:
         write_comparison(report, out, overwrite=overwrite)
-        text += f"\nwritten to {out}"
-    show(text, {"path": out, **report.to_dict()})
+        show_line(f"written to {out}")

@@ -9,7 +9,7 @@ import click
 
 from . import options
 from .input_path import InputPath
-from .show import show
+from .show import show, show_line
 
 
 @click.command(
@@ -93,8 +93,7 @@ def evaluate(
         check_evaluation_directory(out, overwrite)
     loaded = options.load_models(models, given)
     report = run(loaded, data, paper=paper_table or paper, **options.given(given))
-    text = report.describe()
+    show(report.describe(), {"path": out, **report.to_dict()})
     if out is not None:
         write_evaluation(report, out, overwrite=overwrite)
-        text += f"\nwritten to {out}"
-    show(text, {"path": out, **report.to_dict()})
+        show_line(f"written to {out}")

@@ -55,7 +55,7 @@ class Output:
         self._stdout: TextIO | None = None
 
     def use_json(self) -> None:
-        """From now on, whatever else is printed goes to stderr."""
+        """Print one JSON object at the end; all other text goes to stderr."""
         if not self.json:
             self.json, self._stdout, sys.stdout = True, sys.stdout, sys.stderr
 
@@ -125,6 +125,13 @@ def show(text: str, result: Any, *, err: bool = False, several: bool = False) ->
         output.add(result, several)
     elif not err or output is None or not output.quiet:
         click.echo(text, err=err)
+
+
+def show_line(text: str) -> None:
+    """Print a further line about a result; the JSON object has it already."""
+    output = _current.get()
+    if output is None or not output.json:
+        click.echo(text)
 
 
 def with_output_options(command: click.Command) -> click.Command:

@@ -1,7 +1,7 @@
 """How far long work has come: its stages report to a function that watches them.
 
-Functions of danq that can take long need no argument for this. A caller that wants to show their
-progress, or to end them early, calls them inside `watch_progress`.
+Functions of danq that can take long need no argument for this. To show their progress, or to
+end them early, call them inside `watch_progress`.
 """
 
 from __future__ import annotations

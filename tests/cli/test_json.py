@@ -34,7 +34,7 @@ OTHERS = {
     "vision data": "direction --out OUT --quick",
     "vision bench": "direction --quick --device cpu --threads 1 --out OUT.json",
 }
-"""Calls of commands without an entry in `CALLS`; `demo` has a test of its own."""
+"""Calls of commands without an entry in `CALLS`; `demo` is tested separately."""
 
 SLOW = {"train:from signals", "train:from sequences", "train:from peaks", "train:pretrained"}
 """Calls whose result is like that of another one."""

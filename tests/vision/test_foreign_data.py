@@ -71,6 +71,8 @@ WALKS = {
     "gallery": lambda count, rng: np.arange(count) % 2 == 0,
 }
 PAIRS = {"questions": {"a": "which {} here", "b": "how far is {}", "c": "who sees {}"}}
+DESCRIBED = {"captions", "reports", "regions", "text-lines", "clip-captions", "line-translation"}
+"""Tasks whose predictions are texts."""
 FOREIGN = {
     "adding": ({"features": 3, "classes": ["sum"]}, {"steps": numbers(9, 3), "total": numbers()}),
     "copy": ({"symbols": 23, "copied": 4}, {n: indices(23, 30) for n in ("symbols", "answer")}),
@@ -164,6 +166,25 @@ FOREIGN = {
         },
         {"image": images(1, 24, 40), "words": texts(34, 6, 13), "tags": true(15)},
     ),
+    "clip-captions": (
+        {"shape": [5, 1, 16, 24], "vocabulary": WORDS, "length": 20},
+        {"clip": images(5, 1, 16, 24), "real": true(5), "caption": texts(34, 20)},
+    ),
+    "clip-questions": (
+        {"shape": [5, 1, 16, 24], "vocabulary": WORDS, "length": 17} | KNOWN,
+        {
+            "clip": images(5, 1, 16, 24),
+            "real": true(5),
+            "question": texts(34, 3, 17),
+            "asked": true(3),
+            "temporal": true(3),
+            "label": indices(15, 3),
+        },
+    ),
+    "line-translation": (
+        {"shape": [3, 24, 96], "vocabulary": WORDS, "length": 9, "inverted": False},
+        {"image": images(3, 24, 96), "words": texts(34, 9)},
+    ),
     "regions": (
         {"shape": [1, 24, 40], "vocabulary": WORDS, "length": 14},
         {"image": images(1, 24, 40), "boxes": boxes, "words": texts(34, 6, 14)},
@@ -191,7 +212,7 @@ def names_of(metadata):
 def shown(name, lines, metadata):
     """Names in the description of a prediction."""
     text = "\n".join(lines)
-    if name in ("captions", "reports", "regions", "text-lines"):
+    if name in DESCRIBED:
         return [*text.replace("tags: ", "").replace(", ", " ").replace("\n", " ").split(" ")]
     return [one for one in names_of(metadata) if one in text]
 
@@ -218,7 +239,7 @@ def test_a_task_trains_on_foreign_data_and_names_it(name, tmp_path, monkeypatch)
     assert lines
     if "classes" in metadata and name not in ("adding", "sounds"):
         assert shown(name, lines, metadata)
-    if name in ("captions", "reports", "regions", "text-lines"):
+    if name in DESCRIBED:
         text = "".join(lines)
         assert not any(word in text for word in ("circle", "square", "there", "the"))
 

@@ -30,6 +30,7 @@ from danq.vision.task import (
     Baselines,
     ModelDefinition,
     Sizes,
+    Symbols,
     Target,
     Task,
     above,
@@ -147,6 +148,7 @@ class ClipCaptions(Task):
             {"epochs": 5},
         ),
     )
+    metadata_kinds = layout(shape="sizes", vocabulary="vocabulary", length="count")
     recipe = task_recipe(epochs=14, lr=3e-3, batch_size=32)
     sizes = Sizes(3000, 200, 500)
     quick_sizes = Sizes(96, 16, 32)
@@ -166,6 +168,13 @@ class ClipCaptions(Task):
             "vocabulary": list(Vocabulary(WORDS).words),
             "length": LENGTH,
         }
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        shape = metadata["shape"]
+        return {"clip": shape, "real": shape[:1], "caption": (metadata["length"],)}
+
+    def symbols(self, metadata: Metadata, split: str) -> Symbols:
+        return {"caption": metadata["vocabulary"]}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         clip, real, events = event_clips(count, rng)

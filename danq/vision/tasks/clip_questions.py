@@ -40,13 +40,14 @@ from danq.vision.task import (
     Baselines,
     ModelDefinition,
     Sizes,
+    Symbols,
     Target,
     above,
     at_least,
     at_most,
     task_recipe,
 )
-from danq.vision.vocabulary import PAD, Vocabulary, split_words
+from danq.vision.vocabulary import Vocabulary, split_words
 
 LENGTH = 6
 """Words of the longest question."""
@@ -193,6 +194,7 @@ class ClipQuestions(Classification):
             {"epochs": 2},
         ),
     )
+    metadata_kinds = layout(shape="sizes", vocabulary="vocabulary", classes="names", length="count")
     recipe = task_recipe(epochs=12, lr=3e-3, batch_size=32)
     quick_epochs = 3
     sizes = Sizes(3000, 200, 500)
@@ -216,6 +218,13 @@ class ClipQuestions(Classification):
             "classes": list(ANSWERS),
             "length": LENGTH,
         }
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        shape = metadata["shape"]
+        return {"clip": shape, "real": shape[:1], "question": (None, metadata["length"])}
+
+    def symbols(self, metadata: Metadata, split: str) -> Symbols:
+        return {"label": metadata["classes"], "question": metadata["vocabulary"]}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         clip, real, events = event_clips(count, rng)
@@ -259,13 +268,12 @@ class ClipQuestions(Classification):
         return {"most frequent answer": majority}
 
     def read_input(self, source: Path, metadata: Metadata, text: str | None) -> Examples:
-        words = Vocabulary(metadata["vocabulary"]).encode(
-            split_words(text or ""), metadata["length"]
-        )
-        if not (words != PAD).any():
+        if text is None:
             raise InputError(
                 "a clip without a question", remedy='Give a question as text: "what happens first?"'
             )
+        known = Vocabulary(metadata["vocabulary"])
+        words = known.encode_input(split_words(text), metadata["length"], "question")
         clip = super().read_input(source, metadata, text)["clip"]
         return Examples(
             {

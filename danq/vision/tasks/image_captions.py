@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from danq.core import (
     AttentionPool,
     Hypothesis,
+    MeanStates,
     Mlp,
     SequenceDecoder,
     beam_search,
@@ -20,6 +21,7 @@ from danq.core import (
     greedy,
     map_tokens,
 )
+from danq.core.recurrent import States
 from danq.training.problem import Metrics
 from danq.vision.base_tasks import nearest_images
 from danq.vision.bleu import bleu
@@ -117,17 +119,49 @@ class Captioner(nn.Module):
             return tokens
         return self.norm(self.point(tokens).mean(dim=1)).unsqueeze(1)
 
+    def states(self, memory: Float[Tensor, "B M F"]) -> States | None:
+        """Initial states of the decoder; None where the memory is its first input."""
+        return None
+
     def forward(
         self, image: Float[Tensor, "B 3 H W"], words: Int[Tensor, "B S"]
     ) -> Float[Tensor, "B S V"]:
-        return self.decoder(self.memory(image), words)
+        memory = self.memory(image)
+        return self.decoder(memory, words, None, self.states(memory))
+
+
+class StateCaptioner(Captioner):
+    """The vector of the image gives the initial state of all layers of the decoder."""
+
+    def __init__(
+        self,
+        metadata: Metadata,
+        *,
+        embedding: int,
+        hidden: int,
+        width: int,
+        kind: str,
+        layers: int,
+        channels: Sequence[int],
+    ) -> None:
+        super().__init__(
+            metadata, channels=channels, embedding=embedding, hidden=hidden, attend=0, width=width
+        )
+        recurrent = {"hidden": hidden, "kind": kind, "layers": layers}
+        self.start = MeanStates(width, **recurrent)
+        words = len(metadata["vocabulary"])
+        self.decoder = SequenceDecoder(None, words, embedding=embedding, **recurrent)
+
+    def states(self, memory: Float[Tensor, "B M F"]) -> States | None:
+        return self.start(memory)
 
 
 def write(module: nn.Module, image: Float[Tensor, "B 3 H W"], *, width: int) -> list[Hypothesis]:
     """The best caption of each image by beam search; ``width`` 1 is greedy search."""
     assert isinstance(module, Captioner)
     decoder = module.decoder
-    state = decoder.begin(module.memory(image))
+    memory = module.memory(image)
+    state = decoder.begin(memory, None, module.states(memory))
     if width == 1:
         return greedy(decoder.step, state, start=START, end=END, limit=module.length)
     found = beam_search(
@@ -161,6 +195,21 @@ class ImageCaptions(Task):
             Captioner,
             _MAP | {"attend": 0, "width": 256, "embedding": 96, "hidden": 160},
             {"lr": 2e-3, "epochs": 12},
+        ),
+        ModelDefinition(
+            "nic-state",
+            "map -> Mlp -> Mean -> MeanStates -> SequenceDecoder(gru, layers=2), beam 3",
+            "initial state: Xu et al., ICML 2015; GRU: Cho et al., EMNLP 2014",
+            StateCaptioner,
+            {
+                "channels": [16, 32, 64],
+                "width": 256,
+                "embedding": 96,
+                "hidden": 128,
+                "kind": "gru",
+                "layers": 2,
+            },
+            {"lr": 2e-3, "epochs": 8},
         ),
     )
     metadata_kinds = layout(shape="sizes", vocabulary="vocabulary", length="count")

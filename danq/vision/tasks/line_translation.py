@@ -39,6 +39,7 @@ from danq.vision.task import (
     Baselines,
     ModelDefinition,
     Sizes,
+    Symbols,
     Target,
     Task,
     above,
@@ -187,6 +188,7 @@ class LineTranslation(Task):
             _BODY,
         ),
     )
+    metadata_kinds = layout(shape="sizes", vocabulary="vocabulary", length="count", inverted="flag")
     recipe = task_recipe(epochs=15, lr=3e-3, batch_size=32)
     sizes = Sizes(4000, 200, 500)
     quick_sizes = Sizes(96, 16, 32)
@@ -207,7 +209,14 @@ class LineTranslation(Task):
             "shape": [1, HEIGHT, WIDTH],
             "vocabulary": list(Vocabulary(WORDS).words),
             "length": LONGEST + 2,
+            "inverted": True,
         }
+
+    def shapes(self, metadata: Metadata) -> Mapping[str, Sequence[int | None]]:
+        return {"image": metadata["shape"], "words": (metadata["length"],)}
+
+    def symbols(self, metadata: Metadata, split: str) -> Symbols:
+        return {"words": metadata["vocabulary"]}
 
     def draw(self, split: str, count: int, rng: np.random.Generator) -> Fields:
         image, sentences = sentence_images(count, rng, held_out=split == "test")
@@ -245,8 +254,8 @@ class LineTranslation(Task):
 
     def read_input(self, source: Path, metadata: Metadata, text: str | None) -> Examples:
         image = super().read_input(source, metadata, text)["image"]
-        # A user's text is dark on light; training images are light on dark.
-        return Examples({"image": 255 - image})
+        # A user's text is dark on light; training images may be inverted.
+        return Examples({"image": 255 - image if metadata["inverted"] else image})
 
     def describe(self, outputs: Sentences, examples: Examples, metadata: Metadata) -> list[str]:
         known = Vocabulary(metadata["vocabulary"])

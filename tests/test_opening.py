@@ -32,6 +32,7 @@ READERS = {
     "danq/models/weight_import/torch_tensors.py": "weights of torch",
     "danq/vision/clip_files.py": "images",
     "danq/vision/own_data/image_files.py": "images",
+    "danq/vision/own_data/sequence_files.py": "npz, from its bytes",
     "danq/vision/own_data/video_files.py": "videos and sounds, from files that the layer opened",
 }
 """Readers of formats that have libraries of their own, or are read in a special order."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from danq.errors import InputError
-from danq.files.text_tables import MAX_TEXT, read_text, text_lines
+from danq.files.text_tables import text_lines
 from danq.vision.dataset import SPLITS, Dataset, Examples
 from danq.vision.own_data.class_folders import read_class_folders
 from danq.vision.own_data.input_settings import InputSettings
@@ -24,6 +24,7 @@ from danq.vision.own_data.sequence_files import (
     read_series,
     read_series_archive,
     read_tagged,
+    read_words,
 )
 from danq.vision.own_data.source_check import leave_out_damaged, without_repeats
 from danq.vision.own_data.splits import Splits, divided, refuse_few_classes, report_leaks
@@ -164,7 +165,7 @@ def _loaded(source: Source, settings: InputSettings) -> tuple[Source, list[np.nd
     for record in source.records:
         try:
             if texts == {True}:
-                found[record.path] = read_text(record.path, MAX_TEXT)
+                found[record.path] = read_words(record.path)
             else:
                 found[record.path] = read_series(record.path)
         except InputError as error:

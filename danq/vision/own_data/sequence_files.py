@@ -139,6 +139,17 @@ def read_series(path: str | Path) -> Float32[np.ndarray, "T C"]:
     return check_series(np.array(rows, np.float64), path)
 
 
+def read_words(path: str | Path) -> str:
+    """Read the text of a file.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read, or is larger than `MAX_TEXT`.
+    """
+    return read_text(path, MAX_TEXT)
+
+
 def check_series(values: np.ndarray, path: Path, record: str | None = None) -> np.ndarray:
     """A series as float32 with axes time and channel.
 

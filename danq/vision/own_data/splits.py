@@ -31,7 +31,7 @@ def classes_of(record: Record) -> tuple[str, ...]:
 
 
 def divided(
-    source: Source, records: Sequence[Record], digests: Sequence[Hashable], seed: int, classes: bool
+    source: Source, records: Sequence[Record], digests: Sequence[str], seed: int, classes: bool
 ) -> Splits:
     """Indices of the examples of each split.
 
@@ -85,7 +85,7 @@ _WORDS = {"train": "training", "valid": "validation", "test": "test"}
 def _drawn(
     source: Source,
     records: Sequence[Record],
-    digests: Sequence[Hashable],
+    digests: Sequence[str],
     rows: list[int],
     seed: int,
     missing: list[str],
@@ -124,7 +124,7 @@ def _drawn(
 
 
 def _joined(
-    records: Sequence[Record], digests: Sequence[Hashable], rows: Iterable[int]
+    records: Sequence[Record], digests: Sequence[str], rows: Iterable[int]
 ) -> list[list[int]]:
     """Rows that stay together: those of one group or one content, also in chains of both."""
     parent: dict[Hashable, Hashable] = {}
@@ -144,7 +144,8 @@ def _joined(
     together: dict[Hashable, list[int]] = defaultdict(list)
     for row in rows:
         together[root(("content", digests[row]))].append(row)
-    return list(together.values())
+    # The order of the source must not change the splits.
+    return sorted(together.values(), key=lambda rows: min(digests[row] for row in rows))
 
 
 def _give_training_every_class(
@@ -177,7 +178,7 @@ def _spare(records: Sequence[Record], groups: list[list[int]], classes: bool) ->
 def report_leaks(
     source: Source,
     records: Sequence[Record],
-    digests: Sequence[Hashable],
+    digests: Sequence[str],
     splits: Splits,
 ) -> None:
     """Warn of files with the same content in two splits, and of groups that are divided."""

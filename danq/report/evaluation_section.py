@@ -148,7 +148,7 @@ def metric_table(table: pl.DataFrame, sorted_by: str = "aupr", caption: str = ""
         ends = (
             pl.col(end).map_elements(lambda value: f"{value:.3f}", pl.String) for end in (low, high)
         )
-        text = pl.format("{}\u00a0to\u00a0{}", *ends)
+        text = pl.format("{} to {}", *ends)
         shown = shown.with_columns(text.alias(f"{metric}_interval")).drop(low, high)
         names = shown.columns
         names.remove(f"{metric}_interval")

@@ -119,7 +119,7 @@ def test_evaluation_tables_and_plots_are_those_of_the_folder(made):
     table = part(section, "Metrics of each track")
     assert table.frame["track"].to_list() == list(TRACKS)
     assert table.frame["aupr"].to_list() == metrics["aupr"].to_list()
-    low, high = table.frame["aupr_interval"][0].split("\u00a0to\u00a0")
+    low, high = table.frame["aupr_interval"][0].split(" to ")
     assert float(low) == round(metrics["aupr_low"][0], 3)
     assert float(high) == round(metrics["aupr_high"][0], 3)
     curves = read(made / "evaluation" / "curves.tsv")

@@ -61,6 +61,12 @@ from .show import show
     default=None,
     help="Leave out the windows that the model predicts best and worst, so that it does not run.",
 )
+@click.option(
+    "--genotypes",
+    is_flag=True,
+    default=None,
+    help="Show genotypes and names of samples, which are left out otherwise.",
+)
 @click.option("--title", metavar="TEXT", help="Title of the page.  [default: danq report]")
 @options.overwrite()
 def report(paths: tuple[Path, ...], out: Path, overwrite: bool, **given: Any) -> None:

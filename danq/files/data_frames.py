@@ -131,11 +131,31 @@ def read_parquet(path: str | Path, rows: int | None = None) -> pl.DataFrame:
                 table.seek(0)  # the other process has moved the position to the end
                 return pl.read_ipc(table.read())
     except Refused as error:
-        raise InputError(
-            f"cannot be read as Parquet: {error}",
-            file=path,
-            remedy="Copy it again, or write it again",
-        ) from error
+        raise _not_parquet(path, error) from error
+
+
+def read_parquet_notes(path: str | Path) -> dict[str, str]:
+    """Read the texts that a Parquet file stores by name, in another process.
+
+    Raises
+    ------
+    InputError
+        When the file is missing or damaged.
+    """
+    file = local_path(check_file(path))
+    try:
+        with borrowed_reader() as reader:
+            return reader.ask("parquet_notes", path=str(file.resolve()))
+    except Refused as error:
+        raise _not_parquet(path, error) from error
+
+
+def _not_parquet(path: str | Path, error: Refused) -> InputError:
+    return InputError(
+        f"cannot be read as Parquet: {error}",
+        file=path,
+        remedy="Copy it again, or write it again",
+    )
 
 
 @dataclass(frozen=True)

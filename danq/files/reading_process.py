@@ -167,6 +167,15 @@ class Server:
         except pl.exceptions.PanicException as error:
             raise ValueError(str(error)) from None
 
+    def do_parquet_notes(self, path: str) -> dict[str, str]:
+        """Texts that a Parquet file stores by name."""
+        import polars as pl  # few readers need it
+
+        try:
+            return pl.read_parquet_metadata(path)
+        except pl.exceptions.PanicException as error:
+            raise ValueError(str(error)) from None
+
     @property
     def _open(self) -> h5py.File:
         assert self.file is not None

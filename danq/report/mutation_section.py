@@ -13,7 +13,7 @@ from danq.errors import InputError
 from danq.files.hdf5_input import is_hdf5
 from danq.inference.writers.mutation_hdf5 import FORMAT_VERSION, MAGIC
 from danq.report.content import Absent, MutationMap, Part, Plot, Section, Table
-from danq.report.provenance_text import provenance_of
+from danq.report.provenance_text import parse_provenance
 from danq.report.read_tables import open_stored_hdf5, read_stored_table
 
 SEQUENCES, TRACKS = 3, 3
@@ -91,7 +91,7 @@ def _from_hdf5(path: Path) -> _Mutations:
             _Sequence(name, int(first), codes[last - size : last], effects[last - size : last])
             for name, first, size, last in zip(names, start, end - start, ends, strict=True)
         ]
-        return _Mutations(sequences, tracks, provenance_of(file.attributes))
+        return _Mutations(sequences, tracks, parse_provenance(file.attributes.get("provenance")))
 
 
 def _from_table(path: Path) -> _Mutations:

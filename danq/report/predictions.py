@@ -15,7 +15,7 @@ from danq.files.json_file import read_json
 from danq.genome.signal.bigwig import open_bigwig
 from danq.inference.writers.prediction_bigwig import INDEX
 from danq.inference.writers.prediction_hdf5 import FORMAT_VERSION, MAGIC
-from danq.report.provenance_text import provenance_of
+from danq.report.provenance_text import parse_provenance
 from danq.report.read_tables import open_stored_hdf5, read_stored_table
 
 MOST_VALUES = 200_000_000
@@ -106,7 +106,9 @@ def _from_hdf5(path: Path) -> Predictions:
             }
         )
         values = file.read("predictions", shape=(rows, len(tracks))).astype(np.float32)
-        return Predictions(frame, tracks, values, provenance_of(file.attributes))
+        return Predictions(
+            frame, tracks, values, parse_provenance(file.attributes.get("provenance"))
+        )
 
 
 def _from_bigwig(path: Path) -> Predictions:

@@ -1,15 +1,14 @@
-"""Provenance that an HDF5 output stores as JSON."""
+"""Provenance that an HDF5 or Parquet output stores as JSON."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 
 
-def provenance_of(attributes: Mapping[str, object]) -> dict[str, str]:
-    """Names and values of the attribute ``provenance``; empty if it is not what danq writes."""
+def parse_provenance(text: object) -> dict[str, str]:
+    """Names and values in a stored text; empty if it is not what danq writes."""
     try:
-        content = json.loads(str(attributes.get("provenance", "")))
+        content = json.loads(str(text))
     except (ValueError, RecursionError):
         return {}
     if not isinstance(content, dict):

@@ -10,9 +10,11 @@ from typing import NamedTuple
 import polars as pl
 
 from danq.errors import InputError
-from danq.files.data_frames import is_parquet, read_frame, read_parquet
+from danq.files.data_frames import is_parquet, read_frame, read_parquet, read_parquet_notes
 from danq.files.hdf5_input import Hdf5Input, open_hdf5
 from danq.files.text_tables import split_fields, text_blocks
+from danq.inference.writers.parquet import KEY
+from danq.report.provenance_text import parse_provenance
 
 _STARTS = (b"# danq: ", b"# danq ", b"# created_by: danq ", b"# created by danq ")
 
@@ -25,7 +27,7 @@ class StoredTable(NamedTuple):
     frame
         Its rows and columns.
     provenance
-        Values of its comment lines by name.
+        Values of its comment lines by name; of Parquet, those in its metadata.
     """
 
     frame: pl.DataFrame
@@ -68,7 +70,7 @@ def read_stored_table(
         required.
     """
     if is_parquet(path):
-        frame, comments = read_parquet(path), {}
+        frame, comments = read_parquet(path), parse_provenance(read_parquet_notes(path).get(KEY))
     else:
         comments, _ = comments_and_columns(path)
         frame = read_frame(path, kinds.get)

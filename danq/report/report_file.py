@@ -23,6 +23,7 @@ from danq.progress import counted
 from danq.report.content import Absent, Gene, Section
 from danq.report.evaluation_section import evaluation_section
 from danq.report.find_outputs import Found, find_outputs
+from danq.report.genotypes import without_sample
 from danq.report.motif_section import motif_section
 from danq.report.mutation_section import mutation_section
 from danq.report.observed_tracks import DatasetTracks, FileTrack
@@ -112,6 +113,8 @@ class ReportOptions:
         Region of browser strips, 1-based and closed; None for that around the highest prediction.
     windows
         Whether the best and worst windows are found, which runs the model.
+    genotypes
+        Whether genotypes and names of samples in outputs of variant effects are shown.
     title
         Title of the page.
     """
@@ -122,6 +125,7 @@ class ReportOptions:
     observed: Sequence[Location] = ()
     region: str | None = None
     windows: bool = True
+    genotypes: bool = False
     title: str = "danq report"
 
 
@@ -205,6 +209,8 @@ def report_sections(
     for one in counted(found, "reading outputs", "outputs"):
         log.info("report: %s %s", one.kind, one.path)
         sections += context.sections(one)
+    if not context.options.genotypes:
+        sections = [replace(one, provenance=without_sample(one.provenance)) for one in sections]
     counts = Counter(one.title for one in sections)
     return tuple(
         one if counts[one.title] == 1 else replace(one, title=f"{one.title} ({one.source})")
@@ -238,7 +244,11 @@ class _Context:
             if one.kind == "run" and self.options.windows:
                 yield window_section(one.path, self._loaded(one.path), dataset)
         elif one.kind == "variants":
-            yield variant_section(one.path, Surroundings(self._model, self.options.genome))
+            yield variant_section(
+                one.path,
+                Surroundings(self._model, self.options.genome),
+                genotypes=self.options.genotypes,
+            )
         elif one.kind == "predictions":
             data = [
                 DatasetTracks(one) for one in self._datasets.values() if isinstance(one, Dataset)

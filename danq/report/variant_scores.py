@@ -22,7 +22,7 @@ from danq.files.sealed_hdf5 import open_sealed
 from danq.inference.writers.variant_hdf5 import EXPECTED, FORMAT_VERSION, KIND
 from danq.inference.writers.variant_layout import CALIBRATED, FLAGS, NO_FLAG
 from danq.inference.writers.variant_layout import KEYS as KEY_TYPES
-from danq.report.provenance_text import provenance_of
+from danq.report.provenance_text import parse_provenance
 from danq.report.read_tables import read_stored_table
 
 MOST_ROWS = 5_000_000
@@ -99,7 +99,7 @@ def read_variant_scores(path: Path) -> VariantScores:
     """
     if is_hdf5(path):
         return _from_hdf5(path)
-    if not is_parquet(path) and _is_vcf(path):
+    if is_vcf(path):
         return _from_vcf(path)
     stored = read_stored_table(path, _TYPES, complete=KEYS[:2], needed=KEYS[2:])
     frame = stored.frame
@@ -202,7 +202,7 @@ def _from_hdf5(path: Path) -> VariantScores:
             if f"summary/{name}" in file:
                 columns[name] = file.read(f"summary/{name}", np.float32, (count,))
         score, parts = _scores(file, len(names), path)
-        provenance = provenance_of(file.attributes)
+        provenance = parse_provenance(file.attributes.get("provenance"))
         blocks = (_block(file, parts, rows, len(names)) for rows in _row_blocks(count, len(names)))
         return _gathered(pl.DataFrame(columns), names, score, blocks, provenance)
 
@@ -246,7 +246,10 @@ def _block(
     return block
 
 
-def _is_vcf(path: Path) -> bool:
+def is_vcf(path: Path) -> bool:
+    """Whether a file is a VCF, plain or gzip."""
+    if is_hdf5(path) or is_parquet(path):
+        return False
     with open_bytes(path) as file:
         return file.read(16).startswith(b"##fileformat=VCF")
 

@@ -18,9 +18,17 @@ from danq.inference.writers.variant_layout import NO_FLAG
 from danq.models import Model
 from danq.output import REJECTED
 from danq.report.content import Absent, Axis, Chart, MutationMap, Part, Plot, Section, Series, Table
+from danq.report.genotypes import read_genotypes, without_personal_flags
 from danq.report.mutation_section import map_plot
 from danq.report.read_tables import read_stored_table
-from danq.report.variant_scores import BITS, LABELS, STRONG, VariantScores, read_variant_scores
+from danq.report.variant_scores import (
+    BITS,
+    LABELS,
+    STRONG,
+    VariantScores,
+    is_vcf,
+    read_variant_scores,
+)
 from danq.typing import Location
 
 TOP = 50
@@ -61,7 +69,9 @@ class Surroundings(NamedTuple):
     genome: Location | None
 
 
-def variant_section(path: Path, surroundings: Surroundings | None = None) -> Section:
+def variant_section(
+    path: Path, surroundings: Surroundings | None = None, *, genotypes: bool = False
+) -> Section:
     """Section on an output of variant effects, and the table of rejects beside it.
 
     Parameters
@@ -70,6 +80,8 @@ def variant_section(path: Path, surroundings: Surroundings | None = None) -> Sec
         HDF5, TSV, Parquet or VCF.
     surroundings
         Model and genome for the mutations around the variants with the largest effects.
+    genotypes
+        Whether genotypes, and flags that depend on them, are shown.
     """
     title = f"Variant effects: {path.name}"
     try:
@@ -90,7 +102,7 @@ def variant_section(path: Path, surroundings: Surroundings | None = None) -> Sec
         facts["rejected alleles"] = "0"
     parts = (
         *_distribution(scores),
-        *_top(scores),
+        *_top(scores, path, genotypes=genotypes),
         *_maps(scores, surroundings),
         *_by_track(scores),
         *rejects,
@@ -123,7 +135,7 @@ def _distribution(scores: VariantScores) -> Iterator[Part]:
     )
 
 
-def _top(scores: VariantScores) -> Iterator[Part]:
+def _top(scores: VariantScores, path: Path, *, genotypes: bool) -> Iterator[Part]:
     rows = scores.ranked()[:TOP]
     if not rows.size:
         return
@@ -135,7 +147,14 @@ def _top(scores: VariantScores) -> Iterator[Part]:
     extra = [one for one in ("q_min", "significance", "flags") if one in table.columns]
     if "flags" in extra:
         table = table.with_columns(pl.col("flags").replace(NO_FLAG, ""))
+        if not genotypes:
+            table = table.with_columns(without_personal_flags(table["flags"]))
+    found = None
+    if genotypes and is_vcf(path):
+        found = read_genotypes(path, table.select("chrom", "pos", "id", "ref"))
     table = table.select(named, "id", "effect", "track", *extra)
+    if found is not None and found.width:
+        table = table.hstack(found)
     more = "".join(f" {_EXPLAINED[one]}" for one in extra)
     size = min(TOP, len(scores))
     yield Table(

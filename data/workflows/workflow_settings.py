@@ -91,6 +91,7 @@ class StepResources(Section):
     predict: Resources = Resources(threads=1, mem_mb=8000, runtime=240)
     variants: Resources = Resources(threads=1, mem_mb=8000, runtime=240)
     merge: Resources = Resources(mem_mb=8000)
+    report: Resources = Resources(mem_mb=16000)
 
     @model_validator(mode="before")
     @classmethod

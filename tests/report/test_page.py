@@ -174,7 +174,7 @@ def test_every_part_is_described(written, read):
                for one in read.all("svg"))  # fmt: skip
 
 
-def test_genotypes_and_samples_are_never_shown(written):
+def test_genotypes_and_samples_are_not_shown(written):
     text = written[0].read_text()
     data = [base64.b64decode(one) for one in re.findall(r"base64,([A-Za-z0-9+/=]+)", text)]
     for secret in (SAMPLE, GENOTYPE.partition(":")[2]):

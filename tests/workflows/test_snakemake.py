@@ -171,6 +171,7 @@ def missing_jobs(folder: Path) -> dict[str, int]:
             out / "variants" / name / f"shard-{i}-of-2.done" for name in VCFS for i in (1, 2)
         ],
         "merge_variants": effects,
+        "write_report": [out / "report.html"],
     }
     found = {rule: sum(not path.exists() for path in paths) for rule, paths in outputs.items()}
     found = {rule: number for rule, number in found.items() if number}
@@ -224,8 +225,8 @@ def killed(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Killed:
 
 def test_a_killed_workflow_runs_only_what_is_missing(killed):
     start, first, second, end = killed.after
-    assert start["total"] == 12
-    assert first["total"] == 11
+    assert start["total"] == 13
+    assert first["total"] == 12
     assert killed.before[:2] == ["dataset", "train"]
     assert len(killed.before) > 2
     # A job whose output exists, and whose end Snakemake had not noted, runs again.
@@ -297,7 +298,8 @@ def test_one_model_of_signals_is_evaluated(inputs):
     assert counts(output) == {
         **dict.fromkeys(["all", "dataset", "train", "evaluate", "predict_shard"], 1),
         "merge_prediction": 1,
-        "total": 6,
+        "write_report": 1,
+        "total": 7,
     }
     commands = re.findall("(danq .*) > ", output)
     out = "'the results/"
@@ -311,6 +313,8 @@ def test_one_model_of_signals_is_evaluated(inputs):
         f"{out}prediction/windows.tsv.gz' --shard 1/1 --resume --track CTCF --track REST "
         "--threads 1",
         f"merge {out}prediction/windows.tsv.gz' --overwrite",
+        f"report {out}models' {out}evaluation' {out}prediction/windows.tsv.gz' --out "
+        f"{out}report.html'",
     ]
     assert sorted(" ".join(one.split()) for one in commands) == sorted(
         f"danq {one}" for one in expected
@@ -336,7 +340,7 @@ def test_a_cluster_gets_the_limits_of_each_step(inputs):
         pytest.skip("snakemake-executor-plugin-slurm is not installed")
     write_settings(inputs, resources={"train": {"gpu": 1, "runtime": "8h"}})
     output = snakemake(inputs, "--profile", str(WORKFLOWS / "profiles" / "slurm"), "--dry-run")
-    assert counts(output)["total"] == 12
+    assert counts(output)["total"] == 13
     limits = re.findall(r"^rule (\w+):.*?resources: (.*?)$", output, re.DOTALL | re.MULTILINE)
     assert {"mem_mb=16000", "runtime=480", "gpu=1"} <= {*dict(limits)["train"].split(", ")}
     assert {"mem_mb=8000", "runtime=60", "gpu=0"} <= {*dict(limits)["merge_variants"].split(", ")}

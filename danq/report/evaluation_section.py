@@ -54,6 +54,10 @@ def evaluation_section(path: Path) -> Section:
                 file=path / SUMMARY,
                 remedy=_AGAIN,
             )
+        if not _has_types(summary):
+            raise InputError(
+                "has values of other types than an evaluation", file=path / SUMMARY, remedy=_AGAIN
+            )
     except InputError as error:
         return Section(title, path, parts=(Absent("the evaluation", str(error)),))
     parts = [*_peaks(path, summary), *_amounts(path, summary), *_other_tables(path, summary)]
@@ -68,11 +72,34 @@ def _text(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
+_METRICS = (("aupr", "auroc"), ("pearson", "spearman"))
+
+
+def _has_types(summary: Mapping[str, Any]) -> bool:
+    """Whether the values that are shown have the types that `danq.write_evaluation` writes."""
+    amounts = summary.get("amounts") or {}
+    if not isinstance(amounts, dict):
+        return False
+    tables = [summary.get("overall") or {}, amounts.get("overall") or {}]
+    if not all(isinstance(one, dict) for one in tables):
+        return False
+    means = [
+        table.get(f"{metric}_mean{end}")
+        for table, metrics in zip(tables, _METRICS, strict=True)
+        for metric in metrics
+        for end in ("", "_low", "_high")
+    ]
+    counts = [summary.get(name, 0) for name in ("windows", "leaked_windows")]
+    return all(isinstance(one, float | int | None) for one in means) and all(
+        isinstance(one, int) for one in counts
+    )
+
+
 def _facts(summary: Mapping[str, Any]) -> dict[str, str]:
     facts = {"split": str(summary.get("split")), "windows": f"{summary.get('windows', 0):,}"}
     overall = summary.get("overall") or {}
     amounts = (summary.get("amounts") or {}).get("overall") or {}
-    for table, metrics in ((overall, ("aupr", "auroc")), (amounts, ("pearson", "spearman"))):
+    for table, metrics in zip((overall, amounts), _METRICS, strict=True):
         for metric in metrics:
             value = table.get(f"{metric}_mean")
             if value is not None:

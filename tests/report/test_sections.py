@@ -374,11 +374,3 @@ def test_tables_with_other_columns_or_values_are_named(
     said = " ".join(why for one in sections for why in absent(one).values())
     assert problem in said
     page.render_page(sections, "t")
-
-
-@pytest.mark.parametrize("name", ["variants", "mutations", "predictions"])
-def test_parquet_has_the_provenance_of_the_table_of_text(made, name):
-    (text,) = report_sections(made / f"{name}.tsv")
-    (parquet,) = report_sections(made / f"{name}.parquet")
-    assert parquet.provenance == text.provenance
-    assert parquet.provenance["model"].startswith(str(made / "run" / "model.safetensors"))

@@ -23,7 +23,7 @@ from danq.models.export import Exported
 from danq.notebook_display import COLUMNS, LETTERS, ROWS, Display, FirstRows, display_html
 from danq.training.folds import FoldsResult
 from danq.training.session import TrainingResult
-from danq.vision.benchmark import Row, TaskReport
+from danq.vision.benchmark import Row, TargetResult, TaskReport
 from danq.vision.training_run import VisionResult
 from danq.vision.vision_model_file import VisionModel, VisionSpec
 from tests.amount_dataset import amount_dataset
@@ -39,7 +39,7 @@ SETTINGS = {
 """Public classes that are neither a model, a dataset nor a result."""
 
 RETURNED = {"BaseRecipe", "Callable", "Iterator", "Mapping", "None", "Path", "UInt8", "T", "C"}
-RETURNED |= {"H", "W", "Means", "Stage"}
+RETURNED |= {"H", "W", "SeedMetrics", "Stage"}
 HOSTILE = "<script>alert(6)</script>&'\""
 
 
@@ -74,6 +74,7 @@ def shown(tmp_path_factory) -> dict[str, Any]:
     report_page = danq.write_report(made / "predictions.tsv", folder / "r.html")
     spec = VisionSpec(task="direction", model=HOSTILE, hyperparameters={"<i>": 12_345}, metadata={})
     row = Row(HOSTILE, [{"accuracy": 0.5}], [1.0], losses=[(2.0, 1.0)])
+    target = TargetResult(HOSTILE, [], None)
     module = model_of_amounts(amounts := amount_dataset(300))
     objects = [
         model,
@@ -114,7 +115,7 @@ def shown(tmp_path_factory) -> dict[str, Any]:
         examples,
         VisionModel(nn.Linear(3, 4), spec, Path(HOSTILE)),
         VisionResult(**trained, parameters=12_345, metrics={"accuracy": 0.5}, losses=(2.0, 1.0)),
-        TaskReport(HOSTILE, "about", ("accuracy",), [row], [(HOSTILE, True)], False, [1]),
+        TaskReport(HOSTILE, "about", ("accuracy",), [row], [target], False, [1]),
         *vision.list_models(["direction"])[:1],
     ]
     assert max(Counter(type(one).__name__ for one in objects[:-6]).values()) == 1

@@ -26,6 +26,7 @@ TASKS = {
     "captions": "image_captions:ImageCaptions",
     "vqa": "visual_questions:VisualQuestions",
     "digits": "digit_classification:Digits",
+    "faces": "face_images:Faces",
     "motions": "motion_series:BasicMotions",
     "gunpoint": "motion_series:GunPoint",
     "tracking": "tracking:Tracking",

@@ -111,6 +111,7 @@ FOREIGN = {
         },
     ),
     "digits": ({"shape": [3, 12, 9]} | KNOWN, {"image": images(3, 12, 9)} | LABEL),
+    "faces": ({"shape": [3, 30, 22]} | KNOWN, {"image": images(3, 30, 22)} | LABEL),
     "motions": ({"channels": 4, "steps": 33} | KNOWN, {"series": numbers(4, 33)} | LABEL),
     "tracking": (
         {"features": 7},

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
+from scipy.ndimage import map_coordinates
 from torch import Tensor, nn
 
 from danq.core import (
@@ -27,11 +28,16 @@ from danq.core import (
 from danq.vision.base_tasks import DIGIT_CLASSES, Classification
 from danq.vision.dataset import Examples, Fields, Metadata, layout
 from danq.vision.generators.digit_images import draw_digits
+from danq.vision.generators.spoken_symbols import HOP, spoken_symbol
 from danq.vision.model_blocks import frame_cnn
 from danq.vision.task import ModelDefinition, Sizes, Target, above, task_recipe
 
 SIDE, FRAMES = 16, 6
 STEPS, BANDS = 20, 12
+STEP = 160
+"""Samples from a step of the sound to the next: 20 ms."""
+NOISE = 0.2
+"""Standard deviation of the noise of a level; 1 is the loudest band."""
 ABSENT = 0.12
 """Share of examples without video, and share of examples without sound."""
 
@@ -66,29 +72,25 @@ def moving_digits_with_bars(
 def spoken_digits(
     labels: Int64[np.ndarray, " N"], rng: np.random.Generator
 ) -> tuple[Float[np.ndarray, "N T D"], Bool[np.ndarray, "N T"]]:
-    """Draw band levels of spoken digits.
+    """Draw band levels of spoken digits from one recording of each.
 
-    Each word is two formants that change with time, at a random pitch and pace, in noise; its end
-    may be cut off.
+    They have a random pace, pitch and loudness, and noise; the end of a word may be cut off.
 
     Returns
     -------
     Levels, and a mask of their real steps.
     """
-    # The same pronunciation for all: start, middle and end of two formants, in bands.
-    words = np.random.default_rng(1).uniform(1, BANDS - 2, (10, 2, 3))
-    # Pairs of words have the same start, such as "four" and "five".
-    words[1::2, :, 0] = words[::2, :, 0]
     count = len(labels)
-    pace = rng.uniform(0.8, 1.25, (count, 1))
-    time = np.clip(np.arange(STEPS) / (STEPS - 1) * pace, 0, 1) * 2
-    pitch = rng.normal(0, 0.5, (count, 1, 1))
-    corners = words[labels] + pitch
-    weights = np.clip(1 - np.abs(time[:, None] - np.arange(3)[:, None]), 0, None)
-    formants = np.einsum("nfc,nct->nft", corners, weights)
-    distances = formants[..., None] - np.arange(BANDS)
-    levels = np.exp(-(distances**2) / 1.5).sum(axis=1) * rng.uniform(0.6, 1.4, (count, 1, 1))
-    levels += rng.normal(0, 0.55, levels.shape)
+    pace = rng.uniform(0.8, 1.25, count)
+    pitch = rng.normal(0, 0.6, count)
+    levels = np.zeros((count, STEPS, BANDS))
+    for row, label in enumerate(labels):
+        word = spoken_symbol(DIGIT_CLASSES[label], BANDS)
+        times = np.arange(STEPS) * STEP / HOP * pace[row]
+        bands = np.clip(np.arange(BANDS) + pitch[row], 0, BANDS - 1)
+        levels[row] = map_coordinates(word, np.meshgrid(times, bands, indexing="ij"), order=1)
+    levels *= rng.uniform(0.6, 1.4, (count, 1, 1))
+    levels += rng.normal(0, NOISE, levels.shape)
     mask = np.arange(STEPS) < rng.integers(STEPS // 3, STEPS + 1, count)[:, None]
     return np.where(mask[..., None], levels, 0).astype(np.float32), mask
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.vision.small_own_data import KINDS, small_data
 
 from danq.errors import InputError
 from danq.models import save_model
 from danq.vision import RunSettings, load_vision_model, predict, summary, train
 from danq.vision.task_registry import OWN_TASKS, load_task
 from danq.vision.vision_model_file import VisionSpec
+from tests.vision.small_own_data import KINDS, small_data
 
 QUIET = RunSettings(device="cpu", threads=1, quiet=True)
 CPU = torch.device("cpu")

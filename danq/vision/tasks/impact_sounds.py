@@ -158,6 +158,7 @@ class Sounds(StepRegression):
     recipe = task_recipe(epochs=15, lr=4e-3, batch_size=32)
     sizes = Sizes(1200, 100, 300)
     quick_sizes = Sizes(128, 24, 32)
+    errors = frozenset({"mse"})
     reported_metrics = ("mse", "material")
     targets = (
         Target(

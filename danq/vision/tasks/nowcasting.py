@@ -16,6 +16,7 @@ from danq.core import ConvRecurrent, EncoderForecaster, FrameForecaster
 from danq.training.problem import Metrics
 from danq.vision.clip_files import write_gif
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, layout
+from danq.vision.frame_similarity import signal_to_noise, structural_similarity
 from danq.vision.generators.digit_images import draw_digits
 from danq.vision.task import (
     Baselines,
@@ -151,7 +152,8 @@ class Nowcasting(Task):
     recipe = task_recipe(epochs=4, lr=1e-2, batch_size=8)
     sizes = Sizes(1500, 100, 300)
     quick_sizes = Sizes(64, 16, 16)
-    reported_metrics = ("mse",)
+    errors = frozenset({"mse"})
+    reported_metrics = ("mse", "ssim", "psnr")
     targets = (
         Target("below every baseline", below("mse", ["convlstm-5"], _BASELINES)),
         Target("state kernel 5 below kernel 1", below("mse", ["convlstm-5"], ["convlstm-1"])),
@@ -181,7 +183,14 @@ class Nowcasting(Task):
         return torch.from_numpy(outputs).sigmoid().numpy()
 
     def score(self, predictions: Frames, examples: Examples) -> Metrics:
-        return {"mse": squared_error(predictions, examples["future"])}
+        future = examples["future"]
+        error = squared_error(predictions, future)
+        frames = np.broadcast_to(predictions, future.shape)
+        return {
+            "mse": error,
+            "ssim": structural_similarity(frames, future.astype(np.float32) / 255),
+            "psnr": signal_to_noise(error),
+        }
 
     def baselines(self, data: Dataset, quick: bool) -> Baselines:
         future = data.test["future"]
@@ -233,7 +242,8 @@ class Rain(Nowcasting):
     )
     recipe = task_recipe(epochs=6, lr=1e-2, batch_size=8)
     sizes = Sizes(3000, 100, 300)
-    reported_metrics = ("csi", "far", "mse")
+    errors = frozenset({"far", "mse"})
+    reported_metrics = ("csi", "far", "mse", "ssim", "psnr")
     targets = (
         Target("CSI above the last frame", above("csi", ["convlstm"], ["last frame"])),
         Target("CSI above optical flow", above("csi", ["convlstm"], ["optical flow"])),

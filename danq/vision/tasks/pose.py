@@ -96,6 +96,7 @@ class Pose(StepRegression):
     recipe = task_recipe(epochs=12, lr=4e-3, batch_size=32)
     sizes = Sizes(1200, 100, 300)
     quick_sizes = Sizes(128, 24, 32)
+    errors = frozenset({"pixels"})
     reported_metrics = ("pixels", "near")
     targets = (
         Target("error below the mean pose", below("pixels", ["cnn-lstm"], ["mean pose"])),

@@ -127,6 +127,7 @@ class Tracking(StepRegression):
     quick_epochs = 6
     sizes = Sizes(4000, 300, 1000)
     quick_sizes = Sizes(600, 100, 200)
+    errors = frozenset({"mse"})
     reported_metrics = ("overlap", "mse")
     targets = (
         Target("squared error below the last box", below("mse", ["rolo"], ["last box"])),

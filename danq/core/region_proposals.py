@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 
-@dataclass(frozen=True)
-class Proposals:
+class Proposals(NamedTuple):
     """Boxes that a map proposes.
 
     Boxes are ``(x0, y0, x1, y1)`` as fractions of the image's width and height.

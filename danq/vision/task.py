@@ -241,6 +241,10 @@ class Task(ABC):
         }
         return Dataset(metadata=self.metadata(), **splits)
 
+    def prepare(self, module: nn.Module, examples: Examples) -> None:
+        """Store in an untrained module what it looks up in the training split, such as examples."""
+        return
+
     @abstractmethod
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         """Mean loss of a batch, from one call of ``module``."""

@@ -201,6 +201,7 @@ def _train(
     spec = _spec(task, definition, data, recipe, run.seed)
     torch.manual_seed(run.seed)
     module = build(spec)
+    task.prepare(module, data.train)
     encoders(module, recipe)  # raises, before anything is written, if nothing can be frozen
     sample = data.train.rows(slice(data.train.evaluation_batch))
     with inference(module, session.device, session.precision) as ready:

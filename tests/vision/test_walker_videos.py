@@ -8,7 +8,7 @@ from danq.core import contrastive_loss
 from danq.vision.generators.walker_videos import HEIGHT, JOINTS, WIDTH, joints, people, silhouettes
 from danq.vision.task import Sizes
 from danq.vision.task_registry import load_task
-from danq.vision.tasks.gait import UNSEEN, VIEWS, _similarity_loss
+from danq.vision.tasks.gait import UNSEEN, VIEWS, similarity_loss
 from danq.vision.tasks.pose import posed_walks
 
 
@@ -65,6 +65,6 @@ def test_the_contrastive_loss_weights_both_kinds_of_pairs_equally():
     pairs = [(i, j) for i in range(5) for j in range(i + 1, 5)]
     losses = [contrastive_loss(points[[i]], points[[j]], who[[i]] == who[[j]]) for i, j in pairs]
     expected = (losses[0] + sum(losses[1:]) / 9) / 2
-    torch.testing.assert_close(_similarity_loss(points, who, True), expected)
+    torch.testing.assert_close(similarity_loss(points, who, "contrastive"), expected)
     alone = torch.tensor([0, 1, 2, 3, 4])
-    assert _similarity_loss(points, alone, False) == 0
+    assert similarity_loss(points, alone, "triplet") == 0

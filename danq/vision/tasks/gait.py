@@ -106,15 +106,25 @@ def draw_walks(
 
 
 class Identifier(nn.Module):
-    """Embeddings of clips by ``body``, and logits of the people in the training split."""
+    """Embeddings of clips by ``body``, and logits of the people in the training split.
 
-    def __init__(self, body: nn.Module, embedding: int, walkers: int, contrastive: bool) -> None:
+    Parameters
+    ----------
+    body
+        Clips to embeddings.
+    embedding, walkers
+        Width of the embeddings, and number of people.
+    similarity
+        Loss of the embeddings besides that of the logits: "none", "contrastive" or "triplet".
+    """
+
+    def __init__(self, body: nn.Module, embedding: int, walkers: int, similarity: str) -> None:
         super().__init__()
         self.body = body
         # Points may be close together; normalised, they still allow large logits.
         scaled = nn.LayerNorm(embedding)
         self.classes = nn.Sequential(scaled, Classes(Mlp(embedding, ()), walkers))
-        self.contrastive = contrastive
+        self.similarity = similarity
 
     def forward(
         self, clip: Float[Tensor, "B T C H W"]
@@ -122,6 +132,26 @@ class Identifier(nn.Module):
         """Embeddings, and logits of the people."""
         points = self.body(clip)
         return points, self.classes(points)
+
+
+class SmallerFrames(nn.Module):
+    """Means of squares of pixels: ``(B, T, C, H, W) -> (B, T, C, H / size, W / size)``."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, clip: Float[Tensor, "B T C H W"]) -> Float[Tensor, "B T C h w"]:
+        return F.avg_pool2d(clip.flatten(0, 1), self.size).unflatten(0, clip.shape[:2])
+
+
+def small_frame_cnn(
+    shape: Sequence[int], shrink: int, channels: Sequence[int], features: int
+) -> nn.Module:
+    """Make a CNN of frames whose sides are divided by ``shrink`` first."""
+    *first, height, width = shape
+    frames = frame_cnn([*first, height // shrink, width // shrink], channels, features)
+    return nn.Sequential(SmallerFrames(shrink), frames)
 
 
 class EnergyImage(nn.Module):
@@ -135,28 +165,29 @@ def identifier(
     metadata: Metadata,
     channels: Sequence[int],
     features: int,
-    hidden: int,
     embedding: int,
     *,
-    contrastive: bool = False,
-    energy: bool = False,
+    hidden: int = 0,
+    shrink: int = 1,
+    similarity: str = "none",
 ) -> nn.Module:
-    """Frames, recurrent layer, mean; or energy image, CNN; then an embedding."""
-    if energy:
+    """Smaller frames, a GRU of ``hidden`` units, mean; or, without units, the energy image."""
+    walkers = metadata["walkers"]
+    if hidden == 0:
         cnn = image_cnn(metadata["shape"], channels, features)
         head = Embedding(Mlp(features, ()), embedding)
-        return Identifier(
-            nn.Sequential(EnergyImage(), cnn, head), embedding, metadata["walkers"], contrastive
-        )
-    frames = frame_cnn(metadata["shape"], channels, features)
+        return Identifier(nn.Sequential(EnergyImage(), cnn, head), embedding, walkers, similarity)
+    frames = small_frame_cnn(metadata["shape"], shrink, channels, features)
     rnn = Recurrent(features, hidden, kind="gru", bidirectional=False)
     # On the unit sphere only opposite points have a distance of 2, the contrastive margin.
-    head = Embedding(Mlp(hidden, ()), embedding, normalise=not contrastive)
+    head = Embedding(Mlp(hidden, ()), embedding, normalise=similarity != "contrastive")
     body = CnnRnn(frames, rnn, Mean(hidden), head)
-    return Identifier(body, embedding, metadata["walkers"], contrastive)
+    return Identifier(body, embedding, walkers, similarity)
 
 
-_CNN = {"channels": [8, 16, 32], "features": 96, "hidden": 96, "embedding": 48}
+_RNN = {"channels": [16, 32], "features": 96, "hidden": 96, "embedding": 48, "shrink": 2}
+ENERGY = {"channels": [8, 16, 32], "features": 96, "embedding": 48}
+"""Hyperparameters of the model of the energy image."""
 
 
 class Gait(Task):
@@ -168,28 +199,28 @@ class Gait(Task):
     models = (
         ModelDefinition(
             "gait-rnn",
-            "Frame -> GRU -> Mean -> Embedding (triplet + identity)",
-            "Feng et al., ICPR 2016; triplets of Hermans et al. 2017",
+            "Frame -> GRU -> Mean -> Embedding (identity)",
+            "Feng et al., ICPR 2016",
             identifier,
-            _CNN,
+            _RNN,
         ),
         ModelDefinition(
             "siamese",
             "Frame -> GRU -> Mean -> Embedding (contrastive + identity)",
             "McLaughlin et al., CVPR 2016",
             identifier,
-            _CNN | {"contrastive": True},
+            _RNN | {"similarity": "contrastive"},
         ),
         ModelDefinition(
             "gei-cnn",
-            "mean over T -> Conv(2) -> Embedding (triplet + identity)",
+            "mean over T -> Conv(2) -> Embedding (identity)",
             "energy image of Han & Bhanu, TPAMI 2006",
             identifier,
-            _CNN | {"energy": True},
+            ENERGY,
         ),
     )
     metadata_kinds = layout(shape="sizes", walkers="count")
-    recipe = task_recipe(epochs=12, lr=3e-3, batch_size=100, monitor="rank1")
+    recipe = task_recipe(epochs=20, lr=3e-3, batch_size=32, monitor="rank1")
     quick_epochs = 3
     sizes = Sizes(2400, 200, 200)
     quick_sizes = Sizes(300, 40, 80)
@@ -212,9 +243,10 @@ class Gait(Task):
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         points, logits = self.call(module, batch)
         identity = F.cross_entropy(logits.float(), batch["walker"])
-        return identity + _similarity_loss(
-            points.float(), batch["walker"], bool(module.contrastive)
-        )
+        kind = str(module.similarity)
+        if kind == "none":
+            return identity
+        return identity + similarity_loss(points.float(), batch["walker"], kind)
 
     def outputs(self, module: nn.Module, examples: Examples) -> Points:
         """Embeddings of all examples."""
@@ -231,7 +263,8 @@ class Gait(Task):
         # The model has no classes for these people, so the loss leaves out the identity term.
         points = self.outputs(module, examples)
         who = torch.from_numpy(examples["walker"])
-        loss = _similarity_loss(torch.from_numpy(points), who, bool(module.contrastive))
+        kind = "contrastive" if module.similarity == "contrastive" else "triplet"
+        loss = similarity_loss(torch.from_numpy(points), who, kind)
         return {"loss": float(loss)} | self.score(points, examples)
 
     def baselines(self, data: Dataset, quick: bool) -> Baselines:
@@ -281,10 +314,10 @@ def ranked_people(points: Points, examples: Examples) -> list[str]:
     return [f"{people[k]}\t{gap:.4f}" for k, gap in zip(order, distance, strict=True)]
 
 
-def _similarity_loss(points: Tensor, who: Tensor, contrastive: bool) -> Tensor:
-    """Triplet loss, or the contrastive loss of all pairs; 0 for a batch that has neither."""
+def similarity_loss(points: Tensor, who: Tensor, kind: str) -> Tensor:
+    """The "triplet" loss, or the "contrastive" loss of all pairs; 0 for a batch without any."""
     same = who.unsqueeze(1) == who
-    if contrastive:
+    if kind == "contrastive":
         first, second = torch.triu_indices(len(who), len(who), 1, device=who.device)
         pair = same[first, second]
         # Pairs of one person are rare; both kinds of pairs get the same weight.

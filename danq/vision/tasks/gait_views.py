@@ -14,9 +14,16 @@ from danq.core import CnnRnn, Mlp, PerStep, Recurrent
 from danq.training.problem import Metrics
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, evaluation_batches, layout
 from danq.vision.generators.walker_videos import FRAMES, HEIGHT, JOINTS, WIDTH
-from danq.vision.model_blocks import frame_cnn
 from danq.vision.task import Baselines, ModelDefinition, Target, above, below, task_recipe
-from danq.vision.tasks.gait import WALKERS, Gait, draw_walks, identifier, ranked_people
+from danq.vision.tasks.gait import (
+    ENERGY,
+    WALKERS,
+    Gait,
+    draw_walks,
+    identifier,
+    ranked_people,
+    small_frame_cnn,
+)
 
 CELL = 2
 """Pixels of a clip per pixel of a map along each side."""
@@ -59,10 +66,11 @@ def view_transform(
     channels: Sequence[int],
     features: int,
     hidden: int,
+    shrink: int,
     recurrent: bool = True,
 ) -> nn.Module:
     """Frame CNN, LSTM in both directions (none unless ``recurrent``), a dense layer per frame."""
-    frames = frame_cnn(metadata["shape"], channels, features)
+    frames = small_frame_cnn(metadata["shape"], shrink, channels, features)
     rnn = Recurrent(features, hidden) if recurrent else None
     shape = metadata["maps"][1:]
     width = 2 * hidden if recurrent else features
@@ -70,7 +78,7 @@ def view_transform(
     return ViewTransform(CnnRnn(frames, rnn, None, head), shape)
 
 
-_CNN = {"channels": [8, 16, 32], "features": 96, "hidden": 96}
+_RNN = {"channels": [16, 32], "features": 96, "hidden": 96, "shrink": 2}
 
 
 class GaitViews(Gait):
@@ -90,21 +98,21 @@ class GaitViews(Gait):
             "Frame -> BiLSTM -> PerStep maps; mean over T, nearest",
             "Feng et al., ICPR 2016",
             view_transform,
-            _CNN,
+            _RNN,
         ),
         ModelDefinition(
             "view-frame",
             "Frame -> PerStep maps; mean over T, nearest",
             "Feng et al., ICPR 2016, without the LSTM",
             view_transform,
-            _CNN | {"recurrent": False},
+            _RNN | {"recurrent": False},
         ),
         ModelDefinition(
             "gei-cnn",
-            "mean over T -> Conv(2) -> Embedding (triplet + identity)",
+            "mean over T -> Conv(2) -> Embedding (identity)",
             "energy image of Han & Bhanu, TPAMI 2006",
             identifier,
-            _CNN | {"embedding": 48, "energy": True},
+            ENERGY,
         ),
     )
     metadata_kinds = layout(shape="sizes", maps="sizes", walkers="count")

@@ -23,7 +23,7 @@ LabelClips = Int64[np.ndarray, "N T H W"]
 SIDE, DIGITS, FRAMES = 16, 3, 6
 NONE = -1
 """Label of pixels without a class, such as those of padded frames."""
-ERASED = 0.4
+ERASED = 0.25
 """Share of the pixels of a frame that show only the background; their labels remain."""
 
 
@@ -125,7 +125,7 @@ class SceneClips(Task):
         ),
     )
     metadata_kinds = layout(shape="sizes", classes="names")
-    recipe = task_recipe(epochs=10, lr=5e-3, batch_size=16)
+    recipe = task_recipe(epochs=10, lr=5e-3, batch_size=4)
     sizes = Sizes(600, 60, 150)
     quick_sizes = Sizes(64, 16, 24)
     reported_metrics = ("miou", "pixels")

@@ -37,6 +37,7 @@ TASKS = {
     "scene-clips": "scene_clips:SceneClips",
     "text-lines": "text_lines:TextLines",
     "sounds": "impact_sounds:Sounds",
+    "sound-examples": "sound_examples:SoundExamples",
     "audio-visual": "audio_visual:AudioVisual",
     "relations": "relation_questions:Relations",
     "reports": "image_reports:Reports",

@@ -88,25 +88,41 @@ def impacts(count: int, rng: np.random.Generator) -> Impacts:
     return Impacts(clips, waves, material, hits)
 
 
-def envelopes(waves: Float[np.ndarray, "N L"]) -> Float[np.ndarray, "N T K"]:
-    """Loudness of the bands of a sound, ``STEPS`` times ``BANDS`` values per frame.
+def envelopes(
+    waves: Float[np.ndarray, "N L"],
+    *,
+    rate: int = RATE,
+    fps: int = FPS,
+    steps: int = STEPS,
+    bands: int = BANDS,
+) -> Float[np.ndarray, "N T K"]:
+    """Loudness of the bands of a sound, ``steps`` times ``bands`` values per frame.
 
-    Bands have even distances on the ERB scale of hearing, and steps are 1/90 s. The root mean
-    square of each step and band is raised to the power 0.3.
+    Bands have even distances on the ERB scale of hearing. The root mean square of each step and
+    band is raised to the power 0.3.
+
+    Parameters
+    ----------
+    waves
+        Samples, of whole steps.
+    rate, fps
+        Samples and frames per second.
+    steps, bands
+        Steps per frame, and bands of a step.
     """
     spectrum = np.fft.rfft(waves, axis=1)
-    frequency = np.fft.rfftfreq(waves.shape[1], 1 / RATE)
+    frequency = np.fft.rfftfreq(waves.shape[1], 1 / rate)
     scale = 21.4 * np.log10(1 + 0.00437 * frequency)
-    centres = np.linspace(scale[-1] / (BANDS + 1), scale[-1], BANDS + 1)[:-1]
+    centres = np.linspace(scale[-1] / (bands + 1), scale[-1], bands + 1)[:-1]
     width = centres[1] - centres[0]
     levels = []
     for centre in centres:
         share = np.clip(1 - np.abs(scale - centre) / width, 0, None) ** 0.5
         band = np.fft.irfft(spectrum * share, waves.shape[1], axis=1)
-        steps = band.reshape(len(waves), -1, RATE // FPS // STEPS)
-        levels.append(np.sqrt((steps**2).mean(axis=2)))
+        parts = band.reshape(len(waves), -1, rate // fps // steps)
+        levels.append(np.sqrt((parts**2).mean(axis=2)))
     compressed = np.stack(levels, axis=2) ** COMPRESSION
-    return compressed.reshape(len(waves), -1, STEPS * BANDS).astype(np.float32)
+    return compressed.reshape(len(waves), -1, steps * bands).astype(np.float32)
 
 
 def vocoded(

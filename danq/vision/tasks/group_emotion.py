@@ -95,7 +95,7 @@ class GroupEmotion(Classification):
     """Mood of a group from the scene and the faces, some of bystanders; 3 classes."""
 
     name = "group-emotion"
-    data_source = "made from real faces of scikit-image"
+    data_source = "made from real faces"
     fields = layout(image="uint8 C H W", faces="uint8 R C H W", real="bool R", label="int64")
     inputs = ("image", "faces", "real")
     models = (

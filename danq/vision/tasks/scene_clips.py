@@ -92,6 +92,7 @@ class SceneClips(Task):
     """Class of each pixel of a noisy clip of overlapping digits; mean IoU of 11 classes."""
 
     name = "scene-clips"
+    data_source = "made from real digits"
     fields = layout(clip="uint8 T C H W", real="bool T", label="int64 T H W")
     inputs = ("clip", "real")
     models = (

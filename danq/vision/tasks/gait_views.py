@@ -53,6 +53,8 @@ class ViewTransform(nn.Module):
     The outputs are logits.
     """
 
+    makes_maps = True
+
     def __init__(self, body: nn.Module, shape: Sequence[int]) -> None:
         super().__init__()
         self.body, self.shape = body, tuple(shape)
@@ -139,14 +141,14 @@ class GaitViews(Gait):
 
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         """Cross-entropy of the maps, or the loss of an embedding."""
-        if not isinstance(module, ViewTransform):
+        if not getattr(module, "makes_maps", False):
             return super().loss(module, batch)
         logits = self.call(module, batch).float()
         return F.binary_cross_entropy_with_logits(logits, batch["maps"])
 
     def outputs(self, module: nn.Module, examples: Examples) -> dict[str, Any]:
         """Points to match, and the error of the maps."""
-        if not isinstance(module, ViewTransform):
+        if not getattr(module, "makes_maps", False):
             return {"points": super().outputs(module, examples)}
         points, errors = [], []
         for part in evaluation_batches(module, examples):
@@ -162,7 +164,7 @@ class GaitViews(Gait):
         return metrics | ({"map_error": predictions["error"]} if "error" in predictions else {})
 
     def validation(self, module: nn.Module, examples: Examples) -> Metrics:
-        if not isinstance(module, ViewTransform):
+        if not getattr(module, "makes_maps", False):
             return super().validation(module, examples)
         return {"loss": self.mean_loss(module, examples)} | self.metrics(module, examples)
 

@@ -23,7 +23,7 @@ LabelClips = Int64[np.ndarray, "N T H W"]
 SIDE, DIGITS, FRAMES = 16, 3, 6
 NONE = -1
 """Label of pixels without a class, such as those of padded frames."""
-ERASED = 0.25
+ERASED = 0.1
 """Share of the pixels of a frame that show only the background; their labels remain."""
 
 

@@ -110,6 +110,10 @@ class SoundLookup(nn.Module):
         Greatest number of known impacts.
     """
 
+    levels: Tensor
+    waves: Tensor
+    kinds: Tensor
+
     def __init__(self, body: nn.Module, metadata: Metadata, impacts: int) -> None:
         super().__init__()
         self.body = body

@@ -136,9 +136,9 @@ def _joined(
         return key
 
     for row in rows:
-        keys = [("content", digests[row])]
-        if records[row].group is not None:
-            keys.append(("group", records[row].group))
+        keys: list[tuple[str, str]] = [("content", digests[row])]
+        if (group := records[row].group) is not None:
+            keys.append(("group", group))
         for key in keys[1:]:
             parent[root(key)] = root(keys[0])
     together: dict[Hashable, list[int]] = defaultdict(list)

@@ -4,9 +4,9 @@
 
 JPEG files are generated: photographs of noise, gradients and discs. Their decoding by danq's worker
 processes is compared with that of Pillow in a plain torch DataLoader with as many processes, in
-turns, in one run. Both decode, resize and make batches of uint8. "training" has danq's variations as
-well, "whole" the resizing of evaluation alone. Memory is the sum of the proportional set sizes of
-the process and of its workers, sampled while one epoch is trained.
+turns, in one run. Both decode, resize and make batches of uint8. "training" has danq's variations
+as well, "whole" the resizing of evaluation alone. Memory is the sum of the proportional set sizes
+of the process and of its workers, sampled while one epoch is trained.
 """
 
 from __future__ import annotations
@@ -74,8 +74,9 @@ class Plain(TorchDataset):
         return len(self.paths)
 
     def __getitem__(self, row: int) -> torch.Tensor:
+        height, width = self.size
         with Image.open(self.paths[row]) as image:
-            shown = image.convert("RGB").resize(self.size[::-1], Image.Resampling.BILINEAR)
+            shown = image.convert("RGB").resize((width, height), Image.Resampling.BILINEAR)
         return torch.from_numpy(np.array(shown).transpose(2, 0, 1))
 
 
@@ -91,11 +92,11 @@ def rates(folder: Path, workers: int, repeats: int) -> dict[str, float]:
     """Medians of images per second, and of the ratios to the DataLoader."""
     _, data = own_examples("images", folder, InputSettings(workers=workers))
     train, count = data.train, len(data.train)
-    size = tuple(data.metadata["shape"][1:])
+    _, height, width = data.metadata["shape"]
     order = np.random.default_rng(0).permutation(count)
     parts = [order[at : at + BATCH] for at in range(0, count, BATCH)]
     loader = DataLoader(
-        Plain([train.sources[i] for i in order], size),  # type: ignore[attr-defined]
+        Plain([train.sources[i] for i in order], (height, width)),  # type: ignore[attr-defined]
         batch_size=BATCH,
         num_workers=workers,
         persistent_workers=True,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from danq.files.open_input import check_file, open_raw
 from danq.vision.own_data.image_files import ImageFacts, image_facts
+from danq.vision.own_data.sound_files import SoundFacts, sound_facts
 from danq.vision.own_data.video_files import ClipFacts, clip_facts, frame_files
 
 _PIECE = 1 << 20
@@ -70,8 +71,27 @@ def check_clip(path: str) -> CheckedFile:
     return CheckedFile(total if isinstance(total, str) else total.hexdigest(), facts)
 
 
-CHECKS: dict[str, Callable[[str], CheckedFile]] = {"image": check_image, "video": check_clip}
+def check_sound(path: str) -> CheckedFile:
+    """Read a sound to its end.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read.
+    """
+    return CheckedFile(digest_of(path), sound_facts(path))
+
+
+CHECKS: dict[str, Callable[[str], CheckedFile]] = {
+    "image": check_image,
+    "video": check_clip,
+    "sound": check_sound,
+}
 """Kinds of files, and how they are read to their ends."""
 
-FACTS: dict[str, Callable[..., Any]] = {"image": ImageFacts, "video": ClipFacts}
+FACTS: dict[str, Callable[..., Any]] = {
+    "image": ImageFacts,
+    "video": ClipFacts,
+    "sound": SoundFacts,
+}
 """Kinds of files, and the descriptions of their content."""

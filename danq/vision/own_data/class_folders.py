@@ -15,7 +15,11 @@ DEEPEST = 32
 
 
 def read_class_folders(
-    folder: Path, suffixes: Set[str], what: str, frames: Set[str] = frozenset()
+    folder: Path,
+    suffixes: Set[str],
+    what: str,
+    frames: Set[str] = frozenset(),
+    beside: Set[str] = frozenset(),
 ) -> Source:
     """Read the files of class folders.
 
@@ -30,6 +34,8 @@ def read_class_folders(
         The files, for messages: "images".
     frames
         Endings of images; a folder with one of them, below the folder of a class, is one example.
+    beside
+        Endings of files that belong to others of the same name; they are not counted.
 
     Raises
     ------
@@ -67,6 +73,8 @@ def read_class_folders(
             file=folder,
             remedy=f"Files of {what} end in {', '.join(sorted(suffixes))}",
         )
+    for suffix in beside:
+        others.pop(f"*{suffix}", None)
     notices = []
     if empty:
         notices.append(f"folders without {what} are left out: {few(empty)}")

@@ -11,6 +11,7 @@ from jaxtyping import Int64
 from danq.vision.own_data.frame_sampling import sampled_frames
 from danq.vision.own_data.image_files import opened_image
 from danq.vision.own_data.image_transforms import PLAIN, Variation, fitted_image, fitted_pixels
+from danq.vision.own_data.sound_files import log_mel, read_sound
 from danq.vision.own_data.video_files import frames_of
 
 FieldTypes = dict[str, tuple[str, tuple[int, ...]]]
@@ -124,6 +125,48 @@ class ClipDecoder:
         return found
 
 
+class ClipSoundDecoder(ClipDecoder):
+    """Reads the frames of a clip, and its sound.
+
+    Parameters
+    ----------
+    shape, fit, bits, augment
+        As in `ClipDecoder`.
+    sound_shape
+        Largest number of frames of the sound, and mel bands.
+    hop
+        Samples between the frames of the sound.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        fit: str,
+        sound_shape: Sequence[int],
+        hop: int,
+        bits: int = 8,
+        augment: Sequence[str] = (),
+        labels: bool = False,
+    ) -> None:
+        super().__init__(shape, fit, bits, augment, labels)
+        self.sound_steps, bands = sound_shape
+        self.hop = hop
+        self.fields |= {
+            "sound": ("float32", (self.sound_steps, bands)),
+            "sound_real": ("bool", (self.sound_steps,)),
+        }
+
+    def decode(
+        self, source: Mapping[str, Any], rng: np.random.Generator | None
+    ) -> Mapping[str, np.ndarray]:
+        """Read the frames at ``path``, and the sound at ``sound``."""
+        frames = log_mel(read_sound(source["sound"]), self.hop)[: self.sound_steps]
+        sound = np.zeros(self.fields["sound"][1], np.float32)
+        sound[: len(frames)] = frames
+        real = np.arange(self.sound_steps) < len(frames)
+        return {**super().decode(source, rng), "sound": sound, "sound_real": real}
+
+
 def labels_at(
     runs: Sequence[Sequence[int]], numbers: np.ndarray, steps: int
 ) -> Int64[np.ndarray, " T"]:
@@ -145,7 +188,11 @@ def labels_at(
     return out
 
 
-_DECODERS: dict[str, Any] = {"image": ImageDecoder, "clip": ClipDecoder}
+_DECODERS: dict[str, Any] = {
+    "image": ImageDecoder,
+    "clip": ClipDecoder,
+    "clip and sound": ClipSoundDecoder,
+}
 
 
 def make_decoder(description: Description) -> Decoder:

@@ -19,10 +19,13 @@ from danq.vision.own_data.media import (
     Media,
     augmentation,
     describe_decoder,
+    describe_sound,
     report_media,
+    report_sounds,
 )
 from danq.vision.own_data.reading_workers import worker_count
 from danq.vision.own_data.records import Record, Source
+from danq.vision.own_data.sound_files import SoundFacts
 from danq.vision.own_data.source_check import checked, without_repeats
 from danq.vision.own_data.splits import divided, report_leaks
 from danq.vision.own_data.streamed_examples import StreamedExamples
@@ -39,11 +42,14 @@ def file_examples(source: Source, media: Media, settings: InputSettings) -> Data
     InputError
         When files, targets or splits cannot be used.
     """
+    sounds: list[SoundFacts] = []
     for notice in source.notices:
         log.info("%s: %s", source.path, notice)
     if source.kind not in {"captions", "questions"}:
         source = source._replace(records=without_repeats(source, source.records))
     records, files = checked(source, media.name, settings, media.what)
+    if source.sounds:
+        records, files, sounds = with_sounds(source, records, files, settings)
     digests = [file.digest for file in files]
     by_class = source.kind in {"classes", "labels", "frames"}
     splits = divided(source, records, digests, settings.seed, by_class)
@@ -52,12 +58,18 @@ def file_examples(source: Source, media: Media, settings: InputSettings) -> Data
     training = [files[i].facts for i in splits["train"]]
     decoder = describe_decoder(media, source.kind, training, settings)
     report_media(source, media, [file.facts for file in files], decoder)
+    if source.sounds:
+        samples = [one.samples for one in sounds]
+        decoder |= describe_sound([samples[i] for i in splits["train"]])
+        report_sounds(source, samples, decoder)
     metadata = {
         "shape": decoder["shape"],
         "normalisation": settings.normalisation,
         "decoder": decoder,
         **targets.metadata,
     }
+    if source.sounds:
+        metadata["sound_shape"] = decoder["sound_shape"]
     varied = decoder | {"augment": augmentation(decoder, settings, source.kind)}
     whole = streamed(source, records, files, targets, varied, settings)
     parts = {split: whole.rows(np.array(splits[split], np.int64)) for split in SPLITS}
@@ -88,6 +100,9 @@ def file_inputs(
     for notice in source.notices:
         log.info("%s: %s", source.path, notice)
     records, files = checked(source, media.name, settings, media.what)
+    if source.sounds:
+        records, files, sounds = with_sounds(source, records, files, settings)
+        report_sounds(source, [one.samples for one in sounds], metadata["decoder"])
     targets = Targets({}, dict(metadata))
     decoder = dict(metadata["decoder"])
     if source.kind != "none":
@@ -95,6 +110,29 @@ def file_inputs(
     elif media is VIDEO:
         decoder["labels"] = False
     return streamed(source, records, files, targets, decoder, settings)
+
+
+def with_sounds(
+    source: Source,
+    records: Sequence[Record],
+    files: Sequence[CheckedFile],
+    settings: InputSettings,
+) -> tuple[list[Record], list[CheckedFile], list[SoundFacts]]:
+    """Examples of videos whose sounds can be read as well; files, whose checksums are of both.
+
+    Raises
+    ------
+    InputError
+        As `checked`.
+    """
+    paths = [record._replace(path=record.more, more=i) for i, record in enumerate(records)]
+    kept, sounds = checked(source._replace(records=paths), "sound", settings, "sounds")
+    rows = [record.more for record in kept]
+    both = [
+        CheckedFile(f"{files[i].digest} {sound.digest}", files[i].facts)
+        for i, sound in zip(rows, sounds, strict=True)
+    ]
+    return [records[i] for i in rows], both, [sound.facts for sound in sounds]
 
 
 def streamed(
@@ -108,12 +146,15 @@ def streamed(
     """Examples of all records."""
     arrays = dict(targets.arrays)
     sources: list[Any] = [record.path for record in records]
-    if decoder["kind"] == "clip":
+    if decoder["kind"] != "image":
         facts = [file.facts for file in files]
         sources = [
             {"path": record.path, "frames": one.frames}
             for record, one in zip(records, facts, strict=True)
         ]
+        if source.sounds:
+            for one, record in zip(sources, records, strict=True):
+                one["sound"] = record.more
         if decoder["labels"]:
             steps = decoder["shape"][0]
             found = all_runs(source, records, facts, targets.metadata["classes"])

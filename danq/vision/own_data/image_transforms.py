@@ -60,12 +60,12 @@ class Variation:
         )
 
     @property
-    def table(self) -> UInt8[np.ndarray, " 256"] | None:
+    def table(self) -> list[int] | None:
         """New value of each value of a pixel; None if all stay."""
         if self.brightness == self.contrast == 1:
             return None
         values = (np.arange(256) - 127.5) * self.contrast + 127.5
-        return (values * self.brightness).round().clip(0, 255).astype(np.uint8)
+        return (values * self.brightness).round().clip(0, 255).astype(np.uint8).tolist()
 
 
 PLAIN = Variation()
@@ -128,9 +128,8 @@ def fitted_pixels(
         shown = shown.resize(
             (inner[1], inner[0]), pillow.Resampling.BILINEAR, box=box, reducing_gap=3.0
         )
-    pixels = np.asarray(shown)
     table = variation.table
-    pixels = pixels if table is None else table[pixels]
+    pixels = np.asarray(shown if table is None else shown.point(table * channels))
     if variation.mirrored:
         pixels = pixels[:, ::-1]
     if inner != (height, width):

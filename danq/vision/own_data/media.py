@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from danq.vision.own_data.image_files import ImageFacts, common_bits
 from danq.vision.own_data.input_settings import InputSettings
 from danq.vision.own_data.records import Source
+from danq.vision.own_data.sound_files import BANDS, HOP, RATE
 from danq.vision.own_data.video_files import (
     CLIP_SUFFIXES,
     FRAME_SUFFIXES,
@@ -24,6 +25,9 @@ LONGEST_SIDE = {"image": 224, "video": 112}
 
 MOST_FRAMES = 16
 """Largest number of frames, unless one is given."""
+
+MOST_SOUND_FRAMES = 512
+"""Largest number of frames of a sound; the frames of longer sounds are further apart."""
 
 log = logging.getLogger("danq")
 
@@ -99,7 +103,7 @@ def augmentation(decoder: Mapping[str, Any], settings: InputSettings, kind: str)
     used = {
         "crop": settings.augment and kind == "classes" and decoder["fit"] == "crop",
         "colour": settings.augment,
-        "frames": settings.augment and decoder["kind"] == "clip",
+        "frames": settings.augment and decoder["kind"] != "image",
         "flip": settings.flip,
     }
     return [name for name, on in used.items() if on]
@@ -148,3 +152,33 @@ def _median_size(facts: Sequence[ImageFacts | ClipFacts], most: int) -> list[int
         # Convolutions halve a size several times.
         sides = [max(8, round(side * scale / 8) * 8) for side in sides]
     return [max(1, round(side)) for side in sides]
+
+
+def describe_sound(samples: Sequence[int]) -> dict[str, Any]:
+    """Decoder of clips with sounds, in addition to that of the clips.
+
+    Parameters
+    ----------
+    samples
+        Lengths of the sounds of the training split.
+    """
+    hop = max(HOP, -(-max(samples) // MOST_SOUND_FRAMES))
+    return {
+        "kind": "clip and sound",
+        "hop": hop,
+        "sound_shape": [-(-max(samples) // hop), BANDS],
+    }
+
+
+def report_sounds(source: Source, samples: Sequence[int], decoder: Mapping[str, Any]) -> None:
+    """Log how sounds are read, and how many are longer than a model takes."""
+    hop, steps = decoder["hop"], decoder["sound_shape"][0]
+    log.info(
+        "%s: sounds of up to %.2f s are read as frames of %d mel bands every %.1f ms",
+        source.path,
+        steps * hop / RATE,
+        BANDS,
+        1000 * hop / RATE,
+    )
+    if longer := sum(-(-one // hop) > steps for one in samples):
+        log.warning("%s: of %d sounds that are longer, the end is left out", source.path, longer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ from danq.vision.own_data.input_settings import InputSettings
 from danq.vision.own_data.media import IMAGE, VIDEO, Media, media_of
 from danq.vision.own_data.records import Record, Source
 from danq.vision.own_data.sequence_examples import sequence_examples, sequence_inputs
+from danq.vision.own_data.sound_files import SOUND_SUFFIXES
 from danq.vision.own_data.table_records import read_records
 from danq.vision.own_data.tables import TABLES
 from danq.vision.own_data.video_files import refuse_no_av
 
-KINDS = ("images", "videos", "captions", "questions", "sequences")
+KINDS = ("images", "videos", "captions", "questions", "sequences", "audio")
 """What a source may have."""
 
 _TARGETS = {
@@ -28,6 +30,7 @@ _TARGETS = {
     "videos": ("frames", "class"),
     "captions": ("caption",),
     "questions": ("question",),
+    "audio": ("class",),
 }
 """Columns of a table that give what is to be predicted."""
 
@@ -61,6 +64,9 @@ def own_examples(
     if kind == "sequences":
         return sequence_examples(path, settings or InputSettings())
     found, media = _read(kind, path)
+    if kind == "audio":
+        found = _beside(found)
+        return "video-sound-classes", file_examples(found, media, settings or InputSettings())
     return f"{media.name}-{found.kind}", file_examples(found, media, settings or InputSettings())
 
 
@@ -100,8 +106,10 @@ def own_inputs(
     path = _existing("images", source)
     if task.startswith(("text-", "series-")):
         return sequence_inputs(task, path, metadata, settings or InputSettings(), labelled)
-    media = {"image": IMAGE, "video": VIDEO}[task.partition("-")[0]]
     kind = task.partition("-")[2]
+    sounds = task == "video-sound-classes"
+    kind = "classes" if sounds else kind
+    media = {"image": IMAGE, "video": VIDEO}[task.partition("-")[0]]
     columns = {"classes": ("class",), "labels": ("labels",), "values": ("value",)} | {
         "frames": ("frames", "class"),
         "captions": ("caption",),
@@ -121,8 +129,31 @@ def own_inputs(
             file=path,
             remedy="Give the files that the model is for",
         )
+    found = _beside(found) if sounds else found
     examples = file_inputs(found, media, metadata, settings or InputSettings())
     return [_path_of(one) for one in examples.sources], examples
+
+
+def _beside(source: Source) -> Source:
+    """Videos with their sounds: given ones, files beside them with the same name, or their own."""
+    records = []
+    beside = own = 0
+    for record in source.records:
+        sound = record.more
+        if sound is None:
+            stem = os.path.splitext(record.path)[0] if os.path.isfile(record.path) else record.path
+            files = [stem + suffix for suffix in sorted(SOUND_SUFFIXES)]
+            sound = next((one for one in files if os.path.isfile(one)), None)
+            beside += sound is not None
+        if sound is None:
+            sound, own = record.path, own + 1
+        records.append(record._replace(more=sound))
+    notices = list(source.notices)
+    if beside:
+        notices.append(f"sounds of {beside:,} videos are the files of the same name beside them")
+    if own:
+        notices.append(f"sounds of {own:,} videos are those in the videos")
+    return source._replace(records=records, notices=notices, sounds=True)
 
 
 def _path_of(source: Any) -> str:
@@ -172,7 +203,9 @@ def _read(kind: str, path: Path) -> tuple[Source, Media]:
             )
         media = IMAGE if kind == "images" else VIDEO
         _need_libraries(media)
-        return read_class_folders(path, media.suffixes, media.what, media.frames), media
+        beside = SOUND_SUFFIXES if kind == "audio" else frozenset()
+        found = read_class_folders(path, media.suffixes, media.what, media.frames, beside)
+        return found, media
     if path.suffix.lower() not in TABLES:
         raise InputError(
             "is neither a folder nor a table (.csv, .tsv, .json)",

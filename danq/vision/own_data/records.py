@@ -81,6 +81,8 @@ class Source(NamedTuple):
         Names of the values.
     text
         Whether the paths of the examples are texts.
+    sounds
+        Whether ``more`` of the examples is the file of a sound.
     """
 
     path: Path
@@ -89,6 +91,7 @@ class Source(NamedTuple):
     notices: Sequence[str] = ()
     names: Sequence[str] = ()
     text: bool = False
+    sounds: bool = False
 
     def error(self, problem: str, remedy: str, record: Record | None = None) -> InputError:
         """Make an error that names the source and the line of a record."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from danq.vision.dataset import EVALUATION_BATCH, Examples, Fields, FieldTypes
 from danq.vision.own_data.decoders import Description, decode_row, make_decoder
 from danq.vision.own_data.reading_workers import borrowed_workers, decoded_batches
 
-FEW_EXAMPLES = {"image": 64, "clip": 16}
+FEW_EXAMPLES = {"image": 64, "clip": 16, "clip and sound": 16}
 """Examples of each kind of decoder that this process reads itself, if there are fewer."""
 
 EVALUATED_VALUES = 1 << 22
@@ -66,8 +67,15 @@ class StreamedExamples(Examples):
     def __getitem__(self, field: str) -> np.ndarray:
         if field in self.arrays:
             return self.arrays[field]
-        parts = [part[field] for part in self.selected([np.arange(len(self))], None)]
-        return np.concatenate(parts)
+        kind, shape = self.types[field]
+        whole = np.empty((len(self), *shape), kind)
+        step = self.evaluation_batch
+        starts = range(0, len(self), step)
+        parts = [np.arange(at, min(at + step, len(self))) for at in starts]
+        with closing(self.selected(parts, None)) as stream:
+            for rows, part in zip(parts, stream, strict=True):
+                whole[rows] = part[field]
+        return whole
 
     def rows(self, selected: slice | np.ndarray) -> StreamedExamples:
         """Some of the examples."""

@@ -75,6 +75,8 @@ def read_records(
             target, more_input = _target(table, row, column, names)
             if segments:
                 target = segment(table, row, target)
+        if row.text("audio"):
+            more_input = table.file_of(row, "audio")
         records.append(
             Record(
                 row.text("text") if written else table.file_of(row),

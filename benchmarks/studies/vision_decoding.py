@@ -132,7 +132,7 @@ def training_memory(folder: Path, workers: int, run: Path) -> dict[str, float]:
     thread.start()
     try:
         start = time.perf_counter()
-        _, data = own_examples("images", folder, InputSettings(workers=workers, size=(64, 64)))
+        _, data = own_examples("images", folder, InputSettings(workers=workers, size=(32, 32)))
         read = time.perf_counter() - start
         recipe = vision.Recipe(epochs=1, batch_size=BATCH)
         result = vision.train("image-classes", data=data, out=run, recipe=recipe)

@@ -165,7 +165,7 @@ class SequenceDecoder(nn.Module):
         states
             Initial states, which a decoder without ``memory_features`` requires.
         """
-        shape = len(memory), self.layers, self.hidden
+        shape = memory.shape[0], self.layers, self.hidden
         if states is not None and self.summary is None:
             return DecoderState(*self._checked(states, shape), memory, mask)
         if states is not None or self.summary is None:

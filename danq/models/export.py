@@ -255,7 +255,7 @@ def _batches(codes: UInt8[np.ndarray, "B L"]) -> Iterator[UInt8[np.ndarray, "B L
 
 
 def _write_onnx(wrapped: _Outputs, codes: Tensor, model: Model) -> bytes:
-    with _onnx():
+    with onnx_libraries():
         import onnx
     _use_operator(wrapped)
     torch.onnx.register_custom_op_symbolic("aten::expm1", _expm1, OPSET)
@@ -290,7 +290,7 @@ def _use_operator(wrapped: _Outputs) -> None:
 
 
 def _run_onnx(path: Path) -> _Run:
-    with _onnx():
+    with onnx_libraries():
         import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
@@ -300,7 +300,8 @@ def _run_onnx(path: Path) -> _Run:
 
 
 @contextmanager
-def _onnx() -> Iterator[None]:
+def onnx_libraries() -> Iterator[None]:
+    """Context in which a missing library of ONNX is an `InputError` that says how to install it."""
     try:
         yield
     except ImportError as error:

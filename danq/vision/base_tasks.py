@@ -41,8 +41,10 @@ class Classification(Task):
         """Share of examples whose predicted class is correct."""
         return {"accuracy": float((predictions == examples["label"]).mean())}
 
-    def probabilities(self, output: Tensor) -> Tensor:
-        return output.softmax(dim=-1)
+    exported_output: ClassVar[str] = "probabilities"
+
+    def exported(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+        return super().exported(module, batch).softmax(dim=-1)
 
     def describe(self, outputs: np.ndarray, examples: Examples, metadata: Metadata) -> list[str]:
         """The three most likely classes and their probabilities, one line per prediction."""

@@ -173,6 +173,8 @@ class Task(ABC):
         (`danq.vision.metadata_checks`). Without them, all entries of ``metadata()`` are needed.
     data_source
         Whether the examples are "real" or "made", and what they are made from.
+    exported_output
+        Name of the output of an exported model.
     """
 
     name: ClassVar[str]
@@ -190,6 +192,7 @@ class Task(ABC):
     is_own: ClassVar[bool] = False
     metadata_kinds: ClassVar[Mapping[str, str]] = {}
     data_source: ClassVar[str] = "made"
+    exported_output: ClassVar[str] = "output"
 
     @property
     def about(self) -> str:
@@ -337,9 +340,14 @@ class Task(ABC):
         """True and predicted classes; None for a task without classes."""
         return None
 
-    def probabilities(self, output: Tensor) -> Tensor:
-        """Output of an exported model from that of a module."""
-        return output
+    @property
+    def exported_inputs(self) -> tuple[str, ...]:
+        """Fields that an exported model takes, in order."""
+        return self.inputs
+
+    def exported(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+        """Output of an exported model for a batch; its name is `exported_output`."""
+        return self.call(module, batch).float()
 
     @abstractmethod
     def describe(self, outputs: Any, examples: Examples, metadata: Metadata) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from danq.core import beam_search
@@ -20,7 +21,7 @@ from danq.vision.own_tasks.caption_networks import Captioner, captioner
 from danq.vision.own_tasks.own_task import OwnTask
 from danq.vision.prediction_rows import Row
 from danq.vision.task import ModelDefinition, task_recipe
-from danq.vision.vocabulary import END, START
+from danq.vision.vocabulary import END, PAD, START
 
 BEAM = 3
 """Captions that the search keeps at each step."""
@@ -53,6 +54,26 @@ class CaptionTask(OwnTask):
     recipe = task_recipe(epochs=30, lr=2e-3, batch_size=16)
     entries: ClassVar[tuple[str, ...]] = ("shape", "vocabulary", "lengths")
     slow_metrics = True
+    exported_output = "words"
+
+    @property
+    def exported_inputs(self) -> tuple[str, ...]:
+        return self.inputs[:-1]
+
+    def exported(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+        """Words of a greedy search, followed by padding."""
+        captions = next(part for part in module.modules() if isinstance(part, Captioner))
+        seen = [batch[name] for name in self.exported_inputs]
+        state = captions.decoder.begin(*captions.tokens(*seen))
+        last = torch.full_like(state.h[:, 0, 0], START, dtype=torch.long)
+        ended = last == END
+        found = []
+        for _ in range(captions.length - 1):
+            logits, state = captions.decoder.step(last, state)
+            last = logits.argmax(dim=1)
+            ended = ended | (last == END)
+            found.append(last.masked_fill(ended, PAD))
+        return torch.stack(found, dim=1)
 
     def loss_of(self, output: Tensor, batch: Mapping[str, Tensor], module: nn.Module) -> Tensor:
         """Cross-entropy of each word after the words before it."""
@@ -66,7 +87,7 @@ class CaptionTask(OwnTask):
         """The best caption of each example by beam search."""
         captions = next(part for part in module.modules() if isinstance(part, Captioner))
         decoder = captions.decoder
-        state = decoder.begin(*captions.tokens(*(batch[name] for name in self.inputs[:-1])))
+        state = decoder.begin(*captions.tokens(*(batch[name] for name in self.exported_inputs)))
         found = beam_search(
             decoder.step,
             state,

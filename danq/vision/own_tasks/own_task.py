@@ -136,6 +136,7 @@ class ClassTask(OwnTask):
     """
 
     reported_metrics = ("accuracy", "balanced_accuracy", "f1")
+    exported_output = "probabilities"
     named: ClassVar[str] = "classes"
     label: ClassVar[str] = "label"
     column: ClassVar[str] = "class"
@@ -163,14 +164,15 @@ class ClassTask(OwnTask):
     def line(self, rows: list[Row]) -> str:
         return class_line(rows[0])
 
-    def probabilities(self, output: Tensor) -> Tensor:
-        return output.softmax(dim=-1)
+    def exported(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+        return super().exported(module, batch).softmax(dim=-1)
 
 
 class LabelTask(OwnTask):
     """Several labels per example, any number of which apply, in the field ``labels``."""
 
     reported_metrics = ("f1", "micro_f1", "aupr")
+    exported_output = "probabilities"
 
     def loss_of(self, output: Tensor, batch: Mapping[str, Tensor], module: nn.Module) -> Tensor:
         """Binary cross-entropy, averaged over labels."""
@@ -196,8 +198,8 @@ class LabelTask(OwnTask):
         found = [(p, n) for n, p in rows[0]["probabilities"].items() if p > 0.5]
         return "  ".join(f"{name} {p:.3f}" for p, name in sorted(found)[::-1]) or "no label"
 
-    def probabilities(self, output: Tensor) -> Tensor:
-        return output.sigmoid()
+    def exported(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+        return super().exported(module, batch).sigmoid()
 
 
 class ValueTask(OwnTask):
@@ -208,6 +210,7 @@ class ValueTask(OwnTask):
     """
 
     reported_metrics = ("r2", "mae")
+    exported_output = "values"
     errors = frozenset({"mae"})
 
     def loss_of(self, output: Tensor, batch: Mapping[str, Tensor], module: nn.Module) -> Tensor:
@@ -232,6 +235,7 @@ class StepClassTask(OwnTask):
     """A class at every step, in a field with `NO_CLASS` at padding and at steps without a label."""
 
     reported_metrics = ("accuracy", "balanced_accuracy", "f1")
+    exported_output = "probabilities"
     label: ClassVar[str]
     step: ClassVar[str]
     """Name of a step: its column in tables."""
@@ -274,8 +278,8 @@ class StepClassTask(OwnTask):
                 parts.append([row[self.step], row[self.step], row["class"]])
         return "  ".join(f"{a}-{b} {name}" if a != b else f"{a} {name}" for a, b, name in parts)
 
-    def probabilities(self, output: Tensor) -> Tensor:
-        return output.softmax(dim=-1)
+    def exported(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
+        return super().exported(module, batch).softmax(dim=-1)
 
     def _known(self, examples: Examples) -> tuple[Int[np.ndarray, " M"], Bool[np.ndarray, "N T"]]:
         known = examples[self.label] != NO_CLASS

@@ -182,6 +182,48 @@ def predict(
         show(text, {"file": one.name, "lines": one.lines, "rows": one.rows}, several=True)
 
 
+@vision.command(
+    epilog=example(
+        "danq vision evaluate runs/photos",
+        "danq vision evaluate runs/photos other_photos/ --out evaluation/",
+    )
+)
+@click.argument("model", type=InputPath())
+@click.argument("source", metavar="[SOURCE]", required=False, type=InputPath())
+@click.option(
+    "--split",
+    type=click.Choice(["train", "valid", "test"]),
+    help="Evaluate on this split of the data.  [default: test]",
+)
+@own_files.skip_damaged
+@options.out(
+    required=False, metavar="FOLDER", help="Write metrics.tsv and confusion.tsv to this folder."
+)
+@options.overwrite(help="Replace the folder if it exists.")
+@options.device()
+@_precision
+def evaluate(
+    model: Path, source: Path | None, out: Path | None, overwrite: bool, **given: Any
+) -> None:
+    """Evaluate a model on a split of its data, or on SOURCE.
+
+    MODEL is a run directory or model file. SOURCE is class folders or a table, as for training, or
+    a folder of 'danq vision data'. The printed table counts true and predicted classes.
+    """
+    from danq.vision import evaluate as run
+    from danq.vision import write_evaluation
+
+    if out is not None:
+        from danq.output import check_output_folder
+        from danq.vision.evaluation import KIND
+
+        check_output_folder(out, overwrite, kind=KIND)
+    report = run(model, source, **options.given(given))
+    if out is not None:
+        write_evaluation(report, out, overwrite=overwrite)
+    show(report.text(), report)
+
+
 @vision.command(epilog=example("danq vision data direction --out direction/ --seed 1"))
 @click.argument("task")
 @options.out(metavar="FOLDER", help="Folder to write.")

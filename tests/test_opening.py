@@ -85,6 +85,7 @@ WRITERS = {
     "danq/training/run_log.py",
     "danq/vision/benchmark.py",
     "danq/vision/dataset_folder.py",
+    "danq/vision/evaluation.py",
     "danq/vision/export.py",
     "danq/vision/tasks/impact_sounds.py",
     "danq/vision/training_run.py",

@@ -28,8 +28,17 @@ if TYPE_CHECKING:
     from danq.vision.dataset_folder import make_dataset as make_dataset
     from danq.vision.dataset_folder import read_dataset as read_dataset
     from danq.vision.dataset_folder import write_dataset as write_dataset
+    from danq.vision.evaluation import VisionEvaluation as VisionEvaluation
+    from danq.vision.evaluation import evaluate as evaluate
+    from danq.vision.evaluation import write_evaluation as write_evaluation
+    from danq.vision.export import export_model as export_model
     from danq.vision.model_list import list_models as list_models
+    from danq.vision.own_data.input_settings import InputSettings as InputSettings
+    from danq.vision.own_data.own_examples import own_examples as own_examples
+    from danq.vision.own_files import OwnFiles as OwnFiles
+    from danq.vision.prediction import WrittenPredictions as WrittenPredictions
     from danq.vision.prediction import predict as predict
+    from danq.vision.prediction import write_predictions as write_predictions
     from danq.vision.task import ModelDefinition as ModelDefinition
     from danq.vision.task import Sizes as Sizes
     from danq.vision.task import Target as Target
@@ -51,6 +60,15 @@ __getattr__, __dir__ = lazy_names(
         "Dataset": "danq.vision.dataset:Dataset",
         "Examples": "danq.vision.dataset:Examples",
         "ModelDefinition": "danq.vision.task:ModelDefinition",
+        "InputSettings": "danq.vision.own_data.input_settings:InputSettings",
+        "OwnFiles": "danq.vision.own_files:OwnFiles",
+        "VisionEvaluation": "danq.vision.evaluation:VisionEvaluation",
+        "WrittenPredictions": "danq.vision.prediction:WrittenPredictions",
+        "evaluate": "danq.vision.evaluation:evaluate",
+        "export_model": "danq.vision.export:export_model",
+        "own_examples": "danq.vision.own_data.own_examples:own_examples",
+        "write_evaluation": "danq.vision.evaluation:write_evaluation",
+        "write_predictions": "danq.vision.prediction:write_predictions",
         "Recipe": "danq.training.recipe:BaseRecipe",
         "RunSettings": "danq.training.config:RunSettings",
         "Sizes": "danq.vision.task:Sizes",
@@ -84,7 +102,9 @@ __all__ = [
     "Classification",
     "Dataset",
     "Examples",
+    "InputSettings",
     "ModelDefinition",
+    "OwnFiles",
     "Recipe",
     "RunSettings",
     "Sizes",
@@ -92,14 +112,19 @@ __all__ = [
     "Target",
     "Task",
     "TaskReport",
+    "VisionEvaluation",
     "VisionModel",
+    "WrittenPredictions",
     "above",
     "below",
     "bench",
+    "evaluate",
+    "export_model",
     "layout",
     "list_models",
     "load_vision_model",
     "make_dataset",
+    "own_examples",
     "predict",
     "read_clip",
     "read_dataset",
@@ -108,5 +133,7 @@ __all__ = [
     "task_recipe",
     "train",
     "write_dataset",
+    "write_evaluation",
+    "write_predictions",
     "write_reports",
 ]

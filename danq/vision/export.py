@@ -236,9 +236,7 @@ def _prefixes(size: Sequence[int], rng: np.random.Generator) -> np.ndarray:
     return np.arange(size[-1]) < lengths[..., None]
 
 
-def _difference(
-    task: Task, module: nn.Module, run: _Run, examples: Sequence[np.ndarray]
-) -> float:
+def _difference(task: Task, module: nn.Module, run: _Run, examples: Sequence[np.ndarray]) -> float:
     """Largest difference of an output from the model's, over batches of several sizes."""
     largest = 0.0
     for part in _parts(examples):

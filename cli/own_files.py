@@ -148,7 +148,7 @@ def taken(task: str | None, data: Path | None, given: dict[str, Any]) -> OwnFile
         )
     if given["quick"]:
         raise click.UsageError(f"--quick is not for --{found[0]}. Use --epochs.")
-    from danq.vision.own_data import InputSettings
+    from danq.vision.own_data.input_settings import InputSettings
     from danq.vision.own_files import OwnFiles
 
     for name in reading:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from danq.errors import InputError
 from danq.vision.dataset import Dataset
-from danq.vision.own_data import InputSettings, own_examples
-from danq.vision.own_data.own_examples import KINDS
+from danq.vision.own_data.input_settings import InputSettings
+from danq.vision.own_data.own_examples import KINDS, own_examples
 from danq.vision.task import Task
 from danq.vision.task_registry import OWN_TASKS, load_task
 

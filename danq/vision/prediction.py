@@ -14,7 +14,7 @@ from danq.errors import InputError, escaped
 from danq.files.inputs_in_use import protects_inputs
 from danq.vision.clip_files import IMAGES
 from danq.vision.dataset import Examples, Metadata
-from danq.vision.own_data import InputSettings
+from danq.vision.own_data.input_settings import InputSettings
 from danq.vision.own_data.own_examples import own_inputs
 from danq.vision.own_data.words import encoded, words_of
 from danq.vision.own_tasks.own_task import OwnTask

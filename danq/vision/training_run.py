@@ -27,7 +27,7 @@ from danq.training.session import Session, TrainingResult
 from danq.vision.dataset import Dataset, Examples
 from danq.vision.dataset_folder import read_dataset
 from danq.vision.given_settings import with_input_settings, with_settings
-from danq.vision.metadata_checks import check_dataset
+from danq.vision.metadata_checks import check_dataset, check_metadata
 from danq.vision.own_files import OwnFiles, own_tasks
 from danq.vision.problem import TaskProblem, inference
 from danq.vision.task import ModelDefinition, Task
@@ -287,6 +287,9 @@ def _examples(task: Task, found: _Found, seed: int, quick: bool) -> tuple[Datase
         name = f"the synthetic data of random seed {seed}"
     elif not isinstance(data, Dataset):
         data, name = read_dataset(data, task), str(data)
+    elif task.is_own:
+        # Values may be missing, and answers unknown.
+        check_metadata(task, data.metadata)
     else:
         check_dataset(task, data)
     name = name or "the data given"

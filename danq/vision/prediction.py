@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from torch import nn
 
 from danq.device import resolve_device, resolve_precision
@@ -16,7 +17,9 @@ from danq.vision.clip_files import IMAGES
 from danq.vision.dataset import Examples, Metadata
 from danq.vision.own_data.input_settings import InputSettings
 from danq.vision.own_data.own_examples import own_inputs
+from danq.vision.own_data.streamed_examples import StreamedExamples
 from danq.vision.own_data.words import encoded, words_of
+from danq.vision.own_tasks.clip_tasks import FRAMES, VideoFrames
 from danq.vision.own_tasks.own_task import OwnTask
 from danq.vision.prediction_rows import Row
 from danq.vision.prediction_table import FILE, table_writer
@@ -248,6 +251,9 @@ def _own_examples(
                 length = metadata["lengths"]["question"]
                 question = encoded(Vocabulary(metadata["vocabulary"]), words, length)
                 examples = replace(examples, arrays={**examples.arrays, "question": question})
+        if isinstance(task, VideoFrames) and isinstance(examples, StreamedExamples):
+            frames = np.array([one["frames"] for one in examples.sources], np.int64)
+            examples = replace(examples, arrays={**examples.arrays, FRAMES: frames})
         found.append((names, examples))
     return found
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from danq.core import Classes, Concat, LateFusion, Mlp, Streams
 from danq.vision.dataset import Dataset, Examples, Metadata, layout
+from danq.vision.own_data.frame_sampling import sampled_frames
 from danq.vision.own_tasks.clip_networks import frame_network, step_head, volume_network
 from danq.vision.own_tasks.own_task import ClassTask, StepClassTask
 from danq.vision.own_tasks.series_networks import (
@@ -21,7 +22,11 @@ from danq.vision.own_tasks.series_networks import (
     temporal_layer,
 )
 from danq.vision.own_tasks.value_scale import Standardised, series_facts
+from danq.vision.prediction_rows import Row
 from danq.vision.task import ModelDefinition, task_recipe
+
+FRAMES = "frames"
+"""Field with the number of frames of the file of a clip."""
 
 _FRAME: dict[str, Any] = {
     "network": "cnn",
@@ -115,6 +120,16 @@ class VideoFrames(StepClassTask):
 
     def real(self, examples: Examples) -> Bool[np.ndarray, "N T"]:
         return examples["real"]
+
+    def rows(self, outputs: np.ndarray, examples: Examples, metadata: Metadata) -> list[list[Row]]:
+        """Rows with the 0-based numbers of the frames in their files, if these are known."""
+        tables = super().rows(outputs, examples, metadata)
+        if FRAMES in examples.arrays:
+            for rows, frames in zip(tables, examples[FRAMES], strict=True):
+                numbers = sampled_frames(int(frames), outputs.shape[1]).tolist()
+                for row, number in zip(rows, numbers, strict=True):
+                    row[self.step] = number
+        return tables
 
 
 class ClipAndSound(nn.Module):

@@ -17,13 +17,15 @@ from danq.vision.clip_files import IMAGES
 from danq.vision.dataset import Examples, Metadata
 from danq.vision.own_data.input_settings import InputSettings
 from danq.vision.own_data.own_examples import own_inputs
+from danq.vision.own_data.sequence_files import SERIES_SUFFIXES, TEXT_SUFFIXES
 from danq.vision.own_data.streamed_examples import StreamedExamples
 from danq.vision.own_data.words import encoded, words_of
 from danq.vision.own_tasks.clip_tasks import FRAMES, VideoFrames
 from danq.vision.own_tasks.own_task import OwnTask
 from danq.vision.prediction_rows import Row
-from danq.vision.prediction_table import FILE, table_writer
+from danq.vision.prediction_table import FILE, TEXT, table_writer
 from danq.vision.problem import inference
+from danq.vision.task import Task
 from danq.vision.task_registry import load_task
 from danq.vision.vision_model_file import VisionModel, load_vision_model
 from danq.vision.vocabulary import Vocabulary
@@ -35,7 +37,7 @@ class Prediction(NamedTuple):
     Attributes
     ----------
     name
-        The input: a path, or where it is in a file.
+        The input: a path, or a text.
     rows
         Rows of a table: one per input, frame or word.
     lines
@@ -179,9 +181,9 @@ def write_predictions(
         As `predictions` takes them.
     out
         A ``.tsv`` or ``.json`` file, or "-" for TSV on standard output. Each row has the column
-        ``file`` and those of the task: ``class``, ``probability`` and the probabilities of all
-        classes; ``labels``; values; ``caption`` and ``score``; ``answer``; one row per frame or
-        word where these have classes.
+        ``file`` (``text`` for texts) and those of the task: ``class``, ``probability`` and the
+        probabilities of all classes; ``labels``; values; ``caption`` and ``score``; ``answer``;
+        one row per frame or word where these have classes.
     overwrite
         Whether an existing file may be replaced.
 
@@ -190,9 +192,10 @@ def write_predictions(
     InputError
         As `predictions`; when the output exists or cannot be written.
     """
-    inputs = 0
+    loaded, inputs = _loaded(model), 0
+    column = TEXT if loaded.spec.task.startswith("text-") else FILE
     found = predictions(
-        model,
+        loaded,
         sources,
         text=text,
         skip_damaged=skip_damaged,
@@ -203,7 +206,7 @@ def write_predictions(
         for one in found:
             inputs += 1
             for row in one.rows:
-                table.write({FILE: one.name, **row})
+                table.write({column: one.name, **row})
         rows = table.count
     return WrittenPredictions(out, inputs, rows)
 
@@ -218,7 +221,9 @@ def _of_own(
         name = iter(names)
         for outputs, small in task.stream(module, examples):
             for rows in task.rows(outputs, small, metadata):
-                yield Prediction(next(name), rows, [escaped(task.line(rows))])
+                this = next(name)
+                rows = task.with_input(rows, this)
+                yield Prediction(this, rows, [escaped(task.line(rows))])
 
 
 def _own_examples(
@@ -234,7 +239,7 @@ def _own_examples(
     if text is not None and not asks:
         raise InputError(f"models of the task '{task.name}' read no text with their input")
     found = []
-    for source in sources:
+    for source in _sequence_files(task, sources):
         names, examples = own_inputs(task.name, source, metadata, settings)
         if asks:
             if ("question" in examples.arrays) == (text is not None):
@@ -256,6 +261,16 @@ def _own_examples(
             examples = replace(examples, arrays={**examples.arrays, FRAMES: frames})
         found.append((names, examples))
     return found
+
+
+def _sequence_files(task: Task, sources: Sequence[str | Path]) -> Iterator[str | Path]:
+    """Sources, with the files of folders of texts or series that have no folders of classes."""
+    for source in map(Path, sources):
+        of_files = task.name.startswith(("text-", "series-")) and source.is_dir()
+        if not of_files or any(one.is_dir() for one in source.iterdir()):
+            yield source
+            continue
+        yield from files_below(source, SERIES_SUFFIXES | TEXT_SUFFIXES) or [source]
 
 
 def files_below(folder: Path, suffixes: Set[str]) -> list[Path]:

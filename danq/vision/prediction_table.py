@@ -15,8 +15,8 @@ from danq.vision.prediction_rows import Row
 TABLES = (".tsv", ".json")
 """Ends of the names of tables."""
 
-FILE = "file"
-"""Column with the name of the input."""
+FILE, TEXT = "file", "text"
+"""Column with the name of the input, or with the input itself."""
 
 
 def is_table(out: str | Path) -> bool:

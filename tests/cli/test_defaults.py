@@ -54,6 +54,9 @@ SPECIAL = {
     ("vision train", "precision"): "fp32",
     ("vision predict", "precision"): "fp32",
     ("vision predict", "device"): RunOptions().device,
+    ("vision evaluate", "precision"): "fp32",
+    ("vision evaluate", "device"): RunOptions().device,
+    ("vision evaluate", "split"): "test",
     ("import", "window"): 1000,
     ("import", "bin_size"): 200,
 }

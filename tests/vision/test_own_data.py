@@ -205,6 +205,48 @@ def test_questions(here, capsys):
     assert "no question is given" in capsys.readouterr().err
 
 
+def test_texts(here, capsys):
+    texts = [(f"{word} is {kind}", kind) for kind in ("good", "schön") for word in "abcdefghij"]
+    rows = [f'"{text}",{kind}' for text, kind in texts]
+    Path("texts.csv").write_text("\n".join(["text,class", *rows]), encoding="utf-8")
+    train = "vision train --sequences texts.csv --out run --epochs 12 --set hidden=8"
+    assert called(f"{train} --set batch_size=8 --set lr=0.01 --device cpu --threads 1") == 0
+    assert "task text-classes" in capsys.readouterr().err
+    Path("new.txt").write_text("z is good\ny is schön\n", encoding="utf-8")
+    assert called("vision predict run new.txt --out found.tsv --device cpu") == 0
+    assert [(row["text"], row["class"]) for row in table("found.tsv")] == [
+        ("z is good", "good"),
+        ("y is schön", "schön"),
+    ]
+
+
+def test_tags_of_words(here, capsys):
+    texts = [f"from\tO\n{'ab'[n % 2]}\tCITY\nw{n}\tO\n" for n in range(24)]
+    Path("words.conll").write_text("\n".join(texts))
+    train = "vision train --sequences words.conll --out run --epochs 12 --set hidden=8"
+    assert called(f"{train} --set batch_size=8 --set lr=0.01 --device cpu --threads 1") == 0
+    Path("new.txt").write_text("From B Zürich\n", encoding="utf-8")
+    assert called("vision predict run new.txt --out found.json --device cpu") == 0
+    rows = json.loads(Path("found.json").read_text(encoding="utf-8"))
+    found = [(row["word"], row["class"]) for row in rows]
+    assert found == [("From", "O"), ("B", "CITY"), ("Zürich", "O")]
+
+
+def test_series(here, capsys):
+    rng = np.random.default_rng(0)
+    for name, level in (("low", 0), ("high", 5)):
+        Path("series", name).mkdir(parents=True)
+        for number in range(10):
+            steps = rng.normal(level, 1, (5 + number, 2))
+            lines = ["x,y", *(f"{a:.3f},{b:.3f}" for a, b in steps)]
+            Path("series", name, f"{number}.csv").write_text("\n".join(lines))
+    train = "vision train --sequences series --out run --epochs 8 --set hidden=8"
+    assert called(f"{train} --set batch_size=8 --set lr=0.01 --device cpu --threads 1") == 0
+    assert "task series-classes" in capsys.readouterr().err
+    assert called("vision predict run series/high --out found.tsv --device cpu") == 0
+    assert {row["class"] for row in table("found.tsv")} == {"high"}
+
+
 @pytest.mark.parametrize(
     ("line", "error"),
     [

@@ -121,6 +121,10 @@ class OwnTask(Task):
     @abstractmethod
     def rows(self, outputs: Any, examples: Examples, metadata: Metadata) -> list[list[Row]]: ...
 
+    def with_input(self, rows: list[Row], name: str) -> list[Row]:
+        """Rows of one example with what is known from the name of the input."""
+        return rows
+
     @abstractmethod
     def line(self, rows: list[Row]) -> str:
         """Text for a person about the rows of one example."""

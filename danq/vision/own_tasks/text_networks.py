@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from danq.core import Classes, CnnRnn, Mlp, PerStep, TokenEncoder, features_of
+from danq.core.dropout import TorchDropout
 from danq.vision.dataset import Metadata
 from danq.vision.own_tasks.series_networks import series_pooling, temporal_layer
-from danq.vision.vocabulary import PAD
+from danq.vision.vocabulary import PAD, UNKNOWN
 
 
 class TextNetwork(nn.Module):
@@ -18,14 +20,22 @@ class TextNetwork(nn.Module):
     ----------
     body
         Reads words and the mask of real ones.
+    word_dropout
+        Share of the words that training replaces by the unknown word, so that the model learns
+        what a word means that it does not know.
     """
 
-    def __init__(self, body: CnnRnn) -> None:
+    def __init__(self, body: CnnRnn, word_dropout: float = 0.0) -> None:
         super().__init__()
         self.body = body
+        self.word_dropout = TorchDropout(word_dropout)
 
     def forward(self, words: Int[Tensor, "B S"]) -> Float[Tensor, "B ... K"]:
-        return self.body(words, words != PAD)
+        real = words != PAD
+        if self.training:
+            kept = self.word_dropout(torch.ones(words.shape, device=words.device)) > 0
+            words = torch.where(kept | ~real, words, UNKNOWN)
+        return self.body(words, real)
 
 
 def text_network(
@@ -38,6 +48,7 @@ def text_network(
     layers: int = 3,
     pooling: str = "attention",
     dropout: float = 0.3,
+    **words: float,
 ) -> TextNetwork:
     """Make a network of texts that returns logits of classes.
 
@@ -53,16 +64,18 @@ def text_network(
         "mean" or "attention"; "" returns logits of every word.
     dropout
         Dropout after the embedding and after the temporal layer.
+    words
+        ``word_dropout`` of `TextNetwork`.
     """
-    words = TokenEncoder(len(metadata["vocabulary"]), embedding)
+    encoder = TokenEncoder(len(metadata["vocabulary"]), embedding)
     over_words = temporal_layer(layer, embedding, hidden, width, layers)
     size, classes = features_of(over_words), len(metadata["classes"])
     body = CnnRnn(
-        words,
+        encoder,
         over_words,
         series_pooling(pooling, size) if pooling else None,
         Classes(Mlp(size, ()), classes) if pooling else PerStep(Mlp(size, ()), classes),
         encoder_dropout=dropout,
         temporal_dropout=dropout,
     )
-    return TextNetwork(body)
+    return TextNetwork(body, **words)

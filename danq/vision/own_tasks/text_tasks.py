@@ -14,7 +14,13 @@ from danq.vision.prediction_rows import Row
 from danq.vision.task import ModelDefinition, task_recipe
 from danq.vision.vocabulary import PAD
 
-_LSTM: dict[str, Any] = {"layer": "lstm", "embedding": 64, "hidden": 64, "dropout": 0.3}
+_LSTM: dict[str, Any] = {
+    "layer": "lstm",
+    "embedding": 64,
+    "hidden": 64,
+    "dropout": 0.3,
+    "word_dropout": 0.1,
+}
 _TCN: dict[str, Any] = {
     "layer": "tcn",
     "embedding": 64,
@@ -22,6 +28,7 @@ _TCN: dict[str, Any] = {
     "width": 3,
     "layers": 3,
     "dropout": 0.3,
+    "word_dropout": 0.1,
 }
 
 
@@ -59,7 +66,7 @@ class TextTags(StepClassTask):
     inputs = ("words",)
     entries = ("vocabulary", "classes")
     label = "tags"
-    step = "word"
+    step = "position"
     models = (
         ModelDefinition(
             "bilstm",
@@ -86,8 +93,16 @@ class TextTags(StepClassTask):
         names = metadata["vocabulary"]
         return [
             [
-                {"word": row["word"], "text": names[word], **row}
+                {"position": row["position"], "word": names[word], **row}
                 for row, word in zip(rows, words, strict=False)
             ]
             for rows, words in zip(tables, examples["words"], strict=True)
         ]
+
+    def with_input(self, rows: list[Row], name: str) -> list[Row]:
+        """The words as they are in the text, also those outside of the vocabulary."""
+        words = name.split()
+        return [{**row, "word": words[row["position"]]} for row in rows]
+
+    def line(self, rows: list[Row]) -> str:
+        return " ".join(f"{row['word']}/{row['class']}" for row in rows)

@@ -50,7 +50,7 @@ def test_onnx_of_every_model_runs_with_onnxruntime(name, tmp_path):
         assert [one.name for one in session.get_inputs()] == list(task.exported_inputs)
         assert [one.name for one in session.get_outputs()] == [task.exported_output]
         fields = {field: data.test[field] for field in task.exported_inputs}
-        (found,) = session.run(None, fields)
+        found = np.asarray(session.run(None, fields)[0])
         with torch.inference_mode():
             batch = next(data.test.batches(len(data.test), torch.device("cpu")))
             expected = task.exported(model.module, batch).numpy()
@@ -80,7 +80,8 @@ def test_words_of_a_caption_are_those_of_a_greedy_search(tmp_path):
         captions.decoder.output.weight *= 30  # type: ignore[union-attr,operator]
     export_model(model, tmp_path / "captions.onnx", to="onnx")
     images = data.train["image"]
-    (words,) = session_of(tmp_path / "captions.onnx").run(None, {"image": images})
+    session = session_of(tmp_path / "captions.onnx")
+    words = np.asarray(session.run(None, {"image": images})[0])
     with torch.inference_mode():
         memory, mask = captions.tokens(torch.from_numpy(images).float() / 255)  # type: ignore[operator]
         state = captions.decoder.begin(memory, mask)  # type: ignore[union-attr,operator]

@@ -251,11 +251,45 @@ def test_bench_reports_mean_and_deviation_and_writes_json(tmp_path, monkeypatch)
     assert "±" in text
     assert "not evaluated in the quick form" in text
     found = json.loads((tmp_path / "b.json").read_text())
-    assert found["format_version"] == 2
+    assert found["format_version"] == 3
     assert [len(row["metrics"]) for row in found["tasks"][0]["rows"]] == [2, 2]
     row = benchmark.Row("x", [{"accuracy": 0.5}, {"accuracy": 0.7}], [1.0, 3.0])
-    assert row.means() == {"accuracy": pytest.approx(0.6)}
+    assert benchmark.mean_and_error([0.5, 0.7]) == pytest.approx((0.6, 0.1))
     assert row.mean_and_deviation("accuracy") == "0.6000 ± 0.1414"
+
+
+@pytest.mark.parametrize(
+    ("margins", "met", "text"),
+    [
+        ([0.1, 0.3], True, "met (+0.2000 ± 0.1000)"),
+        ([-0.1, 0.2], False, "not met (+0.0500 ± 0.1500)"),
+        ([-0.1, -0.3], False, "not met (-0.2000 ± 0.1000)"),
+        ([0.1], None, "needs two seeds (+0.1000 with one)"),
+        ([], None, "not evaluated in the quick form"),
+    ],
+)
+def test_a_target_is_met_only_beyond_the_standard_error(margins, met, text):
+    from danq.vision.benchmark import TargetResult, exceeds_error
+
+    assert exceeds_error(margins) is met
+    assert TargetResult("x", margins, met).result() == text
+
+
+def test_margins_are_paired_by_seed():
+    from danq.vision.benchmark import Row, report_on
+
+    task = load_task("gunpoint")
+    names = ["cnn-lstm", "1-NN Euclidean", "1-NN DTW"]
+    values = [[0.9, 0.6, 0.8], [0.8, 0.5, 0.7], [0.5, 0.5, 0.5]]
+    rows = [
+        Row(name, [{"accuracy": one} for one in row], [1.0] * 3)
+        for name, row in zip(names, values, strict=True)
+    ]
+    (target,) = [
+        one for one in report_on(task, rows, False, [0, 1, 2]).targets if "Eucl" in one.text
+    ]
+    assert target.margins == pytest.approx([0.1, 0.1, 0.1])
+    assert target.met
 
 
 def test_list_counts_parameters():

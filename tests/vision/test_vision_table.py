@@ -38,7 +38,8 @@ def test_a_line_has_metrics_targets_and_cost(tmp_path):
         "accuracy",
         "cnn-lstm 0.8900 ± 0.0141",
         "tcn 0.7900; 1-NN Euclidean 0.6900; 1-NN DTW 0.5900",
-        "above 1-NN Euclidean: **met** (+0.2000 ± 0.0000)",
+        "above 1-NN Euclidean: **met** (+0.2000 ± 0.0000); "
+        "above 1-NN DTW: **met** (+0.3000 ± 0.0000)",
         "1,234",
         "40",
         "2",

@@ -77,7 +77,10 @@ class BasicMotions(Classification):
     quick_epochs = 10
     sizes = Sizes(32, 8, 40)
     quick_sizes = Sizes(32, 8, 40)
-    targets = (Target("above 1-NN Euclidean", above("accuracy", ["cnn-lstm"], ["1-NN Euclidean"])),)
+    targets = tuple(
+        Target(f"above {rival}", above("accuracy", ["cnn-lstm"], [rival]))
+        for rival in ("1-NN Euclidean", "1-NN DTW")
+    )
     classes: ClassVar[tuple[str, ...]] = ("Badminton", "Running", "Standing", "Walking")
     shape: ClassVar[tuple[int, int]] = (6, 100)
 

@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from danq.device import resolve_threads
 from danq.errors import DanqError, InputError
 from danq.files.separate_reader import new_memory
 from danq.vision.own_data.decoders import Description, make_decoder
@@ -263,7 +262,13 @@ def name_of(source: Any) -> str:
 
 def worker_count(given: int | None) -> int:
     """Number of processes: as given, or one per core and at most `MOST_WORKERS`."""
-    return min(MOST_WORKERS, resolve_threads()) if given is None else given
+    if given is not None:
+        return given
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not available on this system
+        cores = os.cpu_count() or 1
+    return min(MOST_WORKERS, cores)
 
 
 _idle: list[ReadingWorkers] = []

@@ -146,7 +146,7 @@ def read_table(path: Path, targets: Sequence[str], *, ignored: list[str] | None 
                 f"has a column '{name}', which has no meaning",
                 file=path,
                 line=1 if table.rows[0].line else None,
-                remedy=f"Did you mean '{near[0]}'?",
+                remedy=f"Rename it, perhaps to '{near[0]}'",
             )
     have = {base_name(name) for name in table.columns}
     if targets and not have & set(targets):

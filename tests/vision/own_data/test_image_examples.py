@@ -95,7 +95,7 @@ def test_table_with_given_splits_and_names_in_any_language(tmp_path):
 
 def test_a_misspelled_column_is_named(tmp_path, folder):
     table = write_table(tmp_path / "t.csv", [("a.png", "x")], ("path", "clas"))
-    with pytest.raises(InputError, match=r"t\.csv, line 1: has a column 'clas'.*mean 'class'\?"):
+    with pytest.raises(InputError, match=r"t\.csv, line 1: has a column 'clas'.*to 'class'"):
         own_examples("images", table)
     table = write_table(tmp_path / "t.csv", [("a.png", "x")], ("bild", "class"))
     with pytest.raises(InputError, match="has no column 'path'; it has bild, class"):

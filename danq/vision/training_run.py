@@ -29,6 +29,12 @@ from danq.vision.dataset_folder import read_dataset
 from danq.vision.given_settings import with_input_settings, with_settings
 from danq.vision.metadata_checks import check_dataset, check_metadata
 from danq.vision.own_files import OwnFiles, own_tasks
+from danq.vision.own_tasks.backbone_weights import (
+    check_backbone_settings,
+    load_backbone_weights,
+    prepared_for_backbone,
+)
+from danq.vision.own_tasks.backbones import BACKBONE
 from danq.vision.problem import TaskProblem, inference
 from danq.vision.task import ModelDefinition, Task
 from danq.vision.task_registry import is_registered, load_task
@@ -123,7 +129,7 @@ def train(
     with one_voice():
         resume, overwrite = continued(Path(out), resume, overwrite)
         found, rest = _found(
-            task, data, settings or {}, partial(_check_out, out, resume, overwrite)
+            task, data, settings or {}, partial(_check_start, out, resume, overwrite, model)
         )
         task = found.task
         known = task.model(model.name if isinstance(model, ModelDefinition) else model)
@@ -138,10 +144,19 @@ def train(
             return _train(session, found, definition, recipe, quick=quick)
 
 
-def _check_out(out: str | Path, resume: bool, overwrite: bool) -> None:
-    """Check the run directory before a user's files are read, which can take long."""
+def _check_start(
+    out: str | Path,
+    resume: bool,
+    overwrite: bool,
+    model: str | ModelDefinition | None,
+    settings: Mapping[str, Any],
+) -> None:
+    """Check run directory and backbone before a user's files are read, which can take long."""
     if is_first_on_node():
         check_run_directory(Path(out), resume=resume, overwrite=overwrite)
+    definition = model if isinstance(model, ModelDefinition) else None
+    known = BACKBONE if model == "backbone" else definition and definition.hyperparameters
+    check_backbone_settings({**(known or {}), **settings})
 
 
 class _Found(NamedTuple):
@@ -157,7 +172,7 @@ def _found(
     task: str | Task | None,
     data: str | Path | Dataset | OwnFiles | None,
     settings: Mapping[str, Any],
-    check_out: Callable[[], None],
+    check_start: Callable[[Mapping[str, Any]], None],
 ) -> tuple[_Found, dict[str, Any]]:
     """The task and its examples, and the settings that do not concern the reading of files."""
     if not isinstance(data, OwnFiles):
@@ -174,7 +189,7 @@ def _found(
         return _Found(found, data, "", None), dict(settings)
     reading, rest = with_input_settings(data.settings, settings, own_tasks())
     files = replace(data, settings=reading)
-    check_out()
+    check_start(rest)
     name, examples = files.read()
     if task is not None and name != (task if isinstance(task, str) else task.name):
         raise InputError(
@@ -198,9 +213,11 @@ def _train(
     """Train in one of the processes of a run."""
     run, task = session.run, found.task
     data, data_name = _examples(task, found, run.seed, quick)
+    data = prepared_for_backbone(definition, data)
     spec = _spec(task, definition, data, recipe, run.seed)
     torch.manual_seed(run.seed)
     module = build(spec)
+    load_backbone_weights(module, definition)
     task.prepare(module, data.train)
     encoders(module, recipe)  # raises, before anything is written, if nothing can be frozen
     sample = data.train.rows(slice(data.train.evaluation_batch))

@@ -64,12 +64,13 @@ def file_examples(source: Source, media: Media, settings: InputSettings) -> Data
         report_sounds(source, samples, decoder)
     metadata = {
         "shape": decoder["shape"],
-        "normalisation": settings.normalisation,
         "decoder": decoder,
         **targets.metadata,
     }
     if source.sounds:
         metadata["sound_shape"] = decoder["sound_shape"]
+    if settings.normalisation is not None:
+        metadata["normalisation"] = settings.normalisation
     varied = decoder | {"augment": augmentation(decoder, settings, source.kind)}
     whole = streamed(source, records, files, targets, varied, settings)
     parts = {split: whole.rows(np.array(splits[split], np.int64)) for split in SPLITS}

@@ -32,7 +32,8 @@ class InputSettings:
     flip
         Whether training mirrors half of the images. It is right where left and right do not matter.
     normalisation
-        "imagenet" for backbones that were trained on ImageNet; the module applies it.
+        "imagenet" for backbones that were trained on ImageNet, or "none"; the module applies it.
+        None: "imagenet" for a backbone with given weights.
     seed
         Random seed of the splits.
     skip_damaged
@@ -46,7 +47,7 @@ class InputSettings:
     fit: str | None = None
     augment: bool = True
     flip: bool = False
-    normalisation: str = "none"
+    normalisation: str | None = None
     seed: int = 0
     skip_damaged: bool = False
     workers: int | None = None
@@ -66,7 +67,7 @@ class InputSettings:
             )
         for what, value, known in (
             ("fit", self.fit, (None, *FITS)),
-            ("normalisation", self.normalisation, NORMALISATIONS),
+            ("normalisation", self.normalisation, (None, *NORMALISATIONS)),
         ):
             if value not in known:
                 names = ", ".join(name for name in known if name)

@@ -17,6 +17,7 @@ from danq.vision.cider import cider
 from danq.vision.dataset import Examples, Metadata, layout
 from danq.vision.model_blocks import next_word_loss
 from danq.vision.own_data.streamed_examples import StreamedExamples
+from danq.vision.own_tasks.backbones import BACKBONE, BACKBONE_RECIPE
 from danq.vision.own_tasks.caption_networks import Captioner, captioner
 from danq.vision.own_tasks.own_task import OwnTask
 from danq.vision.prediction_rows import Row
@@ -180,5 +181,13 @@ class VideoCaptions(CaptionTask):
                 "dropout": 0.2,
                 **_DECODER,
             },
+        ),
+        ModelDefinition(
+            "backbone",
+            f"Frame(torchvision's classifier) -> BiLSTM -> SequenceDecoder(attend), beam {BEAM}",
+            "Yao et al., ICCV 2015, with a recurrent encoder",
+            captioner,
+            {**BACKBONE, "layer": "lstm", "hidden": 96, "dropout": 0.2, **_DECODER},
+            BACKBONE_RECIPE,
         ),
     )

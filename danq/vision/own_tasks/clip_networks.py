@@ -20,7 +20,8 @@ from danq.core import (
     features_of,
 )
 from danq.vision.dataset import Metadata
-from danq.vision.own_tasks.image_networks import Normalised, frame_vectors, stages_that_fit
+from danq.vision.own_tasks.image_networks import frame_vectors, stages_that_fit
+from danq.vision.own_tasks.pixel_normalisation import Normalised
 from danq.vision.own_tasks.series_networks import series_pooling, temporal_layer
 
 Head = Callable[[int], nn.Module]

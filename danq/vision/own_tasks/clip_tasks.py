@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from danq.core import Classes, Concat, LateFusion, Mlp, Streams
 from danq.vision.dataset import Dataset, Examples, Metadata, layout
 from danq.vision.own_data.frame_sampling import sampled_frames
+from danq.vision.own_tasks.backbones import BACKBONE, BACKBONE_RECIPE
 from danq.vision.own_tasks.clip_networks import frame_network, step_head, volume_network
 from danq.vision.own_tasks.own_task import ClassTask, StepClassTask
 from danq.vision.own_tasks.series_networks import (
@@ -87,6 +88,14 @@ class VideoClasses(ClassTask):
             volume_classes,
             {"channels": [16, 32, 64, 128], "dropout": 0.2},
         ),
+        ModelDefinition(
+            "backbone",
+            "Frame(torchvision's classifier) -> BiLSTM -> AttentionPool -> Classes",
+            "Donahue et al., CVPR 2015, with a pretrained network of frames",
+            clip_classes,
+            BACKBONE | _LSTM | {"pooling": "attention"},
+            BACKBONE_RECIPE,
+        ),
     )
     recipe = task_recipe(epochs=20, lr=2e-3, weight_decay=1e-2, batch_size=16)
 
@@ -114,6 +123,14 @@ class VideoFrames(StepClassTask):
             "Lea et al., CVPR 2017 (temporal convolutional networks)",
             frame_classes,
             _FRAME | _TCN,
+        ),
+        ModelDefinition(
+            "backbone",
+            "Frame(torchvision's classifier) -> BiLSTM -> PerStep",
+            "Donahue et al., CVPR 2015, with a pretrained network of frames",
+            frame_classes,
+            BACKBONE | _LSTM,
+            BACKBONE_RECIPE,
         ),
     )
     recipe = VideoClasses.recipe
@@ -253,6 +270,15 @@ class VideoSoundClasses(ClassTask):
             "Ngiam et al., ICML 2011, as a CNN-RNN",
             clip_and_sound,
             {"fusion": "concat", **_FRAME, **_SOUND},
+        ),
+        ModelDefinition(
+            "backbone",
+            "{Frame(torchvision's classifier) -> BiLSTM}, {sound -> Conv(1) -> BiLSTM} -> "
+            "LateFusion",
+            "Fan et al., ICMI 2016, with learnt weights and a pretrained network of frames",
+            clip_and_sound,
+            {"fusion": "late", **BACKBONE, **_SOUND},
+            BACKBONE_RECIPE,
         ),
     )
     recipe = VideoClasses.recipe

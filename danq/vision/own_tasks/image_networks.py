@@ -5,57 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from danq.core import FrameEncoder, Freezable, conv_encoder, features_of
 from danq.vision.dataset import Metadata
-
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and standard deviation of the channels of ImageNet's images."""
+from danq.vision.own_tasks.backbones import backbone_of
+from danq.vision.own_tasks.pixel_normalisation import Normalised
 
 _POSITIONS = 4
 """Rows and columns of a map, at least, that the dense layer of a CNN reads separately."""
-
-
-class Normalised(nn.Module):
-    """A network that receives pixels in [0, 1] and normalises them itself.
-
-    Parameters
-    ----------
-    network
-        ``(B, C, H, W)`` to any output.
-    normalisation
-        ``"none"``, or ``"imagenet"`` for the mean and standard deviation of ImageNet's channels
-        (their means over channels for grey images).
-    channels
-        Number of channels C: 1 or 3.
-    """
-
-    mean: Tensor
-    scale: Tensor
-
-    def __init__(self, network: nn.Module, normalisation: str, channels: int) -> None:
-        super().__init__()
-        if normalisation not in ("none", "imagenet"):
-            raise ValueError(f"normalisation is '{normalisation}', not none or imagenet")
-        self.network = network
-        self.out_features = features_of(network)
-        mean, scale = torch.tensor(IMAGENET if normalisation == "imagenet" else ([0.0], [1.0]))
-        if channels == 1:
-            mean, scale = mean.mean(dim=0, keepdim=True), scale.mean(dim=0, keepdim=True)
-        # They follow from the metadata, and are no weights.
-        self.register_buffer("mean", mean.view(-1, 1, 1), persistent=False)
-        self.register_buffer("scale", scale.view(-1, 1, 1), persistent=False)
-
-    def steps(self, length: int, dim: int = 0) -> int:
-        """Output positions along a dimension for ``length`` input positions."""
-        return self.network.steps(length, dim)  # type: ignore[operator,no-any-return]
-
-    def forward(self, x: Float[Tensor, "B C H W"]) -> Tensor:
-        return self.network((x - self.mean) / self.scale)
 
 
 class ResidualBlock(nn.Module):
@@ -208,11 +168,21 @@ class MapVector(nn.Module):
         return self.dense(F.avg_pool2d(self.network(x), self.cell).flatten(1))
 
 
-def image_vector(
-    metadata: Metadata, network: str, channels: Sequence[int], blocks: int, features: int
-) -> MapVector:
-    """Make a network of an image that returns a vector; see `image_map` and `MapVector`."""
-    return MapVector(image_map(metadata, network, channels, blocks), metadata["shape"], features)
+def image_vector(metadata: Metadata, *, features: int = 0, **hyperparameters: Any) -> nn.Module:
+    """Make a network of an image that returns a vector, with ``out_features``.
+
+    Parameters
+    ----------
+    metadata
+        ``shape`` of the image or clip, and ``normalisation``.
+    features
+        As `MapVector` takes them.
+    hyperparameters
+        Those of `image_map`, or of `danq.vision.own_tasks.backbones.backbone_of`.
+    """
+    if "backbone" in hyperparameters:
+        return backbone_of(metadata, **hyperparameters)
+    return MapVector(image_map(metadata, **hyperparameters), metadata["shape"], features)
 
 
 def frame_vectors(metadata: Metadata, **hyperparameters: Any) -> FrameEncoder:

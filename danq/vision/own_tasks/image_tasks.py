@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from danq.core import Classes, Mlp, MultiLabel
+from danq.core import Classes, Mlp, MultiLabel, features_of
 from danq.vision.dataset import Metadata, layout
+from danq.vision.own_tasks.backbones import BACKBONE, BACKBONE_RECIPE
 from danq.vision.own_tasks.image_networks import image_vector
 from danq.vision.own_tasks.own_task import ClassTask, LabelTask, ValueTask
 from danq.vision.own_tasks.value_scale import ScaledValues
@@ -39,11 +40,8 @@ def image_network(
     metadata: Metadata,
     *,
     target: str,
-    network: str,
-    channels: Sequence[int],
-    blocks: int,
-    features: int,
     dropout: float,
+    **hyperparameters: Any,
 ) -> ImageNetwork:
     """Make a network of images.
 
@@ -53,13 +51,13 @@ def image_network(
         ``shape``, ``normalisation``, and ``classes`` or ``names`` and ``scale``.
     target
         "classes", "labels" or "values".
-    network, channels, blocks, features
-        As `image_vector` takes them.
     dropout
         Dropout before the head.
+    hyperparameters
+        As `image_vector` takes them.
     """
-    body = image_vector(metadata, network, channels, blocks, features)
-    inner = Mlp(body.out_features, (), input_dropout=dropout)
+    body = image_vector(metadata, **hyperparameters)
+    inner = Mlp(features_of(body), (), input_dropout=dropout)
     return ImageNetwork(body, target_head(metadata, target, inner))
 
 
@@ -100,6 +98,14 @@ def _models(target: str) -> tuple[ModelDefinition, ...]:
                 "features": 128,
                 "dropout": 0.2,
             },
+        ),
+        ModelDefinition(
+            "backbone",
+            f"torchvision's classifier -> {heads[target]}",
+            "Donahue et al., ICML 2014 (features of a pretrained network)",
+            partial(image_network, target=target),
+            BACKBONE | {"dropout": 0.2},
+            BACKBONE_RECIPE,
         ),
     )
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from danq.vision.dataset import Examples, Metadata, layout
+from danq.vision.own_tasks.backbones import BACKBONE, BACKBONE_RECIPE
 from danq.vision.own_tasks.own_task import ClassTask
 from danq.vision.own_tasks.question_networks import question_network
 from danq.vision.prediction_rows import Row
@@ -76,12 +77,23 @@ class VideoQuestions(QuestionTask):
     name = "video-questions"
     fields = layout(clip="uint8 T C H W", real="bool T", question="int64 S", answer="int64")
     inputs = ("clip", "real", "question")
-    models = _models(
-        "Frame -> BiLSTM",
-        network="cnn",
-        channels=[16, 32, 64, 128],
-        features=128,
-        blocks=1,
-        layer="lstm",
-        hidden=96,
+    models = (
+        *_models(
+            "Frame -> BiLSTM",
+            network="cnn",
+            channels=[16, 32, 64, 128],
+            features=128,
+            blocks=1,
+            layer="lstm",
+            hidden=96,
+        ),
+        ModelDefinition(
+            "backbone",
+            "{Frame(torchvision's classifier) -> BiLSTM}, {tokens -> LSTM} -> "
+            "AttentionPool(query, hops=2) -> Classes",
+            "Yang et al., CVPR 2016 (stacked attention)",
+            question_network,
+            {"fusion": "attention", **BACKBONE, "layer": "lstm", "hidden": 96, **_QUESTION},
+            BACKBONE_RECIPE,
+        ),
     )

@@ -12,11 +12,17 @@ from danq.vision import RunSettings, load_vision_model, predict, summary, train
 from danq.vision.task_registry import OWN_TASKS, load_task
 from danq.vision.vision_model_file import VisionSpec
 from tests.vision.small_own_data import KINDS, small_data
+from tests.vision.small_torchvision import use_small_torchvision
 
 QUIET = RunSettings(device="cpu", threads=1, quiet=True)
 CPU = torch.device("cpu")
 MASKED = {"real": ("clip", "series"), "sound_real": ("sound",)}
 """Fields that a mask concerns."""
+
+
+@pytest.fixture(autouse=True)
+def small_torchvision(monkeypatch):
+    use_small_torchvision(monkeypatch)
 
 
 def test_every_task_has_small_data():

@@ -133,27 +133,31 @@ def check_fit(name: str, shape: Sequence[int]) -> None:
     # Some cannot be made on the meta device.
     backbone = Backbone(name).to("meta")
     try:
-        found = [_output_shape(backbone, batch, height, width) for batch in _BATCH]
+        found = _is_vector(backbone, [height, width])
     except _FORWARD_ERRORS as error:
-        if not _is_vector(backbone, _output_shape(backbone, 2, _TYPICAL_SIZE, _TYPICAL_SIZE)):
+        if not _fits(backbone, [_TYPICAL_SIZE, _TYPICAL_SIZE]):
             raise _refused(name, "it does not return one vector per image") from error
         raise InputError(
             f"the backbone '{name}' cannot be trained on images of {height} x {width} pixels "
             f"(height x width): {error}",
             remedy=f"Set a larger size; {_TYPICAL_SIZE} fits every backbone",
         ) from error
-    if not all(_is_vector(backbone, one) for one in found):
+    if not found:
         raise _refused(name, "it does not return one vector per image")
 
 
-def _output_shape(backbone: Backbone, batch: int, height: int, width: int) -> tuple[int, ...]:
-    """Shape of the output in training; that of several outputs is empty."""
-    found = backbone(torch.empty(batch, 3, height, width, device="meta"))
-    return tuple(found.shape) if isinstance(found, Tensor) else ()
+def _is_vector(backbone: Backbone, size: Sequence[int]) -> bool:
+    """Whether the output in training is one vector per image."""
+    found = [backbone(torch.empty(batch, 3, *size, device="meta")) for batch in _BATCH]
+    width = (backbone.out_features,)
+    return all(isinstance(one, Tensor) and one.shape[1:] == width for one in found)
 
 
-def _is_vector(backbone: Backbone, shape: tuple[int, ...]) -> bool:
-    return shape[1:] == (backbone.out_features,)
+def _fits(backbone: Backbone, size: Sequence[int]) -> bool:
+    try:
+        return _is_vector(backbone, size)
+    except _FORWARD_ERRORS:
+        return False
 
 
 def _without_classifier(name: str) -> tuple[nn.Module, int, str]:

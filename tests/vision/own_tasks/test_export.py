@@ -17,6 +17,12 @@ from danq.vision.task_registry import OWN_TASKS, load_task
 from danq.vision.vision_model_file import VisionModel, VisionSpec
 from danq.vision.vocabulary import END, START
 from tests.vision.small_own_data import small_data
+from tests.vision.small_torchvision import use_small_torchvision
+
+
+@pytest.fixture(autouse=True)
+def small_torchvision(monkeypatch):
+    use_small_torchvision(monkeypatch)
 
 
 def untrained(name, model=None, seed=1):

@@ -220,7 +220,7 @@ class DenseCaptions(Task):
         ),
     )
     metadata_kinds = layout(shape="sizes", vocabulary="vocabulary", length="count")
-    recipe = task_recipe(epochs=10, lr=3e-3, batch_size=16)
+    recipe = task_recipe(epochs=8, lr=3e-3, batch_size=8)
     quick_epochs = 3
     sizes = Sizes(2500, 100, 300)
     quick_sizes = Sizes(200, 24, 32)

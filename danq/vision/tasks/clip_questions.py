@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from danq.core import (
     AttentionPool,
     Classes,
-    KernelAttention,
     Mlp,
     Multiply,
     conv_encoder,
+    map_tokens,
     step_cross_entropy,
 )
 from danq.errors import InputError
@@ -90,8 +90,8 @@ class ClipAnswer(nn.Module):
     embed, hidden
         Width of the word embedding, and units of the encoders of questions and clips.
     attend
-        Units of the attention from the question to the frames; 0 ignores the clip. The question
-        is also a kernel of width 1 that weights the map of the middle frame.
+        Units of the attentions from the question to the frames, and to the positions of the map
+        of the middle frame; 0 ignores the clip.
     channels
         Channels of the CNN of frames.
     reader
@@ -115,7 +115,7 @@ class ClipAnswer(nn.Module):
             self.reader = ClipReader(metadata, channels=channels, hidden=hidden, **reader)
             self.frames = AttentionPool(hidden, attend, query_features=hidden)
             self.still = conv_encoder(2, metadata["shape"][1], channels)
-            self.positions = KernelAttention(channels[-1], hidden, width=1)
+            self.positions = AttentionPool(channels[-1], attend, query_features=hidden)
             # As in the questions about images, the clip gets the scale of the question.
             self.norm = nn.BatchNorm1d(hidden + channels[-1])
             self.fusion = Multiply([hidden + channels[-1], hidden], hidden)
@@ -133,10 +133,10 @@ class ClipAnswer(nn.Module):
         if self.attend:
             rows = asked.nonzero()[:, 0]
             tokens, mask, _ = self.reader(clip, real)
-            maps = self.still(middle_frame(clip, real))
+            places = map_tokens(self.still(middle_frame(clip, real)))
             found = [
                 self.frames(tokens[rows], mask[rows], words),
-                self.positions(maps[rows], words).sum(dim=(2, 3)),
+                self.positions(places[rows], None, words),
             ]
             words = self.fusion([self.norm(torch.cat(found, dim=1)), words])
         logits = self.head(words)
@@ -172,14 +172,14 @@ class ClipQuestions(Classification):
     models = (
         ModelDefinition(
             "attention",
-            "{Frame -> LSTM}, {map}, {tokens -> LSTM} -> Attention(query) -> Multiply",
+            "{Frame -> LSTM}, {map}, {tokens -> LSTM} -> AttentionPool(query) -> Multiply",
             "Jang et al., TGIF-QA, CVPR 2017",
             ClipAnswer,
             _READER | _QUESTION | {"attend": 48},
         ),
         ModelDefinition(
             "one-frame",
-            "{middle frame}, {map}, {tokens -> LSTM} -> Attention(query) -> Multiply",
+            "{middle frame}, {map}, {tokens -> LSTM} -> AttentionPool(query) -> Multiply",
             "without the other frames",
             ClipAnswer,
             _READER | _QUESTION | {"attend": 48, "one_frame": True},

@@ -31,6 +31,7 @@ READERS = {
     "danq/models/export.py": "the exported program, to compare it with the model",
     "danq/models/weight_import/torch_tensors.py": "weights of torch",
     "danq/vision/clip_files.py": "images",
+    "danq/vision/generators/spoken_symbols.py": "recordings in an installed package",
     "danq/vision/own_data/image_files.py": "images",
     "danq/vision/own_data/sequence_files.py": "npz, from its bytes",
     "danq/vision/own_data/video_files.py": "videos and sounds, from files that the layer opened",

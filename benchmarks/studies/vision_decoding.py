@@ -169,6 +169,15 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def report(files: str, values: dict[str, float]) -> None:
+    """Print the values of some files."""
+    rows = [
+        (metric, f"{value:,.3g}" if value < 1000 else f"{value:,.0f}")
+        for metric, value in values.items()
+    ]
+    print(markdown_table((files, "value"), rows), end="\n\n", flush=True)
+
+
 def main() -> None:
     """Measure, print and write."""
     parser = make_parser(__doc__, "quick", "repeats", "out", repeats=3)
@@ -187,16 +196,12 @@ def main() -> None:
             write_images(folder, (height, width), rate_images)
             found = rates(folder, arguments.workers, arguments.repeats)
             values[f"{width} x {height}"] = found
+            report(f"{width} x {height}", found)
         folder = Path(name) / "training"
         folder.mkdir()
         write_images(folder, (240, 320), images)
         values["training"] = training_memory(folder, arguments.workers, Path(name) / "run")
-    rows = [
-        (group, metric, f"{value:,.3g}" if value < 1000 else f"{value:,.0f}")
-        for group, each in values.items()
-        for metric, value in each.items()
-    ]
-    print(markdown_table(("files", "metric", "value"), rows))
+    report("training", values["training"])
     write_json(arguments.out, {"values": values})
 
 

@@ -221,7 +221,7 @@ def evaluate(
     report = run(model, source, **options.given(given))
     if out is not None:
         write_evaluation(report, out, overwrite=overwrite)
-    show(report.text(), report)
+    show(report.text(), report.summary())
 
 
 @vision.command(epilog=example("danq vision data direction --out direction/ --seed 1"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from danq.device import resolve_device, resolve_precision
 from danq.errors import InputError, escaped
@@ -62,6 +63,20 @@ class VisionEvaluation:
         if self.truth is not None and len(self.truth.classes) <= SHOWN:
             lines += ["", "true class \\ predicted class", *confusion_lines(self.truth)]
         return "\n".join(lines)
+
+    def summary(self) -> dict[str, Any]:
+        """The evaluation as JSON values; ``confusion`` counts true (rows) and predicted classes."""
+        truth = self.truth
+        table = None
+        if truth is not None:
+            table = {"classes": list(truth.classes), "counts": truth.confusion().tolist()}
+        return {
+            "task": self.task,
+            "data": self.data,
+            "examples": self.examples,
+            "metrics": self.metrics,
+            "confusion": table,
+        }
 
 
 def evaluate(
@@ -190,7 +205,7 @@ def _training_data(path: Path, model: VisionModel, task: Task) -> Dataset:
             )
         return data
     seed = int(spec.training.get("seed", 0))
-    for sizes in (task.sizes, task.quick_sizes):
+    for sizes in (task.quick_sizes, task.sizes):
         data = task.make(seed, sizes)
         if data.sha256 == spec.data_sha256:
             return data

@@ -12,7 +12,7 @@ from danq.errors import MissingPackage
 from danq.notebook_display import Display, display_html
 from danq.vision.dataset import Metadata
 from danq.vision.task import ModelDefinition
-from danq.vision.task_registry import load_tasks
+from danq.vision.task_registry import OWN_TASKS, TASKS, load_tasks
 
 log = logging.getLogger("danq")
 
@@ -22,7 +22,7 @@ class ModelInfo:
     """A model of a task: its blocks, number of parameters and paper.
 
     ``data`` is whether the task's examples are real or made. Without the packages that the examples
-    need, the number of parameters is unknown (None).
+    need, and for tasks on own data, the number of parameters is unknown (None).
     """
 
     task: str
@@ -42,7 +42,8 @@ class ModelInfo:
 def list_models(tasks: Iterable[str] = ()) -> list[ModelInfo]:
     """Describe every model of the tasks; of all tasks if none is named.
 
-    A warning names the tasks whose packages are not installed.
+    A warning names the tasks whose packages are not installed. Numbers of parameters of tasks on a
+    user's own data follow from the data.
 
     Raises
     ------
@@ -50,9 +51,9 @@ def list_models(tasks: Iterable[str] = ()) -> list[ModelInfo]:
         When no task has that name.
     """
     entries = []
-    for task in load_tasks(tasks):
+    for task in load_tasks(tuple(tasks) or [*TASKS, *OWN_TASKS]):
         try:
-            metadata = task.metadata()
+            metadata = None if task.is_own else task.metadata()
         except MissingPackage as error:
             log.warning("%s is listed without numbers of parameters: %s", task.name, error)
             metadata = None

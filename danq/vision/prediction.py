@@ -13,6 +13,7 @@ from torch import nn
 from danq.device import resolve_device, resolve_precision
 from danq.errors import InputError, escaped
 from danq.files.inputs_in_use import protects_inputs
+from danq.progress import stage
 from danq.vision.clip_files import IMAGES
 from danq.vision.dataset import Examples, Metadata
 from danq.vision.own_data.input_settings import InputSettings
@@ -217,13 +218,16 @@ def _of_own(
     metadata: Metadata,
     inputs: list[tuple[list[str], Examples]],
 ) -> Iterator[Prediction]:
-    for names, examples in inputs:
-        name = iter(names)
-        for outputs, small in task.stream(module, examples):
-            for rows in task.rows(outputs, small, metadata):
-                this = next(name)
-                rows = task.with_input(rows, this)
-                yield Prediction(this, rows, [escaped(task.line(rows))])
+    with stage("predicting", "inputs", sum(len(names) for names, _ in inputs)) as progress:
+        for names, examples in inputs:
+            name = iter(names)
+            for outputs, small in task.stream(module, examples):
+                tables = task.rows(outputs, small, metadata)
+                for rows in tables:
+                    this = next(name)
+                    named = task.with_input(rows, this)
+                    yield Prediction(this, named, [escaped(task.line(named))])
+                progress.add(len(tables))
 
 
 def _own_examples(

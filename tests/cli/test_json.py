@@ -175,6 +175,8 @@ def test_simulate_and_vision(folder, small_task, capsys):
     (result,) = found["result"]
     assert set(result) == FIELDS["vision predict"]
     assert len(result["lines"]) == 1
+    _, found, _ = called("vision evaluate OUT --device cpu --json", capsys)
+    assert set(found["result"]) == FIELDS["vision evaluate"]
     shutil.rmtree("OUT")
     _, found, _ = called(f"vision data {OTHERS['vision data']} --json", capsys)
     assert found["result"] == {"path": "OUT"}

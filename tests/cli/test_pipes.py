@@ -25,7 +25,12 @@ NO_FILES = {
     ("serve", "ids"): "read as the variants of variants; a server has no output to compare",
     ("vision train", "data"): "a folder of arrays",
     ("vision predict", "model"): "a run directory, or a model file as of the other commands",
-    ("vision predict", "source"): "tested with the readers of the tasks",
+    ("vision evaluate", "model"): "a run directory, or a model file as of the other commands",
+    ("vision evaluate", "source"): "a folder, or a table whose paths are relative to its folder",
+    **{
+        ("vision train", name): "a folder, or a table whose paths are relative to its folder"
+        for name in ("images", "videos", "captions", "questions", "sequences", "audio")
+    },
 }
 
 

@@ -205,6 +205,19 @@ def test_questions(here, capsys):
     assert "no question is given" in capsys.readouterr().err
 
 
+def test_forecasts_are_written_as_a_video(here, capsys):
+    from danq.vision.clip_writer import write_clip
+
+    clip = np.linspace(0, 255, 6).astype(np.uint8)[:, None, None, None]
+    clip = np.broadcast_to(clip, (6, 1, 9, 11))
+    write_clip("forecast.mp4", clip)
+    with av.open("forecast.mp4") as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert np.shape(frames) == (6, 36, 44, 3)
+    means = [frame.mean() for frame in frames]
+    assert np.abs(np.array(means) - np.linspace(0, 255, 6)).max() < 8
+
+
 def test_texts(here, capsys):
     texts = [(f"{word} is {kind}", kind) for kind in ("good", "schön") for word in "abcdefghij"]
     rows = [f'"{text}",{kind}' for text, kind in texts]

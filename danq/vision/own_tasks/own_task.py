@@ -39,6 +39,7 @@ class OwnTask(Task):
     entries: ClassVar[tuple[str, ...]]
     sizes = quick_sizes = Sizes(0, 0, 0)
     is_own: ClassVar[bool] = True
+    data_source: ClassVar[str] = "your own files"
 
     def metadata(self) -> dict[str, Any]:
         """Refuse: the facts of this task are those of the data.

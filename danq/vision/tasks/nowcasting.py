@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from danq.core import ConvRecurrent, EncoderForecaster, FrameForecaster
 from danq.training.problem import Metrics
-from danq.vision.clip_files import write_gif
+from danq.vision.clip_writer import write_clip
 from danq.vision.dataset import Dataset, Examples, Fields, Metadata, layout
 from danq.vision.frame_similarity import signal_to_noise, structural_similarity
 from danq.vision.generators.digit_images import draw_digits
@@ -212,7 +212,7 @@ class Nowcasting(Task):
         }
 
     def describe(self, outputs: Logits, examples: Examples, metadata: Metadata) -> list[str]:
-        return [f"{outputs.shape[1]} frames; an output file (GIF) shows them"]
+        return [f"{outputs.shape[1]} frames; an output file (GIF or mp4) shows them"]
 
     def predict(
         self, module: nn.Module, examples: Examples, metadata: Metadata, out: Path | None = None
@@ -222,7 +222,7 @@ class Nowcasting(Task):
 
     def write_output(self, out: Path, outputs: Logits) -> list[str]:
         frames = (self.decode(outputs[:1])[0] * 255).round().astype(np.uint8)
-        return [f"{write_gif(out, frames)}: {len(frames)} frames"]
+        return [f"{write_clip(out, frames)}: {len(frames)} frames"]
 
 
 class Rain(Nowcasting):

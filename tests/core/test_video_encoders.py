@@ -18,6 +18,7 @@ from danq.core import (
     map_tokens,
     without_classifier,
 )
+from tests.vision.small_torchvision import real_torchvision
 
 LENGTHS = torch.tensor([4, 2, 1])
 
@@ -134,7 +135,7 @@ def test_without_classifier():
 
 
 def test_torchvision_backbones_fit():
-    models = pytest.importorskip("torchvision.models")
+    models = real_torchvision()
     with torch.device("meta"):
         vgg, features = without_classifier(models.vgg16())
         resnet = FrameEncoder(*without_classifier(models.resnet18()))

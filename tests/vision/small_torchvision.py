@@ -10,6 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from danq.errors import InputError
+from danq.vision.own_tasks.backbones import torchvision_models
+
 URL = "https://models.example.org/resnet18-f37072fd.pth"
 
 
@@ -57,6 +60,14 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "squeezenet1_0": SmallSqueezenet,
     "vit_b_16": SmallTransformer,
 }
+
+
+def real_torchvision() -> ModuleType:
+    """The classifiers of torchvision; skips a test where it cannot be imported."""
+    try:
+        return torchvision_models()
+    except InputError as error:
+        pytest.skip(str(error))
 
 
 def use_small_torchvision(patch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from danq.training.fit import Fit
 from danq.vision import Recipe, RunSettings, train
 from danq.vision.task import ModelDefinition, Sizes
 from danq.vision.task_registry import load_task
+from tests.vision.small_torchvision import real_torchvision
 
 RECIPE = Recipe(epochs=3, batch_size=32, frozen_epochs=1, encoder_lr=0.1)
 
@@ -99,9 +100,7 @@ def test_a_model_without_convolutions_is_refused_before_writing(tmp_path):
 
 
 def test_torchvision_resnet_is_fine_tuned(choices, tmp_path, monkeypatch):
-    models = pytest.importorskip(
-        "torchvision.models", reason="torchvision is an extra (danq[backbones])"
-    )
+    models = real_torchvision()
 
     class Rgb(nn.Module):
         """Repeats grey frames to the three channels of torchvision's networks."""

@@ -18,7 +18,7 @@ from danq.vision.dataset import Dataset
 from danq.vision.own_tasks.backbones import Backbone, check_fit, torchvision_models
 from danq.vision.own_tasks.pixel_normalisation import IMAGENET
 from tests.vision.small_own_data import small_data
-from tests.vision.small_torchvision import SmallResnet, use_small_torchvision
+from tests.vision.small_torchvision import SmallResnet, real_torchvision, use_small_torchvision
 
 QUIET = RunSettings(device="cpu", threads=1, quiet=True)
 SETTINGS = {"epochs": 1, "batch_size": 12}
@@ -220,5 +220,5 @@ def test_a_torchvision_that_cannot_be_imported_is_named(monkeypatch, error, mess
     "name", ["resnet18", "mobilenet_v3_small", "efficientnet_b0", "convnext_tiny", "vit_b_16"]
 )
 def test_classifiers_of_torchvision_are_backbones(name):
-    pytest.importorskip("torchvision.models", reason="torchvision is an extra (danq[backbones])")
+    real_torchvision()
     check_fit(name, (3, 224, 224))

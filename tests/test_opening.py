@@ -85,6 +85,7 @@ WRITERS = {
     "danq/training/folds_directory.py",
     "danq/training/run_log.py",
     "danq/vision/benchmark.py",
+    "danq/vision/clip_writer.py",
     "danq/vision/dataset_folder.py",
     "danq/vision/evaluation.py",
     "danq/vision/export.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -203,6 +204,26 @@ def test_questions(here, capsys):
     assert "yes" in capsys.readouterr().out
     assert called(f"vision predict run {path} --device cpu") == 2
     assert "no question is given" in capsys.readouterr().err
+
+
+def test_videos_with_sound(here, files, capsys):
+    rng = np.random.default_rng(0)
+    for name, pitch in (("low", 300), ("high", 2000)):
+        Path("videos", name).mkdir(parents=True)
+        for number, path in enumerate(sorted((files / "videos").rglob("*.mp4"))[:10]):
+            shutil.copy(path, Path("videos", name, f"{number}.mp4"))
+            time = np.arange(3000 + 100 * number) / 8000
+            level = 9000 * np.sin(2 * np.pi * pitch * time) + rng.normal(0, 300, len(time))
+            with wave.open(f"videos/{name}/{number}.wav", "wb") as sound:
+                sound.setparams((1, 2, 8000, 0, "NONE", ""))
+                sound.writeframes(level.astype("<i2").tobytes())
+    train = f"vision train --audio videos --size 16 --out run {SMALL} --lr 0.01"
+    assert called(train) == 0
+    assert "task video-sound-classes" in capsys.readouterr().err
+    assert called("vision predict run videos --out found.tsv --device cpu") == 0
+    rows = table("found.tsv")
+    assert len(rows) == 20
+    assert np.mean([row["class"] == Path(row["file"]).parent.name for row in rows]) > 0.9
 
 
 def test_forecasts_are_written_as_a_video(here, capsys):

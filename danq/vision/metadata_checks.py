@@ -79,10 +79,10 @@ def _check_shape(
         size in (None, axis) for size, axis in zip(expected, found, strict=True)
     )
     if not equal:
-        wanted = " x ".join("any" if size is None else str(size) for size in expected) or "no axes"
+        given = " x ".join("any" if size is None else str(size) for size in expected) or "no axes"
         shown = " x ".join(map(str, found)) or "no axes"
         raise InputError(
-            f"{place} has examples of {shown}, but the metadata give {wanted}",
+            f"{place} has examples of {shown}, but the metadata give {given}",
             file=file,
             remedy="Correct the metadata or the array",
         )

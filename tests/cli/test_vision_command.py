@@ -8,6 +8,7 @@ import pytest
 
 from danq.vision.task import Sizes
 from danq.vision.task_registry import load_task
+from danq.vision.tasks import visual_questions
 from danq_cli.main import run
 
 
@@ -31,6 +32,7 @@ def test_list_shows_tasks_and_models(capsys):
 
 
 def test_list_has_tasks_of_missing_packages_without_parameters(monkeypatch, capsys):
+    visual_questions.questions.cache_clear()
     monkeypatch.setitem(sys.modules, "easy_vqa", None)
     assert run(["vision", "list"]) == 0
     shown = capsys.readouterr()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -34,7 +35,8 @@ def structural_similarity(
     unbiased = count / max(1, count - 1)
 
     def mean(values: np.ndarray) -> np.ndarray:
-        return uniform_filter(values, (1, size, size))
+        window: Any = (1, size, size)
+        return uniform_filter(values, window)
 
     x, y = images
     mean_x, mean_y = mean(x), mean(y)

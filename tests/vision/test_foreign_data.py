@@ -126,19 +126,6 @@ FOREIGN = {
         {"shape": [5, 3, 24, 40], "walkers": 5, "maps": [5, 2, 12, 20]},
         WALKS | {"maps": images(5, 2, 12, 20)},
     ),
-    "gait-views": (
-        {"shape": [5, 3, 24, 40], "walkers": 5, "maps": [5, 2, 12, 20]},
-        WALKS | {"maps": images(5, 2, 12, 20)},
-    ),
-    "dense-captions": (
-        {"shape": [1, 24, 40], "vocabulary": WORDS, "length": 14},
-        {
-            "image": images(1, 24, 40),
-            "boxes": boxes,
-            "real": true(6),
-            "words": texts(34, 6, 14),
-        },
-    ),
     "scene-clips": (
         {"shape": [5, 3, 12, 20]} | KNOWN,
         {"clip": images(5, 3, 12, 20), "real": true(5), "label": indices(15, 5, 12, 20)},

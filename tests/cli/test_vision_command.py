@@ -39,8 +39,9 @@ def test_list_has_tasks_of_missing_packages_without_parameters(monkeypatch, caps
     assert "direction: Direction of a digit" in shown.out
     assert "vqa is listed without numbers of parameters: the questions are in the" in shown.err
     assert "pip install 'danq[vision]'" in shown.err
-    (vqa,) = [line for line in shown.out.splitlines() if line.startswith("  question-only")]
-    assert vqa.split("  ")[-2].strip() == "?"
+    lines = shown.out.splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("vqa: "))
+    assert lines[start + 1].split("  ")[-2].strip() == "?"
     assert "13 answers. Data: made (easy-vqa)" in shown.out
 
 

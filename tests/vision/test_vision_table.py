@@ -16,11 +16,12 @@ UNMEASURED: frozenset[str] = frozenset(
     {
         "gait",
         "gait-views",
+        "scene-clips",
         "sound-examples",
         "relations",
+        "dense-captions",
         "group-emotion",
         "clip-captions",
-        "clip-questions",
     }
 )
 """Tasks that the page has no row for."""

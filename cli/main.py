@@ -10,7 +10,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
@@ -24,6 +24,7 @@ from .option_names import find_command, option_names, with_options
 from .progress import shown_progress
 from .show import Output, printing, shown_error, with_output_options
 from .signals import EXIT_STOPPED, NAMES, exit_code, install, is_silent, received, uninstall
+from .streams import write_stderr
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("danq_cli.demo", "Run the full pipeline on a small simulated genome."),
@@ -138,7 +139,7 @@ class _Stderr(logging.Handler):
             text = f"{record.levelname.lower()}: {text}"
         elif self.output.quiet:
             return
-        click.echo(text, err=True)
+        write_stderr(text)
 
 
 @contextmanager
@@ -176,12 +177,13 @@ def run(args: Sequence[str]) -> int:
     finally:
         output.restore()
     try:
-        output.finish()
+        if not is_silent():
+            output.finish()
         sys.stdout.flush()
     except BrokenPipeError:
         return _leave_pipe()
     except OSError as error:
-        click.echo(f"danq: standard output: cannot be written: {error.strerror}.", err=True)
+        write_stderr(f"danq: standard output: cannot be written: {error.strerror}.")
         return EXIT_INPUT
     return code
 
@@ -190,7 +192,7 @@ def _run(args: Sequence[str], output: Output) -> int:
     """As `run`; errors are shown on stderr, and kept in ``output``."""
 
     def failed(message: str, code: int, **about: str | int | None) -> int:
-        click.echo(f"danq: {message}", err=True)
+        write_stderr(f"danq: {message}")
         output.fail(message, code, **about)
         return code
 
@@ -206,7 +208,8 @@ def _run(args: Sequence[str], output: Output) -> int:
                 root.make_context("danq", list(args)) as context,
             ):
                 root.invoke(context)
-            sys.stdout.flush()
+            if not output.json:
+                sys.stdout.flush()
         except BaseException:
             # A library may have turned the interrupt into another exception.
             if received() is None:
@@ -222,7 +225,8 @@ def _run(args: Sequence[str], output: Output) -> int:
             # The options were not read to their end.
             output.command = find_command(root, args)[0]
             output.use_json()
-        error.show()
+        with suppress(OSError):
+            error.show()
         output.fail(shown_error(error), EXIT_INPUT)
         return EXIT_INPUT
     except DanqError as error:
@@ -248,7 +252,8 @@ def _run(args: Sequence[str], output: Output) -> int:
 
 
 def _bug(error: Exception, output: Output) -> int:
-    traceback.print_exc()
+    with suppress(OSError):
+        traceback.print_exc()
     output.fail(f"{type(error).__name__}: {first_line(error)}", EXIT_BUG)
     return EXIT_BUG
 

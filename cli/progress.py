@@ -8,12 +8,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from danq.progress import watch_progress
+
+from .streams import write_stderr
 
 if TYPE_CHECKING:
     from danq.progress import Event, Stage
@@ -156,7 +156,7 @@ class Display:
                 self._show(now)
             elif now - self.last_line >= self._wait(now):
                 self.last_line = now
-                click.echo(self._line(now), err=True)
+                write_stderr(self._line(now))
 
     def close(self) -> None:
         """Remove the bars and end the thread."""
@@ -195,20 +195,29 @@ class Display:
             from .progress_bars import Bars
 
             self._bar = Bars()
-        self._bar.show(self.active, now)
+        try:
+            self._bar.show(self.active, now)
+        except OSError:  # the terminal was closed
+            self._bar, self.active = None, []
 
     def _hide(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            with suppress(OSError):
+                bar.stop()
 
 
 @contextmanager
 def shown_progress(hidden: Callable[[], bool]) -> Iterator[None]:
     """Context in which stderr shows the progress of danq's functions, unless ``hidden()``."""
-    display = Display(bars=sys.stderr.isatty(), hidden=hidden)
+    display = Display(bars=_has_bars(), hidden=hidden)
     try:
         with watch_progress(display):
             yield
     finally:
         display.close()
+
+
+def _has_bars() -> bool:
+    """Whether stderr is a terminal that can move its cursor."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")

@@ -20,6 +20,7 @@ import danq
 from danq.errors import printable
 
 from .as_json import as_json
+from .streams import write_stderr
 
 WITHOUT_JSON = {"serve": "its page has a JSON API"}
 """Commands that refuse ``--json``, and why."""
@@ -123,8 +124,10 @@ def show(text: str, result: Any, *, err: bool = False, several: bool = False) ->
     output = _current.get()
     if output is not None and output.json:
         output.add(result, several)
-    elif not err or output is None or not output.quiet:
-        click.echo(text, err=err)
+    elif not err:
+        click.echo(text)
+    elif output is None or not output.quiet:
+        write_stderr(text)
 
 
 def show_line(text: str) -> None:

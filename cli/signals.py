@@ -130,6 +130,8 @@ def _end(number: int) -> None:
             with suppress(OSError):
                 os.kill(child, signal.SIGTERM)
         _remove_temporary_files()
+        if getattr(sys.modules.get("danq_cli.progress_bars"), "shown", None):
+            os.write(2, b"\r\x1b[K\x1b[?25h")  # bars hide the cursor
         if not is_silent():
             os.write(2, f"danq: {NAMES[signal.Signals(number)]}\n".encode())
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 
 
 def open_streams() -> None:
@@ -22,3 +23,12 @@ def open_streams() -> None:
             setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def write_stderr(text: str) -> None:
+    """Write a line to stderr.
+
+    A terminal that was closed, a pipe without a reader or a full disk does not end the command.
+    """
+    with suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)

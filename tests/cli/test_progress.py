@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 from danq.progress import Stage, counted, is_watched, stage, watch_progress
+from danq_cli import progress_bars, signals
 from danq_cli.main import run
-from danq_cli.progress import LINE_SECONDS, Display, Timed, duration
+from danq_cli.progress import LINE_SECONDS, Display, Timed, duration, shown_progress
+from danq_cli.progress_bars import table
 
 
 class Clock:
@@ -209,3 +217,90 @@ def test_a_log_of_a_command_has_no_control_characters(tmp_path, capsys):
     shown = capsys.readouterr().err
     assert shown.splitlines()[-1].startswith("simulated 60,000 bases")
     assert shown.replace("\n", "").isprintable()
+
+
+def bars(width: int) -> list[str]:
+    """Lines of two stages on a terminal of some width."""
+    folds = Timed(Stage("training folds", "folds", 3), 0.0)
+    epoch = Timed(Stage("epoch 3 of 100", "batches", 200, detail="loss 0.123"), 0.0)
+    epoch.stage.done = 50
+    epoch.note(10.0)
+    console = Console(width=width, file=io.StringIO(), color_system=None)
+    with console.capture() as shown:
+        console.print(table([folds, epoch], 10.0, width))
+    return [line.rstrip() for line in shown.get().splitlines()]
+
+
+def test_bars_fit_a_narrow_terminal():
+    assert bars(40) == [
+        "training folds  0%   10 s",
+        "epoch 3 of 100  25%  10 s, 30 s left",
+    ]
+    lines = {width: bars(width)[1] for width in (60, 80, 100, 120)}
+    for line in lines.values():
+        assert line.startswith("epoch 3 of 100")
+        assert "10 s, 30 s left" in line
+        assert "…" not in line
+    assert "50 of 200 batches" in lines[60]
+    assert "loss 0.123" in lines[80]
+    assert lines[100].count("━") < lines[120].count("━")
+
+
+@pytest.mark.parametrize(("term", "expected"), [("xterm", True), ("dumb", False)])
+def test_a_terminal_without_cursor_has_lines(term, expected, monkeypatch):
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setattr(sys, "stderr", SimpleNamespace(isatty=lambda: True))
+    made = []
+    monkeypatch.setattr(Display, "close", lambda self: made.append(self))
+    with shown_progress(lambda: True):
+        pass
+    assert [one.bars for one in made] == [expected]
+
+
+class Full:
+    """A stderr on a full disk."""
+
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_stderr_that_cannot_be_written_ends_no_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", Full())
+    out = tmp_path / "sim"
+    words = ["simulate", str(out), "--size", "60k", "--variants", "0", "--json"]
+    monkeypatch.setattr(Full, "isatty", lambda self: False, raising=False)
+    assert run(words) == 0
+    assert json.loads(capsys.readouterr().out)["result"]["path"] == str(out)
+    assert run(words) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["exit_code"] == 2
+
+
+def test_bars_on_a_terminal_that_was_closed_end_no_stage(display):
+    class Closed:
+        def show(self, *_: object) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        stop = show
+
+    display.bars, display._bar = True, Closed()
+    with watch_progress(display), stage("predicting"):
+        display._hide()
+        display._bar = Closed()
+        after(display, 1.0)
+        assert display.active == []
+
+
+@pytest.mark.parametrize("bars", [[], [None]])
+def test_a_process_that_ends_at_once_shows_the_cursor_that_bars_hid(bars, monkeypatch):
+    written, codes = [], []
+    monkeypatch.setattr(progress_bars, "shown", bars)
+    monkeypatch.setattr(signals, "_children", list)
+    monkeypatch.setattr(signals, "_remove_temporary_files", lambda: None)
+    monkeypatch.setattr(os, "write", lambda _, text: written.append(text))
+    monkeypatch.setattr(os, "_exit", codes.append)
+    signals._end(signal.SIGTERM)
+    assert written == [b"\r\x1b[K\x1b[?25h"] * len(bars) + [b"danq: terminated\n"]
+    assert codes == [143]

@@ -82,7 +82,7 @@ def torchvision_models() -> ModuleType:
         When torchvision is not installed, or is built for another torch.
     """
     try:
-        from torchvision import models
+        from torchvision import models  # type: ignore[import-not-found]
     except ModuleNotFoundError as error:
         if error.name not in ("torchvision", "torchvision.models"):
             raise

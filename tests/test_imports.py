@@ -266,6 +266,22 @@ def test_a_module_that_is_imported_first_hides_no_name(module: str):
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+def test_no_name_of_a_package_is_the_name_of_one_of_its_modules():
+    packages = [path.parent for path in sources("danq") if path.name == "__init__.py"]
+    lazy = re.compile(r'^        "(\w+)": "danq\.', re.MULTILINE)
+    names = [
+        (package, name)
+        for package in packages
+        for name in lazy.findall((package / "__init__.py").read_text())
+    ]
+    assert len(names) > 100
+    assert [
+        f"{package.relative_to(ROOT)}: {name}"
+        for package, name in names
+        if (package / f"{name}.py").exists() or (package / name).is_dir()
+    ] == []
+
+
 def test_packed_windows_load_no_readers_of_files():
     code = "import sys, danq.genome.packed_genome; print(*sys.modules)"
     done = subprocess.run(

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from danq.vision.export import export_model as export_model
     from danq.vision.model_list import list_models as list_models
     from danq.vision.own_data.input_settings import InputSettings as InputSettings
-    from danq.vision.own_data.own_examples import own_examples as own_examples
+    from danq.vision.own_data.source_examples import own_examples as own_examples
     from danq.vision.own_files import OwnFiles as OwnFiles
     from danq.vision.prediction import WrittenPredictions as WrittenPredictions
     from danq.vision.prediction import predict as predict
@@ -66,7 +66,7 @@ __getattr__, __dir__ = lazy_names(
         "WrittenPredictions": "danq.vision.prediction:WrittenPredictions",
         "evaluate": "danq.vision.evaluation:evaluate",
         "export_model": "danq.vision.export:export_model",
-        "own_examples": "danq.vision.own_data.own_examples:own_examples",
+        "own_examples": "danq.vision.own_data.source_examples:own_examples",
         "write_evaluation": "danq.vision.evaluation:write_evaluation",
         "write_predictions": "danq.vision.prediction:write_predictions",
         "Recipe": "danq.training.recipe:BaseRecipe",

@@ -15,7 +15,7 @@ from danq.training.problem import Metrics
 from danq.vision.dataset import SPLITS, Dataset, Examples
 from danq.vision.dataset_folder import read_dataset
 from danq.vision.own_data.input_settings import InputSettings
-from danq.vision.own_data.own_examples import own_inputs
+from danq.vision.own_data.source_examples import own_inputs
 from danq.vision.own_files import OwnFiles
 from danq.vision.own_tasks.own_task import OwnTask
 from danq.vision.prediction_rows import Truth

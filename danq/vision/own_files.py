@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from danq.errors import InputError
 from danq.vision.dataset import Dataset
 from danq.vision.own_data.input_settings import InputSettings
-from danq.vision.own_data.own_examples import KINDS, own_examples
+from danq.vision.own_data.source_examples import KINDS, own_examples
 from danq.vision.task import Task
 from danq.vision.task_registry import OWN_TASKS, load_task
 
@@ -24,7 +24,7 @@ class OwnFiles:
     Attributes
     ----------
     kind
-        What they are: one of `danq.vision.own_data.own_examples.KINDS`.
+        What they are: one of `danq.vision.own_data.source_examples.KINDS`.
     source
         A folder with one folder per class, or a table.
     settings

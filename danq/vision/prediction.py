@@ -17,8 +17,8 @@ from danq.progress import stage
 from danq.vision.clip_files import IMAGES
 from danq.vision.dataset import Examples, Metadata
 from danq.vision.own_data.input_settings import InputSettings
-from danq.vision.own_data.own_examples import own_inputs
 from danq.vision.own_data.sequence_files import SERIES_SUFFIXES, TEXT_SUFFIXES
+from danq.vision.own_data.source_examples import own_inputs
 from danq.vision.own_data.streamed_examples import StreamedExamples
 from danq.vision.own_data.words import encoded, words_of
 from danq.vision.own_tasks.clip_tasks import FRAMES, VideoFrames

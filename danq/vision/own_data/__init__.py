@@ -8,15 +8,15 @@ from danq._lazy import lazy_names
 
 if TYPE_CHECKING:
     from danq.vision.own_data.input_settings import InputSettings as InputSettings
-    from danq.vision.own_data.own_examples import own_examples as own_examples
-    from danq.vision.own_data.own_examples import own_inputs as own_inputs
+    from danq.vision.own_data.source_examples import own_examples as own_examples
+    from danq.vision.own_data.source_examples import own_inputs as own_inputs
 
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "InputSettings": "danq.vision.own_data.input_settings:InputSettings",
-        "own_examples": "danq.vision.own_data.own_examples:own_examples",
-        "own_inputs": "danq.vision.own_data.own_examples:own_inputs",
+        "own_examples": "danq.vision.own_data.source_examples:own_examples",
+        "own_inputs": "danq.vision.own_data.source_examples:own_inputs",
     },
 )
 

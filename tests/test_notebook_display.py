@@ -265,3 +265,11 @@ def test_a_result_without_rows_is_shown(shown):
     empty = replace(empty, values=empty.values[:0], rows=empty.rows[:0])
     assert "Values: 0 rows" in Page(empty._repr_html_()).text("caption")
     assert repr(empty) == "Result(0 rows, 4 columns of 4 tracks)"
+
+
+def test_the_text_of_a_dataset_counts_no_labels(shown, monkeypatch):
+    before = repr(shown["Dataset"])
+    monkeypatch.setattr(danq.Dataset, "positives", None)
+    assert repr(shown["Dataset"]) == before
+    with pytest.raises(TypeError):
+        display_html(shown["Dataset"])

@@ -17,14 +17,14 @@ from danq.amounts import AmountUnit
 from danq.datasets import dataset_checks as checks
 from danq.datasets.dataset_content import read_content, update_checksum, write_content
 from danq.datasets.dataset_format import KIND, SPLITS, open_file, split_number
-from danq.datasets.display_dataset import display_dataset
+from danq.datasets.display_dataset import display_dataset, summarise_size
 from danq.datasets.hdf5_writer import writing
 from danq.datasets.label_bits import count_bits, read_bits
 from danq.datasets.leaked_windows import leaked_windows
 from danq.datasets.track_amounts import Amounts, TrackGroup, WindowValues, take
 from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
-from danq.notebook_display import Display, display_html, display_text
+from danq.notebook_display import Display, display_html
 from danq.output import replacing
 from danq.progress import stage
 from danq.typing import CodeBatch, IntRow, LabelBatch
@@ -163,7 +163,9 @@ class Dataset:
     def __len__(self) -> int:
         return self.start.size
 
-    __repr__ = display_text
+    def __repr__(self) -> str:
+        return f"Dataset({summarise_size(self)})"
+
     _repr_html_ = display_html
 
     def _display(self) -> Display:

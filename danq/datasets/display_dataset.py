@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 def display_dataset(dataset: Dataset) -> Display:
     """Sizes of a dataset, and its tracks."""
-    windows, count = len(dataset), len(dataset.tracks)
     facts = {
         "File": dataset.path,
         "Window": f"{dataset.window:,} bp around a bin of {dataset.bin:,} bp",
@@ -29,10 +28,18 @@ def display_dataset(dataset: Dataset) -> Display:
     positives = np.stack([dataset.positives(split) for split in SPLITS], axis=1)
     table = track_positives(dataset.tracks, dataset.groups, positives)
     return Display(
-        f"{windows:,} windows of {dataset.window:,} bp around {dataset.bin:,} bp, "
-        f"{count:,} track{'s' * (count != 1)}",
+        summarise_size(dataset),
         facts=facts,
         tables=[FirstRows.of("Positive windows of each track", table)],
+    )
+
+
+def summarise_size(dataset: Dataset) -> str:
+    """Numbers of windows and tracks, which need no reading of labels."""
+    windows, count = len(dataset), len(dataset.tracks)
+    return (
+        f"{windows:,} windows of {dataset.window:,} bp around {dataset.bin:,} bp, "
+        f"{count:,} track{'s' * (count != 1)}"
     )
 
 

@@ -90,6 +90,28 @@ class Chart:
 
 
 @dataclass(frozen=True, eq=False)
+class KnownLogo:
+    """Logo of a known motif that is aligned with another motif.
+
+    Attributes
+    ----------
+    name
+        Name of the known motif.
+    heights
+        ``(L, 4)`` heights of A, C, G, T, in the unit of the other logo.
+    start
+        Position of the other motif, from 0, at which it starts; negative where it starts first.
+    reverse
+        Whether the heights are those of its reverse complement.
+    """
+
+    name: str
+    heights: Float[np.ndarray, "L 4"]
+    start: int
+    reverse: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class Logo:
     """A sequence logo.
 
@@ -101,11 +123,14 @@ class Logo:
         Unit of the heights.
     start
         Number of the first position.
+    known
+        Known motif that is drawn below it.
     """
 
     heights: Float[np.ndarray, "L 4"]
     unit: str = "bits"
     start: int = 1
+    known: KnownLogo | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,9 @@ _EDGE = 36
 _LETTER = 14
 """Width of a letter of a small logo."""
 
+_SMALL, _SMALL_GAP = 46, 6
+"""Height of a small logo, and the gap above that of a known motif."""
+
 _LEVELS = 10
 """Shades of a heat map on each side of 0."""
 
@@ -54,15 +57,25 @@ def letter_symbols() -> Markup:
 
 
 def draw_logo(logo: Logo) -> tuple[Markup, int, int]:
-    """A small logo, with its width and height in pixels."""
-    height, width = 46, _LETTER * len(logo.heights) + 2
-    top = max(
-        2.0 if logo.unit == "bits" else 0.0,
-        float(np.nanmax(np.clip(logo.heights, 0, None).sum(1), initial=1e-9)),
-    )
-    base = element("path", class_="axis", d=f"M0 {height - 0.5}H{width}")
-    letters = _letters(logo.heights, 1, _LETTER, height - 1, (height - 2) / top)
-    return element("g", base, *letters), width, height
+    """A small logo above its known motif, if any, with the width and height of both in pixels."""
+    rows = [(logo.heights, 0)]
+    if logo.known is not None:
+        rows.append((logo.known.heights, logo.known.start))
+    first = min(start for _, start in rows)
+    positions = max(start + len(heights) for heights, start in rows) - first
+    drawn = []
+    for row, (heights, start) in enumerate(rows):
+        top = max(
+            2.0 if logo.unit == "bits" else 0.0,
+            float(np.nanmax(np.clip(heights, 0, None).sum(1), initial=1e-9)),
+        )
+        left = _LETTER * (start - first)
+        zero = row * (_SMALL + _SMALL_GAP) + _SMALL - 1
+        end = left + _LETTER * len(heights) + 2
+        drawn.append(element("path", class_="axis", d=f"M{left} {zero + 0.5}H{end}"))
+        drawn += _letters(heights, left + 1, _LETTER, zero, (_SMALL - 2) / top)
+    height = len(rows) * (_SMALL + _SMALL_GAP) - _SMALL_GAP
+    return element("g", *drawn), _LETTER * positions + 2, height
 
 
 def _letters(

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from danq.errors import InputError
 from danq.files.json_file import read_json
+from danq.files.open_input import check_file
 from danq.genome.information_content import letter_heights
 from danq.genome.motif_files import read_motifs
-from danq.interpretation.motifs.write_motifs import FORMAT, FORMAT_VERSION
-from danq.report.content import Absent, Axis, Chart, Logo, Part, Plot, Section, Series, Table
+from danq.genome.motif_matrix import Motif
+from danq.interpretation.motifs.write_motifs import FILTERS, FORMAT, FORMAT_VERSION, KNOWN
+from danq.provenance import sha256_of
+from danq.report.content import (
+    Absent,
+    Axis,
+    Chart,
+    KnownLogo,
+    Logo,
+    Part,
+    Plot,
+    Section,
+    Series,
+    Table,
+)
+from danq.report.known_motifs import aligned_known_motifs
 from danq.report.read_tables import read_stored_table
 
 LOGOS = 200
@@ -64,9 +79,13 @@ def motif_section(path: Path) -> Section:
     except InputError as error:
         summary = {}
         parts: list[Part] = [Absent("the settings of the motifs", str(error))]
+        files = None
     else:
-        parts = []
-    parts += [*_filters(path), *_matches(path)]
+        parts, files = [], summary.get("files")
+        files = files if isinstance(files, dict) else {}
+    folder = _Folder(path, files)
+    matches = folder.table("matches.tsv", "filter", "motif", "q_value", "correlation", "strand")
+    parts += [*_filters(folder, matches), *_matches(matches)]
     about = {name.replace("_", " "): _text(summary[name]) for name in _ABOUT if summary.get(name)}
     return Section(title, path, _facts(summary), tuple(parts), about)
 
@@ -91,23 +110,39 @@ def _facts(summary: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _read(path: Path, *needed: str) -> pl.DataFrame:
-    table = read_stored_table(path, _TEXT, needed=needed).frame
-    numbers = [name for name in _NUMBERS if name in table.columns]
-    return table.with_columns(pl.col(numbers).cast(pl.Float64))
+class _Folder(NamedTuple):
+    """Files of the folder; their checksums are None where the summary cannot be read."""
+
+    path: Path
+    checksums: Mapping[str, Any] | None
+
+    def check(self, name: str) -> Path:
+        """The path of a file, whose bytes are those that were written."""
+        path = check_file(self.path / name)
+        if self.checksums is not None and sha256_of(path) != self.checksums.get(name):
+            raise InputError("has changed since it was written", file=path, remedy=_AGAIN)
+        return path
+
+    def table(self, name: str, *needed: str) -> pl.DataFrame | InputError:
+        """A table, or what is wrong with it."""
+        try:
+            table = read_stored_table(self.check(name), _TEXT, needed=needed).frame
+        except InputError as error:
+            return error
+        numbers = [name for name in _NUMBERS if name in table.columns]
+        return table.with_columns(pl.col(numbers).cast(pl.Float64))
 
 
-def _filters(path: Path) -> Iterator[Part]:
-    try:
-        table = _read(path / "filters.tsv", *_FILTERS)
-    except InputError as error:
-        yield Absent("the table of motifs", str(error))
+def _filters(folder: _Folder, matches: pl.DataFrame | InputError) -> Iterator[Part]:
+    table = folder.table("filters.tsv", *_FILTERS)
+    if isinstance(table, InputError):
+        yield Absent("the table of motifs", str(table))
         return
     if not table.height:
         yield Absent("the motifs", "no filter has sites")
         return
     try:
-        motifs = {one.name: one for one in read_motifs(path / "filters.meme")}
+        motifs = {one.name: one for one in read_motifs(folder.check(FILTERS))}
     except InputError as error:
         yield Absent("the logos", str(error))
         motifs = {}
@@ -116,7 +151,17 @@ def _filters(path: Path) -> Iterator[Part]:
         "q_value" if matched else "information_content", descending=not matched, nulls_last=True
     )
     shown = [name for name in table["filter"] if name in motifs][:LOGOS]
-    logos = {name: Logo(letter_heights(motifs[name].probabilities)) for name in shown}
+    known: Mapping[str, KnownLogo] = {}
+    if matched and motifs:
+        known_or_error = _known(folder, table, matches, motifs)
+        if isinstance(known_or_error, InputError):
+            yield Absent("the logos of the known motifs", str(known_or_error))
+        else:
+            known = known_or_error
+    logos = {
+        name: Logo(letter_heights(motifs[name].probabilities), known=known.get(name))
+        for name in shown
+    }
     single = table["collection"].drop_nulls().n_unique() == 1
     kept = [
         name
@@ -126,6 +171,11 @@ def _filters(path: Path) -> Iterator[Part]:
         and not (name == "collection" and single)
     ]
     more = "" if len(shown) == table.height else f" The first {len(shown):,} have a logo."
+    if known:
+        more = (
+            " The lower logo is the known motif of the best match, aligned as Tomtom found it, and "
+            f"its reverse complement where the strand is -.{more}"
+        )
     yield Table(
         "Motifs of the filters",
         "Each row is a filter of the first layer: the base frequencies at the sites that activate "
@@ -169,11 +219,25 @@ def _filters(path: Path) -> Iterator[Part]:
     )
 
 
-def _matches(path: Path) -> Iterator[Part]:
+def _known(
+    folder: _Folder,
+    filters: pl.DataFrame,
+    matches: pl.DataFrame | InputError,
+    motifs: Mapping[str, Motif],
+) -> Mapping[str, KnownLogo] | InputError:
+    if isinstance(matches, InputError):
+        return matches
     try:
-        table = _read(path / "matches.tsv", "motif", "q_value", "correlation")
+        if (folder.path / KNOWN).exists():
+            folder.check(KNOWN)
+        return aligned_known_motifs(folder.path, filters, matches, motifs)
     except InputError as error:
-        yield Absent("the matches with known motifs", str(error))
+        return error
+
+
+def _matches(table: pl.DataFrame | InputError) -> Iterator[Part]:
+    if isinstance(table, InputError):
+        yield Absent("the matches with known motifs", str(table))
         return
     if not table.height:
         yield Absent("matches with known motifs", "there are none, or no database was given")

@@ -215,16 +215,27 @@ def _logo(logo: Logo | None) -> Markup | str:
     if logo is None:
         return ""
     drawn, width, height = draw_logo(logo)
-    best = "".join("ACGT"[code] for code in logo.heights.argmax(axis=1))
+    label = f"Logo, most frequent bases {_highest(logo.heights)}"
+    if logo.known is not None:
+        known = logo.known
+        which = "the reverse complement of the known motif" if known.reverse else "the known motif"
+        label += (
+            f"; below it {which} {known.name}, most frequent bases {_highest(known.heights)}, "
+            f"its position {max(0, -known.start) + 1} below position {max(0, known.start) + 1}"
+        )
     return element(
         "svg",
         drawn,
         role="img",
-        aria_label=f"Logo, most frequent bases {best}",
+        aria_label=label,
         viewBox=f"0 0 {width} {height}",
         width=width,
         height=height,
     )
+
+
+def _highest(heights: np.ndarray) -> str:
+    return "".join("ACGT"[code] for code in heights.argmax(axis=1))
 
 
 def _numbers(table: pl.DataFrame, title: str, thinned: int) -> Mapping[str, str]:

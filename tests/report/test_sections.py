@@ -190,6 +190,7 @@ def test_motifs_have_logos_and_matches(made):
     assert set(table.logos) == set(filters["filter"])
     heights = table.logos[table.frame["filter"][0]].heights
     assert 0 < heights.sum(axis=1).max() <= 2
+    assert {one.known.name for one in table.logos.values() if one.known} == {MOTIF}
     assert part(section, "Known motifs").frame["motif"].to_list() == [MOTIF]
 
 

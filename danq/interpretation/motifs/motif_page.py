@@ -76,13 +76,22 @@ def motif_page(
     rows = [
         {
             "logo": base64.b64encode(logos[row["filter"]]).decode("ascii"),
-            "name": row["filter"],
+            "alt": _alt(row),
             "cells": [_cell(column["name"], row[column["name"]]) for column in columns],
         }
         for row in in_order.iter_rows(named=True)
     ]
     template = html_templates(_TEMPLATES).get_template("motif_page.html")
     return template.render(columns=columns, rows=rows, provenance=provenance, summary=summary)
+
+
+def _alt(row: Mapping[str, Any]) -> str:
+    """What the image of a logo shows."""
+    text = f"Logo of {row['filter']}"
+    if row["best_match"] is None:
+        return text
+    strand = ", reverse complement" if row["strand"] == "-" else ""
+    return f"{text}, above the aligned known motif {row['best_match']}{strand}"
 
 
 def _cell(column: str, value: Any) -> dict[str, Any]:

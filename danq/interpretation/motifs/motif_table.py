@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
+from jaxtyping import Int64
 
 from danq.genome.information_content import core, information_content, trim
 from danq.genome.motif_matrix import Motif
@@ -24,6 +25,7 @@ MATCH_COLUMNS = {
     "filter": pl.String,
     "motif": pl.String,
     "collection": pl.String,
+    "entry": pl.Int64,
     "p_value": pl.Float64,
     "e_value": pl.Float64,
     "q_value": pl.Float64,
@@ -65,11 +67,15 @@ class MotifTable:
     best
         For each filter with a match: the best known motif, on the matching strand, and the
         position of the filter's core that is aligned with its first position.
+    known
+        The known motifs that match, each once; ``entry`` of ``matches`` is an index in it. Their
+        comments name the collection.
     """
 
     filters: pl.DataFrame
     matches: pl.DataFrame
     best: dict[str, tuple[Motif, int]] = field(default_factory=dict, repr=False)
+    known: tuple[Motif, ...] = field(default=(), repr=False)
 
 
 def motif_table(
@@ -99,10 +105,11 @@ def motif_table(
         core. For the best match, or null: ``best_match``, ``collection``, ``p_value``,
         ``e_value`` (p-value times the number of known motifs), ``q_value``, ``strand`` of the
         known motif and ``correlation``; and the number of ``matches``.
-        ``matches`` has the columns ``filter``, ``motif``, ``collection``, ``p_value``,
-        ``e_value``, ``q_value``, ``strand``, ``offset`` (position of the known motif that is
-        aligned with the start of the core), ``overlap`` and ``correlation`` (Pearson's, of the
-        base frequencies at the aligned positions). The best match of a filter comes first.
+        ``matches`` has the columns ``filter``, ``motif``, ``collection``, ``entry`` (index in
+        ``known``), ``p_value``, ``e_value``, ``q_value``, ``strand``, ``offset`` (position of the
+        known motif that is aligned with the start of the core), ``overlap`` and ``correlation``
+        (Pearson's, of the base frequencies at the aligned positions). The best match of a filter
+        comes first.
 
     Notes
     -----
@@ -143,14 +150,29 @@ def motif_table(
         matches = pl.DataFrame(schema=MATCH_COLUMNS)
         return MotifTable(_join_best(filters, matches), matches)
     comparison = tomtom(queries, known.motifs)
-    matches = _matches(queries, known, comparison, max_q)
+    targets = np.flatnonzero((comparison.q_value <= max_q).any(axis=0))
+    matches = _matches(queries, known, comparison, max_q, targets)
     best = _best_matches(queries, known, comparison, max_q)
-    return MotifTable(_join_best(filters, matches), matches, best)
+    return MotifTable(_join_best(filters, matches), matches, best, _with_collection(known, targets))
+
+
+def _with_collection(known: KnownMotifs, indices: Int64[np.ndarray, " T"]) -> tuple[Motif, ...]:
+    """Some known motifs, with the name of their collection as a comment."""
+    pairs = [(known.motifs[index], known.collections[index]) for index in indices]
+    return tuple(
+        Motif(one.name, one.probabilities, one.nsites, {"collection": name} if name else None)
+        for one, name in pairs
+    )
 
 
 def _matches(
-    queries: Sequence[Motif], known: KnownMotifs, comparison: Comparison, max_q: float
+    queries: Sequence[Motif],
+    known: KnownMotifs,
+    comparison: Comparison,
+    max_q: float,
+    targets: Int64[np.ndarray, " T"],
 ) -> pl.DataFrame:
+    """Matches of queries; ``targets`` are the ascending indices of the known motifs that match."""
     query, target = np.nonzero(comparison.q_value <= max_q)
     order = np.lexsort((target, comparison.p_value[query, target], query))
     query, target = query[order], target[order]
@@ -163,6 +185,7 @@ def _matches(
             "filter": [queries[k].name for k in query],
             "motif": [known.motifs[k].name for k in target],
             "collection": [known.collections[k] for k in target],
+            "entry": np.searchsorted(targets, target),
             "p_value": comparison.p_value[pairs],
             "e_value": comparison.e_value[pairs],
             "q_value": comparison.q_value[pairs],

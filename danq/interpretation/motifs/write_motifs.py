@@ -15,19 +15,23 @@ from danq.interpretation.motifs.motif_page import motif_page
 from danq.output import check_output_folder, replacing_folder
 from danq.plots.filter_logo_images import logo_pngs
 from danq.progress import counted
+from danq.provenance import sha256_of
 from danq.typing import Location
 
 FORMAT = "danq-motifs"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 KIND = "motif report"
+FILTERS, KNOWN = "filters.meme", "known.meme"
+"""Files of the motifs of filters, and of the known motifs that match."""
 
 
 def write_motifs(report: MotifReport, out: Location, *, overwrite: bool = False) -> None:
     """Write a motif report as a directory.
 
     The directory holds ``filters.meme`` (unless no filter has sites), ``filters.tsv``,
-    ``matches.tsv``, ``motifs.html`` (one page that needs no other file), ``summary.json`` and
-    ``logos/``.
+    ``matches.tsv``, ``known.meme`` (the known motifs that match, if there are any),
+    ``motifs.html`` (one page that needs no other file), ``logos/`` and ``summary.json``, which has
+    the checksums of the other files except those of the logos.
 
     Parameters
     ----------
@@ -46,7 +50,9 @@ def write_motifs(report: MotifReport, out: Location, *, overwrite: bool = False)
     motifs = report.sites.motifs()
     with replacing_folder(out, overwrite, kind=KIND) as folder:
         if motifs:
-            write_meme(folder / "filters.meme", motifs)
+            write_meme(folder / FILTERS, motifs)
+        if report.table.known:
+            write_meme(folder / KNOWN, report.table.known)
         _write_tsv(folder / "filters.tsv", report.table.filters, report.provenance)
         _write_tsv(folder / "matches.tsv", report.table.matches, report.provenance)
         pairs = [(one, report.table.best.get(one.name)) for one in motifs]
@@ -63,8 +69,10 @@ def write_motifs(report: MotifReport, out: Location, *, overwrite: bool = False)
             (folder / "logos" / f"{name}.png").write_bytes(image)
         page = motif_page(report.table.filters, logos, report.provenance, report.describe())
         (folder / "motifs.html").write_text(page, encoding="utf-8")
-        summary = {"format": FORMAT, "format_version": FORMAT_VERSION, **report.summary()}
-        text = json.dumps(summary, indent=2)
+        # Written last, with the checksums of the other files.
+        files = {one.name: sha256_of(one) for one in sorted(folder.iterdir()) if one.is_file()}
+        about = {"format": FORMAT, "format_version": FORMAT_VERSION, **report.summary()}
+        text = json.dumps({**about, "files": files}, indent=2)
         (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
 
 

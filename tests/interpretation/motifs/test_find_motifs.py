@@ -23,6 +23,7 @@ from danq.interpretation.motifs.motif_table import KnownMotifs, motif_table
 from danq.models import save_model
 from danq.output import MARKER
 from danq.plots.filter_logo_images import logo_pngs
+from danq.provenance import sha256_of
 from danq.simulation.factor_catalogue import CONSENSUS, motif
 from danq_cli.main import run
 
@@ -71,8 +72,8 @@ def test_the_directory_describes_the_sites_of_the_filters(
     report = find_motifs(motif_model, planted_set, databases=[database], tracks=["planted"])
     write_motifs(report, out)
     assert {path.name for path in out.iterdir()} == {
-        "filters.meme", "filters.tsv", "matches.tsv", "motifs.html", "summary.json", "logos",
-        MARKER,
+        "filters.meme", "filters.tsv", "matches.tsv", "known.meme", "motifs.html", "summary.json",
+        "logos", MARKER,
     }  # fmt: skip
     with (out / "filters.meme").open() as handle:
         read = list(bio.parse(handle, "minimal"))
@@ -97,7 +98,19 @@ def test_the_directory_describes_the_sites_of_the_filters(
     matches = pl.read_csv(out / "matches.tsv", separator="\t", comment_prefix="#")
     best = matches.filter(pl.col("motif") == "GATA<&>1")
     assert best.select("offset", "overlap").rows() == [(0, 8), (0, 8)]
+    with (out / "known.meme").open() as handle:
+        known = list(bio.parse(handle, "minimal"))
+    assert {one.name for one in known} == set(matches["motif"])
+    named = matches.select("entry", "motif").unique().sort("entry")
+    assert named["entry"].to_list() == list(range(len(known)))
+    assert named["motif"].to_list() == [one.name for one in known]
+    assert "# collection=known\n" in (out / "known.meme").read_text()
     summary = json.loads((out / "summary.json").read_text())
+    written = {name: sha256_of(out / name) for name in summary["files"]}
+    assert summary["files"] == written
+    assert set(written) == {one.name for one in out.iterdir() if one.is_file()} - {
+        "summary.json", MARKER,
+    }  # fmt: skip
     assert (summary["filters"], summary["filters_with_sites"]) == (3, 2)
     assert (summary["filters_matched"], summary["rule"]) == (2, "argmax")
     assert summary["filters_correlated"] == 2
@@ -132,6 +145,8 @@ def test_the_page_needs_no_other_file_and_shows_the_filters(
     assert first["Consensus"] == "GATAAGCT"
     assert cells["filter_1"]["Strand"] == "-"
     assert "GATA&lt;&amp;&gt;1" in text
+    assert 'alt="Logo of filter_0, above the aligned known motif GATA&lt;&amp;&gt;1"' in text
+    assert "known motif GATA&lt;&amp;&gt;1, reverse complement" in text
     assert "Collection" not in head  # there is only one
 
 
@@ -139,6 +154,7 @@ def test_without_known_motifs_nothing_is_compared(planted_set, motif_model, tmp_
     report = find_motifs(motif_model, planted_set, rule="half-max")
     write_motifs(report, tmp_path / "out")
     assert report.table.matches.is_empty()
+    assert not (tmp_path / "out" / "known.meme").exists()
     assert report.table.filters["best_match"].null_count() == 2
     assert "Best match" not in Page((tmp_path / "out" / "motifs.html").read_text()).rows[0]
     assert "2 of 3 filters have sites" in report.describe()

@@ -49,8 +49,8 @@ def folder(tmp_path_factory) -> Path:
     others = [Motif("both", rows("TATATAAGAG")), *(motif(name) for name in CONSENSUS)]
     known = KnownMotifs((*others, *own), ("a <b>",) * len(others) + ("own",) * len(own))
     out = tmp_path_factory.mktemp("known") / "motifs"
-    write_motifs(MotifReport(sites, motif_table(sites, known), {"sequences": 2000,
-                 "known_motifs": len(known.motifs), "max_q": 0.01, "model": None}), out)  # fmt: skip
+    about = {"sequences": 2000, "known_motifs": len(known.motifs), "max_q": 0.01, "model": None}
+    write_motifs(MotifReport(sites, motif_table(sites, known), about), out)
     return out
 
 
@@ -132,7 +132,7 @@ def change(path: Path, name: str, text: str, seal: bool) -> None:
     [
         ("known.meme", "MOTIF <script>", "MOTIF <other>", "entry 2 is not '<script>alert(9)"),
         ("known.meme", r"(?s)\nMOTIF.*", "", "holds no motif"),
-        ("known.meme", r"(?s)(\nMOTIF #.*?)\nMOTIF.*", r"\1", "entry 4 is not 'late"),
+        ("known.meme", r"(?s)(\nMOTIF #.*?)\nMOTIF.*", r"\1", "entry 5 is not 'both'"),
         ("known.meme", r" 0\.9\d+ ", " 9.9 ", "sum to"),
         ("matches.tsv", r"(\town\t)2\t", r"\g<1>9\t", "entry 9 is not"),
         ("matches.tsv", r"(\town\t)2\t", r"\g<1>-1\t", "entry -1 is not"),

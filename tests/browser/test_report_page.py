@@ -35,6 +35,19 @@ def test_axe_finds_no_violation(opened, width, scheme):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.mark.parametrize("width", [400, 1000])
+def test_words_of_column_headers_are_whole(opened, width):
+    lines = opened(width).evaluate(
+        """() => [...document.querySelectorAll("thead button")].map(one => {
+          const height = parseFloat(getComputedStyle(one).lineHeight);
+          return [one.innerText, Math.round(one.getBoundingClientRect().height / height)];
+        })"""
+    )
+    assert any(text.startswith("Strand") for text, _ in lines)
+    # A line each for a word or a part after a hyphen, and one for the mark of the order.
+    assert [one for one in lines if one[1] > len(one[0].replace("-", " ").split()) + 1] == []
+
+
 def test_a_table_is_sorted_by_its_headers_and_searched(opened):
     page = opened()
     table = page.locator(METRICS).first

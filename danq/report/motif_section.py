@@ -195,8 +195,11 @@ def _filters(folder: _Folder, matches: pl.DataFrame | InputError) -> Iterator[Pa
         not matched,
         logos,
     )
-    known = table.drop_nulls("information_content")
-    yield Plot(
+    yield _activity(table.drop_nulls("information_content"))
+
+
+def _activity(known: pl.DataFrame) -> Plot:
+    return Plot(
         "Information content and activity of the filters",
         "Each mark is a filter. To the right, motifs are more specific; upwards, more of the "
         "positive sequences activate the filter. Filters at the lower left detect little.",

@@ -99,6 +99,7 @@ def test_aligned_positions_are_drawn_one_below_the_other(folder):
             row = upper if float(y) < 46 else lower
             position = round((float(x) - 1) / 14 - 0.04)
             row[position] = max(row.get(position, (0.0, "")), (float(tall), letter))
+        assert logo.known is not None
         first = min(logo.known.start, 0)
         assert width == 14 * (max(WIDTH, logo.known.start + len(logo.known.heights)) - first) + 2
         assert height == 98

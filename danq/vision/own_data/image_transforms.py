@@ -92,7 +92,9 @@ def box_of(
         scale = min(height / shape[0], width / shape[1])
         high, wide = shape[0] * scale, shape[1] * scale
     high, wide = high * variation.share, wide * variation.share
-    left, top = (width - wide) * variation.across, (height - high) * variation.down
+    # Rounding can make the region larger than the image by the last bit.
+    left = max(0.0, (width - wide) * variation.across)
+    top = max(0.0, (height - high) * variation.down)
     return left, top, min(left + wide, width), min(top + high, height)
 
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import danq
 from danq.errors import DanqError, InputError
 from danq.files.separate_reader import new_memory
 from danq.vision.own_data.decoders import Description, make_decoder
@@ -31,6 +32,9 @@ AHEAD = 3
 
 _LARGEST_JOB = 32
 _PIECE = 1 << 16
+_PACKAGE = os.path.dirname(danq.__path__[0])
+"""Folder of danq, which is not on the path of Python after ``pip install --editable``."""
+
 _CODE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from danq.vision.own_data.reading_worker import serve; serve(int(sys.argv[2]))"
@@ -45,8 +49,9 @@ class _Worker:
     """One process, and the requests that it has not answered."""
 
     def __init__(self, descriptor: int) -> None:
+        path = json.dumps([*sys.path, _PACKAGE])
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _CODE, json.dumps(sys.path), str(descriptor)],
+            [sys.executable, "-I", "-S", "-c", _CODE, path, str(descriptor)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -154,10 +159,8 @@ class ReadingWorkers:
         code = worker.process.wait()
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         names = [name for _, name in worker.waiting.values() if name]
-        return WorkerCrashed(
-            f"a process that reads files ended ({how}) while it read {names[0] if names else ''} "
-            "or one of the files after it"
-        )
+        when = f"while it read {names[0]} or one of the files after it" if names else "at its start"
+        return WorkerCrashed(f"a process that reads files ended ({how}) {when}")
 
     def memory(self, size: int) -> mmap.mmap:
         """Memory of a size that the processes share; its content is lost with each call."""

@@ -69,6 +69,11 @@ def sequence_examples(path: Path, settings: InputSettings) -> tuple[str, Dataset
         When the source cannot be used.
     """
     source, series = _read(path, settings, labelled=True)
+    if source.kind == "none":
+        raise source.error(
+            "has series without classes or values",
+            "Give an .npz file with the array 'class' or 'value', or folders of classes",
+        )
     for notice in source.notices:
         log.info("%s: %s", source.path, notice)
     records = list(source.records)
@@ -273,12 +278,11 @@ def _series_fields(
             "std": np.where(spread > 0, spread, 1.0).tolist(),
         }
         log.info(
-            "%s: %d series of %d to %d steps and %d channels, scaled to mean 0 and standard "
+            "%s: %d series of %s steps and %d channels, scaled to mean 0 and standard "
             "deviation 1 of the training split",
             source.path,
             len(series),
-            min(lengths),
-            max(lengths),
+            " to ".join(f"{one:,}" for one in sorted({min(lengths), max(lengths)})),
             channels,
         )
     else:

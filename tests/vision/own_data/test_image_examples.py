@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import logging
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from danq.errors import InputError
 from danq.vision.dataset import SPLITS, ShuffledBatches
 from danq.vision.own_data import InputSettings, own_examples
+from danq.vision.own_data.image_transforms import Variation, box_of
 from tests.vision.own_data.image_set import COLOURS, class_folders, noisy, save
 
 
@@ -116,3 +118,14 @@ def test_bad_files_are_named_and_stop_or_are_left_out(tmp_path, caplog):
     assert "3 of 18 images cannot be read and are left out" in caplog.text
     assert "text.jpg (not a readable image" in caplog.text
     assert "empty.jpg (is empty (0 bytes))" in caplog.text
+
+
+def test_the_region_of_an_image_is_inside_it_for_all_sizes():
+    sizes = range(20, 64)
+    for height, width in itertools.product(sizes, sizes):
+        for shape in ((40, 44), (31, 57)):
+            for where in (0.0, 0.5, 1.0):
+                variation = Variation(across=where, down=where)
+                left, top, right, bottom = box_of(height, width, shape, "crop", variation)
+                assert 0 <= left < right <= width
+                assert 0 <= top < bottom <= height

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 
+import danq
 from danq.errors import InputError
 from danq.vision.dataset import ShuffledBatches
 from danq.vision.own_data import InputSettings, own_examples
@@ -143,3 +144,13 @@ def _runs(pid: int) -> bool:
             return file.read().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_workers_find_danq_outside_of_the_path(monkeypatch):
+    # `pip install --editable` finds danq by a hook, not by the path.
+    root = os.path.dirname(danq.__path__[0])
+    monkeypatch.chdir("/")
+    kept = [one for one in sys.path if os.path.realpath(one) != os.path.realpath(root)]
+    monkeypatch.setattr(sys, "path", kept)
+    with borrowed_workers(1) as workers:
+        assert workers.result(workers.submit("check", 0, "", kind="image", paths=[])) == []

@@ -157,6 +157,9 @@ def test_bad_series_are_named(tmp_path, caplog):
     np.savez(tmp_path / "y.npz", other=np.zeros(3))
     with pytest.raises(InputError, match="has neither 'series' nor 'values' and 'lengths'"):
         own_examples("sequences", tmp_path / "y.npz")
+    np.savez(tmp_path / "w.npz", series=np.zeros((9, 4)), classes=["a"] * 9)
+    with pytest.raises(InputError, match="has series without classes or values"):
+        own_examples("sequences", tmp_path / "w.npz")
     (tmp_path / "z.npz").write_bytes((tmp_path / "x.npz").read_bytes()[:100])
     with pytest.raises(InputError, match=r"z\.npz: is not a readable \.npz file"):
         own_examples("sequences", tmp_path / "z.npz")

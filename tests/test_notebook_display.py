@@ -24,6 +24,8 @@ from danq.notebook_display import COLUMNS, LETTERS, ROWS, Display, FirstRows, di
 from danq.training.folds import FoldsResult
 from danq.training.session import TrainingResult
 from danq.vision.benchmark import Row, TargetResult, TaskReport
+from danq.vision.evaluation import VisionEvaluation
+from danq.vision.prediction_rows import Truth
 from danq.vision.training_run import VisionResult
 from danq.vision.vision_model_file import VisionModel, VisionSpec
 from tests.amount_dataset import amount_dataset
@@ -33,7 +35,17 @@ RECORDS = Path(__file__).parent / "public_api"
 SETTINGS = {
     *("Classification", "DanqError", "DataSettings", "Folds", "Hdf5Storage", "InputError"),
     *("InputLayout", "LabelOptions", "Measurements", "ModelDefinition", "ModelSettings"),
-    *("OneHotFile", "Recipe", "Regions", "ReportOptions", "RunSettings", "Shard", "Sizes"),
+    *(
+        "InputSettings",
+        "OneHotFile",
+        "OwnFiles",
+        "Recipe",
+        "Regions",
+        "ReportOptions",
+        "RunSettings",
+        "Shard",
+        "Sizes",
+    ),
     *("StepRegression", "Target", "Task", "Tiles", "Variants"),
 }
 """Public classes that are neither a model, a dataset nor a result."""
@@ -75,6 +87,7 @@ def shown(tmp_path_factory) -> dict[str, Any]:
     spec = VisionSpec(task="direction", model=HOSTILE, hyperparameters={"<i>": 12_345}, metadata={})
     row = Row(HOSTILE, [{"accuracy": 0.5}], [1.0], losses=[(2.0, 1.0)])
     target = TargetResult(HOSTILE, [], None)
+    truth = Truth(["left", HOSTILE], np.array([0, 1, 1]), np.array([0, 0, 1]))
     module = model_of_amounts(amounts := amount_dataset(300))
     objects = [
         model,
@@ -115,14 +128,15 @@ def shown(tmp_path_factory) -> dict[str, Any]:
         examples,
         VisionModel(nn.Linear(3, 4), spec, Path(HOSTILE)),
         VisionResult(**trained, parameters=12_345, metrics={"accuracy": 0.5}, losses=(2.0, 1.0)),
+        VisionEvaluation("image-classes", HOSTILE, 3, {"accuracy": 0.5}, truth),
         TaskReport(HOSTILE, "about", ("accuracy",), [row], [target], False, [1]),
         *vision.list_models(["direction"])[:1],
     ]
-    assert max(Counter(type(one).__name__ for one in objects[:-6]).values()) == 1
+    assert max(Counter(type(one).__name__ for one in objects[:-7]).values()) == 1
     return {type(one).__qualname__: one for one in objects} | {
         "mutations": danq.mutate(model, danq.Regions("chr3:101-120", genome)),
         "effects": danq.score_variants(model, variants, genome),
-        "Dataset of vision": objects[-6],
+        "Dataset of vision": objects[-7],
         "Dataset": dataset,
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 from danq.device import resolve_device, resolve_precision
 from danq.errors import InputError, escaped
 from danq.files.toml_file import read_toml
+from danq.notebook_display import Display, FirstRows, display_html, display_text
 from danq.output import replacing_folder
 from danq.training.config import CONFIG
 from danq.training.problem import Metrics
@@ -32,7 +33,7 @@ SHOWN = 12
 """Largest number of classes of a confusion table that is printed."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class VisionEvaluation:
     """Metrics of a vision model.
 
@@ -55,6 +56,21 @@ class VisionEvaluation:
     examples: int
     metrics: Metrics
     truth: Truth | None
+
+    __repr__ = display_text
+    _repr_html_ = display_html
+
+    def _display(self) -> Display:
+        tables = [
+            FirstRows.of("Metrics", {"metric": [*self.metrics], "value": [*self.metrics.values()]})
+        ]
+        if self.truth is not None and len(self.truth.classes) <= SHOWN:
+            counts = dict(zip(self.truth.classes, self.truth.confusion().T.tolist(), strict=True))
+            table = {"true class": list(self.truth.classes)} | {
+                f"predicted {name}": column for name, column in counts.items()
+            }
+            tables.append(FirstRows.of("True and predicted classes", table, SHOWN))
+        return Display(f"{self.task}, {self.data}: {self.examples:,} examples", tables=tables)
 
     def text(self) -> str:
         """Metrics, and the table of true and predicted classes if there are few."""

@@ -101,8 +101,9 @@ def test_the_command_line_escapes_notices_and_file_names(capfd):
 
 def test_notices_are_escaped(capfd):
     from danq_cli.main import _notices
+    from danq_cli.show import Output
 
-    with _notices([]):
+    with _notices(Output([])):
         logging.getLogger("danq").warning("%s: left out", "a\x1b]0;title\x07\nb")
     assert capfd.readouterr().err == "warning: a\\x1b]0;title\\x07\\nb: left out\n"
 

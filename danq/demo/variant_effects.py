@@ -146,6 +146,7 @@ def write_effects(
     notes = (
         f"created by danq {__version__} (demo)",
         "pos is 1-based; effects are changes in log2 odds, alternate - reference",
+        "the variant is at index window/2 of its window (danq variants: window/2 - 1 by default)",
     )
     table = pl.DataFrame(rows).with_columns(pl.selectors.float().round(4))
     with replacing(path, overwrite) as temporary:

@@ -79,7 +79,9 @@ def leave_out_damaged(
     """
     damaged = {path: error for path, error in known.items() if isinstance(error, InputError)}
     if damaged:
-        names = few((f"{path} ({error.problem})" for path, error in damaged.items()), 5, "; ")
+        # A folder of frames is one video: the error names the frame.
+        problems = (f"{error.file or path} ({error.problem})" for path, error in damaged.items())
+        names = few(problems, 5, "; ")
         counts = f"{len(damaged):,} of {len(known):,} {what} cannot be read"
         if not settings.skip_damaged or len(damaged) == len(known):
             raise source.error(

@@ -142,11 +142,14 @@ def read_table(path: Path, targets: Sequence[str], *, ignored: list[str] | None 
     for name in others:
         near = difflib.get_close_matches(name.strip().lower(), COLUMNS, 1, _LIKE)
         if near and near[0] not in table.columns:
+            perhaps = f"'{near[0]}'"
+            if near[0] == "labels":
+                perhaps = "'class' (one class each) or 'labels' (several)"
             raise InputError(
                 f"has a column '{name}', which has no meaning",
                 file=path,
                 line=1 if table.rows[0].line else None,
-                remedy=f"Rename it, perhaps to '{near[0]}'",
+                remedy=f"Rename it, perhaps to {perhaps}",
             )
     have = {base_name(name) for name in table.columns}
     if targets and not have & set(targets):

@@ -214,6 +214,7 @@ ROWS = [(f"{n}.png", f"c{n % 3}") for n in range(30)]
         ),
         ([(*r, "test") for r in ROWS], ("path", "class", "split"), "no example is for training"),
         ([(*r, "test") for r in ROWS], ("path", "class", "splits"), "perhaps to 'split'"),
+        (ROWS, ("path", "label"), "perhaps to 'class' .one class each. or 'labels'"),
         (
             [(*r, "x") for r in ROWS],
             ("path", "class", "group"),

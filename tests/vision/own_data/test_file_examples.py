@@ -226,3 +226,12 @@ def test_inputs_of_a_model_keep_its_classes(images, tmp_path):
     assert len(own_inputs("image-classes", none, data.metadata)[1]) == 1
     with pytest.raises(InputError, match="has none of the columns class"):
         own_inputs("image-classes", none, data.metadata, labelled=True)
+
+
+def test_a_damaged_frame_of_a_folder_is_named(tmp_path):
+    for number in range(4):
+        write_frames(tmp_path / f"c{number % 2}" / str(number), RISE[:3])
+    frame = tmp_path / "c1" / "1" / "frame1.png"
+    frame.write_bytes(frame.read_bytes()[:60])
+    with pytest.raises(InputError, match=r"1 of 4 videos cannot be read: .*frame1\.png \("):
+        own_examples("videos", tmp_path)

@@ -34,6 +34,12 @@ CHECKED = 24
 FORMAT_VERSION = 1
 """Version of the JSON in an exported file."""
 
+PREPARED = {
+    "series": "(value - mean) / std of each channel, by model.metadata.channels",
+    "sound": "log10 of the power in mel bands, by model.metadata.decoder",
+}
+"""Inputs of an exported model that are not what files hold, and how they are computed."""
+
 log = logging.getLogger("danq")
 _EXTRA = "danq.json"
 _Run = Callable[[Sequence[np.ndarray]], np.ndarray]
@@ -196,6 +202,7 @@ def _about(task: Task, spec: VisionSpec) -> str:
                 name: f"{spec.inputs[name][0]} {['B', *spec.inputs[name][1]]}"
                 for name in task.exported_inputs
             },
+            "prepared": {n: PREPARED[n] for n in task.exported_inputs if n in PREPARED},
             "output": task.exported_output,
             "model": spec.model_dump(mode="json"),
         }

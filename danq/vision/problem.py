@@ -38,8 +38,9 @@ class TaskProblem:
         return loss if scale is None else loss * scale
 
     def weights(self, batch: tuple[Any, ...]) -> Tensor:
-        """Number of examples; exact for a task whose loss is a mean over examples."""
-        return torch.tensor(float(len(batch[0])))
+        """Weight of a batch in the mean loss of several, as the task gives it."""
+        weight = self.task.weight(dict(zip(self.names, batch, strict=True)))
+        return torch.tensor(float(weight))
 
     def validate(
         self, module: nn.Module, device: torch.device, precision: str, processes: Processes

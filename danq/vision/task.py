@@ -252,6 +252,10 @@ class Task(ABC):
     def loss(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         """Mean loss of a batch, from one call of ``module``."""
 
+    def weight(self, batch: Mapping[str, Any]) -> float:
+        """Weight of a batch in the mean loss of several: what `loss` is a mean over; examples."""
+        return len(next(iter(batch.values())))
+
     def call(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Any:
         """Output of a module for a batch."""
         return module(*(batch[name] for name in self.inputs))
@@ -279,11 +283,13 @@ class Task(ABC):
         return loss if self.slow_metrics else loss | self.metrics(module, examples)
 
     def mean_loss(self, module: nn.Module, examples: Examples) -> float:
-        """Mean loss over all examples."""
-        total = 0.0
+        """Mean loss of all examples."""
+        total = weights = 0.0
         for part in evaluation_batches(module, examples):
-            total += float(self.loss(module, part)) * len(next(iter(part.values())))
-        return total / len(examples)
+            weight = self.weight(part)
+            total += float(self.loss(module, part)) * weight
+            weights += weight
+        return total / max(1.0, weights)
 
     def baselines(self, data: Dataset, quick: bool) -> Baselines:
         """Baselines, which need no training by danq."""

@@ -28,13 +28,17 @@ FRAME_SUFFIXES = frozenset(
 )
 CLIP_SUFFIXES = VIDEO_SUFFIXES | ANIMATED_SUFFIXES
 
-_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,ogg,flv,asf,wav,aiff"
+_CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,ogg,flv,asf,"
+    "wav,aiff,flac,mp3,aac"
+)
 """Formats that FFmpeg may read: none of them opens another file."""
 
 _MOST_PIXELS = 1 << 26
 """Largest number of pixels of a frame."""
 
 _REMEDY = "Convert it again, for example with: ffmpeg -i INPUT -pix_fmt yuv420p OUTPUT.mp4"
+_SOUND_REMEDY = "Convert it again, for example with: ffmpeg -i INPUT OUTPUT.wav"
 _FOLDER_REMEDY = "Give a video, an animated GIF, or a folder of images"
 
 
@@ -92,15 +96,15 @@ def opened_media(path: str | Path, kind: str) -> Iterator[tuple[Any, Any]]:
 
     path = Path(path)
     errors = (av.FFmpegError, ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError)
-    what = "video" if kind == "video" else "sound"
+    what, remedy = ("video", _REMEDY) if kind == "video" else ("sound", _SOUND_REMEDY)
     with (
-        damage_named(path, f"not a readable {what}", errors=errors, remedy=_REMEDY),
+        damage_named(path, f"not a readable {what}", errors=errors, remedy=remedy),
         open_raw(check_file(path)) as file,
         av.open(file, container_options={"format_whitelist": _CONTAINERS}) as container,
     ):
         streams = getattr(container.streams, kind)
         if not streams:
-            raise InputError(f"has no {what}", file=path, remedy=_REMEDY)
+            raise InputError(f"has no {what}", file=path, remedy=remedy)
         stream = streams[0]
         # Each process decodes another file.
         stream.codec_context.thread_count = 1

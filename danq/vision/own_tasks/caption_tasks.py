@@ -80,6 +80,10 @@ class CaptionTask(OwnTask):
         """Cross-entropy of each word after the words before it."""
         return next_word_loss(output, batch["caption"])
 
+    def weight(self, batch: Mapping[str, Any]) -> float:
+        """Number of words and end symbols that are predicted."""
+        return int((batch["caption"][:, 1:] != PAD).sum())
+
     def call(self, module: nn.Module, batch: Mapping[str, Tensor]) -> Tensor:
         *seen, words = (batch[name] for name in self.inputs)
         return module(*seen, words[:, :-1])

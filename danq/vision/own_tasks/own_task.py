@@ -99,14 +99,16 @@ class OwnTask(Task):
 
     def validation(self, module: nn.Module, examples: Examples) -> Metrics:
         """Loss and metrics, from one pass over the examples."""
-        total, outputs, fields = 0.0, [], []
+        total, weights, outputs, fields = 0.0, 0.0, [], []
         for part in evaluation_batches(module, examples):
             output = self.call(module, part)
             outputs.append(output.float().cpu().numpy())
             fields.append(self._small(part))
-            total += float(self.loss_of(output, part, module)) * len(fields[-1])
+            weight = self.weight(part)
+            total += float(self.loss_of(output, part, module)) * weight
+            weights += weight
         scores = self.score(self.decode(self.join(outputs)), _joined(fields, examples))
-        return {"loss": total / len(examples), **scores}
+        return {"loss": total / max(1.0, weights), **scores}
 
     def _small(self, batch: Mapping[str, Tensor]) -> Examples:
         """Fields of a batch other than pixels, series and sounds."""
@@ -253,6 +255,10 @@ class StepClassTask(OwnTask):
         """Cross-entropy over steps with a label."""
         label = batch[self.label]
         return step_cross_entropy(output.float(), label, label != NO_CLASS)
+
+    def weight(self, batch: Mapping[str, Any]) -> float:
+        """Number of steps with a label."""
+        return int((batch[self.label] != NO_CLASS).sum())
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:
         """The most likely class of each step."""

@@ -66,6 +66,7 @@ def test_onnx_of_every_model_runs_with_onnxruntime(name, tmp_path):
             np.testing.assert_allclose(found.sum(axis=-1), 1, atol=1e-5)
         about = json.loads(onnx.load(path).metadata_props[0].value)
         assert about["model"]["metadata"] == json.loads(json.dumps(model.spec.metadata))
+        assert about["prepared"].keys() == {"series", "sound"} & set(task.exported_inputs)
 
 
 @pytest.mark.parametrize("to", ["torchscript", "torch-export"])

@@ -58,6 +58,23 @@ def test_every_model_has_gradients_and_keeps_its_loss_in_the_model_file(name, tm
         assert torch.equal(task.loss(loaded.module, batch), task.loss(module.eval(), batch))
 
 
+@pytest.mark.parametrize("name", OWN_TASKS)
+def test_the_loss_of_a_batch_is_the_weighted_mean_of_those_of_its_parts(name):
+    task = load_task(name)
+    data, _, _, module = built(task)
+    batch = next(data.train.batches(6, CPU))
+    for field in {"labels", "tags"} & task.fields.keys():
+        if task.fields[field].startswith("int64"):
+            batch[field][:4, 1:] = -1
+    parts = [{key: x[rows] for key, x in batch.items()} for rows in (slice(0, 4), slice(4, 6))]
+    module.eval()
+    with torch.inference_mode():
+        losses = [float(task.loss(module, part)) for part in (batch, *parts)]
+    weights = [task.weight(part) for part in (batch, *parts)]
+    assert weights[0] == weights[1] + weights[2]
+    assert losses[0] == pytest.approx(np.average(losses[1:], weights=weights[1:]), rel=1e-5)
+
+
 @pytest.mark.parametrize("name", [name for name in OWN_TASKS if name.startswith(("vi", "se"))])
 def test_padding_changes_no_output(name):
     task = load_task(name)

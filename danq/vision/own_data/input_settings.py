@@ -27,7 +27,7 @@ class InputSettings:
         How an image of another shape is fitted: "crop" cuts its edges, "stretch" changes its
         proportions, "pad" adds a margin. None: "crop" for classes, "stretch" for everything else.
     augment
-        Whether training varies brightness and contrast, the crop (for classes and labels) and the
+        Whether training varies brightness and contrast, the crop (for classes) and the
         times of frames.
     flip
         Whether training mirrors half of the images. It is right where left and right do not matter.

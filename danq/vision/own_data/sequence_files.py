@@ -234,6 +234,12 @@ def read_series_archive(path: Path) -> tuple[Source, list[np.ndarray]]:
                 )
             texts[name] = arrays[name]
     kind = "classes" if "class" in texts else "values" if "value" in texts else "none"
+    if kind == "classes" and texts["class"].dtype.kind == "f" and np.isnan(texts["class"]).any():
+        raise InputError(
+            f"'class' is NaN for {np.isnan(texts['class']).sum():,} series",
+            file=path,
+            remedy="Give each series a class, or remove it",
+        )
     records = []
     for i in range(len(series)):
         target: Any = None

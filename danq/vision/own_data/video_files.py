@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from danq.errors import InputError, MissingPackage
 from danq.files.npy_input import damage_named
 from danq.files.open_input import check_file, open_raw
+from danq.vision.own_data.cut_files import missing_bytes
 from danq.vision.own_data.image_files import GREY_MODES, image_facts, opened_image, upright
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def opened_media(path: str | Path, kind: str) -> Iterator[tuple[Any, Any]]:
     with (
         damage_named(path, f"not a readable {what}", errors=errors, remedy=remedy),
         open_raw(check_file(path)) as file,
+        _whole(path, file),
         av.open(file, container_options={"format_whitelist": _CONTAINERS}) as container,
     ):
         streams = getattr(container.streams, kind)
@@ -109,6 +111,15 @@ def opened_media(path: str | Path, kind: str) -> Iterator[tuple[Any, Any]]:
         # Each process decodes another file.
         stream.codec_context.thread_count = 1
         yield container, stream
+
+
+@contextmanager
+def _whole(path: Path, file: IO[bytes]) -> Iterator[None]:
+    if missing := missing_bytes(file):
+        raise InputError(
+            f"its last {missing:,} bytes are missing", file=path, remedy="Make or copy it again"
+        )
+    yield
 
 
 def clip_facts(path: str) -> ClipFacts:

@@ -104,6 +104,7 @@ def own_inputs(
         When the source cannot be used, or its targets are not those of the model.
     """
     path = _existing("images", source)
+    _check_reading(task, metadata)
     if task.startswith(("text-", "series-")):
         return sequence_inputs(task, path, metadata, settings or InputSettings(), labelled)
     kind = task.partition("-")[2]
@@ -132,6 +133,18 @@ def own_inputs(
     found = _beside(found) if sounds else found
     examples = file_inputs(found, media, metadata, settings or InputSettings())
     return [_path_of(one) for one in examples.sources], examples
+
+
+def _check_reading(task: str, metadata: Mapping[str, Any]) -> None:
+    """Check that a model was trained on files, and therefore says how they are read."""
+    what = task.partition("-")[0]
+    known = metadata.get("lengths", {}) if what == "text" else metadata
+    entry = {"text": "words", "series": "channels"}.get(what, "decoder")
+    if entry not in known:
+        raise InputError(
+            f"the model was trained on arrays, and does not say how files are read ('{entry}')",
+            remedy="Give it examples (Examples), or train it on files",
+        )
 
 
 def _beside(source: Source) -> Source:

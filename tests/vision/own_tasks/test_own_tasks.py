@@ -9,6 +9,7 @@ import torch
 from danq.errors import InputError
 from danq.models import save_model
 from danq.vision import RunSettings, load_vision_model, predict, summary, train
+from danq.vision.own_data import own_inputs
 from danq.vision.task_registry import OWN_TASKS, load_task
 from danq.vision.vision_model_file import VisionSpec
 from tests.vision.small_own_data import KINDS, small_data
@@ -73,6 +74,14 @@ def test_the_loss_of_a_batch_is_the_weighted_mean_of_those_of_its_parts(name):
     weights = [task.weight(part) for part in (batch, *parts)]
     assert weights[0] == weights[1] + weights[2]
     assert losses[0] == pytest.approx(np.average(losses[1:], weights=weights[1:]), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", OWN_TASKS)
+def test_a_model_that_was_trained_on_arrays_reads_no_files(name, tmp_path):
+    (tmp_path / "a.txt").write_text("some words")
+    metadata = small_data(name).metadata
+    with pytest.raises(InputError, match=r"trained on arrays, and does not say how files are read"):
+        own_inputs(name, tmp_path / "a.txt", metadata)
 
 
 @pytest.mark.parametrize("name", [name for name in OWN_TASKS if name.startswith(("vi", "se"))])

@@ -13,6 +13,9 @@ _NAME = re.compile(
 )
 _FUNCTIONS = {"danq.build_dataset": "'danq data build'"}
 
+SETTINGS = "The settings are: "
+"""What precedes a list of settings in a message, whose names stay as they are."""
+
 
 def find_command(command: click.Command, args: Sequence[str]) -> tuple[str, click.Command]:
     """The command that a command line names, and its name, such as "data build".
@@ -55,8 +58,10 @@ def with_options(text: str, options: Mapping[str, str]) -> str:
     def replaced(match: re.Match[str]) -> str:
         return options.get(match[1], match[0])
 
+    # A list of settings, which are not options but names.
+    text, settings, names = text.partition(SETTINGS)
     text = re.sub(r"(?<=\()(\w+)(?=\))", replaced, text)
     text = _NAME.sub(replaced, text)
     for function, shown in _FUNCTIONS.items():
         text = text.replace(function, shown)
-    return text
+    return text + settings + names

@@ -113,7 +113,7 @@ def shown(tmp_path_factory) -> dict[str, Any]:
         danq.write_variant_scores(model, variants, genome, folder / "v.tsv"),
         MergeSummary(written, {danq.Shard(1, 2): Path("a"), danq.Shard(2, 2): Path("b")}),
         report_page,
-        Exported(Path(HOSTILE), 1e-6),
+        Exported(Path(HOSTILE), 1e-6, "values"),
         danq.build_dataset(
             folder / "d.h5",
             genome,
@@ -241,7 +241,10 @@ def test_plain_texts_name_the_class_and_its_sizes(shown):
     assert texts["Model"] == "Model(danq-small, 4 tracks, window of 60 bp)"
     assert texts["LoadedModels"] == "LoadedModels(1 model, 4 tracks, window of 60 bp)"
     assert texts["Motif"] == f"Motif({MOTIF}: AGATAAGA)"
-    assert texts["Exported"] == f"Exported({HOSTILE}: differs from the model by at most 1.0e-06)"
+    assert (
+        texts["Exported"]
+        == f"Exported({HOSTILE}: values differ from the model's by at most 1.0e-06)"
+    )
 
 
 class Wide:

@@ -89,6 +89,7 @@ WRITERS = {
     "danq/vision/dataset_folder.py",
     "danq/vision/evaluation.py",
     "danq/vision/export.py",
+    "danq/vision/own_data/training_files.py",
     "danq/vision/prediction_table.py",
     "danq/vision/tasks/impact_sounds.py",
     "danq/vision/training_run.py",

@@ -99,7 +99,10 @@ def damage_named(
     except InputError:
         raise
     except errors as error:
-        raise InputError(f"{problem} ({first_line(error)})", file=path, remedy=remedy) from error
+        # The file is named once: errors with a file name repeat it after their reason.
+        named = getattr(error, "filename", None) and getattr(error, "strerror", None)
+        reason = str(named or first_line(error))
+        raise InputError(f"{problem} ({reason})", file=path, remedy=remedy) from error
 
 
 def read_header(file: IO[bytes]) -> NpyHeader:

@@ -63,16 +63,21 @@ class Exported(NamedTuple):
     difference
         Largest difference of its outputs from the model's over `CHECKED` sequences, see
         `TOLERANCE`.
+    compared
+        What was compared.
     """
 
     path: Path
     difference: float
+    compared: str
     __repr__ = display_text
     _repr_html_ = display_html
 
     def describe(self) -> str:
         """The file and the difference on one line."""
-        return f"{self.path}: differs from the model by at most {self.difference:.1e}"
+        return (
+            f"{self.path}: {self.compared} differ from the model's by at most {self.difference:.1e}"
+        )
 
     def _display(self) -> Display:
         return Display.of_text(self.describe())
@@ -203,7 +208,8 @@ def export_model(
         f"{CHECKED:,}",
         difference,
     )
-    return Exported(Path(out), difference)
+    names = " and ".join(output_names(model.spec))
+    return Exported(Path(out), difference, f"{names} of {CHECKED} random sequences")
 
 
 def _about(model: Model) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from danq.datasets.dataset_format import KIND as DATASET_KIND
 from danq.demo.demo_report import OUTPUTS as DEMO_OUTPUTS
-from danq.errors import InputError
+from danq.errors import InputError, few
 from danq.files.hdf5_input import open_hdf5
 from danq.files.open_input import check_file, open_bytes, open_raw
 from danq.files.recognise import GZIP_MAGIC, HDF5_MAGIC, PARQUET_MAGIC, SEAL
+from danq.files.toml_file import read_toml
 from danq.inference.blocks.folder import JOURNAL, folder_of
 from danq.inference.blocks.shard import shard_folders
 from danq.inference.evaluation.evaluation_folder import FORMAT as EVALUATION_FORMAT
@@ -25,9 +27,10 @@ from danq.inference.writers.prediction_hdf5 import MAGIC as PREDICTIONS
 from danq.inference.writers.variant_hdf5 import KIND as VARIANT_KIND
 from danq.interpretation.motifs.write_motifs import FORMAT as MOTIF_FORMAT
 from danq.interpretation.motifs.write_motifs import KIND as MOTIF_KIND
-from danq.models.stored_model import FOLDS, RUN_MODEL
+from danq.models.stored_model import FOLDS, RUN_MODEL, read_stored
 from danq.output import REJECTED, read_marker
 from danq.report.read_tables import columns_of_parquet, comments_and_columns, is_danq_table
+from danq.training.config import CONFIG
 from danq.training.folds_directory import EVALUATION, HELD_OUT_EVALUATION, OUT_OF_FOLD
 from danq.training.folds_directory import KIND as FOLDS_KIND
 from danq.training.run_directory import KIND as RUN_KIND
@@ -48,6 +51,8 @@ Kind = Literal[
 """What an output is."""
 
 NOTHING = "Give a run directory or another output of danq"
+
+log = logging.getLogger("danq")
 
 _MODEL_START = b'{"__metadata__":{"sha256":"'
 
@@ -78,8 +83,24 @@ def find_outputs(paths: Iterable[Path]) -> list[Found]:
     found: dict[Path, Found] = {}
     for path in paths:
         for one in _in_folder(path) if path.is_dir() else [_of_file(path)]:
+            if one.kind in ("run", "model") and _is_vision(one):
+                raise InputError(
+                    "is a vision model, which a report does not show",
+                    file=one.path,
+                    remedy="Its summary and its evaluation describe it",
+                )
             found.setdefault(one.path.resolve(), one)
     return list(found.values())
+
+
+def _is_vision(one: Found) -> bool:
+    """Whether a run or model is of a vision task; False where that cannot be read."""
+    try:
+        if one.kind == "run" and (one.path / CONFIG).is_file():
+            return "task" in read_toml(one.path / CONFIG)
+        return read_stored(one.path).is_vision
+    except InputError:
+        return False  # The section says what cannot be read.
 
 
 def _in_folder(path: Path) -> Iterator[Found]:
@@ -141,11 +162,17 @@ def _format(path: Path) -> str:
 
 
 def _of_demo(path: Path) -> Iterator[Found]:
+    left = [one for one in DEMO_OUTPUTS if (path / one).exists() and not _is_shown_of_demo(one)]
+    if left:
+        log.info("%s: %s have no section in the report and are left out", path, few(left, 9))
     for name in DEMO_OUTPUTS:
-        if name in ("run", EVALUATION) and (path / name).is_dir():
-            yield from _in_folder(path / name)
-        elif name.endswith((".tsv", ".gz")) and (path / name).is_file():
-            yield _of_file(path / name)
+        if _is_shown_of_demo(name) and (path / name).exists():
+            entry = path / name
+            yield from _in_folder(entry) if entry.is_dir() else [_of_file(entry)]
+
+
+def _is_shown_of_demo(name: str) -> bool:
+    return name in ("run", EVALUATION) or name.endswith((".tsv", ".gz"))
 
 
 def _of_file(path: Path) -> Found:

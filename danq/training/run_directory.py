@@ -43,6 +43,7 @@ FILES = (
     "metrics.csv",
     "pretrained.json",
     "test.tsv",
+    "training_files.json",
     "tensorboard/events.out.tfevents.*",
 )
 """Files that a training writes."""

@@ -17,6 +17,7 @@ from danq.vision.dataset import SPLITS, Dataset, Examples
 from danq.vision.dataset_folder import read_dataset
 from danq.vision.own_data.input_settings import InputSettings
 from danq.vision.own_data.source_examples import own_inputs
+from danq.vision.own_data.training_files import report_training_files
 from danq.vision.own_files import OwnFiles
 from danq.vision.own_tasks.own_task import OwnTask
 from danq.vision.prediction_rows import Truth
@@ -133,6 +134,9 @@ def evaluate(
     task = load_task(loaded.spec.task)
     target = resolve_device(device)
     name, examples = _examples(Path(model), loaded, task, source, split, skip_damaged)
+    if task.is_own and source is not None and (split != "train" or not isinstance(source, Dataset)):
+        sha256, fields = loaded.spec.data_sha256, task.exported_inputs
+        report_training_files(name, Path(model), sha256, examples, fields)
     with inference(loaded.module, target, resolve_precision(precision, target)) as ready:
         if isinstance(task, OwnTask):
             outputs, examples = task.evaluated(ready, examples)
@@ -209,14 +213,17 @@ def _training_data(path: Path, model: VisionModel, task: Task) -> Dataset:
         table = read_toml(config).get(OWN_FILES) if config.is_file() else None
         if table is None:
             raise InputError("does not say which files it was trained on", file=path, remedy=remedy)
-        _, data = OwnFiles.from_table(table).read()
+        source = Path(table["source"])
+        if source.is_relative_to(Path.cwd()):
+            source = source.relative_to(Path.cwd())
+        _, data = OwnFiles.from_table({**table, "source": str(source)}).read()
         if data.sha256 != spec.data_sha256:
             # Facts that follow from the training split were added to its metadata.
             data = Dataset(data.train, data.valid, data.test, dict(spec.metadata))
         if data.sha256 != spec.data_sha256:
             raise InputError(
                 "the files have changed since the training",
-                file=table["source"],
+                file=source,
                 remedy=remedy,
             )
         return data

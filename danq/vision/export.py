@@ -191,7 +191,8 @@ def export_model(
         CHECKED,
         difference,
     )
-    return Exported(Path(out), difference)
+    compared = f"{task.exported_output} of {CHECKED} random examples"
+    return Exported(Path(out), difference, compared)
 
 
 def _about(task: Task, spec: VisionSpec) -> str:

@@ -117,7 +117,7 @@ def refuse_unknown(
         near = difflib.get_close_matches(name, known, 1, 0.6)
         hint = f"Did you mean '{near[0]}'? " if near else ""
         raise InputError(
-            f"{what} has no setting '{name}'", remedy=f"{hint}There are {', '.join(known)}"
+            f"{what} has no setting '{name}'", remedy=f"{hint}The settings are: {', '.join(known)}"
         )
 
 

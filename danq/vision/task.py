@@ -87,7 +87,7 @@ class ModelDefinition:
             if name not in self.hyperparameters:
                 raise InputError(
                     f"model '{self.name}' has no hyperparameter '{name}'",
-                    remedy=f"There are {', '.join(self.hyperparameters) or 'none'}",
+                    remedy=f"The settings are: {', '.join(self.hyperparameters) or 'none'}",
                 )
         return replace(self, hyperparameters={**self.hyperparameters, **changes})
 

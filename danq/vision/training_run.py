@@ -28,6 +28,7 @@ from danq.vision.dataset import Dataset, Examples
 from danq.vision.dataset_folder import read_dataset
 from danq.vision.given_settings import with_input_settings, with_settings
 from danq.vision.metadata_checks import check_dataset, check_metadata
+from danq.vision.own_data.training_files import write_training_files
 from danq.vision.own_files import OwnFiles, own_tasks
 from danq.vision.own_tasks.backbone_weights import (
     check_backbone_settings,
@@ -232,6 +233,8 @@ def _train(
         tables[OWN_FILES] = found.files.table()
     if session.is_main:
         session.prepare(tables, None, data.sha256)
+        if task.is_own:
+            write_training_files(session.directory, data, task.exported_inputs)
     session.processes.wait()
     with session.recording("examples"):
         fit = session.fit(

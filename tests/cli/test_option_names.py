@@ -21,6 +21,11 @@ from danq_cli.option_names import option_names, with_options
         (["variants"], "chrom_map, line 2: bad", "chrom_map, line 2: bad"),
         (["variants"], "a/chrom_map: no track 'chrom_map'", "a/chrom_map: no track 'chrom_map'"),
         (["variants"], "see my-chrom_map. Set chrom_map.", "see my-chrom_map. Set --chrom-map."),
+        (
+            ["vision", "train"],
+            "no (skip_damaged) 'x'. The settings are: batch_size, skip_damaged",
+            "no (--skip-damaged) 'x'. The settings are: batch_size, skip_damaged",
+        ),
         (["nonsense"], "chrom_map", "chrom_map"),
         ([], "file chr1_random (x)", "file chr1_random (x)"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 
@@ -92,15 +93,19 @@ def test_shards_that_are_not_merged_are_found_by_the_name_of_their_output(tmp_pa
     assert "merge" in absent.why
 
 
-def test_the_demo_gives_its_outputs(made, tmp_path):
+def test_the_demo_gives_its_outputs(made, tmp_path, caplog):
     folder = tmp_path / "demo"
     shutil.copytree(made / "run", folder / "run")
     shutil.copy(made / "predictions.tsv", folder / "variants.tsv")
     (folder / MARKER).write_text(
         '{"magic": "danq-folder", "format_version": 1, "kind": "demo", "files": [], "patterns": []}'
     )
-    kinds = [one.kind for one in find_outputs([Path(folder)])]
+    (folder / "simulation").mkdir()
+    (folder / "summary.json").write_text("{}")
+    with caplog.at_level(logging.INFO, "danq"):
+        kinds = [one.kind for one in find_outputs([Path(folder)])]
     assert kinds == ["run", "evaluation", "motifs", "predictions"]
+    assert "demo: simulation, summary.json have no section" in caplog.text
 
 
 def test_a_training_in_folds_gives_its_evaluations_and_predictions(made, tmp_path):

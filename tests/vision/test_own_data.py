@@ -120,12 +120,34 @@ def test_images(here, capsys):
     assert all(float(row[f"probabilities.{row['class']}"]) >= 0.5 for row in rows)
     capsys.readouterr()
     assert called("vision evaluate run --out report --device cpu") == 0
-    printed = capsys.readouterr().out
+    printed, notices = capsys.readouterr()
+    assert str(here) not in notices
     assert "split 'test': 2 examples" in printed
     assert "balanced_accuracy\t1.0000" in printed
     assert Path("report/confusion.tsv").read_text().splitlines()[0].split("\t")[1:] == [*COLOURS]
     assert called("vision evaluate run f/images --device cpu") == 0
-    assert "28 examples" in capsys.readouterr().out
+    captured = capsys.readouterr()
+    assert "28 examples" in captured.out
+    assert (
+        "f/images: of 28 examples, the model had the same 24 in the training split and 2 in the "
+        "validation split"
+    ) in captured.err
+    test = json.loads(Path("run/training_files.json").read_text())
+    assert [len(test[split]) for split in ("train", "valid")] == [24, 2]
+    Path("alone").mkdir()
+    shutil.copy("run/model.safetensors", "alone")
+    assert called("vision evaluate alone/model.safetensors f/images --device cpu") == 0
+    assert "is not known, because training_files.json" in capsys.readouterr().err
+    other = image((200, 30, 30), np.random.default_rng(9))
+    for name in COLOURS:
+        Path("other", name).mkdir(parents=True)
+        other.save(Path("other", name, "1.png"))
+    assert called("vision evaluate run other --device cpu") == 0
+    assert "training split" not in capsys.readouterr().err
+    assert called("report run --out page.html") == 2
+    assert "run: is a vision model, which a report does not show" in capsys.readouterr().err
+    assert called("report alone/model.safetensors --out page.html") == 2
+    assert "is a vision model" in capsys.readouterr().err
     assert called("summary run") == 0
     assert "Bär" in capsys.readouterr().out
     assert called("export run --to onnx --out run.onnx") == 0

@@ -128,10 +128,12 @@ def report_media(
         steps, longer = decoder["shape"][0], sum(one.frames > decoder["shape"][0] for one in facts)
         if longer:
             log.info(
-                "%s: %d of %d videos are longer than %d frames, which are selected evenly",
+                "%s: %d of %d videos have more than %d frames; of these, %d at equal distances are "
+                "used",
                 source.path,
                 longer,
                 len(facts),
+                steps,
                 steps,
             )
     else:

@@ -252,6 +252,10 @@ def _tokens(text: str, tagged: bool) -> list[str]:
     return [word or "<unk>" for word in kept]
 
 
+def _channels(count: int) -> str:
+    return f"{count} channel{'s' * (count != 1)}"
+
+
 def _series_fields(
     source: Source,
     records: Sequence[Record],
@@ -263,7 +267,7 @@ def _series_fields(
     for record, one in zip(records, series, strict=True):
         if one.shape[1] != channels:
             raise source.error(
-                f"{record.path} has {one.shape[1]} channels, others have {channels}",
+                f"{record.path} has {_channels(one.shape[1])}, others have {channels}",
                 "Give series with the same channels",
                 record,
             )
@@ -278,12 +282,12 @@ def _series_fields(
             "std": np.where(spread > 0, spread, 1.0).tolist(),
         }
         log.info(
-            "%s: %d series of %s steps and %d channels, scaled to mean 0 and standard "
+            "%s: %d series of %s steps and %s, scaled to mean 0 and standard "
             "deviation 1 of the training split",
             source.path,
             len(series),
             " to ".join(f"{one:,}" for one in sorted({min(lengths), max(lengths)})),
-            channels,
+            _channels(channels),
         )
     else:
         length, scale = metadata["shape"][0], metadata["channels"]

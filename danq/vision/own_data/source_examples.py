@@ -163,9 +163,11 @@ def _beside(source: Source) -> Source:
         records.append(record._replace(more=sound))
     notices = list(source.notices)
     if beside:
-        notices.append(f"sounds of {beside:,} videos are the files of the same name beside them")
+        notices.append(
+            f"{beside:,} sound{'s' * (beside != 1)}: from files of the same name beside the videos"
+        )
     if own:
-        notices.append(f"sounds of {own:,} videos are those in the videos")
+        notices.append(f"{own:,} sound{'s' * (own != 1)}: from the videos themselves")
     return source._replace(records=records, notices=notices, sounds=True)
 
 

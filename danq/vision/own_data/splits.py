@@ -14,6 +14,12 @@ from danq.vision.own_data.records import FrameClasses, Record, Source
 SHARES = {"valid": 0.1, "test": 0.1}
 """Share of the examples of each class in validation and test; the others are for training."""
 
+_TOLERATED = 0.05
+"""Difference of a drawn share from that of `SHARES` whose reason is not reported."""
+
+_FEW = 0.5
+"""Share of the training split below which danq warns."""
+
 SPLITS = ("train", "valid", "test")
 Splits = dict[str, list[int]]
 """Indices of the examples of each split."""
@@ -72,11 +78,47 @@ def divided(
         splits["train"] = list(range(len(records)))
     if missing:
         # Files whose content is in a given split as well have been reported by then.
-        drawn = _drawn(source, records, digests, splits["train"], seed, missing, classes)
+        members = _joined(records, digests, splits["train"])
+        drawn = _drawn(source, records, members, seed, missing, classes)
         splits |= drawn
-        shares = " and ".join(f"{SHARES[s]:.0%} for {_WORDS[s]}" for s in missing)
-        log.info("%s: of the examples, %s were drawn (random seed %d)", source.path, shares, seed)
+        _report_drawn(source, drawn, len(members), seed)
     return splits
+
+
+def _report_drawn(source: Source, drawn: Splits, members: int, seed: int) -> None:
+    """Log how many examples were drawn, and why the shares are others than wanted."""
+    total = sum(map(len, drawn.values()))
+    shares = {split: len(rows) / total for split, rows in drawn.items()}
+    parts = " and ".join(
+        f"{len(drawn[split]):,} ({shares[split]:.0%}) for {_WORDS[split]}"
+        for split in drawn
+        if split != "train"
+    )
+    reason = ""
+    if any(abs(shares[split] - SHARES[split]) > _TOLERATED for split in drawn if split != "train"):
+        reason = (
+            f"; the shares are not {SHARES['valid']:.0%}, because the examples have only "
+            f"{members:,} different contents or groups, which stay together"
+            if members < total
+            else f"; the shares are not {SHARES['valid']:.0%}, because the classes are small"
+        )
+    log.info(
+        "%s: of %s examples, %s were drawn (random seed %d)%s",
+        source.path,
+        f"{total:,}",
+        parts,
+        seed,
+        reason,
+    )
+    if shares["train"] < _FEW:
+        log.warning(
+            "%s: only %s of %s examples (%s different contents or groups) are for training. Give "
+            "more different examples, or a split for each",
+            source.path,
+            f"{len(drawn['train']):,}",
+            f"{total:,}",
+            f"{members:,}",
+        )
 
 
 _WORDS = {"train": "training", "valid": "validation", "test": "test"}
@@ -85,13 +127,11 @@ _WORDS = {"train": "training", "valid": "validation", "test": "test"}
 def _drawn(
     source: Source,
     records: Sequence[Record],
-    digests: Sequence[str],
-    rows: list[int],
+    members: list[list[int]],
     seed: int,
     missing: list[str],
     classes: bool,
 ) -> Splits:
-    members = _joined(records, digests, rows)
     if len(members) <= len(missing):
         raise source.error(
             f"{len(members)} different files or groups cannot be divided between "

@@ -24,6 +24,9 @@ from danq.vision.task import Sizes, Task
 NO_CLASS = -1
 """Class of a step without a label."""
 
+VALUE = "value"
+"""Name of a value without a name, and of the column of values."""
+
 _REMEDY = "Give data of your own"
 
 
@@ -232,10 +235,14 @@ class ValueTask(OwnTask):
 
     def rows(self, outputs: np.ndarray, examples: Examples, metadata: Metadata) -> list[list[Row]]:
         names = metadata["names"]
-        return [[{"value": dict(zip(names, row.tolist(), strict=True))}] for row in outputs]
+        if names == [VALUE]:
+            return [[{VALUE: row.item()}] for row in outputs]
+        return [[{VALUE: dict(zip(names, row.tolist(), strict=True))}] for row in outputs]
 
     def line(self, rows: list[Row]) -> str:
-        return "  ".join(f"{name} {value:.6g}" for name, value in rows[0]["value"].items())
+        values = rows[0][VALUE]
+        named = values if isinstance(values, dict) else {VALUE: values}
+        return "  ".join(f"{name} {value:.6g}" for name, value in named.items())
 
 
 class StepClassTask(OwnTask):

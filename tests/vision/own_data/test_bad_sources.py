@@ -324,7 +324,7 @@ def test_videos_that_cannot_be_read_are_named(tmp_path):
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
     for name in ("cut", "noise", "list", "hls"):
-        with pytest.raises(InputError, match=rf"{name}\.mp4: not a readable video"):
+        with pytest.raises(InputError, match=rf"{name}\.mp4: not a readable video \([^/]*\)"):
             clip_facts(str(tmp_path / f"{name}.mp4"))
     with pytest.raises(InputError, match=r"sound\.mp4: has no video"):
         clip_facts(str(tmp_path / "sound.mp4"))

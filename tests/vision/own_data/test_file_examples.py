@@ -77,7 +77,10 @@ def test_videos_of_all_forms_become_clips(videos, caplog):
             assert (np.sign(np.diff(levels)) == (1 if label else -1)).all()
             assert mask.sum() == (6 if source["path"].endswith("e") else 8)
             assert not clip[~mask].any()
-    assert "8 of 10 videos are longer than 8 frames" in caplog.text
+    assert (
+        "8 of 10 videos have more than 8 frames; of these, 8 at equal distances are used"
+        in caplog.text
+    )
 
 
 def test_frames_are_those_in_the_middle_of_segments(videos):

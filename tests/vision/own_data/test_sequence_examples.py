@@ -8,6 +8,8 @@ import pytest
 from danq.errors import InputError
 from danq.vision.dataset import SPLITS
 from danq.vision.own_data import InputSettings, own_examples, own_inputs
+from danq.vision.task_registry import load_task
+from danq_cli.main import run
 from tests.vision.own_data.test_file_examples import write_table
 
 SENTENCES = [
@@ -163,3 +165,29 @@ def test_bad_series_are_named(tmp_path, caplog):
     (tmp_path / "z.npz").write_bytes((tmp_path / "x.npz").read_bytes()[:100])
     with pytest.raises(InputError, match=r"z\.npz: is not a readable \.npz file"):
         own_examples("sequences", tmp_path / "z.npz")
+
+
+def test_equal_texts_stay_together_and_the_real_shares_are_reported(tmp_path, caplog):
+    rows = [f"{one} words,{'ab'[one % 2]}" for one in range(6) for _ in range(10)]
+    (tmp_path / "texts.csv").write_text("text,class\n" + "\n".join(rows) + "\n")
+    with caplog.at_level(logging.INFO, "danq"):
+        _, data = own_examples("sequences", tmp_path / "texts.csv")
+    assert [len(data.train), len(data.valid), len(data.test)] == [20, 20, 20]
+    assert "of 60 examples, 20 (33%) for validation and 20 (33%) for test were drawn" in caplog.text
+    assert "because the examples have only 6 different contents or groups" in caplog.text
+    assert "only 20 of 60 examples (6 different contents or groups) are for training" in caplog.text
+
+
+def test_a_setting_that_does_not_exist_is_refused_with_the_names_of_all(tmp_path, capsys):
+    (tmp_path / "texts.csv").write_text("text,class\na,b\n")
+    train = f"vision train --sequences {tmp_path}/texts.csv --set nothing=2 --out {tmp_path}/run"
+    assert run(train.split()) == 2
+    assert " batch_size, " in (error := capsys.readouterr().err)
+    assert " skip_damaged, " in error
+
+
+def test_a_single_value_is_a_single_column():
+    task = load_task("image-values")
+    rows = task.rows(np.array([[1.5]]), None, {"names": ["value"]})
+    assert rows == [[{"value": 1.5}]]
+    assert task.line(rows[0]) == "value 1.5"

@@ -105,7 +105,7 @@ def test_videos_with_sounds(tmp_path, caplog):
     assert task == "video-sound-classes"
     assert data.metadata["sound_shape"][1] == BANDS
     assert "left out: " not in caplog.text
-    assert "sounds of 12 videos are the files of the same name beside them" in caplog.text
+    assert "12 sounds: from files of the same name beside the videos" in caplog.text
     for split in SPLITS:
         examples = getattr(data, split)
         sound, real, label = examples["sound"], examples["sound_real"], examples["label"]

@@ -86,7 +86,7 @@ def divided(
 
 
 def _report_drawn(source: Source, drawn: Splits, members: int, seed: int) -> None:
-    """Log how many examples were drawn, and why the shares are others than wanted."""
+    """Log how many examples were drawn, and why the shares differ from `SHARES`."""
     total = sum(map(len, drawn.values()))
     shares = {split: len(rows) / total for split, rows in drawn.items()}
     parts = " and ".join(

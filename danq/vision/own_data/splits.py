@@ -81,11 +81,13 @@ def divided(
         members = _joined(records, digests, splits["train"])
         drawn = _drawn(source, records, members, seed, missing, classes)
         splits |= drawn
-        _report_drawn(source, drawn, len(members), seed)
+        _report_drawn(source, drawn, members, seed)
     return splits
 
 
-def _report_drawn(source: Source, drawn: Splits, members: int, seed: int) -> None:
+def _report_drawn(
+    source: Source, drawn: Splits, members: Sequence[Sequence[int]], seed: int
+) -> None:
     """Log how many examples were drawn, and why the shares differ from `SHARES`."""
     total = sum(map(len, drawn.values()))
     shares = {split: len(rows) / total for split, rows in drawn.items()}
@@ -98,8 +100,8 @@ def _report_drawn(source: Source, drawn: Splits, members: int, seed: int) -> Non
     if any(abs(shares[split] - SHARES[split]) > _TOLERATED for split in drawn if split != "train"):
         reason = (
             f"; the shares are not {SHARES['valid']:.0%}, because the examples have only "
-            f"{members:,} different contents or groups, which stay together"
-            if members < total
+            f"{len(members):,} different contents or groups, which stay together"
+            if max(map(len, members)) > max(1.0, _TOLERATED * total)
             else f"; the shares are not {SHARES['valid']:.0%}, because the classes are small"
         )
     log.info(
@@ -117,7 +119,7 @@ def _report_drawn(source: Source, drawn: Splits, members: int, seed: int) -> Non
             source.path,
             f"{len(drawn['train']):,}",
             f"{total:,}",
-            f"{members:,}",
+            f"{len(members):,}",
         )
 
 

@@ -178,6 +178,16 @@ def test_equal_texts_stay_together_and_the_real_shares_are_reported(tmp_path, ca
     assert "only 20 of 60 examples (6 different contents or groups) are for training" in caplog.text
 
 
+def test_shares_of_small_classes_are_explained(tmp_path, caplog):
+    rows = [f"word{one},{'abcd'[one % 4]}" for one in range(12)]
+    (tmp_path / "texts.csv").write_text("text,class\n" + "\n".join(rows) + "\n")
+    with caplog.at_level(logging.INFO, "danq"):
+        own_examples("sequences", tmp_path / "texts.csv")
+    assert "of 12 examples, 4 (33%) for validation and 4 (33%) for test" in caplog.text
+    assert "because the classes are small" in caplog.text
+    assert "only 4 of 12 examples" in caplog.text
+
+
 def test_a_setting_that_does_not_exist_is_refused_with_the_names_of_all(tmp_path, capsys):
     (tmp_path / "texts.csv").write_text("text,class\na,b\n")
     train = f"vision train --sequences {tmp_path}/texts.csv --set nothing=2 --out {tmp_path}/run"

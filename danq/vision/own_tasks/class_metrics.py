@@ -31,7 +31,7 @@ def class_metrics(true: Int64[np.ndarray, " N"], predicted: Int64[np.ndarray, " 
     somewhere. Both as in scikit-learn. A true class of -1 is unknown to the model: it counts as
     wrong in the accuracy, and not in the others.
     """
-    right, total = int((true == predicted).sum()), max(1, len(true))
+    accuracy = float((true == predicted).mean()) if len(true) else float("nan")
     true, predicted = true[true >= 0], predicted[true >= 0]
     size = int(max(true.max(initial=-1), predicted.max(initial=-1))) + 1
     counts = Counts(
@@ -39,10 +39,10 @@ def class_metrics(true: Int64[np.ndarray, " N"], predicted: Int64[np.ndarray, " 
     )
     known, seen = counts.true > 0, counts.true + counts.predicted > 0
     if not known.any():
-        return dict.fromkeys(("accuracy", "balanced_accuracy", "f1"), float("nan"))
+        return {"accuracy": accuracy, "balanced_accuracy": float("nan"), "f1": float("nan")}
     recall = counts.hits[known] / counts.true[known]
     return {
-        "accuracy": right / total,
+        "accuracy": accuracy,
         "balanced_accuracy": float(recall.mean()),
         "f1": float(counts.f1()[seen].mean()),
     }

@@ -56,3 +56,10 @@ def test_values_with_missing_ones():
     errors = [metrics.mean_absolute_error(*pair) for pair in pairs]
     assert found["mae"] == pytest.approx(np.mean(errors))
     assert np.isnan(value_metrics(np.full((3, 1), 2.0), np.zeros((3, 1)))["r2"])
+
+
+def test_examples_of_unknown_classes_alone_are_all_wrong():
+    found = class_metrics(np.array([-1, -1]), np.array([0, 1]))
+    assert found["accuracy"] == 0
+    assert np.isnan([found["balanced_accuracy"], found["f1"]]).all()
+    assert np.isnan(list(class_metrics(np.zeros(0, int), np.zeros(0, int)).values())).all()

@@ -90,11 +90,12 @@ def report_training_files(
     found = [f"{count:,} in the {_SPLITS[split]} split" for split, count in counts.items() if count]
     if found:
         log.warning(
-            "%s: of %s examples, the model had the same %s, so the metrics are too good. Leave "
+            "%s: of %s examples, the model had the same %s%s, so the metrics are too good. Leave "
             "them out, or give no files: the test split of the training is evaluated then",
             source,
             f"{len(digests):,}",
             " and ".join(found),
+            " (words that the model does not know count as equal)" * ("words" in inputs),
         )
 
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from danq.datasets.dataset_format import SPLITS
 from danq.notebook_display import Display, FirstRows
 from danq.typing import IntRow
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from danq.datasets.dataset import Dataset
 
 
@@ -61,6 +62,8 @@ def track_positives(
         ``track``, ``group`` if a track has one, and ``train_positives``, ``valid_positives``,
         ``test_positives``, which tracks of amounts do not have.
     """
+    import polars as pl
+
     columns: dict[str, Sequence[str] | pl.Series] = {"track": tracks}
     if any(groups):
         columns["group"] = groups

@@ -206,7 +206,7 @@ def test_every_kind_of_input_is_predicted(tmp_path):
     clip = bouncing_digits("test", 1, np.random.default_rng(0))[0, :10]
     np.save(tmp_path / "clip.npy", clip)
     (line,) = predicted("nowcasting", tmp_path / "clip.npy", tmp_path)
-    assert line == "10 frames; an output file (GIF) shows them"
+    assert line == "10 frames; an output file (GIF or mp4) shows them"
     (line,) = predicted("nowcasting", tmp_path / "clip.npy", tmp_path, out=tmp_path / "next.gif")
     assert line == f"{tmp_path / 'next.gif'}: 10 frames"
     assert read_clip(tmp_path / "next.gif").shape[2:] == (128, 128)

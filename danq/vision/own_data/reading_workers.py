@@ -84,6 +84,7 @@ class ReadingWorkers:
 
     def __init__(self, count: int) -> None:
         self.count, self.usable = count, True
+        self.folder = _current_folder()
         self._jobs = 0
         self._answers: dict[int, Any] = {}
         self._selector = selectors.DefaultSelector()
@@ -279,6 +280,14 @@ _all: list[ReadingWorkers] = []
 _guard = threading.Lock()
 
 
+def _current_folder() -> str:
+    """The folder that paths of files may be relative to; empty if it was removed."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
+
+
 @contextmanager
 def borrowed_workers(count: int) -> Iterator[ReadingWorkers]:
     """Processes for one stream of files; they are kept for the next one afterwards.
@@ -287,7 +296,8 @@ def borrowed_workers(count: int) -> Iterator[ReadingWorkers]:
     at work.
     """
     with _guard:
-        found = next((one for one in _idle if one.count == count), None)
+        here = _current_folder()
+        found = next((one for one in _idle if (one.count, one.folder) == (count, here)), None)
         while _idle:
             other = _idle.pop()
             if other is not found:

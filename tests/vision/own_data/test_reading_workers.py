@@ -154,3 +154,16 @@ def test_workers_find_danq_outside_of_the_path(monkeypatch):
     monkeypatch.setattr(sys, "path", kept)
     with borrowed_workers(1) as workers:
         assert workers.result(workers.submit("check", 0, "", kind="image", paths=[])) == []
+
+
+def test_relative_paths_are_those_of_the_current_folder(folder, tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "many").symlink_to(folder, target_is_directory=True)
+    found = []
+    for name in ("one", "two"):
+        monkeypatch.chdir(tmp_path / name)
+        found.append(own_examples("images", "many", InputSettings(workers=2))[1].train)
+        found[-1]["image"]
+        (tmp_path / name / "many").unlink()
+    assert len(found[0]) == len(found[1])

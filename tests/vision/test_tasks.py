@@ -53,6 +53,13 @@ def test_every_model_trains_and_keeps_its_loss_in_the_model_file(name, tmp_path)
         loss.backward()
         assert loss.isfinite()
         assert any(p.grad is not None and p.grad.any() for p in module.parameters())
+        task.prepare(module, data.train)
+        with torch.inference_mode():
+            metrics = task.validation(module.eval(), data.valid)
+        assert np.isfinite(metrics["loss"])
+        monitor = Recipe(**(task.recipe.model_dump() | dict(model.recipe))).monitor
+        assert monitor in {*metrics, "epoch"}
+        module.train()
         spec = VisionSpec(
             task=name,
             model=model.name,

@@ -248,12 +248,16 @@ class Gait(Task):
             return identity
         return identity + similarity_loss(points.float(), batch["walker"], kind)
 
-    def outputs(self, module: nn.Module, examples: Examples) -> Points:
+    def points(self, module: nn.Module, examples: Examples) -> Points:
         """Embeddings of all examples."""
         batches = evaluation_batches(module, examples)
         return np.concatenate(
             [self.call(module, part)[0].float().cpu().numpy() for part in batches]
         )
+
+    def outputs(self, module: nn.Module, examples: Examples) -> Points:
+        """Embeddings of all examples."""
+        return self.points(module, examples)
 
     def score(self, predictions: Points, examples: Examples) -> Metrics:
         """Share of clips whose person is among the 1, 5 or 10 nearest people of the gallery."""
@@ -261,11 +265,11 @@ class Gait(Task):
 
     def validation(self, module: nn.Module, examples: Examples) -> Metrics:
         # The model has no classes for these people, so the loss leaves out the identity term.
-        points = self.outputs(module, examples)
+        points = self.points(module, examples)
         who = torch.from_numpy(examples["walker"])
         kind = "contrastive" if module.similarity == "contrastive" else "triplet"
         loss = similarity_loss(torch.from_numpy(points), who, kind)
-        return {"loss": float(loss)} | self.score(points, examples)
+        return {"loss": float(loss)} | Gait.score(self, points, examples)
 
     def baselines(self, data: Dataset, quick: bool) -> Baselines:
         def energy() -> Metrics:

@@ -149,7 +149,7 @@ class GaitViews(Gait):
     def outputs(self, module: nn.Module, examples: Examples) -> dict[str, Any]:
         """Points to match, and the error of the maps."""
         if not getattr(module, "makes_maps", False):
-            return {"points": super().outputs(module, examples)}
+            return {"points": self.points(module, examples)}
         points, errors = [], []
         for part in evaluation_batches(module, examples):
             maps = self.call(module, part).float().sigmoid()

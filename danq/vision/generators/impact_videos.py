@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, UInt8
@@ -153,34 +152,6 @@ def vocoded(
     return wave.clip(-1, 1)
 
 
-@dataclass(frozen=True)
-class SoundBank:
-    """Levels, waveform and material of single impacts in the ``REACH`` frames after each."""
-
-    levels: Float[np.ndarray, "M R K"]
-    waves: Float[np.ndarray, "M S"]
-    material: Int64[np.ndarray, " M"]
-
-    def nearest(self, levels: Float[np.ndarray, "R K"]) -> int:
-        """Index of the impact with the nearest levels; there may be fewer than `REACH` frames."""
-        return int(((self.levels[:, : len(levels)] - levels) ** 2).sum(axis=(1, 2)).argmin())
-
-
-@cache
-def sound_bank() -> SoundBank:
-    """Make a fixed set of impacts."""
-    rng = np.random.default_rng(90)
-    kinds = np.repeat(np.arange(len(MATERIALS)), 60)
-    length = FRAMES * RATE // FPS
-    waves = np.zeros((len(kinds), length))
-    for row, kind in zip(waves, kinds, strict=True):
-        row[:] = _sound(
-            list(MATERIALS.values())[kind], np.array([2]), rng.uniform(1.0, 3.0, 1), rng
-        )
-    samples = slice(2 * RATE // FPS, (2 + REACH) * RATE // FPS)
-    return SoundBank(envelopes(waves)[:, 2 : 2 + REACH], waves[:, samples], kinds)
-
-
 def onsets(levels: Float[np.ndarray, "T K"]) -> list[int]:
     """Frames in which the loudness increases abruptly."""
     loudness = levels.mean(axis=1)
@@ -190,25 +161,6 @@ def onsets(levels: Float[np.ndarray, "T K"]) -> list[int]:
     before[0], after[-1] = 0, 0
     peaks = (increase >= least) & (increase >= before) & (increase > after)
     return np.flatnonzero(peaks).tolist()
-
-
-def synthesise(levels: Float[np.ndarray, "T K"]) -> tuple[Float[np.ndarray, " L"], list[int]]:
-    """Make a waveform for levels, with the nearest sound of the bank at each onset.
-
-    Returns
-    -------
-    The waveform, and the material of each impact.
-    """
-    bank, size = sound_bank(), RATE // FPS
-    wave = np.zeros(len(levels) * size)
-    starts = onsets(levels)
-    materials = []
-    for start, stop in zip(starts, [*starts[1:], len(levels)][: len(starts)], strict=True):
-        number = bank.nearest(levels[start : min(stop, start + REACH)])
-        count = min(bank.waves.shape[1], len(wave) - start * size)
-        wave[start * size : start * size + count] += bank.waves[number, :count]
-        materials.append(int(bank.material[number]))
-    return wave.clip(-1, 1), materials
 
 
 def _frames(

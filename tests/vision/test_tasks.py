@@ -24,6 +24,7 @@ from danq.vision import (
     write_reports,
 )
 from danq.vision.dataset import Dataset, Examples, ShuffledBatches
+from danq.vision.own_tasks.backbone_weights import prepared_for_backbone
 from danq.vision.task import Sizes
 from danq.vision.task_registry import load_task
 from danq.vision.vision_model_file import VisionSpec, build
@@ -48,6 +49,7 @@ def test_every_model_trains_and_keeps_its_loss_in_the_model_file(name, tmp_path)
     data = task.make(0, TINY)
     batch = next(data.train.batches(4, torch.device("cpu")))
     for model in task.models:
+        assert prepared_for_backbone(model, data) is data
         module = model.build(data.metadata, **model.hyperparameters)
         loss = task.loss(module, batch)
         loss.backward()

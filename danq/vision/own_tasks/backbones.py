@@ -190,7 +190,7 @@ def _version(package: str) -> str:
 
 def backbone_settings(hyperparameters: Mapping[str, Any]) -> tuple[str, str] | None:
     """Name and weights of the backbone of a model; None without one."""
-    if BACKBONE.keys().isdisjoint(hyperparameters):
+    if "backbone" not in hyperparameters:
         return None
     name, weights = (hyperparameters.get(key, value) for key, value in BACKBONE.items())
     return name, weights

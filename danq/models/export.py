@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,8 +21,15 @@ from danq.core import PaddedCnnRnn, Recurrent
 from danq.core.hard_lstm import HardLstm
 from danq.core.members import MemberLayers
 from danq.core.parallel_filters import TemporalStack
-from danq.errors import InputError
 from danq.files.inputs_in_use import protects_inputs
+from danq.models.export_formats import (
+    OPSET,
+    Exportable,
+    Run,
+    check_difference,
+    export_format,
+    largest_change,
+)
 from danq.models.exported_recurrent import ExportedRecurrent
 from danq.models.initialisation import first_layer
 from danq.models.model_file import Model, ModelSpec, load_model
@@ -34,23 +39,14 @@ from danq.notebook_display import Display, display_html, display_text
 from danq.output import check_target, replacing
 from danq.typing import Location
 
-TOLERANCE = 1e-5
-"""Largest difference between an exported file and the model: of values up to 1 the absolute
-difference, of larger ones the relative one."""
-
 CHECKED = 1000
 """Number of sequences on which an exported file is compared with the model."""
 
 FORMAT_VERSION = 3
 """Version of the JSON in an exported file."""
 
-OPSET = 17
-"""Version of the operators in ONNX."""
-
 log = logging.getLogger("danq")
 _BATCH = 128
-_EXTRA = "danq.json"
-_Run = Callable[[UInt8[np.ndarray, "B L"]], list[Float[np.ndarray, "B ..."]]]
 
 
 class Exported(NamedTuple):
@@ -62,7 +58,7 @@ class Exported(NamedTuple):
         The file.
     difference
         Largest difference of its outputs from the model's over `CHECKED` sequences, see
-        `TOLERANCE`.
+        `danq.models.export_formats.TOLERANCE`.
     compared
         What was compared.
     """
@@ -178,38 +174,33 @@ def export_model(
     InputError
         When the format does not exist, the model cannot be read, ``out`` cannot be written, the
         libraries of ONNX are not installed, or an output differs from the model's by more than
-        `TOLERANCE`. Then no file is written.
+        `danq.models.export_formats.TOLERANCE`. Then no file is written.
     """
-    if to not in _EXPORTERS:
-        raise InputError(
-            f"no export format is named '{to}'", remedy=f"Choose {', '.join(_EXPORTERS)}"
-        )
+    write, start = export_format(to)
     check_target(out, overwrite)
     model = model if isinstance(model, Model) else load_model(model)
-    write, start = _EXPORTERS[to]
     wrapped = _Outputs(model)
+    if to == "onnx":
+        _use_onnx_operators(wrapped)
     codes = _sequences(model.window)
+    names = output_names(model.spec)
+    outputs = " and ".join(names)
+    first = (torch.from_numpy(codes[:2]),)
+    given = Exportable(wrapped, first, ("codes",), [*names], lambda axes: (axes,), _about(model))
     with replacing(out, overwrite) as temporary, torch.no_grad():
         # Warnings of the exporters and loaders do not help the caller.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            temporary.write_bytes(write(wrapped, torch.from_numpy(codes[:2]), model))
-            run = start(temporary)
-            difference = _difference(model, run, codes)
-        if not difference <= TOLERANCE:
-            raise InputError(
-                f"the {' and '.join(output_names(model.spec))} of the exported file differ from "
-                f"those of the model by {difference:.1e}, above {TOLERANCE:.0e}",
-                file=out,
-                remedy="Use another export format",
-            )
+            data = write(given)
+            difference = _difference(model, start(data), codes)
+        check_difference(difference, outputs, out)
+        temporary.write_bytes(data)
     log.info(
         "compared %s sequences, some with N: largest difference from the model %.1e",
         f"{CHECKED:,}",
         difference,
     )
-    names = " and ".join(output_names(model.spec))
-    return Exported(Path(out), difference, f"{names} of {CHECKED} random sequences")
+    return Exported(Path(out), difference, f"{outputs} of {CHECKED} random sequences")
 
 
 def _about(model: Model) -> str:
@@ -240,17 +231,13 @@ def _sequences(window: int) -> UInt8[np.ndarray, "B L"]:
     return codes
 
 
-def _difference(model: Model, run: _Run, codes: UInt8[np.ndarray, "B L"]) -> float:
+def _difference(model: Model, run: Run, codes: UInt8[np.ndarray, "B L"]) -> float:
     """Largest difference of an output from the model's, over batches of several sizes."""
-    largest = 0.0
+    changes = []
     for part in _batches(codes):
         expected = _values(model.module(torch.from_numpy(part)), model.spec.targets)
-        for theirs, ours in zip(run(part), (one.numpy() for one in expected), strict=True):
-            if theirs.shape != ours.shape:
-                return float("nan")
-            change = np.abs(theirs - ours) / np.maximum(1, np.abs(ours))
-            largest = float(np.maximum(largest, change.max()))  # NaN stays NaN
-    return largest
+        changes.append(largest_change(run(part), [one.numpy() for one in expected]))
+    return float(np.max(changes))  # NaN stays NaN
 
 
 def _batches(codes: UInt8[np.ndarray, "B L"]) -> Iterator[UInt8[np.ndarray, "B L"]]:
@@ -260,95 +247,14 @@ def _batches(codes: UInt8[np.ndarray, "B L"]) -> Iterator[UInt8[np.ndarray, "B L
         yield codes[start : start + _BATCH]
 
 
-def _write_onnx(wrapped: _Outputs, codes: Tensor, model: Model) -> bytes:
-    with onnx_libraries():
-        import onnx
-    _use_operator(wrapped)
-    torch.onnx.register_custom_op_symbolic("aten::expm1", _expm1, OPSET)
-    stream, names = io.BytesIO(), list(output_names(model.spec))
-    # The tracing exporter keeps an LSTM as one operator; the newer one unrolls it into a slow loop.
-    torch.onnx.export(
-        wrapped,
-        (codes,),
-        stream,  # type: ignore[arg-type]
-        dynamo=False,
-        opset_version=OPSET,
-        input_names=["codes"],
-        output_names=names,
-        dynamic_axes={name: {0: "batch"} for name in ("codes", *names)},
-    )
-    graph = onnx.load_from_string(stream.getvalue())
-    entry = graph.metadata_props.add()
-    entry.key, entry.value = "danq", _about(model)
-    onnx.checker.check_model(graph)
-    return graph.SerializeToString()
-
-
 def _expm1(graph: Any, x: Any) -> Any:
     """``exp(x) - 1``; ONNX has no operator for it."""
     return graph.op("Sub", graph.op("Exp", x), graph.op("Constant", value_t=torch.tensor(1.0)))
 
 
-def _use_operator(wrapped: _Outputs) -> None:
+def _use_onnx_operators(wrapped: _Outputs) -> None:
+    """Use operators of ONNX for what its exporter cannot express."""
+    torch.onnx.register_custom_op_symbolic("aten::expm1", _expm1, OPSET)
     for layer in wrapped.module.modules():
         if isinstance(layer, Recurrent) and isinstance(layer.rnn, HardLstm):
             layer.rnn = OnnxHardLstm(layer.rnn)  # type: ignore[assignment]
-
-
-def _run_onnx(path: Path) -> _Run:
-    with onnx_libraries():
-        import onnxruntime
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return lambda codes: [np.asarray(one) for one in session.run(None, {"codes": codes})]
-
-
-@contextmanager
-def onnx_libraries() -> Iterator[None]:
-    """Context in which a missing library of ONNX is an `InputError` that says how to install it."""
-    try:
-        yield
-    except ImportError as error:
-        raise InputError(
-            f"ONNX needs a library that is not installed ({error})",
-            remedy="Install danq with its extra 'export', as in pip install 'danq[export]'",
-        ) from error
-
-
-def _write_torchscript(wrapped: _Outputs, codes: Tensor, model: Model) -> bytes:
-    stream = io.BytesIO()
-    traced = torch.jit.trace(wrapped, (codes,))
-    torch.jit.save(traced, stream, _extra_files={_EXTRA: _about(model)})
-    return stream.getvalue()
-
-
-def _run_torchscript(path: Path) -> _Run:
-    loaded = torch.jit.load(str(path), map_location="cpu")
-    return lambda codes: _arrays(loaded(torch.from_numpy(codes)))
-
-
-def _write_torch_export(wrapped: _Outputs, codes: Tensor, model: Model) -> bytes:
-    shapes = ({0: torch.export.Dim("batch")},)
-    program = torch.export.export(wrapped, (codes,), dynamic_shapes=shapes)
-    stream = io.BytesIO()
-    torch.export.save(program, stream, extra_files={_EXTRA: _about(model)})
-    return stream.getvalue()
-
-
-def _run_torch_export(path: Path) -> _Run:
-    program = torch.export.load(io.BytesIO(path.read_bytes())).module()
-    return lambda codes: _arrays(program(torch.from_numpy(codes)))
-
-
-def _arrays(found: Tensor | tuple[Tensor, ...]) -> list[np.ndarray]:
-    return [one.numpy() for one in ((found,) if isinstance(found, Tensor) else found)]
-
-
-_Export = Callable[[_Outputs, Tensor, Model], bytes]
-_EXPORTERS: dict[str, tuple[_Export, Callable[[Path], _Run]]] = {
-    "onnx": (_write_onnx, _run_onnx),
-    "torchscript": (_write_torchscript, _run_torchscript),
-    "torch-export": (_write_torch_export, _run_torch_export),
-}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,14 @@ from danq.core.hard_lstm import HardLstm
 from danq.core.masks import zero_padding
 from danq.errors import InputError
 from danq.files.inputs_in_use import protects_inputs
-from danq.models.export import OPSET, TOLERANCE, Exported, onnx_libraries
+from danq.models.export import Exported
+from danq.models.export_formats import (
+    Exportable,
+    Run,
+    check_difference,
+    export_format,
+    largest_change,
+)
 from danq.models.exported_recurrent import ExportedRecurrent
 from danq.output import check_target, replacing
 from danq.vision.dataset import scaled
@@ -41,8 +47,6 @@ PREPARED = {
 """Inputs of an exported model that are not what files hold, and how they are computed."""
 
 log = logging.getLogger("danq")
-_EXTRA = "danq.json"
-_Run = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
 class ExportedTask(nn.Module):
@@ -147,25 +151,28 @@ def export_model(
     InputError
         When the format does not exist, the model cannot be read or has a layer that the format
         cannot express, ``out`` cannot be written, the libraries of ONNX are not installed, or an
-        output differs from the model's by more than `danq.models.export.TOLERANCE`. Then no file
-        is written.
+        output differs from the model's by more than `danq.models.export_formats.TOLERANCE`.
+        Then no file is written.
     """
-    if to not in _EXPORTERS:
-        raise InputError(
-            f"no export format is named '{to}'", remedy=f"Choose {', '.join(_EXPORTERS)}"
-        )
+    write, start = export_format(to)
     check_target(Path(out), overwrite)
     model = model if isinstance(model, VisionModel) else load_vision_model(model)
     task = load_task(model.spec.task)
-    write, start = _EXPORTERS[to]
     examples = random_inputs(task, model.spec, CHECKED)
     wrapped = ExportedTask(task, model.module)
     with torch.no_grad(), warnings.catch_warnings():
         # Warnings of the exporters and loaders do not help the caller.
         warnings.simplefilter("ignore")
-        first = tuple(torch.from_numpy(one[:2]) for one in examples)
+        given = Exportable(
+            wrapped,
+            tuple(torch.from_numpy(one[:2]) for one in examples),
+            task.exported_inputs,
+            [task.exported_output],
+            lambda axes: (tuple(axes for _ in examples),),
+            _about(task, model.spec),
+        )
         try:
-            data = write(wrapped, first, _about(task, model.spec))
+            data = write(given)
         except InputError:
             raise
         except Exception as error:
@@ -177,13 +184,7 @@ def export_model(
                 remedy="Use another export format",
             ) from error
         difference = _difference(task, model.module, start(data), examples)
-    if not difference <= TOLERANCE:
-        raise InputError(
-            f"the {task.exported_output} of the exported file differ from those of the model by "
-            f"{difference:.1e}, above {TOLERANCE:.0e}",
-            file=out,
-            remedy="Use another export format",
-        )
+    check_difference(difference, task.exported_output, out)
     with replacing(out, overwrite) as temporary:
         temporary.write_bytes(data)
     log.info(
@@ -244,91 +245,17 @@ def _prefixes(size: Sequence[int], rng: np.random.Generator) -> np.ndarray:
     return np.arange(size[-1]) < lengths[..., None]
 
 
-def _difference(task: Task, module: nn.Module, run: _Run, examples: Sequence[np.ndarray]) -> float:
+def _difference(task: Task, module: nn.Module, run: Run, examples: Sequence[np.ndarray]) -> float:
     """Largest difference of an output from the model's, over batches of several sizes."""
-    largest = 0.0
+    changes = []
     for part in _parts(examples):
         tensors = [torch.from_numpy(one) for one in part]
         batch = scaled(dict(zip(task.exported_inputs, tensors, strict=True)))
-        ours, theirs = task.exported(module, batch).numpy(), run(part)
-        if theirs.shape != ours.shape:
-            return float("nan")
-        change = np.abs(theirs.astype(np.float64) - ours) / np.maximum(1, np.abs(ours))
-        largest = float(np.maximum(largest, change.max()))  # NaN stays NaN
-    return largest
+        changes.append(largest_change(run(*part), [task.exported(module, batch).numpy()]))
+    return float(np.max(changes))  # NaN stays NaN
 
 
 def _parts(examples: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:
     """One example, then five, then all others."""
     for rows in (slice(0, 1), slice(1, 6), slice(6, None)):
         yield [one[rows] for one in examples]
-
-
-def _write_onnx(wrapped: ExportedTask, inputs: tuple[Tensor, ...], about: str) -> bytes:
-    with onnx_libraries():
-        import onnx
-        import onnxruntime  # noqa: F401
-    names, output = list(wrapped.task.exported_inputs), wrapped.task.exported_output
-    stream = io.BytesIO()
-    # The tracing exporter keeps an LSTM as one operator; the newer one unrolls it into a slow loop.
-    torch.onnx.export(
-        wrapped,
-        inputs,
-        stream,  # type: ignore[arg-type]
-        dynamo=False,
-        opset_version=OPSET,
-        input_names=names,
-        output_names=[output],
-        dynamic_axes={name: {0: "batch"} for name in (*names, output)},
-    )
-    graph = onnx.load_from_string(stream.getvalue())
-    entry = graph.metadata_props.add()
-    entry.key, entry.value = "danq", about
-    onnx.checker.check_model(graph)
-    return graph.SerializeToString()
-
-
-def _run_onnx(data: bytes) -> _Run:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    names = [one.name for one in session.get_inputs()]
-    return lambda part: np.asarray(session.run(None, dict(zip(names, part, strict=True)))[0])
-
-
-def _write_torchscript(wrapped: ExportedTask, inputs: tuple[Tensor, ...], about: str) -> bytes:
-    stream = io.BytesIO()
-    traced = torch.jit.trace(wrapped, inputs)
-    torch.jit.save(traced, stream, _extra_files={_EXTRA: about})
-    return stream.getvalue()
-
-
-def _run_torchscript(data: bytes) -> _Run:
-    loaded = torch.jit.load(io.BytesIO(data), map_location="cpu")
-    return lambda part: loaded(*map(torch.from_numpy, part)).numpy()
-
-
-def _write_torch_export(wrapped: ExportedTask, inputs: tuple[Tensor, ...], about: str) -> bytes:
-    batch = torch.export.Dim("batch")
-    program = torch.export.export(
-        wrapped, inputs, dynamic_shapes=(tuple({0: batch} for _ in inputs),)
-    )
-    stream = io.BytesIO()
-    torch.export.save(program, stream, extra_files={_EXTRA: about})
-    return stream.getvalue()
-
-
-def _run_torch_export(data: bytes) -> _Run:
-    program = torch.export.load(io.BytesIO(data)).module()
-    return lambda part: program(*map(torch.from_numpy, part)).numpy()
-
-
-_Export = Callable[[ExportedTask, tuple[Tensor, ...], str], bytes]
-_EXPORTERS: Mapping[str, tuple[_Export, Callable[[bytes], _Run]]] = {
-    "onnx": (_write_onnx, _run_onnx),
-    "torchscript": (_write_torchscript, _run_torchscript),
-    "torch-export": (_write_torch_export, _run_torch_export),
-}

@@ -14,7 +14,15 @@ import torch
 
 from danq.amounts import AmountUnit
 from danq.errors import InputError
-from danq.models import Model, TargetGroup, architecture, export, save_model, untrained
+from danq.models import (
+    Model,
+    TargetGroup,
+    architecture,
+    export,
+    export_formats,
+    save_model,
+    untrained,
+)
 
 SMALL = {"filters": 8, "width": 9, "pool": 12, "hidden": 5, "dense": (7,)}
 KINDS = {
@@ -194,7 +202,7 @@ def test_a_model_file_can_be_exported(tmp_path):
 
 @pytest.mark.parametrize("form", FILES)
 def test_a_file_that_differs_is_refused(form, tmp_path, monkeypatch):
-    monkeypatch.setattr(export, "TOLERANCE", -1.0)
+    monkeypatch.setattr(export_formats, "TOLERANCE", -1.0)
     with pytest.raises(
         InputError, match="the probabilities of the exported file differ from those of the model by"
     ):
@@ -205,11 +213,11 @@ def test_a_file_that_differs_is_refused(form, tmp_path, monkeypatch):
 def test_a_file_that_gives_nan_is_refused(tmp_path, monkeypatch):
     model = model_of("danq")
 
-    def broken(path: Path):
+    def broken(data: bytes):
         return lambda codes: [np.full((len(codes), 2), np.nan, np.float32)]
 
-    write, _ = export._EXPORTERS["onnx"]
-    monkeypatch.setitem(export._EXPORTERS, "onnx", (write, broken))
+    onnx_format = export_formats.FORMATS["onnx"]._replace(start=broken)
+    monkeypatch.setitem(export_formats.FORMATS, "onnx", onnx_format)
     with pytest.raises(InputError, match="differ from those of the model by nan"):
         export.export_model(model, tmp_path / "m.onnx", to="onnx")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,31 @@ class InputError(DanqError, ValueError):
 
 class MissingPackage(InputError):
     """A package of an optional extra that is not installed."""
+
+
+@contextmanager
+def needs_package(problem: str, extra: str) -> Iterator[None]:
+    """Context that imports a package of an optional extra.
+
+    Parameters
+    ----------
+    problem
+        What needs the package, and its name: "reading images requires Pillow".
+    extra
+        The extra of danq.
+
+    Raises
+    ------
+    MissingPackage
+        When it is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise MissingPackage(
+            f"{problem}, which is not installed",
+            remedy=f"Install it with pip install 'danq[{extra}]'",
+        ) from error
 
 
 def printable(text: str) -> str:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 from jaxtyping import UInt8
 
-from danq.errors import InputError
+from danq.errors import needs_package
 
 HEIGHT, WIDTH = 30, 80
 LONGEST = 5
@@ -26,13 +26,8 @@ def text_lines(
     InputError
         When the package is not installed.
     """
-    try:
+    with needs_package("lines of text require the package captcha", "vision"):
         from captcha import image as package
-    except ImportError as error:
-        raise InputError(
-            "lines of text require the package captcha, which is not installed",
-            remedy="Install it with pip install 'danq[vision]'",
-        ) from error
     texts = ["".join(rng.choice(list(SYMBOLS), rng.integers(3, LONGEST + 1))) for _ in range(count)]
     painter = package.ImageCaptcha(2 * WIDTH, 2 * HEIGHT)
     images = np.empty((count, 1, HEIGHT, WIDTH), np.uint8)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import UInt8
 
-from danq.errors import MissingPackage
+from danq.errors import needs_package
 
 HEIGHT, WIDTH, SIZE = 14, 184, 8
 """Pixels of a line, and size of its letters."""
@@ -136,11 +136,6 @@ def sentence_images(
 
 
 def _pillow():
-    try:
+    with needs_package("lines of text require the package pillow", "vision"):
         from PIL import Image, ImageDraw, ImageFont
-    except ImportError as error:
-        raise MissingPackage(
-            "lines of text require the package pillow, which is not installed",
-            remedy="Install it with pip install 'danq[vision]'",
-        ) from error
     return Image, ImageDraw, [ImageFont.load_default(size) for size in (SIZE - 0.5, SIZE)]

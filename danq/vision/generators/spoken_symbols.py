@@ -9,7 +9,7 @@ from importlib.resources import files
 import numpy as np
 from jaxtyping import Float
 
-from danq.errors import InputError
+from danq.errors import needs_package
 
 RATE, WINDOW, HOP = 8000, 256, 40
 """Samples per second, per spectrum, and from a spectrum to the next (5 ms)."""
@@ -28,15 +28,10 @@ def spoken_symbol(symbol: str, bands: int) -> Float[np.ndarray, "T D"]:
     InputError
         When the package is not installed.
     """
-    try:
+    with needs_package("spoken digits require the package captcha", "vision"):
         recording = files("captcha") / "data" / symbol / "default.wav"
         with recording.open("rb") as file, wave.open(file) as sound:
             samples = np.frombuffer(sound.readframes(sound.getnframes()), np.uint8)
-    except ImportError as error:
-        raise InputError(
-            "spoken digits require the package captcha, which is not installed",
-            remedy="Install it with pip install 'danq[vision]'",
-        ) from error
     waves = np.pad(samples.astype(np.float64) / 128 - 1, WINDOW // 2)
     parts = np.lib.stride_tricks.sliding_window_view(waves, WINDOW)[::HOP]
     energy = np.abs(np.fft.rfft(parts * np.hanning(WINDOW), axis=1)) ** 2

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from danq.errors import MissingPackage
+from danq.errors import needs_package
 from danq.files.npy_input import damage_named
 from danq.files.open_input import check_file, open_raw
 from danq.vision.clip_files import FORMATS, IMAGE_ERRORS
@@ -158,11 +158,6 @@ def common_bits(largest: int) -> int:
     return next(bits for bits in (8, 10, 12, 14, 16, 32) if largest < 1 << bits)
 
 
-def damaged_remedy() -> str:
-    """What to do about files that cannot be read."""
-    return "Repair or remove them, or leave them out (skip_damaged)"
-
-
 def refuse_no_pillow() -> None:
     """Check that Pillow is installed.
 
@@ -171,10 +166,5 @@ def refuse_no_pillow() -> None:
     MissingPackage
         When it is not.
     """
-    try:
+    with needs_package("reading images requires Pillow", "vision"):
         import PIL  # noqa: F401
-    except ImportError as error:
-        raise MissingPackage(
-            "reading images requires Pillow, which is not installed",
-            remedy="Install it with pip install 'danq[vision]'",
-        ) from error

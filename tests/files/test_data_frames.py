@@ -88,7 +88,7 @@ def test_a_parquet_file_is_read_as_polars_reads_it(tmp_path):
 
 def test_a_parquet_file_that_aborts_its_reader_is_refused(tmp_path, monkeypatch):
     pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "t.parquet")
-    monkeypatch.setattr(separate_reader, "_idle", [])
+    monkeypatch.setattr(separate_reader._kept, "idle", [])
     monkeypatch.setattr(separate_reader, "_CODE", "import os; os.abort()")
     with pytest.raises(InputError, match=r"t\.parquet: cannot be read as Parquet: .*SIGABRT"):
         read_parquet(tmp_path / "t.parquet")

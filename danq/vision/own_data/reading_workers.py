@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import mmap
 import os
@@ -10,7 +9,6 @@ import selectors
 import signal
 import subprocess
 import sys
-import threading
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +18,7 @@ import numpy as np
 
 import danq
 from danq.errors import DanqError, InputError
+from danq.files.kept_processes import KeptProcesses
 from danq.files.separate_reader import new_memory
 from danq.vision.own_data.decoders import Description, make_decoder
 from danq.vision.own_data.reading_worker import batch_arrays, batch_layout
@@ -275,9 +274,7 @@ def worker_count(given: int | None) -> int:
     return min(MOST_WORKERS, cores)
 
 
-_idle: list[ReadingWorkers] = []
-_all: list[ReadingWorkers] = []
-_guard = threading.Lock()
+_kept = KeptProcesses[ReadingWorkers]()
 
 
 def _current_folder() -> str:
@@ -295,50 +292,27 @@ def borrowed_workers(count: int) -> Iterator[ReadingWorkers]:
     After an error, or when the stream is left before its end, they end: some of them may still be
     at work.
     """
-    with _guard:
-        here = _current_folder()
-        found = next((one for one in _idle if (one.count, one.folder) == (count, here)), None)
-        while _idle:
-            other = _idle.pop()
+    with _kept.guard:
+        here, idle = _current_folder(), _kept.idle
+        found = next((one for one in idle if (one.count, one.folder) == (count, here)), None)
+        while idle:
+            other = idle.pop()
             if other is not found:
-                _end(other)
-        workers = found or ReadingWorkers(count)
-        if found is None:
-            _all.append(workers)
+                _kept.end(other)
+        workers = found or _kept.add(ReadingWorkers(count))
     try:
         yield workers
     except BaseException:
-        with _guard:
-            _end(workers)
+        with _kept.guard:
+            _kept.end(workers)
         raise
-    with _guard:
-        if _idle:
-            _end(workers)
+    with _kept.guard:
+        if _kept.idle:
+            _kept.end(workers)
         else:
-            _idle.append(workers)
-
-
-def _end(workers: ReadingWorkers) -> None:
-    workers.end()
-    if workers in _all:
-        _all.remove(workers)
+            _kept.idle.append(workers)
 
 
 def end_workers() -> None:
     """End all processes that read files."""
-    with _guard:
-        _idle.clear()
-        while _all:
-            _all.pop().end()
-
-
-def _forget_all() -> None:
-    global _guard
-    _guard = threading.Lock()
-    _idle.clear()
-    while _all:
-        _all.pop().forget()
-
-
-atexit.register(end_workers)
-os.register_at_fork(after_in_child=_forget_all)
+    _kept.end_all()

@@ -15,6 +15,7 @@ from danq.vision.own_data.file_examples import file_examples, file_inputs
 from danq.vision.own_data.image_files import refuse_no_pillow
 from danq.vision.own_data.input_settings import InputSettings
 from danq.vision.own_data.media import IMAGE, VIDEO, Media, media_of
+from danq.vision.own_data.reading_workers import name_of
 from danq.vision.own_data.records import Record, Source
 from danq.vision.own_data.sequence_examples import sequence_examples, sequence_inputs
 from danq.vision.own_data.sound_files import SOUND_SUFFIXES
@@ -132,7 +133,7 @@ def own_inputs(
         )
     found = _beside(found) if sounds else found
     examples = file_inputs(found, media, metadata, settings or InputSettings())
-    return [_path_of(one) for one in examples.sources], examples
+    return [name_of(one) for one in examples.sources], examples
 
 
 def _check_reading(task: str, metadata: Mapping[str, Any]) -> None:
@@ -169,10 +170,6 @@ def _beside(source: Source) -> Source:
     if own:
         notices.append(f"{own:,} sound{'s' * (own != 1)}: from the videos themselves")
     return source._replace(records=records, notices=notices, sounds=True)
-
-
-def _path_of(source: Any) -> str:
-    return source if isinstance(source, str) else source["path"]
 
 
 def _all_files(path: Path, media: Media) -> Source:

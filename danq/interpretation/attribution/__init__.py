@@ -1,0 +1,1 @@
+"""Attributions: how much each base of a sequence contributes to a prediction."""

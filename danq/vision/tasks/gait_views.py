@@ -115,10 +115,11 @@ class GaitViews(Gait):
             "energy image of Han & Bhanu, TPAMI 2006",
             identifier,
             ENERGY,
+            {"epochs": 20, "batch_size": 32, "monitor": "rank1"},
         ),
     )
     metadata_kinds = layout(shape="sizes", maps="sizes", walkers="count")
-    recipe = task_recipe(epochs=12, lr=3e-3, batch_size=32)
+    recipe = task_recipe(epochs=24, lr=3e-3, batch_size=16)
     reported_metrics = ("rank1", "rank5", "map_error")
     targets = (
         Target("rank-1 above GEI + 1-NN", above("rank1", ["view-lstm"], ["GEI, 1-NN"])),

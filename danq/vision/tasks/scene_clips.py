@@ -126,7 +126,7 @@ class SceneClips(Task):
         ),
     )
     metadata_kinds = layout(shape="sizes", classes="names")
-    recipe = task_recipe(epochs=10, lr=5e-3, batch_size=4)
+    recipe = task_recipe(epochs=12, lr=1e-2, batch_size=4)
     sizes = Sizes(600, 60, 150)
     quick_sizes = Sizes(64, 16, 24)
     reported_metrics = ("miou", "pixels")

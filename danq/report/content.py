@@ -135,7 +135,7 @@ class Logo:
 
 @dataclass(frozen=True, eq=False)
 class MutationMap:
-    """Effects of every substitution of a sequence on one track: a logo above a heat map.
+    """Values of the four bases at each position of a sequence: a logo above a heat map.
 
     Attributes
     ----------
@@ -146,11 +146,14 @@ class MutationMap:
     codes
         ``(L,)`` reference bases, 4 where unknown.
     effects
-        ``(L, 4)`` effect of A, C, G, T; NaN where unknown.
+        ``(L, 4)`` effect or contribution of A, C, G, T; NaN where unknown.
     unit
         What an effect is.
     mark
         1-based position that is marked, such as that of a variant.
+    importance
+        ``(L,)`` heights of the letters of the logo; None for minus the mean effect of the three
+        substitutions.
     """
 
     sequence: str
@@ -159,6 +162,7 @@ class MutationMap:
     effects: Float[np.ndarray, "L 4"]
     unit: str
     mark: int | None = None
+    importance: Float[np.ndarray, "L"] | None = None
 
 
 @dataclass(frozen=True, eq=False)

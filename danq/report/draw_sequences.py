@@ -102,7 +102,8 @@ def draw_mutation_map(one: MutationMap) -> Drawn:
     size = len(one.codes)
     plot, cell = WIDTH - _LEFT - _RIGHT, (WIDTH - _LEFT - _RIGHT) / size
     limit = float(np.nanmax(np.abs(one.effects), initial=0)) or 1.0
-    importance = np.nan_to_num(-one.effects.sum(axis=1) / 3)
+    given = one.importance
+    importance = np.nan_to_num(-one.effects.sum(axis=1) / 3 if given is None else given)
     heights = np.zeros((size, 4))
     known = np.flatnonzero(one.codes < 4)
     heights[known, one.codes[known]] = importance[known]
@@ -131,7 +132,8 @@ def draw_mutation_map(one: MutationMap) -> Drawn:
         element("path", class_="axis", d=f"M{_LEFT} {number(zero)}H{WIDTH - _RIGHT}"),
         element(
             "text",
-            f"Importance{' (bits)' if 'bits' in one.unit else ''}",
+            f"{'Importance' if given is None else 'Contribution'}"
+            f"{' (bits)' if 'bits' in one.unit else ''}",
             class_="label",
             x=16,
             y=_TITLE_MIDDLE,

@@ -20,6 +20,7 @@ from danq.inference.blocks.shard import shard_folders
 from danq.inference.evaluation.evaluation_folder import FORMAT as EVALUATION_FORMAT
 from danq.inference.evaluation.evaluation_folder import KIND as EVALUATION_KIND
 from danq.inference.evaluation.evaluation_folder import SUMMARY
+from danq.inference.writers.attribution_hdf5 import KIND as ATTRIBUTION_KIND
 from danq.inference.writers.mutation_hdf5 import MAGIC as MUTATIONS
 from danq.inference.writers.prediction_bigwig import INDEX
 from danq.inference.writers.prediction_bigwig import KIND as BIGWIG_KIND
@@ -43,6 +44,7 @@ Kind = Literal[
     "motifs",
     "variants",
     "mutations",
+    "attributions",
     "predictions",
     "dataset",
     "table",
@@ -202,7 +204,11 @@ def _of_bytes(path: Path, head: bytes) -> Kind | None:
     if head[8:].startswith(_MODEL_START):
         return "model"
     if head.startswith(b"danq HDF5 1 "):
-        kinds: dict[str, Kind] = {DATASET_KIND: "dataset", VARIANT_KIND: "variants"}
+        kinds: dict[str, Kind] = {
+            DATASET_KIND: "dataset",
+            VARIANT_KIND: "variants",
+            ATTRIBUTION_KIND: "attributions",
+        }
         return kinds.get(head.split(b" ")[3].decode("ascii", "replace"))
     if head.startswith(HDF5_MAGIC):
         with open_hdf5(path) as file:

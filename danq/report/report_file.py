@@ -20,6 +20,7 @@ from danq.models import Model, load_model
 from danq.notebook_display import Display, display_html, display_text
 from danq.output import check_target, replacing
 from danq.progress import counted
+from danq.report.attribution_section import attribution_section
 from danq.report.content import Absent, Gene, Section
 from danq.report.evaluation_section import evaluation_section
 from danq.report.find_outputs import Found, find_outputs
@@ -332,6 +333,7 @@ _SIMPLE = {
     "evaluation": evaluation_section,
     "motifs": motif_section,
     "mutations": mutation_section,
+    "attributions": attribution_section,
     "table": table_section,
     "unfinished": unfinished_section,
 }

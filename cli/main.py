@@ -40,6 +40,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Compare predicted with measured effects of variants.",
     ),
     "mutate": ("danq_cli.mutate", "Predict the effect of every single-base substitution."),
+    "marginalize": (
+        "danq_cli.marginalize",
+        "Compute what motifs do to the predictions of all tracks.",
+    ),
     "serve": ("danq_cli.serve", "Open a private web page and JSON API of models."),
     "merge": ("danq_cli.merge", "Write outputs from their shards."),
     "classify-variants": (

@@ -49,8 +49,11 @@ if TYPE_CHECKING:
     from danq.inference import write_predictions as write_predictions
     from danq.inference import write_variant_benchmark as write_variant_benchmark
     from danq.inference import write_variant_scores as write_variant_scores
+    from danq.interpretation import Backgrounds as Backgrounds
     from danq.interpretation import classify_variants as classify_variants
     from danq.interpretation import find_motifs as find_motifs
+    from danq.interpretation import marginalize as marginalize
+    from danq.interpretation import write_marginalization as write_marginalization
     from danq.interpretation import write_motifs as write_motifs
     from danq.interpretation import write_variant_classes as write_variant_classes
     from danq.models import Model as Model
@@ -76,6 +79,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "Backgrounds": "danq.interpretation:Backgrounds",
         "DanqError": "danq.errors:DanqError",
         "DataSettings": "danq.training:DataSettings",
         "Dataset": "danq.datasets:Dataset",
@@ -109,6 +113,7 @@ __getattr__, __dir__ = lazy_names(
         "import_weights": "danq.models.weight_import:import_weights",
         "load": "danq.models:load_model",
         "load_ensemble": "danq.models:load_ensemble",
+        "marginalize": "danq.interpretation:marginalize",
         "merge": "danq.inference:merge",
         "mutate": "danq.inference:mutate",
         "predict": "danq.inference:predict",
@@ -122,6 +127,7 @@ __getattr__, __dir__ = lazy_names(
         "write_background": "danq.inference:write_background",
         "write_comparison": "danq.inference:write_comparison",
         "write_evaluation": "danq.inference:write_evaluation",
+        "write_marginalization": "danq.interpretation:write_marginalization",
         "write_motifs": "danq.interpretation:write_motifs",
         "write_mutations": "danq.inference:write_mutations",
         "write_predictions": "danq.inference:write_predictions",
@@ -133,6 +139,7 @@ __getattr__, __dir__ = lazy_names(
 )
 
 __all__ = [
+    "Backgrounds",
     "DanqError",
     "DataSettings",
     "Dataset",
@@ -167,6 +174,7 @@ __all__ = [
     "import_weights",
     "load",
     "load_ensemble",
+    "marginalize",
     "merge",
     "mutate",
     "predict",
@@ -180,6 +188,7 @@ __all__ = [
     "write_background",
     "write_comparison",
     "write_evaluation",
+    "write_marginalization",
     "write_motifs",
     "write_mutations",
     "write_predictions",

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from danq.plots.metric_plots import plot_calibration as plot_calibration
     from danq.plots.metric_plots import plot_precision_recall as plot_precision_recall
     from danq.plots.metric_plots import plot_roc as plot_roc
+    from danq.plots.motif_effect_plots import plot_dose as plot_dose
+    from danq.plots.motif_effect_plots import plot_motif_effects as plot_motif_effects
+    from danq.plots.motif_effect_plots import plot_spacing as plot_spacing
     from danq.plots.mutation_heat_map import plot_effects as plot_effects
     from danq.plots.sequence_logo import draw_logo as draw_logo
     from danq.plots.style import save as save
@@ -31,11 +34,14 @@ __getattr__, __dir__ = lazy_names(
         "plot_amount_baseline": "danq.plots.amount_plots:plot_amount_baseline",
         "plot_baseline": "danq.plots.metric_plots:plot_baseline",
         "plot_calibration": "danq.plots.metric_plots:plot_calibration",
+        "plot_dose": "danq.plots.motif_effect_plots:plot_dose",
         "plot_effects": "danq.plots.mutation_heat_map:plot_effects",
+        "plot_motif_effects": "danq.plots.motif_effect_plots:plot_motif_effects",
         "plot_precision_recall": "danq.plots.metric_plots:plot_precision_recall",
         "plot_profiles": "danq.plots.amount_plots:plot_profiles",
         "plot_roc": "danq.plots.metric_plots:plot_roc",
         "plot_scatter": "danq.plots.amount_plots:plot_scatter",
+        "plot_spacing": "danq.plots.motif_effect_plots:plot_spacing",
         "save": "danq.plots.style:save",
     },
 )
@@ -46,10 +52,13 @@ __all__ = [
     "plot_amount_baseline",
     "plot_baseline",
     "plot_calibration",
+    "plot_dose",
     "plot_effects",
+    "plot_motif_effects",
     "plot_precision_recall",
     "plot_profiles",
     "plot_roc",
     "plot_scatter",
+    "plot_spacing",
     "save",
 ]

@@ -1,0 +1,1 @@
+"""What a motif does to predictions: insertions into backgrounds, and ablations."""

@@ -97,14 +97,15 @@ class Background(click.ParamType):
     "--copies",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Insert 1 to N copies of each motif, 10 bp apart.  [default: 4, or as many as fit]",
+    help="Insert 1 to N copies of each motif, 10 bp apart.  [default: 4, or fewer in a short "
+    "window]",
 )
 @click.option(
     "--distances",
     type=Distances(),
     metavar="MIN-MAX",
     help="Bases between two motifs; with a single --motif, between two copies of it.  "
-    "[default: 0-60, or as many as fit, between two motifs]",
+    "[default: 0-60 between two motifs, or less in a short window]",
 )
 @click.option(
     "--ablate",
@@ -127,7 +128,7 @@ def marginalize(
     reported. danq inserts each motif into background sequences, and reports mean, standard
     deviation and standard error of the effect, in the unit of danq mutate. For two motifs, it
     reports the effect of both at all distances and orientations, and its excess over the sum of
-    their own effects.
+    the effects of each alone.
     """
     from danq.interpretation import (
         Backgrounds,

@@ -53,6 +53,9 @@ CALLS = {
     "mutate:fasta": f"model.safetensors short.fa --out OUT.tsv {FP32}",
     "classify-variants": "scored.tsv --labels labels.tsv --conservation conservation.tsv "
     "--out OUT.tsv --folds 2 --groups none",
+    "marginalize": "model.safetensors --motif m1 --motif GGTA --motifs known.meme "
+    "--background genome.fa --backgrounds 3 --distances 0-2 --ablate genome.fa --out OUT "
+    f"{FP32}",
     "motifs": "model.safetensors data.h5 --database known.meme --out OUT --threads 1",
     "report": "data.h5 model.safetensors scored.tsv --genome genome.fa --model second.safetensors "
     "--genes exclude.bed --observed rows.bed --out OUT.html",

@@ -33,6 +33,7 @@ from tests.report_outputs import CONTIGS, MOTIF, OPTIONS, TRACKS, outputs
 
 RECORDS = Path(__file__).parent / "public_api"
 SETTINGS = {
+    "Backgrounds",
     *("Classification", "DanqError", "DataSettings", "Folds", "Hdf5Storage", "InputError"),
     *("InputLayout", "LabelOptions", "Measurements", "ModelDefinition", "ModelSettings"),
     *(
@@ -104,6 +105,7 @@ def shown(tmp_path_factory) -> dict[str, Any]:
             made / "variants.h5", labels=folder / "labels.tsv", folds=2, groups="none"
         ),
         danq.find_motifs(model, dataset, databases=[made / "known.meme"], max_q=1),
+        danq.marginalize(model, ["GATAAG", "CCATG"], background=0.5, distances=[0]),
         training,
         FoldsResult(
             directory=made / HOSTILE, folds=(training,) * 3, report=report, held_out_report=None
@@ -208,7 +210,7 @@ def test_names_of_users_stay_text(shown):
 
 def test_the_plots_that_a_display_names_can_be_drawn(shown):
     named = {name for name, one in shown.items() if one._display().plots}
-    assert named == {"EvaluationReport", "AmountReport", "Motif", "mutations"}
+    assert named == {"EvaluationReport", "AmountReport", "Marginalization", "Motif", "mutations"}
     for name in named:
         for call in shown[name]._display().plots:
             # What a reader would type; the text is danq's own.

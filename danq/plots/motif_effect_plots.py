@@ -95,7 +95,7 @@ def plot_spacing(table: pl.DataFrame, unit: str) -> Figure:
     """Heat maps of the excess of two motifs over additivity, by orientation and distance.
 
     Each track has its own colour scale. Red: both together raise the prediction more than the sum
-    of their own effects; blue: less.
+    of the effects of each alone; blue: less.
 
     Parameters
     ----------
@@ -122,10 +122,10 @@ def plot_spacing(table: pl.DataFrame, unit: str) -> Figure:
         axes.set_title(short_name(track), fontsize=11, fontweight="bold", color=INK)
         bar = figure.colorbar(mesh, ax=axes, pad=0.01)
         bar.ax.tick_params(labelsize=8)
+        bar.set_label(literal(unit[:1].upper() + unit[1:]).replace(" (", "\n("), fontsize=8)
         bar.outline.set_visible(False)  # type: ignore[operator]
     panels[-1].set_xlabel(f"Bases between {motif} and {partner}")
     figure.supylabel(f"Position and strand of {partner}", fontsize=9)
-    figure.text(0.995, 0.5, literal(unit), rotation=90, fontsize=8, va="center", ha="right")
     return figure
 
 

@@ -28,6 +28,7 @@ FORMATS = {
     "export": [".onnx"],
     "classify-variants": [".tsv"],
     "evaluate": [""],
+    "marginalize": [""],
     "motifs": [""],
 }
 
@@ -86,7 +87,7 @@ READ_IN_PIECES = {
     name: call
     for name, call in CALLS.items()
     if "OUT" in call
-    and name not in ("motifs", "export", "import")
+    and name not in ("marginalize", "motifs", "export", "import")
     # They have read their inputs when they begin an output, and compare them before.
     and not name.startswith(("variants", "train"))
 }

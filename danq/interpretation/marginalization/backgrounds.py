@@ -167,13 +167,14 @@ def sample(indices: IntRow, count: int, rng: np.random.Generator) -> IntRow:
 
 def _records(backgrounds: Backgrounds, window: int, noun: str, *, least: int) -> Windows:
     source = as_source(backgrounds.source)
+    files = tuple(map(Path, source.files().values()))
+    file = files[0] if files else None
     if not isinstance(source, Records):
         raise InputError(
             f"{type(source).__name__} cannot be {noun}",
+            file=file,
             remedy="Give sequences, a FASTA file or a dataset",
         )
-    files = tuple(map(Path, source.files().values()))
-    file = files[0] if files else None
     rows, longer = [], 0
     for name, codes in source.records():
         if len(codes) < window:

@@ -79,7 +79,7 @@ def single_effects(
 
 
 def copy_starts(inserter: Inserter, motif: int, copies: int) -> list[int]:
-    """Starts of copies of a motif: the first in the middle, then right and left of it in turn."""
+    """Starts of copies of a motif: the first in the middle, then alternately right and left."""
     step = inserter.widths[motif] + COPY_GAP
     turns = [(number + 1) // 2 * (1 if number % 2 else -1) for number in range(copies)]
     return [inserter.centred(motif) + turn * step for turn in turns]

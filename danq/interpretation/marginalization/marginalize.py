@@ -69,8 +69,8 @@ class Marginalization:
         for a single copy.
     spacing
         Two motifs: ``motif``, ``partner``, ``side``, ``strand``, ``distance``, ``track``,
-        ``effect`` of both, ``excess`` over the sum of their own effects, ``sd`` and ``se`` of the
-        excess. Without rows for a single motif.
+        ``effect`` of both, ``excess`` over the sum of the effects of each alone, ``sd``
+        and ``se`` of the excess. Without rows for a single motif.
     ablation
         All instances of a motif replaced in real sequences: ``motif``, ``sequences``,
         ``instances``, ``track``, ``effect``, ``sd``, ``se``; and with shuffled flanks
@@ -104,9 +104,15 @@ class Marginalization:
             facts=self.provenance,
             facts_title="Provenance",
             tables=[FirstRows.of(title, one) for title, one in titles.items() if one.height],
-            plots=["danq.plots.plot_motif_effects", "danq.plots.plot_dose"]
-            + ["danq.plots.plot_spacing"] * (self.spacing.height > 0),
+            plots=["danq.plots.plot_motif_effects(report.effects, report.unit)"]
+            + ["danq.plots.plot_dose(report.dose, report.unit)"] * (self.dose.height > 0)
+            + ["danq.plots.plot_spacing(report.spacing, report.unit)"] * (len(self.pairs) == 1),
         )
+
+    @property
+    def unit(self) -> str:
+        """What an effect is, such as "change in log2 odds (bits)"."""
+        return self.provenance["values"].partition(",")[0]
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -158,7 +164,7 @@ class Marginalization:
         """Provenance, the effects of each motif, and the largest excess of each pair and track."""
         strongest = self._strongest(self.spacing, "excess", ["motif", "partner", "track"])
         return {
-            **self.provenance,
+            "provenance": self.provenance,
             "effects": self.effects.to_dicts(),
             "dose": self.dose.to_dicts(),
             "largest_excess": strongest.to_dicts(),
@@ -245,10 +251,10 @@ def marginalize(
         `danq.Backgrounds`, or the source of one. None: 100 random sequences with a GC content of
         0.4.
     copies
-        Largest number of copies of a motif, 10 bases apart. None: 4, or as many as fit.
+        Largest number of copies of a motif, 10 bases apart. None: 4, or fewer in a short window.
     distances
         Numbers of bases between two motifs, for all pairs of ``motifs``, or for two copies of a
-        single one. None: 0 to 60, or as many as fit, for pairs of ``motifs``.
+        single one. None: 0 to 60 for pairs of ``motifs``, or less in a short window.
     ablate
         Sequences in which all instances of each motif are replaced: in memory, the path of a FASTA
         file or of a dataset. At most as many sequences with an instance are used as there are

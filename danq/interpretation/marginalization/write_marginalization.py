@@ -51,7 +51,7 @@ def write_marginalization(
             table: pl.DataFrame = getattr(report, name)
             if table.height:
                 _write_table(folder / f"{name}.tsv", table, report)
-        unit = report.provenance["values"].partition(",")[0]
+        unit = report.unit
         save(plot_motif_effects(report.effects, unit), folder / "effects.png")
         if report.dose.height:
             save(plot_dose(report.dose, unit), folder / "dose.png")

@@ -1,0 +1,208 @@
+"""Planted binding rules against those that `danq.marginalize` finds in a model.
+
+A model of simulated peaks is read out by insertions and ablations, and compared with the rules of
+the simulation::
+
+    danq simulate sim --size 16M
+    danq data build sim.h5 --genome sim/genome.fa --tracks sim/tracks --window 500 \\
+        --valid chr5 --test chr6
+    danq train sim.h5 --model danq-small --out run
+    python -m benchmarks.studies.grammar run sim
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+import danq
+from danq.genome.fasta import Genome
+from danq.interpretation.marginalization.experiments import ORIENTATIONS
+from danq.models import Model
+from danq.simulation.binding_rules import Rule
+from danq.simulation.ground_truth import Truth, read_truth
+
+DISTANCES = range(61)
+COARSE = range(0, 61, 5)
+"""Distances at which pairs without a rule are examined."""
+
+LEAST = 1.0
+"""Bits of excess that count as an interaction."""
+
+
+@dataclass
+class Check:
+    """Prints each check, and counts those that fail."""
+
+    failed: int = 0
+
+    def __call__(self, passed: bool, text: str) -> None:
+        self.failed += not passed
+        print(f"{'ok  ' if passed else 'FAIL'}  {text}", flush=True)
+
+
+def planted_cells(rule: Rule, partner: str) -> np.ndarray:
+    """``(4, D)`` whether the rule holds in each orientation and at each distance.
+
+    A blocker counts within its reach.
+    """
+    cells = np.zeros((len(ORIENTATIONS), len(DISTANCES)), dtype=bool)
+    for row, (side, _) in enumerate(ORIENTATIONS):
+        if partner == rule.blocker:
+            cells[row] = np.array(DISTANCES) <= rule.reach
+        elif rule.side in ("either", side):
+            cells[row] = [rule.gap[0] <= one <= rule.gap[1] for one in DISTANCES]
+    return cells
+
+
+def marginalized(
+    model: Model, truth: Truth, motifs: Path, names: list[str], distances: range, count: int
+) -> danq.interpretation.Marginalization:
+    """Effects of motifs of the simulation in random sequences with its GC content."""
+    gc = truth.model.background[1] + truth.model.background[2]
+    return danq.marginalize(
+        model,
+        names,
+        motif_files=[motifs],
+        background=danq.Backgrounds(gc, count=count),
+        copies=1,
+        distances=distances,
+    )
+
+
+def check_planted(
+    check: Check, model: Model, truth: Truth, motifs: Path, rule: Rule, count: int
+) -> None:
+    """The spacing matrix of a rule: strong where the rule holds, weak elsewhere."""
+    partner = rule.partner or rule.blocker
+    assert partner is not None
+    report = marginalized(model, truth, motifs, [rule.anchor, partner], DISTANCES, count)
+    excess = report.spacing_matrix(rule.anchor, partner, rule.track)
+    cells = planted_cells(rule, partner)
+    signed = -excess if partner == rule.blocker else excess
+    inside, outside = signed[cells], signed[~cells]
+    print(f"\n{rule.track}: {rule.anchor} and {partner}, {describe(rule)}; excess in bits")
+    for (side, strand), row, planted in zip(ORIENTATIONS, excess, cells, strict=True):
+        marks = " ".join(
+            f"{value:+.1f}{'*' if one else ''}"
+            for value, one in list(zip(row, planted, strict=True))[:20]
+        )
+        print(f"      {side:10} {strand:8} {marks}")
+    found = signed > signed.max() / 2
+    agreement = (found == cells).mean()
+    check(
+        bool(inside.min() > LEAST),
+        f"planted cells ({cells.sum()}): excess {inside.min():.2f} to {inside.max():.2f}, "
+        f"median {np.median(inside):.2f}",
+    )
+    check(
+        bool(np.abs(outside).max() < inside.min()),
+        f"other cells ({(~cells).sum()}): excess {outside.min():.2f} to {outside.max():.2f}, "
+        f"95 % below {np.quantile(np.abs(outside), 0.95):.2f}",
+    )
+    print(f"      cells above half of the largest excess agree with the rule: {agreement:.1%}")
+
+
+def check_unplanted(
+    check: Check, model: Model, truth: Truth, motifs: Path, rule: Rule, count: int
+) -> None:
+    """No interaction of an anchor with the motifs that its rule does not have.
+
+    The anchor of a rule with a partner alone has no effect, so that its interactions are examined
+    where the rule holds already: such a track has none to show.
+    """
+    others = [name for name in truth.model.names if name not in rule.motifs]
+    for other in others:
+        report = marginalized(model, truth, motifs, [rule.anchor, other], COARSE, count)
+        excess = report.spacing_matrix(rule.anchor, other, rule.track)
+        error = report.spacing_matrix(rule.anchor, other, rule.track, "se")
+        at = np.unravel_index(np.abs(excess).argmax(), excess.shape)
+        side, strand = ORIENTATIONS[at[0]]
+        check(
+            bool(np.abs(excess).max() < LEAST),
+            f"{rule.track}: {rule.anchor} and {other} (no rule): largest excess {excess[at]:+.2f} "
+            f"± {error[at]:.2f} ({side}, {strand}, {COARSE[at[1]]})",
+        )
+
+
+def describe(rule: Rule) -> str:
+    """The rule in words."""
+    if rule.blocker:
+        return f"blocked within {rule.reach}"
+    return f"{rule.side}, {rule.gap[0]} to {rule.gap[1]} bases"
+
+
+def check_ablation(
+    check: Check, model: Model, truth: Truth, motifs: Path, genome: Path, count: int
+) -> None:
+    """Signs of the effects of replaced motifs in planted elements."""
+    print("\nablation in planted elements of the test contig")
+    window = model.spec.window
+    with Genome(genome) as opened:
+        for rule in truth.model.rules:
+            for name in rule.motifs:
+                kind = "blocked" if name == rule.blocker else "element"
+                sites = [
+                    site
+                    for site in truth.sites
+                    if site.contig in truth.test and site.kind == kind and site.track == rule.track
+                ][:count]
+                starts = [(site.start + site.end) // 2 - window // 2 for site in sites]
+                length = opened.contigs[truth.test[0]]
+                codes = np.stack(
+                    [
+                        opened.codes(site.contig, start, start + window)
+                        for site, start in zip(sites, starts, strict=True)
+                        if 0 <= start <= length - window
+                    ]
+                )
+                report = danq.marginalize(
+                    model,
+                    [name],
+                    motif_files=[motifs],
+                    background=danq.Backgrounds(count=count),
+                    copies=1,
+                    ablate=codes,
+                    tracks=[rule.track],
+                )
+                row = report.ablation.row(0, named=True)
+                sign = 1 if name == rule.blocker else -1
+                role = {rule.anchor: "anchor", rule.partner: "partner"}.get(name, "blocker")
+                check(
+                    sign * row["effect"] > 2 * row["se"],
+                    f"{rule.track}: {role} {name} replaced in {row['sequences']} of {len(codes)} "
+                    f"sequences: {row['effect']:+.2f} ± {row['se']:.2f} bits; flanks shuffled "
+                    f"{row['flanks_effect']:+.2f}",
+                )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path, help="run directory of a model of simulated tracks")
+    parser.add_argument("simulation", type=Path, help="folder of the simulation")
+    parser.add_argument("--backgrounds", type=int, default=50)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--work", type=Path, default=Path("grammar.meme"))
+    given = parser.parse_args()
+    truth = read_truth(given.simulation)
+    danq.genome.write_meme(given.work, truth.model.motifs, overwrite=True)
+    model = danq.load(given.model, device="cpu", precision="fp32", threads=given.threads)
+    check = Check()
+    for rule in truth.model.rules:
+        if rule.partner or rule.blocker:
+            check_planted(check, model, truth, given.work, rule, given.backgrounds)
+    print("\nmotifs without a common rule")
+    for rule in truth.model.rules:
+        check_unplanted(check, model, truth, given.work, rule, max(10, given.backgrounds // 4))
+    genome = given.simulation / "genome.fa"
+    check_ablation(check, model, truth, given.work, genome, 2 * given.backgrounds)
+    print(f"\n{check.failed} checks failed")
+    return min(1, check.failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -27,11 +27,14 @@ from danq.simulation.binding_rules import Rule
 from danq.simulation.ground_truth import Truth, read_truth
 
 DISTANCES = range(61)
-COARSE = range(0, 61, 5)
+COARSE = range(0, 61, 15)
 """Distances at which pairs without a rule are examined."""
 
-LEAST = 1.0
-"""Bits of excess that count as an interaction."""
+LEAST, ERRORS = 1.0, 4.0
+"""Bits of excess that count as an interaction, and standard errors that it must exceed."""
+
+FIRST_WRONG_GAP = 8
+"""Bases by which the gap of a decoy exceeds the largest gap of its rule, at least."""
 
 
 @dataclass
@@ -86,25 +89,43 @@ def check_planted(
     signed = -excess if partner == rule.blocker else excess
     inside, outside = signed[cells], signed[~cells]
     print(f"\n{rule.track}: {rule.anchor} and {partner}, {describe(rule)}; excess in bits")
+    print(f"      {'distance':19} {' '.join(f'{one:5}' for one in DISTANCES[::4])}")
     for (side, strand), row, planted in zip(ORIENTATIONS, excess, cells, strict=True):
         marks = " ".join(
-            f"{value:+.1f}{'*' if one else ''}"
-            for value, one in list(zip(row, planted, strict=True))[:20]
+            f"{value:+.1f}{'*' if one else ' '}"
+            for value, one in zip(row[::4], planted[::4], strict=True)
         )
         print(f"      {side:10} {strand:8} {marks}")
-    found = signed > signed.max() / 2
-    agreement = (found == cells).mean()
+    median = float(np.median(inside))
+    check(median > LEAST, f"found: median excess where planted (*) {median:.2f} toward the rule")
+    decoys = signed[decoy_cells(rule)]
+    if decoys.size:
+        check(
+            bool(decoys.max() < median / 2),
+            f"absent where the simulation has decoys: {decoys.size} cells, largest excess "
+            f"{decoys.max():.2f}",
+        )
+    else:
+        print("      the simulation has no decoys of this rule")
     check(
-        bool(inside.min() > LEAST),
-        f"planted cells ({cells.sum()}): excess {inside.min():.2f} to {inside.max():.2f}, "
-        f"median {np.median(inside):.2f}",
+        bool(inside.min() > outside.max()),
+        f"sharp: every planted cell ({inside.min():.2f} to {inside.max():.2f}) exceeds every "
+        f"other ({outside.min():.2f} to {outside.max():.2f})",
     )
-    check(
-        bool(np.abs(outside).max() < inside.min()),
-        f"other cells ({(~cells).sum()}): excess {outside.min():.2f} to {outside.max():.2f}, "
-        f"95 % below {np.quantile(np.abs(outside), 0.95):.2f}",
-    )
-    print(f"      cells above half of the largest excess agree with the rule: {agreement:.1%}")
+
+
+def decoy_cells(rule: Rule) -> np.ndarray:
+    """``(4, D)`` cells that incomplete elements of the simulation have: wrong gap or side."""
+    cells = np.zeros((len(ORIENTATIONS), len(DISTANCES)), dtype=bool)
+    if rule.partner is None:
+        return cells
+    distances = np.array(DISTANCES)
+    for row, (side, _) in enumerate(ORIENTATIONS):
+        if rule.side in ("either", side):
+            cells[row] = distances >= rule.gap[1] + FIRST_WRONG_GAP
+        else:
+            cells[row] = (distances >= rule.gap[0]) & (distances <= rule.gap[1])
+    return cells
 
 
 def check_unplanted(
@@ -112,18 +133,18 @@ def check_unplanted(
 ) -> None:
     """No interaction of an anchor with the motifs that its rule does not have.
 
-    The anchor of a rule with a partner alone has no effect, so that its interactions are examined
-    where the rule holds already: such a track has none to show.
+    An interaction is an excess of `LEAST` bits and `ERRORS` standard errors.
     """
     others = [name for name in truth.model.names if name not in rule.motifs]
     for other in others:
         report = marginalized(model, truth, motifs, [rule.anchor, other], COARSE, count)
         excess = report.spacing_matrix(rule.anchor, other, rule.track)
         error = report.spacing_matrix(rule.anchor, other, rule.track, "se")
-        at = np.unravel_index(np.abs(excess).argmax(), excess.shape)
+        clear = np.where(np.abs(excess) > ERRORS * error, np.abs(excess), 0)
+        at = np.unravel_index((clear if clear.any() else np.abs(excess)).argmax(), excess.shape)
         side, strand = ORIENTATIONS[at[0]]
         check(
-            bool(np.abs(excess).max() < LEAST),
+            bool(clear.max() < LEAST),
             f"{rule.track}: {rule.anchor} and {other} (no rule): largest excess {excess[at]:+.2f} "
             f"± {error[at]:.2f} ({side}, {strand}, {COARSE[at[1]]})",
         )
@@ -197,7 +218,7 @@ def main() -> int:
             check_planted(check, model, truth, given.work, rule, given.backgrounds)
     print("\nmotifs without a common rule")
     for rule in truth.model.rules:
-        check_unplanted(check, model, truth, given.work, rule, max(10, given.backgrounds // 4))
+        check_unplanted(check, model, truth, given.work, rule, max(12, given.backgrounds // 2))
     genome = given.simulation / "genome.fa"
     check_ablation(check, model, truth, given.work, genome, 2 * given.backgrounds)
     print(f"\n{check.failed} checks failed")

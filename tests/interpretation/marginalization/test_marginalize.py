@@ -44,10 +44,8 @@ def known() -> Model:
     model = untrained("test", shape, TRACKS, WINDOW, BIN).with_options(
         device="cpu", precision="fp32", strand="forward", threads=1
     )
-    layer, (dense, *_) = (
-        first_layer(model.module),
-        (one for one in model.module.head.modules() if isinstance(one, torch.nn.Linear)),
-    )
+    layer = first_layer(model.module)
+    dense, output = (one for one in model.module.modules() if isinstance(one, torch.nn.Linear))
     patterns = [encode(FIRST), encode(SECOND), reverse_complement(encode(SECOND))]
     steps = WINDOW - 8 + 1
     weights = torch.zeros(3, steps, 3)
@@ -62,8 +60,8 @@ def known() -> Model:
         layer.bias.fill_(-7)
         dense.weight.copy_(weights.reshape(3, -1))
         dense.bias.copy_(torch.tensor([0.0, -1.0, 0.0]))
-        model.module.head.output.weight.copy_(torch.diag(torch.tensor([1.0, 4.0, 4.0])))
-        model.module.head.output.bias.fill_(-3)
+        output.weight.copy_(torch.diag(torch.tensor([1.0, 4.0, 4.0])))
+        output.bias.fill_(-3)
     return model
 
 
@@ -91,7 +89,7 @@ def test_effects_of_one_motif_are_the_weights(known: Model) -> None:
         found = value(report, "effects", "additive", motif=SECOND, strand=strand)
         assert found == pytest.approx(3 * BIT)
     assert value(report, "effects", "pair", motif=FIRST, strand="+") == pytest.approx(0)
-    assert report.effects["sd"].max() < 1e-5
+    assert report.effects["sd"].to_numpy().max() < 1e-5
     assert report.effects.filter(track="pair")["prediction"][0] == pytest.approx(
         1 / (1 + np.exp(3)), rel=1e-5
     )

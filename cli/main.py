@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "danq_cli.marginalize",
         "Compute what motifs do to the predictions of all tracks.",
     ),
+    "design": ("danq_cli.design", "Design sequences by directed evolution."),
     "serve": ("danq_cli.serve", "Open a private web page and JSON API of models."),
     "merge": ("danq_cli.merge", "Write outputs from their shards."),
     "classify-variants": (

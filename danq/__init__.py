@@ -50,9 +50,14 @@ if TYPE_CHECKING:
     from danq.inference import write_variant_benchmark as write_variant_benchmark
     from danq.inference import write_variant_scores as write_variant_scores
     from danq.interpretation import Backgrounds as Backgrounds
+    from danq.interpretation import DesignConstraints as DesignConstraints
+    from danq.interpretation import DesignGoals as DesignGoals
+    from danq.interpretation import RandomStarts as RandomStarts
     from danq.interpretation import classify_variants as classify_variants
+    from danq.interpretation import design as design
     from danq.interpretation import find_motifs as find_motifs
     from danq.interpretation import marginalize as marginalize
+    from danq.interpretation import write_designs as write_designs
     from danq.interpretation import write_marginalization as write_marginalization
     from danq.interpretation import write_motifs as write_motifs
     from danq.interpretation import write_variant_classes as write_variant_classes
@@ -83,6 +88,8 @@ __getattr__, __dir__ = lazy_names(
         "DanqError": "danq.errors:DanqError",
         "DataSettings": "danq.training:DataSettings",
         "Dataset": "danq.datasets:Dataset",
+        "DesignConstraints": "danq.interpretation:DesignConstraints",
+        "DesignGoals": "danq.interpretation:DesignGoals",
         "Folds": "danq.training:Folds",
         "Genome": "danq.genome:Genome",
         "Hdf5Storage": "danq.inference:Hdf5Storage",
@@ -93,6 +100,7 @@ __getattr__, __dir__ = lazy_names(
         "Model": "danq.models:Model",
         "ModelSettings": "danq.training:ModelSettings",
         "OneHotFile": "danq.inference:OneHotFile",
+        "RandomStarts": "danq.interpretation:RandomStarts",
         "Recipe": "danq.training:Recipe",
         "ReportOptions": "danq.report:ReportOptions",
         "Regions": "danq.inference:Regions",
@@ -107,6 +115,7 @@ __getattr__, __dir__ = lazy_names(
         "classify_variants": "danq.interpretation:classify_variants",
         "compare": "danq.inference:compare",
         "convert_dataset": "danq.datasets:convert_dataset",
+        "design": "danq.interpretation:design",
         "evaluate": "danq.inference:evaluate",
         "export": "danq.models.export:export_model",
         "find_motifs": "danq.interpretation:find_motifs",
@@ -126,6 +135,7 @@ __getattr__, __dir__ = lazy_names(
         "watch_progress": "danq.progress:watch_progress",
         "write_background": "danq.inference:write_background",
         "write_comparison": "danq.inference:write_comparison",
+        "write_designs": "danq.interpretation:write_designs",
         "write_evaluation": "danq.inference:write_evaluation",
         "write_marginalization": "danq.interpretation:write_marginalization",
         "write_motifs": "danq.interpretation:write_motifs",
@@ -143,6 +153,8 @@ __all__ = [
     "DanqError",
     "DataSettings",
     "Dataset",
+    "DesignConstraints",
+    "DesignGoals",
     "Folds",
     "Genome",
     "Hdf5Storage",
@@ -153,6 +165,7 @@ __all__ = [
     "Model",
     "ModelSettings",
     "OneHotFile",
+    "RandomStarts",
     "Recipe",
     "Regions",
     "ReportOptions",
@@ -168,6 +181,7 @@ __all__ = [
     "classify_variants",
     "compare",
     "convert_dataset",
+    "design",
     "evaluate",
     "export",
     "find_motifs",
@@ -187,6 +201,7 @@ __all__ = [
     "watch_progress",
     "write_background",
     "write_comparison",
+    "write_designs",
     "write_evaluation",
     "write_marginalization",
     "write_motifs",

@@ -51,6 +51,8 @@ CALLS = {
     "mutate": f"model.safetensors short.bed --genome genome.fa --chrom-map map.tsv "
     f"--out OUT.tsv {FP32}",
     "mutate:fasta": f"model.safetensors short.fa --out OUT.tsv {FP32}",
+    "design": f"model.safetensors starts.fa --fixed fixed.bed --forbid m1 --motifs known.meme "
+    f"--maximize Reb1 --edits 2 --beam 2 --out OUT {FP32}",
     "classify-variants": "scored.tsv --labels labels.tsv --conservation conservation.tsv "
     "--out OUT.tsv --folds 2 --groups none",
     "marginalize": "model.safetensors --motif m1 --motif GGTA --motifs known.meme "
@@ -73,6 +75,8 @@ def write_inputs(folder: Path) -> Path:
     contigs = {f"chr{n}": "".join(rng.choice(list("ACGT"), 600)) for n in (1, 2, 3)}
     (folder / "genome.fa").write_text("".join(f">{k}\n{v}\n" for k, v in contigs.items()))
     (folder / "short.fa").write_text(f">a\n{contigs['chr1'][:30]}\n>b\n{contigs['chr2'][:40]}\n")
+    (folder / "starts.fa").write_text(f">a\n{contigs['chr1'][:40]}\n>b\n{contigs['chr2'][:40]}\n")
+    (folder / "fixed.bed").write_text("a\t0\t5\nb\t30\t40\n")
     (folder / "map.tsv").write_text("one\tchr1\ntwo\tchr2\nthree\tchr3\n")
     (folder / "rows.bed").write_text("one\t5\t55\ntwo\t0\t9\nchr3\t20\t29\n")
     (folder / "short.bed").write_text("one\t5\t9\ntwo\t0\t4\n")

@@ -35,6 +35,7 @@ RECORDS = Path(__file__).parent / "public_api"
 SETTINGS = {
     "Backgrounds",
     *("Classification", "DanqError", "DataSettings", "Folds", "Hdf5Storage", "InputError"),
+    *("DesignConstraints", "DesignGoals", "RandomStarts"),
     *("InputLayout", "LabelOptions", "Measurements", "ModelDefinition", "ModelSettings"),
     *(
         "InputSettings",
@@ -106,6 +107,7 @@ def shown(tmp_path_factory) -> dict[str, Any]:
         ),
         danq.find_motifs(model, dataset, databases=[made / "known.meme"], max_q=1),
         danq.marginalize(model, ["GATAAG", "CCATG"], background=0.5, distances=[0]),
+        danq.design(model, danq.RandomStarts(1), danq.DesignGoals(TRACKS[:1]), edits=1, beam=1),
         training,
         FoldsResult(
             directory=made / HOSTILE, folds=(training,) * 3, report=report, held_out_report=None
@@ -210,7 +212,8 @@ def test_names_of_users_stay_text(shown):
 
 def test_the_plots_that_a_display_names_can_be_drawn(shown):
     named = {name for name, one in shown.items() if one._display().plots}
-    assert named == {"EvaluationReport", "AmountReport", "Marginalization", "Motif", "mutations"}
+    others = {"EvaluationReport", "Designs", "Marginalization", "Motif", "mutations"}
+    assert named == {"AmountReport", *others}
     for name in named:
         for call in shown[name]._display().plots:
             # What a reader would type; the text is danq's own.

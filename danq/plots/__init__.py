@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from danq.plots.amount_plots import plot_amount_baseline as plot_amount_baseline
     from danq.plots.amount_plots import plot_profiles as plot_profiles
     from danq.plots.amount_plots import plot_scatter as plot_scatter
+    from danq.plots.design_plot import plot_trajectories as plot_trajectories
     from danq.plots.metric_plots import plot_against as plot_against
     from danq.plots.metric_plots import plot_baseline as plot_baseline
     from danq.plots.metric_plots import plot_calibration as plot_calibration
@@ -42,6 +43,7 @@ __getattr__, __dir__ = lazy_names(
         "plot_roc": "danq.plots.metric_plots:plot_roc",
         "plot_scatter": "danq.plots.amount_plots:plot_scatter",
         "plot_spacing": "danq.plots.motif_effect_plots:plot_spacing",
+        "plot_trajectories": "danq.plots.design_plot:plot_trajectories",
         "save": "danq.plots.style:save",
     },
 )
@@ -60,5 +62,6 @@ __all__ = [
     "plot_roc",
     "plot_scatter",
     "plot_spacing",
+    "plot_trajectories",
     "save",
 ]

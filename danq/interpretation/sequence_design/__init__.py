@@ -1,0 +1,1 @@
+"""Design of sequences by directed evolution."""

@@ -75,6 +75,7 @@ WRITERS = {
     "danq/inference/writers/variant_deepsea.py",
     "danq/inference/writers/variant_vcf.py",
     "danq/interpretation/sequence_design/write_designs.py",
+    "danq/interpretation/marginalization/write_marginalization.py",
     "danq/interpretation/motifs/write_motifs.py",
     "danq/models/ensemble_file.py",
     "danq/models/export.py",

@@ -117,7 +117,7 @@ def plot_spacing(table: pl.DataFrame, unit: str) -> Figure:
         mesh = axes.imshow(values, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
         labels = [f"{side}, {strand} strand" for side, strand in orientations]
         axes.set_yticks(range(len(labels)), labels, fontsize=8)
-        chosen = np.unique(np.linspace(0, len(distances) - 1, 13).astype(int))
+        chosen = np.arange(0, len(distances), -(-len(distances) // 13))
         axes.set_xticks(chosen, [str(one) for one in distances[chosen]])
         axes.set_title(short_name(track), fontsize=11, fontweight="bold", color=INK)
         bar = figure.colorbar(mesh, ax=axes, pad=0.01)

@@ -6,6 +6,12 @@ from typing import IO
 
 _HEAD = 4096
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_PACK, _PREFIX = b"\x00\x00\x01\xba", b"\x00\x00\x01"
+_TAIL = 1 << 16
+"""Bytes at the end of an MPEG file that are searched for its last pack."""
+
 _UNKNOWN_SIZE = 0x7FFF_0000
 """Least size in RIFF files that means "unknown": what programs write whose output is a pipe."""
 
@@ -14,21 +20,52 @@ _TOLERANCE = 16
 
 
 def missing_bytes(file: IO[bytes]) -> int:
-    """Bytes that are missing at the end of an AVI, WAV, Matroska or WebM file.
+    """Bytes that are missing at the end of an AVI, WAV, Matroska, WebM, WMV or MPG file.
 
     FFmpeg reads such files to where they end, without an error. 0 for other formats, and for files
     that do not give their size. The file is at its start afterwards.
     """
     head = file.read(_HEAD)
     size = file.seek(0, 2)
+    file.seek(max(0, size - _TAIL))
+    tail = file.read(_TAIL) if head[:4] == _PACK else b""
     file.seek(0)
-    end = _end_of_riff(head) if head[:4] == b"RIFF" else _end_of_matroska(head)
+    if head[:4] == b"RIFF":
+        end = _end_of_riff(head)
+    elif tail:
+        end = size - len(tail) + _end_of_pack(tail)
+        return max(0, end - size)
+    elif head[:16] == _ASF:
+        end = _end_of_asf(head)
+    else:
+        end = _end_of_matroska(head)
     return end - size if end is not None and end > size + _TOLERANCE else 0
 
 
 def _end_of_riff(head: bytes) -> int | None:
     size = int.from_bytes(head[4:8], "little")
     return None if size >= _UNKNOWN_SIZE else 8 + size
+
+
+def _end_of_pack(tail: bytes) -> int:
+    """End of the last packet in the last bytes of an MPEG program stream, by its length."""
+    at = tail.rfind(_PACK)
+    if at < 0 or len(tail) < at + 14:
+        return len(tail) if at < 0 else at + 14
+    # MPEG-2 has two more bytes, and stuffing behind them.
+    at += 14 + (tail[at + 13] & 7) if tail[at + 4] >> 6 == 1 else 12
+    while tail[at : at + 3] == _PREFIX and len(tail) >= at + 6 and tail[at + 3] > 0xBA:
+        at += 6 + int.from_bytes(tail[at + 4 : at + 6], "big")
+    return at
+
+
+def _end_of_asf(head: bytes) -> int | None:
+    at = head.find(_ASF_PROPERTIES)
+    if at < 0 or len(head) < at + 92:
+        return None
+    # The lowest bit is set in a broadcast, which has no size.
+    is_broadcast = head[at + 88] & 1
+    return None if is_broadcast else int.from_bytes(head[at + 40 : at + 48], "little")
 
 
 def _end_of_matroska(head: bytes) -> int | None:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from danq.errors import InputError
+from danq.vision.own_data.media_damage import decoded_frames
 from danq.vision.own_data.video_files import opened_media
 
 SOUND_SUFFIXES = frozenset({".wav", ".flac", ".mp3", ".ogg", ".m4a", ".aac"})
@@ -61,8 +62,8 @@ def read_sound(path: str) -> Float32[np.ndarray, " S"]:
     total = 0
     with opened_media(path, "audio") as (container, stream):
         resampler = av.AudioResampler("fltp", rate=RATE)
-        frames = (part for frame in container.decode(stream) for part in resampler.resample(frame))
-        for part in frames:
+        frames = decoded_frames(container, stream)
+        for part in (part for frame in frames for part in resampler.resample(frame)):
             pieces.append(part.to_ndarray().mean(axis=0))
             total += len(pieces[-1])
             if total > _LONGEST * RATE:

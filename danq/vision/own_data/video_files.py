@@ -16,6 +16,12 @@ from danq.files.npy_input import damage_named
 from danq.files.open_input import check_file, open_raw
 from danq.vision.own_data.cut_files import missing_bytes
 from danq.vision.own_data.image_files import GREY_MODES, image_facts, opened_image, upright
+from danq.vision.own_data.media_damage import (
+    check_strictly,
+    damage_reported,
+    decoded_frames,
+    ffmpeg_reports,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -97,6 +103,7 @@ def opened_media(path: str | Path, kind: str) -> Iterator[tuple[Any, Any]]:
         damage_named(path, f"not a readable {what}", errors=errors, remedy=remedy),
         open_raw(check_file(path)) as file,
         _whole(path, file),
+        ffmpeg_reports() as reports,
         av.open(file, container_options={"format_whitelist": _CONTAINERS}) as container,
     ):
         streams = getattr(container.streams, kind)
@@ -105,7 +112,9 @@ def opened_media(path: str | Path, kind: str) -> Iterator[tuple[Any, Any]]:
         stream = streams[0]
         # Each process decodes another file.
         stream.codec_context.thread_count = 1
-        yield container, stream
+        check_strictly(stream)
+        with damage_reported(path, container, stream, reports):
+            yield container, stream
 
 
 @contextmanager
@@ -146,7 +155,7 @@ def clip_facts(path: str) -> ClipFacts:
                 file=path,
                 remedy="Make it smaller",
             )
-        for frame in container.decode(stream):
+        for frame in decoded_frames(container, stream):
             first = first or frame
             count += 1
         if first is None:
@@ -201,7 +210,7 @@ def _video_frames(path: str, numbers: Sequence[int], channels: int) -> list[Imag
     images: list[Image] = []
     last = None
     with opened_media(path, "video") as (container, stream):
-        for number, frame in enumerate(container.decode(stream)):
+        for number, frame in enumerate(decoded_frames(container, stream)):
             last = frame
             while len(images) < len(numbers) and numbers[len(images)] == number:
                 images.append(_image_of(frame, channels, pillow))

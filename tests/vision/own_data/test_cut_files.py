@@ -11,7 +11,7 @@ from danq.vision.own_data.video_files import clip_facts
 from tests.vision.own_data.test_file_examples import write_video
 
 LEVELS = [0, 50, 100, 150, 200, 250] * 4
-CODECS = {"mkv": "libx264", "webm": "libvpx-vp9", "avi": "mpeg4"}
+CODECS = {"mkv": "libx264", "webm": "libvpx-vp9", "avi": "mpeg4", "wmv": "wmv2"}
 
 
 @pytest.mark.parametrize("suffix", CODECS)

@@ -20,6 +20,7 @@ from danq.device import resolve_precision
 from danq.errors import DanqError, Stopped
 from danq.gpu import accelerate_training
 from danq.progress import stage
+from danq.training.batch_shares import Share, own_shares, share_of
 from danq.training.checkpoint import Checkpoints, TrainingState
 from danq.training.config import RunSettings
 from danq.training.meetings import Decision, Meetings
@@ -182,17 +183,16 @@ class Fit(Generic[M]):
         # Closed at once when a step fails: an error that is kept would keep the stream's thread.
         with (
             log.epoch_stage(progress, len(self.batches), self.recipe) as shown,
-            closing(self.batches.epoch(progress.epoch, start_batch=progress.batch)) as stream,
+            closing(
+                own_shares(self.batches, progress.epoch, progress.batch, rank, world)
+            ) as stream,
         ):
-            for batch in self._timed(stream):
-                # The last batch may be too small to give every process a share.
-                size = len(batch[0])
-                whole = size < world or world == 1
-                share = slice(None) if whole else slice(rank, None, world)
-                own = tuple(part[share] for part in batch)
-                self._scale = None if whole else world * self._fraction(own, batch)
-                with share_of_batch(range(size)[share], size):
-                    self._pending.append(self._step(*own))
+            for share in self._timed(stream):
+                whole = share.size < world or world == 1
+                self._scale = None if whole else world * self._fraction(share)
+                rows = range(share.size)[share_of(share.size, rank, world)]
+                with share_of_batch(rows, share.size):
+                    self._pending.append(self._step(*share.own))
                 progress.step += 1
                 progress.batch += 1
                 shown.add()
@@ -209,9 +209,13 @@ class Fit(Generic[M]):
         if self._pending and self._meet().stop:
             raise self._stopped()
 
-    def _fraction(self, part: tuple[Any, ...], batch: tuple[Any, ...]) -> Tensor:
-        """Fraction of the weights of a batch that a part of it has, of each mean of the loss."""
-        own, whole = self.problem.weights(part), self.problem.weights(batch)
+    def _fraction(self, share: Share) -> Tensor:
+        """Fraction of the weights of a batch that a share has, of each mean of the loss."""
+        own = self.problem.weights(share.own)
+        if share.batch is None:
+            whole = self.processes.total(own)
+        else:
+            whole = self.problem.weights(share.batch)
         fraction = torch.where(whole > 0, own / whole, 0.0)
         return fraction.float().to(self.fabric.device, non_blocking=True)
 
@@ -241,14 +245,14 @@ class Fit(Generic[M]):
         fast = accelerate_training(self.plain, device, precision, rows=rows)
         return self.fabric.setup_module(fast)
 
-    def _timed(self, stream: Iterator[tuple]) -> Iterator[tuple]:
+    def _timed(self, stream: Iterator[Share]) -> Iterator[Share]:
         while True:
             before = time.perf_counter()
-            batch = next(stream, None)
+            share = next(stream, None)
             self.progress.seconds_waiting += time.perf_counter() - before
-            if batch is None:
+            if share is None:
                 return
-            yield batch
+            yield share
 
     def _step(self, *batch: np.ndarray | Tensor) -> Tensor:
         progress, recipe, device = self.progress, self.recipe, self.fabric.device

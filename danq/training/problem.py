@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,26 @@ class Stream(Protocol):
         """Yield tuples of arrays or tensors of equal length.
 
         The content of a batch is a function of the seed, ``epoch`` and the batch index.
+        """
+        ...
+
+
+@runtime_checkable
+class SharedStream(Stream, Protocol):
+    """Batches of which a process can make its share alone."""
+
+    def shares(
+        self, epoch: int, start_batch: int, rank: int, world: int
+    ) -> Generator[tuple[int, tuple[Any, ...]], None, None]:
+        """Yield the number of examples of each batch of ``epoch``, and the share of one process.
+
+        Parameters
+        ----------
+        epoch, start_batch
+            As in `Stream.epoch`.
+        rank, world
+            Index of the process, and number of processes; the share is
+            `danq.training.batch_shares.share_of`.
         """
         ...
 

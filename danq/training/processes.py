@@ -125,6 +125,14 @@ class Processes:
         dist.broadcast_object_list(values, 0, self._group)
         return values[0]  # type: ignore[return-value]
 
+    def total(self, value: Tensor) -> Tensor:
+        """Sum of a value over all processes, in all processes."""
+        if self.world == 1:
+            return value
+        summed = value.detach().cpu().clone()
+        dist.all_reduce(summed, group=self._group)
+        return summed.to(value.device)
+
     @torch.no_grad()
     def copy_from_first(self, module: nn.Module, *, parameters: bool = True) -> None:
         """Give a module the parameters and buffers that it has in the first process."""

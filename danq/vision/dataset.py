@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from danq.errors import few
 from danq.notebook_display import Display, FirstRows, display_html, display_text
+from danq.training.batch_shares import share_of
 
 SPLITS = ("train", "valid", "test")
 EVALUATION_BATCH = 256
@@ -91,6 +92,10 @@ class Examples:
     def evaluation_batch(self) -> int:
         """Number of examples that are evaluated at once."""
         return EVALUATION_BATCH
+
+    def with_threads(self, count: int) -> Examples:
+        """The same, for a process that has ``count`` CPU threads."""
+        return self
 
     def selected(
         self, parts: Iterable[np.ndarray], epoch: Sequence[int] | None
@@ -170,6 +175,11 @@ class Dataset:
             tables=self.train._display().tables,
         )
 
+    def with_threads(self, count: int) -> Dataset:
+        """The same, for a process that has ``count`` CPU threads."""
+        parts = {split: getattr(self, split).with_threads(count) for split in SPLITS}
+        return replace(self, **parts)
+
     @cached_property
     def sha256(self) -> str:
         """Checksum of all arrays and of the metadata."""
@@ -193,11 +203,23 @@ class ShuffledBatches:
 
     def epoch(self, epoch: int, start_batch: int = 0) -> Generator[tuple[Any, ...], None, None]:
         """Yield tuples of arrays in the order of ``names``."""
+        with closing(self.shares(epoch, start_batch, 0, 1)) as stream:
+            for _, part in stream:
+                yield part
+
+    def shares(
+        self, epoch: int, start_batch: int, rank: int, world: int
+    ) -> Generator[tuple[int, tuple[Any, ...]], None, None]:
+        """Yield the size of each batch, and the part of it that one of several processes computes.
+
+        Only the files of this part are read.
+        """
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.examples))
-        parts = (self._rows(order, number) for number in range(start_batch, len(self)))
+        batches = [self._rows(order, number) for number in range(start_batch, len(self))]
+        parts = [rows[share_of(len(rows), rank, world)] for rows in batches]
         with closing(self.examples.selected(parts, (self.seed, epoch))) as stream:
-            for part in stream:
-                yield tuple(part[name] for name in self.names)
+            for rows, part in zip(batches, stream, strict=True):
+                yield len(rows), tuple(part[name] for name in self.names)
 
     def _rows(self, order: np.ndarray, number: int) -> np.ndarray:
         end = None if number + 1 == len(self) else (number + 1) * self.batch_size

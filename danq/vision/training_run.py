@@ -18,7 +18,7 @@ from danq.progress import stage
 from danq.training.config import RunSettings
 from danq.training.optimizer import encoders
 from danq.training.problem import Metrics
-from danq.training.process_layout import is_first_on_node
+from danq.training.process_layout import is_first_on_node, started_layout
 from danq.training.processes import one_voice, training_processes
 from danq.training.recipe import BaseRecipe
 from danq.training.restarts import continued
@@ -28,6 +28,7 @@ from danq.vision.dataset import Dataset, Examples
 from danq.vision.dataset_folder import read_dataset
 from danq.vision.given_settings import with_input_settings, with_settings
 from danq.vision.metadata_checks import check_dataset, check_metadata
+from danq.vision.own_data.reading_workers import worker_count
 from danq.vision.own_data.training_files import write_training_files
 from danq.vision.own_files import OwnFiles, own_tasks
 from danq.vision.own_tasks.backbone_weights import (
@@ -191,7 +192,7 @@ def _found(
     reading, rest = with_input_settings(data.settings, settings, own_tasks())
     files = replace(data, settings=reading)
     check_start(rest)
-    name, examples = files.read()
+    name, examples = _read(files)
     if task is not None and name != (task if isinstance(task, str) else task.name):
         raise InputError(
             f"these files are for the task '{name}', not for the task given",
@@ -201,6 +202,15 @@ def _found(
     found = load_task(name)
     log.info("%s: task %s (%s)", files.source, name, found.about)
     return _Found(found, examples, str(files.source), files), rest
+
+
+def _read(files: OwnFiles) -> tuple[str, Dataset]:
+    """Read files in one of the processes that were started on this node."""
+    layout = started_layout()
+    if layout is None or files.settings.workers is not None:
+        return files.read()
+    workers = max(1, worker_count(None) // layout.local_world)
+    return replace(files, settings=replace(files.settings, workers=workers)).read()
 
 
 def _train(
@@ -214,6 +224,8 @@ def _train(
     """Train in one of the processes of a run."""
     run, task = session.run, found.task
     data, data_name = _examples(task, found, run.seed, quick)
+    threads = session.processes.own_threads()
+    data = data if threads is None else data.with_threads(threads)
     data = prepared_for_backbone(definition, data)
     spec = _spec(task, definition, data, recipe, run.seed)
     torch.manual_seed(run.seed)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from danq.files.open_input import check_file, open_raw
+from danq.vision.own_data.file_stamps import stamp_of
 from danq.vision.own_data.image_files import ImageFacts, image_facts
 from danq.vision.own_data.sound_files import SoundFacts, sound_facts
 from danq.vision.own_data.video_files import ClipFacts, clip_facts, frame_files
@@ -24,10 +25,13 @@ class CheckedFile(NamedTuple):
         sha256 of its content.
     facts
         Its description, such as `ImageFacts`.
+    stamp
+        As `danq.vision.own_data.file_stamps.stamp_of`.
     """
 
     digest: str
     facts: Any
+    stamp: tuple[int, int]
 
 
 def digest_of(path: str) -> str:
@@ -53,7 +57,8 @@ def check_image(path: str) -> CheckedFile:
     InputError
         When it cannot be read.
     """
-    return CheckedFile(digest_of(path), image_facts(path))
+    stamp = stamp_of([path])
+    return CheckedFile(digest_of(path), image_facts(path), stamp)
 
 
 def check_clip(path: str) -> CheckedFile:
@@ -64,11 +69,12 @@ def check_clip(path: str) -> CheckedFile:
     InputError
         When it cannot be read.
     """
+    stamp = stamp_of([path])
     facts = clip_facts(path)
     files = frame_files(path) if os.path.isdir(path) else [path]
     digests = [digest_of(file) for file in files]
     total = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode())
-    return CheckedFile(total if isinstance(total, str) else total.hexdigest(), facts)
+    return CheckedFile(total if isinstance(total, str) else total.hexdigest(), facts, stamp)
 
 
 def check_sound(path: str) -> CheckedFile:
@@ -79,7 +85,8 @@ def check_sound(path: str) -> CheckedFile:
     InputError
         When it cannot be read.
     """
-    return CheckedFile(digest_of(path), sound_facts(path))
+    stamp = stamp_of([path])
+    return CheckedFile(digest_of(path), sound_facts(path), stamp)
 
 
 CHECKS: dict[str, Callable[[str], CheckedFile]] = {

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from jaxtyping import Int64
 
+from danq.vision.own_data.file_stamps import refuse_changed
 from danq.vision.own_data.frame_sampling import sampled_frames
 from danq.vision.own_data.image_files import opened_image
 from danq.vision.own_data.image_transforms import PLAIN, Variation, fitted_image, fitted_pixels
@@ -202,7 +203,11 @@ def make_decoder(description: Description) -> Decoder:
 
 
 def decode_row(
-    decoder: Decoder, row: int, source: Any, epoch: Sequence[int] | None
+    decoder: Decoder,
+    row: int,
+    source: Any,
+    stamp: Sequence[int],
+    epoch: Sequence[int] | None,
 ) -> Mapping[str, np.ndarray]:
     """Arrays of one example.
 
@@ -214,9 +219,19 @@ def decode_row(
         Index of the example in its split.
     source
         Its files.
+    stamp
+        Their stamp.
     epoch
         Random seed and epoch of a training; variations depend on them and on ``row``. None for
         an evaluation, which has no variations.
+
+    Raises
+    ------
+    InputError
+        When files cannot be read, or have another stamp.
     """
     rng = None if epoch is None else np.random.default_rng([*epoch, row])
-    return decoder.decode(source, rng)
+    found = decoder.decode(source, rng)
+    # Afterwards, so that no change while they are read is missed.
+    refuse_changed(source, stamp)
+    return found

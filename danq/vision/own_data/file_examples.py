@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +12,12 @@ import numpy as np
 from danq.vision.dataset import SPLITS, Dataset
 from danq.vision.own_data.checked_files import CheckedFile
 from danq.vision.own_data.decoders import labels_at
-from danq.vision.own_data.frame_classes import all_runs
+from danq.vision.own_data.frame_classes import (
+    RUNS,
+    all_runs,
+    refuse_no_classes,
+    report_frame_classes,
+)
 from danq.vision.own_data.frame_sampling import sampled_frames
 from danq.vision.own_data.input_settings import InputSettings
 from danq.vision.own_data.media import (
@@ -23,7 +29,6 @@ from danq.vision.own_data.media import (
     report_media,
     report_sounds,
 )
-from danq.vision.own_data.reading_workers import worker_count
 from danq.vision.own_data.records import Record, Source
 from danq.vision.own_data.sound_files import SoundFacts
 from danq.vision.own_data.source_check import checked, without_repeats
@@ -74,6 +79,10 @@ def file_examples(source: Source, media: Media, settings: InputSettings) -> Data
     varied = decoder | {"augment": augmentation(decoder, settings, source.kind)}
     whole = streamed(source, records, files, targets, varied, settings)
     parts = {split: whole.rows(np.array(splits[split], np.int64)) for split in SPLITS}
+    if source.kind == "frames":
+        report_frame_classes(source, whole.arrays)
+        for split, examples in parts.items():
+            refuse_no_classes(source, split, examples.arrays)
     return Dataset(metadata=metadata, **parts)
 
 
@@ -130,10 +139,21 @@ def with_sounds(
     kept, sounds = checked(source._replace(records=paths), "sound", settings, "sounds")
     rows = [record.more for record in kept]
     both = [
-        CheckedFile(f"{files[i].digest} {sound.digest}", files[i].facts)
+        CheckedFile(
+            f"{files[i].digest} {sound.digest}",
+            files[i].facts,
+            _stamp_of_both(records[i], files[i], sound),
+        )
         for i, sound in zip(rows, sounds, strict=True)
     ]
     return [records[i] for i in rows], both, [sound.facts for sound in sounds]
+
+
+def _stamp_of_both(record: Record, file: CheckedFile, sound: CheckedFile) -> tuple[int, int]:
+    if record.more == record.path:
+        return file.stamp
+    sizes, times = zip(file.stamp, sound.stamp, strict=True)
+    return sum(sizes), max(times)
 
 
 def streamed(
@@ -159,6 +179,7 @@ def streamed(
         if decoder["labels"]:
             steps = decoder["shape"][0]
             found = all_runs(source, records, facts, targets.metadata["classes"])
+            arrays[RUNS] = np.array([json.dumps(runs) for runs in found])
             for one, runs in zip(sources, found, strict=True):
                 one["labels"] = runs
             rows = [
@@ -167,4 +188,5 @@ def streamed(
             ]
             arrays["labels"] = np.stack(rows)
     digests = [file.digest for file in files]
-    return StreamedExamples(arrays, decoder, sources, digests, worker_count(settings.workers))
+    stamps = np.array([file.stamp for file in files], np.int64)
+    return StreamedExamples(arrays, decoder, sources, digests, stamps, settings.workers)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
 
 from danq.vision.own_data.records import FrameClasses, Record, Source
 from danq.vision.own_data.tables import Row, Table
 
 NO_CLASS = -1
+
+RUNS = "runs"
+"""Field with the classes of all frames of a clip: JSON, as `runs` returns them."""
+
+log = logging.getLogger("danq")
 
 
 def classes_per_frame(table: Table, row: Row) -> FrameClasses:
@@ -121,3 +131,57 @@ def all_runs(
     return [
         runs(source, record, one.frames, index) for record, one in zip(records, facts, strict=True)
     ]
+
+
+def frames_with_classes(
+    texts: Sequence[str], steps: int
+) -> Iterator[tuple[Int64[np.ndarray, " M"], Int64[np.ndarray, " M"]]]:
+    """Yield, for each clip, the classes of its frames, and the step of the model of each frame.
+
+    A step stands for the segment of the clip in whose middle its frame is. Frames without a class
+    are left out.
+
+    Parameters
+    ----------
+    texts
+        The field `RUNS`.
+    steps
+        Largest number of frames that the model receives.
+    """
+    for text in texts:
+        classes, lengths = np.array(json.loads(text), np.int64).reshape(-1, 2).T
+        true = np.repeat(classes, lengths)
+        step = np.arange(len(true))
+        if len(true) > steps:
+            step = step * steps // len(true)
+        known = true != NO_CLASS
+        yield true[known], step[known]
+
+
+def report_frame_classes(source: Source, fields: Mapping[str, np.ndarray]) -> None:
+    """Log how many of the frames with a class a model receives."""
+    received = fields["labels"]
+    given = sum(len(true) for true, _ in frames_with_classes(fields[RUNS], received.shape[1]))
+    log.info(
+        "%s: %s frames have a class; evaluation gives %s of them to the model, and the others the "
+        "class of the nearest one. Metrics are of all frames with a class, the loss is of those "
+        "that the model receives",
+        source.path,
+        f"{given:,}",
+        f"{(received != NO_CLASS).sum():,}",
+    )
+
+
+def refuse_no_classes(source: Source, split: str, fields: Mapping[str, np.ndarray]) -> None:
+    """Check that frames of a split that a model receives have a class; those of a test need none.
+
+    Raises
+    ------
+    InputError
+        When none has.
+    """
+    if split != "test" and not (fields["labels"] != NO_CLASS).any():
+        raise source.error(
+            f"no frame of the split '{split}' that the model receives has a class",
+            "Give more frames a class, give the model more frames (frames), or give other splits",
+        )

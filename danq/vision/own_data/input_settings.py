@@ -39,7 +39,8 @@ class InputSettings:
     skip_damaged
         Whether files that cannot be read are left out.
     workers
-        Processes that read files. None: one per core, at most 8.
+        Processes that read files, for each process that trains. None: one per core, at most 8;
+        processes that train on one node share them.
     """
 
     size: tuple[int, int] | None = None

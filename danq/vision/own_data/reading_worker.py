@@ -89,14 +89,21 @@ class Worker:
         self.memory = mmap.mmap(self.descriptor, size)
 
     def do_decode(
-        self, offset: int, first: int, rows: list[int], sources: list[Any], epoch: list[int] | None
+        self,
+        offset: int,
+        first: int,
+        rows: list[int],
+        sources: list[Any],
+        stamps: list[list[int]],
+        epoch: list[int] | None,
     ) -> None:
         """Decode examples to a batch in memory, which starts at an offset, from a position on."""
         assert self.decoder is not None
         assert self.memory is not None
         out = batch_arrays(self.memory, offset, self.decoder.fields, self.rows)
-        for at, (row, source) in enumerate(zip(rows, sources, strict=True), start=first):
-            for name, value in decode_row(self.decoder, row, source, epoch).items():
+        examples = zip(rows, sources, stamps, strict=True)
+        for at, (row, source, stamp) in enumerate(examples, start=first):
+            for name, value in decode_row(self.decoder, row, source, stamp, epoch).items():
                 out[name][at] = value
 
     def do_check(self, kind: str, paths: list[str]) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import mmap
 import os
 import selectors
@@ -21,7 +22,7 @@ from danq.errors import DanqError, InputError
 from danq.files.kept_processes import KeptProcesses
 from danq.files.separate_reader import new_memory
 from danq.vision.own_data.decoders import Description, make_decoder
-from danq.vision.own_data.reading_worker import batch_arrays, batch_layout
+from danq.vision.own_data.reading_worker import batch_arrays, batch_layout, error_values
 
 MOST_WORKERS = 8
 """Largest number of processes, unless a number is given."""
@@ -38,6 +39,12 @@ _CODE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from danq.vision.own_data.reading_worker import serve; serve(int(sys.argv[2]))"
 )
+
+
+Request = dict[str, Any]
+"""Name and arguments of a method of the `Worker` in a process."""
+
+log = logging.getLogger("danq")
 
 
 class WorkerCrashed(DanqError):
@@ -57,18 +64,38 @@ class _Worker:
             pass_fds=[descriptor],
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
         )
-        self.waiting: dict[int, tuple[int, str]] = {}
+        self.waiting: dict[int, Request] = {}
         self.rest = b""
 
     @property
     def load(self) -> int:
         """Files that it has still to read."""
-        return sum(count for count, _ in self.waiting.values())
+        return sum(map(file_count, self.waiting.values()))
 
-    def send(self, request: dict[str, Any]) -> None:
+    def answers(self) -> list[dict[str, Any]] | None:
+        """Wait for answers; None when the process has ended."""
+        assert self.process.stdout is not None
+        data = os.read(self.process.stdout.fileno(), _PIECE)
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        return [json.loads(line) for line in lines] if data else None
+
+    def close(self) -> str:
+        """End the process; return how it ended."""
+        self.process.kill()
+        code = self.process.wait()
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+        self.process.stdout.close()
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+    def send(self, job: int, request: Request) -> None:
+        """Give it a request; ``do`` is a method of the `Worker` in the process."""
+        self.waiting[job] = request
         assert self.process.stdin is not None
         with suppress(BrokenPipeError):  # its end is noticed when its answers are read
-            self.process.stdin.write(json.dumps(request).encode() + b"\n")
+            self.process.stdin.write(json.dumps({**request, "job": job}).encode() + b"\n")
             self.process.stdin.flush()
 
 
@@ -90,38 +117,37 @@ class ReadingWorkers:
         with new_memory() as descriptor:
             self._descriptor = os.dup(descriptor)
         self._memory: mmap.mmap | None = None
-        self._workers = [_Worker(self._descriptor) for _ in range(count)]
-        for worker in self._workers:
-            assert worker.process.stdout is not None
-            self._selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
+        self._start: Request | None = None
+        self._workers = [self._new_worker() for _ in range(count)]
 
-    def submit(self, do: str, count: int, name: str, **request: Any) -> int:
+    def _new_worker(self) -> _Worker:
+        worker = _Worker(self._descriptor)
+        assert worker.process.stdout is not None
+        self._selector.register(worker.process.stdout, selectors.EVENT_READ, worker)
+        return worker
+
+    def submit(self, do: str, **arguments: Any) -> int:
         """Give a request to the process with the fewest files to read; return its number.
 
         Parameters
         ----------
         do
             A method of `danq.vision.own_data.reading_worker.Worker`.
-        count
-            Files that it reads.
-        name
-            The first of them, for an error.
-        request
-            Arguments of the method.
+        arguments
+            Those of the method.
         """
         worker = min(self._workers, key=lambda one: one.load)
-        return self._send(worker, do, count, name, request)
+        return self._send(worker, {"do": do, **arguments})
 
-    def submit_to_all(self, do: str, **request: Any) -> list[int]:
-        """Give a request to each process."""
-        return [self._send(worker, do, 0, "", request) for worker in self._workers]
+    def start(self, **arguments: Any) -> None:
+        """Prepare all processes to decode files, as the `Worker` in them describes it."""
+        self._start = {"do": "start", **arguments}
+        for job in [self._send(worker, self._start) for worker in self._workers]:
+            self.result(job)
 
-    def _send(
-        self, worker: _Worker, do: str, count: int, name: str, request: dict[str, Any]
-    ) -> int:
+    def _send(self, worker: _Worker, request: Request) -> int:
         self._jobs += 1
-        worker.waiting[self._jobs] = (count, name)
-        worker.send({"do": do, "job": self._jobs, **request})
+        worker.send(self._jobs, request)
         return self._jobs
 
     def result(self, job: int) -> Any:
@@ -132,7 +158,7 @@ class ReadingWorkers:
         InputError
             When a file cannot be read.
         WorkerCrashed
-            When the process ended.
+            When a process ends at its start.
         """
         while job not in self._answers:
             for key, _ in self._selector.select():
@@ -145,22 +171,76 @@ class ReadingWorkers:
         return answer["answer"]
 
     def _receive(self, worker: _Worker) -> None:
-        assert worker.process.stdout is not None
-        data = os.read(worker.process.stdout.fileno(), _PIECE)
-        if not data:
-            raise self._crashed(worker)
-        *lines, worker.rest = (worker.rest + data).split(b"\n")
-        for line in lines:
-            answer = json.loads(line)
+        answers = worker.answers()
+        if answers is None:
+            self._replace(worker)
+            return
+        for answer in answers:
             worker.waiting.pop(answer["job"])
             self._answers[answer["job"]] = answer
 
-    def _crashed(self, worker: _Worker) -> WorkerCrashed:
-        code = worker.process.wait()
-        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        names = [name for _, name in worker.waiting.values() if name]
-        when = f"while it read {names[0]} or one of the files after it" if names else "at its start"
-        return WorkerCrashed(f"a process that reads files ended ({how}) {when}")
+    def _replace(self, ended: _Worker) -> None:
+        """Start a process in place of one that ended, and find the file that ended it."""
+        worker, how = self._restarted(ended)
+        waiting = list(ended.waiting.items())
+        if waiting:
+            (job, request), *rest = waiting
+            log.warning(
+                "a process that reads files ended (%s) while it read %s or one of the files after "
+                "it; they are read again",
+                how,
+                name_of_request(request),
+            )
+            # It answers in order: it ended with one of the files of the first request.
+            answers = []
+            for single in single_requests(request):
+                worker, answer = self._alone(worker, single)
+                answers.append(answer)
+            self._answers[job] = joined_answers(request, answers)
+            for job, request in rest:
+                worker.send(job, request)
+
+    def _restarted(self, ended: _Worker) -> tuple[_Worker, str]:
+        """A process in place of one that ended, and how that one ended.
+
+        Raises
+        ------
+        WorkerCrashed
+            When it ended at its start.
+        """
+        self._selector.unregister(ended.process.stdout)  # type: ignore[arg-type]
+        how = ended.close()
+        if any(request["do"] == "start" for request in ended.waiting.values()):
+            raise WorkerCrashed(f"a process that reads files ended ({how}) at its start")
+        worker = self._new_worker()
+        self._workers[self._workers.index(ended)] = worker
+        if self._start is not None:
+            self._wait(worker, self._start)
+        return worker, how
+
+    def _alone(self, worker: _Worker, request: Request) -> tuple[_Worker, dict[str, Any]]:
+        """Answer to a request for one file; and the process, or another one if it ended."""
+        answer = self._wait(worker, request)
+        if answer is not None:
+            return worker, answer
+        worker.waiting.clear()
+        worker, how = self._restarted(worker)
+        error = InputError(
+            f"ends the process that reads it ({how})",
+            file=name_of_request(request),
+            remedy="Convert or remove it; SIGKILL can also mean that memory is exhausted",
+        )
+        return worker, {"error": error_values(error)}
+
+    def _wait(self, worker: _Worker, request: Request) -> dict[str, Any] | None:
+        """Answer of a process without other requests; None when it ends."""
+        job = self._send(worker, request)
+        while (answers := worker.answers()) == []:
+            pass
+        if answers is None:
+            return None
+        del worker.waiting[job]
+        return answers[0]
 
     def memory(self, size: int) -> mmap.mmap:
         """Memory of a size that the processes share; its content is lost with each call."""
@@ -176,12 +256,7 @@ class ReadingWorkers:
             for worker in self._workers:
                 worker.process.kill()
             for worker in self._workers:
-                worker.process.wait()
-                assert worker.process.stdin is not None
-                assert worker.process.stdout is not None
-                with suppress(BrokenPipeError):
-                    worker.process.stdin.close()
-                worker.process.stdout.close()
+                worker.close()
             self._selector.close()
             os.close(self._descriptor)
 
@@ -190,6 +265,13 @@ class ReadingWorkers:
         self.usable = False
         for worker in self._workers:
             worker.process.returncode = 0
+
+
+class Files(NamedTuple):
+    """Files of examples, as JSON values, and their stamps."""
+
+    sources: Sequence[Any]
+    stamps: np.ndarray
 
 
 class _Batch(NamedTuple):
@@ -201,7 +283,7 @@ class _Batch(NamedTuple):
 def decoded_batches(
     workers: ReadingWorkers,
     decoder: Description,
-    sources: Sequence[Any],
+    files: Files,
     parts: Sequence[np.ndarray],
     epoch: Sequence[int] | None,
 ) -> Generator[dict[str, np.ndarray], None, None]:
@@ -213,8 +295,8 @@ def decoded_batches(
         Decode up to `AHEAD` parts at a time.
     decoder, epoch
         As in `decode_row`.
-    sources
-        Files of all examples.
+    files
+        Those of all examples.
     parts
         Indices of examples.
 
@@ -227,8 +309,7 @@ def decoded_batches(
     rows = max(map(len, parts))
     _, size = batch_layout(fields, rows)
     memory = workers.memory(AHEAD * size)
-    for job in workers.submit_to_all("start", decoder=decoder, rows=rows, size=len(memory)):
-        workers.result(job)
+    workers.start(decoder=decoder, rows=rows, size=len(memory))
     coming, free = iter(parts), deque(slot * size for slot in range(AHEAD))
     begun: deque[_Batch] = deque()
 
@@ -237,12 +318,14 @@ def decoded_batches(
             offset, jobs = free.popleft(), []
             step = min(_LARGEST_JOB, max(1, -(-len(part) // (2 * workers.count))))
             for first in range(0, len(part), step):
-                chosen = part[first : first + step].tolist()
-                files = [sources[i] for i in chosen]
-                values = {"offset": offset, "first": first, "rows": chosen, "sources": files}
-                epochs = None if epoch is None else list(epoch)
-                name = name_of(files[0])
-                jobs.append(workers.submit("decode", len(chosen), name, epoch=epochs, **values))
+                chosen = part[first : first + step]
+                values = {
+                    "rows": chosen.tolist(),
+                    "sources": [files.sources[i] for i in chosen.tolist()],
+                    "stamps": files.stamps[chosen].tolist(),
+                    "epoch": None if epoch is None else list(epoch),
+                }
+                jobs.append(workers.submit("decode", offset=offset, first=first, **values))
             begun.append(_Batch(part, offset, jobs))
 
     begin()
@@ -256,6 +339,39 @@ def decoded_batches(
         free.append(batch.offset)
         begin()
         yield found
+
+
+def file_count(request: Request) -> int:
+    """Number of files that a request is for."""
+    return len(request.get("paths") or request.get("rows") or [])
+
+
+def name_of_request(request: Request) -> str:
+    """Path of the first file of a request."""
+    return request["paths"][0] if "paths" in request else name_of(request["sources"][0])
+
+
+def single_requests(request: Request) -> list[Request]:
+    """Requests for one file each."""
+    if "paths" in request:
+        return [{**request, "paths": [path]} for path in request["paths"]]
+    lists = ("rows", "sources", "stamps")
+    return [
+        {**request, "first": request["first"] + i, **{name: [request[name][i]] for name in lists}}
+        for i in range(len(request["rows"]))
+    ]
+
+
+def joined_answers(request: Request, answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Answer to a request, from those to `single_requests`."""
+    for answer in answers:
+        if "bug" in answer or ("error" in answer and "paths" not in request):
+            return answer
+    if "paths" not in request:
+        return {"answer": None}
+    # An error is an answer to a request to check files.
+    found = [[one["error"]] if "error" in one else one["answer"] for one in answers]
+    return {"answer": [one for part in found for one in part]}
 
 
 def name_of(source: Any) -> str:

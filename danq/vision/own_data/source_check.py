@@ -110,17 +110,18 @@ def read_all(kind: str, paths: Sequence[str], workers: int) -> list[CheckedFile 
     with borrowed_workers(workers) as pool:
         jobs: list[int] = []
         for part in parts[: _AHEAD * workers]:
-            jobs.append(pool.submit("check", len(part), part[0], kind=kind, paths=list(part)))
+            jobs.append(pool.submit("check", kind=kind, paths=list(part)))
         for number in range(len(parts)):
             answers = pool.result(jobs[number])
             if len(jobs) < len(parts):
                 part = parts[len(jobs)]
-                jobs.append(pool.submit("check", len(part), part[0], kind=kind, paths=list(part)))
+                jobs.append(pool.submit("check", kind=kind, paths=list(part)))
             for answer in answers:
                 if isinstance(answer, dict):
                     found.append(InputError(**answer))
                 else:
-                    found.append(CheckedFile(answer[0], FACTS[kind](*answer[1])))
+                    digest, facts, stamp = answer
+                    found.append(CheckedFile(digest, FACTS[kind](*facts), tuple(stamp)))
     return found
 
 

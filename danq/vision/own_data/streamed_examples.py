@@ -7,14 +7,21 @@ import json
 import math
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 
 from danq.vision.dataset import EVALUATION_BATCH, Examples, Fields, FieldTypes
 from danq.vision.own_data.decoders import Description, decode_row, make_decoder
-from danq.vision.own_data.reading_workers import borrowed_workers, decoded_batches
+from danq.vision.own_data.reading_workers import (
+    MOST_WORKERS,
+    Files,
+    borrowed_workers,
+    decoded_batches,
+    worker_count,
+)
 
 FEW_EXAMPLES = {"image": 64, "clip": 16, "clip and sound": 16}
 """Examples of each kind of decoder that this process reads itself, if there are fewer."""
@@ -37,14 +44,17 @@ class StreamedExamples(Examples):
         Files of each example, as JSON values.
     digests
         Checksum of the files of each example.
+    stamps
+        Stamp of the files of each example (`danq.vision.own_data.file_stamps`).
     workers
-        Processes that read files; 0 for none beside this one.
+        Processes that read files; 0 for none beside this one. None: as `worker_count`.
     """
 
     decoder: Description
     sources: list[Any]
     digests: list[str]
-    workers: int = 0
+    stamps: Int64[np.ndarray, "N 2"]
+    workers: int | None = 0
 
     def __post_init__(self) -> None:
         if any(len(array) != len(self.sources) for array in self.arrays.values()):
@@ -85,24 +95,34 @@ class StreamedExamples(Examples):
             self.decoder,
             [self.sources[i] for i in numbers],
             [self.digests[i] for i in numbers],
+            self.stamps[selected],
             self.workers,
             metadata=self.metadata,
         )
+
+    def with_threads(self, count: int) -> StreamedExamples:
+        """The same, read by at most ``count`` processes, unless another number was given."""
+        return self if self.workers is not None else replace(self, workers=min(count, MOST_WORKERS))
 
     def selected(
         self, parts: Iterable[np.ndarray], epoch: Sequence[int] | None
     ) -> Generator[Fields, None, None]:
         """Yield the fields of the examples of each part, as `Examples.selected`."""
         parts = list(parts)
-        if self.workers and sum(map(len, parts)) >= FEW_EXAMPLES[self.decoder["kind"]]:
-            with borrowed_workers(self.workers) as workers:
-                stream = decoded_batches(workers, self.decoder, self.sources, parts, epoch)
+        count = worker_count(self.workers)
+        if count and sum(map(len, parts)) >= FEW_EXAMPLES[self.decoder["kind"]]:
+            with borrowed_workers(count) as workers:
+                files = Files(self.sources, self.stamps)
+                stream = decoded_batches(workers, self.decoder, files, parts, epoch)
                 for rows, fields in zip(parts, stream, strict=True):
                     yield {name: array[rows] for name, array in self.arrays.items()} | fields
             return
         decoder = make_decoder(self.decoder)
         for rows in parts:
-            decoded = [decode_row(decoder, i, self.sources[i], epoch) for i in rows.tolist()]
+            decoded = [
+                decode_row(decoder, i, self.sources[i], self.stamps[i], epoch)
+                for i in rows.tolist()
+            ]
             fields = {name: np.stack([one[name] for one in decoded]) for name in decoder.fields}
             yield {name: array[rows] for name, array in self.arrays.items()} | fields
 

@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from danq.core import Classes, Concat, LateFusion, Mlp, Streams
+from danq.training.problem import Metrics
 from danq.vision.dataset import Dataset, Examples, Metadata, layout
+from danq.vision.own_data.frame_classes import RUNS, frames_with_classes
 from danq.vision.own_data.frame_sampling import sampled_frames
 from danq.vision.own_tasks.backbones import BACKBONE, BACKBONE_RECIPE
+from danq.vision.own_tasks.class_metrics import class_metrics
 from danq.vision.own_tasks.clip_networks import frame_network, step_head, volume_network
 from danq.vision.own_tasks.own_task import ClassTask, StepClassTask
 from danq.vision.own_tasks.series_networks import (
@@ -23,7 +26,7 @@ from danq.vision.own_tasks.series_networks import (
     temporal_layer,
 )
 from danq.vision.own_tasks.value_scale import Standardised, series_facts
-from danq.vision.prediction_rows import Row
+from danq.vision.prediction_rows import Row, Truth
 from danq.vision.task import ModelDefinition, task_recipe
 
 FRAMES = "frames"
@@ -137,6 +140,27 @@ class VideoFrames(StepClassTask):
 
     def real(self, examples: Examples) -> Bool[np.ndarray, "N T"]:
         return examples["real"]
+
+    def score(self, predictions: np.ndarray, examples: Examples) -> Metrics:
+        """Metrics of all frames with a class, also of those that the model does not receive."""
+        return class_metrics(*self._pairs(predictions, examples))
+
+    def truth(self, predictions: Any, examples: Examples, metadata: Metadata) -> Truth:
+        return Truth(metadata["classes"], *self._pairs(predictions, examples))
+
+    def _pairs(
+        self, predictions: np.ndarray, examples: Examples
+    ) -> tuple[Int[np.ndarray, " M"], Int[np.ndarray, " M"]]:
+        """True and predicted classes."""
+        if RUNS not in examples.arrays:
+            true, known = self._known(examples)
+            return true, predictions[known]
+        pairs = frames_with_classes(examples[RUNS], predictions.shape[1])
+        found = [
+            (true, row[step]) for (true, step), row in zip(pairs, predictions, strict=True)
+        ]
+        true, predicted = zip(*found, strict=True)
+        return np.concatenate(true), np.concatenate(predicted)
 
     def rows(self, outputs: np.ndarray, examples: Examples, metadata: Metadata) -> list[list[Row]]:
         """Rows with the 0-based numbers of the frames in their files, if these are known."""

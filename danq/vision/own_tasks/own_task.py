@@ -110,8 +110,13 @@ class OwnTask(Task):
             weight = self.weight(part)
             total += float(self.loss_of(output, part, module)) * weight
             weights += weight
+        if not weights:
+            raise InputError(
+                "no step of the validation split has a class",
+                remedy="Give examples with classes to this split",
+            )
         scores = self.score(self.decode(self.join(outputs)), _joined(fields, examples))
-        return {"loss": total / max(1.0, weights), **scores}
+        return {"loss": total / weights, **scores}
 
     def _small(self, batch: Mapping[str, Tensor]) -> Examples:
         """Fields of a batch other than pixels, series and sounds."""

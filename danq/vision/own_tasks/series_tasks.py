@@ -18,7 +18,7 @@ from danq.vision.own_tasks.series_networks import (
     series_pooling,
     temporal_layer,
 )
-from danq.vision.own_tasks.value_scale import Standardised, series_facts
+from danq.vision.own_tasks.value_scale import Standardised, scale_of_series
 from danq.vision.task import ModelDefinition, task_recipe
 
 
@@ -96,7 +96,7 @@ class SeriesClasses(ClassTask):
     recipe = task_recipe(epochs=40, lr=2e-3, weight_decay=1e-2, batch_size=16)
 
     def facts(self, data: Dataset) -> dict[str, Any]:
-        return series_facts(data.train, "series", "real")
+        return scale_of_series(data)
 
 
 class SeriesValues(ValueTask):
@@ -110,4 +110,4 @@ class SeriesValues(ValueTask):
     recipe = SeriesClasses.recipe
 
     def facts(self, data: Dataset) -> dict[str, Any]:
-        return series_facts(data.train, "series", "real")
+        return scale_of_series(data)

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from danq.core import features_of
-from danq.vision.dataset import Examples
+from danq.vision.dataset import Dataset, Examples
+from danq.vision.own_data.series_scale import divisors
 
 
 class ScaledValues(nn.Module):
@@ -57,6 +58,14 @@ class Standardised(nn.Module):
         return (x - self.mean) / self.scale
 
 
+def scale_of_series(data: Dataset) -> dict[str, list[float]]:
+    """As `series_facts` of the training split; 0 and 1 of files, which are standardised already."""
+    if "channels" not in data.metadata:
+        return series_facts(data.train, "series", "real")
+    channels = data.metadata["shape"][1]
+    return {"series_mean": [0.0] * channels, "series_scale": [1.0] * channels}
+
+
 def series_facts(examples: Examples, series: str, real: str) -> dict[str, list[float]]:
     """Mean and standard deviation of each channel of series over their real steps."""
     count, total, squares = 0, np.zeros(1), np.zeros(1)
@@ -71,9 +80,7 @@ def series_facts(examples: Examples, series: str, real: str) -> dict[str, list[f
 
 
 def _facts(mean: np.ndarray, scale: np.ndarray, name: str) -> dict[str, list[float]]:
-    # A value that never changes keeps its scale.
-    scale = np.where(scale > 1e-6 * np.abs(mean), scale, 1.0)
-    return {f"{name}_mean": mean.tolist(), f"{name}_scale": scale.tolist()}
+    return {f"{name}_mean": mean.tolist(), f"{name}_scale": divisors(mean, scale).tolist()}
 
 
 def _store(module: nn.Module, mean: Sequence[float], scale: Sequence[float]) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ import pytest
 import danq
 from danq.errors import InputError
 from danq.vision.dataset import ShuffledBatches
-from danq.vision.own_data import InputSettings, own_examples
+from danq.vision.own_data import InputSettings, own_examples, reading_workers
 from danq.vision.own_data.reading_workers import WorkerCrashed, borrowed_workers, end_workers
 from tests.vision.own_data.image_set import class_folders
 
@@ -70,16 +73,97 @@ def test_a_file_that_disappears_is_named(folder, data):
     assert len(list(ShuffledBatches(data[1].train, 16, seed=0).epoch(0))) == 6
 
 
-def test_a_worker_that_is_killed_is_reported(data):
+def test_a_worker_that_is_killed_is_replaced(data, caplog):
     with borrowed_workers(2) as pool:
         pids = [worker.process.pid for worker in pool._workers]
+    expected = list(ShuffledBatches(data[0].train, 16, seed=0).epoch(0))
     stream = ShuffledBatches(data[1].train, 16, seed=0).epoch(0)
-    next(stream)
+    found = [next(stream)]
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
-    with pytest.raises(WorkerCrashed, match=r"ended \(SIGKILL\) while it read .*\.jpg"):
-        list(stream)
-    assert len(list(ShuffledBatches(data[1].train, 16, seed=0).epoch(0))) == 6
+    with caplog.at_level(logging.WARNING, "danq"):
+        found += stream
+    for ours, theirs in zip(found, expected, strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert "a process that reads files ended (SIGKILL) while it read" in caplog.text
+
+
+CRASHING = """
+import json, os, signal, sys
+sys.path[:] = json.loads(sys.argv[1])
+from danq.vision.own_data import checked_files, decoders, reading_worker
+from danq.vision.own_data.image_files import opened_image
+def acts(whole):
+    def read(first, *more):
+        if "deadly" in str(more or first):
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return whole(first, *more)
+    return read
+reading_worker.CHECKS["image"] = acts(reading_worker.CHECKS["image"])
+reading_worker.decode_row = acts(reading_worker.decode_row)
+reading_worker.serve(int(sys.argv[2]))
+"""
+
+
+def test_a_file_that_ends_its_reader_is_named(tmp_path, monkeypatch, caplog):
+    folder = class_folders(tmp_path / "many", 30, ".jpg")
+    alone = own_examples("images", folder, InputSettings(workers=0))[1].train
+    end_workers()
+    monkeypatch.setattr(reading_workers, "_CODE", CRASHING)
+    deadly = folder / "red" / "deadly.jpg"
+    shutil.copy(folder / "red" / "3.jpg", deadly)
+    try:
+        with pytest.raises(InputError, match=r"1 of 91 images .*deadly\.jpg \(ends the .*SIGSEGV"):
+            own_examples("images", folder, InputSettings(workers=2))
+        settings = InputSettings(workers=2, skip_damaged=True)
+        with caplog.at_level(logging.WARNING, "danq"):
+            data = own_examples("images", folder, settings)[1].train
+        assert "1 of 91 images cannot be read" in caplog.text
+        assert data.digests == alone.digests
+        np.testing.assert_array_equal(data["image"], alone["image"])
+        data.sources[5] = str(deadly)
+        with pytest.raises(InputError, match="ends the process that reads it") as caught:
+            list(ShuffledBatches(data, 16, seed=0).epoch(0))
+        assert caught.value.file == str(deadly)
+    finally:
+        end_workers()
+
+
+def test_workers_that_do_not_start_are_reported(data, monkeypatch):
+    end_workers()
+    monkeypatch.setattr(reading_workers, "_CODE", "raise SystemExit(3)")
+    with pytest.raises(WorkerCrashed, match=r"ended \(exit code 3\) at its start"):
+        list(ShuffledBatches(data[1].train, 16, seed=0).epoch(0))
+    end_workers()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_that_changes_is_named(folder, data, workers):
+    examples = data[workers].train
+    path = examples.sources[7]
+    content = Path(path).read_bytes()
+    state = os.stat(path)
+    for changed, time_ns in ((content + b"x", state.st_mtime_ns), (content, 10**18)):
+        Path(path).write_bytes(changed)
+        os.utime(path, ns=(time_ns, time_ns))
+        with pytest.raises(InputError, match="has changed since danq first read it") as caught:
+            list(ShuffledBatches(examples, 16, seed=0).epoch(0))
+        assert caught.value.file == path
+    Path(path).write_bytes(content)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert len(list(ShuffledBatches(examples, 16, seed=0).epoch(0))) == 6
+
+
+def test_only_the_files_of_a_share_are_read(data):
+    whole = list(ShuffledBatches(data[1].train, 17, seed=4).epoch(2))
+    shares = [list(ShuffledBatches(data[1].train, 17, 4).shares(2, 0, i, 3)) for i in range(3)]
+    for number, batch in enumerate(whole):
+        for rank in range(3):
+            size, part = shares[rank][number]
+            assert size == len(batch[0])
+            for ours, theirs in zip(part, batch, strict=True):
+                np.testing.assert_array_equal(ours, theirs[rank::3])
 
 
 def test_a_stream_that_is_left_ends_its_workers(data):
@@ -153,7 +237,7 @@ def test_workers_find_danq_outside_of_the_path(monkeypatch):
     kept = [one for one in sys.path if os.path.realpath(one) != os.path.realpath(root)]
     monkeypatch.setattr(sys, "path", kept)
     with borrowed_workers(1) as workers:
-        assert workers.result(workers.submit("check", 0, "", kind="image", paths=[])) == []
+        assert workers.result(workers.submit("check", kind="image", paths=[])) == []
 
 
 def test_relative_paths_are_those_of_the_current_folder(folder, tmp_path, monkeypatch):

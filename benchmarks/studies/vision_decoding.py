@@ -1,6 +1,7 @@
 """Images per second of own image files, and memory of a training on them.
 
-    python -m benchmarks.studies.vision_decoding [--images 20000] [--workers 2] [--out FILE.json]
+    python -m benchmarks.studies.vision_decoding [--only rates|memory] [--images 20000] [--workers 2]
+                                                 [--out FILE.json]
 
 JPEG files are generated: photographs of noise, gradients and discs. Their decoding by danq's worker
 processes is compared with that of Pillow in a plain torch DataLoader with as many processes, in
@@ -184,24 +185,26 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=20_000, help="files of the training")
     parser.add_argument("--workers", type=int, default=2, help="worker processes")
     parser.add_argument("--rate-images", type=int, default=2_000, help="files of each rate")
+    parser.add_argument("--only", choices=("rates", "memory"), help="what to measure")
     arguments = parser.parse_args()
     images, rate_images = arguments.images, arguments.rate_images
     if arguments.quick:
         images, rate_images = 400, 200
     values: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:
-        for height, width in ((240, 320), (480, 640)):
+        for height, width in () if arguments.only == "memory" else ((240, 320), (480, 640)):
             folder = Path(name) / f"{width}x{height}"
             folder.mkdir()
             write_images(folder, (height, width), rate_images)
             found = rates(folder, arguments.workers, arguments.repeats)
             values[f"{width} x {height}"] = found
             report(f"{width} x {height}", found)
-        folder = Path(name) / "training"
-        folder.mkdir()
-        write_images(folder, (240, 320), images)
-        values["training"] = training_memory(folder, arguments.workers, Path(name) / "run")
-    report("training", values["training"])
+        if arguments.only != "rates":
+            folder = Path(name) / "training"
+            folder.mkdir()
+            write_images(folder, (240, 320), images)
+            values["training"] = training_memory(folder, arguments.workers, Path(name) / "run")
+            report("training", values["training"])
     write_json(arguments.out, {"values": values})
 
 

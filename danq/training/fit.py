@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any, Generic, TypeVar, cast
+from typing import Generic, TypeVar, cast
 
 import numpy as np
 import torch

@@ -60,12 +60,12 @@ class Variation:
         )
 
     @property
-    def table(self) -> list[int] | None:
-        """New value of each value of a pixel; None if all stay."""
+    def table(self) -> bytes | None:
+        """New value of each value of a pixel, for `bytes.translate`; None if all stay."""
         if self.brightness == self.contrast == 1:
             return None
         values = (np.arange(256) - 127.5) * self.contrast + 127.5
-        return (values * self.brightness).round().clip(0, 255).astype(np.uint8).tolist()
+        return (values * self.brightness).round().clip(0, 255).astype(np.uint8).tobytes()
 
 
 PLAIN = Variation()
@@ -130,8 +130,10 @@ def fitted_pixels(
         shown = shown.resize(
             (inner[1], inner[0]), pillow.Resampling.BILINEAR, box=box, reducing_gap=3.0
         )
-    table = variation.table
-    pixels = np.asarray(shown if table is None else shown.point(table * channels))
+    content, table = shown.tobytes(), variation.table
+    content = content if table is None else content.translate(table)
+    pixels = np.frombuffer(content, np.uint8).reshape(shown.height, shown.width, channels)
+    pixels = pixels[..., 0] if channels == 1 else pixels
     if variation.mirrored:
         pixels = pixels[:, ::-1]
     if inner != (height, width):

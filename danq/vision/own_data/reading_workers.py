@@ -10,27 +10,26 @@ import selectors
 import signal
 import subprocess
 import sys
-from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 import danq
 from danq.errors import DanqError, InputError
 from danq.files.kept_processes import KeptProcesses
 from danq.files.separate_reader import new_memory
-from danq.vision.own_data.decoders import Description, make_decoder
-from danq.vision.own_data.reading_worker import batch_arrays, batch_layout, error_values
+from danq.vision.own_data.reading_requests import (
+    Request,
+    file_count,
+    joined_answers,
+    name_of_request,
+    single_requests,
+)
+from danq.vision.own_data.reading_worker import error_values
 
 MOST_WORKERS = 8
 """Largest number of processes, unless a number is given."""
 
-AHEAD = 3
-"""Batches that are decoded at a time."""
-
-_LARGEST_JOB = 32
 _PIECE = 1 << 16
 _PACKAGE = os.path.dirname(danq.__path__[0])
 """Folder of danq, which is not on the path of Python after ``pip install --editable``."""
@@ -40,9 +39,6 @@ _CODE = (
     "from danq.vision.own_data.reading_worker import serve; serve(int(sys.argv[2]))"
 )
 
-
-Request = dict[str, Any]
-"""Name and arguments of a method of the `Worker` in a process."""
 
 log = logging.getLogger("danq")
 
@@ -265,118 +261,6 @@ class ReadingWorkers:
         self.usable = False
         for worker in self._workers:
             worker.process.returncode = 0
-
-
-class Files(NamedTuple):
-    """Files of examples, as JSON values, and their stamps."""
-
-    sources: Sequence[Any]
-    stamps: np.ndarray
-
-
-class _Batch(NamedTuple):
-    rows: np.ndarray
-    offset: int
-    jobs: list[int]
-
-
-def decoded_batches(
-    workers: ReadingWorkers,
-    decoder: Description,
-    files: Files,
-    parts: Sequence[np.ndarray],
-    epoch: Sequence[int] | None,
-) -> Generator[dict[str, np.ndarray], None, None]:
-    """Yield the decoded fields of the examples of each part, in order.
-
-    Parameters
-    ----------
-    workers
-        Decode up to `AHEAD` parts at a time.
-    decoder, epoch
-        As in `decode_row`.
-    files
-        Those of all examples.
-    parts
-        Indices of examples.
-
-    Raises
-    ------
-    InputError
-        When a file cannot be read.
-    """
-    fields = make_decoder(decoder).fields
-    rows = max(map(len, parts))
-    _, size = batch_layout(fields, rows)
-    memory = workers.memory(AHEAD * size)
-    workers.start(decoder=decoder, rows=rows, size=len(memory))
-    coming, free = iter(parts), deque(slot * size for slot in range(AHEAD))
-    begun: deque[_Batch] = deque()
-
-    def begin() -> None:
-        while free and (part := next(coming, None)) is not None:
-            offset, jobs = free.popleft(), []
-            step = min(_LARGEST_JOB, max(1, -(-len(part) // (2 * workers.count))))
-            for first in range(0, len(part), step):
-                chosen = part[first : first + step]
-                values = {
-                    "rows": chosen.tolist(),
-                    "sources": [files.sources[i] for i in chosen.tolist()],
-                    "stamps": files.stamps[chosen].tolist(),
-                    "epoch": None if epoch is None else list(epoch),
-                }
-                jobs.append(workers.submit("decode", offset=offset, first=first, **values))
-            begun.append(_Batch(part, offset, jobs))
-
-    begin()
-    while begun:
-        batch = begun.popleft()
-        for job in batch.jobs:
-            workers.result(job)
-        arrays = batch_arrays(memory, batch.offset, fields, rows)
-        found = {name: array[: len(batch.rows)].copy() for name, array in arrays.items()}
-        del arrays
-        free.append(batch.offset)
-        begin()
-        yield found
-
-
-def file_count(request: Request) -> int:
-    """Number of files that a request is for."""
-    return len(request.get("paths") or request.get("rows") or [])
-
-
-def name_of_request(request: Request) -> str:
-    """Path of the first file of a request."""
-    return request["paths"][0] if "paths" in request else name_of(request["sources"][0])
-
-
-def single_requests(request: Request) -> list[Request]:
-    """Requests for one file each."""
-    if "paths" in request:
-        return [{**request, "paths": [path]} for path in request["paths"]]
-    lists = ("rows", "sources", "stamps")
-    return [
-        {**request, "first": request["first"] + i, **{name: [request[name][i]] for name in lists}}
-        for i in range(len(request["rows"]))
-    ]
-
-
-def joined_answers(request: Request, answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Answer to a request, from those to `single_requests`."""
-    for answer in answers:
-        if "bug" in answer or ("error" in answer and "paths" not in request):
-            return answer
-    if "paths" not in request:
-        return {"answer": None}
-    # An error is an answer to a request to check files.
-    found = [[one["error"]] if "error" in one else one["answer"] for one in answers]
-    return {"answer": [one for part in found for one in part]}
-
-
-def name_of(source: Any) -> str:
-    """Path of the file of an example."""
-    return source if isinstance(source, str) else source["path"]
 
 
 def worker_count(given: int | None) -> int:

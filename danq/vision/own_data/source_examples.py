@@ -15,7 +15,7 @@ from danq.vision.own_data.file_examples import file_examples, file_inputs
 from danq.vision.own_data.image_files import refuse_no_pillow
 from danq.vision.own_data.input_settings import InputSettings
 from danq.vision.own_data.media import IMAGE, VIDEO, Media, media_of
-from danq.vision.own_data.reading_workers import name_of
+from danq.vision.own_data.reading_requests import name_of
 from danq.vision.own_data.records import Record, Source
 from danq.vision.own_data.sequence_examples import sequence_examples, sequence_inputs
 from danq.vision.own_data.sound_files import SOUND_SUFFIXES

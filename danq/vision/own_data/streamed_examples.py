@@ -14,14 +14,9 @@ import numpy as np
 from jaxtyping import Int64
 
 from danq.vision.dataset import EVALUATION_BATCH, Examples, Fields, FieldTypes
+from danq.vision.own_data.decoded_batches import Files, decoded_batches
 from danq.vision.own_data.decoders import Description, decode_row, make_decoder
-from danq.vision.own_data.reading_workers import (
-    MOST_WORKERS,
-    Files,
-    borrowed_workers,
-    decoded_batches,
-    worker_count,
-)
+from danq.vision.own_data.reading_workers import MOST_WORKERS, borrowed_workers, worker_count
 
 FEW_EXAMPLES = {"image": 64, "clip": 16, "clip and sound": 16}
 """Examples of each kind of decoder that this process reads itself, if there are fewer."""

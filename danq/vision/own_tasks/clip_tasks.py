@@ -156,9 +156,7 @@ class VideoFrames(StepClassTask):
             true, known = self._known(examples)
             return true, predictions[known]
         pairs = frames_with_classes(examples[RUNS], predictions.shape[1])
-        found = [
-            (true, row[step]) for (true, step), row in zip(pairs, predictions, strict=True)
-        ]
+        found = [(true, row[step]) for (true, step), row in zip(pairs, predictions, strict=True)]
         true, predicted = zip(*found, strict=True)
         return np.concatenate(true), np.concatenate(predicted)
 

@@ -201,3 +201,24 @@ def test_a_single_value_is_a_single_column():
     rows = task.rows(np.array([[1.5]]), None, {"names": ["value"]})
     assert rows == [[{"value": 1.5}]]
     assert task.line(rows[0]) == "value 1.5"
+
+
+def test_series_are_standardised_once(tmp_path):
+    rng = np.random.default_rng(0)
+    series = rng.normal(1.7e9, 3.0, (40, 20, 3))
+    series[..., 1] = 0.1  # whose mean differs from it by rounding
+    series[:20, :, 2] = 0
+    classes = np.arange(40) % 2
+    np.savez(tmp_path / "a.npz", **{"series": series, "class": classes})
+    task, data = own_examples("sequences", tmp_path / "a.npz")
+    facts = load_task(task).facts(data)
+    assert facts == {"series_mean": [0.0] * 3, "series_scale": [1.0] * 3}
+    values = data.train["series"]
+    assert np.abs(values.mean(axis=(0, 1))).max() < 1e-3
+    np.testing.assert_allclose(values.std(axis=(0, 1)), [1, 0, 1], atol=1e-3)
+
+    # A channel that never changed has no scale: a small change later stays small.
+    series[..., 1] = 0.2
+    np.save(tmp_path / "b.npy", series[0])
+    _, examples = own_inputs(task, tmp_path / "b.npy", data.metadata | facts)
+    np.testing.assert_allclose(examples["series"][0, :, 1], 0.1, rtol=1e-5)

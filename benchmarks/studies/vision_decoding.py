@@ -1,7 +1,7 @@
 """Images per second of own image files, and memory of a training on them.
 
-    python -m benchmarks.studies.vision_decoding [--only rates|memory] [--images 20000] [--workers 2]
-                                                 [--out FILE.json]
+    python -m benchmarks.studies.vision_decoding [--only rates|memory] [--images 20000]
+                                                 [--workers 2] [--out FILE.json]
 
 JPEG files are generated: photographs of noise, gradients and discs. Their decoding by danq's worker
 processes is compared with that of Pillow in a plain torch DataLoader with as many processes, in

@@ -127,11 +127,7 @@ class Processes:
 
     def total(self, value: Tensor) -> Tensor:
         """Sum of a value over all processes, in all processes."""
-        if self.world == 1:
-            return value
-        summed = value.detach().cpu().clone()
-        dist.all_reduce(summed, group=self._group)
-        return summed.to(value.device)
+        return torch.stack(self.gather(value)).sum(dim=0)
 
     @torch.no_grad()
     def copy_from_first(self, module: nn.Module, *, parameters: bool = True) -> None:

@@ -26,7 +26,7 @@ from danq.vision.own_data.sequence_files import (
     read_tagged,
     read_words,
 )
-from danq.vision.own_data.series_scale import divisors
+from danq.vision.own_data.series_scale import FLOAT64, divisors
 from danq.vision.own_data.source_check import leave_out_damaged, without_repeats
 from danq.vision.own_data.splits import Splits, divided, refuse_few_classes, report_leaks
 from danq.vision.own_data.table_records import read_records
@@ -278,7 +278,7 @@ def _series_fields(
         length = min(LONGEST_SERIES, max(map(len, training)))
         steps = np.concatenate(training).astype(np.float64)
         mean, spread = steps.mean(axis=0), steps.std(axis=0)
-        scale = {"mean": mean.tolist(), "std": divisors(mean, spread).tolist()}
+        scale = {"mean": mean.tolist(), "std": divisors(mean, spread, FLOAT64).tolist()}
         log.info(
             "%s: %d series of %s steps and %s, scaled to mean 0 and standard "
             "deviation 1 of the training split",

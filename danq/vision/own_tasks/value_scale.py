@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from danq.core import features_of
 from danq.vision.dataset import Dataset, Examples
-from danq.vision.own_data.series_scale import divisors
+from danq.vision.own_data.series_scale import FLOAT32, divisors
 
 
 class ScaledValues(nn.Module):
@@ -80,7 +80,8 @@ def series_facts(examples: Examples, series: str, real: str) -> dict[str, list[f
 
 
 def _facts(mean: np.ndarray, scale: np.ndarray, name: str) -> dict[str, list[float]]:
-    return {f"{name}_mean": mean.tolist(), f"{name}_scale": divisors(mean, scale).tolist()}
+    found = divisors(mean, scale, FLOAT32)
+    return {f"{name}_mean": mean.tolist(), f"{name}_scale": found.tolist()}
 
 
 def _store(module: nn.Module, mean: Sequence[float], scale: Sequence[float]) -> None:

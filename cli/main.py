@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Compute what motifs do to the predictions of all tracks.",
     ),
     "design": ("danq_cli.design", "Design sequences by directed evolution."),
+    "attribute": ("danq_cli.attribute", "Explain predictions: the contribution of each base."),
     "serve": ("danq_cli.serve", "Open a private web page and JSON API of models."),
     "merge": ("danq_cli.merge", "Write outputs from their shards."),
     "classify-variants": (

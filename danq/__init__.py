@@ -50,13 +50,18 @@ if TYPE_CHECKING:
     from danq.inference import write_variant_benchmark as write_variant_benchmark
     from danq.inference import write_variant_scores as write_variant_scores
     from danq.interpretation import Backgrounds as Backgrounds
+    from danq.interpretation import DatasetSplit as DatasetSplit
     from danq.interpretation import DesignConstraints as DesignConstraints
     from danq.interpretation import DesignGoals as DesignGoals
+    from danq.interpretation import Integration as Integration
     from danq.interpretation import RandomStarts as RandomStarts
+    from danq.interpretation import attribute as attribute
     from danq.interpretation import classify_variants as classify_variants
     from danq.interpretation import design as design
     from danq.interpretation import find_motifs as find_motifs
     from danq.interpretation import marginalize as marginalize
+    from danq.interpretation import read_attributions as read_attributions
+    from danq.interpretation import write_attributions as write_attributions
     from danq.interpretation import write_designs as write_designs
     from danq.interpretation import write_marginalization as write_marginalization
     from danq.interpretation import write_motifs as write_motifs
@@ -90,11 +95,13 @@ __getattr__, __dir__ = lazy_names(
         "Dataset": "danq.datasets:Dataset",
         "DesignConstraints": "danq.interpretation:DesignConstraints",
         "DesignGoals": "danq.interpretation:DesignGoals",
+        "DatasetSplit": "danq.interpretation:DatasetSplit",
         "Folds": "danq.training:Folds",
         "Genome": "danq.genome:Genome",
         "Hdf5Storage": "danq.inference:Hdf5Storage",
         "InputError": "danq.errors:InputError",
         "InputLayout": "danq.models.weight_import:InputLayout",
+        "Integration": "danq.interpretation:Integration",
         "LabelOptions": "danq.datasets:LabelOptions",
         "Measurements": "danq.inference:Measurements",
         "Model": "danq.models:Model",
@@ -110,6 +117,7 @@ __getattr__, __dir__ = lazy_names(
         "Stage": "danq.progress:Stage",
         "Tiles": "danq.inference:Tiles",
         "Variants": "danq.inference:Variants",
+        "attribute": "danq.interpretation:attribute",
         "benchmark_variants": "danq.inference:benchmark_variants",
         "build_dataset": "danq.datasets:build_dataset",
         "classify_variants": "danq.interpretation:classify_variants",
@@ -126,6 +134,7 @@ __getattr__, __dir__ = lazy_names(
         "merge": "danq.inference:merge",
         "mutate": "danq.inference:mutate",
         "predict": "danq.inference:predict",
+        "read_attributions": "danq.interpretation:read_attributions",
         "read_motifs": "danq.genome:read_motifs",
         "score_variants": "danq.inference:score_variants",
         "simulate": "danq.simulation:simulate",
@@ -133,6 +142,7 @@ __getattr__, __dir__ = lazy_names(
         "train": "danq.training:train",
         "train_folds": "danq.training:train_folds",
         "watch_progress": "danq.progress:watch_progress",
+        "write_attributions": "danq.interpretation:write_attributions",
         "write_background": "danq.inference:write_background",
         "write_comparison": "danq.inference:write_comparison",
         "write_designs": "danq.interpretation:write_designs",
@@ -153,6 +163,7 @@ __all__ = [
     "DanqError",
     "DataSettings",
     "Dataset",
+    "DatasetSplit",
     "DesignConstraints",
     "DesignGoals",
     "Folds",
@@ -160,6 +171,7 @@ __all__ = [
     "Hdf5Storage",
     "InputError",
     "InputLayout",
+    "Integration",
     "LabelOptions",
     "Measurements",
     "Model",
@@ -176,6 +188,7 @@ __all__ = [
     "Tiles",
     "Variants",
     "__version__",
+    "attribute",
     "benchmark_variants",
     "build_dataset",
     "classify_variants",
@@ -192,6 +205,7 @@ __all__ = [
     "merge",
     "mutate",
     "predict",
+    "read_attributions",
     "read_motifs",
     "score_variants",
     "simulate",
@@ -199,6 +213,7 @@ __all__ = [
     "train",
     "train_folds",
     "watch_progress",
+    "write_attributions",
     "write_background",
     "write_comparison",
     "write_designs",

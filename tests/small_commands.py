@@ -53,6 +53,10 @@ CALLS = {
     "mutate:fasta": f"model.safetensors short.fa --out OUT.tsv {FP32}",
     "design": f"model.safetensors starts.fa --fixed fixed.bed --forbid m1 --motifs known.meme "
     f"--maximize Reb1 --edits 2 --beam 2 --out OUT {FP32}",
+    "attribute": f"model.safetensors short.bed --genome genome.fa --chrom-map map.tsv "
+    f"--method integrated-gradients --steps 2 --shuffles 2 --out OUT.tsv {FP32}",
+    "attribute:split": f"model.safetensors data.h5 --split test --track Abf1 --method gradient "
+    f"--out OUT.h5 {FP32}",
     "classify-variants": "scored.tsv --labels labels.tsv --conservation conservation.tsv "
     "--out OUT.tsv --folds 2 --groups none",
     "marginalize": "model.safetensors --motif m1 --motif GGTA --motifs known.meme "

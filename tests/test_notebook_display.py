@@ -37,6 +37,7 @@ SETTINGS = {
     *("Classification", "DanqError", "DataSettings", "Folds", "Hdf5Storage", "InputError"),
     *("DesignConstraints", "DesignGoals", "RandomStarts"),
     *("InputLayout", "LabelOptions", "Measurements", "ModelDefinition", "ModelSettings"),
+    *("DatasetSplit", "Integration"),
     *(
         "InputSettings",
         "OneHotFile",
@@ -113,6 +114,10 @@ def shown(tmp_path_factory) -> dict[str, Any]:
             directory=made / HOSTILE, folds=(training,) * 3, report=report, held_out_report=None
         ),
         written,
+        danq.attribute(model, {HOSTILE: "ACGT" * 10}, method="gradient"),
+        danq.write_attributions(
+            model, danq.Regions("chr3:101-120", genome), folder / "a.h5", method="gradient"
+        ),
         danq.write_mutations(model, danq.Regions("chr3:101-120", genome), folder / "m.tsv"),
         danq.write_variant_scores(model, variants, genome, folder / "v.tsv"),
         MergeSummary(written, {danq.Shard(1, 2): Path("a"), danq.Shard(2, 2): Path("b")}),
@@ -213,7 +218,7 @@ def test_names_of_users_stay_text(shown):
 def test_the_plots_that_a_display_names_can_be_drawn(shown):
     named = {name for name, one in shown.items() if one._display().plots}
     others = {"EvaluationReport", "Designs", "Marginalization", "Motif", "mutations"}
-    assert named == {"AmountReport", *others}
+    assert named == {"AmountReport", "Attributions", *others}
     for name in named:
         for call in shown[name]._display().plots:
             # What a reader would type; the text is danq's own.

@@ -69,6 +69,7 @@ WRITERS = {
     "danq/inference/evaluation/evaluation_folder.py",
     "danq/inference/variants/finished_output.py",
     "danq/inference/variants/run_summary.py",
+    "danq/inference/writers/attribution_modisco.py",
     "danq/inference/writers/hdf5.py",
     "danq/inference/writers/prediction_bigwig.py",
     "danq/inference/writers/tsv.py",

@@ -474,6 +474,8 @@ COMMANDS = {
     "background of variants": "variants model vcf --genome genome --calibrate WRONG --out OUT",
     "model of mutate": "mutate WRONG genome --out OUT",
     "input of mutate": "mutate model WRONG --genome genome --out OUT",
+    "input of attribute": "attribute model WRONG --genome genome --out OUT",
+    "data of attribute": "attribute model WRONG --split test --out OUT",
     "model of evaluate": "evaluate WRONG dataset --out OUT",
     "data of evaluate": "evaluate model WRONG --out OUT",
     "published metrics of evaluate": "evaluate model dataset --paper-table WRONG --out OUT",

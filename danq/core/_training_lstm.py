@@ -54,7 +54,7 @@ class LstmLayer(torch.autograd.Function):
         parameters, saved = rest[:count], rest[count:]
         units = parameters[1].shape[1]
         steps, batch, features = xs.shape
-        grads: list[Tensor] = []
+        grads: list[Tensor | None] = []
         x_grad = None
         with torch.autocast("cpu", enabled=False):
             grad = grad.to(xs.dtype).contiguous()
@@ -63,14 +63,17 @@ class LstmLayer(torch.autograd.Function):
                 gates, cells, hiddens = saved[3 * d : 3 * d + 3]
                 products = _scan_back(grad, weight_hh, gates, cells, d == 1, d * units)
                 flat = products.view(steps * batch, 4 * units)
-                before = hiddens[:-1] if d == 0 else hiddens[1:]
-                bias = flat.sum(dim=0, dtype=torch.float32)
-                grads += [
-                    (flat.t() @ xs.view(-1, features)).float(),
-                    (flat.t() @ before.reshape(-1, units)).float(),
-                    bias,
-                    bias.clone(),
-                ]
+                if any(ctx.needs_input_grad[2:]):
+                    before = hiddens[:-1] if d == 0 else hiddens[1:]
+                    bias = flat.sum(dim=0, dtype=torch.float32)
+                    grads += [
+                        (flat.t() @ xs.view(-1, features)).float(),
+                        (flat.t() @ before.reshape(-1, units)).float(),
+                        bias,
+                        bias.clone(),
+                    ]
+                else:
+                    grads += [None] * 4
                 if ctx.needs_input_grad[0]:
                     one = flat @ weight_ih.to(xs.dtype)
                     x_grad = one if x_grad is None else x_grad.add_(one)

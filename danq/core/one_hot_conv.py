@@ -184,8 +184,15 @@ class OneHotConv(Freezable):
     def plain(self, x: UInt8[Tensor, "B L"] | Float[Tensor, "B 4 L"]) -> Float[Tensor, "B T F"]:
         """`forward` with torch's layers, on any device and for soft one-hot channels."""
         channels = one_hot(x, self.unknown) if x.dim() == 2 else x
-        y = F.conv1d(channels.to(self.weight.dtype), *self.filters())
-        y = F.relu(y) if self.activation == "relu" else y
+        return self.pooled(self.scores(channels))
+
+    def scores(self, channels: Float[Tensor, "B 4 L"]) -> Float[Tensor, "B F S"]:
+        """Scores of the filters at every position: the linear part of `plain`."""
+        return F.conv1d(channels.to(self.weight.dtype), *self.filters())
+
+    def pooled(self, scores: Float[Tensor, "B F S"]) -> Float[Tensor, "B T F"]:
+        """Pooled activations of scores."""
+        y = F.relu(scores) if self.activation == "relu" else scores
         y = F.max_pool1d(y, self.pool) if self.pool > 1 else y
         return y.transpose(1, 2)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int64, UInt8
 from torch import Tensor
 
 from danq.core.cnn_rnn import CnnRnn
@@ -53,16 +53,22 @@ class PaddedCnnRnn(CnnRnn):
 
     def aligned(self, codes: UInt8[Tensor, "B L"]) -> tuple[Tensor, Bool[Tensor, "B T"]]:
         """Codes with all padding at the end, and the mask of the steps of the encoder."""
-        real = (codes != SYMBOLS).long()
-        before = (real.cumsum(dim=1) == 0).sum(dim=1)
-        after = (real.flip(1).cumsum(dim=1) == 0).sum(dim=1)
+        before, length = self.padding(codes)
         size = codes.shape[1]
-        # Without any known symbol, both counts are those of the whole input.
-        length = (size - before - after).clamp(min=0)
         along = torch.arange(size, device=codes.device)
         index = (along + before.unsqueeze(1)).clamp(max=size - 1)
         moved = codes.gather(1, index).masked_fill(along >= length.unsqueeze(1), SYMBOLS)
         return moved, self._mask(length, size)
+
+    def padding(
+        self, codes: UInt8[Tensor, "B L"]
+    ) -> tuple[Int64[Tensor, " B"], Int64[Tensor, " B"]]:
+        """Number of unknown symbols before each sequence, and length of the sequence."""
+        real = (codes != SYMBOLS).long()
+        before = (real.cumsum(dim=1) == 0).sum(dim=1)
+        after = (real.flip(1).cumsum(dim=1) == 0).sum(dim=1)
+        # Without any known symbol, both counts are those of the whole input.
+        return before, (codes.shape[1] - before - after).clamp(min=0)
 
     def _mask(self, length: Tensor, size: int) -> Bool[Tensor, "B T"]:
         count = [max(1, self.encoder.steps(bases)) for bases in range(size + 1)]  # type: ignore[operator]

@@ -1,5 +1,12 @@
-"""Interpretation: effects and filters as motifs, design, classification of variants."""
+"""Interpretation: attributions, effects of motifs, filters, design, classification of variants."""
 
+from danq.interpretation.attribution.attribute import attribute, write_attributions
+from danq.interpretation.attribution.attribute_and_plot import write_attributions_and_plot
+from danq.interpretation.attribution.attributions import Attributions
+from danq.interpretation.attribution.dataset_split import DatasetSplit
+from danq.interpretation.attribution.methods import Integration
+from danq.interpretation.attribution.read_attributions import read_attributions
+from danq.interpretation.attribution.written_attributions import WrittenAttributions
 from danq.interpretation.marginalization.backgrounds import Backgrounds
 from danq.interpretation.marginalization.marginalize import Marginalization, marginalize
 from danq.interpretation.marginalization.write_marginalization import (
@@ -21,15 +28,20 @@ from danq.interpretation.variant_classification.classify_variants import (
 )
 
 __all__ = [
+    "Attributions",
     "Backgrounds",
     "ClassificationReport",
+    "DatasetSplit",
     "DesignConstraints",
     "DesignGoals",
     "Designs",
     "FilterSites",
+    "Integration",
     "Marginalization",
     "MotifReport",
     "RandomStarts",
+    "WrittenAttributions",
+    "attribute",
     "check_design_folder",
     "check_marginalization_folder",
     "check_motif_folder",
@@ -38,6 +50,9 @@ __all__ = [
     "find_filter_sites",
     "find_motifs",
     "marginalize",
+    "read_attributions",
+    "write_attributions",
+    "write_attributions_and_plot",
     "write_designs",
     "write_marginalization",
     "write_motifs",

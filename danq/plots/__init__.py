@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from danq.plots.motif_effect_plots import plot_dose as plot_dose
     from danq.plots.motif_effect_plots import plot_motif_effects as plot_motif_effects
     from danq.plots.motif_effect_plots import plot_spacing as plot_spacing
+    from danq.plots.mutation_heat_map import plot_attributions as plot_attributions
     from danq.plots.mutation_heat_map import plot_effects as plot_effects
     from danq.plots.sequence_logo import draw_logo as draw_logo
     from danq.plots.style import save as save
@@ -33,6 +34,7 @@ __getattr__, __dir__ = lazy_names(
         "draw_logo": "danq.plots.sequence_logo:draw_logo",
         "plot_against": "danq.plots.metric_plots:plot_against",
         "plot_amount_baseline": "danq.plots.amount_plots:plot_amount_baseline",
+        "plot_attributions": "danq.plots.mutation_heat_map:plot_attributions",
         "plot_baseline": "danq.plots.metric_plots:plot_baseline",
         "plot_calibration": "danq.plots.metric_plots:plot_calibration",
         "plot_dose": "danq.plots.motif_effect_plots:plot_dose",
@@ -52,6 +54,7 @@ __all__ = [
     "draw_logo",
     "plot_against",
     "plot_amount_baseline",
+    "plot_attributions",
     "plot_baseline",
     "plot_calibration",
     "plot_dose",

@@ -1,9 +1,10 @@
-"""Plots of in silico mutagenesis: a sequence logo over a heat map of every single-base change."""
+"""Plots of mutagenesis and attributions: a sequence logo over a heat map of all four bases."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
@@ -75,18 +76,81 @@ def plot_effects(
     InputError
         When there are no tracks or more than 12, or when the shapes do not match.
     """
-    if not 1 <= len(tracks) <= MAX_TRACKS:
+    titles = [
+        literal(name) + ("" if predicted is None else f"   (predicted {predicted[number]})")
+        for number, name in enumerate(tracks)
+    ]
+    return _plot(codes, effects, _EFFECTS, titles, units, name, start)
+
+
+def plot_attributions(
+    codes: Codes,
+    hypothetical: Float32[np.ndarray, "L 4 K"],
+    *,
+    tracks: Sequence[str],
+    unit: str,
+    name: str,
+    start: int = 0,
+) -> Figure:
+    """Draw a logo of contributions and a heat map of hypothetical contributions, for each track.
+
+    The logo shows the base at each position, with its contribution as height: upwards if the base
+    raises the prediction. The heat map shows the contribution that each base would have there. The
+    panels are those of `plot_effects`.
+
+    Parameters
+    ----------
+    codes
+        ``(L,)`` bases of the sequence.
+    hypothetical
+        Hypothetical contributions as returned by `danq.attribute`.
+    tracks
+        ``K`` names, at most 12.
+    unit
+        What is explained, such as ``"log2 odds (bits)"``.
+    name
+        Name of the contig or record.
+    start
+        0-based position of the first base. The axis labels are 1-based.
+
+    Raises
+    ------
+    InputError
+        When there are no tracks or more than 12, or when the shapes do not match.
+    """
+    titles, units = [literal(one) for one in tracks], [f"Contribution to {unit}"] * len(tracks)
+    return _plot(codes, hypothetical, _CONTRIBUTIONS, titles, units, name, start)
+
+
+class _Kind(NamedTuple):
+    """What is plotted: its name, height of the letters, and label of the logo."""
+
+    values: str
+    heights: Callable[[Codes, np.ndarray], np.ndarray]
+    label: str
+
+
+def _plot(
+    codes: Codes,
+    effects: np.ndarray,
+    kind: _Kind,
+    titles: Sequence[str],
+    units: Sequence[str],
+    name: str,
+    start: int,
+) -> Figure:
+    if not 1 <= len(titles) <= MAX_TRACKS:
         raise InputError(
-            f"{len(tracks)} tracks for one plot, allowed are 1 to {MAX_TRACKS}",
+            f"{len(titles)} tracks for one plot, allowed are 1 to {MAX_TRACKS}",
             remedy="Select fewer tracks",
         )
-    if effects.shape != (len(codes), 4, len(tracks)) or not len(codes):
+    if effects.shape != (len(codes), 4, len(titles)) or not len(codes):
         raise InputError(
-            f"effects have shape {effects.shape}, not ({len(codes)}, 4, {len(tracks)})"
+            f"{kind.values} have shape {effects.shape}, not ({len(codes)}, 4, {len(titles)})"
         )
     long = len(codes) > MAX_LETTERS
     width = _WIDTH if long else float(np.clip(2.6 + 0.15 * len(codes), 6.0, _WIDTH))
-    height = (5.6 if long else 3.0) * len(tracks) + 0.5
+    height = (5.6 if long else 3.0) * len(titles) + 0.5
     figure = Figure(figsize=(width, height), layout="constrained")
     end = start + len(codes)
     figure.suptitle(f"{literal(name)}:{start + 1:,}-{end:,}", fontsize=12, color=INK)
@@ -94,21 +158,18 @@ def plot_effects(
     stride = len(heights) + 1
     # One grid for all tracks: constrained layout aligns only axes of the same grid.
     grid = figure.add_gridspec(
-        stride * len(tracks) - 1,
+        stride * len(titles) - 1,
         2,
-        height_ratios=((*heights, _GAP) * len(tracks))[:-1],
+        height_ratios=((*heights, _GAP) * len(titles))[:-1],
         width_ratios=(width, _COLOUR_BAR_WIDTH),
     )
     tick_spacing = 0.07 * len(f"{end:,}") + 0.15
     n_ticks = int(np.clip((width - 1.8) / tick_spacing, 2, 10))
-    for track, track_name in enumerate(tracks):
-        title = literal(track_name)
-        if predicted is not None:
-            title += f"   (predicted {predicted[track]})"
+    for track, title in enumerate(titles):
         rows = range(stride * track, stride * track + len(heights))
         panels = [figure.add_subplot(grid[row, 0]) for row in rows]
         panels[0].set_title(title, fontsize=11, fontweight="bold", color=INK)
-        mesh = _draw_track(panels, codes, effects[:, :, track], start)
+        mesh = _draw_track(panels, codes, effects[:, :, track], kind, start)
         for axes in panels:
             _style(axes, n_ticks)
         panels[-1].set_xlabel(f"Position on {literal(name)} (1-based)")
@@ -121,25 +182,36 @@ def plot_effects(
     return figure
 
 
-def _draw_track(panels: Sequence[Axes], codes: Codes, effects: np.ndarray, start: int) -> QuadMesh:
+def _draw_track(
+    panels: Sequence[Axes], codes: Codes, effects: np.ndarray, kind: _Kind, start: int
+) -> QuadMesh:
     limit = float(np.nanmax(np.abs(effects))) if (codes != N).any() else 0.0
     limit = limit or 1.0
-    importance = _importance(effects)
+    importance = kind.heights(codes, effects)
     low, high = 0, len(codes)
     if len(panels) == len(_LONG_PANELS):
         overview, overview_heat, *panels = panels
         low = _most_important(importance)
         high = low + MAX_LETTERS
-        _draw_overview(overview, importance, start, low)
+        _draw_overview(overview, importance, kind, start, low)
         _draw_heat_map(overview_heat, codes, effects, start, limit)
     logo, heat = panels
-    _draw_letters(logo, codes[low:high], importance[low:high], start + low)
+    _draw_letters(logo, codes[low:high], importance[low:high], kind, start + low)
     return _draw_heat_map(heat, codes[low:high], effects[low:high], start + low, limit)
 
 
-def _importance(effects: np.ndarray) -> np.ndarray:
+def _importance(_: Codes, effects: np.ndarray) -> np.ndarray:
     """``(L,)`` minus the mean effect of the three changes of a base; 0 where the base is N."""
     return np.nan_to_num(-effects.sum(axis=1) / 3)
+
+
+def _contributions(codes: Codes, hypothetical: np.ndarray) -> np.ndarray:
+    """``(L,)`` contribution of the base that is there; 0 where it is N."""
+    return np.nan_to_num(hypothetical[np.arange(len(codes)), np.minimum(codes, 3)])
+
+
+_EFFECTS = _Kind("effects", _importance, "Importance\n(−mean effect)")
+_CONTRIBUTIONS = _Kind("contributions", _contributions, "Contribution")
 
 
 def _most_important(importance: np.ndarray) -> int:
@@ -148,14 +220,14 @@ def _most_important(importance: np.ndarray) -> int:
     return int(np.argmax(total[MAX_LETTERS:] - total[:-MAX_LETTERS]))
 
 
-def _draw_overview(axes: Axes, importance: np.ndarray, start: int, low: int) -> None:
+def _draw_overview(axes: Axes, importance: np.ndarray, kind: _Kind, start: int, low: int) -> None:
     x = start + 1 + np.arange(len(importance))
     high = low + MAX_LETTERS
     axes.axvspan(start + low + 0.5, start + high + 0.5, color=_HIGHLIGHT, lw=0, zorder=0)
     axes.axhline(0, color=MUTED, lw=0.6)
     axes.vlines(x, 0, importance, color=INK, lw=max(0.5, 700 / len(importance) * 0.8))
     axes.set_xlim(x[0] - 0.5, x[-1] + 0.5)
-    axes.set_ylabel("Importance", fontsize=9)
+    axes.set_ylabel(kind.label.partition("\n")[0], fontsize=9)
     label_right = high < 0.8 * len(importance)
     axes.text(
         start + (high + 0.5 if label_right else low + 0.5),
@@ -170,13 +242,15 @@ def _draw_overview(axes: Axes, importance: np.ndarray, start: int, low: int) -> 
     axes.tick_params(labelbottom=False)
 
 
-def _draw_letters(axes: Axes, codes: Codes, importance: np.ndarray, start: int) -> None:
+def _draw_letters(
+    axes: Axes, codes: Codes, importance: np.ndarray, kind: _Kind, start: int
+) -> None:
     heights = np.zeros((len(codes), 4))
     known = np.flatnonzero(codes != N)
     heights[known, codes[known]] = importance[known]
     draw_logo(axes, heights, start=start + 1)
     axes.axhline(0, color=MUTED, lw=0.6, zorder=0)
-    axes.set_ylabel("Importance\n(−mean effect)", fontsize=9)
+    axes.set_ylabel(kind.label, fontsize=9)
     axes.tick_params(labelbottom=False)
 
 

@@ -17,6 +17,7 @@ from danq.demo import run_demo
 from danq.device import BATCH_SIZES
 from danq.inference.mutagenesis.effects import BLOCK
 from danq.inference.variants.prepare import BATCH_WINDOWS
+from danq.interpretation.attribution.gradient_scorer import BATCHES
 from danq.models import RunOptions
 from danq.server import ServerSettings
 from danq.training import Recipe, RunSettings
@@ -24,6 +25,7 @@ from danq_cli.main import COMMANDS
 
 DEFAULT = re.compile(r"\[default: ([^\]\s;]+)\]")
 OWNERS: dict[str, tuple[Callable, ...]] = {
+    "attribute": (danq.attribute, danq.Integration, RunOptions),
     "benchmark-variants": (danq.benchmark_variants, danq.Measurements, RunOptions),
     "classify-variants": (danq.classify_variants,),
     "compare": (danq.compare, RunOptions),
@@ -53,6 +55,7 @@ SPECIAL = {
     ("marginalize", "background"): danq.Backgrounds().source,
     ("marginalize", "batch_size"): BLOCK,
     ("design", "batch_size"): BLOCK,
+    ("attribute", "batch_size"): BATCHES["cpu"],
     ("mutate", "batch_size"): BLOCK,
     ("variants", "batch_size"): BATCH_WINDOWS,
     ("benchmark-variants", "batch_size"): BATCH_WINDOWS,

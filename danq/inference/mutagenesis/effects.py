@@ -260,10 +260,19 @@ def base_effects(
         Window length of the models in bases.
     """
     for batch in batches:
-        yield from _effects_of(scorer, read_windows(batch, window))
+        yield from window_effects(scorer, read_windows(batch, window))
 
 
-def _effects_of(scorer: EffectScorer, windows: list[TargetWindow]) -> Iterator[BaseEffects]:
+def window_effects(scorer: EffectScorer, windows: Sequence[TargetWindow]) -> Iterator[BaseEffects]:
+    """Effects of all single-base substitutions in some windows, which are scored together.
+
+    Parameters
+    ----------
+    scorer
+        Models.
+    windows
+        Windows, with the bases to mutate.
+    """
     each = [
         single_substitutions(window.codes, window.low, window.high, row)
         for row, window in enumerate(windows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -86,6 +87,8 @@ class AttributionLayout(Layout):
         How the attributions were computed; the baseline is empty for methods without one.
     contigs
         Lengths of the genome's contigs by name; None for standalone records.
+    intervals
+        Name, start and end of each sequence.
 
     Raises
     ------
@@ -98,7 +101,8 @@ class AttributionLayout(Layout):
     key: str
     method: str
     baseline: str = ""
-    contigs: dict[str, int] | None = None
+    contigs: Mapping[str, int] | None = None
+    intervals: tuple[tuple[str, int, int], ...] = ()
 
     def __post_init__(self) -> None:
         self.check_names()

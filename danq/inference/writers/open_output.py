@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from danq.errors import InputError
+from danq.inference.writers.attribution_bigwig import AttributionBigWig
+from danq.inference.writers.attribution_hdf5 import AttributionHdf5
+from danq.inference.writers.attribution_layout import AttributionLayout
+from danq.inference.writers.attribution_modisco import ModiscoWriter
 from danq.inference.writers.layout import Layout, PredictionLayout
 from danq.inference.writers.mutation_hdf5 import MutationHdf5
 from danq.inference.writers.mutation_layout import MutationLayout
@@ -44,6 +48,12 @@ WRITERS: dict[type[Layout], dict[str, type[Writer]]] = {
         "deepsea": DeepSeaCsvWriter,
     },
     MutationLayout: {**TABLES, "hdf5": MutationHdf5},
+    AttributionLayout: {
+        **TABLES,
+        "hdf5": AttributionHdf5,
+        "bigwig": AttributionBigWig,
+        "modisco": ModiscoWriter,
+    },
 }
 """Formats of each kind of output."""
 
@@ -57,6 +67,7 @@ EXTENSIONS = {
     ".vcf.bgz": "vcf",
     ".bw": "bigwig",
     ".bigwig": "bigwig",
+    ".npz": "modisco",
 }
 
 

@@ -80,6 +80,8 @@ class BigWigWriter(Writer):
 
     ordered = True
     profiles = True
+    kind = KIND
+    """What the directory is, in its marker."""
 
     def __init__(self, path: Path, layout: PredictionLayout) -> None:
         self.check_layout(layout)
@@ -100,7 +102,7 @@ class BigWigWriter(Writer):
 
     @classmethod
     def check(cls, out: Path, overwrite: bool) -> None:
-        check_output_folder(out, overwrite, kind=KIND)
+        check_output_folder(out, overwrite, kind=cls.kind)
 
     @classmethod
     def check_layout(cls, layout: Layout) -> None:
@@ -123,7 +125,7 @@ class BigWigWriter(Writer):
     @contextmanager
     def open(cls, out: Path, layout: PredictionLayout, overwrite: bool) -> Iterator[Writer]:
         with (
-            replacing_folder(out, overwrite, kind=KIND) as temporary,
+            replacing_folder(out, overwrite, kind=cls.kind) as temporary,
             cls(temporary, layout) as writer,
         ):
             yield writer

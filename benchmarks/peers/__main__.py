@@ -1,4 +1,4 @@
-"""Measure danq against tangermeme on the CPU.
+"""Measure danq against tangermeme and Captum on the CPU.
 
     python -m benchmarks.peers [--only NAME ...] [--quick] [--out FILE.json]
 

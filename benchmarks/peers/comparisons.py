@@ -17,13 +17,15 @@ from benchmarks.peers import peer_calls
 from danq.device import Precision
 from danq.genome.nucleotide_codes import encode
 from danq.inference.mutagenesis.mutate import mutate
+from danq.interpretation.attribution.attribute import attribute
+from danq.interpretation.attribution.methods import Integration
 from danq.interpretation.marginalization.backgrounds import Backgrounds
 from danq.interpretation.marginalization.marginalize import marginalize
 from danq.interpretation.sequence_design.design_sequences import design
 from danq.interpretation.sequence_design.goals import DesignGoals
 from danq.models import Model
 
-TRACK, EDITS = 0, 1
+TRACK, EDITS, STEPS = 0, 1, 64
 MOTIF, BACKGROUNDS = "TTACCCGGAT", 100
 
 
@@ -88,9 +90,28 @@ def greedy_design(size: ModelSize) -> Comparison:
     return Comparison("tangermeme", call, (codes, TRACK, EDITS), own, {"fp32": 2.0})
 
 
+def integrated_gradients(size: ModelSize) -> Comparison:
+    """Integrated gradients of sequences for one track, from 0.25 of each base."""
+    codes = random_codes(size, 4, unknown=0)
+
+    def own(model: Model) -> np.ndarray:
+        found = attribute(
+            model,
+            codes,
+            method="integrated-gradients",
+            integration=Integration(baseline="uniform", steps=STEPS),
+            tracks=[f"track{TRACK}"],
+        )
+        return found.attributions[:, 0].reshape(codes.shape) * math.log(2)
+
+    call = peer_calls.integrated_gradients
+    return Comparison("Captum", call, (codes, TRACK, STEPS), own, {"fp32": 1.0})
+
+
 COMPARISONS: dict[str, Callable[[ModelSize], Comparison]] = {
     "saturation_mutagenesis": saturation_mutagenesis,
     "marginalization": marginalization,
     "greedy_design": greedy_design,
+    "integrated_gradients": integrated_gradients,
 }
 """Comparisons by the name of their benchmark."""

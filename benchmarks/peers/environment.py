@@ -11,7 +11,7 @@ from pathlib import Path
 
 from danq.cache_folder import cache_folder
 
-PACKAGES = ("tangermeme==1.6.0", "figwig==0.2.0", "memelite==0.5.0")
+PACKAGES = ("tangermeme==1.6.0", "captum==0.9.0", "figwig==0.2.0", "memelite==0.5.0")
 """The programs, and their dependencies that danq does not have."""
 
 

@@ -88,3 +88,17 @@ def marginalization(
         return torch.stack([(one.y_after - one.y_before).mean(0) for one in found])
 
     return peer.started(call)
+
+
+def integrated_gradients(
+    peer: Peer, codes: np.ndarray, track: int, steps: int
+) -> Callable[[], torch.Tensor]:
+    """Captum's ``(B, L)`` integrated gradients for one track, from 0.25 of each base."""
+    model, hot = peer.load(), one_hot(codes)
+    from captum.attr import IntegratedGradients
+
+    method = IntegratedGradients(model)
+    options = {"target": track, "n_steps": steps, "method": "riemann_middle"}
+    options["internal_batch_size"] = peer.size.batch
+    baseline = torch.full_like(hot, 0.25)
+    return peer.started(lambda: method.attribute(hot, baseline, **options).sum(1))

@@ -73,6 +73,19 @@ def test_greedy_design(models):
     np.testing.assert_array_equal(one.own(model), one_hot(best[None]).numpy())
 
 
+def test_integrated_gradients(models):
+    reference, model = models
+    one = COMPARISONS["integrated_gradients"](QUICK)
+    codes, track, steps = one.arguments
+    hot = one_hot(codes)
+    total = torch.zeros_like(hot)
+    for step in range(steps):
+        soft = (0.25 + (step + 0.5) / steps * (hot - 0.25)).requires_grad_()
+        (gradient,) = torch.autograd.grad(reference(soft)[:, track].sum(), soft)
+        total += gradient / steps
+    np.testing.assert_allclose(one.own(model), ((hot - 0.25) * total).sum(1), atol=1e-5)
+
+
 @pytest.mark.slow
 def test_the_other_programs_give_the_same_values(tmp_path: Path):
     out = tmp_path / "peers.json"

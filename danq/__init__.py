@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from danq.inference import Variants as Variants
     from danq.inference import benchmark_variants as benchmark_variants
     from danq.inference import compare as compare
+    from danq.inference import dependency_map as dependency_map
     from danq.inference import evaluate as evaluate
     from danq.inference import merge as merge
     from danq.inference import mutate as mutate
@@ -123,6 +124,7 @@ __getattr__, __dir__ = lazy_names(
         "classify_variants": "danq.interpretation:classify_variants",
         "compare": "danq.inference:compare",
         "convert_dataset": "danq.datasets:convert_dataset",
+        "dependency_map": "danq.inference:dependency_map",
         "design": "danq.interpretation:design",
         "evaluate": "danq.inference:evaluate",
         "export": "danq.models.export:export_model",
@@ -194,6 +196,7 @@ __all__ = [
     "classify_variants",
     "compare",
     "convert_dataset",
+    "dependency_map",
     "design",
     "evaluate",
     "export",

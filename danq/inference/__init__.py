@@ -13,6 +13,8 @@ from danq.inference.evaluation.evaluate import evaluate
 from danq.inference.evaluation.evaluation_folder import write_evaluation
 from danq.inference.evaluation.peak_report import EvaluationReport
 from danq.inference.merge_shards import MergeSummary, merge
+from danq.inference.mutagenesis.dependencies import DependencyMap
+from danq.inference.mutagenesis.dependency_map import dependency_map
 from danq.inference.mutagenesis.mutate import WrittenMutations, mutate, write_mutations
 from danq.inference.prediction.predict import WrittenPredictions, predict, write_predictions
 from danq.inference.result import Result
@@ -32,6 +34,7 @@ from danq.inference.writers.hdf5_storage import Hdf5Storage
 __all__ = [
     "AmountReport",
     "BenchmarkReport",
+    "DependencyMap",
     "Ensemble",
     "EvaluationReport",
     "Hdf5Storage",
@@ -49,6 +52,7 @@ __all__ = [
     "WrittenPredictions",
     "benchmark_variants",
     "compare",
+    "dependency_map",
     "evaluate",
     "merge",
     "mutate",

@@ -1,4 +1,4 @@
-"""One shard of a run whose blocks can be made in any order: predictions and mutation effects."""
+"""A run whose blocks can be made in any order, or a shard of it: predictions, mutation effects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from danq._version import __version__
 from danq.errors import InputError
 from danq.files.pipes import is_pipe
 from danq.files.unchanged_inputs import UnchangedInputs
-from danq.inference.blocks import FinishedBlock, FinishedBlocks, Shard, check_unfinished, folder_of
+from danq.inference.blocks import (
+    Blocks,
+    FinishedBlock,
+    FinishedBlocks,
+    Shard,
+    check_unfinished,
+    folder_of,
+)
 from danq.inference.blocks.folder import check_not_both
 from danq.inference.ensemble import Ensemble
 from danq.inference.sources import Source
@@ -32,7 +39,7 @@ MakeBlocks = Callable[[Selection], Generator[FinishedBlock, None, None]]
 
 @dataclass(frozen=True)
 class ShardRun:
-    """A shard to compute, and what it shares with the other shards of its run.
+    """A run in blocks to compute, or a shard and what it shares with the other shards.
 
     Attributes
     ----------
@@ -41,18 +48,18 @@ class ShardRun:
     kind
         What the blocks hold.
     shard
-        Which blocks are computed.
+        Which blocks are computed; None for all.
     provenance
         What the bytes of the blocks depend on.
     unchanged
         The input files, which must not change until the last block is made.
     resume, overwrite
-        Continue or discard the stored blocks of this shard.
+        Continue or discard the stored blocks.
     """
 
     out: Path
     kind: str
-    shard: Shard
+    shard: Shard | None
     provenance: Provenance
     unchanged: UnchangedInputs
     resume: bool = False
@@ -63,7 +70,12 @@ class ShardRun:
         """Folder of the blocks."""
         return folder_of(self.out, self.shard)
 
-    def store(self, make: MakeBlocks, content: Mapping[str, Any]) -> Counter[str]:
+    def store(
+        self,
+        make: MakeBlocks,
+        content: Mapping[str, Any],
+        write: Callable[[Blocks], None] | None = None,
+    ) -> Counter[str]:
         """Make and store the blocks that are missing.
 
         Parameters
@@ -72,6 +84,8 @@ class ShardRun:
             Makes blocks.
         content
             What the merge needs in addition to the blocks, as JSON can store it.
+        write
+            Writes the output from all blocks, which are then deleted; None for a shard.
 
         Returns
         -------
@@ -93,10 +107,11 @@ class ShardRun:
             overwrite=self.overwrite,
         ) as finished:
             if finished.completed is not None:
-                log.info("%s: is complete, nothing remains to be done", self.folder)
+                if write is None:
+                    log.info("%s: is complete, nothing remains to be done", self.folder)
             else:
-                first = finished.next
-                with closing(make(lambda n: n >= first and self.shard.owns(n))) as blocks:
+                first, part = finished.next, finished.part
+                with closing(make(lambda n: n >= first and part.owns(n))) as blocks:
                     for block in blocks:
                         self.unchanged.check()
                         finished.add(block)
@@ -105,6 +120,9 @@ class ShardRun:
             totals: Counter[str] = Counter()
             for counts in finished.counts:
                 totals.update(counts)
+            if write is not None:
+                write(finished)
+                finished.remove()
             return totals
 
 
@@ -143,16 +161,62 @@ def check_shard(
     check_not_both(output.path, "shard", resume=resume, overwrite=overwrite)
     if is_standard_output(output.path):
         raise InputError("a shard cannot be written to standard output", remedy="Name a file")
-    for path in source.files().values():
-        if _is_pipe(path):
-            raise InputError(
-                "is a pipe, which can be read only once, and every shard reads the whole input",
-                file=path,
-                remedy="Write its content to a file, and give that file",
-            )
+    _refuse_pipes(source, "every shard reads the whole input")
     # The merge decides whether the output is replaced.
     output.check(overwrite=True)
     check_unfinished(output.path, overwrite or resume, shard)
+
+
+def check_stored_run(output: Output, source: Source, *, resume: bool, overwrite: bool) -> bool:
+    """Check that a run without shards can store its blocks, and write its output.
+
+    Parameters
+    ----------
+    output
+        Output of the run.
+    source
+        Input of the run.
+    resume, overwrite
+        Continue or discard the stored blocks.
+
+    Returns
+    -------
+    bool
+        Whether an existing output may be replaced: also by a run that is resumed, which was allowed
+        to replace it when it began.
+
+    Raises
+    ------
+    InputError
+        When ``resume`` is set with ``overwrite``, or without stored blocks for an output that
+        exists; when the source is a pipe; as `Output.check` and
+        `danq.inference.blocks.check_unfinished`.
+    """
+    check_not_both(output.path, "run", resume=resume, overwrite=overwrite)
+    _refuse_pipes(source, "a run that is resumed reads it again")
+    folder = folder_of(output.path)
+    stored = resume and folder.exists()
+    if resume and not stored:
+        if output.path.exists():
+            raise InputError(
+                "exists already, and no unfinished run of it is stored",
+                file=output.path,
+                remedy="The output is complete; allow overwriting (overwrite) to compute it again",
+            )
+        log.info("%s: no unfinished run was found; starting a new one", output.path)
+    output.check(overwrite=overwrite or stored)
+    check_unfinished(output.path, overwrite or resume)
+    return overwrite or stored
+
+
+def _refuse_pipes(source: Source, reason: str) -> None:
+    for path in source.files().values():
+        if _is_pipe(path):
+            raise InputError(
+                f"is a pipe, which can be read only once, and {reason}",
+                file=path,
+                remedy="Write its content to a file, and give that file",
+            )
 
 
 def shard_provenance(

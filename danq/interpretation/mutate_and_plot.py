@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
+from matplotlib.figure import Figure
 
 from danq.errors import InputError
 from danq.files.inputs_in_use import protects_inputs
 from danq.inference.ensemble import Ensemble, Models
+from danq.inference.mutagenesis.dependencies import DependencyMap
 from danq.inference.mutagenesis.effect_kinds import Effect, describe_change, effect_for
 from danq.inference.mutagenesis.effects import BaseEffects
 from danq.inference.mutagenesis.mutate import WrittenMutations, write_mutations
@@ -27,6 +30,7 @@ from danq.output import (
     replacing_files,
     write_errors,
 )
+from danq.plots.dependency_heat_map import plot_dependencies
 from danq.plots.mutation_heat_map import MAX_TRACKS, plot_effects, save_plot
 from danq.plots.style import check_plot_format
 from danq.typing import Location
@@ -57,8 +61,8 @@ def write_mutations_and_plot(
     model, source, out, effect, overwrite, options
         As in `danq.write_mutations`.
     plot
-        ``.png``, ``.svg`` or ``.pdf``; see `danq.plots.mutation_heat_map.plot_effects`.
-        None writes the effects only.
+        ``.png``, ``.svg`` or ``.pdf``; see `danq.plots.plot_effects`, and with ``pairs``
+        `danq.plots.plot_dependencies`. None writes the effects only.
     tracks
         Tracks to write and to plot, in that order. With None, or more than 12, the three tracks
         with the largest effects are plotted.
@@ -100,6 +104,7 @@ class _Plot:
         self.table = table
         self.effect = effect
         self.effects: list[BaseEffects] = []
+        self.map: DependencyMap | None = None
         self.tracks: tuple[str, ...] = ()
         self.changes: list[str] = []
         self.quantities: list[str] = []
@@ -127,14 +132,38 @@ class _Plot:
     def window(self, effects: BaseEffects) -> None:
         self.effects.append(effects)
 
+    def dependencies(self, found: DependencyMap) -> None:
+        self.map = found
+
     def end(self) -> None:
+        figure = self._effects() if self.map is None else self._dependencies(self.map)
+        with write_errors(self.path):
+            save_plot(figure, self.temporary, self.path.suffix)
+
+    def _dependencies(self, found: DependencyMap) -> Figure:
+        shown = self._largest(found.values)
+        return plot_dependencies(
+            found.codes,
+            found.values[:, :, shown],
+            effects=found.effects[:, :, shown],
+            tracks=[self.tracks[track] for track in shown],
+            units=[self.changes[track] for track in shown],
+            name=found.name,
+            start=found.start,
+        )
+
+    def _largest(self, values: Float32[np.ndarray, "n m K"]) -> list[int]:
+        """Tracks to plot."""
+        if self.all_tracks:
+            return list(range(len(self.tracks)))
+        size = np.nan_to_num(np.abs(values)).max(axis=(0, 1))
+        return np.argsort(-size, kind="stable")[:DEFAULT_TRACKS].tolist()
+
+    def _effects(self) -> Figure:
         effects = np.concatenate([one.mean for one in self.effects])
         first = self.effects[0]
-        shown = list(range(len(self.tracks)))
-        if not self.all_tracks:
-            size = np.nan_to_num(np.abs(effects)).max(axis=(0, 1))
-            shown = np.argsort(-size, kind="stable")[:DEFAULT_TRACKS].tolist()
-        figure = plot_effects(
+        shown = self._largest(effects)
+        return plot_effects(
             np.concatenate([one.codes for one in self.effects]),
             effects[:, :, shown],
             tracks=[self.tracks[track] for track in shown],
@@ -145,5 +174,3 @@ class _Plot:
             if len(self.effects) > 1
             else [f"{self.quantities[one]} {first.reference[one]:.3g}" for one in shown],
         )
-        with write_errors(self.path):
-            save_plot(figure, self.temporary, self.path.suffix)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from danq.plots.amount_plots import plot_amount_baseline as plot_amount_baseline
     from danq.plots.amount_plots import plot_profiles as plot_profiles
     from danq.plots.amount_plots import plot_scatter as plot_scatter
+    from danq.plots.dependency_heat_map import plot_dependencies as plot_dependencies
     from danq.plots.design_plot import plot_trajectories as plot_trajectories
     from danq.plots.metric_plots import plot_against as plot_against
     from danq.plots.metric_plots import plot_baseline as plot_baseline
@@ -37,6 +38,7 @@ __getattr__, __dir__ = lazy_names(
         "plot_attributions": "danq.plots.mutation_heat_map:plot_attributions",
         "plot_baseline": "danq.plots.metric_plots:plot_baseline",
         "plot_calibration": "danq.plots.metric_plots:plot_calibration",
+        "plot_dependencies": "danq.plots.dependency_heat_map:plot_dependencies",
         "plot_dose": "danq.plots.motif_effect_plots:plot_dose",
         "plot_effects": "danq.plots.mutation_heat_map:plot_effects",
         "plot_motif_effects": "danq.plots.motif_effect_plots:plot_motif_effects",
@@ -57,6 +59,7 @@ __all__ = [
     "plot_attributions",
     "plot_baseline",
     "plot_calibration",
+    "plot_dependencies",
     "plot_dose",
     "plot_effects",
     "plot_motif_effects",

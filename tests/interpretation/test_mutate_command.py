@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import pysam
 import pytest
 import torch
 
@@ -75,6 +76,54 @@ def test_options_reach_the_library(folder):
     assert table.height == 3 * 25 + 9
     assert run(words) == 2
     assert run([*words, "--overwrite"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("tile", "region"), [(["--tile"], []), (["--tile", "7"], ["--region", "chrI:3-60"])]
+)
+def test_a_tiled_genome(folder, capsys, tile, region):
+    words = ["mutate", "m.safetensors", *tile, "--genome", "g.fa", *region, "--track", "Rap1"]
+    words += ["--precision", "fp32", "--threads", "1", "--out", "a.tsv.gz"]
+    assert run(words) == 0
+    low, high = (2, 60) if region else (0, len(TEXT))
+    printed = capsys.readouterr().out
+    assert f"a.tsv.gz: {3 * (high - low)} substitutions in 1 sequence" in printed
+    tiles = danq.Tiles("g.fa", int(tile[1]) if tile[1:] else None, region[1] if region else None)
+    model = danq.load("m.safetensors", precision="fp32", threads=1)
+    expected = danq.mutate(model, tiles, tracks=["Rap1"]).to_polars()
+    with pysam.TabixFile("a.tsv.gz") as index:
+        rows = [line.split("\t") for line in index.fetch("chrI", low, high)]
+    assert [[row[0], int(row[1]), *row[2:4]] for row in rows] == [
+        list(row[:4]) for row in expected.rows()
+    ]
+    found = np.array([row[4] for row in rows], np.float32)
+    np.testing.assert_array_equal(found, expected["Rap1"].to_numpy())
+    assert run(words) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert run([*words, "--overwrite"]) == 0
+    assert {path.name for path in folder.glob("a.tsv*")} == {"a.tsv.gz", "a.tsv.gz.tbi"}
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["m.safetensors", "--tile"], "--tile needs the genome to mutate"),
+        (["m.safetensors", "g.fa", "--tile", "--genome", "g.fa"], "all arguments are models"),
+        (["m.safetensors", "--tile", "0", "--genome", "g.fa"], "0 is below the minimum, 1"),
+        (["--tile", "m.safetensors", "--genome", "g.fa"], "'m.safetensors' is not a size"),
+        (["m.safetensors", "--tile", "41", "--genome", "g.fa"], "tiles have 41 bases"),
+        (["m.safetensors", "--tile", "--genome", "rows.bed"], "only a genome can be tiled"),
+        (["m.safetensors", "--tile", "--genome", "g.fa", "--pairs", "all"], "genome is tiled"),
+        (["m.safetensors", "--tile", "--genome", "g.fa", "--plot", "a.png"], "genome is tiled"),
+        (["m.safetensors", *REGION, "--resume"], "only a shard of a run can be resumed"),
+    ],
+)
+def test_invalid_tiles_are_refused(folder, capsys, words, problem):
+    before = {path.name for path in folder.iterdir()} | {"g.fa.fai", "cache"}
+    assert run(["mutate", *words, "--out", "a.tsv.gz"]) == 2
+    # Messages of click are wrapped.
+    assert problem in " ".join(capsys.readouterr().err.split())
+    assert {path.name for path in folder.iterdir()} <= before
 
 
 def test_bed_rows(folder):

@@ -1,4 +1,4 @@
-"""Effects of substitutions on predictions: single bases, and pairs of bases."""
+"""Effects of substitutions on predictions."""
 
 from __future__ import annotations
 
@@ -47,6 +47,15 @@ class EffectValues(NamedTuple):
     mean: Float32[np.ndarray, "M P"]
     spread: Float32[np.ndarray, "M P"] | None
 
+    @classmethod
+    def over(cls, effects: Float32[np.ndarray, "models M P"]) -> EffectValues:
+        """Mean and standard deviation of the effects on each model."""
+        if len(effects) == 1:
+            return cls(effects[0], None)
+        mean = effects.mean(axis=0, dtype=np.float64).astype(np.float32)
+        spread = effects.std(axis=0, ddof=1, dtype=np.float64).astype(np.float32)
+        return cls(mean, spread)
+
     def rows(self, selected: slice) -> EffectValues:
         """The effects of some substitutions."""
         spread = None if self.spread is None else self.spread[selected]
@@ -75,23 +84,6 @@ def single_substitutions(codes: Codes, low: int, high: int, window: int = 0) -> 
     kept = (codes[position] != N) & (codes[position] != base)
     position, base = position[kept, None], base[kept, None]
     return Substitutions(np.full(len(position), window), position, base)
-
-
-def pair_substitutions(codes: Codes, low: int, high: int) -> Iterator[Substitutions]:
-    """All substitutions of two bases of an interval, one array per substitution of the first.
-
-    Yields
-    ------
-    Substitutions
-        Two bases each, sorted by the first position and base, then the second.
-    """
-    _, position, base = single_substitutions(codes, low, high)
-    for row in range(len(position)):
-        later = np.flatnonzero(position[:, 0] > position[row, 0])
-        if later.size:
-            rows = np.stack([np.full(later.size, row), later], axis=1)
-            first = np.zeros(later.size, np.int64)
-            yield Substitutions(first, position[rows, 0], base[rows, 0])
 
 
 def joined(substitutions: Sequence[Substitutions]) -> Substitutions:
@@ -128,6 +120,7 @@ class EffectScorer:
         order = np.array(ensemble.reverse_tracks or range(self.track_indices.max() + 1))
         self._reverse_indices = order[self.track_indices]
         self.strands = 2 if options.strand == "both" else 1
+        self.models = len(ensemble.models)
         self.members: list[Incremental] = []
         self._whole: WholeWindowEffects | None = None
         if evaluates_whole_windows(options.torch_device):
@@ -166,6 +159,13 @@ class EffectScorer:
             ``(R, P)`` probabilities or amounts of the reference windows, means over strands and
             models.
         """
+        effects, reference = self.score_each(codes, substitutions)
+        return EffectValues.over(effects), reference
+
+    def score_each(
+        self, codes: CodeBatch, substitutions: Substitutions
+    ) -> tuple[Float32[np.ndarray, "models M P"], Float32[np.ndarray, "R P"]]:
+        """As `score`, with the effects on each model."""
         reference = np.empty((len(codes), len(self.track_indices)), dtype=np.float32)
         blocks = []
         done = 0
@@ -178,12 +178,7 @@ class EffectScorer:
                 codes[low:done], some._replace(window=some.window - low)
             )
             blocks.append(values)
-        effects = np.concatenate(blocks, axis=1)
-        if len(effects) == 1:
-            return EffectValues(effects[0], None), reference
-        mean = effects.mean(axis=0, dtype=np.float64).astype(np.float32)
-        spread = effects.std(axis=0, ddof=1, dtype=np.float64).astype(np.float32)
-        return EffectValues(mean, spread), reference
+        return np.concatenate(blocks, axis=1), reference
 
     def _block(
         self, codes: CodeBatch, substitutions: Substitutions
@@ -231,7 +226,8 @@ class BaseEffects:
     spread
         Sample standard deviations over several models, with the same shape.
     reference
-        ``(P,)`` probabilities or amounts of the reference window.
+        ``(P,)`` probabilities or amounts of the reference window; NaN if all its mutated bases are
+        N, because such a window is not evaluated.
     """
 
     window: TargetWindow
@@ -260,7 +256,11 @@ def base_effects(
         Window length of the models in bases.
     """
     for batch in batches:
-        yield from window_effects(scorer, read_windows(batch, window))
+        windows = read_windows(batch, window)
+        known = [one for one in windows if one.known]
+        scored = window_effects(scorer, known) if known else iter(())
+        for one in windows:
+            yield next(scored) if one.known else _no_effects(scorer, one)
 
 
 def window_effects(scorer: EffectScorer, windows: Sequence[TargetWindow]) -> Iterator[BaseEffects]:
@@ -287,6 +287,14 @@ def window_effects(scorer: EffectScorer, windows: Sequence[TargetWindow]) -> Ite
         yield BaseEffects(window, mean, spread, known)
 
 
+def _no_effects(scorer: EffectScorer, window: TargetWindow) -> BaseEffects:
+    """Effects of a window whose mutated bases are all N: NaN."""
+    tracks = len(scorer.track_indices)
+    mean = np.full((window.high - window.low, 4, tracks), np.nan, np.float32)
+    spread = mean.copy() if scorer.models > 1 else None
+    return BaseEffects(window, mean, spread, np.full(tracks, np.nan, np.float32))
+
+
 def _by_base(
     window: TargetWindow, substitutions: Substitutions, values: np.ndarray
 ) -> Float32[np.ndarray, "l 4 P"]:
@@ -294,55 +302,3 @@ def _by_base(
     out[window.codes[window.low : window.high] == N] = np.nan
     out[substitutions.position[:, 0] - window.low, substitutions.base[:, 0]] = values
     return out
-
-
-@dataclass(frozen=True)
-class PairEffects:
-    """Effects of substitutions of two bases of a window.
-
-    Attributes
-    ----------
-    window
-        The window.
-    substitutions
-        ``M`` substitutions of two bases.
-    values
-        Their effects, ``(M, P)``.
-    """
-
-    window: TargetWindow
-    substitutions: Substitutions
-    values: EffectValues
-
-
-def pair_effects(
-    scorer: EffectScorer, window: TargetWindow, low: int, high: int
-) -> Iterator[PairEffects]:
-    """Effects of all substitutions of two bases of an interval, a batch at a time.
-
-    Parameters
-    ----------
-    scorer
-        Models.
-    window
-        The window.
-    low, high
-        Interval of the window, half-open.
-    """
-    held: list[Substitutions] = []
-    count = 0
-    for substitutions in pair_substitutions(window.codes, low, high):
-        held.append(substitutions)
-        count += len(substitutions.window)
-        if count >= scorer.block:
-            yield _pairs_of(scorer, window, joined(held))
-            held, count = [], 0
-    if held:
-        yield _pairs_of(scorer, window, joined(held))
-
-
-def _pairs_of(
-    scorer: EffectScorer, window: TargetWindow, substitutions: Substitutions
-) -> PairEffects:
-    values, _ = scorer.score(window.codes[None], substitutions)
-    return PairEffects(window, substitutions, values)

@@ -17,16 +17,23 @@ from danq.files.unchanged_inputs import UnchangedInputs
 from danq.genome.nucleotide_codes import LETTERS, N
 from danq.inference.blocks import Shard
 from danq.inference.ensemble import Ensemble, Models
+from danq.inference.mutagenesis.dependencies import (
+    Dependencies,
+    DependencyMap,
+    check_map_size,
+    score_pairs,
+)
 from danq.inference.mutagenesis.effect_kinds import Effect
-from danq.inference.mutagenesis.effects import BaseEffects, EffectScorer, pair_effects
+from danq.inference.mutagenesis.effects import BaseEffects
 from danq.inference.mutagenesis.mutation_job import MutationJob
-from danq.inference.mutagenesis.pairs import PairRegion, parse_pairs
-from danq.inference.mutagenesis.shards import KIND, write_shard
-from danq.inference.mutagenesis.targets import SequenceTally, Target, TargetWindow, open_targets
+from danq.inference.mutagenesis.pair_effects import PairEffects
+from danq.inference.mutagenesis.pairs import pairs_of, parse_pairs
+from danq.inference.mutagenesis.shards import KIND, write_in_blocks
+from danq.inference.mutagenesis.targets import SequenceTally, Target, open_targets
 from danq.inference.mutagenesis.written_mutations import WrittenMutations
 from danq.inference.result import Result
-from danq.inference.shard_run import ShardRun, check_shard
-from danq.inference.sources import as_source
+from danq.inference.shard_run import ShardRun, check_shard, check_stored_run
+from danq.inference.sources import Source, Tiles, as_source
 from danq.inference.writers.mutation_layout import MutationLayout
 from danq.inference.writers.open_output import Output, find_output
 from danq.inference.writers.writer import Writer
@@ -49,6 +56,9 @@ class MutationObserver(Protocol):
     def window(self, effects: BaseEffects) -> None:
         """Receive the effects of one window."""
 
+    def dependencies(self, found: DependencyMap) -> None:
+        """Receive the map of the pairs, if there are pairs."""
+
     def end(self) -> None:
         """Finish after the last window, before the output gets its name."""
 
@@ -66,7 +76,7 @@ def mutate(
     A sequence no longer than the model's window is scored in one window centred on it, padded
     with N. A longer one is split into tiles of the model's bin, as `danq.predict` does; the effect
     of a base is that on the prediction for its tile, in the window centred on the tile. Windows on
-    a genome are filled with its bases.
+    a genome are filled with its bases. `danq.Tiles` splits a whole genome into tiles.
 
     Parameters
     ----------
@@ -74,7 +84,8 @@ def mutate(
         A loaded model; for several, the mean effect and its sample standard deviation are
         reported.
     source
-        Sequences in memory or in a FASTA file, as for `danq.predict`; or `danq.Regions`.
+        Sequences in memory or in a FASTA file, as for `danq.predict`; `danq.Regions`; or
+        `danq.Tiles`, with tiles no longer than the window.
     effect
         ``"logit"``: change in log2 odds (bits) of a peak, as in `danq.score_variants`;
         ``"probability"``: change in its probability; ``"log2fc"``: log2 fold change of an amount,
@@ -107,14 +118,14 @@ def mutate(
     """
     job = MutationJob.of(model, as_source(source), effect, tracks)
     layout = job.layout()
-    with open_targets(job.source) as targets:
+    with open_targets(job.source, job.ensemble.window, job.ensemble.bin) as targets:
         done, tally = [], SequenceTally()
         with stage("mutating", "substitutions", 3 * sum(one.size for one in targets)) as now:
             for effects in job.effects(job.batches(targets)):
                 done.append(effects)
                 tally.count(effects.window)
                 now.add(3 * len(effects.codes))
-    tally.report(job.ensemble.window, job.ensemble.bin)
+    tally.report(job.ensemble.window, job.tile)
     values = [np.empty((0, 4, len(layout.columns)), np.float32)]
     values += [
         one.mean if one.spread is None else np.concatenate([one.mean, one.spread], axis=2)
@@ -146,8 +157,10 @@ def write_mutations(
 ) -> WrittenMutations:
     """Write the effect of every single-base substitution to a file.
 
-    As `danq.mutate`. Memory does not grow with the length of a region; the records of a FASTA file
-    and the rows of a BED file are held in memory.
+    As `danq.mutate`. Memory does not grow with the length of a region or genome; the records of a
+    FASTA file and the rows of a BED file are held in memory. Of a tiled genome (`danq.Tiles`),
+    completed blocks are stored in the directory ``<out>.unfinished`` until the output is complete,
+    so that the run can be resumed, and a ``.tsv.gz`` gets a tabix index.
 
     Parameters
     ----------
@@ -157,12 +170,14 @@ def write_mutations(
         ``.h5`` or ``.hdf5``, ``.tsv``, ``.tsv.gz`` or ``.parquet``; see docs/formats.md.
     pairs
         Also mutate all pairs of bases of an interval: ``start-end`` (1-based, closed, on the
-        contig or record, as in the output), or ``NAME:start-end`` if there are several sequences.
-        The sequence must not be longer than the window.
+        contig or record, as in the output), or ``NAME:start-end`` if there are several sequences;
+        ``all`` is the whole sequence. The sequence must not be longer than the window. HDF5 files
+        also have the map of `danq.dependency_map`.
     overwrite
-        Replace an existing output, and discard the stored effects of the shard.
+        Replace an existing output, and discard the stored effects of the run or shard.
     resume
-        Continue a shard that was interrupted, with the same inputs and settings.
+        Continue a shard, or a run on a tiled genome, that was interrupted, with the same inputs
+        and settings.
     shard
         Compute one of several parts of the effects, `danq.Shard`, and store it in the directory
         ``<out>.shard-i-of-n``. `danq.merge` writes the output once all parts are complete. None
@@ -175,32 +190,42 @@ def write_mutations(
     InputError
         As `danq.mutate`; when the pairs are in no sequence or in one that is too long; when the
         output exists, has an unknown extension or cannot be written; when the stored effects of
-        the shard are of other inputs or settings, or ``resume`` is set without a shard; when
-        ``pairs`` or ``observer`` is set, or an input is a pipe, and ``shard`` is set.
+        the run or shard are of other inputs or settings, or ``resume`` is set without a shard or
+        a tiled genome; when ``pairs`` or ``observer`` is set, or an input is a pipe, and ``shard``
+        is set or the genome is tiled; when a tiled genome is to be written as ``.tsv``.
     """
     source = as_source(source)
+    in_blocks = shard is not None or isinstance(source, Tiles)
     output = find_output(out, MutationLayout)
-    if shard is not None:
-        _check_undivided(pairs, observer)
-    check_shard(output, source, shard, resume=resume, overwrite=overwrite)
+    if in_blocks:
+        _check_undivided(source, pairs, observer)
+        output = _indexed(output, source)
+    if shard is None and in_blocks:
+        overwrite = check_stored_run(output, source, resume=resume, overwrite=overwrite)
+    else:
+        check_shard(output, source, shard, resume=resume, overwrite=overwrite)
     unchanged = UnchangedInputs.of(source.files().values())
-    interval = None if pairs is None else parse_pairs(pairs)
+    region = None if pairs is None else parse_pairs(pairs)
     job = MutationJob.of(model, source, effect, tracks)
-    with open_targets(source) as targets:
-        if shard is not None:
+    with open_targets(source, job.ensemble.window, job.ensemble.bin) as targets:
+        if in_blocks:
             layout = job.layout()
             output.writer.check_layout(layout)
             identity = job.identity(output.format)
             run = ShardRun(output.path, KIND, shard, identity, unchanged, resume, overwrite)
-            return write_shard(run, job, targets, layout, output.format)
-        chosen = None if interval is None else interval.target(targets, job.ensemble.window)
+            return write_in_blocks(run, job, targets, layout, output)
+        chosen = None if region is None else region.target(targets, job.ensemble.window)
+        interval = (0, 0) if region is None or chosen is None else region.within(chosen)
         if observer is not None:
             observer.begin(job.ensemble, targets)
         layout = job.layout(pairs)
         tally = SequenceTally()
         total = 3 * sum(one.size for one in targets)
-        total += 0 if interval is None else interval.substitutions
+        total += pairs_of(interval[1] - interval[0])
         substitutions = pairs_done = 0
+        maps = [] if observer is None else [observer.dependencies]
+        if chosen is not None and (maps or output.format == "hdf5"):
+            check_map_size(interval[1] - interval[0], len(layout.tracks))
         with (
             stage("mutating", "substitutions", total) as now,
             output.open(layout, overwrite=overwrite)
@@ -208,6 +233,7 @@ def write_mutations(
             else observer.writer(output, layout) as writer,
         ):
             with write_behind(writer.write) as write:
+                maps += [write] if output.format == "hdf5" else []
                 for effects in job.effects(job.batches(targets)):
                     write(effects)
                     tally.count(effects.window)
@@ -215,16 +241,44 @@ def write_mutations(
                     now.add(3 * len(effects.codes))
                     if observer is not None:
                         observer.window(effects)
-                    if interval is not None and effects.window.target is chosen:
-                        pairs_done += _write_pairs(job.scorer, effects.window, interval, write, now)
+                    if effects.window.target is chosen:
+                        pairs_done += _write_pairs(job, effects, interval, write, maps, now)
             if observer is not None:
                 observer.end()
-    tally.report(job.ensemble.window, job.ensemble.bin)
+    tally.report(job.ensemble.window, job.tile)
     return WrittenMutations(output.path, len(targets), substitutions, pairs_done, layout.columns)
 
 
-def _check_undivided(pairs: str | None, observer: MutationObserver | None) -> None:
+def _indexed(output: Output, source: Source) -> Output:
+    """The output of a run in blocks; that of a tiled genome has an index if it is a TSV.
+
+    Raises
+    ------
+    InputError
+        When the table of a tiled genome is not compressed.
+    """
+    if not isinstance(source, Tiles):
+        return output
+    if output.format == "tsv":
+        raise InputError(
+            "is a table without compression, and the effects of a tiled genome are compressed and "
+            "indexed",
+            file=output.path,
+            remedy="End the name with .tsv.gz, .h5 or .parquet",
+        )
+    if output.format == "tsv.gz":
+        return find_output(output.path, MutationLayout, "tabix")
+    return output
+
+
+def _check_undivided(source: Source, pairs: str | None, observer: MutationObserver | None) -> None:
     """Raise when an output was requested that needs all effects at once."""
+    if isinstance(source, Tiles) and (pairs is not None or observer is not None):
+        what = "a plot shows" if pairs is None else "pairs of bases are mutated in"
+        raise InputError(
+            f"{what} one sequence, and the genome is tiled",
+            remedy="Choose one region of the genome, without tiles",
+        )
     if pairs is not None:
         raise InputError(
             "pairs of bases are mutated in a run without shards",
@@ -238,21 +292,27 @@ def _check_undivided(pairs: str | None, observer: MutationObserver | None) -> No
 
 
 def _write_pairs(
-    scorer: EffectScorer,
-    window: TargetWindow,
-    interval: PairRegion,
+    job: MutationJob,
+    effects: BaseEffects,
+    interval: tuple[int, int],
     write: Callable[..., None],
+    maps: Sequence[Callable[[DependencyMap], None]],
     now: Stage,
 ) -> int:
-    """Write the effects of all pairs of an interval; return their number."""
-    low, high = interval.start - window.first, interval.end - window.first
-    pairs = 0
-    for part in pair_effects(scorer, window, low, high):
-        write(part)
-        count = len(part.substitutions.window)
-        pairs += count
-        now.add(count)
-    return pairs
+    """Write the effects of all pairs of an interval, pass on their map, and return their number."""
+    found = Dependencies(effects, *interval) if maps else None
+
+    def each(pairs: PairEffects) -> None:
+        write(pairs)
+        if found is not None:
+            found.add(pairs)
+
+    count = score_pairs(job.scorer, effects, interval, each, now)
+    if found is not None:
+        done = found.map(job.ensemble.tracks, {})
+        for receive in maps:
+            receive(done)
+    return count
 
 
 def _base_rows(key: str, done: list[BaseEffects]) -> pl.DataFrame:

@@ -11,9 +11,9 @@ from danq.inference.ensemble import Ensemble, Models
 from danq.inference.mutagenesis.batches import Batch, batches
 from danq.inference.mutagenesis.effect_kinds import BITS, Effect, describe_effect
 from danq.inference.mutagenesis.effects import BaseEffects, EffectScorer, base_effects
-from danq.inference.mutagenesis.targets import Target
+from danq.inference.mutagenesis.targets import Target, tile_size
 from danq.inference.shard_run import shard_provenance
-from danq.inference.sources import Source
+from danq.inference.sources import Source, Tiles
 from danq.inference.writers.mutation_layout import MutationLayout
 from danq.provenance import Provenance
 
@@ -51,10 +51,28 @@ class MutationJob:
         ensemble.check_measured()
         return cls(ensemble, source, EffectScorer(ensemble, effect))
 
+    @property
+    def tile(self) -> int:
+        """Bases of a tile of a sequence longer than the window.
+
+        Raises
+        ------
+        InputError
+            As `danq.inference.mutagenesis.targets.tile_size`.
+        """
+        return tile_size(self.source, self.ensemble.window, self.ensemble.bin)
+
     def batches(self, targets: list[Target]) -> Iterator[Batch]:
         """The bases to mutate, in batches that are scored together."""
-        window, step = self.ensemble.window, self.ensemble.bin
-        return batches(targets, window, step, self.scorer.block)
+        return batches(targets, self.ensemble.window, self.tile, self.scorer.block)
+
+    @property
+    def _windows(self) -> str:
+        """Which window a base is scored in, for the header."""
+        window = f"{self.ensemble.window} bases, centred on"
+        if isinstance(self.source, Tiles):
+            return f"{window} each tile of {self.tile} bases; the last of a contig may be shorter"
+        return f"{window} the sequence, or on each tile of {self.tile} bases of a longer one"
 
     def units(self) -> dict[str, str]:
         """Units of the effects on amounts, or of the amounts without a mutation."""
@@ -105,8 +123,7 @@ class MutationJob:
                 **ensemble.provenance(),
                 **self.source.provenance(),
                 **({} if pairs is None else {"pairs": pairs}),
-                "window": f"{ensemble.window} bases, centred on the sequence, or on each tile of "
-                f"{ensemble.bin} bases of a longer one",
+                "window": self._windows,
                 **ensemble.running(),
                 **self.scorer.batches(),
                 "tolerance": f"{ensemble.options.tolerance:g}",

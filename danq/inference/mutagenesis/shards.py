@@ -1,4 +1,4 @@
-"""Shards of mutation effects: blocks of windows, and the output that they make."""
+"""Mutation effects in blocks of windows, of a shard or of a genome, and the output they make."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import polars as pl
 
 from danq.bounded_queue import write_behind
 from danq.genome.nucleotide_codes import N
-from danq.inference.blocks import FinishedBlock
+from danq.inference.blocks import Blocks, FinishedBlock
 from danq.inference.blocks.merged_blocks import MergedBlocks
 from danq.inference.blocks.stored_layout import restored_output, stored_layout
 from danq.inference.mutagenesis.batches import bases_of, blocks
@@ -20,6 +20,7 @@ from danq.inference.mutagenesis.written_mutations import WrittenMutations
 from danq.inference.shard_run import ShardRun
 from danq.inference.sources.tiling import Selection
 from danq.inference.writers.mutation_layout import MutationLayout
+from danq.inference.writers.open_output import Output
 from danq.progress import counted, is_watched, stage
 from danq.typing import Codes
 
@@ -31,28 +32,31 @@ _COLUMNS = ("name", "target_start", "target_end", "length", "first", "low", "hig
 _SCHEMA = {name: pl.String if name == "name" else pl.Int64 for name in _COLUMNS}
 
 
-def write_shard(
+def write_in_blocks(
     run: ShardRun,
     job: MutationJob,
     targets: list[Target],
     layout: MutationLayout,
-    format: str,
+    output: Output,
 ) -> WrittenMutations:
-    """Compute the effects of a shard, and store them block by block.
+    """Compute the effects of a shard or of all windows, and store them block by block.
+
+    Without a shard, the output is then written, and replaces an existing one: the caller has
+    checked whether it may.
 
     Parameters
     ----------
     run
-        The shard.
+        The run or shard.
     job, targets
         Models, and the sequences of the whole run.
-    layout, format
-        Columns and format of the output.
+    layout, output
+        Columns and output.
 
     Raises
     ------
     InputError
-        As `danq.inference.shard_run.ShardRun.store`.
+        As `danq.inference.shard_run.ShardRun.store`; when the output cannot be written.
     """
 
     def own(selected: Selection) -> Iterator[list]:
@@ -63,18 +67,30 @@ def write_shard(
         total = 3 * sum(map(bases_of, own(selected))) if is_watched() else None
         with stage("mutating", "substitutions", total) as now:
             for block in own(selected):
-                yield _stored(list(job.effects(block)))
-                now.add(3 * bases_of(block))
+                done = []
+                for effects in job.effects(block):
+                    done.append(effects)
+                    now.add(3 * len(effects.codes))
+                yield _stored(done)
 
+    window, tile = job.ensemble.window, job.tile
     content = {
-        **stored_layout(layout, format),
+        **stored_layout(layout, output.format),
         "sequences": len(targets),
-        "window": job.ensemble.window,
-        "bin": job.ensemble.bin,
+        "window": window,
+        "bin": tile,
     }
-    counts = run.store(make, content)
-    done = counts[SUBSTITUTIONS]
-    return WrittenMutations(run.folder, len(targets), done, 0, layout.columns, run.shard)
+    if run.shard is not None:
+        done = run.store(make, content)[SUBSTITUTIONS]
+        return WrittenMutations(run.folder, len(targets), done, 0, layout.columns, run.shard)
+
+    def write(blocks: Blocks) -> None:
+        _write_output(blocks, output, layout, overwrite=run.overwrite, verb="writing").report(
+            window, tile
+        )
+
+    done = run.store(make, content, write)[SUBSTITUTIONS]
+    return WrittenMutations(output.path, len(targets), done, 0, layout.columns)
 
 
 def merge_mutations(blocks: MergedBlocks, *, overwrite: bool) -> WrittenMutations:
@@ -98,21 +114,28 @@ def merge_mutations(blocks: MergedBlocks, *, overwrite: bool) -> WrittenMutation
         sequences = int(content["sequences"])
         window, step = int(content["window"]), int(content["bin"])
     output.check(layout, overwrite=overwrite)
-    tally, substitutions = SequenceTally(), 0
+    _write_output(blocks, output, layout, overwrite=overwrite, verb="merging").report(window, step)
+    substitutions = sum(counts[SUBSTITUTIONS] for counts in blocks.counts)
+    return WrittenMutations(output.path, sequences, substitutions, 0, layout.columns)
+
+
+def _write_output(
+    blocks: Blocks, output: Output, layout: MutationLayout, *, overwrite: bool, verb: str
+) -> SequenceTally:
+    """Write the effects of all blocks, and count sequences and bases."""
+    tally = SequenceTally()
     with (
         output.open(layout, overwrite=overwrite) as writer,
         write_behind(writer.write) as write,
     ):
-        counted_blocks = counted(blocks, "merging", "blocks", len(blocks.numbers))
+        counted_blocks = counted(blocks, verb, "blocks", len(blocks.numbers))
         for number, block in zip(blocks.numbers, counted_blocks, strict=True):
             with blocks.readable(number):
                 each = list(_effects(block))
             for effects in each:
                 write(effects)
                 tally.count(effects.window)
-                substitutions += _substitutions(effects.codes)
-    tally.report(window, step)
-    return WrittenMutations(output.path, sequences, substitutions, 0, layout.columns)
+    return tally
 
 
 def _substitutions(codes: Codes) -> int:

@@ -2,7 +2,8 @@
 
 A sequence no longer than the model's window is scored in one window centred on it. A longer one is
 split into tiles of the model's bin, as `danq.predict` does, and each base is scored in the window
-centred on its tile: the prediction is for the bin that holds the base.
+centred on its tile: the prediction is for the bin that holds the base. A tiled genome is split into
+tiles also where a contig or region is no longer than the window.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import numpy as np
 from danq.errors import InputError
 from danq.genome.fasta import Genome
 from danq.genome.nucleotide_codes import N
-from danq.inference.sources import Records, Regions, Source
+from danq.inference.sources import Records, Regions, Source, Tiles
+from danq.inference.sources.region_table import find_regions
 from danq.inference.sources.tiling import overlapping, window_starts
 from danq.typing import Codes
 
@@ -40,6 +42,9 @@ class Target:
         Bases of the contig or record.
     read
         Returns the codes of an interval of the contig or record, 0-based, half-open.
+    tile
+        Bases of a tile of a tiled genome; None: the model's bin, if the target is longer than the
+        window.
     """
 
     name: str
@@ -47,6 +52,7 @@ class Target:
     end: int
     length: int
     read: Callable[[int, int], Codes]
+    tile: int | None = None
 
     @property
     def size(self) -> int:
@@ -81,6 +87,11 @@ class TargetWindow:
     low: int
     high: int
 
+    @property
+    def known(self) -> bool:
+        """Whether a base to mutate is known."""
+        return bool((self.codes[self.low : self.high] != N).any())
+
 
 class Span(NamedTuple):
     """Bases of a target that are scored in one window: 0-based, half-open."""
@@ -107,7 +118,7 @@ def target_spans(target: Target, window: int, step: int) -> Iterator[Span]:
     step
         Tile size for a target longer than the window: the model's bin.
     """
-    width = target.size if target.size <= window else step
+    width = target.tile or (target.size if target.size <= window else step)
     for start in range(target.start, target.end, width):
         yield Span(target, start, min(start + width, target.end))
 
@@ -129,13 +140,21 @@ def read_windows(spans: Sequence[Span], window: int) -> list[TargetWindow]:
 
 
 @contextmanager
-def open_targets(source: Source) -> Iterator[list[Target]]:
+def open_targets(source: Source, window: int, step: int) -> Iterator[list[Target]]:
     """The targets of a source; bases of a genome are read on demand.
+
+    Parameters
+    ----------
+    source
+        Sequences, regions or a tiled genome.
+    window, step
+        Window and bin of the model in bases.
 
     Raises
     ------
     InputError
-        When the source is neither sequences nor regions; or as the readers of the files.
+        When the source is something else; when tiles are empty or longer than the window; or as
+        the readers of the files.
     """
     if isinstance(source, Records):
         yield [_whole(codes, name) for name, codes in source.records()]
@@ -146,11 +165,36 @@ def open_targets(source: Source) -> Iterator[list[Target]]:
             regions = [_on_genome(genome, *region) for region in zip(*columns, strict=True)]
             _report_overlaps(regions)
             yield regions
+    elif isinstance(source, Tiles):
+        tile = tile_size(source, window, step)
+        with Genome(source.genome) as genome:
+            contigs = [(name, 0, length) for name, length in genome.contigs.items()]
+            if source.region is not None:
+                contigs = find_regions([source.region], genome)
+            yield [_on_genome(genome, *one, tile) for one in contigs]
     else:
         raise InputError(
             f"{type(source).__name__} cannot be mutated",
-            remedy="Use sequences, a FASTA file, or Regions of a genome",
+            remedy="Use sequences, a FASTA file, or Regions or Tiles of a genome",
         )
+
+
+def tile_size(source: Source, window: int, step: int) -> int:
+    """Bases of a tile of a sequence longer than the window.
+
+    Raises
+    ------
+    InputError
+        When the tiles of a tiled genome are empty or longer than the window.
+    """
+    if not isinstance(source, Tiles) or source.size is None:
+        return step
+    if not 1 <= source.size <= window:
+        raise InputError(
+            f"tiles have {source.size:,} bases, and each is mutated in one window of {window:,}",
+            remedy=f"Choose a tile size from 1 to {window:,}; the model's bin has {step:,}",
+        )
+    return source.size
 
 
 def _report_overlaps(regions: list[Target]) -> None:
@@ -171,11 +215,11 @@ def _whole(codes: Codes, name: str) -> Target:
     return Target(name, 0, len(codes), len(codes), lambda low, high: codes[low:high])
 
 
-def _on_genome(genome: Genome, name: str, start: int, end: int) -> Target:
+def _on_genome(genome: Genome, name: str, start: int, end: int, tile: int | None = None) -> Target:
     def read(low: int, high: int) -> Codes:
         return genome.codes(name, low, high)
 
-    return Target(name, start, end, genome.contigs[name], read)
+    return Target(name, start, end, genome.contigs[name], read, tile)
 
 
 @dataclass

@@ -74,7 +74,7 @@ def source_from_options(
     genome
         FASTA of the genome of a BED file or region.
     tile
-        Bases of a tile.
+        Bases of a tile; 0 is the model's bin, None cuts no tiles.
     region
         Part of the genome: ``chr:start-end`` (1-based, closed) or ``chr``.
     chrom_map
@@ -135,7 +135,7 @@ def source_from_options(
                 file=path,
                 remedy="Leave the tile size out to get one row for each record",
             )
-        return Tiles(path, tile, region)
+        return Tiles(path, tile or None, region)
     if fasta:
         return FastaFile(path)
     if genome is None:

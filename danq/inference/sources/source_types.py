@@ -162,14 +162,14 @@ class Tiles(Source):
     genome
         FASTA of the genome.
     size
-        Bases of a tile; the last one of a contig or region may be shorter.
+        Bases of a tile; the last one of a contig or region may be shorter. None: the model's bin.
     region
         Part of the genome: ``chr:start-end`` (1-based, closed, as in samtools) or ``chr``. Tiles
         start at its start.
     """
 
     genome: Location
-    size: int
+    size: int | None = None
     region: str | None = None
 
     key = "chrom"
@@ -183,16 +183,21 @@ class Tiles(Source):
     ) -> Iterator[RowStream]:
         with Genome(self.genome) as genome:
             regions = None if self.region is None else find_regions([self.region], genome)
-            yield GenomeTiles(genome, window, self.size, regions, device)
+            size = step if self.size is None else self.size
+            yield GenomeTiles(genome, window, size, regions, device)
 
     def provenance(self) -> dict[str, str]:
-        return _texts({"input": self.genome, "tile": self.size, "region": self.region})
+        return {"input": str(self.genome), **self._tiles()}
 
     def files(self) -> dict[str, Location]:
         return {"genome": self.genome}
 
     def settings(self) -> dict[str, Setting]:
-        return {**_texts({"tile": self.size, "region": self.region})}
+        return {**self._tiles()}
+
+    def _tiles(self) -> dict[str, str]:
+        tile = "the model's bin" if self.size is None else self.size
+        return _texts({"tile": tile, "region": self.region})
 
 
 @dataclass(frozen=True)

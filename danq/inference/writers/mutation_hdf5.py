@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from danq.inference.mutagenesis.effects import BaseEffects, PairEffects
+from danq.inference.mutagenesis.dependencies import DependencyMap
+from danq.inference.mutagenesis.effects import BaseEffects
+from danq.inference.mutagenesis.pair_effects import PairEffects
 from danq.inference.writers.hdf5 import Hdf5Writer, write_header
 from danq.inference.writers.mutation_layout import MutationLayout
 
@@ -58,10 +60,13 @@ class MutationHdf5(Hdf5Writer):
                 self._grow(f"pairs/{name}", tracks, np.float32, packed=False)
         self._sequences = self._windows = 0
 
-    def write(self, effects: BaseEffects | PairEffects) -> None:
+    def write(self, effects: BaseEffects | PairEffects | DependencyMap) -> None:
         """Append the single substitutions of a window, or pairs of the window that came last."""
         if isinstance(effects, PairEffects):
             self._write_pairs(effects)
+            return
+        if isinstance(effects, DependencyMap):
+            self._write_dependencies(effects)
             return
         window, target = effects.window, effects.window.target
         if window.first + window.low == target.start:
@@ -83,13 +88,18 @@ class MutationHdf5(Hdf5Writer):
             self._append(spread=effects.spread)
 
     def _write_pairs(self, effects: PairEffects) -> None:
-        _, position, base = effects.substitutions
         self._append(
             "pairs",
-            window=np.full(len(position), self._windows - 1),
-            position=effects.window.first + position,
-            base=base,
+            window=np.full(len(effects.position), self._windows - 1),
+            position=effects.window.first + effects.position,
+            base=effects.base,
             effects=effects.values.mean,
         )
         if effects.values.spread is not None:
             self._append("pairs", spread=effects.values.spread)
+
+    def _write_dependencies(self, found: DependencyMap) -> None:
+        position = found.start + np.arange(len(found.codes))
+        self._file.create_dataset("dependencies/position", data=position)
+        self._file.create_dataset("dependencies/interaction", data=found.values)
+        self._sink.check()

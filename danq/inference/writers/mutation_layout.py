@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from danq.genome.nucleotide_codes import LETTERS, decode
-from danq.inference.mutagenesis.effects import BaseEffects, PairEffects
+from danq.inference.mutagenesis.effects import BaseEffects
+from danq.inference.mutagenesis.pair_effects import PairEffects
 from danq.inference.writers.layout import Layout, Values
 
 _LETTERS = np.array(list(LETTERS), dtype=object)
@@ -84,8 +85,8 @@ def _pair_rows(effects: PairEffects) -> tuple[SubstitutionRows, Values]:
     """Rows of pairs: REF and ALT run from the first base to the second."""
     window = effects.window
     text = decode(window.codes)
-    _, position, base = effects.substitutions
-    letters = _LETTERS[base].tolist()
+    position = effects.position
+    letters = _LETTERS[effects.base].tolist()
     ref = [text[first : second + 1] for first, second in position.tolist()]
     alt = [before + old[1:-1] + after for (before, after), old in zip(letters, ref, strict=True)]
     name = [window.target.name] * len(ref)

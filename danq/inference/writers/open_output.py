@@ -19,6 +19,7 @@ from danq.inference.writers.parquet import ParquetWriter
 from danq.inference.writers.prediction_bigwig import BigWigWriter
 from danq.inference.writers.prediction_deepsea import PredWriter
 from danq.inference.writers.prediction_hdf5 import PredictionHdf5
+from danq.inference.writers.tabix import TabixWriter
 from danq.inference.writers.tsv import GzipTsvWriter, TsvStream, TsvWriter
 from danq.inference.writers.variant_deepsea import DeepSeaCsvWriter
 from danq.inference.writers.variant_hdf5 import VariantHdf5
@@ -47,13 +48,13 @@ WRITERS: dict[type[Layout], dict[str, type[Writer]]] = {
         "vcf": VcfWriter,
         "deepsea": DeepSeaCsvWriter,
     },
-    MutationLayout: {**TABLES, "hdf5": MutationHdf5},
     AttributionLayout: {
         **TABLES,
         "hdf5": AttributionHdf5,
         "bigwig": AttributionBigWig,
         "modisco": ModiscoWriter,
     },
+    MutationLayout: {**TABLES, "hdf5": MutationHdf5, "tabix": TabixWriter},
 }
 """Formats of each kind of output."""
 

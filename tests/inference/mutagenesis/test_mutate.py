@@ -14,7 +14,7 @@ import torch
 
 import danq
 from danq.errors import InputError
-from danq.inference import Regions, Tiles, WrittenMutations, mutate, write_mutations
+from danq.inference import OneHotFile, Regions, WrittenMutations, mutate, write_mutations
 from danq.models import Model, ModelSpec, RunOptions, architecture
 from danq.models import build as build_model
 from danq.models.run_options import DEFAULT_TOLERANCE
@@ -206,9 +206,9 @@ def test_invalid_sequences_and_options_are_refused(model, sequence, options, pro
         mutate(model, sequence, **options)
 
 
-def test_a_tiled_genome_cannot_be_mutated(model, genome):
-    with pytest.raises(InputError, match="Tiles cannot be mutated"):
-        mutate(model, Tiles(genome, 10))
+def test_one_hot_arrays_cannot_be_mutated(model, genome):
+    with pytest.raises(InputError, match="OneHotFile cannot be mutated"):
+        mutate(model, OneHotFile(genome))
 
 
 def test_several_sequences_give_the_effects_of_each(model, sequences, genome):

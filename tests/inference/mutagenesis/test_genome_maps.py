@@ -115,7 +115,7 @@ def killed(*given):
         os.kill(os.getpid(), signal.SIGKILL)
     return read(*given)
 effects.read_windows = killed
-loaded = danq.load(model, device="cpu", precision="fp32", batch_size=7)
+loaded = danq.load(model, device="cpu", precision="fp32", batch_size=7, threads=1)
 danq.write_mutations(loaded, danq.Tiles(genome), Path(out))
 """
 
@@ -129,7 +129,7 @@ def test_a_killed_run_is_resumed_to_the_same_bytes(small_model, genome, tmp_path
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     assert folder_of(out).is_dir()
     assert not out.exists()
-    model = load_model(path, device="cpu", precision="fp32", batch_size=7)
+    model = load_model(path, device="cpu", precision="fp32", batch_size=7, threads=1)
     with pytest.raises(InputError, match="Continue that run"):
         write_mutations(model, Tiles(genome), out)
     scored = count_calls(monkeypatch, effects, "read_windows")

@@ -107,6 +107,7 @@ def shown(tmp_path_factory) -> dict[str, Any]:
             made / "variants.h5", labels=folder / "labels.tsv", folds=2, groups="none"
         ),
         danq.find_motifs(model, dataset, databases=[made / "known.meme"], max_q=1),
+        danq.dependency_map(model, danq.Regions("chr3:101-104", genome)),
         danq.marginalize(model, ["GATAAG", "CCATG"], background=0.5, distances=[0]),
         danq.design(model, danq.RandomStarts(1), danq.DesignGoals(TRACKS[:1]), edits=1, beam=1),
         training,
@@ -217,8 +218,8 @@ def test_names_of_users_stay_text(shown):
 
 def test_the_plots_that_a_display_names_can_be_drawn(shown):
     named = {name for name, one in shown.items() if one._display().plots}
-    others = {"EvaluationReport", "Designs", "Marginalization", "Motif", "mutations"}
-    assert named == {"AmountReport", "Attributions", *others}
+    others = {"DependencyMap", "EvaluationReport", "Designs", "Marginalization", "Motif"}
+    assert named == {"AmountReport", "Attributions", "mutations", *others}
     for name in named:
         for call in shown[name]._display().plots:
             # What a reader would type; the text is danq's own.

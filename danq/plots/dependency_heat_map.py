@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float32
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -82,10 +83,13 @@ def plot_dependencies(
         logo.set_title(literal(track_name), fontsize=11, fontweight="bold", color=INK)
         _draw_logo(logo, codes, effects[:, :, track], start)
         mesh = _draw_map(heat, values[:, :, track], start)
-        for axes in (logo, heat):
-            _style(axes)
         heat.set_xlabel(f"Position on {literal(name)} (1-based)")
         heat.set_ylabel(f"Position on {literal(name)} (1-based)")
+        for axis in (logo.xaxis, heat.xaxis, heat.yaxis):
+            _number(axis)
+        for axes in (logo, heat):
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.tick_params(labelsize=8)
         bar = figure.colorbar(mesh, cax=figure.add_subplot(grid[2 * track + 1, 1]))
         bar.set_label(f"Largest interaction: {literal(units[track])}", fontsize=9)
         bar.ax.tick_params(labelsize=8)
@@ -127,12 +131,6 @@ def _draw_map(axes: Axes, values: np.ndarray, start: int) -> QuadMesh:
     return mesh
 
 
-def _style(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8)
-    form = FuncFormatter(lambda value, _: f"{value:,.0f}")
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.xaxis.set_major_formatter(form)
-    if axes.get_ylabel().startswith("Position"):
-        axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.yaxis.set_major_formatter(form)
+def _number(axis: Axis) -> None:
+    axis.set_major_locator(MaxNLocator(6, integer=True))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

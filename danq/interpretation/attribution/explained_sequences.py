@@ -297,7 +297,7 @@ def open_sequences(
             remedy="Give a FASTA file, a BED file with its genome, a region, or a dataset with the "
             "split whose windows are explained",
         )
-    with open_targets(source) as targets:
+    with open_targets(source, ensemble.window, ensemble.bin) as targets:
         found = TargetSequences(source, targets, ensemble)
         if isinstance(source, Regions):
             with Genome(source.genome) as genome:

@@ -219,6 +219,25 @@ def test_unknown_bases_and_the_display(small_model):
     assert danq.dependency_map is dependency_map
 
 
+def test_ticks_of_a_plot_show_whole_positions():
+    codes = np.arange(20, dtype=np.uint8) % 4
+    figure = plot_dependencies(
+        codes,
+        np.ones((20, 20, 1), np.float32),
+        effects=np.zeros((20, 4, 1), np.float32),
+        tracks=["a"],
+        units=["bits"],
+        name="chrIV",
+        start=1_008_809,
+    )
+    figure.draw_without_rendering()
+    logo, heat = figure.axes[:2]
+    for axis in (logo.xaxis, heat.xaxis, heat.yaxis):
+        assert axis.get_offset_text().get_text() == ""
+        texts = [label.get_text() for label in axis.get_ticklabels()]
+        assert all(text.startswith("1,008,8") for text in texts)
+
+
 def test_wrong_shapes_are_refused():
     given = {"tracks": ["a"], "units": ["bits"], "name": "x"}
     with pytest.raises(InputError, match="shape"):

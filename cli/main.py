@@ -52,7 +52,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "danq_cli.classify_variants",
         "Cross-validate a classifier of functional variants.",
     ),
-    "motifs": ("danq_cli.motifs", "Extract motifs from filters and match known motifs."),
+    "motifs": ("danq_cli.motifs", "Extract motifs of filters or attributions; match known ones."),
     "report": ("danq_cli.report", "Write one web page of runs and other outputs."),
     "vision": ("danq_cli.vision", "Train and apply models of images, video, text and sound."),
     "import": (

@@ -17,11 +17,20 @@ from .show import show
         "danq motifs runs/yeast yeast.h5 --out runs/yeast/motifs",
         "danq motifs runs/yeast yeast.h5 --out reb1 --rule half-max --track Reb1 \\",
         "    --database JASPAR_fungi.meme --database mine.jaspar",
+        "danq motifs --from-attributions reb1.h5 --out reb1 --database JASPAR_fungi.meme",
     )
 )
-@click.argument("model", type=InputPath())
-@click.argument("data", type=InputPath(dir_okay=False))
+@click.argument("model", required=False, type=InputPath())
+@click.argument("data", required=False, type=InputPath(dir_okay=False))
 @options.out(metavar="DIR", help="Output directory: MEME file, tables, logos and a web page.")
+@click.option(
+    "--from-attributions",
+    "attributions",
+    type=InputPath(dir_okay=False),
+    metavar="FILE",
+    help="Find motifs in attributions, the .h5 file of danq attribute; omit MODEL and DATA "
+    "(requires danq[interpret]).",
+)
 @click.option(
     "--rule",
     type=click.Choice(["argmax", "half-max"]),
@@ -43,8 +52,8 @@ from .show import show
     help="Split whose windows are used.  [default: test]",
 )
 @options.track(
-    help="Use the windows that are positive, or have high amounts, for this track (repeatable).  "
-    "[default: any track]"
+    help="Use the windows that are positive, or have high amounts, for this track (repeatable); "
+    "of attributions, the one track to use.  [default: any track; the only one]"
 )
 @click.option(
     "--q-value",
@@ -58,25 +67,55 @@ from .show import show
 @options.threads()
 @options.overwrite()
 def motifs(
-    model: Path,
-    data: Path,
+    model: Path | None,
+    data: Path | None,
+    attributions: Path | None,
     out: Path,
     overwrite: bool,
     **given: Any,
 ) -> None:
-    """Extract motifs from first-layer filters and match them with known motifs.
+    """Extract motifs of filters, or of attributions, and match them with known motifs.
 
     MODEL is a model file or a run directory. DATA is a dataset with the same window length and
     tracks; the windows of --split that are positive for a track are used, or of amounts the tenth
-    with the highest values. Writes a MEME file, tables, logos, and motifs.html, a page with a
-    sortable table. danq compares the filters with the motifs of all --database files in one search,
-    by Tomtom's method.
+    with the highest values. With --from-attributions, TF-MoDISco finds motifs of the bases that
+    contribute most, and hits.bed has their sites. Writes a MEME file, tables, logos, and
+    motifs.html, a page with a sortable table. danq compares the motifs with those of all --database
+    files in one search, by Tomtom's method.
     """
+    if attributions is not None:
+        if model is not None:
+            raise click.UsageError("Give either MODEL and DATA or --from-attributions.")
+        _of_attributions(attributions, out, overwrite, options.given(given))
+        return
+    if model is None or data is None:
+        raise click.UsageError("Give MODEL and DATA, or --from-attributions.")
     from danq.interpretation import check_motif_folder, find_motifs, write_motifs
 
     check_motif_folder(out, overwrite)
     (loaded,) = options.load_models([model], given, ensembles=False)
     report = find_motifs(loaded, data, **options.given(given))
     write_motifs(report, out, overwrite=overwrite)
+    text = f"{report.describe()}\nwritten to {out}; open motifs.html in a browser"
+    show(text, {"path": out, **report.to_dict()})
+
+
+def _of_attributions(attributions: Path, out: Path, overwrite: bool, given: dict[str, Any]) -> None:
+    from danq.interpretation import (
+        check_attribution_motif_folder,
+        find_attribution_motifs,
+        write_attribution_motifs,
+    )
+
+    for name in ("rule", "split", "strand", "batch_size"):
+        if name in given:
+            option = "--" + name.replace("_", "-")
+            raise click.UsageError(f"{option} is an option for filters, not for attributions.")
+    tracks = given.pop("tracks", ())
+    if len(tracks) > 1:
+        raise click.UsageError("Give one --track of the attributions.")
+    check_attribution_motif_folder(out, overwrite)
+    report = find_attribution_motifs(attributions, track=next(iter(tracks), None), **given)
+    write_attribution_motifs(report, out, overwrite=overwrite)
     text = f"{report.describe()}\nwritten to {out}; open motifs.html in a browser"
     show(text, {"path": out, **report.to_dict()})

@@ -59,9 +59,11 @@ if TYPE_CHECKING:
     from danq.interpretation import attribute as attribute
     from danq.interpretation import classify_variants as classify_variants
     from danq.interpretation import design as design
+    from danq.interpretation import find_attribution_motifs as find_attribution_motifs
     from danq.interpretation import find_motifs as find_motifs
     from danq.interpretation import marginalize as marginalize
     from danq.interpretation import read_attributions as read_attributions
+    from danq.interpretation import write_attribution_motifs as write_attribution_motifs
     from danq.interpretation import write_attributions as write_attributions
     from danq.interpretation import write_designs as write_designs
     from danq.interpretation import write_marginalization as write_marginalization
@@ -128,6 +130,7 @@ __getattr__, __dir__ = lazy_names(
         "design": "danq.interpretation:design",
         "evaluate": "danq.inference:evaluate",
         "export": "danq.models.export:export_model",
+        "find_attribution_motifs": "danq.interpretation:find_attribution_motifs",
         "find_motifs": "danq.interpretation:find_motifs",
         "import_weights": "danq.models.weight_import:import_weights",
         "load": "danq.models:load_model",
@@ -144,6 +147,7 @@ __getattr__, __dir__ = lazy_names(
         "train": "danq.training:train",
         "train_folds": "danq.training:train_folds",
         "watch_progress": "danq.progress:watch_progress",
+        "write_attribution_motifs": "danq.interpretation:write_attribution_motifs",
         "write_attributions": "danq.interpretation:write_attributions",
         "write_background": "danq.inference:write_background",
         "write_comparison": "danq.inference:write_comparison",
@@ -200,6 +204,7 @@ __all__ = [
     "design",
     "evaluate",
     "export",
+    "find_attribution_motifs",
     "find_motifs",
     "import_weights",
     "load",
@@ -216,6 +221,7 @@ __all__ = [
     "train",
     "train_folds",
     "watch_progress",
+    "write_attribution_motifs",
     "write_attributions",
     "write_background",
     "write_comparison",

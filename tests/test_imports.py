@@ -74,6 +74,7 @@ BUILT_FOR_TORCH = "torchvision"
 DISTRIBUTION = {
     "Bio": "biopython",
     "PIL": "pillow",
+    "modiscolite": "modisco-lite",
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
 }

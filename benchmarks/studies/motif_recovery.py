@@ -11,7 +11,7 @@ from danq.errors import InputError
 from danq.genome.information_content import trim
 from danq.genome.motif_matrix import Motif
 from danq.interpretation.motifs.filter_sites import FilterSites
-from danq.interpretation.motifs.motif_table import MAX_Q
+from danq.interpretation.motifs.known_matches import MAX_Q
 from danq.interpretation.motifs.tomtom import MIN_OVERLAP, tomtom
 
 SHUFFLED = 9

@@ -7,6 +7,14 @@ from danq.interpretation.attribution.dataset_split import DatasetSplit
 from danq.interpretation.attribution.methods import Integration
 from danq.interpretation.attribution.read_attributions import read_attributions
 from danq.interpretation.attribution.written_attributions import WrittenAttributions
+from danq.interpretation.attribution_motifs.find_attribution_motifs import (
+    AttributionMotifReport,
+    find_attribution_motifs,
+)
+from danq.interpretation.attribution_motifs.write_attribution_motifs import (
+    check_attribution_motif_folder,
+    write_attribution_motifs,
+)
 from danq.interpretation.marginalization.backgrounds import Backgrounds
 from danq.interpretation.marginalization.marginalize import Marginalization, marginalize
 from danq.interpretation.marginalization.write_marginalization import (
@@ -28,6 +36,7 @@ from danq.interpretation.variant_classification.classify_variants import (
 )
 
 __all__ = [
+    "AttributionMotifReport",
     "Attributions",
     "Backgrounds",
     "ClassificationReport",
@@ -42,15 +51,18 @@ __all__ = [
     "RandomStarts",
     "WrittenAttributions",
     "attribute",
+    "check_attribution_motif_folder",
     "check_design_folder",
     "check_marginalization_folder",
     "check_motif_folder",
     "classify_variants",
     "design",
+    "find_attribution_motifs",
     "find_filter_sites",
     "find_motifs",
     "marginalize",
     "read_attributions",
+    "write_attribution_motifs",
     "write_attributions",
     "write_attributions_and_plot",
     "write_designs",

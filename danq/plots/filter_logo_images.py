@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -14,6 +16,8 @@ from danq.plots.sequence_logo import draw_logo
 from danq.plots.style import MUTED
 
 _WIDTH, _HEIGHT, _DPI = 3.4, 0.75, 80
+BITS = (0, 2)
+"""Limits of the vertical axis of a logo in bits."""
 
 Pair = tuple[Motif, tuple[Motif, int] | None]
 """Motif of a filter, and its best match or None, as in
@@ -23,32 +27,58 @@ Pair = tuple[Motif, tuple[Motif, int] | None]
 def logo_pngs(pairs: Iterable[Pair]) -> Iterator[bytes]:
     """Draw the logo of each filter in bits, and below it the aligned known motif, as PNG."""
     # Creating axes takes longer than drawing a logo, so all logos share two canvases.
-    figures = {rows: _figure(rows) for rows in (1, 2)}
+    canvases = {rows: LogoCanvas(rows) for rows in (1, 2)}
     for motif, match in pairs:
-        logos = [(motif, 0)]
+        logos = [(letter_heights(motif.probabilities), 0)]
         if match is not None:
-            logos.append((match[0], core(motif.probabilities).start + match[1]))
-        figure, panels = figures[len(logos)]
+            start = core(motif.probabilities).start + match[1]
+            logos.append((letter_heights(match[0].probabilities), start))
+        yield canvases[len(logos)].png(logos, [BITS] * len(logos))
+
+
+class LogoCanvas:
+    """Logos below each other, with one axis of positions.
+
+    Parameters
+    ----------
+    rows
+        Number of logos.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self._figure = Figure(figsize=(_WIDTH, _HEIGHT * rows))
+        self._panels: list[Axes] = []
+        for row in reversed(range(rows)):
+            axes = self._figure.add_axes((0.05, (row + 0.08) / rows, 0.94, 0.84 / rows))
+            axes.set(xticks=())
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.spines[["left", "bottom"]].set_color(MUTED)
+            axes.tick_params(labelsize=6, colors=MUTED, length=2)
+            self._panels.append(axes)
+
+    def png(
+        self,
+        logos: Sequence[tuple[Float[np.ndarray, "L 4"], int]],
+        limits: Sequence[tuple[float, float] | None],
+    ) -> bytes:
+        """Draw logos.
+
+        Parameters
+        ----------
+        logos
+            Letter heights of each logo, and the position at which it starts.
+        limits
+            Limits of the vertical axis of each logo; None: those of its letters.
+        """
         low = min(start for _, start in logos)
-        high = max(start + logo.width for logo, start in logos)
-        for axes, (logo, start) in zip(panels, logos, strict=True):
+        high = max(start + len(heights) for heights, start in logos)
+        for axes, (heights, start), limit in zip(self._panels, logos, limits, strict=True):
             for patch in list(axes.patches):
                 patch.remove()
-            draw_logo(axes, letter_heights(logo.probabilities), start=start)
-            axes.set(xlim=(low - 0.5, high - 0.5), ylim=(0, 2))
+            draw_logo(axes, heights, start=start)
+            bottom, top = limit or axes.get_ylim()
+            axes.set(xlim=(low - 0.5, high - 0.5), ylim=(bottom, top))
+            axes.set_yticks(limit or [0.0])
         out = io.BytesIO()
-        figure.savefig(out, format="png", dpi=_DPI, metadata={"Software": None})
-        yield out.getvalue()
-
-
-def _figure(rows: int) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(_WIDTH, _HEIGHT * rows))
-    panels = []
-    for row in reversed(range(rows)):
-        axes = figure.add_axes((0.05, (row + 0.08) / rows, 0.94, 0.84 / rows))
-        axes.set(yticks=(0, 2), xticks=())
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.spines[["left", "bottom"]].set_color(MUTED)
-        axes.tick_params(labelsize=6, colors=MUTED, length=2)
-        panels.append(axes)
-    return figure, panels
+        self._figure.savefig(out, format="png", dpi=_DPI, metadata={"Software": None})
+        return out.getvalue()

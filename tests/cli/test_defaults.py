@@ -35,7 +35,7 @@ OWNERS: dict[str, tuple[Callable, ...]] = {
     "design": (danq.design, danq.RandomStarts, RunOptions),
     "evaluate": (danq.evaluate, RunOptions),
     "marginalize": (danq.marginalize, danq.Backgrounds, RunOptions),
-    "motifs": (danq.find_motifs, RunOptions),
+    "motifs": (danq.find_motifs, danq.find_attribution_motifs, RunOptions),
     "mutate": (danq.mutate, RunOptions),
     "predict": (danq.predict, danq.Hdf5Storage, RunOptions),
     "serve": (ServerSettings, RunOptions),

@@ -14,7 +14,8 @@ from danq.genome.motif_matrix import Motif
 from danq.interpretation import write_motifs
 from danq.interpretation.motifs.filter_sites import FilterSites
 from danq.interpretation.motifs.find_motifs import MotifReport
-from danq.interpretation.motifs.motif_table import KnownMotifs, motif_table
+from danq.interpretation.motifs.known_matches import KnownMotifs
+from danq.interpretation.motifs.motif_table import motif_table
 from danq.provenance import sha256_of
 from danq.report import Absent, Table, motif_section, page
 from danq.report.draw_sequences import draw_logo

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from danq._version import __version__
 from danq.device import set_threads
-from danq.errors import InputError, few
-from danq.genome.motif_files import read_motifs
-from danq.genome.motif_matrix import Motif
 from danq.inference.evaluation.matching import open_matching
 from danq.interpretation.motifs.filter_sites import (
     BATCH_SIZE,
@@ -24,13 +19,13 @@ from danq.interpretation.motifs.filter_sites import (
     find_filter_sites,
     motif_windows,
 )
-from danq.interpretation.motifs.motif_table import (
+from danq.interpretation.motifs.known_matches import (
     MAX_Q,
     MIN_CORRELATION,
-    KnownMotifs,
-    MotifTable,
-    motif_table,
+    check_max_q,
+    read_known_motifs,
 )
+from danq.interpretation.motifs.motif_table import MotifTable, motif_table
 from danq.notebook_display import Display, FirstRows, display_html, display_text
 from danq.progress import stage
 from danq.typing import Location
@@ -159,9 +154,8 @@ def find_motifs(
         When the dataset does not match the model, the split has no such window, a motif file
         cannot be read or is given twice, the rule does not exist, or ``max_q`` is not in (0, 1].
     """
-    if not 0 < max_q <= 1:
-        raise InputError(f"max_q is {max_q:g}, outside (0, 1]", remedy="Use a q-value such as 0.01")
-    known = _read_known_motifs(databases)
+    check_max_q(max_q)
+    known = read_known_motifs(databases)
     model, dataset = open_matching(model, dataset)
     from danq.models import first_layers
 
@@ -194,32 +188,3 @@ def find_motifs(
     }
     with stage("comparing with known motifs"):
         return MotifReport(sites, motif_table(sites, known, max_q), provenance)
-
-
-def _read_known_motifs(databases: Sequence[Location]) -> KnownMotifs:
-    """Motifs of several files. The collection is the file name up to the first dot."""
-    motifs: list[Motif] = []
-    collections: list[str] = []
-    names: Counter[str] = Counter()
-    paths = [Path(path) for path in databases]
-    for number, path in enumerate(paths):
-        if path.resolve() in [other.resolve() for other in paths[:number]]:
-            raise InputError(
-                "is given twice, which doubles the E-values of its motifs",
-                file=path,
-                remedy="Give each file once",
-            )
-    for path in paths:
-        found = read_motifs(path)
-        names.update({motif.name for motif in found})
-        motifs += found
-        collections += [path.name.split(".")[0]] * len(found)
-    shared = [name for name, files in names.items() if files > 1]
-    if shared:
-        log.warning(
-            "%d motif names occur in more than one file (%s); E-values and q-values count each "
-            "occurrence",
-            len(shared),
-            few(shared),
-        )
-    return KnownMotifs(tuple(motifs), tuple(collections))

@@ -11,7 +11,7 @@ import polars as pl
 from danq.genome.motif_files import write_meme
 from danq.inference.writers.tsv import write_table
 from danq.interpretation.motifs.find_motifs import MotifReport
-from danq.interpretation.motifs.motif_page import motif_page
+from danq.interpretation.motifs.motif_page import FILTERS_PAGE, motif_page
 from danq.output import check_output_folder, replacing_folder
 from danq.plots.filter_logo_images import logo_pngs
 from danq.progress import counted
@@ -67,7 +67,9 @@ def write_motifs(report: MotifReport, out: Location, *, overwrite: bool = False)
         (folder / "logos").mkdir()
         for name, image in logos.items():
             (folder / "logos" / f"{name}.png").write_bytes(image)
-        page = motif_page(report.table.filters, logos, report.provenance, report.describe())
+        page = motif_page(
+            FILTERS_PAGE, report.table.filters, logos, report.provenance, report.describe()
+        )
         (folder / "motifs.html").write_text(page, encoding="utf-8")
         # Written last, with the checksums of the other files.
         files = {one.name: sha256_of(one) for one in sorted(folder.iterdir()) if one.is_file()}

@@ -19,7 +19,8 @@ from danq.genome.motif_files import write_meme
 from danq.genome.motif_matrix import Motif
 from danq.interpretation import find_motifs, write_motifs
 from danq.interpretation.motifs.filter_sites import FilterSites
-from danq.interpretation.motifs.motif_table import KnownMotifs, motif_table
+from danq.interpretation.motifs.known_matches import KnownMotifs
+from danq.interpretation.motifs.motif_table import motif_table
 from danq.models import save_model
 from danq.output import MARKER
 from danq.plots.filter_logo_images import logo_pngs

@@ -10,7 +10,7 @@ from scipy.stats import false_discovery_control, pearsonr
 
 from danq.errors import InputError
 from danq.genome.motif_matrix import Motif
-from danq.interpretation.motifs.motif_table import MIN_CORRELATION, correlation
+from danq.interpretation.motifs.known_matches import MIN_CORRELATION, correlation
 from danq.interpretation.motifs.tomtom import false_discovery_rates, tomtom
 from danq.simulation.factor_catalogue import CONSENSUS, motif
 

@@ -1,0 +1,1 @@
+"""Motifs of the bases that contribute most to predictions, and their sites."""

@@ -26,15 +26,27 @@ def motif_recovery(
     max_q: float = MAX_Q,
     seed: int = 0,
 ) -> pl.DataFrame:
-    """Find the filter that matches each known motif best.
+    """Find the filter that matches each known motif best, as `recovery_of` its motifs."""
+    return recovery_of(sites.motifs(), known, background=background, max_q=max_q, seed=seed)
 
-    The filters are compared with the known motifs, the ``background`` motifs, and nine shuffled
+
+def recovery_of(
+    motifs: Sequence[Motif],
+    known: Sequence[Motif],
+    *,
+    background: Sequence[Motif] = (),
+    max_q: float = MAX_Q,
+    seed: int = 0,
+) -> pl.DataFrame:
+    """Find the motif of a filter, or of attributions, that matches each known motif best.
+
+    The motifs are compared with the known motifs, the ``background`` motifs, and nine shuffled
     motifs per known motif. q-values account for all of these.
 
     Parameters
     ----------
-    sites
-        Sites of the filters.
+    motifs
+        Motifs of filters, or of attributions.
     known
         Motifs that the model is expected to have learned.
     background
@@ -55,12 +67,12 @@ def motif_recovery(
     Raises
     ------
     InputError
-        When there is no known motif, or no filter has a motif of at least 5 positions.
+        When there is no known motif, or no motif has a core of at least 5 positions.
     """
-    cores = [trim(motif) for motif in sites.motifs()]
+    cores = [trim(motif) for motif in motifs]
     queries = [one for one in cores if one is not None and one.width >= MIN_OVERLAP]
     if not known or not queries:
-        raise InputError(f"{len(queries)} filter motifs cannot be compared with {len(known)}")
+        raise InputError(f"{len(queries)} motifs cannot be compared with {len(known)}")
     rng = np.random.default_rng(seed)
     shuffled = [
         Motif(f"{one.name}_shuffled_{number}", rng.permutation(one.probabilities))

@@ -18,6 +18,13 @@ import danq
 import danq.plots
 from danq import vision
 from danq.inference.merge_shards import MergeSummary
+from danq.interpretation.attribution_motifs.find_attribution_motifs import (
+    COLUMNS as COLUMNS_OF_MATCHES,
+)
+from danq.interpretation.attribution_motifs.find_attribution_motifs import (
+    AttributionMotifReport,
+)
+from danq.interpretation.motifs.known_matches import match_known_motifs
 from danq.models import TargetGroup, architecture, untrained
 from danq.models.export import Exported
 from danq.notebook_display import COLUMNS, LETTERS, ROWS, Display, FirstRows, display_html
@@ -110,6 +117,7 @@ def shown(tmp_path_factory) -> dict[str, Any]:
         danq.dependency_map(model, danq.Regions("chr3:101-104", genome)),
         danq.marginalize(model, ["GATAAG", "CCATG"], background=0.5, distances=[0]),
         danq.design(model, danq.RandomStarts(1), danq.DesignGoals(TRACKS[:1]), edits=1, beam=1),
+        attribution_motifs(),
         training,
         FoldsResult(
             directory=made / HOSTILE, folds=(training,) * 3, report=report, held_out_report=None
@@ -149,6 +157,15 @@ def shown(tmp_path_factory) -> dict[str, Any]:
         "Dataset of vision": objects[-7],
         "Dataset": dataset,
     }
+
+
+def attribution_motifs() -> AttributionMotifReport:
+    """A report without motifs, whose columns are those of a report with some."""
+    matches = match_known_motifs([], None, 0.01, COLUMNS_OF_MATCHES)
+    hits = pl.DataFrame({"chrom": [HOSTILE], "start": [3], "end": [9], "sequence": [0]})
+    provenance = {"track": HOSTILE, "positive_seqlets": 5, "negative_seqlets": 0, "sequences": 7}
+    provenance |= {"known_motifs": 0, "max_q": 0.01}
+    return AttributionMotifReport((), matches.described, hits, matches, provenance)
 
 
 def model_of_amounts(dataset: danq.Dataset) -> danq.Model:

@@ -27,7 +27,7 @@ from danq.interpretation import find_attribution_motifs
 
 
 def rows(file: Path) -> Iterator[dict[str, Any]]:
-    """One row for each factor that a motif of the attributions matches, and for that of the track."""
+    """One row for each factor that a motif matches, and for that of the track."""
     start = time.perf_counter()
     report = find_attribution_motifs(file)
     seconds = time.perf_counter() - start

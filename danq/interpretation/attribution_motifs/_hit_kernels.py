@@ -34,10 +34,9 @@ def window_sums(base, contribution, at, matrix, width, reverse):
 
 
 @kernel
-def score_windows(base, contribution, starts, reverse, matrix, similarity, total):
+def score_windows(base, contribution, starts, reverse, matrix, norm, similarity, total):
     """Write the similarity of each window with a motif, and its total contribution."""
     width = matrix.shape[0]
-    norm = math.sqrt((matrix * matrix).sum())
     for n in range(len(starts)):
         product, square, summed = window_sums(
             base, contribution, starts[n], matrix, width, reverse[n]
@@ -57,7 +56,8 @@ def scan(base, contribution, first, motif, count, found):
     first
         ``(S + 1,)`` index of the first base of each sequence; the last is N.
     motif
-        Contributions ``(W, 5)``, minimum similarity, minimum contribution, and sign of the motif.
+        Contributions ``(W, 5)``, their norm (in a parallel kernel, a sum depends on the number of
+        threads), minimum similarity, minimum contribution, and sign of the motif.
     count
         ``(S,)`` number of windows of each sequence, written if ``found`` has no rows; otherwise
         the row of the first window of each sequence.
@@ -65,9 +65,8 @@ def scan(base, contribution, first, motif, count, found):
         ``(H, 5)`` float64: index of the first base, strand (1: reverse), similarity, contribution,
         and length of the projection on the motif.
     """
-    matrix, min_similarity, min_total, sign = motif
+    matrix, norm, min_similarity, min_total, sign = motif
     width = matrix.shape[0]
-    norm = math.sqrt((matrix * matrix).sum())
     for s in numba.prange(len(first) - 1):
         number = 0
         for at in range(first[s], first[s + 1] - width + 1):

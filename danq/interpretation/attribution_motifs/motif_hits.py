@@ -88,15 +88,16 @@ def _scanned(
 ) -> Float64[np.ndarray, "H 5"]:
     """Windows that are like the seqlets of a motif."""
     matrix = np.pad(motif.contributions, ((0, 0), (0, 1)))
+    norm = float(np.linalg.norm(matrix))
     low = first[motif.sequence] + motif.start
     inside = (motif.start >= 0) & (low + len(matrix) <= first[motif.sequence + 1])
     starts, reverse = low[inside], motif.reverse[inside]
     similarity, total = np.empty(len(starts)), np.empty(len(starts))
-    kernels.score_windows(base, contribution, starts, reverse, matrix, similarity, total)
+    kernels.score_windows(base, contribution, starts, reverse, matrix, norm, similarity, total)
     if not len(starts):
         return np.empty((0, 5))
     limits = [_exceeded(similarity), _exceeded(motif.sign * total)]
-    given = matrix, limits[0], limits[1], float(motif.sign)
+    given = matrix, norm, limits[0], limits[1], float(motif.sign)
     count = np.zeros(len(first) - 1, np.int64)
     kernels.scan(base, contribution, first, given, count, np.empty((0, 5)))
     found = np.empty((int(count.sum()), 5))

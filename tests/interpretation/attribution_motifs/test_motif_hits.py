@@ -58,7 +58,6 @@ def test_a_negative_motif_has_hits_with_negative_contributions(planted):
     negative = find_hits(reversed_sign, "Reb1", [planted_motif(planted, sign=-1.0)])
     assert negative.drop("contribution").equals(positive.drop("contribution"))
     assert negative["contribution"].to_list() == (-positive["contribution"]).to_list()
-    assert find_hits(reversed_sign, "Reb1", [planted_motif(planted)]).is_empty()
 
 
 def test_hits_of_overlapping_sequences_and_of_equal_motifs_do_not_overlap(planted):
@@ -79,7 +78,7 @@ def test_the_scan_equals_its_plain_twin(planted):
     matrix = np.pad(rng.normal(size=(6, 4)), ((0, 0), (0, 1)))
     first = np.searchsorted(values.sequence, np.arange(len(values) + 1))
     contribution = np.nan_to_num(values.track("Reb1"))
-    given = matrix, 0.3, 0.05, 1.0
+    given = matrix, float(np.linalg.norm(matrix)), 0.3, 0.05, 1.0
     count = np.zeros(len(values), np.int64)
     kernels.scan(values.base, contribution, first, given, count, np.empty((0, 5)))
     found = np.empty((int(count.sum()), 5))

@@ -37,5 +37,5 @@ def test_recovery_finds_the_planted_motif_and_no_other(sites):
     assert table["filters"].to_list() == [2, 0]
     assert table["best_of"].to_list() == [2, 0]
     assert table["consensus"][0] in ("GATAAGCT", "AGCTTATC")
-    with pytest.raises(InputError, match="2 filter motifs cannot be compared with 0"):
+    with pytest.raises(InputError, match="2 motifs cannot be compared with 0"):
         motif_recovery(sites, [])

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 import danq
 from danq.errors import DanqError, InputError, Stopped, first_line, printable
@@ -61,6 +62,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     ),
     "export": ("danq_cli.export", "Export to ONNX, TorchScript or torch.export."),
     "summary": ("danq_cli.summary", "Show the content of a model file."),
+    "doctor": ("danq_cli.doctor", "Show versions, devices and caches; find what is slow."),
+    "completion": ("danq_cli.completion", "Print a script for the Tab key of your shell."),
 }
 """Command, its module (with a click command of the same name), and its line in the help."""
 
@@ -114,6 +117,12 @@ class LazyGroup(click.Group):
         module, _ = self.table[cmd_name]
         command = getattr(importlib.import_module(module), module.rpartition(".")[2])
         return with_output_options(command)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names from the table, so that completing them imports no command."""
+        names = [name for name in self.table if name.startswith(incomplete)]
+        items = [CompletionItem(name, help=self.table[name][1]) for name in names]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -301,6 +310,10 @@ def _leave_pipe() -> int:
 def main() -> None:
     """Prepare the process, run its command line, and end the process."""
     prepare()
+    if instruction := os.environ.get("_DANQ_COMPLETE"):
+        from .completion import complete
+
+        sys.exit(complete(instruction))
     install()
     # OpenMP threads spin for milliseconds while they wait. On a busy machine this made training
     # steps a hundred times slower. With this spin count (about 30 microseconds) steps are as fast

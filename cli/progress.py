@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from danq.progress import watch_progress
+from danq.progress import COMPILING, watch_progress
 
 from .streams import write_stderr
 
@@ -26,6 +26,9 @@ BAR_SECONDS = 0.5
 
 YOUNG_SECONDS = 2.0
 """Age in seconds up to which a line shows the name of a stage only."""
+
+COMPILING_SECONDS = 2.0
+"""Seconds of compilation after which a log has the first line, which comes earlier than others."""
 
 RATE_SECONDS = 30.0
 """Seconds over which the rate is computed."""
@@ -123,6 +126,8 @@ class Display:
         self.bars, self.hidden, self.clock = bars, hidden, clock
         self.active: list[Timed] = []
         self.last_line = clock()
+        self._compiled = 0.0
+        self._compiling_is_shown = False
         self._bar: Any = None
         self._process = os.getpid()
         self._lock = threading.RLock()
@@ -140,6 +145,9 @@ class Display:
                 self.active.append(Timed(stage, self.clock()))
                 self._start()
                 return
+            self._compiled += sum(
+                self.clock() - one.begun for one in self._compiling()[:1] if one.stage is stage
+            )
             self.active = [one for one in self.active if one.stage is not stage]
             if not self.active:
                 self._hide()
@@ -154,6 +162,8 @@ class Display:
                 return
             if self.bars:
                 self._show(now)
+            elif self._show_compiling(now):
+                self.last_line = now
             elif now - self.last_line >= self._wait(now):
                 self.last_line = now
                 write_stderr(self._line(now))
@@ -165,6 +175,22 @@ class Display:
             self._thread.join()
         with self._lock:
             self._hide()
+
+    def _compiling(self) -> list[Timed]:
+        """Stages of compilation; those within the first one are part of it."""
+        return [one for one in self.active if one.stage.name == COMPILING]
+
+    def _show_compiling(self, now: float) -> bool:
+        """Show once that the first use takes longer, as soon as it does."""
+        running = self._compiling()
+        if self._compiling_is_shown or not running:
+            return False
+        seconds = self._compiled + now - running[0].begun
+        if seconds < COMPILING_SECONDS:
+            return False
+        self._compiling_is_shown = True
+        write_stderr(f"{COMPILING}: {duration(seconds)} so far")
+        return True
 
     def _wait(self, now: float) -> float:
         """Seconds between lines; some more if all stages are young, so that there is a rate."""

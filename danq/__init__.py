@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from danq.datasets import LabelOptions as LabelOptions
     from danq.datasets import build_dataset as build_dataset
     from danq.datasets import convert_dataset as convert_dataset
+    from danq.diagnosis import Diagnosis as Diagnosis
+    from danq.diagnosis import doctor as doctor
     from danq.errors import DanqError as DanqError
     from danq.errors import InputError as InputError
     from danq.genome import Genome as Genome
@@ -99,6 +101,7 @@ __getattr__, __dir__ = lazy_names(
         "DesignConstraints": "danq.interpretation:DesignConstraints",
         "DesignGoals": "danq.interpretation:DesignGoals",
         "DatasetSplit": "danq.interpretation:DatasetSplit",
+        "Diagnosis": "danq.diagnosis:Diagnosis",
         "Folds": "danq.training:Folds",
         "Genome": "danq.genome:Genome",
         "Hdf5Storage": "danq.inference:Hdf5Storage",
@@ -128,6 +131,7 @@ __getattr__, __dir__ = lazy_names(
         "convert_dataset": "danq.datasets:convert_dataset",
         "dependency_map": "danq.inference:dependency_map",
         "design": "danq.interpretation:design",
+        "doctor": "danq.diagnosis:doctor",
         "evaluate": "danq.inference:evaluate",
         "export": "danq.models.export:export_model",
         "find_attribution_motifs": "danq.interpretation:find_attribution_motifs",
@@ -172,6 +176,7 @@ __all__ = [
     "DatasetSplit",
     "DesignConstraints",
     "DesignGoals",
+    "Diagnosis",
     "Folds",
     "Genome",
     "Hdf5Storage",
@@ -202,6 +207,7 @@ __all__ = [
     "convert_dataset",
     "dependency_map",
     "design",
+    "doctor",
     "evaluate",
     "export",
     "find_attribution_motifs",

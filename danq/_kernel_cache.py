@@ -22,11 +22,24 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
 
 from danq._version import __version__
 from danq.cache_folder import VARIABLE, accepts_files, lasting_cache_folder
-from danq.progress import Stage, stage
+from danq.progress import COMPILING, Stage, stage
 
 _CHECKSUM = 32
 
 log = logging.getLogger("danq")
+
+_folders: set[Path] = set()
+_compiled: list[object] = []
+
+
+def kernel_folders() -> list[Path]:
+    """Folders that store the compiled code of the kernels that this process has imported."""
+    return sorted(_folders)
+
+
+def compiled_kernels() -> int:
+    """Number of kernels and signatures that this process compiled, as no folder had them."""
+    return len(_compiled)
 
 
 def store(dispatcher: Any) -> Any:
@@ -55,7 +68,9 @@ def _cache_of(function: Callable[..., Any]) -> FunctionCache | NullCache:
     # numba takes a folder only from its settings.
     config.CACHE_DIR = "" if folder == beside else str(folder)
     try:
-        return _KernelCache(function)
+        cache = _KernelCache(function)
+        _folders.add(Path(cache.cache_path))
+        return cache
     except (RuntimeError, OSError):  # the folder was writable a moment ago
         return _Unstored()
     finally:
@@ -122,7 +137,8 @@ class _KernelCache(FunctionCache):
         """Find compiled code; None if the kernel is compiled next, which is a stage."""
         found = super().load_overload(sig, target_context)
         if found is None:
-            self._compiling[sig] = stage("compiling kernels for this CPU, once")
+            _compiled.append(sig)
+            self._compiling[sig] = stage(COMPILING)
             self._compiling[sig].__enter__()
         return found
 
@@ -138,6 +154,10 @@ class _KernelCache(FunctionCache):
 
 class _Unstored(NullCache):
     """Cache that stores nothing."""
+
+    def load_overload(self, sig: object, target_context: object) -> None:
+        """Count the kernel, which is compiled next."""
+        _compiled.append(sig)
 
     def save_overload(self, sig: object, cres: object) -> None:
         """Show the notice."""

@@ -237,6 +237,17 @@ def map_in_threads(function: Callable[[Item], Result], items: Sequence[Item]) ->
         numba.set_num_threads(kernel_threads)
 
 
+@lru_cache(maxsize=1)
+def cpu_flags() -> frozenset[str]:
+    """Names of the CPU's instruction sets, as Linux shows them; empty on other systems."""
+    try:
+        text = _CPUINFO.read_text()
+    except OSError:
+        return frozenset()
+    line = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+    return frozenset(line[1].split()) if line else frozenset()
+
+
 def _own_cores() -> int:
     try:
         return len(os.sched_getaffinity(0))
@@ -249,14 +260,4 @@ def _fast_bf16(device: torch.device) -> bool:
 
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    return device.type == "cpu" and not _BF16_FLAGS.isdisjoint(_cpu_flags())
-
-
-@lru_cache(maxsize=1)
-def _cpu_flags() -> frozenset[str]:
-    try:
-        text = _CPUINFO.read_text()
-    except OSError:
-        return frozenset()
-    line = re.search(r"^flags\s*:(.*)$", text, re.MULTILINE)
-    return frozenset(line[1].split()) if line else frozenset()
+    return device.type == "cpu" and not _BF16_FLAGS.isdisjoint(cpu_flags())

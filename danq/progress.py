@@ -14,6 +14,9 @@ from typing import Literal, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
+COMPILING = "compiling kernels for this CPU, once"
+"""Name of the stage in which a kernel is compiled."""
+
 
 @dataclass(eq=False)
 class Stage:

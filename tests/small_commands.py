@@ -69,6 +69,8 @@ CALLS = {
     "--out OUT.safetensors",
     "export": "model.safetensors --to onnx --out OUT.onnx",
     "summary": "model.safetensors",
+    "doctor": "--device cpu",
+    "completion": "bash",
 }
 """Arguments of each command with every file that it reads; ``:`` names a second call."""
 

@@ -46,10 +46,10 @@ def flags(monkeypatch, tmp_path):
         if words is not None:
             file.write_text(f"processor\t: 0\nflags\t\t: {words}\nbugs\t: none\n")
         monkeypatch.setattr(resolver, "_CPUINFO", file)
-        resolver._cpu_flags.cache_clear()
+        resolver.cpu_flags.cache_clear()
 
     yield pretend
-    resolver._cpu_flags.cache_clear()
+    resolver.cpu_flags.cache_clear()
 
 
 def test_auto_selects_the_first_gpu_or_the_cpu(gpus):

@@ -60,6 +60,7 @@ ARROWS = {
     "demo": {*USE, "simulation", "training"},
     "report": {*USE, "demo", "interpretation", "training"},
     "server": USE,
+    "diagnosis": {*USE, "_kernel_cache", "_version"},
 }
 """Part of danq, and the other parts that it may import."""
 

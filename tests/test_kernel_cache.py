@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from danq import _kernel_cache
-from danq.progress import watch_progress
+from danq.progress import COMPILING, watch_progress
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = """
@@ -236,7 +236,7 @@ def test_compiling_is_a_stage(source):
     with watch_progress(lambda stage, event: seen.append((stage.name, event))):
         for dtype in (np.float64, np.int64):
             hits(source, np.arange(5, dtype=dtype))
-        name = "compiling kernels for this CPU, once"
+        name = COMPILING
         assert seen == [(name, "begin"), (name, "end")] * 2
         assert hits(source, np.arange(5.0)) == 1
     assert len(seen) == 4

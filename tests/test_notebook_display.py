@@ -17,6 +17,8 @@ from torch import nn
 import danq
 import danq.plots
 from danq import vision
+from danq.diagnosis import Finding
+from danq.diagnosis.report import Cache, Card, Extra, Machine, Measured, Package
 from danq.inference.merge_shards import MergeSummary
 from danq.interpretation.attribution_motifs.find_attribution_motifs import (
     COLUMNS as COLUMNS_OF_MATCHES,
@@ -141,6 +143,7 @@ def shown(tmp_path_factory) -> dict[str, Any]:
             test="chr3:6001-12000",
             options=danq.LabelOptions(bin=20),
         ),
+        diagnosis(),
         danq.simulate(folder / "simulated", genome_size=60_000, contigs=3, variants=4),
         vision.Dataset(examples, examples, examples, {"classes": ["left", HOSTILE]}),
         examples,
@@ -166,6 +169,26 @@ def attribution_motifs() -> AttributionMotifReport:
     provenance = {"track": HOSTILE, "positive_seqlets": 5, "negative_seqlets": 0, "sequences": 7}
     provenance |= {"known_motifs": 0, "max_q": 0.01}
     return AttributionMotifReport((), matches.described, hits, matches, provenance)
+def diagnosis() -> danq.Diagnosis:
+    """What ``danq.doctor`` returns, of a machine whose names would be code."""
+    machine = Machine("Linux", HOSTILE, ("AVX2",), 8, 2.5, 0.5, 64 << 30, None)
+    return danq.Diagnosis(
+        danq="0.1",
+        python="3.11",
+        packages=[Package("torch", "2.6", ">=2.6"), Package(HOSTILE, None, ">=1")],
+        extras=[Extra("gpu", "fused layers", ("triton",))],
+        machine=machine,
+        cards=[Card("cuda:0", HOSTILE, 80 << 30, 20 << 30, "9.0")],
+        torch_build="CUDA 12.8",
+        driver="570.1",
+        device="cuda:0",
+        precision="bf16",
+        reason="its capability is at least 8.0",
+        threads=8,
+        caches=[Cache("compiled kernels", Path(HOSTILE), 3, 4_000, True)],
+        measured=Measured(1.0, 2.0, 3, 400.0, None, 1e-7, 1e8),
+        findings=[Finding("slow", HOSTILE, "Wait")],
+    )
 
 
 def model_of_amounts(dataset: danq.Dataset) -> danq.Model:

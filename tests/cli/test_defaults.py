@@ -33,6 +33,7 @@ OWNERS: dict[str, tuple[Callable, ...]] = {
     "data convert": (danq.convert_dataset,),
     "demo": (run_demo, RunOptions),
     "design": (danq.design, danq.RandomStarts, RunOptions),
+    "doctor": (danq.doctor,),
     "evaluate": (danq.evaluate, RunOptions),
     "marginalize": (danq.marginalize, danq.Backgrounds, RunOptions),
     "motifs": (danq.find_motifs, danq.find_attribution_motifs, RunOptions),

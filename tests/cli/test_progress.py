@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from danq.progress import Stage, counted, is_watched, stage, watch_progress
+from danq.progress import COMPILING, Stage, counted, is_watched, stage, watch_progress
 from danq_cli import progress_bars, signals
 from danq_cli.main import run
 from danq_cli.progress import LINE_SECONDS, Display, Timed, duration, shown_progress
@@ -304,3 +304,14 @@ def test_a_process_that_ends_at_once_shows_the_cursor_that_bars_hid(bars, monkey
     signals._end(signal.SIGTERM)
     assert written == [b"\r\x1b[K\x1b[?25h"] * len(bars) + [b"danq: terminated\n"]
     assert codes == [143]
+
+
+def test_compilation_is_shown_soon_and_once(display, capsys):
+    with watch_progress(display), stage("predicting"):
+        for _ in range(5):
+            with stage(COMPILING), stage(COMPILING):  # one kernel needs another
+                after(display, 0.7)
+        assert capsys.readouterr().err == f"{COMPILING}: 2 s so far\n"
+        with stage(COMPILING):
+            after(display, 5.0)
+    assert capsys.readouterr().err == ""

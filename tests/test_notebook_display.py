@@ -169,6 +169,8 @@ def attribution_motifs() -> AttributionMotifReport:
     provenance = {"track": HOSTILE, "positive_seqlets": 5, "negative_seqlets": 0, "sequences": 7}
     provenance |= {"known_motifs": 0, "max_q": 0.01}
     return AttributionMotifReport((), matches.described, hits, matches, provenance)
+
+
 def diagnosis() -> danq.Diagnosis:
     """What ``danq.doctor`` returns, of a machine whose names would be code."""
     machine = Machine("Linux", HOSTILE, ("AVX2",), 8, 2.5, 0.5, 64 << 30, None)

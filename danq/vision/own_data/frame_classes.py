@@ -6,7 +6,7 @@ import json
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -134,7 +134,7 @@ def all_runs(
 
 
 def frames_with_classes(
-    texts: Sequence[str], steps: int
+    texts: Iterable[str], steps: int
 ) -> Iterator[tuple[Int64[np.ndarray, " M"], Int64[np.ndarray, " M"]]]:
     """Yield, for each clip, the classes of its frames, and the step of the model of each frame.
 

@@ -115,7 +115,7 @@ class StreamedExamples(Examples):
         decoder = make_decoder(self.decoder)
         for rows in parts:
             decoded = [
-                decode_row(decoder, i, self.sources[i], self.stamps[i], epoch)
+                decode_row(decoder, i, self.sources[i], self.stamps[i].tolist(), epoch)
                 for i in rows.tolist()
             ]
             fields = {name: np.stack([one[name] for one in decoded]) for name in decoder.fields}

@@ -53,7 +53,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "danq_cli.classify_variants",
         "Cross-validate a classifier of functional variants.",
     ),
-    "motifs": ("danq_cli.motifs", "Extract motifs of filters or attributions; match known ones."),
+    "motifs": ("danq_cli.motifs", "Find motifs in filters or attributions."),
     "report": ("danq_cli.report", "Write one web page of runs and other outputs."),
     "vision": ("danq_cli.vision", "Train and apply models of images, video, text and sound."),
     "import": (

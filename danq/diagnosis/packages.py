@@ -16,6 +16,7 @@ PURPOSES = {
     "vision": "read images, videos and sounds",
     "gpu": "fused layers on NVIDIA cards",
     "backbones": "pretrained backbones of vision models",
+    "interpret": "motifs from attributions",
     "serve": "web page and JSON API",
     "workflow": "run the workflows with snakemake",
     "slurm": "run the workflows on a cluster",

@@ -20,6 +20,7 @@ from tests.small_commands import CALLS
 from tests.stored_arrays import stored_arrays
 
 NO_FILES = {
+    ("motifs", "attributions"): "a sealed HDF5 file, as the datasets of other commands",
     ("serve", "models"): "read as by predict",
     ("serve", "genome"): "read as by variants",
     ("serve", "ids"): "read as the variants of variants; a server has no output to compare",

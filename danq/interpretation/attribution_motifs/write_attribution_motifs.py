@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from danq.genome.motif_files import write_meme
-from danq.inference.writers.tsv import write_table
+from danq.inference.writers.tsv import write_rows, write_table
 from danq.interpretation.attribution_motifs.find_attribution_motifs import AttributionMotifReport
 from danq.interpretation.motifs.motif_page import (
     MATCH_MEANINGS,
@@ -154,7 +154,7 @@ def _write_bed(path: Path, hits: pl.DataFrame, about: dict[str, Any]) -> None:
     names = "\t".join(table.columns)
     with path.open("wb") as file, os_errors():
         file.write(comment_lines(about, names))
-        table.write_csv(file, separator="\t", include_header=False, quote_style="never")
+        write_rows(file, table)
 
 
 def _write_tsv(path: Path, table: pl.DataFrame, about: dict[str, Any]) -> None:

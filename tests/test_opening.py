@@ -44,7 +44,6 @@ OWN = {
     "danq/cache_limit.py": "files of danq's cache, and their locks",
     "danq/datasets/leaked_windows.py": "danq's cache",
     "danq/device.py": "/proc/cpuinfo",
-    "danq/diagnosis/caches.py": "a file in danq's cache, to measure the disk",
     "danq/diagnosis/devices.py": "the version of the driver in /proc",
     "danq/diagnosis/machine.py": "limits of the process in /proc and /sys",
     "danq/files/quiet.py": "the null device",

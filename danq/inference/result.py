@@ -144,11 +144,21 @@ class Result:
         InputError
             When pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise InputError(
-                "pandas is not installed", remedy="Install it, or use to_polars()"
-            ) from error
-        table = self.to_polars()
-        return pandas.DataFrame({name: table[name].to_numpy() for name in table.columns})
+        return pandas_table(self.to_polars())
+
+
+def pandas_table(table: pl.DataFrame) -> Any:
+    """The table as a pandas data frame.
+
+    Raises
+    ------
+    InputError
+        When pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise InputError(
+            "pandas is not installed", remedy="Install it, or use to_polars()"
+        ) from error
+    return pandas.DataFrame({name: table[name].to_numpy() for name in table.columns})

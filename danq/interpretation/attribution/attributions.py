@@ -12,6 +12,7 @@ from jaxtyping import Float32, Int64, UInt8, UInt32
 
 from danq.errors import InputError, few
 from danq.genome.nucleotide_codes import LETTERS, N
+from danq.inference.result import pandas_table
 from danq.notebook_display import Display, FirstRows, display_html, display_text
 
 _LETTERS = np.array(list(LETTERS), dtype=object)
@@ -162,11 +163,4 @@ class Attributions:
         InputError
             When pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise InputError(
-                "pandas is not installed", remedy="Install it, or use to_polars()"
-            ) from error
-        table = self.to_polars()
-        return pandas.DataFrame({name: table[name].to_numpy() for name in table.columns})
+        return pandas_table(self.to_polars())

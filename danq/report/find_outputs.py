@@ -19,8 +19,8 @@ from danq.inference.blocks.folder import JOURNAL, folder_of
 from danq.inference.blocks.shard import shard_folders
 from danq.inference.evaluation.evaluation_folder import FORMAT as EVALUATION_FORMAT
 from danq.inference.evaluation.evaluation_folder import KIND as EVALUATION_KIND
-from danq.inference.evaluation.evaluation_folder import SUMMARY
 from danq.inference.writers.attribution_hdf5 import KIND as ATTRIBUTION_KIND
+from danq.inference.writers.folder_summary import SUMMARY
 from danq.inference.writers.mutation_hdf5 import MAGIC as MUTATIONS
 from danq.inference.writers.prediction_bigwig import INDEX
 from danq.inference.writers.prediction_bigwig import KIND as BIGWIG_KIND

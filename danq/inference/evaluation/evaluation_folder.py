@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import polars as pl
 
 from danq.errors import InputError
 from danq.files.json_file import read_json
+from danq.inference.writers.folder_summary import SUMMARY, write_summary
 from danq.inference.writers.tsv import write_table
 from danq.output import check_output_folder, replacing_folder
 from danq.progress import stage
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from danq.inference.evaluation.amount_report import AmountReport
     from danq.inference.evaluation.peak_report import EvaluationReport
 
-SUMMARY = "summary.json"
 FORMAT = "danq-evaluation"
 FORMAT_VERSION = 5
 KIND = "evaluation"
@@ -113,11 +112,7 @@ def _fill(folder: Path, report: EvaluationReport | AmountReport) -> None:
     amounts = report.amounts if peaks else report
     if amounts is not None:
         _fill_amounts(folder, amounts)
-    # Written last, with the checksums of the other files.
-    files = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
-    about = {"format": FORMAT, "format_version": FORMAT_VERSION, **report.summary(), "files": files}
-    text = json.dumps(about, indent=2)
-    (folder / SUMMARY).write_text(text + "\n", encoding="utf-8")
+    write_summary(folder, FORMAT, FORMAT_VERSION, report.summary())
 
 
 @stage("writing tables and plots")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from danq.genome.motif_files import write_meme
+from danq.inference.writers.folder_summary import write_summary
 from danq.inference.writers.tsv import write_rows, write_table
 from danq.interpretation.attribution_motifs.find_attribution_motifs import AttributionMotifReport
 from danq.interpretation.motifs.motif_page import (
@@ -22,7 +22,6 @@ from danq.interpretation.motifs.write_motifs import KNOWN
 from danq.output import check_output_folder, comment_lines, os_errors, replacing_folder
 from danq.plots.contribution_logo_images import contribution_logo_pngs
 from danq.progress import counted
-from danq.provenance import sha256_of
 from danq.typing import Location
 
 FORMAT = "danq-attribution-motifs"
@@ -105,11 +104,7 @@ def write_attribution_motifs(
             (folder / "logos" / f"{name}.png").write_bytes(image)
         page = motif_page(PAGE, report.table, logos, about, report.describe())
         (folder / "motifs.html").write_text(page, encoding="utf-8")
-        # Written last, with the checksums of the other files.
-        files = {one.name: sha256_of(one) for one in sorted(folder.iterdir()) if one.is_file()}
-        head = {"format": FORMAT, "format_version": FORMAT_VERSION, **report.summary()}
-        text = json.dumps({**head, "files": files}, indent=2)
-        (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
+        write_summary(folder, FORMAT, FORMAT_VERSION, report.summary())
 
 
 def check_attribution_motif_folder(out: Location, overwrite: bool = False) -> None:

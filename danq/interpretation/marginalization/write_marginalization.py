@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import polars as pl
 
 from danq.genome.motif_files import write_meme
+from danq.inference.writers.folder_summary import write_summary
 from danq.inference.writers.tsv import write_table
 from danq.interpretation.marginalization.marginalize import Marginalization
 from danq.output import check_output_folder, replacing_folder
 from danq.plots.motif_effect_plots import plot_dose, plot_motif_effects, plot_spacing
 from danq.plots.style import save
-from danq.provenance import sha256_of
 from danq.typing import Location
 
 FORMAT = "danq-marginalization"
@@ -60,11 +59,7 @@ def write_marginalization(
         for number, (motif, partner) in enumerate(report.pairs, start=1):
             own = report.spacing.filter(motif=motif, partner=partner)
             save(plot_spacing(own, unit), folder / f"spacing-{number}.png")
-        # Written last, with the checksums of the other files.
-        files = {one.name: sha256_of(one) for one in sorted(folder.iterdir()) if one.is_file()}
-        about = {"format": FORMAT, "format_version": FORMAT_VERSION, **report.provenance}
-        text = json.dumps({**about, "files": files}, indent=2)
-        (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
+        write_summary(folder, FORMAT, FORMAT_VERSION, report.provenance)
 
 
 def check_marginalization_folder(out: Location, overwrite: bool = False) -> None:

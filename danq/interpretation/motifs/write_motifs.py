@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from danq.genome.motif_files import write_meme
+from danq.inference.writers.folder_summary import write_summary
 from danq.inference.writers.tsv import write_table
 from danq.interpretation.motifs.find_motifs import MotifReport
 from danq.interpretation.motifs.motif_page import FILTERS_PAGE, motif_page
 from danq.output import check_output_folder, replacing_folder
 from danq.plots.filter_logo_images import logo_pngs
 from danq.progress import counted
-from danq.provenance import sha256_of
 from danq.typing import Location
 
 FORMAT = "danq-motifs"
@@ -71,11 +70,7 @@ def write_motifs(report: MotifReport, out: Location, *, overwrite: bool = False)
             FILTERS_PAGE, report.table.filters, logos, report.provenance, report.describe()
         )
         (folder / "motifs.html").write_text(page, encoding="utf-8")
-        # Written last, with the checksums of the other files.
-        files = {one.name: sha256_of(one) for one in sorted(folder.iterdir()) if one.is_file()}
-        about = {"format": FORMAT, "format_version": FORMAT_VERSION, **report.summary()}
-        text = json.dumps({**about, "files": files}, indent=2)
-        (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
+        write_summary(folder, FORMAT, FORMAT_VERSION, report.summary())
 
 
 def check_motif_folder(out: Location, overwrite: bool = False) -> None:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
 
+from danq.inference.writers.folder_summary import write_summary
 from danq.inference.writers.tsv import write_table
 from danq.interpretation.sequence_design.design_sequences import Designs
 from danq.output import check_output_folder, replacing_folder
 from danq.plots.design_plot import plot_trajectories
 from danq.plots.style import save
-from danq.provenance import sha256_of
 from danq.typing import Location
 
 FORMAT = "danq-designs"
@@ -55,11 +54,7 @@ def write_designs(report: Designs, out: Location, *, overwrite: bool = False) ->
         write_table(folder / "trajectory.tsv", report.trajectory.with_columns(rounded), about)
         plot = plot_trajectories(report.trajectory, str(about["objective"]))
         save(plot, folder / "objective.png")
-        # Written last, with the checksums of the other files.
-        files = {one.name: sha256_of(one) for one in sorted(folder.iterdir())}
-        content = {"format": FORMAT, "format_version": FORMAT_VERSION, **report.summary()}
-        text = json.dumps({**content, "files": files}, indent=2)
-        (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
+        write_summary(folder, FORMAT, FORMAT_VERSION, report.summary())
 
 
 def check_design_folder(out: Location, overwrite: bool = False) -> None:

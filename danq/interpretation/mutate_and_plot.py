@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
 from matplotlib.figure import Figure
 
-from danq.errors import InputError
 from danq.files.inputs_in_use import protects_inputs
 from danq.inference.ensemble import Ensemble, Models
 from danq.inference.mutagenesis.dependencies import DependencyMap
@@ -22,24 +20,12 @@ from danq.inference.mutagenesis.targets import Target
 from danq.inference.writers.mutation_layout import MutationLayout
 from danq.inference.writers.open_output import Output, find_output
 from danq.inference.writers.writer import Writer
-from danq.output import (
-    OutputFile,
-    check_distinct,
-    check_target,
-    is_standard_output,
-    replacing_files,
-    write_errors,
-)
+from danq.interpretation.table_with_plot import check_plotted, plotted_tracks, table_and_plot
+from danq.output import check_target, write_errors
 from danq.plots.dependency_heat_map import plot_dependencies
 from danq.plots.mutation_heat_map import MAX_TRACKS, plot_effects, save_plot
 from danq.plots.style import check_plot_format
 from danq.typing import Location
-
-DEFAULT_TRACKS = 3
-"""Number of tracks plotted by default: those with the largest effects."""
-
-MAX_BASES = 5000
-"""Maximum number of bases in a plot."""
 
 
 @protects_inputs
@@ -78,14 +64,10 @@ def write_mutations_and_plot(
         return write_mutations(model, source, out, **settings)
     path = check_target(plot, overwrite)
     check_plot_format(path)
-    files = [OutputFile(path)]
-    if not is_standard_output(out):
-        files.append(OutputFile(check_target(out, overwrite)))
-    check_distinct(one.path for one in files)
-    find_output(out, MutationLayout)
-    with replacing_files(files, overwrite) as (temporary, *table):
+    with table_and_plot(out, path, overwrite) as (temporary, table):
+        find_output(out, MutationLayout)
         all_tracks = tracks is not None and len(tracks) <= MAX_TRACKS
-        observer = _Plot(all_tracks, effect, temporary, path, *table)
+        observer = _Plot(all_tracks, effect, temporary, path, table)
         return write_mutations(model, source, out, observer=observer, **settings)
 
 
@@ -98,7 +80,7 @@ class _Plot:
         effect: Effect | None,
         temporary: Path,
         path: Path,
-        table: Path | None = None,
+        table: Path | None,
     ) -> None:
         self.all_tracks, self.temporary, self.path = all_tracks, temporary, path
         self.table = table
@@ -117,17 +99,8 @@ class _Plot:
         effect = effect_for(ensemble.kinds, self.effect)
         self.changes = [describe_change(effect, unit) for unit in ensemble.units]
         self.quantities = ["probability" if one == "peaks" else "amount" for one in ensemble.kinds]
-        if len(targets) != 1:
-            raise InputError(
-                f"a plot shows one sequence, and there are {len(targets):,}",
-                remedy="Select one region or record, or omit the plot",
-            )
-        if targets[0].size > MAX_BASES:
-            raise InputError(
-                f"a plot shows at most {MAX_BASES:,} bases, and {targets[0].text} has "
-                f"{targets[0].size:,}",
-                remedy="Choose a smaller region, or omit the plot",
-            )
+        bases, name = (targets[0].size, targets[0].text) if targets else (0, "")
+        check_plotted(len(targets), bases, name)
 
     def window(self, effects: BaseEffects) -> None:
         self.effects.append(effects)
@@ -141,7 +114,7 @@ class _Plot:
             save_plot(figure, self.temporary, self.path.suffix)
 
     def _dependencies(self, found: DependencyMap) -> Figure:
-        shown = self._largest(found.values)
+        shown = plotted_tracks(found.values, self.all_tracks)
         return plot_dependencies(
             found.codes,
             found.values[:, :, shown],
@@ -152,17 +125,10 @@ class _Plot:
             start=found.start,
         )
 
-    def _largest(self, values: Float32[np.ndarray, "n m K"]) -> list[int]:
-        """Tracks to plot."""
-        if self.all_tracks:
-            return list(range(len(self.tracks)))
-        size = np.nan_to_num(np.abs(values)).max(axis=(0, 1))
-        return np.argsort(-size, kind="stable")[:DEFAULT_TRACKS].tolist()
-
     def _effects(self) -> Figure:
         effects = np.concatenate([one.mean for one in self.effects])
         first = self.effects[0]
-        shown = self._largest(effects)
+        shown = plotted_tracks(effects, self.all_tracks)
         return plot_effects(
             np.concatenate([one.codes for one in self.effects]),
             effects[:, :, shown],

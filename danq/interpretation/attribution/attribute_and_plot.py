@@ -19,23 +19,11 @@ from danq.interpretation.attribution.attribute import write_attributions
 from danq.interpretation.attribution.attribution_job import AttributionJob
 from danq.interpretation.attribution.explained_sequences import ExplainedSequences
 from danq.interpretation.attribution.written_attributions import WrittenAttributions
-from danq.output import (
-    OutputFile,
-    check_distinct,
-    check_target,
-    is_standard_output,
-    replacing_files,
-    write_errors,
-)
+from danq.interpretation.table_with_plot import check_plotted, plotted_tracks, table_and_plot
+from danq.output import check_target, write_errors
 from danq.plots.mutation_heat_map import MAX_TRACKS, plot_attributions, save_plot
 from danq.plots.style import check_plot_format
 from danq.typing import Location
-
-DEFAULT_TRACKS = 3
-"""Number of tracks plotted by default: those with the largest contributions."""
-
-MAX_BASES = 5000
-"""Maximum number of bases in a plot."""
 
 
 @protects_inputs
@@ -81,22 +69,16 @@ def write_attributions_and_plot(
             file=out,
             remedy="Choose an output that ends with .h5, .tsv or .parquet, or omit the plot",
         )
-    files = [OutputFile(path)]
-    if not is_standard_output(out):
-        files.append(OutputFile(check_target(out, overwrite)))
-    check_distinct(one.path for one in files)
-    with replacing_files(files, overwrite) as (temporary, *table):
+    with table_and_plot(out, path, overwrite) as (temporary, table):
         all_tracks = tracks is not None and len(tracks) <= MAX_TRACKS
-        observer = _Plot(all_tracks, temporary, path, *table)
+        observer = _Plot(all_tracks, temporary, path, table)
         return write_attributions(model, source, out, observer=observer, **settings)
 
 
 class _Plot:
     """Collects the attributions of one sequence while they are written, and plots them."""
 
-    def __init__(
-        self, all_tracks: bool, temporary: Path, path: Path, table: Path | None = None
-    ) -> None:
+    def __init__(self, all_tracks: bool, temporary: Path, path: Path, table: Path | None) -> None:
         self._all_tracks, self._temporary, self._path = all_tracks, temporary, path
         self._table, self._unit = table, ""
         self._tracks: tuple[str, ...] = ()
@@ -107,17 +89,7 @@ class _Plot:
 
     def begin(self, job: AttributionJob, sequences: ExplainedSequences) -> None:
         self._tracks, self._unit = job.ensemble.tracks, job.output
-        if sequences.sequences != 1:
-            raise InputError(
-                f"a plot shows one sequence, and there are {sequences.sequences:,}",
-                remedy="Select one region or record, or omit the plot",
-            )
-        if sequences.bases > MAX_BASES:
-            raise InputError(
-                f"a plot shows at most {MAX_BASES:,} bases, and the sequence has "
-                f"{sequences.bases:,}",
-                remedy="Choose a smaller region, or omit the plot",
-            )
+        check_plotted(sequences.sequences, sequences.bases, "the sequence")
 
     def window(self, block: WindowAttributions) -> None:
         self._blocks.append(block)
@@ -125,11 +97,8 @@ class _Plot:
     def end(self) -> None:
         hypothetical = np.concatenate([one.hypothetical for one in self._blocks])
         target = self._blocks[0].window.target
-        shown = list(range(len(self._tracks)))
-        if not self._all_tracks:
-            own = np.concatenate([one.attributions for one in self._blocks])
-            size = np.nan_to_num(np.abs(own)).max(axis=0)
-            shown = np.argsort(-size, kind="stable")[:DEFAULT_TRACKS].tolist()
+        own = np.concatenate([one.attributions for one in self._blocks])
+        shown = plotted_tracks(own, self._all_tracks)
         figure = plot_attributions(
             np.concatenate([one.codes for one in self._blocks]),
             hypothetical[:, :, shown],

@@ -96,15 +96,37 @@ def resolve_precision(name: str, device: torch.device) -> Precision:
     Raises
     ------
     InputError
-        When the name is none of these.
+        When the name is none of these, or bf16 is chosen and `computes_bf16` is False.
     """
+    check_precision(name)
     if name == "fp32":
         return "fp32"
-    if name == "bf16":
-        return "bf16"
-    if name != "auto":
+    if name == "auto":
+        return "bf16" if _fast_bf16(device) else "fp32"
+    if not computes_bf16(device):
+        raise InputError(
+            "the precision is bf16, and this processor has no LSTM in bfloat16: "
+            "torch requires AVX-512 for it",
+            remedy="Choose fp32 or auto, or a GPU",
+        )
+    return "bf16"
+
+
+def check_precision(name: str) -> None:
+    """Check the name of a precision, without a device.
+
+    Raises
+    ------
+    InputError
+        When the name is not fp32, bf16 or auto.
+    """
+    if name not in ("fp32", "bf16", "auto"):
         raise InputError(f"precision is '{name}'", remedy="Choose fp32, bf16 or auto")
-    return "bf16" if _fast_bf16(device) else "fp32"
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Whether torch runs recurrent layers in bfloat16 on a device: not on x86 without AVX-512."""
+    return device.type != "cpu" or _cpu_lstm_in_bf16()
 
 
 def autocast(device: torch.device, precision: Precision) -> AbstractContextManager[object]:
@@ -246,6 +268,20 @@ def cpu_flags() -> frozenset[str]:
         return frozenset()
     line = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
     return frozenset(line[1].split()) if line else frozenset()
+
+
+@lru_cache(maxsize=1)
+def _cpu_lstm_in_bf16() -> bool:
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        layer = torch.nn.LSTM(1, 1)
+    try:
+        with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+            layer(torch.zeros(1, 1, 1))
+    except RuntimeError:
+        return False
+    return True
 
 
 def _own_cores() -> int:

@@ -101,21 +101,3 @@ def pipe_with() -> Callable:
             thread.join()
 
     return make
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
-    """Skip what needs an LSTM in bfloat16, which oneDNN does not have without AVX-512."""
-    outcome = yield
-    report = outcome.get_result()
-    if report.failed and not _has_avx512() and _NO_BF16_LSTM in str(call.excinfo.value):
-        report.outcome = "skipped"
-        report.longrepr = (str(item.path), None, "Skipped: this processor has no LSTM in bfloat16")
-
-
-_NO_BF16_LSTM = "could not create a primitive descriptor for the LSTM forward"
-
-
-def _has_avx512() -> bool:
-    flags = Path("/proc/cpuinfo")
-    return not flags.exists() or "avx512f" in flags.read_text()

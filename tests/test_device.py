@@ -114,12 +114,33 @@ def test_auto_precision_on_cpus(flags, words, expected):
     assert resolve_precision("auto", CPU) == expected
 
 
-def test_precision_by_name(flags):
-    flags("fpu")
+def test_precision_by_name(monkeypatch):
+    monkeypatch.setattr(resolver, "_cpu_lstm_in_bf16", lambda: True)
     assert resolve_precision("bf16", CPU) == "bf16"
     assert resolve_precision("fp32", CPU) == "fp32"
     with pytest.raises(InputError, match="precision is 'fp16'"):
         resolve_precision("fp16", CPU)
+
+
+@pytest.fixture
+def no_bf16(monkeypatch):
+    """Emulate a processor without AVX-512, for which oneDNN has no LSTM in bfloat16."""
+
+    def refuse(*_):
+        raise RuntimeError("could not create a primitive descriptor for the LSTM")
+
+    monkeypatch.setattr(torch.nn.LSTM, "forward", refuse)
+    resolver._cpu_lstm_in_bf16.cache_clear()
+    yield
+    resolver._cpu_lstm_in_bf16.cache_clear()
+
+
+def test_bf16_on_a_processor_without_an_lstm_for_it(no_bf16):
+    random = torch.get_rng_state()
+    with pytest.raises(InputError, match="no LSTM in bfloat16.*AVX-512.*Choose fp32 or auto"):
+        resolve_precision("bf16", CPU)
+    assert resolve_precision("bf16", torch.device("cuda", 0)) == "bf16"
+    assert torch.equal(torch.get_rng_state(), random)
 
 
 def test_autocast_computes_in_the_given_precision():

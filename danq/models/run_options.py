@@ -11,6 +11,7 @@ import torch
 from danq.device import (
     BATCH_SIZES,
     Precision,
+    check_precision,
     resolve_device,
     resolve_precision,
     resolve_threads,
@@ -67,8 +68,7 @@ class RunOptions:
         # "auto" is resolved when the model runs: here it would initialise a GPU that is not used.
         if self.device != "auto":
             resolve_device(self.device)
-        if self.precision != "auto":
-            resolve_precision(self.precision, torch.device("cpu"))
+        check_precision(self.precision)
         for name in ("batch_size", "threads"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int)):

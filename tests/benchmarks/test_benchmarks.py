@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.bfloat16 import needs_bf16, skip_without_bf16
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # llvmlite is a part of numba.
@@ -61,6 +63,7 @@ def run(*words: str, data: str = "") -> str:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory) -> dict:
+    skip_without_bf16()
     path = tmp_path_factory.mktemp("benchmarks") / "all.json"
     words = ["--quick", "--repeats", "2", "--threads", "1", "--out", str(path)]
     table = run("-m", "benchmarks", *words, data=str(path.parent / "nowhere"))
@@ -148,6 +151,7 @@ def test_the_waiting_time_is_measured_on_yeast(shared_data: Path, tmp_path: Path
     assert 0 <= row["value"] <= 100
 
 
+@needs_bf16
 def test_the_gpu_benchmark_needs_few_libraries_besides_torch(tmp_path: Path):
     out = tmp_path / "gpu.json"
     code = GPU_WITHOUT.format(missing=missing())
@@ -177,6 +181,7 @@ def test_the_gpu_benchmark_needs_few_libraries_besides_torch(tmp_path: Path):
     assert "of matrix rate" in table
 
 
+@needs_bf16
 def test_the_gpu_benchmark_continues_after_a_failure():
     code = """
 import sys; sys.argv = ["gpu", "--device", "cpu", "--quick", "--epoch-windows", "0"]

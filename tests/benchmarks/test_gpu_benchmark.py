@@ -16,6 +16,7 @@ import pytest
 from benchmarks.gpu.__main__ import PARTS
 from benchmarks.gpu.model_rows import part_of
 from benchmarks.harness.process_group import run_alone
+from tests.bfloat16 import needs_bf16
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,6 +30,7 @@ def run(*words: str, data: str, code: int = 0) -> str:
     return done.stdout
 
 
+@needs_bf16
 def test_all_parts_run_and_are_stored(tmp_path: Path):
     out = tmp_path / "results" / "gpu.json"
     words = ["-m", "benchmarks.gpu", "--quick", "--device", "cpu", "--out", str(out)]

@@ -11,6 +11,7 @@ from danq.models import save_model
 from danq.models.architecture import Architecture
 from danq.models.model_file import untrained
 from danq_cli.main import run
+from tests.bfloat16 import needs_bf16
 from tests.small_dataset import small_dataset
 
 SMALL = Architecture(filters=4, width=6, pool=4, hidden=3, dense=(5,))
@@ -46,6 +47,7 @@ def test_without_a_folder_the_command_only_prints(files, tmp_path: Path, capsys)
     assert sorted(tmp_path.iterdir()) == before
 
 
+@needs_bf16
 def test_the_precision_cost_is_printed(files, capsys):
     arguments = ["evaluate", *files, "--bootstrap", "0", "--precision", "bf16", "--compare-fp32"]
     assert run(arguments) == 0

@@ -13,6 +13,7 @@ from danq.errors import InputError
 from danq.genome.nucleotide_codes import reverse_complement
 from danq.inference.engine.forward import evaluation_copy, predict_blocks, predict_codes
 from danq.models import RunOptions, build
+from tests.bfloat16 import needs_bf16
 
 FP32 = RunOptions("cpu", "fp32")
 
@@ -90,6 +91,7 @@ def test_a_copy_on_the_same_device_shares_all_tensors(module):
         assert [id(tensor) for tensor in one] == [id(tensor) for tensor in other]
 
 
+@needs_bf16
 def test_streams_of_two_precisions_from_one_module_do_not_mix(module, codes):
     blocks = [codes[:8], codes[8:16], codes[16:]]
     options = [FP32, replace(FP32, precision="bf16")]
@@ -103,6 +105,7 @@ def test_streams_of_two_precisions_from_one_module_do_not_mix(module, codes):
             np.testing.assert_array_equal(row, other)
 
 
+@needs_bf16
 def test_threads_that_predict_in_bf16_do_not_change_the_module(module, codes):
     def state():
         tensors = [(id(p), p.dtype, p.requires_grad) for p in module.parameters()]
@@ -144,6 +147,7 @@ def test_a_module_that_keeps_an_output_is_copied():
     assert evaluation_copy(module, torch.device("cpu")).kept is module.kept
 
 
+@needs_bf16
 def test_weights_that_a_parametrization_computes_stay(codes):
     torch.manual_seed(0)
     module = build("danq-small", tracks=3, window=150, filters=8, hidden=4, dense=(5,))
@@ -159,6 +163,7 @@ def test_no_windows(module):
     assert run(module, np.empty((0, 150), np.uint8)).shape == (0, 3)
 
 
+@needs_bf16
 def test_bf16_is_close_to_fp32(module, codes):
     np.testing.assert_allclose(run(module, codes, precision="bf16"), run(module, codes), atol=5e-3)
 

@@ -20,6 +20,7 @@ from danq.inference.engine.genome_windows import GenomeWindows
 from danq.inference.engine.overlapping_windows import OverlappingWindows
 from danq.inference.engine.shared_convolution import SharedConvolution, shares_convolution
 from danq.models import RunOptions, build
+from tests.bfloat16 import needs_bf16
 from tests.small_dataset import small_dataset
 
 WINDOW = 300
@@ -52,6 +53,7 @@ def predicted(module, windows, **options):
     return found.copy()
 
 
+@needs_bf16
 @pytest.mark.parametrize("preset", MODELS)
 def test_values_equal_those_of_windows_that_are_cut(preset, monkeypatch):
     torch.manual_seed(0)

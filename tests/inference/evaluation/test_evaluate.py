@@ -23,6 +23,7 @@ from danq.inference.engine.forward import predict_codes
 from danq.inference.evaluation import evaluation_folder as folder
 from danq.models.run_options import RunOptions
 from danq.output import MARKER
+from tests.bfloat16 import needs_bf16
 
 WINDOW, BIN = 20, 8
 TRACKS = ("G", "C", "N")
@@ -251,6 +252,7 @@ def test_the_module_keeps_its_training_mode(model, dataset):
     assert torch.is_grad_enabled()
 
 
+@needs_bf16
 def test_the_precision_cost_compares_bf16_with_fp32(dataset, small_model, tmp_path: Path):
     made = small_model(TRACKS, WINDOW)
     network = replace(made, spec=made.spec.model_copy(update={"bin": BIN}))

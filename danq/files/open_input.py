@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,7 +62,7 @@ def check_file(path: str | Path) -> Path:
     """
     path = Path(path)
     try:
-        size = path.stat().st_size
+        state = path.stat()
     except ValueError as error:
         raise InputError("a path cannot have a NUL", file=path, remedy="Check the path") from error
     except OSError as error:
@@ -69,11 +70,11 @@ def check_file(path: str | Path) -> Path:
         missing = isinstance(error, FileNotFoundError | NotADirectoryError)
         problem = "no such file" if missing else f"cannot be read ({error.strerror})"
         raise InputError(problem, file=path, remedy="Check the path") from error
-    if path.is_dir():
+    if stat.S_ISDIR(state.st_mode):
         raise InputError(
             "is a folder, not a file", file=path, remedy="Give the path of a file in it"
         )
-    if size == 0 and path.is_file():
+    if state.st_size == 0 and stat.S_ISREG(state.st_mode):
         raise empty(path)
     note_input(path)
     return path

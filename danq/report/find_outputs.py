@@ -26,8 +26,18 @@ from danq.inference.writers.prediction_bigwig import INDEX
 from danq.inference.writers.prediction_bigwig import KIND as BIGWIG_KIND
 from danq.inference.writers.prediction_hdf5 import MAGIC as PREDICTIONS
 from danq.inference.writers.variant_hdf5 import KIND as VARIANT_KIND
+from danq.interpretation.attribution_motifs.write_attribution_motifs import (
+    FORMAT as ATTRIBUTION_MOTIF_FORMAT,
+)
+from danq.interpretation.attribution_motifs.write_attribution_motifs import (
+    KIND as ATTRIBUTION_MOTIF_KIND,
+)
+from danq.interpretation.marginalization.write_marginalization import FORMAT as EFFECT_FORMAT
+from danq.interpretation.marginalization.write_marginalization import KIND as EFFECT_KIND
 from danq.interpretation.motifs.write_motifs import FORMAT as MOTIF_FORMAT
 from danq.interpretation.motifs.write_motifs import KIND as MOTIF_KIND
+from danq.interpretation.sequence_design.write_designs import FORMAT as DESIGN_FORMAT
+from danq.interpretation.sequence_design.write_designs import KIND as DESIGN_KIND
 from danq.models.stored_model import FOLDS, RUN_MODEL, read_stored
 from danq.output import REJECTED, read_marker
 from danq.report.read_tables import columns_of_parquet, comments_and_columns, is_danq_table
@@ -45,6 +55,9 @@ Kind = Literal[
     "variants",
     "mutations",
     "attributions",
+    "attribution motifs",
+    "effects of motifs",
+    "designs",
     "predictions",
     "dataset",
     "table",
@@ -142,13 +155,22 @@ def _of_marked(path: Path, kind: str | None) -> Found | None:
     by_kind: dict[str, Kind] = {
         EVALUATION_KIND: "evaluation",
         MOTIF_KIND: "motifs",
+        ATTRIBUTION_MOTIF_KIND: "attribution motifs",
+        EFFECT_KIND: "effects of motifs",
+        DESIGN_KIND: "designs",
         BIGWIG_KIND: "predictions",
     }
     if kind in by_kind:
         return Found(by_kind[kind], path)
     if kind is None and (path / INDEX).is_file():
         return Found("predictions", path)
-    by_format: dict[str, Kind] = {EVALUATION_FORMAT: "evaluation", MOTIF_FORMAT: "motifs"}
+    by_format: dict[str, Kind] = {
+        EVALUATION_FORMAT: "evaluation",
+        MOTIF_FORMAT: "motifs",
+        ATTRIBUTION_MOTIF_FORMAT: "attribution motifs",
+        EFFECT_FORMAT: "effects of motifs",
+        DESIGN_FORMAT: "designs",
+    }
     named = by_format.get(_format(path / SUMMARY)) if kind is None else None
     return None if named is None else Found(named, path)
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
 from danq.errors import InputError
-from danq.files.json_file import read_json
-from danq.files.open_input import check_file
 from danq.genome.information_content import letter_heights
 from danq.genome.motif_files import read_motifs
 from danq.genome.motif_matrix import Motif
 from danq.interpretation.motifs.write_motifs import FILTERS, FORMAT, FORMAT_VERSION, KNOWN
-from danq.provenance import sha256_of
 from danq.report.content import (
     Absent,
     Axis,
@@ -29,7 +26,7 @@ from danq.report.content import (
     Table,
 )
 from danq.report.known_motifs import aligned_known_motifs
-from danq.report.read_tables import read_stored_table
+from danq.report.result_folder import ResultFolder, open_result_folder, summary_texts
 
 LOGOS = 200
 """Motifs with a logo: those with the smallest q-values, then those with the most information."""
@@ -66,32 +63,24 @@ _NUMBERS = (
 
 def motif_section(path: Path) -> Section:
     """Section on the folder of `danq.write_motifs`."""
-    title = f"Motifs: {path.name}"
-    try:
-        summary = read_json(path / "summary.json", "a motif report", remedy=_AGAIN)
-        known = isinstance(summary, dict) and summary.get("format") == FORMAT
-        if not known or summary.get("format_version") != FORMAT_VERSION:
-            raise InputError(
-                f"is not a motif report of format version {FORMAT_VERSION}",
-                file=path / "summary.json",
-                remedy=_AGAIN,
-            )
-    except InputError as error:
-        summary = {}
-        parts: list[Part] = [Absent("the settings of the motifs", str(error))]
-        files = None
-    else:
-        parts, files = [], summary.get("files")
-        files = files if isinstance(files, dict) else {}
-    folder = _Folder(path, files)
-    matches = folder.table("matches.tsv", "filter", "motif", "q_value", "correlation", "strand")
+    folder, summary, error = open_result_folder(
+        path, "a motif report", (FORMAT, FORMAT_VERSION), _AGAIN
+    )
+    parts: list[Part] = []
+    if error is not None:
+        parts.append(Absent("the settings of the motifs", str(error)))
+    matches = _table(folder, "matches.tsv", "filter", "motif", "q_value", "correlation", "strand")
     parts += [*_filters(folder, matches), *_matches(matches)]
-    about = {name.replace("_", " "): _text(summary[name]) for name in _ABOUT if summary.get(name)}
-    return Section(title, path, _facts(summary), tuple(parts), about)
+    about = summary_texts(summary, _ABOUT)
+    return Section(f"Motifs: {path.name}", path, _facts(summary), tuple(parts), about)
 
 
-def _text(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _table(folder: ResultFolder, name: str, *needed: str) -> pl.DataFrame | InputError:
+    table = folder.table(name, _TEXT, needed)
+    if isinstance(table, InputError):
+        return table
+    numbers = [name for name in _NUMBERS if name in table.columns]
+    return table.with_columns(pl.col(numbers).cast(pl.Float64))
 
 
 def _facts(summary: dict[str, Any]) -> dict[str, str]:
@@ -110,31 +99,8 @@ def _facts(summary: dict[str, Any]) -> dict[str, str]:
     }
 
 
-class _Folder(NamedTuple):
-    """Files of the folder; their checksums are None where the summary cannot be read."""
-
-    path: Path
-    checksums: Mapping[str, Any] | None
-
-    def check(self, name: str) -> Path:
-        """The path of a file, whose bytes are those that were written."""
-        path = check_file(self.path / name)
-        if self.checksums is not None and sha256_of(path) != self.checksums.get(name):
-            raise InputError("has changed since it was written", file=path, remedy=_AGAIN)
-        return path
-
-    def table(self, name: str, *needed: str) -> pl.DataFrame | InputError:
-        """A table, or what is wrong with it."""
-        try:
-            table = read_stored_table(self.check(name), _TEXT, needed=needed).frame
-        except InputError as error:
-            return error
-        numbers = [name for name in _NUMBERS if name in table.columns]
-        return table.with_columns(pl.col(numbers).cast(pl.Float64))
-
-
-def _filters(folder: _Folder, matches: pl.DataFrame | InputError) -> Iterator[Part]:
-    table = folder.table("filters.tsv", *_FILTERS)
+def _filters(folder: ResultFolder, matches: pl.DataFrame | InputError) -> Iterator[Part]:
+    table = _table(folder, "filters.tsv", *_FILTERS)
     if isinstance(table, InputError):
         yield Absent("the table of motifs", str(table))
         return
@@ -223,7 +189,7 @@ def _activity(known: pl.DataFrame) -> Plot:
 
 
 def _known(
-    folder: _Folder,
+    folder: ResultFolder,
     filters: pl.DataFrame,
     matches: pl.DataFrame | InputError,
     motifs: Mapping[str, Motif],

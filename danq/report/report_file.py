@@ -20,9 +20,11 @@ from danq.models import Model, load_model
 from danq.notebook_display import Display, display_html, display_text
 from danq.output import check_target, replacing
 from danq.progress import counted
+from danq.report.attribution_motif_section import attribution_motif_section
 from danq.report.attribution_section import attribution_section
 from danq.report.content import Absent, Gene, Section
 from danq.report.evaluation_section import evaluation_section
+from danq.report.experiment_sections import design_section, marginalization_section
 from danq.report.find_outputs import Found, find_outputs
 from danq.report.genotypes import without_sample
 from danq.report.motif_section import motif_section
@@ -334,6 +336,9 @@ _SIMPLE = {
     "motifs": motif_section,
     "mutations": mutation_section,
     "attributions": attribution_section,
+    "attribution motifs": attribution_motif_section,
+    "effects of motifs": marginalization_section,
+    "designs": design_section,
     "table": table_section,
     "unfinished": unfinished_section,
 }

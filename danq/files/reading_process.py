@@ -29,7 +29,7 @@ MOST_OBJECTS = 10_000
 """Largest number of arrays and groups of a file."""
 
 _LOCKED = "unable to lock file"
-_ROWS = 1 << 12
+_ROWS = 256
 """Texts read at once."""
 
 Message = dict[str, Any]

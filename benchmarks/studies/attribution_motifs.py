@@ -2,7 +2,7 @@
 
     for track in Reb1 Abf1 Rap1; do
         danq attribute MODEL $track.bed --genome sacCer3.fa --track $track --out $track.h5 \\
-            --baseline uniform --steps 8
+            --method input-x-gradient
     done
     python -m benchmarks.studies.attribution_motifs Reb1.h5 Abf1.h5 Rap1.h5
 

@@ -126,6 +126,13 @@ _DATA = {
     help="With --from, never train the convolutions (encoder), or the convolutions and the layer "
     "after them, such as the LSTM (temporal).  [default: none]",
 )
+@click.option(
+    "--card",
+    type=InputPath(dir_okay=False),
+    metavar="TOML",
+    help="Store a model card in the model file: name, authors, contact, date, license, data, "
+    "data_license, genome, intended_use, limitations, citation.",
+)
 @options.device()
 @options.precision()
 @options.threads()
@@ -172,6 +179,7 @@ def train(context: click.Context, **given: Any) -> None:
     case. To resume a run, give only --out and --resume. With --folds, the other commands take RUN
     as an ensemble.
     """
+    from danq.models import read_card
     from danq.training import DataSettings, Folds, ModelSettings, Recipe, RunSettings, train_folds
     from danq.training import train as run
     from danq.training.folds import uses_folds
@@ -189,13 +197,16 @@ def train(context: click.Context, **given: Any) -> None:
         raise click.UsageError(f"{flag} is an option for building a dataset, and DATA is given.")
     if given["resume"] and given["overwrite"]:
         raise click.UsageError("--resume and --overwrite exclude each other.")
+    run_settings = _given(context, _RUN)
+    if given["card"] is not None:
+        run_settings["card"] = read_card(given["card"])
     folds = Folds(data, given["folds"], given["hold_out"] or ())
     settings = {
         "out": given["out"],
         "config": given["config"],
         "model": ModelSettings(**_given(context, _MODEL)),
         "recipe": Recipe(**_given(context, _RECIPE)),
-        "run": RunSettings(**_given(context, _RUN)),
+        "run": RunSettings(**run_settings),
         "resume": given["resume"],
         "overwrite": given["overwrite"],
     }

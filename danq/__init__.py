@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from danq.interpretation import write_motifs as write_motifs
     from danq.interpretation import write_variant_classes as write_variant_classes
     from danq.models import Model as Model
+    from danq.models import ModelCard as ModelCard
     from danq.models import load_ensemble as load_ensemble
     from danq.models import load_model as load
     from danq.models import summary as summary
@@ -111,6 +112,7 @@ __getattr__, __dir__ = lazy_names(
         "LabelOptions": "danq.datasets:LabelOptions",
         "Measurements": "danq.inference:Measurements",
         "Model": "danq.models:Model",
+        "ModelCard": "danq.models:ModelCard",
         "ModelSettings": "danq.training:ModelSettings",
         "OneHotFile": "danq.inference:OneHotFile",
         "RandomStarts": "danq.interpretation:RandomStarts",

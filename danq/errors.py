@@ -167,4 +167,5 @@ def describe_validation_error(error: ValidationError) -> str:
 def _plain(message: str) -> str:
     if message == "Extra inputs are not permitted":
         return "there is no setting of this name"
-    return message.removeprefix("Value error, ")
+    # The text of an InputError is a sentence.
+    return message.removeprefix("Value error, ").removesuffix(".")

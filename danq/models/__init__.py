@@ -10,6 +10,7 @@ from danq.models.initialisation import (
     set_base_rates,
     set_initial_outputs,
 )
+from danq.models.model_card import ModelCard, read_card
 from danq.models.model_file import (
     Model,
     ModelSpec,
@@ -28,6 +29,7 @@ __all__ = [
     "PRESETS",
     "Architecture",
     "Model",
+    "ModelCard",
     "ModelSpec",
     "RunOptions",
     "Stage",
@@ -42,6 +44,7 @@ __all__ = [
     "initialise_jaspar",
     "load_ensemble",
     "load_model",
+    "read_card",
     "read_spec",
     "save_model",
     "set_base_rates",

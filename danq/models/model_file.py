@@ -15,6 +15,7 @@ from danq.amounts import AmountUnit
 from danq.core import CnnRnn
 from danq.errors import InputError
 from danq.models.architecture import MAX_TRACKS, MAX_WINDOW, Architecture, build_module
+from danq.models.model_card import FilledModelCard, stored_card
 from danq.models.run_options import RunOptions
 from danq.models.stored_model import (
     FORMAT_VERSION,
@@ -171,6 +172,11 @@ class Model:
     def window(self) -> int:
         """Input length in bases."""
         return self.spec.window
+
+    @property
+    def card(self) -> FilledModelCard | None:
+        """Card of the model; None if it has none."""
+        return stored_card(self.spec.training, self.path)
 
     def with_options(self, **changes: Any) -> Model:
         """The same model with other settings of `RunOptions`.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import textwrap
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from danq.errors import few
+from danq.models.model_card import CARD, stored_card
 from danq.models.model_file import Model, ModelSpec, load_model
 from danq.models.training_record import (
     PRETRAINING,
@@ -58,10 +60,11 @@ def summary(model: Location | Model, *, every: bool = False) -> str:
         "strand": "forward only: trained on oriented sequences" if spec.oriented else "",
         "written by": spec.created_by,
         "trained on": spec.data_sha256,
+        **card_facts(spec.training, model.path),
         **{
             f"training {name}": value
             for name, value in spec.training.items()
-            if name not in (SPLITS, PRETRAINING)
+            if name not in (SPLITS, PRETRAINING, CARD)
         },
         "splits": _splits(model),
         "started from": _pretrainings(model),
@@ -122,6 +125,25 @@ def _units(spec: ModelSpec, every: bool) -> str:
     if every or len(texts) <= SHOWN:
         return ", ".join(texts)
     return ", ".join(texts[:SHOWN]) + ", ..."
+
+
+def card_facts(training: Mapping[str, Any], file: Path | None) -> dict[str, str]:
+    """Entries of the card of a model, for `fact_lines`; none if it has no card.
+
+    Raises
+    ------
+    InputError
+        As `danq.models.model_card.stored_card`.
+    """
+    card = stored_card(training, file)
+    entries = {} if card is None else card.entries()
+    return {f"card {name}": _wrapped(text) for name, text in entries.items()}
+
+
+def _wrapped(text: str) -> str:
+    """Lines of at most 66 characters, all but the first below the values of `fact_lines`."""
+    lines = [part for line in text.split("\n") for part in textwrap.wrap(line, 66) or [""]]
+    return f"\n{' ' * 24}".join(lines)
 
 
 def fact_lines(facts: Mapping[str, Any]) -> list[str]:

@@ -68,10 +68,23 @@ def write_stored(path: Location, module: nn.Module, spec: BaseModel) -> str:
     InputError
         When the file cannot be written.
     """
+    return _write(Path(path), to_arrays(module.state_dict()), spec)
+
+
+def write_header(stored: StoredModel, spec: BaseModel) -> str:
+    """Replace the header of a model file, and return the new SHA-256 checksum.
+
+    Raises
+    ------
+    InputError
+        As `write_stored`.
+    """
+    return _write(stored.file, stored.arrays, spec)
+
+
+def _write(path: Path, arrays: Mapping[str, np.ndarray], spec: BaseModel) -> str:
     with replacing(path, overwrite=True) as temporary:
-        return write_sealed(
-            temporary, to_arrays(module.state_dict()), {HEADER_KEY: spec.model_dump_json()}
-        )
+        return write_sealed(temporary, arrays, {HEADER_KEY: spec.model_dump_json()})
 
 
 def to_arrays(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:

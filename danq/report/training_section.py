@@ -12,6 +12,7 @@ import polars as pl
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError
 from danq.files.toml_file import read_toml
+from danq.models.model_card import stored_card
 from danq.models.model_file import ModelSpec
 from danq.models.stored_model import parse_spec, read_stored
 from danq.models.training_record import stored_pretrainings, stored_splits
@@ -53,6 +54,7 @@ def training_section(path: Path, dataset: Dataset | Absent | None = None) -> Sec
         return Section(title, path, parts=parts)
     weights = sum(array.size for array in stored.arrays.values())
     parts = (
+        *_card(spec, stored.file),
         *_history(path, spec),
         _tracks(spec, dataset),
         *([dataset] if isinstance(dataset, Absent) else []),
@@ -193,6 +195,19 @@ def _spoken(name: str) -> str:
         "spearman": "Spearman",
     }
     return " ".join(words.get(word, word) for word in name.split("_"))
+
+
+def _card(spec: ModelSpec, file: Path) -> Iterator[Part]:
+    try:
+        card = stored_card(spec.training, file)
+    except InputError as error:
+        yield Absent("the model card", str(error))
+        return
+    if card is not None:
+        rows = [{"entry": name, "text": text} for name, text in card.entries().items()]
+        caption = "What the authors of the model say about it. danq has not checked it"
+        caption += "; the dataset and the metrics of the test split are those of the training."
+        yield Table("Model card", caption, pl.DataFrame(rows))
 
 
 def _tracks(spec: ModelSpec, dataset: Dataset | Absent | None) -> Table:

@@ -18,7 +18,7 @@ from danq.datasets.fold_groups import LEAST, MOST
 from danq.errors import InputError
 from danq.files.pipes import is_pipe
 from danq.files.toml_file import read_toml
-from danq.models import DEFAULT_PRESET, PRESETS, Architecture, architecture
+from danq.models import DEFAULT_PRESET, PRESETS, Architecture, ModelCard, architecture
 from danq.output import replacing
 from danq.training.launches import launch_marks
 from danq.training.recipe import RECIPES, Recipe, Settings
@@ -167,6 +167,8 @@ class RunSettings(Settings):
     """Evaluate the best model on the test split."""
     quiet: bool = False
     """Show no progress and write no log, metrics or TensorBoard files."""
+    card: ModelCard | None = None
+    """Model card for the header of the model file; a run that is resumed keeps its card."""
 
 
 class FoldSettings(Settings):

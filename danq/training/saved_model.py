@@ -9,12 +9,14 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from danq.errors import InputError
+from danq.models.model_card import CARD
 from danq.models.stored_model import RUN_MODEL, read_stored
 from danq.provenance import sha256_of
 from danq.training.progress import TrainingProgress
 
 UNSCALED = "unscaled_sha256"
-"""Result of training in a model file with a temperature: checksum of the file without it."""
+"""Result of training in a model file with a temperature, or with a card that has test metrics:
+checksum of the file without them."""
 
 SavedModel = Literal["as saved", "lost", "newer"]
 """The model file is as the run saved it; is lost, and its weights are in the checkpoint; or is of
@@ -59,7 +61,7 @@ def find_saved_model(directory: Path, progress: TrainingProgress, spec: BaseMode
 
 
 def _unscaled_sha256(file: Path) -> object:
-    """Checksum of a model file before a temperature was added, or None."""
+    """Checksum of a model file before a temperature or test metrics were added, or None."""
     try:
         training = read_stored(file).fields.get("training")
     except InputError:
@@ -78,7 +80,7 @@ def _epoch_of(file: Path, spec: BaseModel) -> int | None:
     if not isinstance(training, dict):
         return None
     for name, value in expected.pop("training").items():
-        if training.get(name) != value:
+        if name != CARD and training.get(name) != value:
             return None
     same = all(found.get(name) == value for name, value in expected.items())
     epoch = training.get("epoch")

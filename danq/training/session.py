@@ -31,6 +31,7 @@ from danq.training.problem import Metrics, Problem
 from danq.training.processes import Processes
 from danq.training.progress import TrainingProgress
 from danq.training.recipe import BaseRecipe
+from danq.training.run_card import card_of_run
 from danq.training.run_directory import (
     check_run_directory,
     is_run,
@@ -119,8 +120,8 @@ class Session:
     Raises
     ------
     InputError
-        When the device or precision is not available, the run directory may not be written, or
-        another process is training in it.
+        When the device or precision is not available, the run directory may not be written, another
+        process is training in it, or the run to resume has another model card.
     """
 
     def __init__(
@@ -153,6 +154,8 @@ class Session:
             if is_run(self.directory):
                 self._lock = lock_run_directory(self.directory)
         self.resuming = processes.first(lambda: resume and (self.directory / LAST).is_file())
+        card = card_of_run(self.directory, run.card, resuming=self.resuming)
+        self.run = self.run.model_copy(update={"card": card})
         self._log: RunLog | None = None
 
     def __enter__(self) -> Self:

@@ -13,19 +13,14 @@ from danq.datasets.column_summary import ColumnSummary
 from danq.datasets.dataset import Dataset
 from danq.errors import InputError
 from danq.genome.motif_files import write_meme
-from danq.inference.evaluation.amount_report import AmountReport
-from danq.inference.evaluation.evaluate import evaluate
-from danq.inference.evaluation.evaluation_folder import is_complete, write_evaluation
 from danq.models import (
     ModelSpec,
     TargetGroup,
     build_module,
-    load_model,
     set_initial_outputs,
 )
 from danq.models.targets import initial_outputs
 from danq.models.training_record import SPLITS
-from danq.output import recover_folder
 from danq.training.amount_problem import AmountProblem
 from danq.training.amount_targets import check_amounts, target_groups
 from danq.training.config import (
@@ -38,12 +33,14 @@ from danq.training.config import (
     data_settings,
     merge_config,
 )
+from danq.training.evaluate_run import evaluate_test_split
 from danq.training.initial_weights import check_motif_file, initialise
 from danq.training.pretrained import Pretrained, Start, open_pretrained
 from danq.training.pretraining_leaks import report_leaks
 from danq.training.processes import one_voice, training_processes
 from danq.training.recipe import Recipe
 from danq.training.restarts import continued, stored_config
+from danq.training.run_card import with_card
 from danq.training.run_directory import DATASET, open_or_label
 from danq.training.segment_problem import SegmentProblem, check_segments, segment_module
 from danq.training.session import Session, TrainingResult
@@ -53,7 +50,6 @@ from danq.training.temperature_scaling import scale_by_temperature
 from danq.training.window_problem import WindowProblem
 
 INITIAL_MOTIFS = "initial_motifs.meme"
-EVALUATION = "evaluation"
 
 log = logging.getLogger("danq")
 
@@ -173,6 +169,7 @@ def _train(
     start = None if before is None else before.start(spec)
     if start is not None:
         spec = start.in_header(spec)
+    spec = with_card(spec, session.run.card, dataset.path, dataset.build.get("genome"))
     with session.recording("windows"):
         module = _initial_model(session, spec, dataset, full_recipe, summary, start)
         fit = session.fit(
@@ -188,7 +185,7 @@ def _train(
     if session.is_main:
         scale_by_temperature(session, dataset)
     if session.is_main and settings.run.evaluate and len(dataset.indices("test")):
-        _evaluate(session, dataset)
+        evaluate_test_split(session, dataset)
     return session.result(fit)
 
 
@@ -346,25 +343,6 @@ def _initial_model(
         if motifs:
             write_meme(session.directory / INITIAL_MOTIFS, motifs, overwrite=True)
     return segment_module(module, recipe) if recipe.segment_bins > 1 else module
-
-
-def _evaluate(session: Session, dataset: Dataset) -> None:
-    """Evaluate the best model on the test split, into the run directory."""
-    out = session.directory / EVALUATION
-    device = str(session.fabric.device)
-    model = load_model(session.directory, device=device, precision=session.precision)
-    recover_folder(out)
-    if is_complete(out, model.sha256, dataset.sha256):
-        return
-    if out.is_dir():
-        log.info("%s is not that of this model, or not as it was written; it is made again", out)
-    report = evaluate(model, dataset)
-    write_evaluation(report, out, overwrite=True)
-    amounts = report if isinstance(report, AmountReport) else report.amounts
-    found = [] if amounts is None else [f"mean Pearson correlation {amounts.macro_pearson:.4f}"]
-    if not isinstance(report, AmountReport):
-        found = [f"mean AUPR {report.macro_aupr:.4f}, mean AUROC {report.macro_auroc:.4f}", *found]
-    log.info("test split: %s; metrics of each track in %s", ", ".join(found), out)
 
 
 def _spec(

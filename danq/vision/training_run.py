@@ -22,6 +22,7 @@ from danq.training.process_layout import is_first_on_node, started_layout
 from danq.training.processes import one_voice, training_processes
 from danq.training.recipe import BaseRecipe
 from danq.training.restarts import continued
+from danq.training.run_card import with_card
 from danq.training.run_directory import check_run_directory
 from danq.training.session import Session, TrainingResult
 from danq.vision.dataset import Dataset, Examples
@@ -227,7 +228,7 @@ def _train(
     threads = session.processes.own_threads()
     data = data if threads is None else data.with_threads(threads)
     data = prepared_for_backbone(definition, data)
-    spec = _spec(task, definition, data, recipe, run.seed)
+    spec = with_card(_spec(task, definition, data, recipe, run.seed), run.card, None)
     torch.manual_seed(run.seed)
     module = build(spec)
     load_backbone_weights(module, definition)

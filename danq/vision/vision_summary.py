@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from danq.models.model_summary import fact_lines
+from danq.models.model_card import CARD
+from danq.models.model_summary import card_facts, fact_lines
 from danq.vision.dataset import scaled
 from danq.vision.task import Task
 from danq.vision.task_registry import load_task
@@ -49,7 +50,8 @@ def summary(model: str | Path | VisionModel) -> str:
         **{f"field {name}": f"{kind} {list(shape)}" for name, (kind, shape) in spec.inputs.items()},
         "written by": spec.created_by,
         "trained on": spec.data_sha256,
-        **{f"training {name}": value for name, value in spec.training.items()},
+        **card_facts(spec.training, model.path),
+        **{f"training {name}": value for name, value in spec.training.items() if name != CARD},
     }
     return "\n".join([*fact_lines(entries), "", *_layers(model.module, task, spec)])
 

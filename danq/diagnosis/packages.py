@@ -16,8 +16,9 @@ PURPOSES = {
     "vision": "read images, videos and sounds",
     "gpu": "fused layers on NVIDIA cards",
     "backbones": "pretrained backbones of vision models",
-    "interpret": "motifs from attributions",
+    "interpret": "motifs from attributions, known motifs, classification of variants",
     "serve": "web page and JSON API",
+    "tensorboard": "event files of trainings for TensorBoard",
     "workflow": "run the workflows with snakemake",
     "slurm": "run the workflows on a cluster",
 }

@@ -166,7 +166,7 @@ class RunSettings(Settings):
     evaluate: bool = True
     """Evaluate the best model on the test split."""
     quiet: bool = False
-    """Show no progress and write no log, metrics or TensorBoard files."""
+    """Show no progress and write no log, metrics or event files of TensorBoard."""
     card: ModelCard | None = None
     """Model card for the header of the model file; a run that is resumed keeps its card."""
 

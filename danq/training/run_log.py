@@ -1,4 +1,4 @@
-"""Records of a run: metrics.csv, TensorBoard, log.txt."""
+"""Records of a run: metrics.csv, log.txt, and event files of TensorBoard if it is installed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 
@@ -51,7 +52,7 @@ class RunLog:
 
     def __init__(self, directory: Path, *, active: bool, unit: str) -> None:
         self.directory, self.active, self.unit = directory, active, unit
-        self.board = TensorBoardLogger(directory, name=BOARD, version="") if active else None
+        self.board = _board(directory) if active else None
         self.file = _LogFile(directory / LOG, encoding="utf-8") if active else None
         self.level = log.level
         self.rate: tuple[int, float] | None = None
@@ -171,6 +172,13 @@ class RunLog:
             valid = {name: value for name, value in row.items() if name.startswith("valid")}
             with self._board_errors():
                 self.board.log_metrics(valid, progress.step)
+
+
+def _board(directory: Path) -> TensorBoardLogger | None:
+    """Writer of event files; None if TensorBoard is not installed."""
+    if find_spec("tensorboard") is None:
+        return None
+    return TensorBoardLogger(directory, name=BOARD, version="")
 
 
 def _metrics_table(progress: TrainingProgress) -> str:

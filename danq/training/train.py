@@ -79,8 +79,8 @@ def train(
         Run directory. It receives ``model.safetensors`` (best epoch, with a temperature that is
         fitted to the validation split, see `danq.evaluation.temperature`), ``last.ckpt``,
         ``config.toml`` (every setting, resolved), ``metrics.csv``, ``initial_motifs.meme``,
-        ``evaluation/`` (test split, if there is one), ``tensorboard/``, ``log.txt``, and
-        ``dataset.h5`` if the dataset was built here.
+        ``evaluation/`` (test split, if there is one), ``log.txt``, ``dataset.h5`` if the dataset
+        was built here, and ``tensorboard/`` if TensorBoard is installed (extra ``tensorboard``).
     config
         A run configuration or its TOML file. Values given to the parameters below take precedence.
     model

@@ -100,7 +100,8 @@ def train(
         A registered task or its name; None for the task of ``data``, if that are `OwnFiles`.
     out
         Run directory. It receives ``model.safetensors`` (best epoch), ``last.ckpt``,
-        ``config.toml``, ``metrics.csv``, ``test.tsv``, ``tensorboard/``, ``log.txt``.
+        ``config.toml``, ``metrics.csv``, ``test.tsv``, ``log.txt``, and ``tensorboard/`` if
+        TensorBoard is installed (extra ``tensorboard``).
     data
         Examples, their directory (`danq.vision.read_dataset`), or a user's own files; None makes
         synthetic examples from the random seed.

@@ -3,7 +3,7 @@
     python -m benchmarks.first_use variants RUN VCF --genome FASTA --out OUT.tsv
 
 runs a command twice, each time in a new process and with one new cache, and prints the seconds of
-both, and each kernel that the first one compiled, with its seconds. The seconds of a kernel include
+both, and each kernel that the first one compiled, with its seconds of processor time, which include
 those of kernels that it calls first.
 """
 
@@ -29,7 +29,8 @@ def timed_load(self, sig, context):
 def timed_save(self, sig, data):
     seconds = time.thread_time() - begun.pop((self, sig), time.thread_time())
     with open(file_name, "a") as file:
-        print(f"{seconds:6.2f}  {self._py_func.__module__}.{self._py_func.__name__}{sig}", file=file)
+        function = self._py_func
+        print(f"{seconds:6.2f}  {function.__module__}.{function.__name__}{sig}", file=file)
     save(self, sig, data)
 cache._KernelCache.load_overload, cache._KernelCache.save_overload = timed_load, timed_save
 from danq_cli.start import main

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import logging
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import lru_cache
@@ -19,6 +20,7 @@ from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
+from numba.core.dispatcher import Dispatcher
 
 from danq._version import __version__
 from danq.cache_folder import VARIABLE, accepts_files, lasting_cache_folder
@@ -56,6 +58,21 @@ def store(dispatcher: Any) -> Any:
     """
     dispatcher._cache = _cache_of(dispatcher.py_func)
     return dispatcher
+
+
+def store_kernels_of(package: str) -> None:
+    """Store the compiled code of the kernels of another package that has no cache of its own.
+
+    Parameters
+    ----------
+    package
+        Name of a package that is imported; its modules that are not imported are left out.
+    """
+    for name, module in list(sys.modules.items()):
+        if name == package or name.startswith(f"{package}."):
+            for value in list(vars(module).values()):
+                if isinstance(value, Dispatcher) and isinstance(value._cache, NullCache):
+                    store(value)
 
 
 def _cache_of(function: Callable[..., Any]) -> FunctionCache | NullCache:

@@ -54,7 +54,7 @@ ARROWS = {
     "evaluation": {*BASE, "files"},
     "plots": {*FILES, "genome", "evaluation"},
     "inference": {*DATA, *MODEL, *PLOTS, "gpu"},
-    "interpretation": USE,
+    "interpretation": {*USE, "_kernel_cache"},
     "training": USE,
     "vision": {*FILES, *MODEL, "evaluation", "inference", "training"},
     "demo": {*USE, "simulation", "training"},

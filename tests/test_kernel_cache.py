@@ -231,6 +231,22 @@ for dtype in (np.float64, np.int64):
     assert hits(source, np.arange(5)) == 1
 
 
+def test_kernels_of_another_package_are_stored(source: Path):
+    source.write_text(
+        SOURCE.replace("from danq._jit import kernel", "from numba import njit as kernel")
+    )
+    assert hits(source, np.arange(5.0)) == 0
+    assert stored(source.parent) == []
+    for found in (0, 1):
+        kernel = imported(source).total
+        _kernel_cache.store_kernels_of("sums")
+        cache = kernel._cache
+        _kernel_cache.store_kernels_of("sums")
+        assert kernel._cache is cache
+        assert kernel(np.arange(5.0)) == 10
+        assert sum(kernel.stats.cache_hits.values()) == found
+
+
 def test_compiling_is_a_stage(source):
     seen = []
     with watch_progress(lambda stage, event: seen.append((stage.name, event))):

@@ -142,14 +142,15 @@ def _scan(block, at, state, rows, texts):
         The next byte, the number of complete records in ``rows``, and of bytes in ``texts``,
         which holds headers that end in LF.
     """
-    count = size = 0
+    # The types of variables, unlike those of constants, give one compiled form of `_end_line`.
+    count, size, one = 0, np.int64(0), np.int64(1)
     begin = state[OFFSET] - at
     while at < block.size:
         letter = block[at]
         if state[RETURN]:
             # The byte after CR decides whether this line ends in CR or in CRLF.
             state[RETURN] = 0
-            width = 2 if letter == LF else 1
+            width = one + (letter == LF)
             at += width - 1
             size = _end_line(state, begin + at, width, texts, size)
             if state[ERROR]:
@@ -159,7 +160,8 @@ def _scan(block, at, state, rows, texts):
             if state[MODE] == SEQUENCE:
                 if count == rows.shape[0]:
                     break
-                rows[count] = state[RECORD_LINE : WIDTH + 1]
+                for field in range(RECORD_LINE, WIDTH + 1):
+                    rows[count, field - RECORD_LINE] = state[field]
                 count += 1
             state[MODE] = NAME
             state[RECORD_LINE] = state[LINE]
@@ -176,7 +178,8 @@ def _scan(block, at, state, rows, texts):
             if state[ERROR]:
                 break
         if state[MODE] == NAME:
-            texts[size : size + end - at] = block[at:end]
+            for i in range(at, end):
+                texts[size + i - at] = block[i]
             size += end - at
         state[LETTERS] += end - at
         at = end
@@ -185,7 +188,7 @@ def _scan(block, at, state, rows, texts):
             if block[at - 1] == CR:
                 state[RETURN] = 1
             else:
-                size = _end_line(state, begin + at, 1, texts, size)
+                size = _end_line(state, begin + at, one, texts, size)
                 if state[ERROR]:
                     break
     state[OFFSET] = begin + at
@@ -200,7 +203,7 @@ def _end_line(state, after, width, texts, size):
         texts[size] = LF
         size += 1
         state[MODE] = SEQUENCE
-        state[LENGTH : WIDTH + 1] = 0
+        state[LENGTH] = state[BASES] = state[WIDTH] = 0
         state[FIRST] = after
         state[BLANK] = state[SHORT] = state[ENDS] = 0
     elif letters == 0 or state[MODE] == START:

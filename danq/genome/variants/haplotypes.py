@@ -13,6 +13,7 @@ from danq._jit import kernel
 from danq.errors import InputError
 from danq.genome.packed_genome import PackedGenome
 from danq.genome.regions import Region
+from danq.genome.two_bit_packing import first_above
 from danq.genome.variants.allele_windows import Anchor, checked_frame
 from danq.genome.variants.carried_alleles import CarriedAlleles, Edit
 from danq.genome.variants.genotypes import UNPHASED
@@ -281,7 +282,7 @@ def _find(edits, contig, trimmed, alt, own):
         low, high = edits.first[contig[row]], edits.first[contig[row] + 1]
         first = alt.at[row] + trimmed.skip[row]
         start, ref_size = trimmed.start[row], trimmed.ref_size[row]
-        edit = low + np.searchsorted(edits.start[low:high], start)
+        edit = low + first_above(edits.start[low:high], start - 1)
         while edit < high and edits.start[edit] == start:
             begin, size = edits.at[edit], edits.at[edit + 1] - edits.at[edit]
             same = edits.end[edit] - start == ref_size and size == trimmed.alt_size[row]

@@ -8,6 +8,7 @@ import numpy as np
 
 from danq._jit import kernel
 from danq.genome.packed_genome import PackedGenome
+from danq.genome.two_bit_packing import first_above
 from danq.typing import BoolRow, Codes, IntRow
 
 OK, NOT_ACGT, SAME, UNKNOWN, BEYOND, MISMATCH = range(6)
@@ -105,7 +106,7 @@ def normalise(
 def _base(bases, offset, n_start, n_end, position):
     """Code at a position inside the contig that starts at byte ``offset``."""
     base = 4 * offset + position
-    run = np.searchsorted(n_end, base, side="right")
+    run = first_above(n_end, base)
     if run < n_start.size and n_start[run] <= base:
         return 4
     return (bases[offset + position // 4] >> (2 * (position % 4))) & 3
@@ -121,7 +122,7 @@ def _agrees(bases, offset, length, n_start, n_end, position, codes):
         if (bases[offset + at // 4] >> (2 * (at % 4))) & 3 != codes[i]:
             return False
     low = 4 * offset + position
-    run = np.searchsorted(n_end, low, side="right")
+    run = first_above(n_end, low)
     return run >= n_start.size or n_start[run] >= low + codes.size
 
 

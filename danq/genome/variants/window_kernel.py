@@ -8,6 +8,7 @@ import numpy as np
 
 from danq._jit import kernel
 from danq.genome.packed_genome import PackedGenome
+from danq.genome.two_bit_packing import first_above
 from danq.genome.variants.normalise import Ragged
 from danq.genome.variants.variant_block import VariantBlock
 from danq.genome.variants.window_pieces import WindowPieces
@@ -198,7 +199,7 @@ def _compose(genome, alleles, frame, neighbours, sides, padded, counts_and_bound
         low, high, near = 0, 0, 0
         if haplotypes[row] >= 0:
             low, high = edits.first[contig], edits.first[contig + 1]
-            near = low + np.searchsorted(edits.start[low:high], start)
+            near = low + first_above(edits.start[low:high], start - 1)
             while near < high and edits.start[near] == start and edits.end[near] < end:
                 near += 1
         view = low, near, high, haplotypes[row], phases[row], own[row]

@@ -11,7 +11,7 @@ import numpy as np
 from danq._jit import kernel
 from danq.genome.nucleotide_codes import N
 from danq.genome.packed_genome import PackedGenome
-from danq.genome.two_bit_packing import read_interval
+from danq.genome.two_bit_packing import fill_n, read_interval
 from danq.typing import BoolRow, CodeBatch, Codes, IntRow
 
 OUTSIDE = -1
@@ -137,12 +137,13 @@ def _write(genome, first, at, source, codes, out):
             target = out[row, at[piece] : stop]
             origin = source[piece]
             if origin >= 0:
-                read_interval(bases, 0, everything, n_start, n_end, origin, target)
+                read_interval(bases, np.int64(0), everything, n_start, n_end, origin, target)
             elif origin == OUTSIDE:
-                target[:] = 4
+                fill_n(target, np.int64(0), target.size)
             else:
                 start = FIRST_CODE - origin
-                target[:] = codes[start : start + target.size]
+                for i in range(target.size):
+                    target[i] = codes[start + i]
 
 
 @kernel

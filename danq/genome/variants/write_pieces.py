@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from danq._jit import kernel
+from danq.genome.two_bit_packing import first_above
 from danq.genome.variants.window_pieces import FIRST_CODE, OUTSIDE, WindowPieces
 from danq.typing import Codes, IntRow
 
@@ -59,7 +60,7 @@ def is_stored(bases, bounds, n_start, n_end, position, codes):
         if codes[i] != (bases[offset + base // 4] >> (2 * (base % 4))) & 3:
             return False
     origin = 4 * offset + position
-    run = np.searchsorted(n_end, origin, side="right")
+    run = first_above(n_end, origin)
     return run == n_start.size or n_start[run] >= origin + codes.size
 
 
@@ -79,7 +80,8 @@ def add_codes(target, at, codes):
     if codes.size == 0:
         return
     if start + codes.size <= target.codes.size:
-        target.codes[start : start + codes.size] = codes
+        for i in range(codes.size):
+            target.codes[start + i] = codes[i]
     target.used[1] += codes.size
     _add(target, at, FIRST_CODE - start)
 

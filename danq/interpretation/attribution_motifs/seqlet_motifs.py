@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
+from danq._kernel_cache import store_kernels_of
 from danq.errors import InputError, needs_package
 from danq.genome.motif_matrix import Motif
 from danq.genome.nucleotide_codes import N
@@ -102,6 +103,8 @@ def find_seqlet_motifs(attributions: Attributions, track: str) -> SeqletMotifs:
     check_modisco()
     from modiscolite.tfmodisco import TFMoDISco
 
+    # It would compile its kernels in every process, for half a minute.
+    store_kernels_of("modiscolite")
     one_hot, hypothetical, before = _padded(attributions, track)
     positive, negative = _seqlets(one_hot, hypothetical)
     if max(positive, negative) <= MIN_SEQLETS:

@@ -27,7 +27,8 @@ CALLS = {
     "train": "data.h5 --out OUT --config config.toml --threads 1",
     "train:from signals": f"--genome genome.fa --signal signals.tsv --chrom-map map.tsv "
     f"--gaps zero --out OUT --config config.toml --threads 1 {WINDOWS}",
-    "train:from sequences": "--sequences sequences.tsv --out OUT --config config.toml --threads 1",
+    "train:from sequences": "--sequences sequences.tsv --out OUT --config config.toml "
+    "--card card.toml --threads 1",
     "train:from peaks": f"--genome genome.fa --tracks tracks.tsv --chrom-map map.tsv "
     f"--exclude exclude.bed --out OUT --config config.toml --threads 1 {WINDOWS}",
     "train:pretrained": "data.h5 --out OUT --config config.toml --from model.safetensors "
@@ -106,6 +107,7 @@ def write_inputs(folder: Path) -> Path:
     (folder / "signals.tsv").write_text(f"depth\t{folder}/tracks/depth.bedgraph\n")
     rows = "".join(f"{contigs['chr1'][at : at + 30]}\t{at / 7}\n" for at in range(0, 500, 25))
     (folder / "sequences.tsv").write_text(f"sequence\tHepG2\n{rows}")
+    (folder / "card.toml").write_text("license = 'MIT'\ndate = 2026-05-04\n")
     (folder / "config.toml").write_text(
         f"[model]\npreset = 'danq-small'\n{SHAPE}"
         "[recipe]\nepochs = 1\ninitial_motifs = 'none'\n[run]\ndevice = 'cpu'\nprecision = 'fp32'\n"

@@ -490,6 +490,7 @@ COMMANDS = {
     "model of export": "export WRONG --to onnx --out OUT",
     "data of train": "train WRONG --out OUT",
     "configuration of train": "train dataset --config WRONG --out OUT",
+    "card of train": "train dataset --card WRONG --out OUT",
     "motifs of train": "train dataset --initial-motifs WRONG --out OUT",
     "genome of build": "data build --genome WRONG --tracks bed OUT",
     "tracks of build": "data build --genome genome --tracks WRONG OUT",

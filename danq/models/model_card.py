@@ -125,8 +125,8 @@ class ModelCard(BaseModel):
 class FilledModelCard(ModelCard):
     """A model card with what the training adds.
 
-    The header of a model file has it, besides the tracks, the settings, the checksum of the dataset
-    and the metrics of the validation split.
+    The header of a model file has it in addition to the tracks, the settings, the checksum of the
+    dataset and the metrics of the validation split.
     """
 
     dataset: Text | None = None

@@ -188,6 +188,7 @@ __all__ = [
     "LabelOptions",
     "Measurements",
     "Model",
+    "ModelCard",
     "ModelSettings",
     "OneHotFile",
     "RandomStarts",

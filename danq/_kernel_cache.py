@@ -71,7 +71,7 @@ def store_kernels_of(package: str) -> None:
     for name, module in list(sys.modules.items()):
         if name == package or name.startswith(f"{package}."):
             for value in list(vars(module).values()):
-                if isinstance(value, Dispatcher) and isinstance(value._cache, NullCache):
+                if isinstance(value, Dispatcher) and type(vars(value)["_cache"]) is NullCache:
                     store(value)
 
 

@@ -5,16 +5,9 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from danq.errors import InputError, describe_validation_error
 from danq.files.toml_file import read_toml
@@ -41,20 +34,6 @@ def _checked_text(text: str) -> str:
     return text
 
 
-def _checked_date(value: object) -> object:
-    # pydantic would also take a number, as seconds since 1970.
-    if value is None or isinstance(value, str) or type(value) is datetime.date:
-        return value
-    raise ValueError("is not a date such as 2026-12-01")
-
-
-def _several(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
-Text = Annotated[str, AfterValidator(_checked_text)]
-
-
 class ModelCard(BaseModel):
     """What a person who receives a model has to know and its weights do not show.
 
@@ -75,29 +54,27 @@ class ModelCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    name: Text | None = None
+    name: str | None = None
     """Name of the model."""
-    authors: Annotated[tuple[Text, ...], BeforeValidator(_several)] = Field(
-        default=(), max_length=MAX_AUTHORS
-    )
+    authors: tuple[str, ...] = Field(default=(), max_length=MAX_AUTHORS)
     """Who trained the model."""
-    contact: Text | None = None
+    contact: str | None = None
     """Address for questions."""
-    date: Annotated[datetime.date | None, BeforeValidator(_checked_date)] = None
+    date: datetime.date | None = None
     """Date of the training; None for the day on which the training starts (UTC)."""
-    license: Text | None = None
+    license: str | None = None
     """Licence of the model, such as the SPDX identifier ``CC-BY-4.0``."""
-    data: Text | None = None
+    data: str | None = None
     """Origin of the training data, such as accessions and publications."""
-    data_license: Text | None = None
+    data_license: str | None = None
     """Licence of the training data."""
-    genome: Text | None = None
+    genome: str | None = None
     """Assembly of the genome, such as ``sacCer3``."""
-    intended_use: Text | None = None
+    intended_use: str | None = None
     """What the model is for."""
-    limitations: Text | None = None
+    limitations: str | None = None
     """What the model is not for, and where it is known to fail."""
-    citation: Text | None = None
+    citation: str | None = None
     """Publication to cite."""
 
     def __init__(self, /, **values: Any) -> None:
@@ -112,6 +89,30 @@ class ModelCard(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise InputError(describe_validation_error(error)) from error
+
+    @field_validator("authors", mode="before")
+    @classmethod
+    def _list_authors(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("date", mode="before")
+    @classmethod
+    def _check_date(cls, value: object) -> object:
+        # pydantic would also take a number, as seconds since 1970.
+        if value is None or isinstance(value, str) or type(value) is datetime.date:
+            return value
+        raise ValueError("is not a date such as 2026-12-01")
+
+    @field_validator("*")
+    @classmethod
+    def _check_texts(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return _checked_text(value)
+        if isinstance(value, tuple):
+            return tuple(map(_checked_text, value))
+        if isinstance(value, dict):
+            return {_checked_text(name): number for name, number in value.items()}
+        return value
 
     def stored(self) -> dict[str, Any]:
         """The entries that are given, as JSON types."""
@@ -129,9 +130,9 @@ class FilledModelCard(ModelCard):
     dataset and the metrics of the validation split.
     """
 
-    dataset: Text | None = None
+    dataset: str | None = None
     """Name of the dataset."""
-    test_metrics: dict[Text, float | None] = {}
+    test_metrics: dict[str, float | None] = {}
     """Means over the tracks on the test split, if the run evaluates it; None for one that is
     undefined."""
 

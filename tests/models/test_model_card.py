@@ -61,7 +61,7 @@ def test_a_card_is_read(file):
         ("test_metrics = {AUPR = 1}", "'test_metrics' is not an entry of a model card"),
         ("name = 'a\\u001b[31m'".replace("'", '"'), r"name: contains '\\x1b' \(U\+001B\)"),
         ('data = "a\\u202eb"', r"data: contains '\\u202e' \(U\+202E\)"),
-        ('authors = ["a", "b\\tc"]', r"authors.1: contains '\\t' \(U\+0009\)"),
+        ('authors = ["a", "b\\tc"]', r"authors: contains '\\t' \(U\+0009\)"),
         ("name = ' '", "name: is empty"),
         ("license = 3", "license: Input should be a valid string"),
         ("date = 0", "date: is not a date such as 2026-12-01"),

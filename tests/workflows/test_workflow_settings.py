@@ -15,7 +15,7 @@ from danq.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "data" / "workflows" / "config.yaml"
-DOCUMENTATION = ROOT / "docs" / "scaling.md"
+DOCUMENTATION = ROOT / "docs" / "cluster.md"
 
 
 @pytest.fixture

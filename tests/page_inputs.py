@@ -11,8 +11,11 @@ import torch
 from danq.models import architecture, untrained
 from danq_cli.main import run
 
-SHAPE = "filters = 8\nwidth = 11\npool = 7\nhidden = 4\ndense = [6]\n"
-RUN = "[recipe]\nepochs = 1\ninitial_motifs = 'none'\n[run]\ndevice = 'cpu'\nprecision = 'fp32'\n"
+SHAPE = "filters = 8\nwidth = 11\npool = 50\nhidden = 4\ndense = [6]\n"
+RUN = (
+    "[recipe]\nepochs = 1\ninitial_motifs = 'none'\n"
+    "[run]\ndevice = 'cpu'\nprecision = 'fp32'\nevaluate = false\n"
+)
 CONTIGS = {"chrI": 8_000, "chrII": 3_000, "chrIV": 1_021_000, "chrXV": 6_000, "chrM": 600}
 MOTIFS = {"Reb1": "GTTACCCGGA", "Abf1": "ATCACTATAACGA", "Rap1": "ACACCCATACATT"}
 TESTED = 1_006_000
@@ -66,8 +69,8 @@ def _genome(folder: Path, rng: np.random.Generator) -> dict[str, str]:
 def _sequences(folder: Path, genome: dict[str, str], rng: np.random.Generator) -> None:
     """FASTA files, a table of promoters, and motifs."""
     cut = {f"s{n}": genome["chrI"][500 * n : 500 * n + 500] for n in range(3)}
-    for name in ("promoters.fa", "starts.fa"):
-        (folder / name).write_text("".join(f">{k}\n{v}\n" for k, v in cut.items()))
+    (folder / "promoters.fa").write_text("".join(f">{k}\n{v}\n" for k, v in cut.items()))
+    (folder / "starts.fa").write_text(f">s0\n{cut['s0']}\n")
     (folder / "designed.fa").write_text("".join(f">{k}\n{v[:80]}\n" for k, v in cut.items()))
     rows = [
         f"{genome['chrI'][at : at + 80]}\t{rng.normal():.3f}\t{split}\n"

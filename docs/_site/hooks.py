@@ -1,4 +1,4 @@
-"""What MkDocs does besides rendering the pages of docs/: pages from elsewhere, and references.
+"""What MkDocs runs: adds pages from elsewhere in the repository, and pages made from the package.
 
 Pages of the repository outside docs/ are part of the site, and links between all pages work both in
 the repository and in the site. The pages of commands and of Python names are made from the package.

@@ -68,7 +68,7 @@ def _effects(folder: ResultFolder, unit: str) -> Iterator[Part]:
         "Effect of each motif",
         f"What inserting a motif into background sequences does to each track: {unit}, as mean, "
         "standard deviation and standard error over the backgrounds. The prediction is the mean "
-        "with the motif.",
+        "without the motif.",
         _by_size(table, "effect"),
         {"sd": "Standard deviation", "se": "Standard error"},
     )

@@ -16,7 +16,7 @@ PURPOSES = {
     "vision": "read images, videos and sounds",
     "gpu": "fused layers on NVIDIA cards",
     "backbones": "pretrained backbones of vision models",
-    "interpret": "motifs from attributions, known motifs, classification of variants",
+    "interpret": "motifs from attributions",
     "serve": "web page and JSON API",
     "tensorboard": "event files of trainings for TensorBoard",
     "workflow": "run the workflows with snakemake",

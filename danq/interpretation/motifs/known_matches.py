@@ -16,7 +16,7 @@ from danq.errors import InputError, few
 from danq.genome.information_content import core, information_content, trim
 from danq.genome.motif_files import read_motifs
 from danq.genome.motif_matrix import Motif
-from danq.interpretation.motifs.tomtom import MIN_OVERLAP, Comparison, check_memelite, tomtom
+from danq.interpretation.motifs.tomtom import MIN_OVERLAP, Comparison, tomtom
 from danq.typing import Location
 
 MAX_Q = 0.01
@@ -45,16 +45,7 @@ class KnownMotifs:
 
 
 def read_known_motifs(databases: Sequence[Location]) -> KnownMotifs:
-    """Motifs of several files. The collection is the file name up to the first dot.
-
-    Raises
-    ------
-    InputError
-        When a file cannot be read or is given twice; when memelite, which compares with them, is
-        not installed.
-    """
-    if databases:
-        check_memelite()
+    """Motifs of several files. The collection is the file name up to the first dot."""
     motifs: list[Motif] = []
     collections: list[str] = []
     names: Counter[str] = Counter()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from danq.errors import InputError, needs_package
+from danq.errors import InputError
 from danq.genome.motif_matrix import Motif
 
 MIN_OVERLAP = 5
@@ -18,18 +18,6 @@ FEW_TARGETS = 50
 """Below this number of targets, p-values depend on the selection, as MEME's Tomtom warns."""
 
 log = logging.getLogger("danq")
-
-
-def check_memelite() -> None:
-    """Check that memelite is installed. The import takes half a second and loads pandas.
-
-    Raises
-    ------
-    MissingPackage
-        When it is not.
-    """
-    with needs_package("comparing motifs with known motifs requires memelite", "interpret"):
-        import memelite  # noqa: F401
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +79,7 @@ def tomtom(
     """
     if not queries or not targets:
         raise InputError(f"{len(queries)} motifs cannot be compared with {len(targets)}")
-    check_memelite()
+    # The import takes half a second and loads pandas.
     from memelite import tomtom as memelite_tomtom
 
     if len(targets) < FEW_TARGETS:

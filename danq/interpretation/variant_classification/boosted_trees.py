@@ -7,21 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from danq.errors import needs_package
-
 _MIN_VALUES_FOR_THREADS = 1_000_000
-
-
-def check_scikit_learn() -> None:
-    """Check that scikit-learn is installed.
-
-    Raises
-    ------
-    MissingPackage
-        When it is not.
-    """
-    with needs_package("classifying variants requires scikit-learn", "interpret"):
-        import sklearn  # noqa: F401
 
 
 def untrained_trees(seed: int = 0) -> Any:

@@ -16,7 +16,6 @@ from danq._version import __version__
 from danq.errors import InputError
 from danq.inference.writers.tsv import write_table
 from danq.interpretation.variant_classification.boosted_trees import (
-    check_scikit_learn,
     fit_trees,
     functional_probability,
 )
@@ -168,10 +167,8 @@ def classify_variants(
     ------
     InputError
         When a file cannot be read, has other tracks, or names a variant twice; when a variant is
-        both functional and not, or a label is neither 0 nor 1; when scikit-learn is not installed;
-        and as `cross_validate`.
+        both functional and not, or a label is neither 0 nor 1; and as `cross_validate`.
     """
-    check_scikit_learn()
     paths = [effects] if isinstance(effects, str | Path) else list(effects)
     features, label, chroms = _labelled(paths, labels)
     extra = [(Path(path), read_table(path, *KEYS)) for path in conservation]

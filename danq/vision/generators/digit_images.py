@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int64, UInt8
 
-from danq.errors import needs_package
 from danq.vision.dataset import SPLITS
 
 SHARES = (0.6, 0.15, 0.25)
@@ -23,8 +22,7 @@ def digit_images(split: str) -> tuple[UInt8[np.ndarray, "N 8 8"], Int64[np.ndarr
     Test set of Alpaydin & Kaynak's "Optical recognition of handwritten digits" (UCI, 1998), as
     included in scikit-learn.
     """
-    with needs_package("the images are in the package scikit-learn", "vision"):
-        from sklearn.datasets import load_digits
+    from sklearn.datasets import load_digits
 
     digits: Any = load_digits()
     images, labels = digits.images, digits.target

@@ -10,7 +10,6 @@ from torch import nn
 
 from danq.core import Classes, CnnRnn, ColumnEncoder, Last, Mlp, Recurrent, conv_encoder
 from danq.core.dropout import TorchDropout
-from danq.errors import needs_package
 from danq.training.problem import Metrics
 from danq.vision.base_tasks import DIGIT_CLASSES, Classification
 from danq.vision.dataset import Dataset, Examples, Metadata, layout
@@ -79,9 +78,8 @@ class Digits(Classification):
         return {"shape": [1, 8, 8], "classes": list(DIGIT_CLASSES)}
 
     def make(self, seed: int, sizes: Sizes) -> Dataset:
-        with needs_package("the images are in the package scikit-learn", "vision"):
-            from sklearn.datasets import load_digits
-            from sklearn.model_selection import train_test_split
+        from sklearn.datasets import load_digits
+        from sklearn.model_selection import train_test_split
 
         digits: Any = load_digits()
         pixels = np.rint(digits.images[:, None] * (255 / 16)).astype(np.uint8)

@@ -21,10 +21,10 @@ FACTORS = {"million": 1e6}
 HEADER = "| quantity | calculation | value |"
 
 
-def calculations() -> list[tuple[str, str, str]]:
+def calculations(page: Path = PAGE) -> list[tuple[str, str, str]]:
     """Quantity, calculation and value of each row of the tables with calculations."""
     rows, inside = [], False
-    for line in PAGE.read_text(encoding="utf-8").splitlines():
+    for line in page.read_text(encoding="utf-8").splitlines():
         inside = line == HEADER or (inside and line.startswith("|"))
         if inside and line != HEADER and not line.startswith("|---"):
             quantity, calculation, value = (cell.strip() for cell in line.strip("|").split(" | "))

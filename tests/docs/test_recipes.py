@@ -68,7 +68,11 @@ def test_each_recipe_trains_and_evaluates():
 
 @pytest.mark.parametrize(
     ("name", "preset", "base"),
-    [("human", "danq", "default"), ("deepsea", "danq", "paper"), ("promoters", "danq-mpra", "mpra")],
+    [
+        ("human", "danq", "default"),
+        ("deepsea", "danq", "paper"),
+        ("promoters", "danq-mpra", "mpra"),
+    ],
 )
 def test_a_run_configuration_is_valid(name: str, preset: str, base: str):
     config = read_config(RECIPES / name / "run.toml")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import inspect
 import re
 from collections.abc import Iterator
 
@@ -50,7 +52,7 @@ def markdown() -> str:
 
 def _section(name: str, command: click.Command, context: click.Context) -> str:
     usage = " ".join([name, *command.collect_usage_pieces(context)])
-    text = re.sub(r"^\x08\n", "", command.help or "", flags=re.MULTILINE)
+    text = re.sub(r"^\x08\n", "", inspect.cleandoc(command.help or ""), flags=re.MULTILINE)
     rows = "".join(
         f"| {_code(record[0])} | {_cell(record[1])} |\n"
         for option in command.params
@@ -63,14 +65,13 @@ def _section(name: str, command: click.Command, context: click.Context) -> str:
 
 
 def _prose(text: str) -> str:
-    """Paragraphs of a help text; those that are printed as written become blocks."""
-    return re.sub(r"([<>*_\[\]])", r"\\\1", text.strip())
+    """Text without marks of Markdown or HTML."""
+    return re.sub(r"([*_\[\]])", r"\\\1", html.escape(text.strip(), quote=False))
 
 
 def _code(text: str) -> str:
-    return "`" + " ".join(text.split()).replace("|", "\\|") + "`"
+    return f"<code>{_cell(text)}</code>"
 
 
 def _cell(text: str) -> str:
-    joined = " ".join(text.split())
-    return re.sub(r"([<>*_\[\]|])", r"\\\1", joined)
+    return _prose(" ".join(text.split())).replace("|", "&#124;")

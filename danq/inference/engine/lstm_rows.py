@@ -34,9 +34,7 @@ class LstmRows:
         ``(D, T, H)`` weights of the first dense layer for the outputs of this direction.
     """
 
-    def __init__(
-        self, rnn: nn.LSTM, reverse: bool, dense: Float32[Tensor, "D T H"]
-    ) -> None:
+    def __init__(self, rnn: nn.LSTM, reverse: bool, dense: Float32[Tensor, "D T H"]) -> None:
         end = "_l0_reverse" if reverse else "_l0"
         self.reverse, units = reverse, rnn.hidden_size
         self._units = padded = -(-units // PANEL) * PANEL

@@ -67,6 +67,11 @@ def why_not_incremental(module: nn.Module) -> str | None:
     return None
 
 
+def runs_by_rows(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether an LSTM runs as `LstmRows`; oneDNN's products of bfloat16 use instructions for it."""
+    return device.type == "cpu" and dtype == torch.float32
+
+
 class SplitModel:
     """Copied layers of a model that can be evaluated incrementally.
 
@@ -81,6 +86,8 @@ class SplitModel:
 
     Attributes
     ----------
+    lstm
+        The directions of an LSTM that runs by rows; those of other layers are ``directions``.
     outputs
         Number of outputs of the model.
     steps
@@ -123,9 +130,10 @@ class SplitModel:
         self.first_features = first.out_features
         by_step = first.weight.detach().view(first.out_features, length, -1)
         sides = () if rnn is None else (False, True)[: 1 + rnn.bidirectional]
-        if isinstance(rnn, nn.LSTM) and self.device.type == "cpu" and self.dtype == torch.float32:
+        if isinstance(rnn, nn.LSTM) and runs_by_rows(self.dtype, self.device):
             for own, reverse in zip(by_step.split(rnn.hidden_size, 2), sides, strict=True):
-                padded = nn.functional.pad(own.float(), (0, 0, 0, 0, 0, width - len(own)))
+                own = own.to(self.device, torch.float32)
+                padded = nn.functional.pad(own, (0, 0, 0, 0, 0, width - len(own)))
                 self.lstm.append(LstmRows(rnn, reverse, padded))
             return
         if rnn is not None:

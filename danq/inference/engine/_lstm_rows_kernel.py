@@ -52,6 +52,19 @@ class Rows(NamedTuple):
 
 
 @inlined_kernel
+def _copy(values, out):
+    """Copy an array; an assignment of slices takes long to compile."""
+    for u in range(len(out)):
+        out[u] = values[u]
+
+
+@inlined_kernel
+def _clear(out, first, last):
+    for u in range(first, last):
+        out[u] = 0
+
+
+@inlined_kernel
 def _advance(weights, products, source, count, gates, cell, before, after):
     """Compute the states of ``count`` rows after a step: ``cell``, in place, and ``after``."""
     for panel in range(len(weights.recurrent)):
@@ -79,15 +92,17 @@ def scan_references(weights, products, reverse, hidden, cell):
         own = np.zeros((GROUP, units), np.float32)
         gates = np.empty((GATES, TILE, PANEL), np.float32)
         source = np.empty(GROUP, np.int64)
-        hidden[low : low + count, 0] = 0
-        cell[low : low + count, 0] = 0
+        for i in range(count):
+            _copy(states[0, i], hidden[low + i, 0])
+            _copy(own[i], cell[low + i, 0])
         for s in range(length):
             t = length - 1 - s if reverse else s
             for i in range(count):
                 source[i] = t * references + low + i
             _advance(weights, products, source, count, gates, own, states[s % 2], states[1 - s % 2])
-            hidden[low : low + count, s + 1] = states[1 - s % 2, :count]
-            cell[low : low + count, s + 1] = own[:count]
+            for i in range(count):
+                _copy(states[1 - s % 2, i], hidden[low + i, s + 1])
+                _copy(own[i], cell[low + i, s + 1])
 
 
 @parallel_kernel
@@ -118,9 +133,9 @@ def scan_alternates(weights, products, reverse, hidden, cell, rows, start, toler
             begin = min(begin, length - 1 - rows.last[n] if reverse else rows.first[n])
         for i in range(count):
             r = rows.reference_of[low + i]
-            states[begin % 2, i] = hidden[r, begin]
-            own[i] = cell[r, begin]
-            change[low + i, : (begin - start) * units] = 0
+            _copy(hidden[r, begin], states[begin % 2, i])
+            _copy(cell[r, begin], own[i])
+            _clear(change[low + i], 0, (begin - start) * units)
         s = begin
         while s < length and count > 0:
             t = length - 1 - s if reverse else s
@@ -147,12 +162,12 @@ def scan_alternates(weights, products, reverse, hidden, cell, rows, start, toler
                 r = rows.reference_of[n]
                 changes = t > rows.first[n] if reverse else t < rows.last[n]
                 if not changes and _within(after[i], own[i], hidden[r, s], cell[r, s], tolerance):
-                    change[n, (s - start) * units :] = 0
+                    _clear(change[n], (s - start) * units, change.shape[1])
                     continue
                 if kept < i:
                     which[kept] = n
-                    after[kept] = after[i]
-                    own[kept] = own[i]
+                    _copy(after[i], after[kept])
+                    _copy(own[i], own[kept])
                 kept += 1
             count = kept
         ends[group] = s

@@ -1,7 +1,7 @@
 """Recurrent layers over time.
 
-The arithmetic of an LSTM step is implemented in seven places. Each serves a case in which the others
-are slower or do not apply:
+The arithmetic of an LSTM step is implemented in seven places. Each serves a case in which the
+others are slower or do not apply:
 
 - ``torch.nn.LSTM``, which `Recurrent` wraps: inference on whole windows, every device but the CPU,
   stacked layers, masks. ``torch.nn.GRU`` is the only GRU for whole windows.

@@ -40,7 +40,8 @@ class LstmRows:
         self._units = padded = -(-units // PANEL) * PANEL
         inner, outer = (getattr(rnn, f"weight_{of}{end}").detach().float() for of in ("hh", "ih"))
         zero = torch.zeros(GATES * units)
-        bias = sum(getattr(rnn, f"bias_{of}{end}", zero).detach().float() for of in ("hh", "ih"))
+        ours, given = (getattr(rnn, f"bias_{of}{end}", zero).detach() for of in ("hh", "ih"))
+        bias = ours.float() + given.float()
         pad = padded - units
         by_gate = nn.functional.pad(inner.view(GATES, units, units), (0, pad, 0, pad))
         by_panel = by_gate.view(GATES, -1, PANEL, padded).permute(1, 0, 3, 2)

@@ -19,6 +19,7 @@ from danq.inference.engine.recurrent_scan import RecurrentDirection
 from danq.inference.engine.split_model import why_not_incremental
 from danq.models.architecture import Architecture, Stage, build_module
 from danq.models.run_options import RunOptions
+from tests.bfloat16 import needs_bf16
 
 WINDOW = 160
 TRACKS = 3
@@ -138,6 +139,7 @@ def test_torch_operators_and_the_kernels_agree(monkeypatch, bidirectional):
                 np.testing.assert_allclose(left, right, rtol=0, atol=1e-5)
 
 
+@needs_bf16
 def test_bfloat16_effects_are_within_rounding():
     module = model(hidden=32, filters=32, dense=(16,))
     known, other, owner = cases(5, 6, 60)

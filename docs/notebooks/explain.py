@@ -83,8 +83,8 @@ plot_spacing(effects.spacing, effects.unit)
 
 # %% [markdown]
 # The simulation requires AP1 at 1 to 3 bases downstream of ETS. The excess is largest there: the model has found the
-# distances from the peaks alone. It is about 0, not positive, because this small model has learned that other distances
-# do not count, but not yet that each motif alone does not either. More data and more epochs would teach it that.
+# distances from the peaks alone. It has learned only a part of the rule, though: the excess is not positive, because
+# each motif alone already raises the prediction, which the simulation does not allow.
 
 # %%
 downstream = (

@@ -75,7 +75,8 @@ from danq.plots import plot_precision_recall
 plot_precision_recall(report.curves, report.table)
 
 # %% [markdown]
-# Are the probabilities right? Of windows with a prediction of .8, 80 % should have a peak.
+# Are the probabilities right? Of windows with a prediction of .8, 80 % should have a peak: the points should be on the
+# diagonal. Few windows have very low or very high predictions, so the ends are uncertain.
 
 # %%
 from danq.plots import plot_calibration

@@ -15,7 +15,7 @@ model
 # %% [markdown]
 # For each ALT allele, danq predicts the reference and the alternate sequence. The score `logit` is the difference of
 # their log2 odds: -3 bits means that the odds of a peak fall to an eighth. Alleles that danq cannot score are listed
-# with the reason, and never dropped without a word.
+# with the reason, and none is dropped silently.
 
 # %%
 scores = danq.score_variants(model, "sim/variants.vcf", "sim/genome.fa", scores=["logit"])
@@ -27,7 +27,8 @@ scores.to_polars().head(5)
 # %% [markdown]
 # ## Largest effects
 #
-# Variants that break a motif have the largest effects.
+# These are the largest effects on REST. A variant of another factor's site can be among them: the model is not
+# perfect.
 
 # %%
 import polars as pl
@@ -39,7 +40,8 @@ table.sort(pl.col("REST").abs(), descending=True).head(5)
 # ## Compare with the truth
 #
 # `truth.json` has the effect of each variant in the simulation, in natural units: 1 of them is 1.44 bits. Effects on
-# the track whose motif is broken should agree in sign, and neutral variants should have none.
+# the track whose motif is broken should agree in sign, and neutral variants should have none. Some of the variants are
+# on chromosomes that the model was trained on; for a fair judgement of your own model, use the test chromosome.
 
 # %%
 from danq.simulation.ground_truth import read_truth
@@ -75,3 +77,7 @@ axes.set(
     title="Variants that break a motif",
 )
 figure
+
+# %% [markdown]
+# The signs are right, and neutral variants have almost no effect. The size of an effect is predicted less well: this
+# small model underestimates it, and does not rank it.

@@ -95,13 +95,15 @@ def test_the_template_is_a_sample_sheet(tmp_path: Path):
 
 def test_the_sheet_is_made_from_the_table_of_the_portal(tmp_path: Path):
     header = ["File accession", "Assay", "Biosample term name", "Experiment target"]
+    header += ["File assembly", "File format"]
     rows = [
-        ["ENCFF1", "TF ChIP-seq", "K562", "GATA1-human", "GRCh38"],
-        ["ENCFF2", "Histone ChIP-seq", "liver", "H3K27ac-human", "GRCh38"],
-        ["ENCFF3", "DNase-seq", "K562", "", "GRCh38"],
-        ["ENCFF4", "DNase-seq", "K562", "", "hg19"],
+        ["ENCFF1", "TF ChIP-seq", "K562", "GATA1-human", "GRCh38", "bed narrowPeak"],
+        ["ENCFF2", "Histone ChIP-seq", "liver", "H3K27ac-human", "GRCh38", "bed narrowPeak"],
+        ["ENCFF3", "DNase-seq", "K562", "", "GRCh38", "bed bed3+"],
+        ["ENCFF4", "DNase-seq", "K562", "", "hg19", "bed bed3+"],
+        ["ENCFF5", "DNase-seq", "K562", "", "GRCh38", "bigWig"],
     ]
-    table = "\n".join("\t".join(row) for row in [[*header, "File assembly"], *rows])
+    table = "\n".join("\t".join(row) for row in [header, *rows])
     (tmp_path / "metadata.tsv").write_text(table + "\n")
     (tmp_path / "peaks").mkdir()
     for row in rows:

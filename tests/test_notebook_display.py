@@ -46,7 +46,7 @@ SETTINGS = {
     *("Classification", "DanqError", "DataSettings", "Folds", "Hdf5Storage", "InputError"),
     *("DesignConstraints", "DesignGoals", "RandomStarts"),
     *("InputLayout", "LabelOptions", "Measurements", "ModelDefinition", "ModelSettings"),
-    *("DatasetSplit", "Integration"),
+    *("DatasetSplit", "Integration", "ModelCard"),
     *(
         "InputSettings",
         "OneHotFile",

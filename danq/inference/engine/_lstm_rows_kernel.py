@@ -51,6 +51,37 @@ class Rows(NamedTuple):
     source: np.ndarray
 
 
+class References(NamedTuple):
+    """States of the references before step 0 and after each step, in the order of reading.
+
+    Attributes
+    ----------
+    hidden, cell
+        ``(R, T + 1, H)``.
+    """
+
+    hidden: np.ndarray
+    cell: np.ndarray
+
+
+class Reading(NamedTuple):
+    """How the alternates of a block are read.
+
+    Attributes
+    ----------
+    reverse
+        Whether the last step of the sequence is read first.
+    start
+        Step before which no alternate changes, in the order of reading.
+    tolerance
+        Largest difference of states that counts as none.
+    """
+
+    reverse: bool
+    start: int
+    tolerance: float
+
+
 @inlined_kernel
 def _copy(values, out):
     """Copy an array; an assignment of slices takes long to compile."""
@@ -77,12 +108,13 @@ def _advance(weights, products, source, count, gates, cell, before, after):
 
 
 @parallel_kernel
-def scan_references(weights, products, reverse, hidden, cell):
-    """Fill ``hidden`` and ``cell`` (R, T + 1, H) with the states before step 0 and after each.
+def scan_references(weights, products, reverse, known):
+    """Fill ``known``, which is `References`.
 
-    Steps are in the order of reading. Row ``t R + r`` of ``products`` (P, GATES, H) holds the
-    products of the input of reference r at step t of the sequence.
+    Row ``t R + r`` of ``products`` (P, GATES, H) holds the products of the input of reference r at
+    step t of the sequence.
     """
+    hidden, cell = known.hidden, known.cell
     references, length, units = hidden.shape
     length -= 1
     for group in numba.prange((references + GROUP - 1) // GROUP):
@@ -106,15 +138,17 @@ def scan_references(weights, products, reverse, hidden, cell):
 
 
 @parallel_kernel
-def scan_alternates(weights, products, reverse, hidden, cell, rows, start, tolerance, change, ends):
+def scan_alternates(weights, products, known, rows, reading, change, ends):
     """Fill ``change`` (N, S H) with differences of hidden states from those of the references.
 
-    The columns are of the steps from ``start`` on, in the order of reading; no alternate changes
-    before. An alternate starts in the states of its reference. After its last changed step, it
-    leaves once its hidden and cell states are within ``tolerance`` of its reference's; its later
-    differences count as 0. ``hidden`` and ``cell`` are from `scan_references`, and ``rows`` is
-    `Rows`. ``ends`` (ceil(N / GROUP),) receives the step at which each group has no row left.
+    The columns are of the steps from ``reading.start`` on, in the order of reading. An alternate
+    starts in the states of its reference. After its last changed step, it leaves once its hidden
+    and cell states are within ``reading.tolerance`` of its reference's; its later differences count
+    as 0. ``known`` is from `scan_references`, ``rows`` is `Rows` and ``reading`` is `Reading`.
+    ``ends`` (ceil(N / GROUP),) receives the step at which each group has no row left.
     """
+    hidden, cell = known.hidden, known.cell
+    reverse, start, tolerance = reading.reverse, reading.start, reading.tolerance
     references, length, units = hidden.shape
     length -= 1
     total = len(rows.first)
@@ -150,10 +184,10 @@ def scan_alternates(weights, products, reverse, hidden, cell, rows, start, toler
             s += 1
             for i in range(count):
                 n = which[i]
-                known = hidden[rows.reference_of[n], s]
+                own_reference = hidden[rows.reference_of[n], s]
                 column = (s - 1 - start) * units
                 for u in range(units):
-                    change[n, column + u] = after[i, u] - known[u]
+                    change[n, column + u] = after[i, u] - own_reference[u]
             if s % CHECKED_STEPS != 0:
                 continue
             kept = 0

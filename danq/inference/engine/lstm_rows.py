@@ -73,10 +73,10 @@ class LstmRows:
         """
         count, length = inputs.references, inputs.length
         products = self._weight_ih(inputs.values).view(-1, GATES, self._units).numpy()
-        known = (count, length + 1, self._units)
-        hidden, cell = np.empty(known, np.float32), np.empty(known, np.float32)
-        kernels.scan_references(self._weights, products, self.reverse, hidden, cell)
-        outputs = torch.from_numpy(hidden)[:, 1:].flatten(1)
+        shape = (count, length + 1, self._units)
+        known = kernels.References(np.empty(shape, np.float32), np.empty(shape, np.float32))
+        kernels.scan_references(self._weights, products, self.reverse, known)
+        outputs = torch.from_numpy(known.hidden)[:, 1:].flatten(1)
         sums[:count] += outputs @ self._dense
         starts = length - 1 - inputs.last if self.reverse else inputs.first
         order = np.argsort(starts, kind="stable")
@@ -87,9 +87,11 @@ class LstmRows:
             columns = (length - start) * self._units
             change = np.empty((len(some), columns), np.float32)
             ends = np.empty(-(-len(some) // kernels.GROUP), np.int64)
-            states = products, self.reverse, hidden, cell
-            rows = self._rows(inputs, some)
-            kernels.scan_alternates(self._weights, *states, rows, start, tolerance, change, ends)
+            rows, reading = (
+                self._rows(inputs, some),
+                kernels.Reading(self.reverse, start, tolerance),
+            )
+            kernels.scan_alternates(self._weights, products, known, rows, reading, change, ends)
             read = (int(ends.max()) - start) * self._units
             first = start * self._units
             added = torch.from_numpy(change)[:, :read] @ self._dense[first : first + read]

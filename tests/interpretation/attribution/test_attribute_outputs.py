@@ -17,6 +17,7 @@ from danq.genome.packed_genome import PackedGenome
 from danq.interpretation import write_attributions_and_plot
 from danq.models import save_model
 from danq_cli.main import run
+from tests.bfloat16 import needs_bf16
 
 WINDOW, BIN = 60, 20
 RNG = np.random.default_rng(8)
@@ -233,6 +234,10 @@ def test_models_without_gradients_are_refused(model):
     text = "is a Codes, which reads codes of bases, so that there are no gradients. Use the method"
     with pytest.raises(InputError, match=text):
         danq.attribute(other, TEXT[:60], method="gradient")
+
+
+@needs_bf16
+def test_gradients_in_bfloat16_are_refused(model):
     rounded = model.with_options(precision="bf16")
     with pytest.raises(InputError, match="computes gradients in fp32, and the precision is bf16"):
         danq.attribute(rounded, TEXT[:60], method="gradient")

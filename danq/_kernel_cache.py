@@ -61,7 +61,7 @@ def store(dispatcher: Any) -> Any:
 
 
 def store_kernels_of(package: str) -> None:
-    """Store the compiled code of the kernels of another package that has no cache of its own.
+    """Store the compiled code of the kernels of another package that does not store it.
 
     Parameters
     ----------

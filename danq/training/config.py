@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import tomli_w
 from pydantic import Field
@@ -24,6 +24,8 @@ from danq.training.launches import launch_marks
 from danq.training.recipe import RECIPES, Recipe, Settings
 
 log = logging.getLogger("danq")
+
+S = TypeVar("S")
 
 CONFIG = "config.toml"
 LAUNCH = "# launch "
@@ -229,14 +231,7 @@ def read_config(path: str | Path) -> RunConfig:
                 file=path,
                 remedy="The sections are [data], [model], [recipe], [run] and [folds]",
             )
-        try:
-            settings[name] = kinds[name](**values)
-        except InputError as error:
-            raise InputError(
-                f"[{name}]: {error.problem}",
-                file=path,
-                remedy=error.remedy or "Correct it, or remove it for the default",
-            ) from error
+        settings[name] = _section(kinds[name], name, values, path)
     config = RunConfig(**settings)
     directory = Path() if is_pipe(path) else path.parent
     return RunConfig(
@@ -246,6 +241,30 @@ def read_config(path: str | Path) -> RunConfig:
         config.run,
         config.folds,
     )
+
+
+def read_run_settings(path: Path) -> RunSettings:
+    """Read the section ``[run]`` of the ``config.toml`` of a run, on a dataset or on a task.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read, is not TOML, or the section has an unknown name or value.
+    """
+    return _section(RunSettings, "run", read_toml(path).get("run", {}), path)
+
+
+def _section(kind: type[S], name: str, values: Any, path: Path) -> S:
+    if not isinstance(values, dict):
+        raise InputError(f"'{name}' is not a section of a run configuration", file=path)
+    try:
+        return kind(**values)
+    except InputError as error:
+        raise InputError(
+            f"[{name}]: {error.problem}",
+            file=path,
+            remedy=error.remedy or "Correct it, or remove it for the default",
+        ) from error
 
 
 def merge_config(

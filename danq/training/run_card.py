@@ -13,7 +13,7 @@ from danq.errors import InputError, escaped
 from danq.models.model_card import CARD, FilledModelCard, ModelCard
 from danq.models.model_file import ModelSpec
 from danq.models.stored_model import parse_spec, read_stored, write_header
-from danq.training.config import CONFIG, read_config
+from danq.training.config import CONFIG, read_run_settings
 from danq.training.saved_model import UNSCALED
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def card_of_run(directory: Path, given: ModelCard | None, *, resuming: bool) -> 
             return given
         today = datetime.datetime.now(datetime.UTC).date()
         return given.model_copy(update={"date": today})
-    kept = read_config(file).run.card
+    kept = read_run_settings(file).card
     if given is None or given == kept:
         return kept
     undated = kept is not None and kept.model_copy(update={"date": None})

@@ -1,9 +1,9 @@
-"""Run a notebook, and write its page: text, code, printed results and pictures.
+"""Run a notebook, and write its page: text, code, printed results and plots.
 
     python docs/_site/notebook.py FOLDER docs/notebooks/*.py
 
 A notebook is a script in cells, which Jupyter opens through jupytext. FOLDER takes the files that
-the notebooks write; notebooks share it. The page and its pictures are written beside the script.
+the notebooks write; notebooks share it. The page and its plots are written beside the script.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ def run_cell(code: str, names: dict[str, Any]) -> tuple[str, Any]:
 
 
 def page(script: Path) -> str:
-    """Run a notebook in the current folder, and return its page; pictures are written beside it."""
+    """Run a notebook in the current folder, and return its page; plots are written beside it."""
     names: dict[str, Any] = {"__name__": "__main__"}
-    name, pictures = script.stem, 0
+    name, plots = script.stem, 0
     parts = []
     for cell in cells(script):
         if not cell.is_code:
@@ -68,10 +68,10 @@ def page(script: Path) -> str:
         )
         printed, value = run_cell(cell.text, names)
         if isinstance(value, Figure):
-            pictures += 1
-            file = script.with_name(f"{name}-{pictures}.png")
+            plots += 1
+            file = script.with_name(f"{name}-{plots}.png")
             value.savefig(file, dpi=PIXELS)
-            parts.append(f"![{name}, picture {pictures}]({file.name})")
+            parts.append(f"![{name}, plot {plots}]({file.name})")
         elif value is not None:
             printed += f"{value}\n"
         if printed:

@@ -66,10 +66,10 @@ def test_the_page_has_the_cells_of_the_notebook(name: str):
     assert "assert " in script.read_text()
     for cell in found:
         assert (f"```python\n{cell.text}\n```" if cell.is_code else cell.text) in page
-    pictures = sorted(path.name for path in NOTEBOOKS.glob(f"{name}-*.png"))
-    assert pictures
-    assert all(f"]({picture})" in page for picture in pictures)
-    assert all((NOTEBOOKS / picture).stat().st_size < 100_000 for picture in pictures)
+    plots = sorted(path.name for path in NOTEBOOKS.glob(f"{name}-*.png"))
+    assert plots
+    assert all(f"]({plot})" in page for plot in plots)
+    assert all((NOTEBOOKS / plot).stat().st_size < 100_000 for plot in plots)
 
 
 def test_printed_text_and_the_last_value_of_a_cell_are_shown():

@@ -8,7 +8,7 @@ import torch
 
 from danq import _memory as memory
 from danq.errors import InputError
-from danq.models import load_model, save_model
+from danq.models import ModelCard, load_model, save_model
 from danq.vision import (
     TASKS,
     Recipe,
@@ -186,7 +186,8 @@ def test_resumed_equals_uninterrupted(tmp_path, monkeypatch):
 
     data = load_task("direction").make(0, Sizes(96, 16, 16))
     recipe = Recipe(epochs=3, batch_size=32, averaging=0.9)
-    choices = {"data": data, "recipe": recipe, "run": QUIET}
+    run = QUIET.replaced(RunSettings(card=ModelCard(license="MIT")))
+    choices = {"data": data, "recipe": recipe, "run": run}
     train("direction", out=tmp_path / "whole", **choices)
     step = Fit._step
 
@@ -206,10 +207,11 @@ def test_resumed_equals_uninterrupted(tmp_path, monkeypatch):
     train("direction", out=tmp_path / "cut", resume=True, **choices)
     cut, whole = (tmp_path / name / "model.safetensors" for name in ("cut", "whole"))
     assert cut.read_bytes() == whole.read_bytes()
+    assert load_vision_model(cut).spec.training["card"]["license"] == "MIT"
     config = (tmp_path / "cut" / "config.toml").read_bytes()
     other = choices | {"data": load_task("direction").make(1, Sizes(96, 16, 16))}
     longer = recipe.replaced(Recipe(epochs=4))
-    seeded = QUIET.replaced(RunSettings(seed=1))
+    seeded = run.replaced(RunSettings(seed=1))
     for given, change in (
         (choices | {"recipe": longer}, "recipe epochs: 3; now it is 4"),
         (choices | {"run": seeded}, "run seed: 0; now it is 1"),

@@ -21,6 +21,7 @@ from danq.genome.packed_genome import PackedGenome
 from danq.inference import evaluate, write_evaluation
 from danq.inference.engine.forward import predict_codes
 from danq.inference.evaluation import evaluation_folder as folder
+from danq.inference.evaluation import peak_report
 from danq.models.run_options import RunOptions
 from danq.output import MARKER
 from tests.bfloat16 import needs_bf16
@@ -150,6 +151,16 @@ def test_the_report_shows_metrics_and_excluded_tracks(model, dataset):
     assert text[1].startswith(f"AUPR   mean {report.macro_aupr:.4f} (")
     assert "k-mer baseline mean" in text[1]
     assert text[-1] == "excluded, without positives: N"
+
+
+@pytest.mark.parametrize(("few", "words"), [(1, "1 track has"), (2, "2 tracks have")])
+def test_the_report_says_which_aupr_is_too_high(model, dataset, monkeypatch, few, words):
+    report = evaluate(model, dataset, bootstrap=0)
+    positives = sorted(report.table["positives"].to_list())
+    assert positives[0] == 0
+    monkeypatch.setattr(peak_report, "FEW_POSITIVES", positives[few] + 1)
+    text = report.describe()
+    assert f"{words} fewer than {positives[few] + 1} positives, with which an AUPR is too" in text
 
 
 def test_an_existing_output_is_replaced_only_with_overwrite(model, dataset, tmp_path: Path):

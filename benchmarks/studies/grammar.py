@@ -1,28 +1,34 @@
 """Planted binding rules against those that `danq.marginalize` finds in a model.
 
-A model of simulated peaks is read out by insertions and ablations, and compared with the rules of
-the simulation::
+Insertions and ablations are applied to the true model of the simulation, which has exactly its
+rules, or to a trained one, which can have learned less than the rules, and more::
 
     danq simulate sim --size 16M
+    python -m benchmarks.studies.grammar sim
     danq data build sim.h5 --genome sim/genome.fa --tracks sim/tracks --window 500 \\
         --valid chr5 --test chr6
     danq train sim.h5 --model danq-small --out run
-    python -m benchmarks.studies.grammar run sim
+    python -m benchmarks.studies.grammar sim --model run
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+from torch import Tensor, nn
 
 import danq
+from benchmarks.harness.arguments import make_parser
 from danq.genome.fasta import Genome
 from danq.interpretation.marginalization.experiments import ORIENTATIONS
-from danq.models import Model
+from danq.models import Model, architecture, untrained
+from danq.simulation.binding_model import BindingModel
 from danq.simulation.binding_rules import Rule
 from danq.simulation.ground_truth import Truth, read_truth
 
@@ -35,6 +41,26 @@ LEAST, ERRORS = 1.0, 4.0
 
 FIRST_WRONG_GAP = 8
 """Bases by which the gap of a decoy exceeds the largest gap of its rule, at least."""
+
+
+class TrueModule(nn.Module):
+    """Logits of the probabilities that a simulation draws peaks with."""
+
+    def __init__(self, truth: BindingModel) -> None:
+        super().__init__()
+        self.truth = truth
+        # Where a module's parameters are tells which device it runs on.
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, codes: UInt8[Tensor, "B L"]) -> Float32[Tensor, "B K"]:
+        p = torch.from_numpy(self.truth.probability(codes.numpy()))
+        return torch.logit(p).float() * self.scale
+
+
+def true_model(truth: BindingModel, window: int = 500) -> Model:
+    """The true model of a simulation as a model of danq."""
+    made = untrained("danq-small", architecture("danq-small"), truth.tracks, window, truth.bin)
+    return replace(made, module=TrueModule(truth))
 
 
 @dataclass
@@ -63,10 +89,10 @@ def planted_cells(rule: Rule, partner: str) -> np.ndarray:
 
 
 def marginalized(
-    model: Model, truth: Truth, motifs: Path, names: list[str], distances: range, count: int
+    model: Model, truth: BindingModel, motifs: Path, names: list[str], distances: range, count: int
 ) -> danq.interpretation.Marginalization:
     """Effects of motifs of the simulation in random sequences with its GC content."""
-    gc = truth.model.background[1] + truth.model.background[2]
+    gc = truth.background[1] + truth.background[2]
     return danq.marginalize(
         model,
         names,
@@ -78,7 +104,7 @@ def marginalized(
 
 
 def check_planted(
-    check: Check, model: Model, truth: Truth, motifs: Path, rule: Rule, count: int
+    check: Check, model: Model, truth: BindingModel, motifs: Path, rule: Rule, count: int
 ) -> None:
     """The spacing matrix of a rule: strong where the rule holds, weak elsewhere."""
     partner = rule.partner or rule.blocker
@@ -129,13 +155,13 @@ def decoy_cells(rule: Rule) -> np.ndarray:
 
 
 def check_unplanted(
-    check: Check, model: Model, truth: Truth, motifs: Path, rule: Rule, count: int
+    check: Check, model: Model, truth: BindingModel, motifs: Path, rule: Rule, count: int
 ) -> None:
     """No interaction of an anchor with the motifs that its rule does not have.
 
     An interaction is an excess of `LEAST` bits and `ERRORS` standard errors.
     """
-    others = [name for name in truth.model.names if name not in rule.motifs]
+    others = [name for name in truth.names if name not in rule.motifs]
     for other in others:
         report = marginalized(model, truth, motifs, [rule.anchor, other], COARSE, count)
         excess = report.spacing_matrix(rule.anchor, other, rule.track)
@@ -202,25 +228,28 @@ def check_ablation(
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", type=Path, help="run directory of a model of simulated tracks")
+    parser = make_parser(__doc__, "threads")
     parser.add_argument("simulation", type=Path, help="folder of the simulation")
+    parser.add_argument("--model", type=Path, help="run directory; the true model by default")
     parser.add_argument("--backgrounds", type=int, default=50)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--work", type=Path, default=Path("grammar.meme"))
     given = parser.parse_args()
-    truth = read_truth(given.simulation)
-    danq.genome.write_meme(given.work, truth.model.motifs, overwrite=True)
-    model = danq.load(given.model, device="cpu", precision="fp32", threads=given.threads)
+    simulated = read_truth(given.simulation)
+    truth, count = simulated.model, given.backgrounds
+    if given.model is None:
+        model = true_model(truth)
+    else:
+        model = danq.load(given.model, device="cpu", precision="fp32", threads=given.threads)
     check = Check()
-    for rule in truth.model.rules:
-        if rule.partner or rule.blocker:
-            check_planted(check, model, truth, given.work, rule, given.backgrounds)
-    print("\nmotifs without a common rule")
-    for rule in truth.model.rules:
-        check_unplanted(check, model, truth, given.work, rule, max(12, given.backgrounds // 2))
-    genome = given.simulation / "genome.fa"
-    check_ablation(check, model, truth, given.work, genome, 2 * given.backgrounds)
+    with TemporaryDirectory() as folder:
+        motifs = Path(folder) / "motifs.meme"
+        danq.genome.write_meme(motifs, truth.motifs)
+        for rule in truth.rules:
+            if rule.partner or rule.blocker:
+                check_planted(check, model, truth, motifs, rule, count)
+        print("\nmotifs without a common rule")
+        for rule in truth.rules:
+            check_unplanted(check, model, truth, motifs, rule, max(12, count // 2))
+        check_ablation(check, model, simulated, motifs, given.simulation / "genome.fa", 2 * count)
     print(f"\n{check.failed} checks failed")
     return min(1, check.failed)
 

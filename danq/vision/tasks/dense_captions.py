@@ -222,7 +222,7 @@ class DenseCaptions(Task):
         ),
     )
     metadata_kinds = layout(shape="sizes", vocabulary="vocabulary", length="count")
-    recipe = task_recipe(epochs=14, lr=3e-3, batch_size=16)
+    recipe = task_recipe(epochs=24, lr=1e-3, batch_size=16)
     quick_epochs = 3
     sizes = Sizes(2500, 100, 300)
     quick_sizes = Sizes(200, 24, 32)

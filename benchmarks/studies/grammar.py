@@ -49,7 +49,7 @@ class TrueModule(nn.Module):
     def __init__(self, truth: BindingModel) -> None:
         super().__init__()
         self.truth = truth
-        # Where a module's parameters are tells which device it runs on.
+        # The device of a module is that of its parameters.
         self.scale = nn.Parameter(torch.ones(()))
 
     def forward(self, codes: UInt8[Tensor, "B L"]) -> Float32[Tensor, "B K"]:
